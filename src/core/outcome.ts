@@ -1,0 +1,51 @@
+/**
+ * Outcome: what one delivery of one batch came to, the same words for every mail provider.
+ *
+ * The line that matters runs between "not taken" (may be sent again) and "may have been taken"
+ * (may be sent again only under a key that the provider still remembers). Each transport maps its
+ * provider's answers onto this union in one table; the batch machine decides what follows.
+ *
+ * @module
+ */
+
+/** A recipient that the provider refused while it took others of the same call. */
+export interface RecipientRejection {
+  /** Index into the call's mails. */
+  index: number;
+  code: string;
+  /** For a person; never an address. */
+  message: string;
+}
+
+/** @see docs/RELIABILITY.md for what each promises. */
+export type Outcome =
+  /** Taken. `messageIds[i]` belongs to mail `i`; null where the provider gave none or refused it. */
+  | { kind: 'accepted'; messageIds: (string | null)[]; rejections: RecipientRejection[] }
+  /** The key was used before with another payload: it was taken then. Never send under a new key. */
+  | { kind: 'acceptedEarlier' }
+  /** Definitely not taken, because of its content; `index` when the provider says which mail. */
+  | { kind: 'rejected'; code: string; message: string; index: number | null }
+  /** Definitely not taken, come back later. Uses up no attempt. */
+  | { kind: 'throttled'; retryAfterMs: number | null }
+  /** Another request with this key is under way: ask again soon. Uses up no attempt, slows nobody. */
+  | { kind: 'concurrent' }
+  /** The account's daily or monthly allowance is used up. The session pauses. */
+  | { kind: 'quota'; scope: 'daily' | 'monthly'; message: string }
+  /** The account, key or sender is refused: nothing will be taken until a person acts. */
+  | { kind: 'auth'; code: string; message: string }
+  /** Definitely not taken, by a passing fault. */
+  | { kind: 'transient'; code: string; message: string; retryAfterMs: number | null }
+  /** May or may not have been taken. */
+  | { kind: 'unknown'; code: string; message: string };
+
+export type OutcomeKind = Outcome['kind'];
+
+/** What a provider's answer said of its rate limit; null where it said nothing. */
+export interface RateObservation {
+  /** Calls allowed per window. */
+  limitCount: number | null;
+  /** Calls left in this window. */
+  remainingCount: number | null;
+  /** Until the window starts anew. */
+  resetMs: number | null;
+}

@@ -1,0 +1,49 @@
+/**
+ * MailTransport: the one face of every mail provider.
+ *
+ * Owns: the shape of a call. Never: retries, clocks, storage; the session decides when to repeat.
+ * Invariant: `encode` is a pure function of the mails, so a repeat sends the same bytes.
+ *
+ * @module
+ */
+import type { Outcome, RateObservation } from '../core/outcome.ts';
+
+/** One mail, rendered. `tags` come back in webhooks: names and values of `[A-Za-z0-9_-]`, never an address. */
+export interface OutgoingMail {
+  from: string;
+  to: string;
+  replyTo: string | null;
+  subject: string;
+  html: string;
+  text: string;
+  headers: Record<string, string>;
+  tags: Record<string, string>;
+}
+
+export interface DeliveryCall {
+  /** Idempotency key; the same for every attempt of one intent. */
+  key: string;
+  /** What {@link MailTransport.encode} made. */
+  payload: string;
+  /** Mails in the payload. */
+  mailCount: number;
+  /** Aborts when the answer is no longer waited for; the outcome is then `unknown`. */
+  signal: AbortSignal;
+}
+
+export interface Delivery {
+  outcome: Outcome;
+  rate: RateObservation | null;
+}
+
+export interface MailTransport {
+  readonly name: 'resend' | 'postmark' | 'ses' | 'cloudflare';
+  /** Mails in one call. */
+  readonly maxBatch: number;
+  /** How long the provider remembers an idempotency key; null where it has none. */
+  readonly idempotencyWindowMs: number | null;
+  /** The payload of one call, canonical: the same mails make the same string. */
+  encode(mails: readonly OutgoingMail[]): string;
+  /** Makes one call. Never throws: every fault is an outcome. */
+  deliver(call: DeliveryCall): Promise<Delivery>;
+}

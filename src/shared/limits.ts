@@ -1,0 +1,30 @@
+/**
+ * Every bound that a caller can run into, in one place, with its reason. docs/OPERATIONS.md lists them.
+ *
+ * @module
+ */
+
+export const limits = {
+  /** Leads in one batch: the batch maximum of Resend, the provider the design is sized for. */
+  maxBatchLeadCount: 100,
+  /** Ids in one `{leadIds}` audience; above it a filter says the same in fewer bytes. */
+  maxAudienceIdCount: 10_000,
+  /** Ids taken out of a filter audience. */
+  maxExcludedIdCount: 10_000,
+  /** Bytes of a JSON request body: 10,000 ids of 16 digits fit twice. */
+  maxJsonBodyBytes: 512 * 1024,
+  maxNameLength: 120,
+  maxSearchLength: 100,
+  /** Words of a search: each is one FTS5 prefix look-up. */
+  maxSearchTermCount: 8,
+  maxPageLeadCount: 500,
+  defaultPageLeadCount: 50,
+  maxFieldLength: 1_000,
+  maxNotesLength: 10_000,
+  /** RFC 5321 §4.5.3.1.3: a path of 256 octets, angle brackets included. */
+  maxEmailLength: 254,
+  /** Rendered mails in a preview. */
+  maxPreviewSampleCount: 5,
+  /** Open streams of one session; each costs the object a few kB. */
+  maxStreamReaderCount: 10_000,
+} as const;

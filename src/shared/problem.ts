@@ -1,0 +1,52 @@
+/**
+ * Problem responses (RFC 9457): every expected refusal has a stable `code`, an HTTP status and a
+ * sentence for a person. Titles never change under a code; details may.
+ *
+ * @module
+ */
+
+/** `code` → status and title. The code is the contract, the words are for people. */
+export const problemCatalog = {
+  invalid_json: { status: 400, title: 'The request body is not valid JSON.' },
+  invalid_request: { status: 422, title: 'The request does not fit its schema.' },
+  invalid_cursor: { status: 422, title: 'The page cursor is not one that this list gave out.' },
+  empty_audience: { status: 422, title: 'The audience has no leads.' },
+  unknown_leads: { status: 422, title: 'Some of the leads do not exist.' },
+  unknown_template: { status: 422, title: 'The template does not exist.' },
+  unsupported_media_type: { status: 415, title: 'The request body must be application/json.' },
+  body_too_large: { status: 413, title: 'The request body is too large.' },
+  unauthenticated: { status: 401, title: 'No identity came with the request.' },
+  forbidden: { status: 403, title: 'Your role does not allow this.' },
+  cross_site: { status: 403, title: 'The request came from another site.' },
+  not_found: { status: 404, title: 'There is nothing at this address.' },
+  session_not_found: { status: 404, title: 'No activation has this id.' },
+  lead_not_found: { status: 404, title: 'No lead has this id.' },
+  method_not_allowed: { status: 405, title: 'This address does not take this method.' },
+  session_conflict: { status: 409, title: 'This id already names another activation.' },
+  illegal_transition: { status: 409, title: 'The activation cannot do that in its present state.' },
+  email_taken: { status: 409, title: 'Another lead has this e-mail address.' },
+  rate_limited: { status: 429, title: 'Too many requests.' },
+  too_many_readers: { status: 429, title: 'Too many pages follow this activation.' },
+  internal: { status: 500, title: 'Something broke on our side.' },
+  unavailable: { status: 503, title: 'The service is busy; try again in a moment.' },
+} as const satisfies Record<string, { status: number; title: string }>;
+
+export type ProblemCode = keyof typeof problemCatalog;
+
+/** One fault of a request: where it is (`/audience/leadIds/3`) and what is wrong with it. */
+export interface ProblemFault {
+  path: string;
+  message: string;
+}
+
+/** The body of `application/problem+json`. */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  code: ProblemCode;
+  detail: string;
+  instance: string;
+  requestId: string;
+  errors?: ProblemFault[];
+}

@@ -1,0 +1,148 @@
+/**
+ * Progress: the one object that every observer of a session is shown, by poll, by stream or in a
+ * list, and the reducer that both kinds of client apply to it.
+ *
+ * Invariants: `total = activated + skipped + failed + remaining`,
+ * `activated = sent + failed + unknown + email pending`, and for one session a higher `rev` is newer.
+ *
+ * No zod at run time here: the web app loads this file.
+ *
+ * @module
+ */
+
+/** States of a session, as stored and on the wire. */
+export const sessionStates = ['queued', 'running', 'paused', 'completed', 'cancelled', 'failed'] as const;
+export type SessionState = (typeof sessionStates)[number];
+
+/** Why a session is `paused`, or what `failed` it. */
+export const sessionReasons = [
+  'user',
+  'mail_quota',
+  'mail_auth',
+  'mail_unreachable',
+  'bounce_rate',
+  'complaint_rate',
+  'internal',
+] as const;
+export type SessionReason = (typeof sessionReasons)[number];
+
+/** Why a lead was skipped. `changed`: erased or edited between the start and its planning. */
+export const skipReasons = [
+  'already_active',
+  'suppressed',
+  'invalid_address',
+  'erased',
+  'changed',
+  'cancelled',
+] as const;
+export type SkipReason = (typeof skipReasons)[number];
+
+/** The activation track of a lead in a session. */
+export const activationStates = ['pending', 'activated', 'skipped', 'failed'] as const;
+export type ActivationState = (typeof activationStates)[number];
+
+/** The email track of a lead in a session; the last three come from webhooks. */
+export const emailStates = [
+  'pending',
+  'sent',
+  'failed',
+  'unknown',
+  'delivered',
+  'bounced',
+  'complained',
+] as const;
+export type EmailState = (typeof emailStates)[number];
+
+export interface ActivationCounts {
+  activated: number;
+  skipped: number;
+  failed: number;
+}
+
+export interface EmailCounts {
+  sent: number;
+  failed: number;
+  unknown: number;
+  delivered: number;
+  bounced: number;
+  complained: number;
+}
+
+/** The state of a session at revision `rev`. Counts are leads, times are epoch milliseconds. */
+export interface Progress {
+  sessionId: string;
+  name: string;
+  /** Who started it (an e-mail address of a colleague, never of a lead). */
+  owner: string;
+  state: SessionState;
+  reason: SessionReason | null;
+  rev: number;
+  /** Size of the audience. */
+  total: number;
+  /** Leads for which nothing more will be done in this run: skipped, failed, or mail settled. */
+  processed: number;
+  activation: ActivationCounts;
+  email: EmailCounts;
+  ratePerSecond: number;
+  /** Null until it can be honest: at least three samples of a running session. */
+  etaSeconds: number | null;
+  createdAt: number;
+  startedAt: number | null;
+  updatedAt: number;
+  finishedAt: number | null;
+  /** The run waits for the mail provider until then. */
+  waitingUntil: number | null;
+  /** Set when a run that should move has not moved since then. */
+  stalledSince: number | null;
+  /** What went wrong last, for a person; never an address, a key or an internal message. */
+  lastError: string | null;
+}
+
+/** A lead's failure, shown to a person: how many leads share one outcome, code and message. */
+export interface Issue {
+  track: 'activation' | 'email';
+  state: 'failed' | 'unknown' | 'skipped';
+  code: string;
+  message: string;
+  count: number;
+}
+
+/** True for states that no work of ours leaves again; a person's retry may. */
+export function isTerminal(state: SessionState): boolean {
+  return state === 'completed' || state === 'cancelled' || state === 'failed';
+}
+
+/** Leads of the audience that are not yet decided. */
+export function remainingCount(progress: Pick<Progress, 'total' | 'activation'>): number {
+  const { activated, skipped, failed } = progress.activation;
+  return Math.max(0, progress.total - activated - skipped - failed);
+}
+
+/** Activated leads whose mail has no outcome yet. */
+export function emailPendingCount(progress: Pick<Progress, 'activation' | 'email'>): number {
+  const { sent, failed, unknown } = progress.email;
+  return Math.max(0, progress.activation.activated - sent - failed - unknown);
+}
+
+/**
+ * The reducer of every client: the newer of two views of one session.
+ *
+ * A higher `rev` wins, a lower one is ignored (an answer that was overtaken on its way); the same
+ * `rev` is taken again, because rate, ETA and `stalledSince` are computed when it is read.
+ */
+export function reduceProgress(current: Progress | null, incoming: Progress): Progress {
+  if (current === null || current.sessionId !== incoming.sessionId) return incoming;
+  return incoming.rev >= current.rev ? incoming : current;
+}
+
+/** Server-sent events of a session's stream, by event name. */
+export interface StreamEvents {
+  /** `id:` is the rev. */
+  progress: Progress;
+  /** All issues so far, when there are new ones. */
+  issues: { rev: number; issues: Issue[] };
+  /** The final view; the server closes after it and the client does not come back. */
+  end: Progress;
+  /** The session was erased; the client forgets it. */
+  deleted: { sessionId: string };
+}

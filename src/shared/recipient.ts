@@ -1,0 +1,40 @@
+/**
+ * Recipient: a lead as frozen into an intent. Everything a mail is rendered from is here, so that a
+ * repeat of the same intent makes the same bytes whatever has happened to the lead since.
+ *
+ * @module
+ */
+import type { SkipReason } from './progress.ts';
+
+export interface Recipient {
+  leadId: number;
+  email: string;
+  firstName: string;
+  lastName: string;
+  company: string;
+  phone: string;
+  source: string;
+  stage: string;
+}
+
+/** A lead that a flip left alone, and why. */
+export interface SkippedLead {
+  leadId: number;
+  reason: SkipReason;
+}
+
+/** What a flip did to the leads of one batch; each of them is in exactly one of the lists. */
+export interface FlipResult {
+  activated: Recipient[];
+  skipped: SkippedLead[];
+}
+
+/** A template as frozen into a session: a later edit does not change a run. Liquid source. */
+export interface FrozenTemplate {
+  id: string;
+  version: number;
+  name: string;
+  subject: string;
+  html: string;
+  text: string;
+}
