@@ -1,0 +1,43 @@
+/**
+ * Where local state lives and the secret that belongs to it: shared by `npm start`, the CSV import
+ * and the seed, so that all three open the same database and hash addresses with the same key.
+ *
+ * Never prints the key. Keeps true: one state folder has one key for ever, because a second key
+ * would part its leads from its suppressions.
+ *
+ * @module
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+/** Absolute path of the project's root folder. */
+export const projectRoot = resolve(import.meta.dirname, '../..');
+
+/** Absolute path of the local state folder: `STATE_DIR`, or `.state` under the project's root. */
+export function stateDir(): string {
+  const chosen = process.env['STATE_DIR'];
+  return resolve(projectRoot, chosen === undefined || chosen === '' ? '.state' : chosen);
+}
+
+/**
+ * The key that addresses are hashed with: `ADDRESS_HASH_KEY`, or the one kept in the state folder,
+ * which the first caller makes.
+ *
+ * @throws when the state folder cannot be written
+ */
+export function addressHashKey(): string {
+  const given = process.env['ADDRESS_HASH_KEY'];
+  if (given !== undefined && given !== '') return given;
+  const file = join(stateDir(), 'address-hash-key');
+  mkdirSync(stateDir(), { recursive: true });
+  try {
+    // `wx`: of two first callers at the same moment one writes, the other reads what was written.
+    writeFileSync(file, randomBytes(32).toString('base64url'), { flag: 'wx', mode: 0o600 });
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  }
+  const key = readFileSync(file, 'utf8').trim();
+  if (key === '') throw new Error(`The address hash key in ${file} is empty; delete the file or set ADDRESS_HASH_KEY.`);
+  return key;
+}
