@@ -1,0 +1,10 @@
+/**
+ * What the workerd tests have in their environment beside the Worker's own bindings (vitest.config.ts).
+ */
+declare namespace Cloudflare {
+  interface Env {
+    TEST_MIGRATIONS: import('cloudflare:test').D1Migration[];
+    MAIL_API_KEY: string;
+    ADDRESS_HASH_KEY: string;
+  }
+}

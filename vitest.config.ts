@@ -1,0 +1,75 @@
+/**
+ * The three kinds of test, as Vitest projects.
+ *
+ * `unit` runs pure code in Node. `workerd` runs the Worker and its objects inside the real runtime, with
+ * storage of its own per file. `e2e` runs the whole stack as processes with a browser in front.
+ * Keeps true: a test that fails has failed; nothing is retried.
+ *
+ * @module
+ */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-pool-workers';
+import { defineConfig } from 'vitest/config';
+
+const root = import.meta.dirname;
+
+/** The Worker serves the built app; its tests need the folder to be there, not the app itself. */
+function ensureAssetFolder(): void {
+  const folder = join(root, 'web/build');
+  const shell = join(folder, 'index.html');
+  if (existsSync(shell)) return;
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(shell, '<!doctype html><title>Lead Activation</title>\n');
+}
+
+export default defineConfig({
+  test: {
+    // Machines of two cores are common in CI; more workers than that only make timings noisy.
+    maxWorkers: 2,
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          environment: 'node',
+        },
+      },
+      {
+        plugins: [
+          cloudflareTest(async () => {
+            ensureAssetFolder();
+            return {
+              wrangler: { configPath: join(root, 'wrangler.toml') },
+              miniflare: {
+                bindings: {
+                  // Secrets in production; here only values that no one can mistake for real ones.
+                  MAIL_API_KEY: 're_test_key',
+                  ADDRESS_HASH_KEY: 'test-address-hash-key',
+                  TEST_MIGRATIONS: await readD1Migrations(join(root, 'migrations')),
+                },
+              },
+            };
+          }),
+        ],
+        test: {
+          name: 'workerd',
+          include: ['test/workerd/**/*.test.ts'],
+          setupFiles: ['test/support/apply-migrations.ts'],
+          testTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          environment: 'node',
+          // One stack and one browser at a time: they are real processes, and they are timed.
+          fileParallelism: false,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+        },
+      },
+    ],
+  },
+});
