@@ -47,3 +47,8 @@ export interface MailTransport {
   /** Makes one call. Never throws: every fault is an outcome. */
   deliver(call: DeliveryCall): Promise<Delivery>;
 }
+
+/** Entries by name, so that the same headers or tags make the same bytes in whatever order they were put. */
+export function sortedEntries(record: Record<string, string>): [name: string, value: string][] {
+  return Object.entries(record).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+}

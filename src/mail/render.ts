@@ -1,0 +1,280 @@
+/**
+ * Rendering: a template and a recipient in, one mail out. LiquidJS does the work.
+ *
+ * Owns: what a template may use, and how a mail is put together. Never: clocks, chance, storage, network.
+ * Keeps true: the same input makes the same bytes, today and on a repeat; nothing in a lead's fields is
+ * ever markup; a template can neither loop nor grow without bound (it has no loops at all, because
+ * a Worker's clock stands still while it computes, so a time limit would not stop one).
+ *
+ * @module
+ */
+import { Liquid, type Template } from 'liquidjs';
+import type { FrozenTemplate, Recipient } from '../shared/recipient.ts';
+import type { OutgoingMail } from './transport.ts';
+
+/** What a mail is rendered from beside the recipient. Frozen with the session, except the link, which is derived. */
+export interface MailContext {
+  /** Who writes: the name in the From address. */
+  senderName: string;
+  /** Where the mail's button leads; null: the mail has none and asks for a reply. */
+  actionUrl: string | null;
+  /** This recipient's own link; null where no public address is configured. */
+  unsubscribeUrl: string | null;
+  /** Postal address for the footer. */
+  postalAddress: string | null;
+}
+
+/** What {@link composeMail} adds to the rendered parts. */
+export interface MailSettings {
+  /** `Name <address>` or an address. */
+  from: string;
+  replyTo: string | null;
+  /** As in {@link MailContext}: the same link goes into the headers. */
+  unsubscribeUrl: string | null;
+  /** Tags: how webhooks find the way back. Letters, digits, `_` and `-` only. */
+  sessionId: string;
+  batchId: string;
+}
+
+export interface RenderedContent {
+  kind: 'rendered';
+  /** One line. */
+  subject: string;
+  html: string;
+  text: string;
+}
+
+/** Which part of a template is at fault, and why, for the person who wrote it. */
+export interface TemplateRefusal {
+  kind: 'refused';
+  part: 'subject' | 'html' | 'text';
+  code: 'syntax' | 'unknown_variable' | 'empty_subject' | 'too_large' | 'not_renderable';
+  message: string;
+}
+
+export interface CompiledTemplate {
+  kind: 'compiled';
+  /** Variables that the template uses, sorted. */
+  readonly variables: readonly string[];
+  /**
+   * Renders one mail. Refuses only where this recipient's fields drive the template over a limit
+   * or leave the subject empty; that is a failure of this recipient, not of the batch.
+   */
+  render(recipient: Recipient, context: MailContext): RenderedContent | TemplateRefusal;
+}
+
+/** Every name that a template may use; all of them are always defined, empty where a lead has no value. */
+export const templateVariables = [
+  'email',
+  'firstName',
+  'lastName',
+  'company',
+  'phone',
+  'source',
+  'stage',
+  'senderName',
+  'actionUrl',
+  'unsubscribeUrl',
+  'postalAddress',
+] as const satisfies readonly (Exclude<keyof Recipient, 'leadId'> | keyof MailContext)[];
+
+const maxSourceLength = 200_000;
+/** Characters that all steps of one rendering may make together. */
+const maxRenderWork = 1_000_000;
+/** Gmail cuts a mail at 102 kB; a hundred of these still fit into one call and the object's memory. */
+const maxBodyLength = 200_000;
+/** RFC 5322 §2.1.1: a line of 998; Postmark takes 2,000, but nobody reads so much. */
+const maxSubjectLength = 500;
+
+/** No loops, no files, nothing that keeps state. */
+const allowedTags: ReadonlySet<string> = new Set(
+  'assign capture case comment echo if raw unless #'.split(' '),
+);
+
+/**
+ * No dates (`'now' | date`), no chance (`sample`), no `raw` (a lead's name must stay text), and nothing
+ * that asks the machine's locale (`sort_natural`).
+ */
+const allowedFilters: ReadonlySet<string> = new Set(
+  (
+    'abs append at_least at_most capitalize ceil default divided_by downcase escape escape_once first floor ' +
+    'join last lstrip minus modulo normalize_whitespace plus prepend remove remove_first remove_last replace ' +
+    'replace_first replace_last round rstrip size slice split squish strip strip_newlines times truncate ' +
+    'truncatewords upcase url_encode'
+  ).split(' '),
+);
+
+/** What LiquidJS binds `this` to in an escape function, as far as it is used here. */
+interface FilterThis {
+  context: { memoryLimit: { use(count: number): void } };
+}
+
+/** For subject and text: the value as it is. Charged like the HTML escape is, or `capture` could double for free. */
+function plainOutput(this: FilterThis, value: unknown): string {
+  const text = Array.isArray(value)
+    ? value.join('')
+    : value === null || value === undefined
+      ? ''
+      : String(value);
+  this.context.memoryLimit.use(text.length);
+  return text;
+}
+
+const htmlEngine = createEngine('escape');
+const plainEngine = createEngine(plainOutput);
+
+function createEngine(outputEscape: 'escape' | ((value: unknown) => string)): Liquid {
+  const engine = new Liquid({
+    outputEscape,
+    strictVariables: true,
+    strictFilters: true,
+    ownPropertyOnly: true,
+    parseLimit: maxSourceLength,
+    memoryLimit: maxRenderWork,
+    // The tags that look for other templates are gone; with this there is also nothing to find.
+    templates: {},
+  });
+  for (const name of Object.keys(engine.tags)) if (!allowedTags.has(name)) delete engine.tags[name];
+  for (const name of Object.keys(engine.filters)) if (!allowedFilters.has(name)) delete engine.filters[name];
+  return engine;
+}
+
+const parts = ['subject', 'html', 'text'] as const;
+type Part = (typeof parts)[number];
+
+interface ParsedPart {
+  template: Template[];
+  variables: string[];
+}
+
+/**
+ * Parses a template, once for all mails of a batch.
+ *
+ * @returns the compiled template, or which part is at fault: bad syntax, a tag, filter or variable that
+ *   does not exist, an empty subject, too long
+ */
+export function compileTemplate(template: FrozenTemplate): CompiledTemplate | TemplateRefusal {
+  const parsed = {} as Record<Part, ParsedPart>;
+  for (const part of parts) {
+    const result = parsePart(part, template[part]);
+    if ('kind' in result) return result;
+    parsed[part] = result;
+  }
+  const variables = [...new Set(parts.flatMap((part) => parsed[part].variables))].sort();
+
+  const render = (recipient: Recipient, context: MailContext): RenderedContent | TemplateRefusal => {
+    const scope = renderScope(recipient, context);
+    const rendered = {} as Record<Part, string>;
+    for (const part of parts) {
+      const engine = part === 'html' ? htmlEngine : plainEngine;
+      let output: string;
+      try {
+        output = String(engine.renderSync(parsed[part].template, scope)).toWellFormed();
+      } catch (error) {
+        return refuse(part, 'not_renderable', liquidMessage(error));
+      }
+      if (output.length > maxBodyLength) {
+        return refuse(part, 'too_large', `The mail would be longer than ${maxBodyLength} characters.`);
+      }
+      rendered[part] = output;
+    }
+    const subject = oneLine(rendered.subject).slice(0, maxSubjectLength).toWellFormed();
+    if (subject === '') return refuse('subject', 'empty_subject', 'The subject comes out empty.');
+    return { kind: 'rendered', subject, html: rendered.html, text: rendered.text };
+  };
+  return { kind: 'compiled', variables, render };
+}
+
+/**
+ * Puts a mail together from its rendered parts: sender, one-click unsubscribe (RFC 8058) and the tags
+ * by which a webhook finds the session, the batch and the lead.
+ */
+export function composeMail(
+  rendered: Pick<RenderedContent, 'subject' | 'html' | 'text'>,
+  recipient: Recipient,
+  settings: MailSettings,
+): OutgoingMail {
+  const { from, replyTo, unsubscribeUrl, sessionId, batchId } = settings;
+  return {
+    from,
+    to: recipient.email,
+    replyTo,
+    subject: rendered.subject,
+    html: rendered.html,
+    text: rendered.text,
+    headers:
+      unsubscribeUrl === null
+        ? {}
+        : {
+            'List-Unsubscribe': `<${unsubscribeUrl}>`,
+            'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click',
+          },
+    tags: { session: sessionId, batch: batchId, lead: String(recipient.leadId) },
+  };
+}
+
+/**
+ * The name in a From address: `Acme <hello@acme.test>` → `Acme`; a bare address → its domain.
+ */
+export function senderNameOf(from: string): string {
+  const name = oneLine(/^([^<]*)</.exec(from)?.[1] ?? '').replace(/^"(.*)"$/, '$1');
+  return name !== '' ? name : (/@([^\s>]+)/.exec(from)?.[1] ?? oneLine(from));
+}
+
+function parsePart(part: Part, source: string): ParsedPart | TemplateRefusal {
+  if (source.length > maxSourceLength) {
+    return refuse(part, 'too_large', `The template is longer than ${maxSourceLength} characters.`);
+  }
+  if (part === 'subject' && source.trim() === '') {
+    return refuse(part, 'empty_subject', 'The template has no subject.');
+  }
+  const engine = part === 'html' ? htmlEngine : plainEngine;
+  try {
+    const template = engine.parse(source);
+    const variables = Object.keys(engine.analyzeSync(template).globals).sort();
+    const unknown = variables.find((name) => !knownVariables.has(name));
+    if (unknown !== undefined) {
+      return refuse(part, 'unknown_variable', `There is no field named “${unknown.slice(0, 80)}”.`);
+    }
+    return { template, variables };
+  } catch (error) {
+    return refuse(part, 'syntax', liquidMessage(error));
+  }
+}
+
+const knownVariables: ReadonlySet<string> = new Set(templateVariables);
+
+/** Fields are lines by nature: a newline in a name would fake a paragraph, a blank one would defeat `default`. */
+function renderScope(
+  recipient: Recipient,
+  context: MailContext,
+): Record<(typeof templateVariables)[number], string> {
+  return {
+    email: oneLine(recipient.email),
+    firstName: oneLine(recipient.firstName),
+    lastName: oneLine(recipient.lastName),
+    company: oneLine(recipient.company),
+    phone: oneLine(recipient.phone),
+    source: oneLine(recipient.source),
+    stage: oneLine(recipient.stage),
+    senderName: oneLine(context.senderName),
+    actionUrl: oneLine(context.actionUrl ?? ''),
+    unsubscribeUrl: oneLine(context.unsubscribeUrl ?? ''),
+    postalAddress: oneLine(context.postalAddress ?? ''),
+  };
+}
+
+/** One line: every run of white space and control characters becomes a space. */
+function oneLine(text: string): string {
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ').trim();
+}
+
+function refuse(part: Part, code: TemplateRefusal['code'], message: string): TemplateRefusal {
+  return { kind: 'refused', part, code, message };
+}
+
+/** LiquidJS says what and where in its first line and quotes the template below it. */
+function liquidMessage(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return (message.split('\n')[0] ?? '').slice(0, 300);
+}
