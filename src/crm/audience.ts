@@ -1,0 +1,156 @@
+/**
+ * Who a session is for: resolving an audience at the start, previewing it, and paging it out in
+ * batches while the session runs.
+ *
+ * Owns the freeze: an audience is what matched at `startedAt`, with `id <= maxLeadId`. Count, preview
+ * and pages are made from one selection, so they cannot disagree. Keeps true: a page never draws a
+ * lead that the count at the start did not have, but for one that another session's cancel set back
+ * to new meanwhile; leads edited or erased since are not drawn, and the difference is the caller's
+ * `changed`.
+ *
+ * @module
+ */
+import type { Recipient } from '../shared/recipient.ts';
+import type { Audience } from '../shared/schemas.ts';
+import { compileLeadFilter, type LeadSelection } from './lead-filter.ts';
+import { recipientColumns, standingSql, toRecipient, uniqueSorted, type RecipientRow } from './lead-row.ts';
+
+export type ResolvedAudience =
+  | { kind: 'ok'; maxLeadId: number; total: number }
+  | { kind: 'empty' }
+  /** These of the given ids do not exist, in ascending order. */
+  | { kind: 'unknown_leads'; leadIds: number[] };
+
+/** What a run over the audience would do; `total` is the sum of the others. */
+export interface AudienceCounts {
+  total: number;
+  willActivate: number;
+  alreadyActive: number;
+  suppressed: number;
+  invalidAddress: number;
+}
+
+export interface AudiencePage {
+  /** Ascending. */
+  leadIds: number[];
+  /** No page comes after this one. */
+  done: boolean;
+}
+
+function selectAudience(audience: Audience, asOfMs: number): LeadSelection {
+  if ('leadIds' in audience) {
+    return {
+      from: 'leads l',
+      where: 'l.id IN (SELECT value FROM json_each(?))',
+      params: [JSON.stringify(audience.leadIds)],
+      isSearch: false,
+    };
+  }
+  const selection = compileLeadFilter(audience.filter, { asOfMs });
+  if (audience.excludedIds === undefined || audience.excludedIds.length === 0) return selection;
+  return {
+    ...selection,
+    where: `${selection.where} AND l.id NOT IN (SELECT value FROM json_each(?))`,
+    params: [...selection.params, JSON.stringify(audience.excludedIds)],
+  };
+}
+
+/**
+ * Counts an audience and freezes its end. `nowMs` becomes the `startedAt` of {@link planPage}.
+ */
+export async function resolveAudience(
+  db: D1Database,
+  audience: Audience,
+  nowMs: number,
+): Promise<ResolvedAudience> {
+  if ('leadIds' in audience) {
+    const unknown = await db
+      .prepare(
+        `SELECT DISTINCT ids.value AS id FROM json_each(?) AS ids
+         WHERE NOT EXISTS (SELECT 1 FROM leads l WHERE l.id = ids.value) ORDER BY ids.value`,
+      )
+      .bind(JSON.stringify(audience.leadIds))
+      .all<{ id: number }>();
+    if (unknown.results.length > 0) {
+      return { kind: 'unknown_leads', leadIds: unknown.results.map((row) => row.id) };
+    }
+    const leadIds = uniqueSorted(audience.leadIds);
+    const maxLeadId = leadIds.at(-1);
+    return maxLeadId === undefined ? { kind: 'empty' } : { kind: 'ok', maxLeadId, total: leadIds.length };
+  }
+  const { from, where, params } = selectAudience(audience, nowMs);
+  const row = await db
+    .prepare(`SELECT count(*) AS total, max(l.id) AS max_id FROM ${from} WHERE ${where}`)
+    .bind(...params)
+    .first<{ total: number; max_id: number | null }>();
+  return row === null || row.max_id === null
+    ? { kind: 'empty' }
+    : { kind: 'ok', maxLeadId: row.max_id, total: row.total };
+}
+
+/**
+ * What a run that starts at `nowMs` would do, without doing it. Ids that do not exist count nowhere;
+ * {@link resolveAudience} refuses them.
+ */
+export async function countAudience(
+  db: D1Database,
+  audience: Audience,
+  nowMs: number,
+): Promise<AudienceCounts> {
+  const { from, where, params } = selectAudience(audience, nowMs);
+  const { results } = await db
+    .prepare(`SELECT ${standingSql} AS standing, count(*) AS n FROM ${from} WHERE ${where} GROUP BY 1`)
+    .bind(...params)
+    .all<{ standing: string; n: number }>();
+  const counts = new Map(results.map((row) => [row.standing, row.n]));
+  return {
+    total: results.reduce((sum, row) => sum + row.n, 0),
+    willActivate: counts.get('mailable') ?? 0,
+    alreadyActive: counts.get('already_active') ?? 0,
+    suppressed: counts.get('suppressed') ?? 0,
+    invalidAddress: counts.get('invalid_address') ?? 0,
+  };
+}
+
+/** The first leads, by id, of those that would get mail: what a preview renders. */
+export async function sampleAudience(
+  db: D1Database,
+  audience: Audience,
+  limit: number,
+  nowMs: number,
+): Promise<Recipient[]> {
+  const { from, where, params } = selectAudience(audience, nowMs);
+  const { results } = await db
+    .prepare(
+      `SELECT ${recipientColumns} FROM ${from}
+       WHERE ${where} AND ${standingSql} = 'mailable' ORDER BY l.id LIMIT ?`,
+    )
+    .bind(...params, limit)
+    .all<RecipientRow>();
+  return results.map(toRecipient);
+}
+
+/**
+ * The next leads of a frozen audience, in the order of their ids, after `afterLeadId` (0 at first).
+ *
+ * Asks nothing of anybody's memory: the same question gives the same leads, less those edited or
+ * erased since. Ids that were chosen by hand are drawn whatever happened to them.
+ */
+export async function planPage(
+  db: D1Database,
+  plan: { audience: Audience; afterLeadId: number; maxLeadId: number; startedAt: number; limit: number },
+): Promise<AudiencePage> {
+  const { audience, afterLeadId, maxLeadId, startedAt, limit } = plan;
+  if ('leadIds' in audience) {
+    const rest = uniqueSorted(audience.leadIds).filter((id) => id > afterLeadId && id <= maxLeadId);
+    return { leadIds: rest.slice(0, limit), done: rest.length <= limit };
+  }
+  const { from, where, params, isSearch } = selectAudience(audience, startedAt);
+  // FTS5 seeks by its own rowid only; the same number as l.id.
+  const id = isSearch ? 'leads_fts.rowid' : 'l.id';
+  const { results } = await db
+    .prepare(`SELECT l.id FROM ${from} WHERE ${where} AND ${id} > ? AND ${id} <= ? ORDER BY ${id} LIMIT ?`)
+    .bind(...params, afterLeadId, maxLeadId, limit)
+    .all<{ id: number }>();
+  return { leadIds: results.map((row) => row.id), done: results.length < limit };
+}

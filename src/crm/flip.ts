@@ -1,0 +1,84 @@
+/**
+ * The flip: sets the leads of one batch active, owned by one session.
+ *
+ * One D1 batch, which is one transaction and one round trip. Keeps true: a lead belongs to the first
+ * session that flips it, a repeat gives the same answer, and every lead of the batch is in exactly
+ * one list of the answer. Costs 2 rows written per lead (the row and `leads_status`) and 1 per batch.
+ *
+ * @module
+ */
+import type { FlipResult, Recipient, SkippedLead } from '../shared/recipient.ts';
+import { recipientColumns, standingSql, toRecipient, type RecipientRow, type Standing } from './lead-row.ts';
+
+// `UPDATE … AS l` so that the standing reads the row that is written. The unary plus inside keeps the
+// ids, not the status index, in charge of finding the rows.
+const flipSql = `UPDATE leads AS l SET status = 'active', activated_at = ?2, activated_by = ?3
+  WHERE l.id IN (SELECT value FROM json_each(?1)) AND ${standingSql} = 'mailable'`;
+
+const countFlippedSql = `UPDATE lead_counts
+  SET new_count = new_count - changes(), active_count = active_count + changes() WHERE changes() > 0`;
+
+const readFlippedSql = `SELECT ${recipientColumns}, l.activated_by, ${standingSql} AS standing
+  FROM leads l WHERE l.id IN (SELECT value FROM json_each(?1))`;
+
+const unflipSql = `UPDATE leads AS l SET status = 'new', activated_at = NULL, activated_by = NULL
+  WHERE l.id IN (SELECT value FROM json_each(?1)) AND +l.activated_by = ?2`;
+
+const countUnflippedSql = `UPDATE lead_counts
+  SET new_count = new_count + changes(), active_count = active_count - changes() WHERE changes() > 0`;
+
+interface FlippedRow extends RecipientRow {
+  activated_by: string | null;
+  standing: Standing;
+}
+
+/**
+ * Activates the leads that are new, have a usable address and are not suppressed, and says what
+ * became of each. Leads that this session activated before are `activated` again, as they are now.
+ *
+ * Both lists keep the order of `leadIds`; a repeated id counts once. A lead that no longer exists is
+ * skipped as `erased`.
+ *
+ * @throws what D1 throws; nothing was changed then, or all was, and a repeat is safe
+ */
+export async function flipLeads(
+  db: D1Database,
+  flip: { sessionId: string; leadIds: readonly number[]; nowMs: number },
+): Promise<FlipResult> {
+  const leadIds = [...new Set(flip.leadIds)];
+  const idsJson = JSON.stringify(leadIds);
+  const results = await db.batch<FlippedRow>([
+    db.prepare(flipSql).bind(idsJson, flip.nowMs, flip.sessionId),
+    db.prepare(countFlippedSql),
+    db.prepare(readFlippedSql).bind(idsJson),
+  ]);
+  const rows = new Map((results[2]?.results ?? []).map((row) => [row.id, row]));
+
+  const activated: Recipient[] = [];
+  const skipped: SkippedLead[] = [];
+  for (const leadId of leadIds) {
+    const row = rows.get(leadId);
+    if (row === undefined) skipped.push({ leadId, reason: 'erased' });
+    else if (row.activated_by === flip.sessionId) activated.push(toRecipient(row));
+    else if (row.standing === 'mailable') throw new Error('A flip left a lead that it should have taken.');
+    else skipped.push({ leadId, reason: row.standing });
+  }
+  return { activated, skipped };
+}
+
+/**
+ * Takes a flip back, for leads that this session owns; others are left alone. For a run that is
+ * cancelled between its flip and its intent, so never for a lead that may have been mailed.
+ *
+ * @returns how many leads became new again
+ */
+export async function unflipLeads(
+  db: D1Database,
+  flip: { sessionId: string; leadIds: readonly number[] },
+): Promise<number> {
+  const results = await db.batch([
+    db.prepare(unflipSql).bind(JSON.stringify(flip.leadIds), flip.sessionId),
+    db.prepare(countUnflippedSql),
+  ]);
+  return results[0]?.meta.changes ?? 0;
+}

@@ -1,0 +1,116 @@
+/**
+ * The CRM database of a workerd test: migrated, and filled with leads that a test names by their
+ * properties only.
+ *
+ * @module
+ */
+import { applyD1Migrations, type D1Migration } from 'cloudflare:test';
+import { env } from 'cloudflare:workers';
+import { emailHash } from '../../src/crm/email-hash.ts';
+
+/** The key that tests hash addresses with. */
+const testHashKey = 'test-hash-key';
+export const hashEmail = (email: string): string => emailHash(testHashKey, email);
+
+interface TestBindings {
+  DB: D1Database;
+  TEST_MIGRATIONS: D1Migration[];
+}
+
+/** The database of this test file, with all migrations applied and no leads. */
+export async function emptyCrm(): Promise<D1Database> {
+  const { DB, TEST_MIGRATIONS } = env as unknown as TestBindings;
+  await applyD1Migrations(DB, TEST_MIGRATIONS);
+  await DB.batch([
+    DB.prepare('DELETE FROM leads'),
+    DB.prepare('DELETE FROM suppressions'),
+    DB.prepare('DELETE FROM activations'),
+    DB.prepare('UPDATE lead_counts SET new_count = 0, active_count = 0'),
+  ]);
+  return DB;
+}
+
+export interface TestLead {
+  id?: number;
+  email?: string;
+  emailValid?: boolean;
+  firstName?: string;
+  lastName?: string;
+  company?: string;
+  source?: string;
+  stage?: string;
+  status?: 'new' | 'active';
+  activatedAt?: number;
+  activatedBy?: string;
+  importId?: string;
+  createdAt?: number;
+  updatedAt?: number;
+}
+
+/** Puts leads in as they are described; ids are 1, 2, 3 … where none is given. */
+export async function addLeads(db: D1Database, leads: readonly TestLead[]): Promise<void> {
+  const rows = leads.map((lead, index) => {
+    const id = lead.id ?? index + 1;
+    const email = lead.email ?? `lead${id}@example.com`;
+    const status = lead.status ?? 'new';
+    return {
+      id,
+      email,
+      email_valid: (lead.emailValid ?? true) ? 1 : 0,
+      email_hash: hashEmail(email),
+      first_name: lead.firstName ?? 'Ann',
+      last_name: lead.lastName ?? `Name${id}`,
+      company: lead.company ?? 'Example Ltd',
+      source: lead.source ?? '',
+      stage: lead.stage ?? '',
+      status,
+      activated_at: status === 'active' ? (lead.activatedAt ?? 500) : null,
+      activated_by: status === 'active' ? (lead.activatedBy ?? 'activation_0000000000001_other0000') : null,
+      import_id: lead.importId ?? null,
+      created_at: lead.createdAt ?? 0,
+      updated_at: lead.updatedAt ?? lead.createdAt ?? 0,
+    };
+  });
+  const columns = Object.keys(rows[0] ?? {});
+  await db.batch([
+    db
+      .prepare(
+        `INSERT INTO leads (${columns.join(', ')})
+         SELECT ${columns.map((column) => `value ->> '${column}'`).join(', ')} FROM json_each(?)`,
+      )
+      .bind(JSON.stringify(rows)),
+    db.prepare(
+      `UPDATE lead_counts SET new_count = (SELECT count(*) FROM leads WHERE status = 'new'),
+         active_count = (SELECT count(*) FROM leads WHERE status = 'active')`,
+    ),
+  ]);
+}
+
+/** Suppresses an address. */
+export async function suppress(db: D1Database, email: string): Promise<void> {
+  await db
+    .prepare("INSERT INTO suppressions (email_hash, reason, created_at) VALUES (?, 'unsubscribed', 0)")
+    .bind(hashEmail(email))
+    .run();
+}
+
+/** Every lead's id with its status and owner, in the order of ids. */
+export async function statuses(
+  db: D1Database,
+): Promise<{ id: number; status: string; activated_by: string | null; updated_at: number }[]> {
+  const { results } = await db
+    .prepare('SELECT id, status, activated_by, updated_at FROM leads ORDER BY id')
+    .all<{ id: number; status: string; activated_by: string | null; updated_at: number }>();
+  return results;
+}
+
+/** The kept counts beside a recount of the rows; equal when the counts are true. */
+export async function countsAndRecount(db: D1Database): Promise<{ kept: unknown; recount: unknown }> {
+  const kept = await db.prepare('SELECT new_count AS new, active_count AS active FROM lead_counts').first();
+  const recount = await db
+    .prepare(
+      "SELECT count(*) FILTER (WHERE status = 'new') AS new, count(*) FILTER (WHERE status = 'active') AS active FROM leads",
+    )
+    .first();
+  return { kept, recount };
+}

@@ -1,0 +1,151 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { flipLeads, unflipLeads } from '../../src/crm/flip.ts';
+import { updateLead } from '../../src/crm/leads.ts';
+import {
+  addLeads,
+  countsAndRecount,
+  emptyCrm,
+  hashEmail,
+  statuses,
+  suppress,
+} from '../support/crm-database.ts';
+
+const mine = 'activation_1700000000000_mine00000';
+const theirs = 'activation_1700000000000_theirs000';
+let db: D1Database;
+
+beforeEach(async () => {
+  db = await emptyCrm();
+});
+
+describe('flipLeads', () => {
+  it('activates new leads and gives them back in the order they were asked for', async () => {
+    await addLeads(db, [{ firstName: 'Ann', email: 'Ann@example.com' }, {}, {}]);
+    const result = await flipLeads(db, { sessionId: mine, leadIds: [3, 1, 2], nowMs: 1_000 });
+    expect(result.activated.map((recipient) => recipient.leadId)).toEqual([3, 1, 2]);
+    expect(result.skipped).toEqual([]);
+    expect(result.activated[1]).toEqual({
+      leadId: 1,
+      email: 'Ann@example.com',
+      firstName: 'Ann',
+      lastName: 'Name1',
+      company: 'Example Ltd',
+      phone: '',
+      source: '',
+      stage: '',
+    });
+    expect(await statuses(db)).toEqual(
+      [1, 2, 3].map((id) => ({ id, status: 'active', activated_by: mine, updated_at: 0 })),
+    );
+  });
+
+  it('names the reason for every lead that it leaves alone', async () => {
+    await addLeads(db, [
+      { id: 1, email: 'out@example.com' },
+      { id: 2, emailValid: false },
+      { id: 3, status: 'active' },
+      { id: 5 },
+    ]);
+    await suppress(db, 'OUT@example.com');
+    const result = await flipLeads(db, { sessionId: mine, leadIds: [1, 2, 3, 4, 5, 5], nowMs: 1_000 });
+    expect(result.skipped).toEqual([
+      { leadId: 1, reason: 'suppressed' },
+      { leadId: 2, reason: 'invalid_address' },
+      { leadId: 3, reason: 'already_active' },
+      { leadId: 4, reason: 'erased' },
+    ]);
+    expect(result.activated.map((recipient) => recipient.leadId)).toEqual([5]);
+  });
+
+  it('answers a repeat the same, and keeps the time of the first', async () => {
+    await addLeads(db, [{}, {}, { status: 'active' }]);
+    const flip = { sessionId: mine, leadIds: [1, 2, 3] };
+    const first = await flipLeads(db, { ...flip, nowMs: 1_000 });
+    const again = await flipLeads(db, { ...flip, nowMs: 2_000 });
+    expect(again).toEqual(first);
+    const { results } = await db.prepare('SELECT activated_at FROM leads WHERE id < 3').all();
+    expect(results).toEqual([{ activated_at: 1_000 }, { activated_at: 1_000 }]);
+  });
+
+  it('answers a repeat after a lead was edited, with the lead as it is now', async () => {
+    await addLeads(db, [{ email: 'old@example.com' }]);
+    await flipLeads(db, { sessionId: mine, leadIds: [1], nowMs: 1_000 });
+    await updateLead(db, { leadId: 1, patch: { email: 'new@example.com' }, nowMs: 1_500, hashEmail });
+    const again = await flipLeads(db, { sessionId: mine, leadIds: [1], nowMs: 2_000 });
+    expect(again.activated.map((recipient) => recipient.email)).toEqual(['new@example.com']);
+  });
+
+  it('gives a lead to one of two sessions only', async () => {
+    await addLeads(
+      db,
+      Array.from({ length: 20 }, () => ({})),
+    );
+    const leadIds = Array.from({ length: 20 }, (_, index) => index + 1);
+    const [a, b] = await Promise.all([
+      flipLeads(db, { sessionId: mine, leadIds: leadIds.slice(0, 15), nowMs: 1_000 }),
+      flipLeads(db, { sessionId: theirs, leadIds: leadIds.slice(5), nowMs: 1_000 }),
+    ]);
+    const activated = [...a.activated, ...b.activated].map((recipient) => recipient.leadId);
+    expect(activated.toSorted((x, y) => x - y)).toEqual(leadIds);
+    expect([...a.skipped, ...b.skipped]).toHaveLength(10);
+    expect(new Set([...a.skipped, ...b.skipped].map((lead) => lead.reason))).toEqual(
+      new Set(['already_active']),
+    );
+  });
+
+  it('stays within 3 D1 rows written per lead', async () => {
+    await addLeads(
+      db,
+      Array.from({ length: 100 }, () => ({})),
+    );
+    let rowsWritten = 0;
+    const counting = countRowsWritten(db, (rows) => (rowsWritten += rows));
+    const leadIds = Array.from({ length: 100 }, (_, index) => index + 1);
+    const result = await flipLeads(counting, { sessionId: mine, leadIds, nowMs: 1_000 });
+    expect(result.activated).toHaveLength(100);
+    expect(rowsWritten).toBeGreaterThan(0);
+    expect(rowsWritten).toBeLessThanOrEqual(300);
+
+    rowsWritten = 0;
+    await flipLeads(counting, { sessionId: mine, leadIds, nowMs: 1_000 });
+    expect(rowsWritten).toBe(0);
+  });
+});
+
+describe('unflipLeads', () => {
+  it('makes the leads of its own session new again, and no others', async () => {
+    await addLeads(db, [{}, {}, {}]);
+    await flipLeads(db, { sessionId: mine, leadIds: [1, 2], nowMs: 1_000 });
+    await flipLeads(db, { sessionId: theirs, leadIds: [3], nowMs: 1_000 });
+    expect(await unflipLeads(db, { sessionId: mine, leadIds: [1, 3] })).toBe(1);
+    expect((await statuses(db)).map((lead) => lead.activated_by)).toEqual([null, mine, theirs]);
+    expect(await unflipLeads(db, { sessionId: mine, leadIds: [1, 3] })).toBe(0);
+  });
+});
+
+it('the counts of new and active leads stay true through flips and their repeats', async () => {
+  await addLeads(db, [{}, {}, { status: 'active' }, { emailValid: false }]);
+  await flipLeads(db, { sessionId: mine, leadIds: [1, 2, 3, 4], nowMs: 1_000 });
+  await flipLeads(db, { sessionId: mine, leadIds: [1, 2, 3, 4], nowMs: 1_000 });
+  await unflipLeads(db, { sessionId: mine, leadIds: [1] });
+  const { kept, recount } = await countsAndRecount(db);
+  expect(kept).toEqual({ new: 2, active: 2 });
+  expect(recount).toEqual(kept);
+});
+
+/** The same database, with the billed rows written of every batch reported. */
+function countRowsWritten(real: D1Database, report: (rows: number) => void): D1Database {
+  return new Proxy(real, {
+    get(target, property) {
+      if (property === 'batch') {
+        return async (statements: D1PreparedStatement[]) => {
+          const results = await target.batch(statements);
+          for (const result of results) report(result.meta.rows_written);
+          return results;
+        };
+      }
+      const value: unknown = Reflect.get(target, property);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
