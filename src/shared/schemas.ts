@@ -61,6 +61,23 @@ export const leadSchema = z
   .meta({ id: 'Lead' });
 export type Lead = z.infer<typeof leadSchema>;
 
+/** `PATCH /crm/leads/:id`: the fields that a person may edit; those left out stay as they are. */
+export const leadPatchSchema = z
+  .strictObject({
+    email: z.email().max(limits.maxEmailLength),
+    firstName: z.string().trim().max(limits.maxFieldLength),
+    lastName: z.string().trim().max(limits.maxFieldLength),
+    company: z.string().trim().max(limits.maxFieldLength),
+    phone: z.string().trim().max(limits.maxFieldLength),
+    source: z.string().trim().max(limits.maxFieldLength),
+    stage: z.string().trim().max(limits.maxFieldLength),
+    notes: z.string().trim().max(limits.maxNotesLength),
+    consentSource: z.string().trim().max(limits.maxFieldLength),
+  })
+  .partial()
+  .meta({ id: 'LeadPatch' });
+export type LeadPatch = z.infer<typeof leadPatchSchema>;
+
 /** The choice of leads by properties; all given properties must hold. */
 export const leadFilterSchema = z
   .strictObject({
