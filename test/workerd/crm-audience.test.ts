@@ -1,0 +1,229 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Audience } from '../../src/shared/schemas.ts';
+import { countAudience, planPage, resolveAudience, sampleAudience } from '../../src/crm/audience.ts';
+import { flipLeads } from '../../src/crm/flip.ts';
+import { eraseLead, updateLead } from '../../src/crm/leads.ts';
+import { addLeads, emptyCrm, hashEmail, suppress } from '../support/crm-database.ts';
+
+const mine = 'activation_1700000000000_mine00000';
+const theirs = 'activation_1700000000000_theirs000';
+const startedAt = 1_000;
+let db: D1Database;
+
+beforeEach(async () => {
+  db = await emptyCrm();
+});
+
+/** All the leads of a frozen audience, page by page, with `between` after each page. */
+async function planAll(
+  audience: Audience,
+  maxLeadId: number,
+  { limit = 2, between = async (): Promise<void> => {} } = {},
+): Promise<number[]> {
+  const planned: number[] = [];
+  for (let pageCount = 0; pageCount < 100; pageCount += 1) {
+    const afterLeadId = planned.at(-1) ?? 0;
+    const page = await planPage(db, { audience, afterLeadId, maxLeadId, startedAt, limit });
+    planned.push(...page.leadIds);
+    if (page.done) return planned;
+    await between();
+  }
+  throw new Error('The plan did not come to its end.');
+}
+
+describe('resolveAudience', () => {
+  it('counts the leads that match and freezes the last id', async () => {
+    await addLeads(db, [{ source: 'Fair' }, { source: 'Web' }, { source: 'Fair' }, { source: 'Web' }]);
+    expect(await resolveAudience(db, { filter: { source: 'Fair' } }, startedAt)).toEqual({
+      kind: 'ok',
+      maxLeadId: 3,
+      total: 2,
+    });
+    expect(await resolveAudience(db, { filter: {}, excludedIds: [4, 99] }, startedAt)).toEqual({
+      kind: 'ok',
+      maxLeadId: 3,
+      total: 3,
+    });
+  });
+
+  it('says empty where nobody matches', async () => {
+    await addLeads(db, [{}]);
+    expect(await resolveAudience(db, { filter: { status: 'active' } }, startedAt)).toEqual({ kind: 'empty' });
+    expect(await resolveAudience(db, { filter: {}, excludedIds: [1] }, startedAt)).toEqual({ kind: 'empty' });
+  });
+
+  it('counts chosen ids once each, and names those that do not exist', async () => {
+    await addLeads(db, [{}, {}, {}]);
+    expect(await resolveAudience(db, { leadIds: [3, 1, 3] }, startedAt)).toEqual({
+      kind: 'ok',
+      maxLeadId: 3,
+      total: 2,
+    });
+    expect(await resolveAudience(db, { leadIds: [9, 1, 7, 9] }, startedAt)).toEqual({
+      kind: 'unknown_leads',
+      leadIds: [7, 9],
+    });
+  });
+
+  it('takes as many ids as a request may hold', async () => {
+    await addLeads(
+      db,
+      Array.from({ length: 10_000 }, () => ({})),
+    );
+    const leadIds = Array.from({ length: 10_000 }, (_, index) => 10_000 - index);
+    expect(await resolveAudience(db, { leadIds }, startedAt)).toEqual({
+      kind: 'ok',
+      maxLeadId: 10_000,
+      total: 10_000,
+    });
+    expect(await resolveAudience(db, { filter: {}, excludedIds: leadIds.slice(1) }, startedAt)).toEqual({
+      kind: 'ok',
+      maxLeadId: 10_000,
+      total: 1,
+    });
+  });
+});
+
+describe('countAudience', () => {
+  const audiences: [string, Audience][] = [
+    ['everyone', { filter: {} }],
+    ['a status', { filter: { status: 'new' } }],
+    ['a search', { filter: { search: 'ann' } }],
+    ['exclusions', { filter: {}, excludedIds: [1, 2] }],
+    ['chosen ids', { leadIds: [6, 5, 4, 3, 2, 1, 1] }],
+  ];
+
+  it.each(audiences)('foretells exactly what a run over %s then does', async (_, audience) => {
+    await addLeads(db, [
+      {},
+      { firstName: 'Bob' },
+      { email: 'out@example.com' },
+      { email: 'bad@', emailValid: false },
+      { status: 'active' },
+      { status: 'active', email: 'both@example.com' },
+      { emailValid: false, status: 'active' },
+      {},
+    ]);
+    await suppress(db, 'out@example.com');
+    await suppress(db, 'both@example.com');
+    const counts = await countAudience(db, audience, startedAt);
+    const resolved = await resolveAudience(db, audience, startedAt);
+    if (resolved.kind !== 'ok') throw new Error(resolved.kind);
+    expect(counts.total).toBe(resolved.total);
+
+    const leadIds = await planAll(audience, resolved.maxLeadId);
+    const result = await flipLeads(db, { sessionId: mine, leadIds, nowMs: startedAt });
+    const skipped = (reason: string): number =>
+      result.skipped.filter((lead) => lead.reason === reason).length;
+    expect(counts).toEqual({
+      total: leadIds.length,
+      willActivate: result.activated.length,
+      alreadyActive: skipped('already_active'),
+      suppressed: skipped('suppressed'),
+      invalidAddress: skipped('invalid_address'),
+    });
+  });
+});
+
+describe('sampleAudience', () => {
+  it('gives the first leads that would get mail', async () => {
+    await addLeads(db, [
+      { status: 'active' },
+      { emailValid: false },
+      { email: 'out@example.com' },
+      {},
+      {},
+      {},
+    ]);
+    await suppress(db, 'out@example.com');
+    const ids = async (audience: Audience): Promise<number[]> =>
+      (await sampleAudience(db, audience, 2, startedAt)).map((recipient) => recipient.leadId);
+    expect(await ids({ filter: {} })).toEqual([4, 5]);
+    expect(await ids({ leadIds: [6, 1, 5] })).toEqual([5, 6]);
+    expect(await ids({ filter: { search: 'name6' } })).toEqual([6]);
+  });
+});
+
+describe('planPage', () => {
+  it('draws every lead of the audience once, whatever the size of the page', async () => {
+    await addLeads(
+      db,
+      Array.from({ length: 7 }, () => ({})),
+    );
+    for (const limit of [1, 2, 3, 7, 8]) {
+      expect(await planAll({ filter: {} }, 7, { limit })).toEqual([1, 2, 3, 4, 5, 6, 7]);
+      expect(await planAll({ filter: { search: 'example' }, excludedIds: [2, 7] }, 7, { limit })).toEqual([
+        1, 3, 4, 5, 6,
+      ]);
+      expect(await planAll({ leadIds: [5, 1, 5, 3] }, 5, { limit })).toEqual([1, 3, 5]);
+    }
+  });
+
+  it('leaves out leads that came after the start', async () => {
+    await addLeads(db, [{}, {}, {}]);
+    const planned = await planAll({ filter: {} }, 3, {
+      between: () => addLeads(db, [{ id: 4, createdAt: startedAt + 1 }]),
+    });
+    expect(planned).toEqual([1, 2, 3]);
+  });
+
+  it('does not draw in leads that an edit after the start made match', async () => {
+    await addLeads(db, [{ company: 'Acme' }, {}, { company: 'Acme' }]);
+    const edited = { leadId: 2, patch: { company: 'Acme' }, nowMs: startedAt + 1, hashEmail };
+    await updateLead(db, edited);
+    expect(await planAll({ filter: { search: 'acme' } }, 3)).toEqual([1, 3]);
+  });
+
+  it('still draws leads that another session activated after the start', async () => {
+    await addLeads(db, [{}, {}, { status: 'active', activatedAt: startedAt }, {}]);
+    const audience: Audience = { filter: { status: 'new' } };
+    expect(await resolveAudience(db, audience, startedAt)).toMatchObject({ total: 3 });
+    await flipLeads(db, { sessionId: theirs, leadIds: [2, 4], nowMs: startedAt + 1 });
+    const leadIds = await planAll(audience, 4);
+    expect(leadIds).toEqual([1, 2, 4]);
+    const result = await flipLeads(db, { sessionId: mine, leadIds, nowMs: startedAt + 2 });
+    expect(result.skipped).toEqual([
+      { leadId: 2, reason: 'already_active' },
+      { leadId: 4, reason: 'already_active' },
+    ]);
+  });
+
+  it('draws for a filter on active leads those only that were active at the start', async () => {
+    await addLeads(db, [{ status: 'active', activatedAt: 10 }, {}, {}]);
+    await flipLeads(db, { sessionId: theirs, leadIds: [2], nowMs: startedAt + 1 });
+    expect(await planAll({ filter: { status: 'active' } }, 3)).toEqual([1]);
+    expect(await planAll({ filter: { activatedFrom: 5 } }, 3)).toEqual([1]);
+  });
+
+  it('leaves out erased leads, and never mistakes a later lead for one of them', async () => {
+    await addLeads(db, [{}, {}, {}]);
+    await eraseLead(db, 3);
+    await db
+      .prepare(
+        "INSERT INTO leads (email, email_hash, created_at, updated_at) VALUES ('late@example.com', 'h', 0, 0)",
+      )
+      .run();
+    expect(await planAll({ filter: {} }, 3)).toEqual([1, 2]);
+    const result = await flipLeads(db, { sessionId: mine, leadIds: [3], nowMs: startedAt });
+    expect(result.skipped).toEqual([{ leadId: 3, reason: 'erased' }]);
+  });
+
+  it('goes on from where a page ended, also when its last lead is gone', async () => {
+    await addLeads(db, [{}, {}, {}, {}]);
+    const page = await planPage(db, {
+      audience: { filter: {} },
+      afterLeadId: 0,
+      maxLeadId: 4,
+      startedAt,
+      limit: 2,
+    });
+    expect(page).toEqual({ leadIds: [1, 2], done: false });
+    await eraseLead(db, 2);
+    expect(
+      await planPage(db, { audience: { filter: {} }, afterLeadId: 2, maxLeadId: 4, startedAt, limit: 2 }),
+    ).toEqual({ leadIds: [3, 4], done: false });
+    expect(
+      await planPage(db, { audience: { filter: {} }, afterLeadId: 4, maxLeadId: 4, startedAt, limit: 2 }),
+    ).toEqual({ leadIds: [], done: true });
+  });
+});
