@@ -35,7 +35,7 @@ const welcome: Letter = {
   heading: "{% if firstName != '' %}{{ firstName }}, your{% else %}Your{% endif %} account is ready",
   opening: [
     "Hi {{ firstName | default: 'there' }},",
-    "good news: your account with {{ senderName }} is active as of now{% if company != '' %}, and so is access for {{ company }}{% endif %}. There is nothing to install and nothing left to wait for.",
+    "Good news: your account with {{ senderName }} is active as of now{% if company != '' %}, and so is access for {{ company }}{% endif %}. There is nothing to install and nothing left to wait for.",
   ],
   button: 'Open your account',
   withoutLink: 'Just reply to this e-mail and we will take the first step together.',
@@ -55,7 +55,7 @@ const pickUp: Letter = {
   heading: 'Pick up where you left off',
   opening: [
     "Hi {{ firstName | default: 'there' }},",
-    "a while ago you began to look at {{ senderName }}{% if company != '' %} for {{ company }}{% endif %}. We have kept your place and switched your account on, so you can go on without starting over.",
+    "A while ago you began to look at {{ senderName }}{% if company != '' %} for {{ company }}{% endif %}. We have kept your place and switched your account on, so you can go on without starting over.",
   ],
   button: 'Go on from here',
   withoutLink: 'Reply to this e-mail with a word on where you got stuck, and we will help you over it.',
@@ -120,7 +120,7 @@ function htmlFrame(letter: Letter): string {
   const paragraph = (html: string) =>
     `<p class="ink" style="margin:0 0 16px;${font};font-size:16px;line-height:25px;color:#27303f">${html}</p>`;
   const point = ({ title, text }: Letter['points'][number]) =>
-    `<tr><td class="point" style="padding:0 0 14px 14px;border-left:3px solid #c9d3f5;${font};font-size:15px;line-height:23px;color:#27303f"><strong class="ink" style="color:#141a26">${title}</strong><br><span class="soft" style="color:#566074">${text}</span></td></tr><tr><td height="10" style="height:10px;font-size:0;line-height:0">&nbsp;</td></tr>`;
+    `<tr><td class="point" style="padding:2px 0 2px 14px;border-left:3px solid #c9d3f5;${font};font-size:15px;line-height:23px;color:#27303f"><strong class="ink" style="color:#141a26">${title}</strong><br><span class="soft" style="color:#566074">${text}</span></td></tr><tr><td height="14" style="height:14px;font-size:0;line-height:0">&nbsp;</td></tr>`;
   return `<!doctype html>
 <html lang="en" dir="ltr">
 <head>

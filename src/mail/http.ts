@@ -17,8 +17,8 @@ export type FetchLike = (url: string, init: RequestInit) => Promise<Response>;
 
 /** What became of a request. */
 export type HttpAnswer =
-  /** A status line came. `isWhole` is false when the body broke off, or was too long to be an answer. */
-  | { kind: 'answered'; status: number; headers: Headers; body: string; isWhole: boolean }
+  /** A status line came. The body is empty when it broke off, or was too long to be an answer. */
+  | { kind: 'answered'; status: number; headers: Headers; body: string }
   /** No connection was made: certainly not taken. */
   | { kind: 'refused'; code: string; message: string }
   /** No answer, for whatever reason: it may have been taken. */
@@ -47,8 +47,8 @@ export async function callProvider(
   } catch (error) {
     return classifyNetworkError(error);
   }
-  const { body, isWhole } = await readBody(response);
-  return { kind: 'answered', status: response.status, headers: response.headers, body, isWhole };
+  const body = await readBody(response);
+  return { kind: 'answered', status: response.status, headers: response.headers, body };
 }
 
 /**
@@ -89,23 +89,23 @@ export function networkOutcome(answer: Exclude<HttpAnswer, { kind: 'answered' }>
     : { kind: 'unknown', code, message };
 }
 
-async function readBody(response: Response): Promise<{ body: string; isWhole: boolean }> {
-  if (response.body === null) return { body: '', isWhole: true };
+async function readBody(response: Response): Promise<string> {
+  if (response.body === null) return '';
   const reader = response.body.getReader();
   const decoder = new TextDecoder();
   let body = '';
   try {
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) return { body: body + decoder.decode(), isWhole: true };
+      if (done) return body + decoder.decode();
       body += decoder.decode(value, { stream: true });
       if (body.length > maxAnswerLength) {
         await reader.cancel();
-        return { body: '', isWhole: false };
+        return '';
       }
     }
   } catch {
-    return { body, isWhole: false };
+    return '';
   }
 }
 
