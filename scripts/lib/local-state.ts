@@ -24,13 +24,14 @@ export function stateDir(): string {
  * The key that addresses are hashed with: `ADDRESS_HASH_KEY`, or the one kept in the state folder,
  * which the first caller makes.
  *
+ * @param folder - the state folder
  * @throws when the state folder cannot be written
  */
-export function addressHashKey(): string {
+export function addressHashKey(folder = stateDir()): string {
   const given = process.env['ADDRESS_HASH_KEY'];
   if (given !== undefined && given !== '') return given;
-  const file = join(stateDir(), 'address-hash-key');
-  mkdirSync(stateDir(), { recursive: true });
+  const file = join(folder, 'address-hash-key');
+  mkdirSync(folder, { recursive: true });
   try {
     // `wx`: of two first callers at the same moment one writes, the other reads what was written.
     writeFileSync(file, randomBytes(32).toString('base64url'), { flag: 'wx', mode: 0o600 });
@@ -38,6 +39,7 @@ export function addressHashKey(): string {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
   }
   const key = readFileSync(file, 'utf8').trim();
-  if (key === '') throw new Error(`The address hash key in ${file} is empty; delete the file or set ADDRESS_HASH_KEY.`);
+  if (key === '')
+    throw new Error(`The address hash key in ${file} is empty; delete the file or set ADDRESS_HASH_KEY.`);
   return key;
 }

@@ -1,0 +1,161 @@
+/**
+ * Child processes that cannot be left behind, and errors meant for a person.
+ *
+ * Owns: how a command is started, awaited, stopped and killed with everything it started itself.
+ * Keeps true: when this process ends in any way, SIGKILL included, so does every leashed command.
+ *
+ * @module
+ */
+import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { projectRoot } from './local-state.ts';
+
+/** Something a person can put right; its message is one line and is all they see. */
+export class UserError extends Error {
+  override name = 'UserError';
+}
+
+/** How a process ended: exactly one of the two is set. */
+export interface ProcessEnd {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+/** A running command and everything it starts. */
+export interface LeashedProcess {
+  readonly pid: number;
+  readonly ended: Promise<ProcessEnd>;
+  /** Asks the command to end, and kills what has not ended in a few seconds. */
+  stop(): Promise<void>;
+  /** SIGKILL to the whole group, as in a power cut. */
+  killHard(): Promise<void>;
+}
+
+/** True while a process of the group is there. */
+function groupExists(groupId: number): boolean {
+  try {
+    process.kill(-groupId, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function killGroup(groupId: number): Promise<void> {
+  try {
+    process.kill(-groupId, 'SIGKILL');
+  } catch {
+    return; // nobody left
+  }
+  // A killed process stays in the list until it is reaped, which in some containers nobody does.
+  for (let waitedMs = 0; waitedMs < 1_000 && groupExists(groupId); waitedMs += 20) await sleep(20);
+}
+
+/** Every leashed command that has not ended. */
+const running = new Set<LeashedProcess>();
+
+/**
+ * Starts a command in a process group of its own.
+ *
+ * @param output - a file that takes stdout and stderr, appended; or a function that is handed them
+ */
+export function spawnLeashed(
+  command: string,
+  args: readonly string[],
+  options: { env: NodeJS.ProcessEnv; cwd: string; output: string | ((text: string) => void) },
+): LeashedProcess {
+  const { output } = options;
+  const log = typeof output === 'string' ? openSync(output, 'a', 0o600) : 'pipe';
+  const leash = spawn(
+    process.execPath,
+    ['--no-warnings', join(projectRoot, 'scripts/lib/leash.ts'), command, ...args],
+    { cwd: options.cwd, env: options.env, stdio: ['pipe', log, log], detached: true },
+  );
+  if (typeof log === 'number') closeSync(log);
+  if (typeof output === 'function') {
+    leash.stdout?.setEncoding('utf8').on('data', output);
+    leash.stderr?.setEncoding('utf8').on('data', output);
+  }
+  // The pipe breaks when the leash is killed; its end is what tells, not the pipe.
+  leash.stdin?.on('error', () => undefined);
+  const pid = leash.pid;
+  if (pid === undefined) throw new Error('a process could not be started');
+  const ended = new Promise<ProcessEnd>((resolve) => {
+    leash.on('exit', (code, signal) => {
+      // What the command started itself and left behind goes with it, and lets go of the pipes.
+      void killGroup(pid).then(() => {
+        running.delete(leashed);
+        resolve({ code, signal });
+      });
+    });
+  });
+  const leashed: LeashedProcess = {
+    pid,
+    ended,
+    async stop() {
+      leash.stdin?.end();
+      await ended;
+    },
+    async killHard() {
+      await killGroup(pid);
+      await ended;
+    },
+  };
+  running.add(leashed);
+  return leashed;
+}
+
+/** Stops every command of this process that still runs. */
+export async function stopAll(): Promise<void> {
+  await Promise.all([...running].map((leashed) => leashed.stop()));
+}
+
+/** What {@link runToEnd} tells of a command that has ended. */
+export interface FinishedProcess extends ProcessEnd {
+  /** stdout and stderr, in the order they came. */
+  output: string;
+}
+
+/** Runs a command, leashed, to its end and collects its output. */
+export async function runToEnd(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<FinishedProcess> {
+  let output = '';
+  const leashed = spawnLeashed(command, args, { env, cwd: projectRoot, output: (text) => (output += text) });
+  const end = await leashed.ended;
+  return { ...end, output };
+}
+
+/** True when something accepts connections on the port of the loopback address. */
+export function isPortTaken(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1' });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => {
+      resolve(false);
+    });
+  });
+}
+
+/** A port that nobody listened on a moment ago. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => {
+        if (address !== null && typeof address === 'object') resolve(address.port);
+        else reject(new Error('no free port'));
+      });
+    });
+  });
+}

@@ -1,0 +1,268 @@
+/**
+ * The whole product on this machine: D1 migrated, the Worker in `wrangler dev`, a mail API behind it.
+ *
+ * `npm start`, the browser tests and the chaos scripts all start it here. Owns: order of start and stop,
+ * the settings handed to the Worker, the lock on a state folder. Never seeds and never builds the web app.
+ * Keeps true: when `startStack` throws, when the stack is stopped and when this process is killed, nothing
+ * that it started is left running.
+ *
+ * @module
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { type Server, connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { addressHashKey, projectRoot } from './local-state.ts';
+import {
+  type LeashedProcess,
+  type ProcessEnd,
+  UserError,
+  freePort,
+  isPortTaken,
+  runToEnd,
+  spawnLeashed,
+} from './processes.ts';
+import { type StandInMail, startStandInMail } from './stand-in-mail.ts';
+
+/** A cold start on a loaded machine of two cores takes about ten seconds. */
+const maxStartMs = 90_000;
+
+/** A log above this is started anew: it is for the last runs, not for history. */
+const maxLogBytes = 10 * 1024 * 1024;
+
+export interface StackOptions {
+  /** Port of the app; a free one when left out. */
+  port?: number;
+  /** Folder of the databases, settings and logs; made when missing. */
+  stateDir: string;
+  /** `stand-in` starts one that lives as long as the stack; else the base URL of a mail API. */
+  mail: 'stand-in' | URL;
+  /** Page where the mails can be seen, when `mail` is a URL that has one. */
+  inboxUrl?: string;
+  /** Further settings and secrets of the Worker, by the names in wrangler.toml. */
+  env?: Record<string, string>;
+  /** Told what is being done, in a few words, at each step that takes time. */
+  onStep?: (words: string) => void;
+}
+
+export interface Stack {
+  readonly url: string;
+  readonly mailUrl: string;
+  readonly inboxUrl: string | null;
+  /** Settles when the Worker's process ends, asked to or not. */
+  readonly ended: Promise<ProcessEnd>;
+  /** What a person looks into when something went wrong. */
+  readonly logFile: string;
+  /** Ends everything in order. */
+  stop(): Promise<void>;
+  /** SIGKILL to the Worker's whole process group; a stand-in mail API lives on until {@link Stack.stop}. */
+  killHard(): Promise<void>;
+}
+
+/** Environment of wrangler: no questions, no metrics, no files outside the state folder. */
+function wranglerEnv(stateDir: string): NodeJS.ProcessEnv {
+  return {
+    ...process.env,
+    CI: '1',
+    NO_COLOR: '1',
+    WRANGLER_SEND_METRICS: 'false',
+    WRANGLER_LOG_PATH: join(stateDir, 'logs'),
+    // The settings come from our file alone, whatever the shell holds.
+    CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV: 'true',
+  };
+}
+
+const wrangler = join(projectRoot, 'node_modules/wrangler/bin/wrangler.js');
+
+/** One `.env` line that dotenv reads back as the same value: single quotes keep all but themselves and `$`. */
+function envLine(name: string, value: string): string {
+  if (/['\n\r]/.test(value)) throw new UserError(`${name} holds a character that a setting cannot have.`);
+  return `${name}='${value.replaceAll('$', '\\$')}'\n`;
+}
+
+/**
+ * Keeps a second stack off the same state folder. The lock is a listening socket, which the system takes
+ * back however its holder ends.
+ */
+async function lockStateDir(stateDir: string): Promise<Server> {
+  const name = createHash('sha256').update(stateDir).digest('hex').slice(0, 16);
+  const path = join(tmpdir(), `lead-activation-${name}.sock`);
+  const isHeld = await new Promise<boolean>((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => {
+      resolve(false);
+    });
+  });
+  if (isHeld) throw new UserError(`${stateDir} is in use by another start; stop that one or set STATE_DIR.`);
+  rmSync(path, { force: true });
+  const server = createServer((socket) => socket.destroy());
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+  return server;
+}
+
+/** Applies what the database has not seen yet; asks wrangler only when the folder's content has changed. */
+async function migrate(stateDir: string, onStep: (words: string) => void): Promise<void> {
+  const folder = join(projectRoot, 'migrations');
+  const hash = createHash('sha256');
+  for (const name of readdirSync(folder).sort()) hash.update(name).update(readFileSync(join(folder, name)));
+  const current = hash.digest('hex');
+  const stampFile = join(stateDir, 'migrated');
+  if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === current) return;
+  onStep('Preparing the database');
+  const result = await runToEnd(
+    process.execPath,
+    [wrangler, 'd1', 'migrations', 'apply', 'DB', '--local', '--persist-to', stateDir],
+    wranglerEnv(stateDir),
+  );
+  if (result.code !== 0) {
+    writeFileSync(join(stateDir, 'logs/migrations.log'), result.output);
+    throw new UserError(
+      `The database could not be migrated: ${firstError(result.output)} (${join(stateDir, 'logs/migrations.log')})`,
+    );
+  }
+  writeFileSync(stampFile, current);
+}
+
+/** The line of a log that says what went wrong. */
+function firstError(log: string): string {
+  const lines = log
+    .split('\n')
+    .map((line) => line.replace(/^\[wrangler:error\]\s*|^✘\s*\[ERROR\]\s*/, '').trim());
+  const at = log.split('\n').findIndex((line) => /\[wrangler:error\]|\[ERROR\]|^\S*Error:/.test(line));
+  return lines[at] ?? lines.findLast((line) => line !== '') ?? 'no reason given';
+}
+
+async function answersHealth(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(5_000) });
+    await response.body?.cancel();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Brings a state folder's database to the current schema and keeps others off it meanwhile.
+ * {@link startStack} does this itself; only what must come between, the first seed, needs it apart.
+ */
+export async function prepareState(
+  stateDir: string,
+  onStep: (words: string) => void = () => undefined,
+): Promise<void> {
+  mkdirSync(join(stateDir, 'logs'), { recursive: true });
+  const lock = await lockStateDir(stateDir);
+  try {
+    await migrate(stateDir, onStep);
+  } finally {
+    lock.close();
+  }
+}
+
+/**
+ * Starts the stack and returns when `GET /healthz` has answered.
+ *
+ * @throws UserError in one line when the port or folder is taken, or the Worker does not come up
+ */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const { stateDir, onStep = () => undefined } = options;
+  const port = options.port ?? (await freePort());
+  if (await isPortTaken(port)) {
+    throw new UserError(
+      `Port ${String(port)} is taken; free it or choose another: PORT=${String(port + 1)} npm start`,
+    );
+  }
+  mkdirSync(join(stateDir, 'logs'), { recursive: true });
+  const lock = await lockStateDir(stateDir);
+  let standIn: StandInMail | null = null;
+  let worker: LeashedProcess | null = null;
+  async function release(): Promise<void> {
+    await worker?.stop();
+    lock.close();
+    await standIn?.close();
+    standIn = null;
+  }
+  try {
+    await migrate(stateDir, onStep);
+    if (options.mail === 'stand-in') standIn = await startStandInMail();
+    const mailUrl = standIn?.url ?? String(options.mail).replace(/\/$/, '');
+    const inboxUrl = standIn?.inboxUrl ?? options.inboxUrl ?? null;
+
+    // In a file only its owner reads: a command line is there for everyone in `ps`.
+    const envFile = join(stateDir, 'worker.env');
+    const settings = {
+      MAIL_API_KEY: 're_local_stand_in',
+      ADDRESS_HASH_KEY: addressHashKey(stateDir),
+      MAIL_API_URL: mailUrl,
+      MAIL_INBOX_URL: inboxUrl ?? '',
+      ...options.env,
+    };
+    rmSync(envFile, { force: true });
+    writeFileSync(
+      envFile,
+      Object.entries(settings)
+        .map((entry) => envLine(...entry))
+        .join(''),
+      { mode: 0o600 },
+    );
+
+    onStep('Starting the Worker');
+    const logFile = join(stateDir, 'logs/worker.log');
+    if ((statSync(logFile, { throwIfNoEntry: false })?.size ?? 0) > maxLogBytes) rmSync(logFile);
+    const logFrom = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0;
+    const inspectorPort = await freePort();
+    worker = spawnLeashed(
+      process.execPath,
+      [
+        ...['--no-warnings', wrangler, 'dev', '--local', '--ip', '127.0.0.1', '--port', String(port)],
+        ...['--inspector-port', String(inspectorPort), '--persist-to', stateDir, '--env-file', envFile],
+        ...['--show-interactive-dev-session', 'false', '--log-level', 'info'],
+      ],
+      { env: wranglerEnv(stateDir), cwd: projectRoot, output: logFile },
+    );
+    let ended: ProcessEnd | null = null;
+    const { ended: whenEnded } = worker;
+    void whenEnded.then((end) => (ended = end));
+    const url = `http://127.0.0.1:${String(port)}`;
+    const deadline = performance.now() + maxStartMs;
+    while (!(await answersHealth(url))) {
+      const log = existsSync(logFile) ? readFileSync(logFile).subarray(logFrom).toString() : '';
+      if (ended !== null) {
+        throw new UserError(
+          `The Worker did not start: ${firstError(log)} (${relative(process.cwd(), logFile)})`,
+        );
+      }
+      if (performance.now() > deadline) {
+        throw new UserError(
+          `The Worker did not answer within ${String(maxStartMs / 1_000)} s; see ${logFile}`,
+        );
+      }
+      await sleep(100);
+    }
+    const running = worker;
+    return {
+      url,
+      mailUrl,
+      inboxUrl,
+      ended: whenEnded,
+      logFile,
+      stop: release,
+      async killHard() {
+        await running.killHard();
+        lock.close();
+      },
+    };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * Builds the web app when its sources are not those of the last build.
+ *
+ * @module
+ */
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { projectRoot } from './local-state.ts';
+import { UserError, runToEnd } from './processes.ts';
+
+const sources = [
+  'web/src',
+  'web/static',
+  'web/vite.config.ts',
+  'web/tsconfig.json',
+  'src/shared',
+  'package-lock.json',
+];
+const shell = join(projectRoot, 'web/build/index.html');
+// Not in web/build, which is served as it is.
+const stampFolder = join(projectRoot, 'node_modules/.cache/lead-activation');
+const stampFile = join(stampFolder, 'web-build');
+
+function* filesUnder(path: string): Generator<string> {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return;
+  if (!stat.isDirectory()) return yield path;
+  for (const name of readdirSync(path).sort()) yield* filesUnder(join(path, name));
+}
+
+/** Names the content of all sources; a checkout that touches only times changes nothing. */
+function sourceHash(): string {
+  const hash = createHash('sha256');
+  for (const source of sources) {
+    for (const file of filesUnder(join(projectRoot, source))) {
+      hash.update(file.slice(projectRoot.length)).update('\0').update(readFileSync(file)).update('\0');
+    }
+  }
+  return hash.digest('hex');
+}
+
+/** The stamp names the build that it was made for too, so that a build by other means is not taken for it. */
+function stamp(): string | null {
+  const built = statSync(shell, { throwIfNoEntry: false });
+  return built === undefined ? null : `${sourceHash()} ${String(built.mtimeMs)}`;
+}
+
+function lastStamp(): string | null {
+  try {
+    return readFileSync(stampFile, 'utf8');
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Makes `web/build` what the sources say.
+ *
+ * @param onBuild - told once when there is something to build
+ * @throws UserError with the build's output when it fails
+ */
+export async function buildWebIfChanged(onBuild: () => void = () => undefined): Promise<void> {
+  const current = stamp();
+  if (current !== null && current === lastStamp()) return;
+  onBuild();
+  const result = await runToEnd('npm', ['run', '--silent', 'build:web']);
+  if (result.code !== 0) {
+    console.error(result.output.trimEnd());
+    throw new UserError('The web app could not be built, see above.');
+  }
+  mkdirSync(stampFolder, { recursive: true });
+  writeFileSync(stampFile, stamp() ?? '');
+}

@@ -1,0 +1,122 @@
+/**
+ * `npm start`: the app on this machine, ready to use, with sample leads and a mail API that sends nothing.
+ *
+ * Reads PORT, STATE_DIR, MAIL_API_URL, MAIL_API_KEY, MAIL_FROM, MAIL_RATE and the other settings of
+ * docs/OPERATIONS.md. Keeps true: one signal ends all of it, a fault is one line, nothing is left running.
+ *
+ * @module
+ */
+import { existsSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { stateDir } from './lib/local-state.ts';
+import { UserError, runToEnd, stopAll } from './lib/processes.ts';
+import { prepareState, startStack } from './lib/stack.ts';
+import { buildWebIfChanged } from './lib/web-build.ts';
+
+/** Settings of the Worker that are passed on when they are set. */
+const passedOn = ['MAIL_PROVIDER', 'MAIL_API_KEY', 'MAIL_FROM', 'MAIL_RATE', 'MAIL_BATCH_MAX', 'PUBLIC_URL'];
+
+function setting(name: string): string | null {
+  const value = process.env[name]?.trim();
+  return value === undefined || value === '' ? null : value;
+}
+
+function readPort(): number {
+  const text = setting('PORT') ?? '8787';
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port < 1 || port > 65_535)
+    throw new UserError(`PORT is not a port number: ${text}`);
+  return port;
+}
+
+/** The mail API to use; a real one must come with its key. */
+function readMailApi(): URL | 'stand-in' {
+  const text = setting('MAIL_API_URL');
+  if (text === null) return 'stand-in';
+  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
+    throw new UserError(`MAIL_API_URL is not an http(s) address: ${text}`);
+  }
+  const url = new URL(text);
+  const isLocal = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname);
+  if (!isLocal && setting('MAIL_API_KEY') === null) {
+    throw new UserError('MAIL_API_URL names a real mail API, so MAIL_API_KEY must be set too.');
+  }
+  return url;
+}
+
+function step(words: string): void {
+  console.log(`${words} …`);
+}
+
+/** Fills an empty database with sample leads, once in the life of a state folder. */
+async function seedOnce(folder: string): Promise<void> {
+  const stamp = join(folder, 'seeded');
+  if (existsSync(stamp)) return;
+  step('Making sample leads');
+  const result = await runToEnd(process.execPath, ['scripts/seed.ts'], { ...process.env, STATE_DIR: folder });
+  if (result.code !== 0) {
+    console.error(result.output.trimEnd());
+    throw new UserError('The sample leads could not be made, see above.');
+  }
+  writeFileSync(stamp, '');
+}
+
+let isStopping = false;
+
+/** Ends everything, then this process. */
+async function shutDown(exitCode: number): Promise<never> {
+  isStopping = true;
+  await stopAll();
+  process.exit(exitCode);
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    if (isStopping) return;
+    console.log('Stopping …');
+    void shutDown(0);
+  });
+}
+// The process that npm runs, gone without a word.
+process.on('disconnect', () => {
+  if (!isStopping) void shutDown(1);
+});
+
+async function main(): Promise<void> {
+  const port = readPort();
+  const mail = readMailApi();
+  const folder = stateDir();
+  await buildWebIfChanged(() => {
+    step('Building the web app');
+  });
+  await prepareState(folder, step);
+  await seedOnce(folder);
+  const env = Object.fromEntries(
+    passedOn.flatMap((name) => {
+      const value = setting(name);
+      return value === null ? [] : [[name, value]];
+    }),
+  );
+  const stack = await startStack({ port, stateDir: folder, mail, env, onStep: step });
+
+  console.log(`\n  Lead Activation   ${stack.url}`);
+  if (stack.inboxUrl === null) console.log(`  Mail goes to      ${stack.mailUrl}`);
+  else console.log(`  Mail, not sent    ${stack.inboxUrl}   (kept in memory until you stop)`);
+  console.log(`  Data and logs     ${relative(process.cwd(), folder) || '.'}\n\nPress Ctrl-C to stop.`);
+
+  const end = await stack.ended;
+  if (isStopping) return;
+  throw new UserError(
+    `The Worker ended by itself (${end.signal ?? `code ${String(end.code)}`}); its log is ${relative(process.cwd(), stack.logFile)}`,
+  );
+}
+
+try {
+  await main();
+} catch (error) {
+  // While stopping, what was under way fails; that is no news.
+  if (!isStopping) {
+    console.error(error instanceof UserError ? error.message : error);
+    await shutDown(1);
+  }
+}
