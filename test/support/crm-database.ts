@@ -1,10 +1,9 @@
 /**
- * The CRM database of a workerd test: migrated, and filled with leads that a test names by their
+ * The CRM database of a workerd test: emptied, and filled with leads that a test names by their
  * properties only.
  *
  * @module
  */
-import { applyD1Migrations, type D1Migration } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { emailHash } from '../../src/crm/email-hash.ts';
 
@@ -12,15 +11,9 @@ import { emailHash } from '../../src/crm/email-hash.ts';
 const testHashKey = 'test-hash-key';
 export const hashEmail = (email: string): string => emailHash(testHashKey, email);
 
-interface TestBindings {
-  DB: D1Database;
-  TEST_MIGRATIONS: D1Migration[];
-}
-
-/** The database of this test file, with all migrations applied and no leads. */
+/** The database of this test file, with nothing in it. */
 export async function emptyCrm(): Promise<D1Database> {
-  const { DB, TEST_MIGRATIONS } = env as unknown as TestBindings;
-  await applyD1Migrations(DB, TEST_MIGRATIONS);
+  const { DB } = env;
   await DB.batch([
     DB.prepare('DELETE FROM leads'),
     DB.prepare('DELETE FROM suppressions'),
