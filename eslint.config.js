@@ -1,0 +1,86 @@
+/**
+ * Lint: typescript-eslint's strict rules with types, Svelte's own rules, nothing about looks (Prettier's).
+ *
+ * A rule is off only where it says why. Components are linted without types: svelte-check has those.
+ *
+ * @module
+ */
+import prettier from 'eslint-config-prettier';
+import svelte from 'eslint-plugin-svelte';
+import { defineConfig, globalIgnores } from 'eslint/config';
+import globals from 'globals';
+import tseslint from 'typescript-eslint';
+
+export default defineConfig(
+  globalIgnores([
+    'node_modules/',
+    '**/.svelte-kit/',
+    'web/build/',
+    '**/.wrangler/',
+    '.state/',
+    'dist/',
+    'coverage/',
+    'src/worker/env.d.ts',
+    'test/fixtures/',
+  ]),
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.strictTypeChecked],
+    languageOptions: {
+      parserOptions: {
+        projectService: { allowDefaultProject: ['vitest.config.ts'] },
+        tsconfigRootDir: import.meta.dirname,
+      },
+    },
+    rules: {
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+      // A promise handed to an event emitter is lost the same way as one not awaited.
+      '@typescript-eslint/no-misused-promises': 'error',
+      // Numbers in messages are what most of our templates are for.
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+      '@typescript-eslint/consistent-type-imports': [
+        'error',
+        { fixStyle: 'inline-type-imports', disallowTypeAnnotations: false },
+      ],
+      // The runtime's verbs are async whether or not an implementation has something to await.
+      '@typescript-eslint/require-await': 'off',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+    },
+  },
+  {
+    files: ['**/*.js', '**/*.mjs'],
+    languageOptions: { globals: globals.node },
+  },
+  {
+    files: ['web/**/*.svelte', 'web/**/*.svelte.ts'],
+    extends: [svelte.configs.recommended],
+    languageOptions: {
+      globals: globals.browser,
+      parserOptions: { parser: tseslint.parser, extraFileExtensions: ['.svelte'] },
+    },
+    rules: {
+      // The Worker serves the app at the root of its host, never under a path.
+      'svelte/no-navigation-without-resolve': 'off',
+    },
+  },
+  // Types of web files hang on what SvelteKit generates and on components: svelte-check's field.
+  { files: ['web/**/*.ts', 'web/**/*.svelte'], extends: [tseslint.configs.disableTypeChecked] },
+  {
+    files: ['web/**/*.ts'],
+    languageOptions: { globals: globals.browser, parserOptions: { projectService: false } },
+    rules: {
+      '@typescript-eslint/switch-exhaustiveness-check': 'off',
+      '@typescript-eslint/no-misused-promises': 'off',
+    },
+  },
+  {
+    files: ['test/**/*.ts'],
+    rules: {
+      // Test doubles and matchers are loose by nature; what they are compared with is not.
+      '@typescript-eslint/no-unsafe-assignment': 'off',
+      '@typescript-eslint/no-non-null-assertion': 'off',
+    },
+  },
+  prettier,
+);
