@@ -66,9 +66,9 @@ export async function listActivations(
     conditions.push('(created_at, session_id) < (?, ?)');
     params.push(createdAt, sessionId);
   }
-  const search = query.search?.trim().toLowerCase() ?? '';
+  const search = query.search?.trim() ?? '';
   if (search !== '') {
-    conditions.push('(instr(lower(name), ?) > 0 OR instr(lower(owner), ?) > 0)');
+    conditions.push('(instr(lower(name), lower(?)) > 0 OR instr(lower(owner), lower(?)) > 0)');
     params.push(search, search);
   }
   const { results } = await db

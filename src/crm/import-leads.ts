@@ -1,6 +1,6 @@
 /**
- * Writes the rows of an import into the CRM, in bulk: one transaction and three JSON parameters for
- * some hundreds of rows.
+ * Writes the rows of an import into the CRM, in bulk: one transaction of four
+ * statements, each with one JSON parameter, for some hundreds of rows.
  *
  * Keeps true: an import never changes what a lead's status is, an empty cell never erases what is
  * there, and importing the same file again changes nothing.
@@ -52,7 +52,9 @@ const insertSql = `INSERT INTO leads (${inserted.join(', ')}, import_id, created
   SELECT ${inserted.map(cell).join(', ')}, ?2, ?3, ?3 FROM json_each(?1) AS r WHERE true
   ON CONFLICT (email) DO NOTHING`;
 
-const countInsertedSql = 'UPDATE lead_counts SET new_count = new_count + changes() WHERE changes() > 0';
+// Before the insert, in its transaction; `changes()` after it would be those of the full-text index.
+const countNewSql = `UPDATE lead_counts SET new_count = new_count + (
+    SELECT count(*) FROM json_each(?1) AS r WHERE NOT EXISTS (SELECT 1 FROM leads l WHERE l.email = ${cell('email')}))`;
 
 interface ClassifiedRow {
   row_index: number;
@@ -99,8 +101,8 @@ export async function importLeads(
     const answers = await db.batch<ClassifiedRow>([
       db.prepare(classifySql).bind(rowsJson),
       db.prepare(updateSql).bind(rowsJson, importId, nowMs),
+      db.prepare(countNewSql).bind(rowsJson),
       db.prepare(insertSql).bind(rowsJson, importId, nowMs),
-      db.prepare(countInsertedSql),
     ]);
     const classified = answers[0]?.results ?? [];
     chunk.forEach(({ line, unmailable }, index) => {

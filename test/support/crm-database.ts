@@ -16,6 +16,7 @@ export async function emptyCrm(): Promise<D1Database> {
   const { DB } = env;
   await DB.batch([
     DB.prepare('DELETE FROM leads'),
+    DB.prepare("DELETE FROM sqlite_sequence WHERE name = 'leads'"),
     DB.prepare('DELETE FROM suppressions'),
     DB.prepare('DELETE FROM activations'),
     DB.prepare('UPDATE lead_counts SET new_count = 0, active_count = 0'),
