@@ -24,6 +24,7 @@ export const problemCatalog = {
   method_not_allowed: { status: 405, title: 'This address does not take this method.' },
   session_conflict: { status: 409, title: 'This id already names another activation.' },
   illegal_transition: { status: 409, title: 'The activation cannot do that in its present state.' },
+  mail_not_configured: { status: 409, title: 'Mail cannot be sent with the present settings.' },
   email_taken: { status: 409, title: 'Another lead has this e-mail address.' },
   rate_limited: { status: 429, title: 'Too many requests.' },
   too_many_readers: { status: 429, title: 'Too many pages follow this activation.' },

@@ -107,9 +107,14 @@ export interface Issue {
   count: number;
 }
 
-/** True for states that no work of ours leaves again; a person's retry may. */
-export function isTerminal(state: SessionState): boolean {
-  return state === 'completed' || state === 'cancelled' || state === 'failed';
+/**
+ * True when no work of ours goes on; a person's retry may open the session again.
+ *
+ * A cancelled session is terminal only once what was in flight has settled: until then `finishedAt`
+ * is null and its numbers still move ("cancelling").
+ */
+export function isTerminal(progress: Pick<Progress, 'finishedAt'>): boolean {
+  return progress.finishedAt !== null;
 }
 
 /** Leads of the audience that are not yet decided. */

@@ -1,0 +1,372 @@
+/**
+ * The session machine: what one bulk activation is, what people may do to it, what it shows.
+ *
+ * Owns: the session record, commands and their refusals, counters, the Progress view, the circuit
+ * breaker. Never: storage, clocks, batches' inner life (batch.ts), when to wake (wake.ts).
+ * Invariants: `rev` rises with every change; counters are the sum over the batches; a terminal state is
+ * concluded from rows (`isWorkLeft` false), never asserted.
+ *
+ * @module
+ */
+import type { Progress, SessionReason, SessionState } from '../shared/progress.ts';
+import type { FrozenTemplate } from '../shared/recipient.ts';
+import type { Audience } from '../shared/schemas.ts';
+import { backoffMs, probeBackoff } from './backoff.ts';
+import type { BatchCounts, SessionSignal } from './batch.ts';
+import { addSample, estimate, type Sample } from './eta.ts';
+
+/** What a session was started with: frozen, so that a repeat after a deploy makes the same bytes. */
+export interface SessionSpec {
+  sessionId: string;
+  name: string;
+  owner: string;
+  /** Hash of the start request: the same id with another request is a conflict. */
+  fingerprint: string;
+  audience: Audience;
+  template: FrozenTemplate;
+  /** How its mails are put together. */
+  mail: {
+    from: string;
+    replyTo: string | null;
+    /** Where the mail's button leads. */
+    actionUrl: string | null;
+    postalAddress: string | null;
+    /** Where recipients reach the app's public pages; null where it has no public address. */
+    publicUrl: string | null;
+  };
+  /** Leads in one batch. */
+  batchLeadCount: number;
+  /** The audience is everyone who matched when it started: ids up to this one. */
+  maxLeadId: number;
+  /** Leads counted at the start. */
+  total: number;
+  createdAt: number;
+}
+
+/** How far the audience has been made into batches. */
+export interface Plan {
+  afterLeadId: number;
+  plannedCount: number;
+  isDone: boolean;
+  /** Leads of the audience that never came into a batch: changed since the start, or cancelled unseen. */
+  unlistedCount: number;
+}
+
+/** The one row of a session. */
+export interface Session {
+  spec: SessionSpec;
+  state: SessionState;
+  reason: SessionReason | null;
+  /** Rises with every command: a slice that began under another generation takes no new batch. */
+  generation: number;
+  rev: number;
+  total: number;
+  counts: BatchCounts;
+  delivered: number;
+  bounced: number;
+  complained: number;
+  plan: Plan;
+  startedAt: number | null;
+  updatedAt: number;
+  finishedAt: number | null;
+  cancelledAt: number | null;
+  /** When a result was last written. */
+  progressedAt: number;
+  waitingUntil: number | null;
+  lastError: string | null;
+  /** Faults of the mail provider in a row, over all batches. */
+  faultStreak: number;
+  /** When an unreachable provider is asked again. */
+  probeAt: number | null;
+  /** The rev that the history has. */
+  recordedRev: number;
+  samples: readonly Sample[];
+}
+
+/** Five senders may fail in the same moment; twice that is the provider and not a moment. */
+export const faultStreakLimit = 10;
+/** A running session without a result for this long says so. A slow mail API answers within 30 s. */
+export const stalledAfterMs = 45_000;
+
+export function newSession(spec: SessionSpec): Session {
+  return {
+    spec,
+    state: 'queued',
+    reason: null,
+    generation: 1,
+    rev: 1,
+    total: spec.total,
+    counts: { activated: 0, skipped: 0, refused: 0, sent: 0, failed: 0, unknown: 0 },
+    delivered: 0,
+    bounced: 0,
+    complained: 0,
+    plan: { afterLeadId: 0, plannedCount: 0, isDone: false, unlistedCount: 0 },
+    startedAt: null,
+    updatedAt: spec.createdAt,
+    finishedAt: null,
+    cancelledAt: null,
+    progressedAt: spec.createdAt,
+    waitingUntil: null,
+    lastError: null,
+    faultStreak: 0,
+    probeAt: null,
+    recordedRev: 0,
+    samples: [],
+  };
+}
+
+/** Leads for which nothing more will be done. */
+export function processedCount(counts: BatchCounts): number {
+  return counts.skipped + counts.refused + counts.sent + counts.failed + counts.unknown;
+}
+
+/** What a slice may do with the batches of a session in this state. */
+export type WorkMode =
+  /** Plan and send. */
+  | 'run'
+  /** Ask one batch whether the provider is back. */
+  | 'probe'
+  /** Cancelled: only settle what may have been taken. */
+  | 'settle'
+  | 'none';
+
+export function workMode(session: Session, nowMs: number): WorkMode {
+  if (session.finishedAt !== null) return 'none';
+  switch (session.state) {
+    case 'queued':
+    case 'running':
+      return 'run';
+    case 'cancelled':
+      return 'settle';
+    case 'paused':
+      return session.reason === 'mail_unreachable' && (session.probeAt ?? 0) <= nowMs ? 'probe' : 'none';
+    case 'completed':
+    case 'failed':
+      return 'none';
+    default:
+      return session.state satisfies never;
+  }
+}
+
+/** Every change of a session goes through here: it makes the change visible. */
+export function touch(session: Session, nowMs: number, change: Partial<Session>): Session {
+  return { ...session, ...change, rev: session.rev + 1, updatedAt: Math.max(session.updatedAt, nowMs) };
+}
+
+/** Adds `delta` to the counters; results move the run on. */
+export function applyCounts(session: Session, nowMs: number, delta: Partial<BatchCounts>): Session {
+  const counts = { ...session.counts };
+  for (const key of Object.keys(counts) as (keyof BatchCounts)[]) counts[key] += delta[key] ?? 0;
+  const processed = processedCount(counts);
+  const moved = processed !== processedCount(session.counts);
+  return touch(session, nowMs, {
+    counts,
+    progressedAt: moved ? nowMs : session.progressedAt,
+    samples: moved ? addSample(session.samples, nowMs, processed) : session.samples,
+  });
+}
+
+/** What the provider's answer means for the session: circuit breaker, pauses. */
+export function applySignal(
+  session: Session,
+  nowMs: number,
+  signal: SessionSignal,
+  random: () => number,
+): Session {
+  switch (signal.kind) {
+    case 'healthy': {
+      const wasUnreachable = session.state === 'paused' && session.reason === 'mail_unreachable';
+      if (session.faultStreak === 0 && !wasUnreachable && session.lastError === null) return session;
+      return {
+        ...session,
+        faultStreak: 0,
+        probeAt: null,
+        lastError: null,
+        waitingUntil: null,
+        ...(wasUnreachable ? { state: 'running' as const, reason: null, progressedAt: nowMs } : {}),
+      };
+    }
+    case 'fault': {
+      const faultStreak = session.faultStreak + 1;
+      const isOpen = faultStreak >= faultStreakLimit;
+      const mayPause = session.state === 'running' || session.reason === 'mail_unreachable';
+      if (!isOpen || !mayPause || session.finishedAt !== null || session.state === 'cancelled') {
+        return { ...session, faultStreak, lastError: signal.message };
+      }
+      const probeAt = nowMs + backoffMs(probeBackoff, faultStreak - faultStreakLimit + 1, random);
+      return {
+        ...session,
+        faultStreak,
+        lastError: signal.message,
+        state: 'paused',
+        reason: 'mail_unreachable',
+        probeAt,
+        waitingUntil: probeAt,
+        samples: [],
+      };
+    }
+    case 'pause':
+      if (session.state !== 'running' && session.reason !== 'mail_unreachable') {
+        return { ...session, lastError: signal.message };
+      }
+      return {
+        ...session,
+        state: 'paused',
+        reason: signal.reason,
+        generation: session.generation + 1,
+        probeAt: null,
+        waitingUntil: null,
+        lastError: signal.message,
+        samples: [],
+      };
+    case 'throttled':
+    case 'none':
+      return session;
+    default:
+      return signal satisfies never;
+  }
+}
+
+// ── commands ─────────────────────────────────────────────────────────────────────────────────────
+
+export type Command =
+  | { kind: 'pause' }
+  | { kind: 'resume' }
+  | { kind: 'cancel' }
+  | { kind: 'retry'; outcome: 'failed' | 'unknown' }
+  | { kind: 'assumeSent' };
+
+export type CommandDecision =
+  /** The session is already what was asked for. */
+  | { kind: 'unchanged' }
+  | { kind: 'refused'; detail: string }
+  | { kind: 'changed'; session: Session };
+
+/** What a person's command does to the session; the store changes the batches it speaks of. */
+export function decideCommand(session: Session, command: Command, nowMs: number): CommandDecision {
+  const isOver = session.finishedAt !== null;
+  const changed = (change: Partial<Session>): CommandDecision => ({
+    kind: 'changed',
+    session: touch(session, nowMs, { generation: session.generation + 1, ...change }),
+  });
+  const refused = (detail: string): CommandDecision => ({ kind: 'refused', detail });
+  const reopened = {
+    state: 'running',
+    reason: null,
+    finishedAt: null,
+    probeAt: null,
+    waitingUntil: null,
+    faultStreak: 0,
+    lastError: null,
+    progressedAt: nowMs,
+    samples: [],
+  } as const satisfies Partial<Session>;
+  switch (command.kind) {
+    case 'pause':
+      if (session.state === 'paused' && session.reason === 'user') return { kind: 'unchanged' };
+      if (isOver || session.state === 'cancelled') return refused(`It is ${session.state}; there is nothing to pause.`);
+      return changed({ state: 'paused', reason: 'user', probeAt: null, waitingUntil: null, samples: [] });
+    case 'resume':
+      if (session.state === 'running' || session.state === 'queued') return { kind: 'unchanged' };
+      if (session.state !== 'paused') return refused(`It is ${session.state}; there is nothing to resume.`);
+      return changed(reopened);
+    case 'cancel':
+      if (session.state === 'cancelled') return { kind: 'unchanged' };
+      if (isOver) return refused(`It is ${session.state}; there is nothing left to cancel.`);
+      return changed({
+        state: 'cancelled',
+        reason: null,
+        cancelledAt: nowMs,
+        probeAt: null,
+        waitingUntil: null,
+        samples: [],
+        ...endPlan(session),
+      });
+    case 'retry':
+      if (!isOver && session.state === 'cancelled') {
+        return refused('It is being cancelled; wait until what was on its way has settled.');
+      }
+      if (session.counts[command.outcome] === 0) return refused(`No mail is ${command.outcome}; there is nothing to retry.`);
+      // A paused run stays paused: what is retried waits with the rest.
+      return changed(session.state === 'paused' ? {} : reopened);
+    case 'assumeSent':
+      if (session.counts.unknown === 0) return refused('No mail is unknown; there is nothing to assume.');
+      return changed({});
+    default:
+      return command satisfies never;
+  }
+}
+
+/**
+ * Ends planning. What was counted at the start and did not come into a batch has changed since, or is
+ * cancelled unseen: it is skipped. What came in beyond the count makes the audience larger.
+ */
+export function endPlan(session: Session): Pick<Session, 'plan' | 'counts' | 'total'> {
+  if (session.plan.isDone) return { plan: session.plan, counts: session.counts, total: session.total };
+  const unlistedCount = Math.max(0, session.total - session.plan.plannedCount);
+  return {
+    plan: { ...session.plan, isDone: true, unlistedCount },
+    counts: { ...session.counts, skipped: session.counts.skipped + unlistedCount },
+    total: Math.max(session.total, session.plan.plannedCount),
+  };
+}
+
+/** The state that a session without work left is in. */
+export function finish(session: Session, nowMs: number): Session {
+  return touch(session, nowMs, {
+    state: session.cancelledAt === null ? 'completed' : 'cancelled',
+    reason: null,
+    finishedAt: nowMs,
+    waitingUntil: null,
+    probeAt: null,
+  });
+}
+
+// ── the view ─────────────────────────────────────────────────────────────────────────────────────
+
+/** Progress as everybody sees it, at `nowMs`. */
+export function toProgress(session: Session, nowMs: number): Progress {
+  const { spec, counts } = session;
+  const processed = processedCount(counts);
+  const isMoving = session.state === 'running' && session.waitingUntil === null;
+  const { ratePerSecond, etaSeconds } = estimate(
+    session.samples,
+    nowMs,
+    processed,
+    session.total - processed,
+    isMoving && session.finishedAt === null,
+  );
+  const isStalled =
+    session.finishedAt === null &&
+    (session.state === 'running' || session.state === 'queued') &&
+    (session.waitingUntil === null || session.waitingUntil < nowMs - stalledAfterMs) &&
+    nowMs - session.progressedAt > stalledAfterMs;
+  return {
+    sessionId: spec.sessionId,
+    name: spec.name,
+    owner: spec.owner,
+    state: session.state,
+    reason: session.reason,
+    rev: session.rev,
+    total: session.total,
+    processed,
+    activation: { activated: counts.activated, skipped: counts.skipped, failed: counts.refused },
+    email: {
+      sent: counts.sent,
+      failed: counts.failed,
+      unknown: counts.unknown,
+      delivered: session.delivered,
+      bounced: session.bounced,
+      complained: session.complained,
+    },
+    ratePerSecond,
+    etaSeconds,
+    createdAt: spec.createdAt,
+    startedAt: session.startedAt,
+    updatedAt: session.updatedAt,
+    finishedAt: session.finishedAt,
+    waitingUntil: session.waitingUntil,
+    stalledSince: isStalled ? session.progressedAt : null,
+    lastError: session.lastError,
+  };
+}

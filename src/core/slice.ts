@@ -1,0 +1,177 @@
+/**
+ * One slice: the work of one alarm, as a pure loop over verbs.
+ *
+ * One planner pages the audience into batches ahead of up to five senders; each sender takes a batch
+ * through flip → permit → intent → deliver → settle. Everything that touches the world is a verb that
+ * is handed in, so tests can stop the world at each of them.
+ *
+ * Owns: the order of the verbs and when to stop. Never: what an outcome means (batch.ts), storage.
+ * Invariant: a killed slice leaves rows from which the next one goes on; nothing that matters is held
+ * in this file's variables.
+ *
+ * @module
+ */
+import type { FlipResult, Recipient } from '../shared/recipient.ts';
+import type { Batch } from './batch.ts';
+import type { Outcome } from './outcome.ts';
+import type { WorkMode } from './session.ts';
+
+/** A call to the mail API may leave at `at`; or nothing is free before `at`. */
+export type Permit = { kind: 'granted'; at: number } | { kind: 'later'; at: number };
+
+/** A batch with its intent on disk, ready to leave. */
+export interface Intent {
+  batch: Batch;
+  key: string;
+  payload: string;
+  mailCount: number;
+}
+
+/** Mails rendered before the intent, or why some could not be. */
+export interface Prepared {
+  batch: Batch;
+  recipients: readonly Recipient[];
+  payload: string;
+  payloadHash: string;
+  mailCount: number;
+}
+
+export interface SliceVerbs {
+  now(): number;
+  sleepUntil(at: number): Promise<void>;
+  /** What the session allows now; `none` once a command came in after the slice began. */
+  mode(): WorkMode;
+  /** True while leads of the audience wait to be made into batches. */
+  isPlanning(): boolean;
+  /** Pages the next leads into pending batches. */
+  plan(): Promise<void>;
+  /** Holds the next batch that is due, in memory only; null when none is. */
+  take(): Batch | null;
+  /** Lets go of a held batch that was not sent. */
+  release(batch: Batch): void;
+  /** Sets the batch's leads active in the CRM. */
+  flip(batch: Batch): Promise<FlipResult>;
+  /** Writes what became of leads that get no mail; returns the batch, or null when none of it is left to send. */
+  settleFlip(batch: Batch, result: FlipResult): Batch | null;
+  permit(): Promise<Permit>;
+  returnPermit(permit: Permit): void;
+  /** Renders; null when no recipient could be rendered (they are settled as failed). */
+  prepare(batch: Batch): Promise<Prepared | null>;
+  /** Writes the intent; null when the batch may no longer leave. */
+  intend(prepared: Prepared): Intent | null;
+  deliver(intent: Intent): Promise<Outcome>;
+  /** Writes the outcome, counters and rev in one transaction. */
+  settle(intent: Intent, outcome: Outcome): void;
+  /** The run waits for the provider. */
+  waitUntil(at: number): void;
+}
+
+export interface SliceLimits {
+  /** The slice takes no new batch after this long. */
+  maxMs: number;
+  senderCount: number;
+}
+
+/** Five senders: six simultaneous connections are the platform's limit for one invocation. */
+export const sliceLimits = { maxMs: 20_000, senderCount: 5 } as const satisfies SliceLimits;
+
+/** The flip runs this long before its permit's slot, so that the slot is not spent on a database round trip. */
+export const flipLeadMs = 250;
+
+/**
+ * Runs one slice to its end: the time is up, nothing is due, or the session was told to stop.
+ *
+ * @throws what a verb throws, after all senders have come to rest; the shell classifies it
+ */
+export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<void> {
+  const endsAt = verbs.now() + limits.maxMs;
+  const planned = new Signal();
+  let fault: unknown = null;
+  const first = verbs.mode();
+  // A slice does one kind of work: a probe that finds the provider back ends it, and the next one runs.
+  const mode = (): WorkMode => {
+    if (fault !== null || verbs.now() >= endsAt) return 'none';
+    return verbs.mode() === first ? first : 'none';
+  };
+
+  async function planner(): Promise<void> {
+    while (mode() === 'run' && verbs.isPlanning()) {
+      await verbs.plan();
+      planned.raise();
+    }
+  }
+
+  async function sender(): Promise<void> {
+    for (;;) {
+      if (mode() === 'none') return;
+      const batch = verbs.take();
+      if (batch !== null) {
+        const goOn = await send(verbs, batch, endsAt, mode);
+        if (!goOn) return;
+      } else if (mode() === 'run' && verbs.isPlanning()) await planned.wait();
+      else return;
+    }
+  }
+
+  const guard = async (work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      fault ??= error;
+    } finally {
+      // Whoever waits for leads must look again: the planner may have ended or failed.
+      planned.raise();
+    }
+  };
+  const senderCount = first === 'run' ? limits.senderCount : 1;
+  await Promise.all([guard(planner), ...Array.from({ length: senderCount }, () => guard(sender))]);
+  if (fault !== null) throw fault;
+}
+
+/** Takes one held batch as far as it goes; false when the sender should stop. */
+async function send(
+  verbs: SliceVerbs,
+  held: Batch,
+  endsAt: number,
+  mode: () => WorkMode,
+): Promise<boolean> {
+  let permit: Permit | null = null;
+  try {
+    permit = await verbs.permit();
+    if (permit.kind === 'later') {
+      verbs.waitUntil(permit.at);
+      if (permit.at >= endsAt) return false;
+      await verbs.sleepUntil(permit.at);
+      return true;
+    }
+    await verbs.sleepUntil(permit.at - flipLeadMs);
+    if (mode() === 'none') return false;
+    let batch: Batch | null = held;
+    if (batch.recipients === null) batch = verbs.settleFlip(held, await verbs.flip(held));
+    const prepared = batch === null ? null : await verbs.prepare(batch);
+    if (prepared === null) return true;
+    await verbs.sleepUntil(permit.at);
+    const intent = verbs.intend(prepared);
+    if (intent === null) return true;
+    permit = null;
+    verbs.settle(intent, await verbs.deliver(intent));
+    return true;
+  } finally {
+    if (permit !== null) verbs.returnPermit(permit);
+    verbs.release(held);
+  }
+}
+
+/** A condition variable: `wait` resolves at the next `raise`. */
+class Signal {
+  #promise = Promise.withResolvers<void>();
+
+  raise(): void {
+    this.#promise.resolve();
+    this.#promise = Promise.withResolvers<void>();
+  }
+
+  wait(): Promise<void> {
+    return this.#promise.promise;
+  }
+}

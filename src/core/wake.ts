@@ -1,0 +1,44 @@
+/**
+ * When a session's alarm must fire next.
+ *
+ * Pure: everything it depends on is an argument, so each case is a line in a table of tests.
+ * Invariant: a session with work left always has a time; one without has none (an alarm kept for ever
+ * costs money for ever), but for its history and its retention.
+ *
+ * @module
+ */
+import { workMode, type Session } from './session.ts';
+
+export interface WakeView {
+  session: Session;
+  /** A batch could be sent now, or leads wait to be planned. */
+  isWorkDue: boolean;
+  /** The earliest time that a waiting batch is due. */
+  nextAttemptAt: number | null;
+  /** The history in the CRM has the session's last word. */
+  isRecorded: boolean;
+  /** When the session's recipients are reduced; null while it runs. */
+  retentionAt: number | null;
+}
+
+/** The CRM database did not answer: how soon the history is tried again. */
+export const recordRetryMs = 5_000;
+
+/** Epoch ms of the next alarm, or null when nothing will ever have to be done by itself. */
+export function nextWakeAt(view: WakeView, nowMs: number): number | null {
+  const { session } = view;
+  const candidates: number[] = [];
+  if (session.finishedAt === null) {
+    if (session.state === 'paused') {
+      if (session.probeAt !== null) candidates.push(session.probeAt);
+    } else if (workMode(session, nowMs) !== 'none') {
+      const heldUntil = session.waitingUntil ?? nowMs;
+      if (view.isWorkDue) candidates.push(heldUntil);
+      else if (view.nextAttemptAt !== null) candidates.push(Math.max(view.nextAttemptAt, heldUntil));
+      // Neither due nor waiting, and yet not finished: look again, so that it is finished from rows.
+      else candidates.push(nowMs);
+    }
+  } else if (view.retentionAt !== null) candidates.push(view.retentionAt);
+  if (!view.isRecorded) candidates.push(nowMs + recordRetryMs);
+  return candidates.length === 0 ? null : Math.max(nowMs, Math.min(...candidates));
+}

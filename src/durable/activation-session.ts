@@ -1,0 +1,362 @@
+/**
+ * ActivationSession: one bulk activation, found by its session id.
+ *
+ * A shell: it owns the alarm, the transactions around commands and the streams; what to do is decided in
+ * src/core, rows are in SessionStore, the verbs of a slice in SessionRunner.
+ * Invariants: `alarm()` arms its successor before anything else and never throws our own errors; a read
+ * of an unknown id writes nothing; evicting the object between any two awaits changes nothing but latency.
+ *
+ * @module
+ */
+import { DurableObject } from 'cloudflare:workers';
+import type { Batch } from '../core/batch.ts';
+import { backoffMs, crmBackoff } from '../core/backoff.ts';
+import {
+  applyCounts,
+  applySignal,
+  decideCommand,
+  finish,
+  newSession,
+  processedCount,
+  toProgress,
+  touch,
+  workMode,
+  type Command,
+  type Session,
+  type SessionSpec,
+} from '../core/session.ts';
+import { runSlice, sliceLimits, type SliceVerbs } from '../core/slice.ts';
+import { nextWakeAt } from '../core/wake.ts';
+import { unflipLeads } from '../crm/flip.ts';
+import { recordActivation } from '../crm/history.ts';
+import { limits } from '../shared/limits.ts';
+import type { Issue, Progress } from '../shared/progress.ts';
+import { classifyFault, faultText } from './faults.ts';
+import { Feed } from './feed.ts';
+import { logEvent, type LogFields } from './log.ts';
+import { mailWorld, type MailWorld } from './mail-world.ts';
+import { PermitPool } from './permit-pool.ts';
+import { readResults, type ResultPage, type ResultQuery } from './session-results.ts';
+import { SessionRunner } from './session-runner.ts';
+import { SessionStore } from './session-store.ts';
+import { moveFailed } from './session-retry.ts';
+
+export type StartAnswer = { kind: 'started' | 'exists'; progress: Progress } | { kind: 'conflict' };
+
+export type CommandAnswer =
+  | { kind: 'ok'; progress: Progress }
+  | { kind: 'refused'; detail: string }
+  | { kind: 'unknown_session' };
+
+/** How soon the successor of a killed slice runs; DESIGN §6.4 allows five seconds. */
+const watchdogMs = 2_000;
+/** A running session whose alarm is overdue by this much has lost it. */
+const overdueMs = 5_000;
+/** Readers look after the alarm at most this often. */
+const healIntervalMs = 2_000;
+const maxIssueCount = 50;
+
+export class ActivationSession extends DurableObject<Env> {
+  readonly #store: SessionStore;
+  readonly #feed: Feed;
+  /** The slice that runs in this very object, if one does. */
+  #slice: Promise<void> | null = null;
+  /** Slices in a row that ended by a fault; a cache, it only shortens the wait when lost. */
+  #faultCount = 0;
+  #healedAt = 0;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#store = new SessionStore(ctx.storage);
+    this.#feed = new Feed({
+      progress: () => this.#view(),
+      issues: () => this.#store.issues(maxIssueCount),
+      now: () => this.now(),
+    });
+  }
+
+  // ── called by the Worker ───────────────────────────────────────────────────────────────────────
+
+  /** The session's progress if this id was started by the same request; `conflict` if by another; else null. */
+  find(fingerprint: string): StartAnswer | null {
+    const session = this.#store.load();
+    if (session === null) return null;
+    if (session.spec.fingerprint !== fingerprint) return { kind: 'conflict' };
+    return { kind: 'exists', progress: toProgress(session, this.now()) };
+  }
+
+  /** Starts the session, once: the same request again finds it. */
+  async start(spec: SessionSpec): Promise<StartAnswer> {
+    const existing = this.find(spec.fingerprint);
+    if (existing !== null) return existing;
+    const session = newSession(spec);
+    this.#store.transact(() => this.#store.create(session));
+    await this.ctx.storage.setAlarm(this.now());
+    this.#log('session_started', { total: spec.total, template: spec.template.id });
+    return { kind: 'started', progress: toProgress(session, this.now()) };
+  }
+
+  /** Progress, or null for an unknown id. */
+  async progress(): Promise<Progress | null> {
+    await this.#heal();
+    return this.#view();
+  }
+
+  issues(): { rev: number; issues: Issue[] } | null {
+    const session = this.#store.load();
+    return session === null ? null : { rev: session.rev, issues: this.#store.issues(maxIssueCount) };
+  }
+
+  /** One page of per-lead results, or null for an unknown id. */
+  results(query: ResultQuery): ResultPage | null {
+    return this.#store.load() === null ? null : readResults(this.#store, query);
+  }
+
+  /** Carries out a person's command; the same command again changes nothing. */
+  async command(command: Command): Promise<CommandAnswer> {
+    const nowMs = this.now();
+    const answer = this.#store.transact((): CommandAnswer => {
+      const session = this.#store.load();
+      if (session === null) return { kind: 'unknown_session' };
+      const decision = decideCommand(session, command, nowMs);
+      if (decision.kind === 'refused') return decision;
+      if (decision.kind === 'unchanged') return { kind: 'ok', progress: toProgress(session, nowMs) };
+      const changed = this.#changeBatches(decision.session, command, nowMs);
+      this.#store.save(changed);
+      return { kind: 'ok', progress: toProgress(changed, nowMs) };
+    });
+    if (answer.kind === 'ok') {
+      this.#log('command', { command: command.kind, state: answer.progress.state });
+      this.#feed.publish();
+      await this.#arm(nowMs);
+    }
+    return answer;
+  }
+
+  /** The session's event stream. */
+  override async fetch(request: Request): Promise<Response> {
+    if (this.#store.load() === null) return new Response(null, { status: 404 });
+    if (this.#feed.readerCount >= limits.maxStreamReaderCount) return new Response(null, { status: 429 });
+    await this.#heal();
+    const lastRev = Number.parseInt(request.headers.get('last-event-id') ?? '', 10);
+    return new Response(this.#feed.connect(Number.isSafeInteger(lastRev) ? lastRev : null), {
+      headers: {
+        'content-type': 'text/event-stream; charset=utf-8',
+        'cache-control': 'no-cache, no-transform',
+        // nginx and its kin hold a response back until it is whole, unless told not to.
+        'x-accel-buffering': 'no',
+      },
+    });
+  }
+
+  // ── the alarm ──────────────────────────────────────────────────────────────────────────────────
+
+  override async alarm(): Promise<void> {
+    // The successor first: a throw or a kill from here on never uses up the platform's retries.
+    await this.ctx.storage.setAlarm(this.now() + watchdogMs);
+    if (this.#store.load() === null) {
+      await this.ctx.storage.deleteAlarm();
+      return;
+    }
+    // The list of runs shows a new one at once; its first mail does not wait for that.
+    const recording = this.#session().recordedRev === 0 ? this.#record() : Promise.resolve();
+    this.#slice = this.#work();
+    try {
+      await this.#slice;
+      this.#faultCount = 0;
+    } catch (error) {
+      const fault = classifyFault(error);
+      logEvent(fault.kind === 'bug' ? 'error' : 'warn', 'slice_fault', { ...this.#ids(), fault: fault.kind, error: faultText(error) });
+      if (fault.kind === 'superseded') return;
+      this.#faultCount++;
+      this.#holdOff(fault.message);
+    } finally {
+      this.#slice = null;
+    }
+    await recording;
+    await this.#record();
+    await this.#arm(this.now());
+  }
+
+  async #work(): Promise<void> {
+    let session = this.#session();
+    if (workMode(session, this.now()) !== 'none') {
+      const mail = mailWorld(this.env, () => this.now());
+      if (mail.kind === 'refused') {
+        this.#pauseUnconfigured(mail.message);
+        return;
+      }
+      const runner = this.#runner(mail);
+      runner.begin();
+      await runSlice(this.verbs(runner), sliceLimits);
+      session = this.#session();
+    }
+    if (session.finishedAt !== null || session.state === 'paused' || !session.plan.isDone) return;
+    // The counters say when to look, the rows decide.
+    const isAllDecided = processedCount(session.counts) >= session.total;
+    if (!isAllDecided || this.#store.hasOpen()) return;
+    if (session.cancelledAt !== null) await this.#unflipCancelled(session);
+    this.#store.transact(() => this.#store.save(finish(this.#session(), this.now())));
+    this.#log('session_finished', { ...this.#session().counts });
+    this.#feed.publish();
+  }
+
+  /**
+   * A slice that was killed between flip and intent, and then cancelled, leaves leads active that will
+   * get no mail. They are among the first batches that never left.
+   */
+  async #unflipCancelled(session: Session): Promise<void> {
+    const leadIds = this.#store.firstCancelledLeadIds(2 * sliceLimits.senderCount);
+    if (leadIds.length > 0) await unflipLeads(this.env.DB, { sessionId: session.spec.sessionId, leadIds });
+  }
+
+  /** What a command does to the batches, beside the session itself. */
+  #changeBatches(session: Session, command: Command, nowMs: number): Session {
+    const store = this.#store;
+    switch (command.kind) {
+      case 'pause':
+      case 'resume':
+        return session;
+      case 'cancel':
+        store.hurryWaiting(nowMs);
+        return applyCounts(session, nowMs, { skipped: store.cancelPending() });
+      case 'retry': {
+        if (command.outcome === 'unknown') return applyCounts(session, nowMs, { unknown: -store.retryUnknown(nowMs) });
+        return applyCounts(session, nowMs, { failed: -moveFailed(store, session.spec.batchLeadCount, nowMs) });
+      }
+      case 'assumeSent': {
+        const leads = store.assumeSent();
+        return applyCounts(session, nowMs, { unknown: -leads, sent: leads });
+      }
+      default:
+        return command satisfies never;
+    }
+  }
+
+  /** The settings changed under a running session: nothing can leave until a person mends them. */
+  #pauseUnconfigured(message: string): void {
+    this.#store.transact(() => {
+      const session = this.#session();
+      const signal = { kind: 'pause', reason: 'mail_auth', message } as const;
+      const paused = applySignal({ ...session, state: 'running' }, this.now(), signal, () => this.random());
+      this.#store.save(touch(paused, this.now(), {}));
+    });
+    this.#feed.publish();
+  }
+
+  /** After a fault the run waits, and says so. */
+  #holdOff(message: string): void {
+    const waitMs = backoffMs(crmBackoff, this.#faultCount, () => this.random());
+    this.#store.transact(() => {
+      const session = this.#session();
+      if (workMode(session, this.now()) === 'none') return;
+      this.#store.save(touch(session, this.now(), { waitingUntil: this.now() + waitMs, lastError: message }));
+    });
+    this.#feed.publish();
+  }
+
+  /** Writes the session's last word into the CRM's list of runs. */
+  async #record(): Promise<void> {
+    const session = this.#session();
+    if (session.recordedRev === session.rev) return;
+    try {
+      await recordActivation(this.env.DB, toProgress(session, this.now()));
+      this.#store.transact(() => this.#store.save({ ...this.#session(), recordedRev: session.rev }));
+    } catch (error) {
+      logEvent('warn', 'record_fault', { ...this.#ids(), error: faultText(error) });
+    }
+  }
+
+  /** Sets the next alarm, or none. */
+  async #arm(nowMs: number): Promise<void> {
+    const session = this.#session();
+    const at = nextWakeAt(
+      {
+        session,
+        isWorkDue: !session.plan.isDone || this.#store.hasPending(),
+        nextAttemptAt: this.#store.nextAttemptAt(),
+        isRecorded: session.recordedRev === session.rev,
+        retentionAt: null,
+      },
+      nowMs,
+    );
+    if (at === null) await this.ctx.storage.deleteAlarm();
+    // A slice that runs arms for itself when it ends; till then its watchdog stands.
+    else if (this.#slice === null) await this.ctx.storage.setAlarm(at);
+  }
+
+  /** Whoever looks at a session that should move makes sure that it can. */
+  async #heal(): Promise<void> {
+    const nowMs = this.now();
+    const session = this.#store.load();
+    if (session === null || session.finishedAt !== null || this.#slice !== null) return;
+    if (nowMs - this.#healedAt < healIntervalMs) return;
+    this.#healedAt = nowMs;
+    const alarmAt = await this.ctx.storage.getAlarm();
+    if (alarmAt !== null && alarmAt >= nowMs - overdueMs) return;
+    if (session.state === 'paused' && session.probeAt === null && session.recordedRev === session.rev) return;
+    logEvent('warn', 'alarm_rearmed', { ...this.#ids(), alarmAt });
+    await this.#arm(nowMs);
+  }
+
+  #runner(mail: MailWorld): SessionRunner {
+    const permits = new PermitPool(
+      (wantedCount) => mail.gate.lease(wantedCount),
+      () => this.now(),
+      () => sliceLimits.senderCount,
+    );
+    return new SessionRunner({
+      store: this.#store,
+      db: this.env.DB,
+      transport: mail.transport,
+      permits,
+      now: () => this.now(),
+      random: () => this.random(),
+      sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      report: (delivery) => this.ctx.waitUntil(mail.report(delivery, permits)),
+      publish: () => this.#feed.publish(),
+      log: (event, fields) => this.#log(event, fields),
+      keyOf: (session, batch) => this.keyOf(session, batch),
+      unsubscribeUrlOf: () => null,
+    });
+  }
+
+  #view(): Progress | null {
+    const session = this.#store.load();
+    return session === null ? null : toProgress(session, this.now());
+  }
+
+  #session(): Session {
+    const session = this.#store.load();
+    if (session === null) throw new Error('There is no session in this object.');
+    return session;
+  }
+
+  #ids(): LogFields {
+    return { sessionId: this.ctx.id.name ?? null };
+  }
+
+  #log(event: string, fields: LogFields): void {
+    logEvent('info', event, { ...this.#ids(), ...fields });
+  }
+
+  // ── what a test puts something else in place of ────────────────────────────────────────────────
+
+  protected now(): number {
+    return Date.now();
+  }
+
+  protected random(): number {
+    return Math.random();
+  }
+
+  /** The verbs of a slice; a test stops the world at each of them. */
+  protected verbs(runner: SessionRunner): SliceVerbs {
+    return runner;
+  }
+
+  /** The same for every attempt of a batch, and for no other: what makes a repeat harmless. */
+  protected keyOf(session: Session, batch: Batch): string {
+    return `${session.spec.sessionId}/${batch.seq}`;
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * Faults of the platform and of the CRM database, classified in one place, with one policy each.
+ *
+ * Owns: which error text means what. Never: the mail API's answers (src/mail), our own refusals (unions).
+ * Messages that people see are ours; the error's own words go to the log only.
+ *
+ * @module
+ */
+
+export type Fault =
+  /** This object's code or place is being replaced: stop; the watchdog alarm brings its successor. */
+  | { kind: 'superseded' }
+  /** The CRM refuses this very statement, now and later. */
+  | { kind: 'refused'; message: string }
+  /** Passing: come back later. */
+  | { kind: 'transient'; message: string }
+  /** Ours. It is logged, and tried again in case it passes. */
+  | { kind: 'bug'; message: string };
+
+/** @see https://developers.cloudflare.com/durable-objects/best-practices/error-handling/ */
+const supersededTexts = [
+  'reset because its code was updated',
+  'moved to a different machine',
+  'object is being reset',
+  'Durable Object storage is no longer accessible',
+  'aborted',
+];
+
+/** @see https://developers.cloudflare.com/d1/observability/debug-d1/ */
+const refusedTexts = ['SQLITE_CONSTRAINT', 'SQLITE_MISMATCH', 'SQLITE_TOOBIG', 'string or blob too big'];
+
+const transientTexts = [
+  'D1_ERROR',
+  'D1 DB',
+  'Network connection lost',
+  'overloaded',
+  'storage operation exceeded timeout',
+  'internal error',
+  'Too many API requests',
+];
+
+/** Classifies what was thrown by storage, D1 or another object. */
+export function classifyFault(error: unknown): Fault {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  const has = (texts: readonly string[]): boolean => texts.some((part) => text.includes(part));
+  if (has(supersededTexts)) return { kind: 'superseded' };
+  if (has(refusedTexts)) return { kind: 'refused', message: 'The CRM refused to set these leads active.' };
+  const isRetryable =
+    typeof error === 'object' && error !== null && 'retryable' in error && error.retryable === true;
+  if (isRetryable || has(transientTexts)) {
+    return { kind: 'transient', message: 'The CRM database does not answer; the run goes on when it does.' };
+  }
+  return { kind: 'bug', message: 'Something broke on our side; the run is tried again.' };
+}
+
+/** An error's own words, for the log: no stack, bounded. */
+export function faultText(error: unknown): string {
+  return (error instanceof Error ? `${error.name}: ${error.message}` : String(error)).slice(0, 500);
+}

@@ -1,0 +1,211 @@
+/**
+ * Feed: the live view of one session as server-sent events (DESIGN §4).
+ *
+ * Owns: open readers, coalescing, keep-alive, rotation, dropping who does not read. Never: storage;
+ * it asks for the newest view when it sends, so a slow reader skips views and memory stays bounded.
+ * Invariants: ids rise on each stream; nothing is computed and no timer runs when nobody reads; the last
+ * event of a finished session is `end`, then the stream closes.
+ *
+ * @module
+ */
+import { isTerminal, type Issue, type Progress } from '../shared/progress.ts';
+
+export interface FeedSource {
+  /** The newest view; null when the session does not exist (any more). */
+  progress(): Progress | null;
+  issues(): Issue[];
+  now(): number;
+}
+
+/** At most five views a second: the eye sees no more, and the bars are animated. */
+const minIntervalMs = 200;
+/** Proxies cut a connection that is silent for 30 to 100 seconds. */
+const keepAliveMs = 15_000;
+/** The edge cuts streams after about five minutes, and a cancel that is not seen would keep one for ever. */
+const maxAgeMs = 290_000;
+/** Unread events that are held for one reader. */
+const maxQueuedCount = 4;
+/** A reader that took nothing for this long is gone. */
+const maxBehindMs = 30_000;
+
+interface Reader {
+  controller: ReadableStreamDefaultController<Uint8Array>;
+  openedAt: number;
+  sentRev: number;
+  sentIssueCount: number;
+  behindSince: number | null;
+}
+
+const encoder = new TextEncoder();
+
+export class Feed {
+  readonly #source: FeedSource;
+  readonly #readers = new Set<Reader>();
+  #flushTimer: ReturnType<typeof setTimeout> | null = null;
+  #keepAliveTimer: ReturnType<typeof setInterval> | null = null;
+  #flushedAt = 0;
+
+  constructor(source: FeedSource) {
+    this.#source = source;
+  }
+
+  get readerCount(): number {
+    return this.#readers.size;
+  }
+
+  /**
+   * Opens a stream.
+   *
+   * @param lastRev - the rev that the reader has already (`Last-Event-ID`), or null
+   */
+  connect(lastRev: number | null): ReadableStream<Uint8Array> {
+    let reader: Reader | null = null;
+    return new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          reader = {
+            controller,
+            openedAt: this.#source.now(),
+            sentRev: lastRev ?? -1,
+            sentIssueCount: 0,
+            behindSince: null,
+          };
+          this.#readers.add(reader);
+          this.#keepAliveTimer ??= setInterval(() => this.#keepAlive(), keepAliveMs);
+          controller.enqueue(encoder.encode('retry: 2000\n\n'));
+          this.#send(reader, this.#view());
+        },
+        pull: () => {
+          if (reader?.behindSince != null) this.#send(reader, this.#view());
+        },
+        cancel: () => {
+          if (reader !== null) this.#drop(reader);
+        },
+      },
+      { highWaterMark: maxQueuedCount },
+    );
+  }
+
+  /** Something has changed: readers hear of it within the coalescing interval. */
+  publish(): void {
+    if (this.#readers.size === 0 || this.#flushTimer !== null) return;
+    const delayMs = Math.max(0, this.#flushedAt + minIntervalMs - this.#source.now());
+    this.#flushTimer = setTimeout(() => this.#flush(), delayMs);
+  }
+
+  /** Ends all streams with `deleted`: the session was erased. */
+  closeDeleted(sessionId: string): void {
+    for (const reader of [...this.#readers]) {
+      this.#enqueue(reader, sse('deleted', { sessionId }, null));
+      this.#close(reader);
+    }
+  }
+
+  #flush(): void {
+    this.#flushTimer = null;
+    this.#flushedAt = this.#source.now();
+    const view = this.#view();
+    for (const reader of [...this.#readers]) this.#send(reader, view);
+  }
+
+  /** The newest view, encoded once for all readers. */
+  #view(): View | null {
+    const progress = this.#source.progress();
+    if (progress === null) return null;
+    return new View(progress, this.#source);
+  }
+
+  #send(reader: Reader, view: View | null): void {
+    if (view === null) {
+      this.#close(reader);
+      return;
+    }
+    const { progress } = view;
+    const isOver = isTerminal(progress);
+    if (progress.rev <= reader.sentRev && !isOver) return;
+    if ((reader.controller.desiredSize ?? 0) <= 0) {
+      reader.behindSince ??= this.#source.now();
+      return;
+    }
+    reader.behindSince = null;
+    if (view.issueCount !== reader.sentIssueCount) {
+      reader.sentIssueCount = view.issueCount;
+      this.#enqueue(reader, view.issuesEvent);
+    }
+    reader.sentRev = progress.rev;
+    this.#enqueue(reader, isOver ? view.endEvent : view.progressEvent);
+    if (isOver) this.#close(reader);
+  }
+
+  #keepAlive(): void {
+    const nowMs = this.#source.now();
+    for (const reader of [...this.#readers]) {
+      const isStuck = reader.behindSince !== null && nowMs - reader.behindSince > maxBehindMs;
+      if (isStuck || nowMs - reader.openedAt > maxAgeMs) this.#close(reader);
+      else if ((reader.controller.desiredSize ?? 0) > 0) this.#enqueue(reader, encoder.encode(': keep-alive\n\n'));
+      else reader.behindSince ??= nowMs;
+    }
+  }
+
+  #enqueue(reader: Reader, bytes: Uint8Array): void {
+    try {
+      reader.controller.enqueue(bytes);
+    } catch {
+      // Cancelled by the client between two events.
+      this.#drop(reader);
+    }
+  }
+
+  #close(reader: Reader): void {
+    this.#drop(reader);
+    try {
+      reader.controller.close();
+    } catch {
+      // It is closed already.
+    }
+  }
+
+  #drop(reader: Reader): void {
+    this.#readers.delete(reader);
+    if (this.#readers.size > 0) return;
+    if (this.#keepAliveTimer !== null) clearInterval(this.#keepAliveTimer);
+    if (this.#flushTimer !== null) clearTimeout(this.#flushTimer);
+    this.#keepAliveTimer = null;
+    this.#flushTimer = null;
+  }
+}
+
+/** One view and its encodings, each made when the first reader needs it. */
+class View {
+  readonly progress: Progress;
+  readonly #source: FeedSource;
+  #progressEvent: Uint8Array | null = null;
+  #issuesEvent: Uint8Array | null = null;
+  #endEvent: Uint8Array | null = null;
+
+  constructor(progress: Progress, source: FeedSource) {
+    this.progress = progress;
+    this.#source = source;
+  }
+
+  get issueCount(): number {
+    return this.progress.email.failed + this.progress.email.unknown + this.progress.activation.failed;
+  }
+
+  get progressEvent(): Uint8Array {
+    return (this.#progressEvent ??= sse('progress', this.progress, this.progress.rev));
+  }
+
+  get issuesEvent(): Uint8Array {
+    return (this.#issuesEvent ??= sse('issues', { rev: this.progress.rev, issues: this.#source.issues() }, null));
+  }
+
+  get endEvent(): Uint8Array {
+    return (this.#endEvent ??= sse('end', this.progress, this.progress.rev));
+  }
+}
+
+/** One event; JSON has no line breaks, so `data:` is one line. */
+function sse(event: string, data: object, id: number | null): Uint8Array {
+  return encoder.encode(`${id === null ? '' : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+}

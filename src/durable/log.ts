@@ -1,0 +1,12 @@
+/**
+ * The log: one JSON object per event, for Workers Logs. Never an address, a key or a body.
+ *
+ * @module
+ */
+
+export type LogFields = Record<string, string | number | boolean | null>;
+
+/** Writes one event; `event` is a snake_case name, ids and counts go into `fields`. */
+export function logEvent(level: 'info' | 'warn' | 'error', event: string, fields: LogFields): void {
+  console[level](JSON.stringify({ event, ...fields }));
+}

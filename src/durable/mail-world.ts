@@ -1,0 +1,47 @@
+/**
+ * The mail side of a session's world: the transport that the settings ask for and the account's gate.
+ *
+ * @module
+ */
+import { createTransport } from '../mail/index.ts';
+import type { Delivery, MailTransport } from '../mail/transport.ts';
+import { gateConfig, type MailGate } from './mail-gate.ts';
+import type { PermitPool } from './permit-pool.ts';
+
+export interface MailWorld {
+  kind: 'ready';
+  transport: MailTransport;
+  gate: DurableObjectStub<MailGate>;
+  /** Tells the gate what an answer said of the rate limit, when it is news. */
+  report(delivery: Delivery, permits: PermitPool): Promise<void>;
+}
+
+/** Makes the transport, or says which settings are missing. */
+export function mailTransport(env: Env, now: () => number): ReturnType<typeof createTransport> {
+  return createTransport(
+    { provider: env.MAIL_PROVIDER, apiUrl: env.MAIL_API_URL, apiKey: env.MAIL_API_KEY },
+    { fetch: (url, init) => fetch(url, init), now },
+  );
+}
+
+export function mailWorld(env: Env, now: () => number): MailWorld | { kind: 'refused'; message: string } {
+  const choice = mailTransport(env, now);
+  if (choice.kind === 'refused') return choice;
+  // One account, one gate: a key of another provider has limits of its own.
+  const gate = env.MAIL_GATE.getByName(choice.transport.name);
+  const { maxRatePerSecond } = gateConfig(env);
+  return {
+    kind: 'ready',
+    transport: choice.transport,
+    gate,
+    async report({ outcome, rate }, permits) {
+      const throttled = outcome.kind === 'throttled' ? { retryAfterMs: outcome.retryAfterMs } : null;
+      if (throttled !== null) permits.clear();
+      // Every answer carries the headers; a round trip for each would double the calls.
+      const isNews =
+        rate !== null &&
+        (rate.remainingCount === 0 || (rate.limitCount !== null && rate.limitCount < maxRatePerSecond));
+      if (throttled !== null || isNews) await gate.report({ throttled, rate: isNews ? rate : null });
+    },
+  };
+}

@@ -1,0 +1,65 @@
+/**
+ * PermitPool: the permits that one slice has leased from the MailGate and not yet used.
+ *
+ * Owns: a few slots in memory and one request to the gate at a time. Losing it (eviction, end of the
+ * slice) costs at most a lease of slots on the time line, never a call too many.
+ *
+ * @module
+ */
+import type { Lease } from '../core/permits.ts';
+import type { Permit } from '../core/slice.ts';
+
+/** Asks the gate for up to `wantedCount` permits. */
+export type RequestLease = (wantedCount: number) => Promise<Lease>;
+
+/** A slot that was not used in time is gone: using it later would put two calls into one interval. */
+const maxLatenessMs = 1_000;
+
+export class PermitPool {
+  readonly #requestLease: RequestLease;
+  readonly #now: () => number;
+  readonly #wantedCount: () => number;
+  #slots: number[] = [];
+  #request: Promise<number> | null = null;
+
+  /**
+   * @param requestLease - one round trip to the gate
+   * @param now - epoch ms
+   * @param wantedCount - how many calls could leave soon; more slots would be wasted
+   */
+  constructor(requestLease: RequestLease, now: () => number, wantedCount: () => number) {
+    this.#requestLease = requestLease;
+    this.#now = now;
+    this.#wantedCount = wantedCount;
+  }
+
+  async permit(): Promise<Permit> {
+    for (;;) {
+      const nowMs = this.#now();
+      while (this.#slots[0] !== undefined && this.#slots[0] < nowMs - maxLatenessMs) this.#slots.shift();
+      const at = this.#slots.shift();
+      if (at !== undefined) return { kind: 'granted', at };
+      this.#request ??= this.#refill().finally(() => (this.#request = null));
+      const retryAt = await this.#request;
+      if (this.#slots.length === 0 && retryAt > this.#now()) return { kind: 'later', at: retryAt };
+    }
+  }
+
+  /** A permit that was not used after all. */
+  giveBack(permit: Permit): void {
+    if (permit.kind === 'granted') this.#slots.unshift(permit.at);
+  }
+
+  /** The gate has closed: what was leased before is void. */
+  clear(): void {
+    this.#slots = [];
+  }
+
+  /** Returns when to ask again, if nothing was granted. */
+  async #refill(): Promise<number> {
+    const lease = await this.#requestLease(Math.max(1, this.#wantedCount()));
+    const nowMs = this.#now();
+    for (let i = 0; i < lease.permitCount; i++) this.#slots.push(nowMs + lease.delayMs + i * lease.intervalMs);
+    return lease.permitCount > 0 ? nowMs : nowMs + lease.retryInMs;
+  }
+}

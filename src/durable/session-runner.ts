@@ -1,0 +1,474 @@
+/**
+ * SessionRunner: the verbs of a slice, over the store, the CRM, the gate and the mail API.
+ *
+ * Owns: which batches the running slice holds, in memory. Never: the order of the verbs (core/slice.ts)
+ * or what an outcome means (core/batch.ts).
+ * Invariants: an intent is on disk before its call leaves; an outcome is written only to the attempt that
+ * it answers; everything that belongs together is one transaction.
+ *
+ * @module
+ */
+import {
+  abandon,
+  countBatch,
+  countDelta,
+  decideInterrupted,
+  decideOutcome,
+  expire,
+  mayRepeat,
+  pendingIndexes,
+  type Batch,
+  type BatchChange,
+  type BatchCounts,
+  type SessionSignal,
+} from '../core/batch.ts';
+import type { Outcome } from '../core/outcome.ts';
+import { applyCounts, applySignal, endPlan, touch, workMode, type Session, type WorkMode } from '../core/session.ts';
+import type { Intent, Permit, Prepared, SliceVerbs } from '../core/slice.ts';
+import { planPage } from '../crm/audience.ts';
+import { flipLeads } from '../crm/flip.ts';
+import { payloadHash } from '../mail/payload-hash.ts';
+import { compileTemplate, composeMail, senderNameOf, type CompiledTemplate } from '../mail/render.ts';
+import type { Delivery, MailTransport, OutgoingMail } from '../mail/transport.ts';
+import type { FlipResult, Recipient } from '../shared/recipient.ts';
+import type { PermitPool } from './permit-pool.ts';
+import type { NewBatch, SessionStore } from './session-store.ts';
+
+/** The world, as far as a slice touches it. */
+export interface RunnerWorld {
+  store: SessionStore;
+  db: D1Database;
+  transport: MailTransport;
+  permits: PermitPool;
+  now(): number;
+  random(): number;
+  sleep(ms: number): Promise<void>;
+  /** Tells the gate what an answer said of the rate limit. */
+  report(delivery: Delivery): void;
+  /** Something that a reader sees has changed. */
+  publish(): void;
+  log(event: string, fields: Record<string, string | number | boolean | null>): void;
+  /** The idempotency key of a batch; the same for every attempt. */
+  keyOf(session: Session, batch: Batch): string;
+  unsubscribeUrlOf(session: Session, recipient: Recipient): string | null;
+}
+
+/** The first page is small, so that the first mail leaves soon; the others are cheap per lead. */
+const firstPageLeadCount = 500;
+const pageLeadCount = 5_000;
+/** A mail API that has not answered after this long will not: the outcome is unknown. */
+const deliveryTimeoutMs = 30_000;
+/** Waits shorter than this are not worth a write. */
+const visibleWaitMs = 2_000;
+
+export class SessionRunner implements SliceVerbs {
+  readonly #world: RunnerWorld;
+  readonly #generation: number;
+  /** Held batches, as they are on disk. */
+  readonly #held = new Map<number, Batch>();
+  readonly #template: CompiledTemplate;
+
+  /**
+   * @param world - what the slice works on; the session must exist
+   * @throws when the frozen template no longer compiles, which the start had checked
+   */
+  constructor(world: RunnerWorld) {
+    this.#world = world;
+    const session = this.#session();
+    this.#generation = session.generation;
+    const template = compileTemplate(session.spec.template);
+    if (template.kind === 'refused') throw new Error(`The session's template does not compile: ${template.message}`);
+    this.#template = template;
+  }
+
+  now(): number {
+    return this.#world.now();
+  }
+
+  async sleepUntil(at: number): Promise<void> {
+    const ms = at - this.now();
+    if (ms > 0) await this.#world.sleep(ms);
+  }
+
+  mode(): WorkMode {
+    const session = this.#session();
+    return session.generation === this.#generation ? workMode(session, this.now()) : 'none';
+  }
+
+  isPlanning(): boolean {
+    return !this.#session().plan.isDone;
+  }
+
+  /** Puts the session to work; intents of a slice that died are taken up. */
+  begin(): void {
+    const { store } = this.#world;
+    store.transact(() => {
+      const session = this.#session();
+      if (session.state === 'queued') {
+        const nowMs = this.now();
+        store.save(touch(session, nowMs, { state: 'running', startedAt: session.startedAt ?? nowMs, progressedAt: nowMs }));
+      }
+      for (const batch of [...store.inState('inflight')]) {
+        this.#apply(batch, decideInterrupted(batch, this.#context()), { kind: 'none' });
+      }
+    });
+    this.#world.publish();
+  }
+
+  async plan(): Promise<void> {
+    const { store, db } = this.#world;
+    const before = this.#session();
+    const { spec, plan } = before;
+    const limit = plan.plannedCount === 0 ? firstPageLeadCount : pageLeadCount;
+    const page = await planPage(db, {
+      audience: spec.audience,
+      afterLeadId: plan.afterLeadId,
+      maxLeadId: spec.maxLeadId,
+      startedAt: spec.createdAt,
+      // Whole batches: a short one is a call to the mail API that carries less than it could.
+      limit: Math.max(spec.batchLeadCount, Math.floor(limit / spec.batchLeadCount) * spec.batchLeadCount),
+    });
+    store.transact(() => {
+      const session = this.#session();
+      // A cancel ended the plan meanwhile, or another slice has planned this page.
+      if (session.plan.isDone || session.plan.afterLeadId !== plan.afterLeadId) return;
+      store.append(
+        chunk(page.leadIds, spec.batchLeadCount).map((leadIds) => ({
+          state: 'pending',
+          originSeq: null,
+          leadIds,
+          recipients: null,
+          marks: '',
+          nextAttemptAt: null,
+        })),
+      );
+      const planned: Session = {
+        ...session,
+        plan: {
+          ...session.plan,
+          afterLeadId: page.leadIds.at(-1) ?? plan.afterLeadId,
+          plannedCount: plan.plannedCount + page.leadIds.length,
+        },
+      };
+      store.save(page.done ? touch(planned, this.now(), endPlan(planned)) : planned);
+    });
+    this.#world.publish();
+  }
+
+  take(): Batch | null {
+    const { store } = this.#world;
+    const nowMs = this.now();
+    const mode = this.mode();
+    for (const batch of store.dueWaiting(nowMs, this.#held.size + 1)) {
+      if (this.#held.has(batch.seq)) continue;
+      if (mode === 'settle' && batch.inDoubtSince === null) {
+        store.transact(() => this.#apply(batch, abandon(batch), { kind: 'none' }));
+        this.#world.publish();
+        return this.take();
+      }
+      if (!mayRepeat(batch, nowMs, this.#world.transport)) {
+        store.transact(() => this.#apply(batch, expire(batch, nowMs), { kind: 'none' }));
+        this.#world.publish();
+        return this.take();
+      }
+      this.#held.set(batch.seq, batch);
+      return batch;
+    }
+    const batch = mode === 'settle' ? null : store.nextPending();
+    if (batch !== null) this.#held.set(batch.seq, batch);
+    return batch;
+  }
+
+  release(batch: Batch): void {
+    this.#held.delete(batch.seq);
+    if (this.#world.store.peek(batch.seq)?.state === 'pending') this.#world.store.rewind(batch.seq);
+  }
+
+  flip(batch: Batch): Promise<FlipResult> {
+    return flipLeads(this.#world.db, {
+      sessionId: this.#session().spec.sessionId,
+      leadIds: batch.leadIds,
+      nowMs: this.now(),
+    });
+  }
+
+  settleFlip(batch: Batch, result: FlipResult): Batch | null {
+    const frozen: Batch = {
+      ...batch,
+      recipients: result.activated,
+      skipped: result.skipped,
+      marks: 'p'.repeat(result.activated.length),
+    };
+    if (result.activated.length > 0) return frozen;
+    this.#decideUnsent(frozen);
+    return null;
+  }
+
+  async prepare(batch: Batch): Promise<Prepared | null> {
+    const { transport } = this.#world;
+    const session = this.#session();
+    const recipients = batch.recipients ?? [];
+    const mails: OutgoingMail[] = [];
+    const failures = [...batch.failures];
+    const marks = [...batch.marks];
+    for (const index of pendingIndexes(batch.marks)) {
+      const recipient = recipients[index];
+      if (recipient === undefined) continue;
+      const mail = this.#render(session, batch, recipient);
+      if ('code' in mail) {
+        marks[index] = 'f';
+        failures.push({ index, ...mail });
+      } else mails.push(mail);
+    }
+    const prepared: Batch = { ...batch, marks: marks.join(''), failures };
+    if (mails.length === 0) {
+      this.#decideUnsent(prepared);
+      return null;
+    }
+    const payload = transport.encode(mails);
+    return {
+      batch: prepared,
+      recipients,
+      payload,
+      payloadHash: await payloadHash(payload),
+      mailCount: mails.length,
+    };
+  }
+
+  intend(prepared: Prepared): Intent | null {
+    const { store, log } = this.#world;
+    const { batch } = prepared;
+    // A repeat whose bytes differ is still safe under its key; but it must be known that they did.
+    if (batch.payloadHash !== null && batch.payloadHash !== prepared.payloadHash) {
+      log('payload_changed', { batch: batch.seq, attempts: batch.attempts });
+    }
+    const nowMs = this.now();
+    const intended: Batch = {
+      ...batch,
+      state: 'inflight',
+      attempts: batch.attempts + 1,
+      attemptAt: nowMs,
+      nextAttemptAt: null,
+      payloadHash: prepared.payloadHash,
+    };
+    const isWritten = store.transact(() => {
+      if (!this.#isStillHeld(batch)) return false;
+      this.#write(this.#held.get(batch.seq) ?? batch, intended, { kind: 'none' });
+      return true;
+    });
+    if (!isWritten) return null;
+    this.#world.publish();
+    const key = this.#world.keyOf(this.#session(), intended);
+    return { batch: intended, key, payload: prepared.payload, mailCount: prepared.mailCount };
+  }
+
+  async deliver(intent: Intent): Promise<Outcome> {
+    const { transport, report } = this.#world;
+    const delivery = await transport.deliver({
+      key: intent.key,
+      payload: intent.payload,
+      mailCount: intent.mailCount,
+      signal: AbortSignal.timeout(deliveryTimeoutMs),
+    });
+    report(delivery);
+    return delivery.outcome;
+  }
+
+  settle(intent: Intent, outcome: Outcome): void {
+    const { store, log } = this.#world;
+    const { batch } = intent;
+    store.transact(() => {
+      const onDisk = store.peek(batch.seq);
+      if (onDisk?.state !== 'inflight' || onDisk.attempts !== batch.attempts || onDisk.attemptAt !== batch.attemptAt) {
+        log('late_outcome', { batch: batch.seq, outcome: outcome.kind });
+        return;
+      }
+      const { change, signal } = decideOutcome(batch, outcome, {
+        ...this.#context(),
+        isProbe: this.#session().reason === 'mail_unreachable',
+      });
+      this.#apply(batch, change, signal);
+      if (change.kind !== 'done') log('batch_not_sent', { batch: batch.seq, outcome: outcome.kind, becomes: change.kind });
+    });
+    this.#world.publish();
+  }
+
+  returnPermit(permit: Permit): void {
+    this.#world.permits.giveBack(permit);
+  }
+
+  permit(): Promise<Permit> {
+    return this.#world.permits.permit();
+  }
+
+  waitUntil(at: number): void {
+    const { store } = this.#world;
+    const session = this.#session();
+    if (at - this.now() < visibleWaitMs || (session.waitingUntil ?? 0) >= at) return;
+    store.transact(() => store.save(touch(session, this.now(), { waitingUntil: at })));
+    this.#world.publish();
+  }
+
+  // ── inside a transaction ───────────────────────────────────────────────────────────────────────
+
+  /** Turns a decision into rows. */
+  #apply(batch: Batch, change: BatchChange, signal: SessionSignal): void {
+    switch (change.kind) {
+      case 'done':
+        this.#write(
+          batch,
+          {
+            ...batch,
+            state: 'done',
+            marks: change.marks,
+            failures: change.failures,
+            messageIds: change.messageIds,
+            inDoubtSince: null,
+            nextAttemptAt: null,
+          },
+          signal,
+        );
+        break;
+      case 'waiting':
+        this.#write(
+          batch,
+          {
+            ...batch,
+            state: 'waiting',
+            nextAttemptAt: change.nextAttemptAt,
+            attempts: change.attempts,
+            inDoubtSince: change.inDoubtSince,
+            code: change.code,
+            message: change.message,
+          },
+          signal,
+        );
+        break;
+      case 'unknown':
+        this.#write(
+          batch,
+          {
+            ...batch,
+            state: 'unknown',
+            marks: change.marks,
+            inDoubtSince: change.inDoubtSince,
+            nextAttemptAt: null,
+            code: change.code,
+            message: change.message,
+          },
+          signal,
+        );
+        break;
+      case 'split':
+        this.#write(
+          batch,
+          { ...batch, state: 'split', marks: change.marks, failures: change.failures, nextAttemptAt: null },
+          signal,
+          change.parts.map((indexes) =>
+            movedBatch(
+              batch.seq,
+              indexes.flatMap((index) => batch.recipients?.[index] ?? []),
+              this.now(),
+            ),
+          ),
+        );
+        break;
+      default:
+        change satisfies never;
+    }
+  }
+
+  /** Writes a batch as it becomes, the batches made from it, and the session's counters. */
+  #write(before: Batch, after: Batch, signal: SessionSignal, added: readonly NewBatch[] = []): void {
+    const { store } = this.#world;
+    const nowMs = this.now();
+    store.update(after);
+    store.append(added);
+    let delta = countDelta(countBatch(before), countBatch(after));
+    for (const batch of added) delta = countSum(delta, countBatch({ ...batch, skipped: [] }));
+    const session = this.#session();
+    const isWaitOver = after.state === 'inflight' && session.waitingUntil !== null && session.state === 'running';
+    const signalled = applySignal(isWaitOver ? { ...session, waitingUntil: null } : session, nowMs, signal, this.#world.random);
+    store.save(applyCounts(signalled, nowMs, delta));
+    if (signalled.state !== session.state) {
+      this.#world.log('session_state', { state: signalled.state, reason: signalled.reason });
+    }
+  }
+
+  /** A held batch of which nothing is left to send. */
+  #decideUnsent(batch: Batch): void {
+    const { store } = this.#world;
+    store.transact(() => {
+      if (!this.#isStillHeld(batch)) return;
+      this.#write(this.#held.get(batch.seq) ?? batch, { ...batch, state: 'done', nextAttemptAt: null }, { kind: 'none' });
+    });
+    this.#world.publish();
+  }
+
+  /** False when a command took the batch back while it was being prepared. */
+  #isStillHeld(batch: Batch): boolean {
+    const onDisk = this.#world.store.peek(batch.seq);
+    return onDisk !== null && onDisk.state === this.#held.get(batch.seq)?.state;
+  }
+
+  // ── pieces ─────────────────────────────────────────────────────────────────────────────────────
+
+  #session(): Session {
+    const session = this.#world.store.load();
+    if (session === null) throw new Error('A slice runs without a session.');
+    return session;
+  }
+
+  #context(): { nowMs: number; random: () => number; traits: MailTransport } {
+    return { nowMs: this.now(), random: this.#world.random, traits: this.#world.transport };
+  }
+
+  #render(session: Session, batch: Batch, recipient: Recipient): OutgoingMail | { code: string; message: string } {
+    const { mail, sessionId } = session.spec;
+    const unsubscribeUrl = this.#world.unsubscribeUrlOf(session, recipient);
+    const rendered = this.#template.render(recipient, {
+      senderName: senderNameOf(mail.from),
+      actionUrl: mail.actionUrl,
+      unsubscribeUrl,
+      postalAddress: mail.postalAddress,
+    });
+    if (rendered.kind === 'refused') return { code: `template_${rendered.code}`, message: rendered.message };
+    return composeMail(rendered, recipient, {
+      from: mail.from,
+      replyTo: mail.replyTo,
+      unsubscribeUrl,
+      sessionId,
+      batchId: String(batch.seq),
+    });
+  }
+}
+
+/** A batch made of recipients of another one; it goes out under a key of its own. */
+export function movedBatch(originSeq: number, recipients: readonly Recipient[], nowMs: number): NewBatch {
+  return {
+    // Waiting, so that it is taken before new leads are.
+    state: 'waiting',
+    nextAttemptAt: nowMs,
+    originSeq,
+    leadIds: recipients.map((recipient) => recipient.leadId),
+    recipients,
+    marks: 'p'.repeat(recipients.length),
+  };
+}
+
+function countSum(a: BatchCounts, b: BatchCounts): BatchCounts {
+  return {
+    activated: a.activated + b.activated,
+    skipped: a.skipped + b.skipped,
+    refused: a.refused + b.refused,
+    sent: a.sent + b.sent,
+    failed: a.failed + b.failed,
+    unknown: a.unknown + b.unknown,
+  };
+}
+
+function chunk(leadIds: readonly number[], size: number): number[][] {
+  const chunks: number[][] = [];
+  for (let start = 0; start < leadIds.length; start += size) chunks.push(leadIds.slice(start, start + size));
+  return chunks;
+}

@@ -1,0 +1,83 @@
+/**
+ * The SQLite schema of a session object: an append-only list of migrations.
+ *
+ * Owns: table layouts. Never edited in place once deployed: a running session made by an older version
+ * is brought up to date when it is opened, statement by statement, in one transaction.
+ * The schema is made on start, never on sight: an unknown id must not write anything.
+ *
+ * @module
+ */
+
+/** `migrations[n]` brings version n to n + 1. */
+const migrations: readonly string[] = [
+  `
+  -- What the session was started with; large (template, ids) and never written again.
+  CREATE TABLE spec (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL) STRICT;
+
+  CREATE TABLE session (
+    id             INTEGER PRIMARY KEY CHECK (id = 1),
+    state          TEXT NOT NULL,
+    reason         TEXT,
+    generation     INTEGER NOT NULL,
+    rev            INTEGER NOT NULL,
+    total          INTEGER NOT NULL,
+    counts         TEXT NOT NULL,
+    fates          TEXT NOT NULL,
+    plan           TEXT NOT NULL,
+    started_at     INTEGER,
+    updated_at     INTEGER NOT NULL,
+    finished_at    INTEGER,
+    cancelled_at   INTEGER,
+    progressed_at  INTEGER NOT NULL,
+    waiting_until  INTEGER,
+    last_error     TEXT,
+    fault_streak   INTEGER NOT NULL,
+    probe_at       INTEGER,
+    recorded_rev   INTEGER NOT NULL,
+    samples        TEXT NOT NULL
+  ) STRICT;
+
+  -- Small columns first: a scan over states and marks then stays off the overflow pages of the rest.
+  CREATE TABLE batch (
+    seq             INTEGER PRIMARY KEY,
+    state           TEXT NOT NULL,
+    attempts        INTEGER NOT NULL DEFAULT 0,
+    attempt_at      INTEGER,
+    in_doubt_since  INTEGER,
+    next_attempt_at INTEGER,
+    origin_seq      INTEGER,
+    marks           TEXT NOT NULL DEFAULT '',
+    code            TEXT,
+    message         TEXT,
+    payload_hash    TEXT,
+    skipped         TEXT NOT NULL DEFAULT '[]',
+    failures        TEXT NOT NULL DEFAULT '[]',
+    lead_ids        TEXT NOT NULL,
+    recipients      TEXT,
+    message_ids     TEXT
+  ) STRICT;
+
+  -- Only rare states are indexed: every index that a batch touches is one more billed row, and the
+  -- common way pending -> inflight -> done touches none. Pending ones are found by a cursor.
+  CREATE INDEX batch_waiting ON batch (next_attempt_at) WHERE state = 'waiting';
+  CREATE INDEX batch_unknown ON batch (seq) WHERE state = 'unknown';
+  `,
+];
+
+const versionTable = 'CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL) STRICT';
+
+/** True when a session was ever started in this object; reads only. */
+export function hasSchema(sql: SqlStorage): boolean {
+  return sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'session'").toArray().length > 0;
+}
+
+/** Makes the schema, or brings it up to date. Call inside a transaction. */
+export function migrate(sql: SqlStorage): void {
+  sql.exec(versionTable);
+  const row = sql.exec<{ version: number }>('SELECT version FROM schema_version').toArray()[0];
+  const from = row?.version ?? 0;
+  if (from >= migrations.length) return;
+  for (const migration of migrations.slice(from)) sql.exec(migration);
+  if (row === undefined) sql.exec('INSERT INTO schema_version (version) VALUES (?)', migrations.length);
+  else sql.exec('UPDATE schema_version SET version = ?', migrations.length);
+}

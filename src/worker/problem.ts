@@ -1,0 +1,95 @@
+/**
+ * Problem responses: how the Worker refuses.
+ *
+ * Owns: making `application/problem+json` from a code of the catalog, and their OpenAPI description.
+ * Never: words of an exception, a stack, a key. Expected refusals are thrown as {@link Refusal} from
+ * anywhere in a handler; everything else that is thrown is a fault of ours.
+ *
+ * @module
+ */
+import { z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
+import { problemCatalog, type Problem, type ProblemCode, type ProblemFault } from '../shared/problem.ts';
+import { problemSchema } from '../shared/schemas.ts';
+
+/** A refusal that the caller can do something about. */
+export class Refusal extends Error {
+  readonly code: ProblemCode;
+  readonly faults: readonly ProblemFault[];
+
+  constructor(code: ProblemCode, detail?: string, faults: readonly ProblemFault[] = []) {
+    super(detail ?? problemCatalog[code].title);
+    this.code = code;
+    this.faults = faults;
+  }
+}
+
+/** The response of one refusal. */
+export function problemResponse(c: Context, refusal: Refusal): Response {
+  const { status, title } = problemCatalog[refusal.code];
+  const problem: Problem = {
+    type: `/docs#problem-${refusal.code.replaceAll('_', '-')}`,
+    title,
+    status,
+    code: refusal.code,
+    detail: refusal.message,
+    instance: new URL(c.req.url).pathname,
+    requestId: String(c.get('requestId') ?? ''),
+    ...(refusal.faults.length > 0 ? { errors: [...refusal.faults] } : {}),
+  };
+  return c.body(JSON.stringify(problem), status, {
+    'content-type': 'application/problem+json; charset=utf-8',
+    'cache-control': 'no-store',
+  });
+}
+
+/** The faults of a value that breaks its schema; paths as JSON pointers, never the value itself. */
+export function schemaRefusal(error: z.core.$ZodError): Refusal {
+  const faults = flatten(error.issues).slice(0, 20);
+  const first = faults[0];
+  return new Refusal(
+    'invalid_request',
+    first === undefined ? undefined : `${first.path === '' ? 'The request' : first.path}: ${first.message}`,
+    faults,
+  );
+}
+
+function flatten(issues: readonly z.core.$ZodIssue[], prefix: readonly PropertyKey[] = []): ProblemFault[] {
+  return issues.flatMap((issue) => {
+    const path = [...prefix, ...issue.path];
+    // A union reports each of its members: the one that got furthest says most.
+    if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+      const best = [...issue.errors].sort((a, b) => depth(b) - depth(a) || a.length - b.length)[0] ?? [];
+      return flatten(best, path);
+    }
+    return [{ path: path.map((part) => `/${String(part)}`).join(''), message: issue.message }];
+  });
+}
+
+function depth(issues: readonly z.core.$ZodIssue[]): number {
+  return Math.max(0, ...issues.map((issue) => issue.path.length));
+}
+
+/** What every route under /crm may answer beside its own refusals. */
+const commonCodes = ['unauthenticated', 'forbidden', 'rate_limited', 'internal', 'unavailable'] as const satisfies ProblemCode[];
+
+/** OpenAPI responses for the given problem codes and the common ones, grouped by status. */
+export function problems(...codes: readonly ProblemCode[]): Record<
+  number,
+  { description: string; content: { 'application/problem+json': { schema: typeof problemSchema } } }
+> {
+  const byStatus = new Map<number, ProblemCode[]>();
+  for (const code of new Set<ProblemCode>([...codes, ...commonCodes])) {
+    const { status } = problemCatalog[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  return Object.fromEntries(
+    [...byStatus].map(([status, list]) => [
+      status,
+      {
+        description: list.map((code) => `\`${code}\`: ${problemCatalog[code].title}`).join('\n\n'),
+        content: { 'application/problem+json': { schema: problemSchema } },
+      },
+    ]),
+  );
+}

@@ -1,0 +1,39 @@
+/**
+ * `GET /crm/settings`: who is signed in and what the app is connected to. Never a key.
+ *
+ * @module
+ */
+import { createRoute } from '@hono/zod-openapi';
+import { gateConfig } from '../../durable/mail-gate.ts';
+import { settingsSchema } from '../../shared/schemas.ts';
+import type { App } from '../app-env.ts';
+import { problems } from '../problem.ts';
+
+const getSettings = createRoute({
+  method: 'get',
+  path: '/crm/settings',
+  tags: ['service'],
+  summary: 'Who you are and what the app is connected to',
+  responses: {
+    200: { description: 'The settings.', content: { 'application/json': { schema: settingsSchema } } },
+    ...problems(),
+  },
+});
+
+export function settingsRoutes(app: App): void {
+  app.openapi(getSettings, (c) => {
+    const { MAIL_PROVIDER, MAIL_FROM, MAIL_INBOX_URL } = c.env;
+    return c.json(
+      {
+        user: c.get('person'),
+        mail: {
+          provider: MAIL_PROVIDER,
+          from: MAIL_FROM,
+          inboxUrl: MAIL_INBOX_URL === '' ? null : MAIL_INBOX_URL,
+          callsPerSecond: gateConfig(c.env).maxRatePerSecond,
+        },
+      },
+      200,
+    );
+  });
+}
