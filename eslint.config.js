@@ -33,7 +33,10 @@ export default defineConfig(
       },
     },
     rules: {
-      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      '@typescript-eslint/no-confusing-void-expression': [
+        'error',
+        { ignoreArrowShorthand: true, ignoreVoidOperator: true },
+      ],
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
       // A promise handed to an event emitter is lost the same way as one not awaited.
       '@typescript-eslint/no-misused-promises': 'error',
@@ -43,6 +46,7 @@ export default defineConfig(
         'error',
         { fixStyle: 'inline-type-imports', disallowTypeAnnotations: false },
       ],
+      '@typescript-eslint/no-meaningless-void-operator': 'off',
       // The runtime's verbs are async whether or not an implementation has something to await.
       '@typescript-eslint/require-await': 'off',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],

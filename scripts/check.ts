@@ -16,7 +16,7 @@ async function check(name: string): Promise<boolean> {
   const { code, output } = await runToEnd('npm', ['run', '--silent', `check:${name}`], {
     ...process.env,
     WRANGLER_SEND_METRICS: 'false',
-    WRANGLER_LOG_PATH: 'node_modules/.cache/wrangler-logs',
+    WRANGLER_LOG_PATH: '.state/logs',
   });
   const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
   console.log(`${code === 0 ? 'ok    ' : 'failed'}  ${name}  (${seconds} s)`);

@@ -49,22 +49,16 @@ interface Report {
 test('each forbidden import is reported under its rule, and no allowed one is', async () => {
   const tool = join(root, 'node_modules/.bin/depcruise');
   const config = join(root, '.dependency-cruiser.js');
-  const run = promisify(execFile)(
+  const { stdout } = await promisify(execFile)(
     process.execPath,
     [tool, '--config', config, '--output-type', 'json', 'src', 'web', 'scripts'],
     { cwd: folder },
   );
-  // The exit code is the number of violations.
-  const output = await run.then(
-    () => '{"summary":{"violations":[]}}',
-    (error: unknown) => (error as { stdout: string }).stdout,
-  );
-  const report = JSON.parse(output) as Report;
+  const report = JSON.parse(stdout) as Report;
   const found = report.summary.violations.map(({ from, rule }) => `${from}: ${rule.name}`);
   expect([...new Set(found)].sort()).toEqual([
     'src/core/breaks.ts: core-imports-shared',
     'src/core/one.ts: no-cycles',
-    'src/core/two.ts: no-cycles',
     'src/crm/breaks.ts: crm-imports-shared',
     'src/durable/breaks.ts: durable-imports-shared-core-mail-crm',
     'src/mail/breaks.ts: platform-in-its-shell',
