@@ -1,0 +1,92 @@
+/**
+ * Per-lead results for people: pages and the CSV of all.
+ *
+ * Owns: joining what a session knows (a lead's id and fate) with who the lead is now. A session holds
+ * the addresses of those it mailed; of those it skipped it holds only the id.
+ *
+ * @module
+ */
+import { stringify } from 'csv-stringify/browser/esm/sync';
+import { decodeCursor, encodeCursor } from '../crm/cursor.ts';
+import { leadNames } from '../crm/lead-names.ts';
+import type { ActivationSession } from '../durable/activation-session.ts';
+import type { ResultCursor, ResultQuery } from '../durable/session-results.ts';
+import { limits } from '../shared/limits.ts';
+import type { LeadResult, LeadResultPage } from '../shared/schemas.ts';
+import { Refusal } from './problem.ts';
+
+type Session = DurableObjectStub<ActivationSession>;
+type Filter = Pick<ResultQuery, 'activation' | 'email'>;
+
+/** One page, with names and addresses; a lead that is erased has none. */
+export async function resultPage(
+  env: Env,
+  session: Session,
+  query: Filter & { cursor: string | null; limit: number },
+): Promise<LeadResultPage> {
+  const page = await session.results({ ...query, cursor: readCursor(query.cursor) });
+  if (page === null) throw new Refusal('session_not_found');
+  return {
+    leads: await withNames(env, page.leads),
+    nextCursor: page.next === null ? null : encodeCursor([page.next.seq, page.next.index]),
+  };
+}
+
+const columns = [
+  'leadId',
+  'email',
+  'name',
+  'activation',
+  'skipReason',
+  'emailState',
+  'code',
+  'message',
+  'messageId',
+] as const satisfies (keyof LeadResult)[];
+
+/** All results as CSV, a page at a time: the file may have a million lines. */
+export function csvOfResults(env: Env, session: Session, filter: Filter): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  let cursor: ResultCursor | null = null;
+  let isFirst = true;
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const page = await session.results({ ...filter, cursor, limit: limits.maxPageLeadCount });
+      if (page === null) {
+        controller.close();
+        return;
+      }
+      const csv = stringify(await withNames(env, page.leads), {
+        header: isFirst,
+        columns: [...columns],
+        bom: isFirst,
+        // A cell that begins like a formula is run by spreadsheets.
+        escape_formulas: true,
+        record_delimiter: 'windows',
+      });
+      isFirst = false;
+      // Never nothing: a pull that brings nothing is not called again.
+      controller.enqueue(encoder.encode(csv));
+      cursor = page.next;
+      if (cursor === null) controller.close();
+    },
+  });
+}
+
+function readCursor(cursor: string | null): ResultCursor | null {
+  if (cursor === null) return null;
+  const [seq, index, ...rest] = decodeCursor(cursor) ?? [];
+  const isIndex = (part: unknown): part is number => Number.isSafeInteger(part) && Number(part) >= 0;
+  if (!isIndex(seq) || !isIndex(index) || rest.length > 0) throw new Refusal('invalid_cursor');
+  return { seq, index };
+}
+
+async function withNames(env: Env, results: readonly LeadResult[]): Promise<LeadResult[]> {
+  const nameless = results.filter((result) => result.email === null).map((result) => result.leadId);
+  if (nameless.length === 0) return [...results];
+  const names = await leadNames(env.DB, nameless);
+  return results.map((result) => {
+    const known = result.email === null ? names.get(result.leadId) : undefined;
+    return known === undefined ? result : { ...result, ...known };
+  });
+}

@@ -1,0 +1,385 @@
+/**
+ * `/crm/activation`: start, watch and command sessions (docs/PROTOCOL.md).
+ *
+ * Owns: turning a request into what a session needs: a frozen audience, template and mail settings.
+ * Never: progress; that is the session object's.
+ *
+ * @module
+ */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
+import type { Command, SessionSpec } from '../../core/session.ts';
+import { countAudience, resolveAudience, sampleAudience } from '../../crm/audience.ts';
+import { listActivations } from '../../crm/history.ts';
+import { mailTransport } from '../../durable/mail-world.ts';
+import { findBuiltinTemplate } from '../../mail/builtin-templates.ts';
+import { compileTemplate, senderNameOf } from '../../mail/render.ts';
+import { limits } from '../../shared/limits.ts';
+import { activationStates, emailStates, type Progress } from '../../shared/progress.ts';
+import type { FrozenTemplate } from '../../shared/recipient.ts';
+import {
+  activationListSchema,
+  activationPreviewRequestSchema,
+  activationPreviewSchema,
+  activationStartRequestSchema,
+  issueListSchema,
+  leadResultPageSchema,
+  progressSchema,
+  retryRequestSchema,
+  type ActivationPreviewRequest,
+} from '../../shared/schemas.ts';
+import type { App, AppEnv } from '../app-env.ts';
+import { cursorQuery, limitQuery, sessionIdParams } from '../params.ts';
+import { problems, Refusal } from '../problem.ts';
+import { csvOfResults, resultPage } from '../results.ts';
+
+const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
+  description,
+  content: { 'application/json': { schema } },
+});
+const body = <Schema extends z.ZodType>(schema: Schema) => ({
+  required: true,
+  content: { 'application/json': { schema } },
+});
+const tags = ['activation'];
+const bodyCodes = ['invalid_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'] as const;
+
+const start = createRoute({
+  method: 'post',
+  path: '/crm/activation',
+  tags,
+  summary: 'Start an activation',
+  description: 'The session id is the idempotency key: the same request again answers 200 with the same session.',
+  request: { body: body(activationStartRequestSchema) },
+  responses: {
+    201: {
+      ...json('It is started.', progressSchema),
+      headers: z.object({ location: z.string().openapi({ description: 'Where its progress is.' }) }),
+    },
+    200: json('This very request had started it before.', progressSchema),
+    ...problems(
+      ...bodyCodes,
+      'empty_audience',
+      'unknown_leads',
+      'unknown_template',
+      'session_conflict',
+      'mail_not_configured',
+    ),
+  },
+});
+
+const preview = createRoute({
+  method: 'post',
+  path: '/crm/activation/preview',
+  tags,
+  summary: 'What a start would do; changes nothing',
+  request: { body: body(activationPreviewRequestSchema) },
+  responses: {
+    200: json('How many leads it would touch, and some mails.', activationPreviewSchema),
+    ...problems(...bodyCodes, 'empty_audience', 'unknown_leads', 'unknown_template'),
+  },
+});
+
+const history = createRoute({
+  method: 'get',
+  path: '/crm/activation',
+  tags,
+  summary: 'All activations, newest first',
+  description: 'Of a running one this is the last word that was recorded; its progress has the newest.',
+  request: {
+    query: z.object({
+      search: z.string().max(limits.maxSearchLength).optional(),
+      cursor: cursorQuery,
+      limit: limitQuery(20, 100),
+    }),
+  },
+  responses: {
+    200: json('One page.', activationListSchema),
+    ...problems('invalid_request', 'invalid_cursor'),
+  },
+});
+
+const getProgress = createRoute({
+  method: 'get',
+  path: '/crm/activation/progress/{sessionId}',
+  tags,
+  summary: 'Progress of an activation',
+  description: 'The ETag is its revision; with If-None-Match an unchanged one is 304.',
+  request: { params: sessionIdParams },
+  responses: {
+    200: json('Progress.', progressSchema),
+    304: { description: 'Nothing has changed.' },
+    ...problems('invalid_request', 'session_not_found'),
+  },
+});
+
+const stream = createRoute({
+  method: 'get',
+  path: '/crm/activation/stream/{sessionId}',
+  tags,
+  summary: 'Progress as server-sent events',
+  description:
+    'Events `progress`, `issues`, `end`, `deleted`. After `end` the server closes and the client must not come back.',
+  request: { params: sessionIdParams },
+  responses: {
+    200: { description: 'The stream.', content: { 'text/event-stream': { schema: z.string() } } },
+    ...problems('invalid_request', 'session_not_found', 'too_many_readers'),
+  },
+});
+
+const issues = createRoute({
+  method: 'get',
+  path: '/crm/activation/{sessionId}/issues',
+  tags,
+  summary: 'What went wrong, counted by reason',
+  request: { params: sessionIdParams },
+  responses: {
+    200: json('The issues.', issueListSchema),
+    ...problems('invalid_request', 'session_not_found'),
+  },
+});
+
+const resultFilter = {
+  activation: z.enum(activationStates).optional(),
+  email: z.enum(emailStates).optional(),
+};
+
+const results = createRoute({
+  method: 'get',
+  path: '/crm/activation/{sessionId}/leads',
+  tags,
+  summary: 'What became of each lead, in pages',
+  description: 'A page may hold fewer leads than its limit and still have a next one.',
+  request: {
+    params: sessionIdParams,
+    query: z.object({
+      ...resultFilter,
+      cursor: cursorQuery,
+      limit: limitQuery(limits.defaultPageLeadCount, limits.maxPageLeadCount),
+    }),
+  },
+  responses: {
+    200: json('One page.', leadResultPageSchema),
+    ...problems('invalid_request', 'invalid_cursor', 'session_not_found'),
+  },
+});
+
+const resultsCsv = createRoute({
+  method: 'get',
+  path: '/crm/activation/{sessionId}/leads.csv',
+  tags,
+  summary: 'What became of each lead, as a CSV file',
+  request: { params: sessionIdParams, query: z.object(resultFilter) },
+  responses: {
+    200: { description: 'All of them.', content: { 'text/csv': { schema: z.string() } } },
+    ...problems('invalid_request', 'session_not_found'),
+  },
+});
+
+const commandRoute = <Path extends string>(path: Path, summary: string) =>
+  createRoute({
+    method: 'post',
+    path: `/crm/activation/{sessionId}/${path}` as const,
+    tags,
+    summary,
+    request: { params: sessionIdParams },
+    responses: {
+      200: json('Progress after it; the same command again changes nothing.', progressSchema),
+      ...problems('invalid_request', 'session_not_found', 'illegal_transition'),
+    },
+  });
+
+const pause = commandRoute('pause', 'Pause: no new mail leaves, what is on its way settles');
+const resume = commandRoute('resume', 'Go on with a paused activation');
+const cancel = commandRoute('cancel', 'Cancel: the rest is skipped, what is on its way settles');
+const assumeSent = commandRoute('assume-sent', 'Take all unknown mail for sent');
+
+const retry = createRoute({
+  method: 'post',
+  path: '/crm/activation/{sessionId}/retry',
+  tags,
+  summary: 'Mail again what failed, or what is unknown (which may send it twice)',
+  request: { params: sessionIdParams, body: body(retryRequestSchema) },
+  responses: {
+    200: json('Progress after it.', progressSchema),
+    ...problems(...bodyCodes, 'session_not_found', 'illegal_transition'),
+  },
+});
+
+export function activationRoutes(app: App): void {
+  app.openapi(start, async (c) => {
+    const request = c.req.valid('json');
+    const { sessionId, ...rest } = request;
+    const location = `/crm/activation/progress/${sessionId}`;
+    const session = c.env.ACTIVATION_SESSION.getByName(sessionId);
+    const fingerprint = await sha256(JSON.stringify(rest));
+    // Before anything else: a repeat must find its session even if the leads have changed since.
+    const found = await session.find(fingerprint);
+    if (found?.kind === 'conflict') throw new Refusal('session_conflict');
+    if (found !== null) return c.json(found.progress, 200, { location });
+
+    const template = requireTemplate(rest.templateId);
+    const transport = mailTransport(c.env, Date.now);
+    if (transport.kind === 'refused') throw new Refusal('mail_not_configured', transport.message);
+    const createdAt = Date.now();
+    const audience = await requireAudience(c.env, rest, createdAt);
+    const spec: SessionSpec = {
+      sessionId,
+      name: rest.name ?? template.name,
+      owner: c.get('person').email,
+      fingerprint,
+      audience: rest.audience,
+      template,
+      mail: mailSettings(c.env),
+      batchLeadCount: Math.min(transport.transport.maxBatch, Number(c.env.MAIL_BATCH_MAX) || Infinity),
+      maxLeadId: audience.maxLeadId,
+      total: audience.total,
+      createdAt,
+    };
+    const started = await session.start(spec);
+    if (started.kind === 'conflict') throw new Refusal('session_conflict');
+    return c.json(started.progress, started.kind === 'started' ? 201 : 200, { location });
+  });
+
+  app.openapi(preview, async (c) => {
+    const request = c.req.valid('json');
+    const template = requireTemplate(request.templateId);
+    const nowMs = Date.now();
+    await requireAudience(c.env, request, nowMs);
+    const [counts, recipients] = await Promise.all([
+      countAudience(c.env.DB, request.audience, nowMs),
+      sampleAudience(c.env.DB, request.audience, limits.maxPreviewSampleCount, nowMs),
+    ]);
+    const compiled = compileTemplate(template);
+    if (compiled.kind === 'refused') throw new Error(compiled.message);
+    const mail = mailSettings(c.env);
+    const sample = recipients.flatMap((recipient) => {
+      const rendered = compiled.render(recipient, {
+        senderName: senderNameOf(mail.from),
+        actionUrl: mail.actionUrl,
+        unsubscribeUrl: null,
+        postalAddress: mail.postalAddress,
+      });
+      if (rendered.kind === 'refused') return [];
+      const { subject, html, text } = rendered;
+      return [{ leadId: recipient.leadId, to: recipient.email, subject, html, text }];
+    });
+    return c.json({ ...counts, sample }, 200);
+  });
+
+  app.openapi(history, async (c) => {
+    const { search, cursor, limit } = c.req.valid('query');
+    const answer = await listActivations(c.env.DB, {
+      cursor: cursor ?? null,
+      limit,
+      ...(search === undefined ? {} : { search }),
+    });
+    if (answer.kind === 'invalid_cursor') throw new Refusal('invalid_cursor');
+    return c.json(answer.list, 200);
+  });
+
+  app.openapi(getProgress, async (c) => {
+    const progress = await sessionOf(c).progress();
+    if (progress === null) throw new Refusal('session_not_found');
+    const etag = etagOf(progress);
+    const headers = { etag, 'cache-control': 'no-cache' };
+    if (c.req.header('if-none-match') === etag) return c.body(null, 304, headers);
+    return c.json(progress, 200, headers);
+  });
+
+  app.openapi(stream, async (c) => {
+    const lastEventId = c.req.header('last-event-id');
+    const response = await sessionOf(c).fetch('http://session/stream', {
+      headers: lastEventId === undefined ? {} : { 'last-event-id': lastEventId },
+    });
+    if (response.status === 404) throw new Refusal('session_not_found');
+    if (response.status === 429) throw new Refusal('too_many_readers');
+    return response;
+  });
+
+  app.openapi(issues, async (c) => {
+    const list = await sessionOf(c).issues();
+    if (list === null) throw new Refusal('session_not_found');
+    return c.json(list, 200);
+  });
+
+  app.openapi(results, async (c) => {
+    const { activation, email, cursor, limit } = c.req.valid('query');
+    const query = { activation: activation ?? null, email: email ?? null, limit };
+    return c.json(await resultPage(c.env, sessionOf(c), { ...query, cursor: cursor ?? null }), 200);
+  });
+
+  app.openapi(resultsCsv, async (c) => {
+    const { sessionId } = c.req.valid('param');
+    const { activation, email } = c.req.valid('query');
+    if ((await sessionOf(c).progress()) === null) throw new Refusal('session_not_found');
+    const query = { activation: activation ?? null, email: email ?? null };
+    return c.body(csvOfResults(c.env, sessionOf(c), query), 200, {
+      'content-type': 'text/csv; charset=utf-8',
+      'content-disposition': `attachment; filename="${sessionId}.csv"`,
+      'cache-control': 'no-store',
+    });
+  });
+
+  app.openapi(pause, async (c) => c.json(await command(c, { kind: 'pause' }), 200));
+  app.openapi(resume, async (c) => c.json(await command(c, { kind: 'resume' }), 200));
+  app.openapi(cancel, async (c) => c.json(await command(c, { kind: 'cancel' }), 200));
+  app.openapi(assumeSent, async (c) => c.json(await command(c, { kind: 'assumeSent' }), 200));
+  app.openapi(retry, async (c) =>
+    c.json(await command(c, { kind: 'retry', outcome: c.req.valid('json').outcome }), 200),
+  );
+}
+
+function sessionOf(c: Context<AppEnv>) {
+  return c.env.ACTIVATION_SESSION.getByName(c.req.param('sessionId') ?? '');
+}
+
+async function command(c: Context<AppEnv>, wanted: Command): Promise<Progress> {
+  const answer = await sessionOf(c).command(wanted);
+  if (answer.kind === 'unknown_session') throw new Refusal('session_not_found');
+  if (answer.kind === 'refused') throw new Refusal('illegal_transition', answer.detail);
+  return answer.progress;
+}
+
+function requireTemplate(templateId: string): FrozenTemplate {
+  const template = findBuiltinTemplate(templateId);
+  if (template === null) throw new Refusal('unknown_template', `There is no template “${templateId}”.`);
+  const { id, version, name, subject, html, text } = template;
+  return { id, version, name, subject, html, text };
+}
+
+async function requireAudience(
+  env: Env,
+  { audience }: ActivationPreviewRequest,
+  nowMs: number,
+): Promise<{ maxLeadId: number; total: number }> {
+  const resolved = await resolveAudience(env.DB, audience, nowMs);
+  if (resolved.kind === 'empty') throw new Refusal('empty_audience', 'No lead matches; nothing was started.');
+  if (resolved.kind === 'unknown_leads') {
+    const shown = resolved.leadIds.slice(0, 10).join(', ');
+    const more = resolved.leadIds.length > 10 ? ` and ${resolved.leadIds.length - 10} more` : '';
+    throw new Refusal('unknown_leads', `These ids are of no lead: ${shown}${more}. Nothing was started.`);
+  }
+  return resolved;
+}
+
+function mailSettings(env: Env): SessionSpec['mail'] {
+  const orNull = (value: string): string | null => (value.trim() === '' ? null : value.trim());
+  return {
+    from: env.MAIL_FROM,
+    replyTo: orNull(env.MAIL_REPLY_TO),
+    actionUrl: orNull(env.MAIL_ACTION_URL),
+    postalAddress: orNull(env.MAIL_POSTAL_ADDRESS),
+    publicUrl: orNull(env.PUBLIC_URL),
+  };
+}
+
+/** The rev, and whether it stalls: the one thing that a reader must hear of though nothing was written. */
+function etagOf(progress: Progress): string {
+  return `"${progress.rev}${progress.stalledSince === null ? '' : '-stalled'}"`;
+}
+
+async function sha256(text: string): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));
+  return Buffer.from(digest).toString('hex');
+}
