@@ -307,3 +307,52 @@ export function readImportRow(
   }
   return { kind: 'lead', line, lead };
 }
+
+/**
+ * Options for csv-parse that read what real programs write: quotes in the middle of a cell, records
+ * shorter or longer than the header. Empty lines are kept, because {@link ImportRecordReader} counts.
+ */
+export function csvParseOptions(delimiter: string) {
+  return {
+    delimiter,
+    bom: true,
+    relax_quotes: true,
+    relax_column_count: true,
+    skip_empty_lines: false,
+    // A quote that is never closed would take in the rest of the file, however long.
+    max_record_size: 1024 * 1024,
+  } as const;
+}
+
+/** What {@link ImportRecordReader.read} makes of a record that is no row. */
+export type ImportNonRow = { kind: 'header' } | { kind: 'blank' } | { kind: 'no_email_column' };
+
+/**
+ * Reads the records of one file in their order: the first is the header, the others are rows. Counts
+ * the lines that each takes, so that a person finds it in an editor.
+ */
+export class ImportRecordReader {
+  #mapping: ColumnMapping | null = null;
+  #nextLine = 1;
+  readonly #defaults: { consentSource?: string; source?: string };
+
+  constructor(defaults: { consentSource?: string; source?: string } = {}) {
+    this.#defaults = defaults;
+  }
+
+  /** Where the next record begins, counted from 1. */
+  get nextLine(): number {
+    return this.#nextLine;
+  }
+
+  read(record: readonly string[]): ImportRow | ImportNonRow {
+    const line = this.#nextLine;
+    this.#nextLine += 1 + record.reduce((sum, cell) => sum + (cell.match(/\r\n|\r|\n/g)?.length ?? 0), 0);
+    if (record.every((cell) => cell.trim() === '')) return { kind: 'blank' };
+    if (this.#mapping !== null) return readImportRow(this.#mapping, record, line, this.#defaults);
+    const mapping = guessColumns(record);
+    if (mapping.email.length === 0) return { kind: 'no_email_column' };
+    this.#mapping = mapping;
+    return { kind: 'header' };
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * The CRM database of the local state folder, opened by a script beside or without a running app.
+ *
+ * Keeps true: the schema is current before a script sees the database, and the database is the one
+ * that `npm start` serves.
+ *
+ * @module
+ */
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { getPlatformProxy, unstable_readConfig } from 'wrangler';
+import { emailHash, type HashEmail } from '../../src/crm/email-hash.ts';
+import { addressHashKey, projectRoot, stateDir } from './local-state.ts';
+import { prepareState } from './stack.ts';
+
+export interface LocalCrm {
+  db: D1Database;
+  hashEmail: HashEmail;
+  close(): Promise<void>;
+}
+
+/** Opens the database and, when it is behind, migrates it first. */
+export async function openLocalCrm(): Promise<LocalCrm> {
+  process.env['WRANGLER_SEND_METRICS'] = 'false';
+  const folder = stateDir();
+  let proxy = await openProxy(folder);
+  if (!(await isCurrent(proxy.env.DB))) {
+    // Not while it is open here: two runtimes would write one file.
+    await proxy.dispose();
+    await prepareState(folder);
+    proxy = await openProxy(folder);
+  }
+  const key = addressHashKey(folder);
+  return { db: proxy.env.DB, hashEmail: (email) => emailHash(key, email), close: () => proxy.dispose() };
+}
+
+function openProxy(folder: string) {
+  // The database alone: with the whole configuration wrangler warns of objects and secrets it lacks.
+  const { name, compatibility_date, d1_databases } = unstable_readConfig(
+    { config: join(projectRoot, 'wrangler.toml') },
+    { hideWarnings: true },
+  );
+  mkdirSync(folder, { recursive: true });
+  const configPath = join(folder, 'database-only.json');
+  writeFileSync(configPath, JSON.stringify({ name, compatibility_date, d1_databases }));
+  return getPlatformProxy<{ DB: D1Database }>({
+    configPath,
+    // The folder that `wrangler dev --persist-to` makes inside the one it is given.
+    persist: { path: join(folder, 'v3') },
+    envFiles: [],
+  });
+}
+
+/** True when every migration of the project is in the database. */
+async function isCurrent(db: D1Database): Promise<boolean> {
+  const migrated = await db
+    .prepare("SELECT 1 FROM sqlite_master WHERE name = 'd1_migrations'")
+    .first<Record<string, number>>();
+  if (migrated === null) return false;
+  const { results } = await db.prepare('SELECT name FROM d1_migrations').all<{ name: string }>();
+  const applied = new Set(results.map((row) => row.name));
+  return readdirSync(join(projectRoot, 'migrations')).every(
+    (name) => !name.endsWith('.sql') || applied.has(name),
+  );
+}
