@@ -1,0 +1,102 @@
+/**
+ * What the screens compute from a Progress: the two bars, percentages that are honest at both ends, and
+ * when a change is worth saying aloud. Pure.
+ *
+ * @module
+ */
+import { isTerminal, type Progress } from '../../../../src/shared/progress.ts';
+
+/** A bar: `done` of `max`, both leads. */
+export interface Bar {
+  done: number;
+  max: number;
+  percent: number;
+}
+
+/** Rounded down, so that 100 is only ever said when all is done; 0 of 0 counts as done. */
+export function percentOf(done: number, max: number): number {
+  if (max <= 0) return 100;
+  return Math.max(0, Math.min(100, Math.floor((done / max) * 100)));
+}
+
+/** Leads whose activation is decided. */
+export function activationBar(progress: Progress): Bar {
+  const { activated, skipped, failed } = progress.activation;
+  const done = activated + skipped + failed;
+  return { done, max: progress.total, percent: percentOf(done, progress.total) };
+}
+
+/**
+ * Mails that have an outcome, of the mails that there will be. Skipped and failed leads get none, so `max`
+ * falls as they are found and the percentage can only rise.
+ */
+export function emailBar(progress: Progress): Bar {
+  const { sent, failed, unknown } = progress.email;
+  const done = sent + failed + unknown;
+  const max = Math.max(0, progress.total - progress.activation.skipped - progress.activation.failed);
+  return { done, max, percent: percentOf(done, max) };
+}
+
+/** Percentage of the whole run. */
+export function runPercent(progress: Progress): number {
+  return percentOf(progress.processed, progress.total);
+}
+
+/** Percentage over several runs that still go on, for the tab's title; null when none does. */
+export function overallPercent(runs: readonly Progress[]): number | null {
+  const live = runs.filter((run) => !isTerminal(run));
+  if (live.length === 0) return null;
+  const done = live.reduce((sum, run) => sum + run.processed, 0);
+  const total = live.reduce((sum, run) => sum + run.total, 0);
+  // A run that has not counted its audience yet has done nothing.
+  return total === 0 ? 0 : percentOf(done, total);
+}
+
+/** What a screen reader should say about a change; null for a mere tick. */
+export type Announcement =
+  { kind: 'milestone'; percent: number } | { kind: 'state'; state: Progress['state'] } | null;
+
+/** Says 0, 25, 50, 75 and 100 % once each, and every change of state; the state wins. */
+export function announcementFor(previous: Progress | null, next: Progress): Announcement {
+  if (previous === null) {
+    return isTerminal(next) ? null : { kind: 'milestone', percent: runPercent(next) };
+  }
+  if (previous.state !== next.state || isTerminal(previous) !== isTerminal(next)) {
+    return { kind: 'state', state: next.state };
+  }
+  const before = Math.floor(runPercent(previous) / 25);
+  const after = Math.floor(runPercent(next) / 25);
+  return after > before ? { kind: 'milestone', percent: after * 25 } : null;
+}
+
+/** Milliseconds that a run took, or takes so far; null before it began. */
+export function durationMs(progress: Progress, nowMs: number): number | null {
+  if (progress.startedAt === null) return null;
+  return Math.max(0, (progress.finishedAt ?? nowMs) - progress.startedAt);
+}
+
+/** What a person may do to a run just now; everything else would be refused with 409. */
+export function allowedControls(progress: Progress): {
+  pause: boolean;
+  resume: boolean;
+  cancel: boolean;
+  retryFailed: boolean;
+  retryUnknown: boolean;
+  assumeSent: boolean;
+} {
+  const over = isTerminal(progress);
+  const cancelling = isCancelling(progress);
+  return {
+    pause: !over && (progress.state === 'running' || progress.state === 'queued'),
+    resume: progress.state === 'paused',
+    cancel: !over && !cancelling,
+    retryFailed: !cancelling && progress.email.failed > 0,
+    retryUnknown: !cancelling && progress.email.unknown > 0,
+    assumeSent: progress.email.unknown > 0,
+  };
+}
+
+/** Cancelled, but what was on its way to the mail provider has not settled yet. */
+export function isCancelling(progress: Progress): boolean {
+  return progress.state === 'cancelled' && !isTerminal(progress);
+}

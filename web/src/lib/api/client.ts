@@ -1,0 +1,124 @@
+/**
+ * Calls to the Worker. A refusal is a value, not an exception: either the server's own problem, or that no
+ * answer came.
+ *
+ * @module
+ */
+import type { Issue, Progress } from '../../../../src/shared/progress.ts';
+import type { Problem } from '../../../../src/shared/problem.ts';
+import type {
+  ActivationList,
+  ActivationPreview,
+  ActivationPreviewRequest,
+  ActivationStartRequest,
+  LeadPage,
+  LeadResultPage,
+  Settings,
+  TemplateSummary,
+} from '../../../../src/shared/schemas.ts';
+import { messages } from '../text/messages.ts';
+
+/** Why a call did not succeed. `unreachable`: nobody knows whether the server took it. */
+export type Refusal = { kind: 'problem'; problem: Problem } | { kind: 'unreachable' };
+export type Answer<T> = { ok: true; value: T } | { ok: false; refusal: Refusal };
+
+/** A refusal as sentences for a person: what it is, and the particulars. */
+export function describeRefusal(refusal: Refusal): { title: string; lines: string[] } {
+  if (refusal.kind === 'unreachable') {
+    return { title: messages.app.unreachable.title, lines: [messages.app.unreachable.text] };
+  }
+  const { title, detail, errors, status, requestId } = refusal.problem;
+  return {
+    title,
+    lines: [
+      ...(detail !== '' && detail !== title ? [detail] : []),
+      ...(errors ?? []).map((fault) => `${fault.path}: ${fault.message}`),
+      // A reference only helps where the fault is ours.
+      ...(status >= 500 && requestId ? [messages.app.requestId(requestId)] : []),
+    ],
+  };
+}
+
+function isProblem(value: unknown): value is Problem {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    typeof (value as Partial<Problem>).title === 'string' &&
+    typeof (value as Partial<Problem>).status === 'number' &&
+    typeof (value as Partial<Problem>).code === 'string'
+  );
+}
+
+async function call<T>(path: string, init: RequestInit = {}): Promise<Answer<T>> {
+  try {
+    const response = await fetch(path, {
+      ...init,
+      headers: { accept: 'application/json', ...init.headers },
+      cache: 'no-store',
+    });
+    const body: unknown = await response.json();
+    if (response.ok) return { ok: true, value: body as T };
+    // A gateway's own answer is no word of ours: the request may have got through.
+    return isProblem(body)
+      ? { ok: false, refusal: { kind: 'problem', problem: { ...body, detail: body.detail ?? '' } } }
+      : { ok: false, refusal: { kind: 'unreachable' } };
+  } catch {
+    return { ok: false, refusal: { kind: 'unreachable' } };
+  }
+}
+
+const post = <T>(path: string, body: unknown, signal?: AbortSignal): Promise<Answer<T>> =>
+  call<T>(path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+    ...(signal === undefined ? {} : { signal }),
+  });
+
+/** A query string of the values that are set. */
+export function queryOf(values: Record<string, string | number | null | undefined>): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) {
+    if (value !== null && value !== undefined && value !== '') query.set(name, String(value));
+  }
+  const text = query.toString();
+  return text === '' ? '' : `?${text}`;
+}
+
+export type Command = 'pause' | 'resume' | 'cancel' | 'retryFailed' | 'retryUnknown' | 'assumeSent';
+
+const commandCalls = {
+  pause: { path: 'pause', body: {} },
+  resume: { path: 'resume', body: {} },
+  cancel: { path: 'cancel', body: {} },
+  retryFailed: { path: 'retry', body: { outcome: 'failed' } },
+  retryUnknown: { path: 'retry', body: { outcome: 'unknown' } },
+  assumeSent: { path: 'assume-sent', body: {} },
+} as const satisfies Record<Command, { path: string; body: object }>;
+
+export const api = {
+  leads: (
+    view: { status?: string | null; search?: string; sort?: string; cursor?: string | null; limit?: number },
+    signal?: AbortSignal,
+  ) => call<LeadPage>(`/crm/leads${queryOf(view)}`, signal === undefined ? {} : { signal }),
+  templates: () => call<{ templates: TemplateSummary[] }>('/crm/templates'),
+  settings: () => call<Settings>('/crm/settings'),
+  preview: (request: ActivationPreviewRequest, signal?: AbortSignal) =>
+    post<ActivationPreview>('/crm/activation/preview', request, signal),
+  start: (request: ActivationStartRequest) =>
+    post<Progress>('/crm/activation', request, AbortSignal.timeout(30_000)),
+  activations: (page: { cursor?: string | null; limit?: number }) =>
+    call<ActivationList>(`/crm/activation${queryOf(page)}`),
+  progress: (sessionId: string) => call<Progress>(`/crm/activation/progress/${sessionId}`),
+  issues: (sessionId: string) =>
+    call<{ rev: number; issues: Issue[] }>(`/crm/activation/${sessionId}/issues`),
+  results: (
+    sessionId: string,
+    view: { activation?: string; email?: string; cursor?: string | null; limit?: number },
+  ) => call<LeadResultPage>(`/crm/activation/${sessionId}/leads${queryOf(view)}`),
+  command: (sessionId: string, command: Command) =>
+    post<Progress>(`/crm/activation/${sessionId}/${commandCalls[command].path}`, commandCalls[command].body),
+};
+
+/** Where all results of a run are downloaded from. */
+export const resultsCsvUrl = (sessionId: string): string => `/crm/activation/${sessionId}/leads.csv`;

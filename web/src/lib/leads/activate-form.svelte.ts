@@ -1,0 +1,180 @@
+/**
+ * One *Activate* dialog: templates, the dry run, and the start. Lives as long as the dialog is open; a
+ * start that got no answer keeps its id and request, and only that same request is ever sent again.
+ *
+ * @module
+ */
+import { newSessionId } from '../../../../src/shared/session-id.ts';
+import type { Progress } from '../../../../src/shared/progress.ts';
+import type {
+  ActivationPreview,
+  ActivationStartRequest,
+  Audience,
+  TemplateSummary,
+} from '../../../../src/shared/schemas.ts';
+import { api, type Refusal } from '../api/client.ts';
+import { formatShortDateTime } from '../text/format.ts';
+import { messages } from '../text/messages.ts';
+import { startActivation } from './start-request.ts';
+
+export interface StartObserver {
+  /** The id exists and nothing has left yet. */
+  expect(sessionId: string): void;
+  started(progress: Progress): void;
+  /** Nothing was started under this id. */
+  refused(sessionId: string): void;
+  /** Nobody knows whether it was started, and the person has stopped waiting. */
+  abandoned(sessionId: string): void;
+}
+
+export class ActivateForm {
+  readonly #audience: Audience;
+  readonly #observer: StartObserver;
+  name = $state(messages.activate.defaultName(formatShortDateTime(Date.now())));
+  #templates = $state.raw<readonly TemplateSummary[] | null>(null);
+  #templateId = $state<string | null>(null);
+  #preview = $state.raw<ActivationPreview | null>(null);
+  #counting = $state(false);
+  #sampleIndex = $state(0);
+  #loadRefusal = $state.raw<Refusal | null>(null);
+  #previewRefusal = $state.raw<Refusal | null>(null);
+  #startRefusal = $state.raw<Refusal | null>(null);
+  #attempt = $state(0);
+  /** Sent, and not answered. */
+  #unanswered = $state.raw<ActivationStartRequest | null>(null);
+  #abort: AbortController | null = null;
+
+  constructor(audience: Audience, observer: StartObserver) {
+    this.#audience = audience;
+    this.#observer = observer;
+  }
+
+  get templates(): readonly TemplateSummary[] | null {
+    return this.#templates;
+  }
+  get templateId(): string | null {
+    return this.#templateId;
+  }
+  get preview(): ActivationPreview | null {
+    return this.#preview;
+  }
+  get counting(): boolean {
+    return this.#counting;
+  }
+  get sampleIndex(): number {
+    return this.#sampleIndex;
+  }
+  get loadRefusal(): Refusal | null {
+    return this.#loadRefusal;
+  }
+  get previewRefusal(): Refusal | null {
+    return this.#previewRefusal;
+  }
+  get startRefusal(): Refusal | null {
+    return this.#startRefusal;
+  }
+  /** 0: not starting; otherwise which attempt is under way. */
+  get attempt(): number {
+    return this.#attempt;
+  }
+  get starting(): boolean {
+    return this.#attempt > 0;
+  }
+  /** The request is fixed: it was sent and may have been taken. */
+  get fixed(): boolean {
+    return this.#unanswered !== null;
+  }
+  get canStart(): boolean {
+    if (this.starting) return false;
+    if (this.fixed) return true;
+    const touches = this.#preview === null ? this.#previewRefusal === null : this.#preview.willActivate > 0;
+    return this.name.trim() !== '' && this.#templateId !== null && !this.#counting && touches;
+  }
+
+  async load(): Promise<void> {
+    this.#loadRefusal = null;
+    const answer = await api.templates();
+    if (!answer.ok) {
+      this.#loadRefusal = answer.refusal;
+      return;
+    }
+    this.#templates = answer.value.templates;
+    const first = answer.value.templates[0];
+    if (this.#templateId === null && first !== undefined) await this.choose(first.id);
+  }
+
+  async choose(templateId: string): Promise<void> {
+    this.#templateId = templateId;
+    await this.count();
+  }
+
+  /** The dry run: who would be touched, and what a few of them would get. */
+  async count(): Promise<void> {
+    const templateId = this.#templateId;
+    if (templateId === null) return;
+    this.#abort?.abort();
+    const abort = new AbortController();
+    this.#abort = abort;
+    this.#counting = true;
+    const answer = await api.preview({ audience: this.#audience, templateId }, abort.signal);
+    if (abort.signal.aborted) return;
+    this.#counting = false;
+    this.#previewRefusal = answer.ok ? null : answer.refusal;
+    if (answer.ok) {
+      this.#preview = answer.value;
+      this.#sampleIndex = Math.min(this.#sampleIndex, Math.max(0, answer.value.sample.length - 1));
+    }
+  }
+
+  turnSample(step: 1 | -1): void {
+    const count = this.#preview?.sample.length ?? 0;
+    if (count > 0) this.#sampleIndex = (this.#sampleIndex + step + count) % count;
+  }
+
+  /** The dialog closes. A start that may have got through is left to the tracker, which asks for it. */
+  abandon(): void {
+    this.#abort?.abort();
+    if (this.#unanswered !== null) this.#observer.abandoned(this.#unanswered.sessionId);
+  }
+
+  /** Starts the run, once: a second call while the first is under way does nothing. */
+  async start(): Promise<void> {
+    const templateId = this.#templateId;
+    if (!this.canStart || templateId === null) return;
+    this.#attempt = 1;
+    this.#startRefusal = null;
+    const request: ActivationStartRequest = this.#unanswered ?? {
+      sessionId: newSessionId(Date.now(), (count) => crypto.getRandomValues(new Uint8Array(count))),
+      name: this.name.trim(),
+      audience: this.#audience,
+      templateId,
+    };
+    this.#unanswered = request;
+    this.#observer.expect(request.sessionId);
+    const outcome = await startActivation(
+      request,
+      (sent) => api.start(sent),
+      (delayMs) => new Promise((resolve) => setTimeout(resolve, delayMs)),
+      (attempt) => {
+        this.#attempt = attempt;
+      },
+    );
+    this.#attempt = 0;
+    switch (outcome.kind) {
+      case 'started':
+        this.#unanswered = null;
+        this.#observer.started(outcome.progress);
+        return;
+      case 'refused':
+        this.#unanswered = null;
+        this.#startRefusal = outcome.refusal;
+        this.#observer.refused(request.sessionId);
+        return;
+      case 'unreachable':
+        this.#startRefusal = outcome.refusal;
+        return;
+      default:
+        outcome satisfies never;
+    }
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * One run on its own page: its numbers (by the tracker's hub, whoever started it), its issues, its results
+ * by lead, and the commands of a person.
+ *
+ * @module
+ */
+import {
+  emailPendingCount,
+  isTerminal,
+  remainingCount,
+  type Issue,
+  type Progress,
+} from '../../../../src/shared/progress.ts';
+import type { Tracker } from '../activation/tracker.svelte.ts';
+import { api, type Command, type Refusal } from '../api/client.ts';
+import { Results } from './results.svelte.ts';
+
+/** How often issues and results are read again while the run goes on. */
+const refreshIntervalMs = 5_000;
+
+/** How many leads a command would touch. */
+export function touchedCount(progress: Progress, command: Command): number {
+  switch (command) {
+    case 'pause':
+    case 'resume':
+      return remainingCount(progress) + emailPendingCount(progress);
+    case 'cancel':
+      return remainingCount(progress);
+    case 'retryFailed':
+      return progress.email.failed;
+    case 'retryUnknown':
+    case 'assumeSent':
+      return progress.email.unknown;
+    default:
+      return command satisfies never;
+  }
+}
+
+export class RunPage {
+  readonly sessionId: string;
+  readonly results: Results;
+  readonly #tracker: Tracker;
+  #loadRefusal = $state.raw<Refusal | null>(null);
+  #fetchedIssues = $state.raw<{ rev: number; issues: readonly Issue[] } | null>(null);
+  #issuesRefusal = $state.raw<Refusal | null>(null);
+  #asked = $state<Command | null>(null);
+  #busy = $state(false);
+  #commandRefusal = $state.raw<Refusal | null>(null);
+  #refreshedRev = -1;
+
+  constructor(sessionId: string, tracker: Tracker) {
+    this.sessionId = sessionId;
+    this.results = new Results(sessionId);
+    this.#tracker = tracker;
+  }
+
+  get progress(): Progress | null {
+    return this.#tracker.view(this.sessionId)?.progress ?? null;
+  }
+  get link() {
+    return this.#tracker.view(this.sessionId)?.link ?? 'connecting';
+  }
+  /** Why there is nothing to show. */
+  get loadRefusal(): Refusal | null {
+    return this.progress === null ? this.#loadRefusal : null;
+  }
+  get isMissing(): boolean {
+    return this.loadRefusal?.kind === 'problem' && this.loadRefusal.problem.status === 404;
+  }
+  get issues(): readonly Issue[] | null {
+    return this.#fetchedIssues?.issues ?? null;
+  }
+  get issuesRefusal(): Refusal | null {
+    return this.#issuesRefusal;
+  }
+  /** The command that waits for its confirmation. */
+  get asked(): Command | null {
+    return this.#asked;
+  }
+  get busy(): boolean {
+    return this.#busy;
+  }
+  get commandRefusal(): Refusal | null {
+    return this.#commandRefusal;
+  }
+
+  /** Follows the run while its page is open. Returns how to stop. */
+  connect(): () => void {
+    const stop = this.#tracker.observe(this.sessionId);
+    void this.load();
+    const handle = setInterval(() => {
+      if (document.visibilityState === 'visible') void this.#refreshDetails();
+    }, refreshIntervalMs);
+    return () => {
+      clearInterval(handle);
+      stop();
+    };
+  }
+
+  /** Asks once even for a run that is over: webhooks go on after the end. */
+  async load(): Promise<void> {
+    const answer = await api.progress(this.sessionId);
+    this.#loadRefusal = answer.ok ? null : answer.refusal;
+    if (!answer.ok) return;
+    this.#tracker.offer(answer.value);
+    await this.#refreshDetails();
+  }
+
+  async #refreshDetails(): Promise<void> {
+    const rev = this.progress?.rev ?? -1;
+    if (rev === this.#refreshedRev) return;
+    const [issues] = await Promise.all([
+      api.issues(this.sessionId),
+      // A page that somebody reads stays still; the first one fills as leads are decided.
+      this.results.isFirst || this.results.page === null ? this.results.load() : undefined,
+    ]);
+    this.#issuesRefusal = issues.ok ? null : issues.refusal;
+    if (!issues.ok) return;
+    this.#fetchedIssues = issues.value;
+    this.#refreshedRev = rev;
+  }
+
+  ask(command: Command): void {
+    this.#commandRefusal = null;
+    this.#asked = command;
+  }
+  dismiss(): void {
+    this.#asked = null;
+  }
+
+  async confirm(): Promise<void> {
+    const command = this.#asked;
+    if (command === null || this.#busy) return;
+    this.#busy = true;
+    const answer = await api.command(this.sessionId, command);
+    this.#busy = false;
+    if (!answer.ok) {
+      this.#commandRefusal = answer.refusal;
+      return;
+    }
+    this.#asked = null;
+    // What a person set going here is worth following on every page, and live.
+    if (isTerminal(answer.value)) this.#tracker.offer(answer.value);
+    else this.#tracker.begin(answer.value);
+    await this.#refreshDetails();
+  }
+}

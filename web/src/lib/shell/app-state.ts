@@ -1,0 +1,19 @@
+/**
+ * What all screens of one page load share, handed down by context: never a module-global.
+ *
+ * @module
+ */
+import { createContext } from 'svelte';
+import type { Tracker } from '../activation/tracker.svelte.ts';
+import type { Clock } from './clock.svelte.ts';
+import type { Theme } from './theme.svelte.ts';
+import type { Toasts } from './toasts.svelte.ts';
+
+export interface AppState {
+  tracker: Tracker;
+  toasts: Toasts;
+  theme: Theme;
+  clock: Clock;
+}
+
+export const [getApp, setApp] = createContext<AppState>();

@@ -1,0 +1,18 @@
+/**
+ * The time, once a second, for as long as somebody on the screen reads it.
+ *
+ * @module
+ */
+import { createSubscriber } from 'svelte/reactivity';
+
+export class Clock {
+  readonly #subscribe = createSubscriber((update) => {
+    const handle = setInterval(update, 1_000);
+    return () => clearInterval(handle);
+  });
+
+  get now(): number {
+    this.#subscribe();
+    return Date.now();
+  }
+}

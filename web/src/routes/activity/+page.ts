@@ -1,0 +1,3 @@
+import { messages } from '../../lib/text/messages.ts';
+
+export const load = (): { title: string } => ({ title: messages.activity.title });
