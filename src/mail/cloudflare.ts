@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { parseJson, safeCode, safeMessage } from './http.ts';
+import { networkOutcome, notSent, parseJson, safeCode, safeMessage } from './http.ts';
 import {
   auth,
   quota,
@@ -66,6 +66,7 @@ export function createCloudflareTransport({ binding }: CloudflareConfig): MailTr
       return JSON.stringify(cloudflareMail(mail));
     },
     deliver: async ({ payload, mailCount, signal }): Promise<Delivery> => {
+      if (signal.aborted) return { outcome: networkOutcome(notSent), rate: null };
       try {
         // `encode` wrote it.
         const mail = parseJson(payload) as CloudflareMail;
@@ -100,7 +101,6 @@ function errorOutcome(error: unknown, mailCount: number): Delivery['outcome'] {
 
 /** The binding takes no signal: a call that is no longer waited for goes on, and what became of it is not known. */
 async function abandonable<T>(call: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
   const abandoned = Promise.withResolvers<never>();
   const onAbort = (): void => abandoned.reject(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });

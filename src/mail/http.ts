@@ -19,7 +19,7 @@ export type FetchLike = (url: string, init: RequestInit) => Promise<Response>;
 export type HttpAnswer =
   /** A status line came. The body is empty when it broke off, or was too long to be an answer. */
   | { kind: 'answered'; status: number; headers: Headers; body: string }
-  /** No connection was made: certainly not taken. */
+  /** Nothing left, or no connection was made: certainly not taken. */
   | { kind: 'refused'; code: string; message: string }
   /** No answer, for whatever reason: it may have been taken. */
   | { kind: 'lost'; code: string; message: string };
@@ -35,6 +35,7 @@ export async function callProvider(
   url: string,
   init: { headers: Record<string, string>; body: string; signal: AbortSignal },
 ): Promise<HttpAnswer> {
+  if (init.signal.aborted) return notSent;
   let response: Response;
   try {
     response = await fetchLike(url, {
@@ -50,6 +51,13 @@ export async function callProvider(
   const body = await readBody(response);
   return { kind: 'answered', status: response.status, headers: response.headers, body };
 }
+
+/** A call that was given up before it was made: a slice may end while its next call is prepared. */
+export const notSent: Exclude<HttpAnswer, { kind: 'answered' }> = {
+  kind: 'refused',
+  code: 'not_sent',
+  message: 'The call was given up before it was made.',
+};
 
 /**
  * Tells "no connection was made" from "the answer was lost". Node says which in the error's cause;

@@ -1,0 +1,72 @@
+import { describe, expect, test } from 'vitest';
+import { createTransport, type MailConfig } from '../../src/mail/index.ts';
+import { answering, callOf, nowMs } from '../support/mail-fixtures.ts';
+
+const binding = { send: () => Promise.resolve({ messageId: 'm' }) };
+
+function choose(config: MailConfig, fetch = answering(200).fetch) {
+  return createTransport(config, { fetch, now: () => nowMs });
+}
+
+describe('the settings choose', () => {
+  test.each<[MailConfig, string]>([
+    [{ provider: 'resend', apiKey: 'k' }, 'https://api.resend.com/emails/batch'],
+    [
+      { provider: 'resend', apiKey: 'k', apiUrl: 'http://127.0.0.1:4100/' },
+      'http://127.0.0.1:4100/emails/batch',
+    ],
+    [{ provider: 'postmark', apiKey: 'k' }, 'https://api.postmarkapp.com/email/batch'],
+    [
+      { provider: 'ses', apiKey: 'id:secret', region: 'us-east-1' },
+      'https://email.us-east-1.amazonaws.com/v2/email/outbound-emails',
+    ],
+    [
+      { provider: 'ses', apiKey: 'id:se/cr+et', apiUrl: 'https://email.eu-west-1.amazonaws.com' },
+      'https://email.eu-west-1.amazonaws.com/v2/email/outbound-emails',
+    ],
+  ])('%j', async (config, url) => {
+    const { fetch, seen } = answering(200);
+    const choice = choose(config, fetch);
+    if (choice.kind === 'refused') throw new Error(choice.message);
+    expect(choice.transport.name).toBe(config.provider);
+    await choice.transport.deliver(callOf(choice.transport, 1));
+    expect(seen.map((request) => request.url)).toEqual([url]);
+  });
+
+  test('the binding, which needs no key', () => {
+    expect(choose({ provider: 'cloudflare', binding })).toMatchObject({
+      kind: 'ready',
+      transport: { name: 'cloudflare' },
+    });
+  });
+
+  test('with a key that came out of a file with its newline', async () => {
+    const { fetch, seen } = answering(200);
+    const choice = choose({ provider: 'resend', apiKey: ' re_key\n' }, fetch);
+    if (choice.kind === 'refused') throw new Error(choice.message);
+    await choice.transport.deliver(callOf(choice.transport, 1));
+    expect(seen[0]?.headers.get('authorization')).toBe('Bearer re_key');
+  });
+});
+
+describe('settings are refused in a sentence that names what is missing', () => {
+  test.each<[MailConfig, string]>([
+    [{ provider: '' }, 'MAIL_PROVIDER'],
+    [{ provider: 'sendmail', apiKey: 'k' }, 'MAIL_PROVIDER'],
+    [{ provider: 'toString', apiKey: 'k' }, 'MAIL_PROVIDER'],
+    [{ provider: 'resend' }, 'MAIL_API_KEY'],
+    [{ provider: 'resend', apiKey: ' \n' }, 'MAIL_API_KEY'],
+    [{ provider: 'resend', apiKey: 'k', apiUrl: 'api.resend.com' }, 'MAIL_API_URL'],
+    [{ provider: 'resend', apiKey: 'k', apiUrl: 'ftp://api.resend.com' }, 'MAIL_API_URL'],
+    [{ provider: 'postmark', apiKey: 'k', apiUrl: 'https://api.resend.com' }, 'MAIL_API_URL'],
+    [{ provider: 'postmark' }, 'MAIL_API_KEY'],
+    [{ provider: 'ses', apiKey: 'only-an-id', region: 'us-east-1' }, 'MAIL_API_KEY'],
+    [{ provider: 'ses', apiKey: 'id:secret' }, 'MAIL_API_URL'],
+    [{ provider: 'cloudflare' }, 'send_email'],
+  ])('%j', (config, missing) => {
+    const choice = choose(config);
+    expect(choice).toMatchObject({ kind: 'refused', missing: [missing] });
+    expect(choice.kind === 'refused' && choice.message).toMatch(/^.*[A-Za-z].*\.$/);
+    expect(choice.kind === 'refused' && choice.message).toContain(missing);
+  });
+});
