@@ -61,25 +61,25 @@ async function seedOnce(folder: string): Promise<void> {
   writeFileSync(stamp, '');
 }
 
-let isStopping = false;
+const stopping = new AbortController();
 
 /** Ends everything, then this process. */
 async function shutDown(exitCode: number): Promise<never> {
-  isStopping = true;
+  stopping.abort();
   await stopAll();
   process.exit(exitCode);
 }
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
-    if (isStopping) return;
+    if (stopping.signal.aborted) return;
     console.log('Stopping …');
     void shutDown(0);
   });
 }
 // The process that npm runs, gone without a word.
 process.on('disconnect', () => {
-  if (!isStopping) void shutDown(1);
+  if (!stopping.signal.aborted) void shutDown(1);
 });
 
 async function main(): Promise<void> {
@@ -105,7 +105,7 @@ async function main(): Promise<void> {
   console.log(`  Data and logs     ${relative(process.cwd(), folder) || '.'}\n\nPress Ctrl-C to stop.`);
 
   const end = await stack.ended;
-  if (isStopping) return;
+  if (stopping.signal.aborted) return;
   throw new UserError(
     `The Worker ended by itself (${end.signal ?? `code ${String(end.code)}`}); its log is ${relative(process.cwd(), stack.logFile)}`,
   );
@@ -115,7 +115,7 @@ try {
   await main();
 } catch (error) {
   // While stopping, what was under way fails; that is no news.
-  if (!isStopping) {
+  if (!stopping.signal.aborted) {
     console.error(error instanceof UserError ? error.message : error);
     await shutDown(1);
   }

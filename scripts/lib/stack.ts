@@ -229,14 +229,14 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       ],
       { env: wranglerEnv(stateDir), cwd: projectRoot, output: logFile },
     );
-    let ended: ProcessEnd | null = null;
-    const { ended: whenEnded } = worker;
-    void whenEnded.then((end) => (ended = end));
+    const { ended } = worker;
+    const isOver = new AbortController();
+    void ended.then(() => isOver.abort());
     const url = `http://127.0.0.1:${String(port)}`;
     const deadline = performance.now() + maxStartMs;
     while (!(await answersHealth(url))) {
       const log = existsSync(logFile) ? readFileSync(logFile).subarray(logFrom).toString() : '';
-      if (ended !== null) {
+      if (isOver.signal.aborted) {
         throw new UserError(
           `The Worker did not start: ${firstError(log)} (${relative(process.cwd(), logFile)})`,
         );
@@ -253,7 +253,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       url,
       mailUrl,
       inboxUrl,
-      ended: whenEnded,
+      ended,
       logFile,
       stop: release,
       async killHard() {

@@ -25,7 +25,10 @@ const stampFile = join(stampFolder, 'web-build');
 function* filesUnder(path: string): Generator<string> {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) return;
-  if (!stat.isDirectory()) return yield path;
+  if (!stat.isDirectory()) {
+    yield path;
+    return;
+  }
   for (const name of readdirSync(path).sort()) yield* filesUnder(join(path, name));
 }
 
