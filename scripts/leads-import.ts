@@ -184,7 +184,7 @@ function summarize(path: string, results: ImportRowResult[]): string {
     `${String(counts.created)} created`,
     `${String(counts.updated)} updated`,
     `${String(counts.unchanged)} unchanged`,
-    countAndName('duplicates', duplicates),
+    countAndName(duplicates.length === 1 ? 'duplicate' : 'duplicates', duplicates),
     countAndName('rejected', rejected),
   ];
   if (unmailable.length > 0) parts.push(countAndName('with an address that no mail can reach', unmailable));

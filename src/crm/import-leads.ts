@@ -48,13 +48,13 @@ const updateSql = `UPDATE leads AS l SET
   FROM json_each(?1) AS r WHERE l.email = ${cell('email')} AND (${isChangedSql})`;
 
 const inserted = ['email', 'email_valid', 'email_hash', ...merged] as const;
-const insertSql = `INSERT INTO leads (${inserted.join(', ')}, import_id, created_at, updated_at)
-  SELECT ${inserted.map(cell).join(', ')}, ?2, ?3, ?3 FROM json_each(?1) AS r WHERE true
-  ON CONFLICT (email) DO NOTHING`;
-
+const isNewSql = `NOT EXISTS (SELECT 1 FROM leads l WHERE l.email = ${cell('email')})`;
 // Before the insert, in its transaction; `changes()` after it would be those of the full-text index.
-const countNewSql = `UPDATE lead_counts SET new_count = new_count + (
-    SELECT count(*) FROM json_each(?1) AS r WHERE NOT EXISTS (SELECT 1 FROM leads l WHERE l.email = ${cell('email')}))`;
+const countNewSql = `UPDATE lead_counts
+  SET new_count = new_count + (SELECT count(*) FROM json_each(?1) AS r WHERE ${isNewSql})`;
+// Not `ON CONFLICT DO NOTHING`: that uses up an id for every lead that is there already.
+const insertSql = `INSERT INTO leads (${inserted.join(', ')}, import_id, created_at, updated_at)
+  SELECT ${inserted.map(cell).join(', ')}, ?2, ?3, ?3 FROM json_each(?1) AS r WHERE ${isNewSql} ORDER BY r.key`;
 
 interface ClassifiedRow {
   row_index: number;

@@ -207,6 +207,7 @@ function cleanCell(cell: string): string {
   // eslint-disable-next-line no-control-regex -- these are what is taken out
   return cell
     .toWellFormed()
+    .replace(/\r\n?/g, '\n')
     .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g, '')
     .trim();
 }
@@ -218,7 +219,10 @@ function oneLine(cell: string): string {
 
 /** The addresses of a cell: some exports put several into one, or a name before `<address>`. */
 function addressesOf(cell: string): string[] {
-  const clean = cleanCell(cell).replace(/^mailto:/i, '');
+  const clean = cleanCell(cell)
+    .replace(/^["']+|["']+$/g, '')
+    .trim()
+    .replace(/^mailto:/i, '');
   if (clean === '' || isUsableEmail(normalizeEmail(clean)))
     return clean === '' ? [] : [normalizeEmail(clean)];
   const parts = clean.split(/[\s;,<>]+|:::/).filter((part) => part.includes('@'));
@@ -275,7 +279,7 @@ export function readImportRow(
   const email = addresses.find(isUsableEmail) ?? addresses[0];
   if (email === undefined) return { kind: 'rejected', line, reason: 'there is no e-mail address' };
   if (!/^[^\s@]+@[^\s@]+$/.test(email)) {
-    return { kind: 'rejected', line, reason: 'what stands in place of the e-mail address is none' };
+    return { kind: 'rejected', line, reason: 'the e-mail cell holds no address' };
   }
 
   const lead: ImportedLead = {

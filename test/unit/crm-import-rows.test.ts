@@ -1,7 +1,15 @@
+import { parse } from 'csv-parse/sync';
 import { describe, expect, it } from 'vitest';
 import { emailHash } from '../../src/crm/email-hash.ts';
 import { isUsableEmail, normalizeEmail } from '../../src/crm/email.ts';
-import { guessColumns, guessDelimiter, readImportRow, type ImportedLead } from '../../src/crm/import-rows.ts';
+import {
+  ImportRecordReader,
+  csvParseOptions,
+  guessColumns,
+  guessDelimiter,
+  readImportRow,
+  type ImportedLead,
+} from '../../src/crm/import-rows.ts';
 
 function read(headers: string[], record: string[], defaults = {}): Partial<ImportedLead> | string {
   const row = readImportRow(guessColumns(headers), record, 2, defaults);
@@ -200,6 +208,7 @@ describe('a cell', () => {
   it('of an address keeps the local part as typed, and the domain in lower case', () => {
     expect(email('  Ann.Lee@EXAMPLE.Org ')).toBe('Ann.Lee@example.org');
     expect(email('mailto:ann@example.org')).toBe('ann@example.org');
+    expect(email('"ann@example.org" ')).toBe('ann@example.org');
   });
 
   it('with several addresses gives the first that is usable', () => {
@@ -222,7 +231,7 @@ describe('a cell', () => {
 
   it('of a name is one line without control characters; notes keep their lines', () => {
     expect(
-      read(['Email', 'Company', 'Notes'], ['a@b.example', ' Ac\u0000me\n  Ltd ', ' one\ntwo\u0007 ']),
+      read(['Email', 'Company', 'Notes'], ['a@b.example', ' Ac\u0000me\n  Ltd ', ' one\r\ntwo\u0007 ']),
     ).toEqual({
       email: 'a@b.example',
       company: 'Acme Ltd',
@@ -283,4 +292,43 @@ it('normalizing an address twice changes nothing more', () => {
   for (const email of [' A@B.Example', 'x', '@', 'a@b@C.D']) {
     expect(normalizeEmail(normalizeEmail(email))).toBe(normalizeEmail(email));
   }
+});
+
+describe('a whole file', () => {
+  const readFile = (text: string): unknown[] => {
+    const reader = new ImportRecordReader();
+    const delimiter = guessDelimiter(text.slice(0, text.search(/[\r\n]/)));
+    return parse(text, csvParseOptions(delimiter)).map((record) => {
+      const row = reader.read(record);
+      return row.kind === 'lead'
+        ? [row.line, row.lead.email]
+        : row.kind === 'rejected'
+          ? [row.line, null]
+          : row.kind;
+    });
+  };
+
+  it.each(['\n', '\r\n', '\r'])('with line ends %j names the line that each row begins at', (end) => {
+    const lines = ['Email;Notes', '"a@b.example";"one', '', 'three"', '', '  ', 'none;x', 'c@b.example'];
+    expect(readFile(`\ufeff${lines.join(end)}${end}`)).toEqual([
+      'header',
+      [2, 'a@b.example'],
+      'blank',
+      'blank',
+      [7, null],
+      [8, 'c@b.example'],
+    ]);
+  });
+
+  it('with quotes in the middle of cells is read', () => {
+    expect(readFile('Email,Name\na@b.example,Ann "Q" Lee\n"c@b.example" ,x\n')).toEqual([
+      'header',
+      [2, 'a@b.example'],
+      [3, 'c@b.example'],
+    ]);
+  });
+
+  it('without a column of addresses is refused at its header', () => {
+    expect(readFile('Name,Phone\nAnn,1\n')[0]).toBe('no_email_column');
+  });
 });

@@ -69,6 +69,8 @@ describe('importLeads', () => {
     await run(file);
     expect(outcomes(await run(file, 'import2', 2_000))).toEqual(['unchanged', 'unchanged']);
     expect(await getLead(db, 1)).toMatchObject({ importId: 'import1', updatedAt: 1_000 });
+    await run(rows({ email: 'c@example.org' }), 'import3', 3_000);
+    expect(await getLead(db, 3)).toMatchObject({ email: 'c@example.org' });
   });
 
   it('updates what differs, and lets empty cells erase nothing', async () => {
