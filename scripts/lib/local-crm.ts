@@ -1,13 +1,14 @@
 /**
  * The CRM database of the local state folder, opened by a script beside or without a running app.
  *
- * Keeps true: the schema is current before a script sees the database, and the database is the one
- * that `npm start` serves.
+ * Keeps true: the schema is current before a script sees the database, the database is the one that
+ * `npm start` serves, and the two can write to it at the same time.
  *
  * @module
  */
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { getPlatformProxy, unstable_readConfig } from 'wrangler';
 import { emailHash, type HashEmail } from '../../src/crm/email-hash.ts';
 import { addressHashKey, projectRoot, stateDir } from './local-state.ts';
@@ -31,7 +32,11 @@ export async function openLocalCrm(): Promise<LocalCrm> {
     proxy = await openProxy(folder);
   }
   const key = addressHashKey(folder);
-  return { db: proxy.env.DB, hashEmail: (email) => emailHash(key, email), close: () => proxy.dispose() };
+  return {
+    db: waitWhileBusy(proxy.env.DB),
+    hashEmail: (email) => emailHash(key, email),
+    close: () => proxy.dispose(),
+  };
 }
 
 function openProxy(folder: string) {
@@ -48,6 +53,35 @@ function openProxy(folder: string) {
     // The folder that `wrangler dev --persist-to` makes inside the one it is given.
     persist: { path: join(folder, 'v3') },
     envFiles: [],
+  });
+}
+
+/** A running app holds the database for milliseconds at a time; longer than this it is stuck. */
+const maxBusyMs = 30_000;
+
+/**
+ * The same database, but a batch waits its turn while another process writes. A batch is a transaction,
+ * so one that SQLite refused as busy has left nothing behind.
+ */
+function waitWhileBusy(db: D1Database): D1Database {
+  const batch: D1Database['batch'] = async <Row>(statements: D1PreparedStatement[]) => {
+    const deadline = performance.now() + maxBusyMs;
+    for (;;) {
+      try {
+        return await db.batch<Row>(statements);
+      } catch (error) {
+        const isBusy = error instanceof Error && error.message.includes('SQLITE_BUSY');
+        if (!isBusy || performance.now() > deadline) throw error;
+        await sleep(20 + Math.random() * 80);
+      }
+    }
+  };
+  return new Proxy(db, {
+    get(target, property) {
+      if (property === 'batch') return batch;
+      const value: unknown = Reflect.get(target, property);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
   });
 }
 

@@ -99,12 +99,13 @@ export async function importLeads(
     if (chunk.length === 0) return;
     const rowsJson = `[${chunk.map((row) => row.json).join(',')}]`;
     const answers = await db.batch<ClassifiedRow>([
+      // A write first: a transaction that begins by reading fails where another has written meanwhile.
+      db.prepare(countNewSql).bind(rowsJson),
       db.prepare(classifySql).bind(rowsJson),
       db.prepare(updateSql).bind(rowsJson, importId, nowMs),
-      db.prepare(countNewSql).bind(rowsJson),
       db.prepare(insertSql).bind(rowsJson, importId, nowMs),
     ]);
-    const classified = answers[0]?.results ?? [];
+    const classified = answers[1]?.results ?? [];
     chunk.forEach(({ line, unmailable }, index) => {
       const row = classified[index];
       const place = places[index];
