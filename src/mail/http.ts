@@ -99,7 +99,7 @@ export function networkOutcome(answer: Exclude<HttpAnswer, { kind: 'answered' }>
 
 async function readBody(response: Response): Promise<string> {
   if (response.body === null) return '';
-  const reader = response.body.getReader();
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader();
   const decoder = new TextDecoder();
   let body = '';
   try {

@@ -134,7 +134,7 @@ function listOutcome(body: unknown, mailCount: number, retryAfterMs: number | nu
 
 function errorCode(value: unknown): number | null {
   const code = property(value, 'ErrorCode');
-  return typeof code === 'number' && Number.isInteger(code) ? code : null;
+  return typeof code === 'number' && Number.isSafeInteger(code) ? code : null;
 }
 
 function postmarkMail(mail: OutgoingMail, messageStream: string): unknown {

@@ -117,13 +117,17 @@ interface FilterThis {
 
 /** For subject and text: the value as it is. Charged like the HTML escape is, or `capture` could double for free. */
 function plainOutput(this: FilterThis, value: unknown): string {
-  const text = Array.isArray(value)
-    ? value.join('')
-    : value === null || value === undefined
-      ? ''
-      : String(value);
+  const text = plainText(value);
   this.context.memoryLimit.use(text.length);
   return text;
+}
+
+/** As LiquidJS prints: arrays without commas, nothing for nil and for its own kinds of empty. */
+function plainText(value: unknown): string {
+  if (Array.isArray(value)) return value.map(plainText).join('');
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+    ? String(value)
+    : '';
 }
 
 const htmlEngine = createEngine('escape');
@@ -140,8 +144,10 @@ function createEngine(outputEscape: 'escape' | ((value: unknown) => string)): Li
     // The tags that look for other templates are gone; with this there is also nothing to find.
     templates: {},
   });
-  for (const name of Object.keys(engine.tags)) if (!allowedTags.has(name)) delete engine.tags[name];
-  for (const name of Object.keys(engine.filters)) if (!allowedFilters.has(name)) delete engine.filters[name];
+  for (const name of Object.keys(engine.tags))
+    if (!allowedTags.has(name)) Reflect.deleteProperty(engine.tags, name);
+  for (const name of Object.keys(engine.filters))
+    if (!allowedFilters.has(name)) Reflect.deleteProperty(engine.filters, name);
   return engine;
 }
 

@@ -63,7 +63,11 @@ const outcomeTable: readonly OutcomeRule[] = [
   { status: [401, 403, 451], outcome: auth },
   // The sender is the same in every mail, so bisecting would only fail all leads one by one.
   { status: invalid, code: /^invalid_from_address$/, outcome: auth },
-  { status: invalid, message: /\bdomain is not verified\b|\binvalid [`'"]?from\b/i, outcome: auth },
+  {
+    status: invalid,
+    message: /\bdomain is not verified\b|[`'"]from[`'"]|\b(?:invalid|missing|field:) from\b/i,
+    outcome: auth,
+  },
   // A wrong address of the API, or a redirect elsewhere (never followed): no mail will get through.
   { status: [404, 405], outcome: auth },
   { status: { from: 300, to: 399 }, outcome: auth },

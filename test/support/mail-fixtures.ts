@@ -95,7 +95,12 @@ export function answering(
   // A 204 may not have a body, not even an empty one.
   const text = body === '' ? null : typeof body === 'string' ? body : JSON.stringify(body);
   const fetch: FetchLike = (url, init) => {
-    seen.push({ url, headers: new Headers(init.headers), body: String(init.body), redirect: init.redirect });
+    seen.push({
+      url,
+      headers: new Headers(init.headers),
+      body: typeof init.body === 'string' ? init.body : '',
+      redirect: init.redirect,
+    });
     return Promise.resolve(new Response(text, { status, headers }));
   };
   return { fetch, seen };

@@ -38,13 +38,8 @@ test.each(errors)('the binding throws %s', async (code, outcome) => {
   expect(JSON.stringify(delivery)).not.toContain('@');
 });
 
-test.each([
-  ['an error without a code', new Error('internal error')],
-  ['something that is no error', 'no'],
-])('%s leaves it unknown', async (_, thrown) => {
-  const transport = createCloudflareTransport({
-    binding: { send: () => Promise.reject(thrown as Error) },
-  });
+test('an error without a code leaves it unknown', async () => {
+  const transport = createCloudflareTransport({ binding: { send: () => Promise.reject(new Error('no')) } });
   expect((await transport.deliver(callOf(transport, 1))).outcome).toMatchObject({ kind: 'unknown' });
 });
 

@@ -46,7 +46,7 @@ describe('a lead whose name is markup', () => {
     );
     expect(html).not.toContain('<script');
     expect(html).toBe(
-      `<p title="${'&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt; &amp; &#39;co&#39;'}">` +
+      `<p title="&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt; &amp; &#39;co&#39;">` +
         '&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt; &amp; &#39;co&#39;</p>',
     );
   });
@@ -275,7 +275,7 @@ describe('a repeat makes the same bytes', () => {
           expect(first.isWellFormed()).toBe(true);
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 60, seed: 20261123 },
     );
   });
 

@@ -143,6 +143,14 @@ const answers: Answer[] = [
     {},
     { kind: 'auth' },
   ],
+  ['no sender', 422, error(422, 'missing_required_field', 'Missing `from` field.'), {}, { kind: 'auth' }],
+  [
+    'no sender, in other words',
+    422,
+    error(422, 'validation_error', 'Missing required field: from'),
+    {},
+    { kind: 'auth' },
+  ],
   ['an account under review', 451, error(451, 'security_error'), {}, { kind: 'auth' }],
   ['the edge, which dislikes the client', 403, 'error code: 1010', {}, { kind: 'auth', code: 'http_403' }],
   ['another address', 404, error(404, 'not_found'), {}, { kind: 'auth', code: 'not_found' }],
@@ -406,10 +414,15 @@ describe('against a stand-in of the whole API', () => {
   });
   afterAll(() => emulator.close());
 
-  async function heldMails(): Promise<{ to: string[]; tags: { name: string; value: string }[] }[]> {
+  interface HeldMail {
+    to: string[];
+    tags: { name: string; value: string }[];
+  }
+
+  async function heldMails(): Promise<HeldMail[]> {
     const response = await fetch(`${emulator.url}/emails`, { headers: { authorization: 'Bearer re_key' } });
-    return ((await response.json()) as { data: { to: string[]; tags: { name: string; value: string }[] }[] })
-      .data;
+    const list = await response.json<{ data: HeldMail[] }>();
+    return list.data;
   }
 
   test('a hundred mails are taken once; the same key again brings the same ids and no mail', async () => {

@@ -1,0 +1,134 @@
+/**
+ * The law that all tables obey, whatever a provider or a proxy in front of it may answer.
+ *
+ * @module
+ */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { FetchLike } from '../../src/mail/http.ts';
+import { createPostmarkTransport } from '../../src/mail/postmark.ts';
+import { createResendTransport } from '../../src/mail/resend.ts';
+import { createSesTransport } from '../../src/mail/ses.ts';
+import type { MailTransport } from '../../src/mail/transport.ts';
+import { answering, callOf, nowMs } from '../support/mail-fixtures.ts';
+
+const transports: Record<string, (fetch: FetchLike) => MailTransport> = {
+  resend: (fetch) =>
+    createResendTransport({ apiUrl: 'https://mail.test', apiKey: 'k', fetch, now: () => nowMs }),
+  postmark: (fetch) =>
+    createPostmarkTransport({
+      apiUrl: 'https://mail.test',
+      serverToken: 't',
+      messageStream: 'broadcast',
+      fetch,
+      now: () => nowMs,
+    }),
+  ses: (fetch) =>
+    createSesTransport({
+      apiUrl: 'https://mail.test',
+      region: 'eu-west-1',
+      accessKeyId: 'id',
+      secretAccessKey: 'secret',
+      configurationSet: null,
+      fetch,
+      now: () => nowMs,
+    }),
+};
+
+/** Bodies that a provider, a proxy or an attacker on the way might send. */
+const body = fc.oneof(
+  fc.constantFrom(
+    '',
+    '{',
+    '[]',
+    '{}',
+    'null',
+    '<html>',
+    '{"data":[]}',
+    '{"data":null}',
+    '[null]',
+    '{"name":7}',
+  ),
+  fc.json(),
+  fc.record({
+    name: fc.constantFrom('invalid_idempotent_request', 'rate_limit_exceeded', 'daily_quota_exceeded', 'x'),
+    message: fc.string(),
+  }),
+  fc.record({
+    ErrorCode: fc.oneof(fc.constantFrom(0, 10, 100, 300, 406, 429), fc.anything()),
+    Message: fc.string(),
+  }),
+  fc.array(fc.record({ ErrorCode: fc.constantFrom(0, 10, 100, 300, 406, 429), MessageID: fc.string() }), {
+    maxLength: 2,
+  }),
+  fc.record({ MessageId: fc.oneof(fc.string(), fc.integer()) }),
+  fc.record({ data: fc.array(fc.record({ id: fc.oneof(fc.string(), fc.integer()) }), { maxLength: 2 }) }),
+);
+const headers = fc.record(
+  {
+    'retry-after': fc.constantFrom('1', '-1', 'x', 'Mon, 23 Nov 2026 14:00:10 GMT', '99999999999999'),
+    'ratelimit-limit': fc.constantFrom('10', '-1', 'x', '1e9'),
+    'x-amzn-errortype': fc.constantFrom('TooManyRequestsException:', 'BadRequestException', 'x'),
+  },
+  { requiredKeys: [] },
+);
+
+describe.each(Object.entries(transports))('%s, whatever the answer', (_, make) => {
+  const answer = fc.tuple(fc.integer({ min: 200, max: 599 }), body, headers);
+
+  async function outcomeOf([status, content, head]: [number, unknown, Record<string, string>]) {
+    const isBodyless = status === 204 || status === 205 || status === 304;
+    const transport = make(answering(status, isBodyless ? '' : content, head).fetch);
+    const call = callOf(transport, transport.maxBatch === 1 ? 1 : 2);
+    return { delivery: await transport.deliver(call), mailCount: call.mailCount };
+  }
+
+  test('a success is never taken for "not taken", and ids belong to mails', async () => {
+    await fc.assert(
+      fc.asyncProperty(answer, async ([status, content, head]) => {
+        const { delivery, mailCount } = await outcomeOf([200 + (status % 100), content, head]);
+        const { outcome } = delivery;
+        // Postmark says "not taken" of each mail inside a success.
+        if (make === transports['postmark'] && !['accepted', 'unknown'].includes(outcome.kind)) {
+          expect(JSON.stringify(content)).toMatch(/"ErrorCode":(?:10|100|300|406|429)/);
+          return;
+        }
+        expect(['accepted', 'unknown']).toContain(outcome.kind);
+        if (outcome.kind === 'accepted') expect(outcome.messageIds).toHaveLength(mailCount);
+      }),
+      { numRuns: 300, seed: 20261123 },
+    );
+  });
+
+  test('what broke inside the provider is never taken for "not taken", but for 503', async () => {
+    await fc.assert(
+      fc.asyncProperty(answer, async ([status, content, head]) => {
+        const serverFault = 500 + (status % 100);
+        const { delivery } = await outcomeOf([serverFault, content, head]);
+        expect(delivery.outcome.kind).toBe(serverFault === 503 ? 'transient' : 'unknown');
+      }),
+      { numRuns: 300, seed: 20261123 },
+    );
+  });
+
+  test('waits are bounded, words are short and hold no address', async () => {
+    await fc.assert(
+      fc.asyncProperty(answer, async (given) => {
+        const { outcome, rate } = (await outcomeOf(given)).delivery;
+        if ('retryAfterMs' in outcome && outcome.retryAfterMs !== null) {
+          expect(outcome.retryAfterMs).toBeGreaterThanOrEqual(0);
+          expect(outcome.retryAfterMs).toBeLessThanOrEqual(86_400_000);
+        }
+        if ('message' in outcome) {
+          expect(outcome.message.length).toBeLessThanOrEqual(300);
+          expect(outcome.message).not.toMatch(/[^\s@]@[^\s@]+\.[^\s@]/);
+        }
+        if ('code' in outcome) expect(outcome.code).toMatch(/^[A-Za-z0-9_.-]{1,64}$/);
+        for (const figure of Object.values(rate ?? {})) {
+          if (figure !== null) expect(figure).toBeGreaterThanOrEqual(0);
+        }
+      }),
+      { numRuns: 300, seed: 20261123 },
+    );
+  });
+});
