@@ -1,0 +1,247 @@
+/**
+ * The promise the product began with: fifty leads, a refresh at 30 %, and no zeros.
+ *
+ * The eight steps are one story told by tests that follow each other on the same browser. The values are
+ * read from the page itself, ten times a second and across the refresh, as a person would see them.
+ */
+import type { Page, Request } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type TestBrowser, launchBrowser } from '../support/browser.ts';
+import { readMailbox } from '../support/mailbox.ts';
+import { type Product, startProduct } from '../support/product.ts';
+
+const leadCount = 50;
+
+/** What one look at the tracker showed. */
+interface Sample {
+  /** Milliseconds since the page's time origin, plus that origin: one clock for all tabs. */
+  at: number;
+  rev: number;
+  state: string;
+  processed: number;
+  total: number;
+  activated: number;
+  sent: number;
+  activationBar: number;
+  emailBar: number;
+}
+
+/** Runs in the page: what the tracker shows now, or null when there is none or it has no numbers yet. */
+function lookAtTracker(): Sample | null {
+  const run = document.querySelector<HTMLElement>('[data-testid="tracked-session"]');
+  const read = (id: string, attribute: string): number =>
+    Number(run?.querySelector(`[data-testid="${id}"]`)?.getAttribute(attribute) ?? NaN);
+  if (run === null || run.querySelector('[data-testid="count-total"]') === null) return null;
+  return {
+    at: performance.timeOrigin + performance.now(),
+    rev: Number(run.dataset['rev']),
+    state: run.dataset['state'] ?? '',
+    processed: read('count-processed', 'data-value'),
+    total: read('count-total', 'data-value'),
+    activated: read('count-activated', 'data-value'),
+    sent: read('count-sent', 'data-value'),
+    activationBar: read('activation-bar', 'aria-valuenow'),
+    emailBar: read('email-bar', 'aria-valuenow'),
+  };
+}
+
+/** Collects samples of a tab, from before its first page on and across every load. */
+async function watch(page: Page): Promise<Sample[]> {
+  const samples: Sample[] = [];
+  await page.exposeFunction('keepSample', (sample: Sample) => samples.push(sample));
+  await page.addInitScript(`{
+    const look = ${lookAtTracker.toString()};
+    const collect = () => { const sample = look(); if (sample !== null) void window.keepSample(sample); };
+    setInterval(collect, 100);
+    new MutationObserver(collect).observe(document, { subtree: true, childList: true, attributes: true });
+  }`);
+  return samples;
+}
+
+const counts = ['processed', 'activated', 'sent', 'activationBar', 'emailBar'] as const;
+
+/** Every look, in order, that showed a count lower than one before it. */
+function stepsBack(samples: readonly Sample[]): string[] {
+  return samples.flatMap((sample, at) => {
+    const before = samples[at - 1];
+    if (before === undefined) return [];
+    return counts
+      .filter((name) => !(sample[name] >= before[name]))
+      .map((name) => `${name} ${before[name]} → ${sample[name]}`);
+  });
+}
+
+async function latest(page: Page): Promise<Sample> {
+  const sample = await page.evaluate(lookAtTracker);
+  if (sample === null) throw new Error('the page shows no tracker');
+  return sample;
+}
+
+async function waitFor(page: Page, what: string, holds: (sample: Sample) => boolean): Promise<Sample> {
+  const deadline = Date.now() + 60_000;
+  for (;;) {
+    const sample = await page.evaluate(lookAtTracker);
+    if (sample !== null && holds(sample)) return sample;
+    if (Date.now() > deadline)
+      throw new Error(`waited for ${what}; the tracker shows ${JSON.stringify(sample)}`);
+    await page.waitForTimeout(50);
+  }
+}
+
+describe('a bulk activation of 50 leads that is refreshed at 30 %', () => {
+  let product: Product;
+  let browser: TestBrowser;
+  let tab: Page;
+  let samples: Sample[];
+  let secondTab: Page;
+  let secondSamples: Sample[];
+  let beforeRefresh: Sample;
+  let sampleCountBeforeRefresh: number;
+  let sessionId: string;
+  /** Times of the progress requests of the whole browser since the refresh. */
+  const pollTimes: number[] = [];
+  const pageErrors: string[] = [];
+
+  beforeAll(async () => {
+    product = await startProduct({
+      leadCount,
+      // Calls of two mails, one a second: slow enough to look at, and twenty-five steps from 0 to 100 %.
+      env: { MAIL_BATCH_MAX: '2', MAIL_RATE: '1' },
+    });
+    product.proxy.msPerCall = 300;
+    browser = await launchBrowser();
+    tab = await browser.newPage();
+    tab.on('pageerror', (error) => pageErrors.push(String(error)));
+    samples = await watch(tab);
+    secondTab = await browser.newPage();
+    secondSamples = await watch(secondTab);
+  });
+  afterAll(async () => {
+    await browser.close();
+    await product.close();
+  });
+
+  test('1. a bulk activation of 50 leads starts', async () => {
+    await tab.goto(`${product.stack.url}/leads`);
+    await tab
+      .getByTestId('lead-row')
+      .nth(leadCount - 1)
+      .waitFor();
+    await tab.getByTestId('select-page').check();
+    expect(await tab.getByTestId('selected-count').getAttribute('data-value')).toBe(String(leadCount));
+    await tab.getByTestId('activate').click();
+    await tab.getByTestId('activate-name').fill('Fifty');
+    await tab.getByTestId('activate-start').click();
+    const run = tab.getByTestId('tracked-session');
+    await run.waitFor();
+    sessionId = (await run.getAttribute('data-session-id')) ?? '';
+    expect(sessionId).toMatch(/^activation_\d{13}_[a-z0-9]{9}$/);
+    expect((await waitFor(tab, 'the total', ({ total }) => total > 0)).total).toBe(leadCount);
+  });
+
+  test('2. it reaches 30 %', async () => {
+    await waitFor(tab, '30 %', ({ processed }) => processed >= 0.3 * leadCount);
+    beforeRefresh = await latest(tab);
+    expect(beforeRefresh.state).toBe('running');
+    expect(beforeRefresh.processed).toBeLessThan(leadCount);
+  });
+
+  test('3. F5 is pressed, and 4. the tracker reappears', async () => {
+    sampleCountBeforeRefresh = samples.length;
+    browser.context.on('request', (request: Request) => {
+      if (request.url().includes(`/crm/activation/progress/${sessionId}`)) pollTimes.push(performance.now());
+    });
+    await tab.reload();
+    await tab.getByTestId('tracker').waitFor();
+    expect(await tab.getByTestId('tracked-session').getAttribute('data-session-id')).toBe(sessionId);
+  });
+
+  test('5. it shows the current progress, not zeros', async () => {
+    await expect.poll(() => samples.length).toBeGreaterThan(sampleCountBeforeRefresh);
+    const first = samples[sampleCountBeforeRefresh]!;
+    for (const name of counts) expect(first[name], name).toBeGreaterThanOrEqual(beforeRefresh[name]);
+    expect(first.processed).toBeGreaterThan(0);
+    expect(first.total).toBe(leadCount);
+  });
+
+  test('a second tab, on another page of the app, shows the same numbers', async () => {
+    await secondTab.goto(`${product.stack.url}/activity`);
+    await secondTab.getByTestId('tracker').waitFor();
+    // Two looks are not taken at one instant: those at the same rev must agree in every number.
+    const shared = await expect
+      .poll(
+        () =>
+          secondSamples.find(
+            (there) => there.rev > beforeRefresh.rev && samples.some((here) => here.rev === there.rev),
+          ),
+        { timeout: 10_000 },
+      )
+      .toBeDefined()
+      .then(() => secondSamples.filter((there) => samples.some((here) => here.rev === there.rev)));
+    for (const there of shared) {
+      const here = samples.find(({ rev }) => rev === there.rev)!;
+      expect({ ...there, at: 0 }).toEqual({ ...here, at: 0 });
+    }
+  });
+
+  test('the first tab keeps the tracker on another page of the app', async () => {
+    const before = await latest(tab);
+    await tab.getByRole('link', { name: 'Activity', exact: true }).first().click();
+    await tab.waitForURL('**/activity');
+    const after = await latest(tab);
+    for (const name of counts) expect(after[name], name).toBeGreaterThanOrEqual(before[name]);
+  });
+
+  test('6. it goes on updating every 2 seconds', async () => {
+    await expect.poll(() => pollTimes.length, { timeout: 30_000 }).toBeGreaterThanOrEqual(5);
+    const gaps = pollTimes.slice(1).map((time, at) => time - pollTimes[at]!);
+    const median = [...gaps].sort((a, b) => a - b)[Math.floor(gaps.length / 2)]!;
+    expect(median).toBeGreaterThan(1_800);
+    expect(median).toBeLessThan(2_400);
+    // Two tabs make no more requests than one.
+    expect(Math.min(...gaps)).toBeGreaterThan(1_500);
+    const { processed } = await latest(tab);
+    await waitFor(tab, 'more', (sample) => sample.processed > processed || sample.processed === leadCount);
+  });
+
+  test('7. email progress is still tracked', async () => {
+    const now = await waitFor(tab, 'more mail', ({ sent }) => sent > beforeRefresh.sent);
+    expect(now.emailBar).toBeGreaterThan(beforeRefresh.emailBar);
+  });
+
+  test('8. it completes', async () => {
+    const done = { state: 'completed', processed: 50, total: 50, activated: 50, sent: 50 };
+    await waitFor(tab, 'the end', ({ state }) => state === 'completed');
+    await waitFor(secondTab, 'the end in the second tab', ({ state }) => state === 'completed');
+    expect(await latest(tab)).toMatchObject(done);
+    expect(await latest(secondTab)).toMatchObject(done);
+  });
+
+  test('no number went back, before, across or after the refresh, in either tab', () => {
+    expect(samples.length).toBeGreaterThan(50);
+    expect(stepsBack(samples)).toEqual([]);
+    expect(stepsBack(secondSamples)).toEqual([]);
+  });
+
+  test('the mail API holds exactly 50 mails, one per lead', async () => {
+    const { mails, countByAddress, duplicates } = await readMailbox(product.standIn.url);
+    const addresses = Array.from({ length: leadCount }, (_, at) => `lead-${at + 1}@example.com`);
+    expect(mails).toHaveLength(leadCount);
+    expect(duplicates).toEqual([]);
+    expect([...countByAddress.keys()].sort()).toEqual(addresses.sort());
+  });
+
+  test('all 50 leads are active in the CRM, activated by this session', async () => {
+    const response = await fetch(`${product.stack.url}/crm/leads?status=active&limit=500`);
+    const page = (await response.json()) as { total: number; leads: { activatedBy: string }[] };
+    expect(page.total).toBe(leadCount);
+    expect(new Set(page.leads.map((lead) => lead.activatedBy))).toEqual(new Set([sessionId]));
+  });
+
+  test('nothing is asked any more once it is over, and no page threw', async () => {
+    const { length } = pollTimes;
+    await tab.waitForTimeout(2_500);
+    expect(pollTimes).toHaveLength(length);
+    expect(pageErrors).toEqual([]);
+  });
+});

@@ -1,0 +1,90 @@
+/**
+ * The product as a person runs it, in a state folder of its own, with a fault proxy before its mail API.
+ *
+ * Keeps true: the mail API outlives a killed Worker, as a provider would, and everything is gone after `close`.
+ *
+ * @module
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runToEnd } from '../../scripts/lib/processes.ts';
+import { type Stack, startStack } from '../../scripts/lib/stack.ts';
+import { type StandInMail, startStandInMail } from '../../scripts/lib/stand-in-mail.ts';
+import { buildWebIfChanged } from '../../scripts/lib/web-build.ts';
+import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
+
+export interface Product {
+  readonly stack: Stack;
+  readonly proxy: FaultProxy;
+  readonly standIn: StandInMail;
+  readonly stateDir: string;
+  /** Starts the stack again on the same port and folder, after it was killed. */
+  restart(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface ProductOptions {
+  /** Leads in the CRM: `lead-1@example.com` and so on. */
+  leadCount: number;
+  /** Settings of the Worker, by the names in wrangler.toml. */
+  env?: Record<string, string>;
+  /** Of the fault proxy's random choices. */
+  seed?: number;
+}
+
+/** A CSV of believable leads, as a person would export it. */
+function leadsCsv(count: number): string {
+  const rows = Array.from({ length: count }, (_, at) => {
+    const number = String(at + 1);
+    return `lead-${number}@example.com,First${number},Last${number},Company ${number}`;
+  });
+  return ['Email,First name,Last name,Company', ...rows, ''].join('\n');
+}
+
+/** Imports a CSV into a state folder the way a person does. */
+async function importLeads(stateDir: string, count: number): Promise<void> {
+  const file = join(stateDir, 'leads.csv');
+  await writeFile(file, leadsCsv(count));
+  const { code, output } = await runToEnd(process.execPath, ['scripts/leads-import.ts', file], {
+    ...process.env,
+    STATE_DIR: stateDir,
+  });
+  if (code !== 0) throw new Error(`the leads could not be imported:\n${output}`);
+}
+
+/** Starts the product with as many leads as asked for. */
+export async function startProduct(options: ProductOptions): Promise<Product> {
+  await buildWebIfChanged();
+  const stateDir = await mkdtemp(join(tmpdir(), 'lead-activation-state-'));
+  if (options.leadCount > 0) await importLeads(stateDir, options.leadCount);
+  const standIn = await startStandInMail();
+  const proxy = await startFaultProxy({ target: standIn.url, seed: options.seed ?? 1 });
+  async function start(port?: number): Promise<Stack> {
+    return startStack({
+      stateDir,
+      mail: new URL(proxy.url),
+      inboxUrl: standIn.inboxUrl,
+      ...(options.env === undefined ? {} : { env: options.env }),
+      ...(port === undefined ? {} : { port }),
+    });
+  }
+  let stack = await start();
+  return {
+    get stack() {
+      return stack;
+    },
+    proxy,
+    standIn,
+    stateDir,
+    async restart() {
+      stack = await start(Number(new URL(stack.url).port));
+    },
+    async close() {
+      await stack.stop();
+      await proxy.close();
+      await standIn.close();
+      await rm(stateDir, { recursive: true, force: true });
+    },
+  };
+}
