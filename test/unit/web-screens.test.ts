@@ -1,0 +1,283 @@
+import { describe, expect, it } from 'vitest';
+import type { Progress } from '../../src/shared/progress.ts';
+import type { Problem } from '../../src/shared/problem.ts';
+import {
+  activationBar,
+  allowedControls,
+  announcementFor,
+  emailBar,
+  overallPercent,
+  percentOf,
+} from '../../web/src/lib/activation/measure.ts';
+import { describeRefusal, type Answer } from '../../web/src/lib/api/client.ts';
+import {
+  audienceOf,
+  nothing,
+  pageState,
+  selectAll,
+  selectedCount,
+  setSelected,
+} from '../../web/src/lib/leads/selection.ts';
+import { startActivation } from '../../web/src/lib/leads/start-request.ts';
+import { changeLeadView, leadViewQuery, parseLeadView } from '../../web/src/lib/leads/view.ts';
+import { formatDuration } from '../../web/src/lib/text/format.ts';
+
+const sessionId = 'activation_1704123456789_a7bc3d2f1';
+
+function run(change: Partial<Progress> = {}): Progress {
+  return {
+    sessionId,
+    name: 'March sign-ups',
+    owner: 'ana@example.com',
+    state: 'running',
+    reason: null,
+    rev: 1,
+    total: 100,
+    processed: 0,
+    activation: { activated: 0, skipped: 0, failed: 0 },
+    email: { sent: 0, failed: 0, unknown: 0, delivered: 0, bounced: 0, complained: 0 },
+    ratePerSecond: 0,
+    etaSeconds: null,
+    createdAt: 0,
+    startedAt: 0,
+    updatedAt: 0,
+    finishedAt: null,
+    waitingUntil: null,
+    stalledSince: null,
+    lastError: null,
+    ...change,
+  };
+}
+
+describe('the two bars', () => {
+  it('measure activation over the audience and mails over those who get one', () => {
+    const progress = run({
+      activation: { activated: 60, skipped: 20, failed: 10 },
+      email: { sent: 30, failed: 3, unknown: 2, delivered: 9, bounced: 1, complained: 0 },
+    });
+    expect(activationBar(progress)).toEqual({ done: 90, max: 100, percent: 90 });
+    expect(emailBar(progress)).toEqual({ done: 35, max: 70, percent: 50 });
+  });
+
+  it('say 100 % only when all is done', () => {
+    expect(percentOf(49_999, 50_000)).toBe(99);
+    expect(percentOf(50_000, 50_000)).toBe(100);
+    expect(percentOf(0, 0)).toBe(100);
+  });
+
+  it('never go back when leads turn out to be skipped', () => {
+    const before = emailBar(
+      run({ email: { ...run().email, sent: 40 }, activation: { activated: 40, skipped: 0, failed: 0 } }),
+    );
+    const after = emailBar(
+      run({ email: { ...run().email, sent: 40 }, activation: { activated: 40, skipped: 30, failed: 0 } }),
+    );
+    expect(after.percent).toBeGreaterThanOrEqual(before.percent);
+  });
+});
+
+describe('the percentage in the title', () => {
+  it('weighs runs by their leads and leaves out those that are over', () => {
+    expect(
+      overallPercent([
+        run({ total: 900, processed: 90 }),
+        run({ total: 100, processed: 100 }),
+        run({ total: 5_000, processed: 5_000, finishedAt: 1 }),
+      ]),
+    ).toBe(19);
+  });
+
+  it('is absent when nothing goes on', () => {
+    expect(overallPercent([run({ finishedAt: 1 })])).toBeNull();
+    expect(overallPercent([])).toBeNull();
+  });
+});
+
+describe('announcements', () => {
+  it('come at the quarters and at changes of state, never at a mere tick', () => {
+    const heard: string[] = [];
+    let previous: Progress | null = null;
+    for (let processed = 0; processed <= 100; processed += 1) {
+      const next: Progress = run({
+        processed,
+        ...(processed === 100 ? { state: 'completed' as const, finishedAt: 1 } : {}),
+      });
+      const announcement = announcementFor(previous, next);
+      if (announcement !== null)
+        heard.push(announcement.kind === 'state' ? announcement.state : `${announcement.percent}`);
+      previous = next;
+    }
+    expect(heard).toEqual(['0', '25', '50', '75', 'completed']);
+  });
+
+  it('say the nearest quarter once when a tab catches up', () => {
+    expect(announcementFor(run({ processed: 10 }), run({ processed: 80 }))).toEqual({
+      kind: 'milestone',
+      percent: 75,
+    });
+  });
+
+  it('say nothing of a run that was over when the page was opened', () => {
+    expect(announcementFor(null, run({ state: 'completed', finishedAt: 1 }))).toBeNull();
+  });
+});
+
+describe('controls', () => {
+  it.each<[string, Partial<Progress>, string[]]>([
+    ['a running run', {}, ['pause', 'cancel']],
+    ['a paused run', { state: 'paused', reason: 'user' }, ['resume', 'cancel']],
+    ['a run that is being cancelled', { state: 'cancelled', email: { ...run().email, failed: 3 } }, []],
+    ['a run that is over', { state: 'completed', finishedAt: 1 }, []],
+    [
+      'a run that is over with failures',
+      { state: 'completed', finishedAt: 1, email: { ...run().email, failed: 3, unknown: 2 } },
+      ['retryFailed', 'retryUnknown', 'assumeSent'],
+    ],
+  ])('of %s are what the server would accept', (_what, change, allowed) => {
+    const controls = allowedControls(run(change));
+    expect(
+      Object.entries(controls)
+        .filter(([, may]) => may)
+        .map(([name]) => name),
+    ).toEqual(allowed);
+  });
+});
+
+describe('the choice of leads', () => {
+  it('keeps ids over pages', () => {
+    const chosen = setSelected(setSelected(nothing, [3, 1], true), [2], true);
+    expect(audienceOf(setSelected(chosen, [1], false))).toEqual({ leadIds: [2, 3] });
+  });
+
+  it('says all that match as the filter itself, minus exclusions', () => {
+    const all = selectAll({ status: 'new' }, 1_000_000);
+    const but = setSelected(all, [7, 5], false);
+    expect(selectedCount(but)).toBe(999_998);
+    expect(audienceOf(but)).toEqual({ filter: { status: 'new' }, excludedIds: [5, 7] });
+    expect(audienceOf(setSelected(but, [5, 7], true))).toEqual({ filter: { status: 'new' } });
+  });
+
+  it('is no audience when nobody is left', () => {
+    expect(audienceOf(nothing)).toBeNull();
+    expect(audienceOf(setSelected(selectAll({}, 1), [9], false))).toBeNull();
+  });
+
+  it('shows a page as all, some or none', () => {
+    const chosen = setSelected(nothing, [1, 2], true);
+    expect([
+      pageState(chosen, [1, 2]),
+      pageState(chosen, [2, 3]),
+      pageState(chosen, [3]),
+      pageState(chosen, []),
+    ]).toEqual(['all', 'some', 'none', 'none']);
+  });
+});
+
+describe('the view in the URL', () => {
+  it('comes back from its own query', () => {
+    const view = {
+      search: 'ana m',
+      status: 'new' as const,
+      sort: 'company' as const,
+      limit: 100,
+      cursor: 'x/y=',
+    };
+    expect(parseLeadView(new URLSearchParams(leadViewQuery(view)))).toEqual(view);
+  });
+
+  it('opens with what is usual when the link is mistyped', () => {
+    const view = parseLeadView(new URLSearchParams('status=gone&sort=__proto__&limit=1e9'));
+    expect(leadViewQuery(view)).toBe('');
+  });
+
+  it('begins at the first page when the filter changes', () => {
+    const view = parseLeadView(new URLSearchParams('cursor=abc'));
+    expect(changeLeadView(view, { status: 'active' }).cursor).toBeNull();
+  });
+});
+
+describe('a start over a bad network', () => {
+  const request = { sessionId, audience: { leadIds: [1] }, templateId: 'welcome' };
+  const problem = (status: number): Answer<Progress> => ({
+    ok: false,
+    refusal: {
+      kind: 'problem',
+      problem: {
+        type: '',
+        title: 'No.',
+        status,
+        code: 'unavailable',
+        detail: '',
+        instance: '',
+        requestId: '',
+      },
+    },
+  });
+  const lost: Answer<Progress> = { ok: false, refusal: { kind: 'unreachable' } };
+
+  async function attempt(
+    answers: Answer<Progress>[],
+  ): Promise<{ kind: string; ids: string[]; waits: number[] }> {
+    const ids: string[] = [];
+    const waits: number[] = [];
+    const outcome = await startActivation(
+      request,
+      (sent) => {
+        ids.push(sent.sessionId);
+        return Promise.resolve(answers[ids.length - 1] ?? lost);
+      },
+      (delayMs) => {
+        waits.push(delayMs);
+        return Promise.resolve();
+      },
+      () => undefined,
+    );
+    return { kind: outcome.kind, ids, waits };
+  }
+
+  it('asks for the same session again until it is answered', async () => {
+    const { kind, ids } = await attempt([lost, problem(503), { ok: true, value: run() }]);
+    expect(kind).toBe('started');
+    expect(ids).toEqual([sessionId, sessionId, sessionId]);
+  });
+
+  it('takes a definite no for an answer', async () => {
+    expect(await attempt([problem(422)])).toEqual({ kind: 'refused', ids: [sessionId], waits: [] });
+  });
+
+  it('leaves it to the person after some tries', async () => {
+    const { kind, waits } = await attempt([]);
+    expect(kind).toBe('unreachable');
+    expect(waits).toEqual([1_000, 2_000, 4_000, 8_000]);
+  });
+});
+
+describe('words', () => {
+  it('tell a refusal in sentences, with each fault and where it is', () => {
+    const refused: Problem = {
+      type: 'about:blank',
+      title: 'The request does not fit its schema.',
+      status: 422,
+      code: 'invalid_request',
+      detail: 'One field is wrong.',
+      instance: '',
+      requestId: 'req_1',
+      errors: [{ path: '/name', message: 'is too long' }],
+    };
+    expect(describeRefusal({ kind: 'problem', problem: refused })).toEqual({
+      title: 'The request does not fit its schema.',
+      lines: ['One field is wrong.', '/name: is too long'],
+    });
+  });
+
+  it('give durations in their two largest units', () => {
+    expect([0, 900, 59_000, 60_000, 3_725_000, 90_061_000].map(formatDuration)).toEqual([
+      '0 sec',
+      '1 sec',
+      '59 sec',
+      '1 min',
+      '1 hr 2 min',
+      '1 day 1 hr',
+    ]);
+  });
+});

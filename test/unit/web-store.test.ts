@@ -1,0 +1,165 @@
+import { describe, expect, it } from 'vitest';
+import type { Progress } from '../../src/shared/progress.ts';
+import {
+  isLive,
+  keyPrefix,
+  sessionIdOfKey,
+  TrackedSessionStore,
+  type KeyValueStorage,
+} from '../../web/src/lib/activation/store.ts';
+
+const first = 'activation_1704123456789_a7bc3d2f1';
+const second = 'activation_1704123456790_b7bc3d2f2';
+
+function progressOf(sessionId: string, rev: number, change: Partial<Progress> = {}): Progress {
+  return {
+    sessionId,
+    name: 'March sign-ups',
+    owner: 'ana@example.com',
+    state: 'running',
+    reason: null,
+    rev,
+    total: 50,
+    processed: rev,
+    activation: { activated: rev, skipped: 0, failed: 0 },
+    email: { sent: rev, failed: 0, unknown: 0, delivered: 0, bounced: 0, complained: 0 },
+    ratePerSecond: 1,
+    etaSeconds: null,
+    createdAt: 0,
+    startedAt: 0,
+    updatedAt: 0,
+    finishedAt: null,
+    waitingUntil: null,
+    stalledSince: null,
+    lastError: null,
+    ...change,
+  };
+}
+
+/** localStorage of one browser: every tab has its own store over it. */
+function memoryStorage(
+  entries: Record<string, string> = {},
+): KeyValueStorage & { data: Map<string, string> } {
+  const data = new Map(Object.entries(entries));
+  return {
+    data,
+    get length() {
+      return data.size;
+    },
+    key: (index) => [...data.keys()][index] ?? null,
+    getItem: (key) => data.get(key) ?? null,
+    setItem: (key, value) => void data.set(key, value),
+    removeItem: (key) => void data.delete(key),
+  };
+}
+
+const refuse = (): never => {
+  throw new DOMException('The operation is insecure.', 'SecurityError');
+};
+const brokenStorage: KeyValueStorage = {
+  get length() {
+    return refuse();
+  },
+  key: refuse,
+  getItem: refuse,
+  setItem: refuse,
+  removeItem: refuse,
+};
+
+describe('the store of tracked sessions', () => {
+  it('gives a session to the next page load from the moment it was added', () => {
+    const storage = memoryStorage();
+    new TrackedSessionStore(storage).add(first, 1_000);
+    expect(new TrackedSessionStore(storage).list()).toEqual([
+      { sessionId: first, addedAt: 1_000, pending: true, progress: null },
+    ]);
+  });
+
+  it('keeps several sessions apart, also when two tabs write in turn', () => {
+    const storage = memoryStorage();
+    const tabA = new TrackedSessionStore(storage);
+    const tabB = new TrackedSessionStore(storage);
+    tabA.add(first, 1);
+    tabB.add(second, 2);
+    tabA.remember(progressOf(first, 3));
+    expect(tabB.list().map((session) => [session.sessionId, session.progress?.rev])).toEqual([
+      [first, 3],
+      [second, undefined],
+    ]);
+  });
+
+  it('never lets an older answer replace a newer one', () => {
+    const store = new TrackedSessionStore(memoryStorage());
+    store.add(first, 1);
+    store.remember(progressOf(first, 9));
+    store.remember(progressOf(first, 4));
+    expect(store.get(first)?.progress?.rev).toBe(9);
+  });
+
+  it('is no longer pending once the server has answered', () => {
+    const store = new TrackedSessionStore(memoryStorage());
+    store.add(first, 1);
+    store.remember(progressOf(first, 1));
+    expect(store.get(first)?.pending).toBe(false);
+  });
+
+  it('does not bring back a dismissed session when a late answer arrives', () => {
+    const store = new TrackedSessionStore(memoryStorage());
+    store.add(first, 1);
+    store.remove(first);
+    store.remember(progressOf(first, 9));
+    expect(store.list()).toEqual([]);
+  });
+
+  it.each([
+    ['text that is not JSON', '{"addedAt":'],
+    ['another type', '[1,2]'],
+    ['null', 'null'],
+    ['progress without counts', '{"progress":{"sessionId":"x"}}'],
+    ['the progress of another session', JSON.stringify({ progress: progressOf(second, 3) })],
+    ['counts that are text', JSON.stringify({ progress: { ...progressOf(first, 3), total: '50' } })],
+  ])('still follows a session whose value is %s', (_what, value) => {
+    const store = new TrackedSessionStore(memoryStorage({ [keyPrefix + first]: value }));
+    expect(store.list()).toEqual([
+      { sessionId: first, addedAt: 1_704_123_456_789, pending: false, progress: null },
+    ]);
+  });
+
+  it('passes over keys of others and malformed ids, and leaves them alone', () => {
+    const entries = {
+      theme: 'dark',
+      [`${keyPrefix}activation_1_x`]: '{}',
+      [`${keyPrefix}../../admin`]: '{}',
+      [keyPrefix]: '{}',
+    };
+    const storage = memoryStorage(entries);
+    expect(new TrackedSessionStore(storage).list()).toEqual([]);
+    expect(Object.fromEntries(storage.data)).toEqual(entries);
+  });
+
+  it.each([
+    ['switched off', brokenStorage],
+    ['absent', null],
+    ['full', { ...memoryStorage(), length: 0, setItem: refuse }],
+  ])('follows sessions for the life of the page when storage is %s', (_what, storage) => {
+    const store = new TrackedSessionStore(storage);
+    store.add(first, 5);
+    store.remember(progressOf(first, 2));
+    expect(store.list().map((session) => session.progress?.rev)).toEqual([2]);
+    store.remove(first);
+    expect(store.list()).toEqual([]);
+  });
+
+  it('knows a finished session from one that goes on, and a cancelled one that still settles', () => {
+    expect(isLive({ progress: null })).toBe(true);
+    expect(isLive({ progress: progressOf(first, 1) })).toBe(true);
+    expect(isLive({ progress: progressOf(first, 1, { state: 'cancelled' }) })).toBe(true);
+    expect(isLive({ progress: progressOf(first, 1, { state: 'completed', finishedAt: 9 }) })).toBe(false);
+  });
+
+  it('reads a session id out of a storage key, and only out of its own', () => {
+    expect(sessionIdOfKey(keyPrefix + first)).toBe(first);
+    expect(sessionIdOfKey(first)).toBeNull();
+    expect(sessionIdOfKey(null)).toBeNull();
+  });
+});
