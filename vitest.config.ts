@@ -27,6 +27,8 @@ export default defineConfig({
   test: {
     // Machines of two cores are common in CI; more workers than that only make timings noisy.
     maxWorkers: 2,
+    // The log of a test that passed is nobody's news.
+    silent: 'passed-only',
     projects: [
       {
         test: {
@@ -40,12 +42,16 @@ export default defineConfig({
           cloudflareTest(async () => {
             ensureAssetFolder();
             return {
+              main: join(root, 'test/support/worker.ts'),
               wrangler: { configPath: join(root, 'wrangler.toml') },
               miniflare: {
                 bindings: {
                   // Secrets in production; here only values that no one can mistake for real ones.
                   MAIL_API_KEY: 're_test_key',
                   ADDRESS_HASH_KEY: 'test-address-hash-key',
+                  // Fast enough that no test waits for a permit, unless it is about permits.
+                  MAIL_RATE: '100000',
+                  CHAOS_CRASHES: process.env['CHAOS_CRASHES'] ?? '2000',
                   TEST_MIGRATIONS: await readD1Migrations(join(root, 'migrations')),
                 },
               },

@@ -6,5 +6,6 @@ declare namespace Cloudflare {
     TEST_MIGRATIONS: import('cloudflare:test').D1Migration[];
     MAIL_API_KEY: string;
     ADDRESS_HASH_KEY: string;
+    CHAOS_CRASHES: string;
   }
 }

@@ -1,0 +1,81 @@
+/**
+ * The Worker of the workerd tests: the real one, with a session object that a test can stop at each
+ * verb of a slice, and whose clock and keys it can put something else in place of.
+ *
+ * The hooks are module state: the tests run in the same isolate as the objects, and it outlives them.
+ *
+ * @module
+ */
+import type { Batch } from '../../src/core/batch.ts';
+import type { Session } from '../../src/core/session.ts';
+import type { SliceVerbs } from '../../src/core/slice.ts';
+import { ActivationSession as RealSession } from '../../src/durable/activation-session.ts';
+import type { SessionRunner } from '../../src/durable/session-runner.ts';
+import { SessionStore } from '../../src/durable/session-store.ts';
+import app from '../../src/worker/index.ts';
+import { hooks } from './hooks.ts';
+
+export { MailGate } from '../../src/durable/mail-gate.ts';
+
+/** Who a test request comes from: this header's e-mail address; `none` for nobody; else Ana. */
+export const identityHeader = 'test-identity';
+
+/**
+ * The real app, with Cloudflare Access in front as far as the app can see: the runtime gives the identity
+ * in the execution context, and the test runner's has none.
+ */
+export default {
+  fetch(request: Request, env: Env, ctx: ExecutionContext): Response | Promise<Response> {
+    const email = request.headers.get(identityHeader) ?? 'ana@example.com';
+    const access =
+      email === 'none' ? undefined : { aud: 'test', getIdentity: () => Promise.resolve({ email }) };
+    // The app uses no more of a context than this.
+    const identified = { waitUntil: (promise: Promise<unknown>) => ctx.waitUntil(promise), access };
+    return app.fetch(request, { ...env, ...hooks.env }, identified as unknown as ExecutionContext);
+  },
+};
+
+export class ActivationSession extends RealSession {
+  /** A store of its own over the same rows: what is really on disk, past every cache. */
+  rows(): SessionStore {
+    return new SessionStore(this.ctx.storage);
+  }
+
+  protected override now(): number {
+    return hooks.now === null ? super.now() : hooks.now();
+  }
+
+  protected override verbs(runner: SessionRunner): SliceVerbs {
+    return hooks.onVerb === null ? runner : watched(runner, hooks.onVerb, () => this.ctx.abort('crash'));
+  }
+
+  protected override keyOf(session: Session, batch: Batch): string {
+    return hooks.keyOf === null ? super.keyOf(session, batch) : hooks.keyOf(session, batch);
+  }
+}
+
+/** `verbs` with a look before and after each call; `crash` ends the object then and there. */
+function watched(verbs: SliceVerbs, onVerb: NonNullable<typeof hooks.onVerb>, crash: () => void): SliceVerbs {
+  const look = (verb: string, edge: 'before' | 'after'): void => {
+    if (onVerb(verb, edge)) {
+      crash();
+      throw new Error('crashed');
+    }
+  };
+  return new Proxy(verbs, {
+    get(target, name: keyof SliceVerbs & string) {
+      return (...args: unknown[]) => {
+        look(name, 'before');
+        const result: unknown = Reflect.apply(target[name] as (...args: unknown[]) => unknown, target, args);
+        if (!(result instanceof Promise)) {
+          look(name, 'after');
+          return result;
+        }
+        return result.then((value: unknown) => {
+          look(name, 'after');
+          return value;
+        });
+      };
+    },
+  });
+}
