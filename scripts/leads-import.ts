@@ -21,7 +21,6 @@ import {
   guessDelimiter,
   type ImportRow,
 } from '../src/crm/import-rows.ts';
-import { openLocalCrm } from './lib/local-crm.ts';
 import { UserError } from './lib/processes.ts';
 
 const usage = 'usage: npm run leads:import -- FILE.csv [--consent-source WORDS]';
@@ -135,6 +134,8 @@ async function check(file: CsvFile): Promise<CsvFile> {
 }
 
 async function importFile(file: CsvFile): Promise<ImportRowResult[]> {
+  // Here, because it brings in wrangler, which takes seconds; a refusal need not wait for that.
+  const { openLocalCrm } = await import('./lib/local-crm.ts');
   const crm = await openLocalCrm();
   try {
     const nowMs = Date.now();

@@ -1,0 +1,62 @@
+/**
+ * `npm run leads:seed`: fills an empty local CRM with sample leads, so that the app is alive at once.
+ *
+ * `--count N` makes another number of them. Leaves a CRM that has leads alone, unless `--force`; the
+ * sample leads that are there already then stay as they are.
+ *
+ * @module
+ */
+import { parseArgs } from 'node:util';
+import { importLeads } from '../src/crm/import-leads.ts';
+import { countLeads } from '../src/crm/leads.ts';
+import { openLocalCrm } from './lib/local-crm.ts';
+import { UserError } from './lib/processes.ts';
+import { sampleLeads } from './lib/sample-leads.ts';
+
+const usage = 'usage: npm run leads:seed -- [--count N] [--force]';
+
+/** Enough for many pages and for a run that can be watched; made in a second. */
+const defaultCount = 3_000;
+const maxCount = 1_000_000;
+
+function readArguments(): { count: number; force: boolean } {
+  try {
+    const { values } = parseArgs({ options: { count: { type: 'string' }, force: { type: 'boolean' } } });
+    const count = Number(values.count ?? defaultCount);
+    if (!Number.isSafeInteger(count) || count < 1 || count > maxCount) throw new UserError(usage);
+    return { count, force: values.force ?? false };
+  } catch {
+    throw new UserError(usage);
+  }
+}
+
+async function seed(): Promise<void> {
+  const { count, force } = readArguments();
+  const crm = await openLocalCrm();
+  try {
+    const presentCount = await countLeads(crm.db, {});
+    if (presentCount > 0 && !force) {
+      console.log(
+        `Nothing was added: there are ${String(presentCount)} leads already (--force adds to them).`,
+      );
+      return;
+    }
+    const results = await importLeads(crm.db, {
+      rows: sampleLeads(count).map((lead, index) => ({ kind: 'lead', line: index + 1, lead })),
+      importId: 'sample',
+      nowMs: Date.now(),
+      hashEmail: crm.hashEmail,
+    });
+    const createdCount = results.filter((result) => result.outcome === 'created').length;
+    console.log(`${String(createdCount)} sample leads were added.`);
+  } finally {
+    await crm.close();
+  }
+}
+
+try {
+  await seed();
+} catch (error) {
+  console.error(error instanceof UserError ? error.message : error);
+  process.exitCode = 1;
+}
