@@ -64,7 +64,7 @@ export const notSent: Exclude<HttpAnswer, { kind: 'answered' }> = {
  * workerd says `Network connection lost.` for a refused connection and for one reset after the request
  * was read, so there it is never certain.
  */
-export function classifyNetworkError(error: unknown): Exclude<HttpAnswer, { kind: 'answered' }> {
+function classifyNetworkError(error: unknown): Exclude<HttpAnswer, { kind: 'answered' }> {
   const code = errorCode(error);
   if (code !== null && neverConnected.has(code)) {
     return { kind: 'refused', code: 'unreachable', message: 'The mail provider could not be reached.' };

@@ -39,8 +39,7 @@ export type TransportChoice =
   /** `missing` names the settings at fault; `message` is for a person. */
   | { kind: 'refused'; missing: string[]; message: string };
 
-export const mailProviders = ['resend', 'postmark', 'ses', 'cloudflare'] as const;
-export type MailProvider = (typeof mailProviders)[number];
+const mailProviders = ['resend', 'postmark', 'ses', 'cloudflare'] as const;
 
 const publicUrls = { resend: 'https://api.resend.com', postmark: 'https://api.postmarkapp.com' } as const;
 

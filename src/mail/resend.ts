@@ -84,18 +84,24 @@ function rejectedMail(answer: ProviderAnswer): Outcome {
   return { ...rejected(answer), index: mailCount === 1 ? 0 : rejectedIndex(message, mailCount) };
 }
 
+const namedMail: readonly RegExp[] = [
+  /\b(?:emails|body)\[(\d{1,3})\]/i,
+  // A path that ends in a field of a mail.
+  /(?:^|[\s`'"])\[?(\d{1,3})\]?\.(?:from|to|cc|bcc|reply_to|subject|html|text|headers|tags)\b/i,
+  /\bindex:? (\d{1,3})\b/i,
+];
+
 /**
  * Which mail of the call a message speaks of, where it says so beyond doubt: `emails[3]`, `[3].to`,
- * `3.to`, `index 3`. Not `to[0]`, which counts the addresses of one mail.
+ * `3.to`, `index 3`. Not `to[0]`, which counts the addresses of one mail, nor the `3.lead.test` of an
+ * address: the mail that is named is failed on this word alone.
  */
 function rejectedIndex(message: string, mailCount: number): number | null {
-  const match =
-    /(?:^|[\s`'"])(?:(?:emails|body)?\[(\d{1,3})\]|(\d{1,3})\.[a-z]|(?:at )?index:? (\d{1,3}))/i.exec(
-      message,
-    );
-  const digits = match?.[1] ?? match?.[2] ?? match?.[3];
-  const index = digits === undefined ? -1 : Number(digits);
-  return index >= 0 && index < mailCount ? index : null;
+  for (const pattern of namedMail) {
+    const digits = pattern.exec(message)?.[1];
+    if (digits !== undefined && Number(digits) < mailCount) return Number(digits);
+  }
+  return null;
 }
 
 function acceptedOutcome(body: unknown, mailCount: number): Outcome {

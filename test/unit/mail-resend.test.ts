@@ -207,6 +207,34 @@ const answers: Answer[] = [
     {},
     { kind: 'rejected', index: null },
   ],
+  [
+    'one named by brackets and field',
+    422,
+    error(422, 'validation_error', 'Invalid value: [1].to'),
+    {},
+    { kind: 'rejected', index: 1 },
+  ],
+  [
+    'a number in a domain',
+    422,
+    error(422, 'validation_error', 'Invalid domain 1.lead.test'),
+    {},
+    { kind: 'rejected', index: null },
+  ],
+  [
+    'a number in brackets',
+    422,
+    error(422, 'validation_error', 'Invalid value [1]'),
+    {},
+    { kind: 'rejected', index: null },
+  ],
+  [
+    'a number before a stop',
+    422,
+    error(422, 'validation_error', 'Found 1. To fix it, write again'),
+    {},
+    { kind: 'rejected', index: null },
+  ],
   ['too large', 413, '<html>Too large</html>', {}, { kind: 'rejected', code: 'http_413', index: null }],
 
   [
