@@ -119,9 +119,10 @@ async function* readRows(file: CsvFile): AsyncGenerator<ImportRow> {
 /** Reads the file to its end, so that nothing of it is imported unless all of it can be read. */
 async function check(file: CsvFile): Promise<CsvFile> {
   try {
-    let hasRows = false;
-    for await (const _ of readRows(file)) hasRows = true;
-    if (!hasRows) throw new UserError(`${file.path} cannot be imported: there is nothing below its header.`);
+    let lastLine = 0;
+    for await (const row of readRows(file)) lastLine = row.line;
+    if (lastLine === 0)
+      throw new UserError(`${file.path} cannot be imported: there is nothing below its header.`);
     return file;
   } catch (error) {
     if (error instanceof UserError) throw error;

@@ -44,7 +44,7 @@ function openProxy(folder: string) {
   const { name, compatibility_date, d1_databases } = unstable_readConfig(
     { config: join(projectRoot, 'wrangler.toml') },
     { hideWarnings: true },
-  );
+  ) as { name: string; compatibility_date: string; d1_databases: unknown };
   mkdirSync(folder, { recursive: true });
   const configPath = join(folder, 'database-only.json');
   writeFileSync(configPath, JSON.stringify({ name, compatibility_date, d1_databases }));

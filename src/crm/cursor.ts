@@ -11,7 +11,11 @@ type CursorPart = string | number;
 const maxCursorLength = 12_000;
 
 export function encodeCursor(parts: readonly CursorPart[]): string {
-  return Buffer.from(JSON.stringify(parts)).toString('base64url');
+  const bytes = new TextEncoder().encode(JSON.stringify(parts));
+  return btoa(String.fromCodePoint(...bytes))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replaceAll('=', '');
 }
 
 /** The parts of a cursor, or null when it is not one. */
@@ -19,7 +23,8 @@ export function decodeCursor(cursor: string): CursorPart[] | null {
   if (cursor.length > maxCursorLength || !/^[\w-]+$/.test(cursor)) return null;
   let parts: unknown;
   try {
-    parts = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
+    const bytes = atob(cursor.replaceAll('-', '+').replaceAll('_', '/'));
+    parts = JSON.parse(new TextDecoder().decode(Uint8Array.from(bytes, (byte) => byte.charCodeAt(0))));
   } catch {
     return null;
   }

@@ -14,10 +14,9 @@ interface ActivationRow {
   progress: string;
 }
 
-// Written by recordActivation only, from a Progress.
 function toProgress(row: ActivationRow): Progress {
-  const progress: Progress = JSON.parse(row.progress);
-  return progress;
+  // Written by recordActivation only, from a Progress.
+  return JSON.parse(row.progress) as Progress;
 }
 
 /**

@@ -204,7 +204,6 @@ export function guessDelimiter(firstLine: string): (typeof delimiters)[number] {
 
 /** Spaces at the ends and control characters mean nothing; half of a surrogate pair is no text. */
 function cleanCell(cell: string): string {
-  // eslint-disable-next-line no-control-regex -- these are what is taken out
   return cell
     .toWellFormed()
     .replace(/\r\n?/g, '\n')

@@ -42,7 +42,7 @@ const tokenCharacter = /[\p{L}\p{N}\p{Co}]/u;
  * @returns null where no lead can match: no word has a letter or digit, or there are too many words
  *   (leaving some out would widen the choice)
  */
-export function ftsQuery(search: string): string | null {
+function ftsQuery(search: string): string | null {
   // Control characters, NUL too, end a word: SQLite would end the query there.
   const words = search.split(/[\s\p{Cc}]+/u).filter((word) => tokenCharacter.test(word));
   if (words.length === 0 || words.length > limits.maxSearchTermCount) return null;

@@ -90,12 +90,8 @@ export function leadPageQuery(query: {
  * every other filter counts its matches.
  */
 export async function countLeads(db: D1Database, filter: LeadFilter): Promise<number> {
-  const { status, ...others } = filter;
-  if (
-    Object.values({ ...others, search: others.search?.trim() || undefined }).every(
-      (value) => value === undefined,
-    )
-  ) {
+  const { status, search = '', ...others } = filter;
+  if (search.trim() === '' && Object.values(others).every((value) => value === undefined)) {
     const counts = await db
       .prepare('SELECT new_count, active_count FROM lead_counts')
       .first<{ new_count: number; active_count: number }>();

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { leadSorts, type LeadFilter, type LeadSort } from '../../src/shared/schemas.ts';
 import { eraseLead, getLead, leadPageQuery, listLeads, updateLead } from '../../src/crm/leads.ts';
@@ -11,9 +12,9 @@ beforeEach(async () => {
 
 async function page(
   filter: LeadFilter,
-  { sort = 'id' as LeadSort, cursor = null as string | null, limit = 50 } = {},
+  options: { sort?: LeadSort; cursor?: string | null; limit?: number } = {},
 ): Promise<{ ids: number[]; nextCursor: string | null; total: number }> {
-  const answer = await listLeads(db, { filter, sort, cursor, limit });
+  const answer = await listLeads(db, { filter, sort: 'id', cursor: null, limit: 50, ...options });
   if (answer.kind !== 'ok') throw new Error(answer.kind);
   const { leads, nextCursor, total } = answer.page;
   return { ids: leads.map((lead) => lead.id), nextCursor, total };
@@ -122,6 +123,23 @@ describe('listLeads', () => {
     expect(total).toBe(ids.length);
     // Nothing but spaces chooses everyone.
     expect(total).toBeLessThan(people.length);
+  });
+
+  it('takes any text at all as words, and counts what it lists', async () => {
+    await addLeads(db, people);
+    const text = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 20 }),
+      fc.string({ unit: 'grapheme', maxLength: 20 }),
+    );
+    await fc.assert(
+      fc.asyncProperty(text, async (search) => {
+        const { ids, total } = await page({ search });
+        expect(total).toBe(ids.length);
+        // As many as without a filter only where nothing was typed.
+        if (search.trim() !== '') expect(ids.length).toBeLessThan(people.length);
+      }),
+      { numRuns: 150, seed: 20_261_123 },
+    );
   });
 
   it('looks for quoted and operator-like text literally', async () => {
