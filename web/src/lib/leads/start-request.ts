@@ -23,7 +23,7 @@ export const startRetryWaitsMs = [1_000, 2_000, 4_000, 8_000] as const;
  *
  * @param send - one attempt
  * @param wait - resolves after so many milliseconds
- * @param onAttempt - called with 2, 3, … before each further attempt
+ * @param onAttempt - called with 2, 3, … as soon as a further attempt is decided on
  */
 export async function startActivation(
   request: ActivationStartRequest,
@@ -37,8 +37,9 @@ export async function startActivation(
     if (!isWorthAnotherTry(answer.refusal)) return { kind: 'refused', refusal: answer.refusal };
     const delayMs = startRetryWaitsMs[attempt - 1];
     if (delayMs === undefined) return { kind: 'unreachable', refusal: answer.refusal };
-    await wait(delayMs);
+    // Said before the wait: that is when a person wonders.
     onAttempt(attempt + 1);
+    await wait(delayMs);
   }
 }
 
