@@ -9,7 +9,7 @@
  */
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
@@ -49,7 +49,9 @@ function readArguments(): { path: string; consentSource: string } {
     });
     const [path, ...others] = positionals;
     if (path === undefined || others.length > 0) throw new UserError(usage);
-    return { path, consentSource: values['consent-source']?.trim() ?? '' };
+    // npm runs us in the project's root, wherever it was called.
+    const callerDir = process.env['INIT_CWD'] ?? process.cwd();
+    return { path: resolve(callerDir, path), consentSource: values['consent-source']?.trim() ?? '' };
   } catch {
     throw new UserError(usage);
   }

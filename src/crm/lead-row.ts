@@ -84,7 +84,7 @@ export const standingSql = `CASE
   ELSE 'mailable'
 END`;
 
-/** Lead ids as one bound parameter (D1 takes at most 100); sorted and without repeats. */
+/** Lead ids in ascending order, each once. */
 export function uniqueSorted(leadIds: readonly number[]): number[] {
   return [...new Set(leadIds)].sort((a, b) => a - b);
 }

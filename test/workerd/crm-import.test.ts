@@ -1,8 +1,9 @@
+import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { flipLeads } from '../../src/crm/flip.ts';
+import { flipLeads, unflipLeads } from '../../src/crm/flip.ts';
 import { importLeads, type ImportRowResult } from '../../src/crm/import-leads.ts';
 import type { ImportedLead, ImportRow } from '../../src/crm/import-rows.ts';
-import { getLead, listLeads } from '../../src/crm/leads.ts';
+import { eraseLead, getLead, listLeads } from '../../src/crm/leads.ts';
 import { addLeads, countsAndRecount, emptyCrm, hashEmail } from '../support/crm-database.ts';
 
 let db: D1Database;
@@ -180,4 +181,34 @@ describe('importLeads', () => {
     expect(rowsRead).toBeGreaterThan(0);
     expect(rowsRead).toBeLessThan(200);
   });
+});
+
+it('the counts of leads stay true through any order of imports, flips, cancels and erasures', async () => {
+  const leadId = fc.integer({ min: 1, max: 12 });
+  const leadIds = fc.array(leadId, { minLength: 1, maxLength: 5 });
+  const sessionId = fc.constantFrom(
+    'activation_1700000000000_aaaaaaaaa',
+    'activation_1700000000000_bbbbbbbbb',
+  );
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant('import' as const), numbers: leadIds }),
+    fc.record({ kind: fc.constant('flip' as const), sessionId, leadIds }),
+    fc.record({ kind: fc.constant('unflip' as const), sessionId, leadIds }),
+    fc.record({ kind: fc.constant('erase' as const), leadId }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 15 }), async (steps) => {
+      await emptyCrm();
+      for (const next of steps) {
+        if (next.kind === 'import')
+          await run(rows(...next.numbers.map((n) => ({ email: `n${n}@example.org` }))));
+        else if (next.kind === 'flip') await flipLeads(db, { ...next, nowMs: 1 });
+        else if (next.kind === 'unflip') await unflipLeads(db, next);
+        else await eraseLead(db, next.leadId);
+        const { kept, recount } = await countsAndRecount(db);
+        expect(kept).toEqual(recount);
+      }
+    }),
+    { numRuns: 25, seed: 20_261_123 },
+  );
 });
