@@ -306,6 +306,15 @@ export function expire(batch: Batch, nowMs: number): BatchChange {
   });
 }
 
+/**
+ * Takes one recipient out of a batch, to ask a provider without keys whether it is back: what is lost
+ * with a probe cannot be asked again, so a probe carries one mail.
+ */
+export function probeSplit(batch: Batch): BatchChange {
+  const [first = 0, ...rest] = pendingIndexes(batch.marks);
+  return { kind: 'split', marks: markPending(batch.marks, 'm'), failures: batch.failures, parts: [[first], rest] };
+}
+
 /** A batch of a cancelled session that certainly was not taken: its leads are active and get no mail. */
 export function abandon(batch: Batch): BatchChange {
   const fault = { code: 'cancelled', message: 'The run was cancelled before this mail was sent.' };

@@ -12,7 +12,7 @@ import type { Progress, SessionReason, SessionState } from '../shared/progress.t
 import type { FrozenTemplate } from '../shared/recipient.ts';
 import type { Audience } from '../shared/schemas.ts';
 import { backoffMs, probeBackoff } from './backoff.ts';
-import type { BatchCounts, SessionSignal } from './batch.ts';
+import type { BatchCounts, ProviderTraits, SessionSignal } from './batch.ts';
 import { addSample, estimate, type Sample } from './eta.ts';
 
 /** What a session was started with: frozen, so that a repeat after a deploy makes the same bytes. */
@@ -84,7 +84,9 @@ export interface Session {
 }
 
 /** Five senders may fail in the same moment; twice that is the provider and not a moment. */
-export const faultStreakLimit = 10;
+const faultStreakLimit = 10;
+/** Without keys each fault leaves a batch in doubt for good: the first one is enough. */
+const keylessFaultStreakLimit = 1;
 /** A running session without a result for this long says so. A slow mail API answers within 30 s. */
 export const stalledAfterMs = 45_000;
 
@@ -171,7 +173,7 @@ export function applySignal(
   session: Session,
   nowMs: number,
   signal: SessionSignal,
-  random: () => number,
+  context: { random: () => number; traits: ProviderTraits },
 ): Session {
   switch (signal.kind) {
     case 'healthy': {
@@ -188,12 +190,13 @@ export function applySignal(
     }
     case 'fault': {
       const faultStreak = session.faultStreak + 1;
-      const isOpen = faultStreak >= faultStreakLimit;
+      const limit = context.traits.idempotencyWindowMs === null ? keylessFaultStreakLimit : faultStreakLimit;
+      const isOpen = faultStreak >= limit;
       const mayPause = session.state === 'running' || session.reason === 'mail_unreachable';
       if (!isOpen || !mayPause || session.finishedAt !== null || session.state === 'cancelled') {
         return { ...session, faultStreak, lastError: signal.message };
       }
-      const probeAt = nowMs + backoffMs(probeBackoff, faultStreak - faultStreakLimit + 1, random);
+      const probeAt = nowMs + backoffMs(probeBackoff, faultStreak - limit + 1, context.random);
       return {
         ...session,
         faultStreak,
@@ -206,25 +209,29 @@ export function applySignal(
       };
     }
     case 'pause':
-      if (session.state !== 'running' && session.reason !== 'mail_unreachable') {
-        return { ...session, lastError: signal.message };
-      }
-      return {
-        ...session,
-        state: 'paused',
-        reason: signal.reason,
-        generation: session.generation + 1,
-        probeAt: null,
-        waitingUntil: null,
-        lastError: signal.message,
-        samples: [],
-      };
+      return session.state === 'running' || session.reason === 'mail_unreachable'
+        ? pauseFor(session, signal.reason, signal.message)
+        : { ...session, lastError: signal.message };
     case 'throttled':
     case 'none':
       return session;
     default:
       return signal satisfies never;
   }
+}
+
+/** Pauses until a person acts: nothing of what is left can leave as things are. */
+export function pauseFor(session: Session, reason: 'mail_quota' | 'mail_auth', message: string): Session {
+  return {
+    ...session,
+    state: 'paused',
+    reason,
+    generation: session.generation + 1,
+    probeAt: null,
+    waitingUntil: null,
+    lastError: message,
+    samples: [],
+  };
 }
 
 // ── commands ─────────────────────────────────────────────────────────────────────────────────────

@@ -13,10 +13,10 @@ import type { Batch } from '../core/batch.ts';
 import { backoffMs, crmBackoff } from '../core/backoff.ts';
 import {
   applyCounts,
-  applySignal,
   decideCommand,
   finish,
   newSession,
+  pauseFor,
   processedCount,
   toProgress,
   touch,
@@ -236,9 +236,7 @@ export class ActivationSession extends DurableObject<Env> {
   /** The settings changed under a running session: nothing can leave until a person mends them. */
   #pauseUnconfigured(message: string): void {
     this.#store.transact(() => {
-      const session = this.#session();
-      const signal = { kind: 'pause', reason: 'mail_auth', message } as const;
-      const paused = applySignal({ ...session, state: 'running' }, this.now(), signal, () => this.random());
+      const paused = pauseFor(this.#session(), 'mail_auth', message);
       this.#store.save(touch(paused, this.now(), {}));
     });
     this.#feed.publish();

@@ -17,6 +17,7 @@ import {
   expire,
   mayRepeat,
   pendingIndexes,
+  probeSplit,
   type Batch,
   type BatchChange,
   type BatchCounts,
@@ -225,6 +226,10 @@ export class SessionRunner implements SliceVerbs {
       this.#decideUnsent(prepared);
       return null;
     }
+    if (transport.idempotencyWindowMs === null && mails.length > 1 && this.mode() === 'probe') {
+      this.#change(prepared, probeSplit(prepared));
+      return null;
+    }
     const payload = transport.encode(mails);
     return {
       batch: prepared,
@@ -311,68 +316,41 @@ export class SessionRunner implements SliceVerbs {
 
   // ── inside a transaction ───────────────────────────────────────────────────────────────────────
 
-  /** Turns a decision into rows. */
-  #apply(batch: Batch, change: BatchChange, signal: SessionSignal): void {
+  /**
+   * Turns a decision into rows.
+   *
+   * @param before - the batch as it is on disk, where that is not `batch` itself
+   */
+  #apply(batch: Batch, change: BatchChange, signal: SessionSignal, before: Batch = batch): void {
     switch (change.kind) {
-      case 'done':
-        this.#write(
-          batch,
-          {
-            ...batch,
-            state: 'done',
-            marks: change.marks,
-            failures: change.failures,
-            messageIds: change.messageIds,
-            inDoubtSince: null,
-            nextAttemptAt: null,
-          },
-          signal,
-        );
+      case 'done': {
+        const { marks, failures, messageIds } = change;
+        const decided = { marks, failures, messageIds, inDoubtSince: null, nextAttemptAt: null };
+        this.#write(before, { ...batch, state: 'done', ...decided }, signal);
         break;
-      case 'waiting':
-        this.#write(
-          batch,
-          {
-            ...batch,
-            state: 'waiting',
-            nextAttemptAt: change.nextAttemptAt,
-            attempts: change.attempts,
-            inDoubtSince: change.inDoubtSince,
-            code: change.code,
-            message: change.message,
-          },
-          signal,
-        );
+      }
+      case 'waiting': {
+        const { kind, ...wait } = change;
+        this.#write(before, { ...batch, state: kind, ...wait }, signal);
         break;
-      case 'unknown':
-        this.#write(
-          batch,
-          {
-            ...batch,
-            state: 'unknown',
-            marks: change.marks,
-            inDoubtSince: change.inDoubtSince,
-            nextAttemptAt: null,
-            code: change.code,
-            message: change.message,
-          },
-          signal,
-        );
+      }
+      case 'unknown': {
+        const { kind, ...doubt } = change;
+        this.#write(before, { ...batch, state: kind, ...doubt, nextAttemptAt: null }, signal);
         break;
-      case 'split':
-        this.#write(
-          batch,
-          { ...batch, state: 'split', marks: change.marks, failures: change.failures, nextAttemptAt: null },
-          signal,
-          change.parts.map((indexes) =>
-            movedBatch(
-              batch.seq,
-              indexes.flatMap((index) => batch.recipients?.[index] ?? []),
-              this.now(),
-            ),
+      }
+      case 'split': {
+        const { marks, failures } = change;
+        const parts = change.parts.map((indexes) =>
+          movedBatch(
+            batch.seq,
+            indexes.flatMap((index) => batch.recipients?.[index] ?? []),
+            this.now(),
           ),
         );
+        this.#write(before, { ...batch, state: 'split', marks, failures, nextAttemptAt: null }, signal, parts);
         break;
+      }
       default:
         change satisfies never;
     }
@@ -388,7 +366,7 @@ export class SessionRunner implements SliceVerbs {
     for (const batch of added) delta = countSum(delta, countBatch({ ...batch, skipped: [] }));
     const session = this.#session();
     const isWaitOver = after.state === 'inflight' && session.waitingUntil !== null && session.state === 'running';
-    const signalled = applySignal(isWaitOver ? { ...session, waitingUntil: null } : session, nowMs, signal, this.#world.random);
+    const signalled = applySignal(isWaitOver ? { ...session, waitingUntil: null } : session, nowMs, signal, this.#context());
     store.save(applyCounts(signalled, nowMs, delta));
     if (signalled.state !== session.state) {
       this.#world.log('session_state', { state: signalled.state, reason: signalled.reason });
@@ -397,10 +375,14 @@ export class SessionRunner implements SliceVerbs {
 
   /** A held batch of which nothing is left to send. */
   #decideUnsent(batch: Batch): void {
-    const { store } = this.#world;
-    store.transact(() => {
-      if (!this.#isStillHeld(batch)) return;
-      this.#write(this.#held.get(batch.seq) ?? batch, { ...batch, state: 'done', nextAttemptAt: null }, { kind: 'none' });
+    const { marks, failures, messageIds } = batch;
+    this.#change(batch, { kind: 'done', marks, failures, messageIds });
+  }
+
+  /** Changes a held batch that does not leave, unless a command took it back. */
+  #change(batch: Batch, change: BatchChange): void {
+    this.#world.store.transact(() => {
+      if (this.#isStillHeld(batch)) this.#apply(batch, change, { kind: 'none' }, this.#held.get(batch.seq));
     });
     this.#world.publish();
   }

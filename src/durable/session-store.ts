@@ -209,7 +209,7 @@ export class SessionStore {
   /** The waiting batches that are due, earliest first. */
   dueWaiting(nowMs: number, limit: number): Batch[] {
     return this.#batches(
-      "SELECT * FROM batch WHERE state = 'waiting' AND next_attempt_at <= ? ORDER BY next_attempt_at LIMIT ?",
+      "SELECT * FROM batch WHERE state = 'waiting' AND next_attempt_at <= ? ORDER BY next_attempt_at, seq LIMIT ?",
       nowMs,
       limit,
     );

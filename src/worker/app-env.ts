@@ -4,7 +4,13 @@
  * @module
  */
 import type { OpenAPIHono } from '@hono/zod-openapi';
-import type { Person } from './identity.ts';
+
+/** Who is asking. */
+export interface Person {
+  /** E-mail address of a person, or the name of a service token. */
+  email: string;
+  name: string;
+}
 
 export interface AppEnv {
   Bindings: Env;

@@ -10,12 +10,6 @@ import { createMiddleware } from 'hono/factory';
 import type { AppEnv } from './app-env.ts';
 import { Refusal } from './problem.ts';
 
-export interface Person {
-  /** E-mail address of a person, or the name of a service token. */
-  email: string;
-  name: string;
-}
-
 /** Puts the person into the context, or refuses with 401. */
 export const requireIdentity = createMiddleware<AppEnv>(async (c, next) => {
   const access = (c.executionCtx as ExecutionContext).access;
