@@ -14,7 +14,17 @@ import { prepareState, startStack } from './lib/stack.ts';
 import { buildWebIfChanged } from './lib/web-build.ts';
 
 /** Settings of the Worker that are passed on when they are set. */
-const passedOn = ['MAIL_PROVIDER', 'MAIL_API_KEY', 'MAIL_FROM', 'MAIL_RATE', 'MAIL_BATCH_MAX', 'PUBLIC_URL'];
+const passedOn = [
+  'MAIL_PROVIDER',
+  'MAIL_API_KEY',
+  'MAIL_FROM',
+  'MAIL_REPLY_TO',
+  'MAIL_RATE',
+  'MAIL_BATCH_MAX',
+  'MAIL_ACTION_URL',
+  'MAIL_POSTAL_ADDRESS',
+  'PUBLIC_URL',
+];
 
 function setting(name: string): string | null {
   const value = process.env[name]?.trim();
