@@ -9,6 +9,7 @@ import {
   overallPercent,
   percentOf,
 } from '../../web/src/lib/activation/measure.ts';
+import { matchesRun, mergeRuns } from '../../web/src/lib/activity/history.ts';
 import { describeRefusal, type Answer } from '../../web/src/lib/api/client.ts';
 import {
   audienceOf,
@@ -140,6 +141,29 @@ describe('controls', () => {
         .filter(([, may]) => may)
         .map(([name]) => name),
     ).toEqual(allowed);
+  });
+});
+
+describe('the history', () => {
+  it('takes the newer view of each run, and puts the newest run first', () => {
+    const early = run({
+      sessionId: 'activation_1704123456788_a7bc3d2f1',
+      createdAt: 1,
+      rev: 9,
+      processed: 9,
+    });
+    const late = run({ createdAt: 2, rev: 1 });
+    const stale = { ...early, rev: 3, processed: 3 };
+    expect(mergeRuns([early], [stale, late]).map((it) => [it.createdAt, it.rev])).toEqual([
+      [2, 1],
+      [1, 9],
+    ]);
+  });
+
+  it('is searched by every word of name, person and state', () => {
+    const march = run({ state: 'paused' });
+    expect(matchesRun(march, ' march ANA paused ')).toBe(true);
+    expect(matchesRun(march, 'march completed')).toBe(false);
   });
 });
 

@@ -40,7 +40,7 @@ export function sessionIdOfKey(key: string | null): string | null {
 }
 
 /** Creation time inside a session id, epoch milliseconds. */
-export function createdAtOf(sessionId: string): number {
+function createdAtOf(sessionId: string): number {
   return Number(sessionId.slice('activation_'.length, 'activation_'.length + 13));
 }
 

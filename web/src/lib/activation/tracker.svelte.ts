@@ -20,7 +20,6 @@ export interface TrackerListener {
 export class Tracker {
   readonly #hub: ActivationHub;
   #views = $state.raw<readonly SessionView[]>([]);
-  #seen = new Map<string, Progress>();
   #listener: TrackerListener | null = null;
 
   constructor() {
@@ -107,16 +106,16 @@ export class Tracker {
     const same =
       views.length === this.#views.length && views.every((view, index) => view === this.#views[index]);
     if (same) return;
+    const before = this.#views;
     this.#views = views;
-    for (const { progress, tracked } of views) {
-      if (progress !== null && tracked) this.#compare(progress);
+    for (const view of views) {
+      if (view.progress === null || !view.tracked) continue;
+      const previous = before.find((known) => known.sessionId === view.sessionId)?.progress ?? null;
+      if (previous !== view.progress) this.#tell(previous, view.progress);
     }
   }
 
-  #compare(progress: Progress): void {
-    const previous = this.#seen.get(progress.sessionId) ?? null;
-    if (previous === progress) return;
-    this.#seen.set(progress.sessionId, progress);
+  #tell(previous: Progress | null, progress: Progress): void {
     const announcement = announcementFor(previous, progress);
     if (announcement !== null) this.#listener?.announce(progress, announcement);
     if (previous !== null && !isTerminal(previous) && isTerminal(progress))

@@ -3,27 +3,18 @@
  *
  * @module
  */
-import { isTerminal, reduceProgress, type Progress } from '../../../../src/shared/progress.ts';
+import { isTerminal, type Progress } from '../../../../src/shared/progress.ts';
 import { api, type Refusal } from '../api/client.ts';
 import type { Tracker } from '../activation/tracker.svelte.ts';
-import { messages } from '../text/messages.ts';
+import { matchesRun, mergeRuns } from './history.ts';
 
 /** Runs of other people move too; the tracker does not follow those. */
 const refreshIntervalMs = 5_000;
 const pageCount = 50;
 
-/** True when every word is in the run's name, owner, state or id. */
-export function matchesRun(run: Progress, search: string): boolean {
-  const text = `${run.name} ${run.owner} ${messages.states[run.state]} ${run.sessionId}`.toLocaleLowerCase();
-  return search
-    .toLocaleLowerCase()
-    .split(/\s+/)
-    .every((word) => text.includes(word));
-}
-
 export class RunList {
   readonly #tracker: Tracker;
-  #loaded = $state.raw<ReadonlyMap<string, Progress>>(new Map());
+  #loaded = $state.raw<readonly Progress[]>([]);
   #nextCursor = $state<string | null>(null);
   #ready = $state(false);
   #loading = $state(false);
@@ -47,16 +38,12 @@ export class RunList {
     return this.#nextCursor !== null;
   }
 
-  readonly #runs = $derived.by((): readonly Progress[] => {
-    const runs = new Map(this.#loaded);
-    for (const { progress } of this.#tracker.sessions) {
-      if (progress !== null)
-        runs.set(progress.sessionId, reduceProgress(runs.get(progress.sessionId) ?? null, progress));
-    }
-    return [...runs.values()].sort(
-      (a, b) => b.createdAt - a.createdAt || b.sessionId.localeCompare(a.sessionId),
-    );
-  });
+  readonly #runs = $derived.by(() =>
+    mergeRuns(
+      this.#loaded,
+      this.#tracker.sessions.flatMap((session) => (session.progress === null ? [] : [session.progress])),
+    ),
+  );
 
   get isEmpty(): boolean {
     return this.#runs.length === 0;
@@ -70,7 +57,7 @@ export class RunList {
   connect(): () => void {
     void this.refresh();
     const handle = setInterval(() => {
-      const moving = [...this.#loaded.values()].some((run) => !isTerminal(run));
+      const moving = this.#loaded.some((run) => !isTerminal(run));
       if (document.visibilityState === 'visible' && (moving || this.#refusal !== null)) void this.refresh();
     }, refreshIntervalMs);
     return () => clearInterval(handle);
@@ -92,11 +79,7 @@ export class RunList {
     this.#loading = false;
     this.#refusal = answer.ok ? null : answer.refusal;
     if (!answer.ok) return;
-    const loaded = new Map(this.#loaded);
-    for (const run of answer.value.activations) {
-      loaded.set(run.sessionId, reduceProgress(loaded.get(run.sessionId) ?? null, run));
-    }
-    this.#loaded = loaded;
+    this.#loaded = mergeRuns(this.#loaded, answer.value.activations);
     // A refresh of the first page must not throw away how far down one has read.
     if (takesCursor) this.#nextCursor = answer.value.nextCursor;
     this.#ready = true;

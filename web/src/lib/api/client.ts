@@ -76,7 +76,7 @@ const post = <T>(path: string, body: unknown, signal?: AbortSignal): Promise<Ans
   });
 
 /** A query string of the values that are set. */
-export function queryOf(values: Record<string, string | number | null | undefined>): string {
+function queryOf(values: Record<string, string | number | null | undefined>): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(values)) {
     if (value !== null && value !== undefined && value !== '') query.set(name, String(value));

@@ -16,7 +16,7 @@ export type StartOutcome =
   | { kind: 'unreachable'; refusal: Refusal };
 
 /** Waits before each further attempt; their sum is what a person watches before being asked. */
-export const startRetryWaitsMs = [1_000, 2_000, 4_000, 8_000] as const;
+const startRetryWaitsMs = [1_000, 2_000, 4_000, 8_000] as const;
 
 /**
  * Sends the start request until it is answered, or the attempts are used up.

@@ -8,7 +8,6 @@
 const locale: string | undefined = undefined;
 
 const integers = new Intl.NumberFormat(locale);
-const compacts = new Intl.NumberFormat(locale, { notation: 'compact', maximumFractionDigits: 1 });
 const rates = new Intl.NumberFormat(locale, { maximumSignificantDigits: 3 });
 const percents = new Intl.NumberFormat(locale, { style: 'percent' });
 const dateTimes = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' });
@@ -20,18 +19,15 @@ const shortDateTimes = new Intl.DateTimeFormat(locale, {
 });
 const times = new Intl.DateTimeFormat(locale, { timeStyle: 'short' });
 const relatives = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
-const lists = new Intl.ListFormat(locale, { type: 'conjunction' });
 const plurals = new Intl.PluralRules(locale);
 
 export const formatCount = (count: number): string => integers.format(count);
-export const formatCompact = (count: number): string => compacts.format(count);
 export const formatRate = (perSecond: number): string => rates.format(perSecond);
 /** @param percent - 0 to 100 */
 export const formatPercent = (percent: number): string => percents.format(percent / 100);
 export const formatDateTime = (timeMs: number): string => dateTimes.format(timeMs);
 export const formatShortDateTime = (timeMs: number): string => shortDateTimes.format(timeMs);
 export const formatTime = (timeMs: number): string => times.format(timeMs);
-export const formatList = (items: readonly string[]): string => lists.format(items);
 
 /** Picks a word form by the rules of the language. */
 export function plural(count: number, one: string, other: string): string {
