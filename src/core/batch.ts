@@ -15,7 +15,15 @@ import type { Recipient, SkippedLead } from '../shared/recipient.ts';
 import { backoffMs, deliveryBackoff } from './backoff.ts';
 import type { Outcome } from './outcome.ts';
 
-export const batchStates = ['pending', 'inflight', 'waiting', 'unknown', 'done', 'split', 'cancelled'] as const;
+export const batchStates = [
+  'pending',
+  'inflight',
+  'waiting',
+  'unknown',
+  'done',
+  'split',
+  'cancelled',
+] as const;
 export type BatchState = (typeof batchStates)[number];
 
 /** Recipient marks: pending, sent, failed, unknown, moved to another batch. */
@@ -70,8 +78,20 @@ export const maxAttempts = 10;
 
 /** What the batch becomes. */
 export type BatchChange =
-  | { kind: 'done'; marks: string; failures: readonly Failure[]; messageIds: readonly (string | null)[] | null }
-  | { kind: 'waiting'; nextAttemptAt: number; attempts: number; inDoubtSince: number | null; code: string; message: string }
+  | {
+      kind: 'done';
+      marks: string;
+      failures: readonly Failure[];
+      messageIds: readonly (string | null)[] | null;
+    }
+  | {
+      kind: 'waiting';
+      nextAttemptAt: number;
+      attempts: number;
+      inDoubtSince: number | null;
+      code: string;
+      message: string;
+    }
   | { kind: 'unknown'; marks: string; inDoubtSince: number; code: string; message: string }
   /** The recipients at `parts` go to new batches under new keys; those at `failures` are decided here. */
   | { kind: 'split'; marks: string; failures: readonly Failure[]; parts: readonly (readonly number[])[] };
@@ -312,7 +332,12 @@ export function expire(batch: Batch, nowMs: number): BatchChange {
  */
 export function probeSplit(batch: Batch): BatchChange {
   const [first = 0, ...rest] = pendingIndexes(batch.marks);
-  return { kind: 'split', marks: markPending(batch.marks, 'm'), failures: batch.failures, parts: [[first], rest] };
+  return {
+    kind: 'split',
+    marks: markPending(batch.marks, 'm'),
+    failures: batch.failures,
+    parts: [[first], rest],
+  };
 }
 
 /** A batch of a cancelled session that certainly was not taken: its leads are active and get no mail. */
@@ -386,7 +411,9 @@ export interface BatchCounts {
 }
 
 /** Counts a batch by its marks; a batch that never came to its flip counts by its leads. */
-export function countBatch(batch: Pick<Batch, 'state' | 'leadIds' | 'recipients' | 'marks' | 'skipped'>): BatchCounts {
+export function countBatch(
+  batch: Pick<Batch, 'state' | 'leadIds' | 'recipients' | 'marks' | 'skipped'>,
+): BatchCounts {
   const counts = { activated: 0, skipped: batch.skipped.length, refused: 0, sent: 0, failed: 0, unknown: 0 };
   if (batch.recipients === null) {
     if (batch.state === 'cancelled') counts.skipped = batch.leadIds.length;

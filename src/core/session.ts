@@ -245,9 +245,7 @@ export type Command =
 
 export type CommandDecision =
   /** The session is already what was asked for. */
-  | { kind: 'unchanged' }
-  | { kind: 'refused'; detail: string }
-  | { kind: 'changed'; session: Session };
+  { kind: 'unchanged' } | { kind: 'refused'; detail: string } | { kind: 'changed'; session: Session };
 
 /** What a person's command does to the session; the store changes the batches it speaks of. */
 export function decideCommand(session: Session, command: Command, nowMs: number): CommandDecision {
@@ -271,7 +269,8 @@ export function decideCommand(session: Session, command: Command, nowMs: number)
   switch (command.kind) {
     case 'pause':
       if (session.state === 'paused' && session.reason === 'user') return { kind: 'unchanged' };
-      if (isOver || session.state === 'cancelled') return refused(`It is ${session.state}; there is nothing to pause.`);
+      if (isOver || session.state === 'cancelled')
+        return refused(`It is ${session.state}; there is nothing to pause.`);
       return changed({ state: 'paused', reason: 'user', probeAt: null, waitingUntil: null, samples: [] });
     case 'resume':
       if (session.state === 'running' || session.state === 'queued') return { kind: 'unchanged' };
@@ -293,7 +292,8 @@ export function decideCommand(session: Session, command: Command, nowMs: number)
       if (!isOver && session.state === 'cancelled') {
         return refused('It is being cancelled; wait until what was on its way has settled.');
       }
-      if (session.counts[command.outcome] === 0) return refused(`No mail is ${command.outcome}; there is nothing to retry.`);
+      if (session.counts[command.outcome] === 0)
+        return refused(`No mail is ${command.outcome}; there is nothing to retry.`);
       // A paused run stays paused: what is retried waits with the rest.
       return changed(session.state === 'paused' ? {} : reopened);
     case 'assumeSent':

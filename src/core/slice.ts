@@ -86,11 +86,11 @@ export const flipLeadMs = 250;
 export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<void> {
   const endsAt = verbs.now() + limits.maxMs;
   const planned = new Signal();
-  let fault: unknown = null;
+  const faults: unknown[] = [];
   const first = verbs.mode();
   // A slice does one kind of work: a probe that finds the provider back ends it, and the next one runs.
   const mode = (): WorkMode => {
-    if (fault !== null || verbs.now() >= endsAt) return 'none';
+    if (faults.length > 0 || verbs.now() >= endsAt) return 'none';
     return verbs.mode() === first ? first : 'none';
   };
 
@@ -117,7 +117,7 @@ export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<
     try {
       await work();
     } catch (error) {
-      fault ??= error;
+      faults.push(error);
     } finally {
       // Whoever waits for leads must look again: the planner may have ended or failed.
       planned.raise();
@@ -125,16 +125,12 @@ export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<
   };
   const senderCount = first === 'run' ? limits.senderCount : 1;
   await Promise.all([guard(planner), ...Array.from({ length: senderCount }, () => guard(sender))]);
-  if (fault !== null) throw fault;
+  // Its own words and type matter to whoever classifies it.
+  if (faults.length > 0) throw faults[0];
 }
 
 /** Takes one held batch as far as it goes; false when the sender should stop. */
-async function send(
-  verbs: SliceVerbs,
-  held: Batch,
-  endsAt: number,
-  mode: () => WorkMode,
-): Promise<boolean> {
+async function send(verbs: SliceVerbs, held: Batch, endsAt: number, mode: () => WorkMode): Promise<boolean> {
   let permit: Permit | null = null;
   try {
     permit = await verbs.permit();
@@ -164,14 +160,19 @@ async function send(
 
 /** A condition variable: `wait` resolves at the next `raise`. */
 class Signal {
-  #promise = Promise.withResolvers<void>();
+  #raise = (): void => {};
+  #raised = this.#next();
 
   raise(): void {
-    this.#promise.resolve();
-    this.#promise = Promise.withResolvers<void>();
+    this.#raise();
+    this.#raised = this.#next();
   }
 
   wait(): Promise<void> {
-    return this.#promise.promise;
+    return this.#raised;
+  }
+
+  #next(): Promise<void> {
+    return new Promise((resolve) => (this.#raise = resolve));
   }
 }

@@ -44,9 +44,7 @@ import { moveFailed } from './session-retry.ts';
 export type StartAnswer = { kind: 'started' | 'exists'; progress: Progress } | { kind: 'conflict' };
 
 export type CommandAnswer =
-  | { kind: 'ok'; progress: Progress }
-  | { kind: 'refused'; detail: string }
-  | { kind: 'unknown_session' };
+  { kind: 'ok'; progress: Progress } | { kind: 'refused'; detail: string } | { kind: 'unknown_session' };
 
 /** How soon the successor of a killed slice runs; DESIGN §6.4 allows five seconds. */
 const watchdogMs = 2_000;
@@ -166,7 +164,11 @@ export class ActivationSession extends DurableObject<Env> {
       this.#faultCount = 0;
     } catch (error) {
       const fault = classifyFault(error);
-      logEvent(fault.kind === 'bug' ? 'error' : 'warn', 'slice_fault', { ...this.#ids(), fault: fault.kind, error: faultText(error) });
+      logEvent(fault.kind === 'bug' ? 'error' : 'warn', 'slice_fault', {
+        ...this.#ids(),
+        fault: fault.kind,
+        error: faultText(error),
+      });
       if (fault.kind === 'superseded') return;
       this.#faultCount++;
       this.#holdOff(fault.message);
@@ -221,8 +223,11 @@ export class ActivationSession extends DurableObject<Env> {
         store.hurryWaiting(nowMs);
         return applyCounts(session, nowMs, { skipped: store.cancelPending() });
       case 'retry': {
-        if (command.outcome === 'unknown') return applyCounts(session, nowMs, { unknown: -store.retryUnknown(nowMs) });
-        return applyCounts(session, nowMs, { failed: -moveFailed(store, session.spec.batchLeadCount, nowMs) });
+        if (command.outcome === 'unknown')
+          return applyCounts(session, nowMs, { unknown: -store.retryUnknown(nowMs) });
+        return applyCounts(session, nowMs, {
+          failed: -moveFailed(store, session.spec.batchLeadCount, nowMs),
+        });
       }
       case 'assumeSent': {
         const leads = store.assumeSent();

@@ -142,7 +142,8 @@ export class Feed {
     for (const reader of [...this.#readers]) {
       const isStuck = reader.behindSince !== null && nowMs - reader.behindSince > maxBehindMs;
       if (isStuck || nowMs - reader.openedAt > maxAgeMs) this.#close(reader);
-      else if ((reader.controller.desiredSize ?? 0) > 0) this.#enqueue(reader, encoder.encode(': keep-alive\n\n'));
+      else if ((reader.controller.desiredSize ?? 0) > 0)
+        this.#enqueue(reader, encoder.encode(': keep-alive\n\n'));
       else reader.behindSince ??= nowMs;
     }
   }
@@ -197,7 +198,11 @@ class View {
   }
 
   get issuesEvent(): Uint8Array {
-    return (this.#issuesEvent ??= sse('issues', { rev: this.progress.rev, issues: this.#source.issues() }, null));
+    return (this.#issuesEvent ??= sse(
+      'issues',
+      { rev: this.progress.rev, issues: this.#source.issues() },
+      null,
+    ));
   }
 
   get endEvent(): Uint8Array {
@@ -207,5 +212,7 @@ class View {
 
 /** One event; JSON has no line breaks, so `data:` is one line. */
 function sse(event: string, data: object, id: number | null): Uint8Array {
-  return encoder.encode(`${id === null ? '' : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+  return encoder.encode(
+    `${id === null ? '' : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`,
+  );
 }

@@ -65,7 +65,11 @@ export class MailGate extends DurableObject<Env> {
     this.#state =
       row === undefined
         ? initialGate(config, Date.now())
-        : { nextSlotAt: row.next_slot_at, ratePerSecond: row.rate_per_second, rateChangedAt: row.rate_changed_at };
+        : {
+            nextSlotAt: row.next_slot_at,
+            ratePerSecond: row.rate_per_second,
+            rateChangedAt: row.rate_changed_at,
+          };
     return this.#state;
   }
 

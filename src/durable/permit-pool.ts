@@ -59,7 +59,8 @@ export class PermitPool {
   async #refill(): Promise<number> {
     const lease = await this.#requestLease(Math.max(1, this.#wantedCount()));
     const nowMs = this.#now();
-    for (let i = 0; i < lease.permitCount; i++) this.#slots.push(nowMs + lease.delayMs + i * lease.intervalMs);
+    for (let i = 0; i < lease.permitCount; i++)
+      this.#slots.push(nowMs + lease.delayMs + i * lease.intervalMs);
     return lease.permitCount > 0 ? nowMs : nowMs + lease.retryInMs;
   }
 }

@@ -137,8 +137,11 @@ function batchResults(batch: Batch): LeadResult[] {
       },
     ];
   });
-  const skipped = batch.skipped.map(
-    ({ leadId, reason }): LeadResult => ({ ...blank, leadId, activation: 'skipped', skipReason: reason }),
-  );
+  const skipped = batch.skipped.map(({ leadId, reason }): LeadResult => ({
+    ...blank,
+    leadId,
+    activation: 'skipped',
+    skipReason: reason,
+  }));
   return [...mailed, ...skipped];
 }

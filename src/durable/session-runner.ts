@@ -24,7 +24,15 @@ import {
   type SessionSignal,
 } from '../core/batch.ts';
 import type { Outcome } from '../core/outcome.ts';
-import { applyCounts, applySignal, endPlan, touch, workMode, type Session, type WorkMode } from '../core/session.ts';
+import {
+  applyCounts,
+  applySignal,
+  endPlan,
+  touch,
+  workMode,
+  type Session,
+  type WorkMode,
+} from '../core/session.ts';
 import type { Intent, Permit, Prepared, SliceVerbs } from '../core/slice.ts';
 import { planPage } from '../crm/audience.ts';
 import { flipLeads } from '../crm/flip.ts';
@@ -78,7 +86,8 @@ export class SessionRunner implements SliceVerbs {
     const session = this.#session();
     this.#generation = session.generation;
     const template = compileTemplate(session.spec.template);
-    if (template.kind === 'refused') throw new Error(`The session's template does not compile: ${template.message}`);
+    if (template.kind === 'refused')
+      throw new Error(`The session's template does not compile: ${template.message}`);
     this.#template = template;
   }
 
@@ -107,7 +116,13 @@ export class SessionRunner implements SliceVerbs {
       const session = this.#session();
       if (session.state === 'queued') {
         const nowMs = this.now();
-        store.save(touch(session, nowMs, { state: 'running', startedAt: session.startedAt ?? nowMs, progressedAt: nowMs }));
+        store.save(
+          touch(session, nowMs, {
+            state: 'running',
+            startedAt: session.startedAt ?? nowMs,
+            progressedAt: nowMs,
+          }),
+        );
       }
       for (const batch of [...store.inState('inflight')]) {
         this.#apply(batch, decideInterrupted(batch, this.#context()), { kind: 'none' });
@@ -284,7 +299,11 @@ export class SessionRunner implements SliceVerbs {
     const { batch } = intent;
     store.transact(() => {
       const onDisk = store.peek(batch.seq);
-      if (onDisk?.state !== 'inflight' || onDisk.attempts !== batch.attempts || onDisk.attemptAt !== batch.attemptAt) {
+      if (
+        onDisk?.state !== 'inflight' ||
+        onDisk.attempts !== batch.attempts ||
+        onDisk.attemptAt !== batch.attemptAt
+      ) {
         log('late_outcome', { batch: batch.seq, outcome: outcome.kind });
         return;
       }
@@ -293,7 +312,8 @@ export class SessionRunner implements SliceVerbs {
         isProbe: this.#session().reason === 'mail_unreachable',
       });
       this.#apply(batch, change, signal);
-      if (change.kind !== 'done') log('batch_not_sent', { batch: batch.seq, outcome: outcome.kind, becomes: change.kind });
+      if (change.kind !== 'done')
+        log('batch_not_sent', { batch: batch.seq, outcome: outcome.kind, becomes: change.kind });
     });
     this.#world.publish();
   }
@@ -348,7 +368,12 @@ export class SessionRunner implements SliceVerbs {
             this.now(),
           ),
         );
-        this.#write(before, { ...batch, state: 'split', marks, failures, nextAttemptAt: null }, signal, parts);
+        this.#write(
+          before,
+          { ...batch, state: 'split', marks, failures, nextAttemptAt: null },
+          signal,
+          parts,
+        );
         break;
       }
       default:
@@ -365,8 +390,14 @@ export class SessionRunner implements SliceVerbs {
     let delta = countDelta(countBatch(before), countBatch(after));
     for (const batch of added) delta = countSum(delta, countBatch({ ...batch, skipped: [] }));
     const session = this.#session();
-    const isWaitOver = after.state === 'inflight' && session.waitingUntil !== null && session.state === 'running';
-    const signalled = applySignal(isWaitOver ? { ...session, waitingUntil: null } : session, nowMs, signal, this.#context());
+    const isWaitOver =
+      after.state === 'inflight' && session.waitingUntil !== null && session.state === 'running';
+    const signalled = applySignal(
+      isWaitOver ? { ...session, waitingUntil: null } : session,
+      nowMs,
+      signal,
+      this.#context(),
+    );
     store.save(applyCounts(signalled, nowMs, delta));
     if (signalled.state !== session.state) {
       this.#world.log('session_state', { state: signalled.state, reason: signalled.reason });
@@ -405,7 +436,11 @@ export class SessionRunner implements SliceVerbs {
     return { nowMs: this.now(), random: this.#world.random, traits: this.#world.transport };
   }
 
-  #render(session: Session, batch: Batch, recipient: Recipient): OutgoingMail | { code: string; message: string } {
+  #render(
+    session: Session,
+    batch: Batch,
+    recipient: Recipient,
+  ): OutgoingMail | { code: string; message: string } {
     const { mail, sessionId } = session.spec;
     const unsubscribeUrl = this.#world.unsubscribeUrlOf(session, recipient);
     const rendered = this.#template.render(recipient, {

@@ -68,7 +68,9 @@ const versionTable = 'CREATE TABLE IF NOT EXISTS schema_version (version INTEGER
 
 /** True when a session was ever started in this object; reads only. */
 export function hasSchema(sql: SqlStorage): boolean {
-  return sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'session'").toArray().length > 0;
+  return (
+    sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'session'").toArray().length > 0
+  );
 }
 
 /** Makes the schema, or brings it up to date. Call inside a transaction. */

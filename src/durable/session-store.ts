@@ -70,7 +70,10 @@ const insertBatch = `
   VALUES (?, ?, ?, ?, ?, ?) RETURNING seq`;
 
 /** A batch to be added. */
-export type NewBatch = Pick<Batch, 'state' | 'originSeq' | 'leadIds' | 'recipients' | 'marks' | 'nextAttemptAt'>;
+export type NewBatch = Pick<
+  Batch,
+  'state' | 'originSeq' | 'leadIds' | 'recipients' | 'marks' | 'nextAttemptAt'
+>;
 
 /** Which batches a page of results needs to look at: those that may hold such a lead. */
 export interface BatchFilter {
@@ -201,9 +204,7 @@ export class SessionStore {
         seq,
       )
       .toArray()[0];
-    return row === undefined
-      ? null
-      : { state: row.state, attempts: row.attempts, attemptAt: row.attempt_at };
+    return row === undefined ? null : { state: row.state, attempts: row.attempts, attemptAt: row.attempt_at };
   }
 
   /** The waiting batches that are due, earliest first. */
@@ -248,7 +249,7 @@ export class SessionStore {
 
   /** All batches of a state. */
   *inState(state: BatchState): Generator<Batch> {
-    yield* this.#scan("SELECT * FROM batch WHERE state = ? AND seq > ? ORDER BY seq LIMIT 50", state);
+    yield* this.#scan('SELECT * FROM batch WHERE state = ? AND seq > ? ORDER BY seq LIMIT 50', state);
   }
 
   /** True while a batch is not decided. Reads every row: ask when the counters say that all is done. */
@@ -262,7 +263,11 @@ export class SessionStore {
 
   /** Makes every waiting batch due: a cancelled session decides them as soon as it can. */
   hurryWaiting(nowMs: number): void {
-    this.#sql.exec("UPDATE batch SET next_attempt_at = ? WHERE state = 'waiting' AND next_attempt_at > ?", nowMs, nowMs);
+    this.#sql.exec(
+      "UPDATE batch SET next_attempt_at = ? WHERE state = 'waiting' AND next_attempt_at > ?",
+      nowMs,
+      nowMs,
+    );
   }
 
   /** Sets every pending batch cancelled; returns how many leads those hold. */
@@ -383,7 +388,10 @@ export class SessionStore {
   }
 
   #batches(query: string, ...bindings: SqlStorageValue[]): Batch[] {
-    return this.#sql.exec<BatchRow>(query, ...bindings).toArray().map(toBatch);
+    return this.#sql
+      .exec<BatchRow>(query, ...bindings)
+      .toArray()
+      .map(toBatch);
   }
 
   /** Walks a large result in pages: no cursor stays open while the caller writes. */

@@ -100,7 +100,16 @@ export const leadFilterSchema = z
   .meta({ id: 'LeadFilter' });
 export type LeadFilter = z.infer<typeof leadFilterSchema>;
 
-export const leadSorts = ['-id', 'id', 'email', '-email', 'lastName', '-lastName', 'company', '-company'] as const;
+export const leadSorts = [
+  '-id',
+  'id',
+  'email',
+  '-email',
+  'lastName',
+  '-lastName',
+  'company',
+  '-company',
+] as const;
 export type LeadSort = (typeof leadSorts)[number];
 
 export const leadPageSchema = z
@@ -114,7 +123,9 @@ export type LeadPage = z.infer<typeof leadPageSchema>;
 
 // ── templates ────────────────────────────────────────────────────────────────────────────────────
 
-export const templateIdSchema = z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'must be lower-case words joined by -');
+export const templateIdSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'must be lower-case words joined by -');
 
 export const templateSummarySchema = z
   .object({
@@ -145,7 +156,8 @@ export const audienceSchema = z
   ])
   .meta({
     id: 'Audience',
-    description: 'Who a session is for: ids, or everyone who matches a filter when it starts, minus exclusions.',
+    description:
+      'Who a session is for: ids, or everyone who matches a filter when it starts, minus exclusions.',
   });
 export type Audience = z.infer<typeof audienceSchema>;
 

@@ -26,7 +26,7 @@ export function newSessionId(nowMs: number, random: (count: number) => Uint8Arra
   let suffix = '';
   while (suffix.length < 9) {
     for (const byte of random(16)) {
-      if (byte < 252 && suffix.length < 9) suffix += alphabet[byte % 36];
+      if (byte < 252 && suffix.length < 9) suffix += alphabet.charAt(byte % 36);
     }
   }
   return `activation_${String(Math.trunc(nowMs)).padStart(13, '0')}_${suffix}`;

@@ -10,6 +10,7 @@ import { OpenAPIHono } from '@hono/zod-openapi';
 import { bodyLimit } from 'hono/body-limit';
 import { HTTPException } from 'hono/http-exception';
 import { requestId } from 'hono/request-id';
+import { routePath } from 'hono/route';
 import { limits } from '../shared/limits.ts';
 import type { App, AppEnv } from './app-env.ts';
 import { requireIdentity } from './identity.ts';
@@ -74,7 +75,7 @@ export function createApp(): App {
       JSON.stringify({
         event: 'request_fault',
         requestId: c.get('requestId'),
-        path: c.req.routePath,
+        path: routePath(c),
         error: `${error.name}: ${error.message}`.slice(0, 500),
       }),
     );
@@ -86,7 +87,9 @@ export function createApp(): App {
 
 /** Platform errors that pass by themselves. */
 function isOverload(error: Error): boolean {
-  return ('overloaded' in error && error.overloaded === true) || ('retryable' in error && error.retryable === true);
+  return (
+    ('overloaded' in error && error.overloaded === true) || ('retryable' in error && error.retryable === true)
+  );
 }
 
 /** The methods that routes exist for at this path. */

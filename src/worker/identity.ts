@@ -14,7 +14,8 @@ import { Refusal } from './problem.ts';
 export const requireIdentity = createMiddleware<AppEnv>(async (c, next) => {
   const access = (c.executionCtx as ExecutionContext).access;
   const identity = await access?.getIdentity();
-  const email = identity?.email ?? (typeof identity?.['common_name'] === 'string' ? identity['common_name'] : '');
+  const email =
+    identity?.email ?? (typeof identity?.['common_name'] === 'string' ? identity['common_name'] : '');
   if (email === '') {
     throw new Refusal(
       'unauthenticated',

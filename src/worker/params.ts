@@ -39,7 +39,10 @@ export function limitQuery(standard: number, most: number) {
 export function queryOf<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>): Shape {
   const entries = Object.entries(schema.shape).map(([name, field]) => {
     const inner = field instanceof z.ZodOptional ? field.unwrap() : field;
-    return [name, inner instanceof z.ZodNumber ? digits.pipe(inner).optional().openapi({ type: 'integer' }) : field];
+    return [
+      name,
+      inner instanceof z.ZodNumber ? digits.pipe(inner).optional().openapi({ type: 'integer' }) : field,
+    ];
   });
   // The shape keeps its names and output types; only what is read changes from number to text.
   return Object.fromEntries(entries) as Shape;

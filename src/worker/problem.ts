@@ -7,8 +7,9 @@
  *
  * @module
  */
-import { z } from '@hono/zod-openapi';
+import type { z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
+import type { AppEnv } from './app-env.ts';
 import { problemCatalog, type Problem, type ProblemCode, type ProblemFault } from '../shared/problem.ts';
 import { problemSchema } from '../shared/schemas.ts';
 
@@ -25,7 +26,7 @@ export class Refusal extends Error {
 }
 
 /** The response of one refusal. */
-export function problemResponse(c: Context, refusal: Refusal): Response {
+export function problemResponse(c: Context<AppEnv>, refusal: Refusal): Response {
   const { status, title } = problemCatalog[refusal.code];
   const problem: Problem = {
     type: `/docs#problem-${refusal.code.replaceAll('_', '-')}`,
@@ -34,7 +35,7 @@ export function problemResponse(c: Context, refusal: Refusal): Response {
     code: refusal.code,
     detail: refusal.message,
     instance: new URL(c.req.url).pathname,
-    requestId: String(c.get('requestId') ?? ''),
+    requestId: c.get('requestId'),
     ...(refusal.faults.length > 0 ? { errors: [...refusal.faults] } : {}),
   };
   return c.body(JSON.stringify(problem), status, {
@@ -71,10 +72,18 @@ function depth(issues: readonly z.core.$ZodIssue[]): number {
 }
 
 /** What every route under /crm may answer beside its own refusals. */
-const commonCodes = ['unauthenticated', 'forbidden', 'rate_limited', 'internal', 'unavailable'] as const satisfies ProblemCode[];
+const commonCodes = [
+  'unauthenticated',
+  'forbidden',
+  'rate_limited',
+  'internal',
+  'unavailable',
+] as const satisfies ProblemCode[];
 
 /** OpenAPI responses for the given problem codes and the common ones, grouped by status. */
-export function problems(...codes: readonly ProblemCode[]): Record<
+export function problems(
+  ...codes: readonly ProblemCode[]
+): Record<
   number,
   { description: string; content: { 'application/problem+json': { schema: typeof problemSchema } } }
 > {

@@ -3,7 +3,14 @@ import { emailPendingCount, remainingCount } from '../../src/shared/progress.ts'
 import { addLeads, emptyCrm, statuses, suppress } from '../support/crm-database.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
 import { resetHooks } from '../support/hooks.ts';
-import { freshSessionId, readProgress, readRows, send, startSession, waitForEnd } from '../support/session-driver.ts';
+import {
+  freshSessionId,
+  readProgress,
+  readRows,
+  send,
+  startSession,
+  waitForEnd,
+} from '../support/session-driver.ts';
 
 let db: D1Database;
 let mail: FakeMailApi;
@@ -33,7 +40,9 @@ describe('a session', () => {
     expect(mail.callCount).toBe(3);
     expect([...mail.countByAddress().values()].every((count) => count === 1)).toBe(true);
     expect(mail.mails).toHaveLength(250);
-    expect((await statuses(db)).every((lead) => lead.status === 'active' && lead.activated_by === sessionId)).toBe(true);
+    expect(
+      (await statuses(db)).every((lead) => lead.status === 'active' && lead.activated_by === sessionId),
+    ).toBe(true);
     const rows = await readRows(sessionId);
     expect(rows.recount).toEqual(rows.session.counts);
   });
@@ -64,7 +73,9 @@ describe('a session', () => {
       expect(view.email.sent).toBeGreaterThanOrEqual(lastSent);
       const { activated, skipped, failed } = view.activation;
       expect(activated + skipped + failed + remainingCount(view)).toBe(view.total);
-      expect(view.email.sent + view.email.failed + view.email.unknown + emailPendingCount(view)).toBe(activated);
+      expect(view.email.sent + view.email.failed + view.email.unknown + emailPendingCount(view)).toBe(
+        activated,
+      );
       lastRev = view.rev;
       lastSent = view.email.sent;
     });
@@ -85,8 +96,12 @@ describe('a session', () => {
     await addLeads(db, leads(20));
     const sessionId = freshSessionId();
     const body = { sessionId, audience: { filter: {} }, templateId: 'welcome' };
-    const answers = await Promise.all(Array.from({ length: 10 }, () => send('POST', '/crm/activation', body)));
-    expect(answers.map((answer) => answer.status).sort()).toEqual([200, 200, 200, 200, 200, 200, 200, 200, 200, 201]);
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => send('POST', '/crm/activation', body)),
+    );
+    expect(answers.map((answer) => answer.status).sort()).toEqual([
+      200, 200, 200, 200, 200, 200, 200, 200, 200, 201,
+    ]);
     const other = await send('POST', '/crm/activation', { ...body, audience: { leadIds: [1] } });
     expect(other.status).toBe(409);
     expect(await other.json()).toMatchObject({ code: 'session_conflict' });

@@ -13,6 +13,7 @@ import { countAudience, resolveAudience, sampleAudience } from '../../crm/audien
 import { listActivations } from '../../crm/history.ts';
 import { mailTransport } from '../../durable/mail-world.ts';
 import { findBuiltinTemplate } from '../../mail/builtin-templates.ts';
+import { payloadHash } from '../../mail/payload-hash.ts';
 import { compileTemplate, senderNameOf } from '../../mail/render.ts';
 import { limits } from '../../shared/limits.ts';
 import { activationStates, emailStates, type Progress } from '../../shared/progress.ts';
@@ -49,7 +50,8 @@ const start = createRoute({
   path: '/crm/activation',
   tags,
   summary: 'Start an activation',
-  description: 'The session id is the idempotency key: the same request again answers 200 with the same session.',
+  description:
+    'The session id is the idempotency key: the same request again answers 200 with the same session.',
   request: { body: body(activationStartRequestSchema) },
   responses: {
     201: {
@@ -212,7 +214,7 @@ export function activationRoutes(app: App): void {
     const { sessionId, ...rest } = request;
     const location = `/crm/activation/progress/${sessionId}`;
     const session = c.env.ACTIVATION_SESSION.getByName(sessionId);
-    const fingerprint = await sha256(JSON.stringify(rest));
+    const fingerprint = await payloadHash(JSON.stringify(rest));
     // Before anything else: a repeat must find its session even if the leads have changed since.
     const found = await session.find(fingerprint);
     if (found?.kind === 'conflict') throw new Refusal('session_conflict');
@@ -377,9 +379,4 @@ function mailSettings(env: Env): SessionSpec['mail'] {
 /** The rev, and whether it stalls: the one thing that a reader must hear of though nothing was written. */
 function etagOf(progress: Progress): string {
   return `"${progress.rev}${progress.stalledSince === null ? '' : '-stalled'}"`;
-}
-
-async function sha256(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));
-  return Buffer.from(digest).toString('hex');
 }
