@@ -183,7 +183,7 @@ export class ActivationSession extends DurableObject<Env> {
   async #work(): Promise<void> {
     let session = this.#session();
     if (workMode(session, this.now()) !== 'none') {
-      const mail = mailWorld(this.env, () => this.now());
+      const mail = mailWorld(this.settings(), () => this.now());
       if (mail.kind === 'refused') {
         this.#pauseUnconfigured(mail.message);
         return;
@@ -315,7 +315,8 @@ export class ActivationSession extends DurableObject<Env> {
       permits,
       now: () => this.now(),
       random: () => this.random(),
-      sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      sleep: (ms) => this.sleep(ms),
+      deliveryTimeoutMs: this.deliveryTimeoutMs(),
       report: (delivery) => this.ctx.waitUntil(mail.report(delivery, permits)),
       publish: () => this.#feed.publish(),
       log: (event, fields) => this.#log(event, fields),
@@ -351,6 +352,20 @@ export class ActivationSession extends DurableObject<Env> {
 
   protected random(): number {
     return Math.random();
+  }
+
+  protected sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve, ms));
+  }
+
+  /** Bindings that the mail side reads. */
+  protected settings(): Env {
+    return this.env;
+  }
+
+  /** A mail API that has not answered after this long will not: the outcome is unknown. */
+  protected deliveryTimeoutMs(): number {
+    return 30_000;
   }
 
   /** The verbs of a slice; a test stops the world at each of them. */

@@ -36,7 +36,7 @@ export class MailGate extends DurableObject<Env> {
   /** Leases up to `wantedCount` permits; sessions that ask in turn are served in turn. */
   lease(wantedCount: number): Lease {
     const config = gateConfig(this.env);
-    const { state, lease } = leasePermits(this.#load(config), config, Date.now(), wantedCount);
+    const { state, lease } = leasePermits(this.#load(config), config, this.now(), wantedCount);
     if (lease.permitCount > 0) this.#save(state);
     return lease;
   }
@@ -44,7 +44,7 @@ export class MailGate extends DurableObject<Env> {
   /** A 429 or a rate header: everyone who asks from now on hears of it. */
   report(report: GateReport): void {
     const config = gateConfig(this.env);
-    const nowMs = Date.now();
+    const nowMs = this.now();
     let state = this.#load(config);
     if (report.throttled !== null) state = throttle(state, config, nowMs, report.throttled.retryAfterMs);
     if (report.rate !== null) state = observeRate(state, config, nowMs, report.rate);
@@ -64,7 +64,7 @@ export class MailGate extends DurableObject<Env> {
       .toArray()[0];
     this.#state =
       row === undefined
-        ? initialGate(config, Date.now())
+        ? initialGate(config, this.now())
         : {
             nextSlotAt: row.next_slot_at,
             ratePerSecond: row.rate_per_second,
@@ -81,5 +81,10 @@ export class MailGate extends DurableObject<Env> {
       state.ratePerSecond,
       state.rateChangedAt,
     );
+  }
+
+  /** A test puts another clock in its place. */
+  protected now(): number {
+    return Date.now();
   }
 }

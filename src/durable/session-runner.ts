@@ -52,6 +52,8 @@ export interface RunnerWorld {
   now(): number;
   random(): number;
   sleep(ms: number): Promise<void>;
+  /** How long an answer of the mail API is waited for. */
+  deliveryTimeoutMs: number;
   /** Tells the gate what an answer said of the rate limit. */
   report(delivery: Delivery): void;
   /** Something that a reader sees has changed. */
@@ -65,8 +67,6 @@ export interface RunnerWorld {
 /** The first page is small, so that the first mail leaves soon; the others are cheap per lead. */
 const firstPageLeadCount = 500;
 const pageLeadCount = 5_000;
-/** A mail API that has not answered after this long will not: the outcome is unknown. */
-const deliveryTimeoutMs = 30_000;
 /** Waits shorter than this are not worth a write. */
 const visibleWaitMs = 2_000;
 
@@ -283,7 +283,7 @@ export class SessionRunner implements SliceVerbs {
   }
 
   async deliver(intent: Intent): Promise<Outcome> {
-    const { transport, report } = this.#world;
+    const { transport, report, deliveryTimeoutMs } = this.#world;
     const delivery = await transport.deliver({
       key: intent.key,
       payload: intent.payload,
