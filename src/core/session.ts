@@ -14,6 +14,7 @@ import type { Audience } from '../shared/schemas.ts';
 import { backoffMs, probeBackoff } from './backoff.ts';
 import type { BatchCounts, ProviderTraits, SessionSignal } from './batch.ts';
 import { addSample, estimate, type Sample } from './eta.ts';
+import { judgeReputation, type FateCounts, type GuardLimits } from './fates.ts';
 
 /** What a session was started with: frozen, so that a repeat after a deploy makes the same bytes. */
 export interface SessionSpec {
@@ -65,6 +66,8 @@ export interface Session {
   delivered: number;
   bounced: number;
   complained: number;
+  /** The three counters above when a person last went on in spite of them. */
+  acknowledged: FateCounts;
   plan: Plan;
   startedAt: number | null;
   updatedAt: number;
@@ -102,6 +105,7 @@ export function newSession(spec: SessionSpec): Session {
     delivered: 0,
     bounced: 0,
     complained: 0,
+    acknowledged: { delivered: 0, bounced: 0, complained: 0 },
     plan: { afterLeadId: 0, plannedCount: 0, isDone: false, unlistedCount: 0 },
     startedAt: null,
     updatedAt: spec.createdAt,
@@ -183,7 +187,8 @@ export function applySignal(
         ...session,
         faultStreak: 0,
         probeAt: null,
-        lastError: null,
+        // A paused session keeps the words that say why; mail that was on its way still comes to its end.
+        lastError: session.state === 'paused' && !wasUnreachable ? session.lastError : null,
         waitingUntil: null,
         ...(wasUnreachable ? { state: 'running' as const, reason: null, progressedAt: nowMs } : {}),
       };
@@ -220,8 +225,21 @@ export function applySignal(
   }
 }
 
+/** Adds what webhooks told; a session that endangers the sender's name pauses until a person acts. */
+export function applyFates(session: Session, nowMs: number, delta: FateCounts, limits: GuardLimits): Session {
+  const counted = touch(session, nowMs, {
+    delivered: session.delivered + delta.delivered,
+    bounced: session.bounced + delta.bounced,
+    complained: session.complained + delta.complained,
+  });
+  const mayPause =
+    session.state === 'queued' || session.state === 'running' || session.reason === 'mail_unreachable';
+  const verdict = mayPause ? judgeReputation(counted, session.acknowledged, limits) : null;
+  return verdict === null ? counted : pauseFor(counted, verdict.reason, verdict.message);
+}
+
 /** Pauses until a person acts: nothing of what is left can leave as things are. */
-export function pauseFor(session: Session, reason: 'mail_quota' | 'mail_auth', message: string): Session {
+export function pauseFor(session: Session, reason: 'mail_quota' | 'mail_auth' | 'bounce_rate' | 'complaint_rate', message: string): Session {
   return {
     ...session,
     state: 'paused',
@@ -275,7 +293,7 @@ export function decideCommand(session: Session, command: Command, nowMs: number)
     case 'resume':
       if (session.state === 'running' || session.state === 'queued') return { kind: 'unchanged' };
       if (session.state !== 'paused') return refused(`It is ${session.state}; there is nothing to resume.`);
-      return changed(reopened);
+      return changed({ ...reopened, ...acknowledge(session) });
     case 'cancel':
       if (session.state === 'cancelled') return { kind: 'unchanged' };
       if (isOver) return refused(`It is ${session.state}; there is nothing left to cancel.`);
@@ -302,6 +320,13 @@ export function decideCommand(session: Session, command: Command, nowMs: number)
     default:
       return command satisfies never;
   }
+}
+
+/** Who goes on after the reputation guard has spoken has seen the numbers: they are not held up again. */
+function acknowledge(session: Session): Pick<Session, 'acknowledged'> | null {
+  if (session.reason !== 'bounce_rate' && session.reason !== 'complaint_rate') return null;
+  const { delivered, bounced, complained } = session;
+  return { acknowledged: { delivered, bounced, complained } };
 }
 
 /**

@@ -62,6 +62,11 @@ const migrations: readonly string[] = [
   CREATE INDEX batch_waiting ON batch (next_attempt_at) WHERE state = 'waiting';
   CREATE INDEX batch_unknown ON batch (seq) WHERE state = 'unknown';
   `,
+  `
+  -- What became of mails, from webhooks: one byte of bits (core/fates.ts) for each lead, 256 lead ids in a
+  -- row. Leads of a batch are neighbours, so many events cost one row.
+  CREATE TABLE fate (block INTEGER PRIMARY KEY, bits BLOB NOT NULL) STRICT;
+  `,
 ];
 
 const versionTable = 'CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL) STRICT';

@@ -132,7 +132,7 @@ export class SessionStore {
   }
 
   save(session: Session): void {
-    const { delivered, bounced, complained } = session;
+    const { delivered, bounced, complained, acknowledged } = session;
     this.#sql.exec(
       saveSession,
       session.state,
@@ -141,7 +141,7 @@ export class SessionStore {
       session.rev,
       session.total,
       JSON.stringify(session.counts),
-      JSON.stringify({ delivered, bounced, complained }),
+      JSON.stringify({ delivered, bounced, complained, acknowledged }),
       JSON.stringify(session.plan),
       session.startedAt,
       session.updatedAt,
@@ -348,6 +348,20 @@ export class SessionStore {
     );
   }
 
+  // ── fates ──────────────────────────────────────────────────────────────────────────────────────
+
+  /** The fates of a block of leads; see fates.ts. */
+  fateBlock(block: number): Uint8Array | null {
+    const row = this.#sql
+      .exec<{ bits: ArrayBuffer }>('SELECT bits FROM fate WHERE block = ?', block)
+      .toArray()[0];
+    return row === undefined ? null : new Uint8Array(row.bits);
+  }
+
+  saveFateBlock(block: number, bits: Uint8Array): void {
+    this.#sql.exec('INSERT OR REPLACE INTO fate (block, bits) VALUES (?, ?)', block, bits);
+  }
+
   /** Failures, unknowns and skips, counted by reason. */
   issues(maxCount: number): Issue[] {
     return this.#sql
@@ -416,7 +430,10 @@ function toSession(spec: SessionSpec, row: SessionRow): Session {
     rev: row.rev,
     total: row.total,
     counts: JSON.parse(row.counts) as BatchCounts,
-    ...(JSON.parse(row.fates) as Pick<Session, 'delivered' | 'bounced' | 'complained'>),
+    // Sessions of an earlier version have acknowledged nothing.
+    acknowledged: { delivered: 0, bounced: 0, complained: 0 },
+    ...(JSON.parse(row.fates) as Pick<Session, 'delivered' | 'bounced' | 'complained'> &
+      Partial<Pick<Session, 'acknowledged'>>),
     plan: JSON.parse(row.plan) as Session['plan'],
     startedAt: row.started_at,
     updatedAt: row.updated_at,

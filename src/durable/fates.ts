@@ -1,0 +1,118 @@
+/**
+ * Fates of one session's mails: events of webhooks on their way to disk.
+ *
+ * Owns: collecting events that come together and writing them as one, in one transaction with the
+ * counters, so that those are true after any crash. Never: sending; signatures.
+ * Invariants: `add` resolves when its event is on disk, so whoever told it may forget it; an event that
+ * was there already writes nothing; per flush one row for each 256 neighbouring leads and one for the
+ * session, however many events.
+ *
+ * @module
+ */
+import { addFate, fateDelta, type FateCounts, type FateReport, type GuardLimits } from '../core/fates.ts';
+import { applyFates, type Session } from '../core/session.ts';
+import type { SessionStore } from './session-store.ts';
+
+/** Ids of one block: leads of one batch are mostly neighbours. */
+const blockLeadCount = 256;
+
+/**
+ * How long the first event waits for others. A run of 800 mails a second then costs four writes of the
+ * session's row a second; the provider waits for our answer for several seconds anyway.
+ */
+export const gatherMs = 250;
+
+export interface FateWorld {
+  store: SessionStore;
+  now(): number;
+  sleep(ms: number): Promise<void>;
+  limits(): GuardLimits;
+  /** The counters have changed, and are on disk. */
+  changed(before: Session, after: Session): void;
+}
+
+export class Fates {
+  readonly #world: FateWorld;
+  #waiting: FateReport[] = [];
+  #flush: Promise<void> | null = null;
+
+  constructor(world: FateWorld) {
+    this.#world = world;
+  }
+
+  /**
+   * Takes events of mails.
+   *
+   * @returns when they are on disk; at once, with nothing written, when there is no such session
+   */
+  async add(reports: readonly FateReport[]): Promise<void> {
+    if (reports.length === 0 || this.#world.store.load() === null) return;
+    for (const report of reports) this.#waiting.push(report);
+    await (this.#flush ??= this.#gather());
+  }
+
+  async #gather(): Promise<void> {
+    await this.#world.sleep(gatherMs);
+    const reports = this.#waiting;
+    this.#waiting = [];
+    this.#flush = null;
+    this.#write(reports);
+  }
+
+  #write(reports: readonly FateReport[]): void {
+    const { store, now, limits, changed } = this.#world;
+    const change = store.transact((): { before: Session; after: Session } | null => {
+      const before = store.load();
+      // Erased while the events waited.
+      if (before === null) return null;
+      const delta = this.#writeBits(reports);
+      if (delta.delivered + delta.bounced + delta.complained === 0) return null;
+      const after = applyFates(before, now(), delta, limits());
+      store.save(after);
+      return { before, after };
+    });
+    if (change !== null) changed(change.before, change.after);
+  }
+
+  #writeBits(reports: readonly FateReport[]): FateCounts {
+    const { store } = this.#world;
+    const delta: FateCounts = { delivered: 0, bounced: 0, complained: 0 };
+    const byBlock = Map.groupBy(reports, ({ leadId }) => Math.floor(leadId / blockLeadCount));
+    for (const [block, members] of byBlock) {
+      const bits = store.fateBlock(block) ?? new Uint8Array(blockLeadCount);
+      let isChanged = false;
+      for (const { leadId, fate } of members) {
+        const index = leadId % blockLeadCount;
+        const known = bits[index] ?? 0;
+        const next = addFate(known, fate);
+        if (next === known) continue;
+        bits[index] = next;
+        isChanged = true;
+        const added = fateDelta(known, next);
+        delta.delivered += added.delivered;
+        delta.bounced += added.bounced;
+        delta.complained += added.complained;
+      }
+      if (isChanged) store.saveFateBlock(block, bits);
+    }
+    return delta;
+  }
+}
+
+/** Reads fates lead by lead; keeps the blocks that it has read. */
+export class FateReader {
+  readonly #store: SessionStore;
+  readonly #blocks = new Map<number, Uint8Array | null>();
+
+  constructor(store: SessionStore) {
+    this.#store = store;
+  }
+
+  /** The bits of a lead (core/fates.ts); 0 when nothing is known. */
+  of(leadId: number): number {
+    const block = Math.floor(leadId / blockLeadCount);
+    let bits = this.#blocks.get(block);
+    if (bits === undefined) this.#blocks.set(block, (bits = this.#store.fateBlock(block)));
+    return bits?.[leadId % blockLeadCount] ?? 0;
+  }
+}
