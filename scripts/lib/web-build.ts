@@ -14,6 +14,7 @@ const sources = [
   'web/static',
   'web/vite.config.ts',
   'web/tsconfig.json',
+  'scripts/docs-assets.ts',
   'src/shared',
   'package-lock.json',
 ];

@@ -1,0 +1,20 @@
+/**
+ * After `npm run build:web`: puts Swagger UI beside the built app, for the Worker's `/docs`, so that the
+ * page needs no other host and its policy no inline script.
+ *
+ * @module
+ */
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { projectRoot } from './lib/local-state.ts';
+
+const folder = join(projectRoot, 'web/build/docs-assets');
+const source = join(projectRoot, 'node_modules/swagger-ui-dist');
+
+mkdirSync(folder, { recursive: true });
+for (const name of ['swagger-ui.css', 'swagger-ui-bundle.js'])
+  copyFileSync(join(source, name), join(folder, name));
+writeFileSync(
+  join(folder, 'start.js'),
+  "SwaggerUIBundle({ url: '/openapi.json', dom_id: '#swagger-ui', deepLinking: true, validatorUrl: null });\n",
+);
