@@ -438,6 +438,17 @@ describe('eight tabs of one browser', () => {
     expect(browser.server.polls).toEqual([]);
   });
 
+  it('never show lower numbers when an older message of another tab arrives late', async () => {
+    browser.data.set(keyPrefix + sessionId, '{}');
+    const older = browser.server.set(sessionId, 10);
+    browser.server.set(sessionId, 20);
+    const tab = browser.open();
+    await seconds(0.1);
+    tab.onMessage?.({ kind: 'progress', progress: older });
+    expect(tab.progress()?.processed).toBe(20);
+    expect(tab.shown).toEqual([...tab.shown].sort((a, b) => a - b));
+  });
+
   it('ignore messages that they do not understand', async () => {
     browser.data.set(keyPrefix + sessionId, '{}');
     browser.server.set(sessionId, 10);
