@@ -201,13 +201,11 @@ describe('a follower of a session started here', () => {
 
   it('ends with the end event', () => {
     const bench = new Bench({ wantsStream: true });
-    bench
-      .at(300)
-      .event({
-        kind: 'stream-progress',
-        progress: progressAt(9, { state: 'completed', finishedAt: 1 }),
-        final: true,
-      });
+    bench.at(300).event({
+      kind: 'stream-progress',
+      progress: progressAt(9, { state: 'completed', finishedAt: 1 }),
+      final: true,
+    });
     expect(bench.take()).toEqual(['0 open-stream', '300 close-stream', '300 finish']);
   });
 
