@@ -62,6 +62,8 @@ export interface RunnerWorld {
   /** The idempotency key of a batch; the same for every attempt. */
   keyOf(session: Session, batch: Batch): string;
   unsubscribeUrlOf(session: Session, recipient: Recipient): string | null;
+  /** Which of these must not be mailed any more. */
+  suppressedLeadIds(recipients: readonly Recipient[]): Promise<ReadonlySet<number>>;
 }
 
 /** The first page is small, so that the first mail leaves soon; the others are cheap per lead. */
@@ -227,10 +229,13 @@ export class SessionRunner implements SliceVerbs {
     const mails: OutgoingMail[] = [];
     const failures = [...batch.failures];
     const marks = [...batch.marks];
+    const suppressed = await this.#suppressedSince(batch);
     for (const index of pendingIndexes(batch.marks)) {
       const recipient = recipients[index];
       if (recipient === undefined) continue;
-      const mail = this.#render(session, batch, recipient);
+      const mail = suppressed.has(recipient.leadId)
+        ? { code: 'suppressed', message: 'The address was suppressed after the lead was activated.' }
+        : this.#render(session, batch, recipient);
       if ('code' in mail) {
         marks[index] = 'f';
         failures.push({ index, ...mail });
@@ -284,12 +289,20 @@ export class SessionRunner implements SliceVerbs {
 
   async deliver(intent: Intent): Promise<Outcome> {
     const { transport, report, deliveryTimeoutMs } = this.#world;
-    const delivery = await transport.deliver({
-      key: intent.key,
-      payload: intent.payload,
-      mailCount: intent.mailCount,
-      signal: AbortSignal.timeout(deliveryTimeoutMs),
-    });
+    // Not `AbortSignal.timeout`: it cannot be cleared, and its timer keeps the object for all of its time.
+    const patience = new AbortController();
+    const timer = setTimeout(
+      () => patience.abort(new DOMException('No answer in time.', 'TimeoutError')),
+      deliveryTimeoutMs,
+    );
+    const delivery = await transport
+      .deliver({
+        key: intent.key,
+        payload: intent.payload,
+        mailCount: intent.mailCount,
+        signal: patience.signal,
+      })
+      .finally(() => clearTimeout(timer));
     report(delivery);
     return delivery.outcome;
   }
@@ -434,6 +447,15 @@ export class SessionRunner implements SliceVerbs {
 
   #context(): { nowMs: number; random: () => number; traits: MailTransport } {
     return { nowMs: this.now(), random: this.#world.random, traits: this.#world.transport };
+  }
+
+  /**
+   * Who of a batch that was split off or is retried must not be mailed any more: its flip, which looks for
+   * that, may be days old. Only before it leaves for the first time: from then on its bytes stay the same.
+   */
+  async #suppressedSince(batch: Batch): Promise<ReadonlySet<number>> {
+    if (batch.originSeq === null || batch.payloadHash !== null) return new Set();
+    return this.#world.suppressedLeadIds(batch.recipients ?? []);
   }
 
   #render(
