@@ -1,5 +1,5 @@
 /**
- * What a workerd test changes in the session objects; {@link resetHooks} before each test.
+ * What a workerd test changes in the session objects and the gate; {@link resetHooks} before each test.
  *
  * @module
  */
@@ -8,18 +8,27 @@ import type { Session } from '../../src/core/session.ts';
 
 export interface Hooks {
   now: (() => number) | null;
+  /** In place of waiting. */
+  sleep: ((ms: number) => Promise<void>) | null;
   /** Called around every verb of every slice; true kills the object there. */
   onVerb: ((verb: string, edge: 'before' | 'after') => boolean) | null;
   keyOf: ((session: Session, batch: Batch) => string) | null;
-  /** Bindings that the Worker sees instead of the configured ones. */
+  deliveryTimeoutMs: number | null;
+  /** Bindings that the Worker and the session objects see instead of the configured ones. */
   env: Partial<Env>;
 }
 
-export const hooks: Hooks = { now: null, onVerb: null, keyOf: null, env: {} };
+const untouched: Hooks = {
+  now: null,
+  sleep: null,
+  onVerb: null,
+  keyOf: null,
+  deliveryTimeoutMs: null,
+  env: {},
+};
+
+export const hooks: Hooks = { ...untouched };
 
 export function resetHooks(): void {
-  hooks.now = null;
-  hooks.onVerb = null;
-  hooks.keyOf = null;
-  hooks.env = {};
+  Object.assign(hooks, untouched);
 }

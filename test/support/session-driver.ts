@@ -4,14 +4,16 @@
  *
  * @module
  */
-import { runInDurableObject } from 'cloudflare:test';
+import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env, exports } from 'cloudflare:workers';
+import { vi } from 'vitest';
 import type { Batch, BatchCounts } from '../../src/core/batch.ts';
 import type { Session } from '../../src/core/session.ts';
 import type { Progress } from '../../src/shared/progress.ts';
 import { isTerminal } from '../../src/shared/progress.ts';
 import type { Audience } from '../../src/shared/schemas.ts';
 import { newSessionId } from '../../src/shared/session-id.ts';
+import { hooks } from './hooks.ts';
 import type { ActivationSession } from './worker.ts';
 
 export const origin = 'http://app.test';
@@ -76,6 +78,81 @@ export const waitForEnd = (sessionId: string, onView?: (progress: Progress) => v
 
 export function stubOf(sessionId: string): DurableObjectStub<ActivationSession> {
   return env.ACTIVATION_SESSION.getByName(sessionId) as unknown as DurableObjectStub<ActivationSession>;
+}
+
+/**
+ * The clock of a driven test: it stands an hour ahead of real time, so that no alarm fires by itself, and
+ * moves when the test moves it. Whoever sleeps moves it too, instead of waiting.
+ */
+export class DrivenClock {
+  #offsetMs = 3_600_000;
+
+  /** Makes it the clock of sessions and gate. */
+  install(): this {
+    hooks.now = () => this.now();
+    hooks.sleep = (ms) => {
+      this.advance(ms);
+      return Promise.resolve();
+    };
+    return this;
+  }
+
+  now(): number {
+    return Date.now() + this.#offsetMs;
+  }
+
+  advance(ms: number): void {
+    this.#offsetMs += ms;
+  }
+}
+
+/** Keeps the objects' log out of tests that make thousands of lines of it. */
+export function quietLog(): void {
+  for (const level of ['info', 'warn', 'error'] as const)
+    vi.spyOn(console, level).mockImplementation(() => {});
+}
+
+/** How a driven session stands after an alarm. */
+export interface Look {
+  progress: Progress;
+  /** Its next alarm, by the driven clock; null when it has none. */
+  alarmAt: number | null;
+}
+
+/** Looks at a session past every cache of the Worker; null while the object is being thrown away. */
+export async function look(sessionId: string): Promise<Look | null> {
+  return runInDurableObject(stubOf(sessionId), async (instance, { storage }) => {
+    const alarmAt = await storage.getAlarm();
+    const progress = instance.view();
+    return progress === null ? null : { progress, alarmAt };
+  }).catch(() => null);
+}
+
+/**
+ * Fires alarms, one after the other, each when it is due, until the session is as wanted.
+ *
+ * @returns every view between two alarms
+ */
+export async function drive(
+  sessionId: string,
+  clock: DrivenClock,
+  isWanted: (progress: Progress) => boolean = isTerminal,
+  betweenAlarms: () => Promise<unknown> = () => Promise.resolve(),
+): Promise<Progress[]> {
+  const views: Progress[] = [];
+  for (let alarmCount = 0; alarmCount < 5_000; alarmCount++) {
+    // A crash inside it is what some tests are about.
+    await runDurableObjectAlarm(stubOf(sessionId)).catch(() => false);
+    const seen = await look(sessionId);
+    if (seen === null) continue;
+    views.push(seen.progress);
+    if (isWanted(seen.progress)) return views;
+    if (seen.alarmAt === null)
+      throw new Error(`Nothing will happen any more: ${JSON.stringify(seen.progress)}`);
+    clock.advance(Math.max(1, seen.alarmAt - clock.now()));
+    await betweenAlarms();
+  }
+  throw new Error(`Driven in vain: ${JSON.stringify(views.at(-1))}`);
 }
 
 export interface Rows {

@@ -7,15 +7,21 @@
  * @module
  */
 import type { Batch } from '../../src/core/batch.ts';
-import type { Session } from '../../src/core/session.ts';
+import { toProgress, type Session } from '../../src/core/session.ts';
 import type { SliceVerbs } from '../../src/core/slice.ts';
 import { ActivationSession as RealSession } from '../../src/durable/activation-session.ts';
+import { MailGate as RealGate } from '../../src/durable/mail-gate.ts';
 import type { SessionRunner } from '../../src/durable/session-runner.ts';
 import { SessionStore } from '../../src/durable/session-store.ts';
+import type { Progress } from '../../src/shared/progress.ts';
 import app from '../../src/worker/index.ts';
 import { hooks } from './hooks.ts';
 
-export { MailGate } from '../../src/durable/mail-gate.ts';
+export class MailGate extends RealGate {
+  protected override now(): number {
+    return hooks.now === null ? super.now() : hooks.now();
+  }
+}
 
 /** Who a test request comes from: this header's e-mail address; `none` for nobody; else Ana. */
 export const identityHeader = 'test-identity';
@@ -36,6 +42,12 @@ export default {
 };
 
 export class ActivationSession extends RealSession {
+  /** What a reader would be shown, without the healing that a read does. */
+  view(): Progress | null {
+    const session = this.rows().load();
+    return session === null ? null : toProgress(session, this.now());
+  }
+
   /** A store of its own over the same rows: what is really on disk, past every cache. */
   rows(): SessionStore {
     return new SessionStore(this.ctx.storage);
@@ -43,6 +55,18 @@ export class ActivationSession extends RealSession {
 
   protected override now(): number {
     return hooks.now === null ? super.now() : hooks.now();
+  }
+
+  protected override sleep(ms: number): Promise<void> {
+    return hooks.sleep === null ? super.sleep(ms) : hooks.sleep(ms);
+  }
+
+  protected override settings(): Env {
+    return { ...super.settings(), ...hooks.env };
+  }
+
+  protected override deliveryTimeoutMs(): number {
+    return hooks.deliveryTimeoutMs ?? super.deliveryTimeoutMs();
   }
 
   protected override verbs(runner: SessionRunner): SliceVerbs {

@@ -5,57 +5,43 @@
  * What this does not prove: that the platform keeps its word (alarms fire, committed rows stay) when a
  * whole process dies; `npm run chaos:kill` does that.
  */
-import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
+import { evictDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { isTerminal, type Progress } from '../../src/shared/progress.ts';
+import type { Progress } from '../../src/shared/progress.ts';
 import { addLeads, emptyCrm, statuses } from '../support/crm-database.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
 import { hooks, resetHooks } from '../support/hooks.ts';
 import { seededRandom } from '../support/random.ts';
-import { freshSessionId, readProgress, readRows, startSession, stubOf } from '../support/session-driver.ts';
+import {
+  DrivenClock,
+  drive,
+  freshSessionId,
+  quietLog,
+  readRows,
+  startSession,
+  stubOf,
+} from '../support/session-driver.ts';
 
 let db: D1Database;
 let mail: FakeMailApi;
-/** Added to the real time; the objects' alarms then lie in the future and only the test fires them. */
-let clockOffsetMs = 0;
+let clock: DrivenClock;
 
 beforeEach(async () => {
   resetHooks();
+  quietLog();
   db = await emptyCrm();
   mail = new FakeMailApi().install();
-  clockOffsetMs = 3_600_000;
-  hooks.now = () => Date.now() + clockOffsetMs;
+  clock = new DrivenClock().install();
   hooks.env = { MAIL_BATCH_MAX: '10' };
 });
 
 afterEach(() => {
   vi.unstubAllGlobals();
+  vi.restoreAllMocks();
 });
 
 const leads = (count: number) => Array.from({ length: count }, () => ({}));
-
-/** Fires alarms until the session is over; returns every view between them. */
-async function drive(sessionId: string): Promise<Progress[]> {
-  const views: Progress[] = [];
-  for (let alarmCount = 0; alarmCount < 5_000; alarmCount++) {
-    await runDurableObjectAlarm(stubOf(sessionId)).catch(() => false);
-    const view = await readProgress(sessionId).catch(() => null);
-    if (view === null) continue;
-    views.push(view);
-    if (isTerminal(view)) return views;
-    // Waiting batches come due; a probe, a hold-off are over.
-    clockOffsetMs += view.waitingUntil !== null || (await hasOnlyWaiting(sessionId)) ? 60_000 : 1;
-  }
-  throw new Error('The session did not come to its end.');
-}
-
-async function hasOnlyWaiting(sessionId: string): Promise<boolean> {
-  return runInDurableObject(stubOf(sessionId), (instance) => {
-    const store = instance.rows();
-    return !store.hasPending() && store.nextAttemptAt() !== null;
-  });
-}
 
 function expectNeverBack(views: readonly Progress[]): void {
   for (const [index, view] of views.entries()) {
@@ -68,7 +54,11 @@ function expectNeverBack(views: readonly Progress[]): void {
   }
 }
 
-async function expectOnceAndAll(sessionId: string, views: readonly Progress[], leadCount: number): Promise<void> {
+async function expectOnceAndAll(
+  sessionId: string,
+  views: readonly Progress[],
+  leadCount: number,
+): Promise<void> {
   const end = views.at(-1);
   expectNeverBack(views);
   expect(end).toMatchObject({ state: 'completed', total: leadCount, processed: leadCount });
@@ -80,9 +70,22 @@ async function expectOnceAndAll(sessionId: string, views: readonly Progress[], l
   expect((await statuses(db)).every((lead) => lead.activated_by === sessionId)).toBe(true);
 }
 
+/** Lost and doubtful answers beside whatever else a test does. */
+function troubled(random: () => number): FakeMailApi['fault'] {
+  return () => {
+    const chance = random();
+    if (chance < 0.05) return { kind: 'loseAfter' };
+    if (chance < 0.1) return { kind: 'loseBefore' };
+    if (chance < 0.13) return { kind: 'acceptThenAnswer', status: 500 };
+    if (chance < 0.16) return { kind: 'answer', status: 503 };
+    return { kind: 'none' };
+  };
+}
+
 describe('a crash', () => {
   it('at any one verb of a slice, before or after it, mails nobody twice and loses nobody', async () => {
-    await addLeads(db, leads(35));
+    hooks.env = { MAIL_BATCH_MAX: '5' };
+    await addLeads(db, leads(12));
     let crashCount = 0;
     // One more edge each time, until a run comes to its end before its crash.
     for (let crashAt = 1; ; crashAt++) {
@@ -98,7 +101,7 @@ describe('a crash', () => {
       };
       const sessionId = freshSessionId();
       await startSession(sessionId);
-      await expectOnceAndAll(sessionId, await drive(sessionId), 35);
+      await expectOnceAndAll(sessionId, await drive(sessionId, clock), 12);
       if (!crashed) break;
       crashCount++;
     }
@@ -112,18 +115,15 @@ describe('a crash', () => {
     for (let seed = 1; crashCount < wanted; seed++) {
       const random = seededRandom(seed);
       await emptyCrm();
-      await addLeads(db, leads(200));
+      await addLeads(db, leads(100));
       mail = new FakeMailApi().install();
-      mail.fault = () => {
-        const chance = random();
-        if (chance < 0.05) return { kind: 'loseAfter' };
-        if (chance < 0.1) return { kind: 'loseBefore' };
-        if (chance < 0.13) return { kind: 'acceptThenAnswer', status: 500 };
-        if (chance < 0.16) return { kind: 'answer', status: 503 };
-        return { kind: 'none' };
-      };
+      mail.fault = troubled(random);
+      // Anywhere in the next slice or two, so that each place has its share and the run moves on between.
+      const drawn = () => 1 + Math.floor(random() * 200);
+      let edgesLeft = drawn();
       hooks.onVerb = (verb, edge) => {
-        if (random() > 0.04) return false;
+        if (--edgesLeft > 0) return false;
+        edgesLeft = drawn();
         crashCount++;
         const place = `${edge} ${verb}`;
         crashesByVerb.set(place, (crashesByVerb.get(place) ?? 0) + 1);
@@ -131,13 +131,27 @@ describe('a crash', () => {
       };
       const sessionId = freshSessionId();
       await startSession(sessionId);
-      await expectOnceAndAll(sessionId, await drive(sessionId), 200);
+      const views = await drive(sessionId, clock);
+      hooks.onVerb = null;
+      await expectOnceAndAll(sessionId, views, 100);
     }
-    for (const verb of ['take', 'permit', 'flip', 'prepare', 'intend', 'deliver', 'settle', 'plan', 'release']) {
+    // A draw of few crashes may miss a place; the test above goes through all of them.
+    if (wanted < 1_000) return;
+    for (const verb of [
+      'take',
+      'permit',
+      'flip',
+      'prepare',
+      'intend',
+      'deliver',
+      'settle',
+      'plan',
+      'release',
+    ]) {
       expect(crashesByVerb.get(`before ${verb}`) ?? 0, verb).toBeGreaterThan(0);
       expect(crashesByVerb.get(`after ${verb}`) ?? 0, verb).toBeGreaterThan(0);
     }
-  }, 600_000);
+  }, 3_600_000);
 
   it('is known to duplicate when each attempt has a key of its own, so that the checks above can fail', async () => {
     const random = seededRandom(7);
@@ -146,7 +160,25 @@ describe('a crash', () => {
     mail.fault = () => (random() < 0.3 ? { kind: 'loseAfter' } : { kind: 'none' });
     const sessionId = freshSessionId();
     await startSession(sessionId);
-    await drive(sessionId);
+    await drive(sessionId, clock);
     expect(Math.max(...mail.countByAddress().values())).toBeGreaterThan(1);
+  });
+});
+
+describe('an eviction', () => {
+  it('between any two alarms changes nothing', async () => {
+    await addLeads(db, leads(300));
+    const random = seededRandom(3);
+    // With a fault now and then a session takes many alarms.
+    mail.fault = troubled(random);
+    let evictionCount = 0;
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    const views = await drive(sessionId, clock, undefined, async () => {
+      await evictDurableObject(stubOf(sessionId));
+      evictionCount++;
+    });
+    await expectOnceAndAll(sessionId, views, 300);
+    expect(evictionCount).toBeGreaterThan(3);
   });
 });
