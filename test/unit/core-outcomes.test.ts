@@ -1,0 +1,388 @@
+/**
+ * What each outcome does to its batch: tables of outcome × provider with or without keys × in doubt or not ×
+ * attempts made, and the fence of 23 hours.
+ */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  abandon,
+  countBatch,
+  decideInterrupted,
+  decideOutcome,
+  expire,
+  isKeyAlive,
+  maxAttempts,
+  mayRepeat,
+  probeSplit,
+  type OutcomeContext,
+} from '../../src/core/batch.ts';
+import type { Outcome } from '../../src/core/outcome.ts';
+import { applySignal, newSession, type Session } from '../../src/core/session.ts';
+import { batchOf, inflight, keyedTraits, keylessTraits, specOf } from '../support/session-model.ts';
+
+const hourMs = 3_600_000;
+const nowMs = 100 * hourMs;
+const context = (change: Partial<OutcomeContext> = {}): OutcomeContext => ({
+  nowMs,
+  random: () => 0.5,
+  traits: keyedTraits,
+  isProbe: false,
+  ...change,
+});
+
+const fault = { code: 'c', message: 'm' };
+const outcomes = {
+  accepted: { kind: 'accepted', messageIds: ['a', 'b', 'c'], rejections: [] },
+  acceptedEarlier: { kind: 'acceptedEarlier' },
+  throttled: { kind: 'throttled', retryAfterMs: 3_000 },
+  concurrent: { kind: 'concurrent' },
+  quota: { kind: 'quota', scope: 'daily', message: 'm' },
+  auth: { kind: 'auth', ...fault },
+  transient: { kind: 'transient', ...fault, retryAfterMs: null },
+  unknown: { kind: 'unknown', ...fault },
+} as const satisfies Record<string, Outcome>;
+
+/** Each cell: what the batch becomes, and how many attempts it then has used of the ones given. */
+type Cell = 'done' | 'waiting' | 'unknown';
+const last = maxAttempts;
+const table: [
+  keyof typeof outcomes,
+  keyed: boolean,
+  inDoubt: boolean,
+  attempts: number,
+  Cell,
+  used: number | null,
+  string,
+][] = [
+  ['accepted', true, false, 1, 'done', null, 'sss'],
+  ['accepted', true, true, 1, 'done', null, 'sss'],
+  ['accepted', false, false, last, 'done', null, 'sss'],
+  ['acceptedEarlier', true, false, 1, 'done', null, 'sss'],
+  ['acceptedEarlier', true, true, last, 'done', null, 'sss'],
+  ['throttled', true, false, 1, 'waiting', 0, 'ppp'],
+  ['throttled', true, false, last, 'waiting', last - 1, 'ppp'],
+  ['throttled', true, true, last, 'waiting', last - 1, 'ppp'],
+  ['throttled', false, false, last, 'waiting', last - 1, 'ppp'],
+  ['concurrent', true, false, 1, 'waiting', 0, 'ppp'],
+  ['concurrent', true, true, last, 'waiting', last - 1, 'ppp'],
+  ['concurrent', false, false, 1, 'unknown', null, 'uuu'],
+  ['quota', true, false, last, 'waiting', last - 1, 'ppp'],
+  ['quota', false, false, last, 'waiting', last - 1, 'ppp'],
+  ['auth', true, false, last, 'waiting', last - 1, 'ppp'],
+  ['auth', false, true, last, 'waiting', last - 1, 'ppp'],
+  ['transient', true, false, 1, 'waiting', 1, 'ppp'],
+  ['transient', true, false, last, 'done', null, 'fff'],
+  ['transient', true, true, last, 'unknown', null, 'uuu'],
+  ['transient', false, false, 1, 'waiting', 1, 'ppp'],
+  ['transient', false, false, last, 'done', null, 'fff'],
+  ['unknown', true, false, 1, 'waiting', 1, 'ppp'],
+  ['unknown', true, true, 1, 'waiting', 1, 'ppp'],
+  ['unknown', true, false, last, 'unknown', null, 'uuu'],
+  ['unknown', false, false, 1, 'unknown', null, 'uuu'],
+  ['unknown', false, false, last, 'unknown', null, 'uuu'],
+];
+
+describe('an outcome', () => {
+  it.each(table)(
+    '%s (keys: %s, in doubt: %s, attempt %i) makes the batch %s',
+    (name, isKeyed, isInDoubt, attempts, becomes, used, marks) => {
+      const batch = inflight([1, 2, 3], {
+        attempts,
+        attemptAt: nowMs - 1_000,
+        inDoubtSince: isInDoubt ? nowMs - hourMs : null,
+      });
+      const { change } = decideOutcome(
+        batch,
+        outcomes[name],
+        context({ traits: isKeyed ? keyedTraits : keylessTraits }),
+      );
+      expect(change.kind).toBe(becomes);
+      expect('marks' in change ? change.marks : batch.marks).toBe(marks);
+      if (change.kind === 'waiting') expect(change.attempts).toBe(used);
+    },
+  );
+
+  it.each([
+    ['accepted', 'healthy'],
+    ['acceptedEarlier', 'healthy'],
+    ['throttled', 'throttled'],
+    ['concurrent', 'none'],
+    ['quota', 'pause'],
+    ['auth', 'pause'],
+    ['transient', 'fault'],
+    ['unknown', 'fault'],
+  ] as const)('%s tells the session: %s', (name, signal) => {
+    expect(decideOutcome(inflight([1, 2, 3]), outcomes[name], context()).signal.kind).toBe(signal);
+  });
+
+  it('never forgets since when a batch is in doubt, however often it is asked again', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...Object.values(outcomes)),
+        fc.integer({ min: 1, max: last - 1 }),
+        (outcome, attempts) => {
+          const since = nowMs - hourMs;
+          const batch = inflight([1, 2, 3], { attempts, attemptAt: nowMs - 1, inDoubtSince: since });
+          const { change } = decideOutcome(batch, outcome, context());
+          if (change.kind === 'waiting' || change.kind === 'unknown') expect(change.inDoubtSince).toBe(since);
+        },
+      ),
+    );
+  });
+
+  it('that is doubtful puts the beginning of the doubt at the moment the call left', () => {
+    const { change } = decideOutcome(
+      inflight([1], { attemptAt: nowMs - 30_000 }),
+      outcomes.unknown,
+      context(),
+    );
+    expect(change).toMatchObject({ kind: 'waiting', inDoubtSince: nowMs - 30_000 });
+  });
+
+  it('that is throttled waits as long as the provider said', () => {
+    const { change } = decideOutcome(inflight([1]), { kind: 'throttled', retryAfterMs: 90_000 }, context());
+    expect(change).toMatchObject({ kind: 'waiting', nextAttemptAt: nowMs + 90_000 });
+  });
+
+  it('of a probe uses nothing up: an outage of any length fails nobody', () => {
+    for (const outcome of [outcomes.transient, outcomes.unknown]) {
+      const { change } = decideOutcome(
+        inflight([1], { attempts: last, attemptAt: nowMs - 1 }),
+        outcome,
+        context({ isProbe: true }),
+      );
+      expect(change).toMatchObject({ kind: 'waiting', attempts: last - 1 });
+    }
+  });
+
+  it('keeps what was decided before: recipients that could not be rendered stay failed, ids stay in place', () => {
+    const batch = inflight([1, 2, 3], {
+      marks: 'pfp',
+      failures: [{ index: 1, code: 'template', message: 'm' }],
+    });
+    const { change } = decideOutcome(
+      batch,
+      { kind: 'accepted', messageIds: ['a', 'c'], rejections: [] },
+      context(),
+    );
+    expect(change).toEqual({
+      kind: 'done',
+      marks: 'sfs',
+      failures: [{ index: 1, code: 'template', message: 'm' }],
+      messageIds: ['a', null, 'c'],
+    });
+  });
+
+  it('of a provider that refuses single mails fails only those', () => {
+    const { change } = decideOutcome(
+      inflight([1, 2, 3]),
+      {
+        kind: 'accepted',
+        messageIds: ['a', null, 'c'],
+        rejections: [{ index: 1, code: '406', message: 'inactive' }],
+      },
+      context(),
+    );
+    expect(change).toMatchObject({ marks: 'sfs', failures: [{ index: 1, code: '406' }] });
+  });
+});
+
+describe('a rejected batch', () => {
+  const rejected = (index: number | null): Outcome => ({ kind: 'rejected', ...fault, index });
+
+  it('of one mail has failed', () => {
+    const { change } = decideOutcome(inflight([1]), rejected(null), context());
+    expect(change).toMatchObject({ kind: 'done', marks: 'f' });
+  });
+
+  it('whose culprit is named fails it, and sends the others in one new batch', () => {
+    const { change } = decideOutcome(inflight([1, 2, 3]), rejected(1), context());
+    expect(change).toMatchObject({ kind: 'split', marks: 'mfm', parts: [[0, 2]] });
+  });
+
+  it('is halved until the one bad recipient is alone, in as many calls as halving takes', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 100 }), fc.nat(99), (size, badSeed) => {
+        const bad = badSeed % size;
+        let callCount = 0;
+        const failed: number[] = [];
+        const sent: number[] = [];
+        const open = [Array.from({ length: size }, (_, index) => index)];
+        for (let ids = open.pop(); ids !== undefined; ids = open.pop()) {
+          const batch = inflight(ids);
+          callCount++;
+          const outcome: Outcome = ids.includes(bad)
+            ? rejected(null)
+            : { kind: 'accepted', messageIds: ids.map(String), rejections: [] };
+          const { change } = decideOutcome(batch, outcome, context());
+          if (change.kind === 'split')
+            open.push(...change.parts.map((part) => part.map((index) => ids[index] ?? -1)));
+          else if (change.kind === 'done') (change.marks.includes('f') ? failed : sent).push(...ids);
+        }
+        expect(failed).toEqual([bad]);
+        expect(sent).toHaveLength(size - 1);
+        expect(callCount).toBeLessThanOrEqual(1 + 2 * Math.ceil(Math.log2(size)));
+      }),
+    );
+  });
+
+  it('counts every recipient once, in the batch where it lives', () => {
+    const batch = inflight([1, 2, 3, 4]);
+    const { change } = decideOutcome(batch, rejected(null), context());
+    if (change.kind !== 'split') throw new Error('not split');
+    const after = countBatch({ ...batch, state: 'split', marks: change.marks });
+    const parts = change.parts.map((part) => countBatch(inflight(part.map((index) => index + 1))));
+    expect(after.activated + parts.reduce((sum, part) => sum + part.activated, 0)).toBe(4);
+  });
+});
+
+describe('the fence of a batch in doubt', () => {
+  const cases: [string, number, boolean][] = [
+    ['a moment', 1, true],
+    ['22 h 59 min', 23 * hourMs - 60_000, true],
+    ['1 ms less than 23 h', 23 * hourMs - 1, true],
+    ['23 h', 23 * hourMs, false],
+    ['a week', 168 * hourMs, false],
+  ];
+
+  it.each(cases)('after %s: may be asked again by itself: %s', (_, ageMs, isAlive) => {
+    const since = nowMs - ageMs;
+    expect(isKeyAlive(since, nowMs, keyedTraits)).toBe(isAlive);
+    expect(isKeyAlive(since, nowMs, keylessTraits)).toBe(false);
+    const waiting = inflight([1], { state: 'waiting', inDoubtSince: since });
+    expect(mayRepeat(waiting, nowMs, keyedTraits)).toBe(isAlive);
+    // Found after a crash, or answered doubtfully once more: the same fence.
+    const found = inflight([1], { attemptAt: since });
+    expect(decideInterrupted(found, context()).kind).toBe(isAlive ? 'waiting' : 'unknown');
+    expect(
+      decideOutcome(inflight([1], { inDoubtSince: since }), outcomes.unknown, context()).change.kind,
+    ).toBe(isAlive ? 'waiting' : 'unknown');
+  });
+
+  it('does not hold back a batch that was certainly never taken, however old it is', () => {
+    expect(mayRepeat(inflight([1], { state: 'waiting', attemptAt: 0 }), nowMs, keyedTraits)).toBe(true);
+    expect(mayRepeat(inflight([1], { state: 'waiting', attemptAt: 0 }), nowMs, keylessTraits)).toBe(true);
+  });
+
+  it('turns a batch that waited past it into unknown, with its reason', () => {
+    const waiting = inflight([1, 2], {
+      state: 'waiting',
+      inDoubtSince: 5,
+      code: 'timeout',
+      message: 'No answer.',
+    });
+    expect(expire(waiting, nowMs)).toEqual({
+      kind: 'unknown',
+      marks: 'uu',
+      inDoubtSince: 5,
+      code: 'timeout',
+      message: 'No answer.',
+    });
+  });
+});
+
+describe('an intent found after a crash', () => {
+  it('is asked again at once under a key, and uses up no attempt', () => {
+    expect(
+      decideInterrupted(inflight([1], { attempts: 4, attemptAt: nowMs - 2_000 }), context()),
+    ).toMatchObject({
+      kind: 'waiting',
+      nextAttemptAt: nowMs,
+      attempts: 3,
+      inDoubtSince: nowMs - 2_000,
+    });
+  });
+
+  it('is unknown without one', () => {
+    const change = decideInterrupted(inflight([1, 2]), context({ traits: keylessTraits }));
+    expect(change).toMatchObject({ kind: 'unknown', marks: 'uu', code: 'interrupted' });
+  });
+});
+
+describe('a probe and an abandoned batch', () => {
+  it('a probe of a provider without keys carries one mail', () => {
+    expect(probeSplit(inflight([1, 2, 3]))).toMatchObject({
+      kind: 'split',
+      marks: 'mmm',
+      parts: [[0], [1, 2]],
+    });
+  });
+
+  it('a cancelled batch that was never taken fails with that reason', () => {
+    const change = abandon(inflight([1, 2], { state: 'waiting' }));
+    expect(change).toMatchObject({
+      kind: 'done',
+      marks: 'ff',
+      failures: [{ code: 'cancelled' }, { code: 'cancelled' }],
+    });
+  });
+
+  it('a batch that never came to its flip counts by its leads', () => {
+    expect(countBatch(batchOf([1, 2], { state: 'cancelled' })).skipped).toBe(2);
+    expect(countBatch(batchOf([1, 2], { state: 'done' })).refused).toBe(2);
+    expect(countBatch(batchOf([1, 2])).skipped).toBe(0);
+  });
+});
+
+describe('the circuit breaker', () => {
+  const running: Session = { ...newSession(specOf(10)), state: 'running' };
+  const keyed = { random: () => 0.5, traits: keyedTraits };
+  const faults = (session: Session, count: number, traits = keyedTraits): Session => {
+    let after = session;
+    for (let i = 0; i < count; i++) {
+      after = applySignal(after, nowMs, { kind: 'fault', message: 'm' }, { random: () => 0.5, traits });
+    }
+    return after;
+  };
+
+  it('opens at the tenth fault in a row, and says when the provider is asked again', () => {
+    expect(faults(running, 9).state).toBe('running');
+    const open = faults(running, 10);
+    expect(open).toMatchObject({ state: 'paused', reason: 'mail_unreachable', waitingUntil: open.probeAt });
+    expect(open.probeAt).toBeGreaterThan(nowMs);
+  });
+
+  it('opens at the first fault of a provider without keys: each one leaves a batch in doubt for good', () => {
+    expect(faults(running, 1, keylessTraits)).toMatchObject({ state: 'paused', reason: 'mail_unreachable' });
+  });
+
+  it('counts faults in a row only', () => {
+    const healed = applySignal(faults(running, 9), nowMs, { kind: 'healthy' }, keyed);
+    expect(faults(healed, 9).state).toBe('running');
+  });
+
+  it('probes ever more rarely, but at least once a minute', () => {
+    for (let count = 10; count < 60; count++) {
+      expect((faults(running, count).probeAt ?? 0) - nowMs).toBeLessThanOrEqual(60_000);
+      expect((faults(running, count).probeAt ?? 0) - nowMs).toBeGreaterThanOrEqual(200);
+    }
+  });
+
+  it('closes by itself at the first good answer', () => {
+    const closed = applySignal(faults(running, 12), nowMs, { kind: 'healthy' }, keyed);
+    expect(closed).toMatchObject({
+      state: 'running',
+      reason: null,
+      probeAt: null,
+      waitingUntil: null,
+      faultStreak: 0,
+    });
+  });
+
+  it('does not overrule a person: a run that was paused or cancelled stays so', () => {
+    const paused: Session = { ...running, state: 'paused', reason: 'user' };
+    expect(faults(paused, 20)).toMatchObject({ state: 'paused', reason: 'user' });
+    expect(applySignal(faults(paused, 20), nowMs, { kind: 'healthy' }, keyed).state).toBe('paused');
+    const cancelled: Session = { ...running, state: 'cancelled', cancelledAt: 1 };
+    expect(faults(cancelled, 20).state).toBe('cancelled');
+  });
+
+  it('a used-up quota pauses at once and fences the senders that are under way', () => {
+    const paused = applySignal(running, nowMs, { kind: 'pause', reason: 'mail_quota', message: 'm' }, keyed);
+    expect(paused).toMatchObject({
+      state: 'paused',
+      reason: 'mail_quota',
+      generation: running.generation + 1,
+    });
+  });
+});
