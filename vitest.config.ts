@@ -48,6 +48,10 @@ export default defineConfig({
                 bindings: {
                   // Secrets in production; here only values that no one can mistake for real ones.
                   MAIL_API_KEY: 're_test_key',
+                  // A stand-in on this machine: a real provider needs more settings. No test listens there.
+                  MAIL_API_URL: 'http://127.0.0.1:9',
+                  RESEND_WEBHOOK_SECRET: 'whsec_dGVzdC13ZWJob29rLXNlY3JldA==',
+                  POSTMARK_WEBHOOK_CREDENTIALS: 'postmark:test-password',
                   ADDRESS_HASH_KEY: 'test-address-hash-key',
                   // Fast enough that no test waits for a permit, unless it is about permits.
                   MAIL_RATE: '100000',

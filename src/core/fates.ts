@@ -90,7 +90,11 @@ export function shownFate(known: number): ShownFate {
     return { state: 'bounced', code: 'hard_bounce', message: 'The address does not exist or takes no mail.' };
   }
   if (has(bits.bounced)) {
-    return { state: 'bounced', code: 'soft_bounce', message: "The recipient's mail server returned the mail." };
+    return {
+      state: 'bounced',
+      code: 'soft_bounce',
+      message: "The recipient's mail server returned the mail.",
+    };
   }
   if (has(bits.suppressed)) {
     return {
@@ -100,11 +104,19 @@ export function shownFate(known: number): ShownFate {
     };
   }
   if (has(bits.failed)) {
-    return { state: 'bounced', code: 'provider_failed', message: 'The mail provider could not send the mail.' };
+    return {
+      state: 'bounced',
+      code: 'provider_failed',
+      message: 'The mail provider could not send the mail.',
+    };
   }
   if (has(bits.delivered)) return { state: 'delivered', code: null, message: null };
   if (has(bits.delayed)) {
-    return { state: null, code: 'delayed', message: "The recipient's mail server has not taken the mail yet." };
+    return {
+      state: null,
+      code: 'delayed',
+      message: "The recipient's mail server has not taken the mail yet.",
+    };
   }
   return { state: null, code: null, message: null };
 }

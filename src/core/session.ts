@@ -239,7 +239,11 @@ export function applyFates(session: Session, nowMs: number, delta: FateCounts, l
 }
 
 /** Pauses until a person acts: nothing of what is left can leave as things are. */
-export function pauseFor(session: Session, reason: 'mail_quota' | 'mail_auth' | 'bounce_rate' | 'complaint_rate', message: string): Session {
+export function pauseFor(
+  session: Session,
+  reason: 'mail_quota' | 'mail_auth' | 'bounce_rate' | 'complaint_rate',
+  message: string,
+): Session {
   return {
     ...session,
     state: 'paused',

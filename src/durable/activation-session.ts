@@ -11,6 +11,7 @@
 import { DurableObject } from 'cloudflare:workers';
 import type { Batch } from '../core/batch.ts';
 import { backoffMs, crmBackoff } from '../core/backoff.ts';
+import type { FateReport } from '../core/fates.ts';
 import {
   applyCounts,
   decideCommand,
@@ -27,14 +28,19 @@ import {
 } from '../core/session.ts';
 import { runSlice, sliceLimits, type SliceVerbs } from '../core/slice.ts';
 import { nextWakeAt } from '../core/wake.ts';
+import { emailHash } from '../crm/email-hash.ts';
 import { unflipLeads } from '../crm/flip.ts';
 import { recordActivation } from '../crm/history.ts';
+import { suppressedAmong } from '../crm/suppressions.ts';
+import { unsubscribeToken } from '../mail/unsubscribe-token.ts';
 import { limits } from '../shared/limits.ts';
 import type { Issue, Progress } from '../shared/progress.ts';
+import type { Recipient } from '../shared/recipient.ts';
+import { Fates } from './fates.ts';
 import { classifyFault, faultText } from './faults.ts';
 import { Feed } from './feed.ts';
 import { logEvent, type LogFields } from './log.ts';
-import { mailWorld, type MailWorld } from './mail-world.ts';
+import { guardLimits, mailWorld, type MailWorld } from './mail-world.ts';
 import { PermitPool } from './permit-pool.ts';
 import { readResults, type ResultPage, type ResultQuery } from './session-results.ts';
 import { SessionRunner } from './session-runner.ts';
@@ -52,11 +58,14 @@ const watchdogMs = 2_000;
 const overdueMs = 5_000;
 /** Readers look after the alarm at most this often. */
 const healIntervalMs = 2_000;
+/** After its end a session hears of fates for days; the list of runs is told of them this late. */
+const fateRecordMs = 60_000;
 const maxIssueCount = 50;
 
 export class ActivationSession extends DurableObject<Env> {
   readonly #store: SessionStore;
   readonly #feed: Feed;
+  readonly #fates: Fates;
   /** The slice that runs in this very object, if one does. */
   #slice: Promise<void> | null = null;
   /** Slices in a row that ended by a fault; a cache, it only shortens the wait when lost. */
@@ -70,6 +79,12 @@ export class ActivationSession extends DurableObject<Env> {
       progress: () => this.#view(),
       issues: () => this.#store.issues(maxIssueCount),
       now: () => this.now(),
+    });
+    this.#fates = new Fates({
+      store: this.#store,
+      now: () => this.now(),
+      limits: () => guardLimits(this.settings()),
+      changed: (before, after) => this.#fatesChanged(before, after),
     });
   }
 
@@ -108,6 +123,11 @@ export class ActivationSession extends DurableObject<Env> {
   /** One page of per-lead results, or null for an unknown id. */
   results(query: ResultQuery): ResultPage | null {
     return this.#store.load() === null ? null : readResults(this.#store, query);
+  }
+
+  /** What webhooks tell of this session's mails; resolves when it is on disk. Harmless for an unknown id. */
+  async fates(reports: readonly FateReport[]): Promise<void> {
+    await this.#fates.add(reports);
   }
 
   /** Carries out a person's command; the same command again changes nothing. */
@@ -288,6 +308,37 @@ export class ActivationSession extends DurableObject<Env> {
     else if (this.#slice === null) await this.ctx.storage.setAlarm(at);
   }
 
+  #fatesChanged(before: Session, after: Session): void {
+    this.#feed.publish();
+    if (after.state !== before.state) {
+      this.#log('session_state', { state: after.state, reason: after.reason });
+    }
+    // A session at work records itself when its slice ends; one at rest must wake for it.
+    if (this.#slice !== null || (after.finishedAt === null && after.state !== 'paused')) return;
+    this.ctx.waitUntil(
+      this.ctx.storage.getAlarm().then(async (at) => {
+        if (at === null) await this.ctx.storage.setAlarm(this.now() + fateRecordMs);
+      }),
+    );
+  }
+
+  /** This recipient's own link; the same for every attempt, or a repeat would be another payload. */
+  #unsubscribeUrl({ spec }: Session, { leadId, email }: Recipient): string | null {
+    if (spec.mail.publicUrl === null) return null;
+    const secret = this.env.ADDRESS_HASH_KEY;
+    const claim = { sessionId: spec.sessionId, leadId, emailHash: emailHash(secret, email) };
+    return `${spec.mail.publicUrl}/unsubscribe/${unsubscribeToken(secret, claim)}`;
+  }
+
+  /** Which of these were suppressed since they were activated. */
+  async #suppressedLeadIds(recipients: readonly Recipient[]): Promise<ReadonlySet<number>> {
+    const hashOf = (recipient: Recipient): string => emailHash(this.env.ADDRESS_HASH_KEY, recipient.email);
+    const hashes = await suppressedAmong(this.env.DB, recipients.map(hashOf));
+    return new Set(
+      recipients.filter((recipient) => hashes.has(hashOf(recipient))).map(({ leadId }) => leadId),
+    );
+  }
+
   /** Whoever looks at a session that should move makes sure that it can. */
   async #heal(): Promise<void> {
     const nowMs = this.now();
@@ -321,7 +372,8 @@ export class ActivationSession extends DurableObject<Env> {
       publish: () => this.#feed.publish(),
       log: (event, fields) => this.#log(event, fields),
       keyOf: (session, batch) => this.keyOf(session, batch),
-      unsubscribeUrlOf: () => null,
+      unsubscribeUrlOf: (session, recipient) => this.#unsubscribeUrl(session, recipient),
+      suppressedLeadIds: (recipients) => this.#suppressedLeadIds(recipients),
     });
   }
 

@@ -25,7 +25,6 @@ export const gatherMs = 250;
 export interface FateWorld {
   store: SessionStore;
   now(): number;
-  sleep(ms: number): Promise<void>;
   limits(): GuardLimits;
   /** The counters have changed, and are on disk. */
   changed(before: Session, after: Session): void;
@@ -52,7 +51,7 @@ export class Fates {
   }
 
   async #gather(): Promise<void> {
-    await this.#world.sleep(gatherMs);
+    await new Promise((resolve) => setTimeout(resolve, gatherMs));
     const reports = this.#waiting;
     this.#waiting = [];
     this.#flush = null;

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { createTransport } from '../mail/index.ts';
+import { standardGuardLimits, type GuardLimits } from '../core/fates.ts';
+import { createTransport, type MailConfig } from '../mail/index.ts';
 import type { Delivery, MailTransport } from '../mail/transport.ts';
 import { gateConfig, type MailGate } from './mail-gate.ts';
 import type { PermitPool } from './permit-pool.ts';
@@ -18,10 +19,21 @@ export interface MailWorld {
 
 /** Makes the transport, or says which settings are missing. */
 export function mailTransport(env: Env, now: () => number): ReturnType<typeof createTransport> {
-  return createTransport(
-    { provider: env.MAIL_PROVIDER, apiUrl: env.MAIL_API_URL, apiKey: env.MAIL_API_KEY },
-    { fetch: (url, init) => fetch(url, init), now },
-  );
+  return createTransport(mailConfig(env), { fetch: (url, init) => fetch(url, init), now });
+}
+
+/** The transport's settings, as the environment has them. */
+export function mailConfig(env: Env): MailConfig {
+  return {
+    provider: env.MAIL_PROVIDER,
+    apiUrl: env.MAIL_API_URL,
+    apiKey: env.MAIL_API_KEY,
+    from: env.MAIL_FROM,
+    region: env.MAIL_SES_REGION,
+    configurationSet: env.MAIL_SES_CONFIGURATION_SET,
+    messageStream: env.MAIL_MESSAGE_STREAM,
+    binding: env.EMAIL,
+  };
 }
 
 export function mailWorld(env: Env, now: () => number): MailWorld | { kind: 'refused'; message: string } {
@@ -43,5 +55,18 @@ export function mailWorld(env: Env, now: () => number): MailWorld | { kind: 'ref
         (rate.remainingCount === 0 || (rate.limitCount !== null && rate.limitCount < maxRatePerSecond));
       if (throttled !== null || isNews) await gate.report({ throttled, rate: isNews ? rate : null });
     },
+  };
+}
+
+/** From which rates on a session pauses; a setting that cannot be read falls back to the standard. */
+export function guardLimits(env: Env): GuardLimits {
+  const read = (text: string, standard: number): number => {
+    const value = Number(text);
+    return text.trim() !== '' && Number.isFinite(value) && value >= 0 ? value : standard;
+  };
+  return {
+    minResultCount: read(env.MAIL_GUARD_MIN_RESULTS, standardGuardLimits.minResultCount),
+    maxBouncePercent: read(env.MAIL_MAX_BOUNCE_PERCENT, standardGuardLimits.maxBouncePercent),
+    maxComplaintPercent: read(env.MAIL_MAX_COMPLAINT_PERCENT, standardGuardLimits.maxComplaintPercent),
   };
 }

@@ -7,8 +7,10 @@
  * @module
  */
 import type { Batch, Mark } from '../core/batch.ts';
+import { shownFate } from '../core/fates.ts';
 import type { ActivationState, EmailState } from '../shared/progress.ts';
 import type { LeadResult } from '../shared/schemas.ts';
+import { FateReader } from './fates.ts';
 import type { SessionStore } from './session-store.ts';
 
 /** Where a page begins: a batch, and a lead in it. */
@@ -52,9 +54,10 @@ export function readResults(store: SessionStore, query: ResultQuery): ResultPage
     },
     maxPageBatchCount,
   );
+  const fates = new FateReader(store);
   const leads: LeadResult[] = [];
   for (const batch of batches) {
-    const results = batchResults(batch);
+    const results = batchResults(batch, fates);
     const start = batch.seq === from.seq ? from.index : 0;
     for (let index = start; index < results.length; index++) {
       const result = results[index];
@@ -95,7 +98,7 @@ function markOf(state: EmailState): Mark {
 }
 
 /** All leads of one batch that live in it (and were not moved to another one). */
-function batchResults(batch: Batch): LeadResult[] {
+function batchResults(batch: Batch, fates: FateReader): LeadResult[] {
   const blank = {
     email: null,
     name: '',
@@ -123,6 +126,7 @@ function batchResults(batch: Batch): LeadResult[] {
     if (mark === undefined || mark === 'm') return [];
     const failure = failures.get(index);
     const fault = mark === 'u' || mark === 'p' ? batch : null;
+    const fate = mark === 's' ? shownFate(fates.of(recipient.leadId)) : null;
     return [
       {
         leadId: recipient.leadId,
@@ -130,9 +134,9 @@ function batchResults(batch: Batch): LeadResult[] {
         name: `${recipient.firstName} ${recipient.lastName}`.trim(),
         activation: 'activated',
         skipReason: null,
-        emailState: emailStateOf[mark],
-        code: failure?.code ?? fault?.code ?? null,
-        message: failure?.message ?? fault?.message ?? null,
+        emailState: fate?.state ?? emailStateOf[mark],
+        code: failure?.code ?? fault?.code ?? fate?.code ?? null,
+        message: failure?.message ?? fault?.message ?? fate?.message ?? null,
         messageId: batch.messageIds?.[index] ?? null,
       },
     ];

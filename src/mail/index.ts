@@ -13,6 +13,8 @@ import type { MailTransport } from './transport.ts';
 /** Settings as they come from the environment; an empty or missing text is not set. */
 export interface MailConfig {
   provider: string;
+  /** `Name <address>` or an address. */
+  from: string;
   /** Where the provider's API is; not set: its public address. */
   apiUrl?: string | undefined;
   /** For SES: `<access key id>:<secret access key>`. */
@@ -66,6 +68,12 @@ export function createTransport(config: MailConfig, { fetch, now }: MailEffects)
     return refuse(
       ['MAIL_API_URL'],
       `MAIL_API_URL is the address of ${owner}, but MAIL_PROVIDER is ${provider}.`,
+    );
+  }
+  if (!isSender(config.from)) {
+    return refuse(
+      ['MAIL_FROM'],
+      'MAIL_FROM must be an address, or a name and an address: Acme <hello@acme.com>.',
     );
   }
   switch (provider) {
@@ -126,6 +134,12 @@ function ready(transport: MailTransport): TransportChoice {
 
 function refuse(missing: string[], message: string): TransportChoice {
   return { kind: 'refused', missing, message };
+}
+
+/** `a@b.c` or `Name <a@b.c>`; whether the domain may be sent from is the provider's word. */
+function isSender(from: string): boolean {
+  const address = /^[^<>\r\n]*<([^<>]+)>$/.exec(from.trim())?.[1] ?? from.trim();
+  return /^[^\s@<>",;:]+@[^\s@<>",;:]+\.[^\s@<>",;:.]+$/.test(address);
 }
 
 function isHttpUrl(text: string): boolean {

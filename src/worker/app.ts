@@ -20,7 +20,10 @@ import { docsRoutes } from './routes/docs.ts';
 import { healthRoutes } from './routes/health.ts';
 import { leadRoutes } from './routes/leads.ts';
 import { settingsRoutes } from './routes/settings.ts';
+import { suppressionRoutes } from './routes/suppressions.ts';
 import { templateRoutes } from './routes/templates.ts';
+import { unsubscribeRoutes } from './routes/unsubscribe.ts';
+import { webhookRoutes } from './routes/webhooks.ts';
 
 /** Makes the app with all of its routes. */
 export function createApp(): App {
@@ -52,6 +55,9 @@ export function createApp(): App {
     activationRoutes,
     leadRoutes,
     templateRoutes,
+    suppressionRoutes,
+    webhookRoutes,
+    unsubscribeRoutes,
     settingsRoutes,
     healthRoutes,
     docsRoutes,

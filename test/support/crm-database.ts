@@ -7,15 +7,17 @@
 import { env } from 'cloudflare:workers';
 import { emailHash } from '../../src/crm/email-hash.ts';
 
-/** The key that tests hash addresses with. */
-const testHashKey = 'test-hash-key';
-export const hashEmail = (email: string): string => emailHash(testHashKey, email);
+/** Hashed as the Worker does it. */
+export const hashEmail = (email: string): string => emailHash(env.ADDRESS_HASH_KEY, email);
 
 /** The database of this test file, with nothing in it. */
 export async function emptyCrm(): Promise<D1Database> {
   const { DB } = env;
   await DB.batch([
     DB.prepare('DELETE FROM leads'),
+    DB.prepare('DELETE FROM imports'),
+    DB.prepare('DELETE FROM import_chunks'),
+    DB.prepare('DELETE FROM import_leads'),
     DB.prepare("DELETE FROM sqlite_sequence WHERE name = 'leads'"),
     DB.prepare('DELETE FROM suppressions'),
     DB.prepare('DELETE FROM activations'),
@@ -73,6 +75,16 @@ export async function addLeads(db: D1Database, leads: readonly TestLead[]): Prom
          SELECT ${columns.map((column) => `value ->> '${column}'`).join(', ')} FROM json_each(?)`,
       )
       .bind(JSON.stringify(rows)),
+    db.prepare(
+      `INSERT INTO imports (import_id, owner, file_name, state, spec, created_at, updated_at)
+       SELECT DISTINCT import_id, 'ana@example.com', import_id || '.csv', 'done', '{}', 0, 0 FROM leads
+       WHERE import_id IS NOT NULL ON CONFLICT DO NOTHING`,
+    ),
+    db.prepare(
+      `INSERT INTO import_leads (import_number, lead_id, line, outcome, added_at)
+       SELECT i.number, l.id, l.id + 1, 'created', l.created_at FROM leads l
+       JOIN imports i ON i.import_id = l.import_id WHERE true ON CONFLICT DO NOTHING`,
+    ),
     db.prepare(
       `UPDATE lead_counts SET new_count = (SELECT count(*) FROM leads WHERE status = 'new'),
          active_count = (SELECT count(*) FROM leads WHERE status = 'active')`,

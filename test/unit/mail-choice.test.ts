@@ -4,12 +4,14 @@ import { answering, callOf, nowMs } from '../support/mail-fixtures.ts';
 
 const binding = { send: () => Promise.resolve({ messageId: 'm' }) };
 
-function choose(config: MailConfig, fetch = answering(200).fetch) {
-  return createTransport(config, { fetch, now: () => nowMs });
+type Settings = Omit<MailConfig, 'from'> & Partial<Pick<MailConfig, 'from'>>;
+
+function choose(config: Settings, fetch = answering(200).fetch) {
+  return createTransport({ from: 'Acme <hello@acme.test>', ...config }, { fetch, now: () => nowMs });
 }
 
 describe('the settings choose', () => {
-  test.each<[MailConfig, string]>([
+  test.each<[Settings, string]>([
     [{ provider: 'resend', apiKey: 'k' }, 'https://api.resend.com/emails/batch'],
     [
       { provider: 'resend', apiKey: 'k', apiUrl: 'http://127.0.0.1:4100/' },
@@ -50,7 +52,7 @@ describe('the settings choose', () => {
 });
 
 describe('settings are refused in a sentence that names what is missing', () => {
-  test.each<[MailConfig, string]>([
+  test.each<[Settings, string]>([
     [{ provider: '' }, 'MAIL_PROVIDER'],
     [{ provider: 'sendmail', apiKey: 'k' }, 'MAIL_PROVIDER'],
     [{ provider: 'toString', apiKey: 'k' }, 'MAIL_PROVIDER'],
@@ -63,6 +65,10 @@ describe('settings are refused in a sentence that names what is missing', () => 
     [{ provider: 'ses', apiKey: 'only-an-id', region: 'us-east-1' }, 'MAIL_API_KEY'],
     [{ provider: 'ses', apiKey: 'id:secret' }, 'MAIL_API_URL'],
     [{ provider: 'cloudflare' }, 'send_email'],
+    [{ provider: 'resend', apiKey: 'k', from: '' }, 'MAIL_FROM'],
+    [{ provider: 'resend', apiKey: 'k', from: 'Acme' }, 'MAIL_FROM'],
+    [{ provider: 'resend', apiKey: 'k', from: 'Acme <hello>' }, 'MAIL_FROM'],
+    [{ provider: 'resend', apiKey: 'k', from: 'hello@acme.test\nBcc: x@y.test' }, 'MAIL_FROM'],
   ])('%j', (config, missing) => {
     const choice = choose(config);
     expect(choice).toMatchObject({ kind: 'refused', missing: [missing] });

@@ -30,6 +30,7 @@ import {
   type ActivationPreviewRequest,
 } from '../../shared/schemas.ts';
 import type { App, AppEnv } from '../app-env.ts';
+import { mailSettings, requireMail } from '../mail-settings.ts';
 import { cursorQuery, limitQuery, sessionIdParams } from '../params.ts';
 import { problems, Refusal } from '../problem.ts';
 import { csvOfResults, resultPage } from '../results.ts';
@@ -221,6 +222,7 @@ export function activationRoutes(app: App): void {
     if (found !== null) return c.json(found.progress, 200, { location });
 
     const template = requireTemplate(rest.templateId);
+    requireMail(c.env);
     const transport = mailTransport(c.env, Date.now);
     if (transport.kind === 'refused') throw new Refusal('mail_not_configured', transport.message);
     const createdAt = Date.now();
@@ -232,7 +234,7 @@ export function activationRoutes(app: App): void {
       fingerprint,
       audience: rest.audience,
       template,
-      mail: mailSettings(c.env),
+      mail: mailSettings(c.env, c.req.url),
       batchLeadCount: Math.min(transport.transport.maxBatch, Number(c.env.MAIL_BATCH_MAX) || Infinity),
       maxLeadId: audience.maxLeadId,
       total: audience.total,
@@ -254,7 +256,7 @@ export function activationRoutes(app: App): void {
     ]);
     const compiled = compileTemplate(template);
     if (compiled.kind === 'refused') throw new Error(compiled.message);
-    const mail = mailSettings(c.env);
+    const mail = mailSettings(c.env, c.req.url);
     const sample = recipients.flatMap((recipient) => {
       const rendered = compiled.render(recipient, {
         senderName: senderNameOf(mail.from),
@@ -363,17 +365,6 @@ async function requireAudience(
     throw new Refusal('unknown_leads', `These ids are of no lead: ${shown}${more}. Nothing was started.`);
   }
   return resolved;
-}
-
-function mailSettings(env: Env): SessionSpec['mail'] {
-  const orNull = (value: string): string | null => (value.trim() === '' ? null : value.trim());
-  return {
-    from: env.MAIL_FROM,
-    replyTo: orNull(env.MAIL_REPLY_TO),
-    actionUrl: orNull(env.MAIL_ACTION_URL),
-    postalAddress: orNull(env.MAIL_POSTAL_ADDRESS),
-    publicUrl: orNull(env.PUBLIC_URL),
-  };
 }
 
 /** The rev, and whether it stalls: the one thing that a reader must hear of though nothing was written. */

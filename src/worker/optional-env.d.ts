@@ -1,0 +1,12 @@
+/**
+ * Bindings that a deployment may have. wrangler.toml cannot say "optional", so `wrangler types` does not
+ * know them.
+ */
+interface __BaseEnv_Env {
+  /** Signing secrets of Resend's webhook, `whsec_…`, with spaces between. */
+  RESEND_WEBHOOK_SECRET?: string;
+  /** `user:password` that Postmark sends as basic authentication. */
+  POSTMARK_WEBHOOK_CREDENTIALS?: string;
+  /** Cloudflare's send_email binding, for MAIL_PROVIDER=cloudflare. */
+  EMAIL?: import('../mail/cloudflare.ts').SendEmailBinding;
+}

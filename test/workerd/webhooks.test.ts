@@ -1,0 +1,337 @@
+import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
+import { env } from 'cloudflare:workers';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { LeadResultPage } from '../../src/shared/schemas.ts';
+import { addLeads, emptyCrm, hashEmail } from '../support/crm-database.ts';
+import { FakeMailApi } from '../support/fake-mail-api.ts';
+import { resetHooks } from '../support/hooks.ts';
+import { seededRandom } from '../support/random.ts';
+import {
+  freshSessionId,
+  readProgress,
+  readRows,
+  request,
+  startSession,
+  stubOf,
+  waitFor,
+  waitForEnd,
+} from '../support/session-driver.ts';
+import { postEvent, resendBody, signatureOf, tell, type TestEvent } from '../support/webhook-sender.ts';
+
+let db: D1Database;
+let mail: FakeMailApi;
+
+beforeEach(async () => {
+  resetHooks();
+  db = await emptyCrm();
+  mail = new FakeMailApi().install();
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
+async function finishedSession(leadCount: number): Promise<string> {
+  await addLeads(
+    db,
+    Array.from({ length: leadCount }, () => ({})),
+  );
+  const sessionId = freshSessionId();
+  await startSession(sessionId);
+  await waitForEnd(sessionId);
+  return sessionId;
+}
+
+const fatesOf = async (sessionId: string) => {
+  const { delivered, bounced, complained } = (await readProgress(sessionId)).email;
+  return { delivered, bounced, complained };
+};
+
+async function emailStates(sessionId: string): Promise<Record<string, string | null>> {
+  const response = await request(`/crm/activation/${sessionId}/leads`);
+  const { leads } = await response.json<LeadResultPage>();
+  return Object.fromEntries(leads.map((lead) => [lead.leadId, lead.code ?? lead.emailState]));
+}
+
+async function suppressions(): Promise<Record<string, string>> {
+  const { results } = await db
+    .prepare('SELECT email_hash, reason FROM suppressions')
+    .all<{ email_hash: string; reason: string }>();
+  return Object.fromEntries(results.map((row) => [row.email_hash, row.reason]));
+}
+
+describe('a signature', () => {
+  const event = (sessionId: string): TestEvent => ({ type: 'email.delivered', sessionId, leadId: 1 });
+
+  it('that is good is taken, without any identity', async () => {
+    const sessionId = await finishedSession(1);
+    expect(await tell(event(sessionId))).toBe(200);
+    expect(await fatesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
+  });
+
+  it('that is missing, of another body, of another secret or garbled is refused, and nothing changes', async () => {
+    const sessionId = await finishedSession(1);
+    const body = resendBody(event(sessionId));
+    const good = signatureOf(body);
+    const attempts: Record<string, string>[] = [
+      {},
+      { ...good, 'svix-signature': '' },
+      { ...good, 'svix-signature': 'v1,bm90IGl0' },
+      { ...good, 'svix-id': 'msg_other' },
+      signatureOf(body.replace('delivered', 'complained')),
+      signatureOf(body, { secret: 'whsec_YW5vdGhlci1zZWNyZXQ=' }),
+    ];
+    for (const headers of attempts) {
+      const response = await postEvent(body, headers);
+      expect(response.status).toBe(401);
+      expect(await response.json()).toMatchObject({ code: 'invalid_signature' });
+    }
+    expect(await fatesOf(sessionId)).toEqual({ delivered: 0, bounced: 0, complained: 0 });
+  });
+
+  it('that is older, or younger, than five minutes is refused', async () => {
+    const sessionId = await finishedSession(1);
+    const minutes = (count: number): Date => new Date(Date.now() + count * 60_000);
+    expect(await tell(event(sessionId), { at: minutes(-6) })).toBe(401);
+    expect(await tell(event(sessionId), { at: minutes(6) })).toBe(401);
+    expect(await tell(event(sessionId), { at: minutes(-4) })).toBe(200);
+  });
+
+  it('that is replayed within its time is a duplicate: 200, and counted once', async () => {
+    const sessionId = await finishedSession(1);
+    const signing = { id: 'msg_same', at: new Date() };
+    for (let time = 0; time < 3; time++) expect(await tell(event(sessionId), signing)).toBe(200);
+    expect(await fatesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
+  });
+
+  it('is of no use where no secret is set', async () => {
+    const { hooks } = await import('../support/hooks.ts');
+    hooks.env = { RESEND_WEBHOOK_SECRET: '' };
+    expect(await tell(event(freshSessionId()))).toBe(401);
+  });
+
+  it('may be of the old or the new secret while it is changed', async () => {
+    const { hooks } = await import('../support/hooks.ts');
+    hooks.env = { RESEND_WEBHOOK_SECRET: `whsec_bmV3LXNlY3JldA== ${env.RESEND_WEBHOOK_SECRET ?? ''}` };
+    const sessionId = await finishedSession(1);
+    expect(await tell(event(sessionId))).toBe(200);
+    expect(await tell(event(sessionId), { secret: 'whsec_bmV3LXNlY3JldA==' })).toBe(200);
+  });
+
+  it('does not help a body that is no JSON, or too large', async () => {
+    const broken = '{"type":';
+    expect((await postEvent(broken, signatureOf(broken))).status).toBe(400);
+    const large = JSON.stringify({ padding: 'x'.repeat(300_000) });
+    expect((await postEvent(large, signatureOf(large))).status).toBe(413);
+  });
+});
+
+describe('events', () => {
+  it('show in progress and per lead, most severe first, in whatever order they come', async () => {
+    const sessionId = await finishedSession(6);
+    const events: TestEvent[] = [
+      { type: 'email.complained', sessionId, leadId: 1 },
+      { type: 'email.delivered', sessionId, leadId: 1 },
+      { type: 'email.delivered', sessionId, leadId: 2 },
+      { type: 'email.delivery_delayed', sessionId, leadId: 2 },
+      { type: 'email.bounced', sessionId, leadId: 3, bounceType: 'Permanent' },
+      { type: 'email.bounced', sessionId, leadId: 4, bounceType: 'Transient' },
+      { type: 'email.delivery_delayed', sessionId, leadId: 5 },
+    ];
+    expect(await Promise.all(events.map((event) => tell(event)))).toEqual(events.map(() => 200));
+    expect(await fatesOf(sessionId)).toEqual({ delivered: 2, bounced: 2, complained: 1 });
+    expect(await emailStates(sessionId)).toEqual({
+      1: 'complained',
+      2: 'delivered',
+      3: 'hard_bounce',
+      4: 'soft_bounce',
+      5: 'delayed',
+      6: 'sent',
+    });
+  });
+
+  it('come to the same numbers in every order, once or many times, and no number ever falls', async () => {
+    const sessionId = await finishedSession(20);
+    const random = seededRandom(7);
+    const types = ['email.delivered', 'email.bounced', 'email.complained', 'email.failed'] as const;
+    const events = Array.from({ length: 120 }, (): TestEvent => {
+      const type = types[Math.floor(random() * types.length)] ?? 'email.delivered';
+      return { type, sessionId, leadId: 1 + Math.floor(random() * 20) };
+    });
+    let last = { delivered: 0, bounced: 0, complained: 0 };
+    for (let start = 0; start < events.length; start += 30) {
+      await Promise.all(events.slice(start, start + 30).map((event) => tell(event)));
+      const now = await fatesOf(sessionId);
+      for (const key of ['delivered', 'bounced', 'complained'] as const) {
+        expect(now[key]).toBeGreaterThanOrEqual(last[key]);
+      }
+      last = now;
+    }
+    const leadsWith = (wanted: readonly string[]): number =>
+      new Set(events.filter(({ type }) => wanted.includes(type)).map(({ leadId }) => leadId)).size;
+    expect(last).toEqual({
+      delivered: leadsWith(['email.delivered', 'email.complained']),
+      bounced: leadsWith(['email.bounced', 'email.failed']),
+      complained: leadsWith(['email.complained']),
+    });
+  });
+
+  it('that come before the mail’s id is stored count all the same', async () => {
+    await addLeads(db, [{}]);
+    const sessionId = freshSessionId();
+    mail.fault = () => ({ kind: 'hang' });
+    await startSession(sessionId);
+    await waitFor(sessionId, () => mail.callCount > 0);
+    expect(await tell({ type: 'email.delivered', sessionId, leadId: 1 })).toBe(200);
+    expect(await fatesOf(sessionId)).toMatchObject({ delivered: 1 });
+  });
+
+  it('of unknown sessions, of other mail and of kinds that we do not keep are taken, and nothing is written', async () => {
+    const unknown = freshSessionId();
+    expect(await tell({ type: 'email.delivered', sessionId: unknown, leadId: 1 })).toBe(200);
+    const tables = await runInDurableObject(stubOf(unknown), (_, state) =>
+      state.storage.sql
+        .exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'")
+        .toArray(),
+    );
+    expect(tables).toEqual([]);
+
+    const sessionId = await finishedSession(1);
+    const { rev } = await readProgress(sessionId);
+    const others = [
+      '{"type":"email.delivered","data":{"to":["a@example.com"]}}',
+      '{"type":"email.delivered","data":{"tags":{"session":"../../x","lead":"1"}}}',
+      `{"type":"email.delivered","data":{"tags":{"session":"${sessionId}","lead":"-1"}}}`,
+      `{"type":"email.bounced","data":{"tags":[1,null],"to":7}}`,
+      '{"type":"contact.created","data":{}}',
+      '[]',
+      'null',
+    ];
+    for (const body of others) expect((await postEvent(body, signatureOf(body))).status).toBe(200);
+    expect(await tell({ type: 'email.opened', sessionId, leadId: 1 })).toBe(200);
+    expect((await readProgress(sessionId)).rev).toBe(rev);
+    expect(await suppressions()).toEqual({});
+  });
+
+  it('outlive the object: after an eviction the numbers and the leads are as they were', async () => {
+    const sessionId = await finishedSession(3);
+    await tell({ type: 'email.bounced', sessionId, leadId: 2, bounceType: 'Permanent' });
+    await evictDurableObject(stubOf(sessionId));
+    expect(await fatesOf(sessionId)).toEqual({ delivered: 0, bounced: 1, complained: 0 });
+    expect(await emailStates(sessionId)).toMatchObject({ 2: 'hard_bounce' });
+    await tell({ type: 'email.bounced', sessionId, leadId: 2, bounceType: 'Permanent' });
+    expect(await fatesOf(sessionId)).toMatchObject({ bounced: 1 });
+  });
+
+  it('in a flood while a run goes on: none is lost, each is counted once, and they cost less than a row each', async () => {
+    const leadCount = 800;
+    await addLeads(
+      db,
+      Array.from({ length: leadCount }, () => ({})),
+    );
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    const events = Array.from({ length: leadCount }, (_, index): TestEvent => ({
+      type: index % 50 === 0 ? 'email.bounced' : 'email.delivered',
+      sessionId,
+      leadId: index + 1,
+    }));
+    // Each of them twice, as a provider does that lost our answer.
+    const told = [...events, ...events];
+    for (let start = 0; start < told.length; start += 500) {
+      const statuses = await Promise.all(told.slice(start, start + 500).map((event) => tell(event)));
+      expect(statuses.every((status) => status === 200)).toBe(true);
+    }
+    const end = await waitForEnd(sessionId);
+    expect(end.email).toMatchObject({ sent: leadCount, delivered: 784, bounced: 16, complained: 0 });
+    const { session } = await readRows(sessionId);
+    // Every event that changes something raises the revision together with all others of its moment.
+    expect(session.rev).toBeLessThan(leadCount / 10);
+  });
+});
+
+describe('the suppression list', () => {
+  it('gets hard bounces, complaints and what the provider holds back, but no passing bounce', async () => {
+    const sessionId = await finishedSession(4);
+    await Promise.all([
+      tell({ type: 'email.bounced', sessionId, leadId: 1, bounceType: 'Permanent' }),
+      tell({ type: 'email.bounced', sessionId, leadId: 2, bounceType: 'Transient' }),
+      tell({ type: 'email.complained', sessionId, leadId: 3 }),
+      tell({ type: 'email.suppressed', sessionId, leadId: 4, to: 'LEAD4@example.com' }),
+    ]);
+    expect(await suppressions()).toEqual({
+      [hashEmail('lead1@example.com')]: 'hard_bounce',
+      [hashEmail('lead3@example.com')]: 'complained',
+      [hashEmail('lead4@example.com')]: 'provider',
+    });
+  });
+
+  it('hears of a complaint about a session that is long erased', async () => {
+    const sessionId = freshSessionId();
+    expect(await tell({ type: 'email.complained', sessionId, leadId: 9, to: 'late@example.com' })).toBe(200);
+    expect(await suppressions()).toEqual({ [hashEmail('late@example.com')]: 'complained' });
+  });
+});
+
+describe('Postmark', () => {
+  const post = (body: unknown, credentials: string | null) =>
+    request('/webhooks/postmark', {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        ...(credentials === null ? {} : { authorization: `Basic ${btoa(credentials)}` }),
+      },
+      body: JSON.stringify(body),
+    });
+  const good = 'postmark:test-password';
+
+  it('is known by its credentials', async () => {
+    const sessionId = await finishedSession(1);
+    const body = {
+      RecordType: 'Delivery',
+      Recipient: 'lead1@example.com',
+      Metadata: { session: sessionId, lead: '1' },
+    };
+    for (const wrong of [null, 'postmark:', 'postmark:test-passwor', ':', 'postmark:test-password2']) {
+      expect((await post(body, wrong)).status).toBe(401);
+    }
+    expect((await post(body, good)).status).toBe(200);
+    expect(await fatesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
+  });
+
+  it('tells bounces from answers that come back by the same way', async () => {
+    const sessionId = await finishedSession(5);
+    const bounce = (leadId: number, Type: string) =>
+      post(
+        {
+          RecordType: 'Bounce',
+          Type,
+          Email: `lead${leadId}@example.com`,
+          Metadata: { session: sessionId, batch: '1', lead: String(leadId) },
+        },
+        good,
+      );
+    await Promise.all([
+      bounce(1, 'HardBounce'),
+      bounce(2, 'SoftBounce'),
+      bounce(3, 'AutoResponder'),
+      bounce(4, 'Transient'),
+    ]);
+    await post(
+      {
+        RecordType: 'SpamComplaint',
+        Email: 'lead5@example.com',
+        Metadata: { session: sessionId, lead: '5' },
+      },
+      good,
+    );
+    expect(await emailStates(sessionId)).toEqual({
+      1: 'hard_bounce',
+      2: 'soft_bounce',
+      3: 'sent',
+      4: 'delayed',
+      5: 'complained',
+    });
+    expect(Object.values(await suppressions()).sort()).toEqual(['complained', 'hard_bounce']);
+  });
+});
