@@ -1,0 +1,305 @@
+/**
+ * The order of a slice, told by the calls it makes: verbs that only write down that they were called.
+ */
+import { describe, expect, it } from 'vitest';
+import type { Batch } from '../../src/core/batch.ts';
+import type { Outcome } from '../../src/core/outcome.ts';
+import type { WorkMode } from '../../src/core/session.ts';
+import { runSlice, type Permit, type SliceVerbs } from '../../src/core/slice.ts';
+import { batchOf, inflight } from '../support/session-model.ts';
+
+const accepted: Outcome = { kind: 'accepted', messageIds: [], rejections: [] };
+const limits = { maxMs: 20_000, senderCount: 1 };
+
+/** A world of pages and batches; each verb is one line of the trace. */
+class World implements SliceVerbs {
+  readonly trace: string[] = [];
+  nowMs = 0;
+  sessionMode: WorkMode = 'run';
+  pagesLeft = 0;
+  readonly due: Batch[] = [];
+  readonly held = new Set<number>();
+  /** Batches that a command takes back before their intent is written. */
+  readonly takenBack = new Set<number>();
+  readonly permitsOut = new Set<Permit>();
+  mostHeld = 0;
+  /** Replaces a verb's work; called after it was written down. */
+  on: Partial<Record<keyof SliceVerbs, () => void>> = {};
+  nextPermit: () => Permit = () => ({ kind: 'granted', at: this.nowMs });
+  #seq = 0;
+
+  #say(verb: keyof SliceVerbs, words: string): void {
+    this.trace.push(words);
+    this.on[verb]?.();
+  }
+
+  add(count: number, make: (seq: number) => Batch = (seq) => batchOf([seq], { seq })): this {
+    for (let i = 0; i < count; i++) this.due.push(make(++this.#seq));
+    return this;
+  }
+
+  now = (): number => this.nowMs;
+  mode = (): WorkMode => this.sessionMode;
+  isPlanning = (): boolean => this.pagesLeft > 0;
+
+  sleepUntil(at: number): Promise<void> {
+    this.nowMs = Math.max(this.nowMs, at);
+    return Promise.resolve();
+  }
+
+  async plan(): Promise<void> {
+    await Promise.resolve();
+    this.pagesLeft--;
+    this.add(1);
+    this.#say('plan', 'plan');
+  }
+
+  take(): Batch | null {
+    const batch = this.due.shift() ?? null;
+    if (batch !== null) {
+      this.held.add(batch.seq);
+      this.mostHeld = Math.max(this.mostHeld, this.held.size);
+      this.#say('take', `take ${batch.seq}`);
+    }
+    return batch;
+  }
+
+  release(batch: Batch): void {
+    this.held.delete(batch.seq);
+  }
+
+  async permit(): Promise<Permit> {
+    await Promise.resolve();
+    this.#say('permit', 'permit');
+    const permit = this.nextPermit();
+    this.permitsOut.add(permit);
+    return permit;
+  }
+
+  returnPermit(permit: Permit): void {
+    this.permitsOut.delete(permit);
+    this.#say('returnPermit', 'give the permit back');
+  }
+
+  async flip(batch: Batch) {
+    await Promise.resolve();
+    this.#say('flip', `flip ${batch.seq}`);
+    return { activated: [], skipped: [] };
+  }
+
+  settleFlip(batch: Batch): Batch | null {
+    return inflight(batch.leadIds, { seq: batch.seq });
+  }
+
+  async prepare(batch: Batch) {
+    await Promise.resolve();
+    this.#say('prepare', `render ${batch.seq}`);
+    return { batch, recipients: [], payload: '', payloadHash: '', mailCount: 1 };
+  }
+
+  intend({ batch }: { batch: Batch }) {
+    this.#say('intend', `intend ${batch.seq}`);
+    if (this.takenBack.has(batch.seq)) return null;
+    return { batch, key: '', payload: '', mailCount: 1 };
+  }
+
+  async deliver({ batch }: { batch: Batch }): Promise<Outcome> {
+    await Promise.resolve();
+    this.#say('deliver', `deliver ${batch.seq}`);
+    return accepted;
+  }
+
+  settle({ batch }: { batch: Batch }): void {
+    this.#say('settle', `settle ${batch.seq}`);
+  }
+
+  waitUntil(at: number): void {
+    this.#say('waitUntil', `wait until ${at}`);
+  }
+}
+
+describe('a slice', () => {
+  it('takes a batch through permit, flip, rendering, intent, delivery and settlement, in this order', async () => {
+    const world = new World().add(1);
+    await runSlice(world, limits);
+    expect(world.trace).toEqual([
+      'take 1',
+      'permit',
+      'flip 1',
+      'render 1',
+      'intend 1',
+      'deliver 1',
+      'settle 1',
+    ]);
+  });
+
+  it('does not flip again what was flipped before', async () => {
+    const world = new World().add(1, (seq) => inflight([1], { seq, state: 'waiting' }));
+    await runSlice(world, limits);
+    expect(world.trace).not.toContain('flip 1');
+    expect(world.trace).toContain('settle 1');
+  });
+
+  it('sends the first mail while it still plans', async () => {
+    const world = new World();
+    world.pagesLeft = 200;
+    await runSlice(world, limits);
+    const first = world.trace.indexOf('deliver 1');
+    expect(first).toBeGreaterThan(-1);
+    expect(world.trace.slice(0, first).filter((words) => words === 'plan').length).toBeLessThan(20);
+    expect(world.trace.filter((words) => words === 'plan')).toHaveLength(200);
+    expect(world.trace.filter((words) => words.startsWith('settle'))).toHaveLength(200);
+  });
+
+  it('has at most as many batches in hand as it has senders', async () => {
+    const world = new World().add(50);
+    await runSlice(world, { ...limits, senderCount: 5 });
+    expect(world.mostHeld).toBe(5);
+    expect(world.held.size).toBe(0);
+    expect(world.trace.filter((words) => words.startsWith('settle'))).toHaveLength(50);
+  });
+
+  it('takes no new batch once its time is up, and finishes those that it has', async () => {
+    const world = new World().add(10);
+    world.on.deliver = () => (world.nowMs += 8_000);
+    await runSlice(world, limits);
+    expect(world.trace.filter((words) => words.startsWith('take'))).toEqual(['take 1', 'take 2', 'take 3']);
+    expect(world.trace.at(-1)).toBe('settle 3');
+  });
+
+  it('probes with one call at a time', async () => {
+    const world = new World().add(3);
+    world.sessionMode = 'probe';
+    await runSlice(world, { ...limits, senderCount: 5 });
+    expect(world.mostHeld).toBe(1);
+  });
+
+  it('ends when its probe has found the provider back', async () => {
+    const world = new World().add(3);
+    world.sessionMode = 'probe';
+    world.on.settle = () => (world.sessionMode = 'run');
+    await runSlice(world, limits);
+    expect(world.trace.filter((words) => words.startsWith('take'))).toEqual(['take 1']);
+  });
+
+  it('does nothing for a session that allows nothing', async () => {
+    const world = new World().add(3);
+    world.pagesLeft = 3;
+    world.sessionMode = 'none';
+    await runSlice(world, limits);
+    expect(world.trace).toEqual([]);
+  });
+});
+
+describe('a command in the middle of a slice', () => {
+  it.each(['permit', 'take'] as const)(
+    'at its %s lets nothing leave any more, and gives the permit back',
+    async (verb) => {
+      const world = new World().add(3);
+      world.on[verb] = () => (world.sessionMode = 'none');
+      await runSlice(world, limits);
+      expect(world.trace).toEqual(['take 1', 'permit', 'give the permit back']);
+      expect(world.permitsOut.size).toBe(0);
+      expect(world.held.size).toBe(0);
+    },
+  );
+
+  it('after the call has left still settles it', async () => {
+    const world = new World().add(3);
+    world.on.deliver = () => (world.sessionMode = 'none');
+    await runSlice(world, limits);
+    expect(world.trace.slice(-2)).toEqual(['deliver 1', 'settle 1']);
+  });
+
+  it('that took the batch back before its intent gives the permit back and goes on', async () => {
+    const world = new World().add(2);
+    world.takenBack.add(1);
+    await runSlice(world, limits);
+    expect(world.trace).toContain('give the permit back');
+    expect(world.trace).not.toContain('deliver 1');
+    expect(world.trace.at(-1)).toBe('settle 2');
+  });
+
+  it('stops the planner, too', async () => {
+    const world = new World();
+    world.pagesLeft = 100;
+    world.on.plan = () => {
+      if (world.pagesLeft === 98) world.sessionMode = 'none';
+    };
+    await runSlice(world, limits);
+    expect(world.pagesLeft).toBe(98);
+  });
+});
+
+describe('a permit', () => {
+  it('for later is waited for, when the slice lasts that long', async () => {
+    const world = new World().add(1);
+    let isFirst = true;
+    world.nextPermit = () => {
+      const wait = isFirst;
+      isFirst = false;
+      return wait ? { kind: 'later', at: 6_000 } : { kind: 'granted', at: world.nowMs };
+    };
+    await runSlice(world, limits);
+    expect(world.trace).toContain('wait until 6000');
+    // The batch was let go of meanwhile; the fake world does not put it back.
+    expect(world.held.size).toBe(0);
+    expect(world.nowMs).toBe(6_000);
+  });
+
+  it('for after the end of the slice ends it', async () => {
+    const world = new World().add(5);
+    world.nextPermit = () => ({ kind: 'later', at: 60_000 });
+    await runSlice(world, limits);
+    expect(world.trace).toEqual(['take 1', 'permit', 'wait until 60000', 'give the permit back']);
+    expect(world.nowMs).toBe(0);
+  });
+
+  it('is used at its slot and not before', async () => {
+    const world = new World().add(1);
+    world.nextPermit = () => ({ kind: 'granted', at: 3_000 });
+    let intendedAt = 0;
+    world.on.intend = () => (intendedAt = world.nowMs);
+    await runSlice(world, limits);
+    expect(intendedAt).toBe(3_000);
+  });
+});
+
+describe('a fault of a verb', () => {
+  it.each(['plan', 'permit', 'flip', 'prepare', 'intend', 'deliver', 'settle'] as const)(
+    'at %s is handed on once all senders have come to rest, with nothing held and no permit lost',
+    async (verb) => {
+      const world = new World().add(20);
+      world.pagesLeft = 3;
+      let count = 0;
+      world.on[verb] = () => {
+        if (++count === 2) throw new Error('broken');
+      };
+      await expect(runSlice(world, { ...limits, senderCount: 5 })).rejects.toThrow('broken');
+      const length = world.trace.length;
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(world.trace).toHaveLength(length);
+      expect(world.held.size).toBe(0);
+    },
+  );
+
+  it('stops the others from taking more, but lets them settle what has left', async () => {
+    const world = new World().add(20);
+    world.on.flip = () => {
+      if (world.trace.filter((words) => words.startsWith('flip')).length === 5) throw new Error('broken');
+    };
+    await expect(runSlice(world, { ...limits, senderCount: 5 })).rejects.toThrow('broken');
+    const count = (verb: string) => world.trace.filter((words) => words.startsWith(verb)).length;
+    expect(count('settle')).toBe(count('deliver'));
+    expect(count('take')).toBeLessThan(10);
+  });
+
+  it('of the planner does not leave a sender waiting for leads for ever', async () => {
+    const world = new World();
+    world.pagesLeft = 5;
+    world.on.plan = () => {
+      throw new Error('the database is away');
+    };
+    await expect(runSlice(world, { ...limits, senderCount: 5 })).rejects.toThrow('the database is away');
+  });
+});

@@ -1,0 +1,96 @@
+/**
+ * When a session's alarm fires next: one line for each way that a session can stand.
+ */
+import { describe, expect, it } from 'vitest';
+import { newSession, type Session } from '../../src/core/session.ts';
+import { nextWakeAt, recordRetryMs, type WakeView } from '../../src/core/wake.ts';
+import { specOf } from '../support/session-model.ts';
+
+const nowMs = 1_000_000;
+const session = (change: Partial<Session>): Session => ({ ...newSession(specOf(10)), ...change });
+const running = session({ state: 'running' });
+
+const at = (change: Partial<WakeView> & { session: Session }): number | null =>
+  nextWakeAt(
+    { isWorkDue: false, nextAttemptAt: null, isRecorded: true, retentionAt: null, ...change },
+    nowMs,
+  );
+
+describe('the next alarm', () => {
+  it.each<[string, Partial<WakeView> & { session: Session }, number | null]>([
+    ['queued, leads to plan', { session: session({}), isWorkDue: true }, nowMs],
+    ['running, a batch is due', { session: running, isWorkDue: true }, nowMs],
+    [
+      'running, a batch is due, the provider asked to wait',
+      { session: session({ state: 'running', waitingUntil: nowMs + 9_000 }), isWorkDue: true },
+      nowMs + 9_000,
+    ],
+    [
+      'running, a batch is due, the wait is over',
+      { session: session({ state: 'running', waitingUntil: nowMs - 9_000 }), isWorkDue: true },
+      nowMs,
+    ],
+    ['running, batches wait', { session: running, nextAttemptAt: nowMs + 700 }, nowMs + 700],
+    ['running, a waiting batch is overdue', { session: running, nextAttemptAt: 5 }, nowMs],
+    [
+      'running, batches wait, the provider asked to wait longer',
+      { session: session({ state: 'running', waitingUntil: nowMs + 9_000 }), nextAttemptAt: nowMs + 700 },
+      nowMs + 9_000,
+    ],
+    ['running, nothing due and nothing waiting: look again, to finish', { session: running }, nowMs],
+    ['paused by a person', { session: session({ state: 'paused', reason: 'user' }), isWorkDue: true }, null],
+    [
+      'paused for the quota',
+      { session: session({ state: 'paused', reason: 'mail_quota' }), nextAttemptAt: 5 },
+      null,
+    ],
+    [
+      'paused, the provider is probed',
+      { session: session({ state: 'paused', reason: 'mail_unreachable', probeAt: nowMs + 4_000 }) },
+      nowMs + 4_000,
+    ],
+    [
+      'paused, the probe is overdue',
+      { session: session({ state: 'paused', reason: 'mail_unreachable', probeAt: 5 }) },
+      nowMs,
+    ],
+    [
+      'cancelled, settling',
+      { session: session({ state: 'cancelled', cancelledAt: 5 }), nextAttemptAt: 5 },
+      nowMs,
+    ],
+    ['completed and recorded', { session: session({ state: 'completed', finishedAt: 5 }) }, null],
+    [
+      'completed, the history does not know yet',
+      { session: session({ state: 'completed', finishedAt: 5 }), isRecorded: false },
+      nowMs + recordRetryMs,
+    ],
+    [
+      'completed, recipients are kept until then',
+      { session: session({ state: 'completed', finishedAt: 5 }), retentionAt: nowMs + 86_400_000 },
+      nowMs + 86_400_000,
+    ],
+    [
+      'paused by a person, the history does not know yet',
+      { session: session({ state: 'paused', reason: 'user' }), isRecorded: false },
+      nowMs + recordRetryMs,
+    ],
+    ['running counts before the history', { session: running, isWorkDue: true, isRecorded: false }, nowMs],
+  ])('%s', (_, view, expected) => {
+    expect(at(view)).toBe(expected);
+  });
+
+  it('is there for every session that could go on by itself, and never in the past', () => {
+    for (const state of ['queued', 'running', 'cancelled'] as const) {
+      for (const isWorkDue of [true, false]) {
+        for (const nextAttemptAt of [null, 5, nowMs + 5]) {
+          for (const waitingUntil of [null, 5, nowMs + 5]) {
+            const wakeAt = at({ session: session({ state, waitingUntil }), isWorkDue, nextAttemptAt });
+            expect(wakeAt).not.toBeNull();
+            expect(wakeAt).toBeGreaterThanOrEqual(nowMs);
+          }
+        }
+      }
+    }
+  });
+});
