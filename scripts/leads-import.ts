@@ -14,19 +14,23 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
 import { CsvError, parse } from 'csv-parse';
-import { importLeads, type ImportRowResult } from '../src/crm/import-leads.ts';
+import { importRows, type FileRow } from '../src/crm/imports.ts';
 import {
+  FileDecoder,
   ImportRecordReader,
   csvParseOptions,
   guessDelimiter,
-  type ImportRow,
-} from '../src/crm/import-rows.ts';
+  guessLayout,
+  layoutRecordCount,
+  sniffEncoding,
+  type FileLayout,
+  type ImportDelimiter,
+  type ImportEncoding,
+} from '../src/shared/import-file.ts';
+import type { Import, ImportIssue } from '../src/shared/schemas.ts';
 import { UserError } from './lib/processes.ts';
 
 const usage = 'usage: npm run leads:import -- FILE.csv [--consent-source WORDS]';
-
-/** Rows handed to the CRM at once; it makes its own transactions of them. */
-const maxPendingRowCount = 5_000;
 
 /** Bytes looked at for the encoding and the delimiter: more than any header line. */
 const headByteCount = 64 * 1024;
@@ -36,8 +40,10 @@ const maxNamedRowCount = 20;
 
 interface CsvFile {
   path: string;
-  encoding: 'utf-8' | 'utf-16le' | 'utf-16be' | 'windows-1252';
-  delimiter: string;
+  sizeBytes: number;
+  encoding: ImportEncoding | null;
+  delimiter: ImportDelimiter;
+  layout: FileLayout;
   consentSource: string;
 }
 
@@ -66,139 +72,134 @@ function reasonOf(error: unknown): string {
   return error.message;
 }
 
-/** How a file is written down, from its beginning. Without a mark it is taken for UTF-8. */
-async function sniff(path: string): Promise<Pick<CsvFile, 'encoding' | 'delimiter'>> {
+/** How a file is written down and laid out, from its beginning. */
+async function look(path: string, consentSource: string): Promise<CsvFile> {
   let head: Buffer;
+  let sizeBytes: number;
   try {
     await using handle = await open(path);
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(headByteCount), 0, headByteCount, 0);
     head = buffer.subarray(0, bytesRead);
+    sizeBytes = (await handle.stat()).size;
   } catch (error) {
     throw new UserError(`${path} cannot be read: ${reasonOf(error)}.`);
   }
-  const mark = head.toString('hex', 0, 2);
-  const encoding = mark === 'fffe' ? 'utf-16le' : mark === 'feff' ? 'utf-16be' : 'utf-8';
-  const text = new TextDecoder(encoding).decode(head);
+  const encoding = sniffEncoding(head);
+  const text = new FileDecoder(encoding).decode(head);
   if (text.trim() === '') throw new UserError(`${path} cannot be imported: it is empty.`);
-  if (text.includes('\0')) throw new UserError(`${path} cannot be imported: it is not a CSV file.`);
-  const firstLine = text.split(/[\r\n]+/).find((line) => line.trim() !== '') ?? '';
-  return { encoding, delimiter: guessDelimiter(firstLine) };
+  const file = { path, sizeBytes, encoding, delimiter: guessDelimiter(text), consentSource };
+  const records: (readonly string[])[] = [];
+  const reader = new ImportRecordReader(false);
+  for await (const record of readRecords(file, reader)) {
+    if (record.kind === 'row') records.push(record.cells);
+    if (records.length === layoutRecordCount) break;
+  }
+  const layout = guessLayout(records);
+  if (layout.mapping.email.length === 0)
+    throw new UserError(`${path} cannot be imported: no column is one of e-mail addresses.`);
+  return { ...file, layout };
 }
 
-/** The text of a file; refuses bytes that its encoding does not have. */
-async function* readText({ path, encoding }: CsvFile): AsyncGenerator<string> {
-  const decoder = new TextDecoder(encoding, { fatal: true, ignoreBOM: false });
-  for await (const chunk of createReadStream(path)) yield decoder.decode(chunk as Buffer, { stream: true });
-  yield decoder.decode();
+async function* readText(file: Pick<CsvFile, 'path' | 'encoding'>): AsyncGenerator<string> {
+  const decoder = new FileDecoder(file.encoding);
+  for await (const chunk of createReadStream(file.path)) yield decoder.decode(chunk as Buffer);
+  yield decoder.end();
 }
 
-/** The rows of a file, from the one below the header. */
-async function* readRows(file: CsvFile): AsyncGenerator<ImportRow> {
+async function* readRecords(
+  file: Pick<CsvFile, 'path' | 'encoding' | 'delimiter'>,
+  reader: ImportRecordReader,
+): AsyncGenerator<ReturnType<ImportRecordReader['read']>> {
   const parser = parse(csvParseOptions(file.delimiter));
   // A fault of the source ends the parser with it, and is thrown where the records are read.
   const piped = pipeline(Readable.from(readText(file)), parser);
   piped.catch(() => undefined);
-  const reader = new ImportRecordReader({ consentSource: file.consentSource });
   try {
-    for await (const record of parser) {
-      const row = reader.read(record as string[]);
-      if (row.kind === 'lead' || row.kind === 'rejected') yield row;
-      else if (row.kind === 'no_email_column') {
-        throw new UserError(
-          `${file.path} cannot be imported: no column of its first line is one of e-mail addresses.`,
-        );
-      }
-    }
+    for await (const record of parser) yield reader.read(record as string[]);
   } catch (error) {
     if (error instanceof CsvError) {
       const what = 'a quote is opened and not closed, or the line is far too long';
       throw new UserError(`${file.path} cannot be imported: in line ${String(reader.nextLine)} ${what}.`);
     }
-    throw error;
-  }
-}
-
-/** Reads the file to its end, so that nothing of it is imported unless all of it can be read. */
-async function check(file: CsvFile): Promise<CsvFile> {
-  try {
-    let lastLine = 0;
-    for await (const row of readRows(file)) lastLine = row.line;
-    if (lastLine === 0)
-      throw new UserError(`${file.path} cannot be imported: there is nothing below its header.`);
-    return file;
-  } catch (error) {
-    if (error instanceof UserError) throw error;
-    const isOtherEncoding =
-      error instanceof TypeError && 'code' in error && error.code === 'ERR_ENCODING_INVALID_ENCODED_DATA';
-    // Not UTF-8 after all: older programs write the Windows code page.
-    if (isOtherEncoding && file.encoding === 'utf-8') return check({ ...file, encoding: 'windows-1252' });
     throw new UserError(`${file.path} cannot be read: ${reasonOf(error)}.`);
   }
 }
 
-async function importFile(file: CsvFile): Promise<ImportRowResult[]> {
+async function* readRows(file: CsvFile): AsyncGenerator<FileRow> {
+  for await (const record of readRecords(file, new ImportRecordReader(file.layout.hasHeader))) {
+    if (record.kind === 'row') yield record;
+  }
+}
+
+/** Reads the file to its end, so that nothing of it is imported unless all of it can be read. */
+async function check(file: CsvFile): Promise<void> {
+  let lastLine = 0;
+  for await (const row of readRows(file)) lastLine = row.line;
+  if (lastLine === 0)
+    throw new UserError(`${file.path} cannot be imported: there is nothing below its header.`);
+}
+
+async function importFile(file: CsvFile): Promise<{ done: Import; issues: ImportIssue[] }> {
   // Here, because it brings in wrangler, which takes seconds; a refusal need not wait for that.
   const { openLocalCrm } = await import('./lib/local-crm.ts');
   const crm = await openLocalCrm();
   try {
-    const nowMs = Date.now();
-    const results: ImportRowResult[] = [];
-    const seenLines = new Map<string, number>();
-    let pending: ImportRow[] = [];
-    const flush = async (): Promise<void> => {
-      const options = { importId: `import_${String(nowMs)}`, nowMs, hashEmail: crm.hashEmail, seenLines };
-      results.push(...(await importLeads(crm.db, { ...options, rows: pending })));
-      pending = [];
-    };
-    for await (const row of readRows(file)) {
-      pending.push(row);
-      if (pending.length === maxPendingRowCount) await flush();
-    }
-    await flush();
-    return results;
+    const issues: ImportIssue[] = [];
+    const { columns, mapping } = file.layout;
+    const done = await importRows(crm.db, {
+      importId: `import_${String(Date.now())}`,
+      owner: 'command line',
+      request: {
+        fileName: basename(file.path),
+        sizeBytes: file.sizeBytes,
+        headHash: null,
+        columns,
+        mapping,
+        consentSource: file.consentSource,
+        source: '',
+      },
+      rows: readRows(file),
+      now: () => Date.now(),
+      hashEmail: crm.hashEmail,
+      onChunk: (_, found) => issues.push(...found),
+    });
+    return { done, issues };
   } finally {
     await crm.close();
   }
 }
 
 /** `3 rejected (line 4: …; line 9: …; line 12: …)` */
-function countAndName(words: string, named: string[]): string {
-  if (named.length === 0) return `0 ${words}`;
-  const shown = named.slice(0, maxNamedRowCount);
-  if (named.length > shown.length) shown.push(`and ${String(named.length - shown.length)} more`);
-  return `${String(named.length)} ${words} (${shown.join('; ')})`;
+function countAndName(words: string, issues: ImportIssue[]): string {
+  if (issues.length === 0) return `0 ${words}`;
+  const shown = issues
+    .slice(0, maxNamedRowCount)
+    .map(({ line, reason }) => `line ${String(line)}: ${reason}`);
+  if (issues.length > shown.length) shown.push(`and ${String(issues.length - shown.length)} more`);
+  return `${String(issues.length)} ${words} (${shown.join('; ')})`;
 }
 
-function summarize(path: string, results: ImportRowResult[]): string {
-  const counts = { created: 0, updated: 0, unchanged: 0 };
-  const duplicates: string[] = [];
-  const rejected: string[] = [];
-  const unmailable: string[] = [];
-  for (const result of results) {
-    const line = `line ${String(result.line)}`;
-    if (result.outcome === 'rejected') rejected.push(`${line}: ${result.reason}`);
-    else if (result.outcome === 'duplicate_in_file')
-      duplicates.push(`${line} repeats line ${String(result.firstLine)}`);
-    else {
-      counts[result.outcome] += 1;
-      if (result.unmailable) unmailable.push(line);
-    }
-  }
+function summarize(path: string, done: Import, issues: ImportIssue[]): string {
+  const { created, updated, unchanged, unmailable } = done.counts;
+  const duplicates = issues.filter((issue) => issue.outcome === 'duplicate_in_file');
+  const rejected = issues.filter((issue) => issue.outcome === 'rejected');
   const parts = [
-    `${String(counts.created)} created`,
-    `${String(counts.updated)} updated`,
-    `${String(counts.unchanged)} unchanged`,
+    `${String(created)} created`,
+    `${String(updated)} updated`,
+    `${String(unchanged)} unchanged`,
     countAndName(duplicates.length === 1 ? 'duplicate' : 'duplicates', duplicates),
     countAndName('rejected', rejected),
   ];
-  if (unmailable.length > 0) parts.push(countAndName('with an address that no mail can reach', unmailable));
+  if (unmailable > 0) parts.push(`${String(unmailable)} with an address that no mail can reach`);
   return `${basename(path)}: ${parts.join(', ')}.`;
 }
 
 try {
   const { path, consentSource } = readArguments();
-  const file = await check({ path, consentSource, ...(await sniff(path)) });
-  console.log(summarize(path, await importFile(file)));
+  const file = await look(path, consentSource);
+  await check(file);
+  const { done, issues } = await importFile(file);
+  console.log(summarize(path, done, issues));
 } catch (error) {
   console.error(error instanceof UserError ? error.message : error);
   process.exitCode = 1;

@@ -7,17 +7,34 @@
  * @module
  */
 import { parseArgs } from 'node:util';
-import { importLeads } from '../src/crm/import-leads.ts';
+import { importRows } from '../src/crm/imports.ts';
 import { countLeads } from '../src/crm/leads.ts';
 import { openLocalCrm } from './lib/local-crm.ts';
 import { UserError } from './lib/processes.ts';
 import { sampleLeads } from './lib/sample-leads.ts';
+import { guessColumns, type ImportedLead } from '../src/shared/import-file.ts';
 
 const usage = 'usage: npm run leads:seed -- [--count N] [--force]';
 
 /** Enough for many pages and for a run that can be watched; made in a second. */
 const defaultCount = 3_000;
 const maxCount = 1_000_000;
+
+const fields = [
+  'email',
+  'firstName',
+  'lastName',
+  'company',
+  'phone',
+  'source',
+  'stage',
+  'notes',
+  'consentSource',
+] as const satisfies (keyof ImportedLead)[];
+const mapping = {
+  ...guessColumns([]),
+  ...Object.fromEntries(fields.map((field, index) => [field, [index]])),
+};
 
 function readArguments(): { count: number; force: boolean } {
   try {
@@ -41,14 +58,27 @@ async function seed(): Promise<void> {
       );
       return;
     }
-    const results = await importLeads(crm.db, {
-      rows: sampleLeads(count).map((lead, index) => ({ kind: 'lead', line: index + 1, lead })),
-      importId: 'sample',
-      nowMs: Date.now(),
+    const nowMs = Date.now();
+    const { counts } = await importRows(crm.db, {
+      importId: `sample_${String(nowMs)}`,
+      owner: 'command line',
+      request: {
+        fileName: 'Sample leads',
+        sizeBytes: null,
+        headHash: null,
+        columns: [...fields],
+        mapping,
+        consentSource: '',
+        source: '',
+      },
+      rows: sampleLeads(count).map((lead, index) => ({
+        line: index + 1,
+        cells: fields.map((field) => lead[field]),
+      })),
+      now: () => Date.now(),
       hashEmail: crm.hashEmail,
     });
-    const createdCount = results.filter((result) => result.outcome === 'created').length;
-    console.log(`${String(createdCount)} sample leads were added.`);
+    console.log(`${String(counts.created)} sample leads were added.`);
   } finally {
     await crm.close();
   }

@@ -37,16 +37,22 @@ export interface AudiencePage {
   done: boolean;
 }
 
-function selectAudience(audience: Audience, asOfMs: number): LeadSelection {
+function selectAudience(
+  audience: Audience,
+  asOfMs: number,
+  drive: 'filter' | 'id' = 'filter',
+): LeadSelection {
   if ('leadIds' in audience) {
     return {
       from: 'leads l',
+      countFrom: 'leads l',
       where: 'l.id IN (SELECT value FROM json_each(?))',
       params: [JSON.stringify(audience.leadIds)],
+      id: 'l.id',
       isSearch: false,
     };
   }
-  const selection = compileLeadFilter(audience.filter, { asOfMs });
+  const selection = compileLeadFilter(audience.filter, { asOfMs, drive });
   if (audience.excludedIds === undefined || audience.excludedIds.length === 0) return selection;
   return {
     ...selection,
@@ -119,11 +125,11 @@ export async function sampleAudience(
   limit: number,
   nowMs: number,
 ): Promise<Recipient[]> {
-  const { from, where, params } = selectAudience(audience, nowMs);
+  const { from, where, params, id } = selectAudience(audience, nowMs, 'id');
   const { results } = await db
     .prepare(
       `SELECT ${recipientColumns} FROM ${from}
-       WHERE ${where} AND ${standingSql} = 'mailable' ORDER BY l.id LIMIT ?`,
+       WHERE ${where} AND ${standingSql} = 'mailable' ORDER BY ${id} LIMIT ?`,
     )
     .bind(...params, limit)
     .all<RecipientRow>();
@@ -145,9 +151,7 @@ export async function planPage(
     const rest = uniqueSorted(audience.leadIds).filter((id) => id > afterLeadId && id <= maxLeadId);
     return { leadIds: rest.slice(0, limit), done: rest.length <= limit };
   }
-  const { from, where, params, isSearch } = selectAudience(audience, startedAt);
-  // FTS5 seeks by its own rowid only; the same number as l.id.
-  const id = isSearch ? 'leads_fts.rowid' : 'l.id';
+  const { from, where, params, id } = selectAudience(audience, startedAt, 'id');
   const { results } = await db
     .prepare(`SELECT l.id FROM ${from} WHERE ${where} AND ${id} > ? AND ${id} <= ? ORDER BY ${id} LIMIT ?`)
     .bind(...params, afterLeadId, maxLeadId, limit)

@@ -91,6 +91,15 @@ export async function listActivations(
   };
 }
 
+/** The last word of one session, or null when it is not on the list. */
+export async function getActivation(db: D1Database, sessionId: string): Promise<Progress | null> {
+  const row = await db
+    .prepare('SELECT session_id, created_at, progress FROM activations WHERE session_id = ?')
+    .bind(sessionId)
+    .first<ActivationRow>();
+  return row === null ? null : toProgress(row);
+}
+
 /** Takes an activation off the list. @returns false when it was not on it */
 export async function deleteActivation(db: D1Database, sessionId: string): Promise<boolean> {
   const result = await db.prepare('DELETE FROM activations WHERE session_id = ?').bind(sessionId).run();

@@ -1,25 +1,19 @@
 /**
- * Writes the rows of an import into the CRM, in bulk: one transaction of four
- * statements, each with one JSON parameter, for some hundreds of rows.
+ * The statements that bring rows of a file into the leads table: a few per some hundreds of rows, each
+ * with the rows as one JSON parameter. They only make sense together, in one transaction (imports.ts).
  *
  * Keeps true: an import never changes what a lead's status is, an empty cell never erases what is
- * there, and importing the same file again changes nothing.
+ * there, a lead's import_id is the import that created it, and each row's lead is in `import_leads`
+ * with what became of it.
  *
  * @module
  */
+import type { ImportedLead } from '../shared/import-file.ts';
 import type { HashEmail } from './email-hash.ts';
 import { isUsableEmail } from './email.ts';
-import type { ImportedLead, ImportRow } from './import-rows.ts';
 
-/** What became of one row of a file. `unmailable`: kept, but no mail provider would take its address. */
-export type ImportRowResult =
-  | { line: number; outcome: 'created' | 'updated' | 'unchanged'; unmailable: boolean }
-  | { line: number; outcome: 'duplicate_in_file'; firstLine: number }
-  | { line: number; outcome: 'rejected'; reason: string };
-
-/** Rows of one transaction, and characters of its JSON parameter: D1 takes values of up to 2 MB. */
-const maxChunkRowCount = 500;
-const maxChunkLength = 500_000;
+/** Characters of one JSON parameter: D1 takes values of 2 MB, and a character has up to three bytes. */
+const maxGroupLength = 500_000;
 
 /** Fields that a later import may change, by column. The address itself is how a lead is found. */
 const mergedColumns = {
@@ -34,116 +28,45 @@ const mergedColumns = {
 } as const satisfies Record<Exclude<keyof ImportedLead, 'email'>, string>;
 const merged = Object.values(mergedColumns);
 
-const cell = (column: string): string => `(r.value ->> '${column}')`;
+const inserted = ['email', 'email_valid', 'email_hash', ...merged] as const;
+type Column = (typeof inserted)[number];
+
+// A row is an array, not an object: half the bytes.
+const cell = (column: Column | 'line'): string =>
+  `(r.value ->> ${column === 'line' ? inserted.length : inserted.indexOf(column)})`;
 const isChangedSql = merged
   .map((column) => `(${cell(column)} <> '' AND ${cell(column)} IS NOT l.${column} COLLATE BINARY)`)
   .join(' OR ');
 
-const classifySql = `SELECT r.key AS row_index, l.id IS NULL AS is_new, (${isChangedSql}) AS is_changed
-  FROM json_each(?1) AS r LEFT JOIN leads l ON l.email = ${cell('email')} ORDER BY r.key`;
+// ?1 rows, ?2 import number, ?3 now. `WHERE` before `ON CONFLICT`, or it would be read as a join.
+const addMember = (outcome: string, condition: string): string =>
+  `INSERT INTO import_leads (import_number, lead_id, line, outcome, added_at)
+   SELECT ?2, l.id, ${cell('line')}, '${outcome}', ?3
+   FROM json_each(?1) AS r JOIN leads l ON l.email = ${cell('email')}
+   WHERE ${condition} ON CONFLICT DO NOTHING`;
+// Right after the statement that it counts; none of them has a trigger, which would spoil changes().
+const countMembers = (column: string): string =>
+  `UPDATE import_chunks SET ${column} = ${column} + changes() WHERE import_number = ?1 AND seq = ?2`;
 
 const updateSql = `UPDATE leads AS l SET
     ${merged.map((column) => `${column} = CASE ${cell(column)} WHEN '' THEN l.${column} ELSE ${cell(column)} END`).join(', ')},
-    import_id = ?2, updated_at = ?3
+    updated_at = ?2
   FROM json_each(?1) AS r WHERE l.email = ${cell('email')} AND (${isChangedSql})`;
 
-const inserted = ['email', 'email_valid', 'email_hash', ...merged] as const;
-const isNewSql = `NOT EXISTS (SELECT 1 FROM leads l WHERE l.email = ${cell('email')})`;
-// Before the insert, in its transaction; `changes()` after it would be those of the full-text index.
-const countNewSql = `UPDATE lead_counts
-  SET new_count = new_count + (SELECT count(*) FROM json_each(?1) AS r WHERE ${isNewSql})`;
 // Not `ON CONFLICT DO NOTHING`: that uses up an id for every lead that is there already.
 const insertSql = `INSERT INTO leads (${inserted.join(', ')}, import_id, created_at, updated_at)
-  SELECT ${inserted.map(cell).join(', ')}, ?2, ?3, ?3 FROM json_each(?1) AS r WHERE ${isNewSql} ORDER BY r.key`;
+  SELECT ${inserted.map(cell).join(', ')}, ?2, ?3, ?3 FROM json_each(?1) AS r
+  WHERE NOT EXISTS (SELECT 1 FROM leads l WHERE l.email = ${cell('email')}) ORDER BY r.key`;
 
-interface ClassifiedRow {
-  row_index: number;
-  is_new: number;
-  is_changed: number | null;
-}
-
-interface PreparedRow {
-  line: number;
+export interface PreparedRow {
   unmailable: boolean;
   json: string;
 }
 
-/**
- * Imports rows: leads with a new address are created, those whose filled-in cells differ from what is
- * there are updated and belong to this import from then on, the rest is left as it is. Of several rows
- * with one address, in any case, the first counts.
- *
- * @param seenLines - addresses of earlier calls of the same import, lower-cased, with their lines; it is
- *   added to. For files that are read in parts.
- * @returns a result for each row, in the order of the rows
- * @throws what D1 throws; rows of earlier transactions are in then, and a repeat finds them unchanged
- */
-export async function importLeads(
-  db: D1Database,
-  options: {
-    rows: readonly ImportRow[];
-    importId: string;
-    nowMs: number;
-    hashEmail: HashEmail;
-    seenLines?: Map<string, number>;
-  },
-): Promise<ImportRowResult[]> {
-  const { importId, nowMs, hashEmail, seenLines = new Map<string, number>() } = options;
-  const results: ImportRowResult[] = [];
-  // Results keep the order of the rows, so a row that is written leaves its place open.
-  const places: number[] = [];
-  let chunk: PreparedRow[] = [];
-  let chunkLength = 0;
-
-  const writeChunk = async (): Promise<void> => {
-    if (chunk.length === 0) return;
-    const rowsJson = `[${chunk.map((row) => row.json).join(',')}]`;
-    const answers = await db.batch<ClassifiedRow>([
-      // A write first: a transaction that begins by reading fails where another has written meanwhile.
-      db.prepare(countNewSql).bind(rowsJson),
-      db.prepare(classifySql).bind(rowsJson),
-      db.prepare(updateSql).bind(rowsJson, importId, nowMs),
-      db.prepare(insertSql).bind(rowsJson, importId, nowMs),
-    ]);
-    const classified = answers[1]?.results ?? [];
-    chunk.forEach(({ line, unmailable }, index) => {
-      const row = classified[index];
-      const place = places[index];
-      if (row === undefined || place === undefined) throw new Error('An imported row has no answer.');
-      const outcome = row.is_new === 1 ? 'created' : row.is_changed === 1 ? 'updated' : 'unchanged';
-      results[place] = { line, outcome, unmailable };
-    });
-    chunk = [];
-    chunkLength = 0;
-    places.length = 0;
-  };
-
-  for (const [place, row] of options.rows.entries()) {
-    if (row.kind === 'rejected') {
-      results[place] = { line: row.line, outcome: 'rejected', reason: row.reason };
-      continue;
-    }
-    const key = row.lead.email.toLowerCase();
-    const firstLine = seenLines.get(key);
-    if (firstLine !== undefined) {
-      results[place] = { line: row.line, outcome: 'duplicate_in_file', firstLine };
-      continue;
-    }
-    seenLines.set(key, row.line);
-    const prepared = prepareRow(row.line, row.lead, hashEmail);
-    if (chunk.length === maxChunkRowCount || chunkLength + prepared.json.length > maxChunkLength)
-      await writeChunk();
-    chunk.push(prepared);
-    places.push(place);
-    chunkLength += prepared.json.length;
-  }
-  await writeChunk();
-  return results;
-}
-
-function prepareRow(line: number, lead: ImportedLead, hashEmail: HashEmail): PreparedRow {
+/** A row as its statements want it. */
+export function prepareRow(line: number, lead: ImportedLead, hashEmail: HashEmail): PreparedRow {
   const isUsable = isUsableEmail(lead.email);
-  const columns: Record<(typeof inserted)[number], string | number> = {
+  const columns: Record<Column, string | number> = {
     email: lead.email,
     email_valid: isUsable ? 1 : 0,
     email_hash: hashEmail(lead.email),
@@ -156,5 +79,50 @@ function prepareRow(line: number, lead: ImportedLead, hashEmail: HashEmail): Pre
     notes: lead.notes,
     consent_source: lead.consentSource,
   };
-  return { line, unmailable: !isUsable, json: JSON.stringify(columns) };
+  return { unmailable: !isUsable, json: JSON.stringify([...inserted.map((name) => columns[name]), line]) };
+}
+
+/**
+ * The statements for the rows of one chunk, of which no two may have one address. Its row of
+ * `import_chunks` must be there already; they count into it.
+ */
+export function importStatements(
+  db: D1Database,
+  chunk: { importNumber: number; importId: string; seq: number; rows: readonly PreparedRow[]; nowMs: number },
+): D1PreparedStatement[] {
+  const { importNumber, importId, seq, nowMs } = chunk;
+  return groups(chunk.rows).flatMap((rowsJson) => {
+    const member = (outcome: string, condition: string) =>
+      db.prepare(addMember(outcome, condition)).bind(rowsJson, importNumber, nowMs);
+    const count = (column: string) => db.prepare(countMembers(column)).bind(importNumber, seq);
+    return [
+      // What a row changes is known before the change only.
+      member('updated', isChangedSql),
+      count('updated_count'),
+      member('unchanged', 'true'),
+      count('unchanged_count'),
+      db.prepare(updateSql).bind(rowsJson, nowMs),
+      db.prepare(insertSql).bind(rowsJson, importId, nowMs),
+      // Those that were there are members by now.
+      member('created', 'true'),
+      count('created_count'),
+    ];
+  });
+}
+
+function groups(rows: readonly PreparedRow[]): string[] {
+  const all: string[] = [];
+  let group: string[] = [];
+  let length = 0;
+  for (const { json } of rows) {
+    if (group.length > 0 && length + json.length > maxGroupLength) {
+      all.push(`[${group.join(',')}]`);
+      group = [];
+      length = 0;
+    }
+    group.push(json);
+    length += json.length;
+  }
+  if (group.length > 0) all.push(`[${group.join(',')}]`);
+  return all;
 }

@@ -1,206 +1,18 @@
 /**
- * From the records of somebody's CSV file to leads: which column means what, and what a cell is worth.
+ * From the records of somebody's CSV file to leads: what a cell is worth.
  *
- * Pure: reads no file and no database (import-leads.ts writes, the scripts and the Worker read). Keeps
- * true: nothing is cut off or guessed away silently; a record that cannot become a lead is rejected
+ * Pure: reads no file and no database (../shared/import-file.ts reads, imports.ts writes). Keeps true: nothing is cut off or guessed away silently; a record that cannot become a lead is rejected
  * with its line and a sentence.
  *
  * @module
  */
+import type { ColumnMapping, ImportedLead, ImportField } from '../shared/import-file.ts';
 import { limits } from '../shared/limits.ts';
 import { isUsableEmail, normalizeEmail } from './email.ts';
-
-/** A lead as a file describes it; `''` where the file says nothing. */
-export interface ImportedLead {
-  email: string;
-  firstName: string;
-  lastName: string;
-  company: string;
-  phone: string;
-  source: string;
-  stage: string;
-  notes: string;
-  consentSource: string;
-}
 
 /** One record of a file. `line` is where it begins in the file, counted from 1. */
 export type ImportRow =
   { kind: 'lead'; line: number; lead: ImportedLead } | { kind: 'rejected'; line: number; reason: string };
-
-type ImportField = keyof ImportedLead | 'fullName';
-
-/** For each field the indexes of the columns it is read from, the preferred first. */
-export type ColumnMapping = Record<ImportField, number[]>;
-
-/**
- * Headers by what they mean, as {@link foldHeader} leaves them, the preferred first. They are those of
- * the exports of Salesforce, HubSpot, Pipedrive, Google Contacts and Outlook, with the usual words of
- * German, French and Spanish files.
- */
-const headerNames: Record<ImportField, readonly string[]> = {
-  email: [
-    'email',
-    'e mail',
-    'email address',
-    'e mail address',
-    'email value',
-    'e mail value',
-    'email work',
-    'e mail work',
-    'work email',
-    'business email',
-    'primary email',
-    'personal email',
-    'private email',
-    'email home',
-    'email other',
-    'other email',
-    'secondary email',
-    'mail',
-    'e mail adresse',
-    'adresse e mail',
-    'adresse email',
-    'courriel',
-    'correo',
-    'correo electronico',
-  ],
-  firstName: ['first name', 'firstname', 'given name', 'forename', 'vorname', 'prenom', 'nombre'],
-  lastName: [
-    'last name',
-    'lastname',
-    'family name',
-    'surname',
-    'nachname',
-    'familienname',
-    'nom',
-    'nom de famille',
-    'apellido',
-    'apellidos',
-  ],
-  fullName: ['name', 'full name', 'fullname', 'display name', 'contact', 'nom complet', 'nombre completo'],
-  company: [
-    'company',
-    'company name',
-    'companyname',
-    'company account',
-    'organization',
-    'organisation',
-    'organization name',
-    'organisation name',
-    'account',
-    'account name',
-    'associated company',
-    'employer',
-    'business',
-    'firma',
-    'unternehmen',
-    'societe',
-    'entreprise',
-    'empresa',
-  ],
-  phone: [
-    'phone',
-    'phone number',
-    'phone value',
-    'phone work',
-    'business phone',
-    'work phone',
-    'mobile',
-    'mobile phone',
-    'mobile phone number',
-    'phone mobile',
-    'cell',
-    'cell phone',
-    'telephone',
-    'primary phone',
-    'home phone',
-    'phone home',
-    'phone other',
-    'telefon',
-    'telefonnummer',
-    'mobil',
-    'telefono',
-  ],
-  source: [
-    'source',
-    'lead source',
-    'original source',
-    'original traffic source',
-    'latest source',
-    'channel',
-    'quelle',
-  ],
-  stage: ['stage', 'deal stage', 'lifecycle stage', 'lead status', 'status', 'deal status', 'phase'],
-  notes: [
-    'notes',
-    'note',
-    'description',
-    'comment',
-    'comments',
-    'remarks',
-    'notizen',
-    'bemerkungen',
-    'notas',
-  ],
-  consentSource: [
-    'consent source',
-    'consent',
-    'opt in source',
-    'opt in',
-    'marketing consent',
-    'legal basis for processing contact s data',
-    'einwilligung',
-  ],
-};
-
-/**
- * A header without what differs between exports: case, accents, punctuation, the number of a repeated
- * column ("E-mail 1 - Value", "Phone 2") and the record it is of ("Person - Email").
- */
-function foldHeader(header: string): string {
-  return header
-    .normalize('NFKD')
-    .replace(/\p{M}/gu, '')
-    .toLowerCase()
-    .replace(/[^\p{L}]+/gu, ' ')
-    .trim()
-    .replace(/^(?:person|contact) (?=.)/, '');
-}
-
-/**
- * Guesses what the columns of a file mean from its headers.
- *
- * Unknown columns are left out; headers may repeat. A file whose `email` list comes out empty has no
- * column of addresses and cannot be imported.
- */
-export function guessColumns(headers: readonly string[]): ColumnMapping {
-  const folded = headers.map(foldHeader);
-  const columnsOf = (field: ImportField): number[] =>
-    headerNames[field].flatMap((name) => folded.flatMap((header, index) => (header === name ? [index] : [])));
-  return {
-    email: columnsOf('email'),
-    firstName: columnsOf('firstName'),
-    lastName: columnsOf('lastName'),
-    fullName: columnsOf('fullName'),
-    company: columnsOf('company'),
-    phone: columnsOf('phone'),
-    source: columnsOf('source'),
-    stage: columnsOf('stage'),
-    notes: columnsOf('notes'),
-    consentSource: columnsOf('consentSource'),
-  };
-}
-
-const delimiters = [',', ';', '\t', '|'] as const;
-
-/**
- * The delimiter of a file, from its first line: the one that makes most columns of it, outside quotes.
- */
-export function guessDelimiter(firstLine: string): (typeof delimiters)[number] {
-  const unquoted = firstLine.replace(/"(?:[^"]|"")*"/g, '');
-  const counts = delimiters.map((delimiter) => unquoted.split(delimiter).length);
-  return delimiters[counts.indexOf(Math.max(...counts))] ?? ',';
-}
 
 /** Spaces at the ends and control characters mean nothing; half of a surrogate pair is no text. */
 function cleanCell(cell: string): string {
@@ -269,6 +81,15 @@ export function readImportRow(
   defaults: { consentSource?: string; source?: string } = {},
 ): ImportRow {
   const cells = (field: ImportField): string[] => mapping[field].map((index) => record[index] ?? '');
+  // Before anything looks into them: megabytes in one cell are a broken file, not a lead.
+  const mapped = Object.values(mapping).flat();
+  if (mapped.some((index) => (record[index] ?? '').length > limits.maxImportCellLength)) {
+    return {
+      kind: 'rejected',
+      line,
+      reason: `a cell is longer than ${limits.maxImportCellLength} characters`,
+    };
+  }
   const first = (field: ImportField): string =>
     cells(field)
       .map(oneLine)
@@ -309,53 +130,4 @@ export function readImportRow(
     }
   }
   return { kind: 'lead', line, lead };
-}
-
-/**
- * Options for csv-parse that read what real programs write: quotes in the middle of a cell, records
- * shorter or longer than the header. Empty lines are kept, because {@link ImportRecordReader} counts.
- */
-export function csvParseOptions(delimiter: string) {
-  return {
-    delimiter,
-    bom: true,
-    relax_quotes: true,
-    relax_column_count: true,
-    skip_empty_lines: false,
-    // A quote that is never closed would take in the rest of the file, however long.
-    max_record_size: 1024 * 1024,
-  } as const;
-}
-
-/** What {@link ImportRecordReader.read} makes of a record that is no row. */
-export type ImportNonRow = { kind: 'header' } | { kind: 'blank' } | { kind: 'no_email_column' };
-
-/**
- * Reads the records of one file in their order: the first is the header, the others are rows. Counts
- * the lines that each takes, so that a person finds it in an editor.
- */
-export class ImportRecordReader {
-  #mapping: ColumnMapping | null = null;
-  #nextLine = 1;
-  readonly #defaults: { consentSource?: string; source?: string };
-
-  constructor(defaults: { consentSource?: string; source?: string } = {}) {
-    this.#defaults = defaults;
-  }
-
-  /** Where the next record begins, counted from 1. */
-  get nextLine(): number {
-    return this.#nextLine;
-  }
-
-  read(record: readonly string[]): ImportRow | ImportNonRow {
-    const line = this.#nextLine;
-    this.#nextLine += 1 + record.reduce((sum, cell) => sum + (cell.match(/\r\n|\r|\n/g)?.length ?? 0), 0);
-    if (record.every((cell) => cell.trim() === '')) return { kind: 'blank' };
-    if (this.#mapping !== null) return readImportRow(this.#mapping, record, line, this.#defaults);
-    const mapping = guessColumns(record);
-    if (mapping.email.length === 0) return { kind: 'no_email_column' };
-    this.#mapping = mapping;
-    return { kind: 'header' };
-  }
 }

@@ -17,8 +17,12 @@ export type SqlValue = string | number | null;
 /** `SELECT … FROM ${from} WHERE ${where}` with `params`; the leads are `l`. */
 export interface LeadSelection {
   from: string;
+  /** The same for counting: without the leads where no condition looks at them. */
+  countFrom: string;
   where: string;
   params: SqlValue[];
+  /** The lead's id as the driving table has it: what pages by id seek by and are ordered by. */
+  id: string;
   /** The selection is driven by the full-text index. */
   isSearch: boolean;
 }
@@ -29,8 +33,12 @@ export interface LeadFilterOptions {
    * leads edited later are left out. For an audience that is frozen at its start.
    */
   asOfMs?: number;
-  /** Keep the indexes of filtered columns out of it, so that the index of the order drives. */
-  byOrder?: boolean;
+  /**
+   * What finds the rows. `filter`: the index of any filtered column. `id`: rows are wanted in the order
+   * of their ids, so only what has them in that order: an import, an index that is asked for one value,
+   * the table. `order`: the index of another order, so none of the filter's.
+   */
+  drive?: 'filter' | 'id' | 'order';
 }
 
 /** Characters that the `unicode61` tokenizer makes words of. */
@@ -62,9 +70,10 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
     conditions.push(condition);
     params.push(...values);
   };
+  const { asOfMs, drive = 'filter' } = options;
   // A unary plus keeps SQLite from using an index on the column (sqlite.org/queryplanner-ng.html).
-  const indexed = options.byOrder === true ? '+' : '';
-  const { asOfMs } = options;
+  const single = drive === 'order' ? '+' : '';
+  const range = drive === 'filter' ? '' : '+';
 
   const search = filter.search?.trim() ?? '';
   let isSearch = false;
@@ -74,29 +83,58 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
     if (query === null) add('0');
     else add('leads_fts MATCH ?', query);
   }
-  if (filter.status !== undefined) {
-    if (asOfMs === undefined) add(`${indexed}l.status = ?`, filter.status);
-    else if (filter.status === 'new') add("(+l.status = 'new' OR +l.activated_at > ?)", asOfMs);
-    else add(`${indexed}l.status = 'active' AND l.activated_at <= ?`, asOfMs);
+  const isByImport = filter.importId !== undefined && !isSearch && drive !== 'order';
+  if (filter.importId !== undefined) {
+    const asOf = asOfMs === undefined ? '' : ' AND m.added_at <= ?';
+    const member = `m.import_number = (SELECT number FROM imports WHERE import_id = ?)${asOf}`;
+    const values = asOfMs === undefined ? [filter.importId] : [filter.importId, asOfMs];
+    if (isByImport) add(member, ...values);
+    else add(`EXISTS (SELECT 1 FROM import_leads m WHERE ${member} AND m.lead_id = l.id)`, ...values);
   }
-  if (filter.source !== undefined) add(`${indexed}l.source = ?`, filter.source);
-  if (filter.importId !== undefined) add(`${indexed}l.import_id = ?`, filter.importId);
-  if (filter.stage !== undefined) add('l.stage = ?', filter.stage);
-  if (filter.consentSource !== undefined) add('l.consent_source = ?', filter.consentSource);
-  if (filter.createdFrom !== undefined) add('l.created_at >= ?', filter.createdFrom);
-  if (filter.createdTo !== undefined) add('l.created_at <= ?', filter.createdTo);
-  if (filter.activatedFrom !== undefined) add('l.activated_at >= ?', filter.activatedFrom);
-  if (filter.activatedTo !== undefined) add('l.activated_at <= ?', filter.activatedTo);
-  if (asOfMs !== undefined) {
-    if (filter.activatedFrom !== undefined || filter.activatedTo !== undefined)
-      add('l.activated_at <= ?', asOfMs);
-    add('l.updated_at <= ?', asOfMs);
+  // New leads have no activated_at: said in full, so that leads_status has them in the order of ids.
+  const isNew = `${single}l.status = 'new' AND ${single}l.activated_at IS NULL`;
+  if (filter.status === 'new') {
+    if (asOfMs === undefined) add(isNew);
+    else add("(+l.status = 'new' OR +l.activated_at > ?)", asOfMs);
   }
+  const wantsActivated = filter.activatedFrom !== undefined || filter.activatedTo !== undefined;
+  if (filter.status === 'active' || wantsActivated) {
+    add(`${range}l.status = 'active'`);
+    if (filter.activatedFrom !== undefined) add(`${range}l.activated_at >= ?`, filter.activatedFrom);
+    if (filter.activatedTo !== undefined) add(`${range}l.activated_at <= ?`, filter.activatedTo);
+    if (asOfMs !== undefined) add(`${range}l.activated_at <= ?`, asOfMs);
+  }
+  if (filter.source !== undefined) add(`${single}l.source = ?`, filter.source);
+  if (filter.stage !== undefined) add(`${single}l.stage = ?`, filter.stage);
+  if (filter.consentSource !== undefined) add(`${single}l.consent_source = ?`, filter.consentSource);
+  if (filter.createdFrom !== undefined) add(`${range}l.created_at >= ?`, filter.createdFrom);
+  if (filter.createdTo !== undefined) add(`${range}l.created_at <= ?`, filter.createdTo);
+  if (asOfMs !== undefined) add('l.updated_at <= ?', asOfMs);
+  // CROSS JOIN fixes the order of the join: the words or the members first, then their leads.
+  const driver = isSearch
+    ? { table: 'leads_fts', join: ' CROSS JOIN leads l ON l.id = leads_fts.rowid', id: 'leads_fts.rowid' }
+    : isByImport
+      ? { table: 'import_leads m', join: ' CROSS JOIN leads l ON l.id = m.lead_id', id: 'm.lead_id' }
+      : { table: 'leads l', join: '', id: 'l.id' };
+  const from = `${driver.table}${driver.join}`;
   return {
-    // CROSS JOIN fixes the order of the join: the words first, then the leads that have them.
-    from: isSearch ? 'leads_fts CROSS JOIN leads l ON l.id = leads_fts.rowid' : 'leads l',
+    from,
+    countFrom: conditions.length === 1 ? driver.table : from,
     where: conditions.length === 0 ? '1' : conditions.join(' AND '),
     params,
+    // The full-text index and an import's members seek by their own number only; it is l.id's.
+    id: driver.id,
     isSearch,
   };
+}
+
+/** True when an index finds the leads of this filter, but not in the order of their ids. */
+export function isRange(filter: LeadFilter): boolean {
+  return (
+    filter.status === 'active' ||
+    filter.activatedFrom !== undefined ||
+    filter.activatedTo !== undefined ||
+    filter.createdFrom !== undefined ||
+    filter.createdTo !== undefined
+  );
 }

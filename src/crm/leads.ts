@@ -10,7 +10,7 @@ import type { Lead, LeadFilter, LeadPage, LeadPatch, LeadSort } from '../shared/
 import { decodeCursor, encodeCursor } from './cursor.ts';
 import type { HashEmail } from './email-hash.ts';
 import { isUsableEmail, normalizeEmail } from './email.ts';
-import { compileLeadFilter, type SqlValue } from './lead-filter.ts';
+import { compileLeadFilter, isRange, type SqlValue } from './lead-filter.ts';
 import { leadColumns, toLead, type LeadRow } from './lead-row.ts';
 
 const sortColumns = {
@@ -57,16 +57,19 @@ export function leadPageQuery(query: {
   matchCount: number;
 }): { sql: string; params: SqlValue[] } {
   const { column, descending } = readSort(query.sort);
-  const byOrder = column !== 'id' && query.matchCount > maxSortedMatchCount;
-  const { from, where, params, isSearch } = compileLeadFilter(query.filter, { byOrder });
+  const isLarge = query.matchCount > maxSortedMatchCount;
+  const byOrder = column !== 'id' && isLarge;
+  const drive = byOrder ? 'order' : isLarge ? 'id' : 'filter';
+  const { from, where, params, id } = compileLeadFilter(query.filter, { drive });
   const hasFilter = where !== '1';
   const direction = descending ? 'DESC' : 'ASC';
   const than = descending ? '<' : '>';
-  const id = isSearch ? 'leads_fts.rowid' : 'l.id';
+  // A few rows of a range are found by its index and sorted; by id they would be looked for in the table.
+  const isSorted = column === 'id' && drive === 'filter' && isRange(query.filter) && id === 'l.id';
 
   const conditions = [where];
   if (query.after !== null && column === 'id') {
-    conditions.push(`${id} ${than} ?`);
+    conditions.push(`${isSorted ? '+' : ''}${id} ${than} ?`);
     params.push(query.after.id);
   } else if (query.after !== null) {
     // The unary plus leaves the sort's index out where the filter's index is to find the rows.
@@ -77,7 +80,7 @@ export function leadPageQuery(query: {
   }
   const order =
     column === 'id'
-      ? `${id} ${direction}`
+      ? `${isSorted ? '+' : ''}${id} ${direction}`
       : `${byOrder || !hasFilter ? '' : '+'}l.${column} ${direction}, l.id ${direction}`;
   return {
     sql: `SELECT ${leadColumns} FROM ${from} WHERE ${conditions.join(' AND ')} ORDER BY ${order} LIMIT ?`,
@@ -99,9 +102,9 @@ export async function countLeads(db: D1Database, filter: LeadFilter): Promise<nu
     if (status === undefined) return counts.new_count + counts.active_count;
     return status === 'new' ? counts.new_count : counts.active_count;
   }
-  const { from, where, params } = compileLeadFilter(filter);
+  const { countFrom, where, params } = compileLeadFilter(filter);
   const row = await db
-    .prepare(`SELECT count(*) AS n FROM ${from} WHERE ${where}`)
+    .prepare(`SELECT count(*) AS n FROM ${countFrom} WHERE ${where}`)
     .bind(...params)
     .first<{ n: number }>();
   return row?.n ?? 0;

@@ -37,9 +37,11 @@ import { limits } from '../shared/limits.ts';
 import type { Issue, Progress } from '../shared/progress.ts';
 import type { Recipient } from '../shared/recipient.ts';
 import { Fates } from './fates.ts';
+import type { LeadResult } from '../shared/schemas.ts';
 import { classifyFault, faultText } from './faults.ts';
 import { Feed } from './feed.ts';
 import { logEvent, type LogFields } from './log.ts';
+import { readLeadResult } from './lead-result.ts';
 import { guardLimits, mailWorld, type MailWorld } from './mail-world.ts';
 import { PermitPool } from './permit-pool.ts';
 import { readResults, type ResultPage, type ResultQuery } from './session-results.ts';
@@ -131,6 +133,11 @@ export class ActivationSession extends DurableObject<Env> {
   }
 
   /** Carries out a person's command; the same command again changes nothing. */
+  /** What became of one lead, or null when the session or the lead in it is unknown. */
+  leadResult(leadId: number): LeadResult | null {
+    return this.#store.load() === null ? null : readLeadResult(this.#store, leadId);
+  }
+
   async command(command: Command): Promise<CommandAnswer> {
     const nowMs = this.now();
     const answer = this.#store.transact((): CommandAnswer => {

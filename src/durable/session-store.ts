@@ -337,6 +337,17 @@ export class SessionStore {
   /** Batches from `seq` on that may hold a lead that fits. */
   page(fromSeq: number, filter: BatchFilter, limit: number): Batch[] {
     return this.#batches(
+  /** Batches that may hold this lead, the latest first. Reads every row. */
+  seqsAround(leadId: number): number[] {
+    return this.#sql
+      .exec<{ seq: number }>(
+        "SELECT seq FROM batch WHERE lead_ids ->> 0 <= ?1 AND lead_ids ->> '$[#-1]' >= ?1 ORDER BY seq DESC",
+        leadId,
+      )
+      .toArray()
+      .map((row) => row.seq);
+  }
+
       `SELECT * FROM batch WHERE seq >= ?1 AND (
          (?2 IS NOT NULL AND marks GLOB ?2) OR (?3 AND skipped <> '[]') OR (?4 AND recipients IS NULL)
        ) ORDER BY seq LIMIT ?5`,

@@ -13,6 +13,18 @@ export const limits = {
   maxExcludedIdCount: 10_000,
   /** Bytes of a JSON request body: 10,000 ids of 16 digits fit twice. */
   maxJsonBodyBytes: 512 * 1024,
+  /** Bytes of one chunk of an import; most of a Worker's memory for a request is some copies of it. */
+  maxImportChunkBytes: 1024 * 1024,
+  /** Rows of one chunk: one D1 transaction, which others wait for. */
+  maxImportChunkRowCount: 2_000,
+  maxImportColumnCount: 256,
+  /** Characters of a cell that is looked at; twice the longest field. */
+  maxImportCellLength: 20_000,
+  /** Saved views of one person. */
+  maxViewCount: 100,
+  maxViewQueryLength: 2_000,
+  /** Known values of a property that a filter offers. */
+  maxLeadValueCount: 100,
   maxNameLength: 120,
   maxSearchLength: 100,
   /** Words of a search: each is one FTS5 prefix look-up. */

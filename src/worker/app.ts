@@ -24,10 +24,12 @@ import { suppressionRoutes } from './routes/suppressions.ts';
 import { templateRoutes } from './routes/templates.ts';
 import { unsubscribeRoutes } from './routes/unsubscribe.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
+import { importRoutes } from './routes/imports.ts';
 
 /** Makes the app with all of its routes. */
 export function createApp(): App {
   const app = new OpenAPIHono<AppEnv>({
+import { viewRoutes } from './routes/views.ts';
     defaultHook: (result) => {
       if (!result.success) throw schemaRefusal(result.error);
     },
@@ -48,6 +50,8 @@ export function createApp(): App {
       onError: () => {
         throw new Refusal('body_too_large', `Send at most ${limits.maxJsonBodyBytes} bytes.`);
       },
+    importRoutes,
+    viewRoutes,
     }),
   );
 

@@ -7,7 +7,7 @@ import { z } from '@hono/zod-openapi';
 import { leadIdSchema, sessionIdSchema } from '../shared/schemas.ts';
 
 /** A whole number written in digits; anything else is refused with a sentence. */
-const digits = z
+export const digits = z
   .string()
   .regex(/^\d{1,16}$/, 'must be a whole number')
   .transform(Number);

@@ -1,9 +1,19 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { flipLeads, unflipLeads } from '../../src/crm/flip.ts';
-import { importLeads, type ImportRowResult } from '../../src/crm/import-leads.ts';
-import type { ImportedLead, ImportRow } from '../../src/crm/import-rows.ts';
+import {
+  finishImport,
+  getImport,
+  importsOfLead,
+  openImport,
+  putChunk,
+  rejectedRows,
+  undoImport,
+  type ChunkAnswer,
+} from '../../src/crm/imports.ts';
 import { eraseLead, getLead, listLeads } from '../../src/crm/leads.ts';
+import { guessColumns, type ImportedLead } from '../../src/shared/import-file.ts';
+import type { ImportCounts } from '../../src/shared/schemas.ts';
 import { addLeads, countsAndRecount, emptyCrm, hashEmail } from '../support/crm-database.ts';
 
 let db: D1Database;
@@ -12,29 +22,68 @@ beforeEach(async () => {
   db = await emptyCrm();
 });
 
-const empty: ImportedLead = {
-  email: '',
-  firstName: '',
-  lastName: '',
-  company: '',
-  phone: '',
-  source: '',
-  stage: '',
-  notes: '',
+const fields = [
+  'email',
+  'firstName',
+  'lastName',
+  'company',
+  'phone',
+  'source',
+  'stage',
+  'notes',
+  'consentSource',
+] as const;
+const mapping = {
+  ...guessColumns([]),
+  ...Object.fromEntries(fields.map((field, index) => [field, [index]])),
+};
+const request = {
+  fileName: 'people.csv',
+  sizeBytes: 1,
+  headHash: null,
+  columns: [...fields],
+  mapping,
   consentSource: '',
+  source: '',
 };
 
-function rows(...leads: Partial<ImportedLead>[]): ImportRow[] {
-  return leads.map((lead, index) => ({ kind: 'lead', line: index + 2, lead: { ...empty, ...lead } }));
+type Row = Partial<ImportedLead>;
+const fileRows = (rows: readonly Row[], firstLine: number) =>
+  rows.map((row, index) => ({ line: firstLine + index, cells: fields.map((field) => row[field] ?? '') }));
+
+const open = (importId = 'import1', nowMs = 1_000) =>
+  openImport(db, { request, importId, owner: 'ana@example.com', nowMs });
+
+function put(
+  rows: readonly Row[],
+  seq = 0,
+  options: { importId?: string; nowMs?: number; firstLine?: number; database?: D1Database } = {},
+): Promise<ChunkAnswer> {
+  const { importId = 'import1', nowMs = 1_000, firstLine = 2, database = db } = options;
+  const bodyHash = JSON.stringify(rows).length.toString();
+  return putChunk(database, { importId, seq, rows: fileRows(rows, firstLine), bodyHash, nowMs, hashEmail });
 }
 
-function run(imported: ImportRow[], importId = 'import1', nowMs = 1_000): Promise<ImportRowResult[]> {
-  return importLeads(db, { rows: imported, importId, nowMs, hashEmail });
+/** Imports one small file; what became of its rows. */
+async function run(rows: readonly Row[], importId = 'import1', nowMs = 1_000): Promise<ImportCounts> {
+  await open(importId, nowMs);
+  const answer = await put(rows, 0, { importId, nowMs });
+  if (answer.kind !== 'ok') throw new Error(answer.kind);
+  return answer.counts;
 }
 
-const outcomes = (results: ImportRowResult[]): string[] => results.map((result) => result.outcome);
+const none: ImportCounts = { created: 0, updated: 0, unchanged: 0, duplicate: 0, rejected: 0, unmailable: 0 };
+const members = async (importId: string): Promise<number[]> => {
+  const { results } = await db
+    .prepare(
+      `SELECT lead_id FROM import_leads m JOIN imports i ON i.number = m.import_number WHERE import_id = ? ORDER BY 1`,
+    )
+    .bind(importId)
+    .all<{ lead_id: number }>();
+  return results.map((row) => row.lead_id);
+};
 
-describe('importLeads', () => {
+describe('an import', () => {
   it('creates leads with everything that the file says', async () => {
     const lead = {
       email: 'Ann@example.org',
@@ -47,7 +96,7 @@ describe('importLeads', () => {
       notes: 'one\ntwo 🎉',
       consentSource: 'form',
     };
-    expect(await run(rows(lead))).toEqual([{ line: 2, outcome: 'created', unmailable: false }]);
+    expect(await run([lead])).toEqual({ ...none, created: 1 });
     expect(await getLead(db, 1)).toEqual({
       ...lead,
       id: 1,
@@ -65,25 +114,33 @@ describe('importLeads', () => {
     );
   });
 
-  it('changes nothing when the same file comes again', async () => {
-    const file = rows({ email: 'a@example.org', company: 'Acme' }, { email: 'b@example.org' });
+  it('changes no lead when the same file comes again, and has them for its audience all the same', async () => {
+    const file = [{ email: 'a@example.org', company: 'Acme' }, { email: 'b@example.org' }];
     await run(file);
-    expect(outcomes(await run(file, 'import2', 2_000))).toEqual(['unchanged', 'unchanged']);
+    expect(await run(file, 'import2', 2_000)).toEqual({ ...none, unchanged: 2 });
     expect(await getLead(db, 1)).toMatchObject({ importId: 'import1', updatedAt: 1_000 });
-    await run(rows({ email: 'c@example.org' }), 'import3', 3_000);
+    await run([{ email: 'c@example.org' }], 'import3', 3_000);
     expect(await getLead(db, 3)).toMatchObject({ email: 'c@example.org' });
+    for (const importId of ['import1', 'import2']) {
+      const found = await listLeads(db, { filter: { importId }, sort: 'id', cursor: null, limit: 9 });
+      expect(found).toMatchObject({ page: { total: 2, leads: [{ id: 1 }, { id: 2 }] } });
+    }
+    expect((await importsOfLead(db, 1)).map((it) => [it.importId, it.outcome, it.line])).toEqual([
+      ['import2', 'unchanged', 2],
+      ['import1', 'created', 2],
+    ]);
   });
 
   it('updates what differs, and lets empty cells erase nothing', async () => {
-    await run(rows({ email: 'a@example.org', company: 'Acme', phone: '+1', lastName: 'lee' }));
-    const again = rows({ email: 'A@EXAMPLE.org', company: '', phone: '+2', lastName: 'Lee' });
-    expect(outcomes(await run(again, 'import2', 2_000))).toEqual(['updated']);
+    await run([{ email: 'a@example.org', company: 'Acme', phone: '+1', lastName: 'lee' }]);
+    const again = [{ email: 'A@EXAMPLE.org', company: '', phone: '+2', lastName: 'Lee' }];
+    expect(await run(again, 'import2', 2_000)).toEqual({ ...none, updated: 1 });
     expect(await getLead(db, 1)).toMatchObject({
       email: 'a@example.org',
       company: 'Acme',
       phone: '+2',
       lastName: 'Lee',
-      importId: 'import2',
+      importId: 'import1',
       createdAt: 1_000,
       updatedAt: 2_000,
     });
@@ -93,7 +150,7 @@ describe('importLeads', () => {
     await addLeads(db, [{ email: 'a@example.org' }]);
     const sessionId = 'activation_1700000000000_mine00000';
     await flipLeads(db, { sessionId, leadIds: [1], nowMs: 500 });
-    expect(outcomes(await run(rows({ email: 'a@example.org', company: 'Other' })))).toEqual(['updated']);
+    expect(await run([{ email: 'a@example.org', company: 'Other' }])).toEqual({ ...none, updated: 1 });
     expect(await getLead(db, 1)).toMatchObject({
       status: 'active',
       activatedAt: 500,
@@ -101,27 +158,41 @@ describe('importLeads', () => {
     });
   });
 
-  it('takes the first of several rows with one address, whatever its case, and names that line', async () => {
-    const seenLines = new Map<string, number>();
-    const file = rows(
+  it('takes the first of several rows with one address, across chunks too, and names its line', async () => {
+    await addLeads(db, [{ email: 'old@example.org', company: 'Example Ltd' }]);
+    await open();
+    const first = [
       { email: 'a@example.org', company: 'First' },
       { email: 'A@example.org', company: 'Second' },
-    );
-    const options = { importId: 'import1', nowMs: 1_000, hashEmail, seenLines };
-    expect(await importLeads(db, { ...options, rows: file })).toEqual([
-      { line: 2, outcome: 'created', unmailable: false },
-      { line: 3, outcome: 'duplicate_in_file', firstLine: 2 },
-    ]);
-    expect(outcomes(await importLeads(db, { ...options, rows: rows({ email: 'a@example.org' }) }))).toEqual([
-      'duplicate_in_file',
-    ]);
-    expect(await getLead(db, 1)).toMatchObject({ company: 'First' });
+      { email: 'OLD@example.org' },
+    ];
+    expect(await put(first)).toMatchObject({
+      counts: { ...none, created: 1, unchanged: 1, duplicate: 1 },
+      issues: [{ line: 3, outcome: 'duplicate_in_file', reason: 'the same address as in line 2' }],
+    });
+    const second = [
+      { email: 'old@EXAMPLE.org', company: 'X' },
+      { email: 'a@example.org' },
+      { email: 'b@example.org' },
+    ];
+    expect(await put(second, 1, { firstLine: 5 })).toMatchObject({
+      counts: { ...none, created: 1, duplicate: 2 },
+      issues: [
+        { line: 5, reason: 'the same address as in line 4' },
+        { line: 6, reason: 'the same address as in line 2' },
+      ],
+    });
+    expect(await getLead(db, 2)).toMatchObject({ company: 'First' });
+    expect(await getLead(db, 1)).toMatchObject({ company: 'Example Ltd' });
+    expect(await getImport(db, 'import1')).toMatchObject({
+      counts: { created: 2, updated: 0, unchanged: 1, duplicate: 3, rejected: 0, unmailable: 0 },
+      nextSeq: 2,
+      nextLine: 8,
+    });
   });
 
   it('keeps a lead that cannot be mailed, and says so', async () => {
-    expect(await run(rows({ email: 'ann@localhost' }))).toEqual([
-      { line: 2, outcome: 'created', unmailable: true },
-    ]);
+    expect(await run([{ email: 'ann@localhost' }])).toEqual({ ...none, created: 1, unmailable: 1 });
     const flip = await flipLeads(db, {
       sessionId: 'activation_1700000000000_mine00000',
       leadIds: [1],
@@ -130,33 +201,11 @@ describe('importLeads', () => {
     expect(flip.skipped).toEqual([{ leadId: 1, reason: 'invalid_address' }]);
   });
 
-  it('answers for every row in the order of the file, also over several transactions', async () => {
-    await addLeads(db, [{ email: 'old1200@example.org' }]);
-    const file: ImportRow[] = Array.from({ length: 1_300 }, (_, index) => ({
-      kind: 'lead',
-      line: index + 2,
-      lead: { ...empty, email: index === 1_200 ? 'old1200@example.org' : `n${index}@example.org` },
-    }));
-    file[3] = { kind: 'rejected', line: 5, reason: 'there is no e-mail address' };
-    file[700] = { kind: 'lead', line: 702, lead: { ...empty, email: 'N0@example.org' } };
-    const results = await run(file);
-    expect(results.map((result) => result.line)).toEqual(file.map((row) => row.line));
-    expect(results[3]).toEqual({ line: 5, outcome: 'rejected', reason: 'there is no e-mail address' });
-    expect(results[700]).toEqual({ line: 702, outcome: 'duplicate_in_file', firstLine: 2 });
-    expect(results[1_200]).toMatchObject({ outcome: 'unchanged' });
-    expect(outcomes(results).filter((outcome) => outcome === 'created')).toHaveLength(1_297);
-    const { kept, recount } = await countsAndRecount(db);
-    expect(kept).toEqual({ new: 1_298, active: 0 });
-    expect(recount).toEqual(kept);
-  });
-
   it('takes rows as long as they may be', async () => {
-    const notes = '"\n'.repeat(5_000);
-    const file = rows(
-      ...Array.from({ length: 120 }, (_, index) => ({ email: `n${index}@example.org`, notes })),
-    );
-    expect(new Set(outcomes(await run(file)))).toEqual(new Set(['created']));
-    expect(await getLead(db, 120)).toMatchObject({ notes });
+    const notes = '"\n'.repeat(3_300);
+    const file = Array.from({ length: 200 }, (_, index) => ({ email: `n${index}@example.org`, notes }));
+    expect(await run(file)).toEqual({ ...none, created: 200 });
+    expect(await getLead(db, 200)).toMatchObject({ notes: notes.trim() });
   });
 
   it('finds known leads by index, not by reading them all', async () => {
@@ -164,6 +213,7 @@ describe('importLeads', () => {
       db,
       Array.from({ length: 3_000 }, () => ({})),
     );
+    await open();
     let rowsRead = 0;
     const batch = db.batch.bind(db);
     const measured = new Proxy(db, {
@@ -174,16 +224,136 @@ describe('importLeads', () => {
               for (const result of results) rowsRead += result.meta.rows_read;
               return results;
             }
-          : Reflect.get(target, property),
+          : typeof Reflect.get(target, property) === 'function'
+            ? (Reflect.get(target, property) as () => unknown).bind(target)
+            : Reflect.get(target, property),
     });
-    const file = rows({ email: 'lead7@example.com', company: 'Other' }, { email: 'fresh@example.com' });
-    await importLeads(measured, { rows: file, importId: 'import1', nowMs: 1_000, hashEmail });
+    const file = [{ email: 'lead7@example.com', company: 'Other' }, { email: 'fresh@example.com' }];
+    expect(await put(file, 0, { database: measured })).toMatchObject({ counts: { created: 1, updated: 1 } });
     expect(rowsRead).toBeGreaterThan(0);
     expect(rowsRead).toBeLessThan(200);
   });
 });
 
-it('the counts of leads stay true through any order of imports, flips, cancels and erasures', async () => {
+describe('a chunk', () => {
+  const file = [{ email: 'a@example.org' }, { email: 'nobody' }, { email: 'a@example.org' }];
+
+  it('that comes again changes nothing and has the same answer', async () => {
+    await open();
+    const first = await put(file);
+    expect(first).toMatchObject({ kind: 'ok', counts: { ...none, created: 1, rejected: 1, duplicate: 1 } });
+    expect(await put(file, 0, { nowMs: 9_000 })).toEqual(first);
+    expect(await countsAndRecount(db)).toMatchObject({ kept: { new: 1 }, recount: { new: 1 } });
+  });
+
+  it('that comes twice at once is taken once', async () => {
+    await open();
+    const answers = await Promise.all([put(file), put(file), put(file)]);
+    for (const answer of answers) expect(answer).toEqual(answers[0]);
+    expect(await getImport(db, 'import1')).toMatchObject({ counts: { created: 1, rejected: 1 }, nextSeq: 1 });
+  });
+
+  it('with other rows under a number that is taken is refused', async () => {
+    await open();
+    await put(file);
+    expect(await put([{ email: 'other@example.org' }])).toEqual({ kind: 'conflict' });
+  });
+
+  it('that is not the next one is refused, and so are rows that lie before those that are in', async () => {
+    await open();
+    expect(await put(file, 1)).toEqual({ kind: 'out_of_order', nextSeq: 0, nextLine: 1 });
+    await put(file);
+    expect(await put(file, 1)).toEqual({ kind: 'out_of_order', nextSeq: 1, nextLine: 5 });
+    expect(await put(file, 0, { importId: 'unknown' })).toEqual({ kind: 'not_found' });
+  });
+
+  it('is refused once the import is finished, but for a repeat', async () => {
+    await open();
+    const first = await put(file);
+    await finishImport(db, { importId: 'import1', nowMs: 5 });
+    expect(await put([{ email: 'b@example.org' }], 1, { firstLine: 9 })).toEqual({ kind: 'closed' });
+    expect(await put(file)).toMatchObject({ ...first, import: { state: 'done' } });
+  });
+
+  it('keeps the cells of what was not taken', async () => {
+    await open();
+    await put(file);
+    const { rows } = await rejectedRows(db, { importId: 'import1', outcome: 'rejected', fromSeq: 0 });
+    expect(rows).toMatchObject([{ line: 3, reason: 'the e-mail cell holds no address' }]);
+    expect(rows[0]?.cells[0]).toBe('nobody');
+    expect(await rejectedRows(db, { importId: 'import1', outcome: 'rejected', fromSeq: 1 })).toEqual({
+      rows: [],
+      nextSeq: null,
+    });
+  });
+});
+
+describe('opening an import', () => {
+  it('again with the same request finds it, and with another is a conflict', async () => {
+    expect(await open()).toMatchObject({
+      kind: 'opened',
+      import: { nextSeq: 0, nextLine: 1, state: 'open' },
+    });
+    await put([{ email: 'a@example.org' }]);
+    expect(await open('import1', 9)).toMatchObject({
+      kind: 'exists',
+      import: { nextSeq: 1, createdAt: 1_000 },
+    });
+    const other = {
+      request: { ...request, consentSource: 'fair' },
+      importId: 'import1',
+      owner: 'ana@example.com',
+      nowMs: 1,
+    };
+    expect(await openImport(db, other)).toEqual({ kind: 'conflict' });
+  });
+});
+
+describe('undoing an import', () => {
+  const undo = (importId = 'import1', deadlineMs = 1) =>
+    undoImport(db, { importId, now: () => 0, deadlineMs });
+
+  it('removes the leads it created that are not active, and says how many', async () => {
+    await addLeads(db, [{ email: 'old@example.org', company: 'Before' }]);
+    await run([
+      { email: 'old@example.org', company: 'After' },
+      { email: 'new@example.org' },
+      { email: 'active@example.org' },
+    ]);
+    await flipLeads(db, { sessionId: 'activation_1700000000000_mine00000', leadIds: [3], nowMs: 1 });
+    expect(await undo()).toMatchObject({ state: 'undone', removed: 1, counts: { created: 2 } });
+    expect(await members('import1')).toEqual([1, 3]);
+    expect(await getLead(db, 2)).toBeNull();
+    // Nothing else is brought back.
+    expect(await getLead(db, 1)).toMatchObject({ company: 'After' });
+    const { kept, recount } = await countsAndRecount(db);
+    expect(kept).toEqual(recount);
+    expect(await undo()).toMatchObject({ state: 'undone', removed: 1 });
+    expect(await undo('unknown')).toBeNull();
+  });
+
+  it('goes on where its time was over, and closes the import to chunks', async () => {
+    await run(Array.from({ length: 1_200 }, (_, index) => ({ email: `n${index}@example.org` })));
+    expect(await undo('import1', 0)).toMatchObject({ state: 'undoing', removed: 500 });
+    expect(await put([{ email: 'x@example.org' }], 1, { firstLine: 5_000 })).toEqual({ kind: 'closed' });
+    expect(await undo('import1', 0)).toMatchObject({ state: 'undoing', removed: 1_000 });
+    expect(await undo()).toMatchObject({ state: 'undone', removed: 1_200 });
+    expect(await countsAndRecount(db)).toMatchObject({ kept: { new: 0 }, recount: { new: 0 } });
+  });
+});
+
+it('an erased lead is in no import any more', async () => {
+  await run([{ email: 'a@example.org' }, { email: 'b@example.org' }]);
+  await eraseLead(db, 1);
+  expect(await members('import1')).toEqual([2]);
+  expect(
+    await listLeads(db, { filter: { importId: 'import1' }, sort: 'id', cursor: null, limit: 9 }),
+  ).toMatchObject({
+    page: { total: 1 },
+  });
+});
+
+it('the counts of leads stay true through any order of imports, undoings, flips, cancels and erasures', async () => {
   const leadId = fc.integer({ min: 1, max: 12 });
   const leadIds = fc.array(leadId, { minLength: 1, maxLength: 5 });
   const sessionId = fc.constantFrom(
@@ -195,15 +365,22 @@ it('the counts of leads stay true through any order of imports, flips, cancels a
     fc.record({ kind: fc.constant('flip' as const), sessionId, leadIds }),
     fc.record({ kind: fc.constant('unflip' as const), sessionId, leadIds }),
     fc.record({ kind: fc.constant('erase' as const), leadId }),
+    fc.record({ kind: fc.constant('undo' as const), importNumber: fc.integer({ min: 1, max: 5 }) }),
   );
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 15 }), async (steps) => {
       await emptyCrm();
+      let importCount = 0;
       for (const next of steps) {
         if (next.kind === 'import')
-          await run(rows(...next.numbers.map((n) => ({ email: `n${n}@example.org` }))));
+          await run(
+            next.numbers.map((n) => ({ email: `n${n}@example.org` })),
+            `import${(importCount += 1)}`,
+          );
         else if (next.kind === 'flip') await flipLeads(db, { ...next, nowMs: 1 });
         else if (next.kind === 'unflip') await unflipLeads(db, next);
+        else if (next.kind === 'undo')
+          await undoImport(db, { importId: `import${next.importNumber}`, now: () => 0, deadlineMs: 1 });
         else await eraseLead(db, next.leadId);
         const { kept, recount } = await countsAndRecount(db);
         expect(kept).toEqual(recount);

@@ -1,0 +1,24 @@
+/**
+ * What became of one lead of a session: for the lead's own page.
+ *
+ * @module
+ */
+import { limits } from '../shared/limits.ts';
+import type { LeadResult } from '../shared/schemas.ts';
+import { readResults } from './session-results.ts';
+import type { SessionStore } from './session-store.ts';
+
+/** The lead's result, or null when it is not in this session. A lead that was moved to a later batch is there. */
+export function readLeadResult(store: SessionStore, leadId: number): LeadResult | null {
+  for (const seq of store.seqsAround(leadId)) {
+    const query = {
+      activation: null,
+      email: null,
+      cursor: { seq, index: 0 },
+      limit: limits.maxBatchLeadCount,
+    };
+    const found = readResults(store, query).leads.find((result) => result.leadId === leadId);
+    if (found !== undefined) return found;
+  }
+  return null;
+}

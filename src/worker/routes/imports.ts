@@ -1,0 +1,298 @@
+/**
+ * `/crm/imports`: files of leads, chunk by chunk; and where a lead comes from.
+ *
+ * Owns: nothing but the way of a request; what a chunk does is in ../../crm/imports.ts.
+ *
+ * @module
+ */
+import { createRoute, z } from '@hono/zod-openapi';
+import { stringify } from 'csv-stringify/browser/esm/sync';
+import { emailHash } from '../../crm/email-hash.ts';
+import { getActivation } from '../../crm/history.ts';
+import {
+  finishImport,
+  getImport,
+  importsOfLead,
+  listImports,
+  openImport,
+  putChunk,
+  rejectedRows,
+  undoImport,
+} from '../../crm/imports.ts';
+import { getLead } from '../../crm/leads.ts';
+import { limits } from '../../shared/limits.ts';
+import {
+  importChunkRequestSchema,
+  importChunkSchema,
+  importIdSchema,
+  importListSchema,
+  importOpenRequestSchema,
+  importSchema,
+  leadHistorySchema,
+  type Import,
+  type ImportIssue,
+} from '../../shared/schemas.ts';
+import type { App } from '../app-env.ts';
+import { cursorQuery, digits, leadIdParam, limitQuery } from '../params.ts';
+import { problems, Refusal } from '../problem.ts';
+
+const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
+  description,
+  content: { 'application/json': { schema } },
+});
+const tags = ['imports'];
+const bodyCodes = ['invalid_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'] as const;
+const importIdParam = importIdSchema.openapi({ param: { name: 'importId', in: 'path' } });
+const params = z.object({ importId: importIdParam });
+
+const open = createRoute({
+  method: 'post',
+  path: '/crm/imports',
+  tags,
+  summary: 'Open an import',
+  description:
+    'Says how a file is read; its rows follow as chunks. The import id is the idempotency key: the same ' +
+    'request again answers 200 with the same import, as it is now.',
+  request: { body: { required: true, content: { 'application/json': { schema: importOpenRequestSchema } } } },
+  responses: {
+    201: {
+      ...json('It is open.', importSchema),
+      headers: z.object({ location: z.string().openapi({ description: 'Where the import is.' }) }),
+    },
+    200: json('This very request had opened it before.', importSchema),
+    ...problems(...bodyCodes, 'import_conflict'),
+  },
+});
+
+const list = createRoute({
+  method: 'get',
+  path: '/crm/imports',
+  tags,
+  summary: 'All imports, newest first',
+  request: { query: z.object({ cursor: cursorQuery, limit: limitQuery(20, 100) }) },
+  responses: { 200: json('One page.', importListSchema), ...problems('invalid_request', 'invalid_cursor') },
+});
+
+const get = createRoute({
+  method: 'get',
+  path: '/crm/imports/{importId}',
+  tags,
+  summary: 'One import: how far it is, and what became of its rows',
+  request: { params },
+  responses: { 200: json('The import.', importSchema), ...problems('invalid_request', 'import_not_found') },
+});
+
+const chunk = createRoute({
+  method: 'put',
+  path: '/crm/imports/{importId}/chunks/{seq}',
+  tags,
+  summary: 'Send the next rows',
+  description:
+    `Up to ${limits.maxImportChunkRowCount} rows and ${limits.maxImportChunkBytes} bytes, in one transaction. ` +
+    'Chunks are numbered from 0 and taken in order. One that was taken before changes nothing and has the ' +
+    'same answer, so an unanswered chunk is simply sent again.',
+  request: {
+    params: params.extend({
+      seq: digits
+        .pipe(z.int().min(0).max(Number.MAX_SAFE_INTEGER))
+        .openapi({ param: { name: 'seq', in: 'path' }, type: 'integer', minimum: 0 }),
+    }),
+    body: { required: true, content: { 'application/json': { schema: importChunkRequestSchema } } },
+  },
+  responses: {
+    200: json('What became of its rows.', importChunkSchema),
+    ...problems(...bodyCodes, 'import_not_found', 'import_closed', 'chunk_out_of_order', 'chunk_conflict'),
+  },
+});
+
+const finish = createRoute({
+  method: 'post',
+  path: '/crm/imports/{importId}/finish',
+  tags,
+  summary: 'Say that all rows were sent',
+  description: 'Again, it changes nothing.',
+  request: { params },
+  responses: { 200: json('The import.', importSchema), ...problems('invalid_request', 'import_not_found') },
+});
+
+const undo = createRoute({
+  method: 'post',
+  path: '/crm/imports/{importId}/undo',
+  tags,
+  summary: 'Remove the leads that an import created',
+  description:
+    'Those that are active stay, and what the import changed in other leads stays changed. A large import ' +
+    'takes several calls: call again while the state is `undoing`.',
+  request: { params },
+  responses: { 200: json('The import.', importSchema), ...problems('invalid_request', 'import_not_found') },
+});
+
+const rejectedCsv = createRoute({
+  method: 'get',
+  path: '/crm/imports/{importId}/rejected.csv',
+  tags,
+  summary: 'The rows that were not taken, with line, reason and cells',
+  request: {
+    params,
+    query: z.object({ outcome: z.enum(['rejected', 'duplicate_in_file']).default('rejected') }),
+  },
+  responses: {
+    200: { description: 'A CSV file.', content: { 'text/csv': { schema: z.string() } } },
+    ...problems('invalid_request', 'import_not_found'),
+  },
+});
+
+const history = createRoute({
+  method: 'get',
+  path: '/crm/leads/{id}/history',
+  tags: ['leads'],
+  summary: 'Where a lead comes from, and what it was sent',
+  request: { params: z.object({ id: leadIdParam }) },
+  responses: {
+    200: json('Its history.', leadHistorySchema),
+    ...problems('invalid_request', 'lead_not_found'),
+  },
+});
+
+/** One call undoes for this long: well within what a client and the platform wait for an answer. */
+const maxUndoMs = 8_000;
+
+export function importRoutes(app: App): void {
+  app.openapi(open, async (c) => {
+    const { importId = `import_${crypto.randomUUID()}`, ...request } = c.req.valid('json');
+    const owner = c.get('person').email;
+    const answer = await openImport(c.env.DB, { request, importId, owner, nowMs: Date.now() });
+    if (answer.kind === 'conflict') throw new Refusal('import_conflict');
+    const location = `/crm/imports/${importId}`;
+    return c.json(answer.import, answer.kind === 'opened' ? 201 : 200, { location });
+  });
+
+  app.openapi(list, async (c) => {
+    const { cursor, limit } = c.req.valid('query');
+    const answer = await listImports(c.env.DB, { cursor: cursor ?? null, limit });
+    if (answer.kind === 'invalid_cursor') throw new Refusal('invalid_cursor');
+    return c.json(answer.list, 200);
+  });
+
+  app.openapi(get, async (c) => c.json(await requireImport(c.env.DB, c.req.valid('param').importId), 200));
+
+  app.openapi(chunk, async (c) => {
+    const { importId, seq } = c.req.valid('param');
+    const { rows } = c.req.valid('json');
+    const answer = await putChunk(c.env.DB, {
+      importId,
+      seq,
+      rows,
+      bodyHash: await sha256(JSON.stringify(rows)),
+      nowMs: Date.now(),
+      hashEmail: (email) => emailHash(c.env.ADDRESS_HASH_KEY, email),
+    });
+    switch (answer.kind) {
+      case 'ok': {
+        const { kind: _, ...body } = answer;
+        return c.json(body, 200);
+      }
+      case 'not_found':
+        throw new Refusal('import_not_found');
+      case 'closed':
+        throw new Refusal('import_closed');
+      case 'conflict':
+        throw new Refusal('chunk_conflict');
+      case 'out_of_order':
+        throw new Refusal(
+          'chunk_out_of_order',
+          `Chunk ${answer.nextSeq} is awaited, with rows from line ${answer.nextLine} on.`,
+        );
+    }
+  });
+
+  app.openapi(finish, async (c) => {
+    const { importId } = c.req.valid('param');
+    const finished = await finishImport(c.env.DB, { importId, nowMs: Date.now() });
+    if (finished === null) throw new Refusal('import_not_found');
+    return c.json(finished, 200);
+  });
+
+  app.openapi(undo, async (c) => {
+    const { importId } = c.req.valid('param');
+    const deadlineMs = Date.now() + maxUndoMs;
+    const undone = await undoImport(c.env.DB, { importId, now: () => Date.now(), deadlineMs });
+    if (undone === null) throw new Refusal('import_not_found');
+    return c.json(undone, 200);
+  });
+
+  app.openapi(rejectedCsv, async (c) => {
+    const { importId } = c.req.valid('param');
+    const found = await requireImport(c.env.DB, importId);
+    return c.body(csvOfRejected(c.env.DB, found, c.req.valid('query').outcome), 200, {
+      'content-type': 'text/csv; charset=utf-8',
+      'content-disposition': `attachment; filename="${importId}-rejected.csv"`,
+      'cache-control': 'no-store',
+    });
+  });
+
+  app.openapi(history, async (c) => {
+    const lead = await getLead(c.env.DB, c.req.valid('param').id);
+    if (lead === null) throw new Refusal('lead_not_found');
+    const imports = await importsOfLead(c.env.DB, lead.id);
+    const { activatedBy: sessionId, activatedAt: at } = lead;
+    if (sessionId === null || at === null) return c.json({ imports, activation: null }, 200);
+    const [progress, result] = await Promise.all([
+      getActivation(c.env.DB, sessionId),
+      c.env.ACTIVATION_SESSION.getByName(sessionId).leadResult(lead.id),
+    ]);
+    const { name = null, owner = null } = progress ?? {};
+    return c.json({ imports, activation: { sessionId, name, owner, at, result } }, 200);
+  });
+}
+
+async function requireImport(db: D1Database, importId: string): Promise<Import> {
+  const found = await getImport(db, importId);
+  if (found === null) throw new Refusal('import_not_found');
+  return found;
+}
+
+/** The rows that were not taken, a chunk at a time: a file may have a million of them. */
+function csvOfRejected(
+  db: D1Database,
+  { importId, columns }: Import,
+  outcome: ImportIssue['outcome'],
+): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  const encode = (records: readonly (readonly string[])[], isFirst: boolean): Uint8Array =>
+    encoder.encode(
+      stringify(records as string[][], {
+        bom: isFirst,
+        // A cell that begins like a formula is run by spreadsheets.
+        escape_formulas: true,
+        record_delimiter: 'windows',
+      }),
+    );
+  let fromSeq: number | null = 0;
+  return new ReadableStream<Uint8Array>({
+    start(controller) {
+      controller.enqueue(encode([['line', 'reason', ...columns]], true));
+    },
+    async pull(controller) {
+      // Until there is something: a pull that brings nothing is not called again.
+      while (fromSeq !== null) {
+        const page = await rejectedRows(db, { importId, outcome, fromSeq });
+        fromSeq = page.nextSeq;
+        if (page.rows.length === 0) continue;
+        controller.enqueue(
+          encode(
+            page.rows.map((row) => [String(row.line), row.reason, ...row.cells]),
+            false,
+          ),
+        );
+        return;
+      }
+      controller.close();
+    },
+  });
+}
+
+async function sha256(text: string): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));
+  return Buffer.from(digest).toString('hex');
+}
