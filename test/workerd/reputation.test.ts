@@ -1,0 +1,150 @@
+import { evictDurableObject } from 'cloudflare:test';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Problem } from '../../src/shared/problem.ts';
+import { addLeads, emptyCrm } from '../support/crm-database.ts';
+import { FakeMailApi } from '../support/fake-mail-api.ts';
+import { hooks, resetHooks } from '../support/hooks.ts';
+import {
+  freshSessionId,
+  readProgress,
+  send,
+  startSession,
+  stubOf,
+  waitFor,
+  waitForEnd,
+} from '../support/session-driver.ts';
+import { tell } from '../support/webhook-sender.ts';
+
+let db: D1Database;
+let mail: FakeMailApi;
+
+beforeEach(async () => {
+  resetHooks();
+  db = await emptyCrm();
+  mail = new FakeMailApi().install();
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
+const leads = (count: number) => Array.from({ length: count }, () => ({}));
+
+describe('the reputation guard', () => {
+  it('pauses a run whose mail bounces, says why, and goes on when a person has seen it', async () => {
+    await addLeads(db, leads(40));
+    hooks.env = { MAIL_GUARD_MIN_RESULTS: '10', MAIL_BATCH_MAX: '20' };
+    // The second batch waits until the first one’s fate is known.
+    let isHeld = true;
+    mail.fault = ({ callCount }) =>
+      callCount > 1 && isHeld
+        ? { kind: 'answer', status: 429, headers: { 'retry-after': '1' } }
+        : { kind: 'none' };
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    await waitFor(sessionId, (view) => view.email.sent === 20);
+    const first = mail.mails.map(({ to }) => Number(/\d+/.exec(to)?.[0]));
+    await Promise.all(
+      first.map((leadId, index) =>
+        tell({
+          type: index === 0 ? 'email.bounced' : 'email.delivered',
+          sessionId,
+          leadId,
+          bounceType: 'Permanent',
+        }),
+      ),
+    );
+    const paused = await waitFor(sessionId, (view) => view.state === 'paused');
+    expect(paused.reason).toBe('bounce_rate');
+    expect(paused.lastError).toMatch(/^1 of 20 mails did not arrive \(5\.00 %\)/);
+    isHeld = false;
+
+    await evictDurableObject(stubOf(sessionId));
+    expect(await readProgress(sessionId)).toMatchObject({ state: 'paused', reason: 'bounce_rate' });
+    expect(mail.mails).toHaveLength(20);
+
+    expect((await send('POST', `/crm/activation/${sessionId}/resume`)).status).toBe(200);
+    const end = await waitForEnd(sessionId);
+    expect(end).toMatchObject({ state: 'completed', reason: null });
+    expect(end.email).toMatchObject({ sent: 40, delivered: 19, bounced: 1 });
+  });
+
+  it('leaves a run alone whose mail arrives', async () => {
+    await addLeads(db, leads(30));
+    hooks.env = { MAIL_GUARD_MIN_RESULTS: '10' };
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    await Promise.all(
+      leads(30).map((_, index) => tell({ type: 'email.delivered', sessionId, leadId: index + 1 })),
+    );
+    expect(await waitForEnd(sessionId)).toMatchObject({ state: 'completed', email: { delivered: 30 } });
+  });
+});
+
+describe('a start with a real provider', () => {
+  const real = {
+    MAIL_API_URL: 'https://api.resend.com',
+    MAIL_FROM: 'Acme <hello@acme.test>',
+    MAIL_POSTAL_ADDRESS: '1 Example Way, 10115 Berlin',
+    PUBLIC_URL: 'https://leads.acme.test',
+  };
+  const start = async () => {
+    const response = await send('POST', '/crm/activation', {
+      sessionId: freshSessionId(),
+      audience: { filter: {} },
+      templateId: 'welcome',
+    });
+    return { status: response.status, problem: await response.json<Problem>() };
+  };
+
+  it('is refused with the whole list of what is missing, and nothing is started', async () => {
+    await addLeads(db, leads(1));
+    hooks.env = {
+      ...real,
+      MAIL_POSTAL_ADDRESS: ' ',
+      PUBLIC_URL: 'http://leads.acme.test',
+      MAIL_PROVIDER: 'pigeon',
+    };
+    const { status, problem } = await start();
+    expect(status).toBe(409);
+    expect(problem.code).toBe('mail_not_configured');
+    expect(problem.errors?.map(({ path }) => path)).toEqual([
+      '/settings/MAIL_PROVIDER',
+      '/settings/MAIL_POSTAL_ADDRESS',
+      '/settings/PUBLIC_URL',
+    ]);
+    expect(mail.callCount).toBe(0);
+    expect(await db.prepare('SELECT count(*) AS n FROM activations').first('n')).toBe(0);
+  });
+
+  it.each([
+    ['the example sender', { MAIL_FROM: 'Lead Activation <hello@example.com>' }, '/settings/MAIL_FROM'],
+    ['no sender', { MAIL_FROM: '' }, '/settings/MAIL_FROM'],
+    ['no public address', { PUBLIC_URL: '' }, '/settings/PUBLIC_URL'],
+    ['an unknown provider', { MAIL_PROVIDER: 'pigeon' }, '/settings/MAIL_PROVIDER'],
+  ])('is refused for %s', async (_, change, path) => {
+    await addLeads(db, leads(1));
+    hooks.env = { ...real, ...change };
+    const { status, problem } = await start();
+    expect(status).toBe(409);
+    expect(problem.errors?.map((fault) => fault.path)).toContain(path);
+  });
+
+  it('goes through when all is in place', async () => {
+    await addLeads(db, leads(1));
+    hooks.env = real;
+    expect((await start()).status).toBe(201);
+  });
+
+  it('is not asked for these where mail goes to a stand-in on this machine', async () => {
+    await addLeads(db, leads(1));
+    for (const url of ['http://127.0.0.1:4010', 'http://localhost:4010', 'http://[::1]:4010']) {
+      hooks.env = { MAIL_API_URL: url };
+      expect((await start()).status).toBe(201);
+    }
+    for (const url of ['http://127.0.0.1.evil.test', 'https://localhost.evil.test', 'http://10.0.0.1']) {
+      hooks.env = { MAIL_API_URL: url };
+      expect((await start()).status).toBe(409);
+    }
+  });
+});
