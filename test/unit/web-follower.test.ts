@@ -173,16 +173,18 @@ describe('a follower over a bad network', () => {
 
   it('waits as long as the server asks, but not for ever', () => {
     const bench = new Bench({ wantsStream: false });
-    bench.event({ kind: 'poll-refused', retryAfterMs: 7_000, permanent: false });
+    bench.event({ kind: 'poll-refused', retryAfterMs: 7_000, permanent: false, signedOut: false });
     expect(nextTickAt(bench.state)).toBe(7_000);
-    bench.wake().event({ kind: 'poll-refused', retryAfterMs: 86_400_000, permanent: false });
+    bench
+      .wake()
+      .event({ kind: 'poll-refused', retryAfterMs: 86_400_000, permanent: false, signedOut: false });
     expect(nextTickAt(bench.state)).toBe(7_000 + timing.maxRetryAfterMs);
   });
 
   it('keeps a session that the reader is not allowed to see just now', () => {
     const bench = new Bench({ wantsStream: false });
-    bench.event({ kind: 'poll-refused', retryAfterMs: null, permanent: true });
-    expect(bench.state.link).toBe('refused');
+    bench.event({ kind: 'poll-refused', retryAfterMs: null, permanent: true, signedOut: true });
+    expect(bench.state.link).toBe('signed-out');
     expect(nextTickAt(bench.state)).toBe(timing.refusedIntervalMs);
   });
 });

@@ -12,6 +12,7 @@ class FakeServer {
   readonly polls: { tab: number; sessionId: string; at: number; etag: string | null }[] = [];
   readonly streams = new Set<{ tab: number; sessionId: string; handlers: StreamHandlers }>();
   isUp = true;
+  answerDelayMs = 0;
 
   set(id: string, processed: number, change: Partial<Progress> = {}): Progress {
     const progress: Progress = {
@@ -98,7 +99,9 @@ class FakeTab {
       },
       poll: async (id, etag, signal) => {
         server.polls.push({ tab: index, sessionId: id, at: Date.now(), etag });
-        await Promise.resolve();
+        await (server.answerDelayMs === 0
+          ? Promise.resolve()
+          : new Promise((resolve) => setTimeout(resolve, server.answerDelayMs)));
         if (signal.aborted || !server.isUp || !this.online) return { kind: 'failed' };
         const progress = server.sessions.get(id);
         if (progress === undefined) return { kind: 'missing' };
@@ -159,6 +162,9 @@ class FakeTab {
 
   progress(id = sessionId): Progress | null {
     return this.hub.views().find((view) => view.sessionId === id)?.progress ?? null;
+  }
+  issueCount(id = sessionId): number | undefined {
+    return this.hub.views().find((view) => view.sessionId === id)?.issues.length;
   }
   link(id = sessionId): string | undefined {
     return this.hub.views().find((view) => view.sessionId === id)?.link;
@@ -293,6 +299,24 @@ describe('one tab', () => {
     tab.show(true);
     await seconds(0.01);
     expect(tab.progress()?.processed).toBe(30);
+  });
+
+  it('takes no answer to a question of before it was hidden', async () => {
+    browser.data.set(keyPrefix + sessionId, '{}');
+    browser.server.set(sessionId, 1);
+    const tab = browser.open();
+    await seconds(1);
+    browser.server.answerDelayMs = 500;
+    await seconds(1.2);
+    tab.show(false);
+    tab.show(true);
+    // By now the first question has failed, because it was given up, and the second one is on its way.
+    await seconds(0.4);
+    expect(tab.link()).not.toBe('retrying');
+    await seconds(0.2);
+    expect(tab.link()).toBe('polling');
+    tab.show(false);
+    await seconds(1);
   });
 
   it('says that it is offline, keeps its numbers, and recovers at once', async () => {
@@ -436,6 +460,39 @@ describe('eight tabs of one browser', () => {
     await seconds(0.01);
     expect(late.progress()?.processed).toBe(12);
     expect(browser.server.polls).toEqual([]);
+  });
+
+  it('give a tab that opens in the middle the state of the line and the issues, which no storage holds', async () => {
+    const first = browser.open();
+    first.start(sessionId, browser.server);
+    await seconds(0.1);
+    const issue = {
+      track: 'email',
+      state: 'failed',
+      code: 'refused',
+      message: 'Refused.',
+      count: 1,
+    } as const;
+    for (const stream of browser.server.streams) stream.handlers.onIssues(2, [issue]);
+    const late = browser.open();
+    await seconds(0.01);
+    expect(late.link()).toBe('streaming');
+    expect(late.issueCount()).toBe(1);
+  });
+
+  it('poll, and hold no stream of their own, while a leader that streams is frozen', async () => {
+    const tabs = Array.from({ length: 8 }, () => browser.open());
+    const [leader, ...others] = tabs;
+    leader?.start(sessionId, browser.server);
+    await seconds(1);
+    leader!.frozen = true;
+    await seconds(3);
+    expect(others.map((tab) => tab.hub.role)).toEqual(Array(7).fill('alone'));
+    expect([...browser.server.streams].map((stream) => stream.tab)).toEqual([0]);
+    leader!.close();
+    await seconds(1);
+    expect(tabs.filter((tab) => tab.hub.role === 'lead')).toHaveLength(1);
+    expect(browser.server.streams.size).toBe(1);
   });
 
   it('never show lower numbers when an older message of another tab arrives late', async () => {

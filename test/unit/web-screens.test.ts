@@ -269,6 +269,13 @@ describe('a start over a bad network', () => {
     expect(await attempt([problem(422)])).toEqual({ kind: 'refused', ids: [sessionId], waits: [] });
   });
 
+  it('keeps the request for after the sign-in, because an attempt before may have been taken', async () => {
+    const signedOut: Answer<Progress> = { ok: false, refusal: { kind: 'signed_out' } };
+    const { kind, ids } = await attempt([lost, signedOut]);
+    expect(kind).toBe('unreachable');
+    expect(ids).toHaveLength(2);
+  });
+
   it('leaves it to the person after some tries', async () => {
     const { kind, waits } = await attempt([]);
     expect(kind).toBe('unreachable');

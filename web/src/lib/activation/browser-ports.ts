@@ -6,6 +6,7 @@
  * @module
  */
 import type { Progress } from '../../../../src/shared/progress.ts';
+import { apiHeaders, isSignedOut } from '../api/sign-in.ts';
 import type { HubPorts, PollAnswer, StreamHandlers } from './hub.ts';
 import { timing } from './timing.ts';
 import { isIssueList, isProgress, parseJson, type TabMessage } from './wire.ts';
@@ -43,25 +44,29 @@ export function browserStorage(): Storage | null {
 async function poll(sessionId: string, etag: string | null, signal: AbortSignal): Promise<PollAnswer> {
   try {
     const response = await fetch(`/crm/activation/progress/${sessionId}`, {
-      headers: { accept: 'application/json', ...(etag === null ? {} : { 'if-none-match': etag }) },
+      headers: { ...apiHeaders, ...(etag === null ? {} : { 'if-none-match': etag }) },
+      redirect: 'manual',
       // The browser's own cache would answer a 304 as a 200 and hide what the server said.
       cache: 'no-store',
       signal: AbortSignal.any([signal, AbortSignal.timeout(timing.pollTimeoutMs)]),
     });
+    if (isSignedOut(response))
+      return { kind: 'refused', retryAfterMs: null, permanent: true, signedOut: true };
     if (response.status === 304) return { kind: 'unchanged' };
     if (response.status === 404) {
       // A proxy's 404 page is not the server's word that the session does not exist.
       const problem = parseJson(await response.text()) as { code?: unknown } | undefined;
       return problem?.code === 'session_not_found' ? { kind: 'missing' } : { kind: 'failed' };
     }
-    if (response.status === 401 || response.status === 403 || response.status === 422) {
-      return { kind: 'refused', retryAfterMs: null, permanent: true };
+    if (response.status === 403 || response.status === 422) {
+      return { kind: 'refused', retryAfterMs: null, permanent: true, signedOut: false };
     }
     if (!response.ok) {
       return {
         kind: 'refused',
         retryAfterMs: retryAfterMs(response.headers.get('retry-after'), Date.now()),
         permanent: false,
+        signedOut: false,
       };
     }
     const body = parseJson(await response.text());

@@ -45,7 +45,8 @@ export type FollowerEvent =
   | { kind: 'poll-progress'; progress: Progress; etag: string | null }
   | { kind: 'poll-unchanged' }
   | { kind: 'poll-missing' }
-  | { kind: 'poll-refused'; retryAfterMs: number | null; permanent: boolean }
+  /** `permanent`: only a person can lift it, by signing in (`signedOut`) or by getting another role. */
+  | { kind: 'poll-refused'; retryAfterMs: number | null; permanent: boolean; signedOut: boolean }
   | { kind: 'poll-failed'; online: boolean }
   | { kind: 'erased' }
   /** Back online, or shown again: do not wait for a timer. */
@@ -170,7 +171,7 @@ export function stepFollower(
           polling: false,
           pollFailCount: state.pollFailCount + 1,
           pollAt: nowMs + Math.max(timing.pollIntervalMs, waitMs),
-          link: event.permanent ? 'refused' : 'retrying',
+          link: event.signedOut ? 'signed-out' : event.permanent ? 'refused' : 'retrying',
         },
         effects: [],
       };

@@ -26,7 +26,7 @@ export type PollAnswer =
   | { kind: 'progress'; progress: Progress; etag: string | null }
   | { kind: 'unchanged' }
   | { kind: 'missing' }
-  | { kind: 'refused'; retryAfterMs: number | null; permanent: boolean }
+  | { kind: 'refused'; retryAfterMs: number | null; permanent: boolean; signedOut: boolean }
   | { kind: 'failed' };
 
 export interface StreamHandlers {
@@ -393,6 +393,10 @@ export class ActivationHub {
     if (role === 'lead') {
       this.#beatAt = now + timing.beatIntervalMs;
       this.#tellAll();
+      // Whoever asked for itself meanwhile did so without a stream.
+      for (const entry of this.#entries.values()) {
+        if (this.#live.has(entry.view.sessionId)) this.#step(entry, { kind: 'live' });
+      }
     }
   }
 
@@ -410,7 +414,8 @@ export class ActivationHub {
     const { sessionId, progress } = entry.view;
     entry.follower = newFollower({
       nowMs: this.#ports.now(),
-      wantsStream: this.#live.has(sessionId) && this.#ports.openStream !== null,
+      // One stream for one browser: eight tabs that each held one would use up its connections to us.
+      wantsStream: this.#role === 'lead' && this.#live.has(sessionId) && this.#ports.openStream !== null,
       rev: progress?.rev,
       pendingUntil: entry.pendingUntil,
     });
@@ -511,7 +516,7 @@ export class ActivationHub {
         this.#step(entry, { kind: 'poll-missing' });
         break;
       case 'refused':
-        this.#step(entry, { kind: 'poll-refused', ...pick(answer) });
+        this.#step(entry, { ...answer, kind: 'poll-refused' });
         break;
       case 'failed':
         this.#step(entry, { kind: 'poll-failed', online: this.#ports.isOnline() });
@@ -553,11 +558,4 @@ export class ActivationHub {
     }
     this.#changed();
   }
-}
-
-function pick(answer: Extract<PollAnswer, { kind: 'refused' }>): {
-  retryAfterMs: number | null;
-  permanent: boolean;
-} {
-  return { retryAfterMs: answer.retryAfterMs, permanent: answer.permanent };
 }

@@ -8,16 +8,22 @@ import { sessionStates, type Issue, type Progress } from '../../../../src/shared
 import { isSessionId } from '../../../../src/shared/session-id.ts';
 
 /** How the numbers on the screen are kept fresh just now. */
-export type Link = 'connecting' | 'streaming' | 'polling' | 'retrying' | 'offline' | 'refused';
-
 const links = [
   'connecting',
   'streaming',
   'polling',
   'retrying',
   'offline',
+  /** Whoever stands in front of the server wants a person to sign in. */
+  'signed-out',
   'refused',
-] as const satisfies Link[];
+] as const;
+export type Link = (typeof links)[number];
+
+/** Links under which the numbers on the screen may be old. */
+export function isStale(link: Link): boolean {
+  return link === 'retrying' || link === 'offline' || link === 'signed-out' || link === 'refused';
+}
 
 /** Messages on the BroadcastChannel of one browser. */
 export type TabMessage =

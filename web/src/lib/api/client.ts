@@ -17,15 +17,20 @@ import type {
   TemplateSummary,
 } from '../../../../src/shared/schemas.ts';
 import { messages } from '../text/messages.ts';
+import { apiHeaders, isSignedOut } from './sign-in.ts';
 
 /** Why a call did not succeed. `unreachable`: nobody knows whether the server took it. */
-export type Refusal = { kind: 'problem'; problem: Problem } | { kind: 'unreachable' };
+export type Refusal =
+  { kind: 'problem'; problem: Problem } | { kind: 'unreachable' } | { kind: 'signed_out' };
 export type Answer<T> = { ok: true; value: T } | { ok: false; refusal: Refusal };
 
 /** A refusal as sentences for a person: what it is, and the particulars. */
 export function describeRefusal(refusal: Refusal): { title: string; lines: string[] } {
   if (refusal.kind === 'unreachable') {
     return { title: messages.app.unreachable.title, lines: [messages.app.unreachable.text] };
+  }
+  if (refusal.kind === 'signed_out') {
+    return { title: messages.app.signedOut.title, lines: [messages.app.signedOut.text] };
   }
   const { title, detail, errors, status, requestId } = refusal.problem;
   return {
@@ -53,9 +58,11 @@ async function call<T>(path: string, init: RequestInit = {}): Promise<Answer<T>>
   try {
     const response = await fetch(path, {
       ...init,
-      headers: { accept: 'application/json', ...init.headers },
+      headers: { ...apiHeaders, ...init.headers },
       cache: 'no-store',
+      redirect: 'manual',
     });
+    if (isSignedOut(response)) return { ok: false, refusal: { kind: 'signed_out' } };
     const body: unknown = await response.json();
     if (response.ok) return { ok: true, value: body as T };
     // A gateway's own answer is no word of ours: the request may have got through.

@@ -5,7 +5,9 @@
  * @module
  */
 import type { LeadPage } from '../../../../src/shared/schemas.ts';
+import { timing } from '../activation/timing.ts';
 import { api, type Refusal } from '../api/client.ts';
+import { refreshedPage } from './refreshed-page.ts';
 import { sameFilter, filterOf, type LeadView } from './view.ts';
 import {
   audienceOf,
@@ -25,6 +27,7 @@ export class LeadList {
   #selection = $state.raw<Selection>(nothing);
   #view: LeadView | null = null;
   #abort: AbortController | null = null;
+  #refreshTimer: ReturnType<typeof setTimeout> | null = null;
 
   get page(): LeadPage | null {
     return this.#page;
@@ -64,6 +67,33 @@ export class LeadList {
 
   async reload(): Promise<void> {
     if (this.#view !== null) await this.show(this.#view);
+  }
+
+  /**
+   * A run has moved: the rows on the screen are read again soon, without a sign of loading and without
+   * taking a row away from under a person who is choosing. At most once in two seconds.
+   */
+  refreshSoon(): void {
+    this.#refreshTimer ??= setTimeout(() => {
+      this.#refreshTimer = null;
+      void this.#refresh();
+    }, timing.pollIntervalMs);
+  }
+
+  stop(): void {
+    if (this.#refreshTimer !== null) clearTimeout(this.#refreshTimer);
+    this.#refreshTimer = null;
+    this.#abort?.abort();
+  }
+
+  async #refresh(): Promise<void> {
+    const view = this.#view;
+    if (view === null || this.#page === null || this.#loading || document.visibilityState === 'hidden')
+      return;
+    const answer = await api.leads(view, this.#abort?.signal);
+    // What did not come is asked for again with the next step of the run.
+    if (!answer.ok || this.#view !== view || this.#page === null || this.#loading) return;
+    this.#page = refreshedPage(this.#page, answer.value, this.selectedCount > 0);
   }
 
   isSelected(id: number): boolean {

@@ -34,6 +34,8 @@ export async function startActivation(
   for (let attempt = 1; ; attempt += 1) {
     const answer = await send(request);
     if (answer.ok) return { kind: 'started', progress: answer.value };
+    // Whoever stood in front did not let this attempt through; one before it may have been taken.
+    if (answer.refusal.kind === 'signed_out') return { kind: 'unreachable', refusal: answer.refusal };
     if (!isWorthAnotherTry(answer.refusal)) return { kind: 'refused', refusal: answer.refusal };
     const delayMs = startRetryWaitsMs[attempt - 1];
     if (delayMs === undefined) return { kind: 'unreachable', refusal: answer.refusal };
@@ -44,6 +46,6 @@ export async function startActivation(
 }
 
 /** Server trouble and throttling pass; everything else is about the request and does not. */
-function isWorthAnotherTry(refusal: Refusal): boolean {
+function isWorthAnotherTry(refusal: Exclude<Refusal, { kind: 'signed_out' }>): boolean {
   return refusal.kind === 'unreachable' || refusal.problem.status >= 500 || refusal.problem.status === 429;
 }

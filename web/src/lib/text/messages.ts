@@ -46,6 +46,11 @@ export const messages = {
       title: 'The server did not answer',
       text: 'Check the connection. Nothing that runs was stopped.',
     },
+    signedOut: {
+      title: 'You are signed out',
+      text: 'Sign in again to go on. Nothing that runs was stopped.',
+      action: 'Sign in again',
+    },
     requestId: (id: string) => `Reference: ${id}`,
   },
 
@@ -201,7 +206,8 @@ export const messages = {
     polling: 'Updates every 2 seconds',
     retrying: 'The server does not answer; trying again',
     offline: 'You are offline. The run goes on; the numbers will catch up.',
-    refused: 'You are signed out. Sign in again to see the numbers.',
+    'signed-out': 'You are signed out. Nothing that runs was stopped.',
+    refused: 'The server does not show you this run.',
   } satisfies Record<Link, string>,
 
   tracker: {

@@ -1,0 +1,20 @@
+/**
+ * A page of leads that is read again while a run changes them. Pure.
+ *
+ * @module
+ */
+import type { LeadPage } from '../../../../src/shared/schemas.ts';
+
+/**
+ * The page to show next. Nobody's choice is disturbed: while leads are chosen, rows keep their places and
+ * only change what they say; a row that no longer matches stays until the page is left or loaded.
+ */
+export function refreshedPage(shown: LeadPage, fresh: LeadPage, isChoosing: boolean): LeadPage {
+  if (!isChoosing) return fresh;
+  const known = new Map(fresh.leads.map((lead) => [lead.id, lead]));
+  return {
+    ...fresh,
+    leads: shown.leads.map((lead) => known.get(lead.id) ?? lead),
+    nextCursor: shown.nextCursor,
+  };
+}
