@@ -53,7 +53,8 @@ export interface SliceVerbs {
   flip(batch: Batch): Promise<FlipResult>;
   /** Writes what became of leads that get no mail; returns the batch, or null when none of it is left to send. */
   settleFlip(batch: Batch, result: FlipResult): Batch | null;
-  permit(): Promise<Permit>;
+  /** When this batch may leave. */
+  permit(batch: Batch): Promise<Permit>;
   returnPermit(permit: Permit): void;
   /** Renders; null when no recipient could be rendered (they are settled as failed). */
   prepare(batch: Batch): Promise<Prepared | null>;
@@ -133,7 +134,7 @@ export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<
 async function send(verbs: SliceVerbs, held: Batch, endsAt: number, mode: () => WorkMode): Promise<boolean> {
   let permit: Permit | null = null;
   try {
-    permit = await verbs.permit();
+    permit = await verbs.permit(held);
     if (permit.kind === 'later') {
       verbs.waitUntil(permit.at);
       if (permit.at >= endsAt) return false;

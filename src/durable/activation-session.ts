@@ -32,6 +32,7 @@ import { emailHash } from '../crm/email-hash.ts';
 import { unflipLeads } from '../crm/flip.ts';
 import { recordActivation } from '../crm/history.ts';
 import { suppressedAmong } from '../crm/suppressions.ts';
+import { domainOf } from '../mail/render.ts';
 import { unsubscribeToken } from '../mail/unsubscribe-token.ts';
 import { limits } from '../shared/limits.ts';
 import type { Issue, Progress } from '../shared/progress.ts';
@@ -45,7 +46,7 @@ import { readLeadResult } from './lead-result.ts';
 import { guardLimits, mailWorld, type MailWorld } from './mail-world.ts';
 import { PermitPool } from './permit-pool.ts';
 import { readResults, type ResultPage, type ResultQuery } from './session-results.ts';
-import { SessionRunner } from './session-runner.ts';
+import { SessionRunner, type MailCap } from './session-runner.ts';
 import { SessionStore } from './session-store.ts';
 import { moveFailed } from './session-retry.ts';
 
@@ -371,6 +372,7 @@ export class ActivationSession extends DurableObject<Env> {
       db: this.env.DB,
       transport: mail.transport,
       permits,
+      cap: this.#cap(mail),
       now: () => this.now(),
       random: () => this.random(),
       sleep: (ms) => this.sleep(ms),
@@ -382,6 +384,16 @@ export class ActivationSession extends DurableObject<Env> {
       unsubscribeUrlOf: (session, recipient) => this.#unsubscribeUrl(session, recipient),
       suppressedLeadIds: (recipients) => this.#suppressedLeadIds(recipients),
     });
+  }
+
+  /** The day's cap is of the domain that the mails come from. */
+  #cap({ gate, dailyCap }: MailWorld): MailCap | null {
+    if (dailyCap === null) return null;
+    const domain = domainOf(this.#session().spec.mail.from);
+    return {
+      reserve: (mailCount) => gate.reserve(domain, dailyCap, mailCount),
+      refund: (day, mailCount) => this.ctx.waitUntil(gate.refund(domain, day, mailCount)),
+    };
   }
 
   #view(): Progress | null {

@@ -7,6 +7,7 @@
  * @module
  */
 import { DurableObject } from 'cloudflare:workers';
+import { refundAllowance, takeAllowance, type Allowance, type CapState } from '../core/daily-cap.ts';
 import type { RateObservation } from '../core/outcome.ts';
 import {
   initialGate,
@@ -49,6 +50,41 @@ export class MailGate extends DurableObject<Env> {
     if (report.throttled !== null) state = throttle(state, config, nowMs, report.throttled.retryAfterMs);
     if (report.rate !== null) state = observeRate(state, config, nowMs, report.rate);
     this.#save(state);
+  }
+
+  /**
+   * Takes mails out of a domain's allowance of the day, over all sessions. On disk before it is told: a
+   * crash may waste some of a day, but never exceeds it.
+   */
+  reserve(domain: string, dailyCap: number, mailCount: number): Allowance {
+    const taken = takeAllowance(this.#cap(domain), dailyCap, this.now(), mailCount);
+    if (taken.allowance.kind === 'granted') this.#saveCap(domain, taken.state);
+    return taken.allowance;
+  }
+
+  /** Gives back what was reserved on `day` and did not leave. */
+  refund(domain: string, day: number, mailCount: number): void {
+    const state = refundAllowance(this.#cap(domain), day, mailCount);
+    if (state !== null) this.#saveCap(domain, state);
+  }
+
+  #cap(domain: string): CapState | null {
+    this.ctx.storage.sql.exec(
+      'CREATE TABLE IF NOT EXISTS cap (domain TEXT PRIMARY KEY, day INTEGER NOT NULL, used_count INTEGER NOT NULL) STRICT, WITHOUT ROWID',
+    );
+    const row = this.ctx.storage.sql
+      .exec<{ day: number; used_count: number }>('SELECT day, used_count FROM cap WHERE domain = ?', domain)
+      .toArray()[0];
+    return row === undefined ? null : { day: row.day, usedCount: row.used_count };
+  }
+
+  #saveCap(domain: string, { day, usedCount }: CapState): void {
+    this.ctx.storage.sql.exec(
+      'INSERT OR REPLACE INTO cap (domain, day, used_count) VALUES (?, ?, ?)',
+      domain,
+      day,
+      usedCount,
+    );
   }
 
   #load(config: GateConfig): GateState {

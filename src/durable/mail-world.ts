@@ -4,6 +4,7 @@
  * @module
  */
 import { standardGuardLimits, type GuardLimits } from '../core/fates.ts';
+import { readDailyCap } from '../core/daily-cap.ts';
 import { createTransport, type MailConfig } from '../mail/index.ts';
 import type { Delivery, MailTransport } from '../mail/transport.ts';
 import { gateConfig, type MailGate } from './mail-gate.ts';
@@ -15,6 +16,8 @@ export interface MailWorld {
   gate: DurableObjectStub<MailGate>;
   /** Tells the gate what an answer said of the rate limit, when it is news. */
   report(delivery: Delivery, permits: PermitPool): Promise<void>;
+  /** Mails a day from one domain; null: no cap. */
+  dailyCap: number | null;
 }
 
 /** Makes the transport, or says which settings are missing. */
@@ -46,6 +49,7 @@ export function mailWorld(env: Env, now: () => number): MailWorld | { kind: 'ref
     kind: 'ready',
     transport: choice.transport,
     gate,
+    dailyCap: readDailyCap(env.MAIL_DAILY_CAP),
     async report({ outcome, rate }, permits) {
       const throttled = outcome.kind === 'throttled' ? { retryAfterMs: outcome.retryAfterMs } : null;
       if (throttled !== null) permits.clear();

@@ -23,6 +23,7 @@ import {
   type BatchCounts,
   type SessionSignal,
 } from '../core/batch.ts';
+import type { Allowance } from '../core/daily-cap.ts';
 import type { Outcome } from '../core/outcome.ts';
 import {
   applyCounts,
@@ -43,6 +44,13 @@ import type { FlipResult, Recipient } from '../shared/recipient.ts';
 import type { PermitPool } from './permit-pool.ts';
 import type { NewBatch, SessionStore } from './session-store.ts';
 
+/** The cap on mails of a day, over all sessions. */
+export interface MailCap {
+  reserve(mailCount: number): Promise<Allowance>;
+  /** Gives back what was reserved and did not leave. */
+  refund(day: number, mailCount: number): void;
+}
+
 /** The world, as far as a slice touches it. */
 export interface RunnerWorld {
   store: SessionStore;
@@ -54,6 +62,8 @@ export interface RunnerWorld {
   sleep(ms: number): Promise<void>;
   /** How long an answer of the mail API is waited for. */
   deliveryTimeoutMs: number;
+  /** The day's cap on mails; null: there is none. */
+  cap: MailCap | null;
   /** Tells the gate what an answer said of the rate limit. */
   report(delivery: Delivery): void;
   /** Something that a reader sees has changed. */
@@ -71,12 +81,18 @@ const firstPageLeadCount = 500;
 const pageLeadCount = 5_000;
 /** Waits shorter than this are not worth a write. */
 const visibleWaitMs = 2_000;
+/** A flip takes some milliseconds, its permit up to a few hundred. */
+const refundWaitMs = 250;
+/** A repeat that is due is another sender's, or this slice's next. */
+const repeatWaitMs = 5_000;
 
 export class SessionRunner implements SliceVerbs {
   readonly #world: RunnerWorld;
   readonly #generation: number;
   /** Held batches, as they are on disk. */
   readonly #held = new Map<number, Batch>();
+  /** Mails taken out of the day's cap for held batches. */
+  readonly #reserved = new Map<number, { day: number; count: number }>();
   readonly #template: CompiledTemplate;
 
   /**
@@ -199,6 +215,7 @@ export class SessionRunner implements SliceVerbs {
 
   release(batch: Batch): void {
     this.#held.delete(batch.seq);
+    this.#refund(batch.seq, 0);
     if (this.#world.store.peek(batch.seq)?.state === 'pending') this.#world.store.rewind(batch.seq);
   }
 
@@ -282,6 +299,7 @@ export class SessionRunner implements SliceVerbs {
       return true;
     });
     if (!isWritten) return null;
+    this.#refund(batch.seq, prepared.mailCount);
     this.#world.publish();
     const key = this.#world.keyOf(this.#session(), intended);
     return { batch: intended, key, payload: prepared.payload, mailCount: prepared.mailCount };
@@ -335,8 +353,36 @@ export class SessionRunner implements SliceVerbs {
     this.#world.permits.giveBack(permit);
   }
 
-  permit(): Promise<Permit> {
-    return this.#world.permits.permit();
+  async permit(batch: Batch): Promise<Permit> {
+    const later = await this.#reserve(batch);
+    return later ?? this.#world.permits.permit();
+  }
+
+  /** Takes a batch that leaves for the first time out of the day's cap. */
+  async #reserve(batch: Batch): Promise<Permit | null> {
+    const { cap, store } = this.#world;
+    if (cap === null || batch.payloadHash !== null || this.#reserved.has(batch.seq)) return null;
+    const count = batch.recipients === null ? batch.leadIds.length : pendingIndexes(batch.marks).length;
+    const allowance = await cap.reserve(count);
+    if (allowance.kind === 'granted') {
+      this.#reserved.set(batch.seq, { day: allowance.day, count });
+      return null;
+    }
+    const nowMs = this.now();
+    // Some of what other senders have reserved comes back, when leads of theirs get no mail.
+    if (this.#reserved.size > 0) return { kind: 'later', at: nowMs + refundWaitMs };
+    // What left before goes on also today.
+    const repeatAt = Math.max(store.nextRepeatAt() ?? Infinity, nowMs + repeatWaitMs);
+    return { kind: 'later', at: Math.min(nowMs + allowance.retryInMs, repeatAt) };
+  }
+
+  /** What was reserved for a batch and is not used by the mails that left. */
+  #refund(seq: number, usedCount: number): void {
+    const reserved = this.#reserved.get(seq);
+    if (reserved === undefined) return;
+    this.#reserved.delete(seq);
+    const unusedCount = reserved.count - usedCount;
+    if (unusedCount > 0) this.#world.cap?.refund(reserved.day, unusedCount);
   }
 
   waitUntil(at: number): void {

@@ -247,6 +247,15 @@ export class SessionStore {
       .one().at;
   }
 
+  /** When the next batch is due that left before: its repeat takes nothing of a day's cap. */
+  nextRepeatAt(): number | null {
+    return this.#sql
+      .exec<{
+        at: number | null;
+      }>("SELECT min(next_attempt_at) AS at FROM batch WHERE state = 'waiting' AND payload_hash IS NOT NULL")
+      .one().at;
+  }
+
   /** All batches of a state. */
   *inState(state: BatchState): Generator<Batch> {
     yield* this.#scan('SELECT * FROM batch WHERE state = ? AND seq > ? ORDER BY seq LIMIT 50', state);

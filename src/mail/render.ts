@@ -233,6 +233,11 @@ export function senderNameOf(from: string): string {
   return name !== '' ? name : (/@([^\s>]+)/.exec(from)?.[1] ?? oneLine(from));
 }
 
+/** The domain of a From address, in lower case: `Acme <hello@Acme.test>` → `acme.test`. */
+export function domainOf(from: string): string {
+  return (/@([^\s<>@]+)>?\s*$/.exec(from)?.[1] ?? '').toLowerCase();
+}
+
 function parsePart(part: Part, source: string): ParsedPart | TemplateRefusal {
   if (source.length > maxSourceLength) {
     return refuse(part, 'too_large', `The template is longer than ${maxSourceLength} characters.`);

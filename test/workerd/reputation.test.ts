@@ -1,4 +1,4 @@
-import { evictDurableObject } from 'cloudflare:test';
+import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Problem } from '../../src/shared/problem.ts';
 import { addLeads, emptyCrm } from '../support/crm-database.ts';
@@ -78,6 +78,46 @@ describe('the reputation guard', () => {
       leads(30).map((_, index) => tell({ type: 'email.delivered', sessionId, leadId: index + 1 })),
     );
     expect(await waitForEnd(sessionId)).toMatchObject({ state: 'completed', email: { delivered: 30 } });
+  });
+});
+
+describe('the daily cap', () => {
+  const midnightAfter = (nowMs: number): number => (Math.floor(nowMs / 86_400_000) + 1) * 86_400_000;
+
+  it('is not used up by leads that get no mail', async () => {
+    hooks.env = { MAIL_DAILY_CAP: '20', MAIL_FROM: 'hello@refund.test' };
+    await addLeads(db, [...leads(20).map(() => ({ status: 'active' as const })), ...leads(20)]);
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    expect(await waitForEnd(sessionId)).toMatchObject({ email: { sent: 20 }, activation: { skipped: 20 } });
+  });
+
+  // Last of these: the gate, which all sessions share, has seen tomorrow then.
+  it('holds all runs of a domain together until the next day, and says until when', async () => {
+    let aheadMs = 0;
+    hooks.now = () => Date.now() + aheadMs;
+    hooks.env = { MAIL_DAILY_CAP: '50', MAIL_BATCH_MAX: '20', MAIL_FROM: 'Acme <hello@cap.test>' };
+    await addLeads(db, leads(90));
+    const [one, two] = [freshSessionId(), freshSessionId()];
+    await startSession(one, { leadIds: leads(60).map((_, index) => index + 1) });
+    const held = await waitFor(one, (view) => (view.waitingUntil ?? 0) > Date.now() + 1_000);
+    expect(held).toMatchObject({
+      state: 'running',
+      waitingUntil: midnightAfter(Date.now()),
+      stalledSince: null,
+    });
+    // 50 are three batches of 16.
+    expect(held.email.sent).toBe(48);
+    await startSession(two, { leadIds: leads(30).map((_, index) => index + 61) });
+    await waitFor(two, (view) => (view.waitingUntil ?? 0) > Date.now() + 1_000);
+    expect(mail.mails).toHaveLength(48);
+
+    aheadMs = midnightAfter(Date.now()) - Date.now() + 1_000;
+    await runDurableObjectAlarm(stubOf(one));
+    expect(await waitForEnd(one)).toMatchObject({ state: 'completed', email: { sent: 60 } });
+    await runDurableObjectAlarm(stubOf(two));
+    expect(await waitForEnd(two)).toMatchObject({ state: 'completed', email: { sent: 30 } });
+    expect(mail.mails).toHaveLength(90);
   });
 });
 

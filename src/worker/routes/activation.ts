@@ -8,6 +8,7 @@
  */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
+import { batchCountUnderCap, readDailyCap } from '../../core/daily-cap.ts';
 import type { Command, SessionSpec } from '../../core/session.ts';
 import { countAudience, resolveAudience, sampleAudience } from '../../crm/audience.ts';
 import { listActivations } from '../../crm/history.ts';
@@ -235,7 +236,10 @@ export function activationRoutes(app: App): void {
       audience: rest.audience,
       template,
       mail: mailSettings(c.env, c.req.url),
-      batchLeadCount: Math.min(transport.transport.maxBatch, Number(c.env.MAIL_BATCH_MAX) || Infinity),
+      batchLeadCount: batchCountUnderCap(
+        Math.min(transport.transport.maxBatch, Number(c.env.MAIL_BATCH_MAX) || Infinity),
+        readDailyCap(c.env.MAIL_DAILY_CAP),
+      ),
       maxLeadId: audience.maxLeadId,
       total: audience.total,
       createdAt,

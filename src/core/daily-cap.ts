@@ -1,0 +1,58 @@
+/**
+ * The daily cap: how many mails may leave from one domain on one day, over all sessions.
+ *
+ * Mailbox providers trust a domain that grows slowly; a cap spreads a large run over days while a domain is
+ * warmed up. Days are UTC days. A repeat of a mail that left before takes nothing: the provider has counted
+ * it, or never saw it.
+ *
+ * Owns: the arithmetic. Never: storage, clocks.
+ *
+ * @module
+ */
+
+const dayMs = 86_400_000;
+
+export interface CapState {
+  /** Days since 1970. */
+  day: number;
+  usedCount: number;
+}
+
+export type Allowance =
+  | { kind: 'granted'; day: number }
+  /** The day's mails are used up; the next day begins in so many milliseconds. */
+  | { kind: 'tomorrow'; retryInMs: number };
+
+/** `MAIL_DAILY_CAP` as a number; null: no cap. */
+export function readDailyCap(text: string): number | null {
+  return /^[1-9]\d{0,9}$/.test(text.trim()) ? Number(text.trim()) : null;
+}
+
+/** Takes `count` mails out of the day's allowance, or says when there will be one again. */
+export function takeAllowance(
+  state: CapState | null,
+  cap: number,
+  nowMs: number,
+  count: number,
+): { state: CapState; allowance: Allowance } {
+  const day = Math.floor(nowMs / dayMs);
+  const today = state !== null && state.day === day ? state : { day, usedCount: 0 };
+  // A batch larger than a cap that was lowered under it still leaves, alone on its day; else never.
+  const fits = today.usedCount + count <= cap || today.usedCount === 0;
+  return fits
+    ? { state: { day, usedCount: today.usedCount + count }, allowance: { kind: 'granted', day } }
+    : { state: today, allowance: { kind: 'tomorrow', retryInMs: (day + 1) * dayMs - nowMs } };
+}
+
+/** Gives back what was granted on `day` and did not leave; yesterday's is gone with yesterday. */
+export function refundAllowance(state: CapState | null, day: number, count: number): CapState | null {
+  if (state === null || state.day !== day) return state;
+  return { day, usedCount: Math.max(0, state.usedCount - count) };
+}
+
+/** Leads in a batch, so that whole batches use a day up as far as they can. */
+export function batchCountUnderCap(maxBatch: number, cap: number | null): number {
+  if (cap === null) return maxBatch;
+  const callCount = Math.ceil(cap / maxBatch);
+  return Math.max(1, Math.floor(cap / callCount));
+}
