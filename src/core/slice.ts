@@ -95,8 +95,11 @@ export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<
     return verbs.mode() === first ? first : 'none';
   };
 
+  // A probe plans too: there must be something to ask the provider with.
+  const isPlanning = (): boolean => (mode() === 'run' || mode() === 'probe') && verbs.isPlanning();
+
   async function planner(): Promise<void> {
-    while (mode() === 'run' && verbs.isPlanning()) {
+    while (isPlanning()) {
       await verbs.plan();
       planned.raise();
     }
@@ -109,7 +112,7 @@ export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<
       if (batch !== null) {
         const goOn = await send(verbs, batch, endsAt, mode);
         if (!goOn) return;
-      } else if (mode() === 'run' && verbs.isPlanning()) await planned.wait();
+      } else if (isPlanning()) await planned.wait();
       else return;
     }
   }

@@ -30,7 +30,10 @@ export function nextWakeAt(view: WakeView, nowMs: number): number | null {
   const candidates: number[] = [];
   if (session.finishedAt === null) {
     if (session.state === 'paused') {
-      if (session.probeAt !== null) candidates.push(session.probeAt);
+      // A probe is made with a batch: without one that is due it would only wake for nothing, again and again.
+      const { probeAt } = session;
+      const batchAt = view.isWorkDue ? null : view.nextAttemptAt;
+      if (probeAt !== null) candidates.push(Math.max(probeAt, batchAt ?? probeAt));
     } else if (workMode(session, nowMs) !== 'none') {
       const heldUntil = session.waitingUntil ?? nowMs;
       if (view.isWorkDue) candidates.push(heldUntil);

@@ -221,7 +221,8 @@ export class ActivationSession extends DurableObject<Env> {
       await runSlice(this.verbs(runner), sliceLimits);
       session = this.#session();
     }
-    if (session.finishedAt !== null || session.state === 'paused' || !session.plan.isDone) return;
+    // A pause does not hold it open: what was in flight may have been the rest.
+    if (session.finishedAt !== null || !session.plan.isDone) return;
     // The counters say when to look, the rows decide.
     const isAllDecided = processedCount(session.counts) >= session.total;
     if (!isAllDecided || this.#store.hasOpen()) return;
