@@ -1,8 +1,9 @@
 /**
- * A mail API with idempotency keys in place of the network, for tests inside workerd.
+ * A mail API in place of the network, for tests inside workerd: Resend's, or Postmark's where that is asked.
  *
  * It keeps Resend's promises as documented: the same key with the same body is answered with the first
- * answer, with another body it is a conflict. A test plans faults call by call.
+ * answer, with another body it is a conflict. Postmark has no keys: each call is a new one, and each mail is
+ * taken or refused by itself. A test plans faults call by call.
  *
  * @module
  */
@@ -13,10 +14,14 @@ export type MailFault =
   | { kind: 'none' }
   | { kind: 'loseBefore' }
   | { kind: 'loseAfter' }
+  /** No answer, until the caller gives up; taken or not. */
   | { kind: 'hang' }
+  | { kind: 'hangAfter' }
   | { kind: 'answer'; status: number; body?: unknown; headers?: Record<string, string> }
   /** Accepts, and answers something else. */
-  | { kind: 'acceptThenAnswer'; status: number; body?: unknown };
+  | { kind: 'acceptThenAnswer'; status: number; body?: unknown }
+  /** Accepts, and half of its answer comes. */
+  | { kind: 'truncateAfter' };
 
 export interface AcceptedMail {
   to: string;
@@ -25,14 +30,21 @@ export interface AcceptedMail {
 }
 
 interface Mail {
-  to: string | string[];
-  subject: string;
+  to?: string | string[];
+  subject?: string;
+  To?: string;
+  Subject?: string;
 }
+
+const paths: ReadonlySet<string> = new Set(['/emails/batch', '/email/batch']);
 
 export class FakeMailApi {
   /** Every mail that was taken, in order. */
   readonly mails: AcceptedMail[] = [];
   callCount = 0;
+  /** When each call came, by the clock that the test gives. */
+  readonly callTimes: number[] = [];
+  now: () => number = Date.now;
   /** Decides what happens to a call; by default nothing. */
   fault: (call: { key: string; to: string[]; callCount: number }) => MailFault = () => ({ kind: 'none' });
   /** Addresses that make the API refuse the whole batch. */
@@ -46,9 +58,7 @@ export class FakeMailApi {
     const realFetch = globalThis.fetch;
     vi.stubGlobal('fetch', (input: RequestInfo | URL, init?: RequestInit) => {
       const request = new Request(input, init);
-      return new URL(request.url).pathname === '/emails/batch'
-        ? this.#answer(request, init)
-        : realFetch(request);
+      return paths.has(new URL(request.url).pathname) ? this.#answer(request, init) : realFetch(request);
     });
     return this;
   }
@@ -61,48 +71,74 @@ export class FakeMailApi {
   }
 
   async #answer(request: Request, init?: RequestInit): Promise<Response> {
+    const isPostmark = new URL(request.url).pathname === '/email/batch';
     const key = request.headers.get('idempotency-key') ?? '';
     const body = await request.text();
-    const mails = JSON.parse(body) as Mail[];
-    const to = mails.map((mail) => (Array.isArray(mail.to) ? (mail.to[0] ?? '') : mail.to));
+    const mails = (JSON.parse(body) as Mail[]).map((mail) => ({
+      to: [mail.to ?? mail.To ?? ''].flat()[0] ?? '',
+      subject: mail.subject ?? mail.Subject ?? '',
+    }));
+    const to = mails.map((mail) => mail.to);
+    const accept = () => (isPostmark ? this.#acceptEach(mails) : this.#accept(key, body, mails));
     this.callCount++;
+    this.callTimes.push(this.now());
     const fault = this.fault({ key, to, callCount: this.callCount });
     switch (fault.kind) {
       case 'loseBefore':
         throw new TypeError('Network connection lost.');
+      case 'hangAfter':
+        accept();
+        return untilAborted(init);
       case 'hang':
-        return new Promise((_, reject) => {
-          init?.signal?.addEventListener('abort', () => reject(init.signal?.reason as Error));
-        });
+        return untilAborted(init);
       case 'answer':
         return Response.json(fault.body ?? {}, { status: fault.status, headers: fault.headers ?? {} });
       case 'loseAfter':
-        this.#accept(key, body, mails, to);
+        accept();
         throw new TypeError('Network connection lost.');
       case 'acceptThenAnswer':
-        this.#accept(key, body, mails, to);
+        accept();
         return Response.json(fault.body ?? {}, { status: fault.status });
+      case 'truncateAfter': {
+        const text = await accept().text();
+        return new Response(text.slice(0, text.length / 2));
+      }
       case 'none':
-        return this.#accept(key, body, mails, to);
+        return accept();
     }
   }
 
-  #accept(key: string, body: string, mails: Mail[], to: string[]): Response {
+  #accept(key: string, body: string, mails: readonly { to: string; subject: string }[]): Response {
     const known = this.#byKey.get(key);
     if (known !== undefined && this.keepsKeys) {
       return known.body === body
         ? Response.json({ data: known.ids.map((id) => ({ id })) })
         : Response.json({ name: 'invalid_idempotent_request', message: 'Key reused.' }, { status: 409 });
     }
-    const bad = to.find((address) => this.refused.has(address));
-    if (bad !== undefined) {
+    if (mails.some((mail) => this.refused.has(mail.to))) {
       return Response.json({ name: 'validation_error', message: 'Invalid `to` field.' }, { status: 422 });
     }
-    const ids = to.map((address, index) => {
-      this.mails.push({ to: address, subject: mails[index]?.subject ?? '', key });
+    const ids = mails.map((mail) => {
+      this.mails.push({ ...mail, key });
       return `mail-${this.mails.length}`;
     });
     this.#byKey.set(key, { body, ids });
     return Response.json({ data: ids.map((id) => ({ id })) });
   }
+
+  #acceptEach(mails: readonly { to: string; subject: string }[]): Response {
+    return Response.json(
+      mails.map((mail) => {
+        if (this.refused.has(mail.to)) return { ErrorCode: 406, Message: 'Inactive recipient.' };
+        this.mails.push({ ...mail, key: '' });
+        return { ErrorCode: 0, Message: 'OK', MessageID: `mail-${this.mails.length}` };
+      }),
+    );
+  }
+}
+
+function untilAborted(init?: RequestInit): Promise<Response> {
+  return new Promise((_, reject) => {
+    init?.signal?.addEventListener('abort', () => reject(init.signal?.reason as Error));
+  });
 }

@@ -48,6 +48,10 @@ export async function startSession(
   return response.json();
 }
 
+/** A person's command to a session. */
+export const command = (sessionId: string, name: string, body?: unknown): Promise<Response> =>
+  send('POST', `/crm/activation/${sessionId}/${name}`, body);
+
 export async function readProgress(sessionId: string): Promise<Progress> {
   const response = await request(`/crm/activation/progress/${sessionId}`);
   if (!response.ok) throw new Error(`progress: ${response.status} ${await response.text()}`);

@@ -443,7 +443,7 @@ export class SessionModel {
 
   #finish(): void {
     const { session } = this;
-    if (session.finishedAt !== null || session.state === 'paused' || !session.plan.isDone) return;
+    if (session.finishedAt !== null || !session.plan.isDone) return;
     const isOpen = this.batches.some((batch) => ['pending', 'inflight', 'waiting'].includes(batch.state));
     if (isOpen || processedCount(session.counts) < session.total) return;
     this.session = finish(session, this.nowMs);

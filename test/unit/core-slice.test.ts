@@ -174,6 +174,14 @@ describe('a slice', () => {
     expect(world.mostHeld).toBe(1);
   });
 
+  it('plans for a probe, too, where there is nothing yet to probe with', async () => {
+    const world = new World();
+    world.pagesLeft = 1;
+    world.sessionMode = 'probe';
+    await runSlice(world, limits);
+    expect(world.trace).toContain('settle 1');
+  });
+
   it('ends when its probe has found the provider back', async () => {
     const world = new World().add(3);
     world.sessionMode = 'probe';

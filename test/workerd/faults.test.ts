@@ -1,0 +1,389 @@
+/**
+ * What a session does when its mail provider misbehaves: each fault, and what the session ends in.
+ *
+ * The clock is the test's: a wait of an hour takes no time. The provider keeps its own book of who was mailed.
+ */
+import { env } from 'cloudflare:workers';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { isTerminal, type Progress } from '../../src/shared/progress.ts';
+import { addLeads, emptyCrm, statuses } from '../support/crm-database.ts';
+import { FakeMailApi, type MailFault } from '../support/fake-mail-api.ts';
+import { hooks, resetHooks } from '../support/hooks.ts';
+import { seededRandom } from '../support/random.ts';
+import {
+  command,
+  DrivenClock,
+  drive,
+  freshSessionId,
+  quietLog,
+  readRows,
+  startSession,
+} from '../support/session-driver.ts';
+
+const leadCount = 60;
+let mail: FakeMailApi;
+let clock: DrivenClock;
+let sessionId: string;
+
+beforeEach(async () => {
+  resetHooks();
+  quietLog();
+  const db = await emptyCrm();
+  await addLeads(
+    db,
+    Array.from({ length: leadCount }, () => ({})),
+  );
+  clock = new DrivenClock().install();
+  mail = new FakeMailApi().install();
+  mail.now = () => clock.now();
+  hooks.env = { MAIL_BATCH_MAX: '10' };
+  hooks.deliveryTimeoutMs = 30;
+  sessionId = freshSessionId();
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.restoreAllMocks();
+});
+
+const last = (views: readonly Progress[]): Progress => {
+  const view = views.at(-1);
+  if (view === undefined) throw new Error('There was no view.');
+  return view;
+};
+
+/** `fault` for the first `count` calls, then nothing. */
+const firstCalls =
+  (count: number, fault: MailFault): FakeMailApi['fault'] =>
+  ({ callCount }) =>
+    callCount <= count ? fault : { kind: 'none' };
+
+const mostMails = (): number => Math.max(0, ...mail.countByAddress().values());
+
+async function expectSound(): Promise<void> {
+  const { session, recount } = await readRows(sessionId);
+  expect(recount).toEqual(session.counts);
+}
+
+async function expectAllSentOnce(end: Progress): Promise<void> {
+  expect(end).toMatchObject({
+    state: 'completed',
+    processed: leadCount,
+    lastError: null,
+    waitingUntil: null,
+  });
+  expect(end.email).toMatchObject({ sent: leadCount, failed: 0, unknown: 0 });
+  expect(mail.mails).toHaveLength(leadCount);
+  expect(mostMails()).toBe(1);
+  await expectSound();
+}
+
+const inSeconds = (seconds: number) => () => new Date(clock.now() + seconds * 1_000).toUTCString();
+const limited = (retryAfter?: string): MailFault => ({
+  kind: 'answer',
+  status: 429,
+  body: { name: 'rate_limit_exceeded', message: 'Too many requests.' },
+  ...(retryAfter === undefined ? {} : { headers: { 'retry-after': retryAfter } }),
+});
+
+describe('a fault that passes ends in every lead mailed once', () => {
+  it.each<[string, MailFault]>([
+    ['an error 500 after acceptance', { kind: 'acceptThenAnswer', status: 500 }],
+    ['an error 502 after acceptance', { kind: 'acceptThenAnswer', status: 502 }],
+    ['an answer that is lost after acceptance', { kind: 'loseAfter' }],
+    ['an answer that breaks off', { kind: 'truncateAfter' }],
+    ['a connection that breaks before acceptance', { kind: 'loseBefore' }],
+    ['a call that is never answered', { kind: 'hang' }],
+    ['a call that is taken and never answered', { kind: 'hangAfter' }],
+    ['503', { kind: 'answer', status: 503 }],
+    ['500 before acceptance', { kind: 'answer', status: 500 }],
+    ['a success page of somebody else', { kind: 'answer', status: 200, body: { hello: 'captive portal' } }],
+    [
+      '409: an earlier attempt is under way',
+      { kind: 'answer', status: 409, body: { name: 'concurrent_idempotent_requests', message: 'Wait.' } },
+    ],
+    ['409 without a reason', { kind: 'answer', status: 409 }],
+  ])('%s', async (_, fault) => {
+    mail.fault = firstCalls(4, fault);
+    await startSession(sessionId);
+    await expectAllSentOnce(last(await drive(sessionId, clock)));
+  });
+
+  it('all of them, at random, for a whole run', async () => {
+    const random = seededRandom(11);
+    const faults: MailFault[] = [
+      { kind: 'acceptThenAnswer', status: 500 },
+      { kind: 'loseAfter' },
+      { kind: 'truncateAfter' },
+      { kind: 'loseBefore' },
+      { kind: 'hangAfter' },
+      { kind: 'answer', status: 503 },
+      limited('2'),
+      limited(),
+    ];
+    mail.fault = () =>
+      random() < 0.5 ? (faults[Math.floor(random() * faults.length)] ?? { kind: 'none' }) : { kind: 'none' };
+    await startSession(sessionId);
+    await expectAllSentOnce(last(await drive(sessionId, clock)));
+  });
+});
+
+describe('409 for another payload under the same key', () => {
+  it('means that it was taken before: the leads are sent, and nothing goes out under a new key', async () => {
+    mail.fault = ({ callCount }) =>
+      callCount === 1
+        ? {
+            kind: 'acceptThenAnswer',
+            status: 409,
+            body: { name: 'invalid_idempotent_request', message: 'Other.' },
+          }
+        : { kind: 'none' };
+    await startSession(sessionId);
+    await expectAllSentOnce(last(await drive(sessionId, clock)));
+    expect(mail.callCount).toBe(leadCount / 10);
+  });
+});
+
+describe('a storm of 429', () => {
+  it.each<[string, () => string | undefined]>([
+    ['in seconds', () => '3'],
+    ['as an HTTP date', inSeconds(3)],
+    ['missing', () => undefined],
+    ['garbage', () => 'soon'],
+    ['negative', () => '-5'],
+  ])('with Retry-After %s uses up no attempt and loses nobody', async (_, retryAfter) => {
+    // Far more refusals than a batch has attempts.
+    mail.fault = ({ callCount }) => (callCount <= 100 ? limited(retryAfter()) : { kind: 'none' });
+    await startSession(sessionId);
+    const views = await drive(sessionId, clock);
+    await expectAllSentOnce(last(views));
+    expect(views.every((view) => view.email.failed === 0 && view.state !== 'paused')).toBe(true);
+    const { batches } = await readRows(sessionId);
+    expect(Math.max(...batches.map((batch) => batch.attempts))).toBe(1);
+  });
+
+  it('is heeded: no call leaves before the time that the provider named', async () => {
+    mail.fault = firstCalls(1, limited('90'));
+    await startSession(sessionId);
+    const views = await drive(sessionId, clock);
+    await expectAllSentOnce(last(views));
+    const refusedAt = mail.callTimes[0] ?? 0;
+    // Calls that had left when the refusal came are no fault of ours; five senders, so four of them.
+    const later = mail.callTimes.filter((at) => at - refusedAt > 1_000);
+    expect(Math.min(...later) - refusedAt).toBeGreaterThanOrEqual(90_000);
+    expect(views.some((view) => view.waitingUntil !== null && view.state === 'running')).toBe(true);
+  });
+});
+
+describe('a provider that refuses the account', () => {
+  const cases: [string, MailFault, 'mail_quota' | 'mail_auth'][] = [
+    [
+      'the daily quota is used up',
+      { kind: 'answer', status: 429, body: { name: 'daily_quota_exceeded', message: 'Daily.' } },
+      'mail_quota',
+    ],
+    [
+      'the monthly quota is used up',
+      { kind: 'answer', status: 429, body: { name: 'monthly_quota_exceeded', message: 'Monthly.' } },
+      'mail_quota',
+    ],
+    [
+      'the key is wrong (401)',
+      { kind: 'answer', status: 401, body: { name: 'missing_api_key', message: 'Key.' } },
+      'mail_auth',
+    ],
+    [
+      'the key is refused (403)',
+      { kind: 'answer', status: 403, body: { name: 'invalid_api_key', message: 'Key.' } },
+      'mail_auth',
+    ],
+  ];
+
+  it.each(cases)(
+    '%s: the run pauses, waits for a person, and loses nobody when it is resumed',
+    async (_, fault, reason) => {
+      mail.fault = ({ callCount }) => (callCount > 2 ? fault : { kind: 'none' });
+      await startSession(sessionId);
+      const paused = last(await drive(sessionId, clock, (view) => view.state === 'paused'));
+      expect(paused).toMatchObject({ state: 'paused', reason, finishedAt: null, etaSeconds: null });
+      expect(paused.email.failed).toBe(0);
+      expect(paused.lastError).not.toBeNull();
+      // Nothing goes on by itself.
+      const callCount = mail.callCount;
+      await expect(drive(sessionId, clock)).rejects.toThrow('Nothing will happen any more');
+      expect(mail.callCount).toBe(callCount);
+
+      mail.fault = () => ({ kind: 'none' });
+      expect((await command(sessionId, 'resume')).status).toBe(200);
+      await expectAllSentOnce(last(await drive(sessionId, clock)));
+    },
+  );
+});
+
+describe('one address that the provider refuses', () => {
+  it('fails alone, with a reason, and every other lead of its batch is mailed', async () => {
+    mail.refused.add('lead33@example.com');
+    await startSession(sessionId);
+    const end = last(await drive(sessionId, clock));
+    expect(end.email).toMatchObject({ sent: leadCount - 1, failed: 1, unknown: 0 });
+    expect(mail.mails).toHaveLength(leadCount - 1);
+    expect(mostMails()).toBe(1);
+    await expectSound();
+  });
+});
+
+describe('a provider that is down', () => {
+  it('pauses the run, is probed with one call at a time, and the run comes back by itself', async () => {
+    mail.fault = () => ({ kind: 'loseBefore' });
+    await startSession(sessionId);
+    const open = await drive(sessionId, clock, (view) => view.reason === 'mail_unreachable');
+    expect(last(open)).toMatchObject({ state: 'paused', reason: 'mail_unreachable' });
+    expect(last(open).waitingUntil).toBeGreaterThan(clock.now());
+
+    const callCount = mail.callCount;
+    const downUntil = clock.now() + 3_600_000;
+    const down = await drive(sessionId, clock, () => clock.now() > downUntil);
+    // Probes come at most a minute apart by their draw, never in a crowd, and fail nobody.
+    expect(mail.callCount - callCount).toBeGreaterThanOrEqual(60);
+    expect(mail.callCount - callCount).toBeLessThan(400);
+    expect(down.every((view) => view.email.failed === 0 && view.email.unknown === 0)).toBe(true);
+
+    mail.fault = () => ({ kind: 'none' });
+    await expectAllSentOnce(last(await drive(sessionId, clock)));
+  });
+
+  it('for longer than a key lives leaves in doubt only what was in flight, and never sends that again by itself', async () => {
+    mail.fault = () => ({ kind: 'loseAfter' });
+    await startSession(sessionId);
+    await drive(sessionId, clock, (view) => view.reason === 'mail_unreachable');
+    clock.advance(25 * 3_600_000);
+    mail.fault = () => ({ kind: 'none' });
+    const end = last(await drive(sessionId, clock));
+    expect(end.state).toBe('completed');
+    expect(end.email.unknown).toBeGreaterThan(0);
+    expect(end.email.sent + end.email.unknown).toBe(leadCount);
+    expect(mostMails()).toBe(1);
+    await expectSound();
+  });
+});
+
+describe('a provider without keys', () => {
+  beforeEach(() => {
+    hooks.env = {
+      MAIL_BATCH_MAX: '10',
+      MAIL_PROVIDER: 'postmark',
+      MAIL_API_URL: '',
+      MAIL_FROM: 'Shop <hello@shop.test>',
+      MAIL_POSTAL_ADDRESS: '1 Main Street, Springfield',
+      PUBLIC_URL: 'https://shop.test',
+    };
+  });
+
+  it('takes a whole run, and fails only those whom it refuses', async () => {
+    mail.refused.add('lead33@example.com');
+    await startSession(sessionId);
+    const end = last(await drive(sessionId, clock));
+    expect(end.email).toMatchObject({ sent: leadCount - 1, failed: 1, unknown: 0 });
+    expect(mail.callCount).toBe(leadCount / 10);
+    expect(mostMails()).toBe(1);
+  });
+
+  it.each<[string, MailFault]>([
+    ['503', { kind: 'answer', status: 503 }],
+    ['429', limited('2')],
+  ])('that certainly took nothing (%s) is asked again', async (_, fault) => {
+    mail.fault = firstCalls(3, fault);
+    await startSession(sessionId);
+    const end = last(await drive(sessionId, clock));
+    expect(end.email).toMatchObject({ sent: leadCount, failed: 0, unknown: 0 });
+    expect(mostMails()).toBe(1);
+  });
+
+  it.each<[string, MailFault]>([
+    ['500 after acceptance', { kind: 'acceptThenAnswer', status: 500 }],
+    ['a lost answer', { kind: 'loseAfter' }],
+    ['a broken connection', { kind: 'loseBefore' }],
+    ['a broken-off answer', { kind: 'truncateAfter' }],
+    ['a hanging call', { kind: 'hangAfter' }],
+  ])('leaves no more unknown than was in flight after %s, and repeats none of it', async (_, fault) => {
+    mail.fault = ({ callCount }) => (callCount === 2 ? fault : { kind: 'none' });
+    await startSession(sessionId);
+    const end = last(await drive(sessionId, clock));
+    expect(end.state).toBe('completed');
+    expect(end.email.unknown).toBeGreaterThan(0);
+    expect(end.email.unknown).toBeLessThanOrEqual(10);
+    expect(end.email.sent + end.email.unknown).toBe(leadCount);
+    expect(mostMails()).toBe(1);
+    await expectSound();
+  });
+
+  it('that fails while the audience is still being planned is probed, and comes back', async () => {
+    await addLeads(
+      await emptyCrm(),
+      Array.from({ length: 1_200 }, () => ({})),
+    );
+    // The first page of the plan is one batch.
+    hooks.env = { ...hooks.env, MAIL_BATCH_MAX: '500' };
+    mail.fault = firstCalls(1, { kind: 'loseBefore' });
+    await startSession(sessionId);
+    const views = await drive(sessionId, clock);
+    const { sent, unknown } = last(views).email;
+    expect(sent + unknown).toBe(1_200);
+    expect(unknown).toBeLessThanOrEqual(500);
+    expect(mostMails()).toBe(1);
+    // No alarm was for nothing.
+    expect(views.length).toBeLessThan(20);
+  });
+
+  it('that is down for hours costs one mail in doubt for each probe, no more', async () => {
+    mail.fault = () => ({ kind: 'loseBefore' });
+    await startSession(sessionId);
+    await drive(sessionId, clock, (view) => view.reason === 'mail_unreachable');
+    const inFlight = mail.callCount * 10;
+    let probeCount = 0;
+    mail.fault = ({ to }) => {
+      probeCount++;
+      expect(to).toHaveLength(1);
+      return { kind: 'loseBefore' };
+    };
+    const views = await drive(sessionId, clock, () => probeCount >= 4);
+    expect(last(views).email.unknown).toBeLessThanOrEqual(inFlight + 4);
+    mail.fault = () => ({ kind: 'none' });
+    const end = last(await drive(sessionId, clock));
+    expect(end.email.sent + end.email.unknown).toBe(leadCount);
+    expect(mostMails()).toBeLessThanOrEqual(1);
+  });
+
+  describe('with a batch unknown at the end', () => {
+    beforeEach(async () => {
+      mail.fault = ({ callCount }) => (callCount === 2 ? { kind: 'loseBefore' } : { kind: 'none' });
+      await startSession(sessionId);
+      expect(last(await drive(sessionId, clock, isTerminal)).email.unknown).toBe(10);
+      mail.fault = () => ({ kind: 'none' });
+    });
+
+    it('sends it when a person says so', async () => {
+      expect((await command(sessionId, 'retry', { outcome: 'unknown' })).status).toBe(200);
+      await expectAllSentOnce(last(await drive(sessionId, clock)));
+    });
+
+    it('takes it for sent when a person says so, and sends nothing', async () => {
+      const { callCount } = mail;
+      const answer = await command(sessionId, 'assume-sent');
+      expect(answer.status).toBe(200);
+      expect(((await answer.json()) as Progress).email).toMatchObject({ sent: leadCount, unknown: 0 });
+      expect(mail.callCount).toBe(callCount);
+      await expectSound();
+    });
+  });
+});
+
+describe('leads that are in the CRM at the end', () => {
+  it('are active exactly when they count as activated', async () => {
+    mail.fault = firstCalls(3, { kind: 'loseAfter' });
+    await startSession(sessionId);
+    const end = last(await drive(sessionId, clock));
+    const active = (await statuses(env.DB)).filter((lead) => lead.activated_by === sessionId);
+    expect(active).toHaveLength(end.activation.activated);
+  });
+});
