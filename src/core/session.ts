@@ -42,6 +42,8 @@ export interface SessionSpec {
   /** Leads counted at the start. */
   total: number;
   createdAt: number;
+  /** Since when the session no longer knows whom it mailed (retention). */
+  reducedAt?: number;
 }
 
 /** How far the audience has been made into batches. */
@@ -256,6 +258,9 @@ export function pauseFor(
   };
 }
 
+const reducedDetail =
+  'It ended so long ago that its recipients have been removed; only its numbers are left.';
+
 // ── commands ─────────────────────────────────────────────────────────────────────────────────────
 
 export type Command =
@@ -311,6 +316,7 @@ export function decideCommand(session: Session, command: Command, nowMs: number)
         ...endPlan(session),
       });
     case 'retry':
+      if (session.spec.reducedAt !== undefined) return refused(reducedDetail);
       if (!isOver && session.state === 'cancelled') {
         return refused('It is being cancelled; wait until what was on its way has settled.');
       }
@@ -319,6 +325,7 @@ export function decideCommand(session: Session, command: Command, nowMs: number)
       // A paused run stays paused: what is retried waits with the rest.
       return changed(session.state === 'paused' ? {} : reopened);
     case 'assumeSent':
+      if (session.spec.reducedAt !== undefined) return refused(reducedDetail);
       if (session.counts.unknown === 0) return refused('No mail is unknown; there is nothing to assume.');
       return changed({});
     default:

@@ -100,6 +100,17 @@ export async function getActivation(db: D1Database, sessionId: string): Promise<
   return row === null ? null : toProgress(row);
 }
 
+/** How many runs of one person have not ended, as far as the list has heard. */
+export async function countRunning(db: D1Database, owner: string): Promise<number> {
+  const row = await db
+    .prepare(
+      "SELECT count(*) AS n FROM activations WHERE owner = ? AND state IN ('queued', 'running', 'paused')",
+    )
+    .bind(owner)
+    .first<{ n: number }>();
+  return row?.n ?? 0;
+}
+
 /** Takes an activation off the list. @returns false when it was not on it */
 export async function deleteActivation(db: D1Database, sessionId: string): Promise<boolean> {
   const result = await db.prepare('DELETE FROM activations WHERE session_id = ?').bind(sessionId).run();

@@ -242,19 +242,22 @@ export async function updateLead(
  * Erases a lead and its words from the search index. Its suppression stays: it has no address in it,
  * and keeps the person from being mailed when a later import brings them back.
  *
+ * @param ownedBy - only while this session has activated it, or null: none has
  * @returns false when there was no such lead
  */
-export async function eraseLead(db: D1Database, leadId: number): Promise<boolean> {
+export async function eraseLead(db: D1Database, leadId: number, ownedBy?: string | null): Promise<boolean> {
+  const isIt = ownedBy === undefined ? 'id = ?1' : 'id = ?1 AND +activated_by IS ?2';
+  const params = ownedBy === undefined ? [leadId] : [leadId, ownedBy];
   const results = await db.batch([
     db
       .prepare(
         `UPDATE lead_counts SET
            new_count = new_count - (SELECT count(*) FROM leads WHERE id = ?1 AND +status = 'new'),
            active_count = active_count - (SELECT count(*) FROM leads WHERE id = ?1 AND +status = 'active')
-         WHERE EXISTS (SELECT 1 FROM leads WHERE id = ?1)`,
+         WHERE EXISTS (SELECT 1 FROM leads WHERE ${isIt})`,
       )
-      .bind(leadId),
-    db.prepare('DELETE FROM leads WHERE id = ?').bind(leadId),
+      .bind(...params),
+    db.prepare(`DELETE FROM leads WHERE ${isIt}`).bind(...params),
   ]);
   return (results[1]?.meta.changes ?? 0) > 0;
 }

@@ -26,6 +26,7 @@ import {
   type Session,
   type SessionSpec,
 } from '../core/session.ts';
+import { nextRetention } from '../core/retention.ts';
 import { runSlice, sliceLimits, type SliceVerbs } from '../core/slice.ts';
 import { nextWakeAt } from '../core/wake.ts';
 import { emailHash } from '../crm/email-hash.ts';
@@ -37,14 +38,16 @@ import { unsubscribeToken } from '../mail/unsubscribe-token.ts';
 import { limits } from '../shared/limits.ts';
 import type { Issue, Progress } from '../shared/progress.ts';
 import type { Recipient } from '../shared/recipient.ts';
-import { Fates } from './fates.ts';
+import type { Timeline } from '../shared/timeline.ts';
 import type { LeadResult } from '../shared/schemas.ts';
+import { Fates } from './fates.ts';
 import { classifyFault, faultText } from './faults.ts';
 import { Feed } from './feed.ts';
-import { logEvent, type LogFields } from './log.ts';
 import { readLeadResult } from './lead-result.ts';
+import { logEvent, type LogFields } from './log.ts';
 import { guardLimits, mailWorld, type MailWorld } from './mail-world.ts';
 import { PermitPool } from './permit-pool.ts';
+import { retentionDays } from './retention.ts';
 import { readResults, type ResultPage, type ResultQuery } from './session-results.ts';
 import { SessionRunner, type MailCap } from './session-runner.ts';
 import { SessionStore } from './session-store.ts';
@@ -54,6 +57,9 @@ export type StartAnswer = { kind: 'started' | 'exists'; progress: Progress } | {
 
 export type CommandAnswer =
   { kind: 'ok'; progress: Progress } | { kind: 'refused'; detail: string } | { kind: 'unknown_session' };
+
+export type EraseAnswer =
+  { kind: 'erased' } | { kind: 'refused'; detail: string } | { kind: 'unknown_session' };
 
 /** How soon the successor of a killed slice runs; DESIGN §6.4 allows five seconds. */
 const watchdogMs = 2_000;
@@ -71,6 +77,8 @@ export class ActivationSession extends DurableObject<Env> {
   readonly #fates: Fates;
   /** The slice that runs in this very object, if one does. */
   #slice: Promise<void> | null = null;
+  /** The alarm that is being handled: a slice, and what comes after it. */
+  #turn: Promise<void> | null = null;
   /** Slices in a row that ended by a fault; a cache, it only shortens the wait when lost. */
   #faultCount = 0;
   #healedAt = 0;
@@ -159,6 +167,28 @@ export class ActivationSession extends DurableObject<Env> {
     return answer;
   }
 
+  /** Forgets who a lead is; false when no mail of this session was for it. Harmless for an unknown id. */
+  eraseLead(leadId: number): boolean {
+    return this.#store.transact(() => this.#store.load() !== null && this.#store.eraseLead(leadId));
+  }
+
+  /**
+   * Erases the session, wholly, and ends its streams with `deleted`. One that is at work is not erased:
+   * what it knows of its leads is what keeps them from being lost or mailed twice.
+   */
+  async erase(): Promise<EraseAnswer> {
+    const session = this.#store.load();
+    if (session === null) return { kind: 'unknown_session' };
+    if (session.finishedAt === null && session.state !== 'paused') {
+      return { kind: 'refused', detail: `It is ${session.state}; cancel it or wait for its end.` };
+    }
+    // A paused session may still be settling what was on its way.
+    await this.#turn;
+    if (!(await this.#remove())) return { kind: 'refused', detail: 'It was set going again meanwhile.' };
+    this.#log('session_erased', {});
+    return { kind: 'erased' };
+  }
+
   /** The session's event stream. */
   override async fetch(request: Request): Promise<Response> {
     if (this.#store.load() === null) return new Response(null, { status: 404 });
@@ -178,6 +208,15 @@ export class ActivationSession extends DurableObject<Env> {
   // ── the alarm ──────────────────────────────────────────────────────────────────────────────────
 
   override async alarm(): Promise<void> {
+    this.#turn = this.#takeTurn();
+    try {
+      await this.#turn;
+    } finally {
+      this.#turn = null;
+    }
+  }
+
+  async #takeTurn(): Promise<void> {
     // The successor first: a throw or a kill from here on never uses up the platform's retries.
     await this.ctx.storage.setAlarm(this.now() + watchdogMs);
     if (this.#store.load() === null) {
@@ -230,6 +269,32 @@ export class ActivationSession extends DurableObject<Env> {
     this.#store.transact(() => this.#store.save(finish(this.#session(), this.now())));
     this.#log('session_finished', { ...this.#session().counts });
     this.#feed.publish();
+  }
+
+  /** Takes the next step of retention, if it is due. */
+  async #retain(): Promise<'kept' | 'removed'> {
+    const step = nextRetention(this.#session(), retentionDays(this.settings()));
+    if (step === null || step.at > this.now()) return 'kept';
+    this.#log(`session_${step.kind}d`, {});
+    if (step.kind === 'remove') return (await this.#remove()) ? 'removed' : 'kept';
+    this.#store.transact(() => this.#store.reduce(this.now()));
+    return 'kept';
+  }
+
+  /**
+   * Removes the session. The list of runs first: a removal that broke off there can be asked for again.
+   *
+   * @returns false when a command came in meanwhile; nothing but the list has changed then
+   */
+  async #remove(): Promise<boolean> {
+    const { spec, generation } = this.#session();
+    await deleteActivation(this.env.DB, spec.sessionId);
+    if (this.#store.load()?.generation !== generation) return false;
+    await this.ctx.storage.deleteAlarm();
+    await this.ctx.storage.deleteAll();
+    this.#store.forget();
+    this.#feed.closeDeleted(spec.sessionId);
+    return true;
   }
 
   /**
@@ -308,7 +373,7 @@ export class ActivationSession extends DurableObject<Env> {
         isWorkDue: !session.plan.isDone || this.#store.hasPending(),
         nextAttemptAt: this.#store.nextAttemptAt(),
         isRecorded: session.recordedRev === session.rev,
-        retentionAt: null,
+        retentionAt: nextRetention(session, retentionDays(this.settings()))?.at ?? null,
       },
       nowMs,
     );
@@ -326,7 +391,8 @@ export class ActivationSession extends DurableObject<Env> {
     if (this.#slice !== null || (after.finishedAt === null && after.state !== 'paused')) return;
     this.ctx.waitUntil(
       this.ctx.storage.getAlarm().then(async (at) => {
-        if (at === null) await this.ctx.storage.setAlarm(this.now() + fateRecordMs);
+        const recordAt = this.now() + fateRecordMs;
+        if (at === null || at > recordAt) await this.ctx.storage.setAlarm(recordAt);
       }),
     );
   }
@@ -352,11 +418,16 @@ export class ActivationSession extends DurableObject<Env> {
   async #heal(): Promise<void> {
     const nowMs = this.now();
     const session = this.#store.load();
-    if (session === null || session.finishedAt !== null || this.#slice !== null) return;
+    if (session === null || this.#slice !== null) return;
     if (nowMs - this.#healedAt < healIntervalMs) return;
     this.#healedAt = nowMs;
     const alarmAt = await this.ctx.storage.getAlarm();
     if (alarmAt !== null && alarmAt >= nowMs - overdueMs) return;
+    if (session.finishedAt !== null) {
+      // Only its retention is left; one that ended before there was any gets its alarm here.
+      await this.#arm(nowMs);
+      return;
+    }
     if (session.state === 'paused' && session.probeAt === null && session.recordedRev === session.rev) return;
     logEvent('warn', 'alarm_rearmed', { ...this.#ids(), alarmAt });
     await this.#arm(nowMs);

@@ -130,7 +130,7 @@ function batchResults(batch: Batch, fates: FateReader): LeadResult[] {
     return [
       {
         leadId: recipient.leadId,
-        email: recipient.email,
+        email: recipient.email === '' ? null : recipient.email,
         name: `${recipient.firstName} ${recipient.lastName}`.trim(),
         activation: 'activated',
         skipReason: null,

@@ -35,6 +35,7 @@ import {
   type WorkMode,
 } from '../core/session.ts';
 import type { Intent, Permit, Prepared, SliceVerbs } from '../core/slice.ts';
+import { recovered } from '../core/timeline.ts';
 import { planPage } from '../crm/audience.ts';
 import { flipLeads } from '../crm/flip.ts';
 import { payloadHash } from '../mail/payload-hash.ts';
@@ -142,7 +143,9 @@ export class SessionRunner implements SliceVerbs {
           }),
         );
       }
-      for (const batch of [...store.inState('inflight')]) {
+      const interrupted = [...store.inState('inflight')];
+      if (interrupted.length > 0) store.timeline.note(recovered(interrupted.length, this.now()));
+      for (const batch of interrupted) {
         this.#apply(batch, decideInterrupted(batch, this.#context()), { kind: 'none' });
       }
     });
@@ -240,7 +243,7 @@ export class SessionRunner implements SliceVerbs {
   }
 
   async prepare(batch: Batch): Promise<Prepared | null> {
-    const { transport } = this.#world;
+    const { store, transport } = this.#world;
     const session = this.#session();
     const recipients = batch.recipients ?? [];
     const mails: OutgoingMail[] = [];
@@ -250,9 +253,11 @@ export class SessionRunner implements SliceVerbs {
     for (const index of pendingIndexes(batch.marks)) {
       const recipient = recipients[index];
       if (recipient === undefined) continue;
-      const mail = suppressed.has(recipient.leadId)
-        ? { code: 'suppressed', message: 'The address was suppressed after the lead was activated.' }
-        : this.#render(session, batch, recipient);
+      const mail = store.isErased(recipient.leadId)
+        ? erasedFailure(batch)
+        : suppressed.has(recipient.leadId)
+          ? { code: 'suppressed', message: 'The address was suppressed after the lead was activated.' }
+          : this.#render(session, batch, recipient);
       if ('code' in mail) {
         marks[index] = 'f';
         failures.push({ index, ...mail });
@@ -295,6 +300,9 @@ export class SessionRunner implements SliceVerbs {
     };
     const isWritten = store.transact(() => {
       if (!this.#isStillHeld(batch)) return false;
+      // Erased while it was rendered: the batch is taken again, from disk, and rendered without them.
+      const isErased = (index: number): boolean => store.isErased(prepared.recipients[index]?.leadId ?? 0);
+      if (pendingIndexes(batch.marks).some(isErased)) return false;
       this.#write(this.#held.get(batch.seq) ?? batch, intended, { kind: 'none' });
       return true;
     });
@@ -526,6 +534,17 @@ export class SessionRunner implements SliceVerbs {
       batchId: String(batch.seq),
     });
   }
+}
+
+/** Why a recipient whose lead was erased gets no mail of ours any more. */
+function erasedFailure(batch: Batch): { code: string; message: string } {
+  return {
+    code: 'erased',
+    message:
+      batch.inDoubtSince === null
+        ? 'The lead was erased before its mail was sent.'
+        : 'The lead was erased before it was known whether its mail had been sent.',
+  };
 }
 
 /** A batch made of recipients of another one; it goes out under a key of its own. */

@@ -67,6 +67,28 @@ const migrations: readonly string[] = [
   -- row. Leads of a batch are neighbours, so many events cost one row.
   CREATE TABLE fate (block INTEGER PRIMARY KEY, bits BLOB NOT NULL) STRICT;
   `,
+  `
+  -- Leads that were erased while the session knew them. Ids that mean nobody any more: a slice that holds
+  -- such a lead in memory must not write it back or mail it.
+  CREATE TABLE erased_lead (lead_id INTEGER PRIMARY KEY) STRICT;
+  `,
+  `
+  -- What happened to the session and who did it; bounded (core/timeline.ts).
+  CREATE TABLE event (
+    id      INTEGER PRIMARY KEY,
+    kind    TEXT NOT NULL,
+    at      INTEGER NOT NULL,
+    until   INTEGER NOT NULL,
+    actor   TEXT,
+    reason  TEXT,
+    message TEXT,
+    count   INTEGER
+  ) STRICT;
+
+  -- Counters at some hundred moments, all in one row: a row each would be billed twice, when it is written
+  -- and when the series is thinned.
+  CREATE TABLE throughput (id INTEGER PRIMARY KEY CHECK (id = 1), spacing_ms INTEGER NOT NULL, points TEXT NOT NULL) STRICT;
+  `,
 ];
 
 const versionTable = 'CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL) STRICT';

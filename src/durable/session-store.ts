@@ -10,7 +10,9 @@
 import { countBatch, type Batch, type BatchCounts, type BatchState, type Failure } from '../core/batch.ts';
 import type { Session, SessionSpec } from '../core/session.ts';
 import type { Issue } from '../shared/progress.ts';
+import { erasedRecipient, type Recipient } from '../shared/recipient.ts';
 import { hasSchema, migrate } from './session-schema.ts';
+import { SessionTimeline } from './session-timeline.ts';
 
 type SessionRow = {
   state: Session['state'];
@@ -89,6 +91,7 @@ export class SessionStore {
   #session: Session | null = null;
   /** No batch at or below is pending, but for those that are held. */
   #cursor = 0;
+  #erased: Set<number> | null = null;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
@@ -104,6 +107,8 @@ export class SessionStore {
     } catch (error) {
       this.#session = session;
       this.#cursor = cursor;
+      this.timeline.forget();
+      this.#erased = null;
       throw error;
     }
   }
@@ -170,7 +175,7 @@ export class SessionStore {
           batch.originSeq,
           batch.marks,
           JSON.stringify(batch.leadIds),
-          batch.recipients === null ? null : JSON.stringify(batch.recipients),
+          batch.recipients === null ? null : JSON.stringify(this.#withoutErased(batch.recipients)),
         )
         .toArray();
     }
@@ -190,8 +195,8 @@ export class SessionStore {
       batch.payloadHash,
       JSON.stringify(batch.skipped),
       JSON.stringify(batch.failures),
-      batch.recipients === null ? null : JSON.stringify(batch.recipients),
-      batch.messageIds === null ? null : JSON.stringify(batch.messageIds),
+      batch.recipients === null ? null : JSON.stringify(this.#withoutErased(batch.recipients)),
+      batch.messageIds === null ? null : JSON.stringify(this.#idsWithoutErased(batch)),
       batch.seq,
     );
   }
@@ -365,6 +370,76 @@ export class SessionStore {
       filter.hasSkipped ? 1 : 0,
       filter.isUndecided ? 1 : 0,
       limit,
+    );
+  }
+
+  // ── erasure and retention ──────────────────────────────────────────────────────────────────────
+
+  /** True for a lead that was erased: it must not be mailed, and nothing writes it down again. */
+  isErased(leadId: number): boolean {
+    return this.#erasedIds().has(leadId);
+  }
+
+  /**
+   * Forgets who a lead is, in every batch, and remembers that. Call inside {@link transact}.
+   *
+   * @returns false when no batch knew the lead
+   */
+  eraseLead(leadId: number): boolean {
+    this.#sql.exec('INSERT OR IGNORE INTO erased_lead (lead_id) VALUES (?)', leadId);
+    this.#erased = null;
+    const known = this.#batches(
+      `SELECT * FROM batch WHERE recipients IS NOT NULL AND instr(lead_ids, ?1) > 0
+         AND EXISTS (SELECT 1 FROM json_each(lead_ids) WHERE value = ?1) ORDER BY seq`,
+      leadId,
+    );
+    // Whatever is written is written without the erased.
+    for (const batch of known) this.update(batch);
+    return known.length > 0;
+  }
+
+  /** Removes all that the session knows of leads; its numbers stay. Call inside {@link transact}. */
+  reduce(nowMs: number): void {
+    const session = this.load();
+    if (session === null) return;
+    const spec: SessionSpec = { ...session.spec, audience: { leadIds: [] }, reducedAt: nowMs };
+    for (const table of ['batch', 'fate', 'erased_lead']) this.#sql.exec(`DELETE FROM ${table}`);
+    this.#sql.exec('UPDATE spec SET json = ? WHERE id = 1', JSON.stringify(spec));
+    this.#spec = spec;
+    this.#session = { ...session, spec };
+    this.#erased = null;
+  }
+
+  /** The object's storage was deleted: nothing is known any more. */
+  forget(): void {
+    this.timeline.forget();
+    this.#spec = null;
+    this.#session = null;
+    this.#erased = null;
+    this.#cursor = 0;
+  }
+
+  #erasedIds(): ReadonlySet<number> {
+    this.#erased ??= new Set(
+      this.#sql
+        .exec<{ lead_id: number }>('SELECT lead_id FROM erased_lead')
+        .toArray()
+        .map((row) => row.lead_id),
+    );
+    return this.#erased;
+  }
+
+  /** The provider knows the person by its id of the mail. */
+  #idsWithoutErased({ messageIds, recipients }: Batch): readonly (string | null)[] {
+    const erased = this.#erasedIds();
+    return (messageIds ?? []).map((id, index) => (erased.has(recipients?.[index]?.leadId ?? 0) ? null : id));
+  }
+
+  #withoutErased(recipients: readonly Recipient[]): readonly Recipient[] {
+    const erased = this.#erasedIds();
+    if (erased.size === 0) return recipients;
+    return recipients.map((recipient) =>
+      erased.has(recipient.leadId) ? erasedRecipient(recipient.leadId) : recipient,
     );
   }
 

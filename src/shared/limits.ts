@@ -37,6 +37,10 @@ export const limits = {
   maxEmailLength: 254,
   /** Rendered mails in a preview. */
   maxPreviewSampleCount: 5,
+  /** A request's whole body must be there after this long. */
+  maxBodyMs: 30_000,
+  /** Runs of one person that have not ended. More than that is a script gone wrong. */
+  maxRunningSessionCount: 100,
   /** Open streams of one session; each costs the object a few kB. */
   maxStreamReaderCount: 10_000,
 } as const;

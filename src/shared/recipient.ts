@@ -17,6 +17,11 @@ export interface Recipient {
   stage: string;
 }
 
+/** What is left of a recipient whose lead was erased: its place in the batch, and the id that means nobody now. */
+export function erasedRecipient(leadId: number): Recipient {
+  return { leadId, email: '', firstName: '', lastName: '', company: '', phone: '', source: '', stage: '' };
+}
+
 /** A lead that a flip left alone, and why. */
 export interface SkippedLead {
   leadId: number;

@@ -19,6 +19,7 @@ import {
   type Issue,
   type Progress,
 } from './progress.ts';
+import { roles } from './roles.ts';
 import { sessionIdPattern } from './session-id.ts';
 
 const count = z.int().min(0);
@@ -481,7 +482,8 @@ export const retryRequestSchema = z
 /** What the running app is connected to; the web app shows it. */
 export const settingsSchema = z
   .object({
-    user: z.object({ email: z.string(), name: z.string() }),
+    user: z.object({ email: z.string(), name: z.string(), role: z.enum(roles) }),
+    retentionDays: z.number().meta({ description: 'For so long a run that has ended knows whom it mailed.' }),
     mail: z.object({
       provider: z.string(),
       from: z.string(),

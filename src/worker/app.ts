@@ -1,67 +1,64 @@
 /**
  * The Hono app: what stands in front of every route, and what answers when none does.
  *
- * Owns: request ids, bounds of bodies, identity, problem responses, the OpenAPI document.
+ * Owns: the order of what stands in front, problem responses, the log of requests, the OpenAPI document.
  * Never: business; routes are in ./routes, one file per subject.
  *
  * @module
  */
 import { OpenAPIHono } from '@hono/zod-openapi';
-import { bodyLimit } from 'hono/body-limit';
 import { HTTPException } from 'hono/http-exception';
 import { requestId } from 'hono/request-id';
 import { routePath } from 'hono/route';
+import { faultText } from '../durable/faults.ts';
+import { logEvent } from '../durable/log.ts';
 import { limits } from '../shared/limits.ts';
 import type { App, AppEnv } from './app-env.ts';
-import { requireIdentity } from './identity.ts';
+import { audit } from './audit.ts';
+import { boundedBody, type BodyBounds } from './bounded-body.ts';
+import { safeHeaders, sameOrigin } from './browser-safety.ts';
+import { door } from './door.ts';
 import { problemResponse, Refusal, schemaRefusal } from './problem.ts';
+import { requestLog } from './request-log.ts';
 import { activationRoutes } from './routes/activation.ts';
+import { auditRoutes } from './routes/audit.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { healthRoutes } from './routes/health.ts';
+import { importRoutes } from './routes/imports.ts';
 import { leadRoutes } from './routes/leads.ts';
 import { settingsRoutes } from './routes/settings.ts';
 import { suppressionRoutes } from './routes/suppressions.ts';
+import { timelineRoutes } from './routes/timeline.ts';
 import { templateRoutes } from './routes/templates.ts';
+import { viewRoutes } from './routes/views.ts';
 import { unsubscribeRoutes } from './routes/unsubscribe.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
-import { importRoutes } from './routes/imports.ts';
+
+/** The one path with bodies of a size of their own. */
+const chunkPath = /^\/crm\/imports\/[^/]+\/chunks\/[^/]+$/;
 
 /** Makes the app with all of its routes. */
 export function createApp(): App {
   const app = new OpenAPIHono<AppEnv>({
-import { viewRoutes } from './routes/views.ts';
     defaultHook: (result) => {
       if (!result.success) throw schemaRefusal(result.error);
     },
   });
 
-  app.use(requestId());
-  app.use('/crm/*', requireIdentity);
-  app.use('/crm/*', async (c, next) => {
-    const hasBody = c.req.raw.body !== null;
-    const isJson = /^application\/json\s*(;|$)/i.test(c.req.header('content-type') ?? '');
-    if (hasBody && !isJson) throw new Refusal('unsupported_media_type');
-    await next();
-  });
-  app.use(
-    '/crm/*',
-    bodyLimit({
-      maxSize: limits.maxJsonBodyBytes,
-      onError: () => {
-        throw new Refusal('body_too_large', `Send at most ${limits.maxJsonBodyBytes} bytes.`);
-      },
-    importRoutes,
-    viewRoutes,
-    }),
-  );
+  // Outermost first: headers and the log see every answer, the audit only what came through the door.
+  app.use(requestId(), safeHeaders, requestLog, door, sameOrigin, boundedBody(bodyBounds), audit);
 
   for (const register of [
     activationRoutes,
+    timelineRoutes,
     leadRoutes,
+    importRoutes,
+    viewRoutes,
     templateRoutes,
     suppressionRoutes,
     webhookRoutes,
     unsubscribeRoutes,
+    auditRoutes,
     settingsRoutes,
     healthRoutes,
     docsRoutes,
@@ -81,18 +78,20 @@ import { viewRoutes } from './routes/views.ts';
     if (error instanceof HTTPException && error.status === 400) {
       return problemResponse(c, new Refusal('invalid_json'));
     }
-    console.error(
-      JSON.stringify({
-        event: 'request_fault',
-        requestId: c.get('requestId'),
-        path: routePath(c),
-        error: `${error.name}: ${error.message}`.slice(0, 500),
-      }),
-    );
+    logEvent('error', 'request_fault', {
+      requestId: c.get('requestId'),
+      path: routePath(c),
+      error: faultText(error),
+    });
     return problemResponse(c, new Refusal(isOverload(error) ? 'unavailable' : 'internal'));
   });
 
   return app;
+}
+
+function bodyBounds(path: string): BodyBounds {
+  const maxBytes = chunkPath.test(path) ? limits.maxImportChunkBytes : limits.maxJsonBodyBytes;
+  return { maxBytes, maxMs: limits.maxBodyMs };
 }
 
 /** Platform errors that pass by themselves. */

@@ -49,10 +49,27 @@ export function schemaRefusal(error: z.core.$ZodError): Refusal {
   const faults = flatten(error.issues).slice(0, 20);
   const first = faults[0];
   return new Refusal(
-    'invalid_request',
+    boundCode(error.issues) ?? 'invalid_request',
     first === undefined ? undefined : `${first.path === '' ? 'The request' : first.path}: ${first.message}`,
     faults,
   );
+}
+
+/** The code of the bound that was run into, where nothing else is wrong with the request. */
+function boundCode(issues: readonly z.core.$ZodIssue[]): ProblemCode | null {
+  const codes = new Set(
+    issues.map((issue): ProblemCode | null => {
+      if (issue.code === 'invalid_union') {
+        return boundCode(issue.errors.find((member) => boundCode(member) !== null) ?? []);
+      }
+      if (issue.code !== 'too_big') return null;
+      if (issue.origin === 'string') return 'text_too_long';
+      if (issue.origin === 'array') return 'too_many_items';
+      return issue.path.at(-1) === 'limit' ? 'page_too_large' : null;
+    }),
+  );
+  const [code, ...others] = codes;
+  return others.length === 0 ? (code ?? null) : null;
 }
 
 function flatten(issues: readonly z.core.$ZodIssue[], prefix: readonly PropertyKey[] = []): ProblemFault[] {
@@ -71,11 +88,18 @@ function depth(issues: readonly z.core.$ZodIssue[]): number {
   return Math.max(0, ...issues.map((issue) => issue.path.length));
 }
 
+/** What goes with a check against a schema. */
+const boundCodes = ['text_too_long', 'too_many_items', 'page_too_large'] as const satisfies ProblemCode[];
+
+/** What goes with a body. */
+const bodyCodes = ['body_too_slow', 'cross_site'] as const satisfies ProblemCode[];
+
 /** What every route under /crm may answer beside its own refusals. */
 const commonCodes = [
   'unauthenticated',
   'forbidden',
   'rate_limited',
+  'misconfigured',
   'internal',
   'unavailable',
 ] as const satisfies ProblemCode[];
@@ -88,7 +112,12 @@ export function problems(
   { description: string; content: { 'application/problem+json': { schema: typeof problemSchema } } }
 > {
   const byStatus = new Map<number, ProblemCode[]>();
-  for (const code of new Set<ProblemCode>([...codes, ...commonCodes])) {
+  for (const code of new Set<ProblemCode>([
+    ...codes,
+    ...(codes.includes('invalid_request') ? boundCodes : []),
+    ...(codes.includes('body_too_large') ? bodyCodes : []),
+    ...commonCodes,
+  ])) {
     const { status } = problemCatalog[code];
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }

@@ -14,6 +14,7 @@ import { MailGate as RealGate } from '../../src/durable/mail-gate.ts';
 import type { SessionRunner } from '../../src/durable/session-runner.ts';
 import { SessionStore } from '../../src/durable/session-store.ts';
 import type { Progress } from '../../src/shared/progress.ts';
+import { localAudience } from '../../src/worker/identity.ts';
 import app from '../../src/worker/index.ts';
 import { hooks } from './hooks.ts';
 
@@ -23,7 +24,10 @@ export class MailGate extends RealGate {
   }
 }
 
-/** Who a test request comes from: this header's e-mail address; `none` for nobody; else Ana. */
+/**
+ * Who a test request comes from: this header's e-mail address, as the local person who may do everything;
+ * `none` for nobody; an identity as JSON, which has the role that the lists give it; else Ana.
+ */
 export const identityHeader = 'test-identity';
 
 /**
@@ -32,14 +36,22 @@ export const identityHeader = 'test-identity';
  */
 export default {
   fetch(request: Request, env: Env, ctx: ExecutionContext): Response | Promise<Response> {
-    const email = request.headers.get(identityHeader) ?? 'ana@example.com';
-    const access =
-      email === 'none' ? undefined : { aud: 'test', getIdentity: () => Promise.resolve({ email }) };
+    const access = accessOf(request.headers.get(identityHeader) ?? 'ana@example.com');
     // The app uses no more of a context than this.
     const identified = { waitUntil: (promise: Promise<unknown>) => ctx.waitUntil(promise), access };
     return app.fetch(request, { ...env, ...hooks.env }, identified as unknown as ExecutionContext);
   },
 };
+
+function accessOf(header: string): { aud: string; getIdentity(): Promise<unknown> } | undefined {
+  if (header === 'none') return undefined;
+  const isIdentity = header.startsWith('{');
+  const identity: unknown = isIdentity ? JSON.parse(header) : { email: header };
+  return {
+    aud: isIdentity ? 'an-access-application' : localAudience,
+    getIdentity: () => Promise.resolve(identity),
+  };
+}
 
 export class ActivationSession extends RealSession {
   /** What a reader would be shown, without the healing that a read does. */

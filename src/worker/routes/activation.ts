@@ -11,7 +11,7 @@ import type { Context } from 'hono';
 import { batchCountUnderCap, readDailyCap } from '../../core/daily-cap.ts';
 import type { Command, SessionSpec } from '../../core/session.ts';
 import { countAudience, resolveAudience, sampleAudience } from '../../crm/audience.ts';
-import { listActivations } from '../../crm/history.ts';
+import { countRunning, listActivations } from '../../crm/history.ts';
 import { mailTransport } from '../../durable/mail-world.ts';
 import { findBuiltinTemplate } from '../../mail/builtin-templates.ts';
 import { payloadHash } from '../../mail/payload-hash.ts';
@@ -32,6 +32,8 @@ import {
 } from '../../shared/schemas.ts';
 import type { App, AppEnv } from '../app-env.ts';
 import { mailSettings, requireMail } from '../mail-settings.ts';
+import { noteAudit } from '../audit.ts';
+import { requireSimpleFilter } from '../filter-bound.ts';
 import { cursorQuery, limitQuery, sessionIdParams } from '../params.ts';
 import { problems, Refusal } from '../problem.ts';
 import { csvOfResults, resultPage } from '../results.ts';
@@ -66,8 +68,10 @@ const start = createRoute({
       'empty_audience',
       'unknown_leads',
       'unknown_template',
+      'filter_too_complex',
       'session_conflict',
       'mail_not_configured',
+      'too_many_sessions',
     ),
   },
 });
@@ -80,7 +84,7 @@ const preview = createRoute({
   request: { body: body(activationPreviewRequestSchema) },
   responses: {
     200: json('How many leads it would touch, and some mails.', activationPreviewSchema),
-    ...problems(...bodyCodes, 'empty_audience', 'unknown_leads', 'unknown_template'),
+    ...problems(...bodyCodes, 'empty_audience', 'unknown_leads', 'unknown_template', 'filter_too_complex'),
   },
 });
 
@@ -198,6 +202,20 @@ const resume = commandRoute('resume', 'Go on with a paused activation');
 const cancel = commandRoute('cancel', 'Cancel: the rest is skipped, what is on its way settles');
 const assumeSent = commandRoute('assume-sent', 'Take all unknown mail for sent');
 
+const erase = createRoute({
+  method: 'delete',
+  path: '/crm/activation/{sessionId}',
+  tags,
+  summary: 'Erase an activation that has ended or is paused',
+  description:
+    'All that it knew is gone, its numbers too; its streams end with `deleted`. Leads stay as they are.',
+  request: { params: sessionIdParams },
+  responses: {
+    204: { description: 'It is erased.' },
+    ...problems('invalid_request', 'session_not_found', 'illegal_transition'),
+  },
+});
+
 const retry = createRoute({
   method: 'post',
   path: '/crm/activation/{sessionId}/retry',
@@ -220,7 +238,14 @@ export function activationRoutes(app: App): void {
     // Before anything else: a repeat must find its session even if the leads have changed since.
     const found = await session.find(fingerprint);
     if (found?.kind === 'conflict') throw new Refusal('session_conflict');
-    if (found !== null) return c.json(found.progress, 200, { location });
+    if (found !== null) {
+      noteAudit(c, false);
+      return c.json(found.progress, 200, { location });
+    }
+    const owner = c.get('person').email;
+    if ((await countRunning(c.env.DB, owner)) >= limits.maxRunningSessionCount) {
+      throw new Refusal('too_many_sessions', `At most ${limits.maxRunningSessionCount} may run at once.`);
+    }
 
     const template = requireTemplate(rest.templateId);
     requireMail(c.env);
@@ -231,7 +256,7 @@ export function activationRoutes(app: App): void {
     const spec: SessionSpec = {
       sessionId,
       name: rest.name ?? template.name,
-      owner: c.get('person').email,
+      owner,
       fingerprint,
       audience: rest.audience,
       template,
@@ -246,6 +271,7 @@ export function activationRoutes(app: App): void {
     };
     const started = await session.start(spec);
     if (started.kind === 'conflict') throw new Refusal('session_conflict');
+    noteAudit(c, { target: sessionId, detail: { total: audience.total, template: template.id } });
     return c.json(started.progress, started.kind === 'started' ? 201 : 200, { location });
   });
 
@@ -333,6 +359,12 @@ export function activationRoutes(app: App): void {
   app.openapi(resume, async (c) => c.json(await command(c, { kind: 'resume' }), 200));
   app.openapi(cancel, async (c) => c.json(await command(c, { kind: 'cancel' }), 200));
   app.openapi(assumeSent, async (c) => c.json(await command(c, { kind: 'assumeSent' }), 200));
+  app.openapi(erase, async (c) => {
+    const answer = await sessionOf(c).erase();
+    if (answer.kind === 'refused') throw new Refusal('illegal_transition', answer.detail);
+    if (answer.kind === 'unknown_session') throw new Refusal('session_not_found');
+    return c.body(null, 204);
+  });
   app.openapi(retry, async (c) =>
     c.json(await command(c, { kind: 'retry', outcome: c.req.valid('json').outcome }), 200),
   );
@@ -361,6 +393,7 @@ async function requireAudience(
   { audience }: ActivationPreviewRequest,
   nowMs: number,
 ): Promise<{ maxLeadId: number; total: number }> {
+  if ('filter' in audience) requireSimpleFilter(audience.filter);
   const resolved = await resolveAudience(env.DB, audience, nowMs);
   if (resolved.kind === 'empty') throw new Refusal('empty_audience', 'No lead matches; nothing was started.');
   if (resolved.kind === 'unknown_leads') {

@@ -5,7 +5,13 @@
  */
 import { createRoute, z } from '@hono/zod-openapi';
 import { emailHash } from '../../crm/email-hash.ts';
-import { eraseLead, getLead, listLeads, updateLead } from '../../crm/leads.ts';
+import { findLeadByEmail, tracesOf } from '../../crm/erase.ts';
+import { getLead, listLeads, updateLead } from '../../crm/leads.ts';
+import {
+  personExportRequestSchema,
+  personExportSchema,
+  type PersonExport,
+} from '../../shared/audit-schemas.ts';
 import { limits } from '../../shared/limits.ts';
 import {
   leadFilterSchema,
@@ -13,8 +19,12 @@ import {
   leadPatchSchema,
   leadSchema,
   leadSorts,
+  type Lead,
 } from '../../shared/schemas.ts';
 import type { App } from '../app-env.ts';
+import { noteAudit } from '../audit.ts';
+import { eraseEverywhere } from '../erasure.ts';
+import { requireSimpleFilter } from '../filter-bound.ts';
 import { cursorQuery, leadIdParam, limitQuery, queryOf } from '../params.ts';
 import { problems, Refusal } from '../problem.ts';
 
@@ -33,7 +43,7 @@ const list = createRoute({
   request: { query: listQuery },
   responses: {
     200: { description: 'One page.', content: { 'application/json': { schema: leadPageSchema } } },
-    ...problems('invalid_request', 'invalid_cursor'),
+    ...problems('invalid_request', 'invalid_cursor', 'filter_too_complex'),
   },
 });
 
@@ -79,15 +89,32 @@ const erase = createRoute({
   tags: ['leads'],
   summary: 'Erase a lead',
   request: { params },
+  description:
+    'From the CRM, from the runs that mailed it, and from what imports kept of their files. A suppression stays, as a hash.',
   responses: {
     204: { description: 'It is erased.' },
     ...problems('invalid_request', 'lead_not_found'),
   },
 });
 
+const exportPerson = createRoute({
+  method: 'post',
+  path: '/crm/leads/export',
+  tags: ['leads'],
+  summary: 'All that is held about one address',
+  request: {
+    body: { required: true, content: { 'application/json': { schema: personExportRequestSchema } } },
+  },
+  responses: {
+    200: { description: 'What is held.', content: { 'application/json': { schema: personExportSchema } } },
+    ...problems('invalid_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'),
+  },
+});
+
 export function leadRoutes(app: App): void {
   app.openapi(list, async (c) => {
     const { sort, cursor, limit, ...filter } = c.req.valid('query');
+    requireSimpleFilter(filter);
     const answer = await listLeads(c.env.DB, { filter, sort, cursor: cursor ?? null, limit });
     if (answer.kind === 'invalid_cursor') throw new Refusal('invalid_cursor');
     return c.json(answer.page, 200);
@@ -108,11 +135,32 @@ export function leadRoutes(app: App): void {
     });
     if (answer.kind === 'not_found') throw new Refusal('lead_not_found');
     if (answer.kind === 'email_taken') throw new Refusal('email_taken');
+    // Which fields, and not what was in them: the audit outlives the lead.
+    noteAudit(c, { detail: { fields: Object.keys(c.req.valid('json')) } });
     return c.json(answer.lead, 200);
   });
 
   app.openapi(erase, async (c) => {
-    if (!(await eraseLead(c.env.DB, c.req.valid('param').id))) throw new Refusal('lead_not_found');
+    if (!(await eraseEverywhere(c.env, c.req.valid('param').id))) throw new Refusal('lead_not_found');
     return c.body(null, 204);
   });
+
+  app.openapi(exportPerson, async (c) => {
+    const { email } = c.req.valid('json');
+    const lead = await findLeadByEmail(c.env.DB, email);
+    const hash = emailHash(c.env.ADDRESS_HASH_KEY, email);
+    const traces = await tracesOf(c.env.DB, { email, emailHash: hash, leadId: lead?.id ?? null });
+    const activations = lead === null ? [] : await activationsOf(c.env, lead);
+    noteAudit(c, { target: lead === null ? `address:${hash}` : `lead:${lead.id}` });
+    return c.json({ email, exportedAt: Date.now(), lead, activations, ...traces }, 200);
+  });
+}
+
+/** A run holds the address of the leads that it activated, and a lead is activated by one run. */
+async function activationsOf(env: Env, lead: Lead): Promise<PersonExport['activations']> {
+  const { activatedBy: sessionId } = lead;
+  if (sessionId === null) return [];
+  const session = env.ACTIVATION_SESSION.getByName(sessionId);
+  const [progress, result] = await Promise.all([session.progress(), session.leadResult(lead.id)]);
+  return progress === null || result === null ? [] : [{ sessionId, name: progress.name, result }];
 }

@@ -5,9 +5,10 @@
  */
 import { createRoute } from '@hono/zod-openapi';
 import { gateConfig } from '../../durable/mail-gate.ts';
+import { retentionDays } from '../../durable/retention.ts';
 import { settingsSchema } from '../../shared/schemas.ts';
 import type { App } from '../app-env.ts';
-import { problems } from '../problem.ts';
+import { problems, Refusal } from '../problem.ts';
 
 const getSettings = createRoute({
   method: 'get',
@@ -23,9 +24,12 @@ const getSettings = createRoute({
 export function settingsRoutes(app: App): void {
   app.openapi(getSettings, (c) => {
     const { MAIL_PROVIDER, MAIL_FROM, MAIL_INBOX_URL } = c.env;
+    const { email, name, role } = c.get('person');
+    if (role === null) throw new Refusal('forbidden');
     return c.json(
       {
-        user: c.get('person'),
+        user: { email, name, role },
+        retentionDays: retentionDays(c.env),
         mail: {
           provider: MAIL_PROVIDER,
           from: MAIL_FROM,

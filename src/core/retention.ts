@@ -1,0 +1,32 @@
+/**
+ * How long a session that has ended keeps what it knows.
+ *
+ * First its recipients go, and it is numbers only; much later the object itself. Pure: the clock and the
+ * settings are arguments.
+ *
+ * @module
+ */
+import type { Session } from './session.ts';
+
+const dayMs = 86_400_000;
+
+/** Numbers alone are worth keeping for the comparison with last year's run. */
+const numbersDays = 365;
+
+/** What retention does to a session, and when. */
+export interface RetentionStep {
+  kind: 'reduce' | 'remove';
+  at: number;
+}
+
+/** The next step, or null while the session has not ended: what is not settled needs its recipients. */
+export function nextRetention(
+  session: Pick<Session, 'finishedAt' | 'spec'>,
+  retentionDays: number,
+): RetentionStep | null {
+  if (session.finishedAt === null) return null;
+  const reduceAt = session.finishedAt + retentionDays * dayMs;
+  return session.spec.reducedAt === undefined
+    ? { kind: 'reduce', at: reduceAt }
+    : { kind: 'remove', at: reduceAt + numbersDays * dayMs };
+}

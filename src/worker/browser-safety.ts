@@ -1,0 +1,77 @@
+/**
+ * Browser safety: what a page of another site could make a signed-in browser do, and what a page of ours
+ * may do with what it is given.
+ *
+ * Owns: same-origin and content-type checks of calls that change something, and the headers of every
+ * answer of the Worker. The static assets have theirs from web/static/_headers.
+ *
+ * @module
+ */
+import type { Context } from 'hono';
+import { createMiddleware } from 'hono/factory';
+import type { AppEnv } from './app-env.ts';
+import { ruleOf } from './door.ts';
+import { Refusal } from './problem.ts';
+
+/** Data is no page: nothing in it may run, load or be framed. */
+const dataPolicy = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+const standardHeaders: Readonly<Record<string, string>> = {
+  'content-security-policy': dataPolicy,
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'same-origin',
+  'permissions-policy': 'camera=(), geolocation=(), microphone=()',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  // Answers hold names and addresses; a handler that knows better says so.
+  'cache-control': 'no-store',
+};
+
+/** Two years, as browsers' preload lists ask for. */
+const strictTransport = 'max-age=63072000';
+
+/** Puts the headers on every answer; what a handler set itself stays. */
+export const safeHeaders = createMiddleware<AppEnv>(async (c, next) => {
+  await next();
+  const headers = new Headers(c.res.headers);
+  for (const [name, value] of Object.entries(standardHeaders)) {
+    if (!headers.has(name)) headers.set(name, value);
+  }
+  // Over http a browser must ignore it (RFC 6797 §7.2), and local development is http.
+  if (new URL(c.req.url).protocol === 'https:') headers.set('strict-transport-security', strictTransport);
+  headers.set('x-request-id', c.get('requestId'));
+  const { status, statusText, body } = c.res;
+  c.res = undefined;
+  c.res = new Response(body, { status, statusText, headers });
+});
+
+const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/** Refuses calls that change something and that a page of another site made. */
+export const sameOrigin = createMiddleware<AppEnv>(async (c, next) => {
+  if (!safeMethods.has(c.req.method) && isGuarded(c)) {
+    if (isCrossSite(c.req.raw)) throw new Refusal('cross_site');
+    const hasBody = c.req.raw.body !== null;
+    const isJson = /^application\/json\s*(;|$)/i.test(c.req.header('content-type') ?? '');
+    if (hasBody && !isJson) throw new Refusal('unsupported_media_type');
+  }
+  await next();
+});
+
+/** Public routes are called by other sites by design, and check signatures of their own. */
+function isGuarded(c: Context<AppEnv>): boolean {
+  return ruleOf(c)?.rule.needs !== 'public';
+}
+
+/**
+ * Browsers say where a request comes from (Fetch Metadata, and Origin where that is not known); what says
+ * neither is no browser.
+ */
+export function isCrossSite(request: Request): boolean {
+  const site = request.headers.get('sec-fetch-site');
+  // `none` is an address that a person typed.
+  if (site !== null) return site !== 'same-origin' && site !== 'none';
+  const origin = request.headers.get('origin');
+  return origin !== null && origin !== new URL(request.url).origin;
+}

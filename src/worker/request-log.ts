@@ -1,0 +1,30 @@
+/**
+ * One log line for each request that changed something or was refused: what, how long, which answer.
+ *
+ * Never: a path with its values, an address, a query. The route's pattern says enough, and the request id
+ * leads to the audit and to the problem that the caller was shown.
+ *
+ * @module
+ */
+import { createMiddleware } from 'hono/factory';
+import { logEvent } from '../durable/log.ts';
+import type { AppEnv, Person } from './app-env.ts';
+import { ruleOf } from './door.ts';
+
+export const requestLog = createMiddleware<AppEnv>(async (c, next) => {
+  const startedAt = Date.now();
+  await next();
+  const { status } = c.res;
+  const isRead = c.req.method === 'GET' || c.req.method === 'HEAD';
+  if (isRead && status < 400) return;
+  // Nobody came through the door where it was refused.
+  const person = c.get('person') as Person | undefined;
+  logEvent(status >= 500 ? 'error' : 'info', 'request', {
+    requestId: c.get('requestId'),
+    method: c.req.method,
+    route: ruleOf(c)?.path ?? null,
+    status,
+    durationMs: Date.now() - startedAt,
+    role: person?.role ?? null,
+  });
+});

@@ -1,0 +1,116 @@
+/**
+ * `/crm/audit`: who did what, in pages and as a CSV file.
+ *
+ * @module
+ */
+import { createRoute, z } from '@hono/zod-openapi';
+import { stringify } from 'csv-stringify/browser/esm/sync';
+import { listAudit, type AuditFilter } from '../../crm/audit.ts';
+import { auditPageSchema, type AuditEntry } from '../../shared/audit-schemas.ts';
+import { limits } from '../../shared/limits.ts';
+import type { App } from '../app-env.ts';
+import { cursorQuery, digits, limitQuery } from '../params.ts';
+import { problems, Refusal } from '../problem.ts';
+
+const filterQuery = z.object({
+  actor: z.string().max(limits.maxEmailLength).optional(),
+  action: z
+    .string()
+    .max(64)
+    .optional()
+    .openapi({ description: 'An action; with a dot at its end, all that begin so.' }),
+  target: z.string().max(limits.maxNameLength).optional(),
+  fromAt: digits.optional().openapi({ type: 'integer' }),
+  toAt: digits.optional().openapi({ type: 'integer' }),
+});
+
+const list = createRoute({
+  method: 'get',
+  path: '/crm/audit',
+  tags: ['audit'],
+  summary: 'Who did what, newest first',
+  request: {
+    query: filterQuery.extend({
+      cursor: cursorQuery,
+      limit: limitQuery(limits.defaultPageLeadCount, limits.maxPageLeadCount),
+    }),
+  },
+  responses: {
+    200: { description: 'One page.', content: { 'application/json': { schema: auditPageSchema } } },
+    ...problems('invalid_request', 'invalid_cursor'),
+  },
+});
+
+const csv = createRoute({
+  method: 'get',
+  path: '/crm/audit.csv',
+  tags: ['audit'],
+  summary: 'Who did what, as a CSV file',
+  request: { query: filterQuery },
+  responses: {
+    200: { description: 'All entries.', content: { 'text/csv': { schema: z.string() } } },
+    ...problems('invalid_request'),
+  },
+});
+
+const columns = [
+  'at',
+  'actor',
+  'role',
+  'action',
+  'target',
+  'country',
+  'detail',
+  'requestId',
+] as const satisfies (keyof AuditEntry)[];
+
+export function auditRoutes(app: App): void {
+  app.openapi(list, async (c) => {
+    const { cursor, limit, ...filter } = c.req.valid('query');
+    const answer = await listAudit(c.env.DB, { filter: given(filter), cursor: cursor ?? null, limit });
+    if (answer.kind === 'invalid_cursor') throw new Refusal('invalid_cursor');
+    return c.json(answer.page, 200);
+  });
+
+  app.openapi(csv, (c) =>
+    c.body(csvOfAudit(c.env, given(c.req.valid('query'))), 200, {
+      'content-type': 'text/csv; charset=utf-8',
+      'content-disposition': 'attachment; filename="audit.csv"',
+    }),
+  );
+}
+
+/** Without the properties that were not given. */
+function given(filter: { [Name in keyof AuditFilter]: AuditFilter[Name] | undefined }): AuditFilter {
+  return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
+}
+
+/** All entries, a page at a time. */
+function csvOfAudit(env: Env, filter: AuditFilter): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  let cursor: string | null = null;
+  let isFirst = true;
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const answer = await listAudit(env.DB, { filter, cursor, limit: limits.maxPageLeadCount });
+      if (answer.kind !== 'ok') throw new Error('A cursor of our own was not taken.');
+      const rows = answer.page.entries.map((entry) => ({
+        ...entry,
+        at: new Date(entry.at).toISOString(),
+        detail: entry.detail === null ? '' : JSON.stringify(entry.detail),
+      }));
+      const text = stringify(rows, {
+        header: isFirst,
+        columns: [...columns],
+        bom: isFirst,
+        // A cell that begins like a formula is run by spreadsheets.
+        escape_formulas: true,
+        record_delimiter: 'windows',
+      });
+      isFirst = false;
+      controller.enqueue(encoder.encode(text));
+      cursor = answer.page.nextCursor;
+      if (cursor === null) controller.close();
+    },
+  });
+}

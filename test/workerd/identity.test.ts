@@ -1,0 +1,184 @@
+import { exports } from 'cloudflare:workers';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { roleOf } from '../../src/worker/identity.ts';
+import { missingSecrets } from '../../src/worker/secrets.ts';
+import { routeRules } from '../../src/worker/roles.ts';
+import { emptyCrm } from '../support/crm-database.ts';
+import { examplePath, registeredRoutes, requestAs, roleSettings } from '../support/door.ts';
+import { hooks, resetHooks } from '../support/hooks.ts';
+import type { Problem } from '../../src/shared/problem.ts';
+
+/** What strangers must be able to reach: mail providers, recipients, health checks. Nothing else. */
+const publicRoutes = [
+  'GET /healthz',
+  'GET /unsubscribe/:token',
+  'POST /unsubscribe/:token',
+  'POST /webhooks/postmark',
+  'POST /webhooks/resend',
+];
+
+beforeEach(async () => {
+  resetHooks();
+  Object.assign(hooks.env, roleSettings);
+  await emptyCrm();
+});
+
+const fetchApp = (request: Request): Promise<Response> => exports.default.fetch(request);
+
+describe('the door', () => {
+  it('has a rule for every registered route, and no rule for a route that is not there', () => {
+    const names = registeredRoutes().map(({ method, path }) => `${method} ${path}`);
+    expect(names.filter((name) => !Object.hasOwn(routeRules, name))).toEqual([]);
+    expect(Object.keys(routeRules).filter((name) => !names.includes(name))).toEqual([]);
+  });
+
+  it('is open for strangers at exactly the public paths', () => {
+    const open = Object.entries(routeRules).filter(([, rule]) => rule.needs === 'public');
+    expect(open.map(([name]) => name).sort()).toEqual(publicRoutes);
+  });
+
+  it.each(registeredRoutes())('asks who is there at $method $path', async ({ method, path }) => {
+    const response = await fetchApp(requestAs('none', method, examplePath(path)));
+    if (publicRoutes.includes(`${method} ${path}`)) {
+      // A signature that is missing is the provider's, not a person's.
+      if (response.status === 401) expect(await response.json()).toMatchObject({ code: 'invalid_signature' });
+      return;
+    }
+    expect(response.status).toBe(401);
+    expect(response.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
+    expect(await response.json()).toMatchObject({ code: 'unauthenticated', status: 401 });
+  });
+
+  it('says 401 before it says what is there: addresses under /crm that do not exist, and wrong methods', async () => {
+    for (const [method, path] of [
+      ['GET', '/crm/nothing'],
+      ['GET', '/crm'],
+      ['PUT', '/crm/leads'],
+      ['DELETE', '/crm/settings'],
+    ] as const) {
+      expect((await fetchApp(requestAs('none', method, path))).status).toBe(401);
+    }
+  });
+
+  it.each([
+    '/crm/leads/',
+    '//crm/leads',
+    '/crm/./leads',
+    '/crm/../crm/leads',
+    '/CRM/leads',
+    '/crm%2fleads',
+    '/%63rm/leads',
+  ])('lets nobody around it by writing the path otherwise: %s', async (path) => {
+    const response = await fetchApp(requestAs('none', 'GET', path));
+    expect([401, 404]).toContain(response.status);
+    await response.body?.cancel();
+  });
+
+  it('refuses an identity without an address or a token name', async () => {
+    expect((await fetchApp(requestAs({ name: 'Nobody' }, 'GET', '/crm/settings'))).status).toBe(401);
+  });
+
+  it('knows a service token by its name', async () => {
+    hooks.env.ROLE_OPERATOR = 'token:nightly-import';
+    const response = await fetchApp(requestAs({ common_name: 'nightly-import' }, 'GET', '/crm/settings'));
+    expect(response.status).toBe(200);
+    expect(await response.json()).toMatchObject({ user: { email: 'nightly-import', role: 'operator' } });
+  });
+
+  it('refuses whom no list names, and says what would help', async () => {
+    const response = await fetchApp(requestAs({ email: 'guest@staff.example' }, 'GET', '/crm/settings'));
+    expect(response.status).toBe(403);
+    const problem: Problem = await response.json();
+    expect(problem.code).toBe('forbidden');
+    expect(problem.detail).toContain('ROLE_VIEWER');
+  });
+
+  it('names the request in the problem and in a header, and takes over no nonsense for it', async () => {
+    const given = await fetchApp(
+      requestAs('none', 'GET', '/crm/leads', { headers: { 'x-request-id': 'trace-me-1' } }),
+    );
+    expect(given.headers.get('x-request-id')).toBe('trace-me-1');
+    expect(await given.json()).toMatchObject({ requestId: 'trace-me-1' });
+    const odd = await fetchApp(
+      requestAs('none', 'GET', '/crm/leads', { headers: { 'x-request-id': 'a b"<c>' } }),
+    );
+    const problem: Problem = await odd.json();
+    expect(problem.requestId).toMatch(/^[\w-]+$/);
+    expect(odd.headers.get('x-request-id')).toBe(problem.requestId);
+  });
+
+  it('answers nothing but its health while a secret is missing, and does not say which', async () => {
+    hooks.env.ADDRESS_HASH_KEY = 'short';
+    expect((await fetchApp(requestAs({ email: 'admin@staff.example' }, 'GET', '/healthz'))).status).toBe(200);
+    const response = await fetchApp(requestAs({ email: 'admin@staff.example' }, 'GET', '/crm/settings'));
+    expect(response.status).toBe(503);
+    const text = await response.text();
+    expect(JSON.parse(text)).toMatchObject({ code: 'misconfigured' });
+    expect(text).not.toContain('ADDRESS_HASH_KEY');
+  });
+});
+
+describe('missingSecrets', () => {
+  it('names what is missing, empty or too short to be a key', () => {
+    expect(missingSecrets({})).toEqual(['MAIL_API_KEY', 'ADDRESS_HASH_KEY']);
+    expect(missingSecrets({ MAIL_API_KEY: ' ', ADDRESS_HASH_KEY: 'x'.repeat(15) })).toEqual([
+      'MAIL_API_KEY',
+      'ADDRESS_HASH_KEY',
+    ]);
+    expect(missingSecrets({ MAIL_API_KEY: 're_1', ADDRESS_HASH_KEY: 'x'.repeat(16) })).toEqual([]);
+  });
+});
+
+describe('roleOf', () => {
+  const nobody = { email: '', tokenName: '', groups: [] };
+  const settings = (ROLE_ADMIN: string, ROLE_OPERATOR = '', ROLE_VIEWER = '') => ({
+    ROLE_ADMIN,
+    ROLE_OPERATOR,
+    ROLE_VIEWER,
+  });
+
+  it('gives nobody anything while nothing is configured', () => {
+    expect(
+      roleOf({ ...nobody, email: 'ana@example.com', groups: ['Sales'] }, settings('', ' , ', '')),
+    ).toBeNull();
+  });
+
+  it.each([
+    ['ana@example.com', 'ANA@Example.com', 'admin'],
+    ['*@example.com', 'bob@example.com', 'admin'],
+    ['*@example.com', 'bob@sub.example.com', null],
+    ['*@example.com', 'bob@badexample.com', null],
+    ['*@example.com', 'bob@example.com@evil.test', null],
+    ['*@example.com', 'example.com', null],
+    ['*', 'anyone@anywhere.test', 'admin'],
+    [' bob@x.test , ana@example.com ', 'ana@example.com', 'admin'],
+    ['ana@example.com', 'ana@example.com.evil.test', null],
+    ['@example.com', 'bob@example.com', null],
+  ])('reads %s against %s', (list, email, role) => {
+    expect(roleOf({ ...nobody, email }, settings(list))).toBe(role);
+  });
+
+  it('takes the highest role that a list gives', () => {
+    expect(roleOf({ ...nobody, email: 'ana@example.com' }, settings('ana@example.com', '*', '*'))).toBe(
+      'admin',
+    );
+    expect(roleOf({ ...nobody, email: 'bob@example.com' }, settings('ana@example.com', '*', '*'))).toBe(
+      'operator',
+    );
+  });
+
+  it('knows groups by name, and does not mistake an address for a group or a token', () => {
+    expect(roleOf({ ...nobody, email: 'a@b.test', groups: ['Sales'] }, settings('group:sales'))).toBe(
+      'admin',
+    );
+    expect(roleOf({ ...nobody, email: 'a@b.test', groups: ['Sales'] }, settings('Sales'))).toBeNull();
+    expect(roleOf({ ...nobody, email: 'group:sales' }, settings('group:sales'))).toBeNull();
+    expect(roleOf({ ...nobody, email: 'token:ci' }, settings('token:ci'))).toBeNull();
+  });
+
+  it('gives a token nothing by patterns for people', () => {
+    expect(roleOf({ ...nobody, tokenName: 'ci' }, settings('*', '*@example.com', 'ci'))).toBeNull();
+    expect(roleOf({ ...nobody, tokenName: 'ci' }, settings('token:'))).toBeNull();
+    expect(roleOf({ ...nobody, tokenName: 'ci' }, settings('token:CI'))).toBe('admin');
+  });
+});
