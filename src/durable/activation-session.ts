@@ -31,7 +31,7 @@ import { runSlice, sliceLimits, type SliceVerbs } from '../core/slice.ts';
 import { nextWakeAt } from '../core/wake.ts';
 import { emailHash } from '../crm/email-hash.ts';
 import { unflipLeads } from '../crm/flip.ts';
-import { recordActivation } from '../crm/history.ts';
+import { deleteActivation, recordActivation } from '../crm/history.ts';
 import { suppressedAmong } from '../crm/suppressions.ts';
 import { domainOf } from '../mail/render.ts';
 import { unsubscribeToken } from '../mail/unsubscribe-token.ts';
@@ -223,6 +223,7 @@ export class ActivationSession extends DurableObject<Env> {
       await this.ctx.storage.deleteAlarm();
       return;
     }
+    if ((await this.#retain()) === 'removed') return;
     // The list of runs shows a new one at once; its first mail does not wait for that.
     const recording = this.#session().recordedRev === 0 ? this.#record() : Promise.resolve();
     this.#slice = this.#work();
