@@ -131,9 +131,22 @@ export class ActivationSession extends DurableObject<Env> {
     return session === null ? null : { rev: session.rev, issues: this.#store.issues(maxIssueCount) };
   }
 
+  /** What happened to it and how fast it was, or null for an unknown id. */
+  timeline(): Timeline | null {
+    const session = this.#store.load();
+    if (session === null) return null;
+    const { timeline } = this.#store;
+    return { rev: session.rev, events: timeline.events(), throughput: [...timeline.series().points] };
+  }
+
   /** One page of per-lead results, or null for an unknown id. */
   results(query: ResultQuery): ResultPage | null {
     return this.#store.load() === null ? null : readResults(this.#store, query);
+  }
+
+  /** What became of one lead, or null when the session or the lead in it is unknown. */
+  leadResult(leadId: number): LeadResult | null {
+    return this.#store.load() === null ? null : readLeadResult(this.#store, leadId);
   }
 
   /** What webhooks tell of this session's mails; resolves when it is on disk. Harmless for an unknown id. */
@@ -141,13 +154,12 @@ export class ActivationSession extends DurableObject<Env> {
     await this.#fates.add(reports);
   }
 
-  /** Carries out a person's command; the same command again changes nothing. */
-  /** What became of one lead, or null when the session or the lead in it is unknown. */
-  leadResult(leadId: number): LeadResult | null {
-    return this.#store.load() === null ? null : readLeadResult(this.#store, leadId);
-  }
-
-  async command(command: Command): Promise<CommandAnswer> {
+  /**
+   * Carries out a person's command; the same command again changes nothing.
+   *
+   * @param by - who gives it; for the timeline
+   */
+  async command(command: Command, by: string | null = null): Promise<CommandAnswer> {
     const nowMs = this.now();
     const answer = this.#store.transact((): CommandAnswer => {
       const session = this.#store.load();
@@ -156,7 +168,7 @@ export class ActivationSession extends DurableObject<Env> {
       if (decision.kind === 'refused') return decision;
       if (decision.kind === 'unchanged') return { kind: 'ok', progress: toProgress(session, nowMs) };
       const changed = this.#changeBatches(decision.session, command, nowMs);
-      this.#store.save(changed);
+      this.#store.save(changed, by);
       return { kind: 'ok', progress: toProgress(changed, nowMs) };
     });
     if (answer.kind === 'ok') {

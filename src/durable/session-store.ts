@@ -87,6 +87,7 @@ export interface BatchFilter {
 export class SessionStore {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
+  readonly timeline: SessionTimeline;
   #spec: SessionSpec | null = null;
   #session: Session | null = null;
   /** No batch at or below is pending, but for those that are held. */
@@ -96,6 +97,7 @@ export class SessionStore {
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
     this.#sql = storage.sql;
+    this.timeline = new SessionTimeline(storage.sql);
   }
 
   /** Runs `work` so that all of its writes are there or none; the caches follow. */
@@ -136,7 +138,13 @@ export class SessionStore {
     this.save(session);
   }
 
-  save(session: Session): void {
+  /**
+   * Writes the session's record, and what is worth telling of the change.
+   *
+   * @param by - who caused it, when it was a person's command
+   */
+  save(session: Session, by: string | null = null): void {
+    this.timeline.changed(this.#session, session, by);
     const { delivered, bounced, complained, acknowledged } = session;
     this.#sql.exec(
       saveSession,
@@ -348,9 +356,6 @@ export class SessionStore {
     );
   }
 
-  /** Batches from `seq` on that may hold a lead that fits. */
-  page(fromSeq: number, filter: BatchFilter, limit: number): Batch[] {
-    return this.#batches(
   /** Batches that may hold this lead, the latest first. Reads every row. */
   seqsAround(leadId: number): number[] {
     return this.#sql
@@ -362,6 +367,9 @@ export class SessionStore {
       .map((row) => row.seq);
   }
 
+  /** Batches from `seq` on that may hold a lead that fits. */
+  page(fromSeq: number, filter: BatchFilter, limit: number): Batch[] {
+    return this.#batches(
       `SELECT * FROM batch WHERE seq >= ?1 AND (
          (?2 IS NOT NULL AND marks GLOB ?2) OR (?3 AND skipped <> '[]') OR (?4 AND recipients IS NULL)
        ) ORDER BY seq LIMIT ?5`,
