@@ -39,7 +39,6 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'GET /crm/activation/stream/:sessionId': rule('watch'),
   'GET /crm/activation/:sessionId/issues': rule('watch'),
   'GET /crm/activation/:sessionId/timeline': rule('watch'),
-  'GET /crm/activation/:sessionId/timeline': rule('watch'),
   'GET /crm/activation/:sessionId/leads': rule('readLeads'),
   'GET /crm/activation/:sessionId/leads.csv': rule('readLeads', 'activation.download'),
   'POST /crm/activation/:sessionId/pause': rule('activate', 'activation.pause'),

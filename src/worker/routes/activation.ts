@@ -13,12 +13,10 @@ import type { Command, SessionSpec } from '../../core/session.ts';
 import { countAudience, resolveAudience, sampleAudience } from '../../crm/audience.ts';
 import { countRunning, listActivations } from '../../crm/history.ts';
 import { mailTransport } from '../../durable/mail-world.ts';
-import { findBuiltinTemplate } from '../../mail/builtin-templates.ts';
 import { payloadHash } from '../../mail/payload-hash.ts';
 import { compileTemplate, senderNameOf } from '../../mail/render.ts';
 import { limits } from '../../shared/limits.ts';
 import { activationStates, emailStates, type Progress } from '../../shared/progress.ts';
-import type { FrozenTemplate } from '../../shared/recipient.ts';
 import {
   activationListSchema,
   activationPreviewRequestSchema,
@@ -37,6 +35,7 @@ import { requireSimpleFilter } from '../filter-bound.ts';
 import { cursorQuery, limitQuery, sessionIdParams } from '../params.ts';
 import { problems, Refusal } from '../problem.ts';
 import { csvOfResults, resultPage } from '../results.ts';
+import { requireTemplate } from '../templates.ts';
 
 const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
   description,
@@ -247,7 +246,7 @@ export function activationRoutes(app: App): void {
       throw new Refusal('too_many_sessions', `At most ${limits.maxRunningSessionCount} may run at once.`);
     }
 
-    const template = requireTemplate(rest.templateId);
+    const template = await requireTemplate(c.env, rest.templateId);
     requireMail(c.env);
     const transport = mailTransport(c.env, Date.now);
     if (transport.kind === 'refused') throw new Refusal('mail_not_configured', transport.message);
@@ -277,7 +276,7 @@ export function activationRoutes(app: App): void {
 
   app.openapi(preview, async (c) => {
     const request = c.req.valid('json');
-    const template = requireTemplate(request.templateId);
+    const template = await requireTemplate(c.env, request.templateId);
     const nowMs = Date.now();
     await requireAudience(c.env, request, nowMs);
     const [counts, recipients] = await Promise.all([
@@ -291,7 +290,8 @@ export function activationRoutes(app: App): void {
       const rendered = compiled.render(recipient, {
         senderName: senderNameOf(mail.from),
         actionUrl: mail.actionUrl,
-        unsubscribeUrl: null,
+        // Not the real one: who looks at a preview must not be able to unsubscribe the lead.
+        unsubscribeUrl: mail.publicUrl === null ? null : `${mail.publicUrl}/unsubscribe/preview`,
         postalAddress: mail.postalAddress,
       });
       if (rendered.kind === 'refused') return [];
@@ -375,17 +375,10 @@ function sessionOf(c: Context<AppEnv>) {
 }
 
 async function command(c: Context<AppEnv>, wanted: Command): Promise<Progress> {
-  const answer = await sessionOf(c).command(wanted);
+  const answer = await sessionOf(c).command(wanted, c.get('person').email);
   if (answer.kind === 'unknown_session') throw new Refusal('session_not_found');
   if (answer.kind === 'refused') throw new Refusal('illegal_transition', answer.detail);
   return answer.progress;
-}
-
-function requireTemplate(templateId: string): FrozenTemplate {
-  const template = findBuiltinTemplate(templateId);
-  if (template === null) throw new Refusal('unknown_template', `There is no template “${templateId}”.`);
-  const { id, version, name, subject, html, text } = template;
-  return { id, version, name, subject, html, text };
 }
 
 async function requireAudience(
