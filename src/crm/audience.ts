@@ -118,6 +118,45 @@ export async function countAudience(
   };
 }
 
+const emptyableColumns = {
+  firstName: 'first_name',
+  lastName: 'last_name',
+  company: 'company',
+  phone: 'phone',
+  source: 'source',
+  stage: 'stage',
+} as const satisfies Partial<Record<keyof Recipient, string>>;
+type EmptyableField = keyof typeof emptyableColumns;
+
+const isEmptyable = (field: string): field is EmptyableField => Object.hasOwn(emptyableColumns, field);
+
+/**
+ * How many of the leads that would get mail have nothing in each of these fields; those that none lacks
+ * are left out, and so are names that are no field of a lead.
+ */
+export async function countEmptyFields(
+  db: D1Database,
+  audience: Audience,
+  fields: readonly string[],
+  nowMs: number,
+): Promise<{ leadCount: number; emptyFields: { field: string; emptyCount: number }[] }> {
+  const asked = fields.filter(isEmptyable);
+  const { from, where, params } = selectAudience(audience, nowMs);
+  const sums = asked.map((field) => `, sum(trim(l.${emptyableColumns[field]}) = '') AS ${field}`);
+  const row = await db
+    .prepare(
+      `SELECT count(*) AS leadCount${sums.join('')} FROM ${from} WHERE ${where} AND ${standingSql} = 'mailable'`,
+    )
+    .bind(...params)
+    .first<Record<'leadCount' | EmptyableField, number | null>>();
+  return {
+    leadCount: row?.leadCount ?? 0,
+    emptyFields: asked
+      .map((field) => ({ field, emptyCount: row?.[field] ?? 0 }))
+      .filter(({ emptyCount }) => emptyCount > 0),
+  };
+}
+
 /** The first leads, by id, of those that would get mail: what a preview renders. */
 export async function sampleAudience(
   db: D1Database,

@@ -238,7 +238,31 @@ export function domainOf(from: string): string {
   return (/@([^\s<>@]+)>?\s*$/.exec(from)?.[1] ?? '').toLowerCase();
 }
 
+/** The fields that a template uses, told apart by whether leads have them. What does not parse has none. */
+export function templateFields(template: Pick<FrozenTemplate, Part>): { known: string[]; unknown: string[] } {
+  const fields = new Set(
+    parts.flatMap((part) => {
+      const parsed = analyzePart(part, template[part]);
+      return 'kind' in parsed ? [] : parsed.variables;
+    }),
+  );
+  const sorted = [...fields].sort();
+  return {
+    known: sorted.filter((name) => knownVariables.has(name)),
+    unknown: sorted.filter((name) => !knownVariables.has(name)).map((name) => name.slice(0, 80)),
+  };
+}
+
 function parsePart(part: Part, source: string): ParsedPart | TemplateRefusal {
+  const parsed = analyzePart(part, source);
+  if ('kind' in parsed) return parsed;
+  const unknown = parsed.variables.find((name) => !knownVariables.has(name));
+  return unknown === undefined
+    ? parsed
+    : refuse(part, 'unknown_variable', `There is no field named “${unknown.slice(0, 80)}”.`);
+}
+
+function analyzePart(part: Part, source: string): ParsedPart | TemplateRefusal {
   if (source.length > maxSourceLength) {
     return refuse(part, 'too_large', `The template is longer than ${maxSourceLength} characters.`);
   }
@@ -252,10 +276,6 @@ function parsePart(part: Part, source: string): ParsedPart | TemplateRefusal {
       return refuse(part, 'too_large', 'The template uses too many fields for its length.');
     }
     const variables = Object.keys(engine.analyzeSync(template).globals).sort();
-    const unknown = variables.find((name) => !knownVariables.has(name));
-    if (unknown !== undefined) {
-      return refuse(part, 'unknown_variable', `There is no field named “${unknown.slice(0, 80)}”.`);
-    }
     return { template, variables };
   } catch (error) {
     return refuse(part, 'syntax', liquidMessage(error));

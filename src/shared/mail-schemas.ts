@@ -101,7 +101,6 @@ export const templateSchema = templateSummarySchema
   .extend({
     html: z.string(),
     text: z.string(),
-    isBuiltin: z.boolean().meta({ description: 'It comes with the product: to be copied, not changed.' }),
     updatedAt: timeMs.nullable(),
     updatedBy: z.string().nullable(),
   })

@@ -310,6 +310,7 @@ export const templateSummarySchema = z
     version: z.int().min(1),
     subject: z.string(),
     description: z.string(),
+    isBuiltin: z.boolean().meta({ description: 'It comes with the product: to be copied, not changed.' }),
   })
   .meta({ id: 'TemplateSummary' });
 export type TemplateSummary = z.infer<typeof templateSummarySchema>;
