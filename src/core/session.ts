@@ -285,6 +285,8 @@ export function decideCommand(session: Session, command: Command, nowMs: number)
   const reopened = {
     state: 'running',
     reason: null,
+    // One that was paused before its first slice begins here.
+    startedAt: session.startedAt ?? nowMs,
     finishedAt: null,
     probeAt: null,
     waitingUntil: null,

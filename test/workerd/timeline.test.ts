@@ -1,0 +1,114 @@
+import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Timeline } from '../../src/shared/timeline.ts';
+import { addLeads, emptyCrm } from '../support/crm-database.ts';
+import { FakeMailApi } from '../support/fake-mail-api.ts';
+import { hooks, resetHooks } from '../support/hooks.ts';
+import {
+  DrivenClock,
+  drive,
+  freshSessionId,
+  quietLog,
+  readProgress,
+  request,
+  send,
+  startSession,
+  stubOf,
+} from '../support/session-driver.ts';
+
+let mail: FakeMailApi;
+let clock: DrivenClock;
+
+beforeEach(async () => {
+  resetHooks();
+  quietLog();
+  await addLeads(
+    await emptyCrm(),
+    Array.from({ length: 60 }, () => ({})),
+  );
+  mail = new FakeMailApi().install();
+  clock = new DrivenClock().install();
+  hooks.env = { MAIL_BATCH_MAX: '10' };
+});
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.restoreAllMocks();
+});
+
+async function readTimeline(sessionId: string): Promise<Timeline> {
+  const response = await request(`/crm/activation/${sessionId}/timeline`);
+  expect(response.status).toBe(200);
+  return response.json();
+}
+
+const kinds = ({ events }: Timeline): string[] => events.map(({ kind, by }) => `${kind} ${by ?? '-'}`);
+
+describe('the timeline of a session', () => {
+  it('is told from the start to the end, with who did what', async () => {
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    await send('POST', `/crm/activation/${sessionId}/pause`);
+    clock.advance(30_000);
+    await send('POST', `/crm/activation/${sessionId}/resume`);
+    await drive(sessionId, clock);
+    const timeline = await readTimeline(sessionId);
+    expect(kinds(timeline)).toEqual([
+      'started ana@example.com',
+      'paused ana@example.com',
+      'resumed ana@example.com',
+      'finished -',
+    ]);
+    expect(timeline.rev).toBe((await readProgress(sessionId)).rev);
+    expect(timeline.throughput.at(-1)).toMatchObject({ processed: 60, sent: 60, failed: 0 });
+    const times = timeline.throughput.map(({ at }) => at);
+    expect(times).toEqual([...times].sort((a, b) => a - b));
+  });
+
+  it('tells of work that a crash interrupted, and is the same after an eviction', async () => {
+    let isCrashed = false;
+    hooks.onVerb = (verb, edge) => {
+      if (isCrashed || verb !== 'deliver' || edge !== 'after') return false;
+      isCrashed = true;
+      return true;
+    };
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    await drive(sessionId, clock);
+    const timeline = await readTimeline(sessionId);
+    const found = timeline.events.find(({ kind }) => kind === 'recovered');
+    expect(found?.count).toBeGreaterThan(0);
+    expect(kinds(timeline).at(-1)).toBe('finished -');
+    await evictDurableObject(stubOf(sessionId));
+    expect(await readTimeline(sessionId)).toEqual(timeline);
+  });
+
+  it('tells of calls that failed and were repeated, once for all of them', async () => {
+    let faultCount = 0;
+    mail.fault = () => (++faultCount <= 3 ? { kind: 'answer', status: 503 } : { kind: 'none' });
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    await drive(sessionId, clock);
+    const faults = (await readTimeline(sessionId)).events.filter(({ kind }) => kind === 'fault');
+    expect(faults).toHaveLength(1);
+    expect(faults[0]?.message).toBeTruthy();
+    expect(JSON.stringify(faults)).not.toContain('@');
+  });
+
+  it('is there, and empty, for a session of a version that kept none', async () => {
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    await drive(sessionId, clock);
+    await runInDurableObject(stubOf(sessionId), (_, { storage: { sql } }) => {
+      sql.exec('DROP TABLE event');
+      sql.exec('DROP TABLE throughput');
+      sql.exec('UPDATE schema_version SET version = version - 1');
+    });
+    await evictDurableObject(stubOf(sessionId));
+    expect(await readTimeline(sessionId)).toMatchObject({ events: [], throughput: [] });
+    expect(await readProgress(sessionId)).toMatchObject({ state: 'completed', processed: 60 });
+  });
+
+  it('is nobody’s for an id that was never started', async () => {
+    expect((await request(`/crm/activation/${freshSessionId()}/timeline`)).status).toBe(404);
+  });
+});
