@@ -62,7 +62,7 @@ END;
 -- leads.import_id is from now on the import that created the lead, and never changes; who is in an
 -- import is in import_leads. Leads that are there already are carried over.
 INSERT INTO imports (import_id, owner, file_name, state, spec, created_count, created_at, updated_at, finished_at)
-  SELECT import_id, '', import_id, 'done', '{"columns":[],"mapping":{},"consentSource":"","source":""}',
+  SELECT import_id, '', import_id, 'done', '{"columns":[],"mapping":{},"consentSource":"","source":"","reading":null}',
     count(*), min(created_at), max(updated_at), max(updated_at)
   FROM leads WHERE import_id IS NOT NULL GROUP BY import_id;
 INSERT INTO import_leads (import_number, lead_id, line, outcome, added_at)

@@ -157,6 +157,7 @@ async function importFile(file: CsvFile): Promise<{ done: Import; issues: Import
         mapping,
         consentSource: file.consentSource,
         source: '',
+        reading: null,
       },
       rows: readRows(file),
       now: () => Date.now(),

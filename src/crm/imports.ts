@@ -17,7 +17,9 @@ import { importStatements, prepareRow, type PreparedRow } from './import-leads.t
 import { readImportRow } from './import-rows.ts';
 
 /** How every chunk of an import is read. */
-type ImportSpec = Pick<Import, 'columns' | 'consentSource' | 'source'> & { mapping: ColumnMapping };
+type ImportSpec = Pick<Import, 'columns' | 'consentSource' | 'source' | 'reading'> & {
+  mapping: ColumnMapping;
+};
 
 interface ImportRecordRow {
   number: number;
@@ -77,6 +79,7 @@ function toImport(row: ImportRecordRow): Import {
     mapping: spec.mapping,
     consentSource: spec.consentSource,
     source: spec.source,
+    reading: spec.reading,
     nextSeq: row.next_seq,
     nextLine: row.next_line,
     counts: toCounts(row),
@@ -106,8 +109,8 @@ export async function openImport(
   db: D1Database,
   open: { request: Omit<ImportOpenRequest, 'importId'>; importId: string; owner: string; nowMs: number },
 ): Promise<{ kind: 'opened' | 'exists'; import: Import } | { kind: 'conflict' }> {
-  const { fileName, sizeBytes, headHash, columns, mapping, consentSource, source } = open.request;
-  const spec = JSON.stringify({ columns, mapping, consentSource, source } satisfies ImportSpec);
+  const { fileName, sizeBytes, headHash, columns, mapping, consentSource, source, reading } = open.request;
+  const spec = JSON.stringify({ columns, mapping, consentSource, source, reading } satisfies ImportSpec);
   const [inserted, found] = await db.batch<ImportRecordRow>([
     db
       .prepare(

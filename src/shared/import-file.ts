@@ -232,7 +232,7 @@ function eightBitEncoding(bytes: Uint8Array): ImportEncoding {
   const text = new TextDecoder('utf-8').decode(bytes, { stream: true });
   const brokenCount = text.match(/\ufffd/g)?.length ?? 0;
   const letterCount = text.match(/[^\u0000-\u007f\ufffd]/g)?.length ?? 0;
-  return brokenCount > letterCount * 0.1 ? 'windows-1252' : 'utf-8';
+  return brokenCount > letterCount ? 'windows-1252' : 'utf-8';
 }
 
 /**

@@ -7,7 +7,13 @@
  * @module
  */
 import { z } from 'zod';
-import { importFields, type ColumnMapping, type ImportField } from './import-file.ts';
+import {
+  importDelimiters,
+  importEncodings,
+  importFields,
+  type ColumnMapping,
+  type ImportField,
+} from './import-file.ts';
 import { limits } from './limits.ts';
 import { problemCatalog, type Problem, type ProblemCode } from './problem.ts';
 import {
@@ -123,7 +129,6 @@ export const leadPageSchema = z
   .meta({ id: 'LeadPage' });
 export type LeadPage = z.infer<typeof leadPageSchema>;
 
-// ── templates ────────────────────────────────────────────────────────────────────────────────────
 // ── imports ──────────────────────────────────────────────────────────────────────────────────────
 
 export const importIdSchema = z
@@ -160,6 +165,16 @@ export const columnMappingSchema = z
     description: 'For each field the indexes of the columns it is read from, the preferred first.',
   }) satisfies z.ZodType<ColumnMapping>;
 
+/** How a client makes rows of its file; kept so that it can go on with another copy of itself. */
+export const importReadingSchema = z
+  .strictObject({
+    encoding: z.enum(importEncodings).nullable(),
+    delimiter: z.enum(importDelimiters),
+    hasHeader: z.boolean(),
+  })
+  .meta({ id: 'ImportReading', description: 'How the client reads the file; kept for it to go on later.' });
+export type ImportReading = z.infer<typeof importReadingSchema>;
+
 /** `POST /crm/imports`: how a file is to be read. */
 export const importOpenRequestSchema = z
   .strictObject({
@@ -185,6 +200,7 @@ export const importOpenRequestSchema = z
       .default('')
       .meta({ description: 'How the people agreed to be mailed; for rows that do not say so themselves.' }),
     source: z.string().trim().max(limits.maxFieldLength).default(''),
+    reading: importReadingSchema.nullable().default(null),
   })
   .meta({ id: 'ImportOpenRequest' });
 export type ImportOpenRequest = z.infer<typeof importOpenRequestSchema>;
@@ -215,6 +231,7 @@ export const importSchema = z
     mapping: columnMappingSchema,
     consentSource: z.string(),
     source: z.string(),
+    reading: importReadingSchema.nullable(),
     nextSeq: count.meta({ description: 'The chunk that is awaited.' }),
     nextLine: z.int().min(1).meta({ description: 'Rows that begin before this line are in.' }),
     counts: importCountsSchema,
@@ -298,6 +315,7 @@ export type View = z.infer<typeof viewSchema>;
 
 export const viewListSchema = z.object({ views: z.array(viewSchema) }).meta({ id: 'ViewList' });
 
+// ── templates ────────────────────────────────────────────────────────────────────────────────────
 
 export const templateIdSchema = z
   .string()
@@ -429,7 +447,6 @@ export const leadResultSchema = z
   .meta({ id: 'LeadResult' });
 export type LeadResult = z.infer<typeof leadResultSchema>;
 
-export const leadResultPageSchema = z
 /** `GET /crm/leads/:id/history`. */
 export const leadHistorySchema = z
   .object({
@@ -456,6 +473,7 @@ export const leadHistorySchema = z
   .meta({ id: 'LeadHistory' });
 export type LeadHistory = z.infer<typeof leadHistorySchema>;
 
+export const leadResultPageSchema = z
   .object({ leads: z.array(leadResultSchema), nextCursor: z.string().nullable() })
   .meta({ id: 'LeadResultPage' });
 export type LeadResultPage = z.infer<typeof leadResultPageSchema>;

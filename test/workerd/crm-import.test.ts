@@ -45,6 +45,7 @@ const request = {
   mapping,
   consentSource: '',
   source: '',
+  reading: null,
 };
 
 type Row = Partial<ImportedLead>;

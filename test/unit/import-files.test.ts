@@ -1,0 +1,141 @@
+import { describe, expect, it } from 'vitest';
+import { readImportRow } from '../../src/crm/import-rows.ts';
+import { FileDecoder, sniffEncoding } from '../../src/shared/import-file.ts';
+import { limits } from '../../src/shared/limits.ts';
+import {
+  UnreadableFile,
+  lookAtFile,
+  readChunks,
+  type FileSource,
+} from '../../web/src/lib/imports/read-file.ts';
+import { nastyFiles, type Expected, type NastyFile } from '../support/nasty-files.ts';
+
+/** A file that comes in slices of so many bytes, as over a slow disk. */
+function sliced(bytes: Uint8Array, sliceByteCount: number): FileSource {
+  const blob = new Blob([bytes as Uint8Array<ArrayBuffer>]);
+  return {
+    size: blob.size,
+    slice: (start, end) => blob.slice(start, end),
+    stream: () => {
+      let at = 0;
+      return new ReadableStream({
+        pull(controller) {
+          if (at >= bytes.length) controller.close();
+          else controller.enqueue(bytes.slice(at, (at += sliceByteCount)) as Uint8Array<ArrayBuffer>);
+        },
+      });
+    },
+  };
+}
+
+/** What the browser sends of a file, and what the server makes of it. */
+async function outcome(
+  file: FileSource,
+  fromLine = 1,
+): Promise<{ rows: Expected[]; unreadableFrom?: number }> {
+  const { reading, layout } = await lookAtFile(file);
+  const { mapping } = layout;
+  const rows: Expected[] = [];
+  try {
+    for await (const { body, rowCount } of readChunks(file, reading, { line: fromLine, mapping })) {
+      expect(new TextEncoder().encode(body).length).toBeLessThan(limits.maxImportChunkBytes);
+      const sent = (JSON.parse(body) as { rows: { line: number; cells: string[] }[] }).rows;
+      expect(sent).toHaveLength(rowCount);
+      expect(rowCount).toBeLessThanOrEqual(limits.maxImportChunkRowCount);
+      for (const { line, cells } of sent) {
+        const row = readImportRow(mapping, cells, line);
+        if (row.kind === 'rejected') rows.push({ line, rejected: row.reason });
+        else {
+          const filled = Object.entries(row.lead).filter(([, value]) => value !== '');
+          rows.push({ line, lead: Object.fromEntries(filled) });
+        }
+      }
+    }
+  } catch (error) {
+    if (error instanceof UnreadableFile) return { rows, unreadableFrom: error.line };
+    throw error;
+  }
+  return { rows };
+}
+
+const expected = ({ rows, unreadableFrom }: NastyFile): unknown => ({
+  rows: rows.map((row) =>
+    'lead' in row ? row : { line: row.line, rejected: expect.stringContaining(row.rejected) as string },
+  ),
+  ...(unreadableFrom === undefined ? {} : { unreadableFrom }),
+});
+
+describe('a file with', () => {
+  it('is one of many', () => {
+    expect(nastyFiles.length).toBeGreaterThanOrEqual(25);
+  });
+
+  it.each(nastyFiles.map((file) => [file.name, file] as const))('%s comes out right', async (_, file) => {
+    const whole = new Blob([file.bytes as Uint8Array<ArrayBuffer>]);
+    const { reading } = await lookAtFile(whole);
+    if (file.encoding !== undefined) expect(reading.encoding).toBe(file.encoding);
+    if (file.delimiter !== undefined) expect(reading.delimiter).toBe(file.delimiter);
+    if (file.hasHeader !== undefined) expect(reading.hasHeader).toBe(file.hasHeader);
+    expect(await outcome(whole)).toEqual(expected(file));
+    // Slices cut characters and records in two.
+    const sliceByteCount = file.bytes.length > 10_000 ? 4_093 : 3;
+    expect(await outcome(sliced(file.bytes, sliceByteCount))).toEqual(expected(file));
+  });
+});
+
+describe('going on with a file', () => {
+  const text = Array.from({ length: 5_000 }, (_, at) => `n${at}@example.org,"N\n${at}"`).join('\n');
+  const file = new Blob([`Email,Notes\n${text}\n`]);
+
+  it('gives the same rows at the same lines, from the line that is asked for', async () => {
+    const all = await outcome(file);
+    expect(all.rows).toHaveLength(5_000);
+    expect(all.rows.at(-1)?.line).toBe(2 + 4_999 * 2);
+    const rest = await outcome(file, all.rows[3_210]!.line);
+    expect(rest.rows).toEqual(all.rows.slice(3_210));
+    expect(await outcome(file, 100_000)).toEqual({ rows: [] });
+  });
+
+  it('knows the file again by its beginning, and another one not', async () => {
+    const first = await lookAtFile(file);
+    expect((await lookAtFile(file)).headHash).toBe(first.headHash);
+    expect((await lookAtFile(new Blob([`Email,Notes\n${text} \n`]))).headHash).not.toBe(first.headHash);
+    expect(first.headHash).toMatch(/^[0-9a-f]{64}$/);
+  });
+});
+
+describe('looking at a file', () => {
+  it('does what a person says where its guess is wrong', async () => {
+    const file = new Blob(['ann@example.org;Ann\nbob@example.org;Bob\n']);
+    const guessed = await lookAtFile(file);
+    expect(guessed.reading).toEqual({ encoding: null, delimiter: ';', hasHeader: false });
+    expect(guessed.layout).toMatchObject({ columns: ['Column 1', 'Column 2'], mapping: { email: [0] } });
+    expect(guessed.rows).toHaveLength(2);
+    const said = await lookAtFile(file, { hasHeader: true, delimiter: ',' });
+    expect(said.layout.columns).toEqual(['ann@example.org;Ann']);
+    expect(said.rows).toHaveLength(1);
+  });
+
+  it('reads no more of it than it needs', async () => {
+    let readByteCount = 0;
+    const line = new TextEncoder().encode('ann@example.org,Ann\n'.repeat(1_000));
+    const endless: FileSource = {
+      size: 1e12,
+      slice: (start = 0, end = 0) => new Blob([line.slice(start, end)]),
+      stream: () =>
+        new ReadableStream({
+          pull(controller) {
+            readByteCount += line.length;
+            controller.enqueue(line.slice());
+          },
+        }),
+    };
+    expect((await lookAtFile(endless)).rows).toHaveLength(20);
+    expect(readByteCount).toBeLessThan(1_000_000);
+  });
+
+  it('takes a stray NUL for no sign of UTF-16', () => {
+    expect(sniffEncoding(new TextEncoder().encode('Email\u0000\nann@example.org\u0000\n'))).toBeNull();
+    expect(new FileDecoder(null).decode(new TextEncoder().encode('a\u0000b'))).toBe('a\u0000b');
+  });
+});
