@@ -11,10 +11,20 @@ import type {
   ActivationPreview,
   ActivationPreviewRequest,
   ActivationStartRequest,
+  Import,
+  ImportChunk,
+  ImportList,
+  ImportOpenRequest,
+  Lead,
+  LeadFilter,
+  LeadHistory,
   LeadPage,
+  LeadPatch,
   LeadResultPage,
+  LeadValues,
   Settings,
   TemplateSummary,
+  View,
 } from '../../../../src/shared/schemas.ts';
 import { messages } from '../text/messages.ts';
 import { apiHeaders, isSignedOut } from './sign-in.ts';
@@ -63,6 +73,8 @@ async function call<T>(path: string, init: RequestInit = {}): Promise<Answer<T>>
       redirect: 'manual',
     });
     if (isSignedOut(response)) return { ok: false, refusal: { kind: 'signed_out' } };
+    // An answer without a body has nothing to be read.
+    if (response.status === 204) return { ok: true, value: undefined as T };
     const body: unknown = await response.json();
     if (response.ok) return { ok: true, value: body as T };
     // A gateway's own answer is no word of ours: the request may have got through.
@@ -74,13 +86,20 @@ async function call<T>(path: string, init: RequestInit = {}): Promise<Answer<T>>
   }
 }
 
-const post = <T>(path: string, body: unknown, signal?: AbortSignal): Promise<Answer<T>> =>
+const send = <T>(
+  method: 'POST' | 'PATCH',
+  path: string,
+  body: unknown,
+  signal?: AbortSignal,
+): Promise<Answer<T>> =>
   call<T>(path, {
-    method: 'POST',
+    method,
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body),
     ...(signal === undefined ? {} : { signal }),
   });
+const post = <T>(path: string, body: unknown, signal?: AbortSignal): Promise<Answer<T>> =>
+  send<T>('POST', path, body, signal);
 
 /** A query string of the values that are set. */
 function queryOf(values: Record<string, string | number | null | undefined>): string {
@@ -105,9 +124,35 @@ const commandCalls = {
 
 export const api = {
   leads: (
-    view: { status?: string | null; search?: string; sort?: string; cursor?: string | null; limit?: number },
+    view: { [Name in keyof LeadFilter]?: LeadFilter[Name] | null } & {
+      sort?: string;
+      cursor?: string | null;
+      limit?: number;
+    },
     signal?: AbortSignal,
   ) => call<LeadPage>(`/crm/leads${queryOf(view)}`, signal === undefined ? {} : { signal }),
+  lead: (leadId: number) => call<Lead>(`/crm/leads/${leadId}`),
+  leadHistory: (leadId: number) => call<LeadHistory>(`/crm/leads/${leadId}/history`),
+  patchLead: (leadId: number, patch: LeadPatch) => send<Lead>('PATCH', `/crm/leads/${leadId}`, patch),
+  eraseLead: (leadId: number) => call<void>(`/crm/leads/${leadId}`, { method: 'DELETE' }),
+  leadValues: () => call<LeadValues>('/crm/lead-values'),
+  views: () => call<{ views: View[] }>('/crm/views'),
+  saveView: (view: { name: string; query: string }) => post<View>('/crm/views', view),
+  deleteView: (viewId: number) => call<void>(`/crm/views/${viewId}`, { method: 'DELETE' }),
+  imports: (page: { cursor?: string | null; limit?: number }) =>
+    call<ImportList>(`/crm/imports${queryOf(page)}`),
+  import: (importId: string) => call<Import>(`/crm/imports/${importId}`),
+  openImport: (request: ImportOpenRequest) => post<Import>('/crm/imports', request),
+  /** @param body - the chunk as JSON, made where the file is read */
+  putChunk: (importId: string, seq: number, body: string) =>
+    call<ImportChunk>(`/crm/imports/${importId}/chunks/${seq}`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body,
+      signal: AbortSignal.timeout(60_000),
+    }),
+  finishImport: (importId: string) => post<Import>(`/crm/imports/${importId}/finish`, {}),
+  undoImport: (importId: string) => post<Import>(`/crm/imports/${importId}/undo`, {}),
   templates: () => call<{ templates: TemplateSummary[] }>('/crm/templates'),
   settings: () => call<Settings>('/crm/settings'),
   preview: (request: ActivationPreviewRequest, signal?: AbortSignal) =>
@@ -129,3 +174,7 @@ export const api = {
 
 /** Where all results of a run are downloaded from. */
 export const resultsCsvUrl = (sessionId: string): string => `/crm/activation/${sessionId}/leads.csv`;
+
+/** Where the rows of an import that were not taken are downloaded from. */
+export const rejectedCsvUrl = (importId: string, outcome: 'rejected' | 'duplicate_in_file'): string =>
+  `/crm/imports/${importId}/rejected.csv${outcome === 'rejected' ? '' : `?outcome=${outcome}`}`;

@@ -46,6 +46,6 @@ export async function startActivation(
 }
 
 /** Server trouble and throttling pass; everything else is about the request and does not. */
-function isWorthAnotherTry(refusal: Exclude<Refusal, { kind: 'signed_out' }>): boolean {
+export function isWorthAnotherTry(refusal: Exclude<Refusal, { kind: 'signed_out' }>): boolean {
   return refusal.kind === 'unreachable' || refusal.problem.status >= 500 || refusal.problem.status === 429;
 }

@@ -5,6 +5,7 @@
  */
 import { createContext } from 'svelte';
 import type { Tracker } from '../activation/tracker.svelte.ts';
+import type { ImportFlow } from '../imports/import-flow.svelte.ts';
 import type { Clock } from './clock.svelte.ts';
 import type { Theme } from './theme.svelte.ts';
 import type { Toasts } from './toasts.svelte.ts';
@@ -14,6 +15,7 @@ export interface AppState {
   toasts: Toasts;
   theme: Theme;
   clock: Clock;
+  imports: ImportFlow;
 }
 
 export const [getApp, setApp] = createContext<AppState>();

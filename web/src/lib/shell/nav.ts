@@ -4,6 +4,7 @@
  * @module
  */
 import Activity from '@lucide/svelte/icons/activity';
+import FileUp from '@lucide/svelte/icons/file-up';
 import Users from '@lucide/svelte/icons/users';
 import type { Component } from 'svelte';
 import { messages } from '../text/messages.ts';
@@ -16,6 +17,7 @@ export interface NavItem {
 
 export const navItems: readonly NavItem[] = [
   { href: '/leads', label: messages.nav.leads, icon: Users },
+  { href: '/imports', label: messages.nav.imports, icon: FileUp },
   { href: '/activity', label: messages.nav.activity, icon: Activity },
 ];
 

@@ -54,7 +54,7 @@ export const messages = {
     requestId: (id: string) => `Reference: ${id}`,
   },
 
-  nav: { leads: 'Leads', activity: 'Activity' },
+  nav: { leads: 'Leads', imports: 'Imports', activity: 'Activity' },
 
   leads: {
     title: 'Leads',
