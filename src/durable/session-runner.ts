@@ -299,6 +299,8 @@ export class SessionRunner implements SliceVerbs {
       payloadHash: prepared.payloadHash,
     };
     const isWritten = store.transact(() => {
+      // A command since the slice began: nothing leaves after its answer. The flip is found again later.
+      if (this.#session().generation !== this.#generation) return false;
       if (!this.#isStillHeld(batch)) return false;
       // Erased while it was rendered: the batch is taken again, from disk, and rendered without them.
       const isErased = (index: number): boolean => store.isErased(prepared.recipients[index]?.leadId ?? 0);

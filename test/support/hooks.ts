@@ -12,6 +12,8 @@ export interface Hooks {
   sleep: ((ms: number) => Promise<void>) | null;
   /** Called around every verb of every slice; true kills the object there. */
   onVerb: ((verb: string, edge: 'before' | 'after') => boolean) | null;
+  /** Called before a verb that takes time; the verb waits for what is returned. */
+  hold: ((verb: string) => Promise<void> | null) | null;
   keyOf: ((session: Session, batch: Batch) => string) | null;
   deliveryTimeoutMs: number | null;
   /** Bindings that the Worker and the session objects see instead of the configured ones. */
@@ -22,6 +24,7 @@ const untouched: Hooks = {
   now: null,
   sleep: null,
   onVerb: null,
+  hold: null,
   keyOf: null,
   deliveryTimeoutMs: null,
   env: {},

@@ -82,13 +82,24 @@ export class ActivationSession extends RealSession {
   }
 
   protected override verbs(runner: SessionRunner): SliceVerbs {
-    return hooks.onVerb === null ? runner : watched(runner, hooks.onVerb, () => this.ctx.abort('crash'));
+    if (hooks.onVerb === null && hooks.hold === null) return runner;
+    return watched(runner, hooks.onVerb ?? (() => false), () => this.ctx.abort('crash'));
   }
 
   protected override keyOf(session: Session, batch: Batch): string {
     return hooks.keyOf === null ? super.keyOf(session, batch) : hooks.keyOf(session, batch);
   }
 }
+
+/** Verbs that return a promise, so that a test can hold them. */
+const slowVerbs: ReadonlySet<string> = new Set([
+  'plan',
+  'permit',
+  'flip',
+  'prepare',
+  'deliver',
+  'sleepUntil',
+]);
 
 /** `verbs` with a look before and after each call; `crash` ends the object then and there. */
 function watched(verbs: SliceVerbs, onVerb: NonNullable<typeof hooks.onVerb>, crash: () => void): SliceVerbs {
@@ -102,7 +113,10 @@ function watched(verbs: SliceVerbs, onVerb: NonNullable<typeof hooks.onVerb>, cr
     get(target, name: keyof SliceVerbs & string) {
       return (...args: unknown[]) => {
         look(name, 'before');
-        const result: unknown = Reflect.apply(target[name] as (...args: unknown[]) => unknown, target, args);
+        const call = (): unknown =>
+          Reflect.apply(target[name] as (...args: unknown[]) => unknown, target, args);
+        const held = slowVerbs.has(name) ? (hooks.hold?.(name) ?? null) : null;
+        const result = held === null ? call() : held.then(call);
         if (!(result instanceof Promise)) {
           look(name, 'after');
           return result;
