@@ -1,0 +1,386 @@
+/**
+ * What people may do to a run, and the watchdog that looks after it when nobody does.
+ */
+import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
+import { env } from 'cloudflare:workers';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Progress } from '../../src/shared/progress.ts';
+import { addLeads, emptyCrm, statuses } from '../support/crm-database.ts';
+import { FakeMailApi } from '../support/fake-mail-api.ts';
+import { hooks, resetHooks } from '../support/hooks.ts';
+import {
+  command,
+  DrivenClock,
+  drive,
+  freshSessionId,
+  look,
+  quietLog,
+  readProgress,
+  readRows,
+  request,
+  startSession,
+  stubOf,
+} from '../support/session-driver.ts';
+
+const leadCount = 100;
+let db: D1Database;
+let mail: FakeMailApi;
+let clock: DrivenClock;
+let sessionId: string;
+
+beforeEach(async () => {
+  resetHooks();
+  quietLog();
+  db = await emptyCrm();
+  await addLeads(
+    db,
+    Array.from({ length: leadCount }, () => ({})),
+  );
+  clock = new DrivenClock().install();
+  mail = new FakeMailApi().install();
+  hooks.env = { MAIL_BATCH_MAX: '10' };
+  sessionId = freshSessionId();
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.restoreAllMocks();
+});
+
+const last = (views: readonly Progress[]): Progress => {
+  const view = views.at(-1);
+  if (view === undefined) throw new Error('There was no view.');
+  return view;
+};
+const mostMails = (): number => Math.max(0, ...mail.countByAddress().values());
+const activeCount = async (): Promise<number> =>
+  (await statuses(db)).filter((lead) => lead.status === 'active').length;
+
+async function expectSound(): Promise<void> {
+  const { session, recount } = await readRows(sessionId);
+  expect(recount).toEqual(session.counts);
+  expect(mostMails()).toBeLessThanOrEqual(1);
+}
+
+/** Sends a command and returns the view that it answers with. */
+async function told(name: string, body?: unknown): Promise<Progress> {
+  const answer = await command(sessionId, name, body);
+  expect(answer.status, name).toBe(200);
+  return answer.json();
+}
+
+async function refused(name: string, body?: unknown): Promise<void> {
+  const before = await look(sessionId);
+  const answer = await command(sessionId, name, body);
+  expect(answer.status, name).toBe(409);
+  expect(await answer.json()).toMatchObject({ code: 'illegal_transition' });
+  expect((await look(sessionId))?.progress.rev, name).toBe(before?.progress.rev);
+}
+
+/** Starts a slice and stops it where `verb` is called for the `count`th time, until `release` is called. */
+async function stopAt(
+  verb: string,
+  count: number,
+): Promise<{ release: () => void; ended: Promise<unknown> }> {
+  const gate = Promise.withResolvers<void>();
+  const reached = Promise.withResolvers<void>();
+  let callCount = 0;
+  hooks.hold = (name) => {
+    if (name !== verb || ++callCount < count) return null;
+    reached.resolve();
+    return gate.promise;
+  };
+  await startSession(sessionId);
+  const ended = runDurableObjectAlarm(stubOf(sessionId));
+  await reached.promise;
+  return {
+    release: () => {
+      hooks.hold = null;
+      gate.resolve();
+    },
+    ended,
+  };
+}
+
+describe('pause', () => {
+  it('lets nothing leave after its answer, settles what had left, and resume does the rest', async () => {
+    const slice = await stopAt('deliver', 3);
+    expect(await told('pause')).toMatchObject({ state: 'paused', reason: 'user' });
+    const callsThen = 5;
+    slice.release();
+    await slice.ended;
+    expect(mail.callCount).toBeLessThanOrEqual(callsThen);
+    const paused = await readProgress(sessionId);
+    expect(paused).toMatchObject({ state: 'paused', reason: 'user', etaSeconds: null, finishedAt: null });
+    // What had left is settled, nothing else is begun.
+    expect(paused.email.sent).toBe(mail.mails.length);
+    expect((await look(sessionId))?.alarmAt ?? null).toBeNull();
+
+    expect(await told('resume')).toMatchObject({ state: 'running' });
+    const end = last(await drive(sessionId, clock));
+    expect(end).toMatchObject({ state: 'completed', email: { sent: leadCount } });
+    expect(mail.mails).toHaveLength(leadCount);
+    await expectSound();
+  });
+
+  it('between a flip and its intent holds the mail back', async () => {
+    const slice = await stopAt('prepare', 1);
+    await told('pause');
+    slice.release();
+    await slice.ended;
+    expect(mail.callCount).toBe(0);
+    await told('resume');
+    expect(last(await drive(sessionId, clock)).email.sent).toBe(leadCount);
+    await expectSound();
+  });
+
+  it('given again changes nothing, and a running run is resumed for nothing', async () => {
+    await startSession(sessionId);
+    const { rev } = await told('pause');
+    expect((await told('pause')).rev).toBe(rev);
+    const resumed = await told('resume');
+    expect((await told('resume')).rev).toBe(resumed.rev);
+  });
+
+  it('of a run that is over is refused, as is everything that makes no sense then', async () => {
+    await startSession(sessionId);
+    await drive(sessionId, clock);
+    for (const name of ['pause', 'resume', 'cancel', 'assume-sent']) await refused(name);
+    for (const outcome of ['failed', 'unknown']) await refused('retry', { outcome });
+  });
+});
+
+describe('cancel', () => {
+  it('stops what has not left, settles what has, and says when it is over', async () => {
+    const slice = await stopAt('deliver', 3);
+    const cancelling = await told('cancel');
+    expect(cancelling).toMatchObject({ state: 'cancelled', finishedAt: null });
+    slice.release();
+    await slice.ended;
+    const end = last(await drive(sessionId, clock));
+    expect(end.state).toBe('cancelled');
+    expect(end.finishedAt).not.toBeNull();
+    expect(end.processed).toBe(leadCount);
+    expect(end.email.sent).toBe(mail.mails.length);
+    expect(end.email.sent).toBeGreaterThan(0);
+    expect(end.activation.skipped).toBe(leadCount - end.email.sent);
+    expect(await activeCount()).toBe(end.activation.activated);
+    await expectSound();
+  });
+
+  it('between flip and intent leaves no lead active without its mail', async () => {
+    const slice = await stopAt('prepare', 1);
+    await told('cancel');
+    slice.release();
+    await slice.ended;
+    const end = last(await drive(sessionId, clock));
+    expect(end.activation).toEqual({ activated: 0, skipped: leadCount, failed: 0 });
+    expect(await activeCount()).toBe(0);
+    expect(mail.callCount).toBe(0);
+    await expectSound();
+  });
+
+  it('after a crash between flip and intent leaves no lead active without its mail', async () => {
+    hooks.onVerb = (verb, edge) => verb === 'prepare' && edge === 'before';
+    await startSession(sessionId);
+    await runDurableObjectAlarm(stubOf(sessionId)).catch(() => false);
+    expect(await activeCount()).toBeGreaterThan(0);
+    hooks.onVerb = null;
+    await told('cancel');
+    const end = last(await drive(sessionId, clock));
+    expect(await activeCount()).toBe(end.activation.activated);
+    await expectSound();
+  });
+
+  it('asks for the outcome of what is in doubt, under its key, and gives up what was certainly not taken', async () => {
+    mail.fault = ({ callCount }) =>
+      callCount % 2 === 1 ? { kind: 'loseAfter' } : { kind: 'answer', status: 503 };
+    await startSession(sessionId);
+    await runDurableObjectAlarm(stubOf(sessionId));
+    mail.fault = () => ({ kind: 'none' });
+    const takenBefore = mail.mails.length;
+    expect(takenBefore).toBeGreaterThan(0);
+    expect(await told('cancel')).toMatchObject({ state: 'cancelled', finishedAt: null });
+    const end = last(await drive(sessionId, clock));
+    expect(mail.mails).toHaveLength(takenBefore);
+    expect(end.email).toMatchObject({ sent: takenBefore, unknown: 0 });
+    expect(end.email.failed).toBeGreaterThan(0);
+    expect(end.activation.activated).toBe(end.email.sent + end.email.failed);
+    await expectSound();
+  });
+
+  it('of a queued or paused run ends it without a mail; given again it changes nothing', async () => {
+    await startSession(sessionId);
+    await told('pause');
+    const { rev } = await told('cancel');
+    expect((await told('cancel')).rev).toBe(rev);
+    const end = last(await drive(sessionId, clock));
+    expect(end).toMatchObject({ state: 'cancelled', activation: { activated: 0, skipped: leadCount } });
+    expect(mail.callCount).toBe(0);
+    for (const name of ['pause', 'resume']) await refused(name);
+    await expectSound();
+  });
+});
+
+describe('retry', () => {
+  beforeEach(() => {
+    for (const id of [7, 33, 34]) mail.refused.add(`lead${id}@example.com`);
+  });
+
+  it('of failed mail sends only that, under new keys, and flips nobody again', async () => {
+    await startSession(sessionId);
+    expect(last(await drive(sessionId, clock)).email).toMatchObject({ sent: leadCount - 3, failed: 3 });
+    const before = await statuses(db);
+    const keysBefore = new Set(mail.mails.map((taken) => taken.key));
+    const mailsBefore = mail.mails.length;
+    mail.refused.clear();
+    const verbs: string[] = [];
+    hooks.onVerb = (verb) => {
+      verbs.push(verb);
+      return false;
+    };
+    expect(await told('retry', { outcome: 'failed' })).toMatchObject({
+      state: 'running',
+      email: { failed: 0 },
+    });
+    const end = last(await drive(sessionId, clock));
+    expect(end).toMatchObject({ state: 'completed', email: { sent: leadCount, failed: 0 } });
+    const retried = mail.mails.slice(mailsBefore);
+    expect(retried.map((taken) => taken.to).sort()).toEqual([
+      'lead33@example.com',
+      'lead34@example.com',
+      'lead7@example.com',
+    ]);
+    expect(retried.some((taken) => keysBefore.has(taken.key))).toBe(false);
+    expect(verbs).not.toContain('flip');
+    expect(await statuses(db)).toEqual(before);
+    await expectSound();
+  });
+
+  it('that fails again fails the same leads again, and counts them once', async () => {
+    await startSession(sessionId);
+    await drive(sessionId, clock);
+    for (let round = 0; round < 3; round++) {
+      await told('retry', { outcome: 'failed' });
+      expect(last(await drive(sessionId, clock)).email).toMatchObject({ sent: leadCount - 3, failed: 3 });
+    }
+    await expectSound();
+  });
+
+  it('while the run still goes is done beside the rest', async () => {
+    await startSession(sessionId);
+    await drive(sessionId, clock, (view) => view.email.failed > 0);
+    mail.refused.clear();
+    const now = await look(sessionId);
+    if (now?.progress.finishedAt === null) expect(now.progress.state).toBe('running');
+    await told('retry', { outcome: 'failed' });
+    const end = last(await drive(sessionId, clock));
+    expect(end.email).toMatchObject({ sent: leadCount, failed: 0 });
+    await expectSound();
+  });
+});
+
+describe('the watchdog', () => {
+  it('arms a lost alarm again when somebody looks, and says since when nothing moved', async () => {
+    await startSession(sessionId);
+    await runInDurableObject(stubOf(sessionId), (_, { storage }) => storage.deleteAlarm());
+    clock.advance(60_000);
+    const seen = await readProgress(sessionId);
+    expect(seen.stalledSince).toBe(seen.createdAt);
+    expect((await look(sessionId))?.alarmAt ?? Infinity).toBeLessThanOrEqual(clock.now());
+    const end = last(await drive(sessionId, clock));
+    expect(end).toMatchObject({ state: 'completed', stalledSince: null });
+  });
+
+  it('moves an alarm that lies in the past and did not fire', async () => {
+    await startSession(sessionId);
+    clock.advance(20_000);
+    await readProgress(sessionId);
+    const alarmAt = (await look(sessionId))?.alarmAt ?? 0;
+    expect(clock.now() - alarmAt).toBeLessThan(1_000);
+  });
+
+  it('arms nothing for a run that is over: looking at it costs no alarm', async () => {
+    await startSession(sessionId);
+    await drive(sessionId, clock);
+    // The history has its last word by then; what remains is at most the end of retention.
+    const before = (await look(sessionId))?.alarmAt ?? null;
+    clock.advance(60_000);
+    await readProgress(sessionId);
+    expect((await look(sessionId))?.alarmAt ?? null).toBe(before);
+  });
+
+  it.each([
+    ['a bug of ours', new Error('undefined is not a function')],
+    ['a CRM database that is away', new Error('D1_ERROR: Network connection lost.')],
+    ['a CRM database that is overloaded', new Error('D1 DB is overloaded. Requests queued for too long.')],
+  ])(
+    'outlives %s: the alarm does not throw, says what it waits for, and the run goes on',
+    async (_, fault) => {
+      let left = 3;
+      hooks.onVerb = (verb, edge) => {
+        if (verb === 'flip' && edge === 'before' && left-- > 0) throw fault;
+        return false;
+      };
+      await startSession(sessionId);
+      await expect(runDurableObjectAlarm(stubOf(sessionId))).resolves.toBe(true);
+      const seen = await look(sessionId);
+      expect(seen?.progress.state).toBe('running');
+      expect(seen?.progress.lastError).not.toContain(fault.message);
+      expect(seen?.progress.lastError).toMatch(/run/);
+      expect(seen?.alarmAt).not.toBeNull();
+      const end = last(await drive(sessionId, clock));
+      expect(end).toMatchObject({ state: 'completed', email: { sent: leadCount }, lastError: null });
+      await expectSound();
+    },
+  );
+
+  it('of an object that is being replaced leaves its alarm to the successor', async () => {
+    let isFirst = true;
+    hooks.onVerb = (verb) => {
+      if (verb !== 'flip' || !isFirst) return false;
+      isFirst = false;
+      throw new Error('Durable Object reset because its code was updated.');
+    };
+    await startSession(sessionId);
+    await runDurableObjectAlarm(stubOf(sessionId));
+    expect((await look(sessionId))?.alarmAt).not.toBeNull();
+    expect(last(await drive(sessionId, clock)).email.sent).toBe(leadCount);
+    await expectSound();
+  });
+});
+
+describe('an id that nobody started', () => {
+  it('is unknown in every way of asking, a thousand times, and nothing is stored', async () => {
+    const ids = Array.from({ length: 1_000 }, () => freshSessionId());
+    const ways = [
+      (id: string) => request(`/crm/activation/progress/${id}`),
+      (id: string) => request(`/crm/activation/stream/${id}`),
+      (id: string) => request(`/crm/activation/${id}/issues`),
+      (id: string) => request(`/crm/activation/${id}/leads`),
+      (id: string) => command(id, 'pause'),
+      (id: string) => command(id, 'cancel'),
+      (id: string) => command(id, 'retry', { outcome: 'failed' }),
+    ];
+    for (let at = 0; at < ids.length; at += 50) {
+      const statusesSeen = await Promise.all(
+        ids.slice(at, at + 50).map(async (id, index) => {
+          const answer = await (ways[(at + index) % ways.length] ?? request)(id);
+          await answer.body?.cancel();
+          return answer.status;
+        }),
+      );
+      expect(new Set(statusesSeen)).toEqual(new Set([404]));
+    }
+    // Counted in the objects themselves: the local platform lists an object once it was spoken to.
+    for (const id of ids.filter((_, index) => index % 25 < ways.length)) {
+      const stored = await runInDurableObject(stubOf(id), async (_, { storage }) => ({
+        alarmAt: await storage.getAlarm(),
+        tables: storage.sql
+          .exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'")
+          .toArray(),
+      }));
+      expect(stored).toEqual({ alarmAt: null, tables: [] });
+    }
+  }, 60_000);
+});
