@@ -21,8 +21,11 @@ export interface FeedSource {
 const minIntervalMs = 200;
 /** Proxies cut a connection that is silent for 30 to 100 seconds. */
 const keepAliveMs = 15_000;
-/** The edge cuts streams after about five minutes, and a cancel that is not seen would keep one for ever. */
-const maxAgeMs = 290_000;
+/**
+ * The edge cuts streams after about five minutes, and a cancel that is not seen would keep one for ever.
+ * Looked at with each keep-alive, so that a stream ends before its five minutes are over.
+ */
+const maxAgeMs = 280_000;
 /** Unread events that are held for one reader. */
 const maxQueuedCount = 4;
 /** A reader that took nothing for this long is gone. */
@@ -56,27 +59,33 @@ export class Feed {
   /**
    * Opens a stream.
    *
-   * @param lastRev - the rev that the reader has already (`Last-Event-ID`), or null
+   * @param lastRev - the rev that the reader has already (`Last-Event-ID`), or null; one that was never
+   *   reached is not believed
    */
   connect(lastRev: number | null): ReadableStream<Uint8Array> {
     let reader: Reader | null = null;
     return new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
+          const view = this.#view();
+          const isBelieved = lastRev !== null && view !== null && lastRev <= view.progress.rev;
           reader = {
             controller,
             openedAt: this.#source.now(),
-            sentRev: lastRev ?? -1,
+            sentRev: isBelieved ? lastRev : -1,
             sentIssueCount: 0,
             behindSince: null,
           };
           this.#readers.add(reader);
           this.#keepAliveTimer ??= setInterval(() => this.#keepAlive(), keepAliveMs);
           controller.enqueue(encoder.encode('retry: 2000\n\n'));
-          this.#send(reader, this.#view());
+          this.#send(reader, view);
         },
         pull: () => {
-          if (reader?.behindSince != null) this.#send(reader, this.#view());
+          if (reader === null || reader.behindSince === null) return;
+          // It reads again; whether anything is owed to it is another question.
+          reader.behindSince = null;
+          this.#send(reader, this.#view());
         },
         cancel: () => {
           if (reader !== null) this.#drop(reader);
@@ -141,7 +150,8 @@ export class Feed {
     const nowMs = this.#source.now();
     for (const reader of [...this.#readers]) {
       const isStuck = reader.behindSince !== null && nowMs - reader.behindSince > maxBehindMs;
-      if (isStuck || nowMs - reader.openedAt > maxAgeMs) this.#close(reader);
+      if (isStuck) this.#abandon(reader);
+      else if (nowMs - reader.openedAt > maxAgeMs) this.#close(reader);
       else if ((reader.controller.desiredSize ?? 0) > 0)
         this.#enqueue(reader, encoder.encode(': keep-alive\n\n'));
       else reader.behindSince ??= nowMs;
@@ -164,6 +174,12 @@ export class Feed {
     } catch {
       // It is closed already.
     }
+  }
+
+  /** Closing would keep what is queued for a reader that takes nothing. */
+  #abandon(reader: Reader): void {
+    this.#drop(reader);
+    reader.controller.error(new Error('The reader does not read.'));
   }
 
   #drop(reader: Reader): void {

@@ -1,0 +1,268 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Feed } from '../../src/durable/feed.ts';
+import type { Issue, Progress } from '../../src/shared/progress.ts';
+
+/** A session as the feed sees it. */
+class Source {
+  view: Progress | null = {
+    sessionId: 'activation_1704123456789_a7bc3d2f1',
+    name: 'March sign-ups',
+    owner: 'ana@example.com',
+    state: 'running',
+    reason: null,
+    rev: 1,
+    total: 1_000_000,
+    processed: 0,
+    activation: { activated: 0, skipped: 0, failed: 0 },
+    email: { sent: 0, failed: 0, unknown: 0, delivered: 0, bounced: 0, complained: 0 },
+    ratePerSecond: 0,
+    etaSeconds: null,
+    createdAt: 0,
+    startedAt: 0,
+    updatedAt: 0,
+    finishedAt: null,
+    waitingUntil: null,
+    stalledSince: null,
+    lastError: null,
+  };
+  viewCount = 0;
+
+  progress(): Progress | null {
+    this.viewCount++;
+    return this.view;
+  }
+  issues(): Issue[] {
+    return [{ track: 'email', state: 'failed', code: 'refused', message: 'Refused.', count: 1 }];
+  }
+  now(): number {
+    return Date.now();
+  }
+  move(change: Partial<Progress> = {}): void {
+    if (this.view !== null) this.view = { ...this.view, ...change, rev: this.view.rev + 1 };
+  }
+}
+
+interface Event {
+  name: string;
+  id: number | null;
+  at: number;
+}
+
+/** Reads as soon as there is something, or only when it is told to. */
+class Reader {
+  readonly events: Event[] = [];
+  state: 'open' | 'closed' | 'cut' = 'open';
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #decoder = new TextDecoder();
+
+  constructor(stream: ReadableStream<Uint8Array>, reads: 'all' | 'nothing' = 'all') {
+    this.#reader = stream.getReader();
+    if (reads === 'all') void this.readAll();
+  }
+
+  async readOne(): Promise<void> {
+    try {
+      const { value, done } = await this.#reader.read();
+      if (done) this.state = 'closed';
+      else this.#take(this.#decoder.decode(value));
+    } catch {
+      this.state = 'cut';
+    }
+  }
+  async readAll(): Promise<void> {
+    while (this.state === 'open') await this.readOne();
+  }
+  cancel(): Promise<void> {
+    return this.#reader.cancel();
+  }
+  get ids(): number[] {
+    return this.events.flatMap(({ id }) => (id === null ? [] : [id]));
+  }
+  get names(): string[] {
+    return this.events.map(({ name }) => name);
+  }
+
+  #take(text: string): void {
+    const name = /^event: (\w+)$/m.exec(text)?.[1] ?? (text.startsWith(':') ? 'keep-alive' : 'retry');
+    const id = /^id: (\d+)$/m.exec(text)?.[1];
+    this.events.push({ name, id: id === undefined ? null : Number(id), at: Date.now() });
+  }
+}
+
+const pass = (ms: number): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
+
+let source: Source;
+let feed: Feed;
+beforeEach(() => {
+  vi.useFakeTimers({ now: 1_700_000_000_000 });
+  source = new Source();
+  feed = new Feed(source);
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** Changes every `everyMs` for `durationMs`. */
+async function run(durationMs: number, everyMs: number): Promise<void> {
+  for (let at = 0; at < durationMs; at += everyMs) {
+    source.move();
+    feed.publish();
+    await pass(everyMs);
+  }
+}
+
+describe('a feed that nobody reads', () => {
+  it('looks at nothing and has no timer, however much changes', async () => {
+    await run(1_000, 10);
+    expect(source.viewCount).toBe(0);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('is quiet again when its last reader has gone, in the middle of a flush too', async () => {
+    const reader = new Reader(feed.connect(null));
+    await pass(1);
+    source.move();
+    feed.publish();
+    expect(vi.getTimerCount()).toBeGreaterThan(0);
+    await reader.cancel();
+    expect(feed.readerCount).toBe(0);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe('a reader', () => {
+  it('gets the whole state at once, then at most five views a second, and the newest in the end', async () => {
+    const reader = new Reader(feed.connect(null));
+    await run(10_000, 7);
+    await pass(200);
+    expect(reader.ids[0]).toBe(1);
+    expect(reader.ids.at(-1)).toBe(source.view?.rev);
+    const progress = reader.events.filter(({ name }) => name === 'progress');
+    expect(progress.length).toBeGreaterThan(45);
+    for (const [index, { at }] of progress.entries()) {
+      if (index >= 6) expect(at - progress[index - 5]!.at).toBeGreaterThanOrEqual(1_000);
+    }
+    expect(reader.ids).toEqual([...new Set(reader.ids)].sort((a, b) => a - b));
+  });
+
+  it('is told nothing twice when it has the newest rev already', async () => {
+    const reader = new Reader(feed.connect(1));
+    await pass(10);
+    expect(reader.names).toEqual(['retry']);
+    source.move();
+    feed.publish();
+    await pass(250);
+    expect(reader.ids).toEqual([2]);
+  });
+
+  it('that claims a rev which never was gets the state, and not silence', async () => {
+    const reader = new Reader(feed.connect(999));
+    await pass(10);
+    expect(reader.ids).toEqual([1]);
+  });
+
+  it('gets issues beside the first view that has some, and again when there are more', async () => {
+    const reader = new Reader(feed.connect(null));
+    await pass(10);
+    const email = { ...source.view!.email, failed: 3 };
+    source.move({ email });
+    feed.publish();
+    await pass(250);
+    source.move();
+    feed.publish();
+    await pass(250);
+    source.move({ email: { ...email, unknown: 1 } });
+    feed.publish();
+    await pass(250);
+    expect(reader.names).toEqual([
+      'retry',
+      'progress',
+      'issues',
+      'progress',
+      'progress',
+      'issues',
+      'progress',
+    ]);
+  });
+
+  it('hears that the line is alive every 15 seconds', async () => {
+    const reader = new Reader(feed.connect(null));
+    await pass(46_000);
+    expect(reader.names.filter((name) => name === 'keep-alive')).toHaveLength(3);
+  });
+
+  it('is sent away before five minutes are over, without an end, and comes back where it was', async () => {
+    const reader = new Reader(feed.connect(null));
+    await pass(300_000);
+    expect(reader.state).toBe('closed');
+    expect(reader.names).not.toContain('end');
+    expect(feed.readerCount).toBe(0);
+    source.move();
+    const again = new Reader(feed.connect(reader.ids.at(-1) ?? null));
+    await pass(10);
+    expect(again.ids).toEqual([2]);
+  });
+
+  it('gets the end as the last event, and the stream closes; whoever comes later gets it too', async () => {
+    const reader = new Reader(feed.connect(null));
+    await pass(10);
+    source.move({ state: 'completed', finishedAt: 1 });
+    feed.publish();
+    await pass(250);
+    expect(reader.names).toEqual(['retry', 'progress', 'end']);
+    expect(reader.state).toBe('closed');
+    expect(vi.getTimerCount()).toBe(0);
+    await pass(86_400_000);
+    for (const cursor of [null, 0, 1, 2, 99]) {
+      const late = new Reader(feed.connect(cursor));
+      await pass(1);
+      expect(late.names, String(cursor)).toEqual(['retry', 'end']);
+      expect(late.state).toBe('closed');
+    }
+  });
+
+  it('is told that the session was erased', async () => {
+    const reader = new Reader(feed.connect(null));
+    await pass(10);
+    feed.closeDeleted('activation_1704123456789_a7bc3d2f1');
+    await pass(10);
+    expect(reader.names.at(-1)).toBe('deleted');
+    expect(reader.state).toBe('closed');
+  });
+});
+
+describe('a reader that does not read', () => {
+  it('is held a handful of events, however long the run, and slows no one', async () => {
+    const slow = new Reader(feed.connect(null), 'nothing');
+    const quick = new Reader(feed.connect(null));
+    await run(20_000, 50);
+    await pass(200);
+    expect(quick.ids.at(-1)).toBe(source.view?.rev);
+    expect(quick.ids.length).toBeGreaterThan(90);
+    // All that was kept for it, read at last: a few old views, and then the newest.
+    void slow.readAll();
+    await pass(1);
+    expect(slow.events.length).toBeLessThanOrEqual(6);
+    expect(slow.ids.at(-1)).toBe(source.view?.rev);
+    expect(slow.ids).toEqual([...new Set(slow.ids)].sort((a, b) => a - b));
+  });
+
+  it('is dropped after half a minute, with what was kept for it', async () => {
+    const slow = new Reader(feed.connect(null), 'nothing');
+    await run(60_000, 500);
+    expect(feed.readerCount).toBe(0);
+    await slow.readOne();
+    expect(slow.state).toBe('cut');
+  });
+
+  it('is kept when it has caught up, though it was behind once', async () => {
+    const reader = new Reader(feed.connect(null), 'nothing');
+    // Full, and then nothing new: what it is behind by is keep-alives.
+    await run(1_000, 250);
+    await pass(16_000);
+    void reader.readAll();
+    await pass(100_000);
+    expect(reader.state).toBe('open');
+    expect(feed.readerCount).toBe(1);
+  });
+});
