@@ -26,6 +26,7 @@ import { docsRoutes } from './routes/docs.ts';
 import { healthRoutes } from './routes/health.ts';
 import { importRoutes } from './routes/imports.ts';
 import { leadRoutes } from './routes/leads.ts';
+import { senderCheckRoutes } from './routes/sender-check.ts';
 import { settingsRoutes } from './routes/settings.ts';
 import { suppressionRoutes } from './routes/suppressions.ts';
 import { timelineRoutes } from './routes/timeline.ts';
@@ -56,6 +57,7 @@ export function createApp(): App {
     viewRoutes,
     templateRoutes,
     suppressionRoutes,
+    senderCheckRoutes,
     webhookRoutes,
     unsubscribeRoutes,
     auditRoutes,

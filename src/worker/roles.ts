@@ -70,6 +70,17 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'GET /crm/imports/:importId/rejected.csv': rule('importLeads', 'import.download'),
 
   'GET /crm/templates': rule('watch'),
+  'GET /crm/templates/:templateId': rule('watch'),
+  'GET /crm/templates/:templateId/versions': rule('watch'),
+  // They show leads: who a mail would go to, and what is known of them.
+  'POST /crm/templates/preview': rule('readLeads'),
+  'POST /crm/templates/check': rule('readLeads'),
+  'POST /crm/templates/test': rule('editTemplates', 'template.test'),
+  'POST /crm/templates': rule('editTemplates', 'template.create'),
+  'PUT /crm/templates/:templateId': rule('editTemplates', 'template.change'),
+  'DELETE /crm/templates/:templateId': rule('editTemplates', 'template.delete'),
+
+  'GET /crm/sender-check': rule('watch'),
 
   'GET /crm/suppressions': rule('suppress'),
   'POST /crm/suppressions': rule('suppress', 'suppression.add'),
