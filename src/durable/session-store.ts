@@ -397,8 +397,10 @@ export class SessionStore {
     this.#sql.exec('INSERT OR IGNORE INTO erased_lead (lead_id) VALUES (?)', leadId);
     this.#erased = null;
     const known = this.#batches(
-      `SELECT * FROM batch WHERE recipients IS NOT NULL AND instr(lead_ids, ?1) > 0
-         AND EXISTS (SELECT 1 FROM json_each(lead_ids) WHERE value = ?1) ORDER BY seq`,
+      `SELECT * FROM batch WHERE recipients IS NOT NULL AND instr(lead_ids, ?) > 0
+         AND EXISTS (SELECT 1 FROM json_each(lead_ids) WHERE value = ?) ORDER BY seq`,
+      // As text: a number is bound as a double, which is written "2.0".
+      String(leadId),
       leadId,
     );
     // Whatever is written is written without the erased.

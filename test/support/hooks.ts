@@ -30,8 +30,9 @@ const untouched: Hooks = {
   env: {},
 };
 
-export const hooks: Hooks = { ...untouched };
+export const hooks: Hooks = { ...untouched, env: {} };
 
 export function resetHooks(): void {
-  Object.assign(hooks, untouched);
+  // A test that adds to the bindings must not add to the untouched ones.
+  Object.assign(hooks, untouched, { env: {} });
 }

@@ -1,0 +1,233 @@
+import { env, exports } from 'cloudflare:workers';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { AuditEntry, AuditPage } from '../../src/shared/audit-schemas.ts';
+import { appendAudit } from '../../src/crm/audit.ts';
+import { routeRules } from '../../src/worker/roles.ts';
+import { addLeads, emptyCrm } from '../support/crm-database.ts';
+import { identityOf, requestAs, roleSettings } from '../support/door.ts';
+import { FakeMailApi } from '../support/fake-mail-api.ts';
+import { hooks, resetHooks } from '../support/hooks.ts';
+import { freshSessionId, waitForEnd } from '../support/session-driver.ts';
+
+let db: D1Database;
+/** Entries are never removed: a test looks at those that came after it began. */
+let startedAfter = 0;
+
+beforeEach(async () => {
+  resetHooks();
+  Object.assign(hooks.env, roleSettings);
+  db = await emptyCrm();
+  new FakeMailApi().install();
+  startedAfter = (await db.prepare('SELECT max(id) AS id FROM audit').first<number>('id')) ?? 0;
+});
+
+afterEach(() => vi.unstubAllGlobals());
+
+const admin = identityOf('admin');
+
+function send(method: string, path: string, body?: unknown, init: RequestInit = {}): Promise<Response> {
+  const headers = { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...init.headers };
+  const content = body === undefined ? {} : { body: JSON.stringify(body) };
+  return exports.default.fetch(requestAs(admin, method, path, { ...init, ...content, headers }));
+}
+
+async function entries(query = ''): Promise<AuditEntry[]> {
+  const page: AuditPage = await (await send('GET', `/crm/audit${query}`)).json();
+  return page.entries.filter(({ id }) => id > startedAfter);
+}
+
+async function startRun(): Promise<string> {
+  const sessionId = freshSessionId();
+  const body = { sessionId, audience: { filter: {} }, templateId: 'welcome' };
+  expect((await send('POST', '/crm/activation', body)).status).toBe(201);
+  return sessionId;
+}
+
+describe('the audit', () => {
+  it('has a name for the act of every route that changes something', () => {
+    // What these read or render is stored nowhere; a chunk belongs to an import that was opened by name;
+    // a webhook and an unsubscribe link are nobody's act in the house.
+    const changesNothing = [
+      'POST /crm/activation/preview',
+      'POST /crm/suppressions/search',
+      'PUT /crm/imports/:importId/chunks/:seq',
+      'POST /unsubscribe/:token',
+      'POST /webhooks/postmark',
+      'POST /webhooks/resend',
+    ];
+    const silent = Object.entries(routeRules)
+      .filter(([name, rule]) => !name.startsWith('GET ') && rule.act === null)
+      .map(([name]) => name)
+      .filter((name) => !/^POST \/crm\/templates\/.*(preview|lint|check)/.test(name));
+    expect(silent.sort()).toEqual(changesNothing.sort());
+  });
+
+  it('tells who did what to which run, from where, under which request', async () => {
+    await addLeads(db, [{}, {}]);
+    const sessionId = freshSessionId();
+    const request = requestAs(admin, 'POST', '/crm/activation', {
+      headers: { 'content-type': 'application/json', 'x-request-id': 'the-start' },
+      body: JSON.stringify({ sessionId, audience: { filter: {} }, templateId: 'welcome' }),
+    });
+    const before = Date.now();
+    await exports.default.fetch(new Request(request, { cf: { country: 'PT' } } as RequestInit));
+    await waitForEnd(sessionId);
+
+    const [entry, ...others] = await entries();
+    expect(others).toEqual([]);
+    expect(entry).toMatchObject({
+      actor: 'admin@staff.example',
+      role: 'admin',
+      action: 'activation.start',
+      target: sessionId,
+      country: 'PT',
+      requestId: 'the-start',
+      detail: { total: 2, template: 'welcome' },
+    });
+    expect(entry?.at).toBeGreaterThanOrEqual(before);
+  });
+
+  it('writes a start once, however often it is repeated, and nothing for what was refused', async () => {
+    await addLeads(db, [{}]);
+    const sessionId = await startRun();
+    await waitForEnd(sessionId);
+    const body = { sessionId, audience: { filter: {} }, templateId: 'welcome' };
+    expect((await send('POST', '/crm/activation', body)).status).toBe(200);
+    expect((await send('POST', `/crm/activation/${sessionId}/pause`)).status).toBe(409);
+    expect((await send('POST', '/crm/activation', { ...body, templateId: 'no-such' })).status).toBe(409);
+    expect((await send('DELETE', '/crm/leads/4711')).status).toBe(404);
+    expect((await entries()).map(({ action }) => action)).toEqual(['activation.start']);
+  });
+
+  it('says which fields of a lead were edited, and never an address', async () => {
+    await addLeads(db, [{ email: 'old-address@leads.example' }]);
+    await send('PATCH', '/crm/leads/1', { email: 'new-address@leads.example', firstName: 'Nova' });
+    await send('POST', '/crm/leads/export', { email: 'new-address@leads.example' });
+    await send('DELETE', '/crm/leads/1');
+    const found = await entries();
+    expect(found.map(({ action, target }) => [action, target])).toEqual([
+      ['lead.erase', 'lead:1'],
+      ['person.export', 'lead:1'],
+      ['lead.edit', 'lead:1'],
+    ]);
+    expect(found.at(-1)?.detail).toEqual({ fields: ['email', 'firstName'] });
+    expect(JSON.stringify(found)).not.toContain('leads.example');
+  });
+
+  it('is never changed, and never loses an entry', async () => {
+    await appendAudit(db, {
+      at: 1,
+      actor: 'ana@example.com',
+      role: 'admin',
+      action: 'test.act',
+      target: null,
+      country: null,
+      requestId: 'r',
+      detail: null,
+    });
+    const id = await db.prepare('SELECT max(id) AS id FROM audit').first<number>('id');
+    for (const sql of [
+      "UPDATE audit SET actor = 'somebody else'",
+      'DELETE FROM audit',
+      `DELETE FROM audit WHERE id = ${id}`,
+      `INSERT OR REPLACE INTO audit (id, at, actor, action, request_id) VALUES (${id}, 2, 'x', 'y', 'z')`,
+      `REPLACE INTO audit (id, at, actor, action, request_id) VALUES (${id}, 2, 'x', 'y', 'z')`,
+    ]) {
+      await expect(db.prepare(sql).run()).rejects.toThrow(/append-only/);
+    }
+    expect(await db.prepare('SELECT actor FROM audit WHERE id = ?').bind(id).first('actor')).toBe(
+      'ana@example.com',
+    );
+  });
+
+  it('goes to the log, whole, when the database does not take an entry; the act stays done', async () => {
+    await addLeads(db, [{}]);
+    const logged = vi.spyOn(console, 'error').mockImplementation(() => {});
+    // Only the audit's own statement fails.
+    hooks.env.DB = new Proxy(env.DB, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name);
+        if (typeof value !== 'function') return value;
+        return (...args: unknown[]): unknown => {
+          if (name === 'prepare' && String(args[0]).includes('INSERT INTO audit'))
+            throw new Error('D1 is away');
+          return Reflect.apply(value, target, args);
+        };
+      },
+    });
+    expect((await send('DELETE', '/crm/leads/1')).status).toBe(204);
+    const line = logged.mock.calls
+      .map(([text]) => String(text))
+      .find((text) => text.includes('audit_not_stored'));
+    logged.mockRestore();
+    expect(JSON.parse(line ?? '{}')).toMatchObject({
+      actor: 'admin@staff.example',
+      action: 'lead.erase',
+      target: 'lead:1',
+    });
+    expect(await db.prepare('SELECT count(*) AS n FROM leads').first('n')).toBe(0);
+  });
+});
+
+describe('reading the audit', () => {
+  const at = (index: number): number => 1_700_000_000_000 + index * 1_000;
+
+  beforeEach(async () => {
+    for (let index = 0; index < 7; index++) {
+      await appendAudit(db, {
+        at: at(index),
+        actor: index % 2 === 0 ? 'even@example.com' : '=cmd|calc!A1',
+        role: 'operator',
+        action: index < 4 ? 'activation.pause' : 'lead.edit',
+        target: `thing-${index}`,
+        country: 'DE',
+        requestId: `r${index}`,
+        detail: { note: 'has, a "comma"\nand a line' },
+      });
+    }
+  });
+
+  it('comes in pages, newest first, each entry once', async () => {
+    const seen: (string | null)[] = [];
+    let cursor: string | null = null;
+    do {
+      const query: string = cursor === null ? '' : `&cursor=${cursor}`;
+      const page: AuditPage = await (await send('GET', `/crm/audit?limit=3${query}`)).json();
+      seen.push(...page.entries.filter(({ id }) => id > startedAfter).map(({ target }) => target));
+      cursor = page.nextCursor;
+    } while (cursor !== null);
+    expect(seen).toEqual([6, 5, 4, 3, 2, 1, 0].map((index) => `thing-${index}`));
+  });
+
+  it.each([
+    ['?actor=even@example.com', [6, 4, 2, 0]],
+    ['?action=lead.edit', [6, 5, 4]],
+    ['?action=activation.', [3, 2, 1, 0]],
+    ['?target=thing-5', [5]],
+    [`?fromAt=${at(2)}&toAt=${at(3)}`, [3, 2]],
+    ['?actor=nobody', []],
+  ])('filters by %s', async (query, indexes) => {
+    expect((await entries(query)).map(({ target }) => target)).toEqual(
+      indexes.map((index) => `thing-${index}`),
+    );
+  });
+
+  it('refuses a cursor that it did not give out', async () => {
+    for (const cursor of ['x', btoa('["a"]').replaceAll('=', ''), btoa('[1,2]')]) {
+      const response = await send('GET', `/crm/audit?cursor=${encodeURIComponent(cursor)}`);
+      expect(response.status).toBe(422);
+      await response.body?.cancel();
+    }
+  });
+
+  it('comes as a CSV file in which no cell is a formula', async () => {
+    const response = await send('GET', '/crm/audit.csv?action=activation.pause');
+    expect(response.headers.get('content-type')).toContain('text/csv');
+    expect(response.headers.get('content-disposition')).toContain('attachment');
+    const text = await response.text();
+    expect(text).toContain('even@example.com');
+    expect(text).toContain("'=cmd|calc!A1");
+    expect(text).not.toMatch(/(^|,)=cmd/m);
+    expect((await entries())[0]?.action).toBe('audit.download');
+  });
+});

@@ -1,0 +1,342 @@
+import { runInDurableObject } from 'cloudflare:test';
+import { env, exports } from 'cloudflare:workers';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { PersonExport } from '../../src/shared/audit-schemas.ts';
+import type { LeadResultPage } from '../../src/shared/schemas.ts';
+import { emailHash } from '../../src/crm/email-hash.ts';
+import { addLeads, countsAndRecount, emptyCrm } from '../support/crm-database.ts';
+import { databaseContent } from '../support/door.ts';
+import { FakeMailApi } from '../support/fake-mail-api.ts';
+import { hooks, resetHooks } from '../support/hooks.ts';
+import {
+  command,
+  freshSessionId,
+  readProgress,
+  readRows,
+  request,
+  send,
+  startSession,
+  stubOf,
+  waitFor,
+  waitForEnd,
+} from '../support/session-driver.ts';
+
+const person = 'ivy.erased@leads.example';
+
+let db: D1Database;
+let mail: FakeMailApi;
+
+beforeEach(async () => {
+  resetHooks();
+  db = await emptyCrm();
+  mail = new FakeMailApi().install();
+});
+
+afterEach(() => vi.unstubAllGlobals());
+
+/** Everything that a session object has on disk, as text. */
+function sessionContent(sessionId: string): Promise<string> {
+  return runInDurableObject(stubOf(sessionId), (_, state) => {
+    const { sql } = state.storage;
+    const tables = sql
+      .exec<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT GLOB '_cf*'")
+      .toArray();
+    return JSON.stringify(tables.map(({ name }) => sql.exec(`SELECT * FROM ${name}`).toArray()));
+  });
+}
+
+/** Three leads of whom the second is to be erased. */
+async function addThree(): Promise<void> {
+  await addLeads(db, [{}, { email: person, firstName: 'Ivy', lastName: 'Erasmus' }, {}]);
+}
+
+const erase = (id: number): Promise<Response> => send('DELETE', `/crm/leads/${id}`);
+
+async function expectForgotten(sessionId: string): Promise<void> {
+  const kept = `${await sessionContent(sessionId)}${await databaseContent()}`;
+  expect(/.{0,80}(?:ivy|erasmus).{0,80}/i.exec(kept)?.[0] ?? 'forgotten').toBe('forgotten');
+}
+
+describe('erasing a lead', () => {
+  it('forgets it in the CRM and in the run that mailed it; the numbers stay', async () => {
+    await addThree();
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    const before = await waitForEnd(sessionId);
+    expect(`${await sessionContent(sessionId)}`).toContain(person);
+
+    expect((await erase(2)).status).toBe(204);
+    await expectForgotten(sessionId);
+    expect(await readProgress(sessionId)).toMatchObject({ total: 3, email: before.email });
+    const page: LeadResultPage = await (await request(`/crm/activation/${sessionId}/leads`)).json();
+    expect(page.leads.find(({ leadId }) => leadId === 2)).toMatchObject({
+      email: null,
+      name: '',
+      emailState: 'sent',
+      messageId: null,
+    });
+    const csv = await (await request(`/crm/activation/${sessionId}/leads.csv`)).text();
+    expect(csv).not.toContain('ivy');
+    expect((await erase(2)).status).toBe(404);
+    const { kept, recount } = await countsAndRecount(db);
+    expect(kept).toEqual(recount);
+  });
+
+  it('leaves of a suppression the hash, and of the row that an import did not take its place only', async () => {
+    await addThree();
+    await send('POST', '/crm/suppressions', {
+      addresses: [person],
+      reason: 'manual',
+      note: 'asked by phone',
+    });
+    await send('POST', '/crm/imports', {
+      importId: 'with-rejects',
+      fileName: 'people.csv',
+      columns: ['Email', 'Name'],
+      mapping: { email: [0], lastName: [1] },
+    });
+    const rows = [
+      { line: 2, cells: ['other@leads.example', 'Other'] },
+      { line: 3, cells: [person.toUpperCase(), 'Erasmus'] },
+      { line: 4, cells: [person, 'Erasmus, again'] },
+      { line: 5, cells: ['other@leads.example', 'Other, again'] },
+    ];
+    expect((await send('PUT', '/crm/imports/with-rejects/chunks/0', { rows })).status).toBe(200);
+    expect((await databaseContent()).toLowerCase()).toContain('erasmus, again');
+
+    expect((await erase(2)).status).toBe(204);
+    const kept = (await databaseContent()).toLowerCase();
+    expect(kept).not.toContain('ivy');
+    expect(kept).not.toContain('erasmus');
+    expect(kept).toContain('other, again');
+    const hash = emailHash(env.ADDRESS_HASH_KEY, person);
+    expect(
+      await db.prepare('SELECT label FROM suppressions WHERE email_hash = ?').bind(hash).first(),
+    ).toEqual({
+      label: null,
+    });
+    const csv = await (
+      await request('/crm/imports/with-rejects/rejected.csv?outcome=duplicate_in_file')
+    ).text();
+    expect(csv).not.toContain('ivy');
+  });
+
+  it('sends nothing to it in a run that had planned it and not yet set it active', async () => {
+    await addThree();
+    const sessionId = freshSessionId();
+    let isErased = false;
+    hooks.onVerb = (verb, edge) => {
+      if (verb === 'flip' && edge === 'before' && !isErased) {
+        isErased = true;
+        void erase(2);
+      }
+      return false;
+    };
+    await startSession(sessionId, { leadIds: [1, 2, 3] });
+    const end = await waitForEnd(sessionId);
+    expect(end.activation.activated + end.activation.skipped).toBe(3);
+    if (end.activation.skipped === 1) expect(mail.countByAddress().has(person)).toBe(false);
+    await waitUntilGone(2);
+    await expectForgotten(sessionId);
+  });
+
+  it.each(['flip', 'settleFlip', 'prepare', 'intend'])(
+    'sends nothing to it when it is erased in the moment of %s, and mails the others once',
+    async (moment) => {
+      await addThree();
+      const sessionId = freshSessionId();
+      await db
+        .prepare("UPDATE leads SET status = 'active', activated_at = 1, activated_by = ? WHERE id = 2")
+        .bind(sessionId)
+        .run();
+      await db.prepare('UPDATE lead_counts SET new_count = 2, active_count = 1').run();
+      let calls = 0;
+      hooks.onVerb = (verb, edge) => {
+        // The object itself forgets the lead while a batch with it is in memory.
+        if (verb === moment && edge === 'before' && calls++ === 0) {
+          void runInDurableObject(stubOf(sessionId), (instance) => instance.eraseLead(2));
+        }
+        return false;
+      };
+      await startSession(sessionId, { leadIds: [1, 2, 3] });
+      const end = await waitForEnd(sessionId);
+      expect(calls).toBeGreaterThan(0);
+      const counts = mail.countByAddress();
+      const mailed = counts.get(person) ?? 0;
+      // Either it had left before the erasure came, or it never leaves; the rest is mailed once.
+      expect(mailed).toBe(end.email.sent - 2);
+      expect(counts.get('lead1@example.com')).toBe(1);
+      expect(counts.get('lead3@example.com')).toBe(1);
+      await erase(2);
+      await expectForgotten(sessionId);
+      const rows = await readRows(sessionId);
+      expect(rows.recount).toEqual(rows.session.counts);
+    },
+  );
+
+  it('asks again under the same key for a batch in doubt that was taken, and mails nobody twice', async () => {
+    await addThree();
+    const sessionId = freshSessionId();
+    mail.fault = ({ callCount }) => {
+      if (callCount > 1) return { kind: 'none' };
+      return { kind: 'loseAfter' };
+    };
+    await startSession(sessionId);
+    await waitUntilWaiting(sessionId);
+    expect((await erase(2)).status).toBe(204);
+    await expectForgotten(sessionId);
+
+    const end = await waitForEnd(sessionId);
+    // The answer to another payload under the key is that the first was taken.
+    expect([...mail.countByAddress().values()]).toEqual([1, 1, 1]);
+    expect(end.email).toMatchObject({ sent: 2, failed: 1, unknown: 0 });
+    expect(mail.mails.every(({ key }) => key === `${sessionId}/1`)).toBe(true);
+    await expectForgotten(sessionId);
+    const rows = await readRows(sessionId);
+    expect(rows.recount).toEqual(rows.session.counts);
+  });
+
+  it('mails the others, and not the erased, when a batch in doubt had not been taken', async () => {
+    await addThree();
+    const sessionId = freshSessionId();
+    mail.fault = ({ callCount }) => ({ kind: callCount === 1 ? 'loseBefore' : 'none' });
+    await startSession(sessionId);
+    await waitUntilWaiting(sessionId);
+    expect((await erase(2)).status).toBe(204);
+    const end = await waitForEnd(sessionId);
+    expect(mail.countByAddress()).toEqual(
+      new Map([
+        ['lead1@example.com', 1],
+        ['lead3@example.com', 1],
+      ]),
+    );
+    expect(end.email).toMatchObject({ sent: 2, failed: 1, unknown: 0 });
+    const page: LeadResultPage = await (
+      await request(`/crm/activation/${sessionId}/leads?email=failed`)
+    ).json();
+    expect(page.leads).toMatchObject([{ leadId: 2, code: 'erased', email: null }]);
+
+    // A retry finds nobody to mail, and says the same again.
+    expect((await command(sessionId, 'retry', { outcome: 'failed' })).status).toBe(200);
+    const again = await waitForEnd(sessionId);
+    expect(again.email).toMatchObject({ sent: 2, failed: 1, unknown: 0 });
+    expect(mail.mails).toHaveLength(2);
+    await expectForgotten(sessionId);
+  });
+
+  it('settles a mail that was on its way when its lead was erased', async () => {
+    await addThree();
+    const sessionId = freshSessionId();
+    hooks.onVerb = (verb, edge) => {
+      if (verb === 'deliver' && edge === 'before') void erase(2);
+      return false;
+    };
+    await startSession(sessionId);
+    const end = await waitForEnd(sessionId);
+    expect(end.email.sent).toBe(3);
+    await waitUntilGone(2);
+    await expectForgotten(sessionId);
+  });
+
+  it('writes nothing into an object that never was a session', async () => {
+    await addLeads(db, [{ status: 'active', activatedBy: 'activation_0000000000001_other0000' }]);
+    expect((await erase(1)).status).toBe(204);
+    const tables = await runInDurableObject(stubOf('activation_0000000000001_other0000'), (_, state) =>
+      state.storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT GLOB '_cf*'").toArray(),
+    );
+    expect(tables).toEqual([]);
+  });
+});
+
+async function waitUntilGone(leadId: number): Promise<void> {
+  await vi.waitUntil(
+    async () => (await db.prepare('SELECT 1 FROM leads WHERE id = ?').bind(leadId).first()) === null,
+    { timeout: 10_000, interval: 20 },
+  );
+}
+
+/** The batch is in doubt and waits to be asked again. */
+async function waitUntilWaiting(sessionId: string): Promise<void> {
+  await vi.waitUntil(
+    async () => (await readRows(sessionId)).batches.some(({ state }) => state === 'waiting'),
+    { timeout: 10_000, interval: 10 },
+  );
+}
+
+describe('all that is held about one address', () => {
+  it('is the lead, what a run did with it, its imports and its suppression', async () => {
+    await addThree();
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    await waitForEnd(sessionId);
+    await send('POST', '/crm/suppressions', { addresses: [person], reason: 'manual' });
+    const response = await send('POST', '/crm/leads/export', { email: ` ${person.toUpperCase()} ` });
+    expect(response.status).toBe(200);
+    const held: PersonExport = await response.json();
+    expect(held.lead).toMatchObject({ id: 2, email: person, lastName: 'Erasmus', activatedBy: sessionId });
+    expect(held.activations).toMatchObject([
+      { sessionId, result: { leadId: 2, email: person, emailState: 'sent' } },
+    ]);
+    expect(held.suppression).toMatchObject({ reason: 'manual' });
+  });
+
+  it('is nothing for an address that nobody has', async () => {
+    const held: PersonExport = await (
+      await send('POST', '/crm/leads/export', { email: 'no@body.example' })
+    ).json();
+    expect(held).toMatchObject({ lead: null, activations: [], imports: [], suppression: null });
+  });
+});
+
+describe('erasing a run', () => {
+  const eraseRun = (sessionId: string): Promise<Response> => send('DELETE', `/crm/activation/${sessionId}`);
+
+  it('leaves nothing of it, and its leads as they are', async () => {
+    await addThree();
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    await waitForEnd(sessionId);
+    expect((await eraseRun(sessionId)).status).toBe(204);
+    expect((await request(`/crm/activation/progress/${sessionId}`)).status).toBe(404);
+    expect(await db.prepare('SELECT count(*) AS n FROM activations').first('n')).toBe(0);
+    expect(await db.prepare("SELECT count(*) AS n FROM leads WHERE status = 'active'").first('n')).toBe(3);
+    const left = await runInDurableObject(stubOf(sessionId), async (_, state) => ({
+      tables: state.storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT GLOB '_cf*'").toArray(),
+      alarm: await state.storage.getAlarm(),
+    }));
+    expect(left).toEqual({ tables: [], alarm: null });
+    expect((await eraseRun(sessionId)).status).toBe(404);
+  });
+
+  it('is refused while the run is at work', async () => {
+    await addThree();
+    const sessionId = freshSessionId();
+    mail.fault = () => ({ kind: 'hang' });
+    hooks.deliveryTimeoutMs = 500;
+    await startSession(sessionId);
+    await waitFor(sessionId, ({ state }) => state === 'running');
+    const refused = await eraseRun(sessionId);
+    expect(refused.status).toBe(409);
+    expect(await refused.json()).toMatchObject({ code: 'illegal_transition' });
+    mail.fault = () => ({ kind: 'none' });
+    expect((await waitForEnd(sessionId)).email.sent).toBe(3);
+  });
+
+  it('ends the streams of whoever watches, with `deleted`', async () => {
+    await addThree();
+    const sessionId = freshSessionId();
+    mail.fault = () => ({ kind: 'answer', status: 401, body: { name: 'invalid_api_key', message: 'No.' } });
+    await startSession(sessionId);
+    await waitFor(sessionId, ({ state }) => state === 'paused');
+    const stream = await exports.default.fetch(
+      new Request(`http://app.test/crm/activation/stream/${sessionId}`, {
+        headers: { accept: 'text/event-stream' },
+      }),
+    );
+    expect(stream.status).toBe(200);
+    const reading = stream.text();
+    expect((await eraseRun(sessionId)).status).toBe(204);
+    const text = await reading;
+    expect(text.trimEnd().endsWith(`event: deleted\ndata: {"sessionId":"${sessionId}"}`)).toBe(true);
+  });
+});

@@ -1,0 +1,182 @@
+import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { nextRetention } from '../../src/core/retention.ts';
+import { retentionDays } from '../../src/durable/retention.ts';
+import type { LeadResultPage } from '../../src/shared/schemas.ts';
+import { addLeads, emptyCrm } from '../support/crm-database.ts';
+import { FakeMailApi } from '../support/fake-mail-api.ts';
+import { hooks, resetHooks } from '../support/hooks.ts';
+import {
+  command,
+  DrivenClock,
+  drive,
+  freshSessionId,
+  readProgress,
+  request,
+  startSession,
+  stubOf,
+} from '../support/session-driver.ts';
+
+const dayMs = 86_400_000;
+
+let db: D1Database;
+let mail: FakeMailApi;
+let clock: DrivenClock;
+
+beforeEach(async () => {
+  resetHooks();
+  db = await emptyCrm();
+  mail = new FakeMailApi().install();
+  clock = new DrivenClock().install();
+});
+
+afterEach(() => vi.unstubAllGlobals());
+
+const alarmOf = (sessionId: string): Promise<number | null> =>
+  runInDurableObject(stubOf(sessionId), (_, state) => state.storage.getAlarm());
+
+function contentOf(sessionId: string): Promise<string> {
+  return runInDurableObject(stubOf(sessionId), (_, state) => {
+    const { sql } = state.storage;
+    const tables = sql
+      .exec<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT GLOB '_cf*'")
+      .toArray();
+    return JSON.stringify(tables.map(({ name }) => [name, sql.exec(`SELECT * FROM ${name}`).toArray()]));
+  });
+}
+
+/** A run that has ended, over a search that names a person, with one mail that failed. */
+async function endedRun(): Promise<string> {
+  await addLeads(db, [{ lastName: 'Keepsake' }, { lastName: 'Keepsake' }, { lastName: 'Keepsake' }]);
+  mail.refused.add('lead3@example.com');
+  const sessionId = freshSessionId();
+  await startSession(sessionId, { filter: { search: 'keepsake' } });
+  await drive(sessionId, clock, ({ finishedAt }) => finishedAt !== null);
+  // Its last word goes to the list of runs.
+  await runDurableObjectAlarm(stubOf(sessionId));
+  return sessionId;
+}
+
+describe('a run that has ended', () => {
+  it('sleeps until its retention, and not a moment less', async () => {
+    const sessionId = await endedRun();
+    const { finishedAt } = await readProgress(sessionId);
+    expect(await alarmOf(sessionId)).toBe((finishedAt ?? 0) + 30 * dayMs);
+    clock.advance(29 * dayMs);
+    await runDurableObjectAlarm(stubOf(sessionId));
+    expect(await contentOf(sessionId)).toContain('lead1@example.com');
+    expect(await alarmOf(sessionId)).toBe((finishedAt ?? 0) + 30 * dayMs);
+  });
+
+  it('is its numbers only from then on', async () => {
+    const sessionId = await endedRun();
+    const before = await readProgress(sessionId);
+    clock.advance(30 * dayMs);
+    await runDurableObjectAlarm(stubOf(sessionId));
+
+    const kept = (await contentOf(sessionId)).toLowerCase();
+    expect(kept).not.toContain('keepsake');
+    expect(kept).not.toMatch(/lead\d@example/);
+    const after = await readProgress(sessionId);
+    expect(after).toEqual(before);
+    const page: LeadResultPage = await (await request(`/crm/activation/${sessionId}/leads`)).json();
+    expect(page).toEqual({ leads: [], nextCursor: null });
+    const retried = await command(sessionId, 'retry', { outcome: 'failed' });
+    expect(retried.status).toBe(409);
+    expect(await retried.json()).toMatchObject({ code: 'illegal_transition' });
+    expect(await alarmOf(sessionId)).toBe((before.finishedAt ?? 0) + 395 * dayMs);
+  });
+
+  it('is gone a year later, from the list of runs too', async () => {
+    const sessionId = await endedRun();
+    clock.advance(30 * dayMs);
+    await runDurableObjectAlarm(stubOf(sessionId));
+    expect(await db.prepare('SELECT count(*) AS n FROM activations').first('n')).toBe(1);
+    clock.advance(365 * dayMs);
+    await runDurableObjectAlarm(stubOf(sessionId));
+    expect(await contentOf(sessionId)).toBe('[]');
+    expect(await alarmOf(sessionId)).toBeNull();
+    expect(await db.prepare('SELECT count(*) AS n FROM activations').first('n')).toBe(0);
+    expect((await request(`/crm/activation/progress/${sessionId}`)).status).toBe(404);
+  });
+
+  it('keeps its recipients as long as the setting says', async () => {
+    hooks.env.RETENTION_DAYS = '7';
+    const sessionId = await endedRun();
+    const { finishedAt } = await readProgress(sessionId);
+    expect(await alarmOf(sessionId)).toBe((finishedAt ?? 0) + 7 * dayMs);
+  });
+
+  it('that a retry opens again begins its time anew', async () => {
+    const sessionId = await endedRun();
+    clock.advance(29 * dayMs);
+    mail.refused.clear();
+    expect((await command(sessionId, 'retry', { outcome: 'failed' })).status).toBe(200);
+    await drive(sessionId, clock, ({ finishedAt }) => finishedAt !== null);
+    await runDurableObjectAlarm(stubOf(sessionId));
+    clock.advance(29 * dayMs);
+    await runDurableObjectAlarm(stubOf(sessionId));
+    expect(await contentOf(sessionId)).toContain('lead1@example.com');
+    expect((await readProgress(sessionId)).email.sent).toBe(3);
+  });
+
+  it('that lost its alarm gets it back when somebody looks', async () => {
+    const sessionId = await endedRun();
+    await runInDurableObject(stubOf(sessionId), (_, state) => state.storage.deleteAlarm());
+    clock.advance(10_000);
+    const { finishedAt } = await readProgress(sessionId);
+    expect(await alarmOf(sessionId)).toBe((finishedAt ?? 0) + 30 * dayMs);
+  });
+});
+
+describe('a run that is paused', () => {
+  it('keeps whom it has still to mail, however long', async () => {
+    await addLeads(db, [{}, {}]);
+    mail.fault = () => ({ kind: 'answer', status: 401, body: { name: 'invalid_api_key', message: 'No.' } });
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    await drive(sessionId, clock, ({ state }) => state === 'paused');
+    await runDurableObjectAlarm(stubOf(sessionId));
+    clock.advance(400 * dayMs);
+    await runDurableObjectAlarm(stubOf(sessionId));
+    mail.fault = () => ({ kind: 'none' });
+    expect((await command(sessionId, 'resume')).status).toBe(200);
+    await drive(sessionId, clock, ({ finishedAt }) => finishedAt !== null);
+    expect((await readProgress(sessionId)).email.sent).toBe(2);
+  });
+});
+
+describe('nextRetention', () => {
+  const spec = { reducedAt: 5 } as Parameters<typeof nextRetention>[0]['spec'];
+  const fresh = {} as typeof spec;
+
+  it('has nothing to do while a run has not ended', () => {
+    expect(nextRetention({ finishedAt: null, spec: fresh }, 30)).toBeNull();
+  });
+
+  it('reduces after the setting, and removes a year after that', () => {
+    expect(nextRetention({ finishedAt: 1_000, spec: fresh }, 30)).toEqual({
+      kind: 'reduce',
+      at: 1_000 + 30 * dayMs,
+    });
+    expect(nextRetention({ finishedAt: 1_000, spec }, 30)).toEqual({
+      kind: 'remove',
+      at: 1_000 + 395 * dayMs,
+    });
+    expect(nextRetention({ finishedAt: 1_000, spec: fresh }, 0)).toEqual({ kind: 'reduce', at: 1_000 });
+  });
+});
+
+describe('RETENTION_DAYS', () => {
+  it.each([
+    ['30', 30],
+    ['0', 0],
+    ['7.5', 7.5],
+    ['', 30],
+    ['for ever', 30],
+    ['-1', 30],
+    ['Infinity', 30],
+  ])('%j is %d days', (text, days) => {
+    expect(retentionDays({ RETENTION_DAYS: text })).toBe(days);
+  });
+});
