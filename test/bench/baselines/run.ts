@@ -1,0 +1,170 @@
+/**
+ * One run of a contender on Node: flip in SQLite, render, post; by BullMQ's workers or by a loop in memory.
+ *
+ * Keeps true: the same renderer, payload and number of mails at once as the engine. What each promises when
+ * it is killed is not the same, and that is the point of the comparison.
+ *
+ * @module
+ */
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { findBuiltinTemplate } from '../../../src/mail/builtin-templates.ts';
+import { compileTemplate, composeMail, senderNameOf } from '../../../src/mail/render.ts';
+import { createResendTransport } from '../../../src/mail/resend.ts';
+import type { Recipient } from '../../../src/shared/recipient.ts';
+import type { BaselineOptions } from '../lib/baseline.ts';
+
+/** The part of BullMQ that is used here. Its own types are not there: it is installed when it is needed. */
+interface BullMq {
+  Queue: new (
+    name: string,
+    options: object,
+  ) => {
+    addBulk(jobs: { name: string; data: number[]; opts: object }[]): Promise<unknown>;
+    close(): Promise<void>;
+  };
+  Worker: new (
+    name: string,
+    process: (job: { id: string; data: number[] }) => Promise<void>,
+    options: object,
+  ) => {
+    on(event: 'completed' | 'failed', listener: (job: unknown, error: unknown) => void): void;
+    close(): Promise<void>;
+  };
+}
+
+const options = JSON.parse(process.argv[2] ?? '{}') as BaselineOptions;
+const from = 'Lead Activation <hello@example.com>';
+const batchLeadCount = 100;
+
+const db = new DatabaseSync(options.databaseFile);
+db.exec('PRAGMA journal_mode = wal; PRAGMA synchronous = normal;');
+const flip = db.prepare(
+  "UPDATE leads SET status = 'active', activated_at = ?1, activated_by = ?2 WHERE id IN (SELECT value FROM json_each(?3)) AND +status = 'new'",
+);
+const read = db.prepare(
+  'SELECT id, email, first_name, last_name, company, phone, source, stage FROM leads WHERE id IN (SELECT value FROM json_each(?1))',
+);
+
+const template = findBuiltinTemplate('welcome');
+const compiled = template === null ? null : compileTemplate(template);
+if (compiled?.kind !== 'compiled') throw new Error('There is no welcome template.');
+const transport = createResendTransport({
+  apiUrl: options.mailUrl,
+  apiKey: 're_bench',
+  fetch: (url, init) => fetch(url, init),
+  now: Date.now,
+});
+const runId = crypto.randomUUID();
+
+/** Flips, renders and mails these leads. */
+async function activate(leadIds: readonly number[], key: string): Promise<void> {
+  const ids = JSON.stringify(leadIds);
+  flip.run(Date.now(), runId, ids);
+  const rows = read.all(ids) as Record<string, string | number>[];
+  const mails = rows.map((row) => {
+    const text = (name: string): string => String(row[name]);
+    const recipient: Recipient = {
+      leadId: Number(row['id']),
+      email: text('email'),
+      firstName: text('first_name'),
+      lastName: text('last_name'),
+      company: text('company'),
+      phone: text('phone'),
+      source: text('source'),
+      stage: text('stage'),
+    };
+    const unsubscribeUrl = `http://127.0.0.1/unsubscribe/${'x'.repeat(91)}`;
+    const rendered = compiled.render(recipient, {
+      senderName: senderNameOf(from),
+      actionUrl: null,
+      unsubscribeUrl,
+      postalAddress: null,
+    });
+    if (rendered.kind === 'refused') throw new Error(rendered.message);
+    return composeMail(rendered, recipient, {
+      from,
+      replyTo: null,
+      unsubscribeUrl,
+      sessionId: runId,
+      batchId: key,
+    });
+  });
+  const { outcome } = await transport.deliver({
+    key: `${runId}/${key}`,
+    payload: transport.encode(mails),
+    mailCount: mails.length,
+    signal: AbortSignal.timeout(30_000),
+  });
+  if (outcome.kind !== 'accepted') throw new Error(`The mail API answered ${outcome.kind}.`);
+}
+
+function batches(size: number): number[][] {
+  const list: number[][] = [];
+  for (let first = 1; first <= options.leadCount; first += size) {
+    list.push(
+      Array.from({ length: Math.min(size, options.leadCount - first + 1) }, (_, index) => first + index),
+    );
+  }
+  return list;
+}
+
+/** A plain server's way: a list, five at a time, and progress in a variable. */
+async function inMemory(): Promise<void> {
+  const todo = batches(batchLeadCount);
+  const progress = { processed: 0 };
+  const sender = async (): Promise<void> => {
+    for (let batch = todo.shift(); batch !== undefined; batch = todo.shift()) {
+      await activate(batch, String(batch[0]));
+      progress.processed += batch.length;
+    }
+  };
+  await Promise.all(Array.from({ length: 5 }, sender));
+}
+
+async function bullMq(size: number, concurrency: number): Promise<void> {
+  const { Queue, Worker } = createRequire(join(options.packageFolder, 'package.json'))('bullmq') as BullMq;
+  const connection = { host: '127.0.0.1', port: options.redisPort, maxRetriesPerRequest: null };
+  const queue = new Queue('activation', { connection });
+  const jobs = batches(size).map((data) => ({
+    name: 'activate',
+    data,
+    opts: { attempts: 5, removeOnComplete: true },
+  }));
+  await new Promise<void>((resolve, reject) => {
+    let doneCount = 0;
+    const worker = new Worker('activation', (job) => activate(job.data, job.id), { connection, concurrency });
+    worker.on('completed', () => {
+      doneCount++;
+      if (doneCount === jobs.length)
+        void worker
+          .close()
+          .then(() => queue.close())
+          .then(resolve);
+    });
+    worker.on('failed', (_, error) => reject(error as Error));
+    void (async () => {
+      for (let first = 0; first < jobs.length; first += 1_000)
+        await queue.addBulk(jobs.slice(first, first + 1_000));
+    })().catch(reject);
+  });
+}
+
+const startedAt = Date.now();
+switch (options.kind) {
+  case 'in memory':
+    await inMemory();
+    break;
+  case 'BullMQ, job per batch':
+    await bullMq(batchLeadCount, 5);
+    break;
+  case 'BullMQ, job per lead':
+    // A call takes one mail here: with five at once it would only wait, so it gets a hundred.
+    await bullMq(1, 100);
+    break;
+  default:
+    options.kind satisfies never;
+}
+process.send?.({ ms: Date.now() - startedAt });
+process.on('disconnect', () => process.exit());

@@ -1,0 +1,46 @@
+/**
+ * What the processes of a benchmark say to each other.
+ *
+ * @module
+ */
+
+export interface MailApiSettings {
+  /** From the end of a request to the answer. */
+  latencyMs: number;
+  /** Calls let in each second; null: all. */
+  ratePerSecond: number | null;
+  /** Calendar seconds, or any 1,000 ms. */
+  window: 'fixed' | 'sliding';
+}
+
+export interface MailApiStats {
+  callCount: number;
+  acceptedCallCount: number;
+  throttledCallCount: number;
+  /** Calls under a key that was known: answered, nothing mailed. */
+  replayedCallCount: number;
+  mailCount: number;
+  leadCount: number;
+  /** Mails to a lead that had one. */
+  duplicateCount: number;
+  firstMailAt: number | null;
+  lastMailAt: number | null;
+}
+
+export type MailApiRequest = { kind: 'set'; settings: MailApiSettings } | { kind: 'stats' };
+export type MailApiReply = { kind: 'ready'; port: number } | { kind: 'stats'; stats: MailApiStats };
+
+/** Handed to the runtime's host process as its argument, in JSON. */
+export interface HostOptions {
+  /** The bundled Worker. */
+  scriptFile: string;
+  /** Where its storage is. */
+  stateFolder: string;
+  /** Bindings that are texts. */
+  vars: Record<string, string>;
+  port: number;
+  /** For a profile of the Worker; null: none. */
+  inspectorPort: number | null;
+}
+
+export type HostReply = { kind: 'ready'; runtimePid: number };

@@ -1,0 +1,229 @@
+/**
+ * The Worker of the benchmarks: the real one, metered, beside bare objects that do as little as can be
+ * done. Both run in the same process and are asked in the same way, so that their ratio means something.
+ *
+ * @module
+ */
+import { DurableObject } from 'cloudflare:workers';
+import { ActivationSession as RealSession } from '../../../src/durable/activation-session.ts';
+import { MailGate as RealGate } from '../../../src/durable/mail-gate.ts';
+import { findBuiltinTemplate } from '../../../src/mail/builtin-templates.ts';
+import { compileTemplate, composeMail, senderNameOf } from '../../../src/mail/render.ts';
+import { createResendTransport } from '../../../src/mail/resend.ts';
+import type { Recipient } from '../../../src/shared/recipient.ts';
+import { localAudience } from '../../../src/worker/identity.ts';
+import app from '../../../src/worker/index.ts';
+import { meter, meterDatabase, meterStorage, resetMeter } from '../../support/meter.ts';
+
+interface BenchEnv extends Env {
+  BARE_LOOP: DurableObjectNamespace<BareLoop>;
+  BARE_READS: DurableObjectNamespace<BareReads>;
+  /** `yes`: the platform's figures are counted, which costs a little time. */
+  METER: string;
+}
+
+/** Counts of the isolate that are no rows. */
+const traffic = { alarmCount: 0, leaseCount: 0, reportCount: 0 };
+
+export class ActivationSession extends RealSession {
+  constructor(ctx: DurableObjectState, env: BenchEnv) {
+    super(ctx, env);
+    if (env.METER !== 'yes') return;
+    meterStorage(ctx.storage);
+    meterDatabase(env.DB);
+  }
+
+  override alarm(): Promise<void> {
+    traffic.alarmCount++;
+    return super.alarm();
+  }
+}
+
+export class MailGate extends RealGate {
+  override lease(wantedCount: number): ReturnType<RealGate['lease']> {
+    traffic.leaseCount++;
+    return super.lease(wantedCount);
+  }
+
+  override report(report: Parameters<RealGate['report']>[0]): void {
+    traffic.reportCount++;
+    super.report(report);
+  }
+}
+
+const senderCount = 5;
+const batchLeadCount = 100;
+
+/** As long and as wide as the leads that the benchmarks put into the database. */
+function sampleRecipient(leadId: number): Recipient {
+  return {
+    leadId,
+    email: `lead${leadId}@example.com`,
+    firstName: `Ann${leadId % 1_000}`,
+    lastName: `Name${leadId}`,
+    company: `Example ${leadId % 5_000} Ltd`,
+    phone: '',
+    source: 'Webinar',
+    stage: 'Qualified',
+  };
+}
+
+/** Renders and posts the same batches with the same number of senders, and keeps nothing at all. */
+export class BareLoop extends DurableObject<BenchEnv> {
+  async run(leadCount: number): Promise<{ ms: number }> {
+    const template = findBuiltinTemplate('welcome');
+    const compiled = template === null ? null : compileTemplate(template);
+    if (compiled?.kind !== 'compiled') throw new Error('There is no welcome template.');
+    const transport = createResendTransport({
+      apiUrl: this.env.MAIL_API_URL,
+      apiKey: this.env.MAIL_API_KEY,
+      fetch: (url, init) => fetch(url, init),
+      now: Date.now,
+    });
+    const from = this.env.MAIL_FROM;
+    const runId = crypto.randomUUID();
+    const startedAt = Date.now();
+    let nextLeadId = 1;
+    const sender = async (): Promise<void> => {
+      while (nextLeadId <= leadCount) {
+        const first = nextLeadId;
+        nextLeadId += batchLeadCount;
+        const batchId = String(Math.ceil(first / batchLeadCount));
+        const mails = [];
+        for (let leadId = first; leadId < first + batchLeadCount && leadId <= leadCount; leadId++) {
+          const recipient = sampleRecipient(leadId);
+          const unsubscribeUrl = `http://127.0.0.1/unsubscribe/${'x'.repeat(85)}${leadId % 1_000_000}`;
+          const context = {
+            senderName: senderNameOf(from),
+            actionUrl: null,
+            unsubscribeUrl,
+            postalAddress: null,
+          };
+          const rendered = compiled.render(recipient, context);
+          if (rendered.kind === 'refused') throw new Error(rendered.message);
+          const settings = { from, replyTo: null, unsubscribeUrl, sessionId: runId, batchId };
+          mails.push(composeMail(rendered, recipient, settings));
+        }
+        const { outcome } = await transport.deliver({
+          key: `${runId}/${batchId}`,
+          payload: transport.encode(mails),
+          mailCount: mails.length,
+          signal: AbortSignal.timeout(30_000),
+        });
+        if (outcome.kind !== 'accepted') throw new Error(`The mail API answered ${outcome.kind}.`);
+      }
+    };
+    await Promise.all(Array.from({ length: senderCount }, sender));
+    return { ms: Date.now() - startedAt };
+  }
+
+  /** Renders only: what one core makes of templates. */
+  async render(leadCount: number): Promise<{ bytes: number }> {
+    const template = findBuiltinTemplate('welcome');
+    const compiled = template === null ? null : compileTemplate(template);
+    if (compiled?.kind !== 'compiled') throw new Error('There is no welcome template.');
+    let bytes = 0;
+    for (let leadId = 1; leadId <= leadCount; leadId++) {
+      const rendered = compiled.render(sampleRecipient(leadId), {
+        senderName: 'Lead Activation',
+        actionUrl: null,
+        unsubscribeUrl: `http://127.0.0.1/unsubscribe/${leadId}`,
+        postalAddress: null,
+      });
+      if (rendered.kind === 'rendered') bytes += rendered.html.length + rendered.text.length;
+    }
+    return { bytes };
+  }
+}
+
+/** The least that a method of an object and a stream to many readers can be. */
+export class BareReads extends DurableObject<BenchEnv> {
+  readonly #readers = new Set<ReadableStreamDefaultController<Uint8Array>>();
+
+  progress(): Record<string, unknown> {
+    return {
+      sessionId: 'activation_1704123456789_a7bc3d2f1',
+      state: 'running',
+      rev: 1,
+      total: 1_000_000,
+      processed: 20_600,
+      activation: { activated: 20_490, skipped: 100, failed: 10 },
+      email: { sent: 20_300, failed: 90, unknown: 0, delivered: 18_021, bounced: 12, complained: 0 },
+    };
+  }
+
+  override fetch(): Response {
+    let own: ReadableStreamDefaultController<Uint8Array> | null = null;
+    const stream = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        own = controller;
+        this.#readers.add(controller);
+        controller.enqueue(new TextEncoder().encode('retry: 2000\n\n'));
+      },
+      cancel: () => {
+        if (own !== null) this.#readers.delete(own);
+      },
+    });
+    return new Response(stream, { headers: { 'content-type': 'text/event-stream' } });
+  }
+
+  /** Sends one event to all, as large as a progress event. */
+  broadcast(rev: number): void {
+    const data = JSON.stringify({ ...this.progress(), rev, updatedAt: Date.now(), filler: 'x'.repeat(350) });
+    const bytes = new TextEncoder().encode(`id: ${rev}\nevent: progress\ndata: ${data}\n\n`);
+    for (const reader of this.#readers) reader.enqueue(bytes);
+  }
+
+  async broadcastMany(eventCount: number, intervalMs: number): Promise<void> {
+    for (let rev = 1; rev <= eventCount; rev++) {
+      this.broadcast(rev);
+      await new Promise((resolve) => setTimeout(resolve, intervalMs));
+    }
+  }
+}
+
+async function bench(url: URL, env: BenchEnv, request: Request): Promise<Response> {
+  const loop = env.BARE_LOOP.getByName(url.searchParams.get('name') ?? 'bare');
+  const reads = env.BARE_READS.getByName('bare');
+  const count = Number(url.searchParams.get('count') ?? 0);
+  switch (url.pathname) {
+    case '/bench/ready':
+      return new Response('ok');
+    case '/bench/meter': {
+      const counted = { ...meter, ...traffic };
+      if (request.method === 'DELETE') {
+        resetMeter();
+        for (const name of Object.keys(traffic) as (keyof typeof traffic)[]) traffic[name] = 0;
+      }
+      return Response.json(counted);
+    }
+    case '/bench/loop':
+      return Response.json(await loop.run(count));
+    case '/bench/render':
+      return Response.json(await loop.render(count));
+    case '/bench/progress':
+      return Response.json(await reads.progress());
+    case '/bench/stream':
+      return reads.fetch(request);
+    case '/bench/broadcast':
+      await reads.broadcastMany(count, Number(url.searchParams.get('intervalMs') ?? 200));
+      return new Response('ok');
+    default:
+      return new Response('There is no such bench route.', { status: 404 });
+  }
+}
+
+const access = {
+  aud: localAudience,
+  getIdentity: () => Promise.resolve({ email: 'bench@example.com', name: 'Bench' }),
+};
+
+export default {
+  fetch(request, env, ctx): Response | Promise<Response> {
+    const url = new URL(request.url);
+    if (url.pathname.startsWith('/bench/')) return bench(url, env, request);
+    // As Cloudflare Access gives it; the app uses no more of a context than this.
+    const identified = { waitUntil: (promise: Promise<unknown>) => ctx.waitUntil(promise), access };
+    return app.fetch(request, env, identified as unknown as ExecutionContext);
+  },
+} satisfies ExportedHandler<BenchEnv>;
