@@ -257,8 +257,8 @@ describe('a reader that does not read', () => {
 
   it('is kept when it has caught up, though it was behind once', async () => {
     const reader = new Reader(feed.connect(null), 'nothing');
-    // Full, and then nothing new: what it is behind by is keep-alives.
-    await run(1_000, 250);
+    // Full to the brim, and then nothing new: all that it is behind by is a keep-alive.
+    await run(500, 250);
     await pass(16_000);
     void reader.readAll();
     await pass(100_000);
