@@ -1,0 +1,80 @@
+/**
+ * The permits that a slice has leased: asked for once, used in order, void after a 429.
+ */
+import { describe, expect, it } from 'vitest';
+import type { Lease } from '../../src/core/permits.ts';
+import { PermitPool } from '../../src/durable/permit-pool.ts';
+
+const granted = (permitCount: number, delayMs = 0): Lease => ({
+  permitCount,
+  delayMs,
+  intervalMs: 125,
+  retryInMs: 0,
+});
+const none = (retryInMs: number): Lease => ({ permitCount: 0, delayMs: 0, intervalMs: 125, retryInMs });
+
+function poolOf(...leases: Lease[]) {
+  const world = { nowMs: 1_000, askedCount: 0 };
+  const pool = new PermitPool(
+    async () => {
+      world.askedCount++;
+      await Promise.resolve();
+      return leases.shift() ?? none(9_000);
+    },
+    () => world.nowMs,
+    () => 5,
+  );
+  return { pool, world };
+}
+
+describe('the pool of a slice', () => {
+  it('asks the gate once for all of its senders, and gives each a slot of its own', async () => {
+    const { pool, world } = poolOf(granted(4));
+    const permits = await Promise.all([pool.permit(), pool.permit(), pool.permit(), pool.permit()]);
+    expect(permits.map((permit) => permit.at)).toEqual([1_000, 1_125, 1_250, 1_375]);
+    expect(world.askedCount).toBe(1);
+  });
+
+  it('asks again when it is empty, and says when to come back if there is nothing', async () => {
+    const { pool } = poolOf(granted(1), none(7_000));
+    expect(await pool.permit()).toEqual({ kind: 'granted', at: 1_000 });
+    expect(await pool.permit()).toEqual({ kind: 'later', at: 8_000 });
+  });
+
+  it('gives a permit that came back to the next sender', async () => {
+    const { pool, world } = poolOf(granted(2));
+    const first = await pool.permit();
+    pool.giveBack(first);
+    expect(await pool.permit()).toEqual(first);
+    expect(world.askedCount).toBe(1);
+  });
+
+  it('forgets slots that were not used in time', async () => {
+    const { pool, world } = poolOf(granted(4), granted(1, 50));
+    await pool.permit();
+    world.nowMs += 60_000;
+    expect(await pool.permit()).toEqual({ kind: 'granted', at: world.nowMs + 50 });
+  });
+
+  it('holds nothing any more once the gate has closed', async () => {
+    const { pool } = poolOf(granted(4), none(30_000));
+    await pool.permit();
+    pool.clear();
+    expect(await pool.permit()).toEqual({ kind: 'later', at: 31_000 });
+  });
+
+  it('lets senders through again after a gate that did not answer', async () => {
+    let isFirst = true;
+    const pool = new PermitPool(
+      () => {
+        if (!isFirst) return Promise.resolve(granted(1));
+        isFirst = false;
+        return Promise.reject(new Error('Network connection lost.'));
+      },
+      () => 0,
+      () => 1,
+    );
+    await expect(pool.permit()).rejects.toThrow('Network connection lost.');
+    expect(await pool.permit()).toEqual({ kind: 'granted', at: 0 });
+  });
+});
