@@ -10,6 +10,7 @@
  */
 import { Liquid, type Template } from 'liquidjs';
 import type { FrozenTemplate, Recipient } from '../shared/recipient.ts';
+import { shapeRenderer, type Fields } from './shapes.ts';
 import type { OutgoingMail } from './transport.ts';
 
 /** What a mail is rendered from beside the recipient. Frozen with the session, except the link, which is derived. */
@@ -157,6 +158,8 @@ type Part = (typeof parts)[number];
 interface ParsedPart {
   template: Template[];
   variables: string[];
+  /** Renders by shape; null from it, or none at all, is for LiquidJS. */
+  quick: ((fields: Fields) => string | null) | null;
 }
 
 /**
@@ -181,7 +184,10 @@ export function compileTemplate(template: FrozenTemplate): CompiledTemplate | Te
       const engine = part === 'html' ? htmlEngine : plainEngine;
       let output: string;
       try {
-        output = String(engine.renderSync(parsed[part].template, scope)).toWellFormed();
+        const quick = parsed[part].quick?.(scope) ?? null;
+        // What is far too long is LiquidJS's to refuse: its words are the ones that are known.
+        const isQuick = quick !== null && quick.length <= maxBodyLength;
+        output = (isQuick ? quick : String(engine.renderSync(parsed[part].template, scope))).toWellFormed();
       } catch (error) {
         return refuse(part, 'not_renderable', liquidMessage(error));
       }
@@ -276,10 +282,29 @@ function analyzePart(part: Part, source: string): ParsedPart | TemplateRefusal {
       return refuse(part, 'too_large', 'The template uses too many fields for its length.');
     }
     const variables = Object.keys(engine.analyzeSync(template).globals).sort();
-    return { template, variables };
+    const quick = shapeRenderer(
+      source,
+      variables,
+      (fields) => String(engine.renderSync(template, fields)),
+      part === 'html' ? escapeHtml : String,
+    );
+    return { template, variables, quick };
   } catch (error) {
     return refuse(part, 'syntax', liquidMessage(error));
   }
+}
+
+const htmlEntities: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&#34;',
+  "'": '&#39;',
+};
+
+/** As LiquidJS escapes. */
+function escapeHtml(text: string): string {
+  return /[&<>"']/.test(text) ? text.replace(/[&<>"']/g, (character) => htmlEntities[character] ?? '') : text;
 }
 
 /** Words between Liquid's delimiters: at least as many as there are variables. */
