@@ -70,7 +70,7 @@ describe('the audit', () => {
       body: JSON.stringify({ sessionId, audience: { filter: {} }, templateId: 'welcome' }),
     });
     const before = Date.now();
-    await exports.default.fetch(new Request(request, { cf: { country: 'PT' } } as RequestInit));
+    await exports.default.fetch(new Request(request, { cf: { country: 'PT' } }));
     await waitForEnd(sessionId);
 
     const [entry, ...others] = await entries();

@@ -63,7 +63,7 @@ describe('erasing a lead', () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);
     const before = await waitForEnd(sessionId);
-    expect(`${await sessionContent(sessionId)}`).toContain(person);
+    expect(await sessionContent(sessionId)).toContain(person);
 
     expect((await erase(2)).status).toBe(204);
     await expectForgotten(sessionId);

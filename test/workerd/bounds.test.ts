@@ -1,0 +1,346 @@
+import { runInDurableObject } from 'cloudflare:test';
+import { exports } from 'cloudflare:workers';
+import { Hono } from 'hono';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { limits } from '../../src/shared/limits.ts';
+import { problemCatalog, type Problem, type ProblemCode } from '../../src/shared/problem.ts';
+import type { AppEnv } from '../../src/worker/app-env.ts';
+import { boundedBody } from '../../src/worker/bounded-body.ts';
+import { Refusal } from '../../src/worker/problem.ts';
+import { addLeads, emptyCrm } from '../support/crm-database.ts';
+import {
+  databaseContent,
+  examplePath,
+  identityOf,
+  registeredRoutes,
+  requestAs,
+  roleSettings,
+} from '../support/door.ts';
+import { FakeMailApi } from '../support/fake-mail-api.ts';
+import { hooks, resetHooks } from '../support/hooks.ts';
+import { freshSessionId, quietLog, stubOf, waitForEnd } from '../support/session-driver.ts';
+
+let db: D1Database;
+
+beforeEach(async () => {
+  resetHooks();
+  Object.assign(hooks.env, roleSettings);
+  quietLog();
+  db = await emptyCrm();
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.restoreAllMocks();
+});
+
+const admin = identityOf('admin');
+const json = { 'content-type': 'application/json' };
+
+function send(method: string, path: string, body?: unknown, headers: HeadersInit = json): Promise<Response> {
+  const content = body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) };
+  return exports.default.fetch(requestAs(admin, method, path, { ...content, headers }));
+}
+
+/** Expects a refusal with this code, as a problem, with nothing written. */
+async function expectRefusal(work: () => Promise<Response>, code: ProblemCode): Promise<void> {
+  const before = await databaseContent();
+  const response = await work();
+  const problem: Problem = await response.json();
+  expect(problem).toMatchObject({ code, status: problemCatalog[code].status });
+  expect(response.status).toBe(problem.status);
+  expect(response.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
+  expect(await databaseContent()).toBe(before);
+}
+
+const start = (change: object): Promise<Response> =>
+  send('POST', '/crm/activation', {
+    sessionId: freshSessionId(),
+    audience: { filter: {} },
+    templateId: 'welcome',
+    ...change,
+  });
+
+describe('every bound has a refusal of its own', () => {
+  it('bytes of a body, as declared and as sent', async () => {
+    const large = JSON.stringify({ email: 'x'.repeat(limits.maxJsonBodyBytes) });
+    await expectRefusal(() => send('POST', '/crm/leads/export', large), 'body_too_large');
+    const stream = (): ReadableStream<Uint8Array> => new Blob([large]).stream();
+    await expectRefusal(
+      () =>
+        exports.default.fetch(
+          requestAs(admin, 'POST', '/crm/leads/export', { body: stream(), headers: json }),
+        ),
+      'body_too_large',
+    );
+  });
+
+  it('the length of a text', () =>
+    expectRefusal(() => start({ name: 'x'.repeat(limits.maxNameLength + 1) }), 'text_too_long'));
+
+  it('ids of a start', () => {
+    const leadIds = Array.from({ length: limits.maxAudienceIdCount + 1 }, (_, index) => index + 1);
+    return expectRefusal(() => start({ audience: { leadIds } }), 'too_many_items');
+  });
+
+  it('ids taken out of a filter', () => {
+    const excludedIds = Array.from({ length: limits.maxExcludedIdCount + 1 }, (_, index) => index + 1);
+    return expectRefusal(() => start({ audience: { filter: {}, excludedIds } }), 'too_many_items');
+  });
+
+  it('the size of a page', () =>
+    expectRefusal(() => send('GET', `/crm/leads?limit=${limits.maxPageLeadCount + 1}`), 'page_too_large'));
+
+  it('the words of a search, in a list, a preview and a start', async () => {
+    const search = 'a b c d e f g h i';
+    await expectRefusal(
+      () => send('GET', `/crm/leads?search=${encodeURIComponent(search)}`),
+      'filter_too_complex',
+    );
+    const audience = { filter: { search } };
+    await expectRefusal(() => start({ audience }), 'filter_too_complex');
+    await expectRefusal(
+      () => send('POST', '/crm/activation/preview', { audience, templateId: 'welcome' }),
+      'filter_too_complex',
+    );
+  });
+
+  it('runs of one person that have not ended', async () => {
+    await addLeads(db, [{}]);
+    new FakeMailApi().install();
+    const rows = Array.from({ length: limits.maxRunningSessionCount }, (_, index) => `s${index}`);
+    const fill = (owner: string): Promise<unknown> =>
+      db
+        .prepare(
+          `INSERT INTO activations (session_id, name, owner, state, rev, created_at, progress)
+           SELECT ?2 || value, 'x', ?2, 'running', 1, 0, '{}' FROM json_each(?1)`,
+        )
+        .bind(JSON.stringify(rows), owner)
+        .run();
+    await fill('somebody-else@staff.example');
+    const sessionId = freshSessionId();
+    expect((await start({ sessionId })).status).toBe(201);
+    await waitForEnd(sessionId);
+    await fill(admin.email);
+    await expectRefusal(() => start({}), 'too_many_sessions');
+  });
+
+  it('requests of one person a minute, counted apart from those of others', async () => {
+    const limiter = {
+      limit: vi.fn(({ key }: { key: string }) => Promise.resolve({ success: key !== admin.email })),
+    };
+    hooks.env.REQUESTS_PER_PERSON = limiter;
+    await expectRefusal(() => send('GET', '/crm/settings', undefined, {}), 'rate_limited');
+    const refused = await send('GET', '/crm/settings', undefined, {});
+    expect(refused.headers.get('retry-after')).toBe('60');
+    await refused.body?.cancel();
+    const other = await exports.default.fetch(requestAs(identityOf('viewer'), 'GET', '/crm/settings'));
+    expect(other.status).toBe(200);
+    await other.body?.cancel();
+  });
+
+  it("requests of one person, by the platform's own counter", async () => {
+    const busy = identityOf('viewer');
+    const statuses = new Map<number, number>();
+    for (let count = 0; count < 3_100 && !statuses.has(429); count += 50) {
+      const answers = await Promise.all(
+        Array.from({ length: 50 }, () => exports.default.fetch(requestAs(busy, 'GET', '/crm/templates'))),
+      );
+      for (const answer of answers) {
+        statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
+        await answer.body?.cancel();
+      }
+    }
+    expect(statuses.get(429)).toBeGreaterThan(0);
+    expect(statuses.get(200)).toBeGreaterThanOrEqual(2_900);
+  });
+
+  it('the time that a body takes to arrive', async () => {
+    const app = new Hono<AppEnv>();
+    app.use(boundedBody(() => ({ maxBytes: 1_000, maxMs: 50 })));
+    app.post('/', async (c) => c.text(await c.req.text()));
+    app.onError((error, c) => c.text(error instanceof Refusal ? error.code : 'fault', 400));
+    let isCancelled = false;
+    const trickle = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(new TextEncoder().encode('{"slow":')),
+      cancel: () => void (isCancelled = true),
+    });
+    const request = new Request('http://app.test/', { method: 'POST', body: trickle });
+    expect(await (await app.request(request)).text()).toBe('body_too_slow');
+    expect(isCancelled).toBe(true);
+    const quick = new Request('http://app.test/', { method: 'POST', body: '{"quick":true}' });
+    expect(await (await app.request(quick)).text()).toBe('{"quick":true}');
+  });
+
+  it('has words in the catalog for each, and none is a fault of ours', () => {
+    const codes = [
+      'body_too_large',
+      'body_too_slow',
+      'text_too_long',
+      'too_many_items',
+      'page_too_large',
+      'filter_too_complex',
+      'too_many_sessions',
+      'too_many_readers',
+      'rate_limited',
+    ] as const satisfies ProblemCode[];
+    for (const code of codes) {
+      expect(problemCatalog[code].status).toBeGreaterThanOrEqual(400);
+      expect(problemCatalog[code].status).toBeLessThan(500);
+    }
+  });
+});
+
+describe('hostile input', () => {
+  const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
+
+  it.each([
+    ['JSON nested 100,000 deep', deep, 'invalid_request'],
+    ['objects nested 50,000 deep', `${'{"a":'.repeat(50_000)}1${'}'.repeat(50_000)}`, 'invalid_request'],
+    ['a lone brace', '{', 'invalid_json'],
+    ['nothing', '', 'invalid_json'],
+    ['a prototype', '{"__proto__":{"email":"x"},"constructor":{}}', 'invalid_request'],
+    ['a number of 100,000 digits', `{"email":${'9'.repeat(100_000)}}`, 'invalid_request'],
+    ['bytes that are no text', '\ud800\u0000', 'invalid_json'],
+    ['a list', '[]', 'invalid_request'],
+    ['null', 'null', 'invalid_request'],
+  ] as const)('%s is refused', async (_, body, code) => {
+    const response = await send('POST', '/crm/leads/export', body);
+    // A body of no bytes is no body: the schema asks for one.
+    const codes: string[] = body === '' ? ['invalid_json', 'invalid_request'] : [code];
+    const problem: Problem = await response.json();
+    expect(codes).toContain(problem.code);
+    expect(response.status).toBeLessThan(500);
+  });
+
+  it('1,000 unknown ids are 404, and no object keeps anything for them', async () => {
+    const asked: string[] = [];
+    const paths = ['progress/ID', 'stream/ID', 'ID/issues', 'ID/leads', 'ID/leads.csv', 'ID/timeline'];
+    const commands = ['ID/pause', 'ID/resume', 'ID/cancel', 'ID/assume-sent'];
+    for (let count = 0; count < 1_000; count += 20) {
+      const statuses = await Promise.all(
+        Array.from({ length: 20 }, async (_, index) => {
+          const id = freshSessionId();
+          asked.push(id);
+          const isRead = index % 2 === 0;
+          const list = isRead ? paths : commands;
+          const path = (list[index % list.length] ?? '').replace('ID', id);
+          const response = await send(isRead ? 'GET' : 'POST', `/crm/activation/${path}`, undefined, {});
+          await response.body?.cancel();
+          return response.status;
+        }),
+      );
+      expect(new Set(statuses)).toEqual(new Set([404]));
+    }
+    const erased = await send('DELETE', `/crm/activation/${freshSessionId()}`, undefined, {});
+    expect(erased.status).toBe(404);
+    expect(new Set(asked).size).toBe(1_000);
+    // The local runtime makes a file for every object that is spoken to; what counts, and is billed, is
+    // what is in it. Twenty neighbours were asked in every way there is.
+    for (const id of asked.filter((_, index) => index % 50 < 20 && index < 250)) {
+      const kept = await runInDurableObject(stubOf(id), async (__, { storage }) => ({
+        tables: storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT GLOB '_cf*'").toArray(),
+        alarm: await storage.getAlarm(),
+      }));
+      expect(kept).toEqual({ tables: [], alarm: null });
+    }
+  });
+
+  it.each([
+    '%00',
+    '%0d%0aset-cookie:x=1',
+    '..%2f..%2fetc',
+    '%e2%80%ae',
+    "'%20OR%201=1--",
+    '%ff',
+    '%',
+    '1'.repeat(5_000),
+  ])('an id of %s is refused, and no header comes of it', async (id) => {
+    for (const path of [
+      `/crm/activation/progress/${id}`,
+      `/crm/leads/${id}`,
+      `/crm/imports/${id}/rejected.csv`,
+    ]) {
+      const response = await send('GET', path, undefined, {});
+      expect([404, 422]).toContain(response.status);
+      expect(response.headers.get('set-cookie')).toBeNull();
+      expect(await response.json()).toMatchObject({ status: response.status });
+    }
+  });
+});
+
+describe('calls that change something', () => {
+  const crossSite: Record<string, string>[] = [
+    { 'sec-fetch-site': 'cross-site' },
+    { 'sec-fetch-site': 'same-site' },
+    { 'sec-fetch-site': 'cross-site', origin: 'http://app.test' },
+  ];
+  const guarded = registeredRoutes().filter(
+    ({ method, path }) => method !== 'GET' && path.startsWith('/crm'),
+  );
+
+  it.each(guarded)('are refused from another site: $method $path', async ({ method, path }) => {
+    for (const headers of crossSite) {
+      await expectRefusal(
+        () => send(method, examplePath(path), undefined, { ...json, ...headers }),
+        'cross_site',
+      );
+    }
+  });
+
+  it('are judged by Origin where a browser sends no Fetch Metadata', async () => {
+    const call = (origin: string | null): Promise<Response> => {
+      const request = requestAs(admin, 'DELETE', '/crm/leads/1');
+      request.headers.delete('sec-fetch-site');
+      if (origin !== null) request.headers.set('origin', origin);
+      return exports.default.fetch(request);
+    };
+    expect((await call('http://evil.test')).status).toBe(403);
+    expect((await call('null')).status).toBe(403);
+    expect((await call('http://app.test.evil.test')).status).toBe(403);
+    expect((await call('http://app.test')).status).toBe(404);
+    expect((await call(null)).status).toBe(404);
+  });
+
+  it('want JSON by name: the types that a form can send are refused', async () => {
+    for (const type of [
+      'text/plain',
+      'application/x-www-form-urlencoded',
+      'multipart/form-data',
+      'text/json',
+      '',
+    ]) {
+      await expectRefusal(
+        () => send('POST', '/crm/leads/export', '{"email":"a@b.test"}', { 'content-type': type }),
+        'unsupported_media_type',
+      );
+    }
+  });
+});
+
+describe('the headers of an answer', () => {
+  it.each(registeredRoutes())('keep a browser from misusing it: $method $path', async ({ method, path }) => {
+    for (const who of [admin, 'none'] as const) {
+      const response = await exports.default.fetch(requestAs(who, method, examplePath(path)));
+      await response.body?.cancel();
+      const policy = response.headers.get('content-security-policy') ?? '';
+      expect(policy).toContain("default-src 'none'");
+      expect(policy).toContain("frame-ancestors 'none'");
+      expect(policy).not.toMatch(/script-src[^;]*unsafe/);
+      expect(response.headers.get('x-content-type-options')).toBe('nosniff');
+      expect(response.headers.get('referrer-policy')).toMatch(/^(same-origin|no-referrer)$/);
+      expect(response.headers.get('cross-origin-resource-policy')).toBe('same-origin');
+      expect(response.headers.get('x-request-id')).toMatch(/^[\w-]+$/);
+      // Plain http is local development: there it would lock the port's next user out.
+      expect(response.headers.get('strict-transport-security')).toBeNull();
+    }
+  });
+
+  it('ask for https once it was there', async () => {
+    const request = new Request(requestAs(admin, 'GET', '/crm/settings'));
+    const secure = new Request('https://app.test/crm/settings', { headers: request.headers });
+    const response = await exports.default.fetch(secure);
+    expect(response.headers.get('strict-transport-security')).toMatch(/^max-age=\d{8}/);
+    await response.body?.cancel();
+  });
+});
