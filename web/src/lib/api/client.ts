@@ -64,7 +64,7 @@ function isProblem(value: unknown): value is Problem {
   );
 }
 
-async function call<T>(path: string, init: RequestInit = {}): Promise<Answer<T>> {
+export async function call<T>(path: string, init: RequestInit = {}): Promise<Answer<T>> {
   try {
     const response = await fetch(path, {
       ...init,

@@ -4,9 +4,13 @@
  * @module
  */
 import Activity from '@lucide/svelte/icons/activity';
+import Ban from '@lucide/svelte/icons/ban';
 import FileUp from '@lucide/svelte/icons/file-up';
+import Mail from '@lucide/svelte/icons/mail';
+import Settings from '@lucide/svelte/icons/settings';
 import Users from '@lucide/svelte/icons/users';
 import type { Component } from 'svelte';
+import { mailMessages } from '../text/mail-messages.ts';
 import { messages } from '../text/messages.ts';
 
 export interface NavItem {
@@ -19,6 +23,9 @@ export const navItems: readonly NavItem[] = [
   { href: '/leads', label: messages.nav.leads, icon: Users },
   { href: '/imports', label: messages.nav.imports, icon: FileUp },
   { href: '/activity', label: messages.nav.activity, icon: Activity },
+  { href: '/templates', label: mailMessages.nav.templates, icon: Mail },
+  { href: '/suppressions', label: mailMessages.nav.suppressions, icon: Ban },
+  { href: '/settings', label: mailMessages.nav.settings, icon: Settings },
 ];
 
 /** True when the page at `path` is, or lies under, the item. */

@@ -1,0 +1,3 @@
+import { mailMessages } from '../../../lib/text/mail-messages.ts';
+
+export const load = (): { title: string } => ({ title: mailMessages.templates.title });
