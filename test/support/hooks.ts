@@ -13,7 +13,7 @@ export interface Hooks {
   /** Called around every verb of every slice; true kills the object there. */
   onVerb: ((verb: string, edge: 'before' | 'after') => boolean) | null;
   /** Called before a verb that takes time; the verb waits for what is returned. */
-  hold: ((verb: string) => Promise<void> | null) | null;
+  hold: ((verb: string) => Promise<unknown> | null) | null;
   keyOf: ((session: Session, batch: Batch) => string) | null;
   deliveryTimeoutMs: number | null;
   /** Bindings that the Worker and the session objects see instead of the configured ones. */

@@ -2,7 +2,6 @@
  * What people may do to a run, and the watchdog that looks after it when nobody does.
  */
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
-import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Progress } from '../../src/shared/progress.ts';
 import { addLeads, emptyCrm, statuses } from '../support/crm-database.ts';
@@ -82,12 +81,12 @@ async function stopAt(
   verb: string,
   count: number,
 ): Promise<{ release: () => void; ended: Promise<unknown> }> {
-  const gate = Promise.withResolvers<void>();
-  const reached = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<null>();
+  const reached = Promise.withResolvers<null>();
   let callCount = 0;
   hooks.hold = (name) => {
     if (name !== verb || ++callCount < count) return null;
-    reached.resolve();
+    reached.resolve(null);
     return gate.promise;
   };
   await startSession(sessionId);
@@ -96,7 +95,7 @@ async function stopAt(
   return {
     release: () => {
       hooks.hold = null;
-      gate.resolve();
+      gate.resolve(null);
     },
     ended,
   };

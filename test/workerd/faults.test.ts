@@ -371,7 +371,8 @@ describe('a provider without keys', () => {
       const { callCount } = mail;
       const answer = await command(sessionId, 'assume-sent');
       expect(answer.status).toBe(200);
-      expect(((await answer.json()) as Progress).email).toMatchObject({ sent: leadCount, unknown: 0 });
+      const after: Progress = await answer.json();
+      expect(after.email).toMatchObject({ sent: leadCount, unknown: 0 });
       expect(mail.callCount).toBe(callCount);
       await expectSound();
     });
