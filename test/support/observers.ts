@@ -1,0 +1,124 @@
+/**
+ * The two ways to observe a session, as a browser does it: polling with an ETag, and server-sent events
+ * that reconnect with Last-Event-ID. Both end when they are told the end, and on nothing else.
+ *
+ * Tests of what an observer may rely on run over {@link observers}, so that neither way has rules of its own.
+ *
+ * @module
+ */
+import { isTerminal, type Progress } from '../../src/shared/progress.ts';
+import { request } from './session-driver.ts';
+
+/** What one observer was shown, in order. */
+export interface Observation {
+  views: Progress[];
+  /** Requests that were made. */
+  callCount: number;
+}
+
+export interface Observer {
+  name: string;
+  /**
+   * Observes until the end.
+   *
+   * @param cursor - the rev that it has seen before; null: it is new
+   */
+  watch(sessionId: string, cursor: number | null): Promise<Observation>;
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+/** Calls after which an observer that was never told the end gives up. */
+const maxCallCount = 2_000;
+
+const polling: Observer = {
+  name: 'polling',
+  async watch(sessionId, cursor) {
+    const seen: Observation = { views: [], callCount: 0 };
+    let etag = cursor === null ? null : `"${cursor}"`;
+    while (seen.callCount++ < maxCallCount) {
+      const answer = await request(
+        `/crm/activation/progress/${sessionId}`,
+        etag === null ? {} : { headers: { 'if-none-match': etag } },
+      ).catch(() => null);
+      if (answer?.status === 200) {
+        const view: Progress = await answer.json();
+        etag = answer.headers.get('etag');
+        seen.views.push(view);
+        if (isTerminal(view)) return seen;
+      } else if (
+        answer?.status === 304 &&
+        cursor !== null &&
+        etag === `"${cursor}"` &&
+        seen.views.length === 0
+      ) {
+        // Has it all already: whether that is the end, only the view itself says.
+        const view: Progress = await (await request(`/crm/activation/progress/${sessionId}`)).json();
+        if (isTerminal(view)) return { ...seen, views: [view] };
+      }
+      await pause(10);
+    }
+    throw new Error('never told the end');
+  },
+};
+
+/** One event of a stream, as it came. */
+export interface StreamEvent {
+  event: string;
+  id: number | null;
+  data: unknown;
+}
+
+/** Reads one connection to its end; a connection that breaks is one that ends. */
+export async function readStream(
+  sessionId: string,
+  lastEventId: number | null,
+  take: (event: StreamEvent) => void,
+): Promise<number> {
+  const answer = await request(
+    `/crm/activation/stream/${sessionId}`,
+    lastEventId === null ? {} : { headers: { 'last-event-id': String(lastEventId) } },
+  ).catch(() => null);
+  if (answer?.status !== 200 || answer.body === null) return answer?.status ?? 0;
+  let rest = '';
+  try {
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) break;
+      const blocks = (rest + value).split('\n\n');
+      rest = blocks.pop() ?? '';
+      for (const block of blocks) {
+        const event = /^event: (.*)$/m.exec(block)?.[1];
+        const id = /^id: (.*)$/m.exec(block)?.[1];
+        const data = /^data: (.*)$/m.exec(block)?.[1];
+        if (event !== undefined && data !== undefined)
+          take({ event, id: id === undefined ? null : Number(id), data: JSON.parse(data) });
+      }
+    }
+  } catch {
+    // The object was thrown away under its readers.
+  }
+  return answer.status;
+}
+
+const streaming: Observer = {
+  name: 'server-sent events',
+  async watch(sessionId, cursor) {
+    const seen: Observation = { views: [], callCount: 0 };
+    let last = cursor;
+    let isOver = false;
+    while (!isOver && seen.callCount++ < maxCallCount) {
+      await readStream(sessionId, last, ({ event, id, data }) => {
+        if (event !== 'progress' && event !== 'end') return;
+        seen.views.push(data as Progress);
+        last = id;
+        isOver ||= event === 'end';
+      });
+      if (!isOver) await pause(10);
+    }
+    if (!isOver) throw new Error('never told the end');
+    return seen;
+  },
+};
+
+export const observers: readonly Observer[] = [polling, streaming];
