@@ -5,6 +5,7 @@
  * @module
  */
 import type { Issue, Progress } from '../../../../src/shared/progress.ts';
+import type { Timeline } from '../../../../src/shared/timeline.ts';
 import type { Problem } from '../../../../src/shared/problem.ts';
 import type {
   ActivationList,
@@ -159,11 +160,12 @@ export const api = {
     post<ActivationPreview>('/crm/activation/preview', request, signal),
   start: (request: ActivationStartRequest) =>
     post<Progress>('/crm/activation', request, AbortSignal.timeout(30_000)),
-  activations: (page: { cursor?: string | null; limit?: number }) =>
+  activations: (page: { search?: string; cursor?: string | null; limit?: number }) =>
     call<ActivationList>(`/crm/activation${queryOf(page)}`),
   progress: (sessionId: string) => call<Progress>(`/crm/activation/progress/${sessionId}`),
   issues: (sessionId: string) =>
     call<{ rev: number; issues: Issue[] }>(`/crm/activation/${sessionId}/issues`),
+  timeline: (sessionId: string) => call<Timeline>(`/crm/activation/${sessionId}/timeline`),
   results: (
     sessionId: string,
     view: { activation?: string; email?: string; cursor?: string | null; limit?: number },

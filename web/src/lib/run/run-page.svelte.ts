@@ -11,6 +11,7 @@ import {
   type Issue,
   type Progress,
 } from '../../../../src/shared/progress.ts';
+import type { Timeline } from '../../../../src/shared/timeline.ts';
 import type { Tracker } from '../activation/tracker.svelte.ts';
 import { api, type Command, type Refusal } from '../api/client.ts';
 import { Results } from './results.svelte.ts';
@@ -43,6 +44,8 @@ export class RunPage {
   #loadRefusal = $state.raw<Refusal | null>(null);
   #fetchedIssues = $state.raw<{ rev: number; issues: readonly Issue[] } | null>(null);
   #issuesRefusal = $state.raw<Refusal | null>(null);
+  #timeline = $state.raw<Timeline | null>(null);
+  #timelineRefusal = $state.raw<Refusal | null>(null);
   #asked = $state<Command | null>(null);
   #busy = $state(false);
   #commandRefusal = $state.raw<Refusal | null>(null);
@@ -72,6 +75,12 @@ export class RunPage {
   }
   get issuesRefusal(): Refusal | null {
     return this.#issuesRefusal;
+  }
+  get timeline(): Timeline | null {
+    return this.#timeline;
+  }
+  get timelineRefusal(): Refusal | null {
+    return this.#timelineRefusal;
   }
   /** The command that waits for its confirmation. */
   get asked(): Command | null {
@@ -109,11 +118,14 @@ export class RunPage {
   async #refreshDetails(): Promise<void> {
     const rev = this.progress?.rev ?? -1;
     if (rev === this.#refreshedRev) return;
-    const [issues] = await Promise.all([
+    const [issues, timeline] = await Promise.all([
       api.issues(this.sessionId),
+      api.timeline(this.sessionId),
       // A page that somebody reads stays still; the first one fills as leads are decided.
       this.results.isFirst || this.results.page === null ? this.results.load() : undefined,
     ]);
+    this.#timelineRefusal = timeline.ok ? null : timeline.refusal;
+    if (timeline.ok) this.#timeline = timeline.value;
     this.#issuesRefusal = issues.ok ? null : issues.refusal;
     if (!issues.ok) return;
     this.#fetchedIssues = issues.value;

@@ -18,6 +18,7 @@ const shortDateTimes = new Intl.DateTimeFormat(locale, {
   minute: '2-digit',
 });
 const times = new Intl.DateTimeFormat(locale, { timeStyle: 'short' });
+const timesWithSeconds = new Intl.DateTimeFormat(locale, { timeStyle: 'medium' });
 const relatives = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
 const plurals = new Intl.PluralRules(locale);
 
@@ -28,6 +29,12 @@ export const formatPercent = (percent: number): string => percents.format(percen
 export const formatDateTime = (timeMs: number): string => dateTimes.format(timeMs);
 export const formatShortDateTime = (timeMs: number): string => shortDateTimes.format(timeMs);
 export const formatTime = (timeMs: number): string => times.format(timeMs);
+
+export const formatTimeSeconds = (timeMs: number): string => timesWithSeconds.format(timeMs);
+export const formatTimeRange = (fromMs: number, toMs: number): string =>
+  timesWithSeconds.formatRange(fromMs, toMs);
+/** A time beside others of the same day. */
+export const formatAxisTime = formatTimeSeconds;
 
 /** Picks a word form by the rules of the language. */
 export function plural(count: number, one: string, other: string): string {
@@ -56,6 +63,28 @@ export function formatDuration(durationMs: number): string {
     if (parts.length === 2) break;
   }
   return parts.join(' ');
+}
+
+const unitsOfRange = [
+  { unit: 'hour', ms: 3_600_000, step: 1, from: 2 * 3_600_000 },
+  { unit: 'minute', ms: 60_000, step: 1, from: 120_000 },
+  { unit: 'second', ms: 1_000, step: 5, from: 0 },
+] as const;
+
+/** Two durations as one, no more exact than they are: `4–7 min`, `20–45 sec`. */
+export function formatDurationRange(lowMs: number, highMs: number): string {
+  const { unit, ms, step } = unitsOfRange.find(({ from }) => highMs >= from) ?? unitsOfRange[2];
+  const low = Math.floor(lowMs / ms / step) * step;
+  const high = Math.ceil(highMs / ms / step) * step;
+  const format = new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'short' });
+  return low === high ? format.format(high) : format.formatRange(Math.max(0, low), high);
+}
+
+/** A duration that is a guess: seconds in fives, minutes whole from ten on. */
+export function formatRoughDuration(durationMs: number): string {
+  if (durationMs < 60_000) return formatDuration(Math.max(1, Math.ceil(durationMs / 5_000)) * 5_000);
+  if (durationMs < 600_000) return formatDuration(Math.round(durationMs / 10_000) * 10_000);
+  return formatDuration(Math.round(durationMs / 60_000) * 60_000);
 }
 
 const stepsOfRelative = [

@@ -11,12 +11,14 @@ import type {
   SessionState,
   SkipReason,
 } from '../../../../src/shared/progress.ts';
+import type { TimelineKind } from '../../../../src/shared/timeline.ts';
 import type { LeadSort, LeadStatus } from '../../../../src/shared/schemas.ts';
 import type { Link } from '../activation/wire.ts';
 import { formatCount, plural } from './format.ts';
 
 const leads = (count: number): string => `${formatCount(count)} ${plural(count, 'lead', 'leads')}`;
 const mails = (count: number): string => `${formatCount(count)} ${plural(count, 'e-mail', 'e-mails')}`;
+const byWhom = (by: string | null): string => (by === null ? '' : ` by ${by}`);
 
 export const messages = {
   app: {
@@ -318,6 +320,34 @@ export const messages = {
     outcomeDelivered: 'Delivered',
     outcomeBounced: 'Bounced',
     outcomeComplained: 'Complained',
+    about: (duration: string) => `about ${duration}`,
+    throughput: 'Throughput',
+    throughputFailed: 'The throughput could not be loaded',
+    throughputPending: 'A plot appears here as soon as there is something to draw.',
+    throughputNone: 'This run was over too soon for a plot.',
+    plotMissing: 'The plot could not be loaded. Reload the page to try again.',
+    plotSummary: (average: string, peak: string) =>
+      `on average ${average} e-mails per second, at most ${peak}`,
+    plotTime: 'Time',
+    plotSent: 'Sent',
+    plotFailed: 'Failed or unknown',
+    log: 'What happened',
+    logFailed: 'The log could not be loaded',
+    logEmpty: 'Nothing was written down for this run.',
+    logMore: (count: number) => `Show ${formatCount(count)} earlier`,
+    events: {
+      started: (count, by) => `Started${byWhom(by)}${count === null ? '' : ` for ${leads(count)}`}`,
+      paused: (_, by) => `Paused${by === null ? ' by itself' : byWhom(by)}`,
+      resumed: (_, by) => (by === null ? 'Went on by itself' : `Resumed${byWhom(by)}`),
+      cancelled: (_, by) => `Cancelled${byWhom(by)}`,
+      retried: (count, by) => `${mails(count ?? 0)} put back to be sent${byWhom(by)}`,
+      assumed_sent: (count, by) => `${mails(count ?? 0)} taken for sent${byWhom(by)}`,
+      waiting: () => 'Waited before going on',
+      fault: () => 'A call failed and was tried again',
+      recovered: (count) =>
+        `Interrupted and taken up again${count === null ? '' : `, with ${formatCount(count)} ${plural(count, 'call', 'calls')} on the way`}`,
+      finished: () => 'Finished',
+    } satisfies Record<TimelineKind, (count: number | null, by: string | null) => string>,
     issues: 'Issues',
     issuesEmpty: 'Nothing went wrong.',
     issuesFailed: 'The issues could not be loaded',
