@@ -49,8 +49,8 @@ export interface SliceVerbs {
   take(): Batch | null;
   /** Lets go of a held batch that was not sent. */
   release(batch: Batch): void;
-  /** Sets the batch's leads active in the CRM. */
-  flip(batch: Batch): Promise<FlipResult>;
+  /** Sets the batch's leads active in the CRM; null when it refuses them (they are settled as failed). */
+  flip(batch: Batch): Promise<FlipResult | null>;
   /** Writes what became of leads that get no mail; returns the batch, or null when none of it is left to send. */
   settleFlip(batch: Batch, result: FlipResult): Batch | null;
   /** When this batch may leave. */
@@ -147,7 +147,10 @@ async function send(verbs: SliceVerbs, held: Batch, endsAt: number, mode: () => 
     await verbs.sleepUntil(permit.at - flipLeadMs);
     if (mode() === 'none') return false;
     let batch: Batch | null = held;
-    if (batch.recipients === null) batch = verbs.settleFlip(held, await verbs.flip(held));
+    if (batch.recipients === null) {
+      const flipped = await verbs.flip(held);
+      batch = flipped === null ? null : verbs.settleFlip(held, flipped);
+    }
     const prepared = batch === null ? null : await verbs.prepare(batch);
     if (prepared === null) return true;
     await verbs.sleepUntil(permit.at);

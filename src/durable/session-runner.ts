@@ -42,6 +42,7 @@ import { payloadHash } from '../mail/payload-hash.ts';
 import { compileTemplate, composeMail, senderNameOf, type CompiledTemplate } from '../mail/render.ts';
 import type { Delivery, MailTransport, OutgoingMail } from '../mail/transport.ts';
 import type { FlipResult, Recipient } from '../shared/recipient.ts';
+import { classifyFault, faultText } from './faults.ts';
 import type { PermitPool } from './permit-pool.ts';
 import type { NewBatch, SessionStore } from './session-store.ts';
 
@@ -222,12 +223,21 @@ export class SessionRunner implements SliceVerbs {
     if (this.#world.store.peek(batch.seq)?.state === 'pending') this.#world.store.rewind(batch.seq);
   }
 
-  flip(batch: Batch): Promise<FlipResult> {
-    return flipLeads(this.#world.db, {
-      sessionId: this.#session().spec.sessionId,
-      leadIds: batch.leadIds,
-      nowMs: this.now(),
-    });
+  async flip(batch: Batch): Promise<FlipResult | null> {
+    try {
+      return await flipLeads(this.#world.db, {
+        sessionId: this.#session().spec.sessionId,
+        leadIds: batch.leadIds,
+        nowMs: this.now(),
+      });
+    } catch (error) {
+      const fault = classifyFault(error);
+      if (fault.kind !== 'refused') throw error;
+      // It would be refused again and again, and the run would never end.
+      this.#world.log('flip_refused', { batch: batch.seq, error: faultText(error) });
+      this.#decideUnsent({ ...batch, code: 'crm_refused', message: fault.message });
+      return null;
+    }
   }
 
   settleFlip(batch: Batch, result: FlipResult): Batch | null {

@@ -21,6 +21,8 @@ class World implements SliceVerbs {
   readonly held = new Set<number>();
   /** Batches that a command takes back before their intent is written. */
   readonly takenBack = new Set<number>();
+  /** Batches that the CRM refuses. */
+  readonly refused = new Set<number>();
   readonly permitsOut = new Set<Permit>();
   mostHeld = 0;
   /** Replaces a verb's work; called after it was written down. */
@@ -84,7 +86,7 @@ class World implements SliceVerbs {
   async flip(batch: Batch) {
     await Promise.resolve();
     this.#say('flip', `flip ${batch.seq}`);
-    return { activated: [], skipped: [] };
+    return this.refused.has(batch.seq) ? null : { activated: [], skipped: [] };
   }
 
   settleFlip(batch: Batch): Batch | null {
@@ -138,6 +140,14 @@ describe('a slice', () => {
     await runSlice(world, limits);
     expect(world.trace).not.toContain('flip 1');
     expect(world.trace).toContain('settle 1');
+  });
+
+  it('goes on with the next batch where the CRM refuses one, and loses no permit', async () => {
+    const world = new World().add(2);
+    world.refused.add(1);
+    await runSlice(world, limits);
+    expect(world.trace.slice(0, 5)).toEqual(['take 1', 'permit', 'flip 1', 'give the permit back', 'take 2']);
+    expect(world.trace.at(-1)).toBe('settle 2');
   });
 
   it('sends the first mail while it still plans', async () => {

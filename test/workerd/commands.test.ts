@@ -3,7 +3,7 @@
  */
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Progress } from '../../src/shared/progress.ts';
+import type { Issue, Progress } from '../../src/shared/progress.ts';
 import { addLeads, emptyCrm, statuses } from '../support/crm-database.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
 import { hooks, resetHooks } from '../support/hooks.ts';
@@ -333,6 +333,29 @@ describe('the watchdog', () => {
       await expectSound();
     },
   );
+
+  it('does not try for ever what the CRM database refuses: those leads fail with a reason, the others go on', async () => {
+    await db
+      .prepare(
+        "CREATE TRIGGER refuse BEFORE UPDATE ON leads WHEN new.id = 33 BEGIN SELECT RAISE(ABORT, 'no'); END",
+      )
+      .run();
+    try {
+      await startSession(sessionId);
+      const end = last(await drive(sessionId, clock));
+      expect(end.activation).toEqual({ activated: leadCount - 10, skipped: 0, failed: 10 });
+      expect(end).toMatchObject({ state: 'completed', email: { sent: leadCount - 10 } });
+      const { issues } = await (
+        await request(`/crm/activation/${sessionId}/issues`)
+      ).json<{ issues: Issue[] }>();
+      expect(issues).toContainEqual(
+        expect.objectContaining({ track: 'activation', state: 'failed', code: 'crm_refused', count: 10 }),
+      );
+      await expectSound();
+    } finally {
+      await db.prepare('DROP TRIGGER refuse').run();
+    }
+  });
 
   it('of an object that is being replaced leaves its alarm to the successor', async () => {
     let isFirst = true;
