@@ -68,7 +68,11 @@ export async function buildWebIfChanged(onBuild: () => void = () => undefined): 
   const current = stamp();
   if (current !== null && current === lastStamp()) return;
   onBuild();
-  const result = await runToEnd('npm', ['run', '--silent', 'build:web']);
+  // A test runner's own mode would make it a development build: larger, and full of this machine's paths.
+  const result = await runToEnd('npm', ['run', '--silent', 'build:web'], {
+    ...process.env,
+    NODE_ENV: 'production',
+  });
   if (result.code !== 0) {
     console.error(result.output.trimEnd());
     throw new UserError('The web app could not be built, see above.');

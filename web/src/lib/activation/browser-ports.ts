@@ -14,8 +14,12 @@ import { isIssueList, isProgress, parseJson, type TabMessage } from './wire.ts';
 const channelName = 'lead-activation';
 const lockName = 'lead-activation:leader';
 
-/** The ports of this window. Missing browser features become null, which the hub knows to live without. */
-export function browserPorts(): HubPorts {
+/**
+ * The ports of this window. Missing browser features become null, which the hub knows to live without.
+ *
+ * @param isAwaited - true while a person has asked to be told of the end, wherever they look meanwhile
+ */
+export function browserPorts(isAwaited: () => boolean): HubPorts {
   return {
     now: () => Date.now(),
     random: () => Math.random(),
@@ -27,7 +31,7 @@ export function browserPorts(): HubPorts {
     openStream: typeof EventSource === 'undefined' ? null : openStream,
     openChannel: typeof BroadcastChannel === 'undefined' ? null : openChannel,
     requestLead: 'locks' in navigator ? requestLead : null,
-    isVisible: () => document.visibilityState === 'visible',
+    isVisible: () => document.visibilityState === 'visible' || isAwaited(),
     isOnline: () => navigator.onLine,
   };
 }

@@ -22,8 +22,9 @@ export class Tracker {
   #views = $state.raw<readonly SessionView[]>([]);
   #listener: TrackerListener | null = null;
 
-  constructor() {
-    this.#hub = new ActivationHub(browserPorts(), new TrackedSessionStore(browserStorage()), () =>
+  /** @param isAwaited - true: a hidden tab goes on following, to tell of the end */
+  constructor(isAwaited: () => boolean) {
+    this.#hub = new ActivationHub(browserPorts(isAwaited), new TrackedSessionStore(browserStorage()), () =>
       this.#refresh(),
     );
   }
@@ -109,16 +110,17 @@ export class Tracker {
     const before = this.#views;
     this.#views = views;
     for (const view of views) {
-      if (view.progress === null || !view.tracked) continue;
+      if (view.progress === null) continue;
       const previous = before.find((known) => known.sessionId === view.sessionId)?.progress ?? null;
-      if (previous !== view.progress) this.#tell(previous, view.progress);
+      if (previous !== view.progress) this.#tell(previous, view.progress, view.tracked);
     }
   }
 
-  #tell(previous: Progress | null, progress: Progress): void {
+  #tell(previous: Progress | null, progress: Progress, tracked: boolean): void {
     const announcement = announcementFor(previous, progress);
     if (announcement !== null) this.#listener?.announce(progress, announcement);
-    if (previous !== null && !isTerminal(previous) && isTerminal(progress))
+    // A run that is only looked at tells of its end on the page that shows it.
+    if (tracked && previous !== null && !isTerminal(previous) && isTerminal(progress))
       this.#listener?.finished(progress);
   }
 }

@@ -11,6 +11,10 @@ import { matchesRun, mergeRuns } from './history.ts';
 /** Runs of other people move too; the tracker does not follow those. */
 const refreshIntervalMs = 5_000;
 const pageCount = 50;
+/** Long enough for a word to be typed. */
+const searchDelayMs = 250;
+/** Others start runs while this list is open. */
+const idleRefreshIntervalMs = 20_000;
 
 export class RunList {
   readonly #tracker: Tracker;
@@ -19,7 +23,10 @@ export class RunList {
   #ready = $state(false);
   #loading = $state(false);
   #refusal = $state.raw<Refusal | null>(null);
-  search = $state('');
+  #search = $state('');
+  #searchTimer: ReturnType<typeof setTimeout> | undefined;
+  #loadedAt = 0;
+  #request = 0;
 
   constructor(tracker: Tracker) {
     this.#tracker = tracker;
@@ -33,6 +40,15 @@ export class RunList {
   }
   get refusal(): Refusal | null {
     return this.#refusal;
+  }
+  get search(): string {
+    return this.#search;
+  }
+  /** Filters what is there at once, and asks the server for what is not. */
+  set search(text: string) {
+    this.#search = text;
+    clearTimeout(this.#searchTimer);
+    this.#searchTimer = setTimeout(() => void this.#load(null), searchDelayMs);
   }
   get hasMore(): boolean {
     return this.#nextCursor !== null;
@@ -49,7 +65,7 @@ export class RunList {
     return this.#runs.length === 0;
   }
   get shown(): readonly Progress[] {
-    const search = this.search.trim();
+    const search = this.#search.trim();
     return search === '' ? this.#runs : this.#runs.filter((run) => matchesRun(run, search));
   }
 
@@ -57,31 +73,37 @@ export class RunList {
   connect(): () => void {
     void this.refresh();
     const handle = setInterval(() => {
+      if (document.visibilityState !== 'visible' || this.#loading) return;
       const moving = this.#loaded.some((run) => !isTerminal(run));
-      if (document.visibilityState === 'visible' && (moving || this.#refusal !== null)) void this.refresh();
+      const old = Date.now() - this.#loadedAt >= idleRefreshIntervalMs;
+      if (moving || old || this.#refusal !== null) void this.#load(null, this.#ready);
     }, refreshIntervalMs);
-    return () => clearInterval(handle);
+    return () => {
+      clearInterval(handle);
+      clearTimeout(this.#searchTimer);
+    };
   }
 
-  async refresh(): Promise<void> {
-    const isFirst = !this.#ready;
-    await this.#load(null, isFirst);
+  refresh(): Promise<void> {
+    return this.#load(null);
   }
 
   async loadMore(): Promise<void> {
-    if (this.#nextCursor !== null) await this.#load(this.#nextCursor, true);
+    if (this.#nextCursor !== null && !this.#loading) await this.#load(this.#nextCursor);
   }
 
-  async #load(cursor: string | null, takesCursor: boolean): Promise<void> {
-    if (this.#loading) return;
+  /** @param again - a refresh of the first page must not throw away how far down one has read */
+  async #load(cursor: string | null, again = false): Promise<void> {
+    const request = ++this.#request;
     this.#loading = true;
-    const answer = await api.activations({ cursor, limit: pageCount });
+    const answer = await api.activations({ search: this.#search.trim(), cursor, limit: pageCount });
+    if (request !== this.#request) return;
     this.#loading = false;
+    this.#loadedAt = Date.now();
     this.#refusal = answer.ok ? null : answer.refusal;
     if (!answer.ok) return;
     this.#loaded = mergeRuns(this.#loaded, answer.value.activations);
-    // A refresh of the first page must not throw away how far down one has read.
-    if (takesCursor) this.#nextCursor = answer.value.nextCursor;
+    if (!again) this.#nextCursor = answer.value.nextCursor;
     this.#ready = true;
   }
 }

@@ -7,6 +7,7 @@ import { createContext } from 'svelte';
 import type { Tracker } from '../activation/tracker.svelte.ts';
 import type { ImportFlow } from '../imports/import-flow.svelte.ts';
 import type { Clock } from './clock.svelte.ts';
+import type { Notifier } from './notifier.svelte.ts';
 import type { Theme } from './theme.svelte.ts';
 import type { Toasts } from './toasts.svelte.ts';
 
@@ -15,6 +16,7 @@ export interface AppState {
   toasts: Toasts;
   theme: Theme;
   clock: Clock;
+  notifier: Notifier;
   imports: ImportFlow;
 }
 

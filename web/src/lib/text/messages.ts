@@ -240,6 +240,8 @@ export const messages = {
     dismiss: (name: string) => `Dismiss ${name}`,
     more: (count: number) => `${formatCount(count)} more`,
     less: 'Show fewer',
+    notify: 'Notify me at the end',
+    notifyHint: 'Shows a desktop notification when a run ends while you look elsewhere',
   },
 
   announce: {
@@ -277,6 +279,7 @@ export const messages = {
       took: 'Took',
     },
     startedBy: (owner: string) => `by ${owner}`,
+    tookSoFar: (duration: string) => `${duration} so far`,
     failedCount: (count: number) => `${formatCount(count)} failed`,
     unknownCount: (count: number) => `${formatCount(count)} unknown`,
     sentCount: (count: number) => `${formatCount(count)} sent`,
@@ -286,7 +289,11 @@ export const messages = {
       text: 'Choose leads and press Activate. The run shows up here.',
       action: 'Go to leads',
     },
-    noMatch: { title: 'No run matches', text: 'Only loaded runs are searched.', action: 'Clear search' },
+    noMatch: {
+      title: 'No run matches',
+      text: 'Try another name or person.',
+      action: 'Clear search',
+    },
     failed: 'The activity could not be loaded',
   },
 
