@@ -107,7 +107,7 @@ export const mailMessages = {
     addFailed: 'They could not be added',
     noneFound: 'There is no address in it.',
     remove: 'Allow again',
-    removeOf: (address: string) => `Allow ${address} again`,
+    removeOf: (address: string) => `Allow again: ${address}`,
     removeNote: 'Why may this address be mailed again?',
     removeAction: 'Allow',
     removed: 'The address may be mailed again',

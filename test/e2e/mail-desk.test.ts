@@ -1,0 +1,163 @@
+/**
+ * The mail desk in a real browser: the built-in mails at both widths and in both colours, the template
+ * editor with its preview that runs and fetches nothing, suppressions, and the settings.
+ */
+import { AxeBuilder } from '@axe-core/playwright';
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { builtinTemplates } from '../../src/mail/builtin-templates.ts';
+import { compileTemplate } from '../../src/mail/render.ts';
+import { type TestBrowser, launchBrowser } from '../support/browser.ts';
+import { fullContext, recipientOf } from '../support/mail-fixtures.ts';
+import { type Product, startProduct } from '../support/product.ts';
+import { readMailbox } from '../support/mailbox.ts';
+
+/** A mail to somebody whose names are as long and unbreakable as they come. */
+function worstMail(id: string): string {
+  const template = builtinTemplates.find((found) => found.id === id);
+  const compiled = template === undefined ? null : compileTemplate(template);
+  if (compiled?.kind !== 'compiled') throw new Error(`no template ${id}`);
+  const long = 'Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichen';
+  const mail = compiled.render(
+    recipientOf({ company: long, email: `${long.toLowerCase()}@lead.test` }),
+    fullContext,
+  );
+  if (mail.kind === 'refused') throw new Error(mail.message);
+  return mail.html;
+}
+
+describe.each([
+  { width: 600, colorScheme: 'light' },
+  { width: 600, colorScheme: 'dark' },
+  { width: 320, colorScheme: 'light' },
+  { width: 320, colorScheme: 'dark' },
+] as const)('the built-in mails, $width px wide in $colorScheme', ({ width, colorScheme }) => {
+  let browser: TestBrowser;
+  let page: Page;
+
+  beforeAll(async () => {
+    browser = await launchBrowser({ width, height: 800, colorScheme });
+    page = await browser.newPage();
+  });
+  afterAll(() => browser.close());
+
+  test.each(builtinTemplates.map(({ id }) => id))(
+    '%s: fits, is readable, and its button can be pressed',
+    async (id) => {
+      await page.setContent(worstMail(id));
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
+      const button = await page.getByRole('link').first().boundingBox();
+      // WCAG 2.5.5: 44 by 44 CSS pixels.
+      expect(button?.height).toBeGreaterThanOrEqual(44);
+      expect(button?.width).toBeGreaterThanOrEqual(44);
+      const { violations } = await new AxeBuilder({ page })
+        .withRules(['color-contrast', 'link-name'])
+        .analyze();
+      expect(violations.flatMap(({ nodes }) => nodes.map(({ failureSummary }) => failureSummary))).toEqual(
+        [],
+      );
+      // Light is light and dark is dark, as pixels, whatever the styles say.
+      const corner = await page.evaluate(
+        () => getComputedStyle(document.querySelector('.page') ?? document.body).backgroundColor,
+      );
+      const [red = 0] = (/\d+/.exec(corner) ?? []).map(Number);
+      if (colorScheme === 'dark') expect(red).toBeLessThan(64);
+      else expect(red).toBeGreaterThan(192);
+      expect((await page.screenshot({ fullPage: true })).byteLength).toBeGreaterThan(5_000);
+    },
+  );
+});
+
+describe('in the app', () => {
+  let product: Product;
+  let browser: TestBrowser;
+  let page: Page;
+  /** Requests that did not go to the app itself. */
+  const strangers: string[] = [];
+  const complaints: string[] = [];
+
+  beforeAll(async () => {
+    product = await startProduct({ leadCount: 5 });
+    browser = await launchBrowser({ width: 1280 });
+    page = await browser.newPage();
+    page.on('request', (request) => {
+      if (!request.url().startsWith(product.stack.url) && request.url().startsWith('http'))
+        strangers.push(request.url());
+    });
+    page.on('pageerror', (error) => complaints.push(String(error)));
+  });
+  afterAll(async () => {
+    await browser.close();
+    await product.close();
+  });
+
+  const findings = async (): Promise<string[]> => {
+    const { violations } = await new AxeBuilder({ page }).setLegacyMode().analyze();
+    return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(' ')}`));
+  };
+
+  test('a built-in template is copied, changed with a live preview, and saved in versions', async () => {
+    await page.goto(`${product.stack.url}/templates/welcome`);
+    await page.getByTestId('copy-template').click();
+    await page.getByTestId('template-name').fill('Spring offer');
+    await page.getByTestId('template-subject').fill('Hello {{ firstName }} and {{ pet }}');
+    await page.getByTestId('template-fault').waitFor();
+    expect(await page.getByTestId('template-fault').innerText()).toContain('pet');
+    await page.getByTestId('template-subject').fill('Hello {{ firstName }}');
+    await page.getByTestId('template-fault').waitFor({ state: 'detached' });
+    await page.getByTestId('preview-lead').selectOption({ index: 1 });
+    await page.getByText(/^Subject: Hello First\d$/).waitFor();
+    await page.getByTestId('save-template').click();
+    await page.waitForURL(/\/templates\/spring-offer\?version=1$/);
+    await page.getByText('Version 1, by').waitFor();
+    expect(await findings()).toEqual([]);
+  });
+
+  test('its preview runs no script and asks nobody for anything', async () => {
+    const hostile =
+      '<img src="https://tracker.test/a.png"><script>parent.document.title = "owned"</script>' +
+      '<style>@import "https://tracker.test/b.css"; p { background: url(https://tracker.test/c.png) }</style>' +
+      '<iframe src="https://tracker.test/d"></iframe><p onclick="1">Hi {{ firstName }}</p>';
+    await page.getByTestId('template-html').fill(hostile);
+    const frame = page.frameLocator('[data-testid="mail-frame"]');
+    await frame.getByText(/^Hi First/).waitFor();
+    expect(await page.title()).not.toContain('owned');
+    expect(strangers).toEqual([]);
+  });
+
+  test('a test goes to the person who asks', async () => {
+    await page.getByTestId('send-test').click();
+    await page.getByText('A test is on its way to ana@example.com').waitFor();
+    const { mails } = await readMailbox(product.standIn.url);
+    expect(mails.map(({ to, subject }) => [to[0], subject])).toEqual([
+      ['ana@example.com', expect.stringMatching(/^\[Test\] Hello First\d$/)],
+    ]);
+  });
+
+  test('addresses are suppressed, found, and allowed again for a reason', async () => {
+    await page.goto(`${product.stack.url}/suppressions`);
+    await page
+      .getByTestId('suppression-addresses')
+      .fill('Name,Email\nA,lead-1@example.com\nB,other@example.com');
+    await page.getByTestId('suppression-add').click();
+    await page.getByTestId('suppression-row').nth(1).waitFor();
+    expect(await findings()).toEqual([]);
+    await page.getByTestId('suppression-search').fill('LEAD-1@example.com');
+    await page.getByRole('button', { name: 'Look up' }).click();
+    await page.getByTestId('suppression-row').and(page.locator(':only-child')).waitFor();
+    await page.getByRole('button', { name: 'Allow again: lead-1@example.com' }).click();
+    await page.getByLabel('Why may this address be mailed again?').fill('asked us to');
+    await page.getByRole('button', { name: 'Allow', exact: true }).click();
+    await page.getByText('The address may be mailed again').waitFor();
+    await page.getByTestId('suppression-row').and(page.locator(':only-child')).waitFor();
+    expect(await page.getByTestId('suppression-row').innerText()).toContain('other@example.com');
+  });
+
+  test('the settings say that nothing really leaves, and nothing complained', async () => {
+    await page.goto(`${product.stack.url}/settings`);
+    await page.getByTestId('sender-verdict').waitFor();
+    expect(await page.getByTestId('sender-verdict').innerText()).toContain('Nothing really leaves');
+    expect(await findings()).toEqual([]);
+    expect(complaints).toEqual([]);
+  });
+});
