@@ -5,6 +5,7 @@
  * @module
  */
 import { DurableObject } from 'cloudflare:workers';
+import { flipLeads } from '../../../src/crm/flip.ts';
 import { ActivationSession as RealSession } from '../../../src/durable/activation-session.ts';
 import { MailGate as RealGate } from '../../../src/durable/mail-gate.ts';
 import { findBuiltinTemplate } from '../../../src/mail/builtin-templates.ts';
@@ -68,9 +69,9 @@ function sampleRecipient(leadId: number): Recipient {
   };
 }
 
-/** Renders and posts the same batches with the same number of senders, and keeps nothing at all. */
+/** Renders and posts the same batches with the same number of senders, and keeps nothing of it. */
 export class BareLoop extends DurableObject<BenchEnv> {
-  async run(leadCount: number): Promise<{ ms: number }> {
+  async run(leadCount: number, hasFlip: boolean): Promise<{ ms: number }> {
     const template = findBuiltinTemplate('welcome');
     const compiled = template === null ? null : compileTemplate(template);
     if (compiled?.kind !== 'compiled') throw new Error('There is no welcome template.');
@@ -89,8 +90,10 @@ export class BareLoop extends DurableObject<BenchEnv> {
         const first = nextLeadId;
         nextLeadId += batchLeadCount;
         const batchId = String(Math.ceil(first / batchLeadCount));
+        const leadIds = Array.from({ length: Math.min(batchLeadCount, leadCount - first + 1) }, (_, i) => first + i);
+        if (hasFlip) await flipLeads(this.env.DB, { sessionId: runId, leadIds, nowMs: Date.now() });
         const mails = [];
-        for (let leadId = first; leadId < first + batchLeadCount && leadId <= leadCount; leadId++) {
+        for (const leadId of leadIds) {
           const recipient = sampleRecipient(leadId);
           const unsubscribeUrl = `http://127.0.0.1/unsubscribe/${'x'.repeat(85)}${leadId % 1_000_000}`;
           const context = {
@@ -198,7 +201,7 @@ async function bench(url: URL, env: BenchEnv, request: Request): Promise<Respons
       return Response.json(counted);
     }
     case '/bench/loop':
-      return Response.json(await loop.run(count));
+      return Response.json(await loop.run(count, url.searchParams.has('flip')));
     case '/bench/render':
       return Response.json(await loop.render(count));
     case '/bench/progress':
