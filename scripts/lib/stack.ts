@@ -29,6 +29,12 @@ import { type StandInMail, startStandInMail } from './stand-in-mail.ts';
 /** A cold start on a loaded machine of two cores takes about ten seconds. */
 const maxStartMs = 90_000;
 
+/**
+ * Secrets that a deployment may go without. wrangler.toml has no word for that, and `wrangler dev` takes from
+ * a file only what wrangler.toml names; so these, if set at all, go on the command line of this machine.
+ */
+const optionalSecrets = ['RESEND_WEBHOOK_SECRET', 'POSTMARK_WEBHOOK_CREDENTIALS'];
+
 /** A log above this is started anew: it is for the last runs, not for history. */
 const maxLogBytes = 10 * 1024 * 1024;
 
@@ -226,6 +232,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         ...['--no-warnings', wrangler, 'dev', '--local', '--ip', '127.0.0.1', '--port', String(port)],
         ...['--inspector-port', String(inspectorPort), '--persist-to', stateDir, '--env-file', envFile],
         ...['--show-interactive-dev-session', 'false', '--log-level', 'info'],
+        ...Object.entries(settings).flatMap(([name, value]) =>
+          optionalSecrets.includes(name) ? ['--var', `${name}:${value}`] : [],
+        ),
       ],
       { env: wranglerEnv(stateDir), cwd: projectRoot, output: logFile },
     );
