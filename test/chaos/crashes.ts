@@ -32,4 +32,5 @@ const vitest = spawnLeashed(
     output: (text) => process.stdout.write(text),
   },
 );
-process.exitCode = (await vitest.ended).code ?? 1;
+// The channel to the process that started this one would keep it open.
+process.exit((await vitest.ended).code ?? 1);

@@ -178,9 +178,11 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => void stopAll().then(() => process.exit(130)));
 }
 process.on('disconnect', () => void stopAll().then(() => process.exit(130)));
+let isAsPromised = false;
 try {
-  process.exitCode = (await main()) ? 0 : 1;
+  isAsPromised = await main();
 } catch (error) {
   console.error(error);
-  process.exitCode = 1;
 }
+// The channel to the process that started this one would keep it open.
+process.exit(isAsPromised ? 0 : 1);
