@@ -1,0 +1,258 @@
+/**
+ * Progress that cannot be lost, in a real browser against the real app: many tabs, refreshes, a server that
+ * restarts, proxies that get in the way of streams, a laptop that sleeps, a sign-in that runs out.
+ *
+ * Every tab is read ten times a second and at every change; what it showed is checked at the end.
+ */
+import type { Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type TestBrowser, launchBrowser } from '../support/browser.ts';
+import { FrontProxy } from '../support/front-proxy.ts';
+import { readMailbox } from '../support/mailbox.ts';
+import { type Product, startProduct } from '../support/product.ts';
+import { type Sample, stepsBack, waitForTracker, watchTracker } from '../support/tracker-samples.ts';
+
+let product: Product;
+let front: FrontProxy;
+let browser: TestBrowser;
+/** What each tab of this test showed. */
+let watched: Sample[][] = [];
+
+beforeAll(async () => {
+  // Calls of two mails, five a second: a run of a hundred leads is ten seconds long.
+  product = await startProduct({ leadCount: 1_200, env: { MAIL_BATCH_MAX: '2', MAIL_RATE: '5' } });
+  front = await new FrontProxy(() => new URL(product.stack.url)).listen();
+});
+afterAll(async () => {
+  await front.close();
+  await product.close();
+});
+beforeEach(async () => {
+  browser = await launchBrowser();
+  watched = [];
+});
+afterEach(async () => {
+  front.fault = { kind: 'none' };
+  front.startDelayMs = 0;
+  await browser.close();
+  expect(watched.flatMap(stepsBack)).toEqual([]);
+});
+
+async function openTab(path?: string): Promise<Page> {
+  const page = await browser.newPage();
+  watched.push(await watchTracker(page));
+  if (path !== undefined) await page.goto(front.url + path);
+  return page;
+}
+
+/** Starts a run of so many new leads as a person does, and tells its id. */
+async function startRun(page: Page, leadCount: 25 | 100): Promise<string> {
+  const known = await page.getByTestId('tracked-session').count();
+  await page.goto(`${front.url}/leads?status=new&limit=${leadCount}`);
+  await page
+    .getByTestId('lead-row')
+    .nth(leadCount - 1)
+    .waitFor();
+  await page.getByTestId('select-page').check();
+  await page.getByTestId('activate').click();
+  await page.getByTestId('preview-subject').waitFor();
+  await page.getByTestId('activate-start').click();
+  await expect.poll(() => page.getByTestId('tracked-session').count()).toBeGreaterThan(known);
+  return (await page.getByTestId('tracked-session').first().getAttribute('data-session-id')) ?? '';
+}
+
+const isOver = ({ state, processed, total }: Sample): boolean => state === 'completed' && processed === total;
+const note = (page: Page): Promise<string> => page.getByTestId('run-note').first().innerText();
+
+describe('eight tabs', () => {
+  test('are all live on at most one stream, and go on within two seconds when the leader is closed', async () => {
+    const leader = await openTab('/leads');
+    const others: Page[] = [];
+    for (let index = 0; index < 7; index++)
+      others.push(await openTab(index % 2 === 0 ? '/leads' : '/activity'));
+    const since = Date.now();
+    const sessionId = await startRun(leader, 100);
+    await Promise.all(
+      others.map((tab) => waitForTracker(tab, '10 %', ({ processed }) => processed >= 10, sessionId)),
+    );
+    expect(front.maxOpenCount(since)).toBe(1);
+    for (const samples of watched) expect(samples.at(-1)?.link).toBe('streaming');
+    // A look is taken of every tab: those at one rev show one set of numbers.
+    const byRev = new Map<number, string>();
+    for (const { rev, processed, activated, sent } of watched.flat()) {
+      const numbers = `${processed} ${activated} ${sent}`;
+      expect(byRev.get(rev) ?? numbers).toBe(numbers);
+      byRev.set(rev, numbers);
+    }
+
+    const closedAt = Date.now();
+    const seen = watched.slice(1).map((samples) => samples.at(-1)?.rev ?? 0);
+    await leader.close();
+    await Promise.all(
+      others.map((tab, index) =>
+        waitForTracker(tab, 'news after the leader', ({ rev }) => rev > (seen[index] ?? 0), sessionId),
+      ),
+    );
+    // Calls leave every 200 ms; what is over that is the takeover.
+    for (const [index, samples] of watched.slice(1).entries()) {
+      const next = samples.find(({ at, rev }) => at > closedAt && rev > (seen[index] ?? 0));
+      expect((next?.at ?? Infinity) - closedAt).toBeLessThan(2_000);
+    }
+    await Promise.all(others.map((tab) => waitForTracker(tab, 'the end', isOver, sessionId)));
+    expect(front.maxOpenCount(since)).toBe(1);
+    const ended = front.streams.filter(({ openedAt, hasEnd }) => openedAt >= since && hasEnd);
+    expect(ended.every(({ isWhole }) => isWhole)).toBe(true);
+  });
+
+  test('show the leads of the page as active while the run goes on, with nobody asking', async () => {
+    const tab = await openTab('/leads');
+    const sessionId = await startRun(tab, 25);
+    await tab.locator('[data-testid="lead-row"]').first().waitFor();
+    await tab.goto(`${front.url}/leads?limit=100&sort=id`);
+    const second = await openTab('/leads?limit=100');
+    await waitForTracker(second, 'the end', isOver, sessionId);
+    const active = second.locator('[data-testid="lead-row"][data-status="active"]');
+    await expect.poll(() => active.count(), { timeout: 10_000 }).toBeGreaterThan(0);
+  });
+});
+
+describe('a refresh', () => {
+  test('at 0, 1, 30, 99 and 100 % shows the run where it is', async () => {
+    const tab = await openTab('/leads');
+    // At 0 %: while the start request is on its way, and the page knows nothing but the id.
+    front.startDelayMs = 1_500;
+    await tab.goto(`${front.url}/leads?status=new&limit=100`);
+    await tab.getByTestId('lead-row').nth(99).waitFor();
+    await tab.getByTestId('select-page').check();
+    await tab.getByTestId('activate').click();
+    await tab.getByTestId('preview-subject').waitFor();
+    await tab.getByTestId('activate-start').click();
+    await tab.getByTestId('tracked-session').waitFor();
+    await tab.reload();
+    const run = tab.getByTestId('tracked-session').first();
+    await run.waitFor();
+    const sessionId = (await run.getAttribute('data-session-id')) ?? '';
+    for (const share of [1, 30, 98]) {
+      const before = await waitForTracker(
+        tab,
+        `${share} %`,
+        ({ processed }) => processed >= share,
+        sessionId,
+      );
+      const sampleCount = watched[0]?.length ?? 0;
+      await tab.reload();
+      const after = await waitForTracker(tab, 'the run', () => true, sessionId);
+      expect(after.processed).toBeGreaterThanOrEqual(before.processed);
+      // Not once a zero, or nothing, after it had numbers.
+      expect(watched[0]?.slice(sampleCount).every(({ processed }) => processed >= before.processed)).toBe(
+        true,
+      );
+    }
+    await waitForTracker(tab, 'the end', isOver, sessionId);
+    await tab.reload();
+    await waitForTracker(tab, 'the end', isOver, sessionId);
+  });
+});
+
+describe('a server that restarts under open pages', () => {
+  test('is waited for, and the run goes on to its end with no number lower and nobody mailed twice', async () => {
+    const tab = await openTab('/leads');
+    const sessionId = await startRun(tab, 100);
+    const second = await openTab(`/activity/${sessionId}`);
+    await waitForTracker(tab, '20 %', ({ processed }) => processed >= 20, sessionId);
+    await product.stack.killHard();
+    await expect.poll(() => note(tab), { timeout: 20_000 }).toContain('does not answer');
+    await product.restart();
+    await waitForTracker(tab, 'the end', isOver, sessionId);
+    await waitForTracker(second, 'the end in the other tab', isOver, sessionId);
+    await second.locator('[data-testid="event-log"] [data-kind="recovered"]').waitFor();
+    await second.getByTestId('throughput-plot').locator('canvas').waitFor();
+    expect((await readMailbox(product.standIn.url)).duplicates).toEqual([]);
+  });
+});
+
+describe('a proxy', () => {
+  test('that holds streams back until they are whole is noticed, and the page polls', async () => {
+    front.fault = { kind: 'holdStreams' };
+    const tab = await openTab('/leads');
+    const sessionId = await startRun(tab, 100);
+    const startedAt = Date.now();
+    await waitForTracker(tab, 'numbers', ({ processed }) => processed > 0, sessionId);
+    // The stream that shows nothing is no reason to wait for numbers.
+    expect(Date.now() - startedAt).toBeLessThan(4_000);
+    await waitForTracker(tab, 'the end', isOver, sessionId);
+  });
+
+  test('that cuts every stream after a moment costs no number, and is polled past in the end', async () => {
+    front.fault = { kind: 'cutStreams', afterMs: 800 };
+    const since = front.streams.length;
+    const tab = await openTab('/leads');
+    const sessionId = await startRun(tab, 100);
+    await waitForTracker(tab, 'polling', ({ link }) => link === 'polling', sessionId);
+    const streamCount = front.streams.length - since;
+    expect(streamCount).toBe(3);
+    await waitForTracker(tab, 'the end', isOver, sessionId);
+    // Tried again after a minute, not all the time.
+    expect(front.streams.length - since).toBe(streamCount);
+  });
+
+  test('that answers 502 to streams, or to all for a while, is said and survived', async () => {
+    front.fault = { kind: 'refuseStreams' };
+    const tab = await openTab('/leads');
+    const sessionId = await startRun(tab, 100);
+    await waitForTracker(tab, 'polled numbers', ({ processed }) => processed > 2, sessionId);
+    front.fault = { kind: 'badGateway' };
+    await expect.poll(() => note(tab), { timeout: 20_000 }).toContain('does not answer');
+    front.fault = { kind: 'none' };
+    await waitForTracker(tab, 'the end', isOver, sessionId);
+  });
+});
+
+describe('a person', () => {
+  test('who is offline is told so, keeps the numbers, and sees the newest at once when back', async () => {
+    const tab = await openTab('/leads');
+    const sessionId = await startRun(tab, 100);
+    const before = await waitForTracker(tab, '10 %', ({ processed }) => processed >= 10, sessionId);
+    await browser.context.setOffline(true);
+    await expect.poll(() => note(tab), { timeout: 20_000 }).toContain('You are offline');
+    expect((await waitForTracker(tab, 'numbers', () => true, sessionId)).processed).toBeGreaterThanOrEqual(
+      before.processed,
+    );
+    const shownOffline = await waitForTracker(tab, 'numbers', () => true, sessionId);
+    await browser.context.setOffline(false);
+    const backAt = Date.now();
+    await waitForTracker(tab, 'news', ({ rev }) => rev > shownOffline.rev, sessionId);
+    expect(Date.now() - backAt).toBeLessThan(4_000);
+    await waitForTracker(tab, 'the end', isOver, sessionId);
+  });
+
+  test('whose sign-in has run out is told so, with the way back, and not that the server is away', async () => {
+    const tab = await openTab('/leads');
+    const sessionId = await startRun(tab, 25);
+    await tab.reload();
+    front.fault = { kind: 'signedOut' };
+    await expect.poll(() => note(tab), { timeout: 10_000 }).toContain('You are signed out');
+    front.fault = { kind: 'none' };
+    await tab.getByRole('button', { name: 'Sign in again' }).first().click();
+    await waitForTracker(tab, 'the end', isOver, sessionId);
+  });
+
+  test('whose laptop sleeps sees the end when it wakes, and the other tabs do not wait for it', async () => {
+    const sleeper = await openTab('/leads');
+    await sleeper.clock.install();
+    const sessionId = await startRun(sleeper, 100);
+    const other = await openTab('/activity');
+    await waitForTracker(other, '10 %', ({ processed }) => processed >= 10, sessionId);
+    const devTools = await browser.context.newCDPSession(sleeper);
+    await devTools.send('Page.setWebLifecycleState', { state: 'frozen' });
+    const frozenAt = Date.now();
+    const { rev } = await waitForTracker(other, 'numbers', () => true, sessionId);
+    await waitForTracker(other, 'news without the leader', (sample) => sample.rev > rev + 1, sessionId);
+    expect(Date.now() - frozenAt).toBeLessThan(3_000);
+    await waitForTracker(other, 'the end', isOver, sessionId);
+    await devTools.send('Page.setWebLifecycleState', { state: 'active' });
+    // Five minutes on its clock: every timer is late, each fires once.
+    await sleeper.clock.fastForward(300_000);
+    await waitForTracker(sleeper, 'the end', isOver, sessionId);
+  });
+});
