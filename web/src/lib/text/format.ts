@@ -65,19 +65,18 @@ export function formatDuration(durationMs: number): string {
   return parts.join(' ');
 }
 
-const unitsOfRange = [
-  { unit: 'hour', ms: 3_600_000, step: 1, from: 2 * 3_600_000 },
-  { unit: 'minute', ms: 60_000, step: 1, from: 120_000 },
-  { unit: 'second', ms: 1_000, step: 5, from: 0 },
-] as const;
-
 /** Two durations as one, no more exact than they are: `4–7 min`, `20–45 sec`. */
 export function formatDurationRange(lowMs: number, highMs: number): string {
-  const { unit, ms, step } = unitsOfRange.find(({ from }) => highMs >= from) ?? unitsOfRange[2];
+  const [unit, ms, step] =
+    lowMs >= 2 * 3_600_000
+      ? (['hour', 3_600_000, 1] as const)
+      : highMs >= 120_000
+        ? (['minute', 60_000, highMs >= 1_800_000 ? 5 : 1] as const)
+        : (['second', 1_000, 5] as const);
   const low = Math.floor(lowMs / ms / step) * step;
   const high = Math.ceil(highMs / ms / step) * step;
   const format = new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'short' });
-  return low === high ? format.format(high) : format.formatRange(Math.max(0, low), high);
+  return low === high ? format.format(high) : format.formatRange(low, high);
 }
 
 /** A duration that is a guess: seconds in fives, minutes whole from ten on. */
