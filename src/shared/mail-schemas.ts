@@ -7,7 +7,7 @@
  */
 import { z } from 'zod';
 import { limits } from './limits.ts';
-import { audienceSchema, leadIdSchema, templateIdSchema, templateSummarySchema } from './schemas.ts';
+import { audienceSchema, leadIdSchema, templateSummarySchema } from './schemas.ts';
 
 const count = z.int().min(0);
 const timeMs = z.int().min(0).meta({ description: 'Epoch milliseconds.' });
@@ -173,8 +173,6 @@ export const templateTestRequestSchema = templatePreviewRequestSchema.meta({ id:
 export const templateTestSchema = z
   .object({ to: z.string(), messageId: z.string().nullable() })
   .meta({ id: 'TemplateTest' });
-
-export const templateIdParamSchema = templateIdSchema;
 
 // ── sender check ─────────────────────────────────────────────────────────────────────────────────
 

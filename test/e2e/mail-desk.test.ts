@@ -4,10 +4,12 @@
  */
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Webhook } from 'standardwebhooks';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { builtinTemplates } from '../../src/mail/builtin-templates.ts';
 import { compileTemplate } from '../../src/mail/render.ts';
 import { type TestBrowser, launchBrowser } from '../support/browser.ts';
+import { newSessionId } from '../../src/shared/session-id.ts';
 import { fullContext, recipientOf } from '../support/mail-fixtures.ts';
 import { type Product, startProduct } from '../support/product.ts';
 import { readMailbox } from '../support/mailbox.ts';
@@ -68,6 +70,8 @@ describe.each([
   );
 });
 
+const webhookSecret = 'whsec_ZTJlLXdlYmhvb2stc2VjcmV0';
+
 describe('in the app', () => {
   let product: Product;
   let browser: TestBrowser;
@@ -77,7 +81,7 @@ describe('in the app', () => {
   const complaints: string[] = [];
 
   beforeAll(async () => {
-    product = await startProduct({ leadCount: 5 });
+    product = await startProduct({ leadCount: 5, env: { RESEND_WEBHOOK_SECRET: webhookSecret } });
     browser = await launchBrowser({ width: 1280 });
     page = await browser.newPage();
     page.on('request', (request) => {
@@ -151,6 +155,46 @@ describe('in the app', () => {
     await page.getByText('The address may be mailed again').waitFor();
     await page.getByTestId('suppression-row').and(page.locator(':only-child')).waitFor();
     expect(await page.getByTestId('suppression-row').innerText()).toContain('other@example.com');
+  });
+
+  test('a signed event of the provider shows in a run, and its mail unsubscribes by one click', async () => {
+    const sessionId = newSessionId(Date.now(), (count) => crypto.getRandomValues(new Uint8Array(count)));
+    const post = (path: string, body: string, headers: Record<string, string> = {}) =>
+      fetch(`${product.stack.url}${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body,
+      });
+    const start = { sessionId, audience: { leadIds: [3] }, templateId: 'welcome' };
+    expect((await post('/crm/activation', JSON.stringify(start))).status).toBe(201);
+    const link = await vi.waitUntil(
+      async () => {
+        const { mails } = await readMailbox(product.standIn.url);
+        const mail = mails.find(({ to }) => to[0] === 'lead-3@example.com');
+        return /<(http[^>]+)>/.exec(mail?.headers['List-Unsubscribe'] ?? '')?.[1];
+      },
+      { timeout: 20_000, interval: 100 },
+    );
+
+    const event = JSON.stringify({
+      type: 'email.delivered',
+      data: { to: ['lead-3@example.com'], tags: { session: sessionId, batch: '1', lead: '3' } },
+    });
+    const at = new Date();
+    const signed = {
+      'svix-id': 'msg_1',
+      'svix-timestamp': String(Math.floor(at.getTime() / 1_000)),
+      'svix-signature': new Webhook(webhookSecret).sign('msg_1', at, event),
+    };
+    expect((await post('/webhooks/resend', event, signed)).status).toBe(200);
+    const progress = await fetch(`${product.stack.url}/crm/activation/progress/${sessionId}`);
+    expect(await progress.json()).toMatchObject({ email: { delivered: 1 } });
+
+    await page.goto(link);
+    await page.getByRole('button', { name: 'Unsubscribe' }).click();
+    await page.getByRole('heading', { name: 'You are unsubscribed' }).waitFor();
+    await page.goto(`${product.stack.url}/suppressions`);
+    await page.getByText('Known by its hash only').waitFor();
   });
 
   test('the settings say that nothing really leaves, and nothing complained', async () => {

@@ -1,6 +1,7 @@
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { SessionStore } from '../../src/durable/session-store.ts';
 import type { LeadResultPage } from '../../src/shared/schemas.ts';
 import { addLeads, emptyCrm, hashEmail } from '../support/crm-database.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
@@ -221,6 +222,19 @@ describe('events', () => {
     expect(await emailStates(sessionId)).toMatchObject({ 2: 'hard_bounce' });
     await tell({ type: 'email.bounced', sessionId, leadId: 2, bounceType: 'Permanent' });
     expect(await fatesOf(sessionId)).toMatchObject({ bounced: 1 });
+  });
+
+  it('of a session that retention has reduced to its numbers change nothing', async () => {
+    const sessionId = await finishedSession(2);
+    await tell({ type: 'email.delivered', sessionId, leadId: 1 });
+    await runInDurableObject(stubOf(sessionId), (_, state) => {
+      const store = new SessionStore(state.storage);
+      store.transact(() => store.reduce(Date.now()));
+    });
+    await evictDurableObject(stubOf(sessionId));
+    expect(await tell({ type: 'email.delivered', sessionId, leadId: 1 })).toBe(200);
+    expect(await tell({ type: 'email.complained', sessionId, leadId: 1 })).toBe(200);
+    expect(await fatesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
   });
 
   it('in a flood while a run goes on: none is lost, each is counted once, and they cost less than a row each', async () => {
