@@ -2,6 +2,7 @@
  * Every page of the app in a real browser: within reach of everyone, quiet on the console, and the API's
  * own page without another host.
  */
+import { gzipSync } from 'node:zlib';
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -67,7 +68,27 @@ describe.each([
     expect(await findings(page)).toEqual([]);
     await page.getByTestId('run-row').first().getByRole('link').first().click();
     await page.getByTestId('run').waitFor();
+    await page.getByTestId('event-log').waitFor();
+    await page.getByTestId('throughput-plot').locator('canvas').waitFor();
     expect(await findings(page)).toEqual([]);
+  });
+
+  test('nor has a page that cannot be shown, or one that found nothing', async () => {
+    for (const path of [
+      '/nowhere',
+      '/activity/activation_1704123456789_a7bc3d2f1',
+      '/leads?search=nobodyhere',
+    ]) {
+      await page.goto(`${product.stack.url}${path}`);
+      await page
+        .getByRole('heading', { level: 2 })
+        .or(page.getByRole('heading', { level: 1 }))
+        .first()
+        .waitFor();
+      expect(await findings(page), path).toEqual([]);
+    }
+    // The browser says of its own accord that a call was answered 404.
+    complaints.splice(0, complaints.length, ...complaints.filter((text) => !/status of 404/.test(text)));
   });
 
   test('no page is wider than the screen, and none complained', async () => {
@@ -80,6 +101,27 @@ describe.each([
     }
     expect(complaints).toEqual([]);
   });
+});
+
+test('the leads page needs no more than 90 kB of JavaScript to begin with, and no plot', async () => {
+  const browser = await launchBrowser();
+  try {
+    const page = await browser.newPage();
+    const scripts: Promise<number>[] = [];
+    page.on('response', (response) => {
+      if (!/\.js($|\?)/.test(response.url())) return;
+      scripts.push(response.body().then((body) => gzipSync(body, { level: 9 }).byteLength));
+    });
+    await page.goto(`${product.stack.url}/leads`);
+    await page.getByTestId('lead-row').first().waitFor();
+    await page.waitForLoadState('networkidle');
+    const sizes = await Promise.all(scripts);
+    const bytes = sizes.reduce((sum, size) => sum + size, 0);
+    expect(sizes.length).toBeGreaterThan(3);
+    expect(bytes).toBeLessThanOrEqual(90 * 1024);
+  } finally {
+    await browser.close();
+  }
 });
 
 test('the API page shows every call, and asks no other host', async () => {
