@@ -42,7 +42,7 @@ const isChangedSql = merged
 const addMember = (outcome: string, condition: string): string =>
   `INSERT INTO import_leads (import_number, lead_id, line, outcome, added_at)
    SELECT ?2, l.id, ${cell('line')}, '${outcome}', ?3
-   FROM json_each(?1) AS r JOIN leads l ON l.email = ${cell('email')}
+   FROM json_each(?1) AS r CROSS JOIN leads l ON l.email = ${cell('email')}
    WHERE ${condition} ON CONFLICT DO NOTHING`;
 // Right after the statement that it counts; none of them has a trigger, which would spoil changes().
 const countMembers = (column: string): string =>

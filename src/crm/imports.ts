@@ -195,11 +195,12 @@ async function earlierLines(
   importNumber: number,
   emails: readonly string[],
 ): Promise<Map<string, number>> {
+  // CROSS JOIN fixes the order: SQLite would hold every member of the import against every row.
   const { results } = await db
     .prepare(
       `SELECT r.value AS email, m.line FROM json_each(?1) AS r
-       JOIN leads l ON l.email = r.value
-       JOIN import_leads m ON m.import_number = ?2 AND m.lead_id = l.id`,
+       CROSS JOIN leads l ON l.email = r.value
+       CROSS JOIN import_leads m ON m.import_number = ?2 AND m.lead_id = l.id`,
     )
     .bind(JSON.stringify(emails), importNumber)
     .all<{ email: string; line: number }>();
