@@ -7,5 +7,7 @@ declare namespace Cloudflare {
     MAIL_API_KEY: string;
     ADDRESS_HASH_KEY: string;
     CHAOS_CRASHES: string;
+    FUZZ_REQUESTS: string;
+    FUZZ_SEED: string;
   }
 }

@@ -50,6 +50,8 @@ describe('the audit', () => {
     const changesNothing = [
       'POST /crm/activation/preview',
       'POST /crm/suppressions/search',
+      'POST /crm/templates/preview',
+      'POST /crm/templates/check',
       'PUT /crm/imports/:importId/chunks/:seq',
       'POST /unsubscribe/:token',
       'POST /webhooks/postmark',
@@ -57,8 +59,7 @@ describe('the audit', () => {
     ];
     const silent = Object.entries(routeRules)
       .filter(([name, rule]) => !name.startsWith('GET ') && rule.act === null)
-      .map(([name]) => name)
-      .filter((name) => !/^POST \/crm\/templates\/.*(preview|lint|check)/.test(name));
+      .map(([name]) => name);
     expect(silent.sort()).toEqual(changesNothing.sort());
   });
 

@@ -33,6 +33,7 @@ import {
   type ImportIssue,
 } from '../../shared/schemas.ts';
 import type { App } from '../app-env.ts';
+import { noteAudit } from '../audit.ts';
 import { cursorQuery, digits, leadIdParam, limitQuery } from '../params.ts';
 import { problems, Refusal } from '../problem.ts';
 
@@ -163,6 +164,7 @@ export function importRoutes(app: App): void {
     const owner = c.get('person').email;
     const answer = await openImport(c.env.DB, { request, importId, owner, nowMs: Date.now() });
     if (answer.kind === 'conflict') throw new Refusal('import_conflict');
+    noteAudit(c, answer.kind === 'opened' ? { target: importId } : false);
     const location = `/crm/imports/${importId}`;
     return c.json(answer.import, answer.kind === 'opened' ? 201 : 200, { location });
   });

@@ -18,6 +18,7 @@ import {
   suppressionSearchSchema,
 } from '../../shared/mail-schemas.ts';
 import type { App } from '../app-env.ts';
+import { noteAudit } from '../audit.ts';
 import { cursorQuery, limitQuery } from '../params.ts';
 import { problems, Refusal } from '../problem.ts';
 
@@ -119,6 +120,7 @@ export function suppressionRoutes(app: App): void {
       nowMs: Date.now(),
       hashEmail: (email) => emailHash(c.env.ADDRESS_HASH_KEY, email),
     });
+    noteAudit(c, { detail: { reason, addedCount: result.addedCount } });
     return c.json(result, 200);
   });
 

@@ -23,12 +23,14 @@ import {
   templateTestSchema,
   templateUpdateSchema,
   templateVersionListSchema,
+  type TemplateDetail,
   type TemplateDraft,
   type TemplatePreview,
 } from '../../shared/mail-schemas.ts';
 import type { Recipient } from '../../shared/recipient.ts';
 import { templateIdSchema, templateListSchema } from '../../shared/schemas.ts';
 import type { App } from '../app-env.ts';
+import { noteAudit } from '../audit.ts';
 import { mailSettings } from '../mail-settings.ts';
 import { problems, Refusal } from '../problem.ts';
 import { allTemplates, findTemplate, withText } from '../templates.ts';
@@ -184,6 +186,7 @@ export function templateRoutes(app: App): void {
     const template = await createTemplate(c.env.DB, idsFor(content.name), content, authorship);
     if (template === null)
       throw new Refusal('template_conflict', 'There are too many templates of this name.');
+    noteAudit(c, { target: `template:${template.id}`, after: versionOf(template) });
     return c.json(template, 201);
   });
 
@@ -201,6 +204,7 @@ export function templateRoutes(app: App): void {
         `It is at version ${answer.version} now; yours began at ${baseVersion}.`,
       );
     }
+    noteAudit(c, { before: { version: baseVersion }, after: versionOf(answer.template) });
     return c.json(answer.template, 200);
   });
 
@@ -239,6 +243,11 @@ export function templateRoutes(app: App): void {
     if (mail === null) throw invalidTemplate(fault);
     return c.json(await sendTestMail(c.env, c.req.url, c.get('person'), mail), 200);
   });
+}
+
+/** What the audit says of a version; its words are kept with the template. */
+function versionOf({ version, name, subject }: TemplateDetail): object {
+  return { version, name, subject };
 }
 
 /** What a person sees who has no lead at hand. */
