@@ -109,6 +109,21 @@ export function throttle(
   };
 }
 
+/**
+ * True for a used-up window that we have used up ourselves by going evenly at just that rate: the next slot
+ * is in the next window anyway. Its reset comes in whole seconds, and to wait for it would halve the rate.
+ */
+function isFilledEvenly(ratePerSecond: number, { limitCount, resetMs }: RateObservation): boolean {
+  return limitCount !== null && ratePerSecond > limitCount - 1 && resetMs !== null && resetMs <= 1_000;
+}
+
+/** True when what an answer says of the limit would change a gate that goes at its full rate. */
+export function isRateNews(observation: RateObservation, { maxRatePerSecond }: GateConfig): boolean {
+  const { limitCount, remainingCount } = observation;
+  if (limitCount !== null && limitCount < maxRatePerSecond) return true;
+  return remainingCount === 0 && !isFilledEvenly(maxRatePerSecond, observation);
+}
+
 /** What the provider says of its own limit is followed downwards at once. */
 export function observeRate(
   state: GateState,
@@ -118,7 +133,8 @@ export function observeRate(
 ): GateState {
   const current = recovered(state, config, nowMs);
   const { limitCount, remainingCount, resetMs } = observation;
-  if (remainingCount === 0 && resetMs !== null && resetMs > 0) {
+  const isUsedUp = remainingCount === 0 && !isFilledEvenly(current.ratePerSecond, observation);
+  if (isUsedUp && resetMs !== null && resetMs > 0) {
     return { ...current, nextSlotAt: Math.max(current.nextSlotAt, nowMs + Math.min(resetMs, maxThrottleMs)) };
   }
   // Only a per-second window can be compared with a rate per second.

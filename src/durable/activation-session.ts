@@ -46,7 +46,7 @@ import { Feed } from './feed.ts';
 import { readLeadResult } from './lead-result.ts';
 import { logEvent, type LogFields } from './log.ts';
 import { guardLimits, mailWorld, type MailWorld } from './mail-world.ts';
-import { PermitPool } from './permit-pool.ts';
+import { PermitPool, type RequestLease } from './permit-pool.ts';
 import { retentionDays } from './retention.ts';
 import { readResults, type ResultPage, type ResultQuery } from './session-results.ts';
 import { SessionRunner, type MailCap } from './session-runner.ts';
@@ -81,6 +81,10 @@ export class ActivationSession extends DurableObject<Env> {
   #turn: Promise<void> | null = null;
   /** Slices in a row that ended by a fault; a cache, it only shortens the wait when lost. */
   #faultCount = 0;
+  #permits: PermitPool | null = null;
+  /** Of the slice that runs. */
+  #heldCount = (): number => 0;
+  #lease: RequestLease = () => Promise.reject(new Error('No slice has begun.'));
   #healedAt = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -446,13 +450,23 @@ export class ActivationSession extends DurableObject<Env> {
     await this.#arm(nowMs);
   }
 
+  /** Slots for the batches that are left, but no more than there are senders. */
+  #wantedPermitCount(waitingCount: number, heldCount: number): number {
+    const { total, counts, spec } = this.#session();
+    const openCount = Math.ceil((total - processedCount(counts)) / spec.batchLeadCount);
+    return Math.min(sliceLimits.senderCount, waitingCount + Math.max(0, openCount - heldCount));
+  }
+
   #runner(mail: MailWorld): SessionRunner {
-    const permits = new PermitPool(
-      (wantedCount) => mail.gate.lease(wantedCount),
+    // Kept from slice to slice: a lease that was thrown away is time on the account's line that nobody uses.
+    const permits = (this.#permits ??= new PermitPool(
+      (wantedCount) => this.#lease(wantedCount),
       () => this.now(),
-      () => sliceLimits.senderCount,
-    );
-    return new SessionRunner({
+      (waitingCount) => this.#wantedPermitCount(waitingCount, this.#heldCount()),
+    ));
+    // A stub that has failed stays broken: each slice has a new one.
+    this.#lease = async (wantedCount) => mail.gate.lease(wantedCount);
+    const runner = new SessionRunner({
       store: this.#store,
       db: this.env.DB,
       transport: mail.transport,
@@ -469,6 +483,8 @@ export class ActivationSession extends DurableObject<Env> {
       unsubscribeUrlOf: (session, recipient) => this.#unsubscribeUrl(session, recipient),
       suppressedLeadIds: (recipients) => this.#suppressedLeadIds(recipients),
     });
+    this.#heldCount = () => runner.heldCount;
+    return runner;
   }
 
   /** The day's cap is of the domain that the mails come from. */

@@ -5,6 +5,7 @@
  */
 import { standardGuardLimits, type GuardLimits } from '../core/fates.ts';
 import { readDailyCap } from '../core/daily-cap.ts';
+import { isRateNews } from '../core/permits.ts';
 import { createTransport, type MailConfig } from '../mail/index.ts';
 import type { Delivery, MailTransport } from '../mail/transport.ts';
 import { gateConfig, type MailGate } from './mail-gate.ts';
@@ -44,7 +45,7 @@ export function mailWorld(env: Env, now: () => number): MailWorld | { kind: 'ref
   if (choice.kind === 'refused') return choice;
   // One account, one gate: a key of another provider has limits of its own.
   const gate = env.MAIL_GATE.getByName(choice.transport.name);
-  const { maxRatePerSecond } = gateConfig(env);
+  const gateLimits = gateConfig(env);
   return {
     kind: 'ready',
     transport: choice.transport,
@@ -54,9 +55,7 @@ export function mailWorld(env: Env, now: () => number): MailWorld | { kind: 'ref
       const throttled = outcome.kind === 'throttled' ? { retryAfterMs: outcome.retryAfterMs } : null;
       if (throttled !== null) permits.clear();
       // Every answer carries the headers; a round trip for each would double the calls.
-      const isNews =
-        rate !== null &&
-        (rate.remainingCount === 0 || (rate.limitCount !== null && rate.limitCount < maxRatePerSecond));
+      const isNews = rate !== null && isRateNews(rate, gateLimits);
       if (throttled !== null || isNews) await gate.report({ throttled, rate: isNews ? rate : null });
     },
   };

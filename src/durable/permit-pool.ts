@@ -1,8 +1,8 @@
 /**
- * PermitPool: the permits that one slice has leased from the MailGate and not yet used.
+ * PermitPool: the permits that one session has leased from the MailGate and not yet used.
  *
- * Owns: a few slots in memory and one request to the gate at a time. Losing it (eviction, end of the
- * slice) costs at most a lease of slots on the time line, never a call too many.
+ * Owns: a few slots in memory and one request to the gate at a time. Losing it (eviction) costs at most a
+ * lease of slots on the time line, never a call too many.
  *
  * @module
  */
@@ -13,36 +13,51 @@ import type { Permit } from '../core/slice.ts';
 export type RequestLease = (wantedCount: number) => Promise<Lease>;
 
 /** A slot that was not used in time is gone: using it later would put two calls into one interval. */
-const maxLatenessMs = 1_000;
+const maxLatenessMs = 50;
+/** Of a limit this fast a few calls are no part that shows, and a run that cannot keep up with it is never early. */
+const fastIntervalMs = 10;
+const maxFastLatenessMs = 1_000;
 
 export class PermitPool {
   readonly #requestLease: RequestLease;
   readonly #now: () => number;
-  readonly #wantedCount: () => number;
+  readonly #wantedCount: (waitingCount: number) => number;
+  #maxLatenessMs = maxLatenessMs;
+  #waitingCount = 0;
   #slots: number[] = [];
   #request: Promise<number> | null = null;
 
   /**
    * @param requestLease - one round trip to the gate
    * @param now - epoch ms
-   * @param wantedCount - how many calls could leave soon; more slots would be wasted
+   * @param wantedCount - how many calls could leave soon, given how many wait; more slots would be wasted
    */
-  constructor(requestLease: RequestLease, now: () => number, wantedCount: () => number) {
+  constructor(requestLease: RequestLease, now: () => number, wantedCount: (waitingCount: number) => number) {
     this.#requestLease = requestLease;
     this.#now = now;
     this.#wantedCount = wantedCount;
   }
 
   async permit(): Promise<Permit> {
-    for (;;) {
-      const nowMs = this.#now();
-      while (this.#slots[0] !== undefined && this.#slots[0] < nowMs - maxLatenessMs) this.#slots.shift();
-      const at = this.#slots.shift();
-      if (at !== undefined) return { kind: 'granted', at };
-      this.#request ??= this.#refill().finally(() => (this.#request = null));
-      const retryAt = await this.#request;
-      if (this.#slots.length === 0 && retryAt > this.#now()) return { kind: 'later', at: retryAt };
+    this.#waitingCount++;
+    try {
+      for (;;) {
+        const oldest = this.#now() - this.#maxLatenessMs;
+        while (this.#slots[0] !== undefined && this.#slots[0] < oldest) this.#slots.shift();
+        const at = this.#slots.shift();
+        if (at !== undefined) return { kind: 'granted', at };
+        this.#request ??= this.#refill().finally(() => (this.#request = null));
+        const retryAt = await this.#request;
+        if (this.#slots.length === 0 && retryAt > this.#now()) return { kind: 'later', at: retryAt };
+      }
+    } finally {
+      this.#waitingCount--;
     }
+  }
+
+  /** False once its slot has passed by too much. */
+  isUsable(permit: Permit): boolean {
+    return permit.kind === 'granted' && permit.at >= this.#now() - this.#maxLatenessMs;
   }
 
   /** A permit that was not used after all. */
@@ -57,8 +72,9 @@ export class PermitPool {
 
   /** Returns when to ask again, if nothing was granted. */
   async #refill(): Promise<number> {
-    const lease = await this.#requestLease(Math.max(1, this.#wantedCount()));
+    const lease = await this.#requestLease(Math.max(1, this.#wantedCount(this.#waitingCount)));
     const nowMs = this.#now();
+    this.#maxLatenessMs = lease.intervalMs < fastIntervalMs ? maxFastLatenessMs : maxLatenessMs;
     for (let i = 0; i < lease.permitCount; i++)
       this.#slots.push(nowMs + lease.delayMs + i * lease.intervalMs);
     return lease.permitCount > 0 ? nowMs : nowMs + lease.retryInMs;

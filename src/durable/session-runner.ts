@@ -369,6 +369,19 @@ export class SessionRunner implements SliceVerbs {
     this.#world.publish();
   }
 
+  isUsable(permit: Permit): boolean {
+    return this.#world.permits.isUsable(permit);
+  }
+
+  renewPermit(): Promise<Permit> {
+    return this.#world.permits.permit();
+  }
+
+  /** Batches in hand, with a permit or waiting for one. */
+  get heldCount(): number {
+    return this.#held.size;
+  }
+
   returnPermit(permit: Permit): void {
     this.#world.permits.giveBack(permit);
   }

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { backoffMs, crmBackoff, deliveryBackoff, probeBackoff } from '../../src/core/backoff.ts';
 import {
   initialGate,
+  isRateNews,
   leasePermits,
   maxWaitMs,
   observeRate,
@@ -265,6 +266,23 @@ describe('rate headers', () => {
     const gate = new Gate();
     gate.observe(10, 0, 900);
     expect(gate.lease(1).delayMs).toBe(900);
+  });
+
+  it('of a second that we have filled evenly ourselves hold nobody up', () => {
+    const gate = new Gate();
+    gate.observe(8, 0, 1_000);
+    expect(gate.lease(1).delayMs).toBe(0);
+  });
+
+  it('are news when they lower the rate or tell of others, and else not worth a round trip', () => {
+    const isNews = (limitCount: number | null, remainingCount: number | null, resetMs: number | null) =>
+      isRateNews({ limitCount, remainingCount, resetMs }, config);
+    expect(isNews(5, 3, 1_000)).toBe(true);
+    expect(isNews(10, 0, 1_000)).toBe(true);
+    expect(isNews(8, 0, 60_000)).toBe(true);
+    expect(isNews(null, 0, 1_000)).toBe(true);
+    expect(isNews(8, 0, 1_000)).toBe(false);
+    expect(isNews(10, 3, 1_000)).toBe(false);
   });
 
   it('of a longer window are no rate per second', () => {

@@ -78,6 +78,21 @@ class World implements SliceVerbs {
     return permit;
   }
 
+  /** Slots that have passed: later than this is too late. */
+  maxLateMs = Infinity;
+
+  isUsable(permit: Permit): boolean {
+    return permit.kind === 'granted' && this.nowMs <= permit.at + this.maxLateMs;
+  }
+
+  async renewPermit(): Promise<Permit> {
+    await Promise.resolve();
+    this.#say('renewPermit', 'another permit');
+    const permit = this.nextPermit();
+    this.permitsOut.add(permit);
+    return permit;
+  }
+
   returnPermit(permit: Permit): void {
     this.permitsOut.delete(permit);
     this.#say('returnPermit', 'give the permit back');
@@ -271,6 +286,41 @@ describe('a permit', () => {
     await runSlice(world, limits);
     expect(world.trace).toEqual(['take 1', 'permit', 'wait until 60000', 'give the permit back']);
     expect(world.nowMs).toBe(0);
+  });
+
+  it('whose slot has passed while the CRM was slow is changed for another, and the next batch begins earlier', async () => {
+    const world = new World().add(2);
+    world.maxLateMs = 50;
+    let slot = 1_000;
+    world.nextPermit = () => ({ kind: 'granted', at: (slot += 1_000) });
+    const begunAt: number[] = [];
+    world.on.flip = () => {
+      begunAt.push(world.nowMs);
+      world.nowMs += 600;
+    };
+    const leftAt: number[] = [];
+    world.on.intend = () => leftAt.push(world.nowMs);
+    await runSlice(world, limits);
+    // The first began 250 ms before its slot at 2,000 and took the slot at 3,000; the second had time.
+    expect(leftAt).toEqual([3_000, 4_000]);
+    expect(begunAt).toEqual([1_750, 4_000 - 750]);
+  });
+
+  it('that comes too late is waited for before the call leaves', async () => {
+    const world = new World().add(1);
+    world.maxLateMs = 50;
+    const permits: Permit[] = [
+      { kind: 'granted', at: 0 },
+      { kind: 'later', at: 5_000 },
+      { kind: 'granted', at: 5_200 },
+    ];
+    world.nextPermit = () => permits.shift() ?? { kind: 'later', at: 60_000 };
+    world.on.flip = () => (world.nowMs += 300);
+    let leftAt = 0;
+    world.on.intend = () => (leftAt = world.nowMs);
+    await runSlice(world, limits);
+    expect(leftAt).toBe(5_200);
+    expect(world.trace).toContain('wait until 5000');
   });
 
   it('is used at its slot and not before', async () => {

@@ -56,6 +56,23 @@ describe('the pool of a slice', () => {
     expect(await pool.permit()).toEqual({ kind: 'granted', at: world.nowMs + 50 });
   });
 
+  it('tells a slot that has passed from one that can still be used', async () => {
+    const { pool, world } = poolOf(granted(1));
+    const permit = await pool.permit();
+    world.nowMs += 50;
+    expect(pool.isUsable(permit)).toBe(true);
+    world.nowMs += 1;
+    expect(pool.isUsable(permit)).toBe(false);
+    expect(pool.isUsable({ kind: 'later', at: world.nowMs })).toBe(false);
+  });
+
+  it('lets calls of a fast limit leave late: it never notices, and each new lease is a row', async () => {
+    const { pool, world } = poolOf({ permitCount: 1, delayMs: 0, intervalMs: 1, retryInMs: 0 });
+    const permit = await pool.permit();
+    world.nowMs += 500;
+    expect(pool.isUsable(permit)).toBe(true);
+  });
+
   it('holds nothing any more once the gate has closed', async () => {
     const { pool } = poolOf(granted(4), none(30_000));
     await pool.permit();
