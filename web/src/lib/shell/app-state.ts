@@ -6,6 +6,7 @@
 import { createContext } from 'svelte';
 import type { Tracker } from '../activation/tracker.svelte.ts';
 import type { ImportFlow } from '../imports/import-flow.svelte.ts';
+import type { Access } from './access.svelte.ts';
 import type { Clock } from './clock.svelte.ts';
 import type { Notifier } from './notifier.svelte.ts';
 import type { Theme } from './theme.svelte.ts';
@@ -13,6 +14,7 @@ import type { Toasts } from './toasts.svelte.ts';
 
 export interface AppState {
   tracker: Tracker;
+  access: Access;
   toasts: Toasts;
   theme: Theme;
   clock: Clock;

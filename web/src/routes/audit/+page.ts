@@ -1,0 +1,3 @@
+import { auditMessages } from '../../lib/text/audit-messages.ts';
+
+export const load = (): { title: string } => ({ title: auditMessages.title });
