@@ -26,6 +26,8 @@ const keepAliveMs = 15_000;
  * Looked at with each keep-alive, so that a stream ends before its five minutes are over.
  */
 const maxAgeMs = 280_000;
+/** Issues are counted over all batches that have some: a run in which everything fails must not do that five times a second. */
+const issuesIntervalMs = 5_000;
 /** Unread events that are held for one reader. */
 const maxQueuedCount = 4;
 /** A reader that took nothing for this long is gone. */
@@ -36,6 +38,7 @@ interface Reader {
   openedAt: number;
   sentRev: number;
   sentIssueCount: number;
+  sentIssuesAt: number;
   behindSince: number | null;
 }
 
@@ -74,6 +77,7 @@ export class Feed {
             openedAt: this.#source.now(),
             sentRev: isBelieved ? lastRev : -1,
             sentIssueCount: 0,
+            sentIssuesAt: -issuesIntervalMs,
             behindSince: null,
           };
           this.#readers.add(reader);
@@ -137,8 +141,11 @@ export class Feed {
       return;
     }
     reader.behindSince = null;
-    if (view.issueCount !== reader.sentIssueCount) {
+    const nowMs = this.#source.now();
+    const isIssuesTime = isOver || nowMs - reader.sentIssuesAt >= issuesIntervalMs;
+    if (view.issueCount !== reader.sentIssueCount && isIssuesTime) {
       reader.sentIssueCount = view.issueCount;
+      reader.sentIssuesAt = nowMs;
       this.#enqueue(reader, view.issuesEvent);
     }
     reader.sentRev = progress.rev;
