@@ -33,7 +33,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   front.fault = { kind: 'none' };
-  front.startDelayMs = 0;
+  front.startAnswerDelayMs = 0;
   await browser.close();
   expect(watched.flatMap(stepsBack)).toEqual([]);
 });
@@ -106,21 +106,23 @@ describe('eight tabs', () => {
 
   test('show the leads of the page as active while the run goes on, with nobody asking', async () => {
     const tab = await openTab('/leads');
-    const sessionId = await startRun(tab, 25);
-    await tab.locator('[data-testid="lead-row"]').first().waitFor();
-    await tab.goto(`${front.url}/leads?limit=100&sort=id`);
-    const second = await openTab('/leads?limit=100');
-    await waitForTracker(second, 'the end', isOver, sessionId);
-    const active = second.locator('[data-testid="lead-row"][data-status="active"]');
-    await expect.poll(() => active.count(), { timeout: 10_000 }).toBeGreaterThan(0);
+    const sessionId = await startRun(tab, 100);
+    await tab.goto(`${front.url}/leads?limit=100`);
+    await tab.getByTestId('lead-row').nth(99).waitFor();
+    const active = tab.locator('[data-testid="lead-row"][data-status="active"]');
+    const countAtLoad = await active.count();
+    await expect.poll(() => active.count(), { timeout: 10_000 }).toBeGreaterThan(countAtLoad);
+    expect((await waitForTracker(tab, 'numbers', () => true, sessionId)).state).toBe('running');
+    await waitForTracker(tab, 'the end', isOver, sessionId);
+    await expect.poll(() => active.count(), { timeout: 10_000 }).toBe(100);
   });
 });
 
 describe('a refresh', () => {
   test('at 0, 1, 30, 99 and 100 % shows the run where it is', async () => {
     const tab = await openTab('/leads');
-    // At 0 %: while the start request is on its way, and the page knows nothing but the id.
-    front.startDelayMs = 1_500;
+    // At 0 %: the start is not answered yet, and the page knows nothing but the id.
+    front.startAnswerDelayMs = 1_500;
     await tab.goto(`${front.url}/leads?status=new&limit=100`);
     await tab.getByTestId('lead-row').nth(99).waitFor();
     await tab.getByTestId('select-page').check();

@@ -38,8 +38,8 @@ export class FrontProxy {
   readonly streams: StreamRecord[] = [];
   /** Progress requests, by time. */
   readonly polls: number[] = [];
-  /** Time that each start request takes on top. */
-  startDelayMs = 0;
+  /** How late the app's answers to start requests arrive; the requests themselves are on time. */
+  startAnswerDelayMs = 0;
 
   readonly #sockets = new Set<Socket>();
   #target: () => URL;
@@ -108,7 +108,7 @@ export class FrontProxy {
       else outgoing.writeHead(302, { location: 'http://login.invalid/' }).end();
       return;
     }
-    if (incoming.method === 'POST' && path === '/crm/activation') await sleep(this.startDelayMs);
+    const delayMs = incoming.method === 'POST' && path === '/crm/activation' ? this.startAnswerDelayMs : 0;
     const target = this.#target();
     const forwarded = request(
       {
@@ -121,19 +121,23 @@ export class FrontProxy {
       },
       (response) => {
         if (isStream && response.statusCode === 200) this.#passStream(response, outgoing);
-        else {
-          outgoing.writeHead(response.statusCode ?? 502, response.headers);
-          response.pipe(outgoing);
-          response.on('error', () => outgoing.destroy());
-        }
+        else void this.#pass(response, outgoing, delayMs);
       },
     );
     forwarded.on('error', () => {
       if (outgoing.headersSent) outgoing.destroy();
       else outgoing.writeHead(502).end();
     });
-    outgoing.on('close', () => forwarded.destroy());
+    // What changes something is carried out, whoever has stopped waiting for it.
+    if (incoming.method === 'GET') outgoing.on('close', () => forwarded.destroy());
     incoming.pipe(forwarded);
+  }
+
+  async #pass(response: IncomingMessage, outgoing: ServerResponse, delayMs: number): Promise<void> {
+    await sleep(delayMs);
+    outgoing.writeHead(response.statusCode ?? 502, response.headers);
+    response.pipe(outgoing);
+    response.on('error', () => outgoing.destroy());
   }
 
   #passStream(response: IncomingMessage, outgoing: ServerResponse): void {
