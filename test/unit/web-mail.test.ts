@@ -1,0 +1,26 @@
+import { describe, expect, test } from 'vitest';
+import { addressesIn } from '../../web/src/lib/mail/address-list.ts';
+import { frameDocument } from '../../web/src/lib/mail/frame-document.ts';
+
+describe('addresses out of what a person pastes', () => {
+  test.each([
+    ['a@example.com\nb@example.com\r\n', ['a@example.com', 'b@example.com']],
+    ['Name,Email,City\n"Zoë, N",zoe@example.com,Berlin', ['zoe@example.com']],
+    ['Zoë <zoe@example.com>; Bo <bo@example.com>,', ['zoe@example.com', 'bo@example.com']],
+    ['mailto:a@example.com (b@example.com). a@example.com', ['a@example.com', 'b@example.com']],
+    ['', []],
+    ['no address here', []],
+  ])('%j', (text, addresses) => {
+    expect(addressesIn(text)).toEqual(addresses);
+  });
+
+  test('leaves it to the server to say what is none', () => {
+    expect(addressesIn('broken@ x@y')).toEqual(['broken@', 'x@y']);
+  });
+});
+
+test('a mail in a frame comes after the policy that keeps it from fetching anything', () => {
+  const document = frameDocument('<!doctype html><img src="https://tracker.test/a.png">');
+  expect(document.indexOf('Content-Security-Policy')).toBeLessThan(document.indexOf('tracker.test'));
+  expect(document).toContain("default-src 'none'");
+});
