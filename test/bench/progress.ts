@@ -1,0 +1,147 @@
+/**
+ * Progress reads: how many polls a running session answers, beside a bare object's method, and what a
+ * thousand tabs that poll cost the run.
+ *
+ * @module
+ */
+import { loadOf, type LoadResult } from './lib/load.ts';
+import type { BenchOptions, PartResult } from './lib/part.ts';
+import {
+  closeAll,
+  freshSessionId,
+  freshState,
+  proveOnceEach,
+  say,
+  startMailApi,
+  startRuntime,
+  startSession,
+  waitForEnd,
+} from './lib/rig.ts';
+import { median, round } from './lib/stats.ts';
+
+const kinds = ['bare object method', 'poll, 200', 'poll, 304'] as const;
+type Kind = (typeof kinds)[number];
+
+/** Five calls a second: the run goes on all the time and changes as fast as a real one. */
+const backgroundRate = 5;
+
+async function measureReads(
+  leadCount: number,
+  repeatCount: number,
+  ms: number,
+): Promise<[Kind, LoadResult][]> {
+  const mail = await startMailApi();
+  await mail.set({ latencyMs: 20 });
+  const runtime = await startRuntime({
+    stateFolder: await freshState(leadCount),
+    mailUrl: mail.url,
+    vars: { MAIL_RATE: String(backgroundRate) },
+  });
+  const sessionId = freshSessionId();
+  await startSession(runtime, sessionId);
+  const progressUrl = `${runtime.url}/crm/activation/progress/${sessionId}`;
+  const results: [Kind, LoadResult][] = [];
+  for (let round = 0; round <= repeatCount; round++) {
+    for (const kind of kinds) {
+      say(`progress: ${kind}, round ${round} of ${repeatCount}`);
+      const url = kind === 'bare object method' ? `${runtime.url}/bench/progress` : progressUrl;
+      const result = await loadOf(url, { clientCount: 20, ms, hasEtag: kind === 'poll, 304', pauseMs: 0 });
+      // The first round is the compiler's.
+      if (round > 0) results.push([kind, result]);
+    }
+  }
+  await closeAll();
+  return results;
+}
+
+async function measureRun(leadCount: number, tabCount: number): Promise<number> {
+  const mail = await startMailApi();
+  await mail.set({ latencyMs: 20 });
+  const runtime = await startRuntime({ stateFolder: await freshState(leadCount), mailUrl: mail.url });
+  const sessionId = freshSessionId();
+  const stop = new AbortController();
+  await startSession(runtime, sessionId);
+  const url = `${runtime.url}/crm/activation/progress/${sessionId}`;
+  const tabs =
+    tabCount === 0
+      ? Promise.resolve()
+      : loadOf(url, {
+          clientCount: tabCount,
+          ms: Infinity,
+          hasEtag: true,
+          pauseMs: 2_000,
+          signal: stop.signal,
+        });
+  const progress = await waitForEnd(runtime, sessionId);
+  stop.abort();
+  await tabs;
+  proveOnceEach(await mail.stats(), leadCount);
+  await closeAll();
+  return (1_000 * leadCount) / ((progress.finishedAt ?? 0) - progress.createdAt);
+}
+
+export async function progress(options: BenchOptions): Promise<PartResult> {
+  const repeatCount = options.repeatCount ?? 3;
+  const readLeadCount = options.leadCounts?.at(-1) ?? (options.isFull ? 1_000_000 : 10_000);
+  const runLeadCount = options.isFull ? 50_000 : 10_000;
+  const results = await measureReads(readLeadCount, repeatCount, options.isFull ? 4_000 : 1_500);
+  const of = (kind: Kind, value: (result: LoadResult) => number): number =>
+    median(results.filter(([found]) => found === kind).map(([, result]) => value(result)));
+  const bareRate = of('bare object method', (result) => result.requestsPerSecond);
+
+  const alone: number[] = [];
+  const watched: number[] = [];
+  for (let round = 1; round <= repeatCount; round++) {
+    say(`progress: a run with 0 and with 1,000 tabs, round ${round} of ${repeatCount}`);
+    alone.push(await measureRun(runLeadCount, 0));
+    watched.push(await measureRun(runLeadCount, 1_000));
+  }
+  const slowdown = 1 - median(watched) / median(alone);
+  const [ratio200 = 0, ratio304 = 0] = (['poll, 200', 'poll, 304'] as const).map(
+    (kind) => of(kind, (result) => result.requestsPerSecond) / bareRate,
+  );
+  return {
+    tables: [
+      {
+        title: `Polls of a session of ${readLeadCount} leads that runs at ${backgroundRate} calls a second`,
+        columns: ['what', 'requests/s', '× bare', 'p50 ms', 'p99 ms'],
+        rows: kinds.map((kind) => [
+          kind,
+          Math.round(of(kind, (result) => result.requestsPerSecond)),
+          round(of(kind, (result) => result.requestsPerSecond) / bareRate),
+          round(of(kind, (result) => result.p50Ms)),
+          round(of(kind, (result) => result.p99Ms)),
+        ]),
+        notes: [
+          'The bare one is a fetch handler and a method that returns a constant. A poll also passes headers, log, identity, role and the rows of the session’s cache.',
+        ],
+      },
+      {
+        title: 'What 1,000 tabs that poll every 2 seconds cost a run',
+        columns: ['tabs', 'leads/s'],
+        rows: [
+          [0, Math.round(median(alone))],
+          [1_000, Math.round(median(watched))],
+        ],
+      },
+    ],
+    verdicts: [
+      {
+        target: '≥ 0.8 × a bare object method (200)',
+        measured: String(round(ratio200)),
+        isMet: ratio200 >= 0.8,
+      },
+      {
+        target: '≥ 0.8 × a bare object method (304)',
+        measured: String(round(ratio304)),
+        isMet: ratio304 >= 0.8,
+      },
+      {
+        target: '1,000 polling tabs slow a run by < 10 %',
+        measured: `${round(100 * slowdown)} %`,
+        isMet: slowdown < 0.1,
+      },
+    ],
+    figures: { results, alone, watched },
+  };
+}

@@ -1,0 +1,106 @@
+/**
+ * Readers: from a change of a running session to the byte at its readers, beside a bare broadcaster.
+ *
+ * @module
+ */
+import { openReaders } from './lib/load.ts';
+import type { BenchOptions, PartResult } from './lib/part.ts';
+import {
+  closeAll,
+  freshSessionId,
+  freshState,
+  say,
+  startMailApi,
+  startRuntime,
+  startSession,
+} from './lib/rig.ts';
+import { percentile, round } from './lib/stats.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+interface Figure {
+  who: 'session' | 'bare broadcaster';
+  readerCount: number;
+  p50Ms: number;
+  p95Ms: number;
+  p99Ms: number;
+  eventsPerReader: number;
+}
+
+const watchMs = 8_000;
+
+async function measure(readerCount: number): Promise<Figure[]> {
+  const mail = await startMailApi();
+  await mail.set({ latencyMs: 20 });
+  const runtime = await startRuntime({
+    stateFolder: await freshState(10_000),
+    mailUrl: mail.url,
+    vars: { MAIL_RATE: '5' },
+  });
+  const figure = (who: Figure['who'], agesMs: readonly number[]): Figure => ({
+    who,
+    readerCount,
+    p50Ms: percentile(agesMs, 0.5),
+    p95Ms: percentile(agesMs, 0.95),
+    p99Ms: percentile(agesMs, 0.99),
+    eventsPerReader: agesMs.length / readerCount,
+  });
+  say(`readers: ${readerCount} of a bare broadcaster`);
+  const bare = await openReaders(`${runtime.url}/bench/stream`, readerCount);
+  await fetch(`${runtime.url}/bench/broadcast?count=${watchMs / 200}&intervalMs=200`);
+  await sleep(500);
+  bare.close();
+  const bareFigure = figure('bare broadcaster', bare.agesMs);
+
+  say(`readers: ${readerCount} of a session`);
+  const sessionId = freshSessionId();
+  await startSession(runtime, sessionId);
+  const session = await openReaders(`${runtime.url}/crm/activation/stream/${sessionId}`, readerCount);
+  await sleep(watchMs);
+  session.close();
+  const figures = [figure('session', session.agesMs), bareFigure];
+  await runtime.kill();
+  await closeAll();
+  return figures;
+}
+
+export async function readers(options: BenchOptions): Promise<PartResult> {
+  const readerCounts = options.isFull ? [100, 1_000, 5_000] : [100, 500];
+  const figures: Figure[] = [];
+  for (const readerCount of readerCounts) figures.push(...(await measure(readerCount)));
+  return {
+    tables: [
+      {
+        title: 'From a change to its reader',
+        columns: ['readers', 'of', 'p50 ms', 'p95 ms', 'p99 ms', 'events per reader'],
+        rows: figures.map(({ readerCount, who, p50Ms, p95Ms, p99Ms, eventsPerReader }) => [
+          readerCount,
+          who,
+          p50Ms,
+          p95Ms,
+          p99Ms,
+          round(eventsPerReader),
+        ]),
+        notes: [
+          'A session coalesces changes to five views a second, so that a change waits up to 200 ms before it is sent; the broadcaster sends at once. Client and runtime share two cores.',
+        ],
+      },
+    ],
+    verdicts: [],
+    plots: [
+      {
+        name: 'readers',
+        title: 'Change to reader, p95',
+        xLabel: 'readers of one session',
+        yLabel: 'ms',
+        isXLog: true,
+        series: (['session', 'bare broadcaster'] as const).map((who) => ({
+          name: who,
+          points: figures
+            .filter((one) => one.who === who)
+            .map(({ readerCount, p95Ms }) => [readerCount, p95Ms] as const),
+        })),
+      },
+    ],
+    figures,
+  };
+}
