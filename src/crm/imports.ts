@@ -137,12 +137,12 @@ export async function listImports(
   db: D1Database,
   query: { cursor: string | null; limit: number },
 ): Promise<{ kind: 'ok'; list: ImportList } | { kind: 'invalid_cursor' }> {
-  const [before, ...rest] = query.cursor === null ? [null] : (decodeCursor(query.cursor) ?? []);
-  if (before === undefined || typeof before === 'string' || rest.length > 0)
-    return { kind: 'invalid_cursor' };
+  const parts = query.cursor === null ? [Number.MAX_SAFE_INTEGER] : (decodeCursor(query.cursor) ?? []);
+  const [before, ...rest] = parts;
+  if (typeof before !== 'number' || rest.length > 0) return { kind: 'invalid_cursor' };
   const { results } = await db
     .prepare('SELECT * FROM imports WHERE number < ? ORDER BY number DESC LIMIT ?')
-    .bind(before ?? Number.MAX_SAFE_INTEGER, query.limit + 1)
+    .bind(before, query.limit + 1)
     .all<ImportRecordRow>();
   const rows = results.slice(0, query.limit);
   const last = rows.at(-1);

@@ -12,7 +12,7 @@ import { nastyFiles, type Expected, type NastyFile } from '../support/nasty-file
 
 /** A file that comes in slices of so many bytes, as over a slow disk. */
 function sliced(bytes: Uint8Array, sliceByteCount: number): FileSource {
-  const blob = new Blob([bytes as Uint8Array<ArrayBuffer>]);
+  const blob = new Blob([bytes]);
   return {
     size: blob.size,
     slice: (start, end) => blob.slice(start, end),
@@ -21,7 +21,7 @@ function sliced(bytes: Uint8Array, sliceByteCount: number): FileSource {
       return new ReadableStream({
         pull(controller) {
           if (at >= bytes.length) controller.close();
-          else controller.enqueue(bytes.slice(at, (at += sliceByteCount)) as Uint8Array<ArrayBuffer>);
+          else controller.enqueue(bytes.slice(at, (at += sliceByteCount)));
         },
       });
     },
@@ -71,7 +71,7 @@ describe('a file with', () => {
   });
 
   it.each(nastyFiles.map((file) => [file.name, file] as const))('%s comes out right', async (_, file) => {
-    const whole = new Blob([file.bytes as Uint8Array<ArrayBuffer>]);
+    const whole = new Blob([file.bytes]);
     const { reading } = await lookAtFile(whole);
     if (file.encoding !== undefined) expect(reading.encoding).toBe(file.encoding);
     if (file.delimiter !== undefined) expect(reading.delimiter).toBe(file.delimiter);

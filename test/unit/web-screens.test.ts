@@ -205,6 +205,14 @@ describe('the view in the URL', () => {
       sort: 'company' as const,
       limit: 100,
       cursor: 'x/y=',
+      source: 'Fair & Co',
+      stage: 'New Lead',
+      consentSource: null,
+      importId: 'import_1',
+      createdFrom: 1_700_000_000_000,
+      createdTo: null,
+      activatedFrom: null,
+      activatedTo: 1_800_000_000_000,
     };
     expect(parseLeadView(new URLSearchParams(leadViewQuery(view)))).toEqual(view);
   });

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { createHash } from 'node:crypto';
 import { createRoute, z } from '@hono/zod-openapi';
 import { stringify } from 'csv-stringify/browser/esm/sync';
 import { emailHash } from '../../crm/email-hash.ts';
@@ -185,14 +186,14 @@ export function importRoutes(app: App): void {
       importId,
       seq,
       rows,
-      bodyHash: await sha256(JSON.stringify(rows)),
+      bodyHash: createHash('sha256').update(JSON.stringify(rows)).digest('hex'),
       nowMs: Date.now(),
       hashEmail: (email) => emailHash(c.env.ADDRESS_HASH_KEY, email),
     });
     switch (answer.kind) {
       case 'ok': {
-        const { kind: _, ...body } = answer;
-        return c.json(body, 200);
+        const { counts, issues } = answer;
+        return c.json({ seq, counts, issues, import: answer.import }, 200);
       }
       case 'not_found':
         throw new Refusal('import_not_found');
@@ -292,9 +293,4 @@ function csvOfRejected(
       controller.close();
     },
   });
-}
-
-async function sha256(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));
-  return Buffer.from(digest).toString('hex');
 }

@@ -102,6 +102,10 @@ const send = <T>(
 const post = <T>(path: string, body: unknown, signal?: AbortSignal): Promise<Answer<T>> =>
   send<T>('POST', path, body, signal);
 
+// What stands between may give a call without a body an empty one, which must not look like a form's.
+const remove = (path: string): Promise<Answer<void>> =>
+  call<void>(path, { method: 'DELETE', headers: { 'content-type': 'application/json' } });
+
 /** A query string of the values that are set. */
 function queryOf(values: Record<string, string | number | null | undefined>): string {
   const query = new URLSearchParams();
@@ -135,11 +139,11 @@ export const api = {
   lead: (leadId: number) => call<Lead>(`/crm/leads/${leadId}`),
   leadHistory: (leadId: number) => call<LeadHistory>(`/crm/leads/${leadId}/history`),
   patchLead: (leadId: number, patch: LeadPatch) => send<Lead>('PATCH', `/crm/leads/${leadId}`, patch),
-  eraseLead: (leadId: number) => call<void>(`/crm/leads/${leadId}`, { method: 'DELETE' }),
+  eraseLead: (leadId: number) => remove(`/crm/leads/${leadId}`),
   leadValues: () => call<LeadValues>('/crm/lead-values'),
   views: () => call<{ views: View[] }>('/crm/views'),
   saveView: (view: { name: string; query: string }) => post<View>('/crm/views', view),
-  deleteView: (viewId: number) => call<void>(`/crm/views/${viewId}`, { method: 'DELETE' }),
+  deleteView: (viewId: number) => remove(`/crm/views/${viewId}`),
   imports: (page: { cursor?: string | null; limit?: number }) =>
     call<ImportList>(`/crm/imports${queryOf(page)}`),
   import: (importId: string) => call<Import>(`/crm/imports/${importId}`),

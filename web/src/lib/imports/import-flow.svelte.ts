@@ -104,8 +104,8 @@ export class ImportFlow {
     const reading = this.#look?.reading;
     if (this.#phase !== 'mapping' || reading === undefined) return;
     // What the change makes of the header is found out anew.
-    const { hasHeader: _, ...kept } = reading;
-    const look = await this.#tryLook({ ...kept, ...change });
+    const { encoding, delimiter } = reading;
+    const look = await this.#tryLook({ encoding, delimiter, ...change });
     if (look !== null) this.#take(look);
   }
 
