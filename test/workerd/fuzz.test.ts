@@ -400,7 +400,7 @@ it(
           .map(([status, count]) => `${status}: ${count}`);
         return `${name}  ${counts.join(', ')}`;
       });
-    console.table(table);
+    console.log(table.join('\n'));
     // The description names every route that there is, and each was reached beyond its door.
     const described = operations.map(({ method, path }) => `${method} ${path}`);
     const undescribed = registeredRoutes()
