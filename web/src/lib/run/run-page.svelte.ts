@@ -115,6 +115,11 @@ export class RunPage {
     await this.#refreshDetails();
   }
 
+  /** The run has turned: its issues, its log and its leads are of now, not of some seconds ago. */
+  turned(): void {
+    if (this.#refreshedRev >= 0) void this.#refreshDetails();
+  }
+
   async #refreshDetails(): Promise<void> {
     const rev = this.progress?.rev ?? -1;
     if (rev === this.#refreshedRev) return;

@@ -6,14 +6,17 @@
 import type { Progress } from '../../../../src/shared/progress.ts';
 import type { ThroughputPoint } from '../../../../src/shared/timeline.ts';
 
-/** Columns of a plot: between `times[i - 1]` and `times[i]` the rates are those at `i`. */
+/**
+ * Columns of a plot: between `times[i - 1]` and `times[i]` the rates are those at `i`. The first point begins
+ * a stretch and ends none; it has the rates of the second, so that its stretch is drawn from its beginning.
+ */
 export interface Rates {
   /** Epoch seconds. */
   times: number[];
-  /** Mails sent in a second; null before the first point. */
-  sent: (number | null)[];
+  /** Mails sent in a second. */
+  sent: number[];
   /** Failed or unknown in a second. */
-  failed: (number | null)[];
+  failed: number[];
 }
 
 /** A point of what is on the screen now, so that the plot does not lag behind the bars. */
@@ -50,9 +53,11 @@ export function ratesOf(points: readonly ThroughputPoint[]): Rates {
     const gapMs = before === undefined ? 0 : point.at - before.at;
     if (before !== undefined && gapMs <= 0) continue;
     rates.times.push(point.at / 1_000);
-    rates.sent.push(before === undefined ? null : perSecond(before.sent, point.sent, gapMs));
-    rates.failed.push(before === undefined ? null : perSecond(before.failed, point.failed, gapMs));
+    rates.sent.push(before === undefined ? 0 : perSecond(before.sent, point.sent, gapMs));
+    rates.failed.push(before === undefined ? 0 : perSecond(before.failed, point.failed, gapMs));
   }
+  rates.sent[0] = rates.sent[1] ?? 0;
+  rates.failed[0] = rates.failed[1] ?? 0;
   return rates;
 }
 
@@ -61,7 +66,7 @@ export function summaryOf(points: readonly ThroughputPoint[]): { average: number
   const first = points[0];
   const last = points.at(-1);
   if (first === undefined || last === undefined || last.at <= first.at) return null;
-  const peak = Math.max(...ratesOf(points).sent.map((rate) => rate ?? 0));
+  const peak = Math.max(...ratesOf(points).sent);
   return { average: perSecond(first.sent, last.sent, last.at - first.at), peak };
 }
 
