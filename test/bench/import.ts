@@ -1,0 +1,312 @@
+/**
+ * Import: a file of generated leads through the API's own handlers, the searches that people make among
+ * them, and a run over all of them.
+ *
+ * `node test/bench/import.ts [--full]` runs it alone.
+ *
+ * @module
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Import, LeadPage } from '../../src/shared/schemas.ts';
+import type { BenchOptions, PartResult } from './lib/part.ts';
+import {
+  closeAll,
+  cpuSeconds,
+  freshSessionId,
+  freshState,
+  peakRssMiB,
+  say,
+  startMailApi,
+  startRuntime,
+  startSession,
+  takeMeter,
+  type MailApi,
+  type Runtime,
+} from './lib/rig.ts';
+import { median, percentile, round } from './lib/stats.ts';
+
+/** Rows of one chunk, as the browser makes them. */
+const chunkRowCount = 2_000;
+const repeatCount = 5;
+/** What a person takes for at once. */
+const maxQueryMs = 50;
+const maxWorkerMiB = 128;
+
+const columns = ['Email', 'First name', 'Last name', 'Company', 'Phone', 'Source', 'Stage', 'Notes'] as const;
+const firstNames = [
+  'Ann',
+  'Björn',
+  'Chloé',
+  'Đorđe',
+  'Élodie',
+  'François',
+  'Güneş',
+  'Hiroko',
+  'Íris',
+  'José',
+];
+const sources = ['Webinar', 'Fair', 'Web form', 'Referral', 'Ads', 'Cold call', 'Partner', 'Newsletter'];
+const stages = ['New', 'Qualified', 'Contacted', 'Proposal'];
+
+/** A row of the file; some addresses repeat, some are none. */
+function rowOf(index: number): { line: number; cells: string[] } {
+  const id = index % 1_000 === 999 ? index - 998 : index + 1;
+  const email = index % 500 === 250 ? 'n/a' : `lead${id}@example${index % 200}.com`;
+  return {
+    line: index + 2,
+    cells: [
+      email,
+      firstNames[index % firstNames.length] ?? '',
+      `Name${(index * 7_919) % 50_000}`,
+      `Example ${(index * 104_729) % 20_000} Ltd`,
+      `+49 30 ${String(1_000_000 + index)}`,
+      sources[index % sources.length] ?? '',
+      stages[index % stages.length] ?? '',
+      index % 10 === 0 ? 'Met at the booth; wants a call in spring.' : '',
+    ],
+  };
+}
+
+interface ImportFigure {
+  rowCount: number;
+  ms: number;
+  rowsPerSecond: number;
+  cpuSeconds: number;
+  chunkMsP50: number;
+  chunkMsP99: number;
+  d1RowsWrittenPerLead: number;
+  d1RowsReadPerLead: number;
+  peakRssMiB: number;
+  bodyMiB: number;
+}
+
+async function call<T>(runtime: Runtime, method: string, path: string, body?: string): Promise<T> {
+  const response = await fetch(`${runtime.url}${path}`, {
+    method,
+    ...(body === undefined ? {} : { body, headers: { 'content-type': 'application/json' } }),
+  });
+  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+  return (await response.json()) as T;
+}
+
+async function importFile(
+  runtime: Runtime,
+  importId: string,
+  rowCount: number,
+): Promise<{ figure: ImportFigure; done: Import }> {
+  const request = {
+    importId,
+    fileName: 'bench.csv',
+    columns,
+    mapping: {
+      email: [0],
+      firstName: [1],
+      lastName: [2],
+      company: [3],
+      phone: [4],
+      source: [5],
+      stage: [6],
+      notes: [7],
+    },
+    consentSource: 'bench',
+  };
+  await call(runtime, 'POST', '/crm/imports', JSON.stringify(request));
+  await takeMeter(runtime);
+  const chunkMs: number[] = [];
+  let byteCount = 0;
+  const cpuBefore = cpuSeconds(runtime.pid);
+  const startedAt = performance.now();
+  for (let seq = 0; seq * chunkRowCount < rowCount; seq++) {
+    const first = seq * chunkRowCount;
+    const rows = Array.from({ length: Math.min(chunkRowCount, rowCount - first) }, (_, at) =>
+      rowOf(first + at),
+    );
+    const body = JSON.stringify({ rows });
+    byteCount += Buffer.byteLength(body);
+    const sentAt = performance.now();
+    await call(runtime, 'PUT', `/crm/imports/${importId}/chunks/${seq}`, body);
+    chunkMs.push(performance.now() - sentAt);
+    if (seq % 50 === 0) say(`import: ${first} of ${rowCount} rows`);
+  }
+  const done = await call<Import>(runtime, 'POST', `/crm/imports/${importId}/finish`, '{}');
+  const ms = performance.now() - startedAt;
+  const counted = await takeMeter(runtime);
+  const taken = done.counts.created + done.counts.updated + done.counts.unchanged;
+  if (taken + done.counts.duplicate + done.counts.rejected !== rowCount)
+    throw new Error(`Of ${rowCount} rows some are missing: ${JSON.stringify(done.counts)}`);
+  return {
+    done,
+    figure: {
+      rowCount,
+      ms,
+      rowsPerSecond: (1_000 * rowCount) / ms,
+      cpuSeconds: cpuSeconds(runtime.pid) - cpuBefore,
+      chunkMsP50: median(chunkMs),
+      chunkMsP99: percentile(chunkMs, 0.99),
+      d1RowsWrittenPerLead: counted.d1RowsWritten / Math.max(1, taken),
+      d1RowsReadPerLead: counted.d1RowsRead / Math.max(1, taken),
+      peakRssMiB: peakRssMiB(runtime.pid),
+      bodyMiB: byteCount / 2 ** 20,
+    },
+  };
+}
+
+interface QueryFigure {
+  query: string;
+  matchCount: number;
+  medianMs: number;
+}
+
+const queries: readonly (readonly [name: string, query: string])[] = [
+  ['all leads, newest first', ''],
+  ['all leads by last name', 'sort=lastName'],
+  ['new leads', 'status=new'],
+  ['a name', 'search=name4711'],
+  ['the beginning of a name', 'search=name47'],
+  ['a first and a last name', 'search=hiroko%20name123'],
+  ['an address', 'search=lead4711%40example'],
+  ['a company', 'search=example%204711'],
+  ['one source of eight', 'source=Fair'],
+  ['one source, by company', 'source=Fair&sort=company'],
+  ['one stage of four', 'stage=Proposal'],
+  ['the import', 'importId=bench'],
+  ['the import, by last name', 'importId=bench&sort=lastName'],
+  ['added since the year 2020', 'createdFrom=1577836800000'],
+  ['activated since the year 2020', 'activatedFrom=1577836800000'],
+  ['a source and a stage', 'source=Fair&stage=Qualified'],
+  ['a name within a source', 'source=Fair&search=name47'],
+];
+
+async function measureQueries(runtime: Runtime): Promise<QueryFigure[]> {
+  const figures: QueryFigure[] = [];
+  for (const [query, parameters] of queries) {
+    const ms: number[] = [];
+    let matchCount = 0;
+    // Once before, as somebody has looked at the leads before.
+    for (let round = 0; round <= repeatCount; round++) {
+      const askedAt = performance.now();
+      const page = await call<LeadPage>(runtime, 'GET', `/crm/leads?limit=50&${parameters}`);
+      if (round > 0) ms.push(performance.now() - askedAt);
+      matchCount = page.total;
+    }
+    figures.push({ query, matchCount, medianMs: median(ms) });
+  }
+  return figures;
+}
+
+interface RunFigure {
+  total: number;
+  answeredMs: number;
+  firstMailMs: number;
+}
+
+async function startRun(runtime: Runtime, mail: MailApi): Promise<RunFigure> {
+  await mail.set({ latencyMs: 20 });
+  const startedAt = Date.now();
+  const { total } = await startSession(runtime, freshSessionId(), { filter: { importId: 'bench' } });
+  const answeredMs = Date.now() - startedAt;
+  for (;;) {
+    const { firstMailAt } = await mail.stats();
+    if (firstMailAt !== null) return { total, answeredMs, firstMailMs: firstMailAt - startedAt };
+    await sleep(5);
+  }
+}
+
+/** Measures one import, a second one of the same file, queries among its leads and a run over them. */
+export async function importBench(options: BenchOptions): Promise<PartResult> {
+  const rowCount = options.leadCounts?.at(-1) ?? (options.isFull ? 1_000_000 : 50_000);
+  const mail = await startMailApi();
+  const runtime = await startRuntime({
+    stateFolder: await freshState(0),
+    mailUrl: mail.url,
+    vars: { METER: 'yes' },
+  });
+  // The meter is fitted when the first object is made; this one is of no session.
+  await fetch(`${runtime.url}/crm/activation/progress/${freshSessionId()}`);
+  const first = await importFile(runtime, 'bench', rowCount);
+  const again = await importFile(runtime, 'bench_again', Math.min(rowCount, 100_000));
+  if (again.done.counts.created > 0) throw new Error('The same file made new leads.');
+  say('import: queries');
+  const queryFigures = await measureQueries(runtime);
+  say('import: a run over all of them');
+  const run = await startRun(runtime, mail);
+  await runtime.kill();
+  await closeAll();
+
+  const { figure, done } = first;
+  const slowest = queryFigures.reduce((a, b) => (b.medianMs > a.medianMs ? b : a));
+  const rowsOf = (name: string, it: ImportFigure): (string | number)[] => [
+    name,
+    it.rowCount,
+    round(it.rowsPerSecond),
+    round(it.chunkMsP50),
+    round(it.chunkMsP99),
+    round(it.d1RowsWrittenPerLead),
+    round(it.d1RowsReadPerLead),
+    Math.round(it.peakRssMiB),
+    round(it.bodyMiB),
+  ];
+  return {
+    tables: [
+      {
+        title: 'An import through the API',
+        columns: [
+          'file',
+          'rows',
+          'rows/s',
+          'chunk ms p50',
+          'chunk ms p99',
+          'D1 rows written a lead',
+          'D1 rows read a lead',
+          'peak RSS MiB',
+          'sent MiB',
+        ],
+        rows: [rowsOf('new leads', figure), rowsOf('the same file again', again.figure)],
+        notes: [
+          `Of ${rowCount} rows ${done.counts.created} were created, ${done.counts.duplicate} repeated and ${done.counts.rejected} rejected.`,
+          'The memory is that of the whole runtime, with the caches of its databases.',
+        ],
+      },
+      {
+        title: `Pages of 50 leads among ${done.counts.created}, with the count of all that match`,
+        columns: ['query', 'matches', 'median ms'],
+        rows: queryFigures.map((it) => [it.query, it.matchCount, round(it.medianMs)]),
+      },
+      {
+        title: 'A run over the import',
+        columns: ['leads', 'start answered ms', 'first mail ms'],
+        rows: [[run.total, run.answeredMs, run.firstMailMs]],
+      },
+    ],
+    verdicts: [
+      {
+        target: `every query in less than ${maxQueryMs} ms`,
+        measured: `${slowest.query}: ${round(slowest.medianMs)} ms`,
+        isMet: slowest.medianMs < maxQueryMs,
+      },
+      {
+        target: 'first mail of a run over the import in less than 1 s',
+        measured: `${run.firstMailMs} ms`,
+        isMet: run.firstMailMs < 1_000,
+      },
+      {
+        target: `the runtime in less than ${maxWorkerMiB} MiB`,
+        measured: `${Math.round(figure.peakRssMiB)} MiB`,
+        isMet: figure.peakRssMiB < maxWorkerMiB,
+      },
+    ],
+    figures: { import: figure, again: again.figure, queries: queryFigures, run },
+  };
+}
+
+if (import.meta.main) {
+  const isFull = process.argv.includes('--full');
+  const result = await importBench({ isFull, leadCounts: null, latenciesMs: null, repeatCount: null });
+  for (const { title, columns: names, rows, notes } of result.tables) {
+    console.log(`\n${title}`);
+    console.table(rows.map((row) => Object.fromEntries(row.map((cell, index) => [names[index], cell]))));
+    for (const note of notes ?? []) console.log(note);
+  }
+  for (const { target, measured, isMet } of result.verdicts)
+    console.log(isMet ? 'met   ' : 'missed', target, measured);
+}
