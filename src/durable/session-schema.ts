@@ -93,11 +93,22 @@ const migrations: readonly string[] = [
 
 const versionTable = 'CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL) STRICT';
 
-/** True when a session was ever started in this object; reads only. */
-export function hasSchema(sql: SqlStorage): boolean {
-  return (
-    sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'session'").toArray().length > 0
-  );
+/**
+ * What an object holds: no session, one of an older version, or one that can be read as it is.
+ *
+ * Asks for the row and lives with the table's absence: to look the table up in `sqlite_master` reads, and
+ * bills, a row for each table and index, on every first look at a session.
+ */
+export function schemaState(sql: SqlStorage): 'none' | 'outdated' | 'current' {
+  let version: number | undefined;
+  try {
+    version = sql.exec<{ version: number }>('SELECT version FROM schema_version').toArray()[0]?.version;
+  } catch (error) {
+    if (error instanceof Error && error.message.includes('no such table')) return 'none';
+    throw error;
+  }
+  if (version === undefined) return 'none';
+  return version < migrations.length ? 'outdated' : 'current';
 }
 
 /** Makes the schema, or brings it up to date. Call inside a transaction. */

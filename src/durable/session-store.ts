@@ -11,7 +11,7 @@ import { countBatch, type Batch, type BatchCounts, type BatchState, type Failure
 import type { Session, SessionSpec } from '../core/session.ts';
 import type { Issue } from '../shared/progress.ts';
 import { erasedRecipient, type Recipient } from '../shared/recipient.ts';
-import { hasSchema, migrate } from './session-schema.ts';
+import { migrate, schemaState } from './session-schema.ts';
 import { SessionTimeline } from './session-timeline.ts';
 
 type SessionRow = {
@@ -120,8 +120,9 @@ export class SessionStore {
   /** The session, or null for an id that was never started (nothing is written then). */
   load(): Session | null {
     if (this.#session !== null) return this.#session;
-    if (!hasSchema(this.#sql)) return null;
-    this.transact(() => migrate(this.#sql));
+    const schema = schemaState(this.#sql);
+    if (schema === 'none') return null;
+    if (schema === 'outdated') this.transact(() => migrate(this.#sql));
     const spec = this.#sql.exec<{ json: string }>('SELECT json FROM spec WHERE id = 1').toArray()[0];
     const row = this.#sql.exec<SessionRow>('SELECT * FROM session WHERE id = 1').toArray()[0];
     if (spec === undefined || row === undefined) return null;

@@ -1,0 +1,112 @@
+/**
+ * Budgets (DESIGN §6.7), on what Cloudflare counts and never on time: a change that makes a run dearer
+ * fails here. The figures are the platform's own (test/support/meter.ts).
+ */
+import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
+import { env } from 'cloudflare:workers';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { addLeads, emptyCrm } from '../support/crm-database.ts';
+import { FakeMailApi } from '../support/fake-mail-api.ts';
+import { resetHooks } from '../support/hooks.ts';
+import { billedRowsWritten, meter, meterDatabase, meterStorage, resetMeter } from '../support/meter.ts';
+import {
+  freshSessionId,
+  quietLog,
+  request,
+  startSession,
+  stubOf,
+  waitForEnd,
+} from '../support/session-driver.ts';
+
+let db: D1Database;
+let mail: FakeMailApi;
+
+beforeEach(async () => {
+  resetHooks();
+  quietLog();
+  db = await emptyCrm();
+  mail = new FakeMailApi().install();
+  // Any object's storage will do: what is metered is what all of them are made from.
+  await runInDurableObject(stubOf(freshSessionId()), (_, { storage }) => meterStorage(storage));
+  meterDatabase(env.DB);
+  resetMeter();
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.restoreAllMocks();
+});
+
+/** Runs a session over that many leads and returns what it was billed for. */
+async function billOf(leadCount: number): Promise<{ sessionId: string; bill: typeof meter }> {
+  await addLeads(
+    db,
+    Array.from({ length: leadCount }, () => ({})),
+  );
+  resetMeter();
+  const sessionId = freshSessionId();
+  await startSession(sessionId);
+  await waitForEnd(sessionId);
+  expect(mail.mails).toHaveLength(leadCount);
+  return { sessionId, bill: { ...meter } };
+}
+
+describe('a run of 5,000 leads', () => {
+  it('writes at most 0.06 rows a lead in session and gate, alarms included', async () => {
+    const { bill } = await billOf(5_000);
+    // The meter itself works: a plan, an intent and an outcome for each of 50 batches, with the session beside.
+    expect(bill.sessionRowsWritten).toBeGreaterThan(5 * 50);
+    expect(bill.gateRowsWritten).toBeGreaterThan(0);
+    expect(bill.alarmWriteCount).toBeGreaterThan(0);
+    expect(billedRowsWritten(bill)).toBeLessThanOrEqual(0.06 * 5_000);
+  });
+
+  it('writes at most 3 rows a lead in D1, with one round trip for a batch and few besides', async () => {
+    const { bill } = await billOf(5_000);
+    expect(bill.d1RowsWritten).toBeGreaterThan(5_000);
+    expect(bill.d1RowsWritten).toBeLessThanOrEqual(3 * 5_000);
+    // 50 flips, a handful of pages, the count at the start, the list of runs, and the polls' none.
+    expect(bill.d1CallCount).toBeLessThanOrEqual(50 + 15);
+  });
+
+  it('asks the mail API once for each hundred leads', async () => {
+    await billOf(5_000);
+    expect(mail.callCount).toBe(50);
+  });
+});
+
+describe('a progress request', () => {
+  it.each([100, 5_000])(
+    'reads at most 5 rows of a session of %i leads that the object has in memory',
+    async (leadCount) => {
+      const { sessionId } = await billOf(leadCount);
+      resetMeter();
+      expect((await request(`/crm/activation/progress/${sessionId}`)).status).toBe(200);
+      await Promise.resolve();
+      expect(meter.sessionRowsRead + meter.d1RowsRead).toBeLessThanOrEqual(5);
+      expect(billedRowsWritten(meter)).toBe(0);
+    },
+  );
+
+  it.each([100, 5_000])(
+    'reads at most 5 rows of a session of %i leads after an eviction',
+    async (leadCount) => {
+      const { sessionId } = await billOf(leadCount);
+      await evictDurableObject(stubOf(sessionId));
+      resetMeter();
+      expect((await request(`/crm/activation/progress/${sessionId}`)).status).toBe(200);
+      await Promise.resolve();
+      expect(meter.sessionRowsRead).toBeGreaterThan(0);
+      expect(meter.sessionRowsRead + meter.d1RowsRead).toBeLessThanOrEqual(5);
+      expect(billedRowsWritten(meter)).toBe(0);
+    },
+  );
+
+  it('of an unknown id reads next to nothing and writes nothing', async () => {
+    resetMeter();
+    expect((await request(`/crm/activation/progress/${freshSessionId()}`)).status).toBe(404);
+    await Promise.resolve();
+    expect(meter.sessionRowsRead).toBeLessThanOrEqual(5);
+    expect(billedRowsWritten(meter)).toBe(0);
+  });
+});
