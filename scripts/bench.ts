@@ -18,6 +18,7 @@ import { stopAll } from './lib/processes.ts';
 /** In the order in which they run; each is the file of its name in test/bench. */
 const partNames = [
   'engine',
+  'scale',
   'utilisation',
   'cost',
   'first-mail',

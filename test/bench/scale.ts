@@ -1,0 +1,100 @@
+/**
+ * Scale: the engine alone at growing sizes, with the model of docs/PERFORMANCE.md fitted and checked.
+ *
+ * The model is a line: a run takes a fixed time and a time for each batch. It is fitted to the two smaller
+ * sizes and foretells the largest, so that a cost that grows with the size would show as an error.
+ *
+ * @module
+ */
+import type { BenchOptions, PartResult } from './lib/part.ts';
+import {
+  closeAll,
+  freshState,
+  proveOnceEach,
+  runSession,
+  say,
+  startMailApi,
+  startRuntime,
+} from './lib/rig.ts';
+import { median, round } from './lib/stats.ts';
+
+interface Figure {
+  leadCount: number;
+  seconds: number;
+  cpuSeconds: number;
+  peakRssMiB: number;
+}
+
+async function measure(leadCount: number): Promise<Figure> {
+  const mail = await startMailApi();
+  await mail.set({ latencyMs: 20 });
+  const runtime = await startRuntime({ stateFolder: await freshState(leadCount), mailUrl: mail.url });
+  const run = await runSession(runtime);
+  proveOnceEach(await mail.stats(), leadCount);
+  await closeAll();
+  return { leadCount, seconds: run.ms / 1_000, cpuSeconds: run.cpuSeconds, peakRssMiB: run.peakRssMiB };
+}
+
+export async function scale(options: BenchOptions): Promise<PartResult> {
+  const leadCounts =
+    options.leadCounts ?? (options.isFull ? [20_000, 100_000, 1_000_000] : [2_000, 5_000, 10_000]);
+  const repeatCount = options.repeatCount ?? 1;
+  const figures: Figure[] = [];
+  for (let round = 1; round <= repeatCount; round++) {
+    for (const leadCount of leadCounts) {
+      say(`scale: ${leadCount} leads, round ${round} of ${repeatCount}`);
+      figures.push(await measure(leadCount));
+    }
+  }
+  const of = (leadCount: number, value: (figure: Figure) => number): number =>
+    median(figures.filter((figure) => figure.leadCount === leadCount).map(value));
+  const cpuOf = (leadCount: number): number => of(leadCount, (figure) => figure.cpuSeconds);
+  const [small = 0, middle = 0] = leadCounts;
+  const large = leadCounts.at(-1) ?? 0;
+  const perLead = (cpuOf(middle) - cpuOf(small)) / (middle - small);
+  const fixed = cpuOf(small) - perLead * small;
+  const foretold = fixed + perLead * large;
+  return {
+    tables: [
+      {
+        title: 'The engine alone, mail API of 20 ms, every lead proved to be mailed once',
+        columns: ['leads', 'seconds', 'leads/s', 'CPU s', 'CPU ms per batch', 'peak RSS MiB'],
+        rows: leadCounts.map((leadCount) => [
+          leadCount,
+          round(of(leadCount, (figure) => figure.seconds)),
+          Math.round(leadCount / of(leadCount, (figure) => figure.seconds)),
+          round(cpuOf(leadCount)),
+          round((1e5 * cpuOf(leadCount)) / leadCount),
+          Math.round(of(leadCount, (figure) => figure.peakRssMiB)),
+        ]),
+        notes: [
+          `CPU by the line through the two smaller sizes: ${round(fixed)} s + ${round(perLead * 1e5)} ms per batch of 100. It foretells ${round(foretold)} s for ${large} leads; measured were ${round(cpuOf(large))} s. Ten million would take ${round(fixed + perLead * 1e7)} s of CPU.`,
+        ],
+      },
+    ],
+    verdicts: [
+      {
+        target: 'CPU per lead at the largest size ≤ 1 / 0.95 of that at the smallest',
+        measured: `${round(cpuOf(large) / large / (cpuOf(small) / small))} ×`,
+        isMet: cpuOf(large) / large <= cpuOf(small) / small / 0.95,
+      },
+    ],
+    plots: [
+      {
+        name: 'scale',
+        title: 'CPU of a run: measured, and by the line',
+        xLabel: 'leads',
+        yLabel: 'CPU s',
+        isXLog: true,
+        series: [
+          { name: 'measured', points: leadCounts.map((leadCount) => [leadCount, cpuOf(leadCount)] as const) },
+          {
+            name: 'line',
+            points: leadCounts.map((leadCount) => [leadCount, fixed + perLead * leadCount] as const),
+          },
+        ],
+      },
+    ],
+    figures,
+  };
+}

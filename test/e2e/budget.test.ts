@@ -1,0 +1,24 @@
+/** Bytes of script that a browser loads, of the app as it was built for these tests. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { expect, it } from 'vitest';
+
+const build = join(import.meta.dirname, '../../web/build');
+const gzipBytes = (names: readonly string[]): number =>
+  names.reduce((sum, name) => sum + gzipSync(readFileSync(join(build, name))).length, 0);
+
+it('the page itself names at most 90 kB of script, gzip', () => {
+  const html = readFileSync(join(build, 'index.html'), 'utf8');
+  const names = [...html.matchAll(/[^"'()]*_app\/[^"'()]+\.js/g)].map(([path]) => path.replace(/^\/+/, ''));
+  expect(names.length).toBeGreaterThan(0);
+  expect(gzipBytes([...new Set(names)])).toBeLessThanOrEqual(90_000);
+});
+
+it('all pages together have at most 650 kB of script, gzip', () => {
+  const names = readdirSync(join(build, '_app'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.js'))
+    .map((name) => join('_app', name));
+  expect(names.length).toBeGreaterThan(0);
+  expect(gzipBytes(names)).toBeLessThanOrEqual(650_000);
+});
