@@ -158,8 +158,8 @@ describe('a refresh', () => {
 
 describe('a server that restarts under open pages', () => {
   test('is waited for, and the run goes on to its end with no number lower and nobody mailed twice', async () => {
-    // Calls that take a while, so that some are on their way when it happens.
-    product.proxy.msPerCall = 600;
+    // Calls that take long, so that some are on their way when it happens, on a busy machine too.
+    product.proxy.msPerCall = 3_000;
     const tab = await openTab('/leads');
     const sessionId = await startRun(tab, 100);
     const second = await openTab(`/activity/${sessionId}`);
