@@ -20,7 +20,7 @@ import {
   takeMeter,
   type BilledMeter,
 } from './lib/rig.ts';
-import { billedRowsWritten } from '../support/meter.ts';
+import { billedRowsWritten } from '../support/bill.ts';
 import { round } from './lib/stats.ts';
 
 /** Dollars for one of each. */

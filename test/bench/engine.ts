@@ -76,12 +76,16 @@ async function measure(
       await runtime.stop();
       return figure(ms, used, null);
     }
-    default: {
+    case 'BullMQ, job per batch':
+    case 'BullMQ, job per lead':
+    case 'in memory': {
       const baseline = await startBaseline(contender, leadCount, mail.url);
       if (baseline === null) return null;
       const { ms, cpu, peakRssMiB } = await baseline.run();
       return figure(ms, cpu, peakRssMiB);
     }
+    default:
+      return contender satisfies never;
   }
 }
 

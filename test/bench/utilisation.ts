@@ -81,7 +81,13 @@ export async function utilisation(options: BenchOptions): Promise<PartResult> {
     })),
   );
   // As the product is set up: 8 of Resend's 10, counted as strictly as it can be.
-  scenarios.push({ ratePerSecond: 10, mailRate: 8, window: 'sliding', sessionCount: 5, callCount: 8 * seconds });
+  scenarios.push({
+    ratePerSecond: 10,
+    mailRate: 8,
+    window: 'sliding',
+    sessionCount: 5,
+    callCount: 8 * seconds,
+  });
   const figures: Figure[] = [];
   for (const scenario of scenarios) {
     say(
@@ -97,7 +103,17 @@ export async function utilisation(options: BenchOptions): Promise<PartResult> {
     tables: [
       {
         title: 'Time to finish over the least possible',
-        columns: ['limit calls/s', 'MAIL_RATE', 'window', 'sessions', 'calls', 'ideal s', 'took s', 'over ideal', '429s'],
+        columns: [
+          'limit calls/s',
+          'MAIL_RATE',
+          'window',
+          'sessions',
+          'calls',
+          'ideal s',
+          'took s',
+          'over ideal',
+          '429s',
+        ],
         rows: figures.map((figure) => [
           figure.ratePerSecond,
           figure.mailRate,

@@ -7,21 +7,7 @@
  *
  * @module
  */
-
-/** What was counted since the last {@link resetMeter}. */
-export interface Meter {
-  /** By the session objects' SQL; alarms are counted apart. */
-  sessionRowsWritten: number;
-  sessionRowsRead: number;
-  gateRowsWritten: number;
-  gateRowsRead: number;
-  /** `setAlarm` and `deleteAlarm`: one row each. */
-  alarmWriteCount: number;
-  d1RowsWritten: number;
-  d1RowsRead: number;
-  /** Round trips to D1. */
-  d1CallCount: number;
-}
+import type { Meter } from './bill.ts';
 
 const zero: Meter = {
   sessionRowsWritten: 0,
@@ -38,11 +24,6 @@ export const meter: Meter = { ...zero };
 
 export function resetMeter(): void {
   Object.assign(meter, zero);
-}
-
-/** Rows written by Durable Objects, as billed. */
-export function billedRowsWritten(counted: Meter): number {
-  return counted.sessionRowsWritten + counted.gateRowsWritten + counted.alarmWriteCount;
 }
 
 const metered = new WeakSet();
@@ -129,7 +110,7 @@ export function meterDatabase(db: D1Database): void {
   // `first` tells no figures; `all`, which is metered, does.
   wrap(statement, 'first', () => {
     return async function (...args) {
-      const { results } = await (this as D1PreparedStatement).all<Record<string, unknown>>();
+      const { results } = await (this as D1PreparedStatement).all();
       const row = results[0] ?? null;
       return typeof args[0] === 'string' && row !== null ? row[args[0]] : row;
     };

@@ -8,7 +8,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { addLeads, emptyCrm } from '../support/crm-database.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
 import { resetHooks } from '../support/hooks.ts';
-import { billedRowsWritten, meter, meterDatabase, meterStorage, resetMeter } from '../support/meter.ts';
+import { billedRowsWritten } from '../support/bill.ts';
+import { meter, meterDatabase, meterStorage, resetMeter } from '../support/meter.ts';
 import {
   freshSessionId,
   quietLog,

@@ -10,7 +10,12 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { findBuiltinTemplate } from '../../../src/mail/builtin-templates.ts';
-import { compileTemplate, composeMail, senderNameOf } from '../../../src/mail/render.ts';
+import {
+  compileTemplate,
+  composeMail,
+  senderNameOf,
+  type CompiledTemplate,
+} from '../../../src/mail/render.ts';
 import { createResendTransport } from '../../../src/mail/resend.ts';
 import type { Recipient } from '../../../src/shared/recipient.ts';
 import type { BaselineOptions } from '../lib/baseline.ts';
@@ -47,9 +52,7 @@ const read = db.prepare(
   'SELECT id, email, first_name, last_name, company, phone, source, stage FROM leads WHERE id IN (SELECT value FROM json_each(?1))',
 );
 
-const template = findBuiltinTemplate('welcome');
-const compiled = template === null ? null : compileTemplate(template);
-if (compiled?.kind !== 'compiled') throw new Error('There is no welcome template.');
+const compiled = welcomeTemplate();
 const transport = createResendTransport({
   apiUrl: options.mailUrl,
   apiKey: 're_bench',
@@ -57,6 +60,13 @@ const transport = createResendTransport({
   now: Date.now,
 });
 const runId = crypto.randomUUID();
+
+function welcomeTemplate(): CompiledTemplate {
+  const template = findBuiltinTemplate('welcome');
+  const result = template === null ? null : compileTemplate(template);
+  if (result?.kind !== 'compiled') throw new Error('There is no welcome template.');
+  return result;
+}
 
 /** Flips, renders and mails these leads. */
 async function activate(leadIds: readonly number[], key: string): Promise<void> {
@@ -143,7 +153,7 @@ async function bullMq(size: number, concurrency: number): Promise<void> {
           .then(() => queue.close())
           .then(resolve);
     });
-    worker.on('failed', (_, error) => reject(error as Error));
+    worker.on('failed', (_, error) => reject(error));
     void (async () => {
       for (let first = 0; first < jobs.length; first += 1_000)
         await queue.addBulk(jobs.slice(first, first + 1_000));

@@ -28,7 +28,7 @@ import type * as EsbuildPackage from 'esbuild';
 import { freePort } from '../../../scripts/lib/processes.ts';
 import type { Progress } from '../../../src/shared/progress.ts';
 import { newSessionId } from '../../../src/shared/session-id.ts';
-import type { Meter } from '../../support/meter.ts';
+import type { Meter } from '../../support/bill.ts';
 import type {
   HostOptions,
   HostReply,

@@ -90,7 +90,10 @@ export class BareLoop extends DurableObject<BenchEnv> {
         const first = nextLeadId;
         nextLeadId += batchLeadCount;
         const batchId = String(Math.ceil(first / batchLeadCount));
-        const leadIds = Array.from({ length: Math.min(batchLeadCount, leadCount - first + 1) }, (_, i) => first + i);
+        const leadIds = Array.from(
+          { length: Math.min(batchLeadCount, leadCount - first + 1) },
+          (_, i) => first + i,
+        );
         if (hasFlip) await flipLeads(this.env.DB, { sessionId: runId, leadIds, nowMs: Date.now() });
         const mails = [];
         for (const leadId of leadIds) {
@@ -143,7 +146,7 @@ export class BareLoop extends DurableObject<BenchEnv> {
 export class BareReads extends DurableObject<BenchEnv> {
   readonly #readers = new Set<ReadableStreamDefaultController<Uint8Array>>();
 
-  progress(): Record<string, unknown> {
+  async progress(): Promise<Record<string, unknown>> {
     return {
       sessionId: 'activation_1704123456789_a7bc3d2f1',
       state: 'running',
@@ -171,15 +174,20 @@ export class BareReads extends DurableObject<BenchEnv> {
   }
 
   /** Sends one event to all, as large as a progress event. */
-  broadcast(rev: number): void {
-    const data = JSON.stringify({ ...this.progress(), rev, updatedAt: Date.now(), filler: 'x'.repeat(350) });
+  async broadcast(rev: number): Promise<void> {
+    const data = JSON.stringify({
+      ...(await this.progress()),
+      rev,
+      updatedAt: Date.now(),
+      filler: 'x'.repeat(350),
+    });
     const bytes = new TextEncoder().encode(`id: ${rev}\nevent: progress\ndata: ${data}\n\n`);
     for (const reader of this.#readers) reader.enqueue(bytes);
   }
 
   async broadcastMany(eventCount: number, intervalMs: number): Promise<void> {
     for (let rev = 1; rev <= eventCount; rev++) {
-      this.broadcast(rev);
+      await this.broadcast(rev);
       await new Promise((resolve) => setTimeout(resolve, intervalMs));
     }
   }
