@@ -10,7 +10,7 @@ import { type TestBrowser, launchBrowser } from '../support/browser.ts';
 import { FrontProxy } from '../support/front-proxy.ts';
 import { readMailbox } from '../support/mailbox.ts';
 import { type Product, startProduct } from '../support/product.ts';
-import { type Sample, stepsBack, waitForTracker, watchTracker } from '../support/tracker-samples.ts';
+import { type Sample, stepsBack, waitForTracker, watchTracker } from './tracker-samples.ts';
 
 let product: Product;
 let front: FrontProxy;

@@ -16,7 +16,7 @@ import {
   stepsBack,
   waitForTracker,
   watchTracker,
-} from '../support/tracker-samples.ts';
+} from './tracker-samples.ts';
 
 const leadCount = 50;
 

@@ -11,11 +11,6 @@
 export const apiHeaders = { accept: 'application/json', 'x-requested-with': 'XMLHttpRequest' } as const;
 
 /** True when a person has to sign in again. Calls are made with `redirect: 'manual'`: none of ours redirects. */
-export function isSignedOut(response: Pick<Response, 'status' | 'type'>): boolean {
+export function isSignedOut(response: { status: number; type: string }): boolean {
   return response.status === 401 || response.type === 'opaqueredirect';
-}
-
-/** Loading the page itself anew leads through the login and back. */
-export function signIn(): void {
-  location.reload();
 }
