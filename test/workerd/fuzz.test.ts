@@ -407,6 +407,8 @@ it(
       .map(({ method, path }) => `${method} ${path}`)
       .filter((name) => !described.includes(name));
     expect(undescribed.sort()).toEqual(['GET /docs', 'GET /openapi.json']);
+    // A short run cannot have tried everything.
+    if (requestCount < 1_500) return;
     for (const name of described) {
       const reached = [...(seen.get(name)?.keys() ?? [])].filter(
         (status) => status !== 401 && status !== 403,
