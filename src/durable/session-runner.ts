@@ -78,7 +78,7 @@ export interface RunnerWorld {
   suppressedLeadIds(recipients: readonly Recipient[]): Promise<ReadonlySet<number>>;
 }
 
-/** The first page is small, so that the first mail leaves soon; the others are cheap per lead. */
+/** Pages grow: the first mails must not wait behind large ones in the database, and large ones are cheap per lead. */
 const firstPageLeadCount = 500;
 const pageLeadCount = 5_000;
 /** Waits shorter than this are not worth a write. */
@@ -157,7 +157,7 @@ export class SessionRunner implements SliceVerbs {
     const { store, db } = this.#world;
     const before = this.#session();
     const { spec, plan } = before;
-    const limit = plan.plannedCount === 0 ? firstPageLeadCount : pageLeadCount;
+    const limit = Math.min(pageLeadCount, Math.max(firstPageLeadCount, plan.plannedCount));
     const page = await planPage(db, {
       audience: spec.audience,
       afterLeadId: plan.afterLeadId,

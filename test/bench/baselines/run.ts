@@ -153,7 +153,7 @@ async function bullMq(size: number, concurrency: number): Promise<void> {
           .then(() => queue.close())
           .then(resolve);
     });
-    worker.on('failed', (_, error) => reject(error));
+    worker.on('failed', (_, error) => reject(error instanceof Error ? error : new Error(String(error))));
     void (async () => {
       for (let first = 0; first < jobs.length; first += 1_000)
         await queue.addBulk(jobs.slice(first, first + 1_000));

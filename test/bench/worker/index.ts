@@ -146,7 +146,7 @@ export class BareLoop extends DurableObject<BenchEnv> {
 export class BareReads extends DurableObject<BenchEnv> {
   readonly #readers = new Set<ReadableStreamDefaultController<Uint8Array>>();
 
-  async progress(): Promise<Record<string, unknown>> {
+  async progress() {
     return {
       sessionId: 'activation_1704123456789_a7bc3d2f1',
       state: 'running',
