@@ -21,8 +21,9 @@ const questions: readonly (readonly [name: string, query: string])[] = [
 ];
 
 export async function web(options: BenchOptions): Promise<PartResult> {
-  const files = readdirSync(build, { recursive: true, encoding: 'utf8' }).filter((name) =>
-    name.endsWith('.js'),
+  // What is beside `_app` is the API page's own, which the app never loads.
+  const files = readdirSync(build, { recursive: true, encoding: 'utf8' }).filter(
+    (name) => name.startsWith('_app') && name.endsWith('.js'),
   );
   const bytes = files.reduce((sum, name) => sum + gzipSync(readFileSync(join(build, name))).length, 0);
   const html = readFileSync(join(build, 'index.html'), 'utf8');
