@@ -91,6 +91,8 @@ export default defineConfig(
     rules: {
       '@typescript-eslint/switch-exhaustiveness-check': 'off',
       '@typescript-eslint/no-misused-promises': 'off',
+      // A call that answers nothing is `call<void>`; without types the rule takes that for a fault.
+      '@typescript-eslint/no-invalid-void-type': 'off',
     },
   },
   {

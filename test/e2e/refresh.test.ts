@@ -9,14 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type TestBrowser, launchBrowser } from '../support/browser.ts';
 import { readMailbox } from '../support/mailbox.ts';
 import { type Product, startProduct } from '../support/product.ts';
-import {
-  type Sample,
-  counts,
-  lookNow,
-  stepsBack,
-  waitForTracker,
-  watchTracker,
-} from './tracker-samples.ts';
+import { type Sample, counts, lookNow, stepsBack, waitForTracker, watchTracker } from './tracker-samples.ts';
 
 const leadCount = 50;
 

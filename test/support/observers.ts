@@ -106,17 +106,17 @@ const streaming: Observer = {
   async watch(sessionId, cursor) {
     const seen: Observation = { views: [], callCount: 0 };
     let last = cursor;
-    let isOver = false;
-    while (!isOver && seen.callCount++ < maxCallCount) {
+    const told = { end: false };
+    while (!told.end && seen.callCount++ < maxCallCount) {
       await readStream(sessionId, last, ({ event, id, data }) => {
         if (event !== 'progress' && event !== 'end') return;
         seen.views.push(data as Progress);
         last = id;
-        isOver ||= event === 'end';
+        told.end ||= event === 'end';
       });
-      if (!isOver) await pause(10);
+      if (!told.end) await pause(10);
     }
-    if (!isOver) throw new Error('never told the end');
+    if (!told.end) throw new Error('never told the end');
     return seen;
   },
 };

@@ -24,7 +24,7 @@ const queued = newSession({
   maxLeadId: 1_000,
   total: 1_000,
   createdAt: 1_000,
-} as Session['spec']);
+});
 const running = touch(queued, 2_000, { state: 'running', startedAt: 2_000 });
 
 const told = (before: Session | null, after: Session, by: string | null = null): string[] =>

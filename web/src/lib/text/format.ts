@@ -33,8 +33,6 @@ export const formatTime = (timeMs: number): string => times.format(timeMs);
 export const formatTimeSeconds = (timeMs: number): string => timesWithSeconds.format(timeMs);
 export const formatTimeRange = (fromMs: number, toMs: number): string =>
   timesWithSeconds.formatRange(fromMs, toMs);
-/** A time beside others of the same day. */
-export const formatAxisTime = formatTimeSeconds;
 
 /** Picks a word form by the rules of the language. */
 export function plural(count: number, one: string, other: string): string {
