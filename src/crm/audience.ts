@@ -191,9 +191,14 @@ export async function planPage(
     return { leadIds: rest.slice(0, limit), done: rest.length <= limit };
   }
   const { from, where, params, id } = selectAudience(audience, startedAt, 'id');
-  const { results } = await db
-    .prepare(`SELECT l.id FROM ${from} WHERE ${where} AND ${id} > ? AND ${id} <= ? ORDER BY ${id} LIMIT ?`)
+  // One row of JSON: D1 spends more on handing over thousands of rows than on finding them.
+  const row = await db
+    .prepare(
+      `SELECT json_group_array(id) AS ids FROM (
+         SELECT l.id FROM ${from} WHERE ${where} AND ${id} > ? AND ${id} <= ? ORDER BY ${id} LIMIT ?)`,
+    )
     .bind(...params, afterLeadId, maxLeadId, limit)
-    .all<{ id: number }>();
-  return { leadIds: results.map((row) => row.id), done: results.length < limit };
+    .first<{ ids: string }>();
+  const leadIds = uniqueSorted(JSON.parse(row?.ids ?? '[]') as number[]);
+  return { leadIds, done: leadIds.length < limit };
 }
