@@ -106,17 +106,19 @@ const streaming: Observer = {
   async watch(sessionId, cursor) {
     const seen: Observation = { views: [], callCount: 0 };
     let last = cursor;
-    const told = { end: false };
-    while (!told.end && seen.callCount++ < maxCallCount) {
+    // A function, because the checker does not see that the stream's callback changes it.
+    let hasEnded = false;
+    const isOver = (): boolean => hasEnded;
+    while (!isOver() && seen.callCount++ < maxCallCount) {
       await readStream(sessionId, last, ({ event, id, data }) => {
         if (event !== 'progress' && event !== 'end') return;
         seen.views.push(data as Progress);
         last = id;
-        told.end ||= event === 'end';
+        hasEnded ||= event === 'end';
       });
-      if (!told.end) await pause(10);
+      if (!isOver()) await pause(10);
     }
-    if (!told.end) throw new Error('never told the end');
+    if (!isOver()) throw new Error('never told the end');
     return seen;
   },
 };
