@@ -7,6 +7,7 @@
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../../scripts/lib/processes.ts';
 import type { Import, LeadPage } from '../../src/shared/schemas.ts';
 import type { BenchOptions, PartResult } from './lib/part.ts';
 import {
@@ -65,6 +66,39 @@ function rowOf(index: number): { line: number; cells: string[] } {
       index % 10 === 0 ? 'Met at the booth; wants a call in spring.' : '',
     ],
   };
+}
+
+/** Watches the JavaScript heap of the Worker, buffers included: what the platform's 128 MB are of. */
+async function watchHeap(inspectorPort: number): Promise<{ peakMiB: number; stop(): void }> {
+  const targets = (await (await fetch(`http://127.0.0.1:${inspectorPort}/json`)).json()) as {
+    webSocketDebuggerUrl: string;
+  }[];
+  const url = targets[0]?.webSocketDebuggerUrl;
+  if (url === undefined) throw new Error('The runtime has no inspector.');
+  const socket = new WebSocket(url);
+  await new Promise((resolve, reject) => {
+    socket.addEventListener('open', resolve);
+    socket.addEventListener('error', reject);
+  });
+  const watch = {
+    peakMiB: 0,
+    stop() {
+      clearInterval(timer);
+      socket.close();
+    },
+  };
+  socket.addEventListener('message', (event) => {
+    const { result } = JSON.parse(String(event.data)) as {
+      result: { usedSize: number; backingStorageSize?: number };
+    };
+    const bytes = result.usedSize + (result.backingStorageSize ?? 0);
+    watch.peakMiB = Math.max(watch.peakMiB, bytes / 2 ** 20);
+  });
+  let id = 0;
+  const timer = setInterval(() => {
+    socket.send(JSON.stringify({ id: ++id, method: 'Runtime.getHeapUsage' }));
+  }, 20);
+  return watch;
 }
 
 interface ImportFigure {
@@ -216,16 +250,20 @@ async function startRun(runtime: Runtime, mail: MailApi): Promise<RunFigure> {
 export async function importBench(options: BenchOptions): Promise<PartResult> {
   const rowCount = options.leadCounts?.at(-1) ?? (options.isFull ? 1_000_000 : 50_000);
   const mail = await startMailApi();
+  const inspectorPort = await freePort();
   const runtime = await startRuntime({
     stateFolder: await freshState(0),
     mailUrl: mail.url,
     vars: { METER: 'yes' },
+    inspectorPort,
   });
+  const heap = await watchHeap(inspectorPort);
   // The meter is fitted when the first object is made; this one is of no session.
   await fetch(`${runtime.url}/crm/activation/progress/${freshSessionId()}`);
   const first = await importFile(runtime, 'bench', rowCount);
   const again = await importFile(runtime, 'bench_again', Math.min(rowCount, 100_000));
   if (again.done.counts.created > 0) throw new Error('The same file made new leads.');
+  heap.stop();
   say('import: queries');
   const queryFigures = await measureQueries(runtime);
   say('import: a run over all of them');
@@ -264,7 +302,7 @@ export async function importBench(options: BenchOptions): Promise<PartResult> {
         rows: [rowsOf('new leads', figure), rowsOf('the same file again', again.figure)],
         notes: [
           `Of ${rowCount} rows ${done.counts.created} were created, ${done.counts.duplicate} repeated and ${done.counts.rejected} rejected.`,
-          'The memory is that of the whole runtime, with the caches of its databases.',
+          `The RSS is that of the whole runtime, with the local database and its caches; the Worker's own heap was ${Math.round(heap.peakMiB)} MiB at most.`,
         ],
       },
       {
@@ -290,12 +328,12 @@ export async function importBench(options: BenchOptions): Promise<PartResult> {
         isMet: run.firstMailMs < 1_000,
       },
       {
-        target: `the runtime in less than ${maxWorkerMiB} MiB`,
-        measured: `${Math.round(figure.peakRssMiB)} MiB`,
-        isMet: figure.peakRssMiB < maxWorkerMiB,
+        target: `the Worker's heap in less than ${maxWorkerMiB} MiB`,
+        measured: `${Math.round(heap.peakMiB)} MiB`,
+        isMet: heap.peakMiB < maxWorkerMiB,
       },
     ],
-    figures: { import: figure, again: again.figure, queries: queryFigures, run },
+    figures: { import: figure, peakHeapMiB: heap.peakMiB, again: again.figure, queries: queryFigures, run },
   };
 }
 
