@@ -117,8 +117,12 @@ export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<
 
   async function planner(): Promise<void> {
     while (isPlanning()) {
+      const beganAt = verbs.now();
       await verbs.plan();
       planned.raise();
+      // The senders' flips queue at the same database: the planner leaves them as much of it as it took.
+      const endedAt = verbs.now();
+      if (isPlanning()) await verbs.sleepUntil(endedAt + (endedAt - beganAt));
     }
   }
 

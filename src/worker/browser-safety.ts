@@ -52,7 +52,8 @@ const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 export const sameOrigin = createMiddleware<AppEnv>(async (c, next) => {
   if (!safeMethods.has(c.req.method) && isGuarded(c)) {
     if (isCrossSite(c.req.raw)) throw new Refusal('cross_site');
-    const hasBody = c.req.raw.body !== null;
+    // A body of no bytes is none: curl and proxies send one with a POST that has nothing to say.
+    const hasBody = c.req.raw.body !== null && c.req.header('content-length') !== '0';
     const isJson = /^application\/json\s*(;|$)/i.test(c.req.header('content-type') ?? '');
     if (hasBody && !isJson) throw new Refusal('unsupported_media_type');
   }

@@ -165,6 +165,19 @@ describe('a slice', () => {
     expect(world.trace.at(-1)).toBe('settle 2');
   });
 
+  it('leaves the database to the flips for as long as each page of the plan took', async () => {
+    const world = new World();
+    world.pagesLeft = 5;
+    const endedAt: number[] = [];
+    world.on.plan = () => {
+      if (endedAt.length > 0) expect(world.nowMs - (endedAt.at(-1) ?? 0)).toBeGreaterThanOrEqual(40);
+      world.nowMs += 40;
+      endedAt.push(world.nowMs);
+    };
+    await runSlice(world, limits);
+    expect(endedAt).toHaveLength(5);
+  });
+
   it('sends the first mail while it still plans', async () => {
     const world = new World();
     world.pagesLeft = 200;
