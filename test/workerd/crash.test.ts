@@ -87,12 +87,17 @@ describe('a crash', () => {
     hooks.env = { MAIL_BATCH_MAX: '5' };
     await addLeads(db, leads(12));
     let crashCount = 0;
+    const places = new Set<string>();
     // One more edge each time, until a run comes to its end before its crash.
     for (let crashAt = 1; ; crashAt++) {
       await db.prepare("UPDATE leads SET status = 'new', activated_by = NULL, activated_at = NULL").run();
       mail = new FakeMailApi().install();
       let edge = 0;
-      hooks.onVerb = () => ++edge === crashAt;
+      hooks.onVerb = (verb, side) => {
+        if (++edge !== crashAt) return false;
+        places.add(`${side} ${verb}`);
+        return true;
+      };
       const sessionId = freshSessionId();
       await startSession(sessionId);
       await expectOnceAndAll(sessionId, await drive(sessionId, clock), 12);
@@ -100,6 +105,9 @@ describe('a crash', () => {
       crashCount++;
     }
     expect(crashCount).toBeGreaterThan(80);
+    expect([...places]).toEqual(
+      expect.arrayContaining(['before plan', 'after plan', 'before settle', 'after settle']),
+    );
   }, 300_000);
 
   it('again and again, beside lost answers and errors after acceptance, still mails each lead once', async () => {
@@ -131,17 +139,8 @@ describe('a crash', () => {
     }
     // A draw of few crashes may miss a place; the test above goes through all of them.
     if (wanted < 1_000) return;
-    for (const verb of [
-      'take',
-      'permit',
-      'flip',
-      'prepare',
-      'intend',
-      'deliver',
-      'settle',
-      'plan',
-      'release',
-    ]) {
+    // Planning is not among them: a run plans once, so chance may miss it; the test above does not.
+    for (const verb of ['take', 'permit', 'flip', 'prepare', 'intend', 'deliver', 'settle', 'release']) {
       expect(crashesByVerb.get(`before ${verb}`) ?? 0, verb).toBeGreaterThan(0);
       expect(crashesByVerb.get(`after ${verb}`) ?? 0, verb).toBeGreaterThan(0);
     }
