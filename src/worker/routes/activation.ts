@@ -34,19 +34,11 @@ import { noteAudit } from '../audit.ts';
 import { requireSimpleFilter } from '../filter-bound.ts';
 import { cursorQuery, limitQuery, sessionIdParams } from '../params.ts';
 import { problems, Refusal } from '../problem.ts';
+import { body, bodyCodes, json } from '../route-parts.ts';
 import { csvOfResults, resultPage } from '../results.ts';
 import { requireTemplate } from '../templates.ts';
 
-const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
-  description,
-  content: { 'application/json': { schema } },
-});
-const body = <Schema extends z.ZodType>(schema: Schema) => ({
-  required: true,
-  content: { 'application/json': { schema } },
-});
 const tags = ['activation'];
-const bodyCodes = ['invalid_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'] as const;
 
 const start = createRoute({
   method: 'post',

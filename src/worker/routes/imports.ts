@@ -37,13 +37,9 @@ import type { App } from '../app-env.ts';
 import { noteAudit } from '../audit.ts';
 import { cursorQuery, digits, leadIdParam, limitQuery } from '../params.ts';
 import { problems, Refusal } from '../problem.ts';
+import { bodyCodes, json } from '../route-parts.ts';
 
-const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
-  description,
-  content: { 'application/json': { schema } },
-});
 const tags = ['imports'];
-const bodyCodes = ['invalid_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'] as const;
 const importIdParam = importIdSchema.openapi({ param: { name: 'importId', in: 'path' } });
 const params = z.object({ importId: importIdParam });
 

@@ -21,17 +21,9 @@ import type { App } from '../app-env.ts';
 import { noteAudit } from '../audit.ts';
 import { cursorQuery, limitQuery } from '../params.ts';
 import { problems, Refusal } from '../problem.ts';
+import { body, bodyCodes, json } from '../route-parts.ts';
 
 const tags = ['suppressions'];
-const bodyCodes = ['invalid_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'] as const;
-const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
-  description,
-  content: { 'application/json': { schema } },
-});
-const body = <Schema extends z.ZodType>(schema: Schema) => ({
-  required: true,
-  content: { 'application/json': { schema } },
-});
 
 const list = createRoute({
   method: 'get',

@@ -33,19 +33,11 @@ import type { App } from '../app-env.ts';
 import { noteAudit } from '../audit.ts';
 import { mailSettings } from '../mail-settings.ts';
 import { problems, Refusal } from '../problem.ts';
+import { body, bodyCodes, json } from '../route-parts.ts';
 import { allTemplates, findTemplate, withText } from '../templates.ts';
 import { sendTestMail } from '../test-mail.ts';
 
 const tags = ['templates'];
-const bodyCodes = ['invalid_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'] as const;
-const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
-  description,
-  content: { 'application/json': { schema } },
-});
-const body = <Schema extends z.ZodType>(schema: Schema) => ({
-  required: true,
-  content: { 'application/json': { schema } },
-});
 const params = z.object({
   templateId: templateIdSchema.openapi({ param: { name: 'templateId', in: 'path' } }),
 });
