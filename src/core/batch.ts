@@ -96,6 +96,38 @@ export type BatchChange =
   /** The recipients at `parts` go to new batches under new keys; those at `failures` are decided here. */
   | { kind: 'split'; marks: string; failures: readonly Failure[]; parts: readonly (readonly number[])[] };
 
+/** The batch as a change leaves it; the parts of a split are batches of their own. */
+export function changedBatch(batch: Batch, change: BatchChange): Batch {
+  switch (change.kind) {
+    case 'done': {
+      const { marks, failures, messageIds } = change;
+      return {
+        ...batch,
+        state: 'done',
+        marks,
+        failures,
+        messageIds,
+        inDoubtSince: null,
+        nextAttemptAt: null,
+      };
+    }
+    case 'waiting': {
+      const { kind, ...wait } = change;
+      return { ...batch, state: kind, ...wait };
+    }
+    case 'unknown': {
+      const { kind, ...doubt } = change;
+      return { ...batch, state: kind, ...doubt, nextAttemptAt: null };
+    }
+    case 'split': {
+      const { marks, failures } = change;
+      return { ...batch, state: 'split', marks, failures, nextAttemptAt: null };
+    }
+    default:
+      return change satisfies never;
+  }
+}
+
 /** What the session and the gate learn from it. */
 export type SessionSignal =
   | { kind: 'healthy' }

@@ -10,6 +10,7 @@
  */
 import {
   abandon,
+  changedBatch,
   countBatch,
   countDelta,
   decideInterrupted,
@@ -434,43 +435,15 @@ export class SessionRunner implements SliceVerbs {
    * @param before - the batch as it is on disk, where that is not `batch` itself
    */
   #apply(batch: Batch, change: BatchChange, signal: SessionSignal, before: Batch = batch): void {
-    switch (change.kind) {
-      case 'done': {
-        const { marks, failures, messageIds } = change;
-        const decided = { marks, failures, messageIds, inDoubtSince: null, nextAttemptAt: null };
-        this.#write(before, { ...batch, state: 'done', ...decided }, signal);
-        break;
-      }
-      case 'waiting': {
-        const { kind, ...wait } = change;
-        this.#write(before, { ...batch, state: kind, ...wait }, signal);
-        break;
-      }
-      case 'unknown': {
-        const { kind, ...doubt } = change;
-        this.#write(before, { ...batch, state: kind, ...doubt, nextAttemptAt: null }, signal);
-        break;
-      }
-      case 'split': {
-        const { marks, failures } = change;
-        const parts = change.parts.map((indexes) =>
-          movedBatch(
-            batch.seq,
-            indexes.flatMap((index) => batch.recipients?.[index] ?? []),
-            this.now(),
-          ),
-        );
-        this.#write(
-          before,
-          { ...batch, state: 'split', marks, failures, nextAttemptAt: null },
-          signal,
-          parts,
-        );
-        break;
-      }
-      default:
-        change satisfies never;
-    }
+    const parts = change.kind === 'split' ? change.parts : [];
+    const added = parts.map((indexes) =>
+      movedBatch(
+        batch.seq,
+        indexes.flatMap((index) => batch.recipients?.[index] ?? []),
+        this.now(),
+      ),
+    );
+    this.#write(before, changedBatch(batch, change), signal, added);
   }
 
   /** Writes a batch as it becomes, the batches made from it, and the session's counters. */

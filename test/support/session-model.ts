@@ -8,6 +8,7 @@
  */
 import {
   abandon,
+  changedBatch,
   countBatch,
   countDelta,
   decideInterrupted,
@@ -399,32 +400,11 @@ export class SessionModel {
   }
 
   #apply(batch: Batch, change: BatchChange, signal: SessionSignal): void {
-    switch (change.kind) {
-      case 'done': {
-        const { marks, failures, messageIds } = change;
-        const decided = { marks, failures, messageIds, inDoubtSince: null, nextAttemptAt: null };
-        this.#write(batch, { ...batch, state: 'done', ...decided }, signal);
-        break;
-      }
-      case 'waiting': {
-        const { kind, ...wait } = change;
-        this.#write(batch, { ...batch, state: kind, ...wait }, signal);
-        break;
-      }
-      case 'unknown': {
-        const { kind, ...doubt } = change;
-        this.#write(batch, { ...batch, state: kind, ...doubt, nextAttemptAt: null }, signal);
-        break;
-      }
-      case 'split': {
-        const parts = change.parts.map((indexes) =>
-          this.#add(indexes.flatMap((index) => batch.recipients?.[index] ?? [])),
-        );
-        const { marks, failures } = change;
-        this.#write(batch, { ...batch, state: 'split', marks, failures, nextAttemptAt: null }, signal, parts);
-        break;
-      }
-    }
+    const parts = change.kind === 'split' ? change.parts : [];
+    const added = parts.map((indexes) =>
+      this.#add(indexes.flatMap((index) => batch.recipients?.[index] ?? [])),
+    );
+    this.#write(batch, changedBatch(batch, change), signal, added);
   }
 
   #write(before: Batch, after: Batch, signal: SessionSignal, added: readonly Batch[] = []): void {
