@@ -20,8 +20,8 @@ export interface CapState {
 
 export type Allowance =
   | { kind: 'granted'; day: number }
-  /** The day's mails are used up; the next day begins in so many milliseconds. */
-  | { kind: 'tomorrow'; retryInMs: number };
+  /** The day's mails are used up; the next day begins then (ms since 1970). */
+  | { kind: 'tomorrow'; retryAt: number };
 
 /** `MAIL_DAILY_CAP` as a number; null: no cap. */
 export function readDailyCap(text: string): number | null {
@@ -41,7 +41,7 @@ export function takeAllowance(
   const fits = today.usedCount + count <= cap || today.usedCount === 0;
   return fits
     ? { state: { day, usedCount: today.usedCount + count }, allowance: { kind: 'granted', day } }
-    : { state: today, allowance: { kind: 'tomorrow', retryInMs: (day + 1) * dayMs - nowMs } };
+    : { state: today, allowance: { kind: 'tomorrow', retryAt: (day + 1) * dayMs } };
 }
 
 /** Gives back what was granted on `day` and did not leave; yesterday's is gone with yesterday. */

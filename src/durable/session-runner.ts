@@ -407,7 +407,7 @@ export class SessionRunner implements SliceVerbs {
     if (this.#reserved.size > 0) return { kind: 'later', at: nowMs + refundWaitMs };
     // What left before goes on also today.
     const repeatAt = Math.max(store.nextRepeatAt() ?? Infinity, nowMs + repeatWaitMs);
-    return { kind: 'later', at: Math.min(nowMs + allowance.retryInMs, repeatAt) };
+    return { kind: 'later', at: Math.min(allowance.retryAt, repeatAt) };
   }
 
   /** What was reserved for a batch and is not used by the mails that left. */

@@ -20,9 +20,9 @@ describe('the allowance of a day', () => {
       return taken.allowance;
     };
     expect(take(60)).toEqual({ kind: 'granted', day });
-    expect(take(60)).toEqual({ kind: 'tomorrow', retryInMs: 12 * hourMs });
+    expect(take(60)).toEqual({ kind: 'tomorrow', retryAt: noon + 12 * hourMs });
     expect(take(40)).toEqual({ kind: 'granted', day });
-    expect(take(1)).toEqual({ kind: 'tomorrow', retryInMs: 12 * hourMs });
+    expect(take(1)).toEqual({ kind: 'tomorrow', retryAt: noon + 12 * hourMs });
     expect(take(1, noon + 12 * hourMs)).toEqual({ kind: 'granted', day: day + 1 });
   });
 
