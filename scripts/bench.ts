@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
 import type { BenchOptions, Cell, Part, PartResult } from '../test/bench/lib/part.ts';
 import { writeResult } from '../test/bench/lib/report.ts';
 import { closeAll } from '../test/bench/lib/rig.ts';
-import { stopAll } from './lib/processes.ts';
+import { stopAll, stopWhenAsked } from './lib/processes.ts';
 
 /** In the order in which they run; each is the file of its name in test/bench. */
 const partNames = [
@@ -57,10 +57,7 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => void Promise.all([closeAll(), stopAll()]).then(() => process.exit(130)));
-}
-process.on('disconnect', () => void Promise.all([closeAll(), stopAll()]).then(() => process.exit(130)));
+stopWhenAsked(() => Promise.all([closeAll(), stopAll()]));
 
 /** Figures of a part that only returns some, as one table. */
 function asResult(name: string, answer: unknown): PartResult {

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureChromium } from './lib/chromium.ts';
 import { projectRoot } from './lib/local-state.ts';
-import { UserError, spawnLeashed, stopAll } from './lib/processes.ts';
+import { UserError, spawnLeashed, stopWhenAsked } from './lib/processes.ts';
 import { buildWebIfChanged } from './lib/web-build.ts';
 
 interface Counts {
@@ -63,10 +63,7 @@ async function runProject(name: string, folder: string, extra: readonly string[]
   return { passed: report.numPassedTests, failed: failed === 0 && code !== 0 ? 1 : failed };
 }
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => void stopAll().then(() => process.exit(130)));
-}
-process.on('disconnect', () => void stopAll().then(() => process.exit(130)));
+stopWhenAsked();
 
 const total: Counts = { passed: 0, failed: 0 };
 const folder = mkdtempSync(join(tmpdir(), 'lead-activation-test-'));

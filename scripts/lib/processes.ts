@@ -113,6 +113,18 @@ export async function stopAll(): Promise<void> {
   await Promise.all([...running].map((leashed) => leashed.stop()));
 }
 
+/**
+ * Stops, and ends this process with code 130, when a signal asks for it or when the process that started it
+ * is gone. A process whose work is done ends all the same.
+ */
+export function stopWhenAsked(stop: () => Promise<unknown> = stopAll): void {
+  const end = (): void => void stop().finally(() => process.exit(130));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end);
+  process.on('disconnect', end);
+  // Being listened to, the channel would keep this process running for ever.
+  process.channel?.unref();
+}
+
 /** What {@link runToEnd} tells of a command that has ended. */
 export interface FinishedProcess extends ProcessEnd {
   /** stdout and stderr, in the order they came. */

@@ -6,17 +6,14 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { projectRoot } from '../../scripts/lib/local-state.ts';
-import { spawnLeashed, stopAll } from '../../scripts/lib/processes.ts';
+import { spawnLeashed, stopWhenAsked } from '../../scripts/lib/processes.ts';
 
 const { values } = parseArgs({ options: { crashes: { type: 'string', default: '10000' } } });
 if (!/^[1-9]\d{0,6}$/.test(values.crashes)) {
   console.error('usage: npm run chaos -- --crashes NUMBER');
   process.exit(2);
 }
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => void stopAll().then(() => process.exit(130)));
-}
-process.on('disconnect', () => void stopAll().then(() => process.exit(130)));
+stopWhenAsked();
 const vitest = spawnLeashed(
   process.execPath,
   [
@@ -32,5 +29,4 @@ const vitest = spawnLeashed(
     output: (text) => process.stdout.write(text),
   },
 );
-// The channel to the process that started this one would keep it open.
-process.exit((await vitest.ended).code ?? 1);
+process.exitCode = (await vitest.ended).code ?? 1;

@@ -14,7 +14,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { isTerminal, type Progress } from '../../src/shared/progress.ts';
 import { newSessionId } from '../../src/shared/session-id.ts';
-import { stopAll } from '../../scripts/lib/processes.ts';
+import { stopWhenAsked } from '../../scripts/lib/processes.ts';
 import { readMailbox } from '../support/mailbox.ts';
 import { startProduct, type Product } from '../support/product.ts';
 import { seededRandom } from '../support/random.ts';
@@ -174,10 +174,7 @@ async function main(): Promise<boolean> {
   }
 }
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => void stopAll().then(() => process.exit(130)));
-}
-process.on('disconnect', () => void stopAll().then(() => process.exit(130)));
+stopWhenAsked();
 let isAsPromised = false;
 try {
   isAsPromised = await main();
