@@ -7,7 +7,7 @@
 import { UserError, runToEnd, stopAll } from './lib/processes.ts';
 
 /** npm scripts, the slowest first. */
-const checks = ['lint', 'web', 'types', 'unused', 'format', 'deploy', 'imports', 'env'];
+const checks = ['lint', 'web', 'types', 'unused', 'format', 'deploy', 'imports', 'mail', 'env'];
 const concurrentCount = 2;
 
 /** Runs one check and prints its line, and its output when it failed. */

@@ -1,13 +1,14 @@
 /**
- * The templates that come with the product, and the one HTML frame that they share.
+ * The templates that come with the product. Their looks are `frame.mjml`'s, one frame for all.
  *
- * Owns: their words and looks. Never: a lead's data; the holes are Liquid, filled by `render.ts`.
+ * Owns: their words. Never: a lead's data; that is Liquid's, filled in by `render.ts`.
  * Keeps true: each reads well with every field empty, without a button link, without an unsubscribe
  * link, in light and dark, at 320 px and at 600 px, and as plain text.
  *
  * @module
  */
 import type { FrozenTemplate } from '../shared/recipient.ts';
+import { frameHtml } from './frame-html.ts';
 
 export interface BuiltinTemplate extends FrozenTemplate {
   /** For the person who chooses a template. */
@@ -74,20 +75,20 @@ const pickUp: Letter = {
 export const builtinTemplates: readonly BuiltinTemplate[] = [
   {
     id: 'welcome',
-    version: 1,
+    version: 2,
     name: 'Your account is ready',
     description: 'For fresh sign-ups: says that the account is active and how to begin.',
     subject: "{% if firstName != '' %}{{ firstName }}, your{% else %}Your{% endif %} account is ready",
-    html: htmlFrame(welcome),
+    html: htmlMail(welcome),
     text: plainText(welcome),
   },
   {
     id: 'pick-up',
-    version: 1,
+    version: 2,
     name: 'Pick up where you left off',
     description: 'For leads that went quiet: their place is kept and the account is switched on.',
     subject: "{% if firstName != '' %}{{ firstName }}, pick{% else %}Pick{% endif %} up where you left off",
-    html: htmlFrame(pickUp),
+    html: htmlMail(pickUp),
     text: plainText(pickUp),
   },
 ];
@@ -110,68 +111,26 @@ function plainText(letter: Letter): string {
   ].join('\n\n');
 }
 
-/**
- * The frame: tables for Outlook, one column of at most 600 px, styles inline for clients that drop
- * `<style>`, and in `<style>` only what needs a media query. Outlook.com and Gmail's app change colours
- * on their own in dark mode; dark grey on off-white and a mid-tone button survive that.
- */
-function htmlFrame(letter: Letter): string {
-  const font = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif";
-  const paragraph = (html: string) =>
-    `<p class="ink" style="margin:0 0 16px;${font};font-size:16px;line-height:25px;color:#27303f">${html}</p>`;
-  const point = ({ title, text }: Letter['points'][number]) =>
-    `<tr><td class="point" style="padding:2px 0 2px 14px;border-left:3px solid #c9d3f5;${font};font-size:15px;line-height:23px;color:#27303f"><strong class="ink" style="color:#141a26">${title}</strong><br><span class="soft" style="color:#566074">${text}</span></td></tr><tr><td height="14" style="height:14px;font-size:0;line-height:0">&nbsp;</td></tr>`;
-  return `<!doctype html>
-<html lang="en" dir="ltr">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="x-apple-disable-message-reformatting">
-<meta name="format-detection" content="telephone=no, date=no, address=no, email=no, url=no">
-<meta name="color-scheme" content="light dark">
-<meta name="supported-color-schemes" content="light dark">
-<title>${letter.heading}</title>
-<style>
-:root { color-scheme: light dark; supported-color-schemes: light dark; }
-@media (max-width: 620px) {
-  .card { padding: 28px 22px !important; border-radius: 0 !important; }
-  .page { padding: 0 !important; }
-  .title { font-size: 24px !important; line-height: 31px !important; }
-  .button a { display: block !important; }
+/** The frame with a letter in it: holes filled, blocks repeated for each of their items. */
+function htmlMail(letter: Letter): string {
+  const { preheader, heading, button, withoutLink, closing } = letter;
+  const when = (condition: string) => (block: string) => `{% if ${condition} %}${block}{% endif %}`;
+  const blocks: Record<string, (block: string) => string> = {
+    opening: (block) => letter.opening.map((paragraph) => fill(block, { paragraph })).join(''),
+    link: when("actionUrl != ''"),
+    'no-link': when("actionUrl == ''"),
+    points: (block) => letter.points.map((point) => fill(block, point)).join(''),
+  };
+  const whole = Object.entries(blocks).reduce((html, [name, make]) => {
+    const [before = '', block = '', after = ''] = html.split(
+      new RegExp(`<!--\\[\\[(?:${name}-|-${name})\\]\\]-->`),
+    );
+    return before + make(block) + after;
+  }, frameHtml);
+  return fill(whole, { preheader, heading, button, withoutLink, closing });
 }
-@media (prefers-color-scheme: dark) {
-  .page, body { background: #10141c !important; }
-  .card { background: #1a2030 !important; border-color: #2b3448 !important; }
-  .ink, .title { color: #eef1f8 !important; }
-  .soft { color: #aab4c8 !important; }
-  .point { border-color: #40508f !important; color: #eef1f8 !important; }
-  .brand { color: #a9b9ff !important; }
-  .foot, .foot a { color: #93a0b8 !important; }
-}
-</style>
-</head>
-<body style="margin:0;padding:0;background:#f3f5f9;word-spacing:normal">
-<div style="display:none;max-height:0;max-width:0;overflow:hidden;opacity:0;mso-hide:all">${letter.preheader}</div>
-<table role="presentation" class="page" width="100%" cellpadding="0" cellspacing="0" border="0" style="background:#f3f5f9;padding:32px 12px">
-<tr><td align="center">
-<!--[if mso]><table role="presentation" width="600" cellpadding="0" cellspacing="0" border="0"><tr><td><![endif]-->
-<table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0" style="max-width:600px">
-<tr><td class="card" style="background:#fdfdfe;border:1px solid #e2e7f0;border-radius:14px;padding:40px 44px;text-align:left;overflow-wrap:anywhere">
-<p class="brand" style="margin:0 0 22px;${font};font-size:14px;line-height:20px;font-weight:600;letter-spacing:.02em;color:#3d55c4">{{ senderName }}</p>
-<h1 class="title" style="margin:0 0 22px;${font};font-size:28px;line-height:36px;font-weight:700;color:#141a26">${letter.heading}</h1>
-${letter.opening.map(paragraph).join('\n')}
-{% if actionUrl != '' %}<table role="presentation" class="button" cellpadding="0" cellspacing="0" border="0" style="margin:10px 0 30px"><tr><td align="center" bgcolor="#3d55c4" style="border-radius:9px;background:#3d55c4"><a href="{{ actionUrl }}" style="display:inline-block;padding:14px 30px;${font};font-size:16px;line-height:20px;font-weight:600;color:#ffffff;text-decoration:none;border-radius:9px">${letter.button}</a></td></tr></table>{% else %}${paragraph(`<strong>${letter.withoutLink}</strong>`)}{% endif %}
-<table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0" style="margin:8px 0 12px">
-${letter.points.map(point).join('\n')}
-</table>
-${paragraph(`${letter.closing}<br>{{ senderName }}`)}
-</td></tr>
-<tr><td class="foot" align="center" style="padding:22px 22px 8px;${font};font-size:13px;line-height:20px;color:#667085;overflow-wrap:anywhere">{{ senderName }} sent this to {{ email }}.{% if postalAddress != '' %}<br>{{ postalAddress }}{% endif %}{% if unsubscribeUrl != '' %}<br><a href="{{ unsubscribeUrl }}" style="color:#667085;text-decoration:underline">Unsubscribe</a>{% endif %}</td></tr>
-</table>
-<!--[if mso]></td></tr></table><![endif]-->
-</td></tr>
-</table>
-</body>
-</html>
-`;
+
+/** Puts `values` into the holes of those names. */
+function fill(html: string, values: Readonly<Record<string, string>>): string {
+  return html.replace(/\[\[(\w+)\]\]/g, (hole, name: string) => values[name] ?? hole);
 }

@@ -63,6 +63,15 @@ describe.each(builtinTemplates.map(({ id }) => id))('the template %s', (id) => {
     expect(bare.html + bare.text).not.toMatch(/unsubscribe/i);
   });
 
+  test('leaves no hole of its frame open', () => {
+    const { html } = rendered(id, {}, fullContext);
+    expect(html).not.toMatch(/\[\[|\]\]/);
+    expect(html.match(/class="rail"/g)).toHaveLength(3);
+    expect(html.match(/class="ink"/g)).toHaveLength(3);
+    expect(html.match(/class="button"/g)).toHaveLength(1);
+    expect(rendered(id, {}, bareContext).html).not.toContain('class="button"');
+  });
+
   test('adapts to dark mode and narrow screens, and loads nothing from anywhere', () => {
     const { html } = rendered(id, {}, fullContext);
     expect(html).toContain('<meta name="color-scheme" content="light dark">');
