@@ -1,8 +1,8 @@
 /**
- * The session machine: what one bulk activation is, what people may do to it, what it shows.
+ * The session machine: what one bulk activation is and what it shows.
  *
- * Owns: the session record, commands and their refusals, counters, the Progress view, the circuit
- * breaker. Never: storage, clocks, batches' inner life (batch.ts), when to wake (wake.ts).
+ * Owns: the session record, its counters, its pauses and its end, the Progress view. Never: storage, clocks,
+ * what people may do to it (command.ts), the provider's faults (breaker.ts), when to wake (wake.ts).
  * Invariants: `rev` rises with every change; counters are the sum over the batches; a terminal state is
  * concluded from rows (`isWorkLeft` false), never asserted.
  *
@@ -11,8 +11,7 @@
 import type { Progress, SessionReason, SessionState } from '../shared/progress.ts';
 import type { FrozenTemplate } from '../shared/recipient.ts';
 import type { Audience } from '../shared/schemas.ts';
-import { backoffMs, probeBackoff } from './backoff.ts';
-import type { BatchCounts, ProviderTraits, SessionSignal } from './batch.ts';
+import { noCounts, type BatchCounts } from './batch.ts';
 import { addSample, estimate, type Sample } from './eta.ts';
 import { judgeReputation, type FateCounts, type GuardLimits } from './fates.ts';
 
@@ -88,10 +87,6 @@ export interface Session {
   samples: readonly Sample[];
 }
 
-/** Five senders may fail in the same moment; twice that is the provider and not a moment. */
-const faultStreakLimit = 10;
-/** Without keys each fault leaves a batch in doubt for good: the first one is enough. */
-const keylessFaultStreakLimit = 1;
 /** A running session without a result for this long says so. A slow mail API answers within 30 s. */
 export const stalledAfterMs = 45_000;
 
@@ -103,7 +98,7 @@ export function newSession(spec: SessionSpec): Session {
     generation: 1,
     rev: 1,
     total: spec.total,
-    counts: { activated: 0, skipped: 0, refused: 0, sent: 0, failed: 0, unknown: 0 },
+    counts: noCounts,
     delivered: 0,
     bounced: 0,
     complained: 0,
@@ -174,59 +169,6 @@ export function applyCounts(session: Session, nowMs: number, delta: Partial<Batc
   });
 }
 
-/** What the provider's answer means for the session: circuit breaker, pauses. */
-export function applySignal(
-  session: Session,
-  nowMs: number,
-  signal: SessionSignal,
-  context: { random: () => number; traits: ProviderTraits },
-): Session {
-  switch (signal.kind) {
-    case 'healthy': {
-      const wasUnreachable = session.state === 'paused' && session.reason === 'mail_unreachable';
-      if (session.faultStreak === 0 && !wasUnreachable && session.lastError === null) return session;
-      return {
-        ...session,
-        faultStreak: 0,
-        probeAt: null,
-        // A paused session keeps the words that say why; mail that was on its way still comes to its end.
-        lastError: session.state === 'paused' && !wasUnreachable ? session.lastError : null,
-        waitingUntil: null,
-        ...(wasUnreachable ? { state: 'running' as const, reason: null, progressedAt: nowMs } : {}),
-      };
-    }
-    case 'fault': {
-      const faultStreak = session.faultStreak + 1;
-      const limit = context.traits.idempotencyWindowMs === null ? keylessFaultStreakLimit : faultStreakLimit;
-      const isOpen = faultStreak >= limit;
-      const mayPause = session.state === 'running' || session.reason === 'mail_unreachable';
-      if (!isOpen || !mayPause || session.finishedAt !== null || session.state === 'cancelled') {
-        return { ...session, faultStreak, lastError: signal.message };
-      }
-      const probeAt = nowMs + backoffMs(probeBackoff, faultStreak - limit + 1, context.random);
-      return {
-        ...session,
-        faultStreak,
-        lastError: signal.message,
-        state: 'paused',
-        reason: 'mail_unreachable',
-        probeAt,
-        waitingUntil: probeAt,
-        samples: [],
-      };
-    }
-    case 'pause':
-      return session.state === 'running' || session.reason === 'mail_unreachable'
-        ? pauseFor(session, signal.reason, signal.message)
-        : { ...session, lastError: signal.message };
-    case 'throttled':
-    case 'none':
-      return session;
-    default:
-      return signal satisfies never;
-  }
-}
-
 /** Adds what webhooks told; a session that endangers the sender's name pauses until a person acts. */
 export function applyFates(session: Session, nowMs: number, delta: FateCounts, limits: GuardLimits): Session {
   const counted = touch(session, nowMs, {
@@ -256,90 +198,6 @@ export function pauseFor(
     lastError: message,
     samples: [],
   };
-}
-
-const reducedDetail =
-  'It ended so long ago that its recipients have been removed; only its numbers are left.';
-
-// ── commands ─────────────────────────────────────────────────────────────────────────────────────
-
-export type Command =
-  | { kind: 'pause' }
-  | { kind: 'resume' }
-  | { kind: 'cancel' }
-  | { kind: 'retry'; outcome: 'failed' | 'unknown' }
-  | { kind: 'assumeSent' };
-
-export type CommandDecision =
-  /** The session is already what was asked for. */
-  { kind: 'unchanged' } | { kind: 'refused'; detail: string } | { kind: 'changed'; session: Session };
-
-/** What a person's command does to the session; the store changes the batches it speaks of. */
-export function decideCommand(session: Session, command: Command, nowMs: number): CommandDecision {
-  const isOver = session.finishedAt !== null;
-  const changed = (change: Partial<Session>): CommandDecision => ({
-    kind: 'changed',
-    session: touch(session, nowMs, { generation: session.generation + 1, ...change }),
-  });
-  const refused = (detail: string): CommandDecision => ({ kind: 'refused', detail });
-  const reopened = {
-    state: 'running',
-    reason: null,
-    // One that was paused before its first slice begins here.
-    startedAt: session.startedAt ?? nowMs,
-    finishedAt: null,
-    probeAt: null,
-    waitingUntil: null,
-    faultStreak: 0,
-    lastError: null,
-    progressedAt: nowMs,
-    samples: [],
-  } as const satisfies Partial<Session>;
-  switch (command.kind) {
-    case 'pause':
-      if (session.state === 'paused' && session.reason === 'user') return { kind: 'unchanged' };
-      if (isOver || session.state === 'cancelled')
-        return refused(`It is ${session.state}; there is nothing to pause.`);
-      return changed({ state: 'paused', reason: 'user', probeAt: null, waitingUntil: null, samples: [] });
-    case 'resume':
-      if (session.state === 'running' || session.state === 'queued') return { kind: 'unchanged' };
-      if (session.state !== 'paused') return refused(`It is ${session.state}; there is nothing to resume.`);
-      return changed({ ...reopened, ...acknowledge(session) });
-    case 'cancel':
-      if (session.state === 'cancelled') return { kind: 'unchanged' };
-      if (isOver) return refused(`It is ${session.state}; there is nothing left to cancel.`);
-      return changed({
-        state: 'cancelled',
-        reason: null,
-        cancelledAt: nowMs,
-        probeAt: null,
-        waitingUntil: null,
-        samples: [],
-        ...endPlan(session),
-      });
-    case 'retry':
-      if (session.spec.reducedAt !== undefined) return refused(reducedDetail);
-      if (!isOver && session.state === 'cancelled') {
-        return refused('It is being cancelled; wait until what was on its way has settled.');
-      }
-      if (session.counts[command.outcome] === 0)
-        return refused(`No mail is ${command.outcome}; there is nothing to retry.`);
-      // A paused run stays paused: what is retried waits with the rest.
-      return changed(session.state === 'paused' ? {} : reopened);
-    case 'assumeSent':
-      if (session.spec.reducedAt !== undefined) return refused(reducedDetail);
-      if (session.counts.unknown === 0) return refused('No mail is unknown; there is nothing to assume.');
-      return changed({});
-    default:
-      return command satisfies never;
-  }
-}
-
-/** Who goes on after the reputation guard has spoken has seen the numbers: they are not held up again. */
-function acknowledge(session: Session): Pick<Session, 'acknowledged'> | null {
-  if (session.reason !== 'bounce_rate' && session.reason !== 'complaint_rate') return null;
-  const { delivered, bounced, complained } = session;
-  return { acknowledged: { delivered, bounced, complained } };
 }
 
 /**

@@ -5,7 +5,7 @@
  * through flip → permit → intent → deliver → settle. Everything that touches the world is a verb that
  * is handed in, so tests can stop the world at each of them.
  *
- * Owns: the order of the verbs and when to stop. Never: what an outcome means (batch.ts), storage.
+ * Owns: the order of the verbs and when to stop. Never: what an outcome means (settle.ts), storage.
  * Invariant: a killed slice leaves rows from which the next one goes on; nothing that matters is held
  * in this file's variables.
  *

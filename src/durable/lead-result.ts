@@ -10,7 +10,7 @@ import type { SessionStore } from './session-store.ts';
 
 /** The lead's result, or null when it is not in this session. A lead that was moved to a later batch is there. */
 export function readLeadResult(store: SessionStore, leadId: number): LeadResult | null {
-  for (const seq of store.seqsAround(leadId)) {
+  for (const seq of store.results.seqsAround(leadId)) {
     const query = {
       activation: null,
       email: null,

@@ -6,7 +6,9 @@
 
 export type LogFields = Record<string, string | number | boolean | null>;
 
+export type LogLevel = 'info' | 'warn' | 'error';
+
 /** Writes one event; `event` is a snake_case name, ids and counts go into `fields`. */
-export function logEvent(level: 'info' | 'warn' | 'error', event: string, fields: LogFields): void {
+export function logEvent(level: LogLevel, event: string, fields: LogFields): void {
   console[level](JSON.stringify({ event, ...fields }));
 }

@@ -45,7 +45,7 @@ export function readResults(store: SessionStore, query: ResultQuery): ResultPage
   const wantsMail = query.activation === null || query.activation === 'activated';
   const mark = query.email === null ? null : markOf(query.email);
   const wantsOthers = query.email === null;
-  const batches = store.page(
+  const batches = store.results.page(
     from.seq,
     {
       marks: wantsMail ? (mark === null ? '?*' : `*${mark}*`) : null,

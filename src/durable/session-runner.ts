@@ -2,114 +2,51 @@
  * SessionRunner: the verbs of a slice, over the store, the CRM, the gate and the mail API.
  *
  * Owns: which batches the running slice holds, in memory. Never: the order of the verbs (core/slice.ts)
- * or what an outcome means (core/batch.ts).
+ * or what an outcome means (core/settle.ts).
  * Invariants: an intent is on disk before its call leaves; an outcome is written only to the attempt that
  * it answers; everything that belongs together is one transaction.
  *
  * @module
  */
-import {
-  abandon,
-  changedBatch,
-  countBatch,
-  countDelta,
-  decideInterrupted,
-  decideOutcome,
-  expire,
-  mayRepeat,
-  pendingIndexes,
-  probeSplit,
-  type Batch,
-  type BatchChange,
-  type BatchCounts,
-  type SessionSignal,
-} from '../core/batch.ts';
-import type { Allowance } from '../core/daily-cap.ts';
+import { pendingIndexes, type Batch, type BatchChange } from '../core/batch.ts';
 import type { Outcome } from '../core/outcome.ts';
-import {
-  applyCounts,
-  applySignal,
-  endPlan,
-  touch,
-  workMode,
-  type Session,
-  type WorkMode,
-} from '../core/session.ts';
+import { touch, workMode, type Session, type WorkMode } from '../core/session.ts';
+import { abandon, decideInterrupted, decideOutcome, expire, mayRepeat, probeSplit } from '../core/settle.ts';
 import type { Intent, Permit, Prepared, SliceVerbs } from '../core/slice.ts';
 import { recovered } from '../core/timeline.ts';
-import { planPage } from '../crm/audience.ts';
 import { flipLeads } from '../crm/flip.ts';
 import { payloadHash } from '../mail/payload-hash.ts';
-import { compileTemplate, composeMail, senderNameOf, type CompiledTemplate } from '../mail/render.ts';
-import type { Delivery, MailTransport, OutgoingMail } from '../mail/transport.ts';
-import type { FlipResult, Recipient } from '../shared/recipient.ts';
+import type { MailTransport } from '../mail/transport.ts';
+import type { FlipResult } from '../shared/recipient.ts';
+import { BatchMails } from './batch-mails.ts';
+import { BatchWriter } from './batch-writer.ts';
+import { CapShare } from './cap-share.ts';
 import { classifyFault, faultText } from './faults.ts';
-import type { PermitPool } from './permit-pool.ts';
-import type { NewBatch, SessionStore } from './session-store.ts';
+import { planNext } from './session-planner.ts';
+import type { SliceWorld } from './slice-world.ts';
 
-/** The cap on mails of a day, over all sessions. */
-export interface MailCap {
-  reserve(mailCount: number): Promise<Allowance>;
-  /** Gives back what was reserved and did not leave. */
-  refund(day: number, mailCount: number): void;
-}
-
-/** The world, as far as a slice touches it. */
-export interface RunnerWorld {
-  store: SessionStore;
-  db: D1Database;
-  transport: MailTransport;
-  permits: PermitPool;
-  now(): number;
-  random(): number;
-  sleep(ms: number): Promise<void>;
-  /** How long an answer of the mail API is waited for. */
-  deliveryTimeoutMs: number;
-  /** The day's cap on mails; null: there is none. */
-  cap: MailCap | null;
-  /** Tells the gate what an answer said of the rate limit. */
-  report(delivery: Delivery): void;
-  /** Something that a reader sees has changed. */
-  publish(): void;
-  log(event: string, fields: Record<string, string | number | boolean | null>): void;
-  /** The idempotency key of a batch; the same for every attempt. */
-  keyOf(session: Session, batch: Batch): string;
-  unsubscribeUrlOf(session: Session, recipient: Recipient): string | null;
-  /** Which of these must not be mailed any more. */
-  suppressedLeadIds(recipients: readonly Recipient[]): Promise<ReadonlySet<number>>;
-}
-
-/** Pages grow: the first mails must not wait behind large ones in the database, and large ones are cheap per lead. */
-const firstPageLeadCount = 500;
-const pageLeadCount = 5_000;
 /** Waits shorter than this are not worth a write. */
 const visibleWaitMs = 2_000;
-/** A flip takes some milliseconds, its permit up to a few hundred. */
-const refundWaitMs = 250;
-/** A repeat that is due is another sender's, or this slice's next. */
-const repeatWaitMs = 5_000;
 
 export class SessionRunner implements SliceVerbs {
-  readonly #world: RunnerWorld;
+  readonly #world: SliceWorld;
   readonly #generation: number;
+  readonly #writer: BatchWriter;
+  readonly #mails: BatchMails;
+  readonly #capShare: CapShare;
   /** Held batches, as they are on disk. */
   readonly #held = new Map<number, Batch>();
-  /** Mails taken out of the day's cap for held batches. */
-  readonly #reserved = new Map<number, { day: number; count: number }>();
-  readonly #template: CompiledTemplate;
 
   /**
    * @param world - what the slice works on; the session must exist
    * @throws when the frozen template no longer compiles, which the start had checked
    */
-  constructor(world: RunnerWorld) {
+  constructor(world: SliceWorld) {
     this.#world = world;
-    const session = this.#session();
-    this.#generation = session.generation;
-    const template = compileTemplate(session.spec.template);
-    if (template.kind === 'refused')
-      throw new Error(`The session's template does not compile: ${template.message}`);
-    this.#template = template;
+    this.#generation = world.store.session().generation;
+    this.#writer = new BatchWriter(world);
+    this.#mails = new BatchMails(world);
+    this.#capShare = new CapShare(world);
   }
 
   now(): number {
@@ -145,52 +82,17 @@ export class SessionRunner implements SliceVerbs {
           }),
         );
       }
-      const interrupted = [...store.inState('inflight')];
+      const interrupted = [...store.batches.inState('inflight')];
       if (interrupted.length > 0) store.timeline.note(recovered(interrupted.length, this.now()));
       for (const batch of interrupted) {
-        this.#apply(batch, decideInterrupted(batch, this.#context()), { kind: 'none' });
+        this.#writer.apply(batch, decideInterrupted(batch, this.#context()), { kind: 'none' });
       }
     });
     this.#world.publish();
   }
 
   async plan(): Promise<void> {
-    const { store, db } = this.#world;
-    const before = this.#session();
-    const { spec, plan } = before;
-    const limit = Math.min(pageLeadCount, Math.max(firstPageLeadCount, plan.plannedCount));
-    const page = await planPage(db, {
-      audience: spec.audience,
-      afterLeadId: plan.afterLeadId,
-      maxLeadId: spec.maxLeadId,
-      startedAt: spec.createdAt,
-      // Whole batches: a short one is a call to the mail API that carries less than it could.
-      limit: Math.max(spec.batchLeadCount, Math.floor(limit / spec.batchLeadCount) * spec.batchLeadCount),
-    });
-    store.transact(() => {
-      const session = this.#session();
-      // A cancel ended the plan meanwhile, or another slice has planned this page.
-      if (session.plan.isDone || session.plan.afterLeadId !== plan.afterLeadId) return;
-      store.append(
-        chunk(page.leadIds, spec.batchLeadCount).map((leadIds) => ({
-          state: 'pending',
-          originSeq: null,
-          leadIds,
-          recipients: null,
-          marks: '',
-          nextAttemptAt: null,
-        })),
-      );
-      const planned: Session = {
-        ...session,
-        plan: {
-          ...session.plan,
-          afterLeadId: page.leadIds.at(-1) ?? plan.afterLeadId,
-          plannedCount: plan.plannedCount + page.leadIds.length,
-        },
-      };
-      store.save(page.done ? touch(planned, this.now(), endPlan(planned)) : planned);
-    });
+    await planNext(this.#world);
     this.#world.publish();
   }
 
@@ -198,30 +100,27 @@ export class SessionRunner implements SliceVerbs {
     const { store } = this.#world;
     const nowMs = this.now();
     const mode = this.mode();
-    for (const batch of store.dueWaiting(nowMs, this.#held.size + 1)) {
+    for (const batch of store.batches.dueWaiting(nowMs, this.#held.size + 1)) {
       if (this.#held.has(batch.seq)) continue;
-      if (mode === 'settle' && batch.inDoubtSince === null) {
-        store.transact(() => this.#apply(batch, abandon(batch), { kind: 'none' }));
-        this.#world.publish();
-        return this.take();
-      }
-      if (!mayRepeat(batch, nowMs, this.#world.transport)) {
-        store.transact(() => this.#apply(batch, expire(batch, nowMs), { kind: 'none' }));
+      const end = this.#endUnasked(batch, mode, nowMs);
+      if (end !== null) {
+        store.transact(() => this.#writer.apply(batch, end, { kind: 'none' }));
         this.#world.publish();
         return this.take();
       }
       this.#held.set(batch.seq, batch);
       return batch;
     }
-    const batch = mode === 'settle' ? null : store.nextPending();
+    const batch = mode === 'settle' ? null : store.batches.nextPending();
     if (batch !== null) this.#held.set(batch.seq, batch);
     return batch;
   }
 
   release(batch: Batch): void {
     this.#held.delete(batch.seq);
-    this.#refund(batch.seq, 0);
-    if (this.#world.store.peek(batch.seq)?.state === 'pending') this.#world.store.rewind(batch.seq);
+    this.#capShare.refund(batch.seq, 0);
+    if (this.#world.store.batches.peek(batch.seq)?.state === 'pending')
+      this.#world.store.batches.rewind(batch.seq);
   }
 
   async flip(batch: Batch): Promise<FlipResult | null> {
@@ -253,40 +152,21 @@ export class SessionRunner implements SliceVerbs {
     return null;
   }
 
-  async prepare(batch: Batch): Promise<Prepared | null> {
-    const { store, transport } = this.#world;
-    const session = this.#session();
-    const recipients = batch.recipients ?? [];
-    const mails: OutgoingMail[] = [];
-    const failures = [...batch.failures];
-    const marks = [...batch.marks];
-    const suppressed = await this.#suppressedSince(batch);
-    for (const index of pendingIndexes(batch.marks)) {
-      const recipient = recipients[index];
-      if (recipient === undefined) continue;
-      const mail = store.isErased(recipient.leadId)
-        ? erasedFailure(batch)
-        : suppressed.has(recipient.leadId)
-          ? { code: 'suppressed', message: 'The address was suppressed after the lead was activated.' }
-          : this.#render(session, batch, recipient);
-      if ('code' in mail) {
-        marks[index] = 'f';
-        failures.push({ index, ...mail });
-      } else mails.push(mail);
-    }
-    const prepared: Batch = { ...batch, marks: marks.join(''), failures };
+  async prepare(held: Batch): Promise<Prepared | null> {
+    const { transport } = this.#world;
+    const { batch, mails } = await this.#mails.of(held);
     if (mails.length === 0) {
-      this.#decideUnsent(prepared);
+      this.#decideUnsent(batch);
       return null;
     }
     if (transport.idempotencyWindowMs === null && mails.length > 1 && this.mode() === 'probe') {
-      this.#change(prepared, probeSplit(prepared));
+      this.#change(batch, probeSplit(batch));
       return null;
     }
     const payload = transport.encode(mails);
     return {
-      batch: prepared,
-      recipients,
+      batch,
+      recipients: batch.recipients ?? [],
       payload,
       payloadHash: await payloadHash(payload),
       mailCount: mails.length,
@@ -316,11 +196,11 @@ export class SessionRunner implements SliceVerbs {
       // Erased while it was rendered: the batch is taken again, from disk, and rendered without them.
       const isErased = (index: number): boolean => store.isErased(prepared.recipients[index]?.leadId ?? 0);
       if (pendingIndexes(batch.marks).some(isErased)) return false;
-      this.#write(this.#held.get(batch.seq) ?? batch, intended, { kind: 'none' });
+      this.#writer.write(this.#held.get(batch.seq) ?? batch, intended, { kind: 'none' });
       return true;
     });
     if (!isWritten) return null;
-    this.#refund(batch.seq, prepared.mailCount);
+    this.#capShare.refund(batch.seq, prepared.mailCount);
     this.#world.publish();
     const key = this.#world.keyOf(this.#session(), intended);
     return { batch: intended, key, payload: prepared.payload, mailCount: prepared.mailCount };
@@ -350,7 +230,7 @@ export class SessionRunner implements SliceVerbs {
     const { store, log } = this.#world;
     const { batch } = intent;
     store.transact(() => {
-      const onDisk = store.peek(batch.seq);
+      const onDisk = store.batches.peek(batch.seq);
       if (
         onDisk?.state !== 'inflight' ||
         onDisk.attempts !== batch.attempts ||
@@ -363,7 +243,7 @@ export class SessionRunner implements SliceVerbs {
         ...this.#context(),
         isProbe: this.#session().reason === 'mail_unreachable',
       });
-      this.#apply(batch, change, signal);
+      this.#writer.apply(batch, change, signal);
       if (change.kind !== 'done')
         log('batch_not_sent', { batch: batch.seq, outcome: outcome.kind, becomes: change.kind });
     });
@@ -388,35 +268,8 @@ export class SessionRunner implements SliceVerbs {
   }
 
   async permit(batch: Batch): Promise<Permit> {
-    const later = await this.#reserve(batch);
+    const later = await this.#capShare.reserve(batch);
     return later ?? this.#world.permits.permit();
-  }
-
-  /** Takes a batch that leaves for the first time out of the day's cap. */
-  async #reserve(batch: Batch): Promise<Permit | null> {
-    const { cap, store } = this.#world;
-    if (cap === null || batch.payloadHash !== null || this.#reserved.has(batch.seq)) return null;
-    const count = batch.recipients === null ? batch.leadIds.length : pendingIndexes(batch.marks).length;
-    const allowance = await cap.reserve(count);
-    if (allowance.kind === 'granted') {
-      this.#reserved.set(batch.seq, { day: allowance.day, count });
-      return null;
-    }
-    const nowMs = this.now();
-    // Some of what other senders have reserved comes back, when leads of theirs get no mail.
-    if (this.#reserved.size > 0) return { kind: 'later', at: nowMs + refundWaitMs };
-    // What left before goes on also today.
-    const repeatAt = Math.max(store.nextRepeatAt() ?? Infinity, nowMs + repeatWaitMs);
-    return { kind: 'later', at: Math.min(allowance.retryAt, repeatAt) };
-  }
-
-  /** What was reserved for a batch and is not used by the mails that left. */
-  #refund(seq: number, usedCount: number): void {
-    const reserved = this.#reserved.get(seq);
-    if (reserved === undefined) return;
-    this.#reserved.delete(seq);
-    const unusedCount = reserved.count - usedCount;
-    if (unusedCount > 0) this.#world.cap?.refund(reserved.day, unusedCount);
   }
 
   waitUntil(at: number): void {
@@ -427,46 +280,10 @@ export class SessionRunner implements SliceVerbs {
     this.#world.publish();
   }
 
-  // ── inside a transaction ───────────────────────────────────────────────────────────────────────
-
-  /**
-   * Turns a decision into rows.
-   *
-   * @param before - the batch as it is on disk, where that is not `batch` itself
-   */
-  #apply(batch: Batch, change: BatchChange, signal: SessionSignal, before: Batch = batch): void {
-    const parts = change.kind === 'split' ? change.parts : [];
-    const added = parts.map((indexes) =>
-      movedBatch(
-        batch.seq,
-        indexes.flatMap((index) => batch.recipients?.[index] ?? []),
-        this.now(),
-      ),
-    );
-    this.#write(before, changedBatch(batch, change), signal, added);
-  }
-
-  /** Writes a batch as it becomes, the batches made from it, and the session's counters. */
-  #write(before: Batch, after: Batch, signal: SessionSignal, added: readonly NewBatch[] = []): void {
-    const { store } = this.#world;
-    const nowMs = this.now();
-    store.update(after);
-    store.append(added);
-    let delta = countDelta(countBatch(before), countBatch(after));
-    for (const batch of added) delta = countSum(delta, countBatch({ ...batch, skipped: [] }));
-    const session = this.#session();
-    const isWaitOver =
-      after.state === 'inflight' && session.waitingUntil !== null && session.state === 'running';
-    const signalled = applySignal(
-      isWaitOver ? { ...session, waitingUntil: null } : session,
-      nowMs,
-      signal,
-      this.#context(),
-    );
-    store.save(applyCounts(signalled, nowMs, delta));
-    if (signalled.state !== session.state) {
-      this.#world.log('session_state', { state: signalled.state, reason: signalled.reason });
-    }
+  /** What becomes of a waiting batch that will not be asked again; null when it will. */
+  #endUnasked(batch: Batch, mode: WorkMode, nowMs: number): BatchChange | null {
+    if (mode === 'settle' && batch.inDoubtSince === null) return abandon(batch);
+    return mayRepeat(batch, nowMs, this.#world.transport) ? null : expire(batch, nowMs);
   }
 
   /** A held batch of which nothing is left to send. */
@@ -478,99 +295,23 @@ export class SessionRunner implements SliceVerbs {
   /** Changes a held batch that does not leave, unless a command took it back. */
   #change(batch: Batch, change: BatchChange): void {
     this.#world.store.transact(() => {
-      if (this.#isStillHeld(batch)) this.#apply(batch, change, { kind: 'none' }, this.#held.get(batch.seq));
+      if (this.#isStillHeld(batch))
+        this.#writer.apply(batch, change, { kind: 'none' }, this.#held.get(batch.seq));
     });
     this.#world.publish();
   }
 
   /** False when a command took the batch back while it was being prepared. */
   #isStillHeld(batch: Batch): boolean {
-    const onDisk = this.#world.store.peek(batch.seq);
+    const onDisk = this.#world.store.batches.peek(batch.seq);
     return onDisk !== null && onDisk.state === this.#held.get(batch.seq)?.state;
   }
 
-  // ── pieces ─────────────────────────────────────────────────────────────────────────────────────
-
   #session(): Session {
-    const session = this.#world.store.load();
-    if (session === null) throw new Error('A slice runs without a session.');
-    return session;
+    return this.#world.store.session();
   }
 
   #context(): { nowMs: number; random: () => number; traits: MailTransport } {
     return { nowMs: this.now(), random: this.#world.random, traits: this.#world.transport };
   }
-
-  /**
-   * Who of a batch that was split off or is retried must not be mailed any more: its flip, which looks for
-   * that, may be days old. Only before it leaves for the first time: from then on its bytes stay the same.
-   */
-  async #suppressedSince(batch: Batch): Promise<ReadonlySet<number>> {
-    if (batch.originSeq === null || batch.payloadHash !== null) return new Set();
-    return this.#world.suppressedLeadIds(batch.recipients ?? []);
-  }
-
-  #render(
-    session: Session,
-    batch: Batch,
-    recipient: Recipient,
-  ): OutgoingMail | { code: string; message: string } {
-    const { mail, sessionId } = session.spec;
-    const unsubscribeUrl = this.#world.unsubscribeUrlOf(session, recipient);
-    const rendered = this.#template.render(recipient, {
-      senderName: senderNameOf(mail.from),
-      actionUrl: mail.actionUrl,
-      unsubscribeUrl,
-      postalAddress: mail.postalAddress,
-    });
-    if (rendered.kind === 'refused') return { code: `template_${rendered.code}`, message: rendered.message };
-    return composeMail(rendered, recipient, {
-      from: mail.from,
-      replyTo: mail.replyTo,
-      unsubscribeUrl,
-      sessionId,
-      batchId: String(batch.seq),
-    });
-  }
-}
-
-/** Why a recipient whose lead was erased gets no mail of ours any more. */
-function erasedFailure(batch: Batch): { code: string; message: string } {
-  return {
-    code: 'erased',
-    message:
-      batch.inDoubtSince === null
-        ? 'The lead was erased before its mail was sent.'
-        : 'The lead was erased before it was known whether its mail had been sent.',
-  };
-}
-
-/** A batch made of recipients of another one; it goes out under a key of its own. */
-export function movedBatch(originSeq: number, recipients: readonly Recipient[], nowMs: number): NewBatch {
-  return {
-    // Waiting, so that it is taken before new leads are.
-    state: 'waiting',
-    nextAttemptAt: nowMs,
-    originSeq,
-    leadIds: recipients.map((recipient) => recipient.leadId),
-    recipients,
-    marks: 'p'.repeat(recipients.length),
-  };
-}
-
-function countSum(a: BatchCounts, b: BatchCounts): BatchCounts {
-  return {
-    activated: a.activated + b.activated,
-    skipped: a.skipped + b.skipped,
-    refused: a.refused + b.refused,
-    sent: a.sent + b.sent,
-    failed: a.failed + b.failed,
-    unknown: a.unknown + b.unknown,
-  };
-}
-
-function chunk(leadIds: readonly number[], size: number): number[][] {
-  const chunks: number[][] = [];
-  for (let start = 0; start < leadIds.length; start += size) chunks.push(leadIds.slice(start, start + size));
-  return chunks;
 }

@@ -170,11 +170,9 @@ export interface Rows {
 export function readRows(sessionId: string): Promise<Rows> {
   return runInDurableObject(stubOf(sessionId), (instance) => {
     const store = instance.rows();
-    const session = store.load();
-    if (session === null) throw new Error('There is no session.');
     return {
-      session,
-      batches: store.page(0, { marks: '*', hasSkipped: true, isUndecided: true }, 10_000),
+      session: store.session(),
+      batches: store.results.page(0, { marks: '*', hasSkipped: true, isUndecided: true }, 10_000),
       recount: store.recount(),
     };
   });

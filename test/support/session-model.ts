@@ -7,38 +7,41 @@
  * @module
  */
 import {
-  abandon,
   changedBatch,
   countBatch,
   countDelta,
-  decideInterrupted,
-  decideOutcome,
-  expire,
-  mayRepeat,
+  countSum,
+  movedBatch,
+  noCounts,
   pendingIndexes,
   type Batch,
   type BatchChange,
   type BatchCounts,
   type BatchState,
-  type ProviderTraits,
-  type SessionSignal,
 } from '../../src/core/batch.ts';
+import { applySignal } from '../../src/core/breaker.ts';
+import { decideCommand, type Command, type CommandDecision } from '../../src/core/command.ts';
 import type { Outcome } from '../../src/core/outcome.ts';
 import {
   applyCounts,
-  applySignal,
-  decideCommand,
   endPlan,
   finish,
   newSession,
   processedCount,
   touch,
   workMode,
-  type Command,
-  type CommandDecision,
   type Session,
   type SessionSpec,
 } from '../../src/core/session.ts';
+import {
+  abandon,
+  decideInterrupted,
+  decideOutcome,
+  expire,
+  mayRepeat,
+  type ProviderTraits,
+  type SessionSignal,
+} from '../../src/core/settle.ts';
 import type { Recipient } from '../../src/shared/recipient.ts';
 
 export const keyedTraits: ProviderTraits = { idempotencyWindowMs: 86_400_000 };
@@ -232,7 +235,7 @@ export class SessionModel {
             const failed = (batch.recipients ?? []).filter((_, index) => batch.marks[index] === 'f');
             if (failed.length === 0) continue;
             this.#put({ ...batch, marks: batch.marks.replaceAll('f', 'm'), failures: [] });
-            this.#add(failed);
+            this.#add(batch.seq, failed);
             leads += failed.length;
           }
           move({ failed: -leads });
@@ -254,13 +257,8 @@ export class SessionModel {
 
   /** The counters, counted again from the rows. */
   recount(): BatchCounts {
-    const sum: BatchCounts = { activated: 0, skipped: 0, refused: 0, sent: 0, failed: 0, unknown: 0 };
-    for (const batch of this.batches) {
-      const counts = countBatch(batch);
-      for (const key of Object.keys(sum) as (keyof BatchCounts)[]) sum[key] += counts[key];
-    }
-    sum.skipped += this.session.plan.unlistedCount;
-    return sum;
+    const sum = this.batches.map(countBatch).reduce(countSum, noCounts);
+    return { ...sum, skipped: sum.skipped + this.session.plan.unlistedCount };
   }
 
   /** Every lead of the plan with the number of live marks it has; one each, or a lead is lost or doubled. */
@@ -402,18 +400,18 @@ export class SessionModel {
   #apply(batch: Batch, change: BatchChange, signal: SessionSignal): void {
     const parts = change.kind === 'split' ? change.parts : [];
     const added = parts.map((indexes) =>
-      this.#add(indexes.flatMap((index) => batch.recipients?.[index] ?? [])),
+      this.#add(
+        batch.seq,
+        indexes.flatMap((index) => batch.recipients?.[index] ?? []),
+      ),
     );
     this.#write(batch, changedBatch(batch, change), signal, added);
   }
 
   #write(before: Batch, after: Batch, signal: SessionSignal, added: readonly Batch[] = []): void {
     this.#put(after);
-    const delta = countDelta(countBatch(before), countBatch(after));
-    for (const batch of added) {
-      const counts = countBatch(batch);
-      for (const key of Object.keys(delta) as (keyof BatchCounts)[]) delta[key] += counts[key];
-    }
+    const moved = countDelta(countBatch(before), countBatch(after));
+    const delta = added.map(countBatch).reduce(countSum, moved);
     this.session = applyCounts(
       applySignal(this.session, this.nowMs, signal, this.#context()),
       this.nowMs,
@@ -438,17 +436,9 @@ export class SessionModel {
     this.batches[batch.seq - 1] = batch;
   }
 
-  #add(recipients: readonly Recipient[]): Batch {
-    const batch = batchOf(
-      recipients.map((recipient) => recipient.leadId),
-      {
-        seq: this.batches.length + 1,
-        state: 'waiting',
-        nextAttemptAt: this.nowMs,
-        recipients,
-        marks: 'p'.repeat(recipients.length),
-      },
-    );
+  #add(originSeq: number, recipients: readonly Recipient[]): Batch {
+    const seq = this.batches.length + 1;
+    const batch: Batch = { ...batchOf([]), seq, ...movedBatch(originSeq, recipients, this.nowMs) };
     this.batches.push(batch);
     return batch;
   }

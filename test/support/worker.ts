@@ -11,7 +11,6 @@ import { toProgress, type Session } from '../../src/core/session.ts';
 import type { SliceVerbs } from '../../src/core/slice.ts';
 import { ActivationSession as RealSession } from '../../src/durable/activation-session.ts';
 import { MailGate as RealGate } from '../../src/durable/mail-gate.ts';
-import type { SessionRunner } from '../../src/durable/session-runner.ts';
 import { SessionStore } from '../../src/durable/session-store.ts';
 import type { Progress } from '../../src/shared/progress.ts';
 import { localAudience } from '../../src/worker/identity.ts';
@@ -81,9 +80,9 @@ export class ActivationSession extends RealSession {
     return hooks.deliveryTimeoutMs ?? super.deliveryTimeoutMs();
   }
 
-  protected override verbs(runner: SessionRunner): SliceVerbs {
-    if (hooks.onVerb === null && hooks.hold === null) return runner;
-    return watched(runner, hooks.onVerb ?? (() => false), () => this.ctx.abort('crash'));
+  protected override verbs(verbs: SliceVerbs): SliceVerbs {
+    if (hooks.onVerb === null && hooks.hold === null) return verbs;
+    return watched(verbs, hooks.onVerb ?? (() => false), () => this.ctx.abort('crash'));
   }
 
   protected override keyOf(session: Session, batch: Batch): string {

@@ -4,7 +4,8 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { applyCounts, decideCommand, newSession, toProgress, type Command } from '../../src/core/session.ts';
+import { decideCommand, type Command } from '../../src/core/command.ts';
+import { applyCounts, newSession, toProgress } from '../../src/core/session.ts';
 import { emailPendingCount, remainingCount } from '../../src/shared/progress.ts';
 import { seededRandom } from '../support/random.ts';
 import {

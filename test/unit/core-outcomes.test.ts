@@ -4,9 +4,12 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { countBatch } from '../../src/core/batch.ts';
+import { applySignal } from '../../src/core/breaker.ts';
+import type { Outcome } from '../../src/core/outcome.ts';
+import { newSession, type Session } from '../../src/core/session.ts';
 import {
   abandon,
-  countBatch,
   decideInterrupted,
   decideOutcome,
   expire,
@@ -15,9 +18,7 @@ import {
   mayRepeat,
   probeSplit,
   type OutcomeContext,
-} from '../../src/core/batch.ts';
-import type { Outcome } from '../../src/core/outcome.ts';
-import { applySignal, newSession, type Session } from '../../src/core/session.ts';
+} from '../../src/core/settle.ts';
 import { batchOf, inflight, keyedTraits, keylessTraits, specOf } from '../support/session-model.ts';
 
 const hourMs = 3_600_000;

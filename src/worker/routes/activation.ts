@@ -9,7 +9,8 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { batchCountUnderCap, readDailyCap } from '../../core/daily-cap.ts';
-import type { Command, SessionSpec } from '../../core/session.ts';
+import type { Command } from '../../core/command.ts';
+import type { SessionSpec } from '../../core/session.ts';
 import { countAudience, resolveAudience, sampleAudience } from '../../crm/audience.ts';
 import { countRunning, listActivations } from '../../crm/history.ts';
 import { mailTransport } from '../../durable/mail-world.ts';

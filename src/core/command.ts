@@ -1,0 +1,93 @@
+/**
+ * Commands: what a person may tell a session to do, and when it is refused.
+ *
+ * Owns: the legal transitions by hand; a refusal says why, in words for the person. Never: batches (the
+ * store changes those that a command speaks of), the session's own transitions (session.ts, breaker.ts).
+ * Invariant: the same command again changes nothing; every change raises the generation, which a running
+ * slice checks in the transaction of each of its writes.
+ *
+ * @module
+ */
+import { endPlan, touch, type Session } from './session.ts';
+
+const reducedDetail =
+  'It ended so long ago that its recipients have been removed; only its numbers are left.';
+
+export type Command =
+  | { kind: 'pause' }
+  | { kind: 'resume' }
+  | { kind: 'cancel' }
+  | { kind: 'retry'; outcome: 'failed' | 'unknown' }
+  | { kind: 'assumeSent' };
+
+export type CommandDecision =
+  /** The session is already what was asked for. */
+  { kind: 'unchanged' } | { kind: 'refused'; detail: string } | { kind: 'changed'; session: Session };
+
+/** What a person's command does to the session; the store changes the batches it speaks of. */
+export function decideCommand(session: Session, command: Command, nowMs: number): CommandDecision {
+  const isOver = session.finishedAt !== null;
+  const changed = (change: Partial<Session>): CommandDecision => ({
+    kind: 'changed',
+    session: touch(session, nowMs, { generation: session.generation + 1, ...change }),
+  });
+  const refused = (detail: string): CommandDecision => ({ kind: 'refused', detail });
+  const reopened = {
+    state: 'running',
+    reason: null,
+    // One that was paused before its first slice begins here.
+    startedAt: session.startedAt ?? nowMs,
+    finishedAt: null,
+    probeAt: null,
+    waitingUntil: null,
+    faultStreak: 0,
+    lastError: null,
+    progressedAt: nowMs,
+    samples: [],
+  } as const satisfies Partial<Session>;
+  switch (command.kind) {
+    case 'pause':
+      if (session.state === 'paused' && session.reason === 'user') return { kind: 'unchanged' };
+      if (isOver || session.state === 'cancelled')
+        return refused(`It is ${session.state}; there is nothing to pause.`);
+      return changed({ state: 'paused', reason: 'user', probeAt: null, waitingUntil: null, samples: [] });
+    case 'resume':
+      if (session.state === 'running' || session.state === 'queued') return { kind: 'unchanged' };
+      if (session.state !== 'paused') return refused(`It is ${session.state}; there is nothing to resume.`);
+      return changed({ ...reopened, ...acknowledge(session) });
+    case 'cancel':
+      if (session.state === 'cancelled') return { kind: 'unchanged' };
+      if (isOver) return refused(`It is ${session.state}; there is nothing left to cancel.`);
+      return changed({
+        state: 'cancelled',
+        reason: null,
+        cancelledAt: nowMs,
+        probeAt: null,
+        waitingUntil: null,
+        samples: [],
+        ...endPlan(session),
+      });
+    case 'retry':
+      if (session.spec.reducedAt !== undefined) return refused(reducedDetail);
+      if (!isOver && session.state === 'cancelled') {
+        return refused('It is being cancelled; wait until what was on its way has settled.');
+      }
+      if (session.counts[command.outcome] === 0)
+        return refused(`No mail is ${command.outcome}; there is nothing to retry.`);
+      // A paused run stays paused: what is retried waits with the rest.
+      return changed(session.state === 'paused' ? {} : reopened);
+    case 'assumeSent':
+      if (session.spec.reducedAt !== undefined) return refused(reducedDetail);
+      if (session.counts.unknown === 0) return refused('No mail is unknown; there is nothing to assume.');
+      return changed({});
+    default:
+      return command satisfies never;
+  }
+}
+
+/** Who goes on after the reputation guard has spoken has seen the numbers: they are not held up again. */
+function acknowledge(session: Session): Pick<Session, 'acknowledged'> | null {
+  if (session.reason !== 'bounce_rate' && session.reason !== 'complaint_rate') return null;
+  const { delivered, bounced, complained } = session;
+  return { acknowledged: { delivered, bounced, complained } };
+}

@@ -1,0 +1,97 @@
+/**
+ * BatchMails: the mails of a batch, or why some of its recipients get none.
+ *
+ * Owns: the session's compiled template, and who is left out at the last moment (erased, suppressed, cannot
+ * be rendered). Never: sending, rows. Invariant: no clock and no chance, so that a repeat is the same bytes.
+ *
+ * @module
+ */
+import { pendingIndexes, type Batch, type Failure } from '../core/batch.ts';
+import type { Session } from '../core/session.ts';
+import { compileTemplate, composeMail, senderNameOf, type CompiledTemplate } from '../mail/render.ts';
+import type { OutgoingMail } from '../mail/transport.ts';
+import type { Recipient } from '../shared/recipient.ts';
+import type { SliceWorld } from './slice-world.ts';
+
+type MailsWorld = Pick<SliceWorld, 'store' | 'unsubscribeUrlOf' | 'suppressedLeadIds'>;
+
+export class BatchMails {
+  readonly #world: MailsWorld;
+  readonly #template: CompiledTemplate;
+
+  /** @throws when the frozen template no longer compiles, which the start had checked */
+  constructor(world: MailsWorld) {
+    this.#world = world;
+    const template = compileTemplate(world.store.session().spec.template);
+    if (template.kind === 'refused')
+      throw new Error(`The session's template does not compile: ${template.message}`);
+    this.#template = template;
+  }
+
+  /** The mails of the recipients who are pending, in their order; the batch has those who get none as failed. */
+  async of(batch: Batch): Promise<{ batch: Batch; mails: OutgoingMail[] }> {
+    const { store } = this.#world;
+    const session = store.session();
+    const mails: OutgoingMail[] = [];
+    const failures: Failure[] = [...batch.failures];
+    const marks = [...batch.marks];
+    const suppressed = await this.#suppressedSince(batch);
+    for (const index of pendingIndexes(batch.marks)) {
+      const recipient = batch.recipients?.[index];
+      if (recipient === undefined) continue;
+      const mail = store.isErased(recipient.leadId)
+        ? erasedFailure(batch)
+        : suppressed.has(recipient.leadId)
+          ? { code: 'suppressed', message: 'The address was suppressed after the lead was activated.' }
+          : this.#render(session, batch, recipient);
+      if ('code' in mail) {
+        marks[index] = 'f';
+        failures.push({ index, ...mail });
+      } else mails.push(mail);
+    }
+    return { batch: { ...batch, marks: marks.join(''), failures }, mails };
+  }
+
+  /**
+   * Who of a batch that was split off or is retried must not be mailed any more: its flip, which looks for
+   * that, may be days old. Only before it leaves for the first time: from then on its bytes stay the same.
+   */
+  async #suppressedSince(batch: Batch): Promise<ReadonlySet<number>> {
+    if (batch.originSeq === null || batch.payloadHash !== null) return new Set();
+    return this.#world.suppressedLeadIds(batch.recipients ?? []);
+  }
+
+  #render(
+    session: Session,
+    batch: Batch,
+    recipient: Recipient,
+  ): OutgoingMail | { code: string; message: string } {
+    const { mail, sessionId } = session.spec;
+    const unsubscribeUrl = this.#world.unsubscribeUrlOf(session, recipient);
+    const rendered = this.#template.render(recipient, {
+      senderName: senderNameOf(mail.from),
+      actionUrl: mail.actionUrl,
+      unsubscribeUrl,
+      postalAddress: mail.postalAddress,
+    });
+    if (rendered.kind === 'refused') return { code: `template_${rendered.code}`, message: rendered.message };
+    return composeMail(rendered, recipient, {
+      from: mail.from,
+      replyTo: mail.replyTo,
+      unsubscribeUrl,
+      sessionId,
+      batchId: String(batch.seq),
+    });
+  }
+}
+
+/** Why a recipient whose lead was erased gets no mail of ours any more. */
+function erasedFailure(batch: Batch): { code: string; message: string } {
+  return {
+    code: 'erased',
+    message:
+      batch.inDoubtSince === null
+        ? 'The lead was erased before its mail was sent.'
+        : 'The lead was erased before it was known whether its mail had been sent.',
+  };
+}

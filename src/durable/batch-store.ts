@@ -1,0 +1,241 @@
+/**
+ * BatchStore: the table `batch`, as slices and commands work on it.
+ *
+ * Owns: its writes, finding the batches that are due, and the cursor below which none is pending; that is
+ * memory only, losing it costs a read. Never: decisions; what people are shown (result-store.ts).
+ * Invariant: writes are inside a transaction of the session's store.
+ *
+ * @module
+ */
+import type { Batch, BatchState, NewBatch } from '../core/batch.ts';
+import { readBatches, scanBatches } from './batch-row.ts';
+import type { ErasedLeads } from './erased-leads.ts';
+
+const saveBatch = `
+  UPDATE batch SET state = ?, attempts = ?, attempt_at = ?, in_doubt_since = ?, next_attempt_at = ?,
+    marks = ?, code = ?, message = ?, payload_hash = ?, skipped = ?, failures = ?, recipients = ?,
+    message_ids = ?
+  WHERE seq = ?`;
+
+const insertBatch = `
+  INSERT INTO batch (state, next_attempt_at, origin_seq, marks, lead_ids, recipients)
+  VALUES (?, ?, ?, ?, ?, ?) RETURNING seq`;
+
+export class BatchStore {
+  readonly #sql: SqlStorage;
+  readonly #erased: ErasedLeads;
+  /** No batch at or below is pending, but for those that are held. Moves outside of transactions only. */
+  #cursor = 0;
+
+  constructor(sql: SqlStorage, erased: ErasedLeads) {
+    this.#sql = sql;
+    this.#erased = erased;
+  }
+
+  append(batches: Iterable<NewBatch>): void {
+    for (const batch of batches) {
+      this.#sql
+        .exec(
+          insertBatch,
+          batch.state,
+          batch.nextAttemptAt,
+          batch.originSeq,
+          batch.marks,
+          JSON.stringify(batch.leadIds),
+          batch.recipients === null ? null : JSON.stringify(this.#erased.without(batch.recipients)),
+        )
+        .toArray();
+    }
+  }
+
+  update(batch: Batch): void {
+    this.#sql.exec(
+      saveBatch,
+      batch.state,
+      batch.attempts,
+      batch.attemptAt,
+      batch.inDoubtSince,
+      batch.nextAttemptAt,
+      batch.marks,
+      batch.code,
+      batch.message,
+      batch.payloadHash,
+      JSON.stringify(batch.skipped),
+      JSON.stringify(batch.failures),
+      batch.recipients === null ? null : JSON.stringify(this.#erased.without(batch.recipients)),
+      batch.messageIds === null ? null : JSON.stringify(this.#erased.messageIdsWithout(batch)),
+      batch.seq,
+    );
+  }
+
+  /** The state of a batch as it is on disk now, and its attempts: what fences a late writer. */
+  peek(seq: number): { state: BatchState; attempts: number; attemptAt: number | null } | null {
+    const row = this.#sql
+      .exec<{ state: BatchState; attempts: number; attempt_at: number | null }>(
+        'SELECT state, attempts, attempt_at FROM batch WHERE seq = ?',
+        seq,
+      )
+      .toArray()[0];
+    return row === undefined ? null : { state: row.state, attempts: row.attempts, attemptAt: row.attempt_at };
+  }
+
+  /** The waiting batches that are due, earliest first. */
+  dueWaiting(nowMs: number, limit: number): Batch[] {
+    return readBatches(
+      this.#sql,
+      "SELECT * FROM batch WHERE state = 'waiting' AND next_attempt_at <= ? ORDER BY next_attempt_at, seq LIMIT ?",
+      nowMs,
+      limit,
+    );
+  }
+
+  /** The next pending batch, in planned order; it is not found again until {@link rewind}. */
+  nextPending(): Batch | null {
+    const batch =
+      readBatches(
+        this.#sql,
+        "SELECT * FROM batch WHERE seq > ? AND state = 'pending' ORDER BY seq LIMIT 1",
+        this.#cursor,
+      )[0] ?? null;
+    if (batch !== null) this.#cursor = batch.seq;
+    return batch;
+  }
+
+  hasPending(): boolean {
+    return (
+      this.#sql
+        .exec("SELECT 1 FROM batch WHERE seq > ? AND state = 'pending' LIMIT 1", this.#cursor)
+        .toArray().length > 0
+    );
+  }
+
+  /** A pending batch was let go: it will be found again. */
+  rewind(seq: number): void {
+    this.#cursor = Math.min(this.#cursor, seq - 1);
+  }
+
+  /** When the next waiting batch is due. */
+  nextAttemptAt(): number | null {
+    return this.#sql
+      .exec<{ at: number | null }>("SELECT min(next_attempt_at) AS at FROM batch WHERE state = 'waiting'")
+      .one().at;
+  }
+
+  /** When the next batch is due that left before: its repeat takes nothing of a day's cap. */
+  nextRepeatAt(): number | null {
+    return this.#sql
+      .exec<{
+        at: number | null;
+      }>("SELECT min(next_attempt_at) AS at FROM batch WHERE state = 'waiting' AND payload_hash IS NOT NULL")
+      .one().at;
+  }
+
+  /** All batches of a state. */
+  *inState(state: BatchState): Generator<Batch> {
+    yield* scanBatches(
+      this.#sql,
+      'SELECT * FROM batch WHERE state = ? AND seq > ? ORDER BY seq LIMIT 50',
+      state,
+    );
+  }
+
+  /** True while a batch is not decided. Reads every row: ask when the counters say that all is done. */
+  hasOpen(): boolean {
+    return (
+      this.#sql
+        .exec("SELECT 1 FROM batch WHERE state IN ('pending', 'inflight', 'waiting') LIMIT 1")
+        .toArray().length > 0
+    );
+  }
+
+  /** Makes every waiting batch due: a cancelled session decides them as soon as it can. */
+  hurryWaiting(nowMs: number): void {
+    this.#sql.exec(
+      "UPDATE batch SET next_attempt_at = ? WHERE state = 'waiting' AND next_attempt_at > ?",
+      nowMs,
+      nowMs,
+    );
+  }
+
+  /** Sets every pending batch cancelled; returns how many leads those hold. */
+  cancelPending(): number {
+    const row = this.#sql
+      .exec<{ leads: number | null }>(
+        "SELECT sum(json_array_length(lead_ids)) AS leads FROM batch WHERE state = 'pending'",
+      )
+      .one();
+    this.#sql.exec("UPDATE batch SET state = 'cancelled' WHERE state = 'pending'");
+    return row.leads ?? 0;
+  }
+
+  /**
+   * Leads of the first cancelled batches: no more than the senders of one slice can have flipped
+   * before their intent was written.
+   */
+  firstCancelledLeadIds(batchCount: number): number[] {
+    return this.#sql
+      .exec<{ lead_ids: string }>(
+        "SELECT lead_ids FROM batch WHERE state = 'cancelled' AND recipients IS NULL ORDER BY seq LIMIT ?",
+        batchCount,
+      )
+      .toArray()
+      .flatMap((row) => JSON.parse(row.lead_ids) as number[]);
+  }
+
+  /** Every batch with a failed recipient, in order. */
+  *withMark(mark: 'f' | 'u'): Generator<Batch> {
+    yield* scanBatches(
+      this.#sql,
+      'SELECT * FROM batch WHERE marks GLOB ? AND seq > ? ORDER BY seq LIMIT 50',
+      `*${mark}*`,
+    );
+  }
+
+  /** Puts every unknown batch back to be sent, as a person asked; returns how many leads that is. */
+  retryUnknown(nowMs: number): number {
+    const leads = this.#unknownLeadCount();
+    this.#sql.exec(
+      `UPDATE batch SET state = 'waiting', marks = replace(marks, 'u', 'p'), attempts = 0,
+         in_doubt_since = NULL, next_attempt_at = ? WHERE state = 'unknown'`,
+      nowMs,
+    );
+    return leads;
+  }
+
+  /** Takes every unknown batch for sent, as a person said; returns how many leads that is. */
+  assumeSent(): number {
+    const leads = this.#unknownLeadCount();
+    this.#sql.exec(
+      `UPDATE batch SET state = 'done', marks = replace(marks, 'u', 's'), code = 'assumed_sent'
+       WHERE state = 'unknown'`,
+    );
+    return leads;
+  }
+
+  #unknownLeadCount(): number {
+    return (
+      this.#sql
+        .exec<{ leads: number | null }>(
+          "SELECT sum(length(marks) - length(replace(marks, 'u', ''))) AS leads FROM batch WHERE state = 'unknown'",
+        )
+        .one().leads ?? 0
+    );
+  }
+
+  /** Batches whose recipients have this lead among them. Reads every row. */
+  holding(leadId: number): Batch[] {
+    return readBatches(
+      this.#sql,
+      `SELECT * FROM batch WHERE recipients IS NOT NULL AND instr(lead_ids, ?) > 0
+         AND EXISTS (SELECT 1 FROM json_each(lead_ids) WHERE value = ?) ORDER BY seq`,
+      // As text: a number is bound as a double, which is written "2.0".
+      String(leadId),
+      leadId,
+    );
+  }
+
+  /** There are no rows any more. */
+  forget(): void {
+    this.#cursor = 0;
+  }
+}

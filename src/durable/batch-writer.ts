@@ -1,0 +1,68 @@
+/**
+ * BatchWriter: turns what was decided of a batch into rows.
+ *
+ * Owns: that a batch, the batches made from it, the counters and `rev` are written together. Never: what is
+ * decided (core/settle.ts), whether the batch may still be written (the runner fences that).
+ * Invariant: the counters stay the sum over the batches. Call inside a transaction of the store.
+ *
+ * @module
+ */
+import {
+  changedBatch,
+  countBatch,
+  countDelta,
+  countSum,
+  movedBatch,
+  type Batch,
+  type BatchChange,
+  type NewBatch,
+} from '../core/batch.ts';
+import { applySignal } from '../core/breaker.ts';
+import { applyCounts } from '../core/session.ts';
+import type { SessionSignal } from '../core/settle.ts';
+import type { SliceWorld } from './slice-world.ts';
+
+type WriterWorld = Pick<SliceWorld, 'store' | 'transport' | 'now' | 'random' | 'log'>;
+
+export class BatchWriter {
+  readonly #world: WriterWorld;
+
+  constructor(world: WriterWorld) {
+    this.#world = world;
+  }
+
+  /**
+   * Writes a change of a batch, and the parts of one that is split.
+   *
+   * @param before - the batch as it is on disk, where that is not `batch` itself
+   */
+  apply(batch: Batch, change: BatchChange, signal: SessionSignal, before: Batch = batch): void {
+    const nowMs = this.#world.now();
+    const parts = change.kind === 'split' ? change.parts : [];
+    const recipientsAt = (indexes: readonly number[]) =>
+      indexes.flatMap((index) => batch.recipients?.[index] ?? []);
+    const added = parts.map((indexes) => movedBatch(batch.seq, recipientsAt(indexes), nowMs));
+    this.write(before, changedBatch(batch, change), signal, added);
+  }
+
+  /** Writes a batch as it becomes, the batches made from it, and the session's counters. */
+  write(before: Batch, after: Batch, signal: SessionSignal, added: readonly NewBatch[] = []): void {
+    const { store, now, random, transport, log } = this.#world;
+    const nowMs = now();
+    store.batches.update(after);
+    store.batches.append(added);
+    let delta = countDelta(countBatch(before), countBatch(after));
+    for (const batch of added) delta = countSum(delta, countBatch({ ...batch, skipped: [] }));
+    const session = store.session();
+    const isWaitOver =
+      after.state === 'inflight' && session.waitingUntil !== null && session.state === 'running';
+    const signalled = applySignal(isWaitOver ? { ...session, waitingUntil: null } : session, nowMs, signal, {
+      random,
+      traits: transport,
+    });
+    store.save(applyCounts(signalled, nowMs, delta));
+    if (signalled.state !== session.state) {
+      log('session_state', { state: signalled.state, reason: signalled.reason });
+    }
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * SessionSlice: the work of one alarm.
+ *
+ * Owns: running a slice, what follows from a fault, the end of the session, its line in the CRM's list of
+ * runs. Never: the alarm, commands. Invariants: it does not throw our own errors; a session ends when its
+ * rows say so.
+ *
+ * @module
+ */
+import { backoffMs, crmBackoff } from '../core/backoff.ts';
+import { finish, pauseFor, processedCount, toProgress, touch, workMode } from '../core/session.ts';
+import { runSlice, sliceLimits } from '../core/slice.ts';
+import { unflipLeads } from '../crm/flip.ts';
+import { recordActivation } from '../crm/history.ts';
+import { classifyFault, faultText } from './faults.ts';
+import { mailWorld } from './mail-world.ts';
+import { SessionRunner } from './session-runner.ts';
+import type { SessionShell } from './session-shell.ts';
+import { SliceWorlds } from './slice-world.ts';
+
+export class SessionSlice {
+  readonly #shell: SessionShell;
+  readonly #worlds: SliceWorlds;
+  #isRunning = false;
+  /** Slices in a row that ended by a fault; a cache, it only shortens the wait when lost. */
+  #faultCount = 0;
+
+  constructor(shell: SessionShell) {
+    this.#shell = shell;
+    this.#worlds = new SliceWorlds(shell);
+  }
+
+  /** True while it works on batches in this very object. */
+  get isRunning(): boolean {
+    return this.#isRunning;
+  }
+
+  /**
+   * Does what is due, and tells the list of runs.
+   *
+   * @returns `superseded` when this object is being replaced: nothing more must be done in it
+   */
+  async run(): Promise<'ended' | 'superseded'> {
+    // The list of runs shows a new one at once; its first mail does not wait for that.
+    const isNew = this.#shell.store.session().recordedRev === 0;
+    const recording = isNew ? this.#record() : Promise.resolve();
+    this.#isRunning = true;
+    try {
+      await this.#work();
+      this.#faultCount = 0;
+    } catch (error) {
+      const fault = classifyFault(error);
+      const level = fault.kind === 'bug' ? 'error' : 'warn';
+      this.#shell.log(level, 'slice_fault', { fault: fault.kind, error: faultText(error) });
+      if (fault.kind === 'superseded') return 'superseded';
+      this.#faultCount++;
+      this.#holdOff(fault.message);
+    } finally {
+      this.#isRunning = false;
+    }
+    await recording;
+    await this.#record();
+    return 'ended';
+  }
+
+  async #work(): Promise<void> {
+    const { store, now, settings, verbs, log } = this.#shell;
+    if (workMode(store.session(), now()) !== 'none') {
+      const mail = mailWorld(settings(), now);
+      if (mail.kind === 'refused') {
+        this.#pauseUnconfigured(mail.message);
+        return;
+      }
+      const runner: SessionRunner = new SessionRunner(
+        this.#worlds.next(
+          mail,
+          (event, fields) => log('info', event, fields),
+          () => runner.heldCount,
+        ),
+      );
+      runner.begin();
+      await runSlice(verbs(runner), sliceLimits);
+    }
+    await this.#conclude();
+  }
+
+  /** Ends the session when nothing is left to do. */
+  async #conclude(): Promise<void> {
+    const { store, now, log, publish } = this.#shell;
+    const session = store.session();
+    // A pause does not hold it open: what was in flight may have been the rest.
+    if (session.finishedAt !== null || !session.plan.isDone) return;
+    // The counters say when to look, the rows decide.
+    const isAllDecided = processedCount(session.counts) >= session.total;
+    if (!isAllDecided || store.batches.hasOpen()) return;
+    if (session.cancelledAt !== null) await this.#unflipCancelled();
+    store.transact(() => store.save(finish(store.session(), now())));
+    log('info', 'session_finished', { ...store.session().counts });
+    publish();
+  }
+
+  /**
+   * A slice that was killed between flip and intent, and then cancelled, leaves leads active that will
+   * get no mail. They are among the first batches that never left.
+   */
+  async #unflipCancelled(): Promise<void> {
+    const { store, env } = this.#shell;
+    const { sessionId } = store.session().spec;
+    const leadIds = store.batches.firstCancelledLeadIds(2 * sliceLimits.senderCount);
+    if (leadIds.length > 0) await unflipLeads(env.DB, { sessionId, leadIds });
+  }
+
+  /** The settings changed under a running session: nothing can leave until a person mends them. */
+  #pauseUnconfigured(message: string): void {
+    const { store, now, publish } = this.#shell;
+    store.transact(() => store.save(touch(pauseFor(store.session(), 'mail_auth', message), now(), {})));
+    publish();
+  }
+
+  /** After a fault the run waits, and says so. */
+  #holdOff(message: string): void {
+    const { store, now, random, publish } = this.#shell;
+    const waitMs = backoffMs(crmBackoff, this.#faultCount, random);
+    store.transact(() => {
+      const session = store.session();
+      if (workMode(session, now()) === 'none') return;
+      store.save(touch(session, now(), { waitingUntil: now() + waitMs, lastError: message }));
+    });
+    publish();
+  }
+
+  /** Writes the session's last word into the CRM's list of runs. */
+  async #record(): Promise<void> {
+    const { store, env, now, log } = this.#shell;
+    const session = store.session();
+    if (session.recordedRev === session.rev) return;
+    try {
+      await recordActivation(env.DB, toProgress(session, now()));
+      store.transact(() => store.save({ ...store.session(), recordedRev: session.rev }));
+    } catch (error) {
+      log('warn', 'record_fault', { error: faultText(error) });
+    }
+  }
+}
