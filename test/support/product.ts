@@ -19,8 +19,12 @@ export interface Product {
   readonly proxy: FaultProxy;
   readonly standIn: StandInMail;
   readonly stateDir: string;
-  /** Starts the stack again on the same port and folder, after it was killed. */
-  restart(): Promise<void>;
+  /**
+   * Starts the stack again on the same port and folder, after it was stopped or killed.
+   *
+   * @param env - settings of the Worker from now on, beside those it began with
+   */
+  restart(env?: Record<string, string>): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -60,16 +64,16 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
   if (options.leadCount > 0) await importLeads(stateDir, options.leadCount);
   const standIn = await startStandInMail();
   const proxy = await startFaultProxy({ target: standIn.url, seed: options.seed ?? 1 });
-  async function start(port?: number): Promise<Stack> {
+  async function start(env: Record<string, string>, port?: number): Promise<Stack> {
     return startStack({
       stateDir,
       mail: new URL(proxy.url),
       inboxUrl: standIn.inboxUrl,
-      ...(options.env === undefined ? {} : { env: options.env }),
+      env: { ...options.env, ...env },
       ...(port === undefined ? {} : { port }),
     });
   }
-  let stack = await start();
+  let stack = await start({});
   return {
     get stack() {
       return stack;
@@ -77,8 +81,8 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     proxy,
     standIn,
     stateDir,
-    async restart() {
-      stack = await start(Number(new URL(stack.url).port));
+    async restart(env = {}) {
+      stack = await start(env, Number(new URL(stack.url).port));
     },
     async close() {
       await stack.stop();

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Progress } from '../../src/shared/progress.ts';
 import type { Problem } from '../../src/shared/problem.ts';
+import { can, type Ability, type Role } from '../../src/shared/roles.ts';
 import {
   activationBar,
   allowedControls,
@@ -21,7 +22,9 @@ import {
 } from '../../web/src/lib/leads/selection.ts';
 import { startActivation } from '../../web/src/lib/leads/start-request.ts';
 import { changeLeadView, leadViewQuery, parseLeadView } from '../../web/src/lib/leads/view.ts';
+import { homeOf, neededFor } from '../../web/src/lib/shell/pages.ts';
 import { formatDuration } from '../../web/src/lib/text/format.ts';
+import { messages } from '../../web/src/lib/text/messages.ts';
 
 const sessionId = 'activation_1704123456789_a7bc3d2f1';
 
@@ -104,18 +107,28 @@ describe('announcements', () => {
         ...(processed === 100 ? { state: 'completed' as const, finishedAt: 1 } : {}),
       });
       const announcement = announcementFor(previous, next);
-      if (announcement !== null)
-        heard.push(announcement.kind === 'state' ? announcement.state : `${announcement.percent}`);
+      if (announcement !== null) heard.push([...announcement.percents, announcement.state ?? ''].join(' '));
       previous = next;
     }
-    expect(heard).toEqual(['0', '25', '50', '75', 'completed']);
+    expect(heard).toEqual(['0 ', '25 ', '50 ', '75 ', '100 completed']);
   });
 
-  it('say the nearest quarter once when a tab catches up', () => {
+  it('leave out no quarter when several are crossed at once, nor a pause that comes with one', () => {
     expect(announcementFor(run({ processed: 10 }), run({ processed: 80 }))).toEqual({
-      kind: 'milestone',
-      percent: 75,
+      percents: [25, 50, 75],
+      state: null,
     });
+    expect(
+      announcementFor(run({ processed: 49 }), run({ processed: 50, state: 'paused', reason: 'user' })),
+    ).toEqual({ percents: [50], state: 'paused' });
+  });
+
+  it('say a catch-up in one sentence', () => {
+    const { change } = messages.announce;
+    // English has it with and without the second comma.
+    expect(change('March', ['25 %', '50 %', '75 %'], null)).toMatch(/^March: 25 %, 50 %,? and 75 % done$/);
+    expect(change('March', ['100 %'], 'Completed')).toBe('March: 100 % done, Completed');
+    expect(change('March', [], 'Paused')).toBe('March: Paused');
   });
 
   it('say nothing of a run that was over when the page was opened', () => {
@@ -123,16 +136,37 @@ describe('announcements', () => {
   });
 });
 
+describe('what a person may do', () => {
+  it.each<[Role, string]>([
+    ['viewer', '/activity'],
+    ['operator', '/leads'],
+    ['admin', '/leads'],
+  ])('begins for a %s at %s', (role, home) => {
+    expect(homeOf((ability) => can(role, ability))).toBe(home);
+  });
+
+  it.each<[string, Ability | null]>([
+    ['/leads/7', 'readLeads'],
+    ['/activity/activation_1704123456789_a7bc3d2f1', 'watch'],
+    ['/templates/welcome', 'watch'],
+    ['/templates/new', 'editTemplates'],
+    ['/suppressions', 'suppress'],
+    ['/', null],
+  ])('at %s needs %s', (path, needed) => {
+    expect(neededFor(path)).toBe(needed);
+  });
+});
+
 describe('controls', () => {
   it.each<[string, Partial<Progress>, string[]]>([
     ['a running run', {}, ['pause', 'cancel']],
-    ['a paused run', { state: 'paused', reason: 'user' }, ['resume', 'cancel']],
+    ['a paused run', { state: 'paused', reason: 'user' }, ['resume', 'cancel', 'erase']],
     ['a run that is being cancelled', { state: 'cancelled', email: { ...run().email, failed: 3 } }, []],
-    ['a run that is over', { state: 'completed', finishedAt: 1 }, []],
+    ['a run that is over', { state: 'completed', finishedAt: 1 }, ['erase']],
     [
       'a run that is over with failures',
       { state: 'completed', finishedAt: 1, email: { ...run().email, failed: 3, unknown: 2 } },
-      ['retryFailed', 'retryUnknown', 'assumeSent'],
+      ['retryFailed', 'retryUnknown', 'assumeSent', 'erase'],
     ],
   ])('of %s are what the server would accept', (_what, change, allowed) => {
     const controls = allowedControls(run(change));

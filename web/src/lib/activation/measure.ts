@@ -52,21 +52,22 @@ export function overallPercent(runs: readonly Progress[]): number | null {
   return total === 0 ? 0 : percentOf(done, total);
 }
 
-/** What a screen reader should say about a change; null for a mere tick. */
-export type Announcement =
-  { kind: 'milestone'; percent: number } | { kind: 'state'; state: Progress['state'] } | null;
+/** What a screen reader should say about a change: quarters that were reached, and a new state. */
+export interface Announcement {
+  /** Rising; several where a tab catches up. */
+  percents: readonly number[];
+  state: Progress['state'] | null;
+}
 
-/** Says 0, 25, 50, 75 and 100 % once each, and every change of state; the state wins. */
-export function announcementFor(previous: Progress | null, next: Progress): Announcement {
-  if (previous === null) {
-    return isTerminal(next) ? null : { kind: 'milestone', percent: runPercent(next) };
-  }
-  if (previous.state !== next.state || isTerminal(previous) !== isTerminal(next)) {
-    return { kind: 'state', state: next.state };
-  }
-  const before = Math.floor(runPercent(previous) / 25);
-  const after = Math.floor(runPercent(next) / 25);
-  return after > before ? { kind: 'milestone', percent: after * 25 } : null;
+const quarters = [0, 25, 50, 75, 100];
+
+/** Says 0, 25, 50, 75 and 100 % once each, and every change of state; null for a mere tick. */
+export function announcementFor(previous: Progress | null, next: Progress): Announcement | null {
+  if (previous === null) return isTerminal(next) ? null : { percents: [runPercent(next)], state: null };
+  const [before, after] = [runPercent(previous), runPercent(next)];
+  const percents = quarters.filter((quarter) => before < quarter && quarter <= after);
+  const turned = previous.state !== next.state || isTerminal(previous) !== isTerminal(next);
+  return percents.length === 0 && !turned ? null : { percents, state: turned ? next.state : null };
 }
 
 /** Milliseconds that a run took, or takes so far; null before it began. */
@@ -83,6 +84,7 @@ export function allowedControls(progress: Progress): {
   retryFailed: boolean;
   retryUnknown: boolean;
   assumeSent: boolean;
+  erase: boolean;
 } {
   const over = isTerminal(progress);
   const cancelling = isCancelling(progress);
@@ -93,6 +95,7 @@ export function allowedControls(progress: Progress): {
     retryFailed: !cancelling && progress.email.failed > 0,
     retryUnknown: !cancelling && progress.email.unknown > 0,
     assumeSent: progress.email.unknown > 0,
+    erase: over || progress.state === 'paused',
   };
 }
 

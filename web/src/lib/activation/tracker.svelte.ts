@@ -13,7 +13,7 @@ import { sessionIdOfKey, TrackedSessionStore } from './store.ts';
 
 /** What the shell wants to know of. */
 export interface TrackerListener {
-  announce(progress: Progress, announcement: NonNullable<Announcement>): void;
+  announce(progress: Progress, announcement: Announcement): void;
   finished(progress: Progress): void;
 }
 

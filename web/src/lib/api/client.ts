@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { PersonExport } from '../../../../src/shared/audit-schemas.ts';
 import type { Issue, Progress } from '../../../../src/shared/progress.ts';
 import type { Timeline } from '../../../../src/shared/timeline.ts';
 import type { Problem } from '../../../../src/shared/problem.ts';
@@ -140,6 +141,8 @@ export const api = {
   leadHistory: (leadId: number) => call<LeadHistory>(`/crm/leads/${leadId}/history`),
   patchLead: (leadId: number, patch: LeadPatch) => send<Lead>('PATCH', `/crm/leads/${leadId}`, patch),
   eraseLead: (leadId: number) => remove(`/crm/leads/${leadId}`),
+  /** The address goes in the body: nothing personal is ever in an address bar or a log of requests. */
+  exportPerson: (email: string) => post<PersonExport>('/crm/leads/export', { email }),
   leadValues: () => call<LeadValues>('/crm/lead-values'),
   views: () => call<{ views: View[] }>('/crm/views'),
   saveView: (view: { name: string; query: string }) => post<View>('/crm/views', view),
@@ -176,6 +179,7 @@ export const api = {
   ) => call<LeadResultPage>(`/crm/activation/${sessionId}/leads${queryOf(view)}`),
   command: (sessionId: string, command: Command) =>
     post<Progress>(`/crm/activation/${sessionId}/${commandCalls[command].path}`, commandCalls[command].body),
+  eraseActivation: (sessionId: string) => remove(`/crm/activation/${sessionId}`),
 };
 
 /** Where all results of a run are downloaded from. */

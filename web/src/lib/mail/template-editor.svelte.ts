@@ -29,6 +29,7 @@ const audiences: Record<AudienceChoice, Audience> = {
 };
 
 export class TemplateEditor {
+  readonly #readsLeads: boolean;
   name = $state('');
   description = $state('');
   subject = $state('');
@@ -48,6 +49,11 @@ export class TemplateEditor {
   #ready = $state(false);
   #abort: AbortController | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** @param readsLeads - false: without a preview, which shows a lead */
+  constructor(readsLeads: boolean) {
+    this.#readsLeads = readsLeads;
+  }
 
   get template(): TemplateDetail | null {
     return this.#template;
@@ -84,10 +90,10 @@ export class TemplateEditor {
   async open(id: string, version: number | null, copyName: ((name: string) => string) | null): Promise<void> {
     const [answer, leads, versions] = await Promise.all([
       mailApi.template(id, version),
-      api.leads({ limit: leadChoiceCount }),
+      this.#readsLeads ? api.leads({ limit: leadChoiceCount }) : null,
       mailApi.versions(id),
     ]);
-    if (leads.ok) this.#leads = leads.value.leads;
+    if (leads?.ok === true) this.#leads = leads.value.leads;
     if (!answer.ok) {
       this.#refusal = answer.refusal;
       return;
@@ -104,6 +110,8 @@ export class TemplateEditor {
   /** Renders the draft anew, soon. */
   refreshSoon(): void {
     clearTimeout(this.#timer);
+    // A preview shows a lead.
+    if (!this.#readsLeads) return;
     this.#timer = setTimeout(() => void this.#refresh(), previewDelayMs);
   }
 

@@ -41,20 +41,24 @@ export class RunPage {
   readonly sessionId: string;
   readonly results: Results;
   readonly #tracker: Tracker;
+  readonly #readsLeads: () => boolean;
   #loadRefusal = $state.raw<Refusal | null>(null);
   #fetchedIssues = $state.raw<{ rev: number; issues: readonly Issue[] } | null>(null);
   #issuesRefusal = $state.raw<Refusal | null>(null);
   #timeline = $state.raw<Timeline | null>(null);
   #timelineRefusal = $state.raw<Refusal | null>(null);
   #asked = $state<Command | null>(null);
+  #isErasing = $state(false);
   #busy = $state(false);
   #commandRefusal = $state.raw<Refusal | null>(null);
   #refreshedRev = -1;
 
-  constructor(sessionId: string, tracker: Tracker) {
+  /** @param readsLeads - whether this person may see who was mailed; asked each time, as it may be learned late */
+  constructor(sessionId: string, tracker: Tracker, readsLeads: () => boolean) {
     this.sessionId = sessionId;
     this.results = new Results(sessionId);
     this.#tracker = tracker;
+    this.#readsLeads = readsLeads;
   }
 
   get progress(): Progress | null {
@@ -85,6 +89,10 @@ export class RunPage {
   /** The command that waits for its confirmation. */
   get asked(): Command | null {
     return this.#asked;
+  }
+  /** Its erasure waits for confirmation. */
+  get isErasing(): boolean {
+    return this.#isErasing;
   }
   get busy(): boolean {
     return this.#busy;
@@ -127,7 +135,9 @@ export class RunPage {
       api.issues(this.sessionId),
       api.timeline(this.sessionId),
       // A page that somebody reads stays still; the first one fills as leads are decided.
-      this.results.isFirst || this.results.page === null ? this.results.load() : undefined,
+      this.#readsLeads() && (this.results.isFirst || this.results.page === null)
+        ? this.results.load()
+        : undefined,
     ]);
     this.#timelineRefusal = timeline.ok ? null : timeline.refusal;
     if (timeline.ok) this.#timeline = timeline.value;
@@ -141,8 +151,29 @@ export class RunPage {
     this.#commandRefusal = null;
     this.#asked = command;
   }
+  askErase(): void {
+    this.#commandRefusal = null;
+    this.#isErasing = true;
+  }
   dismiss(): void {
     this.#asked = null;
+    this.#isErasing = false;
+  }
+
+  /** @returns true when the run is gone */
+  async erase(): Promise<boolean> {
+    if (this.#busy) return false;
+    this.#busy = true;
+    const answer = await api.eraseActivation(this.sessionId);
+    this.#busy = false;
+    if (!answer.ok) {
+      this.#commandRefusal = answer.refusal;
+      return false;
+    }
+    this.#isErasing = false;
+    // Nobody asks for it any more, in this tab or another.
+    this.#tracker.dismiss(this.sessionId);
+    return true;
   }
 
   async confirm(): Promise<void> {

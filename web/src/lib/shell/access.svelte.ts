@@ -1,26 +1,65 @@
 /**
  * What the person who is signed in may do, as the server says: screens hide what it would refuse.
  *
- * Hiding is a courtesy; the refusal is the server's. Until it is known nothing is hidden, so that a page
- * does not jump for those who may do all.
+ * Hiding is a courtesy; the refusal is the server's. The role of the last visit is remembered, so that
+ * controls neither flash nor jump while the server is asked again; before the very first answer nothing is
+ * hidden, and pages that not everybody may see wait for it.
  *
  * @module
  */
-import { can, type Ability, type Role } from '../../../../src/shared/roles.ts';
+import { can, roles, type Ability, type Role } from '../../../../src/shared/roles.ts';
+
+const key = 'lead-activation:role';
+
+/** `asking`: not answered yet, and never before. `stranger`: signed in, and without any role. */
+type Standing = Role | 'asking' | 'unanswered' | 'stranger';
 
 export class Access {
-  #role = $state.raw<Role | null>(null);
+  readonly #storage: Pick<Storage, 'getItem' | 'setItem'> | null;
+  #standing = $state.raw<Standing>('asking');
+
+  /** @param storage - where the role is remembered; may be missing, throw, or hold what others wrote */
+  constructor(storage: Pick<Storage, 'getItem' | 'setItem'> | null) {
+    this.#storage = storage;
+    try {
+      const stored = storage?.getItem(key);
+      this.#standing = roles.find((role) => role === stored) ?? 'asking';
+    } catch {
+      // Without storage each page load asks before it shows.
+    }
+  }
 
   get role(): Role | null {
-    return this.#role;
+    return roles.find((role) => role === this.#standing) ?? null;
+  }
+  /** It is known, or will not be known for now, what this person may do. */
+  get isSettled(): boolean {
+    return this.#standing !== 'asking';
+  }
+  get isStranger(): boolean {
+    return this.#standing === 'stranger';
   }
 
   /** The server has said who is there. */
   learn(role: Role): void {
-    this.#role = role;
+    this.#standing = role;
+    try {
+      this.#storage?.setItem(key, role);
+    } catch {
+      // Then it is asked for on the next page load.
+    }
+  }
+
+  /** The server did not say: `forbidden` where it knows the person and gives them no role. */
+  learnNothing(why: 'forbidden' | 'unanswered'): void {
+    if (why === 'forbidden') this.#standing = 'stranger';
+    // What was remembered holds until the server says otherwise.
+    else if (this.#standing === 'asking') this.#standing = 'unanswered';
   }
 
   can(ability: Ability): boolean {
-    return this.#role === null || can(this.#role, ability);
+    if (this.isStranger) return false;
+    const { role } = this;
+    return role === null || can(role, ability);
   }
 }

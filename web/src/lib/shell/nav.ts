@@ -1,5 +1,5 @@
 /**
- * The main navigation as data: a new screen is one line here.
+ * How the pages of the main navigation are shown: a new one is a line here and one in `pages.ts`.
  *
  * @module
  */
@@ -15,26 +15,23 @@ import type { Ability } from '../../../../src/shared/roles.ts';
 import { auditMessages } from '../text/audit-messages.ts';
 import { mailMessages } from '../text/mail-messages.ts';
 import { messages } from '../text/messages.ts';
+import { pages } from './pages.ts';
 
 export interface NavItem {
   href: string;
+  needs: Ability;
   label: string;
   icon: Component;
-  /** What its page is of no use without. */
-  needs: Ability;
 }
 
-export const navItems: readonly NavItem[] = [
-  { href: '/leads', label: messages.nav.leads, icon: Users, needs: 'readLeads' },
-  { href: '/imports', label: messages.nav.imports, icon: FileUp, needs: 'importLeads' },
-  { href: '/activity', label: messages.nav.activity, icon: Activity, needs: 'watch' },
-  { href: '/templates', label: mailMessages.nav.templates, icon: Mail, needs: 'watch' },
-  { href: '/suppressions', label: mailMessages.nav.suppressions, icon: Ban, needs: 'suppress' },
-  { href: '/audit', label: auditMessages.nav, icon: ScrollText, needs: 'readAudit' },
-  { href: '/settings', label: mailMessages.nav.settings, icon: Settings, needs: 'watch' },
-];
+const looks: Record<(typeof pages)[number]['href'], Pick<NavItem, 'label' | 'icon'>> = {
+  '/leads': { label: messages.nav.leads, icon: Users },
+  '/imports': { label: messages.nav.imports, icon: FileUp },
+  '/activity': { label: messages.nav.activity, icon: Activity },
+  '/templates': { label: mailMessages.nav.templates, icon: Mail },
+  '/suppressions': { label: mailMessages.nav.suppressions, icon: Ban },
+  '/audit': { label: auditMessages.nav, icon: ScrollText },
+  '/settings': { label: mailMessages.nav.settings, icon: Settings },
+};
 
-/** True when the page at `path` is, or lies under, the item. */
-export function isCurrent(item: NavItem, path: string): boolean {
-  return path === item.href || path.startsWith(`${item.href}/`);
-}
+export const navItems: readonly NavItem[] = pages.map((page) => ({ ...page, ...looks[page.href] }));

@@ -21,11 +21,14 @@ const times = new Intl.DateTimeFormat(locale, { timeStyle: 'short' });
 const timesWithSeconds = new Intl.DateTimeFormat(locale, { timeStyle: 'medium' });
 const relatives = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
 const plurals = new Intl.PluralRules(locale);
+const lists = new Intl.ListFormat(locale, { type: 'conjunction' });
 
 export const formatCount = (count: number): string => integers.format(count);
 export const formatRate = (perSecond: number): string => rates.format(perSecond);
 /** @param percent - 0 to 100 */
 export const formatPercent = (percent: number): string => percents.format(percent / 100);
+/** `25%, 50% and 75%`. */
+export const formatList = (parts: readonly string[]): string => lists.format(parts);
 export const formatDateTime = (timeMs: number): string => dateTimes.format(timeMs);
 export const formatShortDateTime = (timeMs: number): string => shortDateTimes.format(timeMs);
 export const formatTime = (timeMs: number): string => times.format(timeMs);

@@ -14,7 +14,7 @@ import type {
 import type { TimelineKind } from '../../../../src/shared/timeline.ts';
 import type { LeadSort, LeadStatus } from '../../../../src/shared/schemas.ts';
 import type { Link } from '../activation/wire.ts';
-import { formatCount, plural } from './format.ts';
+import { formatCount, formatList, plural } from './format.ts';
 
 const leads = (count: number): string => `${formatCount(count)} ${plural(count, 'lead', 'leads')}`;
 const mails = (count: number): string => `${formatCount(count)} ${plural(count, 'e-mail', 'e-mails')}`;
@@ -25,6 +25,8 @@ export const messages = {
     name: 'Lead Activation',
     skipToContent: 'Skip to content',
     mainNavigation: 'Main',
+    moreNavigation: 'More',
+    announcements: 'Announcements',
     inbox: 'Test inbox',
     inboxHint: 'Mails of this installation go to a stand-in inbox',
     signedInAs: (name: string) => `Signed in as ${name}`,
@@ -33,7 +35,16 @@ export const messages = {
     notFound: {
       title: 'There is no such page',
       text: 'The link may be old, or mistyped.',
-      action: 'Go to leads',
+      action: 'Go to the start',
+    },
+    notForYou: {
+      title: 'This page is not open to you',
+      text: 'Your role does not reach it. An admin of this installation can change that.',
+    },
+    stranger: {
+      title: 'You have no role here yet',
+      text: 'You are signed in, but nobody has said what you may do. Ask an admin of this installation.',
+      action: 'Try again',
     },
     broken: { title: 'This page could not be shown', text: 'Reload to try again.', action: 'Reload' },
     loading: 'Loading',
@@ -245,8 +256,12 @@ export const messages = {
   },
 
   announce: {
-    milestone: (name: string, percent: string) => `${name}: ${percent} done`,
-    state: (name: string, state: string) => `${name}: ${state}`,
+    /** `percents` rise; `state` is null where it stayed. */
+    change: (name: string, percents: readonly string[], state: string | null) =>
+      `${name}: ${[
+        ...(percents.length > 0 ? [`${formatList(percents)} done`] : []),
+        ...(state === null ? [] : [state]),
+      ].join(', ')}`,
   },
 
   toasts: {
@@ -317,6 +332,18 @@ export const messages = {
     retryUnknown: (count: number) => `Retry ${formatCount(count)} unknown`,
     assumeSent: 'Assume sent',
     more: 'More actions',
+    erase: 'Erase run',
+    runErased: (name: string) => `${name} is erased`,
+    eraseConfirm: {
+      title: 'Erase this run?',
+      text: (decided: number, open: number) =>
+        [
+          `Its numbers, its log and the results of ${leads(decided)} are removed for good, for everyone.`,
+          ...(open > 0 ? [`${leads(open)} that still wait get no e-mail from it.`] : []),
+          'The leads stay as they are, and what was sent stays sent.',
+        ].join(' '),
+      action: 'Erase',
+    },
     outcomes: 'Results',
     outcomeActivated: 'Activated',
     outcomeSkipped: 'Skipped',

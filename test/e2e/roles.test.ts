@@ -1,0 +1,223 @@
+/**
+ * What people of each role meet in a real browser: nothing on any page that the server would refuse, and
+ * everything that it would not.
+ *
+ * The person of local development gets the role by the lists in the settings, as anybody would; the runs
+ * and leads stay the same from one role to the next.
+ */
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { Role } from '../../src/shared/roles.ts';
+import type { Progress } from '../../src/shared/progress.ts';
+import { newSessionId } from '../../src/shared/session-id.ts';
+import { type TestBrowser, launchBrowser } from '../support/browser.ts';
+import { type Product, startProduct } from '../support/product.ts';
+
+let product: Product;
+let browser: TestBrowser;
+let page: Page;
+let finished: string;
+let paused: string;
+let template: string;
+/** Calls that the server refused for the role, since the last look. */
+let refusals: string[] = [];
+
+async function post(path: string, body: unknown): Promise<Response> {
+  return fetch(`${product.stack.url}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+}
+
+async function start(name: string, leadIds: number[]): Promise<string> {
+  const id = newSessionId(Date.now(), (count) => crypto.getRandomValues(new Uint8Array(count)));
+  const response = await post('/crm/activation', {
+    sessionId: id,
+    name,
+    audience: { leadIds },
+    templateId: 'welcome',
+  });
+  expect(response.status).toBe(201);
+  return id;
+}
+
+async function untilState(id: string, state: Progress['state']): Promise<void> {
+  await vi.waitUntil(
+    async () => {
+      const response = await fetch(`${product.stack.url}/crm/activation/progress/${id}`);
+      return ((await response.json()) as Progress).state === state;
+    },
+    { timeout: 30_000, interval: 100 },
+  );
+}
+
+beforeAll(async () => {
+  // Calls of one mail, five a second: a run that is paused at once has most of its leads before it.
+  product = await startProduct({ leadCount: 30, env: { MAIL_BATCH_MAX: '1', MAIL_RATE: '5' } });
+  product.proxy.rejectedAddresses.add('lead-2@example.com');
+  finished = await start('A run with a failure', [1, 2, 3]);
+  await untilState(finished, 'completed');
+  paused = await start('A run that waits', [11, 12, 13, 14, 15, 16, 17, 18, 19, 20]);
+  expect((await post(`/crm/activation/${paused}/pause`, {})).status).toBe(200);
+  await untilState(paused, 'paused');
+  const copy = (await (await fetch(`${product.stack.url}/crm/templates/welcome`)).json()) as object;
+  const { name, description, subject, html, text } = copy as Record<string, string>;
+  const made = await post('/crm/templates', { name: `${name ?? ''} 2`, description, subject, html, text });
+  expect(made.status).toBe(201);
+  template = ((await made.json()) as { id: string }).id;
+
+  browser = await launchBrowser();
+  page = await browser.newPage();
+  page.on('response', (response) => {
+    if (response.status() === 403) refusals.push(new URL(response.url()).pathname);
+  });
+});
+afterAll(async () => {
+  await browser.close();
+  await product.close();
+});
+
+/** Goes to a page, and tells the test ids of what can be done there, once it has come to rest. */
+async function controlsAt(path: string, ready: string): Promise<string[]> {
+  await page.goto(product.stack.url + path);
+  await page.locator(ready).first().waitFor();
+  await page.waitForLoadState('networkidle');
+  const ids = await page
+    .getByRole('main')
+    .locator('button[data-testid], a[data-testid]')
+    .evaluateAll((found) => found.map((element) => element.getAttribute('data-testid') ?? ''));
+  return [...new Set(ids)].sort();
+}
+
+interface Expected {
+  home: string;
+  pages: string[];
+  /** Of a run that is over with a failure. */
+  ofFinished: string[];
+  ofPaused: string[];
+  /** Null: the page is not open to them. */
+  ofLead: string[] | null;
+  ofTemplate: string[];
+}
+
+const expected: Record<Role, Expected> = {
+  viewer: {
+    home: '/activity',
+    pages: ['Activity', 'Templates', 'Settings'],
+    ofFinished: [],
+    ofPaused: [],
+    ofLead: null,
+    ofTemplate: [],
+  },
+  operator: {
+    home: '/leads',
+    pages: ['Leads', 'Imports', 'Activity', 'Templates', 'Settings'],
+    ofFinished: ['control-retryFailed', 'download-csv'],
+    ofPaused: ['control-cancel', 'control-resume', 'download-csv'],
+    ofLead: ['save-lead'],
+    ofTemplate: [],
+  },
+  admin: {
+    home: '/leads',
+    pages: ['Leads', 'Imports', 'Activity', 'Templates', 'Suppressions', 'Audit', 'Settings'],
+    ofFinished: ['control-retryFailed', 'download-csv', 'erase-run'],
+    ofPaused: ['control-cancel', 'control-resume', 'download-csv', 'erase-run'],
+    ofLead: ['erase-lead', 'export-person', 'save-lead'],
+    ofTemplate: ['save-template', 'send-test'],
+  },
+};
+
+describe('an admin whom a person asks', () => {
+  test('saves all that is held about the address, and none of it in an address of the web', async () => {
+    const urls: string[] = [];
+    page.on('request', (request) => urls.push(request.url()));
+    await page.goto(`${product.stack.url}/suppressions`);
+    await page.getByTestId('export-address').fill(' lead-1@example.com ');
+    const saving = page.waitForEvent('download');
+    await page.getByTestId('export-person').click();
+    const file = await saving;
+    expect(file.suggestedFilename()).toMatch(/^held-about-a-person-\d{4}-\d\d-\d\d\.json$/);
+    const chunks: Buffer[] = [];
+    for await (const chunk of await file.createReadStream()) chunks.push(chunk as Buffer);
+    expect(JSON.parse(Buffer.concat(chunks).toString())).toMatchObject({
+      email: 'lead-1@example.com',
+      lead: { email: 'lead-1@example.com', status: 'active' },
+      activations: [{ sessionId: finished }],
+    });
+    await page.getByText('The export is saved').waitFor();
+    expect(urls.filter((url) => url.includes('lead-1'))).toEqual([]);
+  });
+
+  test('erases a run after being told what goes, and it is gone from every tab', async () => {
+    const sessionId = await start('A run to erase', [7]);
+    await untilState(sessionId, 'completed');
+    const path = `/activity/${sessionId}`;
+    const other = await browser.newPage();
+    await other.goto(product.stack.url + path);
+    await other.getByTestId('run').waitFor();
+    await page.goto(product.stack.url + path);
+    await page.getByTestId('erase-run').click();
+    const dialog = page.getByRole('alertdialog');
+    expect(await dialog.innerText()).toContain('the results of 1 lead are removed for good');
+    await dialog.getByRole('button', { name: 'Not now' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    await page.getByTestId('erase-run').click();
+    await page.getByTestId('confirm').click();
+    await page.waitForURL('**/activity');
+    await page.getByText('A run to erase is erased').waitFor();
+    await expect.poll(() => page.getByTestId('run-row').count()).toBe(2);
+    await other.reload();
+    await other.getByRole('heading', { name: 'There is no such run' }).waitFor();
+    await other.close();
+  });
+});
+
+// The person of [access.dev] is the admin of local development while no list names them: first without a
+// restart, and what an admin leaves behind is what the others find.
+describe.each(['admin', 'operator', 'viewer'] as const)('with the role %s', (role) => {
+  beforeAll(async () => {
+    if (role !== 'admin') {
+      await product.stack.stop();
+      await product.restart({ [`ROLE_${role.toUpperCase()}`]: 'ana@example.com' });
+    }
+    await page.goto(product.stack.url);
+    await page.evaluate(() => localStorage.clear());
+    refusals = [];
+  });
+
+  test('a person begins where they may work, and meets no page that refuses them', async () => {
+    await page.goto(product.stack.url);
+    await page.waitForURL(`**${expected[role].home}`);
+    const nav = page.getByRole('navigation', { name: 'Main' }).getByRole('link');
+    await expect.poll(() => nav.allInnerTexts()).toEqual(expected[role].pages);
+    for (const name of expected[role].pages) {
+      await nav.filter({ hasText: name }).click();
+      await page.getByRole('heading', { level: 1, name }).waitFor();
+      await page.waitForLoadState('networkidle');
+      expect(await page.getByRole('alert').allInnerTexts(), name).toEqual([]);
+    }
+    expect(refusals).toEqual([]);
+  });
+
+  test('a person finds on a run, a lead and a template just what they may do', async () => {
+    const it = expected[role];
+    const found = {
+      finished: await controlsAt(`/activity/${finished}`, '[data-testid="issues"]'),
+      paused: await controlsAt(`/activity/${paused}`, '[data-testid="event-log"]'),
+      template: await controlsAt(`/templates/${template}`, '[data-testid="template-subject"]'),
+      lead: await controlsAt('/leads/6', it.ofLead === null ? 'h1' : '[data-testid="lead-history"]'),
+    };
+    expect(found).toEqual({
+      finished: it.ofFinished,
+      paused: it.ofPaused,
+      template: it.ofTemplate,
+      lead: it.ofLead ?? [],
+    });
+    if (it.ofLead === null) {
+      await page.getByRole('heading', { name: 'This page is not open to you' }).waitFor();
+      expect(await page.getByRole('main').innerText()).not.toContain('lead-6@');
+    }
+    expect(refusals).toEqual([]);
+  });
+});
