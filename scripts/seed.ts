@@ -51,7 +51,7 @@ async function seed(): Promise<void> {
   const { count, force } = readArguments();
   const crm = await openLocalCrm();
   try {
-    const presentCount = await countLeads(crm.db, {});
+    const presentCount = await countLeads(crm.db);
     if (presentCount > 0 && !force) {
       console.log(
         `Nothing was added: there are ${String(presentCount)} leads already (--force adds to them).`,

@@ -179,7 +179,8 @@ const insertChunkSql = `INSERT INTO import_chunks
 
 const counted = ['created', 'updated', 'unchanged', 'duplicate', 'rejected', 'unmailable'] as const;
 const sumChunkSql = `UPDATE imports AS i SET next_seq = ?2 + 1, next_line = ?3, updated_at = max(i.updated_at, ?4),
-    ${counted.map((name) => `${name}_count = i.${name}_count + c.${name}_count`).join(', ')}
+    ${counted.map((name) => `${name}_count = i.${name}_count + c.${name}_count`).join(', ')},
+    member_count = i.member_count + c.created_count + c.updated_count + c.unchanged_count
   FROM import_chunks c WHERE i.number = ?1 AND c.import_number = ?1 AND c.seq = ?2`;
 const countLeadsSql = `UPDATE lead_counts SET new_count = new_count +
   (SELECT created_count FROM import_chunks WHERE import_number = ?1 AND seq = ?2)`;

@@ -2,7 +2,7 @@
  * The one place where a `LeadFilter` becomes SQL; listing, counting, preview and planning all use it,
  * so that what a person sees is what a session does.
  *
- * Owns: the meaning of each filter property and the quoting of search text. Never runs a query.
+ * Owns: the meaning of each filter property. Never runs a query.
  * Keeps true: any text a person types is data, and a search that has no meaning matches nobody
  * rather than everybody.
  *
@@ -10,6 +10,7 @@
  */
 import { limits } from '../shared/limits.ts';
 import type { LeadFilter } from '../shared/schemas.ts';
+import { isAddress, readSearch, typedWords } from './search-words.ts';
 
 /** A value bound to a `?`. */
 export type SqlValue = string | number | null;
@@ -27,6 +28,15 @@ export interface LeadSelection {
   isSearch: boolean;
 }
 
+/**
+ * What a filter is made of. `words`, `import` and an equality give their leads in the order of ids;
+ * `range`s have an index too, in an order of their own.
+ */
+export type LeadCondition =
+  'words' | 'address' | 'import' | 'new' | 'active' | 'source' | 'stage' | 'consentSource' | 'created';
+
+const rangeConditions: ReadonlySet<LeadCondition> = new Set(['address', 'active', 'created']);
+
 export interface LeadFilterOptions {
   /**
    * Read the filter as of this moment (epoch milliseconds): leads activated later count as new, and
@@ -39,23 +49,72 @@ export interface LeadFilterOptions {
    * the table. `order`: the index of another order, so none of the filter's.
    */
   drive?: 'filter' | 'id' | 'order';
+  /**
+   * The condition that finds the rows, where it is known which one leaves fewest. The others are then
+   * asked of their own indexes, which are a tenth of the table, and in the order of ids as they come.
+   */
+  driver?: LeadCondition | undefined;
+  /** SQL of ids, as `id`, that the filter is asked about: of leads that are found already. */
+  among?: { sql: string; params: readonly SqlValue[] };
 }
 
-/** Characters that the `unicode61` tokenizer makes words of. */
-const tokenCharacter = /[\p{L}\p{N}\p{Co}]/u;
+/** Greater than any address that begins in the same way. */
+const lastCharacter = '\u{10ffff}';
 
 /**
- * Compiles the text of a search to an FTS5 query: every word must begin a word of the lead.
- *
- * @returns null where no lead can match: no word has a letter or digit, or there are too many words
- *   (leaving some out would widen the choice)
+ * The conditions of a filter that an index answers, and so can be a driver.
  */
-function ftsQuery(search: string): string | null {
-  // Control characters, NUL too, end a word: SQLite would end the query there.
-  const words = search.split(/[\s\p{Cc}]+/u).filter((word) => tokenCharacter.test(word));
-  if (words.length === 0 || words.length > limits.maxSearchTermCount) return null;
-  // A quoted string has no operators in it; `*` after it asks for a prefix.
-  return words.map((word) => `"${word.replaceAll('"', '""')}"*`).join(' AND ');
+export function leadConditions(filter: LeadFilter): LeadCondition[] {
+  const { words, addresses } = readSearch(filter.search ?? '');
+  const isActive =
+    filter.status === 'active' || filter.activatedFrom !== undefined || filter.activatedTo !== undefined;
+  const isThere: [LeadCondition, boolean][] = [
+    ['words', words.length > 0],
+    ['address', addresses.length > 0],
+    ['import', filter.importId !== undefined],
+    ['new', filter.status === 'new'],
+    ['active', isActive],
+    ['source', filter.source !== undefined],
+    ['stage', filter.stage !== undefined],
+    ['consentSource', filter.consentSource !== undefined],
+    ['created', filter.createdFrom !== undefined || filter.createdTo !== undefined],
+  ];
+  return isThere.filter(([, is]) => is).map(([name]) => name);
+}
+
+/** A filter as one of its conditions and the rest: a lead matches when it matches both. */
+export function splitFilter(filter: LeadFilter, condition: LeadCondition): [LeadFilter, LeadFilter] {
+  switch (condition) {
+    case 'words':
+    case 'address': {
+      const isIt = (word: string): boolean => isAddress(word) === (condition === 'address');
+      const words = typedWords(filter.search ?? '');
+      return [
+        { search: words.filter(isIt).join(' ') },
+        { ...filter, search: words.filter((word) => !isIt(word)).join(' ') },
+      ];
+    }
+    case 'active': {
+      const { activatedFrom, activatedTo, ...rest } = filter;
+      const only: LeadFilter = { status: 'active', activatedFrom, activatedTo };
+      // Nobody is both; the rest says so.
+      return [only, { ...rest, status: rest.status === 'new' ? 'new' : undefined }];
+    }
+    case 'created': {
+      const { createdFrom, createdTo, ...rest } = filter;
+      return [{ createdFrom, createdTo }, rest];
+    }
+    case 'new':
+      return [{ status: 'new' }, { ...filter, status: undefined }];
+    case 'import':
+      return [{ importId: filter.importId }, { ...filter, importId: undefined }];
+    case 'source':
+    case 'stage':
+    case 'consentSource':
+      return [{ [condition]: filter[condition] }, { ...filter, [condition]: undefined }];
+    default:
+      return condition satisfies never;
+  }
 }
 
 /**
@@ -65,76 +124,115 @@ function ftsQuery(search: string): string | null {
  */
 export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions = {}): LeadSelection {
   const conditions: string[] = [];
-  const params: SqlValue[] = [];
+  const params: SqlValue[] = [...(options.among?.params ?? [])];
+  const looks = { atLeads: false };
   const add = (condition: string, ...values: SqlValue[]): void => {
     conditions.push(condition);
     params.push(...values);
   };
-  const { asOfMs, drive = 'filter' } = options;
-  // A unary plus keeps SQLite from using an index on the column (sqlite.org/queryplanner-ng.html).
-  const single = drive === 'order' ? '+' : '';
-  const range = drive === 'filter' ? '' : '+';
+  const addOfLead = (condition: string, ...values: SqlValue[]): void => {
+    looks.atLeads = true;
+    add(condition, ...values);
+  };
+  const { asOfMs, drive = 'filter', among } = options;
+  const { words, addresses } = readSearch(filter.search ?? '');
+  const isSearch = words.length > 0 && drive !== 'order' && among === undefined;
+  const isByImport = filter.importId !== undefined && !isSearch && drive !== 'order' && isOpenTo('import');
+  // CROSS JOIN fixes the order of the join: the words or the members first, then their leads.
+  const table =
+    among !== undefined
+      ? { name: `(${among.sql}) c`, join: ' CROSS JOIN leads l ON l.id = c.id', id: 'c.id' }
+      : isSearch
+        ? { name: 'leads_fts', join: ' CROSS JOIN leads l ON l.id = leads_fts.rowid', id: 'leads_fts.rowid' }
+        : isByImport
+          ? { name: 'import_leads m', join: ' CROSS JOIN leads l ON l.id = m.lead_id', id: 'm.lead_id' }
+          : { name: 'leads l', join: '', id: 'l.id' };
 
-  const search = filter.search?.trim() ?? '';
-  let isSearch = false;
-  if (search !== '') {
-    const query = ftsQuery(search);
-    isSearch = query !== null;
-    if (query === null) add('0');
-    else add('leads_fts MATCH ?', query);
+  /** The condition may find the rows: no other one is to, or it is the one. */
+  function isOpenTo(condition: LeadCondition): boolean {
+    return among === undefined && (options.driver === undefined || options.driver === condition);
   }
-  const isByImport = filter.importId !== undefined && !isSearch && drive !== 'order';
+  /**
+   * A unary plus keeps SQLite from using an index on the column (sqlite.org/queryplanner-ng.html): where
+   * another one is to find the rows, or their order is wanted that this index does not have.
+   */
+  const plus = (condition: LeadCondition): string =>
+    drive === 'order' ||
+    !isOpenTo(condition) ||
+    isSearch ||
+    isByImport ||
+    (drive === 'id' && rangeConditions.has(condition))
+      ? '+'
+      : '';
+  /** One value of one column. */
+  const addEqual = (condition: LeadCondition, index: string, columns: string[], value: string): void => {
+    const isDriven = plus(condition) !== '';
+    // As of a moment every lead is looked at for its last edit anyway.
+    if (isDriven && drive !== 'order' && asOfMs === undefined) {
+      const match = columns.map((column) => `p.${column}`).join(' AND ');
+      add(`EXISTS (SELECT 1 FROM leads p INDEXED BY ${index} WHERE ${match} AND p.id = ${table.id})`, value);
+    } else addOfLead(columns.map((column) => `${isDriven ? '+' : ''}l.${column}`).join(' AND '), value);
+  };
+
+  if (words.length + addresses.length > limits.maxSearchTermCount) add('0');
+  else if (words.length > 0) {
+    const query = words.join(' AND ');
+    if (isSearch) add('leads_fts MATCH ?', query);
+    else add('l.id IN (SELECT rowid FROM leads_fts WHERE leads_fts MATCH ?)', query);
+  } else if (addresses.length === 0 && (filter.search ?? '').trim() !== '') add('0');
+  for (const address of addresses) {
+    const email = `${plus('address')}l.email`;
+    addOfLead(`${email} >= ? AND ${email} < ?`, address, `${address}${lastCharacter}`);
+  }
   if (filter.importId !== undefined) {
     const asOf = asOfMs === undefined ? '' : ' AND m.added_at <= ?';
     const member = `m.import_number = (SELECT number FROM imports WHERE import_id = ?)${asOf}`;
     const values = asOfMs === undefined ? [filter.importId] : [filter.importId, asOfMs];
     if (isByImport) add(member, ...values);
-    else add(`EXISTS (SELECT 1 FROM import_leads m WHERE ${member} AND m.lead_id = l.id)`, ...values);
+    else {
+      const isMember = `EXISTS (SELECT 1 FROM import_leads m WHERE ${member} AND m.lead_id = ${table.id})`;
+      add(isMember, ...values);
+    }
   }
-  // New leads have no activated_at: said in full, so that leads_status has them in the order of ids.
-  const isNew = `${single}l.status = 'new' AND ${single}l.activated_at IS NULL`;
   if (filter.status === 'new') {
-    if (asOfMs === undefined) add(isNew);
-    else add("(+l.status = 'new' OR +l.activated_at > ?)", asOfMs);
+    // New leads have no activated_at: said in full, so that leads_status has them in the order of ids.
+    if (asOfMs === undefined) addEqual('new', 'leads_status', ['activated_at IS NULL', 'status = ?'], 'new');
+    else addOfLead("(+l.status = 'new' OR +l.activated_at > ?)", asOfMs);
   }
   const wantsActivated = filter.activatedFrom !== undefined || filter.activatedTo !== undefined;
   if (filter.status === 'active' || wantsActivated) {
-    add(`${range}l.status = 'active'`);
-    if (filter.activatedFrom !== undefined) add(`${range}l.activated_at >= ?`, filter.activatedFrom);
-    if (filter.activatedTo !== undefined) add(`${range}l.activated_at <= ?`, filter.activatedTo);
-    if (asOfMs !== undefined) add(`${range}l.activated_at <= ?`, asOfMs);
+    const of = plus('active');
+    addOfLead(`${of}l.status = 'active'`);
+    if (filter.activatedFrom !== undefined) addOfLead(`${of}l.activated_at >= ?`, filter.activatedFrom);
+    if (filter.activatedTo !== undefined) addOfLead(`${of}l.activated_at <= ?`, filter.activatedTo);
+    if (asOfMs !== undefined) addOfLead(`${of}l.activated_at <= ?`, asOfMs);
   }
-  if (filter.source !== undefined) add(`${single}l.source = ?`, filter.source);
-  if (filter.stage !== undefined) add(`${single}l.stage = ?`, filter.stage);
-  if (filter.consentSource !== undefined) add(`${single}l.consent_source = ?`, filter.consentSource);
-  if (filter.createdFrom !== undefined) add(`${range}l.created_at >= ?`, filter.createdFrom);
-  if (filter.createdTo !== undefined) add(`${range}l.created_at <= ?`, filter.createdTo);
-  if (asOfMs !== undefined) add('l.updated_at <= ?', asOfMs);
-  // CROSS JOIN fixes the order of the join: the words or the members first, then their leads.
-  const driver = isSearch
-    ? { table: 'leads_fts', join: ' CROSS JOIN leads l ON l.id = leads_fts.rowid', id: 'leads_fts.rowid' }
-    : isByImport
-      ? { table: 'import_leads m', join: ' CROSS JOIN leads l ON l.id = m.lead_id', id: 'm.lead_id' }
-      : { table: 'leads l', join: '', id: 'l.id' };
-  const from = `${driver.table}${driver.join}`;
+  if (filter.source !== undefined) addEqual('source', 'leads_source', ['source = ?'], filter.source);
+  if (filter.stage !== undefined) addEqual('stage', 'leads_stage', ['stage = ?'], filter.stage);
+  if (filter.consentSource !== undefined) {
+    addEqual('consentSource', 'leads_consent_source', ['consent_source = ?'], filter.consentSource);
+  }
+  const created = `${plus('created')}l.created_at`;
+  if (filter.createdFrom !== undefined) addOfLead(`${created} >= ?`, filter.createdFrom);
+  if (filter.createdTo !== undefined) addOfLead(`${created} <= ?`, filter.createdTo);
+  if (asOfMs !== undefined) addOfLead('l.updated_at <= ?', asOfMs);
+  const from = `${table.name}${table.join}`;
   return {
     from,
-    countFrom: conditions.length === 1 ? driver.table : from,
+    countFrom: looks.atLeads ? from : table.name,
     where: conditions.length === 0 ? '1' : conditions.join(' AND '),
     params,
     // The full-text index and an import's members seek by their own number only; it is l.id's.
-    id: driver.id,
+    id: table.id,
     isSearch,
   };
 }
 
 /** True when an index finds the leads of this filter, but not in the order of their ids. */
 export function isRange(filter: LeadFilter): boolean {
-  return (
-    filter.status === 'active' ||
-    filter.activatedFrom !== undefined ||
-    filter.activatedTo !== undefined ||
-    filter.createdFrom !== undefined ||
-    filter.createdTo !== undefined
-  );
+  return leadConditions(filter).some(isRangeCondition);
+}
+
+export function isRangeCondition(condition: LeadCondition): boolean {
+  return rangeConditions.has(condition);
 }

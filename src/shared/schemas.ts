@@ -90,12 +90,10 @@ export type LeadPatch = z.infer<typeof leadPatchSchema>;
 export const leadFilterSchema = z
   .strictObject({
     status: z.enum(leadStatuses).optional(),
-    search: z
-      .string()
-      .trim()
-      .max(limits.maxSearchLength)
-      .optional()
-      .meta({ description: 'Words; each must begin a word of the name, company or e-mail address.' }),
+    search: z.string().trim().max(limits.maxSearchLength).optional().meta({
+      description:
+        'Words; each must begin a word of the name, company or e-mail address. One with an @ in it must begin the address.',
+    }),
     source: z.string().max(limits.maxFieldLength).optional(),
     stage: z.string().max(limits.maxFieldLength).optional(),
     consentSource: z.string().max(limits.maxFieldLength).optional(),
@@ -124,7 +122,12 @@ export const leadPageSchema = z
   .object({
     leads: z.array(leadSchema),
     nextCursor: z.string().nullable(),
-    total: count.meta({ description: 'Leads that match, over all pages.' }),
+    total: count.meta({
+      description: 'Leads that match, over all pages; at least so many where `isTotalExact` is false.',
+    }),
+    isTotalExact: z.boolean().meta({
+      description: 'False where many leads match and an exact count would make the page wait for it.',
+    }),
   })
   .meta({ id: 'LeadPage' });
 export type LeadPage = z.infer<typeof leadPageSchema>;

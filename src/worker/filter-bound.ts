@@ -3,14 +3,14 @@
  *
  * @module
  */
+import { searchTermCount } from '../crm/search-words.ts';
 import { limits } from '../shared/limits.ts';
 import type { LeadFilter } from '../shared/schemas.ts';
 import { Refusal } from './problem.ts';
 
 /** Refuses a search with more words than are looked up. */
 export function requireSimpleFilter(filter: Pick<LeadFilter, 'search'>): void {
-  const words = (filter.search ?? '').split(/\s+/).filter((word) => word !== '');
-  if (words.length > limits.maxSearchTermCount) {
+  if (searchTermCount(filter.search ?? '') > limits.maxSearchTermCount) {
     throw new Refusal('filter_too_complex', `Search for at most ${limits.maxSearchTermCount} words.`);
   }
 }

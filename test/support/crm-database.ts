@@ -87,6 +87,10 @@ export async function addLeads(db: D1Database, leads: readonly TestLead[]): Prom
        JOIN imports i ON i.import_id = l.import_id WHERE true ON CONFLICT DO NOTHING`,
     ),
     db.prepare(
+      `UPDATE imports SET member_count =
+         (SELECT count(*) FROM import_leads WHERE import_number = imports.number)`,
+    ),
+    db.prepare(
       `UPDATE lead_counts SET new_count = (SELECT count(*) FROM leads WHERE status = 'new'),
          active_count = (SELECT count(*) FROM leads WHERE status = 'active')`,
     ),

@@ -18,8 +18,18 @@ describe('a sign-in that has run out', () => {
 
 describe('a page of leads that is read again while a run goes on', () => {
   const lead = (id: number, status: Lead['status']) => ({ id, status }) as Lead;
-  const shown = { leads: [lead(3, 'new'), lead(2, 'new'), lead(1, 'new')], total: 3, nextCursor: 'c' };
-  const fresh = { leads: [lead(4, 'new'), lead(3, 'active')], total: 2, nextCursor: null };
+  const shown = {
+    leads: [lead(3, 'new'), lead(2, 'new'), lead(1, 'new')],
+    total: 3,
+    isTotalExact: true,
+    nextCursor: 'c',
+  };
+  const fresh = {
+    leads: [lead(4, 'new'), lead(3, 'active')],
+    total: 2,
+    isTotalExact: true,
+    nextCursor: null,
+  };
 
   it('is the new one, as long as nobody is choosing', () => {
     expect(refreshedPage(shown, fresh, false)).toBe(fresh);
@@ -29,6 +39,7 @@ describe('a page of leads that is read again while a run goes on', () => {
     expect(refreshedPage(shown, fresh, true)).toEqual({
       leads: [lead(3, 'active'), lead(2, 'new'), lead(1, 'new')],
       total: 2,
+      isTotalExact: true,
       nextCursor: 'c',
     });
   });

@@ -11,7 +11,8 @@ import {
   undoImport,
   type ChunkAnswer,
 } from '../../src/crm/imports.ts';
-import { eraseLead, getLead, listLeads } from '../../src/crm/leads.ts';
+import { listLeads } from '../../src/crm/lead-list.ts';
+import { eraseLead, getLead } from '../../src/crm/leads.ts';
 import { guessColumns, type ImportedLead } from '../../src/shared/import-file.ts';
 import type { ImportCounts } from '../../src/shared/schemas.ts';
 import { addLeads, countsAndRecount, emptyCrm, hashEmail } from '../support/crm-database.ts';

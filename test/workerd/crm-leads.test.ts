@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { leadSorts, type LeadFilter, type LeadSort } from '../../src/shared/schemas.ts';
 import { isRange } from '../../src/crm/lead-filter.ts';
-import { eraseLead, getLead, leadPageQuery, listLeads, updateLead } from '../../src/crm/leads.ts';
+import { leadPageQuery, listLeads } from '../../src/crm/lead-list.ts';
+import { eraseLead, getLead, updateLead } from '../../src/crm/leads.ts';
 import { addLeads, countsAndRecount, emptyCrm, hashEmail, type TestLead } from '../support/crm-database.ts';
 
 let db: D1Database;

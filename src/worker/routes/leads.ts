@@ -6,7 +6,8 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { emailHash } from '../../crm/email-hash.ts';
 import { findLeadByEmail, tracesOf } from '../../crm/erase.ts';
-import { getLead, listLeads, updateLead } from '../../crm/leads.ts';
+import { listLeads } from '../../crm/lead-list.ts';
+import { getLead, updateLead } from '../../crm/leads.ts';
 import {
   personExportRequestSchema,
   personExportSchema,
