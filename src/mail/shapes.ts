@@ -25,9 +25,12 @@ const tag = new RegExp(
   String.raw`^\{%-?\s*(?:(?:if|elsif|unless)\s+${condition}(?:\s+(?:and|or)\s+${condition})*|else|endif|endunless)\s*-?%\}$`,
 );
 
-/** Private use: no alphabet has them, no escape changes them. */
-const markOpen = '\uE000';
-const markClose = '\uE001';
+/**
+ * C1 control characters: no text has them, no escape changes them. They are Latin-1, so that the pieces of a
+ * template without other alphabets stay strings of one byte a character, which are encoded twice as fast.
+ */
+const markOpen = '\u0086';
+const markClose = '\u0087';
 /** More combinations than this and the rest is left to LiquidJS; a shape may be as large as a template. */
 const maxShapeCount = 64;
 

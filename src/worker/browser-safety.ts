@@ -16,7 +16,7 @@ import { Refusal } from './problem.ts';
 /** Data is no page: nothing in it may run, load or be framed. */
 const dataPolicy = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-const standardHeaders: Readonly<Record<string, string>> = {
+const standardHeaders = Object.entries({
   'content-security-policy': dataPolicy,
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
@@ -26,7 +26,7 @@ const standardHeaders: Readonly<Record<string, string>> = {
   'cross-origin-resource-policy': 'same-origin',
   // Answers hold names and addresses; a handler that knows better says so.
   'cache-control': 'no-store',
-};
+});
 
 /** Two years, as browsers' preload lists ask for. */
 const strictTransport = 'max-age=63072000';
@@ -34,17 +34,24 @@ const strictTransport = 'max-age=63072000';
 /** Puts the headers on every answer; what a handler set itself stays. */
 export const safeHeaders = createMiddleware<AppEnv>(async (c, next) => {
   await next();
-  const headers = new Headers(c.res.headers);
-  for (const [name, value] of Object.entries(standardHeaders)) {
-    if (!headers.has(name)) headers.set(name, value);
+  try {
+    putHeaders(c, c.res.headers);
+  } catch {
+    // An answer of an object or of the assets: its headers cannot be changed, but copied.
+    const { status, statusText, body } = c.res;
+    const headers = new Headers(c.res.headers);
+    putHeaders(c, headers);
+    c.res = undefined;
+    c.res = new Response(body, { status, statusText, headers });
   }
-  // Over http a browser must ignore it (RFC 6797 §7.2), and local development is http.
-  if (new URL(c.req.url).protocol === 'https:') headers.set('strict-transport-security', strictTransport);
-  headers.set('x-request-id', c.get('requestId'));
-  const { status, statusText, body } = c.res;
-  c.res = undefined;
-  c.res = new Response(body, { status, statusText, headers });
 });
+
+function putHeaders(c: Context<AppEnv>, headers: Headers): void {
+  headers.set('x-request-id', c.get('requestId'));
+  for (const [name, value] of standardHeaders) if (!headers.has(name)) headers.set(name, value);
+  // Over http a browser must ignore it (RFC 6797 §7.2), and local development is http.
+  if (c.req.url.startsWith('https:')) headers.set('strict-transport-security', strictTransport);
+}
 
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 
