@@ -1,18 +1,19 @@
 /**
- * The session machine: what one bulk activation is and what it shows.
+ * The session machine: what one bulk activation is.
  *
- * Owns: the session record, its counters, its pauses and its end, the Progress view. Never: storage, clocks,
- * what people may do to it (command.ts), the provider's faults (breaker.ts), when to wake (wake.ts).
+ * Owns: the session record, its counters, its pauses and its end. Never: storage, clocks, what people may do
+ * to it (command.ts), the provider's faults (breaker.ts), when to wake (wake.ts), what is shown
+ * (progress-view.ts).
  * Invariants: `rev` rises with every change; counters are the sum over the batches; a terminal state is
  * concluded from rows (`isWorkLeft` false), never asserted.
  *
  * @module
  */
-import type { Progress, SessionReason, SessionState } from '../shared/progress.ts';
+import type { SessionReason, SessionState } from '../shared/progress.ts';
 import type { FrozenTemplate } from '../shared/recipient.ts';
 import type { Audience } from '../shared/schemas.ts';
 import { noCounts, type BatchCounts } from './batch.ts';
-import { addSample, estimate, type Sample } from './eta.ts';
+import { addSample, type Sample } from './eta.ts';
 import { judgeReputation, type FateCounts, type GuardLimits } from './fates.ts';
 
 /** What a session was started with: frozen, so that a repeat after a deploy makes the same bytes. */
@@ -86,9 +87,6 @@ export interface Session {
   recordedRev: number;
   samples: readonly Sample[];
 }
-
-/** A running session without a result for this long says so. A slow mail API answers within 30 s. */
-export const stalledAfterMs = 45_000;
 
 export function newSession(spec: SessionSpec): Session {
   return {
@@ -214,62 +212,16 @@ export function endPlan(session: Session): Pick<Session, 'plan' | 'counts' | 'to
   };
 }
 
-/** The state that a session without work left is in. */
+/**
+ * Ends a session that has no open batch. Where its counters, which are those of its rows, fall short of the
+ * total, rows are missing: nothing can ever be done for those leads, and it says so.
+ */
 export function finish(session: Session, nowMs: number): Session {
-  return touch(session, nowMs, {
-    state: session.cancelledAt === null ? 'completed' : 'cancelled',
-    reason: null,
-    finishedAt: nowMs,
-    waitingUntil: null,
-    probeAt: null,
-  });
-}
-
-// ── the view ─────────────────────────────────────────────────────────────────────────────────────
-
-/** Progress as everybody sees it, at `nowMs`. */
-export function toProgress(session: Session, nowMs: number): Progress {
-  const { spec, counts } = session;
-  const processed = processedCount(counts);
-  const isMoving = session.state === 'running' && session.waitingUntil === null;
-  const { ratePerSecond, etaSeconds } = estimate(
-    session.samples,
-    nowMs,
-    processed,
-    session.total - processed,
-    isMoving && session.finishedAt === null,
-  );
-  const isStalled =
-    session.finishedAt === null &&
-    (session.state === 'running' || session.state === 'queued') &&
-    (session.waitingUntil === null || session.waitingUntil < nowMs - stalledAfterMs) &&
-    nowMs - session.progressedAt > stalledAfterMs;
-  return {
-    sessionId: spec.sessionId,
-    name: spec.name,
-    owner: spec.owner,
-    state: session.state,
-    reason: session.reason,
-    rev: session.rev,
-    total: session.total,
-    processed,
-    activation: { activated: counts.activated, skipped: counts.skipped, failed: counts.refused },
-    email: {
-      sent: counts.sent,
-      failed: counts.failed,
-      unknown: counts.unknown,
-      delivered: session.delivered,
-      bounced: session.bounced,
-      complained: session.complained,
-    },
-    ratePerSecond,
-    etaSeconds,
-    createdAt: spec.createdAt,
-    startedAt: session.startedAt,
-    updatedAt: session.updatedAt,
-    finishedAt: session.finishedAt,
-    waitingUntil: session.waitingUntil,
-    stalledSince: isStalled ? session.progressedAt : null,
-    lastError: session.lastError,
-  };
+  const missingCount = session.total - processedCount(session.counts);
+  const ended = { reason: null, finishedAt: nowMs, waitingUntil: null, probeAt: null };
+  if (missingCount > 0) {
+    const lastError = `The run's own records lack ${missingCount} of its leads; what became of those is not known.`;
+    return touch(session, nowMs, { ...ended, state: 'failed', lastError });
+  }
+  return touch(session, nowMs, { ...ended, state: session.cancelledAt === null ? 'completed' : 'cancelled' });
 }

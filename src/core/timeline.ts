@@ -66,7 +66,10 @@ export function eventsBetween(before: Session | null, after: Session, by: string
   if (after.state === 'running' && (after.waitingUntil ?? 0) > (before.waitingUntil ?? 0)) {
     events.push(event('waiting', { until: Math.max(after.updatedAt, after.waitingUntil ?? 0) }));
   }
-  if (before.finishedAt === null && after.finishedAt !== null) events.push(event('finished', { by: null }));
+  if (before.finishedAt === null && after.finishedAt !== null) {
+    const message = after.state === 'failed' ? after.lastError : null;
+    events.push(event('finished', { by: null, message }));
+  }
   return events;
 }
 

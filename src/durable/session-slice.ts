@@ -8,7 +8,8 @@
  * @module
  */
 import { backoffMs, crmBackoff } from '../core/backoff.ts';
-import { finish, pauseFor, processedCount, toProgress, touch, workMode } from '../core/session.ts';
+import { toProgress } from '../core/progress-view.ts';
+import { finish, pauseFor, processedCount, touch, workMode } from '../core/session.ts';
 import { runSlice, sliceLimits } from '../core/slice.ts';
 import { unflipLeads } from '../crm/flip.ts';
 import { recordActivation } from '../crm/history.ts';
@@ -92,11 +93,27 @@ export class SessionSlice {
     if (session.finishedAt !== null || !session.plan.isDone) return;
     // The counters say when to look, the rows decide.
     const isAllDecided = processedCount(session.counts) >= session.total;
-    if (!isAllDecided || store.batches.hasOpen()) return;
+    const { batches } = store;
+    if (!isAllDecided && (batches.hasPending() || batches.nextAttemptAt() !== null)) return;
+    if (batches.hasOpen()) return;
+    if (!isAllDecided) this.#mendCounters();
     if (session.cancelledAt !== null) await this.#unflipCancelled();
     store.transact(() => store.save(finish(store.session(), now())));
     log('info', 'session_finished', { ...store.session().counts });
     publish();
+  }
+
+  /** Nothing is left to do and the counters fall short: the run would look for work for ever. The rows are right. */
+  #mendCounters(): void {
+    const { store, now, log } = this.#shell;
+    const { counts, total } = store.session();
+    const recount = store.recount();
+    log('error', 'counters_mended', {
+      total,
+      processed: processedCount(counts),
+      recounted: processedCount(recount),
+    });
+    store.transact(() => store.save(touch(store.session(), now(), { counts: recount })));
   }
 
   /**

@@ -111,10 +111,27 @@ export class DrivenClock {
   }
 }
 
-/** Keeps the objects' log out of tests that make thousands of lines of it. */
-export function quietLog(): void {
-  for (const level of ['info', 'warn', 'error'] as const)
-    vi.spyOn(console, level).mockImplementation(() => {});
+/** A line of the objects' log. */
+export interface LogLine {
+  level: 'info' | 'warn' | 'error';
+  event: string;
+  [field: string]: unknown;
+}
+
+/**
+ * Keeps the objects' log out of the output, which may be thousands of lines.
+ *
+ * @returns its lines from now on
+ */
+export function quietLog(): readonly LogLine[] {
+  const lines: LogLine[] = [];
+  for (const level of ['info', 'warn', 'error'] as const) {
+    vi.spyOn(console, level).mockImplementation((line: unknown) => {
+      if (typeof line === 'string' && line.startsWith('{'))
+        lines.push({ ...(JSON.parse(line) as { event: string }), level });
+    });
+  }
+  return lines;
 }
 
 /** How a driven session stands after an alarm. */

@@ -7,7 +7,8 @@
  * @module
  */
 import type { Batch } from '../../src/core/batch.ts';
-import { toProgress, type Session } from '../../src/core/session.ts';
+import { toProgress } from '../../src/core/progress-view.ts';
+import type { Session } from '../../src/core/session.ts';
 import type { SliceVerbs } from '../../src/core/slice.ts';
 import { ActivationSession as RealSession } from '../../src/durable/activation-session.ts';
 import { MailGate as RealGate } from '../../src/durable/mail-gate.ts';

@@ -51,7 +51,16 @@ describe('the events of a session', () => {
     ]);
     const cancelled = touch(running, 3_000, { state: 'cancelled', cancelledAt: 3_000 });
     expect(told(running, cancelled, 'bo@example.com')).toEqual(['cancelled bo@example.com']);
-    expect(told(cancelled, finish(cancelled, 4_000))).toEqual(['finished']);
+    const settled = applyCounts(cancelled, 4_000, { skipped: 1_000 });
+    expect(told(settled, finish(settled, 4_000))).toEqual(['finished']);
+  });
+
+  it('say what is missing of a run that ended as failed', () => {
+    const short = applyCounts(running, 3_000, { skipped: 990 });
+    expect(finish(short, 4_000)).toMatchObject({ state: 'failed', finishedAt: 4_000 });
+    expect(told(short, finish(short, 4_000))).toEqual([
+      expect.stringMatching(/^finished .* 10 of its leads/),
+    ]);
   });
 
   it('say why a run paused by itself, and that it went on by itself', () => {

@@ -1,7 +1,7 @@
 /**
  * What people may do to a run, and the watchdog that looks after it when nobody does.
  */
-import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Issue, Progress } from '../../src/shared/progress.ts';
 import { addLeads, emptyCrm, statuses } from '../support/crm-database.ts';
@@ -19,6 +19,7 @@ import {
   request,
   startSession,
   stubOf,
+  type LogLine,
 } from '../support/session-driver.ts';
 
 const leadCount = 100;
@@ -26,10 +27,11 @@ let db: D1Database;
 let mail: FakeMailApi;
 let clock: DrivenClock;
 let sessionId: string;
+let log: readonly LogLine[];
 
 beforeEach(async () => {
   resetHooks();
-  quietLog();
+  log = quietLog();
   db = await emptyCrm();
   await addLeads(
     db,
@@ -105,6 +107,8 @@ describe('pause', () => {
   it('lets nothing leave after its answer, settles what had left, and resume does the rest', async () => {
     const slice = await stopAt('deliver', 3);
     expect(await told('pause')).toMatchObject({ state: 'paused', reason: 'user' });
+    // Its watchdog stands while mail is on its way.
+    expect((await look(sessionId))?.alarmAt ?? 0).toBeGreaterThan(clock.now());
     const callsThen = 5;
     slice.release();
     await slice.ended;
@@ -369,6 +373,48 @@ describe('the watchdog', () => {
     expect((await look(sessionId))?.alarmAt).not.toBeNull();
     expect(last(await drive(sessionId, clock)).email.sent).toBe(leadCount);
     await expectSound();
+  });
+});
+
+describe('a run whose records are damaged', () => {
+  /** Stops it amid its batches, breaks something on disk, and lets it go on from there. */
+  async function damaged(statement: string): Promise<Progress> {
+    mail.fault = ({ callCount }) =>
+      callCount <= 3
+        ? { kind: 'none' }
+        : { kind: 'answer', status: 429, body: { name: 'daily_quota_exceeded', message: 'Daily.' } };
+    await startSession(sessionId);
+    await drive(sessionId, clock, ({ state }) => state === 'paused');
+    mail.fault = () => ({ kind: 'none' });
+    await runInDurableObject(stubOf(sessionId), (_, { storage }) => void storage.sql.exec(statement));
+    // What it had in memory goes, and what is on disk is read again.
+    await evictDurableObject(stubOf(sessionId));
+    await told('resume');
+    return last(await drive(sessionId, clock));
+  }
+
+  const mended = (): unknown[] => log.filter(({ event }) => event === 'counters_mended');
+
+  it('counts again what its counters have lost, and comes to its end', async () => {
+    const end = await damaged("UPDATE session SET counts = json_set(counts, '$.sent', -7)");
+    expect(end).toMatchObject({ state: 'completed', processed: leadCount, email: { sent: leadCount } });
+    expect(mended()).toHaveLength(1);
+    await expectSound();
+  });
+
+  it('ends as failed when rows are gone, says how many leads they held, and wakes no more', async () => {
+    const end = await damaged(
+      "DELETE FROM batch WHERE seq = (SELECT max(seq) FROM batch WHERE state = 'pending')",
+    );
+    expect(end).toMatchObject({ state: 'failed', total: leadCount, processed: leadCount - 10 });
+    expect(end.lastError).toContain('10 of its leads');
+    expect(mended()).toEqual([expect.objectContaining({ sessionId, total: 100, recounted: 90 })]);
+    expect(mail.mails).toHaveLength(leadCount - 10);
+    await expectSound();
+    await drive(sessionId, clock, () => true);
+    const { progress, alarmAt } = (await look(sessionId)) ?? {};
+    expect(progress?.state).toBe('failed');
+    expect((alarmAt ?? Infinity) - clock.now()).toBeGreaterThan(86_400_000);
   });
 });
 
