@@ -60,7 +60,8 @@ async function chunksWith(db: D1Database, email: string): Promise<ChunkWithIssue
        FROM import_chunks c JOIN imports i ON i.number = c.import_number
        WHERE instr(lower(c.issues), lower(?)) > 0`,
     )
-    .bind(email)
+    // As it is within JSON.
+    .bind(JSON.stringify(email).slice(1, -1))
     .all<Omit<ChunkWithIssues, 'issues'> & { issues: string }>();
   return results.map((row) => ({ ...row, issues: JSON.parse(row.issues) as StoredIssue[] }));
 }

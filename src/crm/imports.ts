@@ -42,6 +42,7 @@ interface ImportRecordRow {
   created_at: number;
   updated_at: number;
   finished_at: number | null;
+  cells_dropped_at: number | null;
 }
 
 type CountRow = Pick<
@@ -87,6 +88,7 @@ function toImport(row: ImportRecordRow): Import {
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     finishedAt: row.finished_at,
+    cellsDroppedAt: row.cells_dropped_at,
   };
 }
 
@@ -180,7 +182,8 @@ const insertChunkSql = `INSERT INTO import_chunks
 const counted = ['created', 'updated', 'unchanged', 'duplicate', 'rejected', 'unmailable'] as const;
 const sumChunkSql = `UPDATE imports AS i SET next_seq = ?2 + 1, next_line = ?3, updated_at = max(i.updated_at, ?4),
     ${counted.map((name) => `${name}_count = i.${name}_count + c.${name}_count`).join(', ')},
-    member_count = i.member_count + c.created_count + c.updated_count + c.unchanged_count
+    member_count = i.member_count + c.created_count + c.updated_count + c.unchanged_count,
+    cells_dropped_at = NULL
   FROM import_chunks c WHERE i.number = ?1 AND c.import_number = ?1 AND c.seq = ?2`;
 const countLeadsSql = `UPDATE lead_counts SET new_count = new_count +
   (SELECT created_count FROM import_chunks WHERE import_number = ?1 AND seq = ?2)`;
@@ -372,80 +375,6 @@ export async function finishImport(
     .bind(finish.importId, finish.nowMs)
     .run();
   return getImport(db, finish.importId);
-}
-
-// ── undo ─────────────────────────────────────────────────────────────────────────────────────────
-
-/** Leads removed in one transaction. */
-const undoPageLeadCount = 500;
-
-/**
- * Removes the leads that the import created and that are not active, as far as it comes until
- * `deadlineMs`: the answer's state is `undoing` then, and a further call goes on. Nothing else is
- * brought back: what the import changed in other leads stays.
- */
-export async function undoImport(
-  db: D1Database,
-  undo: { importId: string; now: () => number; deadlineMs: number },
-): Promise<Import | null> {
-  const { importId, now } = undo;
-  await db
-    .prepare(
-      `UPDATE imports SET state = 'undoing', updated_at = ? WHERE import_id = ? AND state IN ('open', 'done')`,
-    )
-    .bind(now(), importId)
-    .run();
-  const row = await findRow(db, importId);
-  if (row?.state !== 'undoing') return row === null ? null : toImport(row);
-  for (let afterId = 0; ;) {
-    const { results } = await db
-      .prepare(
-        `SELECT m.lead_id AS id FROM import_leads m CROSS JOIN leads l ON l.id = m.lead_id
-         WHERE m.import_number = ? AND m.lead_id > ? AND m.outcome = 'created' AND +l.status = 'new'
-         ORDER BY m.lead_id LIMIT ?`,
-      )
-      .bind(row.number, afterId, undoPageLeadCount)
-      .all<{ id: number }>();
-    const last = results.at(-1);
-    if (last === undefined) break;
-    await removeLeads(
-      db,
-      row.number,
-      results.map((it) => it.id),
-    );
-    afterId = last.id;
-    if (now() >= undo.deadlineMs) return getImport(db, importId);
-  }
-  await db
-    .prepare(
-      `UPDATE imports SET state = 'undone', updated_at = ?2, finished_at = coalesce(finished_at, ?2)
-       WHERE number = ?1 AND state = 'undoing'`,
-    )
-    .bind(row.number, now())
-    .run();
-  return getImport(db, importId);
-}
-
-async function removeLeads(db: D1Database, importNumber: number, leadIds: readonly number[]): Promise<void> {
-  if (leadIds.length === 0) return;
-  const ids = JSON.stringify(leadIds);
-  // Counted before they go: the full-text index spoils changes(). One that a run has activated meanwhile
-  // is not new any more, in all three statements alike.
-  const isStillNew = `id IN (SELECT value FROM json_each(?1)) AND +status = 'new'`;
-  await db.batch([
-    db
-      .prepare(
-        `UPDATE imports SET removed_count = removed_count + (SELECT count(*) FROM leads WHERE ${isStillNew})
-         WHERE number = ?2`,
-      )
-      .bind(ids, importNumber),
-    db
-      .prepare(
-        `UPDATE lead_counts SET new_count = new_count - (SELECT count(*) FROM leads WHERE ${isStillNew})`,
-      )
-      .bind(ids),
-    db.prepare(`DELETE FROM leads WHERE ${isStillNew}`).bind(ids),
-  ]);
 }
 
 /** The imports that a lead was in, newest first: one look-up for each import that there is. */

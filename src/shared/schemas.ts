@@ -242,6 +242,9 @@ export const importSchema = z
     createdAt: timeMs,
     updatedAt: timeMs,
     finishedAt: timeMs.nullable(),
+    cellsDroppedAt: timeMs.nullable().meta({
+      description: 'When the cells of its rows that were not taken were let go; lines and reasons stay.',
+    }),
   })
   .meta({ id: 'Import' });
 export type Import = z.infer<typeof importSchema>;

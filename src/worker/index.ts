@@ -1,11 +1,17 @@
 /**
- * The Worker's entry: the app, and the Durable Object classes that the platform looks for here.
+ * The Worker's entry: the app, what its clock rings for, and the Durable Object classes that the platform looks for here.
  *
  * @module
  */
 import { createApp } from './app.ts';
+import { keepHouse } from './housekeeping.ts';
 
 export { ActivationSession } from '../durable/activation-session.ts';
 export { MailGate } from '../durable/mail-gate.ts';
 
-export default createApp() satisfies ExportedHandler<Env>;
+const app = createApp();
+
+export default {
+  fetch: (request: Request, env: Env, ctx: ExecutionContext) => app.fetch(request, env, ctx),
+  scheduled: (_: ScheduledController, env: Env) => keepHouse(env),
+} satisfies ExportedHandler<Env>;

@@ -67,6 +67,7 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'PUT /crm/imports/:importId/chunks/:seq': rule('importLeads'),
   'POST /crm/imports/:importId/finish': rule('importLeads', 'import.finish'),
   'POST /crm/imports/:importId/undo': rule('importLeads', 'import.undo'),
+  'DELETE /crm/imports/:importId': rule('erase', 'import.delete'),
   'GET /crm/imports/:importId/rejected.csv': rule('importLeads', 'import.download'),
 
   'GET /crm/templates': rule('watch'),

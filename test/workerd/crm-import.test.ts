@@ -8,9 +8,9 @@ import {
   openImport,
   putChunk,
   rejectedRows,
-  undoImport,
   type ChunkAnswer,
 } from '../../src/crm/imports.ts';
+import { deleteImport, dropOldCells, undoImport } from '../../src/crm/import-removal.ts';
 import { listLeads } from '../../src/crm/lead-list.ts';
 import { eraseLead, getLead } from '../../src/crm/leads.ts';
 import { guessColumns, type ImportedLead } from '../../src/shared/import-file.ts';
@@ -341,6 +341,114 @@ describe('undoing an import', () => {
   });
 });
 
+describe('what an import keeps of rows that were not taken', () => {
+  const dayMs = 86_400_000;
+  const file: Row[] = [
+    { email: 'a@example.org' },
+    { email: 'nobody', lastName: 'Secret' },
+    { email: 'a@example.org', lastName: 'Secret' },
+  ];
+  const drop = (untouchedSinceMs: number, deadlineMs = Number.MAX_SAFE_INTEGER) =>
+    dropOldCells(db, { untouchedSinceMs, now: () => 99 * dayMs, deadlineMs });
+  const stored = async (importId: string) => {
+    const { results } = await db
+      .prepare(
+        `SELECT issues FROM import_chunks c JOIN imports i ON i.number = c.import_number
+         WHERE import_id = ? ORDER BY seq`,
+      )
+      .bind(importId)
+      .all<{ issues: string }>();
+    return results.map(({ issues }) => issues).join('\n');
+  };
+
+  it('is lines and reasons only once nothing has come in for long enough, and not before', async () => {
+    await run(file, 'old', dayMs);
+    await run(file, 'new', 2 * dayMs);
+    expect(await drop(dayMs - 1)).toBe(0);
+    expect(await stored('old')).toContain('Secret');
+
+    expect(await drop(dayMs)).toBe(1);
+    expect(await stored('old')).not.toMatch(/Secret|nobody|example/);
+    expect(await stored('new')).toContain('Secret');
+    expect(await getImport(db, 'old')).toMatchObject({
+      cellsDroppedAt: 99 * dayMs,
+      counts: { rejected: 1, duplicate: 1 },
+    });
+    for (const [outcome, line, reason] of [
+      ['rejected', 3, 'the e-mail cell holds no address'],
+      ['duplicate_in_file', 4, 'the same address as in line 2'],
+    ] as const) {
+      const { rows } = await rejectedRows(db, { importId: 'old', outcome, fromSeq: 0 });
+      expect(rows).toEqual([{ line, outcome, reason, cells: [] }]);
+    }
+    expect(await drop(dayMs)).toBe(0);
+  });
+
+  it('does not change the answer to a chunk that is sent again', async () => {
+    await open('old', dayMs);
+    const before = await put(file, 0, { importId: 'old', nowMs: dayMs });
+    await drop(dayMs);
+    const again = await put(file, 0, { importId: 'old', nowMs: 9 * dayMs });
+    if (before.kind !== 'ok' || again.kind !== 'ok') throw new Error('It was not taken.');
+    expect(again).toEqual({ ...before, import: again.import });
+  });
+
+  it('is kept anew when the import goes on after all', async () => {
+    await run(file, 'old', dayMs);
+    await drop(dayMs);
+    await put([{ email: 'x', lastName: 'Later' }], 1, { importId: 'old', nowMs: 3 * dayMs, firstLine: 9 });
+    expect(await getImport(db, 'old')).toMatchObject({ cellsDroppedAt: null });
+    expect(await drop(2 * dayMs)).toBe(0);
+    expect(await stored('old')).toContain('Later');
+    expect(await drop(3 * dayMs)).toBe(1);
+    expect(await stored('old')).not.toContain('Later');
+  });
+
+  it('goes on where its time was over', async () => {
+    await run(file, 'old', dayMs);
+    expect(await drop(dayMs, 0)).toBe(0);
+    expect(await getImport(db, 'old')).toMatchObject({ cellsDroppedAt: null });
+    expect(await drop(dayMs)).toBe(1);
+  });
+});
+
+describe('deleting an import', () => {
+  const remove = (importId: string, deadlineMs = 1) =>
+    deleteImport(db, { importId, now: () => 0, deadlineMs });
+
+  it('leaves its leads, and of the import nothing', async () => {
+    await run([{ email: 'a@example.org' }, { email: 'nobody' }], 'mine');
+    await run([{ email: 'a@example.org' }], 'other');
+    expect(await remove('mine')).toBe('deleted');
+    expect(await getImport(db, 'mine')).toBeNull();
+    expect(await getLead(db, 1)).toMatchObject({ email: 'a@example.org' });
+    const left = (table: string) => db.prepare(`SELECT count(*) AS n FROM ${table}`).first('n');
+    expect([await left('imports'), await left('import_chunks'), await left('import_leads')]).toEqual([
+      1, 1, 1,
+    ]);
+    expect(await importsOfLead(db, 1)).toMatchObject([{ importId: 'other' }]);
+    expect(await remove('mine')).toBe('not_found');
+  });
+
+  it('goes on where its time was over, and takes no chunk from its beginning on', async () => {
+    const rows = Array.from({ length: 1_900 }, (_, index) => ({ email: `n${index}@example.org` }));
+    await open('large');
+    for (let seq = 0; seq < 3; seq++) {
+      const part = rows.map(({ email }) => ({ email: `${seq}${email}` }));
+      await put(part, seq, { importId: 'large', firstLine: 2 + 2_000 * seq });
+    }
+    expect(await remove('large', 0)).toBe('more');
+    const total = (await members('large')).length;
+    expect(total).toBeLessThan(5_700);
+    expect(await db.prepare('SELECT member_count AS n FROM imports').first('n')).toBe(total);
+    expect(await put([{ email: 'x@example.org' }], 3, { importId: 'large', firstLine: 9_000 })).toEqual({
+      kind: 'closed',
+    });
+    expect(await remove('large', 0)).toBe('deleted');
+    expect(await db.prepare('SELECT count(*) AS n FROM import_leads').first('n')).toBe(0);
+  });
+});
+
 it('an erased lead is in no import any more', async () => {
   await run([{ email: 'a@example.org' }, { email: 'b@example.org' }]);
   await eraseLead(db, 1);
@@ -383,6 +491,13 @@ it('the counts of leads stay true through any order of imports, undoings, flips,
         else await eraseLead(db, next.leadId);
         const { kept, recount } = await countsAndRecount(db);
         expect(kept).toEqual(recount);
+        const wrong = await db
+          .prepare(
+            `SELECT import_id FROM imports i WHERE member_count <>
+               (SELECT count(*) FROM import_leads WHERE import_number = i.number)`,
+          )
+          .first();
+        expect(wrong).toBeNull();
       }
     }),
     { numRuns: 25, seed: 20_261_123 },

@@ -1,3 +1,4 @@
+import { env } from 'cloudflare:workers';
 import { parse } from 'csv-parse/sync';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { limits } from '../../src/shared/limits.ts';
@@ -10,6 +11,7 @@ import type {
   LeadValues,
   View,
 } from '../../src/shared/schemas.ts';
+import worker from '../../src/worker/index.ts';
 import { addLeads, emptyCrm, suppress } from '../support/crm-database.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
 import { resetHooks } from '../support/hooks.ts';
@@ -151,6 +153,44 @@ describe('an import over HTTP', () => {
     });
     expect(await json(request('/crm/leads'))).toMatchObject({ total: 0 });
     expect(await codeOf(put([['c@b.example', '', '']], 1, 9))).toBe('409 import_closed');
+  });
+
+  it('is deleted with what it kept of rows that were not taken, and the audit says by whom', async () => {
+    await open();
+    await put([
+      ['a@b.example', '', ''],
+      ['nobody', '', ''],
+    ]);
+    expect((await send('DELETE', '/crm/imports/import_1')).status).toBe(204);
+    expect(await codeOf(Promise.resolve(request('/crm/imports/import_1')))).toBe('404 import_not_found');
+    expect(await codeOf(Promise.resolve(send('DELETE', '/crm/imports/import_1')))).toBe(
+      '404 import_not_found',
+    );
+    expect(await json(request('/crm/leads'))).toMatchObject({ total: 1 });
+    const { entries } = await json<{ entries: { action: string; target: string; actor: string }[] }>(
+      request('/crm/audit'),
+    );
+    expect(entries.filter(({ action }) => action === 'import.delete')).toMatchObject([
+      { target: 'import_1', actor: 'ana@example.com' },
+    ]);
+  });
+
+  it('keeps the cells of rows that were not taken for the time of the setting, by the nightly clock', async () => {
+    await open();
+    await put([['nobody', 'Secret Person', '']]);
+    const csv = async () => (await request('/crm/imports/import_1/rejected.csv')).text();
+    const dayMs = 86_400_000;
+    const ring = (daysLater: number) => {
+      vi.useFakeTimers({ now: Date.now() + daysLater * dayMs, toFake: ['Date'] });
+      return Promise.resolve(worker.scheduled({} as ScheduledController, env)).finally(() =>
+        vi.useRealTimers(),
+      );
+    };
+    await ring(29);
+    expect(await csv()).toContain('Secret Person');
+    await ring(31);
+    expect(await csv()).not.toContain('Secret Person');
+    expect(await csv()).toContain('the e-mail cell holds no address');
   });
 
   it('refuses what it cannot take, and nothing is written', async () => {

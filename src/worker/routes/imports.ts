@@ -18,8 +18,8 @@ import {
   openImport,
   putChunk,
   rejectedRows,
-  undoImport,
 } from '../../crm/imports.ts';
+import { deleteImport, undoImport } from '../../crm/import-removal.ts';
 import { getLead } from '../../crm/leads.ts';
 import { limits } from '../../shared/limits.ts';
 import {
@@ -35,6 +35,7 @@ import {
 } from '../../shared/schemas.ts';
 import type { App } from '../app-env.ts';
 import { noteAudit } from '../audit.ts';
+import { keepHouse } from '../housekeeping.ts';
 import { cursorQuery, digits, leadIdParam, limitQuery } from '../params.ts';
 import { problems, Refusal } from '../problem.ts';
 import { bodyCodes, json } from '../route-parts.ts';
@@ -125,6 +126,22 @@ const undo = createRoute({
   responses: { 200: json('The import.', importSchema), ...problems('invalid_request', 'import_not_found') },
 });
 
+const remove = createRoute({
+  method: 'delete',
+  path: '/crm/imports/{importId}',
+  tags,
+  summary: 'Delete an import',
+  description:
+    'Its record, the rows that were not taken, and which leads were in it. The leads stay: undo it before to ' +
+    'remove them. A large import takes several calls: call again while the answer is 202.',
+  request: { params },
+  responses: {
+    204: { description: 'It is gone.' },
+    202: { description: 'A part of it is gone.' },
+    ...problems('invalid_request', 'import_not_found'),
+  },
+});
+
 const rejectedCsv = createRoute({
   method: 'get',
   path: '/crm/imports/{importId}/rejected.csv',
@@ -152,8 +169,8 @@ const history = createRoute({
   },
 });
 
-/** One call undoes for this long: well within what a client and the platform wait for an answer. */
-const maxUndoMs = 8_000;
+/** One call removes for this long: well within what a client and the platform wait for an answer. */
+const maxRemovalMs = 8_000;
 
 export function importRoutes(app: App): void {
   app.openapi(open, async (c) => {
@@ -162,6 +179,8 @@ export function importRoutes(app: App): void {
     const answer = await openImport(c.env.DB, { request, importId, owner, nowMs: Date.now() });
     if (answer.kind === 'conflict') throw new Refusal('import_conflict');
     noteAudit(c, answer.kind === 'opened' ? { target: importId } : false);
+    // Where no clock rings, as in local development, the next import is when the old ones are looked after.
+    c.executionCtx.waitUntil(keepHouse(c.env));
     const location = `/crm/imports/${importId}`;
     return c.json(answer.import, answer.kind === 'opened' ? 201 : 200, { location });
   });
@@ -214,10 +233,18 @@ export function importRoutes(app: App): void {
 
   app.openapi(undo, async (c) => {
     const { importId } = c.req.valid('param');
-    const deadlineMs = Date.now() + maxUndoMs;
+    const deadlineMs = Date.now() + maxRemovalMs;
     const undone = await undoImport(c.env.DB, { importId, now: () => Date.now(), deadlineMs });
     if (undone === null) throw new Refusal('import_not_found');
     return c.json(undone, 200);
+  });
+
+  app.openapi(remove, async (c) => {
+    const { importId } = c.req.valid('param');
+    const deadlineMs = Date.now() + maxRemovalMs;
+    const answer = await deleteImport(c.env.DB, { importId, now: () => Date.now(), deadlineMs });
+    if (answer === 'not_found') throw new Refusal('import_not_found');
+    return c.body(null, answer === 'deleted' ? 204 : 202);
   });
 
   app.openapi(rejectedCsv, async (c) => {
