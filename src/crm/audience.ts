@@ -10,10 +10,17 @@
  *
  * @module
  */
+import { customFieldPattern } from '../shared/custom-fields.ts';
 import type { Recipient } from '../shared/recipient.ts';
 import type { Audience } from '../shared/schemas.ts';
 import { compileLeadFilter, type LeadSelection } from './lead-filter.ts';
-import { recipientColumns, standingSql, toRecipient, uniqueSorted, type RecipientRow } from './lead-row.ts';
+import {
+  recipientColumnsWith,
+  standingSql,
+  toRecipient,
+  uniqueSorted,
+  type RecipientRow,
+} from './lead-row.ts';
 
 export type ResolvedAudience =
   | { kind: 'ok'; maxLeadId: number; total: number }
@@ -128,7 +135,13 @@ const emptyableColumns = {
 } as const satisfies Partial<Record<keyof Recipient, string>>;
 type EmptyableField = keyof typeof emptyableColumns;
 
-const isEmptyable = (field: string): field is EmptyableField => Object.hasOwn(emptyableColumns, field);
+/** SQL of what leads aliased `l` have in a field that a template may print; null for what is no field of a lead. */
+function emptyableSql(field: string): string | null {
+  if (Object.hasOwn(emptyableColumns, field)) return `l.${emptyableColumns[field as EmptyableField]}`;
+  const name = /^custom\.(.+)$/.exec(field)?.[1] ?? '';
+  // A name has nothing in it that SQL or JSON would read.
+  return customFieldPattern.test(name) ? `coalesce(l.custom ->> '${name}', '')` : null;
+}
 
 /**
  * How many of the leads that would get mail have nothing in each of these fields; those that none lacks
@@ -140,39 +153,47 @@ export async function countEmptyFields(
   fields: readonly string[],
   nowMs: number,
 ): Promise<{ leadCount: number; emptyFields: { field: string; emptyCount: number }[] }> {
-  const asked = fields.filter(isEmptyable);
+  const asked = fields.flatMap((field) => {
+    const sql = emptyableSql(field);
+    return sql === null ? [] : [{ field, sql }];
+  });
   const { from, where, params } = selectAudience(audience, nowMs);
-  const sums = asked.map((field) => `, sum(trim(l.${emptyableColumns[field]}) = '') AS ${field}`);
+  const sums = asked.map(({ field, sql }) => `, sum(trim(${sql}) = '') AS "${field}"`);
   const row = await db
     .prepare(
       `SELECT count(*) AS leadCount${sums.join('')} FROM ${from} WHERE ${where} AND ${standingSql} = 'mailable'`,
     )
     .bind(...params)
-    .first<Record<'leadCount' | EmptyableField, number | null>>();
+    .first<Record<string, number | null>>();
   return {
-    leadCount: row?.leadCount ?? 0,
+    leadCount: row?.['leadCount'] ?? 0,
     emptyFields: asked
-      .map((field) => ({ field, emptyCount: row?.[field] ?? 0 }))
+      .map(({ field }) => ({ field, emptyCount: row?.[field] ?? 0 }))
       .filter(({ emptyCount }) => emptyCount > 0),
   };
 }
 
-/** The first leads, by id, of those that would get mail: what a preview renders. */
+/**
+ * The first leads, by id, of those that would get mail: what a preview renders.
+ *
+ * @param customFields - those that the template uses
+ */
 export async function sampleAudience(
   db: D1Database,
   audience: Audience,
   limit: number,
   nowMs: number,
+  customFields: readonly string[] = [],
 ): Promise<Recipient[]> {
   const { from, where, params, id } = selectAudience(audience, nowMs, 'id');
   const { results } = await db
     .prepare(
-      `SELECT ${recipientColumns} FROM ${from}
+      `SELECT ${recipientColumnsWith(customFields)} FROM ${from}
        WHERE ${where} AND ${standingSql} = 'mailable' ORDER BY ${id} LIMIT ?`,
     )
     .bind(...params, limit)
-    .all<RecipientRow>();
-  return results.map(toRecipient);
+    .all<RecipientRow & { custom?: string }>();
+  return results.map((row) => toRecipient(row, customFields));
 }
 
 /**

@@ -8,7 +8,13 @@
  * @module
  */
 import type { FlipResult, Recipient, SkippedLead } from '../shared/recipient.ts';
-import { recipientColumns, standingSql, toRecipient, type RecipientRow, type Standing } from './lead-row.ts';
+import {
+  recipientColumnsWith,
+  standingSql,
+  toRecipient,
+  type RecipientRow,
+  type Standing,
+} from './lead-row.ts';
 
 // `UPDATE … AS l` so that the standing reads the row that is written. The unary plus inside keeps the
 // ids, not the status index, in charge of finding the rows.
@@ -18,7 +24,9 @@ const flipSql = `UPDATE leads AS l SET status = 'active', activated_at = ?2, act
 const countFlippedSql = `UPDATE lead_counts
   SET new_count = new_count - changes(), active_count = active_count + changes() WHERE changes() > 0`;
 
-const readFlippedSql = `SELECT ${recipientColumns}, l.activated_by, ${standingSql} AS standing
+const readFlippedSql = (
+  columns: string,
+): string => `SELECT ${columns}, l.activated_by, ${standingSql} AS standing
   FROM leads l WHERE l.id IN (SELECT value FROM json_each(?1))`;
 
 const unflipSql = `UPDATE leads AS l SET status = 'new', activated_at = NULL, activated_by = NULL
@@ -30,6 +38,7 @@ const countUnflippedSql = `UPDATE lead_counts
 interface FlippedRow extends RecipientRow {
   activated_by: string | null;
   standing: Standing;
+  custom?: string;
 }
 
 /**
@@ -39,18 +48,25 @@ interface FlippedRow extends RecipientRow {
  * Both lists keep the order of `leadIds`; a repeated id counts once. A lead that no longer exists is
  * skipped as `erased`.
  *
+ * @param flip.customFields - those that the template uses
  * @throws what D1 throws; nothing was changed then, or all was, and a repeat is safe
  */
 export async function flipLeads(
   db: D1Database,
-  flip: { sessionId: string; leadIds: readonly number[]; nowMs: number },
+  flip: {
+    sessionId: string;
+    leadIds: readonly number[];
+    nowMs: number;
+    customFields?: readonly string[];
+  },
 ): Promise<FlipResult> {
+  const { customFields = [] } = flip;
   const leadIds = [...new Set(flip.leadIds)];
   const idsJson = JSON.stringify(leadIds);
   const results = await db.batch<FlippedRow>([
     db.prepare(flipSql).bind(idsJson, flip.nowMs, flip.sessionId),
     db.prepare(countFlippedSql),
-    db.prepare(readFlippedSql).bind(idsJson),
+    db.prepare(readFlippedSql(recipientColumnsWith(customFields))).bind(idsJson),
   ]);
   const rows = new Map((results[2]?.results ?? []).map((row) => [row.id, row]));
 
@@ -59,7 +75,7 @@ export async function flipLeads(
   for (const leadId of leadIds) {
     const row = rows.get(leadId);
     if (row === undefined) skipped.push({ leadId, reason: 'erased' });
-    else if (row.activated_by === flip.sessionId) activated.push(toRecipient(row));
+    else if (row.activated_by === flip.sessionId) activated.push(toRecipient(row, customFields));
     else if (row.standing === 'mailable') throw new Error('A flip left a lead that it should have taken.');
     else skipped.push({ leadId, reason: row.standing });
   }

@@ -9,6 +9,8 @@
  * @module
  */
 import type { ImportedLead } from '../shared/import-file.ts';
+import { limits } from '../shared/limits.ts';
+import { customJson } from './custom-fields.ts';
 import type { HashEmail } from './email-hash.ts';
 import { isUsableEmail } from './email.ts';
 
@@ -25,18 +27,23 @@ const mergedColumns = {
   stage: 'stage',
   notes: 'notes',
   consentSource: 'consent_source',
-} as const satisfies Record<Exclude<keyof ImportedLead, 'email'>, string>;
+} as const satisfies Record<Exclude<keyof ImportedLead, 'email' | 'custom'>, string>;
 const merged = Object.values(mergedColumns);
 
-const inserted = ['email', 'email_valid', 'email_hash', ...merged] as const;
+const inserted = ['email', 'email_valid', 'email_hash', ...merged, 'custom'] as const;
 type Column = (typeof inserted)[number];
 
 // A row is an array, not an object: half the bytes.
 const cell = (column: Column | 'line'): string =>
   `(r.value ->> ${column === 'line' ? inserted.length : inserted.indexOf(column)})`;
-const isChangedSql = merged
+const isFieldChangedSql = merged
   .map((column) => `(${cell(column)} <> '' AND ${cell(column)} IS NOT l.${column} COLLATE BINARY)`)
   .join(' OR ');
+// A file's fields over those that are there, unless that would be more than a lead may have.
+const mergedCustomSql = `CASE ${cell('custom')} WHEN '{}' THEN l.custom ELSE (
+    SELECT CASE WHEN count(*) <= ${limits.maxCustomFieldCount} THEN json_patch(l.custom, ${cell('custom')}) ELSE l.custom END
+    FROM json_each(json_patch(l.custom, ${cell('custom')}))) END`;
+const isChangedSql = `${isFieldChangedSql} OR (${cell('custom')} <> '{}' AND l.custom IS NOT ${mergedCustomSql})`;
 
 // ?1 rows, ?2 import number, ?3 now. `WHERE` before `ON CONFLICT`, or it would be read as a join.
 const addMember = (outcome: string, condition: string): string =>
@@ -50,7 +57,7 @@ const countMembers = (column: string): string =>
 
 const updateSql = `UPDATE leads AS l SET
     ${merged.map((column) => `${column} = CASE ${cell(column)} WHEN '' THEN l.${column} ELSE ${cell(column)} END`).join(', ')},
-    updated_at = ?2
+    custom = ${mergedCustomSql}, updated_at = ?2
   FROM json_each(?1) AS r WHERE l.email = ${cell('email')} AND (${isChangedSql})`;
 
 // Not `ON CONFLICT DO NOTHING`: that uses up an id for every lead that is there already.
@@ -78,6 +85,7 @@ export function prepareRow(line: number, lead: ImportedLead, hashEmail: HashEmai
     stage: lead.stage,
     notes: lead.notes,
     consent_source: lead.consentSource,
+    custom: customJson(lead.custom ?? {}),
   };
   return { unmailable: !isUsable, json: JSON.stringify([...inserted.map((name) => columns[name]), line]) };
 }

@@ -6,7 +6,12 @@
  *
  * @module
  */
-import type { ColumnMapping, ImportedLead, ImportField } from '../shared/import-file.ts';
+import {
+  mappedColumns,
+  type ColumnMapping,
+  type ImportedLead,
+  type ImportField,
+} from '../shared/import-file.ts';
 import { limits } from '../shared/limits.ts';
 import { isUsableEmail, normalizeEmail } from './email.ts';
 
@@ -51,7 +56,7 @@ function splitName(fullName: string): { firstName: string; lastName: string } {
     : { firstName: fullName.slice(0, space), lastName: fullName.slice(space + 1) };
 }
 
-const fieldNames: Record<keyof ImportedLead, string> = {
+const fieldNames: Record<Exclude<keyof ImportedLead, 'custom'>, string> = {
   email: 'e-mail address',
   firstName: 'first name',
   lastName: 'last name',
@@ -82,18 +87,16 @@ export function readImportRow(
 ): ImportRow {
   const cells = (field: ImportField): string[] => mapping[field].map((index) => record[index] ?? '');
   // Before anything looks into them: megabytes in one cell are a broken file, not a lead.
-  const mapped = Object.values(mapping).flat();
-  if (mapped.some((index) => (record[index] ?? '').length > limits.maxImportCellLength)) {
+  if (mappedColumns(mapping).some((index) => (record[index] ?? '').length > limits.maxImportCellLength)) {
     return {
       kind: 'rejected',
       line,
       reason: `a cell is longer than ${limits.maxImportCellLength} characters`,
     };
   }
-  const first = (field: ImportField): string =>
-    cells(field)
-      .map(oneLine)
-      .find((cell) => cell !== '') ?? '';
+  const firstOf = (columns: readonly number[]): string =>
+    columns.map((index) => oneLine(record[index] ?? '')).find((cell) => cell !== '') ?? '';
+  const first = (field: ImportField): string => firstOf(mapping[field]);
 
   const addresses = cells('email').flatMap(addressesOf);
   const email = addresses.find(isUsableEmail) ?? addresses[0];
@@ -116,9 +119,13 @@ export function readImportRow(
         .find((cell) => cell !== '') ?? '',
     consentSource: first('consentSource') || (defaults.consentSource ?? ''),
   };
+  const custom = Object.entries(mapping.custom ?? {})
+    .map(([name, columns]): [string, string] => [name, firstOf(columns)])
+    .filter(([, value]) => value !== '');
+  if (custom.length > 0) lead.custom = Object.fromEntries(custom);
   if (lead.firstName === '' && lead.lastName === '') Object.assign(lead, splitName(first('fullName')));
 
-  for (const field of Object.keys(fieldNames) as (keyof ImportedLead)[]) {
+  for (const field of Object.keys(fieldNames) as (keyof typeof fieldNames)[]) {
     const max =
       field === 'email'
         ? limits.maxEmailLength
@@ -127,6 +134,15 @@ export function readImportRow(
           : limits.maxFieldLength;
     if (lead[field].length > max) {
       return { kind: 'rejected', line, reason: `the ${fieldNames[field]} is longer than ${max} characters` };
+    }
+  }
+  for (const [name, value] of custom) {
+    if (value.length > limits.maxCustomValueLength) {
+      return {
+        kind: 'rejected',
+        line,
+        reason: `the field “${name}” is longer than ${limits.maxCustomValueLength} characters`,
+      };
     }
   }
   return { kind: 'lead', line, lead };

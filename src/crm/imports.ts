@@ -12,6 +12,7 @@ import type { ColumnMapping } from '../shared/import-file.ts';
 import { limits } from '../shared/limits.ts';
 import type { Import, ImportCounts, ImportIssue, ImportList, ImportOpenRequest } from '../shared/schemas.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
+import { rememberNames } from './custom-fields.ts';
 import type { HashEmail } from './email-hash.ts';
 import { importStatements, prepareRow, type PreparedRow } from './import-leads.ts';
 import { readImportRow } from './import-rows.ts';
@@ -121,6 +122,7 @@ export async function openImport(
       )
       .bind(open.importId, open.owner, fileName, sizeBytes, headHash, spec, open.nowMs),
     db.prepare('SELECT * FROM imports WHERE import_id = ?').bind(open.importId),
+    ...rememberNames(db, Object.keys(mapping.custom ?? {})),
   ]);
   const row = found?.results[0];
   if (row === undefined) throw new Error('An import is gone that was just opened.');

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { customValue, type CustomFields } from '../shared/custom-fields.ts';
 import type { Recipient } from '../shared/recipient.ts';
 import type { Lead, LeadStatus } from '../shared/schemas.ts';
 
@@ -24,7 +25,17 @@ export interface RecipientRow {
   stage: string;
 }
 
-export function toRecipient(row: RecipientRow): Recipient {
+/** Columns of a {@link Recipient} for a template that uses these custom fields; most use none, and read none. */
+export function recipientColumnsWith(customFields: readonly string[]): string {
+  return customFields.length === 0 ? recipientColumns : `${recipientColumns}, l.custom`;
+}
+
+/** @param customFields - those that the template uses; a recipient has no others */
+export function toRecipient(
+  row: RecipientRow & { custom?: string },
+  customFields: readonly string[] = [],
+): Recipient {
+  const custom = pickCustom(row.custom, customFields);
   return {
     leadId: row.id,
     email: row.email,
@@ -34,16 +45,28 @@ export function toRecipient(row: RecipientRow): Recipient {
     phone: row.phone,
     source: row.source,
     stage: row.stage,
+    ...(custom === null ? {} : { custom }),
   };
 }
 
+function pickCustom(json: string | undefined, names: readonly string[]): CustomFields | null {
+  if (json === undefined || json === '{}' || names.length === 0) return null;
+  const fields = JSON.parse(json) as CustomFields;
+  const picked = names
+    .map((name) => [name, customValue(fields, name)] as const)
+    .filter(([, value]) => value !== '');
+  return picked.length === 0 ? null : Object.fromEntries(picked);
+}
+
 /** Columns of a {@link Lead}, of leads aliased `l`. */
-export const leadColumns = `${recipientColumns}, l.notes, l.consent_source, l.status, l.activated_at,
+export const leadColumns = `${recipientColumns}, l.notes, l.consent_source, l.custom, l.status, l.activated_at,
   l.activated_by, l.import_id, l.created_at, l.updated_at`;
 
 export interface LeadRow extends RecipientRow {
   notes: string;
   consent_source: string;
+  /** JSON. */
+  custom: string;
   status: LeadStatus;
   activated_at: number | null;
   activated_by: string | null;
@@ -64,6 +87,7 @@ export function toLead(row: LeadRow): Lead {
     stage: row.stage,
     notes: row.notes,
     consentSource: row.consent_source,
+    custom: JSON.parse(row.custom) as Record<string, string>,
     status: row.status,
     activatedAt: row.activated_at,
     activatedBy: row.activated_by,

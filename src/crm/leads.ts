@@ -4,6 +4,7 @@
  * @module
  */
 import type { Lead, LeadPatch, LeadStatus } from '../shared/schemas.ts';
+import { customJson, rememberNames } from './custom-fields.ts';
 import type { HashEmail } from './email-hash.ts';
 import { isUsableEmail, normalizeEmail } from './email.ts';
 import type { SqlValue } from './lead-filter.ts';
@@ -38,6 +39,7 @@ const patchColumns = {
   stage: 'stage',
   notes: 'notes',
   consentSource: 'consent_source',
+  custom: 'custom',
 } as const satisfies Record<keyof LeadPatch, string>;
 
 /**
@@ -54,12 +56,18 @@ export async function updateLead(
   const values: [column: string, value: SqlValue][] = [];
   for (const field of Object.keys(patchColumns) as (keyof LeadPatch)[]) {
     const value = patch[field];
-    if (value !== undefined)
-      values.push([patchColumns[field], field === 'email' ? normalizeEmail(value) : value.trim()]);
+    if (value === undefined) continue;
+    const stored =
+      typeof value !== 'string'
+        ? customJson(value)
+        : field === 'email'
+          ? normalizeEmail(value)
+          : value.trim();
+    values.push([patchColumns[field], stored]);
   }
   const email = patch.email === undefined ? null : normalizeEmail(patch.email);
   const isTaken = '(SELECT count(*) FROM leads o WHERE o.email = ? AND o.id <> ?)';
-  const statements: D1PreparedStatement[] = [];
+  const statements = rememberNames(db, Object.keys(patch.custom ?? {}));
   if (values.length > 0) {
     const assignments = values.map(([column]) => `${column} = ?`);
     const params = values.map(([, value]) => value);

@@ -5,6 +5,7 @@
  */
 import { limits } from '../shared/limits.ts';
 import type { LeadValues, View } from '../shared/schemas.ts';
+import { namesStatement } from './custom-fields.ts';
 
 // A jump from each value to the next in the column's index: as many seeks as there are values, however
 // many leads have them.
@@ -20,14 +21,20 @@ const valuesSql = (column: string): string => `
 
 /** The values that leads have, in order; of each property the first hundred. */
 export async function leadValues(db: D1Database): Promise<LeadValues> {
-  const [source, stage, consentSource] = await db.batch<{ value: string }>(
-    ['source', 'stage', 'consent_source'].map((column) =>
+  const [source, stage, consentSource, custom] = await db.batch<{ value: string }>([
+    ...['source', 'stage', 'consent_source'].map((column) =>
       db.prepare(valuesSql(column)).bind(limits.maxLeadValueCount),
     ),
-  );
+    namesStatement(db),
+  ]);
   const valuesOf = (result: D1Result<{ value: string }> | undefined): string[] =>
     (result?.results ?? []).map((row) => row.value);
-  return { source: valuesOf(source), stage: valuesOf(stage), consentSource: valuesOf(consentSource) };
+  return {
+    source: valuesOf(source),
+    stage: valuesOf(stage),
+    consentSource: valuesOf(consentSource),
+    custom: valuesOf(custom),
+  };
 }
 
 interface ViewRow {

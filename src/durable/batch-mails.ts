@@ -28,6 +28,11 @@ export class BatchMails {
     this.#template = template;
   }
 
+  /** Custom fields that the mails print, and recipients are frozen with. */
+  get customFields(): readonly string[] {
+    return this.#template.customFields;
+  }
+
   /** The mails of the recipients who are pending, in their order; the batch has those who get none as failed. */
   async of(batch: Batch): Promise<{ batch: Batch; mails: OutgoingMail[] }> {
     const { store } = this.#world;

@@ -129,6 +129,7 @@ export class SessionRunner implements SliceVerbs {
         sessionId: this.#session().spec.sessionId,
         leadIds: batch.leadIds,
         nowMs: this.now(),
+        customFields: this.#mails.customFields,
       });
     } catch (error) {
       const fault = classifyFault(error);

@@ -8,7 +8,9 @@
  *
  * @module
  */
-import { Liquid, type Template } from 'liquidjs';
+import { Liquid, type StaticAnalysis, type Template } from 'liquidjs';
+import { customFieldPattern, customValue } from '../shared/custom-fields.ts';
+import { limits } from '../shared/limits.ts';
 import type { FrozenTemplate, Recipient } from '../shared/recipient.ts';
 import { shapeRenderer, type Fields } from './shapes.ts';
 import type { OutgoingMail } from './transport.ts';
@@ -55,8 +57,10 @@ export interface TemplateRefusal {
 
 export interface CompiledTemplate {
   kind: 'compiled';
-  /** Variables that the template uses, sorted. */
+  /** Variables that the template uses, sorted; custom fields as `custom.name`. */
   readonly variables: readonly string[];
+  /** Names of the custom fields among them. */
+  readonly customFields: readonly string[];
   /**
    * Renders one mail. Refuses only where this recipient's fields drive the template over a limit
    * or leave the subject empty; that is a failure of this recipient, not of the batch.
@@ -64,7 +68,10 @@ export interface CompiledTemplate {
   render(recipient: Recipient, context: MailContext): RenderedContent | TemplateRefusal;
 }
 
-/** Every name that a template may use; all of them are always defined, empty where a lead has no value. */
+/**
+ * Every name that a template may use beside custom fields (`custom.plan`); all of them are always defined,
+ * empty where a lead has no value.
+ */
 export const templateVariables = [
   'email',
   'firstName',
@@ -77,7 +84,7 @@ export const templateVariables = [
   'actionUrl',
   'unsubscribeUrl',
   'postalAddress',
-] as const satisfies readonly (Exclude<keyof Recipient, 'leadId'> | keyof MailContext)[];
+] as const satisfies readonly (Exclude<keyof Recipient, 'leadId' | 'custom'> | keyof MailContext)[];
 
 /** Gmail cuts a mail at 102 kB. */
 const maxSourceLength = 100_000;
@@ -176,9 +183,17 @@ export function compileTemplate(template: FrozenTemplate): CompiledTemplate | Te
     parsed[part] = result;
   }
   const variables = [...new Set(parts.flatMap((part) => parsed[part].variables))].sort();
+  const customFields = variables.flatMap((name) => customFieldOf(name) ?? []);
+  if (customFields.length > limits.maxCustomFieldCount) {
+    return refuse(
+      'html',
+      'unknown_variable',
+      `It uses more than ${limits.maxCustomFieldCount} custom fields; no lead has so many.`,
+    );
+  }
 
   const render = (recipient: Recipient, context: MailContext): RenderedContent | TemplateRefusal => {
-    const scope = renderScope(recipient, context);
+    const scope = renderScope(recipient, context, customFields);
     const rendered = {} as Record<Part, string>;
     for (const part of parts) {
       const engine = part === 'html' ? htmlEngine : plainEngine;
@@ -187,7 +202,7 @@ export function compileTemplate(template: FrozenTemplate): CompiledTemplate | Te
         const quick = parsed[part].quick?.(scope) ?? null;
         // What is far too long is LiquidJS's to refuse: its words are the ones that are known.
         const isQuick = quick !== null && quick.length <= maxBodyLength;
-        output = (isQuick ? quick : String(engine.renderSync(parsed[part].template, scope))).toWellFormed();
+        output = (isQuick ? quick : renderWith(engine, parsed[part].template, scope)).toWellFormed();
       } catch (error) {
         return refuse(part, 'not_renderable', liquidMessage(error));
       }
@@ -200,7 +215,7 @@ export function compileTemplate(template: FrozenTemplate): CompiledTemplate | Te
     if (subject === '') return refuse('subject', 'empty_subject', 'The subject comes out empty.');
     return { kind: 'rendered', subject, html: rendered.html, text: rendered.text };
   };
-  return { kind: 'compiled', variables, render };
+  return { kind: 'compiled', variables, customFields, render };
 }
 
 /**
@@ -254,15 +269,15 @@ export function templateFields(template: Pick<FrozenTemplate, Part>): { known: s
   );
   const sorted = [...fields].sort();
   return {
-    known: sorted.filter((name) => knownVariables.has(name)),
-    unknown: sorted.filter((name) => !knownVariables.has(name)).map((name) => name.slice(0, 80)),
+    known: sorted.filter(isKnown),
+    unknown: sorted.filter((name) => !isKnown(name)).map((name) => name.slice(0, 80)),
   };
 }
 
 function parsePart(part: Part, source: string): ParsedPart | TemplateRefusal {
   const parsed = analyzePart(part, source);
   if ('kind' in parsed) return parsed;
-  const unknown = parsed.variables.find((name) => !knownVariables.has(name));
+  const unknown = parsed.variables.find((name) => !isKnown(name));
   return unknown === undefined
     ? parsed
     : refuse(part, 'unknown_variable', `There is no field named “${unknown.slice(0, 80)}”.`);
@@ -281,11 +296,11 @@ function analyzePart(part: Part, source: string): ParsedPart | TemplateRefusal {
     if (liquidWordCount(source) * source.length > maxAnalysisWork) {
       return refuse(part, 'too_large', 'The template uses too many fields for its length.');
     }
-    const variables = Object.keys(engine.analyzeSync(template).globals).sort();
+    const variables = variablesOf(engine.analyzeSync(template).globals);
     const quick = shapeRenderer(
       source,
       variables,
-      (fields) => String(engine.renderSync(template, fields)),
+      (fields) => renderWith(engine, template, fields),
       part === 'html' ? escapeHtml : String,
     );
     return { template, variables, quick };
@@ -321,12 +336,31 @@ function liquidWordCount(source: string): number {
 
 const knownVariables: ReadonlySet<string> = new Set(templateVariables);
 
+/** `custom.plan` → `plan`; null for everything else. */
+function customFieldOf(name: string): string | null {
+  const field = name.startsWith('custom.') ? name.slice('custom.'.length) : '';
+  return customFieldPattern.test(field) ? field : null;
+}
+
+const isKnown = (name: string): boolean => knownVariables.has(name) || customFieldOf(name) !== null;
+
+/** The variables of a part, sorted: by their first name, and custom fields by both of theirs. */
+function variablesOf(globals: StaticAnalysis['globals']): string[] {
+  const names = Object.entries(globals).flatMap(([root, uses]) =>
+    root === 'custom' ? uses.map(({ segments }) => customNameOf(segments)) : [root],
+  );
+  return [...new Set(names)].sort();
+}
+
+/** Only a name that is written out is one: which field `custom[firstName]` is, nobody could freeze. */
+function customNameOf(segments: readonly unknown[]): string {
+  const [, field] = segments;
+  return typeof field === 'string' ? `custom.${field}` : 'custom';
+}
+
 /** Fields are lines by nature: a newline in a name would fake a paragraph, a blank one would defeat `default`. */
-function renderScope(
-  recipient: Recipient,
-  context: MailContext,
-): Record<(typeof templateVariables)[number], string> {
-  return {
+function renderScope(recipient: Recipient, context: MailContext, customFields: readonly string[]): Fields {
+  const fields: Record<(typeof templateVariables)[number], string> = {
     email: oneLine(recipient.email),
     firstName: oneLine(recipient.firstName),
     lastName: oneLine(recipient.lastName),
@@ -339,6 +373,22 @@ function renderScope(
     unsubscribeUrl: oneLine(context.unsubscribeUrl ?? ''),
     postalAddress: oneLine(context.postalAddress ?? ''),
   };
+  if (customFields.length === 0) return fields;
+  const custom = customFields.map((name): [string, string] => [
+    `custom.${name}`,
+    oneLine(customValue(recipient.custom, name)),
+  ]);
+  return { ...fields, ...Object.fromEntries(custom) };
+}
+
+/** LiquidJS on one part. To it `custom.plan` is a field of an object. */
+function renderWith(engine: Liquid, template: Template[], fields: Fields): string {
+  const custom: Record<string, string> = {};
+  for (const [name, value] of Object.entries(fields)) {
+    const field = customFieldOf(name);
+    if (field !== null) custom[field] = value;
+  }
+  return String(engine.renderSync(template, { ...fields, custom }));
 }
 
 /** One line: every run of white space and control characters becomes a space. */

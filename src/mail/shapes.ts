@@ -15,7 +15,7 @@
 /** Fields by name, each one line; empty where a lead has no value. */
 export type Fields = Readonly<Record<string, string>>;
 
-const variable = String.raw`[A-Za-z]\w*`;
+const variable = String.raw`(?:custom\.[a-z][a-z0-9_]*|[A-Za-z]\w*)`;
 const literal = String.raw`(?:'[^'{}%]*'|"[^"{}%]*")`;
 const condition = String.raw`${variable}(?:\s*[!=]=\s*(?:''|""))?`;
 

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { CustomFields } from './custom-fields.ts';
 
 /** A lead as a file describes it; `''` where the file says nothing. */
 export interface ImportedLead {
@@ -19,6 +20,8 @@ export interface ImportedLead {
   stage: string;
   notes: string;
   consentSource: string;
+  /** Left out where the file has none for the lead. */
+  custom?: CustomFields;
 }
 
 export const importFields = [
@@ -32,11 +35,19 @@ export const importFields = [
   'stage',
   'notes',
   'consentSource',
-] as const satisfies readonly (keyof ImportedLead | 'fullName')[];
+] as const satisfies readonly (Exclude<keyof ImportedLead, 'custom'> | 'fullName')[];
 export type ImportField = (typeof importFields)[number];
 
 /** For each field the indexes of the columns it is read from, the preferred first. */
-export type ColumnMapping = Record<ImportField, number[]>;
+export interface ColumnMapping extends Record<ImportField, number[]> {
+  /** The same for custom fields, by name. */
+  custom?: Record<string, number[]>;
+}
+
+/** Indexes of all columns that are read. */
+export function mappedColumns({ custom = {}, ...fields }: ColumnMapping): number[] {
+  return [...Object.values(fields), ...Object.values(custom)].flat();
+}
 
 /**
  * Headers by what they mean, as {@link foldHeader} leaves them, the preferred first. They are those of

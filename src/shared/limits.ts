@@ -33,6 +33,10 @@ export const limits = {
   defaultPageLeadCount: 50,
   maxFieldLength: 1_000,
   maxNotesLength: 10_000,
+  /** Custom fields of one lead, and of one template. */
+  maxCustomFieldCount: 20,
+  /** Characters; those of a batch of 100 leads are frozen together, in a row of at most 2 MB. */
+  maxCustomValueLength: 300,
   /** RFC 5321 §4.5.3.1.3: a path of 256 octets, angle brackets included. */
   maxEmailLength: 254,
   /** Rendered mails in a preview. */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { CustomFields } from './custom-fields.ts';
 import type { SkipReason } from './progress.ts';
 
 export interface Recipient {
@@ -15,6 +16,8 @@ export interface Recipient {
   phone: string;
   source: string;
   stage: string;
+  /** Those that the template uses and the lead has; left out when there are none. */
+  custom?: CustomFields;
 }
 
 /** What is left of a recipient whose lead was erased: its place in the batch, and the id that means nobody now. */

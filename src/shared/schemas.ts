@@ -7,6 +7,7 @@
  * @module
  */
 import { z } from 'zod';
+import { customFieldPattern } from './custom-fields.ts';
 import {
   importDelimiters,
   importEncodings,
@@ -59,6 +60,7 @@ export const leadSchema = z
     stage: z.string(),
     notes: z.string(),
     consentSource: z.string(),
+    custom: z.record(z.string(), z.string()).meta({ description: 'Fields of your own, by name.' }),
     status: z.enum(leadStatuses),
     activatedAt: timeMs.nullable(),
     activatedBy: z.string().nullable().meta({ description: 'The session that activated the lead.' }),
@@ -68,6 +70,18 @@ export const leadSchema = z
   })
   .meta({ id: 'Lead' });
 export type Lead = z.infer<typeof leadSchema>;
+
+export const customFieldNameSchema = z
+  .string()
+  .regex(customFieldPattern, 'must be a lower-case word of letters, digits and _');
+
+const customFieldsSchema = z
+  .record(customFieldNameSchema, z.string().trim().max(limits.maxCustomValueLength))
+  .refine(
+    (fields) => Object.keys(fields).length <= limits.maxCustomFieldCount,
+    `a lead has at most ${limits.maxCustomFieldCount} custom fields`,
+  )
+  .meta({ description: 'All custom fields of the lead; those that are empty or left out are removed.' });
 
 /** `PATCH /crm/leads/:id`: the fields that a person may edit; those left out stay as they are. */
 export const leadPatchSchema = z
@@ -81,6 +95,7 @@ export const leadPatchSchema = z
     stage: z.string().trim().max(limits.maxFieldLength),
     notes: z.string().trim().max(limits.maxNotesLength),
     consentSource: z.string().trim().max(limits.maxFieldLength),
+    custom: customFieldsSchema,
   })
   .partial()
   .meta({ id: 'LeadPatch' });
@@ -162,6 +177,14 @@ export const columnMappingSchema = z
     ...(Object.fromEntries(
       importFields.filter((field) => field !== 'email').map((field) => [field, columnIndexes]),
     ) as Record<Exclude<ImportField, 'email'>, typeof columnIndexes>),
+    custom: z
+      .record(customFieldNameSchema, columnIndexes)
+      .refine(
+        (fields) => Object.keys(fields).length <= limits.maxCustomFieldCount,
+        `a lead has at most ${limits.maxCustomFieldCount} custom fields`,
+      )
+      .exactOptional()
+      .meta({ description: 'The same for custom fields, by name.' }),
   })
   .meta({
     id: 'ColumnMapping',
@@ -300,6 +323,7 @@ export const leadValuesSchema = z
     source: z.array(z.string()),
     stage: z.array(z.string()),
     consentSource: z.array(z.string()),
+    custom: z.array(z.string()).meta({ description: 'Names of custom fields.' }),
   })
   .meta({
     id: 'LeadValues',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { guessLayout } from '../../src/shared/import-file.ts';
+import { guessLayout, mappedColumns } from '../../src/shared/import-file.ts';
 import type { Import, ImportChunk } from '../../src/shared/schemas.ts';
 import type { Answer } from '../../web/src/lib/api/client.ts';
 import { chooseField, emailColumns, guessedChoice, mappingOf } from '../../web/src/lib/imports/mapping.ts';
@@ -151,6 +151,9 @@ describe('what columns mean', () => {
     expect(without.emailColumn).toBeNull();
     expect(mappingOf(without, layout.mapping)).toMatchObject({ email: [2], notes: [1] });
     expect(mappingOf(chooseField(choice, 3, 'stage'), layout.mapping).stage).toEqual([3]);
+    const own = chooseField(chooseField(choice, 3, 'custom:plan'), 1, 'custom:plan');
+    expect(mappingOf(own, layout.mapping)).toMatchObject({ notes: [], custom: { plan: [1, 3] } });
+    expect(mappedColumns(mappingOf(own, layout.mapping))).toContain(3);
     expect(mappingOf(chooseField(choice, 4, null), layout.mapping).company).toEqual([]);
   });
 });

@@ -104,6 +104,8 @@ describe('a template rendered by its shapes', () => {
     '{{ firstName | default: company }}',
     '{% raw %}{{ firstName }}{% endraw %}',
     '{{ firstName.size }}',
+    '{{ custom.plan.size }}',
+    '{{ custom[firstName] }}',
     'a mark \u0086 of its own',
   ])('is not for %s', (source) => {
     expect(shapeRenderer(source, ['firstName'], never, String)).toBeNull();

@@ -107,6 +107,7 @@ describe('an import', () => {
       activatedAt: null,
       activatedBy: null,
       importId: 'import1',
+      custom: {},
       createdAt: 1_000,
       updatedAt: 1_000,
     });

@@ -331,3 +331,24 @@ describe('eraseLead', () => {
     expect(kept).toEqual(recount);
   });
 });
+
+describe('custom fields', () => {
+  const patch = (custom: Record<string, string>, nowMs = 2_000) =>
+    updateLead(db, { leadId: 1, patch: { custom }, nowMs, hashEmail });
+
+  it('are kept by name, without those that are empty, and are all replaced by the next edit', async () => {
+    await addLeads(db, [{}]);
+    expect((await getLead(db, 1))?.custom).toEqual({});
+    await patch({ seats: ' 3 ', plan: 'gold', note: ' ' });
+    expect((await getLead(db, 1))?.custom).toEqual({ plan: 'gold', seats: '3' });
+    await patch({ plan: 'silver' });
+    expect((await getLead(db, 1))?.custom).toEqual({ plan: 'silver' });
+  });
+
+  it('that are the same leave the lead as it was, so that running sessions keep it', async () => {
+    await addLeads(db, [{}]);
+    await patch({ plan: 'gold', seats: '3' }, 2_000);
+    await patch({ seats: '3', plan: 'gold' }, 3_000);
+    expect((await getLead(db, 1))?.updatedAt).toBe(2_000);
+  });
+});

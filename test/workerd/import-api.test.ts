@@ -367,6 +367,7 @@ describe('what the leads page offers', () => {
       source: ['Fair', 'Web'],
       stage: ['New', 'Won'],
       consentSource: [],
+      custom: [],
     });
   });
 

@@ -1,3 +1,5 @@
+import { runInDurableObject } from 'cloudflare:test';
+import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type {
   TemplateCheck,
@@ -146,6 +148,23 @@ describe('a session', () => {
     expect(mail.mails.map(({ subject }) => subject).sort()).toEqual(['Hello Zoë', 'Hello there']);
   });
 
+  it('prints custom fields, and freezes those that its template uses and no others', async () => {
+    await addLeads(db, [{}, {}]);
+    await patchCustom(1, { plan: 'gold', secret: 'do not copy' });
+    const { id } = await created({ subject: 'On {{ custom.plan | default: "free" }}' });
+    const sessionId = freshSessionId();
+    await startSession(sessionId, { filter: {} }, id);
+    await waitForEnd(sessionId);
+    expect(mail.mails.map(({ subject }) => subject).sort()).toEqual(['On free', 'On gold']);
+    const recipients = await runInDurableObject(
+      env.ACTIVATION_SESSION.getByName(sessionId),
+      (_, state) =>
+        state.storage.sql.exec<{ recipients: string }>('SELECT recipients FROM batch').one().recipients,
+    );
+    expect(JSON.parse(recipients)).toMatchObject([{ custom: { plan: 'gold' } }, {}]);
+    expect(recipients).not.toContain('secret');
+  });
+
   it('cannot be started with a template that is gone', async () => {
     await addLeads(db, [{}]);
     const { id } = await created();
@@ -154,6 +173,10 @@ describe('a session', () => {
     expect((await send('POST', '/crm/activation', body)).status).toBe(422);
   });
 });
+
+async function patchCustom(leadId: number, custom: Record<string, string>): Promise<void> {
+  expect((await send('PATCH', `/crm/leads/${leadId}`, { custom })).status).toBe(200);
+}
 
 describe('a preview', () => {
   it('shows a draft as a lead would get it, with the text made from the HTML', async () => {
@@ -223,6 +246,38 @@ describe('a check over an audience', () => {
         { field: 'phone', emptyCount: 3 },
       ],
     });
+  });
+});
+
+describe('custom fields', () => {
+  it('are previewed, dry run, listed and counted over an audience like any other', async () => {
+    await addLeads(db, [{ id: 1 }, { id: 2 }, { id: 3 }]);
+    await patchCustom(1, { plan: 'gold' });
+    await patchCustom(2, { plan: 'silver', seats: '3' });
+    const html = '<p>{{ custom.plan }} {{ custom.seats }}</p>';
+    expect((await previewed({ leadId: 1, html })).mail?.html).toBe('<p>gold </p>');
+
+    const { id } = await created({ html });
+    const dryRun = await send('POST', '/crm/activation/preview', {
+      audience: { filter: {} },
+      templateId: id,
+    });
+    const { sample } = await dryRun.json<{ sample: { html: string }[] }>();
+    expect(sample.map((mail) => mail.html)).toEqual(['<p>gold </p>', '<p>silver 3</p>', '<p> </p>']);
+
+    const check = await send('POST', '/crm/templates/check', {
+      ...{ subject: 'Hello', html, text: '' },
+      audience: { filter: {} },
+    });
+    expect(await check.json<TemplateCheck>()).toEqual({
+      leadCount: 3,
+      unknownFields: [],
+      emptyFields: [
+        { field: 'custom.plan', emptyCount: 1 },
+        { field: 'custom.seats', emptyCount: 2 },
+      ],
+    });
+    expect(await (await request('/crm/lead-values')).json()).toMatchObject({ custom: ['plan', 'seats'] });
   });
 });
 

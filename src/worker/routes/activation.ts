@@ -272,12 +272,13 @@ export function activationRoutes(app: App): void {
     const template = await requireTemplate(c.env, request.templateId);
     const nowMs = Date.now();
     await requireAudience(c.env, request, nowMs);
-    const [counts, recipients] = await Promise.all([
-      countAudience(c.env.DB, request.audience, nowMs),
-      sampleAudience(c.env.DB, request.audience, limits.maxPreviewSampleCount, nowMs),
-    ]);
     const compiled = compileTemplate(template);
     if (compiled.kind === 'refused') throw new Error(compiled.message);
+    const { customFields } = compiled;
+    const [counts, recipients] = await Promise.all([
+      countAudience(c.env.DB, request.audience, nowMs),
+      sampleAudience(c.env.DB, request.audience, limits.maxPreviewSampleCount, nowMs, customFields),
+    ]);
     const mail = mailSettings(c.env, c.req.url);
     const sample = recipients.flatMap((recipient) => {
       const rendered = compiled.render(recipient, {

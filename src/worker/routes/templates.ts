@@ -258,8 +258,8 @@ async function requireRecipient(env: Env, leadId: number | null): Promise<Recipi
   if (leadId === null) return madeUpLead;
   const lead = await getLead(env.DB, leadId);
   if (lead === null) throw new Refusal('lead_not_found');
-  const { id, email, firstName, lastName, company, phone, source, stage } = lead;
-  return { leadId: id, email, firstName, lastName, company, phone, source, stage };
+  const { id, email, firstName, lastName, company, phone, source, stage, custom } = lead;
+  return { leadId: id, email, firstName, lastName, company, phone, source, stage, custom };
 }
 
 /** The context of a run, but for the link: a real one would unsubscribe the lead who is only looked at. */

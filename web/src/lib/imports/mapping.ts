@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { customFieldName } from '../../../../src/shared/custom-fields.ts';
 import {
   importFields,
   type ColumnMapping,
@@ -11,8 +12,17 @@ import {
   type ImportField,
 } from '../../../../src/shared/import-file.ts';
 
+/** A field of one's own, named after the column. */
+export type CustomChoice = `custom:${string}`;
+
 /** `null`: the column is not read. */
-export type FieldChoice = ImportField | null;
+export type FieldChoice = ImportField | CustomChoice | null;
+
+/** What a column can be beside the fields that all leads have; null where its header is no name. */
+export function customChoiceOf(header: string): CustomChoice | null {
+  const name = customFieldName(header);
+  return name === null ? null : `custom:${name}`;
+}
 
 export interface MappingChoice {
   /** By column. */
@@ -20,6 +30,8 @@ export interface MappingChoice {
   /** The one column that addresses are read from; null: of all that are chosen, the first that is usable. */
   emailColumn: number | null;
 }
+
+const isCustom = (field: FieldChoice): field is CustomChoice => field?.startsWith('custom:') ?? false;
 
 export function guessedChoice(layout: FileLayout): MappingChoice {
   const fields = layout.columns.map((_, index) => {
@@ -41,14 +53,25 @@ export function chooseField(choice: MappingChoice, column: number, field: FieldC
 
 /** The mapping as the server reads it. Columns keep the order of the guess, where it had one. */
 export function mappingOf(choice: MappingChoice, guess: ColumnMapping): ColumnMapping {
+  const chosenAs = (field: FieldChoice): number[] =>
+    choice.fields.flatMap((known, index) => (known === field ? [index] : []));
   const columnsOf = (field: ImportField): number[] => {
-    const chosen = choice.fields.flatMap((known, index) => (known === field ? [index] : []));
+    const chosen = chosenAs(field);
     const rank = (index: number): number => {
       const place = guess[field].indexOf(index);
       return place < 0 ? guess[field].length + index : place;
     };
     return chosen.sort((a, b) => rank(a) - rank(b));
   };
-  const mapping = Object.fromEntries(importFields.map((field) => [field, columnsOf(field)])) as ColumnMapping;
-  return choice.emailColumn === null ? mapping : { ...mapping, email: [choice.emailColumn] };
+  const mapping = Object.fromEntries(importFields.map((field) => [field, columnsOf(field)])) as Record<
+    ImportField,
+    number[]
+  >;
+  if (choice.emailColumn !== null) mapping.email = [choice.emailColumn];
+  const custom = new Set(choice.fields.filter(isCustom));
+  if (custom.size === 0) return mapping;
+  return {
+    ...mapping,
+    custom: Object.fromEntries([...custom].map((field) => [field.slice('custom:'.length), chosenAs(field)])),
+  };
 }

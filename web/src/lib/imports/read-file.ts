@@ -15,6 +15,7 @@ import {
   guessDelimiter,
   guessLayout,
   layoutRecordCount,
+  mappedColumns,
   sniffEncoding,
   type ColumnMapping,
   type FileLayout,
@@ -101,7 +102,7 @@ export async function* readChunks(
   reading: ImportReading,
   from: { line: number; mapping: ColumnMapping },
 ): AsyncGenerator<FileChunk> {
-  const mapped = new Set(Object.values(from.mapping).flat());
+  const mapped = new Set(mappedColumns(from.mapping));
   let rows: string[] = [];
   let length = 0;
   let endByte = 0;

@@ -16,11 +16,28 @@ export const leadFields = [
   'stage',
   'consentSource',
   'notes',
-] as const satisfies readonly (keyof LeadPatch)[];
+] as const satisfies readonly Exclude<keyof LeadPatch, 'custom'>[];
 export type LeadField = (typeof leadFields)[number];
 
 const fieldsOf = (lead: Lead | null): Record<LeadField, string> =>
   Object.fromEntries(leadFields.map((field) => [field, lead?.[field] ?? ''])) as Record<LeadField, string>;
+
+/** A custom field as it is typed; one without a name or a value is not kept. */
+export interface CustomRow {
+  name: string;
+  value: string;
+}
+
+const customRowsOf = (lead: Lead | null): CustomRow[] =>
+  Object.entries(lead?.custom ?? {}).map(([name, value]) => ({ name, value }));
+
+/** The fields of the rows, in the order of their names. */
+function customOf(rows: readonly CustomRow[]): Record<string, string> {
+  const filled = rows
+    .map(({ name, value }): [string, string] => [name.trim(), value.trim()])
+    .filter(([name, value]) => name !== '' && value !== '');
+  return Object.fromEntries(filled.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
 
 export class LeadPageState {
   readonly #leadId: number;
@@ -33,6 +50,7 @@ export class LeadPageState {
   #isSaved = $state(false);
   /** As they are typed. */
   draft = $state(fieldsOf(null));
+  custom = $state(customRowsOf(null));
 
   constructor(leadId: number) {
     this.#leadId = leadId;
@@ -103,6 +121,14 @@ export class LeadPageState {
     return answer.ok;
   }
 
+  addCustom(): void {
+    this.custom.push({ name: '', value: '' });
+  }
+
+  removeCustom(at: number): void {
+    this.custom.splice(at, 1);
+  }
+
   forgetRefusal(): void {
     this.#actRefusal = null;
   }
@@ -110,11 +136,15 @@ export class LeadPageState {
   get #patch(): LeadPatch {
     const known = fieldsOf(this.#lead);
     const changed = leadFields.filter((field) => this.draft[field].trim() !== known[field]);
-    return Object.fromEntries(changed.map((field) => [field, this.draft[field].trim()]));
+    const patch: LeadPatch = Object.fromEntries(changed.map((field) => [field, this.draft[field].trim()]));
+    const custom = customOf(this.custom);
+    const isSame = JSON.stringify(custom) === JSON.stringify(customOf(customRowsOf(this.#lead)));
+    return isSame ? patch : { ...patch, custom };
   }
 
   #take(lead: Lead): void {
     this.#lead = lead;
     this.draft = fieldsOf(lead);
+    this.custom = customRowsOf(lead);
   }
 }

@@ -41,6 +41,7 @@ export class TemplateEditor {
   #template = $state.raw<TemplateDetail | null>(null);
   #versions = $state.raw<TemplateVersionList['versions']>([]);
   #leads = $state.raw<readonly Lead[]>([]);
+  #customFields = $state.raw<readonly string[]>([]);
   #preview = $state.raw<TemplatePreview | null>(null);
   #check = $state.raw<TemplateCheck | null>(null);
   #refusal = $state.raw<Refusal | null>(null);
@@ -63,6 +64,10 @@ export class TemplateEditor {
   }
   get leads(): readonly Lead[] {
     return this.#leads;
+  }
+  /** Names of the fields that leads have beside those that all have. */
+  get customFields(): readonly string[] {
+    return this.#customFields;
   }
   get preview(): TemplatePreview | null {
     return this.#preview;
@@ -88,12 +93,14 @@ export class TemplateEditor {
 
   /** Opens a template; `copyName` makes a new one of it. */
   async open(id: string, version: number | null, copyName: ((name: string) => string) | null): Promise<void> {
-    const [answer, leads, versions] = await Promise.all([
+    const [answer, leads, versions, values] = await Promise.all([
       mailApi.template(id, version),
       this.#readsLeads ? api.leads({ limit: leadChoiceCount }) : null,
       mailApi.versions(id),
+      this.#readsLeads ? api.leadValues() : null,
     ]);
     if (leads?.ok === true) this.#leads = leads.value.leads;
+    if (values?.ok === true) this.#customFields = values.value.custom;
     if (!answer.ok) {
       this.#refusal = answer.refusal;
       return;

@@ -33,6 +33,8 @@ export const mailMessages = {
     fields: 'Fields',
     fieldsHint:
       'firstName, lastName, company, email, phone, source, stage, senderName, actionUrl, unsubscribeUrl, postalAddress. With a fallback: {{ firstName | default: "there" }}',
+    customFields: (names: readonly string[]) =>
+      `Own fields: ${names.map((name) => `custom.${name}`).join(', ')}.`,
     save: 'Save',
     saving: 'Saving',
     saved: (version: number) => `Saved as version ${version}`,

@@ -1,0 +1,65 @@
+import { beforeEach, expect, it } from 'vitest';
+import { openImport, putChunk } from '../../src/crm/imports.ts';
+import { getLead, updateLead } from '../../src/crm/leads.ts';
+import { guessColumns } from '../../src/shared/import-file.ts';
+import { addLeads, emptyCrm, hashEmail } from '../support/crm-database.ts';
+
+let db: D1Database;
+
+beforeEach(async () => {
+  db = await emptyCrm();
+});
+
+/** Imports rows of an address and the cells of custom fields. */
+async function run(importId: string, custom: Record<string, number[]>, rows: string[][]): Promise<unknown> {
+  await openImport(db, {
+    request: {
+      fileName: 'people.csv',
+      sizeBytes: 1,
+      headHash: null,
+      columns: [],
+      mapping: { ...guessColumns([]), email: [0], custom },
+      consentSource: 'form',
+      source: '',
+      reading: null,
+    },
+    importId,
+    owner: 'ana@example.com',
+    nowMs: 1_000,
+  });
+  return putChunk(db, {
+    importId,
+    seq: 0,
+    rows: rows.map((cells, index) => ({ line: 2 + index, cells })),
+    bodyHash: importId,
+    nowMs: 1_000,
+    hashEmail,
+  });
+}
+
+it('an import fills custom fields from columns of their own, over those that are there and beside the others', async () => {
+  const first = await run('import1', { plan: [1], seats: [2, 3] }, [
+    ['a@x.test', 'gold', '', '5'],
+    ['b@x.test', '', '', ''],
+    ['c@x.test', 'x'.repeat(301), '', ''],
+  ]);
+  expect(first).toMatchObject({ counts: { created: 2, rejected: 1 } });
+  const second = await run('import2', { plan: [1], city: [2] }, [
+    ['a@x.test', 'silver', 'Bonn'],
+    ['b@x.test', '', ''],
+  ]);
+  expect(second).toMatchObject({ counts: { updated: 1, unchanged: 1 } });
+  expect((await getLead(db, 1))?.custom).toEqual({ plan: 'silver', seats: '5', city: 'Bonn' });
+  expect((await getLead(db, 2))?.custom).toEqual({});
+  expect(await run('import3', { plan: [1] }, [['a@x.test', 'silver']])).toMatchObject({
+    counts: { unchanged: 1 },
+  });
+});
+
+it('an import gives no lead more custom fields than it may have: the file’s are left out then', async () => {
+  await addLeads(db, [{ email: 'a@x.test' }]);
+  const full = Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`f${n}`, 'x']));
+  await updateLead(db, { leadId: 1, patch: { custom: full }, nowMs: 900, hashEmail });
+  await run('import1', { f0: [1], more: [2] }, [['a@x.test', 'y', 'z']]);
+  expect((await getLead(db, 1))?.custom).toEqual(full);
+});
