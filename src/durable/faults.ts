@@ -1,7 +1,7 @@
 /**
- * Faults of the platform and of the CRM database, classified in one place, with one policy each.
+ * Faults of the platform, the CRM database and the MailGate, classified in one place, with one policy each.
  *
- * Owns: which error text means what. Never: the mail API's answers (src/mail), our own refusals (unions).
+ * Owns: which error text means what, and where it broke. Never: the mail API's answers (src/mail), our own refusals (unions).
  * Messages that people see are ours; the error's own words go to the log only.
  *
  * @module
@@ -29,9 +29,9 @@ const supersededTexts = [
 /** @see https://developers.cloudflare.com/d1/observability/debug-d1/ */
 const refusedTexts = ['SQLITE_CONSTRAINT', 'SQLITE_MISMATCH', 'SQLITE_TOOBIG', 'string or blob too big'];
 
-const transientTexts = [
-  'D1_ERROR',
-  'D1 DB',
+const crmTexts = ['D1_ERROR', 'D1 DB'];
+
+const platformTexts = [
   'Network connection lost',
   'overloaded',
   'storage operation exceeded timeout',
@@ -39,18 +39,41 @@ const transientTexts = [
   'Too many API requests',
 ];
 
+/** What the MailGate threw, or the way to it; the error itself does not say where it comes from. */
+export class GateFault extends Error {
+  override readonly name = 'GateFault';
+
+  constructor(cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+}
+
+/** Calls the gate, and says of what is thrown that it was the gate. */
+export async function atGate<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw new GateFault(error);
+  }
+}
+
 /** Classifies what was thrown by storage, D1 or another object. */
 export function classifyFault(error: unknown): Fault {
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   const has = (texts: readonly string[]): boolean => texts.some((part) => text.includes(part));
   if (has(supersededTexts)) return { kind: 'superseded' };
   if (has(refusedTexts)) return { kind: 'refused', message: 'The CRM refused to set these leads active.' };
-  const isRetryable =
-    typeof error === 'object' && error !== null && 'retryable' in error && error.retryable === true;
-  if (isRetryable || has(transientTexts)) {
-    return { kind: 'transient', message: 'The CRM database does not answer; the run goes on when it does.' };
+  const isAtGate = error instanceof GateFault;
+  const isAtCrm = has(crmTexts);
+  if (isAtCrm || has(platformTexts) || isRetryable(isAtGate ? error.cause : error)) {
+    const place = isAtGate ? 'The mail gate' : isAtCrm ? 'The CRM database' : 'The platform';
+    return { kind: 'transient', message: `${place} does not answer; the run goes on when it does.` };
   }
   return { kind: 'bug', message: 'Something broke on our side; the run is tried again.' };
+}
+
+function isRetryable(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'retryable' in error && error.retryable === true;
 }
 
 /** An error's own words, for the log: no stack, bounded. */

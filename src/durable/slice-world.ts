@@ -16,6 +16,7 @@ import { domainOf } from '../mail/render.ts';
 import type { Delivery, MailTransport } from '../mail/transport.ts';
 import { unsubscribeToken } from '../mail/unsubscribe-token.ts';
 import type { Recipient } from '../shared/recipient.ts';
+import { atGate } from './faults.ts';
 import type { LogFields } from './log.ts';
 import type { MailWorld } from './mail-world.ts';
 import { PermitPool, type RequestLease } from './permit-pool.ts';
@@ -81,7 +82,7 @@ export class SliceWorlds {
     const shell = this.#shell;
     this.#heldCount = heldCount;
     // A stub that has failed stays broken: each slice has a new one.
-    this.#lease = async (wantedCount) => mail.gate.lease(wantedCount);
+    this.#lease = (wantedCount) => atGate(async () => mail.gate.lease(wantedCount));
     return {
       store: shell.store,
       db: shell.env.DB,
@@ -113,7 +114,7 @@ export class SliceWorlds {
     if (dailyCap === null) return null;
     const domain = domainOf(this.#shell.store.session().spec.mail.from);
     return {
-      reserve: (mailCount) => gate.reserve(domain, dailyCap, mailCount),
+      reserve: (mailCount) => atGate(async () => gate.reserve(domain, dailyCap, mailCount)),
       refund: (day, mailCount) => this.#shell.waitUntil(gate.refund(domain, day, mailCount)),
     };
   }

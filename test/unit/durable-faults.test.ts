@@ -2,7 +2,7 @@
  * Faults of the platform: which error text means what, and what a person reads of it.
  */
 import { describe, expect, it } from 'vitest';
-import { classifyFault, faultText } from '../../src/durable/faults.ts';
+import { atGate, classifyFault, faultText, GateFault } from '../../src/durable/faults.ts';
 
 const retryable = (message: string): Error => Object.assign(new Error(message), { retryable: true });
 
@@ -24,6 +24,32 @@ describe('a fault of the platform', () => {
     ['bug', null],
   ])('is %s: %s', (kind, error) => {
     expect(classifyFault(error).kind).toBe(kind);
+  });
+
+  it.each([
+    ['The CRM database', new Error('D1_ERROR: Network connection lost.')],
+    ['The CRM database', new Error('D1 DB is overloaded. Requests queued for too long.')],
+    ['The mail gate', new GateFault(new Error('Network connection lost.'))],
+    ['The mail gate', new GateFault(retryable('something that the platform says may pass'))],
+    ['The platform', new Error('internal error; reference = abc')],
+    ['The platform', retryable('something that the platform says may pass')],
+  ])('says where it is: %s, for %s', (place, error) => {
+    const fault = classifyFault(error);
+    expect(fault).toEqual({
+      kind: 'transient',
+      message: `${place} does not answer; the run goes on when it does.`,
+    });
+  });
+
+  it('at the gate keeps its kind and its words, and what did not break there comes through', async () => {
+    await expect(atGate(() => Promise.resolve(7))).resolves.toBe(7);
+    const thrown: unknown = await atGate(() => Promise.reject(new TypeError('no such method'))).catch(
+      (error: unknown) => error,
+    );
+    expect(classifyFault(thrown).kind).toBe('bug');
+    expect(faultText(thrown)).toBe('GateFault: no such method');
+    const replaced = new GateFault(new Error('Durable Object reset because its code was updated.'));
+    expect(classifyFault(replaced).kind).toBe('superseded');
   });
 
   it('is told to people in our words: nothing of the error, which may name an address', () => {

@@ -3,6 +3,7 @@
  */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { MailGate } from '../../src/durable/mail-gate.ts';
 import type { Issue, Progress } from '../../src/shared/progress.ts';
 import { addLeads, emptyCrm, statuses } from '../support/crm-database.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
@@ -314,12 +315,13 @@ describe('the watchdog', () => {
   });
 
   it.each([
-    ['a bug of ours', new Error('undefined is not a function')],
-    ['a CRM database that is away', new Error('D1_ERROR: Network connection lost.')],
-    ['a CRM database that is overloaded', new Error('D1 DB is overloaded. Requests queued for too long.')],
+    ['a bug of ours', new Error('undefined is not a function'), /our side/],
+    ['a CRM database that is away', new Error('D1_ERROR: Network connection lost.'), /CRM/],
+    ['a CRM database that is overloaded', new Error('D1 DB is overloaded. Requests queued too long.'), /CRM/],
+    ['a platform that stumbles', new Error('internal error; reference = abc'), /platform/],
   ])(
     'outlives %s: the alarm does not throw, says what it waits for, and the run goes on',
-    async (_, fault) => {
+    async (_, fault, words) => {
       let left = 3;
       hooks.onVerb = (verb, edge) => {
         if (verb === 'flip' && edge === 'before' && left-- > 0) throw fault;
@@ -330,13 +332,25 @@ describe('the watchdog', () => {
       const seen = await look(sessionId);
       expect(seen?.progress.state).toBe('running');
       expect(seen?.progress.lastError).not.toContain(fault.message);
-      expect(seen?.progress.lastError).toMatch(/run/);
+      expect(seen?.progress.lastError).toMatch(words);
       expect(seen?.alarmAt).not.toBeNull();
       const end = last(await drive(sessionId, clock));
       expect(end).toMatchObject({ state: 'completed', email: { sent: leadCount }, lastError: null });
       await expectSound();
     },
   );
+
+  it('outlives a mail gate that is away, and says that it is the gate', async () => {
+    const lease = vi.spyOn(MailGate.prototype, 'lease').mockImplementation(() => {
+      throw new Error('Network connection lost.');
+    });
+    await startSession(sessionId);
+    await expect(runDurableObjectAlarm(stubOf(sessionId))).resolves.toBe(true);
+    expect((await look(sessionId))?.progress.lastError).toMatch(/mail gate/);
+    lease.mockRestore();
+    expect(last(await drive(sessionId, clock))).toMatchObject({ state: 'completed', lastError: null });
+    await expectSound();
+  });
 
   it('does not try for ever what the CRM database refuses: those leads fail with a reason, the others go on', async () => {
     await db
