@@ -45,6 +45,10 @@ export default defineConfig({
               main: join(root, 'test/support/worker.ts'),
               wrangler: { configPath: join(root, 'wrangler.toml') },
               miniflare: {
+                // As REQUESTS_PER_PERSON, but for the few requests that a test can make in a minute.
+                ratelimits: {
+                  FEW_REQUESTS_PER_PERSON: { namespace_id: '1002', simple: { limit: 20, period: 60 } },
+                },
                 bindings: {
                   // Secrets in production; here only values that no one can mistake for real ones.
                   MAIL_API_KEY: 're_test_key',

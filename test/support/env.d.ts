@@ -7,6 +7,7 @@ declare namespace Cloudflare {
     MAIL_API_KEY: string;
     ADDRESS_HASH_KEY: string;
     CHAOS_CRASHES: string;
+    FEW_REQUESTS_PER_PERSON: RateLimit;
     FUZZ_REQUESTS: string;
     FUZZ_SEED: string;
   }
