@@ -393,8 +393,11 @@ function renderWith(engine: Liquid, template: Template[], fields: Fields): strin
 
 /** One line: every run of white space and control characters becomes a space. */
 function oneLine(text: string): string {
-  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ').trim();
+  // Most fields are words of ASCII with a space between, and need no look at what Unicode calls space.
+  return plainWords.test(text) ? text : text.replace(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ').trim();
 }
+
+const plainWords = /^(?:[!-~]+(?: [!-~]+)*)?$/;
 
 function refuse(part: Part, code: TemplateRefusal['code'], message: string): TemplateRefusal {
   return { kind: 'refused', part, code, message };
