@@ -43,6 +43,8 @@ export interface LeadFilterOptions {
    * leads edited later are left out. For an audience that is frozen at its start.
    */
   asOfMs?: number;
+  /** With those edited later all the same: no lead needs to be looked at for that. */
+  withEdited?: boolean;
   /**
    * What finds the rows. `filter`: the index of any filtered column. `id`: rows are wanted in the order
    * of their ids, so only what has them in that order: an import, an index that is asked for one value,
@@ -134,7 +136,7 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
     looks.atLeads = true;
     add(condition, ...values);
   };
-  const { asOfMs, drive = 'filter', among } = options;
+  const { asOfMs, withEdited = false, drive = 'filter', among } = options;
   const { words, addresses } = readSearch(filter.search ?? '');
   const isSearch = words.length > 0 && drive !== 'order' && among === undefined;
   const isByImport = filter.importId !== undefined && !isSearch && drive !== 'order' && isOpenTo('import');
@@ -215,7 +217,7 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
   const created = `${plus('created')}l.created_at`;
   if (filter.createdFrom !== undefined) addOfLead(`${created} >= ?`, filter.createdFrom);
   if (filter.createdTo !== undefined) addOfLead(`${created} <= ?`, filter.createdTo);
-  if (asOfMs !== undefined) addOfLead('l.updated_at <= ?', asOfMs);
+  if (asOfMs !== undefined && !withEdited) addOfLead('l.updated_at <= ?', asOfMs);
   const from = `${table.name}${table.join}`;
   return {
     from,

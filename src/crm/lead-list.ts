@@ -107,7 +107,7 @@ export function leadPageQuery(query: {
  */
 const maxCounted = {
   /** Entries of one index, side by side. */
-  byIndex: 1_000_000,
+  byIndex: 250_000,
   /** Hits of words, each read from as many lists as there are words. */
   byWords: 100_000,
   /** Leads of one condition that are looked up among those of the others. */
@@ -221,7 +221,11 @@ export async function listLeads(
   const leads = results.slice(0, limit).map(toLead);
   const last = leads.at(-1);
   const nextCursor = results.length > limit && last !== undefined ? writeCursor(sort, last) : null;
-  const page = { leads, nextCursor, total: Math.max(total, results.length), isTotalExact: isExact };
+  // A first page that is the last one has them all.
+  const isAll = after === null && nextCursor === null;
+  const page = isAll
+    ? { leads, nextCursor, total: leads.length, isTotalExact: true }
+    : { leads, nextCursor, total: Math.max(total, results.length), isTotalExact: isExact };
   return { kind: 'ok', page };
 }
 

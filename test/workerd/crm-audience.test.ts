@@ -46,6 +46,14 @@ describe('resolveAudience', () => {
     });
   });
 
+  it('counts who is edited in the instant of the start, and planning leaves them out as edited later', async () => {
+    await addLeads(db, [{ importId: 'i1' }, { importId: 'i1' }, { importId: 'i1' }]);
+    await updateLead(db, { leadId: 2, patch: { company: 'Acme' }, nowMs: startedAt + 1, hashEmail });
+    const audience: Audience = { filter: { importId: 'i1' } };
+    expect(await resolveAudience(db, audience, startedAt)).toEqual({ kind: 'ok', maxLeadId: 3, total: 3 });
+    expect(await planAll(audience, 3)).toEqual([1, 3]);
+  });
+
   it('says empty where nobody matches', async () => {
     await addLeads(db, [{}]);
     expect(await resolveAudience(db, { filter: { status: 'active' } }, startedAt)).toEqual({ kind: 'empty' });

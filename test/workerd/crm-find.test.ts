@@ -215,11 +215,11 @@ describe('the count of a page', () => {
       total: 1,
       isTotalExact: true,
     });
-    // Beyond what was looked at there is one: the count knows of it from the page.
+    // Beyond what was looked at there is one: the page has found all that there are.
     expect(await find({ search: 'ann', stage: 'Rare' })).toEqual({
       ids: [25_999],
       total: 1,
-      isTotalExact: false,
+      isTotalExact: true,
     });
     expect(await find({ source: 'Fair' })).toMatchObject({ total: leadCount, isTotalExact: true });
     expect(await find({ search: 'ann' })).toMatchObject({ total: leadCount, isTotalExact: true });
