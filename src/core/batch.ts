@@ -155,6 +155,23 @@ export function setMarks(marks: string, indexes: Iterable<number>, mark: Mark): 
   return list.join('');
 }
 
+/**
+ * Takes out of the doubt what is proven: a mail that the provider tells of was taken, whatever its answer was.
+ *
+ * @param batch - an unknown one
+ * @returns null when nothing of it is proven
+ */
+export function proveTaken(batch: Batch, isTaken: (leadId: number) => boolean): Batch | null {
+  const proven = (batch.recipients ?? []).flatMap(({ leadId }, index) =>
+    batch.marks[index] === 'u' && isTaken(leadId) ? [index] : [],
+  );
+  if (proven.length === 0) return null;
+  const marks = setMarks(batch.marks, proven, 's');
+  return marks.includes('u')
+    ? { ...batch, marks }
+    : { ...batch, marks, state: 'done', inDoubtSince: null, code: null, message: null };
+}
+
 /** Leads by result, of one batch or of all: the counters of a session are the sum over its batches. */
 export interface BatchCounts {
   activated: number;

@@ -202,6 +202,16 @@ export class BatchStore {
     return leads;
   }
 
+  /** The unknown batches that were for any of these leads. */
+  unknownOf(leadIds: readonly number[]): Batch[] {
+    return readBatches(
+      this.#sql,
+      `SELECT * FROM batch WHERE state = 'unknown'
+         AND EXISTS (SELECT 1 FROM json_each(lead_ids) WHERE value IN (SELECT value FROM json_each(?)))`,
+      JSON.stringify(leadIds),
+    );
+  }
+
   /** Takes every unknown batch for sent, as a person said; returns how many leads that is. */
   assumeSent(): number {
     const leads = this.#unknownLeadCount();

@@ -13,6 +13,7 @@ import {
   countDelta,
   countSum,
   movedBatch,
+  proveTaken,
   type Batch,
   type BatchChange,
   type NewBatch,
@@ -20,6 +21,7 @@ import {
 import { applySignal } from '../core/breaker.ts';
 import { applyCounts } from '../core/session.ts';
 import type { SessionSignal } from '../core/settle.ts';
+import { FateReader } from './fates.ts';
 import type { SliceWorld } from './slice-world.ts';
 
 type WriterWorld = Pick<SliceWorld, 'store' | 'transport' | 'now' | 'random' | 'log'>;
@@ -42,7 +44,11 @@ export class BatchWriter {
     const recipientsAt = (indexes: readonly number[]) =>
       indexes.flatMap((index) => batch.recipients?.[index] ?? []);
     const added = parts.map((indexes) => movedBatch(batch.seq, recipientsAt(indexes), nowMs));
-    this.write(before, changedBatch(batch, change), signal, added);
+    const changed = changedBatch(batch, change);
+    // What becomes of a mail may be told before it is given up to wait for an answer.
+    const fates = new FateReader(this.#world.store);
+    const proven = change.kind === 'unknown' ? proveTaken(changed, (leadId) => fates.of(leadId) !== 0) : null;
+    this.write(before, proven ?? changed, signal, added);
   }
 
   /** Writes a batch as it becomes, the batches made from it, and the session's counters. */

@@ -4,13 +4,14 @@
  * Owns: collecting events that come together and writing them as one, in one transaction with the
  * counters, so that those are true after any crash. Never: sending; signatures.
  * Invariants: `add` resolves when its event is on disk, so whoever told it may forget it; an event that
- * was there already writes nothing; per flush one row for each 256 neighbouring leads and one for the
+ * was there already writes nothing; whatever is told of a mail that was unknown settles it as sent; per flush one row for each 256 neighbouring leads and one for the
  * session, however many events.
  *
  * @module
  */
+import { countBatch, proveTaken } from '../core/batch.ts';
 import { addFate, fateDelta, type FateCounts, type FateReport, type GuardLimits } from '../core/fates.ts';
-import { applyFates, type Session } from '../core/session.ts';
+import { applyCounts, applyFates, type Session } from '../core/session.ts';
 import type { SessionStore } from './session-store.ts';
 
 /** Ids of one block: leads of one batch are mostly neighbours. */
@@ -65,12 +66,34 @@ export class Fates {
       // Erased while the events waited; or reduced to its numbers, which what comes late must not count twice.
       if (before === null || before.spec.reducedAt !== undefined) return null;
       const delta = this.#writeBits(reports);
-      if (delta.delivered + delta.bounced + delta.complained === 0) return null;
-      const after = applyFates(before, now(), delta, limits());
+      const provenCount = this.#settleProven(before, reports);
+      let after = before;
+      if (provenCount > 0) {
+        after = applyCounts(after, now(), { unknown: -provenCount, sent: provenCount });
+      }
+      if (delta.delivered + delta.bounced + delta.complained > 0) {
+        after = applyFates(after, now(), delta, limits());
+      }
+      if (after === before) return null;
       store.save(after);
       return { before, after };
     });
     if (change !== null) changed(change.before, change.after);
+  }
+
+  /** A mail that the provider tells of was taken; returns how many were unknown till now. */
+  #settleProven({ counts }: Session, reports: readonly FateReport[]): number {
+    if (counts.unknown === 0) return 0;
+    const { batches } = this.#world.store;
+    const told = new Set(reports.map(({ leadId }) => leadId));
+    let provenCount = 0;
+    for (const batch of batches.unknownOf([...told])) {
+      const proven = proveTaken(batch, (leadId) => told.has(leadId));
+      if (proven === null) continue;
+      batches.update(proven);
+      provenCount += countBatch(proven).sent - countBatch(batch).sent;
+    }
+    return provenCount;
   }
 
   #writeBits(reports: readonly FateReport[]): FateCounts {

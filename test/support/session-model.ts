@@ -12,6 +12,7 @@ import {
   countDelta,
   countSum,
   movedBatch,
+  proveTaken,
   noCounts,
   pendingIndexes,
   type Batch,
@@ -129,7 +130,9 @@ export type Step =
   | { kind: 'plan' }
   | { kind: 'send'; fate: Fate; skipCount: number }
   | { kind: 'command'; command: Command }
-  | { kind: 'pass'; ms: number };
+  | { kind: 'pass'; ms: number }
+  /** The provider tells what became of a mail that it took, if it took one for this lead. */
+  | { kind: 'event'; leadId: number };
 
 const legalMoves: Record<BatchState, readonly BatchState[]> = {
   pending: ['inflight', 'done', 'cancelled'],
@@ -153,6 +156,8 @@ export class SessionModel {
   readonly #keys = new Map<string, { leadIds: string; at: number }>();
   /** Leads that a person asked to be mailed again though they may have been. */
   readonly riskedByPerson = new Set<number>();
+  /** Leads whose mail the provider has told of. */
+  readonly told = new Set<number>();
   readonly #random: () => number;
 
   constructor(leadCount: number, traits: ProviderTraits, random: () => number) {
@@ -177,6 +182,9 @@ export class SessionModel {
         break;
       case 'pass':
         this.nowMs += step.ms;
+        break;
+      case 'event':
+        this.#hear(step.leadId);
         break;
     }
     this.#finish();
@@ -275,6 +283,15 @@ export class SessionModel {
       }
     }
     return live;
+  }
+
+  #hear(leadId: number): void {
+    if (!this.taken.has(leadId)) return;
+    this.told.add(leadId);
+    for (const batch of this.#inState('unknown')) {
+      const proven = proveTaken(batch, (told) => told === leadId);
+      if (proven !== null) this.#write(batch, proven, { kind: 'none' });
+    }
   }
 
   #begin(): void {
@@ -405,7 +422,9 @@ export class SessionModel {
         indexes.flatMap((index) => batch.recipients?.[index] ?? []),
       ),
     );
-    this.#write(batch, changedBatch(batch, change), signal, added);
+    const changed = changedBatch(batch, change);
+    const proven = change.kind === 'unknown' ? proveTaken(changed, (leadId) => this.told.has(leadId)) : null;
+    this.#write(batch, proven ?? changed, signal, added);
   }
 
   #write(before: Batch, after: Batch, signal: SessionSignal, added: readonly Batch[] = []): void {

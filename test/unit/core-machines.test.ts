@@ -62,8 +62,16 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
+const stepOrEvent: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 12, arbitrary: step },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant('event' as const), leadId: fc.integer({ min: 1, max: 23 }) }),
+  },
+);
+
 const history = fc.record({
-  steps: fc.array(step, { maxLength: 60 }),
+  steps: fc.array(stepOrEvent, { maxLength: 60 }),
   leadCount: fc.integer({ min: 1, max: 23 }),
   isKeyed: fc.boolean(),
   seed: fc.integer({ min: 1, max: 1_000_000 }),
@@ -75,6 +83,11 @@ function expectSound(model: SessionModel): void {
   expect(session.counts).toEqual(model.recount());
   for (const count of Object.values(session.counts)) expect(count).toBeGreaterThanOrEqual(0);
   expect([...model.liveMarks().values()].every((count) => count === 1)).toBe(true);
+  for (const { recipients, marks } of model.batches) {
+    recipients?.forEach(({ leadId }, index) => {
+      if (model.told.has(leadId)) expect(marks[index], `lead ${leadId}`).not.toBe('u');
+    });
+  }
   const view = toProgress(session, model.nowMs);
   const { activated, skipped, failed } = view.activation;
   expect(activated + skipped + failed + remainingCount(view)).toBe(view.total);

@@ -5,7 +5,7 @@ import { SessionStore } from '../../src/durable/session-store.ts';
 import type { LeadResultPage } from '../../src/shared/schemas.ts';
 import { addLeads, emptyCrm, hashEmail } from '../support/crm-database.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
-import { resetHooks } from '../support/hooks.ts';
+import { hooks, resetHooks } from '../support/hooks.ts';
 import { seededRandom } from '../support/random.ts';
 import {
   freshSessionId,
@@ -106,13 +106,11 @@ describe('a signature', () => {
   });
 
   it('is of no use where no secret is set', async () => {
-    const { hooks } = await import('../support/hooks.ts');
     hooks.env = { RESEND_WEBHOOK_SECRET: '' };
     expect(await tell(event(freshSessionId()))).toBe(401);
   });
 
   it('may be of the old or the new secret while it is changed', async () => {
-    const { hooks } = await import('../support/hooks.ts');
     hooks.env = { RESEND_WEBHOOK_SECRET: `whsec_bmV3LXNlY3JldA== ${env.RESEND_WEBHOOK_SECRET ?? ''}` };
     const sessionId = await finishedSession(1);
     expect(await tell(event(sessionId))).toBe(200);
@@ -126,6 +124,16 @@ describe('a signature', () => {
     expect((await postEvent(large, signatureOf(large))).status).toBe(413);
   });
 });
+
+/** Whether a provider without keys took what it gave no answer to, only it can say. */
+const keyless: Partial<Env> = {
+  MAIL_BATCH_MAX: '3',
+  MAIL_PROVIDER: 'postmark',
+  MAIL_API_URL: '',
+  MAIL_FROM: 'Shop <hello@shop.test>',
+  MAIL_POSTAL_ADDRESS: '1 Main Street, Springfield',
+  PUBLIC_URL: 'https://shop.test',
+};
 
 describe('events', () => {
   it('show in progress and per lead, most severe first, in whatever order they come', async () => {
@@ -185,6 +193,55 @@ describe('events', () => {
     await waitFor(sessionId, () => mail.callCount > 0);
     expect(await tell({ type: 'email.delivered', sessionId, leadId: 1 })).toBe(200);
     expect(await fatesOf(sessionId)).toMatchObject({ delivered: 1 });
+  });
+
+  it('settle mails that nobody knew the way of: they were taken, so they are sent', async () => {
+    const leadCount = 6;
+    await addLeads(
+      db,
+      Array.from({ length: leadCount }, () => ({})),
+    );
+    const sessionId = freshSessionId();
+    hooks.env = keyless;
+    mail.fault = () => ({ kind: 'loseAfter' });
+    await startSession(sessionId);
+    const unknown = await waitFor(sessionId, ({ email }) => email.unknown === leadCount);
+    expect(unknown.email).toMatchObject({ sent: 0, unknown: leadCount });
+
+    const of = (leadId: number, type: TestEvent['type']): TestEvent => ({ type, sessionId, leadId });
+    await Promise.all([
+      tell(of(1, 'email.delivered')),
+      tell(of(2, 'email.bounced')),
+      tell(of(4, 'email.delivery_delayed')),
+    ]);
+    expect((await readProgress(sessionId)).email).toMatchObject({
+      sent: 3,
+      unknown: 3,
+      delivered: 1,
+      bounced: 1,
+    });
+    // Told again, nothing is counted again.
+    await tell(of(1, 'email.delivered'));
+    expect((await readProgress(sessionId)).email).toMatchObject({ sent: 3, unknown: 3, delivered: 1 });
+    await Promise.all([3, 5, 6].map((leadId) => tell(of(leadId, 'email.delivered'))));
+    expect((await readProgress(sessionId)).email).toMatchObject({ sent: 6, unknown: 0, delivered: 4 });
+    const recounted = await runInDurableObject(stubOf(sessionId), (_, state) =>
+      new SessionStore(state.storage).recount(),
+    );
+    expect(recounted).toMatchObject({ sent: 6, unknown: 0 });
+  });
+
+  it('that come while an answer is still waited for keep its mails out of the unknown', async () => {
+    await addLeads(db, [{}, {}, {}]);
+    const sessionId = freshSessionId();
+    hooks.env = keyless;
+    hooks.deliveryTimeoutMs = 1_500;
+    mail.fault = () => ({ kind: 'hangAfter' });
+    await startSession(sessionId);
+    await waitFor(sessionId, () => mail.callCount > 0);
+    expect(await tell({ type: 'email.delivered', sessionId, leadId: 2 })).toBe(200);
+    const { email } = await waitFor(sessionId, (progress) => progress.email.unknown > 0);
+    expect(email).toMatchObject({ sent: 1, unknown: 2, delivered: 1 });
   });
 
   it('of unknown sessions, of other mail and of kinds that we do not keep are taken, and nothing is written', async () => {
