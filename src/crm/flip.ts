@@ -24,9 +24,8 @@ const flipSql = `UPDATE leads AS l SET status = 'active', activated_at = ?2, act
 const countFlippedSql = `UPDATE lead_counts
   SET new_count = new_count - changes(), active_count = active_count + changes() WHERE changes() > 0`;
 
-const readFlippedSql = (
-  columns: string,
-): string => `SELECT ${columns}, l.activated_by, ${standingSql} AS standing
+const readFlippedSql = (columns: string): string => `SELECT ${columns}, l.activated_by, l.email_hash,
+  ${standingSql} AS standing
   FROM leads l WHERE l.id IN (SELECT value FROM json_each(?1))`;
 
 const unflipSql = `UPDATE leads AS l SET status = 'new', activated_at = NULL, activated_by = NULL
@@ -37,6 +36,7 @@ const countUnflippedSql = `UPDATE lead_counts
 
 interface FlippedRow extends RecipientRow {
   activated_by: string | null;
+  email_hash: string;
   standing: Standing;
   custom?: string;
 }
@@ -72,14 +72,17 @@ export async function flipLeads(
 
   const activated: Recipient[] = [];
   const skipped: SkippedLead[] = [];
+  const emailHashes = new Map<number, string>();
   for (const leadId of leadIds) {
     const row = rows.get(leadId);
     if (row === undefined) skipped.push({ leadId, reason: 'erased' });
-    else if (row.activated_by === flip.sessionId) activated.push(toRecipient(row, customFields));
-    else if (row.standing === 'mailable') throw new Error('A flip left a lead that it should have taken.');
+    else if (row.activated_by === flip.sessionId) {
+      activated.push(toRecipient(row, customFields));
+      emailHashes.set(leadId, row.email_hash);
+    } else if (row.standing === 'mailable') throw new Error('A flip left a lead that it should have taken.');
     else skipped.push({ leadId, reason: row.standing });
   }
-  return { activated, skipped };
+  return { activated, skipped, emailHashes };
 }
 
 /**

@@ -18,6 +18,8 @@ type MailsWorld = Pick<SliceWorld, 'store' | 'unsubscribeUrlOf' | 'suppressedLea
 export class BatchMails {
   readonly #world: MailsWorld;
   readonly #template: CompiledTemplate;
+  /** What the flips of the batches in hand told; a batch that was frozen before is hashed anew. */
+  readonly #emailHashes = new Map<number, string>();
 
   /** @throws when the frozen template no longer compiles, which the start had checked */
   constructor(world: MailsWorld) {
@@ -31,6 +33,16 @@ export class BatchMails {
   /** Custom fields that the mails print, and recipients are frozen with. */
   get customFields(): readonly string[] {
     return this.#template.customFields;
+  }
+
+  /** The hashes of a batch's addresses, so that its links need none made. */
+  know(emailHashes: ReadonlyMap<number, string>): void {
+    for (const [leadId, hash] of emailHashes) this.#emailHashes.set(leadId, hash);
+  }
+
+  /** The batch is let go. */
+  forget(batch: Batch): void {
+    for (const leadId of batch.leadIds) this.#emailHashes.delete(leadId);
   }
 
   /** The mails of the recipients who are pending, in their order; the batch has those who get none as failed. */
@@ -72,7 +84,11 @@ export class BatchMails {
     recipient: Recipient,
   ): OutgoingMail | { code: string; message: string } {
     const { mail, sessionId } = session.spec;
-    const unsubscribeUrl = this.#world.unsubscribeUrlOf(session, recipient);
+    const unsubscribeUrl = this.#world.unsubscribeUrlOf(
+      session,
+      recipient,
+      this.#emailHashes.get(recipient.leadId) ?? null,
+    );
     const rendered = this.#template.render(recipient, {
       senderName: senderNameOf(mail.from),
       actionUrl: mail.actionUrl,

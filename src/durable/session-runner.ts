@@ -118,6 +118,7 @@ export class SessionRunner implements SliceVerbs {
 
   release(batch: Batch): void {
     this.#held.delete(batch.seq);
+    this.#mails.forget(batch);
     this.#capShare.refund(batch.seq, 0);
     if (this.#world.store.batches.peek(batch.seq)?.state === 'pending')
       this.#world.store.batches.rewind(batch.seq);
@@ -142,6 +143,7 @@ export class SessionRunner implements SliceVerbs {
   }
 
   settleFlip(batch: Batch, result: FlipResult): Batch | null {
+    this.#mails.know(result.emailHashes);
     const frozen: Batch = {
       ...batch,
       recipients: result.activated,

@@ -50,7 +50,8 @@ export interface SliceWorld {
   log(event: string, fields: LogFields): void;
   /** The idempotency key of a batch; the same for every attempt. */
   keyOf(session: Session, batch: Batch): string;
-  unsubscribeUrlOf(session: Session, recipient: Recipient): string | null;
+  /** The recipient's own link; its hash is made here where the CRM has not told it. */
+  unsubscribeUrlOf(session: Session, recipient: Recipient, knownHash: string | null): string | null;
   /** Which of these must not be mailed any more. */
   suppressedLeadIds(recipients: readonly Recipient[]): Promise<ReadonlySet<number>>;
 }
@@ -97,7 +98,8 @@ export class SliceWorlds {
       publish: () => shell.publish(),
       log,
       keyOf: (session, batch) => shell.keyOf(session, batch),
-      unsubscribeUrlOf: (session, recipient) => this.#unsubscribeUrl(session, recipient),
+      unsubscribeUrlOf: (session, recipient, knownHash) =>
+        this.#unsubscribeUrl(session, recipient, knownHash),
       suppressedLeadIds: (recipients) => this.#suppressedLeadIds(recipients),
     };
   }
@@ -120,10 +122,10 @@ export class SliceWorlds {
   }
 
   /** This recipient's own link; the same for every attempt, or a repeat would be another payload. */
-  #unsubscribeUrl({ spec }: Session, { leadId, email }: Recipient): string | null {
+  #unsubscribeUrl({ spec }: Session, { leadId, email }: Recipient, knownHash: string | null): string | null {
     if (spec.mail.publicUrl === null) return null;
     const secret = this.#shell.env.ADDRESS_HASH_KEY;
-    const claim = { sessionId: spec.sessionId, leadId, emailHash: emailHash(secret, email) };
+    const claim = { sessionId: spec.sessionId, leadId, emailHash: knownHash ?? emailHash(secret, email) };
     return `${spec.mail.publicUrl}/unsubscribe/${unsubscribeToken(secret, claim)}`;
   }
 

@@ -35,6 +35,8 @@ export interface SkippedLead {
 export interface FlipResult {
   activated: Recipient[];
   skipped: SkippedLead[];
+  /** Of the activated, by lead id: the keyed hash that the CRM keeps of each address. */
+  emailHashes: ReadonlyMap<number, string>;
 }
 
 /** A template as frozen into a session: a later edit does not change a run. Liquid source. */

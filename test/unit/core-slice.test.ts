@@ -101,7 +101,9 @@ class World implements SliceVerbs {
   async flip(batch: Batch) {
     await Promise.resolve();
     this.#say('flip', `flip ${batch.seq}`);
-    return this.refused.has(batch.seq) ? null : { activated: [], skipped: [] };
+    return this.refused.has(batch.seq)
+      ? null
+      : { activated: [], skipped: [], emailHashes: new Map<number, string>() };
   }
 
   settleFlip(batch: Batch): Batch | null {
