@@ -83,20 +83,24 @@ export class ActivationSession extends DurableObject<Env> {
     return { kind: 'exists', progress: toProgress(session, this.now()) };
   }
 
-  /** Starts the session, once: the same request again finds it. */
-  async start(spec: SessionSpec): Promise<StartAnswer> {
+  /**
+   * Starts the session, once: the same request again finds it.
+   *
+   * @param requestId - of the Worker's request; for the log, here and below
+   */
+  async start(spec: SessionSpec, requestId: string | null = null): Promise<StartAnswer> {
     const existing = this.find(spec.fingerprint);
     if (existing !== null) return existing;
     const session = newSession(spec);
     this.#store.transact(() => this.#store.create(session));
     await this.ctx.storage.setAlarm(this.now());
-    this.#log('info', 'session_started', { total: spec.total, template: spec.template.id });
+    this.#log('info', 'session_started', { requestId, total: spec.total, template: spec.template.id });
     return { kind: 'started', progress: toProgress(session, this.now()) };
   }
 
   /** Progress, or null for an unknown id. */
-  async progress(): Promise<Progress | null> {
-    await this.#alarm.heal();
+  async progress(requestId: string | null = null): Promise<Progress | null> {
+    await this.#alarm.heal(requestId);
     return this.#view();
   }
 
@@ -133,12 +137,16 @@ export class ActivationSession extends DurableObject<Env> {
    *
    * @param by - who gives it; for the timeline
    */
-  async command(command: Command, by: string | null = null): Promise<CommandAnswer> {
+  async command(
+    command: Command,
+    by: string | null = null,
+    requestId: string | null = null,
+  ): Promise<CommandAnswer> {
     const nowMs = this.now();
     const result = carryOut(this.#store, command, by, nowMs);
     if (result.kind !== 'ok') return result;
     const progress = toProgress(result.session, nowMs);
-    this.#log('info', 'command', { command: command.kind, state: progress.state });
+    this.#log('info', 'command', { requestId, command: command.kind, state: progress.state });
     this.#feed.publish();
     await this.#alarm.arm(nowMs);
     return { kind: 'ok', progress };
@@ -153,7 +161,7 @@ export class ActivationSession extends DurableObject<Env> {
    * Erases the session, wholly, and ends its streams with `deleted`. One that is at work is not erased:
    * what it knows of its leads is what keeps them from being lost or mailed twice.
    */
-  async erase(): Promise<EraseAnswer> {
+  async erase(requestId: string | null = null): Promise<EraseAnswer> {
     const session = this.#store.load();
     if (session === null) return { kind: 'unknown_session' };
     if (session.finishedAt === null && session.state !== 'paused') {
@@ -162,7 +170,7 @@ export class ActivationSession extends DurableObject<Env> {
     // A paused session may still be settling what was on its way.
     await this.#turn;
     if (!(await this.#remove())) return { kind: 'refused', detail: 'It was set going again meanwhile.' };
-    this.#log('info', 'session_erased', {});
+    this.#log('info', 'session_erased', { requestId });
     return { kind: 'erased' };
   }
 
@@ -170,7 +178,7 @@ export class ActivationSession extends DurableObject<Env> {
   override async fetch(request: Request): Promise<Response> {
     if (this.#store.load() === null) return new Response(null, { status: 404 });
     if (this.#feed.readerCount >= limits.maxStreamReaderCount) return new Response(null, { status: 429 });
-    await this.#alarm.heal();
+    await this.#alarm.heal(request.headers.get('x-request-id'));
     const lastRev = Number.parseInt(request.headers.get('last-event-id') ?? '', 10);
     return new Response(this.#feed.connect(Number.isSafeInteger(lastRev) ? lastRev : null), {
       headers: {

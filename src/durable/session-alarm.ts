@@ -61,8 +61,12 @@ export class SessionAlarm {
     else await alarms.setAlarm(at);
   }
 
-  /** Whoever looks at a session that should move makes sure that it can. */
-  async heal(): Promise<void> {
+  /**
+   * Whoever looks at a session that should move makes sure that it can.
+   *
+   * @param requestId - of who looks; for the log
+   */
+  async heal(requestId: string | null): Promise<void> {
     const { store, alarms, now, log } = this.#shell;
     const nowMs = now();
     const session = store.load();
@@ -77,7 +81,7 @@ export class SessionAlarm {
       return;
     }
     if (session.state === 'paused' && session.probeAt === null && session.recordedRev === session.rev) return;
-    log('warn', 'alarm_rearmed', { alarmAt });
+    log('warn', 'alarm_rearmed', { requestId, alarmAt });
     await this.arm(nowMs);
   }
 

@@ -16,6 +16,7 @@ import { recordActivation } from '../crm/history.ts';
 import { classifyFault, faultText } from './faults.ts';
 import { mailWorld } from './mail-world.ts';
 import { SessionRunner } from './session-runner.ts';
+import type { LogFields, LogLevel } from './log.ts';
 import type { SessionShell } from './session-shell.ts';
 import { SliceWorlds } from './slice-world.ts';
 
@@ -23,6 +24,8 @@ export class SessionSlice {
   readonly #shell: SessionShell;
   readonly #worlds: SliceWorlds;
   #isRunning = false;
+  /** Names the slice in the log: when it began, since a session has one at a time. */
+  #sliceId: number | null = null;
   /** Slices in a row that ended by a fault; a cache, it only shortens the wait when lost. */
   #faultCount = 0;
 
@@ -42,6 +45,7 @@ export class SessionSlice {
    * @returns `superseded` when this object is being replaced: nothing more must be done in it
    */
   async run(): Promise<'ended' | 'superseded'> {
+    this.#sliceId = this.#shell.now();
     // The list of runs shows a new one at once; its first mail does not wait for that.
     const isNew = this.#shell.store.session().recordedRev === 0;
     const recording = isNew ? this.#record() : Promise.resolve();
@@ -52,7 +56,7 @@ export class SessionSlice {
     } catch (error) {
       const fault = classifyFault(error);
       const level = fault.kind === 'bug' ? 'error' : 'warn';
-      this.#shell.log(level, 'slice_fault', { fault: fault.kind, error: faultText(error) });
+      this.#log(level, 'slice_fault', { fault: fault.kind, error: faultText(error) });
       if (fault.kind === 'superseded') return 'superseded';
       this.#faultCount++;
       this.#holdOff(fault.message);
@@ -65,7 +69,7 @@ export class SessionSlice {
   }
 
   async #work(): Promise<void> {
-    const { store, now, settings, verbs, log } = this.#shell;
+    const { store, now, settings, verbs } = this.#shell;
     if (workMode(store.session(), now()) !== 'none') {
       const mail = mailWorld(settings(), now);
       if (mail.kind === 'refused') {
@@ -75,7 +79,7 @@ export class SessionSlice {
       const runner: SessionRunner = new SessionRunner(
         this.#worlds.next(
           mail,
-          (event, fields) => log('info', event, fields),
+          (event, fields) => this.#log('info', event, fields),
           () => runner.heldCount,
         ),
       );
@@ -87,7 +91,7 @@ export class SessionSlice {
 
   /** Ends the session when nothing is left to do. */
   async #conclude(): Promise<void> {
-    const { store, now, log, publish } = this.#shell;
+    const { store, now, publish } = this.#shell;
     const session = store.session();
     // A pause does not hold it open: what was in flight may have been the rest.
     if (session.finishedAt !== null || !session.plan.isDone) return;
@@ -99,16 +103,16 @@ export class SessionSlice {
     if (!isAllDecided) this.#mendCounters();
     if (session.cancelledAt !== null) await this.#unflipCancelled();
     store.transact(() => store.save(finish(store.session(), now())));
-    log('info', 'session_finished', { ...store.session().counts });
+    this.#log('info', 'session_finished', { ...store.session().counts });
     publish();
   }
 
   /** Nothing is left to do and the counters fall short: the run would look for work for ever. The rows are right. */
   #mendCounters(): void {
-    const { store, now, log } = this.#shell;
+    const { store, now } = this.#shell;
     const { counts, total } = store.session();
     const recount = store.recount();
-    log('error', 'counters_mended', {
+    this.#log('error', 'counters_mended', {
       total,
       processed: processedCount(counts),
       recounted: processedCount(recount),
@@ -148,14 +152,18 @@ export class SessionSlice {
 
   /** Writes the session's last word into the CRM's list of runs. */
   async #record(): Promise<void> {
-    const { store, env, now, log } = this.#shell;
+    const { store, env, now } = this.#shell;
     const session = store.session();
     if (session.recordedRev === session.rev) return;
     try {
       await recordActivation(env.DB, toProgress(session, now()));
       store.transact(() => store.save({ ...store.session(), recordedRev: session.rev }));
     } catch (error) {
-      log('warn', 'record_fault', { error: faultText(error) });
+      this.#log('warn', 'record_fault', { error: faultText(error) });
     }
+  }
+
+  #log(level: LogLevel, event: string, fields: LogFields): void {
+    this.#shell.log(level, event, { sliceId: this.#sliceId, ...fields });
   }
 }

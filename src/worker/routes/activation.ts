@@ -261,7 +261,7 @@ export function activationRoutes(app: App): void {
       total: audience.total,
       createdAt,
     };
-    const started = await session.start(spec);
+    const started = await session.start(spec, c.get('requestId'));
     if (started.kind === 'conflict') throw new Refusal('session_conflict');
     noteAudit(c, { target: sessionId, detail: { total: audience.total, template: template.id } });
     return c.json(started.progress, started.kind === 'started' ? 201 : 200, { location });
@@ -307,7 +307,7 @@ export function activationRoutes(app: App): void {
   });
 
   app.openapi(getProgress, async (c) => {
-    const progress = await sessionOf(c).progress();
+    const progress = await sessionOf(c).progress(c.get('requestId'));
     if (progress === null) throw new Refusal('session_not_found');
     const etag = etagOf(progress);
     const headers = { etag, 'cache-control': 'no-cache' };
@@ -318,7 +318,10 @@ export function activationRoutes(app: App): void {
   app.openapi(stream, async (c) => {
     const lastEventId = c.req.header('last-event-id');
     const response = await sessionOf(c).fetch('http://session/stream', {
-      headers: lastEventId === undefined ? {} : { 'last-event-id': lastEventId },
+      headers: {
+        'x-request-id': c.get('requestId'),
+        ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }),
+      },
     });
     if (response.status === 404) throw new Refusal('session_not_found');
     if (response.status === 429) throw new Refusal('too_many_readers');
@@ -340,7 +343,7 @@ export function activationRoutes(app: App): void {
   app.openapi(resultsCsv, async (c) => {
     const { sessionId } = c.req.valid('param');
     const { activation, email } = c.req.valid('query');
-    if ((await sessionOf(c).progress()) === null) throw new Refusal('session_not_found');
+    if ((await sessionOf(c).progress(c.get('requestId'))) === null) throw new Refusal('session_not_found');
     const query = { activation: activation ?? null, email: email ?? null };
     return c.body(csvOfResults(c.env, sessionOf(c), query), 200, {
       'content-type': 'text/csv; charset=utf-8',
@@ -354,7 +357,7 @@ export function activationRoutes(app: App): void {
   app.openapi(cancel, async (c) => c.json(await command(c, { kind: 'cancel' }), 200));
   app.openapi(assumeSent, async (c) => c.json(await command(c, { kind: 'assumeSent' }), 200));
   app.openapi(erase, async (c) => {
-    const answer = await sessionOf(c).erase();
+    const answer = await sessionOf(c).erase(c.get('requestId'));
     if (answer.kind === 'refused') throw new Refusal('illegal_transition', answer.detail);
     if (answer.kind === 'unknown_session') throw new Refusal('session_not_found');
     return c.body(null, 204);
@@ -369,7 +372,7 @@ function sessionOf(c: Context<AppEnv>) {
 }
 
 async function command(c: Context<AppEnv>, wanted: Command): Promise<Progress> {
-  const answer = await sessionOf(c).command(wanted, c.get('person').email);
+  const answer = await sessionOf(c).command(wanted, c.get('person').email, c.get('requestId'));
   if (answer.kind === 'unknown_session') throw new Refusal('session_not_found');
   if (answer.kind === 'refused') throw new Refusal('illegal_transition', answer.detail);
   return answer.progress;

@@ -61,7 +61,8 @@ export function unsubscribeRoutes(app: App): void {
     if (claim === null) return answer(c, 404, damaged);
     const { sessionId, leadId, emailHash } = claim;
     const entry = { emailHash, reason: 'unsubscribed', nowMs: Date.now(), sessionId } as const;
-    if (await suppressHash(c.env.DB, entry)) logEvent('info', 'unsubscribed', { sessionId, leadId });
+    if (await suppressHash(c.env.DB, entry))
+      logEvent('info', 'unsubscribed', { requestId: c.get('requestId'), sessionId, leadId });
     return answer(c, 200, done);
   });
 }
