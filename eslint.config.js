@@ -46,6 +46,8 @@ export default defineConfig(
         'error',
         { fixStyle: 'inline-type-imports', disallowTypeAnnotations: false },
       ],
+      // `import { type A }` still loads the module: it brought zod, and with it `new Function`, into a page.
+      '@typescript-eslint/no-import-type-side-effects': 'error',
       '@typescript-eslint/no-meaningless-void-operator': 'off',
       // Verbs are handed about as plain functions; what they close over is not `this`.
       '@typescript-eslint/unbound-method': 'off',

@@ -1,32 +1,86 @@
 /**
- * Every page of the app in a real browser: within reach of everyone, quiet on the console, and the API's
- * own page without another host.
+ * Every page of the app in a real browser: within reach of everyone in every state, deaf to what hostile
+ * people write into its fields, heard by those who do not look, quiet on the console, and the API's own page
+ * without another host.
  */
 import { gzipSync } from 'node:zlib';
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { ImportList } from '../../src/shared/schemas.ts';
+import type { Progress } from '../../src/shared/progress.ts';
+import { newSessionId } from '../../src/shared/session-id.ts';
 import { type TestBrowser, launchBrowser } from '../support/browser.ts';
 import { type Product, startProduct } from '../support/product.ts';
 
 let product: Product;
+/** A run that is over and has issues, and one that waits for a person. */
+let runs: { failing: string; paused: string };
+let importId: string;
+
+const get = async <T>(path: string): Promise<T> =>
+  (await (await fetch(product.stack.url + path)).json()) as T;
+
+async function post<T>(path: string, body: unknown): Promise<T> {
+  const response = await fetch(product.stack.url + path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  expect(response.ok, path).toBe(true);
+  return (await response.json()) as T;
+}
+
+async function startRun(name: string, leadIds: number[]): Promise<string> {
+  const sessionId = newSessionId(Date.now(), (count) => crypto.getRandomValues(new Uint8Array(count)));
+  await post('/crm/activation', { sessionId, name, audience: { leadIds }, templateId: 'welcome' });
+  return sessionId;
+}
+
+/** `from` to `to`, both of them. */
+const range = (from: number, to: number): number[] =>
+  Array.from({ length: to - from + 1 }, (_, at) => from + at);
+
+const isAt = (sessionId: string, isThere: (progress: Progress) => boolean): Promise<unknown> =>
+  vi.waitUntil(async () => isThere(await get<Progress>(`/crm/activation/progress/${sessionId}`)), {
+    timeout: 60_000,
+    interval: 100,
+  });
 
 beforeAll(async () => {
-  product = await startProduct({ leadCount: 60 });
+  product = await startProduct({ leadCount: 100, env: { MAIL_BATCH_MAX: '2', MAIL_RATE: '50' } });
+  // Mails that are on their way for as long as anybody looks: their runs go on, or stay paused.
+  const held = new Set(range(21, 80).map((number) => `lead-${String(number)}@example.com`));
+  product.proxy.add({
+    fault: { kind: 'hang' },
+    when: ({ recipients }) => recipients.some((to) => held.has(to)),
+  });
+  product.proxy.rejectedAddresses.add('lead-1@example.com');
+  runs = {
+    failing: await startRun('A run with issues', [1, 2, 3]),
+    paused: await startRun('A run that waits', range(21, 40)),
+  };
+  await isAt(runs.paused, ({ activation }) => activation.activated > 0);
+  await post(`/crm/activation/${runs.paused}/pause`, {});
+  await isAt(runs.paused, ({ state }) => state === 'paused');
+  await isAt(runs.failing, ({ state }) => state === 'completed');
+  await post('/crm/suppressions', { addresses: ['gone@example.com'], reason: 'manual', note: 'asked us to' });
+  importId = (await get<ImportList>('/crm/imports')).imports[0]?.importId ?? '';
 });
 afterAll(() => product.close());
 
 /** What axe finds wrong, by rule and place. */
-async function findings(page: Page): Promise<string[]> {
+async function findings(page: Page, rules: readonly string[] | null = null): Promise<string[]> {
   // Legacy: this page alone. The mail's preview is a frame that runs no script, axe's neither.
-  const { violations } = await new AxeBuilder({ page }).setLegacyMode().analyze();
+  const axe = new AxeBuilder({ page }).setLegacyMode();
+  const { violations } = await (rules === null ? axe : axe.withRules([...rules])).analyze();
   return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(' ')}`));
 }
 
 describe.each([
-  { colorScheme: 'light', width: 1280 },
-  { colorScheme: 'dark', width: 390 },
-] as const)('in $colorScheme, $width wide', ({ colorScheme, width }) => {
+  { colorScheme: 'light', other: 'dark', width: 1280, held: range(41, 60) },
+  { colorScheme: 'dark', other: 'light', width: 390, held: range(61, 80) },
+] as const)('in $colorScheme, $width wide', ({ colorScheme, other, width, held }) => {
   let browser: TestBrowser;
   let page: Page;
   const complaints: string[] = [];
@@ -34,6 +88,8 @@ describe.each([
   beforeAll(async () => {
     browser = await launchBrowser({ colorScheme, width });
     page = await browser.newPage();
+    // No colour is half-way from one to another when it is looked at.
+    await page.emulateMedia({ reducedMotion: 'reduce' });
     page.on('pageerror', (error) => complaints.push(String(error)));
     page.on('console', (message) => {
       if (message.type() === 'error') complaints.push(message.text());
@@ -41,14 +97,27 @@ describe.each([
   });
   afterAll(() => browser.close());
 
+  /** What is wrong with the page as it is: for everyone, in the other colours, and in its width. */
+  async function faults(): Promise<string[]> {
+    const found = await findings(page);
+    await page.emulateMedia({ colorScheme: other });
+    const inOther = (await findings(page, ['color-contrast'])).map((fault) => `${other} ${fault}`);
+    await page.emulateMedia({ colorScheme });
+    const shownWidth = await page.evaluate(() => document.documentElement.scrollWidth);
+    return [...found, ...inOther, ...(shownWidth > width ? [`${shownWidth} pixels wide`] : [])];
+  }
+  async function faultsAt(path: string, ready: string): Promise<string[]> {
+    await page.goto(product.stack.url + path);
+    await page.locator(ready).first().waitFor();
+    return faults();
+  }
+
   test('the leads page has no accessibility faults', async () => {
-    await page.goto(`${product.stack.url}/leads`);
-    await page.getByTestId('lead-row').first().waitFor();
-    expect(await findings(page)).toEqual([]);
+    expect(await faultsAt('/leads', '[data-testid="lead-row"]')).toEqual([]);
   });
 
   test('nor has the dialog that starts a run', async () => {
-    // One that the other width has not activated.
+    // The first new one is one that the other width has not activated.
     await page
       .locator('[data-testid="lead-row"][data-status="new"]')
       .first()
@@ -56,21 +125,58 @@ describe.each([
       .check();
     await page.getByTestId('activate').click();
     await page.getByTestId('preview-subject').waitFor();
-    expect(await findings(page)).toEqual([]);
+    expect(await faults()).toEqual([]);
   });
 
   test('nor has a finished run in the tracker, or its own page', async () => {
     await page.getByTestId('activate-start').click();
     await page.locator('[data-testid="tracked-session"][data-state="completed"]').waitFor();
-    expect(await findings(page)).toEqual([]);
-    await page.goto(`${product.stack.url}/activity`);
-    await page.getByTestId('run-row').first().waitFor();
-    expect(await findings(page)).toEqual([]);
+    expect(await faults()).toEqual([]);
+    expect(await faultsAt('/activity', '[data-testid="run-row"]')).toEqual([]);
     await page.getByTestId('run-row').first().getByRole('link').first().click();
     await page.getByTestId('run').waitFor();
     await page.getByTestId('event-log').waitFor();
     await page.getByTestId('throughput-plot').locator('canvas').waitFor();
-    expect(await findings(page)).toEqual([]);
+    expect(await faults()).toEqual([]);
+  });
+
+  test('nor has a run while it goes on, while it is paused, and with issues', async () => {
+    const running = await startRun('A run under way', held);
+    expect(await faultsAt(`/activity/${running}`, '[data-testid="result-row"]')).toEqual([]);
+    expect(await page.getByTestId('run').getAttribute('data-state')).toBe('running');
+    expect(await faultsAt(`/activity/${runs.paused}`, '[data-testid="result-row"]')).toEqual([]);
+    expect(await page.getByTestId('run').getAttribute('data-state')).toBe('paused');
+    expect(await faultsAt(`/activity/${runs.failing}`, '[data-testid="issues"]')).toEqual([]);
+  });
+
+  test('nor has any other page', async () => {
+    for (const [path, ready] of [
+      ['/imports', '[data-testid="import-row"]'],
+      [`/imports/${importId}`, '[data-testid="import-leads"]'],
+      ['/leads/1', '[data-testid="history-import"]'],
+      ['/templates', '[data-testid="template-row"]'],
+      ['/templates/welcome', '[data-testid="template-check"]'],
+      ['/suppressions', '[data-testid="suppression-row"]'],
+      ['/audit', '[data-testid="audit-row"]'],
+      ['/settings', '[data-testid="sender-check"]'],
+    ] as const) {
+      expect(await faultsAt(path, ready), path).toEqual([]);
+    }
+  });
+
+  test('nor has a page while it loads', async () => {
+    await page.route('**/crm/**', () => undefined);
+    for (const path of [
+      '/leads',
+      `/activity/${runs.failing}`,
+      '/imports',
+      '/leads/1',
+      '/templates/welcome',
+      '/settings',
+    ]) {
+      expect(await faultsAt(path, '[aria-label="Loading"]'), path).toEqual([]);
+    }
+    await page.unrouteAll({ behavior: 'ignoreErrors' });
   });
 
   test('nor has a page that cannot be shown, or one that found nothing', async () => {
@@ -79,27 +185,232 @@ describe.each([
       '/activity/activation_1704123456789_a7bc3d2f1',
       '/leads?search=nobodyhere',
     ]) {
-      await page.goto(`${product.stack.url}${path}`);
-      await page
-        .getByRole('heading', { level: 2 })
-        .or(page.getByRole('heading', { level: 1 }))
-        .first()
-        .waitFor();
-      expect(await findings(page), path).toEqual([]);
+      expect(await faultsAt(path, 'h1, h2'), path).toEqual([]);
     }
     // The browser says of its own accord that a call was answered 404.
     complaints.splice(0, complaints.length, ...complaints.filter((text) => !/status of 404/.test(text)));
   });
 
-  test('no page is wider than the screen, and none complained', async () => {
-    for (const path of ['/leads', '/activity']) {
-      await page.goto(`${product.stack.url}${path}`);
-      await page.getByRole('heading', { level: 1 }).waitFor();
-      expect(await page.evaluate(() => document.documentElement.scrollWidth), path).toBeLessThanOrEqual(
-        width,
-      );
+  test('every page is reached by its navigation, and none complained', async () => {
+    const more = page.getByTestId('more-navigation');
+    for (const name of ['Leads', 'Imports', 'Activity', 'Templates', 'Suppressions', 'Audit', 'Settings']) {
+      const link = page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name, exact: true });
+      if (width < 640 && !(await link.isVisible())) {
+        await more.press('Enter');
+        expect(await findings(page), 'the sheet').toEqual([]);
+      }
+      await link.press('Enter');
+      await page.getByRole('heading', { level: 1, name }).waitFor();
+      await expect.poll(() => page.locator('#more-navigation:popover-open').count()).toBe(0);
     }
     expect(complaints).toEqual([]);
+  });
+});
+
+describe('what hostile people write into fields', () => {
+  const inHandler = '<img src=x onerror="window.owned=1">';
+  const inTag = '"><svg onload=window.owned=1><script>window.owned=1</script>';
+  const inLink = 'javascript:window.owned=1';
+  let browser: TestBrowser;
+  let page: Page;
+  const dialogs: string[] = [];
+
+  /** Scripts that ran or were stopped from it, and elements that came of text. */
+  async function signs(): Promise<string[]> {
+    return page.evaluate(() => {
+      const { owned, stopped } = window as unknown as { owned?: unknown; stopped: string[] };
+      const made = document.querySelectorAll('[onerror], [onload], img[src="x"], a[href^="javascript:"]');
+      return [
+        ...(owned === undefined ? [] : ['a script ran']),
+        ...stopped,
+        ...[...made].map((element) => element.outerHTML),
+      ];
+    });
+  }
+  async function signsAt(path: string, ready: string): Promise<string[]> {
+    await page.goto(product.stack.url + path);
+    await page.locator(ready).first().waitFor();
+    return signs();
+  }
+
+  beforeAll(async () => {
+    browser = await launchBrowser();
+    page = await browser.newPage();
+    page.on('dialog', (dialog) => {
+      dialogs.push(dialog.message());
+      void dialog.dismiss();
+    });
+    await page.addInitScript(() => {
+      const stopped: string[] = [];
+      Object.assign(window, { stopped });
+      document.addEventListener('securitypolicyviolation', (event) => {
+        stopped.push(`${event.violatedDirective} ${event.sourceFile}`);
+      });
+    });
+  });
+  afterAll(() => browser.close());
+
+  test('runs no script and becomes no element, from the file to the mail', async () => {
+    await page.goto(`${product.stack.url}/imports`);
+    const cells = ['xss@example.com', inHandler, inTag, inLink, inHandler, inTag];
+    const header = ['Email', 'First name', 'Last name', 'Company', 'Source', `Notes ${inTag}`, inHandler];
+    const row = (values: string[]): string =>
+      values.map((value) => `"${value.replaceAll('"', '""')}"`).join(',');
+    await page.getByTestId('import-file').setInputFiles({
+      name: `${inHandler}.csv`,
+      mimeType: 'text/csv',
+      buffer: Buffer.from(`${row(header)}\n${row([...cells, inLink])}\n`),
+    });
+    await page.getByTestId('import-start').waitFor();
+    expect(await signs(), 'the meaning of columns').toEqual([]);
+    await page.getByTestId('import-consent').fill(inTag);
+    await page.getByTestId('import-start').click();
+    await page.locator('[data-testid="current-import"][data-phase="done"]').waitFor();
+    expect(await signs(), 'the import').toEqual([]);
+
+    const { leads } = await get<{ leads: { id: number }[] }>('/crm/leads?search=xss');
+    const leadId = leads[0]?.id ?? 0;
+    const { id: templateId } = await post<{ id: string }>('/crm/templates', {
+      name: `${inHandler} template`,
+      description: inTag,
+      subject: `${inTag} {{ firstName }}`,
+      html: `<p>Hello {{ firstName }}</p><a href="${inLink}">link</a>${inHandler}${inTag}`,
+      text: inTag,
+    });
+    await post('/crm/views', { name: inHandler, query: '?search=xss' });
+    await post('/crm/suppressions', { addresses: ['held@example.com'], reason: 'manual', note: inHandler });
+
+    // A run with all of it, begun as a person does.
+    expect(await signsAt('/leads?search=xss', '[data-testid="lead-row"]'), 'leads').toEqual([]);
+    await page.getByTestId('views-menu').click();
+    await page.getByTestId('saved-view').waitFor();
+    expect(await signs(), 'views').toEqual([]);
+    await page.keyboard.press('Escape');
+    await page.getByTestId('select-page').check();
+    await page.getByTestId('activate').click();
+    await page.getByTestId('activate-name').fill(`${inHandler} ${inTag}`);
+    await page.getByTestId(`template-${templateId}`).check();
+    await page.getByTestId('preview-subject').filter({ hasText: 'svg' }).waitFor();
+    expect(await signs(), 'the dialog').toEqual([]);
+    await page.getByTestId('activate-start').click();
+    await page.locator('[data-testid="tracked-session"][data-state="completed"]').waitFor();
+    await page.getByTestId('toast').waitFor();
+    expect(await signs(), 'the tracker').toEqual([]);
+
+    const sessionId = (await page.getByTestId('tracked-session').getAttribute('data-session-id')) ?? '';
+    for (const [path, ready] of [
+      [`/leads/${leadId}`, '[data-testid="history-activation"]'],
+      ['/activity', '[data-testid="run-row"]'],
+      [`/activity/${sessionId}`, '[data-testid="result-row"]'],
+      ['/imports', '[data-testid="import-row"]'],
+      ['/templates', '[data-testid="template-row"]'],
+      [`/templates/${templateId}?version=1`, '[data-testid="mail-frame"]'],
+      ['/suppressions', '[data-testid="suppression-row"]'],
+      ['/audit', '[data-testid="audit-row"]'],
+    ] as const) {
+      expect(await signsAt(path, ready), path).toEqual([]);
+    }
+    expect(dialogs).toEqual([]);
+  });
+
+  test('gets no rights in the frame that shows a mail', async () => {
+    const { templates } = await get<{ templates: { id: string; name: string }[] }>('/crm/templates');
+    const hostile = templates.find(({ name }) => name.startsWith(inHandler))?.id ?? '';
+    const said: string[] = [];
+    page.on('console', (message) => said.push(message.text()));
+    await page.goto(`${product.stack.url}/templates/${hostile}`);
+    const frame = page.getByTestId('mail-frame');
+    await frame.contentFrame().getByText('Hello').waitFor();
+    // The hostile parts are in the mail, as whoever wrote it wanted, and the frame is what stops them.
+    expect(await frame.getAttribute('srcdoc')).toContain('window.owned=1');
+    expect(await frame.getAttribute('sandbox')).toBe('');
+    await expect.poll(() => said.some((text) => /Blocked script execution/.test(text))).toBe(true);
+    await frame.contentFrame().getByText('link').click();
+    expect(await signs()).toEqual([]);
+    expect(dialogs).toEqual([]);
+  });
+});
+
+describe('who does not look', () => {
+  test('hears every quarter and end of two runs at once, and is notified of each', async () => {
+    const browser = await launchBrowser();
+    const letGo = product.proxy.hold();
+    try {
+      await browser.context.grantPermissions(['notifications'], { origin: product.stack.url });
+      const page = await browser.newPage();
+      await page.addInitScript(() => {
+        const shown: { title: string; body: string; note: Notification }[] = [];
+        const heard: string[] = [];
+        let hidden = false;
+        // The browser's own notification, and a note of it.
+        class Observed extends Notification {
+          constructor(title: string, options: NotificationOptions = {}) {
+            super(title, options);
+            shown.push({ title, body: options.body ?? '', note: this });
+          }
+        }
+        Object.defineProperty(window, 'Notification', { value: Observed });
+        // A tab that is driven is always a shown one.
+        Object.defineProperty(document, 'visibilityState', { get: () => (hidden ? 'hidden' : 'visible') });
+        Object.assign(window, {
+          shown,
+          heard,
+          hide: () => {
+            hidden = true;
+            document.dispatchEvent(new Event('visibilitychange'));
+          },
+        });
+        // As assistive technology is told: what is added to a live region, and no more.
+        new MutationObserver((changes) => {
+          for (const node of changes.flatMap(({ addedNodes }) => [...addedNodes])) {
+            const region = node.parentElement?.closest('[role="log"][aria-live="polite"]');
+            if (region) heard.push(node.textContent ?? '');
+          }
+        }).observe(document, { childList: true, subtree: true });
+      });
+      const heard = (): Promise<string[]> =>
+        page.evaluate(() => (window as unknown as { heard: string[] }).heard);
+      await page.goto(`${product.stack.url}/leads?status=new&limit=25&sort=-id`);
+      for (const name of ['First', 'Second']) {
+        await page.locator('[data-testid="lead-row"][data-status="new"]').first().waitFor();
+        const known = await page.getByTestId('tracked-session').count();
+        const row = page.locator('[data-testid="lead-row"][data-status="new"]').nth(known);
+        await row.getByTestId('select-lead').check();
+        await page.getByTestId('activate').click();
+        await page.getByTestId('activate-name').fill(name);
+        await page.getByTestId('preview-subject').waitFor();
+        await page.getByTestId('activate-start').click();
+        await expect.poll(() => page.getByTestId('tracked-session').count()).toBe(known + 1);
+      }
+      await page.getByTestId('notify').click();
+      expect(await page.getByTestId('notify').getAttribute('aria-pressed')).toBe('true');
+      await page.evaluate(() => (window as unknown as { hide: () => void }).hide());
+      letGo();
+      const notes = (): Promise<string[]> =>
+        page.evaluate(() =>
+          (window as unknown as { shown: { title: string; body: string }[] }).shown.map(
+            ({ title, body }) => `${title}: ${body}`,
+          ),
+        );
+      await expect
+        .poll(async () => (await notes()).sort(), { timeout: 30_000 })
+        .toEqual(['First is complete: 1 e-mail sent', 'Second is complete: 1 e-mail sent']);
+      for (const name of ['First', 'Second']) {
+        // Each sentence once, and the last of them holds the quarters that one mail crosses at a stride.
+        const sentences = (await heard()).filter((text) => text.startsWith(`${name}:`));
+        expect(sentences.at(0)).toContain('0% done');
+        expect(sentences.at(-1)).toMatch(/25%, 50%, 75%,? and 100% done, Completed$/);
+        expect(new Set(sentences).size).toBe(sentences.length);
+      }
+      await page.evaluate(() => {
+        const { shown } = window as unknown as { shown: { note: Notification }[] };
+        shown[0]?.note.dispatchEvent(new Event('click'));
+      });
+      await page.waitForURL('**/activity/activation_*');
+    } finally {
+      letGo();
+      await browser.close();
+    }
   });
 });
 

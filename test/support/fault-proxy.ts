@@ -154,6 +154,7 @@ export class FaultProxy {
   readonly #seenKeys = new Map<string, number>();
   readonly #acceptedKeys = new Map<string, number>();
   #rules: { rule: FaultRule; left: number }[] = [];
+  #held: Promise<unknown> = Promise.resolve();
   #window = { startedAt: 0, count: 0 };
   #server: ReturnType<typeof createServer> | null = null;
   #port: number;
@@ -188,6 +189,13 @@ export class FaultProxy {
     return () => {
       this.#rules = this.#rules.filter((other) => other !== entry);
     };
+  }
+
+  /** Calls from here on wait, and meet what they meet when it is let go. @returns lets them go */
+  hold(): () => void {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    this.#held = promise;
+    return () => resolve(undefined);
   }
 
   /** From here on all is well: no rules, no limits, no delays. What was recorded stays. */
@@ -308,6 +316,7 @@ export class FaultProxy {
     record: CallRecord,
     rate: { isOver: boolean },
   ): Promise<Answer | null> {
+    await this.#held;
     if (this.msPerCall > 0) await sleep(this.msPerCall);
     if (rate.isOver) {
       record.fault = 'rateLimit';

@@ -3,11 +3,7 @@
  *
  * @module
  */
-import {
-  type Suppression,
-  type SuppressionPage,
-  type SuppressionReason,
-} from '../../../../src/shared/mail-schemas.ts';
+import type { Suppression, SuppressionPage, SuppressionReason } from '../../../../src/shared/mail-schemas.ts';
 import type { Answer, Refusal } from '../api/client.ts';
 import { mailApi } from '../api/mail.ts';
 import { mailMessages } from '../text/mail-messages.ts';
