@@ -56,8 +56,8 @@ export interface LeadFilterOptions {
    * asked of their own indexes, which are a tenth of the table, and in the order of ids as they come.
    */
   driver?: LeadCondition | undefined;
-  /** SQL of ids, as `id`, that the filter is asked about: of leads that are found already. */
-  among?: { sql: string; params: readonly SqlValue[] };
+  /** SQL of ids, as `id`, that the filter is asked about: leads that are found already. Its params follow. */
+  among?: string;
 }
 
 /** Greater than any address that begins in the same way. */
@@ -126,7 +126,7 @@ export function splitFilter(filter: LeadFilter, condition: LeadCondition): [Lead
  */
 export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions = {}): LeadSelection {
   const conditions: string[] = [];
-  const params: SqlValue[] = [...(options.among?.params ?? [])];
+  const params: SqlValue[] = [];
   const looks = { atLeads: false };
   const add = (condition: string, ...values: SqlValue[]): void => {
     conditions.push(condition);
@@ -143,7 +143,7 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
   // CROSS JOIN fixes the order of the join: the words or the members first, then their leads.
   const table =
     among !== undefined
-      ? { name: `(${among.sql}) c`, join: ' CROSS JOIN leads l ON l.id = c.id', id: 'c.id' }
+      ? { name: `(${among}) c`, join: ' CROSS JOIN leads l ON l.id = c.id', id: 'c.id' }
       : isSearch
         ? { name: 'leads_fts', join: ' CROSS JOIN leads l ON l.id = leads_fts.rowid', id: 'leads_fts.rowid' }
         : isByImport
@@ -180,7 +180,10 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
   else if (words.length > 0) {
     const query = words.join(' AND ');
     if (isSearch) add('leads_fts MATCH ?', query);
-    else add('l.id IN (SELECT rowid FROM leads_fts WHERE leads_fts MATCH ?)', query);
+    else {
+      // The plus: SQLite would go from one hit to the next, and sort all of them.
+      add('+l.id IN (SELECT rowid FROM leads_fts WHERE leads_fts MATCH ?)', query);
+    }
   } else if (addresses.length === 0 && (filter.search ?? '').trim() !== '') add('0');
   for (const address of addresses) {
     const email = `${plus('address')}l.email`;

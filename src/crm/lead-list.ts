@@ -138,29 +138,47 @@ async function surveyLeads(db: D1Database, filter: LeadFilter): Promise<LeadSurv
     const total = await countUpTo(db, filter, first, max).first<number>('n');
     return { total: Math.min(total ?? 0, max), isExact: (total ?? 0) <= max, driver: first };
   }
-  const max = maxCounted.byLookUp;
+  const driver = conditions.includes('words') ? 'words' : ((await rarest(db, filter, conditions)) ?? first);
+  return { ...(await countByLookUp(db, filter, driver)), driver };
+}
+
+/**
+ * The condition that leaves fewest leads. Words drive wherever they are, without being asked: a look into
+ * the full-text index for one lead costs as much as some hundred of its hits.
+ */
+async function rarest(
+  db: D1Database,
+  filter: LeadFilter,
+  conditions: readonly LeadCondition[],
+): Promise<LeadCondition | undefined> {
   const sizes = await db.batch<{ n: number }>(
-    conditions.map((condition) => countUpTo(db, splitFilter(filter, condition)[0], condition, max)),
+    conditions.map((condition) =>
+      countUpTo(db, splitFilter(filter, condition)[0], condition, maxCounted.byLookUp),
+    ),
   );
-  const sizeOf = (index: number): number => sizes[index]?.results[0]?.n ?? 0;
-  // Words drive wherever they are: asking the full-text index about one lead costs as much as some
-  // hundred of its hits.
-  const fewest = conditions.includes('words')
-    ? conditions.indexOf('words')
-    : conditions.reduce((best, _, index) => (sizeOf(index) < sizeOf(best) ? index : best), 0);
-  const driver = conditions[fewest] ?? first;
+  const counts = sizes.map((size) => size.results[0]?.n ?? 0);
+  return conditions[counts.indexOf(Math.min(...counts))];
+}
+
+/** How many of the first leads of the driver match all, and whether these were all of its leads. */
+async function countByLookUp(
+  db: D1Database,
+  filter: LeadFilter,
+  driver: LeadCondition,
+): Promise<{ total: number; isExact: boolean }> {
+  const max = maxCounted.byLookUp;
   const [only, rest] = splitFilter(filter, driver);
   const found = compileLeadFilter(only, { driver });
-  const among = {
-    sql: `SELECT ${found.id} AS id FROM ${found.countFrom} WHERE ${found.where} LIMIT ${max}`,
-    params: found.params,
-  };
-  const { countFrom, where, params } = compileLeadFilter(rest, { among });
-  const total = await db
-    .prepare(`SELECT count(*) AS n FROM ${countFrom} WHERE ${where}`)
-    .bind(...params)
-    .first<number>('n');
-  return { total: total ?? 0, isExact: sizeOf(fewest) <= max, driver };
+  const sql = `SELECT ${found.id} AS id FROM ${found.countFrom} WHERE ${found.where} LIMIT ${max}`;
+  const { countFrom, where, params } = compileLeadFilter(rest, { among: sql });
+  // Asked of each lead, not for those that match, so that those looked at can be counted too.
+  const row = await db
+    .prepare(
+      `SELECT count(*) AS looked, sum(matches) AS n FROM (SELECT ${where} AS matches FROM ${countFrom})`,
+    )
+    .bind(...params, ...found.params)
+    .first<{ looked: number; n: number | null }>();
+  return { total: row?.n ?? 0, isExact: (row?.looked ?? 0) < max };
 }
 
 /** The count of all leads of one condition, where somebody keeps it. */
