@@ -31,7 +31,7 @@ const maxStartMs = 90_000;
 
 /**
  * Secrets that a deployment may go without. wrangler.toml has no word for that, and `wrangler dev` takes from
- * a file only what wrangler.toml names; so these, if set at all, go on the command line of this machine.
+ * a file only what its configuration names; so the one that it is started with here names those that are set.
  */
 const optionalSecrets = ['RESEND_WEBHOOK_SECRET', 'POSTMARK_WEBHOOK_CREDENTIALS'];
 
@@ -86,6 +86,23 @@ const wrangler = join(projectRoot, 'node_modules/wrangler/bin/wrangler.js');
 function envLine(name: string, value: string): string {
   if (/['\n\r]/.test(value)) throw new UserError(`${name} holds a character that a setting cannot have.`);
   return `${name}='${value.replaceAll('$', '\\$')}'\n`;
+}
+
+/**
+ * Writes wrangler.toml as this stack runs it, into its own folder: paths absolute, and the optional secrets
+ * that are set named among the others. Values are in the settings file alone.
+ */
+function writeLocalConfig(stateDir: string, settings: Record<string, string>): string {
+  const named = optionalSecrets.filter((name) => (settings[name] ?? '') !== '');
+  const text = readFileSync(join(projectRoot, 'wrangler.toml'), 'utf8')
+    .replaceAll(
+      /^(main|directory|migrations_dir) = "(.+)"$/gm,
+      (_, key: string, path: string) => `${key} = ${JSON.stringify(join(projectRoot, path))}`,
+    )
+    .replace(/^required = \[$/m, (line) => [line, ...named.map((name) => `  "${name}",`)].join('\n'));
+  const file = join(stateDir, 'wrangler.toml');
+  writeFileSync(file, text);
+  return file;
 }
 
 /**
@@ -232,9 +249,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         ...['--no-warnings', wrangler, 'dev', '--local', '--ip', '127.0.0.1', '--port', String(port)],
         ...['--inspector-port', String(inspectorPort), '--persist-to', stateDir, '--env-file', envFile],
         ...['--show-interactive-dev-session', 'false', '--log-level', 'info'],
-        ...Object.entries(settings).flatMap(([name, value]) =>
-          optionalSecrets.includes(name) ? ['--var', `${name}:${value}`] : [],
-        ),
+        ...['--config', writeLocalConfig(stateDir, settings)],
       ],
       { env: wranglerEnv(stateDir), cwd: projectRoot, output: logFile },
     );

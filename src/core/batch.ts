@@ -136,6 +136,16 @@ export function changedBatch(batch: Batch, change: BatchChange): Batch {
   }
 }
 
+/**
+ * Leads of a batch: as many as the provider takes in one call, or fewer where a setting says so.
+ *
+ * @param setting - `MAIL_BATCH_MAX`; what is no whole number from 1 on says nothing
+ */
+export function batchLeadCount(maxBatch: number, setting: string): number {
+  const text = setting.trim();
+  return /^[1-9]\d*$/.test(text) ? Math.min(maxBatch, Number(text)) : maxBatch;
+}
+
 /** Indexes of the recipients whose mail is not decided: the ones a call is made for, in this order. */
 export function pendingIndexes(marks: string): number[] {
   const indexes: number[] = [];

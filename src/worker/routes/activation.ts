@@ -8,6 +8,7 @@
  */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
+import { batchLeadCount } from '../../core/batch.ts';
 import { batchCountUnderCap, readDailyCap } from '../../core/daily-cap.ts';
 import type { Command } from '../../core/command.ts';
 import type { SessionSpec } from '../../core/session.ts';
@@ -254,7 +255,7 @@ export function activationRoutes(app: App): void {
       template,
       mail: mailSettings(c.env, c.req.url),
       batchLeadCount: batchCountUnderCap(
-        Math.min(transport.transport.maxBatch, Number(c.env.MAIL_BATCH_MAX) || Infinity),
+        batchLeadCount(transport.transport.maxBatch, c.env.MAIL_BATCH_MAX),
         readDailyCap(c.env.MAIL_DAILY_CAP),
       ),
       maxLeadId: audience.maxLeadId,
