@@ -1,14 +1,19 @@
 /**
- * Web: bytes of script that a browser loads, and how fast a table of a million leads has its first page.
+ * Web: bytes of script that a browser loads, how fast a table of a million leads answers, and how long a
+ * person with an empty cache waits until it can be used.
  *
  * @module
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { chromium, type Browser } from 'playwright-core';
+import { findChromium } from '../../scripts/lib/chromium.ts';
+import { buildWebIfChanged } from '../../scripts/lib/web-build.ts';
+import { serveApp } from './lib/app-server.ts';
 import type { BenchOptions, PartResult } from './lib/part.ts';
 import { closeAll, freshState, say, startMailApi, startRuntime } from './lib/rig.ts';
-import { percentile, round } from './lib/stats.ts';
+import { median, percentile, round } from './lib/stats.ts';
 
 const build = join(import.meta.dirname, '../../web/build');
 
@@ -20,7 +25,60 @@ const questions: readonly (readonly [name: string, query: string])[] = [
   ['search by prefix', 'limit=50&search=name12345'],
 ];
 
+interface Visit {
+  /** From the request for the page to the first row of leads on the screen. */
+  rowsMs: number;
+  /** To a lead that is chosen by a click. */
+  usableMs: number;
+  scriptBytes: number;
+}
+
+/** Opens the leads page as somebody does who was never there. */
+async function visit(browser: Browser, url: string, cpuSlowdown: number): Promise<Visit> {
+  const page = await browser.newPage();
+  const devtools = await page.context().newCDPSession(page);
+  await devtools.send('Network.enable');
+  await devtools.send('Emulation.setCPUThrottlingRate', { rate: cpuSlowdown });
+  let scriptBytes = 0;
+  const scripts = new Set<string>();
+  devtools.on('Network.responseReceived', ({ requestId, type }) => {
+    if (type === 'Script') scripts.add(requestId);
+  });
+  devtools.on('Network.loadingFinished', ({ requestId, encodedDataLength }) => {
+    if (scripts.has(requestId)) scriptBytes += encodedDataLength;
+  });
+  const startedAt = performance.now();
+  await page.goto(`${url}/leads`, { waitUntil: 'commit' });
+  const box = page.locator('tbody input[type=checkbox]').first();
+  await box.waitFor();
+  const rowsMs = performance.now() - startedAt;
+  await box.check();
+  const usableMs = performance.now() - startedAt;
+  await page.close();
+  return { rowsMs, usableMs, scriptBytes };
+}
+
+/** Visits with a cache that is empty each time; null where there is no browser. */
+async function visits(url: string, cpuSlowdown: number, count: number): Promise<Visit | null> {
+  const executablePath = findChromium();
+  if (executablePath === null) return null;
+  const found: Visit[] = [];
+  for (let i = 0; i < count; i++) {
+    // A browser of its own each time: nothing is compiled or cached.
+    const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+    found.push(await visit(browser, url, cpuSlowdown));
+    await browser.close();
+  }
+  const of = (value: (visit: Visit) => number): number => median(found.map(value));
+  return {
+    rowsMs: of((visit) => visit.rowsMs),
+    usableMs: of((visit) => visit.usableMs),
+    scriptBytes: of((visit) => visit.scriptBytes),
+  };
+}
+
 export async function web(options: BenchOptions): Promise<PartResult> {
+  await buildWebIfChanged(() => say('web: building the app'));
   // What is beside `_app` is the API page's own, which the app never loads.
   const files = readdirSync(build, { recursive: true, encoding: 'utf8' }).filter(
     (name) => name.startsWith('_app') && name.endsWith('.js'),
@@ -54,9 +112,35 @@ export async function web(options: BenchOptions): Promise<PartResult> {
       p95Ms: percentile(warm, 0.95),
     });
   }
+  const app = await serveApp(runtime.url);
+  const opened: { name: string; visit: Visit }[] = [];
+  for (const [name, slowdown] of [
+    ['this machine', 1],
+    ['a processor four times slower', 4],
+  ] as const) {
+    say(`web: the leads page, ${name}`);
+    const visit = await visits(app.url, slowdown, options.repeatCount ?? 5);
+    if (visit !== null) opened.push({ name, visit });
+  }
+  app.close();
   await closeAll();
   return {
     tables: [
+      {
+        title: `The leads page over ${leadCount} leads, from an empty cache`,
+        columns: ['on', 'first row ms', 'a lead is chosen by a click ms', 'script kB over the wire'],
+        rows: opened.map(({ name, visit: { rowsMs, usableMs, scriptBytes } }) => [
+          name,
+          Math.round(rowsMs),
+          Math.round(usableMs),
+          round(scriptBytes / 1_000),
+        ]),
+        notes: [
+          opened.length === 0
+            ? 'Not measured: there is no Chromium on this machine.'
+            : 'Median of visits, each in a browser of its own; the server is on the same machine.',
+        ],
+      },
       {
         title: 'Script, gzip',
         columns: ['what', 'files', 'kB'],
@@ -77,6 +161,6 @@ export async function web(options: BenchOptions): Promise<PartResult> {
       },
     ],
     verdicts: [],
-    figures: { firstBytes, bytes, leadCount, timings },
+    figures: { firstBytes, bytes, leadCount, timings, opened },
   };
 }
