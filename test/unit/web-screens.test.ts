@@ -14,6 +14,7 @@ import { matchesRun, mergeRuns } from '../../web/src/lib/activity/history.ts';
 import { describeRefusal, type Answer } from '../../web/src/lib/api/client.ts';
 import {
   audienceOf,
+  isCountExact,
   nothing,
   pageState,
   selectAll,
@@ -213,6 +214,15 @@ describe('the choice of leads', () => {
     expect(selectedCount(but)).toBe(999_998);
     expect(audienceOf(but)).toEqual({ filter: { status: 'new' }, excludedIds: [5, 7] });
     expect(audienceOf(setSelected(but, [5, 7], true))).toEqual({ filter: { status: 'new' } });
+  });
+
+  it('is never nobody where only some of those that match were counted', () => {
+    const all = selectAll({}, 2, false);
+    expect(isCountExact(all)).toBe(false);
+    const but = setSelected(all, [1, 2, 3], false);
+    expect(selectedCount(but)).toBe(1);
+    expect(audienceOf(but)).toEqual({ filter: {}, excludedIds: [1, 2, 3] });
+    expect(isCountExact(setSelected(nothing, [1], true))).toBe(true);
   });
 
   it('is no audience when nobody is left', () => {

@@ -137,7 +137,7 @@ const remove = createRoute({
   request: { params },
   responses: {
     204: { description: 'It is gone.' },
-    202: { description: 'A part of it is gone.' },
+    202: json('A part of it is gone; this is what is left.', importSchema),
     ...problems('invalid_request', 'import_not_found'),
   },
 });
@@ -244,7 +244,7 @@ export function importRoutes(app: App): void {
     const deadlineMs = Date.now() + maxRemovalMs;
     const answer = await deleteImport(c.env.DB, { importId, now: () => Date.now(), deadlineMs });
     if (answer === 'not_found') throw new Refusal('import_not_found');
-    return c.body(null, answer === 'deleted' ? 204 : 202);
+    return answer === 'deleted' ? c.body(null, 204) : c.json(await requireImport(c.env.DB, importId), 202);
   });
 
   app.openapi(rejectedCsv, async (c) => {

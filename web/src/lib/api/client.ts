@@ -160,6 +160,12 @@ export const api = {
       signal: AbortSignal.timeout(60_000),
     }),
   finishImport: (importId: string) => post<Import>(`/crm/imports/${importId}/finish`, {}),
+  /** An import when only a part of it is gone: asked again, it goes on. */
+  deleteImport: (importId: string) =>
+    call<Import | undefined>(`/crm/imports/${importId}`, {
+      method: 'DELETE',
+      headers: { 'content-type': 'application/json' },
+    }),
   undoImport: (importId: string) => post<Import>(`/crm/imports/${importId}/undo`, {}),
   templates: () => call<{ templates: TemplateSummary[] }>('/crm/templates'),
   settings: () => call<Settings>('/crm/settings'),

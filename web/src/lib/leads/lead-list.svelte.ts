@@ -16,6 +16,7 @@ import {
   selectAll,
   selectedCount,
   setSelected,
+  isCountExact,
   isSelected,
   type Selection,
 } from './selection.ts';
@@ -43,6 +44,9 @@ export class LeadList {
   }
   get selectedCount(): number {
     return selectedCount(this.#selection);
+  }
+  get isSelectedCountExact(): boolean {
+    return isCountExact(this.#selection);
   }
   get pageState(): 'none' | 'some' | 'all' {
     return pageState(this.#selection, this.#ids);
@@ -107,7 +111,8 @@ export class LeadList {
   }
   selectAll(): void {
     if (this.#view !== null && this.#page !== null) {
-      this.#selection = selectAll(filterOf(this.#view), this.#page.total);
+      const { total, isTotalExact } = this.#page;
+      this.#selection = selectAll(filterOf(this.#view), total, isTotalExact);
     }
   }
   clearSelection(): void {

@@ -8,7 +8,14 @@ import type { Audience, LeadFilter } from '../../../../src/shared/schemas.ts';
 
 export type Selection =
   | { kind: 'some'; ids: ReadonlySet<number> }
-  | { kind: 'all'; filter: LeadFilter; total: number; excluded: ReadonlySet<number> };
+  | {
+      kind: 'all';
+      filter: LeadFilter;
+      /** At least so many where it is not exact; the preview and the start count all of them. */
+      total: number;
+      isTotalExact: boolean;
+      excluded: ReadonlySet<number>;
+    };
 
 export const nothing: Selection = { kind: 'some', ids: new Set() };
 
@@ -16,10 +23,16 @@ export function isSelected(selection: Selection, id: number): boolean {
   return selection.kind === 'some' ? selection.ids.has(id) : !selection.excluded.has(id);
 }
 
+/** How many are chosen; at least so many of an inexact total, which taking some out does not bring to none. */
 export function selectedCount(selection: Selection): number {
-  return selection.kind === 'some'
-    ? selection.ids.size
-    : Math.max(0, selection.total - selection.excluded.size);
+  if (selection.kind === 'some') return selection.ids.size;
+  const least = selection.isTotalExact ? 0 : 1;
+  return Math.max(least, selection.total - selection.excluded.size);
+}
+
+/** Whether {@link selectedCount} is all that can be said of how many are chosen. */
+export function isCountExact(selection: Selection): boolean {
+  return selection.kind === 'some' || selection.isTotalExact;
 }
 
 /** Sets some leads to chosen or not; works on a page as on one row. */
@@ -34,8 +47,8 @@ export function setSelected(selection: Selection, ids: readonly number[], select
 }
 
 /** Everyone who matches, over all pages. */
-export function selectAll(filter: LeadFilter, total: number): Selection {
-  return { kind: 'all', filter, total, excluded: new Set() };
+export function selectAll(filter: LeadFilter, total: number, isTotalExact = true): Selection {
+  return { kind: 'all', filter, total, isTotalExact, excluded: new Set() };
 }
 
 /** How the box in the table's head stands. */

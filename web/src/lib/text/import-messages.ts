@@ -115,6 +115,14 @@ export const importMessages = {
       `Up to ${leads(count)} that it created are removed, but for those that are active. What it changed in other leads stays changed.`,
     action: 'Undo import',
   },
+  delete: 'Delete import',
+  deleteConfirm: {
+    title: 'Delete this import?',
+    text: 'Its entry in this list, the rows that were not taken and which leads were in it are removed for good. The leads stay; undo the import first to remove them.',
+    action: 'Delete import',
+  },
+  cellsDropped: (at: string) =>
+    `What was in the rows that were not taken was removed ${at}; their lines and reasons are kept.`,
   interrupted: 'Choose the same file again to go on.',
   list: {
     table: 'Imports',

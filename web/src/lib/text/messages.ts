@@ -71,7 +71,7 @@ export const messages = {
 
   leads: {
     title: 'Leads',
-    subtitle: (total: number) => `${leads(total)} match`,
+    subtitle: (total: number, isExact: boolean) => `${isExact ? '' : 'At least '}${leads(total)} match`,
     all: (total: number) => leads(total),
     search: 'Search leads',
     searchPlaceholder: 'Name, company or e-mail',
@@ -104,16 +104,20 @@ export const messages = {
     table: 'Leads',
     selectPage: 'Choose all leads on this page',
     selectLead: (name: string) => `Choose ${name}`,
-    selectAll: (total: number) => `Choose all ${formatCount(total)} that match`,
+    selectAll: (total: number, isExact: boolean) =>
+      isExact ? `Choose all ${formatCount(total)} that match` : 'Choose all that match',
     pageSelected: (count: number) => `All ${formatCount(count)} on this page are chosen.`,
-    allSelected: (count: number) => `All ${leads(count)} that match are chosen.`,
-    allSelectedBut: (count: number, excluded: number) =>
-      `${leads(count)} chosen: all that match but ${formatCount(excluded)}.`,
+    allSelected: (count: number, isExact: boolean) =>
+      isExact ? `All ${leads(count)} that match are chosen.` : 'All leads that match are chosen.',
+    allSelectedBut: (count: number, excluded: number, isExact: boolean) =>
+      `${isExact ? leads(count) : 'Leads'} chosen: all that match but ${formatCount(excluded)}.`,
     selected: (count: number) => `${leads(count)} chosen`,
     clearSelection: 'Clear',
     activate: 'Activate',
-    activateCount: (count: number) => `Activate ${formatCount(count)}`,
+    activateCount: (count: number, isExact: boolean) =>
+      isExact ? `Activate ${formatCount(count)}` : 'Activate all that match',
     chooseFirst: 'Choose leads to activate them',
+    ofTotal: (total: number, isExact: boolean) => `of ${isExact ? '' : 'at least '}${formatCount(total)}`,
     paging: 'Pages of leads',
     pageNumber: (page: string) => `Page ${page}`,
     empty: {
