@@ -102,7 +102,10 @@ export class SessionSlice {
     if (batches.hasOpen()) return;
     if (!isAllDecided) this.#mendCounters();
     if (session.cancelledAt !== null) await this.#unflipCancelled();
-    store.transact(() => store.save(finish(store.session(), now())));
+    store.transact(() => {
+      store.save(finish(store.session(), now()));
+      store.forgetSearch();
+    });
     this.#log('info', 'session_finished', { ...store.session().counts });
     publish();
   }

@@ -174,9 +174,26 @@ export class SessionStore {
     if (session === null) return;
     const spec: SessionSpec = { ...session.spec, audience: { leadIds: [] }, reducedAt: nowMs };
     for (const table of ['batch', 'fate', 'erased_lead']) this.#sql.exec(`DELETE FROM ${table}`);
+    this.#saveSpec(session, spec);
+    this.#erased.forget();
+  }
+
+  /**
+   * Forgets the words that the audience was searched by, which may be a name or an address; only planning
+   * needs them. Call inside {@link transact}.
+   */
+  forgetSearch(): void {
+    const session = this.session();
+    const { audience } = session.spec;
+    if (!('filter' in audience) || audience.filter.search === undefined) return;
+    const filter = { ...audience.filter };
+    delete filter.search;
+    this.#saveSpec(session, { ...session.spec, audience: { filter } });
+  }
+
+  #saveSpec(session: Session, spec: SessionSpec): void {
     this.#sql.exec('UPDATE spec SET json = ? WHERE id = 1', JSON.stringify(spec));
     this.#session = { ...session, spec };
-    this.#erased.forget();
   }
 
   /** The object's storage was deleted: nothing is known any more. */

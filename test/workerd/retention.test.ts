@@ -58,6 +58,24 @@ async function endedRun(): Promise<string> {
 }
 
 describe('a run that has ended', () => {
+  it('has forgotten the words that its audience was searched by, and knows its start all the same', async () => {
+    await addLeads(db, [{}, {}]);
+    const sessionId = freshSessionId();
+    const audience = { filter: { search: 'lead1@example.com', status: 'new' as const } };
+    await startSession(sessionId, audience);
+    const specOf = (): Promise<string> =>
+      runInDurableObject(stubOf(sessionId), (_, { storage }) =>
+        JSON.stringify(storage.sql.exec('SELECT * FROM spec').toArray()),
+      );
+    expect(await specOf()).toContain('lead1@');
+    await drive(sessionId, clock, ({ finishedAt }) => finishedAt !== null);
+    const spec = await specOf();
+    expect(spec).not.toContain('lead1@');
+    expect(spec).toContain('status');
+    expect(mail.mails).toHaveLength(1);
+    expect(await startSession(sessionId, audience)).toMatchObject({ state: 'completed', total: 1 });
+  });
+
   it('sleeps until its retention, and not a moment less', async () => {
     const sessionId = await endedRun();
     const { finishedAt } = await readProgress(sessionId);
