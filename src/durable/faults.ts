@@ -37,6 +37,7 @@ const platformTexts = [
   'storage operation exceeded timeout',
   'internal error',
   'Too many API requests',
+  'Too many subrequests',
 ];
 
 /** What the MailGate threw, or the way to it; the error itself does not say where it comes from. */

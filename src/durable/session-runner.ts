@@ -15,9 +15,9 @@ import { abandon, decideInterrupted, decideOutcome, expire, mayRepeat, probeSpli
 import type { Intent, Permit, Prepared, SliceVerbs } from '../core/slice.ts';
 import { recovered } from '../core/timeline.ts';
 import { flipLeads } from '../crm/flip.ts';
-import { payloadHash } from '../mail/payload-hash.ts';
 import type { MailTransport } from '../mail/transport.ts';
 import type { FlipResult } from '../shared/recipient.ts';
+import { sha256Hex } from '../shared/sha256.ts';
 import { BatchMails } from './batch-mails.ts';
 import { BatchWriter } from './batch-writer.ts';
 import { CapShare } from './cap-share.ts';
@@ -171,7 +171,7 @@ export class SessionRunner implements SliceVerbs {
       batch,
       recipients: batch.recipients ?? [],
       payload,
-      payloadHash: await payloadHash(payload),
+      payloadHash: await sha256Hex(payload),
       mailCount: mails.length,
     };
   }

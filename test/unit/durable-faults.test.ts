@@ -18,6 +18,7 @@ describe('a fault of the platform', () => {
     ['transient', new Error('D1 DB is overloaded. Requests queued for too long.')],
     ['transient', new Error('Network connection lost.')],
     ['transient', new Error('internal error; reference = abc')],
+    ['transient', new Error('Too many subrequests by single Worker invocation.')],
     ['transient', retryable('something that the platform says may pass')],
     ['bug', new TypeError('Cannot read properties of undefined')],
     ['bug', 'a text that was thrown'],

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
-import { payloadHash } from '../../src/mail/payload-hash.ts';
 import {
   compileTemplate,
   composeMail,
@@ -11,6 +10,7 @@ import {
 } from '../../src/mail/render.ts';
 import { createResendTransport } from '../../src/mail/resend.ts';
 import type { FrozenTemplate, Recipient } from '../../src/shared/recipient.ts';
+import { sha256Hex } from '../../src/shared/sha256.ts';
 import {
   bareContext,
   fullContext,
@@ -271,7 +271,7 @@ describe('a repeat makes the same bytes', () => {
             vi.useRealTimers();
             vi.restoreAllMocks();
           }
-          expect(await payloadHash(payloadOf(leads))).toBe(await payloadHash(first));
+          expect(await sha256Hex(payloadOf(leads))).toBe(await sha256Hex(first));
           expect(first.isWellFormed()).toBe(true);
         },
       ),
@@ -340,8 +340,8 @@ test.each([
   expect(senderNameOf(from)).toBe(expected);
 });
 
-test('a payload hash is the SHA-256 of its UTF-8 bytes', async () => {
-  expect(await payloadHash('')).toBe('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855');
-  expect(await payloadHash('abc')).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
-  expect(await payloadHash('é')).toBe('4a99557e4033c3539de2eb65472017cad5f9557f7a0625a09f1c3f6e2ba69c4c');
+test('a hash is the SHA-256 of the UTF-8 bytes, in hex', async () => {
+  expect(await sha256Hex('')).toBe('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855');
+  expect(await sha256Hex('abc')).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
+  expect(await sha256Hex('é')).toBe('4a99557e4033c3539de2eb65472017cad5f9557f7a0625a09f1c3f6e2ba69c4c');
 });

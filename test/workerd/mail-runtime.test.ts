@@ -6,10 +6,10 @@
  */
 import { expect, test } from 'vitest';
 import { builtinTemplates } from '../../src/mail/builtin-templates.ts';
-import { payloadHash } from '../../src/mail/payload-hash.ts';
 import { compileTemplate } from '../../src/mail/render.ts';
 import { createResendTransport } from '../../src/mail/resend.ts';
 import { createSesTransport } from '../../src/mail/ses.ts';
+import { sha256Hex } from '../../src/shared/sha256.ts';
 import {
   answering,
   callOf,
@@ -44,7 +44,7 @@ test('nesting without end is refused, not a crash', () => {
 });
 
 test('a payload is hashed and a call to SES is signed', async () => {
-  expect(await payloadHash('abc')).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
+  expect(await sha256Hex('abc')).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
   const { fetch, seen } = answering(200, { MessageId: 'a' });
   const transport = createSesTransport({
     apiUrl: 'https://email.eu-west-1.amazonaws.com',

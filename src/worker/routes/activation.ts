@@ -15,9 +15,9 @@ import type { SessionSpec } from '../../core/session.ts';
 import { countAudience, resolveAudience, sampleAudience } from '../../crm/audience.ts';
 import { countRunning, listActivations } from '../../crm/history.ts';
 import { mailTransport } from '../../durable/mail-world.ts';
-import { payloadHash } from '../../mail/payload-hash.ts';
 import { compileTemplate, senderNameOf } from '../../mail/render.ts';
 import { limits } from '../../shared/limits.ts';
+import { sha256Hex } from '../../shared/sha256.ts';
 import { activationStates, emailStates, type Progress } from '../../shared/progress.ts';
 import {
   activationListSchema,
@@ -227,7 +227,7 @@ export function activationRoutes(app: App): void {
     const { sessionId, ...rest } = request;
     const location = `/crm/activation/progress/${sessionId}`;
     const session = c.env.ACTIVATION_SESSION.getByName(sessionId);
-    const fingerprint = await payloadHash(JSON.stringify(rest));
+    const fingerprint = await sha256Hex(JSON.stringify(rest));
     // Before anything else: a repeat must find its session even if the leads have changed since.
     const found = await session.find(fingerprint);
     if (found?.kind === 'conflict') throw new Refusal('session_conflict');
