@@ -54,10 +54,15 @@ async function measureReads(
   return results;
 }
 
-async function measureRun(leadCount: number, tabCount: number): Promise<number> {
+/** Leads a second of a run that many tabs poll; `mailRate`: calls a second that the account may make, or null. */
+async function measureRun(leadCount: number, tabCount: number, mailRate: number | null): Promise<number> {
   const mail = await startMailApi();
   await mail.set({ latencyMs: 20 });
-  const runtime = await startRuntime({ stateFolder: await freshState(leadCount), mailUrl: mail.url });
+  const runtime = await startRuntime({
+    stateFolder: await freshState(leadCount),
+    mailUrl: mail.url,
+    ...(mailRate === null ? {} : { vars: { MAIL_RATE: String(mailRate) } }),
+  });
   const sessionId = freshSessionId();
   const stop = new AbortController();
   await startSession(runtime, sessionId);
@@ -89,14 +94,21 @@ export async function progress(options: BenchOptions): Promise<PartResult> {
     median(results.filter(([found]) => found === kind).map(([, result]) => value(result)));
   const bareRate = of('bare object method', (result) => result.requestsPerSecond);
 
-  const alone: number[] = [];
-  const watched: number[] = [];
-  for (let round = 1; round <= repeatCount; round++) {
-    say(`progress: a run with 0 and with 1,000 tabs, round ${round} of ${repeatCount}`);
-    alone.push(await measureRun(runLeadCount, 0));
-    watched.push(await measureRun(runLeadCount, 1_000));
+  const runs: { name: string; alone: number; watched: number; slowdown: number }[] = [];
+  for (const [name, mailRate] of [
+    ['10 calls a second, as Resend allows', 10],
+    ['no limit: the machine is the limit', null],
+  ] as const) {
+    const alone: number[] = [];
+    const watched: number[] = [];
+    for (let round = 1; round <= repeatCount; round++) {
+      say(`progress: a run with 0 and with 1,000 tabs, ${name}, round ${round} of ${repeatCount}`);
+      alone.push(await measureRun(runLeadCount, 0, mailRate));
+      watched.push(await measureRun(runLeadCount, 1_000, mailRate));
+    }
+    const [one, many] = [median(alone), median(watched)];
+    runs.push({ name, alone: one, watched: many, slowdown: 1 - many / one });
   }
-  const slowdown = 1 - median(watched) / median(alone);
   const [ratio200 = 0, ratio304 = 0] = (['poll, 200', 'poll, 304'] as const).map(
     (kind) => of(kind, (result) => result.requestsPerSecond) / bareRate,
   );
@@ -118,10 +130,15 @@ export async function progress(options: BenchOptions): Promise<PartResult> {
       },
       {
         title: 'What 1,000 tabs that poll every 2 seconds cost a run',
-        columns: ['tabs', 'leads/s'],
-        rows: [
-          [0, Math.round(median(alone))],
-          [1_000, Math.round(median(watched))],
+        columns: ['mail API', 'leads/s without', 'leads/s with 1,000', 'slower by'],
+        rows: runs.map(({ name, alone, watched, slowdown }) => [
+          name,
+          Math.round(alone),
+          Math.round(watched),
+          `${round(100 * slowdown)} %`,
+        ]),
+        notes: [
+          'The tabs, the mail API and the run share the two cores: without a limit, what answers the tabs is taken from the run.',
         ],
       },
     ],
@@ -136,12 +153,12 @@ export async function progress(options: BenchOptions): Promise<PartResult> {
         measured: String(round(ratio304)),
         isMet: ratio304 >= 0.8,
       },
-      {
-        target: '1,000 polling tabs slow a run by < 10 %',
+      ...runs.map(({ name, slowdown }) => ({
+        target: `1,000 polling tabs slow a run by < 10 % (${name})`,
         measured: `${round(100 * slowdown)} %`,
         isMet: slowdown < 0.1,
-      },
+      })),
     ],
-    figures: { results, alone, watched },
+    figures: { results, runs },
   };
 }
