@@ -5,9 +5,12 @@
  */
 import type { Batch } from '../../src/core/batch.ts';
 import type { Session } from '../../src/core/session.ts';
+import { seededRandom } from './random.ts';
 
 export interface Hooks {
   now: (() => number) | null;
+  /** The chance of backoffs: the same for each test, every time. */
+  random: () => number;
   /** In place of waiting. */
   sleep: ((ms: number) => Promise<void>) | null;
   /** Called around every verb of every slice; true kills the object there. */
@@ -22,6 +25,7 @@ export interface Hooks {
 
 const untouched: Hooks = {
   now: null,
+  random: seededRandom(1),
   sleep: null,
   onVerb: null,
   hold: null,
@@ -34,5 +38,5 @@ export const hooks: Hooks = { ...untouched, env: {} };
 
 export function resetHooks(): void {
   // A test that adds to the bindings must not add to the untouched ones.
-  Object.assign(hooks, untouched, { env: {} });
+  Object.assign(hooks, untouched, { env: {}, random: seededRandom(1) });
 }

@@ -69,6 +69,10 @@ export class ActivationSession extends RealSession {
     return hooks.now === null ? super.now() : hooks.now();
   }
 
+  protected override random(): number {
+    return hooks.random();
+  }
+
   protected override sleep(ms: number): Promise<void> {
     return hooks.sleep === null ? super.sleep(ms) : hooks.sleep(ms);
   }

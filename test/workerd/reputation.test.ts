@@ -97,12 +97,13 @@ describe('the daily cap', () => {
     let aheadMs = 0;
     const midnight = midnightAfter(Date.now());
     // The day does not end while the test runs, unless the test says so.
-    hooks.now = () => Math.min(Date.now(), midnight - 60_000) + aheadMs;
+    const now = (): number => Math.min(Date.now(), midnight - 60_000) + aheadMs;
+    hooks.now = now;
     hooks.env = { MAIL_DAILY_CAP: '50', MAIL_BATCH_MAX: '20', MAIL_FROM: 'Acme <hello@cap.test>' };
     await addLeads(db, leads(90));
     const [one, two] = [freshSessionId(), freshSessionId()];
     await startSession(one, { leadIds: leads(60).map((_, index) => index + 1) });
-    const held = await waitFor(one, (view) => (view.waitingUntil ?? 0) > Date.now() + 1_000);
+    const held = await waitFor(one, (view) => (view.waitingUntil ?? 0) > now() + 1_000);
     expect(held).toMatchObject({
       state: 'running',
       waitingUntil: midnight,
@@ -111,10 +112,10 @@ describe('the daily cap', () => {
     // 50 are three batches of 16.
     expect(held.email.sent).toBe(48);
     await startSession(two, { leadIds: leads(30).map((_, index) => index + 61) });
-    await waitFor(two, (view) => (view.waitingUntil ?? 0) > Date.now() + 1_000);
+    await waitFor(two, (view) => (view.waitingUntil ?? 0) > now() + 1_000);
     expect(mail.mails).toHaveLength(48);
 
-    aheadMs = midnight + 1_000 - hooks.now();
+    aheadMs = midnight + 1_000 - now();
     await runDurableObjectAlarm(stubOf(one));
     expect(await waitForEnd(one)).toMatchObject({ state: 'completed', email: { sent: 60 } });
     await runDurableObjectAlarm(stubOf(two));
