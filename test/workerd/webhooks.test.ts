@@ -159,6 +159,19 @@ describe('events', () => {
     });
   });
 
+  it('leave no line each in the log, unless they are refused', async () => {
+    const sessionId = await finishedSession(1);
+    const lines: string[] = [];
+    const note = (line: unknown): void => void lines.push(String(line));
+    for (const level of ['info', 'warn', 'error'] as const) vi.spyOn(console, level).mockImplementation(note);
+    const event: TestEvent = { type: 'email.delivered', sessionId, leadId: 1 };
+    expect(await tell(event)).toBe(200);
+    expect(lines.filter((line) => line.includes('/webhooks/resend'))).toEqual([]);
+    expect(await tell(event, { secret: 'whsec_YW5vdGhlci1zZWNyZXQ=' })).toBe(401);
+    expect(lines.filter((line) => line.includes('/webhooks/resend'))).toHaveLength(1);
+    vi.restoreAllMocks();
+  });
+
   it('come to the same numbers in every order, once or many times, and no number ever falls', async () => {
     const sessionId = await finishedSession(20);
     const random = seededRandom(7);
