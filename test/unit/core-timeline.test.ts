@@ -11,20 +11,9 @@ import {
   type Series,
 } from '../../src/core/timeline.ts';
 import type { TimelineEvent } from '../../src/shared/timeline.ts';
+import { specOf } from '../support/session-model.ts';
 
-const queued = newSession({
-  sessionId: 'activation_1704123456789_a7bc3d2f1',
-  name: 'March sign-ups',
-  owner: 'ana@example.com',
-  fingerprint: '',
-  audience: { filter: {} },
-  template: { id: 'welcome', version: 1, name: '', subject: '', html: '', text: '' },
-  mail: { from: '', replyTo: null, actionUrl: null, postalAddress: null, publicUrl: null },
-  batchLeadCount: 100,
-  maxLeadId: 1_000,
-  total: 1_000,
-  createdAt: 1_000,
-});
+const queued = newSession(specOf(1_000, 100));
 const running = touch(queued, 2_000, { state: 'running', startedAt: 2_000 });
 
 const told = (before: Session | null, after: Session, by: string | null = null): string[] =>

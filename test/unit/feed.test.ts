@@ -1,30 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Feed } from '../../src/durable/feed.ts';
 import type { Issue, Progress } from '../../src/shared/progress.ts';
+import { progressOf } from '../support/progress.ts';
 
 /** A session as the feed sees it. */
 class Source {
-  view: Progress | null = {
-    sessionId: 'activation_1704123456789_a7bc3d2f1',
-    name: 'March sign-ups',
-    owner: 'ana@example.com',
-    state: 'running',
-    reason: null,
-    rev: 1,
-    total: 1_000_000,
-    processed: 0,
-    activation: { activated: 0, skipped: 0, failed: 0 },
-    email: { sent: 0, failed: 0, unknown: 0, delivered: 0, bounced: 0, complained: 0 },
-    ratePerSecond: 0,
-    etaSeconds: null,
-    createdAt: 0,
-    startedAt: 0,
-    updatedAt: 0,
-    finishedAt: null,
-    waitingUntil: null,
-    stalledSince: null,
-    lastError: null,
-  };
+  view: Progress | null = progressOf({ total: 1_000_000 });
   viewCount = 0;
 
   progress(): Progress | null {

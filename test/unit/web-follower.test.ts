@@ -8,33 +8,9 @@ import {
   type FollowerState,
 } from '../../web/src/lib/activation/follower.ts';
 import { timing } from '../../web/src/lib/activation/timing.ts';
+import { progressOf } from '../support/progress.ts';
 
-const sessionId = 'activation_1704123456789_a7bc3d2f1';
-
-function progressAt(rev: number, change: Partial<Progress> = {}): Progress {
-  return {
-    sessionId,
-    name: 'March sign-ups',
-    owner: 'ana@example.com',
-    state: 'running',
-    reason: null,
-    rev,
-    total: 50,
-    processed: 0,
-    activation: { activated: 0, skipped: 0, failed: 0 },
-    email: { sent: 0, failed: 0, unknown: 0, delivered: 0, bounced: 0, complained: 0 },
-    ratePerSecond: 0,
-    etaSeconds: null,
-    createdAt: 0,
-    startedAt: 0,
-    updatedAt: 0,
-    finishedAt: null,
-    waitingUntil: null,
-    stalledSince: null,
-    lastError: null,
-    ...change,
-  };
-}
+const progressAt = (rev: number, change: Partial<Progress> = {}): Progress => progressOf({ rev, ...change });
 
 /** A follower under a clock that only moves when told to; remembers every effect with its time. */
 class Bench {

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Progress } from '../../src/shared/progress.ts';
 import { ActivationHub, type HubPorts, type StreamHandlers } from '../../web/src/lib/activation/hub.ts';
 import { keyPrefix, TrackedSessionStore, type KeyValueStorage } from '../../web/src/lib/activation/store.ts';
+import { progressOf } from '../support/progress.ts';
 
 const sessionId = 'activation_1704123456789_a7bc3d2f1';
 const other = 'activation_1704123456790_b7bc3d2f2';
@@ -15,28 +16,13 @@ class FakeServer {
   answerDelayMs = 0;
 
   set(id: string, processed: number, change: Partial<Progress> = {}): Progress {
-    const progress: Progress = {
+    const progress = progressOf({
       sessionId: id,
-      name: 'March sign-ups',
-      owner: 'ana@example.com',
-      state: 'running',
-      reason: null,
       rev: (this.sessions.get(id)?.rev ?? 0) + 1,
-      total: 50,
       processed,
       activation: { activated: processed, skipped: 0, failed: 0 },
-      email: { sent: processed, failed: 0, unknown: 0, delivered: 0, bounced: 0, complained: 0 },
-      ratePerSecond: 1,
-      etaSeconds: null,
-      createdAt: 0,
-      startedAt: 0,
-      updatedAt: 0,
-      finishedAt: null,
-      waitingUntil: null,
-      stalledSince: null,
-      lastError: null,
       ...change,
-    };
+    });
     this.sessions.set(id, progress);
     for (const stream of [...this.streams]) {
       if (stream.sessionId === id) stream.handlers.onProgress(progress, progress.finishedAt !== null);

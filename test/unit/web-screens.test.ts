@@ -26,33 +26,11 @@ import { changeLeadView, leadViewQuery, parseLeadView } from '../../web/src/lib/
 import { homeOf, neededFor } from '../../web/src/lib/shell/pages.ts';
 import { formatDuration } from '../../web/src/lib/text/format.ts';
 import { messages } from '../../web/src/lib/text/messages.ts';
+import { progressOf } from '../support/progress.ts';
 
 const sessionId = 'activation_1704123456789_a7bc3d2f1';
 
-function run(change: Partial<Progress> = {}): Progress {
-  return {
-    sessionId,
-    name: 'March sign-ups',
-    owner: 'ana@example.com',
-    state: 'running',
-    reason: null,
-    rev: 1,
-    total: 100,
-    processed: 0,
-    activation: { activated: 0, skipped: 0, failed: 0 },
-    email: { sent: 0, failed: 0, unknown: 0, delivered: 0, bounced: 0, complained: 0 },
-    ratePerSecond: 0,
-    etaSeconds: null,
-    createdAt: 0,
-    startedAt: 0,
-    updatedAt: 0,
-    finishedAt: null,
-    waitingUntil: null,
-    stalledSince: null,
-    lastError: null,
-    ...change,
-  };
-}
+const run = (change: Partial<Progress> = {}): Progress => progressOf({ total: 100, ...change });
 
 describe('the two bars', () => {
   it('measure activation over the audience and mails over those who get one', () => {

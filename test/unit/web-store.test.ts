@@ -7,34 +7,13 @@ import {
   TrackedSessionStore,
   type KeyValueStorage,
 } from '../../web/src/lib/activation/store.ts';
+import { progressOf } from '../support/progress.ts';
 
 const first = 'activation_1704123456789_a7bc3d2f1';
 const second = 'activation_1704123456790_b7bc3d2f2';
 
-function progressOf(sessionId: string, rev: number, change: Partial<Progress> = {}): Progress {
-  return {
-    sessionId,
-    name: 'March sign-ups',
-    owner: 'ana@example.com',
-    state: 'running',
-    reason: null,
-    rev,
-    total: 50,
-    processed: rev,
-    activation: { activated: rev, skipped: 0, failed: 0 },
-    email: { sent: rev, failed: 0, unknown: 0, delivered: 0, bounced: 0, complained: 0 },
-    ratePerSecond: 1,
-    etaSeconds: null,
-    createdAt: 0,
-    startedAt: 0,
-    updatedAt: 0,
-    finishedAt: null,
-    waitingUntil: null,
-    stalledSince: null,
-    lastError: null,
-    ...change,
-  };
-}
+const progressAt = (sessionId: string, rev: number, change: Partial<Progress> = {}): Progress =>
+  progressOf({ sessionId, rev, processed: rev, ...change });
 
 /** localStorage of one browser: every tab has its own store over it. */
 function memoryStorage(
@@ -81,7 +60,7 @@ describe('the store of tracked sessions', () => {
     const tabB = new TrackedSessionStore(storage);
     tabA.add(first, 1);
     tabB.add(second, 2);
-    tabA.remember(progressOf(first, 3));
+    tabA.remember(progressAt(first, 3));
     expect(tabB.list().map((session) => [session.sessionId, session.progress?.rev])).toEqual([
       [first, 3],
       [second, undefined],
@@ -91,15 +70,15 @@ describe('the store of tracked sessions', () => {
   it('never lets an older answer replace a newer one', () => {
     const store = new TrackedSessionStore(memoryStorage());
     store.add(first, 1);
-    store.remember(progressOf(first, 9));
-    store.remember(progressOf(first, 4));
+    store.remember(progressAt(first, 9));
+    store.remember(progressAt(first, 4));
     expect(store.get(first)?.progress?.rev).toBe(9);
   });
 
   it('is no longer pending once the server has answered', () => {
     const store = new TrackedSessionStore(memoryStorage());
     store.add(first, 1);
-    store.remember(progressOf(first, 1));
+    store.remember(progressAt(first, 1));
     expect(store.get(first)?.pending).toBe(false);
   });
 
@@ -107,7 +86,7 @@ describe('the store of tracked sessions', () => {
     const store = new TrackedSessionStore(memoryStorage());
     store.add(first, 1);
     store.remove(first);
-    store.remember(progressOf(first, 9));
+    store.remember(progressAt(first, 9));
     expect(store.list()).toEqual([]);
   });
 
@@ -116,8 +95,8 @@ describe('the store of tracked sessions', () => {
     ['another type', '[1,2]'],
     ['null', 'null'],
     ['progress without counts', '{"progress":{"sessionId":"x"}}'],
-    ['the progress of another session', JSON.stringify({ progress: progressOf(second, 3) })],
-    ['counts that are text', JSON.stringify({ progress: { ...progressOf(first, 3), total: '50' } })],
+    ['the progress of another session', JSON.stringify({ progress: progressAt(second, 3) })],
+    ['counts that are text', JSON.stringify({ progress: { ...progressAt(first, 3), total: '50' } })],
   ])('still follows a session whose value is %s', (_what, value) => {
     const store = new TrackedSessionStore(memoryStorage({ [keyPrefix + first]: value }));
     expect(store.list()).toEqual([
@@ -144,7 +123,7 @@ describe('the store of tracked sessions', () => {
   ])('follows sessions for the life of the page when storage is %s', (_what, storage) => {
     const store = new TrackedSessionStore(storage);
     store.add(first, 5);
-    store.remember(progressOf(first, 2));
+    store.remember(progressAt(first, 2));
     expect(store.list().map((session) => session.progress?.rev)).toEqual([2]);
     store.remove(first);
     expect(store.list()).toEqual([]);
@@ -152,9 +131,9 @@ describe('the store of tracked sessions', () => {
 
   it('knows a finished session from one that goes on, and a cancelled one that still settles', () => {
     expect(isLive({ progress: null })).toBe(true);
-    expect(isLive({ progress: progressOf(first, 1) })).toBe(true);
-    expect(isLive({ progress: progressOf(first, 1, { state: 'cancelled' }) })).toBe(true);
-    expect(isLive({ progress: progressOf(first, 1, { state: 'completed', finishedAt: 9 }) })).toBe(false);
+    expect(isLive({ progress: progressAt(first, 1) })).toBe(true);
+    expect(isLive({ progress: progressAt(first, 1, { state: 'cancelled' }) })).toBe(true);
+    expect(isLive({ progress: progressAt(first, 1, { state: 'completed', finishedAt: 9 }) })).toBe(false);
   });
 
   it('reads a session id out of a storage key, and only out of its own', () => {

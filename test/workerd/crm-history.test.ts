@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { deleteActivation, listActivations, recordActivation } from '../../src/crm/history.ts';
 import type { Progress } from '../../src/shared/progress.ts';
 import { emptyCrm } from '../support/crm-database.ts';
+import { progressOf } from '../support/progress.ts';
 
 let db: D1Database;
 
@@ -9,29 +10,14 @@ beforeEach(async () => {
   db = await emptyCrm();
 });
 
-function progressOf(number: number, overrides: Partial<Progress> = {}): Progress {
-  return {
+function progressAt(number: number, change: Partial<Progress> = {}): Progress {
+  return progressOf({
     sessionId: `activation_1700000000000_${String(number).padStart(9, '0')}`,
     name: `Run ${number}`,
-    owner: 'ana@example.com',
-    state: 'running',
-    reason: null,
-    rev: 1,
-    total: 10,
-    processed: 0,
-    activation: { activated: 0, skipped: 0, failed: 0 },
-    email: { sent: 0, failed: 0, unknown: 0, delivered: 0, bounced: 0, complained: 0 },
-    ratePerSecond: 0,
-    etaSeconds: null,
     createdAt: 1_000,
     startedAt: null,
-    updatedAt: 1_000,
-    finishedAt: null,
-    waitingUntil: null,
-    stalledSince: null,
-    lastError: null,
-    ...overrides,
-  };
+    ...change,
+  });
 }
 
 async function list(query: { cursor?: string | null; limit?: number; search?: string } = {}): Promise<{
@@ -48,7 +34,7 @@ async function list(query: { cursor?: string | null; limit?: number; search?: st
 
 describe('the list of activations', () => {
   it('gives back what was recorded, whole', async () => {
-    const progress = progressOf(1, { lastError: 'The "mail" service is busy.', etaSeconds: 1.5 });
+    const progress = progressAt(1, { lastError: 'The "mail" service is busy.', etaSeconds: 1.5 });
     await recordActivation(db, progress);
     expect(await listActivations(db, { cursor: null, limit: 1 })).toEqual({
       kind: 'ok',
@@ -57,17 +43,17 @@ describe('the list of activations', () => {
   });
 
   it('takes a newer word and ignores an older one or the same again', async () => {
-    expect(await recordActivation(db, progressOf(1, { rev: 5, name: 'five' }))).toBe(true);
-    expect(await recordActivation(db, progressOf(1, { rev: 4, name: 'four' }))).toBe(false);
-    expect(await recordActivation(db, progressOf(1, { rev: 5, name: 'again' }))).toBe(false);
+    expect(await recordActivation(db, progressAt(1, { rev: 5, name: 'five' }))).toBe(true);
+    expect(await recordActivation(db, progressAt(1, { rev: 4, name: 'four' }))).toBe(false);
+    expect(await recordActivation(db, progressAt(1, { rev: 5, name: 'again' }))).toBe(false);
     expect((await list()).names).toEqual(['five']);
-    expect(await recordActivation(db, progressOf(1, { rev: 6, name: 'six' }))).toBe(true);
+    expect(await recordActivation(db, progressAt(1, { rev: 6, name: 'six' }))).toBe(true);
     expect((await list()).names).toEqual(['six']);
   });
 
   it('is newest first, and pages through runs that began in one millisecond', async () => {
-    for (const number of [3, 1, 2, 4]) await recordActivation(db, progressOf(number));
-    await recordActivation(db, progressOf(9, { createdAt: 2_000 }));
+    for (const number of [3, 1, 2, 4]) await recordActivation(db, progressAt(number));
+    await recordActivation(db, progressAt(9, { createdAt: 2_000 }));
     const names: string[] = [];
     let cursor: string | null = null;
     do {
@@ -79,8 +65,8 @@ describe('the list of activations', () => {
   });
 
   it('finds runs by a part of their name or owner, and takes any text literally', async () => {
-    await recordActivation(db, progressOf(1, { name: 'March 100% sign-ups' }));
-    await recordActivation(db, progressOf(2, { name: 'April', owner: 'bob@example.com' }));
+    await recordActivation(db, progressAt(1, { name: 'March 100% sign-ups' }));
+    await recordActivation(db, progressAt(2, { name: 'April', owner: 'bob@example.com' }));
     expect((await list({ search: 'MARCH' })).names).toEqual(['March 100% sign-ups']);
     expect((await list({ search: 'bob' })).names).toEqual(['April']);
     expect((await list({ search: '0%' })).names).toEqual(['March 100% sign-ups']);
@@ -105,7 +91,7 @@ describe('the list of activations', () => {
   });
 
   it('forgets an activation once', async () => {
-    const progress = progressOf(1);
+    const progress = progressAt(1);
     await recordActivation(db, progress);
     expect(await deleteActivation(db, progress.sessionId)).toBe(true);
     expect(await deleteActivation(db, progress.sessionId)).toBe(false);
