@@ -237,6 +237,23 @@ describe('in the app', () => {
     ]);
   });
 
+  test('a field of one’s own is given to a lead and printed by a template, which the editor offers it to', async () => {
+    await page.goto(`${product.stack.url}/leads/2`);
+    await page.getByTestId('add-custom').click();
+    const row = page.getByTestId('custom-row');
+    await row.getByLabel('Name', { exact: true }).fill('plan');
+    await row.getByLabel('Value of plan').fill('gold <b>');
+    await page.getByTestId('save-lead').click();
+    await page.getByText('Saved', { exact: true }).waitFor();
+    expect(await findings()).toEqual([]);
+    await page.goto(`${product.stack.url}/templates/new`);
+    await page.getByText('Own fields: custom.plan.').waitFor();
+    await page.getByTestId('template-subject').fill('Your {{ custom.plan }} plan');
+    await page.getByTestId('preview-lead').selectOption('2');
+    await page.getByText('Subject: Your gold <b> plan').waitFor();
+    await page.getByText(/^custom\.plan is empty for \d+ leads/).waitFor();
+  });
+
   test('addresses are suppressed, found, and allowed again for a reason', async () => {
     await page.goto(`${product.stack.url}/suppressions`);
     await page
