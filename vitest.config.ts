@@ -35,6 +35,8 @@ export default defineConfig({
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
           environment: 'node',
+          // Thousands of drawn histories take a second, and several where the machine is busy.
+          testTimeout: 30_000,
         },
       },
       {
