@@ -15,7 +15,7 @@
 const wordBreaks = /[^\p{L}\p{M}\p{N}\p{Co}]+/u;
 const hasLetter = /[\p{L}\p{N}\p{Co}]/u;
 
-export interface SearchTerms {
+interface SearchTerms {
   /** FTS5 terms. */
   words: string[];
   /** Beginnings of addresses, as typed. */

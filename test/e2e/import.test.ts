@@ -223,4 +223,18 @@ describe('a file that is dropped into the browser', () => {
     expect(await get(`/crm/leads?importId=${importId}`)).toMatchObject({ total: personCount - 1 });
     expect(pageErrors).toEqual([]);
   });
+
+  test('is deleted by an admin, and its people stay', async () => {
+    const { total } = await get<{ total: number }>('/crm/leads');
+    await page.goto(`${product.stack.url}/imports/${importId}`);
+    await page.getByTestId('delete-import').click();
+    await page.getByTestId('confirm').click();
+    await page.waitForURL(/\/imports$/);
+    await expect
+      .poll(() => page.locator(`[data-import-id="${importId}"]`).count(), { timeout: 15_000 })
+      .toBe(0);
+    expect((await fetch(`${product.stack.url}/crm/imports/${importId}`)).status).toBe(404);
+    expect(await get('/crm/leads')).toMatchObject({ total });
+    expect(pageErrors).toEqual([]);
+  });
 });
