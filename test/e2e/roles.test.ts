@@ -8,6 +8,7 @@
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Role } from '../../src/shared/roles.ts';
+import type { ImportList } from '../../src/shared/schemas.ts';
 import type { Progress } from '../../src/shared/progress.ts';
 import { newSessionId } from '../../src/shared/session-id.ts';
 import { type TestBrowser, launchBrowser } from '../support/browser.ts';
@@ -19,6 +20,7 @@ let page: Page;
 let finished: string;
 let paused: string;
 let template: string;
+let importId: string;
 /** Calls that the server refused for the role, since the last look. */
 let refusals: string[] = [];
 
@@ -67,6 +69,9 @@ beforeAll(async () => {
   expect(made.status).toBe(201);
   template = ((await made.json()) as { id: string }).id;
 
+  const imports = await fetch(`${product.stack.url}/crm/imports`);
+  importId = ((await imports.json()) as ImportList).imports[0]?.importId ?? '';
+
   browser = await launchBrowser();
   page = await browser.newPage();
   page.on('response', (response) => {
@@ -99,6 +104,8 @@ interface Expected {
   /** Null: the page is not open to them. */
   ofLead: string[] | null;
   ofTemplate: string[];
+  /** Null: the page is not open to them. */
+  ofImport: string[] | null;
 }
 
 const expected: Record<Role, Expected> = {
@@ -109,22 +116,25 @@ const expected: Record<Role, Expected> = {
     ofPaused: [],
     ofLead: null,
     ofTemplate: [],
+    ofImport: null,
   },
   operator: {
     home: '/leads',
     pages: ['Leads', 'Imports', 'Activity', 'Templates', 'Settings'],
     ofFinished: ['control-retryFailed', 'download-csv'],
     ofPaused: ['control-cancel', 'control-resume', 'download-csv'],
-    ofLead: ['save-lead'],
+    ofLead: ['add-custom', 'save-lead'],
     ofTemplate: [],
+    ofImport: ['activate-import', 'import-leads', 'undo-import'],
   },
   admin: {
     home: '/leads',
     pages: ['Leads', 'Imports', 'Activity', 'Templates', 'Suppressions', 'Audit', 'Settings'],
     ofFinished: ['control-retryFailed', 'download-csv', 'erase-run'],
     ofPaused: ['control-cancel', 'control-resume', 'download-csv', 'erase-run'],
-    ofLead: ['erase-lead', 'export-person', 'save-lead'],
+    ofLead: ['add-custom', 'erase-lead', 'export-person', 'save-lead'],
     ofTemplate: ['save-template', 'send-test'],
+    ofImport: ['activate-import', 'delete-import', 'import-leads', 'undo-import'],
   },
 };
 
@@ -177,12 +187,13 @@ describe('an admin whom a person asks', () => {
 // restart, and what an admin leaves behind is what the others find.
 describe.each(['admin', 'operator', 'viewer'] as const)('with the role %s', (role) => {
   beforeAll(async () => {
+    // The role of the last visit is remembered; this is a first one.
+    await page.evaluate(() => localStorage.clear());
+    await page.goto('about:blank');
     if (role !== 'admin') {
       await product.stack.stop();
       await product.restart({ [`ROLE_${role.toUpperCase()}`]: 'ana@example.com' });
     }
-    await page.goto(product.stack.url);
-    await page.evaluate(() => localStorage.clear());
     refusals = [];
   });
 
@@ -200,18 +211,23 @@ describe.each(['admin', 'operator', 'viewer'] as const)('with the role %s', (rol
     expect(refusals).toEqual([]);
   });
 
-  test('a person finds on a run, a lead and a template just what they may do', async () => {
+  test('a person finds on a run, a lead, a template and an import just what they may do', async () => {
     const it = expected[role];
     const found = {
       finished: await controlsAt(`/activity/${finished}`, '[data-testid="issues"]'),
       paused: await controlsAt(`/activity/${paused}`, '[data-testid="event-log"]'),
       template: await controlsAt(`/templates/${template}`, '[data-testid="template-subject"]'),
+      import: await controlsAt(
+        `/imports/${importId}`,
+        it.ofImport === null ? 'h1' : '[data-testid="import-leads"]',
+      ),
       lead: await controlsAt('/leads/6', it.ofLead === null ? 'h1' : '[data-testid="lead-history"]'),
     };
     expect(found).toEqual({
       finished: it.ofFinished,
       paused: it.ofPaused,
       template: it.ofTemplate,
+      import: it.ofImport ?? [],
       lead: it.ofLead ?? [],
     });
     if (it.ofLead === null) {
