@@ -15,3 +15,8 @@ export type HashEmail = (email: string) => string;
 export function emailHash(key: string, email: string): string {
   return createHmac('sha256', key).update(email.trim().toLowerCase()).digest('base64url');
 }
+
+/** True for what {@link emailHash} could have made. */
+export function isEmailHash(text: string): boolean {
+  return /^[\w-]{43}$/.test(text);
+}

@@ -10,7 +10,7 @@ import type { Batch } from '../core/batch.ts';
 import type { Allowance } from '../core/daily-cap.ts';
 import { processedCount, type Session } from '../core/session.ts';
 import { sliceLimits } from '../core/slice.ts';
-import { emailHash } from '../crm/email-hash.ts';
+import { emailHash, isEmailHash } from '../crm/email-hash.ts';
 import { suppressedAmong } from '../crm/suppressions.ts';
 import { domainOf } from '../mail/render.ts';
 import type { Delivery, MailTransport } from '../mail/transport.ts';
@@ -125,7 +125,9 @@ export class SliceWorlds {
   #unsubscribeUrl({ spec }: Session, { leadId, email }: Recipient, knownHash: string | null): string | null {
     if (spec.mail.publicUrl === null) return null;
     const secret = this.#shell.env.ADDRESS_HASH_KEY;
-    const claim = { sessionId: spec.sessionId, leadId, emailHash: knownHash ?? emailHash(secret, email) };
+    // A row that was damaged must not stop the run.
+    const hash = knownHash !== null && isEmailHash(knownHash) ? knownHash : emailHash(secret, email);
+    const claim = { sessionId: spec.sessionId, leadId, emailHash: hash };
     return `${spec.mail.publicUrl}/unsubscribe/${unsubscribeToken(secret, claim)}`;
   }
 

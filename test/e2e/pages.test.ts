@@ -378,7 +378,8 @@ describe('who does not look', () => {
         await expect.poll(() => page.getByTestId('tracked-session').count()).toBe(known + 1);
       }
       await page.getByTestId('notify').click();
-      expect(await page.getByTestId('notify').getAttribute('aria-pressed')).toBe('true');
+      // The browser is asked first.
+      await page.locator('[data-testid=notify][aria-pressed=true]').waitFor();
       await page.evaluate(() => (window as unknown as { hide: () => void }).hide());
       letGo();
       const notes = (): Promise<string[]> =>
