@@ -6,30 +6,44 @@
  *
  * @module
  */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import type { BenchOptions, Cell, Part, PartResult } from '../test/bench/lib/part.ts';
+import { cost } from '../test/bench/cost.ts';
+import { engine } from '../test/bench/engine.ts';
+import { firstMail } from '../test/bench/first-mail.ts';
+import { importBench } from '../test/bench/import.ts';
+import type { BenchOptions, Part } from '../test/bench/lib/part.ts';
 import { writeResult } from '../test/bench/lib/report.ts';
 import { closeAll } from '../test/bench/lib/rig.ts';
+import { profile } from '../test/bench/profile.ts';
+import { progress } from '../test/bench/progress.ts';
+import { readers } from '../test/bench/readers.ts';
+import { render } from '../test/bench/render.ts';
+import { resume } from '../test/bench/resume.ts';
+import { scale } from '../test/bench/scale.ts';
+import { utilisation } from '../test/bench/utilisation.ts';
+import { web } from '../test/bench/web.ts';
+import { webhooks } from '../test/bench/webhooks.ts';
 import { stopAll, stopWhenAsked } from './lib/processes.ts';
 
-/** In the order in which they run; each is the file of its name in test/bench. */
-const partNames = [
-  'engine',
-  'scale',
-  'utilisation',
-  'cost',
-  'first-mail',
-  'progress',
-  'readers',
-  'resume',
-  'render',
-  'import',
-  'webhooks',
-  'web',
-] as const;
+/** In the order in which they run. */
+const parts = {
+  engine,
+  scale,
+  utilisation,
+  cost,
+  'first-mail': firstMail,
+  progress,
+  readers,
+  resume,
+  render,
+  import: importBench,
+  webhooks,
+  web,
+  profile,
+} satisfies Record<string, Part>;
+type PartName = keyof typeof parts;
+
+const isPartName = (name: string): name is PartName => Object.hasOwn(parts, name);
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -51,39 +65,19 @@ const options: BenchOptions = {
   repeatCount: values.repeats === undefined ? null : Number(values.repeats),
 };
 
-const unknown = positionals.filter((name) => !(partNames as readonly string[]).includes(name));
+const unknown = positionals.filter((name) => !isPartName(name));
 if (unknown.length > 0) {
-  console.error(`There is no part ${unknown.join(', ')}; there are ${partNames.join(', ')}.`);
+  console.error(`There is no part ${unknown.join(', ')}; there are ${Object.keys(parts).join(', ')}.`);
   process.exit(2);
 }
+const names = positionals.length > 0 ? positionals : Object.keys(parts);
 
 stopWhenAsked(() => Promise.all([closeAll(), stopAll()]));
 
-/** Figures of a part that only returns some, as one table. */
-function asResult(name: string, answer: unknown): PartResult {
-  if (typeof answer === 'object' && answer !== null && 'tables' in answer) return answer as PartResult;
-  const rows = (Array.isArray(answer) ? answer : [answer]) as Record<string, Cell>[];
-  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  const table = {
-    title: name,
-    columns,
-    rows: rows.map((row) => columns.map((column) => row[column] ?? null)),
-  };
-  return { tables: [table], verdicts: [], figures: answer };
-}
-
 let hasFailed = false;
-for (const name of positionals.length > 0 ? positionals : partNames) {
-  const file = join(import.meta.dirname, '../test/bench', `${name}.ts`);
-  if (!existsSync(file)) {
-    console.log(`${name}: not there yet`);
-    continue;
-  }
-  const module = (await import(pathToFileURL(file).href)) as Record<string, unknown>;
-  const part = Object.values(module).find((value) => typeof value === 'function') as Part | undefined;
-  if (part === undefined) throw new Error(`${name} exports no function.`);
+for (const name of names.filter(isPartName)) {
   try {
-    const result = asResult(name, await part(options));
+    const result = await parts[name](options);
     if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
     console.log(writeResult(name, result));
   } catch (error) {

@@ -360,15 +360,3 @@ export async function importBench(options: BenchOptions): Promise<PartResult> {
     figures: { import: figure, peakHeapMiB: heap.peakMiB, again: again.figure, queries: queryFigures, run },
   };
 }
-
-if (import.meta.main) {
-  const isFull = process.argv.includes('--full');
-  const result = await importBench({ isFull, leadCounts: null, latenciesMs: null, repeatCount: null });
-  for (const { title, columns: names, rows, notes } of result.tables) {
-    console.log(`\n${title}`);
-    console.table(rows.map((row) => Object.fromEntries(row.map((cell, index) => [names[index], cell]))));
-    for (const note of notes ?? []) console.log(note);
-  }
-  for (const { target, measured, isMet } of result.verdicts)
-    console.log(isMet ? 'met   ' : 'missed', target, measured);
-}

@@ -14,7 +14,7 @@ import {
   startRuntime,
   startSession,
 } from './lib/rig.ts';
-import { percentile, round } from './lib/stats.ts';
+import { median, percentile, round } from './lib/stats.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 interface Figure {
@@ -64,9 +64,26 @@ async function measure(readerCount: number): Promise<Figure[]> {
 }
 
 export async function readers(options: BenchOptions): Promise<PartResult> {
-  const readerCounts = options.isFull ? [100, 1_000, 5_000] : [100, 500];
-  const figures: Figure[] = [];
-  for (const readerCount of readerCounts) figures.push(...(await measure(readerCount)));
+  const readerCounts = options.isFull ? [100, 1_000, 5_000] : [100, 1_000];
+  const repeatCount = options.repeatCount ?? 3;
+  const all: Figure[] = [];
+  for (const readerCount of readerCounts) {
+    for (let round = 1; round <= repeatCount; round++) all.push(...(await measure(readerCount)));
+  }
+  const figures = readerCounts.flatMap((readerCount) =>
+    (['session', 'bare broadcaster'] as const).map((who): Figure => {
+      const rounds = all.filter((one) => one.who === who && one.readerCount === readerCount);
+      const of = (value: (figure: Figure) => number): number => median(rounds.map(value));
+      return {
+        who,
+        readerCount,
+        p50Ms: of((figure) => figure.p50Ms),
+        p95Ms: of((figure) => figure.p95Ms),
+        p99Ms: of((figure) => figure.p99Ms),
+        eventsPerReader: of((figure) => figure.eventsPerReader),
+      };
+    }),
+  );
   return {
     tables: [
       {
@@ -101,6 +118,6 @@ export async function readers(options: BenchOptions): Promise<PartResult> {
         })),
       },
     ],
-    figures,
+    figures: all,
   };
 }

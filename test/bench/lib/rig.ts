@@ -41,7 +41,7 @@ import type {
 const root = join(import.meta.dirname, '../../..');
 const require = createRequire(import.meta.url);
 /** Kept between runs: a database of a million leads takes a minute to fill. */
-const cacheFolder = join(tmpdir(), 'lead-activation-bench');
+export const cacheFolder = join(tmpdir(), 'lead-activation-bench');
 
 let bundled: Promise<string> | null = null;
 const closers = new Set<() => Promise<void> | void>();

@@ -1,0 +1,42 @@
+/**
+ * Profile: where the Worker's own time goes while a run is at full speed.
+ *
+ * @module
+ */
+import { join, relative } from 'node:path';
+import { projectRoot } from '../../scripts/lib/local-state.ts';
+import { freePort } from '../../scripts/lib/processes.ts';
+import type { BenchOptions, PartResult } from './lib/part.ts';
+import { profileWorker } from './lib/profile.ts';
+import { cacheFolder, closeAll, freshState, runSession, say, startMailApi, startRuntime } from './lib/rig.ts';
+import { round } from './lib/stats.ts';
+
+export async function profile(options: BenchOptions): Promise<PartResult> {
+  const leadCount = options.leadCounts?.[0] ?? 20_000;
+  say(`profile: a run of ${leadCount} leads`);
+  const mail = await startMailApi();
+  await mail.set({ latencyMs: 20 });
+  const inspectorPort = await freePort();
+  const runtime = await startRuntime({
+    stateFolder: await freshState(leadCount),
+    mailUrl: mail.url,
+    inspectorPort,
+  });
+  const file = join(cacheFolder, 'run.cpuprofile');
+  const { hotFunctions } = await profileWorker(inspectorPort, file, () => runSession(runtime));
+  await closeAll();
+  return {
+    tables: [
+      {
+        title: `Functions by their own share of the time of a run of ${leadCount} leads`,
+        columns: ['function', 'line of the bundle', 'share %'],
+        rows: hotFunctions.map(({ name, share }) => [...name.split(':'), round(100 * share)]),
+        notes: [
+          '“(idle)” and “(program)” are the profiler’s words: waiting, and work outside of JavaScript.',
+        ],
+      },
+    ],
+    verdicts: [],
+    figures: hotFunctions,
+  };
+}
