@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { join, relative } from 'node:path';
-import { projectRoot } from '../../scripts/lib/local-state.ts';
+import { join } from 'node:path';
 import { freePort } from '../../scripts/lib/processes.ts';
 import type { BenchOptions, PartResult } from './lib/part.ts';
 import { profileWorker } from './lib/profile.ts';
@@ -32,7 +31,7 @@ export async function profile(options: BenchOptions): Promise<PartResult> {
         columns: ['function', 'line of the bundle', 'share %'],
         rows: hotFunctions.map(({ name, share }) => [...name.split(':'), round(100 * share)]),
         notes: [
-          '“(idle)” and “(program)” are the profiler’s words: waiting, and work outside of JavaScript.',
+          '“(idle)” and “(program)” are the profiler’s words: waiting, and work outside of JavaScript. The whole profile is `run.cpuprofile` in the benchmark’s folder of the temporary files; Chrome’s developer tools open it.',
         ],
       },
     ],
