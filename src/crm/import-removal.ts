@@ -8,6 +8,7 @@
  * @module
  */
 import type { Import } from '../shared/schemas.ts';
+import { dropCells } from './import-issues.ts';
 import { getImport } from './imports.ts';
 
 async function numberAndState(
@@ -121,15 +122,7 @@ export async function dropOldCells(
   for (const { number, next_seq: nextSeq } of results) {
     for (let seq = 0; seq < nextSeq; seq += reducedChunkCount) {
       if (drop.now() >= drop.deadlineMs) return importCount;
-      await db
-        .prepare(
-          `UPDATE import_chunks SET issues = (
-             SELECT json_group_array(json_array(value ->> 0, value ->> 1, value ->> 2, json('[]')))
-             FROM (SELECT value FROM json_each(import_chunks.issues) ORDER BY key))
-           WHERE import_number = ? AND seq >= ? AND seq < ? AND issues <> '[]'`,
-        )
-        .bind(number, seq, seq + reducedChunkCount)
-        .run();
+      await dropCells(db, { importNumber: number, fromSeq: seq, toSeq: seq + reducedChunkCount });
     }
     // Not if a chunk has come in the meantime: its cells are kept as long as those of any other.
     const { meta } = await db

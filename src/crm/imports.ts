@@ -14,6 +14,7 @@ import type { Import, ImportCounts, ImportIssue, ImportList, ImportOpenRequest }
 import { decodeCursor, encodeCursor } from './cursor.ts';
 import { rememberNames } from './custom-fields.ts';
 import type { HashEmail } from './email-hash.ts';
+import type { StoredIssue } from './import-issues.ts';
 import { importStatements, prepareRow, type PreparedRow } from './import-leads.ts';
 import { readImportRow } from './import-rows.ts';
 
@@ -161,9 +162,6 @@ export interface FileRow {
   line: number;
   cells: readonly string[];
 }
-
-/** A row that was not taken, as it is kept. */
-type StoredIssue = [line: number, outcome: ImportIssue['outcome'], reason: string, cells: readonly string[]];
 
 export type ChunkAnswer =
   | { kind: 'ok'; seq: number; counts: ImportCounts; issues: ImportIssue[]; import: Import }

@@ -50,6 +50,16 @@ async function addThree(): Promise<void> {
   await addLeads(db, [{}, { email: person, firstName: 'Ivy', lastName: 'Erasmus' }, {}]);
 }
 
+async function openImportOf(importId: string, columns: readonly string[]): Promise<void> {
+  const response = await send('POST', '/crm/imports', {
+    importId,
+    fileName: 'people.csv',
+    columns,
+    mapping: { email: [0], lastName: [1] },
+  });
+  expect(response.status).toBe(201);
+}
+
 const erase = (id: number): Promise<Response> => send('DELETE', `/crm/leads/${id}`);
 
 async function expectForgotten(sessionId: string): Promise<void> {
@@ -119,6 +129,52 @@ describe('erasing a lead', () => {
       await request('/crm/imports/with-rejects/rejected.csv?outcome=duplicate_in_file')
     ).text();
     expect(csv).not.toContain('ivy');
+  });
+
+  it('keeps two apart that are erased at once and stand in one chunk', async () => {
+    const others = Array.from({ length: 6 }, (_, index) => `side-by-side${index}@leads.example`);
+    await addLeads(
+      db,
+      others.map((email) => ({ email })),
+    );
+    await openImportOf('people', ['Email', 'Name']);
+    const rows = others.flatMap((email, index) => [
+      { line: 2 * index + 2, cells: [email, 'First'] },
+      { line: 2 * index + 3, cells: [email.toUpperCase(), `Secret “${index}”`] },
+    ]);
+    rows.push({ line: 90, cells: ['nobody', 'Stays "as it is"'] });
+    expect((await send('PUT', '/crm/imports/people/chunks/0', { rows })).status).toBe(200);
+
+    const answers = await Promise.all(others.map((_, index) => erase(index + 1)));
+    expect(answers.map(({ status }) => status)).toEqual(others.map(() => 204));
+    const kept = await databaseContent();
+    expect(kept.toLowerCase()).not.toContain('side-by-side');
+    expect(kept).not.toContain('Secret');
+    const stored = await db.prepare('SELECT issues FROM import_chunks').first<string>('issues');
+    expect(JSON.parse(stored ?? '')).toEqual([
+      ...others.map((_, index) => [
+        2 * index + 3,
+        'duplicate_in_file',
+        `the same address as in line ${2 * index + 2}`,
+        [],
+      ]),
+      [90, 'rejected', 'the e-mail cell holds no address', ['nobody', 'Stays "as it is"']],
+    ]);
+  });
+
+  it('finds and empties every row of a person, however many chunks and rows they are', async () => {
+    const rowsOf = (seq: number) =>
+      Array.from({ length: 60 }, (_, index) => ({ line: seq * 60 + index + 1, cells: [person, 'Erasmus'] }));
+    await openImportOf('many', ['Email', 'Name']);
+    for (let seq = 0; seq < 22; seq++) {
+      expect((await send('PUT', `/crm/imports/many/chunks/${seq}`, { rows: rowsOf(seq) })).status).toBe(200);
+    }
+    const held: PersonExport = await (await send('POST', '/crm/leads/export', { email: person })).json();
+    expect(held.imports.map(({ line }) => line).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: 22 * 60 }, (_, index) => index + 1),
+    );
+    expect((await erase(held.lead?.id ?? 0)).status).toBe(204);
+    expect(/ivy|erasmus/i.exec(await databaseContent())?.[0] ?? 'forgotten').toBe('forgotten');
   });
 
   it('sends nothing to it in a run that had planned it and not yet set it active', async () => {
