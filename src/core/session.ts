@@ -35,6 +35,10 @@ export interface SessionSpec {
     /** Where recipients reach the app's public pages; null where it has no public address. */
     publicUrl: string | null;
   };
+  /** The mail provider that it was started with; one that was started before this was noted has none. */
+  provider?: string;
+  /** Another one, which a person who resumes the run accepts. */
+  offeredProvider?: string;
   /** Leads in one batch. */
   batchLeadCount: number;
   /** The audience is everyone who matched when it started: ids up to this one. */

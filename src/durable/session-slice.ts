@@ -17,6 +17,7 @@ import { classifyFault, faultText } from './faults.ts';
 import { mailWorld } from './mail-world.ts';
 import { SessionRunner } from './session-runner.ts';
 import type { LogFields, LogLevel } from './log.ts';
+import { meetProvider } from './provider-change.ts';
 import type { SessionShell } from './session-shell.ts';
 import { SliceWorlds } from './slice-world.ts';
 
@@ -69,22 +70,24 @@ export class SessionSlice {
   }
 
   async #work(): Promise<void> {
-    const { store, now, settings, verbs } = this.#shell;
+    const { store, now, settings, verbs, publish } = this.#shell;
     if (workMode(store.session(), now()) !== 'none') {
       const mail = mailWorld(settings(), now);
       if (mail.kind === 'refused') {
         this.#pauseUnconfigured(mail.message);
         return;
       }
-      const runner: SessionRunner = new SessionRunner(
-        this.#worlds.next(
-          mail,
-          (event, fields) => this.#log('info', event, fields),
-          () => runner.heldCount,
-        ),
+      let runner: SessionRunner | null = null;
+      const world = this.#worlds.next(
+        mail,
+        (event, fields) => this.#log('info', event, fields),
+        () => runner?.heldCount ?? 0,
       );
-      runner.begin();
-      await runSlice(verbs(runner), sliceLimits);
+      if (meetProvider(world) === 'same') {
+        runner = new SessionRunner(world);
+        runner.begin();
+        await runSlice(verbs(runner), sliceLimits);
+      } else publish();
     }
     await this.#conclude();
   }

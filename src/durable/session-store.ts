@@ -148,6 +148,18 @@ export class SessionStore {
     return { ...counts, skipped: counts.skipped + this.session().plan.unlistedCount };
   }
 
+  /**
+   * Notes which provider the run's mail leaves through, and which other one a person may accept. Call inside
+   * {@link transact}.
+   */
+  setProvider(provider: string, offeredProvider: string | null): void {
+    const session = this.session();
+    const spec: SessionSpec = { ...session.spec, provider };
+    if (offeredProvider === null) delete spec.offeredProvider;
+    else spec.offeredProvider = offeredProvider;
+    this.#saveSpec(session, spec);
+  }
+
   // ── erasure and retention ──────────────────────────────────────────────────────────────────────
 
   /** True for a lead that was erased: it must not be mailed, and nothing writes it down again. */

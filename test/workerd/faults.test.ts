@@ -379,6 +379,87 @@ describe('a provider without keys', () => {
   });
 });
 
+describe('a provider that is changed under a running session', () => {
+  const resend = { MAIL_BATCH_MAX: '10' };
+  const postmark = {
+    MAIL_BATCH_MAX: '10',
+    MAIL_PROVIDER: 'postmark',
+    MAIL_API_URL: '',
+    MAIL_FROM: 'Shop <hello@shop.test>',
+    MAIL_POSTAL_ADDRESS: '1 Main Street, Springfield',
+    PUBLIC_URL: 'https://shop.test',
+  };
+  const cloudflare = {
+    ...postmark,
+    MAIL_PROVIDER: 'cloudflare',
+    EMAIL: { send: () => Promise.reject(new Error('Nothing may leave here.')) },
+  };
+
+  /** Starts it, and lets it be killed while its first calls are taken and not answered. */
+  async function killAfterAcceptance(first: Partial<Env>): Promise<void> {
+    hooks.env = first;
+    let isKilled = false;
+    hooks.onVerb = (verb, edge) => !isKilled && verb === 'deliver' && edge === 'after' && (isKilled = true);
+    await startSession(sessionId);
+    await drive(sessionId, clock, () => isKilled);
+    hooks.onVerb = null;
+  }
+  const isPaused = (view: Progress) => view.state === 'paused';
+
+  it.each<[string, Partial<Env>, Partial<Env>]>([
+    ['Postmark to Resend', postmark, resend],
+    ['Resend to Postmark', resend, postmark],
+  ])(
+    '%s: what was on its way is unknown, nobody is mailed twice, and a person lets the rest go on',
+    async (_, first, second) => {
+      await killAfterAcceptance(first);
+      const takenCount = mail.mails.length;
+      expect(takenCount).toBeGreaterThan(0);
+      hooks.env = second;
+      const paused = last(await drive(sessionId, clock, isPaused));
+      expect(paused).toMatchObject({ reason: 'mail_auth' });
+      expect(paused.lastError).toMatch(/The mail provider was changed from \w+ to \w+/);
+      expect(paused.email.unknown).toBeGreaterThanOrEqual(takenCount);
+      expect(mail.mails).toHaveLength(takenCount);
+      await expectSound();
+
+      expect((await command(sessionId, 'resume')).status).toBe(200);
+      const end = last(await drive(sessionId, clock));
+      expect(end).toMatchObject({ state: 'completed', processed: leadCount });
+      expect(end.email.sent + end.email.unknown).toBe(leadCount);
+      expect(mostMails()).toBe(1);
+      await expectSound();
+    },
+  );
+
+  it('to one that takes smaller batches waits for the old settings, and goes on with them', async () => {
+    await killAfterAcceptance(resend);
+    hooks.env = cloudflare;
+    for (let i = 0; i < 2; i++) {
+      const paused = last(await drive(sessionId, clock, isPaused));
+      expect(paused).toMatchObject({ reason: 'mail_auth' });
+      expect(paused.lastError).toContain('put the settings of resend back');
+      if (i === 1) hooks.env = resend;
+      expect((await command(sessionId, 'resume')).status).toBe(200);
+    }
+    const end = last(await drive(sessionId, clock));
+    expect(end).toMatchObject({ state: 'completed', processed: leadCount });
+    expect(mostMails()).toBe(1);
+    await expectSound();
+  });
+
+  it('lets a cancelled run come to its end', async () => {
+    await killAfterAcceptance(postmark);
+    expect((await command(sessionId, 'cancel')).status).toBe(200);
+    hooks.env = resend;
+    const end = last(await drive(sessionId, clock));
+    expect(end).toMatchObject({ state: 'cancelled', processed: leadCount });
+    expect(end.email.unknown).toBeGreaterThan(0);
+    expect(mostMails()).toBe(1);
+    await expectSound();
+  });
+});
+
 describe('leads that are in the CRM at the end', () => {
   it('are active exactly when they count as activated', async () => {
     mail.fault = firstCalls(3, { kind: 'loseAfter' });

@@ -254,6 +254,7 @@ export function activationRoutes(app: App): void {
       audience: rest.audience,
       template,
       mail: mailSettings(c.env, c.req.url),
+      provider: transport.transport.name,
       batchLeadCount: batchCountUnderCap(
         batchLeadCount(transport.transport.maxBatch, c.env.MAIL_BATCH_MAX),
         readDailyCap(c.env.MAIL_DAILY_CAP),

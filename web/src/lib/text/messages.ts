@@ -184,7 +184,8 @@ export const messages = {
   reasons: {
     user: 'Paused by a person.',
     mail_quota: 'The mail provider’s quota is used up. Resume when there is quota again.',
-    mail_auth: 'The mail provider refuses our key. It needs a new one before the run can go on.',
+    mail_auth:
+      'The mail provider refuses our settings, or they were changed. Look at them before you resume.',
     mail_unreachable: 'The mail provider cannot be reached. It is tried again by itself.',
     bounce_rate: 'Too many mails bounce. Look at the addresses before you resume.',
     complaint_rate: 'Too many people complain. Look at the audience before you resume.',
