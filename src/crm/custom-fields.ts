@@ -15,13 +15,22 @@ export function customJson(fields: CustomFields): string {
   return JSON.stringify(Object.fromEntries(filled.sort(([a], [b]) => (a < b ? -1 : 1))));
 }
 
-/** The statement that remembers names; writes no row for those that are known. None where there are none. */
-export function rememberNames(db: D1Database, names: readonly string[]): D1PreparedStatement[] {
+/**
+ * The statement that remembers names; writes no row for those that are known. None where there are none.
+ *
+ * @param when - a condition of SQL, with numbered parameters from ?2 on: nothing is remembered where it does
+ * not hold, so that what is refused leaves nothing behind
+ */
+export function rememberNames(
+  db: D1Database,
+  names: readonly string[],
+  when: { sql: string; params: readonly (string | number | null)[] },
+): D1PreparedStatement[] {
   if (names.length === 0) return [];
   return [
     db
-      .prepare('INSERT OR IGNORE INTO custom_fields (name) SELECT value FROM json_each(?)')
-      .bind(JSON.stringify(names)),
+      .prepare(`INSERT OR IGNORE INTO custom_fields (name) SELECT value FROM json_each(?1) WHERE ${when.sql}`)
+      .bind(JSON.stringify(names), ...when.params),
   ];
 }
 

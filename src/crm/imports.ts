@@ -115,7 +115,12 @@ export async function openImport(
 ): Promise<{ kind: 'opened' | 'exists'; import: Import } | { kind: 'conflict' }> {
   const { fileName, sizeBytes, headHash, columns, mapping, consentSource, source, reading } = open.request;
   const spec = JSON.stringify({ columns, mapping, consentSource, source, reading } satisfies ImportSpec);
-  const [inserted, found] = await db.batch<ImportRecordRow>([
+  const results = await db.batch<ImportRecordRow>([
+    // Before the import is there: with its opening, and never with a request that is refused.
+    ...rememberNames(db, Object.keys(mapping.custom ?? {}), {
+      sql: 'NOT EXISTS (SELECT 1 FROM imports WHERE import_id = ?2)',
+      params: [open.importId],
+    }),
     db
       .prepare(
         `INSERT INTO imports (import_id, owner, file_name, size_bytes, head_hash, state, spec, created_at, updated_at)
@@ -123,8 +128,8 @@ export async function openImport(
       )
       .bind(open.importId, open.owner, fileName, sizeBytes, headHash, spec, open.nowMs),
     db.prepare('SELECT * FROM imports WHERE import_id = ?').bind(open.importId),
-    ...rememberNames(db, Object.keys(mapping.custom ?? {})),
   ]);
+  const [inserted, found] = results.slice(-2);
   const row = found?.results[0];
   if (row === undefined) throw new Error('An import is gone that was just opened.');
   if ((inserted?.meta.changes ?? 0) > 0) return { kind: 'opened', import: toImport(row) };

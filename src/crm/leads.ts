@@ -67,7 +67,10 @@ export async function updateLead(
   }
   const email = patch.email === undefined ? null : normalizeEmail(patch.email);
   const isTaken = '(SELECT count(*) FROM leads o WHERE o.email = ? AND o.id <> ?)';
-  const statements = rememberNames(db, Object.keys(patch.custom ?? {}));
+  const statements = rememberNames(db, Object.keys(patch.custom ?? {}), {
+    sql: `EXISTS (SELECT 1 FROM leads WHERE id = ?2) AND NOT EXISTS (SELECT 1 FROM leads WHERE email = ?3 AND id <> ?2)`,
+    params: [leadId, email],
+  });
   if (values.length > 0) {
     const assignments = values.map(([column]) => `${column} = ?`);
     const params = values.map(([, value]) => value);

@@ -19,6 +19,7 @@ export interface JsonSchema {
   properties?: Record<string, JsonSchema>;
   required?: string[];
   additionalProperties?: boolean | JsonSchema;
+  propertyNames?: JsonSchema;
   items?: JsonSchema;
   minItems?: number;
   maxItems?: number;
@@ -126,8 +127,7 @@ function fittingValue(schema: JsonSchema, schemas: Schemas, depth: number): fc.A
       });
     case 'object': {
       const properties = Object.entries(schema.properties ?? {});
-      if (properties.length === 0)
-        return fc.dictionary(fc.string({ maxLength: 12 }), hostileValue, { maxKeys: 3 });
+      if (properties.length === 0) return dictionary(schema, inner);
       const required = new Set(schema.required ?? []);
       const model = Object.fromEntries(properties.map(([name, part]) => [name, inner(part)]));
       const known = fc.record(model, { requiredKeys: [...required] });
@@ -138,6 +138,21 @@ function fittingValue(schema: JsonSchema, schemas: Schemas, depth: number): fc.A
     default:
       throw new Error(`A schema of type ${schema.type} is not known here.`);
   }
+}
+
+/** Keys of any kind: mostly those that fit, so that what lies behind their check is reached too. */
+function dictionary(
+  { additionalProperties, propertyNames }: JsonSchema,
+  inner: (part: JsonSchema) => fc.Arbitrary<unknown>,
+): fc.Arbitrary<unknown> {
+  const fittingKey = text(
+    propertyNames?.pattern === undefined ? { pattern: '^[a-z][a-z0-9_]{0,11}$' } : propertyNames,
+  );
+  const fitting = typeof additionalProperties === 'object' ? inner(additionalProperties) : hostileValue;
+  return fc.oneof(
+    { weight: 3, arbitrary: fc.dictionary(fittingKey, fitting, { maxKeys: 3 }) },
+    { weight: 1, arbitrary: fc.dictionary(fc.string({ maxLength: 12 }), hostileValue, { maxKeys: 3 }) },
+  );
 }
 
 function number({ type, minimum, maximum }: JsonSchema): fc.Arbitrary<number> {

@@ -63,3 +63,20 @@ it('an import gives no lead more custom fields than it may have: the file’s ar
   await run('import1', { f0: [1], more: [2] }, [['a@x.test', 'y', 'z']]);
   expect((await getLead(db, 1))?.custom).toEqual(full);
 });
+
+it('a refusal remembers no name of a field', async () => {
+  const names = async (): Promise<unknown[]> =>
+    (await db.prepare('SELECT name FROM custom_fields ORDER BY name').raw()).flat();
+  await addLeads(db, [{ email: 'a@x.test' }, { email: 'b@x.test' }]);
+  const patch = (leadId: number, email: string, name: string) =>
+    updateLead(db, { leadId, patch: { email, custom: { [name]: 'x' } }, nowMs: 900, hashEmail });
+  expect(await patch(7, 'c@x.test', 'of_nobody')).toEqual({ kind: 'not_found' });
+  expect(await patch(1, 'B@x.test', 'of_a_taken_address')).toEqual({ kind: 'email_taken' });
+  expect(await names()).toEqual([]);
+  expect(await patch(1, 'A@x.test', 'of_its_own')).toMatchObject({ kind: 'ok' });
+  expect(await names()).toEqual(['of_its_own']);
+
+  await run('import1', { first: [1] }, []);
+  await run('import1', { second: [1] }, []);
+  expect(await names()).toEqual(['first', 'of_its_own']);
+});

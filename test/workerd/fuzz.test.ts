@@ -250,7 +250,11 @@ function bodyOf({ path, method }: Operation, schema: JsonSchema): fc.Arbitrary<u
       importId: fc.constantFrom(...importIds),
       fileName: fc.constantFrom(...hostileTexts),
       columns: fc.array(fc.constantFrom(...hostileTexts), { maxLength: 3 }),
-      mapping: fc.constant({ email: [0], firstName: [1] }),
+      mapping: fc.record({
+        email: fc.constant([0]),
+        firstName: fc.constant([1]),
+        custom: fc.dictionary(fc.constantFrom('plan', 'seats', 'city'), fc.constant([1])),
+      }),
     });
     return fc.oneof(good, generated);
   }
