@@ -7,16 +7,30 @@
  * @module
  */
 import type { FateKind } from '../core/fates.ts';
+import type { SuppressionReason } from '../shared/mail-schemas.ts';
 import { isSessionId } from '../shared/session-id.ts';
 import { property, textProperty } from './http.ts';
 
 export interface MailEvent {
   sessionId: string;
   leadId: number;
-  fate: FateKind;
+  /** Null where it says nothing of what became of the mail. */
+  fate: FateKind | null;
+  /** Why its address must not be mailed again; null where it may. */
+  suppression: SuppressionReason | null;
   /** Whom the mail went to; null where the event does not say it beyond doubt. */
   address: string | null;
 }
+
+const suppressionOf: Readonly<Partial<Record<FateKind, SuppressionReason>>> = {
+  hardBounced: 'hard_bounce',
+  complained: 'complained',
+  suppressed: 'provider',
+};
+
+type Meaning = Pick<MailEvent, 'fate' | 'suppression'>;
+
+const meaningOf = (fate: FateKind): Meaning => ({ fate, suppression: suppressionOf[fate] ?? null });
 
 const resendFates: Readonly<Record<string, FateKind>> = {
   'email.delivered': 'delivered',
@@ -38,7 +52,11 @@ export function readResendEvent(body: unknown): MailEvent | null {
   if (fate === undefined || origin === null) return null;
   const isHard =
     fate === 'bounced' && /^permanent$/i.test(textProperty(property(data, 'bounce'), 'type', ''));
-  return { ...origin, fate: isHard ? 'hardBounced' : fate, address: onlyAddress(property(data, 'to')) };
+  return {
+    ...origin,
+    ...meaningOf(isHard ? 'hardBounced' : fate),
+    address: onlyAddress(property(data, 'to')),
+  };
 }
 
 /** Postmark's bounce types that say that the address will never take mail. */
@@ -61,30 +79,42 @@ const noPostmarkBounces: ReadonlySet<string> = new Set([
  */
 export function readPostmarkEvent(body: unknown): MailEvent | null {
   const origin = readTags(property(body, 'Metadata'));
-  const fate = postmarkFate(body);
-  if (fate === null || origin === null) return null;
+  const meaning = postmarkMeaning(body);
+  if (meaning === null || origin === null) return null;
   const address = textProperty(body, 'Email', textProperty(body, 'Recipient', ''));
-  return { ...origin, fate, address: address === '' ? null : address };
+  return { ...origin, ...meaning, address: address === '' ? null : address };
 }
 
-function postmarkFate(body: unknown): FateKind | null {
+function postmarkMeaning(body: unknown): Meaning | null {
   switch (textProperty(body, 'RecordType', '')) {
     case 'Delivery':
-      return 'delivered';
+      return meaningOf('delivered');
     case 'SpamComplaint':
-      return 'complained';
+      return meaningOf('complained');
     case 'Bounce': {
       const type = textProperty(body, 'Type', '');
-      if (hardPostmarkBounces.has(type)) return 'hardBounced';
-      if (type === 'SpamComplaint') return 'complained';
-      if (type === 'Transient') return 'delayed';
-      return noPostmarkBounces.has(type) ? null : 'bounced';
+      if (hardPostmarkBounces.has(type)) return meaningOf('hardBounced');
+      if (type === 'SpamComplaint') return meaningOf('complained');
+      if (type === 'Transient') return meaningOf('delayed');
+      return noPostmarkBounces.has(type) ? null : meaningOf('bounced');
     }
     case 'SubscriptionChange':
-      return property(body, 'SuppressSending') === true ? 'suppressed' : null;
+      return property(body, 'SuppressSending') === true ? postmarkSuppression(body) : null;
     default:
       return null;
   }
+}
+
+/** The address came onto Postmark's own list, which holds back the next mail: this one has left. */
+function postmarkSuppression(body: unknown): Meaning {
+  const reason = textProperty(body, 'SuppressionReason', '');
+  // The bounce and the complaint are told of as well; twice is once.
+  if (reason === 'HardBounce') return meaningOf('hardBounced');
+  if (reason === 'SpamComplaint') return meaningOf('complained');
+  // Who unsubscribes from a mail has it.
+  return textProperty(body, 'Origin', '') === 'Recipient'
+    ? { fate: 'delivered', suppression: 'unsubscribed' }
+    : { fate: null, suppression: 'provider' };
 }
 
 /** Resend gives tags back as an object; its older events as the list that was sent. */

@@ -418,4 +418,33 @@ describe('Postmark', () => {
     });
     expect(Object.values(await suppressions()).sort()).toEqual(['complained', 'hard_bounce']);
   });
+
+  it('counts no bounce for whom it puts on its own list: they had the mail', async () => {
+    const sessionId = await finishedSession(5);
+    const event = (leadId: number, body: Record<string, unknown>) =>
+      post(
+        {
+          Recipient: `lead${leadId}@example.com`,
+          Metadata: { session: sessionId, lead: String(leadId) },
+          ...body,
+        },
+        good,
+      );
+    const change = (leadId: number, SuppressionReason: string, Origin: string) =>
+      event(leadId, { RecordType: 'SubscriptionChange', SuppressSending: true, SuppressionReason, Origin });
+    await event(1, { RecordType: 'Delivery' });
+    await change(1, 'ManualSuppression', 'Recipient');
+    await event(2, { RecordType: 'SpamComplaint' });
+    await change(2, 'SpamComplaint', 'Recipient');
+    await change(3, 'ManualSuppression', 'Customer');
+    await change(4, 'HardBounce', 'Recipient');
+    await event(5, { RecordType: 'SubscriptionChange', SuppressSending: false, Origin: 'Customer' });
+    expect(await fatesOf(sessionId)).toEqual({ delivered: 2, bounced: 1, complained: 1 });
+    expect(await suppressions()).toEqual({
+      [hashEmail('lead1@example.com')]: 'unsubscribed',
+      [hashEmail('lead2@example.com')]: 'complained',
+      [hashEmail('lead3@example.com')]: 'provider',
+      [hashEmail('lead4@example.com')]: 'hard_bounce',
+    });
+  });
 });

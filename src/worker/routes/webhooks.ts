@@ -18,7 +18,6 @@ import { suppressHash } from '../../crm/suppressions.ts';
 import { logEvent } from '../../durable/log.ts';
 import { parseJson } from '../../mail/http.ts';
 import { readPostmarkEvent, readResendEvent, type MailEvent } from '../../mail/webhook-events.ts';
-import type { SuppressionReason } from '../../shared/mail-schemas.ts';
 import type { App, AppEnv } from '../app-env.ts';
 import { problems, Refusal } from '../problem.ts';
 
@@ -128,22 +127,15 @@ function hasCredentials(authorization: string | undefined, credentials: string |
   return timingSafeEqual(digest(Buffer.from(expected)), digest(Buffer.from(given, 'base64')));
 }
 
-const suppressionOf: Readonly<Partial<Record<MailEvent['fate'], SuppressionReason>>> = {
-  hardBounced: 'hard_bounce',
-  complained: 'complained',
-  suppressed: 'provider',
-};
-
 async function take(c: Context<AppEnv>, event: MailEvent | null): Promise<Response> {
   if (event === null) return c.body(null, 200);
-  const { sessionId, leadId, fate, address } = event;
-  const reason = suppressionOf[fate];
+  const { sessionId, leadId, fate, suppression: reason, address } = event;
   // The list first: of the two it is the one that must not be lost, also when the session is long gone.
-  if (reason !== undefined && address !== null) {
+  if (reason !== null && address !== null) {
     const hash = emailHash(c.env.ADDRESS_HASH_KEY, address);
     const isNew = await suppressHash(c.env.DB, { emailHash: hash, reason, nowMs: Date.now(), sessionId });
     if (isNew) logEvent('info', 'suppressed', { sessionId, leadId, reason });
   }
-  await c.env.ACTIVATION_SESSION.getByName(sessionId).fates([{ leadId, fate }]);
+  if (fate !== null) await c.env.ACTIVATION_SESSION.getByName(sessionId).fates([{ leadId, fate }]);
   return c.body(null, 200);
 }
