@@ -45,7 +45,7 @@ export const maxWaitMs = 5_000;
 /** After a 429 without Retry-After: one window of a per-second limit. */
 const defaultThrottleMs = 1_000;
 /** Longest pause that one answer can impose: beyond it the answer is taken for garbage and asked again. */
-const maxThrottleMs = 3_600_000;
+export const maxThrottleMs = 3_600_000;
 const minRatePerSecond = 0.2;
 /** Each 429 takes a fifth of the rate away; it comes back at 5 % of the maximum a second. */
 const slowDownFactor = 0.8;

@@ -18,6 +18,7 @@ import {
   type Failure,
 } from './batch.ts';
 import type { Outcome } from './outcome.ts';
+import { maxThrottleMs } from './permits.ts';
 
 /** Properties of the mail provider that decide what may be repeated. */
 export interface ProviderTraits {
@@ -80,6 +81,19 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
         rejections.map((rejection) => rejection.index),
         'f',
       );
+      if (outcome.deferral !== undefined) {
+        const deferred = outcome.deferral.indexes.flatMap((index) => pending[index] ?? []);
+        return {
+          change: {
+            kind: 'split',
+            marks: setMarks(marks, deferred, 'm'),
+            failures: [...batch.failures, ...rejections],
+            messageIds,
+            parts: [deferred],
+          },
+          signal: decideOutcome(batch, outcome.deferral.because, context).signal,
+        };
+      }
       return {
         change: done(batch, marks, { failures: [...batch.failures, ...rejections], messageIds }),
         signal: { kind: 'healthy' },
@@ -88,6 +102,15 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
     case 'acceptedEarlier':
       return { change: done(batch, markPending(batch.marks, 's')), signal: { kind: 'healthy' } };
     case 'rejected': {
+      // Not the provider's own words but those of something before it: they say nothing of an earlier attempt.
+      if (batch.inDoubtSince !== null && outcome.code.startsWith('http_')) {
+        return inDoubt(batch, context, {
+          code: outcome.code,
+          message: outcome.message,
+          usesAttempt: true,
+          signal: { kind: 'fault', message: outcome.message },
+        });
+      }
       // A definite refusal of the content answers for every attempt under this key: a provider that had
       // taken an earlier one would have replayed that.
       const culprit = outcome.index === null ? undefined : pending[outcome.index];
@@ -118,9 +141,8 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
     }
     case 'throttled':
       return {
-        // The gate decides when calls leave again; the batch itself is due at once, plus a little jitter.
         change: waiting(batch, context, {
-          delayMs: Math.max(outcome.retryAfterMs ?? 1_000, 100),
+          delayMs: Math.min(Math.max(outcome.retryAfterMs ?? 1_000, 100), maxThrottleMs),
           usesAttempt: false,
           code: 'throttled',
           message: 'The mail provider asked us to slow down.',
@@ -164,7 +186,7 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
       return {
         change: waiting(batch, context, {
           delayMs: Math.max(
-            outcome.retryAfterMs ?? 0,
+            Math.min(outcome.retryAfterMs ?? 0, maxThrottleMs),
             backoffMs(deliveryBackoff, Math.max(1, batch.attempts), context.random),
           ),
           usesAttempt: true,

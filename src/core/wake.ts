@@ -33,7 +33,9 @@ export function nextWakeAt(view: WakeView, nowMs: number): number | null {
       // A probe is made with a batch: without one that is due it would only wake for nothing, again and again.
       const { probeAt } = session;
       const batchAt = view.isWorkDue ? null : view.nextAttemptAt;
-      if (probeAt !== null) candidates.push(Math.max(probeAt, batchAt ?? probeAt));
+      // Nor before the gate, the day's cap or the database lets anything leave.
+      if (probeAt !== null)
+        candidates.push(Math.max(probeAt, batchAt ?? probeAt, session.waitingUntil ?? probeAt));
     } else if (workMode(session, nowMs) !== 'none') {
       const heldUntil = session.waitingUntil ?? nowMs;
       if (view.isWorkDue) candidates.push(heldUntil);

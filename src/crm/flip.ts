@@ -43,7 +43,8 @@ interface FlippedRow extends RecipientRow {
 
 /**
  * Activates the leads that are new, have a usable address and are not suppressed, and says what
- * became of each. Leads that this session activated before are `activated` again, as they are now.
+ * became of each. Leads that this session activated before are `activated` again, as they are now; but who
+ * was suppressed since becomes new again and is skipped, for only a batch that never left is flipped again.
  *
  * Both lists keep the order of `leadIds`; a repeated id counts once. A lead that no longer exists is
  * skipped as `erased`.
@@ -70,13 +71,20 @@ export async function flipLeads(
   ]);
   const rows = new Map((results[2]?.results ?? []).map((row) => [row.id, row]));
 
+  const withdrawn = leadIds.filter((leadId) => {
+    const row = rows.get(leadId);
+    return row?.activated_by === flip.sessionId && row.standing === 'suppressed';
+  });
+  // Rare, so the flips of every day do not pay for it; until it is done, a repeat finds them again.
+  if (withdrawn.length > 0) await unflipLeads(db, { sessionId: flip.sessionId, leadIds: withdrawn });
+
   const activated: Recipient[] = [];
   const skipped: SkippedLead[] = [];
   const emailHashes = new Map<number, string>();
   for (const leadId of leadIds) {
     const row = rows.get(leadId);
     if (row === undefined) skipped.push({ leadId, reason: 'erased' });
-    else if (row.activated_by === flip.sessionId) {
+    else if (row.activated_by === flip.sessionId && row.standing !== 'suppressed') {
       activated.push(toRecipient(row, customFields));
       emailHashes.set(leadId, row.email_hash);
     } else if (row.standing === 'mailable') throw new Error('A flip left a lead that it should have taken.');

@@ -70,11 +70,13 @@ export class BatchMails {
   }
 
   /**
-   * Who of a batch that was split off or is retried must not be mailed any more: its flip, which looks for
-   * that, may be days old. Only before it leaves for the first time: from then on its bytes stay the same.
+   * Who of a batch that was split off, is retried or was turned away (429, quota) must not be mailed any
+   * more: its flip, which looks for that, may be days old. Not once it may have been taken: from then on its
+   * bytes stay the same.
    */
   async #suppressedSince(batch: Batch): Promise<ReadonlySet<number>> {
-    if (batch.originSeq === null || batch.payloadHash !== null) return new Set();
+    const isJustFlipped = batch.originSeq === null && batch.payloadHash === null;
+    if (isJustFlipped || batch.inDoubtSince !== null) return new Set();
     return this.#world.suppressedLeadIds(batch.recipients ?? []);
   }
 

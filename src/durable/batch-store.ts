@@ -68,15 +68,17 @@ export class BatchStore {
     );
   }
 
-  /** The state of a batch as it is on disk now, and its attempts: what fences a late writer. */
-  peek(seq: number): { state: BatchState; attempts: number; attemptAt: number | null } | null {
+  /** The state of a batch as it is on disk now; null when there is none. */
+  stateOf(seq: number): BatchState | null {
     const row = this.#sql
-      .exec<{ state: BatchState; attempts: number; attempt_at: number | null }>(
-        'SELECT state, attempts, attempt_at FROM batch WHERE seq = ?',
-        seq,
-      )
+      .exec<{ state: BatchState }>('SELECT state FROM batch WHERE seq = ?', seq)
       .toArray()[0];
-    return row === undefined ? null : { state: row.state, attempts: row.attempts, attemptAt: row.attempt_at };
+    return row?.state ?? null;
+  }
+
+  /** A batch as it is on disk now. */
+  read(seq: number): Batch | null {
+    return readBatches(this.#sql, 'SELECT * FROM batch WHERE seq = ?', seq)[0] ?? null;
   }
 
   /** The waiting batches that are due, earliest first. */

@@ -120,7 +120,7 @@ export class SessionRunner implements SliceVerbs {
     this.#held.delete(batch.seq);
     this.#mails.forget(batch);
     this.#capShare.refund(batch.seq, 0);
-    if (this.#world.store.batches.peek(batch.seq)?.state === 'pending')
+    if (this.#world.store.batches.stateOf(batch.seq) === 'pending')
       this.#world.store.batches.rewind(batch.seq);
   }
 
@@ -194,7 +194,6 @@ export class SessionRunner implements SliceVerbs {
     };
     const isWritten = store.transact(() => {
       // A command since the slice began: nothing leaves after its answer. The flip is found again later.
-      if (this.#session().generation !== this.#generation) return false;
       if (!this.#isStillHeld(batch)) return false;
       // Erased while it was rendered: the batch is taken again, from disk, and rendered without them.
       const isErased = (index: number): boolean => store.isErased(prepared.recipients[index]?.leadId ?? 0);
@@ -231,22 +230,22 @@ export class SessionRunner implements SliceVerbs {
 
   settle(intent: Intent, outcome: Outcome): void {
     const { store, log } = this.#world;
-    const { batch } = intent;
+    const { seq, attempts, attemptAt } = intent.batch;
     store.transact(() => {
-      const onDisk = store.batches.peek(batch.seq);
-      if (
-        onDisk?.state !== 'inflight' ||
-        onDisk.attempts !== batch.attempts ||
-        onDisk.attemptAt !== batch.attemptAt
-      ) {
-        log('late_outcome', { batch: batch.seq, outcome: outcome.kind });
+      // As it is on disk: a retry may have moved who failed before it left into another batch meanwhile.
+      const batch = store.batches.read(seq);
+      if (batch?.state !== 'inflight' || batch.attempts !== attempts || batch.attemptAt !== attemptAt) {
+        log('late_outcome', { batch: seq, outcome: outcome.kind });
         return;
       }
       const { change, signal } = decideOutcome(batch, outcome, {
         ...this.#context(),
         isProbe: this.#session().reason === 'mail_unreachable',
       });
-      this.#writer.apply(batch, change, signal);
+      // Of a cancelled session nothing is asked again that was certainly not taken, however long it should wait.
+      const isGivenUp =
+        this.#session().state === 'cancelled' && change.kind === 'waiting' && change.inDoubtSince === null;
+      this.#writer.apply(batch, isGivenUp ? abandon(batch) : change, signal);
       if (change.kind !== 'done')
         log('batch_not_sent', { batch: batch.seq, outcome: outcome.kind, becomes: change.kind });
     });
@@ -304,10 +303,10 @@ export class SessionRunner implements SliceVerbs {
     this.#world.publish();
   }
 
-  /** False when a command took the batch back while it was being prepared. */
+  /** False when a command took the batch back, or may have moved its recipients, while it was being prepared. */
   #isStillHeld(batch: Batch): boolean {
-    const onDisk = this.#world.store.batches.peek(batch.seq);
-    return onDisk !== null && onDisk.state === this.#held.get(batch.seq)?.state;
+    if (this.#session().generation !== this.#generation) return false;
+    return this.#world.store.batches.stateOf(batch.seq) === this.#held.get(batch.seq)?.state;
   }
 
   #session(): Session {

@@ -145,6 +145,32 @@ describe('an outcome', () => {
     expect(change).toMatchObject({ kind: 'waiting', nextAttemptAt: nowMs + 90_000 });
   });
 
+  it('that is told to wait for longer than the gate ever does is asked again when the gate is open', () => {
+    const waits = { retryAfterMs: 24 * hourMs };
+    for (const outcome of [
+      { kind: 'throttled', ...waits },
+      { ...outcomes.transient, ...waits },
+    ] as const) {
+      const { change } = decideOutcome(inflight([1]), outcome, context());
+      expect(change).toMatchObject({ kind: 'waiting', nextAttemptAt: nowMs + hourMs });
+    }
+  });
+
+  it('that something before the provider refuses stays in doubt, and is not cut up under new keys', () => {
+    const edge = { kind: 'rejected', code: 'http_413', message: 'Too large', index: null } as const;
+    const since = nowMs - hourMs;
+    for (const leadIds of [[1], [1, 2, 3]]) {
+      const doubtful = inflight(leadIds, { inDoubtSince: since });
+      const { change } = decideOutcome(doubtful, edge, context());
+      expect(change).toMatchObject({ kind: 'waiting', inDoubtSince: since, code: 'http_413' });
+      expect(decideOutcome(doubtful, edge, context({ traits: keylessTraits })).change.kind).toBe('unknown');
+      // The provider's own words answer for every attempt; so does anybody's where there was one only.
+      const own = { ...edge, code: 'validation_error' };
+      expect(decideOutcome(doubtful, own, context()).change.kind).not.toBe('waiting');
+      expect(decideOutcome(inflight(leadIds), edge, context()).change.kind).not.toBe('waiting');
+    }
+  });
+
   it('of a probe uses nothing up: an outage of any length fails nobody', () => {
     for (const outcome of [outcomes.transient, outcomes.unknown]) {
       const { change } = decideOutcome(
@@ -185,6 +211,34 @@ describe('an outcome', () => {
       context(),
     );
     expect(change).toMatchObject({ marks: 'sfs', failures: [{ index: 1, code: '406' }] });
+  });
+});
+
+describe('a batch that was taken in part, for no fault of the rest', () => {
+  const taken = (because: 'throttled' | 'transient' | 'auth'): Outcome => ({
+    kind: 'accepted',
+    messageIds: ['a', null, null],
+    rejections: [{ index: 1, code: '406', message: 'inactive' }],
+    deferral: { indexes: [2], because: outcomes[because] },
+  });
+
+  it('keeps what was taken and what was refused, and sends the rest in a batch of its own', () => {
+    const batch = { ...inflight([1, 2, 3, 4]), marks: 'fppp' };
+    expect(decideOutcome(batch, taken('transient'), context({ traits: keylessTraits })).change).toEqual({
+      kind: 'split',
+      marks: 'fsfm',
+      failures: [{ index: 2, code: '406', message: 'inactive' }],
+      messageIds: [null, 'a', null, null],
+      parts: [[3]],
+    });
+  });
+
+  it.each([
+    ['throttled', 'throttled'],
+    ['transient', 'fault'],
+    ['auth', 'pause'],
+  ] as const)('tells the session why, as a whole batch would: %s', (because, signal) => {
+    expect(decideOutcome(inflight([1, 2, 3]), taken(because), context()).signal.kind).toBe(signal);
   });
 });
 

@@ -55,6 +55,19 @@ describe('the next alarm', () => {
       nowMs,
     ],
     [
+      'paused, the probe is overdue, the provider asked to wait',
+      {
+        session: session({
+          state: 'paused',
+          reason: 'mail_unreachable',
+          probeAt: 5,
+          waitingUntil: nowMs + 60_000,
+        }),
+        isWorkDue: true,
+      },
+      nowMs + 60_000,
+    ],
+    [
       'cancelled, settling',
       { session: session({ state: 'cancelled', cancelledAt: 5 }), nextAttemptAt: 5 },
       nowMs,

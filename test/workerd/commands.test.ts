@@ -5,7 +5,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'c
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MailGate } from '../../src/durable/mail-gate.ts';
 import type { Issue, Progress } from '../../src/shared/progress.ts';
-import { addLeads, emptyCrm, statuses } from '../support/crm-database.ts';
+import { addLeads, emptyCrm, statuses, suppress } from '../support/crm-database.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
 import { hooks, resetHooks } from '../support/hooks.ts';
 import {
@@ -138,6 +138,26 @@ describe('pause', () => {
     await expectSound();
   });
 
+  it('of the provider, for its quota, mails nobody who is suppressed before it goes on', async () => {
+    mail.fault = () => ({
+      kind: 'answer',
+      status: 429,
+      body: { name: 'daily_quota_exceeded', message: 'Daily.' },
+    });
+    await startSession(sessionId);
+    await drive(sessionId, clock, ({ state }) => state === 'paused');
+    const { batches } = await readRows(sessionId);
+    const turnedAway = batches.find(({ state }) => state === 'waiting')?.leadIds[0] ?? 0;
+    expect(turnedAway).toBeGreaterThan(0);
+    await suppress(db, `lead${turnedAway}@example.com`);
+    mail.fault = () => ({ kind: 'none' });
+    await told('resume');
+    const end = last(await drive(sessionId, clock));
+    expect(end.email).toMatchObject({ sent: leadCount - 1, failed: 1 });
+    expect(mail.countByAddress().get(`lead${turnedAway}@example.com`)).toBeUndefined();
+    await expectSound();
+  });
+
   it('given again changes nothing, and a running run is resumed for nothing', async () => {
     await startSession(sessionId);
     const { rev } = await told('pause');
@@ -213,6 +233,21 @@ describe('cancel', () => {
     await expectSound();
   });
 
+  it('ends at once, though a throttled batch was told to wait for a day', async () => {
+    mail.fault = () => ({ kind: 'answer', status: 429, headers: { 'retry-after': '86400' } });
+    const slice = await stopAt('deliver', 1);
+    const cancelledAt = clock.now();
+    await told('cancel');
+    slice.release();
+    await slice.ended;
+    const end = last(await drive(sessionId, clock));
+    expect(end.state).toBe('cancelled');
+    expect((end.finishedAt ?? Infinity) - cancelledAt).toBeLessThan(60_000);
+    expect(end.email.sent).toBe(0);
+    expect(end.email.failed).toBeGreaterThan(0);
+    await expectSound();
+  });
+
   it('of a queued or paused run ends it without a mail; given again it changes nothing', async () => {
     await startSession(sessionId);
     await told('pause');
@@ -280,6 +315,48 @@ describe('retry', () => {
     await told('retry', { outcome: 'failed' });
     const end = last(await drive(sessionId, clock));
     expect(end.email).toMatchObject({ sent: leadCount, failed: 0 });
+    await expectSound();
+  });
+});
+
+describe('retry while a batch with failed recipients is on its way', () => {
+  it('moves them once, and the answer to the batch does not bring them back', async () => {
+    const subject = '{{ firstName }}';
+    const created = await request('/crm/templates', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'By name', subject, html: '<p>Hi</p>', text: 'Hi' }),
+    });
+    expect(created.status).toBe(201);
+    const { id } = await created.json<{ id: string }>();
+    await db.prepare("UPDATE leads SET first_name = '' WHERE id = 3").run();
+    const gate = Promise.withResolvers<null>();
+    const reached = Promise.withResolvers<null>();
+    hooks.hold = (verb) => {
+      if (verb !== 'deliver') return null;
+      reached.resolve(null);
+      return gate.promise;
+    };
+    await startSession(sessionId, { filter: {} }, id);
+    const slice = runDurableObjectAlarm(stubOf(sessionId));
+    await reached.promise;
+    expect((await look(sessionId))?.progress.email.failed).toBe(1);
+    expect(await told('retry', { outcome: 'failed' })).toMatchObject({ email: { failed: 0 } });
+    hooks.hold = null;
+    gate.resolve(null);
+    await slice;
+    const end = last(await drive(sessionId, clock));
+    expect(end).toMatchObject({ state: 'completed', email: { sent: leadCount - 1, failed: 1 } });
+    await expectSound();
+    // Again: the one who failed is listed once.
+    await told('retry', { outcome: 'failed' });
+    const again = last(await drive(sessionId, clock));
+    expect(again.email).toMatchObject({ sent: leadCount - 1, failed: 1 });
+    const { batches } = await readRows(sessionId);
+    const live = batches.flatMap(({ recipients, marks }) =>
+      (recipients ?? []).filter(({ leadId }, index) => leadId === 3 && marks[index] !== 'm'),
+    );
+    expect(live).toHaveLength(1);
     await expectSound();
   });
 });

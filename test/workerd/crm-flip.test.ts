@@ -75,6 +75,21 @@ describe('flipLeads', () => {
     expect(again.activated.map((recipient) => recipient.email)).toEqual(['new@example.com']);
   });
 
+  it('skips at a repeat who was suppressed since, and makes the lead new again', async () => {
+    await addLeads(db, [{}, { email: 'out@example.com' }]);
+    const flip = { sessionId: mine, leadIds: [1, 2] };
+    await flipLeads(db, { ...flip, nowMs: 1_000 });
+    await suppress(db, 'out@example.com');
+    for (const nowMs of [2_000, 3_000]) {
+      const again = await flipLeads(db, { ...flip, nowMs });
+      expect(again.activated.map((recipient) => recipient.leadId)).toEqual([1]);
+      expect(again.skipped).toEqual([{ leadId: 2, reason: 'suppressed' }]);
+    }
+    expect((await statuses(db)).map((lead) => lead.status)).toEqual(['active', 'new']);
+    const { kept, recount } = await countsAndRecount(db);
+    expect(recount).toEqual(kept);
+  });
+
   it('gives a lead to one of two sessions only', async () => {
     await addLeads(
       db,
