@@ -11,6 +11,7 @@ import type { Lead } from '../shared/schemas.ts';
 import type { PersonExport } from '../shared/audit-schemas.ts';
 import { normalizeEmail } from './email.ts';
 import { eraseFromIssues, issuesAbout } from './import-issues.ts';
+import { forgetViews, viewsAbout } from './views.ts';
 import { leadColumns, toLead, type LeadRow } from './lead-row.ts';
 
 /** The lead with this address, whatever its case. */
@@ -29,14 +30,15 @@ export async function eraseTraces(db: D1Database, email: string, emailHash: stri
     .bind(emailHash)
     .run();
   await eraseFromIssues(db, email);
+  await forgetViews(db, await viewsAbout(db, email));
 }
 
 /** What the database holds about an address beside the lead itself. */
 export async function tracesOf(
   db: D1Database,
   person: { email: string; emailHash: string; leadId: number | null },
-): Promise<Pick<PersonExport, 'imports' | 'suppression'>> {
-  const [members, suppression, issues] = await Promise.all([
+): Promise<Pick<PersonExport, 'imports' | 'suppression' | 'views'>> {
+  const [members, suppression, issues, views] = await Promise.all([
     db
       .prepare(
         `SELECT i.import_id AS importId, i.file_name AS fileName, m.line, m.outcome, i.created_at AS createdAt
@@ -52,6 +54,7 @@ export async function tracesOf(
       .bind(person.emailHash)
       .first(),
     issuesAbout(db, person.email),
+    viewsAbout(db, person.email),
   ]);
   const rejected = issues.map(({ issue: [line, outcome, , cells], ...file }) => ({
     ...file,
@@ -62,5 +65,6 @@ export async function tracesOf(
   return {
     imports: [...members.results.map((row) => ({ ...row, cells: null })), ...rejected],
     suppression,
+    views,
   };
 }

@@ -54,14 +54,9 @@ export async function dropCells(
 /** Chunks whose rows are erased in one transaction: up to as many MiB of JSON. */
 const erasedChunkCount = 20;
 
-/**
- * Lets go of the cells of every issue that mentions the address, in all imports.
- *
- * @returns how many chunks had one
- */
-export async function eraseFromIssues(db: D1Database, email: string): Promise<number> {
+/** Lets go of the cells of every issue that mentions the address, in all imports. */
+export async function eraseFromIssues(db: D1Database, email: string): Promise<void> {
   const { address, text } = addressParams(email);
-  let chunkCount = 0;
   for (let after = 0; ;) {
     const { results } = await db
       .prepare(
@@ -74,8 +69,7 @@ export async function eraseFromIssues(db: D1Database, email: string): Promise<nu
       )
       .bind(after, address, text)
       .all<{ id: number }>();
-    chunkCount += results.length;
-    if (results.length < erasedChunkCount) return chunkCount;
+    if (results.length < erasedChunkCount) return;
     after = Math.max(...results.map(({ id }) => id));
   }
 }

@@ -81,6 +81,40 @@ export async function saveView(
   return row === null ? { kind: 'too_many' } : { kind: 'ok', view: toView(row) };
 }
 
+/** A view of somebody, as an export of what is held about a person shows it. */
+type OwnedView = View & { owner: string };
+
+/** Views that are looked at together, to see whether they have an address in them. */
+const viewPageCount = 500;
+
+/**
+ * Everybody's views with this address in their name or in what they look for. They are few, and written as
+ * URLs are, in which one address can be spelt in many ways: so each is read.
+ */
+export async function viewsAbout(db: D1Database, email: string): Promise<OwnedView[]> {
+  const address = email.toLowerCase();
+  const isAbout = ({ name, query }: OwnedView): boolean =>
+    [name, ...new URLSearchParams(query).values()].some((text) => text.toLowerCase().includes(address));
+  const found: OwnedView[] = [];
+  for (let after = 0; ;) {
+    const { results } = await db
+      .prepare('SELECT * FROM views WHERE view_id > ? ORDER BY view_id LIMIT ?')
+      .bind(after, viewPageCount)
+      .all<ViewRow & { owner: string }>();
+    found.push(...results.map((row) => ({ owner: row.owner, ...toView(row) })).filter(isAbout));
+    const last = results.at(-1);
+    if (last === undefined || results.length < viewPageCount) return found;
+    after = last.view_id;
+  }
+}
+
+/** Forgets these views, but for those that have become others meanwhile. */
+export async function forgetViews(db: D1Database, views: readonly OwnedView[]): Promise<void> {
+  const remove = db.prepare('DELETE FROM views WHERE view_id = ? AND name = ? AND query = ?');
+  if (views.length === 0) return;
+  await db.batch(views.map(({ viewId, name, query }) => remove.bind(viewId, name, query)));
+}
+
 /** Forgets one of a person's own views. @returns false when there was no such view */
 export async function deleteView(db: D1Database, view: { owner: string; viewId: number }): Promise<boolean> {
   const result = await db

@@ -34,10 +34,10 @@ export const auditPageSchema = z
   .meta({ id: 'AuditPage' });
 export type AuditPage = z.infer<typeof auditPageSchema>;
 
-/** `POST /crm/leads/export`: an address goes in a body, never in a URL. */
-export const personExportRequestSchema = z
+/** `POST /crm/leads/export` and `…/erase`: an address goes in a body, never in a URL. */
+export const personRequestSchema = z
   .strictObject({ email: z.string().trim().min(1).max(limits.maxEmailLength) })
-  .meta({ id: 'PersonExportRequest' });
+  .meta({ id: 'PersonRequest' });
 
 /** All that is held about one address. */
 export const personExportSchema = z
@@ -62,6 +62,9 @@ export const personExportSchema = z
       }),
     ),
     suppression: z.record(z.string(), z.unknown()).nullable(),
+    views: z
+      .array(z.object({ owner: z.string(), name: z.string(), query: z.string(), createdAt: timeMs }))
+      .meta({ description: 'Views that colleagues saved, with the address in them.' }),
   })
   .meta({ id: 'PersonExport' });
 export type PersonExport = z.infer<typeof personExportSchema>;

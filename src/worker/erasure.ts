@@ -5,7 +5,8 @@
  * @module
  */
 import { emailHash } from '../crm/email-hash.ts';
-import { eraseTraces } from '../crm/erase.ts';
+import { normalizeEmail } from '../crm/email.ts';
+import { eraseTraces, findLeadByEmail } from '../crm/erase.ts';
 import { eraseLead, getLead } from '../crm/leads.ts';
 
 /**
@@ -25,4 +26,18 @@ export async function eraseEverywhere(env: Env, leadId: number): Promise<boolean
     // A run may have activated the lead since it was read: that one is asked in the next turn.
     if (await eraseLead(env.DB, leadId, lead.activatedBy)) return true;
   }
+}
+
+/**
+ * Erases whoever has this address: the lead, if there is one, and what is kept beside the leads, where
+ * somebody can be who never became one. Repeating it changes nothing.
+ *
+ * @returns the id of the lead that was erased, or null
+ */
+export async function erasePerson(env: Env, address: string): Promise<number | null> {
+  const email = normalizeEmail(address);
+  const lead = await findLeadByEmail(env.DB, email);
+  if (lead !== null) await eraseEverywhere(env, lead.id);
+  await eraseTraces(env.DB, email, emailHash(env.ADDRESS_HASH_KEY, email));
+  return lead?.id ?? null;
 }

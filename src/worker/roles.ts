@@ -54,6 +54,7 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'DELETE /crm/leads/:id': rule('erase', 'lead.erase'),
   'GET /crm/leads/:id/history': rule('readLeads'),
   'POST /crm/leads/export': rule('erase', 'person.export'),
+  'POST /crm/leads/erase': rule('erase', 'person.erase'),
   'GET /crm/lead-values': rule('readLeads'),
 
   'GET /crm/views': rule('readLeads'),

@@ -1,4 +1,4 @@
-import { runInDurableObject } from 'cloudflare:test';
+import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { env, exports } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { PersonExport } from '../../src/shared/audit-schemas.ts';
@@ -340,7 +340,73 @@ describe('all that is held about one address', () => {
     const held: PersonExport = await (
       await send('POST', '/crm/leads/export', { email: 'no@body.example' })
     ).json();
-    expect(held).toMatchObject({ lead: null, activations: [], imports: [], suppression: null });
+    expect(held).toMatchObject({ lead: null, activations: [], imports: [], suppression: null, views: [] });
+  });
+});
+
+describe('saved views with the address of a person', () => {
+  it('are in the export, and go with the lead; all others stay', async () => {
+    await addThree();
+    const views: [name: string, query: string][] = [
+      ['Her', `search=${encodeURIComponent(person.toUpperCase())}&sort=-id`],
+      ['Spelt otherwise', `search=ivy%2Eerased@leads.example`],
+      [`About ${person}`, 'stage=customer'],
+      ['Another', 'search=joe%40leads.example'],
+    ];
+    for (const [name, query] of views) {
+      expect((await send('POST', '/crm/views', { name, query })).status).toBe(200);
+    }
+    const held: PersonExport = await (await send('POST', '/crm/leads/export', { email: person })).json();
+    expect(held.views.map(({ name, owner }) => [name, owner])).toEqual(
+      views.slice(0, 3).map(([name]) => [name, 'ana@example.com']),
+    );
+    expect((await erase(2)).status).toBe(204);
+    const { results } = await db.prepare('SELECT name, query FROM views').all();
+    expect(results).toEqual([{ name: 'Another', query: 'search=joe%40leads.example' }]);
+  });
+});
+
+describe('erasing by address', () => {
+  const eraseByAddress = (email: string): Promise<Response> => send('POST', '/crm/leads/erase', { email });
+
+  it('forgets somebody who is only in rows that were not taken, and says in the audit whom by a hash', async () => {
+    await openImportOf('rejects', ['Email', 'Name']);
+    const rows = [
+      { line: 2, cells: ['her old one', `Erasmus <${person}>`] },
+      { line: 3, cells: ['nobody', 'Stays'] },
+    ];
+    expect((await send('PUT', '/crm/imports/rejects/chunks/0', { rows })).status).toBe(200);
+    const exported = async (): Promise<PersonExport> =>
+      (await send('POST', '/crm/leads/export', { email: person })).json();
+    expect((await exported()).imports).toMatchObject([{ line: 2, outcome: 'rejected' }]);
+
+    expect((await eraseByAddress(` ${person.toUpperCase()} `)).status).toBe(204);
+    expect(/ivy|erasmus/i.exec(await databaseContent())?.[0] ?? 'forgotten').toBe('forgotten');
+    expect(await exported()).toMatchObject({ lead: null, imports: [] });
+    expect(
+      await db.prepare("SELECT count(*) AS n FROM import_chunks WHERE issues LIKE '%Stays%'").first('n'),
+    ).toBe(1);
+    expect((await eraseByAddress(person)).status).toBe(204);
+    const { results } = await db
+      .prepare("SELECT target, detail FROM audit WHERE action = 'person.erase'")
+      .all();
+    const target = `address:${emailHash(env.ADDRESS_HASH_KEY, person)}`;
+    expect(results.slice(-2)).toEqual([
+      { target, detail: null },
+      { target, detail: null },
+    ]);
+  });
+
+  it('erases the lead that has it, and what a run knows of it', async () => {
+    await addThree();
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    await waitForEnd(sessionId);
+    expect((await eraseByAddress(person.toUpperCase())).status).toBe(204);
+    await expectForgotten(sessionId);
+    expect((await request('/crm/leads/2')).status).toBe(404);
+    const target = await db.prepare('SELECT target FROM audit ORDER BY id DESC LIMIT 1').first('target');
+    expect(target).toBe('lead:2');
   });
 });
 
@@ -360,8 +426,32 @@ describe('erasing a run', () => {
       tables: state.storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT GLOB '_cf*'").toArray(),
       alarm: await state.storage.getAlarm(),
     }));
-    expect(left).toEqual({ tables: [], alarm: null });
+    // That its id is used, and nothing else.
+    expect(left).toEqual({ tables: [{ name: 'erased' }], alarm: null });
     expect((await eraseRun(sessionId)).status).toBe(404);
+  });
+
+  it('keeps its id from ever being started again, with the same request or another', async () => {
+    await addThree();
+    const sessionId = freshSessionId();
+    await startSession(sessionId, { leadIds: [1, 2] });
+    await waitForEnd(sessionId);
+    expect((await eraseRun(sessionId)).status).toBe(204);
+    const mailCount = mail.mails.length;
+    for (const leadIds of [[1, 2], [3]]) {
+      // Asked in the object too: what it knows must outlive its memory.
+      await evictDurableObject(stubOf(sessionId));
+      const answer = await send('POST', '/crm/activation', {
+        sessionId,
+        audience: { leadIds },
+        templateId: 'welcome',
+      });
+      expect(answer.status).toBe(409);
+      expect(await answer.json()).toMatchObject({ code: 'session_erased' });
+    }
+    expect((await request(`/crm/activation/progress/${sessionId}`)).status).toBe(404);
+    expect((await request(`/crm/activation/stream/${sessionId}`)).status).toBe(404);
+    expect(mail.mails).toHaveLength(mailCount);
   });
 
   it('is refused while the run is at work', async () => {

@@ -8,11 +8,7 @@ import { emailHash } from '../../crm/email-hash.ts';
 import { findLeadByEmail, tracesOf } from '../../crm/erase.ts';
 import { listLeads } from '../../crm/lead-list.ts';
 import { getLead, updateLead } from '../../crm/leads.ts';
-import {
-  personExportRequestSchema,
-  personExportSchema,
-  type PersonExport,
-} from '../../shared/audit-schemas.ts';
+import { personExportSchema, personRequestSchema, type PersonExport } from '../../shared/audit-schemas.ts';
 import { limits } from '../../shared/limits.ts';
 import {
   leadFilterSchema,
@@ -24,7 +20,7 @@ import {
 } from '../../shared/schemas.ts';
 import type { App } from '../app-env.ts';
 import { noteAudit } from '../audit.ts';
-import { eraseEverywhere } from '../erasure.ts';
+import { eraseEverywhere, erasePerson } from '../erasure.ts';
 import { requireSimpleFilter } from '../filter-bound.ts';
 import { cursorQuery, leadIdParam, limitQuery, queryOf } from '../params.ts';
 import { problems, Refusal } from '../problem.ts';
@@ -91,7 +87,7 @@ const erase = createRoute({
   summary: 'Erase a lead',
   request: { params },
   description:
-    'From the CRM, from the runs that mailed it, and from what imports kept of their files. A suppression stays, as a hash.',
+    'From the CRM, from the runs that mailed it, from what imports kept of their files, and from saved views. A suppression stays, as a hash.',
   responses: {
     204: { description: 'It is erased.' },
     ...problems('invalid_request', 'lead_not_found'),
@@ -104,10 +100,27 @@ const exportPerson = createRoute({
   tags: ['leads'],
   summary: 'All that is held about one address',
   request: {
-    body: { required: true, content: { 'application/json': { schema: personExportRequestSchema } } },
+    body: { required: true, content: { 'application/json': { schema: personRequestSchema } } },
   },
   responses: {
     200: { description: 'What is held.', content: { 'application/json': { schema: personExportSchema } } },
+    ...problems('invalid_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'),
+  },
+});
+
+const eraseByAddress = createRoute({
+  method: 'post',
+  path: '/crm/leads/erase',
+  tags: ['leads'],
+  summary: 'Erase whoever has this address',
+  description:
+    'The lead, as its own erasure does, if there is one; and what is kept of somebody who never became one, ' +
+    'such as the row of a file that was not taken. Again, it changes nothing.',
+  request: {
+    body: { required: true, content: { 'application/json': { schema: personRequestSchema } } },
+  },
+  responses: {
+    204: { description: 'Nothing is held about this address but a suppression, as a hash.' },
     ...problems('invalid_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'),
   },
 });
@@ -143,6 +156,14 @@ export function leadRoutes(app: App): void {
 
   app.openapi(erase, async (c) => {
     if (!(await eraseEverywhere(c.env, c.req.valid('param').id))) throw new Refusal('lead_not_found');
+    return c.body(null, 204);
+  });
+
+  app.openapi(eraseByAddress, async (c) => {
+    const { email } = c.req.valid('json');
+    const leadId = await erasePerson(c.env, email);
+    const target = leadId === null ? `address:${emailHash(c.env.ADDRESS_HASH_KEY, email)}` : `lead:${leadId}`;
+    noteAudit(c, { target });
     return c.body(null, 204);
   });
 
