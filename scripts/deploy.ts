@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
-import { deploy, makeConfig, type DeployWorld, type WranglerAnswer } from './lib/deploy.ts';
+import { deploy, makeConfig, readVariable, type DeployWorld, type WranglerAnswer } from './lib/deploy.ts';
 import { projectRoot } from './lib/local-state.ts';
 import { UserError, runToEnd, stopAll } from './lib/processes.ts';
 import { buildWebIfChanged } from './lib/web-build.ts';
@@ -75,10 +75,7 @@ const world: DeployWorld = {
   say: (line) => {
     console.log(`${line} …`);
   },
-  given(name) {
-    const value = process.env[name]?.trim();
-    return value === undefined || value === '' ? null : value;
-  },
+  given: (name) => readVariable(process.env, name),
   loadAnswers: () =>
     existsSync(answersFile) ? (JSON.parse(readFileSync(answersFile, 'utf8')) as Record<string, string>) : {},
   saveAnswers(answers) {

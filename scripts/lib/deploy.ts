@@ -26,7 +26,7 @@ export interface DeployWorld {
   /** Asks a person; null where nobody is there to answer. */
   ask: ((question: string, options: { isSecret: boolean; standard: string }) => Promise<string>) | null;
   say(line: string): void;
-  /** A setting or secret given with the command, as an environment variable. */
+  /** A setting or secret given with the command; empty where it was given empty, null where it was not given. */
   given(name: string): string | null;
   /** What was answered at earlier deploys; no secrets. */
   loadAnswers(): Record<string, string>;
@@ -94,6 +94,20 @@ const quietSettings = [
 
 /** Secrets that are set when they are given, and otherwise left to later. */
 const laterSecrets = ['RESEND_WEBHOOK_SECRET', 'POSTMARK_WEBHOOK_CREDENTIALS'];
+
+/**
+ * An environment variable. One that is set and empty is a word too: a role without anybody, a setting that
+ * goes back to its standard.
+ */
+export function readVariable(env: Readonly<Record<string, string | undefined>>, name: string): string | null {
+  return env[name]?.trim() ?? null;
+}
+
+/** What must not be empty: nothing there is as if it was not given. */
+function givenText(world: DeployWorld, name: string): string | null {
+  const value = world.given(name);
+  return value === '' ? null : value;
+}
 
 /**
  * Deploys, from nothing or over what is there.
@@ -186,7 +200,7 @@ async function findAccount(world: DeployWorld): Promise<Account> {
       'You are not signed in to Cloudflare. Run `npx wrangler login`, or set CLOUDFLARE_API_TOKEN, and come again.',
     );
   }
-  const wanted = world.given('CLOUDFLARE_ACCOUNT_ID');
+  const wanted = givenText(world, 'CLOUDFLARE_ACCOUNT_ID');
   const found = wanted === null ? accounts[0] : accounts.find((account) => account['id'] === wanted);
   if (found === undefined || (wanted === null && accounts.length > 1)) {
     const list = accounts
@@ -253,7 +267,7 @@ async function collectSecrets(
 
   const secrets: Record<string, string> = {};
   for (const name of ['MAIL_API_KEY', ...laterSecrets]) {
-    const value = world.given(name);
+    const value = givenText(world, name);
     if (value !== null) secrets[name] = value;
   }
   if (!present.includes('MAIL_API_KEY') && secrets['MAIL_API_KEY'] === undefined) {
@@ -265,7 +279,7 @@ async function collectSecrets(
   }
   if (!present.includes('ADDRESS_HASH_KEY')) {
     // Never replaced: another key would forget every suppression.
-    secrets['ADDRESS_HASH_KEY'] = world.given('ADDRESS_HASH_KEY') ?? world.makeKey();
+    secrets['ADDRESS_HASH_KEY'] = givenText(world, 'ADDRESS_HASH_KEY') ?? world.makeKey();
   }
   return { secrets, present };
 }

@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { deploy, makeConfig, type DeployWorld, type WranglerAnswer } from '../../scripts/lib/deploy.ts';
+import {
+  deploy,
+  makeConfig,
+  readVariable,
+  type DeployWorld,
+  type WranglerAnswer,
+} from '../../scripts/lib/deploy.ts';
 import { projectRoot } from '../../scripts/lib/local-state.ts';
 
 const url = 'https://lead-activation.ana.workers.dev';
@@ -37,7 +43,7 @@ class FakeAccount {
             return Promise.resolve(found?.[1] ?? standard);
           },
     say: (line) => void this.said.push(line),
-    given: (name) => this.given[name] ?? null,
+    given: (name) => readVariable(this.given, name),
     loadAnswers: () => this.answers,
     saveAnswers: (answers) => void (this.answers = { ...answers }),
     baseConfig: () => baseConfig,
@@ -160,6 +166,32 @@ describe('npm run deploy', () => {
     expect(account.secrets.get('RESEND_WEBHOOK_SECRET')).toBe('whsec_1');
     expect(account.configs.at(-1)).toBe(account.configs.at(-2));
     expect(left).toEqual([]);
+  });
+
+  it('empties a role whose variable is set and empty, and no secret', async () => {
+    const account = new FakeAccount();
+    account.replies = replies;
+    account.given = { ROLE_OPERATOR: 'joe@ana.example', ROLE_VIEWER: '*@ana.example' };
+    await deploy(account.world());
+    expect(account.configs.at(-1)).toContain('ROLE_OPERATOR = "joe@ana.example"');
+    const secrets = new Map(account.secrets);
+
+    account.given = { ROLE_OPERATOR: ' ', MAIL_API_KEY: '', ADDRESS_HASH_KEY: '', CLOUDFLARE_ACCOUNT_ID: '' };
+    await deploy(account.world());
+    expect(account.configs.at(-1)).toContain('ROLE_OPERATOR = ""');
+    expect(account.configs.at(-1)).toContain('ROLE_VIEWER = "*@ana.example"');
+    expect(account.secrets).toEqual(secrets);
+
+    account.given = {};
+    await deploy(account.world());
+    expect(account.configs.at(-1)).toContain('ROLE_OPERATOR = ""');
+  });
+
+  it('has the platform keep no line per request, which would have its whole URL', async () => {
+    const account = new FakeAccount();
+    account.replies = replies;
+    await deploy(account.world());
+    expect(account.configs.at(-1)).toMatch(/^observability = \{.*\binvocation_logs = false\b.*\}$/m);
   });
 
   it('never replaces the key that suppressions are stored under', async () => {
