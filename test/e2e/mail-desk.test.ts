@@ -228,6 +228,58 @@ describe('in the app', () => {
     expect(strangers).toEqual([]);
   });
 
+  test('a template without the way out or the postal address is told of, where it is written and where it is sent', async () => {
+    const spring = `${product.stack.url}/templates/spring-offer`;
+    await page.goto(spring);
+    await page.getByTestId('template-check').waitFor();
+    expect(await page.getByTestId('footer-missing').count()).toBe(0);
+    await page.getByTestId('template-html').fill('<p>Hi {{ firstName }}</p>{{ postalAddress }}');
+    await page.getByTestId('footer-missing').getByText('link to unsubscribe').waitFor();
+    expect(await page.getByTestId('footer-missing').innerText()).not.toContain('postal address');
+    expect(await findings()).toEqual([]);
+    await page.getByTestId('save-template').click();
+    await page.waitForURL(/\?version=2$/);
+
+    await page.goto(`${product.stack.url}/leads`);
+    await page.getByTestId('select-page').check();
+    await page.getByTestId('activate').click();
+    await page.getByTestId('preview-subject').waitFor();
+    expect(await page.getByTestId('activate-footer-missing').count()).toBe(0);
+    await page.getByTestId('template-spring-offer').check();
+    await page.getByTestId('activate-footer-missing').getByText('link to unsubscribe').waitFor();
+    expect(await findings()).toEqual([]);
+    await page.getByTestId('template-welcome').check();
+    await page.getByTestId('activate-footer-missing').waitFor({ state: 'detached' });
+    await page.keyboard.press('Escape');
+    await page.goto(spring);
+    await page.getByTestId('template-check').waitFor();
+  });
+
+  test('a preview is for any lead that a person can find, and a check for an import or a saved view', async () => {
+    const view = { name: 'The fourth', query: '?search=lead-4' };
+    await product.ask('/crm/views', view);
+    await page.reload();
+    const lead = page.getByTestId('preview-lead');
+    await page.getByTestId('preview-search').fill('lead-4');
+    await expect
+      .poll(() => lead.locator('option').allInnerTexts())
+      .toEqual(['A made-up lead', 'First4 Last4']);
+    await lead.selectOption('First4 Last4');
+    await page.getByText('Subject: Hello First4').waitFor();
+    // Who is chosen stays, whatever is looked for next.
+    await page.getByTestId('preview-search').fill('lead-5');
+    await lead.getByText('First5').waitFor({ state: 'attached' });
+    expect(await lead.evaluate((select: HTMLSelectElement) => select.selectedOptions[0]?.text)).toBe(
+      'First4 Last4',
+    );
+    const check = page.getByTestId('template-check');
+    await page.getByTestId('check-audience').selectOption('leads.csv');
+    await check.getByText('5 leads would get it').waitFor();
+    await page.getByTestId('check-audience').selectOption('The fourth');
+    await check.getByText('1 lead would get it').waitFor();
+    expect(await findings()).toEqual([]);
+  });
+
   test('a test goes to the person who asks', async () => {
     await page.getByTestId('send-test').click();
     await page.getByText('A test is on its way to ana@example.com').waitFor();

@@ -6,11 +6,10 @@
  * and leads stay the same from one role to the next.
  */
 import type { Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { TemplateDetail } from '../../src/shared/mail-schemas.ts';
 import type { Role } from '../../src/shared/roles.ts';
 import type { ImportList } from '../../src/shared/schemas.ts';
-import type { Progress } from '../../src/shared/progress.ts';
-import { newSessionId } from '../../src/shared/session-id.ts';
 import { type TestBrowser, launchBrowser } from '../support/browser.ts';
 import { type Product, startProduct } from '../support/product.ts';
 
@@ -24,53 +23,20 @@ let importId: string;
 /** Calls that the server refused for the role, since the last look. */
 let refusals: string[] = [];
 
-async function post(path: string, body: unknown): Promise<Response> {
-  return fetch(`${product.stack.url}${path}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  });
-}
-
-async function start(name: string, leadIds: number[]): Promise<string> {
-  const id = newSessionId(Date.now(), (count) => crypto.getRandomValues(new Uint8Array(count)));
-  const response = await post('/crm/activation', {
-    sessionId: id,
-    name,
-    audience: { leadIds },
-    templateId: 'welcome',
-  });
-  expect(response.status).toBe(201);
-  return id;
-}
-
-async function untilState(id: string, state: Progress['state']): Promise<void> {
-  await vi.waitUntil(
-    async () => {
-      const response = await fetch(`${product.stack.url}/crm/activation/progress/${id}`);
-      return ((await response.json()) as Progress).state === state;
-    },
-    { timeout: 30_000, interval: 100 },
-  );
-}
-
 beforeAll(async () => {
   // Calls of one mail, five a second: a run that is paused at once has most of its leads before it.
   product = await startProduct({ leadCount: 30, env: { MAIL_BATCH_MAX: '1', MAIL_RATE: '5' } });
   product.proxy.rejectedAddresses.add('lead-2@example.com');
-  finished = await start('A run with a failure', [1, 2, 3]);
-  await untilState(finished, 'completed');
-  paused = await start('A run that waits', [11, 12, 13, 14, 15, 16, 17, 18, 19, 20]);
-  expect((await post(`/crm/activation/${paused}/pause`, {})).status).toBe(200);
-  await untilState(paused, 'paused');
-  const copy = (await (await fetch(`${product.stack.url}/crm/templates/welcome`)).json()) as object;
-  const { name, description, subject, html, text } = copy as Record<string, string>;
-  const made = await post('/crm/templates', { name: `${name ?? ''} 2`, description, subject, html, text });
-  expect(made.status).toBe(201);
-  template = ((await made.json()) as { id: string }).id;
-
-  const imports = await fetch(`${product.stack.url}/crm/imports`);
-  importId = ((await imports.json()) as ImportList).imports[0]?.importId ?? '';
+  finished = await product.startRun('A run with a failure', [1, 2, 3]);
+  await product.untilRun(finished, ({ state }) => state === 'completed');
+  paused = await product.startRun('A run that waits', [11, 12, 13, 14, 15, 16, 17, 18, 19, 20]);
+  await product.ask(`/crm/activation/${paused}/pause`, {});
+  await product.untilRun(paused, ({ state }) => state === 'paused');
+  const { name, description, subject, html, text } =
+    await product.ask<TemplateDetail>('/crm/templates/welcome');
+  const copy = { name: `${name} 2`, description, subject, html, text };
+  ({ id: template } = await product.ask<TemplateDetail>('/crm/templates', copy));
+  importId = (await product.ask<ImportList>('/crm/imports')).imports[0]?.importId ?? '';
 
   browser = await launchBrowser();
   page = await browser.newPage();
@@ -121,7 +87,7 @@ const expected: Record<Role, Expected> = {
   operator: {
     home: '/leads',
     pages: ['Leads', 'Imports', 'Activity', 'Templates', 'Settings'],
-    ofFinished: ['control-retryFailed', 'download-csv'],
+    ofFinished: ['control-retryFailed', 'download-csv', 'retry-issue'],
     ofPaused: ['control-cancel', 'control-resume', 'download-csv'],
     ofLead: ['add-custom', 'save-lead'],
     ofTemplate: [],
@@ -130,7 +96,7 @@ const expected: Record<Role, Expected> = {
   admin: {
     home: '/leads',
     pages: ['Leads', 'Imports', 'Activity', 'Templates', 'Suppressions', 'Audit', 'Settings'],
-    ofFinished: ['control-retryFailed', 'download-csv', 'erase-run'],
+    ofFinished: ['control-retryFailed', 'download-csv', 'erase-run', 'retry-issue'],
     ofPaused: ['control-cancel', 'control-resume', 'download-csv', 'erase-run'],
     ofLead: ['add-custom', 'erase-lead', 'export-person', 'save-lead'],
     ofTemplate: ['save-template', 'send-test'],
@@ -160,8 +126,8 @@ describe('an admin whom a person asks', () => {
   });
 
   test('erases a run after being told what goes, and it is gone from every tab', async () => {
-    const sessionId = await start('A run to erase', [7]);
-    await untilState(sessionId, 'completed');
+    const sessionId = await product.startRun('A run to erase', [7]);
+    await product.untilRun(sessionId, ({ state }) => state === 'completed');
     const path = `/activity/${sessionId}`;
     const other = await browser.newPage();
     await other.goto(product.stack.url + path);

@@ -8,10 +8,13 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { runToEnd } from '../../scripts/lib/processes.ts';
 import { type Stack, startStack } from '../../scripts/lib/stack.ts';
 import { type StandInMail, startStandInMail } from '../../scripts/lib/stand-in-mail.ts';
 import { buildWebIfChanged } from '../../scripts/lib/web-build.ts';
+import type { Progress } from '../../src/shared/progress.ts';
+import { newSessionId } from '../../src/shared/session-id.ts';
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 
 export interface Product {
@@ -25,8 +28,17 @@ export interface Product {
    * @param env - settings of the Worker from now on, beside those it began with
    */
   restart(env?: Record<string, string>): Promise<void>;
+  /** What the API answers, as JSON: to a GET, or to a POST of the body. Throws at any refusal. */
+  ask<T>(path: string, body?: unknown): Promise<T>;
+  /** Starts a run of the welcome mail; resolves with its id. */
+  startRun(name: string, leadIds: readonly number[]): Promise<string>;
+  /** Waits until a run has come to something. */
+  untilRun(sessionId: string, isThere: (progress: Progress) => boolean): Promise<void>;
   close(): Promise<void>;
 }
+
+/** Long enough for a run of a hundred leads on a machine that builds something else at the same time. */
+const maxRunWaitMs = 60_000;
 
 export interface ProductOptions {
   /** Leads in the CRM: `lead-1@example.com` and so on. */
@@ -74,7 +86,35 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     });
   }
   let stack = await start({});
+  async function ask<T>(path: string, body?: unknown): Promise<T> {
+    const response = await fetch(
+      stack.url + path,
+      body === undefined
+        ? {}
+        : {
+            method: 'POST',
+            headers: { 'content-type': 'application/json' },
+            body: JSON.stringify(body),
+          },
+    );
+    if (!response.ok) throw new Error(`${path}: ${String(response.status)} ${await response.text()}`);
+    const answer: unknown = await response.json();
+    return answer as T;
+  }
   return {
+    ask,
+    async startRun(name, leadIds) {
+      const sessionId = newSessionId(Date.now(), (count) => crypto.getRandomValues(new Uint8Array(count)));
+      await ask('/crm/activation', { sessionId, name, audience: { leadIds }, templateId: 'welcome' });
+      return sessionId;
+    },
+    async untilRun(sessionId, isThere) {
+      const deadlineMs = performance.now() + maxRunWaitMs;
+      while (!isThere(await ask<Progress>(`/crm/activation/progress/${sessionId}`))) {
+        if (performance.now() > deadlineMs) throw new Error(`the run ${sessionId} did not get there`);
+        await setTimeout(100);
+      }
+    },
     get stack() {
       return stack;
     },

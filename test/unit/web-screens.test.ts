@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Progress } from '../../src/shared/progress.ts';
+import type { Issue, Progress } from '../../src/shared/progress.ts';
 import type { Problem } from '../../src/shared/problem.ts';
 import { can, type Ability, type Role } from '../../src/shared/roles.ts';
 import {
@@ -23,6 +23,7 @@ import {
 } from '../../web/src/lib/leads/selection.ts';
 import { startActivation } from '../../web/src/lib/leads/start-request.ts';
 import { changeLeadView, leadViewQuery, parseLeadView } from '../../web/src/lib/leads/view.ts';
+import { issueText, retryOf } from '../../web/src/lib/run/issues.ts';
 import { homeOf, neededFor } from '../../web/src/lib/shell/pages.ts';
 import { formatDuration } from '../../web/src/lib/text/format.ts';
 import { messages } from '../../web/src/lib/text/messages.ts';
@@ -340,5 +341,33 @@ describe('words', () => {
       '1 hr 2 min',
       '1 day 1 hr',
     ]);
+  });
+});
+
+describe('the issues of a run', () => {
+  const issue = (change: Partial<Issue>): Issue => ({
+    track: 'email',
+    state: 'failed',
+    code: 'http_422',
+    message: 'The address was refused',
+    count: 3,
+    ...change,
+  });
+  const skipped = issue({ track: 'activation', state: 'skipped', code: 'invalid_address', message: '' });
+
+  it('say in words why leads were left out, and what is known of those that nobody explained', () => {
+    expect(issueText(issue({}))).toBe('The address was refused');
+    expect(issueText(skipped)).toBe(messages.skipReasons.invalid_address);
+    expect(issueText(issue({ state: 'unknown', message: '' }))).toBe(messages.run.issueWithoutWords.unknown);
+  });
+
+  it('are retried by themselves only where that touches nobody else', () => {
+    const failed = issue({});
+    const unknown = issue({ state: 'unknown' });
+    const notActivated = issue({ track: 'activation' });
+    const alone = [failed, unknown, notActivated, skipped];
+    expect(alone.map((one) => retryOf(one, alone))).toEqual(['retryFailed', 'retryUnknown', null, null]);
+    const two = [failed, issue({ code: 'erased', message: 'Erased' }), unknown];
+    expect(two.map((one) => retryOf(one, two))).toEqual([null, null, 'retryUnknown']);
   });
 });

@@ -5,6 +5,7 @@
  * @module
  */
 import { newSessionId } from '../../../../src/shared/session-id.ts';
+import { missingFooterFields, type FooterField } from '../../../../src/shared/footer-fields.ts';
 import type { Progress } from '../../../../src/shared/progress.ts';
 import type {
   ActivationPreview,
@@ -13,6 +14,7 @@ import type {
   TemplateSummary,
 } from '../../../../src/shared/schemas.ts';
 import { api, type Refusal } from '../api/client.ts';
+import { mailApi } from '../api/mail.ts';
 import { formatShortDateTime } from '../text/format.ts';
 import { messages } from '../text/messages.ts';
 import { startActivation } from './start-request.ts';
@@ -35,6 +37,7 @@ export class ActivateForm {
   #templateId = $state<string | null>(null);
   #preview = $state.raw<ActivationPreview | null>(null);
   #counting = $state(false);
+  #missingFields = $state.raw<readonly FooterField[]>([]);
   #sampleIndex = $state(0);
   #loadRefusal = $state.raw<Refusal | null>(null);
   #previewRefusal = $state.raw<Refusal | null>(null);
@@ -60,6 +63,10 @@ export class ActivateForm {
   }
   get counting(): boolean {
     return this.#counting;
+  }
+  /** What the chosen template does not print, though its readers are owed it. */
+  get missingFields(): readonly FooterField[] {
+    return this.#missingFields;
   }
   get sampleIndex(): number {
     return this.#sampleIndex;
@@ -105,7 +112,13 @@ export class ActivateForm {
 
   async choose(templateId: string): Promise<void> {
     this.#templateId = templateId;
-    await this.count();
+    this.#missingFields = [];
+    await Promise.all([this.count(), this.#lookAtFooter(templateId)]);
+  }
+
+  async #lookAtFooter(templateId: string): Promise<void> {
+    const answer = await mailApi.template(templateId);
+    if (answer.ok && this.#templateId === templateId) this.#missingFields = missingFooterFields(answer.value);
   }
 
   /** The dry run: who would be touched, and what a few of them would get. */

@@ -14,19 +14,36 @@ import type {
   TemplatePreview,
   TemplateVersionList,
 } from '../../../../src/shared/mail-schemas.ts';
-import type { Audience, Lead } from '../../../../src/shared/schemas.ts';
+import { missingFooterFields, type FooterField } from '../../../../src/shared/footer-fields.ts';
+import type { Audience, Import, Lead, View } from '../../../../src/shared/schemas.ts';
 import { api, type Refusal } from '../api/client.ts';
 import { mailApi } from '../api/mail.ts';
+import { filterOf, parseLeadView } from '../leads/view.ts';
 
 /** Long enough for a word, short enough to feel live. */
 const previewDelayMs = 300;
-const leadChoiceCount = 20;
+const choiceCount = 20;
 
-export type AudienceChoice = 'new' | 'all';
-const audiences: Record<AudienceChoice, Audience> = {
-  new: { filter: { status: 'new' } },
-  all: { filter: {} },
-};
+/** An audience to look at, under a key that is the same on each visit. */
+export interface AudienceChoice {
+  key: string;
+  /** Null: one of those that are always there. */
+  name: string | null;
+  audience: Audience;
+}
+const newLeads = { key: 'new', name: null, audience: { filter: { status: 'new' } } } as const;
+const allLeads = { key: 'all', name: null, audience: { filter: {} } } as const;
+
+const choiceOfView = ({ viewId, name, query }: View): AudienceChoice => ({
+  key: `view-${viewId}`,
+  name,
+  audience: { filter: filterOf(parseLeadView(new URLSearchParams(query))) },
+});
+const choiceOfImport = ({ importId, fileName }: Import): AudienceChoice => ({
+  key: `import-${importId}`,
+  name: fileName,
+  audience: { filter: { importId } },
+});
 
 export class TemplateEditor {
   readonly #readsLeads: boolean;
@@ -36,11 +53,15 @@ export class TemplateEditor {
   html = $state('');
   text = $state('');
   leadId = $state<number | null>(null);
-  audience = $state<AudienceChoice>('new');
+  /** Key of an {@link AudienceChoice}. */
+  audience = $state<string>(newLeads.key);
 
   #template = $state.raw<TemplateDetail | null>(null);
   #versions = $state.raw<TemplateVersionList['versions']>([]);
   #leads = $state.raw<readonly Lead[]>([]);
+  #chosenLead = $state.raw<Lead | null>(null);
+  #views = $state.raw<readonly AudienceChoice[]>([]);
+  #imports = $state.raw<readonly AudienceChoice[]>([]);
   #customFields = $state.raw<readonly string[]>([]);
   #preview = $state.raw<TemplatePreview | null>(null);
   #check = $state.raw<TemplateCheck | null>(null);
@@ -50,6 +71,8 @@ export class TemplateEditor {
   #ready = $state(false);
   #abort: AbortController | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #searchTimer: ReturnType<typeof setTimeout> | undefined;
+  #searchAbort: AbortController | null = null;
 
   /** @param readsLeads - false: without a preview, which shows a lead */
   constructor(readsLeads: boolean) {
@@ -62,8 +85,24 @@ export class TemplateEditor {
   get versions(): TemplateVersionList['versions'] {
     return this.#versions;
   }
+  /** Leads to choose from: those who match the search, and who is chosen. */
   get leads(): readonly Lead[] {
-    return this.#leads;
+    const chosen = this.#chosenLead;
+    return chosen === null || this.#leads.some(({ id }) => id === chosen.id)
+      ? this.#leads
+      : [chosen, ...this.#leads];
+  }
+  /** Saved views as audiences. */
+  get views(): readonly AudienceChoice[] {
+    return this.#views;
+  }
+  /** The latest imports as audiences. */
+  get imports(): readonly AudienceChoice[] {
+    return this.#imports;
+  }
+  /** What its mails would not show, though their readers are owed it. */
+  get missingFields(): readonly FooterField[] {
+    return missingFooterFields(this.draft);
   }
   /** Names of the fields that leads have beside those that all have. */
   get customFields(): readonly string[] {
@@ -93,13 +132,19 @@ export class TemplateEditor {
 
   /** Opens a template; `copyName` makes a new one of it. */
   async open(id: string, version: number | null, copyName: ((name: string) => string) | null): Promise<void> {
-    const [answer, leads, versions, values] = await Promise.all([
+    const [answer, leads, versions, values, chosen, views, imports] = await Promise.all([
       mailApi.template(id, version),
-      this.#readsLeads ? api.leads({ limit: leadChoiceCount }) : null,
+      this.#readsLeads ? api.leads({ limit: choiceCount }) : null,
       mailApi.versions(id),
       this.#readsLeads ? api.leadValues() : null,
+      this.#readsLeads && this.leadId !== null ? api.lead(this.leadId) : null,
+      this.#readsLeads ? api.views() : null,
+      this.#readsLeads ? api.imports({ limit: choiceCount }) : null,
     ]);
     if (leads?.ok === true) this.#leads = leads.value.leads;
+    if (chosen?.ok === true) this.#chosenLead = chosen.value;
+    if (views?.ok === true) this.#views = views.value.views.map(choiceOfView);
+    if (imports?.ok === true) this.#imports = imports.value.imports.map(choiceOfImport);
     if (values?.ok === true) this.#customFields = values.value.custom;
     if (!answer.ok) {
       this.#refusal = answer.refusal;
@@ -114,6 +159,25 @@ export class TemplateEditor {
     this.#ready = true;
   }
 
+  /** Chooses whose mail is shown; null is the made-up lead. */
+  chooseLead(leadId: number | null): void {
+    this.#chosenLead = this.leads.find(({ id }) => id === leadId) ?? null;
+    this.leadId = this.#chosenLead?.id ?? null;
+  }
+
+  /** Looks for leads by the same words as the leads page, soon. */
+  searchLeadsSoon(words: string): void {
+    clearTimeout(this.#searchTimer);
+    this.#searchTimer = setTimeout(() => void this.#searchLeads(words), previewDelayMs);
+  }
+
+  async #searchLeads(words: string): Promise<void> {
+    this.#searchAbort?.abort();
+    const { signal } = (this.#searchAbort = new AbortController());
+    const answer = await api.leads({ search: words.trim(), limit: choiceCount }, signal);
+    if (answer.ok && !signal.aborted) this.#leads = answer.value.leads;
+  }
+
   /** Renders the draft anew, soon. */
   refreshSoon(): void {
     clearTimeout(this.#timer);
@@ -124,7 +188,15 @@ export class TemplateEditor {
 
   stop(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#searchTimer);
     this.#abort?.abort();
+    this.#searchAbort?.abort();
+  }
+
+  /** An audience that is gone by now is as good as none chosen. */
+  get #audience(): Audience {
+    const choices = [newLeads, allLeads, ...this.#views, ...this.#imports];
+    return (choices.find(({ key }) => key === this.audience) ?? newLeads).audience;
   }
 
   async #refresh(): Promise<void> {
@@ -133,7 +205,7 @@ export class TemplateEditor {
     const { draft } = this;
     const [preview, check] = await Promise.all([
       mailApi.preview(draft, this.leadId, signal),
-      mailApi.check(draft, audiences[this.audience], signal),
+      mailApi.check(draft, this.#audience, signal),
     ]);
     if (signal.aborted) return;
     this.#previewRefusal = preview.ok ? null : preview.refusal;

@@ -12,6 +12,7 @@ import type {
   SkipReason,
 } from '../../../../src/shared/progress.ts';
 import type { TimelineKind } from '../../../../src/shared/timeline.ts';
+import type { FooterField } from '../../../../src/shared/footer-fields.ts';
 import type { LeadSort, LeadStatus } from '../../../../src/shared/schemas.ts';
 import type { Link } from '../activation/wire.ts';
 import { formatCount, formatList, plural } from './format.ts';
@@ -19,6 +20,16 @@ import { formatCount, formatList, plural } from './format.ts';
 const leads = (count: number): string => `${formatCount(count)} ${plural(count, 'lead', 'leads')}`;
 const mails = (count: number): string => `${formatCount(count)} ${plural(count, 'e-mail', 'e-mails')}`;
 const byWhom = (by: string | null): string => (by === null ? '' : ` by ${by}`);
+
+const footerParts: Record<FooterField, string> = {
+  unsubscribeUrl: 'link to unsubscribe ({{ unsubscribeUrl }})',
+  postalAddress: 'postal address ({{ postalAddress }})',
+};
+/** That a mail lacks what its readers are owed; '' where it has everything. */
+export const footerMissing = (fields: readonly FooterField[]): string =>
+  fields.length === 0
+    ? ''
+    : `This template shows no ${fields.map((field) => footerParts[field]).join(' and no ')}. Many countries require both in such a mail.`;
 
 export const messages = {
   app: {
@@ -392,6 +403,13 @@ export const messages = {
     issuesFailed: 'The issues could not be loaded',
     issueTracks: { activation: 'Activation', email: 'E-mail' },
     issueStates: { failed: 'failed', unknown: 'unknown', skipped: 'skipped' },
+    issueWithoutWords: {
+      failed: 'No reason was given',
+      unknown: 'Nobody knows whether these went out',
+      skipped: 'Left out',
+    },
+    retryThese: 'Retry these',
+    retryTheseOf: (text: string) => `Retry these: ${text}`,
     leads: 'Leads',
     leadsTable: 'Results by lead',
     download: 'Download CSV',
