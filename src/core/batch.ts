@@ -102,7 +102,14 @@ export type BatchChange =
     }
   | { kind: 'unknown'; marks: string; inDoubtSince: number; code: string; message: string }
   /** The recipients at `parts` go to new batches under new keys; those at `failures` are decided here. */
-  | { kind: 'split'; marks: string; failures: readonly Failure[]; parts: readonly (readonly number[])[] };
+  | {
+      kind: 'split';
+      marks: string;
+      failures: readonly Failure[];
+      /** Where some of its mails were taken. */
+      messageIds?: readonly (string | null)[];
+      parts: readonly (readonly number[])[];
+    };
 
 /** The batch as a change leaves it; the parts of a split are batches of their own. */
 export function changedBatch(batch: Batch, change: BatchChange): Batch {
@@ -128,8 +135,8 @@ export function changedBatch(batch: Batch, change: BatchChange): Batch {
       return { ...batch, state: kind, ...doubt, nextAttemptAt: null };
     }
     case 'split': {
-      const { marks, failures } = change;
-      return { ...batch, state: 'split', marks, failures, nextAttemptAt: null };
+      const { marks, failures, messageIds = batch.messageIds } = change;
+      return { ...batch, state: 'split', marks, failures, messageIds, nextAttemptAt: null };
     }
     default:
       return change satisfies never;

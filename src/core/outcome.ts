@@ -17,10 +17,22 @@ export interface RecipientRejection {
   message: string;
 }
 
+/** Mails of a call that the provider certainly left, while it took others of it, for no fault of their own. */
+export interface Deferral {
+  /** Into the call's mails. */
+  indexes: number[];
+  because: Extract<Outcome, { kind: 'throttled' | 'auth' | 'transient' }>;
+}
+
 /** @see docs/RELIABILITY.md for what each promises. */
 export type Outcome =
   /** Taken. `messageIds[i]` belongs to mail `i`; null where the provider gave none or refused it. */
-  | { kind: 'accepted'; messageIds: (string | null)[]; rejections: RecipientRejection[] }
+  | {
+      kind: 'accepted';
+      messageIds: (string | null)[];
+      rejections: RecipientRejection[];
+      deferral?: Deferral;
+    }
   /** The key was used before with another payload: it was taken then. Never send under a new key. */
   | { kind: 'acceptedEarlier' }
   /** Definitely not taken, because of its content; `index` when the provider says which mail. */

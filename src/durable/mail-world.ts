@@ -52,7 +52,8 @@ export function mailWorld(env: Env, now: () => number): MailWorld | { kind: 'ref
     gate,
     dailyCap: readDailyCap(env.MAIL_DAILY_CAP),
     async report({ outcome, rate }, permits) {
-      const throttled = outcome.kind === 'throttled' ? { retryAfterMs: outcome.retryAfterMs } : null;
+      const refusal = outcome.kind === 'accepted' ? outcome.deferral?.because : outcome;
+      const throttled = refusal?.kind === 'throttled' ? { retryAfterMs: refusal.retryAfterMs } : null;
       if (throttled !== null) permits.clear();
       // Every answer carries the headers; a round trip for each would double the calls.
       const isNews = rate !== null && isRateNews(rate, gateLimits);

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { Outcome, RecipientRejection } from '../core/outcome.ts';
+import type { Deferral, Outcome, RecipientRejection } from '../core/outcome.ts';
 import {
   callProvider,
   networkOutcome,
@@ -48,8 +48,8 @@ const accountCodes = /^(?:10|400|401|405|412|413|12\d\d)$/;
 
 /**
  * Answers other than a list of results → outcome, by https://postmarkapp.com/developer/api/overview.
- * `code` is Postmark's ErrorCode, which looks like an HTTP status and is none. A list whose results all
- * carry one code is read here too: its status is 200.
+ * `code` is Postmark's ErrorCode, which looks like an HTTP status and is none. Each result of a
+ * list is read here too: its status is 200.
  */
 const outcomeTable: readonly OutcomeRule[] = [
   { status: [429], outcome: throttled },
@@ -108,28 +108,27 @@ function listOutcome(body: unknown, mailCount: number, retryAfterMs: number | nu
   const results: readonly unknown[] = body;
   const messageIds: (string | null)[] = [];
   const rejections: RecipientRejection[] = [];
+  const deferral: { indexes: number[]; because: Deferral['because'] | null } = { indexes: [], because: null };
   for (const [index, result] of results.entries()) {
     const code = errorCode(result);
     if (code === null) return unreadableAnswer;
     const messageId = code === 0 ? textProperty(result, 'MessageID', '') : '';
     messageIds.push(messageId === '' ? null : messageId);
-    if (code !== 0) {
-      const message = safeMessage(textProperty(result, 'Message', 'The mail provider refused this mail.'));
-      rejections.push({ index, code: String(code), message });
-    }
+    if (code === 0) continue;
+    const message = safeMessage(textProperty(result, 'Message', 'The mail provider refused this mail.'));
+    const answer = { status: 200, code: String(code), message, retryAfterMs, mailCount };
+    const outcome = readOutcomeTable(outcomeTable, answer);
+    if (outcome.kind === 'auth' || outcome.kind === 'throttled' || outcome.kind === 'transient') {
+      deferral.indexes.push(index);
+      // Of several reasons the one that only a person can mend.
+      if (deferral.because === null || outcome.kind === 'auth') deferral.because = outcome;
+    } else rejections.push({ index, code: String(code), message });
   }
-  // All refused for one reason that is no recipient's fault: nobody is to be failed for it.
-  const [first] = rejections;
-  if (
-    first !== undefined &&
-    rejections.length === mailCount &&
-    rejections.every(({ code }) => code === first.code)
-  ) {
-    const { code, message } = first;
-    const outcome = readOutcomeTable(outcomeTable, { status: 200, code, message, retryAfterMs, mailCount });
-    if (outcome.kind !== 'unknown') return outcome;
-  }
-  return { kind: 'accepted', messageIds, rejections };
+  // A reason that is no recipient's fault: nobody is to be failed for it.
+  const { indexes, because } = deferral;
+  if (because === null) return { kind: 'accepted', messageIds, rejections };
+  if (indexes.length === mailCount) return because;
+  return { kind: 'accepted', messageIds, rejections, deferral: { indexes, because } };
 }
 
 function errorCode(value: unknown): number | null {

@@ -89,6 +89,24 @@ const answers: Answer[] = [
     { 'retry-after': '4' },
     { kind: 'throttled', retryAfterMs: 4_000 },
   ],
+  ...(
+    [
+      ['too fast', 429, { kind: 'throttled', retryAfterMs: 4_000 }],
+      ['maintenance', 100, { kind: 'transient', code: '100' }],
+      ['no credits left', 405, { kind: 'auth', code: '405' }],
+    ] as const
+  ).map(([why, code, because]): Answer => [
+    `one taken, one left: ${why}`,
+    200,
+    [taken('a'), refused(code)],
+    { 'retry-after': '4' },
+    {
+      kind: 'accepted',
+      messageIds: ['a', null],
+      rejections: [],
+      deferral: { indexes: [1], because: expect.objectContaining(because) as never },
+    },
+  ]),
   ['a result too few', 200, [taken('a')], {}, { kind: 'unknown', code: 'unreadable_answer' }],
   ['a result that is none', 200, [taken('a'), 'b'], {}, { kind: 'unknown', code: 'unreadable_answer' }],
   [

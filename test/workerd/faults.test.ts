@@ -288,6 +288,38 @@ describe('a provider without keys', () => {
     expect(mostMails()).toBe(1);
   });
 
+  it.each([
+    ['has closed for maintenance', 100, 'mail_unreachable'],
+    ['has no credits left', 405, 'mail_auth'],
+  ])(
+    'that takes half of a call and then %s: the other half waits, and nobody fails',
+    async (_, code, reason) => {
+      const taken: string[] = [];
+      let isFirst = true;
+      mail.fault = ({ to }) => {
+        if (!isFirst) return { kind: 'none' };
+        isFirst = false;
+        taken.push(...to.slice(0, 5));
+        const body = to.map((__, index) =>
+          index < 5
+            ? { ErrorCode: 0, Message: 'OK', MessageID: `half-${index}` }
+            : { ErrorCode: code, Message: 'No.' },
+        );
+        return { kind: 'answer', status: 200, body };
+      };
+      await startSession(sessionId);
+      const paused = last(await drive(sessionId, clock, (view) => view.state === 'paused'));
+      expect(paused).toMatchObject({ reason, email: { failed: 0, unknown: 0 } });
+      if (reason === 'mail_auth') expect((await command(sessionId, 'resume')).status).toBe(200);
+      const end = last(await drive(sessionId, clock));
+      expect(end.email).toMatchObject({ sent: leadCount, failed: 0, unknown: 0 });
+      expect(mail.mails).toHaveLength(leadCount - 5);
+      expect(mostMails()).toBe(1);
+      expect(mail.mails.filter(({ to }) => taken.includes(to))).toEqual([]);
+      await expectSound();
+    },
+  );
+
   it.each<[string, MailFault]>([
     ['503', { kind: 'answer', status: 503 }],
     ['429', limited('2')],
