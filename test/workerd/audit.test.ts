@@ -115,6 +115,25 @@ describe('the audit', () => {
     expect(JSON.stringify(found)).not.toContain('leads.example');
   });
 
+  it('says which file was opened, and how many leads its undoing removed', async () => {
+    const open = (importId: string, fileName: string) =>
+      send('POST', '/crm/imports', { importId, fileName, columns: ['Email'], mapping: { email: [0] } });
+    expect((await open('fair', 'Fair of May.csv')).status).toBe(201);
+    const rows = [
+      { line: 2, cells: ['one@leads.example'] },
+      { line: 3, cells: ['two@leads.example'] },
+    ];
+    expect((await send('PUT', '/crm/imports/fair/chunks/0', { rows })).status).toBe(200);
+    expect((await send('POST', '/crm/imports/fair/undo')).status).toBe(200);
+    expect((await open('hers', 'from ivy@leads.example.csv')).status).toBe(201);
+    const found = await entries();
+    expect(found.map(({ action, target, detail }) => [action, target, detail])).toEqual([
+      ['import.open', 'hers', { fileName: 'from …' }],
+      ['import.undo', 'fair', { removedCount: 2, state: 'undone' }],
+      ['import.open', 'fair', { fileName: 'Fair of May.csv' }],
+    ]);
+  });
+
   it('is never changed, and never loses an entry', async () => {
     await appendAudit(db, {
       at: 1,

@@ -178,7 +178,8 @@ export function importRoutes(app: App): void {
     const owner = c.get('person').email;
     const answer = await openImport(c.env.DB, { request, importId, owner, nowMs: Date.now() });
     if (answer.kind === 'conflict') throw new Refusal('import_conflict');
-    noteAudit(c, answer.kind === 'opened' ? { target: importId } : false);
+    const detail = { fileName: withoutAddresses(request.fileName) };
+    noteAudit(c, answer.kind === 'opened' ? { target: importId, detail } : false);
     // Where no clock rings, as in local development, the next import is when the old ones are looked after.
     c.executionCtx.waitUntil(keepHouse(c.env));
     const location = `/crm/imports/${importId}`;
@@ -236,6 +237,8 @@ export function importRoutes(app: App): void {
     const deadlineMs = Date.now() + maxRemovalMs;
     const undone = await undoImport(c.env.DB, { importId, now: () => Date.now(), deadlineMs });
     if (undone === null) throw new Refusal('import_not_found');
+    // A large one takes several calls, each of which is an entry: how many are gone by then.
+    noteAudit(c, { detail: { removedCount: undone.removed, state: undone.state } });
     return c.json(undone, 200);
   });
 
@@ -270,6 +273,11 @@ export function importRoutes(app: App): void {
     const { name = null, owner = null } = progress ?? {};
     return c.json({ imports, activation: { sessionId, name, owner, at, result } }, 200);
   });
+}
+
+/** The audit holds no address of a lead, and a file may be named after one. */
+function withoutAddresses(fileName: string): string {
+  return fileName.replace(/[^\s@]+@[^\s@]+/g, '…');
 }
 
 async function requireImport(db: D1Database, importId: string): Promise<Import> {
