@@ -35,7 +35,8 @@ import type { SessionShell } from './session-shell.ts';
 import { SessionSlice } from './session-slice.ts';
 import { SessionStore } from './session-store.ts';
 
-export type StartAnswer = { kind: 'started' | 'exists'; progress: Progress } | { kind: 'conflict' };
+export type StartAnswer =
+  { kind: 'started' | 'exists'; progress: Progress } | { kind: 'conflict' } | { kind: 'erased' };
 
 export type CommandAnswer =
   { kind: 'ok'; progress: Progress } | { kind: 'refused'; detail: string } | { kind: 'unknown_session' };
@@ -75,21 +76,27 @@ export class ActivationSession extends DurableObject<Env> {
 
   // ── called by the Worker ───────────────────────────────────────────────────────────────────────
 
-  /** The session's progress if this id was started by the same request; `conflict` if by another; else null. */
-  find(fingerprint: string): StartAnswer | null {
+  /**
+   * The session's progress if this id was started by the same request; `conflict` if by another; `erased` if
+   * it was and is no more; else null.
+   *
+   * @param requestId - of the Worker's request; for the log, here and below
+   */
+  async find(fingerprint: string, requestId: string | null = null): Promise<StartAnswer | null> {
+    await this.#alarm.heal(requestId);
+    return this.#found(fingerprint);
+  }
+
+  #found(fingerprint: string): StartAnswer | null {
     const session = this.#store.load();
-    if (session === null) return null;
+    if (session === null) return this.#store.wasErased() ? { kind: 'erased' } : null;
     if (session.spec.fingerprint !== fingerprint) return { kind: 'conflict' };
     return { kind: 'exists', progress: toProgress(session, this.now()) };
   }
 
-  /**
-   * Starts the session, once: the same request again finds it.
-   *
-   * @param requestId - of the Worker's request; for the log, here and below
-   */
+  /** Starts the session, once: the same request again finds it. */
   async start(spec: SessionSpec, requestId: string | null = null): Promise<StartAnswer> {
-    const existing = this.find(spec.fingerprint);
+    const existing = this.#found(spec.fingerprint);
     if (existing !== null) return existing;
     const session = newSession(spec);
     this.#store.transact(() => this.#store.create(session));
@@ -104,13 +111,16 @@ export class ActivationSession extends DurableObject<Env> {
     return this.#view();
   }
 
-  issues(): { rev: number; issues: Issue[] } | null {
+  /** What went wrong, by reason, or null for an unknown id. */
+  async issues(requestId: string | null = null): Promise<{ rev: number; issues: Issue[] } | null> {
+    await this.#alarm.heal(requestId);
     const session = this.#store.load();
     return session === null ? null : { rev: session.rev, issues: this.#store.results.issues(maxIssueCount) };
   }
 
   /** What happened to it and how fast it was, or null for an unknown id. */
-  timeline(): Timeline | null {
+  async timeline(requestId: string | null = null): Promise<Timeline | null> {
+    await this.#alarm.heal(requestId);
     const session = this.#store.load();
     if (session === null) return null;
     const { timeline } = this.#store;
@@ -118,12 +128,14 @@ export class ActivationSession extends DurableObject<Env> {
   }
 
   /** One page of per-lead results, or null for an unknown id. */
-  results(query: ResultQuery): ResultPage | null {
+  async results(query: ResultQuery): Promise<ResultPage | null> {
+    await this.#alarm.heal(null);
     return this.#store.load() === null ? null : readResults(this.#store, query);
   }
 
   /** What became of one lead, or null when the session or the lead in it is unknown. */
-  leadResult(leadId: number): LeadResult | null {
+  async leadResult(leadId: number): Promise<LeadResult | null> {
+    await this.#alarm.heal(null);
     return this.#store.load() === null ? null : readLeadResult(this.#store, leadId);
   }
 
@@ -233,8 +245,7 @@ export class ActivationSession extends DurableObject<Env> {
     await deleteActivation(this.env.DB, spec.sessionId);
     if (this.#store.load()?.generation !== generation) return false;
     await this.#alarm.clear();
-    await this.ctx.storage.deleteAll();
-    this.#store.forget();
+    await this.#store.deleteAll();
     this.#feed.closeDeleted(spec.sessionId);
     return true;
   }

@@ -1,8 +1,8 @@
 /**
  * ResultStore: what people are shown of the batches.
  *
- * Owns: reading the table `batch` as results, issues and counts. Never: writes; which batch is due
- * (batch-store.ts).
+ * Owns: reading the table `batch` as results, issues (with the leads that came into none) and counts. Never:
+ * writes; which batch is due (batch-store.ts).
  *
  * @module
  */
@@ -65,12 +65,15 @@ export class ResultStore {
          SELECT 'activation', 'skipped', s.value ->> 'reason', '', count(*)
            FROM batch, json_each(batch.skipped) AS s WHERE batch.skipped <> '[]' GROUP BY 3
          UNION ALL
-         SELECT 'activation', 'skipped', 'cancelled', '', sum(json_array_length(lead_ids))
-           FROM batch WHERE state = 'cancelled' AND recipients IS NULL HAVING count(*) > 0
+         SELECT 'activation', iif(state = 'cancelled', 'skipped', 'failed'),
+                iif(state = 'cancelled', 'cancelled', coalesce(code, 'crm_refused')),
+                iif(state = 'cancelled', '', coalesce(message, '')), sum(json_array_length(lead_ids))
+           FROM batch WHERE state IN ('cancelled', 'done') AND recipients IS NULL GROUP BY 2, 3, 4
          UNION ALL
-         SELECT 'activation', 'failed', coalesce(code, 'crm_refused'), coalesce(message, ''),
-                sum(json_array_length(lead_ids))
-           FROM batch WHERE state = 'done' AND recipients IS NULL GROUP BY 3, 4
+         SELECT 'activation', 'skipped', 'unlisted',
+                'Changed after the start, or cancelled before they were listed: these are no lines of the results.',
+                plan ->> 'unlistedCount'
+           FROM session WHERE plan ->> 'unlistedCount' > 0
          ORDER BY count DESC LIMIT ?`,
         maxCount,
       )

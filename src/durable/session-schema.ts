@@ -111,6 +111,21 @@ export function schemaState(sql: SqlStorage): 'none' | 'outdated' | 'current' {
   return version < migrations.length ? 'outdated' : 'current';
 }
 
+/**
+ * Leaves the one thing that outlives a session: its id must not be started again. Its leads carry the id as
+ * their owner, and the mail provider remembers keys that are made from it.
+ */
+export function markErased(sql: SqlStorage): void {
+  sql.exec('CREATE TABLE erased (id INTEGER PRIMARY KEY CHECK (id = 1)) STRICT');
+}
+
+/** True in an object whose session was erased. Ask only where there is none. */
+export function isMarkedErased(sql: SqlStorage): boolean {
+  return (
+    sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'erased'").toArray().length > 0
+  );
+}
+
 /** Makes the schema, or brings it up to date. Call inside a transaction. */
 export function migrate(sql: SqlStorage): void {
   sql.exec(versionTable);

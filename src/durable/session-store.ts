@@ -12,7 +12,7 @@ import type { Session, SessionSpec } from '../core/session.ts';
 import { BatchStore } from './batch-store.ts';
 import { ErasedLeads } from './erased-leads.ts';
 import { ResultStore } from './result-store.ts';
-import { migrate, schemaState } from './session-schema.ts';
+import { isMarkedErased, markErased, migrate, schemaState } from './session-schema.ts';
 import { SessionTimeline } from './session-timeline.ts';
 
 type SessionRow = {
@@ -208,8 +208,21 @@ export class SessionStore {
     this.#session = { ...session, spec };
   }
 
-  /** The object's storage was deleted: nothing is known any more. */
-  forget(): void {
+  /** True for an id whose session was erased: it is unknown, and is not started again. */
+  wasErased(): boolean {
+    return this.load() === null && isMarkedErased(this.#sql);
+  }
+
+  /** Deletes all that the object holds, but for the fact that there was a session. */
+  async deleteAll(): Promise<void> {
+    const deleted = this.#storage.deleteAll();
+    // Before anything is awaited: both are one commit.
+    markErased(this.#sql);
+    this.#forget();
+    await deleted;
+  }
+
+  #forget(): void {
     this.timeline.forget();
     this.#session = null;
     this.#erased.forget();

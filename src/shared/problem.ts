@@ -33,6 +33,7 @@ export const problemCatalog = {
   template_not_found: { status: 404, title: 'No template has this id.' },
   method_not_allowed: { status: 405, title: 'This address does not take this method.' },
   session_conflict: { status: 409, title: 'This id already names another activation.' },
+  session_erased: { status: 409, title: 'This id named an activation that was erased; it names no other.' },
   import_conflict: { status: 409, title: 'This id already names another import.' },
   import_closed: { status: 409, title: 'The import takes no more rows.' },
   chunk_out_of_order: { status: 409, title: 'This is not the next chunk of the import.' },

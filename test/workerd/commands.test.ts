@@ -192,6 +192,27 @@ describe('cancel', () => {
     await expectSound();
   });
 
+  it('before anything was listed says of how many leads the results have no line', async () => {
+    await startSession(sessionId);
+    await told('cancel');
+    const end = last(await drive(sessionId, clock));
+    const { issues } = await (
+      await request(`/crm/activation/${sessionId}/issues`)
+    ).json<{ issues: Issue[] }>();
+    const { leads } = await (
+      await request(`/crm/activation/${sessionId}/leads`)
+    ).json<{ leads: readonly unknown[] }>();
+    expect(issues).toEqual([
+      expect.objectContaining({
+        track: 'activation',
+        state: 'skipped',
+        code: 'unlisted',
+        count: end.total - leads.length,
+      }),
+    ]);
+    expect(leads).toHaveLength(0);
+  });
+
   it('between flip and intent leaves no lead active without its mail', async () => {
     const slice = await stopAt('prepare', 1);
     await told('cancel');
@@ -371,6 +392,20 @@ describe('the watchdog', () => {
     expect((await look(sessionId))?.alarmAt ?? Infinity).toBeLessThanOrEqual(clock.now());
     const end = last(await drive(sessionId, clock));
     expect(end).toMatchObject({ state: 'completed', stalledSince: null });
+  });
+
+  it.each([
+    ['its progress', (id: string) => request(`/crm/activation/progress/${id}`)],
+    ['its issues', (id: string) => request(`/crm/activation/${id}/issues`)],
+    ['its leads', (id: string) => request(`/crm/activation/${id}/leads`)],
+    ['its timeline', (id: string) => request(`/crm/activation/${id}/timeline`)],
+    ['its start, again,', (id: string) => startSession(id).then(() => new Response())],
+  ])('arms a lost alarm again when somebody asks for %s', async (_, ask) => {
+    await startSession(sessionId);
+    await runInDurableObject(stubOf(sessionId), (_instance, { storage }) => storage.deleteAlarm());
+    clock.advance(60_000);
+    expect((await ask(sessionId)).status).toBe(200);
+    expect((await look(sessionId))?.alarmAt).not.toBeNull();
   });
 
   it('moves an alarm that lies in the past and did not fire', async () => {

@@ -6,6 +6,7 @@ import { resetHooks } from '../support/hooks.ts';
 import {
   freshSessionId,
   readProgress,
+  request,
   readRows,
   send,
   startSession,
@@ -107,6 +108,28 @@ describe('a session', () => {
     expect(await other.json()).toMatchObject({ code: 'session_conflict' });
     await waitForEnd(sessionId);
     expect(mail.mails).toHaveLength(20);
+  });
+
+  it('answers a poll whose tag is the same with 304, also where an edge has made the tag a weak one', async () => {
+    await addLeads(db, leads(5));
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    await waitForEnd(sessionId);
+    const path = `/crm/activation/progress/${sessionId}`;
+    const ask = (tag: string) => request(path, { headers: { 'if-none-match': tag } });
+    let etag = '';
+    // Its last word to the list of runs may still be on its way.
+    await expect
+      .poll(async () => {
+        const before = etag;
+        etag = (await request(path)).headers.get('etag') ?? '';
+        return etag !== '' && before === etag;
+      })
+      .toBe(true);
+    for (const tag of [etag, `W/${etag}`, `"other", W/${etag}`, '*']) {
+      expect((await ask(tag)).status, tag).toBe(304);
+    }
+    for (const tag of ['"other"', 'W/"other"', '']) expect((await ask(tag)).status, tag).toBe(200);
   });
 
   it('leaves to the other one what two sessions over the same leads both want', async () => {

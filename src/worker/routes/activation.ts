@@ -63,6 +63,7 @@ const start = createRoute({
       'unknown_template',
       'filter_too_complex',
       'session_conflict',
+      'session_erased',
       'mail_not_configured',
       'too_many_sessions',
     ),
@@ -229,8 +230,9 @@ export function activationRoutes(app: App): void {
     const session = c.env.ACTIVATION_SESSION.getByName(sessionId);
     const fingerprint = await sha256Hex(JSON.stringify(rest));
     // Before anything else: a repeat must find its session even if the leads have changed since.
-    const found = await session.find(fingerprint);
+    const found = await session.find(fingerprint, c.get('requestId'));
     if (found?.kind === 'conflict') throw new Refusal('session_conflict');
+    if (found?.kind === 'erased') throw new Refusal('session_erased');
     if (found !== null) {
       noteAudit(c, false);
       return c.json(found.progress, 200, { location });
@@ -265,6 +267,7 @@ export function activationRoutes(app: App): void {
     };
     const started = await session.start(spec, c.get('requestId'));
     if (started.kind === 'conflict') throw new Refusal('session_conflict');
+    if (started.kind === 'erased') throw new Refusal('session_erased');
     noteAudit(c, { target: sessionId, detail: { total: audience.total, template: template.id } });
     return c.json(started.progress, started.kind === 'started' ? 201 : 200, { location });
   });
@@ -313,7 +316,7 @@ export function activationRoutes(app: App): void {
     if (progress === null) throw new Refusal('session_not_found');
     const etag = etagOf(progress);
     const headers = { etag, 'cache-control': 'no-cache' };
-    if (c.req.header('if-none-match') === etag) return c.body(null, 304, headers);
+    if (isSameEtag(c.req.header('if-none-match'), etag)) return c.body(null, 304, headers);
     return c.json(progress, 200, headers);
   });
 
@@ -331,7 +334,7 @@ export function activationRoutes(app: App): void {
   });
 
   app.openapi(issues, async (c) => {
-    const list = await sessionOf(c).issues();
+    const list = await sessionOf(c).issues(c.get('requestId'));
     if (list === null) throw new Refusal('session_not_found');
     return c.json(list, 200);
   });
@@ -399,4 +402,10 @@ async function requireAudience(
 /** The rev, and whether it stalls: the one thing that a reader must hear of though nothing was written. */
 function etagOf(progress: Progress): string {
   return `"${progress.rev}${progress.stalledSince === null ? '' : '-stalled'}"`;
+}
+
+/** True when `If-None-Match` has this tag; an edge that compresses makes it a weak one, which says as much here. */
+function isSameEtag(ifNoneMatch: string | undefined, etag: string): boolean {
+  const tags = (ifNoneMatch ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
+  return tags.includes(etag) || tags.includes('*');
 }

@@ -26,7 +26,9 @@ const timeline = createRoute({
 
 export function timelineRoutes(app: App): void {
   app.openapi(timeline, async (c) => {
-    const answer = await c.env.ACTIVATION_SESSION.getByName(c.req.valid('param').sessionId).timeline();
+    const answer = await c.env.ACTIVATION_SESSION.getByName(c.req.valid('param').sessionId).timeline(
+      c.get('requestId'),
+    );
     if (answer === null) throw new Refusal('session_not_found');
     return c.json(answer, 200);
   });
