@@ -1,8 +1,9 @@
 /**
  * One slice: the work of one alarm, as a pure loop over verbs.
  *
- * One planner pages the audience into batches ahead of up to five senders; each sender takes a batch
- * through flip → permit → intent → deliver → settle. Everything that touches the world is a verb that
+ * One planner pages the audience into batches ahead of the senders; each sender takes a batch through
+ * permit → flip → prepare → intent → deliver → settle. There are more senders than calls at once, so that the
+ * next batches are flipped and rendered while the mail API is answering. Everything that touches the world is a verb that
  * is handed in, so tests can stop the world at each of them.
  *
  * Owns: the order of the verbs and when to stop. Never: what an outcome means (settle.ts), storage.
@@ -74,11 +75,18 @@ export interface SliceVerbs {
 export interface SliceLimits {
   /** The slice takes no new batch after this long. */
   maxMs: number;
+  /** Batches in hand. */
   senderCount: number;
+  /** Of these at the mail API, with an intent on disk: what a crash can leave in doubt. */
+  callCount: number;
 }
 
-/** Five senders: six simultaneous connections are the platform's limit for one invocation. */
-export const sliceLimits = { maxMs: 20_000, senderCount: 5 } as const satisfies SliceLimits;
+/** Five calls: six simultaneous connections are the platform's limit for one invocation. */
+export const sliceLimits = {
+  maxMs: 20_000,
+  senderCount: 8,
+  callCount: 5,
+} as const satisfies SliceLimits;
 
 /** The flip runs this long before its permit's slot, so that the slot is not spent on a database round trip. */
 export const flipLeadMs = 250;
@@ -104,6 +112,7 @@ export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<
   const endsAt = verbs.now() + limits.maxMs;
   const planned = new Signal();
   const headstart = new Headstart();
+  const calls = new Slots(limits.callCount);
   const faults: unknown[] = [];
   const first = verbs.mode();
   // A slice does one kind of work: a probe that finds the provider back ends it, and the next one runs.
@@ -131,7 +140,7 @@ export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<
       if (mode() === 'none') return;
       const batch = verbs.take();
       if (batch !== null) {
-        const goOn = await send(verbs, batch, { endsAt, mode, headstart });
+        const goOn = await send(verbs, batch, { endsAt, mode, headstart, calls });
         if (!goOn) return;
       } else if (isPlanning()) await planned.wait();
       else return;
@@ -158,9 +167,15 @@ export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<
 async function send(
   verbs: SliceVerbs,
   held: Batch,
-  { endsAt, mode, headstart }: { endsAt: number; mode: () => WorkMode; headstart: Headstart },
+  {
+    endsAt,
+    mode,
+    headstart,
+    calls,
+  }: { endsAt: number; mode: () => WorkMode; headstart: Headstart; calls: Slots },
 ): Promise<boolean> {
   let permit: Permit | null = null;
+  let isCalling = false;
   try {
     permit = await verbs.permit(held);
     if (permit.kind === 'later') {
@@ -181,6 +196,10 @@ async function send(
     if (prepared === null) return true;
     headstart.learn(verbs.now() - begunAt);
     await verbs.sleepUntil(permit.at);
+    await calls.take();
+    isCalling = true;
+    // What another call was answered meanwhile may have paused the run.
+    if (mode() === 'none') return false;
     while (!verbs.isUsable(permit)) {
       permit = await verbs.renewPermit();
       if (permit.kind === 'later') {
@@ -195,8 +214,30 @@ async function send(
     verbs.settle(intent, await verbs.deliver(intent));
     return true;
   } finally {
+    if (isCalling) calls.free();
     if (permit !== null) verbs.returnPermit(permit);
     verbs.release(held);
+  }
+}
+
+/** So many at once; who comes later waits, and goes on in the order of coming. */
+class Slots {
+  readonly #waiting: (() => void)[] = [];
+  #freeCount: number;
+
+  constructor(count: number) {
+    this.#freeCount = count;
+  }
+
+  async take(): Promise<void> {
+    if (this.#freeCount > 0) this.#freeCount -= 1;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  free(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#freeCount += 1;
+    else next();
   }
 }
 

@@ -25,6 +25,8 @@ export class PermitPool {
   #maxLatenessMs = maxLatenessMs;
   #waitingCount = 0;
   #slots: number[] = [];
+  /** Granted since the gate last closed; those before it are void, also in the hands of senders. */
+  #valid = new WeakSet<Permit>();
   #request: Promise<number> | null = null;
 
   /**
@@ -45,7 +47,11 @@ export class PermitPool {
         const oldest = this.#now() - this.#maxLatenessMs;
         while (this.#slots[0] !== undefined && this.#slots[0] < oldest) this.#slots.shift();
         const at = this.#slots.shift();
-        if (at !== undefined) return { kind: 'granted', at };
+        if (at !== undefined) {
+          const permit: Permit = { kind: 'granted', at };
+          this.#valid.add(permit);
+          return permit;
+        }
         this.#request ??= this.#refill().finally(() => (this.#request = null));
         const retryAt = await this.#request;
         if (this.#slots.length === 0 && retryAt > this.#now()) return { kind: 'later', at: retryAt };
@@ -55,25 +61,31 @@ export class PermitPool {
     }
   }
 
-  /** False once its slot has passed by too much. */
+  /** False once its slot has passed by too much, or the gate has closed since. */
   isUsable(permit: Permit): boolean {
-    return permit.kind === 'granted' && permit.at >= this.#now() - this.#maxLatenessMs;
+    return (
+      permit.kind === 'granted' && this.#valid.has(permit) && permit.at >= this.#now() - this.#maxLatenessMs
+    );
   }
 
   /** A permit that was not used after all. */
   giveBack(permit: Permit): void {
-    if (permit.kind === 'granted') this.#slots.unshift(permit.at);
+    if (permit.kind === 'granted' && this.#valid.has(permit)) this.#slots.unshift(permit.at);
   }
 
   /** The gate has closed: what was leased before is void. */
   clear(): void {
     this.#slots = [];
+    this.#valid = new WeakSet();
   }
 
   /** Returns when to ask again, if nothing was granted. */
   async #refill(): Promise<number> {
+    const valid = this.#valid;
     const lease = await this.#requestLease(Math.max(1, this.#wantedCount(this.#waitingCount)));
     const nowMs = this.#now();
+    // Closed while it was asked: what it granted before is void.
+    if (valid !== this.#valid) return nowMs;
     this.#maxLatenessMs = lease.intervalMs < fastIntervalMs ? maxFastLatenessMs : maxLatenessMs;
     for (let i = 0; i < lease.permitCount; i++)
       this.#slots.push(nowMs + lease.delayMs + i * lease.intervalMs);

@@ -9,7 +9,7 @@ import { runSlice, type Permit, type SliceVerbs } from '../../src/core/slice.ts'
 import { batchOf, inflight } from '../support/session-model.ts';
 
 const accepted: Outcome = { kind: 'accepted', messageIds: [], rejections: [] };
-const limits = { maxMs: 20_000, senderCount: 1 };
+const limits = { maxMs: 20_000, senderCount: 1, callCount: 1 };
 
 /** A world of pages and batches; each verb is one line of the trace. */
 class World implements SliceVerbs {
@@ -125,8 +125,12 @@ class World implements SliceVerbs {
   async deliver({ batch }: { batch: Batch }): Promise<Outcome> {
     await Promise.resolve();
     this.#say('deliver', `deliver ${batch.seq}`);
+    await this.answer();
     return accepted;
   }
+
+  /** The time that the mail API takes. */
+  answer = (): Promise<void> => Promise.resolve();
 
   settle({ batch }: { batch: Batch }): void {
     this.#say('settle', `settle ${batch.seq}`);
@@ -197,6 +201,35 @@ describe('a slice', () => {
     expect(world.mostHeld).toBe(5);
     expect(world.held.size).toBe(0);
     expect(world.trace.filter((words) => words.startsWith('settle'))).toHaveLength(50);
+  });
+
+  it('has at most as many calls out as it may, and gets the next batches ready meanwhile', async () => {
+    const world = new World().add(50);
+    world.answer = () => new Promise((resolve) => setImmediate(resolve));
+    await runSlice(world, { ...limits, senderCount: 5, callCount: 2 });
+    let openCount = 0;
+    let mostOpen = 0;
+    let isReadyMeanwhile = false;
+    for (const words of world.trace) {
+      if (words.startsWith('intend')) openCount += 1;
+      if (words.startsWith('settle')) openCount -= 1;
+      if (words.startsWith('render') && openCount === 2) isReadyMeanwhile = true;
+      mostOpen = Math.max(mostOpen, openCount);
+    }
+    expect(mostOpen).toBe(2);
+    expect(isReadyMeanwhile).toBe(true);
+    expect(world.trace.filter((words) => words.startsWith('settle'))).toHaveLength(50);
+  });
+
+  it('lets no batch leave that was ready, once the answer to another has paused the run', async () => {
+    const world = new World().add(20);
+    world.answer = () => new Promise((resolve) => setImmediate(resolve));
+    world.on.settle = () => (world.sessionMode = 'probe');
+    await runSlice(world, { ...limits, senderCount: 5, callCount: 2 });
+    expect(world.trace.filter((words) => words.startsWith('deliver'))).toHaveLength(2);
+    expect(world.held.size).toBe(0);
+    // Those that were used; the others were given back.
+    expect(world.permitsOut.size).toBe(2);
   });
 
   it('takes no new batch once its time is up, and finishes those that it has', async () => {

@@ -80,6 +80,17 @@ describe('the pool of a slice', () => {
     expect(await pool.permit()).toEqual({ kind: 'later', at: 31_000 });
   });
 
+  it('voids what senders had in hand when the gate closed, and what was on its way then', async () => {
+    const { pool } = poolOf(granted(2), granted(4), none(30_000));
+    const inHand = await pool.permit();
+    await pool.permit();
+    const onItsWay = pool.permit();
+    pool.clear();
+    expect(pool.isUsable(inHand)).toBe(false);
+    pool.giveBack(inHand);
+    expect(await onItsWay).toEqual({ kind: 'later', at: 31_000 });
+  });
+
   it('lets senders through again after a gate that did not answer', async () => {
     let isFirst = true;
     const pool = new PermitPool(
