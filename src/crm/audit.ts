@@ -66,10 +66,9 @@ export async function listAudit(
     params.push(...values);
   };
   if (query.cursor !== null) {
-    const [id, ...rest] = decodeCursor(query.cursor) ?? [];
-    if (typeof id !== 'number' || !Number.isSafeInteger(id) || rest.length > 0)
-      return { kind: 'invalid_cursor' };
-    add('id < ?', id);
+    const [at, id, ...rest] = decodeCursor(query.cursor) ?? [];
+    if (!isCount(at) || !isCount(id) || rest.length > 0) return { kind: 'invalid_cursor' };
+    add('(at, id) < (?, ?)', at, id);
   }
   if (actor !== undefined) add('actor = ?', actor);
   if (action !== undefined) {
@@ -80,7 +79,7 @@ export async function listAudit(
   if (fromAt !== undefined) add('at >= ?', fromAt);
   if (toAt !== undefined) add('at <= ?', toAt);
   const { results } = await db
-    .prepare(`SELECT * FROM audit WHERE ${conditions.join(' AND ')} ORDER BY id DESC LIMIT ?`)
+    .prepare(`SELECT * FROM audit WHERE ${conditions.join(' AND ')} ORDER BY at DESC, id DESC LIMIT ?`)
     .bind(...params, query.limit + 1)
     .all<AuditRow>();
   const rows = results.slice(0, query.limit);
@@ -88,8 +87,12 @@ export async function listAudit(
   const hasMore = results.length > query.limit && last !== undefined;
   return {
     kind: 'ok',
-    page: { entries: rows.map(toEntry), nextCursor: hasMore ? encodeCursor([last.id]) : null },
+    page: { entries: rows.map(toEntry), nextCursor: hasMore ? encodeCursor([last.at, last.id]) : null },
   };
+}
+
+function isCount(part: unknown): part is number {
+  return Number.isSafeInteger(part);
 }
 
 function toEntry(row: AuditRow): AuditEntry {
