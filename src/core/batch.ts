@@ -153,6 +153,35 @@ export function batchLeadCount(maxBatch: number, setting: string): number {
   return /^[1-9]\d*$/.test(text) ? Math.min(maxBatch, Number(text)) : maxBatch;
 }
 
+/** Characters of one call; each sender has one in hand, beside the mails that it is made of. */
+const maxPayloadLength = 4_000_000;
+/** Of a mail besides its template: headers, links and what the template's names stand for. */
+const mailMarginLength = 4_000;
+/** JSON escapes quotes and line ends. */
+const escapeFactor = 1.2;
+/** A row has at most 2 MB, and some of it is not recipients. */
+const maxRecipientsBytes = 1_600_000;
+/** Six fields of up to 1,000 characters, most of them far shorter, an address, and what became of the mail. */
+const recipientBytes = 7_000;
+/** A value of up to 300 characters, in up to three bytes each, and its name. */
+const customFieldBytes = 1_000;
+
+/**
+ * Leads of a batch whose call fits into memory and whose recipients fit into a row.
+ *
+ * @param templateLength - characters of subject, HTML and text
+ * @param customFieldCount - fields that each recipient is frozen with
+ */
+export function batchCountInBounds(
+  maxBatch: number,
+  templateLength: number,
+  customFieldCount: number,
+): number {
+  const inMemory = maxPayloadLength / (templateLength * escapeFactor + mailMarginLength);
+  const inRow = maxRecipientsBytes / (recipientBytes + customFieldCount * customFieldBytes);
+  return Math.max(1, Math.floor(Math.min(maxBatch, inMemory, inRow)));
+}
+
 /** Indexes of the recipients whose mail is not decided: the ones a call is made for, in this order. */
 export function pendingIndexes(marks: string): number[] {
   const indexes: number[] = [];

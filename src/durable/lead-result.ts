@@ -15,7 +15,8 @@ export function readLeadResult(store: SessionStore, leadId: number): LeadResult 
       activation: null,
       email: null,
       cursor: { seq, index: 0 },
-      limit: limits.maxBatchLeadCount,
+      // More than any provider takes in one call: all of the batch is looked at.
+      limit: limits.maxPageLeadCount,
     };
     const found = readResults(store, query).leads.find((result) => result.leadId === leadId);
     if (found !== undefined) return found;

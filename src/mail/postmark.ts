@@ -3,7 +3,7 @@
  * each taken or refused on its own, and no idempotency keys.
  *
  * Owns: the request and the table of outcomes. Never: retries. Keeps true: without a key a repeat sends
- * again, so only what certainly was not processed (429, 503, maintenance, no connection) is `transient`
+ * again, so only what certainly was not processed (429, 503, maintenance) is `transient`
  * or `throttled`; everything else in doubt is `unknown`, which nobody repeats but a person.
  *
  * @module

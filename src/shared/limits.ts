@@ -5,8 +5,6 @@
  */
 
 export const limits = {
-  /** Leads in one batch: the batch maximum of Resend, the provider the design is sized for. */
-  maxBatchLeadCount: 100,
   /** Ids in one `{leadIds}` audience; above it a filter says the same in fewer bytes. */
   maxAudienceIdCount: 10_000,
   /** Ids taken out of a filter audience. */

@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { batchLeadCount, countBatch } from '../../src/core/batch.ts';
+import { batchCountInBounds, batchLeadCount, countBatch } from '../../src/core/batch.ts';
 import { applySignal } from '../../src/core/breaker.ts';
 import type { Outcome } from '../../src/core/outcome.ts';
 import { newSession, type Session } from '../../src/core/session.ts';
@@ -460,5 +460,24 @@ describe('the leads of a batch', () => {
     ['ten', 100],
   ])('are, with the setting %j, %i', (setting, count) => {
     expect(batchLeadCount(100, setting)).toBe(count);
+  });
+});
+
+describe('the leads of a batch', () => {
+  it.each([
+    ['an ordinary template with the provider of 100', 100, 12_000, 0, 100],
+    ['one of 90 kB', 500, 90_000, 0, 35],
+    ['one that prints twenty custom fields', 100, 12_000, 20, 59],
+    ['one far beyond what is taken', 500, 100_000_000, 0, 1],
+  ])('are as many as fit into memory and a row: %s', (_, maxBatch, templateLength, fieldCount, count) => {
+    expect(batchCountInBounds(maxBatch, templateLength, fieldCount)).toBe(count);
+  });
+
+  it('never make a call that eight senders could not hold, nor a row above 2 MB', () => {
+    for (const templateLength of [0, 1_000, 30_000, 90_000, 300_000]) {
+      const count = batchCountInBounds(500, templateLength, 20);
+      expect(8 * count * templateLength).toBeLessThan(32_000_000);
+      expect(count * 27_000).toBeLessThan(2_000_000);
+    }
   });
 });

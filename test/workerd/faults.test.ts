@@ -18,6 +18,7 @@ import {
   quietLog,
   readRows,
   startSession,
+  stubOf,
 } from '../support/session-driver.ts';
 
 const leadCount = 60;
@@ -349,6 +350,22 @@ describe('a provider without keys', () => {
     expect(end.email.sent + end.email.unknown).toBe(leadCount);
     expect(mostMails()).toBe(1);
     await expectSound();
+  });
+
+  it('takes more than a hundred in a call, and what became of each of them is found', async () => {
+    await addLeads(
+      await emptyCrm(),
+      Array.from({ length: 150 }, () => ({})),
+    );
+    hooks.env = { ...hooks.env, MAIL_BATCH_MAX: '' };
+    await startSession(sessionId);
+    const end = last(await drive(sessionId, clock));
+    expect(end.email).toMatchObject({ sent: 150 });
+    const { batches } = await readRows(sessionId);
+    const largest = batches.reduce((a, b) => (a.leadIds.length > b.leadIds.length ? a : b));
+    expect(largest.leadIds.length).toBeGreaterThan(101);
+    const leadId = largest.leadIds.at(-1) ?? 0;
+    expect(await stubOf(sessionId).leadResult(leadId)).toMatchObject({ leadId, emailState: 'sent' });
   });
 
   it('that fails while the audience is still being planned is probed, and comes back', async () => {

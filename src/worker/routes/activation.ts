@@ -8,7 +8,7 @@
  */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
-import { batchLeadCount } from '../../core/batch.ts';
+import { batchCountInBounds, batchLeadCount } from '../../core/batch.ts';
 import { batchCountUnderCap, readDailyCap } from '../../core/daily-cap.ts';
 import type { Command } from '../../core/command.ts';
 import type { SessionSpec } from '../../core/session.ts';
@@ -17,6 +17,7 @@ import { countRunning, listActivations } from '../../crm/history.ts';
 import { mailTransport } from '../../durable/mail-world.ts';
 import { compileTemplate, senderNameOf } from '../../mail/render.ts';
 import { limits } from '../../shared/limits.ts';
+import type { FrozenTemplate } from '../../shared/recipient.ts';
 import { sha256Hex } from '../../shared/sha256.ts';
 import { activationStates, emailStates, type Progress } from '../../shared/progress.ts';
 import {
@@ -258,7 +259,11 @@ export function activationRoutes(app: App): void {
       mail: mailSettings(c.env, c.req.url),
       provider: transport.transport.name,
       batchLeadCount: batchCountUnderCap(
-        batchLeadCount(transport.transport.maxBatch, c.env.MAIL_BATCH_MAX),
+        batchCountInBounds(
+          batchLeadCount(transport.transport.maxBatch, c.env.MAIL_BATCH_MAX),
+          template.subject.length + template.html.length + template.text.length,
+          customFieldCountOf(template),
+        ),
         readDailyCap(c.env.MAIL_DAILY_CAP),
       ),
       maxLeadId: audience.maxLeadId,
@@ -408,4 +413,10 @@ function etagOf(progress: Progress): string {
 function isSameEtag(ifNoneMatch: string | undefined, etag: string): boolean {
   const tags = (ifNoneMatch ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
   return tags.includes(etag) || tags.includes('*');
+}
+
+/** Custom fields that each recipient of the template is frozen with. */
+function customFieldCountOf(template: FrozenTemplate): number {
+  const compiled = compileTemplate(template);
+  return compiled.kind === 'refused' ? 0 : compiled.customFields.length;
 }
