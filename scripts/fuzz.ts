@@ -39,4 +39,7 @@ const vitest = spawnLeashed(
   },
 );
 const { code } = await vitest.ended;
+console.log(
+  `${code === 0 ? 'Held' : 'BROKEN'} over ${values.requests} requests. Again: npm run fuzz -- --requests ${values.requests} --seed ${values.seed}`,
+);
 process.exitCode = code ?? 1;

@@ -1,7 +1,7 @@
 import { runInDurableObject } from 'cloudflare:test';
 import { env, exports } from 'cloudflare:workers';
 import { Hono } from 'hono';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { limits } from '../../src/shared/limits.ts';
 import { problemCatalog, type Problem, type ProblemCode } from '../../src/shared/problem.ts';
 import type { AppEnv } from '../../src/worker/app-env.ts';
@@ -18,7 +18,7 @@ import {
 } from '../support/door.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
 import { hooks, resetHooks } from '../support/hooks.ts';
-import { freshSessionId, quietLog, stubOf, waitForEnd } from '../support/session-driver.ts';
+import { freshSessionId, quietLog, stubOf, waitFor, waitForEnd } from '../support/session-driver.ts';
 
 let db: D1Database;
 
@@ -165,8 +165,40 @@ describe('every bound has a refusal of its own', () => {
     const request = new Request('http://app.test/', { method: 'POST', body: trickle });
     expect(await (await app.request(request)).text()).toBe('body_too_slow');
     expect(isCancelled).toBe(true);
+    // One that says how long it is is read in one go, and no longer than another.
+    const declared = new Request('http://app.test/', {
+      method: 'POST',
+      headers: { 'content-length': '100' },
+      body: new ReadableStream<Uint8Array>({
+        start: (controller) => controller.enqueue(new TextEncoder().encode('{')),
+      }),
+    });
+    expect(declared.headers.get('content-length')).toBe('100');
+    expect(await (await app.request(declared)).text()).toBe('body_too_slow');
     const quick = new Request('http://app.test/', { method: 'POST', body: '{"quick":true}' });
     expect(await (await app.request(quick)).text()).toBe('{"quick":true}');
+  });
+
+  it('open streams of a run, of which one that ends makes room', async () => {
+    const { maxStreamReaderCount } = limits;
+    onTestFinished(() => void Object.assign(limits, { maxStreamReaderCount }));
+    Object.assign(limits, { maxStreamReaderCount: 2 });
+    await addLeads(db, [{}]);
+    // Nobody gets through to the mail API: the run goes on, and so do its streams.
+    new FakeMailApi().install().fault = () => ({ kind: 'answer', status: 401, body: { message: 'No.' } });
+    const sessionId = freshSessionId();
+    expect((await start({ sessionId })).status).toBe(201);
+    await waitFor(sessionId, ({ state }) => state === 'paused');
+    const open = (): Promise<Response> => send('GET', `/crm/activation/stream/${sessionId}`);
+    const [first, second] = [await open(), await open()];
+    expect([first.status, second.status]).toEqual([200, 200]);
+    const refused = await open();
+    expect([refused.status, (await refused.json<Problem>()).code]).toEqual([429, 'too_many_readers']);
+    expect((await send('POST', `/crm/activation/${sessionId}/cancel`)).status).toBe(200);
+    await Promise.all([first.text(), second.text()]);
+    const third = await open();
+    expect(third.status).toBe(200);
+    await third.body?.cancel();
   });
 
   it('has words in the catalog for each, and none is a fault of ours', () => {
