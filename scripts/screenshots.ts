@@ -10,14 +10,25 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Page } from 'playwright-core';
+import type { LeadPage } from '../src/shared/schemas.ts';
 import { launchBrowser } from '../test/support/browser.ts';
+import { startFaultProxy } from '../test/support/fault-proxy.ts';
 import { projectRoot } from './lib/local-state.ts';
 import { UserError, runToEnd } from './lib/processes.ts';
 import { startStack } from './lib/stack.ts';
+import { startStandInMail } from './lib/stand-in-mail.ts';
 import { buildWebIfChanged } from './lib/web-build.ts';
 
 /** The pictures that README.md shows; `--all` takes the others too. */
-const published = new Set(['run-light', 'run-dark', 'dialog-light', 'run-phone-light']);
+const published = new Set([
+  'run-light',
+  'run-dark',
+  'dialog-light',
+  'run-phone-light',
+  'activity-light',
+  'results-light',
+  'import-light',
+]);
 
 const { values } = parseArgs({ options: { all: { type: 'string' } } });
 const folder = values.all === undefined ? join(projectRoot, 'docs/images') : resolve(values.all);
@@ -42,11 +53,26 @@ async function toWebp(page: Page, png: Buffer): Promise<Buffer> {
   return Buffer.from(dataUrl.slice(dataUrl.indexOf(',') + 1), 'base64');
 }
 
-/** Takes one picture when the page has come to rest. */
-async function picture(page: Page, name: string): Promise<void> {
-  if (values.all === undefined && !published.has(name)) return;
+const isWanted = (name: string): boolean => values.all !== undefined || published.has(name);
+
+/** A file as a person would bring it, with a column of their own. */
+const tradeFairCsv = [
+  'E-mail;First name;Surname;Company;Plan',
+  'ines.albrecht@example.com;Ines;Albrecht;Albrecht Optik;gold',
+  'tom.okafor@example.org;Tom;Okafor;Okafor & Sons;silver',
+  'mara.lindqvist@example.net;Mara;Lindqvist;Nordljus AB;gold',
+  'jean.petit@example.com;Jean;Petit;Petit Frères;',
+  '',
+].join('\n');
+
+/** Takes one picture when the page has come to rest; `height` makes the window taller for it. */
+async function picture(page: Page, name: string, height?: number): Promise<void> {
+  if (!isWanted(name)) return;
+  const window = page.viewportSize();
+  if (window !== null && height !== undefined) await page.setViewportSize({ ...window, height });
   await page.evaluate('document.fonts.ready.then(() => undefined)');
   const png = await page.screenshot({ animations: 'disabled', caret: 'hide' });
+  if (window !== null && height !== undefined) await page.setViewportSize(window);
   writeFileSync(join(folder, `${name}.webp`), await toWebp(page, png));
   console.log(`${name}.webp`);
 }
@@ -80,14 +106,29 @@ async function takePictures(url: string, look: Look, device: Device): Promise<vo
     await waitForShare(page, 0.4);
     await page.mouse.move(0, 0);
     await picture(page, name('run'));
-    if (values.all === undefined) return;
+    if (!['activity', 'results', 'import'].some((what) => isWanted(name(what)))) return;
     await page.goto(`${url}/activity`);
     await page.getByTestId('run-row').first().waitFor();
     await picture(page, name('activity'));
     await page.getByTestId('run-row').first().getByRole('link').first().click();
     await page.getByTestId('run').waitFor();
     await waitForShare(page, 1);
-    await picture(page, name('results'));
+    await page.locator('[data-testid="run"][data-state="completed"]').waitFor();
+    await page.getByTestId('throughput-plot').locator('canvas').waitFor();
+    await page.getByTestId('issues').waitFor();
+    await page.getByTestId('result-row').first().waitFor();
+    // Down to the log: plot, issues and log are what this page has and no other.
+    await picture(page, name('results'), device === 'desk' ? 1_320 : size.height);
+    await page.goto(`${url}/imports`);
+    await page.getByTestId('import-file').setInputFiles({
+      name: 'trade-fair.csv',
+      mimeType: 'text/csv',
+      buffer: Buffer.from(tradeFairCsv),
+    });
+    await page.getByTestId('import-preview').waitFor();
+    await page.getByTestId('import-consent').fill('Sign-up sheet at the trade fair, 19 November');
+    await page.mouse.move(0, 0);
+    await picture(page, name('import'));
   } finally {
     await browser.close();
   }
@@ -103,11 +144,25 @@ async function takeFromFreshProduct(look: Look, device: Device): Promise<void> {
   if (seeded.code !== 0) throw new UserError(seeded.output);
   // 3,000 leads in 150 calls, 10 a second: long enough to be caught in the middle.
   const env = { MAIL_BATCH_MAX: '20', MAIL_RATE: '10' };
-  const stack = await startStack({ stateDir, mail: 'stand-in', env });
+  const standIn = await startStandInMail();
+  const proxy = await startFaultProxy({ target: standIn.url, seed: 1 });
+  const { inboxUrl } = standIn;
+  const stack = await startStack({ stateDir, mail: new URL(proxy.url), inboxUrl, env });
   try {
+    // Something went wrong for a few, so that there are issues to be seen.
+    const { leads } = (await (await fetch(`${stack.url}/crm/leads?limit=25`)).json()) as LeadPage;
+    for (const { email } of leads.slice(0, 2)) proxy.rejectedAddresses.add(email);
+    const addresses = leads.slice(2, 14).map(({ email }) => email);
+    await fetch(`${stack.url}/crm/suppressions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ addresses, reason: 'manual', note: 'For the pictures' }),
+    });
     await takePictures(stack.url, look, device);
   } finally {
     await stack.stop();
+    await proxy.close();
+    await standIn.close();
     rmSync(stateDir, { recursive: true });
   }
 }
