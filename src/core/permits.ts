@@ -20,6 +20,8 @@ export interface GateState {
   ratePerSecond: number;
   /** From when on the rate recovers; in the future while a throttle lasts. */
   rateChangedAt: number;
+  /** What the provider last said that it allows, below our own maximum. Memory only: every answer says it again. */
+  ceiling: { ratePerSecond: number; until: number } | null;
 }
 
 export interface GateConfig {
@@ -46,23 +48,27 @@ export const maxWaitMs = 5_000;
 const defaultThrottleMs = 1_000;
 /** Longest pause that one answer can impose: beyond it the answer is taken for garbage and asked again. */
 export const maxThrottleMs = 3_600_000;
+/** An observed limit holds for this long after the last answer that named it. */
+const ceilingMs = 60_000;
 const minRatePerSecond = 0.2;
 /** Each 429 takes a fifth of the rate away; it comes back at 5 % of the maximum a second. */
 const slowDownFactor = 0.8;
 const recoveryPerSecond = 0.05;
 
 export function initialGate(config: GateConfig, nowMs: number): GateState {
-  return { nextSlotAt: nowMs, ratePerSecond: config.maxRatePerSecond, rateChangedAt: nowMs };
+  return { nextSlotAt: nowMs, ratePerSecond: config.maxRatePerSecond, rateChangedAt: nowMs, ceiling: null };
 }
 
 /** The rate after it has recovered for a while. */
 function recovered(state: GateState, config: GateConfig, nowMs: number): GateState {
   const seconds = Math.max(0, nowMs - state.rateChangedAt) / 1_000;
+  const ceiling = state.ceiling !== null && nowMs < state.ceiling.until ? state.ceiling : null;
   const ratePerSecond = Math.min(
     config.maxRatePerSecond,
+    ceiling?.ratePerSecond ?? Infinity,
     Math.max(minRatePerSecond, state.ratePerSecond) + seconds * recoveryPerSecond * config.maxRatePerSecond,
   );
-  return { ...state, ratePerSecond, rateChangedAt: Math.max(state.rateChangedAt, nowMs) };
+  return { ...state, ratePerSecond, rateChangedAt: Math.max(state.rateChangedAt, nowMs), ceiling };
 }
 
 /** Takes up to `wantedCount` permits off the time line. */
@@ -101,6 +107,7 @@ export function throttle(
   // Several calls of one burst are refused together; they are one piece of news.
   const isSameNews = nowMs < state.rateChangedAt;
   return {
+    ...current,
     nextSlotAt: Math.max(current.nextSlotAt, nowMs + pauseMs),
     ratePerSecond: isSameNews
       ? current.ratePerSecond
@@ -133,13 +140,15 @@ export function observeRate(
 ): GateState {
   const current = recovered(state, config, nowMs);
   const { limitCount, remainingCount, resetMs } = observation;
+  // Only a per-second window can be compared with a rate per second.
+  const isPerSecond = limitCount !== null && limitCount > 0 && resetMs !== null && resetMs <= 1_000;
+  if (isPerSecond && limitCount < config.maxRatePerSecond) {
+    current.ceiling = { ratePerSecond: limitCount, until: nowMs + ceilingMs };
+    current.ratePerSecond = Math.min(current.ratePerSecond, limitCount);
+  }
   const isUsedUp = remainingCount === 0 && !isFilledEvenly(current.ratePerSecond, observation);
   if (isUsedUp && resetMs !== null && resetMs > 0) {
     return { ...current, nextSlotAt: Math.max(current.nextSlotAt, nowMs + Math.min(resetMs, maxThrottleMs)) };
-  }
-  // Only a per-second window can be compared with a rate per second.
-  if (limitCount !== null && limitCount > 0 && resetMs !== null && resetMs <= 1_000) {
-    return { ...current, ratePerSecond: Math.min(current.ratePerSecond, limitCount) };
   }
   return current;
 }

@@ -105,6 +105,7 @@ export class MailGate extends DurableObject<Env> {
             nextSlotAt: row.next_slot_at,
             ratePerSecond: row.rate_per_second,
             rateChangedAt: row.rate_changed_at,
+            ceiling: null,
           };
     return this.#state;
   }

@@ -256,6 +256,17 @@ describe('rate headers', () => {
     expect(gate.lease(1).intervalMs).toBeCloseTo(500, 0);
   });
 
+  it('of a lower limit are held between answers, and for a minute after the last', () => {
+    const gate = new Gate();
+    gate.observe(2, 1, 1_000);
+    for (let call = 0; call < 20; call++) {
+      gate.nowMs += 1_000;
+      expect(gate.lease(1).intervalMs).toBe(500);
+    }
+    gate.nowMs += 61_000;
+    expect(gate.lease(1).intervalMs).toBe(125);
+  });
+
   it('of a higher limit are not: our own setting is the most', () => {
     const gate = new Gate();
     gate.observe(100, 99, 1_000);
