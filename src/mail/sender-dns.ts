@@ -49,6 +49,9 @@ async function textRecords(fetchLike: FetchLike, name: string): Promise<string[]
 /** Where each provider puts its key; of the others the name is different for each account. */
 const dkimSelectors: Readonly<Record<string, string>> = { resend: 'resend', cloudflare: 'cf2024-1' };
 
+/** Providers that send with a return path of their own below the domain: SPF is asked of that name, not of the domain. */
+const returnPaths: Readonly<Record<string, string>> = { resend: 'send', cloudflare: 'cf-bounce' };
+
 const offline = 'The domain name system did not answer; look again when there is a network.';
 
 /** Asks for all three at once. */
@@ -57,33 +60,36 @@ export async function lookUpSender(
   sender: { domain: string; provider: string },
 ): Promise<DnsFinding[]> {
   const { domain, provider } = sender;
-  // Resend and Cloudflare send with a return path of their own below the domain, and SPF belongs there.
-  const spfNames = [`send.${domain}`, `cf-bounce.${domain}`, domain];
+  const returnPath = returnPaths[provider];
+  const spfName = returnPath === undefined ? domain : `${returnPath}.${domain}`;
   const selector = dkimSelectors[provider];
-  const [spf, dkim, dmarc, parentDmarc] = await Promise.all([
-    Promise.all(spfNames.map((name) => textRecords(fetchLike, name))),
+  const [spf, dkim, dmarc] = await Promise.all([
+    textRecords(fetchLike, spfName),
     selector === undefined ? null : textRecords(fetchLike, `${selector}._domainkey.${domain}`),
-    textRecords(fetchLike, `_dmarc.${domain}`),
-    textRecords(fetchLike, `_dmarc.${parentOf(domain)}`),
+    Promise.all(inheritance(domain).map((name) => textRecords(fetchLike, `_dmarc.${name}`))),
   ]);
-  return [
-    spfFinding(spf, domain),
-    dkimFinding(dkim, selector, domain),
-    dmarcFinding(dmarc, parentDmarc, domain),
-  ];
+  return [spfFinding(spf, spfName), dkimFinding(dkim, selector, domain), dmarcFinding(dmarc, domain)];
 }
 
-/** The organisational domain, near enough: DMARC is inherited from it. */
-const parentOf = (domain: string): string => domain.split('.').slice(-2).join('.');
+/** The domain and those above it, nearest first, but for the top level: DMARC is inherited from the nearest. */
+function inheritance(domain: string): string[] {
+  const labels = domain.split('.');
+  // As many as DMARC's own walk up the tree takes.
+  return labels
+    .slice(0, -1)
+    .map((_, index) => labels.slice(index).join('.'))
+    .slice(-7);
+}
 
-function spfFinding(answers: readonly (string[] | null)[], domain: string): DnsFinding {
-  const record = answers.flatMap((records) => records ?? []).find((text) => /^v=spf1\b/i.test(text));
-  if (record !== undefined) return { id: 'spf', status: 'ok', detail: `SPF is published for ${domain}.` };
-  if (answers.includes(null)) return { id: 'spf', status: 'unknown', detail: offline };
+function spfFinding(records: string[] | null, name: string): DnsFinding {
+  if (records === null) return { id: 'spf', status: 'unknown', detail: offline };
+  if (records.some((text) => /^v=spf1\b/i.test(text))) {
+    return { id: 'spf', status: 'ok', detail: `SPF is published for ${name}.` };
+  }
   return {
     id: 'spf',
     status: 'missing',
-    detail: `No SPF record was found for ${domain}. The provider's page for the domain shows the one to add.`,
+    detail: `No SPF record was found for ${name}. The provider's page for the domain shows the one to add.`,
   };
 }
 
@@ -102,8 +108,8 @@ function dkimFinding(records: string[] | null, selector: string | undefined, dom
     : { id: 'dkim', status: 'missing', detail: `No DKIM key was found at ${name}.` };
 }
 
-function dmarcFinding(own: string[] | null, parent: string[] | null, domain: string): DnsFinding {
-  const record = [...(own ?? []), ...(parent ?? [])].find((text) => /^v=DMARC1\b/i.test(text));
+function dmarcFinding(answers: readonly (string[] | null)[], domain: string): DnsFinding {
+  const record = answers.flatMap((records) => records ?? []).find((text) => /^v=DMARC1\b/i.test(text));
   if (record !== undefined) {
     const policy = /\bp=(\w+)/i.exec(record)?.[1]?.toLowerCase() ?? 'none';
     return {
@@ -112,7 +118,7 @@ function dmarcFinding(own: string[] | null, parent: string[] | null, domain: str
       detail: `DMARC is published for ${domain}, with the policy “${policy}”.`,
     };
   }
-  if (own === null || parent === null) return { id: 'dmarc', status: 'unknown', detail: offline };
+  if (answers.includes(null)) return { id: 'dmarc', status: 'unknown', detail: offline };
   return {
     id: 'dmarc',
     status: 'missing',

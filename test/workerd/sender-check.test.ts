@@ -63,6 +63,15 @@ describe('the sender check', () => {
     expect(checks.find(({ id }) => id === 'dmarc')?.detail).toContain('quarantine');
   });
 
+  it('takes no SPF of the company’s own mail for that of the provider, and climbs to the DMARC of the domain', async () => {
+    hooks.env = { ...real, MAIL_FROM: 'Acme <hello@news.acme.co.uk>' };
+    records = {
+      'news.acme.co.uk': ['v=spf1 include:_spf.google.com ~all'],
+      '_dmarc.acme.co.uk': ['v=DMARC1; p=reject'],
+    };
+    expect((await check()).byId).toMatchObject({ spf: 'missing', dmarc: 'ok' });
+  });
+
   it('tells what is missing from what nobody could be asked', async () => {
     hooks.env = { ...real, RESEND_WEBHOOK_SECRET: '' };
     expect((await check()).byId).toMatchObject({
