@@ -6,13 +6,13 @@
  *
  * @module
  */
-import { stringify } from 'csv-stringify/browser/esm/sync';
 import { decodeCursor, encodeCursor } from '../crm/cursor.ts';
 import { leadNames } from '../crm/lead-names.ts';
 import type { ActivationSession } from '../durable/activation-session.ts';
 import type { ResultCursor, ResultQuery } from '../durable/session-results.ts';
 import { limits } from '../shared/limits.ts';
 import type { LeadResult, LeadResultPage } from '../shared/schemas.ts';
+import { csvStream, type Cell } from './csv-stream.ts';
 import { Refusal } from './problem.ts';
 
 type Session = DurableObjectStub<ActivationSession>;
@@ -44,33 +44,24 @@ const columns = [
   'messageId',
 ] as const satisfies (keyof LeadResult)[];
 
-/** All results as CSV, a page at a time: the file may have a million lines. */
+/** All results as CSV. */
 export function csvOfResults(env: Env, session: Session, filter: Filter): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder();
+  return csvStream(columns, pagesOfResults(env, session, filter));
+}
+
+async function* pagesOfResults(env: Env, session: Session, filter: Filter): AsyncGenerator<Cell[][], void> {
   let cursor: ResultCursor | null = null;
-  let isFirst = true;
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const page = await session.results({ ...filter, cursor, limit: limits.maxPageLeadCount });
-      if (page === null) {
-        controller.close();
-        return;
-      }
-      const csv = stringify(await withNames(env, page.leads), {
-        header: isFirst,
-        columns: [...columns],
-        bom: isFirst,
-        // A cell that begins like a formula is run by spreadsheets.
-        escape_formulas: true,
-        record_delimiter: 'windows',
-      });
-      isFirst = false;
-      // Never nothing: a pull that brings nothing is not called again.
-      controller.enqueue(encoder.encode(csv));
-      cursor = page.next;
-      if (cursor === null) controller.close();
-    },
-  });
+  do {
+    const page: Awaited<ReturnType<Session['results']>> = await session.results({
+      ...filter,
+      cursor,
+      limit: limits.maxPageLeadCount,
+    });
+    if (page === null) return;
+    const leads = await withNames(env, page.leads);
+    yield leads.map((lead) => columns.map((column) => lead[column]));
+    cursor = page.next;
+  } while (cursor !== null);
 }
 
 function readCursor(cursor: string | null): ResultCursor | null {

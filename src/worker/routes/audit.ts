@@ -4,11 +4,11 @@
  * @module
  */
 import { createRoute, z } from '@hono/zod-openapi';
-import { stringify } from 'csv-stringify/browser/esm/sync';
 import { listAudit, type AuditFilter } from '../../crm/audit.ts';
 import { auditPageSchema, type AuditEntry } from '../../shared/audit-schemas.ts';
 import { limits } from '../../shared/limits.ts';
 import type { App } from '../app-env.ts';
+import { csvStream, type Cell } from '../csv-stream.ts';
 import { cursorQuery, digits, limitQuery } from '../params.ts';
 import { problems, Refusal } from '../problem.ts';
 
@@ -73,7 +73,7 @@ export function auditRoutes(app: App): void {
   });
 
   app.openapi(csv, (c) =>
-    c.body(csvOfAudit(c.env, given(c.req.valid('query'))), 200, {
+    c.body(csvStream(columns, pagesOfAudit(c.env, given(c.req.valid('query')))), 200, {
       'content-type': 'text/csv; charset=utf-8',
       'content-disposition': 'attachment; filename="audit.csv"',
     }),
@@ -86,31 +86,19 @@ function given(filter: { [Name in keyof AuditFilter]: AuditFilter[Name] | undefi
 }
 
 /** All entries, a page at a time. */
-function csvOfAudit(env: Env, filter: AuditFilter): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder();
+async function* pagesOfAudit(env: Env, filter: AuditFilter): AsyncGenerator<Cell[][], void> {
   let cursor: string | null = null;
-  let isFirst = true;
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const answer = await listAudit(env.DB, { filter, cursor, limit: limits.maxPageLeadCount });
-      if (answer.kind !== 'ok') throw new Error('A cursor of our own was not taken.');
-      const rows = answer.page.entries.map((entry) => ({
+  do {
+    const answer = await listAudit(env.DB, { filter, cursor, limit: limits.maxPageLeadCount });
+    if (answer.kind !== 'ok') throw new Error('A cursor of our own was not taken.');
+    yield answer.page.entries.map((entry) => {
+      const cells = {
         ...entry,
         at: new Date(entry.at).toISOString(),
-        detail: entry.detail === null ? '' : JSON.stringify(entry.detail),
-      }));
-      const text = stringify(rows, {
-        header: isFirst,
-        columns: [...columns],
-        bom: isFirst,
-        // A cell that begins like a formula is run by spreadsheets.
-        escape_formulas: true,
-        record_delimiter: 'windows',
-      });
-      isFirst = false;
-      controller.enqueue(encoder.encode(text));
-      cursor = answer.page.nextCursor;
-      if (cursor === null) controller.close();
-    },
-  });
+        detail: entry.detail === null ? null : JSON.stringify(entry.detail),
+      };
+      return columns.map((column) => cells[column]);
+    });
+    cursor = answer.page.nextCursor;
+  } while (cursor !== null);
 }

@@ -7,7 +7,6 @@
  */
 import { createHash } from 'node:crypto';
 import { createRoute, z } from '@hono/zod-openapi';
-import { stringify } from 'csv-stringify/browser/esm/sync';
 import { emailHash } from '../../crm/email-hash.ts';
 import { getActivation } from '../../crm/history.ts';
 import {
@@ -34,6 +33,7 @@ import {
   type ImportIssue,
 } from '../../shared/schemas.ts';
 import type { App } from '../app-env.ts';
+import { csvStream, type Cell } from '../csv-stream.ts';
 import { noteAudit } from '../audit.ts';
 import { keepHouse } from '../housekeeping.ts';
 import { cursorQuery, digits, leadIdParam, limitQuery } from '../params.ts';
@@ -253,7 +253,8 @@ export function importRoutes(app: App): void {
   app.openapi(rejectedCsv, async (c) => {
     const { importId } = c.req.valid('param');
     const found = await requireImport(c.env.DB, importId);
-    return c.body(csvOfRejected(c.env.DB, found, c.req.valid('query').outcome), 200, {
+    const pages = pagesOfRejected(c.env.DB, importId, c.req.valid('query').outcome);
+    return c.body(csvStream(['line', 'reason', ...found.columns], pages), 200, {
       'content-type': 'text/csv; charset=utf-8',
       'content-disposition': `attachment; filename="${importId}-rejected.csv"`,
       'cache-control': 'no-store',
@@ -286,42 +287,20 @@ async function requireImport(db: D1Database, importId: string): Promise<Import> 
   return found;
 }
 
-/** The rows that were not taken, a chunk at a time: a file may have a million of them. */
-function csvOfRejected(
+/** The rows that were not taken, a chunk at a time. */
+async function* pagesOfRejected(
   db: D1Database,
-  { importId, columns }: Import,
+  importId: string,
   outcome: ImportIssue['outcome'],
-): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder();
-  const encode = (records: readonly (readonly string[])[], isFirst: boolean): Uint8Array =>
-    encoder.encode(
-      stringify(records as string[][], {
-        bom: isFirst,
-        // A cell that begins like a formula is run by spreadsheets.
-        escape_formulas: true,
-        record_delimiter: 'windows',
-      }),
-    );
+): AsyncGenerator<Cell[][], void> {
   let fromSeq: number | null = 0;
-  return new ReadableStream<Uint8Array>({
-    start(controller) {
-      controller.enqueue(encode([['line', 'reason', ...columns]], true));
-    },
-    async pull(controller) {
-      // Until there is something: a pull that brings nothing is not called again.
-      while (fromSeq !== null) {
-        const page = await rejectedRows(db, { importId, outcome, fromSeq });
-        fromSeq = page.nextSeq;
-        if (page.rows.length === 0) continue;
-        controller.enqueue(
-          encode(
-            page.rows.map((row) => [String(row.line), row.reason, ...row.cells]),
-            false,
-          ),
-        );
-        return;
-      }
-      controller.close();
-    },
-  });
+  while (fromSeq !== null) {
+    const page: Awaited<ReturnType<typeof rejectedRows>> = await rejectedRows(db, {
+      importId,
+      outcome,
+      fromSeq,
+    });
+    yield page.rows.map((row) => [row.line, row.reason, ...row.cells]);
+    fromSeq = page.nextSeq;
+  }
 }
