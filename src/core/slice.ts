@@ -2,8 +2,8 @@
  * One slice: the work of one alarm, as a pure loop over verbs.
  *
  * One planner pages the audience into batches ahead of the senders; each sender takes a batch through
- * permit → flip → prepare → intent → deliver → settle. There are more senders than calls at once, so that the
- * next batches are flipped and rendered while the mail API is answering. Everything that touches the world is a verb that
+ * permit → flip → prepare → intent → deliver → settle. Where the provider is fast there are more senders
+ * than calls at once, so that the next batches are flipped and rendered while the mail API is answering. Everything that touches the world is a verb that
  * is handed in, so tests can stop the world at each of them.
  *
  * Owns: the order of the verbs and when to stop. Never: what an outcome means (settle.ts), storage.
@@ -81,12 +81,21 @@ export interface SliceLimits {
   callCount: number;
 }
 
-/** Five calls: six simultaneous connections are the platform's limit for one invocation. */
-export const sliceLimits = {
-  maxMs: 20_000,
-  senderCount: 8,
-  callCount: 5,
-} as const satisfies SliceLimits;
+/** Six simultaneous connections are the platform's limit for one invocation. */
+const callCount = 5;
+/** From this rate on the provider is not what is waited for. */
+const fastRatePerSecond = 100;
+/** The most batches that a slice has in hand. */
+export const maxSenderCount = 8;
+
+/**
+ * The limits of a slice under an account that may make so many calls a second. Where the provider is the
+ * limit, more batches in hand than calls would only take slots from other runs.
+ */
+export function sliceLimits(maxRatePerSecond: number): SliceLimits {
+  const senderCount = maxRatePerSecond < fastRatePerSecond ? callCount : maxSenderCount;
+  return { maxMs: 20_000, senderCount, callCount };
+}
 
 /** The flip runs this long before its permit's slot, so that the slot is not spent on a database round trip. */
 export const flipLeadMs = 250;

@@ -17,6 +17,8 @@ export interface MailWorld {
   gate: DurableObjectStub<MailGate>;
   /** Tells the gate what an answer said of the rate limit, when it is news. */
   report(delivery: Delivery, permits: PermitPool): Promise<void>;
+  /** Calls a second that the account may make. */
+  maxRatePerSecond: number;
   /** Mails a day from one domain; null: no cap. */
   dailyCap: number | null;
 }
@@ -50,6 +52,7 @@ export function mailWorld(env: Env, now: () => number): MailWorld | { kind: 'ref
     kind: 'ready',
     transport: choice.transport,
     gate,
+    maxRatePerSecond: gateLimits.maxRatePerSecond,
     dailyCap: readDailyCap(env.MAIL_DAILY_CAP),
     async report({ outcome, rate }, permits) {
       const refusal = outcome.kind === 'accepted' ? outcome.deferral?.because : outcome;

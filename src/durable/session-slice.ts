@@ -10,7 +10,7 @@
 import { backoffMs, crmBackoff } from '../core/backoff.ts';
 import { toProgress } from '../core/progress-view.ts';
 import { finish, pauseFor, processedCount, touch, workMode } from '../core/session.ts';
-import { runSlice, sliceLimits } from '../core/slice.ts';
+import { maxSenderCount, runSlice, sliceLimits } from '../core/slice.ts';
 import { unflipLeads } from '../crm/flip.ts';
 import { recordActivation } from '../crm/history.ts';
 import { classifyFault, faultText } from './faults.ts';
@@ -86,7 +86,7 @@ export class SessionSlice {
       if (meetProvider(world) === 'same') {
         runner = new SessionRunner(world);
         runner.begin();
-        await runSlice(verbs(runner), sliceLimits);
+        await runSlice(verbs(runner), sliceLimits(mail.maxRatePerSecond));
       } else publish();
     }
     await this.#conclude();
@@ -133,7 +133,7 @@ export class SessionSlice {
   async #unflipCancelled(): Promise<void> {
     const { store, env } = this.#shell;
     const { sessionId } = store.session().spec;
-    const leadIds = store.batches.firstCancelledLeadIds(2 * sliceLimits.senderCount);
+    const leadIds = store.batches.firstCancelledLeadIds(2 * maxSenderCount);
     if (leadIds.length > 0) await unflipLeads(env.DB, { sessionId, leadIds });
   }
 

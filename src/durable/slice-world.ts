@@ -62,6 +62,7 @@ export class SliceWorlds {
   /** Kept from slice to slice: a lease that was thrown away is time on the account's line that nobody uses. */
   readonly #permits: PermitPool;
   /** Of the slice that runs. */
+  #senderCount = 0;
   #heldCount = (): number => 0;
   #lease: RequestLease = () => Promise.reject(new Error('No slice has begun.'));
 
@@ -82,6 +83,7 @@ export class SliceWorlds {
   next(mail: MailWorld, log: SliceWorld['log'], heldCount: () => number): SliceWorld {
     const shell = this.#shell;
     this.#heldCount = heldCount;
+    this.#senderCount = sliceLimits(mail.maxRatePerSecond).senderCount;
     // A stub that has failed stays broken: each slice has a new one.
     this.#lease = (wantedCount) => atGate(async () => mail.gate.lease(wantedCount));
     return {
@@ -108,7 +110,7 @@ export class SliceWorlds {
   #wantedPermitCount(waitingCount: number): number {
     const { total, counts, spec } = this.#shell.store.session();
     const openCount = Math.ceil((total - processedCount(counts)) / spec.batchLeadCount);
-    return Math.min(sliceLimits.senderCount, waitingCount + Math.max(0, openCount - this.#heldCount()));
+    return Math.min(this.#senderCount, waitingCount + Math.max(0, openCount - this.#heldCount()));
   }
 
   /** The day's cap is of the domain that the mails come from. */

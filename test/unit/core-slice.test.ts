@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch.ts';
 import type { Outcome } from '../../src/core/outcome.ts';
 import type { WorkMode } from '../../src/core/session.ts';
-import { runSlice, type Permit, type SliceVerbs } from '../../src/core/slice.ts';
+import { type Permit, runSlice, sliceLimits, type SliceVerbs } from '../../src/core/slice.ts';
 import { batchOf, inflight } from '../support/session-model.ts';
 
 const accepted: Outcome = { kind: 'accepted', messageIds: [], rejections: [] };
@@ -193,6 +193,11 @@ describe('a slice', () => {
     expect(world.trace.slice(0, first).filter((words) => words === 'plan').length).toBeLessThan(20);
     expect(world.trace.filter((words) => words === 'plan')).toHaveLength(200);
     expect(world.trace.filter((words) => words.startsWith('settle'))).toHaveLength(200);
+  });
+
+  it('has no more in hand than it may call with, where the provider is the limit', () => {
+    expect(sliceLimits(10)).toMatchObject({ senderCount: 5, callCount: 5 });
+    expect(sliceLimits(1_000)).toMatchObject({ senderCount: 8, callCount: 5 });
   });
 
   it('has at most as many batches in hand as it has senders', async () => {
