@@ -76,8 +76,26 @@ export class BatchStore {
     return row?.state ?? null;
   }
 
-  /** A batch as it is on disk now. */
-  read(seq: number): Batch | null {
+  /**
+   * A batch as it is on disk now. Where it stands as it was known, that is what comes back: to read its
+   * hundred recipients again costs more than all else of a settlement.
+   */
+  current(known: Batch): Batch | null {
+    const row = this.#sql
+      .exec<{ state: BatchState; attempts: number; attempt_at: number | null; marks: string }>(
+        'SELECT state, attempts, attempt_at, marks FROM batch WHERE seq = ?',
+        known.seq,
+      )
+      .toArray()[0];
+    const isAsKnown =
+      row?.state === known.state &&
+      row.attempts === known.attempts &&
+      row.attempt_at === known.attemptAt &&
+      row.marks === known.marks;
+    return isAsKnown ? known : this.#read(known.seq);
+  }
+
+  #read(seq: number): Batch | null {
     return readBatches(this.#sql, 'SELECT * FROM batch WHERE seq = ?', seq)[0] ?? null;
   }
 

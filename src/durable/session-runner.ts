@@ -233,7 +233,7 @@ export class SessionRunner implements SliceVerbs {
     const { seq, attempts, attemptAt } = intent.batch;
     store.transact(() => {
       // As it is on disk: a retry may have moved who failed before it left into another batch meanwhile.
-      const batch = store.batches.read(seq);
+      const batch = store.batches.current(intent.batch);
       if (batch?.state !== 'inflight' || batch.attempts !== attempts || batch.attemptAt !== attemptAt) {
         log('late_outcome', { batch: seq, outcome: outcome.kind });
         return;
