@@ -136,10 +136,10 @@ export class SliceWorlds {
   /** Which of these were suppressed since they were activated. */
   async #suppressedLeadIds(recipients: readonly Recipient[]): Promise<ReadonlySet<number>> {
     const { env } = this.#shell;
-    const hashOf = (recipient: Recipient): string => emailHash(env.ADDRESS_HASH_KEY, recipient.email);
-    const hashes = await suppressedAmong(env.DB, recipients.map(hashOf));
+    const hashes = recipients.map(({ email }) => emailHash(env.ADDRESS_HASH_KEY, email));
+    const suppressed = await suppressedAmong(env.DB, hashes);
     return new Set(
-      recipients.filter((recipient) => hashes.has(hashOf(recipient))).map(({ leadId }) => leadId),
+      recipients.flatMap(({ leadId }, index) => (suppressed.has(hashes[index] ?? '') ? [leadId] : [])),
     );
   }
 }
