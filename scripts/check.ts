@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { UserError, runToEnd, stopAll } from './lib/processes.ts';
+import { UserError, runToEnd, stopWhenAsked } from './lib/processes.ts';
 
 /** npm scripts, the slowest first. */
 const checks = ['lint', 'web', 'types', 'unused', 'format', 'deploy', 'imports', 'mail', 'env'];
@@ -24,9 +24,7 @@ async function check(name: string): Promise<boolean> {
   return code === 0;
 }
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => void stopAll().then(() => process.exit(130)));
-}
+stopWhenAsked();
 
 const waiting = [...checks];
 const failed: string[] = [];
