@@ -149,7 +149,7 @@ describe('an admin whom a person asks', () => {
   });
 });
 
-// The person of [access.dev] is the admin of local development while no list names them: first without a
+// The person of local development is the admin while no list names them: first without a
 // restart, and what an admin leaves behind is what the others find.
 describe.each(['admin', 'operator', 'viewer'] as const)('with the role %s', (role) => {
   beforeAll(async () => {
