@@ -40,9 +40,7 @@ export type AccessSubject =
 
 /** `refused` has a word for the log; nothing of the assertion is in it. */
 export type Verdict =
-  | { kind: 'verified'; subject: AccessSubject }
-  | { kind: 'refused'; why: string }
-  | { kind: 'unavailable' };
+  { kind: 'verified'; subject: AccessSubject } | { kind: 'refused'; why: string } | { kind: 'unavailable' };
 
 /**
  * Verifies an assertion: RS256 by one of the team's keys, `iss`, `aud`, `exp`, and `nbf` where it is there.

@@ -82,7 +82,10 @@ async function requirePerson(c: Context<AppEnv>, identify: Identify): Promise<Pe
     }
     case 'refused':
       logEvent('warn', 'assertion_refused', { requestId, why: found.why });
-      throw new Refusal('unauthenticated', 'Your sign-in is not valid here, or it has run out. Sign in again.');
+      throw new Refusal(
+        'unauthenticated',
+        'Your sign-in is not valid here, or it has run out. Sign in again.',
+      );
     case 'misconfigured':
       logEvent('error', 'access_not_set_up', { requestId, hint: found.faults.join(' ') });
       throw new Refusal(

@@ -46,7 +46,7 @@ export class AccessTeam {
     this.#keys.unshift({ kid, privateKey, publicJwk });
   }
 
-  /** Claims of a person who signed in at `nowMs`. A field that is given as undefined is left out. */
+  /** Claims of a person who signed in at `nowMs` */
   personClaims(email: string, nowMs = Date.now(), lifeMs = 3_600_000): JWTPayload {
     const now = Math.floor(nowMs / 1_000);
     return {
@@ -77,8 +77,12 @@ export class AccessTeam {
     };
   }
 
-  /** @param kid - another key id than that of the key that signs */
-  sign(claims: JWTPayload, kid?: string): Promise<string> {
+  /**
+   * Signs claims, also such as Access never makes.
+   *
+   * @param kid - another key id than that of the key that signs
+   */
+  sign(claims: Record<string, unknown>, kid?: string): Promise<string> {
     const key = this.#keys[0];
     if (key === undefined) throw new Error('the team has no key');
     return new SignJWT(claims)
