@@ -11,6 +11,7 @@ import { faultText } from '../durable/faults.ts';
 import { logEvent } from '../durable/log.ts';
 import { sha256Hex } from '../shared/sha256.ts';
 import type { AccessWorld } from './access-keys.ts';
+import { SharedWork, type WaitUntil } from './shared-work.ts';
 
 /** People at work at one time in one isolate; the one that was asked about first is forgotten first. */
 const maxEntries = 1_000;
@@ -19,12 +20,19 @@ const timeoutMs = 3_000;
 /** After a failure: long enough not to ask for every request of a page, short enough that a reload helps. */
 const failureMs = 10_000;
 
+interface Known {
+  groups: readonly string[];
+  /** Epoch milliseconds. */
+  until: number;
+  readonly asking: SharedWork;
+}
+
 export class AccessGroups {
   readonly #issuer: string;
-  readonly #world: Pick<AccessWorld, 'fetch' | 'now'>;
-  readonly #known = new Map<string, { groups: readonly string[]; until: number }>();
+  readonly #world: AccessWorld;
+  readonly #known = new Map<string, Known>();
 
-  constructor(issuer: string, world: Pick<AccessWorld, 'fetch' | 'now'>) {
+  constructor(issuer: string, world: AccessWorld) {
     this.#issuer = issuer;
     this.#world = world;
   }
@@ -35,21 +43,29 @@ export class AccessGroups {
    * @param expiresAt - the assertion's end in epoch milliseconds; until then it is asked once
    * @returns none where Access does not say
    */
-  async of(assertion: string, expiresAt: number): Promise<readonly string[]> {
-    const key = await sha256Hex(assertion);
-    const known = this.#known.get(key);
-    if (known !== undefined && this.#world.now() < known.until) return known.groups;
-    const groups = await this.#ask(assertion);
-    this.#known.delete(key);
-    this.#known.set(key, {
-      groups: groups ?? [],
-      until: groups === null ? this.#world.now() + failureMs : expiresAt,
-    });
+  async of(assertion: string, expiresAt: number, waitUntil: WaitUntil): Promise<readonly string[]> {
+    const { now } = this.#world;
+    const known = this.#entryOf(await sha256Hex(assertion));
+    if (now() >= known.until) {
+      await known.asking.join(async () => {
+        const groups = await this.#ask(assertion);
+        known.groups = groups ?? [];
+        known.until = groups === null ? now() + failureMs : expiresAt;
+      }, waitUntil);
+    }
+    return known.groups;
+  }
+
+  #entryOf(key: string): Known {
+    const found = this.#known.get(key);
+    if (found !== undefined) return found;
+    const entry = { groups: [], until: 0, asking: new SharedWork(this.#world, timeoutMs + 1_000) };
+    this.#known.set(key, entry);
     for (const oldest of this.#known.keys()) {
       if (this.#known.size <= maxEntries) break;
       this.#known.delete(oldest);
     }
-    return groups ?? [];
+    return entry;
   }
 
   async #ask(assertion: string): Promise<string[] | null> {

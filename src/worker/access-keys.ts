@@ -13,13 +13,11 @@
 import { createRemoteJWKSet, customFetch, errors, type JWTVerifyGetKey, type RemoteJWKSet } from 'jose';
 import { faultText } from '../durable/faults.ts';
 import { logEvent } from '../durable/log.ts';
+import { SharedWork, type WaitUntil, type WorkClock } from './shared-work.ts';
 
 /** What is not computed. */
-export interface AccessWorld {
+export interface AccessWorld extends WorkClock {
   fetch: typeof fetch;
-  /** Epoch milliseconds. In a Worker it stands still between one I/O and the next. */
-  now(): number;
-  sleep(ms: number): Promise<void>;
 }
 
 /**
@@ -32,8 +30,6 @@ const refetchMs = 60_000;
 /** Between two fetches while there are none and nobody gets in. */
 const coldRetryMs = 1_000;
 const fetchTimeoutMs = 5_000;
-/** How often a request looks whether another's fetch has ended. */
-const lookMs = 20;
 
 /** There are no keys, and none could be fetched: nobody can be let in or refused. */
 export class AccessKeysUnavailable extends Error {
@@ -43,13 +39,14 @@ export class AccessKeysUnavailable extends Error {
 export class AccessKeys {
   readonly #remote: RemoteJWKSet;
   readonly #world: AccessWorld;
+  readonly #fetching: SharedWork;
   #attemptedAt = -Infinity;
   #fetchedAt = -Infinity;
-  #isFetching = false;
 
   /** @param issuer - origin of the team's domain */
   constructor(issuer: string, world: AccessWorld) {
     this.#world = world;
+    this.#fetching = new SharedWork(world, fetchTimeoutMs + 1_000);
     this.#remote = createRemoteJWKSet(new URL('/cdn-cgi/access/certs', issuer), {
       cacheMaxAge: Infinity,
       cooldownDuration: Infinity,
@@ -61,10 +58,9 @@ export class AccessKeys {
   /**
    * The key that an assertion names, for jose's `jwtVerify`.
    *
-   * @param waitUntil - keeps a fetch going when the request that began it is given up
    * @throws AccessKeysUnavailable without keys; jose's JWKSNoMatchingKey for a key id that nobody knows
    */
-  resolver(waitUntil: (work: Promise<unknown>) => void): JWTVerifyGetKey {
+  resolver(waitUntil: WaitUntil): JWTVerifyGetKey {
     return async (header, token) => {
       const age = this.#world.now() - this.#fetchedAt;
       if (!this.#hasKeys()) {
@@ -90,27 +86,14 @@ export class AccessKeys {
   }
 
   /** Fetches unless that was tried within `spacingMs`; waits for a fetch that is under way. */
-  async #refetch(spacingMs: number, waitUntil: (work: Promise<unknown>) => void): Promise<void> {
-    const { now, sleep } = this.#world;
-    if (!this.#isUnderWay() && now() - this.#attemptedAt < spacingMs) return;
-    if (!this.#isUnderWay()) {
-      const work = this.#fetch();
-      waitUntil(work);
-      return work;
-    }
-    // Each request waits by its own timer: a promise of another request may never settle in workerd, and a
-    // request with nothing of its own to wait for is taken for hung.
-    while (this.#isUnderWay()) await sleep(lookMs);
-  }
-
-  /** A fetch whose request was torn down never says so: after its time it counts as ended. */
-  #isUnderWay(): boolean {
-    return this.#isFetching && this.#world.now() - this.#attemptedAt < fetchTimeoutMs + 1_000;
+  async #refetch(spacingMs: number, waitUntil: WaitUntil): Promise<void> {
+    const isTooSoon = this.#world.now() - this.#attemptedAt < spacingMs;
+    if (isTooSoon && !this.#fetching.isUnderWay) return;
+    await this.#fetching.join(() => this.#fetch(), waitUntil);
   }
 
   async #fetch(): Promise<void> {
     this.#attemptedAt = this.#world.now();
-    this.#isFetching = true;
     try {
       await this.#remote.reload();
       this.#fetchedAt = this.#world.now();
@@ -122,8 +105,6 @@ export class AccessKeys {
           : 'Nobody gets in until the keys can be fetched.',
         hint: 'Check that ACCESS_TEAM_DOMAIN is your team domain and that it answers at /cdn-cgi/access/certs.',
       });
-    } finally {
-      this.#isFetching = false;
     }
   }
 }

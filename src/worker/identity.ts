@@ -15,6 +15,7 @@ import { AccessKeys, type AccessWorld } from './access-keys.ts';
 import { readAccessSettings, type AccessSettings, type AccessVariables } from './access-settings.ts';
 import type { Person } from './app-env.ts';
 import { localPerson } from './local-development.ts';
+import type { WaitUntil } from './shared-work.ts';
 
 /** Settings that say who has which role. */
 export type RoleSettings = Pick<Env, 'ROLE_VIEWER' | 'ROLE_OPERATOR' | 'ROLE_ADMIN'>;
@@ -33,11 +34,11 @@ export type Identification =
   /** The keys to verify it cannot be had just now. */
   | { kind: 'unavailable' };
 
-/** Says who sent a request. `waitUntil` keeps work going that outlives the request. */
+/** Says who sent a request. */
 export type Identify = (
   headers: Headers,
   settings: IdentitySettings,
-  waitUntil: (work: Promise<unknown>) => void,
+  waitUntil: WaitUntil,
 ) => Promise<Identification>;
 
 const workerWorld: AccessWorld = {
@@ -75,7 +76,7 @@ export function createIdentify(world: AccessWorld = workerWorld): Identify {
     if (verdict.kind !== 'verified') return verdict;
     const { subject } = verdict;
     const isAsked = subject.kind === 'person' && namesGroups(settings);
-    const groupsOfPerson = isAsked ? await groups.of(assertion, subject.expiresAt) : [];
+    const groupsOfPerson = isAsked ? await groups.of(assertion, subject.expiresAt, waitUntil) : [];
     return { kind: 'person', person: personOf(subject, groupsOfPerson, access, settings) };
   };
 }

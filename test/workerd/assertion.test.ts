@@ -411,9 +411,12 @@ describe('groups', () => {
 
   it('are asked of Access once for each assertion, until its end', async () => {
     const first = await person();
-    expect(await outcomeOf(first)).toBe(outcome.in);
-    expect(await outcomeOf(first)).toBe(outcome.in);
-    expect(questions()).toBe(1);
+    // A page's first requests come at one time.
+    for (let page = 0; page < 2; page++) {
+      const outcomes = await Promise.all(Array.from({ length: 10 }, () => outcomeOf(first)));
+      expect(new Set(outcomes)).toEqual(new Set([outcome.in]));
+      expect(questions()).toBe(1);
+    }
     expect(await outcomeOf(await person({ country: 'FR' }))).toBe(outcome.in);
     expect(questions()).toBe(2);
   });
