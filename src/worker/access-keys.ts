@@ -88,7 +88,7 @@ export class AccessKeys {
   /** Fetches unless that was tried within `spacingMs`; waits for a fetch that is under way. */
   async #refetch(spacingMs: number, waitUntil: WaitUntil): Promise<void> {
     const isTooSoon = this.#world.now() - this.#attemptedAt < spacingMs;
-    if (isTooSoon && !this.#fetching.isUnderWay) return;
+    if (isTooSoon && !this.#fetching.isUnderWay()) return;
     await this.#fetching.join(() => this.#fetch(), waitUntil);
   }
 

@@ -17,9 +17,8 @@ export interface AccessSettings {
   tokenLabels: ReadonlyMap<string, string>;
 }
 
-/** The names in wrangler.toml. ACCESS_TOKEN_LABELS may be left out. */
-export type AccessVariables = Pick<Env, 'ACCESS_TEAM_DOMAIN' | 'ACCESS_AUD'> &
-  Partial<Pick<Env, 'ACCESS_TOKEN_LABELS'>>;
+/** The names in wrangler.toml. A deployment that lacks one refuses, it does not break. */
+export type AccessVariables = Partial<Pick<Env, 'ACCESS_TEAM_DOMAIN' | 'ACCESS_AUD' | 'ACCESS_TOKEN_LABELS'>>;
 
 /**
  * Reads the settings.
@@ -27,9 +26,9 @@ export type AccessVariables = Pick<Env, 'ACCESS_TEAM_DOMAIN' | 'ACCESS_AUD'> &
  * @returns `faults` as sentences for the log where somebody has to set something first
  */
 export function readAccessSettings(env: AccessVariables): AccessSettings | { faults: string[] } {
-  const teamDomain = env.ACCESS_TEAM_DOMAIN.trim();
+  const teamDomain = env.ACCESS_TEAM_DOMAIN?.trim() ?? '';
   const issuer = teamOrigin(teamDomain);
-  const audiences = listOf(env.ACCESS_AUD);
+  const audiences = listOf(env.ACCESS_AUD ?? '');
   const faults: string[] = [];
   if (teamDomain === '') {
     faults.push('Set ACCESS_TEAM_DOMAIN to your team domain, like acme.cloudflareaccess.com.');

@@ -32,14 +32,14 @@ export class SharedWork {
     this.#maxMs = maxMs;
   }
 
-  get isUnderWay(): boolean {
+  isUnderWay(): boolean {
     return this.#startedAt !== null && this.#clock.now() - this.#startedAt < this.#maxMs;
   }
 
   /** Waits for the work that is under way, or does it. */
   async join(work: () => Promise<void>, waitUntil: WaitUntil): Promise<void> {
-    if (this.isUnderWay) {
-      while (this.isUnderWay) await this.#clock.sleep(lookMs);
+    if (this.isUnderWay()) {
+      while (this.isUnderWay()) await this.#clock.sleep(lookMs);
       return;
     }
     const startedAt = this.#clock.now();

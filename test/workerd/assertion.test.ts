@@ -35,7 +35,7 @@ beforeEach(() => {
   nowMs = Date.now();
   const world: AccessWorld = {
     fetch: async (input, init) => {
-      const request = new Request(input as string, init);
+      const request = new Request(input, init);
       asked.push(request);
       return answer(request);
     },
@@ -164,7 +164,8 @@ const replaceClaims = (assertion: string, claims: string): string =>
 async function signedWithPublicKey(form: 'pem' | 'jwk'): Promise<string> {
   const [jwk] = team.jwks().keys;
   const publicKey = await importJWK({ ...jwk }, 'RS256', { extractable: true });
-  const text = form === 'jwk' ? JSON.stringify(jwk) : await exportSPKI(publicKey as CryptoKey);
+  if (publicKey instanceof Uint8Array) throw new Error('an RSA key is no bytes');
+  const text = form === 'jwk' ? JSON.stringify(jwk) : await exportSPKI(publicKey);
   return new SignJWT(team.personClaims(ana))
     .setProtectedHeader({ alg: 'HS256', kid: String(jwk?.kid) })
     .sign(new TextEncoder().encode(text));
@@ -207,6 +208,19 @@ describe('an assertion', () => {
     settings.ACCESS_TOKEN_LABELS = `x.access=other, ${clientId} = nightly import`;
     const { user } = await (await ask(await token())).json<Settings>();
     expect(user).toEqual({ email: clientId, name: 'nightly import', role: 'operator' });
+  });
+
+  it('of a service token stands in the audit by label and client id', async () => {
+    settings.ACCESS_TOKEN_LABELS = `${clientId}=nightly import`;
+    const request = new Request('https://leads.example.com/crm/views', {
+      method: 'POST',
+      headers: { [assertionHeader]: await token(), 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'New ones', query: '?status=new' }),
+    });
+    const response = await app.fetch(request, settings, createExecutionContext());
+    expect(response.ok).toBe(true);
+    const entry = await env.DB.prepare('SELECT actor, role FROM audit').first();
+    expect(entry).toEqual({ actor: `nightly import (${clientId})`, role: 'operator' });
   });
 
   it('does not count as a cookie', async () => {
@@ -374,6 +388,12 @@ describe('the settings', () => {
   ])('take the team domain %j: %s', async (domain, expected) => {
     settings.ACCESS_TEAM_DOMAIN = domain;
     expect(await outcomeOf(await person())).toBe(expected);
+  });
+
+  it('that a deployment lacks altogether let nobody in', async () => {
+    Reflect.deleteProperty(settings, 'ACCESS_TEAM_DOMAIN');
+    Reflect.deleteProperty(settings, 'ACCESS_AUD');
+    expect(await outcomeOf(await person())).toBe('503 misconfigured');
   });
 
   it.each(['', ' , '])('without an audience (%j) let nobody in', async (audience) => {
