@@ -15,7 +15,7 @@ import { launchBrowser } from '../test/support/browser.ts';
 import { startFaultProxy } from '../test/support/fault-proxy.ts';
 import { projectRoot } from './lib/local-state.ts';
 import { UserError, runToEnd } from './lib/processes.ts';
-import { startStack } from './lib/stack.ts';
+import { localPerson, startStack } from './lib/stack.ts';
 import { startStandInMail } from './lib/stand-in-mail.ts';
 import { buildWebIfChanged } from './lib/web-build.ts';
 
@@ -143,7 +143,7 @@ async function takeFromFreshProduct(look: Look, device: Device): Promise<void> {
   });
   if (seeded.code !== 0) throw new UserError(seeded.output);
   // 3,000 leads in 150 calls, 10 a second: long enough to be caught in the middle.
-  const env = { MAIL_BATCH_MAX: '20', MAIL_RATE: '10' };
+  const env = { LOCAL_PERSON: localPerson, MAIL_BATCH_MAX: '20', MAIL_RATE: '10' };
   const standIn = await startStandInMail();
   const proxy = await startFaultProxy({ target: standIn.url, seed: 1 });
   const { inboxUrl } = standIn;

@@ -10,7 +10,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { stateDir } from './lib/local-state.ts';
 import { UserError, runToEnd, stopAll } from './lib/processes.ts';
-import { prepareState, startStack } from './lib/stack.ts';
+import { localPerson, prepareState, startStack } from './lib/stack.ts';
 import { buildWebIfChanged } from './lib/web-build.ts';
 
 /** Settings of the Worker that are passed on when they are set. */
@@ -25,6 +25,9 @@ const passedOn = [
   'MAIL_POSTAL_ADDRESS',
   'PUBLIC_URL',
   'RETENTION_DAYS',
+  'ACCESS_TEAM_DOMAIN',
+  'ACCESS_AUD',
+  'ACCESS_TOKEN_LABELS',
   'ROLE_VIEWER',
   'ROLE_OPERATOR',
   'ROLE_ADMIN',
@@ -120,11 +123,15 @@ async function main(): Promise<void> {
       return value === null ? [] : [[name, value]];
     }),
   );
+  // Whoever names an Access application wants to see its sign-in, and nobody let in without it.
+  const person = setting('LOCAL_PERSON') ?? (setting('ACCESS_TEAM_DOMAIN') === null ? localPerson : null);
+  if (person !== null) env['LOCAL_PERSON'] = person;
   const stack = await startStack({ port, stateDir: folder, mail, env, onStep: step });
 
   console.log(`\n  Lead Activation   ${stack.url}`);
   if (stack.inboxUrl === null) console.log(`  Mail goes to      ${stack.mailUrl}`);
   else console.log(`  Mail, not sent    ${stack.inboxUrl}   (kept in memory until you stop)`);
+  console.log(`  Signed in as      ${person ?? 'whom Cloudflare Access names; nobody without it'}`);
   console.log(`  Data and logs     ${relative(process.cwd(), folder) || '.'}\n\nPress Ctrl-C to stop.`);
 
   const end = await stack.ended;

@@ -179,8 +179,6 @@ export function makeConfig(
   for (const [name, value] of Object.entries(own.vars)) {
     if (value !== '') text = replaceLine(text, name, value);
   }
-  // The person of local development has no place in production, though the platform would ignore it.
-  text = text.replace(/^\[access\.dev\]\n(?:(?!\n|\[).*\n)*/m, '');
   const account = own.accountId === null ? '' : `account_id = ${JSON.stringify(own.accountId)}\n`;
   return `# Made by \`npm run deploy\` from wrangler.toml; changes here are lost.\n${account}${text}`;
 }

@@ -30,10 +30,14 @@ import { type StandInMail, startStandInMail } from './stand-in-mail.ts';
 const maxStartMs = 90_000;
 
 /**
- * Secrets that a deployment may go without. wrangler.toml has no word for that, and `wrangler dev` takes from
- * a file only what its configuration names; so the one that it is started with here names those that are set.
+ * Secrets that a deployment may go without, and the setting that it must. wrangler.toml has no word for either,
+ * and `wrangler dev` takes from a file only what its configuration names; so the one that it is started with
+ * here names those that are set.
  */
-const optionalSecrets = ['RESEND_WEBHOOK_SECRET', 'POSTMARK_WEBHOOK_CREDENTIALS'];
+const optionalSecrets = ['RESEND_WEBHOOK_SECRET', 'POSTMARK_WEBHOOK_CREDENTIALS', 'LOCAL_PERSON'];
+
+/** Who is signed in on this machine, where Access does not stand in front: LOCAL_PERSON of `npm start`. */
+export const localPerson = 'ana@example.com';
 
 /** A log above this is started anew: it is for the last runs, not for history. */
 const maxLogBytes = 10 * 1024 * 1024;
@@ -47,7 +51,11 @@ export interface StackOptions {
   mail: 'stand-in' | URL;
   /** Page where the mails can be seen, when `mail` is a URL that has one. */
   inboxUrl?: string;
-  /** Further settings and secrets of the Worker, by the names in wrangler.toml. */
+  /**
+   * Further settings and secrets of the Worker, by the names in wrangler.toml. With LOCAL_PERSON that person
+   * needs no sign-in and all other host names are refused; without it the stack runs as in production, and
+   * nobody gets in but through Access.
+   */
   env?: Record<string, string>;
   /** Told what is being done, in a few words, at each step that takes time. */
   onStep?: (words: string) => void;
@@ -90,16 +98,20 @@ function envLine(name: string, value: string): string {
 
 /**
  * Writes wrangler.toml as this stack runs it, into its own folder: paths absolute, and the optional secrets
- * that are set named among the others. Values are in the settings file alone.
+ * that are set named among the others. Values are in the settings file alone. With a local person the Worker
+ * runs first for the files too: it refuses other host names, and the platform's router does not.
  */
 function writeLocalConfig(stateDir: string, settings: Record<string, string>): string {
   const named = optionalSecrets.filter((name) => (settings[name] ?? '') !== '');
-  const text = readFileSync(join(projectRoot, 'wrangler.toml'), 'utf8')
+  let text = readFileSync(join(projectRoot, 'wrangler.toml'), 'utf8')
     .replaceAll(
       /^(main|directory|migrations_dir) = "(.+)"$/gm,
       (_, key: string, path: string) => `${key} = ${JSON.stringify(join(projectRoot, path))}`,
     )
     .replace(/^required = \[$/m, (line) => [line, ...named.map((name) => `  "${name}",`)].join('\n'));
+  if (named.includes('LOCAL_PERSON')) {
+    text = text.replace(/^run_worker_first = .*$/m, 'run_worker_first = true');
+  }
   const file = join(stateDir, 'wrangler.toml');
   writeFileSync(file, text);
   return file;

@@ -23,6 +23,7 @@ export const problemCatalog = {
   unauthenticated: { status: 401, title: 'No identity came with the request.' },
   invalid_signature: { status: 401, title: 'The signature is missing, wrong or too old.' },
   forbidden: { status: 403, title: 'Your role does not allow this.' },
+  wrong_host: { status: 421, title: 'This service does not answer under this host name.' },
   cross_site: { status: 403, title: 'The request came from another site.' },
   not_found: { status: 404, title: 'There is nothing at this address.' },
   session_not_found: { status: 404, title: 'No activation has this id.' },

@@ -8,12 +8,15 @@ import type { Role } from '../shared/roles.ts';
 
 /** Who is asking. */
 export interface Person {
-  /** E-mail address of a person, or the name of a service token. */
+  /** E-mail address of a person, or the client id of a service token. */
   email: string;
+  /** For screens: a service token's label, where it has one. */
   name: string;
+  /** For the audit: as `email`, and a service token's label before it. */
+  actor: string;
   /** Null for somebody whom Access lets in and the configuration gives nothing. */
   role: Role | null;
-  /** The one person of local development, as `[access.dev]` says. */
+  /** The one person of local development, as LOCAL_PERSON says. */
   isLocal: boolean;
 }
 

@@ -17,7 +17,9 @@ import type { App, AppEnv } from './app-env.ts';
 import { audit } from './audit.ts';
 import { boundedBody, type BodyBounds } from './bounded-body.ts';
 import { safeHeaders, sameOrigin } from './browser-safety.ts';
-import { door } from './door.ts';
+import { createDoor } from './door.ts';
+import { createIdentify, type Identify } from './identity.ts';
+import { localFile, loopbackOnly } from './local-development.ts';
 import { problemResponse, Refusal, schemaRefusal } from './problem.ts';
 import { requestLog } from './request-log.ts';
 import { activationRoutes } from './routes/activation.ts';
@@ -38,8 +40,12 @@ import { webhookRoutes } from './routes/webhooks.ts';
 /** The one path with bodies of a size of their own. */
 const chunkPath = /^\/crm\/imports\/[^/]+\/chunks\/[^/]+$/;
 
-/** Makes the app with all of its routes. */
-export function createApp(): App {
+/**
+ * Makes the app with all of its routes.
+ *
+ * @param identify - says who sent a request
+ */
+export function createApp(identify: Identify = createIdentify()): App {
   const app = new OpenAPIHono<AppEnv>({
     defaultHook: (result) => {
       if (!result.success) throw schemaRefusal(result.error);
@@ -47,7 +53,8 @@ export function createApp(): App {
   });
 
   // Outermost first: headers and the log see every answer, the audit only what came through the door.
-  app.use(requestId(), safeHeaders, requestLog, door, sameOrigin, boundedBody(bodyBounds), audit);
+  app.use(requestId(), safeHeaders, requestLog, loopbackOnly);
+  app.use(createDoor(identify), sameOrigin, boundedBody(bodyBounds), audit);
 
   for (const register of [
     activationRoutes,
@@ -69,6 +76,8 @@ export function createApp(): App {
   }
 
   app.notFound((c) => {
+    const file = localFile(c);
+    if (file !== null) return file;
     const methods = methodsOf(app, new URL(c.req.url).pathname);
     if (methods.length === 0) return problemResponse(c, new Refusal('not_found'));
     c.header('allow', methods.join(', '));

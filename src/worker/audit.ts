@@ -37,7 +37,7 @@ export const audit = createMiddleware<AppEnv>(async (c, next) => {
   };
   const entry = {
     at: Date.now(),
-    actor: person.email,
+    actor: person.actor,
     role: person.role,
     action: found.rule.act === 'unlisted' ? `${c.req.method} ${found.path}` : found.rule.act,
     target: target ?? targetOf(c),

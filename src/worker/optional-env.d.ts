@@ -7,6 +7,8 @@ interface __BaseEnv_Env {
   RESEND_WEBHOOK_SECRET?: string;
   /** `user:password` that Postmark sends as basic authentication. */
   POSTMARK_WEBHOOK_CREDENTIALS?: string;
+  /** Local development only: the e-mail address of the person who needs no sign-in. */
+  LOCAL_PERSON?: string;
   /** Cloudflare's send_email binding, for MAIL_PROVIDER=cloudflare. */
   EMAIL?: import('../mail/cloudflare.ts').SendEmailBinding;
 }

@@ -109,8 +109,7 @@ function options(version: string): ReturnType<typeof convertV4MiniflareOptions> 
     export * from './app.mjs';
     export default { fetch(request, env, ctx) {
       if (new URL(request.url).pathname === '/version') return new Response('${version}');
-      const access = { aud: 'local-development', getIdentity: async () => ({ email: 'ana@example.com' }) };
-      return app.fetch(request, env, { waitUntil: (work) => ctx.waitUntil(work), access });
+      return app.fetch(request, { ...env, LOCAL_PERSON: 'ana@example.com' }, ctx);
     } };`;
   return convertV4MiniflareOptions({
     name: 'deploy',
@@ -174,7 +173,7 @@ describe('a deploy in the middle of a run', () => {
       await fillDatabase(miniflare);
       const sessionId = 'activation_1795447170812_deploytst';
       const call = (path: string, init?: { method: string; body: string; headers: Record<string, string> }) =>
-        miniflare.dispatchFetch(`http://app.test${path}`, init);
+        miniflare.dispatchFetch(`http://localhost${path}`, init);
       const progress = async (): Promise<Progress> =>
         (await (await call(`/crm/activation/progress/${sessionId}`)).json()) as Progress;
 

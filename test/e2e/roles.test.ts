@@ -5,6 +5,7 @@
  * The person of local development gets the role by the lists in the settings, as anybody would; the runs
  * and leads stay the same from one role to the next.
  */
+import { get } from 'node:http';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TemplateDetail } from '../../src/shared/mail-schemas.ts';
@@ -104,6 +105,43 @@ const expected: Record<Role, Expected> = {
   },
 };
 
+/** The status of a GET that names any host it likes, as a page that was led here by its own name does. */
+function statusFor(host: string, path: string): Promise<number | undefined> {
+  const { hostname, port } = new URL(product.stack.url);
+  return new Promise((resolve, reject) => {
+    get({ hostname, port, path, headers: { host }, agent: false }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    }).on('error', reject);
+  });
+}
+
+describe('local development', () => {
+  // Refused by the Worker, but for the platform's own pages, which wrangler guards itself.
+  const paths = {
+    '/': 421,
+    '/leads': 421,
+    '/favicon.svg': 421,
+    '/docs-assets/swagger-ui.css': 421,
+    '/healthz': 421,
+    '/crm/settings': 421,
+    '/crm/leads': 421,
+    '/unsubscribe/x': 421,
+    '/cdn-cgi/local/explorer/api/d1/database': 403,
+  };
+
+  test.each(Object.entries(paths))('answers %s under no name but this machine’s', async (path, refusal) => {
+    for (const host of ['evil.com', 'evil.com:8787', 'localhost.evil.com', '192.168.1.7']) {
+      expect(await statusFor(host, path), host).toBe(refusal);
+    }
+    const { host } = new URL(product.stack.url);
+    for (const own of [host, 'localhost']) {
+      const status = await statusFor(own, path);
+      expect([200, 404], own).toContain(status);
+    }
+  });
+});
+
 describe('an admin whom a person asks', () => {
   test('saves all that is held about the address, and none of it in an address of the web', async () => {
     const urls: string[] = [];
@@ -149,7 +187,7 @@ describe('an admin whom a person asks', () => {
   });
 });
 
-// The person of [access.dev] is the admin of local development while no list names them: first without a
+// The person of local development is the admin while no list names them: first without a
 // restart, and what an admin leaves behind is what the others find.
 describe.each(['admin', 'operator', 'viewer'] as const)('with the role %s', (role) => {
   beforeAll(async () => {

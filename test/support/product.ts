@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { runToEnd } from '../../scripts/lib/processes.ts';
-import { type Stack, startStack } from '../../scripts/lib/stack.ts';
+import { type Stack, localPerson, startStack } from '../../scripts/lib/stack.ts';
 import { type StandInMail, startStandInMail } from '../../scripts/lib/stand-in-mail.ts';
 import { buildWebIfChanged } from '../../scripts/lib/web-build.ts';
 import type { Progress } from '../../src/shared/progress.ts';
@@ -43,7 +43,7 @@ const maxRunWaitMs = 60_000;
 export interface ProductOptions {
   /** Leads in the CRM: `lead-1@example.com` and so on. */
   leadCount: number;
-  /** Settings of the Worker, by the names in wrangler.toml. */
+  /** Settings of the Worker, by the names in wrangler.toml; an empty LOCAL_PERSON runs it as in production. */
   env?: Record<string, string>;
   /** Of the fault proxy's random choices. */
   seed?: number;
@@ -81,7 +81,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
       stateDir,
       mail: new URL(proxy.url),
       inboxUrl: standIn.inboxUrl,
-      env: { ...options.env, ...env },
+      env: { LOCAL_PERSON: localPerson, ...options.env, ...env },
       ...(port === undefined ? {} : { port }),
     });
   }

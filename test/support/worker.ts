@@ -14,8 +14,10 @@ import { ActivationSession as RealSession } from '../../src/durable/activation-s
 import { MailGate as RealGate } from '../../src/durable/mail-gate.ts';
 import { SessionStore } from '../../src/durable/session-store.ts';
 import type { Progress } from '../../src/shared/progress.ts';
-import { localAudience } from '../../src/worker/identity.ts';
-import app from '../../src/worker/index.ts';
+import { assertionHeader } from '../../src/worker/access-assertion.ts';
+import { createApp } from '../../src/worker/app.ts';
+import { createIdentify } from '../../src/worker/identity.ts';
+import { AccessTeam } from './access-team.ts';
 import { hooks } from './hooks.ts';
 
 export class MailGate extends RealGate {
@@ -25,33 +27,54 @@ export class MailGate extends RealGate {
 }
 
 /**
- * Who a test request comes from: this header's e-mail address, as the local person who may do everything;
- * `none` for nobody; an identity as JSON, which has the role that the lists give it; else Ana.
+ * Who a test request comes from: this header's e-mail address, as a person who may do everything; `none` for
+ * nobody; claims of an assertion as JSON, whose role the lists say; else Ana, who may do everything.
  */
 export const identityHeader = 'test-identity';
 
+let team: Promise<AccessTeam> | null = null;
+/** By the identity header's value. */
+const assertions = new Map<string, Promise<string>>();
+
+const app = createApp(
+  createIdentify({
+    // The team's own domain, whatever it is asked: its keys.
+    fetch: async () => Response.json((await testTeam()).jwks()),
+    now: () => Date.now(),
+    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  }),
+);
+
+// A Worker makes no random numbers before its first request.
+function testTeam(): Promise<AccessTeam> {
+  return (team ??= AccessTeam.create());
+}
+
+/** The assertion that Access would send for whom the header names. */
+async function assertionOf(header: string): Promise<string> {
+  const signer = await testTeam();
+  const named = header.startsWith('{') ? (JSON.parse(header) as object) : { email: header };
+  // A day: some tests move a clock by an hour.
+  return signer.sign({ ...signer.personClaims('', Date.now(), 86_400_000), email: undefined, ...named });
+}
+
 /**
- * The real app, with Cloudflare Access in front as far as the app can see: the runtime gives the identity
- * in the execution context, and the test runner's has none.
+ * The real app, with Cloudflare Access in front: each request carries the assertion of whom the header names,
+ * signed by the test's own team.
  */
 export default {
-  fetch(request: Request, env: Env, ctx: ExecutionContext): Response | Promise<Response> {
-    const access = accessOf(request.headers.get(identityHeader) ?? 'ana@example.com');
-    // The app uses no more of a context than this.
-    const identified = { waitUntil: (promise: Promise<unknown>) => ctx.waitUntil(promise), access };
-    return app.fetch(request, { ...env, ...hooks.env }, identified as unknown as ExecutionContext);
+  async fetch(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
+    const header = request.headers.get(identityHeader) ?? 'ana@example.com';
+    const { issuer, audience } = await testTeam();
+    const settings: Env = { ...env, ACCESS_TEAM_DOMAIN: issuer, ACCESS_AUD: audience, ...hooks.env };
+    if (header === 'none') return app.fetch(request, settings, ctx);
+    if (!header.startsWith('{')) settings.ROLE_ADMIN = `${settings.ROLE_ADMIN},${header}`;
+    if (!assertions.has(header)) assertions.set(header, assertionOf(header));
+    const headers = new Headers(request.headers);
+    headers.set(assertionHeader, (await assertions.get(header)) ?? '');
+    return app.fetch(new Request(request, { headers }), settings, ctx);
   },
 };
-
-function accessOf(header: string): { aud: string; getIdentity(): Promise<unknown> } | undefined {
-  if (header === 'none') return undefined;
-  const isIdentity = header.startsWith('{');
-  const identity: unknown = isIdentity ? JSON.parse(header) : { email: header };
-  return {
-    aud: isIdentity ? 'an-access-application' : localAudience,
-    getIdentity: () => Promise.resolve(identity),
-  };
-}
 
 export class ActivationSession extends RealSession {
   /** What a reader would be shown, without the healing that a read does. */

@@ -74,17 +74,6 @@ describe('the door', () => {
     await response.body?.cancel();
   });
 
-  it('refuses an identity without an address or a token name', async () => {
-    expect((await fetchApp(requestAs({ name: 'Nobody' }, 'GET', '/crm/settings'))).status).toBe(401);
-  });
-
-  it('knows a service token by its name', async () => {
-    hooks.env.ROLE_OPERATOR = 'token:nightly-import';
-    const response = await fetchApp(requestAs({ common_name: 'nightly-import' }, 'GET', '/crm/settings'));
-    expect(response.status).toBe(200);
-    expect(await response.json()).toMatchObject({ user: { email: 'nightly-import', role: 'operator' } });
-  });
-
   it('refuses whom no list names, and says what would help', async () => {
     const response = await fetchApp(requestAs({ email: 'guest@staff.example' }, 'GET', '/crm/settings'));
     expect(response.status).toBe(403);
@@ -130,7 +119,7 @@ describe('missingSecrets', () => {
 });
 
 describe('roleOf', () => {
-  const nobody = { email: '', tokenName: '', groups: [] };
+  const nobody = { email: '', clientId: '', groups: [] };
   const settings = (ROLE_ADMIN: string, ROLE_OPERATOR = '', ROLE_VIEWER = '') => ({
     ROLE_ADMIN,
     ROLE_OPERATOR,
@@ -173,12 +162,12 @@ describe('roleOf', () => {
     );
     expect(roleOf({ ...nobody, email: 'a@b.test', groups: ['Sales'] }, settings('Sales'))).toBeNull();
     expect(roleOf({ ...nobody, email: 'group:sales' }, settings('group:sales'))).toBeNull();
-    expect(roleOf({ ...nobody, email: 'token:ci' }, settings('token:ci'))).toBeNull();
+    expect(roleOf({ ...nobody, email: 'token:c1.access' }, settings('token:c1.access'))).toBeNull();
   });
 
   it('gives a token nothing by patterns for people', () => {
-    expect(roleOf({ ...nobody, tokenName: 'ci' }, settings('*', '*@example.com', 'ci'))).toBeNull();
-    expect(roleOf({ ...nobody, tokenName: 'ci' }, settings('token:'))).toBeNull();
-    expect(roleOf({ ...nobody, tokenName: 'ci' }, settings('token:CI'))).toBe('admin');
+    expect(roleOf({ ...nobody, clientId: 'c1.access' }, settings('*', '*@example.com', 'c1.access'))).toBeNull();
+    expect(roleOf({ ...nobody, clientId: 'c1.access' }, settings('token:'))).toBeNull();
+    expect(roleOf({ ...nobody, clientId: 'c1.access' }, settings('token:C1.access'))).toBe('admin');
   });
 });

@@ -12,7 +12,6 @@ import { findBuiltinTemplate } from '../../../src/mail/builtin-templates.ts';
 import { compileTemplate, composeMail, senderNameOf } from '../../../src/mail/render.ts';
 import { createResendTransport } from '../../../src/mail/resend.ts';
 import type { Recipient } from '../../../src/shared/recipient.ts';
-import { localAudience } from '../../../src/worker/identity.ts';
 import app from '../../../src/worker/index.ts';
 import { meter, meterDatabase, meterStorage, resetMeter } from '../../support/meter.ts';
 
@@ -224,17 +223,10 @@ async function bench(url: URL, env: BenchEnv, request: Request): Promise<Respons
   }
 }
 
-const access = {
-  aud: localAudience,
-  getIdentity: () => Promise.resolve({ email: 'bench@example.com', name: 'Bench' }),
-};
-
 export default {
   fetch(request, env, ctx): Response | Promise<Response> {
     const url = new URL(request.url);
     if (url.pathname.startsWith('/bench/')) return bench(url, env, request);
-    // As Cloudflare Access gives it; the app uses no more of a context than this.
-    const identified = { waitUntil: (promise: Promise<unknown>) => ctx.waitUntil(promise), access };
-    return app.fetch(request, env, identified as unknown as ExecutionContext);
+    return app.fetch(request, { ...env, LOCAL_PERSON: 'bench@example.com' }, ctx);
   },
 } satisfies ExportedHandler<BenchEnv>;

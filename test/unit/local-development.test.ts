@@ -1,0 +1,24 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { projectRoot } from '../../scripts/lib/local-state.ts';
+import { workerPaths } from '../../src/worker/local-development.ts';
+
+describe('wrangler.toml', () => {
+  const config = readFileSync(join(projectRoot, 'wrangler.toml'), 'utf8');
+
+  it('lets the Worker answer the very paths that it answers in local development', () => {
+    const list = /^run_worker_first = (\[.*\])$/m.exec(config)?.[1] ?? '';
+    expect(JSON.parse(list)).toEqual(workerPaths);
+  });
+
+  it('names no person of local development, and simulates no Access: both would look like production', () => {
+    const settings = config.replace(/^\s*#.*$/gm, '');
+    expect(settings).not.toMatch(/LOCAL_PERSON|\[access/);
+  });
+
+  it('lets nobody in by itself', () => {
+    expect(config).toMatch(/^ACCESS_TEAM_DOMAIN = ""$/m);
+    expect(config).toMatch(/^ACCESS_AUD = ""$/m);
+  });
+});
