@@ -14,7 +14,7 @@ import { type Server, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { addressHashKey, projectRoot } from './local-state.ts';
+import { addressHashKey, makeStateDir, projectRoot } from './local-state.ts';
 import {
   type LeashedProcess,
   type ProcessEnd,
@@ -75,6 +75,10 @@ function wranglerEnv(stateDir: string): NodeJS.ProcessEnv {
     NO_COLOR: '1',
     WRANGLER_SEND_METRICS: 'false',
     WRANGLER_LOG_PATH: join(stateDir, 'logs'),
+    // `wrangler dev` keeps a trace of every request under v3/observability, with its URL: the words of a
+    // search, the token of an unsubscribe link. Its explorer shows the database to whoever reaches the port.
+    X_LOCAL_OBSERVABILITY: 'false',
+    X_LOCAL_EXPLORER: 'false',
     // The settings come from our file alone, whatever the shell holds.
     CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV: 'true',
   };
@@ -182,6 +186,7 @@ export async function prepareState(
   stateDir: string,
   onStep: (words: string) => void = () => undefined,
 ): Promise<void> {
+  makeStateDir(stateDir);
   mkdirSync(join(stateDir, 'logs'), { recursive: true });
   const lock = await lockStateDir(stateDir);
   try {
@@ -204,6 +209,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       `Port ${String(port)} is taken; free it or choose another: PORT=${String(port + 1)} npm start`,
     );
   }
+  makeStateDir(stateDir);
   mkdirSync(join(stateDir, 'logs'), { recursive: true });
   const lock = await lockStateDir(stateDir);
   let standIn: StandInMail | null = null;

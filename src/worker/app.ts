@@ -8,7 +8,6 @@
  */
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { HTTPException } from 'hono/http-exception';
-import { requestId } from 'hono/request-id';
 import { routePath } from 'hono/route';
 import { faultText } from '../durable/faults.ts';
 import { logEvent } from '../durable/log.ts';
@@ -18,7 +17,10 @@ import { audit } from './audit.ts';
 import { boundedBody, type BodyBounds } from './bounded-body.ts';
 import { safeHeaders, sameOrigin } from './browser-safety.ts';
 import { door } from './door.ts';
+import { knownQuery } from './known-query.ts';
 import { problemResponse, Refusal, schemaRefusal } from './problem.ts';
+import { countReads } from './read-audit.ts';
+import { requestName } from './request-id.ts';
 import { requestLog } from './request-log.ts';
 import { activationRoutes } from './routes/activation.ts';
 import { auditRoutes } from './routes/audit.ts';
@@ -26,6 +28,7 @@ import { docsRoutes } from './routes/docs.ts';
 import { healthRoutes } from './routes/health.ts';
 import { importRoutes } from './routes/imports.ts';
 import { leadRoutes } from './routes/leads.ts';
+import { problemRoutes } from './routes/problems.ts';
 import { senderCheckRoutes } from './routes/sender-check.ts';
 import { settingsRoutes } from './routes/settings.ts';
 import { suppressionRoutes } from './routes/suppressions.ts';
@@ -47,7 +50,10 @@ export function createApp(): App {
   });
 
   // Outermost first: headers and the log see every answer, the audit only what came through the door.
-  app.use(requestId(), safeHeaders, requestLog, door, sameOrigin, boundedBody(bodyBounds), audit);
+  app.use(
+    ...[requestName, safeHeaders, requestLog, door, sameOrigin],
+    ...[knownQuery(app), boundedBody(bodyBounds), countReads, audit],
+  );
 
   for (const register of [
     activationRoutes,
@@ -64,6 +70,7 @@ export function createApp(): App {
     settingsRoutes,
     healthRoutes,
     docsRoutes,
+    problemRoutes,
   ]) {
     register(app);
   }

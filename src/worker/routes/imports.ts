@@ -38,6 +38,7 @@ import { noteAudit } from '../audit.ts';
 import { keepHouse } from '../housekeeping.ts';
 import { cursorQuery, digits, leadIdParam, limitQuery } from '../params.ts';
 import { problems, Refusal } from '../problem.ts';
+import { noteLeadsShown } from '../read-audit.ts';
 import { bodyCodes, json } from '../route-parts.ts';
 
 const tags = ['imports'];
@@ -264,6 +265,7 @@ export function importRoutes(app: App): void {
   app.openapi(history, async (c) => {
     const lead = await getLead(c.env.DB, c.req.valid('param').id);
     if (lead === null) throw new Refusal('lead_not_found');
+    noteLeadsShown(c, 1);
     const imports = await importsOfLead(c.env.DB, lead.id);
     const { activatedBy: sessionId, activatedAt: at } = lead;
     if (sessionId === null || at === null) return c.json({ imports, activation: null }, 200);

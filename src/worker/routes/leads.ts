@@ -24,6 +24,7 @@ import { eraseEverywhere, erasePerson } from '../erasure.ts';
 import { requireSimpleFilter } from '../filter-bound.ts';
 import { cursorQuery, leadIdParam, limitQuery, queryOf } from '../params.ts';
 import { problems, Refusal } from '../problem.ts';
+import { noteLeadsShown } from '../read-audit.ts';
 
 const listQuery = z.object({
   ...queryOf(leadFilterSchema),
@@ -131,12 +132,14 @@ export function leadRoutes(app: App): void {
     requireSimpleFilter(filter);
     const answer = await listLeads(c.env.DB, { filter, sort, cursor: cursor ?? null, limit });
     if (answer.kind === 'invalid_cursor') throw new Refusal('invalid_cursor');
+    noteLeadsShown(c, answer.page.leads.length);
     return c.json(answer.page, 200);
   });
 
   app.openapi(get, async (c) => {
     const lead = await getLead(c.env.DB, c.req.valid('param').id);
     if (lead === null) throw new Refusal('lead_not_found');
+    noteLeadsShown(c, 1);
     return c.json(lead, 200);
   });
 
