@@ -20,6 +20,7 @@ import {
 } from '../../crm/imports.ts';
 import { deleteImport, undoImport } from '../../crm/import-removal.ts';
 import { getLead } from '../../crm/leads.ts';
+import { rejectedColumns } from '../../shared/csv-cells.ts';
 import { limits } from '../../shared/limits.ts';
 import {
   importChunkRequestSchema,
@@ -255,7 +256,7 @@ export function importRoutes(app: App): void {
     const { importId } = c.req.valid('param');
     const found = await requireImport(c.env.DB, importId);
     const pages = pagesOfRejected(c.env.DB, importId, c.req.valid('query').outcome);
-    return c.body(csvStream(['line', 'reason', ...found.columns], pages), 200, {
+    return c.body(csvStream([...rejectedColumns, ...found.columns], pages), 200, {
       'content-type': 'text/csv; charset=utf-8',
       'content-disposition': `attachment; filename="${importId}-rejected.csv"`,
       'cache-control': 'no-store',
