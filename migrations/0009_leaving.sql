@@ -35,3 +35,6 @@ CREATE TABLE lead_reads (
   last_at       INTEGER NOT NULL,
   PRIMARY KEY (actor, hour_at)
 ) STRICT, WITHOUT ROWID;
+
+-- Since when a run no longer knows whom it mailed; null: it may, and an erasure asks it.
+ALTER TABLE activations ADD COLUMN reduced_at INTEGER;

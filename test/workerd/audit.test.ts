@@ -201,7 +201,6 @@ describe('leads that somebody was shown', () => {
     db.prepare('UPDATE lead_reads SET hour_at = hour_at - ?1, last_at = last_at - ?1').bind(hourMs).run();
 
   beforeEach(async () => {
-    await db.prepare('DELETE FROM lead_reads').run();
     await addLeads(db, [{}, {}, {}]);
   });
 
