@@ -14,6 +14,7 @@ import { type Server, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { compactState } from './compact-state.ts';
 import { addressHashKey, makeStateDir, projectRoot } from './local-state.ts';
 import {
   type LeashedProcess,
@@ -216,12 +217,15 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   let worker: LeashedProcess | null = null;
   async function release(): Promise<void> {
     await worker?.stop();
+    if (worker !== null) compactState(stateDir);
     lock.close();
     await standIn?.close();
     standIn = null;
   }
   try {
     await migrate(stateDir, onStep);
+    // What was erased before the last start was killed.
+    compactState(stateDir);
     if (options.mail === 'stand-in') standIn = await startStandInMail();
     const mailUrl = standIn?.url ?? String(options.mail).replace(/\/$/, '');
     const inboxUrl = standIn?.inboxUrl ?? options.inboxUrl ?? null;

@@ -180,8 +180,8 @@ export function importRoutes(app: App): void {
     const owner = c.get('person').email;
     const answer = await openImport(c.env.DB, { request, importId, owner, nowMs: Date.now() });
     if (answer.kind === 'conflict') throw new Refusal('import_conflict');
-    const detail = { fileName: withoutAddresses(request.fileName) };
-    noteAudit(c, answer.kind === 'opened' ? { target: importId, detail } : false);
+    // By its id: a file may be named after a person, and the audit outlives the import.
+    noteAudit(c, answer.kind === 'opened' ? { target: importId } : false);
     // Where no clock rings, as in local development, the next import is when the old ones are looked after.
     c.executionCtx.waitUntil(keepHouse(c.env));
     const location = `/crm/imports/${importId}`;
@@ -277,11 +277,6 @@ export function importRoutes(app: App): void {
     const { name = null, owner = null } = progress ?? {};
     return c.json({ imports, activation: { sessionId, name, owner, at, result } }, 200);
   });
-}
-
-/** The audit holds no address of a lead, and a file may be named after one. */
-function withoutAddresses(fileName: string): string {
-  return fileName.replace(/[^\s@]+@[^\s@]+/g, '…');
 }
 
 async function requireImport(db: D1Database, importId: string): Promise<Import> {
