@@ -6,12 +6,12 @@
  *
  * @module
  */
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { getPlatformProxy, unstable_readConfig } from 'wrangler';
 import { emailHash, type HashEmail } from '../../src/crm/email-hash.ts';
-import { addressHashKey, projectRoot, stateDir } from './local-state.ts';
+import { addressHashKey, makeStateDir, projectRoot, stateDir } from './local-state.ts';
 import { prepareState } from './stack.ts';
 
 export interface LocalCrm {
@@ -45,7 +45,7 @@ function openProxy(folder: string) {
     { config: join(projectRoot, 'wrangler.toml') },
     { hideWarnings: true },
   ) as { name: string; compatibility_date: string; d1_databases: unknown };
-  mkdirSync(folder, { recursive: true });
+  makeStateDir(folder);
   const configPath = join(folder, 'database-only.json');
   writeFileSync(configPath, JSON.stringify({ name, compatibility_date, d1_databases }));
   return getPlatformProxy<{ DB: D1Database }>({

@@ -8,7 +8,7 @@
  * @module
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 /** Absolute path of the project's root folder. */
@@ -18,6 +18,16 @@ export const projectRoot = resolve(import.meta.dirname, '../..');
 export function stateDir(): string {
   const chosen = process.env['STATE_DIR'];
   return resolve(projectRoot, chosen === undefined || chosen === '' ? '.state' : chosen);
+}
+
+/**
+ * Makes the state folder, or takes over one that is there, so that only its owner can look into it: the
+ * databases in it hold people's names and addresses, and each file has the mode that its program gives it.
+ */
+export function makeStateDir(folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  // `mode` is for a folder that is made now; one of an earlier start may be open to everybody.
+  chmodSync(folder, 0o700);
 }
 
 /**
@@ -31,7 +41,7 @@ export function addressHashKey(folder = stateDir()): string {
   const given = process.env['ADDRESS_HASH_KEY'];
   if (given !== undefined && given !== '') return given;
   const file = join(folder, 'address-hash-key');
-  mkdirSync(folder, { recursive: true });
+  makeStateDir(folder);
   try {
     // `wx`: of two first callers at the same moment one writes, the other reads what was written.
     writeFileSync(file, randomBytes(32).toString('base64url'), { flag: 'wx', mode: 0o600 });

@@ -14,7 +14,8 @@ import { type Server, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { addressHashKey, projectRoot } from './local-state.ts';
+import { compactState } from './compact-state.ts';
+import { addressHashKey, makeStateDir, projectRoot } from './local-state.ts';
 import {
   type LeashedProcess,
   type ProcessEnd,
@@ -83,6 +84,10 @@ function wranglerEnv(stateDir: string): NodeJS.ProcessEnv {
     NO_COLOR: '1',
     WRANGLER_SEND_METRICS: 'false',
     WRANGLER_LOG_PATH: join(stateDir, 'logs'),
+    // `wrangler dev` keeps a trace of every request under v3/observability, with its URL: the words of a
+    // search, the token of an unsubscribe link. Its explorer shows the database to whoever reaches the port.
+    X_LOCAL_OBSERVABILITY: 'false',
+    X_LOCAL_EXPLORER: 'false',
     // The settings come from our file alone, whatever the shell holds.
     CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV: 'true',
   };
@@ -194,6 +199,7 @@ export async function prepareState(
   stateDir: string,
   onStep: (words: string) => void = () => undefined,
 ): Promise<void> {
+  makeStateDir(stateDir);
   mkdirSync(join(stateDir, 'logs'), { recursive: true });
   const lock = await lockStateDir(stateDir);
   try {
@@ -216,18 +222,22 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       `Port ${String(port)} is taken; free it or choose another: PORT=${String(port + 1)} npm start`,
     );
   }
+  makeStateDir(stateDir);
   mkdirSync(join(stateDir, 'logs'), { recursive: true });
   const lock = await lockStateDir(stateDir);
   let standIn: StandInMail | null = null;
   let worker: LeashedProcess | null = null;
   async function release(): Promise<void> {
     await worker?.stop();
+    if (worker !== null) compactState(stateDir);
     lock.close();
     await standIn?.close();
     standIn = null;
   }
   try {
     await migrate(stateDir, onStep);
+    // What was erased before the last start was killed.
+    compactState(stateDir);
     if (options.mail === 'stand-in') standIn = await startStandInMail();
     const mailUrl = standIn?.url ?? String(options.mail).replace(/\/$/, '');
     const inboxUrl = standIn?.inboxUrl ?? options.inboxUrl ?? null;

@@ -1,15 +1,18 @@
 /**
- * What the CRM database holds about one address beside the lead itself: finding it and erasing it.
+ * What the CRM database holds about a person beside the lead itself: finding it and erasing it.
  *
- * Owns: every table that may hold an address. Never: the lead (leads.ts), session objects.
+ * Owns: every table that may hold an address or a name. Never: the lead (leads.ts), session objects.
  * Keeps true: what remains afterwards is a keyed hash in the suppressions, if there was one, so that the
  * person is not mailed when a later import brings them back; and ids that mean nobody.
  *
  * @module
  */
+import { withoutMentions, type ForgottenPerson } from '../shared/forgotten.ts';
 import type { Lead } from '../shared/schemas.ts';
 import type { PersonExport } from '../shared/audit-schemas.ts';
+import type { HashEmail } from './email-hash.ts';
 import { normalizeEmail } from './email.ts';
+import { forgetInHistory } from './history.ts';
 import { eraseFromIssues, issuesAbout } from './import-issues.ts';
 import { forgetViews, viewsAbout } from './views.ts';
 import { leadColumns, toLead, type LeadRow } from './lead-row.ts';
@@ -23,22 +26,113 @@ export async function findLeadByEmail(db: D1Database, email: string): Promise<Le
   return row === null ? null : toLead(row);
 }
 
-/** Removes an address from what is kept beside the leads; the hash of a suppression stays. Repeating it changes nothing. */
-export async function eraseTraces(db: D1Database, email: string, emailHash: string): Promise<void> {
-  await db
-    .prepare('UPDATE suppressions SET label = NULL WHERE email_hash = ? AND label IS NOT NULL')
-    .bind(emailHash)
-    .run();
-  await eraseFromIssues(db, email);
-  await forgetViews(db, await viewsAbout(db, email));
+/** The addresses that a lead had before it was edited. */
+export async function formerEmails(db: D1Database, leadId: number): Promise<string[]> {
+  const { results } = await db
+    .prepare('SELECT email FROM former_emails WHERE lead_id = ?')
+    .bind(leadId)
+    .all<{ email: string }>();
+  return results.map(({ email }) => email);
 }
 
-/** What the database holds about an address beside the lead itself. */
+/** Those of these addresses that are no other lead's now: what is kept of the others is about somebody else. */
+export async function emailsOfNobodyElse(
+  db: D1Database,
+  leadId: number,
+  emails: readonly string[],
+): Promise<string[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT value AS email FROM json_each(?1)
+       WHERE NOT EXISTS (SELECT 1 FROM leads WHERE leads.email = value AND leads.id <> ?2)`,
+    )
+    .bind(JSON.stringify(emails), leadId)
+    .all<{ email: string }>();
+  return results.map(({ email }) => email);
+}
+
+/**
+ * Removes a person from what is kept beside the leads; the hash of a suppression stays. Repeating it changes
+ * nothing.
+ */
+export async function eraseTraces(
+  db: D1Database,
+  person: ForgottenPerson,
+  hashEmail: HashEmail,
+): Promise<void> {
+  await forgetInSuppressions(db, person, hashEmail);
+  for (const email of person.emails) await eraseFromIssues(db, email);
+  await forgetInImports(db, person);
+  await forgetViews(db, await viewsAbout(db, person));
+  await forgetInHistory(db, person);
+  // The lead's own go with the lead. These are of one that has another address now, which was asked for by this.
+  await db
+    .prepare('DELETE FROM former_emails WHERE email IN (SELECT value FROM json_each(?))')
+    .bind(JSON.stringify(person.emails))
+    .run();
+}
+
+/** SQLite's lower() knows ASCII letters only; both sides must be lowered alike. */
+const asciiLower = (text: string): string => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+
+/** The label and every word about the suppression of an address, and words about others that mention the person. */
+async function forgetInSuppressions(
+  db: D1Database,
+  person: ForgottenPerson,
+  hashEmail: HashEmail,
+): Promise<void> {
+  const hashes = JSON.stringify(person.emails.map(hashEmail));
+  const texts = JSON.stringify([...person.emails, ...person.names].map(asciiLower));
+  const isAbout = `(email_hash IN (SELECT value FROM json_each(?1))
+    OR EXISTS (SELECT 1 FROM json_each(?2) WHERE instr(lower(note), value) > 0))`;
+  await db.batch([
+    db
+      .prepare(
+        `UPDATE suppressions SET label = NULL
+         WHERE email_hash IN (SELECT value FROM json_each(?)) AND label IS NOT NULL`,
+      )
+      .bind(hashes),
+    ...['suppressions', 'suppression_removals'].map((table) =>
+      db.prepare(`UPDATE ${table} SET note = '' WHERE note <> '' AND ${isAbout}`).bind(hashes, texts),
+    ),
+  ]);
+}
+
+/** Imports that are read at once. */
+const importPageCount = 200;
+
+/**
+ * The name of a file, and the names of its columns: a file that was read as if its first row were a header has
+ * a person there.
+ */
+async function forgetInImports(db: D1Database, person: ForgottenPerson): Promise<void> {
+  for (let after = 0; ;) {
+    const { results } = await db
+      .prepare('SELECT number, file_name, spec FROM imports WHERE number > ? ORDER BY number LIMIT ?')
+      .bind(after, importPageCount)
+      .all<{ number: number; file_name: string; spec: string }>();
+    for (const row of results) {
+      const fileName = withoutMentions(row.file_name, person);
+      const spec = withoutMentions(row.spec, person);
+      if (fileName === row.file_name && spec === row.spec) continue;
+      await db
+        .prepare('UPDATE imports SET file_name = ?, spec = ? WHERE number = ?')
+        .bind(fileName, spec, row.number)
+        .run();
+    }
+    const last = results.at(-1);
+    if (last === undefined || results.length < importPageCount) return;
+    after = last.number;
+  }
+}
+
+/** What the database holds about a person beside the lead itself. */
 export async function tracesOf(
   db: D1Database,
-  person: { email: string; emailHash: string; leadId: number | null },
-): Promise<Pick<PersonExport, 'imports' | 'suppression' | 'views'>> {
-  const [members, suppression, issues, views] = await Promise.all([
+  about: { person: ForgottenPerson; emailHash: string },
+): Promise<Pick<PersonExport, 'imports' | 'suppression' | 'views' | 'formerEmails'>> {
+  const { person, emailHash } = about;
+  const [members, suppression, issues, views, former] = await Promise.all([
     db
       .prepare(
         `SELECT i.import_id AS importId, i.file_name AS fileName, m.line, m.outcome, i.created_at AS createdAt
@@ -51,12 +145,13 @@ export async function tracesOf(
         `SELECT email_hash AS id, reason, created_at AS createdAt, label, note, session_id AS sessionId
          FROM suppressions WHERE email_hash = ?`,
       )
-      .bind(person.emailHash)
+      .bind(emailHash)
       .first(),
-    issuesAbout(db, person.email),
-    viewsAbout(db, person.email),
+    Promise.all(person.emails.map((email) => issuesAbout(db, email))),
+    viewsAbout(db, person),
+    person.leadId === null ? [] : formerEmails(db, person.leadId),
   ]);
-  const rejected = issues.map(({ issue: [line, outcome, , cells], ...file }) => ({
+  const rejected = issues.flat().map(({ issue: [line, outcome, , cells], ...file }) => ({
     ...file,
     line,
     outcome,
@@ -66,5 +161,6 @@ export async function tracesOf(
     imports: [...members.results.map((row) => ({ ...row, cells: null })), ...rejected],
     suppression,
     views,
+    formerEmails: former,
   };
 }

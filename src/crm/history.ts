@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { mentions, withoutMentions, type ForgottenPerson } from '../shared/forgotten.ts';
 import type { Progress } from '../shared/progress.ts';
 import type { ActivationList } from '../shared/schemas.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
@@ -115,4 +116,56 @@ export async function countRunning(db: D1Database, owner: string): Promise<numbe
 export async function deleteActivation(db: D1Database, sessionId: string): Promise<boolean> {
   const result = await db.prepare('DELETE FROM activations WHERE session_id = ?').bind(sessionId).run();
   return result.meta.changes > 0;
+}
+
+/** Notes that a run no longer knows whom it mailed, so that an erasure need not ask it. */
+export async function markReduced(db: D1Database, sessionId: string, nowMs: number): Promise<void> {
+  await db.prepare('UPDATE activations SET reduced_at = ? WHERE session_id = ?').bind(nowMs, sessionId).run();
+}
+
+interface NamedActivation {
+  session_id: string;
+  name: string;
+  reduced_at: number | null;
+}
+
+/** Activations that are read at once. */
+const namePageCount = 500;
+
+/** All activations with their names: those are words of a person, in any script, and compared here. */
+async function* namedActivations(db: D1Database): AsyncGenerator<NamedActivation, void> {
+  for (let after = ''; ;) {
+    const { results } = await db
+      .prepare(
+        'SELECT session_id, name, reduced_at FROM activations WHERE session_id > ? ORDER BY session_id LIMIT ?',
+      )
+      .bind(after, namePageCount)
+      .all<NamedActivation>();
+    yield* results;
+    const last = results.at(-1);
+    if (last === undefined || results.length < namePageCount) return;
+    after = last.session_id;
+  }
+}
+
+/** The runs that may hold something of a person: their mails, the words that they were searched by, a name. */
+export async function activationsThatMayKnow(db: D1Database, person: ForgottenPerson): Promise<string[]> {
+  const sessionIds: string[] = [];
+  for await (const { session_id: sessionId, name, reduced_at: reducedAt } of namedActivations(db)) {
+    if (reducedAt === null || mentions(name, person)) sessionIds.push(sessionId);
+  }
+  return sessionIds;
+}
+
+/** Takes a person out of the names on the list. The objects have done so before: what they tell next is the same. */
+export async function forgetInHistory(db: D1Database, person: ForgottenPerson): Promise<void> {
+  for await (const { session_id: sessionId, name } of namedActivations(db)) {
+    if (!mentions(name, person)) continue;
+    await db
+      .prepare(
+        `UPDATE activations SET name = ?1, progress = json_set(progress, '$.name', ?1) WHERE session_id = ?2`,
+      )
+      .bind(withoutMentions(name, person), sessionId)
+      .run();
+  }
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { mentions, type ForgottenPerson } from '../shared/forgotten.ts';
 import { limits } from '../shared/limits.ts';
 import type { LeadValues, View } from '../shared/schemas.ts';
 import { namesStatement } from './custom-fields.ts';
@@ -88,13 +89,12 @@ type OwnedView = View & { owner: string };
 const viewPageCount = 500;
 
 /**
- * Everybody's views with this address in their name or in what they look for. They are few, and written as
+ * Everybody's views with this person in their name or in what they look for. They are few, and written as
  * URLs are, in which one address can be spelt in many ways: so each is read.
  */
-export async function viewsAbout(db: D1Database, email: string): Promise<OwnedView[]> {
-  const address = email.toLowerCase();
+export async function viewsAbout(db: D1Database, person: ForgottenPerson): Promise<OwnedView[]> {
   const isAbout = ({ name, query }: OwnedView): boolean =>
-    [name, ...new URLSearchParams(query).values()].some((text) => text.toLowerCase().includes(address));
+    [name, ...new URLSearchParams(query).values()].some((text) => mentions(text, person));
   const found: OwnedView[] = [];
   for (let after = 0; ;) {
     const { results } = await db

@@ -17,9 +17,11 @@ import { nextRetention } from '../core/retention.ts';
 import { toProgress } from '../core/progress-view.ts';
 import { newSession, type Session, type SessionSpec } from '../core/session.ts';
 import type { SliceVerbs } from '../core/slice.ts';
-import { deleteActivation } from '../crm/history.ts';
+import { deleteActivation, markReduced } from '../crm/history.ts';
+import type { ForgottenPerson } from '../shared/forgotten.ts';
 import { limits } from '../shared/limits.ts';
 import type { Issue, Progress } from '../shared/progress.ts';
+import type { Recipient } from '../shared/recipient.ts';
 import type { LeadResult } from '../shared/schemas.ts';
 import type { Timeline } from '../shared/timeline.ts';
 import { Fates } from './fates.ts';
@@ -164,9 +166,30 @@ export class ActivationSession extends DurableObject<Env> {
     return { kind: 'ok', progress };
   }
 
-  /** Forgets who a lead is; false when no mail of this session was for it. Harmless for an unknown id. */
+  /**
+   * Forgets who a lead is; false when no mail of this session was for it. Harmless for an unknown id. A Worker of
+   * an earlier version asks for it while a deploy is under way; {@link forgetPerson} does this and more.
+   */
   eraseLead(leadId: number): boolean {
     return this.#store.transact(() => this.#store.load() !== null && this.#store.eraseLead(leadId));
+  }
+
+  /** A lead as a mail of this session was addressed to it, or null; the CRM may know it otherwise by now. */
+  frozenRecipient(leadId: number): Recipient | null {
+    if (this.#store.load() === null) return null;
+    const batches = this.#store.batches.holding(leadId);
+    return batches.at(-1)?.recipients?.find((recipient) => recipient.leadId === leadId) ?? null;
+  }
+
+  /** Forgets a person, wherever the session mentions them. Harmless for an unknown id. */
+  async forgetPerson(person: ForgottenPerson): Promise<void> {
+    const nowMs = this.now();
+    const isRenamed = this.#store.transact(
+      () => this.#store.load() !== null && this.#store.forgetPerson(person, nowMs),
+    );
+    if (!isRenamed) return;
+    this.#feed.publish();
+    await this.#alarm.arm(nowMs);
   }
 
   /**
@@ -232,6 +255,9 @@ export class ActivationSession extends DurableObject<Env> {
     this.#log('info', `session_${step.kind}d`, {});
     if (step.kind === 'remove') return (await this.#remove()) ? 'removed' : 'kept';
     this.#store.transact(() => this.#store.reduce(this.now()));
+    // Where the database does not take it, erasures go on asking this session, which costs a call each.
+    const { sessionId } = this.#store.session().spec;
+    this.ctx.waitUntil(markReduced(this.env.DB, sessionId, this.now()).catch(() => undefined));
     return 'kept';
   }
 

@@ -264,6 +264,20 @@ export class BatchStore {
     );
   }
 
+  /** Leads that a mail of this session was for at one of these addresses, in lower case. Reads every row. */
+  leadIdsOf(emails: readonly string[]): number[] {
+    // lower() knows ASCII letters only, as the addresses are compared everywhere in SQL.
+    return this.#sql
+      .exec<{ id: number }>(
+        `SELECT DISTINCT r.value ->> 'leadId' AS id FROM batch, json_each(batch.recipients) AS r
+         WHERE batch.recipients IS NOT NULL
+           AND lower(r.value ->> 'email') IN (SELECT lower(value) FROM json_each(?))`,
+        JSON.stringify(emails),
+      )
+      .toArray()
+      .map(({ id }) => id);
+  }
+
   /** There are no rows any more. */
   forget(): void {
     this.#cursor = 0;

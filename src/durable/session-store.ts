@@ -8,7 +8,9 @@
  * @module
  */
 import type { BatchCounts } from '../core/batch.ts';
-import type { Session, SessionSpec } from '../core/session.ts';
+import { touch, type Session, type SessionSpec } from '../core/session.ts';
+import { mentions, withoutMentions, type ForgottenPerson } from '../shared/forgotten.ts';
+import type { Audience } from '../shared/schemas.ts';
 import { BatchStore } from './batch-store.ts';
 import { ErasedLeads } from './erased-leads.ts';
 import { ResultStore } from './result-store.ts';
@@ -173,11 +175,34 @@ export class SessionStore {
    * @returns false when no batch knew the lead
    */
   eraseLead(leadId: number): boolean {
-    this.#erased.add(leadId);
     const known = this.batches.holding(leadId);
+    // One that has ended and does not know the lead will not come to know it.
+    if (known.length === 0 && this.session().finishedAt !== null) return false;
+    this.#erased.add(leadId);
     // Whatever is written is written without the erased.
     for (const batch of known) this.batches.update(batch);
     return known.length > 0;
+  }
+
+  /**
+   * Forgets a person: their mails under any of their addresses, and where the name or the search of this session
+   * mentions them. Call inside {@link transact}.
+   *
+   * @returns true when readers see another name now
+   */
+  forgetPerson(person: ForgottenPerson, nowMs: number): boolean {
+    const leadIds = new Set(this.batches.leadIdsOf(person.emails));
+    if (person.leadId !== null) leadIds.add(person.leadId);
+    for (const leadId of leadIds) this.eraseLead(leadId);
+    const session = this.session();
+    const { spec } = session;
+    const name = withoutMentions(spec.name, person);
+    const audience = audienceWithout(session, person);
+    if (name === spec.name && audience === spec.audience) return false;
+    this.#saveSpec(session, { ...spec, name, audience });
+    if (name === spec.name) return false;
+    this.save(touch(this.session(), nowMs, {}));
+    return true;
   }
 
   /** Removes all that the session knows of leads; its numbers stay. Call inside {@link transact}. */
@@ -242,6 +267,19 @@ export class SessionStore {
   saveFateBlock(block: number, bits: Uint8Array): void {
     this.#sql.exec('INSERT OR REPLACE INTO fate (block, bits) VALUES (?, ?)', block, bits);
   }
+}
+
+/**
+ * The audience without words that mention a person. Once all is planned nobody needs them. Before that, what is
+ * left of "everybody with this address" is nobody: planning ends, and whoever else fitted is skipped.
+ */
+function audienceWithout({ spec, plan }: Session, person: ForgottenPerson): Audience {
+  const { audience } = spec;
+  if (!('filter' in audience) || !mentions(audience.filter.search ?? '', person)) return audience;
+  if (!plan.isDone) return { leadIds: [] };
+  const filter = { ...audience.filter };
+  delete filter.search;
+  return { filter };
 }
 
 function toSession(spec: SessionSpec, row: SessionRow): Session {

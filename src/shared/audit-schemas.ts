@@ -64,7 +64,10 @@ export const personExportSchema = z
     suppression: z.record(z.string(), z.unknown()).nullable(),
     views: z
       .array(z.object({ owner: z.string(), name: z.string(), query: z.string(), createdAt: timeMs }))
-      .meta({ description: 'Views that colleagues saved, with the address in them.' }),
+      .meta({ description: 'Views that colleagues saved, with the address or the full name in them.' }),
+    formerEmails: z
+      .array(z.string())
+      .meta({ description: 'Addresses that the lead had before it was edited.' }),
   })
   .meta({ id: 'PersonExport' });
 export type PersonExport = z.infer<typeof personExportSchema>;

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { isRejectedHeader, rejectedColumns, unescapeFormula } from './csv-cells.ts';
 import type { CustomFields } from './custom-fields.ts';
 
 /** A lead as a file describes it; `''` where the file says nothing. */
@@ -291,6 +292,11 @@ export function guessDelimiter(head: string): ImportDelimiter {
     (delimiter) => first.trimEnd().toLowerCase() === `sep=${delimiter}`.trimEnd(),
   );
   if (named !== undefined && /^sep=/i.test(first)) return named;
+  // A file of our own, in which a name of a column may have more semicolons than there are columns.
+  const own = importDelimiters.find((delimiter) =>
+    first.startsWith(rejectedColumns.join(delimiter) + delimiter),
+  );
+  if (own !== undefined) return own;
   const counts = importDelimiters.map((delimiter) => first.split(delimiter).length);
   return importDelimiters[counts.indexOf(Math.max(...counts))] ?? ',';
 }
@@ -377,6 +383,8 @@ export class ImportRecordReader {
   readonly #hasHeader: boolean;
   #nextLine = 1;
   #isFirst = true;
+  /** The rows that an import of ours did not take, mended: their cells are as they were written for a spreadsheet. */
+  #isOwn = false;
 
   constructor(hasHeader: boolean) {
     this.#hasHeader = hasHeader;
@@ -387,12 +395,14 @@ export class ImportRecordReader {
     return this.#nextLine;
   }
 
-  read(cells: readonly string[]): ImportRecord {
+  read(record: readonly string[]): ImportRecord {
     const line = this.#nextLine;
-    this.#nextLine += lineCountOf(cells);
-    if (isBlank(cells) || (line === 1 && isSeparatorLine(cells))) return { kind: 'blank' };
+    this.#nextLine += lineCountOf(record);
+    if (isBlank(record) || (line === 1 && isSeparatorLine(record))) return { kind: 'blank' };
     const isFirst = this.#isFirst;
     this.#isFirst = false;
+    if (isFirst) this.#isOwn = isRejectedHeader(record);
+    const cells = this.#isOwn ? record.map(unescapeFormula) : record;
     return isFirst && this.#hasHeader ? { kind: 'header', line, cells } : { kind: 'row', line, cells };
   }
 }

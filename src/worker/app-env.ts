@@ -34,10 +34,14 @@ export interface AppEnv {
   Bindings: Env;
   Variables: {
     requestId: string;
+    /** What the caller named its request, where it did. */
+    callerRequestId: string | null;
     /** Of routes that are not public. */
     person: Person;
     /** What the handler adds to its audit entry; false: nothing was done after all. */
     auditNote: AuditNote | false | undefined;
+    /** Leads that the answer shows by name or address. */
+    leadsShownCount: number | undefined;
   };
 }
 

@@ -8,7 +8,6 @@
  */
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { HTTPException } from 'hono/http-exception';
-import { requestId } from 'hono/request-id';
 import { routePath } from 'hono/route';
 import { faultText } from '../durable/faults.ts';
 import { logEvent } from '../durable/log.ts';
@@ -19,8 +18,11 @@ import { boundedBody, type BodyBounds } from './bounded-body.ts';
 import { safeHeaders, sameOrigin } from './browser-safety.ts';
 import { createDoor } from './door.ts';
 import { createIdentify, type Identify } from './identity.ts';
+import { knownQuery } from './known-query.ts';
 import { localFile, loopbackOnly } from './local-development.ts';
 import { problemResponse, Refusal, schemaRefusal } from './problem.ts';
+import { countReads } from './read-audit.ts';
+import { requestName } from './request-id.ts';
 import { requestLog } from './request-log.ts';
 import { activationRoutes } from './routes/activation.ts';
 import { auditRoutes } from './routes/audit.ts';
@@ -28,6 +30,7 @@ import { docsRoutes } from './routes/docs.ts';
 import { healthRoutes } from './routes/health.ts';
 import { importRoutes } from './routes/imports.ts';
 import { leadRoutes } from './routes/leads.ts';
+import { problemRoutes } from './routes/problems.ts';
 import { senderCheckRoutes } from './routes/sender-check.ts';
 import { settingsRoutes } from './routes/settings.ts';
 import { suppressionRoutes } from './routes/suppressions.ts';
@@ -53,8 +56,10 @@ export function createApp(identify: Identify = createIdentify()): App {
   });
 
   // Outermost first: headers and the log see every answer, the audit only what came through the door.
-  app.use(requestId(), safeHeaders, requestLog, loopbackOnly);
-  app.use(createDoor(identify), sameOrigin, boundedBody(bodyBounds), audit);
+  app.use(
+    ...[requestName, safeHeaders, requestLog, loopbackOnly, createDoor(identify), sameOrigin],
+    ...[knownQuery(app), boundedBody(bodyBounds), countReads, audit],
+  );
 
   for (const register of [
     activationRoutes,
@@ -71,6 +76,7 @@ export function createApp(identify: Identify = createIdentify()): App {
     settingsRoutes,
     healthRoutes,
     docsRoutes,
+    problemRoutes,
   ]) {
     register(app);
   }

@@ -27,9 +27,7 @@ export const audit = createMiddleware<AppEnv>(async (c, next) => {
   if (found === null || found.rule.act === null || c.error !== undefined || c.res.status >= 400) return;
   const note = c.get('auditNote');
   if (note === false) return;
-  const person = c.get('person');
   const { target, before, after, detail } = note ?? {};
-  const country = c.req.raw.cf?.country;
   const isChange = before !== undefined || after !== undefined;
   const particulars = {
     ...detail,
@@ -37,12 +35,9 @@ export const audit = createMiddleware<AppEnv>(async (c, next) => {
   };
   const entry = {
     at: Date.now(),
-    actor: person.actor,
-    role: person.role,
+    ...callerOf(c),
     action: found.rule.act === 'unlisted' ? `${c.req.method} ${found.path}` : found.rule.act,
     target: target ?? targetOf(c),
-    country: typeof country === 'string' ? country : null,
-    requestId: c.get('requestId'),
     detail: Object.keys(particulars).length === 0 ? null : particulars,
   };
   try {
@@ -52,6 +47,18 @@ export const audit = createMiddleware<AppEnv>(async (c, next) => {
     logEvent('error', 'audit_not_stored', { ...entry, detail: text, error: faultText(error) });
   }
 });
+
+/** Who asks, from where and under which request, as the audit tells it. */
+export function callerOf(c: Context<AppEnv>) {
+  const { actor, role } = c.get('person');
+  const country = c.req.raw.cf?.country;
+  return {
+    actor,
+    role,
+    country: typeof country === 'string' ? country : null,
+    requestId: c.get('requestId'),
+  };
+}
 
 /** The id in the path, said so that a person can tell a lead from a session. */
 function targetOf(c: Context<AppEnv>): string | null {

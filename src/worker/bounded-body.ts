@@ -15,15 +15,19 @@ export interface BodyBounds {
   maxMs: number;
 }
 
+/**
+ * Bytes of a body that is too large that are read on and thrown away before it is refused. Whoever sends is
+ * not listening yet: a connection that is closed under a sender is a reset, or a 502 of the proxy between, and
+ * the refusal is lost. HTTP servers do the same for less (kj, in workerd: 64 KiB within a second).
+ */
+const maxDrainedBytes = 16 * 1024 * 1024;
+
 /** Makes the middleware; `boundsOf` says what holds for a path. */
 export function boundedBody(boundsOf: (path: string) => BodyBounds): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const { raw } = c.req;
     if (raw.body !== null) {
-      const bounds = boundsOf(c.req.path);
-      const declared = Number(c.req.header('content-length') ?? 0);
-      if (declared > bounds.maxBytes) throw tooLarge(bounds.maxBytes);
-      c.req.raw = new Request(raw, { body: await readBounded(raw, bounds) });
+      c.req.raw = new Request(raw, { body: await readBounded(raw, boundsOf(c.req.path)) });
     }
     await next();
   };
@@ -34,15 +38,20 @@ function tooLarge(maxBytes: number): Refusal {
 }
 
 async function readBounded(request: Request, bounds: BodyBounds): Promise<ArrayBuffer | Uint8Array> {
-  if (request.headers.has('content-length')) {
+  const declared = request.headers.get('content-length');
+  const tooSlow = new Refusal('body_too_slow', `Send the whole body within ${bounds.maxMs / 1_000} s.`);
+  if (declared !== null && Number(declared) <= bounds.maxBytes) {
     // HTTP holds a body to its declared length: the runtime may read it in one go, at a fraction of the cost.
-    const whole = await inTime(bounds, request.arrayBuffer());
+    const whole = await inTime(bounds.maxMs, request.arrayBuffer(), () => tooSlow);
     if (whole.byteLength > bounds.maxBytes) throw tooLarge(bounds.maxBytes);
     return whole;
   }
   const reader = (request.body as ReadableStream<Uint8Array>).getReader();
+  const body = new BoundedParts(bounds.maxBytes);
   try {
-    return await inTime(bounds, readParts(reader, bounds.maxBytes));
+    return await inTime(bounds.maxMs, body.readAll(reader), () =>
+      body.isTooLarge ? tooLarge(bounds.maxBytes) : tooSlow,
+    );
   } catch (error) {
     // Whoever still sends is told to stop; that this may fail is theirs.
     void reader.cancel().catch(() => {});
@@ -51,39 +60,49 @@ async function readBounded(request: Request, bounds: BodyBounds): Promise<ArrayB
 }
 
 /** What `work` comes to, or the refusal when its time is over. */
-async function inTime<Result>({ maxMs }: BodyBounds, work: Promise<Result>): Promise<Result> {
+async function inTime<Result>(maxMs: number, work: Promise<Result>, refusal: () => Refusal): Promise<Result> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const tooSlow = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new Refusal('body_too_slow', `Send the whole body within ${maxMs / 1_000} s.`)),
-      maxMs,
-    );
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(refusal()), maxMs);
   });
   try {
-    return await Promise.race([work, tooSlow]);
+    return await Promise.race([work, late]);
   } finally {
     clearTimeout(timer);
   }
 }
 
-async function readParts(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  maxBytes: number,
-): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let byteCount = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    byteCount += value.byteLength;
-    if (byteCount > maxBytes) throw tooLarge(maxBytes);
-    parts.push(value);
+/** The parts of a body, up to its bound; what comes above is counted and forgotten. */
+class BoundedParts {
+  readonly #maxBytes: number;
+  #parts: Uint8Array[] = [];
+  #byteCount = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
   }
-  const whole = new Uint8Array(byteCount);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.byteLength;
+
+  get isTooLarge(): boolean {
+    return this.#byteCount > this.#maxBytes;
   }
-  return whole;
+
+  /** @throws Refusal when it is too large, once the sender is done or has sent far too much */
+  async readAll(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array> {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      this.#byteCount += value.byteLength;
+      if (!this.isTooLarge) this.#parts.push(value);
+      else this.#parts = [];
+      if (this.#byteCount > this.#maxBytes + maxDrainedBytes) break;
+    }
+    if (this.isTooLarge) throw tooLarge(this.#maxBytes);
+    const whole = new Uint8Array(this.#byteCount);
+    let at = 0;
+    for (const part of this.#parts) {
+      whole.set(part, at);
+      at += part.byteLength;
+    }
+    return whole;
+  }
 }

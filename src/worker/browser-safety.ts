@@ -2,8 +2,8 @@
  * Browser safety: what a page of another site could make a signed-in browser do, and what a page of ours
  * may do with what it is given.
  *
- * Owns: same-origin and content-type checks of calls that change something, and the headers of every
- * answer of the Worker. The static assets have theirs from web/static/_headers.
+ * Owns: same-origin checks of calls that change something or that the audit tells of, content-type checks,
+ * and the headers of every answer of the Worker. The static assets have theirs from web/static/_headers.
  *
  * @module
  */
@@ -48,6 +48,8 @@ export const safeHeaders = createMiddleware<AppEnv>(async (c, next) => {
 
 function putHeaders(c: Context<AppEnv>, headers: Headers): void {
   headers.set('x-request-id', c.get('requestId'));
+  const callerRequestId = c.get('callerRequestId');
+  if (callerRequestId !== null) headers.set('x-caller-request-id', callerRequestId);
   for (const [name, value] of standardHeaders) if (!headers.has(name)) headers.set(name, value);
   // Over http a browser must ignore it (RFC 6797 §7.2), and local development is http.
   if (c.req.url.startsWith('https:')) headers.set('strict-transport-security', strictTransport);
@@ -55,8 +57,16 @@ function putHeaders(c: Context<AppEnv>, headers: Headers): void {
 
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-/** Refuses calls that change something and that a page of another site made. */
+/**
+ * Refuses calls that a page of another site made, where they change something, take data out of the house or
+ * leave a line in the audit. A link of another site to any page of the app works.
+ */
 export const sameOrigin = createMiddleware<AppEnv>(async (c, next) => {
+  const rule = ruleOf(c)?.rule;
+  const isTold = rule !== undefined && (rule.act !== null || rule.showsLeads);
+  if (isTold && isCrossSite(c.req.raw)) {
+    throw new Refusal('cross_site', 'Open it from a page of this app; a page of another site led here.');
+  }
   if (!safeMethods.has(c.req.method) && isGuarded(c)) {
     if (isCrossSite(c.req.raw)) throw new Refusal('cross_site');
     // A body of no bytes is none: curl and proxies send one with a POST that has nothing to say.

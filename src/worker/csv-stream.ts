@@ -7,6 +7,7 @@
  * @module
  */
 import { stringify } from 'csv-stringify/browser/esm/sync';
+import { escapeFormula } from '../shared/csv-cells.ts';
 
 /** A cell; null is an empty one. */
 export type Cell = string | number | null;
@@ -25,8 +26,8 @@ export function csvStream(
   const encode = (rows: readonly (readonly Cell[])[], isFirst: boolean): Uint8Array =>
     encoder.encode(
       stringify(
-        rows.map((row) => [...row]),
-        { bom: isFirst, escape_formulas: true, record_delimiter: 'windows' },
+        rows.map((row) => row.map((cell) => (typeof cell === 'string' ? escapeFormula(cell) : cell))),
+        { bom: isFirst, record_delimiter: 'windows' },
       ),
     );
   return new ReadableStream<Uint8Array>({

@@ -19,12 +19,13 @@ import { Refusal } from './problem.ts';
 import { routeRules, unlistedRule, type RouteRule } from './roles.ts';
 import { missingSecrets } from './secrets.ts';
 
-/** The route that will answer, and its rule; null where none will. */
-export function ruleOf(c: Context<AppEnv>): { path: string; rule: RouteRule } | null {
+/** The route that will answer, and its rule; null where none will. `name` is its method and path. */
+export function ruleOf(c: Context<AppEnv>): { name: string; path: string; rule: RouteRule } | null {
   const route = matchedRoutes(c).findLast(({ method }) => method !== 'ALL');
   if (route === undefined) return null;
   const name = `${route.method} ${route.path}`;
   return {
+    name,
     path: route.path,
     rule: Object.hasOwn(routeRules, name) ? (routeRules[name] ?? unlistedRule) : unlistedRule,
   };

@@ -1,17 +1,20 @@
 /**
- * Erasing one lead everywhere: from the run that knows its address, from what is kept of imports, from the
- * CRM, in this order, so that whatever breaks off can be asked for again and finds what is left.
+ * Erasing one person everywhere: from the runs that know them, from what is kept of imports, suppressions,
+ * views and names, from the CRM; in this order, so that whatever breaks off can be asked for again and finds
+ * what is left.
  *
  * @module
  */
 import { emailHash } from '../crm/email-hash.ts';
 import { normalizeEmail } from '../crm/email.ts';
-import { eraseTraces, findLeadByEmail } from '../crm/erase.ts';
+import { emailsOfNobodyElse, eraseTraces, findLeadByEmail, formerEmails } from '../crm/erase.ts';
+import { activationsThatMayKnow } from '../crm/history.ts';
 import { eraseLead, getLead } from '../crm/leads.ts';
+import { fullNames, type ForgottenPerson } from '../shared/forgotten.ts';
+import type { Lead } from '../shared/schemas.ts';
 
 /**
- * Erases a lead. Only the run that set it active froze its address (`activated_by`); others that it was
- * in the audience of know its id, which means nobody afterwards and is never given out again.
+ * Erases a lead. Ids that runs know of it mean nobody afterwards and are never given out again.
  *
  * @returns false when there is no such lead
  */
@@ -19,10 +22,7 @@ export async function eraseEverywhere(env: Env, leadId: number): Promise<boolean
   for (;;) {
     const lead = await getLead(env.DB, leadId);
     if (lead === null) return false;
-    if (lead.activatedBy !== null) {
-      await env.ACTIVATION_SESSION.getByName(lead.activatedBy).eraseLead(leadId);
-    }
-    await eraseTraces(env.DB, lead.email, emailHash(env.ADDRESS_HASH_KEY, lead.email));
+    await forget(env, await personOf(env, lead), lead.activatedBy);
     // A run may have activated the lead since it was read: that one is asked in the next turn.
     if (await eraseLead(env.DB, leadId, lead.activatedBy)) return true;
   }
@@ -30,7 +30,7 @@ export async function eraseEverywhere(env: Env, leadId: number): Promise<boolean
 
 /**
  * Erases whoever has this address: the lead, if there is one, and what is kept beside the leads, where
- * somebody can be who never became one. Repeating it changes nothing.
+ * somebody can be who never became one or has another address now. Repeating it changes nothing.
  *
  * @returns the id of the lead that was erased, or null
  */
@@ -38,6 +38,45 @@ export async function erasePerson(env: Env, address: string): Promise<number | n
   const email = normalizeEmail(address);
   const lead = await findLeadByEmail(env.DB, email);
   if (lead !== null) await eraseEverywhere(env, lead.id);
-  await eraseTraces(env.DB, email, emailHash(env.ADDRESS_HASH_KEY, email));
+  else await forget(env, { leadId: null, emails: [email], names: [] }, null);
   return lead?.id ?? null;
+}
+
+/** A lead as others may mention it: under the address and name of now, of before, and as a run froze them. */
+export async function personOf(env: Env, lead: Lead): Promise<ForgottenPerson> {
+  const { id: leadId, activatedBy } = lead;
+  const [former, frozen] = await Promise.all([
+    formerEmails(env.DB, leadId),
+    activatedBy === null ? null : env.ACTIVATION_SESSION.getByName(activatedBy).frozenRecipient(leadId),
+  ]);
+  const known = [lead.email, ...former, ...(frozen === null ? [] : [frozen.email])].map((email) =>
+    email.toLowerCase(),
+  );
+  return {
+    leadId,
+    emails: await emailsOfNobodyElse(
+      env.DB,
+      leadId,
+      [...new Set(known)].filter((email) => email !== ''),
+    ),
+    names: [...new Set([...fullNames(lead), ...(frozen === null ? [] : fullNames(frozen))])],
+  };
+}
+
+/** Runs that are asked at the same time. */
+const askedAtOnce = 20;
+
+/** Erases a person from everything but the lead. */
+async function forget(env: Env, person: ForgottenPerson, activatedBy: string | null): Promise<void> {
+  const listed = await activationsThatMayKnow(env.DB, person);
+  // The list hears of a start a moment later.
+  const sessionIds = [...new Set(activatedBy === null ? listed : [activatedBy, ...listed])];
+  for (let start = 0; start < sessionIds.length; start += askedAtOnce) {
+    await Promise.all(
+      sessionIds
+        .slice(start, start + askedAtOnce)
+        .map((sessionId) => env.ACTIVATION_SESSION.getByName(sessionId).forgetPerson(person)),
+    );
+  }
+  await eraseTraces(env.DB, person, (email) => emailHash(env.ADDRESS_HASH_KEY, email));
 }

@@ -1,6 +1,7 @@
 /**
- * What has to be done in the CRM without anybody asking: retention of what imports keep of people. Runs
- * look after themselves, by their objects' alarms.
+ * What has to be done in the CRM without anybody asking: retention of what imports keep of people, and
+ * entries of the audit for hours in which leads were read. Runs look after themselves, by their objects'
+ * alarms.
  *
  * Keeps true: doing it twice, or breaking off in the middle, is safe; no failure reaches whoever's request
  * came along with it.
@@ -8,6 +9,7 @@
  * @module
  */
 import { dropOldCells } from '../crm/import-removal.ts';
+import { auditPastReads } from '../crm/lead-reads.ts';
 import { faultText } from '../durable/faults.ts';
 import { logEvent } from '../durable/log.ts';
 import { retentionDays } from '../durable/retention.ts';
@@ -20,6 +22,7 @@ const maxMs = 20_000;
 export async function keepHouse(env: Env, now: () => number = () => Date.now()): Promise<void> {
   const startedAt = now();
   try {
+    await auditPastReads(env.DB, startedAt);
     const importCount = await dropOldCells(env.DB, {
       untouchedSinceMs: startedAt - retentionDays(env) * dayMs,
       now,

@@ -24,6 +24,8 @@ export const workerPaths = [
   '/unsubscribe/*',
   '/openapi.json',
   '/docs',
+  '/problems',
+  '/problems/*',
   '/healthz',
 ] as const;
 

@@ -25,11 +25,14 @@ export class Refusal extends Error {
   }
 }
 
+/** Where the page about a code is: the `type` of its problems, relative to the request (RFC 9457 §3.1.1). */
+export const problemPath = (code: ProblemCode): string => `/problems/${code.replaceAll('_', '-')}`;
+
 /** The response of one refusal. */
 export function problemResponse(c: Context<AppEnv>, refusal: Refusal): Response {
   const { status, title } = problemCatalog[refusal.code];
   const problem: Problem = {
-    type: `/docs#problem-${refusal.code.replaceAll('_', '-')}`,
+    type: problemPath(refusal.code),
     title,
     status,
     code: refusal.code,

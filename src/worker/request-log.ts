@@ -23,6 +23,7 @@ export const requestLog = createMiddleware<AppEnv>(async (c, next) => {
   const person = c.get('person') as Person | undefined;
   logEvent(status >= 500 ? 'error' : 'info', 'request', {
     requestId: c.get('requestId'),
+    callerRequestId: c.get('callerRequestId'),
     method: c.req.method,
     route: ruleOf(c)?.path ?? null,
     status,

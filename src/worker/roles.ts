@@ -15,13 +15,23 @@ export interface RouteRule {
   needs: Ability | 'public';
   /** Name in the audit; null for routes that change nothing and hand out nothing that leaves the house. */
   act: string | null;
+  /** It shows leads by name or address: how many one person saw in an hour is one entry of the audit. */
+  showsLeads: boolean;
 }
 
-const rule = (needs: RouteRule['needs'], act: string | null = null): RouteRule => ({ needs, act });
+const rule = (needs: RouteRule['needs'], act: string | null = null): RouteRule => ({
+  needs,
+  act,
+  showsLeads: false,
+});
+const showsLeads = (needs: RouteRule['needs']): RouteRule => ({ needs, act: null, showsLeads: true });
 
 /** By method and path, as the routes are registered. */
 export const routeRules: Readonly<Record<string, RouteRule>> = {
   'GET /healthz': rule('public'),
+  // What each refusal means: the same words for everybody, in no way about what is held here.
+  'GET /problems': rule('public'),
+  'GET /problems/:code': rule('public'),
   'POST /webhooks/resend': rule('public'),
   'POST /webhooks/postmark': rule('public'),
   'GET /unsubscribe/:token': rule('public'),
@@ -33,13 +43,13 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'GET /crm/settings': rule('watch'),
 
   'POST /crm/activation': rule('activate', 'activation.start'),
-  'POST /crm/activation/preview': rule('activate'),
+  'POST /crm/activation/preview': showsLeads('activate'),
   'GET /crm/activation': rule('watch'),
   'GET /crm/activation/progress/:sessionId': rule('watch'),
   'GET /crm/activation/stream/:sessionId': rule('watch'),
   'GET /crm/activation/:sessionId/issues': rule('watch'),
   'GET /crm/activation/:sessionId/timeline': rule('watch'),
-  'GET /crm/activation/:sessionId/leads': rule('readLeads'),
+  'GET /crm/activation/:sessionId/leads': showsLeads('readLeads'),
   'GET /crm/activation/:sessionId/leads.csv': rule('readLeads', 'activation.download'),
   'POST /crm/activation/:sessionId/pause': rule('activate', 'activation.pause'),
   'POST /crm/activation/:sessionId/resume': rule('activate', 'activation.resume'),
@@ -48,11 +58,12 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'POST /crm/activation/:sessionId/assume-sent': rule('activate', 'activation.assumeSent'),
   'DELETE /crm/activation/:sessionId': rule('erase', 'activation.erase'),
 
-  'GET /crm/leads': rule('readLeads'),
-  'GET /crm/leads/:id': rule('readLeads'),
+  'GET /crm/leads': showsLeads('readLeads'),
+  // One at a time, and many: whoever counts ids up reads all of them too.
+  'GET /crm/leads/:id': showsLeads('readLeads'),
   'PATCH /crm/leads/:id': rule('editLeads', 'lead.edit'),
   'DELETE /crm/leads/:id': rule('erase', 'lead.erase'),
-  'GET /crm/leads/:id/history': rule('readLeads'),
+  'GET /crm/leads/:id/history': showsLeads('readLeads'),
   'POST /crm/leads/export': rule('erase', 'person.export'),
   'POST /crm/leads/erase': rule('erase', 'person.erase'),
   'GET /crm/lead-values': rule('readLeads'),
@@ -75,7 +86,7 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'GET /crm/templates/:templateId': rule('watch'),
   'GET /crm/templates/:templateId/versions': rule('watch'),
   // They show leads: who a mail would go to, and what is known of them.
-  'POST /crm/templates/preview': rule('readLeads'),
+  'POST /crm/templates/preview': showsLeads('readLeads'),
   'POST /crm/templates/check': rule('readLeads'),
   'POST /crm/templates/test': rule('editTemplates', 'template.test'),
   'POST /crm/templates': rule('editTemplates', 'template.create'),
@@ -84,7 +95,7 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
 
   'GET /crm/sender-check': rule('watch'),
 
-  'GET /crm/suppressions': rule('suppress'),
+  'GET /crm/suppressions': showsLeads('suppress'),
   'POST /crm/suppressions': rule('suppress', 'suppression.add'),
   'POST /crm/suppressions/search': rule('suppress'),
   'POST /crm/suppressions/:id/remove': rule('suppress', 'suppression.remove'),
@@ -94,4 +105,4 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
 };
 
 /** What a route needs that nobody has written a line for. */
-export const unlistedRule: RouteRule = { needs: 'configure', act: 'unlisted' };
+export const unlistedRule: RouteRule = { needs: 'configure', act: 'unlisted', showsLeads: false };

@@ -20,6 +20,8 @@ export async function emptyCrm(): Promise<D1Database> {
     DB.prepare('DELETE FROM import_leads'),
     DB.prepare('DELETE FROM views'),
     DB.prepare('DELETE FROM custom_fields'),
+    DB.prepare('DELETE FROM suppression_removals'),
+    DB.prepare('DELETE FROM lead_reads'),
     DB.prepare("DELETE FROM sqlite_sequence WHERE name = 'leads'"),
     DB.prepare('DELETE FROM suppressions'),
     DB.prepare('DELETE FROM activations'),

@@ -1,5 +1,5 @@
 import { env, exports } from 'cloudflare:workers';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { AuditEntry, AuditPage } from '../../src/shared/audit-schemas.ts';
 import { appendAudit } from '../../src/crm/audit.ts';
 import { routeRules } from '../../src/worker/roles.ts';
@@ -34,6 +34,20 @@ function send(method: string, path: string, body?: unknown, init: RequestInit = 
 async function entries(query = ''): Promise<AuditEntry[]> {
   const page: AuditPage = await (await send('GET', `/crm/audit${query}`)).json();
   return page.entries.filter(({ id }) => id > startedAfter);
+}
+
+/** The database, but that statements with these words in them fail. */
+function failingAt(words: string): D1Database {
+  return new Proxy(env.DB, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name);
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]): unknown => {
+        if (name === 'prepare' && String(args[0]).includes(words)) throw new Error('D1 is away');
+        return Reflect.apply(value, target, args);
+      };
+    },
+  });
 }
 
 async function startRun(): Promise<string> {
@@ -71,7 +85,7 @@ describe('the audit', () => {
       body: JSON.stringify({ sessionId, audience: { filter: {} }, templateId: 'welcome' }),
     });
     const before = Date.now();
-    await exports.default.fetch(new Request(request, { cf: { country: 'PT' } }));
+    const answer = await exports.default.fetch(new Request(request, { cf: { country: 'PT' } }));
     await waitForEnd(sessionId);
 
     const [entry, ...others] = await entries();
@@ -82,7 +96,7 @@ describe('the audit', () => {
       action: 'activation.start',
       target: sessionId,
       country: 'PT',
-      requestId: 'the-start',
+      requestId: answer.headers.get('x-request-id'),
       detail: { total: 2, template: 'welcome' },
     });
     expect(entry?.at).toBeGreaterThanOrEqual(before);
@@ -115,7 +129,7 @@ describe('the audit', () => {
     expect(JSON.stringify(found)).not.toContain('leads.example');
   });
 
-  it('says which file was opened, and how many leads its undoing removed', async () => {
+  it('says which import was opened, not how its file is named, and how many leads its undoing removed', async () => {
     const open = (importId: string, fileName: string) =>
       send('POST', '/crm/imports', { importId, fileName, columns: ['Email'], mapping: { email: [0] } });
     expect((await open('fair', 'Fair of May.csv')).status).toBe(201);
@@ -128,9 +142,9 @@ describe('the audit', () => {
     expect((await open('hers', 'from ivy@leads.example.csv')).status).toBe(201);
     const found = await entries();
     expect(found.map(({ action, target, detail }) => [action, target, detail])).toEqual([
-      ['import.open', 'hers', { fileName: 'from …' }],
+      ['import.open', 'hers', null],
       ['import.undo', 'fair', { removedCount: 2, state: 'undone' }],
-      ['import.open', 'fair', { fileName: 'Fair of May.csv' }],
+      ['import.open', 'fair', null],
     ]);
   });
 
@@ -163,18 +177,7 @@ describe('the audit', () => {
   it('goes to the log, whole, when the database does not take an entry; the act stays done', async () => {
     await addLeads(db, [{}]);
     const logged = vi.spyOn(console, 'error').mockImplementation(() => {});
-    // Only the audit's own statement fails.
-    hooks.env.DB = new Proxy(env.DB, {
-      get(target, name) {
-        const value: unknown = Reflect.get(target, name);
-        if (typeof value !== 'function') return value;
-        return (...args: unknown[]): unknown => {
-          if (name === 'prepare' && String(args[0]).includes('INSERT INTO audit'))
-            throw new Error('D1 is away');
-          return Reflect.apply(value, target, args);
-        };
-      },
-    });
+    hooks.env.DB = failingAt('INSERT INTO audit');
     expect((await send('DELETE', '/crm/leads/1')).status).toBe(204);
     const line = logged.mock.calls
       .map(([text]) => String(text))
@@ -186,6 +189,73 @@ describe('the audit', () => {
       target: 'lead:1',
     });
     expect(await db.prepare('SELECT count(*) AS n FROM leads').first('n')).toBe(0);
+  });
+});
+
+describe('leads that somebody was shown', () => {
+  const hourMs = 3_600_000;
+  const shown = async (): Promise<AuditEntry[]> =>
+    (await entries('?action=lead.read')).sort((a, b) => a.at - b.at);
+  /** Moves what was counted into an hour that is over. */
+  const anHourLater = (): Promise<unknown> =>
+    db.prepare('UPDATE lead_reads SET hour_at = hour_at - ?1, last_at = last_at - ?1').bind(hourMs).run();
+
+  beforeEach(async () => {
+    await addLeads(db, [{}, {}, {}]);
+  });
+
+  it('are one entry for each person and hour, with how many and in how many requests', async () => {
+    const operator = identityOf('operator');
+    const read = async (who: object, path: string): Promise<void> => {
+      const response = await exports.default.fetch(requestAs(who, 'GET', path));
+      expect(response.status).toBe(200);
+      await response.body?.cancel();
+    };
+    await read(admin, '/crm/leads?limit=2');
+    await read(admin, '/crm/leads');
+    await read(admin, '/crm/leads/2');
+    await read(operator, '/crm/leads?limit=1');
+    expect(await shown()).toEqual([]);
+    await anHourLater();
+    expect((await shown()).map(({ actor, detail, target }) => [actor, detail, target])).toEqual([
+      ['admin@staff.example', { leadCount: 6, requestCount: 3 }, null],
+      ['operator@staff.example', { leadCount: 1, requestCount: 1 }, null],
+    ]);
+    // Asked again, and by the next hour's first request: no entry twice.
+    await read(admin, '/crm/leads?limit=1');
+    expect(await shown()).toHaveLength(2);
+  });
+
+  it('count in the pages of results and in previews, and not where none is shown or the answer is a refusal', async () => {
+    const sessionId = await startRun();
+    await waitForEnd(sessionId);
+    expect((await send('GET', `/crm/activation/${sessionId}/leads`)).status).toBe(200);
+    const preview = { audience: { leadIds: [1, 2, 3] }, templateId: 'welcome' };
+    const previewed = await send('POST', '/crm/activation/preview', preview);
+    const { sample } = await previewed.json<{ sample: unknown[] }>();
+    for (const path of [
+      '/crm/leads?search=nobody',
+      '/crm/leads/99',
+      '/crm/leads?limit=9999',
+      '/crm/activation',
+    ]) {
+      await (await send('GET', path)).body?.cancel();
+    }
+    await anHourLater();
+    expect((await shown()).map(({ detail }) => detail)).toEqual([
+      { leadCount: 3 + sample.length, requestCount: sample.length === 0 ? 1 : 2 },
+    ]);
+  });
+
+  it('are counted in the log when the database does not take it, and the page comes all the same', async () => {
+    const logged = vi.spyOn(console, 'error').mockImplementation(() => {});
+    onTestFinished(() => logged.mockRestore());
+    hooks.env.DB = failingAt('INSERT INTO lead_reads');
+    expect((await send('GET', '/crm/leads')).status).toBe(200);
+    const lines = logged.mock.calls.map(([text]) => JSON.parse(String(text)) as object);
+    expect(lines).toContainEqual(
+      expect.objectContaining({ event: 'audit_not_stored', action: 'lead.read', leadCount: 3 }),
+    );
   });
 });
 

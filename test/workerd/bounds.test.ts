@@ -6,7 +6,8 @@ import { limits } from '../../src/shared/limits.ts';
 import { problemCatalog, type Problem, type ProblemCode } from '../../src/shared/problem.ts';
 import type { AppEnv } from '../../src/worker/app-env.ts';
 import { boundedBody } from '../../src/worker/bounded-body.ts';
-import { Refusal } from '../../src/worker/problem.ts';
+import { problemPath, Refusal } from '../../src/worker/problem.ts';
+import { routeRules } from '../../src/worker/roles.ts';
 import { addLeads, emptyCrm } from '../support/crm-database.ts';
 import {
   databaseContent,
@@ -298,12 +299,13 @@ describe('hostile input', () => {
   });
 });
 
+const crossSite: Record<string, string>[] = [
+  { 'sec-fetch-site': 'cross-site' },
+  { 'sec-fetch-site': 'same-site' },
+  { 'sec-fetch-site': 'cross-site', origin: 'http://app.test' },
+];
+
 describe('calls that change something', () => {
-  const crossSite: Record<string, string>[] = [
-    { 'sec-fetch-site': 'cross-site' },
-    { 'sec-fetch-site': 'same-site' },
-    { 'sec-fetch-site': 'cross-site', origin: 'http://app.test' },
-  ];
   const guarded = registeredRoutes().filter(
     ({ method, path }) => method !== 'GET' && path.startsWith('/crm'),
   );
@@ -344,6 +346,98 @@ describe('calls that change something', () => {
         'unsupported_media_type',
       );
     }
+  });
+});
+
+describe('a download, or a page of leads', () => {
+  const told = Object.entries(routeRules)
+    .filter(([name, { act, showsLeads }]) => name.startsWith('GET ') && (act !== null || showsLeads))
+    .map(([name]) => name.slice('GET '.length));
+
+  it.each(told)('is refused to a page of another site, with no entry in the audit: %s', async (path) => {
+    const before = await db.prepare('SELECT count(*) AS n FROM audit').first('n');
+    for (const headers of crossSite) {
+      // As a link, a form, a picture or a script would ask for it.
+      for (const mode of ['navigate', 'no-cors']) {
+        await expectRefusal(
+          () => send('GET', examplePath(path), undefined, { ...headers, 'sec-fetch-mode': mode }),
+          'cross_site',
+        );
+      }
+    }
+    expect(await db.prepare('SELECT count(*) AS n FROM audit').first('n')).toBe(before);
+  });
+
+  it.each([
+    ['a link in the app', { 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'navigate' }],
+    ['an address that somebody typed', { 'sec-fetch-site': 'none', 'sec-fetch-mode': 'navigate' }],
+  ])('comes by %s', async (_, headers) => {
+    const response = await send('GET', '/crm/audit.csv', undefined, headers);
+    expect(response.status).toBe(200);
+    await response.body?.cancel();
+  });
+
+  it('is no reason to refuse a link to the app itself', async () => {
+    const headers = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' };
+    for (const path of ['/docs', '/openapi.json', '/problems/forbidden', '/crm/activation']) {
+      const response = await send('GET', path, undefined, headers);
+      expect(response.status).toBe(200);
+      await response.body?.cancel();
+    }
+  });
+});
+
+describe('a query parameter that a route does not know', () => {
+  const reads = registeredRoutes().filter(({ path }) => path.startsWith('/crm') || path === '/docs');
+
+  it.each(reads)('is refused, and named: $method $path', async ({ method, path }) => {
+    const response = await send(method, `${examplePath(path)}?stauts=new`, undefined, {});
+    const problem: Problem = await response.json();
+    expect([response.status, problem.code]).toEqual([422, 'invalid_request']);
+    expect(problem.errors?.map((fault) => fault.path)).toEqual(['/stauts']);
+  });
+
+  it('says which ones there are, so that a misspelt filter is never all leads', async () => {
+    await addLeads(db, [{}, {}]);
+    const response = await send('GET', '/crm/leads?Status=active&limit=5', undefined, {});
+    const problem: Problem = await response.json();
+    expect(response.status).toBe(422);
+    expect(problem.errors).toEqual([
+      { path: '/Status', message: expect.stringContaining('status') as string },
+    ]);
+    expect((await send('GET', '/crm/leads?status=active&limit=5', undefined, {})).status).toBe(200);
+  });
+
+  it('is refused when a known one comes twice', async () => {
+    expect((await send('GET', '/crm/leads?status=new&status=active', undefined, {})).status).toBe(422);
+  });
+
+  it('does no harm at public addresses, to which mail programs and monitors add their own', async () => {
+    expect((await send('GET', '/healthz?cachebust=1', undefined, {})).status).toBe(200);
+    expect((await send('GET', '/problems/forbidden?utm_source=mail', undefined, {})).status).toBe(200);
+    // Damaged here, which says as much: the parameter is not what it is refused for.
+    expect((await send('GET', '/unsubscribe/x?utm_source=mail', undefined, {})).status).toBe(404);
+  });
+});
+
+describe('the type of a problem', () => {
+  it.each(Object.keys(problemCatalog) as ProblemCode[])('is a page that explains it: %s', async (code) => {
+    const path = problemPath(code);
+    const response = await exports.default.fetch(requestAs('none', 'GET', path));
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toContain('text/html');
+    const text = await response.text();
+    expect(text).toContain(code);
+    expect(text).toContain('What to do');
+  });
+
+  it('is what a refusal leads to, and what is none is a refusal', async () => {
+    const refused = await send('GET', '/crm/leads/4711', undefined, {});
+    const { type }: Problem = await refused.json();
+    expect(type).toBe('/problems/lead-not-found');
+    expect((await send('GET', '/problems', undefined, {})).status).toBe(200);
+    expect((await send('GET', '/problems/no-such', undefined, {})).status).toBe(404);
+    expect((await send('GET', '/problems/lead_not_found', undefined, {})).status).toBe(404);
   });
 });
 

@@ -11,6 +11,8 @@ import type { Problem } from '../../src/shared/problem.ts';
 /** What strangers must be able to reach: mail providers, recipients, health checks. Nothing else. */
 const publicRoutes = [
   'GET /healthz',
+  'GET /problems',
+  'GET /problems/:code',
   'GET /unsubscribe/:token',
   'POST /unsubscribe/:token',
   'POST /webhooks/postmark',
@@ -82,18 +84,21 @@ describe('the door', () => {
     expect(problem.detail).toContain('ROLE_VIEWER');
   });
 
-  it('names the request in the problem and in a header, and takes over no nonsense for it', async () => {
+  it('names the request in the problem and in a header, and keeps the name of the caller beside it', async () => {
     const given = await fetchApp(
       requestAs('none', 'GET', '/crm/leads', { headers: { 'x-request-id': 'trace-me-1' } }),
     );
-    expect(given.headers.get('x-request-id')).toBe('trace-me-1');
-    expect(await given.json()).toMatchObject({ requestId: 'trace-me-1' });
+    const ours = given.headers.get('x-request-id');
+    expect(ours).toMatch(/^[0-9a-f-]{36}$/);
+    expect(given.headers.get('x-caller-request-id')).toBe('trace-me-1');
+    expect(await given.json()).toMatchObject({ requestId: ours });
     const odd = await fetchApp(
       requestAs('none', 'GET', '/crm/leads', { headers: { 'x-request-id': 'a b"<c>' } }),
     );
     const problem: Problem = await odd.json();
     expect(problem.requestId).toMatch(/^[\w-]+$/);
     expect(odd.headers.get('x-request-id')).toBe(problem.requestId);
+    expect(odd.headers.get('x-caller-request-id')).toBeNull();
   });
 
   it('answers nothing but its health while a secret is missing, and does not say which', async () => {

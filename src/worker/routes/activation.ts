@@ -37,6 +37,7 @@ import { noteAudit } from '../audit.ts';
 import { requireSimpleFilter } from '../filter-bound.ts';
 import { cursorQuery, limitQuery, sessionIdParams } from '../params.ts';
 import { problems, Refusal } from '../problem.ts';
+import { noteLeadsShown } from '../read-audit.ts';
 import { body, bodyCodes, json } from '../route-parts.ts';
 import { csvOfResults, resultPage } from '../results.ts';
 import { requireTemplate } from '../templates.ts';
@@ -302,6 +303,7 @@ export function activationRoutes(app: App): void {
       const { subject, html, text } = rendered;
       return [{ leadId: recipient.leadId, to: recipient.email, subject, html, text }];
     });
+    noteLeadsShown(c, sample.length);
     return c.json({ ...counts, sample }, 200);
   });
 
@@ -347,7 +349,9 @@ export function activationRoutes(app: App): void {
   app.openapi(results, async (c) => {
     const { activation, email, cursor, limit } = c.req.valid('query');
     const query = { activation: activation ?? null, email: email ?? null, limit };
-    return c.json(await resultPage(c.env, sessionOf(c), { ...query, cursor: cursor ?? null }), 200);
+    const page = await resultPage(c.env, sessionOf(c), { ...query, cursor: cursor ?? null });
+    noteLeadsShown(c, page.leads.filter((lead) => lead.email !== null).length);
+    return c.json(page, 200);
   });
 
   app.openapi(resultsCsv, async (c) => {

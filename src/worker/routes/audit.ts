@@ -5,6 +5,7 @@
  */
 import { createRoute, z } from '@hono/zod-openapi';
 import { listAudit, type AuditFilter } from '../../crm/audit.ts';
+import { auditPastReads } from '../../crm/lead-reads.ts';
 import { auditPageSchema, type AuditEntry } from '../../shared/audit-schemas.ts';
 import { limits } from '../../shared/limits.ts';
 import type { App } from '../app-env.ts';
@@ -67,17 +68,19 @@ const columns = [
 export function auditRoutes(app: App): void {
   app.openapi(list, async (c) => {
     const { cursor, limit, ...filter } = c.req.valid('query');
+    await auditPastReads(c.env.DB, Date.now());
     const answer = await listAudit(c.env.DB, { filter: given(filter), cursor: cursor ?? null, limit });
     if (answer.kind === 'invalid_cursor') throw new Refusal('invalid_cursor');
     return c.json(answer.page, 200);
   });
 
-  app.openapi(csv, (c) =>
-    c.body(csvStream(columns, pagesOfAudit(c.env, given(c.req.valid('query')))), 200, {
+  app.openapi(csv, async (c) => {
+    await auditPastReads(c.env.DB, Date.now());
+    return c.body(csvStream(columns, pagesOfAudit(c.env, given(c.req.valid('query')))), 200, {
       'content-type': 'text/csv; charset=utf-8',
       'content-disposition': 'attachment; filename="audit.csv"',
-    }),
-  );
+    });
+  });
 }
 
 /** Without the properties that were not given. */

@@ -20,6 +20,7 @@ import {
 } from '../../crm/imports.ts';
 import { deleteImport, undoImport } from '../../crm/import-removal.ts';
 import { getLead } from '../../crm/leads.ts';
+import { rejectedColumns } from '../../shared/csv-cells.ts';
 import { limits } from '../../shared/limits.ts';
 import {
   importChunkRequestSchema,
@@ -38,6 +39,7 @@ import { noteAudit } from '../audit.ts';
 import { keepHouse } from '../housekeeping.ts';
 import { cursorQuery, digits, leadIdParam, limitQuery } from '../params.ts';
 import { problems, Refusal } from '../problem.ts';
+import { noteLeadsShown } from '../read-audit.ts';
 import { bodyCodes, json } from '../route-parts.ts';
 
 const tags = ['imports'];
@@ -178,8 +180,8 @@ export function importRoutes(app: App): void {
     const owner = c.get('person').email;
     const answer = await openImport(c.env.DB, { request, importId, owner, nowMs: Date.now() });
     if (answer.kind === 'conflict') throw new Refusal('import_conflict');
-    const detail = { fileName: withoutAddresses(request.fileName) };
-    noteAudit(c, answer.kind === 'opened' ? { target: importId, detail } : false);
+    // By its id: a file may be named after a person, and the audit outlives the import.
+    noteAudit(c, answer.kind === 'opened' ? { target: importId } : false);
     // Where no clock rings, as in local development, the next import is when the old ones are looked after.
     c.executionCtx.waitUntil(keepHouse(c.env));
     const location = `/crm/imports/${importId}`;
@@ -254,7 +256,7 @@ export function importRoutes(app: App): void {
     const { importId } = c.req.valid('param');
     const found = await requireImport(c.env.DB, importId);
     const pages = pagesOfRejected(c.env.DB, importId, c.req.valid('query').outcome);
-    return c.body(csvStream(['line', 'reason', ...found.columns], pages), 200, {
+    return c.body(csvStream([...rejectedColumns, ...found.columns], pages), 200, {
       'content-type': 'text/csv; charset=utf-8',
       'content-disposition': `attachment; filename="${importId}-rejected.csv"`,
       'cache-control': 'no-store',
@@ -264,6 +266,7 @@ export function importRoutes(app: App): void {
   app.openapi(history, async (c) => {
     const lead = await getLead(c.env.DB, c.req.valid('param').id);
     if (lead === null) throw new Refusal('lead_not_found');
+    noteLeadsShown(c, 1);
     const imports = await importsOfLead(c.env.DB, lead.id);
     const { activatedBy: sessionId, activatedAt: at } = lead;
     if (sessionId === null || at === null) return c.json({ imports, activation: null }, 200);
@@ -274,11 +277,6 @@ export function importRoutes(app: App): void {
     const { name = null, owner = null } = progress ?? {};
     return c.json({ imports, activation: { sessionId, name, owner, at, result } }, 200);
   });
-}
-
-/** The audit holds no address of a lead, and a file may be named after one. */
-function withoutAddresses(fileName: string): string {
-  return fileName.replace(/[^\s@]+@[^\s@]+/g, '…');
 }
 
 async function requireImport(db: D1Database, importId: string): Promise<Import> {

@@ -5,6 +5,7 @@
  */
 import { createRoute, z } from '@hono/zod-openapi';
 import { emailHash } from '../../crm/email-hash.ts';
+import { normalizeEmail } from '../../crm/email.ts';
 import { findLeadByEmail, tracesOf } from '../../crm/erase.ts';
 import { listLeads } from '../../crm/lead-list.ts';
 import { getLead, updateLead } from '../../crm/leads.ts';
@@ -20,10 +21,11 @@ import {
 } from '../../shared/schemas.ts';
 import type { App } from '../app-env.ts';
 import { noteAudit } from '../audit.ts';
-import { eraseEverywhere, erasePerson } from '../erasure.ts';
+import { eraseEverywhere, erasePerson, personOf } from '../erasure.ts';
 import { requireSimpleFilter } from '../filter-bound.ts';
 import { cursorQuery, leadIdParam, limitQuery, queryOf } from '../params.ts';
 import { problems, Refusal } from '../problem.ts';
+import { noteLeadsShown } from '../read-audit.ts';
 
 const listQuery = z.object({
   ...queryOf(leadFilterSchema),
@@ -87,7 +89,8 @@ const erase = createRoute({
   summary: 'Erase a lead',
   request: { params },
   description:
-    'From the CRM, from the runs that mailed it, from what imports kept of their files, and from saved views. A suppression stays, as a hash.',
+    'From the CRM, from the runs that knew it, from what imports kept of their files, from the names of both, ' +
+    'from notes, and from saved views. A suppression stays, as a hash.',
   responses: {
     204: { description: 'It is erased.' },
     ...problems('invalid_request', 'lead_not_found'),
@@ -131,12 +134,14 @@ export function leadRoutes(app: App): void {
     requireSimpleFilter(filter);
     const answer = await listLeads(c.env.DB, { filter, sort, cursor: cursor ?? null, limit });
     if (answer.kind === 'invalid_cursor') throw new Refusal('invalid_cursor');
+    noteLeadsShown(c, answer.page.leads.length);
     return c.json(answer.page, 200);
   });
 
   app.openapi(get, async (c) => {
     const lead = await getLead(c.env.DB, c.req.valid('param').id);
     if (lead === null) throw new Refusal('lead_not_found');
+    noteLeadsShown(c, 1);
     return c.json(lead, 200);
   });
 
@@ -171,7 +176,11 @@ export function leadRoutes(app: App): void {
     const { email } = c.req.valid('json');
     const lead = await findLeadByEmail(c.env.DB, email);
     const hash = emailHash(c.env.ADDRESS_HASH_KEY, email);
-    const traces = await tracesOf(c.env.DB, { email, emailHash: hash, leadId: lead?.id ?? null });
+    const person =
+      lead === null
+        ? { leadId: null, emails: [normalizeEmail(email)], names: [] }
+        : await personOf(c.env, lead);
+    const traces = await tracesOf(c.env.DB, { person, emailHash: hash });
     const activations = lead === null ? [] : await activationsOf(c.env, lead);
     noteAudit(c, { target: lead === null ? `address:${hash}` : `lead:${lead.id}` });
     return c.json({ email, exportedAt: Date.now(), lead, activations, ...traces }, 200);

@@ -21,6 +21,7 @@ import type { App } from '../app-env.ts';
 import { noteAudit } from '../audit.ts';
 import { cursorQuery, limitQuery } from '../params.ts';
 import { problems, Refusal } from '../problem.ts';
+import { noteLeadsShown } from '../read-audit.ts';
 import { body, bodyCodes, json } from '../route-parts.ts';
 
 const tags = ['suppressions'];
@@ -87,6 +88,7 @@ export function suppressionRoutes(app: App): void {
       limit,
     });
     if (answer.kind === 'invalid_cursor') throw new Refusal('invalid_cursor');
+    noteLeadsShown(c, answer.page.suppressions.filter(({ label }) => label !== null).length);
     return c.json(answer.page, 200);
   });
 

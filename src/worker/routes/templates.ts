@@ -33,6 +33,7 @@ import type { App } from '../app-env.ts';
 import { noteAudit } from '../audit.ts';
 import { mailSettings } from '../mail-settings.ts';
 import { problems, Refusal } from '../problem.ts';
+import { noteLeadsShown } from '../read-audit.ts';
 import { body, bodyCodes, json } from '../route-parts.ts';
 import { allTemplates, findTemplate, withText } from '../templates.ts';
 import { sendTestMail } from '../test-mail.ts';
@@ -218,6 +219,7 @@ export function templateRoutes(app: App): void {
   app.openapi(preview, async (c) => {
     const { leadId, ...draft } = c.req.valid('json');
     const recipient = await requireRecipient(c.env, leadId ?? null);
+    noteLeadsShown(c, leadId === undefined ? 0 : 1);
     return c.json(previewOf(draft, recipient, previewContext(c.env, c.req.url)), 200);
   });
 

@@ -1,0 +1,119 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { readImportRow } from '../../src/crm/import-rows.ts';
+import { escapeFormula, rejectedColumns, unescapeFormula } from '../../src/shared/csv-cells.ts';
+import { csvStream } from '../../src/worker/csv-stream.ts';
+import { lookAtFile, readChunks } from '../../web/src/lib/imports/read-file.ts';
+
+/** Text of the kind that breaks files: formulas, our own apostrophes, quotes, line ends, delimiters. */
+const nastyCell = fc
+  .array(
+    fc.oneof(
+      fc.constantFrom(
+        "'",
+        '"',
+        '=',
+        '+',
+        '-',
+        '@',
+        '\t',
+        '\r',
+        '\n',
+        '\r\n',
+        ',',
+        ';',
+        '|',
+        ' ',
+        '＝',
+        '＋',
+        '－',
+        '＠',
+      ),
+      fc.constantFrom('+49 30 901820', '=1+1', "'=1", 'Ann', 'Müller', 'x@y.example', '\ufeff', '日本', '0'),
+      fc.string({ unit: 'grapheme', maxLength: 6 }),
+    ),
+    { maxLength: 6 },
+  )
+  .map((parts) => parts.join(''));
+
+/** The file of rejected rows as somebody downloads it. */
+async function download(columns: readonly string[], rows: readonly (readonly string[])[]): Promise<File> {
+  // eslint-disable-next-line @typescript-eslint/require-await -- a page is there at once
+  async function* pages() {
+    for (const [at, cells] of rows.entries()) yield [[at + 2, 'there is no e-mail address', ...cells]];
+  }
+  const text = await new Response(csvStream([...rejectedColumns, ...columns], pages())).arrayBuffer();
+  return new File([text], 'import_1-rejected.csv');
+}
+
+/** Its rows as they are sent when it is imported again. */
+async function importAgain(file: File): Promise<{ columns: string[]; rows: string[][] }> {
+  const { reading, layout } = await lookAtFile(file);
+  const rows: string[][] = [];
+  for await (const { body } of readChunks(file, reading, { line: 1, mapping: layout.mapping })) {
+    const sent = JSON.parse(body) as { rows: { cells: string[] }[] };
+    rows.push(...sent.rows.map(({ cells }) => cells.slice(rejectedColumns.length)));
+  }
+  return { columns: layout.columns.slice(rejectedColumns.length), rows };
+}
+
+describe('a cell that a spreadsheet might run', () => {
+  it('is read back as it was before it was escaped, whatever it was', () => {
+    fc.assert(
+      fc.property(nastyCell, (cell) => {
+        expect(unescapeFormula(escapeFormula(cell))).toBe(cell);
+        expect(escapeFormula(cell)).not.toMatch(/^[=+\-@\t\r＝＋－＠]/);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});
+
+describe('rejected rows that are downloaded and imported again', () => {
+  it('have the cells that they had', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.array(nastyCell, { minLength: 3, maxLength: 5 }), { minLength: 1, maxLength: 8 }),
+        async (rows) => {
+          const again = await importAgain(await download(['Email', 'Phone', 'a;b;c;d;e'], rows));
+          expect(again.rows).toEqual(rows);
+          expect(again.columns.slice(0, 3)).toEqual(['Email', 'Phone', 'a;b;c;d;e']);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  it('keep the phone number of a lead, once the address is mended', async () => {
+    const file = await download(['Email', 'Phone'], [['', '+49 30 901820']]);
+    const mended = new File(
+      [(await file.text()).replace('e-mail address,,', 'e-mail address,ann@leads.example,')],
+      'mended.csv',
+    );
+    expect(await mended.text()).toContain("'+49 30 901820");
+    const { layout } = await lookAtFile(mended);
+    const { rows } = await importAgain(mended);
+    expect(layout.mapping).toMatchObject({ email: [2], phone: [3] });
+    const read = readImportRow(layout.mapping, ['2', '', ...(rows[0] ?? [])], 2);
+    expect(read).toMatchObject({ kind: 'lead', lead: { phone: '+49 30 901820' } });
+  });
+
+  it('come back from a spreadsheet that writes semicolons too', async () => {
+    const file = new File(
+      ["\ufeffline;reason;Email;Phone\r\n2;none;ann@leads.example;'+49 30\r\n"],
+      'mended.csv',
+    );
+    expect((await importAgain(file)).rows).toEqual([['ann@leads.example', '+49 30']]);
+  });
+});
+
+describe('any other file', () => {
+  it('keeps an apostrophe that its author wrote', async () => {
+    const file = new File(["Email,Phone\r\nann@leads.example,'+49 30\r\n"], 'theirs.csv');
+    const { reading, layout } = await lookAtFile(file);
+    const chunks = [];
+    for await (const { body } of readChunks(file, reading, { line: 1, mapping: layout.mapping }))
+      chunks.push(body);
+    expect(chunks.join('')).toContain("'+49 30");
+  });
+});

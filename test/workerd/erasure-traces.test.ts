@@ -1,0 +1,247 @@
+import { env } from 'cloudflare:workers';
+import { runInDurableObject } from 'cloudflare:test';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { PersonExport } from '../../src/shared/audit-schemas.ts';
+import type { Progress } from '../../src/shared/progress.ts';
+import type { ActivationList, Import } from '../../src/shared/schemas.ts';
+import { addLeads, emptyCrm } from '../support/crm-database.ts';
+import { databaseContent } from '../support/door.ts';
+import { FakeMailApi } from '../support/fake-mail-api.ts';
+import { resetHooks } from '../support/hooks.ts';
+import {
+  command,
+  freshSessionId,
+  readProgress,
+  request,
+  send,
+  startSession,
+  stubOf,
+  waitFor,
+  waitForEnd,
+} from '../support/session-driver.ts';
+
+/** Each stands for one place in which a person is written down; none is a part of another. */
+const now = { email: 'qmarknow@leads.example', firstName: 'Xquinn', lastName: 'Yzelda' };
+const before = { email: 'qmarkold@leads.example', firstName: 'Oldquinn', lastName: 'Oldzelda' };
+
+let db: D1Database;
+let mail: FakeMailApi;
+
+beforeEach(async () => {
+  resetHooks();
+  db = await emptyCrm();
+  mail = new FakeMailApi().install();
+});
+
+afterEach(() => vi.unstubAllGlobals());
+
+/** What of a person is in a text, whatever its case. */
+const found = (text: string): string => /qmark\w+|x?quinn|o?zelda/i.exec(text)?.[0] ?? 'nothing';
+
+/** Everything that a session object has on disk, as text. */
+function sessionContent(sessionId: string): Promise<string> {
+  return runInDurableObject(stubOf(sessionId), (_, { storage }) => {
+    const tables = storage.sql
+      .exec<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT GLOB '_cf*'")
+      .toArray();
+    return JSON.stringify(tables.map(({ name }) => storage.sql.exec(`SELECT * FROM ${name}`).toArray()));
+  });
+}
+
+/** What the full-text index has in its shadow tables, byte for byte. */
+async function indexContent(): Promise<string> {
+  const tables = ['data', 'idx', 'config'];
+  const columns = { data: 'block', idx: 'term', config: 'v' } as Record<string, string>;
+  const results = await db.batch<{ bytes: string }>(
+    tables.map((table) =>
+      db.prepare(`SELECT hex(CAST(${columns[table] ?? ''} AS BLOB)) AS bytes FROM leads_fts_${table}`),
+    ),
+  );
+  return results
+    .flatMap(({ results: rows }) => rows)
+    .map(({ bytes }) => bytes.replace(/../g, (pair) => String.fromCharCode(Number.parseInt(pair, 16))))
+    .join('|');
+}
+
+const erase = (leadId: number): Promise<Response> => send('DELETE', `/crm/leads/${leadId}`);
+
+const edit = async (leadId: number, patch: object): Promise<void> => {
+  expect((await send('PATCH', `/crm/leads/${leadId}`, patch)).status).toBe(200);
+};
+
+describe('the search index', () => {
+  it('has no letter of a lead that was erased, and finds the others', async () => {
+    await addLeads(db, [{ lastName: 'Yzabel' }, now, { lastName: 'Yzora' }]);
+    expect(await indexContent()).toContain('quinn');
+    expect((await erase(2)).status).toBe(204);
+    expect(found(await indexContent())).toBe('nothing');
+    const { total } = await (await request('/crm/leads?search=Yz')).json<{ total: number }>();
+    expect(total).toBe(2);
+    await db.prepare("INSERT INTO leads_fts (leads_fts) VALUES ('integrity-check')").run();
+  });
+
+  it('has none of a name that was changed, and none of leads that an undone import takes along', async () => {
+    await addLeads(db, [{ ...before }]);
+    await edit(1, { firstName: 'Other', lastName: 'Name', email: 'other@leads.example' });
+    expect(found(await indexContent())).toBe('nothing');
+    await send('POST', '/crm/imports', {
+      importId: 'file',
+      fileName: 'people.csv',
+      columns: ['Email', 'Name'],
+      mapping: { email: [0], lastName: [1] },
+    });
+    const rows = [{ line: 2, cells: [now.email, now.lastName] }];
+    expect((await send('PUT', '/crm/imports/file/chunks/0', { rows })).status).toBe(200);
+    expect(await indexContent()).toContain('zelda');
+    expect((await send('POST', '/crm/imports/file/undo')).status).toBe(200);
+    expect(found(await indexContent())).toBe('nothing');
+  });
+});
+
+describe('erasing a lead', () => {
+  it('reaches what was written under its earlier address and name: in a run, rejected rows and suppressions', async () => {
+    await addLeads(db, [{}, before]);
+    const sessionId = freshSessionId();
+    await startSession(sessionId, { leadIds: [1, 2] });
+    await waitForEnd(sessionId);
+    await send('POST', '/crm/imports', {
+      importId: 'file',
+      fileName: 'people.csv',
+      columns: ['Email', 'Name'],
+      mapping: { email: [0], lastName: [1] },
+    });
+    const rows = [
+      { line: 2, cells: ['twice@leads.example', 'Twice'] },
+      { line: 3, cells: ['twice@leads.example', `was ${before.email}`] },
+    ];
+    await send('PUT', '/crm/imports/file/chunks/0', { rows });
+    await send('POST', '/crm/suppressions', { addresses: [before.email], reason: 'manual' });
+    await edit(2, now);
+    const held: PersonExport = await (await send('POST', '/crm/leads/export', { email: now.email })).json();
+    expect(held.formerEmails).toEqual([before.email]);
+    expect(held.imports).toMatchObject([{ line: 3 }]);
+
+    expect((await erase(2)).status).toBe(204);
+    expect(found(await databaseContent())).toBe('nothing');
+    expect(found(await sessionContent(sessionId))).toBe('nothing');
+    expect(found(await indexContent())).toBe('nothing');
+  });
+
+  it('leaves alone what is kept of an earlier address that is another lead now', async () => {
+    await addLeads(db, [before]);
+    await edit(1, now);
+    await addLeads(db, [{ id: 2, email: before.email, firstName: 'Somebody', lastName: 'Else' }]);
+    await send('POST', '/crm/suppressions', { addresses: [before.email], reason: 'manual' });
+    expect((await erase(1)).status).toBe(204);
+    expect(await db.prepare('SELECT label FROM suppressions').first('label')).toBe(before.email);
+    expect((await request('/crm/leads/2')).status).toBe(200);
+  });
+
+  it('takes the person out of notes, names of activations, files and columns, and views', async () => {
+    await addLeads(db, [{}, now]);
+    const sessionId = freshSessionId();
+    const name = `Welcome ${now.firstName} ${now.lastName.toUpperCase()} <${now.email}>`;
+    await send('POST', '/crm/activation', {
+      sessionId,
+      name,
+      audience: { leadIds: [1] },
+      templateId: 'welcome',
+    });
+    await waitForEnd(sessionId);
+    await send('POST', '/crm/suppressions', {
+      addresses: ['third@leads.example'],
+      reason: 'manual',
+      note: `sister of ${now.email}`,
+    });
+    await send('POST', '/crm/suppressions', { addresses: [now.email], reason: 'manual', note: 'by phone' });
+    const { id } = (await db
+      .prepare('SELECT email_hash AS id FROM suppressions WHERE label = ?')
+      .bind('third@leads.example')
+      .first<{ id: string }>()) ?? { id: '' };
+    await send('POST', `/crm/suppressions/${id}/remove`, {
+      note: `${now.firstName} ${now.lastName} says so`,
+    });
+    await send('POST', '/crm/imports', {
+      importId: 'hers',
+      fileName: `${now.lastName}, ${now.firstName}.csv`,
+      columns: [now.email, 'Name'],
+      mapping: { email: [0], lastName: [1] },
+    });
+    await send('POST', '/crm/views', { name: 'Her', query: `search=${now.firstName}+${now.lastName}` });
+
+    expect((await erase(2)).status).toBe(204);
+    expect(found(await databaseContent())).toBe('nothing');
+    expect(found(await sessionContent(sessionId))).toBe('nothing');
+    expect((await readProgress(sessionId)).name).toBe('Welcome … <…>');
+    const list: ActivationList = await (await request('/crm/activation')).json();
+    expect(list.activations.map((activation) => activation.name)).toEqual(['Welcome … <…>']);
+    const kept: Import = await (await request('/crm/imports/hers')).json();
+    expect(kept).toMatchObject({ fileName: '….csv', columns: ['…', 'Name'] });
+    const { results } = await db.prepare('SELECT note FROM suppressions ORDER BY note').all();
+    expect(results).toEqual([{ note: '' }]);
+  });
+
+  it.each([true, false])(
+    'takes the words that a run at work was started with out of it (all of it planned: %s)',
+    async (isPlanned) => {
+      await addLeads(db, [{}, now]);
+      mail.fault = () => ({ kind: 'answer', status: 401, body: { name: 'invalid_api_key', message: 'No.' } });
+      const sessionId = freshSessionId();
+      await startSession(sessionId, { filter: { search: now.email.toUpperCase() } });
+      await waitFor(sessionId, ({ state }) => state === 'paused');
+      if (!isPlanned) {
+        // As it is before the planner has come to the end.
+        await runInDurableObject(stubOf(sessionId), (_, { storage }) =>
+          storage.sql.exec("UPDATE session SET plan = json_set(plan, '$.isDone', json('false'))").toArray(),
+        );
+        const { evictDurableObject } = await import('cloudflare:test');
+        await evictDurableObject(stubOf(sessionId));
+      }
+      expect((await erase(2)).status).toBe(204);
+      expect(found(await sessionContent(sessionId))).toBe('nothing');
+      mail.fault = () => ({ kind: 'none' });
+      expect((await command(sessionId, 'resume')).status).toBe(200);
+      const end: Progress = await waitForEnd(sessionId);
+      expect(end.processed).toBe(end.total);
+      expect(mail.mails).toEqual([]);
+    },
+  );
+
+  it('is asked of no run that has let go of everybody already', async () => {
+    await addLeads(db, [{}, now]);
+    const [kept, reduced] = [freshSessionId(), freshSessionId()];
+    await startSession(kept, { leadIds: [1] });
+    await waitForEnd(kept);
+    await startSession(reduced, { leadIds: [2] });
+    await waitForEnd(reduced);
+    await db.prepare('UPDATE activations SET reduced_at = 1 WHERE session_id = ?').bind(reduced).run();
+    await db
+      .prepare("UPDATE leads SET activated_by = 'activation_0000000000001_other0000' WHERE id = 2")
+      .run();
+    const asked: string[] = [];
+    const spy = vi.spyOn(env.ACTIVATION_SESSION, 'getByName').mockImplementation(
+      (name) =>
+        ({
+          forgetPerson: () => Promise.resolve(void asked.push(name)),
+          frozenRecipient: () => Promise.resolve(null),
+        }) as unknown as ReturnType<typeof env.ACTIVATION_SESSION.getByName>,
+    );
+    expect((await erase(2)).status).toBe(204);
+    spy.mockRestore();
+    expect(asked.sort()).toEqual(['activation_0000000000001_other0000', kept].sort());
+  });
+});
+
+describe('erasing by an address that a lead had before', () => {
+  it('leaves the lead, and nothing with the address', async () => {
+    await addLeads(db, [{}, before]);
+    const sessionId = freshSessionId();
+    await startSession(sessionId, { leadIds: [1, 2] });
+    await waitForEnd(sessionId);
+    await edit(2, now);
+    expect((await send('POST', '/crm/leads/erase', { email: before.email })).status).toBe(204);
+    expect((await request('/crm/leads/2')).status).toBe(200);
+    expect(await databaseContent()).not.toContain(before.email);
+    expect(await sessionContent(sessionId)).not.toContain(before.email);
+  });
+});
