@@ -56,15 +56,16 @@ FROM leads;
 DROP TRIGGER leads_fts_insert;
 DROP TRIGGER leads_fts_delete;
 DROP TRIGGER leads_fts_update;
+-- Options of the table ('secure-delete') are kept: where it was on, what is erased stays gone at once.
+CREATE TABLE leads_fts_options AS SELECT k, v FROM leads_fts_config WHERE k <> 'version';
 DROP TABLE leads_fts;
 CREATE VIRTUAL TABLE leads_fts USING fts5 (
   first_name, last_name, company, email, dotted,
   content = 'lead_texts', content_rowid = 'id', prefix = '1 2 3 4 5 6 7 8', detail = none, columnsize = 0,
   tokenize = "unicode61 remove_diacritics 2 categories 'L* M* N* Co'"
 );
--- What is erased is gone from the index at once (sqlite.org/fts5.html, "The 'secure-delete' Configuration
--- Option"); the option is of the table, so a new table is told again.
-INSERT INTO leads_fts (leads_fts, rank) VALUES ('secure-delete', 1);
+INSERT INTO leads_fts (leads_fts, rank) SELECT k, v FROM leads_fts_options;
+DROP TABLE leads_fts_options;
 INSERT INTO leads_fts (leads_fts) VALUES ('rebuild');
 
 CREATE TRIGGER leads_fts_insert AFTER INSERT ON leads BEGIN

@@ -479,6 +479,9 @@ export const progressSchema = z
     ratePerSecond: z.number().min(0),
     etaSeconds: z.number().min(0).nullable(),
     createdAt: timeMs,
+    startsAt: timeMs.exactOptional().meta({
+      description: 'Until then nothing happens and the start can be undone; only while it waits so.',
+    }),
     startedAt: timeMs.nullable(),
     updatedAt: timeMs,
     finishedAt: timeMs.nullable(),
@@ -570,6 +573,10 @@ export const settingsSchema = z
       from: z.string(),
       inboxUrl: z.string().nullable().meta({ description: 'Inbox page of the stand-in mail API.' }),
       callsPerSecond: z.number(),
+    }),
+    activate: z.object({
+      confirmAbove: count.meta({ description: 'Above so many leads a person types the count to start.' }),
+      undoSeconds: z.number().min(0).meta({ description: 'For so long a start can be undone.' }),
     }),
   })
   .meta({ id: 'Settings' });
