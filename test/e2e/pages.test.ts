@@ -426,7 +426,7 @@ describe('who has no mouse, and wants no motion', () => {
       await expect.poll(focusedTestId).toBe('activate');
       await page.keyboard.press('Enter');
       await page.getByTestId('preview-subject').waitFor();
-      await tabTo('activate-name');
+      expect(await focusedTestId()).toBe('activate-name');
       await page.keyboard.press('ControlOrMeta+a');
       await page.keyboard.type('By hand');
       await tabTo('activate-start');

@@ -13,6 +13,8 @@ const undoSeconds = 5;
 let product: Product;
 let browser: TestBrowser;
 let page: Page;
+/** Starts that the page has asked for. */
+let startCount = 0;
 
 beforeAll(async () => {
   product = await startProduct({
@@ -21,6 +23,9 @@ beforeAll(async () => {
   });
   browser = await launchBrowser();
   page = await browser.newPage();
+  page.on('request', (request) => {
+    if (request.method() === 'POST' && request.url().endsWith('/crm/activation')) startCount += 1;
+  });
 });
 afterAll(async () => {
   await browser.close();
@@ -29,22 +34,9 @@ afterAll(async () => {
 
 const newCount = async (): Promise<number> =>
   (await product.ask<LeadPage>('/crm/leads?status=new&limit=1')).total;
-const mailCount = async (): Promise<number> => (await readMailbox(product.standIn.url)).length;
+const mailCount = async (): Promise<number> => (await readMailbox(product.standIn.url)).countByAddress.size;
 const focused = (): Promise<string | null | undefined> =>
   page.evaluate(() => document.activeElement?.getAttribute('data-testid'));
-
-/** Opens the dialog for all leads that match a search, but the first `excludedCount`. */
-async function openFor(search: string, excludedCount: number): Promise<void> {
-  await page.goto(`${product.stack.url}/leads?search=${encodeURIComponent(search)}`);
-  await page.getByTestId('lead-row').first().waitFor();
-  await page.getByTestId('select-page').check();
-  const all = page.getByTestId('select-all-matching');
-  // A page that has them all offers no more: they are chosen one by one then.
-  if (await all.isVisible()) await all.click();
-  for (let at = 0; at < excludedCount; at += 1) await page.getByTestId('select-lead').nth(at).uncheck();
-  await page.getByTestId('activate').click();
-  await page.getByTestId('preview-subject').waitFor();
-}
 
 test('what a search found is marked in each row', async () => {
   await page.goto(`${product.stack.url}/leads?search=${encodeURIComponent('first1 example.com')}&limit=25`);
@@ -53,16 +45,18 @@ test('what a search found is marked in each row', async () => {
 });
 
 test('the dialog has the focus in its first field, where Enter starts nothing', async () => {
-  await openFor('lead-1@', 0);
+  await page.goto(`${product.stack.url}/leads?search=${encodeURIComponent('lead-1@')}`);
+  await page.getByTestId('lead-row').first().waitFor();
+  await page.getByTestId('select-page').check();
+  await page.getByTestId('activate').click();
+  await page.getByTestId('preview-subject').waitFor();
   expect(await focused()).toBe('activate-name');
   await page.keyboard.press('Enter');
   await page.keyboard.type(' by hand');
   await page.keyboard.press('Enter');
-  // Longer than a start takes to answer: its own answer would have closed the dialog.
-  const started = page.getByTestId('tracked-session').waitFor({ timeout: 1_500 });
-  await expect(started).rejects.toThrow();
+  // It could be started: nothing but the key's own meaning keeps it from that.
   expect(await page.getByTestId('activate-start').isEnabled()).toBe(true);
-  expect(await newCount()).toBe(30);
+  expect(startCount).toBe(0);
 });
 
 test('Ctrl+Enter starts, and Undo leaves every lead and every inbox as it was', async () => {
@@ -71,8 +65,9 @@ test('Ctrl+Enter starts, and Undo leaves every lead and every inbox as it was', 
   await tracked.and(page.locator('[data-state="queued"]')).waitFor();
   await page.getByTestId('undo-start').click();
   await tracked.and(page.locator('[data-state="cancelled"]')).waitFor();
-  // Until after the time at which it would have begun.
-  await new Promise((resolve) => setTimeout(resolve, undoSeconds * 1_000));
+  // It has ended: nothing is done any more, also when its time comes.
+  const sessionId = (await tracked.getAttribute('data-session-id')) ?? '';
+  await product.untilRun(sessionId, ({ finishedAt }) => finishedAt !== null);
   expect([await newCount(), await mailCount()]).toEqual([30, 0]);
 });
 
@@ -95,7 +90,7 @@ test('an audience that a filter chose is named, and a large one starts when its 
   await field.fill('28');
   expect(await start.isEnabled()).toBe(true);
   await field.press('Enter');
-  expect([await page.getByRole('dialog').isVisible(), await newCount()]).toEqual([true, 30]);
+  expect([await page.getByRole('dialog').isVisible(), startCount]).toEqual([true, 1]);
   await start.click();
   const tracked = page.getByTestId('tracked-session');
   await tracked.and(page.locator('[data-state="queued"]')).first().waitFor();

@@ -185,7 +185,7 @@ export const messages = {
     confirmHint: 'This activation is large. Type how many leads it activates.',
     audience: {
       search: (search: string) => `matching "${search}"`,
-      status: (status: string) => `status ${status}`,
+      status: (status: string) => `with status ${status}`,
       source: (source: string) => `source "${source}"`,
       stage: (stage: string) => `stage "${stage}"`,
       consentSource: (consent: string) => `consent "${consent}"`,
