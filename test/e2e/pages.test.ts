@@ -91,6 +91,7 @@ describe.each([
   }
 
   test('the leads page has no accessibility faults', async () => {
+    expect(await faultsAt('/leads?search=lead%20example.com', 'mark')).toEqual([]);
     expect(await faultsAt('/leads', '[data-testid="lead-row"]')).toEqual([]);
   });
 

@@ -41,6 +41,7 @@ const focused = (): Promise<string | null | undefined> =>
 test('what a search found is marked in each row', async () => {
   await page.goto(`${product.stack.url}/leads?search=${encodeURIComponent('first1 example.com')}&limit=25`);
   const row = page.getByTestId('lead-row').filter({ hasText: 'lead-1@example.com' });
+  await row.waitFor();
   expect(await row.locator('mark').allTextContents()).toEqual(['First1', 'example.com']);
 });
 
