@@ -63,6 +63,8 @@ export default defineConfig({
                   ADDRESS_HASH_KEY: 'test-address-hash-key',
                   // Fast enough that no test waits for a permit, unless it is about permits.
                   MAIL_RATE: '100000',
+                  // Nor for a person who may undo it.
+                  ACTIVATE_UNDO_SECONDS: '0',
                   FUZZ_REQUESTS: process.env['FUZZ_REQUESTS'] ?? '2000',
                   FUZZ_SEED: process.env['FUZZ_SEED'] ?? '20261123',
                   CHAOS_CRASHES: process.env['CHAOS_CRASHES'] ?? '2000',

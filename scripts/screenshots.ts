@@ -143,7 +143,11 @@ async function takeFromFreshProduct(look: Look, device: Device): Promise<void> {
   });
   if (seeded.code !== 0) throw new UserError(seeded.output);
   // 3,000 leads in 150 calls, 10 a second: long enough to be caught in the middle.
-  const env = { LOCAL_PERSON: localPerson, MAIL_BATCH_MAX: '20', MAIL_RATE: '10' };
+  const env = {
+    LOCAL_PERSON: localPerson,
+    ...{ MAIL_BATCH_MAX: '20', MAIL_RATE: '10' },
+    ACTIVATE_UNDO_SECONDS: '0',
+  };
   const standIn = await startStandInMail();
   const proxy = await startFaultProxy({ target: standIn.url, seed: 1 });
   const { inboxUrl } = standIn;

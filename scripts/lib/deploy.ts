@@ -76,6 +76,8 @@ const settings: readonly Setting[] = [
 /** Settings that are taken over when they are given, and remembered, but not asked for. */
 const quietSettings = [
   'PUBLIC_URL',
+  'ACTIVATE_CONFIRM_ABOVE',
+  'ACTIVATE_UNDO_SECONDS',
   'RETENTION_DAYS',
   'MAIL_PROVIDER',
   'MAIL_API_URL',

@@ -16,7 +16,8 @@ const reducedDetail =
 export type Command =
   | { kind: 'pause' }
   | { kind: 'resume' }
-  | { kind: 'cancel' }
+  /** `isUndo`: only as long as nothing has happened yet. */
+  | { kind: 'cancel'; isUndo?: true }
   | { kind: 'retry'; outcome: 'failed' | 'unknown' }
   | { kind: 'assumeSent' };
 
@@ -58,6 +59,9 @@ export function decideCommand(session: Session, command: Command, nowMs: number)
     case 'cancel':
       if (session.state === 'cancelled') return { kind: 'unchanged' };
       if (isOver) return refused(`It is ${session.state}; there is nothing left to cancel.`);
+      if (command.isUndo === true && session.startedAt !== null) {
+        return refused('It has started. Pause it, or cancel what is left of it.');
+      }
       return changed({
         state: 'cancelled',
         reason: null,

@@ -7,7 +7,7 @@
  */
 import type { Progress } from '../shared/progress.ts';
 import { estimate } from './eta.ts';
-import { processedCount, type Session } from './session.ts';
+import { processedCount, undoUntil, type Session } from './session.ts';
 
 /** A running session without a result for this long says so. A slow mail API answers within 30 s. */
 export const stalledAfterMs = 45_000;
@@ -24,7 +24,9 @@ export function toProgress(session: Session, nowMs: number): Progress {
     session.total - processed,
     isMoving && session.finishedAt === null,
   );
+  const startsAt = undoUntil(session, nowMs);
   const isStalled =
+    startsAt === null &&
     session.finishedAt === null &&
     (session.state === 'running' || session.state === 'queued') &&
     (session.waitingUntil === null || session.waitingUntil < nowMs - stalledAfterMs) &&
@@ -50,6 +52,7 @@ export function toProgress(session: Session, nowMs: number): Progress {
     ratePerSecond,
     etaSeconds,
     createdAt: spec.createdAt,
+    ...(startsAt === null ? {} : { startsAt }),
     startedAt: session.startedAt,
     updatedAt: session.updatedAt,
     finishedAt: session.finishedAt,

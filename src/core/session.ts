@@ -46,6 +46,8 @@ export interface SessionSpec {
   /** Leads counted at the start. */
   total: number;
   createdAt: number;
+  /** Until then it may be undone: no lead is touched and nothing leaves before. */
+  startsAt?: number;
   /** Since when the session no longer knows whom it mailed (retention). */
   reducedAt?: number;
 }
@@ -135,8 +137,17 @@ export type WorkMode =
   | 'settle'
   | 'none';
 
+/**
+ * Until when a queued session waits for a person who may undo it; null when it does not. A clock that was set
+ * back behind the start tells nothing of how long it has waited: it waits no longer then.
+ */
+export function undoUntil(session: Session, nowMs: number): number | null {
+  const { startsAt = 0, createdAt } = session.spec;
+  return session.state === 'queued' && startsAt > nowMs && createdAt <= nowMs ? startsAt : null;
+}
+
 export function workMode(session: Session, nowMs: number): WorkMode {
-  if (session.finishedAt !== null) return 'none';
+  if (session.finishedAt !== null || undoUntil(session, nowMs) !== null) return 'none';
   switch (session.state) {
     case 'queued':
     case 'running':

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { workMode, type Session } from './session.ts';
+import { undoUntil, workMode, type Session } from './session.ts';
 
 export interface WakeView {
   session: Session;
@@ -29,6 +29,8 @@ export function nextWakeAt(view: WakeView, nowMs: number): number | null {
   const { session } = view;
   const candidates: number[] = [];
   if (session.finishedAt === null) {
+    const startsAt = undoUntil(session, nowMs);
+    if (startsAt !== null) candidates.push(startsAt);
     if (session.state === 'paused') {
       // A probe is made with a batch: without one that is due it would only wake for nothing, again and again.
       const { probeAt } = session;

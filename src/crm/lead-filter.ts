@@ -10,7 +10,7 @@
  */
 import { limits } from '../shared/limits.ts';
 import type { LeadFilter } from '../shared/schemas.ts';
-import { isAddress, readSearch, typedWords } from './search-words.ts';
+import { isAddress, searchLookUps, searchTermCount, typedWords } from './search-words.ts';
 
 /** A value bound to a `?`. */
 export type SqlValue = string | number | null;
@@ -67,11 +67,11 @@ const lastCharacter = '\u{10ffff}';
  * The conditions of a filter that an index answers, and so can be a driver.
  */
 export function leadConditions(filter: LeadFilter): LeadCondition[] {
-  const { words, addresses } = readSearch(filter.search ?? '');
+  const { fts, addresses } = searchLookUps(filter.search ?? '');
   const isActive =
     filter.status === 'active' || filter.activatedFrom !== undefined || filter.activatedTo !== undefined;
   const isThere: [LeadCondition, boolean][] = [
-    ['words', words.length > 0],
+    ['words', fts !== null],
     ['address', addresses.length > 0],
     ['import', filter.importId !== undefined],
     ['new', filter.status === 'new'],
@@ -137,8 +137,9 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
     add(condition, ...values);
   };
   const { asOfMs, withEdited = false, drive = 'filter', among } = options;
-  const { words, addresses } = readSearch(filter.search ?? '');
-  const isSearch = words.length > 0 && drive !== 'order' && among === undefined;
+  const search = filter.search ?? '';
+  const { fts, addresses } = searchLookUps(search);
+  const isSearch = fts !== null && drive !== 'order' && among === undefined;
   const isByImport = filter.importId !== undefined && !isSearch && drive !== 'order' && isOpenTo('import');
   // CROSS JOIN fixes the order of the join: the words or the members first, then their leads.
   const table =
@@ -176,15 +177,14 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
     } else addOfLead(columns.map((column) => `${isDriven ? '+' : ''}l.${column}`).join(' AND '), value);
   };
 
-  if (words.length + addresses.length > limits.maxSearchTermCount) add('0');
-  else if (words.length > 0) {
-    const query = words.join(' AND ');
-    if (isSearch) add('leads_fts MATCH ?', query);
+  if (searchTermCount(search) > limits.maxSearchTermCount) add('0');
+  else if (fts !== null) {
+    if (isSearch) add('leads_fts MATCH ?', fts);
     else {
       // The plus: SQLite would go from one hit to the next, and sort all of them.
-      add('+l.id IN (SELECT rowid FROM leads_fts WHERE leads_fts MATCH ?)', query);
+      add('+l.id IN (SELECT rowid FROM leads_fts WHERE leads_fts MATCH ?)', fts);
     }
-  } else if (addresses.length === 0 && (filter.search ?? '').trim() !== '') add('0');
+  } else if (addresses.length === 0 && search.trim() !== '') add('0');
   for (const address of addresses) {
     const email = `${plus('address')}l.email`;
     addOfLead(`${email} >= ? AND ${email} < ?`, address, `${address}${lastCharacter}`);

@@ -21,6 +21,7 @@ import {
 } from './lead-filter.ts';
 import { leadColumns, toLead, type LeadRow } from './lead-row.ts';
 import { countLeads, getLead } from './leads.ts';
+import { searchMatcher } from './search-matches.ts';
 
 const sortColumns = {
   id: 'id',
@@ -241,7 +242,9 @@ export async function listLeads(
     .prepare(sql)
     .bind(...params)
     .all<LeadRow>();
-  const leads = results.slice(0, limit).map(toLead);
+  const found = results.slice(0, limit).map(toLead);
+  const matchesOf = filter.search === undefined || filter.search === '' ? null : searchMatcher(filter.search);
+  const leads = matchesOf === null ? found : found.map((lead) => ({ ...lead, matched: matchesOf(lead) }));
   const last = leads.at(-1);
   const nextCursor = results.length > limit && last !== undefined ? writeCursor(sort, last) : null;
   // A first page that is the last one has them all.

@@ -1,52 +1,146 @@
 /**
- * What a person types into a search, as the indexes of leads are asked for it.
+ * What a person types into a search, and what it means: as look-ups in the indexes of leads.
  *
- * Pure. Keeps true: any text is data, never a command of FTS5; each word is one token of the index, so that
- * none is taken for a phrase, which an index without positions refuses.
+ * Pure. Keeps true: any text is data, never a command of FTS5; each look-up is one token of the index,
+ * since an index without positions (`detail=none`) refuses a phrase.
+ *
+ * What a search means is in docs/decisions/0016-a-search-is-what-was-typed.md. The index's letters for
+ * punctuation are those of migrations/0010_search_as_typed.sql.
  *
  * @module
  */
 
-/**
- * The words of a search as the full-text index has them. It splits text at every character but these, by
- * its `categories` (migrations); only so is each word one token, since an index without positions
- * (`detail=none`) refuses a phrase. Marks alone are no word.
- */
-const wordBreaks = /[^\p{L}\p{M}\p{N}\p{Co}]+/u;
-const hasLetter = /[\p{L}\p{N}\p{Co}]/u;
+/** One thing that a search asks for; all of them must be there. */
+export type SearchTerm =
+  /** A word of a name, company or address; its beginning, where it may not be typed to its end. */
+  | { kind: 'word'; text: string; isWhole: boolean }
+  /** `example.com`, `.com`: what ends a domain, or a dotted word of a name or company. No address begins so. */
+  | { kind: 'dotted'; text: string }
+  /** `jane.d`: as `dotted`, or in its parts where it cannot be one; or the beginning of an address. */
+  | { kind: 'dottedOrAddress'; text: string; parts: SearchTerm[] }
+  /** `@example.com`: the domain of an address; without a dot, its beginning. */
+  | { kind: 'domain'; text: string }
+  /** `jane@exa`: the beginning of an address. */
+  | { kind: 'address'; text: string };
 
-interface SearchTerms {
-  /** FTS5 terms. */
-  words: string[];
-  /** Beginnings of addresses, as typed. */
-  addresses: string[];
-}
+/** The index has these where a text has punctuation. */
+const beginsAddress = '\ue000';
+const letters: Readonly<Record<string, string>> = {
+  '.': '\ue001',
+  '-': '\ue002',
+  '@': '\ue003',
+  '+': '\ue004',
+  _: '\ue005',
+  "'": '\ue006',
+};
+const inIndex = (text: string): string => text.replace(/[-.@+_']/g, (sign) => letters[sign] ?? sign);
+
+/** What the index takes for a letter, by its `categories`, but for its own letters above. */
+const letter = String.raw`(?:(?![\ue000-\ue006])[\p{L}\p{M}\p{N}\p{Co}])`;
+const hasLetter = /(?![\ue000-\ue006])[\p{L}\p{N}\p{Co}]/u;
+const words = new RegExp(`${letter}+`, 'gu');
+/** Words with what holds them together in an address, a domain or initials. */
+const pieces = new RegExp(`(?:${letter}|[-.+_'])+`, 'gu');
+const domainPiece = new RegExp(`^(?:${letter}|[-.])+`, 'u');
+const isWordChar = new RegExp(`^${letter}`, 'u');
+
+const matches = (text: string, pattern: RegExp): string[] =>
+  [...text.matchAll(pattern)].map(([match]) => match).filter((match) => hasLetter.test(match));
 
 /** Control characters, NUL too, end a word. */
 export const typedWords = (search: string): string[] => search.split(/[\s\p{Cc}]+/u);
 
-/**
- * With something before the @ it is an address from its beginning, which the index of addresses finds;
- * `@example.com` is any lead there.
- */
+/** With something before the @ it is an address from its beginning, which the index of addresses finds. */
 export const isAddress = (word: string): boolean => word.indexOf('@') > 0 && hasLetter.test(word);
 
-/** What a search looks for: all of it must be there. */
-export function readSearch(search: string): SearchTerms {
-  const typed = typedWords(search);
+/** Without the punctuation around it; a dot before the first letter stays. */
+function trimPiece(piece: string): string {
+  const end = piece.replace(/[-.+_']+$/, '');
+  const start = [...end].findIndex((sign) => isWordChar.test(sign));
+  return start > 0 && end[start - 1] === '.' ? end.slice(start - 1) : end.slice(start);
+}
+
+function readPiece(piece: string): SearchTerm[] {
+  const text = trimPiece(piece);
+  if (!text.includes('.')) {
+    return matches(text, words).map((word) => ({ kind: 'word', text: word, isWhole: true }));
+  }
+  if (text.startsWith('.')) {
+    // No domain has these.
+    const [first = '', ...rest] = text.split(/[+_']/);
+    return [{ kind: 'dotted', text: first }, ...rest.flatMap(readPiece)];
+  }
+  const parts = text.split(/[+_']+/);
+  const of: SearchTerm[] = parts.length > 1 ? parts.flatMap(readPiece) : [{ kind: 'dotted', text }];
+  return [{ kind: 'dottedOrAddress', text, parts: of }];
+}
+
+function readWord(word: string): SearchTerm[] {
+  if (isAddress(word)) return [{ kind: 'address', text: word }];
+  const terms: SearchTerm[] = [];
+  let rest = word;
+  if (word.startsWith('@')) {
+    rest = word.replace(/^@+/, '');
+    const [found = ''] = domainPiece.exec(rest) ?? [];
+    const text = found.replace(/[-.]+$/, '');
+    if (hasLetter.test(text)) {
+      terms.push({ kind: 'domain', text });
+      rest = rest.slice(found.length);
+    }
+  }
+  terms.push(...matches(rest, pieces).flatMap(readPiece));
+  // Only the end of what was typed may be the beginning of a word.
+  const end = terms.at(-1);
+  const last = end?.kind === 'dottedOrAddress' ? end.parts.at(-1) : end;
+  if (last?.kind === 'word') last.isWhole = false;
+  return terms;
+}
+
+/** What a search asks for, in the order in which it was typed. */
+export const readSearch = (search: string): SearchTerm[] => typedWords(search).flatMap(readWord);
+
+/** A term as an expression of FTS5 (sqlite.org/fts5.html, "Full-text Query Syntax"); null for an address. */
+function ftsOf(term: SearchTerm): string | null {
+  switch (term.kind) {
+    case 'word':
+      return `"${term.text}"${term.isWhole ? '' : '*'}`;
+    case 'dotted': {
+      const text = inIndex(term.text);
+      const dot = inIndex('.');
+      // From a dot, or as a whole; a dot may end the sentence after it.
+      const starts = term.text.startsWith('.') ? [text] : [text, `${dot}${text}`];
+      return `(${starts.flatMap((start) => [`"${start}"`, `"${start}${dot}"`]).join(' OR ')})`;
+    }
+    case 'dottedOrAddress':
+      return `((${all(term.parts)}) OR "${beginsAddress}${inIndex(term.text)}"*)`;
+    case 'domain':
+      return `"${inIndex(`@${term.text}`)}"${term.text.includes('.') ? '' : '*'}`;
+    case 'address':
+      return null;
+    default:
+      return term satisfies never;
+  }
+}
+
+const all = (terms: readonly SearchTerm[]): string =>
+  terms
+    .map(ftsOf)
+    .filter((fts) => fts !== null)
+    .join(' AND ');
+
+/** A search as its indexes are asked: an FTS5 query, null without one, and beginnings of addresses. */
+export function searchLookUps(search: string): { fts: string | null; addresses: string[] } {
+  const terms = readSearch(search);
+  const fts = all(terms);
   return {
-    addresses: typed.filter(isAddress),
-    words: typed.flatMap((word) => {
-      if (isAddress(word)) return [];
-      const parts = word.split(wordBreaks).filter((part) => hasLetter.test(part));
-      // Only the end of what was typed may be the beginning of a word.
-      return parts.map((part, index) => (index === parts.length - 1 ? `"${part}"*` : `"${part}"`));
-    }),
+    fts: fts === '' ? null : fts,
+    addresses: terms.flatMap((term) => (term.kind === 'address' ? [term.text] : [])),
   };
 }
 
-/** How many look-ups a search takes; a bound is set on them. */
+/** How many look-ups a search takes, as a person would count them; a bound is set on them. */
 export function searchTermCount(search: string): number {
-  const { words, addresses } = readSearch(search);
-  return words.length + addresses.length;
+  const count = (terms: readonly SearchTerm[]): number =>
+    terms.reduce((sum, term) => sum + (term.kind === 'dottedOrAddress' ? count(term.parts) : 1), 0);
+  return count(readSearch(search));
 }

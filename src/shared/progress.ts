@@ -87,6 +87,8 @@ export interface Progress {
   /** Null until it can be honest: at least three samples of a running session. */
   etaSeconds: number | null;
   createdAt: number;
+  /** Until then nothing happens and it can be undone; only while it waits so. */
+  startsAt?: number;
   startedAt: number | null;
   updatedAt: number;
   finishedAt: number | null;

@@ -105,10 +105,18 @@ export type LeadPatch = z.infer<typeof leadPatchSchema>;
 export const leadFilterSchema = z
   .strictObject({
     status: z.enum(leadStatuses).optional(),
-    search: z.string().trim().max(limits.maxSearchLength).optional().meta({
-      description:
-        'Words; each must begin a word of the name, company or e-mail address. One with an @ in it must begin the address.',
-    }),
+    search: z
+      .string()
+      .trim()
+      .max(limits.maxSearchLength)
+      .optional()
+      .meta({
+        description:
+          'Words, all of which must be there: each begins a word of the name, company or email address. One with a dot ' +
+          'in it (`example.com`) is the end of a domain from one of its labels, also in a name or company, or begins ' +
+          'the address. `@example.com` is the domain of the address, `@exa` its beginning; with something before ' +
+          'the @ it begins the address.',
+      }),
     source: z.string().max(limits.maxFieldLength).optional(),
     stage: z.string().max(limits.maxFieldLength).optional(),
     consentSource: z.string().max(limits.maxFieldLength).optional(),
@@ -133,9 +141,33 @@ export const leadSorts = [
 ] as const;
 export type LeadSort = (typeof leadSorts)[number];
 
+/** What a search looks into. */
+export const searchedFields = ['firstName', 'lastName', 'company', 'email'] as const satisfies (keyof Lead)[];
+export type SearchedField = (typeof searchedFields)[number];
+
+export const leadMatchSchema = z
+  .object({
+    field: z.enum(searchedFields),
+    ranges: z.array(z.tuple([count, count])).meta({
+      description: 'From and up to which UTF-16 unit of the field, in order; they do not overlap.',
+    }),
+  })
+  .meta({ id: 'LeadMatch', description: 'Where a search was found in a field of a lead.' });
+export type LeadMatch = z.infer<typeof leadMatchSchema>;
+
+export const foundLeadSchema = leadSchema
+  .extend({
+    matched: z
+      .array(leadMatchSchema)
+      .exactOptional()
+      .meta({ description: 'Where the search was found; only where there was one.' }),
+  })
+  .meta({ id: 'FoundLead' });
+export type FoundLead = z.infer<typeof foundLeadSchema>;
+
 export const leadPageSchema = z
   .object({
-    leads: z.array(leadSchema),
+    leads: z.array(foundLeadSchema),
     nextCursor: z.string().nullable(),
     total: count.meta({
       description: 'Leads that match, over all pages; at least so many where `isTotalExact` is false.',
@@ -447,6 +479,9 @@ export const progressSchema = z
     ratePerSecond: z.number().min(0),
     etaSeconds: z.number().min(0).nullable(),
     createdAt: timeMs,
+    startsAt: timeMs.exactOptional().meta({
+      description: 'Until then nothing happens and the start can be undone; only while it waits so.',
+    }),
     startedAt: timeMs.nullable(),
     updatedAt: timeMs,
     finishedAt: timeMs.nullable(),
@@ -538,6 +573,10 @@ export const settingsSchema = z
       from: z.string(),
       inboxUrl: z.string().nullable().meta({ description: 'Inbox page of the stand-in mail API.' }),
       callsPerSecond: z.number(),
+    }),
+    activate: z.object({
+      confirmAbove: count.meta({ description: 'Above so many leads a person types the count to start.' }),
+      undoSeconds: z.number().min(0).meta({ description: 'For so long a start can be undone.' }),
     }),
   })
   .meta({ id: 'Settings' });

@@ -54,6 +54,7 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'POST /crm/activation/:sessionId/pause': rule('activate', 'activation.pause'),
   'POST /crm/activation/:sessionId/resume': rule('activate', 'activation.resume'),
   'POST /crm/activation/:sessionId/cancel': rule('activate', 'activation.cancel'),
+  'POST /crm/activation/:sessionId/undo': rule('activate', 'activation.undo'),
   'POST /crm/activation/:sessionId/retry': rule('activate', 'activation.retry'),
   'POST /crm/activation/:sessionId/assume-sent': rule('activate', 'activation.assumeSent'),
   'DELETE /crm/activation/:sessionId': rule('erase', 'activation.erase'),

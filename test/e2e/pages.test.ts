@@ -91,6 +91,7 @@ describe.each([
   }
 
   test('the leads page has no accessibility faults', async () => {
+    expect(await faultsAt('/leads?search=lead%20example.com', 'mark')).toEqual([]);
     expect(await faultsAt('/leads', '[data-testid="lead-row"]')).toEqual([]);
   });
 
@@ -426,7 +427,7 @@ describe('who has no mouse, and wants no motion', () => {
       await expect.poll(focusedTestId).toBe('activate');
       await page.keyboard.press('Enter');
       await page.getByTestId('preview-subject').waitFor();
-      await tabTo('activate-name');
+      expect(await focusedTestId()).toBe('activate-name');
       await page.keyboard.press('ControlOrMeta+a');
       await page.keyboard.type('By hand');
       await tabTo('activate-start');

@@ -81,7 +81,8 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
       stateDir,
       mail: new URL(proxy.url),
       inboxUrl: standIn.inboxUrl,
-      env: { LOCAL_PERSON: localPerson, ...options.env, ...env },
+      // A start begins at once, unless the test is about undoing it.
+      env: { LOCAL_PERSON: localPerson, ACTIVATE_UNDO_SECONDS: '0', ...options.env, ...env },
       ...(port === undefined ? {} : { port }),
     });
   }

@@ -19,6 +19,16 @@ const at = (change: Partial<WakeView> & { session: Session }): number | null =>
 describe('the next alarm', () => {
   it.each<[string, Partial<WakeView> & { session: Session }, number | null]>([
     ['queued, leads to plan', { session: session({}), isWorkDue: true }, nowMs],
+    [
+      'queued, it can still be undone',
+      { session: newSession({ ...specOf(10), startsAt: nowMs + 9_000 }), isWorkDue: true },
+      nowMs + 9_000,
+    ],
+    [
+      'queued, it can still be undone, the list of activations does not have it',
+      { session: newSession({ ...specOf(10), startsAt: nowMs + 9_000 }), isWorkDue: true, isRecorded: false },
+      nowMs + recordRetryMs,
+    ],
     ['running, a batch is due', { session: running, isWorkDue: true }, nowMs],
     [
       'running, a batch is due, the provider asked to wait',

@@ -1,3 +1,6 @@
+import type { Audience } from '../../src/shared/schemas.ts';
+import { describeAudience } from '../../web/src/lib/leads/describe-audience.ts';
+import { markedParts } from '../../web/src/lib/leads/marked-parts.ts';
 import { describe, expect, it } from 'vitest';
 import type { Issue, Progress } from '../../src/shared/progress.ts';
 import type { Problem } from '../../src/shared/problem.ts';
@@ -217,6 +220,37 @@ describe('the choice of leads', () => {
       pageState(chosen, [3]),
       pageState(chosen, []),
     ]).toEqual(['all', 'some', 'none', 'none']);
+  });
+});
+
+describe('what a search found', () => {
+  it('is marked where it stands, and nothing of the text is lost', () => {
+    const words = (ranges: [number, number][]): string[] =>
+      markedParts('www.example.com', ranges).map(({ text, isMarked }) => (isMarked ? `[${text}]` : text));
+    expect(words([])).toEqual(['www.example.com']);
+    expect(words([[4, 11]])).toEqual(['www.', '[example]', '.com']);
+    expect(
+      words([
+        [0, 3],
+        [4, 15],
+      ]),
+    ).toEqual(['[www]', '.', '[example.com]']);
+    expect(markedParts('', [])).toEqual([]);
+  });
+});
+
+describe('whom a filter chose, in words', () => {
+  it.each([
+    [{ filter: { search: 'example.com' }, excludedIds: [1, 2] }, '404 leads matching "example.com", minus 2'],
+    [{ filter: {} }, 'All 402 leads'],
+    [{ filter: { status: 'new', source: 'Fair' } }, '402 leads with status New, source "Fair"'],
+    [
+      { filter: { search: 'ann', stage: '' }, excludedIds: [7] },
+      '403 leads matching "ann", stage "", minus 1',
+    ],
+    [{ leadIds: [1] }, null],
+  ] as const)('%j', (audience, words) => {
+    expect(describeAudience(audience as Audience, 402)).toBe(words);
   });
 });
 

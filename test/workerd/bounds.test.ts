@@ -92,7 +92,7 @@ describe('every bound has a refusal of its own', () => {
   it('the size of a page', () =>
     expectRefusal(() => send('GET', `/crm/leads?limit=${limits.maxPageLeadCount + 1}`), 'page_too_large'));
 
-  it('the words of a search, in a list, a preview and a start', async () => {
+  it('the words of a search, in a list, a preview, a check of a template and a start', async () => {
     const search = 'a b c d e f g h i';
     await expectRefusal(
       () => send('GET', `/crm/leads?search=${encodeURIComponent(search)}`),
@@ -102,6 +102,11 @@ describe('every bound has a refusal of its own', () => {
     await expectRefusal(() => start({ audience }), 'filter_too_complex');
     await expectRefusal(
       () => send('POST', '/crm/activation/preview', { audience, templateId: 'welcome' }),
+      'filter_too_complex',
+    );
+    const draft = { subject: 'Hello {{ firstName }}', html: '<p>Hello</p>', text: '' };
+    await expectRefusal(
+      () => send('POST', '/crm/templates/check', { audience, ...draft }),
       'filter_too_complex',
     );
   });

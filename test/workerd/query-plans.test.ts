@@ -32,6 +32,8 @@ describe('leads, as they are really asked for', () => {
     ['an import and a status', { importId: 'small', status: 'new' }],
     ['a consent source and a word', { consentSource: 'fair', search: 'ann' }],
     ['two words', { search: 'ann name1' }],
+    ['a domain, or the beginning of an address', { search: 'example.com', source: 'Web' }],
+    ['the beginning of a domain, and initials', { search: "@exam j.r. o'neil.x" }],
   ];
 
   it.each(filters)('a page, its count and a look for the rarest condition: %s', async (_, filter) => {

@@ -34,6 +34,7 @@ import {
 import type { App, AppEnv } from '../app-env.ts';
 import { mailSettings, requireMail } from '../mail-settings.ts';
 import { noteAudit } from '../audit.ts';
+import { undoMs } from '../activate-settings.ts';
 import { requireSimpleFilter } from '../filter-bound.ts';
 import { cursorQuery, limitQuery, sessionIdParams } from '../params.ts';
 import { problems, Refusal } from '../problem.ts';
@@ -196,6 +197,10 @@ const commandRoute = <Path extends string>(path: Path, summary: string) =>
 const pause = commandRoute('pause', 'Pause: no new mail leaves, what is on its way settles');
 const resume = commandRoute('resume', 'Go on with a paused activation');
 const cancel = commandRoute('cancel', 'Cancel: the rest is skipped, what is on its way settles');
+const undo = commandRoute(
+  'undo',
+  'Undo a start: only before `startsAt`, while no lead and no inbox has been touched',
+);
 const assumeSent = commandRoute('assume-sent', 'Take all unknown mail for sent');
 
 const erase = createRoute({
@@ -270,6 +275,8 @@ export function activationRoutes(app: App): void {
       maxLeadId: audience.maxLeadId,
       total: audience.total,
       createdAt,
+      // From here on, so that a count that took long takes nothing of it.
+      startsAt: Date.now() + undoMs(c.env),
     };
     const started = await session.start(spec, c.get('requestId'));
     if (started.kind === 'conflict') throw new Refusal('session_conflict');
@@ -369,6 +376,7 @@ export function activationRoutes(app: App): void {
   app.openapi(pause, async (c) => c.json(await command(c, { kind: 'pause' }), 200));
   app.openapi(resume, async (c) => c.json(await command(c, { kind: 'resume' }), 200));
   app.openapi(cancel, async (c) => c.json(await command(c, { kind: 'cancel' }), 200));
+  app.openapi(undo, async (c) => c.json(await command(c, { kind: 'cancel', isUndo: true }), 200));
   app.openapi(assumeSent, async (c) => c.json(await command(c, { kind: 'assumeSent' }), 200));
   app.openapi(erase, async (c) => {
     const answer = await sessionOf(c).erase(c.get('requestId'));

@@ -7,6 +7,7 @@ import { createRoute } from '@hono/zod-openapi';
 import { gateConfig } from '../../durable/mail-gate.ts';
 import { retentionDays } from '../../durable/retention.ts';
 import { settingsSchema } from '../../shared/schemas.ts';
+import { confirmAbove, undoMs } from '../activate-settings.ts';
 import type { App } from '../app-env.ts';
 import { problems, Refusal } from '../problem.ts';
 
@@ -36,6 +37,7 @@ export function settingsRoutes(app: App): void {
           inboxUrl: MAIL_INBOX_URL === '' ? null : MAIL_INBOX_URL,
           callsPerSecond: gateConfig(c.env).maxRatePerSecond,
         },
+        activate: { confirmAbove: confirmAbove(c.env), undoSeconds: undoMs(c.env) / 1_000 },
       },
       200,
     );

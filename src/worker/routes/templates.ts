@@ -31,6 +31,7 @@ import type { Recipient } from '../../shared/recipient.ts';
 import { templateIdSchema, templateListSchema } from '../../shared/schemas.ts';
 import type { App } from '../app-env.ts';
 import { noteAudit } from '../audit.ts';
+import { requireSimpleFilter } from '../filter-bound.ts';
 import { mailSettings } from '../mail-settings.ts';
 import { problems, Refusal } from '../problem.ts';
 import { noteLeadsShown } from '../read-audit.ts';
@@ -146,7 +147,10 @@ const check = createRoute({
   tags,
   summary: 'Which fields of a draft an audience lacks',
   request: { body: body(templateCheckRequestSchema) },
-  responses: { 200: json('The fields.', templateCheckSchema), ...problems(...bodyCodes) },
+  responses: {
+    200: json('The fields.', templateCheckSchema),
+    ...problems(...bodyCodes, 'filter_too_complex'),
+  },
 });
 
 const test = createRoute({
@@ -225,6 +229,7 @@ export function templateRoutes(app: App): void {
 
   app.openapi(check, async (c) => {
     const { audience, ...draft } = c.req.valid('json');
+    if ('filter' in audience) requireSimpleFilter(audience.filter);
     const { known, unknown } = templateFields(withText(draft));
     const { leadCount, emptyFields } = await countEmptyFields(c.env.DB, audience, known, Date.now());
     return c.json({ leadCount, unknownFields: unknown, emptyFields }, 200);

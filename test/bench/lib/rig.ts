@@ -174,6 +174,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
       ...varsOfWrangler(),
       MAIL_API_URL: options.mailUrl,
       MAIL_RATE: '100000',
+      ACTIVATE_UNDO_SECONDS: '0',
       METER: 'no',
       ...options.vars,
     },

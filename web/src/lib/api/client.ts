@@ -185,6 +185,8 @@ export const api = {
   ) => call<LeadResultPage>(`/crm/activation/${sessionId}/leads${queryOf(view)}`),
   command: (sessionId: string, command: Command) =>
     post<Progress>(`/crm/activation/${sessionId}/${commandCalls[command].path}`, commandCalls[command].body),
+  /** Refused once it has begun. */
+  undoStart: (sessionId: string) => post<Progress>(`/crm/activation/${sessionId}/undo`, {}),
   eraseActivation: (sessionId: string) => remove(`/crm/activation/${sessionId}`),
 };
 

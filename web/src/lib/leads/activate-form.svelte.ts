@@ -17,6 +17,7 @@ import { api, type Refusal } from '../api/client.ts';
 import { mailApi } from '../api/mail.ts';
 import { formatShortDateTime } from '../text/format.ts';
 import { messages } from '../text/messages.ts';
+import { describeAudience } from './describe-audience.ts';
 import { startActivation } from './start-request.ts';
 
 export interface StartObserver {
@@ -29,10 +30,16 @@ export interface StartObserver {
   abandoned(sessionId: string): void;
 }
 
+/** Until the server has said its own. */
+const standardConfirmAbove = 1_000;
+
 export class ActivateForm {
   readonly #audience: Audience;
   readonly #observer: StartObserver;
   name = $state(messages.activate.defaultName(formatShortDateTime(Date.now())));
+  /** What the person typed as the count of leads. */
+  typedCount = $state('');
+  #confirmAbove = $state(standardConfirmAbove);
   #templates = $state.raw<readonly TemplateSummary[] | null>(null);
   #templateId = $state<string | null>(null);
   #preview = $state.raw<ActivationPreview | null>(null);
@@ -91,16 +98,30 @@ export class ActivateForm {
   get fixed(): boolean {
     return this.#unanswered !== null;
   }
+  /** Whom the filter chose, in words; null for leads that were picked one by one, and before it is known. */
+  get audienceText(): string | null {
+    return this.#preview === null ? null : describeAudience(this.#audience, this.#preview.total);
+  }
+  /** The count that must be typed before a start; null where none needs to be. */
+  get countToType(): number | null {
+    const count = this.#preview?.willActivate ?? 0;
+    return count > this.#confirmAbove ? count : null;
+  }
   get canStart(): boolean {
     if (this.starting) return false;
     if (this.fixed) return true;
+    // A person may write it as it is shown, in groups of digits.
+    if (this.countToType !== null && this.typedCount.replace(/[\s.,'’]/g, '') !== String(this.countToType)) {
+      return false;
+    }
     const touches = this.#preview === null ? this.#previewRefusal === null : this.#preview.willActivate > 0;
     return this.name.trim() !== '' && this.#templateId !== null && !this.#counting && touches;
   }
 
   async load(): Promise<void> {
     this.#loadRefusal = null;
-    const answer = await api.templates();
+    const [answer, settings] = await Promise.all([api.templates(), api.settings()]);
+    if (settings.ok) this.#confirmAbove = settings.value.activate.confirmAbove;
     if (!answer.ok) {
       this.#loadRefusal = answer.refusal;
       return;

@@ -138,6 +138,8 @@ export const messages = {
     noMatch: {
       title: 'No lead matches',
       text: 'Try fewer or shorter words, or another status.',
+      dotted:
+        'A word with a dot is a whole domain, such as example.com, or the beginning of an email address. Type it to its end, or try a part of it without the dot.',
       action: 'Show all leads',
     },
     failed: 'The leads could not be loaded',
@@ -178,6 +180,26 @@ export const messages = {
     gaveUp:
       'The server could not be reached. Trying again is safe: the same run is asked for, so nobody is mailed twice.',
     nameMissing: 'Give the run a name.',
+    startHint: 'Starts with this button or Ctrl+Enter (⌘+Enter), never with Enter alone.',
+    confirm: (count: number) => `Type ${formatCount(count)} to confirm`,
+    confirmHint: 'This activation is large. Type how many leads it activates.',
+    audience: {
+      search: (search: string) => `matching "${search}"`,
+      status: (status: string) => `with status ${status}`,
+      source: (source: string) => `source "${source}"`,
+      stage: (stage: string) => `stage "${stage}"`,
+      consentSource: (consent: string) => `consent "${consent}"`,
+      import: 'of one import',
+      createdFrom: (day: string) => `added from ${day}`,
+      createdTo: (day: string) => `added until ${day}`,
+      activatedFrom: (day: string) => `activated from ${day}`,
+      activatedTo: (day: string) => `activated until ${day}`,
+      whole: (total: number, parts: readonly string[], excluded: number) =>
+        [
+          parts.length === 0 ? `All ${leads(total)}` : `${leads(total)} ${parts.join(', ')}`,
+          ...(excluded === 0 ? [] : [`minus ${formatCount(excluded)}`]),
+        ].join(', '),
+    },
   },
 
   states: {
@@ -263,6 +285,9 @@ export const messages = {
     waitingUntil: (time: string) => `Waiting for the mail provider until ${time}.`,
     stalledSince: (ago: string) => `No progress since ${ago}.`,
     untitled: 'Starting…',
+    startsIn: (seconds: number) => `Starts in ${formatCount(seconds)} s. Nothing has been sent.`,
+    undo: 'Undo',
+    undoFailed: 'It could not be undone',
     open: (name: string) => `Open ${name}`,
     dismiss: (name: string) => `Dismiss ${name}`,
     more: (count: number) => `${formatCount(count)} more`,
