@@ -187,7 +187,7 @@ async function dryRun(): Promise<void> {
   try {
     const base = readConfig(readFileSync(join(projectRoot, 'wrangler.toml'), 'utf8'));
     const config = makeConfig(base, {
-      ...{ accountId: null, names: environmentNames('production', base.name), domains: ['leads.example.com'] },
+      ...{ accountId: null, names: environmentNames('production', base.name) },
       ...{ databaseId: '00000000-0000-0000-0000-000000000000', vars: base.vars, workersDev: false },
       ...{ crons: base.triggers?.crons ?? [], rateLimits: {}, sendEmail: [], migrationsFolder: 'migrations' },
     });

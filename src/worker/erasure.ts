@@ -8,6 +8,7 @@ import { emailHash } from '../crm/email-hash.ts';
 import { normalizeEmail } from '../crm/email.ts';
 import { eraseTraces, findLeadByEmail } from '../crm/erase.ts';
 import { eraseLead, getLead } from '../crm/leads.ts';
+import { sessionStub } from '../durable/stubs.ts';
 
 /**
  * Erases a lead. Only the run that set it active froze its address (`activated_by`); others that it was
@@ -20,7 +21,7 @@ export async function eraseEverywhere(env: Env, leadId: number): Promise<boolean
     const lead = await getLead(env.DB, leadId);
     if (lead === null) return false;
     if (lead.activatedBy !== null) {
-      await env.ACTIVATION_SESSION.getByName(lead.activatedBy).eraseLead(leadId);
+      await sessionStub(env, lead.activatedBy).eraseLead(leadId);
     }
     await eraseTraces(env.DB, lead.email, emailHash(env.ADDRESS_HASH_KEY, lead.email));
     // A run may have activated the lead since it was read: that one is asked in the next turn.

@@ -28,7 +28,6 @@ export interface OwnConfig {
   names: Pick<EnvironmentNames, 'worker' | 'database'>;
   databaseId: string;
   vars: Readonly<Record<string, string>>;
-  domains: readonly string[];
   workersDev: boolean;
   crons: readonly string[];
   /** By the name of the binding. */
@@ -44,8 +43,9 @@ export function readConfig(toml: string): WranglerConfig {
 
 /** JSON for wrangler, which takes it as it takes TOML: https://developers.cloudflare.com/workers/wrangler/configuration/ */
 export function makeConfig(base: WranglerConfig, own: OwnConfig): WranglerConfig {
-  // A person of local development has no place on an account.
-  const { access: _access, dev: _dev, env: _env, ...rest } = base;
+  // A person of local development has no place on an account. Domains are not in it: where nobody is at the
+  // terminal, wrangler would replace DNS records that a host name has already.
+  const { access: _access, dev: _dev, env: _env, routes: _routes, ...rest } = base;
   const config: WranglerConfig = {
     ...(rest as WranglerConfig),
     ...(own.accountId === null ? {} : { account_id: own.accountId }),
@@ -62,9 +62,6 @@ export function makeConfig(base: WranglerConfig, own: OwnConfig): WranglerConfig
     })),
     triggers: { crons: [...own.crons] },
   };
-  if (own.domains.length > 0) {
-    config['routes'] = own.domains.map((pattern) => ({ pattern, custom_domain: true }));
-  }
   if (base.ratelimits !== undefined) {
     config.ratelimits = base.ratelimits.map((limit) => ({
       ...limit,

@@ -43,7 +43,7 @@ export async function deploy(context: DeployContext): Promise<DeployResult> {
   const configWith = (names_: readonly string[]): string =>
     context.saveConfig(
       makeConfig(context.base, {
-        ...{ accountId: context.accountId, names, databaseId, vars: plan.vars, domains: plan.domains },
+        ...{ accountId: context.accountId, names, databaseId, vars: plan.vars },
         ...{ workersDev: plan.workersDev, crons: plan.crons, rateLimits: plan.rateLimits },
         ...{ sendEmail: plan.sendEmail, migrationsFolder: context.saveMigrations(names_) },
       }),
@@ -63,6 +63,8 @@ export async function deploy(context: DeployContext): Promise<DeployResult> {
     const own = given('ADDRESS_HASH_KEY') ?? '';
     secrets['ADDRESS_HASH_KEY'] = own === '' ? context.makeKey() : own;
   }
+  // Before the workers.dev address may go off with the deploy; a Worker must be there to have a domain.
+  if (!plan.isFirst) await attachDomains(context, plan, names);
   context.say('Deploying the Worker');
   await context.withSecretsFile(secrets, (path) =>
     must(
@@ -75,6 +77,8 @@ export async function deploy(context: DeployContext): Promise<DeployResult> {
       'The Worker could not be deployed',
     ),
   );
+
+  if (plan.isFirst) await attachDomains(context, plan, names);
 
   const verdict = await tryOut(context, plan.address, plan.vars);
   const left = [...plan.access.clicks, ...verdict.lines, ...plan.notes, ...webhookLeft(plan)];
@@ -146,8 +150,23 @@ async function createDatabase(context: DeployContext, plan: DeployPlan, names: E
   return made.uuid;
 }
 
-/** A new version is everywhere within seconds; a new certificate takes longer, and is not waited for. */
-const probeAttempts = 6;
+/** Through the API and not by wrangler: it refuses a host name that has DNS records, instead of replacing them. */
+async function attachDomains(context: DeployContext, { newDomains }: DeployPlan, names: EnvironmentNames): Promise<void> {
+  for (const hostname of newDomains) {
+    context.say(`Attaching ${hostname}`);
+    try {
+      await context.api.workers.domains.update({ account_id: context.accountId, hostname, service: names.worker });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new UserError(
+        `${hostname} could not be attached: ${reason}\nIts zone must be on this account, the API token needs "Workers Routes: Edit" for it, and the host name must have no DNS record of its own. Put that right and deploy again.`,
+      );
+    }
+  }
+}
+
+/** A new version is everywhere within seconds; a certificate of a new domain takes up to some minutes. */
+const probeAttempts = 24;
 const probeWaitMs = 5_000;
 
 /** Asks the address as a stranger, on a public path, and as the service token where one is given. */

@@ -43,7 +43,7 @@ export interface DeployPlan {
   /** Null: it is made. */
   databaseId: string | null;
   jurisdiction: string;
-  domains: string[];
+  newDomains: string[];
   workersDev: boolean;
   crons: string[];
   rateLimits: Record<string, string>;
@@ -121,7 +121,7 @@ export function planDeploy(deployed: Deployed, request: DeployRequest): Planned 
     vars,
     databaseId: deployed.database?.id ?? null,
     jurisdiction: vars['DATA_JURISDICTION'] ?? '',
-    domains,
+    newDomains: domains.filter((domain) => !deployed.domains.includes(domain)),
     workersDev,
     crons,
     rateLimits,
@@ -253,7 +253,7 @@ function nextVars({ worker, database }: Deployed, { base, given, options }: Depl
   return vars;
 }
 
-function difference({ worker, domains, database }: Deployed, plan: DeployPlan, names: EnvironmentNames): Change[] {
+function difference({ worker, database }: Deployed, plan: DeployPlan, names: EnvironmentNames): Change[] {
   const changes: Change[] = [];
   const add = (what: string, from: string | null, to: string | null): void => {
     if (from !== to) changes.push({ what, from, to });
@@ -271,7 +271,7 @@ function difference({ worker, domains, database }: Deployed, plan: DeployPlan, n
     changes.push({ what: `secret ${name}`, from: plan.presentSecrets.includes(name) ? 'set' : null, to: 'set anew' });
   }
   if (plan.needsHashKey) add('secret ADDRESS_HASH_KEY', null, 'made once');
-  for (const domain of plan.domains) if (!domains.includes(domain)) add('domain', null, domain);
+  for (const domain of plan.newDomains) add('domain', null, domain);
   add('workers.dev', worker === null ? null : onOff(worker.workersDev), onOff(plan.workersDev));
   if (worker !== null) add('preview addresses', onOff(worker.previewUrls), 'off');
   for (const cron of plan.crons) if (!(worker?.crons.includes(cron) ?? false)) add('cron', null, cron);

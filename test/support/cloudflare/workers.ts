@@ -41,12 +41,14 @@ interface UploadMetadata {
 export class WorkersState {
   readonly scripts = new Map<string, Script>();
   readonly domains: { hostname: string; service: string }[] = [];
+  /** Host names that have DNS records of their own. */
+  readonly takenHosts = new Set<string>();
   subdomain: string | null = 'acme';
   /** What the token may not read or change. */
   isForbidden = false;
   #count = 0;
 
-  /** Uploads a version and sends all requests to it. */
+  /** Takes a version; nothing is sent to it yet. */
   upload(name: string, metadata: UploadMetadata): Version {
     const script: Script = this.scripts.get(name) ?? {
       ...{ versions: [], deployments: [], crons: [], workersDev: false, previews: false, migrationTag: null },
@@ -76,7 +78,6 @@ export class WorkersState {
     };
     script.versions.push(version);
     script.migrationTag = metadata.migrations?.new_tag ?? script.migrationTag;
-    this.deploy(name, version.id);
     return version;
   }
 
@@ -123,16 +124,26 @@ function accountHandler(state: WorkersState): Handler {
       if (state.subdomain === null) return refuse(404, 10_007, 'No subdomain.');
       return answer<Cloudflare.Workers.SubdomainGetResponse>({ subdomain: state.subdomain });
     }
-    if (/^\/accounts\/[^/]+\/workers\/domains$/.test(path) && request.method === 'GET') {
-      const list = state.domains.map(
-        ({ hostname, service }): Cloudflare.Workers.DomainListResponse => ({
-          ...{ id: hostname, cert_id: 'cert', environment: 'production', hostname, service },
-          ...{ zone_id: 'zone', zone_name: hostname.split('.').slice(-2).join('.') },
-        }),
-      );
-      return answer(list);
+    if (!/^\/accounts\/[^/]+\/workers\/domains$/.test(path)) return null;
+    if (request.method === 'GET') return answer(state.domains.map(describeDomain));
+    const { hostname, service } = (await request.json()) as Cloudflare.Workers.DomainUpdateParams;
+    if (state.takenHosts.has(hostname)) {
+      return refuse(409, 100_117, `Hostname "${hostname}" already has externally managed DNS records.`);
     }
-    return null;
+    if (!state.scripts.has(service)) return noScript();
+    if (!state.domains.some((domain) => domain.hostname === hostname)) state.domains.push({ hostname, service });
+    return answer<Cloudflare.Workers.DomainUpdateResponse>(describeDomain({ hostname, service }));
+  };
+}
+
+function describeDomain({ hostname, service }: {
+  hostname: string;
+  service: string;
+}): Cloudflare.Workers.DomainListResponse {
+  const zoneName = hostname.split('.').slice(-2).join('.');
+  return {
+    ...{ id: hostname, cert_id: 'cert', environment: 'production', hostname, service },
+    ...{ zone_id: 'zone', zone_name: zoneName },
   };
 }
 
@@ -140,6 +151,8 @@ function scriptHandler(state: WorkersState): Handler {
   return async (request, path) => {
     const service = /^\/accounts\/[^/]+\/workers\/services\/([^/]+)$/.exec(path)?.[1];
     if (service !== undefined) return describeService(state, service);
+    const beta = /^\/accounts\/[^/]+\/workers\/workers\/([^/]+)$/.exec(path)?.[1];
+    if (beta !== undefined) return describeBeta(state, beta);
     const assets = /^\/accounts\/[^/]+\/workers\/assets\/upload$/.exec(path);
     if (assets !== null) return answer({ jwt: 'uploaded' }, {});
     const match = /^\/accounts\/[^/]+\/workers\/scripts\/([^/]+)(\/.*)?$/.exec(path);
@@ -147,19 +160,46 @@ function scriptHandler(state: WorkersState): Handler {
     const [, name = '', rest = ''] = match;
     if (state.isForbidden) return refuse(403, 10_000, 'Authentication error');
     if (rest === '/assets-upload-session') return answer({ jwt: 'session', buckets: [] });
-    if (rest === '' && request.method === 'PUT') return takeUpload(state, name, request);
-    if (rest === '/versions' && request.method === 'POST') return takeUpload(state, name, request);
+    if (rest === '' && request.method === 'PUT') {
+      const version = await takeUpload(state, name, request);
+      state.deploy(name, version.id);
+      return answer({ id: name, etag: 'e', pipeline_hash: 'p', deployment_id: version.id, startup_time_ms: 5 });
+    }
+    if (rest === '/versions' && request.method === 'POST') {
+      return answer({ ...describeVersion(await takeUpload(state, name, request)), startup_time_ms: 5 });
+    }
     const script = state.scripts.get(name);
     if (script === undefined) return noScript();
     return describeScript(state, script, name, rest, request);
   };
 }
 
-async function takeUpload(state: WorkersState, name: string, request: Request): Promise<Response> {
+async function takeUpload(state: WorkersState, name: string, request: Request): Promise<Version> {
   const form = await request.formData();
-  const metadata = JSON.parse(String(form.get('metadata'))) as UploadMetadata;
-  const version = state.upload(name, metadata);
-  return answer({ id: version.id, etag: 'e', pipeline_hash: 'p', deployment_id: version.id, startup_time_ms: 5 });
+  return state.upload(name, JSON.parse(String(form.get('metadata'))) as UploadMetadata);
+}
+
+function describeVersion(
+  version: Version,
+): Cloudflare.Workers.Scripts.VersionGetResponse & { annotations: Record<string, string> } {
+  return {
+    id: version.id,
+    number: version.number,
+    metadata: { created_on: version.createdOn, source: 'wrangler' },
+    annotations: version.annotations,
+    resources: { bindings: version.bindings, script: { etag: 'e', handlers: ['fetch', 'scheduled'] } },
+  };
+}
+
+/** The part of the newer description of a Worker that wrangler reads. */
+function describeBeta(state: WorkersState, name: string): Response {
+  const script = state.scripts.get(name);
+  if (script === undefined) return noScript();
+  const subdomain: Cloudflare.Workers.Beta.Worker['subdomain'] = {
+    enabled: script.workersDev,
+    previews_enabled: script.previews,
+  };
+  return answer({ id: name, name, subdomain });
 }
 
 /** As wrangler asks for it before a deploy; not part of the published API. */
@@ -201,13 +241,7 @@ async function describeScript(
   if (versionId !== undefined) {
     const version = script.versions.find(({ id }) => id === versionId);
     if (version === undefined) return refuse(404, 10_021, 'version not found');
-    return answer({
-      id: version.id,
-      number: version.number,
-      metadata: { created_on: version.createdOn, source: 'wrangler' },
-      annotations: version.annotations,
-      resources: { bindings: version.bindings },
-    } satisfies Cloudflare.Workers.Scripts.VersionGetResponse & { annotations: Record<string, string> });
+    return answer(describeVersion(version));
   }
   if (rest === '/versions') {
     return answer({
@@ -243,15 +277,7 @@ async function describeScript(
       previews_enabled: script.previews,
     });
   }
-  if (rest === '/domains/changeset') {
-    return answer({ added: [], removed: [], updated: [], conflicting: [] });
-  }
-  if (rest === '/domains/records') {
-    const { origins } = (await request.json()) as { origins: { hostname: string }[] };
-    for (const { hostname } of origins) {
-      if (!state.domains.some((domain) => domain.hostname === hostname)) state.domains.push({ hostname, service: name });
-    }
-    return answer([]);
-  }
+  // Tags, logs and tail consumers: kept by Cloudflare, asked by nobody here.
+  if (rest === '/script-settings') return answer({});
   return null;
 }
