@@ -261,7 +261,7 @@ describe('what a deploy refuses', () => {
     const account = await deployedAccount();
     account.d1
       .named(worker)
-      .sqlite.exec("INSERT INTO suppressions (email_hash, reason, source, created_at) VALUES ('h', 'manual', '', 0)");
+      .sqlite.exec("INSERT INTO suppressions (email_hash, reason, created_at) VALUES ('h', 'manual', 0)");
     account.workers.scripts.clear();
     await expect(invoke(account, { given: answers })).rejects.toThrow(/1 suppressions.*ADDRESS_HASH_KEY/);
     await invoke(account, { given: { ...answers, ADDRESS_HASH_KEY: 'the-key-of-before' } });
