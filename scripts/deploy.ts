@@ -23,7 +23,7 @@ import { deploy } from './lib/deploy/deploy.ts';
 import { migrationFaults, type Migration } from './lib/deploy/migrations.ts';
 import { environmentNames, parseOptions } from './lib/deploy/options.ts';
 import { rollback } from './lib/deploy/rollback.ts';
-import { readVariable } from './lib/deploy/settings.ts';
+import { readGiven } from './lib/deploy/settings.ts';
 import { projectRoot } from './lib/local-state.ts';
 import { UserError, runToEnd, stopWhenAsked } from './lib/processes.ts';
 import { buildWebIfChanged } from './lib/web-build.ts';
@@ -31,10 +31,6 @@ import { buildWebIfChanged } from './lib/web-build.ts';
 const folder = join(projectRoot, '.deploy');
 const migrationsFolder = join(projectRoot, 'migrations');
 const wranglerFile = join(projectRoot, 'node_modules/wrangler/bin/wrangler.js');
-
-function given(name: string): string | null {
-  return readVariable(process.env, name);
-}
 
 async function runWrangler(args: readonly string[]): Promise<WranglerAnswer> {
   const env: NodeJS.ProcessEnv = {
@@ -79,8 +75,10 @@ function readMigrations(): Migration[] {
     .map((name) => ({ name, sql: readFileSync(join(migrationsFolder, name), 'utf8') }));
 }
 
+type Given = DeployContext['given'];
+
 /** The token of CI, or of `wrangler login`. */
-async function findToken(): Promise<string> {
+async function findToken(given: Given): Promise<string> {
   const own = given('CLOUDFLARE_API_TOKEN');
   if (own !== null && own !== '') return own;
   const { code, output } = await runWrangler(['auth', 'token', '--json']);
@@ -93,7 +91,7 @@ async function findToken(): Promise<string> {
   return token;
 }
 
-async function findAccount(api: Cloudflare): Promise<string> {
+async function findAccount(api: Cloudflare, given: Given): Promise<string> {
   const wanted = given('CLOUDFLARE_ACCOUNT_ID');
   if (wanted !== null && wanted !== '') return wanted;
   const accounts: { id: string; name: string }[] = [];
@@ -113,19 +111,20 @@ async function versionName(base: WranglerConfig): Promise<string> {
 }
 
 async function makeContext(args: readonly string[]): Promise<DeployContext> {
-  const options = parseOptions(args);
+  const given = readGiven(process.env);
+  const options = parseOptions(args, given);
   const base = readConfig(readFileSync(join(projectRoot, 'wrangler.toml'), 'utf8'));
   // The variable that wrangler reads too.
   const baseUrl = given('CLOUDFLARE_API_BASE_URL');
   const api = new Cloudflare({
-    apiToken: await findToken(),
+    apiToken: await findToken(given),
     ...(baseUrl === null || baseUrl === '' ? {} : { baseURL: baseUrl }),
   });
   const isSomebodyThere = process.stdin.isTTY;
   return {
     options,
     api,
-    accountId: await findAccount(api),
+    accountId: await findAccount(api, given),
     wrangler: runWrangler,
     ask: isSomebodyThere ? ask : null,
     confirm: isSomebodyThere

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { makeConfig } from '../../scripts/lib/deploy/config.ts';
 import { environmentNames, parseOptions } from '../../scripts/lib/deploy/options.ts';
 import { judge, nobodyGetsIn, type ProbeAnswer, type Probes } from '../../scripts/lib/deploy/probe.ts';
-import { readVariable, settingFaults } from '../../scripts/lib/deploy/settings.ts';
+import { readGiven, settingFaults } from '../../scripts/lib/deploy/settings.ts';
 import { standInAccount, type StandInAccount } from '../support/cloudflare/account.ts';
 import {
   accessRedirect,
@@ -362,6 +362,16 @@ describe('a domain', () => {
     expect(account.workers.scripts.get(worker)?.workersDev).toBe(false);
   });
 
+  it('named again, as a CI does, changes neither the other address nor where links lead', async () => {
+    const account = await deployedAccount();
+    const given = { DEPLOY_DOMAIN: 'leads.acme.io', DEPLOY_WORKERS_DEV: 'on' };
+    await invoke(account, { given: { ...given, PUBLIC_URL: 'https://go.acme.io' } });
+    const { said } = await invoke(account, { given: { DEPLOY_DOMAIN: 'leads.acme.io' } });
+    expect(said[0]).toContain('no setting changes');
+    expect(account.workers.scripts.get(worker)?.workersDev).toBe(true);
+    expect(account.workers.vars(worker)['PUBLIC_URL']).toBe('https://go.acme.io');
+  });
+
   it('that has DNS records of its own is not taken from them', async () => {
     const account = await deployedAccount();
     account.workers.takenHosts.add('leads.acme.io');
@@ -539,9 +549,13 @@ describe('the probe at the end', () => {
 
 describe('settings and options', () => {
   it('tell a variable that is empty from one that is not there', () => {
-    expect(readVariable({ A: ' x ' }, 'A')).toBe('x');
-    expect(readVariable({ A: '' }, 'A')).toBe('');
-    expect(readVariable({}, 'A')).toBeNull();
+    const given = readGiven({ A: ' x ', B: '', DEPLOY_SETTINGS: '{"A":"y","C":"z"}' });
+    expect(['A', 'B', 'C', 'D'].map(given)).toEqual(['x', '', 'z', null]);
+    expect(readGiven({})('A')).toBeNull();
+  });
+
+  it.each(['{"A":1}', 'A=1'])('refuse a DEPLOY_SETTINGS of %s', (text) => {
+    expect(() => readGiven({ DEPLOY_SETTINGS: text })).toThrow(/DEPLOY_SETTINGS/);
   });
 
   it.each([[['--rollback', '--domain', 'a.io']], [['--accept-old-secrets']], [['--workers-dev', 'maybe']], [['extra']]])(

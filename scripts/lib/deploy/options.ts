@@ -43,8 +43,15 @@ export const usage = `npm run deploy -- [options]
 
 Settings and secrets are environment variables, such as MAIL_FROM; docs/OPERATIONS.md lists them.`;
 
-/** @throws UserError for a flag or value that is not known; nothing has been done then */
-export function parseOptions(args: readonly string[]): DeployOptions {
+/**
+ * Reads the command line; DEPLOY_DOMAIN and DEPLOY_WORKERS_DEV stand in for their flags, so that a CI needs none.
+ *
+ * @throws UserError for a flag or value that is not known; nothing has been done then
+ */
+export function parseOptions(
+  args: readonly string[],
+  given: (name: string) => string | null = () => null,
+): DeployOptions {
   const values = parse(args);
   if (values.help === true) throw new UserError(usage);
   const jurisdiction = values.jurisdiction === 'none' ? '' : (values.jurisdiction ?? null);
@@ -53,9 +60,15 @@ export function parseOptions(args: readonly string[]): DeployOptions {
       `--jurisdiction is ${jurisdictions.join(', ')} or none, not "${jurisdiction}". Nothing was changed.`,
     );
   }
-  const workersDev = values['workers-dev'];
+  const workersDevFlag = values['workers-dev'];
+  const workersDev = workersDevFlag ?? orUndefined(given('DEPLOY_WORKERS_DEV'));
   if (workersDev !== undefined && workersDev !== 'on' && workersDev !== 'off') {
     throw new UserError(`--workers-dev is on or off, not "${workersDev}". Nothing was changed.`);
+  }
+  if (values.rollback === true && (values.domain ?? values.jurisdiction ?? workersDevFlag) !== undefined) {
+    throw new UserError(
+      '--rollback changes the version only: leave out --domain, --jurisdiction and --workers-dev. Nothing was changed.',
+    );
   }
   const environment = values.env ?? 'production';
   // The Worker's name is part of a host name: letters, digits, dashes, 63 characters at most.
@@ -64,7 +77,7 @@ export function parseOptions(args: readonly string[]): DeployOptions {
       `--env is up to 30 lower-case letters, digits and dashes, not "${environment}". Nothing was changed.`,
     );
   }
-  const domain = values.domain?.toLowerCase() ?? null;
+  const domain = (values.domain ?? orUndefined(given('DEPLOY_DOMAIN')))?.toLowerCase() ?? null;
   if (domain !== null && !/^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}$/.test(domain)) {
     throw new UserError(
       `--domain is a host name such as leads.example.com, not "${domain}". Nothing was changed.`,
@@ -72,11 +85,6 @@ export function parseOptions(args: readonly string[]): DeployOptions {
   }
   if (values['accept-old-secrets'] === true && values.rollback !== true) {
     throw new UserError('--accept-old-secrets goes with --rollback only. Nothing was changed.');
-  }
-  if (values.rollback === true && (domain ?? jurisdiction ?? workersDev ?? null) !== null) {
-    throw new UserError(
-      '--rollback changes the version only: leave out --domain, --jurisdiction and --workers-dev. Nothing was changed.',
-    );
   }
   return {
     environment,
@@ -88,6 +96,10 @@ export function parseOptions(args: readonly string[]): DeployOptions {
     acceptsOldSecrets: values['accept-old-secrets'] === true,
     isConfirmed: values.yes === true,
   };
+}
+
+function orUndefined(value: string | null): string | undefined {
+  return value === null || value === '' ? undefined : value;
 }
 
 export function isJurisdiction(value: string): value is Jurisdiction {

@@ -76,14 +76,17 @@ export function planDeploy(deployed: Deployed, request: DeployRequest): Planned 
   if (questions.length > 0) return { kind: 'unanswered', questions };
 
   const domains = [...new Set([...deployed.domains, ...(options.domain === null ? [] : [options.domain])])];
-  const workersDev = options.workersDev ?? (worker === null ? domains.length === 0 : worker.workersDev && options.domain === null);
+  const newDomains = domains.filter((domain) => !deployed.domains.includes(domain));
+  const workersDev =
+    options.workersDev ?? (worker === null ? domains.length === 0 : worker.workersDev && newDomains.length === 0);
   const devHost = deployed.subdomain === null ? null : `${names.worker}.${deployed.subdomain}.workers.dev`;
   const hosts = [...domains, ...(workersDev && devHost !== null ? [devHost] : [])];
 
   const vars = nextVars(deployed, request);
-  // Where an address in a mail leads; the domain wins over workers.dev once there is one.
-  const isAtOldAddress = vars['PUBLIC_URL'] === '' || (given('PUBLIC_URL') === null && options.domain !== null);
-  if (isAtOldAddress && hosts[0] !== undefined) vars['PUBLIC_URL'] = `https://${hosts[0]}`;
+  // Where the links in an email lead: a new domain takes over, and an address that is set stays.
+  const isToMove = given('PUBLIC_URL') === null && newDomains.length > 0;
+  const host = newDomains[0] ?? hosts[0];
+  if ((vars['PUBLIC_URL'] === '' || isToMove) && host !== undefined) vars['PUBLIC_URL'] = `https://${host}`;
   vars['PUBLIC_URL'] = (vars['PUBLIC_URL'] ?? '').replace(/\/+$/, '');
 
   const audiences = (vars['ACCESS_AUD'] ?? '').split(',').map((tag) => tag.trim()).filter((tag) => tag !== '');
@@ -121,7 +124,7 @@ export function planDeploy(deployed: Deployed, request: DeployRequest): Planned 
     vars,
     databaseId: deployed.database?.id ?? null,
     jurisdiction: vars['DATA_JURISDICTION'] ?? '',
-    newDomains: domains.filter((domain) => !deployed.domains.includes(domain)),
+    newDomains,
     workersDev,
     crons,
     rateLimits,
@@ -135,7 +138,7 @@ export function planDeploy(deployed: Deployed, request: DeployRequest): Planned 
     notes: [...access.notes],
   };
   plan.changes = difference(deployed, plan, names);
-  if (!plan.needsHashKey && given('ADDRESS_HASH_KEY') !== null) {
+  if (!plan.needsHashKey && (given('ADDRESS_HASH_KEY') ?? '') !== '') {
     plan.notes.push('ADDRESS_HASH_KEY is set already and was left: another key would forget every suppression.');
   }
   if (!hosts.some((host) => hostOf(plan.address).includes(host))) {

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { UserError } from '../processes.ts';
 import { isJurisdiction, jurisdictions } from './options.ts';
 
 interface Setting {
@@ -167,8 +168,32 @@ const neverEmpty: readonly string[] = ['ROLE_ADMIN', 'MAIL_FROM'];
  * An environment variable. One that is set and empty is a word too: a role without anybody, a setting that
  * goes back to its standard.
  */
-export function readVariable(env: Readonly<Record<string, string | undefined>>, name: string): string | null {
+function readVariable(env: Readonly<Record<string, string | undefined>>, name: string): string | null {
   return env[name]?.trim() ?? null;
+}
+
+/**
+ * Everything given with the command: environment variables, and behind them DEPLOY_SETTINGS, an object of
+ * names and texts. A CI hands it the variables that it has; one that it has not is then not given, where an
+ * environment variable would be given empty.
+ *
+ * @throws UserError when DEPLOY_SETTINGS cannot be read
+ */
+export function readGiven(env: Readonly<Record<string, string | undefined>>): (name: string) => string | null {
+  const text = env['DEPLOY_SETTINGS']?.trim() ?? '';
+  const more = new Map<string, string>();
+  if (text !== '') {
+    try {
+      for (const [name, value] of Object.entries(JSON.parse(text) as Record<string, unknown>)) {
+        if (typeof value !== 'string') throw new TypeError(`${name} is no text`);
+        more.set(name, value.trim());
+      }
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new UserError(`DEPLOY_SETTINGS is no JSON object of texts (${reason}). Nothing was changed.`);
+    }
+  }
+  return (name) => readVariable(env, name) ?? more.get(name) ?? null;
 }
 
 /** What is wrong with the settings that an environment would have, in sentences. */

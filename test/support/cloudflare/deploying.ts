@@ -16,7 +16,7 @@ import type { Migration } from '../../../scripts/lib/deploy/migrations.ts';
 import { parseOptions } from '../../../scripts/lib/deploy/options.ts';
 import type { ProbeAnswer } from '../../../scripts/lib/deploy/probe.ts';
 import { rollback } from '../../../scripts/lib/deploy/rollback.ts';
-import { readVariable } from '../../../scripts/lib/deploy/settings.ts';
+import { readGiven } from '../../../scripts/lib/deploy/settings.ts';
 import { projectRoot } from '../../../scripts/lib/local-state.ts';
 import { accountId, type StandInAccount } from './account.ts';
 
@@ -69,7 +69,7 @@ let keyCount = 0;
 /** Runs the command from a fresh clone: nothing is carried over but what is on the account. */
 export async function invoke(account: StandInAccount, invocation: Invocation = {}): Promise<Invoked> {
   const { given = {}, replies, migrations = ownMigrations, base = baseConfig } = invocation;
-  const options = parseOptions(invocation.args ?? []);
+  const options = parseOptions(invocation.args ?? [], readGiven(given));
   const invoked: Omit<Invoked, 'result'> = { said: [], asked: [], configs: [], commands: [], waitedMs: 0 };
   let secretsFile: Record<string, string> = {};
   let chosen: readonly string[] = [];
@@ -97,7 +97,7 @@ export async function invoke(account: StandInAccount, invocation: Invocation = {
           },
     confirm: replies === undefined ? null : () => Promise.resolve(invocation.isConfirmed ?? true),
     say: (line) => void invoked.said.push(line),
-    given: (name) => readVariable(given, name),
+    given: readGiven(given),
     base,
     versionName: 'lead-activation 0.0.0',
     saveConfig(config) {
