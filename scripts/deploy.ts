@@ -10,7 +10,15 @@
  * @module
  */
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
@@ -105,8 +113,14 @@ async function findAccount(api: Cloudflare, given: Given): Promise<string> {
 }
 
 async function versionName(base: WranglerConfig): Promise<string> {
-  const { version } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as { version: string };
-  const { code, output } = await runToEnd('git', ['-C', projectRoot, 'rev-parse', '--short', 'HEAD'], process.env);
+  const { version } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  const { code, output } = await runToEnd(
+    'git',
+    ['-C', projectRoot, 'rev-parse', '--short', 'HEAD'],
+    process.env,
+  );
   return `${base.name} ${version}${code === 0 ? ` ${output.trim()}` : ''}`;
 }
 
@@ -162,7 +176,11 @@ async function makeContext(args: readonly string[]): Promise<DeployContext> {
     makeKey: () => randomBytes(32).toString('base64url'),
     async probe(url, headers) {
       try {
-        const response = await fetch(url, { headers, redirect: 'manual', signal: AbortSignal.timeout(10_000) });
+        const response = await fetch(url, {
+          headers,
+          redirect: 'manual',
+          signal: AbortSignal.timeout(10_000),
+        });
         return {
           status: response.status,
           location: response.headers.get('location'),

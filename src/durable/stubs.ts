@@ -11,7 +11,10 @@
 export type StubEnv = Pick<Env, 'ACTIVATION_SESSION' | 'MAIL_GATE' | 'DATA_JURISDICTION'>;
 
 /** The session's object. A stub writes nothing: an unknown id makes no object. */
-export function sessionStub(env: StubEnv, sessionId: string): ReturnType<Env['ACTIVATION_SESSION']['getByName']> {
+export function sessionStub(
+  env: StubEnv,
+  sessionId: string,
+): ReturnType<Env['ACTIVATION_SESSION']['getByName']> {
   return inJurisdiction(env.ACTIVATION_SESSION, env).getByName(sessionId);
 }
 
@@ -31,5 +34,7 @@ function inJurisdiction<T extends Rpc.DurableObjectBranded>(
 ): DurableObjectNamespace<T> {
   const jurisdiction = dataJurisdiction(env);
   // A value that Cloudflare does not know throws, rather than to look for objects elsewhere.
-  return jurisdiction === null ? namespace : namespace.jurisdiction(jurisdiction as DurableObjectJurisdiction);
+  return jurisdiction === null
+    ? namespace
+    : namespace.jurisdiction(jurisdiction as DurableObjectJurisdiction);
 }

@@ -30,7 +30,17 @@ afterAll(async () => {
 /** A fresh clone: what is in the repository, the packages, and nothing that a deploy left behind. */
 function clone(name: string): string {
   const target = join(folder, name);
-  for (const part of ['src', 'web', 'migrations', 'scripts', 'wrangler.toml', 'package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.base.json']) {
+  for (const part of [
+    'src',
+    'web',
+    'migrations',
+    'scripts',
+    'wrangler.toml',
+    'package.json',
+    'package-lock.json',
+    'tsconfig.json',
+    'tsconfig.base.json',
+  ]) {
     cpSync(join(projectRoot, part), join(target, part), {
       recursive: true,
       filter: (path) => !path.includes('node_modules') && path !== join(projectRoot, 'web/build'),
@@ -73,17 +83,27 @@ it('deploys from a fresh clone with a token, keeps all of it from another, and g
   });
   expect(Object.keys(before.secrets).sort()).toEqual(['ADDRESS_HASH_KEY', 'MAIL_API_KEY']);
   expect(account.d1.named(worker).jurisdiction).toBe('eu');
-  expect(account.d1.named(worker).sqlite.prepare('SELECT count(*) AS count FROM leads').get()).toEqual({ count: 0 });
+  expect(account.d1.named(worker).sqlite.prepare('SELECT count(*) AS count FROM leads').get()).toEqual({
+    count: 0,
+  });
 
   const second = await deployFrom(clone('there'), []);
-  expect(second, second.output).toMatchObject({ code: 0, output: expect.stringContaining('no setting changes') });
+  expect(second, second.output).toMatchObject({
+    code: 0,
+    output: expect.stringContaining('no setting changes'),
+  });
   const after = account.workers.active(worker);
   expect(after.id).not.toBe(before.id);
-  const sorted = (version: typeof after): string[] => version.bindings.map((one) => JSON.stringify(one)).sort();
+  const sorted = (version: typeof after): string[] =>
+    version.bindings.map((one) => JSON.stringify(one)).sort();
   expect(sorted(after)).toEqual(sorted(before));
   expect(after.secrets).toEqual(before.secrets);
   expect(after.annotations['workers/tag']).toMatch(/^schema-\d{4}$/);
-  expect(account.workers.scripts.get(worker)).toMatchObject({ workersDev: true, previews: false, crons: ['17 3 * * *'] });
+  expect(account.workers.scripts.get(worker)).toMatchObject({
+    workersDev: true,
+    previews: false,
+    crons: ['17 3 * * *'],
+  });
   expect(account.d1.databases).toHaveLength(1);
   expect(account.access.applications).toHaveLength(2);
 

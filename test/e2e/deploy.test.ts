@@ -147,7 +147,8 @@ async function migrate(miniflare: Runtime, script: string): Promise<void> {
 async function fillDatabase(miniflare: Runtime): Promise<void> {
   const db = await miniflare.getD1Database('DB');
   for (const name of migrationNames) {
-    if (name !== newestMigration) await migrate(miniflare, readFileSync(join(migrationsFolder, name), 'utf8'));
+    if (name !== newestMigration)
+      await migrate(miniflare, readFileSync(join(migrationsFolder, name), 'utf8'));
   }
   await db
     .prepare(

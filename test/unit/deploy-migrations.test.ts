@@ -50,7 +50,9 @@ describe('migrations', () => {
   ])('that take something away are refused: %s', (sql) => {
     expect(contractions(sql)).not.toEqual([]);
     expect(migrationFaults([{ name: '0099_x.sql', sql }])[0]).toMatch(/^0099_x\.sql: .*contract after NNNN/);
-    expect(migrationFaults([{ name: '0099_x.sql', sql: `-- contract after 0098: unused\n${sql}` }])).toEqual([]);
+    expect(migrationFaults([{ name: '0099_x.sql', sql: `-- contract after 0098: unused\n${sql}` }])).toEqual(
+      [],
+    );
   });
 
   it.each([
@@ -67,14 +69,24 @@ describe('migrations', () => {
   });
 
   it('that are a step after a later one are refused', () => {
-    expect(migrationFaults([{ name: '0009_x.sql', sql: '-- contract after 0009: x\nDROP TABLE y;' }])).toHaveLength(1);
+    expect(
+      migrationFaults([{ name: '0009_x.sql', sql: '-- contract after 0009: x\nDROP TABLE y;' }]),
+    ).toHaveLength(1);
   });
 
   it('run before the deploy, and contract steps after it or when the version before needs them no more', () => {
     const all = [expand, contract];
-    expect(migrationPhases(all, 'none')).toEqual({ before: [expand.name, contract.name], after: [], held: [] });
+    expect(migrationPhases(all, 'none')).toEqual({
+      before: [expand.name, contract.name],
+      after: [],
+      held: [],
+    });
     expect(migrationPhases(all, next)).toEqual({ before: [expand.name], after: [contract.name], held: [] });
-    expect(migrationPhases(all, next - 1)).toEqual({ before: [expand.name], after: [], held: [contract.name] });
+    expect(migrationPhases(all, next - 1)).toEqual({
+      before: [expand.name],
+      after: [],
+      held: [contract.name],
+    });
     expect(migrationPhases(all, null).held).toEqual([contract.name]);
   });
 
@@ -94,7 +106,11 @@ describe('migrations', () => {
 
 /** Columns of the leads table on the account. */
 function columns({ d1 }: StandInAccount): unknown[] {
-  return d1.named(worker).sqlite.prepare("SELECT name FROM pragma_table_info('leads')").all().map(({ name }) => name);
+  return d1
+    .named(worker)
+    .sqlite.prepare("SELECT name FROM pragma_table_info('leads')")
+    .all()
+    .map(({ name }) => name);
 }
 
 describe('an upgrade', () => {
@@ -105,7 +121,9 @@ describe('an upgrade', () => {
     const first = await invoke(account, { migrations: [...withExpand, contract] });
     expect(first.commands.map((command) => command.split(' ')[0])).toEqual(['d1', 'deploy']);
     expect(columns(account)).toContain('extra');
-    expect(first.result.left.join('\n')).toContain(`Not removed from the database yet, so that you can go back: ${contract.name}`);
+    expect(first.result.left.join('\n')).toContain(
+      `Not removed from the database yet, so that you can go back: ${contract.name}`,
+    );
 
     const second = await invoke(account, { migrations: [...withExpand, contract] });
     expect(second.commands.map((command) => command.split(' ')[0])).toEqual(['d1', 'deploy', 'd1']);
@@ -127,7 +145,9 @@ describe('an upgrade', () => {
   it('does nothing with a migration that takes something away and does not say so', async () => {
     const account = standInAccount();
     const migrations = [...ownMigrations, { name: '0099_x.sql', sql: 'DROP TABLE views;' }];
-    await expect(invoke(account, { given: answers, migrations })).rejects.toThrow(/0099_x\.sql.*\nNothing was changed/);
+    await expect(invoke(account, { given: answers, migrations })).rejects.toThrow(
+      /0099_x\.sql.*\nNothing was changed/,
+    );
     expect(account.server.requests).toEqual([]);
   });
 });
@@ -194,13 +214,18 @@ describe('npm run deploy -- --rollback', () => {
   it('is refused where there is no Worker, and where somebody says no', async () => {
     await expect(invoke(standInAccount(), back)).rejects.toThrow(/no Worker lead-activation/);
     const { account, second } = await twoVersions();
-    await expect(invoke(account, { ...back, replies: {}, isConfirmed: false })).rejects.toThrow('Nothing was changed');
+    await expect(invoke(account, { ...back, replies: {}, isConfirmed: false })).rejects.toThrow(
+      'Nothing was changed',
+    );
     expect(account.workers.active(worker).id).toBe(second);
   });
 
   it('fails when the version before is not seen to work either', async () => {
     const { account } = await twoVersions();
-    const { result } = await invoke(account, { ...back, probe: () => ({ status: 500, location: null, body: '' }) });
+    const { result } = await invoke(account, {
+      ...back,
+      probe: () => ({ status: 500, location: null, body: '' }),
+    });
     expect(result.isFault).toBe(true);
   });
 

@@ -54,7 +54,10 @@ describe('the first deploy', () => {
     expect(account.d1.named(worker).jurisdiction).toBeNull();
     expect(account.workers.vars(worker)).toMatchObject({
       ...{ ROLE_ADMIN: answers.ROLE_ADMIN, MAIL_FROM: answers.MAIL_FROM, PUBLIC_URL: devUrl },
-      ...{ ACCESS_TEAM_DOMAIN: 'acme.cloudflareaccess.com', ACCESS_AUD: account.access.application(worker).aud },
+      ...{
+        ACCESS_TEAM_DOMAIN: 'acme.cloudflareaccess.com',
+        ACCESS_AUD: account.access.application(worker).aud,
+      },
     });
     expect(account.workers.active(worker).secrets).toEqual({
       MAIL_API_KEY: 're_very_secret',
@@ -70,23 +73,32 @@ describe('the first deploy', () => {
     expect(account.workers.vars(worker)['ROLE_ADMIN']).toBe(answers.ROLE_ADMIN);
   });
 
-  it.each(Object.keys(answers))('with nobody there refuses to go without %s, and changes nothing', async (name) => {
-    const account = standInAccount();
-    const given = Object.fromEntries(Object.entries(answers).filter(([own]) => own !== name));
-    await expect(invoke(account, { given })).rejects.toThrow(new RegExp(`${name}[\\s\\S]*Nothing was changed`));
-    expect(writes(account)).toEqual([]);
-    expect(account.workers.scripts.size).toBe(0);
-  });
+  it.each(Object.keys(answers))(
+    'with nobody there refuses to go without %s, and changes nothing',
+    async (name) => {
+      const account = standInAccount();
+      const given = Object.fromEntries(Object.entries(answers).filter(([own]) => own !== name));
+      await expect(invoke(account, { given })).rejects.toThrow(
+        new RegExp(`${name}[\\s\\S]*Nothing was changed`),
+      );
+      expect(writes(account)).toEqual([]);
+      expect(account.workers.scripts.size).toBe(0);
+    },
+  );
 
   it('changes nothing when somebody says no to what is shown', async () => {
     const account = standInAccount();
-    await expect(invoke(account, { replies: answers, isConfirmed: false })).rejects.toThrow('Nothing was changed');
+    await expect(invoke(account, { replies: answers, isConfirmed: false })).rejects.toThrow(
+      'Nothing was changed',
+    );
     expect(writes(account)).toEqual([]);
   });
 
   it('goes on where one was broken off', async () => {
     const account = standInAccount();
-    await expect(invoke(account, { given: answers, failing: 'deploy' })).rejects.toThrow('could not be deployed');
+    await expect(invoke(account, { given: answers, failing: 'deploy' })).rejects.toThrow(
+      'could not be deployed',
+    );
     await invoke(account, { given: answers });
     expect(account.d1.databases).toHaveLength(1);
     expect(account.access.applications).toHaveLength(2);
@@ -96,13 +108,19 @@ describe('the first deploy', () => {
 
   it('does not deploy a Worker whose database could not be brought up to date', async () => {
     const account = standInAccount();
-    await expect(invoke(account, { given: answers, failing: 'd1' })).rejects.toThrow('the Worker was not deployed');
+    await expect(invoke(account, { given: answers, failing: 'd1' })).rejects.toThrow(
+      'the Worker was not deployed',
+    );
     expect(account.workers.scripts.size).toBe(0);
   });
 
   it('puts no secret on a command line, in the configuration or on the screen', async () => {
     const account = standInAccount();
-    const given = { ...answers, RESEND_WEBHOOK_SECRET: 'whsec_hidden', CF_ACCESS_CLIENT_SECRET: 'token-secret' };
+    const given = {
+      ...answers,
+      RESEND_WEBHOOK_SECRET: 'whsec_hidden',
+      CF_ACCESS_CLIENT_SECRET: 'token-secret',
+    };
     const shown = JSON.stringify(await invoke(account, { given }));
     const secrets = [...Object.values(account.workers.active(worker).secrets), 'token-secret'];
     expect(secrets).toHaveLength(4);
@@ -152,7 +170,9 @@ describe('a later deploy from another clone', () => {
       );
     const { configs } = await invoke(account);
     expect(account.workers.vars(worker)['SETTING_OF_TOMORROW']).toBe('kept');
-    expect(configs.at(-1)?.send_email).toEqual([{ name: 'EMAIL', allowed_sender_addresses: ['ana@acme.io'] }]);
+    expect(configs.at(-1)?.send_email).toEqual([
+      { name: 'EMAIL', allowed_sender_addresses: ['ana@acme.io'] },
+    ]);
   });
 
   it('reads the version that answers, not the newest one', async () => {
@@ -200,7 +220,11 @@ describe('what a deploy refuses', () => {
       { base: { ...baseConfig, vars: { ...baseConfig.vars, LOCAL_PERSON: 'ana@acme.io' } } },
       /LOCAL_PERSON/,
     ],
-    ['a sender that nobody can send from', { given: { MAIL_FROM: 'Ana <ana@mail.example.com>' } }, /MAIL_FROM is at mail\.example\.com/],
+    [
+      'a sender that nobody can send from',
+      { given: { MAIL_FROM: 'Ana <ana@mail.example.com>' } },
+      /MAIL_FROM is at mail\.example\.com/,
+    ],
     ['a sender that is no address', { given: { MAIL_FROM: 'Ana' } }, /MAIL_FROM is an address/],
     ['an empty admin', { given: { ROLE_ADMIN: '' } }, /ROLE_ADMIN must not be empty/],
     ['a role that names nobody', { given: { ROLE_VIEWER: 'joe@acme.io, group' } }, /ROLE_VIEWER has "group"/],
@@ -214,23 +238,32 @@ describe('what a deploy refuses', () => {
     ['the end of its only address', { args: ['--workers-dev', 'off'] }, /without an address/],
   ])('%s, and changes nothing', async (_, invocation, words) => {
     const account = standInAccount();
-    await expect(invoke(account, { ...invocation, given: { ...answers, ...invocation.given } })).rejects.toThrow(words);
+    await expect(
+      invoke(account, { ...invocation, given: { ...answers, ...invocation.given } }),
+    ).rejects.toThrow(words);
     expect(writes(account)).toEqual([]);
     expect(account.workers.scripts.size).toBe(0);
   });
 
   it.each<[string, (account: StandInAccount) => void, RegExp]>([
-    ['the Worker may not be read', ({ workers }) => void (workers.isForbidden = true), /may not read[^]*Workers Scripts/],
+    [
+      'the Worker may not be read',
+      ({ workers }) => void (workers.isForbidden = true),
+      /may not read[^]*Workers Scripts/,
+    ],
     ['the database may not be read', ({ d1 }) => void (d1.isForbidden = true), /may not read[^]*D1/],
     [
       'a binding would be lost',
-      ({ workers }) => void workers.active(worker).bindings.push({ name: 'CACHE', type: 'kv_namespace', namespace_id: 'n' }),
+      ({ workers }) =>
+        void workers.active(worker).bindings.push({ name: 'CACHE', type: 'kv_namespace', namespace_id: 'n' }),
       /CACHE \(kv_namespace\)/,
     ],
     [
       'a gradual deployment is under way',
       ({ workers }) =>
-        void workers.scripts.get(worker)!.deployments[0]!.versions.push({ percentage: 50, version_id: 'other' }),
+        void workers.scripts
+          .get(worker)!
+          .deployments[0]!.versions.push({ percentage: 50, version_id: 'other' }),
       /gradual deployment/,
     ],
     ['its database is gone', ({ d1 }) => void d1.databases.splice(0), /is not on this account any more/],
@@ -245,7 +278,9 @@ describe('what a deploy refuses', () => {
     [
       'the objects were moved by hand',
       ({ workers }) =>
-        void workers.active(worker).bindings.push({ name: 'DATA_JURISDICTION', type: 'plain_text', text: 'eu' }),
+        void workers
+          .active(worker)
+          .bindings.push({ name: 'DATA_JURISDICTION', type: 'plain_text', text: 'eu' }),
       /changed it by hand/,
     ],
   ])('to go on when %s, and changes nothing', async (_, spoil, words) => {
@@ -270,7 +305,9 @@ describe('what a deploy refuses', () => {
 
   it('drops a person of local development that somebody put on the account by hand, and says so', async () => {
     const account = await deployedAccount();
-    account.workers.active(worker).bindings.push({ name: 'LOCAL_PERSON', type: 'plain_text', text: 'ana@acme.io' });
+    account.workers
+      .active(worker)
+      .bindings.push({ name: 'LOCAL_PERSON', type: 'plain_text', text: 'ana@acme.io' });
     const { said } = await invoke(account);
     expect(said[0]).toContain('LOCAL_PERSON: ana@acme.io → –');
     expect(account.workers.vars(worker)).not.toHaveProperty('LOCAL_PERSON');
@@ -280,7 +317,10 @@ describe('what a deploy refuses', () => {
 describe('environments', () => {
   it('share nothing on one account', async () => {
     const account = await deployedAccount();
-    await invoke(account, { args: ['--env', 'staging'], given: { ...answers, MAIL_FROM: 'Test <test@acme.io>' } });
+    await invoke(account, {
+      args: ['--env', 'staging'],
+      given: { ...answers, MAIL_FROM: 'Test <test@acme.io>' },
+    });
     const staging = 'lead-activation-staging';
     const [production, own] = [account.workers.active(worker), account.workers.active(staging)];
     expect(account.d1.databases.map(({ name }) => name)).toEqual([worker, staging]);
@@ -290,7 +330,8 @@ describe('environments', () => {
       ...{ ACCESS_AUD: account.access.application(staging).aud },
     });
     for (const type of ['d1', 'ratelimit'] as const) {
-      const of = (version: typeof own): string => JSON.stringify(version.bindings.find((one) => one.type === type));
+      const of = (version: typeof own): string =>
+        JSON.stringify(version.bindings.find((one) => one.type === type));
       expect(of(own)).not.toBe(of(production));
     }
     expect(account.workers.vars(worker)).toMatchObject({ PUBLIC_URL: devUrl, MAIL_DAILY_CAP: '500' });
@@ -348,7 +389,9 @@ describe('a domain', () => {
 
   it('beside a workers.dev address in emails already sent needs a word on it', async () => {
     const account = await deployedAccount();
-    await expect(invoke(account, { args: domain })).rejects.toThrow(/unsubscribe links to .*--workers-dev on/);
+    await expect(invoke(account, { args: domain })).rejects.toThrow(
+      /unsubscribe links to .*--workers-dev on/,
+    );
     expect(writes(account)).toEqual([]);
 
     await invoke(account, { args: [...domain, '--workers-dev', 'on'] });
@@ -386,7 +429,9 @@ describe('a domain', () => {
   it('of another Worker is refused', async () => {
     const account = standInAccount();
     account.workers.domains.push({ hostname: 'leads.acme.io', service: 'website' });
-    await expect(invoke(account, { args: domain, given: answers })).rejects.toThrow(/belongs to the Worker website/);
+    await expect(invoke(account, { args: domain, given: answers })).rejects.toThrow(
+      /belongs to the Worker website/,
+    );
   });
 });
 
@@ -408,7 +453,9 @@ describe('Access', () => {
     });
     const host = 'lead-activation.acme.workers.dev';
     expect(account.access.application(`${worker}: public paths of ${host}`)).toMatchObject({
-      destinations: [`${host}/webhooks/*`, `${host}/unsubscribe/*`, `${host}/healthz`].map((uri) => ({ uri })),
+      destinations: [`${host}/webhooks/*`, `${host}/unsubscribe/*`, `${host}/healthz`].map((uri) => ({
+        uri,
+      })),
       policies: [{ decision: 'bypass', include: [{ everyone: {} }] }],
     });
   });
@@ -430,10 +477,16 @@ describe('Access', () => {
 
   it('keeps what somebody set on our application when it adds to it', async () => {
     const account = await deployedAccount();
-    Object.assign(account.access.application(worker), { session_duration: '1h', logo_url: 'https://acme.io/l.svg' });
+    Object.assign(account.access.application(worker), {
+      session_duration: '1h',
+      logo_url: 'https://acme.io/l.svg',
+    });
     account.access.serviceTokens.push({ id: 'token-id', client_id: clientId });
     await invoke(account, { given: withToken });
-    expect(account.access.application(worker)).toMatchObject({ session_duration: '1h', logo_url: 'https://acme.io/l.svg' });
+    expect(account.access.application(worker)).toMatchObject({
+      session_duration: '1h',
+      logo_url: 'https://acme.io/l.svg',
+    });
   });
 
   it('leaves an application and policies that somebody else made as they are', async () => {
@@ -443,7 +496,10 @@ describe('Access', () => {
       ...{ domain: 'leads.acme.io', destinations: [{ type: 'public', uri: 'leads.acme.io' }] },
     });
     const before = structuredClone(account.access.applications[0]);
-    const { result } = await invoke(account, { args: ['--domain', 'leads.acme.io'], given: { ...answers, ...withToken } });
+    const { result } = await invoke(account, {
+      args: ['--domain', 'leads.acme.io'],
+      given: { ...answers, ...withToken },
+    });
     expect(account.access.applications[0]).toEqual(before);
     expect(account.workers.vars(worker)['ACCESS_AUD']).toBe('a'.repeat(64));
     expect(result.left.join('\n')).toContain('Make one in Zero Trust → Access → Service credentials');
@@ -495,7 +551,11 @@ describe('Access', () => {
 describe('the probe at the end', () => {
   const context = {
     url: 'https://leads.acme.io',
-    vars: { ROLE_ADMIN: 'ana@acme.io', ACCESS_AUD: 'a'.repeat(64), ACCESS_TEAM_DOMAIN: 'acme.cloudflareaccess.com' },
+    vars: {
+      ROLE_ADMIN: 'ana@acme.io',
+      ACCESS_AUD: 'a'.repeat(64),
+      ACCESS_TEAM_DOMAIN: 'acme.cloudflareaccess.com',
+    },
     clientId: 'x.access',
   };
   const plain = (status: number, body = ''): ProbeAnswer => ({ status, location: null, body });
@@ -506,14 +566,21 @@ describe('the probe at the end', () => {
   };
 
   it('is content when a stranger is turned away and the token is let in', () => {
-    expect(judge(good, context)).toMatchObject({ isFault: false, lines: [expect.stringContaining('is let in')] });
+    expect(judge(good, context)).toMatchObject({
+      isFault: false,
+      lines: [expect.stringContaining('is let in')],
+    });
   });
 
   it.each<[string, Partial<Probes>, RegExp]>([
     ['a stranger is answered', { stranger: plain(200, '{}') }, /answers a stranger/],
     ['the public paths ask for a sign-in', { health: accessRedirect }, /Bypass policy/],
     ['Access refuses the token', { token: accessRedirect }, /action Service Auth/],
-    ['the token has no role', { token: plain(403, '{"code":"forbidden"}') }, /token:x\.access to ROLE_VIEWER/],
+    [
+      'the token has no role',
+      { token: plain(403, '{"code":"forbidden"}') },
+      /token:x\.access to ROLE_VIEWER/,
+    ],
     ['the app does not believe Access', { token: plain(401) }, /ACCESS_AUD or ACCESS_TEAM_DOMAIN/],
     ['another app answers', { token: plain(200, '<html>') }, /Another app/],
     ['the app is broken', { health: plain(500) }, /answered 500/],
@@ -558,19 +625,26 @@ describe('settings and options', () => {
     expect(() => readGiven({ DEPLOY_SETTINGS: text })).toThrow(/DEPLOY_SETTINGS/);
   });
 
-  it.each([[['--rollback', '--domain', 'a.io']], [['--accept-old-secrets']], [['--workers-dev', 'maybe']], [['extra']]])(
-    'refuse %j',
-    (args) => {
-      expect(() => parseOptions(args)).toThrow(/Nothing was changed/);
-    },
-  );
+  it.each([
+    [['--rollback', '--domain', 'a.io']],
+    [['--accept-old-secrets']],
+    [['--workers-dev', 'maybe']],
+    [['extra']],
+  ])('refuse %j', (args) => {
+    expect(() => parseOptions(args)).toThrow(/Nothing was changed/);
+  });
 
   it('carry nothing of local development to an account, and a value whole', () => {
     const odd = 'Ana "A$&" \\ <ana@acme.io>';
     const config = makeConfig(
       { ...baseConfig, access: { dev: {} }, routes: ['x'] },
       {
-        ...{ accountId: null, names: environmentNames('production'), databaseId: 'id', vars: { MAIL_FROM: odd } },
+        ...{
+          accountId: null,
+          names: environmentNames('production'),
+          databaseId: 'id',
+          vars: { MAIL_FROM: odd },
+        },
         ...{ workersDev: false, crons: [], rateLimits: {}, sendEmail: [], migrationsFolder: 'm' },
       },
     );

@@ -111,11 +111,15 @@ export function planAccess(state: AccessState, wish: AccessWish): AccessPlan {
       } else plan.policies.push(policyPlan(peoplePolicy, names.people, 'allow', people));
     }
     const tokenPolicy = own(names.tokens);
-    const added = [...(tokenPolicy?.include ?? []), ...tokens.filter((rule) => !has(tokenPolicy, rule))] as Rule[];
+    const added = [
+      ...(tokenPolicy?.include ?? []),
+      ...tokens.filter((rule) => !has(tokenPolicy, rule)),
+    ] as Rule[];
     if (tokens.length > 0) plan.policies.push(policyPlan(tokenPolicy, names.tokens, 'non_identity', added));
     const linked = (name: string): boolean => main?.policies.some((policy) => policy.name === name) ?? false;
     const wanted = [names.people, names.tokens].filter(
-      (name) => linked(name) || own(name) !== undefined || plan.policies.some((policy) => policy.name === name),
+      (name) =>
+        linked(name) || own(name) !== undefined || plan.policies.some((policy) => policy.name === name),
     );
     const missingHosts = wish.hosts.filter((host) => !(main?.uris.includes(host) ?? false));
     if (main === undefined) {
@@ -131,9 +135,12 @@ export function planAccess(state: AccessState, wish: AccessWish): AccessPlan {
       });
     }
   } else {
-    plan.notes.push(`The Access application "${main.name}" is in front of the address and was left as it is.`);
+    plan.notes.push(
+      `The Access application "${main.name}" is in front of the address and was left as it is.`,
+    );
     for (const rule of tokens) {
-      if (main.policies.some((policy) => has(policy, rule) || has(policy, { any_valid_service_token: {} }))) continue;
+      if (main.policies.some((policy) => has(policy, rule) || has(policy, { any_valid_service_token: {} })))
+        continue;
       plan.clicks.push(
         `Zero Trust → Access → Applications → ${main.name} → Policies: add one with the action Service Auth that includes the service token ${tokenName(state, rule)}.`,
       );
@@ -171,7 +178,11 @@ function planPublicPaths(
 }
 
 export function policyNames(worker: string): { people: string; tokens: string; strangers: string } {
-  return { people: `${worker}: people`, tokens: `${worker}: service tokens`, strangers: `${worker}: public paths` };
+  return {
+    people: `${worker}: people`,
+    tokens: `${worker}: service tokens`,
+    strangers: `${worker}: public paths`,
+  };
 }
 
 function policyPlan(
@@ -224,7 +235,15 @@ function tokenName(state: AccessState & { kind: 'readable' }, rule: Rule): strin
 
 /** The same by hand. */
 function allClicks({ worker, hosts, tokens }: AccessWish, people: readonly Rule[]): string[] {
-  const whom = people.map((rule) => ('email' in rule ? rule.email.email : 'email_domain' in rule ? `emails ending in @${rule.email_domain.domain}` : '')).join(', ');
+  const whom = people
+    .map((rule) =>
+      'email' in rule
+        ? rule.email.email
+        : 'email_domain' in rule
+          ? `emails ending in @${rule.email_domain.domain}`
+          : '',
+    )
+    .join(', ');
   return [
     'The API token may not change Access (it needs Access: Apps and Policies: Edit). By hand, in the Cloudflare dashboard:',
     `Zero Trust → Access → Applications → Add an application → Self-hosted: name "${worker}", public hostname ${hosts.join(' and ')}, no path.`,
@@ -239,8 +258,13 @@ export function describeAccess({ policies, applications }: AccessPlan): string[]
   return [
     ...policies
       .filter(({ kind }) => kind !== 'keep')
-      .map(({ kind, name, decision, include }) => `${kind} the Access policy "${name}" (${decision}): ${include.map((rule) => JSON.stringify(rule)).join(', ')}`),
-    ...applications.map(({ kind, name, uris }) => `${kind} the Access application "${name}": ${uris.join(', ')}`),
+      .map(
+        ({ kind, name, decision, include }) =>
+          `${kind} the Access policy "${name}" (${decision}): ${include.map((rule) => JSON.stringify(rule)).join(', ')}`,
+      ),
+    ...applications.map(
+      ({ kind, name, uris }) => `${kind} the Access application "${name}": ${uris.join(', ')}`,
+    ),
   ];
 }
 
@@ -249,7 +273,13 @@ const keptFields = [
   ...['allow_authenticate_via_warp', 'allow_iframe', 'allowed_idps', 'app_launcher_visible'],
   ...['auto_redirect_to_identity', 'cors_headers', 'custom_deny_message', 'custom_deny_url'],
   ...['custom_non_identity_deny_url', 'custom_pages', 'enable_binding_cookie', 'http_only_cookie_attribute'],
-  ...['logo_url', 'mfa_config', 'options_preflight_bypass', 'path_cookie_attribute', 'same_site_cookie_attribute'],
+  ...[
+    'logo_url',
+    'mfa_config',
+    'options_preflight_bypass',
+    'path_cookie_attribute',
+    'same_site_cookie_attribute',
+  ],
   ...['service_auth_401_redirect', 'session_duration', 'skip_interstitial', 'tags'],
 ];
 
@@ -258,7 +288,11 @@ const keptFields = [
  *
  * @returns the tag of the application in front of the address
  */
-export async function applyAccess(api: Cloudflare, accountId: string, plan: AccessPlan): Promise<string | null> {
+export async function applyAccess(
+  api: Cloudflare,
+  accountId: string,
+  plan: AccessPlan,
+): Promise<string | null> {
   const account = { account_id: accountId };
   const { access } = api.zeroTrust;
   const ids = new Map<string, string>();
@@ -273,7 +307,9 @@ export async function applyAccess(api: Cloudflare, accountId: string, plan: Acce
   for (const { kind, existing, name, uris, policies, isPublic } of plan.applications) {
     const links = [
       ...(existing?.policies.map(({ id }) => id) ?? []),
-      ...(await Promise.all(policies.map(async (policy) => ids.get(policy) ?? (await findPolicy(api, accountId, policy))))),
+      ...(await Promise.all(
+        policies.map(async (policy) => ids.get(policy) ?? (await findPolicy(api, accountId, policy))),
+      )),
     ];
     const body = {
       ...account,
@@ -282,7 +318,9 @@ export async function applyAccess(api: Cloudflare, accountId: string, plan: Acce
       domain: uris[0] ?? '',
       destinations: uris.map((uri) => ({ type: 'public' as const, uri })),
       policies: links.map((id, index) => ({ id, precedence: index + 1 })),
-      ...(isPublic ? { app_launcher_visible: false } : { session_duration: '24h', http_only_cookie_attribute: true }),
+      ...(isPublic
+        ? { app_launcher_visible: false }
+        : { session_duration: '24h', http_only_cookie_attribute: true }),
     };
     const kept = Object.fromEntries(
       Object.entries(existing?.raw ?? {}).filter(([field]) => keptFields.includes(field)),

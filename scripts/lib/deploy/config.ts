@@ -41,13 +41,17 @@ export function readConfig(toml: string): WranglerConfig {
   return parse(toml) as unknown as WranglerConfig;
 }
 
+/**
+ * A person of local development, its ports, and environments of wrangler's own have no place on an account.
+ * Domains are attached by the API: where nobody is at the terminal, wrangler replaces the DNS records that a
+ * host name has already.
+ */
+const notCarried = ['access', 'dev', 'env', 'route', 'routes'];
+
 /** JSON for wrangler, which takes it as it takes TOML: https://developers.cloudflare.com/workers/wrangler/configuration/ */
 export function makeConfig(base: WranglerConfig, own: OwnConfig): WranglerConfig {
-  // A person of local development has no place on an account. Domains are not in it: where nobody is at the
-  // terminal, wrangler would replace DNS records that a host name has already.
-  const { access: _access, dev: _dev, env: _env, routes: _routes, ...rest } = base;
   const config: WranglerConfig = {
-    ...(rest as WranglerConfig),
+    ...base,
     ...(own.accountId === null ? {} : { account_id: own.accountId }),
     name: own.names.worker,
     workers_dev: own.workersDev,
@@ -62,6 +66,7 @@ export function makeConfig(base: WranglerConfig, own: OwnConfig): WranglerConfig
     })),
     triggers: { crons: [...own.crons] },
   };
+  for (const key of notCarried) delete config[key];
   if (base.ratelimits !== undefined) {
     config.ratelimits = base.ratelimits.map((limit) => ({
       ...limit,

@@ -86,7 +86,9 @@ export async function deploy(context: DeployContext): Promise<DeployResult> {
     context.say('Removing from the database what no version uses any more');
     await migrate(configWith([...phases.before, ...phases.after]));
   } else if (phases.after.length > 0) {
-    left.push(`Not removed from the database, because the new version was not seen to work: ${phases.after.join(', ')}. The next deploy does it.`);
+    left.push(
+      `Not removed from the database, because the new version was not seen to work: ${phases.after.join(', ')}. The next deploy does it.`,
+    );
   }
   if (phases.held.length > 0) {
     left.push(
@@ -127,9 +129,15 @@ async function settle(
   }
 }
 
-async function showAndConfirm(context: DeployContext, plan: DeployPlan, names: EnvironmentNames): Promise<void> {
+async function showAndConfirm(
+  context: DeployContext,
+  plan: DeployPlan,
+  names: EnvironmentNames,
+): Promise<void> {
   const lines = [...describeChanges(plan.changes), ...describeAccess(plan.access)];
-  const title = plan.isFirst ? `${names.worker} will be created` : `${names.worker} will be brought up to date`;
+  const title = plan.isFirst
+    ? `${names.worker} will be created`
+    : `${names.worker} will be brought up to date`;
   context.say(
     lines.length === 0
       ? `${title}: a new version; no setting changes.`
@@ -139,7 +147,11 @@ async function showAndConfirm(context: DeployContext, plan: DeployPlan, names: E
   if (!(await context.confirm('Go on?'))) throw new UserError('Nothing was changed.');
 }
 
-async function createDatabase(context: DeployContext, plan: DeployPlan, names: EnvironmentNames): Promise<string> {
+async function createDatabase(
+  context: DeployContext,
+  plan: DeployPlan,
+  names: EnvironmentNames,
+): Promise<string> {
   context.say(`Creating the database ${names.database}`);
   const made = await context.api.d1.database.create({
     account_id: context.accountId,
@@ -151,11 +163,19 @@ async function createDatabase(context: DeployContext, plan: DeployPlan, names: E
 }
 
 /** Through the API and not by wrangler: it refuses a host name that has DNS records, instead of replacing them. */
-async function attachDomains(context: DeployContext, { newDomains }: DeployPlan, names: EnvironmentNames): Promise<void> {
+async function attachDomains(
+  context: DeployContext,
+  { newDomains }: DeployPlan,
+  names: EnvironmentNames,
+): Promise<void> {
   for (const hostname of newDomains) {
     context.say(`Attaching ${hostname}`);
     try {
-      await context.api.workers.domains.update({ account_id: context.accountId, hostname, service: names.worker });
+      await context.api.workers.domains.update({
+        account_id: context.accountId,
+        hostname,
+        service: names.worker,
+      });
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new UserError(
@@ -215,7 +235,9 @@ function webhookLeft({ vars, presentSecrets, secrets, address }: DeployPlan): st
     );
   }
   if ((vars['MAIL_POSTAL_ADDRESS'] ?? '') === '') {
-    lines.push('Set MAIL_POSTAL_ADDRESS; no activation starts without it: MAIL_POSTAL_ADDRESS="…" npm run deploy');
+    lines.push(
+      'Set MAIL_POSTAL_ADDRESS; no activation starts without it: MAIL_POSTAL_ADDRESS="…" npm run deploy',
+    );
   }
   return lines;
 }

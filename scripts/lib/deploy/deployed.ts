@@ -7,6 +7,7 @@
  * @module
  */
 import type { Cloudflare } from 'cloudflare';
+import type { ScriptAndVersionSettingGetResponse as Settings } from 'cloudflare/resources/workers/scripts/script-and-version-settings';
 import type { EnvironmentNames } from './options.ts';
 import { readSchemaTag } from './migrations.ts';
 import { UserError } from '../processes.ts';
@@ -101,17 +102,19 @@ export async function readDeployed(
       ? null
       : { id: found.uuid, name: found.name ?? names.database, jurisdiction: found.jurisdiction ?? null };
   const domains = await readable('Workers Scripts', () => collect(api.workers.domains.list(account)));
-  const subdomain = await readable('Workers Scripts', () => missingIsNull(api.workers.subdomains.get(account)));
+  const subdomain = await readable('Workers Scripts', () =>
+    missingIsNull(api.workers.subdomains.get(account)),
+  );
   return {
     worker,
     database,
     contents:
-      database === null
-        ? null
-        : await readable('D1', () => readContents(api, accountId, database.id)),
+      database === null ? null : await readable('D1', () => readContents(api, accountId, database.id)),
     domains: domains.filter(({ service }) => service === names.worker).map(({ hostname }) => hostname),
     foreignDomains: Object.fromEntries(
-      domains.filter(({ service }) => service !== names.worker).map(({ hostname, service }) => [hostname, service]),
+      domains
+        .filter(({ service }) => service !== names.worker)
+        .map(({ hostname, service }) => [hostname, service]),
     ),
     subdomain: subdomain === null || subdomain.subdomain === '' ? null : subdomain.subdomain,
     access: await readAccess(api, accountId),
@@ -141,7 +144,11 @@ async function readWorker(api: Cloudflare, accountId: string, name: string): Pro
  *
  * @throws UserError while a gradual deployment is under way
  */
-export async function activeVersion(api: Cloudflare, accountId: string, name: string): Promise<string | null> {
+export async function activeVersion(
+  api: Cloudflare,
+  accountId: string,
+  name: string,
+): Promise<string | null> {
   const deployments = await listDeployments(api, accountId, name);
   const versions = deployments?.[0]?.versions ?? [];
   if (versions.length > 1) {
@@ -162,9 +169,16 @@ export async function listDeployments(api: Cloudflare, accountId: string, name: 
 
 export type VersionSettings = Omit<DeployedWorker, 'versionId' | 'crons' | 'workersDev' | 'previewUrls'>;
 
-type Binding = NonNullable<
-  Cloudflare.Workers.Scripts.ScriptAndVersionSettingGetResponse['bindings']
->[number];
+/** The kinds that a deploy knows what to do with; a KV namespace stands for all others. */
+export type Binding =
+  | Settings.WorkersBindingKindPlainText
+  | Settings.WorkersBindingKindSecretText
+  | Settings.WorkersBindingKindD1
+  | Settings.WorkersBindingKindRatelimit
+  | Settings.WorkersBindingKindSendEmail
+  | Settings.WorkersBindingKindDurableObjectNamespace
+  | Settings.WorkersBindingKindAssets
+  | Settings.WorkersBindingKindKVNamespace;
 
 /** Settings of one version. */
 export async function readVersion(
@@ -173,7 +187,10 @@ export async function readVersion(
   name: string,
   versionId: string,
 ): Promise<VersionSettings> {
-  const version = await api.workers.scripts.versions.get(versionId, { account_id: accountId, script_name: name });
+  const version = await api.workers.scripts.versions.get(versionId, {
+    account_id: accountId,
+    script_name: name,
+  });
   // The client's types leave these two open; wrangler reads them in this form.
   const bindings = (version.resources.bindings ?? []) as readonly Binding[];
   const tag = (version as { annotations?: Record<string, string> }).annotations?.['workers/tag'];
@@ -198,8 +215,9 @@ function sortBindings(bindings: readonly Binding[]): Omit<VersionSettings, 'sche
     else if (binding.type === 'd1' && name === 'DB') sorted.databaseId = binding.database_id;
     else if (binding.type === 'ratelimit') sorted.rateLimits[name] = binding.namespace_id;
     else if (binding.type === 'send_email') {
-      const { type: _type, ...rest } = binding;
-      sorted.sendEmail.push({ ...rest });
+      // eslint-disable-next-line @typescript-eslint/no-unused-vars -- wrangler's configuration has no type
+      const { type, ...rest } = binding;
+      sorted.sendEmail.push(rest);
     } else if (binding.type === 'durable_object_namespace') {
       sorted.objectClasses[name] = binding.class_name ?? '';
     } else if (binding.type !== 'assets') sorted.otherBindings.push({ name, type: binding.type });
@@ -270,7 +288,9 @@ export function readApplication(raw: Readonly<Record<string, unknown>>): AccessA
     name: text(raw['name']),
     aud: text(raw['aud']),
     uris: [...new Set(uris.filter((uri) => uri !== ''))],
-    policies: Array.isArray(raw['policies']) ? raw['policies'].map((policy) => readPolicy(policy as object)) : [],
+    policies: Array.isArray(raw['policies'])
+      ? raw['policies'].map((policy) => readPolicy(policy as object))
+      : [],
     raw,
   };
 }

@@ -57,14 +57,18 @@ const takings: readonly [pattern: RegExp, why: string][] = [
   [/\bDROP INDEX (?:IF EXISTS )?([^\s;]+)/gi, 'drops an index, which a statement may name or need'],
   [/\bALTER TABLE (\S+) DROP\b/gi, 'drops a column'],
   [/\bALTER TABLE (\S+) RENAME\b/gi, 'renames'],
-  [/\bALTER TABLE (\S+) ADD (?:COLUMN )?(?=[^;]*\bNOT NULL\b)(?![^;]*\bDEFAULT\b)/gi, 'adds a column that must be written'],
+  [
+    /\bALTER TABLE (\S+) ADD (?:COLUMN )?(?=[^;]*\bNOT NULL\b)(?![^;]*\bDEFAULT\b)/gi,
+    'adds a column that must be written',
+  ],
   [/\bPRAGMA writable_schema\b/gi, 'writes the schema by hand'],
 ];
 
 /** Why a migration is not expand-only; empty when it is. */
 export function contractions(sql: string): string[] {
   const text = bare(sql);
-  const namesOf = (pattern: RegExp): Set<string> => new Set([...text.matchAll(pattern)].map(([, name = '']) => name));
+  const namesOf = (pattern: RegExp): Set<string> =>
+    new Set([...text.matchAll(pattern)].map(([, name = '']) => name));
   const created = namesOf(/\bCREATE (?:VIRTUAL )?TABLE (?:IF NOT EXISTS )?([^\s(;]+)/gi);
   // What is made anew under its name is replaced, not taken away; a table only where it is an index of words.
   const replaced = namesOf(
@@ -88,7 +92,9 @@ export function migrationFaults(migrations: readonly Migration[]): string[] {
     const { name, sql } = migration;
     const after = contractAfter(migration);
     if (after !== null) {
-      return after < migrationNumber(name) ? [] : [`${name}: "contract after ${after}" names no earlier migration.`];
+      return after < migrationNumber(name)
+        ? []
+        : [`${name}: "contract after ${after}" names no earlier migration.`];
     }
     if (beforeTheRule.includes(name)) return [];
     return contractions(sql).map(

@@ -78,7 +78,8 @@ export function planDeploy(deployed: Deployed, request: DeployRequest): Planned 
   const domains = [...new Set([...deployed.domains, ...(options.domain === null ? [] : [options.domain])])];
   const newDomains = domains.filter((domain) => !deployed.domains.includes(domain));
   const workersDev =
-    options.workersDev ?? (worker === null ? domains.length === 0 : worker.workersDev && newDomains.length === 0);
+    options.workersDev ??
+    (worker === null ? domains.length === 0 : worker.workersDev && newDomains.length === 0);
   const devHost = deployed.subdomain === null ? null : `${names.worker}.${deployed.subdomain}.workers.dev`;
   const hosts = [...domains, ...(workersDev && devHost !== null ? [devHost] : [])];
 
@@ -89,7 +90,10 @@ export function planDeploy(deployed: Deployed, request: DeployRequest): Planned 
   if ((vars['PUBLIC_URL'] === '' || isToMove) && host !== undefined) vars['PUBLIC_URL'] = `https://${host}`;
   vars['PUBLIC_URL'] = (vars['PUBLIC_URL'] ?? '').replace(/\/+$/, '');
 
-  const audiences = (vars['ACCESS_AUD'] ?? '').split(',').map((tag) => tag.trim()).filter((tag) => tag !== '');
+  const audiences = (vars['ACCESS_AUD'] ?? '')
+    .split(',')
+    .map((tag) => tag.trim())
+    .filter((tag) => tag !== '');
   const roles = ['ROLE_ADMIN', 'ROLE_OPERATOR', 'ROLE_VIEWER'].map((name) => vars[name] ?? '');
   const access = planAccess(deployed.access, {
     worker: names.worker,
@@ -99,8 +103,10 @@ export function planDeploy(deployed: Deployed, request: DeployRequest): Planned 
     tokens: tokenIds(roles, given('CF_ACCESS_CLIENT_ID')),
     audiences,
   });
-  if (access.aud !== null && !audiences.includes(access.aud)) vars['ACCESS_AUD'] = [...audiences, access.aud].join(',');
-  if (vars['ACCESS_TEAM_DOMAIN'] === '' && access.teamDomain !== null) vars['ACCESS_TEAM_DOMAIN'] = access.teamDomain;
+  if (access.aud !== null && !audiences.includes(access.aud))
+    vars['ACCESS_AUD'] = [...audiences, access.aud].join(',');
+  if (vars['ACCESS_TEAM_DOMAIN'] === '' && access.teamDomain !== null)
+    vars['ACCESS_TEAM_DOMAIN'] = access.teamDomain;
 
   const faults = settingFaults(vars, { isProduction, mustHave: true });
   if (faults.length > 0) return { kind: 'refused', reasons: faults };
@@ -139,10 +145,14 @@ export function planDeploy(deployed: Deployed, request: DeployRequest): Planned 
   };
   plan.changes = difference(deployed, plan, names);
   if (!plan.needsHashKey && (given('ADDRESS_HASH_KEY') ?? '') !== '') {
-    plan.notes.push('ADDRESS_HASH_KEY is set already and was left: another key would forget every suppression.');
+    plan.notes.push(
+      'ADDRESS_HASH_KEY is set already and was left: another key would forget every suppression.',
+    );
   }
   if (!hosts.some((host) => hostOf(plan.address).includes(host))) {
-    plan.notes.push(`PUBLIC_URL is ${plan.address}, which is no address of this Worker that the API shows; a route of a zone may lead to it.`);
+    plan.notes.push(
+      `PUBLIC_URL is ${plan.address}, which is no address of this Worker that the API shows; a route of a zone may lead to it.`,
+    );
   }
   return { kind: 'ready', plan };
 }
@@ -159,7 +169,9 @@ function refusals(deployed: Deployed, { options, names, base, given }: DeployReq
   if (worker !== null && Object.keys(worker.objectClasses).length > 0) {
     const own = base.durable_objects.bindings.map(({ name }) => name);
     if (!own.some((name) => name in worker.objectClasses)) {
-      reasons.push(`The Worker ${names.worker} on this account is another app. Choose another --env, or rename that Worker.`);
+      reasons.push(
+        `The Worker ${names.worker} on this account is another app. Choose another --env, or rename that Worker.`,
+      );
     }
   }
   const bound = worker?.otherBindings ?? [];
@@ -171,7 +183,11 @@ function refusals(deployed: Deployed, { options, names, base, given }: DeployReq
   }
 
   const wanted = given('DATA_JURISDICTION') ?? options.jurisdiction;
-  if (options.jurisdiction !== null && given('DATA_JURISDICTION') !== null && options.jurisdiction !== given('DATA_JURISDICTION')) {
+  if (
+    options.jurisdiction !== null &&
+    given('DATA_JURISDICTION') !== null &&
+    options.jurisdiction !== given('DATA_JURISDICTION')
+  ) {
     reasons.push('--jurisdiction and DATA_JURISDICTION differ. Give one of them.');
   }
   if (database !== null) {
@@ -202,12 +218,19 @@ function refusals(deployed: Deployed, { options, names, base, given }: DeployReq
   }
 
   if (options.domain !== null && deployed.foreignDomains[options.domain] !== undefined) {
-    reasons.push(`${options.domain} belongs to the Worker ${String(deployed.foreignDomains[options.domain])}. Choose another --domain, or take it off there first.`);
+    reasons.push(
+      `${options.domain} belongs to the Worker ${String(deployed.foreignDomains[options.domain])}. Choose another --domain, or take it off there first.`,
+    );
   }
   const publicUrl = worker?.vars['PUBLIC_URL'] ?? '';
   const isNewDomain = options.domain !== null && !deployed.domains.includes(options.domain);
   const isDevOn = worker?.workersDev === true;
-  if (isDevOn && publicUrl.endsWith('.workers.dev') && options.workersDev !== true && (isNewDomain || options.workersDev === false)) {
+  if (
+    isDevOn &&
+    publicUrl.endsWith('.workers.dev') &&
+    options.workersDev !== true &&
+    (isNewDomain || options.workersDev === false)
+  ) {
     if (options.workersDev === null) {
       reasons.push(
         `Emails already sent have unsubscribe links to ${publicUrl}. Say what is to become of that address: --workers-dev on keeps the links working (Access covers both addresses), --workers-dev off ends them.`,
@@ -215,11 +238,15 @@ function refusals(deployed: Deployed, { options, names, base, given }: DeployReq
     }
   }
   if (options.workersDev === false && deployed.domains.length === 0 && options.domain === null) {
-    reasons.push('--workers-dev off without a domain would leave the app without an address. Give --domain too.');
+    reasons.push(
+      '--workers-dev off without a domain would leave the app without an address. Give --domain too.',
+    );
   }
   const hasAddress = options.domain !== null || deployed.domains.length > 0 || deployed.subdomain !== null;
   if (worker === null && !hasAddress && (given('PUBLIC_URL') ?? '') === '') {
-    reasons.push('The account has no workers.dev subdomain. Give a domain with --domain, or open Workers & Pages in the dashboard once to choose a subdomain.');
+    reasons.push(
+      'The account has no workers.dev subdomain. Give a domain with --domain, or open Workers & Pages in the dashboard once to choose a subdomain.',
+    );
   }
   return reasons;
 }
@@ -242,7 +269,10 @@ function unanswered({ worker, database }: Deployed, { given, options }: DeployRe
 }
 
 /** Given wins over deployed, deployed over wrangler.toml. */
-function nextVars({ worker, database }: Deployed, { base, given, options }: DeployRequest): Record<string, string> {
+function nextVars(
+  { worker, database }: Deployed,
+  { base, given, options }: DeployRequest,
+): Record<string, string> {
   const known = settings.map(({ name }) => name);
   const vars: Record<string, string> = {};
   for (const name of new Set([...Object.keys(base.vars), ...known, ...Object.keys(worker?.vars ?? {})])) {
@@ -252,7 +282,8 @@ function nextVars({ worker, database }: Deployed, { base, given, options }: Depl
     vars[name] = own === '' ? standard : (own ?? worker?.vars[name] ?? standard);
   }
   delete vars['LOCAL_PERSON'];
-  vars['DATA_JURISDICTION'] = database?.jurisdiction ?? given('DATA_JURISDICTION') ?? options.jurisdiction ?? '';
+  vars['DATA_JURISDICTION'] =
+    database?.jurisdiction ?? given('DATA_JURISDICTION') ?? options.jurisdiction ?? '';
   return vars;
 }
 
@@ -262,7 +293,11 @@ function difference({ worker, database }: Deployed, plan: DeployPlan, names: Env
     if (from !== to) changes.push({ what, from, to });
   };
   if (database === null) {
-    add(`database ${names.database}`, null, plan.jurisdiction === '' ? 'new' : `new, jurisdiction ${plan.jurisdiction}`);
+    add(
+      `database ${names.database}`,
+      null,
+      plan.jurisdiction === '' ? 'new' : `new, jurisdiction ${plan.jurisdiction}`,
+    );
   }
   for (const name of [...new Set([...Object.keys(worker?.vars ?? {}), ...Object.keys(plan.vars)])].sort()) {
     const from = worker?.vars[name] ?? null;
@@ -271,7 +306,11 @@ function difference({ worker, database }: Deployed, plan: DeployPlan, names: Env
     if (!(from === null && to === '')) add(name, from, to);
   }
   for (const name of Object.keys(plan.secrets)) {
-    changes.push({ what: `secret ${name}`, from: plan.presentSecrets.includes(name) ? 'set' : null, to: 'set anew' });
+    changes.push({
+      what: `secret ${name}`,
+      from: plan.presentSecrets.includes(name) ? 'set' : null,
+      to: 'set anew',
+    });
   }
   if (plan.needsHashKey) add('secret ADDRESS_HASH_KEY', null, 'made once');
   for (const domain of plan.newDomains) add('domain', null, domain);

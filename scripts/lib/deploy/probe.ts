@@ -48,7 +48,9 @@ export function judge(probes: Probes, { url, vars, clientId }: ProbeContext): Ve
   }
 
   if (stranger?.status === 200) {
-    fault(`${url}/crm/settings answers a stranger. Take the Worker off this address at once, and look at what stands in front of it.`);
+    fault(
+      `${url}/crm/settings answers a stranger. Take the Worker off this address at once, and look at what stands in front of it.`,
+    );
   }
   const isAccessThere = stranger !== null && isAccessRedirect(stranger);
   if (!isAccessThere && stranger !== null && stranger.status !== 200) {
@@ -66,13 +68,20 @@ export function judge(probes: Probes, { url, vars, clientId }: ProbeContext): Ve
   }
 
   if (token === undefined) {
-    lines.push('Nobody was signed in to try it: set CF_ACCESS_CLIENT_ID and CF_ACCESS_CLIENT_SECRET to a service token, and the deploy ends with a real request.');
+    lines.push(
+      'Nobody was signed in to try it: set CF_ACCESS_CLIENT_ID and CF_ACCESS_CLIENT_SECRET to a service token, and the deploy ends with a real request.',
+    );
   } else if (token?.status !== 200) {
     fault(tokenFault(token, clientId ?? '', url));
   } else if (!isSettings(token.body)) {
-    fault(`${url}/crm/settings answered the service token with something that is not the app's settings. Another app answers at this address.`);
+    fault(
+      `${url}/crm/settings answered the service token with something that is not the app's settings. Another app answers at this address.`,
+    );
   }
-  if (lines.length === 0) lines.push(`A stranger is sent to the sign-in, the public paths are open, and the service token is let in at ${url}.`);
+  if (lines.length === 0)
+    lines.push(
+      `A stranger is sent to the sign-in, the public paths are open, and the service token is let in at ${url}.`,
+    );
   return { lines, isFault };
 }
 

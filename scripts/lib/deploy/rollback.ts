@@ -49,7 +49,9 @@ export async function rollback(context: DeployContext): Promise<DeployResult> {
   }
   const target = versionBefore((await listDeployments(api, accountId, names.worker)) ?? [], active);
   if (target === null) {
-    throw new UserError(`${names.worker} has no version before this one that can be gone back to. Nothing was changed.`);
+    throw new UserError(
+      `${names.worker} has no version before this one that can be gone back to. Nothing was changed.`,
+    );
   }
   const version = await readVersion(api, accountId, names.worker, target);
   const against = stepsAgainst(context.migrations, deployed.contents?.migrations ?? [], version.schemaLevel);
@@ -60,14 +62,18 @@ export async function rollback(context: DeployContext): Promise<DeployResult> {
   }
   const jurisdiction = version.vars['DATA_JURISDICTION'] ?? '';
   if (jurisdiction !== (deployed.database?.jurisdiction ?? '')) {
-    throw new UserError('That version keeps its objects in another jurisdiction, where no activation is. Nothing was changed.');
+    throw new UserError(
+      'That version keeps its objects in another jurisdiction, where no activation is. Nothing was changed.',
+    );
   }
 
   const changes = settingChanges(deployed.worker.vars, version.vars);
   context.say(
     [
       `${names.worker} goes back to version ${target}.`,
-      ...(changes.length === 0 ? ['No setting changes.'] : ['Its settings come back with it:', ...describeChanges(changes).map((line) => `  ${line}`)]),
+      ...(changes.length === 0
+        ? ['No setting changes.']
+        : ['Its settings come back with it:', ...describeChanges(changes).map((line) => `  ${line}`)]),
       'Not undone: the data in the database and in running activations, the schema (the version before works with the newer one), emails that were sent, secrets, domains, schedules, Access.',
     ].join('\n'),
   );
@@ -93,7 +99,10 @@ export async function rollback(context: DeployContext): Promise<DeployResult> {
   return { address, left: verdict.lines, isFault: verdict.isFault };
 }
 
-function settingChanges(from: Readonly<Record<string, string>>, to: Readonly<Record<string, string>>): Change[] {
+function settingChanges(
+  from: Readonly<Record<string, string>>,
+  to: Readonly<Record<string, string>>,
+): Change[] {
   return [...new Set([...Object.keys(from), ...Object.keys(to)])]
     .sort()
     .filter((name) => from[name] !== to[name])
@@ -102,5 +111,8 @@ function settingChanges(from: Readonly<Record<string, string>>, to: Readonly<Rec
 
 function hasCode(error: unknown, code: number): boolean {
   const errors = (error as { errors?: unknown } | null)?.errors;
-  return Array.isArray(errors) && errors.some((item: unknown) => (item as { code?: unknown } | null)?.code === code);
+  return (
+    Array.isArray(errors) &&
+    errors.some((item: unknown) => (item as { code?: unknown } | null)?.code === code)
+  );
 }

@@ -43,7 +43,12 @@ export const firstQuestions: readonly Question[] = [
     isSecret: false,
     isRequired: false,
   },
-  { name: 'MAIL_FROM', text: 'Sender of the emails (Name <you@your-domain>)', isSecret: false, isRequired: true },
+  {
+    name: 'MAIL_FROM',
+    text: 'Sender of the emails (Name <you@your-domain>)',
+    isSecret: false,
+    isRequired: true,
+  },
   {
     name: 'MAIL_POSTAL_ADDRESS',
     text: "Sender's postal address, for the footer",
@@ -126,7 +131,13 @@ export const settings: readonly Setting[] = [
   { name: 'ROLE_ADMIN', fault: roleList },
   { name: 'ROLE_OPERATOR', fault: roleList },
   { name: 'ROLE_VIEWER', fault: roleList },
-  { name: 'ACCESS_TEAM_DOMAIN', fault: (value) => (/^(?:https:\/\/)?[a-z0-9.-]+\/?$/i.test(value) ? null : 'is the team domain, such as acme.cloudflareaccess.com') },
+  {
+    name: 'ACCESS_TEAM_DOMAIN',
+    fault: (value) =>
+      /^(?:https:\/\/)?[a-z0-9.-]+\/?$/i.test(value)
+        ? null
+        : 'is the team domain, such as acme.cloudflareaccess.com',
+  },
   { name: 'ACCESS_AUD', fault: audiences },
   { name: 'ACCESS_TOKEN_LABELS', fault: anything },
   { name: 'PUBLIC_URL', fault: httpsUrl },
@@ -179,7 +190,9 @@ function readVariable(env: Readonly<Record<string, string | undefined>>, name: s
  *
  * @throws UserError when DEPLOY_SETTINGS cannot be read
  */
-export function readGiven(env: Readonly<Record<string, string | undefined>>): (name: string) => string | null {
+export function readGiven(
+  env: Readonly<Record<string, string | undefined>>,
+): (name: string) => string | null {
   const text = env['DEPLOY_SETTINGS']?.trim() ?? '';
   const more = new Map<string, string>();
   if (text !== '') {

@@ -27,9 +27,7 @@ const timeline = createRoute({
 
 export function timelineRoutes(app: App): void {
   app.openapi(timeline, async (c) => {
-    const answer = await sessionStub(c.env, c.req.valid('param').sessionId).timeline(
-      c.get('requestId'),
-    );
+    const answer = await sessionStub(c.env, c.req.valid('param').sessionId).timeline(c.get('requestId'));
     if (answer === null) throw new Refusal('session_not_found');
     return c.json(answer, 200);
   });

@@ -46,7 +46,10 @@ export function accessHandlers(state: AccessState): Handler[] {
       const [kind = '', id] = rest.split('/');
       if (kind === 'organizations') {
         if (state.teamDomain === null) return refuse(404, 9_999, 'access.api.error.not_enabled');
-        return answer<Cloudflare.ZeroTrust.OrganizationListResponse>({ auth_domain: state.teamDomain, name: 'Acme' });
+        return answer<Cloudflare.ZeroTrust.OrganizationListResponse>({
+          auth_domain: state.teamDomain,
+          name: 'Acme',
+        });
       }
       if (kind === 'service_tokens') return answerPage(state.serviceTokens, request);
       if (kind === 'apps') return handleApplication(state, request, id);
@@ -55,12 +58,17 @@ export function accessHandlers(state: AccessState): Handler[] {
   ];
 }
 
-async function handleApplication(state: AccessState, request: Request, id: string | undefined): Promise<Response | null> {
+async function handleApplication(
+  state: AccessState,
+  request: Request,
+  id: string | undefined,
+): Promise<Response | null> {
   if (request.method === 'GET') return answerPage(state.applications, request);
-  const body = (await request.json()) as ApplicationBody;
+  const body: ApplicationBody = await request.json();
   const links = (body.policies ?? []).map((link) => (typeof link === 'string' ? link : link.id));
   const policies = links.map((link) => state.policies.find((policy) => policy.id === link));
-  if (policies.some((policy) => policy === undefined)) return refuse(400, 12_130, 'access.api.error.invalid_request: policy not found');
+  if (policies.some((policy) => policy === undefined))
+    return refuse(400, 12_130, 'access.api.error.invalid_request: policy not found');
   const existing = state.applications.find((one) => one.id === id);
   const application = {
     ...body,
@@ -73,10 +81,14 @@ async function handleApplication(state: AccessState, request: Request, id: strin
   return answer(application);
 }
 
-async function handlePolicy(state: AccessState, request: Request, id: string | undefined): Promise<Response | null> {
+async function handlePolicy(
+  state: AccessState,
+  request: Request,
+  id: string | undefined,
+): Promise<Response | null> {
   if (request.method === 'GET') return answerPage(state.policies, request);
-  const body = (await request.json()) as Cloudflare.ZeroTrust.Access.PolicyCreateParams;
-  const { name, decision, include = [] } = body;
+  const body: Cloudflare.ZeroTrust.Access.PolicyCreateParams = await request.json();
+  const { name, decision, include } = body;
   if (name === '' || include.length === 0) return refuse(400, 12_130, 'access.api.error.invalid_request');
   const existing = state.policies.find((one) => one.id === id);
   if (existing !== undefined) {

@@ -51,7 +51,7 @@ export function d1Handlers(state: D1State): Handler[] {
       if (state.isForbidden) return refuse(403, 10_000, 'Authentication error');
       const [, id, verb] = match;
       if (id === undefined && request.method === 'POST') {
-        const body = (await request.json()) as DatabaseCreateParams;
+        const body: DatabaseCreateParams = await request.json();
         if (state.databases.some(({ name }) => name === body.name)) {
           return refuse(400, 7_502, 'A database with that name already exists.');
         }
@@ -59,12 +59,15 @@ export function d1Handlers(state: D1State): Handler[] {
       }
       if (id === undefined) {
         const name = new URL(request.url).searchParams.get('name');
-        return answerPage(state.databases.filter((one) => name === null || one.name === name).map(describe), request);
+        return answerPage(
+          state.databases.filter((one) => name === null || one.name === name).map(describe),
+          request,
+        );
       }
       const database = state.databases.find(({ uuid }) => uuid === id);
       if (database === undefined) return refuse(404, 7_404, 'The database could not be found.');
       if (verb === undefined) return request.method === 'GET' ? answer(describe(database)) : null;
-      const { sql, params = [] } = (await request.json()) as { sql: string; params?: string[] };
+      const { sql, params = [] }: { sql: string; params?: string[] } = await request.json();
       try {
         return answer(run(database.sqlite, sql, params));
       } catch (error) {

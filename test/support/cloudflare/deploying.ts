@@ -54,7 +54,11 @@ export interface Invoked {
 }
 
 export const accessRedirect: ProbeAnswer = {
-  ...{ status: 302, location: 'https://acme.cloudflareaccess.com/cdn-cgi/access/login/leads.acme.io', body: '' },
+  ...{
+    status: 302,
+    location: 'https://acme.cloudflareaccess.com/cdn-cgi/access/login/leads.acme.io',
+    body: '',
+  },
 };
 
 /** An address behind Access, as it should be. */
@@ -146,7 +150,10 @@ function applyMigrations({ d1 }: StandInAccount, { config, migrations }: Upload)
   if (database === undefined) throw new Error(`no database ${String(id)}`);
   const { sqlite } = database;
   sqlite.exec('CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY, name TEXT UNIQUE)');
-  const applied = sqlite.prepare('SELECT name FROM d1_migrations').all().map(({ name }) => name);
+  const applied = sqlite
+    .prepare('SELECT name FROM d1_migrations')
+    .all()
+    .map(({ name }) => name);
   for (const { name, sql } of migrations) {
     if (applied.includes(name)) continue;
     sqlite.exec(sql);
@@ -154,7 +161,11 @@ function applyMigrations({ d1 }: StandInAccount, { config, migrations }: Upload)
   }
 }
 
-function uploadWorker({ workers }: StandInAccount, args: readonly string[], { config, secretsFile }: Upload): void {
+function uploadWorker(
+  { workers }: StandInAccount,
+  args: readonly string[],
+  { config, secretsFile }: Upload,
+): void {
   const option = (name: string): string => args[args.indexOf(name) + 1] ?? '';
   const version = workers.upload(config.name, {
     annotations: { 'workers/tag': option('--tag'), 'workers/message': option('--message') },
@@ -163,7 +174,11 @@ function uploadWorker({ workers }: StandInAccount, args: readonly string[], { co
       ...(args.includes('--secrets-file')
         ? Object.entries(secretsFile).map(([name, text]) => ({ name, type: 'secret_text', text }))
         : []),
-      ...config.d1_databases.map(({ binding, database_id }) => ({ name: binding, type: 'd1', id: String(database_id) })),
+      ...config.d1_databases.map(({ binding, database_id }) => ({
+        name: binding,
+        type: 'd1',
+        id: String(database_id),
+      })),
       ...config.durable_objects.bindings.map(({ name, class_name }) => ({
         ...{ name, type: 'durable_object_namespace', class_name },
       })),

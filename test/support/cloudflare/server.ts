@@ -15,12 +15,13 @@ import type { AddressInfo } from 'node:net';
 export type Handler = (request: Request, path: string) => Response | null | Promise<Response | null>;
 
 /** The envelope that every answer of the API has. */
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- a caller names the package's type
 export function answer<T>(result: T, extra: Record<string, unknown> = {}): Response {
   return Response.json({ success: true, errors: [], messages: [], result, ...extra });
 }
 
 /** A list, as one page of it. */
-export function answerPage<T>(items: readonly T[], request: Request): Response {
+export function answerPage(items: readonly unknown[], request: Request): Response {
   const page = Number(new URL(request.url).searchParams.get('page') ?? '1');
   const result = page > 1 ? [] : items;
   return answer(result, {
@@ -29,7 +30,10 @@ export function answerPage<T>(items: readonly T[], request: Request): Response {
 }
 
 export function refuse(status: number, code: number, message: string): Response {
-  return Response.json({ success: false, errors: [{ code, message }], messages: [], result: null }, { status });
+  return Response.json(
+    { success: false, errors: [{ code, message }], messages: [], result: null },
+    { status },
+  );
 }
 
 export interface CloudflareStandIn {

@@ -6,10 +6,10 @@
  * @module
  */
 import type { Cloudflare } from 'cloudflare';
+import type { Binding } from '../../../scripts/lib/deploy/deployed.ts';
 import { answer, refuse, type Handler } from './server.ts';
 
 type Settings = Cloudflare.Workers.Scripts.ScriptAndVersionSettingGetResponse;
-export type Binding = NonNullable<Settings['bindings']>[number];
 
 interface Version {
   id: string;
@@ -126,22 +126,27 @@ function accountHandler(state: WorkersState): Handler {
     }
     if (!/^\/accounts\/[^/]+\/workers\/domains$/.test(path)) return null;
     if (request.method === 'GET') return answer(state.domains.map(describeDomain));
-    const { hostname, service } = (await request.json()) as Cloudflare.Workers.DomainUpdateParams;
+    const { hostname, service }: Cloudflare.Workers.DomainUpdateParams = await request.json();
     if (state.takenHosts.has(hostname)) {
       return refuse(409, 100_117, `Hostname "${hostname}" already has externally managed DNS records.`);
     }
     if (!state.scripts.has(service)) return noScript();
-    if (!state.domains.some((domain) => domain.hostname === hostname)) state.domains.push({ hostname, service });
+    if (!state.domains.some((domain) => domain.hostname === hostname))
+      state.domains.push({ hostname, service });
     return answer<Cloudflare.Workers.DomainUpdateResponse>(describeDomain({ hostname, service }));
   };
 }
 
-function describeDomain({ hostname, service }: {
+function describeDomain({
+  hostname,
+  service,
+}: {
   hostname: string;
   service: string;
 }): Cloudflare.Workers.DomainListResponse {
   const zoneName = hostname.split('.').slice(-2).join('.');
   return {
+    // eslint-disable-next-line @typescript-eslint/no-deprecated -- still in every answer
     ...{ id: hostname, cert_id: 'cert', environment: 'production', hostname, service },
     ...{ zone_id: 'zone', zone_name: zoneName },
   };
@@ -163,7 +168,13 @@ function scriptHandler(state: WorkersState): Handler {
     if (rest === '' && request.method === 'PUT') {
       const version = await takeUpload(state, name, request);
       state.deploy(name, version.id);
-      return answer({ id: name, etag: 'e', pipeline_hash: 'p', deployment_id: version.id, startup_time_ms: 5 });
+      return answer({
+        id: name,
+        etag: 'e',
+        pipeline_hash: 'p',
+        deployment_id: version.id,
+        startup_time_ms: 5,
+      });
     }
     if (rest === '/versions' && request.method === 'POST') {
       return answer({ ...describeVersion(await takeUpload(state, name, request)), startup_time_ms: 5 });
@@ -176,7 +187,7 @@ function scriptHandler(state: WorkersState): Handler {
 
 async function takeUpload(state: WorkersState, name: string, request: Request): Promise<Version> {
   const form = await request.formData();
-  return state.upload(name, JSON.parse(String(form.get('metadata'))) as UploadMetadata);
+  return state.upload(name, JSON.parse(form.get('metadata') as string) as UploadMetadata);
 }
 
 function describeVersion(
@@ -210,7 +221,12 @@ function describeService(state: WorkersState, name: string): Response {
     id: name,
     default_environment: {
       environment: 'production',
-      script: { last_deployed_from: 'wrangler', tag: name, migration_tag: script.migrationTag, observability: {} },
+      script: {
+        last_deployed_from: 'wrangler',
+        tag: name,
+        migration_tag: script.migrationTag,
+        observability: {},
+      },
     },
   });
 }
@@ -227,7 +243,7 @@ async function describeScript(
     if (request.method === 'GET') {
       return answer<Cloudflare.Workers.Scripts.DeploymentListResponse>({ deployments: script.deployments });
     }
-    const body = (await request.json()) as Cloudflare.Workers.Scripts.DeploymentCreateParams;
+    const body: Cloudflare.Workers.Scripts.DeploymentCreateParams = await request.json();
     const target = script.versions.find(({ id }) => id === body.versions[0]?.version_id);
     if (target === undefined) return refuse(404, 10_021, 'version not found');
     const changed = Object.keys(active.secrets).filter((key) => active.secrets[key] !== target.secrets[key]);
@@ -245,11 +261,11 @@ async function describeScript(
   }
   if (rest === '/versions') {
     return answer({
-      items: [...script.versions].reverse().map(
-        ({ id, number, createdOn }): Cloudflare.Workers.Scripts.VersionListResponse => ({
+      items: [...script.versions]
+        .reverse()
+        .map(({ id, number, createdOn }): Cloudflare.Workers.Scripts.VersionListResponse => ({
           ...{ id, number, metadata: { created_on: createdOn, source: 'wrangler' } },
-        }),
-      ),
+        })),
     });
   }
   if (rest === '/settings') {
@@ -261,14 +277,17 @@ async function describeScript(
     return answer(active.bindings.filter(({ type }) => type === 'secret_text'));
   }
   if (rest === '/schedules') {
-    if (request.method === 'PUT') script.crons = ((await request.json()) as { cron: string }[]).map(({ cron }) => cron);
+    if (request.method === 'PUT') {
+      const schedules: { cron: string }[] = await request.json();
+      script.crons = schedules.map(({ cron }) => cron);
+    }
     return answer<Cloudflare.Workers.Scripts.ScheduleGetResponse>({
       schedules: script.crons.map((cron) => ({ cron })),
     });
   }
   if (rest === '/subdomain') {
     if (request.method === 'POST') {
-      const body = (await request.json()) as Cloudflare.Workers.Scripts.SubdomainCreateParams;
+      const body: Cloudflare.Workers.Scripts.SubdomainCreateParams = await request.json();
       script.workersDev = body.enabled;
       script.previews = body.previews_enabled ?? script.previews;
     }
