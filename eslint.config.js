@@ -121,5 +121,19 @@ export default defineConfig(
       '@typescript-eslint/restrict-plus-operands': 'off',
     },
   },
+  {
+    // The same name under another jurisdiction is another object: src/durable/stubs.ts makes every stub.
+    files: ['src/**/*.ts'],
+    ignores: ['src/durable/stubs.ts'],
+    rules: {
+      'no-restricted-properties': [
+        'error',
+        ...['getByName', 'idFromName', 'idFromString', 'newUniqueId'].map((property) => ({
+          property,
+          message: 'Stubs are made by src/durable/stubs.ts.',
+        })),
+      ],
+    },
+  },
   prettier,
 );

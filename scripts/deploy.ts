@@ -1,31 +1,47 @@
 /**
- * `npm run deploy`: to a Cloudflare account, from nothing to running; again, to bring it up to date.
+ * `npm run deploy`: to a Cloudflare account, from nothing to running; again, to bring it up to date; with
+ * `--rollback`, back to the version before.
  *
- * Asks for what is missing when somebody is there to answer, and remembers it in .deploy/; every setting
- * and secret can be given as an environment variable instead. `--dry-run` bundles and checks everything,
- * and needs no account.
+ * Asks for what is missing when somebody is there to answer; every setting and secret can be given as an
+ * environment variable instead. What is deployed is the memory: nothing is kept on this machine.
+ * `--dry-run` bundles and checks, and needs no account. Owns the terminal, files and processes;
+ * scripts/lib/deploy/ decides.
  *
  * @module
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
-import { deploy, makeConfig, readVariable, type DeployWorld, type WranglerAnswer } from './lib/deploy.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Cloudflare } from 'cloudflare';
+import { makeConfig, readConfig, type WranglerConfig } from './lib/deploy/config.ts';
+import type { DeployContext, WranglerAnswer } from './lib/deploy/context.ts';
+import { deploy } from './lib/deploy/deploy.ts';
+import { migrationFaults, type Migration } from './lib/deploy/migrations.ts';
+import { environmentNames, parseOptions } from './lib/deploy/options.ts';
+import { rollback } from './lib/deploy/rollback.ts';
+import { readGiven } from './lib/deploy/settings.ts';
 import { projectRoot } from './lib/local-state.ts';
-import { UserError, runToEnd, stopAll } from './lib/processes.ts';
+import { UserError, runToEnd, stopWhenAsked } from './lib/processes.ts';
 import { buildWebIfChanged } from './lib/web-build.ts';
 
 const folder = join(projectRoot, '.deploy');
-const answersFile = join(folder, 'answers.json');
-// Beside wrangler.toml, because the paths in it are relative.
-const configFile = join(projectRoot, 'wrangler.deploy.toml');
+const migrationsFolder = join(projectRoot, 'migrations');
 const wranglerFile = join(projectRoot, 'node_modules/wrangler/bin/wrangler.js');
 
-function wranglerEnv(): NodeJS.ProcessEnv {
-  return {
+async function runWrangler(args: readonly string[]): Promise<WranglerAnswer> {
+  const env: NodeJS.ProcessEnv = {
     ...process.env,
     // No questions of its own: all that is asked is asked here.
     CI: '1',
@@ -33,22 +49,14 @@ function wranglerEnv(): NodeJS.ProcessEnv {
     WRANGLER_SEND_METRICS: 'false',
     WRANGLER_LOG_PATH: join(folder, 'logs'),
   };
-}
-
-async function runWrangler(args: readonly string[]): Promise<WranglerAnswer> {
-  const { code, output } = await runToEnd(
-    process.execPath,
-    ['--no-warnings', wranglerFile, ...args],
-    wranglerEnv(),
-  );
-  return { code, stdout: output, output };
+  // The environment is the name in the configuration; wrangler's own would be looked for in wrangler.toml.
+  delete env['CLOUDFLARE_ENV'];
+  const { code, output } = await runToEnd(process.execPath, ['--no-warnings', wranglerFile, ...args], env);
+  return { code, output };
 }
 
 /** Asks on the terminal; a secret is not shown while it is typed. */
-async function ask(
-  question: string,
-  { isSecret, standard }: { isSecret: boolean; standard: string },
-): Promise<string> {
+async function ask({ text, isSecret }: { text: string; isSecret: boolean }): Promise<string> {
   let isQuiet = false;
   const output = new Writable({
     write(chunk, _encoding, done) {
@@ -57,95 +65,173 @@ async function ask(
     },
   });
   const terminal = createInterface({ input: process.stdin, output, terminal: true });
-  const prompt = `${question}${standard === '' ? '' : ` [${standard}]`}: `;
   try {
-    process.stdout.write(isSecret ? prompt : '');
+    process.stdout.write(isSecret ? `${text}: ` : '');
     isQuiet = isSecret;
-    const answer = (await terminal.question(isSecret ? '' : prompt)).trim();
+    const answer = (await terminal.question(isSecret ? '' : `${text}: `)).trim();
     if (isSecret) process.stdout.write('\n');
-    return answer === '' ? standard : answer;
+    return answer;
   } finally {
     terminal.close();
   }
 }
 
-const world: DeployWorld = {
-  wrangler: runWrangler,
-  ask: process.stdin.isTTY ? ask : null,
-  say: (line) => {
-    console.log(`${line} …`);
-  },
-  given: (name) => readVariable(process.env, name),
-  loadAnswers: () =>
-    existsSync(answersFile) ? (JSON.parse(readFileSync(answersFile, 'utf8')) as Record<string, string>) : {},
-  saveAnswers(answers) {
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(answersFile, `${JSON.stringify(answers, null, 2)}\n`);
-  },
-  baseConfig: () => readFileSync(join(projectRoot, 'wrangler.toml'), 'utf8'),
-  saveConfig(text) {
-    writeFileSync(configFile, text);
-    return configFile;
-  },
-  async withSecretsFile(secrets, use) {
-    const temporary = mkdtempSync(join(tmpdir(), 'lead-activation-deploy-'));
-    const file = join(temporary, 'secrets.json');
-    try {
-      writeFileSync(file, JSON.stringify(secrets), { mode: 0o600 });
-      return await use(file);
-    } finally {
-      rmSync(temporary, { recursive: true, force: true });
-    }
-  },
-  buildWeb: () => buildWebIfChanged(),
-  makeKey: () => randomBytes(32).toString('base64url'),
-  async probe(url) {
-    try {
-      const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(10_000) });
-      return {
-        status: response.status,
-        location: response.headers.get('location'),
-        body: await response.text(),
-      };
-    } catch {
-      return null;
-    }
-  },
-};
+function readMigrations(): Migration[] {
+  return readdirSync(migrationsFolder)
+    .filter((name) => name.endsWith('.sql'))
+    .sort()
+    .map((name) => ({ name, sql: readFileSync(join(migrationsFolder, name), 'utf8') }));
+}
+
+type Given = DeployContext['given'];
+
+/** The token of CI, or of `wrangler login`. */
+async function findToken(given: Given): Promise<string> {
+  const own = given('CLOUDFLARE_API_TOKEN');
+  if (own !== null && own !== '') return own;
+  const { code, output } = await runWrangler(['auth', 'token', '--json']);
+  const token = code === 0 ? /"token":\s*"([^"]+)"/.exec(output)?.[1] : undefined;
+  if (token === undefined) {
+    throw new UserError(
+      'You are not signed in to Cloudflare. Run `npx wrangler login`, or set CLOUDFLARE_API_TOKEN. Nothing was changed.',
+    );
+  }
+  return token;
+}
+
+async function findAccount(api: Cloudflare, given: Given): Promise<string> {
+  const wanted = given('CLOUDFLARE_ACCOUNT_ID');
+  if (wanted !== null && wanted !== '') return wanted;
+  const accounts: { id: string; name: string }[] = [];
+  for await (const account of api.accounts.list()) accounts.push(account);
+  const [only, ...others] = accounts;
+  if (only !== undefined && others.length === 0) return only.id;
+  const list = accounts.map(({ id, name }) => `${id} (${name})`).join(', ');
+  throw new UserError(
+    `Set CLOUDFLARE_ACCOUNT_ID to ${list === '' ? 'the id of your account; the token may not list it' : `one of your accounts: ${list}`}. Nothing was changed.`,
+  );
+}
+
+async function versionName(base: WranglerConfig): Promise<string> {
+  const { version } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  const { code, output } = await runToEnd(
+    'git',
+    ['-C', projectRoot, 'rev-parse', '--short', 'HEAD'],
+    process.env,
+  );
+  return `${base.name} ${version}${code === 0 ? ` ${output.trim()}` : ''}`;
+}
+
+async function makeContext(args: readonly string[]): Promise<DeployContext> {
+  const given = readGiven(process.env);
+  const options = parseOptions(args, given);
+  const base = readConfig(readFileSync(join(projectRoot, 'wrangler.toml'), 'utf8'));
+  // The variable that wrangler reads too.
+  const baseUrl = given('CLOUDFLARE_API_BASE_URL');
+  const api = new Cloudflare({
+    apiToken: await findToken(given),
+    ...(baseUrl === null || baseUrl === '' ? {} : { baseURL: baseUrl }),
+  });
+  const isSomebodyThere = process.stdin.isTTY;
+  return {
+    options,
+    api,
+    accountId: await findAccount(api, given),
+    wrangler: runWrangler,
+    ask: isSomebodyThere ? ask : null,
+    confirm: isSomebodyThere
+      ? async (question) => /^y(?:es)?$/i.test(await ask({ text: `${question} (yes/no)`, isSecret: false }))
+      : null,
+    say: (line) => console.log(line),
+    given,
+    base,
+    versionName: await versionName(base),
+    saveConfig(config) {
+      // Beside wrangler.toml, because the paths in it are relative.
+      const file = join(projectRoot, 'wrangler.deploy.json');
+      writeFileSync(file, `${JSON.stringify(config, null, 2)}\n`);
+      return file;
+    },
+    migrations: readMigrations(),
+    saveMigrations(names) {
+      const target = join(folder, 'migrations');
+      rmSync(target, { recursive: true, force: true });
+      mkdirSync(target, { recursive: true });
+      for (const name of names) copyFileSync(join(migrationsFolder, name), join(target, name));
+      return '.deploy/migrations';
+    },
+    async withSecretsFile(secrets, use) {
+      const temporary = mkdtempSync(join(tmpdir(), 'lead-activation-deploy-'));
+      const file = join(temporary, 'secrets.json');
+      try {
+        writeFileSync(file, JSON.stringify(secrets), { mode: 0o600 });
+        return await use(file);
+      } finally {
+        rmSync(temporary, { recursive: true, force: true });
+      }
+    },
+    buildWeb: () => buildWebIfChanged(),
+    makeKey: () => randomBytes(32).toString('base64url'),
+    async probe(url, headers) {
+      try {
+        const response = await fetch(url, {
+          headers,
+          redirect: 'manual',
+          signal: AbortSignal.timeout(10_000),
+        });
+        return {
+          status: response.status,
+          location: response.headers.get('location'),
+          body: await response.text(),
+        };
+      } catch {
+        return null;
+      }
+    },
+    wait: (ms) => sleep(ms),
+  };
+}
 
 /** Everything of a deploy that needs no account: what CI looks at. */
 async function dryRun(): Promise<void> {
+  const faults = migrationFaults(readMigrations());
+  if (faults.length > 0) throw new UserError(faults.join('\n'));
   await buildWebIfChanged();
   const temporary = mkdtempSync(join(tmpdir(), 'lead-activation-dry-run-'));
-  const config = join(projectRoot, `wrangler.dry-run-${String(process.pid)}.toml`);
+  const file = join(projectRoot, `wrangler.dry-run-${String(process.pid)}.json`);
   try {
-    const vars = { ROLE_ADMIN: 'somebody@example.com', PUBLIC_URL: 'https://example.com' };
-    const own = { accountId: null, databaseId: '00000000-0000-0000-0000-000000000000', vars };
-    writeFileSync(config, makeConfig(world.baseConfig(), own));
+    const base = readConfig(readFileSync(join(projectRoot, 'wrangler.toml'), 'utf8'));
+    const config = makeConfig(base, {
+      ...{ accountId: null, names: environmentNames('production', base.name) },
+      ...{ databaseId: '00000000-0000-0000-0000-000000000000', vars: base.vars, workersDev: false },
+      ...{ crons: base.triggers?.crons ?? [], rateLimits: {}, sendEmail: [], migrationsFolder: 'migrations' },
+    });
+    writeFileSync(file, JSON.stringify(config));
     const { code, output } = await runWrangler([
-      ...['deploy', '--dry-run', '--config', config, '--outdir', temporary],
+      ...['deploy', '--dry-run', '--config', file, '--outdir', temporary],
     ]);
     if (code !== 0) throw new UserError(output.trim());
     console.log(/Total Upload.*/.exec(output)?.[0] ?? output.trim());
   } finally {
     rmSync(temporary, { recursive: true, force: true });
-    rmSync(config, { force: true });
+    rmSync(file, { force: true });
   }
 }
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => void stopAll().then(() => process.exit(130)));
-}
+stopWhenAsked();
 
 try {
-  if (process.argv.includes('--dry-run')) await dryRun();
+  const args = process.argv.slice(2);
+  const { isDryRun, isRollback } = parseOptions(args);
+  if (isDryRun) await dryRun();
   else {
-    const { url, left } = await deploy(world);
-    console.log(url === null ? '\nDeployed.' : `\nDeployed: ${url}`);
-    if (left.length > 0) console.log(`\nLeft to do:\n${left.map((line) => `  * ${line}`).join('\n')}`);
-    console.log(
-      `\nYour answers are in ${relative(process.cwd(), answersFile)}; secrets are at Cloudflare only.`,
-    );
+    const context = await makeContext(args);
+    const { address, left, isFault } = await (isRollback ? rollback(context) : deploy(context));
+    console.log(`\n${isRollback ? 'Gone back' : 'Deployed'}: ${address}`);
+    if (left.length > 0) console.log(`\n${left.map((line) => `  * ${line}`).join('\n')}`);
+    if (isFault) process.exitCode = 1;
   }
 } catch (error) {
   console.error(error instanceof UserError ? error.message : error);

@@ -10,6 +10,7 @@ import { createTransport, type MailConfig } from '../mail/index.ts';
 import type { Delivery, MailTransport } from '../mail/transport.ts';
 import { gateConfig, type MailGate } from './mail-gate.ts';
 import type { PermitPool } from './permit-pool.ts';
+import { mailGateStub } from './stubs.ts';
 
 export interface MailWorld {
   kind: 'ready';
@@ -46,7 +47,7 @@ export function mailWorld(env: Env, now: () => number): MailWorld | { kind: 'ref
   const choice = mailTransport(env, now);
   if (choice.kind === 'refused') return choice;
   // One account, one gate: a key of another provider has limits of its own.
-  const gate = env.MAIL_GATE.getByName(choice.transport.name);
+  const gate = mailGateStub(env, choice.transport.name);
   const gateLimits = gateConfig(env);
   return {
     kind: 'ready',

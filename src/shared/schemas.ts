@@ -568,6 +568,10 @@ export const settingsSchema = z
   .object({
     user: z.object({ email: z.string(), name: z.string(), role: z.enum(roles) }),
     retentionDays: z.number().meta({ description: 'For so long a run that has ended knows whom it mailed.' }),
+    dataJurisdiction: z
+      .string()
+      .nullable()
+      .meta({ description: 'Where the database and all activations are kept; null: no jurisdiction.' }),
     mail: z.object({
       provider: z.string(),
       from: z.string(),

@@ -10,6 +10,7 @@ import { normalizeEmail } from '../crm/email.ts';
 import { emailsOfNobodyElse, eraseTraces, findLeadByEmail, formerEmails } from '../crm/erase.ts';
 import { activationsThatMayKnow } from '../crm/history.ts';
 import { eraseLead, getLead } from '../crm/leads.ts';
+import { sessionStub } from '../durable/stubs.ts';
 import { fullNames, type ForgottenPerson } from '../shared/forgotten.ts';
 import type { Lead } from '../shared/schemas.ts';
 
@@ -47,7 +48,7 @@ export async function personOf(env: Env, lead: Lead): Promise<ForgottenPerson> {
   const { id: leadId, activatedBy } = lead;
   const [former, frozen] = await Promise.all([
     formerEmails(env.DB, leadId),
-    activatedBy === null ? null : env.ACTIVATION_SESSION.getByName(activatedBy).frozenRecipient(leadId),
+    activatedBy === null ? null : sessionStub(env, activatedBy).frozenRecipient(leadId),
   ]);
   const known = [lead.email, ...former, ...(frozen === null ? [] : [frozen.email])].map((email) =>
     email.toLowerCase(),
@@ -75,7 +76,7 @@ async function forget(env: Env, person: ForgottenPerson, activatedBy: string | n
     await Promise.all(
       sessionIds
         .slice(start, start + askedAtOnce)
-        .map((sessionId) => env.ACTIVATION_SESSION.getByName(sessionId).forgetPerson(person)),
+        .map((sessionId) => sessionStub(env, sessionId).forgetPerson(person)),
     );
   }
   await eraseTraces(env.DB, person, (email) => emailHash(env.ADDRESS_HASH_KEY, email));

@@ -81,6 +81,11 @@ export const problemHelp: Readonly<Record<ProblemCode, ProblemHelp>> = {
     happened: 'You are signed in, and your role does not allow this. Nothing was written.',
     todo: 'Ask whoever runs the service for the role that `detail` names.',
   },
+  wrong_host: {
+    happened:
+      'Local development was asked for under a host name that is not this machine. Nothing was read or written.',
+    todo: 'Open the app under localhost or 127.0.0.1. A deployed service answers under its own address.',
+  },
   cross_site: {
     happened: 'A page of another site made or caused the request. Nothing was written or downloaded.',
     todo: 'Open the app and do it there. Scripts that run outside of a browser are not affected.',

@@ -133,13 +133,21 @@ function options(version: string): ReturnType<typeof convertV4MiniflareOptions> 
   });
 }
 
+const migrationsFolder = join(projectRoot, 'migrations');
+const migrationNames = readdirSync(migrationsFolder).sort();
+const newestMigration = migrationNames.at(-1) ?? '';
+
+async function migrate(miniflare: Runtime, script: string): Promise<void> {
+  const db = await miniflare.getD1Database('DB');
+  for (const statement of splitStatements(script)) await db.prepare(statement).run();
+}
+
+/** The database as it was before the newest migration, with leads. */
 async function fillDatabase(miniflare: Runtime): Promise<void> {
   const db = await miniflare.getD1Database('DB');
-  const migrations = join(projectRoot, 'migrations');
-  for (const name of readdirSync(migrations).sort()) {
-    for (const statement of splitStatements(readFileSync(join(migrations, name), 'utf8'))) {
-      await db.prepare(statement).run();
-    }
+  for (const name of migrationNames) {
+    if (name !== newestMigration)
+      await migrate(miniflare, readFileSync(join(migrationsFolder, name), 'utf8'));
   }
   await db
     .prepare(
@@ -166,8 +174,18 @@ function splitStatements(script: string): string[] {
   return statements;
 }
 
-describe('a deploy in the middle of a run', () => {
-  it('loses nothing, and sends nothing twice', async () => {
+/** What a migration of tomorrow may do under a Worker of today. */
+const migrationOfTomorrow = `
+  ALTER TABLE leads ADD COLUMN tomorrow TEXT NOT NULL DEFAULT '';
+  ALTER TABLE activations ADD COLUMN tomorrow INTEGER;
+  CREATE TABLE of_tomorrow (lead_id INTEGER PRIMARY KEY, seen_at INTEGER NOT NULL) STRICT;
+  CREATE INDEX leads_tomorrow ON leads (tomorrow);
+  CREATE TRIGGER leads_of_tomorrow AFTER UPDATE OF status ON leads BEGIN
+    INSERT INTO of_tomorrow (lead_id, seen_at) VALUES (new.id, new.updated_at) ON CONFLICT DO UPDATE SET seen_at = new.updated_at;
+  END;`;
+
+describe('upgrades and a rollback in the middle of an activation', () => {
+  it('lose nothing and send nothing twice, one migration behind and one ahead', async () => {
     const miniflare = new Miniflare(options('one'));
     try {
       await fillDatabase(miniflare);
@@ -193,8 +211,15 @@ describe('a deploy in the middle of a run', () => {
         }
       };
       let before = await until(({ processed }) => processed >= 0.2 * leadCount);
-      for (const version of ['two', 'three']) {
+      // Expand, deploy; expand, deploy; and back to the first version, on the newest schema.
+      const steps: readonly [migration: string, version: string][] = [
+        [readFileSync(join(migrationsFolder, newestMigration), 'utf8'), 'two'],
+        [migrationOfTomorrow, 'three'],
+        ['', 'one'],
+      ];
+      for (const [migration, version] of steps) {
         expect(before.finishedAt).toBeNull();
+        await migrate(miniflare, migration);
         // The process that ran the old version is gone in the middle of its calls.
         await miniflare.setOptions(options(version));
         expect(await (await call('/version')).text()).toBe(version);

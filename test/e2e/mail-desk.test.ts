@@ -369,6 +369,7 @@ describe('in the app', () => {
     await page.goto(`${product.stack.url}/settings`);
     await page.getByTestId('sender-verdict').waitFor();
     expect(await page.getByTestId('sender-verdict').innerText()).toContain('Nothing really leaves');
+    expect(await page.getByTestId('data-location').innerText()).toContain('Not restricted to a region');
     expect(await findings()).toEqual([]);
     expect(complaints).toEqual([]);
   });

@@ -1,268 +1,656 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { makeConfig } from '../../scripts/lib/deploy/config.ts';
+import { environmentNames, parseOptions } from '../../scripts/lib/deploy/options.ts';
+import { judge, nobodyGetsIn, type ProbeAnswer, type Probes } from '../../scripts/lib/deploy/probe.ts';
+import { readGiven, settingFaults } from '../../scripts/lib/deploy/settings.ts';
+import { standInAccount, type StandInAccount } from '../support/cloudflare/account.ts';
 import {
-  deploy,
-  makeConfig,
-  readVariable,
-  type DeployWorld,
-  type WranglerAnswer,
-} from '../../scripts/lib/deploy.ts';
-import { projectRoot } from '../../scripts/lib/local-state.ts';
+  accessRedirect,
+  answerAsDeployed,
+  baseConfig,
+  invoke,
+  type Invocation,
+} from '../support/cloudflare/deploying.ts';
 
-const url = 'https://lead-activation.ana.workers.dev';
-const baseConfig = readFileSync(join(projectRoot, 'wrangler.toml'), 'utf8');
-
-/** A Cloudflare account that answers as wrangler does, and remembers. */
-class FakeAccount {
-  readonly databases: { name: string; uuid: string }[] = [];
-  readonly secrets = new Map<string, string>();
-  readonly commands: string[] = [];
-  readonly said: string[] = [];
-  readonly asked: string[] = [];
-  readonly configs: string[] = [];
-  deployCount = 0;
-  migratedCount = 0;
-  isSignedIn = true;
-  accounts = [{ id: 'acc-1', name: 'Ana' }];
-  isBehindAccess = false;
-  answers: Record<string, string> = {};
-  replies: Record<string, string> | null = {};
-  given: Record<string, string> = {};
-  keyCount = 0;
-  secretsFile: Record<string, string> | null = null;
-
-  readonly world = (): DeployWorld => ({
-    wrangler: (args) => Promise.resolve(this.#run(args)),
-    ask:
-      this.replies === null
-        ? null
-        : (question, { standard }) => {
-            this.asked.push(question);
-            const found = Object.entries(this.replies ?? {}).find(([part]) => question.includes(part));
-            return Promise.resolve(found?.[1] ?? standard);
-          },
-    say: (line) => void this.said.push(line),
-    given: (name) => readVariable(this.given, name),
-    loadAnswers: () => this.answers,
-    saveAnswers: (answers) => void (this.answers = { ...answers }),
-    baseConfig: () => baseConfig,
-    saveConfig: (text) => {
-      this.configs.push(text);
-      return 'the-config.toml';
-    },
-    withSecretsFile: async (secrets, use) => {
-      this.secretsFile = secrets;
-      try {
-        return await use('the-secrets.json');
-      } finally {
-        this.secretsFile = null;
-      }
-    },
-    buildWeb: () => Promise.resolve(),
-    makeKey: () => `made-key-${++this.keyCount}`,
-    probe: () =>
-      Promise.resolve(
-        this.isBehindAccess
-          ? { status: 302, location: 'https://ana.cloudflareaccess.com/cdn-cgi/access/login', body: '' }
-          : { status: 401, location: null, body: '{"code":"unauthenticated"}' },
-      ),
-  });
-
-  #run(args: readonly string[]): WranglerAnswer {
-    const command = args.join(' ');
-    this.commands.push(command);
-    const answer = (code: number, output: string): WranglerAnswer => ({ code, stdout: output, output });
-    if (command.startsWith('whoami')) {
-      return this.isSignedIn
-        ? answer(
-            0,
-            `\n banner\n${JSON.stringify({ loggedIn: true, email: 'ana@example.com', accounts: this.accounts })}`,
-          )
-        : answer(1, 'You are not authenticated.');
-    }
-    if (command.startsWith('d1 list')) return answer(0, JSON.stringify(this.databases));
-    if (command.startsWith('d1 create')) {
-      this.databases.push({ name: args[2] ?? '', uuid: `uuid-${this.databases.length + 1}` });
-      return answer(0, 'created');
-    }
-    if (command.startsWith('d1 migrations')) {
-      this.migratedCount++;
-      return answer(0, 'migrated');
-    }
-    if (command.startsWith('secret list')) {
-      return this.deployCount === 0
-        ? answer(1, 'This Worker does not exist on your account. [code: 10007]')
-        : answer(0, JSON.stringify([...this.secrets.keys()].map((name) => ({ name, type: 'secret_text' }))));
-    }
-    if (command.startsWith('deploy')) {
-      if (command.includes('--secrets-file')) {
-        for (const entry of Object.entries(this.secretsFile ?? {})) this.secrets.set(...entry);
-      }
-      if (!this.secrets.has('MAIL_API_KEY') || !this.secrets.has('ADDRESS_HASH_KEY')) {
-        return answer(1, 'Missing required secrets');
-      }
-      this.deployCount++;
-      return answer(0, `Deployed lead-activation triggers\n  ${url}\nCurrent Version ID: 1`);
-    }
-    return answer(1, `unknown command ${command}`);
-  }
-}
-
-const replies = {
-  'everything?': '*@ana.example',
-  Sender: 'Ana <ana@ana.example>',
-  'postal address': 'Example Street 1, Lisbon',
-  Key: 're_very_secret',
+const worker = 'lead-activation';
+const devUrl = 'https://lead-activation.acme.workers.dev';
+/** Everything that a first deploy needs. */
+const answers = {
+  ROLE_ADMIN: 'ana@acme.io, *@acme.io',
+  MAIL_FROM: 'Ana <ana@acme.io>',
+  MAIL_POSTAL_ADDRESS: 'Example Street 1, Lisbon',
+  MAIL_API_KEY: 're_very_secret',
 };
 
-describe('npm run deploy', () => {
-  it('goes from nothing to running, and says what is left', async () => {
-    const account = new FakeAccount();
-    account.replies = replies;
-    const { url: address, left } = await deploy(account.world());
-    expect(address).toBe(url);
-    expect(account.databases).toEqual([{ name: 'lead-activation', uuid: 'uuid-1' }]);
-    expect(account.migratedCount).toBe(1);
-    expect(Object.fromEntries(account.secrets)).toEqual({
-      MAIL_API_KEY: 're_very_secret',
-      ADDRESS_HASH_KEY: 'made-key-1',
+/** An account with a deployment that somebody tuned. */
+async function deployedAccount(invocation: Invocation = {}): Promise<StandInAccount> {
+  const account = standInAccount();
+  await invoke(account, {
+    ...invocation,
+    given: {
+      ...answers,
+      ...{ MAIL_DAILY_CAP: '500', RETENTION_DAYS: '90', ROLE_OPERATOR: 'joe@acme.io', MAIL_RATE: '4' },
+      ...invocation.given,
+    },
+  });
+  account.server.requests.length = 0;
+  return account;
+}
+
+/** Requests that changed something at Cloudflare. */
+function writes({ server }: StandInAccount): string[] {
+  return server.requests.filter((request) => !request.startsWith('GET ') && !request.endsWith('/query'));
+}
+
+describe('the first deploy', () => {
+  it('goes from nothing to running, asking somebody who is there', async () => {
+    const account = standInAccount();
+    const { result, asked } = await invoke(account, { replies: answers });
+    expect(asked).toEqual([
+      ...['ROLE_ADMIN', 'ROLE_OPERATOR', 'ROLE_VIEWER', 'MAIL_FROM', 'MAIL_POSTAL_ADDRESS'],
+      ...['DATA_JURISDICTION', 'MAIL_API_KEY'],
+    ]);
+    expect(result.address).toBe(devUrl);
+    expect(account.d1.named(worker).jurisdiction).toBeNull();
+    expect(account.workers.vars(worker)).toMatchObject({
+      ...{ ROLE_ADMIN: answers.ROLE_ADMIN, MAIL_FROM: answers.MAIL_FROM, PUBLIC_URL: devUrl },
+      ...{
+        ACCESS_TEAM_DOMAIN: 'acme.cloudflareaccess.com',
+        ACCESS_AUD: account.access.application(worker).aud,
+      },
     });
-    // The second time with the address that the first gave it.
-    expect(account.deployCount).toBe(2);
-    const config = account.configs.at(-1) ?? '';
-    expect(config).toContain('account_id = "acc-1"');
-    expect(config).toContain('database_id = "uuid-1"');
-    expect(config).toContain('ROLE_ADMIN = "*@ana.example"');
-    expect(config).toContain(`PUBLIC_URL = "${url}"`);
-    expect(left.join('\n')).toContain('Cloudflare Access');
-    expect(left.join('\n')).toContain(`${url}/webhooks/resend`);
-    expect(left).toHaveLength(2);
+    expect(account.workers.active(worker).secrets).toEqual({
+      MAIL_API_KEY: 're_very_secret',
+      ADDRESS_HASH_KEY: expect.stringMatching(/^made-key-/),
+    });
+    expect(account.server.unknownRequests).toEqual([]);
   });
 
-  it('brings the tables up to date before the code that needs them', async () => {
-    const account = new FakeAccount();
-    account.replies = replies;
-    await deploy(account.world());
-    const order = account.commands.map((command) => command.split(' ').slice(0, 2).join(' '));
-    expect(order.indexOf('d1 migrations')).toBeLessThan(
-      order.findIndex((command) => command.startsWith('deploy')),
+  it('goes with nobody there, when everything is given', async () => {
+    const account = standInAccount();
+    const { result } = await invoke(account, { given: answers });
+    expect(result.isFault).toBe(false);
+    expect(account.workers.vars(worker)['ROLE_ADMIN']).toBe(answers.ROLE_ADMIN);
+  });
+
+  it.each(Object.keys(answers))(
+    'with nobody there refuses to go without %s, and changes nothing',
+    async (name) => {
+      const account = standInAccount();
+      const given = Object.fromEntries(Object.entries(answers).filter(([own]) => own !== name));
+      await expect(invoke(account, { given })).rejects.toThrow(
+        new RegExp(`${name}[\\s\\S]*Nothing was changed`),
+      );
+      expect(writes(account)).toEqual([]);
+      expect(account.workers.scripts.size).toBe(0);
+    },
+  );
+
+  it('changes nothing when somebody says no to what is shown', async () => {
+    const account = standInAccount();
+    await expect(invoke(account, { replies: answers, isConfirmed: false })).rejects.toThrow(
+      'Nothing was changed',
     );
+    expect(writes(account)).toEqual([]);
   });
 
-  it('makes nothing and asks nothing the second time', async () => {
-    const account = new FakeAccount();
-    account.replies = replies;
-    await deploy(account.world());
-    const asked = account.asked.length;
-    account.isBehindAccess = true;
-    account.given = { RESEND_WEBHOOK_SECRET: 'whsec_1' };
-    const { left } = await deploy(account.world());
-    expect(account.asked).toHaveLength(asked);
-    expect(account.databases).toHaveLength(1);
-    expect(account.keyCount).toBe(1);
-    expect(account.deployCount).toBe(3);
-    expect(account.secrets.get('ADDRESS_HASH_KEY')).toBe('made-key-1');
-    expect(account.secrets.get('RESEND_WEBHOOK_SECRET')).toBe('whsec_1');
-    expect(account.configs.at(-1)).toBe(account.configs.at(-2));
-    expect(left).toEqual([]);
+  it('goes on where one was broken off', async () => {
+    const account = standInAccount();
+    await expect(invoke(account, { given: answers, failing: 'deploy' })).rejects.toThrow(
+      'could not be deployed',
+    );
+    await invoke(account, { given: answers });
+    expect(account.d1.databases).toHaveLength(1);
+    expect(account.access.applications).toHaveLength(2);
+    expect(account.access.policies).toHaveLength(2);
+    expect(account.workers.vars(worker)['ACCESS_AUD']).toBe(account.access.application(worker).aud);
   });
 
-  it('empties a role whose variable is set and empty, and no secret', async () => {
-    const account = new FakeAccount();
-    account.replies = replies;
-    account.given = { ROLE_OPERATOR: 'joe@ana.example', ROLE_VIEWER: '*@ana.example' };
-    await deploy(account.world());
-    expect(account.configs.at(-1)).toContain('ROLE_OPERATOR = "joe@ana.example"');
-    const secrets = new Map(account.secrets);
-
-    account.given = { ROLE_OPERATOR: ' ', MAIL_API_KEY: '', ADDRESS_HASH_KEY: '', CLOUDFLARE_ACCOUNT_ID: '' };
-    await deploy(account.world());
-    expect(account.configs.at(-1)).toContain('ROLE_OPERATOR = ""');
-    expect(account.configs.at(-1)).toContain('ROLE_VIEWER = "*@ana.example"');
-    expect(account.secrets).toEqual(secrets);
-
-    account.given = {};
-    await deploy(account.world());
-    expect(account.configs.at(-1)).toContain('ROLE_OPERATOR = ""');
+  it('does not deploy a Worker whose database could not be brought up to date', async () => {
+    const account = standInAccount();
+    await expect(invoke(account, { given: answers, failing: 'd1' })).rejects.toThrow(
+      'the Worker was not deployed',
+    );
+    expect(account.workers.scripts.size).toBe(0);
   });
 
-  it('has the platform keep no line per request, which would have its whole URL', async () => {
-    const account = new FakeAccount();
-    account.replies = replies;
-    await deploy(account.world());
-    expect(account.configs.at(-1)).toMatch(/^observability = \{.*\binvocation_logs = false\b.*\}$/m);
-  });
-
-  it('never replaces the key that suppressions are stored under', async () => {
-    const account = new FakeAccount();
-    account.replies = replies;
-    await deploy(account.world());
-    account.given = { ADDRESS_HASH_KEY: 'another-key-that-forgets' };
-    await deploy(account.world());
-    expect(account.secrets.get('ADDRESS_HASH_KEY')).toBe('made-key-1');
-  });
-
-  it('puts no secret on a command line, in the configuration, in its memory or on the screen', async () => {
-    const account = new FakeAccount();
-    account.replies = { ...replies };
-    account.given = { RESEND_WEBHOOK_SECRET: 'whsec_hidden' };
-    const result = await deploy(account.world());
-    const shown = JSON.stringify([account.commands, account.configs, account.answers, account.said, result]);
-    for (const secret of account.secrets.values()) expect(shown).not.toContain(secret);
-  });
-
-  it('needs nobody at the terminal when everything is given', async () => {
-    const account = new FakeAccount();
-    account.replies = null;
-    account.given = {
-      MAIL_API_KEY: 're_ci',
-      ROLE_ADMIN: 'group:Ops',
-      PUBLIC_URL: 'https://leads.ana.example',
+  it('puts no secret on a command line, in the configuration or on the screen', async () => {
+    const account = standInAccount();
+    const given = {
+      ...answers,
+      RESEND_WEBHOOK_SECRET: 'whsec_hidden',
+      CF_ACCESS_CLIENT_SECRET: 'token-secret',
     };
-    const { url: address, left } = await deploy(account.world());
-    expect(address).toBe('https://leads.ana.example');
-    expect(account.deployCount).toBe(1);
-    expect(left.some((line) => line.includes('MAIL_POSTAL_ADDRESS'))).toBe(true);
-  });
-
-  it.each<[string, (account: FakeAccount) => void, RegExp]>([
-    ['nobody is signed in', (account) => (account.isSignedIn = false), /wrangler login/],
-    [
-      'there are several accounts',
-      (account) => account.accounts.push({ id: 'acc-2', name: 'Work' }),
-      /CLOUDFLARE_ACCOUNT_ID.*acc-2 \(Work\)/,
-    ],
-    ['there is no key, and nobody to ask', (account) => (account.replies = null), /MAIL_API_KEY/],
-  ])('says what to do when %s, and deploys nothing', async (_, spoil, words) => {
-    const account = new FakeAccount();
-    spoil(account);
-    await expect(deploy(account.world())).rejects.toThrow(words);
-    expect(account.deployCount).toBe(0);
+    const shown = JSON.stringify(await invoke(account, { given }));
+    const secrets = [...Object.values(account.workers.active(worker).secrets), 'token-secret'];
+    expect(secrets).toHaveLength(4);
+    for (const secret of secrets) expect(shown).not.toContain(secret);
   });
 });
 
-describe('the configuration of a deploy', () => {
-  const make = (vars: Record<string, string>): string =>
-    makeConfig(baseConfig, { accountId: null, databaseId: 'the-id', vars });
-
-  it('has nobody from local development in it', () => {
-    expect(make({})).not.toMatch(/^\s*"?(LOCAL_PERSON|\[access)/m);
+describe('a later deploy from another clone', () => {
+  it('changes nothing that was not asked', async () => {
+    const account = await deployedAccount();
+    const before = account.workers.active(worker);
+    account.workers.scripts.get(worker)!.crons.push('0 5 * * 1');
+    const { said } = await invoke(account);
+    const after = account.workers.active(worker);
+    expect(after.id).not.toBe(before.id);
+    expect(new Set(after.bindings.map((binding) => JSON.stringify(binding)))).toEqual(
+      new Set(before.bindings.map((binding) => JSON.stringify(binding))),
+    );
+    expect(after.secrets).toEqual(before.secrets);
+    expect(account.workers.scripts.get(worker)).toMatchObject({
+      ...{ workersDev: true, crons: ['17 3 * * *', '0 5 * * 1'] },
+    });
+    expect(writes(account)).toEqual([]);
+    expect(said[0]).toContain('no setting changes');
   });
 
-  it('keeps a value whole, whatever is in it', () => {
-    const odd = 'Ana "A$&" \\ <ana@example.org>';
-    const line = make({ MAIL_FROM: odd })
-      .split('\n')
-      .find((text) => text.startsWith('MAIL_FROM = '));
-    expect(JSON.parse(line?.slice('MAIL_FROM = '.length) ?? '')).toBe(odd);
+  it('changes what is given, and shows from what to what', async () => {
+    const account = await deployedAccount();
+    const { said } = await invoke(account, { given: { MAIL_DAILY_CAP: '900' } });
+    expect(said[0]?.split('\n').slice(1)).toEqual(['  MAIL_DAILY_CAP: 500 → 900']);
+    expect(account.workers.vars(worker)).toMatchObject({ MAIL_DAILY_CAP: '900', RETENTION_DAYS: '90' });
   });
 
-  it('leaves what was not answered as it is in wrangler.toml', () => {
-    expect(make({ MAIL_FROM: '' })).toContain('MAIL_FROM = "Lead Activation <hello@example.com>"');
+  it('takes a setting that is given empty back to its standard', async () => {
+    const account = await deployedAccount();
+    await invoke(account, { given: { ROLE_OPERATOR: ' ', RETENTION_DAYS: '' } });
+    expect(account.workers.vars(worker)).toMatchObject({ ROLE_OPERATOR: '', RETENTION_DAYS: '30' });
   });
 
-  it('refuses a setting that wrangler.toml does not know', () => {
-    expect(() => make({ MAIL_FORM: 'typo' })).toThrow(/MAIL_FORM/);
+  it('keeps settings that it does not know and an email binding that wrangler.toml has not', async () => {
+    const account = await deployedAccount();
+    account.workers
+      .active(worker)
+      .bindings.push(
+        { name: 'SETTING_OF_TOMORROW', type: 'plain_text', text: 'kept' },
+        { name: 'EMAIL', type: 'send_email', allowed_sender_addresses: ['ana@acme.io'] },
+      );
+    const { configs } = await invoke(account);
+    expect(account.workers.vars(worker)['SETTING_OF_TOMORROW']).toBe('kept');
+    expect(configs.at(-1)?.send_email).toEqual([
+      { name: 'EMAIL', allowed_sender_addresses: ['ana@acme.io'] },
+    ]);
+  });
+
+  it('reads the version that answers, not the newest one', async () => {
+    const account = await deployedAccount();
+    await invoke(account, { given: { MAIL_DAILY_CAP: '900' } });
+    await invoke(account, { args: ['--rollback'] });
+    await invoke(account);
+    expect(account.workers.vars(worker)['MAIL_DAILY_CAP']).toBe('500');
+  });
+
+  it('uses the database that the Worker is bound to, whatever its name', async () => {
+    const account = await deployedAccount();
+    account.d1.named(worker).name = 'renamed-by-somebody';
+    await invoke(account);
+    expect(account.d1.databases).toHaveLength(1);
+  });
+
+  it('never replaces the key that suppressions are stored under', async () => {
+    const account = await deployedAccount();
+    const key = account.workers.active(worker).secrets['ADDRESS_HASH_KEY'];
+    const { result } = await invoke(account, { given: { ADDRESS_HASH_KEY: 'another-key-that-forgets' } });
+    expect(account.workers.active(worker).secrets['ADDRESS_HASH_KEY']).toBe(key);
+    expect(result.left.join('\n')).toContain('ADDRESS_HASH_KEY is set already');
+  });
+
+  it('turns preview addresses off, which Access does not cover', async () => {
+    const account = await deployedAccount();
+    account.workers.scripts.get(worker)!.previews = true;
+    const { said } = await invoke(account);
+    expect(said[0]).toContain('preview addresses: on → off');
+    expect(account.workers.scripts.get(worker)?.previews).toBe(false);
+  });
+
+  it('has the platform keep no line per request, which would have its whole URL', async () => {
+    const { configs } = await invoke(standInAccount(), { given: answers });
+    expect(configs.at(-1)?.['observability']).toMatchObject({ logs: { invocation_logs: false } });
+  });
+});
+
+describe('what a deploy refuses', () => {
+  it.each<[string, Invocation, RegExp]>([
+    ['a person of local development', { given: { LOCAL_PERSON: 'ana@acme.io' } }, /LOCAL_PERSON/],
+    [
+      'a person of local development in wrangler.toml',
+      { base: { ...baseConfig, vars: { ...baseConfig.vars, LOCAL_PERSON: 'ana@acme.io' } } },
+      /LOCAL_PERSON/,
+    ],
+    [
+      'a sender that nobody can send from',
+      { given: { MAIL_FROM: 'Ana <ana@mail.example.com>' } },
+      /MAIL_FROM is at mail\.example\.com/,
+    ],
+    ['a sender that is no address', { given: { MAIL_FROM: 'Ana' } }, /MAIL_FROM is an address/],
+    ['an empty admin', { given: { ROLE_ADMIN: '' } }, /ROLE_ADMIN must not be empty/],
+    ['a role that names nobody', { given: { ROLE_VIEWER: 'joe@acme.io, group' } }, /ROLE_VIEWER has "group"/],
+    ['a number that is none', { given: { RETENTION_DAYS: 'a month' } }, /RETENTION_DAYS is a whole number/],
+    ['an address without https', { given: { PUBLIC_URL: 'http://leads.acme.io' } }, /PUBLIC_URL is an https/],
+    ['an unknown provider', { given: { MAIL_PROVIDER: 'pigeon' } }, /MAIL_PROVIDER is resend/],
+    ['an unknown flag', { args: ['--jurisdicton', 'eu'] }, /--jurisdicton/],
+    ['a jurisdiction that there is not', { args: ['--jurisdiction', 'mars'] }, /not "mars"/],
+    ['an environment that is no name', { args: ['--env', 'Stage 1'] }, /--env/],
+    ['a domain that is no host', { args: ['--domain', 'https://leads.acme.io'] }, /--domain is a host name/],
+    ['the end of its only address', { args: ['--workers-dev', 'off'] }, /without an address/],
+  ])('%s, and changes nothing', async (_, invocation, words) => {
+    const account = standInAccount();
+    await expect(
+      invoke(account, { ...invocation, given: { ...answers, ...invocation.given } }),
+    ).rejects.toThrow(words);
+    expect(writes(account)).toEqual([]);
+    expect(account.workers.scripts.size).toBe(0);
+  });
+
+  it.each<[string, (account: StandInAccount) => void, RegExp]>([
+    [
+      'the Worker may not be read',
+      ({ workers }) => void (workers.isForbidden = true),
+      /may not read[^]*Workers Scripts/,
+    ],
+    ['the database may not be read', ({ d1 }) => void (d1.isForbidden = true), /may not read[^]*D1/],
+    [
+      'a binding would be lost',
+      ({ workers }) =>
+        void workers.active(worker).bindings.push({ name: 'CACHE', type: 'kv_namespace', namespace_id: 'n' }),
+      /CACHE \(kv_namespace\)/,
+    ],
+    [
+      'a gradual deployment is under way',
+      ({ workers }) =>
+        void workers.scripts
+          .get(worker)!
+          .deployments[0]!.versions.push({ percentage: 50, version_id: 'other' }),
+      /gradual deployment/,
+    ],
+    ['its database is gone', ({ d1 }) => void d1.databases.splice(0), /is not on this account any more/],
+    [
+      'another app has its name',
+      ({ workers }) =>
+        void workers
+          .active(worker)
+          .bindings.splice(0, 99, { name: 'ROOM', type: 'durable_object_namespace', class_name: 'Room' }),
+      /is another app/,
+    ],
+    [
+      'the objects were moved by hand',
+      ({ workers }) =>
+        void workers
+          .active(worker)
+          .bindings.push({ name: 'DATA_JURISDICTION', type: 'plain_text', text: 'eu' }),
+      /changed it by hand/,
+    ],
+  ])('to go on when %s, and changes nothing', async (_, spoil, words) => {
+    const account = await deployedAccount();
+    const count = account.workers.scripts.get(worker)?.versions.length;
+    spoil(account);
+    await expect(invoke(account)).rejects.toThrow(words);
+    expect(writes(account)).toEqual([]);
+    expect(account.workers.scripts.get(worker)?.versions).toHaveLength(count ?? 0);
+  });
+
+  it('to make a new hash key over suppressions that need the old one, and takes the old one back', async () => {
+    const account = await deployedAccount();
+    account.d1
+      .named(worker)
+      .sqlite.exec("INSERT INTO suppressions (email_hash, reason, created_at) VALUES ('h', 'manual', 0)");
+    account.workers.scripts.clear();
+    await expect(invoke(account, { given: answers })).rejects.toThrow(/1 suppressions.*ADDRESS_HASH_KEY/);
+    await invoke(account, { given: { ...answers, ADDRESS_HASH_KEY: 'the-key-of-before' } });
+    expect(account.workers.active(worker).secrets['ADDRESS_HASH_KEY']).toBe('the-key-of-before');
+  });
+
+  it('drops a person of local development that somebody put on the account by hand, and says so', async () => {
+    const account = await deployedAccount();
+    account.workers
+      .active(worker)
+      .bindings.push({ name: 'LOCAL_PERSON', type: 'plain_text', text: 'ana@acme.io' });
+    const { said } = await invoke(account);
+    expect(said[0]).toContain('LOCAL_PERSON: ana@acme.io → –');
+    expect(account.workers.vars(worker)).not.toHaveProperty('LOCAL_PERSON');
+  });
+});
+
+describe('environments', () => {
+  it('share nothing on one account', async () => {
+    const account = await deployedAccount();
+    await invoke(account, {
+      args: ['--env', 'staging'],
+      given: { ...answers, MAIL_FROM: 'Test <test@acme.io>' },
+    });
+    const staging = 'lead-activation-staging';
+    const [production, own] = [account.workers.active(worker), account.workers.active(staging)];
+    expect(account.d1.databases.map(({ name }) => name)).toEqual([worker, staging]);
+    expect(own.secrets['ADDRESS_HASH_KEY']).not.toBe(production.secrets['ADDRESS_HASH_KEY']);
+    expect(account.workers.vars(staging)).toMatchObject({
+      ...{ PUBLIC_URL: 'https://lead-activation-staging.acme.workers.dev', MAIL_DAILY_CAP: '' },
+      ...{ ACCESS_AUD: account.access.application(staging).aud },
+    });
+    for (const type of ['d1', 'ratelimit'] as const) {
+      const of = (version: typeof own): string =>
+        JSON.stringify(version.bindings.find((one) => one.type === type));
+      expect(of(own)).not.toBe(of(production));
+    }
+    expect(account.workers.vars(worker)).toMatchObject({ PUBLIC_URL: devUrl, MAIL_DAILY_CAP: '500' });
+  });
+
+  it('have counters of their own, and production those of wrangler.toml', () => {
+    const ids = ['production', 'staging', 'eu'].map((name) => environmentNames(name).rateLimit('1001'));
+    expect(ids[0]).toBe('1001');
+    expect(new Set(ids).size).toBe(3);
+    for (const id of ids) expect(id).toMatch(/^[1-9]\d*$/);
+  });
+
+  it('may try out a sender at a domain for examples, but for production', () => {
+    const vars = { ...answers, MAIL_FROM: 'a@example.com' };
+    expect(settingFaults(vars, { isProduction: false, mustHave: true })).toEqual([]);
+    expect(settingFaults(vars, { isProduction: true, mustHave: true })).toHaveLength(1);
+  });
+});
+
+describe('a jurisdiction', () => {
+  it('is that of the database and of the objects, chosen at creation', async () => {
+    const account = await deployedAccount({ args: ['--jurisdiction', 'eu'] });
+    expect(account.d1.named(worker).jurisdiction).toBe('eu');
+    expect(account.workers.vars(worker)['DATA_JURISDICTION']).toBe('eu');
+    await invoke(account);
+    await invoke(account, { args: ['--jurisdiction', 'eu'] });
+    expect(account.workers.vars(worker)['DATA_JURISDICTION']).toBe('eu');
+  });
+
+  it.each([
+    ['another', ['--jurisdiction', 'eu'], ['--jurisdiction', 'us']],
+    ['one after none', [], ['--jurisdiction', 'eu']],
+    ['none after one', ['--jurisdiction', 'eu'], ['--jurisdiction', 'none']],
+  ])('is not changed to %s, with the reason', async (_, first, second) => {
+    const account = await deployedAccount({ args: first });
+    await expect(invoke(account, { args: second })).rejects.toThrow(
+      /cannot be changed: Cloudflare fixes it at creation[^]*backup and restore/,
+    );
+    expect(writes(account)).toEqual([]);
+  });
+});
+
+describe('a domain', () => {
+  const domain = ['--domain', 'leads.acme.io'];
+
+  it('is the only address of a first deploy that names one', async () => {
+    const account = await deployedAccount({ args: domain });
+    expect(account.workers.domains).toEqual([{ hostname: 'leads.acme.io', service: worker }]);
+    expect(account.workers.scripts.get(worker)?.workersDev).toBe(false);
+    expect(account.workers.vars(worker)['PUBLIC_URL']).toBe('https://leads.acme.io');
+    await invoke(account);
+    expect(account.workers.scripts.get(worker)?.workersDev).toBe(false);
+    expect(account.workers.domains).toHaveLength(1);
+  });
+
+  it('beside a workers.dev address in emails already sent needs a word on it', async () => {
+    const account = await deployedAccount();
+    await expect(invoke(account, { args: domain })).rejects.toThrow(
+      /unsubscribe links to .*--workers-dev on/,
+    );
+    expect(writes(account)).toEqual([]);
+
+    await invoke(account, { args: [...domain, '--workers-dev', 'on'] });
+    expect(account.workers.scripts.get(worker)?.workersDev).toBe(true);
+    expect(account.workers.vars(worker)['PUBLIC_URL']).toBe('https://leads.acme.io');
+    expect(account.access.application(worker)).toMatchObject({
+      destinations: [{ uri: 'lead-activation.acme.workers.dev' }, { uri: 'leads.acme.io' }],
+    });
+
+    await invoke(account, { args: ['--workers-dev', 'off'] });
+    expect(account.workers.scripts.get(worker)?.workersDev).toBe(false);
+  });
+
+  it('named again, as a CI does, changes neither the other address nor where links lead', async () => {
+    const account = await deployedAccount();
+    const given = { DEPLOY_DOMAIN: 'leads.acme.io', DEPLOY_WORKERS_DEV: 'on' };
+    await invoke(account, { given: { ...given, PUBLIC_URL: 'https://go.acme.io' } });
+    const { said } = await invoke(account, { given: { DEPLOY_DOMAIN: 'leads.acme.io' } });
+    expect(said[0]).toContain('no setting changes');
+    expect(account.workers.scripts.get(worker)?.workersDev).toBe(true);
+    expect(account.workers.vars(worker)['PUBLIC_URL']).toBe('https://go.acme.io');
+  });
+
+  it('that has DNS records of its own is not taken from them', async () => {
+    const account = await deployedAccount();
+    account.workers.takenHosts.add('leads.acme.io');
+    const versionId = account.workers.active(worker).id;
+    await expect(invoke(account, { args: [...domain, '--workers-dev', 'off'] })).rejects.toThrow(
+      /externally managed DNS records[^]*deploy again/,
+    );
+    expect(account.workers.active(worker).id).toBe(versionId);
+    expect(account.workers.scripts.get(worker)?.workersDev).toBe(true);
+  });
+
+  it('of another Worker is refused', async () => {
+    const account = standInAccount();
+    account.workers.domains.push({ hostname: 'leads.acme.io', service: 'website' });
+    await expect(invoke(account, { args: domain, given: answers })).rejects.toThrow(
+      /belongs to the Worker website/,
+    );
+  });
+});
+
+describe('Access', () => {
+  const clientId = '88bf3b6d86161464f6509f7219099e57.access';
+  const withToken = { CF_ACCESS_CLIENT_ID: clientId, CF_ACCESS_CLIENT_SECRET: 'secret' };
+
+  it('is put in front by the first deploy: people, and the paths that strangers must reach', async () => {
+    const account = await deployedAccount();
+    const main = account.access.application(worker);
+    expect(main).toMatchObject({ type: 'self_hosted', domain: 'lead-activation.acme.workers.dev' });
+    expect(account.access.policy(`${worker}: people`)).toMatchObject({
+      decision: 'allow',
+      include: [
+        { email: { email: 'ana@acme.io' } },
+        { email_domain: { domain: 'acme.io' } },
+        { email: { email: 'joe@acme.io' } },
+      ],
+    });
+    const host = 'lead-activation.acme.workers.dev';
+    expect(account.access.application(`${worker}: public paths of ${host}`)).toMatchObject({
+      destinations: [`${host}/webhooks/*`, `${host}/unsubscribe/*`, `${host}/healthz`].map((uri) => ({
+        uri,
+      })),
+      policies: [{ decision: 'bypass', include: [{ everyone: {} }] }],
+    });
+  });
+
+  it('lets the probing service token in by a policy with the action Service Auth', async () => {
+    const account = await deployedAccount();
+    account.access.serviceTokens.push({ id: 'token-id', client_id: clientId, name: 'ci' });
+    await invoke(account, { given: withToken });
+    expect(account.access.policy(`${worker}: service tokens`)).toMatchObject({
+      ...{ decision: 'non_identity', include: [{ service_token: { token_id: 'token-id' } }] },
+    });
+    expect(account.access.application(worker)).toMatchObject({
+      policies: [{ decision: 'allow' }, { decision: 'non_identity' }],
+    });
+    account.server.requests.length = 0;
+    await invoke(account, { given: withToken });
+    expect(writes(account)).toEqual([]);
+  });
+
+  it('keeps what somebody set on our application when it adds to it', async () => {
+    const account = await deployedAccount();
+    Object.assign(account.access.application(worker), {
+      session_duration: '1h',
+      logo_url: 'https://acme.io/l.svg',
+    });
+    account.access.serviceTokens.push({ id: 'token-id', client_id: clientId });
+    await invoke(account, { given: withToken });
+    expect(account.access.application(worker)).toMatchObject({
+      session_duration: '1h',
+      logo_url: 'https://acme.io/l.svg',
+    });
+  });
+
+  it('leaves an application and policies that somebody else made as they are', async () => {
+    const account = standInAccount();
+    account.access.applications.push({
+      ...{ id: 'theirs', type: 'self_hosted', name: 'CRM', aud: 'a'.repeat(64), policies: [] },
+      ...{ domain: 'leads.acme.io', destinations: [{ type: 'public', uri: 'leads.acme.io' }] },
+    });
+    const before = structuredClone(account.access.applications[0]);
+    const { result } = await invoke(account, {
+      args: ['--domain', 'leads.acme.io'],
+      given: { ...answers, ...withToken },
+    });
+    expect(account.access.applications[0]).toEqual(before);
+    expect(account.workers.vars(worker)['ACCESS_AUD']).toBe('a'.repeat(64));
+    expect(result.left.join('\n')).toContain('Make one in Zero Trust → Access → Service credentials');
+  });
+
+  it('changes whom it lets in only when ACCESS_ALLOW says so', async () => {
+    const account = await deployedAccount();
+    await invoke(account, { given: { ROLE_VIEWER: 'new@other.io' } });
+    expect(JSON.stringify(account.access.policy(`${worker}: people`))).not.toContain('other.io');
+    await invoke(account, { given: { ACCESS_ALLOW: '*@acme.io,*@other.io' } });
+    expect(account.access.policy(`${worker}: people`)).toMatchObject({
+      include: [{ email_domain: { domain: 'acme.io' } }, { email_domain: { domain: 'other.io' } }],
+    });
+  });
+
+  it('does not let everybody in because a role is everybody whom Access lets in', async () => {
+    const account = standInAccount();
+    const { result } = await invoke(account, { given: { ...answers, ROLE_ADMIN: 'group:Ops, *' } });
+    expect(account.access.policies.map(({ name }) => name)).toEqual([`${worker}: public paths`]);
+    expect(result.left.join('\n')).toContain('Set ACCESS_ALLOW');
+  });
+
+  it('is described click by click where the token may not, and the deploy says that nobody gets in', async () => {
+    const account = standInAccount();
+    account.access.isForbidden = true;
+    const { result } = await invoke(account, { given: answers });
+    const left = result.left.join('\n');
+    for (const words of [
+      'Access: Apps and Policies: Edit',
+      'public hostname lead-activation.acme.workers.dev, no path',
+      'include ana@acme.io, emails ending in @acme.io',
+      'webhooks/*, unsubscribe/*, healthz; policy: action Bypass',
+      'Nobody gets in: ACCESS_AUD is not set',
+    ]) {
+      expect(left).toContain(words);
+    }
+  });
+
+  it('is taken as given where the token may not read it', async () => {
+    const account = standInAccount();
+    account.access.isForbidden = true;
+    const given = { ...answers, ACCESS_AUD: 'b'.repeat(64), ACCESS_TEAM_DOMAIN: 'acme.cloudflareaccess.com' };
+    const { result } = await invoke(account, { given });
+    expect(account.workers.vars(worker)).toMatchObject({ ACCESS_AUD: 'b'.repeat(64) });
+    expect(result.left.join('\n')).not.toContain('Nobody gets in');
+  });
+});
+
+describe('the probe at the end', () => {
+  const context = {
+    url: 'https://leads.acme.io',
+    vars: {
+      ROLE_ADMIN: 'ana@acme.io',
+      ACCESS_AUD: 'a'.repeat(64),
+      ACCESS_TEAM_DOMAIN: 'acme.cloudflareaccess.com',
+    },
+    clientId: 'x.access',
+  };
+  const plain = (status: number, body = ''): ProbeAnswer => ({ status, location: null, body });
+  const good: Probes = {
+    health: plain(200, '{"status":"ok"}'),
+    stranger: accessRedirect,
+    token: plain(200, '{"user":{"role":"viewer"}}'),
+  };
+
+  it('is content when a stranger is turned away and the token is let in', () => {
+    expect(judge(good, context)).toMatchObject({
+      isFault: false,
+      lines: [expect.stringContaining('is let in')],
+    });
+  });
+
+  it.each<[string, Partial<Probes>, RegExp]>([
+    ['a stranger is answered', { stranger: plain(200, '{}') }, /answers a stranger/],
+    ['the public paths ask for a sign-in', { health: accessRedirect }, /Bypass policy/],
+    ['Access refuses the token', { token: accessRedirect }, /action Service Auth/],
+    [
+      'the token has no role',
+      { token: plain(403, '{"code":"forbidden"}') },
+      /token:x\.access to ROLE_VIEWER/,
+    ],
+    ['the app does not believe Access', { token: plain(401) }, /ACCESS_AUD or ACCESS_TEAM_DOMAIN/],
+    ['another app answers', { token: plain(200, '<html>') }, /Another app/],
+    ['the app is broken', { health: plain(500) }, /answered 500/],
+    ['nothing answers', { health: null, stranger: null, token: null }, /Nothing answers/],
+  ])('fails the command when %s', (_, probes, words) => {
+    const { isFault, lines } = judge({ ...good, ...probes }, context);
+    expect(isFault).toBe(true);
+    expect(lines.join('\n')).toMatch(words);
+  });
+
+  it('says so when Access is not in front, and when nobody was signed in to try', () => {
+    const { isFault, lines } = judge({ ...good, stranger: plain(401), token: undefined }, context);
+    expect(isFault).toBe(false);
+    expect(lines.join('\n')).toMatch(/Access is not in front[^]*Nobody was signed in/);
+  });
+
+  it('says plainly that nobody gets in', () => {
+    expect(nobodyGetsIn({ ...context.vars, ROLE_ADMIN: ' ' }).join()).toMatch(/no role names anybody/);
+    expect(nobodyGetsIn({}).length).toBe(3);
+    expect(nobodyGetsIn(context.vars)).toEqual([]);
+  });
+
+  it('is given time to become true', async () => {
+    let asked = 0;
+    const { result, waitedMs } = await invoke(standInAccount(), {
+      given: { ...answers, CF_ACCESS_CLIENT_ID: 'x.access', CF_ACCESS_CLIENT_SECRET: 's' },
+      probe: (url, headers) => (++asked <= 6 ? null : answerAsDeployed(url, headers)),
+    });
+    expect(result.isFault).toBe(false);
+    expect(waitedMs).toBe(10_000);
+  });
+});
+
+describe('settings and options', () => {
+  it('tell a variable that is empty from one that is not there', () => {
+    const given = readGiven({ A: ' x ', B: '', DEPLOY_SETTINGS: '{"A":"y","C":"z"}' });
+    expect(['A', 'B', 'C', 'D'].map(given)).toEqual(['x', '', 'z', null]);
+    expect(readGiven({})('A')).toBeNull();
+  });
+
+  it.each(['{"A":1}', 'A=1'])('refuse a DEPLOY_SETTINGS of %s', (text) => {
+    expect(() => readGiven({ DEPLOY_SETTINGS: text })).toThrow(/DEPLOY_SETTINGS/);
+  });
+
+  it.each([
+    [['--rollback', '--domain', 'a.io']],
+    [['--accept-old-secrets']],
+    [['--workers-dev', 'maybe']],
+    [['extra']],
+  ])('refuse %j', (args) => {
+    expect(() => parseOptions(args)).toThrow(/Nothing was changed/);
+  });
+
+  it('carry nothing of local development to an account, and a value whole', () => {
+    const odd = 'Ana "A$&" \\ <ana@acme.io>';
+    const config = makeConfig(
+      { ...baseConfig, access: { dev: {} }, routes: ['x'] },
+      {
+        ...{
+          accountId: null,
+          names: environmentNames('production'),
+          databaseId: 'id',
+          vars: { MAIL_FROM: odd },
+        },
+        ...{ workersDev: false, crons: [], rateLimits: {}, sendEmail: [], migrationsFolder: 'm' },
+      },
+    );
+    expect(config).not.toHaveProperty('access');
+    expect(config).not.toHaveProperty('routes');
+    expect(config).toMatchObject({ preview_urls: false, workers_dev: false });
+    expect((JSON.parse(JSON.stringify(config)) as typeof config).vars['MAIL_FROM']).toBe(odd);
   });
 });

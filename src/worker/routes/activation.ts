@@ -15,6 +15,7 @@ import type { SessionSpec } from '../../core/session.ts';
 import { countAudience, resolveAudience, sampleAudience } from '../../crm/audience.ts';
 import { countRunning, listActivations } from '../../crm/history.ts';
 import { mailTransport } from '../../durable/mail-world.ts';
+import { sessionStub } from '../../durable/stubs.ts';
 import { compileTemplate, senderNameOf } from '../../mail/render.ts';
 import { limits } from '../../shared/limits.ts';
 import type { FrozenTemplate } from '../../shared/recipient.ts';
@@ -234,7 +235,7 @@ export function activationRoutes(app: App): void {
     const request = c.req.valid('json');
     const { sessionId, ...rest } = request;
     const location = `/crm/activation/progress/${sessionId}`;
-    const session = c.env.ACTIVATION_SESSION.getByName(sessionId);
+    const session = sessionStub(c.env, sessionId);
     const fingerprint = await sha256Hex(JSON.stringify(rest));
     // Before anything else: a repeat must find its session even if the leads have changed since.
     const found = await session.find(fingerprint, c.get('requestId'));
@@ -390,7 +391,7 @@ export function activationRoutes(app: App): void {
 }
 
 function sessionOf(c: Context<AppEnv>) {
-  return c.env.ACTIVATION_SESSION.getByName(c.req.param('sessionId') ?? '');
+  return sessionStub(c.env, c.req.param('sessionId') ?? '');
 }
 
 async function command(c: Context<AppEnv>, wanted: Command): Promise<Progress> {

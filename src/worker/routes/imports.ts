@@ -20,6 +20,7 @@ import {
 } from '../../crm/imports.ts';
 import { deleteImport, undoImport } from '../../crm/import-removal.ts';
 import { getLead } from '../../crm/leads.ts';
+import { sessionStub } from '../../durable/stubs.ts';
 import { rejectedColumns } from '../../shared/csv-cells.ts';
 import { limits } from '../../shared/limits.ts';
 import {
@@ -272,7 +273,7 @@ export function importRoutes(app: App): void {
     if (sessionId === null || at === null) return c.json({ imports, activation: null }, 200);
     const [progress, result] = await Promise.all([
       getActivation(c.env.DB, sessionId),
-      c.env.ACTIVATION_SESSION.getByName(sessionId).leadResult(lead.id),
+      sessionStub(c.env, sessionId).leadResult(lead.id),
     ]);
     const { name = null, owner = null } = progress ?? {};
     return c.json({ imports, activation: { sessionId, name, owner, at, result } }, 200);

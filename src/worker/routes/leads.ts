@@ -9,6 +9,7 @@ import { normalizeEmail } from '../../crm/email.ts';
 import { findLeadByEmail, tracesOf } from '../../crm/erase.ts';
 import { listLeads } from '../../crm/lead-list.ts';
 import { getLead, updateLead } from '../../crm/leads.ts';
+import { sessionStub } from '../../durable/stubs.ts';
 import { personExportSchema, personRequestSchema, type PersonExport } from '../../shared/audit-schemas.ts';
 import { limits } from '../../shared/limits.ts';
 import {
@@ -191,7 +192,7 @@ export function leadRoutes(app: App): void {
 async function activationsOf(env: Env, lead: Lead): Promise<PersonExport['activations']> {
   const { activatedBy: sessionId } = lead;
   if (sessionId === null) return [];
-  const session = env.ACTIVATION_SESSION.getByName(sessionId);
+  const session = sessionStub(env, sessionId);
   const [progress, result] = await Promise.all([session.progress(), session.leadResult(lead.id)]);
   return progress === null || result === null ? [] : [{ sessionId, name: progress.name, result }];
 }

@@ -6,6 +6,7 @@
 import { createRoute } from '@hono/zod-openapi';
 import { gateConfig } from '../../durable/mail-gate.ts';
 import { retentionDays } from '../../durable/retention.ts';
+import { dataJurisdiction } from '../../durable/stubs.ts';
 import { settingsSchema } from '../../shared/schemas.ts';
 import { confirmAbove, undoMs } from '../activate-settings.ts';
 import type { App } from '../app-env.ts';
@@ -31,6 +32,7 @@ export function settingsRoutes(app: App): void {
       {
         user: { email, name, role },
         retentionDays: retentionDays(c.env),
+        dataJurisdiction: dataJurisdiction(c.env),
         mail: {
           provider: MAIL_PROVIDER,
           from: MAIL_FROM,

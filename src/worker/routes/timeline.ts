@@ -4,6 +4,7 @@
  * @module
  */
 import { createRoute } from '@hono/zod-openapi';
+import { sessionStub } from '../../durable/stubs.ts';
 import { timelineSchema } from '../../shared/timeline-schemas.ts';
 import type { App } from '../app-env.ts';
 import { sessionIdParams } from '../params.ts';
@@ -26,9 +27,7 @@ const timeline = createRoute({
 
 export function timelineRoutes(app: App): void {
   app.openapi(timeline, async (c) => {
-    const answer = await c.env.ACTIVATION_SESSION.getByName(c.req.valid('param').sessionId).timeline(
-      c.get('requestId'),
-    );
+    const answer = await sessionStub(c.env, c.req.valid('param').sessionId).timeline(c.get('requestId'));
     if (answer === null) throw new Refusal('session_not_found');
     return c.json(answer, 200);
   });

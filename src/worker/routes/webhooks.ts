@@ -16,6 +16,7 @@ import { Webhook } from 'standardwebhooks';
 import { emailHash } from '../../crm/email-hash.ts';
 import { suppressHash } from '../../crm/suppressions.ts';
 import { logEvent } from '../../durable/log.ts';
+import { sessionStub } from '../../durable/stubs.ts';
 import { parseJson } from '../../mail/http.ts';
 import { readPostmarkEvent, readResendEvent, type MailEvent } from '../../mail/webhook-events.ts';
 import type { App, AppEnv } from '../app-env.ts';
@@ -136,6 +137,6 @@ async function take(c: Context<AppEnv>, event: MailEvent | null): Promise<Respon
     const isNew = await suppressHash(c.env.DB, { emailHash: hash, reason, nowMs: Date.now(), sessionId });
     if (isNew) logEvent('info', 'suppressed', { sessionId, leadId, reason });
   }
-  if (fate !== null) await c.env.ACTIVATION_SESSION.getByName(sessionId).fates([{ leadId, fate }]);
+  if (fate !== null) await sessionStub(c.env, sessionId).fates([{ leadId, fate }]);
   return c.body(null, 200);
 }

@@ -140,5 +140,12 @@ export const mailMessages = {
     } satisfies Record<SenderCheck['checks'][number]['status'], string>,
     required: 'needed to start',
     checks: 'Checks',
+    dataLocation: {
+      title: 'Data location',
+      /** Jurisdictions as Cloudflare names them, and what they are. */
+      places: { eu: 'European Union', us: 'United States', fedramp: 'FedRAMP data centers (United States)' },
+      none: 'Not restricted to a region',
+      text: 'The database and all activations. Chosen when this app was first deployed; it cannot be changed.',
+    },
   },
 } as const;

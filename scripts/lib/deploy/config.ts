@@ -1,0 +1,78 @@
+/**
+ * The configuration that wrangler is handed: wrangler.toml with what is an environment's own.
+ *
+ * Owns: which parts of wrangler.toml an environment replaces. Everything else belongs to the code and goes
+ * with the version.
+ *
+ * @module
+ */
+import { parse } from 'smol-toml';
+import type { EnvironmentNames } from './options.ts';
+
+/** The parts of wrangler.toml that a deploy reads or replaces; the rest is carried as it is. */
+export interface WranglerConfig {
+  [key: string]: unknown;
+  name: string;
+  vars: Record<string, string>;
+  d1_databases: { [key: string]: unknown; binding: string; migrations_dir?: string }[];
+  durable_objects: { bindings: { name: string; class_name: string }[] };
+  ratelimits?: { [key: string]: unknown; name: string; namespace_id: string }[];
+  send_email?: { [key: string]: unknown; name: string }[];
+  triggers?: { crons?: string[] };
+  secrets?: { required?: string[] };
+}
+
+/** What an environment has of its own. */
+export interface OwnConfig {
+  accountId: string | null;
+  names: Pick<EnvironmentNames, 'worker' | 'database'>;
+  databaseId: string;
+  vars: Readonly<Record<string, string>>;
+  workersDev: boolean;
+  crons: readonly string[];
+  /** By the name of the binding. */
+  rateLimits: Readonly<Record<string, string>>;
+  sendEmail: readonly { [key: string]: unknown; name: string }[];
+  /** Folder with the migrations of this step, from the project's root. */
+  migrationsFolder: string;
+}
+
+export function readConfig(toml: string): WranglerConfig {
+  return parse(toml) as unknown as WranglerConfig;
+}
+
+/**
+ * A person of local development, its ports, and environments of wrangler's own have no place on an account.
+ * Domains are attached by the API: where nobody is at the terminal, wrangler replaces the DNS records that a
+ * host name has already.
+ */
+const notCarried = ['access', 'dev', 'env', 'route', 'routes'];
+
+/** JSON for wrangler, which takes it as it takes TOML: https://developers.cloudflare.com/workers/wrangler/configuration/ */
+export function makeConfig(base: WranglerConfig, own: OwnConfig): WranglerConfig {
+  const config: WranglerConfig = {
+    ...base,
+    ...(own.accountId === null ? {} : { account_id: own.accountId }),
+    name: own.names.worker,
+    workers_dev: own.workersDev,
+    // A preview address is outside of the Access application.
+    preview_urls: false,
+    vars: { ...own.vars },
+    d1_databases: base.d1_databases.map((database) => ({
+      ...database,
+      database_name: own.names.database,
+      database_id: own.databaseId,
+      migrations_dir: own.migrationsFolder,
+    })),
+    triggers: { crons: [...own.crons] },
+  };
+  for (const key of notCarried) delete config[key];
+  if (base.ratelimits !== undefined) {
+    config.ratelimits = base.ratelimits.map((limit) => ({
+      ...limit,
+      namespace_id: own.rateLimits[limit.name] ?? limit.namespace_id,
+    }));
+  }
+  if (own.sendEmail.length > 0) config.send_email = own.sendEmail.map((binding) => ({ ...binding }));
+  return config;
+}

@@ -1,0 +1,129 @@
+/**
+ * What a deployed address answers to a stranger, to a service token and on its public paths, and what that
+ * means in words.
+ *
+ * @module
+ */
+
+export interface ProbeAnswer {
+  status: number;
+  location: string | null;
+  body: string;
+}
+
+export interface Probes {
+  /** `GET /healthz` by nobody. */
+  health: ProbeAnswer | null;
+  /** `GET /crm/settings` by nobody. */
+  stranger: ProbeAnswer | null;
+  /** The same by the service token; undefined: no token was given. */
+  token: ProbeAnswer | null | undefined;
+}
+
+export interface Verdict {
+  /** Sentences, the worst first. */
+  lines: string[];
+  /** Something that was asked to work does not: the command fails. */
+  isFault: boolean;
+}
+
+export interface ProbeContext {
+  url: string;
+  vars: Readonly<Record<string, string>>;
+  clientId: string | null;
+}
+
+/** Judges what was answered, and says plainly if nobody would get in. */
+export function judge(probes: Probes, { url, vars, clientId }: ProbeContext): Verdict {
+  const lines: string[] = [];
+  let isFault = false;
+  const fault = (line: string): void => {
+    isFault = true;
+    lines.push(line);
+  };
+  const { health, stranger, token } = probes;
+  if (health === null && stranger === null) {
+    const line = `Nothing answers at ${url}. A new domain takes some minutes for its certificate; deploy again then, to have it looked at.`;
+    return { lines: [line, ...nobodyGetsIn(vars)], isFault: token !== undefined };
+  }
+
+  if (stranger?.status === 200) {
+    fault(
+      `${url}/crm/settings answers a stranger. Take the Worker off this address at once, and look at what stands in front of it.`,
+    );
+  }
+  const isAccessThere = stranger !== null && isAccessRedirect(stranger);
+  if (!isAccessThere && stranger !== null && stranger.status !== 200) {
+    lines.push(
+      `Cloudflare Access is not in front of ${url} (it answered a stranger with ${stranger.status}). Nobody gets in until it is.`,
+    );
+  }
+  lines.push(...nobodyGetsIn(vars));
+  if (health?.status !== 200 || !health.body.includes('"ok"')) {
+    fault(
+      health !== null && isAccessRedirect(health)
+        ? `${url}/healthz asks for a sign-in. The public paths need an Access application with a Bypass policy; until then no webhook and no unsubscribe arrives.`
+        : `${url}/healthz answered ${health === null ? 'nothing' : String(health.status)} instead of "ok".`,
+    );
+  }
+
+  if (token === undefined) {
+    lines.push(
+      'Nobody was signed in to try it: set CF_ACCESS_CLIENT_ID and CF_ACCESS_CLIENT_SECRET to a service token, and the deploy ends with a real request.',
+    );
+  } else if (token?.status !== 200) {
+    fault(tokenFault(token, clientId ?? '', url));
+  } else if (!isSettings(token.body)) {
+    fault(
+      `${url}/crm/settings answered the service token with something that is not the app's settings. Another app answers at this address.`,
+    );
+  }
+  if (lines.length === 0)
+    lines.push(
+      `A stranger is sent to the sign-in, the public paths are open, and the service token is let in at ${url}.`,
+    );
+  return { lines, isFault };
+}
+
+/** Reasons in the settings why nobody could be let in. */
+export function nobodyGetsIn(vars: Readonly<Record<string, string>>): string[] {
+  const isEmpty = (name: string): boolean => (vars[name] ?? '').trim() === '';
+  const lines: string[] = [];
+  if (['ROLE_ADMIN', 'ROLE_OPERATOR', 'ROLE_VIEWER'].every(isEmpty)) {
+    lines.push('Nobody gets in: no role names anybody. Set ROLE_ADMIN.');
+  }
+  if (isEmpty('ACCESS_AUD')) {
+    lines.push('Nobody gets in: ACCESS_AUD is not set, so the Worker knows of no Access application.');
+  }
+  if (isEmpty('ACCESS_TEAM_DOMAIN')) {
+    lines.push('Nobody gets in: ACCESS_TEAM_DOMAIN is not set, so the Worker cannot check a sign-in.');
+  }
+  return lines;
+}
+
+function isAccessRedirect({ status, location }: ProbeAnswer): boolean {
+  return status >= 300 && status < 400 && (location ?? '').includes('cloudflareaccess.com');
+}
+
+function tokenFault(answer: ProbeAnswer | null, clientId: string, url: string): string {
+  if (answer === null) return `${url} did not answer the service token.`;
+  if (isAccessRedirect(answer)) {
+    return `Access refused the service token ${clientId}: its secret is wrong or expired, or no policy with the action Service Auth includes it.`;
+  }
+  if (answer.status === 403 && answer.body.includes('"forbidden"')) {
+    return `Access let the service token in, and the app has no role for it. Add token:${clientId} to ROLE_VIEWER.`;
+  }
+  if (answer.status === 401) {
+    return 'Access let the service token in, and the app did not believe its assertion: ACCESS_AUD or ACCESS_TEAM_DOMAIN is not that of the application in front.';
+  }
+  return `${url}/crm/settings answered the service token with ${answer.status}.`;
+}
+
+function isSettings(body: string): boolean {
+  try {
+    const settings = JSON.parse(body) as { user?: { role?: unknown } };
+    return typeof settings.user?.role === 'string';
+  } catch {
+    return false;
+  }
+}

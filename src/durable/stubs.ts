@@ -1,0 +1,40 @@
+/**
+ * The only place that makes stubs of our objects, so that all of them are in the same jurisdiction.
+ *
+ * The same name under another jurisdiction is another object, and one that is kept in no jurisdiction cannot
+ * be moved into one: https://developers.cloudflare.com/durable-objects/reference/data-location/. So a place
+ * that made its stub otherwise would talk to an empty object. ESLint forbids it elsewhere.
+ *
+ * @module
+ */
+/** What is needed of the environment to find an object. */
+export type StubEnv = Pick<Env, 'ACTIVATION_SESSION' | 'MAIL_GATE' | 'DATA_JURISDICTION'>;
+
+/** The session's object. A stub writes nothing: an unknown id makes no object. */
+export function sessionStub(
+  env: StubEnv,
+  sessionId: string,
+): ReturnType<Env['ACTIVATION_SESSION']['getByName']> {
+  return inJurisdiction(env.ACTIVATION_SESSION, env).getByName(sessionId);
+}
+
+/** The object of a mail account, which gives the permits. */
+export function mailGateStub(env: StubEnv, account: string): ReturnType<Env['MAIL_GATE']['getByName']> {
+  return inJurisdiction(env.MAIL_GATE, env).getByName(account);
+}
+
+/** Where all data is kept, as `npm run deploy` chose it at creation; null: nowhere in particular. */
+export function dataJurisdiction({ DATA_JURISDICTION }: Pick<Env, 'DATA_JURISDICTION'>): string | null {
+  return DATA_JURISDICTION || null;
+}
+
+function inJurisdiction<T extends Rpc.DurableObjectBranded>(
+  namespace: DurableObjectNamespace<T>,
+  env: Pick<Env, 'DATA_JURISDICTION'>,
+): DurableObjectNamespace<T> {
+  const jurisdiction = dataJurisdiction(env);
+  // A value that Cloudflare does not know throws, rather than to look for objects elsewhere.
+  return jurisdiction === null
+    ? namespace
+    : namespace.jurisdiction(jurisdiction as DurableObjectJurisdiction);
+}
