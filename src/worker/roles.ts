@@ -45,6 +45,7 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'POST /crm/activation/:sessionId/resume': rule('activate', 'activation.resume'),
   'POST /crm/activation/:sessionId/cancel': rule('activate', 'activation.cancel'),
   'POST /crm/activation/:sessionId/retry': rule('activate', 'activation.retry'),
+  'POST /crm/activation/:sessionId/check': rule('activate', 'activation.check'),
   'POST /crm/activation/:sessionId/assume-sent': rule('activate', 'activation.assumeSent'),
   'DELETE /crm/activation/:sessionId': rule('erase', 'activation.erase'),
 
