@@ -8,9 +8,10 @@
  *
  * @module
  */
-import { movedBatch, setMarks, type Batch } from '../core/batch.ts';
+import { countSum, movedBatch, noCounts, type Batch, type BatchCounts } from '../core/batch.ts';
 import { choreOf, decideCommand, type Command } from '../core/command.ts';
-import { keyLivesUntil, retryWay, type ProviderTraits } from '../core/doubt.ts';
+import { keyLivesUntil, type ProviderTraits } from '../core/doubt.ts';
+import { askAgain, assumeSent, retryUnknown, takeFailed, type Retried } from '../core/retry.ts';
 import { applyCounts, type Chore, type Session } from '../core/session.ts';
 import type { NewEvent } from '../core/timeline.ts';
 import type { Recipient } from '../shared/recipient.ts';
@@ -122,11 +123,15 @@ function doChore(step: Step, session: Session, chore: Chore, withWaiting: boolea
       case 'retryFailed':
         return retryFailed(step, session, batches.failedBetween(afterSeq, untilSeq, choreBatchCount));
       case 'retryUnknown':
-        return retryUnknown(step, batches.unknownBetween(afterSeq, untilSeq, choreBatchCount));
+        return change(step, batches.unknownBetween(afterSeq, untilSeq, choreBatchCount), (batch) =>
+          retryUnknown(batch, nowMs, step.traits),
+        );
       case 'assumeSent':
-        return assumeSent(step, batches.unknownBetween(afterSeq, untilSeq, choreBatchCount));
+        return change(step, batches.unknownBetween(afterSeq, untilSeq, choreBatchCount), assumeSent);
       case 'check':
-        return check(step, checkable(step, chore, withWaiting, choreBatchCount));
+        return change(step, checkable(step, chore, withWaiting, choreBatchCount), (batch) =>
+          askAgain(batch, nowMs),
+        );
       default:
         return chore.kind satisfies never;
     }
@@ -138,10 +143,10 @@ function doChore(step: Step, session: Session, chore: Chore, withWaiting: boolea
 interface Part {
   isDone: boolean;
   lastSeq: number;
-  delta: Parameters<typeof applyCounts>[2];
+  delta: BatchCounts;
 }
 
-function partOf(batches: readonly Batch[], delta: Part['delta']): Part {
+function partOf(batches: readonly Batch[], delta: BatchCounts): Part {
   return { isDone: batches.length < choreBatchCount, lastSeq: batches.at(-1)?.seq ?? 0, delta };
 }
 
@@ -163,107 +168,35 @@ function checked({ updatedAt }: Session, by: string | null, count: number): NewE
 
 /**
  * Moves failed recipients into batches under new keys. Only mail is repeated: the recipients are frozen, their
- * leads stay as they are. Whom the provider has told of was mailed, whatever its answer was: that is `sent`.
+ * leads stay as they are.
  */
-function retryFailed({ store, nowMs }: Step, session: Session, batches: readonly Batch[]): Part {
+function retryFailed({ store, nowMs }: Step, { spec }: Session, batches: readonly Batch[]): Part {
   const fates = new FateReader(store);
-  let failed = 0;
-  let sent = 0;
+  const size = spec.batchLeadCount;
+  let delta = noCounts;
   let waiting: Recipient[] = [];
-  for (const batch of batches) {
-    const indexes = marked(batch, 'f');
-    const proven = indexes.filter((index) => fates.of(batch.recipients?.[index]?.leadId ?? 0) !== 0);
-    const retried = indexes.filter((index) => !proven.includes(index));
-    store.batches.update({
-      ...batch,
-      marks: setMarks(setMarks(batch.marks, proven, 's'), retried, 'm'),
-      failures: [],
-    });
-    failed += indexes.length;
-    sent += proven.length;
-    waiting.push(...recipientsAt(batch, retried));
-    waiting = move(store, batch.seq, waiting, session.spec.batchLeadCount, nowMs);
-  }
-  const last = batches.at(-1);
-  if (last !== undefined && waiting.length > 0) {
-    store.batches.append([movedBatch(last.seq, waiting, nowMs)]);
-  }
-  return partOf(batches, { failed: -failed, sent });
-}
-
-/** Makes whole batches of those who wait; returns who is left over. */
-function move(
-  store: SessionStore,
-  originSeq: number,
-  waiting: readonly Recipient[],
-  batchLeadCount: number,
-  nowMs: number,
-): Recipient[] {
-  let at = 0;
-  for (; waiting.length - at >= batchLeadCount; at += batchLeadCount) {
-    store.batches.append([movedBatch(originSeq, waiting.slice(at, at + batchLeadCount), nowMs)]);
-  }
-  return waiting.slice(at);
-}
-
-/** Sends unknown mail again, as a person wants: under its own key while that can help, else under a new one. */
-function retryUnknown({ store, nowMs, traits }: Step, batches: readonly Batch[]): Part {
-  let unknown = 0;
-  for (const batch of batches) {
-    const indexes = marked(batch, 'u');
-    unknown += indexes.length;
-    if (retryWay(batch, nowMs, traits) === 'ownKey') {
-      store.batches.update(askedAgain(batch, nowMs));
-      continue;
+  for (const [index, known] of batches.entries()) {
+    const { batch, recipients, delta: added } = takeFailed(known, (leadId) => fates.of(leadId) !== 0);
+    store.batches.update(batch);
+    delta = countSum(delta, { ...noCounts, ...added });
+    waiting.push(...recipients);
+    const isLast = index === batches.length - 1;
+    while (waiting.length >= size || (isLast && waiting.length > 0)) {
+      store.batches.append([movedBatch(batch.seq, waiting.slice(0, size), nowMs)]);
+      waiting = waiting.slice(size);
     }
-    store.batches.update({ ...batch, state: 'done', marks: setMarks(batch.marks, indexes, 'm') });
-    store.batches.append([movedBatch(batch.seq, recipientsAt(batch, indexes), nowMs, 'risked')]);
   }
-  return partOf(batches, { unknown: -unknown });
+  return partOf(batches, delta);
 }
 
-/** Has the provider asked about mail in doubt, under the key that it was sent with. */
-function check({ store, nowMs }: Step, batches: readonly Batch[]): Part {
-  let unknown = 0;
-  for (const batch of batches) {
-    unknown += marked(batch, 'u').length;
-    store.batches.update(askedAgain(batch, nowMs));
+/** Does to each batch what a person said. */
+function change({ store }: Step, batches: readonly Batch[], by: (batch: Batch) => Retried): Part {
+  let delta = noCounts;
+  for (const known of batches) {
+    const { batch, added, delta: counted } = by(known);
+    store.batches.update(batch);
+    store.batches.append(added);
+    delta = countSum(delta, { ...noCounts, ...counted });
   }
-  return partOf(batches, { unknown: -unknown });
-}
-
-/** Takes unknown mail for sent, as a person says. */
-function assumeSent({ store }: Step, batches: readonly Batch[]): Part {
-  let leads = 0;
-  for (const batch of batches) {
-    const indexes = marked(batch, 'u');
-    leads += indexes.length;
-    store.batches.update({
-      ...batch,
-      state: 'done',
-      marks: setMarks(batch.marks, indexes, 's'),
-      code: 'assumed_sent',
-    });
-  }
-  return partOf(batches, { unknown: -leads, sent: leads });
-}
-
-/** The doubt stays: `inDoubtSince` is not touched. */
-function askedAgain(batch: Batch, nowMs: number): Batch {
-  return {
-    ...batch,
-    state: 'waiting',
-    retried: 'asked',
-    marks: batch.marks.replaceAll('u', 'p'),
-    attempts: 0,
-    nextAttemptAt: nowMs,
-  };
-}
-
-function marked(batch: Batch, mark: 'f' | 'u'): number[] {
-  return [...batch.marks].flatMap((each, index) => (each === mark ? [index] : []));
-}
-
-function recipientsAt(batch: Batch, indexes: readonly number[]): Recipient[] {
-  return indexes.flatMap((index) => batch.recipients?.[index] ?? []);
+  return partOf(batches, delta);
 }

@@ -122,6 +122,28 @@ function acceptedOutcome(body: unknown, mailCount: number): Outcome {
   return isProof ? { kind: 'accepted', messageIds, rejections: [] } : unreadableAnswer;
 }
 
+/**
+ * What an answer of Resend, or of whatever answered in its place, means.
+ *
+ * @param text - the body as it came
+ */
+export function readResendAnswer(
+  status: number,
+  text: string,
+  mailCount: number,
+  retryAfterMs: number | null,
+): Outcome {
+  const body = parseJson(text);
+  if (status >= 200 && status <= 299) return acceptedOutcome(body, mailCount);
+  return readOutcomeTable(outcomeTable, {
+    status,
+    code: ownWord(status, body),
+    message: safeMessage(textProperty(body, 'message', `The mail provider answered ${status}.`)),
+    retryAfterMs,
+    mailCount,
+  });
+}
+
 /** Makes the transport for Resend, or for anything that speaks its API. */
 export function createResendTransport(config: ResendConfig): MailTransport {
   const url = `${config.apiUrl.replace(/\/+$/, '')}/emails/batch`;
@@ -144,16 +166,8 @@ export function createResendTransport(config: ResendConfig): MailTransport {
       const { status, headers } = answer;
       const nowMs = config.now();
       const rate = readRateObservation(headers, nowMs);
-      const body = parseJson(answer.body);
-      if (status >= 200 && status <= 299) return { outcome: acceptedOutcome(body, mailCount), rate };
-      const outcome = readOutcomeTable(outcomeTable, {
-        status,
-        code: ownWord(status, body),
-        message: safeMessage(textProperty(body, 'message', `The mail provider answered ${status}.`)),
-        retryAfterMs: parseRetryAfter(headers.get('retry-after'), nowMs),
-        mailCount,
-      });
-      return { outcome, rate };
+      const retryAfterMs = parseRetryAfter(headers.get('retry-after'), nowMs);
+      return { outcome: readResendAnswer(status, answer.body, mailCount, retryAfterMs), rate };
     },
   };
 }
