@@ -10,7 +10,7 @@
 import { backoffMs, probeBackoff } from './backoff.ts';
 import { pauseFor, type Session } from './session.ts';
 import type { ProviderTraits } from './doubt.ts';
-import type { SessionSignal } from './settle.ts';
+import { outageShare, type SessionSignal } from './settle.ts';
 
 /** Five senders may fail in the same moment; twice that is the provider and not a moment. */
 const faultStreakLimit = 10;
@@ -22,8 +22,6 @@ const keylessFaultStreakLimit = 1;
  * wrong, and not they. A batch with one or two bad addresses in it is accepted in part before that.
  */
 const refusalLimit = 5;
-/** A provider that is back should be noticed within a quarter of the time that it was away. */
-const probeShare = 0.25;
 const minProbeMs = 1_000;
 
 /** What the provider's answer means for the session: circuit breaker, pauses. */
@@ -54,7 +52,7 @@ export function applySignal(
       if (!isOpen || !mayPause || session.finishedAt !== null || session.state === 'cancelled') {
         return { ...session, faultStreak, outageSince, lastError: signal.message };
       }
-      const longestMs = Math.max(minProbeMs, probeShare * (nowMs - outageSince));
+      const longestMs = Math.max(minProbeMs, outageShare * (nowMs - outageSince));
       const backedOffMs = backoffMs(probeBackoff, faultStreak - limit + 1, context.random);
       const probeAt = nowMs + Math.round(Math.min(backedOffMs, longestMs));
       return {
@@ -96,4 +94,9 @@ function reached(session: Session, nowMs: number): Session {
     waitingUntil: null,
     ...(wasUnreachable ? { state: 'running' as const, reason: null, progressedAt: nowMs } : {}),
   };
+}
+
+/** For how long nothing but faults has come; null while it may be one batch alone. */
+export function outageMs({ faultStreak, outageSince }: Session, nowMs: number): number | null {
+  return faultStreak < 2 || outageSince === null ? null : Math.max(0, nowMs - outageSince);
 }

@@ -21,6 +21,9 @@ import { isInDoubt, isKeyAlive, type ProviderTraits } from './doubt.ts';
 import type { Outcome } from './outcome.ts';
 import { maxThrottleMs } from './permits.ts';
 
+/** An outage should be over for us within a quarter of its length. */
+export const outageShare = 0.25;
+
 /** With full jitter up to five minutes these span about half an hour of a provider that fails this batch only. */
 export const maxAttempts = 10;
 
@@ -45,6 +48,8 @@ export interface OutcomeContext {
   traits: ProviderTraits;
   /** True while the provider is known to be down: attempts made then are probes and use nothing up. */
   isProbe: boolean;
+  /** For how long nothing but faults has come, of several calls; null when it is this batch alone. */
+  outageMs?: number | null;
 }
 
 /**
@@ -183,7 +188,7 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
         change: waiting(batch, context, {
           delayMs: Math.max(
             Math.min(outcome.retryAfterMs ?? 0, maxThrottleMs),
-            backoffMs(deliveryBackoff, Math.max(1, batch.attempts), context.random),
+            repeatDelayMs(batch, context),
           ),
           usesAttempt: true,
           code: outcome.code,
@@ -264,6 +269,13 @@ export function probeSplit(batch: Batch): BatchChange {
   };
 }
 
+/** A provider that is away for all is back for all: nobody waits for much of the time that it was away. */
+function repeatDelayMs(batch: Batch, { outageMs, random }: OutcomeContext): number {
+  const delayMs = backoffMs(deliveryBackoff, Math.max(1, batch.attempts), random);
+  const longestMs = outageMs == null ? Infinity : Math.max(deliveryBackoff.baseMs, outageShare * outageMs);
+  return Math.round(Math.min(delayMs, longestMs));
+}
+
 interface Fault {
   code: string;
   message: string;
@@ -327,12 +339,9 @@ function inDoubt(
   if (isSpent || !isKeyAlive(since, context.nowMs, context.traits)) {
     return { change: unknown(batch, since, fault), signal: fault.signal };
   }
-  const attempt = Math.max(1, batch.attempts);
   const change = waiting({ ...batch, inDoubtSince: since }, context, {
     ...fault,
-    delayMs:
-      fault.delayMs ??
-      (fault.usesAttempt ? backoffMs(deliveryBackoff, attempt, context.random) : deliveryBackoff.baseMs),
+    delayMs: fault.delayMs ?? (fault.usesAttempt ? repeatDelayMs(batch, context) : deliveryBackoff.baseMs),
   });
   return { change, signal: fault.signal };
 }

@@ -9,6 +9,7 @@
  * @module
  */
 import { pendingIndexes, type Batch, type BatchChange } from '../core/batch.ts';
+import { outageMs } from '../core/breaker.ts';
 import { mayRepeat } from '../core/doubt.ts';
 import type { Outcome } from '../core/outcome.ts';
 import { touch, workMode, type Session, type WorkMode } from '../core/session.ts';
@@ -246,6 +247,7 @@ export class SessionRunner implements SliceVerbs {
       const decided = decideOutcome(batch, outcome, {
         ...this.#context(),
         isProbe: session.reason === 'mail_unreachable' && !isChecked,
+        outageMs: outageMs(session, this.now()),
       });
       const isStopped = session.state === 'cancelled' || isChecked;
       const { change, signal } = isStopped ? withoutRepeat(batch, outcome, decided) : decided;

@@ -22,7 +22,7 @@ import {
   type BatchState,
   type NewBatch,
 } from '../../src/core/batch.ts';
-import { applySignal } from '../../src/core/breaker.ts';
+import { applySignal, outageMs } from '../../src/core/breaker.ts';
 import { choreOf, decideCommand, type Command, type CommandDecision } from '../../src/core/command.ts';
 import { applyChange, isCheckable, isInDoubt, mayRepeat, type ProviderTraits } from '../../src/core/doubt.ts';
 import type { Outcome } from '../../src/core/outcome.ts';
@@ -493,7 +493,11 @@ export class SessionModel {
     const isChecked = session.isChecking && batch.retried === 'asked';
     const isProbe = session.reason === 'mail_unreachable' && !isChecked;
     const outcome = call.outcome;
-    const decided = decideOutcome(this.#believed(batch, outcome), outcome, { ...this.#context(), isProbe });
+    const decided = decideOutcome(this.#believed(batch, outcome), outcome, {
+      ...this.#context(),
+      isProbe,
+      outageMs: outageMs(session, this.nowMs),
+    });
     const isStopped = session.state === 'cancelled' || isChecked;
     const { change, signal } = isStopped ? withoutRepeat(batch, outcome, decided) : decided;
     this.#apply(this.#believed(batch, outcome), change, signal);

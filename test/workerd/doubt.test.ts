@@ -57,11 +57,11 @@ const last = (views: readonly Progress[]): Progress => {
 };
 const mostMails = (): number => Math.max(0, ...mail.countByAddress().values());
 const none: MailFault = { kind: 'none' };
+/** In its own words: certainly not taken. Not a 429, which would close the account's gate for later tests. */
 const turnedAway: MailFault = {
   kind: 'answer',
-  status: 429,
-  body: { name: 'rate_limit_exceeded', message: 'Slow.' },
-  headers: { 'retry-after': '3600' },
+  status: 409,
+  body: { name: 'resource_locked', message: 'Busy.' },
 };
 
 async function told(name: string, body?: unknown): Promise<Progress> {
