@@ -19,7 +19,7 @@ import type { LogFields, LogLevel } from './log.ts';
 import { meetProvider } from './provider-change.ts';
 import { continueChore } from './session-commands.ts';
 import type { SessionShell } from './session-shell.ts';
-import { SessionSweep } from './session-sweep.ts';
+import type { SessionSweep } from './session-sweep.ts';
 import { SliceWorlds } from './slice-world.ts';
 
 /** One alarm does no more of a command's work than this; the next goes on. */
