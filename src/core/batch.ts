@@ -5,7 +5,8 @@
  * a retry), so that every lead has exactly one live mark, and the counters of a session are the sum over its
  * batches.
  *
- * Owns: the record, what a change makes of it, counting it. Never: which change (settle.ts), storage, clocks.
+ * Owns: the record, counting it. Never: which change (settle.ts), what a change makes of it (doubt.ts), storage,
+ * clocks.
  *
  * @module
  */
@@ -32,6 +33,12 @@ export interface Failure {
   message: string;
 }
 
+/**
+ * `asked`: the provider was asked again under the batch's own key. `risked`: its recipients may have been mailed
+ * under an earlier key, and a person accepts that they are mailed again.
+ */
+export type Retried = 'asked' | 'risked';
+
 /** One row of the session. */
 export interface Batch {
   seq: number;
@@ -51,8 +58,10 @@ export interface Batch {
   attempts: number;
   /** When the present or last attempt left. */
   attemptAt: number | null;
-  /** Since when the provider may have taken this batch without our knowing. */
+  /** Since when the provider may have taken this batch, under its own key, without our knowing. */
   inDoubtSince: number | null;
+  /** What a person had done with it while it was unknown. */
+  retried: Retried | null;
   nextAttemptAt: number | null;
   payloadHash: string | null;
   /** The last fault, for a person. */
@@ -63,16 +72,29 @@ export interface Batch {
 /** A batch to be added to a session. */
 export type NewBatch = Pick<
   Batch,
-  'state' | 'originSeq' | 'leadIds' | 'recipients' | 'marks' | 'nextAttemptAt'
+  'state' | 'originSeq' | 'leadIds' | 'recipients' | 'marks' | 'nextAttemptAt' | 'retried'
 >;
 
 /** A batch of leads that were just planned. */
 export function plannedBatch(leadIds: readonly number[]): NewBatch {
-  return { state: 'pending', originSeq: null, leadIds, recipients: null, marks: '', nextAttemptAt: null };
+  return {
+    state: 'pending',
+    originSeq: null,
+    leadIds,
+    recipients: null,
+    marks: '',
+    nextAttemptAt: null,
+    retried: null,
+  };
 }
 
 /** A batch made of recipients of another one; it goes out under a key of its own. */
-export function movedBatch(originSeq: number, recipients: readonly Recipient[], nowMs: number): NewBatch {
+export function movedBatch(
+  originSeq: number,
+  recipients: readonly Recipient[],
+  nowMs: number,
+  retried: 'risked' | null = null,
+): NewBatch {
   return {
     // Waiting, so that it is taken before new leads are.
     state: 'waiting',
@@ -81,6 +103,7 @@ export function movedBatch(originSeq: number, recipients: readonly Recipient[], 
     leadIds: recipients.map((recipient) => recipient.leadId),
     recipients,
     marks: 'p'.repeat(recipients.length),
+    retried,
   };
 }
 
@@ -100,7 +123,17 @@ export type BatchChange =
       code: string;
       message: string;
     }
-  | { kind: 'unknown'; marks: string; inDoubtSince: number; code: string; message: string }
+  | {
+      kind: 'unknown';
+      marks: string;
+      inDoubtSince: number | null;
+      code: string;
+      message: string;
+      /** Where some of its mails were taken. */
+      messageIds?: readonly (string | null)[] | null;
+    }
+  /** Cancelled before it left: its leads are untouched. */
+  | { kind: 'withdrawn' }
   /** The recipients at `parts` go to new batches under new keys; those at `failures` are decided here. */
   | {
       kind: 'split';
@@ -109,39 +142,9 @@ export type BatchChange =
       /** Where some of its mails were taken. */
       messageIds?: readonly (string | null)[];
       parts: readonly (readonly number[])[];
+      /** The refusal that it is split for. */
+      because?: { code: string; message: string };
     };
-
-/** The batch as a change leaves it; the parts of a split are batches of their own. */
-export function changedBatch(batch: Batch, change: BatchChange): Batch {
-  switch (change.kind) {
-    case 'done': {
-      const { marks, failures, messageIds } = change;
-      return {
-        ...batch,
-        state: 'done',
-        marks,
-        failures,
-        messageIds,
-        inDoubtSince: null,
-        nextAttemptAt: null,
-      };
-    }
-    case 'waiting': {
-      const { kind, ...wait } = change;
-      return { ...batch, state: kind, ...wait };
-    }
-    case 'unknown': {
-      const { kind, ...doubt } = change;
-      return { ...batch, state: kind, ...doubt, nextAttemptAt: null };
-    }
-    case 'split': {
-      const { marks, failures, messageIds = batch.messageIds } = change;
-      return { ...batch, state: 'split', marks, failures, messageIds, nextAttemptAt: null };
-    }
-    default:
-      return change satisfies never;
-  }
-}
 
 /**
  * Leads of a batch: as many as the provider takes in one call, or fewer where a setting says so.

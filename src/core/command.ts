@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { endPlan, touch, type Session } from './session.ts';
+import { endPlan, touch, type Chore, type Session } from './session.ts';
 
 const reducedDetail =
   'It ended so long ago that its recipients have been removed; only its numbers are left.';
@@ -19,23 +19,44 @@ export type Command =
   /** `isUndo`: only as long as nothing has happened yet. */
   | { kind: 'cancel'; isUndo?: true }
   | { kind: 'retry'; outcome: 'failed' | 'unknown' }
+  /** Ask the provider about unknown mail, under the keys that it was sent with. */
+  | { kind: 'check' }
   | { kind: 'assumeSent' };
 
 export type CommandDecision =
   /** The session is already what was asked for. */
   { kind: 'unchanged' } | { kind: 'refused'; detail: string } | { kind: 'changed'; session: Session };
 
-/** What a person's command does to the session; the store changes the batches it speaks of. */
-export function decideCommand(session: Session, command: Command, nowMs: number): CommandDecision {
+/**
+ * What a person's command does to the session; the store changes the batches it speaks of.
+ *
+ * @param isCheckable - whether there is mail that the provider can still be asked about
+ */
+export function decideCommand(
+  session: Session,
+  command: Command,
+  nowMs: number,
+  isCheckable = false,
+): CommandDecision {
   const isOver = session.finishedAt !== null;
   const changed = (change: Partial<Session>): CommandDecision => ({
     kind: 'changed',
     session: touch(session, nowMs, { generation: session.generation + 1, ...change }),
   });
   const refused = (detail: string): CommandDecision => ({ kind: 'refused', detail });
+  const stopped = {
+    probeAt: null,
+    waitingUntil: null,
+    isChecking: false,
+    chore: session.chore?.kind === 'check' ? null : session.chore,
+    samples: [],
+  };
   const reopened = {
     state: 'running',
     reason: null,
+    isChecking: false,
+    refusalScore: 0,
+    outageSince: null,
     // One that was paused before its first slice begins here.
     startedAt: session.startedAt ?? nowMs,
     finishedAt: null,
@@ -48,16 +69,18 @@ export function decideCommand(session: Session, command: Command, nowMs: number)
   } as const satisfies Partial<Session>;
   switch (command.kind) {
     case 'pause':
-      if (session.state === 'paused' && session.reason === 'user') return { kind: 'unchanged' };
+      if (session.state === 'paused' && session.reason === 'user' && !session.isChecking)
+        return { kind: 'unchanged' };
       if (isOver || session.state === 'cancelled')
         return refused(`It is ${session.state}; there is nothing to pause.`);
-      return changed({ state: 'paused', reason: 'user', probeAt: null, waitingUntil: null, samples: [] });
+      return changed({ ...stopped, state: 'paused', reason: 'user' });
     case 'resume':
       if (session.state === 'running' || session.state === 'queued') return { kind: 'unchanged' };
       if (session.state !== 'paused') return refused(`It is ${session.state}; there is nothing to resume.`);
       return changed({ ...reopened, ...acknowledge(session) });
     case 'cancel':
-      if (session.state === 'cancelled') return { kind: 'unchanged' };
+      // Again: it stops a check that a person asked for since.
+      if (session.state === 'cancelled') return session.isChecking ? changed(stopped) : { kind: 'unchanged' };
       if (isOver) return refused(`It is ${session.state}; there is nothing left to cancel.`);
       if (command.isUndo === true && session.startedAt !== null) {
         return refused('It has started. Pause it, or cancel what is left of it.');
@@ -65,28 +88,53 @@ export function decideCommand(session: Session, command: Command, nowMs: number)
       return changed({
         state: 'cancelled',
         reason: null,
+        ...stopped,
         cancelledAt: nowMs,
-        probeAt: null,
-        waitingUntil: null,
-        samples: [],
+        chore: null,
         ...endPlan(session),
       });
     case 'retry':
+    case 'check':
+    case 'assumeSent': {
       if (session.spec.reducedAt !== undefined) return refused(reducedDetail);
+      const kind = choreOf(command);
+      if (session.chore !== null) {
+        return session.chore.kind === kind
+          ? { kind: 'unchanged' }
+          : refused('An earlier command is still being carried out; wait until its numbers stand still.');
+      }
+      if (command.kind === 'assumeSent') {
+        if (session.counts.unknown === 0) return refused('No mail is unknown; there is nothing to assume.');
+        return changed({});
+      }
       if (!isOver && session.state === 'cancelled') {
         return refused('It is being cancelled; wait until what was on its way has settled.');
+      }
+      if (command.kind === 'check') {
+        if (!isCheckable)
+          return refused('There is no unknown mail that the mail provider can still be asked about.');
+        // A session that was stopped stays so: nothing but what is checked leaves.
+        if (session.state === 'cancelled')
+          return changed({ finishedAt: null, isChecking: true, lastError: null });
+        if (session.state === 'paused') return changed({ isChecking: true });
+        return changed(reopened);
       }
       if (session.counts[command.outcome] === 0)
         return refused(`No mail is ${command.outcome}; there is nothing to retry.`);
       // A paused run stays paused: what is retried waits with the rest.
       return changed(session.state === 'paused' ? {} : reopened);
-    case 'assumeSent':
-      if (session.spec.reducedAt !== undefined) return refused(reducedDetail);
-      if (session.counts.unknown === 0) return refused('No mail is unknown; there is nothing to assume.');
-      return changed({});
+    }
     default:
       return command satisfies never;
   }
+}
+
+/** What a command does to batches, where it speaks of them one by one. */
+export function choreOf(
+  command: Extract<Command, { kind: 'retry' | 'check' | 'assumeSent' }>,
+): Chore['kind'] {
+  if (command.kind !== 'retry') return command.kind;
+  return command.outcome === 'failed' ? 'retryFailed' : 'retryUnknown';
 }
 
 /** Who goes on after the reputation guard has spoken has seen the numbers: they are not held up again. */

@@ -2,8 +2,9 @@
  * Outcome: what one delivery of one batch came to, the same words for every mail provider.
  *
  * The line that matters runs between "not taken" (may be sent again) and "may have been taken"
- * (may be sent again only under a key that the provider still remembers). Each transport maps its
- * provider's answers onto this union in one table; the batch machine decides what follows.
+ * (may be sent again only under a key that the provider still remembers). Only the provider's own words say
+ * "not taken": a status alone, or the words of something before the provider, never do. Each transport maps
+ * its provider's answers onto this union in one table; the batch machine decides what follows.
  *
  * @module
  */
@@ -37,8 +38,13 @@ export type Outcome =
   | { kind: 'acceptedEarlier' }
   /** Definitely not taken, because of its content; `index` when the provider says which mail. */
   | { kind: 'rejected'; code: string; message: string; index: number | null }
-  /** Definitely not taken, come back later. Uses up no attempt. */
-  | { kind: 'throttled'; retryAfterMs: number | null }
+  /**
+   * Come back later. Uses up no attempt. Definitely not taken, unless `isForeign`: something before the provider
+   * says so.
+   */
+  | { kind: 'throttled'; retryAfterMs: number | null; isForeign?: boolean }
+  /** A command came before the call was made: nothing left. */
+  | { kind: 'notSent' }
   /** Another request with this key is under way: ask again soon. Uses up no attempt, slows nobody. */
   | { kind: 'concurrent' }
   /** The account's daily or monthly allowance is used up. The session pauses. */

@@ -57,6 +57,8 @@ export function toProgress(session: Session, nowMs: number): Progress {
     updatedAt: session.updatedAt,
     finishedAt: session.finishedAt,
     waitingUntil: session.waitingUntil,
+    // A paused session may hold mail in doubt that is not called unknown yet.
+    checkableUntil: counts.unknown > 0 || session.state === 'paused' ? session.checkableUntil : null,
     stalledSince: isStalled ? session.progressedAt : null,
     lastError: session.lastError,
   };

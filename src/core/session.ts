@@ -12,7 +12,8 @@
 import type { SessionReason, SessionState } from '../shared/progress.ts';
 import type { FrozenTemplate } from '../shared/recipient.ts';
 import type { Audience } from '../shared/schemas.ts';
-import { noCounts, type BatchCounts } from './batch.ts';
+import { noCounts, type Batch, type BatchCounts } from './batch.ts';
+import { keyLivesUntil, type ProviderTraits } from './doubt.ts';
 import { addSample, type Sample } from './eta.ts';
 import { judgeReputation, type FateCounts, type GuardLimits } from './fates.ts';
 
@@ -61,6 +62,15 @@ export interface Plan {
   unlistedCount: number;
 }
 
+/** The rest of a command: batches up to `untilSeq` that it speaks of are changed, in order. */
+export interface Chore {
+  kind: 'retryFailed' | 'retryUnknown' | 'assumeSent' | 'check';
+  afterSeq: number;
+  untilSeq: number;
+  /** Who gave it; for the timeline. */
+  by: string | null;
+}
+
 /** The one row of a session. */
 export interface Session {
   spec: SessionSpec;
@@ -89,6 +99,18 @@ export interface Session {
   faultStreak: number;
   /** When an unreachable provider is asked again. */
   probeAt: number | null;
+  /** When the present faults in a row began. */
+  outageSince: number | null;
+  /** How much the provider has refused while it accepted nothing (breaker.ts). */
+  refusalScore: number;
+  /** A person has unknown mail checked while the session does not run; only that may be asked then. */
+  isChecking: boolean;
+  /** Until when the provider can be asked about mail in doubt, at the latest; null when there was none. */
+  checkableUntil: number | null;
+  /** Leads of batches that never left may be active: a slice was at work. Until the CRM was told otherwise. */
+  mayBeFlipped: boolean;
+  /** A command that speaks of more batches than one transaction changes, and how far it has come. */
+  chore: Chore | null;
   /** The rev that the history has. */
   recordedRev: number;
   samples: readonly Sample[];
@@ -117,6 +139,12 @@ export function newSession(spec: SessionSpec): Session {
     lastError: null,
     faultStreak: 0,
     probeAt: null,
+    outageSince: null,
+    refusalScore: 0,
+    isChecking: false,
+    checkableUntil: null,
+    mayBeFlipped: false,
+    chore: null,
     recordedRev: 0,
     samples: [],
   };
@@ -133,8 +161,8 @@ export type WorkMode =
   | 'run'
   /** Ask one batch whether the provider is back. */
   | 'probe'
-  /** Cancelled: only settle what may have been taken. */
-  | 'settle'
+  /** Ask about the unknown mail that a person wants checked, and nothing else. */
+  | 'check'
   | 'none';
 
 /**
@@ -153,8 +181,9 @@ export function workMode(session: Session, nowMs: number): WorkMode {
     case 'running':
       return 'run';
     case 'cancelled':
-      return 'settle';
+      return session.isChecking ? 'check' : 'none';
     case 'paused':
+      if (session.isChecking) return 'check';
       return session.reason === 'mail_unreachable' && (session.probeAt ?? 0) <= nowMs ? 'probe' : 'none';
     case 'completed':
     case 'failed':
@@ -182,6 +211,14 @@ export function applyCounts(session: Session, nowMs: number, delta: Partial<Batc
   });
 }
 
+/** Notes until when the provider can be asked about a batch in doubt. */
+export function noteDoubt(session: Session, batch: Batch, traits: ProviderTraits): Session {
+  if (batch.inDoubtSince === null || batch.retried === 'risked') return session;
+  const until = keyLivesUntil(batch.inDoubtSince, traits);
+  if (until === null || until <= (session.checkableUntil ?? 0)) return session;
+  return { ...session, checkableUntil: until };
+}
+
 /** Adds what webhooks told; a session that endangers the sender's name pauses until a person acts. */
 export function applyFates(session: Session, nowMs: number, delta: FateCounts, limits: GuardLimits): Session {
   const counted = touch(session, nowMs, {
@@ -195,14 +232,21 @@ export function applyFates(session: Session, nowMs: number, delta: FateCounts, l
   return verdict === null ? counted : pauseFor(counted, verdict.reason, verdict.message);
 }
 
-/** Pauses until a person acts: nothing of what is left can leave as things are. */
+/**
+ * Pauses until a person acts: nothing of what is left can leave as things are. A session that was cancelled stays
+ * so, and one that has ended too.
+ */
 export function pauseFor(
   session: Session,
-  reason: 'mail_quota' | 'mail_auth' | 'bounce_rate' | 'complaint_rate',
+  reason: 'mail_quota' | 'mail_auth' | 'mail_refused' | 'bounce_rate' | 'complaint_rate',
   message: string,
 ): Session {
+  if (session.state === 'cancelled' || session.finishedAt !== null) {
+    return { ...session, isChecking: false, lastError: message };
+  }
   return {
     ...session,
+    isChecking: false,
     state: 'paused',
     reason,
     generation: session.generation + 1,
@@ -233,7 +277,14 @@ export function endPlan(session: Session): Pick<Session, 'plan' | 'counts' | 'to
  */
 export function finish(session: Session, nowMs: number): Session {
   const missingCount = session.total - processedCount(session.counts);
-  const ended = { reason: null, finishedAt: nowMs, waitingUntil: null, probeAt: null };
+  const ended = {
+    reason: null,
+    finishedAt: nowMs,
+    waitingUntil: null,
+    probeAt: null,
+    isChecking: false,
+    mayBeFlipped: false,
+  };
   if (missingCount > 0) {
     const lastError = `The run's own records lack ${missingCount} of its leads; what became of those is not known.`;
     return touch(session, nowMs, { ...ended, state: 'failed', lastError });

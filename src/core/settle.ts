@@ -2,7 +2,7 @@
  * What an outcome does to the batch it belongs to and to its session.
  *
  * Owns: which change a batch takes (done, waiting, unknown, split), when it is asked again, when a recipient
- * failed, what the session learns from it. Never: storage, clocks, providers.
+ * failed, what the session learns from it. Never: storage, clocks, providers; the doubt is kept by doubt.ts.
  * Invariant: nothing that may have been taken is sent again except under the key it was sent with,
  * while the provider still remembers that key.
  *
@@ -17,17 +17,12 @@ import {
   type BatchChange,
   type Failure,
 } from './batch.ts';
+import { isInDoubt, isKeyAlive, type ProviderTraits } from './doubt.ts';
 import type { Outcome } from './outcome.ts';
 import { maxThrottleMs } from './permits.ts';
 
-/** Properties of the mail provider that decide what may be repeated. */
-export interface ProviderTraits {
-  /** How long the provider remembers a key; null: it has none. */
-  idempotencyWindowMs: number | null;
-}
-
-/** A batch in doubt is not asked again in the last hour of its key's life: clocks and queues are not that exact. */
-const keySafetyMs = 3_600_000;
+/** An outage should be over for us within a quarter of its length. */
+export const outageShare = 0.25;
 
 /** With full jitter up to five minutes these span about half an hour of a provider that fails this batch only. */
 export const maxAttempts = 10;
@@ -36,6 +31,8 @@ export const maxAttempts = 10;
 export type SessionSignal =
   | { kind: 'healthy' }
   | { kind: 'fault'; message: string }
+  /** The provider is there and refused the content; see `refusalWeight`. */
+  | { kind: 'refused'; weight: number; message: string }
   | { kind: 'throttled'; retryAfterMs: number | null }
   | { kind: 'pause'; reason: 'mail_quota' | 'mail_auth'; message: string }
   | { kind: 'none' };
@@ -51,13 +48,8 @@ export interface OutcomeContext {
   traits: ProviderTraits;
   /** True while the provider is known to be down: attempts made then are probes and use nothing up. */
   isProbe: boolean;
-}
-
-/** True while a provider with keys still answers a repeat of this batch with what it did the first time. */
-export function isKeyAlive(inDoubtSince: number, nowMs: number, traits: ProviderTraits): boolean {
-  return (
-    traits.idempotencyWindowMs !== null && nowMs - inDoubtSince < traits.idempotencyWindowMs - keySafetyMs
-  );
+  /** For how long nothing but faults has come, of several calls; null when it is this batch alone. */
+  outageMs?: number | null;
 }
 
 /**
@@ -94,29 +86,27 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
           signal: decideOutcome(batch, outcome.deferral.because, context).signal,
         };
       }
+      const isAllRefused = rejections.length === pending.length;
       return {
         change: done(batch, marks, { failures: [...batch.failures, ...rejections], messageIds }),
-        signal: { kind: 'healthy' },
+        signal: isAllRefused
+          ? refusal(batch, rejections[0]?.message ?? 'The mail provider refused every mail of a call.')
+          : { kind: 'healthy' },
       };
     }
-    case 'acceptedEarlier':
-      return { change: done(batch, markPending(batch.marks, 's')), signal: { kind: 'healthy' } };
+    case 'acceptedEarlier': {
+      // The other payload that it took had whoever was erased since, too.
+      const marks = batch.retried === 'risked' ? batch.marks : batch.marks.replaceAll('u', 's');
+      return { change: done(batch, markPending(marks, 's')), signal: { kind: 'healthy' } };
+    }
     case 'rejected': {
-      // Not the provider's own words but those of something before it: they say nothing of an earlier attempt.
-      if (batch.inDoubtSince !== null && outcome.code.startsWith('http_')) {
-        return inDoubt(batch, context, {
-          code: outcome.code,
-          message: outcome.message,
-          usesAttempt: true,
-          signal: { kind: 'fault', message: outcome.message },
-        });
-      }
-      // A definite refusal of the content answers for every attempt under this key: a provider that had
-      // taken an earlier one would have replayed that.
+      const signal = refusal(batch, outcome.message);
+      // Resend's pages do not say that it looks at a key before it looks at the content, so a refusal does not
+      // answer for an earlier attempt; and the same bytes would be refused again.
+      // https://resend.com/docs/dashboard/emails/idempotency-keys
+      if (batch.inDoubtSince !== null) return { change: unknown(batch, batch.inDoubtSince, outcome), signal };
       const culprit = outcome.index === null ? undefined : pending[outcome.index];
-      if (pending.length <= 1) {
-        return { change: failedAll(batch, outcome), signal: { kind: 'healthy' } };
-      }
+      if (pending.length <= 1) return { change: failedAll(batch, outcome), signal };
       if (culprit !== undefined) {
         return {
           change: {
@@ -125,7 +115,7 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
             failures: [...batch.failures, { index: culprit, code: outcome.code, message: outcome.message }],
             parts: [pending.filter((index) => index !== culprit)],
           },
-          signal: { kind: 'healthy' },
+          signal,
         };
       }
       const half = Math.ceil(pending.length / 2);
@@ -136,18 +126,29 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
           failures: batch.failures,
           parts: [pending.slice(0, half), pending.slice(half)],
         },
-        signal: { kind: 'healthy' },
+        signal,
       };
     }
-    case 'throttled':
+    case 'throttled': {
+      const signal: SessionSignal = { kind: 'throttled', retryAfterMs: outcome.retryAfterMs };
+      const wait = {
+        delayMs: Math.min(Math.max(outcome.retryAfterMs ?? 1_000, 100), maxThrottleMs),
+        usesAttempt: false,
+        code: 'throttled',
+        message: 'The mail provider asked us to slow down.',
+      };
+      if (outcome.isForeign === true) return inDoubt(batch, context, { ...wait, signal });
+      return { change: waiting(batch, context, wait), signal };
+    }
+    case 'notSent':
       return {
         change: waiting(batch, context, {
-          delayMs: Math.min(Math.max(outcome.retryAfterMs ?? 1_000, 100), maxThrottleMs),
+          delayMs: 0,
           usesAttempt: false,
-          code: 'throttled',
-          message: 'The mail provider asked us to slow down.',
+          code: 'not_sent',
+          message: 'The activation was stopped before this mail was sent.',
         }),
-        signal: { kind: 'throttled', retryAfterMs: outcome.retryAfterMs },
+        signal: { kind: 'none' },
       };
     case 'concurrent':
       return inDoubt(batch, context, {
@@ -179,15 +180,15 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
     case 'transient': {
       const signal: SessionSignal = { kind: 'fault', message: outcome.message };
       if (!context.isProbe && batch.attempts >= maxAttempts) {
-        return batch.inDoubtSince === null
-          ? { change: failedAll(batch, outcome), signal }
-          : { change: unknown(batch, batch.inDoubtSince, outcome), signal };
+        return isInDoubt(batch)
+          ? { change: unknown(batch, batch.inDoubtSince, outcome), signal }
+          : { change: failedAll(batch, outcome), signal };
       }
       return {
         change: waiting(batch, context, {
           delayMs: Math.max(
             Math.min(outcome.retryAfterMs ?? 0, maxThrottleMs),
-            backoffMs(deliveryBackoff, Math.max(1, batch.attempts), context.random),
+            repeatDelayMs(batch, context),
           ),
           usesAttempt: true,
           code: outcome.code,
@@ -224,17 +225,34 @@ export function decideInterrupted(batch: Batch, context: Omit<OutcomeContext, 'i
   };
 }
 
-/** True when a waiting batch may be sent: a batch in doubt only while its key lives. */
-export function mayRepeat(batch: Batch, nowMs: number, traits: ProviderTraits): boolean {
-  return batch.inDoubtSince === null || isKeyAlive(batch.inDoubtSince, nowMs, traits);
-}
-
 /** A batch in doubt whose key has died while it waited. */
 export function expire(batch: Batch, nowMs: number): BatchChange {
   return unknown(batch, batch.inDoubtSince ?? nowMs, {
     code: batch.code ?? 'key_expired',
     message: batch.message ?? 'It could not be found out in time whether this mail was sent.',
   });
+}
+
+/** What an open batch becomes when its session is cancelled: nothing is asked again by itself. */
+export function cancelBatch(batch: Batch): BatchChange {
+  if (!isInDoubt(batch)) return { kind: 'withdrawn' };
+  return unknown(batch, batch.inDoubtSince, {
+    code: batch.code ?? 'cancelled',
+    message: batch.message ?? 'The activation was cancelled before it was known whether this mail was sent.',
+  });
+}
+
+/**
+ * What an answer does to a batch of a session that was stopped, or whose outcome a person only wanted checked:
+ * what it leaves in doubt is not asked again by itself. Who is told to come back later is.
+ */
+export function withoutRepeat(batch: Batch, outcome: Outcome, decision: OutcomeDecision): OutcomeDecision {
+  const { change, signal } = decision;
+  const isLater = outcome.kind === 'throttled' || outcome.kind === 'concurrent' || outcome.kind === 'notSent';
+  if (change.kind !== 'waiting' || isLater) return decision;
+  const since = batch.inDoubtSince ?? change.inDoubtSince;
+  if (!isInDoubt({ ...batch, inDoubtSince: since })) return decision;
+  return { change: unknown(batch, since, change), signal };
 }
 
 /**
@@ -251,12 +269,11 @@ export function probeSplit(batch: Batch): BatchChange {
   };
 }
 
-/** A batch of a cancelled session that certainly was not taken: its leads are active and get no mail. */
-export function abandon(batch: Batch): BatchChange {
-  return failedAll(batch, {
-    code: 'cancelled',
-    message: 'The run was cancelled before this mail was sent.',
-  });
+/** A provider that is away for all is back for all: nobody waits for much of the time that it was away. */
+function repeatDelayMs(batch: Batch, { outageMs, random }: OutcomeContext): number {
+  const delayMs = backoffMs(deliveryBackoff, Math.max(1, batch.attempts), random);
+  const longestMs = outageMs == null ? Infinity : Math.max(deliveryBackoff.baseMs, outageShare * outageMs);
+  return Math.round(Math.min(delayMs, longestMs));
 }
 
 interface Fault {
@@ -272,13 +289,22 @@ function done(
   return { kind: 'done', marks, failures, messageIds, ...decided };
 }
 
+/**
+ * How much a refusal says about the whole audience: a planned batch that is refused as a whole says more than
+ * one recipient who is; parts of a batch that is being halved say nothing new.
+ */
+function refusal(batch: Batch, message: string): SessionSignal {
+  const isSingle = pendingIndexes(batch.marks).length <= 1;
+  return { kind: 'refused', weight: isSingle ? 1 : batch.originSeq === null ? 2 : 0, message };
+}
+
 /** Every recipient who was not decided has failed. */
 function failedAll(batch: Batch, { code, message }: Fault): BatchChange {
   const added = pendingIndexes(batch.marks).map((index): Failure => ({ index, code, message }));
   return done(batch, markPending(batch.marks, 'f'), { failures: [...batch.failures, ...added] });
 }
 
-function unknown(batch: Batch, inDoubtSince: number, fault: Fault): BatchChange {
+function unknown(batch: Batch, inDoubtSince: number | null, fault: Fault): BatchChange {
   return {
     kind: 'unknown',
     marks: markPending(batch.marks, 'u'),
@@ -306,17 +332,16 @@ function waiting(
 function inDoubt(
   batch: Batch,
   context: OutcomeContext,
-  fault: Fault & { usesAttempt: boolean; signal: SessionSignal },
+  fault: Fault & { usesAttempt: boolean; signal: SessionSignal; delayMs?: number },
 ): OutcomeDecision {
   const since = batch.inDoubtSince ?? batch.attemptAt ?? context.nowMs;
   const isSpent = fault.usesAttempt && !context.isProbe && batch.attempts >= maxAttempts;
   if (isSpent || !isKeyAlive(since, context.nowMs, context.traits)) {
     return { change: unknown(batch, since, fault), signal: fault.signal };
   }
-  const attempt = Math.max(1, batch.attempts);
   const change = waiting({ ...batch, inDoubtSince: since }, context, {
     ...fault,
-    delayMs: fault.usesAttempt ? backoffMs(deliveryBackoff, attempt, context.random) : deliveryBackoff.baseMs,
+    delayMs: fault.delayMs ?? (fault.usesAttempt ? repeatDelayMs(batch, context) : deliveryBackoff.baseMs),
   });
   return { change, signal: fault.signal };
 }

@@ -166,7 +166,7 @@ export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<
       planned.raise();
     }
   };
-  const senderCount = first === 'run' ? limits.senderCount : 1;
+  const senderCount = first === 'probe' ? 1 : limits.senderCount;
   await Promise.all([guard(planner), ...Array.from({ length: senderCount }, () => guard(sender))]);
   // Its own words and type matter to whoever classifies it.
   if (faults.length > 0) throw faults[0];
@@ -219,8 +219,12 @@ async function send(
     }
     const intent = verbs.intend(prepared);
     if (intent === null) return true;
+    const used = permit;
     permit = null;
-    verbs.settle(intent, await verbs.deliver(intent));
+    const outcome = await verbs.deliver(intent);
+    verbs.settle(intent, outcome);
+    // A command came in the moment before the call: its slot is free for another session.
+    if (outcome.kind === 'notSent') verbs.returnPermit(used);
     return true;
   } finally {
     if (isCalling) calls.free();

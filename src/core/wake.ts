@@ -13,9 +13,11 @@ export interface WakeView {
   session: Session;
   /** A batch could be sent now, or leads wait to be planned. */
   isWorkDue: boolean;
-  /** The earliest time that a waiting batch is due. */
+  /** The earliest time that a waiting batch is due; while only a check goes on, one that is checked. */
   nextAttemptAt: number | null;
-  /** The history in the CRM has the session's last word. */
+  /** When the first key of what is in doubt dies; asked of a paused session only. */
+  keyDiesAt: number | null;
+  /** The CRM has the session's last word: its line in the history, and which leads were given back. */
   isRecorded: boolean;
   /** When the session's recipients are reduced; null while it runs. */
   retentionAt: number | null;
@@ -31,7 +33,13 @@ export function nextWakeAt(view: WakeView, nowMs: number): number | null {
   if (session.finishedAt === null) {
     const startsAt = undoUntil(session, nowMs);
     if (startsAt !== null) candidates.push(startsAt);
-    if (session.state === 'paused') {
+    if (session.isChecking) {
+      candidates.push(Math.max(view.nextAttemptAt ?? nowMs, session.waitingUntil ?? nowMs));
+    } else if (session.state === 'cancelled') {
+      // Its batches are withdrawn until none is open.
+      candidates.push(session.waitingUntil ?? nowMs);
+    } else if (session.state === 'paused') {
+      if (view.keyDiesAt !== null) candidates.push(view.keyDiesAt);
       // A probe is made with a batch: without one that is due it would only wake for nothing, again and again.
       const { probeAt } = session;
       const batchAt = view.isWorkDue ? null : view.nextAttemptAt;
@@ -46,6 +54,7 @@ export function nextWakeAt(view: WakeView, nowMs: number): number | null {
       else candidates.push(nowMs);
     }
   } else if (view.retentionAt !== null) candidates.push(view.retentionAt);
+  if (session.chore !== null) candidates.push(nowMs);
   if (!view.isRecorded) candidates.push(nowMs + recordRetryMs);
   return candidates.length === 0 ? null : Math.max(nowMs, Math.min(...candidates));
 }

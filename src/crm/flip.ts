@@ -29,7 +29,8 @@ const readFlippedSql = (columns: string): string => `SELECT ${columns}, l.activa
   FROM leads l WHERE l.id IN (SELECT value FROM json_each(?1))`;
 
 const unflipSql = `UPDATE leads AS l SET status = 'new', activated_at = NULL, activated_by = NULL
-  WHERE l.id IN (SELECT value FROM json_each(?1)) AND +l.activated_by = ?2`;
+  WHERE l.id IN (SELECT value FROM json_each(?1)) AND +l.activated_by = ?2
+  AND +l.status = 'active'`;
 
 const countUnflippedSql = `UPDATE lead_counts
   SET new_count = new_count + changes(), active_count = active_count - changes() WHERE changes() > 0`;
@@ -94,8 +95,8 @@ export async function flipLeads(
 }
 
 /**
- * Takes a flip back, for leads that this session owns; others are left alone. For a run that is
- * cancelled between its flip and its intent, so never for a lead that may have been mailed.
+ * Takes a flip back, for leads that this session owns; others are left alone. For a session that was paused,
+ * cancelled or erased before the mail left, so never for a lead that may have been mailed.
  *
  * @returns how many leads became new again
  */

@@ -12,12 +12,14 @@
 import { DurableObject } from 'cloudflare:workers';
 import type { Batch } from '../core/batch.ts';
 import type { Command } from '../core/command.ts';
+import type { ProviderTraits } from '../core/doubt.ts';
 import type { FateReport } from '../core/fates.ts';
 import { nextRetention } from '../core/retention.ts';
 import { toProgress } from '../core/progress-view.ts';
 import { newSession, type Session, type SessionSpec } from '../core/session.ts';
 import type { SliceVerbs } from '../core/slice.ts';
 import { deleteActivation, markReduced } from '../crm/history.ts';
+import { keyWindowMs } from '../mail/index.ts';
 import type { ForgottenPerson } from '../shared/forgotten.ts';
 import { limits } from '../shared/limits.ts';
 import type { Issue, Progress } from '../shared/progress.ts';
@@ -36,6 +38,7 @@ import { readResults, type ResultPage, type ResultQuery } from './session-result
 import type { SessionShell } from './session-shell.ts';
 import { SessionSlice } from './session-slice.ts';
 import { SessionStore } from './session-store.ts';
+import { SessionSweep } from './session-sweep.ts';
 
 export type StartAnswer =
   { kind: 'started' | 'exists'; progress: Progress } | { kind: 'conflict' } | { kind: 'erased' };
@@ -54,8 +57,8 @@ export class ActivationSession extends DurableObject<Env> {
   readonly #fates: Fates;
   readonly #alarm: SessionAlarm;
   readonly #slice: SessionSlice;
-  /** The alarm that is being handled: a slice, and what comes before and after it. */
-  #turn: Promise<void> | null = null;
+  /** The alarm that is being handled, or an erasure. */
+  #turn: Promise<unknown> | null = null;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -72,7 +75,7 @@ export class ActivationSession extends DurableObject<Env> {
       changed: (before, after) => this.#fatesChanged(before, after),
     });
     const shell = this.#shell();
-    this.#slice = new SessionSlice(shell);
+    this.#slice = new SessionSlice(shell, new SessionSweep(shell));
     this.#alarm = new SessionAlarm(shell, () => this.#slice.isRunning);
   }
 
@@ -157,7 +160,7 @@ export class ActivationSession extends DurableObject<Env> {
     requestId: string | null = null,
   ): Promise<CommandAnswer> {
     const nowMs = this.now();
-    const result = carryOut(this.#store, command, by, nowMs);
+    const result = carryOut(this.#store, command, by, nowMs, this.#traits());
     if (result.kind !== 'ok') return result;
     const progress = toProgress(result.session, nowMs);
     this.#log('info', 'command', { requestId, command: command.kind, state: progress.state });
@@ -193,20 +196,30 @@ export class ActivationSession extends DurableObject<Env> {
   }
 
   /**
-   * Erases the session, wholly, and ends its streams with `deleted`. One that is at work is not erased:
-   * what it knows of its leads is what keeps them from being lost or mailed twice.
+   * Erases the session, wholly, and ends its streams with `deleted`. One that is at work is not erased: what it
+   * knows of its leads is what keeps them from being lost or mailed twice. One that is paused is cancelled first,
+   * so that leads which it set active and did not mail are new again before it is gone.
    */
-  async erase(requestId: string | null = null): Promise<EraseAnswer> {
+  async erase(by: string | null = null, requestId: string | null = null): Promise<EraseAnswer> {
     const session = this.#store.load();
     if (session === null) return { kind: 'unknown_session' };
     if (session.finishedAt === null && session.state !== 'paused') {
       return { kind: 'refused', detail: `It is ${session.state}; cancel it or wait for its end.` };
     }
-    // A paused session may still be settling what was on its way.
-    await this.#turn;
-    if (!(await this.#remove())) return { kind: 'refused', detail: 'It was set going again meanwhile.' };
-    this.#log('info', 'session_erased', { requestId });
-    return { kind: 'erased' };
+    if (session.finishedAt === null)
+      carryOut(this.#store, { kind: 'cancel' }, by, this.now(), this.#traits());
+    return this.#inTurn(async (): Promise<EraseAnswer> => {
+      if (this.#store.load()?.finishedAt === null) await this.#slice.run();
+      if (this.#store.load()?.finishedAt === null) {
+        await this.#alarm.arm(this.now());
+        const detail =
+          'It was cancelled, and its leads are being set back in the CRM. Erase it when that has ended.';
+        return { kind: 'refused', detail };
+      }
+      if (!(await this.#remove())) return { kind: 'refused', detail: 'It was set going again meanwhile.' };
+      this.#log('info', 'session_erased', { requestId });
+      return { kind: 'erased' };
+    });
   }
 
   /** The session's event stream. */
@@ -228,11 +241,19 @@ export class ActivationSession extends DurableObject<Env> {
   // ── the alarm ──────────────────────────────────────────────────────────────────────────────────
 
   override async alarm(): Promise<void> {
-    this.#turn = this.#takeTurn();
+    await this.#inTurn(() => this.#takeTurn());
+  }
+
+  /** One at a time works on the batches: an alarm, or an erasure. */
+  async #inTurn<Answer>(work: () => Promise<Answer>): Promise<Answer> {
+    const before = this.#turn;
+    // What went wrong before is for whoever waits for that.
+    const turn = (before ?? Promise.resolve()).catch(() => {}).then(work);
+    this.#turn = turn;
     try {
-      await this.#turn;
+      return await turn;
     } finally {
-      this.#turn = null;
+      if (this.#turn === turn) this.#turn = null;
     }
   }
 
@@ -267,7 +288,9 @@ export class ActivationSession extends DurableObject<Env> {
    * @returns false when a command came in meanwhile; nothing but the list has changed then
    */
   async #remove(): Promise<boolean> {
-    const { spec, generation } = this.#store.session();
+    const session = this.#store.load();
+    if (session === null) return true;
+    const { spec, generation } = session;
     await deleteActivation(this.env.DB, spec.sessionId);
     if (this.#store.load()?.generation !== generation) return false;
     await this.#alarm.clear();
@@ -289,6 +312,12 @@ export class ActivationSession extends DurableObject<Env> {
     return session === null ? null : toProgress(session, this.now());
   }
 
+  #traits(): ProviderTraits {
+    // One that was started before this was noted has the provider of the settings.
+    const provider = this.#store.load()?.spec.provider ?? this.settings().MAIL_PROVIDER;
+    return { idempotencyWindowMs: keyWindowMs(provider) };
+  }
+
   #log(level: LogLevel, event: string, fields: LogFields): void {
     logEvent(level, event, { sessionId: this.ctx.id.name ?? null, ...fields });
   }
@@ -298,6 +327,7 @@ export class ActivationSession extends DurableObject<Env> {
       store: this.#store,
       alarms: this.ctx.storage,
       env: this.env,
+      traits: () => this.#traits(),
       settings: () => this.settings(),
       now: () => this.now(),
       random: () => this.random(),

@@ -7,6 +7,7 @@
  * @module
  */
 import { pendingIndexes, type Batch, type Failure } from '../core/batch.ts';
+import { refusedMark } from '../core/doubt.ts';
 import type { Session } from '../core/session.ts';
 import { compileTemplate, composeMail, senderNameOf, type CompiledTemplate } from '../mail/render.ts';
 import type { OutgoingMail } from '../mail/transport.ts';
@@ -45,7 +46,10 @@ export class BatchMails {
     for (const leadId of batch.leadIds) this.#emailHashes.delete(leadId);
   }
 
-  /** The mails of the recipients who are pending, in their order; the batch has those who get none as failed. */
+  /**
+   * The mails of the recipients who are pending, in their order; the batch has those who get none as failed, or
+   * as unknown where it may have been taken.
+   */
   async of(batch: Batch): Promise<{ batch: Batch; mails: OutgoingMail[] }> {
     const { store } = this.#world;
     const session = store.session();
@@ -57,14 +61,17 @@ export class BatchMails {
       const recipient = batch.recipients?.[index];
       if (recipient === undefined) continue;
       const mail = store.isErased(recipient.leadId)
-        ? erasedFailure(batch)
+        ? erasedFailure
         : suppressed.has(recipient.leadId)
           ? { code: 'suppressed', message: 'The address was suppressed after the lead was activated.' }
           : this.#render(session, batch, recipient);
-      if ('code' in mail) {
-        marks[index] = 'f';
-        failures.push({ index, ...mail });
-      } else mails.push(mail);
+      if (!('code' in mail)) {
+        mails.push(mail);
+        continue;
+      }
+      const mark = refusedMark(batch);
+      marks[index] = mark;
+      if (mark === 'f') failures.push({ index, ...mail });
     }
     return { batch: { ...batch, marks: marks.join(''), failures }, mails };
   }
@@ -109,12 +116,4 @@ export class BatchMails {
 }
 
 /** Why a recipient whose lead was erased gets no mail of ours any more. */
-function erasedFailure(batch: Batch): { code: string; message: string } {
-  return {
-    code: 'erased',
-    message:
-      batch.inDoubtSince === null
-        ? 'The lead was erased before its mail was sent.'
-        : 'The lead was erased before it was known whether its mail had been sent.',
-  };
-}
+const erasedFailure = { code: 'erased', message: 'The lead was erased before its mail was sent.' };

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { Batch, BatchState, Failure } from '../core/batch.ts';
+import type { Batch, BatchState, Failure, Retried } from '../core/batch.ts';
 
 type BatchRow = {
   seq: number;
@@ -25,6 +25,7 @@ type BatchRow = {
   lead_ids: string;
   recipients: string | null;
   message_ids: string | null;
+  retried: Retried | null;
 };
 
 /** The batches that a `SELECT *` finds. */
@@ -65,6 +66,7 @@ function toBatch(row: BatchRow): Batch {
     attempts: row.attempts,
     attemptAt: row.attempt_at,
     inDoubtSince: row.in_doubt_since,
+    retried: row.retried,
     nextAttemptAt: row.next_attempt_at,
     payloadHash: row.payload_hash,
     code: row.code,

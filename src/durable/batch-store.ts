@@ -14,12 +14,12 @@ import type { ErasedLeads } from './erased-leads.ts';
 const saveBatch = `
   UPDATE batch SET state = ?, attempts = ?, attempt_at = ?, in_doubt_since = ?, next_attempt_at = ?,
     marks = ?, code = ?, message = ?, payload_hash = ?, skipped = ?, failures = ?, recipients = ?,
-    message_ids = ?
+    message_ids = ?, retried = ?
   WHERE seq = ?`;
 
 const insertBatch = `
-  INSERT INTO batch (state, next_attempt_at, origin_seq, marks, lead_ids, recipients)
-  VALUES (?, ?, ?, ?, ?, ?) RETURNING seq`;
+  INSERT INTO batch (state, next_attempt_at, origin_seq, marks, lead_ids, recipients, retried)
+  VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING seq`;
 
 export class BatchStore {
   readonly #sql: SqlStorage;
@@ -43,6 +43,7 @@ export class BatchStore {
           batch.marks,
           JSON.stringify(batch.leadIds),
           batch.recipients === null ? null : JSON.stringify(this.#erased.without(batch.recipients)),
+          batch.retried,
         )
         .toArray();
     }
@@ -64,6 +65,7 @@ export class BatchStore {
       JSON.stringify(batch.failures),
       batch.recipients === null ? null : JSON.stringify(this.#erased.without(batch.recipients)),
       batch.messageIds === null ? null : JSON.stringify(this.#erased.messageIdsWithout(batch)),
+      batch.retried,
       batch.seq,
     );
   }
@@ -99,12 +101,43 @@ export class BatchStore {
     return readBatches(this.#sql, 'SELECT * FROM batch WHERE seq = ?', seq)[0] ?? null;
   }
 
-  /** The waiting batches that are due, earliest first. */
-  dueWaiting(nowMs: number, limit: number): Batch[] {
+  /**
+   * The waiting batches that are due, earliest first.
+   *
+   * @param isChecking - only those that a person has checked
+   */
+  dueWaiting(nowMs: number, limit: number, isChecking = false): Batch[] {
     return readBatches(
       this.#sql,
-      "SELECT * FROM batch WHERE state = 'waiting' AND next_attempt_at <= ? ORDER BY next_attempt_at, seq LIMIT ?",
+      `SELECT * FROM batch WHERE state = 'waiting' AND next_attempt_at <= ?
+       ${isChecking ? "AND retried = 'asked'" : ''} ORDER BY next_attempt_at, seq LIMIT ?`,
       nowMs,
+      limit,
+    );
+  }
+
+  /** The first waiting batches, due or not. */
+  waiting(limit: number): Batch[] {
+    return readBatches(
+      this.#sql,
+      "SELECT * FROM batch WHERE state = 'waiting' ORDER BY next_attempt_at LIMIT ?",
+      limit,
+    );
+  }
+
+  /** Since when the waiting batch is in doubt whose key dies first. */
+  firstDoubtAt(): number | null {
+    return this.#sql
+      .exec<{ at: number | null }>("SELECT min(in_doubt_since) AS at FROM batch WHERE state = 'waiting'")
+      .one().at;
+  }
+
+  /** Waiting batches whose doubt began by then. */
+  doubtsUntil(atMs: number, limit: number): Batch[] {
+    return readBatches(
+      this.#sql,
+      "SELECT * FROM batch WHERE state = 'waiting' AND in_doubt_since <= ? ORDER BY next_attempt_at LIMIT ?",
+      atMs,
       limit,
     );
   }
@@ -134,10 +167,16 @@ export class BatchStore {
     this.#cursor = Math.min(this.#cursor, seq - 1);
   }
 
-  /** When the next waiting batch is due. */
-  nextAttemptAt(): number | null {
+  /**
+   * When the next waiting batch is due.
+   *
+   * @param isChecking - of those that a person has checked
+   */
+  nextAttemptAt(isChecking = false): number | null {
     return this.#sql
-      .exec<{ at: number | null }>("SELECT min(next_attempt_at) AS at FROM batch WHERE state = 'waiting'")
+      .exec<{ at: number | null }>(
+        `SELECT min(next_attempt_at) AS at FROM batch WHERE state = 'waiting' ${isChecking ? "AND retried = 'asked'" : ''}`,
+      )
       .one().at;
   }
 
@@ -159,6 +198,11 @@ export class BatchStore {
     );
   }
 
+  /** True while a call is on its way, or its slice died. Reads every row. */
+  hasInflight(): boolean {
+    return this.#sql.exec("SELECT 1 FROM batch WHERE state = 'inflight' LIMIT 1").toArray().length > 0;
+  }
+
   /** True while a batch is not decided. Reads every row: ask when the counters say that all is done. */
   hasOpen(): boolean {
     return (
@@ -168,58 +212,94 @@ export class BatchStore {
     );
   }
 
-  /** Makes every waiting batch due: a cancelled session decides them as soon as it can. */
-  hurryWaiting(nowMs: number): void {
-    this.#sql.exec(
-      "UPDATE batch SET next_attempt_at = ? WHERE state = 'waiting' AND next_attempt_at > ?",
-      nowMs,
-      nowMs,
-    );
-  }
-
-  /** Sets every pending batch cancelled; returns how many leads those hold. */
-  cancelPending(): number {
-    const row = this.#sql
-      .exec<{ leads: number | null }>(
-        "SELECT sum(json_array_length(lead_ids)) AS leads FROM batch WHERE state = 'pending'",
-      )
-      .one();
-    this.#sql.exec("UPDATE batch SET state = 'cancelled' WHERE state = 'pending'");
-    return row.leads ?? 0;
+  /** The number of the last batch. */
+  lastSeq(): number {
+    return this.#sql.exec<{ seq: number | null }>('SELECT max(seq) AS seq FROM batch').one().seq ?? 0;
   }
 
   /**
-   * Leads of the first cancelled batches: no more than the senders of one slice can have flipped
-   * before their intent was written.
+   * Sets the next pending batches cancelled. Those that a slice holds are found once it has let them go.
+   *
+   * @returns how many leads they hold, and whether there may be more
    */
-  firstCancelledLeadIds(batchCount: number): number[] {
+  cancelPending(limit: number): { leadCount: number; mayBeMore: boolean } {
+    const rows = this.#sql
+      .exec<{ seq: number; leads: number }>(
+        `UPDATE batch SET state = 'cancelled' WHERE seq IN (
+           SELECT seq FROM batch WHERE seq > ? AND state = 'pending' ORDER BY seq LIMIT ?
+         ) RETURNING seq, json_array_length(lead_ids) AS leads`,
+        this.#cursor,
+        limit,
+      )
+      .toArray();
+    return {
+      leadCount: rows.reduce((sum, { leads }) => sum + leads, 0),
+      mayBeMore: rows.length === limit,
+    };
+  }
+
+  /**
+   * Leads of the first batches that never left. A slice holds the first pending ones, and no more than it has
+   * senders: no other can have been flipped before its intent was written.
+   *
+   * @param state - what became of them: pending still, or cancelled
+   */
+  firstUnsentLeadIds(state: 'pending' | 'cancelled', batchCount: number): number[] {
     return this.#sql
       .exec<{ lead_ids: string }>(
-        "SELECT lead_ids FROM batch WHERE state = 'cancelled' AND recipients IS NULL ORDER BY seq LIMIT ?",
+        'SELECT lead_ids FROM batch WHERE state = ? AND recipients IS NULL ORDER BY seq LIMIT ?',
+        state,
         batchCount,
       )
       .toArray()
       .flatMap((row) => JSON.parse(row.lead_ids) as number[]);
   }
 
-  /** Every batch with a failed recipient, in order. */
-  *withMark(mark: 'f' | 'u'): Generator<Batch> {
-    yield* scanBatches(
+  /** Batches with a failed recipient, in order, of a part of all. */
+  failedBetween(afterSeq: number, untilSeq: number, limit: number): Batch[] {
+    return readBatches(
       this.#sql,
-      'SELECT * FROM batch WHERE marks GLOB ? AND seq > ? ORDER BY seq LIMIT 50',
-      `*${mark}*`,
+      "SELECT * FROM batch WHERE seq > ? AND seq <= ? AND marks GLOB '*f*' ORDER BY seq LIMIT ?",
+      afterSeq,
+      untilSeq,
+      limit,
     );
   }
 
-  /** Puts every unknown batch back to be sent, as a person asked; returns how many leads that is. */
-  retryUnknown(nowMs: number): number {
-    const leads = this.#unknownLeadCount();
-    this.#sql.exec(
-      `UPDATE batch SET state = 'waiting', marks = replace(marks, 'u', 'p'), attempts = 0,
-         in_doubt_since = NULL, next_attempt_at = ? WHERE state = 'unknown'`,
-      nowMs,
+  /** Unknown batches, in order, of a part of all. */
+  unknownBetween(afterSeq: number, untilSeq: number, limit: number): Batch[] {
+    return readBatches(
+      this.#sql,
+      "SELECT * FROM batch WHERE seq > ? AND seq <= ? AND state = 'unknown' ORDER BY seq LIMIT ?",
+      afterSeq,
+      untilSeq,
+      limit,
     );
-    return leads;
+  }
+
+  /**
+   * Batches in doubt that the provider can be asked about, in order, of a part of all.
+   *
+   * @param doubtAfter - the keys of those whose doubt is older are dead
+   * @param withWaiting - those of a paused session too, which wait for it to be resumed
+   */
+  checkableBetween(
+    afterSeq: number,
+    untilSeq: number,
+    doubtAfter: number,
+    withWaiting: boolean,
+    limit: number,
+  ): Batch[] {
+    return readBatches(
+      this.#sql,
+      `SELECT * FROM batch WHERE seq > ? AND seq <= ? AND in_doubt_since > ? AND retried IS NOT 'risked'
+         AND (state = 'unknown' OR (? AND state = 'waiting')) ORDER BY seq LIMIT ?`,
+      afterSeq,
+      untilSeq,
+      doubtAfter,
+      withWaiting ? 1 : 0,
+      limit,
+    );
   }
 
   /** The unknown batches that were for any of these leads. */
@@ -229,26 +309,6 @@ export class BatchStore {
       `SELECT * FROM batch WHERE state = 'unknown'
          AND EXISTS (SELECT 1 FROM json_each(lead_ids) WHERE value IN (SELECT value FROM json_each(?)))`,
       JSON.stringify(leadIds),
-    );
-  }
-
-  /** Takes every unknown batch for sent, as a person said; returns how many leads that is. */
-  assumeSent(): number {
-    const leads = this.#unknownLeadCount();
-    this.#sql.exec(
-      `UPDATE batch SET state = 'done', marks = replace(marks, 'u', 's'), code = 'assumed_sent'
-       WHERE state = 'unknown'`,
-    );
-    return leads;
-  }
-
-  #unknownLeadCount(): number {
-    return (
-      this.#sql
-        .exec<{ leads: number | null }>(
-          "SELECT sum(length(marks) - length(replace(marks, 'u', ''))) AS leads FROM batch WHERE state = 'unknown'",
-        )
-        .one().leads ?? 0
     );
   }
 

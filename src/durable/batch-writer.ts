@@ -8,23 +8,25 @@
  * @module
  */
 import {
-  changedBatch,
   countBatch,
   countDelta,
   countSum,
-  movedBatch,
   proveTaken,
   type Batch,
   type BatchChange,
   type NewBatch,
 } from '../core/batch.ts';
 import { applySignal } from '../core/breaker.ts';
-import { applyCounts } from '../core/session.ts';
+import { applyChange, type ProviderTraits } from '../core/doubt.ts';
+import { applyCounts, noteDoubt } from '../core/session.ts';
 import type { SessionSignal } from '../core/settle.ts';
 import { FateReader } from './fates.ts';
 import type { SliceWorld } from './slice-world.ts';
 
-type WriterWorld = Pick<SliceWorld, 'store' | 'transport' | 'now' | 'random' | 'log'>;
+export type WriterWorld = Pick<SliceWorld, 'store' | 'now' | 'random' | 'log'> & {
+  /** Of the provider that the session's mail leaves through. */
+  traits(): ProviderTraits;
+};
 
 export class BatchWriter {
   readonly #world: WriterWorld;
@@ -39,21 +41,18 @@ export class BatchWriter {
    * @param before - the batch as it is on disk, where that is not `batch` itself
    */
   apply(batch: Batch, change: BatchChange, signal: SessionSignal, before: Batch = batch): void {
-    const nowMs = this.#world.now();
-    const parts = change.kind === 'split' ? change.parts : [];
-    const recipientsAt = (indexes: readonly number[]) =>
-      indexes.flatMap((index) => batch.recipients?.[index] ?? []);
-    const added = parts.map((indexes) => movedBatch(batch.seq, recipientsAt(indexes), nowMs));
-    const changed = changedBatch(batch, change);
+    const { batch: changed, added } = applyChange(batch, change, this.#world.now());
     // What becomes of a mail may be told before it is given up to wait for an answer.
     const fates = new FateReader(this.#world.store);
-    const proven = change.kind === 'unknown' ? proveTaken(changed, (leadId) => fates.of(leadId) !== 0) : null;
+    const proven =
+      changed.state === 'unknown' ? proveTaken(changed, (leadId) => fates.of(leadId) !== 0) : null;
     this.write(before, proven ?? changed, signal, added);
   }
 
   /** Writes a batch as it becomes, the batches made from it, and the session's counters. */
   write(before: Batch, after: Batch, signal: SessionSignal, added: readonly NewBatch[] = []): void {
-    const { store, now, random, transport, log } = this.#world;
+    const { store, now, random, log } = this.#world;
+    const traits = this.#world.traits();
     const nowMs = now();
     store.batches.update(after);
     store.batches.append(added);
@@ -64,9 +63,9 @@ export class BatchWriter {
       after.state === 'inflight' && session.waitingUntil !== null && session.state === 'running';
     const signalled = applySignal(isWaitOver ? { ...session, waitingUntil: null } : session, nowMs, signal, {
       random,
-      traits: transport,
+      traits,
     });
-    store.save(applyCounts(signalled, nowMs, delta));
+    store.save(applyCounts(noteDoubt(signalled, after, traits), nowMs, delta));
     if (signalled.state !== session.state) {
       log('session_state', { state: signalled.state, reason: signalled.reason });
     }

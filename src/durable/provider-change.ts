@@ -7,8 +7,8 @@
  *
  * @module
  */
-import { pauseFor, touch, workMode } from '../core/session.ts';
-import { abandon, expire } from '../core/settle.ts';
+import { pauseFor, touch } from '../core/session.ts';
+import { expire } from '../core/settle.ts';
 import type { MailTransport } from '../mail/transport.ts';
 import { BatchWriter } from './batch-writer.ts';
 import type { SliceWorld } from './slice-world.ts';
@@ -36,8 +36,7 @@ export function meetProvider(world: ProviderWorld): 'same' | 'other' {
 function stop(world: ProviderWorld, provider: string): void {
   const { store, transport, now } = world;
   const nowMs = now();
-  const isCancelled = workMode(store.session(), nowMs) === 'settle';
-  const writer = new BatchWriter(world);
+  const writer = new BatchWriter({ ...world, traits: () => transport });
   for (const state of ['inflight', 'waiting'] as const) {
     for (const batch of store.batches.inState(state)) {
       const inDoubtSince = batch.inDoubtSince ?? (state === 'inflight' ? batch.attemptAt : null);
@@ -45,18 +44,27 @@ function stop(world: ProviderWorld, provider: string): void {
         const code = 'provider_changed';
         const message = 'The mail provider was changed before it was known whether this mail had been sent.';
         writer.apply(batch, expire({ ...batch, inDoubtSince, code, message }, nowMs), { kind: 'none' });
-      } else if (isCancelled) writer.apply(batch, abandon(batch), { kind: 'none' });
+      }
     }
   }
-  if (isCancelled) return;
   const session = store.session();
+  if (session.state === 'cancelled') {
+    // What was to be checked cannot be; nothing else of it will leave.
+    store.save(touch(pauseFor(session, 'mail_auth', changedProvider(provider, transport)), nowMs, {}));
+    return;
+  }
   const fits = session.spec.batchLeadCount <= transport.maxBatch;
   store.save(touch(pauseFor(session, 'mail_auth', changeMessage(provider, transport, fits)), nowMs, {}));
   store.setProvider(provider, fits ? transport.name : null);
 }
 
-function changeMessage(provider: string, { name }: MailTransport, fits: boolean): string {
-  const what = `The mail provider was changed from ${provider} to ${name} while this run was under way.`;
+function changedProvider(provider: string, { name }: MailTransport): string {
+  return `The mail provider was changed from ${provider} to ${name} while this run was under way.`;
+}
+
+function changeMessage(provider: string, transport: MailTransport, fits: boolean): string {
+  const { name } = transport;
+  const what = changedProvider(provider, transport);
   return fits
     ? `${what} Resume to send the rest through ${name}, or put the settings of ${provider} back first.`
     : `${what} Its batches are larger than ${name} takes: put the settings of ${provider} back and resume, or cancel and start anew.`;

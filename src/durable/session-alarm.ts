@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { keyLivesUntil } from '../core/doubt.ts';
 import type { Session } from '../core/session.ts';
 import { nextRetention } from '../core/retention.ts';
 import { nextWakeAt } from '../core/wake.ts';
@@ -51,8 +52,9 @@ export class SessionAlarm {
       {
         session,
         isWorkDue: !session.plan.isDone || store.batches.hasPending(),
-        nextAttemptAt: store.batches.nextAttemptAt(),
-        isRecorded: session.recordedRev === session.rev,
+        nextAttemptAt: store.batches.nextAttemptAt(session.isChecking),
+        keyDiesAt: this.#keyDiesAt(session),
+        isRecorded: isTold(session),
         retentionAt: nextRetention(session, retentionDays(settings()))?.at ?? null,
       },
       nowMs,
@@ -80,7 +82,7 @@ export class SessionAlarm {
       await this.arm(nowMs);
       return;
     }
-    if (session.state === 'paused' && session.probeAt === null && session.recordedRev === session.rev) return;
+    if (isAtRest(session) && session.probeAt === null && isTold(session)) return;
     log('warn', 'alarm_rearmed', { requestId, alarmAt });
     await this.arm(nowMs);
   }
@@ -93,4 +95,21 @@ export class SessionAlarm {
     const recordAt = now() + fateRecordMs;
     if (at === null || at > recordAt) await alarms.setAlarm(recordAt);
   }
+
+  /** When the first key dies of what a paused session has in doubt. */
+  #keyDiesAt(session: Session): number | null {
+    if (session.state !== 'paused' || session.isChecking) return null;
+    const since = this.#shell.store.batches.firstDoubtAt();
+    return since === null ? null : (keyLivesUntil(since, this.#shell.traits()) ?? this.#shell.now());
+  }
+}
+
+/** True when the CRM has been told all: the session's last word, and which leads are not active after all. */
+function isTold(session: Session): boolean {
+  const mustGiveBack = session.state === 'paused' && session.finishedAt === null && session.mayBeFlipped;
+  return session.recordedRev === session.rev && !mustGiveBack;
+}
+
+function isAtRest(session: Session): boolean {
+  return session.state === 'paused' && !session.isChecking && session.chore === null;
 }

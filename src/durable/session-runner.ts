@@ -9,11 +9,12 @@
  * @module
  */
 import { pendingIndexes, type Batch, type BatchChange } from '../core/batch.ts';
+import { outageMs } from '../core/breaker.ts';
+import { mayRepeat } from '../core/doubt.ts';
 import type { Outcome } from '../core/outcome.ts';
 import { touch, workMode, type Session, type WorkMode } from '../core/session.ts';
-import { abandon, decideInterrupted, decideOutcome, expire, mayRepeat, probeSplit } from '../core/settle.ts';
+import { decideOutcome, expire, probeSplit, withoutRepeat } from '../core/settle.ts';
 import type { Intent, Permit, Prepared, SliceVerbs } from '../core/slice.ts';
-import { recovered } from '../core/timeline.ts';
 import { flipLeads } from '../crm/flip.ts';
 import type { MailTransport } from '../mail/transport.ts';
 import type { FlipResult } from '../shared/recipient.ts';
@@ -25,6 +26,8 @@ import { classifyFault, faultText } from './faults.ts';
 import { planNext } from './session-planner.ts';
 import type { SliceWorld } from './slice-world.ts';
 
+/** Batches whose key has died that one look for work ends; the next look goes on. */
+const maxExpiredCount = 100;
 /** Waits shorter than this are not worth a write. */
 const visibleWaitMs = 2_000;
 
@@ -36,6 +39,8 @@ export class SessionRunner implements SliceVerbs {
   readonly #capShare: CapShare;
   /** Held batches, as they are on disk. */
   readonly #held = new Map<number, Batch>();
+  /** Batches whose leads were set active and whose intent or end is not on disk. */
+  readonly #flipped = new Set<number>();
 
   /**
    * @param world - what the slice works on; the session must exist
@@ -44,7 +49,7 @@ export class SessionRunner implements SliceVerbs {
   constructor(world: SliceWorld) {
     this.#world = world;
     this.#generation = world.store.session().generation;
-    this.#writer = new BatchWriter(world);
+    this.#writer = new BatchWriter({ ...world, traits: () => world.transport });
     this.#mails = new BatchMails(world);
     this.#capShare = new CapShare(world);
   }
@@ -67,28 +72,24 @@ export class SessionRunner implements SliceVerbs {
     return !this.#session().plan.isDone;
   }
 
-  /** Puts the session to work; intents of a slice that died are taken up. */
+  /** Puts the session to work. */
   begin(): void {
     const { store } = this.#world;
     store.transact(() => {
-      const session = this.#session();
+      const nowMs = this.now();
+      // From here on leads of batches that have not left may be active.
+      const session = { ...this.#session(), mayBeFlipped: true };
       if (session.state === 'queued') {
-        const nowMs = this.now();
-        store.save(
-          touch(session, nowMs, {
-            state: 'running',
-            startedAt: session.startedAt ?? nowMs,
-            progressedAt: nowMs,
-          }),
-        );
-      }
-      const interrupted = [...store.batches.inState('inflight')];
-      if (interrupted.length > 0) store.timeline.note(recovered(interrupted.length, this.now()));
-      for (const batch of interrupted) {
-        this.#writer.apply(batch, decideInterrupted(batch, this.#context()), { kind: 'none' });
-      }
+        const startedAt = session.startedAt ?? nowMs;
+        store.save(touch(session, nowMs, { state: 'running', startedAt, progressedAt: nowMs }));
+      } else if (!this.#session().mayBeFlipped) store.save(session);
     });
     this.#world.publish();
+  }
+
+  /** True while leads are active whose mail is neither decided nor on its way. */
+  get hasOpenFlips(): boolean {
+    return this.#flipped.size > 0;
   }
 
   async plan(): Promise<void> {
@@ -97,21 +98,21 @@ export class SessionRunner implements SliceVerbs {
   }
 
   take(): Batch | null {
-    const { store } = this.#world;
-    const nowMs = this.now();
-    const mode = this.mode();
-    for (const batch of store.batches.dueWaiting(nowMs, this.#held.size + 1)) {
-      if (this.#held.has(batch.seq)) continue;
-      const end = this.#endUnasked(batch, mode, nowMs);
-      if (end !== null) {
-        store.transact(() => this.#writer.apply(batch, end, { kind: 'none' }));
-        this.#world.publish();
-        return this.take();
-      }
-      this.#held.set(batch.seq, batch);
-      return batch;
+    const { store, transport } = this.#world;
+    const isChecking = this.mode() === 'check';
+    for (let expiredCount = 0; expiredCount < maxExpiredCount; expiredCount++) {
+      const nowMs = this.now();
+      const due = store.batches.dueWaiting(nowMs, this.#held.size + 1, isChecking);
+      const batch = due.find(({ seq }) => !this.#held.has(seq));
+      if (batch === undefined) return isChecking ? null : this.#hold(store.batches.nextPending());
+      if (mayRepeat(batch, nowMs, transport)) return this.#hold(batch);
+      store.transact(() => this.#writer.apply(batch, expire(batch, nowMs), { kind: 'none' }));
+      this.#world.publish();
     }
-    const batch = mode === 'settle' ? null : store.batches.nextPending();
+    return null;
+  }
+
+  #hold(batch: Batch | null): Batch | null {
     if (batch !== null) this.#held.set(batch.seq, batch);
     return batch;
   }
@@ -125,6 +126,7 @@ export class SessionRunner implements SliceVerbs {
   }
 
   async flip(batch: Batch): Promise<FlipResult | null> {
+    this.#flipped.add(batch.seq);
     try {
       return await flipLeads(this.#world.db, {
         sessionId: this.#session().spec.sessionId,
@@ -194,7 +196,7 @@ export class SessionRunner implements SliceVerbs {
     };
     const isWritten = store.transact(() => {
       // A command since the slice began: nothing leaves after its answer. The flip is found again later.
-      if (!this.#isStillHeld(batch)) return false;
+      if (!this.#isStillHeld(batch) || this.mode() === 'none') return false;
       // Erased while it was rendered: the batch is taken again, from disk, and rendered without them.
       const isErased = (index: number): boolean => store.isErased(prepared.recipients[index]?.leadId ?? 0);
       if (pendingIndexes(batch.marks).some(isErased)) return false;
@@ -202,6 +204,7 @@ export class SessionRunner implements SliceVerbs {
       return true;
     });
     if (!isWritten) return null;
+    this.#flipped.delete(batch.seq);
     this.#capShare.refund(batch.seq, prepared.mailCount);
     this.#world.publish();
     const key = this.#world.keyOf(this.#session(), intended);
@@ -221,6 +224,7 @@ export class SessionRunner implements SliceVerbs {
         key: intent.key,
         payload: intent.payload,
         mailCount: intent.mailCount,
+        mayLeave: () => this.#world.store.load()?.generation === this.#generation,
         signal: patience.signal,
       })
       .finally(() => clearTimeout(timer));
@@ -238,14 +242,16 @@ export class SessionRunner implements SliceVerbs {
         log('late_outcome', { batch: seq, outcome: outcome.kind });
         return;
       }
-      const { change, signal } = decideOutcome(batch, outcome, {
+      const session = this.#session();
+      const isChecked = session.isChecking && batch.retried === 'asked';
+      const decided = decideOutcome(batch, outcome, {
         ...this.#context(),
-        isProbe: this.#session().reason === 'mail_unreachable',
+        isProbe: session.reason === 'mail_unreachable' && !isChecked,
+        outageMs: outageMs(session, this.now()),
       });
-      // Of a cancelled session nothing is asked again that was certainly not taken, however long it should wait.
-      const isGivenUp =
-        this.#session().state === 'cancelled' && change.kind === 'waiting' && change.inDoubtSince === null;
-      this.#writer.apply(batch, isGivenUp ? abandon(batch) : change, signal);
+      const isStopped = session.state === 'cancelled' || isChecked;
+      const { change, signal } = isStopped ? withoutRepeat(batch, outcome, decided) : decided;
+      this.#writer.apply(batch, change, signal);
       if (change.kind !== 'done')
         log('batch_not_sent', { batch: batch.seq, outcome: outcome.kind, becomes: change.kind });
     });
@@ -282,12 +288,6 @@ export class SessionRunner implements SliceVerbs {
     this.#world.publish();
   }
 
-  /** What becomes of a waiting batch that will not be asked again; null when it will. */
-  #endUnasked(batch: Batch, mode: WorkMode, nowMs: number): BatchChange | null {
-    if (mode === 'settle' && batch.inDoubtSince === null) return abandon(batch);
-    return mayRepeat(batch, nowMs, this.#world.transport) ? null : expire(batch, nowMs);
-  }
-
   /** A held batch of which nothing is left to send. */
   #decideUnsent(batch: Batch): void {
     const { marks, failures, messageIds } = batch;
@@ -297,8 +297,9 @@ export class SessionRunner implements SliceVerbs {
   /** Changes a held batch that does not leave, unless a command took it back. */
   #change(batch: Batch, change: BatchChange): void {
     this.#world.store.transact(() => {
-      if (this.#isStillHeld(batch))
-        this.#writer.apply(batch, change, { kind: 'none' }, this.#held.get(batch.seq));
+      if (!this.#isStillHeld(batch)) return;
+      this.#writer.apply(batch, change, { kind: 'none' }, this.#held.get(batch.seq));
+      this.#flipped.delete(batch.seq);
     });
     this.#world.publish();
   }

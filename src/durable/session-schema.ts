@@ -89,6 +89,12 @@ const migrations: readonly string[] = [
   -- and when the series is thinned.
   CREATE TABLE throughput (id INTEGER PRIMARY KEY CHECK (id = 1), spacing_ms INTEGER NOT NULL, points TEXT NOT NULL) STRICT;
   `,
+  `
+  -- What a person had done with a batch while it was unknown (core/batch.ts, Retried).
+  ALTER TABLE batch ADD COLUMN retried TEXT;
+  -- Fields of the session that are neither sorted nor searched by, as JSON.
+  ALTER TABLE session ADD COLUMN extra TEXT NOT NULL DEFAULT '{}';
+  `,
 ];
 
 const versionTable = 'CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL) STRICT';

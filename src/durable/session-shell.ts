@@ -7,6 +7,7 @@
  * @module
  */
 import type { Batch } from '../core/batch.ts';
+import type { ProviderTraits } from '../core/doubt.ts';
 import type { Session } from '../core/session.ts';
 import type { SliceVerbs } from '../core/slice.ts';
 import type { LogFields, LogLevel } from './log.ts';
@@ -16,6 +17,8 @@ export interface SessionShell {
   readonly store: SessionStore;
   readonly alarms: Pick<DurableObjectStorage, 'getAlarm' | 'setAlarm' | 'deleteAlarm'>;
   readonly env: Env;
+  /** Of the provider that the session was started with: its keys live on, whatever the settings say now. */
+  traits(): ProviderTraits;
   /** Bindings that the mail side reads. */
   settings(): Env;
   now(): number;

@@ -10,19 +10,24 @@
 import { backoffMs, crmBackoff } from '../core/backoff.ts';
 import { toProgress } from '../core/progress-view.ts';
 import { finish, pauseFor, processedCount, touch, workMode } from '../core/session.ts';
-import { maxSenderCount, runSlice, sliceLimits } from '../core/slice.ts';
-import { unflipLeads } from '../crm/flip.ts';
+import { runSlice, sliceLimits } from '../core/slice.ts';
 import { recordActivation } from '../crm/history.ts';
 import { classifyFault, faultText } from './faults.ts';
 import { mailWorld } from './mail-world.ts';
 import { SessionRunner } from './session-runner.ts';
 import type { LogFields, LogLevel } from './log.ts';
 import { meetProvider } from './provider-change.ts';
+import { continueChore } from './session-commands.ts';
 import type { SessionShell } from './session-shell.ts';
+import type { SessionSweep } from './session-sweep.ts';
 import { SliceWorlds } from './slice-world.ts';
+
+/** One alarm does no more of a command's work than this; the next goes on. */
+const maxSweepMs = 20_000;
 
 export class SessionSlice {
   readonly #shell: SessionShell;
+  readonly #sweep: SessionSweep;
   readonly #worlds: SliceWorlds;
   #isRunning = false;
   /** Names the slice in the log: when it began, since a session has one at a time. */
@@ -30,8 +35,9 @@ export class SessionSlice {
   /** Slices in a row that ended by a fault; a cache, it only shortens the wait when lost. */
   #faultCount = 0;
 
-  constructor(shell: SessionShell) {
+  constructor(shell: SessionShell, sweep: SessionSweep) {
     this.#shell = shell;
+    this.#sweep = sweep;
     this.#worlds = new SliceWorlds(shell);
   }
 
@@ -70,41 +76,92 @@ export class SessionSlice {
   }
 
   async #work(): Promise<void> {
-    const { store, now, settings, verbs, publish } = this.#shell;
-    if (workMode(store.session(), now()) !== 'none') {
-      const mail = mailWorld(settings(), now);
-      if (mail.kind === 'refused') {
-        this.#pauseUnconfigured(mail.message);
-        return;
-      }
-      let runner: SessionRunner | null = null;
-      const world = this.#worlds.next(
-        mail,
-        (event, fields) => this.#log('info', event, fields),
-        () => runner?.heldCount ?? 0,
-      );
-      if (meetProvider(world) === 'same') {
-        runner = new SessionRunner(world);
-        runner.begin();
-        await runSlice(verbs(runner), sliceLimits(mail.maxRatePerSecond));
-      } else publish();
+    const { store, now } = this.#shell;
+    await this.#carryOn();
+    const session = store.session();
+    if (session.finishedAt === null && (session.state !== 'cancelled' || session.isChecking)) {
+      this.#sweep.takeUpInterrupted();
     }
-    await this.#conclude();
+    if (workMode(session, now()) !== 'none') await this.#send();
+    await this.#rest();
+    this.#conclude();
+  }
+
+  /** Goes on with a command that speaks of very many batches. */
+  async #carryOn(): Promise<void> {
+    const { store, now, sleep, traits, publish } = this.#shell;
+    const endsAt = now() + maxSweepMs;
+    while (store.session().chore !== null && now() < endsAt) {
+      continueChore(store, now(), traits());
+      publish();
+      // Whoever asks meanwhile is answered between two parts.
+      await sleep(0);
+    }
+  }
+
+  /** Runs a slice. */
+  async #send(): Promise<void> {
+    const { store, now, settings, verbs, publish } = this.#shell;
+    const mail = mailWorld(settings(), now);
+    if (mail.kind === 'refused') {
+      this.#pauseUnconfigured(mail.message);
+      return;
+    }
+    let runner: SessionRunner | null = null;
+    const world = this.#worlds.next(
+      mail,
+      (event, fields) => this.#log('info', event, fields),
+      () => runner?.heldCount ?? 0,
+    );
+    if (meetProvider(world) === 'other') {
+      publish();
+      return;
+    }
+    const wasFlipped = store.session().mayBeFlipped;
+    runner = new SessionRunner(world);
+    runner.begin();
+    await runSlice(verbs(runner), sliceLimits(mail.maxRatePerSecond));
+    // A probe of a provider that is away comes often: what it left in order needs no look into the CRM.
+    if (!wasFlipped && !runner.hasOpenFlips && workMode(store.session(), now()) === 'none') {
+      store.transact(() => store.save({ ...store.session(), mayBeFlipped: false }));
+    }
+  }
+
+  /** Puts a session in order that does not run (any more): paused, or cancelled. */
+  async #rest(): Promise<void> {
+    const { store, now, sleep } = this.#shell;
+    this.#endCheck();
+    const { state, finishedAt, isChecking } = store.session();
+    if (finishedAt !== null || isChecking) return;
+    if (state === 'cancelled') {
+      const endsAt = now() + maxSweepMs;
+      while ((await this.#sweep.withdrawSome()) === 'more' && now() < endsAt) await sleep(0);
+    } else if (state === 'paused') this.#sweep.expireDoubts();
+    if (workMode(store.session(), now()) === 'none') await this.#sweep.giveBackFlips();
+  }
+
+  /** A check is over when all that it asked about has its answer. */
+  #endCheck(): void {
+    const { store } = this.#shell;
+    const { isChecking, chore } = store.session();
+    if (!isChecking || chore !== null || store.batches.nextAttemptAt(true) !== null) return;
+    if (store.batches.hasInflight()) return;
+    store.transact(() => store.save({ ...store.session(), isChecking: false }));
   }
 
   /** Ends the session when nothing is left to do. */
-  async #conclude(): Promise<void> {
+  #conclude(): void {
     const { store, now, publish } = this.#shell;
     const session = store.session();
     // A pause does not hold it open: what was in flight may have been the rest.
-    if (session.finishedAt !== null || !session.plan.isDone) return;
+    if (session.finishedAt !== null || session.isChecking || session.chore !== null) return;
+    if (!session.plan.isDone) return;
     // The counters say when to look, the rows decide.
     const isAllDecided = processedCount(session.counts) >= session.total;
     const { batches } = store;
     if (!isAllDecided && (batches.hasPending() || batches.nextAttemptAt() !== null)) return;
     if (batches.hasOpen()) return;
     if (!isAllDecided) this.#mendCounters();
-    if (session.cancelledAt !== null) await this.#unflipCancelled();
     store.transact(() => {
       store.save(finish(store.session(), now()));
       store.forgetSearch();
@@ -126,17 +183,6 @@ export class SessionSlice {
     store.transact(() => store.save(touch(store.session(), now(), { counts: recount })));
   }
 
-  /**
-   * A slice that was killed between flip and intent, and then cancelled, leaves leads active that will
-   * get no mail. They are among the first batches that never left.
-   */
-  async #unflipCancelled(): Promise<void> {
-    const { store, env } = this.#shell;
-    const { sessionId } = store.session().spec;
-    const leadIds = store.batches.firstCancelledLeadIds(2 * maxSenderCount);
-    if (leadIds.length > 0) await unflipLeads(env.DB, { sessionId, leadIds });
-  }
-
   /** The settings changed under a running session: nothing can leave until a person mends them. */
   #pauseUnconfigured(message: string): void {
     const { store, now, publish } = this.#shell;
@@ -150,7 +196,9 @@ export class SessionSlice {
     const waitMs = backoffMs(crmBackoff, this.#faultCount, random);
     store.transact(() => {
       const session = store.session();
-      if (workMode(session, now()) === 'none') return;
+      // What a paused session has left to do is tried again without a word.
+      if (session.finishedAt !== null || (session.state === 'paused' && workMode(session, now()) === 'none'))
+        return;
       store.save(touch(session, now(), { waitingUntil: now() + waitMs, lastError: message }));
     });
     publish();

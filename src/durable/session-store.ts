@@ -37,13 +37,31 @@ type SessionRow = {
   probe_at: number | null;
   recorded_rev: number;
   samples: string;
+  extra: string;
 };
+
+/** Fields of a session that came later; an older row has none of them. */
+const extraDefaults = {
+  outageSince: null,
+  refusalScore: 0,
+  isChecking: false,
+  checkableUntil: null,
+  // A slice of an older version may have died between a flip and its intent.
+  mayBeFlipped: true,
+  chore: null,
+} as const satisfies Partial<Session>;
+type Extra = Pick<Session, keyof typeof extraDefaults>;
+
+function extraOf(session: Session): Extra {
+  const { outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, chore } = session;
+  return { outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, chore };
+}
 
 const saveSession = `
   INSERT OR REPLACE INTO session (
     id, state, reason, generation, rev, total, counts, fates, plan, started_at, updated_at, finished_at,
-    cancelled_at, progressed_at, waiting_until, last_error, fault_streak, probe_at, recorded_rev, samples
-  ) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+    cancelled_at, progressed_at, waiting_until, last_error, fault_streak, probe_at, recorded_rev, samples, extra
+  ) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
 export class SessionStore {
   readonly #storage: DurableObjectStorage;
@@ -140,6 +158,7 @@ export class SessionStore {
       session.probeAt,
       session.recordedRev,
       JSON.stringify(session.samples),
+      JSON.stringify(extraOf(session)),
     );
     this.#session = session;
   }
@@ -307,5 +326,7 @@ function toSession(spec: SessionSpec, row: SessionRow): Session {
     probeAt: row.probe_at,
     recordedRev: row.recorded_rev,
     samples: JSON.parse(row.samples) as Session['samples'],
+    ...extraDefaults,
+    ...(JSON.parse(row.extra) as Partial<Extra>),
   };
 }

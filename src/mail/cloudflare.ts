@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { networkOutcome, notSent, parseJson, safeCode, safeMessage } from './http.ts';
+import { isGivenUp, parseJson, safeCode, safeMessage } from './http.ts';
 import {
   auth,
   quota,
@@ -65,12 +65,12 @@ export function createCloudflareTransport({ binding }: CloudflareConfig): MailTr
       if (mail === undefined || others.length > 0) throw new RangeError('The binding takes one mail a call.');
       return JSON.stringify(cloudflareMail(mail));
     },
-    deliver: async ({ payload, mailCount, signal }): Promise<Delivery> => {
-      if (signal.aborted) return { outcome: networkOutcome(notSent), rate: null };
+    deliver: async ({ payload, mailCount, ...call }): Promise<Delivery> => {
+      if (isGivenUp(call)) return { outcome: { kind: 'notSent' }, rate: null };
       try {
         // `encode` wrote it.
         const mail = parseJson(payload) as CloudflareMail;
-        const { messageId } = await abandonable(binding.send(mail), signal);
+        const { messageId } = await abandonable(binding.send(mail), call.signal);
         const isProof = typeof messageId === 'string' && messageId !== '';
         return {
           outcome: isProof ? { kind: 'accepted', messageIds: [messageId], rejections: [] } : unreadableAnswer,

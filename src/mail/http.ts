@@ -8,6 +8,7 @@
  * @module
  */
 import type { Outcome } from '../core/outcome.ts';
+import type { DeliveryCall } from './transport.ts';
 
 /** Resend answers 403 to a request without a User-Agent, and `fetch` in a Worker sends none by itself. */
 export const userAgent = 'lead-activation/1.0';
@@ -19,8 +20,10 @@ export type FetchLike = (url: string, init: RequestInit) => Promise<Response>;
 export type HttpAnswer =
   /** A status line came. The body is empty when it broke off, or was too long to be an answer. */
   | { kind: 'answered'; status: number; headers: Headers; body: string }
-  /** Nothing left, or no connection was made: certainly not taken. */
+  /** No connection was made: certainly not taken. */
   | { kind: 'refused'; code: string; message: string }
+  /** The call was given up before it was made: a command came, or its time was over. */
+  | { kind: 'notSent' }
   /** No answer, for whatever reason: it may have been taken. */
   | { kind: 'lost'; code: string; message: string };
 
@@ -33,9 +36,10 @@ const maxAnswerLength = 4 * 1024 * 1024;
 export async function callProvider(
   fetchLike: FetchLike,
   url: string,
-  init: { headers: Record<string, string>; body: string; signal: AbortSignal },
+  init: { headers: Record<string, string>; body: string },
+  call: Pick<DeliveryCall, 'signal' | 'mayLeave'>,
 ): Promise<HttpAnswer> {
-  if (init.signal.aborted) return notSent;
+  if (isGivenUp(call)) return { kind: 'notSent' };
   let response: Response;
   try {
     response = await fetchLike(url, {
@@ -43,7 +47,7 @@ export async function callProvider(
       redirect: 'manual',
       headers: { 'user-agent': userAgent, ...init.headers },
       body: init.body,
-      signal: init.signal,
+      signal: call.signal,
     });
   } catch (error) {
     return classifyNetworkError(error);
@@ -52,19 +56,17 @@ export async function callProvider(
   return { kind: 'answered', status: response.status, headers: response.headers, body };
 }
 
-/** A call that was given up before it was made: a slice may end while its next call is prepared. */
-export const notSent: Exclude<HttpAnswer, { kind: 'answered' }> = {
-  kind: 'refused',
-  code: 'not_sent',
-  message: 'The call was given up before it was made.',
-};
+/** True when a call must not be made any more. Ask in the turn in which it would be. */
+export function isGivenUp({ signal, mayLeave }: Pick<DeliveryCall, 'signal' | 'mayLeave'>): boolean {
+  return signal.aborted || mayLeave?.() === false;
+}
 
 /**
  * Tells "no connection was made" from "the answer was lost". Node says which in the error's cause;
  * workerd says `Network connection lost.` for a refused connection and for one reset after the request
  * was read, so there it is never certain.
  */
-function classifyNetworkError(error: unknown): Exclude<HttpAnswer, { kind: 'answered' }> {
+function classifyNetworkError(error: unknown): Extract<HttpAnswer, { kind: 'refused' | 'lost' }> {
   const code = errorCode(error);
   if (code !== null && neverConnected.has(code)) {
     return { kind: 'refused', code: 'unreachable', message: 'The mail provider could not be reached.' };
@@ -91,6 +93,7 @@ function errorCode(error: unknown): string | null {
 
 /** The outcome of a call that got no answer: the same for every provider. */
 export function networkOutcome(answer: Exclude<HttpAnswer, { kind: 'answered' }>): Outcome {
+  if (answer.kind === 'notSent') return answer;
   const { code, message } = answer;
   return answer.kind === 'refused'
     ? { kind: 'transient', code, message, retryAfterMs: null }

@@ -6,7 +6,7 @@
 import { createCloudflareTransport, type SendEmailBinding } from './cloudflare.ts';
 import type { FetchLike } from './http.ts';
 import { createPostmarkTransport } from './postmark.ts';
-import { createResendTransport } from './resend.ts';
+import { createResendTransport, resendKeyWindowMs } from './resend.ts';
 import { createSesTransport } from './ses.ts';
 import type { MailTransport } from './transport.ts';
 
@@ -126,6 +126,11 @@ export function createTransport(config: MailConfig, { fetch, now }: MailEffects)
     default:
       return provider satisfies never;
   }
+}
+
+/** How long a provider remembers the keys of its calls; null: it has none. */
+export function keyWindowMs(provider: string): number | null {
+  return provider === 'resend' ? resendKeyWindowMs : null;
 }
 
 function ready(transport: MailTransport): TransportChoice {

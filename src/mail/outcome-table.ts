@@ -3,7 +3,8 @@
  * fitting line decides. One table per provider is the whole of what it is known to mean.
  *
  * Owns: how a table is read and the outcomes that lines share. Never: what a provider answers.
- * Keeps true: an answer that no line fits is `unknown`, never "not taken".
+ * Keeps true: an answer that no line fits is `unknown`, never "not taken"; so is one without the provider's own
+ * words, whatever its status, for it may come from something before the provider that had passed the call on.
  *
  * @module
  */
@@ -13,7 +14,7 @@ import type { Outcome } from '../core/outcome.ts';
 export interface ProviderAnswer {
   /** HTTP status; 0 where there is none (a binding). */
   status: number;
-  /** The provider's own word or number for the error; empty when it gave none. */
+  /** The provider's own word or number for the error; empty when the answer is not in its form. */
   code: string;
   /** For a person, and without an address: see `safeMessage`. */
   message: string;
@@ -32,6 +33,7 @@ export interface OutcomeRule {
 
 /** Reads a table: the outcome of the first line that fits. */
 export function readOutcomeTable(table: readonly OutcomeRule[], answer: ProviderAnswer): Outcome {
+  if (answer.code === '') return foreign(answer);
   const rule = table.find(
     ({ status, code, message }) =>
       (status === undefined || fitsStatus(status, answer.status)) &&
@@ -45,18 +47,26 @@ function fitsStatus(rule: NonNullable<OutcomeRule['status']>, status: number): b
   return 'from' in rule ? status >= rule.from && status <= rule.to : rule.includes(status);
 }
 
-const codeOf = ({ status, code }: ProviderAnswer) => (code === '' ? `http_${status}` : code);
+/** What something else than the provider answered: a proxy, an edge, a captive portal. */
+function foreign({ status, retryAfterMs }: ProviderAnswer): Outcome {
+  if (status === 429) return { kind: 'throttled', retryAfterMs, isForeign: true };
+  return {
+    kind: 'unknown',
+    code: `http_${status}`,
+    message: `Something other than the mail provider answered ${status}, or the provider without a reason.`,
+  };
+}
 
 export const auth = (answer: ProviderAnswer): Outcome => ({
   kind: 'auth',
-  code: codeOf(answer),
+  code: answer.code,
   message: answer.message,
 });
 
 /** Refused for its content. Which mail is clear only where there is one; see `resend.ts` for a finer way. */
 export const rejected = (answer: ProviderAnswer): Extract<Outcome, { kind: 'rejected' }> => ({
   kind: 'rejected',
-  code: codeOf(answer),
+  code: answer.code,
   message: answer.message,
   index: answer.mailCount === 1 ? 0 : null,
 });
@@ -69,14 +79,14 @@ export const quota =
 
 export const transient = (answer: ProviderAnswer): Outcome => ({
   kind: 'transient',
-  code: codeOf(answer),
+  code: answer.code,
   message: answer.message,
   retryAfterMs: answer.retryAfterMs,
 });
 
 export const unknown = (answer: ProviderAnswer): Outcome => ({
   kind: 'unknown',
-  code: codeOf(answer),
+  code: answer.code,
   message: answer.message,
 });
 

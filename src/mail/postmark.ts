@@ -3,7 +3,7 @@
  * each taken or refused on its own, and no idempotency keys.
  *
  * Owns: the request and the table of outcomes. Never: retries. Keeps true: without a key a repeat sends
- * again, so only what certainly was not processed (429, 503, maintenance) is `transient`
+ * again, so only what certainly was not processed by Postmark's own word (rate limit, maintenance) is `transient`
  * or `throttled`; everything else in doubt is `unknown`, which nobody repeats but a person.
  *
  * @module
@@ -48,20 +48,19 @@ const accountCodes = /^(?:10|400|401|405|412|413|12\d\d)$/;
 
 /**
  * Answers other than a list of results → outcome, by https://postmarkapp.com/developer/api/overview.
- * `code` is Postmark's ErrorCode, which looks like an HTTP status and is none. Each result of a
- * list is read here too: its status is 200.
+ * `code` is Postmark's ErrorCode, which looks like an HTTP status and is none; an answer without it is not
+ * Postmark's own. Each result of a list is read here too: its status is 200.
  */
 const outcomeTable: readonly OutcomeRule[] = [
   { status: [429], outcome: throttled },
   { status: [200, 422], code: /^429$/, outcome: throttled },
-  { status: [503], outcome: transient },
-  { status: [200, 422], code: /^100$/, outcome: transient },
+  // "The Postmark API is offline for maintenance": nothing was looked at. A bare 503 is no such word.
+  { status: [200, 422, 503], code: /^100$/, outcome: transient },
   { status: [401, 403, 404, 405], outcome: auth },
   { status: [200, 422], code: accountCodes, outcome: auth },
-  { status: { from: 300, to: 399 }, outcome: auth },
   { status: [408], outcome: unknown },
   { status: { from: 400, to: 499 }, outcome: rejected },
-  // 500, 502, 504 and all else: parts of the list may be on their way.
+  // 500, 502, 503, 504 and all else: parts of the list may be on their way.
 ];
 
 /** Makes the transport for Postmark. */
@@ -72,16 +71,16 @@ export function createPostmarkTransport(config: PostmarkConfig): MailTransport {
     maxBatch: 500,
     idempotencyWindowMs: null,
     encode: (mails) => JSON.stringify(mails.map((mail) => postmarkMail(mail, config.messageStream))),
-    deliver: async ({ payload, mailCount, signal }): Promise<Delivery> => {
-      const answer = await callProvider(config.fetch, url, {
+    deliver: async ({ payload, mailCount, ...call }): Promise<Delivery> => {
+      const request = {
         headers: {
           accept: 'application/json',
           'content-type': 'application/json',
           'x-postmark-server-token': config.serverToken,
         },
         body: payload,
-        signal,
-      });
+      };
+      const answer = await callProvider(config.fetch, url, request, call);
       if (answer.kind !== 'answered') return { outcome: networkOutcome(answer), rate: null };
       const { status, headers } = answer;
       const nowMs = config.now();

@@ -43,11 +43,17 @@ export interface ResendConfig {
   now: () => number;
 }
 
+/** @see https://resend.com/docs/dashboard/emails/idempotency-keys */
+export const resendKeyWindowMs = 24 * 60 * 60 * 1000;
+
 const conflict = [409];
 const invalid = [400, 422];
 const tooMany = [429];
 
-/** Every answer but success → outcome, by https://resend.com/docs/api-reference/errors. */
+/**
+ * Every answer but success → outcome, by https://resend.com/docs/api-reference/errors. Its own words are JSON with
+ * `name` and `message`; `statusCode`, where it is there, is the status. No 5xx says that nothing was taken.
+ */
 const outcomeTable: readonly OutcomeRule[] = [
   // The key was used with another payload: that payload was taken. A new key would send again.
   { status: conflict, code: /^invalid_idempotent_request$/, outcome: () => ({ kind: 'acceptedEarlier' }) },
@@ -58,8 +64,7 @@ const outcomeTable: readonly OutcomeRule[] = [
   { status: tooMany, code: /^daily_quota_exceeded$/, outcome: quota('daily') },
   { status: tooMany, code: /^monthly_quota_exceeded$/, outcome: quota('monthly') },
   { status: tooMany, outcome: throttled },
-  // Key missing, wrong, restricted or suspended; the sender's domain not verified. 403 is also what the
-  // edge answers (error 1010) to a client that it does not like. 451 is an account under review.
+  // Key missing, wrong, restricted or suspended; the sender's domain not verified. 451 is an account under review.
   { status: [401, 403, 451], outcome: auth },
   // The sender is the same in every mail, so bisecting would only fail all leads one by one.
   { status: invalid, code: /^invalid_from_address$/, outcome: auth },
@@ -68,16 +73,22 @@ const outcomeTable: readonly OutcomeRule[] = [
     message: /\bdomain is not verified\b|[`'"]from[`'"]|\b(?:invalid|missing|field:) from\b/i,
     outcome: auth,
   },
-  // A wrong address of the API, or a redirect elsewhere (never followed): no mail will get through.
+  // A wrong address of the API: no mail will get through.
   { status: [404, 405], outcome: auth },
-  { status: { from: 300, to: 399 }, outcome: auth },
-  // A proxy that gave up on the request: how far it had come is not known.
+  // It gave up on the request: how far it had come is not known.
   { status: [408], outcome: unknown },
   // 400, 413 (a smaller half may fit), 422 and any other: refused for its content.
   { status: { from: 400, to: 499 }, outcome: rejectedMail },
-  { status: [503], outcome: transient },
-  // 500, 502, 504 and all else: it may have been taken before it broke.
+  // 500, 502, 503, 504 and all else: it may have been taken before it broke.
 ];
+
+/** The provider's own word for an error; empty for an answer in another form than its own. */
+function ownWord(status: number, body: unknown): string {
+  const statusCode = property(body, 'statusCode');
+  const isOwn =
+    typeof property(body, 'message') === 'string' && (statusCode === undefined || statusCode === status);
+  return isOwn ? safeCode(textProperty(body, 'name', '')) : '';
+}
 
 function rejectedMail(answer: ProviderAnswer): Outcome {
   const { message, mailCount } = answer;
@@ -111,38 +122,52 @@ function acceptedOutcome(body: unknown, mailCount: number): Outcome {
   return isProof ? { kind: 'accepted', messageIds, rejections: [] } : unreadableAnswer;
 }
 
+/**
+ * What an answer of Resend, or of whatever answered in its place, means.
+ *
+ * @param text - the body as it came
+ */
+export function readResendAnswer(
+  status: number,
+  text: string,
+  mailCount: number,
+  retryAfterMs: number | null,
+): Outcome {
+  const body = parseJson(text);
+  if (status >= 200 && status <= 299) return acceptedOutcome(body, mailCount);
+  return readOutcomeTable(outcomeTable, {
+    status,
+    code: ownWord(status, body),
+    message: safeMessage(textProperty(body, 'message', `The mail provider answered ${status}.`)),
+    retryAfterMs,
+    mailCount,
+  });
+}
+
 /** Makes the transport for Resend, or for anything that speaks its API. */
 export function createResendTransport(config: ResendConfig): MailTransport {
   const url = `${config.apiUrl.replace(/\/+$/, '')}/emails/batch`;
   return {
     name: 'resend',
     maxBatch: 100,
-    idempotencyWindowMs: 24 * 60 * 60 * 1000,
+    idempotencyWindowMs: resendKeyWindowMs,
     encode: (mails) => JSON.stringify(mails.map(resendMail)),
-    deliver: async ({ key, payload, mailCount, signal }): Promise<Delivery> => {
-      const answer = await callProvider(config.fetch, url, {
+    deliver: async ({ key, payload, mailCount, ...call }): Promise<Delivery> => {
+      const request = {
         headers: {
           authorization: `Bearer ${config.apiKey}`,
           'content-type': 'application/json',
           'idempotency-key': key,
         },
         body: payload,
-        signal,
-      });
+      };
+      const answer = await callProvider(config.fetch, url, request, call);
       if (answer.kind !== 'answered') return { outcome: networkOutcome(answer), rate: null };
       const { status, headers } = answer;
       const nowMs = config.now();
       const rate = readRateObservation(headers, nowMs);
-      const body = parseJson(answer.body);
-      if (status >= 200 && status <= 299) return { outcome: acceptedOutcome(body, mailCount), rate };
-      const outcome = readOutcomeTable(outcomeTable, {
-        status,
-        code: safeCode(textProperty(body, 'name', '')),
-        message: safeMessage(textProperty(body, 'message', `The mail provider answered ${status}.`)),
-        retryAfterMs: parseRetryAfter(headers.get('retry-after'), nowMs),
-        mailCount,
-      });
-      return { outcome, rate };
+      const retryAfterMs = parseRetryAfter(headers.get('retry-after'), nowMs);
+      return { outcome: readResendAnswer(status, answer.body, mailCount, retryAfterMs), rate };
     },
   };
 }

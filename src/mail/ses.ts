@@ -29,7 +29,6 @@ import {
   readOutcomeTable,
   rejected,
   throttled,
-  transient,
   unknown,
   unreadableAnswer,
   type OutcomeRule,
@@ -52,7 +51,8 @@ export interface SesConfig {
 
 /**
  * Answers other than success → outcome, by the errors of SendEmail, AWS's common errors, and
- * https://docs.aws.amazon.com/ses/latest/dg/manage-sending-quotas-errors.html.
+ * https://docs.aws.amazon.com/ses/latest/dg/manage-sending-quotas-errors.html. AWS's own words name the error's
+ * type; an answer without it is somebody else's. A failing server (500, 503) does not say how far it had come.
  */
 const outcomeTable: readonly OutcomeRule[] = [
   { message: /daily (?:message|sending) quota/i, status: { from: 400, to: 499 }, outcome: quota('daily') },
@@ -78,11 +78,9 @@ const outcomeTable: readonly OutcomeRule[] = [
   },
   // The configuration set does not exist, or the address is not that of SES.
   { status: [404, 405], outcome: auth },
-  { status: { from: 300, to: 399 }, outcome: auth },
   { status: [408], outcome: unknown },
   { status: { from: 400, to: 499 }, outcome: rejected },
-  { status: [503], outcome: transient },
-  // 500, 502, 504 and all else: it may be on its way.
+  // 500, 502, 503, 504 and all else: it may be on its way.
 ];
 
 /** Makes the transport for Amazon SES. */
@@ -97,7 +95,7 @@ export function createSesTransport(config: SesConfig): MailTransport {
       if (mail === undefined || others.length > 0) throw new RangeError('SES takes one mail a call.');
       return JSON.stringify(sesMail(mail, config.configurationSet));
     },
-    deliver: async ({ payload, mailCount, signal }): Promise<Delivery> => {
+    deliver: async ({ payload, mailCount, ...call }): Promise<Delivery> => {
       const signed = await new AwsV4Signer({
         method: 'POST',
         url,
@@ -109,11 +107,8 @@ export function createSesTransport(config: SesConfig): MailTransport {
         region: config.region,
         datetime: amzDate(config.now()),
       }).sign();
-      const answer = await callProvider(config.fetch, url, {
-        headers: Object.fromEntries(signed.headers),
-        body: payload,
-        signal,
-      });
+      const request = { headers: Object.fromEntries(signed.headers), body: payload };
+      const answer = await callProvider(config.fetch, url, request, call);
       if (answer.kind !== 'answered') return { outcome: networkOutcome(answer), rate: null };
       const { status, headers } = answer;
       const body = parseJson(answer.body);

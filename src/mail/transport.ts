@@ -27,6 +27,11 @@ export interface DeliveryCall {
   payload: string;
   /** Mails in the payload. */
   mailCount: number;
+  /**
+   * Asked in the very turn in which the call would be made; false: a command came, and nothing may leave. The
+   * outcome is then `notSent`.
+   */
+  mayLeave?: () => boolean;
   /** Aborts when the answer is no longer waited for; the outcome is then `unknown`. */
   signal: AbortSignal;
 }

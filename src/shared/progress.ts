@@ -20,6 +20,7 @@ export const sessionReasons = [
   'mail_quota',
   'mail_auth',
   'mail_unreachable',
+  'mail_refused',
   'bounce_rate',
   'complaint_rate',
   'internal',
@@ -94,6 +95,8 @@ export interface Progress {
   finishedAt: number | null;
   /** The run waits for the mail provider until then. */
   waitingUntil: number | null;
+  /** Until when the provider can be asked what became of unknown mail, at the latest; null when it cannot. */
+  checkableUntil: number | null;
   /** Set when a run that should move has not moved since then. */
   stalledSince: number | null;
   /** What went wrong last, for a person; never an address, a key or an internal message. */

@@ -486,6 +486,7 @@ export const progressSchema = z
     updatedAt: timeMs,
     finishedAt: timeMs.nullable(),
     waitingUntil: timeMs.nullable(),
+    checkableUntil: timeMs.nullable(),
     stalledSince: timeMs.nullable(),
     lastError: z.string().nullable(),
   })

@@ -15,6 +15,8 @@ export const timelineKinds = [
   /** Mails that failed, or are unknown, were put back to be sent. */
   'retried',
   'assumed_sent',
+  /** The provider was asked again about mail that is unknown. */
+  'checked',
   /** The run waits: the provider asked for it, or something behind us does not answer. */
   'waiting',
   /** A call failed and is repeated. */

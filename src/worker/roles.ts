@@ -56,6 +56,7 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'POST /crm/activation/:sessionId/cancel': rule('activate', 'activation.cancel'),
   'POST /crm/activation/:sessionId/undo': rule('activate', 'activation.undo'),
   'POST /crm/activation/:sessionId/retry': rule('activate', 'activation.retry'),
+  'POST /crm/activation/:sessionId/check': rule('activate', 'activation.check'),
   'POST /crm/activation/:sessionId/assume-sent': rule('activate', 'activation.assumeSent'),
   'DELETE /crm/activation/:sessionId': rule('erase', 'activation.erase'),
 

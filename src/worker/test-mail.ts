@@ -73,6 +73,8 @@ function reasonOf(outcome: Outcome): string {
     case 'transient':
     case 'unknown':
       return outcome.message;
+    case 'notSent':
+      return 'It was given up before it was sent.';
     default:
       return outcome satisfies never;
   }

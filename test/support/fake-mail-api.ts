@@ -20,6 +20,8 @@ export type MailFault =
   | { kind: 'answer'; status: number; body?: unknown; headers?: Record<string, string> }
   /** Accepts, and answers something else. */
   | { kind: 'acceptThenAnswer'; status: number; body?: unknown }
+  /** Something before the API answers with a page of its own, and passes the call on or does not. */
+  | { kind: 'page'; status: number; isPassedOn?: boolean }
   /** Accepts, and half of its answer comes. */
   | { kind: 'truncateAfter' };
 
@@ -52,6 +54,8 @@ export class FakeMailApi {
   readonly #byKey = new Map<string, { body: string; ids: string[] }>();
   /** False: keys are ignored, as by a provider without them. */
   keepsKeys = true;
+  /** True: a refused address counts before a known key does. */
+  checksContentFirst = false;
 
   /** Takes the place of the network for this test file; `vi.unstubAllGlobals()` ends it. */
   install(): this {
@@ -99,6 +103,12 @@ export class FakeMailApi {
       case 'acceptThenAnswer':
         accept();
         return Response.json(fault.body ?? {}, { status: fault.status });
+      case 'page':
+        if (fault.isPassedOn === true) accept();
+        return new Response('<html><body>Sorry</body></html>', {
+          status: fault.status,
+          headers: { 'content-type': 'text/html' },
+        });
       case 'truncateAfter': {
         const text = await accept().text();
         return new Response(text.slice(0, text.length / 2));
@@ -109,15 +119,17 @@ export class FakeMailApi {
   }
 
   #accept(key: string, body: string, mails: readonly { to: string; subject: string }[]): Response {
+    const isRefused = mails.some((mail) => this.refused.has(mail.to));
+    const refusal = () =>
+      Response.json({ name: 'validation_error', message: 'Invalid `to` field.' }, { status: 422 });
+    if (this.checksContentFirst && isRefused) return refusal();
     const known = this.#byKey.get(key);
     if (known !== undefined && this.keepsKeys) {
       return known.body === body
         ? Response.json({ data: known.ids.map((id) => ({ id })) })
         : Response.json({ name: 'invalid_idempotent_request', message: 'Key reused.' }, { status: 409 });
     }
-    if (mails.some((mail) => this.refused.has(mail.to))) {
-      return Response.json({ name: 'validation_error', message: 'Invalid `to` field.' }, { status: 422 });
-    }
+    if (isRefused) return refusal();
     const ids = mails.map((mail) => {
       this.mails.push({ ...mail, key });
       return `mail-${this.mails.length}`;

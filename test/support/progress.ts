@@ -25,6 +25,7 @@ export function progressOf(change: Partial<Progress> = {}): Progress {
     updatedAt: 0,
     finishedAt: null,
     waitingUntil: null,
+    checkableUntil: null,
     stalledSince: null,
     lastError: null,
     ...change,

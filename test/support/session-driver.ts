@@ -103,7 +103,8 @@ export class DrivenClock {
   }
 
   now(): number {
-    return Date.now() + DrivenClock.#offsetMs;
+    // Slots of a slowed gate lie between two milliseconds; a clock that is slept on has whole ones.
+    return Math.ceil(Date.now() + DrivenClock.#offsetMs);
   }
 
   advance(ms: number): void {

@@ -1,33 +1,39 @@
 /**
  * A session without a platform: rows in memory, driven through the decisions of src/core.
  *
- * Does what SessionRunner and the session object do, without SQL, network and time, so that thousands of
- * histories can be tried. A provider stands behind it that remembers what it took, by address and by key.
+ * Does what SessionRunner, SessionSweep and the session object do, without SQL, network and time, so that
+ * thousands of histories can be tried. Behind it stand a provider that remembers what it took, by address and by
+ * key, and a CRM that knows which leads are active. A slice can be stopped between its flip, its intent and its
+ * answer.
  *
  * @module
  */
 import {
-  changedBatch,
   countBatch,
   countDelta,
   countSum,
   movedBatch,
-  proveTaken,
   noCounts,
   pendingIndexes,
+  proveTaken,
   type Batch,
   type BatchChange,
   type BatchCounts,
   type BatchState,
+  type NewBatch,
 } from '../../src/core/batch.ts';
-import { applySignal } from '../../src/core/breaker.ts';
-import { decideCommand, type Command, type CommandDecision } from '../../src/core/command.ts';
+import { applySignal, outageMs } from '../../src/core/breaker.ts';
+import { choreOf, decideCommand, type Command, type CommandDecision } from '../../src/core/command.ts';
+import { applyChange, isCheckable, isInDoubt, mayRepeat, type ProviderTraits } from '../../src/core/doubt.ts';
 import type { Outcome } from '../../src/core/outcome.ts';
+import { askAgain, assumeSent, retryUnknown, takeFailed } from '../../src/core/retry.ts';
 import {
   applyCounts,
   endPlan,
   finish,
   newSession,
+  noteDoubt,
+  pauseFor,
   processedCount,
   touch,
   workMode,
@@ -35,14 +41,14 @@ import {
   type SessionSpec,
 } from '../../src/core/session.ts';
 import {
-  abandon,
+  cancelBatch,
   decideInterrupted,
   decideOutcome,
   expire,
-  mayRepeat,
-  type ProviderTraits,
+  withoutRepeat,
   type SessionSignal,
 } from '../../src/core/settle.ts';
+import { readResendAnswer } from '../../src/mail/resend.ts';
 import type { Recipient } from '../../src/shared/recipient.ts';
 
 export const keyedTraits: ProviderTraits = { idempotencyWindowMs: 86_400_000 };
@@ -92,6 +98,7 @@ export function batchOf(leadIds: readonly number[], change: Partial<Batch> = {})
     attempts: 0,
     attemptAt: null,
     inDoubtSince: null,
+    retried: null,
     nextAttemptAt: null,
     payloadHash: null,
     code: null,
@@ -113,23 +120,38 @@ export function inflight(leadIds: readonly number[], change: Partial<Batch> = {}
 }
 
 /** What the provider does with a call. "Taken" and "answered" are apart, as they are in life. */
-export type Fate =
-  | 'accept'
-  | 'acceptAndLose'
-  | 'loseUntaken'
-  | 'reject'
-  | 'refuseTransiently'
-  | 'throttle'
-  | 'concurrent'
-  | 'quota'
-  | 'auth'
-  | 'crash'
-  | 'acceptAndCrash';
+export const fates = [
+  'accept',
+  'acceptAndLose',
+  'loseUntaken',
+  /** Something between us and the provider answers, after or before the provider took the call. */
+  'acceptThen503',
+  'acceptThenForeign400',
+  'foreign400',
+  'foreign403',
+  'reject',
+  'refuseTransiently',
+  'throttle',
+  'concurrent',
+  'quota',
+  'auth',
+] as const;
+export type Fate = (typeof fates)[number];
 
 export type Step =
   | { kind: 'plan' }
+  /** Flip, intent, call and answer of one batch. */
   | { kind: 'send'; fate: Fate; skipCount: number }
+  /** The same, one by one: a command, a crash or an event may come between. */
+  | { kind: 'flip'; skipCount: number }
+  | { kind: 'call'; fate: Fate }
+  | { kind: 'answer' }
+  | { kind: 'crash' }
   | { kind: 'command'; command: Command }
+  | { kind: 'erase' }
+  | { kind: 'settings'; isBroken: boolean }
+  /** The CRM database answers or does not. */
+  | { kind: 'crm'; isDown: boolean }
   | { kind: 'pass'; ms: number }
   /** The provider tells what became of a mail that it took, if it took one for this lead. */
   | { kind: 'event'; leadId: number };
@@ -143,6 +165,26 @@ const legalMoves: Record<BatchState, readonly BatchState[]> = {
   split: [],
   cancelled: [],
 };
+
+/** Which fix is taken out: a test of the histories themselves (see core-machines.test.ts). */
+export interface Without {
+  /** Leads that were flipped and not mailed stay active. */
+  givingBack?: boolean;
+  /** A bare 503 is taken for "not taken". */
+  doubtAt503?: boolean;
+  /** What a cancelled session has left to do needs the mail settings, and pauses without them. */
+  cancelledForEver?: boolean;
+  /** A retry of unknown mail forgets the doubt. */
+  doubtInRetry?: boolean;
+  /** A refusal is believed although an earlier attempt is in doubt. */
+  doubtInRefusal?: boolean;
+}
+
+export interface ModelOptions {
+  /** The provider looks at the content before it looks at the key. */
+  checksContentFirst?: boolean;
+  without?: Without;
+}
 
 export class SessionModel {
   session: Session;
@@ -158,27 +200,68 @@ export class SessionModel {
   readonly riskedByPerson = new Set<number>();
   /** Leads whose mail the provider has told of. */
   readonly told = new Set<number>();
+  /** Leads that the CRM has as active. */
+  readonly active = new Set<number>();
+  /** Calls that left. */
+  callCount = 0;
+  isErased = false;
+  /** The mail settings cannot be used. */
+  isBroken = false;
+  isCrmDown = false;
   readonly #random: () => number;
+  readonly #options: ModelOptions;
+  /** In the memory of a slice: a batch that was flipped, and calls on their way with their answers. */
+  #held: { batch: Batch; before: Batch; generation: number } | null = null;
+  #calls: { batch: Batch; outcome: Outcome }[] = [];
 
-  constructor(leadCount: number, traits: ProviderTraits, random: () => number) {
+  constructor(leadCount: number, traits: ProviderTraits, random: () => number, options: ModelOptions = {}) {
     this.session = newSession(specOf(leadCount));
     this.traits = traits;
     this.#random = random;
+    this.#options = options;
+  }
+
+  /** True when no slice is at work in memory. */
+  get isAtRest(): boolean {
+    return this.#held === null && this.#calls.length === 0;
   }
 
   step(step: Step): void {
+    if (this.isErased) return;
     const before = this.session;
     switch (step.kind) {
       case 'plan':
-        this.#begin();
-        if (workMode(this.session, this.nowMs) === 'run') this.#plan();
+        if (this.#begin() && workMode(this.session, this.nowMs) === 'run') this.#plan();
         break;
       case 'send':
-        this.#begin();
-        this.#send(step.fate, step.skipCount);
+        this.#flip(step.skipCount);
+        this.#call(step.fate);
+        this.#answer();
+        break;
+      case 'flip':
+        this.#flip(step.skipCount);
+        break;
+      case 'call':
+        this.#call(step.fate);
+        break;
+      case 'answer':
+        this.#answer();
+        break;
+      case 'crash':
+        this.#held = null;
+        this.#calls = [];
         break;
       case 'command':
         this.command(step.command);
+        break;
+      case 'erase':
+        this.#erase();
+        return;
+      case 'settings':
+        this.isBroken = step.isBroken;
+        break;
+      case 'crm':
+        this.isCrmDown = step.isDown;
         break;
       case 'pass':
         this.nowMs += step.ms;
@@ -187,7 +270,9 @@ export class SessionModel {
         this.#hear(step.leadId);
         break;
     }
-    this.#finish();
+    // What was prepared under another generation is let go, as its sender finds out.
+    if (this.#held !== null && this.#held.generation !== this.session.generation) this.#held = null;
+    if (this.isAtRest) this.#rest();
     if (this.session.rev < before.rev) throw new Error('rev went down');
     if (
       this.session !== before &&
@@ -198,69 +283,68 @@ export class SessionModel {
   }
 
   command(command: Command): CommandDecision {
-    const decision = decideCommand(this.session, command, this.nowMs);
+    const before = this.session;
+    const withWaiting = before.state === 'paused' && !before.isChecking;
+    const isAsked = (batch: Batch): boolean =>
+      (batch.state === 'unknown' || (withWaiting && batch.state === 'waiting')) &&
+      isCheckable(batch, this.nowMs, this.traits);
+    const decision = decideCommand(before, command, this.nowMs, this.batches.some(isAsked));
     if (decision.kind !== 'changed') return decision;
-    let session = decision.session;
-    const move = (delta: Partial<BatchCounts>) => (session = applyCounts(session, this.nowMs, delta));
+    this.session = decision.session;
+    const count = (delta: Partial<BatchCounts>): void => {
+      this.session = applyCounts(this.session, this.nowMs, delta);
+    };
     switch (command.kind) {
       case 'pause':
       case 'resume':
         break;
       case 'cancel': {
+        if (before.state === 'cancelled') break;
         let leads = 0;
-        for (const batch of this.#inState('waiting')) {
-          this.#put({ ...batch, nextAttemptAt: Math.min(batch.nextAttemptAt ?? 0, this.nowMs) });
-        }
         for (const batch of this.#inState('pending')) {
           leads += batch.leadIds.length;
           this.#put({ ...batch, state: 'cancelled' });
         }
-        move({ skipped: leads });
+        count({ skipped: leads });
         break;
       }
       case 'retry':
-        if (command.outcome === 'unknown') {
-          let leads = 0;
-          for (const batch of this.#inState('unknown')) {
-            const asked = [...batch.marks].filter((mark) => mark === 'u').length;
-            leads += asked;
-            batch.recipients?.forEach((recipient, index) => {
-              if (batch.marks[index] === 'u') this.riskedByPerson.add(recipient.leadId);
-            });
-            this.#put({
-              ...batch,
-              state: 'waiting',
-              marks: batch.marks.replaceAll('u', 'p'),
-              attempts: 0,
-              inDoubtSince: null,
-              nextAttemptAt: this.nowMs,
-            });
-          }
-          move({ unknown: -leads });
-        } else {
-          let leads = 0;
-          for (const batch of [...this.batches]) {
-            const failed = (batch.recipients ?? []).filter((_, index) => batch.marks[index] === 'f');
-            if (failed.length === 0) continue;
-            this.#put({ ...batch, marks: batch.marks.replaceAll('f', 'm'), failures: [] });
-            this.#add(batch.seq, failed);
-            leads += failed.length;
-          }
-          move({ failed: -leads });
-        }
-        break;
+      case 'check':
       case 'assumeSent': {
-        let leads = 0;
-        for (const batch of this.#inState('unknown')) {
-          leads += [...batch.marks].filter((mark) => mark === 'u').length;
-          this.#put({ ...batch, state: 'done', marks: batch.marks.replaceAll('u', 's') });
+        const kind = choreOf(command);
+        for (const batch of [...this.batches]) {
+          if (kind === 'retryFailed') {
+            if (!batch.marks.includes('f')) continue;
+            const taken = takeFailed(batch, (leadId) => this.told.has(leadId));
+            this.#put(taken.batch);
+            if (taken.recipients.length > 0) this.#add(movedBatch(batch.seq, taken.recipients, this.nowMs));
+            count(taken.delta);
+          } else if (kind === 'check' ? isAsked(batch) : batch.state === 'unknown') {
+            count(this.#byPerson(batch, kind));
+          }
         }
-        move({ unknown: -leads, sent: leads });
         break;
       }
     }
-    this.session = session;
     return decision;
+  }
+
+  #byPerson(batch: Batch, kind: 'retryUnknown' | 'check' | 'assumeSent'): Partial<BatchCounts> {
+    const retried =
+      kind === 'check'
+        ? askAgain(batch, this.nowMs)
+        : kind === 'assumeSent'
+          ? assumeSent(batch)
+          : retryUnknown(batch, this.nowMs, this.traits);
+    if (retried.added.some((added) => added.retried === 'risked')) {
+      batch.recipients?.forEach(({ leadId }, index) => {
+        if (batch.marks[index] === 'u') this.riskedByPerson.add(leadId);
+      });
+    }
+    const isForgotten = this.#options.without?.doubtInRetry === true && kind === 'retryUnknown';
+    this.#put(isForgotten ? { ...retried.batch, inDoubtSince: null, retried: null } : retried.batch);
+    for (const added of retried.added) this.#add(isForgotten ? { ...added, retried: null } : added);
+    return retried.delta;
   }
 
   /** The counters, counted again from the rows. */
@@ -285,6 +369,18 @@ export class SessionModel {
     return live;
   }
 
+  /** The live mark of each lead that has one. */
+  marks(): Map<number, string> {
+    const marks = new Map<number, string>();
+    for (const batch of this.batches) {
+      batch.recipients?.forEach(({ leadId }, index) => {
+        const mark = batch.marks[index];
+        if (mark !== undefined && mark !== 'm') marks.set(leadId, mark);
+      });
+    }
+    return marks;
+  }
+
   #hear(leadId: number): void {
     if (!this.taken.has(leadId)) return;
     this.told.add(leadId);
@@ -294,13 +390,36 @@ export class SessionModel {
     }
   }
 
-  #begin(): void {
-    if (workMode(this.session, this.nowMs) === 'none') return;
-    if (this.session.state === 'queued') {
-      this.session = touch(this.session, this.nowMs, { state: 'running', startedAt: this.nowMs });
+  /** Begins a slice, if the session may work and its settings are right. */
+  #begin(): boolean {
+    if (workMode(this.session, this.nowMs) === 'none') return false;
+    if (this.isAtRest) this.#takeUp();
+    if (this.isBroken) {
+      this.#pauseUnconfigured();
+      return false;
     }
+    const session = { ...this.session, mayBeFlipped: true };
+    this.session =
+      session.state === 'queued'
+        ? touch(session, this.nowMs, { state: 'running', startedAt: this.nowMs })
+        : session;
+    return true;
+  }
+
+  #pauseUnconfigured(): void {
+    const paused = pauseFor(this.session, 'mail_auth', 'The settings are broken.');
+    const isBad = this.#options.without?.cancelledForEver === true;
+    const state = isBad ? { ...paused, state: 'paused' as const, reason: 'mail_auth' as const } : paused;
+    this.session = touch(state, this.nowMs, {});
+  }
+
+  /** Takes up calls whose slice died. */
+  #takeUp(): void {
+    const isOver = this.session.state === 'cancelled' && !this.session.isChecking;
     for (const batch of this.#inState('inflight')) {
-      this.#apply(batch, decideInterrupted(batch, this.#context()), { kind: 'none' });
+      const doubtful = { ...batch, inDoubtSince: batch.inDoubtSince ?? batch.attemptAt };
+      const change = isOver ? cancelBatch(doubtful) : decideInterrupted(batch, this.#context());
+      this.#apply(batch, change, { kind: 'none' });
     }
   }
 
@@ -317,25 +436,41 @@ export class SessionModel {
     this.session = plannedCount < total ? planned : touch(planned, this.nowMs, endPlan(planned));
   }
 
-  #send(fate: Fate, skipCount: number): void {
-    const mode = workMode(this.session, this.nowMs);
-    if (mode === 'none') return;
-    const held = this.#take(mode === 'settle');
-    if (held === null) return;
-    let batch = held;
-    if (batch.recipients === null) {
-      const mailed = batch.leadIds.slice(skipCount);
-      batch = {
-        ...batch,
-        recipients: mailed.map(recipientOf),
-        marks: 'p'.repeat(mailed.length),
-        skipped: batch.leadIds.slice(0, skipCount).map((leadId) => ({ leadId, reason: 'already_active' })),
-      };
-      if (mailed.length === 0) {
-        this.#write(held, { ...batch, state: 'done' }, { kind: 'none' });
-        return;
-      }
+  /** Takes a batch and sets its leads active; nothing of that is on disk. */
+  #flip(skipCount: number): void {
+    if (this.#held !== null || !this.#begin()) return;
+    const before = this.#take(workMode(this.session, this.nowMs) === 'check');
+    if (before === null) return;
+    const { generation } = this.session;
+    if (before.recipients !== null) {
+      this.#held = { batch: before, before, generation };
+      return;
     }
+    if (this.isCrmDown) return;
+    const mailed = before.leadIds.slice(skipCount);
+    // Suppressed since: whoever a slice that died had set active is new again.
+    for (const leadId of before.leadIds.slice(0, skipCount)) this.active.delete(leadId);
+    const batch: Batch = {
+      ...before,
+      recipients: mailed.map(recipientOf),
+      marks: 'p'.repeat(mailed.length),
+      skipped: before.leadIds.slice(0, skipCount).map((leadId) => ({ leadId, reason: 'already_active' })),
+    };
+    if (mailed.length === 0) {
+      this.#write(before, { ...batch, state: 'done' }, { kind: 'none' });
+      return;
+    }
+    for (const leadId of mailed) this.active.add(leadId);
+    this.#held = { batch, before, generation };
+  }
+
+  /** Writes the intent and makes the call, if no command came since. */
+  #call(fate: Fate): void {
+    const held = this.#held;
+    this.#held = null;
+    if (held === null) return;
+    const { batch, before, generation } = held;
+    if (generation !== this.session.generation || workMode(this.session, this.nowMs) === 'none') return;
     const intended: Batch = {
       ...batch,
       state: 'inflight',
@@ -343,34 +478,55 @@ export class SessionModel {
       attemptAt: this.nowMs,
       nextAttemptAt: null,
     };
-    this.#write(held, intended, { kind: 'none' });
-    const outcome = this.#provider(intended, fate);
-    if (outcome === null) return;
-    const isProbe = this.session.reason === 'mail_unreachable';
-    const { change, signal } = decideOutcome(intended, outcome, { ...this.#context(), isProbe });
-    this.#apply(intended, change, signal);
+    this.#write(before, intended, { kind: 'none' });
+    this.callCount++;
+    this.#calls.push({ batch: intended, outcome: this.#provider(intended, fate) });
   }
 
-  #take(isSettling: boolean): Batch | null {
+  /** Settles the first call that has its answer. */
+  #answer(): void {
+    const call = this.#calls.shift();
+    if (call === undefined) return;
+    const batch = this.batches[call.batch.seq - 1];
+    if (batch?.state !== 'inflight' || batch.attempts !== call.batch.attempts) return;
+    const { session } = this;
+    const isChecked = session.isChecking && batch.retried === 'asked';
+    const isProbe = session.reason === 'mail_unreachable' && !isChecked;
+    const outcome = call.outcome;
+    const decided = decideOutcome(this.#believed(batch, outcome), outcome, {
+      ...this.#context(),
+      isProbe,
+      outageMs: outageMs(session, this.nowMs),
+    });
+    const isStopped = session.state === 'cancelled' || isChecked;
+    const { change, signal } = isStopped ? withoutRepeat(batch, outcome, decided) : decided;
+    this.#apply(this.#believed(batch, outcome), change, signal);
+  }
+
+  /** The batch, without its doubt where a refusal is to be believed (a test of the test). */
+  #believed(batch: Batch, outcome: Outcome): Batch {
+    const isBelieved = this.#options.without?.doubtInRefusal === true && outcome.kind === 'rejected';
+    return isBelieved ? { ...batch, inDoubtSince: null } : batch;
+  }
+
+  #take(isChecking: boolean): Batch | null {
     for (const batch of this.#inState('waiting')) {
-      if ((batch.nextAttemptAt ?? 0) > this.nowMs) continue;
-      if (isSettling && batch.inDoubtSince === null) {
-        this.#apply(batch, abandon(batch), { kind: 'none' });
-      } else if (!mayRepeat(batch, this.nowMs, this.traits)) {
-        this.#apply(batch, expire(batch, this.nowMs), { kind: 'none' });
-      } else return batch;
+      if ((batch.nextAttemptAt ?? 0) > this.nowMs || (isChecking && batch.retried !== 'asked')) continue;
+      if (this.#calls.some((call) => call.batch.seq === batch.seq)) continue;
+      if (mayRepeat(batch, this.nowMs, this.traits)) return batch;
+      this.#apply(batch, expire(batch, this.nowMs), { kind: 'none' });
     }
-    return isSettling ? null : (this.#inState('pending')[0] ?? null);
+    return isChecking ? null : (this.#inState('pending')[0] ?? null);
   }
 
-  /** Null: the slice died before it heard the answer. */
-  #provider(batch: Batch, fate: Fate): Outcome | null {
+  #provider(batch: Batch, fate: Fate): Outcome {
     const leadIds = pendingIndexes(batch.marks).map((index) => batch.recipients?.[index]?.leadId ?? 0);
     const key = this.keyOf(batch);
+    const windowMs = this.traits.idempotencyWindowMs ?? 0;
+    const known = this.#keys.get(key);
+    const isKnown = known !== undefined && this.nowMs - known.at < windowMs;
     const accept = (): Outcome => {
-      const known = this.#keys.get(key);
-      const isKeyed = this.traits.idempotencyWindowMs !== null;
-      if (isKeyed && known !== undefined && this.nowMs - known.at < (this.traits.idempotencyWindowMs ?? 0)) {
+      if (isKnown) {
         if (known.leadIds !== leadIds.join()) return { kind: 'acceptedEarlier' };
       } else {
         for (const leadId of leadIds) this.taken.set(leadId, (this.taken.get(leadId) ?? 0) + 1);
@@ -378,7 +534,8 @@ export class SessionModel {
       }
       return { kind: 'accepted', messageIds: leadIds.map((leadId) => `m${leadId}`), rejections: [] };
     };
-    const wasTaken = this.#keys.has(key) && this.traits.idempotencyWindowMs !== null;
+    const foreign = (status: number): Outcome =>
+      readResendAnswer(status, '<html>Sorry</html>', leadIds.length, null);
     switch (fate) {
       case 'accept':
         return accept();
@@ -387,9 +544,21 @@ export class SessionModel {
         return { kind: 'unknown', code: 'timeout', message: 'No answer.' };
       case 'loseUntaken':
         return { kind: 'unknown', code: 'timeout', message: 'No answer.' };
+      case 'acceptThen503':
+        accept();
+        return this.#options.without?.doubtAt503 === true
+          ? { kind: 'transient', code: 'http_503', message: 'Later.', retryAfterMs: null }
+          : foreign(503);
+      case 'acceptThenForeign400':
+        accept();
+        return foreign(400);
+      case 'foreign400':
+        return foreign(400);
+      case 'foreign403':
+        return foreign(403);
       case 'reject':
-        // A provider that knows the key replays what it did; it does not look at the content again.
-        if (wasTaken) return accept();
+        // One that knows the key replays what it did, unless it looks at the content first.
+        if (isKnown && this.#options.checksContentFirst !== true) return accept();
         return {
           kind: 'rejected',
           code: 'validation_error',
@@ -397,7 +566,7 @@ export class SessionModel {
           index: this.#random() < 0.5 ? null : Math.floor(this.#random() * leadIds.length),
         };
       case 'refuseTransiently':
-        return { kind: 'transient', code: 'http_503', message: 'Later.', retryAfterMs: null };
+        return { kind: 'transient', code: 'unreachable', message: 'Later.', retryAfterMs: null };
       case 'throttle':
         return { kind: 'throttled', retryAfterMs: 2_000 };
       case 'concurrent':
@@ -406,44 +575,104 @@ export class SessionModel {
         return { kind: 'quota', scope: 'daily', message: 'Used up.' };
       case 'auth':
         return { kind: 'auth', code: 'invalid_api_key', message: 'Wrong key.' };
-      case 'crash':
-        return null;
-      case 'acceptAndCrash':
-        accept();
-        return null;
+      default:
+        return fate satisfies never;
     }
   }
 
   #apply(batch: Batch, change: BatchChange, signal: SessionSignal): void {
-    const parts = change.kind === 'split' ? change.parts : [];
-    const added = parts.map((indexes) =>
-      this.#add(
-        batch.seq,
-        indexes.flatMap((index) => batch.recipients?.[index] ?? []),
-      ),
+    const { batch: changed, added } = applyChange(batch, change, this.nowMs);
+    const proven =
+      changed.state === 'unknown' ? proveTaken(changed, (leadId) => this.told.has(leadId)) : null;
+    const before = this.batches[batch.seq - 1] ?? batch;
+    this.#write(
+      before,
+      proven ?? changed,
+      signal,
+      added.map((one) => this.#add(one)),
     );
-    const changed = changedBatch(batch, change);
-    const proven = change.kind === 'unknown' ? proveTaken(changed, (leadId) => this.told.has(leadId)) : null;
-    this.#write(batch, proven ?? changed, signal, added);
   }
 
   #write(before: Batch, after: Batch, signal: SessionSignal, added: readonly Batch[] = []): void {
     this.#put(after);
     const moved = countDelta(countBatch(before), countBatch(after));
     const delta = added.map(countBatch).reduce(countSum, moved);
-    this.session = applyCounts(
-      applySignal(this.session, this.nowMs, signal, this.#context()),
-      this.nowMs,
-      delta,
-    );
+    const signalled = applySignal(this.session, this.nowMs, signal, this.#context());
+    this.session = applyCounts(noteDoubt(signalled, after, this.traits), this.nowMs, delta);
   }
 
-  #finish(): void {
+  /** What the object does when no slice is at work: sweep, and end. */
+  #rest(): void {
+    const isOpen = (batch: Batch): boolean => ['pending', 'inflight', 'waiting'].includes(batch.state);
+    if (this.session.finishedAt !== null) return;
+    const { isChecking } = this.session;
+    const isAsking = this.batches.some((batch) => isOpen(batch) && batch.retried === 'asked');
+    if (isChecking && !isAsking) this.session = { ...this.session, isChecking: false };
+    if (!this.session.isChecking) {
+      if (this.session.state === 'cancelled') {
+        // What is left of it needs no settings.
+        if (this.#options.without?.cancelledForEver === true && this.isBroken) this.#pauseUnconfigured();
+        else if (!this.#withdraw()) return;
+      } else if (this.session.state === 'paused') {
+        this.#takeUp();
+        for (const batch of this.#inState('waiting')) {
+          if (!mayRepeat(batch, this.nowMs, this.traits)) {
+            this.#apply(batch, expire(batch, this.nowMs), { kind: 'none' });
+          }
+        }
+      }
+      if (workMode(this.session, this.nowMs) === 'none' && !this.#giveBackFlips()) return;
+    }
     const { session } = this;
-    if (session.finishedAt !== null || !session.plan.isDone) return;
-    const isOpen = this.batches.some((batch) => ['pending', 'inflight', 'waiting'].includes(batch.state));
-    if (isOpen || processedCount(session.counts) < session.total) return;
+    if (session.isChecking || !session.plan.isDone || this.batches.some(isOpen)) return;
+    if (processedCount(session.counts) < session.total) return;
     this.session = finish(session, this.nowMs);
+  }
+
+  /** False while the CRM does not answer. */
+  #withdraw(): boolean {
+    this.#takeUp();
+    let leads = 0;
+    for (const batch of this.#inState('pending')) {
+      leads += batch.leadIds.length;
+      this.#put({ ...batch, state: 'cancelled' });
+    }
+    if (leads > 0) this.session = applyCounts(this.session, this.nowMs, { skipped: leads });
+    for (const batch of this.#inState('waiting')) {
+      if (!isInDoubt(batch)) {
+        const leadIds = pendingIndexes(batch.marks).map((index) => batch.recipients?.[index]?.leadId ?? 0);
+        if (!this.#giveBack(leadIds)) return false;
+      }
+      this.#apply(batch, cancelBatch(batch), { kind: 'none' });
+    }
+    return true;
+  }
+
+  #giveBackFlips(): boolean {
+    if (!this.session.mayBeFlipped) return true;
+    const state = this.session.state === 'cancelled' ? 'cancelled' : 'pending';
+    const unsent = this.batches.filter((batch) => batch.state === state && batch.recipients === null);
+    if (!this.#giveBack(unsent.slice(0, 16).flatMap((batch) => batch.leadIds))) return false;
+    this.session = { ...this.session, mayBeFlipped: false };
+    return true;
+  }
+
+  #giveBack(leadIds: readonly number[]): boolean {
+    if (this.isCrmDown) return false;
+    if (this.#options.without?.givingBack === true) return true;
+    for (const leadId of leadIds) this.active.delete(leadId);
+    return true;
+  }
+
+  /** Erases a session that is paused or over; a paused one is cancelled first. */
+  #erase(): void {
+    if (this.session.finishedAt === null && this.session.state !== 'paused') return;
+    if (this.session.finishedAt === null) this.command({ kind: 'cancel' });
+    // The alarm that is at work is waited for.
+    this.#held = null;
+    while (this.#calls.length > 0) this.#answer();
+    this.#rest();
+    this.isErased = this.session.finishedAt !== null;
   }
 
   #put(batch: Batch): void {
@@ -455,9 +684,8 @@ export class SessionModel {
     this.batches[batch.seq - 1] = batch;
   }
 
-  #add(originSeq: number, recipients: readonly Recipient[]): Batch {
-    const seq = this.batches.length + 1;
-    const batch: Batch = { ...batchOf([]), seq, ...movedBatch(originSeq, recipients, this.nowMs) };
+  #add(added: NewBatch): Batch {
+    const batch: Batch = { ...batchOf([]), seq: this.batches.length + 1, ...added };
     this.batches.push(batch);
     return batch;
   }

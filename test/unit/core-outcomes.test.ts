@@ -8,14 +8,12 @@ import { batchCountInBounds, batchLeadCount, countBatch } from '../../src/core/b
 import { applySignal } from '../../src/core/breaker.ts';
 import type { Outcome } from '../../src/core/outcome.ts';
 import { newSession, type Session } from '../../src/core/session.ts';
+import { isKeyAlive, mayRepeat } from '../../src/core/doubt.ts';
 import {
-  abandon,
   decideInterrupted,
   decideOutcome,
   expire,
-  isKeyAlive,
   maxAttempts,
-  mayRepeat,
   probeSplit,
   type OutcomeContext,
 } from '../../src/core/settle.ts';
@@ -36,6 +34,8 @@ const outcomes = {
   accepted: { kind: 'accepted', messageIds: ['a', 'b', 'c'], rejections: [] },
   acceptedEarlier: { kind: 'acceptedEarlier' },
   throttled: { kind: 'throttled', retryAfterMs: 3_000 },
+  foreignThrottled: { kind: 'throttled', retryAfterMs: 3_000, isForeign: true },
+  notSent: { kind: 'notSent' },
   concurrent: { kind: 'concurrent' },
   quota: { kind: 'quota', scope: 'daily', message: 'm' },
   auth: { kind: 'auth', ...fault },
@@ -64,6 +64,10 @@ const table: [
   ['throttled', true, false, last, 'waiting', last - 1, 'ppp'],
   ['throttled', true, true, last, 'waiting', last - 1, 'ppp'],
   ['throttled', false, false, last, 'waiting', last - 1, 'ppp'],
+  ['foreignThrottled', true, false, last, 'waiting', last - 1, 'ppp'],
+  ['foreignThrottled', false, false, 1, 'unknown', null, 'uuu'],
+  ['notSent', true, false, 1, 'waiting', 0, 'ppp'],
+  ['notSent', false, false, last, 'waiting', last - 1, 'ppp'],
   ['concurrent', true, false, 1, 'waiting', 0, 'ppp'],
   ['concurrent', true, true, last, 'waiting', last - 1, 'ppp'],
   ['concurrent', false, false, 1, 'unknown', null, 'uuu'],
@@ -108,6 +112,7 @@ describe('an outcome', () => {
     ['acceptedEarlier', 'healthy'],
     ['throttled', 'throttled'],
     ['concurrent', 'none'],
+    ['notSent', 'none'],
     ['quota', 'pause'],
     ['auth', 'pause'],
     ['transient', 'fault'],
@@ -156,19 +161,25 @@ describe('an outcome', () => {
     }
   });
 
-  it('that something before the provider refuses stays in doubt, and is not cut up under new keys', () => {
-    const edge = { kind: 'rejected', code: 'http_413', message: 'Too large', index: null } as const;
+  it('that refuses a batch in doubt leaves it unknown: it is not cut up, and nobody is failed', () => {
     const since = nowMs - hourMs;
     for (const leadIds of [[1], [1, 2, 3]]) {
-      const doubtful = inflight(leadIds, { inDoubtSince: since });
-      const { change } = decideOutcome(doubtful, edge, context());
-      expect(change).toMatchObject({ kind: 'waiting', inDoubtSince: since, code: 'http_413' });
-      expect(decideOutcome(doubtful, edge, context({ traits: keylessTraits })).change.kind).toBe('unknown');
-      // The provider's own words answer for every attempt; so does anybody's where there was one only.
-      const own = { ...edge, code: 'validation_error' };
-      expect(decideOutcome(doubtful, own, context()).change.kind).not.toBe('waiting');
-      expect(decideOutcome(inflight(leadIds), edge, context()).change.kind).not.toBe('waiting');
+      for (const index of [0, null]) {
+        const refusal = { kind: 'rejected', code: 'validation_error', message: 'Invalid.', index } as const;
+        const { change } = decideOutcome(inflight(leadIds, { inDoubtSince: since }), refusal, context());
+        expect(change).toMatchObject({ kind: 'unknown', inDoubtSince: since, code: 'validation_error' });
+        expect(decideOutcome(inflight(leadIds), refusal, context()).change.kind).not.toBe('unknown');
+      }
     }
+  });
+
+  it('that something before the provider throttles is in doubt, and waits', () => {
+    const batch = inflight([1], { attemptAt: nowMs - 1_000 });
+    expect(decideOutcome(batch, outcomes.foreignThrottled, context()).change).toMatchObject({
+      kind: 'waiting',
+      inDoubtSince: nowMs - 1_000,
+      nextAttemptAt: nowMs + 3_000,
+    });
   });
 
   it('of a probe uses nothing up: an outage of any length fails nobody', () => {
@@ -354,21 +365,12 @@ describe('an intent found after a crash', () => {
   });
 });
 
-describe('a probe and an abandoned batch', () => {
+describe('a probe and a batch that never left', () => {
   it('a probe of a provider without keys carries one mail', () => {
     expect(probeSplit(inflight([1, 2, 3]))).toMatchObject({
       kind: 'split',
       marks: 'mmm',
       parts: [[0], [1, 2]],
-    });
-  });
-
-  it('a cancelled batch that was never taken fails with that reason', () => {
-    const change = abandon(inflight([1, 2], { state: 'waiting' }));
-    expect(change).toMatchObject({
-      kind: 'done',
-      marks: 'ff',
-      failures: [{ code: 'cancelled' }, { code: 'cancelled' }],
     });
   });
 
@@ -406,11 +408,42 @@ describe('the circuit breaker', () => {
     expect(faults(healed, 9).state).toBe('running');
   });
 
-  it('probes ever more rarely, but at least once a minute', () => {
+  it.each([
+    [1, 1_000],
+    [20, 5_000],
+    [60, 15_000],
+    [240, 60_000],
+    [3_600, 60_000],
+  ])('after %i s of outage asks again within %i ms, and not at once', (seconds, mostMs) => {
+    const since: Session = { ...running, outageSince: nowMs - seconds * 1_000 };
     for (let count = 10; count < 60; count++) {
-      expect((faults(running, count).probeAt ?? 0) - nowMs).toBeLessThanOrEqual(60_000);
-      expect((faults(running, count).probeAt ?? 0) - nowMs).toBeGreaterThanOrEqual(200);
+      const waitMs = (faults(since, count).probeAt ?? 0) - nowMs;
+      expect(waitMs).toBeLessThanOrEqual(mostMs);
+      expect(waitMs).toBeGreaterThanOrEqual(200);
     }
+  });
+
+  it('knows since when the provider is away, until it is back', () => {
+    const away = faults(running, 12);
+    expect(away.outageSince).toBe(nowMs);
+    expect(applySignal(away, nowMs + 5, { kind: 'healthy' }, keyed).outageSince).toBeNull();
+  });
+
+  it.each([
+    ['three whole batches', [2, 2, 2]],
+    ['five single recipients', [1, 1, 1, 1, 1]],
+    ['two batches and a single recipient', [2, 2, 0, 0, 1]],
+  ])('pauses when %s are refused and nothing was accepted, and not before', (_, weights) => {
+    const refuse = (session: Session, weight: number): Session =>
+      applySignal(session, nowMs, { kind: 'refused', weight, message: 'No.' }, keyed);
+    const before = weights.slice(0, -1).reduce(refuse, running);
+    expect(before.state).toBe('running');
+    const after = refuse(before, weights.at(-1) ?? 0);
+    expect(after).toMatchObject({ state: 'paused', reason: 'mail_refused' });
+    expect(after.lastError).toContain('No.');
+    // One email that was taken says that it is not the mail.
+    const accepted: Session = { ...running, counts: { ...running.counts, sent: 1 } };
+    expect(weights.reduce(refuse, accepted).state).toBe('running');
   });
 
   it('closes by itself at the first good answer', () => {

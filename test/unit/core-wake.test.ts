@@ -12,7 +12,14 @@ const running = session({ state: 'running' });
 
 const at = (change: Partial<WakeView> & { session: Session }): number | null =>
   nextWakeAt(
-    { isWorkDue: false, nextAttemptAt: null, isRecorded: true, retentionAt: null, ...change },
+    {
+      isWorkDue: false,
+      nextAttemptAt: null,
+      keyDiesAt: null,
+      isRecorded: true,
+      retentionAt: null,
+      ...change,
+    },
     nowMs,
   );
 
@@ -78,8 +85,34 @@ describe('the next alarm', () => {
       nowMs + 60_000,
     ],
     [
-      'cancelled, settling',
-      { session: session({ state: 'cancelled', cancelledAt: 5 }), nextAttemptAt: 5 },
+      'cancelled, its batches are withdrawn',
+      { session: session({ state: 'cancelled', cancelledAt: 5 }), nextAttemptAt: nowMs + 5_000 },
+      nowMs,
+    ],
+    [
+      'cancelled, the CRM does not answer',
+      { session: session({ state: 'cancelled', cancelledAt: 5, waitingUntil: nowMs + 500 }) },
+      nowMs + 500,
+    ],
+    [
+      'cancelled, a person has unknown mail checked',
+      { session: session({ state: 'cancelled', isChecking: true }), nextAttemptAt: nowMs + 700 },
+      nowMs + 700,
+    ],
+    [
+      'paused by a person with mail in doubt: when its key dies',
+      { session: session({ state: 'paused', reason: 'user' }), keyDiesAt: nowMs + 82_800_000 },
+      nowMs + 82_800_000,
+    ],
+    [
+      'completed, the rest of a command is to be carried out',
+      {
+        session: session({
+          state: 'completed',
+          finishedAt: 5,
+          chore: { kind: 'assumeSent', afterSeq: 200, untilSeq: 900, by: null },
+        }),
+      },
       nowMs,
     ],
     ['completed and recorded', { session: session({ state: 'completed', finishedAt: 5 }) }, null],

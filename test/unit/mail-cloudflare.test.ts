@@ -103,6 +103,6 @@ test('a call whose time is over before it begins sends nothing', async () => {
     },
   });
   const call = callOf(transport, 1, { signal: AbortSignal.abort() });
-  expect((await transport.deliver(call)).outcome).toMatchObject({ kind: 'transient', code: 'not_sent' });
+  expect((await transport.deliver(call)).outcome).toMatchObject({ kind: 'notSent' });
   expect(sentCount).toBe(0);
 });

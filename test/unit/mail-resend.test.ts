@@ -95,7 +95,13 @@ const answers: Answer[] = [
     { 'retry-after': 'later' },
     { kind: 'throttled', retryAfterMs: null },
   ],
-  ['too fast, says a proxy', 429, 'slow down', {}, { kind: 'throttled', retryAfterMs: null }],
+  [
+    'too fast, says a proxy',
+    429,
+    'slow down',
+    {},
+    { kind: 'throttled', retryAfterMs: null, isForeign: true },
+  ],
   ['the day is used up', 429, error(429, 'daily_quota_exceeded'), {}, { kind: 'quota', scope: 'daily' }],
   [
     'the month is used up',
@@ -152,10 +158,10 @@ const answers: Answer[] = [
     { kind: 'auth' },
   ],
   ['an account under review', 451, error(451, 'security_error'), {}, { kind: 'auth' }],
-  ['the edge, which dislikes the client', 403, 'error code: 1010', {}, { kind: 'auth', code: 'http_403' }],
+  ['the edge, which dislikes the client', 403, 'error code: 1010', {}, { kind: 'unknown', code: 'http_403' }],
   ['another address', 404, error(404, 'not_found'), {}, { kind: 'auth', code: 'not_found' }],
   ['another method', 405, error(405, 'method_not_allowed'), {}, { kind: 'auth' }],
-  ['a redirect', 307, '', { location: 'https://elsewhere.test' }, { kind: 'auth', code: 'http_307' }],
+  ['a redirect', 307, '', { location: 'https://elsewhere.test' }, { kind: 'unknown', code: 'http_307' }],
 
   [
     'a bad key text',
@@ -235,14 +241,14 @@ const answers: Answer[] = [
     {},
     { kind: 'rejected', index: null },
   ],
-  ['too large', 413, '<html>Too large</html>', {}, { kind: 'rejected', code: 'http_413', index: null }],
+  ['too large, says a proxy', 413, '<html>Too large</html>', {}, { kind: 'unknown', code: 'http_413' }],
 
   [
     'closed for a moment',
     503,
     error(503, 'service_unavailable'),
     { 'retry-after': '5' },
-    { kind: 'transient', retryAfterMs: 5_000 },
+    { kind: 'unknown', code: 'service_unavailable' },
   ],
   ['a proxy that gave up waiting', 408, '', {}, { kind: 'unknown', code: 'http_408' }],
   [
@@ -406,11 +412,11 @@ describe('on the wire', () => {
     });
   });
 
-  test('a call whose time is over before it begins is not made, and is certainly not taken', async () => {
+  test('a call whose time is over before it begins is not made', async () => {
     const { fetch, seen } = answering(200, { data: [{ id: 'a' }, { id: 'b' }] });
     const transport = transportTo('https://mail.test', fetch);
     const call = callOf(transport, 2, { signal: AbortSignal.abort() });
-    expect((await transport.deliver(call)).outcome).toMatchObject({ kind: 'transient', code: 'not_sent' });
+    expect((await transport.deliver(call)).outcome).toMatchObject({ kind: 'notSent' });
     expect(seen).toEqual([]);
   });
 

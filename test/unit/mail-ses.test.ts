@@ -145,13 +145,13 @@ const answers: Answer[] = [
     type('LimitExceededException'),
     { kind: 'quota', scope: 'daily' },
   ],
-  ['too large', 413, '', {}, { kind: 'rejected', code: 'http_413' }],
+  ['too large, says a proxy', 413, '', {}, { kind: 'unknown', code: 'http_413' }],
   [
     'closed for a moment',
     503,
     message('x'),
     { ...type('ServiceUnavailable'), 'retry-after': '3' },
-    { kind: 'transient', code: 'ServiceUnavailable', retryAfterMs: 3_000 },
+    { kind: 'unknown', code: 'ServiceUnavailable' },
   ],
   ['a proxy that gave up waiting', 408, '', {}, { kind: 'unknown' }],
   [

@@ -151,8 +151,18 @@ describe('controls', () => {
       { state: 'completed', finishedAt: 1, email: { ...run().email, failed: 3, unknown: 2 } },
       ['retryFailed', 'retryUnknown', 'assumeSent', 'erase'],
     ],
+    [
+      'a run that is over with mail that the provider can be asked about',
+      { state: 'cancelled', finishedAt: 1, email: { ...run().email, unknown: 2 }, checkableUntil: 11 },
+      ['retryUnknown', 'check', 'assumeSent', 'erase'],
+    ],
+    [
+      'a run whose keys have died',
+      { state: 'cancelled', finishedAt: 1, email: { ...run().email, unknown: 2 }, checkableUntil: 10 },
+      ['retryUnknown', 'assumeSent', 'erase'],
+    ],
   ])('of %s are what the server would accept', (_what, change, allowed) => {
-    const controls = allowedControls(run(change));
+    const controls = allowedControls(run(change), 10);
     expect(
       Object.entries(controls)
         .filter(([, may]) => may)

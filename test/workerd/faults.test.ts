@@ -324,9 +324,17 @@ describe('a provider without keys', () => {
   );
 
   it.each<[string, MailFault]>([
-    ['503', { kind: 'answer', status: 503 }],
-    ['429', limited('2')],
-  ])('that certainly took nothing (%s) is asked again', async (_, fault) => {
+    ['maintenance', { kind: 'answer', status: 503, body: { ErrorCode: 100, Message: 'Maintenance.' } }],
+    [
+      '429',
+      {
+        kind: 'answer',
+        status: 429,
+        body: { ErrorCode: 429, Message: 'Slow.' },
+        headers: { 'retry-after': '2' },
+      },
+    ],
+  ])('that certainly took nothing, in its own words (%s), is asked again', async (_, fault) => {
     mail.fault = firstCalls(3, fault);
     await startSession(sessionId);
     const end = last(await drive(sessionId, clock));
@@ -336,6 +344,8 @@ describe('a provider without keys', () => {
 
   it.each<[string, MailFault]>([
     ['500 after acceptance', { kind: 'acceptThenAnswer', status: 500 }],
+    ['503 after acceptance', { kind: 'acceptThenAnswer', status: 503 }],
+    ['a page of an edge', { kind: 'page', status: 403 }],
     ['a lost answer', { kind: 'loseAfter' }],
     ['a broken connection', { kind: 'loseBefore' }],
     ['a broken-off answer', { kind: 'truncateAfter' }],

@@ -202,6 +202,10 @@ const undo = commandRoute(
   'undo',
   'Undo a start: only before `startsAt`, while no lead and no inbox has been touched',
 );
+const check = commandRoute(
+  'check',
+  'Ask the mail provider about unknown mail, under its keys (which sends what had not left)',
+);
 const assumeSent = commandRoute('assume-sent', 'Take all unknown mail for sent');
 
 const erase = createRoute({
@@ -210,7 +214,7 @@ const erase = createRoute({
   tags,
   summary: 'Erase an activation that has ended or is paused',
   description:
-    'All that it knew is gone, its numbers too; its streams end with `deleted`. Leads stay as they are.',
+    'All that it knew is gone, its numbers too; its streams end with `deleted`. A paused one is cancelled first: leads that it set active and did not mail are new again. While that takes longer than a call it is 409, and is asked for again when the activation has ended.',
   request: { params: sessionIdParams },
   responses: {
     204: { description: 'It is erased.' },
@@ -378,9 +382,10 @@ export function activationRoutes(app: App): void {
   app.openapi(resume, async (c) => c.json(await command(c, { kind: 'resume' }), 200));
   app.openapi(cancel, async (c) => c.json(await command(c, { kind: 'cancel' }), 200));
   app.openapi(undo, async (c) => c.json(await command(c, { kind: 'cancel', isUndo: true }), 200));
+  app.openapi(check, async (c) => c.json(await command(c, { kind: 'check' }), 200));
   app.openapi(assumeSent, async (c) => c.json(await command(c, { kind: 'assumeSent' }), 200));
   app.openapi(erase, async (c) => {
-    const answer = await sessionOf(c).erase(c.get('requestId'));
+    const answer = await sessionOf(c).erase(c.get('person').email, c.get('requestId'));
     if (answer.kind === 'refused') throw new Refusal('illegal_transition', answer.detail);
     if (answer.kind === 'unknown_session') throw new Refusal('session_not_found');
     return c.body(null, 204);

@@ -77,12 +77,16 @@ export function durationMs(progress: Progress, nowMs: number): number | null {
 }
 
 /** What a person may do to a run just now; everything else would be refused with 409. */
-export function allowedControls(progress: Progress): {
+export function allowedControls(
+  progress: Progress,
+  nowMs: number,
+): {
   pause: boolean;
   resume: boolean;
   cancel: boolean;
   retryFailed: boolean;
   retryUnknown: boolean;
+  check: boolean;
   assumeSent: boolean;
   erase: boolean;
 } {
@@ -94,6 +98,7 @@ export function allowedControls(progress: Progress): {
     cancel: !over && !cancelling,
     retryFailed: !cancelling && progress.email.failed > 0,
     retryUnknown: !cancelling && progress.email.unknown > 0,
+    check: !cancelling && (progress.checkableUntil ?? 0) > nowMs,
     assumeSent: progress.email.unknown > 0,
     erase: over || progress.state === 'paused',
   };

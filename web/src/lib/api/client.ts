@@ -117,7 +117,7 @@ function queryOf(values: Record<string, string | number | null | undefined>): st
   return text === '' ? '' : `?${text}`;
 }
 
-export type Command = 'pause' | 'resume' | 'cancel' | 'retryFailed' | 'retryUnknown' | 'assumeSent';
+export type Command = 'pause' | 'resume' | 'cancel' | 'retryFailed' | 'retryUnknown' | 'check' | 'assumeSent';
 
 const commandCalls = {
   pause: { path: 'pause', body: {} },
@@ -125,6 +125,7 @@ const commandCalls = {
   cancel: { path: 'cancel', body: {} },
   retryFailed: { path: 'retry', body: { outcome: 'failed' } },
   retryUnknown: { path: 'retry', body: { outcome: 'unknown' } },
+  check: { path: 'check', body: {} },
   assumeSent: { path: 'assume-sent', body: {} },
 } as const satisfies Record<Command, { path: string; body: object }>;
 

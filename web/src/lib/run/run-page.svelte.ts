@@ -29,6 +29,9 @@ export function touchedCount(progress: Progress, command: Command): number {
       return remainingCount(progress);
     case 'retryFailed':
       return progress.email.failed;
+    case 'check':
+      // A paused one may hold mail in doubt among that which waits.
+      return progress.email.unknown + (progress.state === 'paused' ? emailPendingCount(progress) : 0);
     case 'retryUnknown':
     case 'assumeSent':
       return progress.email.unknown;

@@ -220,6 +220,8 @@ export const messages = {
     mail_auth:
       'The mail provider refuses our settings, or they were changed. Look at them before you resume.',
     mail_unreachable: 'The mail provider cannot be reached. It is tried again by itself.',
+    mail_refused:
+      'The mail provider refused the first emails and has accepted none. See why below, mend it, then resume.',
     bounce_rate: 'Too many mails bounce. Look at the addresses before you resume.',
     complaint_rate: 'Too many people complain. Look at the audience before you resume.',
     internal: 'Something broke on our side.',
@@ -371,6 +373,7 @@ export const messages = {
     cancel: 'Cancel run',
     retryFailed: (count: number) => `Retry ${formatCount(count)} failed`,
     retryUnknown: (count: number) => `Retry ${formatCount(count)} unknown`,
+    check: 'Check with the provider',
     assumeSent: 'Assume sent',
     more: 'More actions',
     erase: 'Erase run',
@@ -416,6 +419,8 @@ export const messages = {
       resumed: (_, by) => (by === null ? 'Went on by itself' : `Resumed${byWhom(by)}`),
       cancelled: (_, by) => `Cancelled${byWhom(by)}`,
       retried: (count, by) => `${mails(count ?? 0)} put back to be sent${byWhom(by)}`,
+      checked: (count, by) =>
+        `Mail provider asked about ${count === null || count === 0 ? 'unconfirmed emails' : mails(count)}${byWhom(by)}`,
       assumed_sent: (count, by) => `${mails(count ?? 0)} taken for sent${byWhom(by)}`,
       waiting: () => 'Waited before going on',
       fault: () => 'A call failed and was tried again',
@@ -463,20 +468,26 @@ export const messages = {
       cancel: {
         title: 'Cancel this run?',
         text: (count: number) =>
-          `${leads(count)} that have not had their turn will be left as they are. What was sent stays sent.`,
+          `${leads(count)} not mailed yet stay as they were. What was sent stays sent; what was on its way and is not confirmed is listed as unknown.`,
         action: 'Cancel run',
       },
       retryFailed: {
         title: 'Retry what failed?',
         text: (count: number) =>
-          `${mails(count)} that definitely failed will be tried once more. Nobody is mailed twice.`,
+          `${mails(count)} that certainly were not sent will be tried once more. Nobody is mailed twice.`,
         action: 'Retry',
       },
       retryUnknown: {
         title: 'Retry what is unknown?',
         text: (count: number) =>
-          `We could not learn whether ${mails(count)} went out. Retrying may mail these people a second time.`,
+          `We could not learn whether ${mails(count)} went out. Retrying may mail these people a second time. Check with the provider first while that is offered.`,
         action: 'Retry, may duplicate',
+      },
+      check: {
+        title: 'Check with the mail provider?',
+        text: (count: number) =>
+          `The provider is asked again under the same keys. Nobody is mailed twice; up to ${mails(count)} that had not left will be sent now.`,
+        action: 'Check',
       },
       assumeSent: {
         title: 'Assume these were sent?',

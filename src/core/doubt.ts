@@ -1,0 +1,193 @@
+/**
+ * Doubt: the one rule about mail that may have been taken.
+ *
+ * A mail that may have been taken is unknown until an event, the provider under the same key, or a person
+ * settles it. `failed` therefore means "certainly not taken", everywhere.
+ *
+ * Owns: when a batch is in doubt, how long its key lives, and {@link applyChange}, the only way in which a
+ * decision becomes a batch: what a decision forgets of the doubt is put right there. Never: storage, clocks,
+ * what an answer means (settle.ts).
+ * Invariants: a recipient in doubt never becomes failed; a batch that may have been taken under its key is
+ * never cut up under new keys; `inDoubtSince` is never forgotten but by a result.
+ *
+ * @module
+ */
+import { markPending, movedBatch, setMarks, type Batch, type BatchChange, type NewBatch } from './batch.ts';
+
+/** Properties of the mail provider that decide what may be repeated. */
+export interface ProviderTraits {
+  /** How long the provider remembers a key; null: it has none. */
+  idempotencyWindowMs: number | null;
+}
+
+/** A batch in doubt is not asked again in the last hour of its key's life: clocks and queues are not that exact. */
+const keySafetyMs = 3_600_000;
+
+type Doubt = Pick<Batch, 'inDoubtSince' | 'retried'>;
+
+/** True when a mail of the batch may have been taken: under its own key, or under an earlier one. */
+export function isInDoubt(batch: Doubt): boolean {
+  return batch.inDoubtSince !== null || batch.retried === 'risked';
+}
+
+/** Until when a provider still answers a repeat with what it did the first time; null when it has no keys. */
+export function keyLivesUntil(inDoubtSince: number, traits: ProviderTraits): number | null {
+  return traits.idempotencyWindowMs === null ? null : inDoubtSince + traits.idempotencyWindowMs - keySafetyMs;
+}
+
+/** True while a provider with keys still answers a repeat of this batch with what it did the first time. */
+export function isKeyAlive(inDoubtSince: number, nowMs: number, traits: ProviderTraits): boolean {
+  return nowMs < (keyLivesUntil(inDoubtSince, traits) ?? -Infinity);
+}
+
+/** True when a waiting batch may be sent: one that may have been taken under its key only while that lives. */
+export function mayRepeat(batch: Doubt, nowMs: number, traits: ProviderTraits): boolean {
+  return batch.inDoubtSince === null || isKeyAlive(batch.inDoubtSince, nowMs, traits);
+}
+
+/**
+ * True when the provider can be asked what became of an unknown batch without sending it twice. Not one that
+ * a person had sent under a new key: what is in doubt there is the earlier key.
+ */
+export function isCheckable(batch: Doubt, nowMs: number, traits: ProviderTraits): boolean {
+  return (
+    batch.retried !== 'risked' && batch.inDoubtSince !== null && isKeyAlive(batch.inDoubtSince, nowMs, traits)
+  );
+}
+
+/**
+ * How a person's *retry* sends an unknown batch. Under its own key while that lives: nobody is mailed twice
+ * then. Under a new key once the key is dead, or once a person had it asked and it stayed unknown (a provider
+ * that remembers its errors under the key would answer the same for a day): that may mail twice.
+ */
+export function retryWay(batch: Doubt, nowMs: number, traits: ProviderTraits): 'ownKey' | 'newKey' {
+  return batch.retried === null && isCheckable(batch, nowMs, traits) ? 'ownKey' : 'newKey';
+}
+
+/** What a refusal makes of a recipient: failed where no mail can have been taken, else unknown. */
+export function refusedMark(batch: Doubt): 'f' | 'u' {
+  return isInDoubt(batch) ? 'u' : 'f';
+}
+
+/**
+ * Makes a change of a batch, with the doubt kept whatever the change says.
+ *
+ * @returns the batch as it becomes, and the batches made from it
+ */
+export function applyChange(
+  batch: Batch,
+  change: BatchChange,
+  nowMs: number,
+): { batch: Batch; added: NewBatch[] } {
+  const kept = isInDoubt(batch) ? keepDoubt(batch, change) : change;
+  const parts = kept.kind === 'split' ? kept.parts : [];
+  const added = parts.map((indexes) =>
+    movedBatch(
+      batch.seq,
+      indexes.flatMap((index) => batch.recipients?.[index] ?? []),
+      nowMs,
+      batch.retried === 'risked' ? 'risked' : null,
+    ),
+  );
+  return { batch: changed(batch, kept), added };
+}
+
+function keepDoubt(batch: Batch, change: BatchChange): BatchChange {
+  const inDoubtSince = batch.inDoubtSince;
+  switch (change.kind) {
+    case 'waiting':
+      return { ...change, inDoubtSince: inDoubtSince ?? change.inDoubtSince };
+    case 'unknown':
+      return { ...change, inDoubtSince: inDoubtSince ?? change.inDoubtSince };
+    case 'withdrawn':
+      return unknownOf(batch, markPending(batch.marks, 'u'), null);
+    case 'done': {
+      const refused = newlyFailed(batch, change.marks);
+      const marks = setMarks(change.marks, refused, 'u');
+      if (!marks.includes('u')) return change;
+      const fault = change.failures.find(({ index }) => refused.includes(index)) ?? null;
+      return { ...unknownOf(batch, marks, fault), messageIds: change.messageIds };
+    }
+    case 'split': {
+      const refused = newlyFailed(batch, change.marks);
+      // It may have been taken under its own key: nothing of it leaves under another.
+      if (inDoubtSince !== null) {
+        const undecided = [...change.parts.flat(), ...refused];
+        const fault = change.failures.find(({ index }) => refused.includes(index)) ?? change.because ?? null;
+        return {
+          ...unknownOf(batch, setMarks(change.marks, undecided, 'u'), fault),
+          ...(change.messageIds === undefined ? {} : { messageIds: change.messageIds }),
+        };
+      }
+      // Sent anew at a person's risk: whoever is refused stays in doubt, in a batch that says so.
+      const apart = [...change.marks].flatMap((mark, index) =>
+        mark === 'u' || refused.includes(index) ? [index] : [],
+      );
+      return {
+        ...change,
+        marks: setMarks(change.marks, apart, 'm'),
+        failures: change.failures.filter(({ index }) => !refused.includes(index)),
+        parts: [...change.parts, ...(apart.length > 0 ? [apart] : [])],
+      };
+    }
+    default:
+      return change satisfies never;
+  }
+}
+
+/** Recipients whom a change calls failed, and who were not before. */
+function newlyFailed(batch: Batch, marks: string): number[] {
+  return [...marks].flatMap((mark, index) => (mark === 'f' && batch.marks[index] !== 'f' ? [index] : []));
+}
+
+function unknownOf(
+  batch: Batch,
+  marks: string,
+  fault: { code: string; message: string } | null,
+): Extract<BatchChange, { kind: 'unknown' }> {
+  return {
+    kind: 'unknown',
+    marks,
+    inDoubtSince: batch.inDoubtSince,
+    code: fault?.code ?? batch.code ?? 'unknown',
+    message: fault?.message ?? batch.message ?? 'It is not known whether this mail was sent.',
+  };
+}
+
+function changed(batch: Batch, change: BatchChange): Batch {
+  switch (change.kind) {
+    case 'done': {
+      const { marks, failures, messageIds } = change;
+      const state = 'done';
+      return { ...batch, state, marks, failures, messageIds, inDoubtSince: null, nextAttemptAt: null };
+    }
+    case 'waiting': {
+      const { kind, ...wait } = change;
+      return { ...batch, state: kind, ...wait };
+    }
+    case 'unknown': {
+      const { kind, ...doubt } = change;
+      return { ...batch, state: kind, ...doubt, nextAttemptAt: null };
+    }
+    case 'split': {
+      const { marks, failures, messageIds = batch.messageIds } = change;
+      return { ...batch, state: 'split', marks, failures, messageIds, nextAttemptAt: null };
+    }
+    case 'withdrawn': {
+      const leadIds = [...batch.marks].flatMap((mark, index) =>
+        mark === 'p' ? (batch.recipients?.[index]?.leadId ?? []) : [],
+      );
+      return {
+        ...batch,
+        state: 'done',
+        marks: markPending(batch.marks, 'm'),
+        skipped: [...batch.skipped, ...leadIds.map((leadId) => ({ leadId, reason: 'cancelled' as const }))],
+        nextAttemptAt: null,
+        code: null,
+        message: null,
+      };
+    }
+    default:
+      return change satisfies never;
+  }
+}

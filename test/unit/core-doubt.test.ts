@@ -1,0 +1,211 @@
+/**
+ * The one rule about mail in doubt: every way to `failed`, and why it is certain; and that no decision, however
+ * it came about, makes a recipient in doubt failed or sends one under a new key.
+ */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Batch, BatchChange } from '../../src/core/batch.ts';
+import { applyChange, isInDoubt, refusedMark, retryWay } from '../../src/core/doubt.ts';
+import type { Outcome, OutcomeKind } from '../../src/core/outcome.ts';
+import { askAgain, retryUnknown, takeFailed } from '../../src/core/retry.ts';
+import {
+  cancelBatch,
+  decideInterrupted,
+  decideOutcome,
+  expire,
+  maxAttempts,
+  probeSplit,
+  withoutRepeat,
+} from '../../src/core/settle.ts';
+import { inflight, keyedTraits, keylessTraits } from '../support/session-model.ts';
+
+const nowMs = 100 * 3_600_000;
+const fault = { code: 'c', message: 'm' };
+const context = { nowMs, random: () => 0.5, traits: keyedTraits, isProbe: false };
+
+const outcomes: Record<string, Outcome> = {
+  accepted: { kind: 'accepted', messageIds: ['a', 'b'], rejections: [] },
+  'accepted in part': { kind: 'accepted', messageIds: ['a', null], rejections: [{ index: 1, ...fault }] },
+  'accepted in part, the rest later': {
+    kind: 'accepted',
+    messageIds: ['a', null],
+    rejections: [],
+    deferral: { indexes: [1], because: { kind: 'auth', ...fault } },
+  },
+  acceptedEarlier: { kind: 'acceptedEarlier' },
+  'rejected, one is named': { kind: 'rejected', ...fault, index: 1 },
+  'rejected, nobody is named': { kind: 'rejected', ...fault, index: null },
+  throttled: { kind: 'throttled', retryAfterMs: null },
+  'throttled by something else': { kind: 'throttled', retryAfterMs: null, isForeign: true },
+  notSent: { kind: 'notSent' },
+  concurrent: { kind: 'concurrent' },
+  quota: { kind: 'quota', scope: 'daily', message: 'm' },
+  auth: { kind: 'auth', ...fault },
+  transient: { kind: 'transient', ...fault, retryAfterMs: null },
+  unknown: { kind: 'unknown', ...fault },
+} satisfies Record<string, Outcome>;
+
+/** Every way to `failed` of an answer, and why it is certain that the mail was not taken. */
+const whyFailed: Record<string, string> = {
+  'accepted in part': 'the provider refused this mail, in its own words, in the answer that took the others',
+  'rejected, one is named': 'the provider refused the only attempt that there was, and says which mail it is',
+  'rejected, nobody is named': 'the provider refused the only attempt that there was, of one mail alone',
+  transient: 'none of ten attempts reached the provider, or it said of each that it took nothing',
+};
+
+const failedOf = (batch: Batch): number => [...batch.marks].filter((mark) => mark === 'f').length;
+
+describe('a mail fails only where it certainly was not taken', () => {
+  it.each(Object.keys(outcomes))('after the answer %s', (name) => {
+    const outcome = outcomes[name];
+    if (outcome === undefined) throw new Error(name);
+    const ways = [[1, 2], [1]].flatMap((leadIds) =>
+      [1, maxAttempts].map((attempts) => {
+        const batch = inflight(leadIds, { attempts });
+        return applyChange(batch, decideOutcome(batch, outcome, context).change, nowMs).batch;
+      }),
+    );
+    expect(ways.some((batch) => failedOf(batch) > 0)).toBe(name in whyFailed);
+  });
+
+  it('knows every kind of answer', () => {
+    const kinds: Record<OutcomeKind, true> = {
+      accepted: true,
+      acceptedEarlier: true,
+      rejected: true,
+      throttled: true,
+      notSent: true,
+      concurrent: true,
+      quota: true,
+      auth: true,
+      transient: true,
+      unknown: true,
+    };
+    const tried = new Set(Object.values(outcomes).map(({ kind }) => kind));
+    expect([...tried].sort()).toEqual(Object.keys(kinds).sort());
+  });
+
+  it('never by a crash, a dead key, a probe, a cancellation, or a retry', () => {
+    const batch = inflight([1, 2], { attempts: maxAttempts });
+    const changes: BatchChange[] = [
+      decideInterrupted(batch, context),
+      decideInterrupted(batch, { ...context, traits: keylessTraits }),
+      expire(batch, nowMs),
+      probeSplit(batch),
+      cancelBatch(batch),
+      cancelBatch({ ...batch, inDoubtSince: 5 }),
+    ];
+    for (const change of changes) expect(failedOf(applyChange(batch, change, nowMs).batch)).toBe(0);
+    const unknown = inflight([1, 2], { state: 'unknown', marks: 'uu', inDoubtSince: 5 });
+    expect(failedOf(retryUnknown(unknown, nowMs, keyedTraits).batch)).toBe(0);
+    expect(failedOf(askAgain(unknown, nowMs).batch)).toBe(0);
+  });
+
+  it('nor by what keeps it from being rendered: who is erased or suppressed while in doubt is unknown', () => {
+    expect(refusedMark({ inDoubtSince: null, retried: null })).toBe('f');
+    expect(refusedMark({ inDoubtSince: 5, retried: null })).toBe('u');
+    expect(refusedMark({ inDoubtSince: null, retried: 'risked' })).toBe('u');
+    expect(refusedMark({ inDoubtSince: null, retried: 'asked' })).toBe('f');
+  });
+});
+
+describe('a batch in doubt', () => {
+  const marks = fc.array(fc.constantFrom('p', 's', 'f', 'u', 'm'), { minLength: 3, maxLength: 3 });
+  const change: fc.Arbitrary<BatchChange> = fc.oneof(
+    fc.record({
+      kind: fc.constant('done' as const),
+      marks: marks.map((list) => list.join('').replaceAll('p', 'f')),
+      failures: fc.constant([{ index: 0, ...fault }]),
+      messageIds: fc.constant(null),
+    }),
+    fc.record({
+      kind: fc.constant('waiting' as const),
+      nextAttemptAt: fc.constant(nowMs),
+      attempts: fc.constant(0),
+      inDoubtSince: fc.constantFrom(null, 7),
+      code: fc.constant('c'),
+      message: fc.constant('m'),
+    }),
+    fc.record({
+      kind: fc.constant('split' as const),
+      marks: fc.constant('mfm'),
+      failures: fc.constant([{ index: 1, ...fault }]),
+      parts: fc.constant([[0, 2]]),
+    }),
+    fc.constant<BatchChange>({ kind: 'withdrawn' }),
+  );
+
+  it('keeps its doubt, its recipients and its key, whatever is decided of it', () => {
+    fc.assert(
+      fc.property(change, fc.constantFrom(null, 'asked' as const, 'risked' as const), (decided, retried) => {
+        const inDoubtSince = retried === 'risked' ? null : 5;
+        const batch = inflight([1, 2, 3], { inDoubtSince, retried });
+        const { batch: after, added } = applyChange(batch, decided, nowMs);
+        expect(after.marks).not.toContain('f');
+        // Under a new key only with a person's word, which goes along.
+        if (retried !== 'risked') expect(added).toEqual([]);
+        for (const part of added) expect(part.retried).toBe('risked');
+        if (after.state === 'waiting' || after.state === 'unknown') expect(isInDoubt(after)).toBe(true);
+        if (after.marks.includes('u')) expect(after.state).toBe('unknown');
+        if (inDoubtSince !== null && after.state !== 'done') expect(after.inDoubtSince).toBe(5);
+        expect(after.skipped).toEqual([]);
+      }),
+    );
+  });
+
+  it('of a session that was cancelled is unknown; one that certainly was not taken leaves its leads untouched', () => {
+    const doubtful = inflight([1, 2], { state: 'waiting', inDoubtSince: 5 });
+    expect(applyChange(doubtful, cancelBatch(doubtful), nowMs).batch).toMatchObject({
+      state: 'unknown',
+      marks: 'uu',
+      inDoubtSince: 5,
+    });
+    const certain = inflight([1, 2], { state: 'waiting', marks: 'pf' });
+    expect(applyChange(certain, cancelBatch(certain), nowMs).batch).toMatchObject({
+      state: 'done',
+      marks: 'mf',
+      skipped: [{ leadId: 1, reason: 'cancelled' }],
+    });
+  });
+
+  it('is retried under its own key while that lives, and under a new one once that did not help', () => {
+    const since = nowMs - 3_600_000;
+    expect(retryWay({ inDoubtSince: since, retried: null }, nowMs, keyedTraits)).toBe('ownKey');
+    expect(retryWay({ inDoubtSince: since, retried: 'asked' }, nowMs, keyedTraits)).toBe('newKey');
+    expect(retryWay({ inDoubtSince: since, retried: null }, nowMs, keylessTraits)).toBe('newKey');
+    expect(retryWay({ inDoubtSince: 5, retried: null }, nowMs, keyedTraits)).toBe('newKey');
+  });
+
+  it('that was sent anew at a person\u2019s risk is unknown again when it is cancelled or refused', () => {
+    const unknown = inflight([1, 2], { state: 'unknown', marks: 'uu', inDoubtSince: 5 });
+    const [anew] = retryUnknown(unknown, nowMs, keyedTraits).added;
+    if (anew === undefined) throw new Error('Nothing was sent anew.');
+    const waiting: Batch = { ...inflight([1, 2]), ...anew, seq: 2 };
+    expect(applyChange(waiting, cancelBatch(waiting), nowMs).batch).toMatchObject({
+      state: 'unknown',
+      marks: 'uu',
+    });
+    const single = { ...waiting, ...inflight([1], { retried: 'risked' }) };
+    const refused = decideOutcome(single, { kind: 'rejected', ...fault, index: 0 }, context).change;
+    expect(applyChange(single, refused, nowMs).batch).toMatchObject({ state: 'unknown', marks: 'u' });
+  });
+
+  it('is not asked on by itself where a person only had it checked, unless it is told to come later', () => {
+    const batch = inflight([1], { inDoubtSince: nowMs - 5_000, retried: 'asked' });
+    for (const [name, outcome] of Object.entries(outcomes)) {
+      const { change: after } = withoutRepeat(batch, outcome, decideOutcome(batch, outcome, context));
+      const isLater = ['throttled', 'throttled by something else', 'concurrent', 'notSent'].includes(name);
+      expect(after.kind === 'waiting', name).toBe(isLater);
+    }
+  });
+});
+
+describe('retry failed', () => {
+  it('mails nobody again of whom the provider has told: those were sent', () => {
+    const batch = inflight([1, 2, 3], { state: 'done', marks: 'sff' });
+    const { batch: after, recipients, delta } = takeFailed(batch, (leadId) => leadId === 2);
+    expect(after.marks).toBe('ssm');
+    expect(recipients.map(({ leadId }) => leadId)).toEqual([3]);
+    expect(delta).toEqual({ failed: -2, sent: 1 });
+  });
+});

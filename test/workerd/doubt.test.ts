@@ -1,0 +1,441 @@
+/**
+ * A word that holds, on the real runtime: what may have been mailed stays in doubt through every command, answer
+ * and setting; who is active was mailed, failed or is owned; what was stopped stays stopped.
+ */
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Progress } from '../../src/shared/progress.ts';
+import { addLeads, emptyCrm, statuses } from '../support/crm-database.ts';
+import { FakeMailApi, type MailFault } from '../support/fake-mail-api.ts';
+import { hooks, resetHooks } from '../support/hooks.ts';
+import {
+  command,
+  DrivenClock,
+  drive,
+  freshSessionId,
+  look,
+  quietLog,
+  readRows,
+  request,
+  send,
+  startSession,
+  stubOf,
+} from '../support/session-driver.ts';
+
+const leadCount = 40;
+const dayMs = 86_400_000;
+let db: D1Database;
+let mail: FakeMailApi;
+let clock: DrivenClock;
+let sessionId: string;
+
+beforeEach(async () => {
+  resetHooks();
+  quietLog();
+  db = await emptyCrm();
+  await addLeads(
+    db,
+    Array.from({ length: leadCount }, () => ({})),
+  );
+  clock = new DrivenClock().install();
+  mail = new FakeMailApi().install();
+  mail.now = () => clock.now();
+  hooks.env = { MAIL_BATCH_MAX: '20' };
+  hooks.deliveryTimeoutMs = 30;
+  sessionId = freshSessionId();
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.restoreAllMocks();
+});
+
+const last = (views: readonly Progress[]): Progress => {
+  const view = views.at(-1);
+  if (view === undefined) throw new Error('There was no view.');
+  return view;
+};
+const mostMails = (): number => Math.max(0, ...mail.countByAddress().values());
+const none: MailFault = { kind: 'none' };
+/** In its own words: certainly not taken. Not a 429, which would close the account's gate for later tests. */
+const turnedAway: MailFault = {
+  kind: 'answer',
+  status: 409,
+  body: { name: 'resource_locked', message: 'Busy.' },
+};
+
+async function told(name: string, body?: unknown): Promise<Progress> {
+  const answer = await command(sessionId, name, body);
+  expect(answer.status, name).toBe(200);
+  return answer.json();
+}
+
+/** Fires one alarm, whatever it comes to, as the runtime would. */
+const alarm = (): Promise<boolean> => runDurableObjectAlarm(stubOf(sessionId)).catch(() => false);
+
+/** Fires alarms until the session has nothing to do any more but to be told something. */
+async function settle(): Promise<Progress> {
+  return last(
+    await drive(
+      sessionId,
+      clock,
+      () => true,
+      () => Promise.resolve(),
+    ),
+  );
+}
+
+const activeIds = async (): Promise<number[]> =>
+  (await statuses(db)).filter(({ status }) => status === 'active').map(({ id }) => id);
+
+/** Counters are the rows, nobody was mailed twice, nobody is active for nothing, nobody failed who was mailed. */
+async function expectTruth(): Promise<void> {
+  const { session, recount, batches } = await readRows(sessionId);
+  expect(recount).toEqual(session.counts);
+  expect(mostMails()).toBeLessThanOrEqual(1);
+  const mailed = new Set(mail.mails.map(({ to }) => to));
+  const owned = new Set<number>();
+  for (const { recipients, marks } of batches) {
+    recipients?.forEach(({ leadId, email }, index) => {
+      if (marks[index] === 'm') return;
+      owned.add(leadId);
+      if (marks[index] === 'f') expect(mailed.has(email), email).toBe(false);
+    });
+  }
+  if (session.state !== 'running') expect((await activeIds()).sort()).toEqual([...owned].sort());
+}
+
+describe('an answer 503 after the provider took the batch', () => {
+  const taken: MailFault = { kind: 'page', status: 503, isPassedOn: true };
+
+  it('and then somebody else\u2019s 400 fails nobody and cuts nothing up: each is mailed once', async () => {
+    mail.fault = ({ callCount }) =>
+      callCount <= 2 ? taken : callCount <= 4 ? { kind: 'page', status: 400 } : none;
+    await startSession(sessionId);
+    const end = last(await drive(sessionId, clock));
+    expect(end).toMatchObject({ state: 'completed', email: { sent: leadCount, failed: 0, unknown: 0 } });
+    expect(mail.mails).toHaveLength(leadCount);
+    await expectTruth();
+  });
+
+  it('and then a pause of a day leaves it unknown: resumed, it is not sent again', async () => {
+    mail.fault = () => taken;
+    await startSession(sessionId);
+    await alarm();
+    await told('pause');
+    mail.fault = () => none;
+    const { callCount } = mail;
+    clock.advance(dayMs + 3_600_000);
+    await alarm();
+    // Said as soon as the key is dead, not only when somebody resumes.
+    expect((await look(sessionId))?.progress.email.unknown).toBe(leadCount);
+    if ((await look(sessionId))?.progress.finishedAt === null) await told('resume');
+    const end = last(await drive(sessionId, clock));
+    expect(end.email).toMatchObject({ failed: 0, unknown: leadCount });
+    expect(mail.callCount).toBe(callCount);
+    await expectTruth();
+  });
+
+  it('and then a cancellation leaves it unknown: retry failed finds nothing to mail', async () => {
+    mail.fault = () => taken;
+    await startSession(sessionId);
+    await alarm();
+    await told('cancel');
+    mail.fault = () => none;
+    const end = last(await drive(sessionId, clock));
+    expect(end.email).toMatchObject({ failed: 0, unknown: leadCount });
+    expect((await command(sessionId, 'retry', { outcome: 'failed' })).status).toBe(409);
+    await expectTruth();
+  });
+});
+
+describe('what a session set active', () => {
+  it.each(['prepare', 'intend'])(
+    'and did not mail is new again after a pause before %s, and after a crash there',
+    async (verb) => {
+      hooks.onVerb = (name, edge) => name === verb && edge === 'before';
+      await startSession(sessionId);
+      await alarm();
+      expect((await activeIds()).length).toBeGreaterThan(0);
+      hooks.onVerb = null;
+      const paused = await told('pause');
+      await settle();
+      expect(await activeIds()).toHaveLength(paused.activation.activated);
+      expect(mail.callCount).toBe(0);
+      await expectTruth();
+      await told('resume');
+      expect(last(await drive(sessionId, clock)).email.sent).toBe(leadCount);
+      await expectTruth();
+    },
+  );
+
+  it('is given back when a paused session is erased, so that the next one mails it', async () => {
+    mail.fault = ({ callCount }) => (callCount === 1 ? none : turnedAway);
+    await startSession(sessionId);
+    await alarm();
+    await told('pause');
+    expect((await activeIds()).length).toBe(leadCount);
+    expect((await send('DELETE', `/crm/activation/${sessionId}`)).status).toBe(204);
+    expect(await activeIds()).toHaveLength(20);
+    mail.fault = () => none;
+    const next = freshSessionId();
+    await startSession(next);
+    const end = last(await drive(next, clock));
+    expect(end).toMatchObject({ state: 'completed', email: { sent: 20 } });
+    expect(mail.mails).toHaveLength(leadCount);
+    expect(mostMails()).toBe(1);
+  });
+
+  it('stays with a session whose CRM does not answer, which is then not erased but asked for again', async () => {
+    mail.fault = () => turnedAway;
+    await startSession(sessionId);
+    await alarm();
+    await told('pause');
+    await settle();
+    await db
+      .prepare("CREATE TRIGGER away BEFORE UPDATE ON leads BEGIN SELECT RAISE(ABORT, 'away'); END")
+      .run();
+    const answer = await send('DELETE', `/crm/activation/${sessionId}`);
+    expect(answer.status).toBe(409);
+    expect(await answer.json()).toMatchObject({ code: 'illegal_transition' });
+    await db.prepare('DROP TRIGGER away').run();
+    await drive(sessionId, clock);
+    expect(await activeIds()).toEqual([]);
+    expect((await send('DELETE', `/crm/activation/${sessionId}`)).status).toBe(204);
+  });
+});
+
+describe('a cancelled session', () => {
+  it('stays cancelled when its mail settings are broken, and mails nobody', async () => {
+    mail.fault = () => ({ kind: 'answer', status: 401, body: { name: 'invalid_api_key', message: 'No.' } });
+    await startSession(sessionId);
+    await drive(sessionId, clock, ({ state }) => state === 'paused');
+    const { callCount } = mail;
+    mail.fault = () => none;
+    hooks.env = { ...hooks.env, MAIL_PROVIDER: 'nobody' };
+    await told('cancel');
+    const end = last(await drive(sessionId, clock));
+    expect(end).toMatchObject({ state: 'cancelled', activation: { activated: 0, skipped: leadCount } });
+    expect(end.finishedAt).not.toBeNull();
+    expect(mail.callCount).toBe(callCount);
+    hooks.env = { MAIL_BATCH_MAX: '20' };
+    expect((await command(sessionId, 'resume')).status).toBe(409);
+    await expectTruth();
+  });
+
+  it('has thousands of waiting batches withdrawn in parts, and says how far it is', async () => {
+    mail.fault = () => turnedAway;
+    await startSession(sessionId);
+    await alarm();
+    await told('pause');
+    const extraCount = 6_000;
+    await runInDurableObject(stubOf(sessionId), (_, { storage }) => {
+      storage.sql.exec(
+        `INSERT INTO batch (state, next_attempt_at, marks, lead_ids, recipients)
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+         SELECT 'waiting', 1, 'p', json_array(1000000 + i),
+                json_array(json_object('leadId', 1000000 + i, 'email', 'x' || i || '@example.com')) FROM n`,
+        extraCount,
+      );
+      storage.sql.exec(
+        `UPDATE session SET total = total + ?1,
+           counts = json_set(counts, '$.activated', (counts ->> 'activated') + ?1)`,
+        extraCount,
+      );
+    });
+    await evictDurableObject(stubOf(sessionId));
+    await told('cancel');
+    const end = last(await drive(sessionId, clock));
+    expect(end).toMatchObject({ state: 'cancelled', processed: leadCount + extraCount });
+    expect(end.activation.skipped).toBe(leadCount + extraCount);
+    const { session, recount } = await readRows(sessionId);
+    expect(recount).toEqual(session.counts);
+  }, 60_000);
+
+  it('has its unknown mail checked under its key when a person says so, and nothing else leaves', async () => {
+    // One call of two was taken; of neither is there an answer.
+    mail.fault = ({ callCount }) => ({ kind: callCount === 1 ? 'loseAfter' : 'loseBefore' });
+    await startSession(sessionId);
+    await alarm();
+    await told('cancel');
+    const cancelled = last(await drive(sessionId, clock));
+    expect(cancelled.email.unknown).toBe(leadCount);
+    expect(cancelled.checkableUntil).toBeGreaterThan(clock.now());
+    const { callCount } = mail;
+    mail.fault = () => none;
+    expect(await told('check')).toMatchObject({ state: 'cancelled', finishedAt: null });
+    const end = last(await drive(sessionId, clock));
+    expect(end).toMatchObject({ state: 'cancelled', email: { sent: leadCount, failed: 0, unknown: 0 } });
+    expect(mail.callCount).toBe(callCount + 2);
+    expect(mail.mails).toHaveLength(leadCount);
+    const { events } = await (
+      await request(`/crm/activation/${sessionId}/timeline`)
+    ).json<{ events: { kind: string; count: number | null }[] }>();
+    expect(events).toContainEqual(expect.objectContaining({ kind: 'checked', count: leadCount }));
+    await expectTruth();
+  });
+
+  it('is asked once by a check: what it leaves in doubt is unknown again, and a dead key is not asked', async () => {
+    mail.fault = () => ({ kind: 'loseAfter' });
+    await startSession(sessionId);
+    await alarm();
+    await told('cancel');
+    await drive(sessionId, clock);
+    const { callCount } = mail;
+    await told('check');
+    expect(last(await drive(sessionId, clock)).email.unknown).toBe(leadCount);
+    expect(mail.callCount).toBe(callCount + 2);
+    clock.advance(dayMs);
+    expect((await command(sessionId, 'check')).status).toBe(409);
+    await expectTruth();
+  });
+});
+
+describe('a retry of unknown mail', () => {
+  it('that is cancelled before it left is unknown again: retry failed cannot mail it', async () => {
+    mail.fault = () => ({ kind: 'loseAfter' });
+    await startSession(sessionId);
+    await alarm();
+    clock.advance(dayMs);
+    await told('pause');
+    await settle();
+    expect((await look(sessionId))?.progress.email.unknown).toBe(leadCount);
+    mail.fault = () => none;
+    await told('retry', { outcome: 'unknown' });
+    await told('cancel').catch(() => null);
+    const end = last(await drive(sessionId, clock));
+    expect(end.email).toMatchObject({ sent: 0, failed: 0, unknown: leadCount });
+    expect((await command(sessionId, 'retry', { outcome: 'failed' })).status).toBe(409);
+    await expectTruth();
+  });
+
+  it('goes under the old key while that lives, so that nobody is mailed twice', async () => {
+    mail.fault = () => ({ kind: 'loseAfter' });
+    await startSession(sessionId);
+    await alarm();
+    await told('cancel');
+    await drive(sessionId, clock);
+    mail.fault = () => none;
+    await told('retry', { outcome: 'unknown' });
+    expect(last(await drive(sessionId, clock)).email).toMatchObject({ sent: leadCount, unknown: 0 });
+    expect(mail.mails).toHaveLength(leadCount);
+    await expectTruth();
+  });
+
+  it('goes under a new key once the provider answered an earlier one with the same error', async () => {
+    // It remembers its error under the key, and took nothing.
+    const firstKeys = new Set([`${sessionId}/1`, `${sessionId}/2`]);
+    mail.fault = ({ key }) => (firstKeys.has(key) ? { kind: 'answer', status: 500 } : none);
+    await startSession(sessionId);
+    await alarm();
+    await told('cancel');
+    await drive(sessionId, clock);
+    await told('check');
+    expect(last(await drive(sessionId, clock)).email.unknown).toBe(leadCount);
+    await told('retry', { outcome: 'unknown' });
+    expect(last(await drive(sessionId, clock)).email).toMatchObject({ sent: leadCount, unknown: 0 });
+    expect(mail.mails.every(({ key }) => !firstKeys.has(key))).toBe(true);
+    await expectTruth();
+  });
+});
+
+describe('a provider that looks at the content before it looks at the key', () => {
+  it('and refuses what it had taken: unknown, not cut up under new keys', async () => {
+    mail.checksContentFirst = true;
+    mail.fault = ({ callCount }) => (callCount <= 2 ? { kind: 'loseAfter' } : none);
+    await startSession(sessionId);
+    await alarm();
+    mail.refused.add('lead3@example.com');
+    const end = last(await drive(sessionId, clock));
+    expect(end.email).toMatchObject({ sent: 20, failed: 0, unknown: 20 });
+    expect(mail.mails).toHaveLength(leadCount);
+    await expectTruth();
+  });
+});
+
+describe('something before the provider', () => {
+  it.each([400, 403, 407, 413, 421, 425, 426, 431, 503])(
+    'that answers %i for twenty seconds fails nobody, and the run is back within seconds',
+    async (status) => {
+      const beganAt = clock.now();
+      let backAt = 0;
+      mail.fault = () => {
+        if (clock.now() - beganAt < 20_000) return { kind: 'page', status };
+        if (backAt === 0) backAt = clock.now();
+        return none;
+      };
+      await startSession(sessionId);
+      const views = await drive(sessionId, clock);
+      expect(views.every(({ email, reason }) => email.failed === 0 && reason !== 'mail_auth')).toBe(true);
+      expect(last(views)).toMatchObject({ state: 'completed', email: { sent: leadCount, unknown: 0 } });
+      expect(backAt - beganAt - 20_000).toBeLessThan(7_000);
+      await expectTruth();
+    },
+  );
+});
+
+describe('a provider that refuses the first emails', () => {
+  it('in its own words, all of them: the run pauses with that reason instead of failing everybody', async () => {
+    hooks.env = { MAIL_BATCH_MAX: '10' };
+    mail.fault = () => ({
+      kind: 'answer',
+      status: 422,
+      body: { statusCode: 422, name: 'validation_error', message: 'The `html` field is invalid.' },
+    });
+    await startSession(sessionId);
+    const paused = last(await drive(sessionId, clock, ({ state }) => state !== 'running'));
+    expect(paused).toMatchObject({ state: 'paused', reason: 'mail_refused', email: { failed: 0 } });
+    expect(paused.lastError).toContain('The `html` field is invalid.');
+    mail.fault = () => none;
+    await told('resume');
+    const end = last(await drive(sessionId, clock));
+    expect(end).toMatchObject({ state: 'completed', email: { sent: leadCount, failed: 0 } });
+    await expectTruth();
+  });
+
+  it('but not where only some addresses are bad: they fail alone', async () => {
+    for (const id of [3, 17, 25]) mail.refused.add(`lead${id}@example.com`);
+    await startSession(sessionId);
+    const end = last(await drive(sessionId, clock));
+    expect(end).toMatchObject({ state: 'completed', email: { sent: leadCount - 3, failed: 3 } });
+    await expectTruth();
+  });
+});
+
+describe('a paused session that dies with a call on its way', () => {
+  async function paused(): Promise<void> {
+    mail.fault = () => ({ kind: 'loseAfter' });
+    hooks.onVerb = (verb, edge) => verb === 'settle' && edge === 'before';
+    await startSession(sessionId);
+    await alarm();
+    hooks.onVerb = null;
+    mail.fault = () => none;
+    await told('pause');
+    await alarm();
+  }
+
+  it('asks nothing by itself, and offers to ask while the key lives', async () => {
+    await paused();
+    const { callCount } = mail;
+    const view = await settle();
+    expect(view.email.sent + view.email.unknown + view.email.failed).toBe(0);
+    expect(view.checkableUntil).toBeGreaterThan(clock.now());
+    expect(mail.callCount).toBe(callCount);
+    await told('check');
+    // Nothing but what is in doubt is asked about.
+    await drive(sessionId, clock, ({ email }) => email.sent > 0);
+    expect((await look(sessionId))?.progress.state).toBe('paused');
+    expect(mail.callCount).toBeGreaterThan(callCount);
+    await expectTruth();
+  });
+
+  it('calls it unknown when its key has died, and never sends it again by itself', async () => {
+    await paused();
+    clock.advance(25 * 3_600_000);
+    await told('resume');
+    const end = last(await drive(sessionId, clock));
+    expect(end.email.unknown).toBeGreaterThan(0);
+    expect(end.email.sent + end.email.unknown).toBe(leadCount);
+    await expectTruth();
+  });
+});
