@@ -108,11 +108,36 @@ function judgeAccounts(session: SessionRecord): Violation[] {
   const recount = 'counters = recount';
   expectEqual(recount, 'listed leads', results.length + unlistedCount, progress.total);
   expectEqual(recount, 'results of leads', new Set(results.map(({ leadId }) => leadId)).size, results.length);
-  expectEqual(recount, 'activated', activation.activated, count((r) => r.activation === 'activated'));
-  expectEqual(recount, 'skipped', activation.skipped, unlistedCount + count((r) => r.activation === 'skipped'));
-  expectEqual(recount, 'sent', email.sent, count((r) => isSent(r.emailState)));
-  expectEqual(recount, 'failed', email.failed, count((r) => r.emailState === 'failed'));
-  expectEqual(recount, 'unknown', email.unknown, count((r) => r.emailState === 'unknown'));
+  expectEqual(
+    recount,
+    'activated',
+    activation.activated,
+    count((r) => r.activation === 'activated'),
+  );
+  expectEqual(
+    recount,
+    'skipped',
+    activation.skipped,
+    unlistedCount + count((r) => r.activation === 'skipped'),
+  );
+  expectEqual(
+    recount,
+    'sent',
+    email.sent,
+    count((r) => isSent(r.emailState)),
+  );
+  expectEqual(
+    recount,
+    'failed',
+    email.failed,
+    count((r) => r.emailState === 'failed'),
+  );
+  expectEqual(
+    recount,
+    'unknown',
+    email.unknown,
+    count((r) => r.emailState === 'unknown'),
+  );
   const inCsv = new Map(csv.map((line) => [line.leadId, line]));
   expectEqual('CSV = results', 'lines', csv.length, results.length);
   for (const { leadId, activation: word, emailState } of results) {

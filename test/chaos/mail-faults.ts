@@ -172,7 +172,10 @@ export function ownSuccess(
         200,
         results.map(({ id, to }) =>
           id === null
-            ? { ErrorCode: 406, Message: 'You tried to send to a recipient that has been marked as inactive.' }
+            ? {
+                ErrorCode: 406,
+                Message: 'You tried to send to a recipient that has been marked as inactive.',
+              }
             : { ErrorCode: 0, Message: 'OK', MessageID: id, To: to },
         ),
       );

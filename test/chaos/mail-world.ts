@@ -56,14 +56,19 @@ export interface Call {
   endedAt: number | null;
 }
 
-export interface WorldOptions {
-  seed: () => number;
+/** What providers differ in; may change between rounds. */
+export interface WorldRules {
   /** Look at addresses before keys: a repeat of what was taken may be refused for what is in it. */
   checksContentFirst?: boolean;
   /** A 5xx is remembered under its key and answered again for as long as a success is. */
   remembersErrors?: boolean;
   /** The negative control: keys mean nothing. */
   forgetsKeys?: boolean;
+}
+
+export interface WorldOptions {
+  /** Uniform numbers in [0, 1): which call meets what. */
+  random: () => number;
   /** Epoch milliseconds. */
   now?: () => number;
 }
@@ -115,7 +120,9 @@ export class MailWorld {
   /** How long answers take, at most; half of it before the call is taken. */
   latencyMs = 200;
 
-  readonly #options: WorldOptions;
+  rules: WorldRules = {};
+
+  readonly #random: () => number;
   readonly #now: () => number;
   readonly #keys = new Map<string, KnownKey>();
   readonly #sockets = new Set<Socket>();
@@ -125,7 +132,7 @@ export class MailWorld {
   #mailCount = 0;
 
   constructor(options: WorldOptions) {
-    this.#options = options;
+    this.#random = options.random;
     this.#now = options.now ?? Date.now;
   }
 
@@ -276,13 +283,19 @@ export class MailWorld {
   #checkWire(call: Call, incoming: IncomingMessage, mails: readonly Mail[]): void {
     if (call.provider === 'resend' && call.key === null) this.complaints.push('a call without a key');
     if ((incoming.headers['user-agent'] ?? '') === '') this.complaints.push('a call without a User-Agent');
-    if (/@/.test(`${call.key ?? ''}${incoming.url ?? ''}`)) this.complaints.push('an address in a key or URL');
-    if (new Set(mails.map((mail) => mail.sessionId)).size > 1) this.complaints.push('two sessions in one call');
+    if (/@/.test(`${call.key ?? ''}${incoming.url ?? ''}`))
+      this.complaints.push('an address in a key or URL');
+    if (new Set(mails.map((mail) => mail.sessionId)).size > 1)
+      this.complaints.push('two sessions in one call');
   }
 
   /** Lets the call meet what is drawn for it. */
-  async #meet(call: Call, body: string, mails: readonly Mail[]): Promise<WireAnswer | 'hang' | 'drop' | 'reset'> {
-    const random = this.#options.seed;
+  async #meet(
+    call: Call,
+    body: string,
+    mails: readonly Mail[],
+  ): Promise<WireAnswer | 'hang' | 'drop' | 'reset'> {
+    const random = this.#random;
     const outage = this.#outage;
     const fault: Fault | null =
       outage !== null && outage.kind !== 'refused'
@@ -310,7 +323,7 @@ export class MailWorld {
               code: 500,
               message: 'Something went wrong.',
             });
-        if (this.#options.remembersErrors === true && call.key !== null && !fault.isForeign)
+        if (this.rules.remembersErrors === true && call.key !== null && !fault.isForeign)
           this.#remember(call.key, body, answer);
         return answer;
       }
@@ -382,11 +395,11 @@ export class MailWorld {
   async #take(call: Call, body: string, mails: readonly Mail[], ms: number): Promise<WireAnswer> {
     const { key } = call;
     const hash = createHash('sha256').update(body).digest('hex');
-    if (this.#options.checksContentFirst === true) {
+    if (this.rules.checksContentFirst === true) {
       const refused = this.#refusedContent(call, mails);
       if (refused !== null) return refused;
     }
-    const known = key === null || this.#options.forgetsKeys === true ? undefined : this.#keys.get(key);
+    const known = key === null || this.rules.forgetsKeys === true ? undefined : this.#keys.get(key);
     if (known !== undefined && this.#now() - known.at < keyLifeMs) {
       if (known.hash !== hash) {
         return ownRefusal(call.provider, {
@@ -410,7 +423,7 @@ export class MailWorld {
       }
       return known.answer;
     }
-    if (this.#options.checksContentFirst !== true) {
+    if (this.rules.checksContentFirst !== true) {
       const refused = this.#refusedContent(call, mails);
       if (refused !== null) return refused;
     }
@@ -439,7 +452,7 @@ export class MailWorld {
     const at = mails.findIndex(({ to }) => this.inactive.has(to.toLowerCase()));
     const bad = mails[at];
     if (bad === undefined) return null;
-    const isNamed = this.#options.seed() < 0.5;
+    const isNamed = this.#random() < 0.5;
     return this.#refuseContent(
       call,
       mails.filter(({ to }) => this.inactive.has(to.toLowerCase())).map(({ leadId }) => leadId),
