@@ -83,11 +83,35 @@ function judgeResult(result: LeadResult, session: SessionRecord, book: Book): Vi
       ? []
       : found('sent ⇒ taken', 'listed as sent and was never mailed');
   }
-  if (emailState === 'unknown' && !wasInDoubt(book, sessionId, leadId))
-    return found('unknown ⇒ in doubt', 'unknown, though every answer about it was certain');
   if (emailState === null && isTaken)
     return found('mailed ⇒ listed', `mailed, and listed as ${activation} without a mail`);
   return [];
+}
+
+/** Calls of one session that a crash can leave in doubt (core/slice.ts, `callCount`). */
+const maxCallsAtOnce = 5;
+
+/**
+ * Unknown is what was in doubt: a call with no certain answer, or one that a kill stopped between its intent
+ * and the wire, which the mail API never saw. Of those there are at most five calls a kill.
+ */
+function judgeUnknown(session: SessionRecord, book: Book, calls: readonly Call[]): Violation[] {
+  const { sessionId, final } = session;
+  const unseen = (final?.results ?? []).filter(
+    ({ leadId, emailState }) => emailState === 'unknown' && !wasInDoubt(book, sessionId, leadId),
+  );
+  const ofSession = calls.filter((call) => call.sessionId === sessionId);
+  const callSize = Math.max(0, ...ofSession.map((call) => call.leadIds.length));
+  const first = unseen[0];
+  if (first === undefined || unseen.length <= book.kills.length * maxCallsAtOnce * callSize) return [];
+  return [
+    {
+      rule: 'unknown ⇒ in doubt',
+      words: `${String(unseen.length)} are unknown, though every answer about them was certain`,
+      sessionId,
+      leadId: first.leadId,
+    },
+  ];
 }
 
 /** Counters, results and CSV of one session. */
@@ -220,6 +244,7 @@ export function judgeRound(record: RoundRecord): { violations: Violation[]; excu
       ...judgeAudience(record.calls, record.sessions),
       ...record.sessions.flatMap((session) => [
         ...judgeAccounts(session),
+        ...judgeUnknown(session, book, record.calls),
         ...(session.final?.results ?? []).flatMap((result) => judgeResult(result, session, book)),
         ...judgeFailed(
           record.calls,

@@ -160,11 +160,6 @@ export class MailWorld {
     return this.calls.filter((call) => call.sessionId === sessionId && call.endedAt === null).length;
   }
 
-  /** Whether a mail for this lead was ever sent. */
-  hasTaken(leadId: number): boolean {
-    return this.calls.some((call) => call.takenLeadIds.includes(leadId));
-  }
-
   /** Calls by the fault they met. */
   faultCounts(): Map<string, number> {
     const counts = new Map<string, number>();

@@ -64,6 +64,8 @@ export interface RoundReport {
   ends: string[];
 }
 
+/** The storm goes on for so long after the last kill, at most. */
+const maxStormMs = 30_000;
 /** The end comes within this time once all is well and everybody who is needed has said "resume". */
 const maxEndMs = 90_000;
 /** The list of activations has the last numbers within this time. */
@@ -136,8 +138,13 @@ export class Round {
     });
     const running = storm.run();
     if (this.#options.outage !== null) await this.#outage(storm, this.#options.outage);
-    for (const aim of aimsLeft) await this.#killAt(aim, storm);
-    await sleep(1_000 + random() * 2_000);
+    for (const aim of aimsLeft) {
+      await sleep(1_000 + random() * 4_000);
+      await this.#killAt(aim, storm);
+    }
+    // On while there is work, and for a while after it: what has ended can be retried.
+    for (let waited = 0; waited < maxStormMs && this.#tracks.some(isMoving); waited += 250) await sleep(250);
+    await sleep(3_000 + random() * 5_000);
     storm.end();
     await running;
 
@@ -344,7 +351,7 @@ export class Round {
     if (isUnfounded)
       this.#journal.violations.push({
         rule: 'a foreign answer is an outage',
-        words: `it waits for a person as ${String(reason)} (${String(lastError)}), which the provider never said`,
+        words: `it waits for a person as ${reason} (${String(lastError)}), which the provider never said`,
         sessionId: track.sessionId,
       });
   }
