@@ -8,8 +8,10 @@
  * and the list are compared lead by lead. Ends with 1 when anything was not as promised, and prints the seed
  * and all that happened to the leads concerned.
  *
- * Options: `--seed 1`, `--kills 20`, `--minutes 15` (whichever comes first), `--leads 1200` a round,
- * `--provider resend|postmark|mixed`, `--calm` (kills only), `--control forget-keys` (must find duplicates).
+ * Options: `--seed 1`, `--kills 20`, `--minutes 15` (whichever comes first), `--kills-per-round 4` (0: storms
+ * and outages only), `--leads 1200` a round,
+ * `--provider resend|postmark|mixed`, `--calm` (kills only), `--control forget-keys|key-per-attempt` (must find
+ * duplicates).
  *
  * @module
  */
@@ -28,6 +30,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     kills: { type: 'string', default: '20' },
     minutes: { type: 'string', default: '15' },
+    'kills-per-round': { type: 'string', default: '4' },
     leads: { type: 'string', default: '1200' },
     provider: { type: 'string', default: 'mixed' },
     calm: { type: 'boolean', default: false },
@@ -36,26 +39,26 @@ const { values } = parseArgs({
 });
 const seed = Number(values.seed);
 const killCount = Number(values.kills);
+const killsPerRound = Number(values['kills-per-round']);
 const leadCount = Number(values.leads);
-const { control } = values;
+const controls = ['forget-keys', 'key-per-attempt'] as const;
+const control = controls.find((name) => name === values.control);
 const isUsable =
-  [seed, killCount, leadCount, Number(values.minutes)].every(Number.isFinite) &&
+  [seed, killCount, killsPerRound, leadCount, Number(values.minutes)].every(Number.isFinite) &&
   ['resend', 'postmark', 'mixed'].includes(values.provider) &&
-  (control === undefined || control === 'forget-keys');
+  (values.control === undefined || control !== undefined);
 if (!isUsable) {
   console.error(
-    'usage: npm run chaos:kill -- [--seed S] [--kills N] [--minutes M] [--leads L] ' +
-      '[--provider resend|postmark|mixed] [--calm] [--control forget-keys]',
+    'usage: npm run chaos:kill -- [--seed S] [--kills N] [--minutes M] [--kills-per-round K] ' +
+      '[--leads L] [--provider resend|postmark|mixed] [--calm] [--control forget-keys|key-per-attempt]',
   );
   process.exit(2);
 }
 const deadline = Date.now() + Number(values.minutes) * 60_000;
 
-/** Kills of a round, beside those that its outage leaves time for. */
-const killsPerRound = 4;
-
 function drawAims(random: () => number, isKeyed: boolean): Aim[] {
-  const drawn: Aim[] = ['running'];
+  if (control !== undefined) return Array.from({ length: killsPerRound }, () => 'running');
+  const drawn: Aim[] = killsPerRound === 0 ? [] : ['running'];
   while (drawn.length < killsPerRound) {
     const aim = aims[Math.floor(random() * aims.length)];
     if (aim !== undefined && (aim === 'running' || !drawn.includes(aim))) drawn.push(aim);
@@ -87,7 +90,11 @@ function tell(violation: Violation, report: RoundReport, world: MailWorld): stri
 
 async function playRounds(provider: Provider, random: () => number, totals: Totals): Promise<void> {
   const world = await startMailWorld({ random });
-  if (control === 'forget-keys') world.rules = { forgetsKeys: true };
+  if (control !== undefined) {
+    world.rules = { control };
+    // Long enough on the wire for a kill to find it there.
+    world.latencyMs = 1_500;
+  }
   const batch = random() < 0.5 ? 4 : 8;
   const product = await startBareProduct(
     {
@@ -198,7 +205,9 @@ try {
   const totals = new Totals();
   console.log(`seed ${String(seed)}`);
   while (totals.killCount < killCount && Date.now() < deadline) {
-    const isKeyless = values.provider === 'postmark' || (values.provider === 'mixed' && random() < 0.3);
+    const isKeyless =
+      values.provider === 'postmark' ||
+      (values.provider === 'mixed' && control === undefined && random() < 0.3);
     await playRounds(isKeyless ? 'postmark' : 'resend', random, totals);
   }
   totals.print();

@@ -62,8 +62,11 @@ export interface WorldRules {
   checksContentFirst?: boolean;
   /** A 5xx is remembered under its key and answered again for as long as a success is. */
   remembersErrors?: boolean;
-  /** The negative control: keys mean nothing. */
-  forgetsKeys?: boolean;
+  /**
+   * The negative controls: keys mean nothing; or each attempt is seen under a key of its own, as if the product
+   * made one.
+   */
+  control?: 'forget-keys' | 'key-per-attempt';
 }
 
 export interface WorldOptions {
@@ -388,13 +391,16 @@ export class MailWorld {
 
   /** The provider proper: keys, content, the book. */
   async #take(call: Call, body: string, mails: readonly Mail[], ms: number): Promise<WireAnswer> {
-    const { key } = call;
+    const key =
+      call.key !== null && this.rules.control === 'key-per-attempt'
+        ? `${call.key} ${String(call.index)}`
+        : call.key;
     const hash = createHash('sha256').update(body).digest('hex');
     if (this.rules.checksContentFirst === true) {
       const refused = this.#refusedContent(call, mails);
       if (refused !== null) return refused;
     }
-    const known = key === null || this.rules.forgetsKeys === true ? undefined : this.#keys.get(key);
+    const known = key === null || this.rules.control === 'forget-keys' ? undefined : this.#keys.get(key);
     if (known !== undefined && this.#now() - known.at < keyLifeMs) {
       if (known.hash !== hash) {
         return ownRefusal(call.provider, {

@@ -99,12 +99,15 @@ describe('keys', () => {
     }
   });
 
-  test('the negative control forgets them', async () => {
-    world.rules = { forgetsKeys: true };
-    await deliver('k', [1]);
-    await deliver('k', [1]);
-    expect(takenOf(1)).toBe(2);
-  });
+  test.each(['forget-keys', 'key-per-attempt'] as const)(
+    'the negative control %s takes a repeat',
+    async (control) => {
+      world.rules = { control };
+      await deliver('k', [1]);
+      await deliver('k', [1]);
+      expect(takenOf(1)).toBe(2);
+    },
+  );
 });
 
 describe('faults', () => {
