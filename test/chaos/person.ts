@@ -63,6 +63,7 @@ export class Person {
 
   /** Erases a paused session, again until it is said to be gone. */
   async erase(track: Track): Promise<boolean> {
+    track.words.stopAt = Date.now();
     for (const { leadId } of (await this.results(track, 'email=failed')) ?? [])
       track.failedBeforeErasure.add(leadId);
     for (let attempt = 0; attempt < 50; attempt++) {
@@ -75,8 +76,11 @@ export class Person {
         track.stops.push({ sessionId: track.sessionId, command: 'erase', fromIndex, toIndex: null });
         return true;
       }
-      // 202: its leads are being given back. No answer: it died.
-      if (answer !== null && answer.status !== 202) return false;
+      // 202, or 409 of one that is cancelled by now: its leads are being given back. No answer: it died.
+      if (answer?.status === 409) {
+        if ((await this.progress(track))?.state !== 'cancelled') return false;
+        await this.#stopped(track, 'cancel');
+      } else if (answer !== null && answer.status !== 202) return false;
       await sleep(200);
     }
     return false;
@@ -148,12 +152,17 @@ export class Person {
   async #stop(track: Track, command: 'pause' | 'cancel'): Promise<boolean> {
     track.words.stopAt = Date.now();
     if ((await this.#command(track, command)) !== 200) return false;
+    await this.#stopped(track, command);
+    return true;
+  }
+
+  /** From here on nothing may leave, until a person says otherwise. */
+  async #stopped(track: Track, command: 'pause' | 'cancel'): Promise<void> {
     const fromIndex = await this.#world.mark();
     const open = track.stops.find((stop) => stop.toIndex === null);
-    if (open?.command === command) return true;
+    if (open?.command === command) return;
     if (open !== undefined) open.toIndex = fromIndex;
     track.stops.push({ sessionId: track.sessionId, command, fromIndex, toIndex: null });
-    return true;
   }
 
   /** A person may set it going from here on: what leaves now is meant. A refusal takes that back. */
