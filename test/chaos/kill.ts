@@ -95,6 +95,7 @@ async function playRounds(provider: Provider, random: () => number, totals: Tota
     // Long enough on the wire for a kill to find it there.
     world.latencyMs = 1_500;
   }
+  world.bounceChance = 0.2;
   const batch = random() < 0.5 ? 4 : 8;
   const product = await startBareProduct(
     {

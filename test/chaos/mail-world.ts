@@ -120,6 +120,8 @@ export class MailWorld {
   readonly inactive = new Set<string>();
   /** Chance of a call to meet a drawn fault, 0 to 1. */
   faultChance = 0;
+  /** Chance of a call that was taken and is in doubt to have an address that is refused from then on. */
+  bounceChance = 0;
   /** How long answers take, at most; half of it before the call is taken. */
   latencyMs = 200;
 
@@ -306,6 +308,10 @@ export class MailWorld {
     call.fault = nameOfFault(fault);
     const takeFirst = async (when: 'before' | 'after'): Promise<void> => {
       if (when === 'after') await this.#take(call, body, mails, latencyMs);
+      // A mail that was taken bounces for good before the repeat comes: its address is refused from now on.
+      const [bounced] = call.addresses;
+      if (call.effect === 'taken' && bounced !== undefined && random() < this.bounceChance)
+        this.inactive.add(bounced);
       // Whatever the provider said: its caller is told something else.
       call.answer = 'doubt';
       call.refusedLeadIds = [];
