@@ -95,8 +95,14 @@ const pausing: readonly ((random: () => number) => Fault)[] = [
   (random) => ({ kind: 'auth', status: pick(random, [401, 403] as const) }),
 ];
 
-/** A fault of one call; one in forty needs a person before the run goes on. */
-export function drawFault(random: () => number): Fault {
+/**
+ * A fault of one call; one in forty needs a person before the run goes on.
+ *
+ * @param isRepeated - an earlier call under its key is in doubt: a refusal by something in front of the provider,
+ *   which is the answer that is easiest to misread then, comes more often
+ */
+export function drawFault(random: () => number, isRepeated: boolean): Fault {
+  if (isRepeated && random() < 0.3) return { kind: 'edge', status: pick(random, edgeStatuses) };
   return pick(random, random() < 1 / 40 ? pausing : passing)(random);
 }
 

@@ -301,7 +301,7 @@ export class MailWorld {
       outage !== null && outage.kind !== 'refused'
         ? outage
         : random() < this.faultChance
-          ? drawFault(random)
+          ? drawFault(random, this.#isRepeated(call))
           : null;
     const latencyMs = random() * this.latencyMs;
     if (fault === null) return this.#take(call, body, mails, latencyMs);
@@ -387,6 +387,14 @@ export class MailWorld {
       default:
         return fault satisfies never;
     }
+  }
+
+  /** Whether an earlier call under this key ended in doubt. */
+  #isRepeated({ key, index }: Call): boolean {
+    return (
+      key !== null &&
+      this.calls.some((call) => call.key === key && call.index < index && call.answer === 'doubt')
+    );
   }
 
   #refuseContent(call: Call, leadIds: number[], message: string): WireAnswer {
