@@ -80,6 +80,8 @@ export class ViewJudge {
       found('rev rises', `after ${String(last.rev)}`);
       return violations;
     }
+    if (last.state === 'cancelled' && view.state !== 'cancelled' && !excuses.hasRetry)
+      found('cancelled is for ever', `it is ${view.state} (${String(view.reason)})`);
     if (total !== last.total) found('the total stays', `${String(total)} after ${String(last.total)}`);
     const before = numbersOf(last);
     for (const [name, value] of Object.entries(numbersOf(view))) {

@@ -279,6 +279,7 @@ describe('an observer is shown nothing that goes back', () => {
     ['rev rises', [view(4, 4), view(3, 3)]],
     ['numbers never go back', [view(3, 4), view(4, 3)]],
     ['a revision has one content', [view(3, 4), view(3, 5)]],
+    ['cancelled is for ever', [view(3, 4, { state: 'cancelled' }), view(4, 4, { state: 'paused' })]],
     ['the total stays', [view(3, 4), view(4, 4, { total: 9 })]],
     ['sum = total', [view(3, 11)]],
     ['sum = total', [view(3, 4, { activation: { activated: 3, skipped: 0, failed: 0 } })]],
