@@ -88,6 +88,14 @@ function tell(violation: Violation, report: RoundReport, world: MailWorld): stri
   return lines.join('\n');
 }
 
+/** Rounds on one state folder, so that it holds more than one life's work. */
+const roundsPerFolder = 3;
+
+/** One round is played however little was asked for: nothing tried is nothing shown. */
+function goesOn(totals: Totals): boolean {
+  return totals.killCount < killCount && Date.now() < deadline;
+}
+
 async function playRounds(provider: Provider, random: () => number, totals: Totals): Promise<void> {
   const world = await startMailWorld({ random });
   if (control !== undefined) {
@@ -106,8 +114,7 @@ async function playRounds(provider: Provider, random: () => number, totals: Tota
   );
   const client = new Client(() => product.stack.url);
   try {
-    // A few rounds on one state folder, so that it holds more than one life's work.
-    for (let count = 0; count < 3 && totals.killCount < killCount && Date.now() < deadline; count++) {
+    for (let count = 0; count < roundsPerFolder && (totals.roundCount === 0 || goesOn(totals)); count++) {
       const number = ++totals.roundCount;
       if (control === undefined)
         world.rules = { checksContentFirst: random() < 0.5, remembersErrors: random() < 0.1 };
@@ -205,7 +212,7 @@ try {
   const random = seededRandom(seed);
   const totals = new Totals();
   console.log(`seed ${String(seed)}`);
-  while (totals.killCount < killCount && Date.now() < deadline) {
+  while (totals.roundCount === 0 || goesOn(totals)) {
     const isKeyless =
       values.provider === 'postmark' ||
       (values.provider === 'mixed' && control === undefined && random() < 0.3);
