@@ -102,7 +102,7 @@ const pausing: readonly ((random: () => number) => Fault)[] = [
  *   which is the answer that is easiest to misread then, comes more often
  */
 export function drawFault(random: () => number, isRepeated: boolean): Fault {
-  if (isRepeated && random() < 0.3) return { kind: 'edge', status: pick(random, edgeStatuses) };
+  if (isRepeated && random() < 0.5) return { kind: 'edge', status: pick(random, edgeStatuses) };
   return pick(random, random() < 1 / 40 ? pausing : passing)(random);
 }
 

@@ -297,11 +297,12 @@ export class MailWorld {
   ): Promise<WireAnswer | 'hang' | 'drop' | 'reset'> {
     const random = this.#random;
     const outage = this.#outage;
+    const isRepeated = this.#isRepeated(call);
     const fault: Fault | null =
       outage !== null && outage.kind !== 'refused'
         ? outage
-        : random() < this.faultChance
-          ? drawFault(random, this.#isRepeated(call))
+        : random() < this.faultChance * (isRepeated ? 2 : 1)
+          ? drawFault(random, isRepeated)
           : null;
     const latencyMs = random() * this.latencyMs;
     if (fault === null) return this.#take(call, body, mails, latencyMs);
