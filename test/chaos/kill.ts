@@ -193,8 +193,8 @@ class Totals {
       ['times in which nothing may leave', String(this.stopCount)],
       ["second mails by a person's retry of unknown", String(this.excusedCount)],
       [
-        'from ready to a new call, median, longest',
-        `${String(median)}, ${String(Math.max(0, ...this.resumes))} ms`,
+        `from ready to a new call, median and longest of ${String(this.resumes.length)}`,
+        this.resumes.length === 0 ? '-' : `${String(median)}, ${String(Math.max(...this.resumes))} ms`,
       ],
       ...this.returns.map(({ what, ms }): [string, string] => [`back after an ${what}`, `${String(ms)} ms`]),
       ['violations', String(this.violations.length)],

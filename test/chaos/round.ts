@@ -165,7 +165,7 @@ export class Round {
       recoveries: this.#killer.recoveries,
       viewCount: this.#tracks.reduce((sum, track) => sum + (track.watch?.viewCount ?? 0), 0),
       stopCount: record.stops.length,
-      callCount: record.calls.length,
+      callCount: record.calls.length - firstCall,
       mailCount: record.calls.reduce((sum, call) => sum + call.takenLeadIds.length, 0),
       journal: this.#journal,
       ends: record.sessions.map(endOf),
