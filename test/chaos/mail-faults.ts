@@ -6,11 +6,10 @@
  *
  * @module
  */
+import type { RetryAfterForm } from '../support/fault-proxy.ts';
 
 /** Before or after the provider took the call. */
 export type When = 'before' | 'after';
-
-export type RetryAfterForm = 'seconds' | 'date' | 'missing' | 'garbage';
 
 export type Fault =
   /** 5xx, in the provider's words or in those of something in front of it. */
@@ -185,21 +184,4 @@ export function ownSuccess(
             : { ErrorCode: 0, Message: 'OK', MessageID: id, To: to },
         ),
       );
-}
-
-/** The four forms of Retry-After that providers send, or fail to. */
-export function retryAfter(form: RetryAfterForm, seconds: number, nowMs: number): Record<string, string> {
-  switch (form) {
-    case 'seconds':
-      return { 'retry-after': String(seconds) };
-    case 'date':
-      // Dates have whole seconds: the next one is not earlier than was meant.
-      return { 'retry-after': new Date(nowMs + (seconds + 1) * 1_000).toUTCString() };
-    case 'missing':
-      return {};
-    case 'garbage':
-      return { 'retry-after': 'soon' };
-    default:
-      return form satisfies never;
-  }
 }

@@ -16,6 +16,7 @@ import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
+import { retryAfterHeader } from '../support/fault-proxy.ts';
 import {
   drawFault,
   foreignAnswer,
@@ -23,7 +24,6 @@ import {
   nameOfOutage,
   ownRefusal,
   ownSuccess,
-  retryAfter,
   type Fault,
   type Outage,
   type Provider,
@@ -362,7 +362,7 @@ export class MailWorld {
         return ownRefusal(
           call.provider,
           { status: 429, name: 'rate_limit_exceeded', code: 429, message: 'Too many requests.' },
-          retryAfter(fault.form, fault.seconds, this.#now()),
+          retryAfterHeader(fault.form, fault.seconds, this.#now()),
         );
       case 'quota':
         call.answer = 'refused';
