@@ -60,6 +60,8 @@ export interface StackOptions {
   env?: Record<string, string>;
   /** Told what is being done, in a few words, at each step that takes time. */
   onStep?: (words: string) => void;
+  /** Handed the Worker's process before it answers; a kill in its boot makes {@link startStack} throw. */
+  onSpawn?: (worker: Pick<LeashedProcess, 'killHard'>) => void;
 }
 
 export interface Stack {
@@ -275,6 +277,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       ],
       { env: wranglerEnv(stateDir), cwd: projectRoot, output: logFile },
     );
+    options.onSpawn?.(worker);
     const { ended } = worker;
     const isOver = new AbortController();
     void ended.then(() => isOver.abort());

@@ -1,185 +1,232 @@
 /**
- * `npm run chaos:kill`: the real stack is killed with SIGKILL, over and over, in the middle of one run.
+ * `npm run chaos:kill`: the real stack is killed with SIGKILL, over and over, in the middle of real work.
  *
- * `wrangler dev` and the runtime below it die as a whole process group, at random moments; the mail API lives
- * on in this process, as a provider would, behind a proxy that holds answers back after acceptance. After
- * each restart nobody asks for the session until the mail API has been called again: work must go on by
- * itself. Prints a table of what was measured; ends with 1 when anything was not as promised.
+ * `wrangler dev` and the runtime below it die as a whole process group; the mail API lives on in this process,
+ * as a provider would, with the provider's key rules and a book of whom it mailed. Round after round, two
+ * sessions run over one overlapping audience under faults, outages, kills and a storm of commands, watched by
+ * a poller and a stream reader; at the end of each round the book, the results, the CSV, the counters, the CRM
+ * and the list are compared lead by lead. Ends with 1 when anything was not as promised, and prints the seed
+ * and all that happened to the leads concerned.
  *
- * Options: `--kills 20`, `--leads 20000`, `--seed 1`.
+ * Options: `--seed 1`, `--kills 20`, `--minutes 15` (whichever comes first), `--kills-per-round 4` (0: storms
+ * and outages only), `--leads 1200` a round,
+ * `--provider resend|postmark|mixed`, `--calm` (kills only), `--control forget-keys|key-per-attempt` (must find
+ * duplicates).
  *
  * @module
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { isTerminal, type Progress } from '../../src/shared/progress.ts';
-import { newSessionId } from '../../src/shared/session-id.ts';
 import { stopWhenAsked } from '../../scripts/lib/processes.ts';
-import { readMailbox } from '../support/mailbox.ts';
-import { startProduct, type Product } from '../support/product.ts';
+import { startBareProduct } from '../support/product.ts';
 import { seededRandom } from '../support/random.ts';
+import { Client } from './client.ts';
+import { outages, type Provider } from './mail-faults.ts';
+import { startMailWorld, type MailWorld } from './mail-world.ts';
+import type { Violation } from './records.ts';
+import { aims, Round, type Aim, type RoundReport } from './round.ts';
 
 const { values } = parseArgs({
   options: {
-    kills: { type: 'string', default: '20' },
-    leads: { type: 'string', default: '20000' },
     seed: { type: 'string', default: '1' },
+    kills: { type: 'string', default: '20' },
+    minutes: { type: 'string', default: '15' },
+    'kills-per-round': { type: 'string', default: '4' },
+    leads: { type: 'string', default: '1200' },
+    provider: { type: 'string', default: 'mixed' },
+    calm: { type: 'boolean', default: false },
+    control: { type: 'string' },
   },
 });
+const seed = Number(values.seed);
 const killCount = Number(values.kills);
+const killsPerRound = Number(values['kills-per-round']);
 const leadCount = Number(values.leads);
-const random = seededRandom(Number(values.seed));
-
-/** DESIGN §6.4. */
-const maxResumeMs = 5_000;
-/** A kill comes at most this long after the first mail of a life, so that the kills fit into the run. */
-const maxLifeMs = 1_600;
-/** Half of the leads in a call that Resend takes: more calls, so more moments to be killed in. */
-const batchLeadCount = 50;
-
-/** What one life of the stack came to. */
-interface Life {
-  /** From "ready" to the first call that the mail API took; 0 when that was before we saw it ready. */
-  resumeMs: number;
-  callCount: number;
-  /** Calls that the mail API had taken and not answered when the kill came. */
-  inFlightCount: number;
+const controls = ['forget-keys', 'key-per-attempt'] as const;
+const control = controls.find((name) => name === values.control);
+const isUsable =
+  [seed, killCount, killsPerRound, leadCount, Number(values.minutes)].every(Number.isFinite) &&
+  ['resend', 'postmark', 'mixed'].includes(values.provider) &&
+  (values.control === undefined || control !== undefined);
+if (!isUsable) {
+  console.error(
+    'usage: npm run chaos:kill -- [--seed S] [--kills N] [--minutes M] [--kills-per-round K] ' +
+      '[--leads L] [--provider resend|postmark|mixed] [--calm] [--control forget-keys|key-per-attempt]',
+  );
+  process.exit(2);
 }
+const deadline = Date.now() + Number(values.minutes) * 60_000;
 
-async function waitFor(what: string, timeoutMs: number, isTrue: () => boolean): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  while (!isTrue()) {
-    if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain for ${what}`);
-    await sleep(5);
+function drawAims(random: () => number, isKeyed: boolean): Aim[] {
+  if (control !== undefined) return Array.from({ length: killsPerRound }, () => 'running');
+  const drawn: Aim[] = killsPerRound === 0 ? [] : ['running'];
+  while (drawn.length < killsPerRound) {
+    const aim = aims[Math.floor(random() * aims.length)];
+    if (aim !== undefined && (aim === 'running' || !drawn.includes(aim))) drawn.push(aim);
   }
+  // Under another provider the keyed one is what is left behind: what was in doubt is unknown then.
+  return isKeyed ? drawn : drawn.map((aim) => (aim === 'provider' ? 'settings' : aim));
 }
 
-async function readProgress(product: Product, sessionId: string): Promise<Progress> {
-  const response = await fetch(`${product.stack.url}/crm/activation/progress/${sessionId}`);
-  if (!response.ok) throw new Error(`progress answered ${response.status}`);
-  return (await response.json()) as Progress;
+/** All that is known of one violation, for a person. */
+function tell(violation: Violation, report: RoundReport, world: MailWorld): string {
+  const { rule, words, sessionId, leadId } = violation;
+  const lines = [`✗ ${rule}: ${words}`, `    session ${sessionId ?? '-'}, lead ${String(leadId ?? '-')}`];
+  const events = report.journal.events
+    .filter((event) => event.sessionId === null || event.sessionId === sessionId)
+    .map(({ at, words: what }) => ({ at, what }));
+  const calls = world.calls
+    .filter((call) => leadId !== undefined && call.leadIds.includes(leadId))
+    .map((call) => ({
+      at: call.at,
+      what:
+        `call ${String(call.index)} key ${call.key ?? '-'}, ${String(call.leadIds.length)} mails, fault ${call.fault}: ` +
+        `${call.takenLeadIds.includes(leadId ?? 0) ? 'taken' : call.effect}, told ${call.answer} ` +
+        `${String(call.status ?? '-')} at +${String((call.endedAt ?? call.at) - call.at)} ms`,
+    }));
+  for (const { at, what } of [...events, ...calls].sort((a, b) => a.at - b.at))
+    lines.push(`    ${new Date(at).toISOString().slice(11, 23)} ${what}`);
+  return lines.join('\n');
 }
 
-async function runToTheEnd(product: Product, sessionId: string): Promise<Progress> {
-  const deadline = performance.now() + 300_000;
-  for (;;) {
-    const progress = await readProgress(product, sessionId);
-    if (isTerminal(progress)) return progress;
-    if (performance.now() > deadline) throw new Error(`it did not end: ${JSON.stringify(progress)}`);
-    await sleep(500);
+/** Rounds on one state folder, so that it holds more than one life's work. */
+const roundsPerFolder = 3;
+
+/** One round is played however little was asked for: nothing tried is nothing shown. */
+function goesOn(totals: Totals): boolean {
+  return totals.killCount < killCount && Date.now() < deadline;
+}
+
+async function playRounds(provider: Provider, random: () => number, totals: Totals): Promise<void> {
+  const world = await startMailWorld({ random });
+  if (control !== undefined) {
+    world.rules = { control };
+    // Long enough on the wire for a kill to find it there.
+    world.latencyMs = 1_500;
   }
-}
-
-/** Leads of the CRM that are active, and leads whose result says that their mail was sent. */
-async function countActive(product: Product, sessionId: string): Promise<{ active: number; sent: number }> {
-  const page = await fetch(`${product.stack.url}/crm/leads?status=active&limit=1`);
-  const { total } = (await page.json()) as { total: number };
-  const csv = await fetch(`${product.stack.url}/crm/activation/${sessionId}/leads.csv?email=sent`);
-  const lines = (await csv.text()).trim().split('\n');
-  return { active: total, sent: lines.length - 1 };
-}
-
-const median = (numbers: readonly number[]): number =>
-  [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
-
-async function main(): Promise<boolean> {
-  console.log(`Starting with ${leadCount} leads …`);
-  const product = await startProduct({
-    leadCount,
-    env: { MAIL_RATE: '10', MAIL_BATCH_MAX: String(batchLeadCount) },
-  });
+  world.bounceChance = 0.2;
+  const batch = random() < 0.5 ? 4 : 8;
+  const product = await startBareProduct(
+    {
+      leadCount: 0,
+      env: { MAIL_PROVIDER: provider, MAIL_RATE: '8', MAIL_BATCH_MAX: String(batch) },
+    },
+    world,
+  );
+  const client = new Client(() => product.stack.url);
   try {
-    const { proxy } = product;
-    // Taken, but not yet answered: the moment in which a kill leaves a batch in doubt.
-    proxy.add({ fault: { kind: 'delayAfter', ms: 400 }, probability: 0.5 });
-    proxy.add({ fault: { kind: 'delayAfter', ms: 100 } });
-    const sessionId = newSessionId(Date.now(), (count) => crypto.getRandomValues(new Uint8Array(count)));
-    const started = await fetch(`${product.stack.url}/crm/activation`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ sessionId, name: 'Killed', audience: { filter: {} }, templateId: 'welcome' }),
-    });
-    if (started.status !== 201) throw new Error(`start: ${started.status} ${await started.text()}`);
-
-    const lives: Life[] = [];
-    let readyAt = Date.now();
-    let callsBefore = 0;
-    while (lives.length < killCount) {
-      await waitFor('new mail', 60_000, () => proxy.calls.length > callsBefore);
-      const firstAt = proxy.calls[callsBefore]?.at ?? readyAt;
-      await sleep(random() * maxLifeMs);
-      await product.stack.killHard();
-      const killedAt = Date.now();
-      const calls = proxy.calls.slice(callsBefore);
-      const inFlightCount = calls.filter(({ at }) => killedAt - at < 400).length;
-      lives.push({ resumeMs: Math.max(0, firstAt - readyAt), callCount: calls.length, inFlightCount });
+    for (let count = 0; count < roundsPerFolder && (totals.roundCount === 0 || goesOn(totals)); count++) {
+      const number = ++totals.roundCount;
+      if (control === undefined)
+        world.rules = { checksContentFirst: random() < 0.5, remembersErrors: random() < 0.1 };
+      const outage = outages[Math.floor(random() * outages.length)] ?? { kind: 'refused' };
+      const round = new Round({
+        ...{ number, random, product, client, world, provider, leadCount },
+        aims: drawAims(random, provider === 'resend'),
+        faultChance: values.calm || control !== undefined ? 0 : 0.15 + random() * 0.2,
+        outage: values.calm || control !== undefined ? null : { kind: outage, ms: 5_000 + random() * 15_000 },
+      });
+      const report = await round.play();
+      totals.add(report);
       console.log(
-        `kill ${lives.length}: first mail ${lives.at(-1)?.resumeMs} ms after ready, ${calls.length} calls`,
+        `round ${String(number)} (${provider}, batches of ${String(batch)}, ${JSON.stringify(world.rules)}): ` +
+          `${String(report.killCount)} kills, ${String(report.callCount)} calls, ${String(report.mailCount)} mails, ` +
+          `${String(report.viewCount)} views, ${String(report.violations.length)} violations`,
       );
-      // What the dead process had sent is still on its way to the mail API.
-      await sleep(200);
-      callsBefore = proxy.calls.length;
-      await product.restart();
-      readyAt = Date.now();
+      for (const end of report.ends) console.log(`    ${end}`);
+      // Of many leads with one fate one is enough to see how it came about.
+      const shown = new Set<string>();
+      for (const violation of report.violations) {
+        const kind = `${violation.rule} ${violation.sessionId ?? ''}`;
+        if (!shown.has(kind)) console.log(tell(violation, report, world));
+        shown.add(kind);
+      }
     }
-    await waitFor('new mail', 60_000, () => proxy.calls.length > callsBefore);
-    const lastResumeMs = Math.max(0, (proxy.calls[callsBefore]?.at ?? readyAt) - readyAt);
-    // Only now does anybody look at the session.
-    const atLast = await readProgress(product, sessionId);
-    const end = await runToTheEnd(product, sessionId);
-    const mailbox = await readMailbox(product.standIn.url);
-    const { active, sent } = await countActive(product, sessionId);
+    for (const [fault, times] of world.faultCounts())
+      totals.faults.set(fault, (totals.faults.get(fault) ?? 0) + times);
+  } finally {
+    await product.close();
+    await world.close();
+  }
+}
 
-    const resumes = [...lives.slice(1).map((life) => life.resumeMs), lastResumeMs];
-    const repeatedKeys = new Set<string>();
-    const seenKeys = new Set<string>();
-    for (const { key } of proxy.calls) {
-      if (key === null) continue;
-      if (seenKeys.has(key)) repeatedKeys.add(key);
-      seenKeys.add(key);
+class Totals {
+  roundCount = 0;
+  killCount = 0;
+  inFlightKillCount = 0;
+  mailCount = 0;
+  callCount = 0;
+  viewCount = 0;
+  stopCount = 0;
+  excusedCount = 0;
+  readonly faults = new Map<string, number>();
+  readonly violations: Violation[] = [];
+  readonly resumes: number[] = [];
+  readonly returns: { what: string; ms: number }[] = [];
+
+  add(report: RoundReport): void {
+    this.killCount += report.killCount;
+    this.inFlightKillCount += report.inFlightKillCount;
+    this.mailCount += report.mailCount;
+    this.callCount += report.callCount;
+    this.viewCount += report.viewCount;
+    this.stopCount += report.stopCount;
+    this.excusedCount += report.excusedCount;
+    this.violations.push(...report.violations);
+    for (const { what, ms } of report.recoveries) {
+      if (what === 'kill') this.resumes.push(ms);
+      else this.returns.push({ what, ms });
     }
-    const figures: [what: string, figure: string | number, isRight: boolean][] = [
-      ['kills (SIGKILL of the process group)', lives.length, lives.length >= killCount],
-      ['leads', leadCount, end.total === leadCount],
-      ['the run was still going after the last kill', String(!isTerminal(atLast)), !isTerminal(atLast)],
-      ['mails that the mail API holds', mailbox.mails.length, mailbox.mails.length === leadCount],
-      ['addresses mailed', mailbox.countByAddress.size, mailbox.countByAddress.size === leadCount],
-      ['addresses mailed twice', mailbox.duplicates.length, mailbox.duplicates.length === 0],
-      ['state at the end', end.state, end.state === 'completed'],
+  }
+
+  print(): void {
+    const median = [...this.resumes].sort((a, b) => a - b)[Math.floor(this.resumes.length / 2)] ?? 0;
+    const faultCount = [...this.faults.values()].reduce((sum, count) => sum + count, 0);
+    const byRule = new Map<string, number>();
+    for (const { rule } of this.violations) byRule.set(rule, (byRule.get(rule) ?? 0) + 1);
+    const figures: [what: string, figure: string][] = [
+      ['rounds of two sessions', String(this.roundCount)],
+      ['kills (SIGKILL of the process group)', String(this.killCount)],
+      ['… that found calls on the wire', String(this.inFlightKillCount)],
+      ['calls, mails', `${String(this.callCount)}, ${String(this.mailCount)}`],
+      ['faults injected, of kinds', `${String(faultCount)}, ${String(this.faults.size)}`],
+      ['views judged', String(this.viewCount)],
+      ['times in which nothing may leave', String(this.stopCount)],
+      ["second mails by a person's retry of unknown", String(this.excusedCount)],
       [
-        'activated / sent in the counters',
-        `${end.activation.activated} / ${end.email.sent}`,
-        end.email.sent === leadCount,
+        `from ready to a new call, median and longest of ${String(this.resumes.length)}`,
+        this.resumes.length === 0 ? '-' : `${String(median)}, ${String(Math.max(...this.resumes))} ms`,
       ],
-      [
-        'failed / unknown',
-        `${end.email.failed} / ${end.email.unknown}`,
-        end.email.failed + end.email.unknown === 0,
-      ],
-      ['results that say sent', sent, sent === leadCount],
-      ['active leads in the CRM', active, active === leadCount],
-      ['calls to the mail API', proxy.calls.length, proxy.calls.length >= leadCount / batchLeadCount],
-      ['batches that were asked again under their key', repeatedKeys.size, repeatedKeys.size > 0],
-      ['from ready to new mail, median', `${median(resumes)} ms`, median(resumes) < maxResumeMs],
-      ['from ready to new mail, longest', `${Math.max(...resumes)} ms`, Math.max(...resumes) < maxResumeMs],
+      ...this.returns.map(({ what, ms }): [string, string] => [`back after an ${what}`, `${String(ms)} ms`]),
+      ['violations', String(this.violations.length)],
+      ...[...byRule].map(([rule, count]): [string, string] => [`✗ ${rule}`, String(count)]),
     ];
     const width = Math.max(...figures.map(([what]) => what.length));
     console.log('');
-    for (const [what, figure, isRight] of figures) {
-      console.log(`${isRight ? '  ' : '✗ '}${what.padEnd(width)}  ${figure}`);
-    }
-    return figures.every(([, , isRight]) => isRight);
-  } finally {
-    await product.close();
+    for (const [what, figure] of figures) console.log(`  ${what.padEnd(width)}  ${figure}`);
   }
 }
 
 stopWhenAsked();
 let isAsPromised = false;
 try {
-  isAsPromised = await main();
+  const random = seededRandom(seed);
+  const totals = new Totals();
+  console.log(`seed ${String(seed)}`);
+  while (totals.roundCount === 0 || goesOn(totals)) {
+    const isKeyless =
+      values.provider === 'postmark' ||
+      (values.provider === 'mixed' && control === undefined && random() < 0.3);
+    await playRounds(isKeyless ? 'postmark' : 'resend', random, totals);
+  }
+  totals.print();
+  if (control === undefined) isAsPromised = totals.violations.length === 0;
+  else {
+    isAsPromised = totals.violations.some(({ rule }) => rule === 'mailed once');
+    console.log(isAsPromised ? '\nThe control was found, as it must be.' : '\n✗ The control was not found.');
+  }
+  if (!isAsPromised) console.log(`\nAgain: npm run chaos:kill -- --seed ${String(seed)}`);
 } catch (error) {
-  console.error(error);
+  console.error(`seed ${String(seed)}:`, error);
 }
 // The channel to the process that started this one would keep it open.
 process.exit(isAsPromised ? 0 : 1);

@@ -116,6 +116,30 @@ function refusal(
   };
 }
 
+/**
+ * Retry-After in the form asked for; none where it is missing.
+ *
+ * @param nowMs - epoch milliseconds, for the date form
+ */
+export function retryAfterHeader(
+  form: RetryAfterForm,
+  seconds: number,
+  nowMs: number,
+): Record<string, string> {
+  switch (form) {
+    case 'seconds':
+      return { 'retry-after': String(seconds) };
+    case 'date':
+      return { 'retry-after': new Date(nowMs + seconds * 1_000).toUTCString() };
+    case 'missing':
+      return {};
+    case 'garbage':
+      return { 'retry-after': 'soon' };
+    default:
+      return form satisfies never;
+  }
+}
+
 function recipientsOf(body: Buffer): string[] {
   try {
     const parsed: unknown = JSON.parse(body.toString());
@@ -365,7 +389,7 @@ export class FaultProxy {
           429,
           'rate_limit_exceeded',
           'Too many requests.',
-          this.#retryAfter(fault.retryAfter, fault.seconds),
+          retryAfterHeader(fault.retryAfter, fault.seconds, this.#now()),
         );
       case 'quota':
         return refusal(429, `${fault.scope}_quota_exceeded`, `You have reached your ${fault.scope} quota.`);
@@ -381,21 +405,6 @@ export class FaultProxy {
         );
       default:
         return fault satisfies never;
-    }
-  }
-
-  #retryAfter(form: RetryAfterForm, seconds: number): Record<string, string> {
-    switch (form) {
-      case 'seconds':
-        return { 'retry-after': String(seconds) };
-      case 'date':
-        return { 'retry-after': new Date(this.#now() + seconds * 1_000).toUTCString() };
-      case 'missing':
-        return {};
-      case 'garbage':
-        return { 'retry-after': 'soon' };
-      default:
-        return form satisfies never;
     }
   }
 

@@ -7,6 +7,7 @@
  * @module
  */
 import { isTerminal, type Progress } from '../../src/shared/progress.ts';
+import { readEvents, type StreamEvent } from './event-stream.ts';
 import { request } from './session-driver.ts';
 
 /** What one observer was shown, in order. */
@@ -61,13 +62,6 @@ const polling: Observer = {
   },
 };
 
-/** One event of a stream, as it came. */
-export interface StreamEvent {
-  event: string;
-  id: number | null;
-  data: unknown;
-}
-
 /** Reads one connection to its end; a connection that breaks is one that ends. */
 export async function readStream(
   sessionId: string,
@@ -79,22 +73,8 @@ export async function readStream(
     lastEventId === null ? {} : { headers: { 'last-event-id': String(lastEventId) } },
   ).catch(() => null);
   if (answer?.status !== 200 || answer.body === null) return answer?.status ?? 0;
-  let rest = '';
   try {
-    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-    for (;;) {
-      const { value, done } = await reader.read();
-      if (done) break;
-      const blocks = (rest + value).split('\n\n');
-      rest = blocks.pop() ?? '';
-      for (const block of blocks) {
-        const event = /^event: (.*)$/m.exec(block)?.[1];
-        const id = /^id: (.*)$/m.exec(block)?.[1];
-        const data = /^data: (.*)$/m.exec(block)?.[1];
-        if (event !== undefined && data !== undefined)
-          take({ event, id: id === undefined ? null : Number(id), data: JSON.parse(data) });
-      }
-    }
+    await readEvents(answer.body, take);
   } catch {
     // The object was thrown away under its readers.
   }

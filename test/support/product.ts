@@ -10,31 +10,36 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { runToEnd } from '../../scripts/lib/processes.ts';
-import { type Stack, localPerson, startStack } from '../../scripts/lib/stack.ts';
+import { type Stack, type StackOptions, localPerson, startStack } from '../../scripts/lib/stack.ts';
 import { type StandInMail, startStandInMail } from '../../scripts/lib/stand-in-mail.ts';
 import { buildWebIfChanged } from '../../scripts/lib/web-build.ts';
 import type { Progress } from '../../src/shared/progress.ts';
 import { newSessionId } from '../../src/shared/session-id.ts';
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 
-export interface Product {
+/** The product without a mail API. */
+export interface BareProduct {
   readonly stack: Stack;
-  readonly proxy: FaultProxy;
-  readonly standIn: StandInMail;
   readonly stateDir: string;
   /**
    * Starts the stack again on the same port and folder, after it was stopped or killed.
    *
    * @param env - settings of the Worker from now on, beside those it began with
+   * @param onSpawn - handed the process before it answers, to kill it in its boot
    */
-  restart(env?: Record<string, string>): Promise<void>;
+  restart(env?: Record<string, string>, onSpawn?: StackOptions['onSpawn']): Promise<void>;
   /** What the API answers, as JSON: to a GET, or to a POST of the body. Throws at any refusal. */
   ask<T>(path: string, body?: unknown): Promise<T>;
+  close(): Promise<void>;
+}
+
+export interface Product extends BareProduct {
+  readonly proxy: FaultProxy;
+  readonly standIn: StandInMail;
   /** Starts a run of the welcome mail; resolves with its id. */
   startRun(name: string, leadIds: readonly number[]): Promise<string>;
   /** Waits until a run has come to something. */
   untilRun(sessionId: string, isThere: (progress: Progress) => boolean): Promise<void>;
-  close(): Promise<void>;
 }
 
 /** Long enough for a run of a hundred leads on a machine that builds something else at the same time. */
@@ -69,39 +74,69 @@ async function importLeads(stateDir: string, count: number): Promise<void> {
   if (code !== 0) throw new Error(`the leads could not be imported:\n${output}`);
 }
 
-/** Starts the product with as many leads as asked for. */
-export async function startProduct(options: ProductOptions): Promise<Product> {
+/**
+ * Starts the product before a mail API that the caller has.
+ *
+ * @param mail - where its API is, and its inbox page where it has one
+ */
+export async function startBareProduct(
+  options: ProductOptions,
+  mail: { url: string; inboxUrl?: string },
+): Promise<BareProduct> {
   await buildWebIfChanged();
   const stateDir = await mkdtemp(join(tmpdir(), 'lead-activation-state-'));
   if (options.leadCount > 0) await importLeads(stateDir, options.leadCount);
-  const standIn = await startStandInMail();
-  const proxy = await startFaultProxy({ target: standIn.url, seed: options.seed ?? 1 });
-  async function start(env: Record<string, string>, port?: number): Promise<Stack> {
+  async function start(
+    env: Record<string, string>,
+    again: Pick<StackOptions, 'port' | 'onSpawn'> = {},
+  ): Promise<Stack> {
     return startStack({
       stateDir,
-      mail: new URL(proxy.url),
-      inboxUrl: standIn.inboxUrl,
+      mail: new URL(mail.url),
+      ...(mail.inboxUrl === undefined ? {} : { inboxUrl: mail.inboxUrl }),
       // A start begins at once, unless the test is about undoing it.
       env: { LOCAL_PERSON: localPerson, ACTIVATE_UNDO_SECONDS: '0', ...options.env, ...env },
-      ...(port === undefined ? {} : { port }),
+      ...again,
     });
   }
   let stack = await start({});
-  async function ask<T>(path: string, body?: unknown): Promise<T> {
-    const response = await fetch(
-      stack.url + path,
-      body === undefined
-        ? {}
-        : {
-            method: 'POST',
-            headers: { 'content-type': 'application/json' },
-            body: JSON.stringify(body),
-          },
-    );
-    if (!response.ok) throw new Error(`${path}: ${String(response.status)} ${await response.text()}`);
-    const answer: unknown = await response.json();
-    return answer as T;
-  }
+  return {
+    async ask<T>(path: string, body?: unknown): Promise<T> {
+      const response = await fetch(
+        stack.url + path,
+        body === undefined
+          ? {}
+          : {
+              method: 'POST',
+              headers: { 'content-type': 'application/json' },
+              body: JSON.stringify(body),
+            },
+      );
+      if (!response.ok) throw new Error(`${path}: ${String(response.status)} ${await response.text()}`);
+      const answer: unknown = await response.json();
+      return answer as T;
+    },
+    get stack() {
+      return stack;
+    },
+    stateDir,
+    async restart(env = {}, onSpawn) {
+      const port = Number(new URL(stack.url).port);
+      stack = await start(env, { port, ...(onSpawn === undefined ? {} : { onSpawn }) });
+    },
+    async close() {
+      await stack.stop();
+      await rm(stateDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Starts the product with as many leads as asked for. */
+export async function startProduct(options: ProductOptions): Promise<Product> {
+  const standIn = await startStandInMail();
+  const proxy = await startFaultProxy({ target: standIn.url, seed: options.seed ?? 1 });
+  const bare = await startBareProduct(options, { url: proxy.url, inboxUrl: standIn.inboxUrl });
+  const { ask } = bare;
   return {
     ask,
     async startRun(name, leadIds) {
@@ -117,19 +152,16 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
       }
     },
     get stack() {
-      return stack;
+      return bare.stack;
     },
     proxy,
     standIn,
-    stateDir,
-    async restart(env = {}) {
-      stack = await start(env, Number(new URL(stack.url).port));
-    },
+    stateDir: bare.stateDir,
+    restart: (env, onSpawn) => bare.restart(env, onSpawn),
     async close() {
-      await stack.stop();
+      await bare.close();
       await proxy.close();
       await standIn.close();
-      await rm(stateDir, { recursive: true, force: true });
     },
   };
 }

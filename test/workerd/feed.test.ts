@@ -10,7 +10,8 @@ import type { Progress } from '../../src/shared/progress.ts';
 import { addLeads, emptyCrm } from '../support/crm-database.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
 import { hooks, resetHooks } from '../support/hooks.ts';
-import { observers, readStream, type StreamEvent } from '../support/observers.ts';
+import type { StreamEvent } from '../support/event-stream.ts';
+import { observers, readStream } from '../support/observers.ts';
 import {
   freshSessionId,
   quietLog,

@@ -1,0 +1,193 @@
+/**
+ * What people do to a session, and what follows from each answer for the judges.
+ *
+ * Owns: the time in which nothing may leave after a stop, and the leads for which a person took the risk of a
+ * second mail. A command without an answer opens no such time: nobody was promised anything.
+ *
+ * @module
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Progress } from '../../src/shared/progress.ts';
+import type { LeadResult, LeadResultPage } from '../../src/shared/schemas.ts';
+import type { Client, Journal } from './client.ts';
+import { judgeFailed } from './judge-leads.ts';
+import type { MailWorld } from './mail-world.ts';
+import type { RiskTaken, StopWindow } from './records.ts';
+import type { LastWords, Watch } from './watch.ts';
+
+/** A session as the harness follows it. */
+export interface Track {
+  readonly sessionId: string;
+  readonly audience: ReadonlySet<number>;
+  readonly words: LastWords;
+  readonly stops: StopWindow[];
+  readonly risks: RiskTaken[];
+  isAssumedSent: boolean;
+  isErased: boolean;
+  failedBeforeErasure: Set<number>;
+  watch: Watch | null;
+}
+
+export function newTrack(sessionId: string, audience: ReadonlySet<number>): Track {
+  return {
+    sessionId,
+    audience,
+    words: { retryAt: 0, stopAt: 0 },
+    stops: [],
+    risks: [],
+    isAssumedSent: false,
+    isErased: false,
+    failedBeforeErasure: new Set(),
+    watch: null,
+  };
+}
+
+export class Person {
+  readonly #client: Client;
+  readonly #world: MailWorld;
+  readonly #journal: Journal;
+
+  constructor(client: Client, world: MailWorld, journal: Journal) {
+    this.#client = client;
+    this.#world = world;
+    this.#journal = journal;
+  }
+
+  pause(track: Track): Promise<boolean> {
+    return this.#stop(track, 'pause');
+  }
+
+  cancel(track: Track): Promise<boolean> {
+    return this.#stop(track, 'cancel');
+  }
+
+  /** Erases a paused session, again until it is said to be gone. */
+  async erase(track: Track): Promise<boolean> {
+    track.words.stopAt = Date.now();
+    for (const { leadId } of (await this.results(track, 'email=failed')) ?? [])
+      track.failedBeforeErasure.add(leadId);
+    for (let attempt = 0; attempt < 50; attempt++) {
+      const answer = await this.#client.send('DELETE', `/crm/activation/${track.sessionId}`);
+      this.#journal.note(`erase: ${String(answer?.status ?? 'no answer')}`, track.sessionId);
+      if (answer?.status === 204 || answer?.status === 404) {
+        track.isErased = true;
+        const fromIndex = await this.#world.mark();
+        for (const stop of track.stops) stop.toIndex ??= fromIndex;
+        track.stops.push({ sessionId: track.sessionId, command: 'erase', fromIndex, toIndex: null });
+        return true;
+      }
+      // 202, or 409 of one that is cancelled by now: its leads are being given back. No answer: it died.
+      if (answer?.status === 409) {
+        if ((await this.progress(track))?.state !== 'cancelled') return false;
+        await this.#stopped(track, 'cancel');
+      } else if (answer !== null && answer.status !== 202) return false;
+      await sleep(200);
+    }
+    return false;
+  }
+
+  resume(track: Track): Promise<boolean> {
+    return this.#open(track, 'resume', undefined, ['pause']);
+  }
+
+  /** Before it, who is listed as failed must not have been mailed: this is what the retry relies on. */
+  async retryFailed(track: Track): Promise<boolean> {
+    await this.lookAtFailed(track);
+    // One that is paused stays paused.
+    return this.#open(track, 'retry', { outcome: 'failed' }, ['cancel']);
+  }
+
+  /** May mail twice whoever is listed as unknown now, and nobody else. Only while nothing is on the wire. */
+  async retryUnknown(track: Track): Promise<boolean> {
+    const results = await this.results(track, 'email=unknown');
+    if (results === null || results.length === 0 || this.#world.openCount(track.sessionId) > 0) return false;
+    track.risks.push({
+      leadIds: new Set(results.map(({ leadId }) => leadId)),
+      fromIndex: this.#world.calls.length,
+    });
+    return this.#open(track, 'retry', { outcome: 'unknown' }, ['cancel']);
+  }
+
+  /** Asks under the old keys. A build that does not have the command says so and nothing happens. */
+  check(track: Track): Promise<boolean> {
+    return this.#open(track, 'check', undefined, ['pause', 'cancel']);
+  }
+
+  async assumeSent(track: Track): Promise<boolean> {
+    track.words.retryAt = Date.now();
+    track.isAssumedSent = true;
+    return (await this.#command(track, 'assume-sent')) === 200;
+  }
+
+  /** Judges who is listed as failed just now. */
+  async lookAtFailed(track: Track): Promise<void> {
+    const failed = await this.results(track, 'email=failed');
+    if (failed === null) return;
+    this.#journal.violations.push(...judgeFailed(this.#world.calls, track.sessionId, failed));
+  }
+
+  /** All results that match, or null when they could not be read whole. */
+  async results(track: Track, filter: string): Promise<LeadResult[] | null> {
+    const all: LeadResult[] = [];
+    let cursor: string | null = null;
+    do {
+      const more: string = cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`;
+      const answer = await this.#client.send(
+        'GET',
+        `/crm/activation/${track.sessionId}/leads?limit=500&${filter}${more}`,
+      );
+      if (answer?.status !== 200) return null;
+      const page = JSON.parse(answer.text) as LeadResultPage;
+      all.push(...page.leads);
+      cursor = page.nextCursor;
+    } while (cursor !== null);
+    return all;
+  }
+
+  async progress(track: Track): Promise<Progress | null> {
+    const answer = await this.#client.send('GET', `/crm/activation/progress/${track.sessionId}`);
+    return answer?.status === 200 ? (JSON.parse(answer.text) as Progress) : null;
+  }
+
+  async #stop(track: Track, command: 'pause' | 'cancel'): Promise<boolean> {
+    track.words.stopAt = Date.now();
+    if ((await this.#command(track, command)) !== 200) return false;
+    await this.#stopped(track, command);
+    return true;
+  }
+
+  /** From here on nothing may leave, until a person says otherwise. */
+  async #stopped(track: Track, command: 'pause' | 'cancel'): Promise<void> {
+    const fromIndex = await this.#world.mark();
+    const open = track.stops.find((stop) => stop.toIndex === null);
+    if (open?.command === command) return;
+    if (open !== undefined) open.toIndex = fromIndex;
+    track.stops.push({ sessionId: track.sessionId, command, fromIndex, toIndex: null });
+  }
+
+  /** A person may set it going from here on: what leaves now is meant. A refusal takes that back. */
+  async #open(
+    track: Track,
+    path: string,
+    body: unknown,
+    ends: readonly StopWindow['command'][],
+  ): Promise<boolean> {
+    track.words.retryAt = Date.now();
+    const open = track.stops.filter((stop) => stop.toIndex === null && ends.includes(stop.command));
+    for (const stop of open) stop.toIndex = this.#world.calls.length;
+    const status = await this.#command(track, path, body);
+    track.words.retryAt = Date.now();
+    if (status !== null && status !== 200) for (const stop of open) stop.toIndex = null;
+    return status === 200;
+  }
+
+  /** @returns the status, null when it was not answered */
+  async #command(track: Track, path: string, body?: unknown): Promise<number | null> {
+    const answer = await this.#client.send('POST', `/crm/activation/${track.sessionId}/${path}`, body);
+    this.#journal.note(
+      `${path}${body === undefined ? '' : ` ${JSON.stringify(body)}`}: ${String(answer?.status ?? 'no answer')}`,
+      track.sessionId,
+    );
+    return answer?.status ?? null;
+  }
+}
