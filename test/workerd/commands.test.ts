@@ -110,7 +110,8 @@ describe('pause', () => {
     expect(await told('pause')).toMatchObject({ state: 'paused', reason: 'user' });
     // Its watchdog stands while mail is on its way.
     expect((await look(sessionId))?.alarmAt).not.toBeNull();
-    const callsThen = 5;
+    // Each of the five senders may have a call in hand that had left for us.
+    const callsThen = mail.callCount + 5;
     slice.release();
     await slice.ended;
     expect(mail.callCount).toBeLessThanOrEqual(callsThen);
