@@ -9,6 +9,7 @@
  */
 import { faultText } from '../durable/faults.ts';
 import { logEvent } from '../durable/log.ts';
+import { userAgent } from '../mail/http.ts';
 import { sha256Hex } from '../shared/sha256.ts';
 import type { AccessWorld } from './access-keys.ts';
 import { SharedWork, type WaitUntil } from './shared-work.ts';
@@ -71,7 +72,11 @@ export class AccessGroups {
   async #ask(assertion: string): Promise<string[] | null> {
     try {
       const response = await this.#world.fetch(`${this.#issuer}/cdn-cgi/access/get-identity`, {
-        headers: { cookie: `CF_Authorization=${assertion}`, accept: 'application/json' },
+        headers: {
+          cookie: `CF_Authorization=${assertion}`,
+          accept: 'application/json',
+          'user-agent': userAgent,
+        },
         redirect: 'manual',
         signal: AbortSignal.timeout(timeoutMs),
       });

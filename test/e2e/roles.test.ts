@@ -205,7 +205,7 @@ describe.each(['admin', 'operator', 'viewer'] as const)('with the role %s', (rol
     await page.goto(product.stack.url);
     await page.waitForURL(`**${expected[role].home}`);
     const nav = page.getByRole('navigation', { name: 'Main' }).getByRole('link');
-    await expect.poll(() => nav.allInnerTexts()).toEqual(expected[role].pages);
+    await expect.poll(() => nav.allInnerTexts(), { timeout: 10_000 }).toEqual(expected[role].pages);
     for (const name of expected[role].pages) {
       await nav.filter({ hasText: name }).click();
       await page.getByRole('heading', { level: 1, name }).waitFor();
