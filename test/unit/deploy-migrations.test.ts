@@ -11,15 +11,8 @@ import {
 } from '../../scripts/lib/deploy/migrations.ts';
 import { versionBefore } from '../../scripts/lib/deploy/rollback.ts';
 import { standInAccount, type StandInAccount } from '../support/cloudflare/account.ts';
-import { invoke, ownMigrations } from '../support/cloudflare/deploying.ts';
+import { invoke, ownMigrations, firstAnswers as answers, worker } from '../support/cloudflare/deploying.ts';
 
-const worker = 'lead-activation';
-const answers = {
-  ROLE_ADMIN: 'ana@acme.io',
-  MAIL_FROM: 'Ana <ana@acme.io>',
-  MAIL_POSTAL_ADDRESS: 'Example Street 1, Lisbon',
-  MAIL_API_KEY: 're_first',
-};
 const next = schemaLevel(ownMigrations) + 1;
 const number = (offset: number): string => String(next + offset).padStart(4, '0');
 

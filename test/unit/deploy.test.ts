@@ -10,17 +10,11 @@ import {
   baseConfig,
   invoke,
   type Invocation,
+  firstAnswers as answers,
+  worker,
 } from '../support/cloudflare/deploying.ts';
 
-const worker = 'lead-activation';
 const devUrl = 'https://lead-activation.acme.workers.dev';
-/** Everything that a first deploy needs. */
-const answers = {
-  ROLE_ADMIN: 'ana@acme.io, *@acme.io',
-  MAIL_FROM: 'Ana <ana@acme.io>',
-  MAIL_POSTAL_ADDRESS: 'Example Street 1, Lisbon',
-  MAIL_API_KEY: 're_very_secret',
-};
 
 /** An account with a deployment that somebody tuned. */
 async function deployedAccount(invocation: Invocation = {}): Promise<StandInAccount> {

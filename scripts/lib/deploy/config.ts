@@ -51,7 +51,9 @@ const notCarried = ['access', 'dev', 'env', 'route', 'routes'];
 /** JSON for wrangler, which takes it as it takes TOML: https://developers.cloudflare.com/workers/wrangler/configuration/ */
 export function makeConfig(base: WranglerConfig, own: OwnConfig): WranglerConfig {
   const config: WranglerConfig = {
-    ...base,
+    ...(Object.fromEntries(
+      Object.entries(base).filter(([key]) => !notCarried.includes(key)),
+    ) as WranglerConfig),
     ...(own.accountId === null ? {} : { account_id: own.accountId }),
     name: own.names.worker,
     workers_dev: own.workersDev,
@@ -66,7 +68,6 @@ export function makeConfig(base: WranglerConfig, own: OwnConfig): WranglerConfig
     })),
     triggers: { crons: [...own.crons] },
   };
-  for (const key of notCarried) delete config[key];
   if (base.ratelimits !== undefined) {
     config.ratelimits = base.ratelimits.map((limit) => ({
       ...limit,

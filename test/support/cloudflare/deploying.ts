@@ -26,6 +26,17 @@ export const ownMigrations: readonly Migration[] = readdirSync(join(projectRoot,
   .sort()
   .map((name) => ({ name, sql: readFileSync(join(projectRoot, 'migrations', name), 'utf8') }));
 
+/** Name of the production Worker, its database and its application. */
+export const worker = 'lead-activation';
+
+/** Everything that a first deploy needs. */
+export const firstAnswers = {
+  ROLE_ADMIN: 'ana@acme.io, *@acme.io',
+  MAIL_FROM: 'Ana <ana@acme.io>',
+  MAIL_POSTAL_ADDRESS: 'Example Street 1, Lisbon',
+  MAIL_API_KEY: 're_very_secret',
+};
+
 export interface Invocation {
   /** Arguments after `npm run deploy --`. */
   args?: readonly string[];
