@@ -265,7 +265,6 @@ describe('a session, whatever happens to it', () => {
       },
     );
     expect(details.failed).toBe(true);
-    if (process.env['SHOW_FOUND'] !== undefined) console.log(_, details.numRuns, details.counterexamplePath);
   });
 
   it('calls nobody sent whom the provider did not take, unless a person said so', () => {

@@ -101,7 +101,10 @@ describe('the timeline of a session', () => {
     await runInDurableObject(stubOf(sessionId), (_, { storage: { sql } }) => {
       sql.exec('DROP TABLE event');
       sql.exec('DROP TABLE throughput');
-      sql.exec('UPDATE schema_version SET version = version - 1');
+      // What came after it.
+      sql.exec('ALTER TABLE batch DROP COLUMN retried');
+      sql.exec('ALTER TABLE session DROP COLUMN extra');
+      sql.exec('UPDATE schema_version SET version = version - 2');
     });
     await evictDurableObject(stubOf(sessionId));
     expect(await readTimeline(sessionId)).toMatchObject({ events: [], throughput: [] });
