@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { withoutMentions, type ForgottenPerson } from '../shared/forgotten.ts';
+import { isSearchableEmail, mentions, withoutMentions, type ForgottenPerson } from '../shared/forgotten.ts';
 import type { Lead } from '../shared/schemas.ts';
 import type { PersonExport } from '../shared/audit-schemas.ts';
 import type { HashEmail } from './email-hash.ts';
@@ -61,7 +61,7 @@ export async function eraseTraces(
   hashEmail: HashEmail,
 ): Promise<void> {
   await forgetInSuppressions(db, person, hashEmail);
-  for (const email of person.emails) await eraseFromIssues(db, email);
+  for (const email of person.emails.filter(isSearchableEmail)) await eraseFromIssues(db, email);
   await forgetInImports(db, person);
   await forgetViews(db, await viewsAbout(db, person));
   await forgetInHistory(db, person);
@@ -72,8 +72,14 @@ export async function eraseTraces(
     .run();
 }
 
-/** SQLite's lower() knows ASCII letters only; both sides must be lowered alike. */
-const asciiLower = (text: string): string => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+/** Tables with notes about suppressions, each with the column that its rows are paged by. */
+const noteTables = [
+  { table: 'suppressions', key: 'email_hash' },
+  { table: 'suppression_removals', key: 'id' },
+] as const;
+
+/** Notes that are read at once. */
+const notePageCount = 1_000;
 
 /** The label and every word about the suppression of an address, and words about others that mention the person. */
 async function forgetInSuppressions(
@@ -82,20 +88,32 @@ async function forgetInSuppressions(
   hashEmail: HashEmail,
 ): Promise<void> {
   const hashes = JSON.stringify(person.emails.map(hashEmail));
-  const texts = JSON.stringify([...person.emails, ...person.names].map(asciiLower));
-  const isAbout = `(email_hash IN (SELECT value FROM json_each(?1))
-    OR EXISTS (SELECT 1 FROM json_each(?2) WHERE instr(lower(note), value) > 0))`;
+  const isTheirs = 'email_hash IN (SELECT value FROM json_each(?))';
   await db.batch([
-    db
-      .prepare(
-        `UPDATE suppressions SET label = NULL
-         WHERE email_hash IN (SELECT value FROM json_each(?)) AND label IS NOT NULL`,
-      )
-      .bind(hashes),
-    ...['suppressions', 'suppression_removals'].map((table) =>
-      db.prepare(`UPDATE ${table} SET note = '' WHERE note <> '' AND ${isAbout}`).bind(hashes, texts),
+    db.prepare(`UPDATE suppressions SET label = NULL WHERE ${isTheirs} AND label IS NOT NULL`).bind(hashes),
+    ...noteTables.map(({ table }) =>
+      db.prepare(`UPDATE ${table} SET note = '' WHERE ${isTheirs} AND note <> ''`).bind(hashes),
     ),
   ]);
+  for (const { table, key } of noteTables) {
+    for (let after: string | number = ''; ;) {
+      const { results }: D1Result<{ key: string | number; note: string }> = await db
+        .prepare(
+          `SELECT ${key} AS key, note FROM ${table} WHERE note <> '' AND (?1 = '' OR ${key} > ?1)
+           ORDER BY ${key} LIMIT ${notePageCount}`,
+        )
+        .bind(after)
+        .all<{ key: string | number; note: string }>();
+      const found = results.filter(({ note }) => mentions(note, person));
+      if (found.length > 0) {
+        const change = db.prepare(`UPDATE ${table} SET note = ? WHERE ${key} = ?`);
+        await db.batch(found.map((row) => change.bind(withoutMentions(row.note, person), row.key)));
+      }
+      const last = results.at(-1);
+      if (last === undefined || results.length < notePageCount) break;
+      after = last.key;
+    }
+  }
 }
 
 /** Imports that are read at once. */
@@ -147,7 +165,7 @@ export async function tracesOf(
       )
       .bind(emailHash)
       .first(),
-    Promise.all(person.emails.map((email) => issuesAbout(db, email))),
+    Promise.all(person.emails.filter(isSearchableEmail).map((email) => issuesAbout(db, email))),
     viewsAbout(db, person),
     person.leadId === null ? [] : formerEmails(db, person.leadId),
   ]);

@@ -29,21 +29,31 @@ export function fullNames(person: { firstName: string; lastName: string }): stri
   return [`${first} ${last}`, `${last}, ${first}`, `${last} ${first}`];
 }
 
-const textsOf = ({ emails, names }: ForgottenPerson): string[] =>
-  [...emails, ...names].filter((text) => text !== '').map((text) => text.toLowerCase());
+/**
+ * True for a text that can be looked for in others: something, an @, something. What a person asks to erase may
+ * be any text, and "a" is in all of them.
+ */
+export const isSearchableEmail = (email: string): boolean => /[^\s@]@[^\s@]/.test(email);
+
+/** Finds each mention: as a whole, so that ann@b.example is not found in joann@b.example. */
+function mentionPattern({ emails, names }: ForgottenPerson): RegExp | null {
+  const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
+  const parts = [
+    ...emails
+      .filter(isSearchableEmail)
+      .map((email) => `(?<![\\p{L}\\p{N}._%+-])${escaped(email)}(?![\\p{L}\\p{N}]|[.-][\\p{L}\\p{N}])`),
+    ...names.map((name) => `(?<![\\p{L}\\p{N}])${escaped(name)}(?![\\p{L}\\p{N}])`),
+  ];
+  return parts.length === 0 ? null : new RegExp(parts.join('|'), 'giu');
+}
 
 /** True when the text mentions the person. */
 export function mentions(text: string, person: ForgottenPerson): boolean {
-  const folded = text.toLowerCase();
-  return textsOf(person).some((known) => folded.includes(known));
+  return mentionPattern(person)?.test(text) ?? false;
 }
 
 /** The text with a mark in place of each mention. */
 export function withoutMentions(text: string, person: ForgottenPerson): string {
-  // The longest first: of two addresses one may be the beginning of the other.
-  const known = textsOf(person)
-    .sort((one, other) => other.length - one.length)
-    .map((it) => it.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&'));
-  if (known.length === 0) return text;
-  return text.replace(new RegExp(known.join('|'), 'giu'), forgottenMark);
+  const pattern = mentionPattern(person);
+  return pattern === null ? text : text.replace(pattern, forgottenMark);
 }

@@ -179,6 +179,8 @@ describe('erasing a lead', () => {
     expect(kept).toMatchObject({ fileName: '….csv', columns: ['…', 'Name'] });
     const { results } = await db.prepare('SELECT note FROM suppressions ORDER BY note').all();
     expect(results).toEqual([{ note: '' }]);
+    const removed = await db.prepare('SELECT note FROM suppression_removals').first('note');
+    expect(removed).toBe('… says so');
   });
 
   it.each([true, false])(
@@ -229,6 +231,27 @@ describe('erasing a lead', () => {
     expect((await erase(2)).status).toBe(204);
     spy.mockRestore();
     expect(asked.sort()).toEqual(['activation_0000000000001_other0000', kept].sort());
+  });
+});
+
+describe('erasing by a text that is in many others', () => {
+  it.each(['e', '@', 'a@', 'one@leads.example'])('leaves those alone: %s', async (text) => {
+    await addLeads(db, [{ email: 'someone@leads.example' }]);
+    await send('POST', '/crm/imports', {
+      importId: 'file',
+      fileName: 'someone@leads.example.csv',
+      columns: ['Email', 'Name'],
+      mapping: { email: [0], lastName: [1] },
+    });
+    const rows = [{ line: 2, cells: ['', 'e, a@ and another'] }];
+    expect((await send('PUT', '/crm/imports/file/chunks/0', { rows })).status).toBe(200);
+    await send('POST', '/crm/views', { name: 'Theirs', query: 'search=someone@leads.example' });
+    const kept = await databaseContent();
+    expect((await send('POST', '/crm/leads/erase', { email: text })).status).toBe(204);
+    // But for the entry about it.
+    const withoutAudit = (content: string): string =>
+      content.replaceAll(/\{"(?:max\(id\)|name":"audit","seq)":\d+\}/g, '');
+    expect(withoutAudit(await databaseContent())).toBe(withoutAudit(kept));
   });
 });
 
