@@ -26,6 +26,7 @@ import { docsRoutes } from './routes/docs.ts';
 import { healthRoutes } from './routes/health.ts';
 import { importRoutes } from './routes/imports.ts';
 import { leadRoutes } from './routes/leads.ts';
+import { maintenanceRoutes } from './routes/maintenance.ts';
 import { senderCheckRoutes } from './routes/sender-check.ts';
 import { settingsRoutes } from './routes/settings.ts';
 import { suppressionRoutes } from './routes/suppressions.ts';
@@ -62,6 +63,7 @@ export function createApp(): App {
     unsubscribeRoutes,
     auditRoutes,
     settingsRoutes,
+    maintenanceRoutes,
     healthRoutes,
     docsRoutes,
   ]) {
