@@ -58,13 +58,13 @@ export const reconcileAnswerSchema = z
   .meta({ id: 'ReconcileAnswer' });
 export type ReconcileAnswer = z.infer<typeof reconcileAnswerSchema>;
 
-/** A public key of RSA-OAEP with SHA-256, as base64url of its SPKI form. */
+/** A public key of RSA-OAEP with SHA-256, as base64 of its SPKI form. */
 export const hashKeyRequestSchema = z
-  .strictObject({ publicKey: z.string().regex(/^[\w-]{200,2000}$/, 'must be base64url of an SPKI key') })
+  .strictObject({ publicKey: z.base64().min(200).max(2_000) })
   .meta({ id: 'HashKeyRequest' });
 
 export const hashKeyAnswerSchema = z
   .object({
-    sealedKey: z.string().meta({ description: 'The key, encrypted for the given public key; base64url.' }),
+    sealedKey: z.string().meta({ description: 'The key, encrypted for the given public key; base64.' }),
   })
   .meta({ id: 'HashKeyAnswer' });

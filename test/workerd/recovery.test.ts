@@ -334,8 +334,8 @@ describe('the key of the address hash', () => {
       false,
       ['encrypt', 'decrypt'],
     )) as CryptoKeyPair;
-    const publicKey = Buffer.from((await crypto.subtle.exportKey('spki', pair.publicKey)) as ArrayBuffer);
-    return { pair, publicKey: publicKey.toString('base64url') };
+    const publicKey = Buffer.from((await crypto.subtle.exportKey('spki', pair.publicKey)));
+    return { pair, publicKey: publicKey.toString('base64') };
   };
 
   it('leaves only encrypted for the key of an admin who asks, and the audit says so', async () => {
@@ -347,7 +347,7 @@ describe('the key of the address hash', () => {
     const key = await crypto.subtle.decrypt(
       { name: 'RSA-OAEP' },
       pair.privateKey,
-      Buffer.from(sealedKey, 'base64url'),
+      Buffer.from(sealedKey, 'base64'),
     );
     expect(new TextDecoder().decode(key)).toBe(env.ADDRESS_HASH_KEY);
     const entry = await db.prepare('SELECT action, actor FROM audit ORDER BY id DESC LIMIT 1').first();

@@ -6,7 +6,6 @@
  *
  * @module
  */
-import { Buffer } from 'node:buffer';
 import { createRoute } from '@hono/zod-openapi';
 import { encodeCursor } from '../../crm/cursor.ts';
 import { openRecovery } from '../../crm/recovery.ts';
@@ -98,15 +97,14 @@ export function maintenanceRoutes(app: App): void {
   app.openapi(hashKey, async (c) => {
     const { publicKey } = c.req.valid('json');
     const algorithm = { name: 'RSA-OAEP', hash: 'SHA-256' };
-    const key = await crypto.subtle
-      .importKey('spki', Buffer.from(publicKey, 'base64url'), algorithm, false, ['encrypt'])
-      .catch(() => {
-        throw new Refusal('invalid_request', '/publicKey: is not an RSA key in SPKI form');
-      });
+    const spki = Uint8Array.from(atob(publicKey), (byte) => byte.charCodeAt(0));
+    const key = await crypto.subtle.importKey('spki', spki, algorithm, false, ['encrypt']).catch(() => {
+      throw new Refusal('invalid_request', '/publicKey: is not an RSA key in SPKI form');
+    });
     const secret = new TextEncoder().encode(c.env.ADDRESS_HASH_KEY);
     const sealed = await crypto.subtle.encrypt(algorithm, key, secret);
     c.header('cache-control', 'no-store');
-    return c.json({ sealedKey: Buffer.from(sealed).toString('base64url') }, 200);
+    return c.json({ sealedKey: btoa(String.fromCodePoint(...new Uint8Array(sealed))) }, 200);
   });
 }
 
