@@ -59,6 +59,8 @@ export async function placeLocally(
   const { stateDir } = target;
   if (isEmpty(stateDir)) {
     const built = join(staged.workFolder, 'state');
+    // It holds everybody's address and the key.
+    await mkdir(built, { mode: 0o700 });
     await prepareState(built, onStep);
     await replaceDatabase(built, staged.file);
     await writeKey(built, staged.addressHashKey);

@@ -28,7 +28,7 @@ const skippedIdCount = 1_000_000;
 
 /** What is known from later than the backup. */
 export interface LaterKnowledge {
-  /** A backup of the same installation that was made later: of the damaged database, mostly. */
+  /** Another backup of the same installation that knows later things: of the damaged database, mostly. */
   newer: OpenBackup | null;
   /** The audit as the app exports it, as CSV. */
   auditCsv: string | null;
@@ -155,9 +155,6 @@ function requireSameInstallation(backup: OpenBackup, newer: OpenBackup): void {
       `${newer.folder} is of another installation: its addresses are hashed with another key. Nothing was restored.`,
     );
   }
-  if (newer.manifest.createdAt <= backup.manifest.createdAt) {
-    throw new UserError(`${newer.folder} is not newer than ${backup.folder}. Nothing was restored.`);
-  }
 }
 
 /** Takes from a later backup who was mailed, who must not be, and what was done. */
@@ -188,7 +185,7 @@ async function merge(
     database.exec('BEGIN');
     const addedSuppressionCount = await copy('suppressions', 'WHERE true ON CONFLICT DO NOTHING');
     await copy('suppression_removals', 'WHERE id NOT IN (SELECT id FROM main.suppression_removals)');
-    await copy('audit', 'WHERE id > (SELECT coalesce(max(id), 0) FROM main.audit)');
+    await mergeAudit(database, columnsOf);
     await copy(
       'activations',
       `WHERE true ON CONFLICT (session_id) DO UPDATE SET state = excluded.state, rev = excluded.rev,
@@ -208,6 +205,21 @@ async function merge(
   } finally {
     database.exec('DETACH newer');
   }
+}
+
+/**
+ * Adds the entries that only the later backup has, under new ids: after a database was set back, both have gone on
+ * from the same id.
+ */
+async function mergeAudit(
+  database: DatabaseSync,
+  columnsOf: (table: string) => Promise<string>,
+): Promise<void> {
+  const columns = (await columnsOf('audit')).split(', ').filter((name) => name !== 'id');
+  const list = columns.join(', ');
+  const isSame = columns.map((name) => `here.${name} IS there.${name}`).join(' AND ');
+  database.exec(`INSERT INTO main.audit (${list}) SELECT ${list} FROM newer.audit AS there
+    WHERE NOT EXISTS (SELECT 1 FROM main.audit AS here WHERE here.at = there.at AND ${isSame}) ORDER BY there.id`);
 }
 
 const erasures: ReadonlySet<string> = new Set(['lead.erase', 'person.erase']);
