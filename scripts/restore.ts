@@ -105,7 +105,7 @@ try {
       'ADDRESS_HASH_KEY is set, to another key than that of the backup. Unset it. Nothing was restored.',
     );
   }
-  await remote?.requireTarget(backup);
+  await remote?.requireTarget();
   workFolder = await makeWorkFolder(target.stateDir);
   const file = join(workFolder, 'staged.sqlite');
   say('Building the database');

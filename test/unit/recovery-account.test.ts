@@ -100,7 +100,7 @@ async function restore(
   intoExisting: boolean,
 ) {
   const target = remoteTarget(await environmentOf(state), intoExisting);
-  await target.requireTarget(backup);
+  await target.requireTarget();
   const workFolder = join(folder, `work-${String(Math.random())}`);
   mkdirSync(workFolder);
   const file = join(workFolder, 'staged.sqlite');

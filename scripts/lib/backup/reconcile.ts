@@ -81,7 +81,7 @@ export async function reconcileAll(
     if (sessions.has(page.sessionId)) continue;
     sessions.add(page.sessionId);
     add(report, page);
-    if (await pause(app, page)) report.pausedIds.push(page.sessionId);
+    if (await pause(app, page.sessionId)) report.pausedIds.push(page.sessionId);
   }
   onStep(`Asking ${String(sessions.size)} sessions whom they activated`);
   for (const sessionId of sessions) {
@@ -115,12 +115,18 @@ async function reconcilePage(
   }
 }
 
-/** Pauses a session that mails, or that would go on by itself. @returns true when it was paused here */
-async function pause(app: AppApi, { sessionId, state }: ReconcileAnswer): Promise<boolean> {
-  if (state !== 'queued' && state !== 'running' && state !== 'paused') return false;
+/**
+ * Pauses a session that mails, or that would go on by itself when the mail provider is back.
+ *
+ * @returns true when it was paused here
+ */
+async function pause(app: AppApi, sessionId: string): Promise<boolean> {
+  const { state, reason } = await app.get<Progress>(`/crm/activation/progress/${sessionId}`);
+  const goesOn = state === 'queued' || state === 'running' || reason === 'mail_unreachable';
+  if (!goesOn) return false;
   try {
     await app.post(`/crm/activation/${sessionId}/pause`);
-    return state !== 'paused';
+    return true;
   } catch (error) {
     // It has ended meanwhile.
     if (error instanceof AppRefusal && error.code === 'illegal_transition') return false;

@@ -11,14 +11,13 @@ import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { UserError } from '../processes.ts';
-import type { OpenBackup } from './backup-folder.ts';
 import { CloudflareEnvironment, signIn } from './cloudflare-account.ts';
 import { queryOf } from './local-database.ts';
 import { dropStatements, dumpDatabase, statementText, type Query } from './sql-dump.ts';
 
 export interface RemoteTarget {
   /** @throws UserError where the database has something in it and that was not asked for */
-  requireTarget(backup: OpenBackup): Promise<void>;
+  requireTarget(): Promise<void>;
   place(
     staged: { file: string; workFolder: string; addressHashKey: string },
     onStep: (words: string) => void,

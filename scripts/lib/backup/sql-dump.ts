@@ -27,8 +27,8 @@ const separator = '--;;';
 const maxStatementBytes = 90_000;
 /** Bytes of a value above which it is written in pieces; each is twice as long in hexadecimal. */
 const maxLiteralBytes = 40_000;
-/** Rows of one query. D1 answers with at most 50 MB; a row of these tables is up to 1 MB, of others some 20 kB. */
-const pageRowCount = 2_000;
+/** Rows of one query. D1 answers with at most 50 MB; a row of these tables is up to 2 MB, of others some 50 kB. */
+const pageRowCount = 500;
 const largeRowTables: ReadonlySet<string> = new Set(['import_chunks', 'imports', 'template_versions']);
 const largePageRowCount = 20;
 /** Leads put into the search index by one statement: D1 stops a query after 30 s. */

@@ -195,7 +195,7 @@ async function merge(
       .prepare(
         `UPDATE leads SET status = 'active', activated_at = n.activated_at, activated_by = n.activated_by
          FROM newer.leads AS n
-         WHERE leads.status = 'new' AND n.status = 'active' AND (n.id = leads.id OR n.email = leads.email)`,
+         WHERE leads.status = 'new' AND n.status = 'active' AND ((n.id = leads.id AND n.created_at = leads.created_at) OR n.email = leads.email)`,
       )
       .run();
     database.exec(`UPDATE main.sqlite_sequence SET seq = max(seq,
