@@ -40,6 +40,9 @@ const optionalSecrets = ['RESEND_WEBHOOK_SECRET', 'POSTMARK_WEBHOOK_CREDENTIALS'
 /** Who is signed in on this machine, where Access does not stand in front: LOCAL_PERSON of `npm start`. */
 export const localPerson = 'ana@example.com';
 
+/** In a state folder while its database is being replaced; what is found there is half of one and half of another. */
+export const unfinishedRestoreFile = 'restore-unfinished';
+
 /** A log above this is started anew: it is for the last runs, not for history. */
 const maxLogBytes = 10 * 1024 * 1024;
 
@@ -200,7 +203,9 @@ async function answersHealth(url: string): Promise<boolean> {
 export async function prepareState(
   stateDir: string,
   onStep: (words: string) => void = () => undefined,
+  { duringRestore = false } = {},
 ): Promise<void> {
+  if (!duringRestore) requireFinishedRestore(stateDir);
   makeStateDir(stateDir);
   mkdirSync(join(stateDir, 'logs'), { recursive: true });
   const lock = await lockStateDir(stateDir);
@@ -211,6 +216,14 @@ export async function prepareState(
   }
 }
 
+/** @throws UserError in a state folder whose database was being replaced when that broke off */
+function requireFinishedRestore(stateDir: string): void {
+  if (!existsSync(join(stateDir, unfinishedRestoreFile))) return;
+  throw new UserError(
+    `A restore into ${stateDir} was broken off. Run it again: npm run restore -- FOLDER --state-dir ${stateDir} --into-existing`,
+  );
+}
+
 /**
  * Starts the stack and returns when `GET /healthz` has answered.
  *
@@ -218,6 +231,7 @@ export async function prepareState(
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { stateDir, onStep = () => undefined } = options;
+  requireFinishedRestore(stateDir);
   const port = options.port ?? (await freePort());
   if (await isPortTaken(port)) {
     throw new UserError(

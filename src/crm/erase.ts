@@ -7,7 +7,14 @@
  *
  * @module
  */
-import { isSearchableEmail, mentions, withoutMentions, type ForgottenPerson } from '../shared/forgotten.ts';
+import {
+  fullNames,
+  isSearchableEmail,
+  mentions,
+  withoutMentions,
+  type ForgottenPerson,
+} from '../shared/forgotten.ts';
+import type { Recipient } from '../shared/recipient.ts';
 import type { Lead } from '../shared/schemas.ts';
 import type { PersonExport } from '../shared/audit-schemas.ts';
 import type { HashEmail } from './email-hash.ts';
@@ -26,8 +33,30 @@ export async function findLeadByEmail(db: D1Database, email: string): Promise<Le
   return row === null ? null : toLead(row);
 }
 
+/**
+ * A lead as other records may mention it: under the address and name of now, under addresses of before, and as
+ * a session froze them.
+ *
+ * @param frozen - the lead as its session mailed it; null where no session did
+ */
+export async function personOf(
+  db: D1Database,
+  lead: Lead,
+  frozen: Recipient | null,
+): Promise<ForgottenPerson> {
+  const former = await formerEmails(db, lead.id);
+  const known = [lead.email, ...former, ...(frozen === null ? [] : [frozen.email])]
+    .map((email) => email.toLowerCase())
+    .filter((email) => email !== '');
+  return {
+    leadId: lead.id,
+    emails: await emailsOfNobodyElse(db, lead.id, [...new Set(known)]),
+    names: [...new Set([...fullNames(lead), ...(frozen === null ? [] : fullNames(frozen))])],
+  };
+}
+
 /** The addresses that a lead had before it was edited. */
-export async function formerEmails(db: D1Database, leadId: number): Promise<string[]> {
+async function formerEmails(db: D1Database, leadId: number): Promise<string[]> {
   const { results } = await db
     .prepare('SELECT email FROM former_emails WHERE lead_id = ?')
     .bind(leadId)
@@ -36,7 +65,7 @@ export async function formerEmails(db: D1Database, leadId: number): Promise<stri
 }
 
 /** Those of these addresses that are no other lead's now: what is kept of the others is about somebody else. */
-export async function emailsOfNobodyElse(
+async function emailsOfNobodyElse(
   db: D1Database,
   leadId: number,
   emails: readonly string[],

@@ -21,7 +21,8 @@ import {
 const flipSql = `UPDATE leads AS l SET status = 'active', activated_at = ?2, activated_by = ?3
   WHERE l.id IN (SELECT value FROM json_each(?1)) AND ${standingSql} = 'mailable'`;
 
-const countFlippedSql = `UPDATE lead_counts
+/** Counts what the statement before it has set active. */
+export const countFlippedSql = `UPDATE lead_counts
   SET new_count = new_count - changes(), active_count = active_count + changes() WHERE changes() > 0`;
 
 const readFlippedSql = (columns: string): string => `SELECT ${columns}, l.activated_by, l.email_hash,

@@ -41,6 +41,10 @@ export const problemCatalog = {
   chunk_conflict: { status: 409, title: 'This chunk was taken before, with other rows.' },
   too_many_views: { status: 409, title: 'There are too many saved views.' },
   illegal_transition: { status: 409, title: 'The activation cannot do that in its present state.' },
+  recovery_open: {
+    status: 409,
+    title: 'The database was restored, and who was mailed since is not in it yet.',
+  },
   mail_not_configured: { status: 409, title: 'Mail cannot be sent with the present settings.' },
   template_conflict: { status: 409, title: 'Somebody else has changed this template meanwhile.' },
   template_read_only: { status: 409, title: 'This template comes with the product; copy it to change it.' },

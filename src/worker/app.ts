@@ -30,6 +30,7 @@ import { docsRoutes } from './routes/docs.ts';
 import { healthRoutes } from './routes/health.ts';
 import { importRoutes } from './routes/imports.ts';
 import { leadRoutes } from './routes/leads.ts';
+import { maintenanceRoutes } from './routes/maintenance.ts';
 import { problemRoutes } from './routes/problems.ts';
 import { senderCheckRoutes } from './routes/sender-check.ts';
 import { settingsRoutes } from './routes/settings.ts';
@@ -74,6 +75,7 @@ export function createApp(identify: Identify = createIdentify()): App {
     unsubscribeRoutes,
     auditRoutes,
     settingsRoutes,
+    maintenanceRoutes,
     healthRoutes,
     docsRoutes,
     problemRoutes,

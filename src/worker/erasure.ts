@@ -7,11 +7,11 @@
  */
 import { emailHash } from '../crm/email-hash.ts';
 import { normalizeEmail } from '../crm/email.ts';
-import { emailsOfNobodyElse, eraseTraces, findLeadByEmail, formerEmails } from '../crm/erase.ts';
+import { eraseTraces, findLeadByEmail, personOf } from '../crm/erase.ts';
 import { activationsThatMayKnow } from '../crm/history.ts';
 import { eraseLead, getLead } from '../crm/leads.ts';
 import { sessionStub } from '../durable/stubs.ts';
-import { fullNames, type ForgottenPerson } from '../shared/forgotten.ts';
+import type { ForgottenPerson } from '../shared/forgotten.ts';
 import type { Lead } from '../shared/schemas.ts';
 
 /**
@@ -23,7 +23,7 @@ export async function eraseEverywhere(env: Env, leadId: number): Promise<boolean
   for (;;) {
     const lead = await getLead(env.DB, leadId);
     if (lead === null) return false;
-    await forget(env, await personOf(env, lead), lead.activatedBy);
+    await forget(env, await personOfLead(env, lead), lead.activatedBy);
     // A run may have activated the lead since it was read: that one is asked in the next turn.
     if (await eraseLead(env.DB, leadId, lead.activatedBy)) return true;
   }
@@ -43,25 +43,11 @@ export async function erasePerson(env: Env, address: string): Promise<number | n
   return lead?.id ?? null;
 }
 
-/** A lead as others may mention it: under the address and name of now, of before, and as a run froze them. */
-export async function personOf(env: Env, lead: Lead): Promise<ForgottenPerson> {
-  const { id: leadId, activatedBy } = lead;
-  const [former, frozen] = await Promise.all([
-    formerEmails(env.DB, leadId),
-    activatedBy === null ? null : sessionStub(env, activatedBy).frozenRecipient(leadId),
-  ]);
-  const known = [lead.email, ...former, ...(frozen === null ? [] : [frozen.email])].map((email) =>
-    email.toLowerCase(),
-  );
-  return {
-    leadId,
-    emails: await emailsOfNobodyElse(
-      env.DB,
-      leadId,
-      [...new Set(known)].filter((email) => email !== ''),
-    ),
-    names: [...new Set([...fullNames(lead), ...(frozen === null ? [] : fullNames(frozen))])],
-  };
+/** A lead as others may mention it; its session is asked how it was mailed. */
+export async function personOfLead(env: Env, lead: Lead): Promise<ForgottenPerson> {
+  const { id, activatedBy } = lead;
+  const frozen = activatedBy === null ? null : await sessionStub(env, activatedBy).frozenRecipient(id);
+  return personOf(env.DB, lead, frozen);
 }
 
 /** Runs that are asked at the same time. */

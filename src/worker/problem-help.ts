@@ -152,6 +152,11 @@ export const problemHelp: Readonly<Record<ProblemCode, ProblemHelp>> = {
     happened: 'You have as many saved views as one person may have.',
     todo: 'Delete one that you do not need.',
   },
+  recovery_open: {
+    happened:
+      'The database was restored to an earlier time, and the leads do not agree with the activations yet. Nothing was started.',
+    todo: 'Run `npm run reconcile` to its end, then try again. docs/RECOVERY.md says how.',
+  },
   illegal_transition: {
     happened: 'The activation cannot do that in its present state. `detail` says why. Nothing was changed.',
     todo: 'Read its progress; do what its state allows.',

@@ -24,7 +24,7 @@ export async function resultPage(
   session: Session,
   query: Filter & { cursor: string | null; limit: number },
 ): Promise<LeadResultPage> {
-  const page = await session.results({ ...query, cursor: readCursor(query.cursor) });
+  const page = await session.results({ ...query, cursor: readResultCursor(query.cursor) });
   if (page === null) throw new Refusal('session_not_found');
   return {
     leads: await withNames(env, page.leads),
@@ -64,7 +64,8 @@ async function* pagesOfResults(env: Env, session: Session, filter: Filter): Asyn
   } while (cursor !== null);
 }
 
-function readCursor(cursor: string | null): ResultCursor | null {
+/** The place in a session's results that a cursor names. */
+export function readResultCursor(cursor: string | null): ResultCursor | null {
   if (cursor === null) return null;
   const [seq, index, ...rest] = decodeCursor(cursor) ?? [];
   const isIndex = (part: unknown): part is number => Number.isSafeInteger(part) && Number(part) >= 0;

@@ -104,6 +104,11 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
 
   'GET /crm/audit': rule('readAudit'),
   'GET /crm/audit.csv': rule('readAudit', 'audit.download'),
+
+  'GET /crm/maintenance/recovery': rule('watch'),
+  'POST /crm/maintenance/recovery/finish': rule('configure', 'recovery.finish'),
+  'POST /crm/maintenance/reconcile': rule('configure', 'recovery.reconcile'),
+  'POST /crm/maintenance/address-hash-key': rule('configure', 'recovery.key'),
 };
 
 /** What a route needs that nobody has written a line for. */

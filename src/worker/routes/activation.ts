@@ -14,6 +14,7 @@ import type { Command } from '../../core/command.ts';
 import type { SessionSpec } from '../../core/session.ts';
 import { countAudience, resolveAudience, sampleAudience } from '../../crm/audience.ts';
 import { countRunning, listActivations } from '../../crm/history.ts';
+import { openRecovery } from '../../crm/recovery.ts';
 import { mailTransport } from '../../durable/mail-world.ts';
 import { sessionStub } from '../../durable/stubs.ts';
 import { compileTemplate, senderNameOf } from '../../mail/render.ts';
@@ -69,6 +70,7 @@ const start = createRoute({
       'session_conflict',
       'session_erased',
       'mail_not_configured',
+      'recovery_open',
       'too_many_sessions',
     ),
   },
@@ -191,7 +193,7 @@ const commandRoute = <Path extends string>(path: Path, summary: string) =>
     request: { params: sessionIdParams },
     responses: {
       200: json('Progress after it; the same command again changes nothing.', progressSchema),
-      ...problems('invalid_request', 'session_not_found', 'illegal_transition'),
+      ...problems('invalid_request', 'session_not_found', 'illegal_transition', 'recovery_open'),
     },
   });
 
@@ -230,7 +232,7 @@ const retry = createRoute({
   request: { params: sessionIdParams, body: body(retryRequestSchema) },
   responses: {
     200: json('Progress after it.', progressSchema),
-    ...problems(...bodyCodes, 'session_not_found', 'illegal_transition'),
+    ...problems(...bodyCodes, 'session_not_found', 'illegal_transition', 'recovery_open'),
   },
 });
 
@@ -249,6 +251,7 @@ export function activationRoutes(app: App): void {
       noteAudit(c, false);
       return c.json(found.progress, 200, { location });
     }
+    await requireNoRecovery(c.env);
     const owner = c.get('person').email;
     if ((await countRunning(c.env.DB, owner)) >= limits.maxRunningSessionCount) {
       throw new Refusal('too_many_sessions', `At most ${limits.maxRunningSessionCount} may run at once.`);
@@ -379,7 +382,10 @@ export function activationRoutes(app: App): void {
   });
 
   app.openapi(pause, async (c) => c.json(await command(c, { kind: 'pause' }), 200));
-  app.openapi(resume, async (c) => c.json(await command(c, { kind: 'resume' }), 200));
+  app.openapi(resume, async (c) => {
+    await requireNoRecovery(c.env);
+    return c.json(await command(c, { kind: 'resume' }), 200);
+  });
   app.openapi(cancel, async (c) => c.json(await command(c, { kind: 'cancel' }), 200));
   app.openapi(undo, async (c) => c.json(await command(c, { kind: 'cancel', isUndo: true }), 200));
   app.openapi(check, async (c) => c.json(await command(c, { kind: 'check' }), 200));
@@ -390,9 +396,10 @@ export function activationRoutes(app: App): void {
     if (answer.kind === 'unknown_session') throw new Refusal('session_not_found');
     return c.body(null, 204);
   });
-  app.openapi(retry, async (c) =>
-    c.json(await command(c, { kind: 'retry', outcome: c.req.valid('json').outcome }), 200),
-  );
+  app.openapi(retry, async (c) => {
+    await requireNoRecovery(c.env);
+    return c.json(await command(c, { kind: 'retry', outcome: c.req.valid('json').outcome }), 200);
+  });
 }
 
 function sessionOf(c: Context<AppEnv>) {
@@ -404,6 +411,15 @@ async function command(c: Context<AppEnv>, wanted: Command): Promise<Progress> {
   if (answer.kind === 'unknown_session') throw new Refusal('session_not_found');
   if (answer.kind === 'refused') throw new Refusal('illegal_transition', answer.detail);
   return answer.progress;
+}
+
+/** Nothing is mailed while the database has leads as new that sessions have mailed. */
+async function requireNoRecovery(env: Env): Promise<void> {
+  if ((await openRecovery(env.DB)) === null) return;
+  throw new Refusal(
+    'recovery_open',
+    'An admin has to run `npm run reconcile` (docs/RECOVERY.md); until then somebody could be mailed twice.',
+  );
 }
 
 async function requireAudience(

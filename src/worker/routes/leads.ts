@@ -22,7 +22,7 @@ import {
 } from '../../shared/schemas.ts';
 import type { App } from '../app-env.ts';
 import { noteAudit } from '../audit.ts';
-import { eraseEverywhere, erasePerson, personOf } from '../erasure.ts';
+import { eraseEverywhere, erasePerson, personOfLead } from '../erasure.ts';
 import { requireSimpleFilter } from '../filter-bound.ts';
 import { cursorQuery, leadIdParam, limitQuery, queryOf } from '../params.ts';
 import { problems, Refusal } from '../problem.ts';
@@ -180,7 +180,7 @@ export function leadRoutes(app: App): void {
     const person =
       lead === null
         ? { leadId: null, emails: [normalizeEmail(email)], names: [] }
-        : await personOf(c.env, lead);
+        : await personOfLead(c.env, lead);
     const traces = await tracesOf(c.env.DB, { person, emailHash: hash });
     const activations = lead === null ? [] : await activationsOf(c.env, lead);
     noteAudit(c, { target: lead === null ? `address:${hash}` : `lead:${lead.id}` });
