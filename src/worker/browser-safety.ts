@@ -64,11 +64,11 @@ const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 export const sameOrigin = createMiddleware<AppEnv>(async (c, next) => {
   const rule = ruleOf(c)?.rule;
   const isTold = rule !== undefined && (rule.act !== null || rule.showsLeads);
-  if (isTold && isCrossSite(c.req.raw)) {
-    throw new Refusal('cross_site', 'Open it from a page of this app; a page of another site led here.');
+  const isChange = !safeMethods.has(c.req.method) && isGuarded(c);
+  if ((isTold || isChange) && isCrossSite(c.req.raw)) {
+    throw new Refusal('cross_site', 'A page of another site asked for it. Do it on a page of this app.');
   }
-  if (!safeMethods.has(c.req.method) && isGuarded(c)) {
-    if (isCrossSite(c.req.raw)) throw new Refusal('cross_site');
+  if (isChange) {
     // A body of no bytes is none: curl and proxies send one with a POST that has nothing to say.
     const hasBody = c.req.raw.body !== null && c.req.header('content-length') !== '0';
     const isJson = /^application\/json\s*(;|$)/i.test(c.req.header('content-type') ?? '');

@@ -84,6 +84,17 @@ export function stubOf(sessionId: string): DurableObjectStub<ActivationSession> 
   return env.ACTIVATION_SESSION.getByName(sessionId) as unknown as DurableObjectStub<ActivationSession>;
 }
 
+/** Everything that a session object has on disk, as text. */
+export function sessionContent(sessionId: string): Promise<string> {
+  return runInDurableObject(stubOf(sessionId), (_, state) => {
+    const { sql } = state.storage;
+    const tables = sql
+      .exec<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT GLOB '_cf*'")
+      .toArray();
+    return JSON.stringify(tables.map(({ name }) => sql.exec(`SELECT * FROM ${name}`).toArray()));
+  });
+}
+
 /**
  * The clock of a driven test: it stands an hour ahead of real time, so that no alarm fires by itself, and
  * moves when the test moves it. Whoever sleeps moves it too, instead of waiting.

@@ -38,7 +38,6 @@ const nastyCell = fc
 
 /** The file of rejected rows as somebody downloads it. */
 async function download(columns: readonly string[], rows: readonly (readonly string[])[]): Promise<File> {
-  // eslint-disable-next-line @typescript-eslint/require-await -- a page is there at once
   async function* pages() {
     for (const [at, cells] of rows.entries()) yield [[at + 2, 'there is no e-mail address', ...cells]];
   }

@@ -1,5 +1,5 @@
 import { env } from 'cloudflare:workers';
-import { runInDurableObject } from 'cloudflare:test';
+import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { PersonExport } from '../../src/shared/audit-schemas.ts';
 import type { Progress } from '../../src/shared/progress.ts';
@@ -14,6 +14,7 @@ import {
   readProgress,
   request,
   send,
+  sessionContent,
   startSession,
   stubOf,
   waitFor,
@@ -38,16 +39,6 @@ afterEach(() => vi.unstubAllGlobals());
 /** What of a person is in a text, whatever its case. */
 const found = (text: string): string => /qmark\w+|x?quinn|o?zelda/i.exec(text)?.[0] ?? 'nothing';
 
-/** Everything that a session object has on disk, as text. */
-function sessionContent(sessionId: string): Promise<string> {
-  return runInDurableObject(stubOf(sessionId), (_, { storage }) => {
-    const tables = storage.sql
-      .exec<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT GLOB '_cf*'")
-      .toArray();
-    return JSON.stringify(tables.map(({ name }) => storage.sql.exec(`SELECT * FROM ${name}`).toArray()));
-  });
-}
-
 /** What the full-text index has in its shadow tables, byte for byte. */
 async function indexContent(): Promise<string> {
   const tables = ['data', 'idx', 'config'];
@@ -64,6 +55,12 @@ async function indexContent(): Promise<string> {
 }
 
 const erase = (leadId: number): Promise<Response> => send('DELETE', `/crm/leads/${leadId}`);
+
+async function openFile(fileName: string): Promise<void> {
+  const mapping = { email: [0], lastName: [1] };
+  const request = { importId: 'file', fileName, columns: ['Email', 'Name'], mapping };
+  expect((await send('POST', '/crm/imports', request)).status).toBe(201);
+}
 
 const edit = async (leadId: number, patch: object): Promise<void> => {
   expect((await send('PATCH', `/crm/leads/${leadId}`, patch)).status).toBe(200);
@@ -84,12 +81,7 @@ describe('the search index', () => {
     await addLeads(db, [{ ...before }]);
     await edit(1, { firstName: 'Other', lastName: 'Name', email: 'other@leads.example' });
     expect(found(await indexContent())).toBe('nothing');
-    await send('POST', '/crm/imports', {
-      importId: 'file',
-      fileName: 'people.csv',
-      columns: ['Email', 'Name'],
-      mapping: { email: [0], lastName: [1] },
-    });
+    await openFile('people.csv');
     const rows = [{ line: 2, cells: [now.email, now.lastName] }];
     expect((await send('PUT', '/crm/imports/file/chunks/0', { rows })).status).toBe(200);
     expect(await indexContent()).toContain('zelda');
@@ -104,12 +96,7 @@ describe('erasing a lead', () => {
     const sessionId = freshSessionId();
     await startSession(sessionId, { leadIds: [1, 2] });
     await waitForEnd(sessionId);
-    await send('POST', '/crm/imports', {
-      importId: 'file',
-      fileName: 'people.csv',
-      columns: ['Email', 'Name'],
-      mapping: { email: [0], lastName: [1] },
-    });
+    await openFile('people.csv');
     const rows = [
       { line: 2, cells: ['twice@leads.example', 'Twice'] },
       { line: 3, cells: ['twice@leads.example', `was ${before.email}`] },
@@ -196,7 +183,6 @@ describe('erasing a lead', () => {
         await runInDurableObject(stubOf(sessionId), (_, { storage }) =>
           storage.sql.exec("UPDATE session SET plan = json_set(plan, '$.isDone', json('false'))").toArray(),
         );
-        const { evictDurableObject } = await import('cloudflare:test');
         await evictDurableObject(stubOf(sessionId));
       }
       expect((await erase(2)).status).toBe(204);
@@ -237,12 +223,7 @@ describe('erasing a lead', () => {
 describe('erasing by a text that is in many others', () => {
   it.each(['e', '@', 'a@', 'one@leads.example'])('leaves those alone: %s', async (text) => {
     await addLeads(db, [{ email: 'someone@leads.example' }]);
-    await send('POST', '/crm/imports', {
-      importId: 'file',
-      fileName: 'someone@leads.example.csv',
-      columns: ['Email', 'Name'],
-      mapping: { email: [0], lastName: [1] },
-    });
+    await openFile('someone@leads.example.csv');
     const rows = [{ line: 2, cells: ['', 'e, a@ and another'] }];
     expect((await send('PUT', '/crm/imports/file/chunks/0', { rows })).status).toBe(200);
     await send('POST', '/crm/views', { name: 'Theirs', query: 'search=someone@leads.example' });

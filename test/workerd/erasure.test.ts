@@ -15,6 +15,7 @@ import {
   readRows,
   request,
   send,
+  sessionContent,
   startSession,
   stubOf,
   waitFor,
@@ -33,17 +34,6 @@ beforeEach(async () => {
 });
 
 afterEach(() => vi.unstubAllGlobals());
-
-/** Everything that a session object has on disk, as text. */
-function sessionContent(sessionId: string): Promise<string> {
-  return runInDurableObject(stubOf(sessionId), (_, state) => {
-    const { sql } = state.storage;
-    const tables = sql
-      .exec<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT GLOB '_cf*'")
-      .toArray();
-    return JSON.stringify(tables.map(({ name }) => sql.exec(`SELECT * FROM ${name}`).toArray()));
-  });
-}
 
 /** Three leads of whom the second is to be erased. */
 async function addThree(): Promise<void> {
