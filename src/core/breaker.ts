@@ -96,7 +96,17 @@ function reached(session: Session, nowMs: number): Session {
   };
 }
 
-/** For how long nothing but faults has come; null while it may be one batch alone. */
-export function outageMs({ faultStreak, outageSince }: Session, nowMs: number): number | null {
-  return faultStreak < 2 || outageSince === null ? null : Math.max(0, nowMs - outageSince);
+/**
+ * For how long nothing but faults has come; null while it may be one batch alone, which is asked ever more rarely
+ * over half an hour before it is given up.
+ *
+ * @param attempts - that batch's own
+ */
+export function outageMs(
+  { faultStreak, outageSince }: Session,
+  attempts: number,
+  nowMs: number,
+): number | null {
+  if (faultStreak < Math.max(2, attempts) || outageSince === null) return null;
+  return Math.max(0, nowMs - outageSince);
 }

@@ -247,7 +247,7 @@ export class SessionRunner implements SliceVerbs {
       const decided = decideOutcome(batch, outcome, {
         ...this.#context(),
         isProbe: session.reason === 'mail_unreachable' && !isChecked,
-        outageMs: outageMs(session, this.now()),
+        outageMs: outageMs(session, batch.attempts, this.now()),
       });
       const isStopped = session.state === 'cancelled' || isChecked;
       const { change, signal } = isStopped ? withoutRepeat(batch, outcome, decided) : decided;

@@ -496,7 +496,7 @@ export class SessionModel {
     const decided = decideOutcome(this.#believed(batch, outcome), outcome, {
       ...this.#context(),
       isProbe,
-      outageMs: outageMs(session, this.nowMs),
+      outageMs: outageMs(session, batch.attempts, this.nowMs),
     });
     const isStopped = session.state === 'cancelled' || isChecked;
     const { change, signal } = isStopped ? withoutRepeat(batch, outcome, decided) : decided;

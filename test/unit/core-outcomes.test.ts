@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { batchCountInBounds, batchLeadCount, countBatch } from '../../src/core/batch.ts';
-import { applySignal } from '../../src/core/breaker.ts';
+import { applySignal, outageMs } from '../../src/core/breaker.ts';
 import type { Outcome } from '../../src/core/outcome.ts';
 import { newSession, type Session } from '../../src/core/session.ts';
 import { isKeyAlive, mayRepeat } from '../../src/core/doubt.ts';
@@ -421,6 +421,15 @@ describe('the circuit breaker', () => {
       expect(waitMs).toBeLessThanOrEqual(mostMs);
       expect(waitMs).toBeGreaterThanOrEqual(200);
     }
+  });
+
+  it('knows an outage from one batch that fails alone', () => {
+    const since: Session = { ...running, outageSince: nowMs - 8_000 };
+    expect(outageMs({ ...since, faultStreak: 4 }, 2, nowMs)).toBe(8_000);
+    expect(outageMs({ ...since, faultStreak: 4 }, 5, nowMs)).toBeNull();
+    expect(outageMs({ ...since, faultStreak: 1 }, 1, nowMs)).toBeNull();
+    // A clock that was set back.
+    expect(outageMs({ ...since, faultStreak: 4 }, 2, nowMs - 20_000)).toBe(0);
   });
 
   it('knows since when the provider is away, until it is back', () => {

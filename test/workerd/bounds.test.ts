@@ -191,7 +191,11 @@ describe('every bound has a refusal of its own', () => {
     Object.assign(limits, { maxStreamReaderCount: 2 });
     await addLeads(db, [{}]);
     // Nobody gets through to the mail API: the run goes on, and so do its streams.
-    new FakeMailApi().install().fault = () => ({ kind: 'answer', status: 401, body: { message: 'No.' } });
+    new FakeMailApi().install().fault = () => ({
+      kind: 'answer',
+      status: 401,
+      body: { name: 'missing_api_key', message: 'No.' },
+    });
     const sessionId = freshSessionId();
     expect((await start({ sessionId })).status).toBe(201);
     await waitFor(sessionId, ({ state }) => state === 'paused');
