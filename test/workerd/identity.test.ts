@@ -171,7 +171,9 @@ describe('roleOf', () => {
   });
 
   it('gives a token nothing by patterns for people', () => {
-    expect(roleOf({ ...nobody, clientId: 'c1.access' }, settings('*', '*@example.com', 'c1.access'))).toBeNull();
+    expect(
+      roleOf({ ...nobody, clientId: 'c1.access' }, settings('*', '*@example.com', 'c1.access')),
+    ).toBeNull();
     expect(roleOf({ ...nobody, clientId: 'c1.access' }, settings('token:'))).toBeNull();
     expect(roleOf({ ...nobody, clientId: 'c1.access' }, settings('token:C1.access'))).toBe('admin');
   });
