@@ -10,7 +10,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { stateDir } from './lib/local-state.ts';
 import { UserError, runToEnd, stopAll } from './lib/processes.ts';
-import { prepareState, startStack } from './lib/stack.ts';
+import { type Stack, prepareState, startStack } from './lib/stack.ts';
 import { buildWebIfChanged } from './lib/web-build.ts';
 
 /** Settings of the Worker that are passed on when they are set. */
@@ -85,10 +85,15 @@ async function seedOnce(folder: string): Promise<void> {
 }
 
 const stopping = new AbortController();
+let stack: Stack | null = null;
 
 /** Ends everything, then this process. */
 async function shutDown(exitCode: number): Promise<never> {
   stopping.abort();
+  // In order, which takes what was erased out of the files; then whatever else was started.
+  await stack?.stop().catch((error: unknown) => {
+    console.error(error);
+  });
   await stopAll();
   process.exit(exitCode);
 }
@@ -120,7 +125,7 @@ async function main(): Promise<void> {
       return value === null ? [] : [[name, value]];
     }),
   );
-  const stack = await startStack({ port, stateDir: folder, mail, env, onStep: step });
+  stack = await startStack({ port, stateDir: folder, mail, env, onStep: step });
 
   console.log(`\n  Lead Activation   ${stack.url}`);
   if (stack.inboxUrl === null) console.log(`  Mail goes to      ${stack.mailUrl}`);
