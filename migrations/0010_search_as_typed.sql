@@ -85,7 +85,7 @@ BEGIN
   INSERT INTO leads_fts (leads_fts, rowid, first_name, last_name, company, email, dotted)
   SELECT 'delete', id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id = old.id;
 END;
-CREATE TRIGGER leads_fts_update_in AFTER UPDATE OF first_name, last_name, company, email ON leads
+CREATE TRIGGER leads_fts_update AFTER UPDATE OF first_name, last_name, company, email ON leads
 WHEN (old.first_name COLLATE BINARY, old.last_name COLLATE BINARY, old.company COLLATE BINARY, old.email COLLATE BINARY)
   IS NOT (new.first_name, new.last_name, new.company, new.email)
 BEGIN

@@ -10,7 +10,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { stateDir } from './lib/local-state.ts';
 import { UserError, runToEnd, stopAll } from './lib/processes.ts';
-import { localPerson, prepareState, startStack } from './lib/stack.ts';
+import { type Stack, localPerson, prepareState, startStack } from './lib/stack.ts';
 import { buildWebIfChanged } from './lib/web-build.ts';
 
 /** Settings of the Worker that are passed on when they are set. */
@@ -90,10 +90,15 @@ async function seedOnce(folder: string): Promise<void> {
 }
 
 const stopping = new AbortController();
+let stack: Stack | null = null;
 
 /** Ends everything, then this process. */
 async function shutDown(exitCode: number): Promise<never> {
   stopping.abort();
+  // In order, which takes what was erased out of the files; then whatever else was started.
+  await stack?.stop().catch((error: unknown) => {
+    console.error(error);
+  });
   await stopAll();
   process.exit(exitCode);
 }
@@ -128,7 +133,7 @@ async function main(): Promise<void> {
   // Whoever names an Access application wants to see its sign-in, and nobody let in without it.
   const person = setting('LOCAL_PERSON') ?? (setting('ACCESS_TEAM_DOMAIN') === null ? localPerson : null);
   if (person !== null) env['LOCAL_PERSON'] = person;
-  const stack = await startStack({ port, stateDir: folder, mail, env, onStep: step });
+  stack = await startStack({ port, stateDir: folder, mail, env, onStep: step });
 
   console.log(`\n  Lead Activation   ${stack.url}`);
   if (stack.inboxUrl === null) console.log(`  Mail goes to      ${stack.mailUrl}`);

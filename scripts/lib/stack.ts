@@ -245,10 +245,13 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   let worker: LeashedProcess | null = null;
   async function release(): Promise<void> {
     await worker?.stop();
-    if (worker !== null) compactState(stateDir);
-    lock.close();
-    await standIn?.close();
-    standIn = null;
+    try {
+      if (worker !== null) compactState(stateDir);
+    } finally {
+      lock.close();
+      await standIn?.close();
+      standIn = null;
+    }
   }
   try {
     await migrate(stateDir, onStep);

@@ -10,6 +10,7 @@
 import type { Import } from '../shared/schemas.ts';
 import { dropCells } from './import-issues.ts';
 import { getImport } from './imports.ts';
+import { deletingMany, mergeSearchIndex } from './search-index.ts';
 
 async function numberAndState(
   db: D1Database,
@@ -63,6 +64,8 @@ export async function undoImport(
     afterId = last.id;
     if (now() >= undo.deadlineMs) return getImport(db, importId);
   }
+  // What does not fit in the time is merged by the nightly cleanup.
+  await mergeSearchIndex(db, undo);
   await db
     .prepare(
       `UPDATE imports SET state = 'undone', updated_at = ?2, finished_at = coalesce(finished_at, ?2)
@@ -91,7 +94,7 @@ async function removeLeads(db: D1Database, importNumber: number, leadIds: readon
         `UPDATE lead_counts SET new_count = new_count - (SELECT count(*) FROM leads WHERE ${isStillNew})`,
       )
       .bind(ids),
-    db.prepare(`DELETE FROM leads WHERE ${isStillNew}`).bind(ids),
+    ...deletingMany(db, [db.prepare(`DELETE FROM leads WHERE ${isStillNew}`).bind(ids)]),
   ]);
 }
 

@@ -18,6 +18,19 @@ export function sessionStub(
   return inJurisdiction(env.ACTIVATION_SESSION, env).getByName(sessionId);
 }
 
+/**
+ * A session's object by the id that Cloudflare's API lists it under.
+ *
+ * @throws when it is no id of an object of ours
+ */
+export function sessionStubById(
+  env: StubEnv,
+  objectId: string,
+): ReturnType<Env['ACTIVATION_SESSION']['getByName']> {
+  const namespace = inJurisdiction(env.ACTIVATION_SESSION, env);
+  return namespace.get(namespace.idFromString(objectId));
+}
+
 /** The object of a mail account, which gives the permits. */
 export function mailGateStub(env: StubEnv, account: string): ReturnType<Env['MAIL_GATE']['getByName']> {
   return inJurisdiction(env.MAIL_GATE, env).getByName(account);

@@ -15,11 +15,9 @@ export const auditEntrySchema = z
   .object({
     id: z.int().min(1),
     at: timeMs,
-    actor: z
-      .string()
-      .meta({
-        description: 'E-mail address of a colleague, or the client id of a service token, with its label.',
-      }),
+    actor: z.string().meta({
+      description: 'E-mail address of a colleague, or the client id of a service token, with its label.',
+    }),
     role: z.enum(roles).nullable(),
     action: z.string().meta({ description: 'Such as `activation.start`.' }),
     target: z.string().nullable().meta({ description: 'What it was done to: a session id, `lead:7`, …' }),

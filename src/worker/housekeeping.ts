@@ -10,6 +10,7 @@
  */
 import { dropOldCells } from '../crm/import-removal.ts';
 import { auditPastReads } from '../crm/lead-reads.ts';
+import { mergeSearchIndex } from '../crm/search-index.ts';
 import { faultText } from '../durable/faults.ts';
 import { logEvent } from '../durable/log.ts';
 import { retentionDays } from '../durable/retention.ts';
@@ -29,6 +30,17 @@ export async function keepHouse(env: Env, now: () => number = () => Date.now()):
       deadlineMs: startedAt + maxMs,
     });
     if (importCount > 0) logEvent('info', 'import_cells_dropped', { importCount });
+  } catch (error) {
+    logEvent('error', 'housekeeping_failed', { error: faultText(error) });
+  }
+}
+
+/** What is done at night as well: it keeps the database busy for seconds where there are many leads. */
+export async function keepHouseAtNight(env: Env, now: () => number = () => Date.now()): Promise<void> {
+  await keepHouse(env, now);
+  try {
+    const isMerged = await mergeSearchIndex(env.DB, { now, deadlineMs: now() + maxMs });
+    if (!isMerged) logEvent('info', 'search_index_merging', {});
   } catch (error) {
     logEvent('error', 'housekeeping_failed', { error: faultText(error) });
   }

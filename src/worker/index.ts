@@ -4,7 +4,7 @@
  * @module
  */
 import { createApp } from './app.ts';
-import { keepHouse } from './housekeeping.ts';
+import { keepHouseAtNight } from './housekeeping.ts';
 
 export { ActivationSession } from '../durable/activation-session.ts';
 export { MailGate } from '../durable/mail-gate.ts';
@@ -13,5 +13,5 @@ const app = createApp();
 
 export default {
   fetch: (request: Request, env: Env, ctx: ExecutionContext) => app.fetch(request, env, ctx),
-  scheduled: (_: ScheduledController, env: Env) => keepHouse(env),
+  scheduled: (_: ScheduledController, env: Env) => keepHouseAtNight(env),
 } satisfies ExportedHandler<Env>;

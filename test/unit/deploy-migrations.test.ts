@@ -39,6 +39,7 @@ describe('migrations', () => {
     'ALTER TABLE leads ADD COLUMN rank INTEGER NOT NULL;',
     'CREATE UNIQUE INDEX leads_phone ON leads (phone);',
     'CREATE TABLE new_leads (id INTEGER); INSERT INTO new_leads SELECT id FROM leads; DROP TABLE leads; ALTER TABLE new_leads RENAME TO leads;',
+    'DROP TABLE leads; CREATE TABLE leads (id INTEGER);',
     '/* why */ DROP\n  TABLE\n  leads;',
   ])('that take something away are refused: %s', (sql) => {
     expect(contractions(sql)).not.toEqual([]);
@@ -54,6 +55,7 @@ describe('migrations', () => {
     "ALTER TABLE leads ADD COLUMN extra TEXT NOT NULL DEFAULT '';",
     'DROP INDEX audit_at; CREATE INDEX audit_at ON audit (at, id);',
     'DROP TRIGGER t; CREATE TRIGGER t AFTER INSERT ON leads BEGIN SELECT 1; END;',
+    'CREATE TABLE kept AS SELECT id FROM leads; DROP TABLE kept;',
     'DROP TABLE leads_fts; CREATE VIRTUAL TABLE leads_fts USING fts5 (words);',
     "UPDATE leads SET notes = 'DROP TABLE leads';",
     '-- DROP TABLE leads\nSELECT 1;',

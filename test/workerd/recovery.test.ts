@@ -334,7 +334,7 @@ describe('the key of the address hash', () => {
       false,
       ['encrypt', 'decrypt'],
     )) as CryptoKeyPair;
-    const publicKey = Buffer.from((await crypto.subtle.exportKey('spki', pair.publicKey)));
+    const publicKey = Buffer.from(await crypto.subtle.exportKey('spki', pair.publicKey));
     return { pair, publicKey: publicKey.toString('base64') };
   };
 

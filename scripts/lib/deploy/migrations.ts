@@ -74,9 +74,17 @@ export function contractions(sql: string): string[] {
   const replaced = namesOf(
     /\bCREATE (?:UNIQUE |TEMP )?(?:INDEX|TRIGGER|VIEW|VIRTUAL TABLE) (?:IF NOT EXISTS )?([^\s(;]+)/gi,
   );
+  const createdBefore = (name: string, index: number): boolean =>
+    [...text.matchAll(/\bCREATE TABLE ([^\s(;]+)/gi)].some((it) => it[1] === name && it.index < index);
   const found: string[] = takings.flatMap(([pattern, why]) =>
     [...text.matchAll(pattern)]
-      .filter(([statement, name = '']) => !/^DROP/i.test(statement) || !replaced.has(name.replace(/;$/, '')))
+      .filter(({ 0: statement, 1: name = '', index }) => {
+        if (!/^DROP/i.test(statement)) return true;
+        const dropped = name.replace(/;$/, '');
+        // A table of this migration's own, which nobody else has seen.
+        const isScratch = createdBefore(dropped, index);
+        return !replaced.has(dropped) && !isScratch;
+      })
       .map(([statement]) => `${statement.trim()}: ${why}`),
   );
   for (const [statement, table] of text.matchAll(/\bCREATE UNIQUE INDEX \S+ ON ([^\s(;]+)/gi)) {

@@ -9,6 +9,7 @@
 import { createRoute } from '@hono/zod-openapi';
 import { encodeCursor } from '../../crm/cursor.ts';
 import { openRecovery } from '../../crm/recovery.ts';
+import { sessionStub, sessionStubById } from '../../durable/stubs.ts';
 import {
   hashKeyAnswerSchema,
   hashKeyRequestSchema,
@@ -78,9 +79,7 @@ export function maintenanceRoutes(app: App): void {
 
   app.openapi(reconcile, async (c) => {
     const { sessionId, objectId, cursor = null } = c.req.valid('json');
-    const namespace = c.env.ACTIVATION_SESSION;
-    const session =
-      objectId === undefined ? namespace.getByName(sessionId ?? '') : objectOf(namespace, objectId);
+    const session = objectId === undefined ? sessionStub(c.env, sessionId ?? '') : objectOf(c.env, objectId);
     const page = await reconcilePage(c.env, session, readResultCursor(cursor));
     if (page === null) throw new Refusal('session_not_found');
     const { next, ...answer } = page;
@@ -109,9 +108,9 @@ export function maintenanceRoutes(app: App): void {
 }
 
 /** The object of this id, as Cloudflare's API lists it: a session that no list names any more. */
-function objectOf(namespace: Env['ACTIVATION_SESSION'], objectId: string) {
+function objectOf(env: Env, objectId: string): ReturnType<typeof sessionStub> {
   try {
-    return namespace.get(namespace.idFromString(objectId));
+    return sessionStubById(env, objectId);
   } catch {
     throw new Refusal('session_not_found', 'This is no id of a session object here.');
   }

@@ -1,0 +1,51 @@
+/**
+ * The upkeep of the search index of leads: how words of leads that are gone leave it.
+ *
+ * FTS5 marks a word as deleted and keeps it until the segment that has it is merged away. With `secure-delete`
+ * (migration 0009) it takes the word out at once, which rewrites pages for each word: 1 to 2 ms a lead among a
+ * million, and minutes for ten thousand at once. So single leads go that way, and leads that go by the thousand
+ * are deleted without it and merged away afterwards, page by page: https://sqlite.org/fts5.html ("The
+ * 'secure-delete' Configuration Option", "The 'merge' Command").
+ *
+ * Keeps true: the option is off inside one transaction only, never between two.
+ *
+ * @module
+ */
+
+/** Pages that one step of a merge writes: some milliseconds of the database. */
+const mergePageCount = 64;
+
+/** Puts statements that delete many leads between two that turn `secure-delete` off and on; for one `batch`. */
+export function deletingMany(
+  db: D1Database,
+  statements: readonly D1PreparedStatement[],
+): D1PreparedStatement[] {
+  const secureDelete = (value: 0 | 1): D1PreparedStatement =>
+    db.prepare("INSERT INTO leads_fts (leads_fts, rank) VALUES ('secure-delete', ?)").bind(value);
+  return [secureDelete(0), ...statements, secureDelete(1)];
+}
+
+/**
+ * Merges the index into one segment, which has no word of a lead that is gone. Goes on at the next call where
+ * the time was over; does nothing where nothing is left to merge.
+ *
+ * @param deadlineMs - epoch ms after which no further step is begun
+ * @returns true when the index is one segment
+ */
+export async function mergeSearchIndex(
+  db: D1Database,
+  { now, deadlineMs }: { now: () => number; deadlineMs: number },
+): Promise<boolean> {
+  const countChanges = db.prepare('SELECT total_changes() AS count');
+  // A negative number takes all segments together; a merge that was begun so goes on with positive ones.
+  for (let pageCount = -mergePageCount; ; pageCount = mergePageCount) {
+    const [before, , after] = await db.batch<{ count: number }>([
+      countChanges,
+      db.prepare("INSERT INTO leads_fts (leads_fts, rank) VALUES ('merge', ?)").bind(pageCount),
+      countChanges,
+    ]);
+    // The command itself counts as one change.
+    if ((after?.results[0]?.count ?? 0) - (before?.results[0]?.count ?? 0) < 2) return true;
+    if (now() >= deadlineMs) return false;
+  }
+}
