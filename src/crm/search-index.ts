@@ -20,8 +20,9 @@ export function deletingMany(
   db: D1Database,
   statements: readonly D1PreparedStatement[],
 ): D1PreparedStatement[] {
+  // Not bound: D1 binds numbers as floating point, which the option refuses.
   const secureDelete = (value: 0 | 1): D1PreparedStatement =>
-    db.prepare("INSERT INTO leads_fts (leads_fts, rank) VALUES ('secure-delete', ?)").bind(value);
+    db.prepare(`INSERT INTO leads_fts (leads_fts, rank) VALUES ('secure-delete', ${value})`);
   return [secureDelete(0), ...statements, secureDelete(1)];
 }
 
@@ -36,16 +37,13 @@ export async function mergeSearchIndex(
   db: D1Database,
   { now, deadlineMs }: { now: () => number; deadlineMs: number },
 ): Promise<boolean> {
-  const countChanges = db.prepare('SELECT total_changes() AS count');
   // A negative number takes all segments together; a merge that was begun so goes on with positive ones.
   for (let pageCount = -mergePageCount; ; pageCount = mergePageCount) {
-    const [before, , after] = await db.batch<{ count: number }>([
-      countChanges,
-      db.prepare("INSERT INTO leads_fts (leads_fts, rank) VALUES ('merge', ?)").bind(pageCount),
-      countChanges,
-    ]);
+    const { meta } = await db
+      .prepare(`INSERT INTO leads_fts (leads_fts, rank) VALUES ('merge', ${pageCount})`)
+      .run();
     // The command itself counts as one change.
-    if ((after?.results[0]?.count ?? 0) - (before?.results[0]?.count ?? 0) < 2) return true;
+    if (meta.changes < 2) return true;
     if (now() >= deadlineMs) return false;
   }
 }

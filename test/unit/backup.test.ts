@@ -116,9 +116,9 @@ describe('a dump', () => {
     const schemaSql =
       "SELECT type, name, sql FROM sqlite_master WHERE name NOT GLOB 'leads_fts_*' ORDER BY name";
     expect(copy.prepare(schemaSql).all()).toEqual(crm.prepare(schemaSql).all());
-    expect(copy.prepare('SELECT * FROM leads_fts_config ORDER BY k').all()).toEqual(
-      crm.prepare('SELECT * FROM leads_fts_config ORDER BY k').all(),
-    );
+    // Not the version of its format: FTS5 raises that with the first secure deletion.
+    const settings = "SELECT * FROM leads_fts_config WHERE k <> 'version' ORDER BY k";
+    expect(copy.prepare(settings).all()).toEqual(crm.prepare(settings).all());
     const found = "SELECT rowid FROM leads_fts WHERE leads_fts MATCH 'quot*' ORDER BY rowid";
     expect(valuesOf(copy, found)).toEqual(valuesOf(crm, found));
     copy.exec("INSERT INTO leads_fts (leads_fts, rank) VALUES ('integrity-check', 1)");
@@ -317,7 +317,9 @@ describe('a restored database', () => {
     suppress('bob@leads.example');
     crm.exec("DELETE FROM leads WHERE email = 'ivy@leads.example'");
     audit('lead.erase', 'lead:3');
-    crm.exec(`INSERT INTO activations VALUES ('activation_1', 'n', 'o', 'completed', 5, 1, '{}')`);
+    crm.exec(
+      `INSERT INTO activations (session_id, name, owner, state, rev, created_at, progress) VALUES ('activation_1', 'n', 'o', 'completed', 5, 1, '{}')`,
+    );
     const newer = await backUp('newer');
 
     const { database, report } = await stage(older, { newer });

@@ -116,9 +116,10 @@ export async function dumpDatabase(
     rowCounts[name] = await dumpRows(query, name, put);
   }
   const sequences = await dumpSequences(query, put);
-  for (const { sql } of schema.filter(({ type }) => type === 'index')) await put(sql);
+  // A search index may read a view.
+  for (const { sql } of schema.filter(({ type }) => type === 'index' || type === 'view')) await put(sql);
   for (const entry of schema.filter(isVirtual)) await dumpIndex(query, entry, put);
-  for (const { sql } of schema.filter(({ type }) => type === 'view' || type === 'trigger')) await put(sql);
+  for (const { sql } of schema.filter(({ type }) => type === 'trigger')) await put(sql);
   return { rowCounts, maxLeadId: sequences.get('leads') ?? 0 };
 }
 
@@ -201,7 +202,7 @@ async function dumpSequences(query: Query, put: Put): Promise<Map<string, number
   return new Map(rows.map(([name, seq]) => [String(name), Number(seq)]));
 }
 
-/** A search index over a table: made anew, its settings put back, and filled from the table. */
+/** A search index over a table or a view: made anew, its settings put back, and filled from the table. */
 async function dumpIndex(query: Query, { name, sql }: SchemaEntry, put: Put): Promise<void> {
   const option = (key: string): string | undefined =>
     new RegExp(`\\b${key}\\s*=\\s*['"]?(\\w+)['"]?`, 'i').exec(sql)?.[1];
@@ -228,10 +229,11 @@ async function dumpIndex(query: Query, { name, sql }: SchemaEntry, put: Put): Pr
   }
 }
 
-/** Statements that take everything out of a database: triggers, then search indexes, then tables, newest first. */
+/** Statements that take everything out of a database: triggers, search indexes, views, tables, newest first. */
 export async function dropStatements(query: Query): Promise<string[]> {
   const schema = (await readSchema(query)).filter(({ type }) => type !== 'index').toReversed();
-  const order = (entry: SchemaEntry): number => (entry.type === 'table' ? (isVirtual(entry) ? 1 : 2) : 0);
+  const order = (entry: SchemaEntry): number =>
+    isVirtual(entry) ? 1 : ['trigger', '', 'view', 'table'].indexOf(entry.type);
   return schema
     .toSorted((a, b) => order(a) - order(b))
     .map(({ type, name }) => `DROP ${type.toUpperCase()} ${quoted(name)}`);

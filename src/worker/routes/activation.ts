@@ -388,7 +388,10 @@ export function activationRoutes(app: App): void {
   });
   app.openapi(cancel, async (c) => c.json(await command(c, { kind: 'cancel' }), 200));
   app.openapi(undo, async (c) => c.json(await command(c, { kind: 'cancel', isUndo: true }), 200));
-  app.openapi(check, async (c) => c.json(await command(c, { kind: 'check' }), 200));
+  app.openapi(check, async (c) => {
+    await requireNoRecovery(c.env);
+    return c.json(await command(c, { kind: 'check' }), 200);
+  });
   app.openapi(assumeSent, async (c) => c.json(await command(c, { kind: 'assumeSent' }), 200));
   app.openapi(erase, async (c) => {
     const answer = await sessionOf(c).erase(c.get('person').email, c.get('requestId'));
