@@ -106,14 +106,14 @@ describe('a person who is erased', () => {
       if (undone.state === 'undone') break;
     }
     await call('DELETE', `/crm/leads/${String(leadId)}`);
-    const { leads: others } = await product.ask<LeadPage>('/crm/leads?search=Last2');
-    expect(others.length).toBeGreaterThan(0);
+    const { total } = await product.ask<LeadPage>('/crm/leads?search=Last2');
+    expect(total).toBeGreaterThan(50);
 
     await product.stack.stop();
     expect(await marksInFiles()).toEqual([]);
     await product.restart();
     // The others are all there, and found.
-    expect(await product.ask<LeadPage>('/crm/leads?search=Last2')).toMatchObject({ total: others.length });
+    expect(await product.ask<LeadPage>('/crm/leads?search=Last2')).toMatchObject({ total });
     const results = await product.ask<{ leads: object[] }>(`/crm/activation/${sessionId}/leads`);
     expect(results.leads).toContainEqual(expect.objectContaining({ leadId, email: null }));
   });
@@ -130,15 +130,8 @@ describe('a person who is erased', () => {
 });
 
 describe('the state folder', () => {
-  test('is for its owner alone, also one that was open before', async () => {
+  test('has no URL of a request, in a trace or a log, and is for its owner alone, though it was open before', async () => {
     expect((await stat(product.stateDir)).mode & 0o777).toBe(0o700);
-    await product.stack.stop();
-    await chmod(product.stateDir, 0o755);
-    await product.restart();
-    expect((await stat(product.stateDir)).mode & 0o777).toBe(0o700);
-  });
-
-  test('has no URL of a request: no trace, and no search in a log', async () => {
     await call('GET', '/crm/leads?search=qzjsearched');
     await fetch(`${product.stack.url}/unsubscribe/qzjtoken`);
     await product.stack.stop();
@@ -149,7 +142,9 @@ describe('the state folder', () => {
       const text = (await readFile(path)).toString('latin1');
       expect([name, text.includes('qzjsearched'), text.includes('?search=')]).toEqual([name, false, false]);
     }
+    await chmod(product.stateDir, 0o755);
     await product.restart();
+    expect((await stat(product.stateDir)).mode & 0o777).toBe(0o700);
   });
 });
 
