@@ -2,9 +2,8 @@
 
 -- FTS5 marks a word as deleted and keeps it in its segments until they are merged. With this it removes the
 -- word itself (sqlite.org/fts5.html, "The 'secure-delete' Configuration Option"). The option is kept in the
--- index (leads_fts_config), so it is set once. What was deleted before goes with the rebuild.
+-- index (leads_fts_config), so it is set once. What was deleted before goes with the index that 0010 makes anew.
 INSERT INTO leads_fts (leads_fts, rank) VALUES ('secure-delete', 1);
-INSERT INTO leads_fts (leads_fts) VALUES ('rebuild');
 
 -- Addresses that a lead had before it was edited. Rows that an import did not take are found by an address,
 -- so erasing the lead must know the earlier ones. An import finds a lead by its address and never changes it.

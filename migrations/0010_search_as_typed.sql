@@ -66,7 +66,89 @@ CREATE VIRTUAL TABLE leads_fts USING fts5 (
 );
 INSERT INTO leads_fts (leads_fts, rank) SELECT k, v FROM leads_fts_options;
 DROP TABLE leads_fts_options;
-INSERT INTO leads_fts (leads_fts) VALUES ('rebuild');
+-- Filled in pieces: D1 ends a statement after 30 s (developers.cloudflare.com/d1/platform/limits/).
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 0 AND id <= 50000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 50000 AND id <= 100000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 100000 AND id <= 150000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 150000 AND id <= 200000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 200000 AND id <= 250000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 250000 AND id <= 300000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 300000 AND id <= 350000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 350000 AND id <= 400000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 400000 AND id <= 450000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 450000 AND id <= 500000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 500000 AND id <= 550000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 550000 AND id <= 600000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 600000 AND id <= 650000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 650000 AND id <= 700000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 700000 AND id <= 750000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 750000 AND id <= 800000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 800000 AND id <= 850000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 850000 AND id <= 900000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 900000 AND id <= 950000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 950000 AND id <= 1000000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 1000000 AND id <= 1050000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 1050000 AND id <= 1100000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 1100000 AND id <= 1150000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 1150000 AND id <= 1200000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 1200000 AND id <= 1250000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 1250000 AND id <= 1300000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 1300000 AND id <= 1350000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 1350000 AND id <= 1400000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 1400000 AND id <= 1450000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 1450000 AND id <= 1500000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 1500000 AND id <= 1550000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 1550000 AND id <= 1600000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 1600000 AND id <= 1650000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 1650000 AND id <= 1700000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 1700000 AND id <= 1750000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 1750000 AND id <= 1800000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 1800000 AND id <= 1850000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 1850000 AND id <= 1900000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 1900000 AND id <= 1950000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 1950000 AND id <= 2000000;
+INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)
+  SELECT id, first_name, last_name, company, email, dotted FROM lead_texts WHERE id > 2000000;
 
 CREATE TRIGGER leads_fts_insert AFTER INSERT ON leads BEGIN
   INSERT INTO leads_fts (rowid, first_name, last_name, company, email, dotted)

@@ -148,7 +148,7 @@ describe('an environment on an account', () => {
     const backup = await backUp(await environmentOf(state), 'backup');
     const before = await contentOf(state.sqlite);
     await expect(restore(state, backup, false)).rejects.toThrow('is not empty');
-    state.sqlite.exec(`INSERT INTO activations VALUES ('activation_1', 'n', 'o', 'running', 1, 1, '{}')`);
+    state.sqlite.exec(`INSERT INTO activations (session_id, name, owner, state, rev, created_at, progress) VALUES ('activation_1', 'n', 'o', 'running', 1, 1, '{}')`);
     await expect(restore(state, backup, true)).rejects.toThrow('1 activations run');
     state.sqlite.exec('DELETE FROM activations');
     expect(await contentOf(state.sqlite)).toEqual(before);
