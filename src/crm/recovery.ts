@@ -10,6 +10,7 @@
  * @module
  */
 import { countFlippedSql, unflipLeads } from './flip.ts';
+import { nextRevisionSql } from './lead-row.ts';
 
 /** Audit actions that open and close a recovery; `scripts/restore.ts` writes the first. */
 export const recoveryActions = { opened: 'recovery.restore', finished: 'recovery.finish' } as const;
@@ -76,7 +77,8 @@ const isSameLead = `l.created_at <= ?2 OR l.email = (known.value ->> 'email')`;
 const sameLeadIds = `SELECT l.id FROM json_each(?1) AS known JOIN leads l ON l.id = known.value ->> 'leadId'
   WHERE ${isSameLead}`;
 
-const setActiveSql = `UPDATE leads SET status = 'active', activated_at = ?3, activated_by = ?4
+const setActiveSql = `UPDATE leads SET status = 'active', activated_at = ?3, activated_by = ?4,
+    activated_revision = ${nextRevisionSql}
   WHERE +status = 'new' AND id IN (${sameLeadIds}
     UNION SELECT l.id FROM json_each(?1) AS known JOIN leads l ON l.email = (known.value ->> 'email'))`;
 

@@ -95,6 +95,10 @@ const migrations: readonly string[] = [
   -- Fields of the session that are neither sorted nor searched by, as JSON.
   ALTER TABLE session ADD COLUMN extra TEXT NOT NULL DEFAULT '{}';
   `,
+  `
+  -- What the session last waited for, as JSON: { kind, since }.
+  ALTER TABLE session ADD COLUMN waiting_for TEXT;
+  `,
 ];
 
 const versionTable = 'CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL) STRICT';

@@ -4,14 +4,17 @@
  * @module
  */
 import { createApp } from './app.ts';
-import { keepHouse } from './housekeeping.ts';
+import { keepHouse, sweep } from './housekeeping.ts';
 
 export { ActivationSession } from '../durable/activation-session.ts';
 export { MailGate } from '../durable/mail-gate.ts';
+
+/** As wrangler.toml has it. */
+const sweepCron = '* * * * *';
 
 const app = createApp();
 
 export default {
   fetch: (request: Request, env: Env, ctx: ExecutionContext) => app.fetch(request, env, ctx),
-  scheduled: (_: ScheduledController, env: Env) => keepHouse(env),
+  scheduled: ({ cron }: ScheduledController, env: Env) => (cron === sweepCron ? sweep(env) : keepHouse(env)),
 } satisfies ExportedHandler<Env>;
