@@ -11,6 +11,7 @@ import { join, relative } from 'node:path';
 import { stateDir } from './lib/local-state.ts';
 import { UserError, runToEnd, stopAll } from './lib/processes.ts';
 import { type Stack, localPerson, prepareState, startStack } from './lib/stack.ts';
+import { keepSweeping } from './lib/sweep.ts';
 import { buildWebIfChanged } from './lib/web-build.ts';
 
 /** Settings of the Worker that are passed on when they are set. */
@@ -141,6 +142,7 @@ async function main(): Promise<void> {
   console.log(`  Signed in as      ${person ?? 'whom Cloudflare Access names; nobody without it'}`);
   console.log(`  Data and logs     ${relative(process.cwd(), folder) || '.'}\n\nPress Ctrl-C to stop.`);
 
+  void keepSweeping(stack.url, stopping.signal);
   const end = await stack.ended;
   if (stopping.signal.aborted) return;
   throw new UserError(

@@ -14,6 +14,8 @@ import type { Recipient, SkippedLead } from '../shared/recipient.ts';
 
 export const batchStates = [
   'pending',
+  /** Its leads were another live session's: asked for once more when all else is decided. */
+  'deferred',
   'inflight',
   'waiting',
   'unknown',

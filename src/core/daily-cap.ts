@@ -36,11 +36,17 @@ export function takeAllowance(
   count: number,
 ): { state: CapState; allowance: Allowance } {
   const day = Math.floor(nowMs / dayMs);
-  const today = state !== null && state.day === day ? state : { day, usedCount: 0 };
+  // A clock that was set back across midnight must not give the day out twice; one that was far ahead once, for
+  // whatever reason, must not close the days until then.
+  const isKnown = state !== null && (state.day === day || state.day === day + 1);
+  const today = isKnown ? state : { day, usedCount: 0 };
   // A batch larger than a cap that was lowered under it still leaves, alone on its day; else never.
   const fits = today.usedCount + count <= cap || today.usedCount === 0;
   return fits
-    ? { state: { day, usedCount: today.usedCount + count }, allowance: { kind: 'granted', day } }
+    ? {
+        state: { day: today.day, usedCount: today.usedCount + count },
+        allowance: { kind: 'granted', day: today.day },
+      }
     : { state: today, allowance: { kind: 'tomorrow', retryAt: (day + 1) * dayMs } };
 }
 

@@ -22,6 +22,8 @@ export interface ProviderTraits {
 
 /** A batch in doubt is not asked again in the last hour of its key's life: clocks and queues are not that exact. */
 const keySafetyMs = 3_600_000;
+/** A clock that was set back by more may hide that a key has died; half of the safety is left for all else. */
+export const keyStepToleranceMs = keySafetyMs / 2;
 
 type Doubt = Pick<Batch, 'inDoubtSince' | 'retried'>;
 
@@ -35,9 +37,13 @@ export function keyLivesUntil(inDoubtSince: number, traits: ProviderTraits): num
   return traits.idempotencyWindowMs === null ? null : inDoubtSince + traits.idempotencyWindowMs - keySafetyMs;
 }
 
-/** True while a provider with keys still answers a repeat of this batch with what it did the first time. */
+/**
+ * True while a provider with keys still answers a repeat of this batch with what it did the first time. Not for a
+ * doubt that is still to come: it began under another clock, and its age is not known.
+ */
 export function isKeyAlive(inDoubtSince: number, nowMs: number, traits: ProviderTraits): boolean {
-  return nowMs < (keyLivesUntil(inDoubtSince, traits) ?? -Infinity);
+  const livesUntil = keyLivesUntil(inDoubtSince, traits) ?? -Infinity;
+  return nowMs < livesUntil && inDoubtSince - nowMs <= keyStepToleranceMs;
 }
 
 /** True when a waiting batch may be sent: one that may have been taken under its key only while that lives. */

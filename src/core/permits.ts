@@ -20,6 +20,8 @@ export interface GateState {
   ratePerSecond: number;
   /** From when on the rate recovers; in the future while a throttle lasts. */
   rateChangedAt: number;
+  /** The latest time that the gate has seen; an earlier one says that the clock was set back. */
+  seenAt: number;
   /** What the provider last said that it allows, below our own maximum. Memory only: every answer says it again. */
   ceiling: { ratePerSecond: number; until: number } | null;
 }
@@ -41,7 +43,7 @@ export interface Lease {
 }
 
 /** A lease spans at most this much of the time line: small, so that sessions take turns. */
-const leaseSpanMs = 500;
+export const leaseSpanMs = 500;
 /** A slot further away than this is not given out: it would be lost when the slice ends. */
 export const maxWaitMs = 5_000;
 /** After a 429 without Retry-After: one window of a per-second limit. */
@@ -56,11 +58,37 @@ const slowDownFactor = 0.8;
 const recoveryPerSecond = 0.05;
 
 export function initialGate(config: GateConfig, nowMs: number): GateState {
-  return { nextSlotAt: nowMs, ratePerSecond: config.maxRatePerSecond, rateChangedAt: nowMs, ceiling: null };
+  return {
+    nextSlotAt: nowMs,
+    ratePerSecond: config.maxRatePerSecond,
+    rateChangedAt: nowMs,
+    seenAt: nowMs,
+    ceiling: null,
+  };
+}
+
+/** Steps of the clock up to this are none: an object that moves to another machine meets as much. */
+const stepToleranceMs = 1_000;
+
+/**
+ * The gate by the clock that is: what was set back moves all of its times, so that a slot is as far ahead as
+ * it was. However they came about, none is further ahead than a provider can push it.
+ */
+function followed(state: GateState, nowMs: number): GateState {
+  const backMs = state.seenAt - nowMs > stepToleranceMs ? state.seenAt - nowMs : 0;
+  const latest = nowMs + maxThrottleMs;
+  return {
+    ...state,
+    nextSlotAt: Math.min(state.nextSlotAt - backMs, latest),
+    rateChangedAt: Math.min(state.rateChangedAt - backMs, latest),
+    seenAt: backMs > 0 ? nowMs : Math.max(state.seenAt, nowMs),
+    ceiling: state.ceiling === null ? null : { ...state.ceiling, until: state.ceiling.until - backMs },
+  };
 }
 
 /** The rate after it has recovered for a while. */
-function recovered(state: GateState, config: GateConfig, nowMs: number): GateState {
+function recovered(known: GateState, config: GateConfig, nowMs: number): GateState {
+  const state = followed(known, nowMs);
   const seconds = Math.max(0, nowMs - state.rateChangedAt) / 1_000;
   const ceiling = state.ceiling !== null && nowMs < state.ceiling.until ? state.ceiling : null;
   const ratePerSecond = Math.min(
@@ -105,14 +133,14 @@ export function throttle(
   const current = recovered(state, config, nowMs);
   const pauseMs = Math.min(maxThrottleMs, Math.max(0, retryAfterMs ?? defaultThrottleMs));
   // Several calls of one burst are refused together; they are one piece of news.
-  const isSameNews = nowMs < state.rateChangedAt;
+  const isSameNews = nowMs < followed(state, nowMs).rateChangedAt;
   return {
     ...current,
     nextSlotAt: Math.max(current.nextSlotAt, nowMs + pauseMs),
     ratePerSecond: isSameNews
       ? current.ratePerSecond
       : Math.max(minRatePerSecond, current.ratePerSecond * slowDownFactor),
-    rateChangedAt: Math.max(state.rateChangedAt, nowMs + pauseMs),
+    rateChangedAt: Math.max(current.rateChangedAt, nowMs + pauseMs),
   };
 }
 

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import type { SessionReason, SessionState } from '../shared/progress.ts';
+import type { SessionReason, SessionState, WaitingFor } from '../shared/progress.ts';
 import type { FrozenTemplate } from '../shared/recipient.ts';
 import type { Audience } from '../shared/schemas.ts';
 import { noCounts, type Batch, type BatchCounts } from './batch.ts';
@@ -44,6 +44,11 @@ export interface SessionSpec {
   batchLeadCount: number;
   /** The audience is everyone who matched when it started: ids up to this one. */
   maxLeadId: number;
+  /**
+   * The revision of the CRM at which it started. One that was started before those were counted has none: 0
+   * stands for what has not changed since then.
+   */
+  revision?: number;
   /** Leads counted at the start. */
   total: number;
   createdAt: number;
@@ -94,6 +99,8 @@ export interface Session {
   /** When a result was last written. */
   progressedAt: number;
   waitingUntil: number | null;
+  /** What it last waited for; past when a result came after `since`. */
+  waitingFor: WaitingFor | null;
   lastError: string | null;
   /** Faults of the mail provider in a row, over all batches. */
   faultStreak: number;
@@ -136,6 +143,7 @@ export function newSession(spec: SessionSpec): Session {
     cancelledAt: null,
     progressedAt: spec.createdAt,
     waitingUntil: null,
+    waitingFor: null,
     lastError: null,
     faultStreak: 0,
     probeAt: null,
@@ -196,6 +204,13 @@ export function workMode(session: Session, nowMs: number): WorkMode {
 /** Every change of a session goes through here: it makes the change visible. */
 export function touch(session: Session, nowMs: number, change: Partial<Session>): Session {
   return { ...session, ...change, rev: session.rev + 1, updatedAt: Math.max(session.updatedAt, nowMs) };
+}
+
+/** What a session waits for from now on: since when, if it is what it waited for already. */
+export function waitOn(session: Session, kind: WaitingFor['kind'], nowMs: number): WaitingFor {
+  const { waitingFor, progressedAt } = session;
+  const isSame = waitingFor?.kind === kind && waitingFor.since >= progressedAt;
+  return isSame ? waitingFor : { kind, since: nowMs };
 }
 
 /** Adds `delta` to the counters; results move the run on. */
@@ -289,5 +304,7 @@ export function finish(session: Session, nowMs: number): Session {
     const lastError = `The run's own records lack ${missingCount} of its leads; what became of those is not known.`;
     return touch(session, nowMs, { ...ended, state: 'failed', lastError });
   }
-  return touch(session, nowMs, { ...ended, state: session.cancelledAt === null ? 'completed' : 'cancelled' });
+  const state = session.cancelledAt === null ? 'completed' : 'cancelled';
+  // Words of a pause or a fault on the way tell to do something that can no more be done.
+  return touch(session, nowMs, { ...ended, state, lastError: null });
 }

@@ -118,7 +118,8 @@ class Headstart {
  * @throws what a verb throws, after all senders have come to rest; the shell classifies it
  */
 export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<void> {
-  const endsAt = verbs.now() + limits.maxMs;
+  const beganAt = verbs.now();
+  const endsAt = beganAt + limits.maxMs;
   const planned = new Signal();
   const headstart = new Headstart();
   const calls = new Slots(limits.callCount);
@@ -126,7 +127,10 @@ export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<
   const first = verbs.mode();
   // A slice does one kind of work: a probe that finds the provider back ends it, and the next one runs.
   const mode = (): WorkMode => {
-    if (faults.length > 0 || verbs.now() >= endsAt) return 'none';
+    if (faults.length > 0) return 'none';
+    const nowMs = verbs.now();
+    // Before it began: the clock was set back, and the slice would go on for as long as that.
+    if (nowMs >= endsAt || nowMs < beganAt) return 'none';
     return verbs.mode() === first ? first : 'none';
   };
 
@@ -135,12 +139,12 @@ export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<
 
   async function planner(): Promise<void> {
     while (isPlanning()) {
-      const beganAt = verbs.now();
+      const plannedFrom = verbs.now();
       await verbs.plan();
       planned.raise();
       // The senders' flips queue at the same database: the planner leaves them as much of it as it took.
       const endedAt = verbs.now();
-      if (isPlanning()) await verbs.sleepUntil(endedAt + (endedAt - beganAt));
+      if (isPlanning()) await verbs.sleepUntil(endedAt + (endedAt - plannedFrom));
     }
   }
 

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { longestWaitMs } from './clock.ts';
 import { undoUntil, workMode, type Session } from './session.ts';
 
 export interface WakeView {
@@ -23,8 +24,8 @@ export interface WakeView {
   retentionAt: number | null;
 }
 
-/** The CRM database did not answer: how soon the history is tried again. */
-export const recordRetryMs = 5_000;
+/** How soon the list of activations hears the last word: it is to have it within five seconds, with a repeat. */
+export const recordRetryMs = 2_000;
 
 /** Epoch ms of the next alarm, or null when nothing will ever have to be done by itself. */
 export function nextWakeAt(view: WakeView, nowMs: number): number | null {
@@ -56,5 +57,8 @@ export function nextWakeAt(view: WakeView, nowMs: number): number | null {
   } else if (view.retentionAt !== null) candidates.push(view.retentionAt);
   if (session.chore !== null) candidates.push(nowMs);
   if (!view.isRecorded) candidates.push(nowMs + recordRetryMs);
-  return candidates.length === 0 ? null : Math.max(nowMs, Math.min(...candidates));
+  if (candidates.length === 0) return null;
+  const at = Math.max(nowMs, Math.min(...candidates));
+  // No wait is longer than one can be; what was written down may be of another clock.
+  return session.finishedAt === null ? Math.min(at, nowMs + longestWaitMs(session)) : at;
 }

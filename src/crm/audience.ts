@@ -2,11 +2,10 @@
  * Who a session is for: resolving an audience at the start, previewing it, and paging it out in
  * batches while the session runs.
  *
- * Owns the freeze: an audience is what matched at `startedAt`, with `id <= maxLeadId`. Count, preview
- * and pages are made from one selection, so they cannot disagree. Keeps true: a page never draws a
- * lead that the count at the start did not have, but for one that another session's cancel set back
- * to new meanwhile; leads edited or erased since are not drawn, and the difference is the caller's
- * `changed`.
+ * Owns the freeze: an audience is what matched at a revision of the CRM, with `id <= maxLeadId`; no clock is
+ * asked. Count, preview and pages are made from one selection, so they cannot disagree. Keeps true: a page
+ * never draws a lead that the count at the start did not have, but for one that another session set back to
+ * new meanwhile; leads edited or erased since are not drawn, and the difference is the caller's `changed`.
  *
  * @module
  */
@@ -23,7 +22,7 @@ import {
 } from './lead-row.ts';
 
 export type ResolvedAudience =
-  | { kind: 'ok'; maxLeadId: number; total: number }
+  | { kind: 'ok'; maxLeadId: number; total: number; revision: number }
   | { kind: 'empty' }
   /** These of the given ids do not exist, in ascending order. */
   | { kind: 'unknown_leads'; leadIds: number[] };
@@ -64,18 +63,10 @@ function selectAudience(audience: Audience, options: LeadFilterOptions): LeadSel
   };
 }
 
-/**
- * Counts an audience and freezes its end. `nowMs` becomes the `startedAt` of {@link planPage}.
- *
- * Whoever is edited in the instant between `nowMs` and the count is counted and not drawn, as if it were
- * edited a moment later. So the count needs no look at the leads themselves, which at a million takes
- * longer than all else before the first mail.
- */
-export async function resolveAudience(
-  db: D1Database,
-  audience: Audience,
-  nowMs: number,
-): Promise<ResolvedAudience> {
+const readRevisionSql = 'SELECT revision FROM lead_counts';
+
+/** Counts an audience and freezes it: the highest id, and the revision that {@link planPage} draws it as of. */
+export async function resolveAudience(db: D1Database, audience: Audience): Promise<ResolvedAudience> {
   if ('leadIds' in audience) {
     const unknown = await db
       .prepare(
@@ -89,31 +80,32 @@ export async function resolveAudience(
     }
     const leadIds = uniqueSorted(audience.leadIds);
     const maxLeadId = leadIds.at(-1);
-    return maxLeadId === undefined ? { kind: 'empty' } : { kind: 'ok', maxLeadId, total: leadIds.length };
+    return maxLeadId === undefined
+      ? { kind: 'empty' }
+      : // Ids that were chosen by hand are drawn whatever happens to their leads.
+        { kind: 'ok', maxLeadId, total: leadIds.length, revision: 0 };
   }
-  const { countFrom, where, params, id } = selectAudience(audience, {
-    asOfMs: nowMs,
-    withEdited: true,
-  });
+  // In one statement, so that the count is of that very revision: it needs no look at the leads themselves,
+  // which at a million takes longer than all else before the first mail.
+  const { countFrom, where, params, id } = selectAudience(audience, {});
   const row = await db
-    .prepare(`SELECT count(*) AS total, max(${id}) AS max_id FROM ${countFrom} WHERE ${where}`)
+    .prepare(
+      `SELECT count(*) AS total, max(${id}) AS max_id, (${readRevisionSql}) AS revision
+       FROM ${countFrom} WHERE ${where}`,
+    )
     .bind(...params)
-    .first<{ total: number; max_id: number | null }>();
+    .first<{ total: number; max_id: number | null; revision: number }>();
   return row === null || row.max_id === null
     ? { kind: 'empty' }
-    : { kind: 'ok', maxLeadId: row.max_id, total: row.total };
+    : { kind: 'ok', maxLeadId: row.max_id, total: row.total, revision: row.revision };
 }
 
 /**
- * What a run that starts at `nowMs` would do, without doing it. Ids that do not exist count nowhere;
+ * What a run that starts now would do, without doing it. Ids that do not exist count nowhere;
  * {@link resolveAudience} refuses them.
  */
-export async function countAudience(
-  db: D1Database,
-  audience: Audience,
-  nowMs: number,
-): Promise<AudienceCounts> {
-  const { from, where, params } = selectAudience(audience, { asOfMs: nowMs });
+export async function countAudience(db: D1Database, audience: Audience): Promise<AudienceCounts> {
+  const { from, where, params } = selectAudience(audience, {});
   const { results } = await db
     .prepare(`SELECT ${standingSql} AS standing, count(*) AS n FROM ${from} WHERE ${where} GROUP BY 1`)
     .bind(...params)
@@ -154,13 +146,12 @@ export async function countEmptyFields(
   db: D1Database,
   audience: Audience,
   fields: readonly string[],
-  nowMs: number,
 ): Promise<{ leadCount: number; emptyFields: { field: string; emptyCount: number }[] }> {
   const asked = fields.flatMap((field) => {
     const sql = emptyableSql(field);
     return sql === null ? [] : [{ field, sql }];
   });
-  const { from, where, params } = selectAudience(audience, { asOfMs: nowMs });
+  const { from, where, params } = selectAudience(audience, {});
   const sums = asked.map(({ field, sql }) => `, sum(trim(${sql}) = '') AS "${field}"`);
   const row = await db
     .prepare(
@@ -185,10 +176,9 @@ export async function sampleAudience(
   db: D1Database,
   audience: Audience,
   limit: number,
-  nowMs: number,
   customFields: readonly string[] = [],
 ): Promise<Recipient[]> {
-  const { from, where, params, id } = selectAudience(audience, { asOfMs: nowMs, drive: 'id' });
+  const { from, where, params, id } = selectAudience(audience, { drive: 'id' });
   const { results } = await db
     .prepare(
       `SELECT ${recipientColumnsWith(customFields)} FROM ${from}
@@ -207,14 +197,14 @@ export async function sampleAudience(
  */
 export async function planPage(
   db: D1Database,
-  plan: { audience: Audience; afterLeadId: number; maxLeadId: number; startedAt: number; limit: number },
+  plan: { audience: Audience; afterLeadId: number; maxLeadId: number; revision: number; limit: number },
 ): Promise<AudiencePage> {
-  const { audience, afterLeadId, maxLeadId, startedAt, limit } = plan;
+  const { audience, afterLeadId, maxLeadId, revision, limit } = plan;
   if ('leadIds' in audience) {
     const rest = uniqueSorted(audience.leadIds).filter((id) => id > afterLeadId && id <= maxLeadId);
     return { leadIds: rest.slice(0, limit), done: rest.length <= limit };
   }
-  const { from, where, params, id } = selectAudience(audience, { asOfMs: startedAt, drive: 'id' });
+  const { from, where, params, id } = selectAudience(audience, { asOf: revision, drive: 'id' });
   // One row of JSON: D1 spends more on handing over thousands of rows than on finding them.
   const row = await db
     .prepare(

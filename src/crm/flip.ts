@@ -9,6 +9,7 @@
  */
 import type { FlipResult, Recipient, SkippedLead } from '../shared/recipient.ts';
 import {
+  nextRevisionSql,
   recipientColumnsWith,
   standingSql,
   toRecipient,
@@ -18,14 +19,21 @@ import {
 
 // `UPDATE … AS l` so that the standing reads the row that is written. The unary plus inside keeps the
 // ids, not the status index, in charge of finding the rows.
-const flipSql = `UPDATE leads AS l SET status = 'active', activated_at = ?2, activated_by = ?3
+const flipSql = `UPDATE leads AS l SET status = 'active', activated_at = ?2, activated_by = ?3,
+    activated_revision = ${nextRevisionSql}
   WHERE l.id IN (SELECT value FROM json_each(?1)) AND ${standingSql} = 'mailable'`;
 
-/** Counts what the statement before it has set active. */
+/** Counts what the statement before it has set active, as a change of the CRM. */
 export const countFlippedSql = `UPDATE lead_counts
-  SET new_count = new_count - changes(), active_count = active_count + changes() WHERE changes() > 0`;
+  SET revision = revision + 1, new_count = new_count - changes(), active_count = active_count + changes()
+  WHERE changes() > 0`;
+
+// Whose session has not ended, as far as the list of activations has heard.
+const isOwnerLiveSql = `(l.activated_by <> ?2 AND EXISTS (SELECT 1 FROM activations a
+    WHERE a.session_id = l.activated_by AND (a.progress ->> 'finishedAt') IS NULL))`;
 
 const readFlippedSql = (columns: string): string => `SELECT ${columns}, l.activated_by, l.email_hash,
+  coalesce(${isOwnerLiveSql}, 0) AS is_owner_live,
   ${standingSql} AS standing
   FROM leads l WHERE l.id IN (SELECT value FROM json_each(?1))`;
 
@@ -39,6 +47,7 @@ const countUnflippedSql = `UPDATE lead_counts
 interface FlippedRow extends RecipientRow {
   activated_by: string | null;
   email_hash: string;
+  is_owner_live: 0 | 1;
   standing: Standing;
   custom?: string;
 }
@@ -69,7 +78,7 @@ export async function flipLeads(
   const results = await db.batch<FlippedRow>([
     db.prepare(flipSql).bind(idsJson, flip.nowMs, flip.sessionId),
     db.prepare(countFlippedSql),
-    db.prepare(readFlippedSql(recipientColumnsWith(customFields))).bind(idsJson),
+    db.prepare(readFlippedSql(recipientColumnsWith(customFields))).bind(idsJson, flip.sessionId),
   ]);
   const rows = new Map((results[2]?.results ?? []).map((row) => [row.id, row]));
 
@@ -83,6 +92,7 @@ export async function flipLeads(
   const activated: Recipient[] = [];
   const skipped: SkippedLead[] = [];
   const emailHashes = new Map<number, string>();
+  const ownedElsewhere = new Set<number>();
   for (const leadId of leadIds) {
     const row = rows.get(leadId);
     if (row === undefined) skipped.push({ leadId, reason: 'erased' });
@@ -90,9 +100,12 @@ export async function flipLeads(
       activated.push(toRecipient(row, customFields));
       emailHashes.set(leadId, row.email_hash);
     } else if (row.standing === 'mailable') throw new Error('A flip left a lead that it should have taken.');
-    else skipped.push({ leadId, reason: row.standing });
+    else {
+      skipped.push({ leadId, reason: row.standing });
+      if (row.standing === 'already_active' && row.is_owner_live === 1) ownedElsewhere.add(leadId);
+    }
   }
-  return { activated, skipped, emailHashes };
+  return { activated, skipped, emailHashes, ownedElsewhere };
 }
 
 /**

@@ -16,8 +16,9 @@ interface ActivationRow {
 }
 
 function toProgress(row: ActivationRow): Progress {
-  // Written by recordActivation only, from a Progress.
-  return JSON.parse(row.progress) as Progress;
+  // Written by recordActivation only, from a Progress; earlier versions did not know what is waited for.
+  const known = JSON.parse(row.progress) as Omit<Progress, 'waitingFor'> & Partial<Progress>;
+  return { ...known, waitingFor: known.waitingFor ?? null };
 }
 
 /**
@@ -89,6 +90,25 @@ export async function listActivations(
           ? encodeCursor([last.created_at, last.session_id])
           : null,
     },
+  };
+}
+
+/** One page of the sessions that have not ended, as far as the list has heard; and how many there are. */
+export async function listOpenSessions(
+  db: D1Database,
+  page: { offset: number; limit: number },
+): Promise<{ sessionIds: string[]; totalCount: number }> {
+  // The partial index has them all, and little else is read.
+  const open = "FROM activations INDEXED BY activations_open WHERE (progress ->> 'finishedAt') IS NULL";
+  const [rows, count] = await db.batch<{ session_id: string; n: number }>([
+    db
+      .prepare(`SELECT session_id ${open} ORDER BY session_id LIMIT ? OFFSET ?`)
+      .bind(page.limit, page.offset),
+    db.prepare(`SELECT count(*) AS n ${open}`),
+  ]);
+  return {
+    sessionIds: (rows?.results ?? []).map((row) => row.session_id),
+    totalCount: count?.results[0]?.n ?? 0,
   };
 }
 

@@ -13,6 +13,7 @@ import { limits } from '../shared/limits.ts';
 import { customJson } from './custom-fields.ts';
 import type { HashEmail } from './email-hash.ts';
 import { isUsableEmail } from './email.ts';
+import { nextRevisionSql } from './lead-row.ts';
 
 /** Characters of one JSON parameter: D1 takes values of 2 MB, and a character has up to three bytes. */
 const maxGroupLength = 500_000;
@@ -47,8 +48,8 @@ const isChangedSql = `${isFieldChangedSql} OR (${cell('custom')} <> '{}' AND l.c
 
 // ?1 rows, ?2 import number, ?3 now. `WHERE` before `ON CONFLICT`, or it would be read as a join.
 const addMember = (outcome: string, condition: string): string =>
-  `INSERT INTO import_leads (import_number, lead_id, line, outcome, added_at)
-   SELECT ?2, l.id, ${cell('line')}, '${outcome}', ?3
+  `INSERT INTO import_leads (import_number, lead_id, line, outcome, added_at, added_revision)
+   SELECT ?2, l.id, ${cell('line')}, '${outcome}', ?3, ${nextRevisionSql}
    FROM json_each(?1) AS r CROSS JOIN leads l ON l.email = ${cell('email')}
    WHERE ${condition} ON CONFLICT DO NOTHING`;
 // Right after the statement that it counts; none of them has a trigger, which would spoil changes().
@@ -57,12 +58,12 @@ const countMembers = (column: string): string =>
 
 const updateSql = `UPDATE leads AS l SET
     ${merged.map((column) => `${column} = CASE ${cell(column)} WHEN '' THEN l.${column} ELSE ${cell(column)} END`).join(', ')},
-    custom = ${mergedCustomSql}, updated_at = ?2
+    custom = ${mergedCustomSql}, updated_at = ?2, revision = ${nextRevisionSql}
   FROM json_each(?1) AS r WHERE l.email = ${cell('email')} AND (${isChangedSql})`;
 
 // Not `ON CONFLICT DO NOTHING`: that uses up an id for every lead that is there already.
-const insertSql = `INSERT INTO leads (${inserted.join(', ')}, import_id, created_at, updated_at)
-  SELECT ${inserted.map(cell).join(', ')}, ?2, ?3, ?3 FROM json_each(?1) AS r
+const insertSql = `INSERT INTO leads (${inserted.join(', ')}, import_id, created_at, updated_at, revision)
+  SELECT ${inserted.map(cell).join(', ')}, ?2, ?3, ?3, ${nextRevisionSql} FROM json_each(?1) AS r
   WHERE NOT EXISTS (SELECT 1 FROM leads l WHERE l.email = ${cell('email')}) ORDER BY r.key`;
 
 export interface PreparedRow {

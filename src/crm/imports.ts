@@ -190,7 +190,7 @@ const sumChunkSql = `UPDATE imports AS i SET next_seq = ?2 + 1, next_line = ?3, 
     member_count = i.member_count + c.created_count + c.updated_count + c.unchanged_count,
     cells_dropped_at = NULL
   FROM import_chunks c WHERE i.number = ?1 AND c.import_number = ?1 AND c.seq = ?2`;
-const countLeadsSql = `UPDATE lead_counts SET new_count = new_count +
+const countLeadsSql = `UPDATE lead_counts SET revision = revision + 1, new_count = new_count +
   (SELECT created_count FROM import_chunks WHERE import_number = ?1 AND seq = ?2)`;
 
 /** What SQLite's NOCASE takes for one address: it knows the case of ASCII letters only. */

@@ -39,12 +39,10 @@ const rangeConditions: ReadonlySet<LeadCondition> = new Set(['address', 'active'
 
 export interface LeadFilterOptions {
   /**
-   * Read the filter as of this moment (epoch milliseconds): leads activated later count as new, and
-   * leads edited later are left out. For an audience that is frozen at its start.
+   * Read the filter as of this revision of the CRM: leads activated later count as new, and leads edited
+   * later are left out. For an audience that is frozen at its start. Not a time: clocks step.
    */
-  asOfMs?: number;
-  /** With those edited later all the same: no lead needs to be looked at for that. */
-  withEdited?: boolean;
+  asOf?: number;
   /**
    * What finds the rows. `filter`: the index of any filtered column. `id`: rows are wanted in the order
    * of their ids, so only what has them in that order: an import, an index that is asked for one value,
@@ -136,7 +134,7 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
     looks.atLeads = true;
     add(condition, ...values);
   };
-  const { asOfMs, withEdited = false, drive = 'filter', among } = options;
+  const { asOf, drive = 'filter', among } = options;
   const search = filter.search ?? '';
   const { fts, addresses } = searchLookUps(search);
   const isSearch = fts !== null && drive !== 'order' && among === undefined;
@@ -170,8 +168,8 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
   /** One value of one column. */
   const addEqual = (condition: LeadCondition, index: string, columns: string[], value: string): void => {
     const isDriven = plus(condition) !== '';
-    // As of a moment every lead is looked at for its last edit anyway.
-    if (isDriven && drive !== 'order' && asOfMs === undefined) {
+    // As of a revision every lead is looked at for its last edit anyway.
+    if (isDriven && drive !== 'order' && asOf === undefined) {
       const match = columns.map((column) => `p.${column}`).join(' AND ');
       add(`EXISTS (SELECT 1 FROM leads p INDEXED BY ${index} WHERE ${match} AND p.id = ${table.id})`, value);
     } else addOfLead(columns.map((column) => `${isDriven ? '+' : ''}l.${column}`).join(' AND '), value);
@@ -190,9 +188,9 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
     addOfLead(`${email} >= ? AND ${email} < ?`, address, `${address}${lastCharacter}`);
   }
   if (filter.importId !== undefined) {
-    const asOf = asOfMs === undefined ? '' : ' AND m.added_at <= ?';
-    const member = `m.import_number = (SELECT number FROM imports WHERE import_id = ?)${asOf}`;
-    const values = asOfMs === undefined ? [filter.importId] : [filter.importId, asOfMs];
+    const joined = asOf === undefined ? '' : ' AND m.added_revision <= ?';
+    const member = `m.import_number = (SELECT number FROM imports WHERE import_id = ?)${joined}`;
+    const values = asOf === undefined ? [filter.importId] : [filter.importId, asOf];
     if (isByImport) add(member, ...values);
     else {
       const isMember = `EXISTS (SELECT 1 FROM import_leads m WHERE ${member} AND m.lead_id = ${table.id})`;
@@ -201,8 +199,8 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
   }
   if (filter.status === 'new') {
     // New leads have no activated_at: said in full, so that leads_status has them in the order of ids.
-    if (asOfMs === undefined) addEqual('new', 'leads_status', ['activated_at IS NULL', 'status = ?'], 'new');
-    else addOfLead("(+l.status = 'new' OR +l.activated_at > ?)", asOfMs);
+    if (asOf === undefined) addEqual('new', 'leads_status', ['activated_at IS NULL', 'status = ?'], 'new');
+    else addOfLead("(+l.status = 'new' OR l.activated_revision > ?)", asOf);
   }
   const wantsActivated = filter.activatedFrom !== undefined || filter.activatedTo !== undefined;
   if (filter.status === 'active' || wantsActivated) {
@@ -210,7 +208,7 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
     addOfLead(`${of}l.status = 'active'`);
     if (filter.activatedFrom !== undefined) addOfLead(`${of}l.activated_at >= ?`, filter.activatedFrom);
     if (filter.activatedTo !== undefined) addOfLead(`${of}l.activated_at <= ?`, filter.activatedTo);
-    if (asOfMs !== undefined) addOfLead(`${of}l.activated_at <= ?`, asOfMs);
+    if (asOf !== undefined) addOfLead('l.activated_revision <= ?', asOf);
   }
   if (filter.source !== undefined) addEqual('source', 'leads_source', ['source = ?'], filter.source);
   if (filter.stage !== undefined) addEqual('stage', 'leads_stage', ['stage = ?'], filter.stage);
@@ -220,7 +218,7 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
   const created = `${plus('created')}l.created_at`;
   if (filter.createdFrom !== undefined) addOfLead(`${created} >= ?`, filter.createdFrom);
   if (filter.createdTo !== undefined) addOfLead(`${created} <= ?`, filter.createdTo);
-  if (asOfMs !== undefined && !withEdited) addOfLead('l.updated_at <= ?', asOfMs);
+  if (asOf !== undefined) addOfLead('l.revision <= ?', asOf);
   const from = `${table.name}${table.join}`;
   return {
     from,

@@ -97,6 +97,12 @@ export function toLead(row: LeadRow): Lead {
   };
 }
 
+/**
+ * SQL of the revision that a change in this transaction makes. Its statement that writes `lead_counts` comes
+ * last and makes it the present one.
+ */
+export const nextRevisionSql = '(SELECT revision + 1 FROM lead_counts)';
+
 /** What an activation would do with a lead, in the order in which the reasons count. */
 export type Standing = 'suppressed' | 'invalid_address' | 'already_active' | 'mailable';
 

@@ -8,7 +8,7 @@ import { customJson, rememberNames } from './custom-fields.ts';
 import type { HashEmail } from './email-hash.ts';
 import { isUsableEmail, normalizeEmail } from './email.ts';
 import type { SqlValue } from './lead-filter.ts';
-import { leadColumns, toLead, type LeadRow } from './lead-row.ts';
+import { leadColumns, nextRevisionSql, toLead, type LeadRow } from './lead-row.ts';
 
 /** How many leads there are, of one status or of both: one row is read. */
 export async function countLeads(db: D1Database, status?: LeadStatus): Promise<number> {
@@ -82,10 +82,11 @@ export async function updateLead(
     statements.push(
       db
         .prepare(
-          `UPDATE leads SET ${assignments.join(', ')}, updated_at = ?
+          `UPDATE leads SET ${assignments.join(', ')}, updated_at = ?, revision = ${nextRevisionSql}
            WHERE id = ? AND ${isTaken} = 0 AND (${changed})`,
         )
         .bind(...params, update.nowMs, leadId, email, leadId, ...values.map(([, value]) => value)),
+      db.prepare('UPDATE lead_counts SET revision = revision + 1'),
     );
   }
   statements.push(

@@ -10,6 +10,7 @@
  * @module
  */
 import { countFlippedSql, unflipLeads } from './flip.ts';
+import { nextRevisionSql } from './lead-row.ts';
 
 /** Audit actions that open and close a recovery; `scripts/restore.ts` writes the first. */
 export const recoveryActions = { opened: 'recovery.restore', finished: 'recovery.finish' } as const;
@@ -52,6 +53,8 @@ export interface KnownLead {
   leadId: number;
   /** The address that was mailed; null where the session has forgotten it because the lead was erased. */
   email: string | null;
+  /** False while its mail waits. */
+  isMailed: boolean;
 }
 
 /** What a session knows of some of its leads. */
@@ -76,9 +79,15 @@ const isSameLead = `l.created_at <= ?2 OR l.email = (known.value ->> 'email')`;
 const sameLeadIds = `SELECT l.id FROM json_each(?1) AS known JOIN leads l ON l.id = known.value ->> 'leadId'
   WHERE ${isSameLead}`;
 
-const setActiveSql = `UPDATE leads SET status = 'active', activated_at = ?3, activated_by = ?4
+const setActiveSql = `UPDATE leads SET status = 'active', activated_at = ?3, activated_by = ?4,
+    activated_revision = ${nextRevisionSql}
   WHERE +status = 'new' AND id IN (${sameLeadIds}
     UNION SELECT l.id FROM json_each(?1) AS known JOIN leads l ON l.email = (known.value ->> 'email'))`;
+
+// A lead that the database has as another session's: that one had given it back, and this one has mailed it.
+// Whoever mailed a lead owns it, in whatever order the sessions are asked.
+const takeOverSql = `UPDATE leads SET activated_at = ?3, activated_by = ?4
+  WHERE +status = 'active' AND activated_by IS NOT ?4 AND id IN (${sameLeadIds})`;
 
 // An id that a session knows is never given out again, so that it cannot come to mean somebody else.
 const keepIdsSql = `UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'leads'`;
@@ -99,11 +108,13 @@ export async function applyKnowledge(
   const alive = JSON.stringify(activated.filter(({ email }) => email !== null));
   const erased = JSON.stringify(activated.filter(({ email }) => email === null));
   const maxLeadId = Math.max(0, ...activated.map(({ leadId }) => leadId), ...skippedIds);
+  const mailed = JSON.stringify(activated.filter(({ email, isMailed }) => email !== null && isMailed));
   const results = await db.batch<{ id: number }>([
     db.prepare(setActiveSql).bind(alive, createdAt, activatedAt, sessionId),
     db.prepare(countFlippedSql),
     db.prepare(keepIdsSql).bind(maxLeadId),
     db.prepare(sameLeadIds).bind(erased, createdAt),
+    db.prepare(takeOverSql).bind(mailed, createdAt, activatedAt, sessionId),
   ]);
   const setNewCount = skippedIds.length === 0 ? 0 : await unflipLeads(db, { sessionId, leadIds: skippedIds });
   return {

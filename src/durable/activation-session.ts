@@ -32,7 +32,9 @@ import { readLeadResult } from './lead-result.ts';
 import { logEvent, type LogFields, type LogLevel } from './log.ts';
 import { guardLimits } from './mail-world.ts';
 import { retentionDays } from './retention.ts';
+import { classifyFault, faultText } from './faults.ts';
 import { SessionAlarm } from './session-alarm.ts';
+import { followClock } from './session-clock.ts';
 import { carryOut } from './session-commands.ts';
 import { readResults, type ResultPage, type ResultQuery } from './session-results.ts';
 import type { SessionShell } from './session-shell.ts';
@@ -55,10 +57,12 @@ export class ActivationSession extends DurableObject<Env> {
   readonly #store: SessionStore;
   readonly #feed: Feed;
   readonly #fates: Fates;
+  readonly #parts: SessionShell;
   readonly #alarm: SessionAlarm;
   readonly #slice: SessionSlice;
-  /** The alarm that is being handled, or an erasure. */
+  /** The turn that is being taken: an alarm's, or an erasure. */
   #turn: Promise<unknown> | null = null;
+  #going: Promise<void> | null = null;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -67,6 +71,7 @@ export class ActivationSession extends DurableObject<Env> {
       progress: () => this.#view(),
       issues: () => this.#store.results.issues(maxIssueCount),
       now: () => this.now(),
+      look: () => this.ctx.waitUntil(this.#alarm.heal(null)),
     });
     this.#fates = new Fates({
       store: this.#store,
@@ -74,9 +79,9 @@ export class ActivationSession extends DurableObject<Env> {
       limits: () => guardLimits(this.settings()),
       changed: (before, after) => this.#fatesChanged(before, after),
     });
-    const shell = this.#shell();
-    this.#slice = new SessionSlice(shell, new SessionSweep(shell));
-    this.#alarm = new SessionAlarm(shell, () => this.#slice.isRunning);
+    this.#parts = this.#shell();
+    this.#slice = new SessionSlice(this.#parts, new SessionSweep(this.#parts));
+    this.#alarm = new SessionAlarm(this.#parts, () => this.#slice.isRunning);
   }
 
   // ── called by the Worker ───────────────────────────────────────────────────────────────────────
@@ -159,6 +164,7 @@ export class ActivationSession extends DurableObject<Env> {
     by: string | null = null,
     requestId: string | null = null,
   ): Promise<CommandAnswer> {
+    followClock(this.#parts);
     const nowMs = this.now();
     const result = carryOut(this.#store, command, by, nowMs, this.#traits());
     if (result.kind !== 'ok') return result;
@@ -201,13 +207,17 @@ export class ActivationSession extends DurableObject<Env> {
    * so that leads which it set active and did not mail are new again before it is gone.
    */
   async erase(by: string | null = null, requestId: string | null = null): Promise<EraseAnswer> {
+    followClock(this.#parts);
     const session = this.#store.load();
     if (session === null) return { kind: 'unknown_session' };
     if (session.finishedAt === null && session.state !== 'paused') {
       return { kind: 'refused', detail: `It is ${session.state}; cancel it or wait for its end.` };
     }
-    if (session.finishedAt === null)
+    if (session.finishedAt === null) {
       carryOut(this.#store, { kind: 'cancel' }, by, this.now(), this.#traits());
+      // Whatever becomes of this call, the alarm goes on with giving its leads back.
+      await this.#alarm.watch();
+    }
     return this.#inTurn(async (): Promise<EraseAnswer> => {
       if (this.#store.load()?.finishedAt === null) await this.#slice.run();
       if (this.#store.load()?.finishedAt === null) {
@@ -240,8 +250,28 @@ export class ActivationSession extends DurableObject<Env> {
 
   // ── the alarm ──────────────────────────────────────────────────────────────────────────────────
 
-  override async alarm(): Promise<void> {
-    await this.#inTurn(() => this.#takeTurn());
+  override alarm(): Promise<void> {
+    return this.#goOn();
+  }
+
+  /** Does what is due. One at a time: an alarm that fires while a sweep has set it going waits for the same. */
+  #goOn(): Promise<void> {
+    return (this.#going ??= this.#takeTurns().finally(() => (this.#going = null)));
+  }
+
+  async #takeTurns(): Promise<void> {
+    for (;;) {
+      // The successor first: a throw or a kill from here on never uses up the platform's retries.
+      await this.#alarm.watch();
+      try {
+        await this.#inTurn(() => this.#takeTurn());
+        return;
+      } catch (error) {
+        if (classifyFault(error).kind !== 'storage') throw error;
+        // Storage went away in the middle: the watch waits for it, and what was under way is taken up from rows.
+        this.#log('warn', 'turn_fault', { error: faultText(error) });
+      }
+    }
   }
 
   /** One at a time works on the batches: an alarm, or an erasure. */
@@ -258,8 +288,7 @@ export class ActivationSession extends DurableObject<Env> {
   }
 
   async #takeTurn(): Promise<void> {
-    // The successor first: a throw or a kill from here on never uses up the platform's retries.
-    await this.#alarm.watch();
+    followClock(this.#parts);
     if (this.#store.load() === null) {
       await this.#alarm.clear();
       return;
@@ -291,12 +320,28 @@ export class ActivationSession extends DurableObject<Env> {
     const session = this.#store.load();
     if (session === null) return true;
     const { spec, generation } = session;
+    // What is still being told would put the line back that is taken off here.
+    await this.#slice.told();
     await deleteActivation(this.env.DB, spec.sessionId);
     if (this.#store.load()?.generation !== generation) return false;
     await this.#alarm.clear();
     await this.#store.deleteAll();
     this.#feed.closeDeleted(spec.sessionId);
     return true;
+  }
+
+  /**
+   * Makes sure that a session which should move can, as any read does, for a sweep over all of them. One whose
+   * alarm is overdue is set going here: after failures the platform repeats an alarm later and later, and
+   * another time that is set meanwhile does not bring it forward.
+   *
+   * @returns false when there is no session of this id, or no more
+   */
+  async poke(): Promise<boolean> {
+    const isOverdue = await this.#alarm.isOverdue();
+    await this.#alarm.heal(null);
+    if (isOverdue) this.ctx.waitUntil(this.#goOn());
+    return this.#store.load() !== null;
   }
 
   #fatesChanged(before: Session, after: Session): void {

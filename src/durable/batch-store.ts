@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { Batch, BatchState, NewBatch } from '../core/batch.ts';
+import { plannedBatch, type Batch, type BatchState, type NewBatch } from '../core/batch.ts';
 import { readBatches, scanBatches } from './batch-row.ts';
 import type { ErasedLeads } from './erased-leads.ts';
 
@@ -162,6 +162,25 @@ export class BatchStore {
     );
   }
 
+  /**
+   * Takes leads out of a pending batch, to be asked for again at the end, in a batch of their own. Call inside
+   * a transaction.
+   */
+  defer(batch: Batch, leadIds: ReadonlySet<number>): Batch {
+    const rest = batch.leadIds.filter((leadId) => !leadIds.has(leadId));
+    this.#sql.exec('UPDATE batch SET lead_ids = ? WHERE seq = ?', JSON.stringify(rest), batch.seq);
+    const deferred = batch.leadIds.filter((leadId) => leadIds.has(leadId));
+    this.append([{ ...plannedBatch(deferred), state: 'deferred', originSeq: batch.seq }]);
+    return { ...batch, leadIds: rest };
+  }
+
+  /** Makes the deferred batches pending, for the last time; false when there were none. */
+  releaseDeferred(): boolean {
+    const { rowsWritten } = this.#sql.exec("UPDATE batch SET state = 'pending' WHERE state = 'deferred'");
+    if (rowsWritten > 0) this.#cursor = 0;
+    return rowsWritten > 0;
+  }
+
   /** A pending batch was let go: it will be found again. */
   rewind(seq: number): void {
     this.#cursor = Math.min(this.#cursor, seq - 1);
@@ -218,7 +237,28 @@ export class BatchStore {
   }
 
   /**
-   * Sets the next pending batches cancelled. Those that a slice holds are found once it has let them go.
+   * The clock was set back: what waits is due as soon as it was, and what is in doubt is as old as it was.
+   *
+   * @param areKeysDead - the age of what is in doubt is not known: nothing of it may be asked again, nor what
+   *   comes to be in doubt of the calls that are on their way
+   */
+  setBack(backMs: number, areKeysDead: boolean): void {
+    this.#sql.exec(
+      "UPDATE batch SET next_attempt_at = next_attempt_at - ? WHERE state = 'waiting' AND next_attempt_at IS NOT NULL",
+      backMs,
+    );
+    this.#sql.exec(
+      `UPDATE batch SET in_doubt_since = iif(?2, 0, in_doubt_since - ?1)
+       WHERE (state IN ('waiting', 'unknown', 'inflight') AND in_doubt_since IS NOT NULL)
+         OR (?2 AND state = 'inflight')`,
+      backMs,
+      areKeysDead ? 1 : 0,
+    );
+  }
+
+  /**
+   * Sets the next pending and deferred batches cancelled. Those that a slice holds are found once it has let
+   * them go.
    *
    * @returns how many leads they hold, and whether there may be more
    */
@@ -226,7 +266,7 @@ export class BatchStore {
     const rows = this.#sql
       .exec<{ seq: number; leads: number }>(
         `UPDATE batch SET state = 'cancelled' WHERE seq IN (
-           SELECT seq FROM batch WHERE seq > ? AND state = 'pending' ORDER BY seq LIMIT ?
+           SELECT seq FROM batch WHERE state = 'deferred' OR (seq > ? AND state = 'pending') ORDER BY seq LIMIT ?
          ) RETURNING seq, json_array_length(lead_ids) AS leads`,
         this.#cursor,
         limit,
@@ -240,19 +280,26 @@ export class BatchStore {
 
   /**
    * Leads of the first batches that never left. A slice holds the first pending ones, and no more than it has
-   * senders: no other can have been flipped before its intent was written.
+   * senders: no other can have been flipped before its intent was written. Those that were deferred come last:
+   * they become pending when nothing else is left.
    *
    * @param state - what became of them: pending still, or cancelled
    */
   firstUnsentLeadIds(state: 'pending' | 'cancelled', batchCount: number): number[] {
     return this.#sql
       .exec<{ lead_ids: string }>(
-        'SELECT lead_ids FROM batch WHERE state = ? AND recipients IS NULL ORDER BY seq LIMIT ?',
+        `SELECT lead_ids FROM batch WHERE state = ? AND recipients IS NULL
+         ORDER BY origin_seq IS NOT NULL, seq LIMIT ?`,
         state,
         batchCount,
       )
       .toArray()
       .flatMap((row) => JSON.parse(row.lead_ids) as number[]);
+  }
+
+  /** What is unknown was sent under keys that the present provider does not know: only a person's risk sends it. */
+  forgetKeys(): void {
+    this.#sql.exec("UPDATE batch SET retried = 'risked' WHERE state = 'unknown' AND retried IS NOT 'risked'");
   }
 
   /** Batches with a failed recipient, in order, of a part of all. */

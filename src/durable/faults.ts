@@ -13,9 +13,16 @@ export type Fault =
   /** The CRM refuses this very statement, now and later. */
   | { kind: 'refused'; message: string }
   /** Passing: come back later. */
-  | { kind: 'transient'; message: string }
+  | { kind: 'transient'; place: 'crm' | 'platform'; message: string }
+  /** The object's own SQLite takes no write, or cannot be read: nothing can be done until it can. */
+  | { kind: 'storage'; message: string }
   /** Ours. It is logged, and tried again in case it passes. */
   | { kind: 'bug'; message: string };
+
+const storageFault: Fault = {
+  kind: 'storage',
+  message: 'Its storage is busy or full; it goes on by itself once it is not.',
+};
 
 /** @see https://developers.cloudflare.com/durable-objects/best-practices/error-handling/ */
 const supersededTexts = [
@@ -30,6 +37,9 @@ const supersededTexts = [
 const refusedTexts = ['SQLITE_CONSTRAINT', 'SQLITE_MISMATCH', 'SQLITE_TOOBIG', 'string or blob too big'];
 
 const crmTexts = ['D1_ERROR', 'D1 DB'];
+
+/** SQLite's own codes (https://www.sqlite.org/rescode.html) as workerd words them, of a database of ours. */
+const storageTexts = ['SQLITE_BUSY', 'SQLITE_LOCKED', 'SQLITE_FULL', 'SQLITE_IOERR', 'SQLITE_CANTOPEN'];
 
 const platformTexts = [
   'Network connection lost',
@@ -58,23 +68,48 @@ export async function atGate<T>(call: () => Promise<T>): Promise<T> {
   }
 }
 
+/** What the object's own storage threw where its words do not say so: an alarm that is not taken is an `internal error`. */
+class StorageFault extends Error {
+  override readonly name = 'StorageFault';
+
+  constructor(cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+}
+
+/** Calls the object's storage, and says of what is thrown that it was that. */
+export async function atStorage<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw new StorageFault(error);
+  }
+}
+
 /** Classifies what was thrown by storage, D1 or another object. */
 export function classifyFault(error: unknown): Fault {
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   const has = (texts: readonly string[]): boolean => texts.some((part) => text.includes(part));
   if (has(supersededTexts)) return { kind: 'superseded' };
   if (has(refusedTexts)) return { kind: 'refused', message: 'The CRM refused to set these leads active.' };
+  if (error instanceof StorageFault) return storageFault;
   const isAtGate = error instanceof GateFault;
   const isAtCrm = has(crmTexts);
-  if (isAtCrm || has(platformTexts) || isRetryable(isAtGate ? error.cause : error)) {
-    const place = isAtGate ? 'The mail gate' : isAtCrm ? 'The CRM database' : 'The platform';
-    return { kind: 'transient', message: `${place} does not answer; the run goes on when it does.` };
+  const isStorage = has(storageTexts);
+  if (isStorage && !isAtGate && !isAtCrm) return storageFault;
+  if (isStorage || isAtCrm || has(platformTexts) || isRetryable(isAtGate ? error.cause : error)) {
+    const name = isAtGate ? 'The mail gate' : isAtCrm ? 'The CRM database' : 'The platform';
+    const message = `${name} does not answer; the run goes on when it does.`;
+    return { kind: 'transient', place: isAtCrm ? 'crm' : 'platform', message };
   }
   return { kind: 'bug', message: 'Something broke on our side; the run is tried again.' };
 }
 
 function isRetryable(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && 'retryable' in error && error.retryable === true;
+  if (typeof error !== 'object' || error === null) return false;
+  return (
+    ('retryable' in error && error.retryable === true) || ('overloaded' in error && error.overloaded === true)
+  );
 }
 
 /** An error's own words, for the log: no stack, bounded. */

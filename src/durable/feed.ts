@@ -15,6 +15,8 @@ export interface FeedSource {
   progress(): Progress | null;
   issues(): Issue[];
   now(): number;
+  /** Called while somebody reads, now and then: a read looks after the session's alarm. */
+  look(): void;
 }
 
 /** At most five views a second: the eye sees no more, and the bars are animated. */
@@ -40,6 +42,8 @@ interface Reader {
   sentIssueCount: number;
   sentIssuesAt: number;
   behindSince: number | null;
+  /** It was told that the session stalls, since the last revision. */
+  sentStall: boolean;
 }
 
 const encoder = new TextEncoder();
@@ -79,6 +83,7 @@ export class Feed {
             sentIssueCount: 0,
             sentIssuesAt: -issuesIntervalMs,
             behindSince: null,
+            sentStall: false,
           };
           this.#readers.add(reader);
           this.#keepAliveTimer ??= setInterval(() => this.#keepAlive(), keepAliveMs);
@@ -102,8 +107,9 @@ export class Feed {
   /** Something has changed: readers hear of it within the coalescing interval. */
   publish(): void {
     if (this.#readers.size === 0 || this.#flushTimer !== null) return;
-    const delayMs = Math.max(0, this.#flushedAt + minIntervalMs - this.#source.now());
-    this.#flushTimer = setTimeout(() => this.#flush(), delayMs);
+    const delayMs = this.#flushedAt + minIntervalMs - this.#source.now();
+    // Never longer than that, also under a clock that was set back.
+    this.#flushTimer = setTimeout(() => this.#flush(), Math.min(minIntervalMs, Math.max(0, delayMs)));
   }
 
   /** Ends all streams with `deleted`: the session was erased. */
@@ -149,19 +155,27 @@ export class Feed {
       this.#enqueue(reader, view.issuesEvent);
     }
     reader.sentRev = progress.rev;
+    reader.sentStall = view.isStalled;
     this.#enqueue(reader, isOver ? view.endEvent : view.progressEvent);
     if (isOver) this.#close(reader);
   }
 
   #keepAlive(): void {
     const nowMs = this.#source.now();
+    this.#source.look();
+    const view = this.#view();
     for (const reader of [...this.#readers]) {
       const isStuck = reader.behindSince !== null && nowMs - reader.behindSince > maxBehindMs;
+      const ageMs = nowMs - reader.openedAt;
       if (isStuck) this.#abandon(reader);
-      else if (nowMs - reader.openedAt > maxAgeMs) this.#close(reader);
-      else if ((reader.controller.desiredSize ?? 0) > 0)
-        this.#enqueue(reader, encoder.encode(': keep-alive\n\n'));
-      else reader.behindSince ??= nowMs;
+      // Younger than nothing: the clock was set back. Whoever comes back is measured by the new one.
+      else if (ageMs > maxAgeMs || ageMs < 0) this.#close(reader);
+      else if ((reader.controller.desiredSize ?? 0) <= 0) reader.behindSince ??= nowMs;
+      else if (view !== null && view.isStalled && !reader.sentStall) {
+        // Nothing was written, so there is no new revision, and no id.
+        this.#enqueue(reader, sse('progress', view.progress, null));
+        reader.sentStall = true;
+      } else this.#enqueue(reader, encoder.encode(': keep-alive\n\n'));
     }
   }
 
@@ -210,6 +224,10 @@ class View {
   constructor(progress: Progress, source: FeedSource) {
     this.progress = progress;
     this.#source = source;
+  }
+
+  get isStalled(): boolean {
+    return this.progress.stalledSince !== null;
   }
 
   get issueCount(): number {

@@ -37,8 +37,10 @@ export class MailGate extends DurableObject<Env> {
   /** Leases up to `wantedCount` permits; sessions that ask in turn are served in turn. */
   lease(wantedCount: number): Lease {
     const config = gateConfig(this.env);
-    const { state, lease } = leasePermits(this.#load(config), config, this.now(), wantedCount);
-    if (lease.permitCount > 0) this.#save(state);
+    const known = this.#load(config);
+    const { state, lease } = leasePermits(known, config, this.now(), wantedCount);
+    // Earlier than what it has seen: the clock was set back, and its times are to be moved once.
+    if (lease.permitCount > 0 || state.seenAt < known.seenAt) this.#save(state);
     return lease;
   }
 
@@ -92,11 +94,19 @@ export class MailGate extends DurableObject<Env> {
     this.ctx.storage.sql.exec(
       `CREATE TABLE IF NOT EXISTS gate (
          id INTEGER PRIMARY KEY CHECK (id = 1),
-         next_slot_at REAL NOT NULL, rate_per_second REAL NOT NULL, rate_changed_at REAL NOT NULL
+         next_slot_at REAL NOT NULL, rate_per_second REAL NOT NULL, rate_changed_at REAL NOT NULL,
+         seen_at REAL NOT NULL DEFAULT 0
        ) STRICT`,
     );
+    const columns = this.ctx.storage.sql.exec<{ name: string }>('PRAGMA table_info(gate)').toArray();
+    if (!columns.some(({ name }) => name === 'seen_at')) {
+      // Of a gate that an earlier version made.
+      this.ctx.storage.sql.exec('ALTER TABLE gate ADD COLUMN seen_at REAL NOT NULL DEFAULT 0');
+    }
     const row = this.ctx.storage.sql
-      .exec<{ next_slot_at: number; rate_per_second: number; rate_changed_at: number }>('SELECT * FROM gate')
+      .exec<{ next_slot_at: number; rate_per_second: number; rate_changed_at: number; seen_at: number }>(
+        'SELECT * FROM gate',
+      )
       .toArray()[0];
     this.#state =
       row === undefined
@@ -105,6 +115,7 @@ export class MailGate extends DurableObject<Env> {
             nextSlotAt: row.next_slot_at,
             ratePerSecond: row.rate_per_second,
             rateChangedAt: row.rate_changed_at,
+            seenAt: row.seen_at,
             ceiling: null,
           };
     return this.#state;
@@ -113,10 +124,12 @@ export class MailGate extends DurableObject<Env> {
   #save(state: GateState): void {
     this.#state = state;
     this.ctx.storage.sql.exec(
-      'INSERT OR REPLACE INTO gate (id, next_slot_at, rate_per_second, rate_changed_at) VALUES (1, ?, ?, ?)',
+      `INSERT OR REPLACE INTO gate (id, next_slot_at, rate_per_second, rate_changed_at, seen_at)
+       VALUES (1, ?, ?, ?, ?)`,
       state.nextSlotAt,
       state.ratePerSecond,
       state.rateChangedAt,
+      state.seenAt,
     );
   }
 

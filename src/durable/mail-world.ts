@@ -5,6 +5,7 @@
  */
 import { standardGuardLimits, type GuardLimits } from '../core/fates.ts';
 import { readDailyCap } from '../core/daily-cap.ts';
+import type { Outcome } from '../core/outcome.ts';
 import { isRateNews } from '../core/permits.ts';
 import { createTransport, type MailConfig } from '../mail/index.ts';
 import type { Delivery, MailTransport } from '../mail/transport.ts';
@@ -55,8 +56,9 @@ export function mailWorld(env: Env, now: () => number): MailWorld | { kind: 'ref
     gate,
     maxRatePerSecond: gateLimits.maxRatePerSecond,
     dailyCap: readDailyCap(env.MAIL_DAILY_CAP),
-    async report({ outcome, rate }, permits) {
-      const refusal = outcome.kind === 'accepted' ? outcome.deferral?.because : outcome;
+    async report(delivery, permits) {
+      const { rate } = delivery;
+      const refusal = refusalOf(delivery);
       const throttled = refusal?.kind === 'throttled' ? { retryAfterMs: refusal.retryAfterMs } : null;
       if (throttled !== null) permits.clear();
       // Every answer carries the headers; a round trip for each would double the calls.
@@ -64,6 +66,11 @@ export function mailWorld(env: Env, now: () => number): MailWorld | { kind: 'ref
       if (throttled !== null || isNews) await gate.report({ throttled, rate: isNews ? rate : null });
     },
   };
+}
+
+/** Why some or all of a call's mails were left; undefined when none was. */
+export function refusalOf({ outcome }: Delivery): Exclude<Outcome, { kind: 'accepted' }> | undefined {
+  return outcome.kind === 'accepted' ? outcome.deferral?.because : outcome;
 }
 
 /** From which rates on a session pauses; a setting that cannot be read falls back to the standard. */

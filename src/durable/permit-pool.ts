@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { Lease } from '../core/permits.ts';
+import { leaseSpanMs, maxWaitMs, type Lease } from '../core/permits.ts';
 import type { Permit } from '../core/slice.ts';
 
 /** Asks the gate for up to `wantedCount` permits. */
@@ -17,6 +17,9 @@ const maxLatenessMs = 50;
 /** Of a limit this fast a few calls are no part that shows, and a run that cannot keep up with it is never early. */
 const fastIntervalMs = 10;
 const maxFastLatenessMs = 1_000;
+
+/** No lease reaches further ahead; a slot that lies there was given out under another clock. */
+const maxAheadMs = maxWaitMs + leaseSpanMs;
 
 export class PermitPool {
   readonly #requestLease: RequestLease;
@@ -45,7 +48,9 @@ export class PermitPool {
     try {
       for (;;) {
         const oldest = this.#now() - this.#maxLatenessMs;
-        while (this.#slots[0] !== undefined && this.#slots[0] < oldest) this.#slots.shift();
+        const latest = this.#now() + maxAheadMs;
+        while (this.#slots[0] !== undefined && (this.#slots[0] < oldest || this.#slots[0] > latest))
+          this.#slots.shift();
         const at = this.#slots.shift();
         if (at !== undefined) {
           const permit: Permit = { kind: 'granted', at };
@@ -61,10 +66,14 @@ export class PermitPool {
     }
   }
 
-  /** False once its slot has passed by too much, or the gate has closed since. */
+  /** False once its slot has passed by too much, the gate has closed since, or the clock was set back. */
   isUsable(permit: Permit): boolean {
+    const nowMs = this.#now();
     return (
-      permit.kind === 'granted' && this.#valid.has(permit) && permit.at >= this.#now() - this.#maxLatenessMs
+      permit.kind === 'granted' &&
+      this.#valid.has(permit) &&
+      permit.at >= nowMs - this.#maxLatenessMs &&
+      permit.at <= nowMs + maxAheadMs
     );
   }
 

@@ -26,7 +26,14 @@ export function meetProvider(world: ProviderWorld): 'same' | 'other' {
   if (provider === undefined) return 'same';
   if (transport.name === provider || transport.name === offeredProvider) {
     // Nothing was in doubt when it was offered, and nothing has left since.
-    if (offeredProvider !== undefined) store.transact(() => store.setProvider(transport.name, null));
+    if (offeredProvider !== undefined) {
+      store.transact(() => {
+        // Keys of the old one mean nothing to the new: what is unknown can be sent anew, but not asked about.
+        if (transport.name !== provider) store.batches.forgetKeys();
+        store.setProvider(transport.name, null);
+        store.save(touch(store.session(), world.now(), { checkableUntil: null }));
+      });
+    }
     return 'same';
   }
   store.transact(() => stop(world, provider));

@@ -23,7 +23,7 @@ export async function planNext({ store, db, now }: Pick<SliceWorld, 'store' | 'd
     audience: spec.audience,
     afterLeadId: plan.afterLeadId,
     maxLeadId: spec.maxLeadId,
-    startedAt: spec.createdAt,
+    revision: spec.revision ?? 0,
     // Whole batches: a short one is a call to the mail API that carries less than it could.
     limit: Math.max(spec.batchLeadCount, Math.floor(limit / spec.batchLeadCount) * spec.batchLeadCount),
   });

@@ -12,7 +12,7 @@ import { pendingIndexes, type Batch, type BatchChange } from '../core/batch.ts';
 import { outageMs } from '../core/breaker.ts';
 import { mayRepeat } from '../core/doubt.ts';
 import type { Outcome } from '../core/outcome.ts';
-import { touch, workMode, type Session, type WorkMode } from '../core/session.ts';
+import { touch, waitOn, workMode, type Session, type WorkMode } from '../core/session.ts';
 import { decideOutcome, expire, probeSplit, withoutRepeat } from '../core/settle.ts';
 import type { Intent, Permit, Prepared, SliceVerbs } from '../core/slice.ts';
 import { flipLeads } from '../crm/flip.ts';
@@ -30,6 +30,8 @@ import type { SliceWorld } from './slice-world.ts';
 const maxExpiredCount = 100;
 /** Waits shorter than this are not worth a write. */
 const visibleWaitMs = 2_000;
+/** A slice is no longer, so nobody in it sleeps longer, whatever the clock says. */
+const maxSleepMs = 20_000;
 
 export class SessionRunner implements SliceVerbs {
   readonly #world: SliceWorld;
@@ -41,6 +43,8 @@ export class SessionRunner implements SliceVerbs {
   readonly #held = new Map<number, Batch>();
   /** Batches whose leads were set active and whose intent or end is not on disk. */
   readonly #flipped = new Set<number>();
+  /** The last batch that asked found the day's mails used up. */
+  #isAtCap = false;
 
   /**
    * @param world - what the slice works on; the session must exist
@@ -59,7 +63,7 @@ export class SessionRunner implements SliceVerbs {
   }
 
   async sleepUntil(at: number): Promise<void> {
-    const ms = at - this.now();
+    const ms = Math.min(maxSleepMs, at - this.now());
     if (ms > 0) await this.#world.sleep(ms);
   }
 
@@ -104,12 +108,20 @@ export class SessionRunner implements SliceVerbs {
       const nowMs = this.now();
       const due = store.batches.dueWaiting(nowMs, this.#held.size + 1, isChecking);
       const batch = due.find(({ seq }) => !this.#held.has(seq));
-      if (batch === undefined) return isChecking ? null : this.#hold(store.batches.nextPending());
+      if (batch === undefined) return isChecking ? null : this.#hold(this.#nextPending());
       if (mayRepeat(batch, nowMs, transport)) return this.#hold(batch);
       store.transact(() => this.#writer.apply(batch, expire(batch, nowMs), { kind: 'none' }));
       this.#world.publish();
     }
     return null;
+  }
+
+  /** The next pending batch that no sender holds: the cursor is set back below held ones when one is let go of. */
+  #nextPending(): Batch | null {
+    for (;;) {
+      const batch = this.#world.store.batches.nextPending();
+      if (batch === null || !this.#held.has(batch.seq)) return batch;
+    }
   }
 
   #hold(batch: Batch | null): Batch | null {
@@ -128,12 +140,13 @@ export class SessionRunner implements SliceVerbs {
   async flip(batch: Batch): Promise<FlipResult | null> {
     this.#flipped.add(batch.seq);
     try {
-      return await flipLeads(this.#world.db, {
+      const flip = {
         sessionId: this.#session().spec.sessionId,
         leadIds: batch.leadIds,
         nowMs: this.now(),
         customFields: this.#mails.customFields,
-      });
+      };
+      return await this.#world.waits.during('crm', () => flipLeads(this.#world.db, flip));
     } catch (error) {
       const fault = classifyFault(error);
       if (fault.kind !== 'refused') throw error;
@@ -146,15 +159,24 @@ export class SessionRunner implements SliceVerbs {
 
   settleFlip(batch: Batch, result: FlipResult): Batch | null {
     this.#mails.know(result.emailHashes);
+    const asked = this.#deferOwned(batch, result);
     const frozen: Batch = {
-      ...batch,
+      ...asked,
       recipients: result.activated,
-      skipped: result.skipped,
+      skipped: result.skipped.filter(({ leadId }) => asked.leadIds.includes(leadId)),
       marks: 'p'.repeat(result.activated.length),
     };
     if (result.activated.length > 0) return frozen;
     this.#decideUnsent(frozen);
     return null;
+  }
+
+  /** Leads of another live session may become new again when that is stopped: they are asked for once more. */
+  #deferOwned(batch: Batch, { ownedElsewhere }: FlipResult): Batch {
+    // A batch with an origin is that last time.
+    if (ownedElsewhere.size === 0 || batch.originSeq !== null || !this.#isStillHeld(batch)) return batch;
+    const { store } = this.#world;
+    return store.transact(() => store.batches.defer(batch, ownedElsewhere));
   }
 
   async prepare(held: Batch): Promise<Prepared | null> {
@@ -212,21 +234,19 @@ export class SessionRunner implements SliceVerbs {
   }
 
   async deliver(intent: Intent): Promise<Outcome> {
-    const { transport, report, deliveryTimeoutMs } = this.#world;
+    const { transport, report, deliveryTimeoutMs, waits } = this.#world;
     // Not `AbortSignal.timeout`: it cannot be cleared, and its timer keeps the object for all of its time.
     const patience = new AbortController();
     const timer = setTimeout(
       () => patience.abort(new DOMException('No answer in time.', 'TimeoutError')),
       deliveryTimeoutMs,
     );
-    const delivery = await transport
-      .deliver({
-        key: intent.key,
-        payload: intent.payload,
-        mailCount: intent.mailCount,
-        mayLeave: () => this.#world.store.load()?.generation === this.#generation,
-        signal: patience.signal,
-      })
+    const { key, payload, mailCount } = intent;
+    const mayLeave = (): boolean => this.#world.store.load()?.generation === this.#generation;
+    const delivery = await waits
+      .during('provider_answer', () =>
+        transport.deliver({ key, payload, mailCount, mayLeave, signal: patience.signal }),
+      )
       .finally(() => clearTimeout(timer));
     report(delivery);
     return delivery.outcome;
@@ -263,7 +283,7 @@ export class SessionRunner implements SliceVerbs {
   }
 
   renewPermit(): Promise<Permit> {
-    return this.#world.permits.permit();
+    return this.#slot();
   }
 
   /** Batches in hand, with a permit or waiting for one. */
@@ -277,14 +297,22 @@ export class SessionRunner implements SliceVerbs {
 
   async permit(batch: Batch): Promise<Permit> {
     const later = await this.#capShare.reserve(batch);
-    return later ?? this.#world.permits.permit();
+    this.#isAtCap = later !== null;
+    return later ?? this.#slot();
+  }
+
+  #slot(): Promise<Permit> {
+    return this.#world.waits.during('mail_slot', () => this.#world.permits.permit());
   }
 
   waitUntil(at: number): void {
-    const { store } = this.#world;
+    const { store, waits } = this.#world;
     const session = this.#session();
     if (at - this.now() < visibleWaitMs || (session.waitingUntil ?? 0) >= at) return;
-    store.transact(() => store.save(touch(session, this.now(), { waitingUntil: at })));
+    const nowMs = this.now();
+    const kind = this.#isAtCap ? 'daily_cap' : waits.isThrottled ? 'rate_limit' : 'mail_slot';
+    const waitingFor = waitOn(session, kind, nowMs);
+    store.transact(() => store.save(touch(session, nowMs, { waitingUntil: at, waitingFor })));
     this.#world.publish();
   }
 
@@ -307,7 +335,10 @@ export class SessionRunner implements SliceVerbs {
   /** False when a command took the batch back, or may have moved its recipients, while it was being prepared. */
   #isStillHeld(batch: Batch): boolean {
     if (this.#session().generation !== this.#generation) return false;
-    return this.#world.store.batches.stateOf(batch.seq) === this.#held.get(batch.seq)?.state;
+    const held = this.#held.get(batch.seq);
+    // Another sender may hold a later copy of it.
+    if (held?.attempts !== batch.attempts) return false;
+    return this.#world.store.batches.stateOf(batch.seq) === held.state;
   }
 
   #session(): Session {

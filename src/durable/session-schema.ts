@@ -92,8 +92,16 @@ const migrations: readonly string[] = [
   `
   -- What a person had done with a batch while it was unknown (core/batch.ts, Retried).
   ALTER TABLE batch ADD COLUMN retried TEXT;
+  -- The version before took a 503, and a retry of unknown mail, for "not taken": what waits may have been taken.
+  UPDATE batch SET in_doubt_since = attempt_at
+    WHERE state = 'waiting' AND in_doubt_since IS NULL AND attempt_at IS NOT NULL
+      AND coalesce(code, '') NOT IN ('throttled', 'daily_quota', 'monthly_quota');
   -- Fields of the session that are neither sorted nor searched by, as JSON.
   ALTER TABLE session ADD COLUMN extra TEXT NOT NULL DEFAULT '{}';
+  `,
+  `
+  -- What the session last waited for, as JSON: { kind, since }.
+  ALTER TABLE session ADD COLUMN waiting_for TEXT;
   `,
 ];
 

@@ -8,10 +8,11 @@
  * @module
  */
 import { backoffMs, crmBackoff } from '../core/backoff.ts';
-import { toProgress } from '../core/progress-view.ts';
-import { finish, pauseFor, processedCount, touch, workMode } from '../core/session.ts';
+import { waitShownAfterMs, toProgress } from '../core/progress-view.ts';
+import { finish, pauseFor, processedCount, touch, waitOn, workMode } from '../core/session.ts';
 import { runSlice, sliceLimits } from '../core/slice.ts';
 import { recordActivation } from '../crm/history.ts';
+import { openRecovery } from '../crm/recovery.ts';
 import { classifyFault, faultText } from './faults.ts';
 import { mailWorld } from './mail-world.ts';
 import { SessionRunner } from './session-runner.ts';
@@ -21,6 +22,12 @@ import { continueChore } from './session-commands.ts';
 import type { SessionShell } from './session-shell.ts';
 import type { SessionSweep } from './session-sweep.ts';
 import { SliceWorlds } from './slice-world.ts';
+import { Waits } from './waits.ts';
+
+/** How often a slice looks at what it waits for. */
+const lookMs = 1_000;
+/** How often the list of activations hears of a slice that is under way. */
+const recordMs = 4_000;
 
 /** One alarm does no more of a command's work than this; the next goes on. */
 const maxSweepMs = 20_000;
@@ -29,16 +36,20 @@ export class SessionSlice {
   readonly #shell: SessionShell;
   readonly #sweep: SessionSweep;
   readonly #worlds: SliceWorlds;
+  readonly #waits: Waits;
   #isRunning = false;
   /** Names the slice in the log: when it began, since a session has one at a time. */
   #sliceId: number | null = null;
   /** Slices in a row that ended by a fault; a cache, it only shortens the wait when lost. */
   #faultCount = 0;
+  #recording: Promise<void> = Promise.resolve();
+  #recordedAt = 0;
 
   constructor(shell: SessionShell, sweep: SessionSweep) {
     this.#shell = shell;
     this.#sweep = sweep;
-    this.#worlds = new SliceWorlds(shell);
+    this.#waits = new Waits(() => shell.now());
+    this.#worlds = new SliceWorlds(shell, this.#waits);
   }
 
   /** True while it works on batches in this very object. */
@@ -50,13 +61,15 @@ export class SessionSlice {
    * Does what is due, and tells the list of runs.
    *
    * @returns `superseded` when this object is being replaced: nothing more must be done in it
+   * @throws what the object's own storage throws: nothing can be written down until it is back
    */
   async run(): Promise<'ended' | 'superseded'> {
     this.#sliceId = this.#shell.now();
     // The list of runs shows a new one at once; its first mail does not wait for that.
     const isNew = this.#shell.store.session().recordedRev === 0;
-    const recording = isNew ? this.#record() : Promise.resolve();
+    if (isNew) void this.#record();
     this.#isRunning = true;
+    const lookout = setInterval(() => this.#look(), lookMs);
     try {
       await this.#work();
       this.#faultCount = 0;
@@ -65,12 +78,13 @@ export class SessionSlice {
       const level = fault.kind === 'bug' ? 'error' : 'warn';
       this.#log(level, 'slice_fault', { fault: fault.kind, error: faultText(error) });
       if (fault.kind === 'superseded') return 'superseded';
+      if (fault.kind === 'storage') throw error;
       this.#faultCount++;
-      this.#holdOff(fault.message);
+      this.#holdOff(fault.message, fault.kind === 'transient' ? fault.place : 'platform');
     } finally {
+      clearInterval(lookout);
       this.#isRunning = false;
     }
-    await recording;
     await this.#record();
     return 'ended';
   }
@@ -101,7 +115,12 @@ export class SessionSlice {
 
   /** Runs a slice. */
   async #send(): Promise<void> {
-    const { store, now, settings, verbs, publish } = this.#shell;
+    const { store, env, now, settings, verbs, publish } = this.#shell;
+    // Asked here too: a session that was at work when the database was set back goes on by no command.
+    if ((await openRecovery(env.DB)) !== null) {
+      this.#holdOff('The database was restored. Run the reconciliation; then this goes on.', 'crm');
+      return;
+    }
     const mail = mailWorld(settings(), now);
     if (mail.kind === 'refused') {
       this.#pauseUnconfigured(mail.message);
@@ -161,6 +180,7 @@ export class SessionSlice {
     const { batches } = store;
     if (!isAllDecided && (batches.hasPending() || batches.nextAttemptAt() !== null)) return;
     if (batches.hasOpen()) return;
+    if (session.cancelledAt === null && store.transact(() => batches.releaseDeferred())) return;
     if (!isAllDecided) this.#mendCounters();
     store.transact(() => {
       store.save(finish(store.session(), now()));
@@ -191,7 +211,7 @@ export class SessionSlice {
   }
 
   /** After a fault the run waits, and says so. */
-  #holdOff(message: string): void {
+  #holdOff(message: string, kind: 'crm' | 'platform'): void {
     const { store, now, random, publish } = this.#shell;
     const waitMs = backoffMs(crmBackoff, this.#faultCount, random);
     store.transact(() => {
@@ -199,17 +219,51 @@ export class SessionSlice {
       // What a paused session has left to do is tried again without a word.
       if (session.finishedAt !== null || (session.state === 'paused' && workMode(session, now()) === 'none'))
         return;
-      store.save(touch(session, now(), { waitingUntil: now() + waitMs, lastError: message }));
+      const nowMs = now();
+      const waitingFor = waitOn(session, kind, nowMs);
+      store.save(touch(session, nowMs, { waitingUntil: nowMs + waitMs, waitingFor, lastError: message }));
     });
     publish();
   }
 
-  /** Writes the session's last word into the CRM's list of runs. */
-  async #record(): Promise<void> {
-    const { store, env, now } = this.#shell;
-    const session = store.session();
-    if (session.recordedRev === session.rev) return;
+  /** Says what is waited for once it takes long, and tells the list how far the slice has come. */
+  #look(): void {
+    const { store, now, publish } = this.#shell;
     try {
+      const session = store.session();
+      const nowMs = now();
+      const waiting = this.#waits.current(session.progressedAt);
+      if (waiting !== null && nowMs - waiting.since >= waitShownAfterMs) {
+        const known = session.waitingFor;
+        if (known?.kind !== waiting.kind || known.since < session.progressedAt) {
+          store.transact(() => store.save(touch(session, nowMs, { waitingFor: waiting })));
+          publish();
+        }
+      }
+      if (Math.abs(nowMs - this.#recordedAt) >= recordMs) void this.#record();
+    } catch (error) {
+      // The slice meets the same fault, and follows from it.
+      this.#log('warn', 'look_fault', { error: faultText(error) });
+    }
+  }
+
+  /** Resolves once what is on its way to the list of activations has arrived. While no slice runs, nothing follows it. */
+  told(): Promise<void> {
+    return this.#recording;
+  }
+
+  /** Writes the session's last word into the CRM's list of runs, one after the other. */
+  #record(): Promise<void> {
+    this.#recordedAt = this.#shell.now();
+    this.#recording = this.#recording.then(() => this.#recordNow());
+    return this.#recording;
+  }
+
+  async #recordNow(): Promise<void> {
+    const { store, env, now } = this.#shell;
+    try {
+      const session = store.load();
+      if (session === null || session.recordedRev === session.rev) return;
       await recordActivation(env.DB, toProgress(session, now()));
       store.transact(() => store.save({ ...store.session(), recordedRev: session.rev }));
     } catch (error) {

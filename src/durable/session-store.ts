@@ -32,6 +32,7 @@ type SessionRow = {
   cancelled_at: number | null;
   progressed_at: number;
   waiting_until: number | null;
+  waiting_for: string | null;
   last_error: string | null;
   fault_streak: number;
   probe_at: number | null;
@@ -60,8 +61,9 @@ function extraOf(session: Session): Extra {
 const saveSession = `
   INSERT OR REPLACE INTO session (
     id, state, reason, generation, rev, total, counts, fates, plan, started_at, updated_at, finished_at,
-    cancelled_at, progressed_at, waiting_until, last_error, fault_streak, probe_at, recorded_rev, samples, extra
-  ) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+    cancelled_at, progressed_at, waiting_until, last_error, fault_streak, probe_at, recorded_rev, samples, extra,
+    waiting_for
+  ) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
 export class SessionStore {
   readonly #storage: DurableObjectStorage;
@@ -159,6 +161,7 @@ export class SessionStore {
       session.recordedRev,
       JSON.stringify(session.samples),
       JSON.stringify(extraOf(session)),
+      session.waitingFor === null ? null : JSON.stringify(session.waitingFor),
     );
     this.#session = session;
   }
@@ -321,6 +324,7 @@ function toSession(spec: SessionSpec, row: SessionRow): Session {
     cancelledAt: row.cancelled_at,
     progressedAt: row.progressed_at,
     waitingUntil: row.waiting_until,
+    waitingFor: row.waiting_for === null ? null : (JSON.parse(row.waiting_for) as Session['waitingFor']),
     lastError: row.last_error,
     faultStreak: row.fault_streak,
     probeAt: row.probe_at,

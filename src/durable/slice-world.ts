@@ -18,10 +18,11 @@ import { unsubscribeToken } from '../mail/unsubscribe-token.ts';
 import type { Recipient } from '../shared/recipient.ts';
 import { atGate } from './faults.ts';
 import type { LogFields } from './log.ts';
-import type { MailWorld } from './mail-world.ts';
+import { refusalOf, type MailWorld } from './mail-world.ts';
 import { PermitPool, type RequestLease } from './permit-pool.ts';
 import type { SessionShell } from './session-shell.ts';
 import type { SessionStore } from './session-store.ts';
+import type { Waits } from './waits.ts';
 
 /** The cap on mails of a day, over all sessions. */
 export interface MailCap {
@@ -36,6 +37,8 @@ export interface SliceWorld {
   db: D1Database;
   transport: MailTransport;
   permits: PermitPool;
+  /** Told of whatever takes time. */
+  waits: Waits;
   now(): number;
   random(): number;
   sleep(ms: number): Promise<void>;
@@ -61,13 +64,15 @@ export class SliceWorlds {
   readonly #shell: SessionShell;
   /** Kept from slice to slice: a lease that was thrown away is time on the account's line that nobody uses. */
   readonly #permits: PermitPool;
+  readonly #waits: Waits;
   /** Of the slice that runs. */
   #senderCount = 0;
   #heldCount = (): number => 0;
   #lease: RequestLease = () => Promise.reject(new Error('No slice has begun.'));
 
-  constructor(shell: SessionShell) {
+  constructor(shell: SessionShell, waits: Waits) {
     this.#shell = shell;
+    this.#waits = waits;
     this.#permits = new PermitPool(
       (wantedCount) => this.#lease(wantedCount),
       () => shell.now(),
@@ -91,12 +96,16 @@ export class SliceWorlds {
       db: shell.env.DB,
       transport: mail.transport,
       permits: this.#permits,
+      waits: this.#waits,
       now: () => shell.now(),
       random: () => shell.random(),
       sleep: (ms) => shell.sleep(ms),
       deliveryTimeoutMs: shell.deliveryTimeoutMs(),
       cap: this.#cap(mail),
-      report: (delivery) => shell.waitUntil(mail.report(delivery, this.#permits)),
+      report: (delivery) => {
+        this.#waits.answered(refusalOf(delivery)?.kind === 'throttled');
+        shell.waitUntil(mail.report(delivery, this.#permits));
+      },
       publish: () => shell.publish(),
       log,
       keyOf: (session, batch) => shell.keyOf(session, batch),

@@ -69,6 +69,27 @@ export interface EmailCounts {
   complained: number;
 }
 
+/** What a run that does not move waits for. */
+export const waitKinds = [
+  /** A call is out and the mail provider has not answered. */
+  'provider_answer',
+  /** The mail provider has answered that we are too fast (429). */
+  'rate_limit',
+  /** Our own rate, which all runs of the account share. */
+  'mail_slot',
+  /** The day's mails of the sender's domain are used up (`MAIL_DAILY_CAP`). */
+  'daily_cap',
+  'crm',
+  /** Storage, or another part of ours that does not answer. */
+  'platform',
+] as const;
+
+export interface WaitingFor {
+  kind: (typeof waitKinds)[number];
+  /** Nothing has come to a result since then, for this reason. */
+  since: number;
+}
+
 /** The state of a session at revision `rev`. Counts are leads, times are epoch milliseconds. */
 export interface Progress {
   sessionId: string;
@@ -93,7 +114,9 @@ export interface Progress {
   startedAt: number | null;
   updatedAt: number;
   finishedAt: number | null;
-  /** The run waits for the mail provider until then. */
+  /** What it waits for, once it has for some seconds; null while results come, and in a pause, whose reason says it. */
+  waitingFor: WaitingFor | null;
+  /** The run waits until then. */
   waitingUntil: number | null;
   /** Until when the provider can be asked what became of unknown mail, at the latest; null when it cannot. */
   checkableUntil: number | null;

@@ -37,6 +37,8 @@ export interface FlipResult {
   skipped: SkippedLead[];
   /** Of the activated, by lead id: the keyed hash that the CRM keeps of each address. */
   emailHashes: ReadonlyMap<number, string>;
+  /** Of the skipped: those that another session has activated which has not ended. */
+  ownedElsewhere: ReadonlySet<number>;
 }
 
 /** A template as frozen into a session: a later edit does not change a run. Liquid source. */

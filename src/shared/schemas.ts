@@ -23,6 +23,7 @@ import {
   sessionReasons,
   sessionStates,
   skipReasons,
+  waitKinds,
   type Issue,
   type Progress,
 } from './progress.ts';
@@ -487,6 +488,10 @@ export const progressSchema = z
     finishedAt: timeMs.nullable(),
     waitingUntil: timeMs.nullable(),
     checkableUntil: timeMs.nullable(),
+    waitingFor: z
+      .object({ kind: z.enum(waitKinds), since: timeMs })
+      .nullable()
+      .meta({ description: 'What a run that does not move waits for, and since when.' }),
     stalledSince: timeMs.nullable(),
     lastError: z.string().nullable(),
   })

@@ -20,7 +20,7 @@ import { createDoor } from './door.ts';
 import { createIdentify, type Identify } from './identity.ts';
 import { knownQuery } from './known-query.ts';
 import { localFile, loopbackOnly } from './local-development.ts';
-import { problemResponse, Refusal, schemaRefusal } from './problem.ts';
+import { faultRefusal, problemResponse, Refusal, schemaRefusal } from './problem.ts';
 import { countReads } from './read-audit.ts';
 import { requestName } from './request-id.ts';
 import { requestLog } from './request-log.ts';
@@ -102,7 +102,7 @@ export function createApp(identify: Identify = createIdentify()): App {
       path: routePath(c),
       error: faultText(error),
     });
-    return problemResponse(c, new Refusal(isOverload(error) ? 'unavailable' : 'internal'));
+    return problemResponse(c, faultRefusal(error));
   });
 
   return app;
@@ -111,13 +111,6 @@ export function createApp(identify: Identify = createIdentify()): App {
 function bodyBounds(path: string): BodyBounds {
   const maxBytes = chunkPath.test(path) ? limits.maxImportChunkBytes : limits.maxJsonBodyBytes;
   return { maxBytes, maxMs: limits.maxBodyMs };
-}
-
-/** Platform errors that pass by themselves. */
-function isOverload(error: Error): boolean {
-  return (
-    ('overloaded' in error && error.overloaded === true) || ('retryable' in error && error.retryable === true)
-  );
 }
 
 /** The methods that routes exist for at this path. */

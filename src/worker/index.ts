@@ -1,17 +1,21 @@
 /**
- * The Worker's entry: the app, what its clock rings for, and the Durable Object classes that the platform looks for here.
+ * The Worker's entry: the app, what its crons do, and the Durable Object classes that the platform looks for here.
  *
  * @module
  */
 import { createApp } from './app.ts';
-import { keepHouseAtNight } from './housekeeping.ts';
+import { keepHouseAtNight, sweep } from './housekeeping.ts';
 
 export { ActivationSession } from '../durable/activation-session.ts';
 export { MailGate } from '../durable/mail-gate.ts';
+
+/** As wrangler.toml has it. */
+const sweepCron = '* * * * *';
 
 const app = createApp();
 
 export default {
   fetch: (request: Request, env: Env, ctx: ExecutionContext) => app.fetch(request, env, ctx),
-  scheduled: (_: ScheduledController, env: Env) => keepHouseAtNight(env),
+  scheduled: ({ cron }: ScheduledController, env: Env) =>
+    cron === sweepCron ? sweep(env) : keepHouseAtNight(env),
 } satisfies ExportedHandler<Env>;

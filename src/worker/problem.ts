@@ -9,6 +9,7 @@
  */
 import type { z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
+import { classifyFault, faultText } from '../durable/faults.ts';
 import type { AppEnv } from './app-env.ts';
 import { problemCatalog, type Problem, type ProblemCode, type ProblemFault } from '../shared/problem.ts';
 import { problemSchema } from '../shared/schemas.ts';
@@ -17,6 +18,8 @@ import { problemSchema } from '../shared/schemas.ts';
 export class Refusal extends Error {
   readonly code: ProblemCode;
   readonly faults: readonly ProblemFault[];
+  /** When to ask again; null where asking again changes nothing. */
+  retryAfterSeconds: number | null = null;
 
   constructor(code: ProblemCode, detail?: string, faults: readonly ProblemFault[] = []) {
     super(detail ?? problemCatalog[code].title);
@@ -44,8 +47,30 @@ export function problemResponse(c: Context<AppEnv>, refusal: Refusal): Response 
   return c.body(JSON.stringify(problem), status, {
     'content-type': 'application/problem+json; charset=utf-8',
     'cache-control': 'no-store',
+    ...(refusal.retryAfterSeconds === null ? {} : { 'retry-after': String(refusal.retryAfterSeconds) }),
   });
 }
+
+/** Work goes on within seconds of the return of what is away. */
+const retryAfterSeconds = 5;
+
+/**
+ * What a fault of ours is answered with: one that passes by itself is 503 with its reason, else it is `internal`.
+ * Never the fault's own words.
+ */
+export function faultRefusal(error: unknown): Refusal {
+  const fault = classifyFault(error);
+  if (fault.kind === 'bug' || fault.kind === 'refused') return new Refusal('internal');
+  const isStorage = fault.kind === 'storage' || faultText(error).includes('SQLITE_');
+  const refusal = new Refusal('unavailable', isStorage ? storageDetail : passingDetail);
+  refusal.retryAfterSeconds = retryAfterSeconds;
+  return refusal;
+}
+
+const storageDetail =
+  'The storage of what was asked for is busy or full. Nothing is lost: it goes on by itself when that is over. Ask again in a few seconds.';
+const passingDetail =
+  'A part of the service does not answer just now. Nothing that runs was stopped. Ask again in a few seconds.';
 
 /** The faults of a value that breaks its schema; paths as JSON pointers, never the value itself. */
 export function schemaRefusal(error: z.core.$ZodError): Refusal {

@@ -42,7 +42,11 @@ export async function reconcilePage(
     sessionId,
     createdAt,
     activatedAt: startedAt ?? createdAt,
-    activated: activated.map(({ leadId, email }) => ({ leadId, email })),
+    activated: activated.map(({ leadId, email, emailState }) => ({
+      leadId,
+      email,
+      isMailed: emailState !== 'pending',
+    })),
     skippedIds: page.leads.filter(({ activation }) => activation === 'skipped').map(({ leadId }) => leadId),
   });
   // One after the other: each asks the session that owns the lead.

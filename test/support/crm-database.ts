@@ -5,6 +5,7 @@
  * @module
  */
 import { env } from 'cloudflare:workers';
+import { deletingMany } from '../../src/crm/search-index.ts';
 import { emailHash } from '../../src/crm/email-hash.ts';
 
 /** Hashed as the Worker does it. */
@@ -14,7 +15,7 @@ export const hashEmail = (email: string): string => emailHash(env.ADDRESS_HASH_K
 export async function emptyCrm(): Promise<D1Database> {
   const { DB } = env;
   await DB.batch([
-    DB.prepare('DELETE FROM leads'),
+    ...deletingMany(DB, [DB.prepare('DELETE FROM leads')]),
     DB.prepare('DELETE FROM imports'),
     DB.prepare('DELETE FROM import_chunks'),
     DB.prepare('DELETE FROM import_leads'),

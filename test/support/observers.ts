@@ -93,7 +93,8 @@ const streaming: Observer = {
       await readStream(sessionId, last, ({ event, id, data }) => {
         if (event !== 'progress' && event !== 'end') return;
         seen.views.push(data as Progress);
-        last = id;
+        // A view of the same revision comes without one.
+        last = id ?? last;
         hasEnded ||= event === 'end';
       });
       if (!isOver()) await pause(10);

@@ -26,6 +26,7 @@ export function progressOf(change: Partial<Progress> = {}): Progress {
     finishedAt: null,
     waitingUntil: null,
     checkableUntil: null,
+    waitingFor: null,
     stalledSince: null,
     lastError: null,
     ...change,

@@ -158,6 +158,7 @@ export type Step =
 
 const legalMoves: Record<BatchState, readonly BatchState[]> = {
   pending: ['inflight', 'done', 'cancelled'],
+  deferred: ['pending', 'cancelled'],
   inflight: ['done', 'waiting', 'unknown', 'split'],
   waiting: ['inflight', 'done', 'unknown'],
   unknown: ['waiting', 'done'],

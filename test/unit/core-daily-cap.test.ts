@@ -26,6 +26,16 @@ describe('the allowance of a day', () => {
     expect(take(1, noon + 12 * hourMs)).toEqual({ kind: 'granted', day: day + 1 });
   });
 
+  test('is not given out twice when the clock is set back across midnight, nor kept back for long', () => {
+    const tomorrow = { day: day + 1, usedCount: 100 };
+    expect(takeAllowance(tomorrow, 100, noon, 1).allowance).toEqual({
+      kind: 'tomorrow',
+      retryAt: noon + 12 * hourMs,
+    });
+    // A clock that was a year ahead once.
+    expect(takeAllowance({ day: day + 365, usedCount: 100 }, 100, noon, 1).allowance.kind).toBe('granted');
+  });
+
   test('lets a batch that is larger than a lowered cap leave alone, instead of never', () => {
     expect(takeAllowance(null, 10, noon, 100).allowance.kind).toBe('granted');
     expect(takeAllowance({ day, usedCount: 1 }, 10, noon, 100).allowance.kind).toBe('tomorrow');

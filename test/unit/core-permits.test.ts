@@ -186,6 +186,30 @@ describe('the gate', () => {
   });
 });
 
+describe('a clock that is set back by a day', () => {
+  const nowMs = 10 * 86_400_000;
+  const earlierMs = nowMs - 86_400_000;
+
+  it('leaves every slot as far ahead as it was, and gives them out in turn', () => {
+    const { state } = leasePermits(initialGate(config, nowMs), config, nowMs, 4);
+    const next = leasePermits(state, config, earlierMs, 1);
+    expect(next.lease).toMatchObject({ permitCount: 1, delayMs: 500 });
+    expect(leasePermits(next.state, config, earlierMs, 1).lease.delayMs).toBe(625);
+  });
+
+  it('shortens no pause that the provider asked for, and makes none longer', () => {
+    const state = throttle(initialGate(config, nowMs), config, nowMs, 600_000);
+    const waiting = leasePermits(state, config, earlierMs, 1);
+    expect(waiting.lease).toMatchObject({ permitCount: 0, retryInMs: 600_000 });
+    expect(leasePermits(waiting.state, config, earlierMs + 600_000, 1).lease.permitCount).toBe(1);
+  });
+
+  it('is survived by a gate that has not written down what it has seen', () => {
+    const state: GateState = { ...initialGate(config, nowMs), nextSlotAt: nowMs + 10, seenAt: 0 };
+    expect(leasePermits(state, config, earlierMs, 1).lease.retryInMs).toBeLessThanOrEqual(3_600_000);
+  });
+});
+
 describe('a 429', () => {
   it('stops everybody for as long as the provider said', () => {
     const gate = new Gate();

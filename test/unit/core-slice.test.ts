@@ -103,7 +103,12 @@ class World implements SliceVerbs {
     this.#say('flip', `flip ${batch.seq}`);
     return this.refused.has(batch.seq)
       ? null
-      : { activated: [], skipped: [], emailHashes: new Map<number, string>() };
+      : {
+          activated: [],
+          skipped: [],
+          emailHashes: new Map<number, string>(),
+          ownedElsewhere: new Set<number>(),
+        };
   }
 
   settleFlip(batch: Batch): Batch | null {

@@ -2,7 +2,7 @@
  * Faults of the platform: which error text means what, and what a person reads of it.
  */
 import { describe, expect, it } from 'vitest';
-import { atGate, classifyFault, faultText, GateFault } from '../../src/durable/faults.ts';
+import { atGate, atStorage, classifyFault, faultText, GateFault } from '../../src/durable/faults.ts';
 
 const retryable = (message: string): Error => Object.assign(new Error(message), { retryable: true });
 
@@ -38,8 +38,22 @@ describe('a fault of the platform', () => {
     const fault = classifyFault(error);
     expect(fault).toEqual({
       kind: 'transient',
+      place: place === 'The CRM database' ? 'crm' : 'platform',
       message: `${place} does not answer; the run goes on when it does.`,
     });
+  });
+
+  it.each([
+    ['storage', new Error('database is locked: SQLITE_BUSY')],
+    ['storage', new Error('database or disk is full: SQLITE_FULL')],
+    ['transient', new Error('D1_ERROR: database is locked: SQLITE_BUSY')],
+    ['transient', new GateFault(new Error('database is locked: SQLITE_BUSY'))],
+  ])('is %s only where the object is its own: %s', async (kind, error) => {
+    expect(classifyFault(error).kind).toBe(kind);
+    const unarmed: unknown = await atStorage(() => Promise.reject(new Error('internal error'))).catch(
+      (thrown: unknown) => thrown,
+    );
+    expect(classifyFault(unarmed).kind).toBe('storage');
   });
 
   it('at the gate keeps its kind and its words, and what did not break there comes through', async () => {

@@ -18,6 +18,7 @@ class Source {
   now(): number {
     return Date.now();
   }
+  look(): void {}
   move(change: Partial<Progress> = {}): void {
     if (this.view !== null) this.view = { ...this.view, ...change, rev: this.view.rev + 1 };
   }
@@ -161,6 +162,30 @@ describe('a reader', () => {
     feed.publish();
     await pass(250);
     expect(reader.names.slice(6)).toEqual(['issues', 'progress']);
+  });
+
+  it('hears within 15 seconds that the session stalls, once, under the revision that it has', async () => {
+    const reader = new Reader(feed.connect(null));
+    await pass(10);
+    if (source.view !== null) source.view = { ...source.view, stalledSince: 1 };
+    await pass(46_000);
+    expect(reader.names).toEqual(['retry', 'progress', 'progress', 'keep-alive', 'keep-alive']);
+    expect(reader.ids).toEqual([1]);
+  });
+
+  it('goes on hearing of changes when the clock is set back', async () => {
+    const reader = new Reader(feed.connect(null));
+    source.move();
+    feed.publish();
+    await pass(250);
+    vi.setSystemTime(Date.now() - 86_400_000);
+    source.move();
+    feed.publish();
+    await pass(250);
+    expect(reader.ids).toEqual([1, 2, 3]);
+    // Its age is not known any more: it comes back.
+    await pass(15_000);
+    expect(reader.state).toBe('closed');
   });
 
   it('hears that the line is alive every 15 seconds', async () => {

@@ -18,12 +18,12 @@ beforeEach(async () => {
 async function planAll(
   audience: Audience,
   maxLeadId: number,
-  { limit = 2, between = async (): Promise<void> => {} } = {},
+  { limit = 2, revision = 0, between = async (): Promise<void> => {} } = {},
 ): Promise<number[]> {
   const planned: number[] = [];
   for (let pageCount = 0; pageCount < 100; pageCount += 1) {
     const afterLeadId = planned.at(-1) ?? 0;
-    const page = await planPage(db, { audience, afterLeadId, maxLeadId, startedAt, limit });
+    const page = await planPage(db, { audience, afterLeadId, maxLeadId, revision, limit });
     planned.push(...page.leadIds);
     if (page.done) return planned;
     await between();
@@ -34,12 +34,12 @@ async function planAll(
 describe('resolveAudience', () => {
   it('counts the leads that match and freezes the last id', async () => {
     await addLeads(db, [{ source: 'Fair' }, { source: 'Web' }, { source: 'Fair' }, { source: 'Web' }]);
-    expect(await resolveAudience(db, { filter: { source: 'Fair' } }, startedAt)).toEqual({
+    expect(await resolveAudience(db, { filter: { source: 'Fair' } })).toMatchObject({
       kind: 'ok',
       maxLeadId: 3,
       total: 2,
     });
-    expect(await resolveAudience(db, { filter: {}, excludedIds: [4, 99] }, startedAt)).toEqual({
+    expect(await resolveAudience(db, { filter: {}, excludedIds: [4, 99] })).toMatchObject({
       kind: 'ok',
       maxLeadId: 3,
       total: 3,
@@ -50,24 +50,24 @@ describe('resolveAudience', () => {
     await addLeads(db, [{ importId: 'i1' }, { importId: 'i1' }, { importId: 'i1' }]);
     await updateLead(db, { leadId: 2, patch: { company: 'Acme' }, nowMs: startedAt + 1, hashEmail });
     const audience: Audience = { filter: { importId: 'i1' } };
-    expect(await resolveAudience(db, audience, startedAt)).toEqual({ kind: 'ok', maxLeadId: 3, total: 3 });
+    expect(await resolveAudience(db, audience)).toMatchObject({ kind: 'ok', maxLeadId: 3, total: 3 });
     expect(await planAll(audience, 3)).toEqual([1, 3]);
   });
 
   it('says empty where nobody matches', async () => {
     await addLeads(db, [{}]);
-    expect(await resolveAudience(db, { filter: { status: 'active' } }, startedAt)).toEqual({ kind: 'empty' });
-    expect(await resolveAudience(db, { filter: {}, excludedIds: [1] }, startedAt)).toEqual({ kind: 'empty' });
+    expect(await resolveAudience(db, { filter: { status: 'active' } })).toEqual({ kind: 'empty' });
+    expect(await resolveAudience(db, { filter: {}, excludedIds: [1] })).toEqual({ kind: 'empty' });
   });
 
   it('counts chosen ids once each, and names those that do not exist', async () => {
     await addLeads(db, [{}, {}, {}]);
-    expect(await resolveAudience(db, { leadIds: [3, 1, 3] }, startedAt)).toEqual({
+    expect(await resolveAudience(db, { leadIds: [3, 1, 3] })).toMatchObject({
       kind: 'ok',
       maxLeadId: 3,
       total: 2,
     });
-    expect(await resolveAudience(db, { leadIds: [9, 1, 7, 9] }, startedAt)).toEqual({
+    expect(await resolveAudience(db, { leadIds: [9, 1, 7, 9] })).toEqual({
       kind: 'unknown_leads',
       leadIds: [7, 9],
     });
@@ -79,12 +79,12 @@ describe('resolveAudience', () => {
       Array.from({ length: 10_000 }, () => ({})),
     );
     const leadIds = Array.from({ length: 10_000 }, (_, index) => 10_000 - index);
-    expect(await resolveAudience(db, { leadIds }, startedAt)).toEqual({
+    expect(await resolveAudience(db, { leadIds })).toMatchObject({
       kind: 'ok',
       maxLeadId: 10_000,
       total: 10_000,
     });
-    expect(await resolveAudience(db, { filter: {}, excludedIds: leadIds.slice(1) }, startedAt)).toEqual({
+    expect(await resolveAudience(db, { filter: {}, excludedIds: leadIds.slice(1) })).toMatchObject({
       kind: 'ok',
       maxLeadId: 10_000,
       total: 1,
@@ -114,8 +114,8 @@ describe('countAudience', () => {
     ]);
     await suppress(db, 'out@example.com');
     await suppress(db, 'both@example.com');
-    const counts = await countAudience(db, audience, startedAt);
-    const resolved = await resolveAudience(db, audience, startedAt);
+    const counts = await countAudience(db, audience);
+    const resolved = await resolveAudience(db, audience);
     if (resolved.kind !== 'ok') throw new Error(resolved.kind);
     expect(counts.total).toBe(resolved.total);
 
@@ -145,7 +145,7 @@ describe('sampleAudience', () => {
     ]);
     await suppress(db, 'out@example.com');
     const ids = async (audience: Audience): Promise<number[]> =>
-      (await sampleAudience(db, audience, 2, startedAt)).map((recipient) => recipient.leadId);
+      (await sampleAudience(db, audience, 2)).map((recipient) => recipient.leadId);
     expect(await ids({ filter: {} })).toEqual([4, 5]);
     expect(await ids({ leadIds: [6, 1, 5] })).toEqual([5, 6]);
     expect(await ids({ filter: { search: 'name6' } })).toEqual([6]);
@@ -153,6 +153,24 @@ describe('sampleAudience', () => {
 });
 
 describe('planPage', () => {
+  it('does not ask the clock: neither leads that another one dated ahead nor one that was set back change it', async () => {
+    const ahead = Date.now() + 86_400_000;
+    await addLeads(db, [{ importId: 'file', createdAt: ahead }, { importId: 'file', createdAt: ahead }, {}]);
+    for (const audience of [{ filter: {} }, { filter: { importId: 'file' } }] as const) {
+      const resolved = await resolveAudience(db, audience);
+      if (resolved.kind !== 'ok') throw new Error(resolved.kind);
+      const { maxLeadId, revision, total } = resolved;
+      expect(await countAudience(db, audience)).toMatchObject({ total });
+      expect(await planAll(audience, maxLeadId, { revision })).toHaveLength(total);
+    }
+    const { revision } = (await resolveAudience(db, { filter: {} })) as { revision: number };
+    await updateLead(db, { leadId: 2, patch: { company: 'Later' }, nowMs: 1, hashEmail });
+    await flipLeads(db, { sessionId: theirs, leadIds: [3], nowMs: 1 });
+    expect(await planAll({ filter: { status: 'new' } }, 3, { revision })).toEqual([1, 3]);
+    expect(await planAll({ filter: { importId: 'file' } }, 3, { revision })).toEqual([1]);
+    expect(await planAll({ filter: { status: 'active' } }, 3, { revision })).toEqual([]);
+  });
+
   it('draws every lead of the audience once, whatever the size of the page', async () => {
     await addLeads(
       db,
@@ -185,7 +203,7 @@ describe('planPage', () => {
   it('still draws leads that another session activated after the start', async () => {
     await addLeads(db, [{}, {}, { status: 'active', activatedAt: startedAt }, {}]);
     const audience: Audience = { filter: { status: 'new' } };
-    expect(await resolveAudience(db, audience, startedAt)).toMatchObject({ total: 3 });
+    expect(await resolveAudience(db, audience)).toMatchObject({ total: 3 });
     await flipLeads(db, { sessionId: theirs, leadIds: [2, 4], nowMs: startedAt + 1 });
     const leadIds = await planAll(audience, 4);
     expect(leadIds).toEqual([1, 2, 4]);
@@ -222,16 +240,16 @@ describe('planPage', () => {
       audience: { filter: {} },
       afterLeadId: 0,
       maxLeadId: 4,
-      startedAt,
+      revision: 0,
       limit: 2,
     });
     expect(page).toEqual({ leadIds: [1, 2], done: false });
     await eraseLead(db, 2);
     expect(
-      await planPage(db, { audience: { filter: {} }, afterLeadId: 2, maxLeadId: 4, startedAt, limit: 2 }),
+      await planPage(db, { audience: { filter: {} }, afterLeadId: 2, maxLeadId: 4, revision: 0, limit: 2 }),
     ).toEqual({ leadIds: [3, 4], done: false });
     expect(
-      await planPage(db, { audience: { filter: {} }, afterLeadId: 4, maxLeadId: 4, startedAt, limit: 2 }),
+      await planPage(db, { audience: { filter: {} }, afterLeadId: 4, maxLeadId: 4, revision: 0, limit: 2 }),
     ).toEqual({ leadIds: [], done: true });
   });
 });

@@ -48,9 +48,9 @@ describe('leads, as they are really asked for', () => {
   it.each(filters)('the pages of a run: %s', async (_, filter) => {
     await addLeads(db, [{ source: 'Web', stage: 'Won' }, { source: 'Web' }, { stage: 'Won' }]);
     const plans = await plansOf(db, async (recorder) => {
-      await resolveAudience(recorder, { filter }, 1_000);
+      await resolveAudience(recorder, { filter });
       const audience = { filter, excludedIds: [2] };
-      await planPage(recorder, { audience, afterLeadId: 1, maxLeadId: 3, startedAt: 1_000, limit: 100 });
+      await planPage(recorder, { audience, afterLeadId: 1, maxLeadId: 3, revision: 1_000, limit: 100 });
     });
     expect(plans).toHaveLength(2);
     for (const { sql, steps } of plans) expect(costly(steps), `${sql}\n${steps.join('\n')}`).toEqual([]);

@@ -104,7 +104,8 @@ describe('the timeline of a session', () => {
       // What came after it.
       sql.exec('ALTER TABLE batch DROP COLUMN retried');
       sql.exec('ALTER TABLE session DROP COLUMN extra');
-      sql.exec('UPDATE schema_version SET version = version - 2');
+      sql.exec('ALTER TABLE session DROP COLUMN waiting_for');
+      sql.exec('UPDATE schema_version SET version = version - 3');
     });
     await evictDurableObject(stubOf(sessionId));
     expect(await readTimeline(sessionId)).toMatchObject({ events: [], throughput: [] });

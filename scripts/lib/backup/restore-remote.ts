@@ -40,7 +40,9 @@ async function hasContent(query: Query): Promise<boolean> {
 async function runningCount(query: Query): Promise<number> {
   const tables = await query("SELECT 1 FROM sqlite_master WHERE name = 'activations'");
   if (tables.length === 0) return 0;
-  const [[count] = []] = await query("SELECT count(*) FROM activations WHERE state IN ('queued', 'running')");
+  const [[count] = []] = await query(
+    "SELECT count(*) FROM activations WHERE state IN ('queued', 'running') OR progress ->> 'reason' = 'mail_unreachable'",
+  );
   return Number(count);
 }
 

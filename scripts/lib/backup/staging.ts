@@ -26,6 +26,12 @@ import { asD1 } from './sqlite-d1.ts';
  */
 const skippedIdCount = 1_000_000;
 
+/**
+ * Revisions that are left out after a restore: what changes from now on is later than the start of every session
+ * that began after the backup. An import's chunk, a flip and an edit take one each.
+ */
+const skippedRevisionCount = 1_000_000_000;
+
 /** What is known from later than the backup. */
 export interface LaterKnowledge {
   /** Another backup of the same installation that knows later things: of the damaged database, mostly. */
@@ -111,6 +117,11 @@ export async function stageRestore(
     const merged = later.newer === null ? null : await merge(database, later.newer, `${file}.newer`);
     const targets = await erasedTargets(database, later.auditCsv);
     const erasures = await eraseAgain(database, backup.addressHashKey, targets);
+    // A backup of an earlier version has no revisions.
+    const columns = await queryOf(database)('PRAGMA table_info(lead_counts)');
+    if (columns.some((column) => column[1] === 'revision')) {
+      database.exec(`UPDATE lead_counts SET revision = revision + ${String(skippedRevisionCount)}`);
+    }
     database.exec(`
       UPDATE sqlite_sequence SET seq = seq + ${String(skippedIdCount)} WHERE name = 'leads';
       UPDATE lead_counts SET new_count = (SELECT count(*) FROM leads WHERE status = 'new'),

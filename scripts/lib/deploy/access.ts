@@ -28,6 +28,8 @@ export interface PolicyPlan {
   name: string;
   decision: 'allow' | 'non_identity' | 'bypass';
   include: readonly Rule[];
+  /** Of the policy as it is; see {@link AccessPolicyState}. */
+  kept: Readonly<Record<string, unknown>>;
 }
 
 export interface ApplicationPlan {
@@ -196,7 +198,7 @@ function policyPlan(
     existing.include.length === include.length &&
     include.every((rule) => has(existing, rule));
   const kind = existing === undefined ? 'create' : isSame ? 'keep' : 'update';
-  return { kind, id: existing?.id ?? null, name, decision, include };
+  return { kind, id: existing?.id ?? null, name, decision, include, kept: existing?.kept ?? {} };
 }
 
 function has(policy: AccessPolicyState | undefined, rule: Rule): boolean {
@@ -296,8 +298,8 @@ export async function applyAccess(
   const account = { account_id: accountId };
   const { access } = api.zeroTrust;
   const ids = new Map<string, string>();
-  for (const { kind, id, name, decision, include } of plan.policies) {
-    const body = { ...account, name, decision, include: [...include] };
+  for (const { kind, id, name, decision, include, kept } of plan.policies) {
+    const body = { ...kept, ...account, name, decision, include: [...include] };
     if (kind === 'keep') ids.set(name, id ?? '');
     else if (kind === 'update') await access.policies.update(id ?? '', body);
     const made = kind === 'create' ? await access.policies.create(body) : null;

@@ -42,7 +42,20 @@ export interface AccessPolicyState {
   name: string;
   decision: string;
   include: readonly unknown[];
+  /** What somebody may have set beside the rules that we make: sent back when ours change, since that is a PUT. */
+  kept: Readonly<Record<string, unknown>>;
 }
+
+const keptPolicyFields: ReadonlySet<string> = new Set([
+  'exclude',
+  'require',
+  'session_duration',
+  'approval_required',
+  'approval_groups',
+  'isolation_required',
+  'purpose_justification_required',
+  'purpose_justification_prompt',
+]);
 
 export interface AccessApplicationState {
   id: string;
@@ -302,6 +315,7 @@ function readPolicy(raw: object): AccessPolicyState {
     name: text(policy['name']),
     decision: text(policy['decision']),
     include: Array.isArray(policy['include']) ? policy['include'] : [],
+    kept: Object.fromEntries(Object.entries(policy).filter(([name]) => keptPolicyFields.has(name))),
   };
 }
 

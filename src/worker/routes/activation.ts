@@ -262,7 +262,7 @@ export function activationRoutes(app: App): void {
     const transport = mailTransport(c.env, Date.now);
     if (transport.kind === 'refused') throw new Refusal('mail_not_configured', transport.message);
     const createdAt = Date.now();
-    const audience = await requireAudience(c.env, rest, createdAt);
+    const audience = await requireAudience(c.env, rest);
     const spec: SessionSpec = {
       sessionId,
       name: rest.name ?? template.name,
@@ -282,6 +282,7 @@ export function activationRoutes(app: App): void {
       ),
       maxLeadId: audience.maxLeadId,
       total: audience.total,
+      revision: audience.revision,
       createdAt,
       // From here on, so that a count that took long takes nothing of it.
       startsAt: Date.now() + undoMs(c.env),
@@ -296,14 +297,13 @@ export function activationRoutes(app: App): void {
   app.openapi(preview, async (c) => {
     const request = c.req.valid('json');
     const template = await requireTemplate(c.env, request.templateId);
-    const nowMs = Date.now();
-    await requireAudience(c.env, request, nowMs);
+    await requireAudience(c.env, request);
     const compiled = compileTemplate(template);
     if (compiled.kind === 'refused') throw new Error(compiled.message);
     const { customFields } = compiled;
     const [counts, recipients] = await Promise.all([
-      countAudience(c.env.DB, request.audience, nowMs),
-      sampleAudience(c.env.DB, request.audience, limits.maxPreviewSampleCount, nowMs, customFields),
+      countAudience(c.env.DB, request.audience),
+      sampleAudience(c.env.DB, request.audience, limits.maxPreviewSampleCount, customFields),
     ]);
     const mail = mailSettings(c.env, c.req.url);
     const sample = recipients.flatMap((recipient) => {
@@ -428,10 +428,9 @@ async function requireNoRecovery(env: Env): Promise<void> {
 async function requireAudience(
   env: Env,
   { audience }: ActivationPreviewRequest,
-  nowMs: number,
-): Promise<{ maxLeadId: number; total: number }> {
+): Promise<{ maxLeadId: number; total: number; revision: number }> {
   if ('filter' in audience) requireSimpleFilter(audience.filter);
-  const resolved = await resolveAudience(env.DB, audience, nowMs);
+  const resolved = await resolveAudience(env.DB, audience);
   if (resolved.kind === 'empty') throw new Refusal('empty_audience', 'No lead matches; nothing was started.');
   if (resolved.kind === 'unknown_leads') {
     const shown = resolved.leadIds.slice(0, 10).join(', ');

@@ -231,7 +231,7 @@ export function templateRoutes(app: App): void {
     const { audience, ...draft } = c.req.valid('json');
     if ('filter' in audience) requireSimpleFilter(audience.filter);
     const { known, unknown } = templateFields(withText(draft));
-    const { leadCount, emptyFields } = await countEmptyFields(c.env.DB, audience, known, Date.now());
+    const { leadCount, emptyFields } = await countEmptyFields(c.env.DB, audience, known);
     return c.json({ leadCount, unknownFields: unknown, emptyFields }, 200);
   });
 

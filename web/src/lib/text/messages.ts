@@ -10,6 +10,7 @@ import type {
   SessionReason,
   SessionState,
   SkipReason,
+  WaitingFor,
 } from '../../../../src/shared/progress.ts';
 import type { TimelineKind } from '../../../../src/shared/timeline.ts';
 import type { FooterField } from '../../../../src/shared/footer-fields.ts';
@@ -30,6 +31,15 @@ export const footerMissing = (fields: readonly FooterField[]): string =>
   fields.length === 0
     ? ''
     : `This template shows no ${fields.map((field) => footerParts[field]).join(' and no ')}. Many countries require both in such a mail.`;
+
+const waits: Record<WaitingFor['kind'], string> = {
+  provider_answer: 'Waiting for the mail provider',
+  rate_limit: 'Waiting (provider rate limit)',
+  mail_slot: 'Waiting (your sending rate)',
+  daily_cap: 'Waiting (daily sending limit)',
+  crm: 'Waiting for the CRM database',
+  platform: 'Waiting for storage',
+};
 
 export const messages = {
   app: {
@@ -284,7 +294,10 @@ export const messages = {
     eta: (duration: string) => `about ${duration} left`,
     etaUnknown: 'estimating time left',
     took: (duration: string) => `took ${duration}`,
-    waitingUntil: (time: string) => `Waiting for the mail provider until ${time}.`,
+    waitingUntil: (time: string) => `Waiting until ${time}.`,
+    /** `since` is how long it has waited, `until` when it goes on, where that is known. */
+    waitingFor: (kind: WaitingFor['kind'], since: string, until: string | null) =>
+      `${waits[kind]}${until === null ? `, ${since}` : ` until ${until}`}`,
     stalledSince: (ago: string) => `No progress since ${ago}.`,
     untitled: 'Starting…',
     startsIn: (seconds: number) => `Starts in ${formatCount(seconds)} s. Nothing has been sent.`,

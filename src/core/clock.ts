@@ -1,0 +1,61 @@
+/**
+ * Steps of the clock: what times on disk are worth once the host's clock went back.
+ *
+ * A session knows one thing of the clock that was: it had come to `updatedAt`. When it is earlier now, the
+ * clock was set back by at least the difference, and every time that the session has written down is too
+ * late by as much. Steps forward need nothing: waits end early, and a key counts as dead too soon.
+ *
+ * Owns: the bounds, and the arithmetic of a session. Never: storage, clocks. The mail gate's own times are
+ * in permits.ts.
+ *
+ * @module
+ */
+import { maxThrottleMs } from './permits.ts';
+import type { Session } from './session.ts';
+
+/** Clocks of two machines that an object moves between differ by this much without a step. */
+export const clockToleranceMs = 5_000;
+
+/** A day's cap on mails is the longest that a session waits for, until the next UTC day; a key lives no longer. */
+const dayMs = 86_400_000;
+
+/**
+ * The longest time ahead, in ms, at which anything of a session that has not ended can be due. What lies
+ * further ahead was written under another clock.
+ */
+export function longestWaitMs({
+  state,
+  waitingUntil,
+  probeAt,
+}: Pick<Session, 'state' | 'waitingUntil' | 'probeAt'>): number {
+  // A pause ends by a person; until then, what is in doubt waits for the end of its key.
+  const isForKeys = state === 'paused' && probeAt === null;
+  return waitingUntil === null && !isForKeys ? maxThrottleMs : dayMs;
+}
+
+/** By how many ms the clock has been set back since the session was written; 0 when it has not. */
+export function stepBackMs(session: Pick<Session, 'updatedAt'>, nowMs: number): number {
+  const backMs = session.updatedAt - nowMs;
+  return backMs > clockToleranceMs ? backMs : 0;
+}
+
+/**
+ * The session by the clock that is: what it waits for is as far ahead as it was.
+ *
+ * @param areKeysDead - the age of what is in doubt is not known: the provider is not asked about it any more
+ */
+export function setBack(session: Session, nowMs: number, backMs: number, areKeysDead: boolean): Session {
+  const earlier = (at: number | null): number | null => (at === null ? null : at - backMs);
+  return {
+    ...session,
+    rev: session.rev + 1,
+    updatedAt: nowMs,
+    progressedAt: Math.min(nowMs, session.progressedAt - backMs),
+    waitingUntil: earlier(session.waitingUntil),
+    waitingFor: null,
+    probeAt: earlier(session.probeAt),
+    outageSince: earlier(session.outageSince),
+    checkableUntil: areKeysDead ? null : earlier(session.checkableUntil),
+    samples: [],
+  };
+}

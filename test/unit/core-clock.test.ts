@@ -1,0 +1,114 @@
+import { describe, expect, test } from 'vitest';
+import { clockToleranceMs, longestWaitMs, setBack, stepBackMs } from '../../src/core/clock.ts';
+import { isKeyAlive, keyStepToleranceMs } from '../../src/core/doubt.ts';
+import { toProgress } from '../../src/core/progress-view.ts';
+import { newSession, waitOn, type Session, type SessionSpec } from '../../src/core/session.ts';
+import { nextWakeAt } from '../../src/core/wake.ts';
+
+const nowMs = 100 * 86_400_000;
+const dayMs = 86_400_000;
+const hourMs = 3_600_000;
+const running = (change: Partial<Session> = {}): Session => ({
+  ...newSession({ sessionId: 's', total: 10, createdAt: nowMs } as SessionSpec),
+  state: 'running',
+  startedAt: nowMs,
+  ...change,
+});
+
+describe('a clock that was set back', () => {
+  test('is one that stands before the last word, by more than machines differ', () => {
+    expect(stepBackMs(running(), nowMs - clockToleranceMs)).toBe(0);
+    expect(stepBackMs(running(), nowMs - dayMs)).toBe(dayMs);
+    expect(stepBackMs(running(), nowMs + dayMs)).toBe(0);
+  });
+
+  test('leaves each wait as long as it was, and shows a new revision', () => {
+    const session = running({
+      waitingUntil: nowMs + 600_000,
+      probeAt: nowMs + 60_000,
+      progressedAt: nowMs - 9_000,
+      outageSince: nowMs - 8_000,
+      checkableUntil: nowMs + hourMs,
+    });
+    const moved = setBack(session, nowMs - dayMs, dayMs, false);
+    expect(moved).toMatchObject({
+      rev: session.rev + 1,
+      updatedAt: nowMs - dayMs,
+      waitingUntil: nowMs - dayMs + 600_000,
+      probeAt: nowMs - dayMs + 60_000,
+      progressedAt: nowMs - dayMs - 9_000,
+      outageSince: nowMs - dayMs - 8_000,
+      checkableUntil: nowMs - dayMs + hourMs,
+    });
+    expect(setBack(session, nowMs - dayMs, dayMs, true).checkableUntil).toBeNull();
+    expect(stepBackMs(moved, nowMs - dayMs)).toBe(0);
+  });
+
+  test.each([
+    [null, hourMs],
+    [nowMs + 10 * dayMs, dayMs],
+  ])(
+    'nothing is awaited for longer than can be, whatever was written down (%s)',
+    (waitingUntil, longestMs) => {
+      const session = running({ waitingUntil, recordedRev: 1 });
+      const wakeAt = nextWakeAt(
+        {
+          session,
+          isWorkDue: waitingUntil !== null,
+          nextAttemptAt: nowMs + 10 * dayMs,
+          keyDiesAt: null,
+          isRecorded: true,
+          retentionAt: null,
+        },
+        nowMs,
+      );
+      expect((wakeAt ?? 0) - nowMs).toBe(longestMs);
+      expect(longestWaitMs(session)).toBe(longestMs);
+    },
+  );
+
+  test('a result that is still to come hides no stall, nor does a wait that is longer than any can be', () => {
+    expect(toProgress(running({ progressedAt: nowMs + dayMs }), nowMs).stalledSince).toBe(nowMs);
+    const lost = running({ progressedAt: nowMs - 60_000, waitingUntil: nowMs + 2 * dayMs });
+    expect(toProgress(lost, nowMs).stalledSince).toBe(nowMs - 60_000);
+  });
+
+  test('makes no key look alive whose age is not known', () => {
+    const traits = { idempotencyWindowMs: dayMs };
+    expect(isKeyAlive(nowMs + keyStepToleranceMs, nowMs, traits)).toBe(true);
+    expect(isKeyAlive(nowMs + keyStepToleranceMs + 1, nowMs, traits)).toBe(false);
+    expect(isKeyAlive(nowMs - dayMs + hourMs, nowMs, traits)).toBe(false);
+  });
+});
+
+describe('what is waited for', () => {
+  const waiting = (since: number, change: Partial<Session> = {}): Session =>
+    running({ progressedAt: since, waitingFor: { kind: 'rate_limit', since }, ...change });
+
+  test('is shown after three seconds without a result, and only then', () => {
+    expect(toProgress(waiting(nowMs - 2_999), nowMs).waitingFor).toBeNull();
+    expect(toProgress(waiting(nowMs - 3_000), nowMs).waitingFor).toEqual({
+      kind: 'rate_limit',
+      since: nowMs - 3_000,
+    });
+    expect(toProgress(waiting(nowMs - 9_000, { progressedAt: nowMs - 1 }), nowMs).waitingFor).toBeNull();
+  });
+
+  test('is shown at once where it is known until when', () => {
+    expect(toProgress(waiting(nowMs, { waitingUntil: nowMs + 1 }), nowMs).waitingFor?.kind).toBe(
+      'rate_limit',
+    );
+  });
+
+  test('is no word of a pause or of an end', () => {
+    expect(toProgress(waiting(nowMs - 9_000, { state: 'paused' }), nowMs).waitingFor).toBeNull();
+    expect(toProgress(waiting(nowMs - 9_000, { finishedAt: nowMs }), nowMs).waitingFor).toBeNull();
+  });
+
+  test('goes on since it began, while it is the same', () => {
+    const session = waiting(nowMs - 9_000);
+    expect(waitOn(session, 'rate_limit', nowMs).since).toBe(nowMs - 9_000);
+    expect(waitOn(session, 'crm', nowMs)).toEqual({ kind: 'crm', since: nowMs });
+    expect(waitOn({ ...session, progressedAt: nowMs - 1 }, 'rate_limit', nowMs).since).toBe(nowMs);
+  });
+});

@@ -1,0 +1,506 @@
+/**
+ * Clocks that step, sessions over one audience, and words and numbers that are current.
+ *
+ * The clock that steps is the session's and the gate's; the platform's own alarms cannot be set back here,
+ * so a test looks at the time that an alarm is set to.
+ */
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
+import { env } from 'cloudflare:workers';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { plannedBatch, type NewBatch } from '../../src/core/batch.ts';
+import { listActivations } from '../../src/crm/history.ts';
+import { SessionStore } from '../../src/durable/session-store.ts';
+import type { Progress } from '../../src/shared/progress.ts';
+import { sweep } from '../../src/worker/housekeeping.ts';
+import { addLeads, emptyCrm, statuses } from '../support/crm-database.ts';
+import { FakeMailApi, type MailFault } from '../support/fake-mail-api.ts';
+import { hooks, resetHooks } from '../support/hooks.ts';
+import {
+  command,
+  DrivenClock,
+  drive,
+  freshSessionId,
+  look,
+  quietLog,
+  readProgress,
+  readRows,
+  request,
+  startSession,
+  stubOf,
+  waitFor,
+  type LogLine,
+} from '../support/session-driver.ts';
+
+const dayMs = 86_400_000;
+const leadCount = 40;
+let db: D1Database;
+let mail: FakeMailApi;
+let clock: DrivenClock;
+let log: readonly LogLine[];
+
+beforeEach(async () => {
+  resetHooks();
+  log = quietLog();
+  db = await emptyCrm();
+  await addLeads(
+    db,
+    Array.from({ length: leadCount }, () => ({})),
+  );
+  clock = new DrivenClock().install();
+  // What an earlier test has made the gate wait for is over.
+  clock.advance(7_200_000);
+  mail = new FakeMailApi().install();
+  hooks.env = { MAIL_BATCH_MAX: '10' };
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.restoreAllMocks();
+});
+
+const throttled: MailFault = {
+  kind: 'answer',
+  status: 429,
+  headers: { 'retry-after': '600' },
+  body: { name: 'rate_limit_exceeded', message: 'Slow down.' },
+};
+const last = (views: readonly Progress[]): Progress => {
+  const view = views.at(-1);
+  if (view === undefined) throw new Error('There was no view.');
+  return view;
+};
+const mostMails = (): number => Math.max(0, ...mail.countByAddress().values());
+
+async function expectSound(sessionId: string): Promise<void> {
+  const { session, recount } = await readRows(sessionId);
+  expect(recount).toEqual(session.counts);
+  expect(mostMails()).toBeLessThanOrEqual(1);
+}
+
+/** What the list of activations says of a session. */
+async function listed(sessionId: string): Promise<Progress | undefined> {
+  const answer = await listActivations(db, { cursor: null, limit: 100 });
+  if (answer.kind !== 'ok') throw new Error(answer.kind);
+  return answer.list.activations.find((progress) => progress.sessionId === sessionId);
+}
+
+/** A session that has begun and come to nothing, since the CRM stumbled; it is about to try again. */
+async function stumbling(): Promise<string> {
+  const sessionId = freshSessionId();
+  hooks.onVerb = (verb, edge) => {
+    if (verb === 'flip' && edge === 'before') throw new Error('D1_ERROR: Network connection lost.');
+    return false;
+  };
+  await startSession(sessionId);
+  await runDurableObjectAlarm(stubOf(sessionId));
+  hooks.onVerb = null;
+  return sessionId;
+}
+
+describe('a clock that is set back by a day', () => {
+  /** A session that has sent ten mails and was then told to wait for ten minutes; a day later the clock is set back. */
+  async function waiting(): Promise<string> {
+    const sessionId = freshSessionId();
+    mail.fault = ({ callCount }) => (callCount === 1 ? { kind: 'none' } : throttled);
+    clock.advance(2 * dayMs);
+    await startSession(sessionId);
+    await drive(sessionId, clock, ({ email, waitingUntil }) => email.sent > 0 && waitingUntil !== null);
+    mail.fault = () => ({ kind: 'none' });
+    clock.advance(-dayMs);
+    return sessionId;
+  }
+
+  it('makes nobody wait for longer than they had to: a look arms the alarm within the ten minutes', async () => {
+    const sessionId = await waiting();
+    expect(((await look(sessionId))?.alarmAt ?? 0) - clock.now()).toBeGreaterThan(dayMs / 2);
+    const seen = await readProgress(sessionId);
+    expect((seen.waitingUntil ?? 0) - clock.now()).toBeLessThanOrEqual(600_000);
+    expect(((await look(sessionId))?.alarmAt ?? Infinity) - clock.now()).toBeLessThanOrEqual(600_000);
+    const setBackAt = clock.now();
+    const end = last(await drive(sessionId, clock));
+    expect(end).toMatchObject({ state: 'completed', email: { sent: leadCount, unknown: 0 } });
+    expect(clock.now() - setBackAt).toBeLessThan(1_200_000);
+    await expectSound(sessionId);
+  });
+
+  it('is met by the sweep too, with nobody looking', async () => {
+    const sessionId = await waiting();
+    await sweep({ ...env, ...hooks.env }, () => clock.now());
+    expect(((await look(sessionId))?.alarmAt ?? Infinity) - clock.now()).toBeLessThanOrEqual(600_000);
+  });
+
+  it('does not hide that nothing moves', async () => {
+    clock.advance(2 * dayMs);
+    const sessionId = await stumbling();
+    clock.advance(-dayMs);
+    // Without the look that mends it.
+    expect((await look(sessionId))?.progress.stalledSince).not.toBeNull();
+    expect((await look(sessionId))?.progress.stalledSince).toBeLessThanOrEqual(clock.now());
+  });
+
+  it('makes no key look alive that may be dead: what was in doubt is unknown, and nothing is mailed twice', async () => {
+    const sessionId = freshSessionId();
+    mail.fault = () => ({ kind: 'loseAfter' });
+    clock.advance(2 * dayMs);
+    await startSession(sessionId);
+    await runDurableObjectAlarm(stubOf(sessionId));
+    const takenCount = mail.mails.length;
+    expect(takenCount).toBeGreaterThan(0);
+    // The provider has forgotten its keys by then, whatever our clock says.
+    mail.keepsKeys = false;
+    mail.fault = () => ({ kind: 'none' });
+    clock.advance(-dayMs);
+    await readProgress(sessionId);
+    const end = last(await drive(sessionId, clock));
+    expect(end.email).toMatchObject({ sent: leadCount - takenCount, unknown: takenCount, failed: 0 });
+    await expectSound(sessionId);
+  });
+
+  it.each([
+    ['by a day: it offers no check of mail whose key may be dead', dayMs, 409],
+    ['by ten minutes: what is unknown can be checked as long as before', 600_000, 200],
+  ])('%s', async (_, backMs, status) => {
+    const sessionId = freshSessionId();
+    mail.fault = () => ({ kind: 'loseAfter' });
+    clock.advance(2 * dayMs);
+    await startSession(sessionId);
+    await runDurableObjectAlarm(stubOf(sessionId));
+    await command(sessionId, 'cancel');
+    const cancelled = last(await drive(sessionId, clock));
+    expect(cancelled.email.unknown).toBeGreaterThan(0);
+    const livesForMs = (cancelled.checkableUntil ?? 0) - clock.now();
+    expect(livesForMs).toBeGreaterThan(dayMs / 2);
+    mail.fault = () => ({ kind: 'none' });
+    clock.advance(-backMs);
+    const { checkableUntil } = await readProgress(sessionId);
+    if (status === 409) expect(checkableUntil).toBeNull();
+    // The clock is measured from the session's last word, which is not older than the doubt.
+    else expect(Math.abs((checkableUntil ?? 0) - clock.now() - livesForMs)).toBeLessThan(60_000);
+    expect((await command(sessionId, 'check')).status).toBe(status);
+    const end = last(await drive(sessionId, clock));
+    expect(end.email.unknown).toBe(status === 409 ? cancelled.email.unknown : 0);
+    await expectSound(sessionId);
+  });
+
+  it('ends a slice that is under way, instead of making it as long as that', async () => {
+    const sessionId = freshSessionId();
+    clock.advance(2 * dayMs);
+    let isSetBack = false;
+    hooks.onVerb = (verb, edge) => {
+      if (verb === 'settle' && edge === 'after' && !isSetBack) {
+        isSetBack = true;
+        clock.advance(-dayMs);
+      }
+      return false;
+    };
+    await startSession(sessionId);
+    await runDurableObjectAlarm(stubOf(sessionId));
+    const seen = await look(sessionId);
+    expect(seen?.progress.processed).toBeLessThan(leadCount);
+    expect((seen?.alarmAt ?? Infinity) - clock.now()).toBeLessThanOrEqual(2_000);
+    expect(last(await drive(sessionId, clock))).toMatchObject({
+      state: 'completed',
+      email: { sent: leadCount },
+    });
+    await expectSound(sessionId);
+  });
+});
+
+describe('a clock that was two hours ahead when the leads came', () => {
+  it('changes nothing of who is mailed', async () => {
+    db = await emptyCrm();
+    const ahead = clock.now() + 2 * 3_600_000;
+    await addLeads(
+      db,
+      Array.from({ length: 60 }, () => ({ importId: 'file', createdAt: ahead, updatedAt: ahead })),
+    );
+    for (const [index, filter] of [{ importId: 'file' }, {}].entries()) {
+      const sessionId = freshSessionId();
+      await startSession(sessionId, { filter });
+      const end = last(await drive(sessionId, clock));
+      expect(end).toMatchObject({ total: 60, email: { sent: index === 0 ? 60 : 0 } });
+      const { issues } = await (
+        await request(`/crm/activation/${sessionId}/issues`)
+      ).json<{ issues: { code: string }[] }>();
+      expect(issues.map(({ code }) => code)).toEqual(index === 0 ? [] : ['already_active']);
+    }
+  });
+});
+
+describe('two sessions over one audience', () => {
+  it('of which the first is cancelled lose nobody between them, and no number goes back', async () => {
+    const [one, two] = [freshSessionId(), freshSessionId()];
+    // The first has flipped a batch and is stopped before its mail.
+    const held = Promise.withResolvers<null>();
+    const reached = Promise.withResolvers<null>();
+    hooks.hold = (verb) => {
+      if (verb !== 'prepare') return null;
+      reached.resolve(null);
+      return held.promise;
+    };
+    await startSession(one);
+    const slice = runDurableObjectAlarm(stubOf(one));
+    await reached.promise;
+    await vi.waitFor(async () => {
+      expect((await statuses(db)).filter(({ status }) => status === 'active')).toHaveLength(leadCount);
+      expect(await listed(one)).toBeDefined();
+    });
+    hooks.hold = null;
+
+    await startSession(two);
+    await runDurableObjectAlarm(stubOf(two));
+    const between = await readProgress(two);
+    expect(between).toMatchObject({ state: 'running', processed: 0, activation: { skipped: 0 } });
+
+    expect((await command(one, 'cancel')).status).toBe(200);
+    held.resolve(null);
+    await slice;
+    expect(last(await drive(one, clock))).toMatchObject({ state: 'cancelled', email: { sent: 0 } });
+    expect((await statuses(db)).every(({ status }) => status === 'new')).toBe(true);
+
+    const views = await drive(two, clock);
+    expect(last(views)).toMatchObject({
+      state: 'completed',
+      email: { sent: leadCount },
+      activation: { skipped: 0 },
+    });
+    for (const [at, view] of views.entries())
+      expect(view.processed).toBeGreaterThanOrEqual(views[at - 1]?.processed ?? 0);
+    await expectSound(one);
+    await expectSound(two);
+  });
+
+  it('of which the first mails its leads are told of in the second, each as already active', async () => {
+    const [one, two] = [freshSessionId(), freshSessionId()];
+    mail.fault = ({ callCount }) => (callCount > 4 ? { kind: 'none' } : throttled);
+    await startSession(one);
+    await drive(one, clock, ({ waitingUntil }) => waitingUntil !== null);
+    await startSession(two, { leadIds: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10] });
+    const end = last(await drive(two, clock));
+    expect(end).toMatchObject({ state: 'completed', activation: { activated: 0, skipped: 10 } });
+    const { leads } = await (
+      await request(`/crm/activation/${two}/leads`)
+    ).json<{ leads: { skipReason: string }[] }>();
+    expect(leads.map(({ skipReason }) => skipReason)).toEqual(
+      Array.from({ length: 10 }, () => 'already_active'),
+    );
+    await expectSound(two);
+  });
+
+  it('of which the second is cancelled count those it has not asked for again', async () => {
+    const [one, two] = [freshSessionId(), freshSessionId()];
+    mail.fault = () => throttled;
+    await startSession(one);
+    await drive(one, clock, ({ waitingUntil }) => waitingUntil !== null);
+    await startSession(two);
+    await runDurableObjectAlarm(stubOf(two));
+    await command(two, 'cancel');
+    const end = last(await drive(two, clock));
+    expect(end).toMatchObject({
+      state: 'cancelled',
+      processed: leadCount,
+      activation: { skipped: leadCount },
+    });
+    await expectSound(two);
+  });
+
+  it('of which the second is cancelled give back what it set active, behind very many that it has to ask again', async () => {
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    const held = await runInDurableObject(stubOf(sessionId), (_, { storage }) => {
+      const store = new SessionStore(storage);
+      store.load();
+      return store.transact(() => {
+        const deferred = Array.from({ length: 50 }, (__, index): NewBatch => ({
+          ...plannedBatch([index + 1]),
+          state: 'deferred',
+          originSeq: 1,
+        }));
+        store.batches.append([...deferred, plannedBatch([1_000])]);
+        const { leadCount } = store.batches.cancelPending(100);
+        return { leadCount, leadIds: store.batches.firstUnsentLeadIds('cancelled', 10) };
+      });
+    });
+    expect(held.leadCount).toBe(51);
+    expect(held.leadIds[0]).toBe(1_000);
+  });
+});
+
+describe('a run that does not move', () => {
+  it('says that it waits for an answer of the mail provider, in a new revision, and has no time left', async () => {
+    const sessionId = freshSessionId();
+    mail.fault = ({ callCount }) => (callCount === 1 ? { kind: 'none' } : { kind: 'hang' });
+    hooks.deliveryTimeoutMs = 2_500;
+    await startSession(sessionId);
+    const slice = runDurableObjectAlarm(stubOf(sessionId));
+    const { rev } = await waitFor(sessionId, ({ email }) => email.sent === 10 || mail.callCount >= 4);
+    const calledAt = clock.now();
+    clock.advance(4_000);
+    const seen = await waitFor(sessionId, ({ waitingFor }) => waitingFor !== null);
+    expect(seen).toMatchObject({
+      state: 'running',
+      etaSeconds: null,
+      waitingFor: { kind: 'provider_answer' },
+    });
+    expect(seen.waitingFor?.since).toBeLessThanOrEqual(calledAt + 1_000);
+    expect(seen.rev).toBeGreaterThan(rev);
+    mail.fault = () => ({ kind: 'none' });
+    await slice;
+    const end = last(await drive(sessionId, clock));
+    expect(end).toMatchObject({ state: 'completed', waitingFor: null, email: { sent: leadCount } });
+  });
+
+  it('says that the provider limits its rate while that answers 429', async () => {
+    const sessionId = freshSessionId();
+    mail.fault = () => throttled;
+    await startSession(sessionId);
+    const views = await drive(sessionId, clock, ({ waitingUntil }) => waitingUntil !== null);
+    expect(last(views)).toMatchObject({
+      state: 'running',
+      etaSeconds: null,
+      waitingFor: { kind: 'rate_limit' },
+    });
+  });
+
+  it('says that it waits for the CRM, and not for the mail provider', async () => {
+    const sessionId = freshSessionId();
+    let left = 2;
+    hooks.onVerb = (verb, edge) => {
+      if (verb === 'flip' && edge === 'before' && left-- > 0)
+        throw new Error('D1_ERROR: Network connection lost.');
+      return false;
+    };
+    await startSession(sessionId);
+    await runDurableObjectAlarm(stubOf(sessionId));
+    expect((await look(sessionId))?.progress).toMatchObject({
+      state: 'running',
+      waitingFor: { kind: 'crm' },
+    });
+    expect(last(await drive(sessionId, clock))).toMatchObject({ state: 'completed', waitingFor: null });
+  });
+
+  it('has said so within half a minute, whatever keeps it', async () => {
+    const sessionId = await stumbling();
+    expect((await look(sessionId))?.progress.stalledSince).toBeNull();
+    await runInDurableObject(stubOf(sessionId), (_, { storage }) => storage.deleteAlarm());
+    clock.advance(28_000);
+    expect((await look(sessionId))?.progress.stalledSince).not.toBeNull();
+  });
+});
+
+describe('the list of activations', () => {
+  it('has what a person decides after the end within five seconds', async () => {
+    const sessionId = freshSessionId();
+    hooks.env = { MAIL_BATCH_MAX: '10', MAIL_PROVIDER: 'postmark' };
+    mail.fault = ({ callCount }) => (callCount === 2 ? { kind: 'loseAfter' } : { kind: 'none' });
+    await startSession(sessionId);
+    await drive(sessionId, clock, ({ finishedAt, email }) => finishedAt !== null && email.unknown > 0);
+    const told = await command(sessionId, 'assume-sent');
+    expect(told.status).toBe(200);
+    const toldAt = clock.now();
+    expect(((await look(sessionId))?.alarmAt ?? Infinity) - toldAt).toBeLessThan(4_000);
+    await runDurableObjectAlarm(stubOf(sessionId));
+    expect(await listed(sessionId)).toMatchObject({
+      email: { sent: leadCount, unknown: 0 },
+      finishedAt: expect.any(Number),
+    });
+  });
+
+  it('has what events tell after the end within five seconds', async () => {
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    await drive(sessionId, clock);
+    const [leadId = 0] = (await statuses(db)).map(({ id }) => id);
+    const toldAt = clock.now();
+    await stubOf(sessionId).fates([{ leadId, fate: 'delivered' }]);
+    await vi.waitFor(async () =>
+      expect(((await look(sessionId))?.alarmAt ?? Infinity) - toldAt).toBeLessThan(4_000),
+    );
+    await runDurableObjectAlarm(stubOf(sessionId));
+    expect((await listed(sessionId))?.email.delivered).toBe(1);
+  });
+
+  it('never tells to resume what has ended', async () => {
+    const sessionId = freshSessionId();
+    mail.fault = () => ({ kind: 'loseAfter' });
+    await startSession(sessionId, { leadIds: [1, 2, 3] });
+    await runDurableObjectAlarm(stubOf(sessionId));
+    hooks.env = { MAIL_PROVIDER: 'postmark' };
+    clock.advance(5_000);
+    const end = last(await drive(sessionId, clock));
+    expect(end).toMatchObject({ state: 'completed', email: { unknown: 3 }, lastError: null });
+    expect(await listed(sessionId)).toMatchObject({ state: 'completed', lastError: null });
+  });
+
+  it('keeps no line of a session that is erased while its alarm fires', async () => {
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    await command(sessionId, 'pause');
+    const deleting = Promise.withResolvers<null>();
+    const firing = Promise.withResolvers<null>();
+    const statement = Object.getPrototypeOf(db.prepare('SELECT 1')) as D1PreparedStatement;
+
+    const { run } = statement;
+    vi.spyOn(statement, 'run').mockImplementation(async function (this: D1PreparedStatement) {
+      const answer = await run.call(this);
+      // An alarm fires before the removal hears that the line is gone.
+      if ((this as unknown as { statement: string }).statement.startsWith('DELETE FROM activations')) {
+        deleting.resolve(null);
+        await firing.promise;
+      }
+      return answer;
+    });
+    const erased = request(`/crm/activation/${sessionId}`, { method: 'DELETE' });
+    await deleting.promise;
+    const fired = runDurableObjectAlarm(stubOf(sessionId));
+    await vi.waitFor(async () => expect((await look(sessionId))?.alarmAt).not.toBeNull());
+    firing.resolve(null);
+    expect((await erased).status).toBe(204);
+    await fired;
+    vi.restoreAllMocks();
+    expect(await listed(sessionId)).toBeUndefined();
+  });
+});
+
+describe('the sweep', () => {
+  it('sets going what should have gone on, without waiting for its alarm', async () => {
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    clock.advance(60_000);
+    await sweep(env, () => clock.now());
+    // Nothing is on the list before its first slice.
+    expect((await look(sessionId))?.progress.state).toBe('queued');
+    hooks.onVerb = (verb) => {
+      if (verb === 'plan') throw new Error('D1_ERROR: Network connection lost.');
+      return false;
+    };
+    await runDurableObjectAlarm(stubOf(sessionId));
+    hooks.onVerb = null;
+    clock.advance(60_000);
+    await sweep(env, () => clock.now());
+    await vi.waitFor(async () =>
+      expect((await look(sessionId))?.progress).toMatchObject({
+        state: 'completed',
+        email: { sent: leadCount },
+      }),
+    );
+    await expectSound(sessionId);
+  });
+
+  it('arms what has lost its alarm and takes off the list what there is no more', async () => {
+    const [lost, ghost] = [freshSessionId(), freshSessionId()];
+    mail.fault = () => throttled;
+    for (const sessionId of [lost, ghost]) {
+      await startSession(sessionId);
+      await drive(sessionId, clock, () => true);
+    }
+    await runInDurableObject(stubOf(lost), (_, { storage }) => storage.deleteAlarm());
+    await runInDurableObject(stubOf(ghost), (_, { storage }) => storage.deleteAll());
+    await evictDurableObject(stubOf(ghost));
+    clock.advance(60_000);
+    await sweep(env, () => clock.now());
+    expect((await look(lost))?.alarmAt).not.toBeNull();
+    expect(await listed(lost)).toBeDefined();
+    expect(log.some(({ event }) => event === 'sweep_failed' || event === 'poke_failed')).toBe(false);
+  });
+});

@@ -1,0 +1,172 @@
+/**
+ * A session whose own SQLite is busy or full: what readers are told, and that work goes on by itself.
+ *
+ * Errors are thrown where workerd throws them, with its own words, as seen with the database of a running
+ * product locked by another process and with its disk full (docs/decisions/0015). What this does not show is
+ * a write that fails after it was taken, which ends the object; `npm run chaos:storage` does both on real files.
+ */
+import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Problem } from '../../src/shared/problem.ts';
+import { addLeads, emptyCrm } from '../support/crm-database.ts';
+import { FakeMailApi } from '../support/fake-mail-api.ts';
+import { hooks, resetHooks } from '../support/hooks.ts';
+import {
+  command,
+  DrivenClock,
+  drive,
+  freshSessionId,
+  look,
+  quietLog,
+  readRows,
+  request,
+  startSession,
+  stubOf,
+} from '../support/session-driver.ts';
+
+const leadCount = 40;
+let db: D1Database;
+let mail: FakeMailApi;
+let clock: DrivenClock;
+let sessionId: string;
+
+beforeEach(async () => {
+  resetHooks();
+  quietLog();
+  db = await emptyCrm();
+  await addLeads(
+    db,
+    Array.from({ length: leadCount }, () => ({})),
+  );
+  clock = new DrivenClock().install();
+  mail = new FakeMailApi().install();
+  hooks.env = { MAIL_BATCH_MAX: '10' };
+  sessionId = freshSessionId();
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.restoreAllMocks();
+});
+
+type Mode = 'there' | 'locked' | 'gone';
+
+/** Puts a switch before the storage of every object in this isolate: locked takes no write, gone not even a read. */
+async function switchedStorage(words: string): Promise<{ mode: Mode; refusedCount: number }> {
+  const state = { mode: 'there' as Mode, refusedCount: 0 };
+  const refuse = (message: string): never => {
+    state.refusedCount++;
+    throw new Error(message);
+  };
+  await runInDurableObject(stubOf(freshSessionId()), (_, { storage }) => {
+    const sql = Object.getPrototypeOf(storage.sql) as SqlStorage;
+
+    const { exec } = sql;
+    vi.spyOn(sql, 'exec').mockImplementation(function (
+      this: SqlStorage,
+      query: string,
+      ...values: unknown[]
+    ) {
+      const isWrite = !/^\s*(SELECT|PRAGMA)\b/i.test(query);
+      if (state.mode === 'gone' || (state.mode === 'locked' && isWrite)) refuse(words);
+      return exec.call(this, query, ...values);
+    });
+    const alarms = Object.getPrototypeOf(storage) as DurableObjectStorage;
+    for (const name of ['setAlarm', 'deleteAlarm'] as const) {
+      const method = alarms[name] as (...args: unknown[]) => Promise<void>;
+      vi.spyOn(alarms, name).mockImplementation(function (this: DurableObjectStorage, ...args: unknown[]) {
+        if (state.mode !== 'there') refuse('internal error; reference = ah7vt4bgfofk2r5q58j3ha8f');
+        return method.apply(this, args);
+      });
+    }
+  });
+  return state;
+}
+
+const locked = 'database is locked: SQLITE_BUSY';
+const full = 'database or disk is full: SQLITE_FULL';
+
+async function expectSound(): Promise<void> {
+  const { session, recount } = await readRows(sessionId);
+  expect(recount).toEqual(session.counts);
+  expect([...mail.countByAddress().values()]).toEqual(Array.from({ length: leadCount }, () => 1));
+}
+
+describe.each([locked, full])('storage that answers "%s"', (words) => {
+  it('refuses a read with 503, its reason and when to ask again; never with 500', async () => {
+    const storage = await switchedStorage(words);
+    await startSession(sessionId);
+    await evictDurableObject(stubOf(sessionId));
+    storage.mode = 'gone';
+    for (const path of [
+      `progress/${sessionId}`,
+      `stream/${sessionId}`,
+      `${sessionId}/issues`,
+      `${sessionId}/leads`,
+      `${sessionId}/timeline`,
+    ]) {
+      const answer = await request(`/crm/activation/${path}`);
+      expect(answer.status, path).toBe(503);
+      expect(Number(answer.headers.get('retry-after')), path).toBeGreaterThan(0);
+      const problem: Problem = await answer.json();
+      expect(problem.code, path).toBe('unavailable');
+      expect(problem.detail, path).toMatch(/storage .* busy or full/);
+      expect(JSON.stringify(problem), path).not.toContain('SQLITE');
+    }
+    expect((await command(sessionId, 'pause')).status).toBe(503);
+    storage.mode = 'there';
+    expect((await request(`/crm/activation/progress/${sessionId}`)).status).toBe(200);
+  });
+
+  it('that takes no write is still read, and a look that cannot arm the alarm is no refusal', async () => {
+    const storage = await switchedStorage(words);
+    await startSession(sessionId);
+    clock.advance(60_000);
+    storage.mode = 'locked';
+    const answer = await request(`/crm/activation/progress/${sessionId}`);
+    expect(answer.status).toBe(200);
+    expect(await answer.json()).toMatchObject({ state: 'queued' });
+    expect((await command(sessionId, 'pause')).status).toBe(503);
+    storage.mode = 'there';
+    expect((await command(sessionId, 'pause')).status).toBe(200);
+  });
+
+  it.each(['before the alarm', 'flip', 'deliver', 'settle'])(
+    'and went away at %s keeps the alarm open, and work goes on within a second of its return',
+    async (place) => {
+      const storage = await switchedStorage(words);
+      await startSession(sessionId);
+      let awayAt = 0;
+      const goAway = (): void => {
+        storage.mode = 'locked';
+        awayAt = clock.now();
+      };
+      if (place === 'before the alarm') goAway();
+      else {
+        let isFirst = true;
+        hooks.onVerb = (verb, edge) => {
+          if (verb === place && edge === 'before' && isFirst) {
+            isFirst = false;
+            goAway();
+          }
+          return false;
+        };
+      }
+      // It is back after three minutes, longer than the platform's retries of an alarm that throws.
+      hooks.sleep = (ms) => {
+        clock.advance(ms);
+        if (storage.mode === 'locked' && clock.now() - awayAt > 180_000) storage.mode = 'there';
+        return Promise.resolve();
+      };
+      // Not `runDurableObjectAlarm`, which begins by deleting the alarm.
+      await runInDurableObject(stubOf(sessionId), (session) => session.alarm());
+      expect(storage.refusedCount).toBeGreaterThan(100);
+      expect((await look(sessionId))?.alarmAt).not.toBeNull();
+      const backAt = clock.now();
+      await drive(sessionId, clock);
+      expect(mail.mails).toHaveLength(leadCount);
+      expect(clock.now() - backAt).toBeLessThan(5_000);
+      await expectSound();
+    },
+  );
+});
