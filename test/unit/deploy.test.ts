@@ -135,7 +135,7 @@ describe('a later deploy from another clone', () => {
     );
     expect(after.secrets).toEqual(before.secrets);
     expect(account.workers.scripts.get(worker)).toMatchObject({
-      ...{ workersDev: true, crons: ['17 3 * * *', '0 5 * * 1'] },
+      ...{ workersDev: true, crons: ['17 3 * * *', '* * * * *', '0 5 * * 1'] },
     });
     expect(writes(account)).toEqual([]);
     expect(said[0]).toContain('no setting changes');
@@ -480,6 +480,17 @@ describe('Access', () => {
     expect(account.access.application(worker)).toMatchObject({
       session_duration: '1h',
       logo_url: 'https://acme.io/l.svg',
+    });
+  });
+
+  it('keeps what somebody required in our policy when it lets more people in', async () => {
+    const account = await deployedAccount();
+    const required = { require: [{ geo: { country_code: 'DE' } }], session_duration: '8h' };
+    Object.assign(account.access.policy(`${worker}: people`), required);
+    await invoke(account, { given: { ACCESS_ALLOW: '*@acme.io,*@other.io' } });
+    expect(account.access.policy(`${worker}: people`)).toMatchObject({
+      ...required,
+      include: [{ email_domain: { domain: 'acme.io' } }, { email_domain: { domain: 'other.io' } }],
     });
   });
 

@@ -5,6 +5,8 @@
  */
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { appendAudit } from '../../src/crm/audit.ts';
+import { recoveryActions } from '../../src/crm/recovery.ts';
 import { isTerminal, type Progress } from '../../src/shared/progress.ts';
 import { addLeads, emptyCrm, statuses } from '../support/crm-database.ts';
 import { FakeMailApi, type MailFault } from '../support/fake-mail-api.ts';
@@ -440,6 +442,25 @@ describe('a provider without keys', () => {
   });
 });
 
+describe('a database that was restored under a session at work', () => {
+  const note = (action: string) =>
+    appendAudit(env.DB, {
+      ...{ at: clock.now(), actor: 'command line', role: null, action, target: null },
+      ...{ country: null, requestId: '', detail: null },
+    });
+
+  it('holds it back until the sessions were reconciled', async () => {
+    await startSession(sessionId);
+    await note(recoveryActions.opened);
+    await drive(sessionId, clock, (view) => view.lastError?.includes('was restored') === true);
+    expect(mail.callCount).toBe(0);
+    await note(recoveryActions.finished);
+    const end = last(await drive(sessionId, clock));
+    expect(end).toMatchObject({ state: 'completed', email: { sent: leadCount } });
+    expect(mostMails()).toBe(1);
+  });
+});
+
 describe('a provider that is changed under a running session', () => {
   const resend = { MAIL_BATCH_MAX: '10' };
   const postmark = {
@@ -490,6 +511,14 @@ describe('a provider that is changed under a running session', () => {
       expect(end.email.sent + end.email.unknown).toBe(leadCount);
       expect(mostMails()).toBe(1);
       await expectSound();
+      // The provider of now has never seen the keys of what the other one may have taken.
+      expect((await command(sessionId, 'check')).status).toBe(409);
+      await command(sessionId, 'retry', { outcome: 'unknown' });
+      await command(sessionId, 'pause');
+      await command(sessionId, 'cancel');
+      const cancelled = last(await drive(sessionId, clock));
+      expect(cancelled.email.failed).toBe(0);
+      expect(mostMails()).toBe(1);
     },
   );
 
