@@ -159,6 +159,24 @@ describe('an environment on an account', () => {
     expect(state.secrets['ADDRESS_HASH_KEY']).toBe('old');
   });
 
+  it('is restored once more while an earlier restore holds the activations that its list has as running', async () => {
+    const state = stateOf('lead-activation', filledCrm());
+    const backup = await backUp(await environmentOf(state), 'backup');
+    const note = (action: string): void =>
+      state.sqlite.exec(
+        `INSERT INTO audit (at, actor, action, request_id) VALUES (1, 'command line', '${action}', '')`,
+      );
+    state.sqlite.exec(
+      `INSERT INTO activations (session_id, name, owner, state, rev, created_at, progress) VALUES ('activation_1', 'n', 'o', 'running', 1, 1, '{}')`,
+    );
+    note('recovery.restore');
+    note('recovery.finish');
+    await expect(restore(state, backup, true)).rejects.toThrow('1 activations run');
+    note('recovery.restore');
+    await restore(state, backup, true);
+    expect(state.sqlite.prepare('SELECT count(*) AS n FROM activations').get()).toEqual({ n: 0 });
+  });
+
   it('has what it had before when the import breaks off, and is restored by running it again', async () => {
     const state = stateOf('lead-activation', filledCrm());
     const backup = await backUp(await environmentOf(state), 'backup');

@@ -10,6 +10,7 @@
 import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { recoveryActions } from '../../../src/crm/recovery.ts';
 import { UserError } from '../processes.ts';
 import { CloudflareEnvironment, signIn } from './cloudflare-account.ts';
 import { queryOf } from './local-database.ts';
@@ -46,6 +47,16 @@ async function runningCount(query: Query): Promise<number> {
   return Number(count);
 }
 
+/** True while an earlier restore is not reconciled: each session waits for that before it sends. */
+async function isHeld(query: Query): Promise<boolean> {
+  const { opened, finished } = recoveryActions;
+  const [[held] = []] = await query(
+    `SELECT coalesce(max(id) FILTER (WHERE action = '${opened}'), 0)
+       > coalesce(max(id) FILTER (WHERE action = '${finished}'), 0) FROM audit`,
+  );
+  return held === 1;
+}
+
 /** The target over an environment. */
 export function remoteTarget(environment: CloudflareEnvironment, intoExisting: boolean): RemoteTarget {
   const { name, query } = environment;
@@ -58,7 +69,7 @@ export function remoteTarget(environment: CloudflareEnvironment, intoExisting: b
         );
       }
       const running = await runningCount(query);
-      if (running > 0) {
+      if (running > 0 && !(await isHeld(query))) {
         throw new UserError(
           `${String(running)} activations run on ${name}. Pause them first: they would mail on while the database is set back.`,
         );
