@@ -16,7 +16,7 @@ import type {
 import { api, type Refusal } from '../api/client.ts';
 import { mailApi } from '../api/mail.ts';
 import { formatShortDateTime } from '../text/format.ts';
-import { messages } from '../text/messages.ts';
+import { activateMessages } from '../text/activate-messages.ts';
 import { describeAudience } from './describe-audience.ts';
 import { startActivation } from './start-request.ts';
 
@@ -36,7 +36,7 @@ const standardConfirmAbove = 1_000;
 export class ActivateForm {
   readonly #audience: Audience;
   readonly #observer: StartObserver;
-  name = $state(messages.activate.defaultName(formatShortDateTime(Date.now())));
+  name = $state(activateMessages.defaultName(formatShortDateTime(Date.now())));
   /** What the person typed as the count of leads. */
   typedCount = $state('');
   #confirmAbove = $state(standardConfirmAbove);

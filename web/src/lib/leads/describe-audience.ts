@@ -5,9 +5,10 @@
  */
 import type { Audience, LeadFilter } from '../../../../src/shared/schemas.ts';
 import { formatShortDateTime } from '../text/format.ts';
+import { activateMessages } from '../text/activate-messages.ts';
 import { messages } from '../text/messages.ts';
 
-const m = messages.activate.audience;
+const m = activateMessages.audience;
 
 function describe(filter: LeadFilter): string[] {
   const { search, status, source, stage, consentSource, importId } = filter;
