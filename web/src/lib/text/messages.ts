@@ -156,7 +156,6 @@ export const messages = {
     activatedAt: (time: string) => `Activated ${time}`,
   },
 
-
   states: {
     queued: 'Queued',
     running: 'Running',
