@@ -150,19 +150,20 @@ function options(version: string): ReturnType<typeof convertV4MiniflareOptions> 
 
 const migrationsFolder = join(projectRoot, 'migrations');
 const migrationNames = readdirSync(migrationsFolder).sort();
-const newestMigration = migrationNames.at(-1) ?? '';
 
 async function migrate(miniflare: Runtime, script: string): Promise<void> {
   const db = await miniflare.getD1Database('DB');
   for (const statement of splitStatements(script)) await db.prepare(statement).run();
 }
 
-/** The database as it was before the newest migration, with leads. */
+/**
+ * The database with leads. No version meets a schema that is older than its own: a deploy applies migrations
+ * before it deploys the Worker.
+ */
 async function fillDatabase(miniflare: Runtime): Promise<void> {
   const db = await miniflare.getD1Database('DB');
   for (const name of migrationNames) {
-    if (name !== newestMigration)
-      await migrate(miniflare, readFileSync(join(migrationsFolder, name), 'utf8'));
+    await migrate(miniflare, readFileSync(join(migrationsFolder, name), 'utf8'));
   }
   await db
     .prepare(
@@ -200,7 +201,7 @@ const migrationOfTomorrow = `
   END;`;
 
 describe('upgrades and a rollback in the middle of an activation', () => {
-  it('lose nothing and send nothing twice, one migration behind and one ahead', async () => {
+  it('lose nothing and send nothing twice, also on a schema that is one migration ahead', async () => {
     const miniflare = new Miniflare(options('one'));
     try {
       await fillDatabase(miniflare);
@@ -227,9 +228,9 @@ describe('upgrades and a rollback in the middle of an activation', () => {
       };
       mail.allow(7);
       let before = await until(({ processed }) => processed >= 0.2 * leadCount);
-      // Expand, deploy; expand, deploy; and back to the first version, on the newest schema.
+      // Deploy; expand, deploy; and back to the first version, on the newest schema.
       const steps: readonly [migration: string, version: string][] = [
-        [readFileSync(join(migrationsFolder, newestMigration), 'utf8'), 'two'],
+        ['', 'two'],
         [migrationOfTomorrow, 'three'],
         ['', 'one'],
       ];
