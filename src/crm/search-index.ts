@@ -7,7 +7,9 @@
  * are deleted without it and merged away afterwards, page by page: https://sqlite.org/fts5.html ("The
  * 'secure-delete' Configuration Option", "The 'merge' Command").
  *
- * Keeps true: the option is off inside one transaction only, never between two.
+ * Keeps true: the option is off inside one transaction only, never between two; and only leads that go are
+ * taken out without it. A lead that is edited so has its old and its new words under one id, and the next secure
+ * deletion of it fails as corrupt in an index with `detail = none` (SQLite 3.53.4, docs/decisions/0013).
  *
  * @module
  */
@@ -15,7 +17,7 @@
 /** Pages that one step of a merge writes: some milliseconds of the database. */
 const mergePageCount = 64;
 
-/** Puts statements that delete many leads between two that turn `secure-delete` off and on; for one `batch`. */
+/** Puts statements that delete many leads, and edit none, between two that turn `secure-delete` off and on; for one `batch`. */
 export function deletingMany(
   db: D1Database,
   statements: readonly D1PreparedStatement[],
