@@ -43,7 +43,7 @@ SELECT id, first_name, last_name, company, email, (
     )
     -- Other punctuation than these five ends a word; an address with any is found when its @ is typed.
     || iif(
-      email GLOB '*.*@*' AND substr(email, 1, instr(email, '@')) NOT GLOB '*[!"#$%&()*,/:;<=>?\^`{|}~ []*',
+      email GLOB '*.*@*' AND substr(email, 1, instr(email, '@')) NOT GLOB '*[!"#$%&()*,/:-?\^`{|}~ []*',
       ' ' || char(0xe000) || replace(replace(replace(replace(replace(
         substr(email, 1, instr(email, '@') - 1),
         '.', char(0xe001)), '-', char(0xe002)), '+', char(0xe004)), '_', char(0xe005)), '''', char(0xe006)),

@@ -138,7 +138,7 @@ function options(version: string): ReturnType<typeof convertV4MiniflareOptions> 
     log: new Log(LogLevel.ERROR),
     handleStructuredLogs: () => {},
     resourcePersistencePath: join(folder, 'state'),
-    bindings: { ...vars, ...secrets, MAIL_API_URL: mail.url, MAIL_RATE: '50' },
+    bindings: { ...vars, ...secrets, MAIL_API_URL: mail.url, MAIL_RATE: '50', ACTIVATE_UNDO_SECONDS: '0' },
     d1Databases: { DB: 'deploy' },
     durableObjects: {
       ACTIVATION_SESSION: { className: 'ActivationSession', useSQLite: true },
