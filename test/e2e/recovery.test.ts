@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { projectRoot } from '../../scripts/lib/local-state.ts';
 import { runToEnd, spawnLeashed } from '../../scripts/lib/processes.ts';
-import { startStack, type Stack } from '../../scripts/lib/stack.ts';
+import { localPerson, startStack, type Stack } from '../../scripts/lib/stack.ts';
 import { newSessionId } from '../../src/shared/session-id.ts';
 import type { Progress } from '../../src/shared/progress.ts';
 import { startProduct, type Product } from '../support/product.ts';
@@ -60,7 +60,11 @@ async function killRestoreAt(words: string, ...args: string[]): Promise<void> {
 
 /** The restored product, beside the same mail API. */
 async function withRestored<T>(stateDir: string, use: (stack: Stack) => Promise<T>): Promise<T> {
-  const stack = await startStack({ stateDir, mail: new URL(product.proxy.url) });
+  const stack = await startStack({
+    stateDir,
+    mail: new URL(product.proxy.url),
+    env: { LOCAL_PERSON: localPerson, ACTIVATE_UNDO_SECONDS: '0' },
+  });
   try {
     return await use(stack);
   } finally {
