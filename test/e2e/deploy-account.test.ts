@@ -102,7 +102,7 @@ it('deploys from a fresh clone with a token, keeps all of it from another, and g
   expect(account.workers.scripts.get(worker)).toMatchObject({
     workersDev: true,
     previews: false,
-    crons: ['17 3 * * *'],
+    crons: ['17 3 * * *', '* * * * *'],
   });
   expect(account.d1.databases).toHaveLength(1);
   expect(account.access.applications).toHaveLength(2);
