@@ -1,23 +1,22 @@
 /**
- * The import law: who may know whom. A folder that may import nothing of ours stays replaceable, and the
- * platform's own module stays in the two folders that are its shell.
+ * The import rules: which folder may import which. A folder that may import nothing of ours stays
+ * replaceable, and the platform's own module stays in the two folders that are its shell.
  *
- *   shared ← core ← mail ← durable ← worker       crm ← durable       shared ← crm, web
+ *   shared ← core ← runtime ← mail ← durable ← worker       shared ← crm ← durable       shared ← web
  *
- * test/unit/import-law.test.ts shows that each rule bites.
+ * test/unit/import-rules.test.ts shows that each rule reports what breaks it.
  *
  * @module
  */
 
-/** May import `allowed` folders of src and itself, and no other file of ours. */
+/** `name` may import itself and the `allowed` folders of src, and no other file of ours. */
 function layer(name, allowed) {
-  const inside = ['', ...allowed].map((folder) => `^src/${folder === '' ? name : folder}/`);
   return {
-    name: `${name}-imports-${allowed.join('-') || 'nothing'}`,
+    name: `${name}-imports`,
     comment: `src/${name} may import ${allowed.map((folder) => `src/${folder}`).join(', ') || 'nothing of ours'}.`,
     severity: 'error',
     from: { path: `^src/${name}/` },
-    to: { path: '^(src|web|scripts|test)/', pathNot: inside },
+    to: { path: '^(src|web|scripts|test)/', pathNot: [name, ...allowed].map((folder) => `^src/${folder}/`) },
   };
 }
 
@@ -25,10 +24,25 @@ export default {
   forbidden: [
     layer('shared', []),
     layer('core', ['shared']),
-    layer('mail', ['core', 'shared']),
+    layer('runtime', ['shared', 'core']),
+    layer('mail', ['shared', 'core', 'runtime']),
     layer('crm', ['shared']),
-    layer('durable', ['shared', 'core', 'mail', 'crm']),
-    layer('worker', ['shared', 'core', 'mail', 'crm', 'durable']),
+    layer('durable', ['shared', 'core', 'runtime', 'mail', 'crm']),
+    layer('worker', ['shared', 'core', 'runtime', 'mail', 'crm', 'durable']),
+    {
+      name: 'worker-imports-no-inner-part',
+      comment: 'The Worker speaks to an object through its class and its stub, not through its parts.',
+      severity: 'error',
+      from: { path: '^src/worker/' },
+      to: { path: '^src/durable/[^/]+/' },
+    },
+    {
+      name: 'api-imports-no-words',
+      comment: 'What calls the server does not know what a screen says about it.',
+      severity: 'error',
+      from: { path: '^web/src/lib/(api|sync)/' },
+      to: { path: '^web/src/lib/', pathNot: '^web/src/lib/(api|sync)/' },
+    },
     {
       name: 'web-imports-shared',
       comment: 'The browser shares the contract with the Worker and nothing else.',
@@ -55,6 +69,14 @@ export default {
       severity: 'error',
       from: {},
       to: { circular: true },
+    },
+    {
+      name: 'no-folder-cycles',
+      comment: 'Two rooms of the web app that need each other are one room, or three.',
+      severity: 'error',
+      scope: 'folder',
+      from: { path: '^web/src/lib' },
+      to: { path: '^web/src/lib', circular: true },
     },
   ],
   options: {

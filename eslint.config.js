@@ -111,7 +111,7 @@ export default defineConfig(
   },
   {
     // The Workers' types declare Buffer as `any`, whatever Node's say; these are all who handle bytes by it.
-    files: ['src/mail/unsubscribe-token.ts', 'src/worker/routes/webhooks.ts'],
+    files: ['src/mail/unsubscribe-token.ts', 'src/worker/routes/mail/webhooks.ts'],
     rules: {
       '@typescript-eslint/no-unsafe-assignment': 'off',
       '@typescript-eslint/no-unsafe-argument': 'off',

@@ -13,7 +13,7 @@ import { firstMail } from '../test/bench/first-mail.ts';
 import { importBench } from '../test/bench/import.ts';
 import type { BenchOptions, Part } from '../test/bench/lib/part.ts';
 import { writeResult } from '../test/bench/lib/report.ts';
-import { closeAll } from '../test/bench/lib/rig.ts';
+import { closeAll } from '../test/bench/lib/harness.ts';
 import { profile } from '../test/bench/profile.ts';
 import { progress } from '../test/bench/progress.ts';
 import { readers } from '../test/bench/readers.ts';

@@ -14,7 +14,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
 import { CsvError, parse } from 'csv-parse';
-import { importRows, type FileRow } from '../src/crm/imports.ts';
+import { importRows, type FileRow } from '../src/crm/imports/import.ts';
 import {
   FileDecoder,
   ImportRecordReader,
@@ -26,8 +26,8 @@ import {
   type FileLayout,
   type ImportDelimiter,
   type ImportEncoding,
-} from '../src/shared/import-file.ts';
-import type { Import, ImportIssue } from '../src/shared/schemas.ts';
+} from '../src/shared/imports/import-file.ts';
+import type { Import, ImportIssue } from '../src/shared/schemas/activation.ts';
 import { UserError } from './lib/processes.ts';
 
 const usage = 'usage: npm run leads:import -- FILE.csv [--consent-source WORDS]';

@@ -1,5 +1,5 @@
 /**
- * `npm run build:mail`: makes src/mail/frame-html.ts of src/mail/frame.mjml. With `--check` it writes nothing
+ * `npm run build:mail`: makes src/mail/templates/frame-html.ts of src/mail/templates/frame.mjml. With `--check` it writes nothing
  * and fails when the file is not what it would write; `npm run check` runs it so.
  *
  * The result is committed, as a lock file is: whatever reads the Worker's sources (type check, tests,
@@ -12,8 +12,8 @@ import { join } from 'node:path';
 import mjml from 'mjml';
 import { projectRoot } from './lib/local-state.ts';
 
-const source = join(projectRoot, 'src/mail/frame.mjml');
-const result = join(projectRoot, 'src/mail/frame-html.ts');
+const source = join(projectRoot, 'src/mail/templates/frame.mjml');
+const result = join(projectRoot, 'src/mail/templates/frame-html.ts');
 
 /** MJML indents for itself and breaks lines inside tags; what is left is a line for each tag, without indent. */
 function tidy(html: string): string {
@@ -38,7 +38,7 @@ export const frameHtml = \`${text}\`;
 const compiled = await compile();
 if (process.argv.includes('--check')) {
   if (readFileSync(result, 'utf8') !== compiled) {
-    console.error('src/mail/frame-html.ts is not what frame.mjml makes: npm run build:mail');
+    console.error('src/mail/templates/frame-html.ts is not what frame.mjml makes: npm run build:mail');
     process.exitCode = 1;
   }
 } else {

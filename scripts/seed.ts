@@ -7,12 +7,12 @@
  * @module
  */
 import { parseArgs } from 'node:util';
-import { importRows } from '../src/crm/imports.ts';
-import { countLeads } from '../src/crm/leads.ts';
+import { importRows } from '../src/crm/imports/import.ts';
+import { countLeads } from '../src/crm/leads/lead.ts';
 import { openLocalCrm } from './lib/local-crm.ts';
 import { UserError } from './lib/processes.ts';
 import { sampleLeads } from './lib/sample-leads.ts';
-import { guessColumns, type ImportedLead } from '../src/shared/import-file.ts';
+import { guessColumns, type ImportedLead } from '../src/shared/imports/import-file.ts';
 
 const usage = 'usage: npm run leads:seed -- [--count N] [--force]';
 

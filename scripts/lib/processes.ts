@@ -71,7 +71,7 @@ export function spawnLeashed(
   const log = typeof output === 'string' ? openSync(output, 'a', 0o600) : 'pipe';
   const leash = spawn(
     process.execPath,
-    ['--no-warnings', join(projectRoot, 'scripts/lib/leash.ts'), command, ...args],
+    ['--no-warnings', join(projectRoot, 'scripts/lib/supervisor.ts'), command, ...args],
     { cwd: options.cwd, env: options.env, stdio: ['pipe', log, log], detached: true },
   );
   if (typeof log === 'number') closeSync(log);

@@ -36,7 +36,7 @@ import {
   fakerVI,
   fakerZH_CN,
 } from '@faker-js/faker';
-import type { ImportedLead } from '../../src/shared/import-file.ts';
+import type { ImportedLead } from '../../src/shared/imports/import-file.ts';
 
 /** Countries with how many of a hundred leads or so are from there. */
 const countries: { value: Faker; weight: number }[] = [

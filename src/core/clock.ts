@@ -10,8 +10,8 @@
  *
  * @module
  */
-import { maxThrottleMs } from './permits.ts';
-import type { Session } from './session.ts';
+import { maxThrottleMs } from './limits/rate-limit.ts';
+import type { Session } from './session/session.ts';
 
 /** Clocks of two machines that an object moves between differ by this much without a step. */
 export const clockToleranceMs = 5_000;

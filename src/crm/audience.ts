@@ -11,15 +11,15 @@
  */
 import { customFieldPattern } from '../shared/custom-fields.ts';
 import type { Recipient } from '../shared/recipient.ts';
-import type { Audience } from '../shared/schemas.ts';
-import { compileLeadFilter, type LeadFilterOptions, type LeadSelection } from './lead-filter.ts';
+import type { Audience } from '../shared/schemas/activation.ts';
+import { compileLeadFilter, type LeadFilterOptions, type LeadSelection } from './leads/filter.ts';
 import {
   recipientColumnsWith,
   standingSql,
   toRecipient,
   uniqueSorted,
   type RecipientRow,
-} from './lead-row.ts';
+} from './leads/row.ts';
 
 export type ResolvedAudience =
   | { kind: 'ok'; maxLeadId: number; total: number; revision: number }

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { AuditEntry, AuditPage } from '../shared/audit-schemas.ts';
+import type { AuditEntry, AuditPage } from '../shared/schemas/audit.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
 
 interface AuditRow {

@@ -15,7 +15,7 @@ import {
   toRecipient,
   type RecipientRow,
   type Standing,
-} from './lead-row.ts';
+} from './leads/row.ts';
 
 // `UPDATE … AS l` so that the standing reads the row that is written. The unary plus inside keeps the
 // ids, not the status index, in charge of finding the rows.

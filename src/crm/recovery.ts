@@ -3,14 +3,14 @@
  *
  * A database that was set back to an earlier time has leads as *new* that were mailed since. The session
  * objects were not set back and know whom they mailed. Owns: the SQL that makes the leads agree with what a
- * session says, and the question whether a restore is still open. Never: asking a session (worker/reconcile.ts).
+ * session says, and the question whether a restore is still open. Never: asking a session (worker/operations/reconcile.ts).
  * Keeps true: a lead that a session mailed is never new afterwards, a lead that another session owns is left
  * alone, and a repeat changes nothing.
  *
  * @module
  */
 import { countFlippedSql, unflipLeads } from './flip.ts';
-import { nextRevisionSql } from './lead-row.ts';
+import { nextRevisionSql } from './leads/row.ts';
 
 /** Audit actions that open and close a recovery; `scripts/restore.ts` writes the first. */
 export const recoveryActions = { opened: 'recovery.restore', finished: 'recovery.finish' } as const;

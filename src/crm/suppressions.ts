@@ -12,7 +12,7 @@ import type {
   SuppressionImport,
   SuppressionPage,
   SuppressionReason,
-} from '../shared/mail-schemas.ts';
+} from '../shared/schemas/mail.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
 import type { HashEmail } from './email-hash.ts';
 import { isUsableEmail, normalizeEmail } from './email.ts';

@@ -1,13 +1,13 @@
 /**
  * Templates that people wrote, in versions.
  *
- * Owns: their tables. Never: whether a template is right (src/mail/render.ts), the built-in ones.
+ * Owns: their tables. Never: whether a template is right (src/mail/templates/render.ts), the built-in ones.
  * Keeps true: a version once written stays as it is, and nobody overwrites what they have not seen.
  *
  * @module
  */
-import type { TemplateCreate, TemplateDetail, TemplateVersionList } from '../shared/mail-schemas.ts';
-import type { TemplateSummary } from '../shared/schemas.ts';
+import type { TemplateCreate, TemplateDetail, TemplateVersionList } from '../shared/schemas/mail.ts';
+import type { TemplateSummary } from '../shared/schemas/activation.ts';
 
 interface TemplateRow {
   id: string;

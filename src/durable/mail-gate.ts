@@ -1,14 +1,14 @@
 /**
  * MailGate: one object per mail account; all sessions draw their permits from it.
  *
- * Owns: the account's time line, persisted. Never: mail. The decisions are core/permits.ts.
+ * Owns: the account's time line, persisted. Never: mail. The decisions are core/limits/rate-limit.ts.
  * Invariant: a lease is on disk before it is given out, so an evicted gate never gives a slot twice.
  *
  * @module
  */
 import { DurableObject } from 'cloudflare:workers';
-import { refundAllowance, takeAllowance, type Allowance, type CapState } from '../core/daily-cap.ts';
-import type { RateObservation } from '../core/outcome.ts';
+import { refundAllowance, takeAllowance, type Allowance, type CapState } from '../core/limits/daily-cap.ts';
+import type { RateObservation } from '../core/batch/outcome.ts';
 import {
   initialGate,
   leasePermits,
@@ -17,7 +17,7 @@ import {
   type GateConfig,
   type GateState,
   type Lease,
-} from '../core/permits.ts';
+} from '../core/limits/rate-limit.ts';
 
 /** News of the provider's limit, as a session saw it in an answer. */
 export interface GateReport {

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { createTransport, type MailConfig } from './index.ts';
+import { createTransport, type MailConfig } from './providers/index.ts';
 
 /** Settings that a start looks at beside those of the transport; an empty text is not set. */
 export interface SendingSettings extends MailConfig {

@@ -7,8 +7,8 @@
  *
  * @module
  */
-import type { FetchLike } from './http.ts';
-import { parseJson, property } from './http.ts';
+import type { FetchLike } from './providers/http.ts';
+import { parseJson, property } from './providers/http.ts';
 
 export interface DnsFinding {
   id: 'spf' | 'dkim' | 'dmarc';

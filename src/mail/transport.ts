@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { Outcome, RateObservation } from '../core/outcome.ts';
+import type { Outcome, RateObservation } from '../core/batch/outcome.ts';
 
 /** One mail, rendered. `tags` come back in webhooks: names and values of `[A-Za-z0-9_-]`, never an address. */
 export interface OutgoingMail {

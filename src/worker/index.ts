@@ -4,7 +4,7 @@
  * @module
  */
 import { createApp } from './app.ts';
-import { keepHouseAtNight, sweep } from './housekeeping.ts';
+import { keepHouseAtNight, sweep } from './operations/scheduled-cleanup.ts';
 
 export { ActivationSession } from '../durable/activation-session.ts';
 export { MailGate } from '../durable/mail-gate.ts';

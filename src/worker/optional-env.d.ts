@@ -10,5 +10,5 @@ interface __BaseEnv_Env {
   /** Local development only: the e-mail address of the person who needs no sign-in. */
   LOCAL_PERSON?: string;
   /** Cloudflare's send_email binding, for MAIL_PROVIDER=cloudflare. */
-  EMAIL?: import('../mail/cloudflare.ts').SendEmailBinding;
+  EMAIL?: import('../mail/providers/cloudflare/transport.ts').SendEmailBinding;
 }

@@ -19,7 +19,7 @@ import {
   startRuntime,
   takeMeter,
   type BilledMeter,
-} from './lib/rig.ts';
+} from './lib/harness.ts';
 import { billedRowsWritten } from '../support/bill.ts';
 import { round } from './lib/stats.ts';
 

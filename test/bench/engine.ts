@@ -18,7 +18,7 @@ import {
   startMailApi,
   startRuntime,
   type MailApi,
-} from './lib/rig.ts';
+} from './lib/harness.ts';
 import { median, round } from './lib/stats.ts';
 
 interface Figure {

@@ -12,7 +12,7 @@ import {
   startMailApi,
   startRuntime,
   startSession,
-} from './lib/rig.ts';
+} from './lib/harness.ts';
 import { median } from './lib/stats.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 

@@ -8,7 +8,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../../scripts/lib/processes.ts';
-import type { Import, LeadPage } from '../../src/shared/schemas.ts';
+import type { Import, LeadPage } from '../../src/shared/schemas/activation.ts';
 import type { BenchOptions, PartResult } from './lib/part.ts';
 import {
   closeAll,
@@ -23,7 +23,7 @@ import {
   takeMeter,
   type MailApi,
   type Runtime,
-} from './lib/rig.ts';
+} from './lib/harness.ts';
 import { median, percentile, round } from './lib/stats.ts';
 
 /** Rows of one chunk, as the browser makes them. */

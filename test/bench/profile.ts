@@ -7,7 +7,15 @@ import { join } from 'node:path';
 import { freePort } from '../../scripts/lib/processes.ts';
 import type { BenchOptions, PartResult } from './lib/part.ts';
 import { profileWorker } from './lib/profile.ts';
-import { cacheFolder, closeAll, freshState, runSession, say, startMailApi, startRuntime } from './lib/rig.ts';
+import {
+  cacheFolder,
+  closeAll,
+  freshState,
+  runSession,
+  say,
+  startMailApi,
+  startRuntime,
+} from './lib/harness.ts';
 import { round } from './lib/stats.ts';
 
 export async function profile(options: BenchOptions): Promise<PartResult> {

@@ -16,7 +16,7 @@ import {
   startRuntime,
   startSession,
   waitForEnd,
-} from './lib/rig.ts';
+} from './lib/harness.ts';
 import { median, round } from './lib/stats.ts';
 
 const kinds = ['bare object method', 'poll, 200', 'poll, 304'] as const;

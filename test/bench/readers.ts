@@ -13,7 +13,7 @@ import {
   startMailApi,
   startRuntime,
   startSession,
-} from './lib/rig.ts';
+} from './lib/harness.ts';
 import { median, percentile, round } from './lib/stats.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 

@@ -5,13 +5,13 @@
  * @module
  */
 import { emailHash } from '../../src/crm/email-hash.ts';
-import { builtinTemplates } from '../../src/mail/builtin-templates.ts';
-import { compileTemplate, composeMail, senderNameOf } from '../../src/mail/render.ts';
-import { createResendTransport } from '../../src/mail/resend.ts';
+import { builtinTemplates } from '../../src/mail/templates/builtin.ts';
+import { compileTemplate, composeMail, senderNameOf } from '../../src/mail/templates/render.ts';
+import { createResendTransport } from '../../src/mail/providers/resend/transport.ts';
 import type { OutgoingMail } from '../../src/mail/transport.ts';
 import { unsubscribeToken } from '../../src/mail/unsubscribe-token.ts';
 import type { BenchOptions, PartResult } from './lib/part.ts';
-import { say } from './lib/rig.ts';
+import { say } from './lib/harness.ts';
 import { median, round } from './lib/stats.ts';
 
 const sessionId = 'activation_1704123456789_a7bc3d2f1';

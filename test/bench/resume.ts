@@ -15,7 +15,7 @@ import {
   startRuntime,
   startSession,
   waitForEnd,
-} from './lib/rig.ts';
+} from './lib/harness.ts';
 import { median } from './lib/stats.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 

@@ -15,7 +15,7 @@ import {
   say,
   startMailApi,
   startRuntime,
-} from './lib/rig.ts';
+} from './lib/harness.ts';
 import { median, round } from './lib/stats.ts';
 
 interface Figure {

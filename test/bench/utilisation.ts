@@ -18,7 +18,7 @@ import {
   startRuntime,
   startSession,
   waitForEnd,
-} from './lib/rig.ts';
+} from './lib/harness.ts';
 import { median, round } from './lib/stats.ts';
 
 interface Scenario {

@@ -12,7 +12,7 @@ import { findChromium } from '../../scripts/lib/chromium.ts';
 import { buildWebIfChanged } from '../../scripts/lib/web-build.ts';
 import { serveApp } from './lib/app-server.ts';
 import type { BenchOptions, PartResult } from './lib/part.ts';
-import { closeAll, freshState, say, startMailApi, startRuntime } from './lib/rig.ts';
+import { closeAll, freshState, say, startMailApi, startRuntime } from './lib/harness.ts';
 import { median, percentile, round } from './lib/stats.ts';
 
 const build = join(import.meta.dirname, '../../web/build');

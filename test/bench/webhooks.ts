@@ -20,7 +20,7 @@ import {
   takeMeter,
   waitForEnd,
   type Runtime,
-} from './lib/rig.ts';
+} from './lib/harness.ts';
 import { median, round } from './lib/stats.ts';
 
 const secret = 'whsec_YmVuY2htYXJrLXdlYmhvb2stc2VjcmV0';

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { ActivationList, LeadPage } from '../../src/shared/schemas.ts';
+import type { ActivationList, LeadPage } from '../../src/shared/schemas/activation.ts';
 import type { Progress } from '../../src/shared/progress.ts';
 import type { Client } from './client.ts';
 import type { FinalLead } from './records.ts';

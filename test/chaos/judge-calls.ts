@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { Call } from './mail-world.ts';
+import type { Call } from './mail-api.ts';
 import type { SessionRecord, StopWindow, Violation } from './records.ts';
 
 /** An answer that came this soon before a kill may never have been written down by the killed. */

@@ -8,9 +8,9 @@
  *
  * @module
  */
-import type { LeadResult } from '../../src/shared/schemas.ts';
+import type { LeadResult } from '../../src/shared/schemas/activation.ts';
 import { isDoubtful, judgeAudience, judgeOnce, judgeStops, takingCalls } from './judge-calls.ts';
-import type { Call } from './mail-world.ts';
+import type { Call } from './mail-api.ts';
 import type { FinalLead, RoundRecord, SessionRecord, Violation } from './records.ts';
 
 /** Reasons of a failure that are the product's own decision and not an answer of the provider. */
@@ -88,7 +88,7 @@ function judgeResult(result: LeadResult, session: SessionRecord, book: Book): Vi
   return [];
 }
 
-/** Calls of one session that a crash can leave in doubt (core/slice.ts, `callCount`). */
+/** Calls of one session that a crash can leave in doubt (core/session/slice.ts, `callCount`). */
 const maxCallsAtOnce = 5;
 
 /**

@@ -21,7 +21,7 @@ import { startBareProduct } from '../support/product.ts';
 import { seededRandom } from '../support/random.ts';
 import { Client } from './client.ts';
 import { outages, type Provider } from './mail-faults.ts';
-import { startMailWorld, type MailWorld } from './mail-world.ts';
+import { startMailWorld, type MailWorld } from './mail-api.ts';
 import type { Violation } from './records.ts';
 import { aims, Round, type Aim, type RoundReport } from './round.ts';
 

@@ -8,10 +8,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Progress } from '../../src/shared/progress.ts';
-import type { LeadResult, LeadResultPage } from '../../src/shared/schemas.ts';
+import type { LeadResult, LeadResultPage } from '../../src/shared/schemas/activation.ts';
 import type { Client, Journal } from './client.ts';
 import { judgeFailed } from './judge-leads.ts';
-import type { MailWorld } from './mail-world.ts';
+import type { MailWorld } from './mail-api.ts';
 import type { RiskTaken, StopWindow } from './records.ts';
 import type { LastWords, Watch } from './watch.ts';
 

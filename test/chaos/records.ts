@@ -4,8 +4,8 @@
  * @module
  */
 import type { Progress } from '../../src/shared/progress.ts';
-import type { LeadResult } from '../../src/shared/schemas.ts';
-import type { Call } from './mail-world.ts';
+import type { LeadResult } from '../../src/shared/schemas/activation.ts';
+import type { Call } from './mail-api.ts';
 
 /** A promise that was broken. */
 export interface Violation {

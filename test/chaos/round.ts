@@ -14,7 +14,7 @@ import { addressPart, Crm } from './crm.ts';
 import { judgeRound } from './judge-leads.ts';
 import { isMoving, Killer, type Recovery } from './kills.ts';
 import { nameOfOutage, type Outage, type Provider } from './mail-faults.ts';
-import type { MailWorld } from './mail-world.ts';
+import type { MailWorld } from './mail-api.ts';
 import { newTrack, Person, type Track } from './person.ts';
 import type { SessionRecord, Violation } from './records.ts';
 import { Storm } from './storm.ts';

@@ -6,7 +6,7 @@ import { chmod, readFile, readdir, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Import, LeadPage } from '../../src/shared/schemas.ts';
+import type { Import, LeadPage } from '../../src/shared/schemas/activation.ts';
 import { limits } from '../../src/shared/limits.ts';
 import { newSessionId } from '../../src/shared/session-id.ts';
 import { type Product, startProduct } from '../support/product.ts';

@@ -8,9 +8,9 @@
 import { get } from 'node:http';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { TemplateDetail } from '../../src/shared/mail-schemas.ts';
+import type { TemplateDetail } from '../../src/shared/schemas/mail.ts';
 import type { Role } from '../../src/shared/roles.ts';
-import type { ImportList } from '../../src/shared/schemas.ts';
+import type { ImportList } from '../../src/shared/schemas/activation.ts';
 import { type TestBrowser, launchBrowser } from '../support/browser.ts';
 import { type Product, startProduct } from '../support/product.ts';
 

@@ -5,7 +5,7 @@
  * @module
  */
 import { env } from 'cloudflare:workers';
-import { deletingMany } from '../../src/crm/search-index.ts';
+import { deletingMany } from '../../src/crm/leads/search-index.ts';
 import { emailHash } from '../../src/crm/email-hash.ts';
 
 /** Hashed as the Worker does it. */

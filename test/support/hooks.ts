@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Batch } from '../../src/core/batch.ts';
-import type { Session } from '../../src/core/session.ts';
+import type { Batch } from '../../src/core/batch/batch.ts';
+import type { Session } from '../../src/core/session/session.ts';
 import { seededRandom } from './random.ts';
 
 export interface Hooks {

@@ -4,8 +4,8 @@
  * @module
  */
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import type { FetchLike } from '../../src/mail/http.ts';
-import type { MailContext } from '../../src/mail/render.ts';
+import type { FetchLike } from '../../src/mail/providers/http.ts';
+import type { MailContext } from '../../src/mail/templates/render.ts';
 import type { DeliveryCall, MailTransport, OutgoingMail } from '../../src/mail/transport.ts';
 import type { FrozenTemplate, Recipient } from '../../src/shared/recipient.ts';
 

@@ -7,11 +7,11 @@
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env, exports } from 'cloudflare:workers';
 import { vi } from 'vitest';
-import type { Batch, BatchCounts } from '../../src/core/batch.ts';
-import type { Session } from '../../src/core/session.ts';
+import type { Batch, BatchCounts } from '../../src/core/batch/batch.ts';
+import type { Session } from '../../src/core/session/session.ts';
 import type { Progress } from '../../src/shared/progress.ts';
 import { isTerminal } from '../../src/shared/progress.ts';
-import type { Audience } from '../../src/shared/schemas.ts';
+import type { Audience } from '../../src/shared/schemas/activation.ts';
 import { newSessionId } from '../../src/shared/session-id.ts';
 import { hooks } from './hooks.ts';
 import type { ActivationSession } from './worker.ts';

@@ -21,12 +21,23 @@ import {
   type BatchCounts,
   type BatchState,
   type NewBatch,
-} from '../../src/core/batch.ts';
-import { applySignal, outageMs } from '../../src/core/breaker.ts';
-import { choreOf, decideCommand, type Command, type CommandDecision } from '../../src/core/command.ts';
-import { applyChange, isCheckable, isInDoubt, mayRepeat, type ProviderTraits } from '../../src/core/doubt.ts';
-import type { Outcome } from '../../src/core/outcome.ts';
-import { askAgain, assumeSent, retryUnknown, takeFailed } from '../../src/core/retry.ts';
+} from '../../src/core/batch/batch.ts';
+import { applySignal, outageMs } from '../../src/core/limits/breaker.ts';
+import {
+  choreOf,
+  decideCommand,
+  type Command,
+  type CommandDecision,
+} from '../../src/core/session/command.ts';
+import {
+  applyChange,
+  isCheckable,
+  isInDoubt,
+  mayRepeat,
+  type ProviderTraits,
+} from '../../src/core/batch/doubt.ts';
+import type { Outcome } from '../../src/core/batch/outcome.ts';
+import { askAgain, assumeSent, retryUnknown, takeFailed } from '../../src/core/batch/retry.ts';
 import {
   applyCounts,
   endPlan,
@@ -39,7 +50,7 @@ import {
   workMode,
   type Session,
   type SessionSpec,
-} from '../../src/core/session.ts';
+} from '../../src/core/session/session.ts';
 import {
   cancelBatch,
   decideInterrupted,
@@ -47,8 +58,8 @@ import {
   expire,
   withoutRepeat,
   type SessionSignal,
-} from '../../src/core/settle.ts';
-import { readResendAnswer } from '../../src/mail/resend.ts';
+} from '../../src/core/batch/settle.ts';
+import { readResendAnswer } from '../../src/mail/providers/resend/transport.ts';
 import type { Recipient } from '../../src/shared/recipient.ts';
 
 export const keyedTraits: ProviderTraits = { idempotencyWindowMs: 86_400_000 };

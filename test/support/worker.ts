@@ -6,17 +6,17 @@
  *
  * @module
  */
-import type { Batch } from '../../src/core/batch.ts';
-import { toProgress } from '../../src/core/progress-view.ts';
-import type { Session } from '../../src/core/session.ts';
-import type { SliceVerbs } from '../../src/core/slice.ts';
+import type { Batch } from '../../src/core/batch/batch.ts';
+import { toProgress } from '../../src/core/session/progress-view.ts';
+import type { Session } from '../../src/core/session/session.ts';
+import type { SliceVerbs } from '../../src/core/session/slice.ts';
 import { ActivationSession as RealSession } from '../../src/durable/activation-session.ts';
 import { MailGate as RealGate } from '../../src/durable/mail-gate.ts';
-import { SessionStore } from '../../src/durable/session-store.ts';
+import { SessionStore } from '../../src/durable/store/session-store.ts';
 import type { Progress } from '../../src/shared/progress.ts';
-import { assertionHeader } from '../../src/worker/access-assertion.ts';
+import { assertionHeader } from '../../src/worker/auth/access-assertion.ts';
 import { createApp } from '../../src/worker/app.ts';
-import { createIdentify } from '../../src/worker/identity.ts';
+import { createIdentify } from '../../src/worker/auth/identity.ts';
 import { AccessTeam } from './access-team.ts';
 import { hooks } from './hooks.ts';
 

@@ -3,11 +3,11 @@
  */
 import { describe, expect, test } from 'vitest';
 import type { Progress } from '../../src/shared/progress.ts';
-import type { LeadResult } from '../../src/shared/schemas.ts';
+import type { LeadResult } from '../../src/shared/schemas/activation.ts';
 import { isDoubtful } from '../chaos/judge-calls.ts';
 import { judgeFailed, judgeRound } from '../chaos/judge-leads.ts';
 import { ViewJudge } from '../chaos/judge-views.ts';
-import type { Call } from '../chaos/mail-world.ts';
+import type { Call } from '../chaos/mail-api.ts';
 import type { FinalLead, RoundRecord, SessionRecord } from '../chaos/records.ts';
 import { progressOf } from '../support/progress.ts';
 

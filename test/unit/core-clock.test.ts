@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { clockToleranceMs, longestWaitMs, setBack, stepBackMs } from '../../src/core/clock.ts';
-import { isKeyAlive, keyStepToleranceMs } from '../../src/core/doubt.ts';
-import { toProgress } from '../../src/core/progress-view.ts';
-import { newSession, waitOn, type Session, type SessionSpec } from '../../src/core/session.ts';
-import { nextWakeAt } from '../../src/core/wake.ts';
+import { isKeyAlive, keyStepToleranceMs } from '../../src/core/batch/doubt.ts';
+import { toProgress } from '../../src/core/session/progress-view.ts';
+import { newSession, waitOn, type Session, type SessionSpec } from '../../src/core/session/session.ts';
+import { nextWakeAt } from '../../src/core/session/wake.ts';
 
 const nowMs = 100 * 86_400_000;
 const dayMs = 86_400_000;

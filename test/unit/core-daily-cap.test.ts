@@ -5,7 +5,7 @@ import {
   refundAllowance,
   takeAllowance,
   type CapState,
-} from '../../src/core/daily-cap.ts';
+} from '../../src/core/limits/daily-cap.ts';
 
 const noon = Date.UTC(2026, 10, 23, 12);
 const day = Math.floor(noon / 86_400_000);

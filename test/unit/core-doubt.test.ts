@@ -4,10 +4,10 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Batch, BatchChange } from '../../src/core/batch.ts';
-import { applyChange, isInDoubt, refusedMark, retryWay } from '../../src/core/doubt.ts';
-import type { Outcome, OutcomeKind } from '../../src/core/outcome.ts';
-import { askAgain, retryUnknown, takeFailed } from '../../src/core/retry.ts';
+import type { Batch, BatchChange } from '../../src/core/batch/batch.ts';
+import { applyChange, isInDoubt, refusedMark, retryWay } from '../../src/core/batch/doubt.ts';
+import type { Outcome, OutcomeKind } from '../../src/core/batch/outcome.ts';
+import { askAgain, retryUnknown, takeFailed } from '../../src/core/batch/retry.ts';
 import {
   cancelBatch,
   decideInterrupted,
@@ -16,7 +16,7 @@ import {
   maxAttempts,
   probeSplit,
   withoutRepeat,
-} from '../../src/core/settle.ts';
+} from '../../src/core/batch/settle.ts';
 import { inflight, keyedTraits, keylessTraits } from '../support/session-model.ts';
 
 const nowMs = 100 * 3_600_000;

@@ -3,7 +3,7 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { addSample, estimate, maxSampleCount, type Sample } from '../../src/core/eta.ts';
+import { addSample, estimate, maxSampleCount, type Sample } from '../../src/core/session/eta.ts';
 
 /** A run as a list of results: `[ms since the start, leads processed by then]`. */
 type Series = readonly Sample[];

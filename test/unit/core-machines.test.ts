@@ -4,9 +4,9 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decideCommand, type Command } from '../../src/core/command.ts';
-import { toProgress } from '../../src/core/progress-view.ts';
-import { applyCounts, newSession } from '../../src/core/session.ts';
+import { decideCommand, type Command } from '../../src/core/session/command.ts';
+import { toProgress } from '../../src/core/session/progress-view.ts';
+import { applyCounts, newSession } from '../../src/core/session/session.ts';
 import { emailPendingCount, remainingCount } from '../../src/shared/progress.ts';
 import { seededRandom } from '../support/random.ts';
 import {

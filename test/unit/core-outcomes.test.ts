@@ -4,11 +4,11 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { batchCountInBounds, batchLeadCount, countBatch } from '../../src/core/batch.ts';
-import { applySignal, outageMs } from '../../src/core/breaker.ts';
-import type { Outcome } from '../../src/core/outcome.ts';
-import { newSession, type Session } from '../../src/core/session.ts';
-import { isKeyAlive, mayRepeat } from '../../src/core/doubt.ts';
+import { batchCountInBounds, batchLeadCount, countBatch } from '../../src/core/batch/batch.ts';
+import { applySignal, outageMs } from '../../src/core/limits/breaker.ts';
+import type { Outcome } from '../../src/core/batch/outcome.ts';
+import { newSession, type Session } from '../../src/core/session/session.ts';
+import { isKeyAlive, mayRepeat } from '../../src/core/batch/doubt.ts';
 import {
   decideInterrupted,
   decideOutcome,
@@ -16,7 +16,7 @@ import {
   maxAttempts,
   probeSplit,
   type OutcomeContext,
-} from '../../src/core/settle.ts';
+} from '../../src/core/batch/settle.ts';
 import { batchOf, inflight, keyedTraits, keylessTraits, specOf } from '../support/session-model.ts';
 
 const hourMs = 3_600_000;

@@ -2,10 +2,10 @@
  * The order of a slice, told by the calls it makes: verbs that only write down that they were called.
  */
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/core/batch.ts';
-import type { Outcome } from '../../src/core/outcome.ts';
-import type { WorkMode } from '../../src/core/session.ts';
-import { type Permit, runSlice, sliceLimits, type SliceVerbs } from '../../src/core/slice.ts';
+import type { Batch } from '../../src/core/batch/batch.ts';
+import type { Outcome } from '../../src/core/batch/outcome.ts';
+import type { WorkMode } from '../../src/core/session/session.ts';
+import { type Permit, runSlice, sliceLimits, type SliceVerbs } from '../../src/core/session/slice.ts';
 import { batchOf, inflight } from '../support/session-model.ts';
 
 const accepted: Outcome = { kind: 'accepted', messageIds: [], rejections: [] };

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { applyCounts, finish, newSession, pauseFor, touch, type Session } from '../../src/core/session.ts';
+import {
+  applyCounts,
+  finish,
+  newSession,
+  pauseFor,
+  touch,
+  type Session,
+} from '../../src/core/session/session.ts';
 import {
   addPoint,
   emptySeries,
@@ -9,7 +16,7 @@ import {
   placeEvent,
   type NewEvent,
   type Series,
-} from '../../src/core/timeline.ts';
+} from '../../src/core/session/timeline.ts';
 import type { TimelineEvent } from '../../src/shared/timeline.ts';
 import { specOf } from '../support/session-model.ts';
 

@@ -2,8 +2,8 @@
  * When a session's alarm fires next: one line for each way that a session can stand.
  */
 import { describe, expect, it } from 'vitest';
-import { newSession, type Session } from '../../src/core/session.ts';
-import { nextWakeAt, recordRetryMs, type WakeView } from '../../src/core/wake.ts';
+import { newSession, type Session } from '../../src/core/session/session.ts';
+import { nextWakeAt, recordRetryMs, type WakeView } from '../../src/core/session/wake.ts';
 import { specOf } from '../support/session-model.ts';
 
 const nowMs = 1_000_000;

@@ -2,14 +2,14 @@ import { parse } from 'csv-parse/sync';
 import { describe, expect, it } from 'vitest';
 import { emailHash } from '../../src/crm/email-hash.ts';
 import { isUsableEmail, normalizeEmail } from '../../src/crm/email.ts';
-import { readImportRow } from '../../src/crm/import-rows.ts';
+import { readImportRow } from '../../src/crm/imports/parse-row.ts';
 import {
   ImportRecordReader,
   csvParseOptions,
   guessColumns,
   guessDelimiter,
   type ImportedLead,
-} from '../../src/shared/import-file.ts';
+} from '../../src/shared/imports/import-file.ts';
 
 function read(headers: string[], record: string[], defaults = {}): Partial<ImportedLead> | string {
   const row = readImportRow(guessColumns(headers), record, 2, defaults);

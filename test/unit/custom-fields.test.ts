@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { compileTemplate, templateFields, type CompiledTemplate } from '../../src/mail/render.ts';
+import { compileTemplate, templateFields, type CompiledTemplate } from '../../src/mail/templates/render.ts';
 import { customFieldName } from '../../src/shared/custom-fields.ts';
 import { limits } from '../../src/shared/limits.ts';
 import type { FrozenTemplate } from '../../src/shared/recipient.ts';

@@ -2,7 +2,7 @@
  * Faults of the platform: which error text means what, and what a person reads of it.
  */
 import { describe, expect, it } from 'vitest';
-import { atGate, atStorage, classifyFault, faultText, GateFault } from '../../src/durable/faults.ts';
+import { atGate, atStorage, classifyFault, faultText, GateFault } from '../../src/runtime/faults.ts';
 
 const retryable = (message: string): Error => Object.assign(new Error(message), { retryable: true });
 

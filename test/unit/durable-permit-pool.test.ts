@@ -2,8 +2,8 @@
  * The permits that a slice has leased: asked for once, used in order, void after a 429.
  */
 import { describe, expect, it } from 'vitest';
-import type { Lease } from '../../src/core/permits.ts';
-import { PermitPool } from '../../src/durable/permit-pool.ts';
+import type { Lease } from '../../src/core/limits/rate-limit.ts';
+import { PermitPool } from '../../src/durable/mail/permit-pool.ts';
 
 const granted = (permitCount: number, delayMs = 0): Lease => ({
   permitCount,

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Feed } from '../../src/durable/feed.ts';
+import { Feed } from '../../src/durable/session/feed.ts';
 import type { Issue, Progress } from '../../src/shared/progress.ts';
 import { progressOf } from '../support/progress.ts';
 

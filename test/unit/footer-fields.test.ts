@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { builtinTemplates } from '../../src/mail/builtin-templates.ts';
+import { builtinTemplates } from '../../src/mail/templates/builtin.ts';
 import { missingFooterFields } from '../../src/shared/footer-fields.ts';
 
 const both = '{{ unsubscribeUrl }} {{ postalAddress }}';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { readImportRow } from '../../src/crm/import-rows.ts';
-import { FileDecoder, sniffEncoding } from '../../src/shared/import-file.ts';
+import { readImportRow } from '../../src/crm/imports/parse-row.ts';
+import { FileDecoder, sniffEncoding } from '../../src/shared/imports/import-file.ts';
 import { limits } from '../../src/shared/limits.ts';
 import {
   UnreadableFile,
@@ -8,7 +8,7 @@ import {
   readChunks,
   type FileSource,
 } from '../../web/src/lib/imports/read-file.ts';
-import { nastyFiles, type Expected, type NastyFile } from '../support/nasty-files.ts';
+import { nastyFiles, type Expected, type NastyFile } from '../support/malformed-files.ts';
 
 /** A file that comes in slices of so many bytes, as over a slow disk. */
 function sliced(bytes: Uint8Array, sliceByteCount: number): FileSource {

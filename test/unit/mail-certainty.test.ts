@@ -5,10 +5,10 @@
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { FetchLike } from '../../src/mail/http.ts';
-import { createPostmarkTransport } from '../../src/mail/postmark.ts';
-import { createResendTransport } from '../../src/mail/resend.ts';
-import { createSesTransport } from '../../src/mail/ses.ts';
+import type { FetchLike } from '../../src/mail/providers/http.ts';
+import { createPostmarkTransport } from '../../src/mail/providers/postmark/transport.ts';
+import { createResendTransport } from '../../src/mail/providers/resend/transport.ts';
+import { createSesTransport } from '../../src/mail/providers/ses/transport.ts';
 import type { MailTransport } from '../../src/mail/transport.ts';
 import { answering, callOf, nowMs } from '../support/mail-fixtures.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createTransport, type MailConfig } from '../../src/mail/index.ts';
+import { createTransport, type MailConfig } from '../../src/mail/providers/index.ts';
 import { answering, callOf, nowMs } from '../support/mail-fixtures.ts';
 
 const binding = { send: () => Promise.resolve({ messageId: 'm' }) };

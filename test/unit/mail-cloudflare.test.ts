@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest';
-import type { Outcome } from '../../src/core/outcome.ts';
-import { createCloudflareTransport, type CloudflareMail } from '../../src/mail/cloudflare.ts';
+import type { Outcome } from '../../src/core/batch/outcome.ts';
+import {
+  createCloudflareTransport,
+  type CloudflareMail,
+} from '../../src/mail/providers/cloudflare/transport.ts';
 import { callOf, mailOf } from '../support/mail-fixtures.ts';
 
 /** An error as the binding throws it: https://developers.cloudflare.com/email-service/api/send-emails/workers-api/ */

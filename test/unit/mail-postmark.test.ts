@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { Outcome } from '../../src/core/outcome.ts';
-import { userAgent } from '../../src/mail/http.ts';
-import { createPostmarkTransport } from '../../src/mail/postmark.ts';
+import type { Outcome } from '../../src/core/batch/outcome.ts';
+import { userAgent } from '../../src/mail/providers/http.ts';
+import { createPostmarkTransport } from '../../src/mail/providers/postmark/transport.ts';
 import type { MailTransport } from '../../src/mail/transport.ts';
 import { answering, callOf, mailOf, nowMs, realFetch, wireServer } from '../support/mail-fixtures.ts';
 

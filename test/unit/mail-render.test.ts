@@ -7,8 +7,8 @@ import {
   templateVariables,
   type CompiledTemplate,
   type RenderedContent,
-} from '../../src/mail/render.ts';
-import { createResendTransport } from '../../src/mail/resend.ts';
+} from '../../src/mail/templates/render.ts';
+import { createResendTransport } from '../../src/mail/providers/resend/transport.ts';
 import type { FrozenTemplate, Recipient } from '../../src/shared/recipient.ts';
 import { sha256Hex } from '../../src/shared/sha256.ts';
 import {

@@ -1,8 +1,8 @@
 import { createEmulator, type Emulator } from 'emulate';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import type { Outcome } from '../../src/core/outcome.ts';
-import { userAgent } from '../../src/mail/http.ts';
-import { createResendTransport } from '../../src/mail/resend.ts';
+import type { Outcome } from '../../src/core/batch/outcome.ts';
+import { userAgent } from '../../src/mail/providers/http.ts';
+import { createResendTransport } from '../../src/mail/providers/resend/transport.ts';
 import type { MailTransport } from '../../src/mail/transport.ts';
 import { answering, callOf, mailOf, nowMs, realFetch, wireServer } from '../support/mail-fixtures.ts';
 

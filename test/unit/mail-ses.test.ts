@@ -1,8 +1,8 @@
 import { AwsV4Signer } from 'aws4fetch';
 import { expect, test } from 'vitest';
-import type { Outcome } from '../../src/core/outcome.ts';
-import { userAgent } from '../../src/mail/http.ts';
-import { createSesTransport, type SesConfig } from '../../src/mail/ses.ts';
+import type { Outcome } from '../../src/core/batch/outcome.ts';
+import { userAgent } from '../../src/mail/providers/http.ts';
+import { createSesTransport, type SesConfig } from '../../src/mail/providers/ses/transport.ts';
 import type { MailTransport } from '../../src/mail/transport.ts';
 import { answering, callOf, mailOf, nowMs, realFetch } from '../support/mail-fixtures.ts';
 

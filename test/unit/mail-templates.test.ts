@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { builtinTemplates, findBuiltinTemplate } from '../../src/mail/builtin-templates.ts';
-import { compileTemplate, type MailContext, type RenderedContent } from '../../src/mail/render.ts';
+import { builtinTemplates, findBuiltinTemplate } from '../../src/mail/templates/builtin.ts';
+import { compileTemplate, type MailContext, type RenderedContent } from '../../src/mail/templates/render.ts';
 import type { Recipient } from '../../src/shared/recipient.ts';
 import { bareContext, fullContext, recipientOf } from '../support/mail-fixtures.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { builtinTemplates } from '../../src/mail/builtin-templates.ts';
-import { compileTemplate } from '../../src/mail/render.ts';
-import { textFromHtml } from '../../src/mail/text-from-html.ts';
+import { builtinTemplates } from '../../src/mail/templates/builtin.ts';
+import { compileTemplate } from '../../src/mail/templates/render.ts';
+import { textFromHtml } from '../../src/mail/templates/text-from-html.ts';
 import { fullContext, recipientOf, templateOf } from '../support/mail-fixtures.ts';
 
 describe('plain text made from HTML', () => {

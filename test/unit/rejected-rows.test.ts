@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readImportRow } from '../../src/crm/import-rows.ts';
-import { escapeFormula, rejectedColumns, unescapeFormula } from '../../src/shared/csv-cells.ts';
-import { csvStream } from '../../src/worker/csv-stream.ts';
+import { readImportRow } from '../../src/crm/imports/parse-row.ts';
+import { escapeFormula, rejectedColumns, unescapeFormula } from '../../src/shared/imports/csv-cells.ts';
+import { csvStream } from '../../src/worker/http/csv-stream.ts';
 import { lookAtFile, readChunks } from '../../web/src/lib/imports/read-file.ts';
 
 /** Text of the kind that breaks files: formulas, our own apostrophes, quotes, line ends, delimiters. */

@@ -6,8 +6,8 @@ import {
   stepFollower,
   type FollowerEvent,
   type FollowerState,
-} from '../../web/src/lib/activation/follower.ts';
-import { timing } from '../../web/src/lib/activation/timing.ts';
+} from '../../web/src/lib/sync/follower.ts';
+import { timing } from '../../web/src/lib/sync/timing.ts';
 import { progressOf } from '../support/progress.ts';
 
 const progressAt = (rev: number, change: Partial<Progress> = {}): Progress => progressOf({ rev, ...change });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { addressesIn } from '../../web/src/lib/mail/address-list.ts';
-import { frameDocument } from '../../web/src/lib/mail/frame-document.ts';
+import { addressesIn } from '../../web/src/lib/suppressions/address-list.ts';
+import { frameDocument } from '../../web/src/lib/ui/frame-document.ts';
 
 describe('addresses out of what a person pastes', () => {
   test.each([

@@ -1,5 +1,5 @@
-import type { Audience } from '../../src/shared/schemas.ts';
-import { describeAudience } from '../../web/src/lib/leads/describe-audience.ts';
+import type { Audience } from '../../src/shared/schemas/activation.ts';
+import { describeAudience } from '../../web/src/lib/leads/activate/describe-audience.ts';
 import { markedParts } from '../../web/src/lib/leads/marked-parts.ts';
 import { describe, expect, it } from 'vitest';
 import type { Issue, Progress } from '../../src/shared/progress.ts';
@@ -12,8 +12,8 @@ import {
   emailBar,
   overallPercent,
   percentOf,
-} from '../../web/src/lib/activation/measure.ts';
-import { matchesRun, mergeRuns } from '../../web/src/lib/activity/history.ts';
+} from '../../web/src/lib/sync/progress-view.ts';
+import { matchesRun, mergeRuns } from '../../web/src/lib/activations/merge-activations.ts';
 import { describeRefusal, type Answer } from '../../web/src/lib/api/client.ts';
 import {
   audienceOf,
@@ -24,12 +24,12 @@ import {
   selectedCount,
   setSelected,
 } from '../../web/src/lib/leads/selection.ts';
-import { startActivation } from '../../web/src/lib/leads/start-request.ts';
+import { startActivation } from '../../web/src/lib/leads/activate/start-request.ts';
 import { changeLeadView, leadViewQuery, parseLeadView } from '../../web/src/lib/leads/view.ts';
-import { issueText, retryOf } from '../../web/src/lib/run/issues.ts';
+import { issueText, retryOf } from '../../web/src/lib/activations/page/issues.ts';
 import { homeOf, neededFor } from '../../web/src/lib/shell/pages.ts';
-import { formatDuration } from '../../web/src/lib/text/format.ts';
-import { messages } from '../../web/src/lib/text/messages.ts';
+import { formatDuration } from '../../web/src/lib/messages/format.ts';
+import { messages } from '../../web/src/lib/messages/messages.ts';
 import { progressOf } from '../support/progress.ts';
 
 const sessionId = 'activation_1704123456789_a7bc3d2f1';

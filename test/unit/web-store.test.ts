@@ -6,7 +6,7 @@ import {
   sessionIdOfKey,
   TrackedSessionStore,
   type KeyValueStorage,
-} from '../../web/src/lib/activation/store.ts';
+} from '../../web/src/lib/sync/store.ts';
 import { progressOf } from '../support/progress.ts';
 
 const first = 'activation_1704123456789_a7bc3d2f1';

@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { ThroughputPoint } from '../../src/shared/timeline.ts';
-import { ratesOf, summaryOf, timeLeftRange, withLive } from '../../web/src/lib/run/throughput.ts';
-import { formatDurationRange, formatRoughDuration } from '../../web/src/lib/text/format.ts';
+import {
+  ratesOf,
+  summaryOf,
+  timeLeftRange,
+  withLive,
+} from '../../web/src/lib/activations/page/throughput.ts';
+import { formatDurationRange, formatRoughDuration } from '../../web/src/lib/messages/format.ts';
 
 /** Points every two seconds, from the mails sent in each stretch. */
 function pointsOf(...sentInStretch: number[]): ThroughputPoint[] {

@@ -6,11 +6,11 @@ import { createExecutionContext, waitOnExecutionContext } from 'cloudflare:test'
 import { env } from 'cloudflare:workers';
 import { UnsecuredJWT, SignJWT, exportJWK, exportSPKI, generateKeyPair, importJWK } from 'jose';
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { assertionHeader } from '../../src/worker/access-assertion.ts';
-import type { AccessWorld } from '../../src/worker/access-keys.ts';
+import { assertionHeader } from '../../src/worker/auth/access-assertion.ts';
+import type { AccessWorld } from '../../src/worker/auth/access-keys.ts';
 import { createApp } from '../../src/worker/app.ts';
-import { createIdentify } from '../../src/worker/identity.ts';
-import type { Settings } from '../../src/shared/schemas.ts';
+import { createIdentify } from '../../src/worker/auth/identity.ts';
+import type { Settings } from '../../src/shared/schemas/activation.ts';
 import { AccessTeam } from '../support/access-team.ts';
 
 const clientId = 'e367826f93b8d71185e03fe518aff3b4.access';

@@ -1,10 +1,10 @@
 import { env, exports } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { AuditEntry, AuditPage } from '../../src/shared/audit-schemas.ts';
+import type { AuditEntry, AuditPage } from '../../src/shared/schemas/audit.ts';
 import { appendAudit } from '../../src/crm/audit.ts';
-import { routeRules } from '../../src/worker/roles.ts';
+import { routeRules } from '../../src/worker/auth/route-permissions.ts';
 import { addLeads, emptyCrm } from '../support/crm-database.ts';
-import { identityOf, requestAs, roleSettings } from '../support/door.ts';
+import { identityOf, requestAs, roleSettings } from '../support/routes.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
 import { hooks, resetHooks } from '../support/hooks.ts';
 import { freshSessionId, waitForEnd } from '../support/session-driver.ts';

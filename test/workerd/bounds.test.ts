@@ -5,9 +5,9 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 
 import { limits } from '../../src/shared/limits.ts';
 import { problemCatalog, type Problem, type ProblemCode } from '../../src/shared/problem.ts';
 import type { AppEnv } from '../../src/worker/app-env.ts';
-import { boundedBody } from '../../src/worker/bounded-body.ts';
-import { problemPath, Refusal } from '../../src/worker/problem.ts';
-import { routeRules } from '../../src/worker/roles.ts';
+import { boundedBody } from '../../src/worker/middleware/body-limit.ts';
+import { problemPath, Refusal } from '../../src/worker/http/problem.ts';
+import { routeRules } from '../../src/worker/auth/route-permissions.ts';
 import { addLeads, emptyCrm } from '../support/crm-database.ts';
 import {
   databaseContent,
@@ -16,7 +16,7 @@ import {
   registeredRoutes,
   requestAs,
   roleSettings,
-} from '../support/door.ts';
+} from '../support/routes.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
 import { hooks, resetHooks } from '../support/hooks.ts';
 import { freshSessionId, quietLog, stubOf, waitFor, waitForEnd } from '../support/session-driver.ts';

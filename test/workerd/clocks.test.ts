@@ -7,11 +7,11 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { plannedBatch, type NewBatch } from '../../src/core/batch.ts';
-import { listActivations } from '../../src/crm/history.ts';
-import { SessionStore } from '../../src/durable/session-store.ts';
+import { plannedBatch, type NewBatch } from '../../src/core/batch/batch.ts';
+import { listActivations } from '../../src/crm/activations.ts';
+import { SessionStore } from '../../src/durable/store/session-store.ts';
 import type { Progress } from '../../src/shared/progress.ts';
-import { sweep } from '../../src/worker/housekeeping.ts';
+import { sweep } from '../../src/worker/operations/scheduled-cleanup.ts';
 import { addLeads, emptyCrm, statuses } from '../support/crm-database.ts';
 import { FakeMailApi, type MailFault } from '../support/fake-mail-api.ts';
 import { hooks, resetHooks } from '../support/hooks.ts';

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Audience } from '../../src/shared/schemas.ts';
+import type { Audience } from '../../src/shared/schemas/activation.ts';
 import { countAudience, planPage, resolveAudience, sampleAudience } from '../../src/crm/audience.ts';
 import { flipLeads } from '../../src/crm/flip.ts';
-import { eraseLead, updateLead } from '../../src/crm/leads.ts';
+import { eraseLead, updateLead } from '../../src/crm/leads/lead.ts';
 import { addLeads, emptyCrm, hashEmail, suppress } from '../support/crm-database.ts';
 
 const mine = 'activation_1700000000000_mine00000';

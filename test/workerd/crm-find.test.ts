@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { leadConditions } from '../../src/crm/lead-filter.ts';
-import { leadPageQuery, listLeads } from '../../src/crm/lead-list.ts';
-import { eraseLead } from '../../src/crm/leads.ts';
-import { searchTermCount } from '../../src/crm/search-words.ts';
+import { leadConditions } from '../../src/crm/leads/filter.ts';
+import { leadPageQuery, listLeads } from '../../src/crm/leads/list.ts';
+import { eraseLead } from '../../src/crm/leads/lead.ts';
+import { searchTermCount } from '../../src/crm/leads/search-terms.ts';
 import { limits } from '../../src/shared/limits.ts';
-import { leadSorts, type LeadFilter, type LeadSort } from '../../src/shared/schemas.ts';
+import { leadSorts, type LeadFilter, type LeadSort } from '../../src/shared/schemas/activation.ts';
 import { addLeads, emptyCrm, type TestLead } from '../support/crm-database.ts';
 
 let db: D1Database;

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { flipLeads, unflipLeads } from '../../src/crm/flip.ts';
-import { updateLead } from '../../src/crm/leads.ts';
+import { updateLead } from '../../src/crm/leads/lead.ts';
 import {
   addLeads,
   countsAndRecount,

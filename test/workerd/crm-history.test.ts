@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { deleteActivation, listActivations, recordActivation } from '../../src/crm/history.ts';
+import { deleteActivation, listActivations, recordActivation } from '../../src/crm/activations.ts';
 import type { Progress } from '../../src/shared/progress.ts';
 import { emptyCrm } from '../support/crm-database.ts';
 import { progressOf } from '../support/progress.ts';

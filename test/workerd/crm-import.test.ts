@@ -9,12 +9,12 @@ import {
   putChunk,
   rejectedRows,
   type ChunkAnswer,
-} from '../../src/crm/imports.ts';
-import { deleteImport, dropOldCells, undoImport } from '../../src/crm/import-removal.ts';
-import { listLeads } from '../../src/crm/lead-list.ts';
-import { eraseLead, getLead } from '../../src/crm/leads.ts';
-import { guessColumns, type ImportedLead } from '../../src/shared/import-file.ts';
-import type { ImportCounts } from '../../src/shared/schemas.ts';
+} from '../../src/crm/imports/import.ts';
+import { deleteImport, dropOldCells, undoImport } from '../../src/crm/imports/removal.ts';
+import { listLeads } from '../../src/crm/leads/list.ts';
+import { eraseLead, getLead } from '../../src/crm/leads/lead.ts';
+import { guessColumns, type ImportedLead } from '../../src/shared/imports/import-file.ts';
+import type { ImportCounts } from '../../src/shared/schemas/activation.ts';
 import { addLeads, countsAndRecount, emptyCrm, hashEmail } from '../support/crm-database.ts';
 import { meter, meterDatabase, resetMeter } from '../support/meter.ts';
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { leadSorts, type LeadFilter, type LeadSort } from '../../src/shared/schemas.ts';
-import { isRange, leadConditions } from '../../src/crm/lead-filter.ts';
-import { leadPageQuery, listLeads } from '../../src/crm/lead-list.ts';
-import { eraseLead, getLead, updateLead } from '../../src/crm/leads.ts';
+import { leadSorts, type LeadFilter, type LeadSort } from '../../src/shared/schemas/activation.ts';
+import { isRange, leadConditions } from '../../src/crm/leads/filter.ts';
+import { leadPageQuery, listLeads } from '../../src/crm/leads/list.ts';
+import { eraseLead, getLead, updateLead } from '../../src/crm/leads/lead.ts';
 import { addLeads, countsAndRecount, emptyCrm, hashEmail, type TestLead } from '../support/crm-database.ts';
 
 let db: D1Database;

@@ -1,7 +1,7 @@
 import { beforeEach, expect, it } from 'vitest';
-import { openImport, putChunk } from '../../src/crm/imports.ts';
-import { getLead, updateLead } from '../../src/crm/leads.ts';
-import { guessColumns } from '../../src/shared/import-file.ts';
+import { openImport, putChunk } from '../../src/crm/imports/import.ts';
+import { getLead, updateLead } from '../../src/crm/leads/lead.ts';
+import { guessColumns } from '../../src/shared/imports/import-file.ts';
 import { addLeads, emptyCrm, hashEmail } from '../support/crm-database.ts';
 
 let db: D1Database;

@@ -1,7 +1,7 @@
 import { exports } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { addLeads, emptyCrm } from '../support/crm-database.ts';
-import { examplePath, identityOf, registeredRoutes, requestAs, roleSettings } from '../support/door.ts';
+import { examplePath, identityOf, registeredRoutes, requestAs, roleSettings } from '../support/routes.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
 import { hooks, resetHooks } from '../support/hooks.ts';
 import { freshSessionId, waitForEnd } from '../support/session-driver.ts';

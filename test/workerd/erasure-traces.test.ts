@@ -2,12 +2,12 @@ import { env } from 'cloudflare:workers';
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { PersonExport } from '../../src/shared/audit-schemas.ts';
+import type { PersonExport } from '../../src/shared/schemas/audit.ts';
 import type { Progress } from '../../src/shared/progress.ts';
-import type { ActivationList, Import } from '../../src/shared/schemas.ts';
-import { deletingMany } from '../../src/crm/search-index.ts';
+import type { ActivationList, Import } from '../../src/shared/schemas/activation.ts';
+import { deletingMany } from '../../src/crm/leads/search-index.ts';
 import { addLeads, emptyCrm } from '../support/crm-database.ts';
-import { databaseContent } from '../support/door.ts';
+import { databaseContent } from '../support/routes.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
 import { resetHooks } from '../support/hooks.ts';
 import {

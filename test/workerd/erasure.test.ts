@@ -1,11 +1,11 @@
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { env, exports } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { PersonExport } from '../../src/shared/audit-schemas.ts';
-import type { LeadResultPage } from '../../src/shared/schemas.ts';
+import type { PersonExport } from '../../src/shared/schemas/audit.ts';
+import type { LeadResultPage } from '../../src/shared/schemas/activation.ts';
 import { emailHash } from '../../src/crm/email-hash.ts';
 import { addLeads, countsAndRecount, emptyCrm } from '../support/crm-database.ts';
-import { databaseContent } from '../support/door.ts';
+import { databaseContent } from '../support/routes.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
 import { hooks, resetHooks } from '../support/hooks.ts';
 import {

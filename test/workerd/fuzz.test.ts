@@ -13,9 +13,9 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { limits } from '../../src/shared/limits.ts';
 import { problemCatalog, type Problem } from '../../src/shared/problem.ts';
-import { routeRules } from '../../src/worker/roles.ts';
+import { routeRules } from '../../src/worker/auth/route-permissions.ts';
 import { addLeads, emptyCrm } from '../support/crm-database.ts';
-import { databaseContent, identityOf, registeredRoutes, requestAs, roleSettings } from '../support/door.ts';
+import { databaseContent, identityOf, registeredRoutes, requestAs, roleSettings } from '../support/routes.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
 import { hooks, resetHooks } from '../support/hooks.ts';
 import {

@@ -1,10 +1,10 @@
 import { exports } from 'cloudflare:workers';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { roleOf } from '../../src/worker/identity.ts';
-import { missingSecrets } from '../../src/worker/secrets.ts';
-import { routeRules } from '../../src/worker/roles.ts';
+import { roleOf } from '../../src/worker/auth/identity.ts';
+import { missingSecrets } from '../../src/runtime/secrets.ts';
+import { routeRules } from '../../src/worker/auth/route-permissions.ts';
 import { emptyCrm } from '../support/crm-database.ts';
-import { examplePath, registeredRoutes, requestAs, roleSettings } from '../support/door.ts';
+import { examplePath, registeredRoutes, requestAs, roleSettings } from '../support/routes.ts';
 import { hooks, resetHooks } from '../support/hooks.ts';
 import type { Problem } from '../../src/shared/problem.ts';
 

@@ -10,7 +10,7 @@ import type {
   LeadHistory,
   LeadValues,
   View,
-} from '../../src/shared/schemas.ts';
+} from '../../src/shared/schemas/activation.ts';
 import worker from '../../src/worker/index.ts';
 import { addLeads, emptyCrm, suppress } from '../support/crm-database.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';

@@ -5,10 +5,10 @@
  * @module
  */
 import { expect, test } from 'vitest';
-import { builtinTemplates } from '../../src/mail/builtin-templates.ts';
-import { compileTemplate } from '../../src/mail/render.ts';
-import { createResendTransport } from '../../src/mail/resend.ts';
-import { createSesTransport } from '../../src/mail/ses.ts';
+import { builtinTemplates } from '../../src/mail/templates/builtin.ts';
+import { compileTemplate } from '../../src/mail/templates/render.ts';
+import { createResendTransport } from '../../src/mail/providers/resend/transport.ts';
+import { createSesTransport } from '../../src/mail/providers/ses/transport.ts';
 import { sha256Hex } from '../../src/shared/sha256.ts';
 import {
   answering,

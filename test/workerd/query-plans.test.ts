@@ -1,11 +1,11 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { planPage, resolveAudience } from '../../src/crm/audience.ts';
 import { appendAudit, listAudit, type AuditFilter } from '../../src/crm/audit.ts';
-import { listActivations } from '../../src/crm/history.ts';
-import { listImports } from '../../src/crm/imports.ts';
-import { listLeads } from '../../src/crm/lead-list.ts';
+import { listActivations } from '../../src/crm/activations.ts';
+import { listImports } from '../../src/crm/imports/import.ts';
+import { listLeads } from '../../src/crm/leads/list.ts';
 import { listSuppressions } from '../../src/crm/suppressions.ts';
-import type { LeadFilter } from '../../src/shared/schemas.ts';
+import type { LeadFilter } from '../../src/shared/schemas/activation.ts';
 import { addLeads, emptyCrm, hashEmail } from '../support/crm-database.ts';
 import { plansOf } from '../support/query-plans.ts';
 

@@ -3,9 +3,9 @@ import { env, exports } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { appendAudit } from '../../src/crm/audit.ts';
 import { recoveryActions } from '../../src/crm/recovery.ts';
-import type { ReconcileAnswer } from '../../src/shared/recovery-schemas.ts';
+import type { ReconcileAnswer } from '../../src/shared/schemas/recovery.ts';
 import { addLeads, countsAndRecount, emptyCrm, statuses } from '../support/crm-database.ts';
-import { identityOf, requestAs, roleSettings } from '../support/door.ts';
+import { identityOf, requestAs, roleSettings } from '../support/routes.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
 import { hooks, resetHooks } from '../support/hooks.ts';
 import {

@@ -1,7 +1,7 @@
 import { exports } from 'cloudflare:workers';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { abilities, can, roles, type Role } from '../../src/shared/roles.ts';
-import { routeRules } from '../../src/worker/roles.ts';
+import { routeRules } from '../../src/worker/auth/route-permissions.ts';
 import { addLeads, emptyCrm } from '../support/crm-database.ts';
 import {
   examplePath,
@@ -10,7 +10,7 @@ import {
   requestAs,
   roleSettings,
   databaseContent,
-} from '../support/door.ts';
+} from '../support/routes.ts';
 import { hooks, resetHooks } from '../support/hooks.ts';
 
 let db: D1Database;

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { SenderCheck } from '../../src/shared/mail-schemas.ts';
+import type { SenderCheck } from '../../src/shared/schemas/mail.ts';
 import { hooks, resetHooks } from '../support/hooks.ts';
 import { request } from '../support/session-driver.ts';
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { SuppressionPage } from '../../src/shared/mail-schemas.ts';
+import type { SuppressionPage } from '../../src/shared/schemas/mail.ts';
 import { emptyCrm, hashEmail, suppress } from '../support/crm-database.ts';
 import { resetHooks } from '../support/hooks.ts';
 import { request, send } from '../support/session-driver.ts';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { LeadResultPage } from '../../src/shared/schemas.ts';
+import type { LeadResultPage } from '../../src/shared/schemas/activation.ts';
 import { addLeads, emptyCrm, hashEmail } from '../support/crm-database.ts';
 import { hooks, resetHooks } from '../support/hooks.ts';
 import {

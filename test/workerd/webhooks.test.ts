@@ -1,8 +1,8 @@
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { SessionStore } from '../../src/durable/session-store.ts';
-import type { LeadResultPage } from '../../src/shared/schemas.ts';
+import { SessionStore } from '../../src/durable/store/session-store.ts';
+import type { LeadResultPage } from '../../src/shared/schemas/activation.ts';
 import { addLeads, emptyCrm, hashEmail } from '../support/crm-database.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
 import { hooks, resetHooks } from '../support/hooks.ts';

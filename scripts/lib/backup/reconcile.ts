@@ -8,7 +8,7 @@
  * @module
  */
 import type { Progress } from '../../../src/shared/progress.ts';
-import type { ReconcileAnswer } from '../../../src/shared/recovery-schemas.ts';
+import type { ReconcileAnswer } from '../../../src/shared/schemas/recovery.ts';
 import { AppRefusal, type AppApi } from './app-api.ts';
 
 /** A session as the app takes it. */

@@ -9,14 +9,14 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { findBuiltinTemplate } from '../../../src/mail/builtin-templates.ts';
+import { findBuiltinTemplate } from '../../../src/mail/templates/builtin.ts';
 import {
   compileTemplate,
   composeMail,
   senderNameOf,
   type CompiledTemplate,
-} from '../../../src/mail/render.ts';
-import { createResendTransport } from '../../../src/mail/resend.ts';
+} from '../../../src/mail/templates/render.ts';
+import { createResendTransport } from '../../../src/mail/providers/resend/transport.ts';
 import type { Recipient } from '../../../src/shared/recipient.ts';
 import type { BaselineOptions } from '../lib/baseline.ts';
 

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort, isPortTaken } from '../../../scripts/lib/processes.ts';
-import { cpuSeconds, databaseFileOf, freshState, peakRssMiB } from './rig.ts';
+import { cpuSeconds, databaseFileOf, freshState, peakRssMiB } from './harness.ts';
 
 export type BaselineKind = 'BullMQ, job per batch' | 'BullMQ, job per lead' | 'in memory';
 

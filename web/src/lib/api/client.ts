@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { PersonExport } from '../../../../src/shared/audit-schemas.ts';
+import type { PersonExport } from '../../../../src/shared/schemas/audit.ts';
 import type { Issue, Progress } from '../../../../src/shared/progress.ts';
 import type { Timeline } from '../../../../src/shared/timeline.ts';
 import type { Problem } from '../../../../src/shared/problem.ts';
@@ -27,8 +27,8 @@ import type {
   Settings,
   TemplateSummary,
   View,
-} from '../../../../src/shared/schemas.ts';
-import { messages } from '../text/messages.ts';
+} from '../../../../src/shared/schemas/activation.ts';
+import { messages } from '../messages/messages.ts';
 import { apiHeaders, isSignedOut } from './sign-in.ts';
 
 /** Why a call did not succeed. `unreachable`: nobody knows whether the server took it. */

@@ -14,8 +14,8 @@ import type {
   TemplateDraft,
   TemplatePreview,
   TemplateVersionList,
-} from '../../../../src/shared/mail-schemas.ts';
-import type { Audience } from '../../../../src/shared/schemas.ts';
+} from '../../../../src/shared/schemas/mail.ts';
+import type { Audience } from '../../../../src/shared/schemas/activation.ts';
 import { call, type Answer } from './client.ts';
 
 function send<T>(

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AuditEntry, AuditPage } from '../../../../src/shared/audit-schemas.ts';
+import type { AuditEntry, AuditPage } from '../../../../src/shared/schemas/audit.ts';
 import { call, type Refusal } from '../api/client.ts';
 
 export interface AuditFilter {

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { ColumnMapping } from '../../../../src/shared/import-file.ts';
-import type { ImportReading } from '../../../../src/shared/schemas.ts';
+import type { ColumnMapping } from '../../../../src/shared/imports/import-file.ts';
+import type { ImportReading } from '../../../../src/shared/schemas/activation.ts';
 import type { FromWorker, ToWorker } from './file-worker.ts';
 import type { FileChunk, FileLook } from './read-file.ts';
 

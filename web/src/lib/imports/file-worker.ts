@@ -4,8 +4,8 @@
  *
  * @module
  */
-import type { ColumnMapping } from '../../../../src/shared/import-file.ts';
-import type { ImportReading } from '../../../../src/shared/schemas.ts';
+import type { ColumnMapping } from '../../../../src/shared/imports/import-file.ts';
+import type { ImportReading } from '../../../../src/shared/schemas/activation.ts';
 import { UnreadableFile, lookAtFile, readChunks, type FileChunk, type FileLook } from './read-file.ts';
 
 export type ToWorker =

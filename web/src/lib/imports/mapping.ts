@@ -10,7 +10,7 @@ import {
   type ColumnMapping,
   type FileLayout,
   type ImportField,
-} from '../../../../src/shared/import-file.ts';
+} from '../../../../src/shared/imports/import-file.ts';
 
 /** A field of one's own, named after the column. */
 export type CustomChoice = `custom:${string}`;

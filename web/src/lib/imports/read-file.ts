@@ -19,9 +19,9 @@ import {
   sniffEncoding,
   type ColumnMapping,
   type FileLayout,
-} from '../../../../src/shared/import-file.ts';
+} from '../../../../src/shared/imports/import-file.ts';
 import { limits } from '../../../../src/shared/limits.ts';
-import type { ImportReading } from '../../../../src/shared/schemas.ts';
+import type { ImportReading } from '../../../../src/shared/schemas/activation.ts';
 
 /** What a `File` has of it; a `Blob` of Node has it too. */
 export type FileSource = Pick<File, 'size' | 'slice' | 'stream'>;

@@ -6,9 +6,9 @@
  *
  * @module
  */
-import type { Import, ImportChunk } from '../../../../src/shared/schemas.ts';
+import type { Import, ImportChunk } from '../../../../src/shared/schemas/activation.ts';
 import type { Answer, Refusal } from '../api/client.ts';
-import { isWorthAnotherTry } from '../leads/start-request.ts';
+import { isWorthAnotherTry } from '../leads/activate/start-request.ts';
 import type { FileChunk } from './read-file.ts';
 
 export interface UploadPorts {

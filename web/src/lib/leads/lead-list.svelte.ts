@@ -4,8 +4,8 @@
  *
  * @module
  */
-import type { LeadPage } from '../../../../src/shared/schemas.ts';
-import { timing } from '../activation/timing.ts';
+import type { LeadPage } from '../../../../src/shared/schemas/activation.ts';
+import { timing } from '../sync/timing.ts';
 import { api, type Refusal } from '../api/client.ts';
 import { refreshedPage } from './refreshed-page.ts';
 import { sameFilter, filterOf, type LeadView } from './view.ts';

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Lead, LeadHistory, LeadPatch } from '../../../../src/shared/schemas.ts';
+import type { Lead, LeadHistory, LeadPatch } from '../../../../src/shared/schemas/activation.ts';
 import { api, type Refusal } from '../api/client.ts';
 
 export const leadFields = [

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { FoundLead, SearchedField } from '../../../../src/shared/schemas.ts';
+import type { FoundLead, SearchedField } from '../../../../src/shared/schemas/activation.ts';
 
 export interface TextPart {
   text: string;

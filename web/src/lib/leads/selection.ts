@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Audience, LeadFilter } from '../../../../src/shared/schemas.ts';
+import type { Audience, LeadFilter } from '../../../../src/shared/schemas/activation.ts';
 
 export type Selection =
   | { kind: 'some'; ids: ReadonlySet<number> }

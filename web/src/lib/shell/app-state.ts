@@ -4,7 +4,7 @@
  * @module
  */
 import { createContext } from 'svelte';
-import type { Tracker } from '../activation/tracker.svelte.ts';
+import type { Tracker } from '../activations/tracker.svelte.ts';
 import type { ImportFlow } from '../imports/import-flow.svelte.ts';
 import type { Access } from './access.svelte.ts';
 import type { Clock } from './clock.svelte.ts';

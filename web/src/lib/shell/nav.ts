@@ -12,9 +12,9 @@ import Settings from '@lucide/svelte/icons/settings';
 import Users from '@lucide/svelte/icons/users';
 import type { Component } from 'svelte';
 import type { Ability } from '../../../../src/shared/roles.ts';
-import { auditMessages } from '../text/audit-messages.ts';
-import { mailMessages } from '../text/mail-messages.ts';
-import { messages } from '../text/messages.ts';
+import { auditMessages } from '../messages/audit.ts';
+import { mailMessages } from '../messages/mail.ts';
+import { messages } from '../messages/messages.ts';
 import { pages } from './pages.ts';
 
 export interface NavItem {

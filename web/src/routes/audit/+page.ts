@@ -1,3 +1,3 @@
-import { auditMessages } from '../../lib/text/audit-messages.ts';
+import { auditMessages } from '../../lib/messages/audit.ts';
 
 export const load = (): { title: string } => ({ title: auditMessages.title });

@@ -1,3 +1,3 @@
-import { importMessages } from '../../lib/text/import-messages.ts';
+import { importMessages } from '../../lib/messages/imports.ts';
 
 export const load = (): { title: string } => ({ title: importMessages.title });

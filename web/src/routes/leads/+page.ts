@@ -1,3 +1,3 @@
-import { messages } from '../../lib/text/messages.ts';
+import { messages } from '../../lib/messages/messages.ts';
 
 export const load = (): { title: string } => ({ title: messages.leads.title });

@@ -1,3 +1,3 @@
-import { mailMessages } from '../../lib/text/mail-messages.ts';
+import { mailMessages } from '../../lib/messages/mail.ts';
 
 export const load = (): { title: string } => ({ title: mailMessages.suppressions.title });

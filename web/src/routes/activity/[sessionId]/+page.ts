@@ -1,6 +1,6 @@
 import { error } from '@sveltejs/kit';
 import { isSessionId } from '../../../../../src/shared/session-id.ts';
-import { messages } from '../../../lib/text/messages.ts';
+import { messages } from '../../../lib/messages/messages.ts';
 import type { PageLoad } from './$types';
 
 export const load: PageLoad = ({ params }) => {

@@ -1,5 +1,5 @@
 import { error } from '@sveltejs/kit';
-import { importMessages } from '../../../lib/text/import-messages.ts';
+import { importMessages } from '../../../lib/messages/imports.ts';
 import type { PageLoad } from './$types';
 
 export const load: PageLoad = ({ params }) => {

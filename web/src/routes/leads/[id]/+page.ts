@@ -1,5 +1,5 @@
 import { error } from '@sveltejs/kit';
-import { messages } from '../../../lib/text/messages.ts';
+import { messages } from '../../../lib/messages/messages.ts';
 import type { PageLoad } from './$types';
 
 export const load: PageLoad = ({ params }) => {

@@ -1,0 +1,287 @@
+/**
+ * The batch: up to 100 leads, the unit of everything; one row of a session.
+ *
+ * Each recipient has one mark; a mark `m` (moved) says that the recipient went to another batch (a split or
+ * a retry), so that every lead has exactly one live mark, and the counters of a session are the sum over its
+ * batches.
+ *
+ * Owns: the record, counting it. Never: which change (settle.ts), what a change makes of it (doubt.ts), storage,
+ * clocks.
+ *
+ * @module
+ */
+import type { Recipient, SkippedLead } from '../../shared/recipient.ts';
+
+export const batchStates = [
+  'pending',
+  /** Its leads were another live session's: asked for once more when all else is decided. */
+  'deferred',
+  'inflight',
+  'waiting',
+  'unknown',
+  'done',
+  'split',
+  'cancelled',
+] as const;
+export type BatchState = (typeof batchStates)[number];
+
+/** Recipient marks: pending, sent, failed, unknown, moved to another batch. */
+export type Mark = 'p' | 's' | 'f' | 'u' | 'm';
+
+/** Why a recipient's mail failed. `index` is into the batch's recipients. */
+export interface Failure {
+  index: number;
+  code: string;
+  message: string;
+}
+
+/**
+ * `asked`: the provider was asked again under the batch's own key. `risked`: its recipients may have been mailed
+ * under an earlier key, and a person accepts that they are mailed again.
+ */
+export type Retried = 'asked' | 'risked';
+
+/** One row of the session. */
+export interface Batch {
+  seq: number;
+  state: BatchState;
+  /** The batch that this one's recipients came from (split, retry). */
+  originSeq: number | null;
+  leadIds: readonly number[];
+  /** Null until the flip; then frozen for ever. */
+  recipients: readonly Recipient[] | null;
+  skipped: readonly SkippedLead[];
+  /** One mark for each recipient. */
+  marks: string;
+  failures: readonly Failure[];
+  /** By recipient index; null before the mail is taken. */
+  messageIds: readonly (string | null)[] | null;
+  /** Attempts that count against {@link maxAttempts}. */
+  attempts: number;
+  /** When the present or last attempt left. */
+  attemptAt: number | null;
+  /** Since when the provider may have taken this batch, under its own key, without our knowing. */
+  inDoubtSince: number | null;
+  /** What a person had done with it while it was unknown. */
+  retried: Retried | null;
+  nextAttemptAt: number | null;
+  payloadHash: string | null;
+  /** The last fault, for a person. */
+  code: string | null;
+  message: string | null;
+}
+
+/** A batch to be added to a session. */
+export type NewBatch = Pick<
+  Batch,
+  'state' | 'originSeq' | 'leadIds' | 'recipients' | 'marks' | 'nextAttemptAt' | 'retried'
+>;
+
+/** A batch of leads that were just planned. */
+export function plannedBatch(leadIds: readonly number[]): NewBatch {
+  return {
+    state: 'pending',
+    originSeq: null,
+    leadIds,
+    recipients: null,
+    marks: '',
+    nextAttemptAt: null,
+    retried: null,
+  };
+}
+
+/** A batch made of recipients of another one; it goes out under a key of its own. */
+export function movedBatch(
+  originSeq: number,
+  recipients: readonly Recipient[],
+  nowMs: number,
+  retried: 'risked' | null = null,
+): NewBatch {
+  return {
+    // Waiting, so that it is taken before new leads are.
+    state: 'waiting',
+    nextAttemptAt: nowMs,
+    originSeq,
+    leadIds: recipients.map((recipient) => recipient.leadId),
+    recipients,
+    marks: 'p'.repeat(recipients.length),
+    retried,
+  };
+}
+
+/** What the batch becomes. */
+export type BatchChange =
+  | {
+      kind: 'done';
+      marks: string;
+      failures: readonly Failure[];
+      messageIds: readonly (string | null)[] | null;
+    }
+  | {
+      kind: 'waiting';
+      nextAttemptAt: number;
+      attempts: number;
+      inDoubtSince: number | null;
+      code: string;
+      message: string;
+    }
+  | {
+      kind: 'unknown';
+      marks: string;
+      inDoubtSince: number | null;
+      code: string;
+      message: string;
+      /** Where some of its mails were taken. */
+      messageIds?: readonly (string | null)[] | null;
+    }
+  /** Cancelled before it left: its leads are untouched. */
+  | { kind: 'withdrawn' }
+  /** The recipients at `parts` go to new batches under new keys; those at `failures` are decided here. */
+  | {
+      kind: 'split';
+      marks: string;
+      failures: readonly Failure[];
+      /** Where some of its mails were taken. */
+      messageIds?: readonly (string | null)[];
+      parts: readonly (readonly number[])[];
+      /** The refusal that it is split for. */
+      because?: { code: string; message: string };
+    };
+
+/**
+ * Leads of a batch: as many as the provider takes in one call, or fewer where a setting says so.
+ *
+ * @param setting - `MAIL_BATCH_MAX`; what is no whole number from 1 on says nothing
+ */
+export function batchLeadCount(maxBatch: number, setting: string): number {
+  const text = setting.trim();
+  return /^[1-9]\d*$/.test(text) ? Math.min(maxBatch, Number(text)) : maxBatch;
+}
+
+/** Characters of one call; each sender has one in hand, beside the mails that it is made of. */
+const maxPayloadLength = 4_000_000;
+/** Of a mail besides its template: headers, links and what the template's names stand for. */
+const mailMarginLength = 4_000;
+/** JSON escapes quotes and line ends. */
+const escapeFactor = 1.2;
+/** A row has at most 2 MB, and some of it is not recipients. */
+const maxRecipientsBytes = 1_600_000;
+/** Six fields of up to 1,000 characters, most of them far shorter, an address, and what became of the mail. */
+const recipientBytes = 7_000;
+/** A value of up to 300 characters, in up to three bytes each, and its name. */
+const customFieldBytes = 1_000;
+
+/**
+ * Leads of a batch whose call fits into memory and whose recipients fit into a row.
+ *
+ * @param templateLength - characters of subject, HTML and text
+ * @param customFieldCount - fields that each recipient is frozen with
+ */
+export function batchCountInBounds(
+  maxBatch: number,
+  templateLength: number,
+  customFieldCount: number,
+): number {
+  const inMemory = maxPayloadLength / (templateLength * escapeFactor + mailMarginLength);
+  const inRow = maxRecipientsBytes / (recipientBytes + customFieldCount * customFieldBytes);
+  return Math.max(1, Math.floor(Math.min(maxBatch, inMemory, inRow)));
+}
+
+/** Indexes of the recipients whose mail is not decided: the ones a call is made for, in this order. */
+export function pendingIndexes(marks: string): number[] {
+  const indexes: number[] = [];
+  for (let index = 0; index < marks.length; index++) if (marks[index] === 'p') indexes.push(index);
+  return indexes;
+}
+
+/** `marks` with every pending one replaced. */
+export function markPending(marks: string, mark: Mark): string {
+  return marks.replaceAll('p', mark);
+}
+
+/** `marks` with those at `indexes` replaced. */
+export function setMarks(marks: string, indexes: Iterable<number>, mark: Mark): string {
+  const list = [...marks];
+  for (const index of indexes) list[index] = mark;
+  return list.join('');
+}
+
+/**
+ * Takes out of the doubt what is proven: a mail that the provider tells of was taken, whatever its answer was.
+ *
+ * @param batch - an unknown one
+ * @returns null when nothing of it is proven
+ */
+export function proveTaken(batch: Batch, isTaken: (leadId: number) => boolean): Batch | null {
+  const proven = (batch.recipients ?? []).flatMap(({ leadId }, index) =>
+    batch.marks[index] === 'u' && isTaken(leadId) ? [index] : [],
+  );
+  if (proven.length === 0) return null;
+  const marks = setMarks(batch.marks, proven, 's');
+  return marks.includes('u')
+    ? { ...batch, marks }
+    : { ...batch, marks, state: 'done', inDoubtSince: null, code: null, message: null };
+}
+
+/** Leads by result, of one batch or of all: the counters of a session are the sum over its batches. */
+export interface BatchCounts {
+  activated: number;
+  skipped: number;
+  /** Leads that the CRM refused to set active. */
+  refused: number;
+  sent: number;
+  failed: number;
+  unknown: number;
+}
+
+export const noCounts: BatchCounts = {
+  activated: 0,
+  skipped: 0,
+  refused: 0,
+  sent: 0,
+  failed: 0,
+  unknown: 0,
+};
+
+/** Counts a batch by its marks; a batch that never came to its flip counts by its leads. */
+export function countBatch(
+  batch: Pick<Batch, 'state' | 'leadIds' | 'recipients' | 'marks' | 'skipped'>,
+): BatchCounts {
+  const counts = { activated: 0, skipped: batch.skipped.length, refused: 0, sent: 0, failed: 0, unknown: 0 };
+  if (batch.recipients === null) {
+    if (batch.state === 'cancelled') counts.skipped = batch.leadIds.length;
+    else if (batch.state === 'done') counts.refused = batch.leadIds.length;
+    return counts;
+  }
+  for (const mark of batch.marks) {
+    if (mark !== 'm') counts.activated++;
+    if (mark === 's') counts.sent++;
+    else if (mark === 'f') counts.failed++;
+    else if (mark === 'u') counts.unknown++;
+  }
+  return counts;
+}
+
+/** What a change of a batch adds to the counters. */
+export function countDelta(before: BatchCounts, after: BatchCounts): BatchCounts {
+  return {
+    activated: after.activated - before.activated,
+    skipped: after.skipped - before.skipped,
+    refused: after.refused - before.refused,
+    sent: after.sent - before.sent,
+    failed: after.failed - before.failed,
+    unknown: after.unknown - before.unknown,
+  };
+}
+
+/** Both together. */
+export function countSum(a: BatchCounts, b: BatchCounts): BatchCounts {
+  return {
+    activated: a.activated + b.activated,
+    skipped: a.skipped + b.skipped,
+    refused: a.refused + b.refused,
+    sent: a.sent + b.sent,
+    failed: a.failed + b.failed,
+    unknown: a.unknown + b.unknown,
+  };
+}

@@ -1,0 +1,176 @@
+/**
+ * Fates: what became of a mail after the provider took it, as its webhooks tell.
+ *
+ * A lead's fate is a set of bits that only grows: an event adds its bits. So duplicates, events out of
+ * order and events told twice by two ways come to the same set, and no counter made from it ever falls.
+ *
+ * Owns: the bits, their severity, the counters, the reputation guard. Never: storage, signatures, clocks.
+ *
+ * @module
+ */
+import type { EmailState } from '../../shared/progress.ts';
+
+/** What a provider's event says, in our words. `hardBounced`: the address will never take mail. */
+export const fateKinds = [
+  'delayed',
+  'delivered',
+  'bounced',
+  'hardBounced',
+  'complained',
+  'failed',
+  'suppressed',
+] as const;
+export type FateKind = (typeof fateKinds)[number];
+
+/** One event of one mail. */
+export interface FateReport {
+  leadId: number;
+  fate: FateKind;
+}
+
+const bits = {
+  delayed: 1,
+  delivered: 2,
+  bounced: 4,
+  complained: 8,
+  failed: 16,
+  suppressed: 32,
+  hard: 64,
+} as const;
+
+/** A complaint proves a delivery, and a hard bounce is a bounce. */
+const bitsOf = {
+  delayed: bits.delayed,
+  delivered: bits.delivered,
+  bounced: bits.bounced,
+  hardBounced: bits.bounced | bits.hard,
+  complained: bits.complained | bits.delivered,
+  failed: bits.failed,
+  suppressed: bits.suppressed,
+} as const satisfies Record<FateKind, number>;
+
+/** It did not arrive: bounced, given up by the provider, or held back by the provider's own list. */
+const undelivered = bits.bounced | bits.failed | bits.suppressed;
+
+/** Mails by fate, as Progress shows them. One mail may count twice: delivered first, then a complaint. */
+export interface FateCounts {
+  delivered: number;
+  bounced: number;
+  complained: number;
+}
+
+/** `known` with the bits of one more event. */
+export function addFate(known: number, fate: FateKind): number {
+  return known | bitsOf[fate];
+}
+
+/** What the step from one set of bits to a larger one adds to the counters. */
+export function fateDelta(before: number, after: number): FateCounts {
+  const isNew = (mask: number): number => ((after & mask) !== 0 && (before & mask) === 0 ? 1 : 0);
+  return {
+    delivered: isNew(bits.delivered),
+    bounced: isNew(undelivered),
+    complained: isNew(bits.complained),
+  };
+}
+
+export interface ShownFate {
+  state: Extract<EmailState, 'delivered' | 'bounced' | 'complained'> | null;
+  code: string | null;
+  message: string | null;
+}
+
+/** A set of bits as a person sees it: the most severe of what happened. */
+export function shownFate(known: number): ShownFate {
+  const has = (mask: number): boolean => (known & mask) !== 0;
+  if (has(bits.complained)) {
+    return { state: 'complained', code: 'complained', message: 'The recipient reported the mail as spam.' };
+  }
+  if (has(bits.hard)) {
+    return { state: 'bounced', code: 'hard_bounce', message: 'The address does not exist or takes no mail.' };
+  }
+  if (has(bits.bounced)) {
+    return {
+      state: 'bounced',
+      code: 'soft_bounce',
+      message: "The recipient's mail server returned the mail.",
+    };
+  }
+  if (has(bits.suppressed)) {
+    return {
+      state: 'bounced',
+      code: 'provider_suppressed',
+      message: 'The mail provider holds mail to this address back.',
+    };
+  }
+  if (has(bits.failed)) {
+    return {
+      state: 'bounced',
+      code: 'provider_failed',
+      message: 'The mail provider could not send the mail.',
+    };
+  }
+  if (has(bits.delivered)) return { state: 'delivered', code: null, message: null };
+  if (has(bits.delayed)) {
+    return {
+      state: null,
+      code: 'delayed',
+      message: "The recipient's mail server has not taken the mail yet.",
+    };
+  }
+  return { state: null, code: null, message: null };
+}
+
+// ── the reputation guard ─────────────────────────────────────────────────────────────────────────
+
+export interface GuardLimits {
+  /** Below this many results a rate says nothing. */
+  minResultCount: number;
+  /** Percent of results from which on a session pauses. */
+  maxBouncePercent: number;
+  maxComplaintPercent: number;
+}
+
+/** What providers tolerate: Resend pauses accounts at 4 % bounces or 0.08 % complaints. */
+export const standardGuardLimits = {
+  minResultCount: 500,
+  maxBouncePercent: 4,
+  maxComplaintPercent: 0.08,
+} as const satisfies GuardLimits;
+
+export interface GuardVerdict {
+  reason: 'bounce_rate' | 'complaint_rate';
+  message: string;
+}
+
+/**
+ * Whether a session endangers the sender's name.
+ *
+ * @param counts - the session's counters
+ * @param acknowledged - the counters when a person last said "go on all the same": what was known then is
+ *   not held against the session again, only what has come since
+ */
+export function judgeReputation(
+  counts: FateCounts,
+  acknowledged: FateCounts,
+  limits: GuardLimits,
+): GuardVerdict | null {
+  const bounced = counts.bounced - acknowledged.bounced;
+  const complained = counts.complained - acknowledged.complained;
+  const results = counts.delivered - acknowledged.delivered + bounced;
+  if (results < limits.minResultCount) return null;
+  const percent = (count: number): number => (100 * count) / results;
+  const words = (count: number, what: string, limit: number): string =>
+    `${count} of ${results} mails ${what} (${percent(count).toFixed(2)} %); from ${limit} % on mail providers ` +
+    'begin to refuse the sender. Look at where these leads came from before you go on.';
+  if (complained > 0 && percent(complained) >= limits.maxComplaintPercent) {
+    return {
+      reason: 'complaint_rate',
+      message: words(complained, 'were reported as spam', limits.maxComplaintPercent),
+    };
+  }
+  if (bounced > 0 && percent(bounced) >= limits.maxBouncePercent) {
+    return { reason: 'bounce_rate', message: words(bounced, 'did not arrive', limits.maxBouncePercent) };
+  }
+  return null;
+}

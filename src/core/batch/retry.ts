@@ -1,0 +1,84 @@
+/**
+ * What a person's word does to a batch whose mail failed or is unknown.
+ *
+ * Owns: retry, check and *take as sent*, batch by batch. Never: which batches there are, storage.
+ * Invariants: *retry failed* mails nobody who may have been mailed; only a retry of unknown mail can, and what it
+ * makes of a batch remembers that (`risked`).
+ *
+ * @module
+ */
+import { movedBatch, setMarks, type Batch, type BatchCounts, type NewBatch } from './batch.ts';
+import { retryWay, type ProviderTraits } from './doubt.ts';
+import type { Recipient } from '../../shared/recipient.ts';
+
+/** A batch as a person's word leaves it. */
+export interface Retried {
+  batch: Batch;
+  added: readonly NewBatch[];
+  /** What it adds to the counters. */
+  delta: Partial<BatchCounts>;
+}
+
+/**
+ * Takes the failed recipients out of a batch; they go into batches of their own.
+ *
+ * @param isTaken - whether the provider has told of a lead's mail: then it was mailed, whatever the answer was
+ */
+export function takeFailed(
+  batch: Batch,
+  isTaken: (leadId: number) => boolean,
+): { batch: Batch; recipients: Recipient[]; delta: Partial<BatchCounts> } {
+  const failed = marked(batch, 'f');
+  const proven = failed.filter((index) => isTaken(batch.recipients?.[index]?.leadId ?? 0));
+  const retried = failed.filter((index) => !proven.includes(index));
+  return {
+    batch: { ...batch, marks: setMarks(setMarks(batch.marks, proven, 's'), retried, 'm'), failures: [] },
+    recipients: recipientsAt(batch, retried),
+    delta: { failed: -failed.length, sent: proven.length },
+  };
+}
+
+/** Sends unknown mail again: under its own key while that can help, else under a new one. */
+export function retryUnknown(batch: Batch, nowMs: number, traits: ProviderTraits): Retried {
+  if (retryWay(batch, nowMs, traits) === 'ownKey') return askAgain(batch, nowMs);
+  const unknown = marked(batch, 'u');
+  return {
+    batch: { ...batch, state: 'done', marks: setMarks(batch.marks, unknown, 'm') },
+    added: [movedBatch(batch.seq, recipientsAt(batch, unknown), nowMs, 'risked')],
+    delta: { unknown: -unknown.length },
+  };
+}
+
+/** Has the provider asked again, under the key that the batch was sent with. The doubt stays. */
+export function askAgain(batch: Batch, nowMs: number): Retried {
+  return {
+    batch: {
+      ...batch,
+      state: 'waiting',
+      retried: 'asked',
+      marks: batch.marks.replaceAll('u', 'p'),
+      attempts: 0,
+      nextAttemptAt: nowMs,
+    },
+    added: [],
+    delta: { unknown: -marked(batch, 'u').length },
+  };
+}
+
+/** Takes unknown mail for sent. */
+export function assumeSent(batch: Batch): Retried {
+  const unknown = marked(batch, 'u');
+  return {
+    batch: { ...batch, state: 'done', marks: setMarks(batch.marks, unknown, 's'), code: 'assumed_sent' },
+    added: [],
+    delta: { unknown: -unknown.length, sent: unknown.length },
+  };
+}
+
+function marked(batch: Batch, mark: 'f' | 'u'): number[] {
+  return [...batch.marks].flatMap((each, index) => (each === mark ? [index] : []));
+}
+
+function recipientsAt(batch: Batch, indexes: readonly number[]): Recipient[] {
+  return indexes.flatMap((index) => batch.recipients?.[index] ?? []);
+}

@@ -1,0 +1,182 @@
+/**
+ * Permits: when a call to the mail API may leave, over all sessions of one mail account.
+ *
+ * A token bucket of depth one kept as a single number, the theoretical arrival time of the next call
+ * (GCRA, ITU-T I.371): permits are slots on a time line, one every `1 / rate` seconds. Resend counts
+ * calls per second with no allowance for bursts, so a deeper bucket would only earn 429s.
+ *
+ * Owns: the slots, the slow-down after a 429 and the recovery. Never: storage, clocks.
+ * Invariants: slots of one gate are never closer than the interval; a lease is never further away than
+ * {@link maxWaitMs} (else nothing is granted and a time to come back is told), so nobody sleeps for ever.
+ *
+ * @module
+ */
+import type { RateObservation } from '../batch/outcome.ts';
+
+export interface GateState {
+  /** The earliest time the next permit may be used. */
+  nextSlotAt: number;
+  /** Present rate, calls per second; at most the configured one. */
+  ratePerSecond: number;
+  /** From when on the rate recovers; in the future while a throttle lasts. */
+  rateChangedAt: number;
+  /** The latest time that the gate has seen; an earlier one says that the clock was set back. */
+  seenAt: number;
+  /** What the provider last said that it allows, below our own maximum. Memory only: every answer says it again. */
+  ceiling: { ratePerSecond: number; until: number } | null;
+}
+
+export interface GateConfig {
+  /** Calls per second that we allow ourselves: `MAIL_RATE`. */
+  maxRatePerSecond: number;
+}
+
+/** Times are relative, because the session's clock may differ from the gate's. */
+export interface Lease {
+  /** Permits granted; 0: ask again in `retryInMs`. */
+  permitCount: number;
+  /** Until the first permit may be used. */
+  delayMs: number;
+  /** Between two permits. */
+  intervalMs: number;
+  retryInMs: number;
+}
+
+/** A lease spans at most this much of the time line: small, so that sessions take turns. */
+export const leaseSpanMs = 500;
+/** A slot further away than this is not given out: it would be lost when the slice ends. */
+export const maxWaitMs = 5_000;
+/** After a 429 without Retry-After: one window of a per-second limit. */
+const defaultThrottleMs = 1_000;
+/** Longest pause that one answer can impose: beyond it the answer is taken for garbage and asked again. */
+export const maxThrottleMs = 3_600_000;
+/** An observed limit holds for this long after the last answer that named it. */
+const ceilingMs = 60_000;
+const minRatePerSecond = 0.2;
+/** Each 429 takes a fifth of the rate away; it comes back at 5 % of the maximum a second. */
+const slowDownFactor = 0.8;
+const recoveryPerSecond = 0.05;
+
+export function initialGate(config: GateConfig, nowMs: number): GateState {
+  return {
+    nextSlotAt: nowMs,
+    ratePerSecond: config.maxRatePerSecond,
+    rateChangedAt: nowMs,
+    seenAt: nowMs,
+    ceiling: null,
+  };
+}
+
+/** Steps of the clock up to this are none: an object that moves to another machine meets as much. */
+const stepToleranceMs = 1_000;
+
+/**
+ * The gate by the clock that is: what was set back moves all of its times, so that a slot is as far ahead as
+ * it was. However they came about, none is further ahead than a provider can push it.
+ */
+function followed(state: GateState, nowMs: number): GateState {
+  const backMs = state.seenAt - nowMs > stepToleranceMs ? state.seenAt - nowMs : 0;
+  const latest = nowMs + maxThrottleMs;
+  return {
+    ...state,
+    nextSlotAt: Math.min(state.nextSlotAt - backMs, latest),
+    rateChangedAt: Math.min(state.rateChangedAt - backMs, latest),
+    seenAt: backMs > 0 ? nowMs : Math.max(state.seenAt, nowMs),
+    ceiling: state.ceiling === null ? null : { ...state.ceiling, until: state.ceiling.until - backMs },
+  };
+}
+
+/** The rate after it has recovered for a while. */
+function recovered(known: GateState, config: GateConfig, nowMs: number): GateState {
+  const state = followed(known, nowMs);
+  const seconds = Math.max(0, nowMs - state.rateChangedAt) / 1_000;
+  const ceiling = state.ceiling !== null && nowMs < state.ceiling.until ? state.ceiling : null;
+  const ratePerSecond = Math.min(
+    config.maxRatePerSecond,
+    ceiling?.ratePerSecond ?? Infinity,
+    Math.max(minRatePerSecond, state.ratePerSecond) + seconds * recoveryPerSecond * config.maxRatePerSecond,
+  );
+  return { ...state, ratePerSecond, rateChangedAt: Math.max(state.rateChangedAt, nowMs), ceiling };
+}
+
+/** Takes up to `wantedCount` permits off the time line. */
+export function leasePermits(
+  state: GateState,
+  config: GateConfig,
+  nowMs: number,
+  wantedCount: number,
+): { state: GateState; lease: Lease } {
+  const current = recovered(state, config, nowMs);
+  const intervalMs = 1_000 / current.ratePerSecond;
+  const firstAt = Math.max(nowMs, current.nextSlotAt);
+  const delayMs = firstAt - nowMs;
+  if (delayMs > maxWaitMs || wantedCount < 1) {
+    return {
+      state: current,
+      lease: { permitCount: 0, delayMs: 0, intervalMs, retryInMs: Math.max(1, Math.ceil(delayMs)) },
+    };
+  }
+  const permitCount = Math.max(1, Math.min(Math.trunc(wantedCount), Math.floor(leaseSpanMs / intervalMs)));
+  return {
+    state: { ...current, nextSlotAt: firstAt + permitCount * intervalMs },
+    lease: { permitCount, delayMs, intervalMs, retryInMs: 0 },
+  };
+}
+
+/** A 429: everybody waits, then goes on more slowly. */
+export function throttle(
+  state: GateState,
+  config: GateConfig,
+  nowMs: number,
+  retryAfterMs: number | null,
+): GateState {
+  const current = recovered(state, config, nowMs);
+  const pauseMs = Math.min(maxThrottleMs, Math.max(0, retryAfterMs ?? defaultThrottleMs));
+  // Several calls of one burst are refused together; they are one piece of news.
+  const isSameNews = nowMs < followed(state, nowMs).rateChangedAt;
+  return {
+    ...current,
+    nextSlotAt: Math.max(current.nextSlotAt, nowMs + pauseMs),
+    ratePerSecond: isSameNews
+      ? current.ratePerSecond
+      : Math.max(minRatePerSecond, current.ratePerSecond * slowDownFactor),
+    rateChangedAt: Math.max(current.rateChangedAt, nowMs + pauseMs),
+  };
+}
+
+/**
+ * True for a used-up window that we have used up ourselves by going evenly at just that rate: the next slot
+ * is in the next window anyway. Its reset comes in whole seconds, and to wait for it would halve the rate.
+ */
+function isFilledEvenly(ratePerSecond: number, { limitCount, resetMs }: RateObservation): boolean {
+  return limitCount !== null && ratePerSecond > limitCount - 1 && resetMs !== null && resetMs <= 1_000;
+}
+
+/** True when what an answer says of the limit would change a gate that goes at its full rate. */
+export function isRateNews(observation: RateObservation, { maxRatePerSecond }: GateConfig): boolean {
+  const { limitCount, remainingCount } = observation;
+  if (limitCount !== null && limitCount < maxRatePerSecond) return true;
+  return remainingCount === 0 && !isFilledEvenly(maxRatePerSecond, observation);
+}
+
+/** What the provider says of its own limit is followed downwards at once. */
+export function observeRate(
+  state: GateState,
+  config: GateConfig,
+  nowMs: number,
+  observation: RateObservation,
+): GateState {
+  const current = recovered(state, config, nowMs);
+  const { limitCount, remainingCount, resetMs } = observation;
+  // Only a per-second window can be compared with a rate per second.
+  const isPerSecond = limitCount !== null && limitCount > 0 && resetMs !== null && resetMs <= 1_000;
+  if (isPerSecond && limitCount < config.maxRatePerSecond) {
+    current.ceiling = { ratePerSecond: limitCount, until: nowMs + ceilingMs };
+    current.ratePerSecond = Math.min(current.ratePerSecond, limitCount);
+  }
+  const isUsedUp = remainingCount === 0 && !isFilledEvenly(current.ratePerSecond, observation);
+  if (isUsedUp && resetMs !== null && resetMs > 0) {
+    return { ...current, nextSlotAt: Math.max(current.nextSlotAt, nowMs + Math.min(resetMs, maxThrottleMs)) };
+  }
+  return current;
+}

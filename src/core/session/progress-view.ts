@@ -1,0 +1,87 @@
+/**
+ * The Progress view: a session as everybody sees it.
+ *
+ * Owns: what is shown at a moment, with rate, estimate and `stalledSince`. Never: changes of the session.
+ *
+ * @module
+ */
+import type { Progress, WaitingFor } from '../../shared/progress.ts';
+import { clockToleranceMs, longestWaitMs } from '../clock.ts';
+import { estimate } from './eta.ts';
+import { processedCount, undoUntil, type Session } from './session.ts';
+
+/** A running session without a result for this long says so: within half a minute, polls and all. */
+export const stalledAfterMs = 25_000;
+/** What it waits for is said from here on; a slow answer of every day is none of that. */
+export const waitShownAfterMs = 3_000;
+
+/** Progress as everybody sees it, at `nowMs`. */
+export function toProgress(session: Session, nowMs: number): Progress {
+  const { spec, counts } = session;
+  const processed = processedCount(counts);
+  const waitingFor = waitOf(session, nowMs);
+  const isMoving = session.state === 'running' && session.waitingUntil === null && waitingFor === null;
+  const { ratePerSecond, etaSeconds } = estimate(
+    session.samples,
+    nowMs,
+    processed,
+    session.total - processed,
+    isMoving && session.finishedAt === null,
+  );
+  const startsAt = undoUntil(session, nowMs);
+  const isStalled =
+    startsAt === null &&
+    session.finishedAt === null &&
+    (session.state === 'running' || session.state === 'queued') &&
+    !isExplained(session, nowMs) &&
+    // A result that is still to come was written under another clock, and says nothing of how long ago it is.
+    (nowMs - session.progressedAt > stalledAfterMs || session.progressedAt > nowMs + clockToleranceMs);
+  return {
+    sessionId: spec.sessionId,
+    name: spec.name,
+    owner: spec.owner,
+    state: session.state,
+    reason: session.reason,
+    rev: session.rev,
+    total: session.total,
+    processed,
+    activation: { activated: counts.activated, skipped: counts.skipped, failed: counts.refused },
+    email: {
+      sent: counts.sent,
+      failed: counts.failed,
+      unknown: counts.unknown,
+      delivered: session.delivered,
+      bounced: session.bounced,
+      complained: session.complained,
+    },
+    ratePerSecond,
+    etaSeconds,
+    createdAt: spec.createdAt,
+    ...(startsAt === null ? {} : { startsAt }),
+    startedAt: session.startedAt,
+    updatedAt: session.updatedAt,
+    finishedAt: session.finishedAt,
+    waitingUntil: session.waitingUntil,
+    waitingFor,
+    // A paused session may hold mail in doubt that is not called unknown yet.
+    checkableUntil: counts.unknown > 0 || session.state === 'paused' ? session.checkableUntil : null,
+    stalledSince: isStalled ? Math.min(session.progressedAt, nowMs) : null,
+    lastError: session.lastError,
+  };
+}
+
+/** What keeps a run from moving, unless a result came since. */
+function waitOf(session: Session, nowMs: number): WaitingFor | null {
+  const { waitingFor, waitingUntil } = session;
+  if (waitingFor === null || session.finishedAt !== null || session.state === 'paused') return null;
+  if (session.progressedAt > waitingFor.since) return null;
+  const isLong = nowMs - waitingFor.since >= waitShownAfterMs || (waitingUntil ?? 0) > nowMs;
+  return isLong ? waitingFor : null;
+}
+
+/** True while the time that it waits until is one that can be meant. */
+function isExplained(session: Session, nowMs: number): boolean {
+  const { waitingUntil } = session;
+  if (waitingUntil === null) return false;
+  return waitingUntil >= nowMs - stalledAfterMs && waitingUntil <= nowMs + longestWaitMs(session);
+}

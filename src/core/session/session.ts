@@ -1,0 +1,310 @@
+/**
+ * The session machine: what one bulk activation is.
+ *
+ * Owns: the session record, its counters, its pauses and its end. Never: storage, clocks, what people may do
+ * to it (command.ts), the provider's faults (breaker.ts), when to wake (wake.ts), what is shown
+ * (progress-view.ts).
+ * Invariants: `rev` rises with every change; counters are the sum over the batches; a terminal state is
+ * concluded from rows (`isWorkLeft` false), never asserted.
+ *
+ * @module
+ */
+import type { SessionReason, SessionState, WaitingFor } from '../../shared/progress.ts';
+import type { FrozenTemplate } from '../../shared/recipient.ts';
+import type { Audience } from '../../shared/schemas/activation.ts';
+import { noCounts, type Batch, type BatchCounts } from '../batch/batch.ts';
+import { keyLivesUntil, type ProviderTraits } from '../batch/doubt.ts';
+import { addSample, type Sample } from './eta.ts';
+import { judgeReputation, type FateCounts, type GuardLimits } from '../batch/delivery-status.ts';
+
+/** What a session was started with: frozen, so that a repeat after a deploy makes the same bytes. */
+export interface SessionSpec {
+  sessionId: string;
+  name: string;
+  owner: string;
+  /** Hash of the start request: the same id with another request is a conflict. */
+  fingerprint: string;
+  audience: Audience;
+  template: FrozenTemplate;
+  /** How its mails are put together. */
+  mail: {
+    from: string;
+    replyTo: string | null;
+    /** Where the mail's button leads. */
+    actionUrl: string | null;
+    postalAddress: string | null;
+    /** Where recipients reach the app's public pages; null where it has no public address. */
+    publicUrl: string | null;
+  };
+  /** The mail provider that it was started with; one that was started before this was noted has none. */
+  provider?: string;
+  /** Another one, which a person who resumes the run accepts. */
+  offeredProvider?: string;
+  /** Leads in one batch. */
+  batchLeadCount: number;
+  /** The audience is everyone who matched when it started: ids up to this one. */
+  maxLeadId: number;
+  /**
+   * The revision of the CRM at which it started. One that was started before those were counted has none: 0
+   * stands for what has not changed since then.
+   */
+  revision?: number;
+  /** Leads counted at the start. */
+  total: number;
+  createdAt: number;
+  /** Until then it may be undone: no lead is touched and nothing leaves before. */
+  startsAt?: number;
+  /** Since when the session no longer knows whom it mailed (retention). */
+  reducedAt?: number;
+}
+
+/** How far the audience has been made into batches. */
+export interface Plan {
+  afterLeadId: number;
+  plannedCount: number;
+  isDone: boolean;
+  /** Leads of the audience that never came into a batch: changed since the start, or cancelled unseen. */
+  unlistedCount: number;
+}
+
+/** The rest of a command: batches up to `untilSeq` that it speaks of are changed, in order. */
+export interface Chore {
+  kind: 'retryFailed' | 'retryUnknown' | 'assumeSent' | 'check';
+  afterSeq: number;
+  untilSeq: number;
+  /** Who gave it; for the timeline. */
+  by: string | null;
+}
+
+/** The one row of a session. */
+export interface Session {
+  spec: SessionSpec;
+  state: SessionState;
+  reason: SessionReason | null;
+  /** Rises with every command: a slice that began under another generation takes no new batch. */
+  generation: number;
+  rev: number;
+  total: number;
+  counts: BatchCounts;
+  delivered: number;
+  bounced: number;
+  complained: number;
+  /** The three counters above when a person last went on in spite of them. */
+  acknowledged: FateCounts;
+  plan: Plan;
+  startedAt: number | null;
+  updatedAt: number;
+  finishedAt: number | null;
+  cancelledAt: number | null;
+  /** When a result was last written. */
+  progressedAt: number;
+  waitingUntil: number | null;
+  /** What it last waited for; past when a result came after `since`. */
+  waitingFor: WaitingFor | null;
+  lastError: string | null;
+  /** Faults of the mail provider in a row, over all batches. */
+  faultStreak: number;
+  /** When an unreachable provider is asked again. */
+  probeAt: number | null;
+  /** When the present faults in a row began. */
+  outageSince: number | null;
+  /** How much the provider has refused while it accepted nothing (breaker.ts). */
+  refusalScore: number;
+  /** A person has unknown mail checked while the session does not run; only that may be asked then. */
+  isChecking: boolean;
+  /** Until when the provider can be asked about mail in doubt, at the latest; null when there was none. */
+  checkableUntil: number | null;
+  /** Leads of batches that never left may be active: a slice was at work. Until the CRM was told otherwise. */
+  mayBeFlipped: boolean;
+  /** A command that speaks of more batches than one transaction changes, and how far it has come. */
+  chore: Chore | null;
+  /** The rev that the history has. */
+  recordedRev: number;
+  samples: readonly Sample[];
+}
+
+export function newSession(spec: SessionSpec): Session {
+  return {
+    spec,
+    state: 'queued',
+    reason: null,
+    generation: 1,
+    rev: 1,
+    total: spec.total,
+    counts: noCounts,
+    delivered: 0,
+    bounced: 0,
+    complained: 0,
+    acknowledged: { delivered: 0, bounced: 0, complained: 0 },
+    plan: { afterLeadId: 0, plannedCount: 0, isDone: false, unlistedCount: 0 },
+    startedAt: null,
+    updatedAt: spec.createdAt,
+    finishedAt: null,
+    cancelledAt: null,
+    progressedAt: spec.createdAt,
+    waitingUntil: null,
+    waitingFor: null,
+    lastError: null,
+    faultStreak: 0,
+    probeAt: null,
+    outageSince: null,
+    refusalScore: 0,
+    isChecking: false,
+    checkableUntil: null,
+    mayBeFlipped: false,
+    chore: null,
+    recordedRev: 0,
+    samples: [],
+  };
+}
+
+/** Leads for which nothing more will be done. */
+export function processedCount(counts: BatchCounts): number {
+  return counts.skipped + counts.refused + counts.sent + counts.failed + counts.unknown;
+}
+
+/** What a slice may do with the batches of a session in this state. */
+export type WorkMode =
+  /** Plan and send. */
+  | 'run'
+  /** Ask one batch whether the provider is back. */
+  | 'probe'
+  /** Ask about the unknown mail that a person wants checked, and nothing else. */
+  | 'check'
+  | 'none';
+
+/**
+ * Until when a queued session waits for a person who may undo it; null when it does not. A clock that was set
+ * back behind the start tells nothing of how long it has waited: it waits no longer then.
+ */
+export function undoUntil(session: Session, nowMs: number): number | null {
+  const { startsAt = 0, createdAt } = session.spec;
+  return session.state === 'queued' && startsAt > nowMs && createdAt <= nowMs ? startsAt : null;
+}
+
+export function workMode(session: Session, nowMs: number): WorkMode {
+  if (session.finishedAt !== null || undoUntil(session, nowMs) !== null) return 'none';
+  switch (session.state) {
+    case 'queued':
+    case 'running':
+      return 'run';
+    case 'cancelled':
+      return session.isChecking ? 'check' : 'none';
+    case 'paused':
+      if (session.isChecking) return 'check';
+      return session.reason === 'mail_unreachable' && (session.probeAt ?? 0) <= nowMs ? 'probe' : 'none';
+    case 'completed':
+    case 'failed':
+      return 'none';
+    default:
+      return session.state satisfies never;
+  }
+}
+
+/** Every change of a session goes through here: it makes the change visible. */
+export function touch(session: Session, nowMs: number, change: Partial<Session>): Session {
+  return { ...session, ...change, rev: session.rev + 1, updatedAt: Math.max(session.updatedAt, nowMs) };
+}
+
+/** What a session waits for from now on: since when, if it is what it waited for already. */
+export function waitOn(session: Session, kind: WaitingFor['kind'], nowMs: number): WaitingFor {
+  const { waitingFor, progressedAt } = session;
+  const isSame = waitingFor?.kind === kind && waitingFor.since >= progressedAt;
+  return isSame ? waitingFor : { kind, since: nowMs };
+}
+
+/** Adds `delta` to the counters; results move the run on. */
+export function applyCounts(session: Session, nowMs: number, delta: Partial<BatchCounts>): Session {
+  const counts = { ...session.counts };
+  for (const key of Object.keys(counts) as (keyof BatchCounts)[]) counts[key] += delta[key] ?? 0;
+  const processed = processedCount(counts);
+  const moved = processed !== processedCount(session.counts);
+  return touch(session, nowMs, {
+    counts,
+    progressedAt: moved ? nowMs : session.progressedAt,
+    samples: moved ? addSample(session.samples, nowMs, processed) : session.samples,
+  });
+}
+
+/** Notes until when the provider can be asked about a batch in doubt. */
+export function noteDoubt(session: Session, batch: Batch, traits: ProviderTraits): Session {
+  if (batch.inDoubtSince === null || batch.retried === 'risked') return session;
+  const until = keyLivesUntil(batch.inDoubtSince, traits);
+  if (until === null || until <= (session.checkableUntil ?? 0)) return session;
+  return { ...session, checkableUntil: until };
+}
+
+/** Adds what webhooks told; a session that endangers the sender's name pauses until a person acts. */
+export function applyFates(session: Session, nowMs: number, delta: FateCounts, limits: GuardLimits): Session {
+  const counted = touch(session, nowMs, {
+    delivered: session.delivered + delta.delivered,
+    bounced: session.bounced + delta.bounced,
+    complained: session.complained + delta.complained,
+  });
+  const mayPause =
+    session.state === 'queued' || session.state === 'running' || session.reason === 'mail_unreachable';
+  const verdict = mayPause ? judgeReputation(counted, session.acknowledged, limits) : null;
+  return verdict === null ? counted : pauseFor(counted, verdict.reason, verdict.message);
+}
+
+/**
+ * Pauses until a person acts: nothing of what is left can leave as things are. A session that was cancelled stays
+ * so, and one that has ended too.
+ */
+export function pauseFor(
+  session: Session,
+  reason: 'mail_quota' | 'mail_auth' | 'mail_refused' | 'bounce_rate' | 'complaint_rate',
+  message: string,
+): Session {
+  if (session.state === 'cancelled' || session.finishedAt !== null) {
+    return { ...session, isChecking: false, lastError: message };
+  }
+  return {
+    ...session,
+    isChecking: false,
+    state: 'paused',
+    reason,
+    generation: session.generation + 1,
+    probeAt: null,
+    waitingUntil: null,
+    lastError: message,
+    samples: [],
+  };
+}
+
+/**
+ * Ends planning. What was counted at the start and did not come into a batch has changed since, or is
+ * cancelled unseen: it is skipped. What came in beyond the count makes the audience larger.
+ */
+export function endPlan(session: Session): Pick<Session, 'plan' | 'counts' | 'total'> {
+  if (session.plan.isDone) return { plan: session.plan, counts: session.counts, total: session.total };
+  const unlistedCount = Math.max(0, session.total - session.plan.plannedCount);
+  return {
+    plan: { ...session.plan, isDone: true, unlistedCount },
+    counts: { ...session.counts, skipped: session.counts.skipped + unlistedCount },
+    total: Math.max(session.total, session.plan.plannedCount),
+  };
+}
+
+/**
+ * Ends a session that has no open batch. Where its counters, which are those of its rows, fall short of the
+ * total, rows are missing: nothing can ever be done for those leads, and it says so.
+ */
+export function finish(session: Session, nowMs: number): Session {
+  const missingCount = session.total - processedCount(session.counts);
+  const ended = {
+    reason: null,
+    finishedAt: nowMs,
+    waitingUntil: null,
+    probeAt: null,
+    isChecking: false,
+    mayBeFlipped: false,
+  };
+  if (missingCount > 0) {
+    const lastError = `The run's own records lack ${missingCount} of its leads; what became of those is not known.`;
+    return touch(session, nowMs, { ...ended, state: 'failed', lastError });
+  }
+  const state = session.cancelledAt === null ? 'completed' : 'cancelled';
+  // Words of a pause or a fault on the way tell to do something that can no more be done.
+  return touch(session, nowMs, { ...ended, state, lastError: null });
+}

@@ -1,0 +1,278 @@
+/**
+ * One slice: the work of one alarm, as a pure loop over verbs.
+ *
+ * One planner pages the audience into batches ahead of the senders; each sender takes a batch through
+ * permit → flip → prepare → intent → deliver → settle. Where the provider is fast there are more senders
+ * than calls at once, so that the next batches are flipped and rendered while the mail API is answering. Everything that touches the world is a verb that
+ * is handed in, so tests can stop the world at each of them.
+ *
+ * Owns: the order of the verbs and when to stop. Never: what an outcome means (settle.ts), storage.
+ * Invariant: a killed slice leaves rows from which the next one goes on; nothing that matters is held
+ * in this file's variables.
+ *
+ * @module
+ */
+import type { FlipResult, Recipient } from '../../shared/recipient.ts';
+import type { Batch } from '../batch/batch.ts';
+import type { Outcome } from '../batch/outcome.ts';
+import type { WorkMode } from './session.ts';
+
+/** A call to the mail API may leave at `at`; or nothing is free before `at`. */
+export type Permit = { kind: 'granted'; at: number } | { kind: 'later'; at: number };
+
+/** A batch with its intent on disk, ready to leave. */
+export interface Intent {
+  batch: Batch;
+  key: string;
+  payload: string;
+  mailCount: number;
+}
+
+/** Mails rendered before the intent, or why some could not be. */
+export interface Prepared {
+  batch: Batch;
+  recipients: readonly Recipient[];
+  payload: string;
+  payloadHash: string;
+  mailCount: number;
+}
+
+export interface SliceVerbs {
+  now(): number;
+  sleepUntil(at: number): Promise<void>;
+  /** What the session allows now; `none` once a command came in after the slice began. */
+  mode(): WorkMode;
+  /** True while leads of the audience wait to be made into batches. */
+  isPlanning(): boolean;
+  /** Pages the next leads into pending batches. */
+  plan(): Promise<void>;
+  /** Holds the next batch that is due, in memory only; null when none is. */
+  take(): Batch | null;
+  /** Lets go of a held batch that was not sent. */
+  release(batch: Batch): void;
+  /** Sets the batch's leads active in the CRM; null when it refuses them (they are settled as failed). */
+  flip(batch: Batch): Promise<FlipResult | null>;
+  /** Writes what became of leads that get no mail; returns the batch, or null when none of it is left to send. */
+  settleFlip(batch: Batch, result: FlipResult): Batch | null;
+  /** When this batch may leave. */
+  permit(batch: Batch): Promise<Permit>;
+  /** False for a slot that has passed: a call that leaves late falls into another's interval. */
+  isUsable(permit: Permit): boolean;
+  /** Another slot for a batch that missed the one it had. */
+  renewPermit(): Promise<Permit>;
+  returnPermit(permit: Permit): void;
+  /** Renders; null when no recipient could be rendered (they are settled as failed). */
+  prepare(batch: Batch): Promise<Prepared | null>;
+  /** Writes the intent; null when the batch may no longer leave. */
+  intend(prepared: Prepared): Intent | null;
+  deliver(intent: Intent): Promise<Outcome>;
+  /** Writes the outcome, counters and rev in one transaction. */
+  settle(intent: Intent, outcome: Outcome): void;
+  /** The run waits for the provider. */
+  waitUntil(at: number): void;
+}
+
+export interface SliceLimits {
+  /** The slice takes no new batch after this long. */
+  maxMs: number;
+  /** Batches in hand. */
+  senderCount: number;
+  /** Of these at the mail API, with an intent on disk: what a crash can leave in doubt. */
+  callCount: number;
+}
+
+/** Six simultaneous connections are the platform's limit for one invocation. */
+const callCount = 5;
+/** From this rate on the provider is not what is waited for. */
+const fastRatePerSecond = 100;
+/** The most batches that a slice has in hand. */
+export const maxSenderCount = 8;
+
+/**
+ * The limits of a slice under an account that may make so many calls a second. Where the provider is the
+ * limit, more batches in hand than calls would only take slots from other runs.
+ */
+export function sliceLimits(maxRatePerSecond: number): SliceLimits {
+  const senderCount = maxRatePerSecond < fastRatePerSecond ? callCount : maxSenderCount;
+  return { maxMs: 20_000, senderCount, callCount };
+}
+
+/** The flip runs this long before its permit's slot, so that the slot is not spent on a database round trip. */
+export const flipLeadMs = 250;
+/** A database that is slow just now is asked earlier, but a command must not find many leads flipped for nothing. */
+const maxFlipLeadMs = 2_000;
+
+/** How long before its slot a batch is begun: a little longer than the slowest of late has taken. */
+class Headstart {
+  ms: number = flipLeadMs;
+
+  learn(tookMs: number): void {
+    const enough = Math.max(1.25 * tookMs, 0.9 * this.ms);
+    this.ms = Math.min(maxFlipLeadMs, Math.max(flipLeadMs, enough));
+  }
+}
+
+/**
+ * Runs one slice to its end: the time is up, nothing is due, or the session was told to stop.
+ *
+ * @throws what a verb throws, after all senders have come to rest; the shell classifies it
+ */
+export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<void> {
+  const beganAt = verbs.now();
+  const endsAt = beganAt + limits.maxMs;
+  const planned = new Signal();
+  const headstart = new Headstart();
+  const calls = new Slots(limits.callCount);
+  const faults: unknown[] = [];
+  const first = verbs.mode();
+  // A slice does one kind of work: a probe that finds the provider back ends it, and the next one runs.
+  const mode = (): WorkMode => {
+    if (faults.length > 0) return 'none';
+    const nowMs = verbs.now();
+    // Before it began: the clock was set back, and the slice would go on for as long as that.
+    if (nowMs >= endsAt || nowMs < beganAt) return 'none';
+    return verbs.mode() === first ? first : 'none';
+  };
+
+  // A probe plans too: there must be something to ask the provider with.
+  const isPlanning = (): boolean => (mode() === 'run' || mode() === 'probe') && verbs.isPlanning();
+
+  async function planner(): Promise<void> {
+    while (isPlanning()) {
+      const plannedFrom = verbs.now();
+      await verbs.plan();
+      planned.raise();
+      // The senders' flips queue at the same database: the planner leaves them as much of it as it took.
+      const endedAt = verbs.now();
+      if (isPlanning()) await verbs.sleepUntil(endedAt + (endedAt - plannedFrom));
+    }
+  }
+
+  async function sender(): Promise<void> {
+    for (;;) {
+      if (mode() === 'none') return;
+      const batch = verbs.take();
+      if (batch !== null) {
+        const goOn = await send(verbs, batch, { endsAt, mode, headstart, calls });
+        if (!goOn) return;
+      } else if (isPlanning()) await planned.wait();
+      else return;
+    }
+  }
+
+  const guard = async (work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      faults.push(error);
+    } finally {
+      // Whoever waits for leads must look again: the planner may have ended or failed.
+      planned.raise();
+    }
+  };
+  const senderCount = first === 'probe' ? 1 : limits.senderCount;
+  await Promise.all([guard(planner), ...Array.from({ length: senderCount }, () => guard(sender))]);
+  // Its own words and type matter to whoever classifies it.
+  if (faults.length > 0) throw faults[0];
+}
+
+/** Takes one held batch as far as it goes; false when the sender should stop. */
+async function send(
+  verbs: SliceVerbs,
+  held: Batch,
+  {
+    endsAt,
+    mode,
+    headstart,
+    calls,
+  }: { endsAt: number; mode: () => WorkMode; headstart: Headstart; calls: Slots },
+): Promise<boolean> {
+  let permit: Permit | null = null;
+  let isCalling = false;
+  try {
+    permit = await verbs.permit(held);
+    if (permit.kind === 'later') {
+      verbs.waitUntil(permit.at);
+      if (permit.at >= endsAt) return false;
+      await verbs.sleepUntil(permit.at);
+      return true;
+    }
+    await verbs.sleepUntil(permit.at - headstart.ms);
+    if (mode() === 'none') return false;
+    const begunAt = verbs.now();
+    let batch: Batch | null = held;
+    if (batch.recipients === null) {
+      const flipped = await verbs.flip(held);
+      batch = flipped === null ? null : verbs.settleFlip(held, flipped);
+    }
+    const prepared = batch === null ? null : await verbs.prepare(batch);
+    if (prepared === null) return true;
+    headstart.learn(verbs.now() - begunAt);
+    await verbs.sleepUntil(permit.at);
+    await calls.take();
+    isCalling = true;
+    // What another call was answered meanwhile may have paused the run.
+    if (mode() === 'none') return false;
+    while (!verbs.isUsable(permit)) {
+      permit = await verbs.renewPermit();
+      if (permit.kind === 'later') {
+        verbs.waitUntil(permit.at);
+        if (permit.at >= endsAt) return false;
+      }
+      await verbs.sleepUntil(permit.at);
+    }
+    const intent = verbs.intend(prepared);
+    if (intent === null) return true;
+    const used = permit;
+    permit = null;
+    const outcome = await verbs.deliver(intent);
+    verbs.settle(intent, outcome);
+    // A command came in the moment before the call: its slot is free for another session.
+    if (outcome.kind === 'notSent') verbs.returnPermit(used);
+    return true;
+  } finally {
+    if (isCalling) calls.free();
+    if (permit !== null) verbs.returnPermit(permit);
+    verbs.release(held);
+  }
+}
+
+/** So many at once; who comes later waits, and goes on in the order of coming. */
+class Slots {
+  readonly #waiting: (() => void)[] = [];
+  #freeCount: number;
+
+  constructor(count: number) {
+    this.#freeCount = count;
+  }
+
+  async take(): Promise<void> {
+    if (this.#freeCount > 0) this.#freeCount -= 1;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  free(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#freeCount += 1;
+    else next();
+  }
+}
+
+/** A condition variable: `wait` resolves at the next `raise`. */
+class Signal {
+  #raise = (): void => {};
+  #raised = this.#next();
+
+  raise(): void {
+    this.#raise();
+    this.#raised = this.#next();
+  }
+
+  wait(): Promise<void> {
+    return this.#raised;
+  }
+
+  #next(): Promise<void> {
+    return new Promise((resolve) => (this.#raise = resolve));
+  }
+}

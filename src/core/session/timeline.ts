@@ -1,0 +1,131 @@
+/**
+ * What is worth telling of a session's life, concluded from each change of its record.
+ *
+ * Owns: which changes are events, which of them are one, which moments are kept as points. Never: storage,
+ * clocks; the time of a change is in the record.
+ * Invariants: at most {@link maxEventCount} events and {@link maxPointCount} points for a run of any length;
+ * a fault that repeats for an hour costs a write now and then, not one each time.
+ *
+ * @module
+ */
+import type { ThroughputPoint, TimelineEvent } from '../../shared/timeline.ts';
+import { processedCount, type Session } from './session.ts';
+
+export type NewEvent = Omit<TimelineEvent, 'id'>;
+
+/** More than a person reads; a run that is paused and resumed all day stays below. */
+export const maxEventCount = 200;
+export const maxPointCount = 300;
+/** Points of a young run. Each is a billed row: at one call a second they are a tenth of all of a run's. */
+export const firstSpacingMs = 2_000;
+/** What comes back within this time goes on, rather than happening again. */
+const sameEventMs = 60_000;
+/** How exactly the end of a repeating event is known. */
+const extendMs = 10_000;
+/** Two kinds of trouble that take turns are two events, not a hundred. */
+const lookBackCount = 6;
+
+/**
+ * What happened between two states of a session.
+ *
+ * @param before - null for a new session
+ * @param by - who caused the change, when it was a person's command
+ */
+export function eventsBetween(before: Session | null, after: Session, by: string | null): NewEvent[] {
+  const event = (kind: TimelineEvent['kind'], change: Partial<NewEvent> = {}): NewEvent => ({
+    kind,
+    at: after.updatedAt,
+    until: after.updatedAt,
+    by,
+    reason: null,
+    message: null,
+    count: null,
+    ...change,
+  });
+  if (before === null) return [event('started', { by: after.spec.owner, count: after.total })];
+  if (before.rev === after.rev) return [];
+  const events: NewEvent[] = [];
+  const retried = before.counts.failed - after.counts.failed;
+  const cleared = before.counts.unknown - after.counts.unknown;
+  if (by !== null && retried > 0) events.push(event('retried', { count: retried }));
+  if (by !== null && cleared > 0) {
+    const isAssumed = after.counts.sent - before.counts.sent === cleared;
+    events.push(event(isAssumed ? 'assumed_sent' : 'retried', { count: cleared }));
+  }
+  if (before.state !== after.state || before.reason !== after.reason) {
+    if (after.state === 'paused') {
+      const message = after.reason === 'user' ? null : after.lastError;
+      events.push(event('paused', { reason: after.reason, message }));
+    } else if (after.state === 'cancelled') events.push(event('cancelled'));
+    else if (after.state === 'running' && before.state === 'paused') events.push(event('resumed'));
+  }
+  const isFault =
+    after.faultStreak > before.faultStreak ||
+    (after.lastError !== null && after.lastError !== before.lastError);
+  if (after.state === 'running' && isFault) events.push(event('fault', { message: after.lastError }));
+  if (after.state === 'running' && (after.waitingUntil ?? 0) > (before.waitingUntil ?? 0)) {
+    events.push(event('waiting', { until: Math.max(after.updatedAt, after.waitingUntil ?? 0) }));
+  }
+  if (before.finishedAt === null && after.finishedAt !== null) {
+    const message = after.state === 'failed' ? after.lastError : null;
+    events.push(event('finished', { by: null, message }));
+  }
+  return events;
+}
+
+/** A slice that died left this many calls without a known outcome. */
+export function recovered(count: number, nowMs: number): NewEvent {
+  return { kind: 'recovered', at: nowMs, until: nowMs, by: null, reason: null, message: null, count };
+}
+
+/** What to do with an event, given those that there are: add it, make an earlier one longer, or nothing. */
+export type EventStep = { kind: 'add' } | { kind: 'extend'; id: number; until: number } | { kind: 'known' };
+
+/** @param events - those that are kept, oldest first */
+export function placeEvent(events: readonly TimelineEvent[], next: NewEvent): EventStep {
+  const earlier = events
+    .slice(-lookBackCount)
+    .findLast(
+      ({ kind, by, reason, message, until }) =>
+        kind === next.kind &&
+        by === next.by &&
+        reason === next.reason &&
+        message === next.message &&
+        next.at - until <= sameEventMs,
+    );
+  if (earlier === undefined || (next.kind !== 'fault' && next.kind !== 'waiting')) return { kind: 'add' };
+  if (next.until - earlier.until < extendMs) return { kind: 'known' };
+  return { kind: 'extend', id: earlier.id, until: next.until };
+}
+
+export interface Series {
+  spacingMs: number;
+  points: readonly ThroughputPoint[];
+}
+
+export const emptySeries: Series = { spacingMs: firstSpacingMs, points: [] };
+
+/** The series after a change, or null when it says nothing new. */
+export function addPoint(series: Series, before: Session | null, after: Session): Series | null {
+  const { counts } = after;
+  const point: ThroughputPoint = {
+    at: after.updatedAt,
+    processed: processedCount(counts),
+    sent: counts.sent,
+    failed: counts.refused + counts.failed + counts.unknown,
+  };
+  if (before === null || after.startedAt === null) return null;
+  // Whether it ran at all between two points is what a plot must know most.
+  const isTurn = before.state !== after.state || before.finishedAt !== after.finishedAt;
+  const last = series.points.at(-1);
+  if (last !== undefined && !isTurn) {
+    if (after.finishedAt !== null || point.processed === last.processed) return null;
+    if (point.at - last.at < series.spacingMs) return null;
+  }
+  const points = [...series.points, point];
+  if (points.length <= maxPointCount) return { ...series, points };
+  return {
+    spacingMs: series.spacingMs * 2,
+    points: points.filter((_, index) => index % 2 === 0 || index === points.length - 1),
+  };
+}

@@ -1,0 +1,149 @@
+/**
+ * From the records of somebody's CSV file to leads: what a cell is worth.
+ *
+ * Pure: reads no file and no database (../shared/import-file.ts reads, imports.ts writes). Keeps true: nothing is cut off or guessed away silently; a record that cannot become a lead is rejected
+ * with its line and a sentence.
+ *
+ * @module
+ */
+import {
+  mappedColumns,
+  type ColumnMapping,
+  type ImportedLead,
+  type ImportField,
+} from '../../shared/imports/import-file.ts';
+import { limits } from '../../shared/limits.ts';
+import { isUsableEmail, normalizeEmail } from '../email.ts';
+
+/** One record of a file. `line` is where it begins in the file, counted from 1. */
+export type ImportRow =
+  { kind: 'lead'; line: number; lead: ImportedLead } | { kind: 'rejected'; line: number; reason: string };
+
+/** Spaces at the ends and control characters mean nothing; half of a surrogate pair is no text. */
+function cleanCell(cell: string): string {
+  return cell
+    .toWellFormed()
+    .replace(/\r\n?/g, '\n')
+    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g, '')
+    .trim();
+}
+
+/** A name, a company and the like are one line, however the cell was wrapped. */
+function oneLine(cell: string): string {
+  return cleanCell(cell).replace(/\s+/g, ' ');
+}
+
+/** The addresses of a cell: some exports put several into one, or a name before `<address>`. */
+function addressesOf(cell: string): string[] {
+  const clean = cleanCell(cell)
+    .replace(/^["']+|["']+$/g, '')
+    .trim()
+    .replace(/^mailto:/i, '');
+  if (clean === '' || isUsableEmail(normalizeEmail(clean)))
+    return clean === '' ? [] : [normalizeEmail(clean)];
+  const parts = clean.split(/[\s;,<>]+|:::/).filter((part) => part.includes('@'));
+  return (parts.some((part) => isUsableEmail(part)) ? parts : [clean]).map(normalizeEmail);
+}
+
+/** `Last, First` or `First … Last`. */
+function splitName(fullName: string): { firstName: string; lastName: string } {
+  const comma = fullName.indexOf(',');
+  if (comma >= 0)
+    return { firstName: fullName.slice(comma + 1).trim(), lastName: fullName.slice(0, comma).trim() };
+  const space = fullName.lastIndexOf(' ');
+  return space < 0
+    ? { firstName: fullName, lastName: '' }
+    : { firstName: fullName.slice(0, space), lastName: fullName.slice(space + 1) };
+}
+
+const fieldNames: Record<Exclude<keyof ImportedLead, 'custom'>, string> = {
+  email: 'e-mail address',
+  firstName: 'first name',
+  lastName: 'last name',
+  company: 'company',
+  phone: 'phone',
+  source: 'source',
+  stage: 'stage',
+  notes: 'notes',
+  consentSource: 'consent source',
+};
+
+/**
+ * Makes a lead of one record.
+ *
+ * The first address that a mail provider would take becomes the lead's. A lead whose only address is
+ * one that none would take (`ann@localhost`) is kept, to be mended by a person, and never mailed;
+ * a record without anything like an address is rejected. Records may be shorter or longer than the
+ * header.
+ *
+ * @param line - where the record begins in its file
+ * @param defaults - for fields that the record leaves empty
+ */
+export function readImportRow(
+  mapping: ColumnMapping,
+  record: readonly string[],
+  line: number,
+  defaults: { consentSource?: string; source?: string } = {},
+): ImportRow {
+  const cells = (field: ImportField): string[] => mapping[field].map((index) => record[index] ?? '');
+  // Before anything looks into them: megabytes in one cell are a broken file, not a lead.
+  if (mappedColumns(mapping).some((index) => (record[index] ?? '').length > limits.maxImportCellLength)) {
+    return {
+      kind: 'rejected',
+      line,
+      reason: `a cell is longer than ${limits.maxImportCellLength} characters`,
+    };
+  }
+  const firstOf = (columns: readonly number[]): string =>
+    columns.map((index) => oneLine(record[index] ?? '')).find((cell) => cell !== '') ?? '';
+  const first = (field: ImportField): string => firstOf(mapping[field]);
+
+  const addresses = cells('email').flatMap(addressesOf);
+  const email = addresses.find(isUsableEmail) ?? addresses[0];
+  if (email === undefined) return { kind: 'rejected', line, reason: 'there is no e-mail address' };
+  if (!/^[^\s@]+@[^\s@]+$/.test(email)) {
+    return { kind: 'rejected', line, reason: 'the e-mail cell holds no address' };
+  }
+
+  const lead: ImportedLead = {
+    email,
+    firstName: first('firstName'),
+    lastName: first('lastName'),
+    company: first('company'),
+    phone: first('phone'),
+    source: first('source') || (defaults.source ?? ''),
+    stage: first('stage'),
+    notes:
+      cells('notes')
+        .map(cleanCell)
+        .find((cell) => cell !== '') ?? '',
+    consentSource: first('consentSource') || (defaults.consentSource ?? ''),
+  };
+  const custom = Object.entries(mapping.custom ?? {})
+    .map(([name, columns]): [string, string] => [name, firstOf(columns)])
+    .filter(([, value]) => value !== '');
+  if (custom.length > 0) lead.custom = Object.fromEntries(custom);
+  if (lead.firstName === '' && lead.lastName === '') Object.assign(lead, splitName(first('fullName')));
+
+  for (const field of Object.keys(fieldNames) as (keyof typeof fieldNames)[]) {
+    const max =
+      field === 'email'
+        ? limits.maxEmailLength
+        : field === 'notes'
+          ? limits.maxNotesLength
+          : limits.maxFieldLength;
+    if (lead[field].length > max) {
+      return { kind: 'rejected', line, reason: `the ${fieldNames[field]} is longer than ${max} characters` };
+    }
+  }
+  for (const [name, value] of custom) {
+    if (value.length > limits.maxCustomValueLength) {
+      return {
+        kind: 'rejected',
+        line,
+        reason: `the field “${name}” is longer than ${limits.maxCustomValueLength} characters`,
+      };
+    }
+  }
+  return { kind: 'lead', line, lead };
+}

@@ -1,0 +1,125 @@
+/**
+ * The leads themselves: counting, reading, editing, erasing; lists of them are in lead-list.ts.
+ *
+ * @module
+ */
+import type { Lead, LeadPatch, LeadStatus } from '../../shared/schemas/activation.ts';
+import { customJson, rememberNames } from './custom-fields.ts';
+import type { HashEmail } from '../email-hash.ts';
+import { isUsableEmail, normalizeEmail } from '../email.ts';
+import type { SqlValue } from './filter.ts';
+import { leadColumns, nextRevisionSql, toLead, type LeadRow } from './row.ts';
+
+/** How many leads there are, of one status or of both: one row is read. */
+export async function countLeads(db: D1Database, status?: LeadStatus): Promise<number> {
+  const counts = await db
+    .prepare('SELECT new_count, active_count FROM lead_counts')
+    .first<{ new_count: number; active_count: number }>();
+  if (counts === null) throw new Error('The lead counts are missing.');
+  if (status === undefined) return counts.new_count + counts.active_count;
+  return status === 'new' ? counts.new_count : counts.active_count;
+}
+
+/** The lead with this id, or null. */
+export async function getLead(db: D1Database, leadId: number): Promise<Lead | null> {
+  const row = await db
+    .prepare(`SELECT ${leadColumns} FROM leads l WHERE l.id = ?`)
+    .bind(leadId)
+    .first<LeadRow>();
+  return row === null ? null : toLead(row);
+}
+
+const patchColumns = {
+  email: 'email',
+  firstName: 'first_name',
+  lastName: 'last_name',
+  company: 'company',
+  phone: 'phone',
+  source: 'source',
+  stage: 'stage',
+  notes: 'notes',
+  consentSource: 'consent_source',
+  custom: 'custom',
+} as const satisfies Record<keyof LeadPatch, string>;
+
+/**
+ * Changes the given fields of a lead. A patch that changes nothing leaves `updatedAt` alone, so that
+ * running sessions keep the lead.
+ *
+ * @returns `email_taken` when another lead has the address, whatever its case
+ */
+export async function updateLead(
+  db: D1Database,
+  update: { leadId: number; patch: LeadPatch; nowMs: number; hashEmail: HashEmail },
+): Promise<{ kind: 'ok'; lead: Lead } | { kind: 'not_found' } | { kind: 'email_taken' }> {
+  const { leadId, patch } = update;
+  const values: [column: string, value: SqlValue][] = [];
+  for (const field of Object.keys(patchColumns) as (keyof LeadPatch)[]) {
+    const value = patch[field];
+    if (value === undefined) continue;
+    const stored =
+      typeof value !== 'string'
+        ? customJson(value)
+        : field === 'email'
+          ? normalizeEmail(value)
+          : value.trim();
+    values.push([patchColumns[field], stored]);
+  }
+  const email = patch.email === undefined ? null : normalizeEmail(patch.email);
+  const isTaken = '(SELECT count(*) FROM leads o WHERE o.email = ? AND o.id <> ?)';
+  const statements = rememberNames(db, Object.keys(patch.custom ?? {}), {
+    sql: `EXISTS (SELECT 1 FROM leads WHERE id = ?2) AND NOT EXISTS (SELECT 1 FROM leads WHERE email = ?3 AND id <> ?2)`,
+    params: [leadId, email],
+  });
+  if (values.length > 0) {
+    const assignments = values.map(([column]) => `${column} = ?`);
+    const params = values.map(([, value]) => value);
+    if (email !== null) {
+      assignments.push('email_hash = ?', 'email_valid = ?');
+      params.push(update.hashEmail(email), isUsableEmail(email) ? 1 : 0);
+    }
+    const changed = values.map(([column]) => `${column} COLLATE BINARY IS NOT ?`).join(' OR ');
+    statements.push(
+      db
+        .prepare(
+          `UPDATE leads SET ${assignments.join(', ')}, updated_at = ?, revision = ${nextRevisionSql}
+           WHERE id = ? AND ${isTaken} = 0 AND (${changed})`,
+        )
+        .bind(...params, update.nowMs, leadId, email, leadId, ...values.map(([, value]) => value)),
+      db.prepare('UPDATE lead_counts SET revision = revision + 1'),
+    );
+  }
+  statements.push(
+    db
+      .prepare(`SELECT ${leadColumns}, ${isTaken} AS taken_count FROM leads l WHERE l.id = ?`)
+      .bind(email, leadId, leadId),
+  );
+  const results = await db.batch<LeadRow & { taken_count: number }>(statements);
+  const row = results.at(-1)?.results[0];
+  if (row === undefined) return { kind: 'not_found' };
+  return row.taken_count > 0 ? { kind: 'email_taken' } : { kind: 'ok', lead: toLead(row) };
+}
+
+/**
+ * Erases a lead and its words from the search index. Its suppression stays: it has no address in it,
+ * and keeps the person from being mailed when a later import brings them back.
+ *
+ * @param ownedBy - only while this session has activated it, or null: none has
+ * @returns false when there was no such lead
+ */
+export async function eraseLead(db: D1Database, leadId: number, ownedBy?: string | null): Promise<boolean> {
+  const isIt = ownedBy === undefined ? 'id = ?1' : 'id = ?1 AND +activated_by IS ?2';
+  const params = ownedBy === undefined ? [leadId] : [leadId, ownedBy];
+  const results = await db.batch([
+    db
+      .prepare(
+        `UPDATE lead_counts SET
+           new_count = new_count - (SELECT count(*) FROM leads WHERE id = ?1 AND +status = 'new'),
+           active_count = active_count - (SELECT count(*) FROM leads WHERE id = ?1 AND +status = 'active')
+         WHERE EXISTS (SELECT 1 FROM leads WHERE ${isIt})`,
+      )
+      .bind(...params),
+    db.prepare(`DELETE FROM leads WHERE ${isIt}`).bind(...params),
+  ]);
+  return (results[1]?.meta.changes ?? 0) > 0;
+}

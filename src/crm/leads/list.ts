@@ -1,0 +1,287 @@
+/**
+ * The list of leads: which page, in which order, and how many match.
+ *
+ * Never OFFSET: a page is found by the sort value and id of the row before it, so that the thousandth
+ * page costs what the first does and rows that come or go do not shift it. Keeps true: neither the page nor
+ * its count looks at more leads than a bound, however many there are, but for a count
+ * that one index gives, and words in an order by name.
+ *
+ * @module
+ */
+import type { Lead, LeadFilter, LeadPage, LeadSort } from '../../shared/schemas/activation.ts';
+import { decodeCursor, encodeCursor } from '../cursor.ts';
+import {
+  compileLeadFilter,
+  isRange,
+  isRangeCondition,
+  leadConditions,
+  splitFilter,
+  type LeadCondition,
+  type SqlValue,
+} from './filter.ts';
+import { leadColumns, toLead, type LeadRow } from './row.ts';
+import { countLeads, getLead } from './lead.ts';
+import { searchMatcher } from './search-matches.ts';
+
+const sortColumns = {
+  id: 'id',
+  email: 'email',
+  lastName: 'last_name',
+  company: 'company',
+} as const;
+type SortColumn = (typeof sortColumns)[keyof typeof sortColumns];
+
+function readSort(sort: LeadSort): { column: SortColumn; descending: boolean } {
+  switch (sort) {
+    case 'id':
+    case 'email':
+    case 'lastName':
+    case 'company':
+      return { column: sortColumns[sort], descending: false };
+    case '-id':
+      return { column: 'id', descending: true };
+    case '-email':
+      return { column: 'email', descending: true };
+    case '-lastName':
+      return { column: 'last_name', descending: true };
+    case '-company':
+      return { column: 'company', descending: true };
+    default:
+      return sort satisfies never;
+  }
+}
+
+/**
+ * Below this many matches a filtered list is sorted out of the filter's index; above it, the index of
+ * the sort is walked until a page is full. Either way a page costs about this many rows at most: with
+ * more matches than this among a million leads, 50 of them come within 10,000 steps on average.
+ */
+const maxSortedMatchCount = 5_000;
+
+/** The SQL of one page, apart from running it, so that its query plan can be asserted. */
+export function leadPageQuery(query: {
+  filter: LeadFilter;
+  sort: LeadSort;
+  after: { value: string | null; id: number } | null;
+  limit: number;
+  matchCount: number;
+  /** The condition that leaves fewest leads, where that is known. */
+  driver?: LeadCondition | undefined;
+}): { sql: string; params: SqlValue[] } {
+  const { column, descending } = readSort(query.sort);
+  const isLarge = query.matchCount > maxSortedMatchCount;
+  const byOrder = column !== 'id' && isLarge;
+  const drive = byOrder ? 'order' : isLarge ? 'id' : 'filter';
+  // A range gives no order of ids: one of the others does then.
+  const driver =
+    drive === 'id' && query.driver !== undefined && isRangeCondition(query.driver) ? undefined : query.driver;
+  const { from, where, params, id } = compileLeadFilter(query.filter, { drive, driver });
+  const hasFilter = where !== '1';
+  const direction = descending ? 'DESC' : 'ASC';
+  const than = descending ? '<' : '>';
+  // A few rows of a range are found by its index and sorted; by id they would be looked for in the table.
+  const isSorted = column === 'id' && drive === 'filter' && isRange(query.filter) && id === 'l.id';
+
+  const conditions = [where];
+  if (query.after !== null && column === 'id') {
+    conditions.push(`${isSorted ? '+' : ''}${id} ${than} ?`);
+    params.push(query.after.id);
+  } else if (query.after !== null) {
+    // The unary plus leaves the sort's index out where the filter's index is to find the rows.
+    const key = byOrder || !hasFilter ? `l.${column}` : `+l.${column}`;
+    const value = query.after.value === null ? `(SELECT c.${column} FROM leads c WHERE c.id = ?)` : '?';
+    conditions.push(`(${key}, l.id) ${than} (${value}, ?)`);
+    params.push(query.after.value ?? query.after.id, query.after.id);
+  }
+  const order =
+    column === 'id'
+      ? `${isSorted ? '+' : ''}${id} ${direction}`
+      : `${byOrder || !hasFilter ? '' : '+'}l.${column} ${direction}, l.id ${direction}`;
+  return {
+    sql: `SELECT ${leadColumns} FROM ${from} WHERE ${conditions.join(' AND ')} ORDER BY ${order} LIMIT ?`,
+    params: [...params, query.limit],
+  };
+}
+
+/**
+ * Leads that are counted for a page, at most: a page is not to wait for a number. Each is what a local
+ * database counts in about 15 ms. A start and its preview count exactly, whatever it takes (audience.ts).
+ */
+const maxCounted = {
+  /** Hits of words, each read from as many lists as there are words. */
+  byWords: 100_000,
+  /** Leads of one condition that are looked up among those of the others. */
+  byLookUp: 25_000,
+} as const;
+
+/** What is known of a filter's leads before any of them is read. */
+interface LeadSurvey {
+  /** How many match; at least so many where it is not exact. */
+  total: number;
+  isExact: boolean;
+  driver: LeadCondition | undefined;
+}
+
+/** Counts the leads that match, as far as that is quick, and finds the condition that leaves fewest. */
+async function surveyLeads(db: D1Database, filter: LeadFilter): Promise<LeadSurvey> {
+  const conditions = leadConditions(filter);
+  const [first, ...others] = conditions;
+  if (first === undefined) {
+    // Without a condition all match, or none where a search has no word in it.
+    const total = (filter.search ?? '').trim() === '' ? await countLeads(db) : 0;
+    return { total, isExact: true, driver: undefined };
+  }
+  if (others.length === 0) {
+    const kept = await keptCount(db, filter, first);
+    if (kept !== null) return { total: kept, isExact: true, driver: first };
+    if (first !== 'words') {
+      // Entries of one index, side by side: the quickest there is to count, with no bound to be kept.
+      const { countFrom, where, params } = compileLeadFilter(filter, { driver: first });
+      const count = db.prepare(`SELECT count(*) AS n FROM ${countFrom} WHERE ${where}`).bind(...params);
+      return { total: (await count.first<number>('n')) ?? 0, isExact: true, driver: first };
+    }
+    const max = maxCounted.byWords;
+    const total = (await countUpTo(db, filter, first, max).first<number>('n')) ?? 0;
+    return { total: Math.min(total, max), isExact: total <= max, driver: first };
+  }
+  const driver = conditions.includes('words') ? 'words' : ((await rarest(db, filter, conditions)) ?? first);
+  return { ...(await countByLookUp(db, filter, driver)), driver };
+}
+
+/**
+ * The condition that leaves fewest leads. Words drive wherever they are, without being asked: a look into
+ * the full-text index for one lead costs as much as some hundred of its hits.
+ */
+async function rarest(
+  db: D1Database,
+  filter: LeadFilter,
+  conditions: readonly LeadCondition[],
+): Promise<LeadCondition | undefined> {
+  const sizes = await db.batch<{ n: number }>(
+    conditions.map((condition) =>
+      countUpTo(db, splitFilter(filter, condition)[0], condition, maxCounted.byLookUp),
+    ),
+  );
+  const counts = sizes.map((size) => size.results[0]?.n ?? 0);
+  return conditions[counts.indexOf(Math.min(...counts))];
+}
+
+/** How many of the first leads of the driver match all, and whether these were all of its leads. */
+async function countByLookUp(
+  db: D1Database,
+  filter: LeadFilter,
+  driver: LeadCondition,
+): Promise<{ total: number; isExact: boolean }> {
+  const max = maxCounted.byLookUp;
+  const [only, rest] = splitFilter(filter, driver);
+  const found = compileLeadFilter(only, { driver });
+  const sql = `SELECT ${found.id} AS id FROM ${found.countFrom} WHERE ${found.where} LIMIT ${max}`;
+  const { countFrom, where, params } = compileLeadFilter(rest, { among: sql });
+  // Asked of each lead, not for those that match, so that those looked at can be counted too.
+  const row = await db
+    .prepare(
+      `SELECT count(*) AS looked, sum(matches) AS n FROM (SELECT ${where} AS matches FROM ${countFrom})`,
+    )
+    .bind(...params, ...found.params)
+    .first<{ looked: number; n: number | null }>();
+  return { total: row?.n ?? 0, isExact: (row?.looked ?? 0) < max };
+}
+
+/** The count of all leads of one condition, where somebody keeps it. */
+async function keptCount(
+  db: D1Database,
+  filter: LeadFilter,
+  condition: LeadCondition,
+): Promise<number | null> {
+  if (condition === 'new') return countLeads(db, 'new');
+  const { activatedFrom, activatedTo, importId = '' } = filter;
+  if (condition === 'active' && activatedFrom === undefined && activatedTo === undefined) {
+    return countLeads(db, 'active');
+  }
+  if (condition !== 'import') return null;
+  const count = await db
+    .prepare('SELECT member_count FROM imports WHERE import_id = ?')
+    .bind(importId)
+    .first<number>('member_count');
+  return count ?? 0;
+}
+
+/** The leads of a filter of one condition, counted to one more than `max`. */
+function countUpTo(
+  db: D1Database,
+  filter: LeadFilter,
+  driver: LeadCondition,
+  max: number,
+): D1PreparedStatement {
+  const { countFrom, where, params } = compileLeadFilter(filter, { driver });
+  return db
+    .prepare(`SELECT count(*) AS n FROM (SELECT 1 FROM ${countFrom} WHERE ${where} LIMIT ?)`)
+    .bind(...params, max + 1);
+}
+
+/**
+ * One page of the leads that match, with the count of all that match.
+ *
+ * @returns `invalid_cursor` for a cursor that this list, in this order, did not give out
+ */
+export async function listLeads(
+  db: D1Database,
+  query: { filter: LeadFilter; sort: LeadSort; cursor: string | null; limit: number },
+): Promise<{ kind: 'ok'; page: LeadPage } | { kind: 'invalid_cursor' }> {
+  const { filter, sort, limit } = query;
+  let after: { value: string | null; id: number } | null = null;
+  if (query.cursor !== null) {
+    after = await readCursor(db, query.cursor, sort);
+    if (after === null) return { kind: 'invalid_cursor' };
+  }
+  const { total, isExact, driver } = await surveyLeads(db, filter);
+  const matchCount = isExact ? total : Number.POSITIVE_INFINITY;
+  // One more than asked for says whether there is a next page.
+  const { sql, params } = leadPageQuery({ filter, sort, after, limit: limit + 1, matchCount, driver });
+  const { results } = await db
+    .prepare(sql)
+    .bind(...params)
+    .all<LeadRow>();
+  const found = results.slice(0, limit).map(toLead);
+  const matchesOf = filter.search === undefined || filter.search === '' ? null : searchMatcher(filter.search);
+  const leads = matchesOf === null ? found : found.map((lead) => ({ ...lead, matched: matchesOf(lead) }));
+  const last = leads.at(-1);
+  const nextCursor = results.length > limit && last !== undefined ? writeCursor(sort, last) : null;
+  // A first page that is the last one has them all.
+  const isAll = after === null && nextCursor === null;
+  const page = isAll
+    ? { leads, nextCursor, total: leads.length, isTotalExact: true }
+    : { leads, nextCursor, total: Math.max(total, results.length), isTotalExact: isExact };
+  return { kind: 'ok', page };
+}
+
+/** A cursor is in URLs, where addresses must not be: in the order of e-mail it is the id alone. */
+function writeCursor(sort: LeadSort, lead: Lead): string {
+  switch (readSort(sort).column) {
+    case 'id':
+    case 'email':
+      return encodeCursor([sort, lead.id]);
+    case 'last_name':
+      return encodeCursor([sort, lead.id, lead.lastName]);
+    case 'company':
+      return encodeCursor([sort, lead.id, lead.company]);
+  }
+}
+
+async function readCursor(
+  db: D1Database,
+  cursor: string,
+  sort: LeadSort,
+): Promise<{ value: string | null; id: number } | null> {
+  const parts = decodeCursor(cursor);
+  if (parts === null) return null;
+  const [cursorSort, id, value, ...rest] = parts;
+  if (cursorSort !== sort || typeof id !== 'number' || !Number.isSafeInteger(id) || rest.length > 0)
+    return null;
+  const { column } = readSort(sort);
+  if (column === 'last_name' || column === 'company') return typeof value === 'string' ? { value, id } : null;
+  if (value !== undefined) return null;
+  // Where the order is by e-mail, the place is lost with its lead.
+  if (column === 'email' && (await getLead(db, id)) === null) return null;
+  return { value: null, id };
+}

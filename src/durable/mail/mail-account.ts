@@ -1,0 +1,87 @@
+/**
+ * The mail side of a session's world: the transport that the settings ask for and the account's gate.
+ *
+ * @module
+ */
+import { standardGuardLimits, type GuardLimits } from '../../core/batch/delivery-status.ts';
+import { readDailyCap } from '../../core/limits/daily-cap.ts';
+import type { Outcome } from '../../core/batch/outcome.ts';
+import { isRateNews } from '../../core/limits/rate-limit.ts';
+import { createTransport, type MailConfig } from '../../mail/providers/index.ts';
+import type { Delivery, MailTransport } from '../../mail/transport.ts';
+import { gateConfig, type MailGate } from '../mail-gate.ts';
+import type { PermitPool } from './permit-pool.ts';
+import { mailGateStub } from '../stubs.ts';
+
+export interface MailWorld {
+  kind: 'ready';
+  transport: MailTransport;
+  gate: DurableObjectStub<MailGate>;
+  /** Tells the gate what an answer said of the rate limit, when it is news. */
+  report(delivery: Delivery, permits: PermitPool): Promise<void>;
+  /** Calls a second that the account may make. */
+  maxRatePerSecond: number;
+  /** Mails a day from one domain; null: no cap. */
+  dailyCap: number | null;
+}
+
+/** Makes the transport, or says which settings are missing. */
+export function mailTransport(env: Env, now: () => number): ReturnType<typeof createTransport> {
+  return createTransport(mailConfig(env), { fetch: (url, init) => fetch(url, init), now });
+}
+
+/** The transport's settings, as the environment has them. */
+export function mailConfig(env: Env): MailConfig {
+  return {
+    provider: env.MAIL_PROVIDER,
+    apiUrl: env.MAIL_API_URL,
+    apiKey: env.MAIL_API_KEY,
+    from: env.MAIL_FROM,
+    region: env.MAIL_SES_REGION,
+    configurationSet: env.MAIL_SES_CONFIGURATION_SET,
+    messageStream: env.MAIL_MESSAGE_STREAM,
+    binding: env.EMAIL,
+  };
+}
+
+export function mailWorld(env: Env, now: () => number): MailWorld | { kind: 'refused'; message: string } {
+  const choice = mailTransport(env, now);
+  if (choice.kind === 'refused') return choice;
+  // One account, one gate: a key of another provider has limits of its own.
+  const gate = mailGateStub(env, choice.transport.name);
+  const gateLimits = gateConfig(env);
+  return {
+    kind: 'ready',
+    transport: choice.transport,
+    gate,
+    maxRatePerSecond: gateLimits.maxRatePerSecond,
+    dailyCap: readDailyCap(env.MAIL_DAILY_CAP),
+    async report(delivery, permits) {
+      const { rate } = delivery;
+      const refusal = refusalOf(delivery);
+      const throttled = refusal?.kind === 'throttled' ? { retryAfterMs: refusal.retryAfterMs } : null;
+      if (throttled !== null) permits.clear();
+      // Every answer carries the headers; a round trip for each would double the calls.
+      const isNews = rate !== null && isRateNews(rate, gateLimits);
+      if (throttled !== null || isNews) await gate.report({ throttled, rate: isNews ? rate : null });
+    },
+  };
+}
+
+/** Why some or all of a call's mails were left; undefined when none was. */
+export function refusalOf({ outcome }: Delivery): Exclude<Outcome, { kind: 'accepted' }> | undefined {
+  return outcome.kind === 'accepted' ? outcome.deferral?.because : outcome;
+}
+
+/** From which rates on a session pauses; a setting that cannot be read falls back to the standard. */
+export function guardLimits(env: Env): GuardLimits {
+  const read = (text: string, standard: number): number => {
+    const value = Number(text);
+    return text.trim() !== '' && Number.isFinite(value) && value >= 0 ? value : standard;
+  };
+  return {
+    minResultCount: read(env.MAIL_GUARD_MIN_RESULTS, standardGuardLimits.minResultCount),
+    maxBouncePercent: read(env.MAIL_MAX_BOUNCE_PERCENT, standardGuardLimits.maxBouncePercent),
+    maxComplaintPercent: read(env.MAIL_MAX_COMPLAINT_PERCENT, standardGuardLimits.maxComplaintPercent),
+  };
+}

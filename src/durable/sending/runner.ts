@@ -1,0 +1,351 @@
+/**
+ * SessionRunner: the verbs of a slice, over the store, the CRM, the gate and the mail API.
+ *
+ * Owns: which batches the running slice holds, in memory. Never: the order of the verbs (core/session/slice.ts)
+ * or what an outcome means (core/batch/settle.ts).
+ * Invariants: an intent is on disk before its call leaves; an outcome is written only to the attempt that
+ * it answers; everything that belongs together is one transaction.
+ *
+ * @module
+ */
+import { pendingIndexes, type Batch, type BatchChange } from '../../core/batch/batch.ts';
+import { outageMs } from '../../core/limits/breaker.ts';
+import { mayRepeat } from '../../core/batch/doubt.ts';
+import type { Outcome } from '../../core/batch/outcome.ts';
+import { touch, waitOn, workMode, type Session, type WorkMode } from '../../core/session/session.ts';
+import { decideOutcome, expire, probeSplit, withoutRepeat } from '../../core/batch/settle.ts';
+import type { Intent, Permit, Prepared, SliceVerbs } from '../../core/session/slice.ts';
+import { flipLeads } from '../../crm/flip.ts';
+import type { MailTransport } from '../../mail/transport.ts';
+import type { FlipResult } from '../../shared/recipient.ts';
+import { sha256Hex } from '../../shared/sha256.ts';
+import { BatchMails } from './batch-mails.ts';
+import { BatchWriter } from './batch-writer.ts';
+import { CapShare } from './cap-reservations.ts';
+import { classifyFault, faultText } from '../../runtime/faults.ts';
+import { planNext } from './planner.ts';
+import type { SliceWorld } from '../session/slice-context.ts';
+
+/** Batches whose key has died that one look for work ends; the next look goes on. */
+const maxExpiredCount = 100;
+/** Waits shorter than this are not worth a write. */
+const visibleWaitMs = 2_000;
+/** A slice is no longer, so nobody in it sleeps longer, whatever the clock says. */
+const maxSleepMs = 20_000;
+
+export class SessionRunner implements SliceVerbs {
+  readonly #world: SliceWorld;
+  readonly #generation: number;
+  readonly #writer: BatchWriter;
+  readonly #mails: BatchMails;
+  readonly #capShare: CapShare;
+  /** Held batches, as they are on disk. */
+  readonly #held = new Map<number, Batch>();
+  /** Batches whose leads were set active and whose intent or end is not on disk. */
+  readonly #flipped = new Set<number>();
+  /** The last batch that asked found the day's mails used up. */
+  #isAtCap = false;
+
+  /**
+   * @param world - what the slice works on; the session must exist
+   * @throws when the frozen template no longer compiles, which the start had checked
+   */
+  constructor(world: SliceWorld) {
+    this.#world = world;
+    this.#generation = world.store.session().generation;
+    this.#writer = new BatchWriter({ ...world, traits: () => world.transport });
+    this.#mails = new BatchMails(world);
+    this.#capShare = new CapShare(world);
+  }
+
+  now(): number {
+    return this.#world.now();
+  }
+
+  async sleepUntil(at: number): Promise<void> {
+    const ms = Math.min(maxSleepMs, at - this.now());
+    if (ms > 0) await this.#world.sleep(ms);
+  }
+
+  mode(): WorkMode {
+    const session = this.#session();
+    return session.generation === this.#generation ? workMode(session, this.now()) : 'none';
+  }
+
+  isPlanning(): boolean {
+    return !this.#session().plan.isDone;
+  }
+
+  /** Puts the session to work. */
+  begin(): void {
+    const { store } = this.#world;
+    store.transact(() => {
+      const nowMs = this.now();
+      // From here on leads of batches that have not left may be active.
+      const session = { ...this.#session(), mayBeFlipped: true };
+      if (session.state === 'queued') {
+        const startedAt = session.startedAt ?? nowMs;
+        store.save(touch(session, nowMs, { state: 'running', startedAt, progressedAt: nowMs }));
+      } else if (!this.#session().mayBeFlipped) store.save(session);
+    });
+    this.#world.publish();
+  }
+
+  /** True while leads are active whose mail is neither decided nor on its way. */
+  get hasOpenFlips(): boolean {
+    return this.#flipped.size > 0;
+  }
+
+  async plan(): Promise<void> {
+    await planNext(this.#world);
+    this.#world.publish();
+  }
+
+  take(): Batch | null {
+    const { store, transport } = this.#world;
+    const isChecking = this.mode() === 'check';
+    for (let expiredCount = 0; expiredCount < maxExpiredCount; expiredCount++) {
+      const nowMs = this.now();
+      const due = store.batches.dueWaiting(nowMs, this.#held.size + 1, isChecking);
+      const batch = due.find(({ seq }) => !this.#held.has(seq));
+      if (batch === undefined) return isChecking ? null : this.#hold(this.#nextPending());
+      if (mayRepeat(batch, nowMs, transport)) return this.#hold(batch);
+      store.transact(() => this.#writer.apply(batch, expire(batch, nowMs), { kind: 'none' }));
+      this.#world.publish();
+    }
+    return null;
+  }
+
+  /** The next pending batch that no sender holds: the cursor is set back below held ones when one is let go of. */
+  #nextPending(): Batch | null {
+    for (;;) {
+      const batch = this.#world.store.batches.nextPending();
+      if (batch === null || !this.#held.has(batch.seq)) return batch;
+    }
+  }
+
+  #hold(batch: Batch | null): Batch | null {
+    if (batch !== null) this.#held.set(batch.seq, batch);
+    return batch;
+  }
+
+  release(batch: Batch): void {
+    this.#held.delete(batch.seq);
+    this.#mails.forget(batch);
+    this.#capShare.refund(batch.seq, 0);
+    if (this.#world.store.batches.stateOf(batch.seq) === 'pending')
+      this.#world.store.batches.rewind(batch.seq);
+  }
+
+  async flip(batch: Batch): Promise<FlipResult | null> {
+    this.#flipped.add(batch.seq);
+    try {
+      const flip = {
+        sessionId: this.#session().spec.sessionId,
+        leadIds: batch.leadIds,
+        nowMs: this.now(),
+        customFields: this.#mails.customFields,
+      };
+      return await this.#world.waits.during('crm', () => flipLeads(this.#world.db, flip));
+    } catch (error) {
+      const fault = classifyFault(error);
+      if (fault.kind !== 'refused') throw error;
+      // It would be refused again and again, and the run would never end.
+      this.#world.log('flip_refused', { batch: batch.seq, error: faultText(error) });
+      this.#decideUnsent({ ...batch, code: 'crm_refused', message: fault.message });
+      return null;
+    }
+  }
+
+  settleFlip(batch: Batch, result: FlipResult): Batch | null {
+    this.#mails.know(result.emailHashes);
+    const asked = this.#deferOwned(batch, result);
+    const frozen: Batch = {
+      ...asked,
+      recipients: result.activated,
+      skipped: result.skipped.filter(({ leadId }) => asked.leadIds.includes(leadId)),
+      marks: 'p'.repeat(result.activated.length),
+    };
+    if (result.activated.length > 0) return frozen;
+    this.#decideUnsent(frozen);
+    return null;
+  }
+
+  /** Leads of another live session may become new again when that is stopped: they are asked for once more. */
+  #deferOwned(batch: Batch, { ownedElsewhere }: FlipResult): Batch {
+    // A batch with an origin is that last time.
+    if (ownedElsewhere.size === 0 || batch.originSeq !== null || !this.#isStillHeld(batch)) return batch;
+    const { store } = this.#world;
+    return store.transact(() => store.batches.defer(batch, ownedElsewhere));
+  }
+
+  async prepare(held: Batch): Promise<Prepared | null> {
+    const { transport } = this.#world;
+    const { batch, mails } = await this.#mails.of(held);
+    if (mails.length === 0) {
+      this.#decideUnsent(batch);
+      return null;
+    }
+    if (transport.idempotencyWindowMs === null && mails.length > 1 && this.mode() === 'probe') {
+      this.#change(batch, probeSplit(batch));
+      return null;
+    }
+    const payload = transport.encode(mails);
+    return {
+      batch,
+      recipients: batch.recipients ?? [],
+      payload,
+      payloadHash: await sha256Hex(payload),
+      mailCount: mails.length,
+    };
+  }
+
+  intend(prepared: Prepared): Intent | null {
+    const { store, log } = this.#world;
+    const { batch } = prepared;
+    // A repeat whose bytes differ is still safe under its key; but it must be known that they did.
+    if (batch.payloadHash !== null && batch.payloadHash !== prepared.payloadHash) {
+      log('payload_changed', { batch: batch.seq, attempts: batch.attempts });
+    }
+    const nowMs = this.now();
+    const intended: Batch = {
+      ...batch,
+      state: 'inflight',
+      attempts: batch.attempts + 1,
+      attemptAt: nowMs,
+      nextAttemptAt: null,
+      payloadHash: prepared.payloadHash,
+    };
+    const isWritten = store.transact(() => {
+      // A command since the slice began: nothing leaves after its answer. The flip is found again later.
+      if (!this.#isStillHeld(batch) || this.mode() === 'none') return false;
+      // Erased while it was rendered: the batch is taken again, from disk, and rendered without them.
+      const isErased = (index: number): boolean => store.isErased(prepared.recipients[index]?.leadId ?? 0);
+      if (pendingIndexes(batch.marks).some(isErased)) return false;
+      this.#writer.write(this.#held.get(batch.seq) ?? batch, intended, { kind: 'none' });
+      return true;
+    });
+    if (!isWritten) return null;
+    this.#flipped.delete(batch.seq);
+    this.#capShare.refund(batch.seq, prepared.mailCount);
+    this.#world.publish();
+    const key = this.#world.keyOf(this.#session(), intended);
+    return { batch: intended, key, payload: prepared.payload, mailCount: prepared.mailCount };
+  }
+
+  async deliver(intent: Intent): Promise<Outcome> {
+    const { transport, report, deliveryTimeoutMs, waits } = this.#world;
+    // Not `AbortSignal.timeout`: it cannot be cleared, and its timer keeps the object for all of its time.
+    const patience = new AbortController();
+    const timer = setTimeout(
+      () => patience.abort(new DOMException('No answer in time.', 'TimeoutError')),
+      deliveryTimeoutMs,
+    );
+    const { key, payload, mailCount } = intent;
+    const mayLeave = (): boolean => this.#world.store.load()?.generation === this.#generation;
+    const delivery = await waits
+      .during('provider_answer', () =>
+        transport.deliver({ key, payload, mailCount, mayLeave, signal: patience.signal }),
+      )
+      .finally(() => clearTimeout(timer));
+    report(delivery);
+    return delivery.outcome;
+  }
+
+  settle(intent: Intent, outcome: Outcome): void {
+    const { store, log } = this.#world;
+    const { seq, attempts, attemptAt } = intent.batch;
+    store.transact(() => {
+      // As it is on disk: a retry may have moved who failed before it left into another batch meanwhile.
+      const batch = store.batches.current(intent.batch);
+      if (batch?.state !== 'inflight' || batch.attempts !== attempts || batch.attemptAt !== attemptAt) {
+        log('late_outcome', { batch: seq, outcome: outcome.kind });
+        return;
+      }
+      const session = this.#session();
+      const isChecked = session.isChecking && batch.retried === 'asked';
+      const decided = decideOutcome(batch, outcome, {
+        ...this.#context(),
+        isProbe: session.reason === 'mail_unreachable' && !isChecked,
+        outageMs: outageMs(session, batch.attempts, this.now()),
+      });
+      const isStopped = session.state === 'cancelled' || isChecked;
+      const { change, signal } = isStopped ? withoutRepeat(batch, outcome, decided) : decided;
+      this.#writer.apply(batch, change, signal);
+      if (change.kind !== 'done')
+        log('batch_not_sent', { batch: batch.seq, outcome: outcome.kind, becomes: change.kind });
+    });
+    this.#world.publish();
+  }
+
+  isUsable(permit: Permit): boolean {
+    return this.#world.permits.isUsable(permit);
+  }
+
+  renewPermit(): Promise<Permit> {
+    return this.#slot();
+  }
+
+  /** Batches in hand, with a permit or waiting for one. */
+  get heldCount(): number {
+    return this.#held.size;
+  }
+
+  returnPermit(permit: Permit): void {
+    this.#world.permits.giveBack(permit);
+  }
+
+  async permit(batch: Batch): Promise<Permit> {
+    const later = await this.#capShare.reserve(batch);
+    this.#isAtCap = later !== null;
+    return later ?? this.#slot();
+  }
+
+  #slot(): Promise<Permit> {
+    return this.#world.waits.during('mail_slot', () => this.#world.permits.permit());
+  }
+
+  waitUntil(at: number): void {
+    const { store, waits } = this.#world;
+    const session = this.#session();
+    if (at - this.now() < visibleWaitMs || (session.waitingUntil ?? 0) >= at) return;
+    const nowMs = this.now();
+    const kind = this.#isAtCap ? 'daily_cap' : waits.isThrottled ? 'rate_limit' : 'mail_slot';
+    const waitingFor = waitOn(session, kind, nowMs);
+    store.transact(() => store.save(touch(session, nowMs, { waitingUntil: at, waitingFor })));
+    this.#world.publish();
+  }
+
+  /** A held batch of which nothing is left to send. */
+  #decideUnsent(batch: Batch): void {
+    const { marks, failures, messageIds } = batch;
+    this.#change(batch, { kind: 'done', marks, failures, messageIds });
+  }
+
+  /** Changes a held batch that does not leave, unless a command took it back. */
+  #change(batch: Batch, change: BatchChange): void {
+    this.#world.store.transact(() => {
+      if (!this.#isStillHeld(batch)) return;
+      this.#writer.apply(batch, change, { kind: 'none' }, this.#held.get(batch.seq));
+      this.#flipped.delete(batch.seq);
+    });
+    this.#world.publish();
+  }
+
+  /** False when a command took the batch back, or may have moved its recipients, while it was being prepared. */
+  #isStillHeld(batch: Batch): boolean {
+    if (this.#session().generation !== this.#generation) return false;
+    const held = this.#held.get(batch.seq);
+    // Another sender may hold a later copy of it.
+    if (held?.attempts !== batch.attempts) return false;
+    return this.#world.store.batches.stateOf(batch.seq) === held.state;
+  }
+
+  #session(): Session {
+    return this.#world.store.session();
+  }
+
+  #context(): { nowMs: number; random: () => number; traits: MailTransport } {
+    return { nowMs: this.now(), random: this.#world.random, traits: this.#world.transport };
+  }
+}

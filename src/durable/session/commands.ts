@@ -1,0 +1,202 @@
+/**
+ * Commands on disk: what a person's command does to the rows of a session.
+ *
+ * Owns: the transaction in which the session and the batches that a command speaks of change. One that speaks
+ * of many is carried out in parts, each a transaction of bounded size: the first with the command's answer,
+ * the rest by the alarm. Never: whether it is legal (core/session/command.ts); the batches of a cancelled session
+ * (session-sweep.ts).
+ *
+ * @module
+ */
+import { countSum, movedBatch, noCounts, type Batch, type BatchCounts } from '../../core/batch/batch.ts';
+import { choreOf, decideCommand, type Command } from '../../core/session/command.ts';
+import { keyLivesUntil, type ProviderTraits } from '../../core/batch/doubt.ts';
+import { askAgain, assumeSent, retryUnknown, takeFailed, type Retried } from '../../core/batch/retry.ts';
+import { applyCounts, type Chore, type Session } from '../../core/session/session.ts';
+import type { NewEvent } from '../../core/session/timeline.ts';
+import type { Recipient } from '../../shared/recipient.ts';
+import { FateReader } from './delivery-events.ts';
+import type { SessionStore } from '../store/session-store.ts';
+
+/** What became of a command. */
+export type CommandResult =
+  { kind: 'ok'; session: Session } | { kind: 'refused'; detail: string } | { kind: 'unknown_session' };
+
+/** Batches that one transaction reads and writes with all their recipients: some 10 MB, some 100 ms. */
+const choreBatchCount = 200;
+/** Pending batches are only marked: they are small. */
+const pendingBatchCount = 2_000;
+
+interface Step {
+  store: SessionStore;
+  nowMs: number;
+  /** Of the provider that the session was started with, if the settings still name it. */
+  traits: ProviderTraits;
+}
+
+/**
+ * Carries out a command; the same command again changes nothing.
+ *
+ * @param by - who gives it; for the timeline
+ * @param traits - of the provider that the session was started with; without keys where that is not set up
+ */
+export function carryOut(
+  store: SessionStore,
+  command: Command,
+  by: string | null,
+  nowMs: number,
+  traits: ProviderTraits,
+): CommandResult {
+  return store.transact((): CommandResult => {
+    const session = store.load();
+    if (session === null) return { kind: 'unknown_session' };
+    const step: Step = { store, nowMs, traits };
+    const isAsked = command.kind === 'check';
+    // What a paused session has in doubt waits for its key to be asked under, too.
+    const withWaiting = session.state === 'paused' && !session.isChecking;
+    const all = { afterSeq: 0, untilSeq: Number.MAX_SAFE_INTEGER };
+    const mayCheck = isAsked && checkable(step, all, withWaiting, 1).length > 0;
+    const decision = decideCommand(session, command, nowMs, mayCheck);
+    if (decision.kind === 'refused') return decision;
+    if (decision.kind === 'unchanged') return { kind: 'ok', session };
+    const changed = changeBatches(step, session, decision.session, command, { by, withWaiting });
+    if (isAsked) store.timeline.note(checked(changed, by, session.counts.unknown - changed.counts.unknown));
+    store.save(changed, isAsked ? null : by);
+    return { kind: 'ok', session: changed };
+  });
+}
+
+/** What a command does to the batches, beside the session itself. */
+function changeBatches(
+  step: Step,
+  before: Session,
+  session: Session,
+  command: Command,
+  { by, withWaiting }: { by: string | null; withWaiting: boolean },
+): Session {
+  const { store, nowMs } = step;
+  switch (command.kind) {
+    case 'pause':
+    case 'resume':
+      return session;
+    case 'cancel': {
+      if (before.state === 'cancelled') return session;
+      const { leadCount } = store.batches.cancelPending(pendingBatchCount);
+      return applyCounts(session, nowMs, { skipped: leadCount });
+    }
+    case 'retry':
+    case 'check':
+    case 'assumeSent': {
+      const chore: Chore = {
+        kind: choreOf(command),
+        afterSeq: 0,
+        untilSeq: store.batches.lastSeq(),
+        by: command.kind === 'check' ? null : by,
+      };
+      return doChore(step, { ...session, chore }, chore, withWaiting);
+    }
+    default:
+      return command satisfies never;
+  }
+}
+
+/**
+ * Carries out the next part of a session's command; call until its `chore` is null.
+ *
+ * @param traits - as for {@link carryOut}
+ */
+export function continueChore(store: SessionStore, nowMs: number, traits: ProviderTraits): void {
+  store.transact(() => {
+    const session = store.session();
+    const { chore } = session;
+    if (chore === null) return;
+    store.save(doChore({ store, nowMs, traits }, session, chore, session.state === 'paused'), chore.by);
+  });
+}
+
+function doChore(step: Step, session: Session, chore: Chore, withWaiting: boolean): Session {
+  const { store, nowMs } = step;
+  const { afterSeq, untilSeq } = chore;
+  const { batches } = store;
+  const { isDone, lastSeq, delta } = ((): Part => {
+    switch (chore.kind) {
+      case 'retryFailed':
+        return retryFailed(step, session, batches.failedBetween(afterSeq, untilSeq, choreBatchCount));
+      case 'retryUnknown':
+        return change(step, batches.unknownBetween(afterSeq, untilSeq, choreBatchCount), (batch) =>
+          retryUnknown(batch, nowMs, step.traits),
+        );
+      case 'assumeSent':
+        return change(step, batches.unknownBetween(afterSeq, untilSeq, choreBatchCount), assumeSent);
+      case 'check':
+        return change(step, checkable(step, chore, withWaiting, choreBatchCount), (batch) =>
+          askAgain(batch, nowMs),
+        );
+      default:
+        return chore.kind satisfies never;
+    }
+  })();
+  return applyCounts({ ...session, chore: isDone ? null : { ...chore, afterSeq: lastSeq } }, nowMs, delta);
+}
+
+/** What one transaction of a chore came to. */
+interface Part {
+  isDone: boolean;
+  lastSeq: number;
+  delta: BatchCounts;
+}
+
+function partOf(batches: readonly Batch[], delta: BatchCounts): Part {
+  return { isDone: batches.length < choreBatchCount, lastSeq: batches.at(-1)?.seq ?? 0, delta };
+}
+
+/** Batches in doubt that the provider can be asked about. */
+function checkable(
+  { store, nowMs, traits }: Step,
+  { afterSeq, untilSeq }: Pick<Chore, 'afterSeq' | 'untilSeq'>,
+  withWaiting: boolean,
+  limit: number,
+): Batch[] {
+  const livesForMs = keyLivesUntil(0, traits);
+  if (livesForMs === null) return [];
+  return store.batches.checkableBetween(afterSeq, untilSeq, nowMs - livesForMs, withWaiting, limit);
+}
+
+function checked({ updatedAt }: Session, by: string | null, count: number): NewEvent {
+  return { kind: 'checked', at: updatedAt, until: updatedAt, by, reason: null, message: null, count };
+}
+
+/**
+ * Moves failed recipients into batches under new keys. Only mail is repeated: the recipients are frozen, their
+ * leads stay as they are.
+ */
+function retryFailed({ store, nowMs }: Step, { spec }: Session, batches: readonly Batch[]): Part {
+  const fates = new FateReader(store);
+  const size = spec.batchLeadCount;
+  let delta = noCounts;
+  let waiting: Recipient[] = [];
+  for (const [index, known] of batches.entries()) {
+    const { batch, recipients, delta: added } = takeFailed(known, (leadId) => fates.of(leadId) !== 0);
+    store.batches.update(batch);
+    delta = countSum(delta, { ...noCounts, ...added });
+    waiting.push(...recipients);
+    const isLast = index === batches.length - 1;
+    while (waiting.length >= size || (isLast && waiting.length > 0)) {
+      store.batches.append([movedBatch(batch.seq, waiting.slice(0, size), nowMs)]);
+      waiting = waiting.slice(size);
+    }
+  }
+  return partOf(batches, delta);
+}
+
+/** Does to each batch what a person said. */
+function change({ store }: Step, batches: readonly Batch[], by: (batch: Batch) => Retried): Part {
+  let delta = noCounts;
+  for (const known of batches) {
+    const { batch, added, delta: counted } = by(known);
+    store.batches.update(batch);
+    store.batches.append(added);
+    delta = countSum(delta, { ...noCounts, ...counted });
+  }
+  return partOf(batches, delta);
+}

@@ -1,0 +1,148 @@
+/**
+ * Fates of one session's mails: events of webhooks on their way to disk.
+ *
+ * Owns: collecting events that come together and writing them as one, in one transaction with the
+ * counters, so that those are true after any crash. Never: sending; signatures.
+ * Invariants: `add` resolves when its event is on disk, so whoever told it may forget it; an event that
+ * was there already writes nothing; whatever is told of a mail that was unknown settles it as sent; per flush one row for each 256 neighbouring leads and one for the
+ * session, however many events.
+ *
+ * @module
+ */
+import { countBatch, proveTaken } from '../../core/batch/batch.ts';
+import {
+  addFate,
+  fateDelta,
+  type FateCounts,
+  type FateReport,
+  type GuardLimits,
+} from '../../core/batch/delivery-status.ts';
+import { applyCounts, applyFates, type Session } from '../../core/session/session.ts';
+import type { SessionStore } from '../store/session-store.ts';
+
+/** Ids of one block: leads of one batch are mostly neighbours. */
+const blockLeadCount = 256;
+
+/**
+ * How long the first event waits for others. At 800 mails a second eighty come together, so that an event
+ * costs a twentieth of a row. It is also what keeps a flood from slowing the run that it is about: a provider
+ * that keeps fifty requests open gets rid of five hundred events a second, which leaves the object most of
+ * its time, and who has more to tell opens more.
+ */
+const gatherMs = 100;
+
+export interface FateWorld {
+  store: SessionStore;
+  now(): number;
+  limits(): GuardLimits;
+  /** The counters have changed, and are on disk. */
+  changed(before: Session, after: Session): void;
+}
+
+export class Fates {
+  readonly #world: FateWorld;
+  #waiting: FateReport[] = [];
+  #flush: Promise<void> | null = null;
+
+  constructor(world: FateWorld) {
+    this.#world = world;
+  }
+
+  /**
+   * Takes events of mails.
+   *
+   * @returns when they are on disk; at once, with nothing written, when there is no such session
+   */
+  async add(reports: readonly FateReport[]): Promise<void> {
+    if (reports.length === 0 || this.#world.store.load() === null) return;
+    for (const report of reports) this.#waiting.push(report);
+    await (this.#flush ??= this.#gather());
+  }
+
+  async #gather(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, gatherMs));
+    const reports = this.#waiting;
+    this.#waiting = [];
+    this.#flush = null;
+    this.#write(reports);
+  }
+
+  #write(reports: readonly FateReport[]): void {
+    const { store, now, limits, changed } = this.#world;
+    const change = store.transact((): { before: Session; after: Session } | null => {
+      const before = store.load();
+      // Erased while the events waited; or reduced to its numbers, which what comes late must not count twice.
+      if (before === null || before.spec.reducedAt !== undefined) return null;
+      const delta = this.#writeBits(reports);
+      const provenCount = this.#settleProven(before, reports);
+      let after = before;
+      if (provenCount > 0) {
+        after = applyCounts(after, now(), { unknown: -provenCount, sent: provenCount });
+      }
+      if (delta.delivered + delta.bounced + delta.complained > 0) {
+        after = applyFates(after, now(), delta, limits());
+      }
+      if (after === before) return null;
+      store.save(after);
+      return { before, after };
+    });
+    if (change !== null) changed(change.before, change.after);
+  }
+
+  /** A mail that the provider tells of was taken; returns how many were unknown till now. */
+  #settleProven({ counts }: Session, reports: readonly FateReport[]): number {
+    if (counts.unknown === 0) return 0;
+    const { batches } = this.#world.store;
+    const told = new Set(reports.map(({ leadId }) => leadId));
+    let provenCount = 0;
+    for (const batch of batches.unknownOf([...told])) {
+      const proven = proveTaken(batch, (leadId) => told.has(leadId));
+      if (proven === null) continue;
+      batches.update(proven);
+      provenCount += countBatch(proven).sent - countBatch(batch).sent;
+    }
+    return provenCount;
+  }
+
+  #writeBits(reports: readonly FateReport[]): FateCounts {
+    const { store } = this.#world;
+    const delta: FateCounts = { delivered: 0, bounced: 0, complained: 0 };
+    const byBlock = Map.groupBy(reports, ({ leadId }) => Math.floor(leadId / blockLeadCount));
+    for (const [block, members] of byBlock) {
+      const bits = store.fateBlock(block) ?? new Uint8Array(blockLeadCount);
+      let isChanged = false;
+      for (const { leadId, fate } of members) {
+        const index = leadId % blockLeadCount;
+        const known = bits[index] ?? 0;
+        const next = addFate(known, fate);
+        if (next === known) continue;
+        bits[index] = next;
+        isChanged = true;
+        const added = fateDelta(known, next);
+        delta.delivered += added.delivered;
+        delta.bounced += added.bounced;
+        delta.complained += added.complained;
+      }
+      if (isChanged) store.saveFateBlock(block, bits);
+    }
+    return delta;
+  }
+}
+
+/** Reads fates lead by lead; keeps the blocks that it has read. */
+export class FateReader {
+  readonly #store: SessionStore;
+  readonly #blocks = new Map<number, Uint8Array | null>();
+
+  constructor(store: SessionStore) {
+    this.#store = store;
+  }
+
+  /** The bits of a lead (core/batch/delivery-status.ts); 0 when nothing is known. */
+  of(leadId: number): number {
+    const block = Math.floor(leadId / blockLeadCount);
+    let bits = this.#blocks.get(block);
+    if (bits === undefined) this.#blocks.set(block, (bits = this.#store.fateBlock(block)));
+    return bits?.[leadId % blockLeadCount] ?? 0;
+  }
+}

@@ -1,0 +1,259 @@
+/**
+ * Feed: the live view of one session as server-sent events (DESIGN §4).
+ *
+ * Owns: open readers, coalescing, keep-alive, rotation, dropping who does not read. Never: storage;
+ * it asks for the newest view when it sends, so a slow reader skips views and memory stays bounded.
+ * Invariants: ids rise on each stream; nothing is computed and no timer runs when nobody reads; the last
+ * event of a finished session is `end`, then the stream closes.
+ *
+ * @module
+ */
+import { isTerminal, type Issue, type Progress } from '../../shared/progress.ts';
+
+export interface FeedSource {
+  /** The newest view; null when the session does not exist (any more). */
+  progress(): Progress | null;
+  issues(): Issue[];
+  now(): number;
+  /** Called while somebody reads, now and then: a read looks after the session's alarm. */
+  look(): void;
+}
+
+/** At most five views a second: the eye sees no more, and the bars are animated. */
+const minIntervalMs = 200;
+/** Proxies cut a connection that is silent for 30 to 100 seconds. */
+const keepAliveMs = 15_000;
+/**
+ * The edge cuts streams after about five minutes, and a cancel that is not seen would keep one for ever.
+ * Looked at with each keep-alive, so that a stream ends before its five minutes are over.
+ */
+const maxAgeMs = 280_000;
+/** Issues are counted over all batches that have some: a run in which everything fails must not do that five times a second. */
+const issuesIntervalMs = 5_000;
+/** Unread events that are held for one reader. */
+const maxQueuedCount = 4;
+/** A reader that took nothing for this long is gone. */
+const maxBehindMs = 30_000;
+
+interface Reader {
+  controller: ReadableStreamDefaultController<Uint8Array>;
+  openedAt: number;
+  sentRev: number;
+  sentIssueCount: number;
+  sentIssuesAt: number;
+  behindSince: number | null;
+  /** It was told that the session stalls, since the last revision. */
+  sentStall: boolean;
+}
+
+const encoder = new TextEncoder();
+
+export class Feed {
+  readonly #source: FeedSource;
+  readonly #readers = new Set<Reader>();
+  #flushTimer: ReturnType<typeof setTimeout> | null = null;
+  #keepAliveTimer: ReturnType<typeof setInterval> | null = null;
+  #flushedAt = 0;
+
+  constructor(source: FeedSource) {
+    this.#source = source;
+  }
+
+  get readerCount(): number {
+    return this.#readers.size;
+  }
+
+  /**
+   * Opens a stream.
+   *
+   * @param lastRev - the rev that the reader has already (`Last-Event-ID`), or null; one that was never
+   *   reached is not believed
+   */
+  connect(lastRev: number | null): ReadableStream<Uint8Array> {
+    let reader: Reader | null = null;
+    return new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          const view = this.#view();
+          const isBelieved = lastRev !== null && view !== null && lastRev <= view.progress.rev;
+          reader = {
+            controller,
+            openedAt: this.#source.now(),
+            sentRev: isBelieved ? lastRev : -1,
+            sentIssueCount: 0,
+            sentIssuesAt: -issuesIntervalMs,
+            behindSince: null,
+            sentStall: false,
+          };
+          this.#readers.add(reader);
+          this.#keepAliveTimer ??= setInterval(() => this.#keepAlive(), keepAliveMs);
+          controller.enqueue(encoder.encode('retry: 2000\n\n'));
+          this.#send(reader, view);
+        },
+        pull: () => {
+          if (reader === null || reader.behindSince === null) return;
+          // It reads again; whether anything is owed to it is another question.
+          reader.behindSince = null;
+          this.#send(reader, this.#view());
+        },
+        cancel: () => {
+          if (reader !== null) this.#drop(reader);
+        },
+      },
+      { highWaterMark: maxQueuedCount },
+    );
+  }
+
+  /** Something has changed: readers hear of it within the coalescing interval. */
+  publish(): void {
+    if (this.#readers.size === 0 || this.#flushTimer !== null) return;
+    const delayMs = this.#flushedAt + minIntervalMs - this.#source.now();
+    // Never longer than that, also under a clock that was set back.
+    this.#flushTimer = setTimeout(() => this.#flush(), Math.min(minIntervalMs, Math.max(0, delayMs)));
+  }
+
+  /** Ends all streams with `deleted`: the session was erased. */
+  closeDeleted(sessionId: string): void {
+    for (const reader of [...this.#readers]) {
+      this.#enqueue(reader, sse('deleted', { sessionId }, null));
+      this.#close(reader);
+    }
+  }
+
+  #flush(): void {
+    this.#flushTimer = null;
+    this.#flushedAt = this.#source.now();
+    const view = this.#view();
+    for (const reader of [...this.#readers]) this.#send(reader, view);
+  }
+
+  /** The newest view, encoded once for all readers. */
+  #view(): View | null {
+    const progress = this.#source.progress();
+    if (progress === null) return null;
+    return new View(progress, this.#source);
+  }
+
+  #send(reader: Reader, view: View | null): void {
+    if (view === null) {
+      this.#close(reader);
+      return;
+    }
+    const { progress } = view;
+    const isOver = isTerminal(progress);
+    if (progress.rev <= reader.sentRev && !isOver) return;
+    if ((reader.controller.desiredSize ?? 0) <= 0) {
+      reader.behindSince ??= this.#source.now();
+      return;
+    }
+    reader.behindSince = null;
+    const nowMs = this.#source.now();
+    const isIssuesTime = isOver || nowMs - reader.sentIssuesAt >= issuesIntervalMs;
+    if (view.issueCount !== reader.sentIssueCount && isIssuesTime) {
+      reader.sentIssueCount = view.issueCount;
+      reader.sentIssuesAt = nowMs;
+      this.#enqueue(reader, view.issuesEvent);
+    }
+    reader.sentRev = progress.rev;
+    reader.sentStall = view.isStalled;
+    this.#enqueue(reader, isOver ? view.endEvent : view.progressEvent);
+    if (isOver) this.#close(reader);
+  }
+
+  #keepAlive(): void {
+    const nowMs = this.#source.now();
+    this.#source.look();
+    const view = this.#view();
+    for (const reader of [...this.#readers]) {
+      const isStuck = reader.behindSince !== null && nowMs - reader.behindSince > maxBehindMs;
+      const ageMs = nowMs - reader.openedAt;
+      if (isStuck) this.#abandon(reader);
+      // Younger than nothing: the clock was set back. Whoever comes back is measured by the new one.
+      else if (ageMs > maxAgeMs || ageMs < 0) this.#close(reader);
+      else if ((reader.controller.desiredSize ?? 0) <= 0) reader.behindSince ??= nowMs;
+      else if (view !== null && view.isStalled && !reader.sentStall) {
+        // Nothing was written, so there is no new revision, and no id.
+        this.#enqueue(reader, sse('progress', view.progress, null));
+        reader.sentStall = true;
+      } else this.#enqueue(reader, encoder.encode(': keep-alive\n\n'));
+    }
+  }
+
+  #enqueue(reader: Reader, bytes: Uint8Array): void {
+    try {
+      reader.controller.enqueue(bytes);
+    } catch {
+      // Cancelled by the client between two events.
+      this.#drop(reader);
+    }
+  }
+
+  #close(reader: Reader): void {
+    this.#drop(reader);
+    try {
+      reader.controller.close();
+    } catch {
+      // It is closed already.
+    }
+  }
+
+  /** Closing would keep what is queued for a reader that takes nothing. */
+  #abandon(reader: Reader): void {
+    this.#drop(reader);
+    reader.controller.error(new Error('The reader does not read.'));
+  }
+
+  #drop(reader: Reader): void {
+    this.#readers.delete(reader);
+    if (this.#readers.size > 0) return;
+    if (this.#keepAliveTimer !== null) clearInterval(this.#keepAliveTimer);
+    if (this.#flushTimer !== null) clearTimeout(this.#flushTimer);
+    this.#keepAliveTimer = null;
+    this.#flushTimer = null;
+  }
+}
+
+/** One view and its encodings, each made when the first reader needs it. */
+class View {
+  readonly progress: Progress;
+  readonly #source: FeedSource;
+  #progressEvent: Uint8Array | null = null;
+  #issuesEvent: Uint8Array | null = null;
+  #endEvent: Uint8Array | null = null;
+
+  constructor(progress: Progress, source: FeedSource) {
+    this.progress = progress;
+    this.#source = source;
+  }
+
+  get isStalled(): boolean {
+    return this.progress.stalledSince !== null;
+  }
+
+  get issueCount(): number {
+    return this.progress.email.failed + this.progress.email.unknown + this.progress.activation.failed;
+  }
+
+  get progressEvent(): Uint8Array {
+    return (this.#progressEvent ??= sse('progress', this.progress, this.progress.rev));
+  }
+
+  get issuesEvent(): Uint8Array {
+    return (this.#issuesEvent ??= sse(
+      'issues',
+      { rev: this.progress.rev, issues: this.#source.issues() },
+      null,
+    ));
+  }
+
+  get endEvent(): Uint8Array {
+    return (this.#endEvent ??= sse('end', this.progress, this.progress.rev));
+  }
+}
+
+/** One event; JSON has no line breaks, so `data:` is one line. */
+function sse(event: string, data: object, id: number | null): Uint8Array {
+  return encoder.encode(
+    `${id === null ? '' : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`,
+  );
+}

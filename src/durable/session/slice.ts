@@ -1,0 +1,277 @@
+/**
+ * SessionSlice: the work of one alarm.
+ *
+ * Owns: running a slice, what follows from a fault, the end of the session, its line in the CRM's list of
+ * runs. Never: the alarm, commands. Invariants: it does not throw our own errors; a session ends when its
+ * rows say so.
+ *
+ * @module
+ */
+import { backoffMs, crmBackoff } from '../../core/limits/backoff.ts';
+import { waitShownAfterMs, toProgress } from '../../core/session/progress-view.ts';
+import { finish, pauseFor, processedCount, touch, waitOn, workMode } from '../../core/session/session.ts';
+import { runSlice, sliceLimits } from '../../core/session/slice.ts';
+import { recordActivation } from '../../crm/activations.ts';
+import { openRecovery } from '../../crm/recovery.ts';
+import { classifyFault, faultText } from '../../runtime/faults.ts';
+import { mailWorld } from '../mail/mail-account.ts';
+import { SessionRunner } from '../sending/runner.ts';
+import type { LogFields, LogLevel } from '../../runtime/log.ts';
+import { meetProvider } from '../sending/provider-change.ts';
+import { continueChore } from './commands.ts';
+import type { SessionShell } from './context.ts';
+import type { SessionSweep } from './sweep.ts';
+import { SliceWorlds } from './slice-context.ts';
+import { Waits } from './waits.ts';
+
+/** How often a slice looks at what it waits for. */
+const lookMs = 1_000;
+/** How often the list of activations hears of a slice that is under way. */
+const recordMs = 4_000;
+
+/** One alarm does no more of a command's work than this; the next goes on. */
+const maxSweepMs = 20_000;
+
+export class SessionSlice {
+  readonly #shell: SessionShell;
+  readonly #sweep: SessionSweep;
+  readonly #worlds: SliceWorlds;
+  readonly #waits: Waits;
+  #isRunning = false;
+  /** Names the slice in the log: when it began, since a session has one at a time. */
+  #sliceId: number | null = null;
+  /** Slices in a row that ended by a fault; a cache, it only shortens the wait when lost. */
+  #faultCount = 0;
+  #recording: Promise<void> = Promise.resolve();
+  #recordedAt = 0;
+
+  constructor(shell: SessionShell, sweep: SessionSweep) {
+    this.#shell = shell;
+    this.#sweep = sweep;
+    this.#waits = new Waits(() => shell.now());
+    this.#worlds = new SliceWorlds(shell, this.#waits);
+  }
+
+  /** True while it works on batches in this very object. */
+  get isRunning(): boolean {
+    return this.#isRunning;
+  }
+
+  /**
+   * Does what is due, and tells the list of runs.
+   *
+   * @returns `superseded` when this object is being replaced: nothing more must be done in it
+   * @throws what the object's own storage throws: nothing can be written down until it is back
+   */
+  async run(): Promise<'ended' | 'superseded'> {
+    this.#sliceId = this.#shell.now();
+    // The list of runs shows a new one at once; its first mail does not wait for that.
+    const isNew = this.#shell.store.session().recordedRev === 0;
+    if (isNew) void this.#record();
+    this.#isRunning = true;
+    const lookout = setInterval(() => this.#look(), lookMs);
+    try {
+      await this.#work();
+      this.#faultCount = 0;
+    } catch (error) {
+      const fault = classifyFault(error);
+      const level = fault.kind === 'bug' ? 'error' : 'warn';
+      this.#log(level, 'slice_fault', { fault: fault.kind, error: faultText(error) });
+      if (fault.kind === 'superseded') return 'superseded';
+      if (fault.kind === 'storage') throw error;
+      this.#faultCount++;
+      this.#holdOff(fault.message, fault.kind === 'transient' ? fault.place : 'platform');
+    } finally {
+      clearInterval(lookout);
+      this.#isRunning = false;
+    }
+    await this.#record();
+    return 'ended';
+  }
+
+  async #work(): Promise<void> {
+    const { store, now } = this.#shell;
+    await this.#carryOn();
+    const session = store.session();
+    if (session.finishedAt === null && (session.state !== 'cancelled' || session.isChecking)) {
+      this.#sweep.takeUpInterrupted();
+    }
+    if (workMode(session, now()) !== 'none') await this.#send();
+    await this.#rest();
+    this.#conclude();
+  }
+
+  /** Goes on with a command that speaks of very many batches. */
+  async #carryOn(): Promise<void> {
+    const { store, now, sleep, traits, publish } = this.#shell;
+    const endsAt = now() + maxSweepMs;
+    while (store.session().chore !== null && now() < endsAt) {
+      continueChore(store, now(), traits());
+      publish();
+      // Whoever asks meanwhile is answered between two parts.
+      await sleep(0);
+    }
+  }
+
+  /** Runs a slice. */
+  async #send(): Promise<void> {
+    const { store, env, now, settings, verbs, publish } = this.#shell;
+    // Asked here too: a session that was at work when the database was set back goes on by no command.
+    if ((await openRecovery(env.DB)) !== null) {
+      this.#holdOff('The database was restored. Run the reconciliation; then this goes on.', 'crm');
+      return;
+    }
+    const mail = mailWorld(settings(), now);
+    if (mail.kind === 'refused') {
+      this.#pauseUnconfigured(mail.message);
+      return;
+    }
+    let runner: SessionRunner | null = null;
+    const world = this.#worlds.next(
+      mail,
+      (event, fields) => this.#log('info', event, fields),
+      () => runner?.heldCount ?? 0,
+    );
+    if (meetProvider(world) === 'other') {
+      publish();
+      return;
+    }
+    const wasFlipped = store.session().mayBeFlipped;
+    runner = new SessionRunner(world);
+    runner.begin();
+    await runSlice(verbs(runner), sliceLimits(mail.maxRatePerSecond));
+    // A probe of a provider that is away comes often: what it left in order needs no look into the CRM.
+    if (!wasFlipped && !runner.hasOpenFlips && workMode(store.session(), now()) === 'none') {
+      store.transact(() => store.save({ ...store.session(), mayBeFlipped: false }));
+    }
+  }
+
+  /** Puts a session in order that does not run (any more): paused, or cancelled. */
+  async #rest(): Promise<void> {
+    const { store, now, sleep } = this.#shell;
+    this.#endCheck();
+    const { state, finishedAt, isChecking } = store.session();
+    if (finishedAt !== null || isChecking) return;
+    if (state === 'cancelled') {
+      const endsAt = now() + maxSweepMs;
+      while ((await this.#sweep.withdrawSome()) === 'more' && now() < endsAt) await sleep(0);
+    } else if (state === 'paused') this.#sweep.expireDoubts();
+    if (workMode(store.session(), now()) === 'none') await this.#sweep.giveBackFlips();
+  }
+
+  /** A check is over when all that it asked about has its answer. */
+  #endCheck(): void {
+    const { store } = this.#shell;
+    const { isChecking, chore } = store.session();
+    if (!isChecking || chore !== null || store.batches.nextAttemptAt(true) !== null) return;
+    if (store.batches.hasInflight()) return;
+    store.transact(() => store.save({ ...store.session(), isChecking: false }));
+  }
+
+  /** Ends the session when nothing is left to do. */
+  #conclude(): void {
+    const { store, now, publish } = this.#shell;
+    const session = store.session();
+    // A pause does not hold it open: what was in flight may have been the rest.
+    if (session.finishedAt !== null || session.isChecking || session.chore !== null) return;
+    if (!session.plan.isDone) return;
+    // The counters say when to look, the rows decide.
+    const isAllDecided = processedCount(session.counts) >= session.total;
+    const { batches } = store;
+    if (!isAllDecided && (batches.hasPending() || batches.nextAttemptAt() !== null)) return;
+    if (batches.hasOpen()) return;
+    if (session.cancelledAt === null && store.transact(() => batches.releaseDeferred())) return;
+    if (!isAllDecided) this.#mendCounters();
+    store.transact(() => {
+      store.save(finish(store.session(), now()));
+      store.forgetSearch();
+    });
+    this.#log('info', 'session_finished', { ...store.session().counts });
+    publish();
+  }
+
+  /** Nothing is left to do and the counters fall short: the run would look for work for ever. The rows are right. */
+  #mendCounters(): void {
+    const { store, now } = this.#shell;
+    const { counts, total } = store.session();
+    const recount = store.recount();
+    this.#log('error', 'counters_mended', {
+      total,
+      processed: processedCount(counts),
+      recounted: processedCount(recount),
+    });
+    store.transact(() => store.save(touch(store.session(), now(), { counts: recount })));
+  }
+
+  /** The settings changed under a running session: nothing can leave until a person mends them. */
+  #pauseUnconfigured(message: string): void {
+    const { store, now, publish } = this.#shell;
+    store.transact(() => store.save(touch(pauseFor(store.session(), 'mail_auth', message), now(), {})));
+    publish();
+  }
+
+  /** After a fault the run waits, and says so. */
+  #holdOff(message: string, kind: 'crm' | 'platform'): void {
+    const { store, now, random, publish } = this.#shell;
+    const waitMs = backoffMs(crmBackoff, this.#faultCount, random);
+    store.transact(() => {
+      const session = store.session();
+      // What a paused session has left to do is tried again without a word.
+      if (session.finishedAt !== null || (session.state === 'paused' && workMode(session, now()) === 'none'))
+        return;
+      const nowMs = now();
+      const waitingFor = waitOn(session, kind, nowMs);
+      store.save(touch(session, nowMs, { waitingUntil: nowMs + waitMs, waitingFor, lastError: message }));
+    });
+    publish();
+  }
+
+  /** Says what is waited for once it takes long, and tells the list how far the slice has come. */
+  #look(): void {
+    const { store, now, publish } = this.#shell;
+    try {
+      const session = store.session();
+      const nowMs = now();
+      const waiting = this.#waits.current(session.progressedAt);
+      if (waiting !== null && nowMs - waiting.since >= waitShownAfterMs) {
+        const known = session.waitingFor;
+        if (known?.kind !== waiting.kind || known.since < session.progressedAt) {
+          store.transact(() => store.save(touch(session, nowMs, { waitingFor: waiting })));
+          publish();
+        }
+      }
+      if (Math.abs(nowMs - this.#recordedAt) >= recordMs) void this.#record();
+    } catch (error) {
+      // The slice meets the same fault, and follows from it.
+      this.#log('warn', 'look_fault', { error: faultText(error) });
+    }
+  }
+
+  /** Resolves once what is on its way to the list of activations has arrived. While no slice runs, nothing follows it. */
+  told(): Promise<void> {
+    return this.#recording;
+  }
+
+  /** Writes the session's last word into the CRM's list of runs, one after the other. */
+  #record(): Promise<void> {
+    this.#recordedAt = this.#shell.now();
+    this.#recording = this.#recording.then(() => this.#recordNow());
+    return this.#recording;
+  }
+
+  async #recordNow(): Promise<void> {
+    const { store, env, now } = this.#shell;
+    try {
+      const session = store.load();
+      if (session === null || session.recordedRev === session.rev) return;
+      await recordActivation(env.DB, toProgress(session, now()));
+      store.transact(() => store.save({ ...store.session(), recordedRev: session.rev }));
+    } catch (error) {
+      this.#log('warn', 'record_fault', { error: faultText(error) });
+    }
+  }
+
+  #log(level: LogLevel, event: string, fields: LogFields): void {
+    this.#shell.log(level, event, { sliceId: this.#sliceId, ...fields });
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * SessionSweep: what is done for batches of a session that does not run, without the mail API.
+ *
+ * Owns: taking up calls whose slice died, withdrawing the batches of a cancelled session, giving leads back to the
+ * CRM that were set active and certainly not mailed, ending doubts whose key has died while the session was
+ * paused. Never: a call to the mail provider; the mail settings, which may be broken, do not matter here.
+ * Invariant: the row of a batch is the work that is left: a lead is given back in the CRM before its batch says
+ * so, each part can be repeated after a crash, and no part is larger than one transaction should be.
+ *
+ * @module
+ */
+import type { Batch } from '../../core/batch/batch.ts';
+import { isInDoubt, keyLivesUntil } from '../../core/batch/doubt.ts';
+import { applyCounts } from '../../core/session/session.ts';
+import { cancelBatch, decideInterrupted, expire } from '../../core/batch/settle.ts';
+import { maxSenderCount } from '../../core/session/slice.ts';
+import { recovered } from '../../core/session/timeline.ts';
+import { unflipLeads } from '../../crm/flip.ts';
+import { BatchWriter } from '../sending/batch-writer.ts';
+import type { SessionShell } from './context.ts';
+
+/** Pending batches are only marked. */
+const pendingBatchCount = 2_000;
+/** Of others, recipients are read and written. */
+const openBatchCount = 100;
+/** Leads of one statement to the CRM, which takes 2 rows for each. */
+const givenBackLeadCount = 5_000;
+/** A slice holds no more batches than it has senders; twice that costs nothing. */
+const flippedBatchCount = 2 * maxSenderCount;
+
+export class SessionSweep {
+  readonly #shell: SessionShell;
+  readonly #writer: BatchWriter;
+
+  constructor(shell: SessionShell) {
+    this.#shell = shell;
+    this.#writer = new BatchWriter({
+      store: shell.store,
+      now: () => shell.now(),
+      random: () => shell.random(),
+      log: (event, fields) => shell.log('info', event, fields),
+      traits: () => shell.traits(),
+    });
+  }
+
+  /** Takes up calls whose slice died. Only when no slice is at work. */
+  takeUpInterrupted(): void {
+    const { store, now, random, traits } = this.#shell;
+    const interrupted = [...store.batches.inState('inflight')];
+    if (interrupted.length === 0) return;
+    const session = store.session();
+    const isOver = session.state === 'cancelled' && !session.isChecking;
+    store.transact(() => {
+      store.timeline.note(recovered(interrupted.length, now()));
+      for (const batch of interrupted) {
+        const change = decideInterrupted(batch, { nowMs: now(), random, traits: traits() });
+        const doubtful = { ...batch, inDoubtSince: batch.inDoubtSince ?? batch.attemptAt ?? now() };
+        this.#writer.apply(batch, isOver ? cancelBatch(doubtful) : change, { kind: 'none' });
+      }
+    });
+    this.#shell.publish();
+  }
+
+  /**
+   * Withdraws some batches of a cancelled session: what certainly was not mailed is untouched again, the rest is
+   * unknown. Call until it says that none is left, while no slice is at work.
+   *
+   * @throws what D1 throws; nothing is lost then, and a repeat is safe
+   */
+  async withdrawSome(): Promise<'more' | 'none'> {
+    const { store, env, now, publish } = this.#shell;
+    const { leadCount } = store.transact(() => {
+      const cancelled = store.batches.cancelPending(pendingBatchCount);
+      if (cancelled.leadCount > 0) {
+        store.save(applyCounts(store.session(), now(), { skipped: cancelled.leadCount }));
+      }
+      return cancelled;
+    });
+    if (leadCount > 0) {
+      publish();
+      return 'more';
+    }
+    this.takeUpInterrupted();
+    const batches = withinLeads(store.batches.waiting(openBatchCount));
+    if (batches.length === 0) return 'none';
+    const leadIds = batches.filter((batch) => !isInDoubt(batch)).flatMap(pendingLeadIds);
+    if (leadIds.length > 0) {
+      await unflipLeads(env.DB, { sessionId: store.session().spec.sessionId, leadIds });
+    }
+    store.transact(() => {
+      for (const known of batches) {
+        const batch = store.batches.current(known);
+        if (batch?.state === 'waiting') this.#writer.apply(batch, cancelBatch(batch), { kind: 'none' });
+      }
+    });
+    publish();
+    return 'more';
+  }
+
+  /**
+   * Gives leads back that a slice set active and did not come to mail: they are among the first batches that
+   * never left.
+   *
+   * @throws what D1 throws; it is done again then
+   */
+  async giveBackFlips(): Promise<void> {
+    const { store, env } = this.#shell;
+    const { state, mayBeFlipped, spec } = store.session();
+    if (!mayBeFlipped) return;
+    const leadIds = store.batches.firstUnsentLeadIds(
+      state === 'cancelled' ? 'cancelled' : 'pending',
+      flippedBatchCount,
+    );
+    if (leadIds.length > 0) await unflipLeads(env.DB, { sessionId: spec.sessionId, leadIds });
+    store.transact(() => store.save({ ...store.session(), mayBeFlipped: false }));
+  }
+
+  /** Mail in doubt of a paused session whose key has died is unknown: it is not asked about any more. */
+  expireDoubts(): void {
+    const { store, now, traits, publish } = this.#shell;
+    const livesForMs = keyLivesUntil(0, traits());
+    const batches = store.batches.doubtsUntil(now() - (livesForMs ?? 0), openBatchCount);
+    if (batches.length === 0) return;
+    store.transact(() => {
+      for (const batch of batches) this.#writer.apply(batch, expire(batch, now()), { kind: 'none' });
+    });
+    publish();
+  }
+}
+
+function pendingLeadIds({ marks, recipients }: Batch): number[] {
+  return (recipients ?? []).flatMap(({ leadId }, index) => (marks[index] === 'p' ? [leadId] : []));
+}
+
+/** The first of these, as many as hold the leads of one statement; at least one. */
+function withinLeads(batches: readonly Batch[]): Batch[] {
+  let leadCount = 0;
+  return batches.filter((batch, index) => {
+    leadCount += batch.leadIds.length;
+    return index === 0 || leadCount <= givenBackLeadCount;
+  });
+}

@@ -1,0 +1,392 @@
+/**
+ * BatchStore: the table `batch`, as slices and commands work on it.
+ *
+ * Owns: its writes, finding the batches that are due, and the cursor below which none is pending; that is
+ * memory only, losing it costs a read. Never: decisions; what people are shown (result-store.ts).
+ * Invariant: writes are inside a transaction of the session's store.
+ *
+ * @module
+ */
+import { plannedBatch, type Batch, type BatchState, type NewBatch } from '../../core/batch/batch.ts';
+import { readBatches, scanBatches } from './batch-row.ts';
+import type { ErasedLeads } from './erased-leads.ts';
+
+const saveBatch = `
+  UPDATE batch SET state = ?, attempts = ?, attempt_at = ?, in_doubt_since = ?, next_attempt_at = ?,
+    marks = ?, code = ?, message = ?, payload_hash = ?, skipped = ?, failures = ?, recipients = ?,
+    message_ids = ?, retried = ?
+  WHERE seq = ?`;
+
+const insertBatch = `
+  INSERT INTO batch (state, next_attempt_at, origin_seq, marks, lead_ids, recipients, retried)
+  VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING seq`;
+
+export class BatchStore {
+  readonly #sql: SqlStorage;
+  readonly #erased: ErasedLeads;
+  /** No batch at or below is pending, but for those that are held. Moves outside of transactions only. */
+  #cursor = 0;
+
+  constructor(sql: SqlStorage, erased: ErasedLeads) {
+    this.#sql = sql;
+    this.#erased = erased;
+  }
+
+  append(batches: Iterable<NewBatch>): void {
+    for (const batch of batches) {
+      this.#sql
+        .exec(
+          insertBatch,
+          batch.state,
+          batch.nextAttemptAt,
+          batch.originSeq,
+          batch.marks,
+          JSON.stringify(batch.leadIds),
+          batch.recipients === null ? null : JSON.stringify(this.#erased.without(batch.recipients)),
+          batch.retried,
+        )
+        .toArray();
+    }
+  }
+
+  update(batch: Batch): void {
+    this.#sql.exec(
+      saveBatch,
+      batch.state,
+      batch.attempts,
+      batch.attemptAt,
+      batch.inDoubtSince,
+      batch.nextAttemptAt,
+      batch.marks,
+      batch.code,
+      batch.message,
+      batch.payloadHash,
+      JSON.stringify(batch.skipped),
+      JSON.stringify(batch.failures),
+      batch.recipients === null ? null : JSON.stringify(this.#erased.without(batch.recipients)),
+      batch.messageIds === null ? null : JSON.stringify(this.#erased.messageIdsWithout(batch)),
+      batch.retried,
+      batch.seq,
+    );
+  }
+
+  /** The state of a batch as it is on disk now; null when there is none. */
+  stateOf(seq: number): BatchState | null {
+    const row = this.#sql
+      .exec<{ state: BatchState }>('SELECT state FROM batch WHERE seq = ?', seq)
+      .toArray()[0];
+    return row?.state ?? null;
+  }
+
+  /**
+   * A batch as it is on disk now. Where it stands as it was known, that is what comes back: to read its
+   * hundred recipients again costs more than all else of a settlement.
+   */
+  current(known: Batch): Batch | null {
+    const row = this.#sql
+      .exec<{ state: BatchState; attempts: number; attempt_at: number | null; marks: string }>(
+        'SELECT state, attempts, attempt_at, marks FROM batch WHERE seq = ?',
+        known.seq,
+      )
+      .toArray()[0];
+    const isAsKnown =
+      row?.state === known.state &&
+      row.attempts === known.attempts &&
+      row.attempt_at === known.attemptAt &&
+      row.marks === known.marks;
+    return isAsKnown ? known : this.#read(known.seq);
+  }
+
+  #read(seq: number): Batch | null {
+    return readBatches(this.#sql, 'SELECT * FROM batch WHERE seq = ?', seq)[0] ?? null;
+  }
+
+  /**
+   * The waiting batches that are due, earliest first.
+   *
+   * @param isChecking - only those that a person has checked
+   */
+  dueWaiting(nowMs: number, limit: number, isChecking = false): Batch[] {
+    return readBatches(
+      this.#sql,
+      `SELECT * FROM batch WHERE state = 'waiting' AND next_attempt_at <= ?
+       ${isChecking ? "AND retried = 'asked'" : ''} ORDER BY next_attempt_at, seq LIMIT ?`,
+      nowMs,
+      limit,
+    );
+  }
+
+  /** The first waiting batches, due or not. */
+  waiting(limit: number): Batch[] {
+    return readBatches(
+      this.#sql,
+      "SELECT * FROM batch WHERE state = 'waiting' ORDER BY next_attempt_at LIMIT ?",
+      limit,
+    );
+  }
+
+  /** Since when the waiting batch is in doubt whose key dies first. */
+  firstDoubtAt(): number | null {
+    return this.#sql
+      .exec<{ at: number | null }>("SELECT min(in_doubt_since) AS at FROM batch WHERE state = 'waiting'")
+      .one().at;
+  }
+
+  /** Waiting batches whose doubt began by then. */
+  doubtsUntil(atMs: number, limit: number): Batch[] {
+    return readBatches(
+      this.#sql,
+      "SELECT * FROM batch WHERE state = 'waiting' AND in_doubt_since <= ? ORDER BY next_attempt_at LIMIT ?",
+      atMs,
+      limit,
+    );
+  }
+
+  /** The next pending batch, in planned order; it is not found again until {@link rewind}. */
+  nextPending(): Batch | null {
+    const batch =
+      readBatches(
+        this.#sql,
+        "SELECT * FROM batch WHERE seq > ? AND state = 'pending' ORDER BY seq LIMIT 1",
+        this.#cursor,
+      )[0] ?? null;
+    if (batch !== null) this.#cursor = batch.seq;
+    return batch;
+  }
+
+  hasPending(): boolean {
+    return (
+      this.#sql
+        .exec("SELECT 1 FROM batch WHERE seq > ? AND state = 'pending' LIMIT 1", this.#cursor)
+        .toArray().length > 0
+    );
+  }
+
+  /**
+   * Takes leads out of a pending batch, to be asked for again at the end, in a batch of their own. Call inside
+   * a transaction.
+   */
+  defer(batch: Batch, leadIds: ReadonlySet<number>): Batch {
+    const rest = batch.leadIds.filter((leadId) => !leadIds.has(leadId));
+    this.#sql.exec('UPDATE batch SET lead_ids = ? WHERE seq = ?', JSON.stringify(rest), batch.seq);
+    const deferred = batch.leadIds.filter((leadId) => leadIds.has(leadId));
+    this.append([{ ...plannedBatch(deferred), state: 'deferred', originSeq: batch.seq }]);
+    return { ...batch, leadIds: rest };
+  }
+
+  /** Makes the deferred batches pending, for the last time; false when there were none. */
+  releaseDeferred(): boolean {
+    const { rowsWritten } = this.#sql.exec("UPDATE batch SET state = 'pending' WHERE state = 'deferred'");
+    if (rowsWritten > 0) this.#cursor = 0;
+    return rowsWritten > 0;
+  }
+
+  /** A pending batch was let go: it will be found again. */
+  rewind(seq: number): void {
+    this.#cursor = Math.min(this.#cursor, seq - 1);
+  }
+
+  /**
+   * When the next waiting batch is due.
+   *
+   * @param isChecking - of those that a person has checked
+   */
+  nextAttemptAt(isChecking = false): number | null {
+    return this.#sql
+      .exec<{ at: number | null }>(
+        `SELECT min(next_attempt_at) AS at FROM batch WHERE state = 'waiting' ${isChecking ? "AND retried = 'asked'" : ''}`,
+      )
+      .one().at;
+  }
+
+  /** When the next batch is due that left before: its repeat takes nothing of a day's cap. */
+  nextRepeatAt(): number | null {
+    return this.#sql
+      .exec<{
+        at: number | null;
+      }>("SELECT min(next_attempt_at) AS at FROM batch WHERE state = 'waiting' AND payload_hash IS NOT NULL")
+      .one().at;
+  }
+
+  /** All batches of a state. */
+  *inState(state: BatchState): Generator<Batch> {
+    yield* scanBatches(
+      this.#sql,
+      'SELECT * FROM batch WHERE state = ? AND seq > ? ORDER BY seq LIMIT 50',
+      state,
+    );
+  }
+
+  /** True while a call is on its way, or its slice died. Reads every row. */
+  hasInflight(): boolean {
+    return this.#sql.exec("SELECT 1 FROM batch WHERE state = 'inflight' LIMIT 1").toArray().length > 0;
+  }
+
+  /** True while a batch is not decided. Reads every row: ask when the counters say that all is done. */
+  hasOpen(): boolean {
+    return (
+      this.#sql
+        .exec("SELECT 1 FROM batch WHERE state IN ('pending', 'inflight', 'waiting') LIMIT 1")
+        .toArray().length > 0
+    );
+  }
+
+  /** The number of the last batch. */
+  lastSeq(): number {
+    return this.#sql.exec<{ seq: number | null }>('SELECT max(seq) AS seq FROM batch').one().seq ?? 0;
+  }
+
+  /**
+   * The clock was set back: what waits is due as soon as it was, and what is in doubt is as old as it was.
+   *
+   * @param areKeysDead - the age of what is in doubt is not known: nothing of it may be asked again, nor what
+   *   comes to be in doubt of the calls that are on their way
+   */
+  setBack(backMs: number, areKeysDead: boolean): void {
+    this.#sql.exec(
+      "UPDATE batch SET next_attempt_at = next_attempt_at - ? WHERE state = 'waiting' AND next_attempt_at IS NOT NULL",
+      backMs,
+    );
+    this.#sql.exec(
+      `UPDATE batch SET in_doubt_since = iif(?2, 0, in_doubt_since - ?1)
+       WHERE (state IN ('waiting', 'unknown', 'inflight') AND in_doubt_since IS NOT NULL)
+         OR (?2 AND state = 'inflight')`,
+      backMs,
+      areKeysDead ? 1 : 0,
+    );
+  }
+
+  /**
+   * Sets the next pending and deferred batches cancelled. Those that a slice holds are found once it has let
+   * them go.
+   *
+   * @returns how many leads they hold, and whether there may be more
+   */
+  cancelPending(limit: number): { leadCount: number; mayBeMore: boolean } {
+    const rows = this.#sql
+      .exec<{ seq: number; leads: number }>(
+        `UPDATE batch SET state = 'cancelled' WHERE seq IN (
+           SELECT seq FROM batch WHERE state = 'deferred' OR (seq > ? AND state = 'pending') ORDER BY seq LIMIT ?
+         ) RETURNING seq, json_array_length(lead_ids) AS leads`,
+        this.#cursor,
+        limit,
+      )
+      .toArray();
+    return {
+      leadCount: rows.reduce((sum, { leads }) => sum + leads, 0),
+      mayBeMore: rows.length === limit,
+    };
+  }
+
+  /**
+   * Leads of the first batches that never left. A slice holds the first pending ones, and no more than it has
+   * senders: no other can have been flipped before its intent was written. Those that were deferred come last:
+   * they become pending when nothing else is left.
+   *
+   * @param state - what became of them: pending still, or cancelled
+   */
+  firstUnsentLeadIds(state: 'pending' | 'cancelled', batchCount: number): number[] {
+    return this.#sql
+      .exec<{ lead_ids: string }>(
+        `SELECT lead_ids FROM batch WHERE state = ? AND recipients IS NULL
+         ORDER BY origin_seq IS NOT NULL, seq LIMIT ?`,
+        state,
+        batchCount,
+      )
+      .toArray()
+      .flatMap((row) => JSON.parse(row.lead_ids) as number[]);
+  }
+
+  /** What is unknown was sent under keys that the present provider does not know: only a person's risk sends it. */
+  forgetKeys(): void {
+    this.#sql.exec("UPDATE batch SET retried = 'risked' WHERE state = 'unknown' AND retried IS NOT 'risked'");
+  }
+
+  /** Batches with a failed recipient, in order, of a part of all. */
+  failedBetween(afterSeq: number, untilSeq: number, limit: number): Batch[] {
+    return readBatches(
+      this.#sql,
+      "SELECT * FROM batch WHERE seq > ? AND seq <= ? AND marks GLOB '*f*' ORDER BY seq LIMIT ?",
+      afterSeq,
+      untilSeq,
+      limit,
+    );
+  }
+
+  /** Unknown batches, in order, of a part of all. */
+  unknownBetween(afterSeq: number, untilSeq: number, limit: number): Batch[] {
+    return readBatches(
+      this.#sql,
+      "SELECT * FROM batch WHERE seq > ? AND seq <= ? AND state = 'unknown' ORDER BY seq LIMIT ?",
+      afterSeq,
+      untilSeq,
+      limit,
+    );
+  }
+
+  /**
+   * Batches in doubt that the provider can be asked about, in order, of a part of all.
+   *
+   * @param doubtAfter - the keys of those whose doubt is older are dead
+   * @param withWaiting - those of a paused session too, which wait for it to be resumed
+   */
+  checkableBetween(
+    afterSeq: number,
+    untilSeq: number,
+    doubtAfter: number,
+    withWaiting: boolean,
+    limit: number,
+  ): Batch[] {
+    return readBatches(
+      this.#sql,
+      `SELECT * FROM batch WHERE seq > ? AND seq <= ? AND in_doubt_since > ? AND retried IS NOT 'risked'
+         AND (state = 'unknown' OR (? AND state = 'waiting')) ORDER BY seq LIMIT ?`,
+      afterSeq,
+      untilSeq,
+      doubtAfter,
+      withWaiting ? 1 : 0,
+      limit,
+    );
+  }
+
+  /** The unknown batches that were for any of these leads. */
+  unknownOf(leadIds: readonly number[]): Batch[] {
+    return readBatches(
+      this.#sql,
+      `SELECT * FROM batch WHERE state = 'unknown'
+         AND EXISTS (SELECT 1 FROM json_each(lead_ids) WHERE value IN (SELECT value FROM json_each(?)))`,
+      JSON.stringify(leadIds),
+    );
+  }
+
+  /** Batches whose recipients have this lead among them. Reads every row. */
+  holding(leadId: number): Batch[] {
+    return readBatches(
+      this.#sql,
+      `SELECT * FROM batch WHERE recipients IS NOT NULL AND instr(lead_ids, ?) > 0
+         AND EXISTS (SELECT 1 FROM json_each(lead_ids) WHERE value = ?) ORDER BY seq`,
+      // As text: a number is bound as a double, which is written "2.0".
+      String(leadId),
+      leadId,
+    );
+  }
+
+  /** Leads that a mail of this session was for at one of these addresses, in lower case. Reads every row. */
+  leadIdsOf(emails: readonly string[]): number[] {
+    // lower() knows ASCII letters only, as the addresses are compared everywhere in SQL.
+    return this.#sql
+      .exec<{ id: number }>(
+        `SELECT DISTINCT r.value ->> 'leadId' AS id FROM batch, json_each(batch.recipients) AS r
+         WHERE batch.recipients IS NOT NULL
+           AND lower(r.value ->> 'email') IN (SELECT lower(value) FROM json_each(?))`,
+        JSON.stringify(emails),
+      )
+      .toArray()
+      .map(({ id }) => id);
+  }
+
+  /** There are no rows any more. */
+  forget(): void {
+    this.#cursor = 0;
+  }
+}

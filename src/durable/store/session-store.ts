@@ -1,0 +1,336 @@
+/**
+ * SessionStore: the storage of one session object; rows become domain types here and nowhere else.
+ *
+ * Owns: transactions, the session's record and its memory cache (losing it costs a read), erasure and
+ * retention over all tables; the batches, the timeline and the erased leads have a class each.
+ * Never: decisions, clocks, network. Invariant: what belongs together is written in one `transact`.
+ *
+ * @module
+ */
+import type { BatchCounts } from '../../core/batch/batch.ts';
+import { touch, type Session, type SessionSpec } from '../../core/session/session.ts';
+import { mentions, withoutMentions, type ForgottenPerson } from '../../shared/forgotten.ts';
+import type { Audience } from '../../shared/schemas/activation.ts';
+import { BatchStore } from './batch-store.ts';
+import { ErasedLeads } from './erased-leads.ts';
+import { ResultStore } from './result-store.ts';
+import { isMarkedErased, markErased, migrate, schemaState } from './schema.ts';
+import { SessionTimeline } from './timeline-store.ts';
+
+type SessionRow = {
+  state: Session['state'];
+  reason: Session['reason'];
+  generation: number;
+  rev: number;
+  total: number;
+  counts: string;
+  fates: string;
+  plan: string;
+  started_at: number | null;
+  updated_at: number;
+  finished_at: number | null;
+  cancelled_at: number | null;
+  progressed_at: number;
+  waiting_until: number | null;
+  waiting_for: string | null;
+  last_error: string | null;
+  fault_streak: number;
+  probe_at: number | null;
+  recorded_rev: number;
+  samples: string;
+  extra: string;
+};
+
+/** Fields of a session that came later; an older row has none of them. */
+const extraDefaults = {
+  outageSince: null,
+  refusalScore: 0,
+  isChecking: false,
+  checkableUntil: null,
+  // A slice of an older version may have died between a flip and its intent.
+  mayBeFlipped: true,
+  chore: null,
+} as const satisfies Partial<Session>;
+type Extra = Pick<Session, keyof typeof extraDefaults>;
+
+function extraOf(session: Session): Extra {
+  const { outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, chore } = session;
+  return { outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, chore };
+}
+
+const saveSession = `
+  INSERT OR REPLACE INTO session (
+    id, state, reason, generation, rev, total, counts, fates, plan, started_at, updated_at, finished_at,
+    cancelled_at, progressed_at, waiting_until, last_error, fault_streak, probe_at, recorded_rev, samples, extra,
+    waiting_for
+  ) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+
+export class SessionStore {
+  readonly #storage: DurableObjectStorage;
+  readonly #sql: SqlStorage;
+  /** The batches as work. */
+  readonly batches: BatchStore;
+  /** The batches as results. */
+  readonly results: ResultStore;
+  readonly timeline: SessionTimeline;
+  readonly #erased: ErasedLeads;
+  #session: Session | null = null;
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+    this.#sql = storage.sql;
+    this.#erased = new ErasedLeads(storage.sql);
+    this.batches = new BatchStore(storage.sql, this.#erased);
+    this.results = new ResultStore(storage.sql);
+    this.timeline = new SessionTimeline(storage.sql);
+  }
+
+  /** Runs `work` so that all of its writes are there or none; the caches follow. */
+  transact<T>(work: () => T): T {
+    const session = this.#session;
+    try {
+      return this.#storage.transactionSync(work);
+    } catch (error) {
+      this.#session = session;
+      this.timeline.forget();
+      this.#erased.forget();
+      throw error;
+    }
+  }
+
+  // ── the session ────────────────────────────────────────────────────────────────────────────────
+
+  /** The session, or null for an id that was never started (nothing is written then). */
+  load(): Session | null {
+    if (this.#session !== null) return this.#session;
+    const schema = schemaState(this.#sql);
+    if (schema === 'none') return null;
+    if (schema === 'outdated') this.transact(() => migrate(this.#sql));
+    const spec = this.#sql.exec<{ json: string }>('SELECT json FROM spec WHERE id = 1').toArray()[0];
+    const row = this.#sql.exec<SessionRow>('SELECT * FROM session WHERE id = 1').toArray()[0];
+    if (spec === undefined || row === undefined) return null;
+    this.#session = toSession(JSON.parse(spec.json) as SessionSpec, row);
+    return this.#session;
+  }
+
+  /**
+   * The session of an object that is at work on one.
+   *
+   * @throws when there is none
+   */
+  session(): Session {
+    const session = this.load();
+    if (session === null) throw new Error('There is no session in this object.');
+    return session;
+  }
+
+  /** Writes a new session. Call inside {@link transact}. */
+  create(session: Session): void {
+    migrate(this.#sql);
+    this.#sql.exec('INSERT INTO spec (id, json) VALUES (1, ?)', JSON.stringify(session.spec));
+    this.save(session);
+  }
+
+  /**
+   * Writes the session's record, and what is worth telling of the change.
+   *
+   * @param by - who caused it, when it was a person's command
+   */
+  save(session: Session, by: string | null = null): void {
+    this.timeline.changed(this.#session, session, by);
+    const { delivered, bounced, complained, acknowledged } = session;
+    this.#sql.exec(
+      saveSession,
+      session.state,
+      session.reason,
+      session.generation,
+      session.rev,
+      session.total,
+      JSON.stringify(session.counts),
+      JSON.stringify({ delivered, bounced, complained, acknowledged }),
+      JSON.stringify(session.plan),
+      session.startedAt,
+      session.updatedAt,
+      session.finishedAt,
+      session.cancelledAt,
+      session.progressedAt,
+      session.waitingUntil,
+      session.lastError,
+      session.faultStreak,
+      session.probeAt,
+      session.recordedRev,
+      JSON.stringify(session.samples),
+      JSON.stringify(extraOf(session)),
+      session.waitingFor === null ? null : JSON.stringify(session.waitingFor),
+    );
+    this.#session = session;
+  }
+
+  /** The counters, counted again from the rows. Reads every row. */
+  recount(): BatchCounts {
+    const counts = this.results.recount();
+    return { ...counts, skipped: counts.skipped + this.session().plan.unlistedCount };
+  }
+
+  /**
+   * Notes which provider the run's mail leaves through, and which other one a person may accept. Call inside
+   * {@link transact}.
+   */
+  setProvider(provider: string, offeredProvider: string | null): void {
+    const session = this.session();
+    const spec: SessionSpec = { ...session.spec, provider };
+    if (offeredProvider === null) delete spec.offeredProvider;
+    else spec.offeredProvider = offeredProvider;
+    this.#saveSpec(session, spec);
+  }
+
+  // ── erasure and retention ──────────────────────────────────────────────────────────────────────
+
+  /** True for a lead that was erased: it must not be mailed, and nothing writes it down again. */
+  isErased(leadId: number): boolean {
+    return this.#erased.has(leadId);
+  }
+
+  /**
+   * Forgets who a lead is, in every batch, and remembers that. Call inside {@link transact}.
+   *
+   * @returns false when no batch knew the lead
+   */
+  eraseLead(leadId: number): boolean {
+    const known = this.batches.holding(leadId);
+    // One that has ended and does not know the lead will not come to know it.
+    if (known.length === 0 && this.session().finishedAt !== null) return false;
+    this.#erased.add(leadId);
+    // Whatever is written is written without the erased.
+    for (const batch of known) this.batches.update(batch);
+    return known.length > 0;
+  }
+
+  /**
+   * Forgets a person: their mails under any of their addresses, and where the name or the search of this session
+   * mentions them. Call inside {@link transact}.
+   *
+   * @returns true when readers see another name now
+   */
+  forgetPerson(person: ForgottenPerson, nowMs: number): boolean {
+    const leadIds = new Set(this.batches.leadIdsOf(person.emails));
+    if (person.leadId !== null) leadIds.add(person.leadId);
+    for (const leadId of leadIds) this.eraseLead(leadId);
+    const session = this.session();
+    const { spec } = session;
+    const name = withoutMentions(spec.name, person);
+    const audience = audienceWithout(session, person);
+    if (name === spec.name && audience === spec.audience) return false;
+    this.#saveSpec(session, { ...spec, name, audience });
+    if (name === spec.name) return false;
+    this.save(touch(this.session(), nowMs, {}));
+    return true;
+  }
+
+  /** Removes all that the session knows of leads; its numbers stay. Call inside {@link transact}. */
+  reduce(nowMs: number): void {
+    const session = this.load();
+    if (session === null) return;
+    const spec: SessionSpec = { ...session.spec, audience: { leadIds: [] }, reducedAt: nowMs };
+    for (const table of ['batch', 'fate', 'erased_lead']) this.#sql.exec(`DELETE FROM ${table}`);
+    this.#saveSpec(session, spec);
+    this.#erased.forget();
+  }
+
+  /**
+   * Forgets the words that the audience was searched by, which may be a name or an address; only planning
+   * needs them. Call inside {@link transact}.
+   */
+  forgetSearch(): void {
+    const session = this.session();
+    const { audience } = session.spec;
+    if (!('filter' in audience) || audience.filter.search === undefined) return;
+    const filter = { ...audience.filter };
+    delete filter.search;
+    this.#saveSpec(session, { ...session.spec, audience: { filter } });
+  }
+
+  #saveSpec(session: Session, spec: SessionSpec): void {
+    this.#sql.exec('UPDATE spec SET json = ? WHERE id = 1', JSON.stringify(spec));
+    this.#session = { ...session, spec };
+  }
+
+  /** True for an id whose session was erased: it is unknown, and is not started again. */
+  wasErased(): boolean {
+    return this.load() === null && isMarkedErased(this.#sql);
+  }
+
+  /** Deletes all that the object holds, but for the fact that there was a session. */
+  async deleteAll(): Promise<void> {
+    const deleted = this.#storage.deleteAll();
+    // Before anything is awaited: both are one commit.
+    markErased(this.#sql);
+    this.#forget();
+    await deleted;
+  }
+
+  #forget(): void {
+    this.timeline.forget();
+    this.#session = null;
+    this.#erased.forget();
+    this.batches.forget();
+  }
+
+  // ── fates ──────────────────────────────────────────────────────────────────────────────────────
+
+  /** The fates of a block of leads; see fates.ts. */
+  fateBlock(block: number): Uint8Array | null {
+    const row = this.#sql
+      .exec<{ bits: ArrayBuffer }>('SELECT bits FROM fate WHERE block = ?', block)
+      .toArray()[0];
+    return row === undefined ? null : new Uint8Array(row.bits);
+  }
+
+  saveFateBlock(block: number, bits: Uint8Array): void {
+    this.#sql.exec('INSERT OR REPLACE INTO fate (block, bits) VALUES (?, ?)', block, bits);
+  }
+}
+
+/**
+ * The audience without words that mention a person. Once all is planned nobody needs them. Before that, what is
+ * left of "everybody with this address" is nobody: planning ends, and whoever else fitted is skipped.
+ */
+function audienceWithout({ spec, plan }: Session, person: ForgottenPerson): Audience {
+  const { audience } = spec;
+  if (!('filter' in audience) || !mentions(audience.filter.search ?? '', person)) return audience;
+  if (!plan.isDone) return { leadIds: [] };
+  const filter = { ...audience.filter };
+  delete filter.search;
+  return { filter };
+}
+
+function toSession(spec: SessionSpec, row: SessionRow): Session {
+  return {
+    spec,
+    state: row.state,
+    reason: row.reason,
+    generation: row.generation,
+    rev: row.rev,
+    total: row.total,
+    counts: JSON.parse(row.counts) as BatchCounts,
+    // Sessions of an earlier version have acknowledged nothing.
+    acknowledged: { delivered: 0, bounced: 0, complained: 0 },
+    ...(JSON.parse(row.fates) as Pick<Session, 'delivered' | 'bounced' | 'complained'> &
+      Partial<Pick<Session, 'acknowledged'>>),
+    plan: JSON.parse(row.plan) as Session['plan'],
+    startedAt: row.started_at,
+    updatedAt: row.updated_at,
+    finishedAt: row.finished_at,
+    cancelledAt: row.cancelled_at,
+    progressedAt: row.progressed_at,
+    waitingUntil: row.waiting_until,
+    waitingFor: row.waiting_for === null ? null : (JSON.parse(row.waiting_for) as Session['waitingFor']),
+    lastError: row.last_error,
+    faultStreak: row.fault_streak,
+    probeAt: row.probe_at,
+    recordedRev: row.recorded_rev,
+    samples: JSON.parse(row.samples) as Session['samples'],
+    ...extraDefaults,
+    ...(JSON.parse(row.extra) as Partial<Extra>),
+  };
+}

@@ -1,0 +1,161 @@
+/**
+ * One HTTP call to a mail provider, told apart by what is certain about it: answered, never left, or lost.
+ *
+ * Owns: fetch, its faults, reading a body to its end, and keeping addresses out of messages.
+ * Never: what an answer means; each provider's table says that. Keeps true: nothing here throws, and
+ * every body is read or cancelled (an unread one holds one of a Worker's six connections).
+ *
+ * @module
+ */
+import type { Outcome } from '../../core/batch/outcome.ts';
+import type { DeliveryCall } from '../transport.ts';
+
+/** Resend answers 403 to a request without a User-Agent, and `fetch` in a Worker sends none by itself. */
+export const userAgent = 'lead-activation/1.0';
+
+/** The part of `fetch` that is used; handed in by tests. */
+export type FetchLike = (url: string, init: RequestInit) => Promise<Response>;
+
+/** What became of a request. */
+export type HttpAnswer =
+  /** A status line came. The body is empty when it broke off, or was too long to be an answer. */
+  | { kind: 'answered'; status: number; headers: Headers; body: string }
+  /** No connection was made: certainly not taken. */
+  | { kind: 'refused'; code: string; message: string }
+  /** The call was given up before it was made: a command came, or its time was over. */
+  | { kind: 'notSent' }
+  /** No answer, for whatever reason: it may have been taken. */
+  | { kind: 'lost'; code: string; message: string };
+
+/** An answer to 500 mails is about 100 kB. */
+const maxAnswerLength = 4 * 1024 * 1024;
+
+/**
+ * Makes one request. Redirects are not followed: a key goes to the address that it was meant for, or nowhere.
+ */
+export async function callProvider(
+  fetchLike: FetchLike,
+  url: string,
+  init: { headers: Record<string, string>; body: string },
+  call: Pick<DeliveryCall, 'signal' | 'mayLeave'>,
+): Promise<HttpAnswer> {
+  if (isGivenUp(call)) return { kind: 'notSent' };
+  let response: Response;
+  try {
+    response = await fetchLike(url, {
+      method: 'POST',
+      redirect: 'manual',
+      headers: { 'user-agent': userAgent, ...init.headers },
+      body: init.body,
+      signal: call.signal,
+    });
+  } catch (error) {
+    return classifyNetworkError(error);
+  }
+  const body = await readBody(response);
+  return { kind: 'answered', status: response.status, headers: response.headers, body };
+}
+
+/** True when a call must not be made any more. Ask in the turn in which it would be. */
+export function isGivenUp({ signal, mayLeave }: Pick<DeliveryCall, 'signal' | 'mayLeave'>): boolean {
+  return signal.aborted || mayLeave?.() === false;
+}
+
+/**
+ * Tells "no connection was made" from "the answer was lost". Node says which in the error's cause;
+ * workerd says `Network connection lost.` for a refused connection and for one reset after the request
+ * was read, so there it is never certain.
+ */
+function classifyNetworkError(error: unknown): Extract<HttpAnswer, { kind: 'refused' | 'lost' }> {
+  const code = errorCode(error);
+  if (code !== null && neverConnected.has(code)) {
+    return { kind: 'refused', code: 'unreachable', message: 'The mail provider could not be reached.' };
+  }
+  const name = error instanceof Error ? error.name : '';
+  return name === 'TimeoutError' || name === 'AbortError'
+    ? { kind: 'lost', code: 'timeout', message: 'The mail provider did not answer in time.' }
+    : { kind: 'lost', code: 'connection_lost', message: 'The connection to the mail provider was lost.' };
+}
+
+const neverConnected: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
+function errorCode(error: unknown): string | null {
+  for (let at = error, depth = 0; at instanceof Error && depth < 4; at = at.cause, depth += 1) {
+    if ('code' in at && typeof at.code === 'string') return at.code;
+  }
+  return null;
+}
+
+/** The outcome of a call that got no answer: the same for every provider. */
+export function networkOutcome(answer: Exclude<HttpAnswer, { kind: 'answered' }>): Outcome {
+  if (answer.kind === 'notSent') return answer;
+  const { code, message } = answer;
+  return answer.kind === 'refused'
+    ? { kind: 'transient', code, message, retryAfterMs: null }
+    : { kind: 'unknown', code, message };
+}
+
+async function readBody(response: Response): Promise<string> {
+  if (response.body === null) return '';
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+  const decoder = new TextDecoder();
+  let body = '';
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return body + decoder.decode();
+      body += decoder.decode(value, { stream: true });
+      if (body.length > maxAnswerLength) {
+        await reader.cancel();
+        return '';
+      }
+    }
+  } catch {
+    return '';
+  }
+}
+
+/** Parses JSON; undefined when it is none. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A property of an unknown value, if that value is an object and has it. */
+export function property(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+}
+
+/** A text property, or the fallback. */
+export function textProperty(value: unknown, name: string, fallback: string): string {
+  const found = property(value, name);
+  return typeof found === 'string' && found !== '' ? found : fallback;
+}
+
+const maxMessageLength = 300;
+
+/**
+ * A provider's words as they may be shown and kept: one line, bounded, and with no address in it
+ * (providers like to quote the recipient that they refuse).
+ */
+export function safeMessage(message: string): string {
+  return message
+    .slice(0, 4 * maxMessageLength)
+    .replace(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ')
+    .replace(/[^\s@<>"'`(),;:[\]]*@[^\s@<>"'`(),;:[\]]+/g, '(address)')
+    .trim()
+    .slice(0, maxMessageLength);
+}
+
+/** A provider's error code as it may be kept: a short word. */
+export function safeCode(code: string): string {
+  return code.replace(/[^A-Za-z0-9_.-]+/g, '_').slice(0, 64);
+}

@@ -1,0 +1,153 @@
+/**
+ * Postmark (https://postmarkapp.com/developer/api/email-api#send-batch-emails): up to 500 mails a call,
+ * each taken or refused on its own, and no idempotency keys.
+ *
+ * Owns: the request and the table of outcomes. Never: retries. Keeps true: without a key a repeat sends
+ * again, so only what certainly was not processed by Postmark's own word (rate limit, maintenance) is `transient`
+ * or `throttled`; everything else in doubt is `unknown`, which nobody repeats but a person.
+ *
+ * @module
+ */
+import type { Deferral, Outcome, RecipientRejection } from '../../../core/batch/outcome.ts';
+import {
+  callProvider,
+  networkOutcome,
+  parseJson,
+  property,
+  safeMessage,
+  textProperty,
+  type FetchLike,
+} from '../http.ts';
+import {
+  auth,
+  readOutcomeTable,
+  rejected,
+  throttled,
+  transient,
+  unknown,
+  unreadableAnswer,
+  type OutcomeRule,
+} from '../outcome-table.ts';
+import { parseRetryAfter, readRateObservation } from '../retry-after.ts';
+import { sortedEntries, type Delivery, type MailTransport, type OutgoingMail } from '../../transport.ts';
+
+export interface PostmarkConfig {
+  /** `https://api.postmarkapp.com`. */
+  apiUrl: string;
+  /** Token of one server of the account. */
+  serverToken: string;
+  /** Id of the message stream; Postmark wants bulk mail on a broadcast stream. */
+  messageStream: string;
+  fetch: FetchLike;
+  /** Epoch milliseconds. */
+  now: () => number;
+}
+
+/** Token wrong, sender not confirmed, account pending or closed, stream missing (12xx): the same for every mail. */
+const accountCodes = /^(?:10|400|401|405|412|413|12\d\d)$/;
+
+/**
+ * Answers other than a list of results → outcome, by https://postmarkapp.com/developer/api/overview.
+ * `code` is Postmark's ErrorCode, which looks like an HTTP status and is none; an answer without it is not
+ * Postmark's own. Each result of a list is read here too: its status is 200.
+ */
+const outcomeTable: readonly OutcomeRule[] = [
+  { status: [429], outcome: throttled },
+  { status: [200, 422], code: /^429$/, outcome: throttled },
+  // "The Postmark API is offline for maintenance": nothing was looked at. A bare 503 is no such word.
+  { status: [200, 422, 503], code: /^100$/, outcome: transient },
+  { status: [401, 403, 404, 405], outcome: auth },
+  { status: [200, 422], code: accountCodes, outcome: auth },
+  { status: [408], outcome: unknown },
+  { status: { from: 400, to: 499 }, outcome: rejected },
+  // 500, 502, 503, 504 and all else: parts of the list may be on their way.
+];
+
+/** Makes the transport for Postmark. */
+export function createPostmarkTransport(config: PostmarkConfig): MailTransport {
+  const url = `${config.apiUrl.replace(/\/+$/, '')}/email/batch`;
+  return {
+    name: 'postmark',
+    maxBatch: 500,
+    idempotencyWindowMs: null,
+    encode: (mails) => JSON.stringify(mails.map((mail) => postmarkMail(mail, config.messageStream))),
+    deliver: async ({ payload, mailCount, ...call }): Promise<Delivery> => {
+      const request = {
+        headers: {
+          accept: 'application/json',
+          'content-type': 'application/json',
+          'x-postmark-server-token': config.serverToken,
+        },
+        body: payload,
+      };
+      const answer = await callProvider(config.fetch, url, request, call);
+      if (answer.kind !== 'answered') return { outcome: networkOutcome(answer), rate: null };
+      const { status, headers } = answer;
+      const nowMs = config.now();
+      const rate = readRateObservation(headers, nowMs);
+      const retryAfterMs = parseRetryAfter(headers.get('retry-after'), nowMs);
+      const body = parseJson(answer.body);
+      if (status >= 200 && status <= 299)
+        return { outcome: listOutcome(body, mailCount, retryAfterMs), rate };
+      const outcome = readOutcomeTable(outcomeTable, {
+        status,
+        code: errorCode(body)?.toString() ?? '',
+        message: safeMessage(textProperty(body, 'Message', `The mail provider answered ${status}.`)),
+        retryAfterMs,
+        mailCount,
+      });
+      return { outcome, rate };
+    },
+  };
+}
+
+/** One result per mail, in order: taken under an id, or refused with a code. */
+function listOutcome(body: unknown, mailCount: number, retryAfterMs: number | null): Outcome {
+  if (!Array.isArray(body) || body.length !== mailCount) return unreadableAnswer;
+  const results: readonly unknown[] = body;
+  const messageIds: (string | null)[] = [];
+  const rejections: RecipientRejection[] = [];
+  const deferral: { indexes: number[]; because: Deferral['because'] | null } = { indexes: [], because: null };
+  for (const [index, result] of results.entries()) {
+    const code = errorCode(result);
+    if (code === null) return unreadableAnswer;
+    const messageId = code === 0 ? textProperty(result, 'MessageID', '') : '';
+    messageIds.push(messageId === '' ? null : messageId);
+    if (code === 0) continue;
+    const message = safeMessage(textProperty(result, 'Message', 'The mail provider refused this mail.'));
+    const answer = { status: 200, code: String(code), message, retryAfterMs, mailCount };
+    const outcome = readOutcomeTable(outcomeTable, answer);
+    if (outcome.kind === 'auth' || outcome.kind === 'throttled' || outcome.kind === 'transient') {
+      deferral.indexes.push(index);
+      // Of several reasons the one that only a person can mend.
+      if (deferral.because === null || outcome.kind === 'auth') deferral.because = outcome;
+    } else rejections.push({ index, code: String(code), message });
+  }
+  // A reason that is no recipient's fault: nobody is to be failed for it.
+  const { indexes, because } = deferral;
+  if (because === null) return { kind: 'accepted', messageIds, rejections };
+  if (indexes.length === mailCount) return because;
+  return { kind: 'accepted', messageIds, rejections, deferral: { indexes, because } };
+}
+
+function errorCode(value: unknown): number | null {
+  const code = property(value, 'ErrorCode');
+  return typeof code === 'number' && Number.isSafeInteger(code) ? code : null;
+}
+
+function postmarkMail(mail: OutgoingMail, messageStream: string): unknown {
+  return {
+    From: mail.from,
+    To: mail.to,
+    ...(mail.replyTo === null ? {} : { ReplyTo: mail.replyTo }),
+    Subject: mail.subject,
+    HtmlBody: mail.html,
+    TextBody: mail.text,
+    Headers: sortedEntries(mail.headers).map(([Name, Value]) => ({ Name, Value })),
+    Metadata: Object.fromEntries(sortedEntries(mail.tags)),
+    MessageStream: messageStream,
+    // Links that open an account are worth nothing once a tracker's redirect has been followed for them.
+    TrackOpens: false,
+    TrackLinks: 'None',
+  };
+}

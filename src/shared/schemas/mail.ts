@@ -1,0 +1,198 @@
+/**
+ * The wire contract of the mail desk: suppressions, templates being edited, the sender check.
+ *
+ * Owns: shapes and bounds, as schemas.ts does for the rest. The web app takes only types from here.
+ *
+ * @module
+ */
+import { z } from 'zod';
+import { limits } from '../limits.ts';
+import { audienceSchema, leadIdSchema, templateSummarySchema } from './activation.ts';
+
+const count = z.int().min(0);
+const timeMs = z.int().min(0).meta({ description: 'Epoch milliseconds.' });
+
+// ── suppressions ─────────────────────────────────────────────────────────────────────────────────
+
+/** Why an address must not be mailed. `provider`: the mail provider holds it back by its own list. */
+export const suppressionReasons = [
+  'unsubscribed',
+  'complained',
+  'hard_bounce',
+  'provider',
+  'manual',
+  'imported',
+] as const;
+export type SuppressionReason = (typeof suppressionReasons)[number];
+
+/** An address's hash, as base64url of 32 bytes. */
+export const suppressionIdSchema = z.string().regex(/^[\w-]{43}$/, 'must be the id of a suppression');
+
+export const suppressionSchema = z
+  .object({
+    id: suppressionIdSchema.meta({ description: 'The keyed hash of the address.' }),
+    reason: z.enum(suppressionReasons),
+    createdAt: timeMs,
+    label: z
+      .string()
+      .nullable()
+      .meta({ description: 'The address as a person typed it; null where nobody did.' }),
+    addedBy: z.string().nullable(),
+    note: z.string(),
+    sessionId: z.string().nullable().meta({ description: 'The session whose mail led to it.' }),
+  })
+  .meta({ id: 'Suppression' });
+export type Suppression = z.infer<typeof suppressionSchema>;
+
+export const suppressionPageSchema = z
+  .object({ suppressions: z.array(suppressionSchema), nextCursor: z.string().nullable(), total: count })
+  .meta({ id: 'SuppressionPage' });
+export type SuppressionPage = z.infer<typeof suppressionPageSchema>;
+
+/** An address goes in a body, never in a URL. */
+export const suppressionSearchSchema = z
+  .strictObject({ address: z.string().trim().min(1).max(limits.maxEmailLength) })
+  .meta({ id: 'SuppressionSearch' });
+
+const note = z.string().trim().max(500);
+
+/** Addresses of one request: the body may have 512 kB, and an address 254 bytes. */
+const maxSuppressionCount = 2_000;
+
+export const suppressionAddSchema = z
+  .strictObject({
+    addresses: z
+      .array(z.string().max(1_000))
+      .min(1, 'give at least one address')
+      .max(maxSuppressionCount)
+      .meta({ description: 'What is no address is told back by its place and left out.' }),
+    reason: z.enum(['manual', 'imported']),
+    note: note.default(''),
+  })
+  .meta({ id: 'SuppressionAdd' });
+
+export const suppressionImportSchema = z
+  .object({
+    addedCount: count,
+    knownCount: count.meta({ description: 'They were suppressed already.' }),
+    invalidLines: z.array(z.int().min(1)).meta({ description: 'Places of what is no address, from 1.' }),
+  })
+  .meta({ id: 'SuppressionImport' });
+export type SuppressionImport = z.infer<typeof suppressionImportSchema>;
+
+export const suppressionRemoveSchema = z
+  .strictObject({ note: note.min(3, 'say why this address may be mailed again') })
+  .meta({ id: 'SuppressionRemove' });
+
+// ── templates ────────────────────────────────────────────────────────────────────────────────────
+
+/** Gmail cuts a mail at 102 kB. */
+const source = z.string().max(100_000);
+
+const templateContent = {
+  name: z.string().trim().min(1, 'give it a name').max(limits.maxNameLength),
+  description: z.string().trim().max(300).default(''),
+  subject: z.string().max(1_000),
+  html: source,
+  text: source.meta({ description: 'Empty: it is made from the HTML.' }),
+};
+
+export const templateSchema = templateSummarySchema
+  .extend({
+    html: z.string(),
+    text: z.string(),
+    updatedAt: timeMs.nullable(),
+    updatedBy: z.string().nullable(),
+  })
+  .meta({ id: 'Template' });
+export type TemplateDetail = z.infer<typeof templateSchema>;
+
+export const templateCreateSchema = z.strictObject(templateContent).meta({ id: 'TemplateCreate' });
+export type TemplateCreate = z.infer<typeof templateCreateSchema>;
+
+export const templateUpdateSchema = z
+  .strictObject({
+    ...templateContent,
+    baseVersion: z.int().min(1).meta({ description: 'The version that was edited; another one is a 409.' }),
+  })
+  .meta({ id: 'TemplateUpdate' });
+export type TemplateUpdate = z.infer<typeof templateUpdateSchema>;
+
+export const templateVersionListSchema = z
+  .object({
+    versions: z.array(
+      z.object({ version: z.int().min(1), subject: z.string(), createdAt: timeMs, createdBy: z.string() }),
+    ),
+  })
+  .meta({ id: 'TemplateVersionList' });
+export type TemplateVersionList = z.infer<typeof templateVersionListSchema>;
+
+export const templateDraftSchema = z
+  .strictObject({ subject: templateContent.subject, html: source, text: source })
+  .meta({ id: 'TemplateDraft', description: 'A template as it stands in the editor.' });
+export type TemplateDraft = z.infer<typeof templateDraftSchema>;
+
+export const templatePreviewRequestSchema = templateDraftSchema
+  .extend({ leadId: leadIdSchema.optional().meta({ description: 'Left out: a made-up lead.' }) })
+  .meta({ id: 'TemplatePreviewRequest' });
+
+/** What is wrong with which part, for the person who writes it. */
+export const templateFaultSchema = z.object({
+  part: z.enum(['subject', 'html', 'text']),
+  code: z.string(),
+  message: z.string(),
+});
+
+export const templatePreviewSchema = z
+  .object({
+    mail: z.object({ to: z.string(), subject: z.string(), html: z.string(), text: z.string() }).nullable(),
+    fault: templateFaultSchema.nullable(),
+    unknownFields: z.array(z.string()).meta({ description: 'Fields that no lead has.' }),
+    isTextMade: z.boolean().meta({ description: 'The plain text was made from the HTML.' }),
+  })
+  .meta({ id: 'TemplatePreview' });
+export type TemplatePreview = z.infer<typeof templatePreviewSchema>;
+
+export const templateCheckRequestSchema = templateDraftSchema
+  .extend({ audience: audienceSchema })
+  .meta({ id: 'TemplateCheckRequest' });
+
+export const templateCheckSchema = z
+  .object({
+    leadCount: count.meta({ description: 'Leads of the audience that would get mail.' }),
+    unknownFields: z.array(z.string()),
+    emptyFields: z
+      .array(z.object({ field: z.string(), emptyCount: count }))
+      .meta({ description: 'Fields that the template uses and that some of the leads lack.' }),
+  })
+  .meta({ id: 'TemplateCheck' });
+export type TemplateCheck = z.infer<typeof templateCheckSchema>;
+
+export const templateTestRequestSchema = templatePreviewRequestSchema.meta({ id: 'TemplateTestRequest' });
+
+export const templateTestSchema = z
+  .object({ to: z.string(), messageId: z.string().nullable() })
+  .meta({ id: 'TemplateTest' });
+
+// ── sender check ─────────────────────────────────────────────────────────────────────────────────
+
+export const checkStatuses = ['ok', 'missing', 'warning', 'unknown', 'not_needed'] as const;
+
+export const senderCheckSchema = z
+  .object({
+    isStandIn: z.boolean().meta({ description: 'Mail goes to a stand-in on this machine; nothing is sent.' }),
+    isReady: z.boolean().meta({ description: 'A start would not be refused for want of settings.' }),
+    domain: z.string(),
+    provider: z.string(),
+    checks: z.array(
+      z.object({
+        id: z.string(),
+        title: z.string(),
+        status: z.enum(checkStatuses),
+        detail: z.string(),
+        isRequired: z.boolean().meta({ description: 'A start is refused without it.' }),
+      }),
+    ),
+  })
+  .meta({ id: 'SenderCheck' });
+export type SenderCheck = z.infer<typeof senderCheckSchema>;

@@ -1,0 +1,34 @@
+/**
+ * The wire contract of a session's timeline.
+ *
+ * @module
+ */
+import { z } from 'zod';
+import { sessionReasons } from '../progress.ts';
+import { timelineKinds, type Timeline } from '../timeline.ts';
+
+const count = z.int().min(0);
+const timeMs = z.int().min(0).meta({ description: 'Epoch milliseconds.' });
+
+export const timelineSchema = z
+  .object({
+    rev: count,
+    events: z.array(
+      z
+        .object({
+          id: z.int().min(1),
+          kind: z.enum(timelineKinds),
+          at: timeMs,
+          until: timeMs.meta({ description: 'When it was last so. For `waiting`, the end of the wait.' }),
+          by: z.string().nullable().meta({ description: 'Who did it; null when nobody did.' }),
+          reason: z.enum(sessionReasons).nullable(),
+          message: z.string().nullable(),
+          count: count.nullable().meta({ description: 'Leads or calls that it is about.' }),
+        })
+        .meta({ id: 'TimelineEvent' }),
+    ),
+    throughput: z
+      .array(z.object({ at: timeMs, processed: count, sent: count, failed: count }))
+      .meta({ description: 'Counters since the start, at up to some hundred moments.' }),
+  })
+  .meta({ id: 'Timeline' }) satisfies z.ZodType<Timeline>;

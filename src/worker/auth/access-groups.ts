@@ -1,0 +1,110 @@
+/**
+ * The groups of a person, asked of Access: an assertion does not hold them.
+ *
+ * Owns: the question and its cache. An assertion is sent to the team's own domain only, and is not kept: the
+ * cache is keyed by its hash. Whoever could not be asked about has no groups.
+ *
+ * @see https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/application-token/#user-identity
+ * @module
+ */
+import { faultText } from '../../runtime/faults.ts';
+import { logEvent } from '../../runtime/log.ts';
+import { userAgent } from '../../mail/providers/http.ts';
+import { sha256Hex } from '../../shared/sha256.ts';
+import type { AccessWorld } from './access-keys.ts';
+import { SharedWork, type WaitUntil } from './shared-work.ts';
+
+/** People at work at one time in one isolate; the one that was asked about first is forgotten first. */
+const maxEntries = 1_000;
+/** A person waits for it, at their first request with a new assertion. */
+const timeoutMs = 3_000;
+/** After a failure: long enough not to ask for every request of a page, short enough that a reload helps. */
+const failureMs = 10_000;
+
+interface Known {
+  groups: readonly string[];
+  /** Epoch milliseconds. */
+  until: number;
+  readonly asking: SharedWork;
+}
+
+export class AccessGroups {
+  readonly #issuer: string;
+  readonly #world: AccessWorld;
+  readonly #known = new Map<string, Known>();
+
+  constructor(issuer: string, world: AccessWorld) {
+    this.#issuer = issuer;
+    this.#world = world;
+  }
+
+  /**
+   * Names, ids and addresses of the groups of whom a verified assertion names.
+   *
+   * @param expiresAt - the assertion's end in epoch milliseconds; until then it is asked once
+   * @returns none where Access does not say
+   */
+  async of(assertion: string, expiresAt: number, waitUntil: WaitUntil): Promise<readonly string[]> {
+    const { now } = this.#world;
+    const known = this.#entryOf(await sha256Hex(assertion));
+    if (now() >= known.until) {
+      await known.asking.join(async () => {
+        const groups = await this.#ask(assertion);
+        known.groups = groups ?? [];
+        known.until = groups === null ? now() + failureMs : expiresAt;
+      }, waitUntil);
+    }
+    return known.groups;
+  }
+
+  #entryOf(key: string): Known {
+    const found = this.#known.get(key);
+    if (found !== undefined) return found;
+    const entry = { groups: [], until: 0, asking: new SharedWork(this.#world, timeoutMs + 1_000) };
+    this.#known.set(key, entry);
+    for (const oldest of this.#known.keys()) {
+      if (this.#known.size <= maxEntries) break;
+      this.#known.delete(oldest);
+    }
+    return entry;
+  }
+
+  async #ask(assertion: string): Promise<string[] | null> {
+    try {
+      const response = await this.#world.fetch(`${this.#issuer}/cdn-cgi/access/get-identity`, {
+        headers: {
+          cookie: `CF_Authorization=${assertion}`,
+          accept: 'application/json',
+          'user-agent': userAgent,
+        },
+        redirect: 'manual',
+        signal: AbortSignal.timeout(timeoutMs),
+      });
+      if (!response.ok) {
+        await response.body?.cancel();
+        throw new Error(`get-identity answered ${String(response.status)}`);
+      }
+      const identity: unknown = await response.json();
+      return groupsOf((identity as { groups?: unknown } | null)?.groups);
+    } catch (error) {
+      logEvent('error', 'access_groups_unreachable', {
+        error: faultText(error),
+        effect: 'This person has no groups for now; roles by address still hold.',
+      });
+      return null;
+    }
+  }
+}
+
+/** Identity providers give groups as names or as `{id, name, email}`. */
+function groupsOf(value: unknown): string[] {
+  if (!Array.isArray(value)) return [];
+  return value.flatMap((group: unknown) => {
+    if (typeof group === 'string') return [group];
+    if (typeof group !== 'object' || group === null) return [];
+    return ['id', 'name', 'email'].flatMap((key) => {
+      const part = (group as Record<string, unknown>)[key];
+      return typeof part === 'string' && part !== '' ? [part] : [];
+    });
+  });
+}

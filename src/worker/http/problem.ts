@@ -1,0 +1,161 @@
+/**
+ * Problem responses: how the Worker refuses.
+ *
+ * Owns: making `application/problem+json` from a code of the catalog, and their OpenAPI description.
+ * Never: words of an exception, a stack, a key. Expected refusals are thrown as {@link Refusal} from
+ * anywhere in a handler; everything else that is thrown is a fault of ours.
+ *
+ * @module
+ */
+import type { z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
+import { classifyFault, faultText } from '../../runtime/faults.ts';
+import type { AppEnv } from '../app-env.ts';
+import { problemCatalog, type Problem, type ProblemCode, type ProblemFault } from '../../shared/problem.ts';
+import { problemSchema } from '../../shared/schemas/activation.ts';
+
+/** A refusal that the caller can do something about. */
+export class Refusal extends Error {
+  readonly code: ProblemCode;
+  readonly faults: readonly ProblemFault[];
+  /** When to ask again; null where asking again changes nothing. */
+  retryAfterSeconds: number | null = null;
+
+  constructor(code: ProblemCode, detail?: string, faults: readonly ProblemFault[] = []) {
+    super(detail ?? problemCatalog[code].title);
+    this.code = code;
+    this.faults = faults;
+  }
+}
+
+/** Where the page about a code is: the `type` of its problems, relative to the request (RFC 9457 §3.1.1). */
+export const problemPath = (code: ProblemCode): string => `/problems/${code.replaceAll('_', '-')}`;
+
+/** The response of one refusal. */
+export function problemResponse(c: Context<AppEnv>, refusal: Refusal): Response {
+  const { status, title } = problemCatalog[refusal.code];
+  const problem: Problem = {
+    type: problemPath(refusal.code),
+    title,
+    status,
+    code: refusal.code,
+    detail: refusal.message,
+    instance: new URL(c.req.url).pathname,
+    requestId: c.get('requestId'),
+    ...(refusal.faults.length > 0 ? { errors: [...refusal.faults] } : {}),
+  };
+  return c.body(JSON.stringify(problem), status, {
+    'content-type': 'application/problem+json; charset=utf-8',
+    'cache-control': 'no-store',
+    ...(refusal.retryAfterSeconds === null ? {} : { 'retry-after': String(refusal.retryAfterSeconds) }),
+  });
+}
+
+/** Work goes on within seconds of the return of what is away. */
+const retryAfterSeconds = 5;
+
+/**
+ * What a fault of ours is answered with: one that passes by itself is 503 with its reason, else it is `internal`.
+ * Never the fault's own words.
+ */
+export function faultRefusal(error: unknown): Refusal {
+  const fault = classifyFault(error);
+  if (fault.kind === 'bug' || fault.kind === 'refused') return new Refusal('internal');
+  const isStorage = fault.kind === 'storage' || faultText(error).includes('SQLITE_');
+  const refusal = new Refusal('unavailable', isStorage ? storageDetail : passingDetail);
+  refusal.retryAfterSeconds = retryAfterSeconds;
+  return refusal;
+}
+
+const storageDetail =
+  'The storage of what was asked for is busy or full. Nothing is lost: it goes on by itself when that is over. Ask again in a few seconds.';
+const passingDetail =
+  'A part of the service does not answer just now. Nothing that runs was stopped. Ask again in a few seconds.';
+
+/** The faults of a value that breaks its schema; paths as JSON pointers, never the value itself. */
+export function schemaRefusal(error: z.core.$ZodError): Refusal {
+  const faults = flatten(error.issues).slice(0, 20);
+  const first = faults[0];
+  return new Refusal(
+    boundCode(error.issues) ?? 'invalid_request',
+    first === undefined ? undefined : `${first.path === '' ? 'The request' : first.path}: ${first.message}`,
+    faults,
+  );
+}
+
+/** The code of the bound that was run into, where nothing else is wrong with the request. */
+function boundCode(issues: readonly z.core.$ZodIssue[]): ProblemCode | null {
+  const codes = new Set(
+    issues.map((issue): ProblemCode | null => {
+      if (issue.code === 'invalid_union') {
+        return boundCode(issue.errors.find((member) => boundCode(member) !== null) ?? []);
+      }
+      if (issue.code !== 'too_big') return null;
+      if (issue.origin === 'string') return 'text_too_long';
+      if (issue.origin === 'array') return 'too_many_items';
+      return issue.path.at(-1) === 'limit' ? 'page_too_large' : null;
+    }),
+  );
+  const [code, ...others] = codes;
+  return others.length === 0 ? (code ?? null) : null;
+}
+
+function flatten(issues: readonly z.core.$ZodIssue[], prefix: readonly PropertyKey[] = []): ProblemFault[] {
+  return issues.flatMap((issue) => {
+    const path = [...prefix, ...issue.path];
+    // A union reports each of its members: the one that got furthest says most.
+    if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+      const best = [...issue.errors].sort((a, b) => depth(b) - depth(a) || a.length - b.length)[0] ?? [];
+      return flatten(best, path);
+    }
+    return [{ path: path.map((part) => `/${String(part)}`).join(''), message: issue.message }];
+  });
+}
+
+function depth(issues: readonly z.core.$ZodIssue[]): number {
+  return Math.max(0, ...issues.map((issue) => issue.path.length));
+}
+
+/** What goes with a check against a schema. */
+const boundCodes = ['text_too_long', 'too_many_items', 'page_too_large'] as const satisfies ProblemCode[];
+
+/** What goes with a body. */
+const bodyCodes = ['body_too_slow', 'cross_site'] as const satisfies ProblemCode[];
+
+/** What every route under /crm may answer beside its own refusals. */
+const commonCodes = [
+  'unauthenticated',
+  'forbidden',
+  'rate_limited',
+  'misconfigured',
+  'internal',
+  'unavailable',
+] as const satisfies ProblemCode[];
+
+/** OpenAPI responses for the given problem codes and the common ones, grouped by status. */
+export function problems(
+  ...codes: readonly ProblemCode[]
+): Record<
+  number,
+  { description: string; content: { 'application/problem+json': { schema: typeof problemSchema } } }
+> {
+  const byStatus = new Map<number, ProblemCode[]>();
+  for (const code of new Set<ProblemCode>([
+    ...codes,
+    ...(codes.includes('invalid_request') ? boundCodes : []),
+    ...(codes.includes('body_too_large') ? bodyCodes : []),
+    ...commonCodes,
+  ])) {
+    const { status } = problemCatalog[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  return Object.fromEntries(
+    [...byStatus].map(([status, list]) => [
+      status,
+      {
+        description: list.map((code) => `\`${code}\`: ${problemCatalog[code].title}`).join('\n\n'),
+        content: { 'application/problem+json': { schema: problemSchema } },
+      },
+    ]),
+  );
+}

@@ -1,0 +1,51 @@
+/**
+ * Refuses query parameters that a route does not know, as bodies refuse unknown keys: a misspelt filter would
+ * otherwise be no filter, and the answer all leads.
+ *
+ * What a route knows is in its own description, the one that OpenAPI is made from. Public routes are left
+ * out: mail programs, link trackers and uptime monitors add parameters to addresses they are given, and an
+ * unsubscribe link must work all the same.
+ *
+ * @module
+ */
+import { z } from '@hono/zod-openapi';
+import type { MiddlewareHandler } from 'hono';
+import type { App, AppEnv } from '../app-env.ts';
+import { ruleOf } from '../auth/authorize.ts';
+import { Refusal } from '../http/problem.ts';
+
+/** Makes the middleware for the routes of `app`, which may be registered later. */
+export function knownQuery(app: App): MiddlewareHandler<AppEnv> {
+  let known: ReadonlyMap<string, ReadonlySet<string>> | null = null;
+  return async (c, next) => {
+    const found = ruleOf(c);
+    const given = [...new URL(c.req.url).searchParams.keys()];
+    if (given.length > 0 && found !== null && found.rule.needs !== 'public') {
+      known ??= parametersByRoute(app);
+      const names = known.get(found.name) ?? new Set<string>();
+      const unknown = [...new Set(given)].filter((name) => !names.has(name));
+      if (unknown.length > 0) throw refusalOf(unknown, names);
+    }
+    await next();
+  };
+}
+
+function refusalOf(unknown: readonly string[], names: ReadonlySet<string>): Refusal {
+  const message =
+    names.size === 0 ? 'this address takes no parameters' : `is not one of ${[...names].join(', ')}`;
+  // The name is the caller's own word, and may be as long as an address.
+  const faults = unknown.slice(0, 20).map((name) => ({ path: `/${name.slice(0, 64)}`, message }));
+  return new Refusal('invalid_request', `${faults[0]?.path ?? ''}: ${message}`, faults);
+}
+
+/** Names of query parameters, by method and path as Hono writes them. */
+function parametersByRoute(app: App): Map<string, Set<string>> {
+  return new Map(
+    app.openAPIRegistry.definitions.flatMap((definition) => {
+      if (definition.type !== 'route') return [];
+      const { method, path, request } = definition.route;
+      const names = request?.query instanceof z.ZodObject ? Object.keys(request.query.shape) : [];
+      return [[`${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1')}`, new Set(names)]];
+    }),
+  );
+}

@@ -1,0 +1,77 @@
+/**
+ * Reconciling the CRM database with one session, a page of its results at a time.
+ *
+ * The session object is the truth about whom it activated; the database may have been set back. Keeps true:
+ * bounded work per call, a repeat changes nothing, nothing is mailed here.
+ *
+ * @module
+ */
+import { emailHash } from '../../crm/email-hash.ts';
+import { recordActivation } from '../../crm/activations.ts';
+import { applyKnowledge } from '../../crm/recovery.ts';
+import { suppressHash } from '../../crm/suppressions.ts';
+import type { ActivationSession } from '../../durable/activation-session.ts';
+import type { ResultCursor } from '../../durable/session/results.ts';
+import type { ReconcileAnswer } from '../../shared/schemas/recovery.ts';
+import type { LeadResult } from '../../shared/schemas/activation.ts';
+import { eraseEverywhere } from './erasure.ts';
+
+/** Leads of one call: some twenty batches, and far below D1's 2 MB for a parameter. */
+const maxLeadCount = 2_000;
+
+/** What one call came to; `next` is null when the session is done. */
+export type ReconciledPage = Omit<ReconcileAnswer, 'nextCursor'> & { next: ResultCursor | null };
+
+/**
+ * Reconciles a page of a session's results.
+ *
+ * @returns null for a session that nobody knows, or whose object is gone
+ */
+export async function reconcilePage(
+  env: Env,
+  session: DurableObjectStub<ActivationSession>,
+  cursor: ResultCursor | null,
+): Promise<ReconciledPage | null> {
+  const progress = await session.progress();
+  const page = await session.results({ activation: null, email: null, cursor, limit: maxLeadCount });
+  if (progress === null || page === null) return null;
+  const { sessionId, createdAt, startedAt } = progress;
+  await recordActivation(env.DB, progress);
+  const activated = page.leads.filter(({ activation }) => activation === 'activated');
+  const changes = await applyKnowledge(env.DB, {
+    sessionId,
+    createdAt,
+    activatedAt: startedAt ?? createdAt,
+    activated: activated.map(({ leadId, email, emailState }) => ({
+      leadId,
+      email,
+      isMailed: emailState !== 'pending',
+    })),
+    skippedIds: page.leads.filter(({ activation }) => activation === 'skipped').map(({ leadId }) => leadId),
+  });
+  // One after the other: each asks the session that owns the lead.
+  for (const leadId of changes.returnedIds) await eraseEverywhere(env, leadId);
+  return {
+    sessionId,
+    state: progress.state,
+    activatedCount: activated.length,
+    expectedCount: progress.activation.activated,
+    setActiveCount: changes.setActiveCount,
+    setNewCount: changes.setNewCount,
+    erasedAgainCount: changes.returnedIds.length,
+    suppressedCount: await suppressAgain(env, sessionId, activated),
+    next: page.next,
+  };
+}
+
+/** Suppresses again who complained or whose address takes no mail, as their webhooks did. */
+async function suppressAgain(env: Env, sessionId: string, results: readonly LeadResult[]): Promise<number> {
+  let count = 0;
+  for (const { email, code } of results) {
+    if (email === null || (code !== 'complained' && code !== 'hard_bounce')) continue;
+    const hash = emailHash(env.ADDRESS_HASH_KEY, email);
+    const entry = { emailHash: hash, reason: code, nowMs: Date.now(), sessionId } as const;
+    if (await suppressHash(env.DB, entry)) count++;
+  }
+  return count;
+}

@@ -1,0 +1,46 @@
+/**
+ * Templates as the routes see them: the built-in ones and those of people, in one list.
+ *
+ * @module
+ */
+import { getTemplate, listTemplates } from '../../crm/templates.ts';
+import { builtinTemplates, findBuiltinTemplate } from '../../mail/templates/builtin.ts';
+import { textFromHtml } from '../../mail/templates/text-from-html.ts';
+import type { TemplateDetail, TemplateDraft } from '../../shared/schemas/mail.ts';
+import type { FrozenTemplate } from '../../shared/recipient.ts';
+import type { TemplateSummary } from '../../shared/schemas/activation.ts';
+import { Refusal } from '../http/problem.ts';
+
+/** All templates: the built-in ones first. */
+export async function allTemplates(env: Env): Promise<TemplateSummary[]> {
+  const builtin = builtinTemplates.map(({ id, name, version, subject, description }) => ({
+    ...{ id, name, version, subject, description },
+    isBuiltin: true,
+  }));
+  return [...builtin, ...(await listTemplates(env.DB))];
+}
+
+/** One template, or null. A built-in one has only the version that the program has. */
+export async function findTemplate(
+  env: Env,
+  id: string,
+  version: number | null = null,
+): Promise<TemplateDetail | null> {
+  const builtin = findBuiltinTemplate(id);
+  if (builtin === null) return getTemplate(env.DB, id, version);
+  return version === null || version === builtin.version
+    ? { ...builtin, isBuiltin: true, updatedAt: null, updatedBy: null }
+    : null;
+}
+
+/** The template of a session, as it is frozen at the start. */
+export async function requireTemplate(env: Env, id: string): Promise<FrozenTemplate> {
+  const template = await findTemplate(env, id);
+  if (template === null) throw new Refusal('unknown_template', `There is no template “${id}”.`);
+  return { ...withText(template), id, version: template.version, name: template.name };
+}
+
+/** A draft with its plain text, made from the HTML where it has none. */
+export function withText({ subject, html, text }: TemplateDraft): TemplateDraft {
+  return { subject, html, text: text.trim() === '' ? textFromHtml(html) : text };
+}

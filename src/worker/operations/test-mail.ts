@@ -1,0 +1,81 @@
+/**
+ * A test mail: a draft, sent to the very person who asks.
+ *
+ * Goes the way of a run's mails, so that it proves that way: the same transport, and a permit of the gate,
+ * so that it cannot push a run over the provider's rate. It carries no unsubscribe link and no tags.
+ *
+ * @module
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { mailWorld } from '../../durable/mail/mail-account.ts';
+import type { Outcome } from '../../core/batch/outcome.ts';
+import type { Person } from '../app-env.ts';
+import { mailSettings, requireMail } from './require-mail.ts';
+import { Refusal } from '../http/problem.ts';
+
+/** A person waits for it. */
+const timeoutMs = 20_000;
+
+/** Sends it; resolves when the provider has taken it. */
+export async function sendTestMail(
+  env: Env,
+  requestUrl: string,
+  person: Person,
+  mail: { subject: string; html: string; text: string },
+): Promise<{ to: string; messageId: string | null }> {
+  if (!person.email.includes('@')) {
+    throw new Refusal('invalid_request', 'You are signed in as a service, which has no mailbox.');
+  }
+  requireMail(env);
+  const world = mailWorld(env, Date.now);
+  if (world.kind === 'refused') throw new Refusal('mail_not_configured', world.message);
+  const lease = await world.gate.lease(1);
+  if (lease.permitCount === 0) {
+    throw new Refusal('unavailable', 'The mail provider has asked for a pause. Try again in a minute.');
+  }
+  await sleep(lease.delayMs);
+  const settings = mailSettings(env, requestUrl);
+  const { transport } = world;
+  const { outcome } = await transport.deliver({
+    key: `test/${crypto.randomUUID()}`,
+    payload: transport.encode([
+      {
+        from: settings.from,
+        to: person.email,
+        replyTo: settings.replyTo,
+        subject: `[Test] ${mail.subject}`,
+        html: mail.html,
+        text: mail.text,
+        headers: {},
+        tags: { kind: 'test' },
+      },
+    ]),
+    mailCount: 1,
+    signal: AbortSignal.timeout(timeoutMs),
+  });
+  if (outcome.kind === 'accepted' && outcome.rejections.length === 0) {
+    return { to: person.email, messageId: outcome.messageIds[0] ?? null };
+  }
+  throw new Refusal('mail_not_sent', reasonOf(outcome));
+}
+
+function reasonOf(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case 'accepted':
+      return outcome.rejections[0]?.message ?? 'The mail provider refused it.';
+    case 'throttled':
+    case 'concurrent':
+    case 'acceptedEarlier':
+      return 'The mail provider asked us to slow down. Try again in a moment.';
+    case 'quota':
+    case 'auth':
+    case 'rejected':
+    case 'transient':
+    case 'unknown':
+      return outcome.message;
+    case 'notSent':
+      return 'It was given up before it was sent.';
+    default:
+      return outcome satisfies never;
+  }
+}

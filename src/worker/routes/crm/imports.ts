@@ -1,0 +1,305 @@
+/**
+ * `/crm/imports`: files of leads, chunk by chunk; and where a lead comes from.
+ *
+ * Owns: nothing but the way of a request; what a chunk does is in ../../crm/imports.ts.
+ *
+ * @module
+ */
+import { createHash } from 'node:crypto';
+import { createRoute, z } from '@hono/zod-openapi';
+import { emailHash } from '../../../crm/email-hash.ts';
+import { getActivation } from '../../../crm/activations.ts';
+import {
+  finishImport,
+  getImport,
+  importsOfLead,
+  listImports,
+  openImport,
+  putChunk,
+  rejectedRows,
+} from '../../../crm/imports/import.ts';
+import { deleteImport, undoImport } from '../../../crm/imports/removal.ts';
+import { getLead } from '../../../crm/leads/lead.ts';
+import { sessionStub } from '../../../durable/stubs.ts';
+import { rejectedColumns } from '../../../shared/imports/csv-cells.ts';
+import { limits } from '../../../shared/limits.ts';
+import {
+  importChunkRequestSchema,
+  importChunkSchema,
+  importIdSchema,
+  importListSchema,
+  importOpenRequestSchema,
+  importSchema,
+  leadHistorySchema,
+  type Import,
+  type ImportIssue,
+} from '../../../shared/schemas/activation.ts';
+import type { App } from '../../app-env.ts';
+import { csvStream, type Cell } from '../../http/csv-stream.ts';
+import { noteAudit } from '../../middleware/audit-log.ts';
+import { keepHouse } from '../../operations/scheduled-cleanup.ts';
+import { cursorQuery, digits, leadIdParam, limitQuery } from '../../http/params.ts';
+import { problems, Refusal } from '../../http/problem.ts';
+import { noteLeadsShown } from '../../middleware/read-audit.ts';
+import { bodyCodes, json } from '../../http/openapi.ts';
+
+const tags = ['imports'];
+const importIdParam = importIdSchema.openapi({ param: { name: 'importId', in: 'path' } });
+const params = z.object({ importId: importIdParam });
+
+const open = createRoute({
+  method: 'post',
+  path: '/crm/imports',
+  tags,
+  summary: 'Open an import',
+  description:
+    'Says how a file is read; its rows follow as chunks. The import id is the idempotency key: the same ' +
+    'request again answers 200 with the same import, as it is now.',
+  request: { body: { required: true, content: { 'application/json': { schema: importOpenRequestSchema } } } },
+  responses: {
+    201: {
+      ...json('It is open.', importSchema),
+      headers: z.object({ location: z.string().openapi({ description: 'Where the import is.' }) }),
+    },
+    200: json('This very request had opened it before.', importSchema),
+    ...problems(...bodyCodes, 'import_conflict'),
+  },
+});
+
+const list = createRoute({
+  method: 'get',
+  path: '/crm/imports',
+  tags,
+  summary: 'All imports, newest first',
+  request: { query: z.object({ cursor: cursorQuery, limit: limitQuery(20, 100) }) },
+  responses: { 200: json('One page.', importListSchema), ...problems('invalid_request', 'invalid_cursor') },
+});
+
+const get = createRoute({
+  method: 'get',
+  path: '/crm/imports/{importId}',
+  tags,
+  summary: 'One import: how far it is, and what became of its rows',
+  request: { params },
+  responses: { 200: json('The import.', importSchema), ...problems('invalid_request', 'import_not_found') },
+});
+
+const chunk = createRoute({
+  method: 'put',
+  path: '/crm/imports/{importId}/chunks/{seq}',
+  tags,
+  summary: 'Send the next rows',
+  description:
+    `Up to ${limits.maxImportChunkRowCount} rows and ${limits.maxImportChunkBytes} bytes, in one transaction. ` +
+    'Chunks are numbered from 0 and taken in order. One that was taken before changes nothing and has the ' +
+    'same answer, so an unanswered chunk is simply sent again.',
+  request: {
+    params: params.extend({
+      seq: digits
+        .pipe(z.int().min(0).max(Number.MAX_SAFE_INTEGER))
+        .openapi({ param: { name: 'seq', in: 'path' }, type: 'integer', minimum: 0 }),
+    }),
+    body: { required: true, content: { 'application/json': { schema: importChunkRequestSchema } } },
+  },
+  responses: {
+    200: json('What became of its rows.', importChunkSchema),
+    ...problems(...bodyCodes, 'import_not_found', 'import_closed', 'chunk_out_of_order', 'chunk_conflict'),
+  },
+});
+
+const finish = createRoute({
+  method: 'post',
+  path: '/crm/imports/{importId}/finish',
+  tags,
+  summary: 'Say that all rows were sent',
+  description: 'Again, it changes nothing.',
+  request: { params },
+  responses: { 200: json('The import.', importSchema), ...problems('invalid_request', 'import_not_found') },
+});
+
+const undo = createRoute({
+  method: 'post',
+  path: '/crm/imports/{importId}/undo',
+  tags,
+  summary: 'Remove the leads that an import created',
+  description:
+    'Those that are active stay, and what the import changed in other leads stays changed. A large import ' +
+    'takes several calls: call again while the state is `undoing`.',
+  request: { params },
+  responses: { 200: json('The import.', importSchema), ...problems('invalid_request', 'import_not_found') },
+});
+
+const remove = createRoute({
+  method: 'delete',
+  path: '/crm/imports/{importId}',
+  tags,
+  summary: 'Delete an import',
+  description:
+    'Its record, the rows that were not taken, and which leads were in it. The leads stay: undo it before to ' +
+    'remove them. A large import takes several calls: call again while the answer is 202.',
+  request: { params },
+  responses: {
+    204: { description: 'It is gone.' },
+    202: json('A part of it is gone; this is what is left.', importSchema),
+    ...problems('invalid_request', 'import_not_found'),
+  },
+});
+
+const rejectedCsv = createRoute({
+  method: 'get',
+  path: '/crm/imports/{importId}/rejected.csv',
+  tags,
+  summary: 'The rows that were not taken, with line, reason and cells',
+  request: {
+    params,
+    query: z.object({ outcome: z.enum(['rejected', 'duplicate_in_file']).default('rejected') }),
+  },
+  responses: {
+    200: { description: 'A CSV file.', content: { 'text/csv': { schema: z.string() } } },
+    ...problems('invalid_request', 'import_not_found'),
+  },
+});
+
+const history = createRoute({
+  method: 'get',
+  path: '/crm/leads/{id}/history',
+  tags: ['leads'],
+  summary: 'Where a lead comes from, and what it was sent',
+  request: { params: z.object({ id: leadIdParam }) },
+  responses: {
+    200: json('Its history.', leadHistorySchema),
+    ...problems('invalid_request', 'lead_not_found'),
+  },
+});
+
+/** One call removes for this long: well within what a client and the platform wait for an answer. */
+const maxRemovalMs = 8_000;
+
+export function importRoutes(app: App): void {
+  app.openapi(open, async (c) => {
+    const { importId = `import_${crypto.randomUUID()}`, ...request } = c.req.valid('json');
+    const owner = c.get('person').email;
+    const answer = await openImport(c.env.DB, { request, importId, owner, nowMs: Date.now() });
+    if (answer.kind === 'conflict') throw new Refusal('import_conflict');
+    // By its id: a file may be named after a person, and the audit outlives the import.
+    noteAudit(c, answer.kind === 'opened' ? { target: importId } : false);
+    // Where no clock rings, as in local development, the next import is when the old ones are looked after.
+    c.executionCtx.waitUntil(keepHouse(c.env));
+    const location = `/crm/imports/${importId}`;
+    return c.json(answer.import, answer.kind === 'opened' ? 201 : 200, { location });
+  });
+
+  app.openapi(list, async (c) => {
+    const { cursor, limit } = c.req.valid('query');
+    const answer = await listImports(c.env.DB, { cursor: cursor ?? null, limit });
+    if (answer.kind === 'invalid_cursor') throw new Refusal('invalid_cursor');
+    return c.json(answer.list, 200);
+  });
+
+  app.openapi(get, async (c) => c.json(await requireImport(c.env.DB, c.req.valid('param').importId), 200));
+
+  app.openapi(chunk, async (c) => {
+    const { importId, seq } = c.req.valid('param');
+    const { rows } = c.req.valid('json');
+    const answer = await putChunk(c.env.DB, {
+      importId,
+      seq,
+      rows,
+      bodyHash: createHash('sha256').update(JSON.stringify(rows)).digest('hex'),
+      nowMs: Date.now(),
+      hashEmail: (email) => emailHash(c.env.ADDRESS_HASH_KEY, email),
+    });
+    switch (answer.kind) {
+      case 'ok': {
+        const { counts, issues } = answer;
+        return c.json({ seq, counts, issues, import: answer.import }, 200);
+      }
+      case 'not_found':
+        throw new Refusal('import_not_found');
+      case 'closed':
+        throw new Refusal('import_closed');
+      case 'conflict':
+        throw new Refusal('chunk_conflict');
+      case 'out_of_order':
+        throw new Refusal(
+          'chunk_out_of_order',
+          `Chunk ${answer.nextSeq} is awaited, with rows from line ${answer.nextLine} on.`,
+        );
+    }
+  });
+
+  app.openapi(finish, async (c) => {
+    const { importId } = c.req.valid('param');
+    const finished = await finishImport(c.env.DB, { importId, nowMs: Date.now() });
+    if (finished === null) throw new Refusal('import_not_found');
+    return c.json(finished, 200);
+  });
+
+  app.openapi(undo, async (c) => {
+    const { importId } = c.req.valid('param');
+    const deadlineMs = Date.now() + maxRemovalMs;
+    const undone = await undoImport(c.env.DB, { importId, now: () => Date.now(), deadlineMs });
+    if (undone === null) throw new Refusal('import_not_found');
+    // A large one takes several calls, each of which is an entry: how many are gone by then.
+    noteAudit(c, { detail: { removedCount: undone.removed, state: undone.state } });
+    return c.json(undone, 200);
+  });
+
+  app.openapi(remove, async (c) => {
+    const { importId } = c.req.valid('param');
+    const deadlineMs = Date.now() + maxRemovalMs;
+    const answer = await deleteImport(c.env.DB, { importId, now: () => Date.now(), deadlineMs });
+    if (answer === 'not_found') throw new Refusal('import_not_found');
+    return answer === 'deleted' ? c.body(null, 204) : c.json(await requireImport(c.env.DB, importId), 202);
+  });
+
+  app.openapi(rejectedCsv, async (c) => {
+    const { importId } = c.req.valid('param');
+    const found = await requireImport(c.env.DB, importId);
+    const pages = pagesOfRejected(c.env.DB, importId, c.req.valid('query').outcome);
+    return c.body(csvStream([...rejectedColumns, ...found.columns], pages), 200, {
+      'content-type': 'text/csv; charset=utf-8',
+      'content-disposition': `attachment; filename="${importId}-rejected.csv"`,
+      'cache-control': 'no-store',
+    });
+  });
+
+  app.openapi(history, async (c) => {
+    const lead = await getLead(c.env.DB, c.req.valid('param').id);
+    if (lead === null) throw new Refusal('lead_not_found');
+    noteLeadsShown(c, 1);
+    const imports = await importsOfLead(c.env.DB, lead.id);
+    const { activatedBy: sessionId, activatedAt: at } = lead;
+    if (sessionId === null || at === null) return c.json({ imports, activation: null }, 200);
+    const [progress, result] = await Promise.all([
+      getActivation(c.env.DB, sessionId),
+      sessionStub(c.env, sessionId).leadResult(lead.id),
+    ]);
+    const { name = null, owner = null } = progress ?? {};
+    return c.json({ imports, activation: { sessionId, name, owner, at, result } }, 200);
+  });
+}
+
+async function requireImport(db: D1Database, importId: string): Promise<Import> {
+  const found = await getImport(db, importId);
+  if (found === null) throw new Refusal('import_not_found');
+  return found;
+}
+
+/** The rows that were not taken, a chunk at a time. */
+async function* pagesOfRejected(
+  db: D1Database,
+  importId: string,
+  outcome: ImportIssue['outcome'],
+): AsyncGenerator<Cell[][], void> {
+  let fromSeq: number | null = 0;
+  while (fromSeq !== null) {
+    const page: Awaited<ReturnType<typeof rejectedRows>> = await rejectedRows(db, {
+      importId,
+      outcome,
+      fromSeq,
+    });
+    yield page.rows.map((row) => [row.line, row.reason, ...row.cells]);
+    fromSeq = page.nextSeq;
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * `/crm/views` and `/crm/lead-values`: what the leads page offers to choose from.
+ *
+ * @module
+ */
+import { createRoute, z } from '@hono/zod-openapi';
+import { deleteView, leadValues, listViews, saveView } from '../../../crm/saved-views.ts';
+import {
+  leadValuesSchema,
+  viewListSchema,
+  viewRequestSchema,
+  viewSchema,
+} from '../../../shared/schemas/activation.ts';
+import type { App } from '../../app-env.ts';
+import { digits } from '../../http/params.ts';
+import { problems, Refusal } from '../../http/problem.ts';
+
+const getValues = createRoute({
+  method: 'get',
+  path: '/crm/lead-values',
+  tags: ['leads'],
+  summary: 'Sources, stages and consent sources that leads have',
+  responses: {
+    200: { description: 'The values.', content: { 'application/json': { schema: leadValuesSchema } } },
+    ...problems(),
+  },
+});
+
+const list = createRoute({
+  method: 'get',
+  path: '/crm/views',
+  tags: ['views'],
+  summary: 'Your saved views of the leads page',
+  responses: {
+    200: { description: 'By name.', content: { 'application/json': { schema: viewListSchema } } },
+    ...problems(),
+  },
+});
+
+const save = createRoute({
+  method: 'post',
+  path: '/crm/views',
+  tags: ['views'],
+  summary: 'Save a view',
+  description: 'One of yours with the same name, in any case, is replaced.',
+  request: { body: { required: true, content: { 'application/json': { schema: viewRequestSchema } } } },
+  responses: {
+    200: { description: 'The view.', content: { 'application/json': { schema: viewSchema } } },
+    ...problems(
+      'invalid_json',
+      'invalid_request',
+      'unsupported_media_type',
+      'body_too_large',
+      'too_many_views',
+    ),
+  },
+});
+
+const params = z.object({
+  viewId: digits
+    .pipe(z.int().min(1))
+    .openapi({ param: { name: 'viewId', in: 'path' }, type: 'integer', minimum: 1 }),
+});
+
+const remove = createRoute({
+  method: 'delete',
+  path: '/crm/views/{viewId}',
+  tags: ['views'],
+  summary: 'Forget one of your views',
+  request: { params },
+  responses: {
+    204: { description: 'It is forgotten.' },
+    ...problems('invalid_request', 'view_not_found'),
+  },
+});
+
+export function viewRoutes(app: App): void {
+  app.openapi(getValues, async (c) => c.json(await leadValues(c.env.DB), 200));
+
+  app.openapi(list, async (c) => c.json({ views: await listViews(c.env.DB, c.get('person').email) }, 200));
+
+  app.openapi(save, async (c) => {
+    const { name, query } = c.req.valid('json');
+    const owner = c.get('person').email;
+    const answer = await saveView(c.env.DB, { owner, name, query, nowMs: Date.now() });
+    if (answer.kind === 'too_many') throw new Refusal('too_many_views');
+    return c.json(answer.view, 200);
+  });
+
+  app.openapi(remove, async (c) => {
+    const view = { owner: c.get('person').email, viewId: c.req.valid('param').viewId };
+    if (!(await deleteView(c.env.DB, view))) throw new Refusal('view_not_found');
+    return c.body(null, 204);
+  });
+}

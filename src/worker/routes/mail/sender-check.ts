@@ -1,0 +1,123 @@
+/**
+ * `GET /crm/sender-check`: whether mail can be sent, and whether it would arrive.
+ *
+ * Says what is in place, never its value: no key and no secret leaves the Worker.
+ *
+ * @module
+ */
+import { createRoute } from '@hono/zod-openapi';
+import { missingSettings, isStandIn } from '../../../mail/readiness.ts';
+import { domainOf } from '../../../mail/templates/render.ts';
+import { lookUpSender, type DnsFinding } from '../../../mail/sender-dns.ts';
+import { senderCheckSchema, type SenderCheck } from '../../../shared/schemas/mail.ts';
+import type { App } from '../../app-env.ts';
+import { sendingSettings } from '../../operations/require-mail.ts';
+import { problems } from '../../http/problem.ts';
+
+const getCheck = createRoute({
+  method: 'get',
+  path: '/crm/sender-check',
+  tags: ['service'],
+  summary: 'Whether mail can be sent, and whether it would arrive',
+  responses: {
+    200: { description: 'The findings.', content: { 'application/json': { schema: senderCheckSchema } } },
+    ...problems(),
+  },
+});
+
+type Check = SenderCheck['checks'][number];
+
+/** What each setting is for, where nothing is wrong with it. */
+const settings = [
+  { id: 'MAIL_PROVIDER', title: 'Mail provider', detail: 'A provider is chosen.' },
+  {
+    id: 'MAIL_API_KEY',
+    title: 'Key of the mail API',
+    detail: 'A key is set. A test mail shows whether it is right.',
+  },
+  { id: 'MAIL_API_URL', title: 'Address of the mail API', detail: 'It fits the provider.' },
+  { id: 'MAIL_FROM', title: 'Sender', detail: 'Mails come from an address of your own.' },
+  { id: 'MAIL_POSTAL_ADDRESS', title: 'Postal address', detail: 'It stands in the footer of every mail.' },
+  { id: 'PUBLIC_URL', title: 'Public address', detail: 'Recipients reach the unsubscribe page there.' },
+] as const;
+
+const dnsTitles = { spf: 'SPF', dkim: 'DKIM', dmarc: 'DMARC' } as const satisfies Record<
+  DnsFinding['id'],
+  string
+>;
+
+export function senderCheckRoutes(app: App): void {
+  app.openapi(getCheck, async (c) => {
+    const sending = sendingSettings(c.env);
+    const standIn = isStandIn(sending);
+    const missing = missingSettings(sending);
+    const domain = domainOf(sending.from);
+    const checks: Check[] = settings.map(({ id, title, detail }) => {
+      const fault = missing.find(({ setting }) => setting === id);
+      if (fault !== undefined)
+        return { id, title, status: 'missing', detail: fault.message, isRequired: true };
+      const isNeeded = !standIn || (id !== 'MAIL_POSTAL_ADDRESS' && id !== 'PUBLIC_URL');
+      return isNeeded
+        ? { id, title, status: 'ok', detail, isRequired: true }
+        : {
+            id,
+            title,
+            status: 'not_needed',
+            detail: 'Wanted as soon as mail really leaves.',
+            isRequired: false,
+          };
+    });
+    const binding = missing.find(({ setting }) => setting === 'send_email');
+    if (binding !== undefined) {
+      checks.push({
+        id: 'send_email',
+        title: 'Binding',
+        status: 'missing',
+        detail: binding.message,
+        isRequired: true,
+      });
+    }
+    checks.push(webhookCheck(c.env, standIn));
+    const findings =
+      standIn || domain === ''
+        ? []
+        : await lookUpSender((url, init) => fetch(url, init), { domain, provider: sending.provider });
+    for (const { id, status, detail } of findings) {
+      checks.push({ id, title: dnsTitles[id], status, detail, isRequired: false });
+    }
+    const isReady = missing.length === 0;
+    return c.json({ isStandIn: standIn, isReady, domain, provider: sending.provider, checks }, 200, {
+      'cache-control': 'no-store',
+    });
+  });
+}
+
+/** Without webhooks mail leaves all the same; but nobody hears of bounces, and the guard is blind. */
+function webhookCheck(env: Env, standIn: boolean): Check {
+  const common = { id: 'webhooks', title: 'Webhooks', isRequired: false } as const;
+  const secrets: Readonly<Record<string, string | undefined>> = {
+    resend: env.RESEND_WEBHOOK_SECRET,
+    postmark: env.POSTMARK_WEBHOOK_CREDENTIALS,
+  };
+  if (!Object.hasOwn(secrets, env.MAIL_PROVIDER)) {
+    return {
+      ...common,
+      status: 'warning',
+      detail: 'This provider’s events are not read: bounces and complaints are seen on its own pages only.',
+    };
+  }
+  if ((secrets[env.MAIL_PROVIDER]?.trim() ?? '') !== '') {
+    return {
+      ...common,
+      status: 'ok',
+      detail: 'A secret is set: deliveries, bounces and complaints are heard of.',
+    };
+  }
+  if (standIn) return { ...common, status: 'not_needed', detail: 'The stand-in tells of nothing.' };
+  const name = env.MAIL_PROVIDER === 'resend' ? 'RESEND_WEBHOOK_SECRET' : 'POSTMARK_WEBHOOK_CREDENTIALS';
+  return {
+    ...common,
+    status: 'warning',
+    detail: `${name} is not set: bounces and complaints go unseen, and the reputation guard is blind.`,
+  };
+}

@@ -1,0 +1,131 @@
+/**
+ * `/crm/suppressions`: who must not be mailed.
+ *
+ * @module
+ */
+import { createRoute, z } from '@hono/zod-openapi';
+import { emailHash } from '../../../crm/email-hash.ts';
+import { normalizeEmail } from '../../../crm/email.ts';
+import { addSuppressions, listSuppressions, removeSuppression } from '../../../crm/suppressions.ts';
+import { limits } from '../../../shared/limits.ts';
+import {
+  suppressionAddSchema,
+  suppressionIdSchema,
+  suppressionImportSchema,
+  suppressionPageSchema,
+  suppressionReasons,
+  suppressionRemoveSchema,
+  suppressionSearchSchema,
+} from '../../../shared/schemas/mail.ts';
+import type { App } from '../../app-env.ts';
+import { noteAudit } from '../../middleware/audit-log.ts';
+import { cursorQuery, limitQuery } from '../../http/params.ts';
+import { problems, Refusal } from '../../http/problem.ts';
+import { noteLeadsShown } from '../../middleware/read-audit.ts';
+import { body, bodyCodes, json } from '../../http/openapi.ts';
+
+const tags = ['suppressions'];
+
+const list = createRoute({
+  method: 'get',
+  path: '/crm/suppressions',
+  tags,
+  summary: 'Suppressions, newest first',
+  request: {
+    query: z.object({
+      reason: z.enum(suppressionReasons).optional(),
+      cursor: cursorQuery,
+      limit: limitQuery(limits.defaultPageLeadCount, limits.maxPageLeadCount),
+    }),
+  },
+  responses: {
+    200: json('One page.', suppressionPageSchema),
+    ...problems('invalid_request', 'invalid_cursor'),
+  },
+});
+
+const search = createRoute({
+  method: 'post',
+  path: '/crm/suppressions/search',
+  tags,
+  summary: 'Whether an address is suppressed',
+  description: 'By its hash: the list itself knows no addresses but those that a person typed.',
+  request: { body: body(suppressionSearchSchema) },
+  responses: { 200: json('One or none.', suppressionPageSchema), ...problems(...bodyCodes) },
+});
+
+const add = createRoute({
+  method: 'post',
+  path: '/crm/suppressions',
+  tags,
+  summary: 'Suppress addresses',
+  request: { body: body(suppressionAddSchema) },
+  responses: { 200: json('What became of them.', suppressionImportSchema), ...problems(...bodyCodes) },
+});
+
+const remove = createRoute({
+  method: 'post',
+  path: '/crm/suppressions/{id}/remove',
+  tags,
+  summary: 'Allow an address to be mailed again, for a reason that is kept',
+  request: {
+    params: z.object({ id: suppressionIdSchema.openapi({ param: { name: 'id', in: 'path' } }) }),
+    body: body(suppressionRemoveSchema),
+  },
+  responses: {
+    204: { description: 'It is removed.' },
+    ...problems(...bodyCodes, 'suppression_not_found'),
+  },
+});
+
+export function suppressionRoutes(app: App): void {
+  app.openapi(list, async (c) => {
+    const { reason, cursor, limit } = c.req.valid('query');
+    const answer = await listSuppressions(c.env.DB, {
+      emailHash: null,
+      reason: reason ?? null,
+      cursor: cursor ?? null,
+      limit,
+    });
+    if (answer.kind === 'invalid_cursor') throw new Refusal('invalid_cursor');
+    noteLeadsShown(c, answer.page.suppressions.filter(({ label }) => label !== null).length);
+    return c.json(answer.page, 200);
+  });
+
+  app.openapi(search, async (c) => {
+    const hash = emailHash(c.env.ADDRESS_HASH_KEY, normalizeEmail(c.req.valid('json').address));
+    const answer = await listSuppressions(c.env.DB, {
+      emailHash: hash,
+      reason: null,
+      cursor: null,
+      limit: 1,
+    });
+    if (answer.kind === 'invalid_cursor') throw new Refusal('invalid_cursor');
+    return c.json(answer.page, 200);
+  });
+
+  app.openapi(add, async (c) => {
+    const { addresses, reason, note } = c.req.valid('json');
+    const result = await addSuppressions(c.env.DB, {
+      addresses,
+      reason,
+      note,
+      addedBy: c.get('person').email,
+      nowMs: Date.now(),
+      hashEmail: (email) => emailHash(c.env.ADDRESS_HASH_KEY, email),
+    });
+    noteAudit(c, { detail: { reason, addedCount: result.addedCount } });
+    return c.json(result, 200);
+  });
+
+  app.openapi(remove, async (c) => {
+    const isRemoved = await removeSuppression(c.env.DB, {
+      emailHash: c.req.valid('param').id,
+      removedBy: c.get('person').email,
+      note: c.req.valid('json').note,
+      nowMs: Date.now(),
+    });
+    if (!isRemoved) throw new Refusal('suppression_not_found');
+    return c.body(null, 204);
+  });
+}

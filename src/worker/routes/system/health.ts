@@ -1,0 +1,28 @@
+/**
+ * `GET /healthz`: the Worker answers and reaches its database. Public; says nothing else.
+ *
+ * @module
+ */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { App } from '../../app-env.ts';
+import { problems } from '../../http/problem.ts';
+
+const healthSchema = z.object({ status: z.literal('ok') }).meta({ id: 'Health' });
+
+const getHealth = createRoute({
+  method: 'get',
+  path: '/healthz',
+  tags: ['service'],
+  summary: 'Is the service up?',
+  responses: {
+    200: { description: 'It is.', content: { 'application/json': { schema: healthSchema } } },
+    ...problems(),
+  },
+});
+
+export function healthRoutes(app: App): void {
+  app.openapi(getHealth, async (c) => {
+    await c.env.DB.prepare('SELECT 1').first();
+    return c.json({ status: 'ok' as const }, 200);
+  });
+}

@@ -1,0 +1,95 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  addFate,
+  fateDelta,
+  fateKinds,
+  judgeReputation,
+  shownFate,
+  standardGuardLimits,
+  type FateCounts,
+} from '../../src/core/batch/delivery-status.ts';
+
+const fates = fc.array(fc.constantFrom(...fateKinds), { maxLength: 12 });
+const none: FateCounts = { delivered: 0, bounced: 0, complained: 0 };
+
+describe('the fate of a mail', () => {
+  test('is the same for every order of its events, and for repeats of them', () => {
+    fc.assert(
+      fc.property(
+        fates.chain((list) =>
+          fc.tuple(
+            fc.constant(list),
+            fc.shuffledSubarray([...list, ...list], { minLength: 2 * list.length }),
+          ),
+        ),
+        ([once, twiceShuffled]) => {
+          expect(twiceShuffled.reduce(addFate, 0)).toBe(once.reduce(addFate, 0));
+        },
+      ),
+    );
+  });
+
+  test('never takes a number back, and counts a mail at most once in each', () => {
+    fc.assert(
+      fc.property(fates, (list) => {
+        const sum = { ...none };
+        let bits = 0;
+        for (const fate of list) {
+          const next = addFate(bits, fate);
+          const delta = fateDelta(bits, next);
+          for (const key of ['delivered', 'bounced', 'complained'] as const) {
+            expect(delta[key]).toBeGreaterThanOrEqual(0);
+            sum[key] += delta[key];
+            expect(sum[key]).toBeLessThanOrEqual(1);
+          }
+          bits = next;
+        }
+        expect(sum.complained).toBeLessThanOrEqual(sum.delivered);
+      }),
+    );
+  });
+
+  test.each([
+    [['delivered', 'complained', 'hardBounced'], 'complained'],
+    [['delivered', 'hardBounced'], 'bounced'],
+    [['bounced', 'delivered'], 'bounced'],
+    [['suppressed'], 'bounced'],
+    [['failed', 'delayed'], 'bounced'],
+    [['delayed', 'delivered'], 'delivered'],
+    [['delayed'], null],
+    [[], null],
+  ] as const)('%j is shown as %s', (list, state) => {
+    expect(shownFate([...list].reduce(addFate, 0)).state).toBe(state);
+  });
+});
+
+describe('the reputation guard', () => {
+  const judge = (counts: Partial<FateCounts>, acknowledged: Partial<FateCounts> = {}) =>
+    judgeReputation({ ...none, ...counts }, { ...none, ...acknowledged }, standardGuardLimits)?.reason ??
+    null;
+
+  test.each([
+    ['says nothing before 500 results', { delivered: 0, bounced: 499, complained: 9 }, null],
+    ['lets a good run be', { delivered: 10_000, bounced: 399, complained: 8 }, null],
+    ['speaks at 4 % of bounces', { delivered: 9_600, bounced: 400 }, 'bounce_rate'],
+    ['speaks at 0.08 % of complaints', { delivered: 10_000, complained: 8 }, 'complaint_rate'],
+    ['names complaints before bounces', { delivered: 500, bounced: 500, complained: 5 }, 'complaint_rate'],
+  ] as const)('%s', (_, counts, reason) => {
+    expect(judge(counts)).toBe(reason);
+  });
+
+  test('does not hold against a run again what a person has seen, but what comes after', () => {
+    const seen = { delivered: 480, bounced: 20, complained: 0 };
+    expect(judge(seen)).toBe('bounce_rate');
+    expect(judge(seen, seen)).toBeNull();
+    expect(judge({ ...seen, delivered: 960, bounced: 39 }, seen)).toBeNull();
+    expect(judge({ ...seen, delivered: 960, bounced: 40 }, seen)).toBe('bounce_rate');
+  });
+
+  test('can be set to nothing at all: zero percent still wants one bounce', () => {
+    const strict = { minResultCount: 0, maxBouncePercent: 0, maxComplaintPercent: 0 };
+    expect(judgeReputation({ ...none, delivered: 5 }, none, strict)).toBeNull();
+    expect(judgeReputation({ ...none, delivered: 5, bounced: 1 }, none, strict)?.reason).toBe('bounce_rate');
+  });
+});

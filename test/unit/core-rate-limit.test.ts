@@ -1,0 +1,366 @@
+/**
+ * Permits and backoff under a fake clock: the edges of windows, bursts of 429, headers, taking turns.
+ */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { backoffMs, crmBackoff, deliveryBackoff, probeBackoff } from '../../src/core/limits/backoff.ts';
+import {
+  initialGate,
+  isRateNews,
+  leasePermits,
+  maxWaitMs,
+  observeRate,
+  throttle,
+  type GateConfig,
+  type GateState,
+} from '../../src/core/limits/rate-limit.ts';
+
+const config: GateConfig = { maxRatePerSecond: 8 };
+
+/** A gate on a clock of its own, which writes down every slot that it gives out. */
+class Gate {
+  nowMs = 10_000;
+  state: GateState;
+  readonly slots: number[] = [];
+  readonly #config: GateConfig;
+
+  constructor(gateConfig: GateConfig = config) {
+    this.#config = gateConfig;
+    this.state = initialGate(gateConfig, this.nowMs);
+  }
+
+  lease(wantedCount: number) {
+    const { state, lease } = leasePermits(this.state, this.#config, this.nowMs, wantedCount);
+    this.state = state;
+    for (let i = 0; i < lease.permitCount; i++)
+      this.slots.push(this.nowMs + lease.delayMs + i * lease.intervalMs);
+    return lease;
+  }
+
+  throttle(retryAfterMs: number | null): void {
+    this.state = throttle(this.state, this.#config, this.nowMs, retryAfterMs);
+  }
+
+  observe(limitCount: number | null, remainingCount: number | null, resetMs: number | null): void {
+    this.state = observeRate(this.state, this.#config, this.nowMs, { limitCount, remainingCount, resetMs });
+  }
+}
+
+type Event =
+  | { kind: 'pass'; ms: number }
+  | { kind: 'lease'; wantedCount: number }
+  | { kind: 'throttle'; retryAfterMs: number | null }
+  | { kind: 'observe'; limitCount: number | null; remainingCount: number | null; resetMs: number | null };
+
+const maybe = (max: number) => fc.option(fc.integer({ min: 0, max }), { nil: null });
+const event: fc.Arbitrary<Event> = fc.oneof(
+  fc.record({ kind: fc.constant('pass' as const), ms: fc.integer({ min: 0, max: 20_000 }) }),
+  fc.record({ kind: fc.constant('lease' as const), wantedCount: fc.integer({ min: 0, max: 50 }) }),
+  fc.record({ kind: fc.constant('throttle' as const), retryAfterMs: maybe(100_000_000) }),
+  fc.record({
+    kind: fc.constant('observe' as const),
+    limitCount: maybe(20),
+    remainingCount: maybe(20),
+    resetMs: maybe(100_000_000),
+  }),
+);
+
+function play(gate: Gate, next: Event): void {
+  if (next.kind === 'pass') gate.nowMs += next.ms;
+  else if (next.kind === 'lease') gate.lease(next.wantedCount);
+  else if (next.kind === 'throttle') gate.throttle(next.retryAfterMs);
+  else gate.observe(next.limitCount, next.remainingCount, next.resetMs);
+}
+
+describe('the gate', () => {
+  it('never gives two slots closer together than the rate allows, whatever happens', () => {
+    fc.assert(
+      fc.property(fc.array(event, { maxLength: 80 }), (events) => {
+        const gate = new Gate();
+        for (const next of events) play(gate, next);
+        const intervalMs = 1_000 / config.maxRatePerSecond;
+        for (const [index, slot] of gate.slots.entries()) {
+          const before = gate.slots[index - 1];
+          if (before !== undefined) expect(slot - before).toBeGreaterThan(intervalMs - 0.001);
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('gives no slot in the past and none further away than a slice would wait', () => {
+    fc.assert(
+      fc.property(fc.array(event, { maxLength: 80 }), (events) => {
+        const gate = new Gate();
+        for (const next of events) {
+          const slotCount = gate.slots.length;
+          play(gate, next);
+          for (const slot of gate.slots.slice(slotCount)) {
+            expect(slot).toBeGreaterThanOrEqual(gate.nowMs);
+            expect(slot).toBeLessThanOrEqual(gate.nowMs + maxWaitMs + 500 + 5_000);
+          }
+        }
+      }),
+    );
+  });
+
+  it('lets nobody sleep for ever: who comes back when told is served within an hour', () => {
+    fc.assert(
+      fc.property(fc.array(event, { maxLength: 80 }), (events) => {
+        const gate = new Gate();
+        for (const next of events) play(gate, next);
+        const askedAt = gate.nowMs;
+        for (let lease = gate.lease(1); lease.permitCount === 0; lease = gate.lease(1)) {
+          expect(lease.retryInMs).toBeGreaterThan(0);
+          gate.nowMs += lease.retryInMs;
+        }
+        expect(gate.nowMs - askedAt).toBeLessThanOrEqual(3_600_000 + maxWaitMs);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('keeps to the rate in every window of a second, also across its edges', () => {
+    const gate = new Gate();
+    // Greedy sessions that come at odd moments.
+    for (let i = 0; i < 400; i++) {
+      gate.lease(5);
+      gate.nowMs += 137;
+    }
+    for (const start of gate.slots) {
+      const inWindow = gate.slots.filter((slot) => slot >= start && slot < start + 1_000 - 0.001);
+      expect(inWindow.length).toBeLessThanOrEqual(8);
+    }
+    expect(gate.slots.length).toBeGreaterThan(400);
+  });
+
+  it('saves up nothing while it is idle: no burst follows a pause', () => {
+    const gate = new Gate();
+    gate.lease(1);
+    gate.nowMs += 3_600_000;
+    const lease = gate.lease(100);
+    expect(lease.delayMs).toBe(0);
+    expect(lease.intervalMs).toBe(125);
+    expect(lease.permitCount).toBe(4);
+  });
+
+  it.each([
+    // nextSlotAt in, delay; exactly the edge is still given out, a millisecond more is not.
+    [maxWaitMs - 1, 1],
+    [maxWaitMs, 1],
+    [maxWaitMs + 1, 0],
+  ])('asked %i ms before its next slot gives %i permits', (delayMs, permitCount) => {
+    const gate = new Gate();
+    gate.state = { ...gate.state, nextSlotAt: gate.nowMs + delayMs };
+    const lease = gate.lease(1);
+    expect(lease.permitCount).toBe(permitCount);
+    expect(lease.retryInMs).toBe(permitCount === 1 ? 0 : delayMs);
+  });
+
+  it('gives a session that wants none nothing, and takes nothing off the line for it', () => {
+    const gate = new Gate();
+    const before = gate.state.nextSlotAt;
+    expect(gate.lease(0).permitCount).toBe(0);
+    expect(gate.state.nextSlotAt).toBe(before);
+  });
+
+  it('serves sessions that ask in turn in turn: none gets more than one lease ahead', () => {
+    const gate = new Gate();
+    const got = [0, 0, 0];
+    let waits: { session: number; at: number }[] = [0, 1, 2].map((session) => ({ session, at: gate.nowMs }));
+    while (gate.nowMs < 70_000) {
+      waits.sort((a, b) => a.at - b.at);
+      const next = waits[0];
+      if (next === undefined) break;
+      gate.nowMs = Math.max(gate.nowMs, next.at);
+      const lease = gate.lease(5);
+      got[next.session] = (got[next.session] ?? 0) + lease.permitCount;
+      const usedAt = gate.nowMs + lease.delayMs + lease.permitCount * lease.intervalMs;
+      waits = [
+        ...waits.slice(1),
+        { session: next.session, at: lease.permitCount > 0 ? usedAt : gate.nowMs + lease.retryInMs },
+      ];
+    }
+    expect(Math.max(...got) - Math.min(...got)).toBeLessThanOrEqual(4);
+    expect(got.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(440);
+  });
+});
+
+describe('a clock that is set back by a day', () => {
+  const nowMs = 10 * 86_400_000;
+  const earlierMs = nowMs - 86_400_000;
+
+  it('leaves every slot as far ahead as it was, and gives them out in turn', () => {
+    const { state } = leasePermits(initialGate(config, nowMs), config, nowMs, 4);
+    const next = leasePermits(state, config, earlierMs, 1);
+    expect(next.lease).toMatchObject({ permitCount: 1, delayMs: 500 });
+    expect(leasePermits(next.state, config, earlierMs, 1).lease.delayMs).toBe(625);
+  });
+
+  it('shortens no pause that the provider asked for, and makes none longer', () => {
+    const state = throttle(initialGate(config, nowMs), config, nowMs, 600_000);
+    const waiting = leasePermits(state, config, earlierMs, 1);
+    expect(waiting.lease).toMatchObject({ permitCount: 0, retryInMs: 600_000 });
+    expect(leasePermits(waiting.state, config, earlierMs + 600_000, 1).lease.permitCount).toBe(1);
+  });
+
+  it('is survived by a gate that has not written down what it has seen', () => {
+    const state: GateState = { ...initialGate(config, nowMs), nextSlotAt: nowMs + 10, seenAt: 0 };
+    expect(leasePermits(state, config, earlierMs, 1).lease.retryInMs).toBeLessThanOrEqual(3_600_000);
+  });
+});
+
+describe('a 429', () => {
+  it('stops everybody for as long as the provider said', () => {
+    const gate = new Gate();
+    gate.throttle(3_000);
+    expect(gate.lease(1)).toMatchObject({ permitCount: 1, delayMs: 3_000 });
+  });
+
+  it('without a time to wait stops everybody for one window', () => {
+    const gate = new Gate();
+    gate.throttle(null);
+    expect(gate.lease(1).delayMs).toBe(1_000);
+  });
+
+  it('further away than a slice would wait grants nothing and says when to come back', () => {
+    const gate = new Gate();
+    gate.throttle(60_000);
+    expect(gate.lease(5)).toMatchObject({ permitCount: 0, retryInMs: 60_000 });
+    gate.nowMs += 60_000;
+    expect(gate.lease(5).permitCount).toBeGreaterThan(0);
+  });
+
+  it('of a burst slows the rate down once, however many calls were refused together', () => {
+    const [one, five] = [new Gate(), new Gate()];
+    one.throttle(1_000);
+    for (let i = 0; i < 5; i++) {
+      five.throttle(1_000);
+      five.nowMs += 10;
+    }
+    expect(one.state.ratePerSecond).toBeCloseTo(6.4);
+    expect(five.state.ratePerSecond).toBeCloseTo(6.4);
+    // The pause, too, is one pause; the last of the burst began a little later.
+    expect(five.state.nextSlotAt - one.state.nextSlotAt).toBe(40);
+  });
+
+  it('again and again slows down more, but never to a stand-still', () => {
+    const gate = new Gate();
+    for (let i = 0; i < 200; i++) {
+      gate.nowMs = gate.state.rateChangedAt;
+      gate.throttle(0);
+      gate.throttle(1);
+    }
+    expect(gate.state.ratePerSecond).toBeGreaterThanOrEqual(0.2);
+    expect(gate.lease(1).permitCount).toBe(1);
+  });
+
+  it('is forgiven: the full rate is back within half a minute of calm', () => {
+    const gate = new Gate();
+    for (let i = 0; i < 10; i++) {
+      gate.nowMs = gate.state.rateChangedAt;
+      gate.throttle(1_000);
+    }
+    expect(gate.state.ratePerSecond).toBeLessThan(2);
+    gate.nowMs += 31_000;
+    expect(gate.lease(1).intervalMs).toBe(125);
+  });
+
+  it('with an absurd time to wait stops nobody for longer than an hour', () => {
+    const gate = new Gate();
+    gate.throttle(10 * 86_400_000);
+    expect(gate.lease(1).retryInMs).toBe(3_600_000);
+  });
+});
+
+describe('rate headers', () => {
+  it('of a lower limit per second are followed at once', () => {
+    const gate = new Gate();
+    gate.observe(2, 1, 1_000);
+    expect(gate.lease(1).intervalMs).toBeCloseTo(500, 0);
+  });
+
+  it('of a lower limit are held between answers, and for a minute after the last', () => {
+    const gate = new Gate();
+    gate.observe(2, 1, 1_000);
+    for (let call = 0; call < 20; call++) {
+      gate.nowMs += 1_000;
+      expect(gate.lease(1).intervalMs).toBe(500);
+    }
+    gate.nowMs += 61_000;
+    expect(gate.lease(1).intervalMs).toBe(125);
+  });
+
+  it('of a higher limit are not: our own setting is the most', () => {
+    const gate = new Gate();
+    gate.observe(100, 99, 1_000);
+    expect(gate.lease(1).intervalMs).toBe(125);
+  });
+
+  it('of a window that is used up stop everybody until it begins anew', () => {
+    const gate = new Gate();
+    gate.observe(10, 0, 900);
+    expect(gate.lease(1).delayMs).toBe(900);
+  });
+
+  it('of a second that we have filled evenly ourselves hold nobody up', () => {
+    const gate = new Gate();
+    gate.observe(8, 0, 1_000);
+    expect(gate.lease(1).delayMs).toBe(0);
+  });
+
+  it('are news when they lower the rate or tell of others, and else not worth a round trip', () => {
+    const isNews = (limitCount: number | null, remainingCount: number | null, resetMs: number | null) =>
+      isRateNews({ limitCount, remainingCount, resetMs }, config);
+    expect(isNews(5, 3, 1_000)).toBe(true);
+    expect(isNews(10, 0, 1_000)).toBe(true);
+    expect(isNews(8, 0, 60_000)).toBe(true);
+    expect(isNews(null, 0, 1_000)).toBe(true);
+    expect(isNews(8, 0, 1_000)).toBe(false);
+    expect(isNews(10, 3, 1_000)).toBe(false);
+  });
+
+  it('of a longer window are no rate per second', () => {
+    const gate = new Gate();
+    gate.observe(5, 3, 60_000);
+    expect(gate.lease(1).intervalMs).toBe(125);
+  });
+
+  it('that say nothing change nothing', () => {
+    const gate = new Gate();
+    gate.observe(null, null, null);
+    gate.observe(null, 0, null);
+    gate.observe(null, 0, 0);
+    expect(gate.lease(1)).toMatchObject({ delayMs: 0, intervalMs: 125 });
+  });
+});
+
+describe('backoff', () => {
+  it('stays between a tenth of its base and its maximum, for every attempt and every draw', () => {
+    for (const policy of [deliveryBackoff, probeBackoff, crmBackoff]) {
+      fc.assert(
+        fc.property(
+          fc.integer({ min: -5, max: 2_000 }),
+          fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+          (attempt, draw) => {
+            const waitMs = backoffMs(policy, attempt, () => draw);
+            expect(waitMs).toBeGreaterThanOrEqual(policy.baseMs / 10);
+            expect(waitMs).toBeLessThanOrEqual(policy.maxMs);
+            expect(Number.isInteger(waitMs)).toBe(true);
+          },
+        ),
+      );
+    }
+  });
+
+  it('doubles its ceiling with each attempt', () => {
+    const ceiling = (attempt: number) => backoffMs(deliveryBackoff, attempt, () => 0.999_999);
+    expect([1, 2, 3, 4, 5].map(ceiling)).toEqual([1_000, 2_000, 4_000, 8_000, 16_000]);
+    expect(ceiling(20)).toBe(300_000);
+  });
+
+  it('spreads batches that failed together over the whole time', () => {
+    const waits = [0, 0.25, 0.5, 0.75].map((draw) => backoffMs(deliveryBackoff, 6, () => draw));
+    expect(waits).toEqual([100, 8_000, 16_000, 24_000]);
+  });
+});

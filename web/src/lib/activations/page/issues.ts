@@ -1,0 +1,32 @@
+/**
+ * A run's issues as a person reads them: a sentence for each group, and what can be done about it. Pure.
+ *
+ * Keeps true: a group's own button touches that group and nobody else.
+ *
+ * @module
+ */
+import type { Issue, SkipReason } from '../../../../../src/shared/progress.ts';
+import type { Command } from '../../api/client.ts';
+import { messages } from '../../messages/messages.ts';
+
+const skipReasons: Partial<Record<string, string>> = messages.skipReasons satisfies Record<
+  SkipReason,
+  string
+>;
+
+/** What happened to these leads. The server says nothing of those it left out, and seldom of the unknown. */
+export function issueText({ state, code, message }: Issue): string {
+  if (message !== '') return message;
+  return (state === 'skipped' ? skipReasons[code] : undefined) ?? messages.run.issueWithoutWords[state];
+}
+
+/**
+ * The command that retries one group; null where there is none. A retry takes all mails of one state, so it
+ * belongs to a group only while that is the only one of its state.
+ */
+export function retryOf(issue: Issue, issues: readonly Issue[]): Command | null {
+  if (issue.track !== 'email' || issue.state === 'skipped') return null;
+  const alike = issues.filter(({ track, state }) => track === issue.track && state === issue.state);
+  if (alike.length !== 1) return null;
+  return issue.state === 'failed' ? 'retryFailed' : 'retryUnknown';
+}

@@ -1,0 +1,126 @@
+/**
+ * The sessions of this tab as runes: what the tracker, the title, the announcements and the toasts show.
+ *
+ * Owns: joining the hub to this window's events. Never: protocol decisions, words.
+ *
+ * @module
+ */
+import { isTerminal, type Progress } from '../../../../src/shared/progress.ts';
+import { browserPorts, browserStorage } from '../sync/browser-ports.ts';
+import { ActivationHub, type SessionView } from '../sync/session-manager.ts';
+import { announcementFor, overallPercent, type Announcement } from '../sync/progress-view.ts';
+import { sessionIdOfKey, TrackedSessionStore } from '../sync/store.ts';
+
+/** What the shell wants to know of. */
+export interface TrackerListener {
+  announce(progress: Progress, announcement: Announcement): void;
+  finished(progress: Progress): void;
+}
+
+export class Tracker {
+  readonly #hub: ActivationHub;
+  #views = $state.raw<readonly SessionView[]>([]);
+  #listener: TrackerListener | null = null;
+
+  /** @param isAwaited - true: a hidden tab goes on following, to tell of the end */
+  constructor(isAwaited: () => boolean) {
+    this.#hub = new ActivationHub(browserPorts(isAwaited), new TrackedSessionStore(browserStorage()), () =>
+      this.#refresh(),
+    );
+  }
+
+  /** Starts to follow, and to watch this window. Returns how to stop. */
+  connect(listener: TrackerListener): () => void {
+    this.#listener = listener;
+    const stopped = new AbortController();
+    const options = { signal: stopped.signal };
+    const shown = (): void => this.#hub.visibilityChanged();
+    const connectivity = (): void => this.#hub.connectivityChanged();
+    document.addEventListener('visibilitychange', shown, options);
+    document.addEventListener('resume', shown, options);
+    window.addEventListener('pageshow', shown, options);
+    window.addEventListener('online', connectivity, options);
+    window.addEventListener('offline', connectivity, options);
+    window.addEventListener(
+      'storage',
+      (event) => {
+        // A null key is a cleared storage: every session that is still needed is in the hub's memory.
+        const sessionId = sessionIdOfKey(event.key);
+        if (sessionId !== null) this.#hub.storedSessionChanged(sessionId);
+      },
+      options,
+    );
+    this.#hub.start();
+    return () => {
+      stopped.abort();
+      this.#hub.stop();
+      this.#listener = null;
+    };
+  }
+
+  /** Sessions of the tracker: the newest first. */
+  get sessions(): readonly SessionView[] {
+    return this.#views.filter((view) => view.tracked).reverse();
+  }
+
+  /** Over all runs that go on; null when none does. */
+  get percent(): number | null {
+    return overallPercent(
+      this.#views.flatMap((view) => (view.tracked && view.progress ? [view.progress] : [])),
+    );
+  }
+
+  view(sessionId: string): SessionView | null {
+    return this.#views.find((view) => view.sessionId === sessionId) ?? null;
+  }
+
+  /** Call before the start request leaves. */
+  expect(sessionId: string): void {
+    this.#hub.expect(sessionId);
+  }
+
+  /** The start request was given up unanswered. */
+  release(sessionId: string): void {
+    this.#hub.release(sessionId);
+  }
+
+  /** Started, resumed or retried here. */
+  begin(progress: Progress): void {
+    this.#hub.begin(progress);
+  }
+
+  offer(progress: Progress): void {
+    this.#hub.offer(progress);
+  }
+
+  dismiss(sessionId: string): void {
+    this.#hub.dismiss(sessionId);
+  }
+
+  /** Follows a run that is looked at. Returns how to stop. */
+  observe(sessionId: string): () => void {
+    return this.#hub.observe(sessionId);
+  }
+
+  #refresh(): void {
+    const views = this.#hub.views();
+    const same =
+      views.length === this.#views.length && views.every((view, index) => view === this.#views[index]);
+    if (same) return;
+    const before = this.#views;
+    this.#views = views;
+    for (const view of views) {
+      if (view.progress === null) continue;
+      const previous = before.find((known) => known.sessionId === view.sessionId)?.progress ?? null;
+      if (previous !== view.progress) this.#tell(previous, view.progress, view.tracked);
+    }
+  }
+
+  #tell(previous: Progress | null, progress: Progress, tracked: boolean): void {
+    const announcement = announcementFor(previous, progress);
+    if (announcement !== null) this.#listener?.announce(progress, announcement);
+    // A run that is only looked at tells of its end on the page that shows it.
+    if (tracked && previous !== null && !isTerminal(previous) && isTerminal(progress))
+      this.#listener?.finished(progress);
+  }
+}

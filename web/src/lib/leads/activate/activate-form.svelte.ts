@@ -1,0 +1,214 @@
+/**
+ * One *Activate* dialog: templates, the dry run, and the start. Lives as long as the dialog is open; a
+ * start that got no answer keeps its id and request, and only that same request is ever sent again.
+ *
+ * @module
+ */
+import { newSessionId } from '../../../../../src/shared/session-id.ts';
+import { missingFooterFields, type FooterField } from '../../../../../src/shared/footer-fields.ts';
+import type { Progress } from '../../../../../src/shared/progress.ts';
+import type {
+  ActivationPreview,
+  ActivationStartRequest,
+  Audience,
+  TemplateSummary,
+} from '../../../../../src/shared/schemas/activation.ts';
+import { api, type Refusal } from '../../api/client.ts';
+import { mailApi } from '../../api/mail.ts';
+import { formatShortDateTime } from '../../messages/format.ts';
+import { activateMessages } from '../../messages/activate.ts';
+import { describeAudience } from './describe-audience.ts';
+import { startActivation } from './start-request.ts';
+
+export interface StartObserver {
+  /** The id exists and nothing has left yet. */
+  expect(sessionId: string): void;
+  started(progress: Progress): void;
+  /** Nothing was started under this id. */
+  refused(sessionId: string): void;
+  /** Nobody knows whether it was started, and the person has stopped waiting. */
+  abandoned(sessionId: string): void;
+}
+
+/** Until the server has said its own. */
+const standardConfirmAbove = 1_000;
+
+export class ActivateForm {
+  readonly #audience: Audience;
+  readonly #observer: StartObserver;
+  name = $state(activateMessages.defaultName(formatShortDateTime(Date.now())));
+  /** What the person typed as the count of leads. */
+  typedCount = $state('');
+  #confirmAbove = $state(standardConfirmAbove);
+  #templates = $state.raw<readonly TemplateSummary[] | null>(null);
+  #templateId = $state<string | null>(null);
+  #preview = $state.raw<ActivationPreview | null>(null);
+  #counting = $state(false);
+  #missingFields = $state.raw<readonly FooterField[]>([]);
+  #sampleIndex = $state(0);
+  #loadRefusal = $state.raw<Refusal | null>(null);
+  #previewRefusal = $state.raw<Refusal | null>(null);
+  #startRefusal = $state.raw<Refusal | null>(null);
+  #attempt = $state(0);
+  /** Sent, and not answered. */
+  #unanswered = $state.raw<ActivationStartRequest | null>(null);
+  #abort: AbortController | null = null;
+
+  constructor(audience: Audience, observer: StartObserver) {
+    this.#audience = audience;
+    this.#observer = observer;
+  }
+
+  get templates(): readonly TemplateSummary[] | null {
+    return this.#templates;
+  }
+  get templateId(): string | null {
+    return this.#templateId;
+  }
+  get preview(): ActivationPreview | null {
+    return this.#preview;
+  }
+  get counting(): boolean {
+    return this.#counting;
+  }
+  /** What the chosen template does not print, though its readers are owed it. */
+  get missingFields(): readonly FooterField[] {
+    return this.#missingFields;
+  }
+  get sampleIndex(): number {
+    return this.#sampleIndex;
+  }
+  get loadRefusal(): Refusal | null {
+    return this.#loadRefusal;
+  }
+  get previewRefusal(): Refusal | null {
+    return this.#previewRefusal;
+  }
+  get startRefusal(): Refusal | null {
+    return this.#startRefusal;
+  }
+  /** 0: not starting; otherwise which attempt is under way. */
+  get attempt(): number {
+    return this.#attempt;
+  }
+  get starting(): boolean {
+    return this.#attempt > 0;
+  }
+  /** The request is fixed: it was sent and may have been taken. */
+  get fixed(): boolean {
+    return this.#unanswered !== null;
+  }
+  /** Whom the filter chose, in words; null for leads that were picked one by one, and before it is known. */
+  get audienceText(): string | null {
+    return this.#preview === null ? null : describeAudience(this.#audience, this.#preview.total);
+  }
+  /** The count that must be typed before a start; null where none needs to be. */
+  get countToType(): number | null {
+    const count = this.#preview?.willActivate ?? 0;
+    return count > this.#confirmAbove ? count : null;
+  }
+  get canStart(): boolean {
+    if (this.starting) return false;
+    if (this.fixed) return true;
+    // A person may write it as it is shown, in groups of digits.
+    if (this.countToType !== null && this.typedCount.replace(/[\s.,'’]/g, '') !== String(this.countToType)) {
+      return false;
+    }
+    const touches = this.#preview === null ? this.#previewRefusal === null : this.#preview.willActivate > 0;
+    return this.name.trim() !== '' && this.#templateId !== null && !this.#counting && touches;
+  }
+
+  async load(): Promise<void> {
+    this.#loadRefusal = null;
+    const [answer, settings] = await Promise.all([api.templates(), api.settings()]);
+    if (settings.ok) this.#confirmAbove = settings.value.activate.confirmAbove;
+    if (!answer.ok) {
+      this.#loadRefusal = answer.refusal;
+      return;
+    }
+    this.#templates = answer.value.templates;
+    const first = answer.value.templates[0];
+    if (this.#templateId === null && first !== undefined) await this.choose(first.id);
+  }
+
+  async choose(templateId: string): Promise<void> {
+    this.#templateId = templateId;
+    this.#missingFields = [];
+    await Promise.all([this.count(), this.#lookAtFooter(templateId)]);
+  }
+
+  async #lookAtFooter(templateId: string): Promise<void> {
+    const answer = await mailApi.template(templateId);
+    if (answer.ok && this.#templateId === templateId) this.#missingFields = missingFooterFields(answer.value);
+  }
+
+  /** The dry run: who would be touched, and what a few of them would get. */
+  async count(): Promise<void> {
+    const templateId = this.#templateId;
+    if (templateId === null) return;
+    this.#abort?.abort();
+    const abort = new AbortController();
+    this.#abort = abort;
+    this.#counting = true;
+    const answer = await api.preview({ audience: this.#audience, templateId }, abort.signal);
+    if (abort.signal.aborted) return;
+    this.#counting = false;
+    this.#previewRefusal = answer.ok ? null : answer.refusal;
+    if (answer.ok) {
+      this.#preview = answer.value;
+      this.#sampleIndex = Math.min(this.#sampleIndex, Math.max(0, answer.value.sample.length - 1));
+    }
+  }
+
+  turnSample(step: 1 | -1): void {
+    const count = this.#preview?.sample.length ?? 0;
+    if (count > 0) this.#sampleIndex = (this.#sampleIndex + step + count) % count;
+  }
+
+  /** The dialog closes. A start that may have got through is left to the tracker, which asks for it. */
+  abandon(): void {
+    this.#abort?.abort();
+    if (this.#unanswered !== null) this.#observer.abandoned(this.#unanswered.sessionId);
+  }
+
+  /** Starts the run, once: a second call while the first is under way does nothing. */
+  async start(): Promise<void> {
+    const templateId = this.#templateId;
+    if (!this.canStart || templateId === null) return;
+    this.#attempt = 1;
+    this.#startRefusal = null;
+    const request: ActivationStartRequest = this.#unanswered ?? {
+      sessionId: newSessionId(Date.now(), (count) => crypto.getRandomValues(new Uint8Array(count))),
+      name: this.name.trim(),
+      audience: this.#audience,
+      templateId,
+    };
+    this.#unanswered = request;
+    this.#observer.expect(request.sessionId);
+    const outcome = await startActivation(
+      request,
+      (sent) => api.start(sent),
+      (delayMs) => new Promise((resolve) => setTimeout(resolve, delayMs)),
+      (attempt) => {
+        this.#attempt = attempt;
+      },
+    );
+    this.#attempt = 0;
+    switch (outcome.kind) {
+      case 'started':
+        this.#unanswered = null;
+        this.#observer.started(outcome.progress);
+        return;
+      case 'refused':
+        this.#unanswered = null;
+        this.#startRefusal = outcome.refusal;
+        this.#observer.refused(request.sessionId);
+        return;
+      case 'unreachable':
+        this.#startRefusal = outcome.refusal;
+        return;
+      default:
+        outcome satisfies never;
+    }
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * The real browser behind the hub: fetch, EventSource, Web Locks, BroadcastChannel, visibility.
+ *
+ * Owns: turning HTTP and browser oddities into the hub's few answers. Never: a decision.
+ *
+ * @module
+ */
+import type { Progress } from '../../../../src/shared/progress.ts';
+import { apiHeaders, isSignedOut } from '../api/sign-in.ts';
+import type { HubPorts, PollAnswer, StreamHandlers } from './session-manager.ts';
+import { timing } from './timing.ts';
+import { isIssueList, isProgress, parseJson, type TabMessage } from './wire.ts';
+
+const channelName = 'lead-activation';
+const lockName = 'lead-activation:leader';
+
+/**
+ * The ports of this window. Missing browser features become null, which the hub knows to live without.
+ *
+ * @param isAwaited - true while a person has asked to be told of the end, wherever they look meanwhile
+ */
+export function browserPorts(isAwaited: () => boolean): HubPorts {
+  return {
+    now: () => Date.now(),
+    random: () => Math.random(),
+    setTimer(run, delayMs) {
+      const handle = setTimeout(run, delayMs);
+      return () => clearTimeout(handle);
+    },
+    poll,
+    openStream: typeof EventSource === 'undefined' ? null : openStream,
+    openChannel: typeof BroadcastChannel === 'undefined' ? null : openChannel,
+    requestLead: 'locks' in navigator ? requestLead : null,
+    isVisible: () => document.visibilityState === 'visible' || isAwaited(),
+    isOnline: () => navigator.onLine,
+  };
+}
+
+/** `localStorage`, or null where even touching it throws. */
+export function browserStorage(): Storage | null {
+  try {
+    return window.localStorage;
+  } catch {
+    return null;
+  }
+}
+
+async function poll(sessionId: string, etag: string | null, signal: AbortSignal): Promise<PollAnswer> {
+  try {
+    const response = await fetch(`/crm/activation/progress/${sessionId}`, {
+      headers: { ...apiHeaders, ...(etag === null ? {} : { 'if-none-match': etag }) },
+      redirect: 'manual',
+      // The browser's own cache would answer a 304 as a 200 and hide what the server said.
+      cache: 'no-store',
+      signal: AbortSignal.any([signal, AbortSignal.timeout(timing.pollTimeoutMs)]),
+    });
+    if (isSignedOut(response))
+      return { kind: 'refused', retryAfterMs: null, permanent: true, signedOut: true };
+    if (response.status === 304) return { kind: 'unchanged' };
+    if (response.status === 404) {
+      // A proxy's 404 page is not the server's word that the session does not exist.
+      const problem = parseJson(await response.text()) as { code?: unknown } | undefined;
+      return problem?.code === 'session_not_found' ? { kind: 'missing' } : { kind: 'failed' };
+    }
+    if (response.status === 403 || response.status === 422) {
+      return { kind: 'refused', retryAfterMs: null, permanent: true, signedOut: false };
+    }
+    if (!response.ok) {
+      return {
+        kind: 'refused',
+        retryAfterMs: retryAfterMs(response.headers.get('retry-after'), Date.now()),
+        permanent: false,
+        signedOut: false,
+      };
+    }
+    const body = parseJson(await response.text());
+    if (!isProgress(body) || body.sessionId !== sessionId) return { kind: 'failed' };
+    return { kind: 'progress', progress: body, etag: response.headers.get('etag') };
+  } catch {
+    return { kind: 'failed' };
+  }
+}
+
+/** `Retry-After` is seconds or an HTTP date. */
+function retryAfterMs(value: string | null, nowMs: number): number | null {
+  if (value === null) return null;
+  const seconds = Number(value);
+  const waitMs = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(value) - nowMs;
+  return Number.isFinite(waitMs) ? Math.max(0, waitMs) : null;
+}
+
+function openStream(sessionId: string, handlers: StreamHandlers): () => void {
+  const source = new EventSource(`/crm/activation/stream/${sessionId}`);
+  const on = (name: string, take: (data: unknown) => void): void => {
+    source.addEventListener(name, (event: MessageEvent<string>) => take(parseJson(event.data)));
+  };
+  const progressOf = (data: unknown): Progress | null =>
+    isProgress(data) && data.sessionId === sessionId ? data : null;
+  source.addEventListener('open', () => handlers.onOpen());
+  on('progress', (data) => {
+    const progress = progressOf(data);
+    if (progress !== null) handlers.onProgress(progress, false);
+  });
+  on('end', (data) => {
+    const progress = progressOf(data);
+    if (progress !== null) handlers.onProgress(progress, true);
+  });
+  on('issues', (data) => {
+    if (isIssueList(data)) handlers.onIssues(data.rev, data.issues);
+  });
+  on('deleted', () => handlers.onDeleted());
+  // Closed at once: EventSource reconnects by itself after some errors and never after others, and the
+  // follower has its own mind about both.
+  source.addEventListener('error', () => {
+    source.close();
+    handlers.onClosed();
+  });
+  return () => source.close();
+}
+
+function openChannel(onMessage: (message: unknown) => void): {
+  post(message: TabMessage): void;
+  close(): void;
+} {
+  const channel = new BroadcastChannel(channelName);
+  channel.addEventListener('message', (event: MessageEvent<unknown>) => onMessage(event.data));
+  return {
+    post: (message) => channel.postMessage(message),
+    close: () => channel.close(),
+  };
+}
+
+function requestLead(onHeld: () => void): () => void {
+  const waiting = new AbortController();
+  let release: (() => void) | null = null;
+  navigator.locks
+    .request(lockName, { signal: waiting.signal }, () => {
+      if (waiting.signal.aborted) return undefined;
+      const held = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      onHeld();
+      return held;
+    })
+    .catch(() => {
+      // Given up while waiting.
+    });
+  return () => {
+    waiting.abort();
+    release?.();
+  };
+}

@@ -1,0 +1,253 @@
+/**
+ * One template in the editor: the draft, its preview and its check, both made by the server a moment after
+ * the last key.
+ *
+ * Keeps true: an answer that was overtaken is never shown, and what is saved is what was read last, or
+ * the server says that somebody else was faster.
+ *
+ * @module
+ */
+import type {
+  TemplateCheck,
+  TemplateDetail,
+  TemplateDraft,
+  TemplatePreview,
+  TemplateVersionList,
+} from '../../../../src/shared/schemas/mail.ts';
+import { missingFooterFields, type FooterField } from '../../../../src/shared/footer-fields.ts';
+import type { Audience, Import, Lead, View } from '../../../../src/shared/schemas/activation.ts';
+import { api, type Refusal } from '../api/client.ts';
+import { mailApi } from '../api/mail.ts';
+import { filterOf, parseLeadView } from '../leads/view.ts';
+
+/** Long enough for a word, short enough to feel live. */
+const previewDelayMs = 300;
+const choiceCount = 20;
+
+/** An audience to look at, under a key that is the same on each visit. */
+export interface AudienceChoice {
+  key: string;
+  /** Null: one of those that are always there. */
+  name: string | null;
+  audience: Audience;
+}
+const newLeads = { key: 'new', name: null, audience: { filter: { status: 'new' } } } as const;
+const allLeads = { key: 'all', name: null, audience: { filter: {} } } as const;
+
+const choiceOfView = ({ viewId, name, query }: View): AudienceChoice => ({
+  key: `view-${viewId}`,
+  name,
+  audience: { filter: filterOf(parseLeadView(new URLSearchParams(query))) },
+});
+const choiceOfImport = ({ importId, fileName }: Import): AudienceChoice => ({
+  key: `import-${importId}`,
+  name: fileName,
+  audience: { filter: { importId } },
+});
+
+export class TemplateEditor {
+  readonly #readsLeads: boolean;
+  name = $state('');
+  description = $state('');
+  subject = $state('');
+  html = $state('');
+  text = $state('');
+  leadId = $state<number | null>(null);
+  /** Key of an {@link AudienceChoice}. */
+  audience = $state<string>(newLeads.key);
+
+  #template = $state.raw<TemplateDetail | null>(null);
+  #versions = $state.raw<TemplateVersionList['versions']>([]);
+  #leads = $state.raw<readonly Lead[]>([]);
+  #chosenLead = $state.raw<Lead | null>(null);
+  #views = $state.raw<readonly AudienceChoice[]>([]);
+  #imports = $state.raw<readonly AudienceChoice[]>([]);
+  #customFields = $state.raw<readonly string[]>([]);
+  #preview = $state.raw<TemplatePreview | null>(null);
+  #check = $state.raw<TemplateCheck | null>(null);
+  #refusal = $state.raw<Refusal | null>(null);
+  #previewRefusal = $state.raw<Refusal | null>(null);
+  #busy = $state(false);
+  #ready = $state(false);
+  #abort: AbortController | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #searchTimer: ReturnType<typeof setTimeout> | undefined;
+  #searchAbort: AbortController | null = null;
+
+  /** @param readsLeads - false: without a preview, which shows a lead */
+  constructor(readsLeads: boolean) {
+    this.#readsLeads = readsLeads;
+  }
+
+  get template(): TemplateDetail | null {
+    return this.#template;
+  }
+  get versions(): TemplateVersionList['versions'] {
+    return this.#versions;
+  }
+  /** Leads to choose from: those who match the search, and who is chosen. */
+  get leads(): readonly Lead[] {
+    const chosen = this.#chosenLead;
+    return chosen === null || this.#leads.some(({ id }) => id === chosen.id)
+      ? this.#leads
+      : [chosen, ...this.#leads];
+  }
+  /** Saved views as audiences. */
+  get views(): readonly AudienceChoice[] {
+    return this.#views;
+  }
+  /** The latest imports as audiences. */
+  get imports(): readonly AudienceChoice[] {
+    return this.#imports;
+  }
+  /** What its mails would not show, though their readers are owed it. */
+  get missingFields(): readonly FooterField[] {
+    return missingFooterFields(this.draft);
+  }
+  /** Names of the fields that leads have beside those that all have. */
+  get customFields(): readonly string[] {
+    return this.#customFields;
+  }
+  get preview(): TemplatePreview | null {
+    return this.#preview;
+  }
+  get check(): TemplateCheck | null {
+    return this.#check;
+  }
+  get refusal(): Refusal | null {
+    return this.#refusal;
+  }
+  get previewRefusal(): Refusal | null {
+    return this.#previewRefusal;
+  }
+  get busy(): boolean {
+    return this.#busy;
+  }
+  get ready(): boolean {
+    return this.#ready;
+  }
+  get draft(): TemplateDraft {
+    return { subject: this.subject, html: this.html, text: this.text };
+  }
+
+  /** Opens a template; `copyName` makes a new one of it. */
+  async open(id: string, version: number | null, copyName: ((name: string) => string) | null): Promise<void> {
+    const [answer, leads, versions, values, chosen, views, imports] = await Promise.all([
+      mailApi.template(id, version),
+      this.#readsLeads ? api.leads({ limit: choiceCount }) : null,
+      mailApi.versions(id),
+      this.#readsLeads ? api.leadValues() : null,
+      this.#readsLeads && this.leadId !== null ? api.lead(this.leadId) : null,
+      this.#readsLeads ? api.views() : null,
+      this.#readsLeads ? api.imports({ limit: choiceCount }) : null,
+    ]);
+    if (leads?.ok === true) this.#leads = leads.value.leads;
+    if (chosen?.ok === true) this.#chosenLead = chosen.value;
+    if (views?.ok === true) this.#views = views.value.views.map(choiceOfView);
+    if (imports?.ok === true) this.#imports = imports.value.imports.map(choiceOfImport);
+    if (values?.ok === true) this.#customFields = values.value.custom;
+    if (!answer.ok) {
+      this.#refusal = answer.refusal;
+      return;
+    }
+    const { name, description, subject, html, text } = answer.value;
+    Object.assign(this, { name: copyName?.(name) ?? name, description, subject, html, text });
+    if (copyName === null) {
+      this.#template = answer.value;
+      this.#versions = versions.ok ? versions.value.versions : [];
+    }
+    this.#ready = true;
+  }
+
+  /** Chooses whose mail is shown; null is the made-up lead. */
+  chooseLead(leadId: number | null): void {
+    this.#chosenLead = this.leads.find(({ id }) => id === leadId) ?? null;
+    this.leadId = this.#chosenLead?.id ?? null;
+  }
+
+  /** Looks for leads by the same words as the leads page, soon. */
+  searchLeadsSoon(words: string): void {
+    clearTimeout(this.#searchTimer);
+    this.#searchTimer = setTimeout(() => void this.#searchLeads(words), previewDelayMs);
+  }
+
+  async #searchLeads(words: string): Promise<void> {
+    this.#searchAbort?.abort();
+    const { signal } = (this.#searchAbort = new AbortController());
+    const answer = await api.leads({ search: words.trim(), limit: choiceCount }, signal);
+    if (answer.ok && !signal.aborted) this.#leads = answer.value.leads;
+  }
+
+  /** Renders the draft anew, soon. */
+  refreshSoon(): void {
+    clearTimeout(this.#timer);
+    // A preview shows a lead.
+    if (!this.#readsLeads) return;
+    this.#timer = setTimeout(() => void this.#refresh(), previewDelayMs);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#searchTimer);
+    this.#abort?.abort();
+    this.#searchAbort?.abort();
+  }
+
+  /** An audience that is gone by now is as good as none chosen. */
+  get #audience(): Audience {
+    const choices = [newLeads, allLeads, ...this.#views, ...this.#imports];
+    return (choices.find(({ key }) => key === this.audience) ?? newLeads).audience;
+  }
+
+  async #refresh(): Promise<void> {
+    this.#abort?.abort();
+    const { signal } = (this.#abort = new AbortController());
+    const { draft } = this;
+    const [preview, check] = await Promise.all([
+      mailApi.preview(draft, this.leadId, signal),
+      mailApi.check(draft, this.#audience, signal),
+    ]);
+    if (signal.aborted) return;
+    this.#previewRefusal = preview.ok ? null : preview.refusal;
+    if (preview.ok) this.#preview = preview.value;
+    if (check.ok) this.#check = check.value;
+  }
+
+  /** Saves it; null when it was refused, and {@link refusal} says why. */
+  async save(): Promise<TemplateDetail | null> {
+    const content = { name: this.name, description: this.description, ...this.draft };
+    const known = this.#template;
+    return this.#run(() =>
+      known === null || known.isBuiltin
+        ? mailApi.createTemplate(content)
+        : mailApi.updateTemplate(known.id, content, this.#versions[0]?.version ?? known.version),
+    );
+  }
+
+  async remove(): Promise<boolean> {
+    const known = this.#template;
+    if (known === null) return false;
+    return (
+      (await this.#run(async () => {
+        const answer = await mailApi.deleteTemplate(known.id);
+        return answer.ok ? { ok: true as const, value: true } : answer;
+      })) === true
+    );
+  }
+
+  /** Sends the draft to the person who asks; resolves with their address. */
+  async sendTest(): Promise<string | null> {
+    return (await this.#run(() => mailApi.sendTest(this.draft, this.leadId)))?.to ?? null;
+  }
+
+  async #run<T>(
+    work: () => Promise<{ ok: true; value: T } | { ok: false; refusal: Refusal }>,
+  ): Promise<T | null> {
+    if (this.#busy) return null;
+    this.#busy = true;
+    const answer = await work();
+    this.#busy = false;
+    this.#refusal = answer.ok ? null : answer.refusal;
+    return answer.ok ? answer.value : null;
+  }
+}
