@@ -8,7 +8,7 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { projectRoot } from './lib/local-state.ts';
-import { spawnLeashed, stopAll } from './lib/processes.ts';
+import { spawnSupervised, stopAll } from './lib/processes.ts';
 
 const { values } = parseArgs({
   options: {
@@ -26,7 +26,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 
 console.log(`Seed ${values.seed}`);
-const vitest = spawnLeashed(
+const vitest = spawnSupervised(
   process.execPath,
   [
     join(projectRoot, 'node_modules/vitest/vitest.mjs'),

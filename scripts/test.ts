@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureChromium } from './lib/chromium.ts';
 import { projectRoot } from './lib/local-state.ts';
-import { UserError, spawnLeashed, stopWhenAsked } from './lib/processes.ts';
+import { UserError, spawnSupervised, stopWhenAsked } from './lib/processes.ts';
 import { buildWebIfChanged } from './lib/web-build.ts';
 
 interface Counts {
@@ -29,7 +29,7 @@ interface Report {
 /** Runs one project; `extra` are further arguments of the command line, such as a file's name. */
 async function runProject(name: string, folder: string, extra: readonly string[]): Promise<Counts> {
   const reportFile = join(folder, `${name}.json`);
-  const vitest = spawnLeashed(
+  const vitest = spawnSupervised(
     process.execPath,
     [
       join(projectRoot, 'node_modules/vitest/vitest.mjs'),

@@ -25,7 +25,7 @@ export interface ProcessEnd {
 }
 
 /** A running command and everything it starts. */
-export interface LeashedProcess {
+export interface SupervisedProcess {
   readonly pid: number;
   readonly ended: Promise<ProcessEnd>;
   /** Asks the command to end, and kills what has not ended in a few seconds. */
@@ -55,48 +55,48 @@ async function killGroup(groupId: number): Promise<void> {
 }
 
 /** Every leashed command that has not ended. */
-const running = new Set<LeashedProcess>();
+const running = new Set<SupervisedProcess>();
 
 /**
  * Starts a command in a process group of its own.
  *
  * @param output - a file that takes stdout and stderr, appended; or a function that is handed them
  */
-export function spawnLeashed(
+export function spawnSupervised(
   command: string,
   args: readonly string[],
   options: { env: NodeJS.ProcessEnv; cwd: string; output: string | ((text: string) => void) },
-): LeashedProcess {
+): SupervisedProcess {
   const { output } = options;
   const log = typeof output === 'string' ? openSync(output, 'a', 0o600) : 'pipe';
-  const leash = spawn(
+  const supervisor = spawn(
     process.execPath,
     ['--no-warnings', join(projectRoot, 'scripts/lib/supervisor.ts'), command, ...args],
     { cwd: options.cwd, env: options.env, stdio: ['pipe', log, log], detached: true },
   );
   if (typeof log === 'number') closeSync(log);
   if (typeof output === 'function') {
-    leash.stdout?.setEncoding('utf8').on('data', output);
-    leash.stderr?.setEncoding('utf8').on('data', output);
+    supervisor.stdout?.setEncoding('utf8').on('data', output);
+    supervisor.stderr?.setEncoding('utf8').on('data', output);
   }
   // The pipe breaks when the leash is killed; its end is what tells, not the pipe.
-  leash.stdin?.on('error', () => undefined);
-  const pid = leash.pid;
+  supervisor.stdin?.on('error', () => undefined);
+  const pid = supervisor.pid;
   if (pid === undefined) throw new Error('a process could not be started');
   const ended = new Promise<ProcessEnd>((resolve) => {
-    leash.on('exit', (code, signal) => {
+    supervisor.on('exit', (code, signal) => {
       // What the command started itself and left behind goes with it, and lets go of the pipes.
       void killGroup(pid).then(() => {
-        running.delete(leashed);
+        running.delete(supervised);
         resolve({ code, signal });
       });
     });
   });
-  const leashed: LeashedProcess = {
+  const supervised: SupervisedProcess = {
     pid,
     ended,
     async stop() {
-      leash.stdin?.end();
+      supervisor.stdin?.end();
       await ended;
     },
     async killHard() {
@@ -104,13 +104,13 @@ export function spawnLeashed(
       await ended;
     },
   };
-  running.add(leashed);
-  return leashed;
+  running.add(supervised);
+  return supervised;
 }
 
 /** Stops every command of this process that still runs. */
 export async function stopAll(): Promise<void> {
-  await Promise.all([...running].map((leashed) => leashed.stop()));
+  await Promise.all([...running].map((supervised) => supervised.stop()));
 }
 
 /**
@@ -138,8 +138,12 @@ export async function runToEnd(
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<FinishedProcess> {
   let output = '';
-  const leashed = spawnLeashed(command, args, { env, cwd: projectRoot, output: (text) => (output += text) });
-  const end = await leashed.ended;
+  const supervised = spawnSupervised(command, args, {
+    env,
+    cwd: projectRoot,
+    output: (text) => (output += text),
+  });
+  const end = await supervised.ended;
   return { ...end, output };
 }
 

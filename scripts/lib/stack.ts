@@ -17,13 +17,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { compactState } from './compact-state.ts';
 import { addressHashKey, makeStateDir, projectRoot } from './local-state.ts';
 import {
-  type LeashedProcess,
+  type SupervisedProcess,
   type ProcessEnd,
   UserError,
   freePort,
   isPortTaken,
   runToEnd,
-  spawnLeashed,
+  spawnSupervised,
 } from './processes.ts';
 import { type StandInMail, startStandInMail } from './stand-in-mail.ts';
 
@@ -64,7 +64,7 @@ export interface StackOptions {
   /** Told what is being done, in a few words, at each step that takes time. */
   onStep?: (words: string) => void;
   /** Handed the Worker's process before it answers; a kill in its boot makes {@link startStack} throw. */
-  onSpawn?: (worker: Pick<LeashedProcess, 'killHard'>) => void;
+  onSpawn?: (worker: Pick<SupervisedProcess, 'killHard'>) => void;
 }
 
 export interface Stack {
@@ -242,7 +242,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   mkdirSync(join(stateDir, 'logs'), { recursive: true });
   const lock = await lockStateDir(stateDir);
   let standIn: StandInMail | null = null;
-  let worker: LeashedProcess | null = null;
+  let worker: SupervisedProcess | null = null;
   async function release(): Promise<void> {
     await worker?.stop();
     try {
@@ -284,7 +284,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     if ((statSync(logFile, { throwIfNoEntry: false })?.size ?? 0) > maxLogBytes) rmSync(logFile);
     const logFrom = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0;
     const inspectorPort = await freePort();
-    worker = spawnLeashed(
+    worker = spawnSupervised(
       process.execPath,
       [
         ...['--no-warnings', wrangler, 'dev', '--local', '--ip', '127.0.0.1', '--port', String(port)],

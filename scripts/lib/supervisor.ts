@@ -14,7 +14,7 @@ import { spawn } from 'node:child_process';
 const graceMs = 4_000;
 
 const [command, ...args] = process.argv.slice(2);
-if (command === undefined) throw new Error('usage: leash.ts COMMAND [ARGUMENT …]');
+if (command === undefined) throw new Error('usage: supervisor.ts COMMAND [ARGUMENT …]');
 
 const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
 child.on('error', (error) => {

@@ -139,7 +139,7 @@ export async function deleteActivation(db: D1Database, sessionId: string): Promi
 }
 
 /** Notes that a run no longer knows whom it mailed, so that an erasure need not ask it. */
-export async function markReduced(db: D1Database, sessionId: string, nowMs: number): Promise<void> {
+export async function markAnonymized(db: D1Database, sessionId: string, nowMs: number): Promise<void> {
   await db.prepare('UPDATE activations SET reduced_at = ? WHERE session_id = ?').bind(nowMs, sessionId).run();
 }
 

@@ -15,7 +15,7 @@ import type { Audience } from '../shared/schemas/activation.ts';
 import { compileLeadFilter, type LeadFilterOptions, type LeadSelection } from './leads/filter.ts';
 import {
   recipientColumnsWith,
-  standingSql,
+  eligibilitySql,
   toRecipient,
   uniqueSorted,
   type RecipientRow,
@@ -107,10 +107,10 @@ export async function resolveAudience(db: D1Database, audience: Audience): Promi
 export async function countAudience(db: D1Database, audience: Audience): Promise<AudienceCounts> {
   const { from, where, params } = selectAudience(audience, {});
   const { results } = await db
-    .prepare(`SELECT ${standingSql} AS standing, count(*) AS n FROM ${from} WHERE ${where} GROUP BY 1`)
+    .prepare(`SELECT ${eligibilitySql} AS eligibility, count(*) AS n FROM ${from} WHERE ${where} GROUP BY 1`)
     .bind(...params)
-    .all<{ standing: string; n: number }>();
-  const counts = new Map(results.map((row) => [row.standing, row.n]));
+    .all<{ eligibility: string; n: number }>();
+  const counts = new Map(results.map((row) => [row.eligibility, row.n]));
   return {
     total: results.reduce((sum, row) => sum + row.n, 0),
     willActivate: counts.get('mailable') ?? 0,
@@ -155,7 +155,7 @@ export async function countEmptyFields(
   const sums = asked.map(({ field, sql }) => `, sum(trim(${sql}) = '') AS "${field}"`);
   const row = await db
     .prepare(
-      `SELECT count(*) AS leadCount${sums.join('')} FROM ${from} WHERE ${where} AND ${standingSql} = 'mailable'`,
+      `SELECT count(*) AS leadCount${sums.join('')} FROM ${from} WHERE ${where} AND ${eligibilitySql} = 'mailable'`,
     )
     .bind(...params)
     .first<Record<string, number | null>>();
@@ -182,7 +182,7 @@ export async function sampleAudience(
   const { results } = await db
     .prepare(
       `SELECT ${recipientColumnsWith(customFields)} FROM ${from}
-       WHERE ${where} AND ${standingSql} = 'mailable' ORDER BY ${id} LIMIT ?`,
+       WHERE ${where} AND ${eligibilitySql} = 'mailable' ORDER BY ${id} LIMIT ?`,
     )
     .bind(...params, limit)
     .all<RecipientRow & { custom?: string }>();

@@ -11,17 +11,17 @@ import type { FlipResult, Recipient, SkippedLead } from '../shared/recipient.ts'
 import {
   nextRevisionSql,
   recipientColumnsWith,
-  standingSql,
+  eligibilitySql,
   toRecipient,
   type RecipientRow,
-  type Standing,
+  type Eligibility,
 } from './leads/row.ts';
 
 // `UPDATE … AS l` so that the standing reads the row that is written. The unary plus inside keeps the
 // ids, not the status index, in charge of finding the rows.
 const flipSql = `UPDATE leads AS l SET status = 'active', activated_at = ?2, activated_by = ?3,
     activated_revision = ${nextRevisionSql}
-  WHERE l.id IN (SELECT value FROM json_each(?1)) AND ${standingSql} = 'mailable'`;
+  WHERE l.id IN (SELECT value FROM json_each(?1)) AND ${eligibilitySql} = 'mailable'`;
 
 /** Counts what the statement before it has set active, as a change of the CRM. */
 export const countFlippedSql = `UPDATE lead_counts
@@ -34,7 +34,7 @@ const isOwnerLiveSql = `(l.activated_by <> ?2 AND EXISTS (SELECT 1 FROM activati
 
 const readFlippedSql = (columns: string): string => `SELECT ${columns}, l.activated_by, l.email_hash,
   coalesce(${isOwnerLiveSql}, 0) AS is_owner_live,
-  ${standingSql} AS standing
+  ${eligibilitySql} AS eligibility
   FROM leads l WHERE l.id IN (SELECT value FROM json_each(?1))`;
 
 const unflipSql = `UPDATE leads AS l SET status = 'new', activated_at = NULL, activated_by = NULL
@@ -48,7 +48,7 @@ interface FlippedRow extends RecipientRow {
   activated_by: string | null;
   email_hash: string;
   is_owner_live: 0 | 1;
-  standing: Standing;
+  eligibility: Eligibility;
   custom?: string;
 }
 
@@ -84,7 +84,7 @@ export async function flipLeads(
 
   const withdrawn = leadIds.filter((leadId) => {
     const row = rows.get(leadId);
-    return row?.activated_by === flip.sessionId && row.standing === 'suppressed';
+    return row?.activated_by === flip.sessionId && row.eligibility === 'suppressed';
   });
   // Rare, so the flips of every day do not pay for it; until it is done, a repeat finds them again.
   if (withdrawn.length > 0) await unflipLeads(db, { sessionId: flip.sessionId, leadIds: withdrawn });
@@ -96,13 +96,14 @@ export async function flipLeads(
   for (const leadId of leadIds) {
     const row = rows.get(leadId);
     if (row === undefined) skipped.push({ leadId, reason: 'erased' });
-    else if (row.activated_by === flip.sessionId && row.standing !== 'suppressed') {
+    else if (row.activated_by === flip.sessionId && row.eligibility !== 'suppressed') {
       activated.push(toRecipient(row, customFields));
       emailHashes.set(leadId, row.email_hash);
-    } else if (row.standing === 'mailable') throw new Error('A flip left a lead that it should have taken.');
+    } else if (row.eligibility === 'mailable')
+      throw new Error('A flip left a lead that it should have taken.');
     else {
-      skipped.push({ leadId, reason: row.standing });
-      if (row.standing === 'already_active' && row.is_owner_live === 1) ownedElsewhere.add(leadId);
+      skipped.push({ leadId, reason: row.eligibility });
+      if (row.eligibility === 'already_active' && row.is_owner_live === 1) ownedElsewhere.add(leadId);
     }
   }
   return { activated, skipped, emailHashes, ownedElsewhere };

@@ -13,12 +13,12 @@ import { DurableObject } from 'cloudflare:workers';
 import type { Batch } from '../core/batch/batch.ts';
 import type { Command } from '../core/session/command.ts';
 import type { ProviderTraits } from '../core/batch/doubt.ts';
-import type { FateReport } from '../core/batch/delivery-status.ts';
+import type { DeliveryEvent, DeliveryReport } from '../core/batch/delivery-status.ts';
 import { nextRetention } from '../core/session/retention.ts';
 import { toProgress } from '../core/session/progress-view.ts';
 import { newSession, type Session, type SessionSpec } from '../core/session/session.ts';
 import type { SliceVerbs } from '../core/session/slice.ts';
-import { deleteActivation, markReduced } from '../crm/activations.ts';
+import { deleteActivation, markAnonymized } from '../crm/activations.ts';
 import { keyWindowMs } from '../mail/providers/index.ts';
 import type { ForgottenPerson } from '../shared/forgotten.ts';
 import { limits } from '../shared/limits.ts';
@@ -26,7 +26,7 @@ import type { Issue, Progress } from '../shared/progress.ts';
 import type { Recipient } from '../shared/recipient.ts';
 import type { LeadResult } from '../shared/schemas/activation.ts';
 import type { Timeline } from '../shared/timeline.ts';
-import { Fates } from './session/delivery-events.ts';
+import { DeliveryEvents } from './session/delivery-events.ts';
 import { Feed } from './session/feed.ts';
 import { readLeadResult } from './session/lead-result.ts';
 import { logEvent, type LogFields, type LogLevel } from '../runtime/log.ts';
@@ -35,9 +35,9 @@ import { retentionDays } from '../runtime/retention.ts';
 import { classifyFault, faultText } from '../runtime/faults.ts';
 import { SessionAlarm } from './session/alarm.ts';
 import { followClock } from './session/clock.ts';
-import { carryOut } from './session/commands.ts';
+import { applyCommand } from './session/commands.ts';
 import { readResults, type ResultPage, type ResultQuery } from './session/results.ts';
-import type { SessionShell } from './session/context.ts';
+import type { SessionContext } from './session/context.ts';
 import { SessionSlice } from './session/slice.ts';
 import { SessionStore } from './store/session-store.ts';
 import { SessionSweep } from './session/sweep.ts';
@@ -56,8 +56,8 @@ const maxIssueCount = 50;
 export class ActivationSession extends DurableObject<Env> {
   readonly #store: SessionStore;
   readonly #feed: Feed;
-  readonly #fates: Fates;
-  readonly #parts: SessionShell;
+  readonly #deliveries: DeliveryEvents;
+  readonly #parts: SessionContext;
   readonly #alarm: SessionAlarm;
   readonly #slice: SessionSlice;
   /** The turn that is being taken: an alarm's, or an erasure. */
@@ -71,13 +71,13 @@ export class ActivationSession extends DurableObject<Env> {
       progress: () => this.#view(),
       issues: () => this.#store.results.issues(maxIssueCount),
       now: () => this.now(),
-      look: () => this.ctx.waitUntil(this.#alarm.heal(null)),
+      look: () => this.ctx.waitUntil(this.#alarm.ensureAlarm(null)),
     });
-    this.#fates = new Fates({
+    this.#deliveries = new DeliveryEvents({
       store: this.#store,
       now: () => this.now(),
       limits: () => guardLimits(this.settings()),
-      changed: (before, after) => this.#fatesChanged(before, after),
+      changed: (before, after) => this.#deliveriesChanged(before, after),
     });
     this.#parts = this.#shell();
     this.#slice = new SessionSlice(this.#parts, new SessionSweep(this.#parts));
@@ -93,7 +93,7 @@ export class ActivationSession extends DurableObject<Env> {
    * @param requestId - of the Worker's request; for the log, here and below
    */
   async find(fingerprint: string, requestId: string | null = null): Promise<StartAnswer | null> {
-    await this.#alarm.heal(requestId);
+    await this.#alarm.ensureAlarm(requestId);
     return this.#found(fingerprint);
   }
 
@@ -117,20 +117,20 @@ export class ActivationSession extends DurableObject<Env> {
 
   /** Progress, or null for an unknown id. */
   async progress(requestId: string | null = null): Promise<Progress | null> {
-    await this.#alarm.heal(requestId);
+    await this.#alarm.ensureAlarm(requestId);
     return this.#view();
   }
 
   /** What went wrong, by reason, or null for an unknown id. */
   async issues(requestId: string | null = null): Promise<{ rev: number; issues: Issue[] } | null> {
-    await this.#alarm.heal(requestId);
+    await this.#alarm.ensureAlarm(requestId);
     const session = this.#store.load();
     return session === null ? null : { rev: session.rev, issues: this.#store.results.issues(maxIssueCount) };
   }
 
   /** What happened to it and how fast it was, or null for an unknown id. */
   async timeline(requestId: string | null = null): Promise<Timeline | null> {
-    await this.#alarm.heal(requestId);
+    await this.#alarm.ensureAlarm(requestId);
     const session = this.#store.load();
     if (session === null) return null;
     const { timeline } = this.#store;
@@ -139,19 +139,24 @@ export class ActivationSession extends DurableObject<Env> {
 
   /** One page of per-lead results, or null for an unknown id. */
   async results(query: ResultQuery): Promise<ResultPage | null> {
-    await this.#alarm.heal(null);
+    await this.#alarm.ensureAlarm(null);
     return this.#store.load() === null ? null : readResults(this.#store, query);
   }
 
   /** What became of one lead, or null when the session or the lead in it is unknown. */
   async leadResult(leadId: number): Promise<LeadResult | null> {
-    await this.#alarm.heal(null);
+    await this.#alarm.ensureAlarm(null);
     return this.#store.load() === null ? null : readLeadResult(this.#store, leadId);
   }
 
   /** What webhooks tell of this session's mails; resolves when it is on disk. Harmless for an unknown id. */
-  async fates(reports: readonly FateReport[]): Promise<void> {
-    await this.#fates.add(reports);
+  async addDeliveryEvents(reports: readonly DeliveryReport[]): Promise<void> {
+    await this.#deliveries.add(reports);
+  }
+
+  /** `addDeliveryEvents` as version 0.1 called it: for a Worker that a deploy has not replaced yet. */
+  async fates(reports: readonly { leadId: number; fate: DeliveryEvent }[]): Promise<void> {
+    await this.addDeliveryEvents(reports.map(({ leadId, fate }) => ({ leadId, event: fate })));
   }
 
   /**
@@ -166,7 +171,7 @@ export class ActivationSession extends DurableObject<Env> {
   ): Promise<CommandAnswer> {
     followClock(this.#parts);
     const nowMs = this.now();
-    const result = carryOut(this.#store, command, by, nowMs, this.#traits());
+    const result = applyCommand(this.#store, command, by, nowMs, this.#traits());
     if (result.kind !== 'ok') return result;
     const progress = toProgress(result.session, nowMs);
     this.#log('info', 'command', { requestId, command: command.kind, state: progress.state });
@@ -214,7 +219,7 @@ export class ActivationSession extends DurableObject<Env> {
       return { kind: 'refused', detail: `It is ${session.state}; cancel it or wait for its end.` };
     }
     if (session.finishedAt === null) {
-      carryOut(this.#store, { kind: 'cancel' }, by, this.now(), this.#traits());
+      applyCommand(this.#store, { kind: 'cancel' }, by, this.now(), this.#traits());
       // Whatever becomes of this call, the alarm goes on with giving its leads back.
       await this.#alarm.watch();
     }
@@ -236,7 +241,7 @@ export class ActivationSession extends DurableObject<Env> {
   override async fetch(request: Request): Promise<Response> {
     if (this.#store.load() === null) return new Response(null, { status: 404 });
     if (this.#feed.readerCount >= limits.maxStreamReaderCount) return new Response(null, { status: 429 });
-    await this.#alarm.heal(request.headers.get('x-request-id'));
+    await this.#alarm.ensureAlarm(request.headers.get('x-request-id'));
     const lastRev = Number.parseInt(request.headers.get('last-event-id') ?? '', 10);
     return new Response(this.#feed.connect(Number.isSafeInteger(lastRev) ? lastRev : null), {
       headers: {
@@ -304,10 +309,10 @@ export class ActivationSession extends DurableObject<Env> {
     if (step === null || step.at > this.now()) return 'kept';
     this.#log('info', `session_${step.kind}d`, {});
     if (step.kind === 'remove') return (await this.#remove()) ? 'removed' : 'kept';
-    this.#store.transact(() => this.#store.reduce(this.now()));
+    this.#store.transact(() => this.#store.anonymize(this.now()));
     // Where the database does not take it, erasures go on asking this session, which costs a call each.
     const { sessionId } = this.#store.session().spec;
-    this.ctx.waitUntil(markReduced(this.env.DB, sessionId, this.now()).catch(() => undefined));
+    this.ctx.waitUntil(markAnonymized(this.env.DB, sessionId, this.now()).catch(() => undefined));
     return 'kept';
   }
 
@@ -339,17 +344,17 @@ export class ActivationSession extends DurableObject<Env> {
    */
   async poke(): Promise<boolean> {
     const isOverdue = await this.#alarm.isOverdue();
-    await this.#alarm.heal(null);
+    await this.#alarm.ensureAlarm(null);
     if (isOverdue) this.ctx.waitUntil(this.#goOn());
     return this.#store.load() !== null;
   }
 
-  #fatesChanged(before: Session, after: Session): void {
+  #deliveriesChanged(before: Session, after: Session): void {
     this.#feed.publish();
     if (after.state !== before.state) {
       this.#log('info', 'session_state', { state: after.state, reason: after.reason });
     }
-    this.ctx.waitUntil(this.#alarm.wakeForFates(after));
+    this.ctx.waitUntil(this.#alarm.wakeForDeliveries(after));
   }
 
   #view(): Progress | null {
@@ -367,7 +372,7 @@ export class ActivationSession extends DurableObject<Env> {
     logEvent(level, event, { sessionId: this.ctx.id.name ?? null, ...fields });
   }
 
-  #shell(): SessionShell {
+  #shell(): SessionContext {
     return {
       store: this.#store,
       alarms: this.ctx.storage,

@@ -51,8 +51,8 @@ const platformTexts = [
 ];
 
 /** What the MailGate threw, or the way to it; the error itself does not say where it comes from. */
-export class GateFault extends Error {
-  override readonly name = 'GateFault';
+export class GateError extends Error {
+  override readonly name = 'GateError';
 
   constructor(cause: unknown) {
     super(cause instanceof Error ? cause.message : String(cause), { cause });
@@ -60,11 +60,11 @@ export class GateFault extends Error {
 }
 
 /** Calls the gate, and says of what is thrown that it was the gate. */
-export async function atGate<T>(call: () => Promise<T>): Promise<T> {
+export async function callGate<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {
-    throw new GateFault(error);
+    throw new GateError(error);
   }
 }
 
@@ -93,7 +93,7 @@ export function classifyFault(error: unknown): Fault {
   if (has(supersededTexts)) return { kind: 'superseded' };
   if (has(refusedTexts)) return { kind: 'refused', message: 'The CRM refused to set these leads active.' };
   if (error instanceof StorageFault) return storageFault;
-  const isAtGate = error instanceof GateFault;
+  const isAtGate = error instanceof GateError;
   const isAtCrm = has(crmTexts);
   const isStorage = has(storageTexts);
   if (isStorage && !isAtGate && !isAtCrm) return storageFault;

@@ -4,7 +4,7 @@
  * @module
  */
 import { createApp } from './app.ts';
-import { keepHouseAtNight, sweep } from './operations/scheduled-cleanup.ts';
+import { runNightlyCleanup, sweep } from './operations/scheduled-cleanup.ts';
 
 export { ActivationSession } from '../durable/activation-session.ts';
 export { MailGate } from '../durable/mail-gate.ts';
@@ -17,5 +17,5 @@ const app = createApp();
 export default {
   fetch: (request: Request, env: Env, ctx: ExecutionContext) => app.fetch(request, env, ctx),
   scheduled: ({ cron }: ScheduledController, env: Env) =>
-    cron === sweepCron ? sweep(env) : keepHouseAtNight(env),
+    cron === sweepCron ? sweep(env) : runNightlyCleanup(env),
 } satisfies ExportedHandler<Env>;

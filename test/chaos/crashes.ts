@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { projectRoot } from '../../scripts/lib/local-state.ts';
-import { spawnLeashed, stopWhenAsked } from '../../scripts/lib/processes.ts';
+import { spawnSupervised, stopWhenAsked } from '../../scripts/lib/processes.ts';
 
 const { values } = parseArgs({ options: { crashes: { type: 'string', default: '10000' } } });
 if (!/^[1-9]\d{0,6}$/.test(values.crashes)) {
@@ -14,7 +14,7 @@ if (!/^[1-9]\d{0,6}$/.test(values.crashes)) {
   process.exit(2);
 }
 stopWhenAsked();
-const vitest = spawnLeashed(
+const vitest = spawnSupervised(
   process.execPath,
   [
     join(projectRoot, 'node_modules/vitest/vitest.mjs'),

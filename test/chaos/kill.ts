@@ -21,7 +21,7 @@ import { startBareProduct } from '../support/product.ts';
 import { seededRandom } from '../support/random.ts';
 import { Client } from './client.ts';
 import { outages, type Provider } from './mail-faults.ts';
-import { startMailWorld, type MailWorld } from './mail-api.ts';
+import { startMailApi, type MailApi } from './mail-api.ts';
 import type { Violation } from './records.ts';
 import { aims, Round, type Aim, type RoundReport } from './round.ts';
 
@@ -68,7 +68,7 @@ function drawAims(random: () => number, isKeyed: boolean): Aim[] {
 }
 
 /** All that is known of one violation, for a person. */
-function tell(violation: Violation, report: RoundReport, world: MailWorld): string {
+function tell(violation: Violation, report: RoundReport, world: MailApi): string {
   const { rule, words, sessionId, leadId } = violation;
   const lines = [`✗ ${rule}: ${words}`, `    session ${sessionId ?? '-'}, lead ${String(leadId ?? '-')}`];
   const events = report.journal.events
@@ -97,7 +97,7 @@ function goesOn(totals: Totals): boolean {
 }
 
 async function playRounds(provider: Provider, random: () => number, totals: Totals): Promise<void> {
-  const world = await startMailWorld({ random });
+  const world = await startMailApi({ random });
   if (control !== undefined) {
     world.rules = { control };
     // Long enough on the wire for a kill to find it there.

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { remainingCount } from '../../src/shared/progress.ts';
 import type { BareProduct } from '../support/product.ts';
 import type { Client, Journal } from './client.ts';
-import type { MailWorld } from './mail-api.ts';
+import type { MailApi } from './mail-api.ts';
 import type { Person, Track } from './person.ts';
 
 /** From "ready" to a new call (docs/RELIABILITY.md, "It goes on by itself"). */
@@ -25,7 +25,7 @@ export interface Recovery {
 export interface KillerOptions {
   product: BareProduct;
   client: Client;
-  world: MailWorld;
+  world: MailApi;
   person: Person;
   journal: Journal;
   random: () => number;

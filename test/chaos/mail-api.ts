@@ -57,7 +57,7 @@ export interface Call {
 }
 
 /** What providers differ in; may change between rounds. */
-export interface WorldRules {
+export interface MailApiRules {
   /** Look at addresses before keys: a repeat of what was taken may be refused for what is in it. */
   checksContentFirst?: boolean;
   /** A 5xx is remembered under its key and answered again for as long as a success is. */
@@ -69,7 +69,7 @@ export interface WorldRules {
   control?: 'forget-keys' | 'key-per-attempt';
 }
 
-export interface WorldOptions {
+export interface MailApiOptions {
   /** Uniform numbers in [0, 1): which call meets what. */
   random: () => number;
   /** Epoch milliseconds. */
@@ -112,7 +112,7 @@ function mailsOf(body: string): Mail[] {
   });
 }
 
-export class MailWorld {
+export class MailApi {
   readonly calls: Call[] = [];
   /** Connections refused by a closed port are not seen; everything else that broke a rule of the wire is. */
   readonly complaints: string[] = [];
@@ -125,7 +125,7 @@ export class MailWorld {
   /** How long answers take, at most; half of it before the call is taken. */
   latencyMs = 200;
 
-  rules: WorldRules = {};
+  rules: MailApiRules = {};
 
   readonly #random: () => number;
   readonly #now: () => number;
@@ -136,7 +136,7 @@ export class MailWorld {
   #port = 0;
   #mailCount = 0;
 
-  constructor(options: WorldOptions) {
+  constructor(options: MailApiOptions) {
     this.#random = options.random;
     this.#now = options.now ?? Date.now;
   }
@@ -179,7 +179,7 @@ export class MailWorld {
   }
 
   /** From here on all is well again; calls that hang go on hanging until their callers give up. */
-  async heal(): Promise<void> {
+  async ensureAlarm(): Promise<void> {
     this.#outage = null;
     await this.listen();
   }
@@ -483,8 +483,8 @@ export class MailWorld {
 }
 
 /** Makes a mail API that listens. */
-export async function startMailWorld(options: WorldOptions): Promise<MailWorld> {
-  const world = new MailWorld(options);
+export async function startMailApi(options: MailApiOptions): Promise<MailApi> {
+  const world = new MailApi(options);
   await world.listen();
   return world;
 }

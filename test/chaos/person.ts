@@ -11,7 +11,7 @@ import type { Progress } from '../../src/shared/progress.ts';
 import type { LeadResult, LeadResultPage } from '../../src/shared/schemas/activation.ts';
 import type { Client, Journal } from './client.ts';
 import { judgeFailed } from './judge-leads.ts';
-import type { MailWorld } from './mail-api.ts';
+import type { MailApi } from './mail-api.ts';
 import type { RiskTaken, StopWindow } from './records.ts';
 import type { LastWords, Watch } from './watch.ts';
 
@@ -44,10 +44,10 @@ export function newTrack(sessionId: string, audience: ReadonlySet<number>): Trac
 
 export class Person {
   readonly #client: Client;
-  readonly #world: MailWorld;
+  readonly #world: MailApi;
   readonly #journal: Journal;
 
-  constructor(client: Client, world: MailWorld, journal: Journal) {
+  constructor(client: Client, world: MailApi, journal: Journal) {
     this.#client = client;
     this.#world = world;
     this.#journal = journal;

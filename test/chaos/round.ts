@@ -14,7 +14,7 @@ import { addressPart, Crm } from './crm.ts';
 import { judgeRound } from './judge-leads.ts';
 import { isMoving, Killer, type Recovery } from './kills.ts';
 import { nameOfOutage, type Outage, type Provider } from './mail-faults.ts';
-import type { MailWorld } from './mail-api.ts';
+import type { MailApi } from './mail-api.ts';
 import { newTrack, Person, type Track } from './person.ts';
 import type { SessionRecord, Violation } from './records.ts';
 import { Storm } from './storm.ts';
@@ -39,7 +39,7 @@ export interface RoundOptions {
   random: () => number;
   product: BareProduct;
   client: Client;
-  world: MailWorld;
+  world: MailApi;
   provider: Provider;
   leadCount: number;
   aims: readonly Aim[];
@@ -149,7 +149,7 @@ export class Round {
     await running;
 
     world.faultChance = 0;
-    await world.heal();
+    await world.ensureAlarm();
     await this.#untilEnd();
     const record = await this.#record(leadIds, firstCall);
     for (const track of this.#tracks) await track.watch?.stop();
@@ -274,7 +274,7 @@ export class Round {
       await world.begin(kind);
       this.#journal.note(`outage: ${nameOfOutage(kind)}`);
       await sleep(ms);
-      await world.heal();
+      await world.ensureAlarm();
       const healedAt = Date.now();
       this.#journal.note('the outage is over');
       const callsBefore = world.calls.length;

@@ -10,13 +10,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isTerminal } from '../../src/shared/progress.ts';
 import type { Client } from './client.ts';
 import type { Crm } from './crm.ts';
-import type { MailWorld } from './mail-api.ts';
+import type { MailApi } from './mail-api.ts';
 import type { Person, Track } from './person.ts';
 
 export interface StormOptions {
   random: () => number;
   client: Client;
-  world: MailWorld;
+  world: MailApi;
   person: Person;
   crm: Crm;
   tracks: readonly Track[];

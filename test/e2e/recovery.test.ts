@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { projectRoot } from '../../scripts/lib/local-state.ts';
-import { runToEnd, spawnLeashed } from '../../scripts/lib/processes.ts';
+import { runToEnd, spawnSupervised } from '../../scripts/lib/processes.ts';
 import { localPerson, startStack, type Stack } from '../../scripts/lib/stack.ts';
 import { newSessionId } from '../../src/shared/session-id.ts';
 import type { Progress } from '../../src/shared/progress.ts';
@@ -45,7 +45,7 @@ async function killRestoreAt(words: string, ...args: string[]): Promise<void> {
   let output = '';
   let reached: () => void;
   const isThere = new Promise<void>((resolve) => (reached = resolve));
-  const restore = spawnLeashed(process.execPath, ['scripts/restore.ts', ...args], {
+  const restore = spawnSupervised(process.execPath, ['scripts/restore.ts', ...args], {
     env: env(),
     cwd: projectRoot,
     output(text) {

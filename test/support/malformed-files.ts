@@ -21,7 +21,7 @@ export interface NastyFile {
 }
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
-const withMark = (text: string): Uint8Array => new Uint8Array([0xef, 0xbb, 0xbf, ...utf8(text)]);
+const withState = (text: string): Uint8Array => new Uint8Array([0xef, 0xbb, 0xbf, ...utf8(text)]);
 
 /** Characters of the Windows code page that are not Latin-1. */
 const windows = new Map([
@@ -33,12 +33,14 @@ const windows = new Map([
 const windows1252 = (text: string): Uint8Array =>
   Uint8Array.from(text, (character) => windows.get(character) ?? character.charCodeAt(0));
 
-function utf16(text: string, order: 'le' | 'be', mark = true): Uint8Array {
-  const bytes = new Uint8Array((text.length + (mark ? 1 : 0)) * 2);
+function utf16(text: string, order: 'le' | 'be', recipientState = true): Uint8Array {
+  const bytes = new Uint8Array((text.length + (recipientState ? 1 : 0)) * 2);
   const view = new DataView(bytes.buffer);
-  [...(mark ? [0xfeff] : []), ...Array.from(text, (_, at) => text.charCodeAt(at))].forEach((unit, at) => {
-    view.setUint16(at * 2, unit, order === 'le');
-  });
+  [...(recipientState ? [0xfeff] : []), ...Array.from(text, (_, at) => text.charCodeAt(at))].forEach(
+    (unit, at) => {
+      view.setUint16(at * 2, unit, order === 'le');
+    },
+  );
   return bytes;
 }
 
@@ -48,7 +50,7 @@ const head = 'Email,First name,Last name\n';
 export const nastyFiles: NastyFile[] = [
   {
     name: 'a byte order mark before the first header',
-    bytes: withMark(`${head}ann@example.org,Ann,Lee\n`),
+    bytes: withState(`${head}ann@example.org,Ann,Lee\n`),
     encoding: 'utf-8',
     rows: [{ line: 2, lead: ann }],
   },

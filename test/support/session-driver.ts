@@ -201,7 +201,7 @@ export function readRows(sessionId: string): Promise<Rows> {
     const store = instance.rows();
     return {
       session: store.session(),
-      batches: store.results.page(0, { marks: '*', hasSkipped: true, isUndecided: true }, 10_000),
+      batches: store.results.page(0, { recipientStates: '*', hasSkipped: true, isUndecided: true }, 10_000),
       recount: store.recount(),
     };
   });

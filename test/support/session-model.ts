@@ -103,7 +103,7 @@ export function batchOf(leadIds: readonly number[], change: Partial<Batch> = {})
     leadIds,
     recipients: null,
     skipped: [],
-    marks: '',
+    recipientStates: '',
     failures: [],
     messageIds: null,
     attempts: 0,
@@ -123,7 +123,7 @@ export function inflight(leadIds: readonly number[], change: Partial<Batch> = {}
   return batchOf(leadIds, {
     state: 'inflight',
     recipients: leadIds.map(recipientOf),
-    marks: 'p'.repeat(leadIds.length),
+    recipientStates: 'p'.repeat(leadIds.length),
     attempts: 1,
     attemptAt: 1_000,
     ...change,
@@ -326,7 +326,7 @@ export class SessionModel {
         const kind = choreOf(command);
         for (const batch of [...this.batches]) {
           if (kind === 'retryFailed') {
-            if (!batch.marks.includes('f')) continue;
+            if (!batch.recipientStates.includes('f')) continue;
             const taken = takeFailed(batch, (leadId) => this.told.has(leadId));
             this.#put(taken.batch);
             if (taken.recipients.length > 0) this.#add(movedBatch(batch.seq, taken.recipients, this.nowMs));
@@ -350,7 +350,7 @@ export class SessionModel {
           : retryUnknown(batch, this.nowMs, this.traits);
     if (retried.added.some((added) => added.retried === 'risked')) {
       batch.recipients?.forEach(({ leadId }, index) => {
-        if (batch.marks[index] === 'u') this.riskedByPerson.add(leadId);
+        if (batch.recipientStates[index] === 'u') this.riskedByPerson.add(leadId);
       });
     }
     const isForgotten = this.#options.without?.doubtInRetry === true && kind === 'retryUnknown';
@@ -366,14 +366,14 @@ export class SessionModel {
   }
 
   /** Every lead of the plan with the number of live marks it has; one each, or a lead is lost or doubled. */
-  liveMarks(): Map<number, number> {
+  liveStates(): Map<number, number> {
     const live = new Map<number, number>();
     const add = (leadId: number) => live.set(leadId, (live.get(leadId) ?? 0) + 1);
     for (const batch of this.batches) {
       if (batch.recipients === null) batch.leadIds.forEach(add);
       else {
         batch.recipients.forEach((recipient, index) => {
-          if (batch.marks[index] !== 'm') add(recipient.leadId);
+          if (batch.recipientStates[index] !== 'm') add(recipient.leadId);
         });
         batch.skipped.forEach((skip) => add(skip.leadId));
       }
@@ -382,15 +382,16 @@ export class SessionModel {
   }
 
   /** The live mark of each lead that has one. */
-  marks(): Map<number, string> {
-    const marks = new Map<number, string>();
+  recipientStates(): Map<number, string> {
+    const recipientStates = new Map<number, string>();
     for (const batch of this.batches) {
       batch.recipients?.forEach(({ leadId }, index) => {
-        const mark = batch.marks[index];
-        if (mark !== undefined && mark !== 'm') marks.set(leadId, mark);
+        const recipientState = batch.recipientStates[index];
+        if (recipientState !== undefined && recipientState !== 'm')
+          recipientStates.set(leadId, recipientState);
       });
     }
-    return marks;
+    return recipientStates;
   }
 
   #hear(leadId: number): void {
@@ -465,7 +466,7 @@ export class SessionModel {
     const batch: Batch = {
       ...before,
       recipients: mailed.map(recipientOf),
-      marks: 'p'.repeat(mailed.length),
+      recipientStates: 'p'.repeat(mailed.length),
       skipped: before.leadIds.slice(0, skipCount).map((leadId) => ({ leadId, reason: 'already_active' })),
     };
     if (mailed.length === 0) {
@@ -532,7 +533,9 @@ export class SessionModel {
   }
 
   #provider(batch: Batch, fate: Fate): Outcome {
-    const leadIds = pendingIndexes(batch.marks).map((index) => batch.recipients?.[index]?.leadId ?? 0);
+    const leadIds = pendingIndexes(batch.recipientStates).map(
+      (index) => batch.recipients?.[index]?.leadId ?? 0,
+    );
     const key = this.keyOf(batch);
     const windowMs = this.traits.idempotencyWindowMs ?? 0;
     const known = this.#keys.get(key);
@@ -652,7 +655,9 @@ export class SessionModel {
     if (leads > 0) this.session = applyCounts(this.session, this.nowMs, { skipped: leads });
     for (const batch of this.#inState('waiting')) {
       if (!isInDoubt(batch)) {
-        const leadIds = pendingIndexes(batch.marks).map((index) => batch.recipients?.[index]?.leadId ?? 0);
+        const leadIds = pendingIndexes(batch.recipientStates).map(
+          (index) => batch.recipients?.[index]?.leadId ?? 0,
+        );
         if (!this.#giveBack(leadIds)) return false;
       }
       this.#apply(batch, cancelBatch(batch), { kind: 'none' });

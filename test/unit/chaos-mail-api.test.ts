@@ -3,18 +3,18 @@
  */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Fault } from '../chaos/mail-faults.ts';
-import { startMailWorld, type MailWorld } from '../chaos/mail-api.ts';
+import { startMailApi, type MailApi } from '../chaos/mail-api.ts';
 import { seededRandom } from '../support/random.ts';
 
-let world: MailWorld;
+let context: MailApi;
 let nowMs: number;
 
 beforeEach(async () => {
   nowMs = Date.UTC(2026, 10, 24, 12, 0, 0);
-  world = await startMailWorld({ random: seededRandom(7), now: () => nowMs });
-  world.latencyMs = 0;
+  context = await startMailApi({ random: seededRandom(7), now: () => nowMs });
+  context.latencyMs = 0;
 });
-afterEach(() => world.close());
+afterEach(() => context.close());
 
 function mailsOf(leadIds: readonly number[]): unknown[] {
   return leadIds.map((leadId) => ({
@@ -34,7 +34,7 @@ async function deliver(
   signal?: AbortSignal,
 ): Promise<{ status: number; body: string } | null> {
   try {
-    const response = await fetch(`${world.url}/emails/batch`, {
+    const response = await fetch(`${context.url}/emails/batch`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', 'user-agent': 'test', 'idempotency-key': key },
       body: JSON.stringify(mailsOf(leadIds)),
@@ -47,7 +47,7 @@ async function deliver(
 }
 
 const takenOf = (leadId: number): number =>
-  world.calls.filter((call) => call.takenLeadIds.includes(leadId)).length;
+  context.calls.filter((call) => call.takenLeadIds.includes(leadId)).length;
 
 describe('keys', () => {
   test('the same key and payload get the first answer again, for exactly 24 hours', async () => {
@@ -58,7 +58,7 @@ describe('keys', () => {
     nowMs += 1;
     await deliver('k', [1, 2]);
     expect(takenOf(1)).toBe(2);
-    expect(world.calls.map(({ effect }) => effect)).toEqual(['taken', 'replayed', 'taken']);
+    expect(context.calls.map(({ effect }) => effect)).toEqual(['taken', 'replayed', 'taken']);
   });
 
   test('the same key with another payload is a conflict and takes nothing', async () => {
@@ -70,10 +70,10 @@ describe('keys', () => {
   });
 
   test('a repeat while the first is worked on is a conflict of its own', async () => {
-    world.latencyMs = 60_000;
+    context.latencyMs = 60_000;
     const patience = new AbortController();
     const first = deliver('k', [1], patience.signal);
-    while ((world.calls[0]?.sessionId ?? '') === '') await world.mark();
+    while ((context.calls[0]?.sessionId ?? '') === '') await context.mark();
     const second = await deliver('k', [1]);
     expect(second?.body).toContain('concurrent_idempotent_requests');
     patience.abort();
@@ -82,20 +82,20 @@ describe('keys', () => {
 
   test('content is looked at after keys, or before them where that is the rule', async () => {
     await deliver('k', [1, 2]);
-    world.inactive.add('lead-2@people.test');
+    context.inactive.add('lead-2@people.test');
     expect((await deliver('k', [1, 2]))?.status).toBe(200);
-    world.rules = { checksContentFirst: true };
+    context.rules = { checksContentFirst: true };
     expect((await deliver('k', [1, 2]))?.status).toBe(422);
-    expect(world.calls.at(-1)?.refusedLeadIds).toEqual([2]);
+    expect(context.calls.at(-1)?.refusedLeadIds).toEqual([2]);
   });
 
   test('an error is remembered under its key only where that is the rule', async () => {
     const error: Fault = { kind: 'error', status: 500, when: 'before', isForeign: false };
     for (const remembersErrors of [false, true]) {
-      world.rules = { remembersErrors };
-      await world.begin(error);
+      context.rules = { remembersErrors };
+      await context.begin(error);
       await deliver(`k ${String(remembersErrors)}`, [1]);
-      await world.heal();
+      await context.ensureAlarm();
       expect((await deliver(`k ${String(remembersErrors)}`, [1]))?.status).toBe(remembersErrors ? 500 : 200);
     }
   });
@@ -103,7 +103,7 @@ describe('keys', () => {
   test.each(['forget-keys', 'key-per-attempt'] as const)(
     'the negative control %s takes a repeat',
     async (control) => {
-      world.rules = { control };
+      context.rules = { control };
       await deliver('k', [1]);
       await deliver('k', [1]);
       expect(takenOf(1)).toBe(2);
@@ -131,30 +131,30 @@ describe('faults', () => {
     [{ kind: 'invalid' }, 422, 0, 'refused'],
   ];
   test.each(faults)('%o', async (fault, status, takenCount, answer) => {
-    await world.begin(fault);
+    await context.begin(fault);
     const patience = new AbortController();
     const answered = deliver('k', [1, 2], patience.signal);
     if (fault.kind === 'hang') {
-      while (takenOf(1) < takenCount) await world.mark();
+      while (takenOf(1) < takenCount) await context.mark();
       patience.abort();
     }
     const seen = await answered;
     expect(seen?.status ?? null).toBe(status);
     expect(takenOf(1)).toBe(takenCount);
-    await expect.poll(() => world.calls[0]?.answer).toBe(answer);
-    await world.heal();
+    await expect.poll(() => context.calls[0]?.answer).toBe(answer);
+    await context.ensureAlarm();
     // Whatever it was, the repeat under the key makes it one mail.
     await deliver('k', [1, 2]);
     expect(takenOf(1)).toBe(1);
   });
 
   test('a refused connection is seen by nobody, and the port is the same afterwards', async () => {
-    const { url } = world;
-    await world.begin({ kind: 'refused' });
+    const { url } = context;
+    await context.begin({ kind: 'refused' });
     expect(await deliver('k', [1])).toBeNull();
-    expect(world.calls).toEqual([]);
-    await world.heal();
-    expect(world.url).toBe(url);
+    expect(context.calls).toEqual([]);
+    await context.ensureAlarm();
+    expect(context.url).toBe(url);
     expect((await deliver('k', [1]))?.status).toBe(200);
   });
 });
@@ -162,15 +162,15 @@ describe('faults', () => {
 test('a mark has before it what was on the wire, and nothing that is sent after it', async () => {
   const sent = deliver('k', [1]);
   // On the wire once its socket has been written to: the world's own loop shows that by counting it.
-  while (world.calls.length === 0) await world.mark();
-  const mark = await world.mark();
+  while (context.calls.length === 0) await context.mark();
+  const mark = await context.mark();
   await deliver('l', [2]);
   await sent;
-  expect(world.calls.findIndex(({ key }) => key === 'k')).toBeLessThan(mark);
-  expect(world.calls.findIndex(({ key }) => key === 'l')).toBeGreaterThanOrEqual(mark);
+  expect(context.calls.findIndex(({ key }) => key === 'k')).toBeLessThan(mark);
+  expect(context.calls.findIndex(({ key }) => key === 'l')).toBeGreaterThanOrEqual(mark);
 });
 
 test('each of its sending calls is well-formed, or it says what is not', async () => {
   await deliver('lead-1@people.test', [1]);
-  expect(world.complaints).toEqual(['an address in a key or URL']);
+  expect(context.complaints).toEqual(['an address in a key or URL']);
 });

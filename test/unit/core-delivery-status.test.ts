@@ -1,17 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
-  addFate,
-  fateDelta,
-  fateKinds,
+  withDeliveryEvent,
+  deliveryDelta,
+  deliveryEvents,
   judgeReputation,
-  shownFate,
+  deliveryStatus,
   standardGuardLimits,
-  type FateCounts,
+  type DeliveryCounts,
 } from '../../src/core/batch/delivery-status.ts';
 
-const fates = fc.array(fc.constantFrom(...fateKinds), { maxLength: 12 });
-const none: FateCounts = { delivered: 0, bounced: 0, complained: 0 };
+const fates = fc.array(fc.constantFrom(...deliveryEvents), { maxLength: 12 });
+const none: DeliveryCounts = { delivered: 0, bounced: 0, complained: 0 };
 
 describe('the fate of a mail', () => {
   test('is the same for every order of its events, and for repeats of them', () => {
@@ -24,7 +24,7 @@ describe('the fate of a mail', () => {
           ),
         ),
         ([once, twiceShuffled]) => {
-          expect(twiceShuffled.reduce(addFate, 0)).toBe(once.reduce(addFate, 0));
+          expect(twiceShuffled.reduce(withDeliveryEvent, 0)).toBe(once.reduce(withDeliveryEvent, 0));
         },
       ),
     );
@@ -36,8 +36,8 @@ describe('the fate of a mail', () => {
         const sum = { ...none };
         let bits = 0;
         for (const fate of list) {
-          const next = addFate(bits, fate);
-          const delta = fateDelta(bits, next);
+          const next = withDeliveryEvent(bits, fate);
+          const delta = deliveryDelta(bits, next);
           for (const key of ['delivered', 'bounced', 'complained'] as const) {
             expect(delta[key]).toBeGreaterThanOrEqual(0);
             sum[key] += delta[key];
@@ -60,12 +60,12 @@ describe('the fate of a mail', () => {
     [['delayed'], null],
     [[], null],
   ] as const)('%j is shown as %s', (list, state) => {
-    expect(shownFate([...list].reduce(addFate, 0)).state).toBe(state);
+    expect(deliveryStatus([...list].reduce(withDeliveryEvent, 0)).state).toBe(state);
   });
 });
 
 describe('the reputation guard', () => {
-  const judge = (counts: Partial<FateCounts>, acknowledged: Partial<FateCounts> = {}) =>
+  const judge = (counts: Partial<DeliveryCounts>, acknowledged: Partial<DeliveryCounts> = {}) =>
     judgeReputation({ ...none, ...counts }, { ...none, ...acknowledged }, standardGuardLimits)?.reason ??
     null;
 

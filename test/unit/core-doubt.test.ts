@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Batch, BatchChange } from '../../src/core/batch/batch.ts';
-import { applyChange, isInDoubt, refusedMark, retryWay } from '../../src/core/batch/doubt.ts';
+import { applyChange, isInDoubt, refusedState, retryWay } from '../../src/core/batch/doubt.ts';
 import type { Outcome, OutcomeKind } from '../../src/core/batch/outcome.ts';
 import { askAgain, retryUnknown, takeFailed } from '../../src/core/batch/retry.ts';
 import {
@@ -53,7 +53,8 @@ const whyFailed: Record<string, string> = {
   transient: 'none of ten attempts reached the provider, or it said of each that it took nothing',
 };
 
-const failedOf = (batch: Batch): number => [...batch.marks].filter((mark) => mark === 'f').length;
+const failedOf = (batch: Batch): number =>
+  [...batch.recipientStates].filter((recipientState) => recipientState === 'f').length;
 
 describe('a mail fails only where it certainly was not taken', () => {
   it.each(Object.keys(outcomes))('after the answer %s', (name) => {
@@ -96,25 +97,25 @@ describe('a mail fails only where it certainly was not taken', () => {
       cancelBatch({ ...batch, inDoubtSince: 5 }),
     ];
     for (const change of changes) expect(failedOf(applyChange(batch, change, nowMs).batch)).toBe(0);
-    const unknown = inflight([1, 2], { state: 'unknown', marks: 'uu', inDoubtSince: 5 });
+    const unknown = inflight([1, 2], { state: 'unknown', recipientStates: 'uu', inDoubtSince: 5 });
     expect(failedOf(retryUnknown(unknown, nowMs, keyedTraits).batch)).toBe(0);
     expect(failedOf(askAgain(unknown, nowMs).batch)).toBe(0);
   });
 
   it('nor by what keeps it from being rendered: who is erased or suppressed while in doubt is unknown', () => {
-    expect(refusedMark({ inDoubtSince: null, retried: null })).toBe('f');
-    expect(refusedMark({ inDoubtSince: 5, retried: null })).toBe('u');
-    expect(refusedMark({ inDoubtSince: null, retried: 'risked' })).toBe('u');
-    expect(refusedMark({ inDoubtSince: null, retried: 'asked' })).toBe('f');
+    expect(refusedState({ inDoubtSince: null, retried: null })).toBe('f');
+    expect(refusedState({ inDoubtSince: 5, retried: null })).toBe('u');
+    expect(refusedState({ inDoubtSince: null, retried: 'risked' })).toBe('u');
+    expect(refusedState({ inDoubtSince: null, retried: 'asked' })).toBe('f');
   });
 });
 
 describe('a batch in doubt', () => {
-  const marks = fc.array(fc.constantFrom('p', 's', 'f', 'u', 'm'), { minLength: 3, maxLength: 3 });
+  const recipientStates = fc.array(fc.constantFrom('p', 's', 'f', 'u', 'm'), { minLength: 3, maxLength: 3 });
   const change: fc.Arbitrary<BatchChange> = fc.oneof(
     fc.record({
       kind: fc.constant('done' as const),
-      marks: marks.map((list) => list.join('').replaceAll('p', 'f')),
+      recipientStates: recipientStates.map((list) => list.join('').replaceAll('p', 'f')),
       failures: fc.constant([{ index: 0, ...fault }]),
       messageIds: fc.constant(null),
     }),
@@ -128,7 +129,7 @@ describe('a batch in doubt', () => {
     }),
     fc.record({
       kind: fc.constant('split' as const),
-      marks: fc.constant('mfm'),
+      recipientStates: fc.constant('mfm'),
       failures: fc.constant([{ index: 1, ...fault }]),
       parts: fc.constant([[0, 2]]),
     }),
@@ -141,12 +142,12 @@ describe('a batch in doubt', () => {
         const inDoubtSince = retried === 'risked' ? null : 5;
         const batch = inflight([1, 2, 3], { inDoubtSince, retried });
         const { batch: after, added } = applyChange(batch, decided, nowMs);
-        expect(after.marks).not.toContain('f');
+        expect(after.recipientStates).not.toContain('f');
         // Under a new key only with a person's word, which goes along.
         if (retried !== 'risked') expect(added).toEqual([]);
         for (const part of added) expect(part.retried).toBe('risked');
         if (after.state === 'waiting' || after.state === 'unknown') expect(isInDoubt(after)).toBe(true);
-        if (after.marks.includes('u')) expect(after.state).toBe('unknown');
+        if (after.recipientStates.includes('u')) expect(after.state).toBe('unknown');
         if (inDoubtSince !== null && after.state !== 'done') expect(after.inDoubtSince).toBe(5);
         expect(after.skipped).toEqual([]);
       }),
@@ -157,13 +158,13 @@ describe('a batch in doubt', () => {
     const doubtful = inflight([1, 2], { state: 'waiting', inDoubtSince: 5 });
     expect(applyChange(doubtful, cancelBatch(doubtful), nowMs).batch).toMatchObject({
       state: 'unknown',
-      marks: 'uu',
+      recipientStates: 'uu',
       inDoubtSince: 5,
     });
-    const certain = inflight([1, 2], { state: 'waiting', marks: 'pf' });
+    const certain = inflight([1, 2], { state: 'waiting', recipientStates: 'pf' });
     expect(applyChange(certain, cancelBatch(certain), nowMs).batch).toMatchObject({
       state: 'done',
-      marks: 'mf',
+      recipientStates: 'mf',
       skipped: [{ leadId: 1, reason: 'cancelled' }],
     });
   });
@@ -177,17 +178,20 @@ describe('a batch in doubt', () => {
   });
 
   it('that was sent anew at a person\u2019s risk is unknown again when it is cancelled or refused', () => {
-    const unknown = inflight([1, 2], { state: 'unknown', marks: 'uu', inDoubtSince: 5 });
+    const unknown = inflight([1, 2], { state: 'unknown', recipientStates: 'uu', inDoubtSince: 5 });
     const [anew] = retryUnknown(unknown, nowMs, keyedTraits).added;
     if (anew === undefined) throw new Error('Nothing was sent anew.');
     const waiting: Batch = { ...inflight([1, 2]), ...anew, seq: 2 };
     expect(applyChange(waiting, cancelBatch(waiting), nowMs).batch).toMatchObject({
       state: 'unknown',
-      marks: 'uu',
+      recipientStates: 'uu',
     });
     const single = { ...waiting, ...inflight([1], { retried: 'risked' }) };
     const refused = decideOutcome(single, { kind: 'rejected', ...fault, index: 0 }, context).change;
-    expect(applyChange(single, refused, nowMs).batch).toMatchObject({ state: 'unknown', marks: 'u' });
+    expect(applyChange(single, refused, nowMs).batch).toMatchObject({
+      state: 'unknown',
+      recipientStates: 'u',
+    });
   });
 
   it('is not asked on by itself where a person only had it checked, unless it is told to come later', () => {
@@ -202,9 +206,9 @@ describe('a batch in doubt', () => {
 
 describe('retry failed', () => {
   it('mails nobody again of whom the provider has told: those were sent', () => {
-    const batch = inflight([1, 2, 3], { state: 'done', marks: 'sff' });
+    const batch = inflight([1, 2, 3], { state: 'done', recipientStates: 'sff' });
     const { batch: after, recipients, delta } = takeFailed(batch, (leadId) => leadId === 2);
-    expect(after.marks).toBe('ssm');
+    expect(after.recipientStates).toBe('ssm');
     expect(recipients.map(({ leadId }) => leadId)).toEqual([3]);
     expect(delta).toEqual({ failed: -2, sent: 1 });
   });

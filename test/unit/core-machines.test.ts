@@ -103,11 +103,11 @@ function expectSound(model: SessionModel): void {
   const { session } = model;
   expect(session.counts).toEqual(model.recount());
   for (const count of Object.values(session.counts)) expect(count).toBeGreaterThanOrEqual(0);
-  expect([...model.liveMarks().values()].every((count) => count === 1)).toBe(true);
+  expect([...model.liveStates().values()].every((count) => count === 1)).toBe(true);
   for (const batch of model.batches) {
     if (batch.state !== 'unknown') continue;
     batch.recipients?.forEach(({ leadId }, index) => {
-      if (model.told.has(leadId)) expect(batch.marks[index], `lead ${leadId}`).not.toBe('u');
+      if (model.told.has(leadId)) expect(batch.recipientStates[index], `lead ${leadId}`).not.toBe('u');
     });
   }
   expectTakenAreKnown(model);
@@ -127,9 +127,9 @@ function expectSound(model: SessionModel): void {
 
 /** Failed and untouched both mean certainly not taken: who was mailed is sent, unknown, or waited for. */
 function expectTakenAreKnown(model: SessionModel): void {
-  const marks = model.marks();
+  const recipientStates = model.recipientStates();
   for (const leadId of model.taken.keys())
-    expect(['s', 'u', 'p'], `lead ${leadId}`).toContain(marks.get(leadId));
+    expect(['s', 'u', 'p'], `lead ${leadId}`).toContain(recipientStates.get(leadId));
 }
 
 /**
@@ -137,13 +137,14 @@ function expectTakenAreKnown(model: SessionModel): void {
  * left is live while its session runs; when that rests and the CRM answers, its leads are not active.
  */
 function expectActiveAreMailed(model: SessionModel): void {
-  const marks = model.marks();
-  for (const leadId of marks.keys()) expect(model.active.has(leadId), `lead ${leadId} active`).toBe(true);
+  const recipientStates = model.recipientStates();
+  for (const leadId of recipientStates.keys())
+    expect(model.active.has(leadId), `lead ${leadId} active`).toBe(true);
   const { state, isChecking } = model.session;
   const isResting = model.isErased || state === 'paused' || state === 'cancelled';
   if (!isResting || isChecking || !model.isAtRest || model.isCrmDown) return;
   if (model.session.mayBeFlipped) return;
-  for (const leadId of model.active) expect(marks.has(leadId), `lead ${leadId} owned`).toBe(true);
+  for (const leadId of model.active) expect(recipientStates.has(leadId), `lead ${leadId} owned`).toBe(true);
 }
 
 /** What a step may not do: a word of a person holds. */
@@ -216,7 +217,7 @@ describe('a session, whatever happens to it', () => {
         play(model, drawn.steps);
         runOut(model);
         expect(model.session.finishedAt).not.toBeNull();
-        expect(model.liveMarks().size + model.session.plan.unlistedCount).toBe(drawn.leadCount);
+        expect(model.liveStates().size + model.session.plan.unlistedCount).toBe(drawn.leadCount);
       }),
       { numRuns: 500 },
     );
@@ -275,8 +276,8 @@ describe('a session, whatever happens to it', () => {
           model,
           drawn.steps.filter((next) => next.kind !== 'command' || next.command.kind !== 'assumeSent'),
         );
-        for (const [leadId, mark] of model.marks()) {
-          if (mark === 's') expect(model.taken.get(leadId) ?? 0).toBeGreaterThan(0);
+        for (const [leadId, recipientState] of model.recipientStates()) {
+          if (recipientState === 's') expect(model.taken.get(leadId) ?? 0).toBeGreaterThan(0);
         }
       }),
       { numRuns: 1_000 },

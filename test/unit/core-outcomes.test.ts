@@ -90,7 +90,7 @@ const table: [
 describe('an outcome', () => {
   it.each(table)(
     '%s (keys: %s, in doubt: %s, attempt %i) makes the batch %s',
-    (name, isKeyed, isInDoubt, attempts, becomes, used, marks) => {
+    (name, isKeyed, isInDoubt, attempts, becomes, used, recipientStates) => {
       const batch = inflight([1, 2, 3], {
         attempts,
         attemptAt: nowMs - 1_000,
@@ -102,7 +102,9 @@ describe('an outcome', () => {
         context({ traits: isKeyed ? keyedTraits : keylessTraits }),
       );
       expect(change.kind).toBe(becomes);
-      expect('marks' in change ? change.marks : batch.marks).toBe(marks);
+      expect('recipientStates' in change ? change.recipientStates : batch.recipientStates).toBe(
+        recipientStates,
+      );
       if (change.kind === 'waiting') expect(change.attempts).toBe(used);
     },
   );
@@ -195,7 +197,7 @@ describe('an outcome', () => {
 
   it('keeps what was decided before: recipients that could not be rendered stay failed, ids stay in place', () => {
     const batch = inflight([1, 2, 3], {
-      marks: 'pfp',
+      recipientStates: 'pfp',
       failures: [{ index: 1, code: 'template', message: 'm' }],
     });
     const { change } = decideOutcome(
@@ -205,7 +207,7 @@ describe('an outcome', () => {
     );
     expect(change).toEqual({
       kind: 'done',
-      marks: 'sfs',
+      recipientStates: 'sfs',
       failures: [{ index: 1, code: 'template', message: 'm' }],
       messageIds: ['a', null, 'c'],
     });
@@ -221,7 +223,7 @@ describe('an outcome', () => {
       },
       context(),
     );
-    expect(change).toMatchObject({ marks: 'sfs', failures: [{ index: 1, code: '406' }] });
+    expect(change).toMatchObject({ recipientStates: 'sfs', failures: [{ index: 1, code: '406' }] });
   });
 });
 
@@ -234,10 +236,10 @@ describe('a batch that was taken in part, for no fault of the rest', () => {
   });
 
   it('keeps what was taken and what was refused, and sends the rest in a batch of its own', () => {
-    const batch = { ...inflight([1, 2, 3, 4]), marks: 'fppp' };
+    const batch = { ...inflight([1, 2, 3, 4]), recipientStates: 'fppp' };
     expect(decideOutcome(batch, taken('transient'), context({ traits: keylessTraits })).change).toEqual({
       kind: 'split',
-      marks: 'fsfm',
+      recipientStates: 'fsfm',
       failures: [{ index: 2, code: '406', message: 'inactive' }],
       messageIds: [null, 'a', null, null],
       parts: [[3]],
@@ -258,12 +260,12 @@ describe('a rejected batch', () => {
 
   it('of one mail has failed', () => {
     const { change } = decideOutcome(inflight([1]), rejected(null), context());
-    expect(change).toMatchObject({ kind: 'done', marks: 'f' });
+    expect(change).toMatchObject({ kind: 'done', recipientStates: 'f' });
   });
 
   it('whose culprit is named fails it, and sends the others in one new batch', () => {
     const { change } = decideOutcome(inflight([1, 2, 3]), rejected(1), context());
-    expect(change).toMatchObject({ kind: 'split', marks: 'mfm', parts: [[0, 2]] });
+    expect(change).toMatchObject({ kind: 'split', recipientStates: 'mfm', parts: [[0, 2]] });
   });
 
   it('is halved until the one bad recipient is alone, in as many calls as halving takes', () => {
@@ -283,7 +285,8 @@ describe('a rejected batch', () => {
           const { change } = decideOutcome(batch, outcome, context());
           if (change.kind === 'split')
             open.push(...change.parts.map((part) => part.map((index) => ids[index] ?? -1)));
-          else if (change.kind === 'done') (change.marks.includes('f') ? failed : sent).push(...ids);
+          else if (change.kind === 'done')
+            (change.recipientStates.includes('f') ? failed : sent).push(...ids);
         }
         expect(failed).toEqual([bad]);
         expect(sent).toHaveLength(size - 1);
@@ -296,7 +299,7 @@ describe('a rejected batch', () => {
     const batch = inflight([1, 2, 3, 4]);
     const { change } = decideOutcome(batch, rejected(null), context());
     if (change.kind !== 'split') throw new Error('not split');
-    const after = countBatch({ ...batch, state: 'split', marks: change.marks });
+    const after = countBatch({ ...batch, state: 'split', recipientStates: change.recipientStates });
     const parts = change.parts.map((part) => countBatch(inflight(part.map((index) => index + 1))));
     expect(after.activated + parts.reduce((sum, part) => sum + part.activated, 0)).toBe(4);
   });
@@ -339,7 +342,7 @@ describe('the fence of a batch in doubt', () => {
     });
     expect(expire(waiting, nowMs)).toEqual({
       kind: 'unknown',
-      marks: 'uu',
+      recipientStates: 'uu',
       inDoubtSince: 5,
       code: 'timeout',
       message: 'No answer.',
@@ -361,7 +364,7 @@ describe('an intent found after a crash', () => {
 
   it('is unknown without one', () => {
     const change = decideInterrupted(inflight([1, 2]), context({ traits: keylessTraits }));
-    expect(change).toMatchObject({ kind: 'unknown', marks: 'uu', code: 'interrupted' });
+    expect(change).toMatchObject({ kind: 'unknown', recipientStates: 'uu', code: 'interrupted' });
   });
 });
 
@@ -369,7 +372,7 @@ describe('a probe and a batch that never left', () => {
   it('a probe of a provider without keys carries one mail', () => {
     expect(probeSplit(inflight([1, 2, 3]))).toMatchObject({
       kind: 'split',
-      marks: 'mmm',
+      recipientStates: 'mmm',
       parts: [[0], [1, 2]],
     });
   });

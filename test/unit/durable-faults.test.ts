@@ -2,7 +2,7 @@
  * Faults of the platform: which error text means what, and what a person reads of it.
  */
 import { describe, expect, it } from 'vitest';
-import { atGate, atStorage, classifyFault, faultText, GateFault } from '../../src/runtime/faults.ts';
+import { callGate, atStorage, classifyFault, faultText, GateError } from '../../src/runtime/faults.ts';
 
 const retryable = (message: string): Error => Object.assign(new Error(message), { retryable: true });
 
@@ -30,8 +30,8 @@ describe('a fault of the platform', () => {
   it.each([
     ['The CRM database', new Error('D1_ERROR: Network connection lost.')],
     ['The CRM database', new Error('D1 DB is overloaded. Requests queued for too long.')],
-    ['The mail gate', new GateFault(new Error('Network connection lost.'))],
-    ['The mail gate', new GateFault(retryable('something that the platform says may pass'))],
+    ['The mail gate', new GateError(new Error('Network connection lost.'))],
+    ['The mail gate', new GateError(retryable('something that the platform says may pass'))],
     ['The platform', new Error('internal error; reference = abc')],
     ['The platform', retryable('something that the platform says may pass')],
   ])('says where it is: %s, for %s', (place, error) => {
@@ -47,7 +47,7 @@ describe('a fault of the platform', () => {
     ['storage', new Error('database is locked: SQLITE_BUSY')],
     ['storage', new Error('database or disk is full: SQLITE_FULL')],
     ['transient', new Error('D1_ERROR: database is locked: SQLITE_BUSY')],
-    ['transient', new GateFault(new Error('database is locked: SQLITE_BUSY'))],
+    ['transient', new GateError(new Error('database is locked: SQLITE_BUSY'))],
   ])('is %s only where the object is its own: %s', async (kind, error) => {
     expect(classifyFault(error).kind).toBe(kind);
     const unarmed: unknown = await atStorage(() => Promise.reject(new Error('internal error'))).catch(
@@ -57,13 +57,13 @@ describe('a fault of the platform', () => {
   });
 
   it('at the gate keeps its kind and its words, and what did not break there comes through', async () => {
-    await expect(atGate(() => Promise.resolve(7))).resolves.toBe(7);
-    const thrown: unknown = await atGate(() => Promise.reject(new TypeError('no such method'))).catch(
+    await expect(callGate(() => Promise.resolve(7))).resolves.toBe(7);
+    const thrown: unknown = await callGate(() => Promise.reject(new TypeError('no such method'))).catch(
       (error: unknown) => error,
     );
     expect(classifyFault(thrown).kind).toBe('bug');
-    expect(faultText(thrown)).toBe('GateFault: no such method');
-    const replaced = new GateFault(new Error('Durable Object reset because its code was updated.'));
+    expect(faultText(thrown)).toBe('GateError: no such method');
+    const replaced = new GateError(new Error('Durable Object reset because its code was updated.'));
     expect(classifyFault(replaced).kind).toBe('superseded');
   });
 

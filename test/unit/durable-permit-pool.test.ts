@@ -14,25 +14,25 @@ const granted = (permitCount: number, delayMs = 0): Lease => ({
 const none = (retryInMs: number): Lease => ({ permitCount: 0, delayMs: 0, intervalMs: 125, retryInMs });
 
 function poolOf(...leases: Lease[]) {
-  const world = { nowMs: 1_000, askedCount: 0 };
+  const context = { nowMs: 1_000, askedCount: 0 };
   const pool = new PermitPool(
     async () => {
-      world.askedCount++;
+      context.askedCount++;
       await Promise.resolve();
       return leases.shift() ?? none(9_000);
     },
-    () => world.nowMs,
+    () => context.nowMs,
     () => 5,
   );
-  return { pool, world };
+  return { pool, context };
 }
 
 describe('the pool of a slice', () => {
   it('asks the gate once for all of its senders, and gives each a slot of its own', async () => {
-    const { pool, world } = poolOf(granted(4));
+    const { pool, context } = poolOf(granted(4));
     const permits = await Promise.all([pool.permit(), pool.permit(), pool.permit(), pool.permit()]);
     expect(permits.map((permit) => permit.at)).toEqual([1_000, 1_125, 1_250, 1_375]);
-    expect(world.askedCount).toBe(1);
+    expect(context.askedCount).toBe(1);
   });
 
   it('asks again when it is empty, and says when to come back if there is nothing', async () => {
@@ -42,34 +42,34 @@ describe('the pool of a slice', () => {
   });
 
   it('gives a permit that came back to the next sender', async () => {
-    const { pool, world } = poolOf(granted(2));
+    const { pool, context } = poolOf(granted(2));
     const first = await pool.permit();
     pool.giveBack(first);
     expect(await pool.permit()).toEqual(first);
-    expect(world.askedCount).toBe(1);
+    expect(context.askedCount).toBe(1);
   });
 
   it('forgets slots that were not used in time', async () => {
-    const { pool, world } = poolOf(granted(4), granted(1, 50));
+    const { pool, context } = poolOf(granted(4), granted(1, 50));
     await pool.permit();
-    world.nowMs += 60_000;
-    expect(await pool.permit()).toEqual({ kind: 'granted', at: world.nowMs + 50 });
+    context.nowMs += 60_000;
+    expect(await pool.permit()).toEqual({ kind: 'granted', at: context.nowMs + 50 });
   });
 
   it('tells a slot that has passed from one that can still be used', async () => {
-    const { pool, world } = poolOf(granted(1));
+    const { pool, context } = poolOf(granted(1));
     const permit = await pool.permit();
-    world.nowMs += 50;
+    context.nowMs += 50;
     expect(pool.isUsable(permit)).toBe(true);
-    world.nowMs += 1;
+    context.nowMs += 1;
     expect(pool.isUsable(permit)).toBe(false);
-    expect(pool.isUsable({ kind: 'later', at: world.nowMs })).toBe(false);
+    expect(pool.isUsable({ kind: 'later', at: context.nowMs })).toBe(false);
   });
 
   it('lets calls of a fast limit leave late: it never notices, and each new lease is a row', async () => {
-    const { pool, world } = poolOf({ permitCount: 1, delayMs: 0, intervalMs: 1, retryInMs: 0 });
+    const { pool, context } = poolOf({ permitCount: 1, delayMs: 0, intervalMs: 1, retryInMs: 0 });
     const permit = await pool.permit();
-    world.nowMs += 500;
+    context.nowMs += 500;
     expect(pool.isUsable(permit)).toBe(true);
   });
 

@@ -76,56 +76,56 @@ class World {
 
 describe('an upload', () => {
   it('sends every chunk in order, tells how far it is, and finishes', async () => {
-    const world = new World(3);
-    expect(await world.run()).toMatchObject({ kind: 'done', import: { state: 'done' } });
-    expect(world.taken).toEqual(['chunk 0', 'chunk 1', 'chunk 2']);
-    expect(world.seen).toEqual([100, 200, 300]);
-    expect(world.attempts).toEqual([]);
-    expect(world.isFinished).toBe(true);
+    const context = new World(3);
+    expect(await context.run()).toMatchObject({ kind: 'done', import: { state: 'done' } });
+    expect(context.taken).toEqual(['chunk 0', 'chunk 1', 'chunk 2']);
+    expect(context.seen).toEqual([100, 200, 300]);
+    expect(context.attempts).toEqual([]);
+    expect(context.isFinished).toBe(true);
   });
 
   it('sends a chunk again whose answer was lost, under its own number', async () => {
-    const world = new World(3);
-    world.faults = [
+    const context = new World(3);
+    context.faults = [
       { reaches: true, answer: unreachable },
       { reaches: false, answer: unreachable },
       { reaches: false, answer: problem(503, 'unavailable') },
     ];
-    expect(await world.run()).toMatchObject({ kind: 'done' });
-    expect(world.asked).toEqual([0, 0, 0, 0, 1, 2]);
-    expect(world.taken).toHaveLength(3);
-    expect(world.waitsMs).toEqual(uploadRetryWaitsMs.slice(0, 3));
-    expect(world.attempts).toEqual([1, 2, 3, 0]);
+    expect(await context.run()).toMatchObject({ kind: 'done' });
+    expect(context.asked).toEqual([0, 0, 0, 0, 1, 2]);
+    expect(context.taken).toHaveLength(3);
+    expect(context.waitsMs).toEqual(uploadRetryWaitsMs.slice(0, 3));
+    expect(context.attempts).toEqual([1, 2, 3, 0]);
   });
 
   it('tries for as long as it takes, never more often than every 15 seconds in the end', async () => {
-    const world = new World(1);
-    world.faults = Array.from({ length: 40 }, () => ({ reaches: false, answer: unreachable }));
-    expect(await world.run()).toMatchObject({ kind: 'done' });
-    expect(new Set(world.waitsMs.slice(5))).toEqual(new Set([15_000]));
+    const context = new World(1);
+    context.faults = Array.from({ length: 40 }, () => ({ reaches: false, answer: unreachable }));
+    expect(await context.run()).toMatchObject({ kind: 'done' });
+    expect(new Set(context.waitsMs.slice(5))).toEqual(new Set([15_000]));
   });
 
   it("stops at the server's definite no, and goes on later from where it was", async () => {
-    const world = new World(4);
-    world.faults = [{ reaches: true, answer: problem(401, 'unauthenticated') }];
-    expect(await world.run()).toMatchObject({
+    const context = new World(4);
+    context.faults = [{ reaches: true, answer: problem(401, 'unauthenticated') }];
+    expect(await context.run()).toMatchObject({
       kind: 'refused',
       refusal: { problem: { code: 'unauthenticated' } },
     });
-    expect(world.isFinished).toBe(false);
-    expect(await world.run()).toMatchObject({ kind: 'done' });
-    expect(world.asked).toEqual([0, 1, 2, 3]);
+    expect(context.isFinished).toBe(false);
+    expect(await context.run()).toMatchObject({ kind: 'done' });
+    expect(context.asked).toEqual([0, 1, 2, 3]);
   });
 
   it('ends when its person lets go of the file, also while it waits', async () => {
-    const world = new World(5);
+    const context = new World(5);
     const stop = new AbortController();
-    const outcome = await world.run(stop.signal, () => {
-      if (world.seen.length === 2) stop.abort();
+    const outcome = await context.run(stop.signal, () => {
+      if (context.seen.length === 2) stop.abort();
     });
     expect(outcome).toEqual({ kind: 'stopped' });
-    expect(world.taken).toHaveLength(2);
-    expect(world.isFinished).toBe(false);
+    expect(context.taken).toHaveLength(2);
+    expect(context.isFinished).toBe(false);
   });
 });
 

@@ -1,6 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Progress } from '../../src/shared/progress.ts';
-import { ActivationHub, type HubPorts, type StreamHandlers } from '../../web/src/lib/sync/session-manager.ts';
+import {
+  SessionManager,
+  type HubPorts,
+  type StreamHandlers,
+} from '../../web/src/lib/sync/session-manager.ts';
 import { keyPrefix, TrackedSessionStore, type KeyValueStorage } from '../../web/src/lib/sync/store.ts';
 import { progressOf } from '../support/progress.ts';
 
@@ -42,7 +46,7 @@ class FakeBrowser {
   open(): FakeTab {
     const tab = new FakeTab(this, this.tabs.length);
     this.tabs.push(tab);
-    tab.hub.start();
+    tab.manager.start();
     return tab;
   }
 
@@ -53,7 +57,7 @@ class FakeBrowser {
 }
 
 class FakeTab {
-  readonly hub: ActivationHub;
+  readonly manager: SessionManager;
   visible = true;
   online = true;
   /** A frozen page runs no timers and hears nothing, and keeps its lock. */
@@ -140,33 +144,33 @@ class FakeTab {
       isVisible: () => this.visible,
       isOnline: () => this.online,
     };
-    this.hub = new ActivationHub(ports, new TrackedSessionStore(storage), () => {
+    this.manager = new SessionManager(ports, new TrackedSessionStore(storage), () => {
       const progress = this.progress();
       if (progress !== null) this.shown.push(progress.processed);
     });
   }
 
   progress(id = sessionId): Progress | null {
-    return this.hub.views().find((view) => view.sessionId === id)?.progress ?? null;
+    return this.manager.views().find((view) => view.sessionId === id)?.progress ?? null;
   }
   issueCount(id = sessionId): number | undefined {
-    return this.hub.views().find((view) => view.sessionId === id)?.issues.length;
+    return this.manager.views().find((view) => view.sessionId === id)?.issues.length;
   }
   link(id = sessionId): string | undefined {
-    return this.hub.views().find((view) => view.sessionId === id)?.link;
+    return this.manager.views().find((view) => view.sessionId === id)?.link;
   }
   show(visible: boolean): void {
     this.visible = visible;
-    this.hub.visibilityChanged();
+    this.manager.visibilityChanged();
   }
   close(): void {
     this.closed = true;
-    this.hub.stop();
+    this.manager.stop();
   }
   /** A person starts a session here, and the server takes it. */
   start(id: string, server: FakeServer): void {
-    this.hub.expect(id);
-    this.hub.begin(server.set(id, 0));
+    this.manager.expect(id);
+    this.manager.begin(server.set(id, 0));
   }
 }
 
@@ -188,7 +192,7 @@ afterEach(() => {
 describe('one tab', () => {
   it('writes the id down before anything leaves, and asks nothing until the start is answered', async () => {
     const tab = browser.open();
-    tab.hub.expect(sessionId);
+    tab.manager.expect(sessionId);
     expect([...browser.data.keys()]).toEqual([keyPrefix + sessionId]);
     await seconds(10);
     expect(browser.server.polls).toEqual([]);
@@ -226,7 +230,7 @@ describe('one tab', () => {
 
   it('resumes a session whose page was refreshed while the start was on its way', async () => {
     const before = browser.open();
-    before.hub.expect(sessionId);
+    before.manager.expect(sessionId);
     before.close();
     const after = browser.open();
     await seconds(5);
@@ -239,7 +243,7 @@ describe('one tab', () => {
     browser.data.set(keyPrefix + sessionId, '{}');
     const tab = browser.open();
     await seconds(0.1);
-    expect(tab.hub.views()).toEqual([]);
+    expect(tab.manager.views()).toEqual([]);
     expect(browser.data.size).toBe(0);
     await seconds(10);
     expect(browser.server.polls).toHaveLength(1);
@@ -257,8 +261,8 @@ describe('one tab', () => {
     await seconds(30);
     expect(after.progress()?.state).toBe('completed');
     expect(browser.server.polls).toEqual([]);
-    after.hub.dismiss(sessionId);
-    expect(after.hub.views()).toEqual([]);
+    after.manager.dismiss(sessionId);
+    expect(after.manager.views()).toEqual([]);
     expect(browser.data.size).toBe(0);
   });
 
@@ -311,13 +315,13 @@ describe('one tab', () => {
     const tab = browser.open();
     await seconds(1);
     tab.online = false;
-    tab.hub.connectivityChanged();
+    tab.manager.connectivityChanged();
     await seconds(30);
     expect(tab.link()).toBe('offline');
     expect(tab.progress()?.processed).toBe(9);
     browser.server.set(sessionId, 33);
     tab.online = true;
-    tab.hub.connectivityChanged();
+    tab.manager.connectivityChanged();
     await seconds(0.01);
     expect(tab.progress()?.processed).toBe(33);
   });
@@ -342,7 +346,7 @@ describe('one tab', () => {
   it('follows a run that it only looks at, and does not track it', async () => {
     browser.server.set(other, 5);
     const tab = browser.open();
-    const stop = tab.hub.observe(other);
+    const stop = tab.manager.observe(other);
     await seconds(0.1);
     expect(tab.progress(other)?.processed).toBe(5);
     expect(browser.data.size).toBe(0);
@@ -350,12 +354,12 @@ describe('one tab', () => {
     const asked = browser.server.polls.length;
     await seconds(10);
     expect(browser.server.polls).toHaveLength(asked);
-    expect(tab.hub.views()).toEqual([]);
+    expect(tab.manager.views()).toEqual([]);
   });
 
   it('asks once about a run that does not exist, however long its page is open', async () => {
     const tab = browser.open();
-    const stop = tab.hub.observe(other);
+    const stop = tab.manager.observe(other);
     await seconds(30);
     expect(browser.server.polls).toHaveLength(1);
     stop();
@@ -392,7 +396,7 @@ describe('eight tabs of one browser', () => {
     browser.server.set(sessionId, 10);
     const tabs = [browser.open(), browser.open(), browser.open()];
     await seconds(1);
-    expect(tabs.map((tab) => tab.hub.role)).toEqual(['lead', 'listen', 'listen']);
+    expect(tabs.map((tab) => tab.manager.role)).toEqual(['lead', 'listen', 'listen']);
     tabs[0]?.close();
     browser.server.set(sessionId, 20);
     await seconds(0.01);
@@ -408,11 +412,11 @@ describe('eight tabs of one browser', () => {
     browser.server.set(sessionId, 25);
     await seconds(2);
     expect(listener.progress()?.processed).toBe(25);
-    expect(listener.hub.role).toBe('alone');
+    expect(listener.manager.role).toBe('alone');
     leader.frozen = false;
     leader.show(true);
     await seconds(1);
-    expect(listener.hub.role).toBe('listen');
+    expect(listener.manager.role).toBe('listen');
     expect(leader.progress()?.processed).toBe(25);
   });
 
@@ -423,7 +427,7 @@ describe('eight tabs of one browser', () => {
     await seconds(1);
     first.show(false);
     await seconds(0.01);
-    expect([first.hub.role, second.hub.role]).toEqual(['idle', 'lead']);
+    expect([first.manager.role, second.manager.role]).toEqual(['idle', 'lead']);
   });
 
   it('share a dismissal', async () => {
@@ -432,9 +436,9 @@ describe('eight tabs of one browser', () => {
     const [first, second] = [browser.open(), browser.open()];
     await seconds(1);
     expect(second.progress()?.state).toBe('completed');
-    second.hub.dismiss(sessionId);
+    second.manager.dismiss(sessionId);
     await seconds(0.01);
-    expect(first.hub.views()).toEqual([]);
+    expect(first.manager.views()).toEqual([]);
   });
 
   it('give a tab that opens in the middle the numbers without another request', async () => {
@@ -473,11 +477,11 @@ describe('eight tabs of one browser', () => {
     await seconds(1);
     leader!.frozen = true;
     await seconds(3);
-    expect(others.map((tab) => tab.hub.role)).toEqual(Array(7).fill('alone'));
+    expect(others.map((tab) => tab.manager.role)).toEqual(Array(7).fill('alone'));
     expect([...browser.server.streams].map((stream) => stream.tab)).toEqual([0]);
     leader!.close();
     await seconds(1);
-    expect(tabs.filter((tab) => tab.hub.role === 'lead')).toHaveLength(1);
+    expect(tabs.filter((tab) => tab.manager.role === 'lead')).toHaveLength(1);
     expect(browser.server.streams.size).toBe(1);
   });
 
@@ -519,6 +523,6 @@ describe('a browser without Web Locks or BroadcastChannel', () => {
     const tabs = [browser.open(), browser.open()];
     await seconds(4.1);
     expect(browser.server.polls.map((poll) => poll.tab).sort()).toEqual([0, 0, 0, 1, 1, 1]);
-    expect(tabs.map((tab) => tab.hub.role)).toEqual(['alone', 'alone']);
+    expect(tabs.map((tab) => tab.manager.role)).toEqual(['alone', 'alone']);
   });
 });

@@ -7,7 +7,7 @@ import { env } from 'cloudflare:workers';
 import { UnsecuredJWT, SignJWT, exportJWK, exportSPKI, generateKeyPair, importJWK } from 'jose';
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { assertionHeader } from '../../src/worker/auth/access-assertion.ts';
-import type { AccessWorld } from '../../src/worker/auth/access-keys.ts';
+import type { AccessDeps } from '../../src/worker/auth/access-keys.ts';
 import { createApp } from '../../src/worker/app.ts';
 import { createIdentify } from '../../src/worker/auth/identity.ts';
 import type { Settings } from '../../src/shared/schemas/activation.ts';
@@ -33,7 +33,7 @@ beforeEach(() => {
   asked = [];
   answer = () => Response.json(team.jwks());
   nowMs = Date.now();
-  const world: AccessWorld = {
+  const deps: AccessDeps = {
     fetch: async (input, init) => {
       const request = new Request(input, init);
       asked.push(request);
@@ -43,7 +43,7 @@ beforeEach(() => {
     // Others' turns come; the clock stands still until a test moves it.
     sleep: () => new Promise((resolve) => setTimeout(resolve)),
   };
-  app = createApp(createIdentify(world));
+  app = createApp(createIdentify(deps));
   settings = {
     ...env,
     ACCESS_TEAM_DOMAIN: 'acme.cloudflareaccess.com',

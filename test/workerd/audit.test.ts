@@ -72,7 +72,7 @@ describe('the audit', () => {
       'POST /webhooks/resend',
     ];
     const silent = Object.entries(routeRules)
-      .filter(([name, rule]) => !name.startsWith('GET ') && rule.act === null)
+      .filter(([name, rule]) => !name.startsWith('GET ') && rule.action === null)
       .map(([name]) => name);
     expect(silent.sort()).toEqual(changesNothing.sort());
   });
@@ -153,7 +153,7 @@ describe('the audit', () => {
       at: 1,
       actor: 'ana@example.com',
       role: 'admin',
-      action: 'test.act',
+      action: 'test.action',
       target: null,
       country: null,
       requestId: 'r',

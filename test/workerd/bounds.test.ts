@@ -360,7 +360,7 @@ describe('calls that change something', () => {
 
 describe('a download, or a page of leads', () => {
   const told = Object.entries(routeRules)
-    .filter(([name, { act, showsLeads }]) => name.startsWith('GET ') && (act !== null || showsLeads))
+    .filter(([name, { action, showsLeads }]) => name.startsWith('GET ') && (action !== null || showsLeads))
     .map(([name]) => name.slice('GET '.length));
 
   it.each(told)('is refused to a page of another site, with no entry in the audit: %s', async (path) => {

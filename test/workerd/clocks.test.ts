@@ -412,7 +412,7 @@ describe('the list of activations', () => {
     await drive(sessionId, clock);
     const [leadId = 0] = (await statuses(db)).map(({ id }) => id);
     const toldAt = clock.now();
-    await stubOf(sessionId).fates([{ leadId, fate: 'delivered' }]);
+    await stubOf(sessionId).addDeliveryEvents([{ leadId, event: 'delivered' }]);
     await vi.waitFor(async () =>
       expect(((await look(sessionId))?.alarmAt ?? Infinity) - toldAt).toBeLessThan(4_000),
     );

@@ -389,8 +389,8 @@ describe('retry while a batch with failed recipients is on its way', () => {
     const again = last(await drive(sessionId, clock));
     expect(again.email).toMatchObject({ sent: leadCount - 1, failed: 1 });
     const { batches } = await readRows(sessionId);
-    const live = batches.flatMap(({ recipients, marks }) =>
-      (recipients ?? []).filter(({ leadId }, index) => leadId === 3 && marks[index] !== 'm'),
+    const live = batches.flatMap(({ recipients, recipientStates }) =>
+      (recipients ?? []).filter(({ leadId }, index) => leadId === 3 && recipientStates[index] !== 'm'),
     );
     expect(live).toHaveLength(1);
     await expectSound();
@@ -534,12 +534,12 @@ describe('a run whose records are damaged', () => {
     return last(await drive(sessionId, clock));
   }
 
-  const mended = (): unknown[] => log.filter(({ event }) => event === 'counters_mended');
+  const repaired = (): unknown[] => log.filter(({ event }) => event === 'counters_repaired');
 
   it('counts again what its counters have lost, and comes to its end', async () => {
     const end = await damaged("UPDATE session SET counts = json_set(counts, '$.sent', -7)");
     expect(end).toMatchObject({ state: 'completed', processed: leadCount, email: { sent: leadCount } });
-    expect(mended()).toHaveLength(1);
+    expect(repaired()).toHaveLength(1);
     await expectSound();
   });
 
@@ -549,7 +549,7 @@ describe('a run whose records are damaged', () => {
     );
     expect(end).toMatchObject({ state: 'failed', total: leadCount, processed: leadCount - 10 });
     expect(end.lastError).toContain('10 of its leads');
-    expect(mended()).toEqual([expect.objectContaining({ sessionId, total: 100, recounted: 90 })]);
+    expect(repaired()).toEqual([expect.objectContaining({ sessionId, total: 100, recounted: 90 })]);
     expect(mail.mails).toHaveLength(leadCount - 10);
     await expectSound();
     await drive(sessionId, clock, () => true);

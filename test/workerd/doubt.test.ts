@@ -95,11 +95,11 @@ async function expectTruth(): Promise<void> {
   expect(mostMails()).toBeLessThanOrEqual(1);
   const mailed = new Set(mail.mails.map(({ to }) => to));
   const owned = new Set<number>();
-  for (const { recipients, marks } of batches) {
+  for (const { recipients, recipientStates } of batches) {
     recipients?.forEach(({ leadId, email }, index) => {
-      if (marks[index] === 'm') return;
+      if (recipientStates[index] === 'm') return;
       owned.add(leadId);
-      if (marks[index] === 'f') expect(mailed.has(email), email).toBe(false);
+      if (recipientStates[index] === 'f') expect(mailed.has(email), email).toBe(false);
     });
   }
   if (session.state !== 'running') expect((await activeIds()).sort()).toEqual([...owned].sort());

@@ -369,7 +369,7 @@ async function holds(attempt: Attempt): Promise<void> {
       // Only a run goes on after its answer.
       content = operation.path.startsWith('/crm/activation') ? await quietContent() : await databaseContent();
       sessionRevs = await revs();
-    } else if (routeRules[name]?.act != null) content = await databaseContent();
+    } else if (routeRules[name]?.action != null) content = await databaseContent();
     return;
   }
   const isPage = operation.path.startsWith('/unsubscribe') && type.startsWith('text/html');

@@ -219,9 +219,9 @@ describe('a database that was set back while the sessions were not', () => {
   it('suppresses again who complained', async () => {
     await addLeads(db, [{}, {}]);
     const sessionId = await completed();
-    await stubOf(sessionId).fates([
-      { leadId: 1, fate: 'complained' },
-      { leadId: 2, fate: 'hardBounced' },
+    await stubOf(sessionId).addDeliveryEvents([
+      { leadId: 1, event: 'complained' },
+      { leadId: 2, event: 'hardBounced' },
     ]);
     await reconcile({ sessionId });
     const { results } = await db.prepare('SELECT reason FROM suppressions ORDER BY reason').all();

@@ -175,14 +175,14 @@ describe('nextRetention', () => {
 
   it('reduces after the setting, and removes a year after that', () => {
     expect(nextRetention({ finishedAt: 1_000, spec: fresh }, 30)).toEqual({
-      kind: 'reduce',
+      kind: 'anonymize',
       at: 1_000 + 30 * dayMs,
     });
     expect(nextRetention({ finishedAt: 1_000, spec }, 30)).toEqual({
       kind: 'remove',
       at: 1_000 + 395 * dayMs,
     });
-    expect(nextRetention({ finishedAt: 1_000, spec: fresh }, 0)).toEqual({ kind: 'reduce', at: 1_000 });
+    expect(nextRetention({ finishedAt: 1_000, spec: fresh }, 0)).toEqual({ kind: 'anonymize', at: 1_000 });
   });
 });
 

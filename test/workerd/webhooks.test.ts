@@ -299,7 +299,7 @@ describe('events', () => {
     await tell({ type: 'email.delivered', sessionId, leadId: 1 });
     await runInDurableObject(stubOf(sessionId), (_, state) => {
       const store = new SessionStore(state.storage);
-      store.transact(() => store.reduce(Date.now()));
+      store.transact(() => store.anonymize(Date.now()));
     });
     await evictDurableObject(stubOf(sessionId));
     expect(await tell({ type: 'email.delivered', sessionId, leadId: 1 })).toBe(200);

@@ -26,7 +26,7 @@ export const batchStates = [
 export type BatchState = (typeof batchStates)[number];
 
 /** Recipient marks: pending, sent, failed, unknown, moved to another batch. */
-export type Mark = 'p' | 's' | 'f' | 'u' | 'm';
+export type RecipientState = 'p' | 's' | 'f' | 'u' | 'm';
 
 /** Why a recipient's mail failed. `index` is into the batch's recipients. */
 export interface Failure {
@@ -52,7 +52,7 @@ export interface Batch {
   recipients: readonly Recipient[] | null;
   skipped: readonly SkippedLead[];
   /** One mark for each recipient. */
-  marks: string;
+  recipientStates: string;
   failures: readonly Failure[];
   /** By recipient index; null before the mail is taken. */
   messageIds: readonly (string | null)[] | null;
@@ -74,7 +74,7 @@ export interface Batch {
 /** A batch to be added to a session. */
 export type NewBatch = Pick<
   Batch,
-  'state' | 'originSeq' | 'leadIds' | 'recipients' | 'marks' | 'nextAttemptAt' | 'retried'
+  'state' | 'originSeq' | 'leadIds' | 'recipients' | 'recipientStates' | 'nextAttemptAt' | 'retried'
 >;
 
 /** A batch of leads that were just planned. */
@@ -84,7 +84,7 @@ export function plannedBatch(leadIds: readonly number[]): NewBatch {
     originSeq: null,
     leadIds,
     recipients: null,
-    marks: '',
+    recipientStates: '',
     nextAttemptAt: null,
     retried: null,
   };
@@ -104,7 +104,7 @@ export function movedBatch(
     originSeq,
     leadIds: recipients.map((recipient) => recipient.leadId),
     recipients,
-    marks: 'p'.repeat(recipients.length),
+    recipientStates: 'p'.repeat(recipients.length),
     retried,
   };
 }
@@ -113,7 +113,7 @@ export function movedBatch(
 export type BatchChange =
   | {
       kind: 'done';
-      marks: string;
+      recipientStates: string;
       failures: readonly Failure[];
       messageIds: readonly (string | null)[] | null;
     }
@@ -127,7 +127,7 @@ export type BatchChange =
     }
   | {
       kind: 'unknown';
-      marks: string;
+      recipientStates: string;
       inDoubtSince: number | null;
       code: string;
       message: string;
@@ -139,7 +139,7 @@ export type BatchChange =
   /** The recipients at `parts` go to new batches under new keys; those at `failures` are decided here. */
   | {
       kind: 'split';
-      marks: string;
+      recipientStates: string;
       failures: readonly Failure[];
       /** Where some of its mails were taken. */
       messageIds?: readonly (string | null)[];
@@ -188,21 +188,26 @@ export function batchCountInBounds(
 }
 
 /** Indexes of the recipients whose mail is not decided: the ones a call is made for, in this order. */
-export function pendingIndexes(marks: string): number[] {
+export function pendingIndexes(recipientStates: string): number[] {
   const indexes: number[] = [];
-  for (let index = 0; index < marks.length; index++) if (marks[index] === 'p') indexes.push(index);
+  for (let index = 0; index < recipientStates.length; index++)
+    if (recipientStates[index] === 'p') indexes.push(index);
   return indexes;
 }
 
 /** `marks` with every pending one replaced. */
-export function markPending(marks: string, mark: Mark): string {
-  return marks.replaceAll('p', mark);
+export function resolvePending(recipientStates: string, recipientState: RecipientState): string {
+  return recipientStates.replaceAll('p', recipientState);
 }
 
 /** `marks` with those at `indexes` replaced. */
-export function setMarks(marks: string, indexes: Iterable<number>, mark: Mark): string {
-  const list = [...marks];
-  for (const index of indexes) list[index] = mark;
+export function setRecipientStates(
+  recipientStates: string,
+  indexes: Iterable<number>,
+  recipientState: RecipientState,
+): string {
+  const list = [...recipientStates];
+  for (const index of indexes) list[index] = recipientState;
   return list.join('');
 }
 
@@ -214,13 +219,13 @@ export function setMarks(marks: string, indexes: Iterable<number>, mark: Mark): 
  */
 export function proveTaken(batch: Batch, isTaken: (leadId: number) => boolean): Batch | null {
   const proven = (batch.recipients ?? []).flatMap(({ leadId }, index) =>
-    batch.marks[index] === 'u' && isTaken(leadId) ? [index] : [],
+    batch.recipientStates[index] === 'u' && isTaken(leadId) ? [index] : [],
   );
   if (proven.length === 0) return null;
-  const marks = setMarks(batch.marks, proven, 's');
-  return marks.includes('u')
-    ? { ...batch, marks }
-    : { ...batch, marks, state: 'done', inDoubtSince: null, code: null, message: null };
+  const recipientStates = setRecipientStates(batch.recipientStates, proven, 's');
+  return recipientStates.includes('u')
+    ? { ...batch, recipientStates }
+    : { ...batch, recipientStates, state: 'done', inDoubtSince: null, code: null, message: null };
 }
 
 /** Leads by result, of one batch or of all: the counters of a session are the sum over its batches. */
@@ -245,7 +250,7 @@ export const noCounts: BatchCounts = {
 
 /** Counts a batch by its marks; a batch that never came to its flip counts by its leads. */
 export function countBatch(
-  batch: Pick<Batch, 'state' | 'leadIds' | 'recipients' | 'marks' | 'skipped'>,
+  batch: Pick<Batch, 'state' | 'leadIds' | 'recipients' | 'recipientStates' | 'skipped'>,
 ): BatchCounts {
   const counts = { activated: 0, skipped: batch.skipped.length, refused: 0, sent: 0, failed: 0, unknown: 0 };
   if (batch.recipients === null) {
@@ -253,11 +258,11 @@ export function countBatch(
     else if (batch.state === 'done') counts.refused = batch.leadIds.length;
     return counts;
   }
-  for (const mark of batch.marks) {
-    if (mark !== 'm') counts.activated++;
-    if (mark === 's') counts.sent++;
-    else if (mark === 'f') counts.failed++;
-    else if (mark === 'u') counts.unknown++;
+  for (const recipientState of batch.recipientStates) {
+    if (recipientState !== 'm') counts.activated++;
+    if (recipientState === 's') counts.sent++;
+    else if (recipientState === 'f') counts.failed++;
+    else if (recipientState === 'u') counts.unknown++;
   }
   return counts;
 }

@@ -11,7 +11,7 @@
 import type { EmailState } from '../../shared/progress.ts';
 
 /** What a provider's event says, in our words. `hardBounced`: the address will never take mail. */
-export const fateKinds = [
+export const deliveryEvents = [
   'delayed',
   'delivered',
   'bounced',
@@ -20,12 +20,12 @@ export const fateKinds = [
   'failed',
   'suppressed',
 ] as const;
-export type FateKind = (typeof fateKinds)[number];
+export type DeliveryEvent = (typeof deliveryEvents)[number];
 
 /** One event of one mail. */
-export interface FateReport {
+export interface DeliveryReport {
   leadId: number;
-  fate: FateKind;
+  event: DeliveryEvent;
 }
 
 const bits = {
@@ -47,25 +47,25 @@ const bitsOf = {
   complained: bits.complained | bits.delivered,
   failed: bits.failed,
   suppressed: bits.suppressed,
-} as const satisfies Record<FateKind, number>;
+} as const satisfies Record<DeliveryEvent, number>;
 
 /** It did not arrive: bounced, given up by the provider, or held back by the provider's own list. */
 const undelivered = bits.bounced | bits.failed | bits.suppressed;
 
 /** Mails by fate, as Progress shows them. One mail may count twice: delivered first, then a complaint. */
-export interface FateCounts {
+export interface DeliveryCounts {
   delivered: number;
   bounced: number;
   complained: number;
 }
 
 /** `known` with the bits of one more event. */
-export function addFate(known: number, fate: FateKind): number {
-  return known | bitsOf[fate];
+export function withDeliveryEvent(known: number, event: DeliveryEvent): number {
+  return known | bitsOf[event];
 }
 
 /** What the step from one set of bits to a larger one adds to the counters. */
-export function fateDelta(before: number, after: number): FateCounts {
+export function deliveryDelta(before: number, after: number): DeliveryCounts {
   const isNew = (mask: number): number => ((after & mask) !== 0 && (before & mask) === 0 ? 1 : 0);
   return {
     delivered: isNew(bits.delivered),
@@ -74,14 +74,14 @@ export function fateDelta(before: number, after: number): FateCounts {
   };
 }
 
-export interface ShownFate {
+export interface DeliveryStatus {
   state: Extract<EmailState, 'delivered' | 'bounced' | 'complained'> | null;
   code: string | null;
   message: string | null;
 }
 
 /** A set of bits as a person sees it: the most severe of what happened. */
-export function shownFate(known: number): ShownFate {
+export function deliveryStatus(known: number): DeliveryStatus {
   const has = (mask: number): boolean => (known & mask) !== 0;
   if (has(bits.complained)) {
     return { state: 'complained', code: 'complained', message: 'The recipient reported the mail as spam.' };
@@ -151,8 +151,8 @@ export interface GuardVerdict {
  *   not held against the session again, only what has come since
  */
 export function judgeReputation(
-  counts: FateCounts,
-  acknowledged: FateCounts,
+  counts: DeliveryCounts,
+  acknowledged: DeliveryCounts,
   limits: GuardLimits,
 ): GuardVerdict | null {
   const bounced = counts.bounced - acknowledged.bounced;

@@ -12,7 +12,14 @@
  *
  * @module
  */
-import { markPending, movedBatch, setMarks, type Batch, type BatchChange, type NewBatch } from './batch.ts';
+import {
+  resolvePending,
+  movedBatch,
+  setRecipientStates,
+  type Batch,
+  type BatchChange,
+  type NewBatch,
+} from './batch.ts';
 
 /** Properties of the mail provider that decide what may be repeated. */
 export interface ProviderTraits {
@@ -71,7 +78,7 @@ export function retryWay(batch: Doubt, nowMs: number, traits: ProviderTraits): '
 }
 
 /** What a refusal makes of a recipient: failed where no mail can have been taken, else unknown. */
-export function refusedMark(batch: Doubt): 'f' | 'u' {
+export function refusedState(batch: Doubt): 'f' | 'u' {
   return isInDoubt(batch) ? 'u' : 'f';
 }
 
@@ -106,32 +113,32 @@ function keepDoubt(batch: Batch, change: BatchChange): BatchChange {
     case 'unknown':
       return { ...change, inDoubtSince: inDoubtSince ?? change.inDoubtSince };
     case 'withdrawn':
-      return unknownOf(batch, markPending(batch.marks, 'u'), null);
+      return unknownOf(batch, resolvePending(batch.recipientStates, 'u'), null);
     case 'done': {
-      const refused = newlyFailed(batch, change.marks);
-      const marks = setMarks(change.marks, refused, 'u');
-      if (!marks.includes('u')) return change;
+      const refused = newlyFailed(batch, change.recipientStates);
+      const recipientStates = setRecipientStates(change.recipientStates, refused, 'u');
+      if (!recipientStates.includes('u')) return change;
       const fault = change.failures.find(({ index }) => refused.includes(index)) ?? null;
-      return { ...unknownOf(batch, marks, fault), messageIds: change.messageIds };
+      return { ...unknownOf(batch, recipientStates, fault), messageIds: change.messageIds };
     }
     case 'split': {
-      const refused = newlyFailed(batch, change.marks);
+      const refused = newlyFailed(batch, change.recipientStates);
       // It may have been taken under its own key: nothing of it leaves under another.
       if (inDoubtSince !== null) {
         const undecided = [...change.parts.flat(), ...refused];
         const fault = change.failures.find(({ index }) => refused.includes(index)) ?? change.because ?? null;
         return {
-          ...unknownOf(batch, setMarks(change.marks, undecided, 'u'), fault),
+          ...unknownOf(batch, setRecipientStates(change.recipientStates, undecided, 'u'), fault),
           ...(change.messageIds === undefined ? {} : { messageIds: change.messageIds }),
         };
       }
       // Sent anew at a person's risk: whoever is refused stays in doubt, in a batch that says so.
-      const apart = [...change.marks].flatMap((mark, index) =>
-        mark === 'u' || refused.includes(index) ? [index] : [],
+      const apart = [...change.recipientStates].flatMap((recipientState, index) =>
+        recipientState === 'u' || refused.includes(index) ? [index] : [],
       );
       return {
         ...change,
-        marks: setMarks(change.marks, apart, 'm'),
+        recipientStates: setRecipientStates(change.recipientStates, apart, 'm'),
         failures: change.failures.filter(({ index }) => !refused.includes(index)),
         parts: [...change.parts, ...(apart.length > 0 ? [apart] : [])],
       };
@@ -142,18 +149,20 @@ function keepDoubt(batch: Batch, change: BatchChange): BatchChange {
 }
 
 /** Recipients whom a change calls failed, and who were not before. */
-function newlyFailed(batch: Batch, marks: string): number[] {
-  return [...marks].flatMap((mark, index) => (mark === 'f' && batch.marks[index] !== 'f' ? [index] : []));
+function newlyFailed(batch: Batch, recipientStates: string): number[] {
+  return [...recipientStates].flatMap((recipientState, index) =>
+    recipientState === 'f' && batch.recipientStates[index] !== 'f' ? [index] : [],
+  );
 }
 
 function unknownOf(
   batch: Batch,
-  marks: string,
+  recipientStates: string,
   fault: { code: string; message: string } | null,
 ): Extract<BatchChange, { kind: 'unknown' }> {
   return {
     kind: 'unknown',
-    marks,
+    recipientStates,
     inDoubtSince: batch.inDoubtSince,
     code: fault?.code ?? batch.code ?? 'unknown',
     message: fault?.message ?? batch.message ?? 'It is not known whether this mail was sent.',
@@ -163,9 +172,17 @@ function unknownOf(
 function changed(batch: Batch, change: BatchChange): Batch {
   switch (change.kind) {
     case 'done': {
-      const { marks, failures, messageIds } = change;
+      const { recipientStates, failures, messageIds } = change;
       const state = 'done';
-      return { ...batch, state, marks, failures, messageIds, inDoubtSince: null, nextAttemptAt: null };
+      return {
+        ...batch,
+        state,
+        recipientStates,
+        failures,
+        messageIds,
+        inDoubtSince: null,
+        nextAttemptAt: null,
+      };
     }
     case 'waiting': {
       const { kind, ...wait } = change;
@@ -176,17 +193,17 @@ function changed(batch: Batch, change: BatchChange): Batch {
       return { ...batch, state: kind, ...doubt, nextAttemptAt: null };
     }
     case 'split': {
-      const { marks, failures, messageIds = batch.messageIds } = change;
-      return { ...batch, state: 'split', marks, failures, messageIds, nextAttemptAt: null };
+      const { recipientStates, failures, messageIds = batch.messageIds } = change;
+      return { ...batch, state: 'split', recipientStates, failures, messageIds, nextAttemptAt: null };
     }
     case 'withdrawn': {
-      const leadIds = [...batch.marks].flatMap((mark, index) =>
-        mark === 'p' ? (batch.recipients?.[index]?.leadId ?? []) : [],
+      const leadIds = [...batch.recipientStates].flatMap((recipientState, index) =>
+        recipientState === 'p' ? (batch.recipients?.[index]?.leadId ?? []) : [],
       );
       return {
         ...batch,
         state: 'done',
-        marks: markPending(batch.marks, 'm'),
+        recipientStates: resolvePending(batch.recipientStates, 'm'),
         skipped: [...batch.skipped, ...leadIds.map((leadId) => ({ leadId, reason: 'cancelled' as const }))],
         nextAttemptAt: null,
         code: null,

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { movedBatch, setMarks, type Batch, type BatchCounts, type NewBatch } from './batch.ts';
+import { movedBatch, setRecipientStates, type Batch, type BatchCounts, type NewBatch } from './batch.ts';
 import { retryWay, type ProviderTraits } from './doubt.ts';
 import type { Recipient } from '../../shared/recipient.ts';
 
@@ -32,7 +32,15 @@ export function takeFailed(
   const proven = failed.filter((index) => isTaken(batch.recipients?.[index]?.leadId ?? 0));
   const retried = failed.filter((index) => !proven.includes(index));
   return {
-    batch: { ...batch, marks: setMarks(setMarks(batch.marks, proven, 's'), retried, 'm'), failures: [] },
+    batch: {
+      ...batch,
+      recipientStates: setRecipientStates(
+        setRecipientStates(batch.recipientStates, proven, 's'),
+        retried,
+        'm',
+      ),
+      failures: [],
+    },
     recipients: recipientsAt(batch, retried),
     delta: { failed: -failed.length, sent: proven.length },
   };
@@ -43,7 +51,11 @@ export function retryUnknown(batch: Batch, nowMs: number, traits: ProviderTraits
   if (retryWay(batch, nowMs, traits) === 'ownKey') return askAgain(batch, nowMs);
   const unknown = marked(batch, 'u');
   return {
-    batch: { ...batch, state: 'done', marks: setMarks(batch.marks, unknown, 'm') },
+    batch: {
+      ...batch,
+      state: 'done',
+      recipientStates: setRecipientStates(batch.recipientStates, unknown, 'm'),
+    },
     added: [movedBatch(batch.seq, recipientsAt(batch, unknown), nowMs, 'risked')],
     delta: { unknown: -unknown.length },
   };
@@ -56,7 +68,7 @@ export function askAgain(batch: Batch, nowMs: number): Retried {
       ...batch,
       state: 'waiting',
       retried: 'asked',
-      marks: batch.marks.replaceAll('u', 'p'),
+      recipientStates: batch.recipientStates.replaceAll('u', 'p'),
       attempts: 0,
       nextAttemptAt: nowMs,
     },
@@ -69,14 +81,19 @@ export function askAgain(batch: Batch, nowMs: number): Retried {
 export function assumeSent(batch: Batch): Retried {
   const unknown = marked(batch, 'u');
   return {
-    batch: { ...batch, state: 'done', marks: setMarks(batch.marks, unknown, 's'), code: 'assumed_sent' },
+    batch: {
+      ...batch,
+      state: 'done',
+      recipientStates: setRecipientStates(batch.recipientStates, unknown, 's'),
+      code: 'assumed_sent',
+    },
     added: [],
     delta: { unknown: -unknown.length, sent: unknown.length },
   };
 }
 
-function marked(batch: Batch, mark: 'f' | 'u'): number[] {
-  return [...batch.marks].flatMap((each, index) => (each === mark ? [index] : []));
+function marked(batch: Batch, recipientState: 'f' | 'u'): number[] {
+  return [...batch.recipientStates].flatMap((each, index) => (each === recipientState ? [index] : []));
 }
 
 function recipientsAt(batch: Batch, indexes: readonly number[]): Recipient[] {

@@ -10,9 +10,9 @@
  */
 import { backoffMs, deliveryBackoff } from '../limits/backoff.ts';
 import {
-  markPending,
+  resolvePending,
   pendingIndexes,
-  setMarks,
+  setRecipientStates,
   type Batch,
   type BatchChange,
   type Failure,
@@ -58,18 +58,18 @@ export interface OutcomeContext {
  * @param batch - an inflight batch with its intent: recipients frozen, `attemptAt` set
  */
 export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeContext): OutcomeDecision {
-  const pending = pendingIndexes(batch.marks);
+  const pending = pendingIndexes(batch.recipientStates);
   switch (outcome.kind) {
     case 'accepted': {
-      const messageIds = Array.from<string | null>({ length: batch.marks.length }).fill(null);
+      const messageIds = Array.from<string | null>({ length: batch.recipientStates.length }).fill(null);
       batch.messageIds?.forEach((id, index) => (messageIds[index] = id));
       pending.forEach((index, i) => (messageIds[index] = outcome.messageIds[i] ?? null));
       const rejections = outcome.rejections.flatMap((rejection) => {
         const index = pending[rejection.index];
         return index === undefined ? [] : [{ index, code: rejection.code, message: rejection.message }];
       });
-      const marks = setMarks(
-        markPending(batch.marks, 's'),
+      const recipientStates = setRecipientStates(
+        resolvePending(batch.recipientStates, 's'),
         rejections.map((rejection) => rejection.index),
         'f',
       );
@@ -78,7 +78,7 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
         return {
           change: {
             kind: 'split',
-            marks: setMarks(marks, deferred, 'm'),
+            recipientStates: setRecipientStates(recipientStates, deferred, 'm'),
             failures: [...batch.failures, ...rejections],
             messageIds,
             parts: [deferred],
@@ -88,7 +88,7 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
       }
       const isAllRefused = rejections.length === pending.length;
       return {
-        change: done(batch, marks, { failures: [...batch.failures, ...rejections], messageIds }),
+        change: done(batch, recipientStates, { failures: [...batch.failures, ...rejections], messageIds }),
         signal: isAllRefused
           ? refusal(batch, rejections[0]?.message ?? 'The mail provider refused every mail of a call.')
           : { kind: 'healthy' },
@@ -96,8 +96,9 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
     }
     case 'acceptedEarlier': {
       // The other payload that it took had whoever was erased since, too.
-      const marks = batch.retried === 'risked' ? batch.marks : batch.marks.replaceAll('u', 's');
-      return { change: done(batch, markPending(marks, 's')), signal: { kind: 'healthy' } };
+      const recipientStates =
+        batch.retried === 'risked' ? batch.recipientStates : batch.recipientStates.replaceAll('u', 's');
+      return { change: done(batch, resolvePending(recipientStates, 's')), signal: { kind: 'healthy' } };
     }
     case 'rejected': {
       const signal = refusal(batch, outcome.message);
@@ -111,7 +112,7 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
         return {
           change: {
             kind: 'split',
-            marks: setMarks(markPending(batch.marks, 'm'), [culprit], 'f'),
+            recipientStates: setRecipientStates(resolvePending(batch.recipientStates, 'm'), [culprit], 'f'),
             failures: [...batch.failures, { index: culprit, code: outcome.code, message: outcome.message }],
             parts: [pending.filter((index) => index !== culprit)],
           },
@@ -122,7 +123,7 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
       return {
         change: {
           kind: 'split',
-          marks: markPending(batch.marks, 'm'),
+          recipientStates: resolvePending(batch.recipientStates, 'm'),
           failures: batch.failures,
           parts: [pending.slice(0, half), pending.slice(half)],
         },
@@ -260,10 +261,10 @@ export function withoutRepeat(batch: Batch, outcome: Outcome, decision: OutcomeD
  * with a probe cannot be asked again, so a probe carries one mail.
  */
 export function probeSplit(batch: Batch): BatchChange {
-  const [first = 0, ...rest] = pendingIndexes(batch.marks);
+  const [first = 0, ...rest] = pendingIndexes(batch.recipientStates);
   return {
     kind: 'split',
-    marks: markPending(batch.marks, 'm'),
+    recipientStates: resolvePending(batch.recipientStates, 'm'),
     failures: batch.failures,
     parts: [[first], rest],
   };
@@ -283,10 +284,10 @@ interface Fault {
 
 function done(
   { failures, messageIds }: Batch,
-  marks: string,
+  recipientStates: string,
   decided: Partial<Pick<Batch, 'failures' | 'messageIds'>> = {},
 ): BatchChange {
-  return { kind: 'done', marks, failures, messageIds, ...decided };
+  return { kind: 'done', recipientStates, failures, messageIds, ...decided };
 }
 
 /**
@@ -294,20 +295,20 @@ function done(
  * one recipient who is; parts of a batch that is being halved say nothing new.
  */
 function refusal(batch: Batch, message: string): SessionSignal {
-  const isSingle = pendingIndexes(batch.marks).length <= 1;
+  const isSingle = pendingIndexes(batch.recipientStates).length <= 1;
   return { kind: 'refused', weight: isSingle ? 1 : batch.originSeq === null ? 2 : 0, message };
 }
 
 /** Every recipient who was not decided has failed. */
 function failedAll(batch: Batch, { code, message }: Fault): BatchChange {
-  const added = pendingIndexes(batch.marks).map((index): Failure => ({ index, code, message }));
-  return done(batch, markPending(batch.marks, 'f'), { failures: [...batch.failures, ...added] });
+  const added = pendingIndexes(batch.recipientStates).map((index): Failure => ({ index, code, message }));
+  return done(batch, resolvePending(batch.recipientStates, 'f'), { failures: [...batch.failures, ...added] });
 }
 
 function unknown(batch: Batch, inDoubtSince: number | null, fault: Fault): BatchChange {
   return {
     kind: 'unknown',
-    marks: markPending(batch.marks, 'u'),
+    recipientStates: resolvePending(batch.recipientStates, 'u'),
     inDoubtSince,
     code: fault.code,
     message: fault.message,

@@ -10,7 +10,7 @@
  */
 import { endPlan, touch, type Chore, type Session } from './session.ts';
 
-const reducedDetail =
+const anonymizedDetail =
   'It ended so long ago that its recipients have been removed; only its numbers are left.';
 
 export type Command =
@@ -96,7 +96,7 @@ export function decideCommand(
     case 'retry':
     case 'check':
     case 'assumeSent': {
-      if (session.spec.reducedAt !== undefined) return refused(reducedDetail);
+      if (session.spec.reducedAt !== undefined) return refused(anonymizedDetail);
       const kind = choreOf(command);
       if (session.chore !== null) {
         return session.chore.kind === kind

@@ -15,7 +15,7 @@ const numbersDays = 365;
 
 /** What retention does to a session, and when. */
 export interface RetentionStep {
-  kind: 'reduce' | 'remove';
+  kind: 'anonymize' | 'remove';
   at: number;
 }
 
@@ -25,8 +25,8 @@ export function nextRetention(
   retentionDays: number,
 ): RetentionStep | null {
   if (session.finishedAt === null) return null;
-  const reduceAt = session.finishedAt + retentionDays * dayMs;
+  const anonymizeAt = session.finishedAt + retentionDays * dayMs;
   return session.spec.reducedAt === undefined
-    ? { kind: 'reduce', at: reduceAt }
-    : { kind: 'remove', at: reduceAt + numbersDays * dayMs };
+    ? { kind: 'anonymize', at: anonymizeAt }
+    : { kind: 'remove', at: anonymizeAt + numbersDays * dayMs };
 }

@@ -15,7 +15,7 @@ import type { Audience } from '../../shared/schemas/activation.ts';
 import { noCounts, type Batch, type BatchCounts } from '../batch/batch.ts';
 import { keyLivesUntil, type ProviderTraits } from '../batch/doubt.ts';
 import { addSample, type Sample } from './eta.ts';
-import { judgeReputation, type FateCounts, type GuardLimits } from '../batch/delivery-status.ts';
+import { judgeReputation, type DeliveryCounts, type GuardLimits } from '../batch/delivery-status.ts';
 
 /** What a session was started with: frozen, so that a repeat after a deploy makes the same bytes. */
 export interface SessionSpec {
@@ -90,7 +90,7 @@ export interface Session {
   bounced: number;
   complained: number;
   /** The three counters above when a person last went on in spite of them. */
-  acknowledged: FateCounts;
+  acknowledged: DeliveryCounts;
   plan: Plan;
   startedAt: number | null;
   updatedAt: number;
@@ -235,7 +235,12 @@ export function noteDoubt(session: Session, batch: Batch, traits: ProviderTraits
 }
 
 /** Adds what webhooks told; a session that endangers the sender's name pauses until a person acts. */
-export function applyFates(session: Session, nowMs: number, delta: FateCounts, limits: GuardLimits): Session {
+export function applyDeliveries(
+  session: Session,
+  nowMs: number,
+  delta: DeliveryCounts,
+  limits: GuardLimits,
+): Session {
   const counted = touch(session, nowMs, {
     delivered: session.delivered + delta.delivered,
     bounced: session.bounced + delta.bounced,

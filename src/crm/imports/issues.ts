@@ -18,7 +18,7 @@ export type StoredIssue = [
 ];
 
 /** An issue without its cells. */
-const reducedSql = `json_array(issue ->> 0, issue ->> 1, issue ->> 2, json('[]'))`;
+const anonymizedSql = `json_array(issue ->> 0, issue ->> 1, issue ->> 2, json('[]'))`;
 
 /** The issues of a chunk, in their order, with each become the JSON that `sql` says of `issue`. */
 const mappedSql = (sql: string): string =>
@@ -44,7 +44,7 @@ export async function dropCells(
 ): Promise<void> {
   await db
     .prepare(
-      `UPDATE import_chunks SET issues = ${mappedSql(reducedSql)}
+      `UPDATE import_chunks SET issues = ${mappedSql(anonymizedSql)}
        WHERE import_number = ? AND seq >= ? AND seq < ? AND issues <> '[]'`,
     )
     .bind(chunks.importNumber, chunks.fromSeq, chunks.toSeq)
@@ -61,7 +61,7 @@ export async function eraseFromIssues(db: D1Database, email: string): Promise<vo
     const { results } = await db
       .prepare(
         `UPDATE import_chunks SET issues =
-           ${mappedSql(`CASE WHEN ${isAboutSql('issue', '?2')} THEN ${reducedSql} ELSE issue END`)}
+           ${mappedSql(`CASE WHEN ${isAboutSql('issue', '?2')} THEN ${anonymizedSql} ELSE issue END`)}
          WHERE rowid IN (
            SELECT rowid FROM import_chunks WHERE rowid > ?1 AND ${mayBeAboutSql('issues', '?3')}
            ORDER BY rowid LIMIT ${erasedChunkCount})

@@ -101,7 +101,7 @@ async function removeLeads(db: D1Database, importNumber: number, leadIds: readon
 // ── retention ────────────────────────────────────────────────────────────────────────────────────
 
 /** Chunks whose rows are reduced in one transaction: up to as many MiB of JSON. */
-const reducedChunkCount = 20;
+const anonymizedChunkCount = 20;
 
 /**
  * Lets go of the cells of rows that were not taken, of every import that nothing has come into since
@@ -123,9 +123,9 @@ export async function dropOldCells(
     .all<{ number: number; next_seq: number }>();
   let importCount = 0;
   for (const { number, next_seq: nextSeq } of results) {
-    for (let seq = 0; seq < nextSeq; seq += reducedChunkCount) {
+    for (let seq = 0; seq < nextSeq; seq += anonymizedChunkCount) {
       if (drop.now() >= drop.deadlineMs) return importCount;
-      await dropCells(db, { importNumber: number, fromSeq: seq, toSeq: seq + reducedChunkCount });
+      await dropCells(db, { importNumber: number, fromSeq: seq, toSeq: seq + anonymizedChunkCount });
     }
     // Not if a chunk has come in the meantime: its cells are kept as long as those of any other.
     const { meta } = await db

@@ -104,10 +104,10 @@ export function toLead(row: LeadRow): Lead {
 export const nextRevisionSql = '(SELECT revision + 1 FROM lead_counts)';
 
 /** What an activation would do with a lead, in the order in which the reasons count. */
-export type Standing = 'suppressed' | 'invalid_address' | 'already_active' | 'mailable';
+export type Eligibility = 'suppressed' | 'invalid_address' | 'already_active' | 'mailable';
 
 /** SQL expression for the {@link Standing} of leads aliased `l`; the flip and its preview share it. */
-export const standingSql = `CASE
+export const eligibilitySql = `CASE
   WHEN EXISTS (SELECT 1 FROM suppressions s WHERE s.email_hash = l.email_hash) THEN 'suppressed'
   WHEN l.email_valid = 0 THEN 'invalid_address'
   WHEN +l.status = 'active' THEN 'already_active'

@@ -13,7 +13,7 @@ import { gateConfig, type MailGate } from '../mail-gate.ts';
 import type { PermitPool } from './permit-pool.ts';
 import { mailGateStub } from '../stubs.ts';
 
-export interface MailWorld {
+export interface MailAccount {
   kind: 'ready';
   transport: MailTransport;
   gate: DurableObjectStub<MailGate>;
@@ -44,7 +44,7 @@ export function mailConfig(env: Env): MailConfig {
   };
 }
 
-export function mailWorld(env: Env, now: () => number): MailWorld | { kind: 'refused'; message: string } {
+export function mailAccount(env: Env, now: () => number): MailAccount | { kind: 'refused'; message: string } {
   const choice = mailTransport(env, now);
   if (choice.kind === 'refused') return choice;
   // One account, one gate: a key of another provider has limits of its own.

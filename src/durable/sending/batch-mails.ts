@@ -7,7 +7,7 @@
  * @module
  */
 import { pendingIndexes, type Batch, type Failure } from '../../core/batch/batch.ts';
-import { refusedMark } from '../../core/batch/doubt.ts';
+import { refusedState } from '../../core/batch/doubt.ts';
 import type { Session } from '../../core/session/session.ts';
 import {
   compileTemplate,
@@ -17,20 +17,20 @@ import {
 } from '../../mail/templates/render.ts';
 import type { OutgoingMail } from '../../mail/transport.ts';
 import type { Recipient } from '../../shared/recipient.ts';
-import type { SliceWorld } from '../session/slice-context.ts';
+import type { SliceContext } from '../session/slice-context.ts';
 
-type MailsWorld = Pick<SliceWorld, 'store' | 'unsubscribeUrlOf' | 'suppressedLeadIds'>;
+type MailsContext = Pick<SliceContext, 'store' | 'unsubscribeUrlOf' | 'suppressedLeadIds'>;
 
 export class BatchMails {
-  readonly #world: MailsWorld;
+  readonly #context: MailsContext;
   readonly #template: CompiledTemplate;
   /** What the flips of the batches in hand told; a batch that was frozen before is hashed anew. */
   readonly #emailHashes = new Map<number, string>();
 
   /** @throws when the frozen template no longer compiles, which the start had checked */
-  constructor(world: MailsWorld) {
-    this.#world = world;
-    const template = compileTemplate(world.store.session().spec.template);
+  constructor(context: MailsContext) {
+    this.#context = context;
+    const template = compileTemplate(context.store.session().spec.template);
     if (template.kind === 'refused')
       throw new Error(`The session's template does not compile: ${template.message}`);
     this.#template = template;
@@ -42,12 +42,12 @@ export class BatchMails {
   }
 
   /** The hashes of a batch's addresses, so that its links need none made. */
-  know(emailHashes: ReadonlyMap<number, string>): void {
+  cacheHashes(emailHashes: ReadonlyMap<number, string>): void {
     for (const [leadId, hash] of emailHashes) this.#emailHashes.set(leadId, hash);
   }
 
   /** The batch is let go. */
-  forget(batch: Batch): void {
+  evict(batch: Batch): void {
     for (const leadId of batch.leadIds) this.#emailHashes.delete(leadId);
   }
 
@@ -56,13 +56,13 @@ export class BatchMails {
    * as unknown where it may have been taken.
    */
   async of(batch: Batch): Promise<{ batch: Batch; mails: OutgoingMail[] }> {
-    const { store } = this.#world;
+    const { store } = this.#context;
     const session = store.session();
     const mails: OutgoingMail[] = [];
     const failures: Failure[] = [...batch.failures];
-    const marks = [...batch.marks];
+    const recipientStates = [...batch.recipientStates];
     const suppressed = await this.#suppressedSince(batch);
-    for (const index of pendingIndexes(batch.marks)) {
+    for (const index of pendingIndexes(batch.recipientStates)) {
       const recipient = batch.recipients?.[index];
       if (recipient === undefined) continue;
       const mail = store.isErased(recipient.leadId)
@@ -74,11 +74,11 @@ export class BatchMails {
         mails.push(mail);
         continue;
       }
-      const mark = refusedMark(batch);
-      marks[index] = mark;
-      if (mark === 'f') failures.push({ index, ...mail });
+      const recipientState = refusedState(batch);
+      recipientStates[index] = recipientState;
+      if (recipientState === 'f') failures.push({ index, ...mail });
     }
-    return { batch: { ...batch, marks: marks.join(''), failures }, mails };
+    return { batch: { ...batch, recipientStates: recipientStates.join(''), failures }, mails };
   }
 
   /**
@@ -89,7 +89,7 @@ export class BatchMails {
   async #suppressedSince(batch: Batch): Promise<ReadonlySet<number>> {
     const isJustFlipped = batch.originSeq === null && batch.payloadHash === null;
     if (isJustFlipped || batch.inDoubtSince !== null) return new Set();
-    return this.#world.suppressedLeadIds(batch.recipients ?? []);
+    return this.#context.suppressedLeadIds(batch.recipients ?? []);
   }
 
   #render(
@@ -98,7 +98,7 @@ export class BatchMails {
     recipient: Recipient,
   ): OutgoingMail | { code: string; message: string } {
     const { mail, sessionId } = session.spec;
-    const unsubscribeUrl = this.#world.unsubscribeUrlOf(
+    const unsubscribeUrl = this.#context.unsubscribeUrlOf(
       session,
       recipient,
       this.#emailHashes.get(recipient.leadId) ?? null,

@@ -20,19 +20,19 @@ import { applySignal } from '../../core/limits/breaker.ts';
 import { applyChange, type ProviderTraits } from '../../core/batch/doubt.ts';
 import { applyCounts, noteDoubt } from '../../core/session/session.ts';
 import type { SessionSignal } from '../../core/batch/settle.ts';
-import { FateReader } from '../session/delivery-events.ts';
-import type { SliceWorld } from '../session/slice-context.ts';
+import { DeliveryReader } from '../session/delivery-events.ts';
+import type { SliceContext } from '../session/slice-context.ts';
 
-export type WriterWorld = Pick<SliceWorld, 'store' | 'now' | 'random' | 'log'> & {
+export type WriterContext = Pick<SliceContext, 'store' | 'now' | 'random' | 'log'> & {
   /** Of the provider that the session's mail leaves through. */
   traits(): ProviderTraits;
 };
 
 export class BatchWriter {
-  readonly #world: WriterWorld;
+  readonly #context: WriterContext;
 
-  constructor(world: WriterWorld) {
-    this.#world = world;
+  constructor(context: WriterContext) {
+    this.#context = context;
   }
 
   /**
@@ -41,18 +41,18 @@ export class BatchWriter {
    * @param before - the batch as it is on disk, where that is not `batch` itself
    */
   apply(batch: Batch, change: BatchChange, signal: SessionSignal, before: Batch = batch): void {
-    const { batch: changed, added } = applyChange(batch, change, this.#world.now());
+    const { batch: changed, added } = applyChange(batch, change, this.#context.now());
     // What becomes of a mail may be told before it is given up to wait for an answer.
-    const fates = new FateReader(this.#world.store);
+    const deliveries = new DeliveryReader(this.#context.store);
     const proven =
-      changed.state === 'unknown' ? proveTaken(changed, (leadId) => fates.of(leadId) !== 0) : null;
+      changed.state === 'unknown' ? proveTaken(changed, (leadId) => deliveries.of(leadId) !== 0) : null;
     this.write(before, proven ?? changed, signal, added);
   }
 
   /** Writes a batch as it becomes, the batches made from it, and the session's counters. */
   write(before: Batch, after: Batch, signal: SessionSignal, added: readonly NewBatch[] = []): void {
-    const { store, now, random, log } = this.#world;
-    const traits = this.#world.traits();
+    const { store, now, random, log } = this.#context;
+    const traits = this.#context.traits();
     const nowMs = now();
     store.batches.update(after);
     store.batches.append(added);

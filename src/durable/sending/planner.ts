@@ -9,14 +9,18 @@
 import { plannedBatch } from '../../core/batch/batch.ts';
 import { endPlan, touch, type Session } from '../../core/session/session.ts';
 import { planPage } from '../../crm/audience.ts';
-import type { SliceWorld } from '../session/slice-context.ts';
+import type { SliceContext } from '../session/slice-context.ts';
 
 /** Pages grow: the first mails must not wait behind large ones in the database, and large ones are cheap per lead. */
 const firstPageLeadCount = 500;
 const pageLeadCount = 5_000;
 
 /** Reads the next page of the audience and writes its batches. */
-export async function planNext({ store, db, now }: Pick<SliceWorld, 'store' | 'db' | 'now'>): Promise<void> {
+export async function planNext({
+  store,
+  db,
+  now,
+}: Pick<SliceContext, 'store' | 'db' | 'now'>): Promise<void> {
   const { spec, plan } = store.session();
   const limit = Math.min(pageLeadCount, Math.max(firstPageLeadCount, plan.plannedCount));
   const page = await planPage(db, {

@@ -11,17 +11,17 @@ import { pauseFor, touch } from '../../core/session/session.ts';
 import { expire } from '../../core/batch/settle.ts';
 import type { MailTransport } from '../../mail/transport.ts';
 import { BatchWriter } from './batch-writer.ts';
-import type { SliceWorld } from '../session/slice-context.ts';
+import type { SliceContext } from '../session/slice-context.ts';
 
-type ProviderWorld = Pick<SliceWorld, 'store' | 'transport' | 'now' | 'random' | 'log'>;
+type ProviderContext = Pick<SliceContext, 'store' | 'transport' | 'now' | 'random' | 'log'>;
 
 /**
  * Compares the provider of the settings with the run's own.
  *
  * @returns `same` when batches may leave through it; `other` when the run has been stopped instead
  */
-export function meetProvider(world: ProviderWorld): 'same' | 'other' {
-  const { store, transport } = world;
+export function checkProvider(context: ProviderContext): 'same' | 'other' {
+  const { store, transport } = context;
   const { provider, offeredProvider } = store.session().spec;
   if (provider === undefined) return 'same';
   if (transport.name === provider || transport.name === offeredProvider) {
@@ -31,19 +31,19 @@ export function meetProvider(world: ProviderWorld): 'same' | 'other' {
         // Keys of the old one mean nothing to the new: what is unknown can be sent anew, but not asked about.
         if (transport.name !== provider) store.batches.forgetKeys();
         store.setProvider(transport.name, null);
-        store.save(touch(store.session(), world.now(), { checkableUntil: null }));
+        store.save(touch(store.session(), context.now(), { checkableUntil: null }));
       });
     }
     return 'same';
   }
-  store.transact(() => stop(world, provider));
+  store.transact(() => stop(context, provider));
   return 'other';
 }
 
-function stop(world: ProviderWorld, provider: string): void {
-  const { store, transport, now } = world;
+function stop(context: ProviderContext, provider: string): void {
+  const { store, transport, now } = context;
   const nowMs = now();
-  const writer = new BatchWriter({ ...world, traits: () => transport });
+  const writer = new BatchWriter({ ...context, traits: () => transport });
   for (const state of ['inflight', 'waiting'] as const) {
     for (const batch of store.batches.inState(state)) {
       const inDoubtSince = batch.inDoubtSince ?? (state === 'inflight' ? batch.attemptAt : null);

@@ -24,7 +24,7 @@ import { BatchWriter } from './batch-writer.ts';
 import { CapShare } from './cap-reservations.ts';
 import { classifyFault, faultText } from '../../runtime/faults.ts';
 import { planNext } from './planner.ts';
-import type { SliceWorld } from '../session/slice-context.ts';
+import type { SliceContext } from '../session/slice-context.ts';
 
 /** Batches whose key has died that one look for work ends; the next look goes on. */
 const maxExpiredCount = 100;
@@ -34,7 +34,7 @@ const visibleWaitMs = 2_000;
 const maxSleepMs = 20_000;
 
 export class SessionRunner implements SliceVerbs {
-  readonly #world: SliceWorld;
+  readonly #context: SliceContext;
   readonly #generation: number;
   readonly #writer: BatchWriter;
   readonly #mails: BatchMails;
@@ -50,21 +50,21 @@ export class SessionRunner implements SliceVerbs {
    * @param world - what the slice works on; the session must exist
    * @throws when the frozen template no longer compiles, which the start had checked
    */
-  constructor(world: SliceWorld) {
-    this.#world = world;
-    this.#generation = world.store.session().generation;
-    this.#writer = new BatchWriter({ ...world, traits: () => world.transport });
-    this.#mails = new BatchMails(world);
-    this.#capShare = new CapShare(world);
+  constructor(context: SliceContext) {
+    this.#context = context;
+    this.#generation = context.store.session().generation;
+    this.#writer = new BatchWriter({ ...context, traits: () => context.transport });
+    this.#mails = new BatchMails(context);
+    this.#capShare = new CapShare(context);
   }
 
   now(): number {
-    return this.#world.now();
+    return this.#context.now();
   }
 
   async sleepUntil(at: number): Promise<void> {
     const ms = Math.min(maxSleepMs, at - this.now());
-    if (ms > 0) await this.#world.sleep(ms);
+    if (ms > 0) await this.#context.sleep(ms);
   }
 
   mode(): WorkMode {
@@ -78,7 +78,7 @@ export class SessionRunner implements SliceVerbs {
 
   /** Puts the session to work. */
   begin(): void {
-    const { store } = this.#world;
+    const { store } = this.#context;
     store.transact(() => {
       const nowMs = this.now();
       // From here on leads of batches that have not left may be active.
@@ -88,7 +88,7 @@ export class SessionRunner implements SliceVerbs {
         store.save(touch(session, nowMs, { state: 'running', startedAt, progressedAt: nowMs }));
       } else if (!this.#session().mayBeFlipped) store.save(session);
     });
-    this.#world.publish();
+    this.#context.publish();
   }
 
   /** True while leads are active whose mail is neither decided nor on its way. */
@@ -97,12 +97,12 @@ export class SessionRunner implements SliceVerbs {
   }
 
   async plan(): Promise<void> {
-    await planNext(this.#world);
-    this.#world.publish();
+    await planNext(this.#context);
+    this.#context.publish();
   }
 
   take(): Batch | null {
-    const { store, transport } = this.#world;
+    const { store, transport } = this.#context;
     const isChecking = this.mode() === 'check';
     for (let expiredCount = 0; expiredCount < maxExpiredCount; expiredCount++) {
       const nowMs = this.now();
@@ -111,7 +111,7 @@ export class SessionRunner implements SliceVerbs {
       if (batch === undefined) return isChecking ? null : this.#hold(this.#nextPending());
       if (mayRepeat(batch, nowMs, transport)) return this.#hold(batch);
       store.transact(() => this.#writer.apply(batch, expire(batch, nowMs), { kind: 'none' }));
-      this.#world.publish();
+      this.#context.publish();
     }
     return null;
   }
@@ -119,7 +119,7 @@ export class SessionRunner implements SliceVerbs {
   /** The next pending batch that no sender holds: the cursor is set back below held ones when one is let go of. */
   #nextPending(): Batch | null {
     for (;;) {
-      const batch = this.#world.store.batches.nextPending();
+      const batch = this.#context.store.batches.nextPending();
       if (batch === null || !this.#held.has(batch.seq)) return batch;
     }
   }
@@ -131,10 +131,10 @@ export class SessionRunner implements SliceVerbs {
 
   release(batch: Batch): void {
     this.#held.delete(batch.seq);
-    this.#mails.forget(batch);
+    this.#mails.evict(batch);
     this.#capShare.refund(batch.seq, 0);
-    if (this.#world.store.batches.stateOf(batch.seq) === 'pending')
-      this.#world.store.batches.rewind(batch.seq);
+    if (this.#context.store.batches.stateOf(batch.seq) === 'pending')
+      this.#context.store.batches.rewind(batch.seq);
   }
 
   async flip(batch: Batch): Promise<FlipResult | null> {
@@ -146,25 +146,25 @@ export class SessionRunner implements SliceVerbs {
         nowMs: this.now(),
         customFields: this.#mails.customFields,
       };
-      return await this.#world.waits.during('crm', () => flipLeads(this.#world.db, flip));
+      return await this.#context.waits.during('crm', () => flipLeads(this.#context.db, flip));
     } catch (error) {
       const fault = classifyFault(error);
       if (fault.kind !== 'refused') throw error;
       // It would be refused again and again, and the run would never end.
-      this.#world.log('flip_refused', { batch: batch.seq, error: faultText(error) });
+      this.#context.log('flip_refused', { batch: batch.seq, error: faultText(error) });
       this.#decideUnsent({ ...batch, code: 'crm_refused', message: fault.message });
       return null;
     }
   }
 
   settleFlip(batch: Batch, result: FlipResult): Batch | null {
-    this.#mails.know(result.emailHashes);
+    this.#mails.cacheHashes(result.emailHashes);
     const asked = this.#deferOwned(batch, result);
     const frozen: Batch = {
       ...asked,
       recipients: result.activated,
       skipped: result.skipped.filter(({ leadId }) => asked.leadIds.includes(leadId)),
-      marks: 'p'.repeat(result.activated.length),
+      recipientStates: 'p'.repeat(result.activated.length),
     };
     if (result.activated.length > 0) return frozen;
     this.#decideUnsent(frozen);
@@ -175,12 +175,12 @@ export class SessionRunner implements SliceVerbs {
   #deferOwned(batch: Batch, { ownedElsewhere }: FlipResult): Batch {
     // A batch with an origin is that last time.
     if (ownedElsewhere.size === 0 || batch.originSeq !== null || !this.#isStillHeld(batch)) return batch;
-    const { store } = this.#world;
+    const { store } = this.#context;
     return store.transact(() => store.batches.defer(batch, ownedElsewhere));
   }
 
   async prepare(held: Batch): Promise<Prepared | null> {
-    const { transport } = this.#world;
+    const { transport } = this.#context;
     const { batch, mails } = await this.#mails.of(held);
     if (mails.length === 0) {
       this.#decideUnsent(batch);
@@ -201,7 +201,7 @@ export class SessionRunner implements SliceVerbs {
   }
 
   intend(prepared: Prepared): Intent | null {
-    const { store, log } = this.#world;
+    const { store, log } = this.#context;
     const { batch } = prepared;
     // A repeat whose bytes differ is still safe under its key; but it must be known that they did.
     if (batch.payloadHash !== null && batch.payloadHash !== prepared.payloadHash) {
@@ -221,20 +221,20 @@ export class SessionRunner implements SliceVerbs {
       if (!this.#isStillHeld(batch) || this.mode() === 'none') return false;
       // Erased while it was rendered: the batch is taken again, from disk, and rendered without them.
       const isErased = (index: number): boolean => store.isErased(prepared.recipients[index]?.leadId ?? 0);
-      if (pendingIndexes(batch.marks).some(isErased)) return false;
+      if (pendingIndexes(batch.recipientStates).some(isErased)) return false;
       this.#writer.write(this.#held.get(batch.seq) ?? batch, intended, { kind: 'none' });
       return true;
     });
     if (!isWritten) return null;
     this.#flipped.delete(batch.seq);
     this.#capShare.refund(batch.seq, prepared.mailCount);
-    this.#world.publish();
-    const key = this.#world.keyOf(this.#session(), intended);
+    this.#context.publish();
+    const key = this.#context.keyOf(this.#session(), intended);
     return { batch: intended, key, payload: prepared.payload, mailCount: prepared.mailCount };
   }
 
   async deliver(intent: Intent): Promise<Outcome> {
-    const { transport, report, deliveryTimeoutMs, waits } = this.#world;
+    const { transport, report, deliveryTimeoutMs, waits } = this.#context;
     // Not `AbortSignal.timeout`: it cannot be cleared, and its timer keeps the object for all of its time.
     const patience = new AbortController();
     const timer = setTimeout(
@@ -242,7 +242,7 @@ export class SessionRunner implements SliceVerbs {
       deliveryTimeoutMs,
     );
     const { key, payload, mailCount } = intent;
-    const mayLeave = (): boolean => this.#world.store.load()?.generation === this.#generation;
+    const mayLeave = (): boolean => this.#context.store.load()?.generation === this.#generation;
     const delivery = await waits
       .during('provider_answer', () =>
         transport.deliver({ key, payload, mailCount, mayLeave, signal: patience.signal }),
@@ -253,7 +253,7 @@ export class SessionRunner implements SliceVerbs {
   }
 
   settle(intent: Intent, outcome: Outcome): void {
-    const { store, log } = this.#world;
+    const { store, log } = this.#context;
     const { seq, attempts, attemptAt } = intent.batch;
     store.transact(() => {
       // As it is on disk: a retry may have moved who failed before it left into another batch meanwhile.
@@ -265,7 +265,7 @@ export class SessionRunner implements SliceVerbs {
       const session = this.#session();
       const isChecked = session.isChecking && batch.retried === 'asked';
       const decided = decideOutcome(batch, outcome, {
-        ...this.#context(),
+        ...this.#settleContext(),
         isProbe: session.reason === 'mail_unreachable' && !isChecked,
         outageMs: outageMs(session, batch.attempts, this.now()),
       });
@@ -275,11 +275,11 @@ export class SessionRunner implements SliceVerbs {
       if (change.kind !== 'done')
         log('batch_not_sent', { batch: batch.seq, outcome: outcome.kind, becomes: change.kind });
     });
-    this.#world.publish();
+    this.#context.publish();
   }
 
   isUsable(permit: Permit): boolean {
-    return this.#world.permits.isUsable(permit);
+    return this.#context.permits.isUsable(permit);
   }
 
   renewPermit(): Promise<Permit> {
@@ -292,7 +292,7 @@ export class SessionRunner implements SliceVerbs {
   }
 
   returnPermit(permit: Permit): void {
-    this.#world.permits.giveBack(permit);
+    this.#context.permits.giveBack(permit);
   }
 
   async permit(batch: Batch): Promise<Permit> {
@@ -302,34 +302,34 @@ export class SessionRunner implements SliceVerbs {
   }
 
   #slot(): Promise<Permit> {
-    return this.#world.waits.during('mail_slot', () => this.#world.permits.permit());
+    return this.#context.waits.during('mail_slot', () => this.#context.permits.permit());
   }
 
   waitUntil(at: number): void {
-    const { store, waits } = this.#world;
+    const { store, waits } = this.#context;
     const session = this.#session();
     if (at - this.now() < visibleWaitMs || (session.waitingUntil ?? 0) >= at) return;
     const nowMs = this.now();
     const kind = this.#isAtCap ? 'daily_cap' : waits.isThrottled ? 'rate_limit' : 'mail_slot';
     const waitingFor = waitOn(session, kind, nowMs);
     store.transact(() => store.save(touch(session, nowMs, { waitingUntil: at, waitingFor })));
-    this.#world.publish();
+    this.#context.publish();
   }
 
   /** A held batch of which nothing is left to send. */
   #decideUnsent(batch: Batch): void {
-    const { marks, failures, messageIds } = batch;
-    this.#change(batch, { kind: 'done', marks, failures, messageIds });
+    const { recipientStates, failures, messageIds } = batch;
+    this.#change(batch, { kind: 'done', recipientStates, failures, messageIds });
   }
 
   /** Changes a held batch that does not leave, unless a command took it back. */
   #change(batch: Batch, change: BatchChange): void {
-    this.#world.store.transact(() => {
+    this.#context.store.transact(() => {
       if (!this.#isStillHeld(batch)) return;
       this.#writer.apply(batch, change, { kind: 'none' }, this.#held.get(batch.seq));
       this.#flipped.delete(batch.seq);
     });
-    this.#world.publish();
+    this.#context.publish();
   }
 
   /** False when a command took the batch back, or may have moved its recipients, while it was being prepared. */
@@ -338,14 +338,14 @@ export class SessionRunner implements SliceVerbs {
     const held = this.#held.get(batch.seq);
     // Another sender may hold a later copy of it.
     if (held?.attempts !== batch.attempts) return false;
-    return this.#world.store.batches.stateOf(batch.seq) === held.state;
+    return this.#context.store.batches.stateOf(batch.seq) === held.state;
   }
 
   #session(): Session {
-    return this.#world.store.session();
+    return this.#context.store.session();
   }
 
-  #context(): { nowMs: number; random: () => number; traits: MailTransport } {
-    return { nowMs: this.now(), random: this.#world.random, traits: this.#world.transport };
+  #settleContext(): { nowMs: number; random: () => number; traits: MailTransport } {
+    return { nowMs: this.now(), random: this.#context.random, traits: this.#context.transport };
   }
 }

@@ -14,7 +14,7 @@ import { nextWakeAt } from '../../core/session/wake.ts';
 import { atStorage, classifyFault, faultText } from '../../runtime/faults.ts';
 import { retentionDays } from '../../runtime/retention.ts';
 import { followClock } from './clock.ts';
-import type { SessionShell } from './context.ts';
+import type { SessionContext } from './context.ts';
 
 /** How soon the successor of a killed slice runs; DESIGN §6.4 allows five seconds. */
 const watchdogMs = 2_000;
@@ -23,18 +23,18 @@ const overdueMs = 5_000;
 /** Readers look after the alarm at most this often. */
 const healIntervalMs = 2_000;
 /** After its end a session hears of fates for days; the list of activations has them within five seconds. */
-const fateRecordMs = 3_000;
+const deliveryRecordMs = 3_000;
 /** How soon storage that did not take the next alarm is asked again. */
 const storageRetryMs = 1_000;
 /** Shorter than the 15 minutes that an alarm may take, so that it is our word that ends it. */
 const maxStorageWaitMs = 600_000;
 
 export class SessionAlarm {
-  readonly #shell: SessionShell;
+  readonly #shell: SessionContext;
   readonly #isSliceRunning: () => boolean;
   #healedAt = 0;
 
-  constructor(shell: SessionShell, isSliceRunning: () => boolean) {
+  constructor(shell: SessionContext, isSliceRunning: () => boolean) {
     this.#shell = shell;
     this.#isSliceRunning = isSliceRunning;
   }
@@ -94,7 +94,7 @@ export class SessionAlarm {
    *
    * @param requestId - of who looks; for the log
    */
-  async heal(requestId: string | null): Promise<void> {
+  async ensureAlarm(requestId: string | null): Promise<void> {
     const { store, now, log } = this.#shell;
     // Without an await: most looks find nothing to do.
     if (store.load() === null) return;
@@ -138,11 +138,11 @@ export class SessionAlarm {
   }
 
   /** Fates have come in: a session at work records itself when its slice ends, one at rest must wake for it. */
-  async wakeForFates(session: Session): Promise<void> {
+  async wakeForDeliveries(session: Session): Promise<void> {
     if (this.#isSliceRunning() || (session.finishedAt === null && session.state !== 'paused')) return;
     const { alarms, now } = this.#shell;
     const at = await alarms.getAlarm();
-    const recordAt = now() + fateRecordMs;
+    const recordAt = now() + deliveryRecordMs;
     if (at === null || at > recordAt) await alarms.setAlarm(recordAt);
   }
 

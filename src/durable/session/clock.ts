@@ -7,14 +7,14 @@
  */
 import { setBack, stepBackMs } from '../../core/clock.ts';
 import { keyStepToleranceMs } from '../../core/batch/doubt.ts';
-import type { SessionShell } from './context.ts';
+import type { SessionContext } from './context.ts';
 
 /**
  * Looks whether the clock was set back since the session was written. Harmless where there is no session.
  *
  * @returns true when it was: the alarm that is set may be of the clock before
  */
-export function followClock({ store, now, log }: Pick<SessionShell, 'store' | 'now' | 'log'>): boolean {
+export function followClock({ store, now, log }: Pick<SessionContext, 'store' | 'now' | 'log'>): boolean {
   const session = store.load();
   if (session === null) return false;
   const nowMs = now();

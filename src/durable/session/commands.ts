@@ -15,7 +15,7 @@ import { askAgain, assumeSent, retryUnknown, takeFailed, type Retried } from '..
 import { applyCounts, type Chore, type Session } from '../../core/session/session.ts';
 import type { NewEvent } from '../../core/session/timeline.ts';
 import type { Recipient } from '../../shared/recipient.ts';
-import { FateReader } from './delivery-events.ts';
+import { DeliveryReader } from './delivery-events.ts';
 import type { SessionStore } from '../store/session-store.ts';
 
 /** What became of a command. */
@@ -40,7 +40,7 @@ interface Step {
  * @param by - who gives it; for the timeline
  * @param traits - of the provider that the session was started with; without keys where that is not set up
  */
-export function carryOut(
+export function applyCommand(
   store: SessionStore,
   command: Command,
   by: string | null,
@@ -103,7 +103,7 @@ function changeBatches(
 /**
  * Carries out the next part of a session's command; call until its `chore` is null.
  *
- * @param traits - as for {@link carryOut}
+ * @param traits - as for {@link applyCommand}
  */
 export function continueChore(store: SessionStore, nowMs: number, traits: ProviderTraits): void {
   store.transact(() => {
@@ -171,12 +171,12 @@ function checked({ updatedAt }: Session, by: string | null, count: number): NewE
  * leads stay as they are.
  */
 function retryFailed({ store, nowMs }: Step, { spec }: Session, batches: readonly Batch[]): Part {
-  const fates = new FateReader(store);
+  const deliveries = new DeliveryReader(store);
   const size = spec.batchLeadCount;
   let delta = noCounts;
   let waiting: Recipient[] = [];
   for (const [index, known] of batches.entries()) {
-    const { batch, recipients, delta: added } = takeFailed(known, (leadId) => fates.of(leadId) !== 0);
+    const { batch, recipients, delta: added } = takeFailed(known, (leadId) => deliveries.of(leadId) !== 0);
     store.batches.update(batch);
     delta = countSum(delta, { ...noCounts, ...added });
     waiting.push(...recipients);

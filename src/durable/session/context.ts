@@ -13,7 +13,7 @@ import type { SliceVerbs } from '../../core/session/slice.ts';
 import type { LogFields, LogLevel } from '../../runtime/log.ts';
 import type { SessionStore } from '../store/session-store.ts';
 
-export interface SessionShell {
+export interface SessionContext {
   readonly store: SessionStore;
   readonly alarms: Pick<DurableObjectStorage, 'getAlarm' | 'setAlarm' | 'deleteAlarm'>;
   readonly env: Env;

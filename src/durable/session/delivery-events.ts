@@ -11,13 +11,13 @@
  */
 import { countBatch, proveTaken } from '../../core/batch/batch.ts';
 import {
-  addFate,
-  fateDelta,
-  type FateCounts,
-  type FateReport,
+  withDeliveryEvent,
+  deliveryDelta,
+  type DeliveryCounts,
+  type DeliveryReport,
   type GuardLimits,
 } from '../../core/batch/delivery-status.ts';
-import { applyCounts, applyFates, type Session } from '../../core/session/session.ts';
+import { applyCounts, applyDeliveries, type Session } from '../../core/session/session.ts';
 import type { SessionStore } from '../store/session-store.ts';
 
 /** Ids of one block: leads of one batch are mostly neighbours. */
@@ -31,7 +31,7 @@ const blockLeadCount = 256;
  */
 const gatherMs = 100;
 
-export interface FateWorld {
+export interface DeliveryContext {
   store: SessionStore;
   now(): number;
   limits(): GuardLimits;
@@ -39,13 +39,13 @@ export interface FateWorld {
   changed(before: Session, after: Session): void;
 }
 
-export class Fates {
-  readonly #world: FateWorld;
-  #waiting: FateReport[] = [];
+export class DeliveryEvents {
+  readonly #context: DeliveryContext;
+  #waiting: DeliveryReport[] = [];
   #flush: Promise<void> | null = null;
 
-  constructor(world: FateWorld) {
-    this.#world = world;
+  constructor(context: DeliveryContext) {
+    this.#context = context;
   }
 
   /**
@@ -53,8 +53,8 @@ export class Fates {
    *
    * @returns when they are on disk; at once, with nothing written, when there is no such session
    */
-  async add(reports: readonly FateReport[]): Promise<void> {
-    if (reports.length === 0 || this.#world.store.load() === null) return;
+  async add(reports: readonly DeliveryReport[]): Promise<void> {
+    if (reports.length === 0 || this.#context.store.load() === null) return;
     for (const report of reports) this.#waiting.push(report);
     await (this.#flush ??= this.#gather());
   }
@@ -67,8 +67,8 @@ export class Fates {
     this.#write(reports);
   }
 
-  #write(reports: readonly FateReport[]): void {
-    const { store, now, limits, changed } = this.#world;
+  #write(reports: readonly DeliveryReport[]): void {
+    const { store, now, limits, changed } = this.#context;
     const change = store.transact((): { before: Session; after: Session } | null => {
       const before = store.load();
       // Erased while the events waited; or reduced to its numbers, which what comes late must not count twice.
@@ -80,7 +80,7 @@ export class Fates {
         after = applyCounts(after, now(), { unknown: -provenCount, sent: provenCount });
       }
       if (delta.delivered + delta.bounced + delta.complained > 0) {
-        after = applyFates(after, now(), delta, limits());
+        after = applyDeliveries(after, now(), delta, limits());
       }
       if (after === before) return null;
       store.save(after);
@@ -90,9 +90,9 @@ export class Fates {
   }
 
   /** A mail that the provider tells of was taken; returns how many were unknown till now. */
-  #settleProven({ counts }: Session, reports: readonly FateReport[]): number {
+  #settleProven({ counts }: Session, reports: readonly DeliveryReport[]): number {
     if (counts.unknown === 0) return 0;
-    const { batches } = this.#world.store;
+    const { batches } = this.#context.store;
     const told = new Set(reports.map(({ leadId }) => leadId));
     let provenCount = 0;
     for (const batch of batches.unknownOf([...told])) {
@@ -104,33 +104,33 @@ export class Fates {
     return provenCount;
   }
 
-  #writeBits(reports: readonly FateReport[]): FateCounts {
-    const { store } = this.#world;
-    const delta: FateCounts = { delivered: 0, bounced: 0, complained: 0 };
+  #writeBits(reports: readonly DeliveryReport[]): DeliveryCounts {
+    const { store } = this.#context;
+    const delta: DeliveryCounts = { delivered: 0, bounced: 0, complained: 0 };
     const byBlock = Map.groupBy(reports, ({ leadId }) => Math.floor(leadId / blockLeadCount));
     for (const [block, members] of byBlock) {
-      const bits = store.fateBlock(block) ?? new Uint8Array(blockLeadCount);
+      const bits = store.deliveryBlock(block) ?? new Uint8Array(blockLeadCount);
       let isChanged = false;
-      for (const { leadId, fate } of members) {
+      for (const { leadId, event } of members) {
         const index = leadId % blockLeadCount;
         const known = bits[index] ?? 0;
-        const next = addFate(known, fate);
+        const next = withDeliveryEvent(known, event);
         if (next === known) continue;
         bits[index] = next;
         isChanged = true;
-        const added = fateDelta(known, next);
+        const added = deliveryDelta(known, next);
         delta.delivered += added.delivered;
         delta.bounced += added.bounced;
         delta.complained += added.complained;
       }
-      if (isChanged) store.saveFateBlock(block, bits);
+      if (isChanged) store.saveDeliveryBlock(block, bits);
     }
     return delta;
   }
 }
 
 /** Reads fates lead by lead; keeps the blocks that it has read. */
-export class FateReader {
+export class DeliveryReader {
   readonly #store: SessionStore;
   readonly #blocks = new Map<number, Uint8Array | null>();
 
@@ -142,7 +142,7 @@ export class FateReader {
   of(leadId: number): number {
     const block = Math.floor(leadId / blockLeadCount);
     let bits = this.#blocks.get(block);
-    if (bits === undefined) this.#blocks.set(block, (bits = this.#store.fateBlock(block)));
+    if (bits === undefined) this.#blocks.set(block, (bits = this.#store.deliveryBlock(block)));
     return bits?.[leadId % blockLeadCount] ?? 0;
   }
 }

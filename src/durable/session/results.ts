@@ -6,11 +6,11 @@
  *
  * @module
  */
-import type { Batch, Mark } from '../../core/batch/batch.ts';
-import { shownFate } from '../../core/batch/delivery-status.ts';
+import type { Batch, RecipientState } from '../../core/batch/batch.ts';
+import { deliveryStatus } from '../../core/batch/delivery-status.ts';
 import type { ActivationState, EmailState } from '../../shared/progress.ts';
 import type { LeadResult } from '../../shared/schemas/activation.ts';
-import { FateReader } from './delivery-events.ts';
+import { DeliveryReader } from './delivery-events.ts';
 import type { SessionStore } from '../store/session-store.ts';
 
 /** Where a page begins: a batch, and a lead in it. */
@@ -35,7 +35,7 @@ export interface ResultPage {
 const maxPageBatchCount = 50;
 
 const emailStateOf = { p: 'pending', s: 'sent', f: 'failed', u: 'unknown' } as const satisfies Record<
-  Exclude<Mark, 'm'>,
+  Exclude<RecipientState, 'm'>,
   EmailState
 >;
 
@@ -43,21 +43,21 @@ const emailStateOf = { p: 'pending', s: 'sent', f: 'failed', u: 'unknown' } as c
 export function readResults(store: SessionStore, query: ResultQuery): ResultPage {
   const from = query.cursor ?? { seq: 0, index: 0 };
   const wantsMail = query.activation === null || query.activation === 'activated';
-  const mark = query.email === null ? null : markOf(query.email);
+  const recipientState = query.email === null ? null : recipientStateOf(query.email);
   const wantsOthers = query.email === null;
   const batches = store.results.page(
     from.seq,
     {
-      marks: wantsMail ? (mark === null ? '?*' : `*${mark}*`) : null,
+      recipientStates: wantsMail ? (recipientState === null ? '?*' : `*${recipientState}*`) : null,
       hasSkipped: wantsOthers && (query.activation === null || query.activation === 'skipped'),
       isUndecided: wantsOthers && query.activation !== 'activated',
     },
     maxPageBatchCount,
   );
-  const fates = new FateReader(store);
+  const deliveries = new DeliveryReader(store);
   const leads: LeadResult[] = [];
   for (const batch of batches) {
-    const results = batchResults(batch, fates);
+    const results = batchResults(batch, deliveries);
     const start = batch.seq === from.seq ? from.index : 0;
     for (let index = start; index < results.length; index++) {
       const result = results[index];
@@ -79,7 +79,7 @@ function matches(result: LeadResult, query: ResultQuery): boolean {
 }
 
 /** The mark under which leads of this e-mail state are found; later fates are sent mail. */
-function markOf(state: EmailState): Mark {
+function recipientStateOf(state: EmailState): RecipientState {
   switch (state) {
     case 'pending':
       return 'p';
@@ -98,7 +98,7 @@ function markOf(state: EmailState): Mark {
 }
 
 /** All leads of one batch that live in it (and were not moved to another one). */
-function batchResults(batch: Batch, fates: FateReader): LeadResult[] {
+function batchResults(batch: Batch, deliveries: DeliveryReader): LeadResult[] {
   const blank = {
     email: null,
     name: '',
@@ -122,11 +122,11 @@ function batchResults(batch: Batch, fates: FateReader): LeadResult[] {
   }
   const failures = new Map(batch.failures.map((failure) => [failure.index, failure]));
   const mailed = batch.recipients.flatMap((recipient, index): LeadResult[] => {
-    const mark = batch.marks[index] as Mark | undefined;
-    if (mark === undefined || mark === 'm') return [];
+    const recipientState = batch.recipientStates[index] as RecipientState | undefined;
+    if (recipientState === undefined || recipientState === 'm') return [];
     const failure = failures.get(index);
-    const fault = mark === 'u' || mark === 'p' ? batch : null;
-    const fate = mark === 's' ? shownFate(fates.of(recipient.leadId)) : null;
+    const fault = recipientState === 'u' || recipientState === 'p' ? batch : null;
+    const delivery = recipientState === 's' ? deliveryStatus(deliveries.of(recipient.leadId)) : null;
     return [
       {
         leadId: recipient.leadId,
@@ -134,9 +134,9 @@ function batchResults(batch: Batch, fates: FateReader): LeadResult[] {
         name: `${recipient.firstName} ${recipient.lastName}`.trim(),
         activation: 'activated',
         skipReason: null,
-        emailState: fate?.state ?? emailStateOf[mark],
-        code: failure?.code ?? fault?.code ?? fate?.code ?? null,
-        message: failure?.message ?? fault?.message ?? fate?.message ?? null,
+        emailState: delivery?.state ?? emailStateOf[recipientState],
+        code: failure?.code ?? fault?.code ?? delivery?.code ?? null,
+        message: failure?.message ?? fault?.message ?? delivery?.message ?? null,
         messageId: batch.messageIds?.[index] ?? null,
       },
     ];

@@ -16,11 +16,11 @@ import { domainOf } from '../../mail/templates/render.ts';
 import type { Delivery, MailTransport } from '../../mail/transport.ts';
 import { unsubscribeToken } from '../../mail/unsubscribe-token.ts';
 import type { Recipient } from '../../shared/recipient.ts';
-import { atGate } from '../../runtime/faults.ts';
+import { callGate } from '../../runtime/faults.ts';
 import type { LogFields } from '../../runtime/log.ts';
-import { refusalOf, type MailWorld } from '../mail/mail-account.ts';
+import { refusalOf, type MailAccount } from '../mail/mail-account.ts';
 import { PermitPool, type RequestLease } from '../mail/permit-pool.ts';
-import type { SessionShell } from './context.ts';
+import type { SessionContext } from './context.ts';
 import type { SessionStore } from '../store/session-store.ts';
 import type { Waits } from './waits.ts';
 
@@ -32,7 +32,7 @@ export interface MailCap {
 }
 
 /** The world, as far as a slice touches it. */
-export interface SliceWorld {
+export interface SliceContext {
   store: SessionStore;
   db: D1Database;
   transport: MailTransport;
@@ -60,8 +60,8 @@ export interface SliceWorld {
 }
 
 /** Makes the worlds of one session's slices. */
-export class SliceWorlds {
-  readonly #shell: SessionShell;
+export class SliceContexts {
+  readonly #shell: SessionContext;
   /** Kept from slice to slice: a lease that was thrown away is time on the account's line that nobody uses. */
   readonly #permits: PermitPool;
   readonly #waits: Waits;
@@ -70,7 +70,7 @@ export class SliceWorlds {
   #heldCount = (): number => 0;
   #lease: RequestLease = () => Promise.reject(new Error('No slice has begun.'));
 
-  constructor(shell: SessionShell, waits: Waits) {
+  constructor(shell: SessionContext, waits: Waits) {
     this.#shell = shell;
     this.#waits = waits;
     this.#permits = new PermitPool(
@@ -85,12 +85,12 @@ export class SliceWorlds {
    *
    * @param heldCount - how many batches the slice has in hand
    */
-  next(mail: MailWorld, log: SliceWorld['log'], heldCount: () => number): SliceWorld {
+  next(mail: MailAccount, log: SliceContext['log'], heldCount: () => number): SliceContext {
     const shell = this.#shell;
     this.#heldCount = heldCount;
     this.#senderCount = sliceLimits(mail.maxRatePerSecond).senderCount;
     // A stub that has failed stays broken: each slice has a new one.
-    this.#lease = (wantedCount) => atGate(async () => mail.gate.lease(wantedCount));
+    this.#lease = (wantedCount) => callGate(async () => mail.gate.lease(wantedCount));
     return {
       store: shell.store,
       db: shell.env.DB,
@@ -123,11 +123,11 @@ export class SliceWorlds {
   }
 
   /** The day's cap is of the domain that the mails come from. */
-  #cap({ gate, dailyCap }: MailWorld): MailCap | null {
+  #cap({ gate, dailyCap }: MailAccount): MailCap | null {
     if (dailyCap === null) return null;
     const domain = domainOf(this.#shell.store.session().spec.mail.from);
     return {
-      reserve: (mailCount) => atGate(async () => gate.reserve(domain, dailyCap, mailCount)),
+      reserve: (mailCount) => callGate(async () => gate.reserve(domain, dailyCap, mailCount)),
       refund: (day, mailCount) => this.#shell.waitUntil(gate.refund(domain, day, mailCount)),
     };
   }

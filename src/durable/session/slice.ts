@@ -14,14 +14,14 @@ import { runSlice, sliceLimits } from '../../core/session/slice.ts';
 import { recordActivation } from '../../crm/activations.ts';
 import { openRecovery } from '../../crm/recovery.ts';
 import { classifyFault, faultText } from '../../runtime/faults.ts';
-import { mailWorld } from '../mail/mail-account.ts';
+import { mailAccount } from '../mail/mail-account.ts';
 import { SessionRunner } from '../sending/runner.ts';
 import type { LogFields, LogLevel } from '../../runtime/log.ts';
-import { meetProvider } from '../sending/provider-change.ts';
+import { checkProvider } from '../sending/provider-change.ts';
 import { continueChore } from './commands.ts';
-import type { SessionShell } from './context.ts';
+import type { SessionContext } from './context.ts';
 import type { SessionSweep } from './sweep.ts';
-import { SliceWorlds } from './slice-context.ts';
+import { SliceContexts } from './slice-context.ts';
 import { Waits } from './waits.ts';
 
 /** How often a slice looks at what it waits for. */
@@ -33,9 +33,9 @@ const recordMs = 4_000;
 const maxSweepMs = 20_000;
 
 export class SessionSlice {
-  readonly #shell: SessionShell;
+  readonly #shell: SessionContext;
   readonly #sweep: SessionSweep;
-  readonly #worlds: SliceWorlds;
+  readonly #contexts: SliceContexts;
   readonly #waits: Waits;
   #isRunning = false;
   /** Names the slice in the log: when it began, since a session has one at a time. */
@@ -45,11 +45,11 @@ export class SessionSlice {
   #recording: Promise<void> = Promise.resolve();
   #recordedAt = 0;
 
-  constructor(shell: SessionShell, sweep: SessionSweep) {
+  constructor(shell: SessionContext, sweep: SessionSweep) {
     this.#shell = shell;
     this.#sweep = sweep;
     this.#waits = new Waits(() => shell.now());
-    this.#worlds = new SliceWorlds(shell, this.#waits);
+    this.#contexts = new SliceContexts(shell, this.#waits);
   }
 
   /** True while it works on batches in this very object. */
@@ -121,23 +121,23 @@ export class SessionSlice {
       this.#holdOff('The database was restored. Run the reconciliation; then this goes on.', 'crm');
       return;
     }
-    const mail = mailWorld(settings(), now);
+    const mail = mailAccount(settings(), now);
     if (mail.kind === 'refused') {
       this.#pauseUnconfigured(mail.message);
       return;
     }
     let runner: SessionRunner | null = null;
-    const world = this.#worlds.next(
+    const context = this.#contexts.next(
       mail,
       (event, fields) => this.#log('info', event, fields),
       () => runner?.heldCount ?? 0,
     );
-    if (meetProvider(world) === 'other') {
+    if (checkProvider(context) === 'other') {
       publish();
       return;
     }
     const wasFlipped = store.session().mayBeFlipped;
-    runner = new SessionRunner(world);
+    runner = new SessionRunner(context);
     runner.begin();
     await runSlice(verbs(runner), sliceLimits(mail.maxRatePerSecond));
     // A probe of a provider that is away comes often: what it left in order needs no look into the CRM.
@@ -181,7 +181,7 @@ export class SessionSlice {
     if (!isAllDecided && (batches.hasPending() || batches.nextAttemptAt() !== null)) return;
     if (batches.hasOpen()) return;
     if (session.cancelledAt === null && store.transact(() => batches.releaseDeferred())) return;
-    if (!isAllDecided) this.#mendCounters();
+    if (!isAllDecided) this.#repairCounters();
     store.transact(() => {
       store.save(finish(store.session(), now()));
       store.forgetSearch();
@@ -191,11 +191,11 @@ export class SessionSlice {
   }
 
   /** Nothing is left to do and the counters fall short: the run would look for work for ever. The rows are right. */
-  #mendCounters(): void {
+  #repairCounters(): void {
     const { store, now } = this.#shell;
     const { counts, total } = store.session();
     const recount = store.recount();
-    this.#log('error', 'counters_mended', {
+    this.#log('error', 'counters_repaired', {
       total,
       processed: processedCount(counts),
       recounted: processedCount(recount),

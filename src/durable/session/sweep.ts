@@ -17,7 +17,7 @@ import { maxSenderCount } from '../../core/session/slice.ts';
 import { recovered } from '../../core/session/timeline.ts';
 import { unflipLeads } from '../../crm/flip.ts';
 import { BatchWriter } from '../sending/batch-writer.ts';
-import type { SessionShell } from './context.ts';
+import type { SessionContext } from './context.ts';
 
 /** Pending batches are only marked. */
 const pendingBatchCount = 2_000;
@@ -29,10 +29,10 @@ const givenBackLeadCount = 5_000;
 const flippedBatchCount = 2 * maxSenderCount;
 
 export class SessionSweep {
-  readonly #shell: SessionShell;
+  readonly #shell: SessionContext;
   readonly #writer: BatchWriter;
 
-  constructor(shell: SessionShell) {
+  constructor(shell: SessionContext) {
     this.#shell = shell;
     this.#writer = new BatchWriter({
       store: shell.store,
@@ -128,8 +128,8 @@ export class SessionSweep {
   }
 }
 
-function pendingLeadIds({ marks, recipients }: Batch): number[] {
-  return (recipients ?? []).flatMap(({ leadId }, index) => (marks[index] === 'p' ? [leadId] : []));
+function pendingLeadIds({ recipientStates, recipients }: Batch): number[] {
+  return (recipients ?? []).flatMap(({ leadId }, index) => (recipientStates[index] === 'p' ? [leadId] : []));
 }
 
 /** The first of these, as many as hold the leads of one statement; at least one. */

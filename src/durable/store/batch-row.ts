@@ -60,7 +60,7 @@ function toBatch(row: BatchRow): Batch {
     leadIds: JSON.parse(row.lead_ids) as number[],
     recipients: row.recipients === null ? null : (JSON.parse(row.recipients) as Batch['recipients']),
     skipped: JSON.parse(row.skipped) as Batch['skipped'],
-    marks: row.marks,
+    recipientStates: row.marks,
     failures: JSON.parse(row.failures) as Failure[],
     messageIds: row.message_ids === null ? null : (JSON.parse(row.message_ids) as (string | null)[]),
     attempts: row.attempts,

@@ -40,7 +40,7 @@ export class BatchStore {
           batch.state,
           batch.nextAttemptAt,
           batch.originSeq,
-          batch.marks,
+          batch.recipientStates,
           JSON.stringify(batch.leadIds),
           batch.recipients === null ? null : JSON.stringify(this.#erased.without(batch.recipients)),
           batch.retried,
@@ -57,7 +57,7 @@ export class BatchStore {
       batch.attemptAt,
       batch.inDoubtSince,
       batch.nextAttemptAt,
-      batch.marks,
+      batch.recipientStates,
       batch.code,
       batch.message,
       batch.payloadHash,
@@ -93,7 +93,7 @@ export class BatchStore {
       row?.state === known.state &&
       row.attempts === known.attempts &&
       row.attempt_at === known.attemptAt &&
-      row.marks === known.marks;
+      row.marks === known.recipientStates;
     return isAsKnown ? known : this.#read(known.seq);
   }
 

@@ -12,7 +12,7 @@ import { readBatches, scanBatches } from './batch-row.ts';
 
 /** Which batches a page of results needs to look at: those that may hold such a lead. */
 export interface BatchFilter {
-  marks: string | null;
+  recipientStates: string | null;
   hasSkipped: boolean;
   isUndecided: boolean;
 }
@@ -43,7 +43,7 @@ export class ResultStore {
          (?2 IS NOT NULL AND marks GLOB ?2) OR (?3 AND skipped <> '[]') OR (?4 AND recipients IS NULL)
        ) ORDER BY seq LIMIT ?5`,
       fromSeq,
-      filter.marks,
+      filter.recipientStates,
       filter.hasSkipped ? 1 : 0,
       filter.isUndecided ? 1 : 0,
       limit,

@@ -228,7 +228,7 @@ export class SessionStore {
   }
 
   /** Removes all that the session knows of leads; its numbers stay. Call inside {@link transact}. */
-  reduce(nowMs: number): void {
+  anonymize(nowMs: number): void {
     const session = this.load();
     if (session === null) return;
     const spec: SessionSpec = { ...session.spec, audience: { leadIds: [] }, reducedAt: nowMs };
@@ -279,14 +279,14 @@ export class SessionStore {
   // ── fates ──────────────────────────────────────────────────────────────────────────────────────
 
   /** The fates of a block of leads; see fates.ts. */
-  fateBlock(block: number): Uint8Array | null {
+  deliveryBlock(block: number): Uint8Array | null {
     const row = this.#sql
       .exec<{ bits: ArrayBuffer }>('SELECT bits FROM fate WHERE block = ?', block)
       .toArray()[0];
     return row === undefined ? null : new Uint8Array(row.bits);
   }
 
-  saveFateBlock(block: number, bits: Uint8Array): void {
+  saveDeliveryBlock(block: number, bits: Uint8Array): void {
     this.#sql.exec('INSERT OR REPLACE INTO fate (block, bits) VALUES (?, ?)', block, bits);
   }
 }

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { FateKind } from '../../core/batch/delivery-status.ts';
+import type { DeliveryEvent } from '../../core/batch/delivery-status.ts';
 import type { SuppressionReason } from '../../shared/schemas/mail.ts';
 import { isSessionId } from '../../shared/session-id.ts';
 import { property, textProperty } from './http.ts';
@@ -15,24 +15,24 @@ export interface MailEvent {
   sessionId: string;
   leadId: number;
   /** Null where it says nothing of what became of the mail. */
-  fate: FateKind | null;
+  event: DeliveryEvent | null;
   /** Why its address must not be mailed again; null where it may. */
   suppression: SuppressionReason | null;
   /** Whom the mail went to; null where the event does not say it beyond doubt. */
   address: string | null;
 }
 
-const suppressionOf: Readonly<Partial<Record<FateKind, SuppressionReason>>> = {
+const suppressionOf: Readonly<Partial<Record<DeliveryEvent, SuppressionReason>>> = {
   hardBounced: 'hard_bounce',
   complained: 'complained',
   suppressed: 'provider',
 };
 
-type Meaning = Pick<MailEvent, 'fate' | 'suppression'>;
+type Meaning = Pick<MailEvent, 'event' | 'suppression'>;
 
-const meaningOf = (fate: FateKind): Meaning => ({ fate, suppression: suppressionOf[fate] ?? null });
+const meaningOf = (event: DeliveryEvent): Meaning => ({ event, suppression: suppressionOf[event] ?? null });
 
-const resendFates: Readonly<Record<string, FateKind>> = {
+const resendEvents: Readonly<Record<string, DeliveryEvent>> = {
   'email.delivered': 'delivered',
   'email.delivery_delayed': 'delayed',
   'email.bounced': 'bounced',
@@ -46,15 +46,15 @@ const resendFates: Readonly<Record<string, FateKind>> = {
  * not concern us.
  */
 export function readResendEvent(body: unknown): MailEvent | null {
-  const fate = resendFates[textProperty(body, 'type', '')];
+  const event = resendEvents[textProperty(body, 'type', '')];
   const data = property(body, 'data');
   const origin = readTags(property(data, 'tags'));
-  if (fate === undefined || origin === null) return null;
+  if (event === undefined || origin === null) return null;
   const isHard =
-    fate === 'bounced' && /^permanent$/i.test(textProperty(property(data, 'bounce'), 'type', ''));
+    event === 'bounced' && /^permanent$/i.test(textProperty(property(data, 'bounce'), 'type', ''));
   return {
     ...origin,
-    ...meaningOf(isHard ? 'hardBounced' : fate),
+    ...meaningOf(isHard ? 'hardBounced' : event),
     address: onlyAddress(property(data, 'to')),
   };
 }
@@ -113,8 +113,8 @@ function postmarkSuppression(body: unknown): Meaning {
   if (reason === 'SpamComplaint') return meaningOf('complained');
   // Who unsubscribes from a mail has it.
   return textProperty(body, 'Origin', '') === 'Recipient'
-    ? { fate: 'delivered', suppression: 'unsubscribed' }
-    : { fate: null, suppression: 'provider' };
+    ? { event: 'delivered', suppression: 'unsubscribed' }
+    : { event: null, suppression: 'provider' };
 }
 
 /** Resend gives tags back as an object; its older events as the list that was sent. */

@@ -35,7 +35,7 @@ const markClose = '\u0087';
 const maxShapeCount = 64;
 
 /** True when a template's fields are only printed, defaulted and asked for emptiness. */
-function isShapely(source: string): boolean {
+function isPrecompilable(source: string): boolean {
   if (source.includes(markOpen) || source.includes(markClose)) return false;
   for (const [part] of source.matchAll(/\{\{[^]*?\}\}|\{%[^]*?%\}/g)) {
     if (!output.test(part) && !tag.test(part)) return false;
@@ -63,7 +63,7 @@ export function shapeRenderer(
   renderWhole: (fields: Fields) => string,
   escape: (value: string) => string,
 ): ((fields: Fields) => string | null) | null {
-  if (!isShapely(source)) return null;
+  if (!isPrecompilable(source)) return null;
   const shapes = new Map<string, Shape>();
 
   const learn = (key: string, fields: Fields): Shape | null => {

@@ -11,7 +11,7 @@ import { faultText } from '../../runtime/faults.ts';
 import { logEvent } from '../../runtime/log.ts';
 import { userAgent } from '../../mail/providers/http.ts';
 import { sha256Hex } from '../../shared/sha256.ts';
-import type { AccessWorld } from './access-keys.ts';
+import type { AccessDeps } from './access-keys.ts';
 import { SharedWork, type WaitUntil } from './shared-work.ts';
 
 /** People at work at one time in one isolate; the one that was asked about first is forgotten first. */
@@ -30,12 +30,12 @@ interface Known {
 
 export class AccessGroups {
   readonly #issuer: string;
-  readonly #world: AccessWorld;
+  readonly #deps: AccessDeps;
   readonly #known = new Map<string, Known>();
 
-  constructor(issuer: string, world: AccessWorld) {
+  constructor(issuer: string, deps: AccessDeps) {
     this.#issuer = issuer;
-    this.#world = world;
+    this.#deps = deps;
   }
 
   /**
@@ -45,7 +45,7 @@ export class AccessGroups {
    * @returns none where Access does not say
    */
   async of(assertion: string, expiresAt: number, waitUntil: WaitUntil): Promise<readonly string[]> {
-    const { now } = this.#world;
+    const { now } = this.#deps;
     const known = this.#entryOf(await sha256Hex(assertion));
     if (now() >= known.until) {
       await known.asking.join(async () => {
@@ -60,7 +60,7 @@ export class AccessGroups {
   #entryOf(key: string): Known {
     const found = this.#known.get(key);
     if (found !== undefined) return found;
-    const entry = { groups: [], until: 0, asking: new SharedWork(this.#world, timeoutMs + 1_000) };
+    const entry = { groups: [], until: 0, asking: new SharedWork(this.#deps, timeoutMs + 1_000) };
     this.#known.set(key, entry);
     for (const oldest of this.#known.keys()) {
       if (this.#known.size <= maxEntries) break;
@@ -71,7 +71,7 @@ export class AccessGroups {
 
   async #ask(assertion: string): Promise<string[] | null> {
     try {
-      const response = await this.#world.fetch(`${this.#issuer}/cdn-cgi/access/get-identity`, {
+      const response = await this.#deps.fetch(`${this.#issuer}/cdn-cgi/access/get-identity`, {
         headers: {
           cookie: `CF_Authorization=${assertion}`,
           accept: 'application/json',

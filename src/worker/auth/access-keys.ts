@@ -16,7 +16,7 @@ import { logEvent } from '../../runtime/log.ts';
 import { SharedWork, type WaitUntil, type WorkClock } from './shared-work.ts';
 
 /** What is not computed. */
-export interface AccessWorld extends WorkClock {
+export interface AccessDeps extends WorkClock {
   fetch: typeof fetch;
 }
 
@@ -38,20 +38,20 @@ export class AccessKeysUnavailable extends Error {
 
 export class AccessKeys {
   readonly #remote: RemoteJWKSet;
-  readonly #world: AccessWorld;
+  readonly #deps: AccessDeps;
   readonly #fetching: SharedWork;
   #attemptedAt = -Infinity;
   #fetchedAt = -Infinity;
 
   /** @param issuer - origin of the team's domain */
-  constructor(issuer: string, world: AccessWorld) {
-    this.#world = world;
-    this.#fetching = new SharedWork(world, fetchTimeoutMs + 1_000);
+  constructor(issuer: string, deps: AccessDeps) {
+    this.#deps = deps;
+    this.#fetching = new SharedWork(deps, fetchTimeoutMs + 1_000);
     this.#remote = createRemoteJWKSet(new URL('/cdn-cgi/access/certs', issuer), {
       cacheMaxAge: Infinity,
       cooldownDuration: Infinity,
       timeoutDuration: fetchTimeoutMs,
-      [customFetch]: (url, options) => world.fetch(url, options),
+      [customFetch]: (url, options) => deps.fetch(url, options),
     });
   }
 
@@ -62,7 +62,7 @@ export class AccessKeys {
    */
   resolver(waitUntil: WaitUntil): JWTVerifyGetKey {
     return async (header, token) => {
-      const age = this.#world.now() - this.#fetchedAt;
+      const age = this.#deps.now() - this.#fetchedAt;
       if (!this.#hasKeys()) {
         await this.#refetch(coldRetryMs, waitUntil);
         if (!this.#hasKeys()) throw new AccessKeysUnavailable('The keys of the Access team are not known.');
@@ -87,16 +87,16 @@ export class AccessKeys {
 
   /** Fetches unless that was tried within `spacingMs`; waits for a fetch that is under way. */
   async #refetch(spacingMs: number, waitUntil: WaitUntil): Promise<void> {
-    const isTooSoon = this.#world.now() - this.#attemptedAt < spacingMs;
+    const isTooSoon = this.#deps.now() - this.#attemptedAt < spacingMs;
     if (isTooSoon && !this.#fetching.isUnderWay()) return;
     await this.#fetching.join(() => this.#fetch(), waitUntil);
   }
 
   async #fetch(): Promise<void> {
-    this.#attemptedAt = this.#world.now();
+    this.#attemptedAt = this.#deps.now();
     try {
       await this.#remote.reload();
-      this.#fetchedAt = this.#world.now();
+      this.#fetchedAt = this.#deps.now();
     } catch (error) {
       logEvent('error', 'access_keys_unreachable', {
         error: faultText(error),

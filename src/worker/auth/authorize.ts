@@ -20,7 +20,7 @@ import { routeRules, unlistedRule, type RouteRule } from './route-permissions.ts
 import { missingSecrets } from '../../runtime/secrets.ts';
 
 /** The route that will answer, and its rule; null where none will. `name` is its method and path. */
-export function ruleOf(c: Context<AppEnv>): { name: string; path: string; rule: RouteRule } | null {
+export function permissionOf(c: Context<AppEnv>): { name: string; path: string; rule: RouteRule } | null {
   const route = matchedRoutes(c).findLast(({ method }) => method !== 'ALL');
   if (route === undefined) return null;
   const name = `${route.method} ${route.path}`;
@@ -34,7 +34,7 @@ export function ruleOf(c: Context<AppEnv>): { name: string; path: string; rule: 
 /** Lets in who may, and puts the person into the context. */
 export const createDoor = (identify: Identify): MiddlewareHandler<AppEnv> =>
   createMiddleware<AppEnv>(async (c, next) => {
-    const found = ruleOf(c);
+    const found = permissionOf(c);
     // What no route answers is a 404 for strangers too, but for the CRM's addresses: there even that is told
     // to nobody without an identity.
     const isGuarded = found === null ? /^\/crm(\/|$)/.test(c.req.path) : found.rule.needs !== 'public';

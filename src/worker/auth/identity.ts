@@ -11,7 +11,7 @@
 import { roles, type Role } from '../../shared/roles.ts';
 import { assertionHeader, verifyAssertion, type AccessSubject } from './access-assertion.ts';
 import { AccessGroups } from './access-groups.ts';
-import { AccessKeys, type AccessWorld } from './access-keys.ts';
+import { AccessKeys, type AccessDeps } from './access-keys.ts';
 import { readAccessSettings, type AccessSettings, type AccessVariables } from './access-settings.ts';
 import type { Person } from '../app-env.ts';
 import { localPerson } from './local-development.ts';
@@ -41,7 +41,7 @@ export type Identify = (
   waitUntil: WaitUntil,
 ) => Promise<Identification>;
 
-const workerWorld: AccessWorld = {
+const workerDeps: AccessDeps = {
   // workerd refuses its own fetch as a method of something else.
   fetch: (input, init) => fetch(input, init),
   now: () => Date.now(),
@@ -49,11 +49,11 @@ const workerWorld: AccessWorld = {
 };
 
 /** Makes {@link Identify} with caches of its own, which live as long as the isolate. */
-export function createIdentify(world: AccessWorld = workerWorld): Identify {
+export function createIdentify(deps: AccessDeps = workerDeps): Identify {
   let team: { issuer: string; keys: AccessKeys; groups: AccessGroups } | null = null;
   const teamAt = (issuer: string): NonNullable<typeof team> => {
     if (team?.issuer !== issuer) {
-      team = { issuer, keys: new AccessKeys(issuer, world), groups: new AccessGroups(issuer, world) };
+      team = { issuer, keys: new AccessKeys(issuer, deps), groups: new AccessGroups(issuer, deps) };
     }
     return team;
   };
@@ -72,7 +72,7 @@ export function createIdentify(world: AccessWorld = workerWorld): Identify {
     }
     if (assertion === '') return { kind: 'absent', faults: [] };
     const { keys, groups } = teamAt(access.issuer);
-    const verdict = await verifyAssertion(assertion, access, keys.resolver(waitUntil), world.now());
+    const verdict = await verifyAssertion(assertion, access, keys.resolver(waitUntil), deps.now());
     if (verdict.kind !== 'verified') return verdict;
     const { subject } = verdict;
     const isAsked = subject.kind === 'person' && namesGroups(settings);

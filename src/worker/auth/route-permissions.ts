@@ -14,17 +14,17 @@ export interface RouteRule {
   /** What one must be able to do; `public`: nobody is asked who they are. */
   needs: Ability | 'public';
   /** Name in the audit; null for routes that change nothing and hand out nothing that leaves the house. */
-  act: string | null;
+  action: string | null;
   /** It shows leads by name or address: how many one person saw in an hour is one entry of the audit. */
   showsLeads: boolean;
 }
 
-const rule = (needs: RouteRule['needs'], act: string | null = null): RouteRule => ({
+const rule = (needs: RouteRule['needs'], action: string | null = null): RouteRule => ({
   needs,
-  act,
+  action,
   showsLeads: false,
 });
-const showsLeads = (needs: RouteRule['needs']): RouteRule => ({ needs, act: null, showsLeads: true });
+const showsLeads = (needs: RouteRule['needs']): RouteRule => ({ needs, action: null, showsLeads: true });
 
 /** By method and path, as the routes are registered. */
 export const routeRules: Readonly<Record<string, RouteRule>> = {
@@ -112,4 +112,4 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
 };
 
 /** What a route needs that nobody has written a line for. */
-export const unlistedRule: RouteRule = { needs: 'configure', act: 'unlisted', showsLeads: false };
+export const unlistedRule: RouteRule = { needs: 'configure', action: 'unlisted', showsLeads: false };

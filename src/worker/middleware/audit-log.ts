@@ -13,7 +13,7 @@ import { appendAudit } from '../../crm/audit.ts';
 import { faultText } from '../../runtime/faults.ts';
 import { logEvent } from '../../runtime/log.ts';
 import type { AppEnv, AuditNote } from '../app-env.ts';
-import { ruleOf } from '../auth/authorize.ts';
+import { permissionOf } from '../auth/authorize.ts';
 
 /** Adds to this request's audit entry; `false` when the call turned out to change nothing. */
 export function noteAudit(c: Context<AppEnv>, note: AuditNote | false): void {
@@ -23,8 +23,8 @@ export function noteAudit(c: Context<AppEnv>, note: AuditNote | false): void {
 /** Writes an entry for what was just done, if it was something to be audited and was not refused. */
 export const audit = createMiddleware<AppEnv>(async (c, next) => {
   await next();
-  const found = ruleOf(c);
-  if (found === null || found.rule.act === null || c.error !== undefined || c.res.status >= 400) return;
+  const found = permissionOf(c);
+  if (found === null || found.rule.action === null || c.error !== undefined || c.res.status >= 400) return;
   const note = c.get('auditNote');
   if (note === false) return;
   const { target, before, after, detail } = note ?? {};
@@ -36,7 +36,7 @@ export const audit = createMiddleware<AppEnv>(async (c, next) => {
   const entry = {
     at: Date.now(),
     ...callerOf(c),
-    action: found.rule.act === 'unlisted' ? `${c.req.method} ${found.path}` : found.rule.act,
+    action: found.rule.action === 'unlisted' ? `${c.req.method} ${found.path}` : found.rule.action,
     target: target ?? targetOf(c),
     detail: Object.keys(particulars).length === 0 ? null : particulars,
   };

@@ -11,14 +11,14 @@
 import { z } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
 import type { App, AppEnv } from '../app-env.ts';
-import { ruleOf } from '../auth/authorize.ts';
+import { permissionOf } from '../auth/authorize.ts';
 import { Refusal } from '../http/problem.ts';
 
 /** Makes the middleware for the routes of `app`, which may be registered later. */
 export function knownQuery(app: App): MiddlewareHandler<AppEnv> {
   let known: ReadonlyMap<string, ReadonlySet<string>> | null = null;
   return async (c, next) => {
-    const found = ruleOf(c);
+    const found = permissionOf(c);
     const given = [...new URL(c.req.url).searchParams.keys()];
     if (given.length > 0 && found !== null && found.rule.needs !== 'public') {
       known ??= parametersByRoute(app);

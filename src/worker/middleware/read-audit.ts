@@ -14,7 +14,7 @@ import { faultText } from '../../runtime/faults.ts';
 import { logEvent } from '../../runtime/log.ts';
 import type { AppEnv } from '../app-env.ts';
 import { callerOf } from './audit-log.ts';
-import { ruleOf } from '../auth/authorize.ts';
+import { permissionOf } from '../auth/authorize.ts';
 
 /** Says how many leads this answer shows by name or address. */
 export function noteLeadsShown(c: Context<AppEnv>, leadCount: number): void {
@@ -25,7 +25,7 @@ export function noteLeadsShown(c: Context<AppEnv>, leadCount: number): void {
 export const countReads = createMiddleware<AppEnv>(async (c, next) => {
   await next();
   const leadCount = c.get('leadsShownCount') ?? 0;
-  if (ruleOf(c)?.rule.showsLeads !== true || leadCount === 0 || c.res.status >= 400) return;
+  if (permissionOf(c)?.rule.showsLeads !== true || leadCount === 0 || c.res.status >= 400) return;
   const read = { at: Date.now(), ...callerOf(c), leadCount };
   try {
     await countLeadRead(c.env.DB, read);

@@ -10,7 +10,7 @@
 import { createMiddleware } from 'hono/factory';
 import { logEvent } from '../../runtime/log.ts';
 import type { AppEnv, Person } from '../app-env.ts';
-import { ruleOf } from '../auth/authorize.ts';
+import { permissionOf } from '../auth/authorize.ts';
 
 export const requestLog = createMiddleware<AppEnv>(async (c, next) => {
   const startedAt = Date.now();
@@ -25,7 +25,7 @@ export const requestLog = createMiddleware<AppEnv>(async (c, next) => {
     requestId: c.get('requestId'),
     callerRequestId: c.get('callerRequestId'),
     method: c.req.method,
-    route: ruleOf(c)?.path ?? null,
+    route: permissionOf(c)?.path ?? null,
     status,
     durationMs: Date.now() - startedAt,
     role: person?.role ?? null,

@@ -10,7 +10,7 @@
 import type { Context } from 'hono';
 import { createMiddleware } from 'hono/factory';
 import type { AppEnv } from '../app-env.ts';
-import { ruleOf } from '../auth/authorize.ts';
+import { permissionOf } from '../auth/authorize.ts';
 import { Refusal } from '../http/problem.ts';
 
 /** Data is no page: nothing in it may run, load or be framed. */
@@ -62,8 +62,8 @@ const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
  * leave a line in the audit. A link of another site to any page of the app works.
  */
 export const sameOrigin = createMiddleware<AppEnv>(async (c, next) => {
-  const rule = ruleOf(c)?.rule;
-  const isTold = rule !== undefined && (rule.act !== null || rule.showsLeads);
+  const rule = permissionOf(c)?.rule;
+  const isTold = rule !== undefined && (rule.action !== null || rule.showsLeads);
   const isChange = !safeMethods.has(c.req.method) && isGuarded(c);
   if ((isTold || isChange) && isCrossSite(c.req.raw)) {
     throw new Refusal('cross_site', 'A page of another site asked for it. Do it on a page of this app.');
@@ -79,7 +79,7 @@ export const sameOrigin = createMiddleware<AppEnv>(async (c, next) => {
 
 /** Public routes are called by other sites by design, and check signatures of their own. */
 function isGuarded(c: Context<AppEnv>): boolean {
-  return ruleOf(c)?.rule.needs !== 'public';
+  return permissionOf(c)?.rule.needs !== 'public';
 }
 
 /**

@@ -23,7 +23,7 @@ const dayMs = 86_400_000;
 const maxMs = 20_000;
 
 /** Does what is due, for some seconds; the rest is due the next time. */
-export async function keepHouse(env: Env, now: () => number = () => Date.now()): Promise<void> {
+export async function runScheduledCleanup(env: Env, now: () => number = () => Date.now()): Promise<void> {
   const startedAt = now();
   try {
     await auditPastReads(env.DB, startedAt);
@@ -34,18 +34,18 @@ export async function keepHouse(env: Env, now: () => number = () => Date.now()):
     });
     if (importCount > 0) logEvent('info', 'import_cells_dropped', { importCount });
   } catch (error) {
-    logEvent('error', 'housekeeping_failed', { error: faultText(error) });
+    logEvent('error', 'cleanup_failed', { error: faultText(error) });
   }
 }
 
 /** What is done at night as well: it keeps the database busy for seconds where there are many leads. */
-export async function keepHouseAtNight(env: Env, now: () => number = () => Date.now()): Promise<void> {
-  await keepHouse(env, now);
+export async function runNightlyCleanup(env: Env, now: () => number = () => Date.now()): Promise<void> {
+  await runScheduledCleanup(env, now);
   try {
     const isMerged = await mergeSearchIndex(env.DB, { now, deadlineMs: now() + maxMs });
     if (!isMerged) logEvent('info', 'search_index_merging', {});
   } catch (error) {
-    logEvent('error', 'housekeeping_failed', { error: faultText(error) });
+    logEvent('error', 'cleanup_failed', { error: faultText(error) });
   }
 }
 

@@ -7,7 +7,7 @@
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { mailWorld } from '../../durable/mail/mail-account.ts';
+import { mailAccount } from '../../durable/mail/mail-account.ts';
 import type { Outcome } from '../../core/batch/outcome.ts';
 import type { Person } from '../app-env.ts';
 import { mailSettings, requireMail } from './require-mail.ts';
@@ -27,15 +27,15 @@ export async function sendTestMail(
     throw new Refusal('invalid_request', 'You are signed in as a service, which has no mailbox.');
   }
   requireMail(env);
-  const world = mailWorld(env, Date.now);
-  if (world.kind === 'refused') throw new Refusal('mail_not_configured', world.message);
-  const lease = await world.gate.lease(1);
+  const account = mailAccount(env, Date.now);
+  if (account.kind === 'refused') throw new Refusal('mail_not_configured', account.message);
+  const lease = await account.gate.lease(1);
   if (lease.permitCount === 0) {
     throw new Refusal('unavailable', 'The mail provider has asked for a pause. Try again in a minute.');
   }
   await sleep(lease.delayMs);
   const settings = mailSettings(env, requestUrl);
-  const { transport } = world;
+  const { transport } = account;
   const { outcome } = await transport.deliver({
     key: `test/${crypto.randomUUID()}`,
     payload: transport.encode([

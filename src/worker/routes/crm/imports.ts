@@ -37,7 +37,7 @@ import {
 import type { App } from '../../app-env.ts';
 import { csvStream, type Cell } from '../../http/csv-stream.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
-import { keepHouse } from '../../operations/scheduled-cleanup.ts';
+import { runScheduledCleanup } from '../../operations/scheduled-cleanup.ts';
 import { cursorQuery, digits, leadIdParam, limitQuery } from '../../http/params.ts';
 import { problems, Refusal } from '../../http/problem.ts';
 import { noteLeadsShown } from '../../middleware/read-audit.ts';
@@ -184,7 +184,7 @@ export function importRoutes(app: App): void {
     // By its id: a file may be named after a person, and the audit outlives the import.
     noteAudit(c, answer.kind === 'opened' ? { target: importId } : false);
     // Where no clock rings, as in local development, the next import is when the old ones are looked after.
-    c.executionCtx.waitUntil(keepHouse(c.env));
+    c.executionCtx.waitUntil(runScheduledCleanup(c.env));
     const location = `/crm/imports/${importId}`;
     return c.json(answer.import, answer.kind === 'opened' ? 201 : 200, { location });
   });

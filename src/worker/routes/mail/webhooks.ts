@@ -128,15 +128,15 @@ function hasCredentials(authorization: string | undefined, credentials: string |
   return timingSafeEqual(digest(Buffer.from(expected)), digest(Buffer.from(given, 'base64')));
 }
 
-async function take(c: Context<AppEnv>, event: MailEvent | null): Promise<Response> {
-  if (event === null) return c.body(null, 200);
-  const { sessionId, leadId, fate, suppression: reason, address } = event;
+async function take(c: Context<AppEnv>, mail: MailEvent | null): Promise<Response> {
+  if (mail === null) return c.body(null, 200);
+  const { sessionId, leadId, event, suppression: reason, address } = mail;
   // The list first: of the two it is the one that must not be lost, also when the session is long gone.
   if (reason !== null && address !== null) {
     const hash = emailHash(c.env.ADDRESS_HASH_KEY, address);
     const isNew = await suppressHash(c.env.DB, { emailHash: hash, reason, nowMs: Date.now(), sessionId });
     if (isNew) logEvent('info', 'suppressed', { sessionId, leadId, reason });
   }
-  if (fate !== null) await sessionStub(c.env, sessionId).fates([{ leadId, fate }]);
+  if (event !== null) await sessionStub(c.env, sessionId).addDeliveryEvents([{ leadId, event }]);
   return c.body(null, 200);
 }

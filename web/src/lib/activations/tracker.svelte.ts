@@ -1,13 +1,13 @@
 /**
  * The sessions of this tab as runes: what the tracker, the title, the announcements and the toasts show.
  *
- * Owns: joining the hub to this window's events. Never: protocol decisions, words.
+ * Owns: joining the manager to this window's events. Never: protocol decisions, words.
  *
  * @module
  */
 import { isTerminal, type Progress } from '../../../../src/shared/progress.ts';
 import { browserPorts, browserStorage } from '../sync/browser-ports.ts';
-import { ActivationHub, type SessionView } from '../sync/session-manager.ts';
+import { SessionManager, type SessionView } from '../sync/session-manager.ts';
 import { announcementFor, overallPercent, type Announcement } from '../sync/progress-view.ts';
 import { sessionIdOfKey, TrackedSessionStore } from '../sync/store.ts';
 
@@ -18,14 +18,16 @@ export interface TrackerListener {
 }
 
 export class Tracker {
-  readonly #hub: ActivationHub;
+  readonly #manager: SessionManager;
   #views = $state.raw<readonly SessionView[]>([]);
   #listener: TrackerListener | null = null;
 
   /** @param isAwaited - true: a hidden tab goes on following, to tell of the end */
   constructor(isAwaited: () => boolean) {
-    this.#hub = new ActivationHub(browserPorts(isAwaited), new TrackedSessionStore(browserStorage()), () =>
-      this.#refresh(),
+    this.#manager = new SessionManager(
+      browserPorts(isAwaited),
+      new TrackedSessionStore(browserStorage()),
+      () => this.#refresh(),
     );
   }
 
@@ -34,8 +36,8 @@ export class Tracker {
     this.#listener = listener;
     const stopped = new AbortController();
     const options = { signal: stopped.signal };
-    const shown = (): void => this.#hub.visibilityChanged();
-    const connectivity = (): void => this.#hub.connectivityChanged();
+    const shown = (): void => this.#manager.visibilityChanged();
+    const connectivity = (): void => this.#manager.connectivityChanged();
     document.addEventListener('visibilitychange', shown, options);
     document.addEventListener('resume', shown, options);
     window.addEventListener('pageshow', shown, options);
@@ -44,16 +46,16 @@ export class Tracker {
     window.addEventListener(
       'storage',
       (event) => {
-        // A null key is a cleared storage: every session that is still needed is in the hub's memory.
+        // A null key is a cleared storage: every session that is still needed is in the manager's memory.
         const sessionId = sessionIdOfKey(event.key);
-        if (sessionId !== null) this.#hub.storedSessionChanged(sessionId);
+        if (sessionId !== null) this.#manager.storedSessionChanged(sessionId);
       },
       options,
     );
-    this.#hub.start();
+    this.#manager.start();
     return () => {
       stopped.abort();
-      this.#hub.stop();
+      this.#manager.stop();
       this.#listener = null;
     };
   }
@@ -76,34 +78,34 @@ export class Tracker {
 
   /** Call before the start request leaves. */
   expect(sessionId: string): void {
-    this.#hub.expect(sessionId);
+    this.#manager.expect(sessionId);
   }
 
   /** The start request was given up unanswered. */
   release(sessionId: string): void {
-    this.#hub.release(sessionId);
+    this.#manager.release(sessionId);
   }
 
   /** Started, resumed or retried here. */
   begin(progress: Progress): void {
-    this.#hub.begin(progress);
+    this.#manager.begin(progress);
   }
 
   offer(progress: Progress): void {
-    this.#hub.offer(progress);
+    this.#manager.offer(progress);
   }
 
   dismiss(sessionId: string): void {
-    this.#hub.dismiss(sessionId);
+    this.#manager.dismiss(sessionId);
   }
 
   /** Follows a run that is looked at. Returns how to stop. */
   observe(sessionId: string): () => void {
-    return this.#hub.observe(sessionId);
+    return this.#manager.observe(sessionId);
   }
 
   #refresh(): void {
-    const views = this.#hub.views();
+    const views = this.#manager.views();
     const same =
       views.length === this.#views.length && views.every((view, index) => view === this.#views[index]);
     if (same) return;

@@ -62,7 +62,7 @@ export const messages = {
       title: 'This page is not open to you',
       text: 'Your role does not reach it. An admin of this installation can change that.',
     },
-    stranger: {
+    noRole: {
       title: 'You have no role here yet',
       text: 'You are signed in, but nobody has said what you may do. Ask an admin of this installation.',
       action: 'Try again',

@@ -11,38 +11,38 @@ import { can, roles, type Ability, type Role } from '../../../../src/shared/role
 
 const key = 'lead-activation:role';
 
-/** `asking`: not answered yet, and never before. `stranger`: signed in, and without any role. */
-type Standing = Role | 'asking' | 'unanswered' | 'stranger';
+/** `asking`: not answered yet, and never before. `noRole`: signed in, and without any role. */
+type Eligibility = Role | 'asking' | 'unanswered' | 'noRole';
 
 export class Access {
   readonly #storage: Pick<Storage, 'getItem' | 'setItem'> | null;
-  #standing = $state.raw<Standing>('asking');
+  #state = $state.raw<Eligibility>('asking');
 
   /** @param storage - where the role is remembered; may be missing, throw, or hold what others wrote */
   constructor(storage: Pick<Storage, 'getItem' | 'setItem'> | null) {
     this.#storage = storage;
     try {
       const stored = storage?.getItem(key);
-      this.#standing = roles.find((role) => role === stored) ?? 'asking';
+      this.#state = roles.find((role) => role === stored) ?? 'asking';
     } catch {
       // Without storage each page load asks before it shows.
     }
   }
 
   get role(): Role | null {
-    return roles.find((role) => role === this.#standing) ?? null;
+    return roles.find((role) => role === this.#state) ?? null;
   }
   /** It is known, or will not be known for now, what this person may do. */
   get isSettled(): boolean {
-    return this.#standing !== 'asking';
+    return this.#state !== 'asking';
   }
-  get isStranger(): boolean {
-    return this.#standing === 'stranger';
+  get hasNoRole(): boolean {
+    return this.#state === 'noRole';
   }
 
   /** The server has said who is there. */
   learn(role: Role): void {
-    this.#standing = role;
+    this.#state = role;
     try {
       this.#storage?.setItem(key, role);
     } catch {
@@ -51,14 +51,14 @@ export class Access {
   }
 
   /** The server did not say: `forbidden` where it knows the person and gives them no role. */
-  learnNothing(why: 'forbidden' | 'unanswered'): void {
-    if (why === 'forbidden') this.#standing = 'stranger';
+  setUnavailable(why: 'forbidden' | 'unanswered'): void {
+    if (why === 'forbidden') this.#state = 'noRole';
     // What was remembered holds until the server says otherwise.
-    else if (this.#standing === 'asking') this.#standing = 'unanswered';
+    else if (this.#state === 'asking') this.#state = 'unanswered';
   }
 
   can(ability: Ability): boolean {
-    if (this.isStranger) return false;
+    if (this.hasNoRole) return false;
     const { role } = this;
     return role === null || can(role, ability);
   }

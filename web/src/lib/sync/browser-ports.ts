@@ -1,7 +1,7 @@
 /**
- * The real browser behind the hub: fetch, EventSource, Web Locks, BroadcastChannel, visibility.
+ * The real browser behind the manager: fetch, EventSource, Web Locks, BroadcastChannel, visibility.
  *
- * Owns: turning HTTP and browser oddities into the hub's few answers. Never: a decision.
+ * Owns: turning HTTP and browser oddities into the manager's few answers. Never: a decision.
  *
  * @module
  */
@@ -15,7 +15,7 @@ const channelName = 'lead-activation';
 const lockName = 'lead-activation:leader';
 
 /**
- * The ports of this window. Missing browser features become null, which the hub knows to live without.
+ * The ports of this window. Missing browser features become null, which the manager knows to live without.
  *
  * @param isAwaited - true while a person has asked to be told of the end, wherever they look meanwhile
  */

@@ -1,9 +1,9 @@
 /**
  * All sessions of one tab: joins the store, the followers and the leadership between tabs, and carries out
- * the effects that those decide. The browser is behind {@link HubPorts}, so the hub runs under a fake clock.
+ * the effects that those decide. The browser is behind {@link HubPorts}, so the manager runs under a fake clock.
  *
  * Invariants: a session's numbers only ever pass through `reduceProgress`; at most one visible tab of a
- * healthy browser asks the server about a tracked session; a stopped hub holds no timer, stream or lock.
+ * healthy browser asks the server about a tracked session; a stopped manager holds no timer, stream or lock.
  *
  * @module
  */
@@ -81,7 +81,7 @@ interface Entry {
   observerCount: number;
 }
 
-export class ActivationHub {
+export class SessionManager {
   readonly #ports: HubPorts;
   readonly #store: TrackedSessionStore;
   readonly #onChange: () => void;
@@ -291,7 +291,7 @@ export class ActivationHub {
       case 'hello':
         if (this.#role === 'lead') this.#tellAll();
         return;
-      case 'beat':
+      case 'heartbeat':
         this.#leaderHeardAt = this.#ports.now();
         break;
       case 'track': {
@@ -325,7 +325,7 @@ export class ActivationHub {
   }
 
   #tellAll(): void {
-    this.#channel?.post({ kind: 'beat' });
+    this.#channel?.post({ kind: 'heartbeat' });
     for (const { view, issuesRev } of this.#entries.values()) {
       if (!view.tracked || view.progress === null) continue;
       this.#channel?.post({ kind: 'progress', progress: view.progress });
@@ -440,10 +440,10 @@ export class ActivationHub {
         this.#channel?.post({ kind: 'link', sessionId: entry.view.sessionId, link: step.state.link });
       }
     }
-    for (const effect of step.effects) this.#carryOut(entry, effect);
+    for (const effect of step.effects) this.#applyCommand(entry, effect);
   }
 
-  #carryOut(entry: Entry, effect: FollowerEffect): void {
+  #applyCommand(entry: Entry, effect: FollowerEffect): void {
     switch (effect.kind) {
       case 'open-stream':
         this.#openStream(entry);
@@ -456,7 +456,7 @@ export class ActivationHub {
         void this.#poll(entry, effect.etag);
         return;
       case 'finish':
-        // Its progress is already taken; the follower is dropped when the hub settles.
+        // Its progress is already taken; the follower is dropped when the manager settles.
         this.#live.delete(entry.view.sessionId);
         return;
       case 'forget':
@@ -550,7 +550,7 @@ export class ActivationHub {
     const now = this.#ports.now();
     if (this.#role === 'lead' && now >= this.#beatAt) {
       this.#beatAt = now + timing.beatIntervalMs;
-      this.#channel?.post({ kind: 'beat' });
+      this.#channel?.post({ kind: 'heartbeat' });
     }
     for (const entry of [...this.#entries.values()]) {
       const at = entry.follower === null ? null : nextTickAt(entry.follower);

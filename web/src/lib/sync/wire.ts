@@ -30,7 +30,7 @@ export type TabMessage =
   /** A tab was opened or shown: the leader answers with all it knows. */
   | { kind: 'hello' }
   /** The leader is alive. */
-  | { kind: 'beat' }
+  | { kind: 'heartbeat' }
   /** `live`: a person in some tab started or resumed it just now, so it is worth a stream. */
   | { kind: 'track'; sessionId: string; live: boolean }
   | { kind: 'progress'; progress: Progress }
@@ -90,7 +90,7 @@ export function isTabMessage(value: unknown): value is TabMessage {
   if (!isFields(value)) return false;
   switch (value['kind']) {
     case 'hello':
-    case 'beat':
+    case 'heartbeat':
       return true;
     case 'track':
       return isSessionId(value['sessionId']) && typeof value['live'] === 'boolean';

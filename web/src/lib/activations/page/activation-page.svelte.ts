@@ -1,5 +1,5 @@
 /**
- * One run on its own page: its numbers (by the tracker's hub, whoever started it), its issues, its results
+ * One run on its own page: its numbers (by the tracker's manager, whoever started it), its issues, its results
  * by lead, and the commands of a person.
  *
  * @module
