@@ -14,7 +14,8 @@ import {
   percentOf,
 } from '../../web/src/lib/sync/progress-view.ts';
 import { matchesRun, mergeRuns } from '../../web/src/lib/activations/merge-activations.ts';
-import { describeRefusal, type Answer } from '../../web/src/lib/api/client.ts';
+import type { Answer } from '../../web/src/lib/api/client.ts';
+import { describeRefusal } from '../../web/src/lib/ui/describe-refusal.ts';
 import {
   audienceOf,
   isCountExact,

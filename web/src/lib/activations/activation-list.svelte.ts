@@ -5,7 +5,7 @@
  */
 import { isTerminal, type Progress } from '../../../../src/shared/progress.ts';
 import { api, type Refusal } from '../api/client.ts';
-import type { Tracker } from './tracker.svelte.ts';
+import type { Tracker } from '../sync/tracker.svelte.ts';
 import { matchesRun, mergeRuns } from './merge-activations.ts';
 
 /** Runs of other people move too; the tracker does not follow those. */

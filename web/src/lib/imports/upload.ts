@@ -8,7 +8,7 @@
  */
 import type { Import, ImportChunk } from '../../../../src/shared/schemas/activation.ts';
 import type { Answer, Refusal } from '../api/client.ts';
-import { isWorthAnotherTry } from '../leads/activate/start-request.ts';
+import { isWorthAnotherTry } from '../api/retry.ts';
 import type { FileChunk } from './read-file.ts';
 
 export interface UploadPorts {

@@ -4,8 +4,7 @@
  * @module
  */
 import type { Suppression, SuppressionPage, SuppressionReason } from '../../../../src/shared/schemas/mail.ts';
-import type { Answer, Refusal } from '../api/client.ts';
-import { mailApi } from '../api/mail.ts';
+import { api, type Answer, type Refusal } from '../api/client.ts';
 import { mailMessages } from '../messages/mail.ts';
 import { addressesIn } from './address-list.ts';
 
@@ -58,7 +57,7 @@ export class SuppressionList {
   async load(): Promise<void> {
     this.#found = null;
     const page = await this.#run(() =>
-      mailApi.suppressions({ reason: this.#reason, cursor: this.#trail.at(-1) ?? null }),
+      api.suppressions({ reason: this.#reason, cursor: this.#trail.at(-1) ?? null }),
     );
     if (page !== null) this.#page = page;
   }
@@ -84,7 +83,7 @@ export class SuppressionList {
 
   async search(address: string): Promise<void> {
     if (address.trim() === '') return this.load();
-    const found = await this.#run(() => mailApi.searchSuppression(address.trim()));
+    const found = await this.#run(() => api.searchSuppression(address.trim()));
     if (found !== null) this.#found = found;
   }
 
@@ -94,7 +93,7 @@ export class SuppressionList {
     const sum: AddResult = { addedCount: 0, knownCount: 0, invalidCount: 0 };
     for (let start = 0; start < addresses.length; start += chunkCount) {
       const part = addresses.slice(start, start + chunkCount);
-      const result = await this.#run(() => mailApi.addSuppressions(part, reason, note));
+      const result = await this.#run(() => api.addSuppressions(part, reason, note));
       if (result === null) return null;
       sum.addedCount += result.addedCount;
       sum.knownCount += result.knownCount;
@@ -107,7 +106,7 @@ export class SuppressionList {
 
   async remove(id: string, note: string): Promise<boolean> {
     const answer = await this.#run(async (): Promise<Answer<true>> => {
-      const removal = await mailApi.removeSuppression(id, note);
+      const removal = await api.removeSuppression(id, note);
       return removal.ok ? { ok: true, value: true } : removal;
     });
     if (answer === null) return false;

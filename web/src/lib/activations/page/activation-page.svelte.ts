@@ -12,7 +12,7 @@ import {
   type Progress,
 } from '../../../../../src/shared/progress.ts';
 import type { Timeline } from '../../../../../src/shared/timeline.ts';
-import type { Tracker } from '../tracker.svelte.ts';
+import type { Tracker } from '../../sync/tracker.svelte.ts';
 import { api, type Command, type Refusal } from '../../api/client.ts';
 import { Results } from './results.svelte.ts';
 

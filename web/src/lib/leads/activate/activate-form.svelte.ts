@@ -14,7 +14,6 @@ import type {
   TemplateSummary,
 } from '../../../../../src/shared/schemas/activation.ts';
 import { api, type Refusal } from '../../api/client.ts';
-import { mailApi } from '../../api/mail.ts';
 import { formatShortDateTime } from '../../messages/format.ts';
 import { activateMessages } from '../../messages/activate.ts';
 import { describeAudience } from './describe-audience.ts';
@@ -138,7 +137,7 @@ export class ActivateForm {
   }
 
   async #lookAtFooter(templateId: string): Promise<void> {
-    const answer = await mailApi.template(templateId);
+    const answer = await api.template(templateId);
     if (answer.ok && this.#templateId === templateId) this.#missingFields = missingFooterFields(answer.value);
   }
 

@@ -6,10 +6,10 @@
  * @module
  */
 import { isTerminal, type Progress } from '../../../../src/shared/progress.ts';
-import { browserPorts, browserStorage } from '../sync/browser-ports.ts';
-import { SessionManager, type SessionView } from '../sync/session-manager.ts';
-import { announcementFor, overallPercent, type Announcement } from '../sync/progress-view.ts';
-import { sessionIdOfKey, TrackedSessionStore } from '../sync/store.ts';
+import { browserPorts, browserStorage } from './browser-ports.ts';
+import { SessionManager, type SessionView } from './session-manager.ts';
+import { announcementFor, overallPercent, type Announcement } from './progress-view.ts';
+import { sessionIdOfKey, TrackedSessionStore } from './store.ts';
 
 /** What the shell wants to know of. */
 export interface TrackerListener {
