@@ -4,7 +4,7 @@
  * @module
  */
 import { reduceProgress, type Progress } from '../../../../src/shared/progress.ts';
-import { messages } from '../messages/messages.ts';
+import { stateMessages } from '../messages/states.ts';
 
 /** Lays newer views of runs over a list, and adds those that it does not have. */
 export function mergeRuns(known: readonly Progress[], incoming: readonly Progress[]): readonly Progress[] {
@@ -17,7 +17,8 @@ export function mergeRuns(known: readonly Progress[], incoming: readonly Progres
 
 /** True when every word is in the run's name, owner, state or id. */
 export function matchesRun(run: Progress, search: string): boolean {
-  const text = `${run.name} ${run.owner} ${messages.states[run.state]} ${run.sessionId}`.toLocaleLowerCase();
+  const text =
+    `${run.name} ${run.owner} ${stateMessages.states[run.state]} ${run.sessionId}`.toLocaleLowerCase();
   return search
     .toLocaleLowerCase()
     .trim()

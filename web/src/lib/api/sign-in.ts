@@ -14,8 +14,3 @@ export const apiHeaders = { accept: 'application/json', 'x-requested-with': 'XML
 export function isSignedOut(response: { status: number; type: string }): boolean {
   return response.status === 401 || response.type === 'opaqueredirect';
 }
-
-/** Goes back to the login. Cloudflare Access sends a page that is loaded anew through its login and back. */
-export function signIn(): void {
-  location.reload();
-}

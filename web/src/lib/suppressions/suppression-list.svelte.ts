@@ -5,14 +5,14 @@
  */
 import type { Suppression, SuppressionPage, SuppressionReason } from '../../../../src/shared/schemas/mail.ts';
 import { api, type Answer, type Refusal } from '../api/client.ts';
-import { mailMessages } from '../messages/mail.ts';
+import { suppressionsMessages } from '../messages/suppressions.ts';
 import { addressesIn } from './address-list.ts';
 
 /** Addresses of one request; the server takes 2,000. */
 const chunkCount = 1_000;
 
 const isReason = (text: string): text is SuppressionReason =>
-  Object.hasOwn(mailMessages.suppressions.reasons, text);
+  Object.hasOwn(suppressionsMessages.reasons, text);
 
 export interface AddResult {
   addedCount: number;

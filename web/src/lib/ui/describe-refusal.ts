@@ -4,15 +4,15 @@
  * @module
  */
 import type { Refusal } from '../api/client.ts';
-import { messages } from '../messages/messages.ts';
+import { refusalMessages } from '../messages/refusals.ts';
 
 /** What was refused, as a title, and the details line by line. */
 export function describeRefusal(refusal: Refusal): { title: string; lines: string[] } {
   if (refusal.kind === 'unreachable') {
-    return { title: messages.app.unreachable.title, lines: [messages.app.unreachable.text] };
+    return { title: refusalMessages.unreachable.title, lines: [refusalMessages.unreachable.text] };
   }
   if (refusal.kind === 'signed_out') {
-    return { title: messages.app.signedOut.title, lines: [messages.app.signedOut.text] };
+    return { title: refusalMessages.signedOut.title, lines: [refusalMessages.signedOut.text] };
   }
   const { title, detail, errors, status, requestId } = refusal.problem;
   return {
@@ -21,7 +21,7 @@ export function describeRefusal(refusal: Refusal): { title: string; lines: strin
       ...(detail !== '' && detail !== title ? [detail] : []),
       ...(errors ?? []).map((fault) => `${fault.path}: ${fault.message}`),
       // A reference only helps where the fault is ours.
-      ...(status >= 500 && requestId ? [messages.app.requestId(requestId)] : []),
+      ...(status >= 500 && requestId ? [refusalMessages.requestId(requestId)] : []),
     ],
   };
 }
