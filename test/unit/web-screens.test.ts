@@ -13,7 +13,7 @@ import {
   overallPercent,
   percentOf,
 } from '../../web/src/lib/sync/progress-view.ts';
-import { matchesRun, mergeRuns } from '../../web/src/lib/activations/merge-activations.ts';
+import { matchesActivation, mergeActivations } from '../../web/src/lib/activations/merge-activations.ts';
 import type { Answer } from '../../web/src/lib/api/client.ts';
 import { describeRefusal } from '../../web/src/lib/ui/describe-refusal.ts';
 import {
@@ -184,7 +184,7 @@ describe('the history', () => {
     });
     const late = run({ createdAt: 2, rev: 1 });
     const stale = { ...early, rev: 3, processed: 3 };
-    expect(mergeRuns([early], [stale, late]).map((it) => [it.createdAt, it.rev])).toEqual([
+    expect(mergeActivations([early], [stale, late]).map((it) => [it.createdAt, it.rev])).toEqual([
       [2, 1],
       [1, 9],
     ]);
@@ -192,8 +192,8 @@ describe('the history', () => {
 
   it('is searched by every word of name, person and state', () => {
     const march = run({ state: 'paused' });
-    expect(matchesRun(march, ' march ANA paused ')).toBe(true);
-    expect(matchesRun(march, 'march completed')).toBe(false);
+    expect(matchesActivation(march, ' march ANA paused ')).toBe(true);
+    expect(matchesActivation(march, 'march completed')).toBe(false);
   });
 });
 

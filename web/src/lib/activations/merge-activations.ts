@@ -7,7 +7,10 @@ import { reduceProgress, type Progress } from '../../../../src/shared/progress.t
 import { stateMessages } from '../messages/states.ts';
 
 /** Lays newer views of runs over a list, and adds those that it does not have. */
-export function mergeRuns(known: readonly Progress[], incoming: readonly Progress[]): readonly Progress[] {
+export function mergeActivations(
+  known: readonly Progress[],
+  incoming: readonly Progress[],
+): readonly Progress[] {
   const runs = new Map(known.map((run) => [run.sessionId, run]));
   for (const run of incoming) runs.set(run.sessionId, reduceProgress(runs.get(run.sessionId) ?? null, run));
   return [...runs.values()].sort(
@@ -16,7 +19,7 @@ export function mergeRuns(known: readonly Progress[], incoming: readonly Progres
 }
 
 /** True when every word is in the run's name, owner, state or id. */
-export function matchesRun(run: Progress, search: string): boolean {
+export function matchesActivation(run: Progress, search: string): boolean {
   const text =
     `${run.name} ${run.owner} ${stateMessages.states[run.state]} ${run.sessionId}`.toLocaleLowerCase();
   return search

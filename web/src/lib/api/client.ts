@@ -193,8 +193,8 @@ export const api = {
     post<ActivationPreview>('/crm/activation/preview', request, signal),
   start: (request: ActivationStartRequest) =>
     post<Progress>('/crm/activation', request, AbortSignal.timeout(30_000)),
-  activations: (page: { search?: string; cursor?: string | null; limit?: number }) =>
-    call<ActivationList>(`/crm/activation${queryOf(page)}`),
+  activations: (page: { search?: string; cursor?: string | null; limit?: number }, signal: AbortSignal) =>
+    call<ActivationList>(`/crm/activation${queryOf(page)}`, { signal }),
   progress: (sessionId: string) => call<Progress>(`/crm/activation/progress/${sessionId}`),
   issues: (sessionId: string) =>
     call<{ rev: number; issues: Issue[] }>(`/crm/activation/${sessionId}/issues`),

@@ -38,7 +38,7 @@ export function emailBar(progress: Progress): Bar {
 }
 
 /** Percentage of the whole run. */
-export function runPercent(progress: Progress): number {
+export function sessionPercent(progress: Progress): number {
   return percentOf(progress.processed, progress.total);
 }
 
@@ -63,8 +63,8 @@ const quarters = [0, 25, 50, 75, 100];
 
 /** Says 0, 25, 50, 75 and 100 % once each, and every change of state; null for a mere tick. */
 export function announcementFor(previous: Progress | null, next: Progress): Announcement | null {
-  if (previous === null) return isTerminal(next) ? null : { percents: [runPercent(next)], state: null };
-  const [before, after] = [runPercent(previous), runPercent(next)];
+  if (previous === null) return isTerminal(next) ? null : { percents: [sessionPercent(next)], state: null };
+  const [before, after] = [sessionPercent(previous), sessionPercent(next)];
   const percents = quarters.filter((quarter) => before < quarter && quarter <= after);
   const turned = previous.state !== next.state || isTerminal(previous) !== isTerminal(next);
   return percents.length === 0 && !turned ? null : { percents, state: turned ? next.state : null };
