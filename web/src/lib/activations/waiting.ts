@@ -1,5 +1,5 @@
 /**
- * What a run waits for, in a sentence; null where it waits for nothing.
+ * What a session waits for, in a sentence; null when it waits for nothing.
  *
  * @module
  */

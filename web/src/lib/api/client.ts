@@ -1,6 +1,6 @@
 /**
  * Calls to the Worker: one function per route. A refusal is a value and not an exception: the server's own
- * problem, a sign-in that has run out, or no answer at all.
+ * problem, an expired sign-in, or no answer at all.
  *
  * Does not retry (`retry.ts`) and does not know what a screen says about a refusal (`ui/describe-refusal.ts`).
  *

@@ -1,8 +1,8 @@
 /**
- * Sends the chunks of a file, one after the other, until all are in: over a bad network, and from wherever
- * an earlier try came to. Pure but for its ports.
+ * Sends the chunks of a file one after the other until all are stored, over a bad network too, and goes on
+ * where an earlier upload stopped. Pure except for its ports.
  *
- * Keeps true: a chunk whose answer was lost is sent again under its number, which the server takes once.
+ * Invariant: a chunk whose answer was lost is sent again under the same number, which the server stores once.
  *
  * @module
  */

@@ -30,7 +30,7 @@ export const activationMessages = {
   check: 'Check with the provider',
   assumeSent: 'Assume sent',
   erase: 'Erase run',
-  runErased: (name: string) => `${name} is erased`,
+  wasErased: (name: string) => `${name} is erased`,
   eraseConfirm: {
     title: 'Erase this run?',
     text: (decided: number, open: number) =>

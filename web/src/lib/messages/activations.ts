@@ -12,7 +12,7 @@ export const activationsMessages = {
   searchPlaceholder: 'Name, person or state',
   table: 'Activations',
   columns: {
-    run: 'Run',
+    activation: 'Run',
     state: 'State',
     progress: 'Progress',
     results: 'Results',

@@ -44,9 +44,9 @@ export const leadMessages = {
     unchanged: (file: string) => `Found unchanged by the import of ${file}`,
   },
   importedBy: (owner: string, line: number) => `by ${owner}, line ${formatCount(line)}`,
-  activated: (run: string) => `Activated by ${run}`,
+  activated: (name: string) => `Activated by ${name}`,
   activatedBy: (owner: string) => `started by ${owner}`,
-  erasedRun: 'a run that was erased',
+  erasedActivation: 'a run that was erased',
   mail: (state: string) => `E-mail: ${state.toLocaleLowerCase()}`,
   erase: 'Erase lead',
   eraseConfirm: {

@@ -1,5 +1,5 @@
 /**
- * How the pages of the main navigation are shown: a new one is a line here and one in `pages.ts`.
+ * Label and icon of each page in the main navigation. A new page is a line here and a line in `pages.ts`.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Back to the login, when a sign-in has run out.
+ * Back to the login when a sign-in has expired.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * A run's issues as a person reads them: a sentence for each group, and what can be done about it. Pure.
+ * The issues of a session as a person reads them: a sentence for each group, and its remedy. Pure.
  *
  * Keeps true: a group's own button touches that group and nobody else.
  *

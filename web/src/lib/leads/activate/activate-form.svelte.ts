@@ -1,5 +1,5 @@
 /**
- * One *Activate* dialog: templates, the dry run, and the start. Lives as long as the dialog is open; a
+ * One *Activate* dialog: templates, the preview, and the start. Lives as long as the dialog is open; a
  * start that got no answer keeps its id and request, and only that same request is ever sent again.
  *
  * @module
@@ -141,7 +141,7 @@ export class ActivateForm {
     if (answer.ok && this.#templateId === templateId) this.#missingFields = missingFooterFields(answer.value);
   }
 
-  /** The dry run: who would be touched, and what a few of them would get. */
+  /** The preview: who would be activated, and the mails of a few of them. */
   async count(): Promise<void> {
     const templateId = this.#templateId;
     if (templateId === null) return;
@@ -170,7 +170,7 @@ export class ActivateForm {
     if (this.#unanswered !== null) this.#observer.abandoned(this.#unanswered.sessionId);
   }
 
-  /** Starts the run, once: a second call while the first is under way does nothing. */
+  /** Starts the activation once: a second call while the first is under way does nothing. */
   async start(): Promise<void> {
     const templateId = this.#templateId;
     if (!this.canStart || templateId === null) return;

@@ -1,5 +1,5 @@
 /**
- * Starting a run over a bad network: the same request, under the same id, until somebody answers. The id is
+ * Starts an activation over a bad network: sends the same request, under the same id, until it is answered. The id is
  * the idempotency key, so a start that got through unseen is answered with its own session.
  *
  * @module
