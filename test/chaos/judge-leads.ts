@@ -34,9 +34,11 @@ function bookOf({ calls, kills }: RoundRecord): Book {
   return { carrying, taking: takingCalls(calls), kills };
 }
 
-function wasInDoubt(book: Book, sessionId: string, leadId: number): boolean {
-  return (book.carrying.get(leadId) ?? []).some(
-    (call) => call.sessionId === sessionId && isDoubtful(call, book.kills),
+function wasInDoubt(book: Book, { sessionId, unseenDoubts }: SessionRecord, leadId: number): boolean {
+  const calls = book.carrying.get(leadId) ?? [];
+  return (
+    unseenDoubts.has(leadId) ||
+    calls.some((call) => call.sessionId === sessionId && isDoubtful(call, book.kills))
   );
 }
 
@@ -79,7 +81,7 @@ function judgeResult(result: LeadResult, session: SessionRecord, book: Book): Vi
     return found('nothing is left open', 'it has no result at the end');
   if (isSent(emailState) && !isTaken) {
     // "Take as sent" is a person's word about what was in doubt, and about nothing else.
-    return session.isAssumedSent && wasInDoubt(book, sessionId, leadId)
+    return session.isAssumedSent && wasInDoubt(book, session, leadId)
       ? []
       : found('sent ⇒ taken', 'listed as sent and was never mailed');
   }
@@ -98,7 +100,7 @@ const maxCallsAtOnce = 5;
 function judgeUnknown(session: SessionRecord, book: Book, calls: readonly Call[]): Violation[] {
   const { sessionId, final } = session;
   const unseen = (final?.results ?? []).filter(
-    ({ leadId, emailState }) => emailState === 'unknown' && !wasInDoubt(book, sessionId, leadId),
+    ({ leadId, emailState }) => emailState === 'unknown' && !wasInDoubt(book, session, leadId),
   );
   const ofSession = calls.filter((call) => call.sessionId === sessionId);
   const callSize = Math.max(0, ...ofSession.map((call) => call.leadIds.length));
@@ -213,7 +215,7 @@ function judgeLead(lead: FinalLead, record: RoundRecord, book: Book, results: Re
   if (owner.final === null) {
     const isExplained = taking.length > 0 || owner.failedBeforeErasure.has(leadId);
     // Whoever may have been mailed when the session was erased has no result any more.
-    return isExplained || wasInDoubt(book, owner.sessionId, leadId)
+    return isExplained || wasInDoubt(book, owner, leadId)
       ? []
       : found(rule, 'active by an erased session that neither mailed it nor said that it failed');
   }

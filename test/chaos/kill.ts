@@ -68,13 +68,13 @@ function drawAims(random: () => number, isKeyed: boolean): Aim[] {
 }
 
 /** All that is known of one violation, for a person. */
-function tell(violation: Violation, report: RoundReport, world: MailApi): string {
+function tell(violation: Violation, report: RoundReport, mailApi: MailApi): string {
   const { rule, words, sessionId, leadId } = violation;
   const lines = [`✗ ${rule}: ${words}`, `    session ${sessionId ?? '-'}, lead ${String(leadId ?? '-')}`];
   const events = report.journal.events
     .filter((event) => event.sessionId === null || event.sessionId === sessionId)
     .map(({ at, words: what }) => ({ at, what }));
-  const calls = world.calls
+  const calls = mailApi.calls
     .filter((call) => leadId !== undefined && call.leadIds.includes(leadId))
     .map((call) => ({
       at: call.at,
@@ -97,30 +97,30 @@ function goesOn(totals: Totals): boolean {
 }
 
 async function playRounds(provider: Provider, random: () => number, totals: Totals): Promise<void> {
-  const world = await startMailApi({ random });
+  const mailApi = await startMailApi({ random });
   if (control !== undefined) {
-    world.rules = { control };
+    mailApi.rules = { control };
     // Long enough on the wire for a kill to find it there.
-    world.latencyMs = 1_500;
+    mailApi.latencyMs = 1_500;
   }
-  world.bounceChance = 0.2;
+  mailApi.bounceChance = 0.2;
   const batch = random() < 0.5 ? 4 : 8;
   const product = await startBareProduct(
     {
       leadCount: 0,
       env: { MAIL_PROVIDER: provider, MAIL_RATE: '8', MAIL_BATCH_MAX: String(batch) },
     },
-    world,
+    mailApi,
   );
   const client = new Client(() => product.stack.url);
   try {
     for (let count = 0; count < roundsPerFolder && (totals.roundCount === 0 || goesOn(totals)); count++) {
       const number = ++totals.roundCount;
       if (control === undefined)
-        world.rules = { checksContentFirst: random() < 0.5, remembersErrors: random() < 0.1 };
+        mailApi.rules = { checksContentFirst: random() < 0.5, remembersErrors: random() < 0.1 };
       const outage = outages[Math.floor(random() * outages.length)] ?? { kind: 'refused' };
       const round = new Round({
-        ...{ number, random, product, client, world, provider, leadCount },
+        ...{ number, random, product, client, mailApi, provider, leadCount },
         aims: drawAims(random, provider === 'resend'),
         faultChance: values.calm || control !== undefined ? 0 : 0.15 + random() * 0.2,
         outage: values.calm || control !== undefined ? null : { kind: outage, ms: 5_000 + random() * 15_000 },
@@ -128,7 +128,7 @@ async function playRounds(provider: Provider, random: () => number, totals: Tota
       const report = await round.play();
       totals.add(report);
       console.log(
-        `round ${String(number)} (${provider}, batches of ${String(batch)}, ${JSON.stringify(world.rules)}): ` +
+        `round ${String(number)} (${provider}, batches of ${String(batch)}, ${JSON.stringify(mailApi.rules)}): ` +
           `${String(report.killCount)} kills, ${String(report.callCount)} calls, ${String(report.mailCount)} mails, ` +
           `${String(report.viewCount)} views, ${String(report.violations.length)} violations`,
       );
@@ -137,15 +137,15 @@ async function playRounds(provider: Provider, random: () => number, totals: Tota
       const shown = new Set<string>();
       for (const violation of report.violations) {
         const kind = `${violation.rule} ${violation.sessionId ?? ''}`;
-        if (!shown.has(kind)) console.log(tell(violation, report, world));
+        if (!shown.has(kind)) console.log(tell(violation, report, mailApi));
         shown.add(kind);
       }
     }
-    for (const [fault, times] of world.faultCounts())
+    for (const [fault, times] of mailApi.faultCounts())
       totals.faults.set(fault, (totals.faults.get(fault) ?? 0) + times);
   } finally {
     await product.close();
-    await world.close();
+    await mailApi.close();
   }
 }
 

@@ -179,7 +179,7 @@ export class MailApi {
   }
 
   /** From here on all is well again; calls that hang go on hanging until their callers give up. */
-  async ensureAlarm(): Promise<void> {
+  async recover(): Promise<void> {
     this.#outage = null;
     await this.listen();
   }
@@ -484,7 +484,7 @@ export class MailApi {
 
 /** Makes a mail API that listens. */
 export async function startMailApi(options: MailApiOptions): Promise<MailApi> {
-  const world = new MailApi(options);
-  await world.listen();
-  return world;
+  const mailApi = new MailApi(options);
+  await mailApi.listen();
+  return mailApi;
 }

@@ -2,7 +2,7 @@
  * What can happen to one call to a mail API, as data: the faults, how they are drawn, and the words in which
  * a provider or something in front of it refuses.
  *
- * Does not decide what was taken (mail-world.ts). A foreign answer is one without the provider's own words.
+ * Does not decide what was taken (mail-api.ts). A foreign answer is one without the provider's own words.
  *
  * @module
  */

@@ -25,6 +25,7 @@ export interface Track {
   isAssumedSent: boolean;
   isErased: boolean;
   failedBeforeErasure: Set<number>;
+  unseenDoubts: Set<number>;
   watch: Watch | null;
 }
 
@@ -38,18 +39,19 @@ export function newTrack(sessionId: string, audience: ReadonlySet<number>): Trac
     isAssumedSent: false,
     isErased: false,
     failedBeforeErasure: new Set(),
+    unseenDoubts: new Set(),
     watch: null,
   };
 }
 
 export class Person {
   readonly #client: Client;
-  readonly #world: MailApi;
+  readonly #mailApi: MailApi;
   readonly #journal: Journal;
 
-  constructor(client: Client, world: MailApi, journal: Journal) {
+  constructor(client: Client, mailApi: MailApi, journal: Journal) {
     this.#client = client;
-    this.#world = world;
+    this.#mailApi = mailApi;
     this.#journal = journal;
   }
 
@@ -71,7 +73,7 @@ export class Person {
       this.#journal.note(`erase: ${String(answer?.status ?? 'no answer')}`, track.sessionId);
       if (answer?.status === 204 || answer?.status === 404) {
         track.isErased = true;
-        const fromIndex = await this.#world.mark();
+        const fromIndex = await this.#mailApi.mark();
         for (const stop of track.stops) stop.toIndex ??= fromIndex;
         track.stops.push({ sessionId: track.sessionId, command: 'erase', fromIndex, toIndex: null });
         return true;
@@ -100,10 +102,11 @@ export class Person {
   /** May mail twice whoever is listed as unknown now, and nobody else. Only while nothing is on the wire. */
   async retryUnknown(track: Track): Promise<boolean> {
     const results = await this.results(track, 'email=unknown');
-    if (results === null || results.length === 0 || this.#world.openCount(track.sessionId) > 0) return false;
+    if (results === null || results.length === 0 || this.#mailApi.openCount(track.sessionId) > 0)
+      return false;
     track.risks.push({
       leadIds: new Set(results.map(({ leadId }) => leadId)),
-      fromIndex: this.#world.calls.length,
+      fromIndex: this.#mailApi.calls.length,
     });
     return this.#open(track, 'retry', { outcome: 'unknown' }, ['cancel']);
   }
@@ -123,7 +126,15 @@ export class Person {
   async lookAtFailed(track: Track): Promise<void> {
     const failed = await this.results(track, 'email=failed');
     if (failed === null) return;
-    this.#journal.violations.push(...judgeFailed(this.#world.calls, track.sessionId, failed));
+    this.#journal.violations.push(...judgeFailed(this.#mailApi.calls, track.sessionId, failed));
+  }
+
+  /** Notes who is in doubt because nobody listened. Before anybody listens again: later answers change the reason. */
+  async noteUnseenDoubts(track: Track): Promise<void> {
+    for (const email of ['pending', 'unknown']) {
+      for (const { leadId, code } of (await this.results(track, `email=${email}`)) ?? [])
+        if (code === 'connection_lost') track.unseenDoubts.add(leadId);
+    }
   }
 
   /** All results that match, or null when they could not be read whole. */
@@ -158,7 +169,7 @@ export class Person {
 
   /** From here on nothing may leave, until a person says otherwise. */
   async #stopped(track: Track, command: 'pause' | 'cancel'): Promise<void> {
-    const fromIndex = await this.#world.mark();
+    const fromIndex = await this.#mailApi.mark();
     const open = track.stops.find((stop) => stop.toIndex === null);
     if (open?.command === command) return;
     if (open !== undefined) open.toIndex = fromIndex;
@@ -174,7 +185,7 @@ export class Person {
   ): Promise<boolean> {
     track.words.retryAt = Date.now();
     const open = track.stops.filter((stop) => stop.toIndex === null && ends.includes(stop.command));
-    for (const stop of open) stop.toIndex = this.#world.calls.length;
+    for (const stop of open) stop.toIndex = this.#mailApi.calls.length;
     const status = await this.#command(track, path, body);
     track.words.retryAt = Date.now();
     if (status !== null && status !== 200) for (const stop of open) stop.toIndex = null;

@@ -58,6 +58,8 @@ export interface SessionRecord {
   } | null;
   /** Leads that had failed when the session was erased. */
   failedBeforeErasure: ReadonlySet<number>;
+  /** Leads in doubt after a call that found nobody listening: the mail API's book has no such call. */
+  unseenDoubts: ReadonlySet<number>;
   risks: readonly RiskTaken[];
   /** A person said "take as sent" of what was unknown. */
   isAssumedSent: boolean;

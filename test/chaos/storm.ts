@@ -16,7 +16,7 @@ import type { Person, Track } from './person.ts';
 export interface StormOptions {
   random: () => number;
   client: Client;
-  world: MailApi;
+  mailApi: MailApi;
   person: Person;
   crm: Crm;
   tracks: readonly Track[];
@@ -136,12 +136,12 @@ export class Storm {
 
   /** Somebody works on the leads themselves, or a provider learns that an address is dead. */
   async #touchLeads(): Promise<void> {
-    const { random, crm, leadIds, world } = this.#options;
+    const { random, crm, leadIds, mailApi } = this.#options;
     const at = Math.floor(random() * leadIds.length);
     const number = at + 1;
     const word = draw(random, { suppress: 2, name: 2, address: 1, importOver: 1, inactive: 2 });
     if (word === 'suppress') await crm.suppress(number);
-    else if (word === 'inactive') world.inactive.add(crm.address(number));
+    else if (word === 'inactive') mailApi.inactive.add(crm.address(number));
     else if (word === 'importOver')
       await crm
         .importOver(Array.from({ length: 20 }, (_, i) => ((at + i) % leadIds.length) + 1))

@@ -95,7 +95,7 @@ describe('keys', () => {
       context.rules = { remembersErrors };
       await context.begin(error);
       await deliver(`k ${String(remembersErrors)}`, [1]);
-      await context.ensureAlarm();
+      await context.recover();
       expect((await deliver(`k ${String(remembersErrors)}`, [1]))?.status).toBe(remembersErrors ? 500 : 200);
     }
   });
@@ -142,7 +142,7 @@ describe('faults', () => {
     expect(seen?.status ?? null).toBe(status);
     expect(takenOf(1)).toBe(takenCount);
     await expect.poll(() => context.calls[0]?.answer).toBe(answer);
-    await context.ensureAlarm();
+    await context.recover();
     // Whatever it was, the repeat under the key makes it one mail.
     await deliver('k', [1, 2]);
     expect(takenOf(1)).toBe(1);
@@ -153,7 +153,7 @@ describe('faults', () => {
     await context.begin({ kind: 'refused' });
     expect(await deliver('k', [1])).toBeNull();
     expect(context.calls).toEqual([]);
-    await context.ensureAlarm();
+    await context.recover();
     expect(context.url).toBe(url);
     expect((await deliver('k', [1]))?.status).toBe(200);
   });

@@ -186,6 +186,50 @@ describe('what a session set active', () => {
     expect(mostMails()).toBe(1);
   });
 
+  it('is given back however often the object is killed while it is erased, but for what may have been mailed', async () => {
+    hooks.env = { MAIL_BATCH_MAX: '5' };
+    let crashCount = 0;
+    // One statement later each time, until an erasure comes to its end before its crash.
+    for (let crashAt = 1; ; crashAt++) {
+      await db.prepare("UPDATE leads SET status = 'new', activated_by = NULL, activated_at = NULL").run();
+      mail = new FakeMailApi().install();
+      mail.now = () => clock.now();
+      sessionId = freshSessionId();
+      // One batch is mailed, two are in doubt, the others wait or were set active and have no intent.
+      mail.fault = ({ callCount }) =>
+        callCount === 1 ? none : callCount <= 3 ? { kind: 'loseBefore' } : turnedAway;
+      let intentCount = 0;
+      hooks.onVerb = (verb, edge) => verb === 'intend' && edge === 'before' && ++intentCount === 6;
+      await startSession(sessionId);
+      await alarm();
+      hooks.onVerb = null;
+      const stopped = await command(sessionId, 'pause');
+      expect(stopped.status).toBe(200);
+      const { batches } = await readRows(sessionId);
+      const mayBeMailed = batches
+        .filter(
+          ({ state, inDoubtSince }) => state === 'done' || state === 'inflight' || inDoubtSince !== null,
+        )
+        .flatMap(({ leadIds }) => leadIds);
+      expect(mayBeMailed.length).toBeGreaterThanOrEqual(15);
+      expect((await activeIds()).length).toBeGreaterThan(mayBeMailed.length);
+      let edge = 0;
+      hooks.onCrmCall = () => ++edge === crashAt;
+      const erase = (): Promise<Response | null> =>
+        send('DELETE', `/crm/activation/${sessionId}`).catch(() => null);
+      for (let status = 0, attempt = 0; status !== 204 && status !== 404; attempt++) {
+        if (attempt === 10) throw new Error(`It is not erased: ${String(status)}`);
+        status = (await erase())?.status ?? 0;
+        await alarm();
+        clock.advance(3_000);
+      }
+      expect((await activeIds()).sort(), `crash at ${String(crashAt)}`).toEqual([...mayBeMailed].sort());
+      if (edge < crashAt) break;
+      crashCount++;
+    }
+    expect(crashCount).toBeGreaterThanOrEqual(6);
+  }, 60_000);
+
   it('stays with a session whose CRM does not answer, which is then not erased but asked for again', async () => {
     mail.fault = () => turnedAway;
     await startSession(sessionId);
