@@ -205,6 +205,35 @@ describe('a database that was set back while the sessions were not', () => {
     expect(kept).toEqual(recount);
   });
 
+  it.each(['mailer', 'former owner'])(
+    'gives a lead to the session that mailed it, whatever owner the backup names; the %s is reconciled first',
+    async (first) => {
+      await addLeads(db, [{}, {}, {}]);
+      const formerOwner = freshSessionId();
+      mail.fault = () => ({
+        kind: 'answer',
+        status: 409,
+        body: { name: 'resource_locked', message: 'Busy.' },
+      });
+      await startSession(formerOwner);
+      await waitFor(formerOwner, ({ activation }) => activation.activated === 3);
+      await command(formerOwner, 'cancel');
+      await waitForEnd(formerOwner);
+      mail.fault = () => ({ kind: 'none' });
+      const mailer = await completed();
+      expect(timesMailed()).toEqual([1, 1, 1]);
+      // As a restore to the time between the first session's flip and its cancellation leaves it.
+      await db.prepare('UPDATE leads SET activated_by = ?').bind(formerOwner).run();
+      for (const sessionId of first === 'mailer' ? [mailer, formerOwner] : [formerOwner, mailer])
+        await reconcile({ sessionId });
+      expect(await statuses(db)).toEqual(
+        [1, 2, 3].map((id) => expect.objectContaining({ id, status: 'active', activated_by: mailer })),
+      );
+      const { kept, recount } = await countsAndRecount(db);
+      expect(kept).toEqual(recount);
+    },
+  );
+
   it('erases again who was erased since', async () => {
     await addLeads(db, [{}, { email: 'ivy.erased@leads.example' }, {}]);
     const setBack = await snapshot();
