@@ -28,19 +28,20 @@ import type { LeadResult } from '../shared/schemas/activation.ts';
 import type { Timeline } from '../shared/timeline.ts';
 import { DeliveryEvents } from './session/delivery-events.ts';
 import { Feed } from './session/feed.ts';
-import { readLeadResult } from './session/lead-result.ts';
 import { logEvent, type LogFields, type LogLevel } from '../runtime/log.ts';
-import { guardLimits } from './mail/mail-account.ts';
+import { guardLimits } from './mail-account.ts';
 import { retentionDays } from '../runtime/retention.ts';
 import { classifyFault, faultText } from '../runtime/faults.ts';
 import { SessionAlarm } from './session/alarm.ts';
 import { followClock } from './session/clock.ts';
 import { applyCommand } from './session/commands.ts';
-import { readResults, type ResultPage, type ResultQuery } from './session/results.ts';
+import { readLeadResult, readResults, type ResultPage, type ResultQuery } from './session/results.ts';
 import type { SessionContext } from './session/context.ts';
 import { SessionSlice } from './session/slice.ts';
 import { SessionStore } from './store/session-store.ts';
 import { SessionSweep } from './session/sweep.ts';
+
+export type { ResultCursor, ResultQuery } from './session/results.ts';
 
 export type StartAnswer =
   { kind: 'started' | 'exists'; progress: Progress } | { kind: 'conflict' } | { kind: 'erased' };

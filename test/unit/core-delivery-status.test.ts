@@ -10,14 +10,14 @@ import {
   type DeliveryCounts,
 } from '../../src/core/batch/delivery-status.ts';
 
-const fates = fc.array(fc.constantFrom(...deliveryEvents), { maxLength: 12 });
+const events = fc.array(fc.constantFrom(...deliveryEvents), { maxLength: 12 });
 const none: DeliveryCounts = { delivered: 0, bounced: 0, complained: 0 };
 
-describe('the fate of a mail', () => {
+describe('the delivery status of a mail', () => {
   test('is the same for every order of its events, and for repeats of them', () => {
     fc.assert(
       fc.property(
-        fates.chain((list) =>
+        events.chain((list) =>
           fc.tuple(
             fc.constant(list),
             fc.shuffledSubarray([...list, ...list], { minLength: 2 * list.length }),
@@ -32,11 +32,11 @@ describe('the fate of a mail', () => {
 
   test('never takes a number back, and counts a mail at most once in each', () => {
     fc.assert(
-      fc.property(fates, (list) => {
+      fc.property(events, (list) => {
         const sum = { ...none };
         let bits = 0;
-        for (const fate of list) {
-          const next = withDeliveryEvent(bits, fate);
+        for (const event of list) {
+          const next = withDeliveryEvent(bits, event);
           const delta = deliveryDelta(bits, next);
           for (const key of ['delivered', 'bounced', 'complained'] as const) {
             expect(delta[key]).toBeGreaterThanOrEqual(0);

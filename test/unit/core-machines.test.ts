@@ -10,12 +10,12 @@ import { applyCounts, newSession } from '../../src/core/session/session.ts';
 import { emailPendingCount, remainingCount } from '../../src/shared/progress.ts';
 import { seededRandom } from '../support/random.ts';
 import {
-  fates,
+  reactions,
   keyedTraits,
   keylessTraits,
   SessionModel,
   specOf,
-  type Fate,
+  type Reaction,
   type Step,
   type Without,
 } from '../support/session-model.ts';
@@ -30,14 +30,17 @@ const commands: Command[] = [
   { kind: 'assumeSent' },
 ];
 
-const fate = fc.oneof({ weight: 2, arbitrary: fc.constant<Fate>('accept') }, fc.constantFrom(...fates));
+const reaction = fc.oneof(
+  { weight: 2, arbitrary: fc.constant<Reaction>('accept') },
+  fc.constantFrom(...reactions),
+);
 const skipCount = fc.constantFrom(0, 0, 0, 1, 5);
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.constant<Step>({ kind: 'plan' }) },
-  { weight: 5, arbitrary: fc.record({ kind: fc.constant('send' as const), fate, skipCount }) },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant('send' as const), reaction, skipCount }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('flip' as const), skipCount }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('call' as const), fate }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('call' as const), reaction }) },
   { weight: 2, arbitrary: fc.constant<Step>({ kind: 'answer' }) },
   { weight: 1, arbitrary: fc.constant<Step>({ kind: 'crash' }) },
   {
@@ -64,10 +67,10 @@ const passage: fc.Arbitrary<Step[]> = fc.oneof(
   {
     weight: 3,
     arbitrary: fc
-      .tuple(fate, fc.constantFrom(5_000, 400_000, 400_000, 90_000_000))
+      .tuple(reaction, fc.constantFrom(5_000, 400_000, 400_000, 90_000_000))
       .map(([one, ms]): Step[] => [
         { kind: 'plan' },
-        { kind: 'send', fate: one, skipCount: 0 },
+        { kind: 'send', reaction: one, skipCount: 0 },
         { kind: 'pass', ms },
       ]),
   },
@@ -182,7 +185,7 @@ function runOut(model: SessionModel): void {
     if (model.session.state === 'paused') model.step({ kind: 'command', command: { kind: 'resume' } });
     model.step({ kind: 'plan' });
     model.step({ kind: 'answer' });
-    model.step({ kind: 'send', fate: 'accept', skipCount: 0 });
+    model.step({ kind: 'send', reaction: 'accept', skipCount: 0 });
     model.step({ kind: 'pass', ms: 5_000 });
     expectSound(model);
   }
@@ -285,7 +288,7 @@ describe('a session, whatever happens to it', () => {
   });
 
   it('has no more leads unknown than were in calls without a clear answer', () => {
-    const clear: Fate[] = ['accept', 'reject', 'refuseTransiently', 'throttle', 'quota', 'auth'];
+    const clear: Reaction[] = ['accept', 'reject', 'refuseTransiently', 'throttle', 'quota', 'auth'];
     fc.assert(
       fc.property(history, (drawn) => {
         const model = modelOf({ ...drawn, isKeyed: false });
@@ -293,7 +296,7 @@ describe('a session, whatever happens to it', () => {
         for (const next of drawn.steps) {
           const { callCount } = model;
           model.step(next);
-          const isClear = next.kind === 'send' && clear.includes(next.fate);
+          const isClear = next.kind === 'send' && clear.includes(next.reaction);
           // A call that is not answered in the same step may be interrupted.
           if (model.callCount > callCount && !isClear) callsInDoubt++;
           if (model.riskedByPerson.size > 0) return;

@@ -112,7 +112,7 @@ describe('an outcome', () => {
   it.each([
     ['accepted', 'healthy'],
     ['acceptedEarlier', 'healthy'],
-    ['throttled', 'throttled'],
+    ['throttled', 'none'],
     ['concurrent', 'none'],
     ['notSent', 'none'],
     ['quota', 'pause'],
@@ -247,7 +247,7 @@ describe('a batch that was taken in part, for no fault of the rest', () => {
   });
 
   it.each([
-    ['throttled', 'throttled'],
+    ['throttled', 'none'],
     ['transient', 'fault'],
     ['auth', 'pause'],
   ] as const)('tells the session why, as a whole batch would: %s', (because, signal) => {

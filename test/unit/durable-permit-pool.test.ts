@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { Lease } from '../../src/core/limits/rate-limit.ts';
-import { PermitPool } from '../../src/durable/mail/permit-pool.ts';
+import { PermitPool } from '../../src/durable/sending/permit-pool.ts';
 
 const granted = (permitCount: number, delayMs = 0): Lease => ({
   permitCount,

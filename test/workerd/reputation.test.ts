@@ -34,7 +34,7 @@ describe('the reputation guard', () => {
   it('pauses a run whose mail bounces, says why, and goes on when a person has seen it', async () => {
     await addLeads(db, leads(40));
     hooks.env = { MAIL_GUARD_MIN_RESULTS: '10', MAIL_BATCH_MAX: '20' };
-    // The second batch waits until the first one’s fate is known.
+    // The second batch waits until the first one’s result is known.
     let isHeld = true;
     mail.fault = ({ callCount }) =>
       callCount > 1 && isHeld

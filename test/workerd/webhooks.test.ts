@@ -43,7 +43,7 @@ async function finishedSession(leadCount: number): Promise<string> {
   return sessionId;
 }
 
-const fatesOf = async (sessionId: string) => {
+const deliveriesOf = async (sessionId: string) => {
   const { delivered, bounced, complained } = (await readProgress(sessionId)).email;
   return { delivered, bounced, complained };
 };
@@ -67,7 +67,7 @@ describe('a signature', () => {
   it('that is good is taken, without any identity', async () => {
     const sessionId = await finishedSession(1);
     expect(await tell(event(sessionId))).toBe(200);
-    expect(await fatesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
+    expect(await deliveriesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
   });
 
   it('that is missing, of another body, of another secret or garbled is refused, and nothing changes', async () => {
@@ -87,7 +87,7 @@ describe('a signature', () => {
       expect(response.status).toBe(401);
       expect(await response.json()).toMatchObject({ code: 'invalid_signature' });
     }
-    expect(await fatesOf(sessionId)).toEqual({ delivered: 0, bounced: 0, complained: 0 });
+    expect(await deliveriesOf(sessionId)).toEqual({ delivered: 0, bounced: 0, complained: 0 });
   });
 
   it('that is older, or younger, than five minutes is refused', async () => {
@@ -102,7 +102,7 @@ describe('a signature', () => {
     const sessionId = await finishedSession(1);
     const signing = { id: 'msg_same', at: new Date() };
     for (let time = 0; time < 3; time++) expect(await tell(event(sessionId), signing)).toBe(200);
-    expect(await fatesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
+    expect(await deliveriesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
   });
 
   it('is of no use where no secret is set', async () => {
@@ -148,7 +148,7 @@ describe('events', () => {
       { type: 'email.delivery_delayed', sessionId, leadId: 5 },
     ];
     expect(await Promise.all(events.map((event) => tell(event)))).toEqual(events.map(() => 200));
-    expect(await fatesOf(sessionId)).toEqual({ delivered: 2, bounced: 2, complained: 1 });
+    expect(await deliveriesOf(sessionId)).toEqual({ delivered: 2, bounced: 2, complained: 1 });
     expect(await emailStates(sessionId)).toEqual({
       1: 'complained',
       2: 'delivered',
@@ -183,7 +183,7 @@ describe('events', () => {
     let last = { delivered: 0, bounced: 0, complained: 0 };
     for (let start = 0; start < events.length; start += 30) {
       await Promise.all(events.slice(start, start + 30).map((event) => tell(event)));
-      const now = await fatesOf(sessionId);
+      const now = await deliveriesOf(sessionId);
       for (const key of ['delivered', 'bounced', 'complained'] as const) {
         expect(now[key]).toBeGreaterThanOrEqual(last[key]);
       }
@@ -205,7 +205,7 @@ describe('events', () => {
     await startSession(sessionId);
     await waitFor(sessionId, () => mail.callCount > 0);
     expect(await tell({ type: 'email.delivered', sessionId, leadId: 1 })).toBe(200);
-    expect(await fatesOf(sessionId)).toMatchObject({ delivered: 1 });
+    expect(await deliveriesOf(sessionId)).toMatchObject({ delivered: 1 });
   });
 
   it('settle mails that nobody knew the way of: they were taken, so they are sent', async () => {
@@ -288,10 +288,10 @@ describe('events', () => {
     const sessionId = await finishedSession(3);
     await tell({ type: 'email.bounced', sessionId, leadId: 2, bounceType: 'Permanent' });
     await evictDurableObject(stubOf(sessionId));
-    expect(await fatesOf(sessionId)).toEqual({ delivered: 0, bounced: 1, complained: 0 });
+    expect(await deliveriesOf(sessionId)).toEqual({ delivered: 0, bounced: 1, complained: 0 });
     expect(await emailStates(sessionId)).toMatchObject({ 2: 'hard_bounce' });
     await tell({ type: 'email.bounced', sessionId, leadId: 2, bounceType: 'Permanent' });
-    expect(await fatesOf(sessionId)).toMatchObject({ bounced: 1 });
+    expect(await deliveriesOf(sessionId)).toMatchObject({ bounced: 1 });
   });
 
   it('of a session that retention has reduced to its numbers change nothing', async () => {
@@ -304,7 +304,7 @@ describe('events', () => {
     await evictDurableObject(stubOf(sessionId));
     expect(await tell({ type: 'email.delivered', sessionId, leadId: 1 })).toBe(200);
     expect(await tell({ type: 'email.complained', sessionId, leadId: 1 })).toBe(200);
-    expect(await fatesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
+    expect(await deliveriesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
   });
 
   it('in a flood while a run goes on: none is lost, each is counted once, and they cost less than a row each', async () => {
@@ -380,7 +380,7 @@ describe('Postmark', () => {
       expect((await post(body, wrong)).status).toBe(401);
     }
     expect((await post(body, good)).status).toBe(200);
-    expect(await fatesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
+    expect(await deliveriesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
   });
 
   it('tells bounces from answers that come back by the same way', async () => {
@@ -439,7 +439,7 @@ describe('Postmark', () => {
     await change(3, 'ManualSuppression', 'Customer');
     await change(4, 'HardBounce', 'Recipient');
     await event(5, { RecordType: 'SubscriptionChange', SuppressSending: false, Origin: 'Customer' });
-    expect(await fatesOf(sessionId)).toEqual({ delivered: 2, bounced: 1, complained: 1 });
+    expect(await deliveriesOf(sessionId)).toEqual({ delivered: 2, bounced: 1, complained: 1 });
     expect(await suppressions()).toEqual({
       [hashEmail('lead1@example.com')]: 'unsubscribed',
       [hashEmail('lead2@example.com')]: 'complained',

@@ -25,8 +25,16 @@ export const batchStates = [
 ] as const;
 export type BatchState = (typeof batchStates)[number];
 
-/** Recipient marks: pending, sent, failed, unknown, moved to another batch. */
-export type RecipientState = 'p' | 's' | 'f' | 'u' | 'm';
+/** The state of one recipient's mail. A batch stores one letter for each recipient. */
+export const recipientState = {
+  pending: 'p',
+  sent: 's',
+  failed: 'f',
+  unknown: 'u',
+  /** The recipient is in another batch now. */
+  moved: 'm',
+} as const;
+export type RecipientState = (typeof recipientState)[keyof typeof recipientState];
 
 /** Why a recipient's mail failed. `index` is into the batch's recipients. */
 export interface Failure {
@@ -104,7 +112,7 @@ export function movedBatch(
     originSeq,
     leadIds: recipients.map((recipient) => recipient.leadId),
     recipients,
-    recipientStates: 'p'.repeat(recipients.length),
+    recipientStates: recipientState.pending.repeat(recipients.length),
     retried,
   };
 }
@@ -191,23 +199,23 @@ export function batchCountInBounds(
 export function pendingIndexes(recipientStates: string): number[] {
   const indexes: number[] = [];
   for (let index = 0; index < recipientStates.length; index++)
-    if (recipientStates[index] === 'p') indexes.push(index);
+    if (recipientStates[index] === recipientState.pending) indexes.push(index);
   return indexes;
 }
 
 /** `marks` with every pending one replaced. */
-export function resolvePending(recipientStates: string, recipientState: RecipientState): string {
-  return recipientStates.replaceAll('p', recipientState);
+export function resolvePending(recipientStates: string, state: RecipientState): string {
+  return recipientStates.replaceAll(recipientState.pending, state);
 }
 
 /** `marks` with those at `indexes` replaced. */
 export function setRecipientStates(
   recipientStates: string,
   indexes: Iterable<number>,
-  recipientState: RecipientState,
+  state: RecipientState,
 ): string {
   const list = [...recipientStates];
-  for (const index of indexes) list[index] = recipientState;
+  for (const index of indexes) list[index] = state;
   return list.join('');
 }
 
@@ -219,11 +227,11 @@ export function setRecipientStates(
  */
 export function proveTaken(batch: Batch, isTaken: (leadId: number) => boolean): Batch | null {
   const proven = (batch.recipients ?? []).flatMap(({ leadId }, index) =>
-    batch.recipientStates[index] === 'u' && isTaken(leadId) ? [index] : [],
+    batch.recipientStates[index] === recipientState.unknown && isTaken(leadId) ? [index] : [],
   );
   if (proven.length === 0) return null;
-  const recipientStates = setRecipientStates(batch.recipientStates, proven, 's');
-  return recipientStates.includes('u')
+  const recipientStates = setRecipientStates(batch.recipientStates, proven, recipientState.sent);
+  return recipientStates.includes(recipientState.unknown)
     ? { ...batch, recipientStates }
     : { ...batch, recipientStates, state: 'done', inDoubtSince: null, code: null, message: null };
 }
@@ -258,11 +266,11 @@ export function countBatch(
     else if (batch.state === 'done') counts.refused = batch.leadIds.length;
     return counts;
   }
-  for (const recipientState of batch.recipientStates) {
-    if (recipientState !== 'm') counts.activated++;
-    if (recipientState === 's') counts.sent++;
-    else if (recipientState === 'f') counts.failed++;
-    else if (recipientState === 'u') counts.unknown++;
+  for (const state of batch.recipientStates) {
+    if (state !== recipientState.moved) counts.activated++;
+    if (state === recipientState.sent) counts.sent++;
+    else if (state === recipientState.failed) counts.failed++;
+    else if (state === recipientState.unknown) counts.unknown++;
   }
   return counts;
 }

@@ -13,6 +13,7 @@
  * @module
  */
 import {
+  recipientState,
   resolvePending,
   movedBatch,
   setRecipientStates,
@@ -78,8 +79,8 @@ export function retryWay(batch: Doubt, nowMs: number, traits: ProviderTraits): '
 }
 
 /** What a refusal makes of a recipient: failed where no mail can have been taken, else unknown. */
-export function refusedState(batch: Doubt): 'f' | 'u' {
-  return isInDoubt(batch) ? 'u' : 'f';
+export function refusedState(batch: Doubt): typeof recipientState.failed | typeof recipientState.unknown {
+  return isInDoubt(batch) ? recipientState.unknown : recipientState.failed;
 }
 
 /**
@@ -113,11 +114,11 @@ function keepDoubt(batch: Batch, change: BatchChange): BatchChange {
     case 'unknown':
       return { ...change, inDoubtSince: inDoubtSince ?? change.inDoubtSince };
     case 'withdrawn':
-      return unknownOf(batch, resolvePending(batch.recipientStates, 'u'), null);
+      return unknownOf(batch, resolvePending(batch.recipientStates, recipientState.unknown), null);
     case 'done': {
       const refused = newlyFailed(batch, change.recipientStates);
-      const recipientStates = setRecipientStates(change.recipientStates, refused, 'u');
-      if (!recipientStates.includes('u')) return change;
+      const recipientStates = setRecipientStates(change.recipientStates, refused, recipientState.unknown);
+      if (!recipientStates.includes(recipientState.unknown)) return change;
       const fault = change.failures.find(({ index }) => refused.includes(index)) ?? null;
       return { ...unknownOf(batch, recipientStates, fault), messageIds: change.messageIds };
     }
@@ -128,17 +129,21 @@ function keepDoubt(batch: Batch, change: BatchChange): BatchChange {
         const undecided = [...change.parts.flat(), ...refused];
         const fault = change.failures.find(({ index }) => refused.includes(index)) ?? change.because ?? null;
         return {
-          ...unknownOf(batch, setRecipientStates(change.recipientStates, undecided, 'u'), fault),
+          ...unknownOf(
+            batch,
+            setRecipientStates(change.recipientStates, undecided, recipientState.unknown),
+            fault,
+          ),
           ...(change.messageIds === undefined ? {} : { messageIds: change.messageIds }),
         };
       }
       // Sent anew at a person's risk: whoever is refused stays in doubt, in a batch that says so.
-      const apart = [...change.recipientStates].flatMap((recipientState, index) =>
-        recipientState === 'u' || refused.includes(index) ? [index] : [],
+      const apart = [...change.recipientStates].flatMap((state, index) =>
+        state === recipientState.unknown || refused.includes(index) ? [index] : [],
       );
       return {
         ...change,
-        recipientStates: setRecipientStates(change.recipientStates, apart, 'm'),
+        recipientStates: setRecipientStates(change.recipientStates, apart, recipientState.moved),
         failures: change.failures.filter(({ index }) => !refused.includes(index)),
         parts: [...change.parts, ...(apart.length > 0 ? [apart] : [])],
       };
@@ -150,8 +155,8 @@ function keepDoubt(batch: Batch, change: BatchChange): BatchChange {
 
 /** Recipients whom a change calls failed, and who were not before. */
 function newlyFailed(batch: Batch, recipientStates: string): number[] {
-  return [...recipientStates].flatMap((recipientState, index) =>
-    recipientState === 'f' && batch.recipientStates[index] !== 'f' ? [index] : [],
+  return [...recipientStates].flatMap((state, index) =>
+    state === recipientState.failed && batch.recipientStates[index] !== recipientState.failed ? [index] : [],
   );
 }
 
@@ -197,13 +202,13 @@ function changed(batch: Batch, change: BatchChange): Batch {
       return { ...batch, state: 'split', recipientStates, failures, messageIds, nextAttemptAt: null };
     }
     case 'withdrawn': {
-      const leadIds = [...batch.recipientStates].flatMap((recipientState, index) =>
-        recipientState === 'p' ? (batch.recipients?.[index]?.leadId ?? []) : [],
+      const leadIds = [...batch.recipientStates].flatMap((state, index) =>
+        state === recipientState.pending ? (batch.recipients?.[index]?.leadId ?? []) : [],
       );
       return {
         ...batch,
         state: 'done',
-        recipientStates: resolvePending(batch.recipientStates, 'm'),
+        recipientStates: resolvePending(batch.recipientStates, recipientState.moved),
         skipped: [...batch.skipped, ...leadIds.map((leadId) => ({ leadId, reason: 'cancelled' as const }))],
         nextAttemptAt: null,
         code: null,

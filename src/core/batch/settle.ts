@@ -10,6 +10,7 @@
  */
 import { backoffMs, deliveryBackoff } from '../limits/backoff.ts';
 import {
+  recipientState,
   resolvePending,
   pendingIndexes,
   setRecipientStates,
@@ -33,7 +34,6 @@ export type SessionSignal =
   | { kind: 'fault'; message: string }
   /** The provider is there and refused the content; see `refusalWeight`. */
   | { kind: 'refused'; weight: number; message: string }
-  | { kind: 'throttled'; retryAfterMs: number | null }
   | { kind: 'pause'; reason: 'mail_quota' | 'mail_auth'; message: string }
   | { kind: 'none' };
 
@@ -69,16 +69,16 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
         return index === undefined ? [] : [{ index, code: rejection.code, message: rejection.message }];
       });
       const recipientStates = setRecipientStates(
-        resolvePending(batch.recipientStates, 's'),
+        resolvePending(batch.recipientStates, recipientState.sent),
         rejections.map((rejection) => rejection.index),
-        'f',
+        recipientState.failed,
       );
       if (outcome.deferral !== undefined) {
         const deferred = outcome.deferral.indexes.flatMap((index) => pending[index] ?? []);
         return {
           change: {
             kind: 'split',
-            recipientStates: setRecipientStates(recipientStates, deferred, 'm'),
+            recipientStates: setRecipientStates(recipientStates, deferred, recipientState.moved),
             failures: [...batch.failures, ...rejections],
             messageIds,
             parts: [deferred],
@@ -97,8 +97,13 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
     case 'acceptedEarlier': {
       // The other payload that it took had whoever was erased since, too.
       const recipientStates =
-        batch.retried === 'risked' ? batch.recipientStates : batch.recipientStates.replaceAll('u', 's');
-      return { change: done(batch, resolvePending(recipientStates, 's')), signal: { kind: 'healthy' } };
+        batch.retried === 'risked'
+          ? batch.recipientStates
+          : batch.recipientStates.replaceAll(recipientState.unknown, recipientState.sent);
+      return {
+        change: done(batch, resolvePending(recipientStates, recipientState.sent)),
+        signal: { kind: 'healthy' },
+      };
     }
     case 'rejected': {
       const signal = refusal(batch, outcome.message);
@@ -112,7 +117,11 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
         return {
           change: {
             kind: 'split',
-            recipientStates: setRecipientStates(resolvePending(batch.recipientStates, 'm'), [culprit], 'f'),
+            recipientStates: setRecipientStates(
+              resolvePending(batch.recipientStates, recipientState.moved),
+              [culprit],
+              recipientState.failed,
+            ),
             failures: [...batch.failures, { index: culprit, code: outcome.code, message: outcome.message }],
             parts: [pending.filter((index) => index !== culprit)],
           },
@@ -123,7 +132,7 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
       return {
         change: {
           kind: 'split',
-          recipientStates: resolvePending(batch.recipientStates, 'm'),
+          recipientStates: resolvePending(batch.recipientStates, recipientState.moved),
           failures: batch.failures,
           parts: [pending.slice(0, half), pending.slice(half)],
         },
@@ -131,7 +140,8 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
       };
     }
     case 'throttled': {
-      const signal: SessionSignal = { kind: 'throttled', retryAfterMs: outcome.retryAfterMs };
+      // The gate slows the account down (durable/mail-gate.ts); for the session it means nothing.
+      const signal: SessionSignal = { kind: 'none' };
       const wait = {
         delayMs: Math.min(Math.max(outcome.retryAfterMs ?? 1_000, 100), maxThrottleMs),
         usesAttempt: false,
@@ -264,7 +274,7 @@ export function probeSplit(batch: Batch): BatchChange {
   const [first = 0, ...rest] = pendingIndexes(batch.recipientStates);
   return {
     kind: 'split',
-    recipientStates: resolvePending(batch.recipientStates, 'm'),
+    recipientStates: resolvePending(batch.recipientStates, recipientState.moved),
     failures: batch.failures,
     parts: [[first], rest],
   };
@@ -302,13 +312,15 @@ function refusal(batch: Batch, message: string): SessionSignal {
 /** Every recipient who was not decided has failed. */
 function failedAll(batch: Batch, { code, message }: Fault): BatchChange {
   const added = pendingIndexes(batch.recipientStates).map((index): Failure => ({ index, code, message }));
-  return done(batch, resolvePending(batch.recipientStates, 'f'), { failures: [...batch.failures, ...added] });
+  return done(batch, resolvePending(batch.recipientStates, recipientState.failed), {
+    failures: [...batch.failures, ...added],
+  });
 }
 
 function unknown(batch: Batch, inDoubtSince: number | null, fault: Fault): BatchChange {
   return {
     kind: 'unknown',
-    recipientStates: resolvePending(batch.recipientStates, 'u'),
+    recipientStates: resolvePending(batch.recipientStates, recipientState.unknown),
     inDoubtSince,
     code: fault.code,
     message: fault.message,

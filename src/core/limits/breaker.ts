@@ -72,7 +72,6 @@ export function applySignal(
         ? pauseFor(session, signal.reason, signal.message)
         : // What a person had checked is not asked on where nothing will be taken.
           { ...session, lastError: signal.message, isChecking: false };
-    case 'throttled':
     case 'none':
       return session;
     default:

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import type { Batch } from '../../core/batch/batch.ts';
+import { recipientState, type Batch } from '../../core/batch/batch.ts';
 import { isInDoubt, keyLivesUntil } from '../../core/batch/doubt.ts';
 import { applyCounts } from '../../core/session/session.ts';
 import { cancelBatch, decideInterrupted, expire } from '../../core/batch/settle.ts';
@@ -29,23 +29,17 @@ const givenBackLeadCount = 5_000;
 const flippedBatchCount = 2 * maxSenderCount;
 
 export class SessionSweep {
-  readonly #shell: SessionContext;
+  readonly #context: SessionContext;
   readonly #writer: BatchWriter;
 
-  constructor(shell: SessionContext) {
-    this.#shell = shell;
-    this.#writer = new BatchWriter({
-      store: shell.store,
-      now: () => shell.now(),
-      random: () => shell.random(),
-      log: (event, fields) => shell.log('info', event, fields),
-      traits: () => shell.traits(),
-    });
+  constructor(context: SessionContext) {
+    this.#context = context;
+    this.#writer = new BatchWriter(context);
   }
 
   /** Takes up calls whose slice died. Only when no slice is at work. */
   takeUpInterrupted(): void {
-    const { store, now, random, traits } = this.#shell;
+    const { store, now, random, traits } = this.#context;
     const interrupted = [...store.batches.inState('inflight')];
     if (interrupted.length === 0) return;
     const session = store.session();
@@ -58,7 +52,7 @@ export class SessionSweep {
         this.#writer.apply(batch, isOver ? cancelBatch(doubtful) : change, { kind: 'none' });
       }
     });
-    this.#shell.publish();
+    this.#context.publish();
   }
 
   /**
@@ -68,7 +62,7 @@ export class SessionSweep {
    * @throws what D1 throws; nothing is lost then, and a repeat is safe
    */
   async withdrawSome(): Promise<'more' | 'none'> {
-    const { store, env, now, publish } = this.#shell;
+    const { store, env, now, publish } = this.#context;
     const { leadCount } = store.transact(() => {
       const cancelled = store.batches.cancelPending(pendingBatchCount);
       if (cancelled.leadCount > 0) {
@@ -104,7 +98,7 @@ export class SessionSweep {
    * @throws what D1 throws; it is done again then
    */
   async giveBackFlips(): Promise<void> {
-    const { store, env } = this.#shell;
+    const { store, env } = this.#context;
     const { state, mayBeFlipped, spec } = store.session();
     if (!mayBeFlipped) return;
     const leadIds = store.batches.firstUnsentLeadIds(
@@ -117,7 +111,7 @@ export class SessionSweep {
 
   /** Mail in doubt of a paused session whose key has died is unknown: it is not asked about any more. */
   expireDoubts(): void {
-    const { store, now, traits, publish } = this.#shell;
+    const { store, now, traits, publish } = this.#context;
     const livesForMs = keyLivesUntil(0, traits());
     const batches = store.batches.doubtsUntil(now() - (livesForMs ?? 0), openBatchCount);
     if (batches.length === 0) return;
@@ -129,7 +123,9 @@ export class SessionSweep {
 }
 
 function pendingLeadIds({ recipientStates, recipients }: Batch): number[] {
-  return (recipients ?? []).flatMap(({ leadId }, index) => (recipientStates[index] === 'p' ? [leadId] : []));
+  return (recipients ?? []).flatMap(({ leadId }, index) =>
+    recipientStates[index] === recipientState.pending ? [leadId] : [],
+  );
 }
 
 /** The first of these, as many as hold the leads of one statement; at least one. */

@@ -3,15 +3,15 @@
  *
  * @module
  */
-import { standardGuardLimits, type GuardLimits } from '../../core/batch/delivery-status.ts';
-import { readDailyCap } from '../../core/limits/daily-cap.ts';
-import type { Outcome } from '../../core/batch/outcome.ts';
-import { isRateNews } from '../../core/limits/rate-limit.ts';
-import { createTransport, type MailConfig } from '../../mail/providers/index.ts';
-import type { Delivery, MailTransport } from '../../mail/transport.ts';
-import { gateConfig, type MailGate } from '../mail-gate.ts';
-import type { PermitPool } from './permit-pool.ts';
-import { mailGateStub } from '../stubs.ts';
+import { standardGuardLimits, type GuardLimits } from '../core/batch/delivery-status.ts';
+import { readDailyCap } from '../core/limits/daily-cap.ts';
+import type { Outcome } from '../core/batch/outcome.ts';
+import { isRateNews } from '../core/limits/rate-limit.ts';
+import { createTransport, type MailConfig } from '../mail/providers/index.ts';
+import type { Delivery, MailTransport } from '../mail/transport.ts';
+import { gateConfig, type MailGate } from './mail-gate.ts';
+import type { PermitPool } from './sending/permit-pool.ts';
+import { mailGateStub } from './stubs.ts';
 
 export interface MailAccount {
   kind: 'ready';
