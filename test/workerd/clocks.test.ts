@@ -13,23 +13,22 @@ import { SessionStore } from '../../src/durable/store/session-store.ts';
 import type { Progress } from '../../src/shared/progress.ts';
 import { sweep } from '../../src/worker/operations/scheduled-cleanup.ts';
 import { addLeads, emptyCrm, statuses } from '../support/crm-database.ts';
-import { FakeMailApi, type MailFault } from '../support/fake-mail-api.ts';
-import { hooks, resetHooks } from '../support/hooks.ts';
+import type { FakeMailApi, MailFault } from '../support/fake-mail-api.ts';
+import { hooks } from '../support/hooks.ts';
 import {
   command,
-  DrivenClock,
+  type DrivenClock,
   drive,
   freshSessionId,
   look,
-  quietLog,
   readProgress,
-  readRows,
   request,
   startSession,
   stubOf,
   waitFor,
   type LogLine,
 } from '../support/session-driver.ts';
+import { expectSound, last, setUpSession, tearDownSession } from '../support/session-setup.ts';
 
 const dayMs = 86_400_000;
 const leadCount = 40;
@@ -39,24 +38,12 @@ let clock: DrivenClock;
 let log: readonly LogLine[];
 
 beforeEach(async () => {
-  resetHooks();
-  log = quietLog();
-  db = await emptyCrm();
-  await addLeads(
-    db,
-    Array.from({ length: leadCount }, () => ({})),
-  );
-  clock = new DrivenClock().install();
+  ({ db, mail, clock, log } = await setUpSession({ leadCount, batchSize: 10 }));
   // What an earlier test has made the gate wait for is over.
   clock.advance(7_200_000);
-  mail = new FakeMailApi().install();
-  hooks.env = { MAIL_BATCH_MAX: '10' };
 });
 
-afterEach(() => {
-  vi.unstubAllGlobals();
-  vi.restoreAllMocks();
-});
+afterEach(tearDownSession);
 
 const throttled: MailFault = {
   kind: 'answer',
@@ -64,19 +51,6 @@ const throttled: MailFault = {
   headers: { 'retry-after': '600' },
   body: { name: 'rate_limit_exceeded', message: 'Slow down.' },
 };
-const last = (views: readonly Progress[]): Progress => {
-  const view = views.at(-1);
-  if (view === undefined) throw new Error('There was no view.');
-  return view;
-};
-const mostMails = (): number => Math.max(0, ...mail.countByAddress().values());
-
-async function expectSound(sessionId: string): Promise<void> {
-  const { session, recount } = await readRows(sessionId);
-  expect(recount).toEqual(session.counts);
-  expect(mostMails()).toBeLessThanOrEqual(1);
-}
-
 /** What the list of activations says of a session. */
 async function listed(sessionId: string): Promise<Progress | undefined> {
   const answer = await listActivations(db, { cursor: null, limit: 100 });
@@ -120,7 +94,7 @@ describe('a clock that is set back by a day', () => {
     const end = last(await drive(sessionId, clock));
     expect(end).toMatchObject({ state: 'completed', email: { sent: leadCount, unknown: 0 } });
     expect(clock.now() - setBackAt).toBeLessThan(1_200_000);
-    await expectSound(sessionId);
+    await expectSound(sessionId, mail);
   });
 
   it('is met by the sweep too, with nobody looking', async () => {
@@ -153,7 +127,7 @@ describe('a clock that is set back by a day', () => {
     await readProgress(sessionId);
     const end = last(await drive(sessionId, clock));
     expect(end.email).toMatchObject({ sent: leadCount - takenCount, unknown: takenCount, failed: 0 });
-    await expectSound(sessionId);
+    await expectSound(sessionId, mail);
   });
 
   it.each([
@@ -179,7 +153,7 @@ describe('a clock that is set back by a day', () => {
     expect((await command(sessionId, 'check')).status).toBe(status);
     const end = last(await drive(sessionId, clock));
     expect(end.email.unknown).toBe(status === 409 ? cancelled.email.unknown : 0);
-    await expectSound(sessionId);
+    await expectSound(sessionId, mail);
   });
 
   it('ends a slice that is under way, instead of making it as long as that', async () => {
@@ -202,7 +176,7 @@ describe('a clock that is set back by a day', () => {
       state: 'completed',
       email: { sent: leadCount },
     });
-    await expectSound(sessionId);
+    await expectSound(sessionId, mail);
   });
 });
 
@@ -266,8 +240,8 @@ describe('two sessions over one audience', () => {
     });
     for (const [at, view] of views.entries())
       expect(view.processed).toBeGreaterThanOrEqual(views[at - 1]?.processed ?? 0);
-    await expectSound(one);
-    await expectSound(two);
+    await expectSound(one, mail);
+    await expectSound(two, mail);
   });
 
   it('of which the first mails its leads are told of in the second, each as already active', async () => {
@@ -284,7 +258,7 @@ describe('two sessions over one audience', () => {
     expect(leads.map(({ skipReason }) => skipReason)).toEqual(
       Array.from({ length: 10 }, () => 'already_active'),
     );
-    await expectSound(two);
+    await expectSound(two, mail);
   });
 
   it('of which the second is cancelled count those it has not asked for again', async () => {
@@ -301,7 +275,7 @@ describe('two sessions over one audience', () => {
       processed: leadCount,
       activation: { skipped: leadCount },
     });
-    await expectSound(two);
+    await expectSound(two, mail);
   });
 
   it('of which the second is cancelled give back what it set active, behind very many that it has to ask again', async () => {
@@ -484,7 +458,7 @@ describe('the sweep', () => {
         email: { sent: leadCount },
       }),
     );
-    await expectSound(sessionId);
+    await expectSound(sessionId, mail);
   });
 
   it('arms what has lost its alarm and takes off the list what there is no more', async () => {

@@ -5,16 +5,15 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'c
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MailGate } from '../../src/durable/mail-gate.ts';
 import type { Issue, Progress } from '../../src/shared/progress.ts';
-import { addLeads, emptyCrm, statuses, suppress } from '../support/crm-database.ts';
-import { FakeMailApi } from '../support/fake-mail-api.ts';
-import { hooks, resetHooks } from '../support/hooks.ts';
+import { statuses, suppress } from '../support/crm-database.ts';
+import type { FakeMailApi } from '../support/fake-mail-api.ts';
+import { hooks } from '../support/hooks.ts';
 import {
   command,
-  DrivenClock,
+  type DrivenClock,
   drive,
   freshSessionId,
   look,
-  quietLog,
   readProgress,
   readRows,
   request,
@@ -22,6 +21,7 @@ import {
   stubOf,
   type LogLine,
 } from '../support/session-driver.ts';
+import { accepted, expectSound, last, setUpSession, tearDownSession } from '../support/session-setup.ts';
 
 const leadCount = 100;
 let db: D1Database;
@@ -31,45 +31,15 @@ let sessionId: string;
 let log: readonly LogLine[];
 
 beforeEach(async () => {
-  resetHooks();
-  log = quietLog();
-  db = await emptyCrm();
-  await addLeads(
-    db,
-    Array.from({ length: leadCount }, () => ({})),
-  );
-  clock = new DrivenClock().install();
-  mail = new FakeMailApi().install();
-  hooks.env = { MAIL_BATCH_MAX: '10' };
-  sessionId = freshSessionId();
+  ({ db, mail, clock, sessionId, log } = await setUpSession({ leadCount, batchSize: 10 }));
 });
 
-afterEach(() => {
-  vi.unstubAllGlobals();
-  vi.restoreAllMocks();
-});
+afterEach(tearDownSession);
 
-const last = (views: readonly Progress[]): Progress => {
-  const view = views.at(-1);
-  if (view === undefined) throw new Error('There was no view.');
-  return view;
-};
-const mostMails = (): number => Math.max(0, ...mail.countByAddress().values());
 const activeCount = async (): Promise<number> =>
   (await statuses(db)).filter((lead) => lead.status === 'active').length;
 
-async function expectSound(): Promise<void> {
-  const { session, recount } = await readRows(sessionId);
-  expect(recount).toEqual(session.counts);
-  expect(mostMails()).toBeLessThanOrEqual(1);
-}
-
-/** Sends a command and returns the view that it answers with. */
-async function told(name: string, body?: unknown): Promise<Progress> {
-  const answer = await command(sessionId, name, body);
-  expect(answer.status, name).toBe(200);
-  return answer.json();
-}
+const told = (name: string, body?: unknown): Promise<Progress> => accepted(sessionId, name, body);
 
 async function refused(name: string, body?: unknown): Promise<void> {
   const before = await look(sessionId);
@@ -127,7 +97,7 @@ describe('pause', () => {
     const end = last(await drive(sessionId, clock));
     expect(end).toMatchObject({ state: 'completed', email: { sent: leadCount } });
     expect(mail.mails).toHaveLength(leadCount);
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 
   it('between a flip and its intent holds the mail back, and leaves no lead active', async () => {
@@ -140,7 +110,7 @@ describe('pause', () => {
     expect(await activeCount()).toBe(0);
     await told('resume');
     expect(last(await drive(sessionId, clock)).email.sent).toBe(leadCount);
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 
   it('of the provider, for its quota, mails nobody who is suppressed before it goes on', async () => {
@@ -160,7 +130,7 @@ describe('pause', () => {
     const end = last(await drive(sessionId, clock));
     expect(end.email).toMatchObject({ sent: leadCount - 1, failed: 1 });
     expect(mail.countByAddress().get(`lead${turnedAway}@example.com`)).toBeUndefined();
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 
   it('given again changes nothing, and a running run is resumed for nothing', async () => {
@@ -193,7 +163,7 @@ describe('cancel', () => {
     expect(end.email.sent).toBe(mail.mails.length);
     expect(end.activation.skipped).toBe(leadCount - end.email.sent);
     expect(await activeCount()).toBe(end.activation.activated);
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 
   it('before anything was listed says of how many leads the results have no line', async () => {
@@ -226,7 +196,7 @@ describe('cancel', () => {
     expect(end.activation).toEqual({ activated: 0, skipped: leadCount, failed: 0 });
     expect(await activeCount()).toBe(0);
     expect(mail.callCount).toBe(0);
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 
   it('after a crash between flip and intent leaves no lead active without its mail', async () => {
@@ -238,7 +208,7 @@ describe('cancel', () => {
     await told('cancel');
     const end = last(await drive(sessionId, clock));
     expect(await activeCount()).toBe(end.activation.activated);
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 
   it('asks nothing again by itself: what is in doubt is unknown, what certainly was not taken is untouched', async () => {
@@ -261,7 +231,7 @@ describe('cancel', () => {
       failed: 0,
     });
     expect(await activeCount()).toBe(end.email.unknown);
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 
   it('ends at once, though a throttled batch was told to wait for a day', async () => {
@@ -281,7 +251,7 @@ describe('cancel', () => {
     expect((end.finishedAt ?? Infinity) - cancelledAt).toBeLessThan(60_000);
     expect(end.activation).toEqual({ activated: 0, skipped: leadCount, failed: 0 });
     expect(await activeCount()).toBe(0);
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 
   it('of a queued or paused run ends it without a mail; given again it changes nothing', async () => {
@@ -293,7 +263,7 @@ describe('cancel', () => {
     expect(end).toMatchObject({ state: 'cancelled', activation: { activated: 0, skipped: leadCount } });
     expect(mail.callCount).toBe(0);
     for (const name of ['pause', 'resume']) await refused(name);
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 });
 
@@ -329,7 +299,7 @@ describe('retry', () => {
     expect(retried.some((taken) => keysBefore.has(taken.key))).toBe(false);
     expect(verbs).not.toContain('flip');
     expect(await statuses(db)).toEqual(before);
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 
   it('that fails again fails the same leads again, and counts them once', async () => {
@@ -339,7 +309,7 @@ describe('retry', () => {
       await told('retry', { outcome: 'failed' });
       expect(last(await drive(sessionId, clock)).email).toMatchObject({ sent: leadCount - 3, failed: 3 });
     }
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 
   it('while the run still goes is done beside the rest', async () => {
@@ -351,7 +321,7 @@ describe('retry', () => {
     await told('retry', { outcome: 'failed' });
     const end = last(await drive(sessionId, clock));
     expect(end.email).toMatchObject({ sent: leadCount, failed: 0 });
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 });
 
@@ -383,7 +353,7 @@ describe('retry while a batch with failed recipients is on its way', () => {
     await slice;
     const end = last(await drive(sessionId, clock));
     expect(end).toMatchObject({ state: 'completed', email: { sent: leadCount - 1, failed: 1 } });
-    await expectSound();
+    await expectSound(sessionId, mail);
     // Again: the one who failed is listed once.
     await told('retry', { outcome: 'failed' });
     const again = last(await drive(sessionId, clock));
@@ -393,7 +363,7 @@ describe('retry while a batch with failed recipients is on its way', () => {
       (recipients ?? []).filter(({ leadId }, index) => leadId === 3 && recipientStates[index] !== 'm'),
     );
     expect(live).toHaveLength(1);
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 });
 
@@ -463,7 +433,7 @@ describe('the watchdog', () => {
       expect(seen?.alarmAt).not.toBeNull();
       const end = last(await drive(sessionId, clock));
       expect(end).toMatchObject({ state: 'completed', email: { sent: leadCount }, lastError: null });
-      await expectSound();
+      await expectSound(sessionId, mail);
     },
   );
 
@@ -476,7 +446,7 @@ describe('the watchdog', () => {
     expect((await look(sessionId))?.progress.lastError).toMatch(/mail gate/);
     lease.mockRestore();
     expect(last(await drive(sessionId, clock))).toMatchObject({ state: 'completed', lastError: null });
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 
   it('does not try for ever what the CRM database refuses: those leads fail with a reason, the others go on', async () => {
@@ -496,7 +466,7 @@ describe('the watchdog', () => {
       expect(issues).toContainEqual(
         expect.objectContaining({ track: 'activation', state: 'failed', code: 'crm_refused', count: 10 }),
       );
-      await expectSound();
+      await expectSound(sessionId, mail);
     } finally {
       await db.prepare('DROP TRIGGER refuse').run();
     }
@@ -513,7 +483,7 @@ describe('the watchdog', () => {
     await runDurableObjectAlarm(stubOf(sessionId));
     expect((await look(sessionId))?.alarmAt).not.toBeNull();
     expect(last(await drive(sessionId, clock)).email.sent).toBe(leadCount);
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 });
 
@@ -540,7 +510,7 @@ describe('a run whose records are damaged', () => {
     const end = await damaged("UPDATE session SET counts = json_set(counts, '$.sent', -7)");
     expect(end).toMatchObject({ state: 'completed', processed: leadCount, email: { sent: leadCount } });
     expect(repaired()).toHaveLength(1);
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 
   it('ends as failed when rows are gone, says how many leads they held, and wakes no more', async () => {
@@ -551,7 +521,7 @@ describe('a run whose records are damaged', () => {
     expect(end.lastError).toContain('10 of its leads');
     expect(repaired()).toEqual([expect.objectContaining({ sessionId, total: 100, recounted: 90 })]);
     expect(mail.mails).toHaveLength(leadCount - 10);
-    await expectSound();
+    await expectSound(sessionId, mail);
     await drive(sessionId, clock, () => true);
     const { progress, alarmAt } = (await look(sessionId)) ?? {};
     expect(progress?.state).toBe('failed');

@@ -7,41 +7,31 @@
  */
 import { evictDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Progress } from '../../src/shared/progress.ts';
 import { addLeads, emptyCrm, statuses } from '../support/crm-database.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
-import { hooks, resetHooks } from '../support/hooks.ts';
+import { hooks } from '../support/hooks.ts';
 import { seededRandom } from '../support/random.ts';
 import {
-  DrivenClock,
+  type DrivenClock,
   drive,
   freshSessionId,
-  quietLog,
   readRows,
   startSession,
   stubOf,
 } from '../support/session-driver.ts';
+import { blankLeads, setUpSession, tearDownSession } from '../support/session-setup.ts';
 
 let db: D1Database;
 let mail: FakeMailApi;
 let clock: DrivenClock;
 
 beforeEach(async () => {
-  resetHooks();
-  quietLog();
-  db = await emptyCrm();
-  mail = new FakeMailApi().install();
-  clock = new DrivenClock().install();
-  hooks.env = { MAIL_BATCH_MAX: '10' };
+  ({ db, mail, clock } = await setUpSession({ batchSize: 10 }));
 });
 
-afterEach(() => {
-  vi.unstubAllGlobals();
-  vi.restoreAllMocks();
-});
-
-const leads = (count: number) => Array.from({ length: count }, () => ({}));
+afterEach(tearDownSession);
 
 function expectNeverBack(views: readonly Progress[]): void {
   for (const [index, view] of views.entries()) {
@@ -85,7 +75,7 @@ function troubled(random: () => number): FakeMailApi['fault'] {
 describe('a crash', () => {
   it('at any one verb of a slice, before or after it, mails nobody twice and loses nobody', async () => {
     hooks.env = { MAIL_BATCH_MAX: '5' };
-    await addLeads(db, leads(12));
+    await addLeads(db, blankLeads(12));
     let crashCount = 0;
     const places = new Set<string>();
     // One more edge each time, until a run comes to its end before its crash.
@@ -117,7 +107,7 @@ describe('a crash', () => {
     for (let seed = 1; crashCount < wanted; seed++) {
       const random = seededRandom(seed);
       await emptyCrm();
-      await addLeads(db, leads(100));
+      await addLeads(db, blankLeads(100));
       mail = new FakeMailApi().install();
       mail.fault = troubled(random);
       // Anywhere in the next slice or two, so that each place has its share and the run moves on between.
@@ -148,7 +138,7 @@ describe('a crash', () => {
 
   it('is known to duplicate when each attempt has a key of its own, so that the checks above can fail', async () => {
     const random = seededRandom(7);
-    await addLeads(db, leads(12));
+    await addLeads(db, blankLeads(12));
     hooks.env = { MAIL_BATCH_MAX: '5' };
     hooks.keyOf = () => `random-${random()}`;
     // The one crash that keys are for: the provider has taken the batch, nobody has written that down.
@@ -163,7 +153,7 @@ describe('a crash', () => {
   });
 
   it('at that very place passes the same checks with the keys that we make', async () => {
-    await addLeads(db, leads(12));
+    await addLeads(db, blankLeads(12));
     hooks.env = { MAIL_BATCH_MAX: '5' };
     let crashCount = 0;
     hooks.onVerb = (verb, edge) => verb === 'deliver' && edge === 'after' && ++crashCount === 1;
@@ -176,7 +166,7 @@ describe('a crash', () => {
 
 describe('an eviction', () => {
   it('between any two alarms changes nothing', async () => {
-    await addLeads(db, leads(300));
+    await addLeads(db, blankLeads(300));
     const random = seededRandom(3);
     // Batches that wait each for their own time make a session of many alarms.
     mail.fault = () => {

@@ -3,24 +3,24 @@
  * and setting; who is active was mailed, failed or is owned; what was stopped stays stopped.
  */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Progress } from '../../src/shared/progress.ts';
-import { addLeads, emptyCrm, statuses } from '../support/crm-database.ts';
+import { statuses } from '../support/crm-database.ts';
 import { FakeMailApi, type MailFault } from '../support/fake-mail-api.ts';
-import { hooks, resetHooks } from '../support/hooks.ts';
+import { hooks } from '../support/hooks.ts';
 import {
   command,
-  DrivenClock,
+  type DrivenClock,
   drive,
   freshSessionId,
   look,
-  quietLog,
   readRows,
   request,
   send,
   startSession,
   stubOf,
 } from '../support/session-driver.ts';
+import { accepted, last, mostMails, setUpSession, tearDownSession } from '../support/session-setup.ts';
 
 const leadCount = 40;
 const dayMs = 86_400_000;
@@ -30,32 +30,12 @@ let clock: DrivenClock;
 let sessionId: string;
 
 beforeEach(async () => {
-  resetHooks();
-  quietLog();
-  db = await emptyCrm();
-  await addLeads(
-    db,
-    Array.from({ length: leadCount }, () => ({})),
-  );
-  clock = new DrivenClock().install();
-  mail = new FakeMailApi().install();
-  mail.now = () => clock.now();
-  hooks.env = { MAIL_BATCH_MAX: '20' };
+  ({ db, mail, clock, sessionId } = await setUpSession({ leadCount, batchSize: 20 }));
   hooks.deliveryTimeoutMs = 30;
-  sessionId = freshSessionId();
 });
 
-afterEach(() => {
-  vi.unstubAllGlobals();
-  vi.restoreAllMocks();
-});
+afterEach(tearDownSession);
 
-const last = (views: readonly Progress[]): Progress => {
-  const view = views.at(-1);
-  if (view === undefined) throw new Error('There was no view.');
-  return view;
-};
-const mostMails = (): number => Math.max(0, ...mail.countByAddress().values());
 const none: MailFault = { kind: 'none' };
 /** In its own words: certainly not taken. Not a 429, which would close the account's gate for later tests. */
 const turnedAway: MailFault = {
@@ -64,11 +44,7 @@ const turnedAway: MailFault = {
   body: { name: 'resource_locked', message: 'Busy.' },
 };
 
-async function told(name: string, body?: unknown): Promise<Progress> {
-  const answer = await command(sessionId, name, body);
-  expect(answer.status, name).toBe(200);
-  return answer.json();
-}
+const told = (name: string, body?: unknown): Promise<Progress> => accepted(sessionId, name, body);
 
 /** Fires one alarm, whatever it comes to, as the runtime would. */
 const alarm = (): Promise<boolean> => runDurableObjectAlarm(stubOf(sessionId)).catch(() => false);
@@ -92,7 +68,7 @@ const activeIds = async (): Promise<number[]> =>
 async function expectTruth(): Promise<void> {
   const { session, recount, batches } = await readRows(sessionId);
   expect(recount).toEqual(session.counts);
-  expect(mostMails()).toBeLessThanOrEqual(1);
+  expect(mostMails(mail)).toBeLessThanOrEqual(1);
   const mailed = new Set(mail.mails.map(({ to }) => to));
   const owned = new Set<number>();
   for (const { recipients, recipientStates } of batches) {
@@ -183,7 +159,7 @@ describe('what a session set active', () => {
     const end = last(await drive(next, clock));
     expect(end).toMatchObject({ state: 'completed', email: { sent: 20 } });
     expect(mail.mails).toHaveLength(leadCount);
-    expect(mostMails()).toBe(1);
+    expect(mostMails(mail)).toBe(1);
   });
 
   it('is given back however often the object is killed while it is erased, but for what may have been mailed', async () => {

@@ -8,8 +8,7 @@ import type { ActivationList, Import } from '../../src/shared/schemas/activation
 import { deletingMany } from '../../src/crm/leads/search-index.ts';
 import { addLeads, emptyCrm } from '../support/crm-database.ts';
 import { databaseContent } from '../support/routes.ts';
-import { FakeMailApi } from '../support/fake-mail-api.ts';
-import { resetHooks } from '../support/hooks.ts';
+import type { FakeMailApi } from '../support/fake-mail-api.ts';
 import {
   command,
   freshSessionId,
@@ -22,6 +21,7 @@ import {
   waitFor,
   waitForEnd,
 } from '../support/session-driver.ts';
+import { setUpSession, tearDownSession } from '../support/session-setup.ts';
 
 /** Each stands for one place in which a person is written down; none is a part of another. */
 const now = { email: 'qmarknow@leads.example', firstName: 'Xquinn', lastName: 'Yzelda' };
@@ -31,12 +31,10 @@ let db: D1Database;
 let mail: FakeMailApi;
 
 beforeEach(async () => {
-  resetHooks();
-  db = await emptyCrm();
-  mail = new FakeMailApi().install();
+  ({ db, mail } = await setUpSession({ isRealTime: true }));
 });
 
-afterEach(() => vi.unstubAllGlobals());
+afterEach(tearDownSession);
 
 /** What of a person is in a text, whatever its case. */
 const found = (text: string): string => /qmark\w+|x?quinn|o?zelda/i.exec(text)?.[0] ?? 'nothing';

@@ -4,10 +4,10 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { PersonExport } from '../../src/shared/schemas/audit.ts';
 import type { LeadResultPage } from '../../src/shared/schemas/activation.ts';
 import { emailHash } from '../../src/crm/email-hash.ts';
-import { addLeads, countsAndRecount, emptyCrm } from '../support/crm-database.ts';
+import { addLeads, countsAndRecount } from '../support/crm-database.ts';
 import { databaseContent } from '../support/routes.ts';
-import { FakeMailApi } from '../support/fake-mail-api.ts';
-import { hooks, resetHooks } from '../support/hooks.ts';
+import type { FakeMailApi } from '../support/fake-mail-api.ts';
+import { hooks } from '../support/hooks.ts';
 import {
   command,
   freshSessionId,
@@ -21,6 +21,7 @@ import {
   waitFor,
   waitForEnd,
 } from '../support/session-driver.ts';
+import { setUpSession, tearDownSession } from '../support/session-setup.ts';
 
 const person = 'ivy.erased@leads.example';
 
@@ -28,12 +29,10 @@ let db: D1Database;
 let mail: FakeMailApi;
 
 beforeEach(async () => {
-  resetHooks();
-  db = await emptyCrm();
-  mail = new FakeMailApi().install();
+  ({ db, mail } = await setUpSession({ isRealTime: true }));
 });
 
-afterEach(() => vi.unstubAllGlobals());
+afterEach(tearDownSession);
 
 /** Three leads of whom the second is to be erased. */
 async function addThree(): Promise<void> {

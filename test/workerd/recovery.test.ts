@@ -1,13 +1,13 @@
 import { Buffer } from 'node:buffer';
 import { env, exports } from 'cloudflare:workers';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { appendAudit } from '../../src/crm/audit.ts';
 import { recoveryActions } from '../../src/crm/recovery.ts';
 import type { ReconcileAnswer } from '../../src/shared/schemas/recovery.ts';
-import { addLeads, countsAndRecount, emptyCrm, statuses } from '../support/crm-database.ts';
+import { addLeads, countsAndRecount, statuses } from '../support/crm-database.ts';
 import { identityOf, requestAs, roleSettings } from '../support/routes.ts';
-import { FakeMailApi } from '../support/fake-mail-api.ts';
-import { hooks, resetHooks } from '../support/hooks.ts';
+import type { FakeMailApi } from '../support/fake-mail-api.ts';
+import { hooks } from '../support/hooks.ts';
 import {
   command,
   freshSessionId,
@@ -19,17 +19,16 @@ import {
   waitFor,
   waitForEnd,
 } from '../support/session-driver.ts';
+import { blankLeads, setUpSession, tearDownSession } from '../support/session-setup.ts';
 
 let db: D1Database;
 let mail: FakeMailApi;
 
 beforeEach(async () => {
-  resetHooks();
-  db = await emptyCrm();
-  mail = new FakeMailApi().install();
+  ({ db, mail } = await setUpSession({ isRealTime: true }));
 });
 
-afterEach(() => vi.unstubAllGlobals());
+afterEach(tearDownSession);
 
 /** The leads, their counts and the list of activations as they are now, to be set back to. */
 async function snapshot(): Promise<() => Promise<void>> {
@@ -92,10 +91,7 @@ const timesMailed = (): number[] => [...mail.countByAddress().values()];
 
 describe('a database that was set back while the sessions were not', () => {
   it('mails everybody again when nothing is reconciled: the danger is real', async () => {
-    await addLeads(
-      db,
-      Array.from({ length: 30 }, () => ({})),
-    );
+    await addLeads(db, blankLeads(30));
     const setBack = await snapshot();
     await completed();
     await setBack();
@@ -104,10 +100,7 @@ describe('a database that was set back while the sessions were not', () => {
   });
 
   it('mails nobody twice after the sessions were reconciled, and mails who was not mailed', async () => {
-    await addLeads(
-      db,
-      Array.from({ length: 30 }, () => ({})),
-    );
+    await addLeads(db, blankLeads(30));
     const setBack = await snapshot();
     const first = freshSessionId();
     await startSession(first, { leadIds: Array.from({ length: 20 }, (_, index) => index + 1) });
@@ -142,10 +135,7 @@ describe('a database that was set back while the sessions were not', () => {
   });
 
   it('takes a session of more leads than one call takes in bounded pages', async () => {
-    await addLeads(
-      db,
-      Array.from({ length: 2_300 }, () => ({})),
-    );
+    await addLeads(db, blankLeads(2_300));
     const setBack = await snapshotOfNew();
     const sessionId = await completed();
     await setBack();
@@ -162,10 +152,7 @@ describe('a database that was set back while the sessions were not', () => {
   });
 
   it('keeps a failed, an unknown and a pending lead of a paused session as its own', async () => {
-    await addLeads(
-      db,
-      Array.from({ length: 40 }, () => ({})),
-    );
+    await addLeads(db, blankLeads(40));
     const setBack = await snapshot();
     const sessionId = freshSessionId();
     hooks.env = { MAIL_BATCH_MAX: '10' };

@@ -1,9 +1,9 @@
 import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Problem } from '../../src/shared/problem.ts';
-import { addLeads, emptyCrm } from '../support/crm-database.ts';
-import { FakeMailApi } from '../support/fake-mail-api.ts';
-import { hooks, resetHooks } from '../support/hooks.ts';
+import { addLeads } from '../support/crm-database.ts';
+import type { FakeMailApi } from '../support/fake-mail-api.ts';
+import { hooks } from '../support/hooks.ts';
 import {
   freshSessionId,
   readProgress,
@@ -13,22 +13,19 @@ import {
   waitFor,
   waitForEnd,
 } from '../support/session-driver.ts';
+import { blankLeads, setUpSession, tearDownSession } from '../support/session-setup.ts';
 import { tell } from '../support/webhook-sender.ts';
 
 let db: D1Database;
 let mail: FakeMailApi;
 
 beforeEach(async () => {
-  resetHooks();
-  db = await emptyCrm();
-  mail = new FakeMailApi().install();
+  ({ db, mail } = await setUpSession({ isRealTime: true }));
 });
 
-afterEach(() => {
-  vi.unstubAllGlobals();
-});
+afterEach(tearDownSession);
 
-const leads = (count: number) => Array.from({ length: count }, () => ({}));
+const leads = (count: number) => blankLeads(count);
 
 describe('the reputation guard', () => {
   it('pauses a run whose mail bounces, says why, and goes on when a person has seen it', async () => {

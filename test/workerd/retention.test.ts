@@ -1,14 +1,14 @@
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { nextRetention } from '../../src/core/session/retention.ts';
 import { retentionDays } from '../../src/runtime/retention.ts';
 import type { LeadResultPage } from '../../src/shared/schemas/activation.ts';
-import { addLeads, emptyCrm } from '../support/crm-database.ts';
-import { FakeMailApi } from '../support/fake-mail-api.ts';
-import { hooks, resetHooks } from '../support/hooks.ts';
+import { addLeads } from '../support/crm-database.ts';
+import type { FakeMailApi } from '../support/fake-mail-api.ts';
+import { hooks } from '../support/hooks.ts';
 import {
   command,
-  DrivenClock,
+  type DrivenClock,
   drive,
   freshSessionId,
   readProgress,
@@ -16,6 +16,7 @@ import {
   startSession,
   stubOf,
 } from '../support/session-driver.ts';
+import { setUpSession, tearDownSession } from '../support/session-setup.ts';
 
 const dayMs = 86_400_000;
 
@@ -24,13 +25,10 @@ let mail: FakeMailApi;
 let clock: DrivenClock;
 
 beforeEach(async () => {
-  resetHooks();
-  db = await emptyCrm();
-  mail = new FakeMailApi().install();
-  clock = new DrivenClock().install();
+  ({ db, mail, clock } = await setUpSession());
 });
 
-afterEach(() => vi.unstubAllGlobals());
+afterEach(tearDownSession);
 
 const alarmOf = (sessionId: string): Promise<number | null> =>
   runInDurableObject(stubOf(sessionId), (_, state) => state.storage.getAlarm());

@@ -1,39 +1,28 @@
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Timeline } from '../../src/shared/timeline.ts';
-import { addLeads, emptyCrm } from '../support/crm-database.ts';
-import { FakeMailApi } from '../support/fake-mail-api.ts';
-import { hooks, resetHooks } from '../support/hooks.ts';
+import type { FakeMailApi } from '../support/fake-mail-api.ts';
+import { hooks } from '../support/hooks.ts';
 import {
-  DrivenClock,
+  type DrivenClock,
   drive,
   freshSessionId,
-  quietLog,
   readProgress,
   request,
   send,
   startSession,
   stubOf,
 } from '../support/session-driver.ts';
+import { setUpSession, tearDownSession } from '../support/session-setup.ts';
 
 let mail: FakeMailApi;
 let clock: DrivenClock;
 
 beforeEach(async () => {
-  resetHooks();
-  quietLog();
-  await addLeads(
-    await emptyCrm(),
-    Array.from({ length: 60 }, () => ({})),
-  );
-  mail = new FakeMailApi().install();
-  clock = new DrivenClock().install();
-  hooks.env = { MAIL_BATCH_MAX: '10' };
+  ({ mail, clock } = await setUpSession({ leadCount: 60, batchSize: 10 }));
 });
-afterEach(() => {
-  vi.unstubAllGlobals();
-  vi.restoreAllMocks();
-});
+
+afterEach(tearDownSession);
 
 async function readTimeline(sessionId: string): Promise<Timeline> {
   const response = await request(`/crm/activation/${sessionId}/timeline`);

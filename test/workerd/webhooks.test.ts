@@ -3,9 +3,9 @@ import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { SessionStore } from '../../src/durable/store/session-store.ts';
 import type { LeadResultPage } from '../../src/shared/schemas/activation.ts';
-import { addLeads, emptyCrm, hashEmail } from '../support/crm-database.ts';
-import { FakeMailApi } from '../support/fake-mail-api.ts';
-import { hooks, resetHooks } from '../support/hooks.ts';
+import { addLeads, hashEmail } from '../support/crm-database.ts';
+import type { FakeMailApi } from '../support/fake-mail-api.ts';
+import { hooks } from '../support/hooks.ts';
 import { seededRandom } from '../support/random.ts';
 import {
   freshSessionId,
@@ -17,26 +17,20 @@ import {
   waitFor,
   waitForEnd,
 } from '../support/session-driver.ts';
+import { blankLeads, setUpSession, tearDownSession } from '../support/session-setup.ts';
 import { postEvent, resendBody, signatureOf, tell, type TestEvent } from '../support/webhook-sender.ts';
 
 let db: D1Database;
 let mail: FakeMailApi;
 
 beforeEach(async () => {
-  resetHooks();
-  db = await emptyCrm();
-  mail = new FakeMailApi().install();
+  ({ db, mail } = await setUpSession({ isRealTime: true }));
 });
 
-afterEach(() => {
-  vi.unstubAllGlobals();
-});
+afterEach(tearDownSession);
 
 async function finishedSession(leadCount: number): Promise<string> {
-  await addLeads(
-    db,
-    Array.from({ length: leadCount }, () => ({})),
-  );
+  await addLeads(db, blankLeads(leadCount));
   const sessionId = freshSessionId();
   await startSession(sessionId);
   await waitForEnd(sessionId);
@@ -210,10 +204,7 @@ describe('events', () => {
 
   it('settle mails that nobody knew the way of: they were taken, so they are sent', async () => {
     const leadCount = 6;
-    await addLeads(
-      db,
-      Array.from({ length: leadCount }, () => ({})),
-    );
+    await addLeads(db, blankLeads(leadCount));
     const sessionId = freshSessionId();
     hooks.env = keyless;
     mail.fault = () => ({ kind: 'loseAfter' });
@@ -309,10 +300,7 @@ describe('events', () => {
 
   it('in a flood while a run goes on: none is lost, each is counted once, and they cost less than a row each', async () => {
     const leadCount = 800;
-    await addLeads(
-      db,
-      Array.from({ length: leadCount }, () => ({})),
-    );
+    await addLeads(db, blankLeads(leadCount));
     const sessionId = freshSessionId();
     await startSession(sessionId);
     const events = Array.from({ length: leadCount }, (_, index): TestEvent => ({

@@ -25,12 +25,12 @@ import type { SessionContext, SliceContext } from './context.ts';
 import type { SessionSweep } from './sweep.ts';
 import { Waits } from './waits.ts';
 
-/** How often a slice looks at what it waits for. */
+/** How often a slice checks what it waits for. */
 const lookMs = 1_000;
-/** How often the list of activations hears of a slice that is under way. */
+/** How often a slice that is under way updates the list of activations. */
 const recordMs = 4_000;
 
-/** One alarm does no more of a command's work than this; the next goes on. */
+/** One alarm spends no more time than this on a command's batches; the next one goes on. */
 const maxSweepMs = 20_000;
 
 export class SessionSlice {
@@ -42,9 +42,9 @@ export class SessionSlice {
   /** The account and the runner of the slice that sends; null while none does. */
   #sending: { mail: MailAccount; runner: SessionRunner } | null = null;
   #isRunning = false;
-  /** Names the slice in the log: when it began, since a session has one at a time. */
+  /** Names the slice in the log by the time it began; a session has one slice at a time. */
   #sliceId: number | null = null;
-  /** Slices in a row that ended by a fault; a cache, it only shortens the wait when lost. */
+  /** Slices in a row that ended by a fault. In memory only: losing it makes the next wait shorter. */
   #faultCount = 0;
   #recording: Promise<void> = Promise.resolve();
   #recordedAt = 0;
@@ -60,24 +60,24 @@ export class SessionSlice {
     );
   }
 
-  /** True while it works on batches in this very object. */
+  /** True while this object works on batches. */
   get isRunning(): boolean {
     return this.#isRunning;
   }
 
   /**
-   * Does what is due, and tells the list of runs.
+   * Does what is due, and records the session in the list of activations.
    *
-   * @returns `superseded` when this object is being replaced: nothing more must be done in it
-   * @throws what the object's own storage throws: nothing can be written down until it is back
+   * @returns `superseded` when the platform is replacing this object, which must do nothing more then
+   * @throws what the object's own storage throws: no fault can be written before it is back
    */
   async run(): Promise<'ended' | 'superseded'> {
     this.#sliceId = this.#context.now();
-    // The list of runs shows a new one at once; its first mail does not wait for that.
+    // The list shows a new session at once; its first mail does not wait for that.
     const isNew = this.#context.store.session().recordedRev === 0;
     if (isNew) void this.#record();
     this.#isRunning = true;
-    const lookout = setInterval(() => this.#look(), lookMs);
+    const timer = setInterval(() => this.#checkWaits(), lookMs);
     try {
       await this.#work();
       this.#faultCount = 0;
@@ -90,7 +90,7 @@ export class SessionSlice {
       this.#faultCount++;
       this.#holdOff(fault.message, fault.kind === 'transient' ? fault.place : 'platform');
     } finally {
-      clearInterval(lookout);
+      clearInterval(timer);
       this.#isRunning = false;
     }
     await this.#record();
@@ -99,24 +99,24 @@ export class SessionSlice {
 
   async #work(): Promise<void> {
     const { store, now } = this.#context;
-    await this.#carryOn();
+    await this.#continueChore();
     const session = store.session();
     if (session.finishedAt === null && (session.state !== 'cancelled' || session.isChecking)) {
       this.#sweep.takeUpInterrupted();
     }
     if (workMode(session, now()) !== 'none') await this.#send();
-    await this.#rest();
+    await this.#finishOpenWork();
     this.#conclude();
   }
 
-  /** Goes on with a command that speaks of very many batches. */
-  async #carryOn(): Promise<void> {
+  /** Goes on with a command that concerns very many batches. */
+  async #continueChore(): Promise<void> {
     const { store, now, sleep, traits, publish } = this.#context;
     const endsAt = now() + maxSweepMs;
     while (store.session().chore !== null && now() < endsAt) {
       continueChore(store, now(), traits());
       publish();
-      // Whoever asks meanwhile is answered between two parts.
+      // Requests are answered between two parts.
       await sleep(0);
     }
   }
@@ -124,7 +124,7 @@ export class SessionSlice {
   /** Runs a slice. */
   async #send(): Promise<void> {
     const { store, env, now, settings, verbs, publish } = this.#context;
-    // Asked here too: a session that was at work when the database was set back goes on by no command.
+    // Asked here too: a session that was running when the database was restored gets no command.
     if ((await openRecovery(env.DB)) !== null) {
       this.#holdOff('The database was restored. Run the reconciliation; then this goes on.', 'crm');
       return;
@@ -175,7 +175,7 @@ export class SessionSlice {
   }
 
   /** Does what is left of a session that is paused or cancelled: withdraws, expires, gives leads back. */
-  async #rest(): Promise<void> {
+  async #finishOpenWork(): Promise<void> {
     const { store, now, sleep } = this.#context;
     this.#endCheck();
     const { state, finishedAt, isChecking } = store.session();
@@ -187,7 +187,7 @@ export class SessionSlice {
     if (workMode(store.session(), now()) === 'none') await this.#sweep.giveBackFlips();
   }
 
-  /** A check is over when all that it asked about has its answer. */
+  /** Ends a check once every mail that it asked about has an answer. */
   #endCheck(): void {
     const { store } = this.#context;
     const { isChecking, chore } = store.session();
@@ -200,10 +200,10 @@ export class SessionSlice {
   #conclude(): void {
     const { store, now, publish } = this.#context;
     const session = store.session();
-    // A pause does not hold it open: what was in flight may have been the rest.
+    // A paused session can end too: the calls in flight may have been its last.
     if (session.finishedAt !== null || session.isChecking || session.chore !== null) return;
     if (!session.plan.isDone) return;
-    // The counters say when to look, the rows decide.
+    // The counters say when to read the rows; the rows decide.
     const isAllDecided = processedCount(session.counts) >= session.total;
     const { batches } = store;
     if (!isAllDecided && (batches.hasPending() || batches.nextAttemptAt() !== null)) return;
@@ -218,7 +218,7 @@ export class SessionSlice {
     publish();
   }
 
-  /** Nothing is left to do and the counters fall short: the run would look for work for ever. The rows are right. */
+  /** Counts the rows again where nothing is left to do and the counters say otherwise: the session would never end. */
   #repairCounters(): void {
     const { store, now } = this.#context;
     const { counts, total } = store.session();
@@ -231,20 +231,20 @@ export class SessionSlice {
     store.transact(() => store.save(touch(store.session(), now(), { counts: recount })));
   }
 
-  /** The settings changed under a running session: nothing can leave until a person mends them. */
+  /** Pauses a session whose mail settings have become unusable, until a person corrects them. */
   #pauseUnconfigured(message: string): void {
     const { store, now, publish } = this.#context;
     store.transact(() => store.save(touch(pauseFor(store.session(), 'mail_auth', message), now(), {})));
     publish();
   }
 
-  /** After a fault the run waits, and says so. */
+  /** After a fault the session waits, and its progress says so. */
   #holdOff(message: string, kind: 'crm' | 'platform'): void {
     const { store, now, random, publish } = this.#context;
     const waitMs = backoffMs(crmBackoff, this.#faultCount, random);
     store.transact(() => {
       const session = store.session();
-      // What a paused session has left to do is tried again without a word.
+      // A paused session shows nothing of this: it repeats the rest of its work by itself.
       if (session.finishedAt !== null || (session.state === 'paused' && workMode(session, now()) === 'none'))
         return;
       const nowMs = now();
@@ -254,8 +254,8 @@ export class SessionSlice {
     publish();
   }
 
-  /** Says what is waited for once it takes long, and tells the list how far the slice has come. */
-  #look(): void {
+  /** Shows what is waited for once it takes long, and records how far the slice has come. */
+  #checkWaits(): void {
     const { store, now, publish } = this.#context;
     try {
       const session = store.session();
@@ -270,17 +270,17 @@ export class SessionSlice {
       }
       if (Math.abs(nowMs - this.#recordedAt) >= recordMs) void this.#record();
     } catch (error) {
-      // The slice meets the same fault, and follows from it.
+      // The slice meets the same fault and handles it.
       this.#log('warn', 'look_fault', { error: faultText(error) });
     }
   }
 
-  /** Resolves once what is on its way to the list of activations has arrived. While no slice runs, nothing follows it. */
-  told(): Promise<void> {
+  /** Resolves once the record that is on its way to the list of activations has arrived. */
+  recorded(): Promise<void> {
     return this.#recording;
   }
 
-  /** Writes the session's last word into the CRM's list of runs, one after the other. */
+  /** Writes the session's progress into the CRM's list of activations, one write at a time. */
   #record(): Promise<void> {
     this.#recordedAt = this.#context.now();
     this.#recording = this.#recording.then(() => this.#recordNow());
