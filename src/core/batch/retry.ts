@@ -1,9 +1,9 @@
 /**
- * What a person's word does to a batch whose mail failed or is unknown.
+ * Retry, check and *take as sent*: what a person's command does to a batch whose mail failed or is unknown.
  *
- * Owns: retry, check and *take as sent*, batch by batch. Never: which batches there are, storage.
- * Invariants: *retry failed* mails nobody who may have been mailed; only a retry of unknown mail can, and what it
- * makes of a batch remembers that (`risked`).
+ * One batch at a time; which batches a command concerns is durable/session/commands.ts.
+ * Invariants: *retry failed* mails nobody who may have been mailed. Only a retry of unknown mail can, and the batch
+ * that it makes is marked `risked`.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import {
 import { retryWay, type ProviderTraits } from './doubt.ts';
 import type { Recipient } from '../../shared/recipient.ts';
 
-/** A batch as a person's word leaves it. */
+/** A batch as the command leaves it. */
 export interface Retried {
   batch: Batch;
   added: readonly NewBatch[];

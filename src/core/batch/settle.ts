@@ -1,10 +1,10 @@
 /**
- * What an outcome does to the batch it belongs to and to its session.
+ * What an outcome does to its batch, and what it tells the session.
  *
- * Owns: which change a batch takes (done, waiting, unknown, split), when it is asked again, when a recipient
- * failed, what the session learns from it. Never: storage, clocks, providers; the doubt is kept by doubt.ts.
- * Invariant: nothing that may have been taken is sent again except under the key it was sent with,
- * while the provider still remembers that key.
+ * Owns which change a batch takes (done, waiting, unknown, split), when it is repeated and when a recipient has failed.
+ * The doubt is kept by doubt.ts, the change is counted by settle-batch.ts. No storage, no clock, no providers.
+ * Invariant: nothing that may have been taken is sent again except under the key it was sent with, while the provider
+ * still remembers that key.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import { isInDoubt, isKeyAlive, type ProviderTraits } from './doubt.ts';
 import type { Outcome } from './outcome.ts';
 import { maxThrottleMs } from '../limits/rate-limit.ts';
 
-/** An outage should be over for us within a quarter of its length. */
+/** After an outage, sending goes on within a quarter of the outage's length. */
 export const outageShare = 0.25;
 
 /** With full jitter up to five minutes these span about half an hour of a provider that fails this batch only. */
@@ -95,7 +95,7 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
       };
     }
     case 'acceptedEarlier': {
-      // The other payload that it took had whoever was erased since, too.
+      // The payload that it took also held the recipients who were erased since.
       const recipientStates =
         batch.retried === 'risked'
           ? batch.recipientStates
@@ -220,8 +220,8 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
 }
 
 /**
- * What becomes of an intent whose slice died before the outcome was written. It may have been taken;
- * with a live key it is asked again at once, without it a person decides.
+ * What becomes of an intent whose slice died before the outcome was written. It may have been taken: with a live key
+ * it is repeated at once, without one a person decides.
  */
 export function decideInterrupted(batch: Batch, context: Omit<OutcomeContext, 'isProbe'>): BatchChange {
   const since = batch.inDoubtSince ?? batch.attemptAt ?? context.nowMs;
@@ -244,7 +244,7 @@ export function expire(batch: Batch, nowMs: number): BatchChange {
   });
 }
 
-/** What an open batch becomes when its session is cancelled: nothing is asked again by itself. */
+/** What an open batch becomes when its session is cancelled: it is not repeated by itself. */
 export function cancelBatch(batch: Batch): BatchChange {
   if (!isInDoubt(batch)) return { kind: 'withdrawn' };
   return unknown(batch, batch.inDoubtSince, {
@@ -254,8 +254,8 @@ export function cancelBatch(batch: Batch): BatchChange {
 }
 
 /**
- * What an answer does to a batch of a session that was stopped, or whose outcome a person only wanted checked:
- * what it leaves in doubt is not asked again by itself. Who is told to come back later is.
+ * What an answer does to a batch of a cancelled session, or of a check: mail that it leaves in doubt is not repeated
+ * by itself. A batch that the provider told to come back later is.
  */
 export function withoutRepeat(batch: Batch, outcome: Outcome, decision: OutcomeDecision): OutcomeDecision {
   const { change, signal } = decision;
@@ -267,8 +267,8 @@ export function withoutRepeat(batch: Batch, outcome: Outcome, decision: OutcomeD
 }
 
 /**
- * Takes one recipient out of a batch, to ask a provider without keys whether it is back: what is lost
- * with a probe cannot be asked again, so a probe carries one mail.
+ * Takes one recipient out of a batch, to probe a provider without keys: a lost probe cannot be repeated, so it
+ * carries one mail.
  */
 export function probeSplit(batch: Batch): BatchChange {
   const [first = 0, ...rest] = pendingIndexes(batch.recipientStates);
@@ -280,7 +280,7 @@ export function probeSplit(batch: Batch): BatchChange {
   };
 }
 
-/** A provider that is away for all is back for all: nobody waits for much of the time that it was away. */
+/** When a provider is down for all batches it comes back for all, so no batch waits much longer than the outage. */
 function repeatDelayMs(batch: Batch, { outageMs, random }: OutcomeContext): number {
   const delayMs = backoffMs(deliveryBackoff, Math.max(1, batch.attempts), random);
   const longestMs = outageMs == null ? Infinity : Math.max(deliveryBackoff.baseMs, outageShare * outageMs);
@@ -301,8 +301,8 @@ function done(
 }
 
 /**
- * How much a refusal says about the whole audience: a planned batch that is refused as a whole says more than
- * one recipient who is; parts of a batch that is being halved say nothing new.
+ * How much a refusal says about the whole audience. A planned batch that is refused as a whole counts more than a
+ * single recipient; parts of a batch that is being halved count nothing.
  */
 function refusal(batch: Batch, message: string): SessionSignal {
   const isSingle = pendingIndexes(batch.recipientStates).length <= 1;

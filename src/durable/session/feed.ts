@@ -1,10 +1,10 @@
 /**
  * Feed: the live view of one session as server-sent events (DESIGN §4).
  *
- * Owns: open readers, coalescing, keep-alive, rotation, dropping who does not read. Never: storage;
- * it asks for the newest view when it sends, so a slow reader skips views and memory stays bounded.
- * Invariants: ids rise on each stream; nothing is computed and no timer runs when nobody reads; the last
- * event of a finished session is `end`, then the stream closes.
+ * Owns open readers, coalescing, keep-alive, rotation and dropping readers that do not read. It asks for the newest
+ * view when it sends, so a slow reader skips views and memory stays bounded.
+ * Invariants: ids rise on each stream; without a reader nothing is computed and no timer runs; the last event of a
+ * finished session is `end`, then the stream closes.
  *
  * @module
  */
@@ -15,7 +15,7 @@ export interface FeedSource {
   progress(): Progress | null;
   issues(): Issue[];
   now(): number;
-  /** Called while somebody reads, now and then: a read looks after the session's alarm. */
+  /** Called now and then while there is a reader; it checks the session's alarm. */
   look(): void;
 }
 
@@ -28,7 +28,7 @@ const keepAliveMs = 15_000;
  * Looked at with each keep-alive, so that a stream ends before its five minutes are over.
  */
 const maxAgeMs = 280_000;
-/** Issues are counted over all batches that have some: a run in which everything fails must not do that five times a second. */
+/** Issues are counted over all batches that have some. A session in which everything fails must not do that five times a second. */
 const issuesIntervalMs = 5_000;
 /** Unread events that are held for one reader. */
 const maxQueuedCount = 4;
@@ -168,7 +168,7 @@ export class Feed {
       const isStuck = reader.behindSince !== null && nowMs - reader.behindSince > maxBehindMs;
       const ageMs = nowMs - reader.openedAt;
       if (isStuck) this.#abandon(reader);
-      // Younger than nothing: the clock was set back. Whoever comes back is measured by the new one.
+      // Before its own start: the clock was set back.
       else if (ageMs > maxAgeMs || ageMs < 0) this.#close(reader);
       else if ((reader.controller.desiredSize ?? 0) <= 0) reader.behindSince ??= nowMs;
       else if (view !== null && view.isStalled && !reader.sentStall) {

@@ -1,8 +1,8 @@
 /**
- * Per-lead results: what became of each lead of a session, in pages.
+ * Per-lead results: the result of each lead of a session, in pages.
  *
- * Owns: reading batches as lists of leads. Never: writes. A page looks at a bounded number of batches, so
- * it may hold fewer leads than asked for and still have a cursor.
+ * Reads batches as lists of leads; writes nothing. A page reads a bounded number of batches, so it may hold fewer leads
+ * than asked for and still have a cursor.
  *
  * @module
  */
@@ -81,7 +81,7 @@ function matches(result: LeadResult, query: ResultQuery): boolean {
   );
 }
 
-/** The mark under which leads of this e-mail state are found; later fates are sent mail. */
+/** The recipient state of leads with this e-mail state; delivered and bounced mail was sent. */
 function recipientStateOf(state: EmailState): RecipientState {
   switch (state) {
     case 'pending':
@@ -100,7 +100,7 @@ function recipientStateOf(state: EmailState): RecipientState {
   }
 }
 
-/** All leads of one batch that live in it (and were not moved to another one). */
+/** All leads of one batch but those that were moved to another one. */
 function batchResults(batch: Batch, deliveries: DeliveryReader): LeadResult[] {
   const blank = {
     email: null,

@@ -271,7 +271,7 @@ export class SessionSlice {
       if (Math.abs(nowMs - this.#recordedAt) >= recordMs) void this.#record();
     } catch (error) {
       // The slice meets the same fault and handles it.
-      this.#log('warn', 'look_fault', { error: faultText(error) });
+      this.#log('warn', 'wait_check_fault', { error: faultText(error) });
     }
   }
 

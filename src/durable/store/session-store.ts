@@ -1,9 +1,9 @@
 /**
- * SessionStore: the storage of one session object; rows become domain types here and nowhere else.
+ * SessionStore: the storage of one session object. Rows become domain types in this folder and nowhere else.
  *
- * Owns: transactions, the session's record and its memory cache (losing it costs a read), erasure and
- * retention over all tables; the batches, the timeline and the erased leads have a class each.
- * Never: decisions, clocks, network. Invariant: what belongs together is written in one `transact`.
+ * Owns transactions, the session's record with its memory cache (losing it costs a read), and erasure and retention
+ * over all tables. The batches, the timeline and the erased leads have a class each. Makes no decisions and reads no
+ * clock. Invariant: what belongs together is written in one `transact`.
  *
  * @module
  */
@@ -85,7 +85,7 @@ export class SessionStore {
     this.timeline = new SessionTimeline(storage.sql);
   }
 
-  /** Runs `work` so that all of its writes are there or none; the caches follow. */
+  /** Runs `work` in a transaction, and reloads the caches if it throws. */
   transact<T>(work: () => T): T {
     const session = this.#session;
     try {
@@ -173,7 +173,7 @@ export class SessionStore {
   }
 
   /**
-   * Notes which provider the run's mail leaves through, and which other one a person may accept. Call inside
+   * Writes which provider the session's mail leaves through, and which other one a person may accept. Call inside
    * {@link transact}.
    */
   setProvider(provider: string, offeredProvider: string | null): void {
@@ -276,9 +276,9 @@ export class SessionStore {
     this.batches.forget();
   }
 
-  // ── fates ──────────────────────────────────────────────────────────────────────────────────────
+  // ── delivery events ────────────────────────────────────────────────────────────────────────────
 
-  /** The fates of a block of leads; see fates.ts. */
+  /** The delivery bits of a block of leads; see session/delivery-events.ts. */
   deliveryBlock(block: number): Uint8Array | null {
     const row = this.#sql
       .exec<{ bits: ArrayBuffer }>('SELECT bits FROM fate WHERE block = ?', block)
