@@ -1,6 +1,6 @@
 /**
- * The session and batch machines under histories that nobody thought of: commands, outcomes, crashes, broken
- * settings and an absent CRM in any order, against a provider that remembers what it took.
+ * The session and batch machines under random histories: commands, outcomes, crashes, broken settings and a CRM that
+ * does not answer, in any order, against a provider that remembers what it took.
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -177,7 +177,7 @@ function play(model: SessionModel, steps: readonly Step[]): void {
   }
 }
 
-/** Lets a provider that works take the rest; a paused run is resumed. */
+/** Lets a provider that works take the rest; a paused session is resumed. */
 function runOut(model: SessionModel): void {
   model.step({ kind: 'settings', isBroken: false });
   model.step({ kind: 'crm', isDown: false });
@@ -206,7 +206,7 @@ function playOut(drawn: History, without?: Without): void {
 }
 
 describe('a session, whatever happens to it', () => {
-  it('keeps legal states, true counters, its word, and the truth about who was mailed', () => {
+  it('keeps legal states, true counters, its promises, and true results', () => {
     fc.assert(
       fc.property(history, (drawn) => play(modelOf(drawn), drawn.steps)),
       { numRuns: 1_200 },
@@ -226,7 +226,7 @@ describe('a session, whatever happens to it', () => {
     );
   });
 
-  it('mails nobody twice by itself; only what a person had sent anew while unknown may be', () => {
+  it('mails nobody twice by itself; only a retry of unknown mail may', () => {
     fc.assert(
       fc.property(history, (drawn) => playOut(drawn)),
       { numRuns: 800 },
@@ -271,7 +271,7 @@ describe('a session, whatever happens to it', () => {
     expect(details.failed).toBe(true);
   });
 
-  it('calls nobody sent whom the provider did not take, unless a person said so', () => {
+  it('lists nobody as sent whose mail the provider did not take, unless a person said so', () => {
     fc.assert(
       fc.property(history, (drawn) => {
         const model = modelOf(drawn);
@@ -368,7 +368,7 @@ describe('a command', () => {
   });
 
   it.each(['failed', 'unknown'] as const)(
-    'retries %s mail of a finished run by opening it again',
+    'retries %s mail of a finished session by opening it again',
     (outcome) => {
       const done = applyCounts(newSession(specOf(10)), 1_000, { activated: 10, sent: 8, [outcome]: 2 });
       const decision = decideCommand(
@@ -380,7 +380,7 @@ describe('a command', () => {
     },
   );
 
-  it('retries nothing while a cancelled run still settles, and nothing where there is nothing', () => {
+  it('retries nothing while a cancelled session still settles, and nothing where nothing failed', () => {
     const failed = applyCounts(newSession(specOf(10)), 1_000, { activated: 10, failed: 2 });
     const retry: Command = { kind: 'retry', outcome: 'failed' };
     expect(decideCommand({ ...failed, state: 'cancelled' }, retry, 2_000).kind).toBe('refused');
@@ -388,7 +388,7 @@ describe('a command', () => {
     expect(decideCommand(newSession(specOf(10)), { kind: 'assumeSent' }, 2_000).kind).toBe('refused');
   });
 
-  it('leaves a paused run paused when its failed mail is to be retried', () => {
+  it('leaves a paused session paused when its failed mail is to be retried', () => {
     const failed = applyCounts(newSession(specOf(10)), 1_000, { activated: 10, failed: 2 });
     const decision = decideCommand(
       { ...failed, state: 'paused', reason: 'user' },

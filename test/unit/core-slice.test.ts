@@ -1,5 +1,5 @@
 /**
- * The order of a slice, told by the calls it makes: verbs that only write down that they were called.
+ * The order of a slice, by the calls of verbs that only record that they were called.
  */
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch/batch.ts';
@@ -237,7 +237,7 @@ describe('a slice', () => {
     expect(context.trace.filter((words) => words.startsWith('settle'))).toHaveLength(50);
   });
 
-  it('lets no batch leave that was ready, once the answer to another has paused the run', async () => {
+  it('lets no batch leave that was ready, once the answer to another has paused the session', async () => {
     const context = new World().add(20);
     context.answer = () => new Promise((resolve) => setImmediate(resolve));
     context.on.settle = () => (context.sessionMode = 'probe');
@@ -308,7 +308,7 @@ describe('a command in the middle of a slice', () => {
     expect(context.trace.slice(-2)).toEqual(['deliver 1', 'settle 1']);
   });
 
-  it('that took the batch back before its intent gives the permit back and goes on', async () => {
+  it('that takes the batch before its intent returns the permit, and the slice goes on', async () => {
     const context = new World().add(2);
     context.takenBack.add(1);
     await runSlice(context, limits);
@@ -352,7 +352,7 @@ describe('a permit', () => {
     expect(context.nowMs).toBe(0);
   });
 
-  it('whose slot has passed while the CRM was slow is changed for another, and the next batch begins earlier', async () => {
+  it('whose slot passed while the CRM was slow is renewed, and the next batch begins earlier', async () => {
     const context = new World().add(2);
     context.maxLateMs = 50;
     let slot = 1_000;
@@ -415,7 +415,7 @@ describe('a fault of a verb', () => {
     },
   );
 
-  it('stops the others from taking more, but lets them settle what has left', async () => {
+  it('stops the other senders from taking batches, but lets them settle their calls', async () => {
     const context = new World().add(20);
     context.on.flip = () => {
       if (context.trace.filter((words) => words.startsWith('flip')).length === 5) throw new Error('broken');

@@ -1,8 +1,8 @@
 /**
- * Clocks that step, sessions over one audience, and words and numbers that are current.
+ * Clocks that are set back, two sessions over one audience, and a progress that is up to date.
  *
- * The clock that steps is the session's and the gate's; the platform's own alarms cannot be set back here,
- * so a test looks at the time that an alarm is set to.
+ * The clock is the session's and the gate's. The platform's alarms cannot be set back here, so a test reads the time
+ * that an alarm is set to.
  */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
@@ -84,7 +84,7 @@ describe('a clock that is set back by a day', () => {
     return sessionId;
   }
 
-  it('makes nobody wait for longer than they had to: a look arms the alarm within the ten minutes', async () => {
+  it('makes no wait longer: a read sets the alarm within the ten minutes', async () => {
     const sessionId = await waiting();
     expect(((await look(sessionId))?.alarmAt ?? 0) - clock.now()).toBeGreaterThan(dayMs / 2);
     const seen = await readProgress(sessionId);
@@ -97,13 +97,13 @@ describe('a clock that is set back by a day', () => {
     await expectSound(sessionId, mail);
   });
 
-  it('is met by the sweep too, with nobody looking', async () => {
+  it('is corrected by the scheduled cleanup too, without a reader', async () => {
     const sessionId = await waiting();
     await sweep({ ...env, ...hooks.env }, () => clock.now());
     expect(((await look(sessionId))?.alarmAt ?? Infinity) - clock.now()).toBeLessThanOrEqual(600_000);
   });
 
-  it('does not hide that nothing moves', async () => {
+  it('does not hide a stall', async () => {
     clock.advance(2 * dayMs);
     const sessionId = await stumbling();
     clock.advance(-dayMs);
@@ -156,7 +156,7 @@ describe('a clock that is set back by a day', () => {
     await expectSound(sessionId, mail);
   });
 
-  it('ends a slice that is under way, instead of making it as long as that', async () => {
+  it('ends the slice that is under way, instead of making it a day longer', async () => {
     const sessionId = freshSessionId();
     clock.advance(2 * dayMs);
     let isSetBack = false;
@@ -181,7 +181,7 @@ describe('a clock that is set back by a day', () => {
 });
 
 describe('a clock that was two hours ahead when the leads came', () => {
-  it('changes nothing of who is mailed', async () => {
+  it('does not change who is mailed', async () => {
     db = await emptyCrm();
     const ahead = clock.now() + 2 * 3_600_000;
     await addLeads(
@@ -244,7 +244,7 @@ describe('two sessions over one audience', () => {
     await expectSound(two, mail);
   });
 
-  it('of which the first mails its leads are told of in the second, each as already active', async () => {
+  it('of which the first mails its leads are listed in the second as already active', async () => {
     const [one, two] = [freshSessionId(), freshSessionId()];
     mail.fault = ({ callCount }) => (callCount > 4 ? { kind: 'none' } : throttled);
     await startSession(one);
@@ -261,7 +261,7 @@ describe('two sessions over one audience', () => {
     await expectSound(two, mail);
   });
 
-  it('of which the second is cancelled count those it has not asked for again', async () => {
+  it('of which the second is cancelled count the deferred leads', async () => {
     const [one, two] = [freshSessionId(), freshSessionId()];
     mail.fault = () => throttled;
     await startSession(one);
@@ -278,7 +278,7 @@ describe('two sessions over one audience', () => {
     await expectSound(two, mail);
   });
 
-  it('of which the second is cancelled give back what it set active, behind very many that it has to ask again', async () => {
+  it('of which the second is cancelled give back its active leads, behind very many deferred ones', async () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);
     const held = await runInDurableObject(stubOf(sessionId), (_, { storage }) => {
@@ -300,8 +300,8 @@ describe('two sessions over one audience', () => {
   });
 });
 
-describe('a run that does not move', () => {
-  it('says that it waits for an answer of the mail provider, in a new revision, and has no time left', async () => {
+describe('a session that does not move', () => {
+  it('says in a new revision that it waits for the mail provider, and shows no estimate', async () => {
     const sessionId = freshSessionId();
     mail.fault = ({ callCount }) => (callCount === 1 ? { kind: 'none' } : { kind: 'hang' });
     hooks.deliveryTimeoutMs = 2_500;
@@ -353,7 +353,7 @@ describe('a run that does not move', () => {
     expect(last(await drive(sessionId, clock))).toMatchObject({ state: 'completed', waitingFor: null });
   });
 
-  it('has said so within half a minute, whatever keeps it', async () => {
+  it('says so within half a minute, whatever it waits for', async () => {
     const sessionId = await stumbling();
     expect((await look(sessionId))?.progress.stalledSince).toBeNull();
     await runInDurableObject(stubOf(sessionId), (_, { storage }) => storage.deleteAlarm());
@@ -363,7 +363,7 @@ describe('a run that does not move', () => {
 });
 
 describe('the list of activations', () => {
-  it('has what a person decides after the end within five seconds', async () => {
+  it('has a command that comes after the end within five seconds', async () => {
     const sessionId = freshSessionId();
     hooks.env = { MAIL_BATCH_MAX: '10', MAIL_PROVIDER: 'postmark' };
     mail.fault = ({ callCount }) => (callCount === 2 ? { kind: 'loseAfter' } : { kind: 'none' });
@@ -380,7 +380,7 @@ describe('the list of activations', () => {
     });
   });
 
-  it('has what events tell after the end within five seconds', async () => {
+  it('has delivery events that come after the end within five seconds', async () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);
     await drive(sessionId, clock);
@@ -406,7 +406,7 @@ describe('the list of activations', () => {
     expect(await listed(sessionId)).toMatchObject({ state: 'completed', lastError: null });
   });
 
-  it('keeps no line of a session that is erased while its alarm fires', async () => {
+  it('keeps no row of a session that is erased while its alarm fires', async () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);
     await command(sessionId, 'pause');
@@ -436,8 +436,8 @@ describe('the list of activations', () => {
   });
 });
 
-describe('the sweep', () => {
-  it('sets going what should have gone on, without waiting for its alarm', async () => {
+describe('the scheduled cleanup', () => {
+  it('starts a session whose alarm is overdue', async () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);
     clock.advance(60_000);
@@ -461,7 +461,7 @@ describe('the sweep', () => {
     await expectSound(sessionId, mail);
   });
 
-  it('arms what has lost its alarm and takes off the list what there is no more', async () => {
+  it('sets lost alarms, and removes sessions that no longer exist from the list', async () => {
     const [lost, ghost] = [freshSessionId(), freshSessionId()];
     mail.fault = () => throttled;
     for (const sessionId of [lost, ghost]) {

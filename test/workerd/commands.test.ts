@@ -1,5 +1,5 @@
 /**
- * What people may do to a run, and the watchdog that looks after it when nobody does.
+ * The commands that people give to a session, and the watchdog that keeps it going by itself.
  */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -133,7 +133,7 @@ describe('pause', () => {
     await expectSound(sessionId, mail);
   });
 
-  it('given again changes nothing, and a running run is resumed for nothing', async () => {
+  it('given again changes nothing, and neither does a resume of a session that runs', async () => {
     await startSession(sessionId);
     const { rev } = await told('pause');
     expect((await told('pause')).rev).toBe(rev);
@@ -141,7 +141,7 @@ describe('pause', () => {
     expect((await told('resume')).rev).toBe(resumed.rev);
   });
 
-  it('of a run that is over is refused, as is everything that makes no sense then', async () => {
+  it('of a session that is over is refused, as is everything that makes no sense then', async () => {
     await startSession(sessionId);
     await drive(sessionId, clock);
     for (const name of ['pause', 'resume', 'cancel', 'assume-sent']) await refused(name);
@@ -166,7 +166,7 @@ describe('cancel', () => {
     await expectSound(sessionId, mail);
   });
 
-  it('before anything was listed says of how many leads the results have no line', async () => {
+  it('before anything was planned says how many leads are not listed', async () => {
     await startSession(sessionId);
     await told('cancel');
     const end = last(await drive(sessionId, clock));
@@ -211,7 +211,7 @@ describe('cancel', () => {
     await expectSound(sessionId, mail);
   });
 
-  it('asks nothing again by itself: what is in doubt is unknown, what certainly was not taken is untouched', async () => {
+  it('repeats nothing by itself: mail in doubt is unknown, leads that were certainly not mailed are new', async () => {
     mail.fault = ({ callCount }) =>
       callCount % 2 === 1
         ? { kind: 'loseAfter' }
@@ -254,7 +254,7 @@ describe('cancel', () => {
     await expectSound(sessionId, mail);
   });
 
-  it('of a queued or paused run ends it without a mail; given again it changes nothing', async () => {
+  it('of a queued or paused session ends it without a mail; given again it changes nothing', async () => {
     await startSession(sessionId);
     await told('pause');
     const { rev } = await told('cancel');
@@ -312,7 +312,7 @@ describe('retry', () => {
     await expectSound(sessionId, mail);
   });
 
-  it('while the run still goes is done beside the rest', async () => {
+  it('while the session runs is done beside the rest', async () => {
     await startSession(sessionId);
     await drive(sessionId, clock, (view) => view.email.failed > 0);
     mail.refused.clear();
@@ -368,7 +368,7 @@ describe('retry while a batch with failed recipients is on its way', () => {
 });
 
 describe('the watchdog', () => {
-  it('arms a lost alarm again when somebody looks, and says since when nothing moved', async () => {
+  it('sets a lost alarm again at a read, and says since when nothing moved', async () => {
     await startSession(sessionId);
     await runInDurableObject(stubOf(sessionId), (_, { storage }) => storage.deleteAlarm());
     clock.advance(60_000);
@@ -393,7 +393,7 @@ describe('the watchdog', () => {
     expect((await look(sessionId))?.alarmAt).not.toBeNull();
   });
 
-  it('moves an alarm that lies in the past and did not fire', async () => {
+  it('sets an alarm again that is in the past and did not fire', async () => {
     await startSession(sessionId);
     clock.advance(20_000);
     const askedAt = clock.now();
@@ -401,7 +401,7 @@ describe('the watchdog', () => {
     expect((await look(sessionId))?.alarmAt ?? 0).toBeGreaterThanOrEqual(askedAt);
   });
 
-  it('arms nothing for a run that is over: looking at it costs no alarm', async () => {
+  it('sets no alarm for a session that has ended', async () => {
     await startSession(sessionId);
     await drive(sessionId, clock);
     // The history has its last word by then; what remains is at most the end of retention.
@@ -417,7 +417,7 @@ describe('the watchdog', () => {
     ['a CRM database that is overloaded', new Error('D1 DB is overloaded. Requests queued too long.'), /CRM/],
     ['a platform that stumbles', new Error('internal error; reference = abc'), /platform/],
   ])(
-    'outlives %s: the alarm does not throw, says what it waits for, and the run goes on',
+    'outlives %s: the alarm does not throw, says what it waits for, and the session goes on',
     async (_, fault, words) => {
       let left = 3;
       hooks.onVerb = (verb, edge) => {
@@ -437,7 +437,7 @@ describe('the watchdog', () => {
     },
   );
 
-  it('outlives a mail gate that is away, and says that it is the gate', async () => {
+  it('survives a mail gate that does not answer, and says that it waits for it', async () => {
     const lease = vi.spyOn(MailGate.prototype, 'lease').mockImplementation(() => {
       throw new Error('Network connection lost.');
     });
@@ -449,7 +449,7 @@ describe('the watchdog', () => {
     await expectSound(sessionId, mail);
   });
 
-  it('does not try for ever what the CRM database refuses: those leads fail with a reason, the others go on', async () => {
+  it('does not repeat for ever what the CRM database refuses: those leads fail with a reason', async () => {
     await db
       .prepare(
         "CREATE TRIGGER refuse BEFORE UPDATE ON leads WHEN new.id = 33 BEGIN SELECT RAISE(ABORT, 'no'); END",
@@ -472,7 +472,7 @@ describe('the watchdog', () => {
     }
   });
 
-  it('of an object that is being replaced leaves its alarm to the successor', async () => {
+  it('leaves the alarm to the successor when the object is being replaced', async () => {
     let isFirst = true;
     hooks.onVerb = (verb) => {
       if (verb !== 'flip' || !isFirst) return false;
@@ -487,7 +487,7 @@ describe('the watchdog', () => {
   });
 });
 
-describe('a run whose records are damaged', () => {
+describe('a session whose records are damaged', () => {
   /** Stops it amid its batches, breaks something on disk, and lets it go on from there. */
   async function damaged(statement: string): Promise<Progress> {
     mail.fault = ({ callCount }) =>
@@ -506,14 +506,14 @@ describe('a run whose records are damaged', () => {
 
   const repaired = (): unknown[] => log.filter(({ event }) => event === 'counters_repaired');
 
-  it('counts again what its counters have lost, and comes to its end', async () => {
+  it('recounts its rows and comes to its end', async () => {
     const end = await damaged("UPDATE session SET counts = json_set(counts, '$.sent', -7)");
     expect(end).toMatchObject({ state: 'completed', processed: leadCount, email: { sent: leadCount } });
     expect(repaired()).toHaveLength(1);
     await expectSound(sessionId, mail);
   });
 
-  it('ends as failed when rows are gone, says how many leads they held, and wakes no more', async () => {
+  it('ends as failed when rows are gone, says how many leads they held, and sets no alarm', async () => {
     const end = await damaged(
       "DELETE FROM batch WHERE seq = (SELECT max(seq) FROM batch WHERE state = 'pending')",
     );
@@ -530,7 +530,7 @@ describe('a run whose records are damaged', () => {
 });
 
 describe('an id that nobody started', () => {
-  it('is unknown in every way of asking, a thousand times, and nothing is stored', async () => {
+  it('is unknown to every request, a thousand times, and nothing is stored', async () => {
     const ids = Array.from({ length: 1_000 }, () => freshSessionId());
     const ways = [
       (id: string) => request(`/crm/activation/progress/${id}`),

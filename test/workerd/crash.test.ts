@@ -2,8 +2,8 @@
  * Crashes at every verb of a slice. A crash is `ctx.abort()`: the instance is gone, with what it had in
  * memory and what it had not yet committed.
  *
- * What this does not prove: that the platform keeps its word (alarms fire, committed rows stay) when a
- * whole process dies; `npm run chaos:kill` does that.
+ * This does not prove that the platform does what it promises (alarms fire, committed rows stay) when a whole
+ * process dies; `npm run chaos:kill` does that.
  */
 import { evictDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
@@ -78,7 +78,7 @@ describe('a crash', () => {
     await addLeads(db, blankLeads(12));
     let crashCount = 0;
     const places = new Set<string>();
-    // One more edge each time, until a run comes to its end before its crash.
+    // One more edge each time, until a session comes to its end before its crash.
     for (let crashAt = 1; ; crashAt++) {
       await db.prepare("UPDATE leads SET status = 'new', activated_by = NULL, activated_at = NULL").run();
       mail = new FakeMailApi().install();
@@ -110,7 +110,7 @@ describe('a crash', () => {
       await addLeads(db, blankLeads(100));
       mail = new FakeMailApi().install();
       mail.fault = troubled(random);
-      // Anywhere in the next slice or two, so that each place has its share and the run moves on between.
+      // Anywhere in the next slice or two, so that each place has its share and the session moves on between.
       const drawn = () => 1 + Math.floor(random() * 200);
       let edgesLeft = drawn();
       hooks.onVerb = (verb, edge) => {
@@ -129,7 +129,7 @@ describe('a crash', () => {
     }
     // A draw of few crashes may miss a place; the test above goes through all of them.
     if (wanted < 1_000) return;
-    // Planning is not among them: a run plans once, so chance may miss it; the test above does not.
+    // Planning is not among them: a session plans once, so chance may miss it; the test above does not.
     for (const verb of ['take', 'permit', 'flip', 'prepare', 'intend', 'deliver', 'settle', 'release']) {
       expect(crashesByVerb.get(`before ${verb}`) ?? 0, verb).toBeGreaterThan(0);
       expect(crashesByVerb.get(`after ${verb}`) ?? 0, verb).toBeGreaterThan(0);
@@ -152,7 +152,7 @@ describe('a crash', () => {
     expect(Math.max(...mail.countByAddress().values())).toBeGreaterThan(1);
   });
 
-  it('at that very place passes the same checks with the keys that we make', async () => {
+  it('at the same place passes these checks with our own keys', async () => {
     await addLeads(db, blankLeads(12));
     hooks.env = { MAIL_BATCH_MAX: '5' };
     let crashCount = 0;

@@ -1,6 +1,7 @@
 /**
- * A word that holds, on the real runtime: what may have been mailed stays in doubt through every command, answer
- * and setting; who is active was mailed, failed or is owned; what was stopped stays stopped.
+ * The promises of a session, on the real runtime: mail that may have been taken stays in doubt through every command,
+ * answer and setting; a lead is active only if it was mailed, failed, or is to be mailed; a stopped session stays
+ * stopped.
  */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -84,7 +85,7 @@ async function expectTruth(): Promise<void> {
 describe('an answer 503 after the provider took the batch', () => {
   const taken: MailFault = { kind: 'page', status: 503, isPassedOn: true };
 
-  it('and then somebody else\u2019s 400 fails nobody and cuts nothing up: each is mailed once', async () => {
+  it('and then a proxy\u2019s 400 fails nobody and splits nothing: each lead is mailed once', async () => {
     mail.fault = ({ callCount }) =>
       callCount <= 2 ? taken : callCount <= 4 ? { kind: 'page', status: 400 } : none;
     await startSession(sessionId);
@@ -295,7 +296,7 @@ describe('a cancelled session', () => {
     await expectTruth();
   });
 
-  it('is asked once by a check: what it leaves in doubt is unknown again, and a dead key is not asked', async () => {
+  it('is asked once by a check: mail still in doubt is unknown again, and a dead key is not asked', async () => {
     mail.fault = () => ({ kind: 'loseAfter' });
     await startSession(sessionId);
     await alarm();
@@ -360,7 +361,7 @@ describe('a retry of unknown mail', () => {
 });
 
 describe('a provider that looks at the content before it looks at the key', () => {
-  it('and refuses what it had taken: unknown, not cut up under new keys', async () => {
+  it('and refuses what it had taken leaves it unknown, not split under new keys', async () => {
     mail.checksContentFirst = true;
     mail.fault = ({ callCount }) => (callCount <= 2 ? { kind: 'loseAfter' } : none);
     await startSession(sessionId);
@@ -373,9 +374,9 @@ describe('a provider that looks at the content before it looks at the key', () =
   });
 });
 
-describe('something before the provider', () => {
+describe('a proxy in front of the provider', () => {
   it.each([400, 403, 407, 413, 421, 425, 426, 431, 503])(
-    'that answers %i for twenty seconds fails nobody, and the run is back within seconds',
+    'that answers %i for twenty seconds fails nobody, and the session is back within seconds',
     async (status) => {
       const beganAt = clock.now();
       let backAt = 0;
@@ -395,7 +396,7 @@ describe('something before the provider', () => {
 });
 
 describe('a provider that refuses the first emails', () => {
-  it('in its own words, all of them: the run pauses with that reason instead of failing everybody', async () => {
+  it('pauses the session with that reason instead of failing everybody', async () => {
     hooks.env = { MAIL_BATCH_MAX: '10' };
     mail.fault = () => ({
       kind: 'answer',
@@ -413,7 +414,7 @@ describe('a provider that refuses the first emails', () => {
     await expectTruth();
   });
 
-  it('but not where only some addresses are bad: they fail alone', async () => {
+  it('for single bad addresses does not pause it: these fail alone', async () => {
     for (const id of [3, 17, 25]) mail.refused.add(`lead${id}@example.com`);
     await startSession(sessionId);
     const end = last(await drive(sessionId, clock));

@@ -91,7 +91,7 @@ describe('a fault that passes ends in every lead mailed once', () => {
     await expectAllSentOnce(last(await drive(sessionId, clock)));
   });
 
-  it('all of them, at random, for a whole run', async () => {
+  it('when all of them come at random', async () => {
     const random = seededRandom(11);
     const faults: MailFault[] = [
       { kind: 'acceptThenAnswer', status: 500 },
@@ -144,7 +144,7 @@ describe('a storm of 429', () => {
     expect(Math.max(...batches.map((batch) => batch.attempts))).toBe(1);
   });
 
-  it('is heeded: no call leaves before the time that the provider named', async () => {
+  it('lets no call leave before the time that the provider named', async () => {
     mail.fault = firstCalls(1, limited('90'));
     await startSession(sessionId);
     const views = await drive(sessionId, clock);
@@ -182,7 +182,7 @@ describe('a provider that refuses the account', () => {
   ];
 
   it.each(cases)(
-    '%s: the run pauses, waits for a person, and loses nobody when it is resumed',
+    '%s: the session pauses, waits for a person, and loses nobody when it is resumed',
     async (_, fault, reason) => {
       mail.fault = ({ callCount }) => (callCount > 2 ? fault : { kind: 'none' });
       await startSession(sessionId);
@@ -215,7 +215,7 @@ describe('one address that the provider refuses', () => {
 });
 
 describe('a provider that is down', () => {
-  it('pauses the run, is probed with one call at a time, and the run comes back by itself', async () => {
+  it('pauses the session, is probed with one call at a time, and the session resumes by itself', async () => {
     mail.fault = () => ({ kind: 'loseBefore' });
     await startSession(sessionId);
     const open = await drive(sessionId, clock, (view) => view.reason === 'mail_unreachable');
@@ -261,7 +261,7 @@ describe('a provider without keys', () => {
     };
   });
 
-  it('takes a whole run, and fails only those whom it refuses', async () => {
+  it('takes a whole session, and only refused leads fail', async () => {
     mail.refused.add('lead33@example.com');
     await startSession(sessionId);
     const end = last(await drive(sessionId, clock));
@@ -343,7 +343,7 @@ describe('a provider without keys', () => {
     await expectSound(sessionId, mail);
   });
 
-  it('takes more than a hundred in a call, and what became of each of them is found', async () => {
+  it('takes more than a hundred mails in a call, and each has its result', async () => {
     await addLeads(await emptyCrm(), blankLeads(150));
     hooks.env = { ...hooks.env, MAIL_BATCH_MAX: '' };
     await startSession(sessionId);
@@ -511,7 +511,7 @@ describe('a provider that is changed under a running session', () => {
     await expectSound(sessionId, mail);
   });
 
-  it('lets a cancelled run come to its end', async () => {
+  it('lets a cancelled session come to its end', async () => {
     await killAfterAcceptance(postmark);
     expect((await command(sessionId, 'cancel')).status).toBe(200);
     hooks.env = resend;

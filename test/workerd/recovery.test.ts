@@ -89,8 +89,8 @@ async function completed(sessionId = freshSessionId()): Promise<string> {
 
 const timesMailed = (): number[] => [...mail.countByAddress().values()];
 
-describe('a database that was set back while the sessions were not', () => {
-  it('mails everybody again when nothing is reconciled: the danger is real', async () => {
+describe('a database that was restored while the sessions were not', () => {
+  it('mails everybody again when nothing is reconciled', async () => {
     await addLeads(db, blankLeads(30));
     const setBack = await snapshot();
     await completed();
@@ -99,7 +99,7 @@ describe('a database that was set back while the sessions were not', () => {
     expect(timesMailed()).toEqual(Array.from({ length: 30 }, () => 2));
   });
 
-  it('mails nobody twice after the sessions were reconciled, and mails who was not mailed', async () => {
+  it('mails nobody twice after the sessions were reconciled, and mails all others', async () => {
     await addLeads(db, blankLeads(30));
     const setBack = await snapshot();
     const first = freshSessionId();
@@ -121,7 +121,7 @@ describe('a database that was set back while the sessions were not', () => {
     expect(timesMailed()).toEqual(Array.from({ length: 30 }, () => 1));
   });
 
-  it('is reconciled by the id of an object, where no list names the session any more', async () => {
+  it('is reconciled by object id where no list has the session', async () => {
     await addLeads(db, [{}, {}]);
     const setBack = await snapshot();
     const sessionId = await completed();
@@ -134,7 +134,7 @@ describe('a database that was set back while the sessions were not', () => {
     expect(list.activations).toMatchObject([{ sessionId, state: 'completed' }]);
   });
 
-  it('takes a session of more leads than one call takes in bounded pages', async () => {
+  it('reconciles a large session in bounded pages', async () => {
     await addLeads(db, blankLeads(2_300));
     const setBack = await snapshotOfNew();
     const sessionId = await completed();
@@ -221,7 +221,7 @@ describe('a database that was set back while the sessions were not', () => {
     },
   );
 
-  it('erases again who was erased since', async () => {
+  it('erases leads again that were erased after the backup', async () => {
     await addLeads(db, [{}, { email: 'ivy.erased@leads.example' }, {}]);
     const setBack = await snapshot();
     const sessionId = await completed();
@@ -232,7 +232,7 @@ describe('a database that was set back while the sessions were not', () => {
     expect(await reconcile({ sessionId })).toMatchObject({ erasedAgainCount: 0 });
   });
 
-  it('suppresses again who complained', async () => {
+  it('suppresses recipients again who complained', async () => {
     await addLeads(db, [{}, {}]);
     const sessionId = await completed();
     await stubOf(sessionId).addDeliveryEvents([
@@ -244,7 +244,7 @@ describe('a database that was set back while the sessions were not', () => {
     expect(results).toEqual([{ reason: 'complained' }, { reason: 'hard_bounce' }]);
   });
 
-  it('does not take a person for another one who was given the same id after the restore', async () => {
+  it('does not confuse two people who were given the same id', async () => {
     await addLeads(db, [{}]);
     const setBack = await snapshot();
     await addLeads(db, [
@@ -270,7 +270,7 @@ describe('a database that was set back while the sessions were not', () => {
     ]);
   });
 
-  it('gives no id out again that a session knows', async () => {
+  it('gives no id again that a session knows', async () => {
     await addLeads(db, [{}]);
     const setBack = await snapshot();
     await addLeads(db, [{ id: 2 }, { id: 3 }]);
@@ -283,7 +283,7 @@ describe('a database that was set back while the sessions were not', () => {
     expect(row?.seq).toBe(3);
   });
 
-  it('refuses what names no session, and what is no cursor', async () => {
+  it('refuses an unknown session and an invalid cursor', async () => {
     const post = async (body: unknown): Promise<string> => {
       const response = await send('POST', '/crm/maintenance/reconcile', body);
       const { code }: { code: string } = await response.json();
@@ -354,7 +354,7 @@ describe('the key of the address hash', () => {
     return { pair, publicKey: publicKey.toString('base64') };
   };
 
-  it('leaves only encrypted for the key of an admin who asks, and the audit says so', async () => {
+  it("is exported only encrypted to an admin's key, and the audit says so", async () => {
     const { pair, publicKey } = await spki();
     const response = await send('POST', '/crm/maintenance/address-hash-key', { publicKey });
     const text = await response.text();
@@ -370,7 +370,7 @@ describe('the key of the address hash', () => {
     expect(entry).toEqual({ action: 'recovery.key', actor: 'ana@example.com' });
   });
 
-  it('is refused to everybody else, and to what is no key', async () => {
+  it('is refused to other roles, and for an invalid key', async () => {
     const { publicKey } = await spki();
     hooks.env = roleSettings;
     const ask = (role: 'operator' | 'admin', body: unknown) =>

@@ -28,7 +28,7 @@ afterEach(tearDownSession);
 const leads = (count: number) => blankLeads(count);
 
 describe('the reputation guard', () => {
-  it('pauses a run whose mail bounces, says why, and goes on when a person has seen it', async () => {
+  it('pauses a session whose mail bounces, says why, and goes on when a person has seen it', async () => {
     await addLeads(db, leads(40));
     hooks.env = { MAIL_GUARD_MIN_RESULTS: '10', MAIL_BATCH_MAX: '20' };
     // The second batch waits until the first one’s result is known.
@@ -66,7 +66,7 @@ describe('the reputation guard', () => {
     expect(end.email).toMatchObject({ sent: 40, delivered: 19, bounced: 1 });
   });
 
-  it('leaves a run alone whose mail arrives', async () => {
+  it('does not pause a session whose mail arrives', async () => {
     await addLeads(db, leads(30));
     hooks.env = { MAIL_GUARD_MIN_RESULTS: '10' };
     const sessionId = freshSessionId();
@@ -90,7 +90,7 @@ describe('the daily cap', () => {
   });
 
   // Last of these: the gate, which all sessions share, has seen tomorrow then.
-  it('holds all runs of a domain together until the next day, and says until when', async () => {
+  it('holds all sessions of a domain until the next day, and says until when', async () => {
     let aheadMs = 0;
     const midnight = midnightAfter(Date.now());
     // The day does not end while the test runs, unless the test says so.
@@ -176,7 +176,7 @@ describe('a start with a real provider', () => {
     expect((await start()).status).toBe(201);
   });
 
-  it('is not asked for these where mail goes to a stand-in on this machine', async () => {
+  it('needs none of these where mail goes to a stand-in on this machine', async () => {
     await addLeads(db, leads(1));
     for (const url of ['http://127.0.0.1:4010', 'http://localhost:4010', 'http://[::1]:4010']) {
       hooks.env = { MAIL_API_URL: url };

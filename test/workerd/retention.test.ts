@@ -50,13 +50,13 @@ async function endedRun(): Promise<string> {
   const sessionId = freshSessionId();
   await startSession(sessionId, { filter: { search: 'keepsake' } });
   await drive(sessionId, clock, ({ finishedAt }) => finishedAt !== null);
-  // Its last word goes to the list of runs.
+  // Its last word goes to the list of activations.
   await runDurableObjectAlarm(stubOf(sessionId));
   return sessionId;
 }
 
-describe('a run that has ended', () => {
-  it('has forgotten the words that its audience was searched by, and knows its start all the same', async () => {
+describe('a session that has ended', () => {
+  it('has deleted its search terms, and still recognizes its start request', async () => {
     await addLeads(db, [{}, {}]);
     const sessionId = freshSessionId();
     const audience = { filter: { search: 'lead1@example.com', status: 'new' as const } };
@@ -74,7 +74,7 @@ describe('a run that has ended', () => {
     expect(await startSession(sessionId, audience)).toMatchObject({ state: 'completed', total: 1 });
   });
 
-  it('sleeps until its retention, and not a moment less', async () => {
+  it('sleeps until its retention is due', async () => {
     const sessionId = await endedRun();
     const { finishedAt } = await readProgress(sessionId);
     expect(await alarmOf(sessionId)).toBe((finishedAt ?? 0) + 30 * dayMs);
@@ -84,7 +84,7 @@ describe('a run that has ended', () => {
     expect(await alarmOf(sessionId)).toBe((finishedAt ?? 0) + 30 * dayMs);
   });
 
-  it('is its numbers only from then on', async () => {
+  it('keeps only its numbers from then on', async () => {
     const sessionId = await endedRun();
     const before = await readProgress(sessionId);
     clock.advance(30 * dayMs);
@@ -103,7 +103,7 @@ describe('a run that has ended', () => {
     expect(await alarmOf(sessionId)).toBe((before.finishedAt ?? 0) + 395 * dayMs);
   });
 
-  it('is gone a year later, from the list of runs too', async () => {
+  it('is removed a year later, from the list of activations too', async () => {
     const sessionId = await endedRun();
     clock.advance(30 * dayMs);
     await runDurableObjectAlarm(stubOf(sessionId));
@@ -124,7 +124,7 @@ describe('a run that has ended', () => {
     expect(await alarmOf(sessionId)).toBe((finishedAt ?? 0) + 7 * dayMs);
   });
 
-  it('that a retry opens again begins its time anew', async () => {
+  it('begins its retention again after a retry', async () => {
     const sessionId = await endedRun();
     clock.advance(29 * dayMs);
     mail.refused.clear();
@@ -137,7 +137,7 @@ describe('a run that has ended', () => {
     expect((await readProgress(sessionId)).email.sent).toBe(3);
   });
 
-  it('that lost its alarm gets it back when somebody looks', async () => {
+  it('gets a lost alarm back at a read', async () => {
     const sessionId = await endedRun();
     await runInDurableObject(stubOf(sessionId), (_, state) => state.storage.deleteAlarm());
     clock.advance(10_000);
@@ -146,8 +146,8 @@ describe('a run that has ended', () => {
   });
 });
 
-describe('a run that is paused', () => {
-  it('keeps whom it has still to mail, however long', async () => {
+describe('a session that is paused', () => {
+  it('keeps the recipients that it has still to mail, however long', async () => {
     await addLeads(db, [{}, {}]);
     mail.fault = () => ({ kind: 'answer', status: 401, body: { name: 'invalid_api_key', message: 'No.' } });
     const sessionId = freshSessionId();
@@ -167,11 +167,11 @@ describe('nextRetention', () => {
   const spec = { reducedAt: 5 } as Parameters<typeof nextRetention>[0]['spec'];
   const fresh = {} as typeof spec;
 
-  it('has nothing to do while a run has not ended', () => {
+  it('has nothing to do before a session has ended', () => {
     expect(nextRetention({ finishedAt: null, spec: fresh }, 30)).toBeNull();
   });
 
-  it('reduces after the setting, and removes a year after that', () => {
+  it('anonymizes after the setting, and removes a year after that', () => {
     expect(nextRetention({ finishedAt: 1_000, spec: fresh }, 30)).toEqual({
       kind: 'anonymize',
       at: 1_000 + 30 * dayMs,

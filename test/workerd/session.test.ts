@@ -112,7 +112,7 @@ describe('a session', () => {
     const path = `/crm/activation/progress/${sessionId}`;
     const ask = (tag: string) => request(path, { headers: { 'if-none-match': tag } });
     let etag = '';
-    // Its last word to the list of runs may still be on its way.
+    // Its last word to the list of activations may still be on its way.
     await expect
       .poll(async () => {
         const before = etag;
@@ -126,7 +126,7 @@ describe('a session', () => {
     for (const tag of ['"other"', 'W/"other"', '']) expect((await ask(tag)).status, tag).toBe(200);
   });
 
-  it('leaves to the other one what two sessions over the same leads both want', async () => {
+  it('skips leads that another session over the same audience has activated', async () => {
     await addLeads(db, blankLeads(300));
     const [one, two] = [freshSessionId(), freshSessionId()];
     await Promise.all([startSession(one), startSession(two)]);

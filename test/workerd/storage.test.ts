@@ -103,7 +103,7 @@ describe.each([locked, full])('storage that answers "%s"', (words) => {
     expect((await request(`/crm/activation/progress/${sessionId}`)).status).toBe(200);
   });
 
-  it('that takes no write is still read, and a look that cannot arm the alarm is no refusal', async () => {
+  it('that takes no write is still read, also where the read cannot set the alarm', async () => {
     const storage = await switchedStorage(words);
     await startSession(sessionId);
     clock.advance(60_000);

@@ -33,7 +33,7 @@ async function readTimeline(sessionId: string): Promise<Timeline> {
 const kinds = ({ events }: Timeline): string[] => events.map(({ kind, by }) => `${kind} ${by ?? '-'}`);
 
 describe('the timeline of a session', () => {
-  it('is told from the start to the end, with who did what', async () => {
+  it('reaches from the start to the end, and names who did what', async () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);
     await send('POST', `/crm/activation/${sessionId}/pause`);
@@ -53,7 +53,7 @@ describe('the timeline of a session', () => {
     expect(times).toEqual([...times].sort((a, b) => a - b));
   });
 
-  it('tells of work that a crash interrupted, and is the same after an eviction', async () => {
+  it('has work that a crash interrupted, and is the same after an eviction', async () => {
     let isCrashed = false;
     hooks.onVerb = (verb, edge) => {
       if (isCrashed || verb !== 'deliver' || edge !== 'after') return false;
@@ -71,7 +71,7 @@ describe('the timeline of a session', () => {
     expect(await readTimeline(sessionId)).toEqual(timeline);
   });
 
-  it('tells of calls that failed and were repeated, once for all of them', async () => {
+  it('has one event for all calls that failed and were repeated', async () => {
     let faultCount = 0;
     mail.fault = () => (++faultCount <= 3 ? { kind: 'answer', status: 503 } : { kind: 'none' });
     const sessionId = freshSessionId();
@@ -83,7 +83,7 @@ describe('the timeline of a session', () => {
     expect(JSON.stringify(faults)).not.toContain('@');
   });
 
-  it('is there, and empty, for a session of a version that kept none', async () => {
+  it('is empty for a session of a version without a timeline', async () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);
     await drive(sessionId, clock);
@@ -101,7 +101,7 @@ describe('the timeline of a session', () => {
     expect(await readProgress(sessionId)).toMatchObject({ state: 'completed', processed: 60 });
   });
 
-  it('is nobody’s for an id that was never started', async () => {
+  it('is not found for an id that was never started', async () => {
     expect((await request(`/crm/activation/${freshSessionId()}/timeline`)).status).toBe(404);
   });
 });

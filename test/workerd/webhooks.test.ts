@@ -58,7 +58,7 @@ async function suppressions(): Promise<Record<string, string>> {
 describe('a signature', () => {
   const event = (sessionId: string): TestEvent => ({ type: 'email.delivered', sessionId, leadId: 1 });
 
-  it('that is good is taken, without any identity', async () => {
+  it('that is valid is accepted without an identity', async () => {
     const sessionId = await finishedSession(1);
     expect(await tell(event(sessionId))).toBe(200);
     expect(await deliveriesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
@@ -99,7 +99,7 @@ describe('a signature', () => {
     expect(await deliveriesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
   });
 
-  it('is of no use where no secret is set', async () => {
+  it('is refused where no secret is set', async () => {
     hooks.env = { RESEND_WEBHOOK_SECRET: '' };
     expect(await tell(event(freshSessionId()))).toBe(401);
   });
@@ -153,7 +153,7 @@ describe('events', () => {
     });
   });
 
-  it('leave no line each in the log, unless they are refused', async () => {
+  it('write no line each to the log, unless they are refused', async () => {
     const sessionId = await finishedSession(1);
     const lines: string[] = [];
     const note = (line: unknown): void => void lines.push(String(line));
@@ -192,7 +192,7 @@ describe('events', () => {
     });
   });
 
-  it('that come before the mail’s id is stored count all the same', async () => {
+  it('that come before the message id is stored are counted', async () => {
     await addLeads(db, [{}]);
     const sessionId = freshSessionId();
     mail.fault = () => ({ kind: 'hang' });
@@ -202,7 +202,7 @@ describe('events', () => {
     expect(await deliveriesOf(sessionId)).toMatchObject({ delivered: 1 });
   });
 
-  it('settle mails that nobody knew the way of: they were taken, so they are sent', async () => {
+  it('settle unknown mail as sent: the provider has taken it', async () => {
     const leadCount = 6;
     await addLeads(db, blankLeads(leadCount));
     const sessionId = freshSessionId();
@@ -235,7 +235,7 @@ describe('events', () => {
     expect(recounted).toMatchObject({ sent: 6, unknown: 0 });
   });
 
-  it('that come while an answer is still waited for keep its mails out of the unknown', async () => {
+  it('that come before the answer of a lost call keep its mail from becoming unknown', async () => {
     await addLeads(db, [{}, {}, {}]);
     const sessionId = freshSessionId();
     hooks.env = keyless;
@@ -248,7 +248,7 @@ describe('events', () => {
     expect(email).toMatchObject({ sent: 1, unknown: 2, delivered: 1 });
   });
 
-  it('of unknown sessions, of other mail and of kinds that we do not keep are taken, and nothing is written', async () => {
+  it('of unknown sessions, other mail and other kinds are accepted, and nothing is written', async () => {
     const unknown = freshSessionId();
     expect(await tell({ type: 'email.delivered', sessionId: unknown, leadId: 1 })).toBe(200);
     const tables = await runInDurableObject(stubOf(unknown), (_, state) =>
@@ -275,7 +275,7 @@ describe('events', () => {
     expect(await suppressions()).toEqual({});
   });
 
-  it('outlive the object: after an eviction the numbers and the leads are as they were', async () => {
+  it('are the same after an eviction', async () => {
     const sessionId = await finishedSession(3);
     await tell({ type: 'email.bounced', sessionId, leadId: 2, bounceType: 'Permanent' });
     await evictDurableObject(stubOf(sessionId));
@@ -285,7 +285,7 @@ describe('events', () => {
     expect(await deliveriesOf(sessionId)).toMatchObject({ bounced: 1 });
   });
 
-  it('of a session that retention has reduced to its numbers change nothing', async () => {
+  it('about an anonymized session change nothing', async () => {
     const sessionId = await finishedSession(2);
     await tell({ type: 'email.delivered', sessionId, leadId: 1 });
     await runInDurableObject(stubOf(sessionId), (_, state) => {
@@ -298,7 +298,7 @@ describe('events', () => {
     expect(await deliveriesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
   });
 
-  it('in a flood while a run goes on: none is lost, each is counted once, and they cost less than a row each', async () => {
+  it('in a flood during a session are each counted once, and cost less than a row each', async () => {
     const leadCount = 800;
     await addLeads(db, blankLeads(leadCount));
     const sessionId = freshSessionId();
@@ -323,7 +323,7 @@ describe('events', () => {
 });
 
 describe('the suppression list', () => {
-  it('gets hard bounces, complaints and what the provider holds back, but no passing bounce', async () => {
+  it('gets hard bounces, complaints and addresses that the provider suppresses, but no soft bounce', async () => {
     const sessionId = await finishedSession(4);
     await Promise.all([
       tell({ type: 'email.bounced', sessionId, leadId: 1, bounceType: 'Permanent' }),
@@ -338,7 +338,7 @@ describe('the suppression list', () => {
     });
   });
 
-  it('hears of a complaint about a session that is long erased', async () => {
+  it('gets a complaint about a session that was erased', async () => {
     const sessionId = freshSessionId();
     expect(await tell({ type: 'email.complained', sessionId, leadId: 9, to: 'late@example.com' })).toBe(200);
     expect(await suppressions()).toEqual({ [hashEmail('late@example.com')]: 'complained' });
@@ -371,7 +371,7 @@ describe('Postmark', () => {
     expect(await deliveriesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
   });
 
-  it('tells bounces from answers that come back by the same way', async () => {
+  it('distinguishes bounces from auto-replies', async () => {
     const sessionId = await finishedSession(5);
     const bounce = (leadId: number, Type: string) =>
       post(
@@ -407,7 +407,7 @@ describe('Postmark', () => {
     expect(Object.values(await suppressions()).sort()).toEqual(['complained', 'hard_bounce']);
   });
 
-  it('counts no bounce for whom it puts on its own list: they had the mail', async () => {
+  it('counts no bounce for a recipient who unsubscribed: the mail had arrived', async () => {
     const sessionId = await finishedSession(5);
     const event = (leadId: number, body: Record<string, unknown>) =>
       post(
