@@ -1,10 +1,10 @@
 /**
- * The comparison per lead: the mail API's book, the results, the CSV, the counters, the CRM and the list of
- * activations must tell one story.
+ * Compares everything that is said about each lead: the mail API's record, the results, the CSV, the counters, the CRM
+ * and the list of activations must agree.
  *
- * Pure: all of it is data of one round that has come to its end. Rules, each named in what is printed:
+ * Pure: the input is the data of one round that has ended. Each rule is named in what is printed:
  * *sent ⇒ taken*, *failed ⇒ not taken*, *failed by the provider's own word*, *unknown ⇒ in doubt*,
- * *active ⇔ mailed, failed or unknown*, *sum = total*, and that every account of a session agrees.
+ * *active ⇔ mailed, failed or unknown*, *sum = total*, and that all accounts of a session agree.
  *
  * @module
  */
@@ -80,7 +80,7 @@ function judgeResult(result: LeadResult, session: SessionRecord, book: Book): Vi
   if (activation === 'pending' || emailState === 'pending')
     return found('nothing is left open', 'it has no result at the end');
   if (isSent(emailState) && !isTaken) {
-    // "Take as sent" is a person's word about what was in doubt, and about nothing else.
+    // "Take as sent" may only change mail that was in doubt.
     return session.isAssumedSent && wasInDoubt(book, session, leadId)
       ? []
       : found('sent ⇒ taken', 'listed as sent and was never mailed');
@@ -191,7 +191,7 @@ function judgeAccounts(session: SessionRecord): Violation[] {
   return violations;
 }
 
-/** The CRM's status of a lead against the book and the results. */
+/** The CRM's status of a lead against the record of calls and the results. */
 function judgeLead(lead: FinalLead, record: RoundRecord, book: Book, results: ResultIndex): Violation[] {
   const { id: leadId, status, activatedBy } = lead;
   const taking = book.taking.get(leadId) ?? [];

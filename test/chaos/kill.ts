@@ -1,17 +1,15 @@
 /**
- * `npm run chaos:kill`: the real stack is killed with SIGKILL, over and over, in the middle of real work.
+ * `npm run chaos:kill`: kills the real stack with SIGKILL, again and again, during real work.
  *
- * `wrangler dev` and the runtime below it die as a whole process group; the mail API lives on in this process,
- * as a provider would, with the provider's key rules and a book of whom it mailed. Round after round, two
- * sessions run over one overlapping audience under faults, outages, kills and a storm of commands, watched by
- * a poller and a stream reader; at the end of each round the book, the results, the CSV, the counters, the CRM
- * and the list are compared lead by lead. Ends with 1 when anything was not as promised, and prints the seed
- * and all that happened to the leads concerned.
+ * `wrangler dev` and the runtime below it die as one process group. The mail API lives on in this process, as a provider
+ * would, with the provider's key rules and a record of whom it mailed. In every round two sessions work on overlapping
+ * audiences under faults, outages, kills and random commands, while a poller and a stream reader watch. At its end the
+ * record, the results, the CSV, the counters, the CRM and the list of activations are compared lead by lead. Exits with
+ * 1 if a promise was broken, and prints the seed and everything that happened to the leads concerned.
  *
- * Options: `--seed 1`, `--kills 20`, `--minutes 15` (whichever comes first), `--kills-per-round 4` (0: storms
- * and outages only), `--leads 1200` a round,
- * `--provider resend|postmark|mixed`, `--calm` (kills only), `--control forget-keys|key-per-attempt` (must find
- * duplicates).
+ * Options: `--seed 1`, `--kills 20`, `--minutes 15` (whichever comes first), `--kills-per-round 4` (0: commands and
+ * outages only), `--leads 1200` a round, `--provider resend|postmark|mixed`, `--calm` (kills only),
+ * `--control forget-keys|key-per-attempt` (must find duplicates).
  *
  * @module
  */
@@ -91,7 +89,7 @@ function tell(violation: Violation, report: RoundReport, mailApi: MailApi): stri
 /** Rounds on one state folder, so that it holds more than one life's work. */
 const roundsPerFolder = 3;
 
-/** One round is played however little was asked for: nothing tried is nothing shown. */
+/** At least one round is played, so that a pass always means something was tried. */
 function goesOn(totals: Totals): boolean {
   return totals.killCount < killCount && Date.now() < deadline;
 }
@@ -133,7 +131,7 @@ async function playRounds(provider: Provider, random: () => number, totals: Tota
           `${String(report.viewCount)} views, ${String(report.violations.length)} violations`,
       );
       for (const end of report.ends) console.log(`    ${end}`);
-      // Of many leads with one fate one is enough to see how it came about.
+      // One lead of each kind is enough to see the cause.
       const shown = new Set<string>();
       for (const violation of report.violations) {
         const kind = `${violation.rule} ${violation.sessionId ?? ''}`;

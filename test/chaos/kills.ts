@@ -1,8 +1,8 @@
 /**
  * Kills of the whole process group, at random and aimed, and how soon work goes on afterwards.
  *
- * Owns: the product's lives. After each kill but those in a boot nobody gives a command until a new call has
- * reached the mail API, or the time for it is over.
+ * Owns when the product is up. After each kill, but those during a start, no command is given until a new call has
+ * reached the mail API or its time is over.
  *
  * @module
  */
@@ -52,7 +52,7 @@ export class Killer {
     if (openCount > 0) this.inFlightKillCount++;
     journal.note(`kill (${why}), ${String(openCount)} calls on the wire`);
     await product.stack.killHard();
-    // What the dead had sent is still read by the mail API.
+    // The mail API still reads what was sent before the kill.
     await sleep(100);
   }
 

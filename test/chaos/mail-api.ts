@@ -1,14 +1,14 @@
 /**
- * A mail API of the harness's own, with the provider's rules about keys and a book of whom it mailed.
+ * The kill test's mail API, with the provider's key rules and a record of whom it mailed.
  *
- * Owns: what was taken, under which key and when, and what each call was told. Does not judge the caller.
- * Keeps true: the book is written by acceptance alone, whatever is answered; a call whose body did not
- * arrive whole is not taken; one that arrived is, also when its caller is dead by then.
+ * Owns what was taken, under which key and when, and what each call was answered. Does not judge the caller.
+ * Invariants: only acceptance is recorded, whatever is answered; a call whose body did not arrive whole is not taken; a
+ * call that arrived is taken also when its caller was killed.
  *
- * Rules of keys, as Resend documents them (https://resend.com/docs/dashboard/emails/idempotency-keys): a key
- * is remembered for 24 hours; the same payload gets the first answer again, another one 409; while the first
- * is still worked on, 409 too. What is not documented is an option: whether content is looked at before
- * keys, and whether an error is remembered under its key.
+ * Key rules as Resend documents them (https://resend.com/docs/dashboard/emails/idempotency-keys): a key is remembered
+ * for 24 hours; the same payload gets the first answer again, another payload a 409; while the first call is being
+ * worked on, a 409 too. What is not documented is an option: whether content is checked before keys, and whether an
+ * error is remembered under its key.
  *
  * @module
  */

@@ -1,8 +1,7 @@
 /**
- * What can happen to one call to a mail API, as data: the faults, how they are drawn, and the words in which
- * a provider or something in front of it refuses.
+ * The faults of a mail API as data: which there are, how they are drawn, and the bodies of refusals.
  *
- * Does not decide what was taken (mail-api.ts). A foreign answer is one without the provider's own words.
+ * What was taken is decided in mail-api.ts. A foreign answer is one that a proxy gives instead of the provider.
  *
  * @module
  */

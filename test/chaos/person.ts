@@ -1,8 +1,8 @@
 /**
- * What people do to a session, and what follows from each answer for the judges.
+ * What people do to a session, and what the judges may expect after each answer.
  *
- * Owns: the time in which nothing may leave after a stop, and the leads for which a person took the risk of a
- * second mail. A command without an answer opens no such time: nobody was promised anything.
+ * Owns the times in which nothing may leave after a stop, and the leads for which a person accepted a second mail. A
+ * command without an answer begins no such time, because nothing was promised.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import type { MailApi } from './mail-api.ts';
 import type { RiskTaken, StopWindow } from './records.ts';
 import type { LastWords, Watch } from './watch.ts';
 
-/** A session as the harness follows it. */
+/** A session as the test follows it. */
 export interface Track {
   readonly sessionId: string;
   readonly audience: ReadonlySet<number>;
@@ -63,7 +63,7 @@ export class Person {
     return this.#stop(track, 'cancel');
   }
 
-  /** Erases a paused session, again until it is said to be gone. */
+  /** Erases a paused session, and repeats until it is gone. */
   async erase(track: Track): Promise<boolean> {
     track.words.stopAt = Date.now();
     for (const { leadId } of (await this.results(track, 'email=failed')) ?? [])
@@ -92,14 +92,14 @@ export class Person {
     return this.#open(track, 'resume', undefined, ['pause']);
   }
 
-  /** Before it, who is listed as failed must not have been mailed: this is what the retry relies on. */
+  /** Retries failed mail. Before it, nobody who is listed as failed may have been mailed. */
   async retryFailed(track: Track): Promise<boolean> {
     await this.lookAtFailed(track);
     // One that is paused stays paused.
     return this.#open(track, 'retry', { outcome: 'failed' }, ['cancel']);
   }
 
-  /** May mail twice whoever is listed as unknown now, and nobody else. Only while nothing is on the wire. */
+  /** Retries unknown mail, which may mail those leads twice and nobody else. Only while no call is open. */
   async retryUnknown(track: Track): Promise<boolean> {
     const results = await this.results(track, 'email=unknown');
     if (results === null || results.length === 0 || this.#mailApi.openCount(track.sessionId) > 0)
@@ -129,7 +129,7 @@ export class Person {
     this.#journal.violations.push(...judgeFailed(this.#mailApi.calls, track.sessionId, failed));
   }
 
-  /** Notes who is in doubt because nobody listened. Before anybody listens again: later answers change the reason. */
+  /** Notes leads whose call was refused a connection. Call it during the outage: later answers change the code. */
   async noteUnseenDoubts(track: Track): Promise<void> {
     for (const email of ['pending', 'unknown']) {
       for (const { leadId, code } of (await this.results(track, `email=${email}`)) ?? [])
@@ -176,7 +176,7 @@ export class Person {
     track.stops.push({ sessionId: track.sessionId, command, fromIndex, toIndex: null });
   }
 
-  /** A person may set it going from here on: what leaves now is meant. A refusal takes that back. */
+  /** From here on mail may leave again, unless the command is refused. */
   async #open(
     track: Track,
     path: string,

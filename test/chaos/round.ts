@@ -1,6 +1,6 @@
 /**
- * One round: two sessions over one overlapping audience, in bad weather at the mail API, under a storm of
- * commands, kills and an outage; then everything heals, the round comes to its end, and it is judged.
+ * One round: two sessions over overlapping audiences, with faults, an outage, kills and random commands. Then the faults
+ * end, the sessions come to their end, and the round is judged.
  *
  * @module
  */
@@ -209,14 +209,14 @@ export class Round {
     if (track === undefined) return;
     switch (aim) {
       case 'paused':
-        await storm.hush();
+        await storm.suspend();
         await this.#person.pause(track);
         await sleep(random() * 500);
         break;
       case 'command':
-        await storm.hush();
-        // Whatever it is that is given: the kill comes with its answer.
-        await storm.act();
+        await storm.suspend();
+        // The kill follows the answer to whatever command is drawn.
+        await storm.next();
         break;
       case 'last':
         for (let waited = 0; waited < 8_000 && this.#tracks.some(isMoving); waited += 50) await sleep(50);
@@ -235,18 +235,18 @@ export class Round {
         aim satisfies never;
     }
     await this.#killer.kill(aim);
-    storm.isHushed = true;
+    storm.isSuspended = true;
     if (aim === 'settings' || aim === 'provider') {
       this.#wereSettingsBroken = true;
       const other = provider === 'resend' ? 'postmark' : 'resend';
       await this.#killer.boot(aim === 'settings' ? brokenSettings : { MAIL_PROVIDER: other });
-      // Commands under broken settings; but nobody lets what is left go out by the other provider.
+      // Commands under broken settings, but none that lets the other provider send the rest.
       for (let count = 0; count < 3; count++) {
         await sleep(300 + random() * 700);
         if (random() < 0.6 && !track.isErased) await this.#person[random() < 0.7 ? 'pause' : 'cancel'](track);
       }
       await sleep(1_500);
-      await this.#killer.kill('to mend the settings');
+      await this.#killer.kill('to restore the settings');
       await this.#killer.boot({});
       await sleep(500);
     } else {
@@ -259,13 +259,13 @@ export class Round {
         await this.#person.resume(track);
       }
     }
-    storm.isHushed = false;
+    storm.isSuspended = false;
   }
 
   /** An outage of the mail API with nobody there; measures how soon it is used again. */
   async #outage(storm: Storm, { kind, ms }: { kind: Outage; ms: number }): Promise<void> {
     const { mailApi } = this.#options;
-    await storm.hush();
+    await storm.suspend();
     const chance = mailApi.faultChance;
     mailApi.faultChance = 0;
     for (const track of this.#tracks) if (!track.isErased) await this.#person.resume(track);
@@ -302,7 +302,7 @@ export class Round {
       }
     }
     mailApi.faultChance = chance;
-    storm.isHushed = false;
+    storm.isSuspended = false;
   }
 
   /** All is well: who is needed says "resume", and each session ends. */

@@ -50,7 +50,7 @@ async function endedRun(): Promise<string> {
   const sessionId = freshSessionId();
   await startSession(sessionId, { filter: { search: 'keepsake' } });
   await drive(sessionId, clock, ({ finishedAt }) => finishedAt !== null);
-  // Its last word goes to the list of activations.
+  // The last progress is recorded in the list of activations.
   await runDurableObjectAlarm(stubOf(sessionId));
   return sessionId;
 }

@@ -112,7 +112,7 @@ describe('a session', () => {
     const path = `/crm/activation/progress/${sessionId}`;
     const ask = (tag: string) => request(path, { headers: { 'if-none-match': tag } });
     let etag = '';
-    // Its last word to the list of activations may still be on its way.
+    // The last record in the list of activations may still be on its way.
     await expect
       .poll(async () => {
         const before = etag;

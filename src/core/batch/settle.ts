@@ -225,7 +225,10 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
  */
 export function decideInterrupted(batch: Batch, context: Omit<OutcomeContext, 'isProbe'>): BatchChange {
   const since = batch.inDoubtSince ?? batch.attemptAt ?? context.nowMs;
-  const fault = { code: 'interrupted', message: 'The run was interrupted while this batch was on its way.' };
+  const fault = {
+    code: 'interrupted',
+    message: 'The activation was interrupted while this batch was on its way.',
+  };
   if (!isKeyAlive(since, context.nowMs, context.traits)) return unknown(batch, since, fault);
   return {
     kind: 'waiting',

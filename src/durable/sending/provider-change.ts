@@ -68,7 +68,7 @@ function stop(context: ProviderContext, provider: string): void {
 }
 
 function changedProvider(provider: string, { name }: MailTransport): string {
-  return `The mail provider was changed from ${provider} to ${name} while this run was under way.`;
+  return `The mail provider was changed from ${provider} to ${name} while this activation was under way.`;
 }
 
 function changeMessage(provider: string, transport: MailTransport, fits: boolean): string {
