@@ -155,7 +155,7 @@ export class MailApi {
    * What a client has written before now is in our sockets already, because loopback delivers at once; a few
    * turns of the event loop accept and read all of it (a new connection takes two: accept, then read).
    */
-  async mark(): Promise<number> {
+  async position(): Promise<number> {
     for (let count = 0; count < 4; count++) await turn();
     return this.calls.length;
   }

@@ -73,7 +73,7 @@ export class Person {
       this.#journal.note(`erase: ${String(answer?.status ?? 'no answer')}`, track.sessionId);
       if (answer?.status === 204 || answer?.status === 404) {
         track.isErased = true;
-        const fromIndex = await this.#mailApi.mark();
+        const fromIndex = await this.#mailApi.position();
         for (const stop of track.stops) stop.toIndex ??= fromIndex;
         track.stops.push({ sessionId: track.sessionId, command: 'erase', fromIndex, toIndex: null });
         return true;
@@ -169,7 +169,7 @@ export class Person {
 
   /** From here on nothing may leave, until a person says otherwise. */
   async #stopped(track: Track, command: 'pause' | 'cancel'): Promise<void> {
-    const fromIndex = await this.#mailApi.mark();
+    const fromIndex = await this.#mailApi.position();
     const open = track.stops.find((stop) => stop.toIndex === null);
     if (open?.command === command) return;
     if (open !== undefined) open.toIndex = fromIndex;

@@ -358,7 +358,7 @@ export class SessionModel {
     return { ...sum, skipped: sum.skipped + this.session.plan.unlistedCount };
   }
 
-  /** Every lead of the plan with the number of live marks it has; one each, or a lead is lost or doubled. */
+  /** Every lead of the plan with the number of its live states: one each, or a lead is lost or doubled. */
   liveStates(): Map<number, number> {
     const live = new Map<number, number>();
     const add = (leadId: number) => live.set(leadId, (live.get(leadId) ?? 0) + 1);
@@ -374,7 +374,7 @@ export class SessionModel {
     return live;
   }
 
-  /** The live mark of each lead that has one. */
+  /** The live state of each lead that has one. */
   recipientStates(): Map<number, string> {
     const recipientStates = new Map<number, string>();
     for (const batch of this.batches) {

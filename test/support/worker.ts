@@ -81,7 +81,7 @@ export class ActivationSession extends RealSession {
     super(ctx, { ...env, DB: watchedDatabase(env.DB, () => ctx.abort('crash')) });
   }
 
-  /** What a reader would be shown, without the healing that a read does. */
+  /** What a reader would be shown, without the check of the alarm that a read makes. */
   view(): Progress | null {
     const session = this.rows().load();
     return session === null ? null : toProgress(session, this.now());

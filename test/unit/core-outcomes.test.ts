@@ -407,8 +407,8 @@ describe('the circuit breaker', () => {
   });
 
   it('counts faults in a row only', () => {
-    const healed = applySignal(faults(running, 9), nowMs, { kind: 'healthy' }, keyed);
-    expect(faults(healed, 9).state).toBe('running');
+    const closed = applySignal(faults(running, 9), nowMs, { kind: 'healthy' }, keyed);
+    expect(faults(closed, 9).state).toBe('running');
   });
 
   it.each([

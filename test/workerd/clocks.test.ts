@@ -107,7 +107,7 @@ describe('a clock that is set back by a day', () => {
     clock.advance(2 * dayMs);
     const sessionId = await stumbling();
     clock.advance(-dayMs);
-    // Without the look that mends it.
+    // Without the read that corrects it.
     expect((await look(sessionId))?.progress.stalledSince).not.toBeNull();
     expect((await look(sessionId))?.progress.stalledSince).toBeLessThanOrEqual(clock.now());
   });
