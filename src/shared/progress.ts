@@ -23,17 +23,15 @@ export const sessionReasons = [
   'mail_refused',
   'bounce_rate',
   'complaint_rate',
-  'internal',
 ] as const;
 export type SessionReason = (typeof sessionReasons)[number];
 
-/** Why a lead was skipped. `changed`: erased or edited between the start and its planning. */
+/** Why a lead was skipped. */
 export const skipReasons = [
   'already_active',
   'suppressed',
   'invalid_address',
   'erased',
-  'changed',
   'cancelled',
 ] as const;
 export type SkipReason = (typeof skipReasons)[number];

@@ -1,6 +1,5 @@
 /**
- * The CRM side of a round: leads come in by an import, are edited, suppressed and imported over, and are read
- * at the end.
+ * The CRM side of a round: leads are imported, edited, suppressed and imported again, and read at the end.
  *
  * @module
  */

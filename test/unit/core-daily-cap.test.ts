@@ -26,7 +26,7 @@ describe('the allowance of a day', () => {
     expect(take(1, noon + 12 * hourMs)).toEqual({ kind: 'granted', day: day + 1 });
   });
 
-  test('is not given out twice when the clock is set back across midnight, nor kept back for long', () => {
+  test('is neither granted twice nor held back for long when the clock is set back across midnight', () => {
     const tomorrow = { day: day + 1, usedCount: 100 };
     expect(takeAllowance(tomorrow, 100, noon, 1).allowance).toEqual({
       kind: 'tomorrow',
@@ -36,7 +36,7 @@ describe('the allowance of a day', () => {
     expect(takeAllowance({ day: day + 365, usedCount: 100 }, 100, noon, 1).allowance.kind).toBe('granted');
   });
 
-  test('lets a batch that is larger than a lowered cap leave alone, instead of never', () => {
+  test('lets a batch larger than a lowered cap leave alone, instead of holding it for ever', () => {
     expect(takeAllowance(null, 10, noon, 100).allowance.kind).toBe('granted');
     expect(takeAllowance({ day, usedCount: 1 }, 10, noon, 100).allowance.kind).toBe('tomorrow');
   });

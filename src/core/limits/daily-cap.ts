@@ -1,11 +1,11 @@
 /**
  * The daily cap: how many mails may leave from one domain on one day, over all sessions.
  *
- * Mailbox providers trust a domain that grows slowly; a cap spreads a large run over days while a domain is
- * warmed up. Days are UTC days. A repeat of a mail that left before takes nothing: the provider has counted
- * it, or never saw it.
+ * Mailbox providers trust a domain whose volume grows slowly. The cap spreads a large session over days while a
+ * domain is warmed up. Days are UTC days. A repeat of a mail takes nothing of the cap, because the provider has
+ * counted the mail before or has never seen it.
  *
- * Owns: the arithmetic. Never: storage, clocks.
+ * Arithmetic only: no storage and no clock.
  *
  * @module
  */

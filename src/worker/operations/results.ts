@@ -8,8 +8,7 @@
  */
 import { decodeCursor, encodeCursor } from '../../crm/cursor.ts';
 import { leadNames } from '../../crm/leads/names.ts';
-import type { ActivationSession } from '../../durable/activation-session.ts';
-import type { ResultCursor, ResultQuery } from '../../durable/session/results.ts';
+import type { ActivationSession, ResultCursor, ResultQuery } from '../../durable/activation-session.ts';
 import { limits } from '../../shared/limits.ts';
 import type { LeadResult, LeadResultPage } from '../../shared/schemas/activation.ts';
 import { csvStream, type Cell } from '../http/csv-stream.ts';

@@ -7,7 +7,7 @@
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { mailAccount } from '../../durable/mail/mail-account.ts';
+import { mailAccount } from '../../durable/mail-account.ts';
 import type { Outcome } from '../../core/batch/outcome.ts';
 import type { Person } from '../app-env.ts';
 import { mailSettings, requireMail } from './require-mail.ts';

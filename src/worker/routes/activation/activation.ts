@@ -15,7 +15,7 @@ import type { SessionSpec } from '../../../core/session/session.ts';
 import { countAudience, resolveAudience, sampleAudience } from '../../../crm/audience.ts';
 import { countRunning, listActivations } from '../../../crm/activations.ts';
 import { openRecovery } from '../../../crm/recovery.ts';
-import { mailTransport } from '../../../durable/mail/mail-account.ts';
+import { mailTransport } from '../../../durable/mail-account.ts';
 import { sessionStub } from '../../../durable/stubs.ts';
 import { compileTemplate, senderNameOf } from '../../../mail/templates/render.ts';
 import { limits } from '../../../shared/limits.ts';

@@ -1,17 +1,19 @@
 /**
- * The mail side of a session's world: the transport that the settings ask for and the account's gate.
+ * The mail account of the settings: its transport, its gate and its limits.
+ *
+ * The Worker uses it for test mails and for what it shows of the settings, a session for every slice.
  *
  * @module
  */
-import { standardGuardLimits, type GuardLimits } from '../../core/batch/delivery-status.ts';
-import { readDailyCap } from '../../core/limits/daily-cap.ts';
-import type { Outcome } from '../../core/batch/outcome.ts';
-import { isRateNews } from '../../core/limits/rate-limit.ts';
-import { createTransport, type MailConfig } from '../../mail/providers/index.ts';
-import type { Delivery, MailTransport } from '../../mail/transport.ts';
-import { gateConfig, type MailGate } from '../mail-gate.ts';
-import type { PermitPool } from './permit-pool.ts';
-import { mailGateStub } from '../stubs.ts';
+import { standardGuardLimits, type GuardLimits } from '../core/batch/delivery-status.ts';
+import { readDailyCap } from '../core/limits/daily-cap.ts';
+import type { Outcome } from '../core/batch/outcome.ts';
+import { isRateNews } from '../core/limits/rate-limit.ts';
+import { createTransport, type MailConfig } from '../mail/providers/index.ts';
+import type { Delivery, MailTransport } from '../mail/transport.ts';
+import { gateConfig, type MailGate } from './mail-gate.ts';
+import type { PermitPool } from './sending/permit-pool.ts';
+import { mailGateStub } from './stubs.ts';
 
 export interface MailAccount {
   kind: 'ready';
@@ -25,12 +27,12 @@ export interface MailAccount {
   dailyCap: number | null;
 }
 
-/** Makes the transport, or says which settings are missing. */
+/** Makes the transport that the settings name, or says which settings are missing. */
 export function mailTransport(env: Env, now: () => number): ReturnType<typeof createTransport> {
   return createTransport(mailConfig(env), { fetch: (url, init) => fetch(url, init), now });
 }
 
-/** The transport's settings, as the environment has them. */
+/** The settings of the transport, from the environment. */
 export function mailConfig(env: Env): MailConfig {
   return {
     provider: env.MAIL_PROVIDER,
@@ -44,10 +46,11 @@ export function mailConfig(env: Env): MailConfig {
   };
 }
 
+/** The account that the settings name, or why it cannot be used. */
 export function mailAccount(env: Env, now: () => number): MailAccount | { kind: 'refused'; message: string } {
   const choice = mailTransport(env, now);
   if (choice.kind === 'refused') return choice;
-  // One account, one gate: a key of another provider has limits of its own.
+  // One gate for each provider, because each has its own limits.
   const gate = mailGateStub(env, choice.transport.name);
   const gateLimits = gateConfig(env);
   return {
@@ -61,19 +64,19 @@ export function mailAccount(env: Env, now: () => number): MailAccount | { kind: 
       const refusal = refusalOf(delivery);
       const throttled = refusal?.kind === 'throttled' ? { retryAfterMs: refusal.retryAfterMs } : null;
       if (throttled !== null) permits.clear();
-      // Every answer carries the headers; a round trip for each would double the calls.
+      // Every answer carries these headers; a report of each would double the calls.
       const isNews = rate !== null && isRateNews(rate, gateLimits);
       if (throttled !== null || isNews) await gate.report({ throttled, rate: isNews ? rate : null });
     },
   };
 }
 
-/** Why some or all of a call's mails were left; undefined when none was. */
+/** Why some or all mails of a call were not taken; undefined when all were. */
 export function refusalOf({ outcome }: Delivery): Exclude<Outcome, { kind: 'accepted' }> | undefined {
   return outcome.kind === 'accepted' ? outcome.deferral?.because : outcome;
 }
 
-/** From which rates on a session pauses; a setting that cannot be read falls back to the standard. */
+/** The bounce and complaint rates at which a session pauses. A setting that is no number falls back to the standard. */
 export function guardLimits(env: Env): GuardLimits {
   const read = (text: string, standard: number): number => {
     const value = Number(text);
