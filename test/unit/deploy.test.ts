@@ -222,7 +222,11 @@ describe('what a deploy refuses', () => {
     ['a sender that is no address', { given: { MAIL_FROM: 'Ana' } }, /MAIL_FROM is an address/],
     ['an empty admin', { given: { ROLE_ADMIN: '' } }, /ROLE_ADMIN must not be empty/],
     ['a role that names nobody', { given: { ROLE_VIEWER: 'joe@acme.io, group' } }, /ROLE_VIEWER has "group"/],
-    ['a number that is none', { given: { RETENTION_DAYS: 'a month' } }, /RETENTION_DAYS is a whole number/],
+    [
+      'a number that is none',
+      { given: { RETENTION_DAYS: 'a month' } },
+      /RETENTION_DAYS is a number from 0 up/,
+    ],
     ['an address without https', { given: { PUBLIC_URL: 'http://leads.acme.io' } }, /PUBLIC_URL is an https/],
     ['an unknown provider', { given: { MAIL_PROVIDER: 'pigeon' } }, /MAIL_PROVIDER is resend/],
     ['an unknown flag', { args: ['--jurisdicton', 'eu'] }, /--jurisdicton/],

@@ -12,6 +12,7 @@ import { lookUpSender, type DnsFinding } from '../../../mail/sender-dns.ts';
 import { senderCheckSchema, type SenderCheck } from '../../../shared/schemas/mail.ts';
 import type { App } from '../../app-env.ts';
 import { sendingSettings } from '../../operations/require-mail.ts';
+import { json } from '../../http/openapi.ts';
 import { problems } from '../../http/problem.ts';
 
 const getCheck = createRoute({
@@ -20,7 +21,7 @@ const getCheck = createRoute({
   tags: ['service'],
   summary: 'Whether mail can be sent, and whether it would arrive',
   responses: {
-    200: { description: 'The findings.', content: { 'application/json': { schema: senderCheckSchema } } },
+    200: json('The findings.', senderCheckSchema),
     ...problems(),
   },
 });
