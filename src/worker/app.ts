@@ -18,7 +18,7 @@ import { audit } from './middleware/audit-log.ts';
 import { boundedBody, type BodyBounds } from './middleware/body-limit.ts';
 import { sameOrigin } from './middleware/same-origin.ts';
 import { safeHeaders } from './middleware/security-headers.ts';
-import { createDoor } from './auth/authorize.ts';
+import { createAuthorize } from './auth/authorize.ts';
 import { createIdentify, type Identify } from './auth/identity.ts';
 import { knownQuery } from './middleware/known-query.ts';
 import { localFile, loopbackOnly } from './auth/local-development.ts';
@@ -60,7 +60,7 @@ export function createApp(identify: Identify = createIdentify()): App {
 
   // Outermost first: headers and the log see every answer, the audit only requests that were authorized.
   app.use(
-    ...[requestName, safeHeaders, requestLog, loopbackOnly, createDoor(identify)],
+    ...[requestName, safeHeaders, requestLog, loopbackOnly, createAuthorize(identify)],
     methodNotAllowed<AppEnv>({ app, onMethodNotAllowed: refuseMethod }),
     ...[sameOrigin, knownQuery(app), boundedBody(bodyBounds), countReads, audit],
   );

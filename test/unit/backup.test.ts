@@ -159,7 +159,7 @@ describe('a backup', () => {
     await expect(backUp('broken', broken)).rejects.toThrow('gone');
     expect(readdirSync(folder)).toEqual(['crm.sqlite']);
     await backUp('once');
-    await expect(backUp('once')).rejects.toThrow('is there already');
+    await expect(backUp('once')).rejects.toThrow('exists already');
   });
 
   const tamper: [string, (target: string) => void][] = [

@@ -437,7 +437,7 @@ describe('Access', () => {
   const clientId = '88bf3b6d86161464f6509f7219099e57.access';
   const withToken = { CF_ACCESS_CLIENT_ID: clientId, CF_ACCESS_CLIENT_SECRET: 'secret' };
 
-  it('is put in front by the first deploy: people, and the paths that strangers must reach', async () => {
+  it('is put in front by the first deploy: people, and the public paths', async () => {
     const account = await deployedAccount();
     const main = account.access.application(worker);
     expect(main).toMatchObject({ type: 'self_hosted', domain: 'lead-activation.acme.workers.dev' });
@@ -583,11 +583,11 @@ describe('the probe at the end', () => {
   const plain = (status: number, body = ''): ProbeAnswer => ({ status, location: null, body });
   const good: Probes = {
     health: plain(200, '{"status":"ok"}'),
-    stranger: accessRedirect,
+    anonymous: accessRedirect,
     token: plain(200, '{"user":{"role":"viewer"}}'),
   };
 
-  it('is content when a stranger is turned away and the token is let in', () => {
+  it('passes when a request without an identity is turned away and the token is let in', () => {
     expect(judge(good, context)).toMatchObject({
       isFault: false,
       lines: [expect.stringContaining('is let in')],
@@ -595,7 +595,11 @@ describe('the probe at the end', () => {
   });
 
   it.each<[string, Partial<Probes>, RegExp]>([
-    ['a stranger is answered', { stranger: plain(200, '{}') }, /answers a stranger/],
+    [
+      'a request without an identity is answered',
+      { anonymous: plain(200, '{}') },
+      /answers a request without/,
+    ],
     ['the public paths ask for a sign-in', { health: accessRedirect }, /Bypass policy/],
     ['Access refuses the token', { token: accessRedirect }, /action Service Auth/],
     [
@@ -606,17 +610,17 @@ describe('the probe at the end', () => {
     ['the app does not believe Access', { token: plain(401) }, /ACCESS_AUD or ACCESS_TEAM_DOMAIN/],
     ['another app answers', { token: plain(200, '<html>') }, /Another app/],
     ['the app is broken', { health: plain(500) }, /answered 500/],
-    ['nothing answers', { health: null, stranger: null, token: null }, /Nothing answers/],
+    ['nothing answers', { health: null, anonymous: null, token: null }, /Nothing answers/],
   ])('fails the command when %s', (_, probes, words) => {
     const { isFault, lines } = judge({ ...good, ...probes }, context);
     expect(isFault).toBe(true);
     expect(lines.join('\n')).toMatch(words);
   });
 
-  it('fails when Access is not in front, and says when nobody was signed in to try', () => {
-    const { isFault, lines } = judge({ ...good, stranger: plain(401), token: undefined }, context);
+  it('fails when Access is not in front, and says when sign-in was not tested', () => {
+    const { isFault, lines } = judge({ ...good, anonymous: plain(401), token: undefined }, context);
     expect(isFault).toBe(true);
-    expect(lines.join('\n')).toMatch(/Access is not in front[^]*Nobody was signed in/);
+    expect(lines.join('\n')).toMatch(/Access is not in front[^]*Sign-in was not tested/);
   });
 
   it('says plainly that nobody gets in', () => {
@@ -625,7 +629,7 @@ describe('the probe at the end', () => {
     expect(nobodyGetsIn(context.vars)).toEqual([]);
   });
 
-  it.each([good, { ...good, token: undefined }, { health: null, stranger: null, token: undefined }])(
+  it.each([good, { ...good, token: undefined }, { health: null, anonymous: null, token: undefined }])(
     'fails when the settings let nobody in',
     (probes) => {
       expect(judge(probes, { ...context, vars: {} }).isFault).toBe(true);

@@ -1,8 +1,9 @@
 /**
- * What backup and recovery need of a Cloudflare account: one environment's database, Worker and objects.
+ * One environment on a Cloudflare account, for backup and recovery: its database, Worker and objects.
  *
- * Not yet tried on a live account; the tests run it against a stand-in that is typed with Cloudflare's own client.
- * Owns: names, sign-in, and the calls. Never prints or keeps the token.
+ * Owns names, sign-in and the calls. Not yet tried on a live account; the tests use a stand-in that is typed with
+ * Cloudflare's own client.
+ * Invariant: the token is never printed or stored.
  *
  * @module
  */
@@ -19,12 +20,12 @@ import type { Query } from './sql-dump.ts';
 
 const project = 'lead-activation';
 
-/** The name that an environment's Worker and database have. */
+/** The name of an environment's Worker, and of its database. */
 export function nameOf(environment: string | null): string {
   return environment === null || environment === 'production' ? project : `${project}-${environment}`;
 }
 
-/** A signed-in client: by `CLOUDFLARE_API_TOKEN`, or by what `wrangler login` has left. */
+/** A signed-in client, by `CLOUDFLARE_API_TOKEN` or by `wrangler login`. */
 export async function signIn(): Promise<Cloudflare> {
   const given = process.env['CLOUDFLARE_API_TOKEN'] ?? '';
   // The variable that wrangler reads too; tests point both at a stand-in.
@@ -51,7 +52,7 @@ export async function signIn(): Promise<Cloudflare> {
   return new Cloudflare({ apiToken: token, ...options });
 }
 
-/** Waits, for tests to replace. */
+/** Waits; tests replace it. */
 type Wait = (ms: number) => Promise<unknown>;
 
 /** An import of a large database takes minutes; after an hour something is wrong. */
@@ -100,7 +101,7 @@ export class CloudflareEnvironment {
     });
   }
 
-  /** Rows of one statement. Reading is repeated by the client where the network failed. */
+  /** The rows of one statement. The client repeats a read after a network failure. */
   readonly query: Query = (sql) =>
     explained(async () => {
       const page = await this.#api.d1.database.raw(this.#databaseId, { account_id: this.#accountId, sql });
@@ -108,13 +109,13 @@ export class CloudflareEnvironment {
       return (first?.results?.rows ?? []) as (string | number | null)[][];
     });
 
-  /** Names the present state of the database: the same name later says that nothing was written between. */
+  /** The bookmark of the database's present state. The same bookmark later means that nothing was written. */
   bookmark(): Promise<string> {
     return explained(async () => {
       const { bookmark } = await this.#api.d1.database.timeTravel.getBookmark(this.#databaseId, {
         account_id: this.#accountId,
       });
-      if (bookmark === undefined) throw new UserError('Cloudflare named no bookmark of the database.');
+      if (bookmark === undefined) throw new UserError('Cloudflare returned no bookmark of the database.');
       return bookmark;
     });
   }
@@ -147,7 +148,7 @@ export class CloudflareEnvironment {
     });
   }
 
-  /** The ids of all session objects, also of those that no list names. */
+  /** The ids of all session objects, also of those that are in no list. */
   objectIds(): Promise<string[]> {
     return explained(async () => {
       const ids: string[] = [];
@@ -189,19 +190,19 @@ export class CloudflareEnvironment {
         action: 'init',
         etag,
       });
-      if (begun.filename === undefined) throw new UserError('Cloudflare took no file for the import.');
-      // Without an address the file is there already, from an earlier try.
+      if (begun.filename === undefined) throw new UserError('Cloudflare accepted no file for the import.');
+      // Without an upload address, the file is there from an earlier try.
       if (begun.upload_url !== undefined) {
-        // A blob has a length: a presigned address takes no upload without one.
+        // A blob has a length, which a presigned address needs.
         const uploaded = await fetch(begun.upload_url, { method: 'PUT', body: await openAsBlob(file) });
         if (!uploaded.ok) throw new UserError(`The upload was refused with ${String(uploaded.status)}.`);
       }
       let state = await call({ action: 'ingest', etag, filename: begun.filename });
       for (let waitedMs = 0; state.status !== 'complete'; waitedMs += pollMs) {
         if (state.status === 'error' || state.error !== undefined) {
-          throw new UserError(`The database did not take the import: ${state.error ?? 'no reason given'}.`);
+          throw new UserError(`The database refused the import: ${state.error ?? 'no reason given'}.`);
         }
-        if (waitedMs > maxImportMs) throw new UserError('The import did not end within an hour.');
+        if (waitedMs > maxImportMs) throw new UserError('The import did not finish within an hour.');
         await this.#wait(pollMs);
         state = await call({ action: 'poll', current_bookmark: state.at_bookmark ?? '' });
       }
@@ -233,8 +234,8 @@ async function databaseNamed(api: Cloudflare, accountId: string, name: string): 
 }
 
 /**
- * The cursor of the next page of objects. Cloudflare's descriptions of this list have had it in two places, and a
- * client that looks in the wrong one stops after the first page: sessions would be missed.
+ * The cursor of the next page of objects. Cloudflare's documentation has had it in two places; a client that reads only
+ * the wrong one stops after the first page and misses sessions.
  */
 function nextCursorOf(info: object): string {
   const { cursor, cursors } = info as { cursor?: string; cursors?: { after?: string } };
@@ -247,7 +248,7 @@ async function accountOf(api: Cloudflare): Promise<string> {
   const accounts: string[] = [];
   for await (const { id, name } of api.accounts.list()) accounts.push(`${id} (${name})`);
   const [only, ...others] = accounts;
-  if (only === undefined) throw new UserError('The token is for no account.');
+  if (only === undefined) throw new UserError('The token gives access to no account.');
   if (others.length > 0) {
     throw new UserError(`Set CLOUDFLARE_ACCOUNT_ID to one of your accounts: ${accounts.join(', ')}`);
   }
@@ -260,7 +261,7 @@ async function md5Of(file: string): Promise<string> {
   return hash.digest('hex');
 }
 
-/** Cloudflare's refusals in words for a person. */
+/** Turns errors of Cloudflare's API into errors for a person. */
 async function explained<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();

@@ -29,9 +29,7 @@ import {
 } from '../progress.ts';
 import { roles } from '../roles.ts';
 import { sessionIdPattern } from '../session-id.ts';
-
-const count = z.int().min(0);
-const timeMs = z.int().min(0).meta({ description: 'Epoch milliseconds.' });
+import { count, timeMs } from './numbers.ts';
 
 export const sessionIdSchema = z
   .string()

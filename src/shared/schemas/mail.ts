@@ -8,9 +8,7 @@
 import { z } from 'zod';
 import { limits } from '../limits.ts';
 import { audienceSchema, leadIdSchema, templateSummarySchema } from './activation.ts';
-
-const count = z.int().min(0);
-const timeMs = z.int().min(0).meta({ description: 'Epoch milliseconds.' });
+import { count, timeMs } from './numbers.ts';
 
 // ── suppressions ─────────────────────────────────────────────────────────────────────────────────
 

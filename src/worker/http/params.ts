@@ -9,7 +9,7 @@ import { limits } from '../../shared/limits.ts';
 import { leadIdSchema, sessionIdSchema, type LeadFilter } from '../../shared/schemas/activation.ts';
 import { Refusal } from './problem.ts';
 
-/** A whole number written in digits; anything else is refused with a sentence. */
+/** A whole number in decimal digits. */
 export const digits = z
   .string()
   .regex(/^\d{1,16}$/, 'must be a whole number')

@@ -9,12 +9,12 @@ import { isStandIn, missingSettings, type SendingSettings } from '../../mail/rea
 import { mailTexts } from '../../runtime/settings.ts';
 import { Refusal } from '../http/problem.ts';
 
-/** What the readiness of the environment is judged by. */
+/** The settings that decide whether mail can be sent. */
 export function sendingSettings(env: Env): SendingSettings {
   return { ...mailConfig(env), postalAddress: env.MAIL_POSTAL_ADDRESS, publicUrl: env.PUBLIC_URL };
 }
 
-/** Refuses with the whole list of what keeps mail from being sent. */
+/** @throws Refusal with all settings that keep mail from being sent */
 export function requireMail(env: Env): void {
   const missing = missingSettings(sendingSettings(env));
   if (missing.length === 0) return;

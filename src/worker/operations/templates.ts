@@ -1,5 +1,5 @@
 /**
- * Templates as the routes see them: the built-in ones and those of people, in one list.
+ * The built-in and the stored templates in one list.
  *
  * @module
  */
@@ -21,7 +21,7 @@ export async function allTemplates(env: Env): Promise<TemplateSummary[]> {
   return [...builtin, ...(await listTemplates(env.DB))];
 }
 
-/** One template, or null. A built-in one has only the version that the program has. */
+/** One template, or null. A built-in one has only its present version. */
 export async function findTemplate(
   env: Env,
   id: string,
@@ -68,7 +68,7 @@ export function invalidTemplate(
   );
 }
 
-/** A draft with its plain text, made from the HTML where it has none. */
+/** A draft with its plain text; an empty one is made from the HTML. */
 export function withText({ subject, html, text }: TemplateDraft): TemplateDraft {
   return { subject, html, text: text.trim() === '' ? textFromHtml(html) : text };
 }

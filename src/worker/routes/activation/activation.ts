@@ -45,14 +45,14 @@ const start = createRoute({
   tags,
   summary: 'Start an activation',
   description:
-    'The session id is the idempotency key: the same request again answers 200 with the same session.',
+    'The session id is the idempotency key: a repeat of the same request answers 200 with the same session.',
   request: { body: body(activationStartRequestSchema) },
   responses: {
     201: {
-      ...json('It is started.', progressSchema),
+      ...json('The activation is started.', progressSchema),
       headers: z.object({ location: z.string().openapi({ description: 'Where its progress is.' }) }),
     },
-    200: json('This very request had started it before.', progressSchema),
+    200: json('The same request started it before.', progressSchema),
     ...problems(
       ...bodyCodes,
       'empty_audience',
@@ -73,10 +73,10 @@ const preview = createRoute({
   method: 'post',
   path: '/crm/activation/preview',
   tags,
-  summary: 'What a start would do; changes nothing',
+  summary: 'Preview a start; changes nothing',
   request: { body: body(activationPreviewRequestSchema) },
   responses: {
-    200: json('How many leads it would touch, and some mails.', activationPreviewSchema),
+    200: json('The number of leads, and some of the mails.', activationPreviewSchema),
     ...problems(
       ...bodyCodes,
       'empty_audience',
@@ -93,7 +93,7 @@ const history = createRoute({
   path: '/crm/activation',
   tags,
   summary: 'All activations, newest first',
-  description: 'Of a running one this is the last word that was recorded; its progress has the newest.',
+  description: 'The list has the last recorded state of a running activation; its progress is newer.',
   request: {
     query: z.object({
       search: z.string().max(limits.maxSearchLength).optional(),
@@ -111,7 +111,7 @@ const getProgress = createRoute({
   path: '/crm/activation/progress/{sessionId}',
   tags,
   summary: 'Progress of an activation',
-  description: 'The ETag is its revision; with If-None-Match an unchanged one is 304.',
+  description: 'The ETag is the revision; with If-None-Match, an unchanged progress answers 304.',
   request: { params: sessionIdParams },
   responses: {
     200: json('Progress.', progressSchema),
@@ -126,7 +126,7 @@ const stream = createRoute({
   tags,
   summary: 'Progress as server-sent events',
   description:
-    'Events `progress`, `issues`, `end`, `deleted`. After `end` the server closes and the client must not come back.',
+    'Events `progress`, `issues`, `end`, `deleted`. After `end` the server closes the stream, and the client must not reconnect.',
   request: { params: sessionIdParams },
   responses: {
     200: { description: 'The stream.', content: { 'text/event-stream': { schema: z.string() } } },
@@ -138,7 +138,7 @@ const issues = createRoute({
   method: 'get',
   path: '/crm/activation/{sessionId}/issues',
   tags,
-  summary: 'What went wrong, counted by reason',
+  summary: 'Failures and skips, counted by reason',
   request: { params: sessionIdParams },
   responses: {
     200: json('The issues.', issueListSchema),
@@ -155,8 +155,8 @@ const results = createRoute({
   method: 'get',
   path: '/crm/activation/{sessionId}/leads',
   tags,
-  summary: 'What became of each lead, in pages',
-  description: 'A page may hold fewer leads than its limit and still have a next one.',
+  summary: 'The result of each lead, in pages',
+  description: 'A page may have fewer leads than its limit and still have a next page.',
   request: {
     params: sessionIdParams,
     query: z.object({
@@ -174,10 +174,10 @@ const resultsCsv = createRoute({
   method: 'get',
   path: '/crm/activation/{sessionId}/leads.csv',
   tags,
-  summary: 'What became of each lead, as a CSV file',
+  summary: 'The result of each lead, as a CSV file',
   request: { params: sessionIdParams, query: z.object(resultFilter) },
   responses: {
-    200: { description: 'All of them.', content: { 'text/csv': { schema: z.string() } } },
+    200: { description: 'All results.', content: { 'text/csv': { schema: z.string() } } },
     ...problems('invalid_request', 'session_not_found'),
   },
 });
@@ -190,23 +190,23 @@ const commandRoute = <Path extends string>(path: Path, summary: string) =>
     summary,
     request: { params: sessionIdParams },
     responses: {
-      200: json('Progress after it; the same command again changes nothing.', progressSchema),
+      200: json('Progress after the command; a repeat changes nothing.', progressSchema),
       ...problems('invalid_request', 'session_not_found', 'illegal_transition', 'recovery_open'),
     },
   });
 
-const pause = commandRoute('pause', 'Pause: no new mail leaves, what is on its way settles');
-const resume = commandRoute('resume', 'Go on with a paused activation');
-const cancel = commandRoute('cancel', 'Cancel: the rest is skipped, what is on its way settles');
+const pause = commandRoute('pause', 'Pause: no new mail is sent; mail on its way is settled');
+const resume = commandRoute('resume', 'Resume a paused activation');
+const cancel = commandRoute('cancel', 'Cancel: the rest is skipped; mail on its way is settled');
 const undo = commandRoute(
   'undo',
-  'Undo a start: only before `startsAt`, while no lead and no inbox has been touched',
+  'Undo a start: only before `startsAt`, while no lead has been activated and no mail sent',
 );
 const check = commandRoute(
   'check',
-  'Ask the mail provider about unknown mail, under its keys (which sends what had not left)',
+  'Ask the mail provider about unknown mail, by its idempotency keys (mail that was not sent is sent then)',
 );
-const assumeSent = commandRoute('assume-sent', 'Take all unknown mail for sent');
+const assumeSent = commandRoute('assume-sent', 'Count all unknown mail as sent');
 
 const erase = createRoute({
   method: 'delete',
@@ -214,7 +214,7 @@ const erase = createRoute({
   tags,
   summary: 'Erase an activation that has ended or is paused',
   description:
-    'All that it knew is gone, its numbers too; its streams end with `deleted`. A paused one is cancelled first: leads that it set active and did not mail are new again. While that takes longer than a call it is 409, and is asked for again when the activation has ended.',
+    'Deletes everything that the session stores, its numbers too; its streams end with `deleted`. A paused one is cancelled first: leads that it set active and did not mail are new again. While that takes longer than a call, the answer is 409; repeat the call when the activation has ended.',
   request: { params: sessionIdParams },
   responses: {
     204: { description: 'It is erased.' },
@@ -226,7 +226,7 @@ const retry = createRoute({
   method: 'post',
   path: '/crm/activation/{sessionId}/retry',
   tags,
-  summary: 'Mail again what failed, or what is unknown (which may send it twice)',
+  summary: 'Send failed mail again, or unknown mail (which may arrive twice)',
   request: { params: sessionIdParams, body: body(retryRequestSchema) },
   responses: {
     200: json('Progress after it.', progressSchema),
@@ -262,7 +262,7 @@ export function activationRoutes(app: App): void {
       const rendered = compiled.render(recipient, {
         senderName: senderNameOf(mail.from),
         actionUrl: mail.actionUrl,
-        // Not the real one: who looks at a preview must not be able to unsubscribe the lead.
+        // Not the real link: the reader of a preview must not unsubscribe the lead.
         unsubscribeUrl: mail.publicUrl === null ? null : `${mail.publicUrl}/unsubscribe/preview`,
         postalAddress: mail.postalAddress,
       });
@@ -369,12 +369,12 @@ async function command(c: Context<AppEnv>, wanted: Command): Promise<Progress> {
   return answer.progress;
 }
 
-/** The rev, and whether it stalls: the one thing that a reader must hear of though nothing was written. */
+/** The revision, and whether the session stalls: that changes the progress without a new revision. */
 function etagOf(progress: Progress): string {
   return `"${progress.rev}${progress.stalledSince === null ? '' : '-stalled'}"`;
 }
 
-/** True when `If-None-Match` has this tag; an edge that compresses makes it a weak one, which says as much here. */
+/** True when `If-None-Match` has this tag. An edge that compresses makes a tag weak; it is compared as a strong one. */
 function isSameEtag(ifNoneMatch: string | undefined, etag: string): boolean {
   const tags = (ifNoneMatch ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
   return tags.includes(etag) || tags.includes('*');

@@ -1,5 +1,5 @@
 /**
- * `/crm/leads`: the list of leads, and one lead.
+ * `/crm/leads`: the list of leads, one lead, and the export and erasure of one person.
  *
  * @module
  */
@@ -83,10 +83,10 @@ const erase = createRoute({
   summary: 'Erase a lead',
   request: { params },
   description:
-    'From the CRM, from the runs that knew it, from what imports kept of their files, from the names of both, ' +
-    'from notes, and from saved views. A suppression stays, as a hash.',
+    'Erases it from the CRM, from the sessions that know it, from the rows that imports kept, from the names of ' +
+    'both, from notes, and from saved views. A suppression stays, as a hash.',
   responses: {
-    204: { description: 'It is erased.' },
+    204: { description: 'The lead is erased.' },
     ...problems('invalid_request', 'lead_not_found'),
   },
 });
@@ -95,12 +95,12 @@ const exportPerson = createRoute({
   method: 'post',
   path: '/crm/leads/export',
   tags: ['leads'],
-  summary: 'All that is held about one address',
+  summary: 'All data about one address',
   request: {
     body: body(personRequestSchema),
   },
   responses: {
-    200: json('What is held.', personExportSchema),
+    200: json('The data.', personExportSchema),
     ...problems(...bodyCodes),
   },
 });
@@ -109,15 +109,15 @@ const eraseByAddress = createRoute({
   method: 'post',
   path: '/crm/leads/erase',
   tags: ['leads'],
-  summary: 'Erase whoever has this address',
+  summary: 'Erase the person with this address',
   description:
-    'The lead, as its own erasure does, if there is one; and what is kept of somebody who never became one, ' +
-    'such as the row of a file that was not taken. Again, it changes nothing.',
+    'Erases the lead, if there is one, as its own erasure does; and the data of a person who never became a lead, ' +
+    'such as a rejected row of a file. A repeat changes nothing.',
   request: {
     body: body(personRequestSchema),
   },
   responses: {
-    204: { description: 'Nothing is held about this address but a suppression, as a hash.' },
+    204: { description: 'There is no data about this address, except a suppression as a hash.' },
     ...problems(...bodyCodes),
   },
 });
@@ -147,7 +147,7 @@ export function leadRoutes(app: App): void {
     });
     if (answer.kind === 'not_found') throw new Refusal('lead_not_found');
     if (answer.kind === 'email_taken') throw new Refusal('email_taken');
-    // Which fields, and not what was in them: the audit outlives the lead.
+    // The names of the fields, not their values: the audit is kept longer than the lead.
     noteAudit(c, { detail: { fields: Object.keys(c.req.valid('json')) } });
     return c.json(answer.lead, 200);
   });
@@ -180,7 +180,7 @@ export function leadRoutes(app: App): void {
   });
 }
 
-/** A run holds the address of the leads that it activated, and a lead is activated by one run. */
+/** The activation of a lead. A lead is activated by at most one session, which has the address that it mailed. */
 async function activationsOf(env: Env, lead: Lead): Promise<PersonExport['activations']> {
   const { activatedBy: sessionId } = lead;
   if (sessionId === null) return [];

@@ -1,5 +1,5 @@
 /**
- * `/crm/views` and `/crm/lead-values`: what the leads page offers to choose from.
+ * `/crm/views` and `/crm/lead-values`: the choices of the leads page.
  *
  * @module
  */
@@ -43,7 +43,7 @@ const save = createRoute({
   path: '/crm/views',
   tags: ['views'],
   summary: 'Save a view',
-  description: 'One of yours with the same name, in any case, is replaced.',
+  description: 'It replaces a view of yours with the same name; upper and lower case do not matter.',
   request: { body: body(viewRequestSchema) },
   responses: {
     200: json('The view.', viewSchema),
@@ -61,10 +61,10 @@ const remove = createRoute({
   method: 'delete',
   path: '/crm/views/{viewId}',
   tags: ['views'],
-  summary: 'Forget one of your views',
+  summary: 'Delete one of your views',
   request: { params },
   responses: {
-    204: { description: 'It is forgotten.' },
+    204: { description: 'The view is deleted.' },
     ...problems('invalid_request', 'view_not_found'),
   },
 });

@@ -1,5 +1,5 @@
 /**
- * `/crm/suppressions`: who must not be mailed.
+ * `/crm/suppressions`: the addresses that must not be mailed.
  *
  * @module
  */
@@ -48,7 +48,8 @@ const search = createRoute({
   path: '/crm/suppressions/search',
   tags,
   summary: 'Whether an address is suppressed',
-  description: 'By its hash: the list itself knows no addresses but those that a person typed.',
+  description:
+    'Looks up the hash of the address. The list has no addresses, except as labels of entries that a person typed.',
   request: { body: body(suppressionSearchSchema) },
   responses: { 200: json('One or none.', suppressionPageSchema), ...problems(...bodyCodes) },
 });
@@ -59,7 +60,10 @@ const add = createRoute({
   tags,
   summary: 'Suppress addresses',
   request: { body: body(suppressionAddSchema) },
-  responses: { 200: json('What became of them.', suppressionImportSchema), ...problems(...bodyCodes) },
+  responses: {
+    200: json('The outcome for each address.', suppressionImportSchema),
+    ...problems(...bodyCodes),
+  },
 });
 
 const remove = createRoute({
@@ -72,7 +76,7 @@ const remove = createRoute({
     body: body(suppressionRemoveSchema),
   },
   responses: {
-    204: { description: 'It is removed.' },
+    204: { description: 'The suppression is removed.' },
     ...problems(...bodyCodes, 'suppression_not_found'),
   },
 });

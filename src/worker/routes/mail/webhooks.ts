@@ -1,9 +1,9 @@
 /**
- * `/webhooks/…`: mail providers tell what became of mails.
+ * `/webhooks/…`: events of mail providers about mails.
  *
- * Owns: who may tell it (signatures), and handing it to the session and the suppression list. Public: no
- * identity. Keeps true: an event is answered with 200 only when what it says is on disk, or concerns
- * nobody here; so the provider's repeats lose nothing, and telling twice changes nothing.
+ * Owns the check of signatures, and passing events to the session and the suppression list. Public: no identity.
+ * Invariant: an event is answered with 200 only when its content is stored or concerns no session here. So the
+ * provider's repeats lose nothing, and an event that arrives twice changes nothing.
  *
  * @module
  */
@@ -29,9 +29,9 @@ const anyEvent = z
   .openapi({ description: 'An event, as the provider sends it.' });
 
 const description =
-  'Events of mails that did not come from here, and of sessions that do not exist, are taken and forgotten.';
+  'Events of mails that were not sent from here, and of sessions that do not exist, are accepted and ignored.';
 const responses = {
-  200: { description: 'It is on disk, was so before, or concerns nobody here.' },
+  200: { description: 'The event is stored, now or before, or concerns no session here.' },
   ...problems('invalid_signature', 'invalid_json', 'body_too_large', 'body_too_slow'),
 };
 
@@ -89,7 +89,7 @@ function requireJson(text: string): unknown {
   return body;
 }
 
-/** Standard Webhooks, which Svix grew into: the same signature under other header names. */
+/** Svix signs as Standard Webhooks does, under other header names. */
 function isSignedByResend(c: Context<AppEnv>, body: string): boolean {
   const headers = {
     'webhook-id': c.req.header('svix-id') ?? '',
@@ -102,13 +102,13 @@ function isSignedByResend(c: Context<AppEnv>, body: string): boolean {
       new Webhook(secret).verify(body, headers, { jsonParse: false });
       return true;
     } catch {
-      // Not this secret's signature, too old, or the secret itself is none: the sender is not told which.
+      // Another secret's signature, too old, or a malformed secret: the sender does not learn which.
       return false;
     }
   });
 }
 
-/** Compares hashes, so that the time says nothing about where or how long the credentials differ. */
+/** Compares hashes, so that the time of the comparison reveals nothing about the credentials. */
 function hasCredentials(authorization: string | undefined, credentials: string | undefined): boolean {
   const expected = credentials?.trim() ?? '';
   const [, given = ''] = /^basic ([a-z0-9+/=]+)$/i.exec(authorization ?? '') ?? [];
@@ -120,7 +120,7 @@ function hasCredentials(authorization: string | undefined, credentials: string |
 async function take(c: Context<AppEnv>, mail: MailEvent | null): Promise<Response> {
   if (mail === null) return c.body(null, 200);
   const { sessionId, leadId, event, suppression: reason, address } = mail;
-  // The list first: of the two it is the one that must not be lost, also when the session is long gone.
+  // The suppression first: it must not be lost, even when the session no longer exists.
   if (reason !== null && address !== null) {
     const hash = emailHash(c.env.ADDRESS_HASH_KEY, address);
     const isNew = await suppressHash(c.env.DB, { emailHash: hash, reason, nowMs: Date.now(), sessionId });

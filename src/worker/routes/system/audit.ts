@@ -1,5 +1,5 @@
 /**
- * `/crm/audit`: who did what, in pages and as a CSV file.
+ * `/crm/audit`: the audit in pages and as a CSV file.
  *
  * @module
  */
@@ -21,7 +21,7 @@ const filterQuery = z.object({
     .string()
     .max(64)
     .optional()
-    .openapi({ description: 'An action; with a dot at its end, all that begin so.' }),
+    .openapi({ description: 'An action; with a dot at its end, all actions that begin with it.' }),
   target: z.string().max(limits.maxNameLength).optional(),
   fromAt: digits.optional().openapi({ type: 'integer' }),
   toAt: digits.optional().openapi({ type: 'integer' }),
@@ -85,7 +85,7 @@ export function auditRoutes(app: App): void {
   });
 }
 
-/** Without the properties that were not given. */
+/** Leaves out the properties that are undefined. */
 function given(filter: { [Name in keyof AuditFilter]: AuditFilter[Name] | undefined }): AuditFilter {
   return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
 }

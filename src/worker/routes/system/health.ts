@@ -1,5 +1,5 @@
 /**
- * `GET /healthz`: the Worker answers and reaches its database. Public; says nothing else.
+ * `GET /healthz`: whether the Worker answers and reaches its database. Public, without any other information.
  *
  * @module
  */
@@ -14,7 +14,7 @@ const getHealth = createRoute({
   method: 'get',
   path: '/healthz',
   tags: ['service'],
-  summary: 'Is the service up?',
+  summary: 'Whether the service is up',
   responses: {
     200: json('It is.', healthSchema),
     ...problems(),

@@ -1,5 +1,5 @@
 /**
- * `GET /crm/settings`: who is signed in and what the app is connected to. Never a key.
+ * `GET /crm/settings`: who is signed in, and the settings that the app shows. No key is among them.
  *
  * @module
  */
