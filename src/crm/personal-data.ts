@@ -17,8 +17,7 @@ import {
 import type { Recipient } from '../shared/recipient.ts';
 import type { Lead } from '../shared/schemas/activation.ts';
 import type { PersonExport } from '../shared/schemas/audit.ts';
-import type { HashEmail } from './email-hash.ts';
-import { normalizeEmail } from './email.ts';
+import { type HashEmail, normalizeEmail } from './email.ts';
 import { forgetInHistory } from './activations.ts';
 import { eraseFromIssues, issuesAbout } from './imports/issues.ts';
 import { forgetViews, viewsAbout } from './saved-views.ts';

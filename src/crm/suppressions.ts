@@ -14,8 +14,7 @@ import type {
   SuppressionReason,
 } from '../shared/schemas/mail.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
-import type { HashEmail } from './email-hash.ts';
-import { isUsableEmail, normalizeEmail } from './email.ts';
+import { type HashEmail, isUsableEmail, normalizeEmail } from './email.ts';
 
 interface SuppressionRow {
   email_hash: string;

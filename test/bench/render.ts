@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { emailHash } from '../../src/crm/email-hash.ts';
+import { emailHash } from '../../src/crm/email.ts';
 import { builtinTemplates } from '../../src/mail/templates/builtin.ts';
 import { compileTemplate, composeMail, senderNameOf } from '../../src/mail/templates/render.ts';
 import { createResendTransport } from '../../src/mail/providers/resend/transport.ts';

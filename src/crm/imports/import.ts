@@ -19,7 +19,7 @@ import type {
 } from '../../shared/schemas/activation.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
 import { rememberNames } from '../leads/custom-fields.ts';
-import type { HashEmail } from '../email-hash.ts';
+import type { HashEmail } from '../email.ts';
 import type { StoredIssue } from './issues.ts';
 import { importStatements, prepareRow, type PreparedRow } from './upsert-leads.ts';
 import { readImportRow } from './parse-row.ts';

@@ -11,8 +11,7 @@
 import type { ImportedLead } from '../../shared/imports/import-file.ts';
 import { limits } from '../../shared/limits.ts';
 import { customJson } from '../leads/custom-fields.ts';
-import type { HashEmail } from '../email-hash.ts';
-import { isUsableEmail } from '../email.ts';
+import { type HashEmail, isUsableEmail } from '../email.ts';
 import { nextRevisionSql } from '../leads/row.ts';
 
 /** Characters of one JSON parameter: D1 takes values of 2 MB, and a character has up to three bytes. */

@@ -5,8 +5,7 @@
  */
 import type { Lead, LeadPatch, LeadStatus } from '../../shared/schemas/activation.ts';
 import { customJson, rememberNames } from './custom-fields.ts';
-import type { HashEmail } from '../email-hash.ts';
-import { isUsableEmail, normalizeEmail } from '../email.ts';
+import { type HashEmail, isUsableEmail, normalizeEmail } from '../email.ts';
 import type { SqlValue } from './filter.ts';
 import { leadColumns, nextRevisionSql, toLead, type LeadRow } from './row.ts';
 
@@ -122,4 +121,19 @@ export async function eraseLead(db: D1Database, leadId: number, ownedBy?: string
     db.prepare(`DELETE FROM leads WHERE ${isIt}`).bind(...params),
   ]);
   return (results[1]?.meta.changes ?? 0) > 0;
+}
+
+/** Address and full name of each lead that still exists. */
+export async function leadNames(
+  db: D1Database,
+  leadIds: readonly number[],
+): Promise<Map<number, { email: string; name: string }>> {
+  const { results } = await db
+    .prepare(
+      `SELECT id, email, trim(first_name || ' ' || last_name) AS name FROM leads
+       WHERE id IN (SELECT value FROM json_each(?))`,
+    )
+    .bind(JSON.stringify(leadIds))
+    .all<{ id: number; email: string; name: string }>();
+  return new Map(results.map(({ id, email, name }) => [id, { email, name }]));
 }

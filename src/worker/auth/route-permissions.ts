@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { mailProviders } from '../../mail/providers/index.ts';
 import type { Ability } from '../../shared/roles.ts';
 
 export interface RouteRule {
@@ -32,8 +33,12 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   // What each refusal means: the same words for everybody, in no way about what is held here.
   'GET /problems': rule('public'),
   'GET /problems/:code': rule('public'),
-  'POST /webhooks/resend': rule('public'),
-  'POST /webhooks/postmark': rule('public'),
+  // Signed by the provider.
+  ...Object.fromEntries(
+    mailProviders.flatMap(({ name, webhook }) =>
+      webhook === undefined ? [] : [[`POST /webhooks/${name}`, rule('public')]],
+    ),
+  ),
   'GET /unsubscribe/:token': rule('public'),
   // Nobody's act in the house: the suppression itself says why it is there and since when.
   'POST /unsubscribe/:token': rule('public'),

@@ -5,8 +5,7 @@
  *
  * @module
  */
-import { emailHash } from '../../crm/email-hash.ts';
-import { normalizeEmail } from '../../crm/email.ts';
+import { emailHash, normalizeEmail } from '../../crm/email.ts';
 import { eraseTraces, findLeadByEmail, personOf } from '../../crm/personal-data.ts';
 import { activationsThatMayKnow } from '../../crm/activations.ts';
 import { eraseLead, getLead } from '../../crm/leads/lead.ts';

@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import { createRoute, z } from '@hono/zod-openapi';
-import { emailHash } from '../../../crm/email-hash.ts';
+import { emailHash } from '../../../crm/email.ts';
 import { getActivation } from '../../../crm/activations.ts';
 import {
   finishImport,
