@@ -14,7 +14,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
 import { CsvError, parse } from 'csv-parse';
-import { importRows, type FileRow } from '../src/crm/imports/import.ts';
+import type { FileRow } from '../src/crm/imports/chunks.ts';
 import {
   FileDecoder,
   ImportRecordReader,
@@ -28,6 +28,7 @@ import {
   type ImportEncoding,
 } from '../src/shared/imports/import-file.ts';
 import type { Import, ImportIssue } from '../src/shared/schemas/activation.ts';
+import { importRows } from './lib/import-rows.ts';
 import { UserError } from './lib/processes.ts';
 
 const usage = 'usage: npm run leads:import -- FILE.csv [--consent-source WORDS]';

@@ -7,7 +7,7 @@
  * @module
  */
 import { parseArgs } from 'node:util';
-import { importRows } from '../src/crm/imports/import.ts';
+import { importRows } from './lib/import-rows.ts';
 import { countLeads } from '../src/crm/leads/lead.ts';
 import { openLocalCrm } from './lib/local-crm.ts';
 import { UserError } from './lib/processes.ts';

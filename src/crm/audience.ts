@@ -10,7 +10,8 @@
  * @module
  */
 import { customFieldPattern } from '../shared/custom-fields.ts';
-import type { Recipient } from '../shared/recipient.ts';
+import { leadFields } from '../shared/lead-fields.ts';
+import { mergeFields, type Recipient } from '../shared/recipient.ts';
 import type { Audience } from '../shared/schemas/activation.ts';
 import { compileLeadFilter, type LeadFilterOptions, type LeadSelection } from './leads/filter.ts';
 import {
@@ -120,19 +121,10 @@ export async function countAudience(db: D1Database, audience: Audience): Promise
   };
 }
 
-const emptyableColumns = {
-  firstName: 'first_name',
-  lastName: 'last_name',
-  company: 'company',
-  phone: 'phone',
-  source: 'source',
-  stage: 'stage',
-} as const satisfies Partial<Record<keyof Recipient, string>>;
-type EmptyableField = keyof typeof emptyableColumns;
-
 /** SQL of what leads aliased `l` have in a field that a template may print; null for what is no field of a lead. */
 function emptyableSql(field: string): string | null {
-  if (Object.hasOwn(emptyableColumns, field)) return `l.${emptyableColumns[field as EmptyableField]}`;
+  const found = mergeFields.find((name) => name === field);
+  if (found !== undefined) return `l.${leadFields[found].column}`;
   const name = /^custom\.(.+)$/.exec(field)?.[1] ?? '';
   // A name has nothing in it that SQL or JSON would read.
   return customFieldPattern.test(name) ? `coalesce(l.custom ->> '${name}', '')` : null;
@@ -185,7 +177,7 @@ export async function sampleAudience(
        WHERE ${where} AND ${eligibilitySql} = 'mailable' ORDER BY ${id} LIMIT ?`,
     )
     .bind(...params, limit)
-    .all<RecipientRow & { custom?: string }>();
+    .all<RecipientRow>();
   return results.map((row) => toRecipient(row, customFields));
 }
 

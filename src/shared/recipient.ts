@@ -5,24 +5,22 @@
  * @module
  */
 import type { CustomFields } from './custom-fields.ts';
+import { fieldsWith, perField, type FieldWith } from './lead-fields.ts';
 import type { SkipReason } from './progress.ts';
 
-export interface Recipient {
+/** The fields that a template may print. A recipient that was frozen before a field came has it not. */
+export type MergeField = FieldWith<'merge'>;
+export const mergeFields = fieldsWith('merge');
+
+export interface Recipient extends Record<MergeField, string> {
   leadId: number;
-  email: string;
-  firstName: string;
-  lastName: string;
-  company: string;
-  phone: string;
-  source: string;
-  stage: string;
   /** Those that the template uses and the lead has; left out when there are none. */
   custom?: CustomFields;
 }
 
-/** What is left of a recipient whose lead was erased: its place in the batch, and the id that means nobody now. */
+/** What is left of a recipient whose lead was erased: its place in the batch and an id that names nobody now. */
 export function erasedRecipient(leadId: number): Recipient {
-  return { leadId, email: '', firstName: '', lastName: '', company: '', phone: '', source: '', stage: '' };
+  return { leadId, ...perField(mergeFields, () => '') };
 }
 
 /** A lead that a flip left alone, and why. */
@@ -41,7 +39,7 @@ export interface FlipResult {
   ownedElsewhere: ReadonlySet<number>;
 }
 
-/** A template as frozen into a session: a later edit does not change a run. Liquid source. */
+/** A template as frozen into a session: a later edit does not change the mails. Liquid source. */
 export interface FrozenTemplate {
   id: string;
   version: number;

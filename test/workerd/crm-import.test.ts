@@ -1,15 +1,8 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { flipLeads, unflipLeads } from '../../src/crm/flip.ts';
-import {
-  finishImport,
-  getImport,
-  importsOfLead,
-  openImport,
-  putChunk,
-  rejectedRows,
-  type ChunkAnswer,
-} from '../../src/crm/imports/import.ts';
+import { putChunk, rejectedRows, type ChunkAnswer } from '../../src/crm/imports/chunks.ts';
+import { finishImport, getImport, importsOfLead, openImport } from '../../src/crm/imports/import.ts';
 import { deleteImport, dropOldCells, undoImport } from '../../src/crm/imports/removal.ts';
 import { listLeads } from '../../src/crm/leads/list.ts';
 import { eraseLead, getLead } from '../../src/crm/leads/lead.ts';

@@ -8,9 +8,13 @@
  *
  * @module
  */
+import { fieldsWith, leadFields, type FieldWith } from '../../shared/lead-fields.ts';
 import { limits } from '../../shared/limits.ts';
 import type { LeadFilter } from '../../shared/schemas/activation.ts';
 import { isAddress, searchLookUps, searchTermCount, typedWords } from './search-terms.ts';
+
+type FilterField = FieldWith<'filter'>;
+const filterFields = fieldsWith('filter');
 
 /** A value bound to a `?`. */
 export type SqlValue = string | number | null;
@@ -32,8 +36,7 @@ export interface LeadSelection {
  * What a filter is made of. `words`, `import` and an equality give their leads in the order of ids;
  * `range`s have an index too, in an order of their own.
  */
-export type LeadCondition =
-  'words' | 'address' | 'import' | 'new' | 'active' | 'source' | 'stage' | 'consentSource' | 'created';
+export type LeadCondition = 'words' | 'address' | 'import' | 'new' | 'active' | 'created' | FilterField;
 
 const rangeConditions: ReadonlySet<LeadCondition> = new Set(['address', 'active', 'created']);
 
@@ -74,9 +77,7 @@ export function leadConditions(filter: LeadFilter): LeadCondition[] {
     ['import', filter.importId !== undefined],
     ['new', filter.status === 'new'],
     ['active', isActive],
-    ['source', filter.source !== undefined],
-    ['stage', filter.stage !== undefined],
-    ['consentSource', filter.consentSource !== undefined],
+    ...filterFields.map((field): [LeadCondition, boolean] => [field, filter[field] !== undefined]),
     ['created', filter.createdFrom !== undefined || filter.createdTo !== undefined],
   ];
   return isThere.filter(([, is]) => is).map(([name]) => name);
@@ -108,12 +109,8 @@ export function splitFilter(filter: LeadFilter, condition: LeadCondition): [Lead
       return [{ status: 'new' }, { ...filter, status: undefined }];
     case 'import':
       return [{ importId: filter.importId }, { ...filter, importId: undefined }];
-    case 'source':
-    case 'stage':
-    case 'consentSource':
-      return [{ [condition]: filter[condition] }, { ...filter, [condition]: undefined }];
     default:
-      return condition satisfies never;
+      return [{ [condition]: filter[condition] }, { ...filter, [condition]: undefined }];
   }
 }
 
@@ -210,10 +207,10 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
     if (filter.activatedTo !== undefined) addOfLead(`${of}l.activated_at <= ?`, filter.activatedTo);
     if (asOf !== undefined) addOfLead('l.activated_revision <= ?', asOf);
   }
-  if (filter.source !== undefined) addEqual('source', 'leads_source', ['source = ?'], filter.source);
-  if (filter.stage !== undefined) addEqual('stage', 'leads_stage', ['stage = ?'], filter.stage);
-  if (filter.consentSource !== undefined) {
-    addEqual('consentSource', 'leads_consent_source', ['consent_source = ?'], filter.consentSource);
+  for (const field of filterFields) {
+    const value = filter[field];
+    const { column } = leadFields[field];
+    if (value !== undefined) addEqual(field, `leads_${column}`, [`${column} = ?`], value);
   }
   const created = `${plus('created')}l.created_at`;
   if (filter.createdFrom !== undefined) addOfLead(`${created} >= ?`, filter.createdFrom);

@@ -11,7 +11,8 @@
 import { Liquid, type StaticAnalysis, type Template } from 'liquidjs';
 import { customFieldPattern, customValue } from '../../shared/custom-fields.ts';
 import { limits } from '../../shared/limits.ts';
-import type { FrozenTemplate, Recipient } from '../../shared/recipient.ts';
+import { perField } from '../../shared/lead-fields.ts';
+import { mergeFields, type FrozenTemplate, type MergeField, type Recipient } from '../../shared/recipient.ts';
 import { shapeRenderer, type Fields } from './fast-render.ts';
 import type { OutgoingMail } from '../transport.ts';
 
@@ -72,19 +73,14 @@ export interface CompiledTemplate {
  * Every name that a template may use beside custom fields (`custom.plan`); all of them are always defined,
  * empty where a lead has no value.
  */
-export const templateVariables = [
-  'email',
-  'firstName',
-  'lastName',
-  'company',
-  'phone',
-  'source',
-  'stage',
+export const templateVariables: readonly TemplateVariable[] = [
+  ...mergeFields,
   'senderName',
   'actionUrl',
   'unsubscribeUrl',
   'postalAddress',
-] as const satisfies readonly (Exclude<keyof Recipient, 'leadId' | 'custom'> | keyof MailContext)[];
+];
+type TemplateVariable = MergeField | keyof MailContext;
 
 /** Gmail cuts a mail at 102 kB. */
 const maxSourceLength = 100_000;
@@ -360,14 +356,9 @@ function customNameOf(segments: readonly unknown[]): string {
 
 /** Fields are lines by nature: a newline in a name would fake a paragraph, a blank one would defeat `default`. */
 function renderScope(recipient: Recipient, context: MailContext, customFields: readonly string[]): Fields {
-  const fields: Record<(typeof templateVariables)[number], string> = {
-    email: oneLine(recipient.email),
-    firstName: oneLine(recipient.firstName),
-    lastName: oneLine(recipient.lastName),
-    company: oneLine(recipient.company),
-    phone: oneLine(recipient.phone),
-    source: oneLine(recipient.source),
-    stage: oneLine(recipient.stage),
+  const fields: Record<TemplateVariable, string> = {
+    // Not there in a recipient that was frozen before the field came.
+    ...perField(mergeFields, (field) => oneLine((recipient as Partial<Recipient>)[field] ?? '')),
     senderName: oneLine(context.senderName),
     actionUrl: oneLine(context.actionUrl ?? ''),
     unsubscribeUrl: oneLine(context.unsubscribeUrl ?? ''),

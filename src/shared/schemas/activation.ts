@@ -15,6 +15,7 @@ import {
   type ColumnMapping,
   type ImportField,
 } from '../imports/import-file.ts';
+import { fieldsWith, leadFieldNames, leadFields, perField, type FieldWith } from '../lead-fields.ts';
 import { limits } from '../limits.ts';
 import { problemCatalog, type Problem, type ProblemCode } from '../problem.ts';
 import {
@@ -52,15 +53,7 @@ export type LeadStatus = (typeof leadStatuses)[number];
 export const leadSchema = z
   .object({
     id: leadIdSchema,
-    email: z.string(),
-    firstName: z.string(),
-    lastName: z.string(),
-    company: z.string(),
-    phone: z.string(),
-    source: z.string(),
-    stage: z.string(),
-    notes: z.string(),
-    consentSource: z.string(),
+    ...perField(leadFieldNames, () => z.string()),
     custom: z.record(z.string(), z.string()).meta({ description: 'Fields of your own, by name.' }),
     status: z.enum(leadStatuses),
     activatedAt: timeMs.nullable(),
@@ -87,20 +80,15 @@ const customFieldsSchema = z
 /** `PATCH /crm/leads/:id`: the fields that a person may edit; those left out stay as they are. */
 export const leadPatchSchema = z
   .strictObject({
-    email: z.email().max(limits.maxEmailLength),
-    firstName: z.string().trim().max(limits.maxFieldLength),
-    lastName: z.string().trim().max(limits.maxFieldLength),
-    company: z.string().trim().max(limits.maxFieldLength),
-    phone: z.string().trim().max(limits.maxFieldLength),
-    source: z.string().trim().max(limits.maxFieldLength),
-    stage: z.string().trim().max(limits.maxFieldLength),
-    notes: z.string().trim().max(limits.maxNotesLength),
-    consentSource: z.string().trim().max(limits.maxFieldLength),
+    ...perField(leadFieldNames, (field) => z.string().trim().max(leadFields[field].maxLength)),
+    email: z.email().max(leadFields.email.maxLength),
     custom: customFieldsSchema,
   })
   .partial()
   .meta({ id: 'LeadPatch' });
 export type LeadPatch = z.infer<typeof leadPatchSchema>;
+
+const filterFields = fieldsWith('filter');
 
 /** The choice of leads by properties; all given properties must hold. */
 export const leadFilterSchema = z
@@ -118,9 +106,7 @@ export const leadFilterSchema = z
           'the address. `@example.com` is the domain of the address, `@exa` its beginning; with something before ' +
           'the @ it begins the address.',
       }),
-    source: z.string().max(limits.maxFieldLength).optional(),
-    stage: z.string().max(limits.maxFieldLength).optional(),
-    consentSource: z.string().max(limits.maxFieldLength).optional(),
+    ...perField(filterFields, (field) => z.string().max(leadFields[field].maxLength).optional()),
     importId: z.string().max(64).optional(),
     createdFrom: timeMs.optional(),
     createdTo: timeMs.optional(),
@@ -130,21 +116,24 @@ export const leadFilterSchema = z
   .meta({ id: 'LeadFilter' });
 export type LeadFilter = z.infer<typeof leadFilterSchema>;
 
-export const leadSorts = [
+const sortedFields = ['id', ...fieldsWith('sort')] as const;
+type SortedField = (typeof sortedFields)[number];
+
+/** A minus: from the highest value to the lowest. */
+export type LeadSort = SortedField | `-${SortedField}`;
+export const leadSorts: readonly LeadSort[] = [
+  // Newest first is what the list begins with.
   '-id',
   'id',
-  'email',
-  '-email',
-  'lastName',
-  '-lastName',
-  'company',
-  '-company',
-] as const;
-export type LeadSort = (typeof leadSorts)[number];
+  ...fieldsWith('sort').flatMap((field) => [field, `-${field}`] as const),
+];
 
-/** What a search looks into. */
-export const searchedFields = ['firstName', 'lastName', 'company', 'email'] as const satisfies (keyof Lead)[];
-export type SearchedField = (typeof searchedFields)[number];
+export type SearchedField = FieldWith<'search'>;
+/** What a search looks into, in the order in which matches are told: the address last. */
+export const searchedFields: readonly SearchedField[] = [
+  ...fieldsWith('search').filter((field) => field !== 'email'),
+  'email',
+];
 
 export const leadMatchSchema = z
   .object({
@@ -353,9 +342,7 @@ export type ImportChunk = z.infer<typeof importChunkSchema>;
 
 export const leadValuesSchema = z
   .object({
-    source: z.array(z.string()),
-    stage: z.array(z.string()),
-    consentSource: z.array(z.string()),
+    ...perField(filterFields, () => z.array(z.string())),
     custom: z.array(z.string()).meta({ description: 'Names of custom fields.' }),
   })
   .meta({

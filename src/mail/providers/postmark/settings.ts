@@ -6,12 +6,12 @@ export const settings: readonly Setting[] = [
     name: 'MAIL_MESSAGE_STREAM',
     isSecret: false,
     default: 'broadcast',
-    meaning: 'The message stream of Postmark that mails leave by.',
+    meaning: 'Message stream at Postmark.',
   },
   {
     name: 'POSTMARK_WEBHOOK_CREDENTIALS',
     isSecret: true,
     default: null,
-    meaning: 'user:password of the address at which Postmark tells of deliveries and bounces.',
+    meaning: '`user:password` of the webhook at Postmark.',
   },
 ];

@@ -6,6 +6,7 @@ export const settings: readonly Setting[] = [
     name: 'RESEND_WEBHOOK_SECRET',
     isSecret: true,
     default: null,
-    meaning: "Resend's signing secret, whsec_…; two while it is changed, with a space between.",
+    meaning:
+      'Signing secret of the webhook at Resend (`whsec_…`); two with a space between while it is changed.',
   },
 ];

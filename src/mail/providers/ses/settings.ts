@@ -6,12 +6,12 @@ export const settings: readonly Setting[] = [
     name: 'MAIL_SES_REGION',
     isSecret: false,
     default: null,
-    meaning: 'The region of Amazon SES, where MAIL_API_URL does not name it.',
+    meaning: 'Region of Amazon SES, where `MAIL_API_URL` does not name it.',
   },
   {
     name: 'MAIL_SES_CONFIGURATION_SET',
     isSecret: false,
     default: null,
-    meaning: 'The configuration set of Amazon SES whose event destinations get bounces and complaints.',
+    meaning: 'Configuration set of Amazon SES whose events tell of bounces.',
   },
 ];

@@ -9,14 +9,13 @@ import { createHash } from 'node:crypto';
 import { createRoute, z } from '@hono/zod-openapi';
 import { emailHash } from '../../../crm/email.ts';
 import { getActivation } from '../../../crm/activations.ts';
+import { putChunk, rejectedRows } from '../../../crm/imports/chunks.ts';
 import {
   finishImport,
   getImport,
   importsOfLead,
   listImports,
   openImport,
-  putChunk,
-  rejectedRows,
 } from '../../../crm/imports/import.ts';
 import { deleteImport, undoImport } from '../../../crm/imports/removal.ts';
 import { getLead } from '../../../crm/leads/lead.ts';

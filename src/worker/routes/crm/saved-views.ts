@@ -4,7 +4,8 @@
  * @module
  */
 import { createRoute, z } from '@hono/zod-openapi';
-import { deleteView, leadValues, listViews, saveView } from '../../../crm/saved-views.ts';
+import { leadValues } from '../../../crm/leads/values.ts';
+import { deleteView, listViews, saveView } from '../../../crm/saved-views.ts';
 import {
   leadValuesSchema,
   viewListSchema,
