@@ -27,7 +27,7 @@ import {
   type ImportDelimiter,
   type ImportEncoding,
 } from '../src/shared/imports/import-file.ts';
-import type { Import, ImportIssue } from '../src/shared/schemas/activation.ts';
+import type { Import, ImportIssue } from '../src/shared/schemas/imports.ts';
 import { importRows } from './lib/import-rows.ts';
 import { UserError } from './lib/processes.ts';
 

@@ -12,7 +12,7 @@ import type {
   ImportCounts,
   ImportIssue,
   ImportOpenRequest,
-} from '../../src/shared/schemas/activation.ts';
+} from '../../src/shared/schemas/imports.ts';
 
 /**
  * Opens an import, sends all rows in chunks and finishes it.

@@ -15,7 +15,7 @@ import {
   type ForgottenPerson,
 } from '../shared/forgotten.ts';
 import type { Recipient } from '../shared/recipient.ts';
-import type { Lead } from '../shared/schemas/activation.ts';
+import type { Lead } from '../shared/schemas/leads.ts';
 import type { PersonExport } from '../shared/schemas/audit.ts';
 import { type HashEmail, normalizeEmail } from './email.ts';
 import { forgetInHistory } from './activations.ts';

@@ -5,7 +5,7 @@
  */
 import { mentions, type ForgottenPerson } from '../shared/forgotten.ts';
 import { limits } from '../shared/limits.ts';
-import type { View } from '../shared/schemas/activation.ts';
+import type { View } from '../shared/schemas/leads.ts';
 
 const columns = 'view_id AS viewId, name, query, created_at AS createdAt';
 

@@ -7,8 +7,12 @@
  *
  * @module
  */
-import type { TemplateCreate, TemplateDetail, TemplateVersionList } from '../shared/schemas/mail.ts';
-import type { TemplateSummary } from '../shared/schemas/activation.ts';
+import type {
+  TemplateCreate,
+  TemplateDetail,
+  TemplateVersionList,
+  TemplateSummary,
+} from '../shared/schemas/mail.ts';
 
 const columns = `v.template_id AS id, v.version, v.name, v.description, v.subject, v.html, v.text,
   v.created_at AS updatedAt, v.created_by AS updatedBy`;

@@ -7,7 +7,7 @@ import { deleteImport, dropOldCells, undoImport } from '../../src/crm/imports/re
 import { listLeads } from '../../src/crm/leads/list.ts';
 import { eraseLead, getLead } from '../../src/crm/leads/lead.ts';
 import { guessColumns, type ImportedLead } from '../../src/shared/imports/import-file.ts';
-import type { ImportCounts } from '../../src/shared/schemas/activation.ts';
+import type { ImportCounts } from '../../src/shared/schemas/imports.ts';
 import { addLeads, countsAndRecount, emptyCrm, hashEmail } from '../support/crm-database.ts';
 import { meter, meterDatabase, resetMeter } from '../support/meter.ts';
 

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { Import, ImportCounts, ImportIssue } from '../../shared/schemas/activation.ts';
+import type { Import, ImportCounts, ImportIssue } from '../../shared/schemas/imports.ts';
 import type { HashEmail } from '../email.ts';
 import {
   countColumns,

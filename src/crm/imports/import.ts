@@ -7,7 +7,7 @@
  * @module
  */
 import { columnMapping, type ColumnMapping } from '../../shared/imports/import-file.ts';
-import type { Import, ImportCounts, ImportList, ImportOpenRequest } from '../../shared/schemas/activation.ts';
+import type { Import, ImportCounts, ImportList, ImportOpenRequest } from '../../shared/schemas/imports.ts';
 import { readPage, type PagedList } from '../cursor.ts';
 import { rememberNames } from '../leads/custom-fields.ts';
 

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { ImportIssue } from '../../shared/schemas/activation.ts';
+import type { ImportIssue } from '../../shared/schemas/imports.ts';
 
 /** A row that was not taken, as it is kept. */
 export type StoredIssue = [

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { Import } from '../../shared/schemas/activation.ts';
+import type { Import } from '../../shared/schemas/imports.ts';
 import { dropCells } from './issues.ts';
 import { getImport } from './import.ts';
 import { deletingMany, mergeSearchIndex } from '../leads/search-index.ts';

@@ -10,7 +10,7 @@
  */
 import { fieldsWith, leadFields, type FieldWith } from '../../shared/lead-fields.ts';
 import { limits } from '../../shared/limits.ts';
-import type { LeadFilter } from '../../shared/schemas/activation.ts';
+import type { LeadFilter } from '../../shared/schemas/leads.ts';
 import { isAddress, searchLookUps, searchTermCount, typedWords } from './search-terms.ts';
 
 type FilterField = FieldWith<'filter'>;

@@ -4,7 +4,7 @@
  * @module
  */
 import { leadFieldNames, leadFields } from '../../shared/lead-fields.ts';
-import type { Lead, LeadPatch, LeadStatus } from '../../shared/schemas/activation.ts';
+import type { Lead, LeadPatch, LeadStatus } from '../../shared/schemas/leads.ts';
 import { customJson, rememberNames } from './custom-fields.ts';
 import { type HashEmail, isUsableEmail, normalizeEmail } from '../email.ts';
 import type { SqlValue } from './filter.ts';

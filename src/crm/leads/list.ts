@@ -9,7 +9,7 @@
  * @module
  */
 import { leadFields, type FieldWith } from '../../shared/lead-fields.ts';
-import type { LeadFilter, LeadPage, LeadSort } from '../../shared/schemas/activation.ts';
+import type { LeadFilter, LeadPage, LeadSort } from '../../shared/schemas/leads.ts';
 import { decodeCursor, encodeCursor, takePage } from '../cursor.ts';
 import {
   compileLeadFilter,

@@ -8,7 +8,7 @@
 import { customValue, type CustomFields } from '../../shared/custom-fields.ts';
 import { leadFieldNames, leadFields, perField, type LeadField } from '../../shared/lead-fields.ts';
 import { mergeFields, type Recipient } from '../../shared/recipient.ts';
-import type { Lead } from '../../shared/schemas/activation.ts';
+import type { Lead } from '../../shared/schemas/leads.ts';
 
 const columnsOf = (fields: readonly LeadField[]): string =>
   fields.map((field) => `l.${leadFields[field].column} AS ${field}`).join(', ');

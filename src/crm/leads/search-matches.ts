@@ -7,12 +7,7 @@
  *
  * @module
  */
-import {
-  searchedFields,
-  type Lead,
-  type LeadMatch,
-  type SearchedField,
-} from '../../shared/schemas/activation.ts';
+import { searchedFields, type Lead, type LeadMatch, type SearchedField } from '../../shared/schemas/leads.ts';
 import { readSearch, type SearchTerm } from './search-terms.ts';
 
 type Range = [from: number, to: number];

@@ -5,7 +5,7 @@
  */
 import { fieldsWith, leadFields, perField } from '../../shared/lead-fields.ts';
 import { limits } from '../../shared/limits.ts';
-import type { LeadValues } from '../../shared/schemas/activation.ts';
+import type { LeadValues } from '../../shared/schemas/leads.ts';
 import { namesStatement } from './custom-fields.ts';
 
 // A jump from each value to the next in the column's index: as many seeks as there are values, however

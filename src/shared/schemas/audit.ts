@@ -4,11 +4,11 @@
  * @module
  */
 import { z } from 'zod';
+import { timeMs, sessionIdSchema } from './common.ts';
 import { limits } from '../limits.ts';
 import { roles } from '../roles.ts';
-import { leadResultSchema, leadSchema, sessionIdSchema } from './activation.ts';
-
-const timeMs = z.int().min(0).meta({ description: 'Epoch milliseconds.' });
+import { leadResultSchema } from './activation.ts';
+import { leadSchema } from './leads.ts';
 
 /** One thing that somebody did. Holds no address of a lead: leads are named by id. */
 export const auditEntrySchema = z

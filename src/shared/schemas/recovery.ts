@@ -4,10 +4,8 @@
  * @module
  */
 import { z } from 'zod';
+import { count, sessionIdSchema } from './common.ts';
 import { sessionStates } from '../progress.ts';
-import { sessionIdSchema } from './activation.ts';
-
-const count = z.int().min(0);
 
 /** Whether a restore is open: made, and not finished by a reconciliation. */
 export const recoverySchema = z

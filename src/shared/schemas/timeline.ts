@@ -4,11 +4,9 @@
  * @module
  */
 import { z } from 'zod';
+import { count, timeMs } from './common.ts';
 import { sessionReasons } from '../progress.ts';
 import { timelineKinds, type Timeline } from '../timeline.ts';
-
-const count = z.int().min(0);
-const timeMs = z.int().min(0).meta({ description: 'Epoch milliseconds.' });
 
 export const timelineSchema = z
   .object({

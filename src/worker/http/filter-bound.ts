@@ -5,7 +5,7 @@
  */
 import { searchTermCount } from '../../crm/leads/search-terms.ts';
 import { limits } from '../../shared/limits.ts';
-import type { LeadFilter } from '../../shared/schemas/activation.ts';
+import type { LeadFilter } from '../../shared/schemas/leads.ts';
 import { Refusal } from './problem.ts';
 
 /** Refuses a search with more words than are looked up. */

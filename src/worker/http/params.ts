@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from '@hono/zod-openapi';
-import { leadIdSchema, sessionIdSchema } from '../../shared/schemas/activation.ts';
+import { leadIdSchema, sessionIdSchema } from '../../shared/schemas/common.ts';
 
 /** A whole number written in digits; anything else is refused with a sentence. */
 export const digits = z

@@ -11,7 +11,7 @@ import { activationsThatMayKnow } from '../../crm/activations.ts';
 import { eraseLead, getLead } from '../../crm/leads/lead.ts';
 import { sessionStub } from '../../durable/stubs.ts';
 import type { ForgottenPerson } from '../../shared/forgotten.ts';
-import type { Lead } from '../../shared/schemas/activation.ts';
+import type { Lead } from '../../shared/schemas/leads.ts';
 
 /**
  * Erases a lead. Ids that runs know of it mean nobody afterwards and are never given out again.

@@ -22,6 +22,7 @@ import { getLead } from '../../../crm/leads/lead.ts';
 import { sessionStub } from '../../../durable/stubs.ts';
 import { rejectedColumns } from '../../../shared/imports/csv-cells.ts';
 import { limits } from '../../../shared/limits.ts';
+import { leadHistorySchema } from '../../../shared/schemas/activation.ts';
 import {
   importChunkRequestSchema,
   importChunkSchema,
@@ -29,10 +30,9 @@ import {
   importListSchema,
   importOpenRequestSchema,
   importSchema,
-  leadHistorySchema,
   type Import,
   type ImportIssue,
-} from '../../../shared/schemas/activation.ts';
+} from '../../../shared/schemas/imports.ts';
 import type { App } from '../../app-env.ts';
 import { csvStream, type Cell } from '../../http/csv-stream.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';

@@ -18,7 +18,7 @@ import {
   leadSchema,
   leadSorts,
   type Lead,
-} from '../../../shared/schemas/activation.ts';
+} from '../../../shared/schemas/leads.ts';
 import type { App } from '../../app-env.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
 import { eraseEverywhere, erasePerson, personOfLead } from '../../operations/erasure.ts';

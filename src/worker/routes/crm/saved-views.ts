@@ -11,7 +11,7 @@ import {
   viewListSchema,
   viewRequestSchema,
   viewSchema,
-} from '../../../shared/schemas/activation.ts';
+} from '../../../shared/schemas/leads.ts';
 import type { App } from '../../app-env.ts';
 import { digits } from '../../http/params.ts';
 import { problems, Refusal } from '../../http/problem.ts';

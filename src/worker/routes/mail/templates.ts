@@ -36,9 +36,10 @@ import {
   type TemplateDetail,
   type TemplateDraft,
   type TemplatePreview,
+  templateListSchema,
 } from '../../../shared/schemas/mail.ts';
 import type { Recipient } from '../../../shared/recipient.ts';
-import { templateIdSchema, templateListSchema } from '../../../shared/schemas/activation.ts';
+import { templateIdSchema } from '../../../shared/schemas/common.ts';
 import type { App } from '../../app-env.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
 import { requireSimpleFilter } from '../../http/filter-bound.ts';

@@ -7,7 +7,7 @@ import { createRoute } from '@hono/zod-openapi';
 import { gateConfig } from '../../../durable/mail-gate.ts';
 import { retentionDays } from '../../../runtime/retention.ts';
 import { dataJurisdiction } from '../../../durable/stubs.ts';
-import { settingsSchema } from '../../../shared/schemas/activation.ts';
+import { settingsSchema } from '../../../shared/schemas/common.ts';
 import { confirmAbove, undoMs } from '../../operations/activate-settings.ts';
 import type { App } from '../../app-env.ts';
 import { problems, Refusal } from '../../http/problem.ts';
