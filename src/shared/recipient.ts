@@ -18,6 +18,13 @@ export interface Recipient extends Record<MergeField, string> {
   custom?: CustomFields;
 }
 
+/** A lead as the recipient of a mail that is not sent: a preview, a test. */
+export function recipientFrom(
+  lead: Record<MergeField, string> & { id: number; custom: CustomFields },
+): Recipient {
+  return { leadId: lead.id, ...perField(mergeFields, (field) => lead[field]), custom: lead.custom };
+}
+
 /** What is left of a recipient whose lead was erased: its place in the batch and an id that names nobody now. */
 export function erasedRecipient(leadId: number): Recipient {
   return { leadId, ...perField(mergeFields, () => '') };

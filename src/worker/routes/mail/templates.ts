@@ -38,7 +38,7 @@ import {
   type TemplatePreview,
   templateListSchema,
 } from '../../../shared/schemas/mail.ts';
-import type { Recipient } from '../../../shared/recipient.ts';
+import { recipientFrom, type Recipient } from '../../../shared/recipient.ts';
 import { templateIdSchema } from '../../../shared/schemas/common.ts';
 import type { App } from '../../app-env.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
@@ -276,8 +276,7 @@ async function requireRecipient(env: Env, leadId: number | null): Promise<Recipi
   if (leadId === null) return madeUpLead;
   const lead = await getLead(env.DB, leadId);
   if (lead === null) throw new Refusal('lead_not_found');
-  const { id, email, firstName, lastName, company, phone, source, stage, custom } = lead;
-  return { leadId: id, email, firstName, lastName, company, phone, source, stage, custom };
+  return recipientFrom(lead);
 }
 
 /** The context of a run, but for the link: a real one would unsubscribe the lead who is only looked at. */
