@@ -18,17 +18,12 @@ import {
   type GateState,
   type Lease,
 } from '../core/limits/rate-limit.ts';
+import { gateConfig } from '../runtime/settings.ts';
 
 /** News of the provider's limit, as a session saw it in an answer. */
 export interface GateReport {
   throttled: { retryAfterMs: number | null } | null;
   rate: RateObservation | null;
-}
-
-/** `MAIL_RATE` that cannot be read as a positive number falls back to the safe one. */
-export function gateConfig(env: Pick<Env, 'MAIL_RATE'>): GateConfig {
-  const rate = Number(env.MAIL_RATE);
-  return { maxRatePerSecond: Number.isFinite(rate) && rate > 0 ? rate : 8 };
 }
 
 export class MailGate extends DurableObject<Env> {

@@ -222,7 +222,11 @@ describe('what a deploy refuses', () => {
     ['a sender that is no address', { given: { MAIL_FROM: 'Ana' } }, /MAIL_FROM is an address/],
     ['an empty admin', { given: { ROLE_ADMIN: '' } }, /ROLE_ADMIN must not be empty/],
     ['a role that names nobody', { given: { ROLE_VIEWER: 'joe@acme.io, group' } }, /ROLE_VIEWER has "group"/],
-    ['a number that is none', { given: { RETENTION_DAYS: 'a month' } }, /RETENTION_DAYS is a whole number/],
+    [
+      'a number that is none',
+      { given: { RETENTION_DAYS: 'a month' } },
+      /RETENTION_DAYS is a number from 0 up/,
+    ],
     ['an address without https', { given: { PUBLIC_URL: 'http://leads.acme.io' } }, /PUBLIC_URL is an https/],
     ['an unknown provider', { given: { MAIL_PROVIDER: 'pigeon' } }, /MAIL_PROVIDER is resend/],
     ['an unknown flag', { args: ['--jurisdicton', 'eu'] }, /--jurisdicton/],
@@ -454,6 +458,17 @@ describe('Access', () => {
     });
   });
 
+  it('lets in the service tokens that a role names, of whichever form', async () => {
+    const clientIds = [clientId, `${'0'.repeat(32)}.access.acme.io`];
+    const account = standInAccount();
+    for (const id of clientIds) account.access.serviceTokens.push({ id: `id of ${id}`, client_id: id });
+    const ROLE_VIEWER = clientIds.map((id) => `token:${id}`).join(',');
+    await invoke(account, { given: { ...answers, ROLE_VIEWER } });
+    expect(account.access.policy(`${worker}: service tokens`)).toMatchObject({
+      include: clientIds.map((id) => ({ service_token: { token_id: `id of ${id}` } })),
+    });
+  });
+
   it('lets the probing service token in by a policy with the action Service Auth', async () => {
     const account = await deployedAccount();
     account.access.serviceTokens.push({ id: 'token-id', client_id: clientId, name: 'ci' });
@@ -530,7 +545,7 @@ describe('Access', () => {
   it('is described click by click where the token may not, and the deploy says that nobody gets in', async () => {
     const account = standInAccount();
     account.access.isForbidden = true;
-    const { result } = await invoke(account, { given: answers });
+    const { result, waitedMs } = await invoke(account, { given: answers });
     const left = result.left.join('\n');
     for (const words of [
       'Access: Apps and Policies: Edit',
@@ -541,6 +556,8 @@ describe('Access', () => {
     ]) {
       expect(left).toContain(words);
     }
+    expect(result.isFault).toBe(true);
+    expect(waitedMs).toBe(0);
   });
 
   it('is taken as given where the token may not read it', async () => {
@@ -596,9 +613,9 @@ describe('the probe at the end', () => {
     expect(lines.join('\n')).toMatch(words);
   });
 
-  it('says so when Access is not in front, and when nobody was signed in to try', () => {
+  it('fails when Access is not in front, and says when nobody was signed in to try', () => {
     const { isFault, lines } = judge({ ...good, stranger: plain(401), token: undefined }, context);
-    expect(isFault).toBe(false);
+    expect(isFault).toBe(true);
     expect(lines.join('\n')).toMatch(/Access is not in front[^]*Nobody was signed in/);
   });
 
@@ -607,6 +624,13 @@ describe('the probe at the end', () => {
     expect(nobodyGetsIn({}).length).toBe(3);
     expect(nobodyGetsIn(context.vars)).toEqual([]);
   });
+
+  it.each([good, { ...good, token: undefined }, { health: null, stranger: null, token: undefined }])(
+    'fails when the settings let nobody in',
+    (probes) => {
+      expect(judge(probes, { ...context, vars: {} }).isFault).toBe(true);
+    },
+  );
 
   it('is given time to become true', async () => {
     let asked = 0;

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import {
   createTransport,
   findProvider,
+  isProviderName,
   mailProviders,
   providerSettings,
   type MailConfig,
@@ -102,8 +103,7 @@ describe('a provider', () => {
   });
 
   test('is checked by name', () => {
-    const check = providerSettings.find(({ name }) => name === 'MAIL_PROVIDER')?.check;
-    expect(check?.('ses')).toBeNull();
-    expect(check?.('sendmail')).toBe('is resend, postmark, ses or cloudflare');
+    expect(isProviderName('ses')).toBeNull();
+    expect(isProviderName('sendmail')).toBe('is resend, postmark, ses or cloudflare');
   });
 });

@@ -11,6 +11,7 @@ import { createReadStream, openAsBlob } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Cloudflare, { APIError } from 'cloudflare';
+import { isMissing, type Binding } from '../deploy/deployed.ts';
 import { projectRoot } from '../local-state.ts';
 import { UserError, runToEnd } from '../processes.ts';
 import type { Settings } from './backup-folder.ts';
@@ -44,7 +45,7 @@ export async function signIn(): Promise<Cloudflare> {
   const token = code === 0 ? /"token"\s*:\s*"([^"]+)"/.exec(output)?.[1] : undefined;
   if (token === undefined) {
     throw new UserError(
-      'You are not signed in to Cloudflare. Run `npx wrangler login`, or set CLOUDFLARE_API_TOKEN, and come again.',
+      'You are not signed in to Cloudflare. Run `npx wrangler login`, or set CLOUDFLARE_API_TOKEN, and try again.',
     );
   }
   return new Cloudflare({ apiToken: token, ...options });
@@ -77,7 +78,11 @@ export class CloudflareEnvironment {
     this.#wait = wait;
   }
 
-  /** @throws UserError where the account or the database is not there */
+  /**
+   * Opens an environment: the database that its Worker uses, or, while there is no Worker, the one of its name.
+   *
+   * @throws UserError where the account or the database is not there
+   */
   static async open(
     api: Cloudflare,
     environment: string | null,
@@ -86,12 +91,12 @@ export class CloudflareEnvironment {
     const name = nameOf(environment);
     return explained(async () => {
       const accountId = await accountOf(api);
-      for await (const database of api.d1.database.list({ account_id: accountId, name })) {
-        if (database.name === name && database.uuid !== undefined) {
-          return new CloudflareEnvironment(api, { accountId, databaseId: database.uuid, name }, wait);
-        }
+      const databaseId =
+        (await boundDatabase(api, accountId, name)) ?? (await databaseNamed(api, accountId, name));
+      if (databaseId === null) {
+        throw new UserError(`There is no database ${name} on this account; make it with npm run deploy.`);
       }
-      throw new UserError(`There is no database ${name} on this account; make it with npm run deploy.`);
+      return new CloudflareEnvironment(api, { accountId, databaseId, name }, wait);
     });
   }
 
@@ -202,6 +207,29 @@ export class CloudflareEnvironment {
       }
     });
   }
+}
+
+/** The database that a Worker is bound to; null where there is no such Worker. */
+async function boundDatabase(api: Cloudflare, accountId: string, worker: string): Promise<string | null> {
+  try {
+    const settings = await api.workers.scripts.scriptAndVersionSettings.get(worker, {
+      account_id: accountId,
+    });
+    for (const binding of (settings.bindings ?? []) as readonly Binding[]) {
+      if (binding.type === 'd1' && binding.name === 'DB') return binding.database_id;
+    }
+    return null;
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw error;
+  }
+}
+
+async function databaseNamed(api: Cloudflare, accountId: string, name: string): Promise<string | null> {
+  for await (const database of api.d1.database.list({ account_id: accountId, name })) {
+    if (database.name === name && database.uuid !== undefined) return database.uuid;
+  }
+  return null;
 }
 
 /**

@@ -5,15 +5,8 @@
  */
 import { createHash } from 'node:crypto';
 import { parseArgs } from 'node:util';
+import { isJurisdiction, jurisdictions, type Jurisdiction } from '../../../src/runtime/settings.ts';
 import { UserError } from '../processes.ts';
-
-/**
- * Where data may be kept. These are what both D1 and Durable Objects know:
- * https://developers.cloudflare.com/d1/configuration/data-location/ and
- * https://developers.cloudflare.com/durable-objects/reference/data-location/
- */
-export const jurisdictions = ['eu', 'us', 'fedramp'] as const;
-export type Jurisdiction = (typeof jurisdictions)[number];
 
 export interface DeployOptions {
   environment: string;
@@ -100,10 +93,6 @@ export function parseOptions(
 
 function orUndefined(value: string | null): string | undefined {
   return value === null || value === '' ? undefined : value;
-}
-
-export function isJurisdiction(value: string): value is Jurisdiction {
-  return (jurisdictions as readonly string[]).includes(value);
 }
 
 function parse(args: readonly string[]) {

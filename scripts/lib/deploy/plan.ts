@@ -333,7 +333,7 @@ function tokenIds(roles: readonly string[], own: string | null): string[] {
   const named = roles
     .flatMap((list) => list.split(','))
     .map((item) => item.trim())
-    .filter((item) => /^token:.+\.access$/i.test(item))
+    .filter((item) => /^token:.+\.access(?:\.[a-z0-9.-]+)?$/i.test(item))
     .map((item) => item.slice('token:'.length));
   return [...new Set([...named, ...(own === null || own === '' ? [] : [own])])];
 }

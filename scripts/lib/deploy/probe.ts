@@ -44,7 +44,8 @@ export function judge(probes: Probes, { url, vars, clientId }: ProbeContext): Ve
   const { health, stranger, token } = probes;
   if (health === null && stranger === null) {
     const line = `Nothing answers at ${url}. A new domain takes some minutes for its certificate; deploy again then, to have it looked at.`;
-    return { lines: [line, ...nobodyGetsIn(vars)], isFault: token !== undefined };
+    const nobody = nobodyGetsIn(vars);
+    return { lines: [line, ...nobody], isFault: token !== undefined || nobody.length > 0 };
   }
 
   if (stranger?.status === 200) {
@@ -54,11 +55,11 @@ export function judge(probes: Probes, { url, vars, clientId }: ProbeContext): Ve
   }
   const isAccessThere = stranger !== null && isAccessRedirect(stranger);
   if (!isAccessThere && stranger !== null && stranger.status !== 200) {
-    lines.push(
+    fault(
       `Cloudflare Access is not in front of ${url} (it answered a stranger with ${stranger.status}). Nobody gets in until it is.`,
     );
   }
-  lines.push(...nobodyGetsIn(vars));
+  for (const line of nobodyGetsIn(vars)) fault(line);
   if (health?.status !== 200 || !health.body.includes('"ok"')) {
     fault(
       health !== null && isAccessRedirect(health)

@@ -3,13 +3,12 @@
  *
  * @module
  */
-import { standardGuardLimits, type GuardLimits } from '../../core/batch/delivery-status.ts';
-import { readDailyCap } from '../../core/limits/daily-cap.ts';
 import type { Outcome } from '../../core/batch/outcome.ts';
 import { isRateNews } from '../../core/limits/rate-limit.ts';
 import { createTransport, mailConfig } from '../../mail/providers/index.ts';
 import type { Delivery, MailTransport } from '../../mail/transport.ts';
-import { gateConfig, type MailGate } from '../mail-gate.ts';
+import { dailyCap, gateConfig } from '../../runtime/settings.ts';
+import type { MailGate } from '../mail-gate.ts';
 import type { PermitPool } from './permit-pool.ts';
 import { mailGateStub } from '../stubs.ts';
 
@@ -41,7 +40,7 @@ export function mailAccount(env: Env, now: () => number): MailAccount | { kind: 
     transport: choice.transport,
     gate,
     maxRatePerSecond: gateLimits.maxRatePerSecond,
-    dailyCap: readDailyCap(env.MAIL_DAILY_CAP),
+    dailyCap: dailyCap(env),
     async report(delivery, permits) {
       const { rate } = delivery;
       const refusal = refusalOf(delivery);
@@ -57,17 +56,4 @@ export function mailAccount(env: Env, now: () => number): MailAccount | { kind: 
 /** Why some or all of a call's mails were left; undefined when none was. */
 export function refusalOf({ outcome }: Delivery): Exclude<Outcome, { kind: 'accepted' }> | undefined {
   return outcome.kind === 'accepted' ? outcome.deferral?.because : outcome;
-}
-
-/** From which rates on a session pauses; a setting that cannot be read falls back to the standard. */
-export function guardLimits(env: Env): GuardLimits {
-  const read = (text: string, standard: number): number => {
-    const value = Number(text);
-    return text.trim() !== '' && Number.isFinite(value) && value >= 0 ? value : standard;
-  };
-  return {
-    minResultCount: read(env.MAIL_GUARD_MIN_RESULTS, standardGuardLimits.minResultCount),
-    maxBouncePercent: read(env.MAIL_MAX_BOUNCE_PERCENT, standardGuardLimits.maxBouncePercent),
-    maxComplaintPercent: read(env.MAIL_MAX_COMPLAINT_PERCENT, standardGuardLimits.maxComplaintPercent),
-  };
 }

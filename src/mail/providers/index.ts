@@ -26,18 +26,12 @@ export const mailProviders: readonly MailProvider[] = [resend, postmark, ses, cl
 
 const names = mailProviders.map(({ name }) => name);
 
-/** The settings that choose and set up a provider: `MAIL_PROVIDER` itself and each provider's own. */
-export const providerSettings: readonly Setting[] = [
-  {
-    name: 'MAIL_PROVIDER',
-    isSecret: false,
-    default: resend.name,
-    meaning: `Who sends the mails: ${names.join(', ')}.`,
-    check: (value) =>
-      names.includes(value) ? null : `is ${names.slice(0, -1).join(', ')} or ${names.at(-1) ?? ''}`,
-  },
-  ...mailProviders.flatMap(({ settings }) => settings),
-];
+/** The check of `MAIL_PROVIDER`. */
+export const isProviderName: NonNullable<Setting['check']> = (value) =>
+  names.includes(value) ? null : `is ${names.slice(0, -1).join(', ')} or ${names.at(-1) ?? ''}`;
+
+/** The settings that only one provider knows. */
+export const providerSettings: readonly Setting[] = mailProviders.flatMap(({ settings }) => settings);
 
 /** The provider of this name; undefined when there is none. */
 export function findProvider(name: string): MailProvider | undefined {

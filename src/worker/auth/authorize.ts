@@ -17,7 +17,7 @@ import type { AppEnv, Person } from '../app-env.ts';
 import type { Identify } from './identity.ts';
 import { Refusal } from '../http/problem.ts';
 import { routeRules, unlistedRule, type RouteRule } from './route-permissions.ts';
-import { missingSecrets } from '../../runtime/secrets.ts';
+import { missingSecrets } from '../../runtime/settings.ts';
 
 /** The route that will answer, and its rule; null where none will. `name` is its method and path. */
 export function permissionOf(c: Context<AppEnv>): { name: string; path: string; rule: RouteRule } | null {

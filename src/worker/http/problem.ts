@@ -116,13 +116,10 @@ function depth(issues: readonly z.core.$ZodIssue[]): number {
   return Math.max(0, ...issues.map((issue) => issue.path.length));
 }
 
-/** What goes with a check against a schema. */
+/** Codes that a check against a schema may end in, beside `invalid_request`. */
 const boundCodes = ['text_too_long', 'too_many_items', 'page_too_large'] as const satisfies ProblemCode[];
 
-/** What goes with a body. */
-const bodyCodes = ['body_too_slow', 'cross_site'] as const satisfies ProblemCode[];
-
-/** What every route under /crm may answer beside its own refusals. */
+/** Codes that every route under /crm may answer, beside its own. */
 const commonCodes = [
   'unauthenticated',
   'forbidden',
@@ -143,7 +140,6 @@ export function problems(
   for (const code of new Set<ProblemCode>([
     ...codes,
     ...(codes.includes('invalid_request') ? boundCodes : []),
-    ...(codes.includes('body_too_large') ? bodyCodes : []),
     ...commonCodes,
   ])) {
     const { status } = problemCatalog[code];

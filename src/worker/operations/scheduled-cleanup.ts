@@ -15,7 +15,7 @@ import { auditPastReads } from '../../crm/leads/read-log.ts';
 import { mergeSearchIndex } from '../../crm/leads/search-index.ts';
 import { faultText } from '../../runtime/faults.ts';
 import { logEvent } from '../../runtime/log.ts';
-import { retentionDays } from '../../runtime/retention.ts';
+import { retentionDays } from '../../runtime/settings.ts';
 import { sessionStub } from '../../durable/stubs.ts';
 
 const dayMs = 86_400_000;

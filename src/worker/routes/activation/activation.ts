@@ -1,26 +1,19 @@
 /**
  * `/crm/activation`: start, watch and command sessions (docs/PROTOCOL.md).
  *
- * Owns: turning a request into what a session needs: a frozen audience, template and mail settings.
- * Never: progress; that is the session object's.
+ * Owns the HTTP side only. Starting is src/worker/operations/start-activation.ts; progress and commands belong to
+ * the session object.
  *
  * @module
  */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
-import { batchCountInBounds, batchLeadCount } from '../../../core/batch/batch.ts';
-import { batchCountUnderCap, readDailyCap } from '../../../core/limits/daily-cap.ts';
 import type { Command } from '../../../core/session/command.ts';
-import type { SessionSpec } from '../../../core/session/session.ts';
-import { countAudience, resolveAudience, sampleAudience } from '../../../crm/audience.ts';
-import { countRunning, listActivations } from '../../../crm/activations.ts';
-import { openRecovery } from '../../../crm/recovery.ts';
-import { mailTransport } from '../../../durable/mail/mail-account.ts';
+import { countAudience, sampleAudience } from '../../../crm/audience.ts';
+import { listActivations } from '../../../crm/activations.ts';
 import { sessionStub } from '../../../durable/stubs.ts';
-import { compileTemplate, senderNameOf } from '../../../mail/templates/render.ts';
+import { senderNameOf } from '../../../mail/templates/render.ts';
 import { limits } from '../../../shared/limits.ts';
-import type { FrozenTemplate } from '../../../shared/recipient.ts';
-import { sha256Hex } from '../../../shared/sha256.ts';
 import { activationStates, emailStates, type Progress } from '../../../shared/progress.ts';
 import {
   activationListSchema,
@@ -31,19 +24,18 @@ import {
   leadResultPageSchema,
   progressSchema,
   retryRequestSchema,
-  type ActivationPreviewRequest,
 } from '../../../shared/schemas/activation.ts';
 import type { App, AppEnv } from '../../app-env.ts';
-import { mailSettings, requireMail } from '../../operations/require-mail.ts';
+import { mailSettings } from '../../operations/require-mail.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
-import { undoMs } from '../../operations/activate-settings.ts';
-import { requireSimpleFilter } from '../../http/filter-bound.ts';
-import { cursorQuery, limitQuery, sessionIdParams } from '../../http/params.ts';
+import { sessionIdParams } from '../../http/params.ts';
+import { pageCodes, pageQuery, requirePage } from '../../http/paging.ts';
 import { problems, Refusal } from '../../http/problem.ts';
 import { noteLeadsShown } from '../../middleware/read-audit.ts';
 import { body, bodyCodes, json } from '../../http/openapi.ts';
 import { csvOfResults, resultPage } from '../../operations/results.ts';
-import { requireTemplate } from '../../operations/templates.ts';
+import { requireAudience, requireNoRecovery, startActivation } from '../../operations/start-activation.ts';
+import { compileUsable, requireTemplate } from '../../operations/templates.ts';
 
 const tags = ['activation'];
 
@@ -66,6 +58,7 @@ const start = createRoute({
       'empty_audience',
       'unknown_leads',
       'unknown_template',
+      'invalid_template',
       'filter_too_complex',
       'session_conflict',
       'session_erased',
@@ -84,7 +77,14 @@ const preview = createRoute({
   request: { body: body(activationPreviewRequestSchema) },
   responses: {
     200: json('How many leads it would touch, and some mails.', activationPreviewSchema),
-    ...problems(...bodyCodes, 'empty_audience', 'unknown_leads', 'unknown_template', 'filter_too_complex'),
+    ...problems(
+      ...bodyCodes,
+      'empty_audience',
+      'unknown_leads',
+      'unknown_template',
+      'invalid_template',
+      'filter_too_complex',
+    ),
   },
 });
 
@@ -97,13 +97,12 @@ const history = createRoute({
   request: {
     query: z.object({
       search: z.string().max(limits.maxSearchLength).optional(),
-      cursor: cursorQuery,
-      limit: limitQuery(20, 100),
+      ...pageQuery(20, 100),
     }),
   },
   responses: {
     200: json('One page.', activationListSchema),
-    ...problems('invalid_request', 'invalid_cursor'),
+    ...problems(...pageCodes),
   },
 });
 
@@ -162,13 +161,12 @@ const results = createRoute({
     params: sessionIdParams,
     query: z.object({
       ...resultFilter,
-      cursor: cursorQuery,
-      limit: limitQuery(limits.defaultPageLeadCount, limits.maxPageLeadCount),
+      ...pageQuery(limits.defaultPageLeadCount, limits.maxPageLeadCount),
     }),
   },
   responses: {
     200: json('One page.', leadResultPageSchema),
-    ...problems('invalid_request', 'invalid_cursor', 'session_not_found'),
+    ...problems(...pageCodes, 'session_not_found'),
   },
 });
 
@@ -239,71 +237,25 @@ const retry = createRoute({
 export function activationRoutes(app: App): void {
   app.openapi(start, async (c) => {
     const request = c.req.valid('json');
-    const { sessionId, ...rest } = request;
-    const location = `/crm/activation/progress/${sessionId}`;
-    const session = sessionStub(c.env, sessionId);
-    const fingerprint = await sha256Hex(JSON.stringify(rest));
-    // Before anything else: a repeat must find its session even if the leads have changed since.
-    const found = await session.find(fingerprint, c.get('requestId'));
-    if (found?.kind === 'conflict') throw new Refusal('session_conflict');
-    if (found?.kind === 'erased') throw new Refusal('session_erased');
-    if (found !== null) {
-      noteAudit(c, false);
-      return c.json(found.progress, 200, { location });
-    }
-    await requireNoRecovery(c.env);
-    const owner = c.get('person').email;
-    if ((await countRunning(c.env.DB, owner)) >= limits.maxRunningSessionCount) {
-      throw new Refusal('too_many_sessions', `At most ${limits.maxRunningSessionCount} may run at once.`);
-    }
-
-    const template = await requireTemplate(c.env, rest.templateId);
-    requireMail(c.env);
-    const transport = mailTransport(c.env, Date.now);
-    if (transport.kind === 'refused') throw new Refusal('mail_not_configured', transport.message);
-    const createdAt = Date.now();
-    const audience = await requireAudience(c.env, rest);
-    const spec: SessionSpec = {
-      sessionId,
-      name: rest.name ?? template.name,
-      owner,
-      fingerprint,
-      audience: rest.audience,
-      template,
-      mail: mailSettings(c.env, c.req.url),
-      provider: transport.transport.name,
-      batchLeadCount: batchCountUnderCap(
-        batchCountInBounds(
-          batchLeadCount(transport.transport.maxBatch, c.env.MAIL_BATCH_MAX),
-          template.subject.length + template.html.length + template.text.length,
-          customFieldCountOf(template),
-        ),
-        readDailyCap(c.env.MAIL_DAILY_CAP),
-      ),
-      maxLeadId: audience.maxLeadId,
-      total: audience.total,
-      revision: audience.revision,
-      createdAt,
-      // From here on, so that a count that took long takes nothing of it.
-      startsAt: Date.now() + undoMs(c.env),
-    };
-    const started = await session.start(spec, c.get('requestId'));
-    if (started.kind === 'conflict') throw new Refusal('session_conflict');
-    if (started.kind === 'erased') throw new Refusal('session_erased');
-    noteAudit(c, { target: sessionId, detail: { total: audience.total, template: template.id } });
-    return c.json(started.progress, started.kind === 'started' ? 201 : 200, { location });
+    const { kind, progress } = await startActivation(c.env, request, {
+      owner: c.get('person').email,
+      requestId: c.get('requestId'),
+      requestUrl: c.req.url,
+    });
+    const { sessionId, templateId: template } = request;
+    const isNew = kind === 'started';
+    noteAudit(c, isNew && { target: sessionId, detail: { total: progress.total, template } });
+    return c.json(progress, isNew ? 201 : 200, { location: `/crm/activation/progress/${sessionId}` });
   });
 
   app.openapi(preview, async (c) => {
     const request = c.req.valid('json');
     const template = await requireTemplate(c.env, request.templateId);
     await requireAudience(c.env, request);
-    const compiled = compileTemplate(template);
-    if (compiled.kind === 'refused') throw new Error(compiled.message);
-    const { customFields } = compiled;
+    const compiled = compileUsable(template);
     const [counts, recipients] = await Promise.all([
       countAudience(c.env.DB, request.audience),
-      sampleAudience(c.env.DB, request.audience, limits.maxPreviewSampleCount, customFields),
+      sampleAudience(c.env.DB, request.audience, limits.maxPreviewSampleCount, compiled.customFields),
     ]);
     const mail = mailSettings(c.env, c.req.url);
     const sample = recipients.flatMap((recipient) => {
@@ -324,13 +276,14 @@ export function activationRoutes(app: App): void {
 
   app.openapi(history, async (c) => {
     const { search, cursor, limit } = c.req.valid('query');
-    const answer = await listActivations(c.env.DB, {
-      cursor: cursor ?? null,
-      limit,
-      ...(search === undefined ? {} : { search }),
-    });
-    if (answer.kind === 'invalid_cursor') throw new Refusal('invalid_cursor');
-    return c.json(answer.list, 200);
+    const { list } = requirePage(
+      await listActivations(c.env.DB, {
+        cursor: cursor ?? null,
+        limit,
+        ...(search === undefined ? {} : { search }),
+      }),
+    );
+    return c.json(list, 200);
   });
 
   app.openapi(getProgress, async (c) => {
@@ -416,30 +369,6 @@ async function command(c: Context<AppEnv>, wanted: Command): Promise<Progress> {
   return answer.progress;
 }
 
-/** Nothing is mailed while the database has leads as new that sessions have mailed. */
-async function requireNoRecovery(env: Env): Promise<void> {
-  if ((await openRecovery(env.DB)) === null) return;
-  throw new Refusal(
-    'recovery_open',
-    'An admin has to run `npm run reconcile` (docs/RECOVERY.md); until then somebody could be mailed twice.',
-  );
-}
-
-async function requireAudience(
-  env: Env,
-  { audience }: ActivationPreviewRequest,
-): Promise<{ maxLeadId: number; total: number; revision: number }> {
-  if ('filter' in audience) requireSimpleFilter(audience.filter);
-  const resolved = await resolveAudience(env.DB, audience);
-  if (resolved.kind === 'empty') throw new Refusal('empty_audience', 'No lead matches; nothing was started.');
-  if (resolved.kind === 'unknown_leads') {
-    const shown = resolved.leadIds.slice(0, 10).join(', ');
-    const more = resolved.leadIds.length > 10 ? ` and ${resolved.leadIds.length - 10} more` : '';
-    throw new Refusal('unknown_leads', `These ids are of no lead: ${shown}${more}. Nothing was started.`);
-  }
-  return resolved;
-}
-
 /** The rev, and whether it stalls: the one thing that a reader must hear of though nothing was written. */
 function etagOf(progress: Progress): string {
   return `"${progress.rev}${progress.stalledSince === null ? '' : '-stalled'}"`;
@@ -449,10 +378,4 @@ function etagOf(progress: Progress): string {
 function isSameEtag(ifNoneMatch: string | undefined, etag: string): boolean {
   const tags = (ifNoneMatch ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
   return tags.includes(etag) || tags.includes('*');
-}
-
-/** Custom fields that each recipient of the template is frozen with. */
-function customFieldCountOf(template: FrozenTemplate): number {
-  const compiled = compileTemplate(template);
-  return compiled.kind === 'refused' ? 0 : compiled.customFields.length;
 }

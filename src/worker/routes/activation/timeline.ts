@@ -8,6 +8,7 @@ import { sessionStub } from '../../../durable/stubs.ts';
 import { timelineSchema } from '../../../shared/schemas/timeline.ts';
 import type { App } from '../../app-env.ts';
 import { sessionIdParams } from '../../http/params.ts';
+import { json } from '../../http/openapi.ts';
 import { problems, Refusal } from '../../http/problem.ts';
 
 const timeline = createRoute({
@@ -17,10 +18,7 @@ const timeline = createRoute({
   summary: 'What happened to it, who did it, and how fast it was',
   request: { params: sessionIdParams },
   responses: {
-    200: {
-      description: 'Events, and counters at up to some hundred moments.',
-      content: { 'application/json': { schema: timelineSchema } },
-    },
+    200: json('Events, and counters at up to some hundred moments.', timelineSchema),
     ...problems('invalid_request', 'session_not_found'),
   },
 });

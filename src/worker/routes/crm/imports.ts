@@ -37,10 +37,11 @@ import type { App } from '../../app-env.ts';
 import { csvStream, type Cell } from '../../http/csv-stream.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
 import { runScheduledCleanup } from '../../operations/scheduled-cleanup.ts';
-import { cursorQuery, digits, leadIdParam, limitQuery } from '../../http/params.ts';
+import { digits, leadIdParam } from '../../http/params.ts';
+import { pageCodes, pageQuery, requirePage } from '../../http/paging.ts';
 import { problems, Refusal } from '../../http/problem.ts';
 import { noteLeadsShown } from '../../middleware/read-audit.ts';
-import { bodyCodes, json } from '../../http/openapi.ts';
+import { body, bodyCodes, json } from '../../http/openapi.ts';
 
 const tags = ['imports'];
 const importIdParam = importIdSchema.openapi({ param: { name: 'importId', in: 'path' } });
@@ -54,7 +55,7 @@ const open = createRoute({
   description:
     'Says how a file is read; its rows follow as chunks. The import id is the idempotency key: the same ' +
     'request again answers 200 with the same import, as it is now.',
-  request: { body: { required: true, content: { 'application/json': { schema: importOpenRequestSchema } } } },
+  request: { body: body(importOpenRequestSchema) },
   responses: {
     201: {
       ...json('It is open.', importSchema),
@@ -70,8 +71,8 @@ const list = createRoute({
   path: '/crm/imports',
   tags,
   summary: 'All imports, newest first',
-  request: { query: z.object({ cursor: cursorQuery, limit: limitQuery(20, 100) }) },
-  responses: { 200: json('One page.', importListSchema), ...problems('invalid_request', 'invalid_cursor') },
+  request: { query: z.object(pageQuery(20, 100)) },
+  responses: { 200: json('One page.', importListSchema), ...problems(...pageCodes) },
 });
 
 const get = createRoute({
@@ -98,7 +99,7 @@ const chunk = createRoute({
         .pipe(z.int().min(0).max(Number.MAX_SAFE_INTEGER))
         .openapi({ param: { name: 'seq', in: 'path' }, type: 'integer', minimum: 0 }),
     }),
-    body: { required: true, content: { 'application/json': { schema: importChunkRequestSchema } } },
+    body: body(importChunkRequestSchema),
   },
   responses: {
     200: json('What became of its rows.', importChunkSchema),
@@ -190,9 +191,8 @@ export function importRoutes(app: App): void {
 
   app.openapi(list, async (c) => {
     const { cursor, limit } = c.req.valid('query');
-    const answer = await listImports(c.env.DB, { cursor: cursor ?? null, limit });
-    if (answer.kind === 'invalid_cursor') throw new Refusal('invalid_cursor');
-    return c.json(answer.list, 200);
+    const { list } = requirePage(await listImports(c.env.DB, { cursor: cursor ?? null, limit }));
+    return c.json(list, 200);
   });
 
   app.openapi(get, async (c) => c.json(await requireImport(c.env.DB, c.req.valid('param').importId), 200));

@@ -22,16 +22,16 @@ import {
 import type { App } from '../../app-env.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
 import { eraseEverywhere, erasePerson, personOfLead } from '../../operations/erasure.ts';
-import { requireSimpleFilter } from '../../http/filter-bound.ts';
-import { cursorQuery, leadIdParam, limitQuery, queryOf } from '../../http/params.ts';
+import { leadIdParam, queryOf, requireSimpleFilter } from '../../http/params.ts';
+import { pageCodes, pageQuery, requirePage } from '../../http/paging.ts';
+import { body, bodyCodes, json } from '../../http/openapi.ts';
 import { problems, Refusal } from '../../http/problem.ts';
 import { noteLeadsShown } from '../../middleware/read-audit.ts';
 
 const listQuery = z.object({
   ...queryOf(leadFilterSchema),
   sort: z.enum(leadSorts).default('-id'),
-  cursor: cursorQuery,
-  limit: limitQuery(limits.defaultPageLeadCount, limits.maxPageLeadCount),
+  ...pageQuery(limits.defaultPageLeadCount, limits.maxPageLeadCount),
 });
 
 const list = createRoute({
@@ -41,8 +41,8 @@ const list = createRoute({
   summary: 'Leads that match a filter, in pages',
   request: { query: listQuery },
   responses: {
-    200: { description: 'One page.', content: { 'application/json': { schema: leadPageSchema } } },
-    ...problems('invalid_request', 'invalid_cursor', 'filter_too_complex'),
+    200: json('One page.', leadPageSchema),
+    ...problems(...pageCodes, 'filter_too_complex'),
   },
 });
 
@@ -55,7 +55,7 @@ const get = createRoute({
   summary: 'One lead',
   request: { params },
   responses: {
-    200: { description: 'The lead.', content: { 'application/json': { schema: leadSchema } } },
+    200: json('The lead.', leadSchema),
     ...problems('invalid_request', 'lead_not_found'),
   },
 });
@@ -67,18 +67,11 @@ const patch = createRoute({
   summary: 'Change fields of a lead',
   request: {
     params,
-    body: { required: true, content: { 'application/json': { schema: leadPatchSchema } } },
+    body: body(leadPatchSchema),
   },
   responses: {
-    200: { description: 'The lead as it is now.', content: { 'application/json': { schema: leadSchema } } },
-    ...problems(
-      'invalid_json',
-      'invalid_request',
-      'unsupported_media_type',
-      'body_too_large',
-      'lead_not_found',
-      'email_taken',
-    ),
+    200: json('The lead as it is now.', leadSchema),
+    ...problems(...bodyCodes, 'lead_not_found', 'email_taken'),
   },
 });
 
@@ -103,11 +96,11 @@ const exportPerson = createRoute({
   tags: ['leads'],
   summary: 'All that is held about one address',
   request: {
-    body: { required: true, content: { 'application/json': { schema: personRequestSchema } } },
+    body: body(personRequestSchema),
   },
   responses: {
-    200: { description: 'What is held.', content: { 'application/json': { schema: personExportSchema } } },
-    ...problems('invalid_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'),
+    200: json('What is held.', personExportSchema),
+    ...problems(...bodyCodes),
   },
 });
 
@@ -120,11 +113,11 @@ const eraseByAddress = createRoute({
     'The lead, as its own erasure does, if there is one; and what is kept of somebody who never became one, ' +
     'such as the row of a file that was not taken. Again, it changes nothing.',
   request: {
-    body: { required: true, content: { 'application/json': { schema: personRequestSchema } } },
+    body: body(personRequestSchema),
   },
   responses: {
     204: { description: 'Nothing is held about this address but a suppression, as a hash.' },
-    ...problems('invalid_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'),
+    ...problems(...bodyCodes),
   },
 });
 
@@ -132,10 +125,9 @@ export function leadRoutes(app: App): void {
   app.openapi(list, async (c) => {
     const { sort, cursor, limit, ...filter } = c.req.valid('query');
     requireSimpleFilter(filter);
-    const answer = await listLeads(c.env.DB, { filter, sort, cursor: cursor ?? null, limit });
-    if (answer.kind === 'invalid_cursor') throw new Refusal('invalid_cursor');
-    noteLeadsShown(c, answer.page.leads.length);
-    return c.json(answer.page, 200);
+    const { page } = requirePage(await listLeads(c.env.DB, { filter, sort, cursor: cursor ?? null, limit }));
+    noteLeadsShown(c, page.leads.length);
+    return c.json(page, 200);
   });
 
   app.openapi(get, async (c) => {

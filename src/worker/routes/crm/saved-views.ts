@@ -14,6 +14,7 @@ import {
 } from '../../../shared/schemas/leads.ts';
 import type { App } from '../../app-env.ts';
 import { digits } from '../../http/params.ts';
+import { body, bodyCodes, json } from '../../http/openapi.ts';
 import { problems, Refusal } from '../../http/problem.ts';
 
 const getValues = createRoute({
@@ -22,7 +23,7 @@ const getValues = createRoute({
   tags: ['leads'],
   summary: 'Sources, stages and consent sources that leads have',
   responses: {
-    200: { description: 'The values.', content: { 'application/json': { schema: leadValuesSchema } } },
+    200: json('The values.', leadValuesSchema),
     ...problems(),
   },
 });
@@ -33,7 +34,7 @@ const list = createRoute({
   tags: ['views'],
   summary: 'Your saved views of the leads page',
   responses: {
-    200: { description: 'By name.', content: { 'application/json': { schema: viewListSchema } } },
+    200: json('By name.', viewListSchema),
     ...problems(),
   },
 });
@@ -44,16 +45,10 @@ const save = createRoute({
   tags: ['views'],
   summary: 'Save a view',
   description: 'One of yours with the same name, in any case, is replaced.',
-  request: { body: { required: true, content: { 'application/json': { schema: viewRequestSchema } } } },
+  request: { body: body(viewRequestSchema) },
   responses: {
-    200: { description: 'The view.', content: { 'application/json': { schema: viewSchema } } },
-    ...problems(
-      'invalid_json',
-      'invalid_request',
-      'unsupported_media_type',
-      'body_too_large',
-      'too_many_views',
-    ),
+    200: json('The view.', viewSchema),
+    ...problems(...bodyCodes, 'too_many_views'),
   },
 });
 

@@ -6,12 +6,15 @@
  * @module
  */
 import { createRoute } from '@hono/zod-openapi';
+import { findProvider } from '../../../mail/providers/index.ts';
+import { textSetting } from '../../../mail/providers/provider.ts';
 import { missingSettings, isStandIn } from '../../../mail/readiness.ts';
 import { domainOf } from '../../../mail/templates/render.ts';
 import { lookUpSender, type DnsFinding } from '../../../mail/sender-dns.ts';
 import { senderCheckSchema, type SenderCheck } from '../../../shared/schemas/mail.ts';
 import type { App } from '../../app-env.ts';
 import { sendingSettings } from '../../operations/require-mail.ts';
+import { json } from '../../http/openapi.ts';
 import { problems } from '../../http/problem.ts';
 
 const getCheck = createRoute({
@@ -20,7 +23,7 @@ const getCheck = createRoute({
   tags: ['service'],
   summary: 'Whether mail can be sent, and whether it would arrive',
   responses: {
-    200: { description: 'The findings.', content: { 'application/json': { schema: senderCheckSchema } } },
+    200: json('The findings.', senderCheckSchema),
     ...problems(),
   },
 });
@@ -92,21 +95,18 @@ export function senderCheckRoutes(app: App): void {
   });
 }
 
-/** Without webhooks mail leaves all the same; but nobody hears of bounces, and the guard is blind. */
+/** Mail leaves without webhooks too, but bounces go unseen, and the reputation guard has nothing to go by. */
 function webhookCheck(env: Env, standIn: boolean): Check {
   const common = { id: 'webhooks', title: 'Webhooks', isRequired: false } as const;
-  const secrets: Readonly<Record<string, string | undefined>> = {
-    resend: env.RESEND_WEBHOOK_SECRET,
-    postmark: env.POSTMARK_WEBHOOK_CREDENTIALS,
-  };
-  if (!Object.hasOwn(secrets, env.MAIL_PROVIDER)) {
+  const webhook = findProvider(env.MAIL_PROVIDER)?.webhook;
+  if (webhook === undefined) {
     return {
       ...common,
       status: 'warning',
       detail: 'This provider’s events are not read: bounces and complaints are seen on its own pages only.',
     };
   }
-  if ((secrets[env.MAIL_PROVIDER]?.trim() ?? '') !== '') {
+  if (textSetting(env, webhook.secretName) !== '') {
     return {
       ...common,
       status: 'ok',
@@ -114,10 +114,9 @@ function webhookCheck(env: Env, standIn: boolean): Check {
     };
   }
   if (standIn) return { ...common, status: 'not_needed', detail: 'The stand-in tells of nothing.' };
-  const name = env.MAIL_PROVIDER === 'resend' ? 'RESEND_WEBHOOK_SECRET' : 'POSTMARK_WEBHOOK_CREDENTIALS';
   return {
     ...common,
     status: 'warning',
-    detail: `${name} is not set: bounces and complaints go unseen, and the reputation guard is blind.`,
+    detail: `${webhook.secretName} is not set: bounces and complaints go unseen, and the reputation guard is blind.`,
   };
 }

@@ -18,7 +18,7 @@ import {
 } from '../../../shared/schemas/mail.ts';
 import type { App } from '../../app-env.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
-import { cursorQuery, limitQuery } from '../../http/params.ts';
+import { pageCodes, pageQuery, requirePage } from '../../http/paging.ts';
 import { problems, Refusal } from '../../http/problem.ts';
 import { noteLeadsShown } from '../../middleware/read-audit.ts';
 import { body, bodyCodes, json } from '../../http/openapi.ts';
@@ -33,13 +33,12 @@ const list = createRoute({
   request: {
     query: z.object({
       reason: z.enum(suppressionReasons).optional(),
-      cursor: cursorQuery,
-      limit: limitQuery(limits.defaultPageLeadCount, limits.maxPageLeadCount),
+      ...pageQuery(limits.defaultPageLeadCount, limits.maxPageLeadCount),
     }),
   },
   responses: {
     200: json('One page.', suppressionPageSchema),
-    ...problems('invalid_request', 'invalid_cursor'),
+    ...problems(...pageCodes),
   },
 });
 
@@ -80,27 +79,29 @@ const remove = createRoute({
 export function suppressionRoutes(app: App): void {
   app.openapi(list, async (c) => {
     const { reason, cursor, limit } = c.req.valid('query');
-    const answer = await listSuppressions(c.env.DB, {
-      emailHash: null,
-      reason: reason ?? null,
-      cursor: cursor ?? null,
-      limit,
-    });
-    if (answer.kind === 'invalid_cursor') throw new Refusal('invalid_cursor');
-    noteLeadsShown(c, answer.page.suppressions.filter(({ label }) => label !== null).length);
-    return c.json(answer.page, 200);
+    const { page } = requirePage(
+      await listSuppressions(c.env.DB, {
+        emailHash: null,
+        reason: reason ?? null,
+        cursor: cursor ?? null,
+        limit,
+      }),
+    );
+    noteLeadsShown(c, page.suppressions.filter(({ label }) => label !== null).length);
+    return c.json(page, 200);
   });
 
   app.openapi(search, async (c) => {
     const hash = emailHash(c.env.ADDRESS_HASH_KEY, normalizeEmail(c.req.valid('json').address));
-    const answer = await listSuppressions(c.env.DB, {
-      emailHash: hash,
-      reason: null,
-      cursor: null,
-      limit: 1,
-    });
-    if (answer.kind === 'invalid_cursor') throw new Refusal('invalid_cursor');
-    return c.json(answer.page, 200);
+    const { page } = requirePage(
+      await listSuppressions(c.env.DB, {
+        emailHash: hash,
+        reason: null,
+        cursor: null,
+        limit: 1,
+      }),
+    );
+    return c.json(page, 200);
   });
 
   app.openapi(add, async (c) => {

@@ -42,12 +42,12 @@ import { recipientFrom, type Recipient } from '../../../shared/recipient.ts';
 import { templateIdSchema } from '../../../shared/schemas/common.ts';
 import type { App } from '../../app-env.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
-import { requireSimpleFilter } from '../../http/filter-bound.ts';
+import { requireSimpleFilter } from '../../http/params.ts';
 import { mailSettings } from '../../operations/require-mail.ts';
 import { problems, Refusal } from '../../http/problem.ts';
 import { noteLeadsShown } from '../../middleware/read-audit.ts';
 import { body, bodyCodes, json } from '../../http/openapi.ts';
-import { allTemplates, findTemplate, withText } from '../../operations/templates.ts';
+import { allTemplates, findTemplate, invalidTemplate, withText } from '../../operations/templates.ts';
 import { sendTestMail } from '../../operations/test-mail.ts';
 
 const tags = ['templates'];
@@ -322,14 +322,6 @@ function requireUsable(draft: TemplateDraft): void {
   if (html.trim() === '' && text.trim() === '') {
     throw invalidTemplate({ part: 'html', message: 'The mail has no words.' });
   }
-}
-
-function invalidTemplate(fault: { part: string; message: string } | null): Refusal {
-  return new Refusal(
-    'invalid_template',
-    fault?.message,
-    fault === null ? [] : [{ path: `/${fault.part}`, message: fault.message }],
-  );
 }
 
 /** An id that a person can read, and some to fall back on. */

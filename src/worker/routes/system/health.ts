@@ -5,6 +5,7 @@
  */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { App } from '../../app-env.ts';
+import { json } from '../../http/openapi.ts';
 import { problems } from '../../http/problem.ts';
 
 const healthSchema = z.object({ status: z.literal('ok') }).meta({ id: 'Health' });
@@ -15,7 +16,7 @@ const getHealth = createRoute({
   tags: ['service'],
   summary: 'Is the service up?',
   responses: {
-    200: { description: 'It is.', content: { 'application/json': { schema: healthSchema } } },
+    200: json('It is.', healthSchema),
     ...problems(),
   },
 });
