@@ -1,9 +1,9 @@
 /**
- * `npm run leads:import -- FILE.csv`: brings a CSV file into the local CRM.
+ * `npm run leads:import -- FILE.csv`: imports a CSV file into the local CRM.
  *
- * The file is read twice as a stream, so its size is bounded by the disk: first to see that it can be
- * read to its end, then to import it. Keeps true: a file that cannot be read changes nothing and is one
- * sentence and exit code 1; every row that was not taken is named with its line.
+ * The file is read twice as a stream, so only the disk bounds its size: first to see that it can be read to its end,
+ * then to import it. Invariants: a file that cannot be read changes nothing and gives one sentence and exit code 1;
+ * every row that was not taken is named with its line.
  *
  * @module
  */

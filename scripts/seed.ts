@@ -16,7 +16,7 @@ import { guessColumns, type ImportedLead } from '../src/shared/imports/import-fi
 
 const usage = 'usage: npm run leads:seed -- [--count N] [--force]';
 
-/** Enough for many pages and for a run that can be watched; made in a second. */
+/** Enough for many pages and for an activation that can be watched; made in a second. */
 const defaultCount = 3_000;
 const maxCount = 1_000_000;
 

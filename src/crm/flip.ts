@@ -1,9 +1,9 @@
 /**
  * The flip: sets the leads of one batch active, owned by one session.
  *
- * One D1 batch, which is one transaction and one round trip. Keeps true: a lead belongs to the first
- * session that flips it, a repeat gives the same answer, and every lead of the batch is in exactly
- * one list of the answer. Costs 2 rows written per lead (the row and `leads_status`) and 1 per batch.
+ * One D1 batch, which is one transaction and one round trip. It writes 2 rows for each lead (the row and
+ * `leads_status`) and 1 for the batch. Invariants: a lead belongs to the first session that flips it, a repeat gives the
+ * same answer, and every lead of the batch is in exactly one list of the answer.
  *
  * @module
  */

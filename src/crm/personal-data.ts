@@ -1,9 +1,9 @@
 /**
- * What the CRM database holds about a person beside the lead itself: finding it and erasing it.
+ * What the CRM database holds about a person beside the lead: finding it and erasing it.
  *
- * Owns: every table that may hold an address or a name. Never: the lead (leads.ts), session objects.
- * Keeps true: what remains afterwards is a keyed hash in the suppressions, if there was one, so that the
- * person is not mailed when a later import brings them back; and ids that mean nobody.
+ * Owns every table that may hold an address or a name, except the lead itself (leads/lead.ts) and the session objects.
+ * Invariant: what remains is a keyed hash in the suppressions, if there was one, so that the person is not mailed
+ * when a later import brings them back; and ids that name nobody.
  *
  * @module
  */

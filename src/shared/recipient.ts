@@ -1,6 +1,6 @@
 /**
- * Recipient: a lead as frozen into an intent. Everything a mail is rendered from is here, so that a
- * repeat of the same intent makes the same bytes whatever has happened to the lead since.
+ * Recipient: a lead as frozen into an intent. It has everything that a mail is rendered from, so that a repeat of the
+ * intent makes the same bytes whatever has happened to the lead since.
  *
  * @module
  */

@@ -147,7 +147,7 @@ async function storedAnswer(
   importId: string,
   chunk: { seq: number; bodyHash: string },
 ): Promise<ChunkAnswer> {
-  const [imports, chunks] = await db.batch<unknown>([
+  const [imports, chunks] = await db.batch([
     importStatement(db, importId),
     db
       .prepare(

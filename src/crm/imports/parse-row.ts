@@ -1,8 +1,8 @@
 /**
- * From the records of somebody's CSV file to leads: what a cell is worth.
+ * Makes leads of the records of a CSV file: what each cell means.
  *
- * Pure: reads no file and no database (../shared/import-file.ts reads, imports.ts writes). Keeps true: nothing is cut off or guessed away silently; a record that cannot become a lead is rejected
- * with its line and a sentence.
+ * Pure: src/shared/imports/import-file.ts reads files, chunks.ts writes. Invariant: nothing is cut off or guessed
+ * silently; a record that cannot become a lead is rejected with its line and a sentence.
  *
  * @module
  */
@@ -61,7 +61,7 @@ function splitName(fullName: string): { firstName: string; lastName: string } {
  * Makes a lead of one record.
  *
  * The first address that a mail provider would take becomes the lead's. A lead whose only address is
- * one that none would take (`ann@localhost`) is kept, to be mended by a person, and never mailed;
+ * one that none would take (`ann@localhost`) is kept for a person to correct, and never mailed;
  * a record without anything like an address is rejected. Records may be shorter or longer than the
  * header.
  *

@@ -1,10 +1,9 @@
 /**
- * The statements that bring rows of a file into the leads table: a few per some hundreds of rows, each
- * with the rows as one JSON parameter. They only make sense together, in one transaction (imports.ts).
+ * The statements that bring rows of a file into the leads table: a few for some hundreds of rows, with the rows as one
+ * JSON parameter. They only make sense together, in one transaction (chunks.ts).
  *
- * Keeps true: an import never changes what a lead's status is, an empty cell never erases what is
- * there, a lead's import_id is the import that created it, and each row's lead is in `import_leads`
- * with what became of it.
+ * Invariants: an import never changes a lead's status; an empty cell never erases what is there; a lead's import_id is
+ * the import that created it; each row's lead is in `import_leads` with what became of it.
  *
  * @module
  */

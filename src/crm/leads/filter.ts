@@ -1,10 +1,9 @@
 /**
- * The one place where a `LeadFilter` becomes SQL; listing, counting, preview and planning all use it,
- * so that what a person sees is what a session does.
+ * The one place where a `LeadFilter` becomes SQL. Lists, counts, previews and planning all use it, so that what a
+ * person sees is what a session does.
  *
- * Owns: the meaning of each filter property. Never runs a query.
- * Keeps true: any text a person types is data, and a search that has no meaning matches nobody
- * rather than everybody.
+ * Owns the meaning of each filter property. Does not query. Invariant: any text that a person types is data, and a
+ * search without a meaning matches nobody rather than everybody.
  *
  * @module
  */
@@ -15,6 +14,8 @@ import { isAddress, searchLookUps, searchTermCount, typedWords } from './search-
 
 type FilterField = FieldWith<'filter'>;
 const filterFields = fieldsWith('filter');
+const isFilterField = (condition: LeadCondition): condition is FilterField =>
+  filterFields.some((field) => field === condition);
 
 /** A value bound to a `?`. */
 export type SqlValue = string | number | null;
@@ -85,6 +86,9 @@ export function leadConditions(filter: LeadFilter): LeadCondition[] {
 
 /** A filter as one of its conditions and the rest: a lead matches when it matches both. */
 export function splitFilter(filter: LeadFilter, condition: LeadCondition): [LeadFilter, LeadFilter] {
+  if (isFilterField(condition)) {
+    return [{ [condition]: filter[condition] }, { ...filter, [condition]: undefined }];
+  }
   switch (condition) {
     case 'words':
     case 'address': {
@@ -110,7 +114,7 @@ export function splitFilter(filter: LeadFilter, condition: LeadCondition): [Lead
     case 'import':
       return [{ importId: filter.importId }, { ...filter, importId: undefined }];
     default:
-      return [{ [condition]: filter[condition] }, { ...filter, [condition]: undefined }];
+      return condition satisfies never;
   }
 }
 

@@ -1,10 +1,9 @@
 /**
  * The list of leads: which page, in which order, and how many match.
  *
- * Never OFFSET: a page is found by the sort value and id of the row before it, so that the thousandth
- * page costs what the first does and rows that come or go do not shift it. Keeps true: neither the page nor
- * its count looks at more leads than a bound, however many there are, but for a count
- * that one index gives, and words in an order by name.
+ * A page is found by the sort value and id of the row before it (cursor.ts). Invariant: neither the page nor its count
+ * looks at more leads than a bound, however many there are. Exceptions: a count that one index gives, and words in an
+ * order by name.
  *
  * @module
  */
@@ -168,7 +167,7 @@ async function countByLookUp(
   return { total: row?.n ?? 0, isExact: (row?.looked ?? 0) < max };
 }
 
-/** The count of all leads of one condition, where somebody keeps it. */
+/** The count of all leads of one condition, where it is kept. */
 async function keptCount(
   db: D1Database,
   filter: LeadFilter,

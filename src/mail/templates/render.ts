@@ -1,10 +1,10 @@
 /**
- * Rendering: a template and a recipient in, one mail out. LiquidJS does the work.
+ * Rendering: a template and a recipient in, one mail out, by LiquidJS.
  *
- * Owns: what a template may use, and how a mail is put together. Never: clocks, chance, storage, network.
- * Keeps true: the same input makes the same bytes, today and on a repeat; nothing in a lead's fields is
- * ever markup; a template can neither loop nor grow without bound (it has no loops at all, because
- * a Worker's clock stands still while it computes, so a time limit would not stop one).
+ * Owns what a template may use, and how a mail is put together. Uses no clock, no random numbers, no storage and no
+ * network. Invariants: the same input makes the same bytes, today and on a repeat; nothing in a lead's fields is ever
+ * markup; a template cannot loop or grow without bound. (It has no loops at all: a Worker's clock stands still while
+ * it computes, so a time limit would not stop one.)
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { customFieldPattern, customValue } from '../../shared/custom-fields.ts';
 import { limits } from '../../shared/limits.ts';
 import { perField } from '../../shared/lead-fields.ts';
 import { mergeFields, type FrozenTemplate, type MergeField, type Recipient } from '../../shared/recipient.ts';
-import { shapeRenderer, type Fields } from './fast-render.ts';
+import { fastRenderer, type Fields } from './fast-render.ts';
 import type { OutgoingMail } from '../transport.ts';
 
 /** What a mail is rendered from beside the recipient. Frozen with the session, except the link, which is derived. */
@@ -35,7 +35,7 @@ export interface MailSettings {
   replyTo: string | null;
   /** As in {@link MailContext}: the same link goes into the headers. */
   unsubscribeUrl: string | null;
-  /** Tags: how webhooks find the way back. Letters, digits, `_` and `-` only. */
+  /** Tags, by which webhooks find the session and the lead. Letters, digits, `_` and `-` only. */
   sessionId: string;
   batchId: string;
 }
@@ -161,7 +161,7 @@ type Part = (typeof parts)[number];
 interface ParsedPart {
   template: Template[];
   variables: string[];
-  /** Renders by shape; null from it, or none at all, is for LiquidJS. */
+  /** The fast renderer; where there is none, or it gives null, LiquidJS renders. */
   quick: ((fields: Fields) => string | null) | null;
 }
 
@@ -293,7 +293,7 @@ function analyzePart(part: Part, source: string): ParsedPart | TemplateRefusal {
       return refuse(part, 'too_large', 'The template uses too many fields for its length.');
     }
     const variables = variablesOf(engine.analyzeSync(template).globals);
-    const quick = shapeRenderer(
+    const quick = fastRenderer(
       source,
       variables,
       (fields) => renderWith(engine, template, fields),

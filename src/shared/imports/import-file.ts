@@ -258,7 +258,7 @@ export class ImportRecordReader {
   readonly #hasHeader: boolean;
   #nextLine = 1;
   #isFirst = true;
-  /** The rows that an import of ours did not take, mended: their cells are as they were written for a spreadsheet. */
+  /** The file holds corrected rows that an import did not take: its cells are escaped for spreadsheets. */
   #isOwn = false;
 
   constructor(hasHeader: boolean) {

@@ -112,7 +112,7 @@ export const progressSchema = z
     waitingFor: z
       .object({ kind: z.enum(waitKinds), since: timeMs })
       .nullable()
-      .meta({ description: 'What a run that does not move waits for, and since when.' }),
+      .meta({ description: 'What an activation without progress waits for, and since when.' }),
     stalledSince: timeMs.nullable(),
     lastError: z.string().nullable(),
   })
@@ -158,7 +158,7 @@ export const leadHistorySchema = z
         name: z.string().nullable().meta({ description: 'Null once the activation is erased.' }),
         owner: z.string().nullable(),
         at: timeMs,
-        result: leadResultSchema.nullable().meta({ description: 'The mail and its fate.' }),
+        result: leadResultSchema.nullable().meta({ description: 'The mail and what became of it.' }),
       })
       .nullable(),
   })

@@ -34,7 +34,9 @@ export const templateIdSchema = z
 export const settingsSchema = z
   .object({
     user: z.object({ email: z.string(), name: z.string(), role: z.enum(roles) }),
-    retentionDays: z.number().meta({ description: 'For so long a run that has ended knows whom it mailed.' }),
+    retentionDays: z
+      .number()
+      .meta({ description: 'How long an activation that has ended knows whom it mailed.' }),
     dataJurisdiction: z
       .string()
       .nullable()

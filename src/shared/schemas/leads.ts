@@ -82,8 +82,7 @@ export const leadFilterSchema = z
   .meta({ id: 'LeadFilter' });
 export type LeadFilter = z.infer<typeof leadFilterSchema>;
 
-const sortedFields = ['id', ...fieldsWith('sort')] as const;
-type SortedField = (typeof sortedFields)[number];
+type SortedField = 'id' | FieldWith<'sort'>;
 
 /** A minus: from the highest value to the lowest. */
 export type LeadSort = SortedField | `-${SortedField}`;

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { Buffer } from 'node:buffer';
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { property, textProperty } from '../http.ts';
 import type { ProviderWebhook } from '../provider.ts';
@@ -23,8 +22,9 @@ export const webhook: ProviderWebhook = {
 function hasCredentials({ headers, secret }: Parameters<ProviderWebhook['verify']>[0]): boolean {
   const [, given = ''] = /^basic ([a-z0-9+/=]+)$/i.exec(headers.get('authorization') ?? '') ?? [];
   if (!secret.includes(':') || given === '') return false;
-  const digest = (bytes: Buffer): Buffer => createHash('sha256').update(bytes).digest();
-  return timingSafeEqual(digest(Buffer.from(secret)), digest(Buffer.from(given, 'base64')));
+  const sha256 = (text: string, encoding: 'utf8' | 'base64'): Uint8Array =>
+    createHash('sha256').update(text, encoding).digest();
+  return timingSafeEqual(sha256(secret, 'utf8'), sha256(given, 'base64'));
 }
 
 function readPostmarkEvent(body: unknown): MailEvent | null {
