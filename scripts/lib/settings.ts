@@ -3,49 +3,17 @@
  *
  * @module
  */
+import { isProviderName, providerSettings } from '../../src/mail/providers/index.ts';
 import { settings, type ProductSetting } from '../../src/runtime/settings.ts';
-import type { Setting } from '../../src/shared/setting.ts';
 
 const anything = ['start', 'deploy'] as const;
 
-/** Settings that only one mail provider knows. */
-export const providerSettings: readonly Setting[] = [
-  {
-    name: 'RESEND_WEBHOOK_SECRET',
-    meaning:
-      'Signing secret of the webhook at Resend (`whsec_…`); two with a space between while it is changed.',
-    default: null,
-    isSecret: true,
-  },
-  {
-    name: 'POSTMARK_WEBHOOK_CREDENTIALS',
-    meaning: '`user:password` of the webhook at Postmark.',
-    default: null,
-    isSecret: true,
-  },
-  {
-    name: 'MAIL_MESSAGE_STREAM',
-    meaning: 'Message stream at Postmark.',
-    default: 'broadcast',
-    isSecret: false,
-  },
-  {
-    name: 'MAIL_SES_REGION',
-    meaning: 'Region of Amazon SES, where `MAIL_API_URL` does not name it.',
-    default: null,
-    isSecret: false,
-  },
-  {
-    name: 'MAIL_SES_CONFIGURATION_SET',
-    meaning: 'Configuration set of Amazon SES whose events tell of bounces.',
-    default: null,
-    isSecret: false,
-  },
-];
-
 /** Every setting, by its place in docs/OPERATIONS.md. */
 export const allSettings: readonly (Omit<ProductSetting, 'group'> & { group: string })[] = [
-  ...settings,
+  ...settings.map((setting) =>
+    // The runtime's table does not know the providers.
+    setting.name === 'MAIL_PROVIDER' ? { ...setting, check: isProviderName } : setting,
+  ),
   ...providerSettings.map((setting) => ({
     ...setting,
     group: 'One mail provider only',

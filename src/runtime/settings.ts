@@ -159,14 +159,11 @@ const table = {
   },
   MAIL_PROVIDER: {
     group: 'Mail',
-    meaning: 'Which mail provider sends: `resend`, `postmark`, `ses` or `cloudflare`.',
+    // Only src/mail knows the names; what reads a value that was given checks it there.
+    meaning: 'Which mail provider sends; [MAIL.md](MAIL.md#connect-a-provider) has their names.',
     default: 'resend',
     isSecret: false,
     takenBy: anywhere,
-    check: (value) =>
-      ['resend', 'postmark', 'ses', 'cloudflare'].includes(value)
-        ? null
-        : 'is resend, postmark, ses or cloudflare',
   },
   MAIL_API_URL: {
     group: 'Mail',

@@ -12,7 +12,7 @@ import { queryOf } from '../../scripts/lib/backup/local-database.ts';
 import { openSeal, seal } from '../../scripts/lib/backup/seal.ts';
 import { dumpDatabase, readStatements } from '../../scripts/lib/backup/sql-dump.ts';
 import { stageRestore, type LaterKnowledge } from '../../scripts/lib/backup/staging.ts';
-import { emailHash } from '../../src/crm/email-hash.ts';
+import { emailHash } from '../../src/crm/email.ts';
 import {
   addLeads,
   addressHashKey,

@@ -6,9 +6,9 @@ import type {
   TemplateDetail,
   TemplatePreview,
   TemplateVersionList,
+  TemplateSummary,
 } from '../../src/shared/schemas/mail.ts';
 import type { Problem } from '../../src/shared/problem.ts';
-import type { TemplateSummary } from '../../src/shared/schemas/activation.ts';
 import { addLeads, emptyCrm } from '../support/crm-database.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
 import { hooks, resetHooks } from '../support/hooks.ts';

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { findProvider } from '../../../src/mail/providers/index.ts';
 import { UserError } from '../processes.ts';
 import { applyAccess, describeAccess } from './access.ts';
 import { makeConfig } from './config.ts';
@@ -226,14 +227,11 @@ export async function tryOut(
 function webhookLeft({ vars, presentSecrets, secrets, address }: DeployPlan): string[] {
   const has = (name: string): boolean => presentSecrets.includes(name) || name in secrets;
   const lines: string[] = [];
-  if (vars['MAIL_PROVIDER'] === 'resend' && !has('RESEND_WEBHOOK_SECRET')) {
+  const provider = findProvider(vars['MAIL_PROVIDER'] ?? '');
+  if (provider?.webhook !== undefined && !has(provider.webhook.secretName)) {
+    const { name, title, webhook } = provider;
     lines.push(
-      `Add a webhook at Resend for ${address}/webhooks/resend, and set its signing secret: RESEND_WEBHOOK_SECRET=… npm run deploy`,
-    );
-  }
-  if (vars['MAIL_PROVIDER'] === 'postmark' && !has('POSTMARK_WEBHOOK_CREDENTIALS')) {
-    lines.push(
-      `Add a webhook at Postmark for ${address}/webhooks/postmark, and set its credentials: POSTMARK_WEBHOOK_CREDENTIALS=user:password npm run deploy`,
+      `Add a webhook at ${title} for ${address}/webhooks/${name}, and set ${webhook.secret.what}: ${webhook.secretName}=${webhook.secret.example} npm run deploy`,
     );
   }
   if ((vars['MAIL_POSTAL_ADDRESS'] ?? '') === '') {

@@ -5,7 +5,7 @@
  */
 import type { Outcome } from '../../core/batch/outcome.ts';
 import { isRateNews } from '../../core/limits/rate-limit.ts';
-import { createTransport, type MailConfig } from '../../mail/providers/index.ts';
+import { createTransport, mailConfig } from '../../mail/providers/index.ts';
 import type { Delivery, MailTransport } from '../../mail/transport.ts';
 import { dailyCap, gateConfig } from '../../runtime/settings.ts';
 import type { MailGate } from '../mail-gate.ts';
@@ -27,20 +27,6 @@ export interface MailAccount {
 /** Makes the transport, or says which settings are missing. */
 export function mailTransport(env: Env, now: () => number): ReturnType<typeof createTransport> {
   return createTransport(mailConfig(env), { fetch: (url, init) => fetch(url, init), now });
-}
-
-/** The transport's settings, as the environment has them. */
-export function mailConfig(env: Env): MailConfig {
-  return {
-    provider: env.MAIL_PROVIDER,
-    apiUrl: env.MAIL_API_URL,
-    apiKey: env.MAIL_API_KEY,
-    from: env.MAIL_FROM,
-    region: env.MAIL_SES_REGION,
-    configurationSet: env.MAIL_SES_CONFIGURATION_SET,
-    messageStream: env.MAIL_MESSAGE_STREAM,
-    binding: env.EMAIL,
-  };
 }
 
 export function mailAccount(env: Env, now: () => number): MailAccount | { kind: 'refused'; message: string } {

@@ -10,7 +10,7 @@ import type { Batch } from '../../core/batch/batch.ts';
 import type { Allowance } from '../../core/limits/daily-cap.ts';
 import { processedCount, type Session } from '../../core/session/session.ts';
 import { sliceLimits } from '../../core/session/slice.ts';
-import { emailHash, isEmailHash } from '../../crm/email-hash.ts';
+import { emailHash, isEmailHash } from '../../crm/email.ts';
 import { suppressedAmong } from '../../crm/suppressions.ts';
 import { domainOf } from '../../mail/templates/render.ts';
 import type { Delivery, MailTransport } from '../../mail/transport.ts';

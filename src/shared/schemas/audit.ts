@@ -4,10 +4,11 @@
  * @module
  */
 import { z } from 'zod';
+import { timeMs, sessionIdSchema } from './common.ts';
 import { limits } from '../limits.ts';
 import { roles } from '../roles.ts';
-import { leadResultSchema, leadSchema, sessionIdSchema } from './activation.ts';
-import { timeMs } from './numbers.ts';
+import { leadResultSchema } from './activation.ts';
+import { leadSchema } from './leads.ts';
 
 /** One action in the audit. It has no address of a lead: leads are named by their ids. */
 export const auditEntrySchema = z

@@ -4,16 +4,15 @@
  * @module
  */
 import { z } from 'zod';
+import { count, sessionIdSchema } from './common.ts';
 import { sessionStates } from '../progress.ts';
-import { sessionIdSchema } from './activation.ts';
-import { count, timeMs } from './numbers.ts';
 
 /** The open restore: one that no reconciliation has finished. */
 export const recoverySchema = z
   .object({
     open: z
       .object({
-        restoredAt: timeMs,
+        restoredAt: z.int().min(0).meta({ description: 'Epoch milliseconds.' }),
         detail: z.record(z.string(), z.unknown()).meta({ description: 'Details of the restore.' }),
       })
       .nullable(),

@@ -4,9 +4,9 @@
  * @module
  */
 import { z } from 'zod';
+import { count, timeMs } from './common.ts';
 import { sessionReasons } from '../progress.ts';
 import { timelineKinds, type Timeline } from '../timeline.ts';
-import { count, timeMs } from './numbers.ts';
 
 export const timelineSchema = z
   .object({

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { mailProviders } from '../../mail/providers/index.ts';
 import type { Ability } from '../../shared/roles.ts';
 
 export interface RouteRule {
@@ -31,8 +32,12 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   // Explanations of the problem codes; they contain no data.
   'GET /problems': rule('public'),
   'GET /problems/:code': rule('public'),
-  'POST /webhooks/resend': rule('public'),
-  'POST /webhooks/postmark': rule('public'),
+  // Signed by the provider.
+  ...Object.fromEntries(
+    mailProviders.flatMap(({ name, webhook }) =>
+      webhook === undefined ? [] : [[`POST /webhooks/${name}`, rule('public')]],
+    ),
+  ),
   'GET /unsubscribe/:token': rule('public'),
   // No user acts here, so there is no audit entry: the suppression has its own reason and time.
   'POST /unsubscribe/:token': rule('public'),

@@ -6,7 +6,8 @@
 import { z } from '@hono/zod-openapi';
 import { searchTermCount } from '../../crm/leads/search-terms.ts';
 import { limits } from '../../shared/limits.ts';
-import { leadIdSchema, sessionIdSchema, type LeadFilter } from '../../shared/schemas/activation.ts';
+import { leadIdSchema, sessionIdSchema } from '../../shared/schemas/common.ts';
+import type { LeadFilter } from '../../shared/schemas/leads.ts';
 import { Refusal } from './problem.ts';
 
 /** A whole number in decimal digits. */

@@ -11,7 +11,7 @@ import type { Context } from 'hono';
 import { classifyFault, faultText } from '../../runtime/faults.ts';
 import type { AppEnv } from '../app-env.ts';
 import { problemCatalog, type Problem, type ProblemCode, type ProblemFault } from '../../shared/problem.ts';
-import { problemSchema } from '../../shared/schemas/activation.ts';
+import { problemSchema } from '../../shared/schemas/common.ts';
 
 /** A refusal that the caller can do something about. */
 export class Refusal extends Error {

@@ -5,14 +5,13 @@
  *
  * @module
  */
-import { emailHash } from '../../crm/email-hash.ts';
-import { normalizeEmail } from '../../crm/email.ts';
+import { emailHash, normalizeEmail } from '../../crm/email.ts';
 import { eraseTraces, findLeadByEmail, personOf } from '../../crm/personal-data.ts';
 import { activationsThatMayKnow } from '../../crm/activations.ts';
 import { eraseLead, getLead } from '../../crm/leads/lead.ts';
 import { sessionStub } from '../../durable/stubs.ts';
 import type { ForgottenPerson } from '../../shared/forgotten.ts';
-import type { Lead } from '../../shared/schemas/activation.ts';
+import type { Lead } from '../../shared/schemas/leads.ts';
 
 /**
  * Erases a lead. Sessions keep its id, which names no lead afterwards and is never given out again.

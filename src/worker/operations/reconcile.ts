@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { emailHash } from '../../crm/email-hash.ts';
+import { emailHash } from '../../crm/email.ts';
 import { recordActivation } from '../../crm/activations.ts';
 import { applyKnowledge } from '../../crm/recovery.ts';
 import { suppressHash } from '../../crm/suppressions.ts';

@@ -4,7 +4,7 @@
  * @module
  */
 import type { SessionSpec } from '../../core/session/session.ts';
-import { mailConfig } from '../../durable/mail/mail-account.ts';
+import { mailConfig } from '../../mail/providers/index.ts';
 import { isStandIn, missingSettings, type SendingSettings } from '../../mail/readiness.ts';
 import { mailTexts } from '../../runtime/settings.ts';
 import { Refusal } from '../http/problem.ts';

@@ -7,7 +7,7 @@
  * @module
  */
 import { decodeCursor, encodeCursor } from '../../crm/cursor.ts';
-import { leadNames } from '../../crm/leads/names.ts';
+import { leadNames } from '../../crm/leads/lead.ts';
 import type { ActivationSession } from '../../durable/activation-session.ts';
 import type { ResultCursor, ResultQuery } from '../../durable/session/results.ts';
 import { limits } from '../../shared/limits.ts';

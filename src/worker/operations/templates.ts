@@ -7,9 +7,8 @@ import { getTemplate, listTemplates } from '../../crm/templates.ts';
 import { builtinTemplates, findBuiltinTemplate } from '../../mail/templates/builtin.ts';
 import { compileTemplate, type CompiledTemplate } from '../../mail/templates/render.ts';
 import { textFromHtml } from '../../mail/templates/text-from-html.ts';
-import type { TemplateDetail, TemplateDraft } from '../../shared/schemas/mail.ts';
+import type { TemplateDetail, TemplateDraft, TemplateSummary } from '../../shared/schemas/mail.ts';
 import type { FrozenTemplate } from '../../shared/recipient.ts';
-import type { TemplateSummary } from '../../shared/schemas/activation.ts';
 import { Refusal } from '../http/problem.ts';
 
 /** All templates: the built-in ones first. */

@@ -7,22 +7,22 @@
  */
 import { createHash } from 'node:crypto';
 import { createRoute, z } from '@hono/zod-openapi';
-import { emailHash } from '../../../crm/email-hash.ts';
+import { emailHash } from '../../../crm/email.ts';
 import { getActivation } from '../../../crm/activations.ts';
+import { putChunk, rejectedRows } from '../../../crm/imports/chunks.ts';
 import {
   finishImport,
   getImport,
   importsOfLead,
   listImports,
   openImport,
-  putChunk,
-  rejectedRows,
 } from '../../../crm/imports/import.ts';
 import { deleteImport, undoImport } from '../../../crm/imports/removal.ts';
 import { getLead } from '../../../crm/leads/lead.ts';
 import { sessionStub } from '../../../durable/stubs.ts';
 import { rejectedColumns } from '../../../shared/imports/csv-cells.ts';
 import { limits } from '../../../shared/limits.ts';
+import { leadHistorySchema } from '../../../shared/schemas/activation.ts';
 import {
   importChunkRequestSchema,
   importChunkSchema,
@@ -30,10 +30,9 @@ import {
   importListSchema,
   importOpenRequestSchema,
   importSchema,
-  leadHistorySchema,
   type Import,
   type ImportIssue,
-} from '../../../shared/schemas/activation.ts';
+} from '../../../shared/schemas/imports.ts';
 import type { App } from '../../app-env.ts';
 import { csvStream, type Cell } from '../../http/csv-stream.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';

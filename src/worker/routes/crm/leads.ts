@@ -4,8 +4,7 @@
  * @module
  */
 import { createRoute, z } from '@hono/zod-openapi';
-import { emailHash } from '../../../crm/email-hash.ts';
-import { normalizeEmail } from '../../../crm/email.ts';
+import { emailHash, normalizeEmail } from '../../../crm/email.ts';
 import { findLeadByEmail, tracesOf } from '../../../crm/personal-data.ts';
 import { listLeads } from '../../../crm/leads/list.ts';
 import { getLead, updateLead } from '../../../crm/leads/lead.ts';
@@ -19,7 +18,7 @@ import {
   leadSchema,
   leadSorts,
   type Lead,
-} from '../../../shared/schemas/activation.ts';
+} from '../../../shared/schemas/leads.ts';
 import type { App } from '../../app-env.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
 import { eraseEverywhere, erasePerson, personOfLead } from '../../operations/erasure.ts';

@@ -4,13 +4,14 @@
  * @module
  */
 import { createRoute, z } from '@hono/zod-openapi';
-import { deleteView, leadValues, listViews, saveView } from '../../../crm/saved-views.ts';
+import { leadValues } from '../../../crm/leads/values.ts';
+import { deleteView, listViews, saveView } from '../../../crm/saved-views.ts';
 import {
   leadValuesSchema,
   viewListSchema,
   viewRequestSchema,
   viewSchema,
-} from '../../../shared/schemas/activation.ts';
+} from '../../../shared/schemas/leads.ts';
 import type { App } from '../../app-env.ts';
 import { digits } from '../../http/params.ts';
 import { body, bodyCodes, json } from '../../http/openapi.ts';

@@ -6,6 +6,8 @@
  * @module
  */
 import { createRoute } from '@hono/zod-openapi';
+import { findProvider } from '../../../mail/providers/index.ts';
+import { textSetting } from '../../../mail/providers/provider.ts';
 import { missingSettings, isStandIn } from '../../../mail/readiness.ts';
 import { domainOf } from '../../../mail/templates/render.ts';
 import { lookUpSender, type DnsFinding } from '../../../mail/sender-dns.ts';
@@ -96,11 +98,8 @@ export function senderCheckRoutes(app: App): void {
 /** Mail is sent without webhooks too, but bounces stay unknown, and the reputation guard has no numbers. */
 function webhookCheck(env: Env, standIn: boolean): Check {
   const common = { id: 'webhooks', title: 'Webhooks', isRequired: false } as const;
-  const secrets: Readonly<Record<string, string | undefined>> = {
-    resend: env.RESEND_WEBHOOK_SECRET,
-    postmark: env.POSTMARK_WEBHOOK_CREDENTIALS,
-  };
-  if (!Object.hasOwn(secrets, env.MAIL_PROVIDER)) {
+  const webhook = findProvider(env.MAIL_PROVIDER)?.webhook;
+  if (webhook === undefined) {
     return {
       ...common,
       status: 'warning',
@@ -108,7 +107,7 @@ function webhookCheck(env: Env, standIn: boolean): Check {
         'The app does not read events of this provider. Look for bounces and complaints on the provider’s own pages.',
     };
   }
-  if ((secrets[env.MAIL_PROVIDER]?.trim() ?? '') !== '') {
+  if (textSetting(env, webhook.secretName) !== '') {
     return {
       ...common,
       status: 'ok',
@@ -116,10 +115,9 @@ function webhookCheck(env: Env, standIn: boolean): Check {
     };
   }
   if (standIn) return { ...common, status: 'not_needed', detail: 'The stand-in sends no events.' };
-  const name = env.MAIL_PROVIDER === 'resend' ? 'RESEND_WEBHOOK_SECRET' : 'POSTMARK_WEBHOOK_CREDENTIALS';
   return {
     ...common,
     status: 'warning',
-    detail: `${name} is not set. The app does not learn of bounces and complaints, so the reputation guard cannot pause an activation.`,
+    detail: `${webhook.secretName} is not set. The app does not learn of bounces and complaints, so the reputation guard cannot pause an activation.`,
   };
 }

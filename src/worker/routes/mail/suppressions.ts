@@ -4,8 +4,7 @@
  * @module
  */
 import { createRoute, z } from '@hono/zod-openapi';
-import { emailHash } from '../../../crm/email-hash.ts';
-import { normalizeEmail } from '../../../crm/email.ts';
+import { emailHash, normalizeEmail } from '../../../crm/email.ts';
 import { addSuppressions, listSuppressions, removeSuppression } from '../../../crm/suppressions.ts';
 import { limits } from '../../../shared/limits.ts';
 import {

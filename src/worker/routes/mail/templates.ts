@@ -36,9 +36,10 @@ import {
   type TemplateDetail,
   type TemplateDraft,
   type TemplatePreview,
+  templateListSchema,
 } from '../../../shared/schemas/mail.ts';
-import type { Recipient } from '../../../shared/recipient.ts';
-import { templateIdSchema, templateListSchema } from '../../../shared/schemas/activation.ts';
+import { recipientFrom, type Recipient } from '../../../shared/recipient.ts';
+import { templateIdSchema } from '../../../shared/schemas/common.ts';
 import type { App } from '../../app-env.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
 import { requireSimpleFilter } from '../../http/params.ts';
@@ -276,8 +277,7 @@ async function requireRecipient(env: Env, leadId: number | null): Promise<Recipi
   if (leadId === null) return madeUpLead;
   const lead = await getLead(env.DB, leadId);
   if (lead === null) throw new Refusal('lead_not_found');
-  const { id, email, firstName, lastName, company, phone, source, stage, custom } = lead;
-  return { leadId: id, email, firstName, lastName, company, phone, source, stage, custom };
+  return recipientFrom(lead);
 }
 
 /** The context of a session's mails, with another unsubscribe link: the real one would unsubscribe the lead. */

@@ -1,23 +1,23 @@
 /**
- * `/webhooks/…`: events of mail providers about mails.
+ * `POST /webhooks/<provider>`: mail providers report what became of mails.
  *
- * Owns the check of signatures, and passing events to the session and the suppression list. Public: no identity.
- * Invariant: an event is answered with 200 only when its content is stored or concerns no session here. So the
- * provider's repeats lose nothing, and an event that arrives twice changes nothing.
+ * Owns the way of an event to the session and the suppression list; who may send one and what it says is the
+ * provider's part (src/mail/providers/<name>/webhook.ts). Public: no identity.
+ * Invariant: 200 is answered only when what the event says is on disk, or concerns nobody here. So the
+ * provider's repeats lose nothing, and an event that comes twice changes nothing.
  *
  * @module
  */
-import { Buffer } from 'node:buffer';
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
-import { Webhook } from 'standardwebhooks';
-import { emailHash } from '../../../crm/email-hash.ts';
+import { emailHash } from '../../../crm/email.ts';
 import { suppressHash } from '../../../crm/suppressions.ts';
-import { logEvent } from '../../../runtime/log.ts';
 import { sessionStub } from '../../../durable/stubs.ts';
 import { parseJson } from '../../../mail/providers/http.ts';
-import { readPostmarkEvent, readResendEvent, type MailEvent } from '../../../mail/providers/webhook-event.ts';
+import { mailProviders } from '../../../mail/providers/index.ts';
+import { textSetting, type ProviderWebhook } from '../../../mail/providers/provider.ts';
+import type { MailEvent } from '../../../mail/providers/webhook-event.ts';
+import { logEvent } from '../../../runtime/log.ts';
 import type { App, AppEnv } from '../../app-env.ts';
 import { problems, Refusal } from '../../http/problem.ts';
 
@@ -35,52 +35,33 @@ const responses = {
   ...problems('invalid_signature', 'invalid_json', 'body_too_large', 'body_too_slow'),
 };
 
-// Registered for the description only: the body must reach the handler as the bytes that were signed.
-const resend = createRoute({
-  method: 'post',
-  path: '/webhooks/resend',
-  tags: ['webhooks'],
-  summary: 'Events of Resend, signed (svix-id, svix-timestamp, svix-signature)',
-  description,
-  request: {
-    headers: z.object({
-      'svix-id': z.string(),
-      'svix-timestamp': z.string(),
-      'svix-signature': z.string(),
-    }),
-    body: { content: { 'application/json': { schema: anyEvent } } },
-  },
-  responses,
-});
-
-const postmark = createRoute({
-  method: 'post',
-  path: '/webhooks/postmark',
-  tags: ['webhooks'],
-  summary: 'Events of Postmark, with basic authentication',
-  description,
-  request: {
-    headers: z.object({ authorization: z.string() }),
-    body: { content: { 'application/json': { schema: anyEvent } } },
-  },
-  responses,
-});
+const describe = (name: string, { summary, headers }: ProviderWebhook) =>
+  createRoute({
+    method: 'post',
+    path: `/webhooks/${name}`,
+    tags: ['webhooks'],
+    summary,
+    description,
+    request: {
+      headers: z.object(Object.fromEntries(headers.map((header) => [header, z.string()]))),
+      body: { content: { 'application/json': { schema: anyEvent } } },
+    },
+    responses,
+  });
 
 export function webhookRoutes(app: App): void {
-  app.openAPIRegistry.registerPath(resend);
-  app.post('/webhooks/resend', async (c) => {
-    const text = await c.req.text();
-    if (!isSignedByResend(c, text)) throw new Refusal('invalid_signature');
-    return take(c, readResendEvent(requireJson(text)));
-  });
-
-  app.openAPIRegistry.registerPath(postmark);
-  app.post('/webhooks/postmark', async (c) => {
-    if (!hasCredentials(c.req.header('authorization'), c.env.POSTMARK_WEBHOOK_CREDENTIALS)) {
-      throw new Refusal('invalid_signature');
-    }
-    return take(c, readPostmarkEvent(requireJson(await c.req.text())));
-  });
+  for (const { name, webhook } of mailProviders) {
+    if (webhook === undefined) continue;
+    // Registered for the description only: the body must reach the handler as the bytes that were signed.
+    app.openAPIRegistry.registerPath(describe(name, webhook));
+    app.post(`/webhooks/${name}`, async (c) => {
+      const body = await c.req.text();
+      const secret = textSetting(c.env, webhook.secretName);
+      if (!webhook.verify({ headers: c.req.raw.headers, body, secret }))
+        throw new Refusal('invalid_signature');
+      return take(c, webhook.read(requireJson(body)));
+    });
+  }
 }
 
 function requireJson(text: string): unknown {
@@ -89,38 +70,10 @@ function requireJson(text: string): unknown {
   return body;
 }
 
-/** Svix signs as Standard Webhooks does, under other header names. */
-function isSignedByResend(c: Context<AppEnv>, body: string): boolean {
-  const headers = {
-    'webhook-id': c.req.header('svix-id') ?? '',
-    'webhook-timestamp': c.req.header('svix-timestamp') ?? '',
-    'webhook-signature': c.req.header('svix-signature') ?? '',
-  };
-  const secrets = (c.env.RESEND_WEBHOOK_SECRET ?? '').split(/\s+/).filter((secret) => secret !== '');
-  return secrets.some((secret) => {
-    try {
-      new Webhook(secret).verify(body, headers, { jsonParse: false });
-      return true;
-    } catch {
-      // Another secret's signature, too old, or a malformed secret: the sender does not learn which.
-      return false;
-    }
-  });
-}
-
-/** Compares hashes, so that the time of the comparison reveals nothing about the credentials. */
-function hasCredentials(authorization: string | undefined, credentials: string | undefined): boolean {
-  const expected = credentials?.trim() ?? '';
-  const [, given = ''] = /^basic ([a-z0-9+/=]+)$/i.exec(authorization ?? '') ?? [];
-  if (!expected.includes(':') || given === '') return false;
-  const digest = (bytes: Buffer): Buffer => createHash('sha256').update(bytes).digest();
-  return timingSafeEqual(digest(Buffer.from(expected)), digest(Buffer.from(given, 'base64')));
-}
-
 async function take(c: Context<AppEnv>, mail: MailEvent | null): Promise<Response> {
   if (mail === null) return c.body(null, 200);
   const { sessionId, leadId, event, suppression: reason, address } = mail;
-  // The suppression first: it must not be lost, even when the session no longer exists.
+  // The list first: it must not be lost even when the session is long gone.
   if (reason !== null && address !== null) {
     const hash = emailHash(c.env.ADDRESS_HASH_KEY, address);
     const isNew = await suppressHash(c.env.DB, { emailHash: hash, reason, nowMs: Date.now(), sessionId });

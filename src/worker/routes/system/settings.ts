@@ -6,7 +6,7 @@
 import { createRoute } from '@hono/zod-openapi';
 import { confirmAbove, gateConfig, retentionDays, undoMs } from '../../../runtime/settings.ts';
 import { dataJurisdiction } from '../../../durable/stubs.ts';
-import { settingsSchema } from '../../../shared/schemas/activation.ts';
+import { settingsSchema } from '../../../shared/schemas/common.ts';
 import type { App } from '../../app-env.ts';
 import { json } from '../../http/openapi.ts';
 import { problems, Refusal } from '../../http/problem.ts';

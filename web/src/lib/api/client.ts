@@ -13,21 +13,25 @@ import type {
   ActivationPreview,
   ActivationPreviewRequest,
   ActivationStartRequest,
+  LeadHistory,
+  LeadResultPage,
+} from '../../../../src/shared/schemas/activation.ts';
+import type { Settings } from '../../../../src/shared/schemas/common.ts';
+import type {
   Import,
   ImportChunk,
   ImportList,
   ImportOpenRequest,
+} from '../../../../src/shared/schemas/imports.ts';
+import type {
   Lead,
   LeadFilter,
-  LeadHistory,
   LeadPage,
   LeadPatch,
-  LeadResultPage,
   LeadValues,
-  Settings,
-  TemplateSummary,
   View,
-} from '../../../../src/shared/schemas/activation.ts';
+} from '../../../../src/shared/schemas/leads.ts';
+import type { TemplateSummary } from '../../../../src/shared/schemas/mail.ts';
 import { messages } from '../messages/messages.ts';
 import { apiHeaders, isSignedOut } from './sign-in.ts';
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Import } from '../../../../src/shared/schemas/activation.ts';
+import type { Import } from '../../../../src/shared/schemas/imports.ts';
 import { api, type Refusal } from '../api/client.ts';
 
 const pageCount = 20;

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { LeadPage } from '../../../../src/shared/schemas/activation.ts';
+import type { LeadPage } from '../../../../src/shared/schemas/leads.ts';
 import { timing } from '../sync/timing.ts';
 import { api, type Refusal } from '../api/client.ts';
 import { refreshedPage } from './refreshed-page.ts';

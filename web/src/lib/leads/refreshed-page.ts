@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { LeadPage } from '../../../../src/shared/schemas/activation.ts';
+import type { LeadPage } from '../../../../src/shared/schemas/leads.ts';
 
 /**
  * The page to show next. Nobody's choice is disturbed: while leads are chosen, rows keep their places and

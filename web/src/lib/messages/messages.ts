@@ -14,7 +14,7 @@ import type {
 } from '../../../../src/shared/progress.ts';
 import type { TimelineKind } from '../../../../src/shared/timeline.ts';
 import type { FooterField } from '../../../../src/shared/footer-fields.ts';
-import type { LeadSort, LeadStatus } from '../../../../src/shared/schemas/activation.ts';
+import type { LeadSort, LeadStatus } from '../../../../src/shared/schemas/leads.ts';
 import type { Link } from '../sync/wire.ts';
 import { formatCount, formatList, plural } from './format.ts';
 
