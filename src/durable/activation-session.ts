@@ -26,7 +26,7 @@ import type { Timeline } from '../shared/timeline.ts';
 import { DeliveryEvents } from './session/delivery-events.ts';
 import { Feed } from './session/feed.ts';
 import { logEvent, type LogFields, type LogLevel } from '../runtime/log.ts';
-import { guardLimits } from './mail-account.ts';
+import { guardLimits } from '../runtime/settings.ts';
 import { SessionAlarm } from './session/alarm.ts';
 import { followClock } from './session/clock.ts';
 import { applyCommand } from './session/commands.ts';

@@ -5,13 +5,12 @@
  *
  * @module
  */
-import { standardGuardLimits, type GuardLimits } from '../core/batch/delivery-status.ts';
-import { readDailyCap } from '../core/limits/daily-cap.ts';
 import type { Outcome } from '../core/batch/outcome.ts';
 import { isRateNews } from '../core/limits/rate-limit.ts';
-import { createTransport, type MailConfig } from '../mail/providers/index.ts';
+import { createTransport, mailConfig } from '../mail/providers/index.ts';
 import type { Delivery, MailTransport } from '../mail/transport.ts';
-import { gateConfig, type MailGate } from './mail-gate.ts';
+import { dailyCap, gateConfig } from '../runtime/settings.ts';
+import type { MailGate } from './mail-gate.ts';
 import type { PermitPool } from './sending/permit-pool.ts';
 import { mailGateStub } from './stubs.ts';
 
@@ -32,21 +31,6 @@ export function mailTransport(env: Env, now: () => number): ReturnType<typeof cr
   return createTransport(mailConfig(env), { fetch: (url, init) => fetch(url, init), now });
 }
 
-/** The settings of the transport, from the environment. */
-export function mailConfig(env: Env): MailConfig {
-  return {
-    provider: env.MAIL_PROVIDER,
-    apiUrl: env.MAIL_API_URL,
-    apiKey: env.MAIL_API_KEY,
-    from: env.MAIL_FROM,
-    region: env.MAIL_SES_REGION,
-    configurationSet: env.MAIL_SES_CONFIGURATION_SET,
-    messageStream: env.MAIL_MESSAGE_STREAM,
-    binding: env.EMAIL,
-  };
-}
-
-/** The account that the settings name, or why it cannot be used. */
 export function mailAccount(env: Env, now: () => number): MailAccount | { kind: 'refused'; message: string } {
   const choice = mailTransport(env, now);
   if (choice.kind === 'refused') return choice;
@@ -58,7 +42,7 @@ export function mailAccount(env: Env, now: () => number): MailAccount | { kind: 
     transport: choice.transport,
     gate,
     maxRatePerSecond: gateLimits.maxRatePerSecond,
-    dailyCap: readDailyCap(env.MAIL_DAILY_CAP),
+    dailyCap: dailyCap(env),
     async report(delivery, permits) {
       const { rate } = delivery;
       const refusal = refusalOf(delivery);
@@ -74,17 +58,4 @@ export function mailAccount(env: Env, now: () => number): MailAccount | { kind: 
 /** Why some or all mails of a call were not taken; undefined when all were. */
 export function refusalOf({ outcome }: Delivery): Exclude<Outcome, { kind: 'accepted' }> | undefined {
   return outcome.kind === 'accepted' ? outcome.deferral?.because : outcome;
-}
-
-/** The bounce and complaint rates at which a session pauses. A setting that is no number falls back to the standard. */
-export function guardLimits(env: Env): GuardLimits {
-  const read = (text: string, standard: number): number => {
-    const value = Number(text);
-    return text.trim() !== '' && Number.isFinite(value) && value >= 0 ? value : standard;
-  };
-  return {
-    minResultCount: read(env.MAIL_GUARD_MIN_RESULTS, standardGuardLimits.minResultCount),
-    maxBouncePercent: read(env.MAIL_MAX_BOUNCE_PERCENT, standardGuardLimits.maxBouncePercent),
-    maxComplaintPercent: read(env.MAIL_MAX_COMPLAINT_PERCENT, standardGuardLimits.maxComplaintPercent),
-  };
 }

@@ -19,17 +19,12 @@ import {
   type GateState,
   type Lease,
 } from '../core/limits/rate-limit.ts';
+import { gateConfig } from '../runtime/settings.ts';
 
 /** What an answer told a session of the provider's rate limit. */
 export interface GateReport {
   throttled: { retryAfterMs: number | null } | null;
   rate: RateObservation | null;
-}
-
-/** The rate of the account. A `MAIL_RATE` that is no positive number falls back to 8 calls a second. */
-export function gateConfig(env: Pick<Env, 'MAIL_RATE'>): GateConfig {
-  const rate = Number(env.MAIL_RATE);
-  return { maxRatePerSecond: Number.isFinite(rate) && rate > 0 ? rate : 8 };
 }
 
 export class MailGate extends DurableObject<Env> {

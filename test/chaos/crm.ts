@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { ActivationList, LeadPage } from '../../src/shared/schemas/activation.ts';
+import type { ActivationList } from '../../src/shared/schemas/activation.ts';
+import type { LeadPage } from '../../src/shared/schemas/leads.ts';
 import type { Progress } from '../../src/shared/progress.ts';
 import type { Client } from './client.ts';
 import type { FinalLead } from './records.ts';

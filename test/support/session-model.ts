@@ -53,7 +53,7 @@ import {
   type SessionSignal,
 } from '../../src/core/batch/settle.ts';
 import { readResendAnswer } from '../../src/mail/providers/resend/transport.ts';
-import type { Recipient } from '../../src/shared/recipient.ts';
+import { erasedRecipient, type Recipient } from '../../src/shared/recipient.ts';
 
 export const keyedTraits: ProviderTraits = { idempotencyWindowMs: 86_400_000 };
 export const keylessTraits: ProviderTraits = { idempotencyWindowMs: null };
@@ -77,14 +77,10 @@ export function specOf(leadCount: number, batchLeadCount = 5): SessionSpec {
 
 export function recipientOf(leadId: number): Recipient {
   return {
-    leadId,
+    ...erasedRecipient(leadId),
     email: `lead${leadId}@example.com`,
     firstName: 'Ann',
     lastName: 'Name',
-    company: '',
-    phone: '',
-    source: '',
-    stage: '',
   };
 }
 

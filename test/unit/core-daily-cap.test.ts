@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
   batchCountUnderCap,
-  readDailyCap,
   refundAllowance,
   takeAllowance,
   type CapState,
@@ -60,15 +59,5 @@ describe('the allowance of a day', () => {
     [100, 1, 1],
   ])('batches of at most %i under a cap of %s have %i leads', (maxBatch, cap, count) => {
     expect(batchCountUnderCap(maxBatch, cap)).toBe(count);
-  });
-
-  test.each([
-    ['', null],
-    ['0', null],
-    ['-5', null],
-    ['many', null],
-    [' 500 ', 500],
-  ])('the setting %j is read as %s', (text, cap) => {
-    expect(readDailyCap(text)).toBe(cap);
   });
 });

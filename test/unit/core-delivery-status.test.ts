@@ -6,9 +6,9 @@ import {
   deliveryEvents,
   judgeReputation,
   deliveryStatus,
-  standardGuardLimits,
   type DeliveryCounts,
 } from '../../src/core/batch/delivery-status.ts';
+import { guardLimits } from '../../src/runtime/settings.ts';
 
 const events = fc.array(fc.constantFrom(...deliveryEvents), { maxLength: 12 });
 const none: DeliveryCounts = { delivered: 0, bounced: 0, complained: 0 };
@@ -66,8 +66,7 @@ describe('the delivery status of a mail', () => {
 
 describe('the reputation guard', () => {
   const judge = (counts: Partial<DeliveryCounts>, acknowledged: Partial<DeliveryCounts> = {}) =>
-    judgeReputation({ ...none, ...counts }, { ...none, ...acknowledged }, standardGuardLimits)?.reason ??
-    null;
+    judgeReputation({ ...none, ...counts }, { ...none, ...acknowledged }, guardLimits({}))?.reason ?? null;
 
   test.each([
     ['says nothing before 500 results', { delivered: 0, bounced: 499, complained: 9 }, null],

@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { batchCountInBounds, batchLeadCount, countBatch } from '../../src/core/batch/batch.ts';
+import { batchCountInBounds, countBatch } from '../../src/core/batch/batch.ts';
 import { applySignal, outageMs } from '../../src/core/limits/breaker.ts';
 import type { Outcome } from '../../src/core/batch/outcome.ts';
 import { newSession, type Session } from '../../src/core/session/session.ts';
@@ -484,27 +484,6 @@ describe('the circuit breaker', () => {
       reason: 'mail_quota',
       generation: running.generation + 1,
     });
-  });
-});
-
-describe('the leads of a batch', () => {
-  it.each([
-    ['', 100],
-    ['  ', 100],
-    ['1', 1],
-    [' 20 ', 20],
-    ['100', 100],
-    ['101', 100],
-    ['9'.repeat(400), 100],
-    ['0', 100],
-    ['-5', 100],
-    ['0.5', 100],
-    ['1e3', 100],
-    ['NaN', 100],
-    ['Infinity', 100],
-    ['ten', 100],
-  ])('are, with the setting %j, %i', (setting, count) => {
-    expect(batchLeadCount(100, setting)).toBe(count);
   });
 });
 

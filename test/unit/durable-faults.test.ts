@@ -39,7 +39,7 @@ describe('a fault of the platform', () => {
     expect(fault).toEqual({
       kind: 'transient',
       place: place === 'The CRM database' ? 'crm' : 'platform',
-      message: `${place} does not answer; the run goes on when it does.`,
+      message: `${place} does not answer. The activation continues when it does.`,
     });
   });
 

@@ -3,7 +3,7 @@ import { env, exports } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { PersonExport } from '../../src/shared/schemas/audit.ts';
 import type { LeadResultPage } from '../../src/shared/schemas/activation.ts';
-import { emailHash } from '../../src/crm/email-hash.ts';
+import { emailHash } from '../../src/crm/email.ts';
 import { addLeads, countsAndRecount } from '../support/crm-database.ts';
 import { databaseContent } from '../support/routes.ts';
 import type { FakeMailApi } from '../support/fake-mail-api.ts';

@@ -1,7 +1,7 @@
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { nextRetention } from '../../src/core/session/retention.ts';
-import { retentionDays } from '../../src/runtime/retention.ts';
+import { retentionDays } from '../../src/runtime/settings.ts';
 import type { LeadResultPage } from '../../src/shared/schemas/activation.ts';
 import { addLeads } from '../support/crm-database.ts';
 import type { FakeMailApi } from '../support/fake-mail-api.ts';

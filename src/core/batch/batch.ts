@@ -155,16 +155,6 @@ export type BatchChange =
       because?: { code: string; message: string };
     };
 
-/**
- * Leads of a batch: as many as the provider takes in one call, or fewer where a setting says so.
- *
- * @param setting - `MAIL_BATCH_MAX`; what is no whole number from 1 on says nothing
- */
-export function batchLeadCount(maxBatch: number, setting: string): number {
-  const text = setting.trim();
-  return /^[1-9]\d*$/.test(text) ? Math.min(maxBatch, Number(text)) : maxBatch;
-}
-
 /** Characters of one call; each sender has one in hand, beside the mails that it is made of. */
 const maxPayloadLength = 4_000_000;
 /** Of a mail besides its template: headers, links and what the template's names stand for. */

@@ -131,13 +131,6 @@ export interface GuardLimits {
   maxComplaintPercent: number;
 }
 
-/** What providers tolerate: Resend pauses accounts at 4 % bounces or 0.08 % complaints. */
-export const standardGuardLimits = {
-  minResultCount: 500,
-  maxBouncePercent: 4,
-  maxComplaintPercent: 0.08,
-} as const satisfies GuardLimits;
-
 export interface GuardVerdict {
   reason: 'bounce_rate' | 'complaint_rate';
   message: string;

@@ -23,11 +23,6 @@ export type Allowance =
   /** The day's mails are used up; the next day begins then (ms since 1970). */
   | { kind: 'tomorrow'; retryAt: number };
 
-/** `MAIL_DAILY_CAP` as a number; null: no cap. */
-export function readDailyCap(text: string): number | null {
-  return /^[1-9]\d{0,9}$/.test(text.trim()) ? Number(text.trim()) : null;
-}
-
 /** Takes `count` mails out of the day's allowance, or says when there will be one again. */
 export function takeAllowance(
   state: CapState | null,

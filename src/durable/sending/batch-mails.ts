@@ -10,7 +10,7 @@
 import { pendingIndexes, recipientState, type Batch, type Failure } from '../../core/batch/batch.ts';
 import { refusedState } from '../../core/batch/doubt.ts';
 import type { Session } from '../../core/session/session.ts';
-import { emailHash, isEmailHash } from '../../crm/email-hash.ts';
+import { emailHash, isEmailHash } from '../../crm/email.ts';
 import { suppressedAmong } from '../../crm/suppressions.ts';
 import {
   compileTemplate,

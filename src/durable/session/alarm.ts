@@ -12,7 +12,7 @@ import { longestWaitMs } from '../../core/clock.ts';
 import { nextRetention } from '../../core/session/retention.ts';
 import { nextWakeAt } from '../../core/session/wake.ts';
 import { atStorage, classifyFault, faultText } from '../../runtime/faults.ts';
-import { retentionDays } from '../../runtime/retention.ts';
+import { retentionDays } from '../../runtime/settings.ts';
 import { followClock } from './clock.ts';
 import type { SessionContext } from './context.ts';
 

@@ -12,7 +12,7 @@ import type { Command } from '../../core/session/command.ts';
 import { nextRetention } from '../../core/session/retention.ts';
 import { deleteActivation, markAnonymized } from '../../crm/activations.ts';
 import { classifyFault, faultText } from '../../runtime/faults.ts';
-import { retentionDays } from '../../runtime/retention.ts';
+import { retentionDays } from '../../runtime/settings.ts';
 import type { SessionAlarm } from './alarm.ts';
 import { followClock } from './clock.ts';
 import { applyCommand } from './commands.ts';

@@ -10,7 +10,7 @@ import type {
   SessionState,
   SkipReason,
 } from '../../../../src/shared/progress.ts';
-import type { LeadStatus } from '../../../../src/shared/schemas/activation.ts';
+import type { LeadStatus } from '../../../../src/shared/schemas/leads.ts';
 import type { Link } from '../sync/wire.ts';
 
 export const stateMessages = {
