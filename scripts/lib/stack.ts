@@ -49,6 +49,8 @@ const maxLogBytes = 10 * 1024 * 1024;
 export interface StackOptions {
   /** Port of the app; a free one when left out. */
   port?: number;
+  /** Port where a debugger can attach to the Worker; a free one when left out. */
+  inspectorPort?: number;
   /** Folder of the databases, settings and logs; made when missing. */
   stateDir: string;
   /** `stand-in` starts one that lives as long as the stack; else the base URL of a mail API. */
@@ -283,7 +285,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const logFile = join(stateDir, 'logs/worker.log');
     if ((statSync(logFile, { throwIfNoEntry: false })?.size ?? 0) > maxLogBytes) rmSync(logFile);
     const logFrom = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0;
-    const inspectorPort = await freePort();
+    const inspectorPort = options.inspectorPort ?? (await freePort());
     worker = spawnSupervised(
       process.execPath,
       [
