@@ -1,8 +1,8 @@
 /**
- * The three kinds of test, as Vitest projects.
+ * The kinds of test, as Vitest projects.
  *
  * `unit` runs pure code in Node. `workerd` runs the Worker and its objects inside the real runtime, with
- * its own storage per file. `e2e` runs the whole stack as processes with a browser in front.
+ * its own storage per file. `e2e` and `e2e-timed` run the whole stack as processes with a browser in front.
  * A failed test is not retried.
  *
  * @module
@@ -24,10 +24,13 @@ function ensureAssetFolder(): void {
   writeFileSync(shell, '<!doctype html><title>Lead Activation</title>\n');
 }
 
+/** Browser tests with bounds on how late something may be shown; nothing else runs beside them. */
+const timedFiles = ['test/e2e/live.test.ts', 'test/e2e/refresh.test.ts'];
+
 /** Files that take longest. They start first, so that none of them runs alone at the end. */
 const slowFiles = [
   ...['workerd/crash', 'workerd/feed', 'workerd/fuzz', 'workerd/commands', 'workerd/faults'],
-  ...['e2e/live', 'e2e/pages', 'e2e/mail-desk', 'e2e/refresh', 'e2e/recovery', 'e2e/leaving'],
+  ...['e2e/pages', 'e2e/recovery', 'e2e/roles', 'e2e/mail-desk', 'e2e/deploy-account', 'e2e/leaving'],
 ].map((name) => `/test/${name}.test.ts`);
 
 class SlowFirst extends BaseSequencer {
@@ -39,6 +42,14 @@ class SlowFirst extends BaseSequencer {
     return (await super.sort(files)).sort((one, other) => rank(one) - rank(other));
   }
 }
+
+/** Of both projects of browser tests: each file starts the product and a browser as processes. */
+const browserTests = {
+  environment: 'node',
+  globalSetup: 'test/support/build-web.ts',
+  testTimeout: 180_000,
+  hookTimeout: 180_000,
+} as const;
 
 export default defineConfig({
   test: {
@@ -101,12 +112,20 @@ export default defineConfig({
       },
       {
         test: {
+          ...browserTests,
+          name: 'e2e-timed',
+          include: timedFiles,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          ...browserTests,
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          environment: 'node',
-          globalSetup: ['test/support/build-web.ts'],
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
+          exclude: timedFiles,
+          sequence: { groupOrder: 2 },
         },
       },
     ],
