@@ -1,6 +1,6 @@
 /**
  * `npm test`: unit, workerd and browser tests, after installing and building what they need.
- * `--project NAME` runs one kind only; all other arguments go to Vitest, such as a file's name or `-t WORDS`.
+ * `--project unit`, `workerd` or `e2e` runs one kind only; all other arguments go to Vitest, such as a file's name or `-t WORDS`.
  *
  * The last line is `N passed, N failed`, over all kinds. A file that cannot be loaded, a project without
  * tests and an error outside any test count as failures. Messages of the runtime about faults that tests
@@ -17,10 +17,14 @@ import { projectRoot } from './lib/local-state.ts';
 import { UserError, spawnSupervised, stopWhenAsked } from './lib/processes.ts';
 import { buildWebIfChanged } from './lib/web-build.ts';
 
-/**
- * Projects that run at the same time. The first two need a processor all the time; the browser tests mostly
- * wait and are sensitive to a machine that is busy.
- */
+/** Kinds of test, and the Vitest projects of each. Browser tests are sensitive to other work on the machine. */
+const kinds: Record<string, readonly string[]> = {
+  unit: ['unit'],
+  workerd: ['workerd'],
+  e2e: ['e2e-timed', 'e2e'],
+};
+
+/** Kinds that run in one Vitest, at the same time; the groups run one after the other. */
 const groups: readonly (readonly string[])[] = [['unit', 'workerd'], ['e2e']];
 
 interface Counts {
@@ -51,7 +55,7 @@ function readArguments(args: readonly string[]): { projects: string[]; others: s
   return { projects: projects.length > 0 ? projects : groups.flat(), others };
 }
 
-/** Runs projects in one Vitest; `others` are further arguments of its command line. */
+/** Runs kinds of test in one Vitest; `others` are further arguments of its command line. */
 async function runProjects(
   names: readonly string[],
   folder: string,
@@ -64,7 +68,7 @@ async function runProjects(
     [
       join(projectRoot, 'node_modules/vitest/vitest.mjs'),
       'run',
-      ...names.map((name) => `--project=${name}`),
+      ...names.flatMap((name) => kinds[name] ?? []).map((name) => `--project=${name}`),
       ...['--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`],
       ...others,
     ],

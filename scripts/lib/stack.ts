@@ -1,10 +1,10 @@
 /**
  * The whole product on this machine: D1 migrated, the Worker in `wrangler dev`, a mail API behind it.
  *
- * `npm start`, the browser tests and the chaos scripts all start it here. Owns: order of start and stop,
- * the settings handed to the Worker, the lock on a state folder. Never seeds and never builds the web app.
- * Keeps true: when `startStack` throws, when the stack is stopped and when this process is killed, nothing
- * that it started is left running.
+ * `npm start`, the browser tests and the chaos scripts start it here. Decides the order of start and stop,
+ * hands settings to the Worker, and locks the state folder. Does not seed and does not build the web app.
+ * When `startStack` throws, when the stack is stopped and when this process is killed, no process that it
+ * started is left.
  *
  * @module
  */
@@ -31,19 +31,19 @@ import { type StandInMail, startStandInMail } from './stand-in-mail.ts';
 const maxStartMs = 90_000;
 
 /**
- * Secrets that a deployment may go without, and the setting that it must. wrangler.toml has no word for either,
- * and `wrangler dev` takes from a file only what its configuration names; so the one that it is started with
- * here names those that are set.
+ * Optional secrets, and the one setting that a deployment must not have. wrangler.toml cannot express either,
+ * and `wrangler dev` reads from a file only the names in its configuration. So the configuration that is
+ * written here names those that are set.
  */
 const optionalSecrets = ['RESEND_WEBHOOK_SECRET', 'POSTMARK_WEBHOOK_CREDENTIALS', 'LOCAL_PERSON'];
 
 /** Who is signed in on this machine, where Access does not stand in front: LOCAL_PERSON of `npm start`. */
 export const localPerson = 'ana@example.com';
 
-/** In a state folder while its database is being replaced; what is found there is half of one and half of another. */
+/** Exists in a state folder while its database is being replaced, and is left when that was interrupted. */
 export const unfinishedRestoreFile = 'restore-unfinished';
 
-/** A log above this is started anew: it is for the last runs, not for history. */
+/** A larger log is started anew: it is for the last starts, not an archive. */
 const maxLogBytes = 10 * 1024 * 1024;
 
 export interface StackOptions {
@@ -75,7 +75,7 @@ export interface Stack {
   readonly inboxUrl: string | null;
   /** Settles when the Worker's process ends, asked to or not. */
   readonly ended: Promise<ProcessEnd>;
-  /** What a person looks into when something went wrong. */
+  /** The Worker's log. */
   readonly logFile: string;
   /** Ends everything in order. */
   stop(): Promise<void>;

@@ -1,7 +1,7 @@
 /**
- * The product as a person runs it, in a state folder of its own, with a fault proxy before its mail API.
+ * The product as a person runs it, in its own state folder, with a fault proxy in front of its mail API.
  *
- * Keeps true: the mail API outlives a killed Worker, as a provider would, and everything is gone after `close`.
+ * The mail API outlives a killed Worker, as a provider would. `close` ends all processes and removes the folder.
  *
  * @module
  */
@@ -45,13 +45,13 @@ export interface BareProduct {
 export interface Product extends BareProduct {
   readonly proxy: FaultProxy;
   readonly standIn: StandInMail;
-  /** Starts a run of the welcome mail; resolves with its id. */
+  /** Starts a session of the welcome mail; resolves with its id. */
   startRun(name: string, leadIds: readonly number[]): Promise<string>;
-  /** Waits until a run has come to something. */
+  /** Waits until the session's progress is as wanted. */
   untilRun(sessionId: string, isThere: (progress: Progress) => boolean): Promise<void>;
 }
 
-/** Long enough for a run of a hundred leads on a machine that builds something else at the same time. */
+/** Long enough for a session of a hundred leads on a busy machine. */
 const maxRunWaitMs = 60_000;
 
 export interface ProductOptions {
@@ -86,6 +86,9 @@ async function importLeads(stateDir: string, count: number): Promise<void> {
 /** What decides the content of a state folder with imported leads. */
 const stateSources = ['migrations', 'scripts', 'src/crm', 'src/shared', 'package-lock.json'];
 
+/** Older state folders of other sources are removed; younger ones may be in use by another test file. */
+const maxStateAgeMs = 3_600_000;
+
 async function hashOfStateSources(): Promise<string> {
   const hash = createHash('sha256');
   for (const source of stateSources) {
@@ -111,7 +114,8 @@ async function stateTemplate(leadCount: number): Promise<string> {
   if (existsSync(template)) return template;
   await mkdir(cache, { recursive: true });
   for (const name of await readdir(cache)) {
-    if (!name.startsWith(hash) && !name.startsWith('new-')) {
+    const age = Date.now() - (await stat(join(cache, name)).catch(() => ({ mtimeMs: Date.now() }))).mtimeMs;
+    if (!name.startsWith(hash) && age > maxStateAgeMs) {
       await rm(join(cache, name), { recursive: true, force: true });
     }
   }
