@@ -31,9 +31,9 @@ import { type StandInMail, startStandInMail } from './stand-in-mail.ts';
 const maxStartMs = 90_000;
 
 /**
- * Optional secrets, and the one setting that a deployment must not have. wrangler.toml cannot express either,
- * and `wrangler dev` reads from a file only the names in its configuration. So the configuration that is
- * written here names those that are set.
+ * Secrets that a deployment may go without, and the setting that it must. wrangler.toml has no word for either,
+ * and `wrangler dev` takes from a file only what its configuration names; so the one that it is started with
+ * here names those that are set.
  */
 const optionalSecrets = ['RESEND_WEBHOOK_SECRET', 'POSTMARK_WEBHOOK_CREDENTIALS', 'LOCAL_PERSON'];
 
