@@ -13,8 +13,9 @@ import {
   overallPercent,
   percentOf,
 } from '../../web/src/lib/sync/progress-view.ts';
-import { matchesRun, mergeRuns } from '../../web/src/lib/activations/merge-activations.ts';
-import { describeRefusal, type Answer } from '../../web/src/lib/api/client.ts';
+import { matchesActivation, mergeActivations } from '../../web/src/lib/activations/merge-activations.ts';
+import type { Answer } from '../../web/src/lib/api/client.ts';
+import { describeRefusal } from '../../web/src/lib/ui/describe-refusal.ts';
 import {
   audienceOf,
   isCountExact,
@@ -29,7 +30,9 @@ import { changeLeadView, leadViewQuery, parseLeadView } from '../../web/src/lib/
 import { issueText, retryOf } from '../../web/src/lib/activations/page/issues.ts';
 import { homeOf, neededFor } from '../../web/src/lib/shell/pages.ts';
 import { formatDuration } from '../../web/src/lib/messages/format.ts';
-import { messages } from '../../web/src/lib/messages/messages.ts';
+import { activationMessages } from '../../web/src/lib/messages/activation.ts';
+import { shellMessages } from '../../web/src/lib/messages/shell.ts';
+import { stateMessages } from '../../web/src/lib/messages/states.ts';
 import { progressOf } from '../support/progress.ts';
 
 const sessionId = 'activation_1704123456789_a7bc3d2f1';
@@ -107,7 +110,7 @@ describe('announcements', () => {
   });
 
   it('say a catch-up in one sentence', () => {
-    const { change } = messages.announce;
+    const { change } = shellMessages.announce;
     // English has it with and without the second comma.
     expect(change('March', ['25 %', '50 %', '75 %'], null)).toMatch(/^March: 25 %, 50 %,? and 75 % done$/);
     expect(change('March', ['100 %'], 'Completed')).toBe('March: 100 % done, Completed');
@@ -181,7 +184,7 @@ describe('the history', () => {
     });
     const late = run({ createdAt: 2, rev: 1 });
     const stale = { ...early, rev: 3, processed: 3 };
-    expect(mergeRuns([early], [stale, late]).map((it) => [it.createdAt, it.rev])).toEqual([
+    expect(mergeActivations([early], [stale, late]).map((it) => [it.createdAt, it.rev])).toEqual([
       [2, 1],
       [1, 9],
     ]);
@@ -189,8 +192,8 @@ describe('the history', () => {
 
   it('is searched by every word of name, person and state', () => {
     const march = run({ state: 'paused' });
-    expect(matchesRun(march, ' march ANA paused ')).toBe(true);
-    expect(matchesRun(march, 'march completed')).toBe(false);
+    expect(matchesActivation(march, ' march ANA paused ')).toBe(true);
+    expect(matchesActivation(march, 'march completed')).toBe(false);
   });
 });
 
@@ -401,8 +404,10 @@ describe('the issues of a run', () => {
 
   it('say in words why leads were left out, and what is known of those that nobody explained', () => {
     expect(issueText(issue({}))).toBe('The address was refused');
-    expect(issueText(skipped)).toBe(messages.skipReasons.invalid_address);
-    expect(issueText(issue({ state: 'unknown', message: '' }))).toBe(messages.run.issueWithoutWords.unknown);
+    expect(issueText(skipped)).toBe(stateMessages.skipReasons.invalid_address);
+    expect(issueText(issue({ state: 'unknown', message: '' }))).toBe(
+      activationMessages.issueWithoutWords.unknown,
+    );
   });
 
   it('are retried by themselves only where that touches nobody else', () => {

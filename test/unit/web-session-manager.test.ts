@@ -1,10 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Progress } from '../../src/shared/progress.ts';
-import {
-  SessionManager,
-  type HubPorts,
-  type StreamHandlers,
-} from '../../web/src/lib/sync/session-manager.ts';
+import type { BrowserPorts, StreamHandlers } from '../../web/src/lib/sync/ports.ts';
+import { SessionManager } from '../../web/src/lib/sync/session-manager.ts';
 import { keyPrefix, TrackedSessionStore, type KeyValueStorage } from '../../web/src/lib/sync/store.ts';
 import { progressOf } from '../support/progress.ts';
 
@@ -78,7 +75,7 @@ class FakeTab {
       setItem: (key, value) => void data.set(key, value),
       removeItem: (key) => void data.delete(key),
     };
-    const ports: HubPorts = {
+    const ports: BrowserPorts = {
       now: () => Date.now(),
       random: () => 0.5,
       setTimer: (run, delayMs) => {

@@ -1,109 +1,108 @@
 /**
- * All runs, newest first: pages of the history, over which the tracker's fresher numbers are laid.
+ * All activations, newest first: pages from the server, over which the tracker's newer numbers are laid.
  *
  * @module
  */
 import { isTerminal, type Progress } from '../../../../src/shared/progress.ts';
+import type { ActivationList as ActivationPage } from '../../../../src/shared/schemas/activation.ts';
 import { api, type Refusal } from '../api/client.ts';
-import type { Tracker } from './tracker.svelte.ts';
-import { matchesRun, mergeRuns } from './merge-activations.ts';
+import { PagedList } from '../api/paged-list.svelte.ts';
+import type { Tracker } from '../sync/tracker.svelte.ts';
+import { matchesActivation, mergeActivations } from './merge-activations.ts';
 
-/** Runs of other people move too; the tracker does not follow those. */
+/** Other people's sessions move too, and the tracker does not follow those. */
 const refreshIntervalMs = 5_000;
 const pageCount = 50;
 /** Long enough for a word to be typed. */
 const searchDelayMs = 250;
-/** Others start runs while this list is open. */
+/** Other people start activations while this list is open. */
 const idleRefreshIntervalMs = 20_000;
 
-export class RunList {
+export class ActivationList {
   readonly #tracker: Tracker;
-  #loaded = $state.raw<readonly Progress[]>([]);
-  #nextCursor = $state<string | null>(null);
-  #ready = $state(false);
-  #loading = $state(false);
-  #refusal = $state.raw<Refusal | null>(null);
+  readonly #pages: PagedList<Progress, ActivationPage>;
   #search = $state('');
   #searchTimer: ReturnType<typeof setTimeout> | undefined;
   #loadedAt = 0;
-  #request = 0;
 
   constructor(tracker: Tracker) {
     this.#tracker = tracker;
+    this.#pages = new PagedList({
+      fetchPage: async (cursor, signal) => {
+        const answer = await api.activations(
+          { search: this.#search.trim(), cursor, limit: pageCount },
+          signal,
+        );
+        this.#loadedAt = Date.now();
+        return answer;
+      },
+      itemsOf: (page) => page.activations,
+      // Numbers never go back, and what a search has found stays known when it is cleared.
+      merge: mergeActivations,
+    });
   }
 
   get ready(): boolean {
-    return this.#ready;
+    return this.#pages.isReady;
   }
   get loading(): boolean {
-    return this.#loading;
+    return this.#pages.isLoading;
   }
   get refusal(): Refusal | null {
-    return this.#refusal;
+    return this.#pages.refusal;
+  }
+  get hasMore(): boolean {
+    return this.#pages.hasMore;
   }
   get search(): string {
     return this.#search;
   }
-  /** Filters what is there at once, and asks the server for what is not. */
+  /** Filters what is loaded at once, and asks the server for the rest. */
   set search(text: string) {
     this.#search = text;
     clearTimeout(this.#searchTimer);
-    this.#searchTimer = setTimeout(() => void this.#load(null), searchDelayMs);
-  }
-  get hasMore(): boolean {
-    return this.#nextCursor !== null;
+    this.#searchTimer = setTimeout(() => void this.#pages.open(), searchDelayMs);
   }
 
-  readonly #runs = $derived.by(() =>
-    mergeRuns(
-      this.#loaded,
+  readonly #all = $derived.by(() =>
+    mergeActivations(
+      this.#pages.items,
       this.#tracker.sessions.flatMap((session) => (session.progress === null ? [] : [session.progress])),
     ),
   );
 
   get isEmpty(): boolean {
-    return this.#runs.length === 0;
+    return this.#all.length === 0;
   }
   get shown(): readonly Progress[] {
     const search = this.#search.trim();
-    return search === '' ? this.#runs : this.#runs.filter((run) => matchesRun(run, search));
+    return search === ''
+      ? this.#all
+      : this.#all.filter((activation) => matchesActivation(activation, search));
   }
 
-  /** Loads the first page, and again while anything on it goes on. Returns how to stop. */
+  /** Loads the first page, and again while anything on it moves. Returns how to stop. */
   connect(): () => void {
-    void this.refresh();
+    void this.#pages.open();
     const handle = setInterval(() => {
-      if (document.visibilityState !== 'visible' || this.#loading) return;
-      const moving = this.#loaded.some((run) => !isTerminal(run));
+      if (document.visibilityState !== 'visible' || this.#pages.isLoading) return;
+      const moving = this.#pages.items.some((activation) => !isTerminal(activation));
       const old = Date.now() - this.#loadedAt >= idleRefreshIntervalMs;
-      if (moving || old || this.#refusal !== null) void this.#load(null, this.#ready);
+      if (!moving && !old && this.refusal === null) return;
+      void (this.ready ? this.#pages.refresh() : this.#pages.open());
     }, refreshIntervalMs);
     return () => {
       clearInterval(handle);
       clearTimeout(this.#searchTimer);
+      this.#pages.stop();
     };
   }
 
   refresh(): Promise<void> {
-    return this.#load(null);
+    return this.#pages.open();
   }
 
-  async loadMore(): Promise<void> {
-    if (this.#nextCursor !== null && !this.#loading) await this.#load(this.#nextCursor);
-  }
-
-  /** @param again - a refresh of the first page must not throw away how far down one has read */
-  async #load(cursor: string | null, again = false): Promise<void> {
-    const request = ++this.#request;
-    this.#loading = true;
-    const answer = await api.activations({ search: this.#search.trim(), cursor, limit: pageCount });
-    if (request !== this.#request) return;
-    this.#loading = false;
-    this.#loadedAt = Date.now();
-    this.#refusal = answer.ok ? null : answer.refusal;
-    if (!answer.ok) return;
-    this.#loaded = mergeRuns(this.#loaded, answer.value.activations);
-    if (!again) this.#nextCursor = answer.value.nextCursor;
-    this.#ready = true;
+  loadMore(): Promise<void> {
+    return this.#pages.more();
   }
 }

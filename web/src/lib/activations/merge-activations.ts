@@ -1,23 +1,28 @@
 /**
- * The history of runs as a list: merged from pages, refreshes and the tracker, newest first. Pure.
+ * Activations as one list, the newest first: merged from pages, refreshes and the tracker. Pure.
  *
  * @module
  */
 import { reduceProgress, type Progress } from '../../../../src/shared/progress.ts';
-import { messages } from '../messages/messages.ts';
+import { stateMessages } from '../messages/states.ts';
 
-/** Lays newer views of runs over a list, and adds those that it does not have. */
-export function mergeRuns(known: readonly Progress[], incoming: readonly Progress[]): readonly Progress[] {
-  const runs = new Map(known.map((run) => [run.sessionId, run]));
-  for (const run of incoming) runs.set(run.sessionId, reduceProgress(runs.get(run.sessionId) ?? null, run));
-  return [...runs.values()].sort(
+/** Lays newer progress over a list, and adds sessions that it does not have. */
+export function mergeActivations(
+  known: readonly Progress[],
+  incoming: readonly Progress[],
+): readonly Progress[] {
+  const sessions = new Map(known.map((session) => [session.sessionId, session]));
+  for (const session of incoming)
+    sessions.set(session.sessionId, reduceProgress(sessions.get(session.sessionId) ?? null, session));
+  return [...sessions.values()].sort(
     (a, b) => b.createdAt - a.createdAt || b.sessionId.localeCompare(a.sessionId),
   );
 }
 
-/** True when every word is in the run's name, owner, state or id. */
-export function matchesRun(run: Progress, search: string): boolean {
-  const text = `${run.name} ${run.owner} ${messages.states[run.state]} ${run.sessionId}`.toLocaleLowerCase();
+/** True when every word is in the name, owner, state or id. */
+export function matchesActivation(session: Progress, search: string): boolean {
+  const text =
+    `${session.name} ${session.owner} ${stateMessages.states[session.state]} ${session.sessionId}`.toLocaleLowerCase();
   return search
     .toLocaleLowerCase()
     .trim()

@@ -1,11 +1,11 @@
 /**
- * What a run waits for, in a sentence; null where it waits for nothing.
+ * What a session waits for, in a sentence; null when it waits for nothing.
  *
  * @module
  */
 import type { Progress } from '../../../../src/shared/progress.ts';
 import { formatDuration, formatTime } from '../messages/format.ts';
-import { messages } from '../messages/messages.ts';
+import { trackerMessages } from '../messages/tracker.ts';
 
 /** @param now - epoch ms, of a clock that may differ from the server's */
 export function waitingText(progress: Progress, now: number): string | null {
@@ -13,7 +13,7 @@ export function waitingText(progress: Progress, now: number): string | null {
   const until = waitingUntil !== null && waitingUntil > now ? formatTime(waitingUntil) : null;
   if (waitingFor !== null) {
     const since = formatDuration(Math.max(0, now - waitingFor.since));
-    return messages.tracker.waitingFor(waitingFor.kind, since, until);
+    return trackerMessages.waitingFor(waitingFor.kind, since, until);
   }
-  return until === null ? null : messages.tracker.waitingUntil(until);
+  return until === null ? null : trackerMessages.waitingUntil(until);
 }

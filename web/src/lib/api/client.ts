@@ -1,6 +1,8 @@
 /**
- * Calls to the Worker. A refusal is a value, not an exception: either the server's own problem, or that no
- * answer came.
+ * Calls to the Worker: one function per route. A refusal is a value and not an exception: the server's own
+ * problem, an expired sign-in, or no answer at all.
+ *
+ * Does not retry (`retry.ts`) and does not know what a screen says about a refusal (`ui/describe-refusal.ts`).
  *
  * @module
  */
@@ -13,6 +15,7 @@ import type {
   ActivationPreview,
   ActivationPreviewRequest,
   ActivationStartRequest,
+  Audience,
   Import,
   ImportChunk,
   ImportList,
@@ -28,33 +31,24 @@ import type {
   TemplateSummary,
   View,
 } from '../../../../src/shared/schemas/activation.ts';
-import { messages } from '../messages/messages.ts';
+import type {
+  SenderCheck,
+  SuppressionImport,
+  SuppressionPage,
+  SuppressionReason,
+  TemplateCheck,
+  TemplateCreate,
+  TemplateDetail,
+  TemplateDraft,
+  TemplatePreview,
+  TemplateVersionList,
+} from '../../../../src/shared/schemas/mail.ts';
 import { apiHeaders, isSignedOut } from './sign-in.ts';
 
 /** Why a call did not succeed. `unreachable`: nobody knows whether the server took it. */
 export type Refusal =
   { kind: 'problem'; problem: Problem } | { kind: 'unreachable' } | { kind: 'signed_out' };
 export type Answer<T> = { ok: true; value: T } | { ok: false; refusal: Refusal };
-
-/** A refusal as sentences for a person: what it is, and the particulars. */
-export function describeRefusal(refusal: Refusal): { title: string; lines: string[] } {
-  if (refusal.kind === 'unreachable') {
-    return { title: messages.app.unreachable.title, lines: [messages.app.unreachable.text] };
-  }
-  if (refusal.kind === 'signed_out') {
-    return { title: messages.app.signedOut.title, lines: [messages.app.signedOut.text] };
-  }
-  const { title, detail, errors, status, requestId } = refusal.problem;
-  return {
-    title,
-    lines: [
-      ...(detail !== '' && detail !== title ? [detail] : []),
-      ...(errors ?? []).map((fault) => `${fault.path}: ${fault.message}`),
-      // A reference only helps where the fault is ours.
-      ...(status >= 500 && requestId ? [messages.app.requestId(requestId)] : []),
-    ],
-  };
-}
 
 function isProblem(value: unknown): value is Problem {
   return (
@@ -75,11 +69,11 @@ export async function call<T>(path: string, init: RequestInit = {}): Promise<Ans
       redirect: 'manual',
     });
     if (isSignedOut(response)) return { ok: false, refusal: { kind: 'signed_out' } };
-    // An answer without a body has nothing to be read.
+    // 204 has no body, and `response.json()` would throw.
     if (response.status === 204) return { ok: true, value: undefined as T };
     const body: unknown = await response.json();
     if (response.ok) return { ok: true, value: body as T };
-    // A gateway's own answer is no word of ours: the request may have got through.
+    // A gateway's own error page does not say whether the Worker took the request.
     return isProblem(body)
       ? { ok: false, refusal: { kind: 'problem', problem: { ...body, detail: body.detail ?? '' } } }
       : { ok: false, refusal: { kind: 'unreachable' } };
@@ -89,7 +83,7 @@ export async function call<T>(path: string, init: RequestInit = {}): Promise<Ans
 }
 
 const send = <T>(
-  method: 'POST' | 'PATCH',
+  method: 'POST' | 'PUT' | 'PATCH',
   path: string,
   body: unknown,
   signal?: AbortSignal,
@@ -103,7 +97,7 @@ const send = <T>(
 const post = <T>(path: string, body: unknown, signal?: AbortSignal): Promise<Answer<T>> =>
   send<T>('POST', path, body, signal);
 
-// What stands between may give a call without a body an empty one, which must not look like a form's.
+// A proxy may add an empty body. Without this content type it would look like a form, which the server refuses.
 const remove = (path: string): Promise<Answer<void>> =>
   call<void>(path, { method: 'DELETE', headers: { 'content-type': 'application/json' } });
 
@@ -142,7 +136,7 @@ export const api = {
   leadHistory: (leadId: number) => call<LeadHistory>(`/crm/leads/${leadId}/history`),
   patchLead: (leadId: number, patch: LeadPatch) => send<Lead>('PATCH', `/crm/leads/${leadId}`, patch),
   eraseLead: (leadId: number) => remove(`/crm/leads/${leadId}`),
-  /** The address goes in the body: nothing personal is ever in an address bar or a log of requests. */
+  /** The address goes in the body, so that no URL and no request log holds personal data. */
   exportPerson: (email: string) => post<PersonExport>('/crm/leads/export', { email }),
   leadValues: () => call<LeadValues>('/crm/lead-values'),
   views: () => call<{ views: View[] }>('/crm/views'),
@@ -152,7 +146,7 @@ export const api = {
     call<ImportList>(`/crm/imports${queryOf(page)}`),
   import: (importId: string) => call<Import>(`/crm/imports/${importId}`),
   openImport: (request: ImportOpenRequest) => post<Import>('/crm/imports', request),
-  /** @param body - the chunk as JSON, made where the file is read */
+  /** @param body - the chunk as JSON; the worker that reads the file makes it */
   putChunk: (importId: string, seq: number, body: string) =>
     call<ImportChunk>(`/crm/imports/${importId}/chunks/${seq}`, {
       method: 'PUT',
@@ -161,7 +155,7 @@ export const api = {
       signal: AbortSignal.timeout(60_000),
     }),
   finishImport: (importId: string) => post<Import>(`/crm/imports/${importId}/finish`, {}),
-  /** An import when only a part of it is gone: asked again, it goes on. */
+  /** Answers with the import while only a part of it is deleted; call again to go on. */
   deleteImport: (importId: string) =>
     call<Import | undefined>(`/crm/imports/${importId}`, {
       method: 'DELETE',
@@ -169,13 +163,38 @@ export const api = {
     }),
   undoImport: (importId: string) => post<Import>(`/crm/imports/${importId}/undo`, {}),
   templates: () => call<{ templates: TemplateSummary[] }>('/crm/templates'),
+  template: (id: string, version: number | null = null) =>
+    call<TemplateDetail>(`/crm/templates/${id}${queryOf({ version })}`),
+  templateVersions: (id: string) => call<TemplateVersionList>(`/crm/templates/${id}/versions`),
+  createTemplate: (content: TemplateCreate) => post<TemplateDetail>('/crm/templates', content),
+  updateTemplate: (id: string, content: TemplateCreate, baseVersion: number) =>
+    send<TemplateDetail>('PUT', `/crm/templates/${id}`, { ...content, baseVersion }),
+  deleteTemplate: (id: string) => remove(`/crm/templates/${id}`),
+  previewTemplate: (draft: TemplateDraft, leadId: number | null, signal: AbortSignal) =>
+    post<TemplatePreview>(
+      '/crm/templates/preview',
+      { ...draft, ...(leadId === null ? {} : { leadId }) },
+      signal,
+    ),
+  checkTemplate: (draft: TemplateDraft, audience: Audience, signal: AbortSignal) =>
+    post<TemplateCheck>('/crm/templates/check', { ...draft, audience }, signal),
+  sendTestMail: (draft: TemplateDraft, leadId: number | null) =>
+    post<{ to: string }>('/crm/templates/test', { ...draft, ...(leadId === null ? {} : { leadId }) }),
+  suppressions: (view: { reason: SuppressionReason | null; cursor: string | null }) =>
+    call<SuppressionPage>(`/crm/suppressions${queryOf(view)}`),
+  /** The address goes in the body, as with `exportPerson`. */
+  searchSuppression: (address: string) => post<SuppressionPage>('/crm/suppressions/search', { address }),
+  addSuppressions: (addresses: readonly string[], reason: 'manual' | 'imported', note: string) =>
+    post<SuppressionImport>('/crm/suppressions', { addresses, reason, note }),
+  removeSuppression: (id: string, note: string) => post<void>(`/crm/suppressions/${id}/remove`, { note }),
+  senderCheck: () => call<SenderCheck>('/crm/sender-check'),
   settings: () => call<Settings>('/crm/settings'),
   preview: (request: ActivationPreviewRequest, signal?: AbortSignal) =>
     post<ActivationPreview>('/crm/activation/preview', request, signal),
   start: (request: ActivationStartRequest) =>
     post<Progress>('/crm/activation', request, AbortSignal.timeout(30_000)),
-  activations: (page: { search?: string; cursor?: string | null; limit?: number }) =>
-    call<ActivationList>(`/crm/activation${queryOf(page)}`),
+  activations: (page: { search?: string; cursor?: string | null; limit?: number }, signal: AbortSignal) =>
+    call<ActivationList>(`/crm/activation${queryOf(page)}`, { signal }),
   progress: (sessionId: string) => call<Progress>(`/crm/activation/progress/${sessionId}`),
   issues: (sessionId: string) =>
     call<{ rev: number; issues: Issue[] }>(`/crm/activation/${sessionId}/issues`),
@@ -186,12 +205,12 @@ export const api = {
   ) => call<LeadResultPage>(`/crm/activation/${sessionId}/leads${queryOf(view)}`),
   command: (sessionId: string, command: Command) =>
     post<Progress>(`/crm/activation/${sessionId}/${commandCalls[command].path}`, commandCalls[command].body),
-  /** Refused once it has begun. */
+  /** Refused once sending has begun. */
   undoStart: (sessionId: string) => post<Progress>(`/crm/activation/${sessionId}/undo`, {}),
   eraseActivation: (sessionId: string) => remove(`/crm/activation/${sessionId}`),
 };
 
-/** Where all results of a run are downloaded from. */
+/** Where all results of an activation are downloaded from. */
 export const resultsCsvUrl = (sessionId: string): string => `/crm/activation/${sessionId}/leads.csv`;
 
 /** Where the rows of an import that were not taken are downloaded from. */

@@ -1,7 +1,7 @@
 /**
- * How a sign-in that has run out shows itself. Cloudflare Access stands in front of the server and answers a
- * page with a redirect to its login, which a script cannot follow to another host; asked in this way it says
- * 401, and a redirect that comes all the same means the same.
+ * How an expired sign-in is recognized. Cloudflare Access, in front of the server, answers the request for a
+ * page with a redirect to its login on another host, which a script cannot follow. With the headers below it
+ * answers 401 instead; a redirect that still comes means the same.
  *
  * @see https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/
  * @module

@@ -1,10 +1,11 @@
 /**
- * The audit on the screen: a filter, and pages that are added at the end.
+ * The entries of the audit page: a filter over a paged list.
  *
  * @module
  */
 import type { AuditEntry, AuditPage } from '../../../../src/shared/schemas/audit.ts';
-import { call, type Refusal } from '../api/client.ts';
+import { call } from '../api/client.ts';
+import { PagedList } from '../api/paged-list.svelte.ts';
 
 export interface AuditFilter {
   actor: string;
@@ -20,62 +21,28 @@ function queryOf(filter: AuditFilter, cursor: string | null): string {
   return query.size === 0 ? '' : `?${query.toString()}`;
 }
 
-export class AuditList {
-  #entries = $state.raw<readonly AuditEntry[]>([]);
-  #nextCursor = $state<string | null>(null);
-  #refusal = $state.raw<Refusal | null>(null);
+export class AuditList extends PagedList<AuditEntry, AuditPage> {
   #filter = $state.raw<AuditFilter>({ actor: '', action: '', target: '' });
-  #busy = $state(false);
-  #ready = $state(false);
-  #request = 0;
 
-  get entries(): readonly AuditEntry[] {
-    return this.#entries;
+  constructor() {
+    super({
+      fetchPage: (cursor, signal) =>
+        call<AuditPage>(`/crm/audit${queryOf(this.#filter, cursor)}`, { signal }),
+      itemsOf: (page) => page.entries,
+    });
   }
-  get hasMore(): boolean {
-    return this.#nextCursor !== null;
-  }
-  get refusal(): Refusal | null {
-    return this.#refusal;
-  }
-  get busy(): boolean {
-    return this.#busy;
-  }
-  get ready(): boolean {
-    return this.#ready;
-  }
+
   get isFiltered(): boolean {
     return queryOf(this.#filter, null) !== '';
   }
-  /** Where all that fits is downloaded from. */
+  /** The address of the CSV file of all entries that fit the filter. */
   get csvUrl(): string {
     return `/crm/audit.csv${queryOf(this.#filter, null)}`;
   }
 
-  /** Shows what fits a filter, from the newest on. */
+  /** Shows what fits a filter, the newest first. */
   async show(filter: AuditFilter): Promise<void> {
     this.#filter = filter;
-    await this.#load(null);
-  }
-
-  async loadMore(): Promise<void> {
-    if (this.#nextCursor !== null) await this.#load(this.#nextCursor);
-  }
-
-  async #load(cursor: string | null): Promise<void> {
-    const request = ++this.#request;
-    this.#busy = true;
-    const answer = await call<AuditPage>(`/crm/audit${queryOf(this.#filter, cursor)}`);
-    // Another filter was chosen meanwhile.
-    if (request !== this.#request) return;
-    this.#busy = false;
-    if (!answer.ok) {
-      this.#refusal = answer.refusal;
-      return;
-    }
-    this.#refusal = null;
-    this.#ready = true;
-    this.#entries = cursor === null ? answer.value.entries : [...this.#entries, ...answer.value.entries];
-    this.#nextCursor = answer.value.nextCursor;
+    await this.open();
   }
 }

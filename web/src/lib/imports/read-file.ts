@@ -1,9 +1,9 @@
 /**
- * Reads a file of leads as a stream: looks at its beginning, and makes chunks of its rows that are ready to
- * be sent. Runs in a worker, so that the page stays quick; in tests it runs in Node.
+ * Reads a file of leads as a stream: examines its beginning, and turns its rows into chunks that are ready to
+ * be sent. Runs in a worker, so that the page stays responsive; in tests it runs in Node.
  *
- * Keeps true: never more of the file in memory than some slices and one chunk; the same file read in the
- * same way gives the same rows at the same lines, whatever slices it comes in.
+ * Invariants: no more of the file is in memory than some slices and one chunk; the same file read with the
+ * same settings gives the same rows at the same lines, however it is sliced.
  *
  * @module
  */

@@ -1,14 +1,14 @@
 /**
- * Sends the chunks of a file, one after the other, until all are in: over a bad network, and from wherever
- * an earlier try came to. Pure but for its ports.
+ * Sends the chunks of a file one after the other until all are stored, over a bad network too, and goes on
+ * where an earlier upload stopped. Pure except for its ports.
  *
- * Keeps true: a chunk whose answer was lost is sent again under its number, which the server takes once.
+ * Invariant: a chunk whose answer was lost is sent again under the same number, which the server stores once.
  *
  * @module
  */
 import type { Import, ImportChunk } from '../../../../src/shared/schemas/activation.ts';
 import type { Answer, Refusal } from '../api/client.ts';
-import { isWorthAnotherTry } from '../leads/activate/start-request.ts';
+import { isWorthAnotherTry } from '../api/retry.ts';
 import type { FileChunk } from './read-file.ts';
 
 export interface UploadPorts {

@@ -1,12 +1,13 @@
 /**
- * The leads on the screen: loads the view it is given, keeps the last page visible while the next one is on
- * its way, and never shows an answer that was overtaken.
+ * The leads on the screen, one page of a view at a time, and which of them are chosen. The last page stays
+ * visible while the next one loads.
  *
  * @module
  */
-import type { LeadPage } from '../../../../src/shared/schemas/activation.ts';
+import type { FoundLead, LeadPage } from '../../../../src/shared/schemas/activation.ts';
 import { timing } from '../sync/timing.ts';
 import { api, type Refusal } from '../api/client.ts';
+import { PagedList } from '../api/paged-list.svelte.ts';
 import { refreshedPage } from './refreshed-page.ts';
 import { sameFilter, filterOf, type LeadView } from './view.ts';
 import {
@@ -22,22 +23,26 @@ import {
 } from './selection.ts';
 
 export class LeadList {
-  #page = $state.raw<LeadPage | null>(null);
-  #refusal = $state.raw<Refusal | null>(null);
-  #loading = $state(false);
+  readonly #pages: PagedList<FoundLead, LeadPage>;
   #selection = $state.raw<Selection>(nothing);
   #view: LeadView | null = null;
-  #abort: AbortController | null = null;
   #refreshTimer: ReturnType<typeof setTimeout> | null = null;
 
+  constructor() {
+    this.#pages = new PagedList({
+      fetchPage: (cursor, signal) => api.leads({ ...this.#view, cursor }, signal),
+      itemsOf: (page) => page.leads,
+    });
+  }
+
   get page(): LeadPage | null {
-    return this.#page;
+    return this.#pages.page;
   }
   get refusal(): Refusal | null {
-    return this.#refusal;
+    return this.#pages.refusal;
   }
   get loading(): boolean {
-    return this.#loading;
+    return this.#pages.isLoading;
   }
   get selection(): Selection {
     return this.#selection;
@@ -53,20 +58,12 @@ export class LeadList {
   }
 
   async show(view: LeadView): Promise<void> {
-    // "All that match" is a promise about one filter; under another it would mean other people.
+    // "All that match" belongs to one filter; under another filter it would mean other people.
     if (this.#view !== null && !sameFilter(this.#view, view) && this.#selection.kind === 'all') {
       this.#selection = nothing;
     }
     this.#view = view;
-    this.#abort?.abort();
-    const abort = new AbortController();
-    this.#abort = abort;
-    this.#loading = true;
-    const answer = await api.leads(view, abort.signal);
-    if (abort.signal.aborted) return;
-    this.#loading = false;
-    this.#refusal = answer.ok ? null : answer.refusal;
-    if (answer.ok) this.#page = answer.value;
+    await this.#pages.open(view.cursor);
   }
 
   async reload(): Promise<void> {
@@ -74,8 +71,8 @@ export class LeadList {
   }
 
   /**
-   * A run has moved: the rows on the screen are read again soon, without a sign of loading and without
-   * taking a row away from under a person who is choosing. At most once in two seconds.
+   * A session has moved: reads the rows on the screen again soon, without a sign of loading. No row leaves
+   * the screen while leads are being chosen. At most once in two seconds.
    */
   refreshSoon(): void {
     this.#refreshTimer ??= setTimeout(() => {
@@ -87,17 +84,16 @@ export class LeadList {
   stop(): void {
     if (this.#refreshTimer !== null) clearTimeout(this.#refreshTimer);
     this.#refreshTimer = null;
-    this.#abort?.abort();
+    this.#pages.stop();
   }
 
   async #refresh(): Promise<void> {
     const view = this.#view;
-    if (view === null || this.#page === null || this.#loading || document.visibilityState === 'hidden')
-      return;
-    const answer = await api.leads(view, this.#abort?.signal);
-    // What did not come is asked for again with the next step of the run.
-    if (!answer.ok || this.#view !== view || this.#page === null || this.#loading) return;
-    this.#page = refreshedPage(this.#page, answer.value, this.selectedCount > 0);
+    if (view === null || this.page === null || this.loading || document.visibilityState === 'hidden') return;
+    const answer = await api.leads(view);
+    // A refresh that failed is made up for by the next one.
+    if (!answer.ok || this.#view !== view || this.page === null || this.loading) return;
+    this.#pages.put(refreshedPage(this.page, answer.value, this.selectedCount > 0));
   }
 
   isSelected(id: number): boolean {
@@ -110,8 +106,8 @@ export class LeadList {
     this.select(this.#ids, selected);
   }
   selectAll(): void {
-    if (this.#view !== null && this.#page !== null) {
-      const { total, isTotalExact } = this.#page;
+    if (this.#view !== null && this.page !== null) {
+      const { total, isTotalExact } = this.page;
       this.#selection = selectAll(filterOf(this.#view), total, isTotalExact);
     }
   }
@@ -123,6 +119,6 @@ export class LeadList {
   }
 
   get #ids(): number[] {
-    return this.#page?.leads.map((lead) => lead.id) ?? [];
+    return this.page?.leads.map((lead) => lead.id) ?? [];
   }
 }

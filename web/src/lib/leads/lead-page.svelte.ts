@@ -1,5 +1,5 @@
 /**
- * One lead: its fields as they are edited, its history, its end.
+ * The page of one lead: its fields while they are edited, its history, its erasure.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * A text in pieces, those that a search found and those between them. Pure.
+ * Splits a text into the parts that a search found and the parts between them. Pure.
  *
  * @module
  */

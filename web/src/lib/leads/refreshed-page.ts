@@ -1,13 +1,13 @@
 /**
- * A page of leads that is read again while a run changes them. Pure.
+ * A page of leads that is read again while an activation changes them. Pure.
  *
  * @module
  */
 import type { LeadPage } from '../../../../src/shared/schemas/activation.ts';
 
 /**
- * The page to show next. Nobody's choice is disturbed: while leads are chosen, rows keep their places and
- * only change what they say; a row that no longer matches stays until the page is left or loaded.
+ * The page to show next. While leads are being chosen, rows keep their places and only their
+ * contents change; a row that no longer matches stays until the page is left or loaded.
  */
 export function refreshedPage(shown: LeadPage, fresh: LeadPage, isChoosing: boolean): LeadPage {
   if (!isChoosing) return fresh;

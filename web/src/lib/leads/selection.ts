@@ -1,6 +1,6 @@
 /**
- * Which leads are chosen: some by id, or everyone who matches a filter but a few. The second is kept as the
- * filter itself, so that choosing a million costs what choosing one does. Pure and immutable.
+ * Which leads are chosen: some by id, or all that match a filter except a few. The second is kept as the
+ * filter, so that choosing a million leads costs no more than choosing one. Pure and immutable.
  *
  * @module
  */

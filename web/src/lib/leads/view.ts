@@ -1,5 +1,5 @@
 /**
- * What the leads page shows, as the URL says it: Back, reload and a shared link give the same view. Pure.
+ * What the leads page shows, read from and written to the URL: Back, reload and a shared link give the same view. Pure.
  *
  * @module
  */

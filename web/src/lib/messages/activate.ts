@@ -1,6 +1,5 @@
 /**
- * The English sentences of the dialog that starts an activation: apart from the others, because the dialog is
- * loaded when it is opened.
+ * Words of the Activate dialog. The dialog is loaded when it is opened, and these words with it.
  *
  * @module
  */
@@ -41,7 +40,6 @@ export const activateMessages = {
     `The connection broke while starting. Trying again with the same id, so nobody is mailed twice (attempt ${formatCount(attempt)}).`,
   gaveUp:
     'The server could not be reached. Trying again is safe: the same run is asked for, so nobody is mailed twice.',
-  nameMissing: 'Give the run a name.',
   startHint: 'Starts with this button or Ctrl+Enter (⌘+Enter), never with Enter alone.',
   confirm: (count: number) => `Type ${formatCount(count)} to confirm`,
   confirmHint: 'This activation is large. Type how many leads it activates.',

@@ -4,7 +4,6 @@
  * @module
  */
 export const auditMessages = {
-  nav: 'Audit',
   title: 'Audit',
   subtitle: 'Who did what, and when. Entries are never changed and never removed.',
   table: 'Audit entries',

@@ -1,6 +1,5 @@
 /**
- * The sentences of the screens about imports, single leads and saved views; in the same shape as
- * messages.ts, apart from it because they are needed on those screens only.
+ * Words of the pages of imports.
  *
  * @module
  */
@@ -30,7 +29,6 @@ export const importMessages = {
     line: (line: number) =>
       `In line ${formatCount(line)} a quote is opened and not closed, or the line is far too long.`,
     file: 'It may have been moved, changed or locked since you chose it. Choose it again.',
-    keep: 'Keep what is in',
   },
   empty: { title: 'There are no rows in this file', text: 'Choose another one.' },
 
@@ -136,7 +134,6 @@ export const importMessages = {
       created: 'Created',
       updated: 'Updated',
       other: 'Left',
-      when: 'When',
     },
     by: (owner: string) => `by ${owner}`,
     other: (unchanged: number, duplicate: number, rejected: number) =>
@@ -157,89 +154,4 @@ export const importMessages = {
     size: 'Size',
     bytes: (mebibytes: string) => `${mebibytes} MB`,
   },
-} as const;
-
-export const leadMessages = {
-  back: 'Leads',
-  notFound: { title: 'There is no such lead', text: 'It may have been erased.', action: 'Go to leads' },
-  failed: 'The lead could not be loaded',
-  fields: {
-    email: 'E-mail',
-    firstName: 'First name',
-    lastName: 'Last name',
-    company: 'Company',
-    phone: 'Phone',
-    source: 'Source',
-    stage: 'Stage',
-    consentSource: 'Consent source',
-    notes: 'Notes',
-  },
-  custom: {
-    title: 'Own fields, for templates: {{ custom.name }}',
-    name: 'Name',
-    namePattern: 'Lower-case letters, digits and _, beginning with a letter',
-    value: (name: string) => (name === '' ? 'Value' : `Value of ${name}`),
-    add: 'Add a field',
-    remove: (name: string) => (name === '' ? 'Remove this field' : `Remove ${name}`),
-  },
-  edit: 'Lead',
-  save: 'Save',
-  saving: 'Saving…',
-  saved: 'Saved',
-  saveFailed: 'The lead could not be saved',
-  added: 'Added',
-  changed: 'Last change',
-  history: 'History',
-  historyFailed: 'The history could not be loaded',
-  historyEmpty: 'It was not imported, and not activated yet.',
-  imported: {
-    created: (file: string) => `Created by the import of ${file}`,
-    updated: (file: string) => `Updated by the import of ${file}`,
-    unchanged: (file: string) => `Found unchanged by the import of ${file}`,
-  },
-  importedBy: (owner: string, line: number) => `by ${owner}, line ${formatCount(line)}`,
-  activated: (run: string) => `Activated by ${run}`,
-  activatedBy: (owner: string) => `started by ${owner}`,
-  erasedRun: 'a run that was erased',
-  mail: (state: string) => `E-mail: ${state.toLocaleLowerCase()}`,
-  erase: 'Erase lead',
-  eraseConfirm: {
-    title: 'Erase this lead?',
-    text: 'It is removed for good, with its history. If it is on the suppression list, it stays there and is not mailed even when imported again.',
-    action: 'Erase',
-  },
-} as const;
-
-export const personMessages = {
-  export: 'Export what is held',
-  exportHint: 'All that is held about this address, as a JSON file',
-  /** Without the address: names of files travel. */
-  fileName: (day: string) => `held-about-a-person-${day}.json`,
-  saved: 'The export is saved',
-  savedNothing: 'Nothing is held about this address; the export says so',
-  failed: 'The export could not be made',
-  title: 'When somebody asks what you hold',
-  text: 'All that is held about an address as one JSON file: the lead, runs, imports and suppression, whether or not it is a lead now. That it was made is written into the audit, the address is not.',
-  address: 'Address of who asks',
-} as const;
-
-export const viewMessages = {
-  filters: 'Filters',
-  filterCount: (count: number) => `Filters (${formatCount(count)})`,
-  any: 'Any',
-  source: 'Source',
-  stage: 'Stage',
-  consentSource: 'Consent source',
-  import: 'Import',
-  createdFrom: 'Added from',
-  createdTo: 'Added until',
-  activatedFrom: 'Activated from',
-  activatedTo: 'Activated until',
-  clear: 'Clear filters',
-  views: 'Views',
-  none: 'No saved views yet.',
-  save: 'Save this view',
-  name: 'Name of the view',
-  remove: (name: string) => `Forget ${name}`,
-  failed: 'The views could not be loaded',
 } as const;

@@ -1,9 +1,9 @@
 /**
- * What the person who is signed in may do, as the server says: screens hide what it would refuse.
+ * What the person who is signed in may do. Screens hide what the server would refuse; the server itself
+ * enforces it.
  *
- * Hiding is a courtesy; the refusal is the server's. The role of the last visit is remembered, so that
- * controls neither flash nor jump while the server is asked again; before the very first answer nothing is
- * hidden, and pages that not everybody may see wait for it.
+ * The role of the last visit is remembered, so that controls do not flash or jump while the server is asked
+ * again. Before the very first answer nothing is hidden, and pages that not everybody may see wait for it.
  *
  * @module
  */

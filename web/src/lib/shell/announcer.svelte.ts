@@ -1,11 +1,11 @@
 /**
- * What is said aloud to those who do not look: a log to which sentences are added, so that two that come
- * in the same moment are both read, one after the other.
+ * Sentences for screen readers: a log that sentences are added to, so that two that come at the same moment
+ * are both read, one after the other.
  *
  * @module
  */
 
-/** Far more than come at once; a reader who walks the page meets no history. */
+/** Far more than come at once, and few enough that the page holds no long history. */
 const maxKeptCount = 12;
 
 interface Saying {

@@ -1,11 +1,11 @@
 /**
- * What all screens of one page load share, handed down by context: never a module-global.
+ * What all screens of one page load share. Svelte's context hands it down; there is no module-global state.
+ * The flow of an import has a context of its own (`imports/import-context.ts`), so that the shell needs no screen.
  *
  * @module
  */
 import { createContext } from 'svelte';
-import type { Tracker } from '../activations/tracker.svelte.ts';
-import type { ImportFlow } from '../imports/import-flow.svelte.ts';
+import type { Tracker } from '../sync/tracker.svelte.ts';
 import type { Access } from './access.svelte.ts';
 import type { Clock } from './clock.svelte.ts';
 import type { Notifier } from './notifier.svelte.ts';
@@ -19,7 +19,6 @@ export interface AppState {
   theme: Theme;
   clock: Clock;
   notifier: Notifier;
-  imports: ImportFlow;
 }
 
 export const [getApp, setApp] = createContext<AppState>();

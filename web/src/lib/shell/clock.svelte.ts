@@ -1,5 +1,5 @@
 /**
- * The time, once a second, for as long as somebody on the screen reads it.
+ * The time, updated once a second while something on the screen reads it.
  *
  * @module
  */

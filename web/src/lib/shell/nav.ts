@@ -1,5 +1,5 @@
 /**
- * How the pages of the main navigation are shown: a new one is a line here and one in `pages.ts`.
+ * Label and icon of each page in the main navigation. A new page is a line here and a line in `pages.ts`.
  *
  * @module
  */
@@ -12,9 +12,7 @@ import Settings from '@lucide/svelte/icons/settings';
 import Users from '@lucide/svelte/icons/users';
 import type { Component } from 'svelte';
 import type { Ability } from '../../../../src/shared/roles.ts';
-import { auditMessages } from '../messages/audit.ts';
-import { mailMessages } from '../messages/mail.ts';
-import { messages } from '../messages/messages.ts';
+import { shellMessages } from '../messages/shell.ts';
 import { pages } from './pages.ts';
 
 export interface NavItem {
@@ -25,13 +23,13 @@ export interface NavItem {
 }
 
 const looks: Record<(typeof pages)[number]['href'], Pick<NavItem, 'label' | 'icon'>> = {
-  '/leads': { label: messages.nav.leads, icon: Users },
-  '/imports': { label: messages.nav.imports, icon: FileUp },
-  '/activity': { label: messages.nav.activity, icon: Activity },
-  '/templates': { label: mailMessages.nav.templates, icon: Mail },
-  '/suppressions': { label: mailMessages.nav.suppressions, icon: Ban },
-  '/audit': { label: auditMessages.nav, icon: ScrollText },
-  '/settings': { label: mailMessages.nav.settings, icon: Settings },
+  '/leads': { label: shellMessages.nav.leads, icon: Users },
+  '/imports': { label: shellMessages.nav.imports, icon: FileUp },
+  '/activity': { label: shellMessages.nav.activity, icon: Activity },
+  '/templates': { label: shellMessages.nav.templates, icon: Mail },
+  '/suppressions': { label: shellMessages.nav.suppressions, icon: Ban },
+  '/audit': { label: shellMessages.nav.audit, icon: ScrollText },
+  '/settings': { label: shellMessages.nav.settings, icon: Settings },
 };
 
 export const navItems: readonly NavItem[] = pages.map((page) => ({ ...page, ...looks[page.href] }));

@@ -1,6 +1,6 @@
 /**
- * A desktop notification when a run ends while nobody looks: off until a person asks for it, and asked of
- * the browser only then.
+ * A desktop notification when an activation ends while nobody looks at the page. It is off until a person
+ * turns it on, and only then is the browser's permission asked for.
  *
  * @module
  */

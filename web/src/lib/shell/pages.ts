@@ -1,6 +1,6 @@
 /**
- * The pages of the main navigation and what each is of no use without: what is linked, where work begins,
- * and which page is not opened for whom. Pure.
+ * The pages of the main navigation and the ability that each needs. Decides which pages are linked, which
+ * one a person starts on, and which are not opened for them. Pure.
  *
  * @module
  */
@@ -17,7 +17,7 @@ export const pages = [
   { href: '/settings', needs: 'watch' },
 ] as const satisfies readonly { href: string; needs: Ability }[];
 
-/** Those that need more than the page that they lie under. */
+/** Pages that need another ability than the page that they are under. */
 const innerPages = [{ href: '/templates/new', needs: 'editTemplates' }] as const;
 
 /** True when `path` is, or lies under, the page at `href`. */
@@ -25,12 +25,12 @@ export function isCurrent(href: string, path: string): boolean {
   return path === href || path.startsWith(`${href}/`);
 }
 
-/** What the page at `path` is of no use without; null for a page that is everybody's. */
+/** The ability that the page at `path` needs; null when everybody may open it. */
 export function neededFor(path: string): Ability | null {
   return [...innerPages, ...pages].find(({ href }) => isCurrent(href, path))?.needs ?? null;
 }
 
-/** Where work begins for somebody who may do this much. */
+/** The page that a person with these abilities starts on. */
 export function homeOf(may: (ability: Ability) => boolean): string {
   return pages.find(({ needs }) => may(needs))?.href ?? '/activity';
 }

@@ -1,6 +1,6 @@
 /**
- * Light or dark: the system's choice until a person makes their own. `static/theme.js` has already set it
- * before the first paint; both read the same key.
+ * Light or dark: the system's setting until a person chooses. `static/theme.js` sets it before the first
+ * paint; both read the same key.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Short notes at the edge of the screen. Each leaves by itself, later for those that need reading.
+ * Short notes at the edge of the screen. Each disappears by itself; warnings and errors stay longer.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
- * Addresses out of what a person pasted or a file holds: one in a line, separated by commas, or a column
- * of a CSV file.
+ * Finds the addresses in pasted text or in a file: one per line, separated by commas, or a column of a CSV
+ * file.
  *
- * Never decides what an address is: that is the server's word. Keeps what has an @ in it and drops the rest
+ * Does not decide what a valid address is; the server does. Keeps what has an @ in it and drops the rest
  * (names, headers, other columns).
  *
  * @module

@@ -4,16 +4,16 @@
  * @module
  */
 import type { Suppression, SuppressionPage, SuppressionReason } from '../../../../src/shared/schemas/mail.ts';
-import type { Answer, Refusal } from '../api/client.ts';
-import { mailApi } from '../api/mail.ts';
-import { mailMessages } from '../messages/mail.ts';
+import { api, type Answer, type Refusal } from '../api/client.ts';
+import { PagedList } from '../api/paged-list.svelte.ts';
+import { suppressionsMessages } from '../messages/suppressions.ts';
 import { addressesIn } from './address-list.ts';
 
 /** Addresses of one request; the server takes 2,000. */
 const chunkCount = 1_000;
 
 const isReason = (text: string): text is SuppressionReason =>
-  Object.hasOwn(mailMessages.suppressions.reasons, text);
+  Object.hasOwn(suppressionsMessages.reasons, text);
 
 export interface AddResult {
   addedCount: number;
@@ -22,69 +22,72 @@ export interface AddResult {
 }
 
 export class SuppressionList {
-  #page = $state.raw<SuppressionPage | null>(null);
+  readonly #pages: PagedList<Suppression, SuppressionPage>;
   #found = $state.raw<SuppressionPage | null>(null);
-  #refusal = $state.raw<Refusal | null>(null);
+  #actionRefusal = $state.raw<Refusal | null>(null);
   #reason = $state<SuppressionReason | null>(null);
-  #trail = $state.raw<readonly (string | null)[]>([null]);
-  #busy = $state(false);
+  #isActing = $state(false);
+
+  constructor() {
+    this.#pages = new PagedList({
+      fetchPage: (cursor) => api.suppressions({ reason: this.#reason, cursor }),
+      itemsOf: (page) => page.suppressions,
+    });
+  }
 
   get page(): SuppressionPage | null {
-    return this.#page;
+    return this.#pages.page;
   }
-  /** What a look-up came to; null when none is shown. */
+  /** The result of a look-up; null when none is shown. */
   get found(): SuppressionPage | null {
     return this.#found;
   }
   get shown(): readonly Suppression[] {
-    return (this.#found ?? this.#page)?.suppressions ?? [];
+    return this.#found?.suppressions ?? this.#pages.items;
   }
-  get nextCursor(): string | null {
-    return this.#found === null ? (this.#page?.nextCursor ?? null) : null;
+  get hasNext(): boolean {
+    return this.#found === null && this.#pages.hasMore;
   }
   get hasPrevious(): boolean {
-    return this.#found === null && this.#trail.length > 1;
+    return this.#found === null && this.#pages.hasPrevious;
   }
   get refusal(): Refusal | null {
-    return this.#refusal;
+    return this.#actionRefusal ?? this.#pages.refusal;
   }
   get reason(): SuppressionReason | null {
     return this.#reason;
   }
   get busy(): boolean {
-    return this.#busy;
+    return this.#isActing || this.#pages.isLoading;
   }
 
+  /** Reads the shown page again, in place of a look-up. */
   async load(): Promise<void> {
     this.#found = null;
-    const page = await this.#run(() =>
-      mailApi.suppressions({ reason: this.#reason, cursor: this.#trail.at(-1) ?? null }),
-    );
-    if (page !== null) this.#page = page;
+    this.#actionRefusal = null;
+    await this.#pages.reload();
   }
 
   async filter(reason: string): Promise<void> {
     this.#reason = isReason(reason) ? reason : null;
-    this.#trail = [null];
-    await this.load();
+    this.#found = null;
+    this.#actionRefusal = null;
+    await this.#pages.open();
   }
 
   async next(): Promise<void> {
-    const cursor = this.nextCursor;
-    if (cursor === null) return;
-    this.#trail = [...this.#trail, cursor];
-    await this.load();
+    this.#actionRefusal = null;
+    await this.#pages.next();
   }
 
   async previous(): Promise<void> {
-    if (!this.hasPrevious) return;
-    this.#trail = this.#trail.slice(0, -1);
-    await this.load();
+    this.#actionRefusal = null;
+    await this.#pages.previous();
   }
 
   async search(address: string): Promise<void> {
     if (address.trim() === '') return this.load();
-    const found = await this.#run(() => mailApi.searchSuppression(address.trim()));
+    const found = await this.#act(() => api.searchSuppression(address.trim()));
     if (found !== null) this.#found = found;
   }
 
@@ -94,20 +97,20 @@ export class SuppressionList {
     const sum: AddResult = { addedCount: 0, knownCount: 0, invalidCount: 0 };
     for (let start = 0; start < addresses.length; start += chunkCount) {
       const part = addresses.slice(start, start + chunkCount);
-      const result = await this.#run(() => mailApi.addSuppressions(part, reason, note));
+      const result = await this.#act(() => api.addSuppressions(part, reason, note));
       if (result === null) return null;
       sum.addedCount += result.addedCount;
       sum.knownCount += result.knownCount;
       sum.invalidCount += result.invalidLines.length;
     }
-    this.#trail = [null];
-    await this.load();
+    this.#found = null;
+    await this.#pages.open();
     return sum;
   }
 
   async remove(id: string, note: string): Promise<boolean> {
-    const answer = await this.#run(async (): Promise<Answer<true>> => {
-      const removal = await mailApi.removeSuppression(id, note);
+    const answer = await this.#act(async (): Promise<Answer<true>> => {
+      const removal = await api.removeSuppression(id, note);
       return removal.ok ? { ok: true, value: true } : removal;
     });
     if (answer === null) return false;
@@ -115,11 +118,11 @@ export class SuppressionList {
     return true;
   }
 
-  async #run<T>(work: () => Promise<Answer<T>>): Promise<T | null> {
-    this.#busy = true;
+  async #act<T>(work: () => Promise<Answer<T>>): Promise<T | null> {
+    this.#isActing = true;
     const answer = await work();
-    this.#busy = false;
-    this.#refusal = answer.ok ? null : answer.refusal;
+    this.#isActing = false;
+    this.#actionRefusal = answer.ok ? null : answer.refusal;
     return answer.ok ? answer.value : null;
   }
 }

@@ -1,25 +1,25 @@
 /**
- * The real browser behind the manager: fetch, EventSource, Web Locks, BroadcastChannel, visibility.
+ * The real browser behind the session manager: fetch, EventSource, Web Locks, BroadcastChannel, visibility.
  *
- * Owns: turning HTTP and browser oddities into the manager's few answers. Never: a decision.
+ * Turns what HTTP and browsers do into the few answers of `ports.ts`. Decides nothing.
  *
  * @module
  */
 import type { Progress } from '../../../../src/shared/progress.ts';
 import { apiHeaders, isSignedOut } from '../api/sign-in.ts';
-import type { HubPorts, PollAnswer, StreamHandlers } from './session-manager.ts';
+import type { BrowserPorts, PollAnswer, StreamHandlers, TabChannel } from './ports.ts';
 import { timing } from './timing.ts';
-import { isIssueList, isProgress, parseJson, type TabMessage } from './wire.ts';
+import { isIssueList, isProgress, parseJson } from './wire.ts';
 
 const channelName = 'lead-activation';
 const lockName = 'lead-activation:leader';
 
 /**
- * The ports of this window. Missing browser features become null, which the manager knows to live without.
+ * The ports of this window. Missing browser features become null, and the manager works without them.
  *
- * @param isAwaited - true while a person has asked to be told of the end, wherever they look meanwhile
+ * @param isAwaited - true while a person wants a notification at the end; a hidden tab then counts as visible
  */
-export function browserPorts(isAwaited: () => boolean): HubPorts {
+export function browserPorts(isAwaited: () => boolean): BrowserPorts {
   return {
     now: () => Date.now(),
     random: () => Math.random(),
@@ -109,8 +109,8 @@ function openStream(sessionId: string, handlers: StreamHandlers): () => void {
     if (isIssueList(data)) handlers.onIssues(data.rev, data.issues);
   });
   on('deleted', () => handlers.onDeleted());
-  // Closed at once: EventSource reconnects by itself after some errors and never after others, and the
-  // follower has its own mind about both.
+  // EventSource reconnects by itself after some errors and never after others. It is closed at every error,
+  // so that the follower alone decides when to reconnect.
   source.addEventListener('error', () => {
     source.close();
     handlers.onClosed();
@@ -118,10 +118,7 @@ function openStream(sessionId: string, handlers: StreamHandlers): () => void {
   return () => source.close();
 }
 
-function openChannel(onMessage: (message: unknown) => void): {
-  post(message: TabMessage): void;
-  close(): void;
-} {
+function openChannel(onMessage: (message: unknown) => void): TabChannel {
   const channel = new BroadcastChannel(channelName);
   channel.addEventListener('message', (event: MessageEvent<unknown>) => onMessage(event.data));
   return {
@@ -143,7 +140,7 @@ function requestLead(onHeld: () => void): () => void {
       return held;
     })
     .catch(() => {
-      // Given up while waiting.
+      // The wait was aborted.
     });
   return () => {
     waiting.abort();

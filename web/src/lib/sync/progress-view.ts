@@ -37,18 +37,18 @@ export function emailBar(progress: Progress): Bar {
   return { done, max, percent: percentOf(done, max) };
 }
 
-/** Percentage of the whole run. */
-export function runPercent(progress: Progress): number {
+/** Percent of the whole session. */
+export function sessionPercent(progress: Progress): number {
   return percentOf(progress.processed, progress.total);
 }
 
-/** Percentage over several runs that still go on, for the tab's title; null when none does. */
-export function overallPercent(runs: readonly Progress[]): number | null {
-  const live = runs.filter((run) => !isTerminal(run));
+/** Percentage over several sessions that still go on, for the tab's title; null when none does. */
+export function overallPercent(sessions: readonly Progress[]): number | null {
+  const live = sessions.filter((session) => !isTerminal(session));
   if (live.length === 0) return null;
-  const done = live.reduce((sum, run) => sum + run.processed, 0);
-  const total = live.reduce((sum, run) => sum + run.total, 0);
-  // A run that has not counted its audience yet has done nothing.
+  const done = live.reduce((sum, session) => sum + session.processed, 0);
+  const total = live.reduce((sum, session) => sum + session.total, 0);
+  // A session that has not counted its audience yet has done nothing.
   return total === 0 ? 0 : percentOf(done, total);
 }
 
@@ -63,20 +63,20 @@ const quarters = [0, 25, 50, 75, 100];
 
 /** Says 0, 25, 50, 75 and 100 % once each, and every change of state; null for a mere tick. */
 export function announcementFor(previous: Progress | null, next: Progress): Announcement | null {
-  if (previous === null) return isTerminal(next) ? null : { percents: [runPercent(next)], state: null };
-  const [before, after] = [runPercent(previous), runPercent(next)];
+  if (previous === null) return isTerminal(next) ? null : { percents: [sessionPercent(next)], state: null };
+  const [before, after] = [sessionPercent(previous), sessionPercent(next)];
   const percents = quarters.filter((quarter) => before < quarter && quarter <= after);
   const turned = previous.state !== next.state || isTerminal(previous) !== isTerminal(next);
   return percents.length === 0 && !turned ? null : { percents, state: turned ? next.state : null };
 }
 
-/** Milliseconds that a run took, or takes so far; null before it began. */
+/** Milliseconds that a session took, or takes so far; null before it began. */
 export function durationMs(progress: Progress, nowMs: number): number | null {
   if (progress.startedAt === null) return null;
   return Math.max(0, (progress.finishedAt ?? nowMs) - progress.startedAt);
 }
 
-/** What a person may do to a run just now; everything else would be refused with 409. */
+/** What a person may do to a session now; everything else would be refused with 409. */
 export function allowedControls(
   progress: Progress,
   nowMs: number,

@@ -1,6 +1,7 @@
 /**
- * All sessions of one tab: joins the store, the followers and the leadership between tabs, and carries out
- * the effects that those decide. The browser is behind {@link HubPorts}, so the manager runs under a fake clock.
+ * All sessions of one tab: connects the store, the followers and the other tabs, and performs the effects
+ * that the followers decide. The browser is behind {@link BrowserPorts}, so that the manager runs under a
+ * fake clock. The lock and the channel between tabs are in `tab-group.ts`.
  *
  * Invariants: a session's numbers only ever pass through `reduceProgress`; at most one visible tab of a
  * healthy browser asks the server about a tracked session; a stopped manager holds no timer, stream or lock.
@@ -16,45 +17,12 @@ import {
   type FollowerEvent,
   type FollowerState,
 } from './follower.ts';
-import { roleAt, type Role } from './tab-leader.ts';
+import type { BrowserPorts } from './ports.ts';
 import type { TrackedSession, TrackedSessionStore } from './store.ts';
+import { TabGroup, type SessionMessage } from './tab-group.ts';
+import type { Role } from './tab-leader.ts';
 import { timing } from './timing.ts';
-import { isTabMessage, type Link, type TabMessage } from './wire.ts';
-
-/** What a progress request came back with. */
-export type PollAnswer =
-  | { kind: 'progress'; progress: Progress; etag: string | null }
-  | { kind: 'unchanged' }
-  | { kind: 'missing' }
-  | { kind: 'refused'; retryAfterMs: number | null; permanent: boolean; signedOut: boolean }
-  | { kind: 'failed' };
-
-export interface StreamHandlers {
-  onOpen(): void;
-  onProgress(progress: Progress, final: boolean): void;
-  onIssues(rev: number, issues: Issue[]): void;
-  onDeleted(): void;
-  /** The connection is gone, for whatever reason; the port does not reconnect. */
-  onClosed(): void;
-}
-
-/** The browser, as verbs. */
-export interface HubPorts {
-  now(): number;
-  random(): number;
-  /** Calls back once; returns how to cancel. */
-  setTimer(run: () => void, delayMs: number): () => void;
-  poll(sessionId: string, etag: string | null, signal: AbortSignal): Promise<PollAnswer>;
-  /** Null where the browser has no EventSource. Returns how to close. */
-  openStream: ((sessionId: string, handlers: StreamHandlers) => () => void) | null;
-  /** Null where the browser has no BroadcastChannel. */
-  openChannel:
-    ((onMessage: (message: unknown) => void) => { post(message: TabMessage): void; close(): void }) | null;
-  /** Waits for the leader's lock; returns how to give it up or stop waiting. Null without Web Locks. */
-  requestLead: ((onHeld: () => void) => () => void) | null;
-  isVisible(): boolean;
-  isOnline(): boolean;
-}
+import type { Link } from './wire.ts';
 
 /** One session as the screens see it. */
 export interface SessionView {
@@ -63,17 +31,17 @@ export interface SessionView {
   progress: Progress | null;
   link: Link;
   issues: Issue[];
-  /** Shown in the tracker; false for a run that is only looked at. */
+  /** Shown in the tracker; false for a session that is only looked at. */
   tracked: boolean;
 }
 
 interface Entry {
   view: SessionView;
   issuesRev: number;
-  /** The start request is on its way from this very tab: nothing to ask yet. */
+  /** This tab's start request is on its way: the server need not be asked yet. */
   held: boolean;
   pendingUntil: number;
-  /** The server said that it knows no such session: asking again would say it again. */
+  /** The server does not know the session, so it is not asked again. */
   missing: boolean;
   follower: FollowerState | null;
   closeStream: (() => void) | null;
@@ -82,29 +50,29 @@ interface Entry {
 }
 
 export class SessionManager {
-  readonly #ports: HubPorts;
+  readonly #ports: BrowserPorts;
   readonly #store: TrackedSessionStore;
   readonly #onChange: () => void;
   readonly #entries = new Map<string, Entry>();
   /** Sessions that a person started or resumed while this page was open, here or in another tab. */
   readonly #live = new Set<string>();
-  #channel: { post(message: TabMessage): void; close(): void } | null = null;
-  #giveUpLead: (() => void) | null = null;
-  #holdsLock = false;
-  #leaderHeardAt = 0;
-  #beatAt = 0;
-  #role: Role = 'idle';
+  readonly #tabs: TabGroup;
   #cancelTimer: (() => void) | null = null;
   #running = false;
 
-  constructor(ports: HubPorts, store: TrackedSessionStore, onChange: () => void) {
+  constructor(ports: BrowserPorts, store: TrackedSessionStore, onChange: () => void) {
     this.#ports = ports;
     this.#store = store;
     this.#onChange = onChange;
+    this.#tabs = new TabGroup(ports, {
+      message: (message) => this.#onMessage(message),
+      asked: () => this.#tellAll(),
+      changed: () => this.#changed(),
+    });
   }
 
   get role(): Role {
-    return this.#role;
+    return this.#tabs.role;
   }
 
   /** Sessions in the order in which they were started. */
@@ -118,26 +86,22 @@ export class SessionManager {
   start(): void {
     if (this.#running) return;
     this.#running = true;
-    this.#leaderHeardAt = this.#ports.now();
-    this.#channel = this.#ports.openChannel?.((message) => this.#onMessage(message)) ?? null;
+    this.#tabs.start();
     for (const session of this.#store.list()) this.#adopt(session);
-    this.#channel?.post({ kind: 'hello' });
+    this.#tabs.post({ kind: 'hello' });
     this.#changed();
   }
 
-  /** Lets go of everything; nothing is lost, the store and the server know it all. */
+  /** Stops every timer, stream and request. Nothing is lost: the store and the server hold all of it. */
   stop(): void {
     this.#running = false;
     for (const entry of this.#entries.values()) this.#stopFollower(entry);
     this.#cancelTimer?.();
     this.#cancelTimer = null;
-    this.#dropLead();
-    this.#channel?.close();
-    this.#channel = null;
-    this.#role = 'idle';
+    this.#tabs.stop();
   }
 
-  /** Writes the id down before its start request leaves. */
+  /** Stores the id before its start request leaves. */
   expect(sessionId: string): void {
     this.#store.add(sessionId, this.#ports.now());
     const entry = this.#entry(sessionId, true);
@@ -145,7 +109,7 @@ export class SessionManager {
     this.#changed();
   }
 
-  /** The start request got no answer and is given up: the server is asked whether it got through. */
+  /** The start request got no answer and is not repeated: from now on the server is asked for the session. */
   release(sessionId: string): void {
     const entry = this.#entries.get(sessionId);
     if (entry === undefined) return;
@@ -163,12 +127,12 @@ export class SessionManager {
     entry.missing = false;
     this.#live.add(sessionId);
     this.#take(progress, true);
-    this.#channel?.post({ kind: 'track', sessionId, live: true });
+    this.#tabs.post({ kind: 'track', sessionId, live: true });
     if (entry.follower !== null) this.#step(entry, { kind: 'live' });
     this.#changed();
   }
 
-  /** Progress that came as the answer to something else, such as a pause. */
+  /** Takes progress that came as the answer to another request, such as a pause. */
   offer(progress: Progress): void {
     this.#take(progress, true);
     this.#changed();
@@ -199,14 +163,14 @@ export class SessionManager {
   visibilityChanged(): void {
     if (!this.#running) return;
     if (this.#ports.isVisible()) {
-      this.#leaderHeardAt = this.#ports.now();
+      this.#tabs.shown();
       for (const session of this.#store.list()) this.#adopt(session);
-      this.#channel?.post({ kind: 'hello' });
+      this.#tabs.post({ kind: 'hello' });
     }
     this.#changed();
   }
 
-  /** The browser says that it is on- or offline. That is a hint only: asking the server is the proof. */
+  /** The browser says that it is on- or offline. That is only a hint, so the server is asked at once. */
   connectivityChanged(): void {
     for (const entry of this.#entries.values()) {
       if (entry.follower !== null) this.#step(entry, { kind: 'nudge' });
@@ -252,7 +216,11 @@ export class SessionManager {
     if (session.progress !== null) this.#take(session.progress, false);
   }
 
-  /** The only way in for numbers. `first`: from the server, so worth telling the store and the other tabs. */
+  /**
+   * All progress passes here.
+   *
+   * @param first - it comes from the server, and goes on to the store and the other tabs
+   */
   #take(progress: Progress, first: boolean): void {
     const entry = this.#entries.get(progress.sessionId);
     if (entry === undefined) return;
@@ -260,7 +228,7 @@ export class SessionManager {
     if (newest !== entry.view.progress) entry.view = { ...entry.view, progress: newest };
     if (first && newest === progress && entry.view.tracked) {
       this.#store.remember(progress);
-      this.#channel?.post({ kind: 'progress', progress });
+      this.#tabs.post({ kind: 'progress', progress });
     }
   }
 
@@ -268,7 +236,7 @@ export class SessionManager {
     const entry = this.#entries.get(sessionId);
     this.#store.remove(sessionId);
     this.#live.delete(sessionId);
-    if (tellOthers) this.#channel?.post({ kind: 'gone', sessionId });
+    if (tellOthers) this.#tabs.post({ kind: 'gone', sessionId });
     if (entry === undefined) return;
     if (entry.observerCount > 0) {
       entry.view = { ...entry.view, tracked: false };
@@ -285,19 +253,12 @@ export class SessionManager {
 
   // ── between tabs ───────────────────────────────────────────────────────────────────────────────
 
-  #onMessage(message: unknown): void {
-    if (!this.#running || !isTabMessage(message)) return;
+  #onMessage(message: SessionMessage): void {
     switch (message.kind) {
-      case 'hello':
-        if (this.#role === 'lead') this.#tellAll();
-        return;
-      case 'heartbeat':
-        this.#leaderHeardAt = this.#ports.now();
-        break;
       case 'track': {
         const entry = this.#entry(message.sessionId, true);
         if (message.live) this.#live.add(message.sessionId);
-        // Where storage is not shared, this message is all that the tab will ever get.
+        // Storage may not be shared between the tabs; then only this message brings the session here.
         if (this.#store.get(message.sessionId) === null)
           this.#store.add(message.sessionId, this.#ports.now());
         if (message.live && entry.follower !== null) this.#step(entry, { kind: 'live' });
@@ -311,7 +272,7 @@ export class SessionManager {
         break;
       case 'link': {
         const entry = this.#entries.get(message.sessionId);
-        if (entry !== undefined && this.#role === 'listen')
+        if (entry !== undefined && this.#tabs.role === 'listen')
           entry.view = { ...entry.view, link: message.link };
         break;
       }
@@ -325,13 +286,13 @@ export class SessionManager {
   }
 
   #tellAll(): void {
-    this.#channel?.post({ kind: 'heartbeat' });
+    this.#tabs.post({ kind: 'heartbeat' });
     for (const { view, issuesRev } of this.#entries.values()) {
       if (!view.tracked || view.progress === null) continue;
-      this.#channel?.post({ kind: 'progress', progress: view.progress });
-      this.#channel?.post({ kind: 'link', sessionId: view.sessionId, link: view.link });
+      this.#tabs.post({ kind: 'progress', progress: view.progress });
+      this.#tabs.post({ kind: 'link', sessionId: view.sessionId, link: view.link });
       if (issuesRev >= 0) {
-        this.#channel?.post({
+        this.#tabs.post({
           kind: 'issues',
           sessionId: view.sessionId,
           rev: issuesRev,
@@ -348,12 +309,6 @@ export class SessionManager {
     entry.view = { ...entry.view, issues };
   }
 
-  #dropLead(): void {
-    this.#giveUpLead?.();
-    this.#giveUpLead = null;
-    this.#holdsLock = false;
-  }
-
   // ── the loop ───────────────────────────────────────────────────────────────────────────────────
 
   /** Brings role, followers and timer in line with what is known, and tells the screens. */
@@ -367,43 +322,21 @@ export class SessionManager {
   }
 
   #settleRole(): void {
-    const now = this.#ports.now();
-    const supported = this.#channel !== null && this.#ports.requestLead !== null;
-    const visible = this.#ports.isVisible();
     const liveCount = [...this.#entries.values()].filter(
       (entry) => entry.view.tracked && this.#isLive(entry),
     ).length;
-    const wanted = visible && liveCount > 0 && supported;
-    if (wanted && this.#giveUpLead === null) {
-      this.#leaderHeardAt = now;
-      this.#giveUpLead =
-        this.#ports.requestLead?.(() => {
-          this.#holdsLock = true;
-          this.#changed();
-        }) ?? null;
-    } else if (!wanted && this.#giveUpLead !== null) {
-      this.#dropLead();
-    }
-    const role = roleAt(
-      { visible, liveCount, supported, holdsLock: this.#holdsLock, leaderHeardAt: this.#leaderHeardAt },
-      now,
-    );
-    if (role === this.#role) return;
-    this.#role = role;
-    if (role === 'lead') {
-      this.#beatAt = now + timing.beatIntervalMs;
-      this.#tellAll();
-      // Whoever asked for itself meanwhile did so without a stream.
-      for (const entry of this.#entries.values()) {
-        if (this.#live.has(entry.view.sessionId)) this.#step(entry, { kind: 'live' });
-      }
+    if (!this.#tabs.settle(liveCount)) return;
+    this.#tellAll();
+    // Until now this tab may have followed for itself, without a stream.
+    for (const entry of this.#entries.values()) {
+      if (this.#live.has(entry.view.sessionId)) this.#step(entry, { kind: 'live' });
     }
   }
 
   /** A tracked session is followed by the tab that leads or is alone, a looked-at one wherever it is seen. */
   #settleFollower(entry: Entry): void {
     const here = entry.view.tracked
-      ? this.#role === 'lead' || this.#role === 'alone'
+      ? this.#tabs.role === 'lead' || this.#tabs.role === 'alone'
       : this.#ports.isVisible();
     const wanted = here && this.#isLive(entry);
     if (!wanted) {
@@ -414,8 +347,9 @@ export class SessionManager {
     const { sessionId, progress } = entry.view;
     entry.follower = newFollower({
       nowMs: this.#ports.now(),
-      // One stream for one browser: eight tabs that each held one would use up its connections to us.
-      wantsStream: this.#role === 'lead' && this.#live.has(sessionId) && this.#ports.openStream !== null,
+      // One stream per browser: over HTTP/1.1 a browser opens six connections to a host, and more tabs than
+      // that would leave none for requests.
+      wantsStream: this.#tabs.role === 'lead' && this.#live.has(sessionId) && this.#ports.openStream !== null,
       rev: progress?.rev,
       pendingUntil: entry.pendingUntil,
     });
@@ -437,7 +371,7 @@ export class SessionManager {
     if (step.state.link !== entry.view.link) {
       entry.view = { ...entry.view, link: step.state.link };
       if (entry.view.tracked) {
-        this.#channel?.post({ kind: 'link', sessionId: entry.view.sessionId, link: step.state.link });
+        this.#tabs.post({ kind: 'link', sessionId: entry.view.sessionId, link: step.state.link });
       }
     }
     for (const effect of step.effects) this.#applyCommand(entry, effect);
@@ -456,7 +390,7 @@ export class SessionManager {
         void this.#poll(entry, effect.etag);
         return;
       case 'finish':
-        // Its progress is already taken; the follower is dropped when the manager settles.
+        // Its progress is already taken; `#settleFollower` drops the follower.
         this.#live.delete(entry.view.sessionId);
         return;
       case 'forget':
@@ -481,7 +415,7 @@ export class SessionManager {
       onIssues: (rev, issues) =>
         heard(() => {
           this.#takeIssues(entry.view.sessionId, rev, issues);
-          this.#channel?.post({ kind: 'issues', sessionId: entry.view.sessionId, rev, issues });
+          this.#tabs.post({ kind: 'issues', sessionId: entry.view.sessionId, rev, issues });
           this.#step(entry, { kind: 'stream-heard' });
         }),
       onDeleted: () => heard(() => this.#step(entry, { kind: 'erased' })),
@@ -502,7 +436,7 @@ export class SessionManager {
     const abort = new AbortController();
     entry.abort = abort;
     const answer = await this.#ports.poll(entry.view.sessionId, etag, abort.signal);
-    // Whoever stopped the follower meanwhile asks again when it matters.
+    // The follower was stopped meanwhile; a new one asks again.
     if (abort.signal.aborted) return;
     switch (answer.kind) {
       case 'progress':
@@ -536,8 +470,7 @@ export class SessionManager {
       const at = follower === null ? null : nextTickAt(follower);
       if (at !== null) times.push(at);
     }
-    if (this.#role === 'lead') times.push(this.#beatAt);
-    if (this.#role === 'listen') times.push(this.#leaderHeardAt + timing.leaderLostMs);
+    if (this.#tabs.nextTickAt !== null) times.push(this.#tabs.nextTickAt);
     if (times.length === 0) return;
     const delayMs = Math.max(0, Math.min(...times) - this.#ports.now());
     this.#cancelTimer = this.#ports.setTimer(() => {
@@ -548,10 +481,7 @@ export class SessionManager {
 
   #onTimer(): void {
     const now = this.#ports.now();
-    if (this.#role === 'lead' && now >= this.#beatAt) {
-      this.#beatAt = now + timing.beatIntervalMs;
-      this.#channel?.post({ kind: 'heartbeat' });
-    }
+    this.#tabs.tick();
     for (const entry of [...this.#entries.values()]) {
       const at = entry.follower === null ? null : nextTickAt(entry.follower);
       if (at !== null && now >= at) this.#step(entry, { kind: 'tick' });

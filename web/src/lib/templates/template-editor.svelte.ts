@@ -17,7 +17,6 @@ import type {
 import { missingFooterFields, type FooterField } from '../../../../src/shared/footer-fields.ts';
 import type { Audience, Import, Lead, View } from '../../../../src/shared/schemas/activation.ts';
 import { api, type Refusal } from '../api/client.ts';
-import { mailApi } from '../api/mail.ts';
 import { filterOf, parseLeadView } from '../leads/view.ts';
 
 /** Long enough for a word, short enough to feel live. */
@@ -133,9 +132,9 @@ export class TemplateEditor {
   /** Opens a template; `copyName` makes a new one of it. */
   async open(id: string, version: number | null, copyName: ((name: string) => string) | null): Promise<void> {
     const [answer, leads, versions, values, chosen, views, imports] = await Promise.all([
-      mailApi.template(id, version),
+      api.template(id, version),
       this.#readsLeads ? api.leads({ limit: choiceCount }) : null,
-      mailApi.versions(id),
+      api.templateVersions(id),
       this.#readsLeads ? api.leadValues() : null,
       this.#readsLeads && this.leadId !== null ? api.lead(this.leadId) : null,
       this.#readsLeads ? api.views() : null,
@@ -204,8 +203,8 @@ export class TemplateEditor {
     const { signal } = (this.#abort = new AbortController());
     const { draft } = this;
     const [preview, check] = await Promise.all([
-      mailApi.preview(draft, this.leadId, signal),
-      mailApi.check(draft, this.#audience, signal),
+      api.previewTemplate(draft, this.leadId, signal),
+      api.checkTemplate(draft, this.#audience, signal),
     ]);
     if (signal.aborted) return;
     this.#previewRefusal = preview.ok ? null : preview.refusal;
@@ -219,8 +218,8 @@ export class TemplateEditor {
     const known = this.#template;
     return this.#run(() =>
       known === null || known.isBuiltin
-        ? mailApi.createTemplate(content)
-        : mailApi.updateTemplate(known.id, content, this.#versions[0]?.version ?? known.version),
+        ? api.createTemplate(content)
+        : api.updateTemplate(known.id, content, this.#versions[0]?.version ?? known.version),
     );
   }
 
@@ -229,7 +228,7 @@ export class TemplateEditor {
     if (known === null) return false;
     return (
       (await this.#run(async () => {
-        const answer = await mailApi.deleteTemplate(known.id);
+        const answer = await api.deleteTemplate(known.id);
         return answer.ok ? { ok: true as const, value: true } : answer;
       })) === true
     );
@@ -237,7 +236,7 @@ export class TemplateEditor {
 
   /** Sends the draft to the person who asks; resolves with their address. */
   async sendTest(): Promise<string | null> {
-    return (await this.#run(() => mailApi.sendTest(this.draft, this.leadId)))?.to ?? null;
+    return (await this.#run(() => api.sendTestMail(this.draft, this.leadId)))?.to ?? null;
   }
 
   async #run<T>(

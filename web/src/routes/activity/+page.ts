@@ -1,3 +1,3 @@
-import { messages } from '../../lib/messages/messages.ts';
+import { activationsMessages } from '../../lib/messages/activations.ts';
 
-export const load = (): { title: string } => ({ title: messages.activity.title });
+export const load = (): { title: string } => ({ title: activationsMessages.title });

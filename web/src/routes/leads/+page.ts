@@ -1,3 +1,3 @@
-import { messages } from '../../lib/messages/messages.ts';
+import { leadsMessages } from '../../lib/messages/leads.ts';
 
-export const load = (): { title: string } => ({ title: messages.leads.title });
+export const load = (): { title: string } => ({ title: leadsMessages.title });

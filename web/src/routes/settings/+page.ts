@@ -1,3 +1,3 @@
-import { mailMessages } from '../../lib/messages/mail.ts';
+import { settingsMessages } from '../../lib/messages/settings.ts';
 
-export const load = (): { title: string } => ({ title: mailMessages.settings.title });
+export const load = (): { title: string } => ({ title: settingsMessages.title });

@@ -1,3 +1,3 @@
-import { mailMessages } from '../../lib/messages/mail.ts';
+import { suppressionsMessages } from '../../lib/messages/suppressions.ts';
 
-export const load = (): { title: string } => ({ title: mailMessages.suppressions.title });
+export const load = (): { title: string } => ({ title: suppressionsMessages.title });

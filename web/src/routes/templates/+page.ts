@@ -1,3 +1,3 @@
-import { mailMessages } from '../../lib/messages/mail.ts';
+import { templatesMessages } from '../../lib/messages/templates.ts';
 
-export const load = (): { title: string } => ({ title: mailMessages.templates.title });
+export const load = (): { title: string } => ({ title: templatesMessages.title });

@@ -1,5 +1,5 @@
 /**
- * One run on its own page: its numbers (by the tracker's manager, whoever started it), its issues, its results
+ * One activation on its own page: its numbers (by the tracker's manager, whoever started it), its issues, its results
  * by lead, and the commands of a person.
  *
  * @module
@@ -12,11 +12,11 @@ import {
   type Progress,
 } from '../../../../../src/shared/progress.ts';
 import type { Timeline } from '../../../../../src/shared/timeline.ts';
-import type { Tracker } from '../tracker.svelte.ts';
+import type { Tracker } from '../../sync/tracker.svelte.ts';
 import { api, type Command, type Refusal } from '../../api/client.ts';
 import { Results } from './results.svelte.ts';
 
-/** How often issues and results are read again while the run goes on. */
+/** How often issues and results are read again while the session goes on. */
 const refreshIntervalMs = 5_000;
 
 /** How many leads a command would touch. */
@@ -40,7 +40,7 @@ export function touchedCount(progress: Progress, command: Command): number {
   }
 }
 
-export class RunPage {
+export class ActivationPage {
   readonly sessionId: string;
   readonly results: Results;
   readonly #tracker: Tracker;
@@ -104,7 +104,7 @@ export class RunPage {
     return this.#commandRefusal;
   }
 
-  /** Follows the run while its page is open. Returns how to stop. */
+  /** Follows the session while its page is open. Returns how to stop. */
   connect(): () => void {
     const stop = this.#tracker.observe(this.sessionId);
     void this.load();
@@ -117,7 +117,7 @@ export class RunPage {
     };
   }
 
-  /** Asks once even for a run that is over: webhooks go on after the end. */
+  /** Asks once even after the end: webhooks still arrive. */
   async load(): Promise<void> {
     const answer = await api.progress(this.sessionId);
     this.#loadRefusal = answer.ok ? null : answer.refusal;
@@ -126,7 +126,7 @@ export class RunPage {
     await this.#refreshDetails();
   }
 
-  /** The run has turned: its issues, its log and its leads are of now, not of some seconds ago. */
+  /** The session changed its state: reads issues, log and leads at once. */
   turned(): void {
     if (this.#refreshedRev >= 0) void this.#refreshDetails();
   }
@@ -163,7 +163,7 @@ export class RunPage {
     this.#isErasing = false;
   }
 
-  /** @returns true when the run is gone */
+  /** @returns true when it is erased */
   async erase(): Promise<boolean> {
     if (this.#busy) return false;
     this.#busy = true;

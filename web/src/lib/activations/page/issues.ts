@@ -1,5 +1,5 @@
 /**
- * A run's issues as a person reads them: a sentence for each group, and what can be done about it. Pure.
+ * The issues of a session as a person reads them: a sentence for each group, and its remedy. Pure.
  *
  * Keeps true: a group's own button touches that group and nobody else.
  *
@@ -7,9 +7,10 @@
  */
 import type { Issue, SkipReason } from '../../../../../src/shared/progress.ts';
 import type { Command } from '../../api/client.ts';
-import { messages } from '../../messages/messages.ts';
+import { activationMessages } from '../../messages/activation.ts';
+import { stateMessages } from '../../messages/states.ts';
 
-const skipReasons: Partial<Record<string, string>> = messages.skipReasons satisfies Record<
+const skipReasons: Partial<Record<string, string>> = stateMessages.skipReasons satisfies Record<
   SkipReason,
   string
 >;
@@ -17,7 +18,7 @@ const skipReasons: Partial<Record<string, string>> = messages.skipReasons satisf
 /** What happened to these leads. The server says nothing of those it left out, and seldom of the unknown. */
 export function issueText({ state, code, message }: Issue): string {
   if (message !== '') return message;
-  return (state === 'skipped' ? skipReasons[code] : undefined) ?? messages.run.issueWithoutWords[state];
+  return (state === 'skipped' ? skipReasons[code] : undefined) ?? activationMessages.issueWithoutWords[state];
 }
 
 /**

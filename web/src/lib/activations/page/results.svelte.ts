@@ -1,37 +1,41 @@
 /**
- * What became of each lead of a run: filtered pages, walked with a trail of cursors.
+ * The result of each lead of an activation: filters over a paged list whose pages are turned.
  *
  * @module
  */
 import type { ActivationState, EmailState } from '../../../../../src/shared/progress.ts';
 import type { LeadResultPage } from '../../../../../src/shared/schemas/activation.ts';
 import { api, type Refusal } from '../../api/client.ts';
+import { PagedList } from '../../api/paged-list.svelte.ts';
 
 const pageCount = 50;
 
 export class Results {
-  readonly #sessionId: string;
-  #page = $state.raw<LeadResultPage | null>(null);
-  #refusal = $state.raw<Refusal | null>(null);
-  #loading = $state(false);
+  readonly #pages: PagedList<LeadResultPage['leads'][number], LeadResultPage>;
   #activation = $state<ActivationState | ''>('');
   #email = $state<EmailState | ''>('');
-  /** Cursors of the pages up to the shown one; null is the first page. */
-  #trail = $state.raw<readonly (string | null)[]>([null]);
-  #request = 0;
 
   constructor(sessionId: string) {
-    this.#sessionId = sessionId;
+    this.#pages = new PagedList({
+      fetchPage: (cursor) =>
+        api.results(sessionId, {
+          activation: this.#activation,
+          email: this.#email,
+          cursor,
+          limit: pageCount,
+        }),
+      itemsOf: (page) => page.leads,
+    });
   }
 
   get page(): LeadResultPage | null {
-    return this.#page;
+    return this.#pages.page;
   }
   get refusal(): Refusal | null {
-    return this.#refusal;
+    return this.#pages.refusal;
   }
   get loading(): boolean {
-    return this.#loading;
+    return this.#pages.isLoading;
   }
   get activation(): ActivationState | '' {
     return this.#activation;
@@ -40,39 +44,23 @@ export class Results {
     return this.#email;
   }
   get isFirst(): boolean {
-    return this.#trail.length === 1;
+    return !this.#pages.hasPrevious;
   }
 
   filter(change: { activation?: ActivationState | ''; email?: EmailState | '' }): void {
     this.#activation = change.activation ?? this.#activation;
     this.#email = change.email ?? this.#email;
-    this.#trail = [null];
-    void this.load();
+    void this.#pages.open();
   }
   next(): void {
-    const cursor = this.#page?.nextCursor ?? null;
-    if (cursor === null) return;
-    this.#trail = [...this.#trail, cursor];
-    void this.load();
+    void this.#pages.next();
   }
   previous(): void {
-    if (this.isFirst) return;
-    this.#trail = this.#trail.slice(0, -1);
-    void this.load();
+    void this.#pages.previous();
   }
 
+  /** Reads the shown page again. */
   async load(): Promise<void> {
-    const request = ++this.#request;
-    this.#loading = true;
-    const answer = await api.results(this.#sessionId, {
-      activation: this.#activation,
-      email: this.#email,
-      cursor: this.#trail.at(-1) ?? null,
-      limit: pageCount,
-    });
-    if (request !== this.#request) return;
-    this.#loading = false;
-    this.#refusal = answer.ok ? null : answer.refusal;
-    if (answer.ok) this.#page = answer.value;
+    await this.#pages.reload();
   }
 }

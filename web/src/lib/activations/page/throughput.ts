@@ -1,5 +1,5 @@
 /**
- * What the points of a run say: its rate over time, and how sure its time left is. Pure.
+ * What the throughput points of a session tell: its rate over time, and a range for the time left. Pure.
  *
  * @module
  */
@@ -61,7 +61,7 @@ export function ratesOf(points: readonly ThroughputPoint[]): Rates {
   return rates;
 }
 
-/** Over all of the run, standing still included; and the best stretch. Mails a second. */
+/** Mails per second: the average from start to end, pauses included, and the best stretch. */
 export function summaryOf(points: readonly ThroughputPoint[]): { average: number; peak: number } | null {
   const first = points[0];
   const last = points.at(-1);
@@ -79,7 +79,7 @@ const worthARange = 1.25;
 /**
  * How long it takes still, from the slower to the faster stretches of late; null when one number does.
  *
- * @param points - of the run so far
+ * @param points - of the session so far
  * @param progress - with an ETA
  */
 export function timeLeftRange(

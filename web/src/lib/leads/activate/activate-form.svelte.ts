@@ -1,5 +1,5 @@
 /**
- * One *Activate* dialog: templates, the dry run, and the start. Lives as long as the dialog is open; a
+ * One *Activate* dialog: templates, the preview, and the start. Lives as long as the dialog is open; a
  * start that got no answer keeps its id and request, and only that same request is ever sent again.
  *
  * @module
@@ -14,7 +14,6 @@ import type {
   TemplateSummary,
 } from '../../../../../src/shared/schemas/activation.ts';
 import { api, type Refusal } from '../../api/client.ts';
-import { mailApi } from '../../api/mail.ts';
 import { formatShortDateTime } from '../../messages/format.ts';
 import { activateMessages } from '../../messages/activate.ts';
 import { describeAudience } from './describe-audience.ts';
@@ -138,11 +137,11 @@ export class ActivateForm {
   }
 
   async #lookAtFooter(templateId: string): Promise<void> {
-    const answer = await mailApi.template(templateId);
+    const answer = await api.template(templateId);
     if (answer.ok && this.#templateId === templateId) this.#missingFields = missingFooterFields(answer.value);
   }
 
-  /** The dry run: who would be touched, and what a few of them would get. */
+  /** The preview: who would be activated, and the mails of a few of them. */
   async count(): Promise<void> {
     const templateId = this.#templateId;
     if (templateId === null) return;
@@ -171,7 +170,7 @@ export class ActivateForm {
     if (this.#unanswered !== null) this.#observer.abandoned(this.#unanswered.sessionId);
   }
 
-  /** Starts the run, once: a second call while the first is under way does nothing. */
+  /** Starts the activation once: a second call while the first is under way does nothing. */
   async start(): Promise<void> {
     const templateId = this.#templateId;
     if (!this.canStart || templateId === null) return;

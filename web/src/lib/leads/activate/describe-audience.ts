@@ -6,7 +6,7 @@
 import type { Audience, LeadFilter } from '../../../../../src/shared/schemas/activation.ts';
 import { formatShortDateTime } from '../../messages/format.ts';
 import { activateMessages } from '../../messages/activate.ts';
-import { messages } from '../../messages/messages.ts';
+import { stateMessages } from '../../messages/states.ts';
 
 const m = activateMessages.audience;
 
@@ -15,7 +15,7 @@ function describe(filter: LeadFilter): string[] {
   const { createdFrom, createdTo, activatedFrom, activatedTo } = filter;
   return [
     ...(search === undefined ? [] : [m.search(search)]),
-    ...(status === undefined ? [] : [m.status(messages.leads.statuses[status])]),
+    ...(status === undefined ? [] : [m.status(stateMessages.leadStatuses[status])]),
     ...(source === undefined ? [] : [m.source(source)]),
     ...(stage === undefined ? [] : [m.stage(stage)]),
     ...(consentSource === undefined ? [] : [m.consentSource(consentSource)]),

@@ -1,5 +1,5 @@
 /**
- * Starting a run over a bad network: the same request, under the same id, until somebody answers. The id is
+ * Starts an activation over a bad network: sends the same request, under the same id, until it is answered. The id is
  * the idempotency key, so a start that got through unseen is answered with its own session.
  *
  * @module
@@ -7,6 +7,7 @@
 import type { Progress } from '../../../../../src/shared/progress.ts';
 import type { ActivationStartRequest } from '../../../../../src/shared/schemas/activation.ts';
 import type { Answer, Refusal } from '../../api/client.ts';
+import { isWorthAnotherTry } from '../../api/retry.ts';
 
 export type StartOutcome =
   | { kind: 'started'; progress: Progress }
@@ -43,9 +44,4 @@ export async function startActivation(
     onAttempt(attempt + 1);
     await wait(delayMs);
   }
-}
-
-/** Server trouble and throttling pass; everything else is about the request and does not. */
-export function isWorthAnotherTry(refusal: Exclude<Refusal, { kind: 'signed_out' }>): boolean {
-  return refusal.kind === 'unreachable' || refusal.problem.status >= 500 || refusal.problem.status === 429;
 }

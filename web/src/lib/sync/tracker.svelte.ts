@@ -1,17 +1,17 @@
 /**
  * The sessions of this tab as runes: what the tracker, the title, the announcements and the toasts show.
  *
- * Owns: joining the manager to this window's events. Never: protocol decisions, words.
+ * Connects the session manager to the window's events. Holds no words and decides nothing about the protocol.
  *
  * @module
  */
 import { isTerminal, type Progress } from '../../../../src/shared/progress.ts';
-import { browserPorts, browserStorage } from '../sync/browser-ports.ts';
-import { SessionManager, type SessionView } from '../sync/session-manager.ts';
-import { announcementFor, overallPercent, type Announcement } from '../sync/progress-view.ts';
-import { sessionIdOfKey, TrackedSessionStore } from '../sync/store.ts';
+import { browserPorts, browserStorage } from './browser-ports.ts';
+import { SessionManager, type SessionView } from './session-manager.ts';
+import { announcementFor, overallPercent, type Announcement } from './progress-view.ts';
+import { sessionIdOfKey, TrackedSessionStore } from './store.ts';
 
-/** What the shell wants to know of. */
+/** The shell listens to this. */
 export interface TrackerListener {
   announce(progress: Progress, announcement: Announcement): void;
   finished(progress: Progress): void;
@@ -22,7 +22,7 @@ export class Tracker {
   #views = $state.raw<readonly SessionView[]>([]);
   #listener: TrackerListener | null = null;
 
-  /** @param isAwaited - true: a hidden tab goes on following, to tell of the end */
+  /** @param isAwaited - true while a hidden tab goes on following, because a notification is wanted */
   constructor(isAwaited: () => boolean) {
     this.#manager = new SessionManager(
       browserPorts(isAwaited),
@@ -65,7 +65,7 @@ export class Tracker {
     return this.#views.filter((view) => view.tracked).reverse();
   }
 
-  /** Over all runs that go on; null when none does. */
+  /** Percent over all sessions that still go on; null when none does. */
   get percent(): number | null {
     return overallPercent(
       this.#views.flatMap((view) => (view.tracked && view.progress ? [view.progress] : [])),
@@ -81,7 +81,7 @@ export class Tracker {
     this.#manager.expect(sessionId);
   }
 
-  /** The start request was given up unanswered. */
+  /** The start request got no answer and is not repeated. */
   release(sessionId: string): void {
     this.#manager.release(sessionId);
   }
@@ -99,7 +99,7 @@ export class Tracker {
     this.#manager.dismiss(sessionId);
   }
 
-  /** Follows a run that is looked at. Returns how to stop. */
+  /** Follows a session that is looked at. Returns how to stop. */
   observe(sessionId: string): () => void {
     return this.#manager.observe(sessionId);
   }
@@ -121,7 +121,7 @@ export class Tracker {
   #tell(previous: Progress | null, progress: Progress, tracked: boolean): void {
     const announcement = announcementFor(previous, progress);
     if (announcement !== null) this.#listener?.announce(progress, announcement);
-    // A run that is only looked at tells of its end on the page that shows it.
+    // The end of a session that is only looked at is shown by its page.
     if (tracked && previous !== null && !isTerminal(previous) && isTerminal(progress))
       this.#listener?.finished(progress);
   }
