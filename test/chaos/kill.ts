@@ -9,8 +9,8 @@
  * the leads concerned.
  *
  * Options: `--seed 1`, `--kills 20`, `--minutes 15` (whichever comes first), `--kills-per-round 4` (0: commands and
- * outages only), `--leads 1200` a round, `--provider resend|postmark|mixed`, `--calm` (kills only), `--control
- * forget-keys|key-per-attempt` (must find duplicates).
+ * outages only), `--leads 1200` a round, `--provider resend|postmark|mixed`, `--calm` (kills only),
+ * `--control forget-keys|key-per-attempt` (must find duplicates).
  *
  * @module
  */

@@ -71,7 +71,7 @@ async function round(product: Product, takeAway: TakeAway, isRead: boolean): Pro
   const { proxy, stack } = product;
   const sentCount = (): number => proxy.calls.length;
   const leadIds = Array.from({ length: leadCount }, (_, at) => at + 1);
-  const sessionId = await product.startRun('Storage', leadIds);
+  const sessionId = await product.startSession('Storage', leadIds);
   while (sentCount() < 5) await sleep(50);
   const giveBack = takeAway(product);
   console.log('  storage is away');

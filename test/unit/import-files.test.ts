@@ -8,7 +8,7 @@ import {
   readChunks,
   type FileSource,
 } from '../../web/src/lib/imports/read-file.ts';
-import { nastyFiles, type Expected, type NastyFile } from '../support/malformed-files.ts';
+import { malformedFiles, type Expected, type MalformedFile } from '../support/malformed-files.ts';
 
 /** A file that comes in slices of so many bytes, as over a slow disk. */
 function sliced(bytes: Uint8Array, sliceByteCount: number): FileSource {
@@ -58,7 +58,7 @@ async function outcome(
   return { rows };
 }
 
-const expected = ({ rows, unreadableFrom }: NastyFile): unknown => ({
+const expected = ({ rows, unreadableFrom }: MalformedFile): unknown => ({
   rows: rows.map((row) =>
     'lead' in row ? row : { line: row.line, rejected: expect.stringContaining(row.rejected) as string },
   ),
@@ -68,10 +68,10 @@ const expected = ({ rows, unreadableFrom }: NastyFile): unknown => ({
 // Some of them are megabytes, which a busy machine parses for seconds.
 describe('a file with', { timeout: 60_000 }, () => {
   it('is one of many', () => {
-    expect(nastyFiles.length).toBeGreaterThanOrEqual(25);
+    expect(malformedFiles.length).toBeGreaterThanOrEqual(25);
   });
 
-  it.each(nastyFiles.map((file) => [file.name, file] as const))('%s comes out right', async (_, file) => {
+  it.each(malformedFiles.map((file) => [file.name, file] as const))('%s comes out right', async (_, file) => {
     const whole = new Blob([file.bytes]);
     const { reading } = await lookAtFile(whole);
     if (file.encoding !== undefined) expect(reading.encoding).toBe(file.encoding);

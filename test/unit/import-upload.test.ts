@@ -11,7 +11,7 @@ const problem = (status: number, code: string) =>
   ({ ok: false, refusal: { kind: 'problem', problem: { status, code } } }) as Answer<never>;
 
 /** A server that takes each chunk once, in order, and a file of so many chunks of ten lines. */
-class World {
+class UploadServer {
   readonly taken: string[] = [];
   readonly asked: number[] = [];
   readonly waitsMs: number[] = [];
@@ -76,7 +76,7 @@ class World {
 
 describe('an upload', () => {
   it('sends every chunk in order, tells how far it is, and finishes', async () => {
-    const context = new World(3);
+    const context = new UploadServer(3);
     expect(await context.run()).toMatchObject({ kind: 'done', import: { state: 'done' } });
     expect(context.taken).toEqual(['chunk 0', 'chunk 1', 'chunk 2']);
     expect(context.seen).toEqual([100, 200, 300]);
@@ -85,7 +85,7 @@ describe('an upload', () => {
   });
 
   it('sends a chunk again whose answer was lost, under its own number', async () => {
-    const context = new World(3);
+    const context = new UploadServer(3);
     context.faults = [
       { reaches: true, answer: unreachable },
       { reaches: false, answer: unreachable },
@@ -99,14 +99,14 @@ describe('an upload', () => {
   });
 
   it('tries for as long as it takes, never more often than every 15 seconds in the end', async () => {
-    const context = new World(1);
+    const context = new UploadServer(1);
     context.faults = Array.from({ length: 40 }, () => ({ reaches: false, answer: unreachable }));
     expect(await context.run()).toMatchObject({ kind: 'done' });
     expect(new Set(context.waitsMs.slice(5))).toEqual(new Set([15_000]));
   });
 
   it("stops at the server's definite no, and goes on later from where it was", async () => {
-    const context = new World(4);
+    const context = new UploadServer(4);
     context.faults = [{ reaches: true, answer: problem(401, 'unauthenticated') }];
     expect(await context.run()).toMatchObject({
       kind: 'refused',
@@ -118,7 +118,7 @@ describe('an upload', () => {
   });
 
   it('ends when its person lets go of the file, also while it waits', async () => {
-    const context = new World(5);
+    const context = new UploadServer(5);
     const stop = new AbortController();
     const outcome = await context.run(stop.signal, () => {
       if (context.seen.length === 2) stop.abort();

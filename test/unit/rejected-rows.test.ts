@@ -6,7 +6,7 @@ import { csvStream } from '../../src/worker/http/csv-stream.ts';
 import { lookAtFile, readChunks } from '../../web/src/lib/imports/read-file.ts';
 
 /** Text of the kind that breaks files: formulas, our own apostrophes, quotes, line ends, delimiters. */
-const nastyCell = fc
+const difficultCell = fc
   .array(
     fc.oneof(
       fc.constantFrom(
@@ -59,7 +59,7 @@ async function importAgain(file: File): Promise<{ columns: string[]; rows: strin
 describe('a cell that a spreadsheet might run', () => {
   it('is read back as it was before it was escaped, whatever it was', () => {
     fc.assert(
-      fc.property(nastyCell, (cell) => {
+      fc.property(difficultCell, (cell) => {
         expect(unescapeFormula(escapeFormula(cell))).toBe(cell);
         expect(escapeFormula(cell)).not.toMatch(/^[=+\-@\t\r＝＋－＠]/);
       }),
@@ -72,7 +72,7 @@ describe('rejected rows that are downloaded and imported again', () => {
   it('have the cells that they had', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.array(nastyCell, { minLength: 3, maxLength: 5 }), { minLength: 1, maxLength: 8 }),
+        fc.array(fc.array(difficultCell, { minLength: 3, maxLength: 5 }), { minLength: 1, maxLength: 8 }),
         async (rows) => {
           const again = await importAgain(await download(['Email', 'Phone', 'a;b;c;d;e'], rows));
           expect(again.rows).toEqual(rows);

@@ -50,7 +50,7 @@ function failingAt(words: string): D1Database {
   });
 }
 
-async function startRun(): Promise<string> {
+async function startSession(): Promise<string> {
   const sessionId = freshSessionId();
   const body = { sessionId, audience: { filter: {} }, templateId: 'welcome' };
   expect((await send('POST', '/crm/activation', body)).status).toBe(201);
@@ -104,7 +104,7 @@ describe('the audit', () => {
 
   it('writes a start once, however often it is repeated, and nothing for what was refused', async () => {
     await addLeads(db, [{}]);
-    const sessionId = await startRun();
+    const sessionId = await startSession();
     await waitForEnd(sessionId);
     const body = { sessionId, audience: { filter: {} }, templateId: 'welcome' };
     expect((await send('POST', '/crm/activation', body)).status).toBe(200);
@@ -227,7 +227,7 @@ describe('leads that somebody was shown', () => {
   });
 
   it('count in the pages of results and in previews, and not where none is shown or the answer is a refusal', async () => {
-    const sessionId = await startRun();
+    const sessionId = await startSession();
     await waitForEnd(sessionId);
     expect((await send('GET', `/crm/activation/${sessionId}/leads`)).status).toBe(200);
     const preview = { audience: { leadIds: [1, 2, 3] }, templateId: 'welcome' };
