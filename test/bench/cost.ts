@@ -112,7 +112,7 @@ export async function cost(options: BenchOptions): Promise<PartResult> {
   return {
     tables: [
       {
-        title: 'What a run writes, reads and asks, per lead',
+        title: 'Rows, reads and requests of a session, per lead',
         columns: [
           'leads',
           'DO rows written',

@@ -179,7 +179,7 @@ export async function engine(options: BenchOptions): Promise<PartResult> {
   return {
     tables: [
       {
-        title: 'Whole runs, median of rounds; every lead proved to be mailed once',
+        title: 'Whole sessions, median of rounds; every lead is proved to be mailed once',
         columns: [
           'contender',
           'leads',
@@ -216,7 +216,7 @@ export async function engine(options: BenchOptions): Promise<PartResult> {
       {
         name: 'engine',
         title: `Leads a second, mail API of ${latencyMs} ms`,
-        xLabel: 'leads in the run',
+        xLabel: 'leads in the session',
         yLabel: 'leads/s',
         isXLog: true,
         series: series.filter(({ points }) => points.length > 0),

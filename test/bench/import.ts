@@ -289,7 +289,7 @@ export async function importBench(options: BenchOptions): Promise<PartResult> {
   heap.stop();
   say('import: queries');
   const queryFigures = await measureQueries(runtime);
-  say('import: a run over all of them');
+  say('import: a session over all of them');
   const run = await startSession(runtime, mail);
   await runtime.kill();
   await closeAll();
@@ -341,7 +341,7 @@ export async function importBench(options: BenchOptions): Promise<PartResult> {
         ]),
       },
       {
-        title: 'A run over the import',
+        title: 'A session over the import',
         columns: ['leads', 'start answered ms', 'first mail ms'],
         rows: [[run.total, run.answeredMs, run.firstMailMs]],
       },
@@ -353,7 +353,7 @@ export async function importBench(options: BenchOptions): Promise<PartResult> {
         isMet: slowest.medianMs < maxQueryMs,
       },
       {
-        target: 'first mail of a run over the import in less than 1 s',
+        target: 'first mail of a session over the import in less than 1 s',
         measured: `${run.firstMailMs} ms`,
         isMet: run.firstMailMs < 1_000,
       },

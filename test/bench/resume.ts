@@ -69,7 +69,7 @@ export async function resume(options: BenchOptions): Promise<PartResult> {
   return {
     tables: [
       {
-        title: `A run of ${leadCount} leads, killed after a third of it`,
+        title: `A session of ${leadCount} leads, killed after a third of it`,
         columns: [
           'round',
           'until the runtime is up ms',

@@ -162,7 +162,7 @@ export async function webhooks(options: BenchOptions): Promise<PartResult> {
   return {
     tables: [
       {
-        title: `A run of ${leadCount} leads at ${callsPerSecond} calls a second, and ${2 * leadCount} events`,
+        title: `A session of ${leadCount} leads at ${callsPerSecond} calls a second, and ${2 * leadCount} events`,
         columns: ['', 'leads/s', 'events/s'],
         rows: [
           ['alone', round(alone), null],
