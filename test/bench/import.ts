@@ -257,7 +257,7 @@ interface RunFigure {
   firstMailMs: number;
 }
 
-async function startSession(runtime: Runtime, mail: MailApi): Promise<RunFigure> {
+async function measureSession(runtime: Runtime, mail: MailApi): Promise<RunFigure> {
   await mail.set({ latencyMs: 20 });
   const startedAt = Date.now();
   const { total } = await startSession(runtime, freshSessionId(), { filter: { importId: 'bench' } });
@@ -290,7 +290,7 @@ export async function importBench(options: BenchOptions): Promise<PartResult> {
   say('import: queries');
   const queryFigures = await measureQueries(runtime);
   say('import: a session over all of them');
-  const run = await startSession(runtime, mail);
+  const run = await measureSession(runtime, mail);
   await runtime.kill();
   await closeAll();
 
