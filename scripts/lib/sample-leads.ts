@@ -1,7 +1,7 @@
 /**
  * Sample leads: invented people of many countries, the same ones each time.
  *
- * Every address is in a domain that RFC 2606 reserves, so that no mail can ever reach a stranger.
+ * Every address is in a domain that RFC 2606 reserves, so that no mail can ever reach a real person.
  *
  * @module
  */

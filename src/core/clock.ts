@@ -19,8 +19,8 @@ export const clockToleranceMs = 5_000;
 const dayMs = 86_400_000;
 
 /**
- * The longest time ahead, in ms, at which anything of a session that has not ended can be due. What lies
- * further ahead was written under another clock.
+ * The longest time ahead, in ms, at which anything of a session that has not ended can be due. Times further ahead
+ * were written under another clock.
  */
 export function longestWaitMs({
   state,
@@ -39,7 +39,7 @@ export function stepBackMs(session: Pick<Session, 'updatedAt'>, nowMs: number): 
 }
 
 /**
- * The session by the clock that is: what it waits for is as far ahead as it was.
+ * The session with its times moved to the present clock: every wait is as far ahead as it was.
  *
  * @param areKeysDead - the age of what is in doubt is not known: the provider is not asked about it any more
  */

@@ -31,9 +31,9 @@ const skippedIdCount = 1_000_000;
  */
 const skippedRevisionCount = 1_000_000_000;
 
-/** What is known from later than the backup. */
+/** Knowledge from after the backup. */
 export interface LaterKnowledge {
-  /** Another backup of the same installation that knows later things: of the damaged database, mostly. */
+  /** A later backup of the same installation, usually of the damaged database. */
   newer: OpenBackup | null;
   /** The audit as the app exports it, as CSV. */
   auditCsv: string | null;
@@ -59,7 +59,7 @@ export interface StagingReport {
 async function load(backup: OpenBackup, file: string): Promise<DatabaseSync> {
   const database = new DatabaseSync(file);
   try {
-    // It is thrown away where this process ends before the end.
+    // The file is discarded when this process ends early.
     database.exec('PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN');
     for await (const statement of backup.statements()) database.exec(statement);
     if (!backup.manifest.isSnapshot) mend(database);
@@ -293,7 +293,7 @@ async function eraseAgain(
     const target = hashes.get(hash);
     if (target === undefined) continue;
     const lead = await findLeadByEmail(db, address);
-    // Who was brought in after the erasure is here by right.
+    // A person who was added after the erasure stays.
     if (lead !== null && lead.createdAt > (targets.get(target) ?? 0)) continue;
     const person =
       lead === null ? { leadId: null, emails: [address], names: [] } : await personOf(db, lead, null);

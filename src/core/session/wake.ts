@@ -1,9 +1,9 @@
 /**
  * When a session's alarm must fire next.
  *
- * Pure: everything it depends on is an argument, so each case is a line in a table of tests.
- * Invariant: a session with work left always has a time; one without has none (an alarm kept for ever
- * costs money for ever), but for its history and its retention.
+ * Pure: everything it depends on is an argument, so each case is a line in a table of tests. Invariant: a session
+ * with work left always has a time; one without work has none (a repeating alarm costs money forever), except for
+ * its entry in the list of activations and its retention.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
  * SessionAlarm: the object's one alarm.
  *
- * Owns when it is set, and that a session which should move has one. What is done when it fires is turns.ts.
+ * Owns when it is set, and that a session which should move has one. What happens when it fires is in turns.ts.
  * Invariant: while a slice runs its watchdog is set; the end of the slice sets the next alarm.
  *
  * @module
@@ -16,7 +16,7 @@ import { retentionDays } from '../../runtime/settings.ts';
 import { followClock } from './clock.ts';
 import type { SessionContext } from './context.ts';
 
-/** How soon the successor of a killed slice runs; DESIGN §6.4 allows five seconds. */
+/** How soon the successor of a killed slice runs. docs/RELIABILITY.md promises five seconds. */
 const watchdogMs = 2_000;
 /** A running session whose alarm is overdue by this much has lost it. */
 const overdueMs = 5_000;

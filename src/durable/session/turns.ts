@@ -25,7 +25,7 @@ export type EraseAnswer =
 export interface TurnParts {
   alarm: SessionAlarm;
   slice: SessionSlice;
-  /** The session is gone: its streams end. */
+  /** The session was removed: its streams end. */
   removed(sessionId: string): void;
 }
 

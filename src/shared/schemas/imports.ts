@@ -92,14 +92,9 @@ export const importOpenRequestSchema = z
       .default([])
       .meta({ description: "The file's header, for the CSV of rejected rows." }),
     mapping: columnMappingSchema,
-    consentSource: z
-      .string()
-      .trim()
-      .max(limits.maxFieldLength)
-      .default('')
-      .meta({
-        description: 'How the people agreed to be mailed; for rows without their own consent source.',
-      }),
+    consentSource: z.string().trim().max(limits.maxFieldLength).default('').meta({
+      description: 'How the people agreed to be mailed; for rows without their own consent source.',
+    }),
     source: z.string().trim().max(limits.maxFieldLength).default(''),
     reading: importReadingSchema.nullable().default(null),
   })
