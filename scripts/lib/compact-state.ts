@@ -32,8 +32,8 @@ const erasuresSql = `SELECT json_array(
   (SELECT max(cells_dropped_at) FROM imports)) AS known`;
 
 /**
- * Compacts every database of the folder, if something was erased or let go since it was done last. Call it while
- * the runtime does not run.
+ * Compacts every database of the folder if something was erased or deleted since the last time. Call it while the
+ * runtime does not run.
  */
 export function compactState(stateDir: string): void {
   // Kept by earlier versions, with the URL of each request.

@@ -95,11 +95,11 @@ function wranglerEnv(stateDir: string): NodeJS.ProcessEnv {
     NO_COLOR: '1',
     WRANGLER_SEND_METRICS: 'false',
     WRANGLER_LOG_PATH: join(stateDir, 'logs'),
-    // `wrangler dev` keeps a trace of every request under v3/observability, with its URL: the words of a
-    // search, the token of an unsubscribe link. Its explorer shows the database to whoever reaches the port.
+    // `wrangler dev` keeps a trace of every request under v3/observability, with its URL: the words of a search, the
+    // token of an unsubscribe link. Its explorer shows the database to everyone who can reach the port.
     X_LOCAL_OBSERVABILITY: 'false',
     X_LOCAL_EXPLORER: 'false',
-    // The settings come from our file alone, whatever the shell holds.
+    // The settings come from our file only, not from the shell's environment.
     CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV: 'true',
   };
 }

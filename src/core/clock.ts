@@ -2,8 +2,8 @@
  * Clock steps: how the stored times of a session follow a host clock that was set back.
  *
  * A session knows that the old clock had reached `updatedAt`. If the clock is earlier now, it was set back by at
- * least the difference, and every stored time is too late by as much. Steps forward need nothing: waits end early,
- * and a key counts as dead too soon.
+ * least the difference, and every stored time is too late by as much. Steps forward need no correction: waits end
+ * early, and a key counts as expired too soon.
  *
  * Owns the bounds and the arithmetic of a session. The times of the mail gate are in limits/rate-limit.ts.
  *

@@ -82,7 +82,7 @@ export async function resolveAudience(db: D1Database, audience: Audience): Promi
     const maxLeadId = leadIds.at(-1);
     return maxLeadId === undefined
       ? { kind: 'empty' }
-      : // Ids that were chosen by hand belong to the audience whatever happens to their leads.
+      : // Ids that were chosen by hand always belong to the audience.
         { kind: 'ok', maxLeadId, total: leadIds.length, revision: 0 };
   }
   // One statement, so that the count belongs to this revision. It does not read the leads themselves, which at a
@@ -184,7 +184,7 @@ export async function sampleAudience(
  * The next leads of a frozen audience, in the order of their ids, after `afterLeadId` (0 at first).
  *
  * Keeps no state: the same arguments give the same leads, less those edited or erased since. Ids that were chosen by
- * hand are returned whatever happened to their leads.
+ * hand are always returned.
  */
 export async function planPage(
   db: D1Database,

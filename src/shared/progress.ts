@@ -118,7 +118,7 @@ export interface Progress {
   waitingFor: WaitingFor | null;
   /** The session waits until then. */
   waitingUntil: number | null;
-  /** Until when the provider can be asked what became of unknown mail, at the latest; null when it cannot. */
+  /** The latest time until which the provider can be asked about unknown mail; null when it cannot. */
   checkableUntil: number | null;
   /** Since when a session that should make progress has made none. */
   stalledSince: number | null;

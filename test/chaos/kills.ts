@@ -13,7 +13,7 @@ import type { Client, Journal } from './client.ts';
 import type { MailApi } from './mail-api.ts';
 import type { Person, Track } from './person.ts';
 
-/** From "ready" to a new call (docs/RELIABILITY.md, "It goes on by itself"). */
+/** From "ready" to a new call (docs/RELIABILITY.md, "It continues by itself"). */
 export const maxResumeMs = 5_000;
 
 export interface Recovery {

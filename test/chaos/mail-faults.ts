@@ -94,10 +94,9 @@ const pausing: readonly ((random: () => number) => Fault)[] = [
 ];
 
 /**
- * A fault of one call; one in forty needs a person before the session goes on.
+ * A fault of one call; one in forty needs a person before the session continues.
  *
- * @param isRepeated - an earlier call under its key is in doubt: a refusal by something in front of the provider,
- *   which is the answer that is easiest to misread then, comes more often
+ * @param isRepeated - an earlier call under its key is in doubt: then a refusal by a proxy, the answer that is easiest to misread, is drawn more often
  */
 export function drawFault(random: () => number, isRepeated: boolean): Fault {
   if (isRepeated && random() < 0.5) return { kind: 'edge', status: pick(random, edgeStatuses) };

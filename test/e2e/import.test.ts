@@ -130,7 +130,7 @@ describe('a file that is dropped into the browser', () => {
     expect(sentSeqs).toEqual([0, 1, 2, 3]);
   });
 
-  test('says what became of every row', async () => {
+  test('shows the outcome of every row', async () => {
     const done = await get<Import>(`/crm/imports/${importId}`);
     expect(done).toMatchObject({ state: 'done', owner: 'ana@example.com', fileName: 'Messe 2026.csv' });
     const { created, updated, unchanged, duplicate, rejected } = done.counts;

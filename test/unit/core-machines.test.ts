@@ -338,7 +338,7 @@ describe('a command', () => {
   });
 
   it.each([
-    // state, reason, finished, command, what becomes of it
+    // state, reason, finished, command, result
     ['queued', null, false, 'pause', 'paused'],
     ['running', null, false, 'pause', 'paused'],
     ['paused', 'user', false, 'pause', 'unchanged'],

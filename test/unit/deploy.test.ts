@@ -281,7 +281,7 @@ describe('what a deploy refuses', () => {
           .bindings.push({ name: 'DATA_JURISDICTION', type: 'plain_text', text: 'eu' }),
       /changed it by hand/,
     ],
-  ])('to go on when %s, and changes nothing', async (_, spoil, words) => {
+  ])('to continue when %s, and changes nothing', async (_, spoil, words) => {
     const account = await deployedAccount();
     const count = account.workers.scripts.get(worker)?.versions.length;
     spoil(account);

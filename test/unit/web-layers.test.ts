@@ -1,4 +1,4 @@
-/** The layers of the bar add up to the processed leads, in whatever order results arrive. */
+/** The layers of the bar add up to the processed leads, in any order of results. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { layerKinds, layersOf, needsAttention } from '../../web/src/lib/sync/layers.ts';

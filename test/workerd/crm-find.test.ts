@@ -155,7 +155,7 @@ describe('a filter', () => {
     activatedTo: maybe(fc.nat(200)),
   });
 
-  it('finds the leads that match all conditions, whichever condition drives the query and in whatever order', async () => {
+  it('finds the leads that match all conditions, for every driving condition and every order', async () => {
     await addLeads(db, people);
     await fc.assert(
       fc.asyncProperty(filters, fc.constantFrom(...leadSorts), async (filter, sort) => {

@@ -400,7 +400,7 @@ describe('the cells of rejected rows of an import', () => {
     expect(await stored('old')).not.toContain('Later');
   });
 
-  it('goes on where its time was over', async () => {
+  it('are deleted in several calls when the time is over', async () => {
     await run(file, 'old', dayMs);
     expect(await drop(dayMs, 0)).toBe(0);
     expect(await getImport(db, 'old')).toMatchObject({ cellsDroppedAt: null });
@@ -426,7 +426,7 @@ describe('deleting an import', () => {
     expect(await remove('mine')).toBe('not_found');
   });
 
-  it('goes on where its time was over, and takes no chunk from its beginning on', async () => {
+  it('continues where its time was over, and takes no chunk after its beginning', async () => {
     const rows = Array.from({ length: 1_900 }, (_, index) => ({ email: `n${index}@example.org` }));
     await open('large');
     for (let seq = 0; seq < 3; seq++) {

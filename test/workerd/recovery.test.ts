@@ -193,7 +193,7 @@ describe('a database that was restored while the sessions were not', () => {
   });
 
   it.each(['mailer', 'former owner'])(
-    'gives a lead to the session that mailed it, whatever owner the backup names; the %s is reconciled first',
+    'gives a lead to the session that mailed it, even if the backup names another owner; the %s is reconciled first',
     async (first) => {
       await addLeads(db, [{}, {}, {}]);
       const formerOwner = freshSessionId();

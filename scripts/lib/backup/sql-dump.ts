@@ -130,7 +130,7 @@ async function dumpRows(query: Query, table: string, put: Put): Promise<number> 
   const key = columns.filter(({ keyPlace }) => keyPlace > 0).toSorted((a, b) => a.keyPlace - b.keyPlace);
   const keyNames = key.length === 0 ? ['rowid'] : key.map(({ name }) => quoted(name));
   const keyList = keyNames.join(', ');
-  // The key twice: as literals to go on from, and among the columns.
+  // The key is read twice: as literals for the start of the next page, and among the columns.
   const selected = [
     ...(key.length === 0 ? ['rowid'] : key.map(({ name }) => literalSql(name))),
     ...columns.map(({ name }) => literalSql(name)),

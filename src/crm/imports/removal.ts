@@ -99,7 +99,7 @@ async function removeLeads(db: D1Database, importNumber: number, leadIds: readon
 
 // ── retention ────────────────────────────────────────────────────────────────────────────────────
 
-/** Chunks whose rows are reduced in one transaction: up to as many MiB of JSON. */
+/** Chunks whose cells are dropped in one transaction. Each has up to one MiB of JSON. */
 const anonymizedChunkCount = 20;
 
 /**

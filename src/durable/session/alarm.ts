@@ -42,8 +42,8 @@ export class SessionAlarm {
   /**
    * Sets the successor of the alarm that has just fired, before anything else is done.
    *
-   * Where storage takes no write, this waits inside the alarm that is being handled: that uses up none of the
-   * platform's seven retries, and work goes on within a second after storage is back.
+   * Where storage takes no write, this waits inside the alarm that is being handled: that uses none of the
+   * platform's seven retries, and work continues within a second after storage is back.
    *
    * @throws when storage has been away for too long, or this object is being replaced
    */
@@ -146,7 +146,7 @@ export class SessionAlarm {
     if (at === null || at > recordAt) await alarms.setAlarm(recordAt);
   }
 
-  /** When the first key of a paused session's mail in doubt dies. */
+  /** When the first key of a paused session's mail in doubt expires. */
   #keyDiesAt(session: Session): number | null {
     if (session.state !== 'paused' || session.isChecking) return null;
     const since = this.#context.store.batches.firstDoubtAt();

@@ -13,7 +13,7 @@ import type { DeliveryCall } from '../transport.ts';
 /** Resend answers 403 to a request without a User-Agent, and `fetch` in a Worker sends none by itself. */
 export const userAgent = 'lead-activation/1.0';
 
-/** The part of `fetch` that is used; handed in by tests. */
+/** The part of `fetch` that is used; replaced by tests. */
 export type FetchLike = (url: string, init: RequestInit) => Promise<Response>;
 
 /** The outcome of a request. */

@@ -46,7 +46,7 @@ export const cacheFolder = join(tmpdir(), 'lead-activation-bench');
 let bundled: Promise<string> | null = null;
 const closers = new Set<() => Promise<void> | void>();
 
-/** Ends whatever was started. */
+/** Ends everything that was started. */
 export async function closeAll(): Promise<void> {
   for (const close of [...closers].reverse()) await close();
   closers.clear();
