@@ -40,7 +40,7 @@ export class ViewJudge {
   #last: Progress | null = null;
 
   /**
-   * @param who - the observer, for what is printed
+   * @param who - the observer's name, for the printed violation
    * @param addressPart - a part of every lead's address
    */
   constructor(who: string, addressPart: string) {

@@ -47,7 +47,7 @@ export interface Call {
   effect: 'none' | 'taken' | 'replayed';
   /** Mails that this call sent. */
   takenLeadIds: number[];
-  /** Leads whose mail the provider refused in its own words for what is in it. */
+  /** Leads whose mail the provider itself refused for its content. */
   refusedLeadIds: number[];
   /** What the caller can know: the provider said that the call was taken, said that it was not, or said neither. */
   answer: 'accepted' | 'refused' | 'doubt';

@@ -55,7 +55,7 @@ export interface StagingReport {
   unfoundTargets: string[];
 }
 
-/** Loads a backup into an empty database. @throws UserError when it is not what its manifest says */
+/** Loads a backup into an empty database. @throws UserError when it differs from its manifest */
 async function load(backup: OpenBackup, file: string): Promise<DatabaseSync> {
   const database = new DatabaseSync(file);
   try {
@@ -74,7 +74,7 @@ async function load(backup: OpenBackup, file: string): Promise<DatabaseSync> {
   }
 }
 
-/** Rows that were written while the backup was made may name others that it does not have. */
+/** Rows that were written during the backup may refer to rows that it does not have. */
 function mend(database: DatabaseSync): void {
   database.exec(`
     DELETE FROM template_versions WHERE template_id NOT IN (SELECT id FROM templates);
@@ -90,7 +90,7 @@ async function check(database: DatabaseSync, { folder, manifest }: OpenBackup): 
   };
   const [[integrity] = []] = await query('PRAGMA integrity_check');
   if (integrity !== 'ok') refuse(String(integrity));
-  if ((await query('PRAGMA foreign_key_check')).length > 0) refuse('a row names one that is not there');
+  if ((await query('PRAGMA foreign_key_check')).length > 0) refuse('a row refers to a missing row');
   if (!manifest.isSnapshot) return;
   for (const [table, expected] of Object.entries(manifest.rowCounts)) {
     const [[found] = []] = await query(`SELECT count(*) FROM "${table}"`);
@@ -264,8 +264,8 @@ async function erasedTargets(database: DatabaseSync, auditCsv: string | null): P
 }
 
 /**
- * Erases whom the audit says to be erased. Ids are never given out twice, so one that was erased before the
- * backup is simply not there.
+ * Erases whom the audit says to be erased. Ids are never used twice, so a lead that was erased before the backup is
+ * not found.
  */
 async function eraseAgain(
   database: DatabaseSync,
@@ -286,7 +286,7 @@ async function eraseAgain(
     await eraseLead(db, lead.id);
     erased.push(target);
   }
-  // The audit has no address, only its hash: it is looked for where an address can be beside the leads.
+  // The audit has no address, only its hash, which is compared with every address outside of the leads.
   const found = hashes.size === 0 ? new Set<string>() : await addressesIn(database);
   for (const address of found) {
     const hash = hashEmail(address);
@@ -305,7 +305,7 @@ async function eraseAgain(
   return { erasedTargets: erased, unfoundTargets: [...hashes.values()] };
 }
 
-/** Every text that looks like an address where one can be kept. */
+/** Every text in the form of an address in the columns that can have one. */
 async function addressesIn(database: DatabaseSync): Promise<Set<string>> {
   const rows = await queryOf(database)(
     `SELECT email FROM leads UNION SELECT label FROM suppressions WHERE label IS NOT NULL
