@@ -126,7 +126,10 @@ export class SessionSlice {
     const { store, env, now, settings, verbs, publish } = this.#context;
     // Asked here too: a session that was running when the database was restored gets no command.
     if ((await openRecovery(env.DB)) !== null) {
-      this.#holdOff('The database was restored. Run the reconciliation; then this activation continues.', 'crm');
+      this.#holdOff(
+        'The database was restored. Run the reconciliation; then this activation continues.',
+        'crm',
+      );
       return;
     }
     const mail = mailAccount(settings(), now);
