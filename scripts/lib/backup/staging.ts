@@ -62,7 +62,7 @@ async function load(backup: OpenBackup, file: string): Promise<DatabaseSync> {
     // The file is discarded when this process ends early.
     database.exec('PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN');
     for await (const statement of backup.statements()) database.exec(statement);
-    if (!backup.manifest.isSnapshot) mend(database);
+    if (!backup.manifest.isSnapshot) deleteDanglingRows(database);
     database.exec('COMMIT');
     await check(database, backup);
     return database;
@@ -75,7 +75,7 @@ async function load(backup: OpenBackup, file: string): Promise<DatabaseSync> {
 }
 
 /** Rows that were written during the backup may refer to rows that it does not have. */
-function mend(database: DatabaseSync): void {
+function deleteDanglingRows(database: DatabaseSync): void {
   database.exec(`
     DELETE FROM template_versions WHERE template_id NOT IN (SELECT id FROM templates);
     DELETE FROM import_leads WHERE lead_id NOT IN (SELECT id FROM leads);
