@@ -14,6 +14,7 @@ export function readLeadResult(store: SessionStore, leadId: number): LeadResult 
     const query = {
       activation: null,
       email: null,
+      code: null,
       cursor: { seq, index: 0 },
       // More than any provider takes in one call: all of the batch is looked at.
       limit: limits.maxPageLeadCount,

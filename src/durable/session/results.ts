@@ -22,6 +22,8 @@ export interface ResultCursor {
 export interface ResultQuery {
   activation: ActivationState | null;
   email: EmailState | null;
+  /** A skip reason or the code of an issue. */
+  code: string | null;
   cursor: ResultCursor | null;
   limit: number;
 }
@@ -74,8 +76,15 @@ export function readResults(store: SessionStore, query: ResultQuery): ResultPage
 function matches(result: LeadResult, query: ResultQuery): boolean {
   return (
     (query.activation === null || result.activation === query.activation) &&
-    (query.email === null || result.emailState === query.email)
+    (query.email === null || result.emailState === query.email) &&
+    (query.code === null || (result.skipReason ?? result.code ?? codeWithoutOne(result)) === query.code)
   );
+}
+
+/** Under which code the issues count a result that has none of its own. */
+function codeWithoutOne({ activation, emailState }: LeadResult): string | null {
+  if (emailState === 'unknown') return 'unknown';
+  return activation === 'failed' ? 'crm_refused' : null;
 }
 
 /** The mark under which leads of this e-mail state are found; later fates are sent mail. */

@@ -497,6 +497,10 @@ export const progressSchema = z
   })
   .meta({ id: 'Progress' }) satisfies z.ZodType<Progress>;
 
+/** Parts of the list: not ended, with results or a stop to look at, and by how they ended. */
+export const activationViews = ['open', 'attention', 'completed', 'cancelled'] as const;
+export type ActivationView = (typeof activationViews)[number];
+
 export const activationListSchema = z
   .object({ activations: z.array(progressSchema), nextCursor: z.string().nullable() })
   .meta({ id: 'ActivationList' });
@@ -583,6 +587,9 @@ export const settingsSchema = z
       from: z.string(),
       inboxUrl: z.string().nullable().meta({ description: 'Inbox page of the stand-in mail API.' }),
       callsPerSecond: z.number(),
+      reportsDeliveries: z.boolean().meta({
+        description: 'Whether the provider tells of deliveries, bounces and complaints.',
+      }),
     }),
     activate: z.object({
       confirmAbove: count.meta({ description: 'Above so many leads a person types the count to start.' }),

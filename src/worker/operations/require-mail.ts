@@ -13,6 +13,16 @@ export function sendingSettings(env: Env): SendingSettings {
   return { ...mailConfig(env), postalAddress: env.MAIL_POSTAL_ADDRESS, publicUrl: env.PUBLIC_URL };
 }
 
+/** Whether the provider tells this app what became of mails: two of them do, once a secret is set. */
+export function reportsDeliveries(env: Env): boolean {
+  const secrets: Readonly<Record<string, string | undefined>> = {
+    resend: env.RESEND_WEBHOOK_SECRET,
+    postmark: env.POSTMARK_WEBHOOK_CREDENTIALS,
+  };
+  const secret = Object.hasOwn(secrets, env.MAIL_PROVIDER) ? secrets[env.MAIL_PROVIDER] : undefined;
+  return (secret?.trim() ?? '') !== '';
+}
+
 /** Refuses with the whole list of what keeps mail from being sent. */
 export function requireMail(env: Env): void {
   const missing = missingSettings(sendingSettings(env));

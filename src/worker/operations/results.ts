@@ -16,7 +16,7 @@ import { csvStream, type Cell } from '../http/csv-stream.ts';
 import { Refusal } from '../http/problem.ts';
 
 type Session = DurableObjectStub<ActivationSession>;
-type Filter = Pick<ResultQuery, 'activation' | 'email'>;
+type Filter = Pick<ResultQuery, 'activation' | 'email' | 'code'>;
 
 /** One page, with names and addresses; a lead that is erased has none. */
 export async function resultPage(

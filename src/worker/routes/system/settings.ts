@@ -9,6 +9,7 @@ import { retentionDays } from '../../../runtime/retention.ts';
 import { dataJurisdiction } from '../../../durable/stubs.ts';
 import { settingsSchema } from '../../../shared/schemas/activation.ts';
 import { confirmAbove, undoMs } from '../../operations/activate-settings.ts';
+import { reportsDeliveries } from '../../operations/require-mail.ts';
 import type { App } from '../../app-env.ts';
 import { problems, Refusal } from '../../http/problem.ts';
 
@@ -38,6 +39,7 @@ export function settingsRoutes(app: App): void {
           from: MAIL_FROM,
           inboxUrl: MAIL_INBOX_URL === '' ? null : MAIL_INBOX_URL,
           callsPerSecond: gateConfig(c.env).maxRatePerSecond,
+          reportsDeliveries: reportsDeliveries(c.env),
         },
         activate: { confirmAbove: confirmAbove(c.env), undoSeconds: undoMs(c.env) / 1_000 },
       },
