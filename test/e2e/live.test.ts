@@ -47,7 +47,11 @@ async function openTab(path?: string): Promise<Page> {
 
 /** Starts a run of so many new leads as a person does, and tells its id. */
 async function startRun(page: Page, leadCount: 25 | 50 | 100, sort: '-id' | 'id' = '-id'): Promise<string> {
-  const known = await page.getByTestId('tracked-session').count();
+  const sessionIds = (): Promise<(string | null)[]> =>
+    page
+      .getByTestId('tracked-session')
+      .evaluateAll((found) => found.map((it) => it.getAttribute('data-session-id')));
+  const known = new Set(await sessionIds());
   await page.goto(`${front.url}/leads?status=new&limit=${leadCount}&sort=${sort}`);
   await page
     .getByTestId('lead-row')
@@ -57,8 +61,11 @@ async function startRun(page: Page, leadCount: 25 | 50 | 100, sort: '-id' | 'id'
   await page.getByTestId('activate').click();
   await page.getByTestId('preview-subject').waitFor();
   await page.getByTestId('activate-start').click();
-  await expect.poll(() => page.getByTestId('tracked-session').count()).toBeGreaterThan(known);
-  return (await page.getByTestId('tracked-session').first().getAttribute('data-session-id')) ?? '';
+  // Those that have ended leave the tracker by themselves.
+  const started = async (): Promise<string> =>
+    (await sessionIds()).find((sessionId) => !known.has(sessionId)) ?? '';
+  await expect.poll(started).not.toBe('');
+  return started();
 }
 
 const isOver = ({ state, processed, total }: Sample): boolean => state === 'completed' && processed === total;
@@ -69,7 +76,7 @@ describe('eight tabs', () => {
     const leader = await openTab('/leads');
     const others: Page[] = [];
     for (let index = 0; index < 7; index++)
-      others.push(await openTab(index % 2 === 0 ? '/leads' : '/activity'));
+      others.push(await openTab(index % 2 === 0 ? '/leads' : '/activations'));
     const since = Date.now();
     const sessionId = await startRun(leader, 100);
     await Promise.all(
@@ -167,7 +174,7 @@ describe('a server that restarts under open pages', () => {
     await expect
       .poll(() => product.proxy.calls.filter(({ apiStatus }) => apiStatus === null).length)
       .toBeGreaterThan(0);
-    const second = await openTab(`/activity/${sessionId}`);
+    const second = await openTab('/activations');
     await waitForTracker(second, 'the run', () => true, sessionId);
     await product.stack.killHard();
     await expect.poll(() => note(tab), { timeout: 20_000 }).toContain('does not answer');
@@ -175,6 +182,7 @@ describe('a server that restarts under open pages', () => {
     letGo();
     await waitForTracker(tab, 'the end', isOver, sessionId);
     await waitForTracker(second, 'the end in the other tab', isOver, sessionId);
+    await second.goto(`${front.url}/activations/${sessionId}`);
     await second.locator('[data-testid="event-log"] [data-kind="recovered"]').waitFor();
     await second.getByTestId('throughput-plot').locator('canvas').waitFor();
     expect((await readMailbox(product.standIn.url)).duplicates).toEqual([]);
@@ -253,7 +261,7 @@ describe('a person', () => {
     const sleeper = await openTab('/leads');
     await sleeper.clock.install();
     const sessionId = await startRun(sleeper, 100);
-    const other = await openTab('/activity');
+    const other = await openTab('/activations');
     await waitForTracker(other, '10 %', ({ processed }) => processed >= 10, sessionId);
     const devTools = await browser.context.newCDPSession(sleeper);
     await devTools.send('Page.setWebLifecycleState', { state: 'frozen' });

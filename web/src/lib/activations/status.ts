@@ -16,7 +16,7 @@ import { formatCount, formatRoughDuration } from '../messages/format.ts';
 import { statusMessages as m } from '../messages/status.ts';
 import { stateMessages } from '../messages/states.ts';
 import { trackerMessages } from '../messages/tracker.ts';
-import { isCancelling } from '../sync/progress-view.ts';
+import { isCancelling, shownDone } from '../sync/progress-view.ts';
 import { layersOf, needsAttention } from '../sync/layers.ts';
 
 /** What keeps an activation from moving, and the way out. */
@@ -162,7 +162,7 @@ export function barText(progress: Progress): string {
     (kind) => (layers[kind] > 0 ? [`${formatCount(layers[kind])} ${trackerMessages.layers[kind]}`] : []),
   );
   return [
-    trackerMessages.barText(formatCount(progress.processed), formatCount(progress.total)),
+    trackerMessages.barText(formatCount(shownDone(progress)), formatCount(progress.total)),
     ...parts,
   ].join(', ');
 }

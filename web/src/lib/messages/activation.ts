@@ -120,6 +120,7 @@ export const activationMessages = {
     'activation unknown': 'Unconfirmed',
     'activation skipped': 'Skipped',
   },
+  addressRefused: 'Address rejected by the provider',
   issueWithoutWords: {
     failed: 'No reason was given',
     unknown: 'The provider did not confirm these emails',

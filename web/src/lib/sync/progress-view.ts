@@ -21,8 +21,12 @@ export function percentOf(done: number, max: number): number {
 
 /** Percent of the whole session. Of a cancelled one, what was done: the leads that it let go are not. */
 export function sessionPercent(progress: Progress): number {
-  const done = progress.state === 'cancelled' ? doneCount(progress) : progress.processed;
-  return percentOf(done, progress.total);
+  return percentOf(shownDone(progress), progress.total);
+}
+
+/** Leads that are done, as a person counts them: those that a cancel let go are not. */
+export function shownDone(progress: Progress): number {
+  return progress.state === 'cancelled' ? doneCount(progress) : progress.processed;
 }
 
 /** Leads that have a result of an attempt: skipped ones are not among them. */

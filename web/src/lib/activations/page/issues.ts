@@ -14,8 +14,14 @@ const skipReasons: Partial<Record<string, string>> = stateMessages.skipReasons s
   string
 >;
 
+/** The provider's words for an address that it does not take name a field of its API. */
+function isAddressRefusal(code: string, message: string): boolean {
+  return code === 'validation_error' && /^invalid `to` field/i.test(message);
+}
+
 /** What happened to these leads. The server says nothing of those it left out, and seldom of the unknown. */
 export function issueText({ state, code, message }: Issue): string {
+  if (isAddressRefusal(code, message)) return activationMessages.addressRefused;
   if (message !== '') return message;
   return (state === 'skipped' ? skipReasons[code] : undefined) ?? activationMessages.issueWithoutWords[state];
 }
