@@ -84,7 +84,7 @@ test('an issue opens exactly its leads, and each leads to where its address is f
   await expect.poll(() => rows.count()).toBe(2);
   await rows
     .first()
-    .getByRole('link', { name: /^Fix the address of/ })
+    .getByRole('link', { name: /^Fix address of/ })
     .click();
   await page.waitForURL('**/leads/*');
 });

@@ -113,12 +113,13 @@ const expected: Record<Role, Expected> = {
       'control-retryFailed',
       'download-csv',
       'drop-failed',
+      'erase-run',
       'issue-leads',
       'result-lead',
       'retry-issue',
       'run-menu',
     ],
-    ofPaused: ['control-cancel', 'control-resume', 'download-csv', 'result-lead', 'run-menu'],
+    ofPaused: ['control-cancel', 'control-resume', 'download-csv', 'erase-run', 'result-lead', 'run-menu'],
     ofLead: ['add-custom', 'erase-lead', 'export-person', 'save-lead'],
     ofTemplate: ['save-template', 'send-test'],
     ofImport: ['activate-import', 'delete-import', 'import-leads', 'undo-import'],
@@ -201,7 +202,7 @@ describe('an admin whom a person asks', () => {
     await page.getByTestId('erase-run').click();
     await page.getByTestId('confirm').click();
     await page.waitForURL('**/activations');
-    await page.getByText('A run to erase is erased').waitFor();
+    await page.getByText('A run to erase was erased').waitFor();
     await expect.poll(() => page.getByTestId('run-row').count()).toBe(2);
     await other.reload();
     await other.getByRole('heading', { name: 'There is no such activation' }).waitFor();

@@ -37,7 +37,6 @@ export const activationMessages = {
   assumeSent: 'Mark as sent',
   menu: 'More actions',
   erase: 'Erase activation',
-  duplicate: 'Duplicate this activation',
   wasErased: (name: string) => `${name} was erased`,
   eraseConfirm: {
     title: 'Erase this activation?',
@@ -164,7 +163,7 @@ export const activationMessages = {
   any: 'Any',
   columns: { lead: 'Lead', activation: 'Activation', email: 'Email', note: 'Note', actions: 'Actions' },
   fixAddress: 'Fix address',
-  fixAddressOf: (name: string) => `Fix the address of ${name}`,
+  fixAddressOf: (name: string) => `Fix address of ${name}`,
   suppress: 'Suppress',
   suppressOf: (name: string) => `Suppress ${name}`,
   suppressed: (address: string) => `${address} is suppressed`,
