@@ -125,7 +125,6 @@ export const activationMessages = {
     unknown: 'The provider did not confirm these emails',
     skipped: 'Skipped',
   },
-  showLeads: (count: number) => `Show ${leads(count)}`,
   retryThese: 'Retry these',
   retryTheseOf: (text: string) => `Retry these: ${text}`,
   proof: {

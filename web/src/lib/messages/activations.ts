@@ -23,7 +23,6 @@ export const activationsMessages = {
   columns: {
     activation: 'Activation',
     progress: 'Progress',
-    results: 'Emails',
     rate: 'Speed',
     took: 'Took',
     actions: 'Actions',
