@@ -47,11 +47,6 @@ async function openTab(path?: string): Promise<Page> {
 
 /** Starts a run of so many new leads as a person does, and tells its id. */
 async function startRun(page: Page, leadCount: 25 | 50 | 100, sort: '-id' | 'id' = '-id'): Promise<string> {
-  const sessionIds = (): Promise<(string | null)[]> =>
-    page
-      .getByTestId('tracked-session')
-      .evaluateAll((found) => found.map((it) => it.getAttribute('data-session-id')));
-  const known = new Set(await sessionIds());
   await page.goto(`${front.url}/leads?status=new&limit=${leadCount}&sort=${sort}`);
   await page
     .getByTestId('lead-row')
@@ -60,12 +55,11 @@ async function startRun(page: Page, leadCount: 25 | 50 | 100, sort: '-id' | 'id'
   await page.getByTestId('select-page').check();
   await page.getByTestId('activate').click();
   await page.getByTestId('preview-subject').waitFor();
+  const request = page.waitForRequest((it) => it.method() === 'POST' && it.url().endsWith('/crm/activation'));
   await page.getByTestId('activate-start').click();
-  // Those that have ended leave the tracker by themselves.
-  const started = async (): Promise<string> =>
-    (await sessionIds()).find((sessionId) => !known.has(sessionId)) ?? '';
-  await expect.poll(started).not.toBe('');
-  return started();
+  const { sessionId } = (await request).postDataJSON() as { sessionId: string };
+  await page.locator(`[data-testid="tracked-session"][data-session-id="${sessionId}"]`).waitFor();
+  return sessionId;
 }
 
 const isOver = ({ state, processed, total }: Sample): boolean => state === 'completed' && processed === total;
