@@ -26,7 +26,7 @@ const published = new Set([
   'run-dark',
   'dialog-light',
   'run-phone-light',
-  'activity-light',
+  'activations-light',
   'results-light',
   'import-light',
 ]);
@@ -107,19 +107,26 @@ async function takePictures(url: string, look: Look, device: Device): Promise<vo
     await waitForShare(page, 0.4);
     await page.mouse.move(0, 0);
     await picture(page, name('run'));
-    if (!['activity', 'results', 'import'].some((what) => isWanted(name(what)))) return;
-    await page.goto(`${url}/activity`);
+    if (!['activations', 'results', 'cancel', 'import'].some((what) => isWanted(name(what)))) return;
+    await page.goto(`${url}/activations`);
     await page.getByTestId('run-row').first().waitFor();
-    await picture(page, name('activity'));
+    await picture(page, name('activations'));
     await page.getByTestId('run-row').first().getByRole('link').first().click();
     await page.getByTestId('run').waitFor();
-    await waitForShare(page, 1);
+    await page.getByTestId('throughput-plot').locator('canvas').waitFor();
+    await picture(page, name('running'), device === 'desk' ? 1_000 : size.height);
+    if (isWanted(name('cancel'))) {
+      await page.getByTestId('control-cancel').click();
+      await page.getByTestId('cancel-dialog').waitFor();
+      await picture(page, name('cancel'));
+      await page.getByTestId('cancel-close').click();
+    }
     await page.locator('[data-testid="run"][data-state="completed"]').waitFor();
     await page.getByTestId('throughput-plot').locator('canvas').waitFor();
     await page.getByTestId('issues').waitFor();
     await page.getByTestId('result-row').first().waitFor();
-    // Down to the log, because only this page has plot, issues and log.
-    await picture(page, name('results'), device === 'desk' ? 1_320 : size.height);
+    // Down to the first leads: issues, plot, timeline and proof are what this page has and no other.
+    await picture(page, name('results'), device === 'desk' ? 1_200 : size.height);
     await page.goto(`${url}/imports`);
     await page.getByTestId('import-file').setInputFiles({
       name: 'trade-fair.csv',
@@ -148,6 +155,8 @@ async function takeFromFreshProduct(look: Look, device: Device): Promise<void> {
     LOCAL_PERSON: localPerson,
     ...{ MAIL_BATCH_MAX: '20', MAIL_RATE: '10' },
     ACTIVATE_UNDO_SECONDS: '0',
+    // All sample leads are started without a count to be typed.
+    ACTIVATE_CONFIRM_ABOVE: '1000000',
   };
   const standIn = await startStandInMail();
   const proxy = await startFaultProxy({ target: standIn.url, seed: 1 });

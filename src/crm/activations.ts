@@ -8,7 +8,7 @@
  */
 import { mentions, withoutMentions, type ForgottenPerson } from '../shared/forgotten.ts';
 import type { Progress } from '../shared/progress.ts';
-import type { ActivationList } from '../shared/schemas/activation.ts';
+import type { ActivationList, ActivationView } from '../shared/schemas/activation.ts';
 import { readPage, type Condition, type PagedList } from './cursor.ts';
 
 interface ActivationRow {
@@ -59,20 +59,36 @@ export async function recordActivation(db: D1Database, progress: Progress): Prom
   return result.meta.changes > 0;
 }
 
+/** Results that a person should look at, and activations that stopped by themselves. */
+const attentionSql = `(progress ->> '$.email.failed' + progress ->> '$.email.unknown'
+  + progress ->> '$.activation.failed' > 0 OR state = 'failed'
+  OR (state = 'paused' AND progress ->> '$.reason' <> 'user'))`;
+
+const viewSql: Record<ActivationView, string> = {
+  open: `(progress ->> 'finishedAt') IS NULL`,
+  attention: attentionSql,
+  completed: `state = 'completed'`,
+  cancelled: `state = 'cancelled'`,
+};
+
 /**
  * One page of activations, newest first, of those whose name or owner contains `search`.
+ *
+ * @param query - `owner`: only those that this person started
  *
  * @returns `invalid_cursor` for a cursor that this list did not give out
  */
 export async function listActivations(
   db: D1Database,
-  query: { cursor: string | null; limit: number; search?: string },
+  query: { cursor: string | null; limit: number; search?: string; view?: ActivationView; owner?: string },
 ): Promise<{ kind: 'ok'; list: ActivationList } | { kind: 'invalid_cursor' }> {
   const search = query.search?.trim() ?? '';
   const where: Condition[] =
     search === ''
       ? []
       : [['(instr(lower(name), lower(?)) > 0 OR instr(lower(owner), lower(?)) > 0)', search, search]];
+  if (query.view !== undefined) where.push([viewSql[query.view]]);
+  if (query.owner !== undefined) where.push(['owner = ?', query.owner]);
   const page = await readPage(db, list, { ...query, where });
   if (page.kind !== 'ok') return page;
   return { kind: 'ok', list: { activations: page.rows.map(toProgress), nextCursor: page.nextCursor } };

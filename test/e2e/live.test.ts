@@ -46,13 +46,8 @@ async function openTab(path?: string): Promise<Page> {
   return page;
 }
 
-/** Starts an activation of `leadCount` new leads in the page, as a person does; returns its id. */
-async function startSession(
-  page: Page,
-  leadCount: 25 | 50 | 100,
-  sort: '-id' | 'id' = '-id',
-): Promise<string> {
-  const known = await page.getByTestId('tracked-session').count();
+/** Starts a run of so many new leads as a person does, and tells its id. */
+async function startRun(page: Page, leadCount: 25 | 50 | 100, sort: '-id' | 'id' = '-id'): Promise<string> {
   await page.goto(`${front.url}/leads?status=new&limit=${leadCount}&sort=${sort}`);
   await page
     .getByTestId('lead-row')
@@ -61,9 +56,11 @@ async function startSession(
   await page.getByTestId('select-page').check();
   await page.getByTestId('activate').click();
   await page.getByTestId('preview-subject').waitFor();
+  const request = page.waitForRequest((it) => it.method() === 'POST' && it.url().endsWith('/crm/activation'));
   await page.getByTestId('activate-start').click();
-  await expect.poll(() => page.getByTestId('tracked-session').count()).toBeGreaterThan(known);
-  return (await page.getByTestId('tracked-session').first().getAttribute('data-session-id')) ?? '';
+  const { sessionId } = (await request).postDataJSON() as { sessionId: string };
+  await page.locator(`[data-testid="tracked-session"][data-session-id="${sessionId}"]`).waitFor();
+  return sessionId;
 }
 
 const isOver = ({ state, processed, total }: Sample): boolean => state === 'completed' && processed === total;
@@ -74,7 +71,7 @@ describe('eight tabs', () => {
     const leader = await openTab('/leads');
     const others: Page[] = [];
     for (let index = 0; index < 7; index++)
-      others.push(await openTab(index % 2 === 0 ? '/leads' : '/activity'));
+      others.push(await openTab(index % 2 === 0 ? '/leads' : '/activations'));
     const since = Date.now();
     const sessionId = await startSession(leader, 100);
     await Promise.all(
@@ -172,14 +169,15 @@ describe('a server that restarts under open pages', () => {
     await expect
       .poll(() => product.proxy.calls.filter(({ apiStatus }) => apiStatus === null).length)
       .toBeGreaterThan(0);
-    const second = await openTab(`/activity/${sessionId}`);
-    await waitForTracker(second, 'the activation', () => true, sessionId);
+    const second = await openTab('/activations');
+    await waitForTracker(second, 'the run', () => true, sessionId);
     await product.stack.killHard();
     await expect.poll(() => note(tab), { timeout: 20_000 }).toContain('does not answer');
     await product.restart();
     letGo();
     await waitForTracker(tab, 'the end', isOver, sessionId);
     await waitForTracker(second, 'the end in the other tab', isOver, sessionId);
+    await second.goto(`${front.url}/activations/${sessionId}`);
     await second.locator('[data-testid="event-log"] [data-kind="recovered"]').waitFor();
     await second.getByTestId('throughput-plot').locator('canvas').waitFor();
     expect((await readMailbox(product.standIn.url)).duplicates).toEqual([]);
@@ -257,8 +255,8 @@ describe('a person', () => {
   test('whose laptop sleeps sees the end when it wakes, and the other tabs continue meanwhile', async () => {
     const sleeper = await openTab('/leads');
     await sleeper.clock.install();
-    const sessionId = await startSession(sleeper, 100);
-    const other = await openTab('/activity');
+    const sessionId = await startRun(sleeper, 100);
+    const other = await openTab('/activations');
     await waitForTracker(other, '10 %', ({ processed }) => processed >= 10, sessionId);
     const devTools = await browser.context.newCDPSession(sleeper);
     await devTools.send('Page.setWebLifecycleState', { state: 'frozen' });

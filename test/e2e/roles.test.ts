@@ -57,7 +57,12 @@ async function controlsAt(path: string, ready: string): Promise<string[]> {
   const ids = await page
     .getByRole('main')
     .locator('button[data-testid], a[data-testid]')
-    .evaluateAll((found) => found.map((element) => element.getAttribute('data-testid') ?? ''));
+    // The tracker lies over every page.
+    .evaluateAll((found) =>
+      found
+        .filter((element) => element.closest('[data-testid="tracker"]') === null)
+        .map((element) => element.getAttribute('data-testid') ?? ''),
+    );
   return [...new Set(ids)].sort();
 }
 
@@ -76,8 +81,8 @@ interface Expected {
 
 const expected: Record<Role, Expected> = {
   viewer: {
-    home: '/activity',
-    pages: ['Activity', 'Templates', 'Settings'],
+    home: '/activations',
+    pages: ['Activations', 'Templates', 'Settings'],
     ofFinished: [],
     ofPaused: [],
     ofLead: null,
@@ -86,18 +91,34 @@ const expected: Record<Role, Expected> = {
   },
   operator: {
     home: '/leads',
-    pages: ['Leads', 'Imports', 'Activity', 'Templates', 'Settings'],
-    ofFinished: ['control-retryFailed', 'download-csv', 'retry-issue'],
-    ofPaused: ['control-cancel', 'control-resume', 'download-csv'],
+    pages: ['Leads', 'Imports', 'Activations', 'Templates', 'Settings'],
+    ofFinished: [
+      'control-retryFailed',
+      'download-csv',
+      'drop-failed',
+      'issue-leads',
+      'result-lead',
+      'retry-issue',
+    ],
+    ofPaused: ['control-cancel', 'control-resume', 'download-csv', 'result-lead'],
     ofLead: ['add-custom', 'save-lead'],
     ofTemplate: [],
     ofImport: ['activate-import', 'import-leads', 'undo-import'],
   },
   admin: {
     home: '/leads',
-    pages: ['Leads', 'Imports', 'Activity', 'Templates', 'Suppressions', 'Audit', 'Settings'],
-    ofFinished: ['control-retryFailed', 'download-csv', 'erase-run', 'retry-issue'],
-    ofPaused: ['control-cancel', 'control-resume', 'download-csv', 'erase-run'],
+    pages: ['Leads', 'Imports', 'Activations', 'Templates', 'Suppressions', 'Audit', 'Settings'],
+    ofFinished: [
+      'control-retryFailed',
+      'download-csv',
+      'drop-failed',
+      'erase-run',
+      'issue-leads',
+      'result-lead',
+      'retry-issue',
+      'run-menu',
+    ],
+    ofPaused: ['control-cancel', 'control-resume', 'download-csv', 'erase-run', 'result-lead', 'run-menu'],
     ofLead: ['add-custom', 'erase-lead', 'export-person', 'save-lead'],
     ofTemplate: ['save-template', 'send-test'],
     ofImport: ['activate-import', 'delete-import', 'import-leads', 'undo-import'],
@@ -165,23 +186,25 @@ describe('an admin who handles the request of a person', () => {
   test('erases an activation after a dialog has said what is deleted, and it disappears from every tab', async () => {
     const sessionId = await product.startSession('An activation to erase', [7]);
     await product.untilRun(sessionId, ({ state }) => state === 'completed');
-    const path = `/activity/${sessionId}`;
+    const path = `/activations/${sessionId}`;
     const other = await browser.newPage();
     await other.goto(product.stack.url + path);
     await other.getByTestId('run').waitFor();
     await page.goto(product.stack.url + path);
+    await page.getByTestId('run-menu').click();
     await page.getByTestId('erase-run').click();
     const dialog = page.getByRole('alertdialog');
     expect(await dialog.innerText()).toContain('the results of 1 lead are removed for good');
     await dialog.getByRole('button', { name: 'Not now' }).click();
     await dialog.waitFor({ state: 'detached' });
+    await page.getByTestId('run-menu').click();
     await page.getByTestId('erase-run').click();
     await page.getByTestId('confirm').click();
-    await page.waitForURL('**/activity');
-    await page.getByText('An activation to erase is erased').waitFor();
+    await page.waitForURL('**/activations');
+    await page.getByText('A run to erase was erased').waitFor();
     await expect.poll(() => page.getByTestId('run-row').count()).toBe(2);
     await other.reload();
-    await other.getByRole('heading', { name: 'There is no such run' }).waitFor();
+    await other.getByRole('heading', { name: 'There is no such activation' }).waitFor();
     await other.close();
   });
 });
@@ -217,8 +240,8 @@ describe.each(['admin', 'operator', 'viewer'] as const)('with the role %s', (rol
   test('an activation, a lead, a template and an import show exactly the controls that the role allows', async () => {
     const it = expected[role];
     const found = {
-      finished: await controlsAt(`/activity/${finished}`, '[data-testid="issues"]'),
-      paused: await controlsAt(`/activity/${paused}`, '[data-testid="event-log"]'),
+      finished: await controlsAt(`/activations/${finished}`, '[data-testid="issues"]'),
+      paused: await controlsAt(`/activations/${paused}`, '[data-testid="event-log"]'),
       template: await controlsAt(`/templates/${template}`, '[data-testid="template-subject"]'),
       import: await controlsAt(
         `/imports/${importId}`,

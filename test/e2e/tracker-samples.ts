@@ -17,12 +17,11 @@ export interface Sample {
   total: number;
   activated: number;
   sent: number;
-  activationBar: number;
-  emailBar: number;
+  bar: number;
 }
 
 /** The counts of a sample: none of them may ever fall. */
-export const counts = ['processed', 'activated', 'sent', 'activationBar', 'emailBar'] as const;
+export const counts = ['processed', 'activated', 'sent', 'bar'] as const;
 
 /** Runs in the page: reads every activation in the tracker that has numbers. */
 function lookAtTracker(): Sample[] {
@@ -41,8 +40,7 @@ function lookAtTracker(): Sample[] {
         total: read('count-total', 'data-value'),
         activated: read('count-activated', 'data-value'),
         sent: read('count-sent', 'data-value'),
-        activationBar: read('activation-bar', 'aria-valuenow'),
-        emailBar: read('email-bar', 'aria-valuenow'),
+        bar: read('tracker-bar', 'aria-valuenow'),
       },
     ];
   });

@@ -71,7 +71,17 @@ describe('the ETA of an uneven session', () => {
     expect(late).toBeGreaterThan(early);
   });
 
-  it('is null while the session is paused or waits', () => {
+  it('comes with no rate before two seconds have passed: 50 leads in one are no 50 per second', () => {
+    const samples: Sample[] = [
+      [0, 0],
+      [300, 20],
+      [600, 40],
+    ];
+    expect(estimate(samples, 1_000, 50, 50, true)).toEqual({ ratePerSecond: 0, etaSeconds: 1 });
+    expect(estimate(samples, 2_000, 50, 50, true).ratePerSecond).toBe(25);
+  });
+
+  it('is not promised while the run is paused or waits', () => {
     const samples: Sample[] = steady(1_000, 100, 1_000).slice();
     expect(estimate(samples, 11_000, 1_000, 9_000, false)).toEqual({ ratePerSecond: 0, etaSeconds: null });
   });

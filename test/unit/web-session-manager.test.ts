@@ -354,7 +354,20 @@ describe('one tab', () => {
     expect(tab.manager.views()).toEqual([]);
   });
 
-  it('asks once about a session that does not exist, however long its page is open', async () => {
+  it('follows what this person started on another device, also over a refresh, by polls', async () => {
+    const tab = browser.open();
+    await seconds(1);
+    tab.manager.follow(browser.server.set(sessionId, 12));
+    expect(tab.manager.views()).toMatchObject([{ sessionId, tracked: true, progress: { processed: 12 } }]);
+    browser.server.set(sessionId, 20);
+    await seconds(3);
+    expect(tab.progress()?.processed).toBe(20);
+    expect(browser.server.streams.size).toBe(0);
+    tab.close();
+    expect(browser.open().progress()?.processed).toBe(20);
+  });
+
+  it('asks once about a run that does not exist, however long its page is open', async () => {
     const tab = browser.open();
     const stop = tab.manager.observe(other);
     await seconds(30);

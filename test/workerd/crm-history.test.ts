@@ -20,7 +20,7 @@ function progressAt(number: number, change: Partial<Progress> = {}): Progress {
   });
 }
 
-async function list(query: { cursor?: string | null; limit?: number; search?: string } = {}): Promise<{
+async function list(query: Partial<Parameters<typeof listActivations>[1]> = {}): Promise<{
   names: string[];
   nextCursor: string | null;
 }> {
@@ -75,7 +75,33 @@ describe('the list of activations', () => {
     expect((await list({ search: ' ' })).names).toHaveLength(2);
   });
 
-  it('refuses a foreign cursor', async () => {
+  it('has parts: what has not ended, what needs attention, and how the others ended', async () => {
+    const { email, activation } = progressOf();
+    const ended = { finishedAt: 9 };
+    await recordActivation(db, progressAt(1));
+    await recordActivation(db, progressAt(2, { state: 'paused', reason: 'user', owner: 'bob@example.com' }));
+    await recordActivation(db, progressAt(3, { state: 'paused', reason: 'mail_auth' }));
+    await recordActivation(db, progressAt(4, { state: 'completed', ...ended }));
+    await recordActivation(
+      db,
+      progressAt(5, { state: 'completed', ...ended, email: { ...email, unknown: 1 } }),
+    );
+    await recordActivation(
+      db,
+      progressAt(6, { state: 'cancelled', ...ended, activation: { ...activation, failed: 2 } }),
+    );
+    // It was cancelled, and what was on its way has not settled.
+    await recordActivation(db, progressAt(7, { state: 'cancelled' }));
+    const names = async (query: Parameters<typeof list>[0]): Promise<string> =>
+      (await list(query)).names.map((name) => name.slice(4)).join('');
+    expect(await names({ view: 'open' })).toBe('7321');
+    expect(await names({ view: 'attention' })).toBe('653');
+    expect(await names({ view: 'completed' })).toBe('54');
+    expect(await names({ view: 'cancelled' })).toBe('76');
+    expect(await names({ view: 'open', owner: 'bob@example.com' })).toBe('2');
+  });
+
+  it('refuses a cursor that it did not give out', async () => {
     const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
     for (const cursor of [
       '',

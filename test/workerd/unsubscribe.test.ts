@@ -199,5 +199,9 @@ describe('after an unsubscribe', () => {
       await request(`/crm/activation/${sessionId}/leads?email=failed`)
     ).json<LeadResultPage>();
     expect(leads).toMatchObject([{ leadId: 2, code: 'suppressed' }]);
+    const ofCode = async (code: string): Promise<LeadResultPage> =>
+      (await request(`/crm/activation/${sessionId}/leads?email=failed&code=${code}`)).json();
+    expect((await ofCode('suppressed')).leads).toEqual(leads);
+    expect((await ofCode('validation_error')).leads).toEqual([]);
   });
 });

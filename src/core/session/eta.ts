@@ -36,6 +36,9 @@ export function addSample(samples: readonly Sample[], nowMs: number, processed: 
   return [...edge, [nowMs, processed] as const].slice(-maxSampleCount);
 }
 
+/** Over less time than this a rate says nothing: one call of fifty mails in a quarter of a second is no speed. */
+const minRateMs = 2_000;
+
 export interface Estimate {
   ratePerSecond: number;
   etaSeconds: number | null;
@@ -64,7 +67,7 @@ export function estimate(
   if (elapsedMs <= 0 || done <= 0) return { ratePerSecond: 0, etaSeconds: null };
   const perSecond = (done * 1_000) / elapsedMs;
   return {
-    ratePerSecond: Math.round(perSecond * 10) / 10,
+    ratePerSecond: elapsedMs < minRateMs ? 0 : Math.round(perSecond * 10) / 10,
     etaSeconds: Math.ceil(Math.max(0, remaining) / perSecond),
   };
 }

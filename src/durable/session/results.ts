@@ -23,6 +23,8 @@ export interface ResultCursor {
 export interface ResultQuery {
   activation: ActivationState | null;
   email: EmailState | null;
+  /** A skip reason or the code of an issue. */
+  code: string | null;
   cursor: ResultCursor | null;
   limit: number;
 }
@@ -77,11 +79,18 @@ export function readResults(store: SessionStore, query: ResultQuery): ResultPage
 function matches(result: LeadResult, query: ResultQuery): boolean {
   return (
     (query.activation === null || result.activation === query.activation) &&
-    (query.email === null || result.emailState === query.email)
+    (query.email === null || result.emailState === query.email) &&
+    (query.code === null || (result.skipReason ?? result.code ?? codeWithoutOne(result)) === query.code)
   );
 }
 
-/** The recipient state of leads with this e-mail state; delivered and bounced mail was sent. */
+/** Under which code the issues count a result that has none of its own. */
+function codeWithoutOne({ activation, emailState }: LeadResult): string | null {
+  if (emailState === 'unknown') return 'unknown';
+  return activation === 'failed' ? 'crm_refused' : null;
+}
+
+/** The mark under which leads of this e-mail state are found; later fates are sent mail. */
 function recipientStateOf(state: EmailState): RecipientState {
   switch (state) {
     case 'pending':
@@ -159,6 +168,7 @@ export function readLeadResult(store: SessionStore, leadId: number): LeadResult 
     const query = {
       activation: null,
       email: null,
+      code: null,
       cursor: { seq, index: 0 },
       // More than any provider takes in one call, so the page holds the whole batch.
       limit: limits.maxPageLeadCount,

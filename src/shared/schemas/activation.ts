@@ -119,6 +119,10 @@ export const progressSchema = z
   })
   .meta({ id: 'Progress' }) satisfies z.ZodType<Progress>;
 
+/** Parts of the list: not ended, with results or a stop to look at, and by how they ended. */
+export const activationViews = ['open', 'attention', 'completed', 'cancelled'] as const;
+export type ActivationView = (typeof activationViews)[number];
+
 export const activationListSchema = z
   .object({ activations: z.array(progressSchema), nextCursor: z.string().nullable() })
   .meta({ id: 'ActivationList' });

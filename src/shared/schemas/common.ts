@@ -46,6 +46,9 @@ export const settingsSchema = z
       from: z.string(),
       inboxUrl: z.string().nullable().meta({ description: 'Inbox page of the stand-in mail API.' }),
       callsPerSecond: z.number(),
+      reportsDeliveries: z.boolean().meta({
+        description: 'Whether the provider reports deliveries, bounces and complaints.',
+      }),
     }),
     activate: z.object({
       confirmAbove: count.meta({ description: 'Above this many leads, a person types the count to start.' }),

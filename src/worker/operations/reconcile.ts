@@ -33,7 +33,13 @@ export async function reconcilePage(
   cursor: ResultCursor | null,
 ): Promise<ReconciledPage | null> {
   const progress = await session.progress();
-  const page = await session.results({ activation: null, email: null, cursor, limit: maxLeadCount });
+  const page = await session.results({
+    activation: null,
+    email: null,
+    code: null,
+    cursor,
+    limit: maxLeadCount,
+  });
   if (progress === null || page === null) return null;
   const { sessionId, createdAt, startedAt } = progress;
   await recordActivation(env.DB, progress);

@@ -4,7 +4,8 @@
  * @module
  */
 import type { SessionSpec } from '../../core/session/session.ts';
-import { mailConfig } from '../../mail/providers/index.ts';
+import { findProvider, mailConfig } from '../../mail/providers/index.ts';
+import { textSetting } from '../../mail/providers/provider.ts';
 import { isStandIn, missingSettings, type SendingSettings } from '../../mail/readiness.ts';
 import { mailTexts } from '../../runtime/settings.ts';
 import { Refusal } from '../http/problem.ts';
@@ -12,6 +13,12 @@ import { Refusal } from '../http/problem.ts';
 /** The settings that decide whether mail can be sent. */
 export function sendingSettings(env: Env): SendingSettings {
   return { ...mailConfig(env), postalAddress: env.MAIL_POSTAL_ADDRESS, publicUrl: env.PUBLIC_URL };
+}
+
+/** Whether the provider tells this app what became of mails: where it has webhooks and their secret is set. */
+export function reportsDeliveries(env: Env): boolean {
+  const webhook = findProvider(env.MAIL_PROVIDER)?.webhook;
+  return webhook !== undefined && textSetting(env, webhook.secretName) !== '';
 }
 
 /** @throws Refusal with all settings that keep mail from being sent */

@@ -15,7 +15,7 @@ import { csvStream, type Cell } from '../http/csv-stream.ts';
 import { Refusal } from '../http/problem.ts';
 
 type Session = DurableObjectStub<ActivationSession>;
-type Filter = Pick<ResultQuery, 'activation' | 'email'>;
+type Filter = Pick<ResultQuery, 'activation' | 'email' | 'code'>;
 
 /** One page, with names and addresses; an erased lead has neither. */
 export async function resultPage(

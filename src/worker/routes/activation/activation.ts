@@ -20,6 +20,7 @@ import {
   activationPreviewRequestSchema,
   activationPreviewSchema,
   activationStartRequestSchema,
+  activationViews,
   issueListSchema,
   leadResultPageSchema,
   progressSchema,
@@ -97,6 +98,8 @@ const history = createRoute({
   request: {
     query: z.object({
       search: z.string().max(limits.maxSearchLength).optional(),
+      view: z.enum(activationViews).optional().openapi({ description: 'Only this part of the list.' }),
+      mine: z.enum(['true']).optional().openapi({ description: 'Only those that you started.' }),
       ...pageQuery(20, 100),
     }),
   },
@@ -149,6 +152,9 @@ const issues = createRoute({
 const resultFilter = {
   activation: z.enum(activationStates).optional(),
   email: z.enum(emailStates).optional(),
+  code: z.string().max(limits.maxFieldLength).optional().openapi({
+    description: 'A skip reason, or the code of an issue: only leads of that issue.',
+  }),
 };
 
 const results = createRoute({
@@ -275,12 +281,14 @@ export function activationRoutes(app: App): void {
   });
 
   app.openapi(history, async (c) => {
-    const { search, cursor, limit } = c.req.valid('query');
+    const { search, view, mine, cursor, limit } = c.req.valid('query');
     const { list } = requirePage(
       await listActivations(c.env.DB, {
         cursor: cursor ?? null,
         limit,
         ...(search === undefined ? {} : { search }),
+        ...(view === undefined ? {} : { view }),
+        ...(mine === undefined ? {} : { owner: c.get('person').email }),
       }),
     );
     return c.json(list, 200);
@@ -315,8 +323,8 @@ export function activationRoutes(app: App): void {
   });
 
   app.openapi(results, async (c) => {
-    const { activation, email, cursor, limit } = c.req.valid('query');
-    const query = { activation: activation ?? null, email: email ?? null, limit };
+    const { activation, email, code, cursor, limit } = c.req.valid('query');
+    const query = { activation: activation ?? null, email: email ?? null, code: code ?? null, limit };
     const page = await resultPage(c.env, sessionOf(c), { ...query, cursor: cursor ?? null });
     noteLeadsShown(c, page.leads.filter((lead) => lead.email !== null).length);
     return c.json(page, 200);
@@ -324,9 +332,9 @@ export function activationRoutes(app: App): void {
 
   app.openapi(resultsCsv, async (c) => {
     const { sessionId } = c.req.valid('param');
-    const { activation, email } = c.req.valid('query');
+    const { activation, email, code } = c.req.valid('query');
     if ((await sessionOf(c).progress(c.get('requestId'))) === null) throw new Refusal('session_not_found');
-    const query = { activation: activation ?? null, email: email ?? null };
+    const query = { activation: activation ?? null, email: email ?? null, code: code ?? null };
     return c.body(csvOfResults(c.env, sessionOf(c), query), 200, {
       'content-type': 'text/csv; charset=utf-8',
       'content-disposition': `attachment; filename="${sessionId}.csv"`,

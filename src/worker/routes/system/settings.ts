@@ -7,6 +7,7 @@ import { createRoute } from '@hono/zod-openapi';
 import { confirmAbove, gateConfig, retentionDays, undoMs } from '../../../runtime/settings.ts';
 import { dataJurisdiction } from '../../../durable/stubs.ts';
 import { settingsSchema } from '../../../shared/schemas/common.ts';
+import { reportsDeliveries } from '../../operations/require-mail.ts';
 import type { App } from '../../app-env.ts';
 import { json } from '../../http/openapi.ts';
 import { problems, Refusal } from '../../http/problem.ts';
@@ -37,6 +38,7 @@ export function settingsRoutes(app: App): void {
           from: MAIL_FROM,
           inboxUrl: MAIL_INBOX_URL === '' ? null : MAIL_INBOX_URL,
           callsPerSecond: gateConfig(c.env).maxRatePerSecond,
+          reportsDeliveries: reportsDeliveries(c.env),
         },
         activate: { confirmAbove: confirmAbove(c.env), undoSeconds: undoMs(c.env) / 1_000 },
       },

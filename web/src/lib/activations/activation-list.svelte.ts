@@ -4,11 +4,14 @@
  * @module
  */
 import { isTerminal, type Progress } from '../../../../src/shared/progress.ts';
-import type { ActivationList as ActivationPage } from '../../../../src/shared/schemas/activation.ts';
+import type {
+  ActivationList as ActivationPage,
+  ActivationView,
+} from '../../../../src/shared/schemas/activation.ts';
 import { api, type Refusal } from '../api/client.ts';
 import { PagedList } from '../api/paged-list.svelte.ts';
 import type { Tracker } from '../sync/tracker.svelte.ts';
-import { matchesActivation, mergeActivations } from './merge-activations.ts';
+import { isInView, matchesActivation, mergeActivations } from './merge-activations.ts';
 
 /** Other people's sessions move too, and the tracker does not follow those. */
 const refreshIntervalMs = 5_000;
@@ -22,6 +25,8 @@ export class ActivationList {
   readonly #tracker: Tracker;
   readonly #pages: PagedList<Progress, ActivationPage>;
   #search = $state('');
+  #view = $state<ActivationView | ''>('');
+  #reportsDeliveries = $state(false);
   #searchTimer: ReturnType<typeof setTimeout> | undefined;
   #loadedAt = 0;
 
@@ -30,7 +35,7 @@ export class ActivationList {
     this.#pages = new PagedList({
       fetchPage: async (cursor, signal) => {
         const answer = await api.activations(
-          { search: this.#search.trim(), cursor, limit: pageCount },
+          { search: this.#search.trim(), view: this.#view, cursor, limit: pageCount },
           signal,
         );
         this.#loadedAt = Date.now();
@@ -64,6 +69,21 @@ export class ActivationList {
     this.#searchTimer = setTimeout(() => void this.#pages.open(), searchDelayMs);
   }
 
+  get view(): ActivationView | '' {
+    return this.#view;
+  }
+  /** What is known of the part is shown at once, and the server is asked for the rest. */
+  set view(view: ActivationView | '') {
+    if (view === this.#view) return;
+    this.#view = view;
+    void this.#pages.open();
+  }
+
+  /** Whether it is known how many emails of an activation arrived. */
+  knowsDeliveries({ email }: Progress): boolean {
+    return this.#reportsDeliveries || email.delivered + email.bounced + email.complained > 0;
+  }
+
   readonly #all = $derived.by(() =>
     mergeActivations(
       this.#pages.items,
@@ -76,14 +96,18 @@ export class ActivationList {
   }
   get shown(): readonly Progress[] {
     const search = this.#search.trim();
-    return search === ''
-      ? this.#all
-      : this.#all.filter((activation) => matchesActivation(activation, search));
+    return this.#all.filter(
+      (activation) =>
+        isInView(activation, this.#view) && (search === '' || matchesActivation(activation, search)),
+    );
   }
 
   /** Loads the first page, and again while anything on it moves. Returns how to stop. */
   connect(): () => void {
     void this.#pages.open();
+    void api.settings().then((answer) => {
+      if (answer.ok) this.#reportsDeliveries = answer.value.mail.reportsDeliveries;
+    });
     const handle = setInterval(() => {
       if (document.visibilityState !== 'visible' || this.#pages.isLoading) return;
       const moving = this.#pages.items.some((activation) => !isTerminal(activation));

@@ -3,8 +3,10 @@
  *
  * @module
  */
-import { reduceProgress, type Progress } from '../../../../src/shared/progress.ts';
+import { isTerminal, reduceProgress, type Progress } from '../../../../src/shared/progress.ts';
+import type { ActivationView } from '../../../../src/shared/schemas/activation.ts';
 import { stateMessages } from '../messages/states.ts';
+import { layersOf, needsAttention } from '../sync/layers.ts';
 
 /** Lays newer progress over a list, and adds sessions that it does not have. */
 export function mergeActivations(
@@ -17,6 +19,27 @@ export function mergeActivations(
   return [...sessions.values()].sort(
     (a, b) => b.createdAt - a.createdAt || b.sessionId.localeCompare(a.sessionId),
   );
+}
+
+/** True for an activation of this part of the list; the server's query says the same. */
+export function isInView(session: Progress, view: ActivationView | ''): boolean {
+  switch (view) {
+    case '':
+      return true;
+    case 'open':
+      return !isTerminal(session);
+    case 'attention':
+      return (
+        needsAttention(layersOf(session)) > 0 ||
+        session.state === 'failed' ||
+        (session.state === 'paused' && session.reason !== 'user')
+      );
+    case 'completed':
+    case 'cancelled':
+      return session.state === view;
+    default:
+      return view satisfies never;
+  }
 }
 
 /** True when every word is in the name, owner, state or id. */

@@ -12,6 +12,7 @@ import type { Timeline } from '../../../../src/shared/timeline.ts';
 import type { Problem } from '../../../../src/shared/problem.ts';
 import type {
   ActivationList,
+  ActivationView,
   ActivationPreview,
   ActivationPreviewRequest,
   ActivationStartRequest,
@@ -197,15 +198,23 @@ export const api = {
     post<ActivationPreview>('/crm/activation/preview', request, signal),
   start: (request: ActivationStartRequest) =>
     post<Progress>('/crm/activation', request, AbortSignal.timeout(30_000)),
-  activations: (page: { search?: string; cursor?: string | null; limit?: number }, signal: AbortSignal) =>
-    call<ActivationList>(`/crm/activation${queryOf(page)}`, { signal }),
+  activations: (
+    page: {
+      search?: string;
+      view?: ActivationView | '';
+      mine?: 'true';
+      cursor?: string | null;
+      limit?: number;
+    },
+    signal?: AbortSignal,
+  ) => call<ActivationList>(`/crm/activation${queryOf(page)}`, signal === undefined ? {} : { signal }),
   progress: (sessionId: string) => call<Progress>(`/crm/activation/progress/${sessionId}`),
   issues: (sessionId: string) =>
     call<{ rev: number; issues: Issue[] }>(`/crm/activation/${sessionId}/issues`),
   timeline: (sessionId: string) => call<Timeline>(`/crm/activation/${sessionId}/timeline`),
   results: (
     sessionId: string,
-    view: { activation?: string; email?: string; cursor?: string | null; limit?: number },
+    view: { activation?: string; email?: string; code?: string; cursor?: string | null; limit?: number },
   ) => call<LeadResultPage>(`/crm/activation/${sessionId}/leads${queryOf(view)}`),
   command: (sessionId: string, command: Command) =>
     post<Progress>(`/crm/activation/${sessionId}/${commandCalls[command].path}`, commandCalls[command].body),

@@ -3,36 +3,61 @@
  *
  * @module
  */
+import type { ActivationView } from '../../../../src/shared/schemas/activation.ts';
 import { formatCount } from './format.ts';
 
 export const activationsMessages = {
-  title: 'Activity',
+  title: 'Activations',
   subtitle: 'Every activation, newest first.',
-  search: 'Search runs',
-  searchPlaceholder: 'Name, person or state',
+  search: 'Search activations',
+  searchPlaceholder: 'Name or person',
   table: 'Activations',
+  tabs: 'Show',
+  views: {
+    '': 'All',
+    open: 'Running',
+    attention: 'Needs attention',
+    completed: 'Completed',
+    cancelled: 'Cancelled',
+  } satisfies Record<ActivationView | '', string>,
   columns: {
-    activation: 'Run',
-    state: 'State',
+    activation: 'Activation',
     progress: 'Progress',
-    results: 'Results',
+    rate: 'Speed',
     took: 'Took',
+    actions: 'Actions',
   },
   startedBy: (owner: string) => `by ${owner}`,
   tookSoFar: (duration: string) => `${duration} so far`,
-  failedCount: (count: number) => `${formatCount(count)} failed`,
-  unknownCount: (count: number) => `${formatCount(count)} unknown`,
+  took: (duration: string) => `took ${duration}`,
+  rate: (rate: string) => `${rate}/s`,
+  average: 'average',
   sentCount: (count: number) => `${formatCount(count)} sent`,
+  deliveredCount: (count: number) => `${formatCount(count)} delivered`,
+  failedCount: (count: number) => `${formatCount(count)} failed`,
+  unknownCount: (count: number) => `${formatCount(count)} unconfirmed`,
+  skippedCount: (count: number) => `${formatCount(count)} skipped`,
   more: 'Load more',
+  zone: (zone: string) => `Times in ${zone}`,
   empty: {
-    title: 'Nothing has been activated yet',
-    text: 'Choose leads and press Activate. The run shows up here.',
+    title: 'No activations yet',
+    text: 'Select leads and choose Activate. Each activation is listed here.',
     action: 'Go to leads',
   },
+  noneInView: {
+    open: { title: 'Nothing is running', text: 'Activations that are running or paused appear here.' },
+    attention: {
+      title: 'Nothing needs attention',
+      text: 'Activations with failed or unconfirmed emails appear here.',
+    },
+    completed: { title: 'Nothing completed yet', text: 'Completed activations appear here.' },
+    cancelled: { title: 'Nothing was cancelled', text: 'Cancelled activations appear here.' },
+  } satisfies Record<ActivationView, { title: string; text: string }>,
+  showAll: 'Show all',
   noMatch: {
-    title: 'No run matches',
+    title: 'No activation matches',
     text: 'Try another name or person.',
     action: 'Clear search',
   },
-  failed: 'The activity could not be loaded',
+  failed: 'The activations could not be loaded',
 } as const;

@@ -5,7 +5,7 @@
  */
 import { formatCount, formatList, plural } from './format.ts';
 
-const mails = (count: number): string => `${formatCount(count)} ${plural(count, 'e-mail', 'e-mails')}`;
+const mails = (count: number): string => `${formatCount(count)} ${plural(count, 'email', 'emails')}`;
 
 export const shellMessages = {
   name: 'Lead Activation',
@@ -37,7 +37,7 @@ export const shellMessages = {
   nav: {
     leads: 'Leads',
     imports: 'Imports',
-    activity: 'Activity',
+    activity: 'Activations',
     templates: 'Templates',
     suppressions: 'Suppressions',
     audit: 'Audit',
@@ -62,8 +62,8 @@ export const shellMessages = {
       [
         `${mails(sent)} sent`,
         ...(failed > 0 ? [`${formatCount(failed)} failed`] : []),
-        ...(unknown > 0 ? [`${formatCount(unknown)} unknown`] : []),
+        ...(unknown > 0 ? [`${formatCount(unknown)} unconfirmed`] : []),
       ].join(', '),
-    show: 'Show the run',
+    show: 'Show the activation',
   },
 } as const;

@@ -23,47 +23,39 @@ export const stateMessages = {
     failed: 'Failed',
   } satisfies Record<SessionState, string>,
 
-  cancelling: 'Cancelling',
-
-  waiting: 'Waiting',
-
-  stalled: 'Stalled',
-
   reasons: {
-    user: 'Paused by a person.',
-    mail_quota: 'The mail provider’s quota is used up. Resume when there is quota again.',
-    mail_auth:
-      'The mail provider refuses our settings, or they were changed. Look at them before you resume.',
-    mail_unreachable: 'The mail provider cannot be reached. It is tried again by itself.',
-    mail_refused:
-      'The mail provider refused the first emails and has accepted none. See why below, mend it, then resume.',
-    bounce_rate: 'Too many mails bounce. Look at the addresses before you resume.',
-    complaint_rate: 'Too many people complain. Look at the audience before you resume.',
+    user: 'Paused by a person',
+    mail_quota: 'The provider’s sending quota is used up',
+    mail_auth: 'The provider rejected your API key',
+    mail_unreachable: 'The provider cannot be reached',
+    mail_refused: 'The provider rejected the first emails',
+    bounce_rate: 'Too many emails bounce',
+    complaint_rate: 'Too many people mark the emails as spam',
   } satisfies Record<SessionReason, string>,
 
   skipReasons: {
     already_active: 'already active',
-    suppressed: 'on the suppression list',
+    suppressed: 'suppressed',
     invalid_address: 'invalid address',
     erased: 'erased',
-    cancelled: 'run was cancelled',
+    cancelled: 'activation was cancelled',
   } satisfies Record<SkipReason, string>,
 
   activationStates: {
-    pending: 'Pending',
+    pending: 'Waiting',
     activated: 'Activated',
     skipped: 'Skipped',
-    failed: 'Failed',
+    failed: 'Not activated',
   } satisfies Record<ActivationState, string>,
 
   emailStates: {
-    pending: 'Pending',
+    pending: 'Waiting',
     sent: 'Sent',
     failed: 'Failed',
-    unknown: 'Unknown',
+    unknown: 'Unconfirmed',
     delivered: 'Delivered',
     bounced: 'Bounced',
-    complained: 'Complained',
+    complained: 'Marked as spam',
   } satisfies Record<EmailState, string>,
 
   leadStatuses: { new: 'New', active: 'Active' } satisfies Record<LeadStatus, string>,
@@ -72,9 +64,9 @@ export const stateMessages = {
     connecting: 'Connecting…',
     streaming: 'Live',
     polling: 'Updates every 2 seconds',
-    retrying: 'The server does not answer; trying again',
-    offline: 'You are offline. The run goes on; the numbers will catch up.',
-    'signed-out': 'You are signed out. Nothing that runs was stopped.',
-    refused: 'The server does not show you this run.',
+    retrying: 'The server does not answer. Trying again…',
+    offline: 'You are offline. Your activations continue; the numbers will catch up.',
+    'signed-out': 'You are signed out. Your activations continue.',
+    refused: 'You don’t have access to this activation.',
   } satisfies Record<Link, string>,
 } as const;

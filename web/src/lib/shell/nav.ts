@@ -25,7 +25,7 @@ export interface NavItem {
 const looks: Record<(typeof pages)[number]['href'], Pick<NavItem, 'label' | 'icon'>> = {
   '/leads': { label: shellMessages.nav.leads, icon: Users },
   '/imports': { label: shellMessages.nav.imports, icon: FileUp },
-  '/activity': { label: shellMessages.nav.activity, icon: Activity },
+  '/activations': { label: shellMessages.nav.activity, icon: Activity },
   '/templates': { label: shellMessages.nav.templates, icon: Mail },
   '/suppressions': { label: shellMessages.nav.suppressions, icon: Ban },
   '/audit': { label: shellMessages.nav.audit, icon: ScrollText },

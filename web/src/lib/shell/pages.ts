@@ -10,7 +10,7 @@ import type { Ability } from '../../../../src/shared/roles.ts';
 export const pages = [
   { href: '/leads', needs: 'readLeads' },
   { href: '/imports', needs: 'importLeads' },
-  { href: '/activity', needs: 'watch' },
+  { href: '/activations', needs: 'watch' },
   { href: '/templates', needs: 'watch' },
   { href: '/suppressions', needs: 'suppress' },
   { href: '/audit', needs: 'readAudit' },
@@ -32,5 +32,5 @@ export function neededFor(path: string): Ability | null {
 
 /** The page that a person with these abilities starts on. */
 export function homeOf(may: (ability: Ability) => boolean): string {
-  return pages.find(({ needs }) => may(needs))?.href ?? '/activity';
+  return pages.find(({ needs }) => may(needs))?.href ?? '/activations';
 }

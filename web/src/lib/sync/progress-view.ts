@@ -1,6 +1,6 @@
 /**
- * What the screens compute from a Progress: the two bars, percentages that are honest at both ends, and
- * when a change is worth saying aloud. Pure.
+ * What the screens compute from a Progress: its one rate, percentages that are honest at both ends, the order of
+ * the tracker, and when a change is worth saying aloud. Pure.
  *
  * @module
  */
@@ -19,27 +19,48 @@ export function percentOf(done: number, max: number): number {
   return Math.max(0, Math.min(100, Math.floor((done / max) * 100)));
 }
 
-/** Leads whose activation is decided. */
-export function activationBar(progress: Progress): Bar {
-  const { activated, skipped, failed } = progress.activation;
-  const done = activated + skipped + failed;
-  return { done, max: progress.total, percent: percentOf(done, progress.total) };
-}
-
-/**
- * Mails that have an outcome, of the mails that there will be. Skipped and failed leads get none, so `max`
- * falls as they are found and the percentage can only rise.
- */
-export function emailBar(progress: Progress): Bar {
-  const { sent, failed, unknown } = progress.email;
-  const done = sent + failed + unknown;
-  const max = Math.max(0, progress.total - progress.activation.skipped - progress.activation.failed);
-  return { done, max, percent: percentOf(done, max) };
-}
-
-/** Percent of the whole session. */
+/** Percent of the whole session. Of a cancelled one, what was done: the leads that it let go are not. */
 export function sessionPercent(progress: Progress): number {
-  return percentOf(progress.processed, progress.total);
+  return percentOf(shownDone(progress), progress.total);
+}
+
+/** Leads that are done, as a person counts them: those that a cancel let go are not. */
+export function shownDone(progress: Progress): number {
+  return progress.state === 'cancelled' ? doneCount(progress) : progress.processed;
+}
+
+/** Leads that have a result of an attempt: skipped ones are not among them. */
+export function doneCount({ activation, email }: Progress): number {
+  return activation.failed + email.sent + email.failed + email.unknown;
+}
+
+/** Shorter than this, a division by the time makes a rate of what is mere chance. */
+export const minRateMs = 5_000;
+
+/** Leads per second: of the last half minute while it moves, the average once it is over. */
+export interface Rate {
+  perSecond: number;
+  isAverage: boolean;
+}
+
+/** The one rate of a session, for every screen; null while it cannot be said. */
+export function rateOf(progress: Progress): Rate | null {
+  if (!isTerminal(progress)) {
+    const isMoving = progress.state === 'running' && progress.ratePerSecond > 0;
+    return isMoving ? { perSecond: progress.ratePerSecond, isAverage: false } : null;
+  }
+  const tookMs = durationMs(progress, 0) ?? 0;
+  const done = doneCount(progress);
+  return tookMs < minRateMs || done === 0 ? null : { perSecond: (done * 1_000) / tookMs, isAverage: true };
+}
+
+/** What moves first, then what has ended and is news, then what waits for a person; each the newest first. */
+export function inTrackerOrder<View extends { sessionId: string; progress: Progress | null }>(
+  views: readonly View[],
+): View[] {
+  const rank = ({ progress }: View): number =>
+    progress === null ? 0 : isTerminal(progress) ? 1 : progress.state === 'paused' ? 2 : 0;
+  return [...views].sort((a, b) => rank(a) - rank(b) || b.sessionId.localeCompare(a.sessionId));
 }
 
 /** Percentage over several sessions that still go on, for the tab's title; null when none does. */

@@ -132,6 +132,18 @@ export class SessionManager {
     this.#changed();
   }
 
+  /** An open session that this person started elsewhere: tracked from now on, without a stream for its sake. */
+  follow(progress: Progress): void {
+    const { sessionId } = progress;
+    if (this.#store.get(sessionId) === null) {
+      this.#store.add(sessionId, this.#ports.now());
+      this.#tabs.post({ kind: 'track', sessionId, live: false });
+    }
+    this.#entry(sessionId, true);
+    this.#take(progress, true);
+    this.#changed();
+  }
+
   /** Takes progress that came as the answer to another request, such as a pause. */
   offer(progress: Progress): void {
     this.#take(progress, true);

@@ -8,7 +8,7 @@
 import { isTerminal, type Progress } from '../../../../src/shared/progress.ts';
 import { browserPorts, browserStorage } from './browser-ports.ts';
 import { SessionManager, type SessionView } from './session-manager.ts';
-import { announcementFor, overallPercent, type Announcement } from './progress-view.ts';
+import { announcementFor, inTrackerOrder, overallPercent, type Announcement } from './progress-view.ts';
 import { sessionIdOfKey, TrackedSessionStore } from './store.ts';
 
 /** The shell listens to this. */
@@ -60,9 +60,9 @@ export class Tracker {
     };
   }
 
-  /** Sessions of the tracker: the newest first. */
+  /** Sessions of the tracker, what moves first. */
   get sessions(): readonly SessionView[] {
-    return this.#views.filter((view) => view.tracked).reverse();
+    return inTrackerOrder(this.#views.filter((view) => view.tracked));
   }
 
   /** Percent over all sessions that still go on; null when none does. */
@@ -89,6 +89,11 @@ export class Tracker {
   /** Started, resumed or retried here. */
   begin(progress: Progress): void {
     this.#manager.begin(progress);
+  }
+
+  /** Open, and started by this person on another device. */
+  follow(progress: Progress): void {
+    this.#manager.follow(progress);
   }
 
   offer(progress: Progress): void {

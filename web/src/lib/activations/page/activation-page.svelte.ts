@@ -4,29 +4,23 @@
  *
  * @module
  */
-import {
-  emailPendingCount,
-  isTerminal,
-  remainingCount,
-  type Issue,
-  type Progress,
-} from '../../../../../src/shared/progress.ts';
+import { emailPendingCount, type Issue, type Progress } from '../../../../../src/shared/progress.ts';
 import type { Timeline } from '../../../../../src/shared/timeline.ts';
+import type { Toasts } from '../../shell/toasts.svelte.ts';
 import type { Tracker } from '../../sync/tracker.svelte.ts';
 import { api, type Command, type Refusal } from '../../api/client.ts';
+import { ActivationCommands } from '../commands.svelte.ts';
 import { Results } from './results.svelte.ts';
 
 /** How often issues and results are read again while the session goes on. */
 const refreshIntervalMs = 5_000;
 
-/** How many leads a command would touch. */
-export function touchedCount(progress: Progress, command: Command): number {
+/** Commands that are asked about first; the others happen at once. */
+export type AskedCommand = Exclude<Command, 'pause' | 'resume' | 'cancel'>;
+
+/** How many emails a command would touch. */
+export function touchedCount(progress: Progress, command: AskedCommand): number {
   switch (command) {
-    case 'pause':
-    case 'resume':
-      return remainingCount(progress) + emailPendingCount(progress);
-    case 'cancel':
-      return remainingCount(progress);
     case 'retryFailed':
       return progress.email.failed;
     case 'check':
@@ -43,6 +37,7 @@ export function touchedCount(progress: Progress, command: Command): number {
 export class ActivationPage {
   readonly sessionId: string;
   readonly results: Results;
+  readonly commands: ActivationCommands;
   readonly #tracker: Tracker;
   readonly #readsLeads: () => boolean;
   #loadRefusal = $state.raw<Refusal | null>(null);
@@ -50,17 +45,20 @@ export class ActivationPage {
   #issuesRefusal = $state.raw<Refusal | null>(null);
   #timeline = $state.raw<Timeline | null>(null);
   #timelineRefusal = $state.raw<Refusal | null>(null);
-  #asked = $state<Command | null>(null);
+  #asked = $state<AskedCommand | null>(null);
+  #dialog = $state<'cancel' | 'erase' | null>(null);
   #isErasing = $state(false);
-  #busy = $state(false);
-  #commandRefusal = $state.raw<Refusal | null>(null);
+  #eraseRefusal = $state.raw<Refusal | null>(null);
+  /** Null until it is known. */
+  #reportsDeliveries = $state<boolean | null>(null);
   #refreshedRev = -1;
 
-  /** @param readsLeads - whether this person may see who was mailed; asked each time, as it may be learned late */
-  constructor(sessionId: string, tracker: Tracker, readsLeads: () => boolean) {
+  /** @param readsLeads - whether this person may see who was emailed; asked each time, as it may be learned late */
+  constructor(sessionId: string, app: { tracker: Tracker; toasts: Toasts }, readsLeads: () => boolean) {
     this.sessionId = sessionId;
     this.results = new Results(sessionId);
-    this.#tracker = tracker;
+    this.commands = new ActivationCommands(sessionId, app);
+    this.#tracker = app.tracker;
     this.#readsLeads = readsLeads;
   }
 
@@ -90,24 +88,32 @@ export class ActivationPage {
     return this.#timelineRefusal;
   }
   /** The command that waits for its confirmation. */
-  get asked(): Command | null {
+  get asked(): AskedCommand | null {
     return this.#asked;
   }
-  /** Its erasure waits for confirmation. */
-  get isErasing(): boolean {
-    return this.#isErasing;
+  get dialog(): 'cancel' | 'erase' | null {
+    return this.#dialog;
   }
   get busy(): boolean {
-    return this.#busy;
+    return this.commands.busy || this.#isErasing;
   }
-  get commandRefusal(): Refusal | null {
-    return this.#commandRefusal;
+  get eraseRefusal(): Refusal | null {
+    return this.#eraseRefusal;
+  }
+  /** Whether it is known how many emails arrived: the provider tells, or it told of some. */
+  get knowsDeliveries(): boolean {
+    const email = this.progress?.email;
+    const told = email === undefined ? 0 : email.delivered + email.bounced + email.complained;
+    return told > 0 || this.#reportsDeliveries === true;
   }
 
   /** Follows the session while its page is open. Returns how to stop. */
   connect(): () => void {
     const stop = this.#tracker.observe(this.sessionId);
     void this.load();
+    void api.settings().then((answer) => {
+      if (answer.ok) this.#reportsDeliveries = answer.value.mail.reportsDeliveries;
+    });
     const handle = setInterval(() => {
       if (document.visibilityState === 'visible') void this.#refreshDetails();
     }, refreshIntervalMs);
@@ -150,30 +156,31 @@ export class ActivationPage {
     this.#refreshedRev = rev;
   }
 
-  ask(command: Command): void {
-    this.#commandRefusal = null;
+  ask(command: AskedCommand): void {
+    this.commands.clear();
     this.#asked = command;
   }
-  askErase(): void {
-    this.#commandRefusal = null;
-    this.#isErasing = true;
+  open(dialog: 'cancel' | 'erase'): void {
+    this.commands.clear();
+    this.#eraseRefusal = null;
+    this.#dialog = dialog;
   }
   dismiss(): void {
     this.#asked = null;
-    this.#isErasing = false;
+    this.#dialog = null;
   }
 
   /** @returns true when it is erased */
   async erase(): Promise<boolean> {
-    if (this.#busy) return false;
-    this.#busy = true;
+    if (this.busy) return false;
+    this.#isErasing = true;
     const answer = await api.eraseActivation(this.sessionId);
-    this.#busy = false;
+    this.#isErasing = false;
     if (!answer.ok) {
-      this.#commandRefusal = answer.refusal;
+      this.#eraseRefusal = answer.refusal;
       return false;
     }
-    this.#isErasing = false;
+    this.#dialog = null;
     // Nobody asks for it any more, in this tab or another.
     this.#tracker.dismiss(this.sessionId);
     return true;
@@ -181,18 +188,8 @@ export class ActivationPage {
 
   async confirm(): Promise<void> {
     const command = this.#asked;
-    if (command === null || this.#busy) return;
-    this.#busy = true;
-    const answer = await api.command(this.sessionId, command);
-    this.#busy = false;
-    if (!answer.ok) {
-      this.#commandRefusal = answer.refusal;
-      return;
-    }
+    if (command === null || !(await this.commands.send(command))) return;
     this.#asked = null;
-    // What a person set going here is worth following on every page, and live.
-    if (isTerminal(answer.value)) this.#tracker.offer(answer.value);
-    else this.#tracker.begin(answer.value);
     await this.#refreshDetails();
   }
 }

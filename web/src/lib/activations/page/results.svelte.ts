@@ -3,27 +3,25 @@
  *
  * @module
  */
-import type { ActivationState, EmailState } from '../../../../../src/shared/progress.ts';
 import type { LeadResultPage } from '../../../../../src/shared/schemas/activation.ts';
-import { api, type Refusal } from '../../api/client.ts';
+import { api, type Answer, type Refusal } from '../../api/client.ts';
 import { PagedList } from '../../api/paged-list.svelte.ts';
+import type { ResultFilter } from './result-filter.ts';
 
 const pageCount = 50;
+/** The server looks at a bounded part of the leads for one page; a rare result may be behind several such parts. */
+const maxEmptyPageCount = 50;
+const none: ResultFilter = { activation: '', email: '', code: '' };
 
 export class Results {
+  readonly #sessionId: string;
   readonly #pages: PagedList<LeadResultPage['leads'][number], LeadResultPage>;
-  #activation = $state<ActivationState | ''>('');
-  #email = $state<EmailState | ''>('');
+  #filter = $state.raw<ResultFilter>(none);
 
   constructor(sessionId: string) {
+    this.#sessionId = sessionId;
     this.#pages = new PagedList({
-      fetchPage: (cursor) =>
-        api.results(sessionId, {
-          activation: this.#activation,
-          email: this.#email,
-          cursor,
-          limit: pageCount,
-        }),
+      fetchPage: (cursor) => this.#fetch(cursor),
       itemsOf: (page) => page.leads,
     });
   }
@@ -37,19 +35,19 @@ export class Results {
   get loading(): boolean {
     return this.#pages.isLoading;
   }
-  get activation(): ActivationState | '' {
-    return this.#activation;
+  get filter(): ResultFilter {
+    return this.#filter;
   }
-  get email(): EmailState | '' {
-    return this.#email;
+  get isFiltered(): boolean {
+    return this.#filter.activation !== '' || this.#filter.email !== '' || this.#filter.code !== '';
   }
   get isFirst(): boolean {
     return !this.#pages.hasPrevious;
   }
 
-  filter(change: { activation?: ActivationState | ''; email?: EmailState | '' }): void {
-    this.#activation = change.activation ?? this.#activation;
-    this.#email = change.email ?? this.#email;
+  /** Shows the first page of other leads. */
+  show(filter: ResultFilter): void {
+    this.#filter = filter;
     void this.#pages.open();
   }
   next(): void {
@@ -62,5 +60,17 @@ export class Results {
   /** Reads the shown page again. */
   async load(): Promise<void> {
     await this.#pages.reload();
+  }
+
+  /** One page with leads on it, where there is one. */
+  async #fetch(cursor: string | null): Promise<Answer<LeadResultPage>> {
+    const ask = (from: string | null): Promise<Answer<LeadResultPage>> =>
+      api.results(this.#sessionId, { ...this.#filter, cursor: from, limit: pageCount });
+    let answer = await ask(cursor);
+    for (let count = 0; count < maxEmptyPageCount; count += 1) {
+      if (!answer.ok || answer.value.leads.length > 0 || answer.value.nextCursor === null) break;
+      answer = await ask(answer.value.nextCursor);
+    }
+    return answer;
   }
 }

@@ -1,0 +1,86 @@
+/**
+ * Words for where an activation is: its label, its sentence, what blocks it and what to do next.
+ *
+ * @module
+ */
+import type { SessionReason, WaitingFor } from '../../../../src/shared/progress.ts';
+import { formatCount, formatDuration, plural } from './format.ts';
+
+const emails = (count: number): string => `${formatCount(count)} ${plural(count, 'email', 'emails')}`;
+const leads = (count: number): string => `${formatCount(count)} ${plural(count, 'lead', 'leads')}`;
+const seconds = (count: number): string => formatDuration(count * 1_000);
+const failures = (count: number): string => `${formatCount(count)} ${plural(count, 'failure', 'failures')}`;
+const unconfirmed = (count: number): string => `${formatCount(count)} unconfirmed`;
+
+const waits: Record<WaitingFor['kind'], string> = {
+  provider_answer: 'for the provider’s answer',
+  rate_limit: 'provider rate limit',
+  mail_slot: 'your sending rate',
+  daily_cap: 'daily sending limit',
+  crm: 'for the CRM database',
+  platform: 'for storage',
+};
+
+/** `Completed`, `Completed with 19 failures`, `Cancelled, 2 unconfirmed`. */
+const ended =
+  (word: string) =>
+  (failed: number, unknown: number): string =>
+    [
+      failed === 0 ? word : `${word} with ${failures(failed)}`,
+      ...(unknown === 0 ? [] : [unconfirmed(unknown)]),
+    ].join(', ');
+
+export const statusMessages = {
+  queued: 'Queued',
+  running: 'Running',
+  paused: 'Paused',
+  pausedAutomatically: 'Paused automatically',
+  cancelling: 'Cancelling',
+  failed: 'Failed',
+  stalled: 'Stalled',
+  completed: ended('Completed'),
+  cancelled: ended('Cancelled'),
+  startsIn: (count: number) => `Starts in ${seconds(count)}`,
+  waiting: (count: number | null) => (count === null ? 'Waiting' : `Waiting ${seconds(count)}`),
+  retrying: (count: number) => (count === 0 ? 'Retrying now' : `Retrying in ${seconds(count)}`),
+
+  sentOf: (sent: number, all: number) => `${formatCount(sent)} of ${emails(all)} sent`,
+  sentBeforeCancel: (sent: number, all: number) =>
+    `${formatCount(sent)} of ${emails(all)} sent before it was cancelled`,
+  allSkipped: (count: number) => `No email sent: ${leads(count)} skipped`,
+  undone: 'Undone before anything was sent',
+  needAttention: (count: number) => `${formatCount(count)} ${plural(count, 'needs', 'need')} attention`,
+  skipped: (count: number) => `${formatCount(count)} skipped`,
+  notSent: 'Nothing has been sent',
+  finishing: 'Emails already in progress finish. No other email leaves.',
+  /** What a resume would do. */
+  left: (waiting: number, remaining: number) =>
+    [
+      ...(waiting > 0 ? [`${emails(waiting)} waiting`] : []),
+      ...(remaining > 0 ? [`${leads(remaining)} still to activate`] : []),
+    ].join(', '),
+
+  cause: {
+    retrying: (count: number) =>
+      `${count === 0 ? 'Retrying now' : `Retrying in ${seconds(count)}`} (provider unreachable)`,
+    retryingText: 'It continues by itself as soon as the provider answers. Nobody is emailed twice.',
+    waiting: (kind: WaitingFor['kind'], forSeconds: number | null) =>
+      kind === 'provider_answer' || kind === 'crm' || kind === 'platform'
+        ? `Waiting ${waits[kind]}${forSeconds === null ? '' : `, next try in ${seconds(forSeconds)}`}`
+        : `Waiting${forSeconds === null ? '' : ` ${seconds(forSeconds)}`} (${waits[kind]})`,
+    waitingText: 'It continues by itself.',
+    stalled: (forSeconds: number) => `No progress for ${seconds(forSeconds)}`,
+    stalledText: 'It is picked up again automatically. If this lasts, pause and resume it.',
+    settings: 'Open Settings',
+    changed: 'The mail settings changed',
+    next: {
+      user: 'Resume when you are ready.',
+      mail_quota: 'Resume once your provider lets you send again.',
+      mail_auth: 'Fix it in Settings, then resume.',
+      mail_unreachable: 'It continues by itself as soon as the provider answers.',
+      mail_refused: 'See the issues below, fix the cause, then resume.',
+      bounce_rate: 'Check the addresses, then resume or cancel.',
+      complaint_rate: 'Check who is emailed, then resume or cancel.',
+    } satisfies Record<SessionReason, string>,
+  },
+} as const;
