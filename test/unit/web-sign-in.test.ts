@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { apiHeaders, isSignedOut } from '../../web/src/lib/api/sign-in.ts';
 import { refreshedPage } from '../../web/src/lib/leads/refreshed-page.ts';
-import type { Lead } from '../../src/shared/schemas/leads.ts';
+import type { FoundLead } from '../../src/shared/schemas/leads.ts';
 
 describe('a sign-in that has run out', () => {
   it('is asked for in the way that Access answers with 401 instead of its login page', () => {
@@ -17,7 +17,7 @@ describe('a sign-in that has run out', () => {
 });
 
 describe('a page of leads that is read again while a run goes on', () => {
-  const lead = (id: number, status: Lead['status']) => ({ id, status }) as Lead;
+  const lead = (id: number, status: FoundLead['status']) => ({ id, status }) as FoundLead;
   const shown = {
     leads: [lead(3, 'new'), lead(2, 'new'), lead(1, 'new')],
     total: 3,
