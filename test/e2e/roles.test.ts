@@ -89,7 +89,7 @@ const expected: Record<Role, Expected> = {
     pages: ['Leads', 'Imports', 'Activity', 'Templates', 'Settings'],
     ofFinished: ['control-retryFailed', 'download-csv', 'retry-issue'],
     ofPaused: ['control-cancel', 'control-resume', 'download-csv'],
-    ofLead: ['add-custom', 'save-lead'],
+    ofLead: ['activate-lead', 'add-custom', 'save-lead'],
     ofTemplate: [],
     ofImport: ['activate-import', 'import-leads', 'undo-import'],
   },
@@ -98,7 +98,7 @@ const expected: Record<Role, Expected> = {
     pages: ['Leads', 'Imports', 'Activity', 'Templates', 'Suppressions', 'Audit', 'Settings'],
     ofFinished: ['control-retryFailed', 'download-csv', 'erase-run', 'retry-issue'],
     ofPaused: ['control-cancel', 'control-resume', 'download-csv', 'erase-run'],
-    ofLead: ['add-custom', 'erase-lead', 'export-person', 'save-lead'],
+    ofLead: ['activate-lead', 'add-custom', 'erase-lead', 'export-person', 'save-lead'],
     ofTemplate: ['save-template', 'send-test'],
     ofImport: ['activate-import', 'delete-import', 'import-leads', 'undo-import'],
   },
@@ -150,7 +150,7 @@ describe('an admin whom a person asks', () => {
     const saving = page.waitForEvent('download');
     await page.getByTestId('export-person').click();
     const file = await saving;
-    expect(file.suggestedFilename()).toMatch(/^held-about-a-person-\d{4}-\d\d-\d\d\.json$/);
+    expect(file.suggestedFilename()).toMatch(/^personal-data-\d{4}-\d\d-\d\d\.json$/);
     const chunks: Buffer[] = [];
     for await (const chunk of await file.createReadStream()) chunks.push(chunk as Buffer);
     expect(JSON.parse(Buffer.concat(chunks).toString())).toMatchObject({
@@ -158,7 +158,7 @@ describe('an admin whom a person asks', () => {
       lead: { email: 'lead-1@example.com', status: 'active' },
       activations: [{ sessionId: finished }],
     });
-    await page.getByText('The export is saved').waitFor();
+    await page.getByText('Personal data exported').waitFor();
     expect(urls.filter((url) => url.includes('lead-1'))).toEqual([]);
   });
 
