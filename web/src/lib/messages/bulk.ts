@@ -33,7 +33,7 @@ export const bulkMessages = {
     text: 'A CSV file with all fields of these leads. It holds personal data; the audit records who exported how many.',
     action: () => 'Download CSV',
     working: 'Preparing…',
-    done: (count: number) => `${leads(count)} exported`,
+    done: () => 'CSV file saved',
   },
   remove: {
     title: (count: number, isExact: boolean) => `Delete ${leads(count, isExact)}?`,

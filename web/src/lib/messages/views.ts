@@ -40,11 +40,9 @@ export const viewMessages = {
       : toMs === null
         ? `since ${formatDay(fromMs)}`
         : `${formatDay(fromMs)} – ${formatDay(toMs)}`,
-  anyTime: 'Any time',
   from: 'From',
   to: 'To',
   importFallback: 'one import',
-  clear: 'Clear filters',
   removeFilter: 'Remove this filter',
   tabs: 'Saved views',
   allLeads: 'All leads',
