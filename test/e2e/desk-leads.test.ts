@@ -328,7 +328,7 @@ describe('the page of a lead', () => {
     await page.getByRole('link', { name: 'Imports' }).first().click();
     const question = page.getByRole('alertdialog');
     await question.waitFor();
-    await question.getByRole('button', { name: 'Not now' }).click();
+    await question.getByRole('button', { name: 'Keep editing' }).click();
     expect(new URL(page.url()).pathname).toBe('/leads/11');
     expect(await page.getByTestId('lead-company').inputValue()).toBe('Changed Ltd');
     await page.getByTestId('save-lead').click();

@@ -41,6 +41,7 @@ export const leadMessages = {
     title: 'Discard your changes?',
     text: 'The fields you edited are not saved.',
     action: 'Discard changes',
+    keep: 'Keep editing',
   },
   activate: 'Activate',
   activateFirst: 'Save your changes first',
