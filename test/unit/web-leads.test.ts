@@ -22,10 +22,10 @@ import {
   leadViewQuery,
   nextSort,
   parseLeadView,
-  viewOfFilter,
   withoutFilter,
   type LeadView,
 } from '../../web/src/lib/leads/view.ts';
+import { viewOfFilter } from '../../web/src/lib/leads/view-of-filter.ts';
 import type { LeadHistory } from '../../src/shared/schemas/activation.ts';
 import type { LeadDetail } from '../../src/shared/schemas/leads.ts';
 

@@ -182,27 +182,6 @@ export function filterOf(view: LeadView, nowMs: number = Date.now()): LeadFilter
   return filter;
 }
 
-/** The search and filters that a filter was made of; a relative time comes back as the day that it began. */
-export function viewOfFilter(filter: LeadFilter): Partial<LeadView> {
-  const values = (name: ValueFilter): readonly string[] => {
-    const value = filter[name];
-    return value === undefined ? [] : typeof value === 'string' ? [value] : value;
-  };
-  return {
-    ...noFilters,
-    search: filter.search ?? '',
-    status: filter.status ?? null,
-    source: values('source'),
-    stage: values('stage'),
-    consentSource: values('consentSource'),
-    importId: filter.importId ?? null,
-    createdFrom: filter.createdFrom ?? null,
-    createdTo: filter.createdTo ?? null,
-    activatedFrom: filter.activatedFrom ?? null,
-    activatedTo: filter.activatedTo ?? null,
-  };
-}
-
 export const sameLeadFilter = (a: LeadFilter, b: LeadFilter): boolean =>
   JSON.stringify(a) === JSON.stringify(b);
 
@@ -226,24 +205,4 @@ export function nextSort(sort: LeadSort, key: 'id' | 'email' | 'lastName' | 'com
   if (sort === `-${key}`) return key;
   // The newest first is what people look for; names begin at A.
   return key === 'id' ? '-id' : key;
-}
-
-/** A local day as `2026-11-23`, for a date field; '' for none. */
-export function dayOf(timeMs: number | null): string {
-  if (timeMs === null) return '';
-  const day = new Date(timeMs);
-  const two = (part: number): string => String(part).padStart(2, '0');
-  return `${String(day.getFullYear()).padStart(4, '0')}-${two(day.getMonth() + 1)}-${two(day.getDate())}`;
-}
-
-/** The first or last millisecond of a local day; null for what is no day. */
-export function timeOf(day: string, edge: 'start' | 'end'): number | null {
-  const parts = /^(\d{4})-(\d{2})-(\d{2})$/.exec(day);
-  if (parts === null) return null;
-  const [year = 0, month = 0, date = 0] = parts.slice(1).map(Number);
-  const timeMs =
-    edge === 'start'
-      ? new Date(year, month - 1, date).getTime()
-      : new Date(year, month - 1, date + 1).getTime() - 1;
-  return timeMs >= 0 ? timeMs : null;
 }

@@ -59,46 +59,12 @@ export const leadsMessages = {
   table: 'Leads',
   selectPage: 'Select all leads on this page',
   selectLead: (name: string) => `Select ${name}`,
-  selectAll: (total: number, isExact: boolean) =>
-    isExact ? `Select all ${formatCount(total)} matching` : 'Select all matching',
-  selection: 'Selection',
-  selected: (count: number) => `${formatCount(count)} selected`,
-  allSelected: (count: number, isExact: boolean) =>
-    isExact ? `All ${formatCount(count)} matching selected` : 'All matching selected',
-  allSelectedBut: (count: number, excluded: number, isExact: boolean) =>
-    `${isExact ? `${formatCount(count)} selected (all matching` : 'All matching selected (all'}, minus ${formatCount(excluded)})`,
-  notShown: (count: number) => `${formatCount(count)} not shown`,
-  aside: (count: number, isExact: boolean) =>
-    isExact
-      ? `${formatCount(count)} selected in another search`
-      : 'All leads of another search were selected',
-  restore: 'Go back to them',
-  clearSelection: 'Clear',
-  activate: 'Activate',
-  bulk: {
-    edit: 'Edit',
-    suppress: 'Suppress',
-    export: 'Export',
-    remove: 'Delete',
-  },
+  export: 'Export',
   exportHint: 'Download all leads that match as a CSV file',
   addLead: 'Add lead',
   importLeads: 'Import',
   ofTotal: (total: number, isExact: boolean) => `of ${isExact ? '' : 'at least '}${formatCount(total)}`,
   paging: 'Pages of leads',
-  empty: {
-    title: 'No leads yet',
-    text: 'Import a file, or add a lead by hand.',
-    action: 'Import leads',
-  },
-  noMatch: {
-    title: 'No leads match',
-    text: 'Search finds the beginning of a word, an email or a domain: “muel” finds Mueller, “ueller” does not.',
-    dotted:
-      'A word with a dot is a whole domain, such as example.com, or the beginning of an email. Type it to its end, or search a part of it without the dot.',
-    clearSearch: 'Clear search',
-    clearFilters: 'Clear filters',
-  },
   failed: 'The leads could not be loaded',
   activatedAt: (time: string) => `Activated ${time}`,
   notEmailed: 'will not be emailed',
