@@ -61,7 +61,7 @@ export const leadsMessages = {
   selectLead: (name: string) => `Select ${name}`,
   export: 'Export',
   exportHint: 'Download all leads that match as a CSV file',
-  addLead: 'Add lead',
+  addLead: '+ Add lead',
   importLeads: 'Import',
   ofTotal: (total: number, isExact: boolean) => `of ${isExact ? '' : 'at least '}${formatCount(total)}`,
   paging: 'Pages of leads',

@@ -8,7 +8,7 @@ import { formatCount, formatDay, formatEither, plural } from './format.ts';
 const day = (count: number): string => `last ${formatCount(count)} ${plural(count, 'day', 'days')}`;
 
 export const viewMessages = {
-  add: 'Filter',
+  add: '+ Filter',
   addLabel: 'Add a filter',
   names: {
     status: 'Status',
@@ -46,7 +46,7 @@ export const viewMessages = {
   removeFilter: 'Remove this filter',
   tabs: 'Saved views',
   allLeads: 'All leads',
-  save: 'Save view',
+  save: '+ Save view',
   saveAction: 'Save',
   name: 'View name',
   remove: (name: string) => `Delete view ${name}`,
