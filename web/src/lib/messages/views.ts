@@ -52,7 +52,7 @@ export const viewMessages = {
   remove: (name: string) => `Delete view ${name}`,
   removed: (name: string) => `“${name}” deleted.`,
   undo: 'Undo',
-  failed: 'The views could not be loaded',
+  failed: 'The view was not changed',
   describe: {
     search: (search: string) => `matching "${search}"`,
     status: (status: string) => `with status ${status}`,
