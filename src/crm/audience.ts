@@ -43,7 +43,8 @@ export interface AudiencePage {
   done: boolean;
 }
 
-function selectAudience(audience: Audience, options: LeadFilterOptions): LeadSelection {
+/** The leads of an audience, aliased `l`, as they are now unless `options` say otherwise. */
+export function selectAudience(audience: Audience, options: LeadFilterOptions): LeadSelection {
   if ('leadIds' in audience) {
     return {
       from: 'leads l',

@@ -147,6 +147,28 @@ export class ActivationSession extends DurableObject<Env> {
     return this.#store.load() === null ? null : readLeadResult(this.#store, leadId);
   }
 
+  /** The results of those of these leads that the session has. */
+  async leadResults(leadIds: readonly number[]): Promise<LeadResult[]> {
+    await this.#alarm.ensureAlarm(null);
+    if (this.#store.load() === null) return [];
+    return leadIds.flatMap((leadId) => readLeadResult(this.#store, leadId) ?? []);
+  }
+
+  /**
+   * What the session's last mail to a lead was made of, or null: the session is unknown, never mailed the lead, or
+   * does not know any more whom it mailed.
+   */
+  sentMail(
+    leadId: number,
+  ): (Pick<SessionSpec, 'template' | 'mail'> & { recipient: Recipient; sentAt: number | null }) | null {
+    const session = this.#store.load();
+    const recipient = this.frozenRecipient(leadId);
+    if (session === null || recipient === null || recipient.email === '') return null;
+    const batch = this.#store.batches.holding(leadId).at(-1);
+    const { template, mail } = session.spec;
+    return { template, mail, recipient, sentAt: batch?.attemptAt ?? null };
+  }
+
   /** Adds delivery events that webhooks reported; resolves when they are on disk. Does nothing for an unknown id. */
   async addDeliveryEvents(reports: readonly DeliveryReport[]): Promise<void> {
     await this.#deliveries.add(reports);

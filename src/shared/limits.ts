@@ -23,6 +23,18 @@ export const limits = {
   maxViewQueryLength: 2_000,
   /** Known values of a property that a filter offers. */
   maxLeadValueCount: 100,
+  /** Values of one property of a filter: each is a look into its index. */
+  maxFilterValueCount: 20,
+  /** Leads that one call of a bulk edit or suppression changes: one D1 transaction, which others wait for. */
+  maxBulkLeadCount: 1_000,
+  /** Leads that one call of a bulk erasure erases: each asks every activation that knows it. */
+  maxBulkEraseCount: 20,
+  /** Edits of one lead that its timeline has. */
+  maxLeadEditCount: 50,
+  /** Leads that are named as skipped for one reason. */
+  maxSkippedLeadCount: 50,
+  /** Leads whose last results are asked for at once: each may be in an activation of its own. */
+  maxAskedResultCount: 100,
   maxNameLength: 120,
   maxSearchLength: 100,
   /** Words of a search: each is one FTS5 prefix look-up. */

@@ -31,6 +31,7 @@ import { auditRoutes } from './routes/system/audit.ts';
 import { docsRoutes } from './routes/system/docs.ts';
 import { healthRoutes } from './routes/system/health.ts';
 import { importRoutes } from './routes/crm/imports.ts';
+import { leadBulkRoutes } from './routes/crm/lead-bulk.ts';
 import { leadRoutes } from './routes/crm/leads.ts';
 import { maintenanceRoutes } from './routes/system/maintenance.ts';
 import { problemRoutes } from './routes/system/problems.ts';
@@ -69,6 +70,7 @@ export function createApp(identify: Identify = createIdentify()): App {
     activationRoutes,
     timelineRoutes,
     leadRoutes,
+    leadBulkRoutes,
     importRoutes,
     viewRoutes,
     templateRoutes,

@@ -173,17 +173,19 @@ describe('a file that is dropped into the browser', () => {
     await expect
       .poll(() => page.getByTestId('filter-importId').innerText(), { timeout: 15_000 })
       .toContain('Messe 2026.csv');
-    await page.getByTestId('filter-consentSource').selectOption('Messe 2026');
+    await page.getByTestId('add-filter').click();
+    await page.getByTestId('pick-filter-consentSource').click();
+    await page.locator('[data-testid="filter-value"][data-value="Messe 2026"]').check();
     await page.waitForURL(/importId=.*consentSource|consentSource=.*importId/);
     await expect
       .poll(() => page.getByTestId('lead-total').innerText(), { timeout: 15_000 })
       .toContain(String(personCount));
+    await page.keyboard.press('Escape');
     await page.getByTestId('views-menu').click();
     await page.getByTestId('view-name').fill('The fair');
     await page.getByTestId('save-view').click();
     await page.getByTestId('saved-view').waitFor();
     await page.goto(`${product.stack.url}/leads`);
-    await page.getByTestId('views-menu').click();
     await page.getByTestId('saved-view').click();
     await page.waitForURL(/importId=/);
     await page.goBack();
@@ -195,9 +197,7 @@ describe('a file that is dropped into the browser', () => {
     await page.goto(`${product.stack.url}/leads?importId=${importId}`);
     await page.getByTestId('lead-link').first().click();
     await page.waitForURL(`**/leads/${leads[0]?.id}`);
-    expect(await page.getByTestId('history-import').innerText()).toContain(
-      'Created by the import of Messe 2026.csv',
-    );
+    expect(await page.getByTestId('history-import').innerText()).toContain('Imported from “Messe 2026.csv”');
     expect(await page.getByTestId('history-activation').innerText()).toContain('ana@example.com');
     expect(await page.getByTestId('history-mail').getAttribute('data-state')).toMatch(/sent|delivered/);
     await page.getByTestId('lead-company').fill('Müller & Söhne');

@@ -91,35 +91,19 @@ const expected: Record<Role, Expected> = {
   },
   operator: {
     home: '/leads',
-    pages: ['Leads', 'Imports', 'Activations', 'Templates', 'Settings'],
-    ofFinished: [
-      'control-retryFailed',
-      'download-csv',
-      'drop-failed',
-      'issue-leads',
-      'result-lead',
-      'retry-issue',
-    ],
-    ofPaused: ['control-cancel', 'control-resume', 'download-csv', 'result-lead'],
-    ofLead: ['add-custom', 'save-lead'],
+    pages: ['Leads', 'Imports', 'Activity', 'Templates', 'Settings'],
+    ofFinished: ['control-retryFailed', 'download-csv', 'retry-issue'],
+    ofPaused: ['control-cancel', 'control-resume', 'download-csv'],
+    ofLead: ['activate-lead', 'add-custom', 'save-lead'],
     ofTemplate: [],
     ofImport: ['activate-import', 'import-leads', 'undo-import'],
   },
   admin: {
     home: '/leads',
-    pages: ['Leads', 'Imports', 'Activations', 'Templates', 'Suppressions', 'Audit', 'Settings'],
-    ofFinished: [
-      'control-retryFailed',
-      'download-csv',
-      'drop-failed',
-      'erase-run',
-      'issue-leads',
-      'result-lead',
-      'retry-issue',
-      'run-menu',
-    ],
-    ofPaused: ['control-cancel', 'control-resume', 'download-csv', 'erase-run', 'result-lead', 'run-menu'],
-    ofLead: ['add-custom', 'erase-lead', 'export-person', 'save-lead'],
+    pages: ['Leads', 'Imports', 'Activity', 'Templates', 'Suppressions', 'Audit', 'Settings'],
+    ofFinished: ['control-retryFailed', 'download-csv', 'erase-run', 'retry-issue'],
+    ofPaused: ['control-cancel', 'control-resume', 'download-csv', 'erase-run'],
+    ofLead: ['activate-lead', 'add-custom', 'erase-lead', 'export-person', 'save-lead'],
     ofTemplate: ['save-template', 'send-test'],
     ofImport: ['activate-import', 'delete-import', 'import-leads', 'undo-import'],
   },
@@ -171,7 +155,7 @@ describe('an admin who handles the request of a person', () => {
     const saving = page.waitForEvent('download');
     await page.getByTestId('export-person').click();
     const file = await saving;
-    expect(file.suggestedFilename()).toMatch(/^held-about-a-person-\d{4}-\d\d-\d\d\.json$/);
+    expect(file.suggestedFilename()).toMatch(/^personal-data-\d{4}-\d\d-\d\d\.json$/);
     const chunks: Buffer[] = [];
     for await (const chunk of await file.createReadStream()) chunks.push(chunk as Buffer);
     expect(JSON.parse(Buffer.concat(chunks).toString())).toMatchObject({
@@ -179,7 +163,7 @@ describe('an admin who handles the request of a person', () => {
       lead: { email: 'lead-1@example.com', status: 'active' },
       activations: [{ sessionId: finished }],
     });
-    await page.getByText('The export is saved').waitFor();
+    await page.getByText('Personal data exported').waitFor();
     expect(urls.filter((url) => url.includes('lead-1'))).toEqual([]);
   });
 

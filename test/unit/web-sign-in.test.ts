@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { apiHeaders, isSignedOut } from '../../web/src/lib/api/sign-in.ts';
 import { refreshedPage } from '../../web/src/lib/leads/refreshed-page.ts';
-import type { Lead } from '../../src/shared/schemas/leads.ts';
+import type { FoundLead } from '../../src/shared/schemas/leads.ts';
 
 describe('an expired sign-in', () => {
   it('shows as a 401, because requests ask Access for that instead of its login page', () => {
@@ -16,8 +16,8 @@ describe('an expired sign-in', () => {
   });
 });
 
-describe('a page of leads that is read again while an activation runs', () => {
-  const lead = (id: number, status: Lead['status']) => ({ id, status }) as Lead;
+describe('a page of leads that is read again while a run goes on', () => {
+  const lead = (id: number, status: FoundLead['status']) => ({ id, status }) as FoundLead;
   const shown = {
     leads: [lead(3, 'new'), lead(2, 'new'), lead(1, 'new')],
     total: 3,

@@ -452,7 +452,7 @@ describe('the type of a problem', () => {
 
 describe('a method that an address does not take', () => {
   it.each([
-    ['PUT', '/crm/leads', ['GET', 'HEAD']],
+    ['PUT', '/crm/leads', ['GET', 'HEAD', 'POST']],
     ['PUT', '/crm/leads/7', ['GET', 'HEAD', 'PATCH', 'DELETE']],
     ['PUT', '/crm/leads/erase', ['GET', 'HEAD', 'PATCH', 'DELETE', 'POST']],
     ['DELETE', '/crm/imports/i/chunks/0', ['PUT']],

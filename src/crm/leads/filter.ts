@@ -17,6 +17,13 @@ const filterFields = fieldsWith('filter');
 const isFilterField = (condition: LeadCondition): condition is FilterField =>
   filterFields.some((field) => field === condition);
 
+/** The values of a field that a filter asks for, each once; any of them may be a lead's. */
+function valuesOf(filter: LeadFilter, field: FilterField): string[] {
+  const value = filter[field];
+  if (value === undefined) return [];
+  return typeof value === 'string' ? [value] : [...new Set(value)];
+}
+
 /** A value bound to a `?`. */
 export type SqlValue = string | number | null;
 
@@ -165,17 +172,17 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
     !isOpenTo(condition) ||
     isSearch ||
     isByImport ||
-    (drive === 'id' && rangeConditions.has(condition))
+    (drive === 'id' && isRangeCondition(condition, filter))
       ? '+'
       : '';
   /** One value of one column. */
-  const addEqual = (condition: LeadCondition, index: string, columns: string[], value: string): void => {
+  const addEqual = (condition: LeadCondition, index: string, columns: string[], ...of: string[]): void => {
     const isDriven = plus(condition) !== '';
     // As of a revision, every lead is read for its last edit anyway.
     if (isDriven && drive !== 'order' && asOf === undefined) {
       const match = columns.map((column) => `p.${column}`).join(' AND ');
-      add(`EXISTS (SELECT 1 FROM leads p INDEXED BY ${index} WHERE ${match} AND p.id = ${table.id})`, value);
-    } else addOfLead(columns.map((column) => `${isDriven ? '+' : ''}l.${column}`).join(' AND '), value);
+      add(`EXISTS (SELECT 1 FROM leads p INDEXED BY ${index} WHERE ${match} AND p.id = ${table.id})`, ...of);
+    } else addOfLead(columns.map((column) => `${isDriven ? '+' : ''}l.${column}`).join(' AND '), ...of);
   };
 
   if (searchTermCount(search) > limits.maxSearchTermCount) add('0');
@@ -215,9 +222,11 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
     if (asOf !== undefined) addOfLead('l.activated_revision <= ?', asOf);
   }
   for (const field of filterFields) {
-    const value = filter[field];
+    const values = valuesOf(filter, field);
     const { column } = leadFields[field];
-    if (value !== undefined) addEqual(field, `leads_${column}`, [`${column} = ?`], value);
+    if (values.length === 0) continue;
+    const matches = values.length === 1 ? '= ?' : `IN (${values.map(() => '?').join(', ')})`;
+    addEqual(field, `leads_${column}`, [`${column} ${matches}`], ...values);
   }
   const created = `${plus('created')}l.created_at`;
   if (filter.createdFrom !== undefined) addOfLead(`${created} >= ?`, filter.createdFrom);
@@ -237,9 +246,12 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
 
 /** True when an index finds the leads of this filter, but not in the order of their ids. */
 export function isRange(filter: LeadFilter): boolean {
-  return leadConditions(filter).some(isRangeCondition);
+  return leadConditions(filter).some((condition) => isRangeCondition(condition, filter));
 }
 
-export function isRangeCondition(condition: LeadCondition): boolean {
-  return rangeConditions.has(condition);
+/** Several values of one column are in its index one after the other, each with its own leads. */
+export function isRangeCondition(condition: LeadCondition, filter: LeadFilter): boolean {
+  return (
+    rangeConditions.has(condition) || (isFilterField(condition) && valuesOf(filter, condition).length > 1)
+  );
 }

@@ -4,11 +4,19 @@
  * @module
  */
 import { leadFieldNames, leadFields } from '../../shared/lead-fields.ts';
-import type { Lead, LeadPatch, LeadStatus } from '../../shared/schemas/leads.ts';
+import type { Lead, LeadCreate, LeadDetail, LeadPatch, LeadStatus } from '../../shared/schemas/leads.ts';
 import { customJson, rememberNames } from './custom-fields.ts';
 import { type HashEmail, isUsableEmail, normalizeEmail } from '../email.ts';
 import type { SqlValue } from './filter.ts';
-import { leadColumns, nextRevisionSql, toLead, type LeadRow } from './row.ts';
+import {
+  leadColumns,
+  nextRevisionSql,
+  toFoundLead,
+  toLead,
+  unmailableSql,
+  type FoundLeadRow,
+  type LeadRow,
+} from './row.ts';
 
 /** The number of leads of one status or of both. Reads one row. */
 export async function countLeads(db: D1Database, status?: LeadStatus): Promise<number> {
@@ -27,6 +35,68 @@ export async function getLead(db: D1Database, leadId: number): Promise<Lead | nu
     .bind(leadId)
     .first<LeadRow>();
   return row === null ? null : toLead(row);
+}
+
+/** The lead with this id and why it gets no email, or null. */
+export async function getLeadDetail(db: D1Database, leadId: number): Promise<LeadDetail | null> {
+  const row = await db
+    .prepare(
+      `SELECT ${leadColumns}, ${unmailableSql} AS unmailable, (
+         SELECT json_object('reason', s.reason, 'createdAt', s.created_at, 'addedBy', s.added_by, 'note', s.note,
+           'sessionId', s.session_id)
+         FROM suppressions s WHERE s.email_hash = l.email_hash) AS suppression
+       FROM leads l WHERE l.id = ?`,
+    )
+    .bind(leadId)
+    .first<FoundLeadRow & { suppression: string | null }>();
+  if (row === null) return null;
+  const { suppression, ...lead } = row;
+  return {
+    ...toFoundLead(lead),
+    suppression: suppression === null ? null : (JSON.parse(suppression) as LeadDetail['suppression']),
+  };
+}
+
+/**
+ * Adds a lead by hand.
+ *
+ * @returns its id; `email_taken` when a lead has the address, whatever its case
+ */
+export async function createLead(
+  db: D1Database,
+  create: { lead: LeadCreate; nowMs: number; hashEmail: HashEmail },
+): Promise<{ kind: 'ok'; leadId: number } | { kind: 'email_taken' }> {
+  const { lead, nowMs } = create;
+  const email = normalizeEmail(lead.email);
+  const others = leadFieldNames.filter((field) => field !== 'email');
+  const columns = ['email', 'email_valid', 'email_hash', ...others.map(columnOf), 'custom'];
+  const values: SqlValue[] = [
+    email,
+    isUsableEmail(email) ? 1 : 0,
+    create.hashEmail(email),
+    ...others.map((field) => lead[field]?.trim() ?? ''),
+    customJson(lead.custom ?? {}),
+  ];
+  const isFree = 'NOT EXISTS (SELECT 1 FROM leads WHERE email = ?1)';
+  const marks = columns.map((_, at) => `?${at + 1}`);
+  const now = `?${columns.length + 1}`;
+  const results = await db.batch<{ id: number }>([
+    ...rememberNames(db, Object.keys(lead.custom ?? {}), {
+      // Its own parameters begin at the second.
+      sql: 'NOT EXISTS (SELECT 1 FROM leads WHERE email = ?2)',
+      params: [email],
+    }),
+    db.prepare(`UPDATE lead_counts SET new_count = new_count + 1 WHERE ${isFree}`).bind(email),
+    db
+      .prepare(
+        `INSERT INTO leads (${columns.join(', ')}, created_at, updated_at, revision)
+         SELECT ${marks.join(', ')}, ${now}, ${now}, ${nextRevisionSql} WHERE ${isFree} RETURNING id`,
+      )
+      .bind(...values, nowMs),
+    db.prepare('UPDATE lead_counts SET revision = revision + 1'),
+  ]);
+  const leadId = results.at(-2)?.results[0]?.id;
+  return leadId === undefined ? { kind: 'email_taken' } : { kind: 'ok', leadId };
 }
 
 const columnOf = (field: keyof LeadPatch): string => (field === 'custom' ? field : leadFields[field].column);

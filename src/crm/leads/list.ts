@@ -19,7 +19,7 @@ import {
   type LeadCondition,
   type SqlValue,
 } from './filter.ts';
-import { leadColumns, toLead, type LeadRow } from './row.ts';
+import { leadColumns, toFoundLead, unmailableSql, type FoundLeadRow, type LeadRow } from './row.ts';
 import { countLeads, getLead } from './lead.ts';
 import { searchMatcher } from './search-matches.ts';
 
@@ -54,7 +54,9 @@ export function leadPageQuery(query: {
   const drive = byOrder ? 'order' : isLarge ? 'id' : 'filter';
   // A range does not yield the order of ids, so another condition must.
   const driver =
-    drive === 'id' && query.driver !== undefined && isRangeCondition(query.driver) ? undefined : query.driver;
+    drive === 'id' && query.driver !== undefined && isRangeCondition(query.driver, query.filter)
+      ? undefined
+      : query.driver;
   const { from, where, params, id } = compileLeadFilter(query.filter, { drive, driver });
   const hasFilter = where !== '1';
   const direction = descending ? 'DESC' : 'ASC';
@@ -79,7 +81,7 @@ export function leadPageQuery(query: {
       ? `${isSorted ? '+' : ''}${id} ${direction}`
       : `${byOrder || !hasFilter ? '' : '+'}l.${column} ${direction}, l.id ${direction}`;
   return {
-    sql: `SELECT ${leadColumns} FROM ${from} WHERE ${conditions.join(' AND ')} ORDER BY ${order} LIMIT ?`,
+    sql: `SELECT ${leadColumns}, ${unmailableSql} AS unmailable FROM ${from} WHERE ${conditions.join(' AND ')} ORDER BY ${order} LIMIT ?`,
     params: [...params, query.limit],
   };
 }
@@ -222,9 +224,9 @@ export async function listLeads(
   const { results } = await db
     .prepare(sql)
     .bind(...params)
-    .all<LeadRow>();
+    .all<FoundLeadRow>();
   const { rows, nextCursor } = takePage(results, limit, (row) => writeCursor(sort, row));
-  const found = rows.map(toLead);
+  const found = rows.map(toFoundLead);
   const matchesOf = filter.search === undefined || filter.search === '' ? null : searchMatcher(filter.search);
   const leads = matchesOf === null ? found : found.map((lead) => ({ ...lead, matched: matchesOf(lead) }));
   // A first page that is also the last one has all matches.

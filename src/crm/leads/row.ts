@@ -8,7 +8,7 @@
 import { customValue, type CustomFields } from '../../shared/custom-fields.ts';
 import { leadFieldNames, leadFields, perField, type LeadField } from '../../shared/lead-fields.ts';
 import { mergeFields, type Recipient } from '../../shared/recipient.ts';
-import type { Lead } from '../../shared/schemas/leads.ts';
+import type { FoundLead, Lead, Unmailable } from '../../shared/schemas/leads.ts';
 
 const columnsOf = (fields: readonly LeadField[]): string =>
   fields.map((field) => `l.${leadFields[field].column} AS ${field}`).join(', ');
@@ -60,6 +60,18 @@ export function toLead(row: LeadRow): Lead {
  * and makes it the current one.
  */
 export const nextRevisionSql = '(SELECT revision + 1 FROM lead_counts)';
+
+/** SQL of why leads aliased `l` get no email, or null; in the order of {@link eligibilitySql}. */
+export const unmailableSql = `coalesce(
+  (SELECT s.reason FROM suppressions s WHERE s.email_hash = l.email_hash),
+  CASE l.email_valid WHEN 0 THEN 'invalid_address' END)`;
+
+/** A lead of a list as it is read. */
+export type FoundLeadRow = LeadRow & { unmailable: Unmailable | null };
+
+export function toFoundLead(row: FoundLeadRow): FoundLead {
+  return { ...toLead(row), unmailable: row.unmailable };
+}
 
 /** What an activation would do with a lead, in the order in which the reasons count. */
 export type Eligibility = 'suppressed' | 'invalid_address' | 'already_active' | 'mailable';

@@ -157,13 +157,29 @@ export const leadHistorySchema = z
         at: timeMs,
       }),
     ),
+    edits: z
+      .array(z.object({ at: timeMs, by: z.string(), fields: z.array(z.string()) }))
+      .max(limits.maxLeadEditCount)
+      .meta({ description: 'Edits by people, the newest first; the last of them only.' }),
     activation: z
       .object({
         sessionId: z.string(),
         name: z.string().nullable().meta({ description: 'Null once the activation is erased.' }),
         owner: z.string().nullable(),
         at: timeMs,
-        result: leadResultSchema.nullable().meta({ description: 'The mail and its outcome.' }),
+        mail: z
+          .object({
+            sentAt: timeMs.nullable(),
+            to: z.string(),
+            subject: z.string(),
+            html: z.string(),
+            text: z.string(),
+          })
+          .nullable()
+          .meta({
+            description: 'The email as it was sent; null where that is not known, or there was none.',
+          }),
+        result: leadResultSchema.nullable().meta({ description: 'The mail and what became of it.' }),
       })
       .nullable(),
   })

@@ -30,7 +30,18 @@ export const templateIdSchema = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'must be lower-case words joined by -');
 
-/** The settings of the running app that the web app shows. */
+/** Why an address must not be mailed. `provider`: the mail provider holds it back by its own list. */
+export const suppressionReasons = [
+  'unsubscribed',
+  'complained',
+  'hard_bounce',
+  'provider',
+  'manual',
+  'imported',
+] as const;
+export type SuppressionReason = (typeof suppressionReasons)[number];
+
+/** What the running app is connected to; the web app shows it. */
 export const settingsSchema = z
   .object({
     user: z.object({ email: z.string(), name: z.string(), role: z.enum(roles) }),
@@ -46,9 +57,7 @@ export const settingsSchema = z
       from: z.string(),
       inboxUrl: z.string().nullable().meta({ description: 'Inbox page of the stand-in mail API.' }),
       callsPerSecond: z.number(),
-      reportsDeliveries: z.boolean().meta({
-        description: 'Whether the provider reports deliveries, bounces and complaints.',
-      }),
+      mailsPerCall: z.int().min(1).meta({ description: 'Emails that one call to the provider takes.' }),
     }),
     activate: z.object({
       confirmAbove: count.meta({ description: 'Above this many leads, a person types the count to start.' }),

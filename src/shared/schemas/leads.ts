@@ -11,6 +11,7 @@ import { z } from 'zod';
 import { customFieldPattern } from '../custom-fields.ts';
 import { fieldsWith, leadFieldNames, leadFields, perField, type FieldWith } from '../lead-fields.ts';
 import { limits } from '../limits.ts';
+import { suppressionReasons } from './common.ts';
 import { count, leadIdSchema, timeMs } from './common.ts';
 
 export const leadStatuses = ['new', 'active'] as const;
@@ -56,7 +57,13 @@ export type LeadPatch = z.infer<typeof leadPatchSchema>;
 
 const filterFields = fieldsWith('filter');
 
-/** A choice of leads by properties; a lead must match all given ones. */
+/** One value, or several of which any may be the lead's. */
+const valuesSchema = (maxLength: number) => {
+  const value = z.string().max(maxLength);
+  return z.union([value, z.array(value).min(1).max(limits.maxFilterValueCount)]);
+};
+
+/** The choice of leads by properties; all given properties must hold. */
 export const leadFilterSchema = z
   .strictObject({
     status: z.enum(leadStatuses).optional(),
@@ -72,7 +79,7 @@ export const leadFilterSchema = z
           'the address. `@example.com` is the domain of the address, `@exa` its beginning; with something before ' +
           'the @ it begins the address.',
       }),
-    ...perField(filterFields, (field) => z.string().max(leadFields[field].maxLength).optional()),
+    ...perField(filterFields, (field) => valuesSchema(leadFields[field].maxLength).optional()),
     importId: z.string().max(64).optional(),
     createdFrom: timeMs.optional(),
     createdTo: timeMs.optional(),
@@ -110,8 +117,17 @@ export const leadMatchSchema = z
   .meta({ id: 'LeadMatch', description: 'The matches of a search in a field of a lead.' });
 export type LeadMatch = z.infer<typeof leadMatchSchema>;
 
+/** Why a lead gets no email, whatever activates it. */
+export const unmailableReasons = [...suppressionReasons, 'invalid_address'] as const;
+export type Unmailable = (typeof unmailableReasons)[number];
+
+const unmailableSchema = z.enum(unmailableReasons).nullable().meta({
+  description: 'Why the lead gets no email: its address is suppressed or invalid; null: it can get some.',
+});
+
 export const foundLeadSchema = leadSchema
   .extend({
+    unmailable: unmailableSchema,
     matched: z
       .array(leadMatchSchema)
       .exactOptional()
@@ -119,6 +135,27 @@ export const foundLeadSchema = leadSchema
   })
   .meta({ id: 'FoundLead' });
 export type FoundLead = z.infer<typeof foundLeadSchema>;
+
+export const leadDetailSchema = leadSchema
+  .extend({
+    unmailable: unmailableSchema,
+    suppression: z
+      .object({
+        reason: z.enum(suppressionReasons),
+        createdAt: timeMs,
+        addedBy: z.string().nullable(),
+        note: z.string(),
+        sessionId: z.string().nullable(),
+      })
+      .nullable()
+      .meta({ description: 'The suppression of its address.' }),
+  })
+  .meta({ id: 'LeadDetail' });
+export type LeadDetail = z.infer<typeof leadDetailSchema>;
+
+/** `POST /crm/leads`: a lead that a person adds by hand. */
+export const leadCreateSchema = leadPatchSchema.required({ email: true }).meta({ id: 'LeadCreate' });
+export type LeadCreate = z.infer<typeof leadCreateSchema>;
 
 export const leadPageSchema = z
   .object({

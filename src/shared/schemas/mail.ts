@@ -7,7 +7,7 @@
 import { z } from 'zod';
 import { limits } from '../limits.ts';
 import { audienceSchema } from './activation.ts';
-import { count, leadIdSchema, templateIdSchema, timeMs } from './common.ts';
+import { count, leadIdSchema, suppressionReasons, templateIdSchema, timeMs } from './common.ts';
 
 // ── templates ────────────────────────────────────────────────────────────────────────────────────
 
@@ -27,18 +27,9 @@ export const templateListSchema = z
   .object({ templates: z.array(templateSummarySchema) })
   .meta({ id: 'TemplateList' });
 
-// ── suppressions ─────────────────────────────────────────────────────────────────────────────────
+export { suppressionReasons, type SuppressionReason } from './common.ts';
 
-/** Why an address must not be mailed. `provider`: the mail provider has it on its own suppression list. */
-export const suppressionReasons = [
-  'unsubscribed',
-  'complained',
-  'hard_bounce',
-  'provider',
-  'manual',
-  'imported',
-] as const;
-export type SuppressionReason = (typeof suppressionReasons)[number];
+// ── suppressions ─────────────────────────────────────────────────────────────────────────────────
 
 /** An address's hash, as base64url of 32 bytes. */
 export const suppressionIdSchema = z.string().regex(/^[\w-]{43}$/, 'must be the id of a suppression');

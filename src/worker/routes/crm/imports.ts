@@ -8,18 +8,10 @@
 import { createHash } from 'node:crypto';
 import { createRoute, z } from '@hono/zod-openapi';
 import { emailHash } from '../../../crm/email.ts';
-import { getActivation } from '../../../crm/activations.ts';
 import { putChunk, rejectedRows } from '../../../crm/imports/chunks.ts';
-import {
-  finishImport,
-  getImport,
-  importsOfLead,
-  listImports,
-  openImport,
-} from '../../../crm/imports/import.ts';
+import { finishImport, getImport, listImports, openImport } from '../../../crm/imports/import.ts';
 import { deleteImport, undoImport } from '../../../crm/imports/removal.ts';
 import { getLead } from '../../../crm/leads/lead.ts';
-import { sessionStub } from '../../../durable/stubs.ts';
 import { rejectedColumns } from '../../../shared/imports/csv-cells.ts';
 import { limits } from '../../../shared/limits.ts';
 import { leadHistorySchema } from '../../../shared/schemas/activation.ts';
@@ -36,6 +28,7 @@ import {
 import type { App } from '../../app-env.ts';
 import { csvStream, type Cell } from '../../http/csv-stream.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
+import { leadHistory } from '../../operations/lead-history.ts';
 import { runScheduledCleanup } from '../../operations/scheduled-cleanup.ts';
 import { digits, leadIdParam } from '../../http/params.ts';
 import { pageCodes, pageQuery, requirePage } from '../../http/paging.ts';
@@ -267,15 +260,7 @@ export function importRoutes(app: App): void {
     const lead = await getLead(c.env.DB, c.req.valid('param').id);
     if (lead === null) throw new Refusal('lead_not_found');
     noteLeadsShown(c, 1);
-    const imports = await importsOfLead(c.env.DB, lead.id);
-    const { activatedBy: sessionId, activatedAt: at } = lead;
-    if (sessionId === null || at === null) return c.json({ imports, activation: null }, 200);
-    const [progress, result] = await Promise.all([
-      getActivation(c.env.DB, sessionId),
-      sessionStub(c.env, sessionId).leadResult(lead.id),
-    ]);
-    const { name = null, owner = null } = progress ?? {};
-    return c.json({ imports, activation: { sessionId, name, owner, at, result } }, 200);
+    return c.json(await leadHistory(c.env, lead), 200);
   });
 }
 

@@ -7,17 +7,19 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { emailHash, normalizeEmail } from '../../../crm/email.ts';
 import { findLeadByEmail, tracesOf } from '../../../crm/personal-data.ts';
 import { listLeads } from '../../../crm/leads/list.ts';
-import { getLead, updateLead } from '../../../crm/leads/lead.ts';
+import { createLead, getLeadDetail, updateLead } from '../../../crm/leads/lead.ts';
 import { sessionStub } from '../../../durable/stubs.ts';
 import { personExportSchema, personRequestSchema, type PersonExport } from '../../../shared/schemas/audit.ts';
 import { limits } from '../../../shared/limits.ts';
 import {
+  leadCreateSchema,
+  leadDetailSchema,
   leadFilterSchema,
   leadPageSchema,
   leadPatchSchema,
-  leadSchema,
   leadSorts,
   type Lead,
+  type LeadDetail,
 } from '../../../shared/schemas/leads.ts';
 import type { App } from '../../app-env.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
@@ -46,6 +48,18 @@ const list = createRoute({
   },
 });
 
+const create = createRoute({
+  method: 'post',
+  path: '/crm/leads',
+  tags: ['leads'],
+  summary: 'Add a lead by hand',
+  request: { body: body(leadCreateSchema) },
+  responses: {
+    201: json('The lead.', leadDetailSchema),
+    ...problems(...bodyCodes, 'email_taken'),
+  },
+});
+
 const params = z.object({ id: leadIdParam });
 
 const get = createRoute({
@@ -55,7 +69,7 @@ const get = createRoute({
   summary: 'One lead',
   request: { params },
   responses: {
-    200: json('The lead.', leadSchema),
+    200: json('The lead.', leadDetailSchema),
     ...problems('invalid_request', 'lead_not_found'),
   },
 });
@@ -70,7 +84,7 @@ const patch = createRoute({
     body: body(leadPatchSchema),
   },
   responses: {
-    200: json('The lead as it is now.', leadSchema),
+    200: json('The lead as it is now.', leadDetailSchema),
     ...problems(...bodyCodes, 'lead_not_found', 'email_taken'),
   },
 });
@@ -130,9 +144,19 @@ export function leadRoutes(app: App): void {
     return c.json(page, 200);
   });
 
+  app.openapi(create, async (c) => {
+    const answer = await createLead(c.env.DB, {
+      lead: c.req.valid('json'),
+      nowMs: Date.now(),
+      hashEmail: (email) => emailHash(c.env.ADDRESS_HASH_KEY, email),
+    });
+    if (answer.kind === 'email_taken') throw new Refusal('email_taken');
+    noteAudit(c, { target: `lead:${answer.leadId}` });
+    return c.json(await requireDetail(c.env.DB, answer.leadId), 201);
+  });
+
   app.openapi(get, async (c) => {
-    const lead = await getLead(c.env.DB, c.req.valid('param').id);
-    if (lead === null) throw new Refusal('lead_not_found');
+    const lead = await requireDetail(c.env.DB, c.req.valid('param').id);
     noteLeadsShown(c, 1);
     return c.json(lead, 200);
   });
@@ -148,7 +172,7 @@ export function leadRoutes(app: App): void {
     if (answer.kind === 'email_taken') throw new Refusal('email_taken');
     // The names of the fields, not their values: the audit is kept longer than the lead.
     noteAudit(c, { detail: { fields: Object.keys(c.req.valid('json')) } });
-    return c.json(answer.lead, 200);
+    return c.json(await requireDetail(c.env.DB, answer.lead.id), 200);
   });
 
   app.openapi(erase, async (c) => {
@@ -177,6 +201,12 @@ export function leadRoutes(app: App): void {
     noteAudit(c, { target: lead === null ? `address:${hash}` : `lead:${lead.id}` });
     return c.json({ email, exportedAt: Date.now(), lead, activations, ...traces }, 200);
   });
+}
+
+async function requireDetail(db: D1Database, leadId: number): Promise<LeadDetail> {
+  const lead = await getLeadDetail(db, leadId);
+  if (lead === null) throw new Refusal('lead_not_found');
+  return lead;
 }
 
 /** The activation of a lead. A lead is activated by at most one session, which has the address that it mailed. */

@@ -4,7 +4,16 @@
  * @module
  */
 import { createRoute } from '@hono/zod-openapi';
-import { confirmAbove, gateConfig, retentionDays, undoMs } from '../../../runtime/settings.ts';
+import { batchCountUnderCap } from '../../../core/limits/daily-cap.ts';
+import { mailTransport } from '../../../durable/mail-account.ts';
+import {
+  confirmAbove,
+  dailyCap,
+  gateConfig,
+  maxBatchLeadCount,
+  retentionDays,
+  undoMs,
+} from '../../../runtime/settings.ts';
 import { dataJurisdiction } from '../../../durable/stubs.ts';
 import { settingsSchema } from '../../../shared/schemas/common.ts';
 import { reportsDeliveries } from '../../operations/require-mail.ts';
@@ -23,6 +32,13 @@ const getSettings = createRoute({
   },
 });
 
+/** As a session that starts now divides its leads, but for templates so long that fewer fit. */
+function mailsPerCall(env: Env): number {
+  const choice = mailTransport(env, Date.now);
+  const most = choice.kind === 'refused' ? 1 : choice.transport.maxBatch;
+  return batchCountUnderCap(Math.min(most, maxBatchLeadCount(env) ?? most), dailyCap(env));
+}
+
 export function settingsRoutes(app: App): void {
   app.openapi(getSettings, (c) => {
     const { MAIL_PROVIDER, MAIL_FROM, MAIL_INBOX_URL } = c.env;
@@ -38,7 +54,7 @@ export function settingsRoutes(app: App): void {
           from: MAIL_FROM,
           inboxUrl: MAIL_INBOX_URL === '' ? null : MAIL_INBOX_URL,
           callsPerSecond: gateConfig(c.env).maxRatePerSecond,
-          reportsDeliveries: reportsDeliveries(c.env),
+          mailsPerCall: mailsPerCall(c.env),
         },
         activate: { confirmAbove: confirmAbove(c.env), undoSeconds: undoMs(c.env) / 1_000 },
       },

@@ -28,7 +28,6 @@ import type {
   ImportOpenRequest,
 } from '../../../../src/shared/schemas/imports.ts';
 import type {
-  Lead,
   LeadFilter,
   LeadPage,
   LeadPatch,
@@ -48,6 +47,16 @@ import type {
   TemplateSummary,
   TemplateVersionList,
 } from '../../../../src/shared/schemas/mail.ts';
+import type {
+  BulkEdit,
+  BulkErase,
+  BulkStep,
+  BulkSuppress,
+  LastResults,
+  SkippedLeads,
+  SkippedReason,
+} from '../../../../src/shared/schemas/lead-bulk.ts';
+import type { LeadCreate, LeadDetail } from '../../../../src/shared/schemas/leads.ts';
 import { apiHeaders, isSignedOut } from './sign-in.ts';
 
 /** Why a call did not succeed. `unreachable`: nobody knows whether the server took it. */
@@ -65,7 +74,12 @@ function isProblem(value: unknown): value is Problem {
   );
 }
 
-export async function call<T>(path: string, init: RequestInit = {}): Promise<Answer<T>> {
+/** @param read - the body of an answer that is no JSON */
+export async function call<T>(
+  path: string,
+  init: RequestInit = {},
+  read?: (response: Response) => Promise<T>,
+): Promise<Answer<T>> {
   try {
     const response = await fetch(path, {
       ...init,
@@ -76,6 +90,7 @@ export async function call<T>(path: string, init: RequestInit = {}): Promise<Ans
     if (isSignedOut(response)) return { ok: false, refusal: { kind: 'signed_out' } };
     // 204 has no body, and `response.json()` would throw.
     if (response.status === 204) return { ok: true, value: undefined as T };
+    if (response.ok && read !== undefined) return { ok: true, value: await read(response) };
     const body: unknown = await response.json();
     if (response.ok) return { ok: true, value: body as T };
     // A gateway's own error page does not say whether the Worker took the request.
@@ -107,10 +122,12 @@ const remove = (path: string): Promise<Answer<void>> =>
   call<void>(path, { method: 'DELETE', headers: { 'content-type': 'application/json' } });
 
 /** A query string of the values that are set. */
-function queryOf(values: Record<string, string | number | null | undefined>): string {
+function queryOf(values: Record<string, string | number | readonly string[] | null | undefined>): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(values)) {
-    if (value !== null && value !== undefined && value !== '') query.set(name, String(value));
+    for (const one of Array.isArray(value) ? (value as readonly string[]) : [value]) {
+      if (one !== null && one !== undefined && one !== '') query.append(name, String(one));
+    }
   }
   const text = query.toString();
   return text === '' ? '' : `?${text}`;
@@ -137,9 +154,28 @@ export const api = {
     },
     signal?: AbortSignal,
   ) => call<LeadPage>(`/crm/leads${queryOf(view)}`, signal === undefined ? {} : { signal }),
-  lead: (leadId: number) => call<Lead>(`/crm/leads/${leadId}`),
+  lead: (leadId: number) => call<LeadDetail>(`/crm/leads/${leadId}`),
+  createLead: (draft: LeadCreate) => post<LeadDetail>('/crm/leads', draft),
+  /** What became of the last email of each of these leads. */
+  lastResults: (leadIds: readonly number[]) => post<LastResults>('/crm/leads/results', { leadIds }),
+  /** Who of an audience an activation would skip for a reason: the first of them. */
+  skippedLeads: (audience: Audience, reason: SkippedReason) =>
+    post<SkippedLeads>('/crm/leads/skipped', { audience, reason }),
+  bulkEdit: (request: BulkEdit) => post<BulkStep>('/crm/leads/bulk/edit', request),
+  bulkSuppress: (request: BulkSuppress) => post<BulkStep>('/crm/leads/bulk/suppress', request),
+  bulkErase: (request: BulkErase) => post<BulkStep>('/crm/leads/bulk/erase', request),
+  leadsCsv: (audience: Audience) =>
+    call<Blob>(
+      '/crm/leads.csv',
+      {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ audience }),
+      },
+      (response) => response.blob(),
+    ),
   leadHistory: (leadId: number) => call<LeadHistory>(`/crm/leads/${leadId}/history`),
-  patchLead: (leadId: number, patch: LeadPatch) => send<Lead>('PATCH', `/crm/leads/${leadId}`, patch),
+  patchLead: (leadId: number, patch: LeadPatch) => send<LeadDetail>('PATCH', `/crm/leads/${leadId}`, patch),
   eraseLead: (leadId: number) => remove(`/crm/leads/${leadId}`),
   /** The address goes in the body, so that no URL and no request log holds personal data. */
   exportPerson: (email: string) => post<PersonExport>('/crm/leads/export', { email }),

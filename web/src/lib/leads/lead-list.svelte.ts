@@ -1,6 +1,9 @@
 /**
- * The leads on the screen, one page of a view at a time, and which of them are chosen. The last page stays
+ * The leads on the screen, one page of a view at a time, and which leads are selected. The last page stays
  * visible while the next one loads.
+ *
+ * The selection outlives searches, other pages and a reload: the tab's storage keeps it. "All that match" means
+ * one filter; under another one it is set aside until that filter is back or somebody asks for it.
  *
  * @module
  */
@@ -9,30 +12,62 @@ import { timing } from '../sync/timing.ts';
 import { api, type Refusal } from '../api/client.ts';
 import { PagedList } from '../api/paged-list.svelte.ts';
 import { refreshedPage } from './refreshed-page.ts';
-import { sameFilter, filterOf, type LeadView } from './view.ts';
+import { filterOf, sameLeadFilter, type LeadView } from './view.ts';
 import {
   audienceOf,
   nothing,
+  notShownCount,
   pageState,
+  rangeOf,
+  readSelection,
   selectAll,
   selectedCount,
   setSelected,
   isCountExact,
   isSelected,
+  writeSelection,
+  type AllSelected,
   type Selection,
 } from './selection.ts';
 
+const key = 'lead-activation:selection';
+
+/** The page of a view at a cursor, as the server is asked for it. */
+const requestOf = (view: LeadView, cursor: string | null) => ({
+  ...filterOf(view),
+  sort: view.sort,
+  limit: view.limit,
+  cursor,
+});
+
+type TabStorage = Pick<Storage, 'getItem' | 'setItem'>;
+
 export class LeadList {
   readonly #pages: PagedList<FoundLead, LeadPage>;
+  readonly #storage: TabStorage | null;
   #selection = $state.raw<Selection>(nothing);
+  /** "All that match" of a filter that is not shown. */
+  #aside = $state.raw<AllSelected | null>(null);
+  /** The row that was clicked last: where a range begins. */
+  #anchor: number | null = null;
   #view: LeadView | null = null;
   #refreshTimer: ReturnType<typeof setTimeout> | null = null;
 
-  constructor() {
+  /** @param storage - of this tab; may be missing, throw, or hold what others wrote */
+  constructor(storage: TabStorage | null) {
+    this.#storage = storage;
     this.#pages = new PagedList({
-      fetchPage: (cursor, signal) => api.leads({ ...this.#view, cursor }, signal),
+      fetchPage: (cursor, signal) => {
+        if (this.#view === null) throw new Error('No view is shown.');
+        return api.leads(requestOf(this.#view, cursor), signal);
+      },
       itemsOf: (page) => page.leads,
     });
+    try {
+      this.#selection = readSelection(storage?.getItem(key) ?? null);
+    } catch {
+      // Without storage the selection lives as long as the page.
+    }
   }
 
   get page(): LeadPage | null {
@@ -53,16 +88,28 @@ export class LeadList {
   get isSelectedCountExact(): boolean {
     return isCountExact(this.#selection);
   }
+  /** Selected leads that are not on the screen. */
+  get notShownCount(): number {
+    return notShownCount(this.#selection, this.#ids);
+  }
   get pageState(): 'none' | 'some' | 'all' {
     return pageState(this.#selection, this.#ids);
   }
+  /** The selection of everyone who matched another filter. */
+  get aside(): AllSelected | null {
+    return this.#aside;
+  }
 
   async show(view: LeadView): Promise<void> {
-    // "All that match" belongs to one filter; under another filter it would mean other people.
-    if (this.#view !== null && !sameFilter(this.#view, view) && this.#selection.kind === 'all') {
+    this.#view = view;
+    const filter = filterOf(view);
+    if (this.#selection.kind === 'all' && !sameLeadFilter(this.#selection.filter, filter)) {
+      this.#aside = this.#selection;
       this.#selection = nothing;
     }
-    this.#view = view;
+    if (this.#aside !== null && this.selectedCount === 0 && sameLeadFilter(this.#aside.filter, filter)) {
+      this.#set(this.#aside);
+    }
     await this.#pages.open(view.cursor);
   }
 
@@ -72,7 +119,7 @@ export class LeadList {
 
   /**
    * A session has moved: reads the rows on the screen again soon, without a sign of loading. No row leaves
-   * the screen while leads are being chosen. At most once in two seconds.
+   * the screen while leads are selected. At most once in two seconds.
    */
   refreshSoon(): void {
     this.#refreshTimer ??= setTimeout(() => {
@@ -90,7 +137,7 @@ export class LeadList {
   async #refresh(): Promise<void> {
     const view = this.#view;
     if (view === null || this.page === null || this.loading || document.visibilityState === 'hidden') return;
-    const answer = await api.leads(view);
+    const answer = await api.leads(requestOf(view, view.cursor));
     // A refresh that failed is made up for by the next one.
     if (!answer.ok || this.#view !== view || this.page === null || this.loading) return;
     this.#pages.put(refreshedPage(this.page, answer.value, this.selectedCount > 0));
@@ -99,23 +146,36 @@ export class LeadList {
   isSelected(id: number): boolean {
     return isSelected(this.#selection, id);
   }
-  select(ids: readonly number[], selected: boolean): void {
-    this.#selection = setSelected(this.#selection, ids, selected);
+  /** @param isRange - also whatever is between this row and the one that was clicked before */
+  selectRow(id: number, selected: boolean, isRange: boolean): void {
+    const ids = isRange ? rangeOf(this.#ids, this.#anchor, id) : [id];
+    this.#anchor = id;
+    this.#set(setSelected(this.#selection, ids, selected));
   }
   selectPage(selected: boolean): void {
-    this.select(this.#ids, selected);
+    this.#set(setSelected(this.#selection, this.#ids, selected));
   }
   selectAll(): void {
     if (this.#view !== null && this.page !== null) {
       const { total, isTotalExact } = this.page;
-      this.#selection = selectAll(filterOf(this.#view), total, isTotalExact);
+      this.#set(selectAll(filterOf(this.#view), total, isTotalExact));
     }
   }
   clearSelection(): void {
-    this.#selection = nothing;
+    this.#set(nothing);
   }
   audience(): ReturnType<typeof audienceOf> {
     return audienceOf(this.#selection);
+  }
+
+  #set(selection: Selection): void {
+    this.#selection = selection;
+    this.#aside = null;
+    try {
+      this.#storage?.setItem(key, writeSelection(selection));
+    } catch {
+      // It is too large for the storage, or there is none: then a reload forgets it.
+    }
   }
 
   get #ids(): number[] {

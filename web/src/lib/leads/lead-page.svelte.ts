@@ -4,7 +4,7 @@
  * @module
  */
 import type { LeadHistory } from '../../../../src/shared/schemas/activation.ts';
-import type { Lead, LeadPatch } from '../../../../src/shared/schemas/leads.ts';
+import type { Lead, LeadDetail, LeadPatch } from '../../../../src/shared/schemas/leads.ts';
 import { api, type Refusal } from '../api/client.ts';
 
 export const leadFields = [
@@ -42,7 +42,7 @@ function customOf(rows: readonly CustomRow[]): Record<string, string> {
 
 export class LeadPageState {
   readonly #leadId: number;
-  #lead = $state.raw<Lead | null>(null);
+  #lead = $state.raw<LeadDetail | null>(null);
   #history = $state.raw<LeadHistory | null>(null);
   #refusal = $state.raw<Refusal | null>(null);
   #historyRefusal = $state.raw<Refusal | null>(null);
@@ -57,7 +57,7 @@ export class LeadPageState {
     this.#leadId = leadId;
   }
 
-  get lead(): Lead | null {
+  get lead(): LeadDetail | null {
     return this.#lead;
   }
   get history(): LeadHistory | null {
@@ -111,6 +111,16 @@ export class LeadPageState {
     if (!answer.ok) return;
     this.#take(answer.value);
     this.#isSaved = true;
+    await this.loadHistory();
+  }
+
+  /** Reads the lead again, and keeps what is being typed. */
+  async refresh(): Promise<void> {
+    const answer = await api.lead(this.#leadId);
+    if (!answer.ok) return;
+    if (this.isChanged) this.#lead = answer.value;
+    else this.#take(answer.value);
+    await this.loadHistory();
   }
 
   /** @returns true when the lead is gone */
@@ -143,7 +153,7 @@ export class LeadPageState {
     return isSame ? patch : { ...patch, custom };
   }
 
-  #take(lead: Lead): void {
+  #take(lead: LeadDetail): void {
     this.#lead = lead;
     this.draft = fieldsOf(lead);
     this.custom = customRowsOf(lead);

@@ -20,11 +20,13 @@ const shortDateTimes = new Intl.DateTimeFormat(locale, {
   hour: 'numeric',
   minute: '2-digit',
 });
+const days = new Intl.DateTimeFormat(locale, { dateStyle: 'medium' });
 const times = new Intl.DateTimeFormat(locale, { timeStyle: 'short' });
 const timesWithSeconds = new Intl.DateTimeFormat(locale, { timeStyle: 'medium' });
-const relatives = new Intl.RelativeTimeFormat(words, { numeric: 'auto' });
-const plurals = new Intl.PluralRules(words);
-const lists = new Intl.ListFormat(words, { type: 'conjunction' });
+const relatives = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
+const plurals = new Intl.PluralRules(locale);
+const lists = new Intl.ListFormat(locale, { type: 'conjunction' });
+const eithers = new Intl.ListFormat('en', { type: 'disjunction' });
 
 export const formatCount = (count: number): string => integers.format(count);
 export const formatRate = (perSecond: number): string => rates.format(perSecond);
@@ -32,6 +34,9 @@ export const formatRate = (perSecond: number): string => rates.format(perSecond)
 export const formatPercent = (percent: number): string => percents.format(percent / 100);
 /** `25%, 50% and 75%`. */
 export const formatList = (parts: readonly string[]): string => lists.format(parts);
+/** `A, B or C`. */
+export const formatEither = (parts: readonly string[]): string => eithers.format(parts);
+export const formatDay = (timeMs: number): string => days.format(timeMs);
 export const formatDateTime = (timeMs: number): string => dateTimes.format(timeMs);
 export const formatShortDateTime = (timeMs: number): string => shortDateTimes.format(timeMs);
 export const formatTime = (timeMs: number): string => times.format(timeMs);

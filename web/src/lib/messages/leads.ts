@@ -4,18 +4,29 @@
  * @module
  */
 import type { LeadSort } from '../../../../src/shared/schemas/leads.ts';
+import type { SuppressionReason } from '../../../../src/shared/schemas/mail.ts';
 import { formatCount, plural } from './format.ts';
 
 const leads = (count: number): string => `${formatCount(count)} ${plural(count, 'lead', 'leads')}`;
+
+/** Why a lead gets no email, in a word or two. */
+export const unmailableMessages: Record<SuppressionReason | 'invalid_address', string> = {
+  unsubscribed: 'Unsubscribed',
+  complained: 'Marked as spam',
+  hard_bounce: 'Bounced',
+  provider: 'Blocked by provider',
+  manual: 'Suppressed',
+  imported: 'Suppressed',
+  invalid_address: 'Invalid email',
+};
 
 export const leadsMessages = {
   title: 'Leads',
   subtitle: (total: number, isExact: boolean) => `${isExact ? '' : 'At least '}${leads(total)} match`,
   all: (total: number) => leads(total),
   search: 'Search leads',
-  searchPlaceholder: 'Name, company or e-mail',
-  status: 'Status',
-  anyStatus: 'Any status',
+  searchPlaceholder: 'Search name, company or email',
+  searchHint: 'Searches the beginning of words, email and domain',
   sort: 'Sort by',
   perPage: 'Leads per page',
   sorts: {
@@ -25,46 +36,37 @@ export const leadsMessages = {
     '-lastName': 'Last name, Z to A',
     company: 'Company, A to Z',
     '-company': 'Company, Z to A',
-    email: 'E-mail, A to Z',
-    '-email': 'E-mail, Z to A',
+    email: 'Email, A to Z',
+    '-email': 'Email, Z to A',
   } satisfies Record<LeadSort, string>,
   columns: {
     name: 'Name',
+    email: 'Email',
     company: 'Company',
+    phone: 'Phone',
     source: 'Source',
-    status: 'Status',
+    stage: 'Stage',
+    consentSource: 'Consent',
     added: 'Added',
+    activated: 'Activated',
+    result: 'Last result',
+    status: 'Status',
   },
+  columnsMenu: 'Columns',
+  columnsTitle: 'Show columns',
+  columnsReset: 'Reset to default',
   noName: 'No name',
   table: 'Leads',
-  selectPage: 'Choose all leads on this page',
-  selectLead: (name: string) => `Choose ${name}`,
-  selectAll: (total: number, isExact: boolean) =>
-    isExact ? `Choose all ${formatCount(total)} that match` : 'Choose all that match',
-  allSelected: (count: number, isExact: boolean) =>
-    isExact ? `All ${leads(count)} that match are chosen.` : 'All leads that match are chosen.',
-  allSelectedBut: (count: number, excluded: number, isExact: boolean) =>
-    `${isExact ? leads(count) : 'Leads'} chosen: all that match but ${formatCount(excluded)}.`,
-  selected: (count: number) => `${leads(count)} chosen`,
-  clearSelection: 'Clear',
-  activate: 'Activate',
-  activateCount: (count: number, isExact: boolean) =>
-    isExact ? `Activate ${formatCount(count)}` : 'Activate all that match',
-  chooseFirst: 'Choose leads to activate them',
+  selectPage: 'Select all leads on this page',
+  selectLead: (name: string) => `Select ${name}`,
+  export: 'Export',
+  exportHint: 'Download all leads that match as a CSV file',
+  addLead: '+ Add lead',
+  importLeads: 'Import',
   ofTotal: (total: number, isExact: boolean) => `of ${isExact ? '' : 'at least '}${formatCount(total)}`,
   paging: 'Pages of leads',
-  empty: {
-    title: 'No leads yet',
-    text: 'Leads appear here once they are imported.',
-    action: 'Choose a file',
-  },
-  noMatch: {
-    title: 'No lead matches',
-    text: 'Try fewer or shorter words, or another status.',
-    dotted:
-      'A word with a dot is a whole domain, such as example.com, or the beginning of an email address. Type it to its end, or try a part of it without the dot.',
-    action: 'Show all leads',
-  },
   failed: 'The leads could not be loaded',
   activatedAt: (time: string) => `Activated ${time}`,
+  notEmailed: 'will not be emailed',
+  willNotBeEmailed: (reason: string) => `Will not be emailed: ${reason}`,
 } as const;

@@ -45,6 +45,15 @@ export function browserStorage(): Storage | null {
   }
 }
 
+/** Storage of this tab alone; null where the browser refuses it. */
+export function tabStorage(): Storage | null {
+  try {
+    return window.sessionStorage;
+  } catch {
+    return null;
+  }
+}
+
 async function poll(sessionId: string, etag: string | null, signal: AbortSignal): Promise<PollAnswer> {
   try {
     const response = await fetch(`/crm/activation/progress/${sessionId}`, {

@@ -12,11 +12,13 @@ import type {
   ActivationStartRequest,
   Audience,
 } from '../../../../../src/shared/schemas/activation.ts';
+import type { Settings } from '../../../../../src/shared/schemas/common.ts';
+import type { SkippedLeads, SkippedReason } from '../../../../../src/shared/schemas/lead-bulk.ts';
 import type { TemplateSummary } from '../../../../../src/shared/schemas/mail.ts';
 import { api, type Refusal } from '../../api/client.ts';
 import { formatShortDateTime } from '../../messages/format.ts';
 import { activateMessages } from '../../messages/activate.ts';
-import { describeAudience } from './describe-audience.ts';
+import { describeAudience, expectedMs } from './describe-audience.ts';
 import { startActivation } from './start-request.ts';
 
 export interface StartObserver {
@@ -31,6 +33,14 @@ export interface StartObserver {
 
 /** Until the server has said its own. */
 const standardConfirmAbove = 1_000;
+/** Templates that are offered at once; the others are found by their name. */
+const maxOfferedCount = 5;
+
+type TestMail =
+  | { kind: 'none' }
+  | { kind: 'sending' }
+  | { kind: 'sent'; to: string }
+  | { kind: 'refused'; refusal: Refusal };
 
 export class ActivateForm {
   readonly #audience: Audience;
@@ -38,7 +48,9 @@ export class ActivateForm {
   name = $state(activateMessages.defaultName(formatShortDateTime(Date.now())));
   /** What the person typed as the count of leads. */
   typedCount = $state('');
-  #confirmAbove = $state(standardConfirmAbove);
+  /** What the offered templates are looked for by. */
+  templateSearch = $state('');
+  #settings = $state.raw<Settings | null>(null);
   #templates = $state.raw<readonly TemplateSummary[] | null>(null);
   #templateId = $state<string | null>(null);
   #preview = $state.raw<ActivationPreview | null>(null);
@@ -52,6 +64,10 @@ export class ActivateForm {
   /** Sent, and not answered. */
   #unanswered = $state.raw<ActivationStartRequest | null>(null);
   #abort: AbortController | null = null;
+  #skippedReason = $state<SkippedReason | null>(null);
+  #skipped = $state.raw<SkippedLeads | null>(null);
+  #skippedRefusal = $state.raw<Refusal | null>(null);
+  #test = $state.raw<TestMail>({ kind: 'none' });
 
   constructor(audience: Audience, observer: StartObserver) {
     this.#audience = audience;
@@ -60,6 +76,24 @@ export class ActivateForm {
 
   get templates(): readonly TemplateSummary[] | null {
     return this.#templates;
+  }
+  /** The templates that are found, few enough for one look. */
+  get offeredTemplates(): readonly TemplateSummary[] {
+    const offered = this.#found.slice(0, maxOfferedCount);
+    const picked = this.#found.find(({ id }) => id === this.#templateId);
+    return picked === undefined || offered.includes(picked) ? offered : [picked, ...offered.slice(0, -1)];
+  }
+  get moreTemplateCount(): number {
+    return this.#found.length - this.offeredTemplates.length;
+  }
+  get isTemplateSearchable(): boolean {
+    return (this.#templates?.length ?? 0) > maxOfferedCount;
+  }
+  get #found(): readonly TemplateSummary[] {
+    const wanted = this.templateSearch.trim().toLocaleLowerCase();
+    return (this.#templates ?? []).filter(({ name, subject }) =>
+      `${name} ${subject}`.toLocaleLowerCase().includes(wanted),
+    );
   }
   get templateId(): string | null {
     return this.#templateId;
@@ -97,14 +131,38 @@ export class ActivateForm {
   get fixed(): boolean {
     return this.#unanswered !== null;
   }
-  /** Whom the filter chose, in words; null for leads that were picked one by one, and before it is known. */
+  /** Who is selected, in words; null before it is known. */
   get audienceText(): string | null {
-    return this.#preview === null ? null : describeAudience(this.#audience, this.#preview.total);
+    if (this.#preview === null) return null;
+    const { total } = this.#preview;
+    return describeAudience(this.#audience, total) ?? activateMessages.picked(total);
   }
   /** The count that must be typed before a start; null where none needs to be. */
   get countToType(): number | null {
     const count = this.#preview?.willActivate ?? 0;
-    return count > this.#confirmAbove ? count : null;
+    return count > (this.#settings?.activate.confirmAbove ?? standardConfirmAbove) ? count : null;
+  }
+  /** What the mail is sent with; null before it is known. */
+  get settings(): Settings | null {
+    return this.#settings;
+  }
+  /** How long the sending takes, in milliseconds; null before it is known. */
+  get durationMs(): number | null {
+    if (this.#settings === null || this.#preview === null || this.#preview.willActivate === 0) return null;
+    return expectedMs(this.#preview.willActivate, this.#settings.mail);
+  }
+  /** The leads that are looked at because they are skipped, for this reason. */
+  get skippedReason(): SkippedReason | null {
+    return this.#skippedReason;
+  }
+  get skipped(): SkippedLeads | null {
+    return this.#skipped;
+  }
+  get skippedRefusal(): Refusal | null {
+    return this.#skippedRefusal;
+  }
+  get test(): TestMail {
+    return this.#test;
   }
   get canStart(): boolean {
     if (this.starting) return false;
@@ -120,7 +178,7 @@ export class ActivateForm {
   async load(): Promise<void> {
     this.#loadRefusal = null;
     const [answer, settings] = await Promise.all([api.templates(), api.settings()]);
-    if (settings.ok) this.#confirmAbove = settings.value.activate.confirmAbove;
+    if (settings.ok) this.#settings = settings.value;
     if (!answer.ok) {
       this.#loadRefusal = answer.refusal;
       return;
@@ -133,6 +191,7 @@ export class ActivateForm {
   async choose(templateId: string): Promise<void> {
     this.#templateId = templateId;
     this.#missingFields = [];
+    this.#test = { kind: 'none' };
     await Promise.all([this.count(), this.#lookAtFooter(templateId)]);
   }
 
@@ -157,6 +216,37 @@ export class ActivateForm {
       this.#preview = answer.value;
       this.#sampleIndex = Math.min(this.#sampleIndex, Math.max(0, answer.value.sample.length - 1));
     }
+  }
+
+  /** Shows who is skipped for a reason; null shows the mail again. */
+  async showSkipped(reason: SkippedReason | null): Promise<void> {
+    this.#skippedReason = reason;
+    this.#skipped = null;
+    this.#skippedRefusal = null;
+    if (reason === null) return;
+    const answer = await api.skippedLeads(this.#audience, reason);
+    if (this.#skippedReason !== reason) return;
+    if (answer.ok) this.#skipped = answer.value;
+    else this.#skippedRefusal = answer.refusal;
+  }
+
+  /** Sends the mail that is shown to the person who is signed in. */
+  async sendTest(): Promise<void> {
+    const templateId = this.#templateId;
+    if (templateId === null || this.#test.kind === 'sending') return;
+    this.#test = { kind: 'sending' };
+    const template = await api.template(templateId);
+    const leadId = this.#preview?.sample[this.#sampleIndex]?.leadId ?? null;
+    const answer = template.ok
+      ? await api.sendTestMail(
+          { subject: template.value.subject, html: template.value.html, text: template.value.text },
+          leadId,
+        )
+      : template;
+    if (this.#templateId !== templateId) return;
+    this.#test = answer.ok
+      ? { kind: 'sent', to: answer.value.to }
+      : { kind: 'refused', refusal: answer.refusal };
   }
 
   turnSample(step: 1 | -1): void {

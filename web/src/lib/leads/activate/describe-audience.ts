@@ -1,32 +1,11 @@
 /**
- * Whom a filter chose, in words: what the person typed and picked, so that it can be checked before a start.
+ * Whom a filter selected, in words: what the person typed and picked, so that it can be checked before a start.
  *
  * @module
  */
 import type { Audience } from '../../../../../src/shared/schemas/activation.ts';
-import type { LeadFilter } from '../../../../../src/shared/schemas/leads.ts';
-import { formatShortDateTime } from '../../messages/format.ts';
-import { activateMessages } from '../../messages/activate.ts';
-import { stateMessages } from '../../messages/states.ts';
-
-const m = activateMessages.audience;
-
-function describe(filter: LeadFilter): string[] {
-  const { search, status, source, stage, consentSource, importId } = filter;
-  const { createdFrom, createdTo, activatedFrom, activatedTo } = filter;
-  return [
-    ...(search === undefined ? [] : [m.search(search)]),
-    ...(status === undefined ? [] : [m.status(stateMessages.leadStatuses[status])]),
-    ...(source === undefined ? [] : [m.source(source)]),
-    ...(stage === undefined ? [] : [m.stage(stage)]),
-    ...(consentSource === undefined ? [] : [m.consentSource(consentSource)]),
-    ...(importId === undefined ? [] : [m.import]),
-    ...(createdFrom === undefined ? [] : [m.createdFrom(formatShortDateTime(createdFrom))]),
-    ...(createdTo === undefined ? [] : [m.createdTo(formatShortDateTime(createdTo))]),
-    ...(activatedFrom === undefined ? [] : [m.activatedFrom(formatShortDateTime(activatedFrom))]),
-    ...(activatedTo === undefined ? [] : [m.activatedTo(formatShortDateTime(activatedTo))]),
-  ];
-}
+import { activateMessages as m } from '../../messages/activate.ts';
+import { describeFilter } from '../describe-filter.ts';
 
 /**
  * `404 leads matching "example.com", minus 2`; null for leads that were picked one by one.
@@ -36,5 +15,19 @@ function describe(filter: LeadFilter): string[] {
 export function describeAudience(audience: Audience, total: number): string | null {
   if (!('filter' in audience)) return null;
   const excludedCount = audience.excludedIds?.length ?? 0;
-  return m.whole(total + excludedCount, describe(audience.filter), excludedCount);
+  return m.whole(total + excludedCount, describeFilter(audience.filter), excludedCount);
+}
+
+/**
+ * How long the sending takes: a call for each batch, so many calls a second.
+ *
+ * @param mail - as the settings have it
+ * @returns milliseconds
+ */
+export function expectedMs(
+  mailCount: number,
+  mail: { callsPerSecond: number; mailsPerCall: number },
+): number {
+  const callCount = Math.ceil(mailCount / Math.max(1, mail.mailsPerCall));
+  return (callCount / Math.max(0.01, mail.callsPerSecond)) * 1_000;
 }

@@ -1,0 +1,135 @@
+/**
+ * What is done with many leads at once: each call with the next leads of an audience, in the order of their ids, so
+ * that a call is bounded however many leads there are.
+ *
+ * Does not decide who may do it, and does not erase (operations/erasure.ts does, lead by lead).
+ * Invariant: leads that came after the first call are not touched.
+ *
+ * @module
+ */
+import { leadFields } from '../../shared/lead-fields.ts';
+import type { Audience } from '../../shared/schemas/activation.ts';
+import type { BulkEdit, SkippedReason } from '../../shared/schemas/lead-bulk.ts';
+import type { FoundLead, Lead } from '../../shared/schemas/leads.ts';
+import { selectAudience } from '../audience.ts';
+import {
+  eligibilitySql,
+  leadColumns,
+  nextRevisionSql,
+  toFoundLead,
+  toLead,
+  uniqueSorted,
+  unmailableSql,
+  type FoundLeadRow,
+  type LeadRow,
+} from './row.ts';
+
+/** Where the next call goes on. `untilId`: the highest id that there was at the first call. */
+export interface BulkPlace {
+  afterId: number;
+  untilId: number;
+}
+
+export interface BulkPage {
+  leadIds: number[];
+  /** Null: these are the last. */
+  next: BulkPlace | null;
+}
+
+/** The next leads of an audience. */
+export async function bulkPage(
+  db: D1Database,
+  query: { audience: Audience; place: BulkPlace | null; limit: number },
+): Promise<BulkPage> {
+  const { audience, limit } = query;
+  const { afterId, untilId } = query.place ?? { afterId: 0, untilId: await highestId(db) };
+  const leadIds = await idsAfter(db, audience, { afterId, untilId, limit });
+  const last = leadIds.at(-1);
+  return { leadIds, next: last === undefined || leadIds.length < limit ? null : { afterId: last, untilId } };
+}
+
+async function highestId(db: D1Database): Promise<number> {
+  return (await db.prepare('SELECT max(id) AS id FROM leads').first<number>('id')) ?? 0;
+}
+
+async function idsAfter(
+  db: D1Database,
+  audience: Audience,
+  page: { afterId: number; untilId: number; limit: number },
+): Promise<number[]> {
+  const { afterId, untilId, limit } = page;
+  if ('leadIds' in audience) {
+    return uniqueSorted(audience.leadIds)
+      .filter((id) => id > afterId && id <= untilId)
+      .slice(0, limit);
+  }
+  const { from, where, params, id } = selectAudience(audience, { drive: 'id' });
+  const { results } = await db
+    .prepare(
+      `SELECT ${id} AS id FROM ${from} WHERE ${where} AND ${id} > ? AND ${id} <= ? ORDER BY ${id} LIMIT ?`,
+    )
+    .bind(...params, afterId, untilId, limit)
+    .all<{ id: number }>();
+  return results.map((row) => row.id);
+}
+
+const isOne = 'l.id IN (SELECT value FROM json_each(?1))';
+
+/** Gives one field of these leads one value. @returns how many had another one */
+export async function editLeads(
+  db: D1Database,
+  edit: { leadIds: readonly number[]; field: BulkEdit['field']; value: string; nowMs: number },
+): Promise<number> {
+  const { column } = leadFields[edit.field];
+  const [changed] = await db.batch([
+    db
+      .prepare(
+        `UPDATE leads AS l SET ${column} = ?2, updated_at = ?3, revision = ${nextRevisionSql}
+         WHERE ${isOne} AND l.${column} COLLATE BINARY IS NOT ?2`,
+      )
+      .bind(JSON.stringify(edit.leadIds), edit.value, edit.nowMs),
+    db.prepare('UPDATE lead_counts SET revision = revision + 1'),
+  ]);
+  return changed?.meta.changes ?? 0;
+}
+
+/** Suppresses the addresses of these leads. @returns how many were not suppressed before */
+export async function suppressLeads(
+  db: D1Database,
+  entry: { leadIds: readonly number[]; note: string; addedBy: string; nowMs: number },
+): Promise<number> {
+  const result = await db
+    .prepare(
+      `INSERT INTO suppressions (email_hash, reason, created_at, label, added_by, note)
+       SELECT l.email_hash, 'manual', ?2, l.email, ?3, ?4 FROM leads l WHERE ${isOne}
+       ON CONFLICT (email_hash) DO NOTHING`,
+    )
+    .bind(JSON.stringify(entry.leadIds), entry.nowMs, entry.addedBy, entry.note)
+    .run();
+  return result.meta.changes;
+}
+
+/** These leads, in the order of their ids; those that are gone are left out. */
+export async function readLeads(db: D1Database, leadIds: readonly number[]): Promise<Lead[]> {
+  const { results } = await db
+    .prepare(`SELECT ${leadColumns} FROM leads l WHERE ${isOne} ORDER BY l.id`)
+    .bind(JSON.stringify(leadIds))
+    .all<LeadRow>();
+  return results.map(toLead);
+}
+
+/** The first leads of an audience that an activation would skip for this reason. */
+export async function skippedLeads(
+  db: D1Database,
+  query: { audience: Audience; reason: SkippedReason; limit: number },
+): Promise<FoundLead[]> {
+  const { from, where, params, id } = selectAudience(query.audience, { drive: 'id' });
+  const { results } = await db
+    .prepare(
+      `SELECT ${leadColumns}, ${unmailableSql} AS unmailable FROM ${from}
+       WHERE ${where} AND ${eligibilitySql} = ? ORDER BY ${id} LIMIT ?`,
+    )
+    .bind(...params, query.reason, query.limit)
+    .all<FoundLeadRow>();
+  return results.map(toFoundLead);
+}

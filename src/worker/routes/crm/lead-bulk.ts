@@ -1,0 +1,236 @@
+/**
+ * What is done with many leads: `/crm/leads/bulk/*` a bounded number at a time, `/crm/leads.csv` as a stream, and
+ * two questions about leads that the list does not answer.
+ *
+ * @module
+ */
+import { createRoute, z } from '@hono/zod-openapi';
+import {
+  bulkPage,
+  editLeads,
+  readLeads,
+  skippedLeads,
+  suppressLeads,
+  type BulkPage,
+  type BulkPlace,
+} from '../../../crm/leads/bulk.ts';
+import { sessionStub } from '../../../durable/stubs.ts';
+import { leadFieldNames } from '../../../shared/lead-fields.ts';
+import { limits } from '../../../shared/limits.ts';
+import type { Audience } from '../../../shared/schemas/activation.ts';
+import {
+  bulkEditSchema,
+  bulkEraseSchema,
+  bulkStepSchema,
+  bulkSuppressSchema,
+  lastResultsRequestSchema,
+  lastResultsSchema,
+  leadExportSchema,
+  skippedLeadsSchema,
+  skippedRequestSchema,
+} from '../../../shared/schemas/lead-bulk.ts';
+import type { Lead } from '../../../shared/schemas/leads.ts';
+import type { App } from '../../app-env.ts';
+import { type Cell, csvStream } from '../../http/csv-stream.ts';
+import { body, bodyCodes, json } from '../../http/openapi.ts';
+import { requireSimpleFilter } from '../../http/params.ts';
+import { problems } from '../../http/problem.ts';
+import { noteAudit } from '../../middleware/audit-log.ts';
+import { noteLeadsShown } from '../../middleware/read-audit.ts';
+import { eraseEverywhere } from '../../operations/erasure.ts';
+
+const tags = ['leads'];
+const stepDescription =
+  'The next leads of the audience, in the order of their ids. Ask again with `next` until it is null; leads that ' +
+  'came after the first call are not touched.';
+const stepResponses = {
+  200: json('What this call did, and where the next one goes on.', bulkStepSchema),
+  ...problems(...bodyCodes, 'filter_too_complex'),
+};
+
+const edit = createRoute({
+  method: 'post',
+  path: '/crm/leads/bulk/edit',
+  tags,
+  summary: `Give many leads one stage or source, ${limits.maxBulkLeadCount} a call`,
+  description: stepDescription,
+  request: { body: body(bulkEditSchema) },
+  responses: stepResponses,
+});
+
+const suppress = createRoute({
+  method: 'post',
+  path: '/crm/leads/bulk/suppress',
+  tags,
+  summary: `Suppress the addresses of many leads, ${limits.maxBulkLeadCount} a call`,
+  description: stepDescription,
+  request: { body: body(bulkSuppressSchema) },
+  responses: stepResponses,
+});
+
+const erase = createRoute({
+  method: 'post',
+  path: '/crm/leads/bulk/erase',
+  tags,
+  summary: `Erase many leads, ${limits.maxBulkEraseCount} a call`,
+  description: `${stepDescription} Each is erased as by \`DELETE /crm/leads/{id}\`.`,
+  request: { body: body(bulkEraseSchema) },
+  responses: stepResponses,
+});
+
+const exportCsv = createRoute({
+  method: 'post',
+  path: '/crm/leads.csv',
+  tags,
+  summary: 'Leads of an audience as a CSV file',
+  request: { body: body(leadExportSchema) },
+  responses: {
+    200: { description: 'All of them.', content: { 'text/csv': { schema: z.string() } } },
+    ...problems(...bodyCodes, 'filter_too_complex'),
+  },
+});
+
+const skipped = createRoute({
+  method: 'post',
+  path: '/crm/leads/skipped',
+  tags,
+  summary: `Who an activation would skip for a reason: the first ${limits.maxSkippedLeadCount}`,
+  request: { body: body(skippedRequestSchema) },
+  responses: {
+    200: json('The leads, in the order of their ids.', skippedLeadsSchema),
+    ...problems(...bodyCodes, 'filter_too_complex'),
+  },
+});
+
+const lastResults = createRoute({
+  method: 'post',
+  path: '/crm/leads/results',
+  tags,
+  summary: 'What became of the last email of some leads',
+  request: { body: body(lastResultsRequestSchema) },
+  responses: {
+    200: json('Of those that an activation still knows.', lastResultsSchema),
+    ...problems(...bodyCodes),
+  },
+});
+
+export function leadBulkRoutes(app: App): void {
+  app.openapi(edit, async (c) => {
+    const { audience, field, value, ...place } = c.req.valid('json');
+    const page = await nextLeads(c.env.DB, audience, place, limits.maxBulkLeadCount);
+    const changedCount = await editLeads(c.env.DB, {
+      leadIds: page.leadIds,
+      field,
+      value,
+      nowMs: Date.now(),
+    });
+    // The field and how many: a value can be anything, also a name.
+    noteAudit(c, changedCount === 0 ? false : { detail: { field, leadCount: changedCount } });
+    return c.json(stepOf(page, changedCount), 200);
+  });
+
+  app.openapi(suppress, async (c) => {
+    const { audience, note, ...place } = c.req.valid('json');
+    const page = await nextLeads(c.env.DB, audience, place, limits.maxBulkLeadCount);
+    const changedCount = await suppressLeads(c.env.DB, {
+      leadIds: page.leadIds,
+      note,
+      addedBy: c.get('person').actor,
+      nowMs: Date.now(),
+    });
+    noteAudit(c, changedCount === 0 ? false : { detail: { leadCount: changedCount } });
+    return c.json(stepOf(page, changedCount), 200);
+  });
+
+  app.openapi(erase, async (c) => {
+    const { audience, ...place } = c.req.valid('json');
+    const page = await nextLeads(c.env.DB, audience, place, limits.maxBulkEraseCount);
+    let changedCount = 0;
+    for (const leadId of page.leadIds) if (await eraseEverywhere(c.env, leadId)) changedCount += 1;
+    noteAudit(c, changedCount === 0 ? false : { detail: { leadIds: page.leadIds } });
+    return c.json(stepOf(page, changedCount), 200);
+  });
+
+  app.openapi(exportCsv, (c) => {
+    const { audience } = c.req.valid('json');
+    requireSimpleAudience(audience);
+    noteAudit(c, {
+      detail:
+        'leadIds' in audience
+          ? { leadCount: audience.leadIds.length }
+          : { filter: Object.keys(audience.filter) },
+    });
+    return c.body(csvStream(csvColumns, pagesOfLeads(c.env.DB, audience)), 200, {
+      'content-type': 'text/csv; charset=utf-8',
+      'content-disposition': 'attachment; filename="leads.csv"',
+      'cache-control': 'no-store',
+    });
+  });
+
+  app.openapi(skipped, async (c) => {
+    const { audience, reason } = c.req.valid('json');
+    requireSimpleAudience(audience);
+    const leads = await skippedLeads(c.env.DB, { audience, reason, limit: limits.maxSkippedLeadCount });
+    noteLeadsShown(c, leads.length);
+    return c.json({ leads }, 200);
+  });
+
+  app.openapi(lastResults, async (c) => {
+    const leads = await readLeads(c.env.DB, c.req.valid('json').leadIds);
+    const bySession = Map.groupBy(leads, ({ activatedBy }) => activatedBy);
+    const answers = await Promise.all(
+      [...bySession].map(async ([sessionId, members]) =>
+        sessionId === null ? [] : sessionStub(c.env, sessionId).leadResults(members.map(({ id }) => id)),
+      ),
+    );
+    const results = answers.flat();
+    noteLeadsShown(c, results.length);
+    return c.json({ results }, 200);
+  });
+}
+
+function requireSimpleAudience(audience: Audience): void {
+  if ('filter' in audience) requireSimpleFilter(audience.filter);
+}
+
+async function nextLeads(
+  db: D1Database,
+  audience: Audience,
+  place: Partial<BulkPlace>,
+  limit: number,
+): Promise<BulkPage> {
+  requireSimpleAudience(audience);
+  const { afterId, untilId } = place;
+  const from = afterId === undefined || untilId === undefined ? null : { afterId, untilId };
+  return bulkPage(db, { audience, place: from, limit });
+}
+
+const stepOf = ({ leadIds, next }: BulkPage, changedCount: number) => ({
+  seenCount: leadIds.length,
+  changedCount,
+  next,
+});
+
+const csvColumns = ['id', ...leadFieldNames, 'custom', 'status', 'activatedAt', 'createdAt', 'updatedAt'];
+
+const iso = (timeMs: number | null): string | null =>
+  timeMs === null ? null : new Date(timeMs).toISOString();
+
+const csvRow = (lead: Lead): Cell[] => [
+  lead.id,
+  ...leadFieldNames.map((field) => lead[field]),
+  Object.keys(lead.custom).length === 0 ? '' : JSON.stringify(lead.custom),
+  lead.status,
+  iso(lead.activatedAt),
+  iso(lead.createdAt),
+  iso(lead.updatedAt),
+];
+
+async function* pagesOfLeads(db: D1Database, audience: Audience): AsyncGenerator<Cell[][], void> {
+  let place: BulkPlace | null = null;
+  do {
+    const page: BulkPage = await bulkPage(db, { audience, place, limit: limits.maxBulkLeadCount });
+    yield (await readLeads(db, page.leadIds)).map(csvRow);
+    place = page.next;
+  } while (place !== null);
+}
