@@ -57,6 +57,9 @@ export const settingsSchema = z
       from: z.string(),
       inboxUrl: z.string().nullable().meta({ description: 'Inbox page of the stand-in mail API.' }),
       callsPerSecond: z.number(),
+      reportsDeliveries: z.boolean().meta({
+        description: 'Whether the provider reports deliveries, bounces and complaints.',
+      }),
       mailsPerCall: z.int().min(1).meta({ description: 'Emails that one call to the provider takes.' }),
     }),
     activate: z.object({

@@ -54,6 +54,7 @@ export function settingsRoutes(app: App): void {
           from: MAIL_FROM,
           inboxUrl: MAIL_INBOX_URL === '' ? null : MAIL_INBOX_URL,
           callsPerSecond: gateConfig(c.env).maxRatePerSecond,
+          reportsDeliveries: reportsDeliveries(c.env),
           mailsPerCall: mailsPerCall(c.env),
         },
         activate: { confirmAbove: confirmAbove(c.env), undoSeconds: undoMs(c.env) / 1_000 },

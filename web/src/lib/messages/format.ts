@@ -23,10 +23,10 @@ const shortDateTimes = new Intl.DateTimeFormat(locale, {
 const days = new Intl.DateTimeFormat(locale, { dateStyle: 'medium' });
 const times = new Intl.DateTimeFormat(locale, { timeStyle: 'short' });
 const timesWithSeconds = new Intl.DateTimeFormat(locale, { timeStyle: 'medium' });
-const relatives = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
-const plurals = new Intl.PluralRules(locale);
-const lists = new Intl.ListFormat(locale, { type: 'conjunction' });
-const eithers = new Intl.ListFormat('en', { type: 'disjunction' });
+const relatives = new Intl.RelativeTimeFormat(words, { numeric: 'auto' });
+const plurals = new Intl.PluralRules(words);
+const lists = new Intl.ListFormat(words, { type: 'conjunction' });
+const eithers = new Intl.ListFormat(words, { type: 'disjunction' });
 
 export const formatCount = (count: number): string => integers.format(count);
 export const formatRate = (perSecond: number): string => rates.format(perSecond);
@@ -34,7 +34,7 @@ export const formatRate = (perSecond: number): string => rates.format(perSecond)
 export const formatPercent = (percent: number): string => percents.format(percent / 100);
 /** `25%, 50% and 75%`. */
 export const formatList = (parts: readonly string[]): string => lists.format(parts);
-/** `A, B or C`. */
+/** `email, name or company`. */
 export const formatEither = (parts: readonly string[]): string => eithers.format(parts);
 export const formatDay = (timeMs: number): string => days.format(timeMs);
 export const formatDateTime = (timeMs: number): string => dateTimes.format(timeMs);
