@@ -18,7 +18,7 @@ import type { Recipient } from '../shared/recipient.ts';
 import type { Lead } from '../shared/schemas/activation.ts';
 import type { PersonExport } from '../shared/schemas/audit.ts';
 import type { HashEmail } from './email-hash.ts';
-import { normalizeEmail } from './email.ts';
+import { normalizeEmail } from '../shared/email.ts';
 import { forgetInHistory } from './activations.ts';
 import { eraseFromIssues, issuesAbout } from './imports/issues.ts';
 import { forgetViews, viewsAbout } from './saved-views.ts';

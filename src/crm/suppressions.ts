@@ -15,7 +15,7 @@ import type {
 } from '../shared/schemas/mail.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
 import type { HashEmail } from './email-hash.ts';
-import { isUsableEmail, normalizeEmail } from './email.ts';
+import { isUsableEmail, normalizeEmail } from '../shared/email.ts';
 
 interface SuppressionRow {
   email_hash: string;

@@ -139,7 +139,7 @@ describe('a file that is dropped into the browser', () => {
     expect(rejected).toBe(Number(await page.getByTestId('import-count-rejected').getAttribute('data-value')));
     const download = page.waitForEvent('download');
     await page.getByTestId('download-rejected').click();
-    expect((await download).suggestedFilename()).toBe(`${importId}-rejected.csv`);
+    expect((await download).suggestedFilename()).toBe('Messe 2026-rejected.csv');
     const csvLines = (
       await (await fetch(`${product.stack.url}/crm/imports/${importId}/rejected.csv`)).text()
     ).trim();

@@ -279,7 +279,7 @@ describe('a chunk', () => {
     await open();
     await put(file);
     const { rows } = await rejectedRows(db, { importId: 'import1', outcome: 'rejected', fromSeq: 0 });
-    expect(rows).toMatchObject([{ line: 3, reason: 'the e-mail cell holds no address' }]);
+    expect(rows).toMatchObject([{ line: 3, reason: 'the email cell holds no address' }]);
     expect(rows[0]?.cells[0]).toBe('nobody');
     expect(await rejectedRows(db, { importId: 'import1', outcome: 'rejected', fromSeq: 1 })).toEqual({
       rows: [],
@@ -376,7 +376,7 @@ describe('what an import keeps of rows that were not taken', () => {
       counts: { rejected: 1, duplicate: 1 },
     });
     for (const [outcome, line, reason] of [
-      ['rejected', 3, 'the e-mail cell holds no address'],
+      ['rejected', 3, 'the email cell holds no address'],
       ['duplicate_in_file', 4, 'the same address as in line 2'],
     ] as const) {
       const { rows } = await rejectedRows(db, { importId: 'old', outcome, fromSeq: 0 });

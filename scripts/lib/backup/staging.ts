@@ -11,7 +11,7 @@ import { readFile } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { parse } from 'csv-parse/sync';
 import { emailHash } from '../../../src/crm/email-hash.ts';
-import { normalizeEmail } from '../../../src/crm/email.ts';
+import { normalizeEmail } from '../../../src/shared/email.ts';
 import { eraseTraces, findLeadByEmail, personOf } from '../../../src/crm/personal-data.ts';
 import { eraseLead, getLead } from '../../../src/crm/leads/lead.ts';
 import { recoveryActions } from '../../../src/crm/recovery.ts';

@@ -22,7 +22,7 @@ import { rememberNames } from '../leads/custom-fields.ts';
 import type { HashEmail } from '../email-hash.ts';
 import type { StoredIssue } from './issues.ts';
 import { importStatements, prepareRow, type PreparedRow } from './upsert-leads.ts';
-import { readImportRow } from './parse-row.ts';
+import { readImportRow } from '../../shared/imports/parse-row.ts';
 
 /** How every chunk of an import is read. */
 type ImportSpec = Pick<Import, 'columns' | 'consentSource' | 'source' | 'reading'> & {
@@ -200,7 +200,7 @@ const countLeadsSql = `UPDATE lead_counts SET revision = revision + 1, new_count
   (SELECT created_count FROM import_chunks WHERE import_number = ?1 AND seq = ?2)`;
 
 /** What SQLite's NOCASE takes for one address: it knows the case of ASCII letters only. */
-function addressKey(email: string): string {
+export function addressKey(email: string): string {
   return email.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 

@@ -6,7 +6,7 @@
 import type { Lead, LeadPatch, LeadStatus } from '../../shared/schemas/activation.ts';
 import { customJson, rememberNames } from './custom-fields.ts';
 import type { HashEmail } from '../email-hash.ts';
-import { isUsableEmail, normalizeEmail } from '../email.ts';
+import { isUsableEmail, normalizeEmail } from '../../shared/email.ts';
 import type { SqlValue } from './filter.ts';
 import { leadColumns, nextRevisionSql, toLead, type LeadRow } from './row.ts';
 

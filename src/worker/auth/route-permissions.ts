@@ -76,6 +76,8 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
 
   'GET /crm/imports': rule('importLeads'),
   'POST /crm/imports': rule('importLeads', 'import.open'),
+  // Says how many, and writes nothing.
+  'POST /crm/imports/check': rule('importLeads'),
   'GET /crm/imports/:importId': rule('importLeads'),
   // A file is a thousand chunks: that it was opened and finished, and by whom, says the same.
   'PUT /crm/imports/:importId/chunks/:seq': rule('importLeads'),

@@ -6,7 +6,7 @@
  * @module
  */
 import { emailHash } from '../../crm/email-hash.ts';
-import { normalizeEmail } from '../../crm/email.ts';
+import { normalizeEmail } from '../../shared/email.ts';
 import { eraseTraces, findLeadByEmail, personOf } from '../../crm/personal-data.ts';
 import { activationsThatMayKnow } from '../../crm/activations.ts';
 import { eraseLead, getLead } from '../../crm/leads/lead.ts';

@@ -5,7 +5,7 @@
  */
 import { createRoute, z } from '@hono/zod-openapi';
 import { emailHash } from '../../../crm/email-hash.ts';
-import { normalizeEmail } from '../../../crm/email.ts';
+import { normalizeEmail } from '../../../shared/email.ts';
 import { findLeadByEmail, tracesOf } from '../../../crm/personal-data.ts';
 import { listLeads } from '../../../crm/leads/list.ts';
 import { getLead, updateLead } from '../../../crm/leads/lead.ts';

@@ -5,7 +5,7 @@
  */
 import { createRoute, z } from '@hono/zod-openapi';
 import { emailHash } from '../../../crm/email-hash.ts';
-import { normalizeEmail } from '../../../crm/email.ts';
+import { normalizeEmail } from '../../../shared/email.ts';
 import { addSuppressions, listSuppressions, removeSuppression } from '../../../crm/suppressions.ts';
 import { limits } from '../../../shared/limits.ts';
 import {

@@ -1,18 +1,14 @@
 /**
- * From the records of somebody's CSV file to leads: what a cell is worth.
+ * Makes a lead of one record of a file, or says why it cannot be one. The Worker imports with it; the browser
+ * checks a file with it before anything is sent.
  *
- * Pure: reads no file and no database (../shared/import-file.ts reads, imports.ts writes). Keeps true: nothing is cut off or guessed away silently; a record that cannot become a lead is rejected
- * with its line and a sentence.
+ * Reads no file and no database. Invariant: nothing is cut off or guessed away silently; a record that cannot
+ * become a lead is rejected with its line and a sentence.
  *
  * @module
  */
-import {
-  mappedColumns,
-  type ColumnMapping,
-  type ImportedLead,
-  type ImportField,
-} from '../../shared/imports/import-file.ts';
-import { limits } from '../../shared/limits.ts';
+import { mappedColumns, type ColumnMapping, type ImportedLead, type ImportField } from './import-file.ts';
+import { limits } from '../limits.ts';
 import { isUsableEmail, normalizeEmail } from '../email.ts';
 
 /** One record of a file. `line` is where it begins in the file, counted from 1. */
@@ -57,7 +53,7 @@ function splitName(fullName: string): { firstName: string; lastName: string } {
 }
 
 const fieldNames: Record<Exclude<keyof ImportedLead, 'custom'>, string> = {
-  email: 'e-mail address',
+  email: 'email address',
   firstName: 'first name',
   lastName: 'last name',
   company: 'company',
@@ -100,9 +96,9 @@ export function readImportRow(
 
   const addresses = cells('email').flatMap(addressesOf);
   const email = addresses.find(isUsableEmail) ?? addresses[0];
-  if (email === undefined) return { kind: 'rejected', line, reason: 'there is no e-mail address' };
+  if (email === undefined) return { kind: 'rejected', line, reason: 'there is no email address' };
   if (!/^[^\s@]+@[^\s@]+$/.test(email)) {
-    return { kind: 'rejected', line, reason: 'the e-mail cell holds no address' };
+    return { kind: 'rejected', line, reason: 'the email cell holds no address' };
   }
 
   const lead: ImportedLead = {
