@@ -18,6 +18,7 @@ import type {
   Audience,
   Import,
   ImportChunk,
+  ImportCounts,
   ImportList,
   ImportOpenRequest,
   Lead,
@@ -145,6 +146,14 @@ export const api = {
   imports: (page: { cursor?: string | null; limit?: number }) =>
     call<ImportList>(`/crm/imports${queryOf(page)}`),
   import: (importId: string) => call<Import>(`/crm/imports/${importId}`),
+  /** Says what rows would do and writes nothing. @param body - the request as JSON */
+  checkImport: (body: string) =>
+    call<ImportCounts>('/crm/imports/check', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+      signal: AbortSignal.timeout(60_000),
+    }),
   openImport: (request: ImportOpenRequest) => post<Import>('/crm/imports', request),
   /** @param body - the chunk as JSON; the worker that reads the file makes it */
   putChunk: (importId: string, seq: number, body: string) =>
