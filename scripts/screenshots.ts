@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Page } from 'playwright-core';
-import type { LeadPage } from '../src/shared/schemas/activation.ts';
+import type { LeadPage } from '../src/shared/schemas/leads.ts';
 import { launchBrowser } from '../test/support/browser.ts';
 import { startFaultProxy } from '../test/support/fault-proxy.ts';
 import { projectRoot } from './lib/local-state.ts';

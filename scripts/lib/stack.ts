@@ -14,6 +14,7 @@ import { type Server, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { providerSettings } from '../../src/mail/providers/index.ts';
 import { compactState } from './compact-state.ts';
 import { addressHashKey, makeStateDir, projectRoot } from './local-state.ts';
 import {
@@ -31,11 +32,14 @@ import { type StandInMail, startStandInMail } from './stand-in-mail.ts';
 const maxStartMs = 90_000;
 
 /**
- * Secrets that a deployment may go without, and the setting that it must. wrangler.toml has no word for either,
- * and `wrangler dev` takes from a file only what its configuration names; so the one that it is started with
- * here names those that are set.
+ * What wrangler.toml does not name: the secrets of providers, which a deployment may go without, and LOCAL_PERSON,
+ * which it must go without. `wrangler dev` takes from a file only what its configuration names, so the
+ * configuration that it is started with here names those that are set.
  */
-const optionalSecrets = ['RESEND_WEBHOOK_SECRET', 'POSTMARK_WEBHOOK_CREDENTIALS', 'LOCAL_PERSON'];
+const optionalSecrets = [
+  ...providerSettings.filter(({ isSecret }) => isSecret).map(({ name }) => name),
+  'LOCAL_PERSON',
+];
 
 /** Who is signed in on this machine, where Access does not stand in front: LOCAL_PERSON of `npm start`. */
 export const localPerson = 'ana@example.com';

@@ -1,9 +1,9 @@
 /**
- * Suppressions: who must not be mailed, by keyed hash of the address.
+ * Suppressions: who must not be mailed, by the keyed hash of the address.
  *
- * Owns: the table. Never: an address, but for a display form where a person typed one.
- * Keeps true: the first reason stays (who complained stays a complainer, whatever comes later), adding
- * twice changes nothing, and everything that mails looks here in the same transaction as its flip.
+ * Owns the table. Keeps no address, except as a label where a person typed one. Invariants: the first reason
+ * stays (a complaint stays a complaint, whatever comes later); adding twice changes nothing; whatever mails
+ * looks here in the transaction of its flip.
  *
  * @module
  */
@@ -13,38 +13,22 @@ import type {
   SuppressionPage,
   SuppressionReason,
 } from '../shared/schemas/mail.ts';
-import { decodeCursor, encodeCursor } from './cursor.ts';
-import type { HashEmail } from './email-hash.ts';
-import { isUsableEmail, normalizeEmail } from '../shared/email.ts';
+import { allOf, cursorBehind, pageStatement, takePage, type Condition, type PagedList } from './cursor.ts';
+import { type HashEmail, isUsableEmail, normalizeEmail } from './email.ts';
 
-interface SuppressionRow {
-  email_hash: string;
-  reason: SuppressionReason;
-  created_at: number;
-  label: string | null;
-  added_by: string | null;
-  note: string;
-  session_id: string | null;
-}
-
-const columns = 'email_hash, reason, created_at, label, added_by, note, session_id';
-
-function toSuppression(row: SuppressionRow): Suppression {
-  return {
-    id: row.email_hash,
-    reason: row.reason,
-    createdAt: row.created_at,
-    label: row.label,
-    addedBy: row.added_by,
-    note: row.note,
-    sessionId: row.session_id,
-  };
-}
+const list: PagedList<Suppression> = {
+  select: `SELECT email_hash AS id, reason, created_at AS createdAt, label, added_by AS addedBy, note,
+      session_id AS sessionId FROM suppressions`,
+  key: [
+    { column: 'created_at', type: 'integer', of: (row) => row.createdAt },
+    { column: 'email_hash', type: 'text', of: (row) => row.id },
+  ],
+};
 
 /**
- * Suppresses one address for a reason that no person typed: a webhook or an unsubscribe link.
+ * Suppresses one address because of a webhook or an unsubscribe link.
  *
- * @returns false when it was suppressed before
+ * @returns false when it was suppressed already
  */
 export async function suppressHash(
   db: D1Database,
@@ -104,7 +88,7 @@ export async function addSuppressions(
   return { addedCount, knownCount: rows.length - addedCount, invalidLines };
 }
 
-/** Takes a suppression away, for a reason that is kept; false when there was none. */
+/** Removes a suppression and keeps a record of who did and why. @returns false when there was none */
 export async function removeSuppression(
   db: D1Database,
   removal: { emailHash: string; removedBy: string; note: string; nowMs: number },
@@ -132,47 +116,19 @@ export async function listSuppressions(
   db: D1Database,
   query: { emailHash: string | null; reason: SuppressionReason | null; cursor: string | null; limit: number },
 ): Promise<{ kind: 'ok'; page: SuppressionPage } | { kind: 'invalid_cursor' }> {
-  const conditions = ['1'];
-  const params: (string | number)[] = [];
-  if (query.emailHash !== null) {
-    conditions.push('email_hash = ?');
-    params.push(query.emailHash);
-  }
-  if (query.reason !== null) {
-    conditions.push('reason = ?');
-    params.push(query.reason);
-  }
-  const filter = conditions.join(' AND ');
-  const filterParams = [...params];
-  if (query.cursor !== null) {
-    const [createdAt, emailHash, ...rest] = decodeCursor(query.cursor) ?? [];
-    if (typeof createdAt !== 'number' || typeof emailHash !== 'string' || rest.length > 0) {
-      return { kind: 'invalid_cursor' };
-    }
-    conditions.push('(created_at, email_hash) < (?, ?)');
-    params.push(createdAt, emailHash);
-  }
-  const [rows, count] = await db.batch<SuppressionRow & { n: number }>([
-    db
-      .prepare(
-        `SELECT ${columns} FROM suppressions WHERE ${conditions.join(' AND ')}
-         ORDER BY created_at DESC, email_hash DESC LIMIT ?`,
-      )
-      .bind(...params, query.limit + 1),
-    db.prepare(`SELECT count(*) AS n FROM suppressions WHERE ${filter}`).bind(...filterParams),
+  const { emailHash, reason, cursor, limit } = query;
+  const where: Condition[] = [];
+  if (emailHash !== null) where.push(['email_hash = ?', emailHash]);
+  if (reason !== null) where.push(['reason = ?', reason]);
+  const statement = pageStatement(db, list, { where, cursor, limit });
+  if (statement === null) return { kind: 'invalid_cursor' };
+  const { sql, params } = allOf(where);
+  const [found, count] = await db.batch<Suppression & { n: number }>([
+    statement,
+    db.prepare(`SELECT count(*) AS n FROM suppressions WHERE ${sql}`).bind(...params),
   ]);
-  const found = (rows?.results ?? []).map(toSuppression);
-  const suppressions = found.slice(0, query.limit);
-  const last = suppressions.at(-1);
-  return {
-    kind: 'ok',
-    page: {
-      suppressions,
-      nextCursor:
-        found.length > query.limit && last !== undefined ? encodeCursor([last.createdAt, last.id]) : null,
-      total: count?.results[0]?.n ?? 0,
-    },
-  };
+  const { rows, nextCursor } = takePage(found?.results ?? [], limit, cursorBehind(list));
+  return { kind: 'ok', page: { suppressions: rows, nextCursor, total: count?.results[0]?.n ?? 0 } };
 }
 
 /** Which of these hashes are suppressed. */
@@ -181,8 +137,10 @@ export async function suppressedAmong(
   emailHashes: readonly string[],
 ): Promise<ReadonlySet<string>> {
   const { results } = await db
-    .prepare('SELECT email_hash FROM suppressions WHERE email_hash IN (SELECT value FROM json_each(?))')
+    .prepare(
+      'SELECT email_hash AS emailHash FROM suppressions WHERE email_hash IN (SELECT value FROM json_each(?))',
+    )
     .bind(JSON.stringify(emailHashes))
-    .all<{ email_hash: string }>();
-  return new Set(results.map((row) => row.email_hash));
+    .all<{ emailHash: string }>();
+  return new Set(results.map((row) => row.emailHash));
 }

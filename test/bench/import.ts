@@ -8,7 +8,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../../scripts/lib/processes.ts';
-import type { Import, LeadPage } from '../../src/shared/schemas/activation.ts';
+import type { Import } from '../../src/shared/schemas/imports.ts';
+import type { LeadPage } from '../../src/shared/schemas/leads.ts';
 import type { BenchOptions, PartResult } from './lib/part.ts';
 import {
   closeAll,

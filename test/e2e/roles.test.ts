@@ -10,7 +10,7 @@ import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TemplateDetail } from '../../src/shared/schemas/mail.ts';
 import type { Role } from '../../src/shared/roles.ts';
-import type { ImportList } from '../../src/shared/schemas/activation.ts';
+import type { ImportList } from '../../src/shared/schemas/imports.ts';
 import { type TestBrowser, launchBrowser } from '../support/browser.ts';
 import { type Product, startProduct } from '../support/product.ts';
 

@@ -3,7 +3,7 @@
  */
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Settings } from '../../src/shared/schemas/activation.ts';
+import type { Settings } from '../../src/shared/schemas/common.ts';
 import { AccessStandIn, fillInSignIn, signIn } from '../support/access-stand-in.ts';
 import { type TestBrowser, launchBrowser } from '../support/browser.ts';
 import { readMailbox } from '../support/mailbox.ts';

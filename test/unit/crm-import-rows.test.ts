@@ -1,8 +1,8 @@
 import { parse } from 'csv-parse/sync';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { emailHash } from '../../src/crm/email-hash.ts';
-import { isUsableEmail, normalizeEmail, usableEmailPattern } from '../../src/shared/email.ts';
+import { emailHash } from '../../src/crm/email.ts';
+import { isUsableEmail, normalizeEmail, usableEmailPattern } from '../../src/shared/email-address.ts';
 import { readImportRow } from '../../src/shared/imports/parse-row.ts';
 import {
   ImportRecordReader,

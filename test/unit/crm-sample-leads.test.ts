@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { sampleLeads } from '../../scripts/lib/sample-leads.ts';
-import { isUsableEmail } from '../../src/shared/email.ts';
+import { isUsableEmail } from '../../src/crm/email.ts';
 
 it('sample leads are the same each time, and more of them begin with the same', () => {
   const leads = sampleLeads(300);

@@ -10,28 +10,23 @@ import type { PersonExport } from '../../../../src/shared/schemas/audit.ts';
 import type { Issue, Progress } from '../../../../src/shared/progress.ts';
 import type { Timeline } from '../../../../src/shared/timeline.ts';
 import type { Problem } from '../../../../src/shared/problem.ts';
+import type { ActivationList, ActivationPreview, ActivationPreviewRequest, ActivationStartRequest, Audience, LeadHistory, LeadResultPage } from '../../../../src/shared/schemas/activation.ts';
+import type { Settings } from '../../../../src/shared/schemas/common.ts';
 import type {
-  ActivationList,
-  ActivationPreview,
-  ActivationPreviewRequest,
-  ActivationStartRequest,
-  Audience,
   Import,
   ImportChunk,
   ImportCounts,
   ImportList,
   ImportOpenRequest,
+} from '../../../../src/shared/schemas/imports.ts';
+import type {
   Lead,
   LeadFilter,
-  LeadHistory,
   LeadPage,
   LeadPatch,
-  LeadResultPage,
   LeadValues,
-  Settings,
-  TemplateSummary,
   View,
-} from '../../../../src/shared/schemas/activation.ts';
+} from '../../../../src/shared/schemas/leads.ts';
 import type {
   SenderCheck,
   SuppressionImport,
@@ -42,6 +37,7 @@ import type {
   TemplateDetail,
   TemplateDraft,
   TemplatePreview,
+  TemplateSummary,
   TemplateVersionList,
 } from '../../../../src/shared/schemas/mail.ts';
 import { apiHeaders, isSignedOut } from './sign-in.ts';

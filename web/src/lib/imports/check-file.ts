@@ -10,8 +10,8 @@
 import { mappedColumns, type ColumnMapping } from '../../../../src/shared/imports/import-file.ts';
 import { readImportRow } from '../../../../src/shared/imports/parse-row.ts';
 import { limits } from '../../../../src/shared/limits.ts';
-import type { ImportReading } from '../../../../src/shared/schemas/activation.ts';
-import { isUsableEmail } from '../../../../src/shared/email.ts';
+import type { ImportReading } from '../../../../src/shared/schemas/imports.ts';
+import { isUsableEmail } from '../../../../src/shared/email-address.ts';
 import { maxServerCheckCount } from './forecast.ts';
 import { maxChunkLength, rowJson, sourceRows, type FileSource } from './read-file.ts';
 

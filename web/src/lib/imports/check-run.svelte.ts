@@ -5,7 +5,7 @@
  * @module
  */
 import type { ColumnMapping } from '../../../../src/shared/imports/import-file.ts';
-import type { ImportReading } from '../../../../src/shared/schemas/activation.ts';
+import type { ImportReading } from '../../../../src/shared/schemas/imports.ts';
 import { api, type Refusal } from '../api/client.ts';
 import type { FileReport } from './check-file.ts';
 import { FileReader } from './file-reader.ts';

@@ -5,7 +5,7 @@
  * @module
  */
 import type { ColumnMapping } from '../../../../src/shared/imports/import-file.ts';
-import type { ImportReading } from '../../../../src/shared/schemas/activation.ts';
+import type { ImportReading } from '../../../../src/shared/schemas/imports.ts';
 import { checkFile, type CheckStep } from './check-file.ts';
 import { RefusedFile, type RefusedKind } from './file-kind.ts';
 import {

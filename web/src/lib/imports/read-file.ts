@@ -22,7 +22,7 @@ import {
 } from '../../../../src/shared/imports/import-file.ts';
 import { isRejectedHeader, unescapeFormula } from '../../../../src/shared/imports/csv-cells.ts';
 import { limits } from '../../../../src/shared/limits.ts';
-import type { ImportReading } from '../../../../src/shared/schemas/activation.ts';
+import type { ImportReading } from '../../../../src/shared/schemas/imports.ts';
 import { RefusedFile, fileKind, kindHeadByteCount } from './file-kind.ts';
 
 /** What a `File` has of it; a `Blob` of Node has it too. */

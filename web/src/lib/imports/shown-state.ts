@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Import, ImportState } from '../../../../src/shared/schemas/activation.ts';
+import type { Import, ImportState } from '../../../../src/shared/schemas/imports.ts';
 
 export type ShownImportState = ImportState | 'importing';
 

@@ -1,7 +1,6 @@
 /**
- * Addresses as the CRM keeps them: the local part as it was typed, the domain in lower case.
- *
- * Free of zod, because the web app checks a file's addresses with it.
+ * Addresses as they are spelled and which of them a mail provider would take. Free of zod and of Node, because
+ * the web app checks a file's addresses with it.
  *
  * @module
  */
@@ -11,7 +10,7 @@ import { limits } from './limits.ts';
 export const usableEmailPattern =
   /^(?:[A-Za-z0-9_'+\-]+\.)*[A-Za-z0-9_'+\-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9\-]*\.)+[A-Za-z]{2,}$/;
 
-/** Trims an address and lower-cases its domain (RFC 5321 §2.4: only the local part may care). */
+/** Trims an address and lower-cases its domain (RFC 5321 §2.4: only the local part may be case-sensitive). */
 export function normalizeEmail(email: string): string {
   const trimmed = email.trim();
   const at = trimmed.lastIndexOf('@');

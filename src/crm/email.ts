@@ -1,17 +1,20 @@
 /**
- * The keyed hash of an address: how suppressions know a person without holding an address.
+ * Addresses: their spelling in the CRM, and their keyed hash.
  *
- * Keyed, because e-mail addresses can be guessed and hashed by anybody; the key is kept apart from
+ * The CRM keeps the local part as it was typed and the domain in lower case. Suppressions know a person by the
+ * hash, without an address. It is keyed because anyone can guess and hash addresses; the key is kept apart from
  * the database.
  *
  * @module
  */
 import { createHmac } from 'node:crypto';
 
+export { isUsableEmail, normalizeEmail } from '../shared/email-address.ts';
+
 /** Hashes an address with a key that the caller has bound. */
 export type HashEmail = (email: string) => string;
 
-/** HMAC-SHA256 of the lower-cased address, as base64url. Spelling in capitals does not matter. */
+/** HMAC-SHA256 of the lower-cased address, as base64url: capital letters do not matter. */
 export function emailHash(key: string, email: string): string {
   return createHmac('sha256', key).update(email.trim().toLowerCase()).digest('base64url');
 }
