@@ -28,11 +28,10 @@ function setting(name: string): string | null {
   return value === undefined || value === '' ? null : value;
 }
 
-function readPort(): number {
-  const text = setting('PORT') ?? '8787';
+function readPort(name: string, text: string): number {
   const port = Number(text);
   if (!/^\d+$/.test(text) || port < 1 || port > 65_535)
-    throw new UserError(`PORT is not a port number: ${text}`);
+    throw new UserError(`${name} is not a port number: ${text}`);
   return port;
 }
 
@@ -95,7 +94,8 @@ process.on('disconnect', () => {
 });
 
 async function main(): Promise<void> {
-  const port = readPort();
+  const port = readPort('PORT', setting('PORT') ?? '8787');
+  const inspector = setting('INSPECTOR_PORT');
   const mail = readMailApi();
   const folder = stateDir();
   await buildWebIfChanged(() => {
@@ -112,7 +112,11 @@ async function main(): Promise<void> {
   // With an Access application, the sign-in itself is to be tried: nobody is signed in without it.
   const person = setting('LOCAL_PERSON') ?? (setting('ACCESS_TEAM_DOMAIN') === null ? localPerson : null);
   if (person !== null) env['LOCAL_PERSON'] = person;
-  stack = await startStack({ port, stateDir: folder, mail, env, onStep: step });
+  stack = await startStack({
+    port,
+    ...(inspector === null ? {} : { inspectorPort: readPort('INSPECTOR_PORT', inspector) }),
+    ...{ stateDir: folder, mail, env, onStep: step },
+  });
 
   console.log(`\n  Lead Activation   ${stack.url}`);
   if (stack.inboxUrl === null) console.log(`  Mail goes to      ${stack.mailUrl}`);

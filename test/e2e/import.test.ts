@@ -1,5 +1,5 @@
 /**
- * A file of leads, dropped into the browser: interrupted by a reload, gone on with, activated as an import.
+ * A file of leads, dropped into the browser: interrupted by a reload, continued, and activated as an import.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -10,7 +10,15 @@ import type { PersonExport } from '../../../../src/shared/schemas/audit.ts';
 import type { Issue, Progress } from '../../../../src/shared/progress.ts';
 import type { Timeline } from '../../../../src/shared/timeline.ts';
 import type { Problem } from '../../../../src/shared/problem.ts';
-import type { ActivationList, ActivationPreview, ActivationPreviewRequest, ActivationStartRequest, Audience, LeadHistory, LeadResultPage } from '../../../../src/shared/schemas/activation.ts';
+import type {
+  ActivationList,
+  ActivationPreview,
+  ActivationPreviewRequest,
+  ActivationStartRequest,
+  Audience,
+  LeadHistory,
+  LeadResultPage,
+} from '../../../../src/shared/schemas/activation.ts';
 import type { Settings } from '../../../../src/shared/schemas/common.ts';
 import type {
   Import,
