@@ -7,12 +7,7 @@
  *
  * @module
  */
-import {
-  mappedColumns,
-  type ColumnMapping,
-  type ImportedLead,
-  type ImportField,
-} from './import-file.ts';
+import { mappedColumns, type ColumnMapping, type ImportedLead, type ImportField } from './import-file.ts';
 import { leadFieldNames, leadFields, perField } from '../lead-fields.ts';
 import { limits } from '../limits.ts';
 import { isUsableEmail, normalizeEmail } from '../email-address.ts';
