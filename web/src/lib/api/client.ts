@@ -45,7 +45,7 @@ import type {
   TemplateDetail,
   TemplateDraft,
   TemplatePreview,
-  TemplateSummary,
+  ListedTemplate,
   TemplateVersionList,
 } from '../../../../src/shared/schemas/mail.ts';
 import { apiHeaders, isSignedOut } from './sign-in.ts';
@@ -175,7 +175,7 @@ export const api = {
       headers: { 'content-type': 'application/json' },
     }),
   undoImport: (importId: string) => post<Import>(`/crm/imports/${importId}/undo`, {}),
-  templates: () => call<{ templates: TemplateSummary[] }>('/crm/templates'),
+  templates: () => call<{ templates: ListedTemplate[] }>('/crm/templates'),
   template: (id: string, version: number | null = null) =>
     call<TemplateDetail>(`/crm/templates/${id}${queryOf({ version })}`),
   templateVersions: (id: string) => call<TemplateVersionList>(`/crm/templates/${id}/versions`),

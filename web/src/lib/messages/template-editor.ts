@@ -86,7 +86,8 @@ export const templateEditorMessages = {
 
 /** What is wrong with a template, at its field. */
 export const faultMessages = {
-  atLine: (line: number | null, text: string) => (line === null ? text : `Line ${formatCount(line)}: ${text}`),
+  atLine: (line: number | null, text: string) =>
+    line === null ? text : `Line ${formatCount(line)}: ${text}`,
   unknownField: (name: string, meant: string | null) =>
     `\`{{ ${name} }}\` is not a field.${meant === null ? '' : ` Did you mean \`${meant}\`?`}`,
   noLoops: 'Templates have no loops.',

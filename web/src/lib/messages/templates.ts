@@ -14,5 +14,4 @@ export const templatesMessages = {
   none: (search: string) => `No template matches “${search}”`,
   clear: 'Clear search',
   lastUsed: (ago: string) => `Used ${ago}`,
-  neverUsed: 'Not used yet',
 } as const;

@@ -16,7 +16,8 @@ export interface SourcePart {
 /** Beyond this, colours would cost more than a key may take; the source is shown plain. */
 export const maxHighlightLength = 60_000;
 
-const outer = /(\{\{[\s\S]*?(?:\}\}|$))|(\{%[\s\S]*?(?:%\}|$))|(<!--[\s\S]*?(?:-->|$))|(<\/?[a-zA-Z!][^<>{]*)|(>)/g;
+const outer =
+  /(\{\{[\s\S]*?(?:\}\}|$))|(\{%[\s\S]*?(?:%\}|$))|(<!--[\s\S]*?(?:-->|$))|(<\/?[a-zA-Z!][^<>{]*)|(>)/g;
 const quoted = /"[^"]*"?|'[^']*'?/g;
 
 export function highlight(source: string): SourcePart[] {
