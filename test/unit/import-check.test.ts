@@ -97,6 +97,14 @@ describe('the columns of a file', () => {
     expect(importMessages.mapping.used(4, 6)).toBe('4 of 6 columns used');
   });
 
+  it('are not taken for consent where they are empty', () => {
+    const header = ['Email', 'Consent', 'Phone'];
+    const empty = guessLayout([header, ['a@example.org', ' ', '1']]);
+    const { fields } = suggestedChoice(empty, [['a@example.org', ' ', '1']]);
+    expect(fields).toEqual(['email', null, 'phone']);
+    expect(mappingProblems({ fields, emailColumn: null }, '')).toEqual(['consent']);
+  });
+
   it('make no more custom fields than a lead may have', () => {
     const header = [
       'Email',

@@ -8,9 +8,9 @@
  *
  * @module
  */
-import type { ImportField } from './import-file.ts';
+import type { LeadField } from '../lead-fields.ts';
 
-export const foreignHeaders: Record<ImportField, readonly string[]> = {
+export const foreignHeaders: Record<LeadField | 'fullName', readonly string[]> = {
   email: [
     // German, French, Dutch
     'mailadresse',

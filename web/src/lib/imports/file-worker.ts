@@ -50,7 +50,8 @@ async function answer(message: ToWorker): Promise<FromWorker | null> {
       return { kind: 'look', look: await lookAtFile(message.file, message.overrides) };
     case 'count': {
       let rowCount = 0;
-      for await (const _ of sourceRows(message.file, message.reading)) rowCount += 1;
+      const rows = sourceRows(message.file, message.reading);
+      while ((await rows.next()).done !== true) rowCount += 1;
       return { kind: 'counted', rowCount };
     }
     case 'read':

@@ -3,8 +3,6 @@
  *
  * @module
  */
-import type { FileReport } from './check-file.ts';
-
 /** Leads that the server is asked about: exact for most files, an estimate above. */
 export const maxServerCheckCount = 20_000;
 
@@ -27,7 +25,7 @@ function rounded(value: number): number {
 
 /** @param answered - sums of the server's answers; they cover the first leads of the file */
 export function forecast(
-  report: Pick<FileReport, 'leadCount' | 'rejectedCount' | 'duplicateCount'>,
+  report: { leadCount: number; rejectedCount: number; duplicateCount: number },
   answered: { created: number; updated: number; unchanged: number },
 ): Forecast {
   const asked = answered.created + answered.updated + answered.unchanged;

@@ -132,7 +132,8 @@ export class ImportFlow {
     const reading = this.#look?.reading;
     if (this.#phase !== 'mapping' || reading === undefined) return;
     // What the change makes of the header is found out anew.
-    const { hasHeader: _, ...kept } = reading;
+    const { encoding, delimiter, sheet } = reading;
+    const kept = { encoding, delimiter, ...(sheet === undefined ? {} : { sheet }) };
     const look = await this.#tryLook({ ...kept, ...change });
     if (look !== null) this.#take(look);
   }

@@ -58,9 +58,10 @@ export function suggestedChoice(layout: FileLayout, rows: readonly (readonly str
     fields: fields.map((field, index) => {
       const header = layout.columns[index] ?? '';
       if (index < ownCount) return null;
-      if (field !== null) return field;
-      const own = /^Column \d+$/.test(header) ? null : customChoiceOf(header);
+      // An empty column of consent would let rows in that have none.
       const isEmpty = rows.every((row) => (row[index] ?? '').trim() === '');
+      if (field === 'email' || (field !== null && !isEmpty)) return field;
+      const own = /^Column \d+$/.test(header) ? null : customChoiceOf(header);
       if (isEmpty || own === null || names.has(own) || names.size >= limits.maxCustomFieldCount) return null;
       names.add(own);
       return own;

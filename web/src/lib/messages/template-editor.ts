@@ -38,9 +38,10 @@ export const templateEditorMessages = {
   textHint: 'Leave empty to make it from the HTML.',
   insert: 'Insert a field',
   insertHint: 'Goes where the cursor is.',
+  /** A custom field is shown by its own name. */
   insertField: (field: string) => {
     const label = labelOf(field);
-    return label.charAt(0).toUpperCase() + label.slice(1);
+    return field in fieldLabels ? label.charAt(0).toUpperCase() + label.slice(1) : label;
   },
   save: 'Save',
   saved: (version: number) => `Saved as version ${version}`,
