@@ -150,14 +150,14 @@ export const importMessages = {
     lines: 'Lines',
     /** Lines of one reason: those that are named, and how many more. */
     linesOf: (lines: readonly number[], count: number) =>
-      lines.map(formatCount).join(', ') +
+      `${plural(count, 'Line', 'Lines')} ${lines.join(', ')}` +
       (count > lines.length ? ` and ${formatCount(count - lines.length)} more` : ''),
     examples: (shown: number, all: number) =>
       shown < all ? `Show the first ${formatCount(shown)} of ${rows(all)}` : `Show ${rows(all)}`,
     line: 'Line',
     cell: 'Email cell',
     downloadLater: 'You can download these rows after the import, fix them and import them again.',
-    import: (count: number) => `Import ${leads(count)}`,
+    import: (count: number | null) => (count === null ? 'Import' : `Import ${leads(count)}`),
     starting: 'Starting…',
     back: 'Back',
     failed: 'The import could not be started',

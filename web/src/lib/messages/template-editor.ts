@@ -76,7 +76,7 @@ export const templateEditorMessages = {
     `${leads(count)} ${plural(count, 'has', 'have')} no ${labelOf(field)}${field === 'firstName' ? ' (they see the fallback)' : ''}.`,
   noEmptyField: 'Every field it uses is filled in.',
   draft: {
-    found: (ago: string) => `You have unsaved changes from ${ago}.`,
+    found: (ago: string) => `You have unsaved changes, last edited ${ago}.`,
     restore: 'Restore',
     discard: 'Discard',
     kept: 'Unsaved changes are kept in this browser',
