@@ -223,7 +223,7 @@ describe('in the app', () => {
     await page.getByTestId('save-template').click();
     expect(await subject.evaluate((field) => field === document.activeElement)).toBe(true);
     await subject.fill('Hello ');
-    await page.getByTestId('insert-company').click();
+    await page.locator('[data-field="company"]').click();
     expect(await subject.inputValue()).toBe('Hello {{ company }}');
     await subject.fill('Hello {{ firstName }}');
     await page.getByTestId('template-fault').waitFor({ state: 'detached' });
@@ -342,7 +342,7 @@ describe('in the app', () => {
     expect(await findings()).toEqual([]);
     await page.goto(`${product.stack.url}/templates/new`);
     await page.getByTestId('template-subject').fill('Your ');
-    await page.getByTestId('insert-custom.plan').click();
+    await page.locator('[data-field="custom.plan"]').click();
     await page.keyboard.type(' plan');
     expect(await page.getByTestId('template-subject').inputValue()).toBe('Your {{ custom.plan }} plan');
     await page.getByTestId('preview-lead').selectOption('2');
