@@ -262,6 +262,7 @@ describe('in the app', () => {
     // Another page of the app: nothing is asked, and it is kept too.
     await page.getByRole('link', { name: 'Suppressions' }).first().click();
     await page.getByText('Unsaved changes are kept in this browser').waitFor();
+    await page.waitForURL('**/suppressions');
     await page.goBack();
     await draft.waitFor();
     await page.getByTestId('discard-draft').click();
