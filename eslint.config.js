@@ -1,7 +1,7 @@
 /**
- * Lint: typescript-eslint's strict rules with types, Svelte's own rules, nothing about looks (Prettier's).
+ * Lint: typescript-eslint's strict rules with types, and Svelte's own rules. Formatting is left to Prettier.
  *
- * A rule is off only where it says why. Components are linted without types: svelte-check has those.
+ * Every rule that is off has a reason here. Components are linted without types: svelte-check has those.
  *
  * @module
  */
@@ -38,9 +38,9 @@ export default defineConfig(
         { ignoreArrowShorthand: true, ignoreVoidOperator: true },
       ],
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
-      // A promise handed to an event emitter is lost the same way as one not awaited.
+      // A promise that is passed to an event emitter is lost like one that is not awaited.
       '@typescript-eslint/no-misused-promises': 'error',
-      // Numbers in messages are what most of our templates are for.
+      // Most of our template strings have numbers.
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       '@typescript-eslint/consistent-type-imports': [
         'error',
@@ -49,18 +49,18 @@ export default defineConfig(
       // `import { type A }` still loads the module: it brought zod, and with it `new Function`, into a page.
       '@typescript-eslint/no-import-type-side-effects': 'error',
       '@typescript-eslint/no-meaningless-void-operator': 'off',
-      // Verbs are handed about as plain functions; what they close over is not `this`.
+      // Verbs are passed as plain functions and do not use `this`.
       '@typescript-eslint/unbound-method': 'off',
-      // Hexadecimal and keys are spread, never what a person wrote.
+      // Only hexadecimal texts and keys are spread, never a person's text.
       '@typescript-eslint/no-misused-spread': 'off',
       '@typescript-eslint/no-invalid-void-type': [
         'error',
         { allowInGenericTypeArguments: true, allowAsThisParameter: true },
       ],
       '@typescript-eslint/only-throw-error': ['error', { allowThrowingUnknown: true, allowRethrowing: true }],
-      // `'a' | 'b' | string` tells a reader which strings to expect.
+      // `'a' | 'b' | string` documents the expected strings.
       '@typescript-eslint/no-redundant-type-constituents': 'off',
-      // The runtime's verbs are async whether or not an implementation has something to await.
+      // An async interface may have implementations without an await.
       '@typescript-eslint/require-await': 'off',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
     },
@@ -81,11 +81,11 @@ export default defineConfig(
       'svelte/no-navigation-without-resolve': 'off',
       // A Map in a store is private bookkeeping; what a component reads is `$state.raw` and is replaced.
       'svelte/prefer-svelte-reactivity': 'off',
-      // svelte-check knows which of them silence something; this rule does not see its warnings.
+      // svelte-check reports unused comments; this rule does not see its warnings.
       'svelte/no-unused-svelte-ignore': 'off',
     },
   },
-  // Types of web files hang on what SvelteKit generates and on components: svelte-check's field.
+  // The types of web files depend on SvelteKit's generated files and on components, so svelte-check checks them.
   { files: ['web/**/*.ts', 'web/**/*.svelte'], extends: [tseslint.configs.disableTypeChecked] },
   {
     files: ['web/**/*.ts'],
@@ -93,14 +93,14 @@ export default defineConfig(
     rules: {
       '@typescript-eslint/switch-exhaustiveness-check': 'off',
       '@typescript-eslint/no-misused-promises': 'off',
-      // A call that answers nothing is `call<void>`; without types the rule takes that for a fault.
+      // A call without a result is `call<void>`; without types this rule reports it.
       '@typescript-eslint/no-invalid-void-type': 'off',
     },
   },
   {
     files: ['test/**/*.ts'],
     rules: {
-      // Matchers and parsed answers are loose by nature, and the Workers' types declare Buffer as `any`.
+      // Matchers and parsed answers are loosely typed, and the Workers' types declare Buffer as `any`.
       '@typescript-eslint/no-unsafe-assignment': 'off',
       '@typescript-eslint/no-unsafe-argument': 'off',
       '@typescript-eslint/no-unsafe-call': 'off',
@@ -110,7 +110,7 @@ export default defineConfig(
     },
   },
   {
-    // The Workers' types declare Buffer as `any`, whatever Node's say; these are all who handle bytes by it.
+    // The Workers' types declare Buffer as `any`, unlike Node's. Only these files use Buffer.
     files: ['src/mail/unsubscribe-token.ts', 'src/worker/routes/mail/webhooks.ts'],
     rules: {
       '@typescript-eslint/no-unsafe-assignment': 'off',

@@ -24,7 +24,7 @@ function ensureAssetFolder(): void {
   writeFileSync(shell, '<!doctype html><title>Lead Activation</title>\n');
 }
 
-/** Browser tests with bounds on how late something may be shown; nothing else runs beside them. */
+/** Browser tests with time limits; nothing else runs at the same time. */
 const timedFiles = ['test/e2e/live.test.ts', 'test/e2e/refresh.test.ts'];
 
 /** Files that take longest. They start first, so that none of them runs alone at the end. */
@@ -43,7 +43,7 @@ class SlowFirst extends BaseSequencer {
   }
 }
 
-/** Of both projects of browser tests: each file starts the product and a browser as processes. */
+/** Shared by both projects of browser tests: each file starts the product and a browser as processes. */
 const browserTests = {
   environment: 'node',
   globalSetup: 'test/support/build-web.ts',
@@ -56,7 +56,7 @@ export default defineConfig({
     // CI machines commonly have two cores; more workers than that make timings noisy.
     maxWorkers: 2,
     sequence: { sequencer: SlowFirst },
-    // The log of a test that passed is of no use.
+    // The log of a passed test is not needed.
     silent: 'passed-only',
     projects: [
       {
@@ -77,7 +77,7 @@ export default defineConfig({
               wrangler: { configPath: join(root, 'wrangler.toml') },
               miniflare: {
                 ratelimits: {
-                  // All tests are one person, who polls a hundred times as often as a page does.
+                  // All tests are the same person, who polls a hundred times as often as a page.
                   REQUESTS_PER_PERSON: { namespace_id: '1001', simple: { limit: 1_000_000, period: 60 } },
                   // A limit that a test can reach within a minute.
                   FEW_REQUESTS_PER_PERSON: { namespace_id: '1002', simple: { limit: 20, period: 60 } },
@@ -90,9 +90,9 @@ export default defineConfig({
                   RESEND_WEBHOOK_SECRET: 'whsec_dGVzdC13ZWJob29rLXNlY3JldA==',
                   POSTMARK_WEBHOOK_CREDENTIALS: 'postmark:test-password',
                   ADDRESS_HASH_KEY: 'test-address-hash-key',
-                  // Only tests about permits wait for one.
+                  // Only tests of permits wait for one.
                   MAIL_RATE: '100000',
-                  // Only tests about undo wait for its time to pass.
+                  // Only tests of undo wait for its time to pass.
                   ACTIVATE_UNDO_SECONDS: '0',
                   FUZZ_REQUESTS: process.env['FUZZ_REQUESTS'] ?? '2000',
                   FUZZ_SEED: process.env['FUZZ_SEED'] ?? '20261123',

@@ -73,7 +73,7 @@ function reasonOf(error: unknown): string {
   return error.message;
 }
 
-/** How a file is written down and laid out, from its beginning. */
+/** The encoding and layout of a file, from its beginning. */
 async function look(path: string, consentSource: string): Promise<CsvFile> {
   let head: Buffer;
   let sizeBytes: number;
@@ -141,7 +141,7 @@ async function check(file: CsvFile): Promise<void> {
 }
 
 async function importFile(file: CsvFile): Promise<{ done: Import; issues: ImportIssue[] }> {
-  // Here, because it brings in wrangler, which takes seconds; a refusal need not wait for that.
+  // Imported here, because it loads wrangler, which takes seconds; a refusal need not wait for that.
   const { openLocalCrm } = await import('./lib/local-crm.ts');
   const crm = await openLocalCrm();
   try {

@@ -1,9 +1,9 @@
 /**
- * `npm run build:mail`: makes src/mail/templates/frame-html.ts of src/mail/templates/frame.mjml. With `--check` it writes nothing
- * and fails when the file is not what it would write; `npm run check` runs it so.
+ * `npm run build:mail`: makes src/mail/templates/frame-html.ts from src/mail/templates/frame.mjml. With `--check` it
+ * writes nothing and fails when the file is not what it would write; `npm run check` runs it so.
  *
- * The result is committed, as a lock file is: whatever reads the Worker's sources (type check, tests,
- * bundler, deploy) finds it without a step before it.
+ * The result is committed like a lock file: everything that reads the Worker's sources (type check, tests, bundler,
+ * deploy) finds it without an earlier step.
  *
  * @module
  */
@@ -27,7 +27,7 @@ async function compile(): Promise<string> {
   const text = tidy(html);
   if (/[`\\]|\$\{/.test(text)) throw new Error('The frame has characters that a template literal reads.');
   return `/**
- * The mails' HTML frame with its holes. Made of frame.mjml by \`npm run build:mail\`; change it there.
+ * The mails' HTML frame with its placeholders. Made from frame.mjml by \`npm run build:mail\`; change it there.
  *
  * @module
  */

@@ -38,7 +38,7 @@ mkdirSync(folder, { recursive: true });
 type Look = 'light' | 'dark';
 type Device = 'desk' | 'phone';
 
-/** WebP of a PNG, made by the browser that is there anyway: a quarter of the bytes. */
+/** Converts a PNG to WebP with the browser, which needs a quarter of the bytes. */
 async function toWebp(page: Page, png: Buffer): Promise<Buffer> {
   const blank = await page.context().newPage();
   const dataUrl: string = await blank.evaluate(`(async () => {
@@ -56,7 +56,7 @@ async function toWebp(page: Page, png: Buffer): Promise<Buffer> {
 
 const isWanted = (name: string): boolean => values.all !== undefined || published.has(name);
 
-/** A file as a person would bring it, with a column of their own. */
+/** A file as a person would have it, with a custom column. */
 const tradeFairCsv = [
   'E-mail;First name;Surname;Company;Plan',
   'ines.albrecht@example.com;Ines;Albrecht;Albrecht Optik;gold',
@@ -118,7 +118,7 @@ async function takePictures(url: string, look: Look, device: Device): Promise<vo
     await page.getByTestId('throughput-plot').locator('canvas').waitFor();
     await page.getByTestId('issues').waitFor();
     await page.getByTestId('result-row').first().waitFor();
-    // Down to the log: plot, issues and log are what this page has and no other.
+    // Down to the log, because only this page has plot, issues and log.
     await picture(page, name('results'), device === 'desk' ? 1_320 : size.height);
     await page.goto(`${url}/imports`);
     await page.getByTestId('import-file').setInputFiles({
@@ -143,7 +143,7 @@ async function takeFromFreshProduct(look: Look, device: Device): Promise<void> {
     STATE_DIR: stateDir,
   });
   if (seeded.code !== 0) throw new UserError(seeded.output);
-  // 3,000 leads in 150 calls, 10 a second: long enough to be caught in the middle.
+  // 3,000 leads in 150 calls, 10 a second: long enough for a picture in the middle.
   const env = {
     LOCAL_PERSON: localPerson,
     ...{ MAIL_BATCH_MAX: '20', MAIL_RATE: '10' },
@@ -154,7 +154,7 @@ async function takeFromFreshProduct(look: Look, device: Device): Promise<void> {
   const { inboxUrl } = standIn;
   const stack = await startStack({ stateDir, mail: new URL(proxy.url), inboxUrl, env });
   try {
-    // Something went wrong for a few, so that there are issues to be seen.
+    // A few mails fail, so that the page shows issues.
     const { leads } = (await (await fetch(`${stack.url}/crm/leads?limit=25`)).json()) as LeadPage;
     for (const { email } of leads.slice(0, 2)) proxy.rejectedAddresses.add(email);
     const addresses = leads.slice(2, 14).map(({ email }) => email);

@@ -1,5 +1,5 @@
 /**
- * `npm run leads:seed`: fills an empty local CRM with sample leads, so that the app is alive at once.
+ * `npm run leads:seed`: fills an empty local CRM with sample leads, so that the app can be used at once.
  *
  * `--count N` makes another number of them. Leaves a CRM that has leads alone, unless `--force`; the
  * sample leads that are there already then stay as they are.

@@ -25,15 +25,15 @@ const erasingActions = [
   'view.delete',
 ];
 
-/** The CRM's last erasure and retention; the text differs after a new one. */
+/** The CRM's last erasure and retention step; the text differs after a new one. */
 const erasuresSql = `SELECT json_array(
   (SELECT max(id) FROM audit WHERE action IN (SELECT value FROM json_each(?))),
   (SELECT max(reduced_at) FROM activations),
   (SELECT max(cells_dropped_at) FROM imports)) AS known`;
 
 /**
- * Compacts every database of the folder, if something was erased or let go since it was done last. Call it while
- * the runtime does not run.
+ * Compacts every database of the folder if something was erased or deleted since the last time. Call it while the
+ * runtime does not run.
  */
 export function compactState(stateDir: string): void {
   // Kept by earlier versions, with the URL of each request.
@@ -60,7 +60,7 @@ function databasesIn(folder: string): string[] {
     .map((name) => join(folder, name));
 }
 
-/** As {@link erasuresSql} says; null in a file that is not the CRM database, or of an earlier version. */
+/** The result of {@link erasuresSql}; null in a file that is not the CRM database, or of an earlier version. */
 function erasuresIn(file: string): string | null {
   const db = new DatabaseSync(file);
   try {

@@ -7,13 +7,13 @@
  * @module
  */
 
-/** First lines that are expected whatever follows them. */
+/** First lines that are expected in any context. */
 const expectedMessages = [
   // `ctx.abort('crash')` of the crash tests.
   /^(?:uncaught exception; )?exception = workerd\/api\/actor-state\.c\+\+:\d+: failed: (?:remote\.)?broken\.outputGateBroken; jsg\.Error: crash$/,
   // D1's answer to an object that was aborted meanwhile.
   /^\[mf:error\] TypeError: Can't read from request stream because client disconnected\.$/,
-  // The configuration's required secrets; the tests hand them in as bindings.
+  // The configuration's required secrets; the tests pass them as bindings.
   /^Using secrets defined in process\.env$/,
   /^▲ \[WARNING\] Missing required secrets: MAIL_API_KEY, ADDRESS_HASH_KEY\. /,
   // The report that scripts/test.ts reads and removes.
@@ -30,7 +30,7 @@ const messagesWithSource: readonly [message: RegExp, source: string][] = [
 /** A test calls a mail API at an address where nothing listens. */
 const refusedConnection =
   /^exception = rust\/worker\/ffi\.rs:\d+: disconnected: Connection refused \(os error \d+\)$/;
-/** What follows directly from it. */
+/** The lines that follow directly from it. */
 const lostConnection =
   /^uncaught exception; .*(?:stack = Error|disconnected: jsg\.Error): Network connection lost\.$/;
 

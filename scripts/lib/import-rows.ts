@@ -1,5 +1,5 @@
 /**
- * Importing a whole file in one process, for scripts, which have the rows and the database at hand.
+ * Imports a whole file in one process, for scripts that have the rows and the database.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import type {
 /**
  * Opens an import, sends all rows in chunks and finishes it.
  *
- * @param onChunk - told what became of each chunk
+ * @param onChunk - called with the outcome of each chunk
  */
 export async function importRows(
   db: D1Database,

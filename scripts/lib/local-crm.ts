@@ -1,8 +1,8 @@
 /**
  * The CRM database of the local state folder, opened by a script beside or without a running app.
  *
- * Keeps true: the schema is current before a script sees the database, the database is the one that
- * `npm start` serves, and the two can write to it at the same time.
+ * Invariants: the schema is current before a script uses the database; it is the database of `npm start`; and the
+ * script and the app can write to it at the same time.
  *
  * @module
  */

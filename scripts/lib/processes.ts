@@ -114,14 +114,14 @@ export async function stopAll(): Promise<void> {
 }
 
 /**
- * Stops everything and ends this process with code 130 on a signal, or when the process that started it is
- * gone. Does not keep a process running whose work is done.
+ * Stops everything and ends this process with code 130 on a signal, or when the process that started it is gone.
+ * Does not keep a process running when its work is done.
  */
 export function stopWhenAsked(stop: () => Promise<unknown> = stopAll): void {
   const end = (): void => void stop().finally(() => process.exit(130));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end);
   process.on('disconnect', end);
-  // Being listened to, the channel would keep this process running for ever.
+  // A channel with a listener would keep this process running forever.
   process.channel?.unref();
 }
 

@@ -1,7 +1,7 @@
 /**
  * Sample leads: invented people of many countries, the same ones each time.
  *
- * Every address is in a domain that RFC 2606 reserves, so that no mail can ever reach a stranger.
+ * Every address is in a domain that RFC 2606 reserves, so that no mail can ever reach a real person.
  *
  * @module
  */
@@ -39,7 +39,7 @@ import {
 import { leadFieldNames, perField } from '../../src/shared/lead-fields.ts';
 import type { ImportedLead } from '../../src/shared/imports/import-file.ts';
 
-/** Countries with how many of a hundred leads or so are from there. */
+/** Countries with the number of leads from there among about a hundred. */
 const countries: { value: Faker; weight: number }[] = [
   { value: fakerEN_US, weight: 16 },
   { value: fakerDE, weight: 12 },
@@ -71,7 +71,7 @@ const countries: { value: Faker; weight: number }[] = [
   { value: fakerZH_CN, weight: 1 },
 ];
 
-/** Where leads come from, with how they agreed to be written to. */
+/** Sources of leads, with the way in which the people agreed to be mailed. */
 const origins = [
   { value: { source: 'Website form', consentSource: 'Website form, box ticked' }, weight: 30 },
   { value: { source: 'Webinar', consentSource: 'Webinar registration' }, weight: 18 },
@@ -106,7 +106,7 @@ const notes = [
   'Heard of us from a former colleague.',
 ];
 
-/** Latin letters that are no letter with an accent. */
+/** Latin letters that do not decompose into a letter and an accent. */
 const spelledOut: Record<string, string> = {
   ß: 'ss',
   æ: 'ae',
@@ -129,7 +129,7 @@ function latin(text: string, joint: string): string | null {
   return folded.match(/[a-z]+/g)?.join(joint) ?? null;
 }
 
-/** An address at the company or at a large mail provider, as a person of that name would have. */
+/** An address at the company or at a mail provider, in the usual form for the name. */
 function addressOf(faker: Faker, person: { firstName: string; lastName: string; company: string }): string {
   const first = latin(person.firstName, '');
   const last = latin(person.lastName, '');

@@ -67,9 +67,9 @@ export interface StackOptions {
    * nobody gets in but through Access.
    */
   env?: Record<string, string>;
-  /** Told what is being done, in a few words, at each step that takes time. */
+  /** Called with a short description of each step that takes time. */
   onStep?: (words: string) => void;
-  /** Handed the Worker's process before it answers; a kill in its boot makes {@link startStack} throw. */
+  /** Gets the Worker's process before it answers; a kill during its start makes {@link startStack} throw. */
   onSpawn?: (worker: Pick<SupervisedProcess, 'killHard'>) => void;
 }
 
@@ -77,7 +77,7 @@ export interface Stack {
   readonly url: string;
   readonly mailUrl: string;
   readonly inboxUrl: string | null;
-  /** Settles when the Worker's process ends, asked to or not. */
+  /** Settles when the Worker's process ends, for any reason. */
   readonly ended: Promise<ProcessEnd>;
   /** The Worker's log. */
   readonly logFile: string;
@@ -95,11 +95,11 @@ function wranglerEnv(stateDir: string): NodeJS.ProcessEnv {
     NO_COLOR: '1',
     WRANGLER_SEND_METRICS: 'false',
     WRANGLER_LOG_PATH: join(stateDir, 'logs'),
-    // `wrangler dev` keeps a trace of every request under v3/observability, with its URL: the words of a
-    // search, the token of an unsubscribe link. Its explorer shows the database to whoever reaches the port.
+    // `wrangler dev` keeps a trace of every request under v3/observability, with its URL: the words of a search, the
+    // token of an unsubscribe link. Its explorer shows the database to everyone who can reach the port.
     X_LOCAL_OBSERVABILITY: 'false',
     X_LOCAL_EXPLORER: 'false',
-    // The settings come from our file alone, whatever the shell holds.
+    // The settings come from our file only, not from the shell's environment.
     CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV: 'true',
   };
 }
@@ -134,8 +134,8 @@ function writeLocalConfig(stateDir: string, settings: Record<string, string>): s
 }
 
 /**
- * Keeps a second stack off the same state folder. The lock is a listening socket, which the system takes
- * back however its holder ends.
+ * Prevents a second stack on the same state folder. The lock is a listening socket, which the system closes however
+ * its owner ends.
  */
 async function lockStateDir(stateDir: string): Promise<Server> {
   const name = createHash('sha256').update(stateDir).digest('hex').slice(0, 16);
@@ -203,8 +203,8 @@ async function answersHealth(url: string): Promise<boolean> {
 }
 
 /**
- * Brings a state folder's database to the current schema and keeps others off it meanwhile.
- * {@link startStack} does this itself; only what must come between, the first seed, needs it apart.
+ * Migrates a state folder's database, and locks the folder meanwhile. {@link startStack} does this itself; only the
+ * first seed, which comes between, needs it separately.
  */
 export async function prepareState(
   stateDir: string,
@@ -261,13 +261,13 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   }
   try {
     await migrate(stateDir, onStep);
-    // What was erased before the last start was killed.
+    // Removes what was erased before the last start, if that was killed.
     compactState(stateDir);
     if (options.mail === 'stand-in') standIn = await startStandInMail();
     const mailUrl = standIn?.url ?? String(options.mail).replace(/\/$/, '');
     const inboxUrl = standIn?.inboxUrl ?? options.inboxUrl ?? null;
 
-    // In a file only its owner reads: a command line is there for everyone in `ps`.
+    // In a file that only its owner can read, because everyone can see a command line in `ps`.
     const envFile = join(stateDir, 'worker.env');
     const settings = {
       MAIL_API_KEY: 're_local_stand_in',

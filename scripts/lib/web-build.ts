@@ -59,7 +59,7 @@ function lastStamp(): string | null {
 }
 
 /**
- * Makes `web/build` what the sources say.
+ * Builds `web/build` when it differs from the sources.
  *
  * @param onBuild - told once when there is something to build
  * @throws UserError with the build's output when it fails

@@ -2,8 +2,8 @@
  * Clock steps: how the stored times of a session follow a host clock that was set back.
  *
  * A session knows that the old clock had reached `updatedAt`. If the clock is earlier now, it was set back by at
- * least the difference, and every stored time is too late by as much. Steps forward need nothing: waits end early,
- * and a key counts as dead too soon.
+ * least the difference, and every stored time is too late by as much. Steps forward need no correction: waits end
+ * early, and a key counts as expired too soon.
  *
  * Owns the bounds and the arithmetic of a session. The times of the mail gate are in limits/rate-limit.ts.
  *
@@ -19,8 +19,8 @@ export const clockToleranceMs = 5_000;
 const dayMs = 86_400_000;
 
 /**
- * The longest time ahead, in ms, at which anything of a session that has not ended can be due. What lies
- * further ahead was written under another clock.
+ * The longest time ahead, in ms, at which anything of a session that has not ended can be due. Times further ahead
+ * were written under another clock.
  */
 export function longestWaitMs({
   state,
@@ -39,7 +39,7 @@ export function stepBackMs(session: Pick<Session, 'updatedAt'>, nowMs: number): 
 }
 
 /**
- * The session by the clock that is: what it waits for is as far ahead as it was.
+ * The session with its times moved to the present clock: every wait is as far ahead as it was.
  *
  * @param areKeysDead - the age of what is in doubt is not known: the provider is not asked about it any more
  */

@@ -1,8 +1,8 @@
 /**
  * The list of all activations, newest first.
  *
- * Owns the table. A session's object holds the truth; the list has the last Progress that the object sent, and
- * an older one never replaces a newer one.
+ * Owns the table. The session object is the source of truth; the list has the last Progress that the object sent.
+ * Invariant: an older Progress never replaces a newer one.
  *
  * @module
  */
@@ -27,15 +27,15 @@ const list: PagedList<ActivationRow> = {
 };
 
 function toProgress(row: Pick<ActivationRow, 'progress'>): Progress {
-  // Written by recordActivation only, from a Progress; earlier versions did not know what is waited for.
+  // Written by recordActivation only, from a Progress. Earlier versions did not store the reason of a wait.
   const known = JSON.parse(row.progress) as Omit<Progress, 'waitingFor'> & Partial<Progress>;
   return { ...known, waitingFor: known.waitingFor ?? null };
 }
 
 /**
- * Keeps a session's progress, unless a later one is known.
+ * Stores a session's progress, unless a later one is stored already.
  *
- * @returns false when what was known is as new
+ * @returns false when the stored one is as new
  */
 export async function recordActivation(db: D1Database, progress: Progress): Promise<boolean> {
   const result = await db
@@ -78,12 +78,12 @@ export async function listActivations(
   return { kind: 'ok', list: { activations: page.rows.map(toProgress), nextCursor: page.nextCursor } };
 }
 
-/** One page of the sessions that have not ended, as far as the list has heard; and how many there are. */
+/** One page of the sessions that have not ended by the list, and their number. */
 export async function listOpenSessions(
   db: D1Database,
   page: { offset: number; limit: number },
 ): Promise<{ sessionIds: string[]; totalCount: number }> {
-  // The partial index has exactly them.
+  // The partial index contains exactly these rows.
   const open = "FROM activations INDEXED BY activations_open WHERE (progress ->> 'finishedAt') IS NULL";
   const [rows, count] = await db.batch<{ sessionId: string; n: number }>([
     db
@@ -106,7 +106,7 @@ export async function getActivation(db: D1Database, sessionId: string): Promise<
   return row === null ? null : toProgress(row);
 }
 
-/** How many activations of one person have not ended, as far as the list has heard. */
+/** The number of activations of one person that have not ended by the list. */
 export async function countRunning(db: D1Database, owner: string): Promise<number> {
   const row = await db
     .prepare(
@@ -117,7 +117,7 @@ export async function countRunning(db: D1Database, owner: string): Promise<numbe
   return row?.n ?? 0;
 }
 
-/** Takes an activation off the list. @returns false when it was not on it */
+/** Removes an activation from the list. @returns false when it was not in the list */
 export async function deleteActivation(db: D1Database, sessionId: string): Promise<boolean> {
   const result = await db.prepare('DELETE FROM activations WHERE session_id = ?').bind(sessionId).run();
   return result.meta.changes > 0;
@@ -134,10 +134,13 @@ interface NamedActivation {
   anonymizedAt: number | null;
 }
 
-/** Activations that are read at once. */
+/** Activations read by one statement. */
 const namePageCount = 500;
 
-/** All activations with their names. A person typed those, in any script, so they are compared here and not in SQL. */
+/**
+ * All activations with their names. People type names in any script, so they are compared here: SQL's lower() knows
+ * ASCII only.
+ */
 async function* namedActivations(db: D1Database): AsyncGenerator<NamedActivation, void> {
   for (let after = ''; ;) {
     const { results } = await db
@@ -154,7 +157,7 @@ async function* namedActivations(db: D1Database): AsyncGenerator<NamedActivation
   }
 }
 
-/** The activations that may hold something of a person: mails, the search of the audience, the name. */
+/** The activations that may have data of a person: mails, the search of the audience, the name. */
 export async function activationsThatMayKnow(db: D1Database, person: ForgottenPerson): Promise<string[]> {
   const sessionIds: string[] = [];
   for await (const { sessionId, name, anonymizedAt } of namedActivations(db)) {
@@ -163,7 +166,7 @@ export async function activationsThatMayKnow(db: D1Database, person: ForgottenPe
   return sessionIds;
 }
 
-/** Takes a person out of the names on the list. The objects did so before, so their next Progress agrees. */
+/** Removes a person from the names in the list. The objects have done so before, so their next Progress agrees. */
 export async function forgetInHistory(db: D1Database, person: ForgottenPerson): Promise<void> {
   for await (const { sessionId, name } of namedActivations(db)) {
     if (!mentions(name, person)) continue;

@@ -1,10 +1,10 @@
 /**
- * Who a session is for: resolves an audience at the start, previews it, and pages it out in batches afterwards.
+ * The audience of a session: counts it at the start, previews it, and pages it out for the planner.
  *
- * Owns the freeze: an audience is what matched at a revision of the CRM, with `id <= maxLeadId`; no clock is asked.
- * Count, preview and pages come from one selection, so they cannot disagree. Invariant: a page has no lead that the
- * count at the start did not have, except one that another session has set back to new since. Leads that were edited
- * or erased since are left out; the caller calls the difference `changed`.
+ * Owns the freeze: an audience is the leads that matched at a revision of the CRM, with `id <= maxLeadId`. It does
+ * not use a clock. Count, preview and pages use one selection, so they cannot disagree. Invariant: a page has no
+ * lead that the count at the start did not have, except one that another session has made new again since. Leads
+ * that were edited or erased since are left out; the caller calls the difference `changed`.
  *
  * @module
  */
@@ -65,7 +65,7 @@ function selectAudience(audience: Audience, options: LeadFilterOptions): LeadSel
 
 const readRevisionSql = 'SELECT revision FROM lead_counts';
 
-/** Counts an audience and freezes it: the highest id, and the revision that {@link planPage} draws it as of. */
+/** Counts an audience and freezes it: its highest id, and the revision as of which {@link planPage} reads it. */
 export async function resolveAudience(db: D1Database, audience: Audience): Promise<ResolvedAudience> {
   if ('leadIds' in audience) {
     const unknown = await db
@@ -82,11 +82,11 @@ export async function resolveAudience(db: D1Database, audience: Audience): Promi
     const maxLeadId = leadIds.at(-1);
     return maxLeadId === undefined
       ? { kind: 'empty' }
-      : // Ids that were chosen by hand are drawn whatever happens to their leads.
+      : // Ids that were chosen by hand always belong to the audience.
         { kind: 'ok', maxLeadId, total: leadIds.length, revision: 0 };
   }
-  // In one statement, so that the count is of that very revision: it needs no look at the leads themselves,
-  // which at a million takes longer than all else before the first mail.
+  // One statement, so that the count belongs to this revision. It does not read the leads themselves, which at a
+  // million takes longer than everything else before the first mail.
   const { countFrom, where, params, id } = selectAudience(audience, {});
   const row = await db
     .prepare(
@@ -101,8 +101,8 @@ export async function resolveAudience(db: D1Database, audience: Audience): Promi
 }
 
 /**
- * What an activation that starts now would do, without doing it. Ids that do not exist count nowhere;
- * {@link resolveAudience} refuses them.
+ * What an activation that starts now would do. Ids that do not exist are not counted; {@link resolveAudience}
+ * refuses them.
  */
 export async function countAudience(db: D1Database, audience: Audience): Promise<AudienceCounts> {
   const { from, where, params } = selectAudience(audience, {});
@@ -120,18 +120,18 @@ export async function countAudience(db: D1Database, audience: Audience): Promise
   };
 }
 
-/** SQL of what leads aliased `l` have in a field that a template may print; null for what is no field of a lead. */
+/** SQL of the value of a template field for leads aliased `l`; null for a name that is not a field of a lead. */
 function emptyableSql(field: string): string | null {
   const found = mergeFields.find((name) => name === field);
   if (found !== undefined) return `l.${leadFields[found].column}`;
   const name = /^custom\.(.+)$/.exec(field)?.[1] ?? '';
-  // A name has nothing in it that SQL or JSON would read.
+  // A name has no character with a meaning in SQL or JSON.
   return customFieldPattern.test(name) ? `coalesce(l.custom ->> '${name}', '')` : null;
 }
 
 /**
- * How many of the leads that would get mail have nothing in each of these fields; those that none lacks
- * are left out, and so are names that are no field of a lead.
+ * For each of these fields, the number of leads that would get mail and have no value in it. Fields that no lead
+ * lacks are left out, and so are names that are not fields of a lead.
  */
 export async function countEmptyFields(
   db: D1Database,
@@ -183,7 +183,8 @@ export async function sampleAudience(
 /**
  * The next leads of a frozen audience, in the order of their ids, after `afterLeadId` (0 at first).
  *
- * Keeps no state: the same arguments give the same leads, less those edited or erased since. Ids that were chosen by hand are drawn whatever happened to them.
+ * Keeps no state: the same arguments give the same leads, less those edited or erased since. Ids that were chosen by
+ * hand are always returned.
  */
 export async function planPage(
   db: D1Database,
@@ -195,7 +196,7 @@ export async function planPage(
     return { leadIds: rest.slice(0, limit), done: rest.length <= limit };
   }
   const { from, where, params, id } = selectAudience(audience, { asOf: revision, drive: 'id' });
-  // One row of JSON: D1 spends more on handing over thousands of rows than on finding them.
+  // One row of JSON, because D1 takes longer to return thousands of rows than to find them.
   const row = await db
     .prepare(
       `SELECT json_group_array(id) AS ids FROM (

@@ -8,7 +8,7 @@
 import type { AuditEntry, AuditPage } from '../shared/schemas/audit.ts';
 import { readPage, type Condition, type PagedList } from './cursor.ts';
 
-/** An entry as it is read; `detail` is JSON. */
+/** A row of the table; `detail` is JSON. */
 type AuditRow = Omit<AuditEntry, 'detail'> & { detail: string | null };
 
 const trail: PagedList<AuditRow> = {
@@ -21,7 +21,7 @@ const trail: PagedList<AuditRow> = {
 
 export interface AuditFilter {
   actor?: string;
-  /** An action; with a dot at its end (`activation.`) all that begin so. */
+  /** An action, or with a dot at its end (`activation.`) all actions that begin so. */
   action?: string;
   target?: string;
   fromAt?: number;
@@ -61,7 +61,7 @@ export async function listAudit(
   const where: Condition[] = [];
   if (actor !== undefined) where.push(['actor = ?', actor]);
   if (action?.endsWith('.') === true) {
-    // Everything that begins so: the slash comes after the dot.
+    // All texts that begin so: `/` is the character after `.`.
     where.push(['action >= ? AND action < ?', action, `${action.slice(0, -1)}/`]);
   } else if (action !== undefined) where.push(['action = ?', action]);
   if (target !== undefined) where.push(['target = ?', target]);

@@ -1,16 +1,16 @@
 /**
- * Pages of a list, found by the key of the row before them (keyset paging) and never by an offset, so that the
- * thousandth page costs what the first does and rows that come or go do not shift it.
+ * Pages of a list, found by the key of the row before them (keyset paging) and not by an offset. So the thousandth
+ * page costs as much as the first, and added or deleted rows do not shift it.
  *
- * Owns the cursor and the page's SQL. A cursor is opaque: a short JSON array as base64url. It comes back from
- * outside, so each part is checked. Cursors are in URLs, so no list may put an address into one.
+ * Owns the cursor and the page's SQL. A cursor is opaque: a short JSON array as base64url. It comes from the client,
+ * so each part is checked. Cursors are in URLs, so no list may put an address into one.
  *
  * @module
  */
 
 type CursorPart = string | number;
 
-/** Characters; longest is a sort value of 1,000 characters, escaped, in base64. */
+/** In characters. The longest cursor has a sort value of 1,000 characters, escaped, in base64. */
 const maxCursorLength = 12_000;
 
 export function encodeCursor(parts: readonly CursorPart[]): string {
@@ -21,7 +21,7 @@ export function encodeCursor(parts: readonly CursorPart[]): string {
     .replaceAll('=', '');
 }
 
-/** The parts of a cursor, or null when it is not one. */
+/** The parts of a cursor; null when the text is not a cursor. */
 export function decodeCursor(cursor: string): CursorPart[] | null {
   if (cursor.length > maxCursorLength || !/^[\w-]+$/.test(cursor)) return null;
   let parts: unknown;
@@ -40,17 +40,17 @@ export function decodeCursor(cursor: string): CursorPart[] | null {
 export interface PagedList<Row> {
   /** `SELECT … FROM …` */
   select: string;
-  /** What the rows are ordered by, in this order; together it is unique. */
+  /** The columns that rows are ordered by. Together they are unique. */
   key: readonly { column: string; type: 'integer' | 'text'; of: (row: Row) => CursorPart }[];
 }
 
-/** A condition of SQL and what is bound to its `?`. */
+/** A condition in SQL and the values of its `?`. */
 export type Condition = readonly [sql: string, ...params: CursorPart[]];
 
 export interface PageRequest {
   /** All of them must hold. */
   where?: readonly Condition[];
-  /** Of the page before; null: the first page. */
+  /** The cursor of the page before; null: the first page. */
   cursor: string | null;
   limit: number;
 }
@@ -91,9 +91,9 @@ function readKey<Row>({ key }: PagedList<Row>, cursor: string): CursorPart[] | n
 }
 
 /**
- * The page of what was read with a limit of one row more, which says whether there is another page.
+ * The page of rows that were read with a limit of one more. The additional row shows that there is another page.
  *
- * @param cursorOf - the cursor behind a row
+ * @param cursorOf - returns the cursor of a row
  */
 export function takePage<Row>(
   found: readonly Row[],
@@ -105,7 +105,7 @@ export function takePage<Row>(
   return { rows, nextCursor: found.length > limit && last !== undefined ? cursorOf(last) : null };
 }
 
-/** The cursor behind a row of a list. */
+/** The cursor of a row of a list. */
 export function cursorBehind<Row>(list: PagedList<Row>): (row: Row) => string {
   return (row) => encodeCursor(list.key.map(({ of }) => of(row)));
 }

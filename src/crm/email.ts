@@ -1,9 +1,9 @@
 /**
  * Addresses: their spelling in the CRM, and their keyed hash.
  *
- * The CRM keeps the local part as it was typed and the domain in lower case. Suppressions know a person by the
- * hash, without an address. It is keyed because anyone can guess and hash addresses; the key is kept apart from
- * the database.
+ * The CRM keeps the local part as it was typed and the domain in lower case. Suppressions identify a person by the
+ * hash, without an address. The hash is keyed, because anyone can guess and hash addresses; the key is not in the
+ * database.
  *
  * @module
  */
@@ -14,12 +14,12 @@ export { isUsableEmail, normalizeEmail } from '../shared/email-address.ts';
 /** Hashes an address with a key that the caller has bound. */
 export type HashEmail = (email: string) => string;
 
-/** HMAC-SHA256 of the lower-cased address, as base64url: capital letters do not matter. */
+/** HMAC-SHA256 of the address in lower case, as base64url. */
 export function emailHash(key: string, email: string): string {
   return createHmac('sha256', key).update(email.trim().toLowerCase()).digest('base64url');
 }
 
-/** True for what {@link emailHash} could have made. */
+/** True for a text in the form of an {@link emailHash}. */
 export function isEmailHash(text: string): boolean {
   return /^[\w-]{43}$/.test(text);
 }

@@ -17,18 +17,18 @@ import {
   type Eligibility,
 } from './leads/row.ts';
 
-// `UPDATE … AS l` so that the standing reads the row that is written. The unary plus inside keeps the
-// ids, not the status index, in charge of finding the rows.
+// `UPDATE … AS l`, so that the eligibility reads the row that is written. The unary plus makes SQLite find the rows
+// by id and not by the status index.
 const flipSql = `UPDATE leads AS l SET status = 'active', activated_at = ?2, activated_by = ?3,
     activated_revision = ${nextRevisionSql}
   WHERE l.id IN (SELECT value FROM json_each(?1)) AND ${eligibilitySql} = 'mailable'`;
 
-/** Counts what the statement before it has set active, as a change of the CRM. */
+/** Counts the leads that the previous statement has set active, as a change of the CRM. */
 export const countFlippedSql = `UPDATE lead_counts
   SET revision = revision + 1, new_count = new_count - changes(), active_count = active_count + changes()
   WHERE changes() > 0`;
 
-// Whose session has not ended, as far as the list of activations has heard.
+// Leads whose session has not ended by the list of activations.
 const isOwnerLiveSql = `(l.activated_by <> ?2 AND EXISTS (SELECT 1 FROM activations a
     WHERE a.session_id = l.activated_by AND (a.progress ->> 'finishedAt') IS NULL))`;
 
@@ -54,15 +54,15 @@ interface FlippedRow extends RecipientRow {
 }
 
 /**
- * Activates the leads that are new, have a usable address and are not suppressed, and says what
- * became of each. Leads that this session activated before are `activated` again, as they are now; but who
- * was suppressed since becomes new again and is skipped, for only a batch that never left is flipped again.
+ * Activates the leads that are new, have a valid address and are not suppressed, and returns the outcome of each.
+ * Leads that this session activated before are `activated` again, with their present data. But a lead that was
+ * suppressed since becomes new again and is skipped: only a batch that never left is flipped again.
  *
  * Both lists keep the order of `leadIds`; a repeated id counts once. A lead that no longer exists is
  * skipped as `erased`.
  *
  * @param flip.customFields - those that the template uses
- * @throws what D1 throws; nothing was changed then, or all was, and a repeat is safe
+ * @throws what D1 throws; then nothing was changed or everything was, and a repeat is safe
  */
 export async function flipLeads(
   db: D1Database,
@@ -87,7 +87,8 @@ export async function flipLeads(
     const row = rows.get(leadId);
     return row?.activatedBy === flip.sessionId && row.eligibility === 'suppressed';
   });
-  // Rare, so the flips of every day do not pay for it; until it is done, a repeat finds them again.
+  // A separate statement, because this is rare and ordinary flips need not pay for it. If it fails, a repeat finds
+  // the leads again.
   if (withdrawn.length > 0) await unflipLeads(db, { sessionId: flip.sessionId, leadIds: withdrawn });
 
   const activated: Recipient[] = [];
@@ -111,8 +112,8 @@ export async function flipLeads(
 }
 
 /**
- * Takes a flip back, for leads that this session owns; others are left alone. For a session that was paused,
- * cancelled or erased before the mail left, so never for a lead that may have been mailed.
+ * Reverses a flip for the leads that this session owns; other leads do not change. It is for a session that was
+ * paused, cancelled or erased before the mail left, so never for a lead that may have been mailed.
  *
  * @returns how many leads became new again
  */

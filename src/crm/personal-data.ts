@@ -1,9 +1,9 @@
 /**
- * What the CRM database holds about a person beside the lead: finding it and erasing it.
+ * Finds and erases the data about a person that the CRM database has outside of the lead.
  *
- * Owns every table that may hold an address or a name, except the lead itself (leads/lead.ts) and the session objects.
- * Invariant: what remains is a keyed hash in the suppressions, if there was one, so that the person is not mailed
- * when a later import brings them back; and ids that name nobody.
+ * Owns every table that may hold an address or a name, except the lead itself (leads/lead.ts) and the session
+ * objects. Invariant: after an erasure only ids that name nobody remain, and the keyed hash of a suppression, so
+ * that the person is not mailed after a later import.
  *
  * @module
  */
@@ -33,10 +33,10 @@ export async function findLeadByEmail(db: D1Database, email: string): Promise<Le
 }
 
 /**
- * A lead as other records may mention it: under the address and name of now, under addresses of before, and as
- * a session froze them.
+ * The texts by which other records may mention a lead: its present address and name, its earlier addresses, and
+ * those that a session froze.
  *
- * @param frozen - the lead as its session mailed it; null where no session did
+ * @param frozen - the lead as its session mailed it; null when no session did
  */
 export async function personOf(
   db: D1Database,
@@ -63,7 +63,7 @@ async function formerEmails(db: D1Database, leadId: number): Promise<string[]> {
   return results.map(({ email }) => email);
 }
 
-/** Those of these addresses that are no other lead's now: what is kept of the others is about somebody else. */
+/** Those of these addresses that no other lead has now. Data with the others belongs to somebody else. */
 async function emailsOfNobodyElse(
   db: D1Database,
   leadId: number,
@@ -80,8 +80,7 @@ async function emailsOfNobodyElse(
 }
 
 /**
- * Removes a person from what is kept beside the leads; the hash of a suppression stays. Repeating it changes
- * nothing.
+ * Removes a person from all data outside of the leads; the hash of a suppression stays. A repeat changes nothing.
  */
 export async function eraseTraces(
   db: D1Database,
@@ -93,7 +92,7 @@ export async function eraseTraces(
   await forgetInImports(db, person);
   await forgetViews(db, await viewsAbout(db, person));
   await forgetInHistory(db, person);
-  // The lead's own go with the lead. These are of one that has another address now, which was asked for by this.
+  // The lead's own addresses are deleted with the lead. These belong to a lead that has another address now.
   await db
     .prepare('DELETE FROM former_emails WHERE email IN (SELECT value FROM json_each(?))')
     .bind(JSON.stringify(person.emails))
@@ -106,10 +105,10 @@ const noteTables = [
   { table: 'suppression_removals', key: 'id' },
 ] as const;
 
-/** Notes that are read at once. */
+/** Notes read by one statement. */
 const notePageCount = 1_000;
 
-/** The label and every word about the suppression of an address, and words about others that mention the person. */
+/** Removes the label and all notes of a suppression of the person, and mentions of the person in other notes. */
 async function forgetInSuppressions(
   db: D1Database,
   person: ForgottenPerson,
@@ -144,12 +143,12 @@ async function forgetInSuppressions(
   }
 }
 
-/** Imports that are read at once. */
+/** Imports read by one statement. */
 const importPageCount = 200;
 
 /**
- * The name of a file, and the names of its columns: a file that was read as if its first row were a header has
- * a person there.
+ * Removes a person from file names and column names. When the first row of a file was wrongly read as a header, its
+ * column names are data of a person.
  */
 async function forgetInImports(db: D1Database, person: ForgottenPerson): Promise<void> {
   for (let after = 0; ;) {
@@ -172,7 +171,7 @@ async function forgetInImports(db: D1Database, person: ForgottenPerson): Promise
   }
 }
 
-/** What the database holds about a person beside the lead itself. */
+/** The data of the database about a person, except the lead itself. */
 export async function tracesOf(
   db: D1Database,
   about: { person: ForgottenPerson; emailHash: string },

@@ -1,5 +1,5 @@
 /**
- * Saved views: choices of leads that a person has kept under a name.
+ * Saved views: filters and sort orders of the leads page that a person has saved under a name.
  *
  * @module
  */
@@ -19,9 +19,9 @@ export async function listViews(db: D1Database, owner: string): Promise<View[]> 
 }
 
 /**
- * Keeps a view; one of the same name, in any case, becomes this one.
+ * Saves a view. It replaces one with the same name; case does not matter.
  *
- * @returns `too_many` when the person has as many views as there may be
+ * @returns `too_many` when the person has the most views already
  */
 export async function saveView(
   db: D1Database,
@@ -39,15 +39,15 @@ export async function saveView(
   return row === null ? { kind: 'too_many' } : { kind: 'ok', view: row };
 }
 
-/** A view of somebody, as an export of what is held about a person shows it. */
+/** A view with its owner, for the export of the data about a person. */
 type OwnedView = View & { owner: string };
 
-/** Views that are looked at together, to see whether they have an address in them. */
+/** Views read by one statement in the search for an address. */
 const viewPageCount = 500;
 
 /**
- * Everybody's views with this person in their name or in what they look for. They are few, and written as
- * URLs are, in which one address can be spelt in many ways: so each is read.
+ * All people's views with this person in their name or filter. Views are query strings, in which an address can be
+ * encoded in many ways, so every view is decoded; there are few.
  */
 export async function viewsAbout(db: D1Database, person: ForgottenPerson): Promise<OwnedView[]> {
   const isAbout = ({ name, query }: OwnedView): boolean =>
@@ -65,14 +65,14 @@ export async function viewsAbout(db: D1Database, person: ForgottenPerson): Promi
   }
 }
 
-/** Forgets these views, but for those that have become others meanwhile. */
+/** Deletes these views, except those that were changed meanwhile. */
 export async function forgetViews(db: D1Database, views: readonly OwnedView[]): Promise<void> {
   const remove = db.prepare('DELETE FROM views WHERE view_id = ? AND name = ? AND query = ?');
   if (views.length === 0) return;
   await db.batch(views.map(({ viewId, name, query }) => remove.bind(viewId, name, query)));
 }
 
-/** Forgets one of a person's own views. @returns false when there was no such view */
+/** Deletes one of a person's own views. @returns false when there was no such view */
 export async function deleteView(db: D1Database, view: { owner: string; viewId: number }): Promise<boolean> {
   const result = await db
     .prepare('DELETE FROM views WHERE view_id = ? AND owner = ?')

@@ -1,9 +1,9 @@
 /**
  * Suppressions: who must not be mailed, by the keyed hash of the address.
  *
- * Owns the table. Keeps no address, except as a label where a person typed one. Invariants: the first reason
- * stays (a complaint stays a complaint, whatever comes later); adding twice changes nothing; whatever mails
- * looks here in the transaction of its flip.
+ * Owns the table. Keeps no address, except as a label where a person typed one. Invariants: the first reason stays
+ * (a complaint stays a complaint, whatever comes later); adding twice changes nothing; every flip checks the
+ * suppressions in its own transaction.
  *
  * @module
  */
@@ -44,7 +44,7 @@ export async function suppressHash(
   return result.meta.changes > 0;
 }
 
-/** Rows of one statement: its JSON parameter stays far below D1's 2 MB. */
+/** Rows of one statement; its JSON parameter stays far below D1's limit of 2 MB. */
 const maxChunkCount = 1_000;
 
 /** Suppresses addresses that a person typed, pasted or uploaded. */
@@ -88,7 +88,7 @@ export async function addSuppressions(
   return { addedCount, knownCount: rows.length - addedCount, invalidLines };
 }
 
-/** Removes a suppression and keeps a record of who did and why. @returns false when there was none */
+/** Removes a suppression and stores who did it and why. @returns false when there was none */
 export async function removeSuppression(
   db: D1Database,
   removal: { emailHash: string; removedBy: string; note: string; nowMs: number },
@@ -109,7 +109,7 @@ export async function removeSuppression(
 /**
  * One page, newest first.
  *
- * @param query.emailHash - only this one: a search by address is a look-up by its hash
+ * @param query.emailHash - only the entry with this hash: a search by address is a look-up by its hash
  * @returns `invalid_cursor` for a cursor that this list did not give out
  */
 export async function listSuppressions(

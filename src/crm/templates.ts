@@ -46,7 +46,7 @@ export async function lastTemplateUses(db: D1Database): Promise<Map<string, numb
   return new Map(results.map(({ template, at }) => [template, at]));
 }
 
-/** One template, in its current version or in the one asked for; null when there is none. */
+/** One template, in its current or the requested version; null when there is none. */
 export async function getTemplate(
   db: D1Database,
   id: string,
@@ -74,7 +74,7 @@ const insertVersionSql = `INSERT INTO template_versions
 /**
  * Adds a template under the first of these ids that is free.
  *
- * @returns null when none of them is
+ * @returns null when no id is free
  */
 export async function createTemplate(
   db: D1Database,

@@ -1,22 +1,21 @@
 /**
- * What must be set before mail leaves through a real provider: what the law asks (a postal address in the
- * footer), what mailbox providers ask (one-click unsubscribe over https), and a sender.
+ * The settings that a real provider needs before mail leaves: a postal address in the footer (the law), one-click
+ * unsubscribe over https (mailbox providers), and a sender.
  *
- * Owns the list of what is missing, for people. Does not look at DNS, and leaves what a provider needs to that
- * provider.
+ * Owns the list of missing settings, for people. Does not check DNS. Each provider checks its own settings.
  *
  * @module
  */
 import { createTransport, findProvider, type MailConfig } from './providers/index.ts';
 
-/** What a start needs beside the settings of the transport; an empty text is not set. */
+/** The settings that a start needs in addition to those of the transport; an empty text counts as not set. */
 export interface SendingSettings extends MailConfig {
   postalAddress: string;
   publicUrl: string;
 }
 
 export interface MissingSetting {
-  /** As in wrangler.toml. */
+  /** The name in wrangler.toml. */
   setting: string;
   message: string;
 }

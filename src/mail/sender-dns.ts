@@ -1,9 +1,8 @@
 /**
- * What DNS says about a sender's domain: SPF, DKIM and DMARC, without which the large mailbox providers refuse
- * bulk mail.
+ * The DNS records of a sender's domain: SPF, DKIM and DMARC. Without them the large mailbox providers refuse bulk
+ * mail.
  *
- * Owns the queries and how answers are read. Makes no judgement where nobody answered: offline is `unknown`
- * and not `missing`.
+ * Owns the queries and the reading of answers. Without an answer the result is `unknown` and not `missing`.
  *
  * @module
  */
@@ -18,7 +17,7 @@ export interface DnsFinding {
 
 /** DNS over HTTPS, in the JSON form (https://developers.cloudflare.com/1.1.1.1/encryption/dns-over-https/make-api-requests/dns-json/). */
 const resolverUrl = 'https://cloudflare-dns.com/dns-query';
-/** A person waits for the page; a reachable resolver answers within some tens of milliseconds. */
+/** A person waits for the page, and a reachable resolver answers within some tens of milliseconds. */
 const timeoutMs = 2_500;
 
 /** The TXT records of a name; null when nobody answered. */
@@ -54,7 +53,7 @@ export async function lookUpSender(
   sender: { domain: string; provider: string },
 ): Promise<DnsFinding[]> {
   const { domain, provider } = sender;
-  // Unknown where it differs by account.
+  // Unknown when it differs by account.
   const { returnPath, dkimSelector: selector } = findProvider(provider)?.dns ?? {};
   const spfName = returnPath === undefined ? domain : `${returnPath}.${domain}`;
   const [spf, dkim, dmarc] = await Promise.all([
@@ -68,7 +67,7 @@ export async function lookUpSender(
 /** The domain and its parents below the top level, nearest first: DMARC is inherited from the nearest. */
 function inheritance(domain: string): string[] {
   const labels = domain.split('.');
-  // DMARC's own walk up the tree takes as many.
+  // DMARC's own tree walk has the same limit.
   return labels
     .slice(0, -1)
     .map((_, index) => labels.slice(index).join('.'))

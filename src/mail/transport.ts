@@ -1,8 +1,8 @@
 /**
- * MailTransport: what every mail provider offers to a session.
+ * MailTransport: the interface of every mail provider to a session.
  *
- * Owns the form of a call. Does not retry, read a clock or store anything; the session decides when to repeat.
- * Invariant: `encode` is a pure function of the mails, so a repeat sends the same bytes.
+ * Owns the interface only. A transport does not retry, read a clock or store anything; the session decides when to
+ * repeat. Invariant: `encode` is a pure function of the mails, so a repeat sends the same bytes.
  *
  * @module
  */
@@ -27,9 +27,9 @@ export interface DeliveryCall {
   payload: string;
   /** Mails in the payload. */
   mailCount: number;
-  /** Asked just before the call is made; false: a command came and nothing may leave. The outcome is `notSent`. */
+  /** Checked directly before the call; false: a command came and nothing may leave. The outcome is then `notSent`. */
   mayLeave?: () => boolean;
-  /** Aborts when the answer is no longer waited for; the outcome is then `unknown`. */
+  /** Aborts when the wait for the answer ends; the outcome is then `unknown`. */
   signal: AbortSignal;
 }
 
@@ -51,7 +51,7 @@ export interface MailTransport {
   deliver(call: DeliveryCall): Promise<Delivery>;
 }
 
-/** Entries by name, so that the same headers or tags make the same bytes in whatever order they were added. */
+/** Entries sorted by name, so that the same headers or tags make the same bytes, in whatever order they were added. */
 export function sortedEntries(record: Record<string, string>): [name: string, value: string][] {
   return Object.entries(record).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
 }

@@ -19,14 +19,14 @@ export interface UnsubscribeClaim {
   emailHash: string;
 }
 
-/** Written first, so that another layout can come later and old links still be read. */
+/** The first byte, so that a later version can have another layout and still read old links. */
 const version = 1;
 const timeAt = 1;
 const suffixAt = 7;
 const leadAt = 13;
 const hashAt = 20;
 const macAt = 52;
-/** 16 bytes of an HMAC-SHA256 (RFC 2104 §5 allows half): nobody guesses one of 2^128. */
+/** 16 bytes of an HMAC-SHA256 (RFC 2104 §5 allows half): one of 2^128 cannot be guessed. */
 const macLength = 16;
 const tokenLength = macAt + macLength;
 
@@ -59,7 +59,7 @@ export function unsubscribeToken(secret: string, claim: UnsubscribeClaim): strin
 export function readUnsubscribeToken(secret: string, token: string): UnsubscribeClaim | null {
   if (!/^[\w-]{91}$/.test(token)) return null;
   const bytes = Buffer.from(token, 'base64url');
-  // The last character has unused bits: only the spelling that we write is valid.
+  // The last character has unused bits; only our own encoding is valid.
   if (bytes.length !== tokenLength || bytes.toString('base64url') !== token) return null;
   if (!timingSafeEqual(macOf(secret, bytes), bytes.subarray(macAt))) return null;
   if (bytes.readUInt8(0) !== version) return null;
@@ -75,7 +75,7 @@ function macOf(secret: string, bytes: Buffer): Buffer {
   return createHmac('sha256', keyOf(secret)).update(bytes.subarray(0, macAt)).digest().subarray(0, macLength);
 }
 
-/** The last derived key: deriving it for each mail was a third of what tokens cost. */
+/** The last derived key: deriving it for each mail took a third of the time of a token. */
 let derived: { secret: string; key: Buffer } | null = null;
 
 function keyOf(secret: string): Buffer {

@@ -1,5 +1,5 @@
 /**
- * Every setting of the product in one table: its name, check, default and meaning, and who may give it.
+ * Every setting of the product in one table: its name, check, default and meaning, and which commands accept it.
  *
  * The Worker reads its numbers here. `npm start`, `npm run deploy` and docs/OPERATIONS.md use the same table.
  * A setting that only one mail provider knows is described by that provider; lists of people and the names of
@@ -40,7 +40,7 @@ const isSender: Check = (value) => (senderAddress(value) === null ? 'is an addre
 const isHttpsUrl: Check = (value) =>
   URL.canParse(value) && new URL(value).protocol === 'https:' ? null : 'is an https:// address';
 
-/** More than nine digits are a mistake, not a number. */
+/** A number with more than nine digits is a mistake. */
 const wholeNumber =
   (least: number): Check =>
   (value) =>
@@ -159,7 +159,7 @@ const table = {
   },
   MAIL_PROVIDER: {
     group: 'Mail',
-    // Only src/mail knows the names; what reads a value that was given checks it there.
+    // Only src/mail knows the names, so the check is there.
     meaning: 'Which mail provider sends; [MAIL.md](MAIL.md#connect-a-provider) has their names.',
     default: 'resend',
     isSecret: false,
@@ -363,7 +363,7 @@ export function confirmAbove(env: SettingValues): number {
   return number(env, 'ACTIVATE_CONFIRM_ABOVE');
 }
 
-/** A longer wait looks like an activation that hangs. */
+/** An activation with a longer wait would seem to hang. */
 const maxUndoSeconds = 600;
 
 /** Milliseconds in which a start can be undone; 0: the activation begins at once. */
@@ -403,7 +403,7 @@ export function mailTexts(env: SettingValues): {
   postalAddress: string | null;
   publicUrl: string | null;
 } {
-  // Not checked: a local PUBLIC_URL is http, and a start says itself what is wrong with a sender.
+  // Not checked here: a local PUBLIC_URL is http, and a start reports a faulty sender itself.
   const textOf = (name: SettingName): string | null => env[name]?.trim() || null;
   return {
     from: textOf('MAIL_FROM') ?? '',

@@ -1,24 +1,24 @@
 /**
  * What the law of most countries requires of every advertising mail: a way to unsubscribe, and the sender's address.
  *
- * Owns which of it a template never prints. Does not decide whether the template may be sent: the List-Unsubscribe
- * header is in every mail whatever the template says. Pure and without dependencies, because the editor asks it at
- * every keystroke.
+ * Owns which of these a template never prints. Does not decide whether the template may be sent: the
+ * List-Unsubscribe header is in every mail whatever the template says. Pure and without dependencies, because the
+ * editor calls it at every keystroke.
  *
  * @module
  */
 export const footerFields = ['unsubscribeUrl', 'postalAddress'] as const;
 export type FooterField = (typeof footerFields)[number];
 
-/** `{{ name` and whatever filters follow; braces end the search, so that it takes one walk over the source. */
+/** `{{ name` with any filters. Braces end the match, so that the search is linear in the source. */
 const outputs: Record<FooterField, RegExp> = {
   unsubscribeUrl: /\{\{[^{}]*\bunsubscribeUrl\b/,
   postalAddress: /\{\{[^{}]*\bpostalAddress\b/,
 };
 
 /**
- * The footer fields that a template does not print in each of its parts. Plain text that is empty is made from
- * the HTML, and so prints what that prints.
+ * The footer fields that a template does not print in each of its parts. Empty plain text is made from the HTML, so
+ * it prints the same fields.
  */
 export function missingFooterFields(template: { html: string; text: string }): FooterField[] {
   const parts = [template.html, template.text].filter((part) => part.trim() !== '');

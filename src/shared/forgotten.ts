@@ -1,27 +1,27 @@
 /**
- * A person who is to be forgotten, as the texts in which other records may mention them.
+ * A person to be erased, as the texts by which other records may mention them.
  *
- * Pure. Invariant: texts are compared without regard to case, and the mark that replaces a mention says nothing.
+ * Pure. Invariant: texts are compared without regard to case, and the replacement for a mention reveals nothing.
  *
  * @module
  */
 
-/** Whom to forget. */
+/** The person to be erased. */
 export interface ForgottenPerson {
-  /** Null for somebody who is no lead. */
+  /** Null for a person who is not a lead. */
   leadId: number | null;
-  /** Addresses that are theirs, now or before, in lower case. */
+  /** Their present and earlier addresses, in lower case. */
   emails: readonly string[];
-  /** Their full names, as they may be written in the name of an activation or of a file. */
+  /** Their full names, in the forms that the name of an activation or a file may contain. */
   names: readonly string[];
 }
 
-/** What stands where a person was mentioned. */
+/** The replacement for a mention of a person. */
 export const forgottenMark = '…';
 
 /**
- * The full names of somebody: first and last, in both orders. One word alone is nobody's name: to take out
- * every "Ann" would take out others.
+ * The full names of a person: first and last name, in both orders. A single word does not count, because removing
+ * every "Ann" would affect other people.
  */
 export function fullNames(person: { firstName: string; lastName: string }): string[] {
   const [first, last] = [person.firstName.trim(), person.lastName.trim()];
@@ -30,12 +30,12 @@ export function fullNames(person: { firstName: string; lastName: string }): stri
 }
 
 /**
- * True for a text that can be looked for in others: something, an @, something. What a person asks to erase may
- * be any text, and "a" is in all of them.
+ * True for a text that other texts may be searched for: it has an @ with text on both sides. A request to erase can
+ * have any text, and "a" is in almost every text.
  */
 export const isSearchableEmail = (email: string): boolean => /[^\s@]@[^\s@]/.test(email);
 
-/** Finds each mention: as a whole, so that ann@b.example is not found in joann@b.example. */
+/** Finds each mention as a whole word, so that ann@b.example is not found in joann@b.example. */
 function mentionPattern({ emails, names }: ForgottenPerson): RegExp | null {
   const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
   const parts = [
@@ -52,7 +52,7 @@ export function mentions(text: string, person: ForgottenPerson): boolean {
   return mentionPattern(person)?.test(text) ?? false;
 }
 
-/** The text with a mark in place of each mention. */
+/** The text with each mention replaced. */
 export function withoutMentions(text: string, person: ForgottenPerson): string {
   const pattern = mentionPattern(person);
   return pattern === null ? text : text.replace(pattern, forgottenMark);

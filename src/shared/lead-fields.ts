@@ -1,12 +1,11 @@
 /**
- * The fields of a lead that are plain text: one table of where each is kept, how long it may be, what uses it
- * and which headers of a file mean it.
+ * The text fields of a lead in one table: the column, length, uses and file headers of each.
  *
- * Owns the list. Schemas, SQL, merge fields and the import read it, so a new field is a line here, a migration
- * and the words on the screens. Custom fields (custom-fields.ts) and what the product itself sets (status,
- * times) are not here. Free of zod, because the web app runs it.
+ * Owns the list. Schemas, SQL, merge fields and the import read it, so a new field is a line here, a migration and
+ * the words on the screens. Custom fields (custom-fields.ts) and fields that the product sets (status, times) are
+ * not here. Does not use zod, because the web app loads this file.
  *
- * Adding a use needs more than the word: `filter` and `sort` an index (`leads_<column>`), `search` a new
+ * A new use needs more than a line: `filter` and `sort` need an index (`leads_<column>`), `search` needs a new
  * full-text index.
  *
  * @module
@@ -14,28 +13,28 @@
 import { limits } from './limits.ts';
 
 interface FieldDescription {
-  /** Of the table `leads`; text, `''` where a lead has nothing. */
+  /** The column in the table `leads`: text, `''` without a value. */
   column: string;
   /** Characters. */
   maxLength: number;
-  /** What a sentence calls it. */
+  /** Its name in sentences. */
   label: string;
   /**
-   * `merge`: a template may print it, so it is frozen into intents. `filter`: leads are filtered by its exact
-   * value. `search`: words are looked for in it. `sort`: the list can be in its order.
+   * `merge`: a template may print it, so it is frozen into intents. `filter`: leads are filtered by its exact value.
+   * `search`: a search reads its words. `sort`: the list can be sorted by it.
    */
   uses: readonly FieldUse[];
   /**
-   * Headers of files that mean it, as `foldHeader` leaves them, the preferred first: those of the exports of
-   * Salesforce, HubSpot, Pipedrive, Google Contacts and Outlook, and the usual words of German, French and
-   * Spanish files.
+   * Headers of files that mean it, in the form of `foldHeader`, the preferred one first: those of the exports of
+   * Salesforce, HubSpot, Pipedrive, Google Contacts and Outlook, and the usual words of German, French and Spanish
+   * files.
    */
   headers: readonly string[];
 }
 
 type FieldUse = 'filter' | 'search' | 'sort' | 'merge';
 
-/** In the order in which people are shown them. */
+/** In their order on the screen. */
 export const leadFields = {
   email: {
     column: 'email',
@@ -226,7 +225,7 @@ export function perField<Field extends LeadField, Value>(
   fields: readonly Field[],
   valueOf: (field: Field) => Value,
 ): Record<Field, Value> {
-  // A loop: a recipient is made so for each mail.
+  // A loop, for speed: each mail makes a recipient with it.
   const record: Partial<Record<Field, Value>> = {};
   for (const field of fields) record[field] = valueOf(field);
   return record as Record<Field, Value>;

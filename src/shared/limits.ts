@@ -1,22 +1,22 @@
 /**
- * Every bound that a caller can run into, in one place, with its reason. docs/OPERATIONS.md lists them.
+ * Every limit that a caller can reach, with its reason. docs/OPERATIONS.md lists them.
  *
  * @module
  */
 
 export const limits = {
-  /** Ids in one `{leadIds}` audience; above it a filter says the same in fewer bytes. */
+  /** Ids in one `{leadIds}` audience; for more, a filter is shorter. */
   maxAudienceIdCount: 10_000,
-  /** Ids taken out of a filter audience. */
+  /** Ids excluded from a filter audience. */
   maxExcludedIdCount: 10_000,
   /** Bytes of a JSON request body: 10,000 ids of 16 digits fit twice. */
   maxJsonBodyBytes: 512 * 1024,
-  /** Bytes of one chunk of an import; most of a Worker's memory for a request is some copies of it. */
+  /** Bytes of one chunk of an import. A request has several copies of it in memory. */
   maxImportChunkBytes: 1024 * 1024,
-  /** Rows of one chunk: one D1 transaction, which others wait for. */
+  /** Rows of one chunk. A chunk is one D1 transaction, during which others wait. */
   maxImportChunkRowCount: 2_000,
   maxImportColumnCount: 256,
-  /** Characters of a cell that is looked at; twice the longest field. */
+  /** Characters of a cell that is read; twice the longest field. */
   maxImportCellLength: 20_000,
   /** Saved views of one person. */
   maxViewCount: 100,

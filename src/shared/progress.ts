@@ -1,6 +1,6 @@
 /**
- * Progress: the one object that every observer of a session is shown, by poll, by stream or in a
- * list, and the reducer that both kinds of client apply to it.
+ * Progress: the view of a session that every observer gets, by poll, by stream or in a list, and the reducer that
+ * all clients apply to it.
  *
  * Invariants: `total = activated + skipped + failed + remaining`,
  * `activated = sent + failed + unknown + email pending`, and for one session a higher `rev` is newer.
@@ -71,20 +71,20 @@ export interface EmailCounts {
 export const waitKinds = [
   /** A call is out and the mail provider has not answered. */
   'provider_answer',
-  /** The mail provider has answered that we are too fast (429). */
+  /** The mail provider has limited our rate (429). */
   'rate_limit',
   /** Our own rate, which all sessions of the account share. */
   'mail_slot',
-  /** The day's mails of the sender's domain are used up (`MAIL_DAILY_CAP`). */
+  /** The daily cap of the sender's domain is reached (`MAIL_DAILY_CAP`). */
   'daily_cap',
   'crm',
-  /** Storage, or another part of ours that does not answer. */
+  /** Our storage, or another part of the product, does not answer. */
   'platform',
 ] as const;
 
 export interface WaitingFor {
   kind: (typeof waitKinds)[number];
-  /** Nothing has come to a result since then, for this reason. */
+  /** There was no result since then, for this reason. */
   since: number;
 }
 
@@ -104,23 +104,25 @@ export interface Progress {
   activation: ActivationCounts;
   email: EmailCounts;
   ratePerSecond: number;
-  /** Null until it can be honest: at least three samples of a running session. */
+  /** Null until it can be estimated: from at least three samples of a running session. */
   etaSeconds: number | null;
   createdAt: number;
-  /** Until then nothing happens and it can be undone; only while it waits so. */
+  /** Until then nothing happens and the start can be undone. Set only while the session waits for it. */
   startsAt?: number;
   startedAt: number | null;
   updatedAt: number;
   finishedAt: number | null;
-  /** What it waits for, once it has for some seconds; null while results come, and in a pause, whose reason says it. */
+  /**
+   * What it waits for, if it has for some seconds; null while results come, and in a pause, which has its own reason.
+   */
   waitingFor: WaitingFor | null;
-  /** The run waits until then. */
+  /** The session waits until then. */
   waitingUntil: number | null;
-  /** Until when the provider can be asked what became of unknown mail, at the latest; null when it cannot. */
+  /** The latest time until which the provider can be asked about unknown mail; null when it cannot. */
   checkableUntil: number | null;
-  /** Since when a session that should progress has not. */
+  /** Since when a session that should make progress has made none. */
   stalledSince: number | null;
-  /** What went wrong last, for a person; never an address, a key or an internal message. */
+  /** The last fault, for a person; never an address, a key or an internal message. */
   lastError: string | null;
 }
 
@@ -134,10 +136,10 @@ export interface Issue {
 }
 
 /**
- * True when no work of ours goes on; a person's retry may open the session again.
+ * True when no work continues; a person's retry may open the session again.
  *
- * A cancelled session is terminal only once what was in flight has settled: until then `finishedAt`
- * is null and its numbers still move ("cancelling").
+ * A cancelled session is terminal only when its calls in flight have settled. Until then `finishedAt` is null and
+ * its numbers still change ("cancelling").
  */
 export function isTerminal(progress: Pick<Progress, 'finishedAt'>): boolean {
   return progress.finishedAt !== null;
@@ -158,8 +160,8 @@ export function emailPendingCount(progress: Pick<Progress, 'activation' | 'email
 /**
  * The reducer of every client: the newer of two views of one session.
  *
- * A higher `rev` wins, a lower one is ignored (an answer that was overtaken on its way); the same
- * `rev` is taken again, because rate, ETA and `stalledSince` are computed when it is read.
+ * A higher `rev` wins, a lower one is ignored (an answer that was overtaken on its way); the same `rev` replaces the
+ * view, because rate, ETA and `stalledSince` are computed at each read.
  */
 export function reduceProgress(current: Progress | null, incoming: Progress): Progress {
   if (current === null || current.sessionId !== incoming.sessionId) return incoming;
@@ -172,8 +174,8 @@ export interface StreamEvents {
   progress: Progress;
   /** All issues so far, when there are new ones. */
   issues: { rev: number; issues: Issue[] };
-  /** The final view; the server closes after it and the client does not come back. */
+  /** The final view. The server closes the stream after it, and the client does not reconnect. */
   end: Progress;
-  /** The session was erased; the client forgets it. */
+  /** The session was erased; the client removes it. */
   deleted: { sessionId: string };
 }

@@ -1,5 +1,5 @@
 /**
- * Roles and their abilities: the Worker refuses by this table, and the web app hides controls by it.
+ * Roles and their abilities: the Worker authorizes requests by this table, and the web app hides controls by it.
  *
  * Invariant: roles are ordered; a higher one may do all that a lower one may.
  * No zod here: the web app loads this file at run time.
@@ -13,9 +13,9 @@ export type Role = (typeof roles)[number];
 
 /** The abilities, each with the lowest role that has it. */
 export const abilities = {
-  /** Activations and their numbers, templates by name, settings: nothing that names a lead. */
+  /** Read activations with their numbers, template names and settings: nothing that names a lead. */
   watch: 'viewer',
-  /** Everything that shows a lead: the list, the results of an activation, downloads. */
+  /** Read everything that shows a lead: the list, the results of an activation, downloads. */
   readLeads: 'operator',
   /** Preview, start, pause, resume, cancel, retry, assume sent. */
   activate: 'operator',

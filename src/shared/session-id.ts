@@ -1,6 +1,6 @@
 /**
- * The name of one bulk activation. The browser makes it, the Worker routes by it, and it is the idempotency key of the
- * start. It is not a secret: identity protects a session.
+ * The id of one bulk activation. The browser makes it, the Worker routes by it, and it is the idempotency key of the
+ * start. It is not a secret: authorization protects a session.
  *
  * @module
  */
@@ -22,7 +22,7 @@ export function isSessionId(value: unknown): value is string {
  * @param random - returns `count` random bytes; `crypto.getRandomValues` in a browser
  */
 export function newSessionId(nowMs: number, random: (count: number) => Uint8Array): string {
-  // 36 does not divide 256: bytes from 252 on are thrown away, so that each character is as likely.
+  // 36 does not divide 256: bytes from 252 on are discarded, so that all characters are equally likely.
   let suffix = '';
   while (suffix.length < 9) {
     for (const byte of random(16)) {

@@ -12,9 +12,9 @@ export interface Setting {
   name: string;
   /** A secret's value is never logged, shown or written to wrangler.toml. */
   isSecret: boolean;
-  /** The value that holds when nothing is set; null when the product does without one. */
+  /** The value when nothing is set; null when there is none. */
   default: string | null;
-  /** What it is for, in one sentence for the person who deploys. */
+  /** Its purpose, in one sentence for the person who deploys. */
   meaning: string;
   /** Returns what is wrong with a value that is not empty, as the end of a sentence (`is a number above 0`), or null. */
   check?: (value: string) => string | null;

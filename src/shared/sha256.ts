@@ -1,6 +1,6 @@
 /**
- * The hash that tells whether two texts are the same: the payloads of an attempt and its repeat, which must be equal
- * under one key, and the start request of a session and its repeat.
+ * The hash by which texts are compared: the payload of an attempt with that of its repeat, which must be equal under
+ * one key, and the start request of a session with its repeat.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The timeline of a session: what happened to it, and how fast it was.
+ * The timeline of a session: its events, and its counters over time.
  *
  * No zod at run time here: the web app loads this file.
  *
@@ -12,16 +12,16 @@ export const timelineKinds = [
   'paused',
   'resumed',
   'cancelled',
-  /** Mails that failed, or are unknown, were put back to be sent. */
+  /** Failed or unknown mails were queued again. */
   'retried',
   'assumed_sent',
   /** The provider was asked again about mail that is unknown. */
   'checked',
-  /** The run waits: the provider asked for it, or something behind us does not answer. */
+  /** The session waits: the provider asked for it, or another service does not answer. */
   'waiting',
   /** A call failed and is repeated. */
   'fault',
-  /** Work that a crash or a deploy interrupted was taken up. */
+  /** Work that a crash or a deploy interrupted was resumed. */
   'recovered',
   'finished',
 ] as const;
@@ -31,20 +31,20 @@ export interface TimelineEvent {
   id: number;
   kind: TimelineKind;
   at: number;
-  /** When it was last so: what repeats is one event. For `waiting`, the end of the wait. */
+  /** Time of the last occurrence, because repeats are one event. For `waiting`, the end of the wait. */
   until: number;
-  /** Who did it (a colleague); null when nobody did. */
+  /** Who caused it (a colleague); null when no person did. */
   by: string | null;
   reason: SessionReason | null;
   /** For a person; never an address, a key or an internal message. */
   message: string | null;
-  /** Leads or calls that it is about. */
+  /** Number of leads or calls. */
   count: number | null;
 }
 
 /**
- * Counters at one moment, all since the start. Rates are what lies between two points, so that points can
- * be left out and the rates stay true.
+ * Counters at one moment, all since the start. A rate is the difference between two points, so rates stay correct
+ * when points are left out.
  */
 export interface ThroughputPoint {
   at: number;
@@ -56,7 +56,7 @@ export interface ThroughputPoint {
 
 export interface Timeline {
   rev: number;
-  /** The oldest first; of very many the oldest are left out. */
+  /** Oldest first; of very many the oldest are left out. */
   events: TimelineEvent[];
   throughput: ThroughputPoint[];
 }

@@ -1,9 +1,9 @@
 /**
- * Cost: what one run is billed for, counted by the platform's own figures, and in dollars a million leads.
+ * Cost: what Cloudflare bills for one session, by the platform's own figures and in dollars per million leads.
  *
- * Owns: the price list and the arithmetic beside other designs. Prices are those of the Workers Paid plan
- * as Cloudflare publishes them (developers.cloudflare.com: Durable Objects, D1, Queues, Workflows and
- * Workers pricing), without the included amounts: the price of one more million.
+ * Owns the price list and the comparison with other designs. Prices are those of the Workers Paid plan as Cloudflare
+ * publishes them (developers.cloudflare.com: Durable Objects, D1, Queues, Workflows and Workers pricing), without
+ * the included amounts: the price of one more million.
  *
  * @module
  */
@@ -83,7 +83,7 @@ export async function cost(options: BenchOptions): Promise<PartResult> {
   const rowsWritten = perMillion(billedRowsWritten(counted));
   const objectRequests = perMillion(counted.alarmCount + counted.leaseCount + counted.reportCount);
   const rowsRead = perMillion(counted.sessionRowsRead + counted.gateRowsRead);
-  // Two objects are awake as long as the session takes, and that is as long as the mail API makes it.
+  // Two objects are in memory for the whole session. Its length is set by the rate of the mail API.
   const gbSeconds = (1e6 / defaultLeadsPerSecond) * 2 * objectGb;
   const d1Written = perMillion(counted.d1RowsWritten);
   const d1Read = perMillion(counted.d1RowsRead);
@@ -105,14 +105,14 @@ export async function cost(options: BenchOptions): Promise<PartResult> {
     objectRows: billedRowsWritten(count) / leadCount,
     d1Rows: count.d1RowsWritten / leadCount,
   }));
-  // Making the tables costs 30 rows or so, which a session of a few thousand leads would be judged by.
+  // Creating the tables costs about 30 rows. They would distort the figures of a small session.
   const objectRows = ratios.at(-1)?.objectRows ?? Number.NaN;
   const maxD1Rows = Math.max(...ratios.map(({ d1Rows }) => d1Rows));
   const maxProgressRows = Math.max(...runs.map(({ progressRowsRead }) => progressRowsRead));
   return {
     tables: [
       {
-        title: 'What a run writes, reads and asks, per lead',
+        title: 'Rows, reads and requests of a session, per lead',
         columns: [
           'leads',
           'DO rows written',
@@ -223,7 +223,7 @@ function alternatives(): { name: string; billed: string; dollars: number }[] {
     },
     {
       name: 'Workflows, instance per lead',
-      // Billed as Worker requests; a step's state is storage, here not counted.
+      // Billed as Worker requests. The state of a step is storage, which is not counted here.
       billed: 'one request per lead and 2 steps of CPU each; storage not counted',
       dollars: million * prices.workerRequest,
     },

@@ -1,8 +1,8 @@
 /**
- * Engine: leads a second, CPU and memory of whole sessions, beside three other ways to do the same.
+ * Engine: leads per second, CPU and memory of whole sessions, beside three other ways to do the same work.
  *
- * The same leads, the same template and renderer, the same mail API, the same number of calls at once. Each
- * round runs every contender once, one after the other, so that what the machine does besides hits all.
+ * All contenders have the same leads, template, renderer, mail API and number of calls at once. Each round runs
+ * every contender once, one after the other, so that other load on the machine affects all of them.
  *
  * @module
  */
@@ -102,7 +102,8 @@ export async function engine(options: BenchOptions): Promise<PartResult> {
       for (const latencyMs of latenciesMs) {
         for (let round = 1; round <= repeatCount; round++) {
           for (const contender of contenders) {
-            // A job per lead of a million takes most of an hour, and its rate does not change: once, of the least.
+            // A million jobs take most of an hour at a constant rate, so this contender runs once, at the smallest
+            // size.
             if (contender === 'BullMQ, job per lead' && (leadCount > 20_000 || round > 1)) continue;
             say(
               `engine: ${contender}, ${leadCount} leads, ${latencyMs} ms, round ${round} of ${repeatCount}`,
@@ -178,7 +179,7 @@ export async function engine(options: BenchOptions): Promise<PartResult> {
   return {
     tables: [
       {
-        title: 'Whole runs, median of rounds; every lead proved to be mailed once',
+        title: 'Whole sessions, median of rounds; every lead is proved to be mailed once',
         columns: [
           'contender',
           'leads',
@@ -215,7 +216,7 @@ export async function engine(options: BenchOptions): Promise<PartResult> {
       {
         name: 'engine',
         title: `Leads a second, mail API of ${latencyMs} ms`,
-        xLabel: 'leads in the run',
+        xLabel: 'leads in the session',
         yLabel: 'leads/s',
         isXLog: true,
         series: series.filter(({ points }) => points.length > 0),

@@ -18,7 +18,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 interface Figure {
   leadCount: number;
-  /** Until the start is answered: the audience is counted. */
+  /** Until the answer to the start: the audience is counted in this time. */
   answeredMs: number;
   firstMailMs: number;
 }
@@ -27,7 +27,7 @@ async function measure(leadCount: number): Promise<Figure> {
   const mail = await startMailApi();
   await mail.set({ latencyMs: 20 });
   const runtime = await startRuntime({ stateFolder: await freshState(leadCount), mailUrl: mail.url });
-  // A Worker in use has its code loaded; its database is cold, as it is for whoever starts a session.
+  // A Worker in use has its code loaded. Its database is cold, as it is when a person starts a session.
   await fetch(`${runtime.url}/healthz`);
   const startedAt = Date.now();
   await startSession(runtime, freshSessionId());

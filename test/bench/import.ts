@@ -30,7 +30,7 @@ import { median, percentile, round } from './lib/stats.ts';
 /** Rows of one chunk, as the browser makes them. */
 const chunkRowCount = 2_000;
 const repeatCount = 5;
-/** What a person takes for at once. */
+/** What a person perceives as immediate. */
 const maxQueryMs = 50;
 const maxWorkerMiB = 128;
 
@@ -50,14 +50,14 @@ const firstNames = [
 const sources = ['Webinar', 'Fair', 'Web form', 'Referral', 'Ads', 'Cold call', 'Partner', 'Newsletter'];
 const stages = ['New', 'Qualified', 'Contacted', 'Proposal'];
 
-/** The row whose address this one repeats: two in a hundred do, one of them from far above. */
+/** The row whose address this row repeats. Two rows in a hundred repeat one; one of these repeats a row far above. */
 function repeatedBy(index: number): number | null {
   if (index % 50 !== 49) return null;
   const isFar = index % 100 === 99 && index > 5_040;
   return index - (isFar ? 5_040 : 9);
 }
 
-/** A row of the file, as files are: some addresses repeat, one in a hundred is none. */
+/** A row of the file. As in real files, some addresses repeat and one in a hundred is invalid. */
 function rowOf(index: number): { line: number; cells: string[] } {
   const owner = repeatedBy(index) ?? index;
   const email = index % 100 === 25 ? 'n/a' : `lead${owner + 1}@example${owner % 200}.com`;
@@ -76,7 +76,7 @@ function rowOf(index: number): { line: number; cells: string[] } {
   };
 }
 
-/** Watches the JavaScript heap of the Worker, buffers included: what the platform's 128 MB are of. */
+/** Watches the JavaScript heap of the Worker with its buffers, to which the platform's limit of 128 MB applies. */
 async function watchHeap(inspectorPort: number): Promise<{ peakMiB: number; stop(): void }> {
   const targets = (await (await fetch(`http://127.0.0.1:${inspectorPort}/json`)).json()) as {
     webSocketDebuggerUrl: string;
@@ -229,7 +229,7 @@ const queries: readonly (readonly [name: string, query: string])[] = [
   ['new leads of the import at one stage', 'importId=bench&status=new&stage=Proposal'],
   ['a name, by company', 'search=name47&sort=company'],
 ];
-/** The page has to look at every lead of the one to find none of the other. */
+/** The page has to read every lead that matches the one condition to find that none matches the other. */
 const worstQuery = [
   'a common source and a common stage that nobody has both',
   'source=Fair&stage=Proposal',
@@ -240,7 +240,7 @@ async function measureQueries(runtime: Runtime): Promise<QueryFigure[]> {
   for (const [query, parameters] of [...queries, worstQuery]) {
     const ms: number[] = [];
     let page = { total: 0, isTotalExact: true };
-    // Once before, as somebody has looked at the leads before.
+    // A first query fills the caches: in use, somebody has looked at the leads before.
     for (let round = 0; round <= repeatCount; round++) {
       const askedAt = performance.now();
       page = await call<LeadPage>(runtime, 'GET', `/crm/leads?limit=50&${parameters}`);
@@ -257,7 +257,7 @@ interface RunFigure {
   firstMailMs: number;
 }
 
-async function startRun(runtime: Runtime, mail: MailApi): Promise<RunFigure> {
+async function measureSession(runtime: Runtime, mail: MailApi): Promise<RunFigure> {
   await mail.set({ latencyMs: 20 });
   const startedAt = Date.now();
   const { total } = await startSession(runtime, freshSessionId(), { filter: { importId: 'bench' } });
@@ -281,7 +281,7 @@ export async function importBench(options: BenchOptions): Promise<PartResult> {
     inspectorPort,
   });
   const heap = await watchHeap(inspectorPort);
-  // The meter is fitted when the first object is made; this one is of no session.
+  // The meter is installed when the first object is created. This object has no session.
   await fetch(`${runtime.url}/crm/activation/progress/${freshSessionId()}`);
   const first = await importFile(runtime, 'bench', rowCount);
   const again = await importFile(runtime, 'bench_again', Math.min(rowCount, 100_000));
@@ -289,8 +289,8 @@ export async function importBench(options: BenchOptions): Promise<PartResult> {
   heap.stop();
   say('import: queries');
   const queryFigures = await measureQueries(runtime);
-  say('import: a run over all of them');
-  const run = await startRun(runtime, mail);
+  say('import: a session over all of them');
+  const run = await measureSession(runtime, mail);
   await runtime.kill();
   await closeAll();
 
@@ -341,7 +341,7 @@ export async function importBench(options: BenchOptions): Promise<PartResult> {
         ]),
       },
       {
-        title: 'A run over the import',
+        title: 'A session over the import',
         columns: ['leads', 'start answered ms', 'first mail ms'],
         rows: [[run.total, run.answeredMs, run.firstMailMs]],
       },
@@ -353,7 +353,7 @@ export async function importBench(options: BenchOptions): Promise<PartResult> {
         isMet: slowest.medianMs < maxQueryMs,
       },
       {
-        target: 'first mail of a run over the import in less than 1 s',
+        target: 'first mail of a session over the import in less than 1 s',
         measured: `${run.firstMailMs} ms`,
         isMet: run.firstMailMs < 1_000,
       },

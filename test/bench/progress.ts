@@ -1,6 +1,6 @@
 /**
- * Progress reads: how many polls a running session answers, beside a bare object's method, and what a
- * thousand tabs that poll cost the session.
+ * Progress reads: how many polls a running session answers compared with a method of a bare object, and how much a
+ * thousand polling tabs slow the session down.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import { median, round } from './lib/stats.ts';
 const kinds = ['bare object method', 'poll, 200', 'poll, 304'] as const;
 type Kind = (typeof kinds)[number];
 
-/** Five calls a second: the session goes on all the time and changes as fast as a real one. */
+/** Five calls a second: the session lasts for the whole measurement and changes as fast as a real one. */
 const backgroundRate = 5;
 
 async function measureReads(
@@ -46,7 +46,7 @@ async function measureReads(
       say(`progress: ${kind}, round ${round} of ${repeatCount}`);
       const url = kind === 'bare object method' ? `${runtime.url}/bench/progress` : progressUrl;
       const result = await loadOf(url, { clientCount: 20, ms, hasEtag: kind === 'poll, 304', pauseMs: 0 });
-      // The first round is the compiler's.
+      // The first round warms up the compiler and is not counted.
       if (round > 0) results.push([kind, result]);
     }
   }

@@ -1,5 +1,6 @@
 /**
- * Readers: from a change of a running session to the byte at its readers, beside a bare broadcaster.
+ * Readers: the time from a change of a running session to the bytes at its readers, compared with a bare
+ * broadcaster.
  *
  * @module
  */

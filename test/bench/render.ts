@@ -1,5 +1,5 @@
 /**
- * Render: mails a second, as a slice makes them: Liquid, the recipient's own unsubscribe link, the mail's
+ * Render: mails per second, made as a slice makes them: Liquid, the recipient's own unsubscribe link, the mail's
  * headers and tags, and the payload of a call.
  *
  * @module
@@ -19,7 +19,7 @@ const sessionId = 'activation_1704123456789_a7bc3d2f1';
 const secret = 'a key of the benchmark';
 const from = 'Acme <hello@acme.test>';
 const batchCount = 100;
-/** A session at Resend's limit of ten calls a second sends 1,000 mails a second: rendering must not be its brake. */
+/** A session at Resend's limit of ten calls a second sends 1,000 mails a second: rendering must not slow it down. */
 const wantedPerSecond = 1_000;
 
 interface Figure {

@@ -1,5 +1,5 @@
 /**
- * Resume: from a SIGKILL in the middle of a session to the next mail, and proof that nobody got two.
+ * Resume: the time from a SIGKILL in the middle of a session to the next mail, and proof that nobody got two.
  *
  * @module
  */
@@ -20,9 +20,9 @@ import { median } from './lib/stats.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 interface Figure {
-  /** Until the runtime is up again: its own start, which no design changes. */
+  /** Until the runtime is up again. This is the runtime's own start, which no design changes. */
   restartMs: number;
-  /** From the kill to the next mail that is new. */
+  /** From the kill to the next mail to a lead without one. */
   nextMailMs: number;
   replayedCallCount: number;
 }
@@ -38,7 +38,7 @@ async function measure(leadCount: number): Promise<Figure> {
   const killedAt = Date.now();
   await runtime.kill();
   const { mailCount } = await mail.stats();
-  // Its alarm fires while the runtime still comes up: nobody looks at the session before its next mail.
+  // Its alarm fires while the runtime still starts. Nothing reads the session before its next mail.
   const nextMail = (async () => {
     while ((await mail.stats()).mailCount === mailCount) await sleep(5);
     return Date.now();
@@ -69,7 +69,7 @@ export async function resume(options: BenchOptions): Promise<PartResult> {
   return {
     tables: [
       {
-        title: `A run of ${leadCount} leads, killed after a third of it`,
+        title: `A session of ${leadCount} leads, killed after a third of it`,
         columns: [
           'round',
           'until the runtime is up ms',

@@ -1,8 +1,8 @@
 /**
  * Scale: the engine alone at growing sizes, with the model of docs/PERFORMANCE.md fitted and checked.
  *
- * The model is a line: a session takes a fixed time and a time for each batch. It is fitted to the two smaller
- * sizes and foretells the largest, so that a cost that grows with the size would show as an error.
+ * The model is a line: a session takes a fixed time and a time for each batch. It is fitted to the two smaller sizes
+ * and predicts the largest, so that a cost that grows with the size shows as an error.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Provider utilisation: how close a session comes to the least time that a limited mail API allows.
+ * Provider utilisation: how close a session comes to the shortest time that a rate-limited mail API allows.
  *
  * The API lets R calls in each second and answers the rest with 429; MAIL_RATE is that same R. Ideal is one
  * call every 1 / R seconds, from the first to the last.
@@ -80,7 +80,7 @@ export async function utilisation(options: BenchOptions): Promise<PartResult> {
       callCount: ratePerSecond * seconds,
     })),
   );
-  // As the product is set up: 8 of Resend's 10, counted as strictly as it can be.
+  // The default of the product: 8 of Resend's 10 calls, counted in the strictest way.
   scenarios.push({
     ratePerSecond: 10,
     mailRate: 8,

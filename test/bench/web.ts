@@ -1,6 +1,6 @@
 /**
- * Web: bytes of script that a browser loads, how fast a table of a million leads answers, and how long a
- * person with an empty cache waits until it can be used.
+ * Web: bytes of script that a browser loads, how fast the table of a million leads answers, and how long the page
+ * takes to be usable with an empty cache.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { median, percentile, round } from './lib/stats.ts';
 
 const build = join(import.meta.dirname, '../../web/build');
 
-/** What the table asks for. */
+/** The requests of the table. */
 const questions: readonly (readonly [name: string, query: string])[] = [
   ['first page', 'limit=50'],
   ['by last name', 'limit=50&sort=lastName'],
@@ -28,12 +28,12 @@ const questions: readonly (readonly [name: string, query: string])[] = [
 interface Visit {
   /** From the request for the page to the first row of leads on the screen. */
   rowsMs: number;
-  /** To a lead that is chosen by a click. */
+  /** Until a click has selected a lead. */
   usableMs: number;
   scriptBytes: number;
 }
 
-/** Opens the leads page as somebody does who was never there. */
+/** Opens the leads page as a first visit does. */
 async function visit(browser: Browser, url: string, cpuSlowdown: number): Promise<Visit> {
   const page = await browser.newPage();
   const devtools = await page.context().newCDPSession(page);
@@ -58,13 +58,13 @@ async function visit(browser: Browser, url: string, cpuSlowdown: number): Promis
   return { rowsMs, usableMs, scriptBytes };
 }
 
-/** Visits with a cache that is empty each time; null where there is no browser. */
+/** Visits with an empty cache each time; null without a browser. */
 async function visits(url: string, cpuSlowdown: number, count: number): Promise<Visit | null> {
   const executablePath = findChromium();
   if (executablePath === null) return null;
   const found: Visit[] = [];
   for (let i = 0; i < count; i++) {
-    // A browser of its own each time: nothing is compiled or cached.
+    // A new browser each time, so that nothing is compiled or cached.
     const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
     found.push(await visit(browser, url, cpuSlowdown));
     await browser.close();
@@ -79,7 +79,7 @@ async function visits(url: string, cpuSlowdown: number, count: number): Promise<
 
 export async function web(options: BenchOptions): Promise<PartResult> {
   await buildWebIfChanged(() => say('web: building the app'));
-  // What is beside `_app` is the API page's own, which the app never loads.
+  // Files outside `_app` belong to the API page; the app never loads them.
   const files = readdirSync(build, { recursive: true, encoding: 'utf8' }).filter(
     (name) => name.startsWith('_app') && name.endsWith('.js'),
   );

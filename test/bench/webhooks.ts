@@ -1,8 +1,8 @@
 /**
- * Webhooks: a session at a real provider's rate, with and without the flood of events that its own mail brings.
+ * Webhooks: a session at a real provider's rate, with and without the events that its own mails cause.
  *
- * Every event is signed and told twice, as a provider does that lost the answer; a session that loses or
- * doubles one fails the benchmark.
+ * Every event is signed and sent twice, as a provider does that lost the answer. The benchmark fails when a session
+ * loses an event or counts it twice.
  *
  * @module
  */
@@ -70,7 +70,7 @@ function signedEvents(sessionId: string, leadCount: number): SignedEvent[] {
   });
 }
 
-/** Posts all events, each twice; returns how many a second were taken. */
+/** Posts all events, each twice; returns how many were accepted per second. */
 async function flood(runtime: Runtime, events: readonly SignedEvent[]): Promise<number> {
   const startedAt = performance.now();
   const all = [...events, ...events];
@@ -138,7 +138,7 @@ async function rowsPerEvent(leadCount: number): Promise<number> {
 }
 
 export async function webhooks(options: BenchOptions): Promise<PartResult> {
-  // In full a hundred thousand events, since each is told twice: some nine minutes.
+  // With `--full` a hundred thousand events, because each is sent twice: about nine minutes.
   const leadCount = options.leadCounts?.[0] ?? (options.isFull ? 50_000 : 10_000);
   const repeatCount = options.repeatCount ?? (options.isFull ? 2 : 1);
   const figures: Figure[] = [];
@@ -162,7 +162,7 @@ export async function webhooks(options: BenchOptions): Promise<PartResult> {
   return {
     tables: [
       {
-        title: `A run of ${leadCount} leads at ${callsPerSecond} calls a second, and ${2 * leadCount} events`,
+        title: `A session of ${leadCount} leads at ${callsPerSecond} calls a second, and ${2 * leadCount} events`,
         columns: ['', 'leads/s', 'events/s'],
         rows: [
           ['alone', round(alone), null],

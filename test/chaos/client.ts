@@ -1,7 +1,8 @@
 /**
  * The kill test's HTTP client: its requests may meet a product that was killed.
  *
- * A request without an answer returns null and is no error. An answer that no client should ever get is recorded.
+ * A request without an answer returns null and is not an error. An answer that no client should ever get is
+ * recorded.
  *
  * @module
  */
@@ -13,7 +14,7 @@ export interface Answer {
   etag: string | null;
 }
 
-/** What happened, for the person who reads a failure. */
+/** What happened, for the report of a failure. */
 export class Journal {
   readonly events: { at: number; words: string; sessionId: string | null }[] = [];
   readonly violations: Violation[] = [];
@@ -23,13 +24,13 @@ export class Journal {
   }
 }
 
-/** Longer than any answer of a product that is up; wrangler's front holds requests while it boots. */
+/** Longer than any answer of a running product: wrangler's proxy holds requests while the Worker starts. */
 const maxAnswerMs = 15_000;
 
 export class Client {
   /** False from a kill to the next "ready". */
   isUp = true;
-  /** Of the round that is played. */
+  /** Of the current round. */
   journal = new Journal();
   readonly #url: () => string;
 
@@ -37,7 +38,7 @@ export class Client {
     this.#url = url;
   }
 
-  /** One request. @returns null when no answer came, as when the product is dead or dies meanwhile */
+  /** One request. @returns null when no answer came, because the product was down or was killed meanwhile */
   async send(
     method: string,
     path: string,
@@ -53,7 +54,8 @@ export class Client {
         signal: AbortSignal.timeout(maxAnswerMs),
       });
       const text = await response.text();
-      // wrangler's front answers for a Worker that dies under it; a problem document is the Worker's own.
+      // wrangler's proxy answers for a Worker that was killed behind it. A problem document comes from the Worker
+      // itself.
       const isOurs = response.headers.get('content-type')?.includes('problem+json') === true;
       if (response.status === 500 && isOurs)
         this.journal.violations.push({ rule: 'no answer is a 500', words: `${method} ${path}: ${text}` });
@@ -73,7 +75,7 @@ export class Client {
     }
   }
 
-  /** What a GET or a POST answers, asked again while nobody answers. @throws at any refusal */
+  /** The answer to a GET or a POST, repeated until there is one. @throws at any refusal */
   async ask<T>(path: string, body?: unknown, method = body === undefined ? 'GET' : 'POST'): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       const answer = await this.send(method, path, body);

@@ -9,7 +9,7 @@ import type { Progress } from '../../src/shared/progress.ts';
 import type { Client } from './client.ts';
 import type { FinalLead } from './records.ts';
 
-/** What every lead's address ends with, and nothing else that the product shows. */
+/** The end of every lead's address. Nothing else that the product shows contains it. */
 export const addressPart = '@people.test';
 
 const rowsPerChunk = 1_000;
@@ -36,7 +36,7 @@ export class Crm {
     );
   }
 
-  /** Imports some of them again, with other names, as a second file of the same people does. */
+  /** Imports some of them again with other names, as a second file about the same people. */
   async importOver(numbers: readonly number[]): Promise<void> {
     await this.#import(
       numbers.map((number) => [addressOf(this.#round, number), `Again${String(this.#importCount)}`]),
@@ -64,7 +64,7 @@ export class Crm {
     return importId;
   }
 
-  /** Leads by rising id: those of an import, or all there are (an import over them makes them its own). */
+  /** Leads in ascending order of id: those of an import, or all (an import of known leads has them as members too). */
   async leads(filter = ''): Promise<FinalLead[]> {
     const leads: FinalLead[] = [];
     let cursor: string | null = null;
@@ -100,7 +100,7 @@ export class Crm {
     return addressOf(this.#round, number);
   }
 
-  /** A session as the list of activations has it; null when it is not among the newest. */
+  /** A session as the list of activations has it; null when it is not on the first page. */
   async listed(sessionId: string): Promise<Progress | null> {
     const list = await this.#client.ask<ActivationList>('/crm/activation?limit=50');
     return list.activations.find((activation) => activation.sessionId === sessionId) ?? null;

@@ -1,17 +1,17 @@
 /**
- * Judges the mail API's record of calls alone: who was mailed twice, and what left after a stop.
+ * Judges the mail API's record of calls: who was mailed twice, and what left after a stop.
  *
- * Pure. What the product says of itself is judged in judge-leads.ts.
+ * Pure. What the product reports is judged in judge-leads.ts.
  *
  * @module
  */
 import type { Call } from './mail-api.ts';
 import type { SessionRecord, StopWindow, Violation } from './records.ts';
 
-/** An answer that came this soon before a kill may never have been written down by the killed. */
+/** An answer that came this shortly before a kill may not have been stored. */
 const unwrittenMs = 1_000;
 
-/** Whether the caller could not know what became of a call. */
+/** True when the caller cannot know the outcome of a call. */
 export function isDoubtful(call: Call, kills: readonly number[]): boolean {
   const { answer, at, endedAt } = call;
   return (
@@ -62,7 +62,7 @@ export function judgeOnce(
   return { violations, excusedCount };
 }
 
-/** No call leaves after the answer to pause, cancel or erase until a person sets the session going again. */
+/** No call leaves after the answer to pause, cancel or erase until a person resumes the session. */
 export function judgeStops(calls: readonly Call[], stops: readonly StopWindow[]): Violation[] {
   return stops.flatMap(({ sessionId, command, fromIndex, toIndex }) =>
     calls.slice(fromIndex, toIndex ?? undefined).flatMap((call): Violation[] =>
@@ -80,7 +80,7 @@ export function judgeStops(calls: readonly Call[], stops: readonly StopWindow[])
   );
 }
 
-/** Nothing is mailed for a session that is not for it. */
+/** A session mails only leads of its audience. */
 export function judgeAudience(calls: readonly Call[], sessions: readonly SessionRecord[]): Violation[] {
   return sessions.flatMap(({ sessionId, audience }) =>
     calls

@@ -1,8 +1,8 @@
 /**
- * Compares everything that is said about each lead: the mail API's record, the results, the CSV, the counters, the CRM
- * and the list of activations must agree.
+ * Compares all statements about each lead: the mail API's record, the results, the CSV, the counters, the CRM and
+ * the list of activations must agree.
  *
- * Pure: the input is the data of one round that has ended. Each rule is named in what is printed:
+ * Pure: the input is the data of one round that has ended. A violation is printed with the name of its rule:
  * *sent ⇒ taken*, *failed ⇒ not taken*, *failed by the provider's own word*, *unknown ⇒ in doubt*,
  * *active ⇔ mailed, failed or unknown*, *sum = total*, and that all accounts of a session agree.
  *
@@ -42,7 +42,7 @@ function wasInDoubt(book: Book, { sessionId, unseenDoubts }: SessionRecord, lead
   );
 }
 
-/** What may be said of leads that failed: at any moment, not only at the end. */
+/** The rules for failed leads. They hold at any moment, not only at the end. */
 export function judgeFailed(
   calls: readonly Call[],
   sessionId: string,
@@ -94,8 +94,8 @@ function judgeResult(result: LeadResult, session: SessionRecord, book: Book): Vi
 const maxCallsAtOnce = 5;
 
 /**
- * Unknown is what was in doubt: a call with no certain answer, or one that a kill stopped between its intent
- * and the wire, which the mail API never saw. Of those there are at most five calls a kill.
+ * Unknown mail was in doubt: its call had no certain answer, or a kill stopped it between its intent and the wire,
+ * so that the mail API never saw it. A kill can stop at most five calls so.
  */
 function judgeUnknown(session: SessionRecord, book: Book, calls: readonly Call[]): Violation[] {
   const { sessionId, final } = session;
@@ -181,7 +181,7 @@ function judgeAccounts(session: SessionRecord): Violation[] {
     expectEqual(same, 'unknown', listed.email.unknown, email.unknown);
     expectEqual(same, 'skipped', listed.activation.skipped, activation.skipped);
   }
-  // A run whose every mail is refused stops and asks, instead of failing everybody.
+  // A session whose every mail is refused pauses for a person and does not fail all leads.
   if (email.sent === 0 && email.failed > 3 && email.failed >= activation.activated)
     violations.push({
       rule: 'a refusal of everything pauses',
@@ -214,7 +214,7 @@ function judgeLead(lead: FinalLead, record: RoundRecord, book: Book, results: Re
   if (owner === undefined) return [];
   if (owner.final === null) {
     const isExplained = taking.length > 0 || owner.failedBeforeErasure.has(leadId);
-    // Whoever may have been mailed when the session was erased has no result any more.
+    // A lead that may have been mailed has no result after its session was erased.
     return isExplained || wasInDoubt(book, owner, leadId)
       ? []
       : found(rule, 'active by an erased session that neither mailed it nor said that it failed');
@@ -228,7 +228,7 @@ function judgeLead(lead: FinalLead, record: RoundRecord, book: Book, results: Re
 
 type ResultIndex = Map<string, Map<number, LeadResult>>;
 
-/** All that is wrong with a round; `excusedCount` are second mails that a person's retry of unknown took. */
+/** All violations of a round. `excusedCount` is the number of second mails after a person's retry of unknown mail. */
 export function judgeRound(record: RoundRecord): { violations: Violation[]; excusedCount: number } {
   const book = bookOf(record);
   const results: ResultIndex = new Map(

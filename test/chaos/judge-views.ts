@@ -9,9 +9,9 @@
 import { emailPendingCount, isTerminal, type Progress } from '../../src/shared/progress.ts';
 import type { Violation } from './records.ts';
 
-/** Words of people since the last view that explain a number that falls. */
+/** Commands since the last view that explain a falling number. */
 export interface Excuses {
-  /** Retry, take as sent, or check: failed and unknown are worked on again. */
+  /** Retry, take as sent, or check: failed and unknown mail is processed again. */
   hasRetry: boolean;
   /** A cancel or a pause makes leads new again that were flipped and certainly not mailed. */
   hasStop: boolean;
@@ -29,7 +29,7 @@ const numbersOf = (view: Progress): Record<string, number> => ({
 
 function mayFall(name: string, view: Progress, excuses: Excuses): boolean {
   if (name === 'failed' || name === 'unknown' || name === 'processed') return excuses.hasRetry;
-  // Giving leads back may take longer than the answer, and longer than a kill.
+  // Making leads new again may continue after the answer and after a kill.
   if (name === 'activated') return excuses.hasStop || view.state === 'paused' || view.state === 'cancelled';
   return false;
 }
@@ -40,8 +40,8 @@ export class ViewJudge {
   #last: Progress | null = null;
 
   /**
-   * @param who - the observer, for what is printed
-   * @param addressPart - what every lead's address has in it
+   * @param who - the observer's name, for the printed violation
+   * @param addressPart - a part of every lead's address
    */
   constructor(who: string, addressPart: string) {
     this.#who = who;
@@ -56,8 +56,8 @@ export class ViewJudge {
   /**
    * Judges the next view.
    *
-   * @param view - as it was parsed
-   * @param raw - as it came
+   * @param view - the parsed view
+   * @param raw - the view as text
    */
   see(view: Progress, raw: string, excuses: Excuses): Violation[] {
     const last = this.#last;

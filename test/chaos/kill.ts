@@ -1,11 +1,12 @@
 /**
  * `npm run chaos:kill`: kills the real stack with SIGKILL, again and again, during real work.
  *
- * `wrangler dev` and the runtime below it die as one process group. The mail API lives on in this process, as a provider
- * would, with the provider's key rules and a record of whom it mailed. In every round two sessions work on overlapping
- * audiences under faults, outages, kills and random commands, while a poller and a stream reader watch. At its end the
- * record, the results, the CSV, the counters, the CRM and the list of activations are compared lead by lead. Exits with
- * 1 if a promise was broken, and prints the seed and everything that happened to the leads concerned.
+ * `wrangler dev` and its runtime are killed as one process group. The mail API stays up in this process, as a
+ * provider would, with the provider's key rules and a record of whom it mailed. In every round two sessions work on
+ * overlapping audiences under faults, outages, kills and random commands, while a poller and a stream reader watch.
+ * At the end of a round the record, the results, the CSV, the counters, the CRM and the list of activations are
+ * compared lead by lead. Exits with 1 if a promise was broken, and prints the seed and everything that happened to
+ * the leads concerned.
  *
  * Options: `--seed 1`, `--kills 20`, `--minutes 15` (whichever comes first), `--kills-per-round 4` (0: commands and
  * outages only), `--leads 1200` a round, `--provider resend|postmark|mixed`, `--calm` (kills only),
@@ -61,11 +62,11 @@ function drawAims(random: () => number, isKeyed: boolean): Aim[] {
     const aim = aims[Math.floor(random() * aims.length)];
     if (aim !== undefined && (aim === 'running' || !drawn.includes(aim))) drawn.push(aim);
   }
-  // Under another provider the keyed one is what is left behind: what was in doubt is unknown then.
+  // With another provider the keys of the old one are useless, so mail in doubt becomes unknown.
   return isKeyed ? drawn : drawn.map((aim) => (aim === 'provider' ? 'settings' : aim));
 }
 
-/** All that is known of one violation, for a person. */
+/** A report of one violation, with everything that is known about it. */
 function tell(violation: Violation, report: RoundReport, mailApi: MailApi): string {
   const { rule, words, sessionId, leadId } = violation;
   const lines = [`✗ ${rule}: ${words}`, `    session ${sessionId ?? '-'}, lead ${String(leadId ?? '-')}`];
@@ -86,10 +87,10 @@ function tell(violation: Violation, report: RoundReport, mailApi: MailApi): stri
   return lines.join('\n');
 }
 
-/** Rounds on one state folder, so that it holds more than one life's work. */
+/** Rounds share a state folder, so that it contains the work of several starts. */
 const roundsPerFolder = 3;
 
-/** At least one round is played, so that a pass always means something was tried. */
+/** At least one round runs, so that a pass means that something was tested. */
 function goesOn(totals: Totals): boolean {
   return totals.killCount < killCount && Date.now() < deadline;
 }
@@ -98,7 +99,7 @@ async function playRounds(provider: Provider, random: () => number, totals: Tota
   const mailApi = await startMailApi({ random });
   if (control !== undefined) {
     mailApi.rules = { control };
-    // Long enough on the wire for a kill to find it there.
+    // Long enough on the wire to be hit by a kill.
     mailApi.latencyMs = 1_500;
   }
   mailApi.bounceChance = 0.2;
@@ -226,5 +227,5 @@ try {
 } catch (error) {
   console.error(`seed ${String(seed)}:`, error);
 }
-// The channel to the process that started this one would keep it open.
+// The channel to the parent process would keep this process open.
 process.exit(isAsPromised ? 0 : 1);

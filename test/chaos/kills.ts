@@ -1,8 +1,8 @@
 /**
- * Kills of the whole process group, at random and aimed, and how soon work goes on afterwards.
+ * Kills the whole process group, at random moments and at chosen ones, and measures how soon work continues.
  *
- * Owns when the product is up. After each kill, but those during a start, no command is given until a new call has
- * reached the mail API or its time is over.
+ * Owns when the product is up. After each kill, except one during a start, no command is given until a new call has
+ * reached the mail API or the time for it is over.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type { Client, Journal } from './client.ts';
 import type { MailApi } from './mail-api.ts';
 import type { Person, Track } from './person.ts';
 
-/** From "ready" to a new call (docs/RELIABILITY.md, "It goes on by itself"). */
+/** From "ready" to a new call (docs/RELIABILITY.md, "It continues by itself"). */
 export const maxResumeMs = 5_000;
 
 export interface Recovery {
@@ -52,11 +52,11 @@ export class Killer {
     if (openCount > 0) this.inFlightKillCount++;
     journal.note(`kill (${why}), ${String(openCount)} calls on the wire`);
     await product.stack.killHard();
-    // The mail API still reads what was sent before the kill.
+    // The mail API still reads the bytes that were sent before the kill.
     await sleep(100);
   }
 
-  /** Starts the product again; killed in its boot first, when asked to. */
+  /** Starts the product again. On request it is killed once during its start. */
   async boot(env: Record<string, string>, killsInBoot = 0): Promise<void> {
     const { product, client, journal, random } = this.#options;
     for (let count = 0; count < killsInBoot; count++) {
@@ -70,7 +70,7 @@ export class Killer {
           });
         })
         .then(
-          // It was faster than the kill: that comes now, among the first alarms.
+          // The start was faster than the kill, so the kill comes now, during the first alarms.
           () => sleep(ms),
           () => undefined,
         );
@@ -99,7 +99,7 @@ export class Killer {
     }
     for (const track of moving) {
       const progress = await person.progress(track);
-      // It may have stopped between its last view and the kill.
+      // The session may have stopped between its last view and the kill.
       if (progress?.state !== 'running' || remainingCount(progress) === 0) continue;
       journal.violations.push({
         rule: 'it goes on by itself within 5 s after a kill',

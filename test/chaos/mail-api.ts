@@ -2,13 +2,13 @@
  * The kill test's mail API, with the provider's key rules and a record of whom it mailed.
  *
  * Owns what was taken, under which key and when, and what each call was answered. Does not judge the caller.
- * Invariants: only acceptance is recorded, whatever is answered; a call whose body did not arrive whole is not taken; a
- * call that arrived is taken also when its caller was killed.
+ * Invariants: only acceptance is recorded, whatever is answered; a call whose body did not arrive whole is not
+ * taken; a call that arrived is taken even if its caller was killed.
  *
- * Key rules as Resend documents them (https://resend.com/docs/dashboard/emails/idempotency-keys): a key is remembered
- * for 24 hours; the same payload gets the first answer again, another payload a 409; while the first call is being
- * worked on, a 409 too. What is not documented is an option: whether content is checked before keys, and whether an
- * error is remembered under its key.
+ * Key rules as Resend documents them (https://resend.com/docs/dashboard/emails/idempotency-keys): a key is
+ * remembered for 24 hours; the same payload gets the first answer again, another payload a 409; and so does a repeat
+ * while the first call is being processed. What is not documented is an option: whether content is checked before
+ * keys, and whether an error is remembered under its key.
  *
  * @module
  */
@@ -47,30 +47,30 @@ export interface Call {
   effect: 'none' | 'taken' | 'replayed';
   /** Mails that this call sent. */
   takenLeadIds: number[];
-  /** Leads whose mail the provider refused in its own words for what is in it. */
+  /** Leads whose mail the provider itself refused for its content. */
   refusedLeadIds: number[];
-  /** What the caller can know: the provider said that it took it, that it did not, or neither. */
+  /** What the caller can know: the provider said that the call was taken, said that it was not, or said neither. */
   answer: 'accepted' | 'refused' | 'doubt';
   status: number | null;
   /** When the answer, or the connection's end, left; null while it is open. */
   endedAt: number | null;
 }
 
-/** What providers differ in; may change between rounds. */
+/** How providers differ; may change between rounds. */
 export interface MailApiRules {
-  /** Look at addresses before keys: a repeat of what was taken may be refused for what is in it. */
+  /** Addresses are checked before keys, so a repeat of a taken call may be refused for its content. */
   checksContentFirst?: boolean;
   /** A 5xx is remembered under its key and answered again for as long as a success is. */
   remembersErrors?: boolean;
   /**
-   * The negative controls: keys mean nothing; or each attempt is seen under a key of its own, as if the product
-   * made one.
+   * The negative controls: keys are ignored, or each attempt appears to have its own key, as if the product made a
+   * new one.
    */
   control?: 'forget-keys' | 'key-per-attempt';
 }
 
 export interface MailApiOptions {
-  /** Uniform numbers in [0, 1): which call meets what. */
+  /** Uniform numbers in [0, 1) that decide which fault a call meets. */
   random: () => number;
   /** Epoch milliseconds. */
   now?: () => number;
@@ -81,7 +81,7 @@ const keyLifeMs = 24 * 60 * 60 * 1_000;
 interface KnownKey {
   hash: string;
   at: number;
-  /** Null while the first call is worked on. */
+  /** Null while the first call is being processed. */
   answer: WireAnswer | null;
 }
 
@@ -114,15 +114,15 @@ function mailsOf(body: string): Mail[] {
 
 export class MailApi {
   readonly calls: Call[] = [];
-  /** Connections refused by a closed port are not seen; everything else that broke a rule of the wire is. */
+  /** Violations of the wire protocol. A connection refused by a closed port is not visible here. */
   readonly complaints: string[] = [];
   /** Addresses that are refused for good, in the provider's words. */
   readonly inactive = new Set<string>();
-  /** Chance of a call to meet a drawn fault, 0 to 1. */
+  /** Probability that a call meets a drawn fault, 0 to 1. */
   faultChance = 0;
-  /** Chance of a call that was taken and is in doubt to have an address that is refused from then on. */
+  /** Probability that a taken call in doubt has an address that is refused from then on. */
   bounceChance = 0;
-  /** How long answers take, at most; half of it before the call is taken. */
+  /** The longest time of an answer; half of it passes before the call is taken. */
   latencyMs = 200;
 
   rules: MailApiRules = {};
@@ -150,10 +150,10 @@ export class MailApi {
   }
 
   /**
-   * A place in the order of arrival: calls with this index or a higher one were not on the wire yet.
+   * A position in the order of arrival: calls with this index or a higher one were not on the wire yet.
    *
-   * What a client has written before now is in our sockets already, because loopback delivers at once; a few
-   * turns of the event loop accept and read all of it (a new connection takes two: accept, then read).
+   * Bytes that a client has written before now are in our sockets already, because loopback delivers at once. A few
+   * turns of the event loop accept and read all of them (a new connection takes two: accept, then read).
    */
   async position(): Promise<number> {
     for (let count = 0; count < 4; count++) await turn();
@@ -172,13 +172,13 @@ export class MailApi {
     return counts;
   }
 
-  /** From here on every call meets this. */
+  /** From now on every call meets this fault. */
   async begin(outage: Outage): Promise<void> {
     this.#outage = outage;
     if (outage.kind === 'refused') await this.#stopListening();
   }
 
-  /** From here on all is well again; calls that hang go on hanging until their callers give up. */
+  /** From now on there are no faults. Calls that hang keep hanging until their callers give up. */
   async recover(): Promise<void> {
     this.#outage = null;
     await this.listen();
@@ -195,7 +195,7 @@ export class MailApi {
     server.on('connection', (socket) => {
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
-      // Callers are killed; their connections are reset.
+      // Callers are killed, which resets their connections.
       socket.on('error', () => undefined);
     });
     await new Promise<void>((resolve, reject) => {
@@ -246,7 +246,7 @@ export class MailApi {
     this.calls.push(call);
     outgoing.on('close', () => {
       call.endedAt ??= this.#now();
-      // Not all of the answer left: its caller cannot know what it said.
+      // Only a part of the answer was sent, so its caller cannot know what it said.
       if (!outgoing.writableFinished) call.answer = 'doubt';
     });
     const chunks: Buffer[] = [];
@@ -262,7 +262,7 @@ export class MailApi {
     call.addresses = mails.map((mail) => mail.to.toLowerCase());
     this.#checkWire(call, incoming, mails);
     const answer = await this.#meet(call, body, mails);
-    // Its caller died, or gave up, while it was worked on.
+    // Its caller was killed or gave up while the call was processed.
     if (outgoing.closed) call.answer = 'doubt';
     if (answer === 'hang') return;
     call.endedAt ??= this.#now();
@@ -279,7 +279,7 @@ export class MailApi {
     outgoing.end(answer.body);
   }
 
-  /** What a provider would not say, but an operator wants to know. */
+  /** Information for the operator that a real provider would not give. */
   #checkWire(call: Call, incoming: IncomingMessage, mails: readonly Mail[]): void {
     if (call.provider === 'resend' && call.key === null) this.complaints.push('a call without a key');
     if ((incoming.headers['user-agent'] ?? '') === '') this.complaints.push('a call without a User-Agent');
@@ -289,7 +289,7 @@ export class MailApi {
       this.complaints.push('two sessions in one call');
   }
 
-  /** Lets the call meet what is drawn for it. */
+  /** Applies the fault that is drawn for the call. */
   async #meet(
     call: Call,
     body: string,
@@ -309,11 +309,11 @@ export class MailApi {
     call.fault = nameOfFault(fault);
     const takeFirst = async (when: 'before' | 'after'): Promise<void> => {
       if (when === 'after') await this.#take(call, body, mails, latencyMs);
-      // A mail that was taken bounces for good before the repeat comes: its address is refused from now on.
+      // A taken mail bounces permanently before the repeat comes, so its address is refused from now on.
       const [bounced] = call.addresses;
       if (call.effect === 'taken' && bounced !== undefined && random() < this.bounceChance)
         this.inactive.add(bounced);
-      // Whatever the provider said: its caller is told something else.
+      // The caller gets another answer than the provider's.
       call.answer = 'doubt';
       call.refusedLeadIds = [];
     };
@@ -404,7 +404,7 @@ export class MailApi {
     return ownRefusal(call.provider, { status: 422, name: 'validation_error', code: 300, message });
   }
 
-  /** The provider proper: keys, content, the book. */
+  /** The provider itself: keys, content and the record. */
   async #take(call: Call, body: string, mails: readonly Mail[], ms: number): Promise<WireAnswer> {
     const key =
       call.key !== null && this.rules.control === 'key-per-attempt'
@@ -447,7 +447,7 @@ export class MailApi {
     if (key !== null) this.#keys.set(key, entry);
     await sleep(ms / 2);
     const results = mails.map(({ to, leadId }) => {
-      // Resend takes all or none; Postmark takes or refuses each by itself.
+      // Resend takes all or none; Postmark takes or refuses each mail separately.
       if (call.provider === 'postmark' && this.inactive.has(to.toLowerCase())) {
         call.refusedLeadIds.push(leadId);
         return { id: null, to };
@@ -462,7 +462,7 @@ export class MailApi {
     return entry.answer;
   }
 
-  /** Resend's strict validation: one bad address refuses the call; sometimes it says which. */
+  /** Resend's strict validation: one bad address refuses the call. Sometimes the answer names it. */
   #refusedContent(call: Call, mails: readonly Mail[]): WireAnswer | null {
     if (call.provider === 'postmark') return null;
     const at = mails.findIndex(({ to }) => this.inactive.has(to.toLowerCase()));
@@ -482,7 +482,7 @@ export class MailApi {
   }
 }
 
-/** Makes a mail API that listens. */
+/** Starts a mail API. */
 export async function startMailApi(options: MailApiOptions): Promise<MailApi> {
   const mailApi = new MailApi(options);
   await mailApi.listen();

@@ -1,7 +1,7 @@
 /**
- * The faults of a mail API as data: which there are, how they are drawn, and the bodies of refusals.
+ * The faults of a mail API as data: their kinds, how they are drawn, and the bodies of refusals.
  *
- * What was taken is decided in mail-api.ts. A foreign answer is one that a proxy gives instead of the provider.
+ * mail-api.ts decides what is taken. A foreign answer comes from a proxy instead of the provider.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { RetryAfterForm } from '../support/fault-proxy.ts';
 export type When = 'before' | 'after';
 
 export type Fault =
-  /** 5xx, in the provider's words or in those of something in front of it. */
+  /** 5xx, in the provider's form or in that of a proxy in front of it. */
   | { kind: 'error'; status: 500 | 502 | 503 | 504; when: When; isForeign: boolean }
   /** The connection ends without an answer: closed, or reset. */
   | { kind: 'drop' | 'reset'; when: When }
@@ -32,7 +32,7 @@ export type Fault =
   | { kind: 'invalid' }
   | { kind: 'slow'; ms: number };
 
-/** A fault's name with what matters of it; for figures and for events that are printed. */
+/** A fault's name with its important details, for figures and printed events. */
 export function nameOfFault(fault: Fault): string {
   switch (fault.kind) {
     case 'error':
@@ -77,7 +77,7 @@ const passing: readonly ((random: () => number) => Fault)[] = [
     when: pick(random, whens),
     isForeign: random() < 0.5,
   }),
-  // The one that was taken for "certainly not taken" once: drawn on its own too.
+  // This fault was once misread as "certainly not taken", so it is also drawn separately.
   () => ({ kind: 'error', status: 503, when: 'after', isForeign: true }),
   (random) => ({ kind: pick(random, ['drop', 'reset'] as const), when: pick(random, whens) }),
   (random) => ({ kind: 'garbage', when: pick(random, whens) }),
@@ -94,24 +94,23 @@ const pausing: readonly ((random: () => number) => Fault)[] = [
 ];
 
 /**
- * A fault of one call; one in forty needs a person before the session goes on.
+ * A fault of one call; one in forty needs a person before the session continues.
  *
- * @param isRepeated - an earlier call under its key is in doubt: a refusal by something in front of the provider,
- *   which is the answer that is easiest to misread then, comes more often
+ * @param isRepeated - an earlier call under its key is in doubt: then a refusal by a proxy, the answer that is easiest to misread, is drawn more often
  */
 export function drawFault(random: () => number, isRepeated: boolean): Fault {
   if (isRepeated && random() < 0.5) return { kind: 'edge', status: pick(random, edgeStatuses) };
   return pick(random, random() < 1 / 40 ? pausing : passing)(random);
 }
 
-/** An outage: every call meets this, for some seconds. `refused` is a port where nobody listens. */
+/** An outage: every call meets this fault for some seconds. `refused` is a port where nothing listens. */
 export type Outage = Fault | { kind: 'refused' };
 
 export function nameOfOutage(outage: Outage): string {
   return outage.kind === 'refused' ? 'refused' : nameOfFault(outage);
 }
 
-/** Outages that a session must come back from by itself. */
+/** Outages after which a session must continue by itself. */
 export const outages: readonly Outage[] = [
   { kind: 'refused' },
   ...([500, 502, 503, 504] as const).flatMap((status): Outage[] => [
@@ -141,7 +140,7 @@ const json = (status: number, body: unknown, headers: Record<string, string> = {
   body: JSON.stringify(body),
 });
 
-/** A page of a proxy: nothing in it is the provider's. */
+/** A page of a proxy, in another form than the provider's answers. */
 export function foreignAnswer(status: number): WireAnswer {
   return {
     status,

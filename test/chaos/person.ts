@@ -1,8 +1,8 @@
 /**
- * What people do to a session, and what the judges may expect after each answer.
+ * The commands of people to a session, and what the judges may expect after each answer.
  *
- * Owns the times in which nothing may leave after a stop, and the leads for which a person accepted a second mail. A
- * command without an answer begins no such time, because nothing was promised.
+ * Owns the periods in which nothing may leave after a stop, and the leads for which a person accepted a second mail.
+ * A command without an answer begins no such period, because nothing was promised.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import type { MailApi } from './mail-api.ts';
 import type { RiskTaken, StopWindow } from './records.ts';
 import type { LastWords, Watch } from './watch.ts';
 
-/** A session as the test follows it. */
+/** A session that the test follows. */
 export interface Track {
   readonly sessionId: string;
   readonly audience: ReadonlySet<number>;
@@ -78,7 +78,8 @@ export class Person {
         track.stops.push({ sessionId: track.sessionId, command: 'erase', fromIndex, toIndex: null });
         return true;
       }
-      // 202, or 409 of one that is cancelled by now: its leads are being given back. No answer: it died.
+      // 202, or 409 for a cancelled session whose leads are being made new again. Without an answer the product was
+      // killed.
       if (answer?.status === 409) {
         if ((await this.progress(track))?.state !== 'cancelled') return false;
         await this.#stopped(track, 'cancel');
@@ -92,10 +93,10 @@ export class Person {
     return this.#open(track, 'resume', undefined, ['pause']);
   }
 
-  /** Retries failed mail. Before it, nobody who is listed as failed may have been mailed. */
+  /** Retries failed mail. No lead that is listed as failed before may have been mailed. */
   async retryFailed(track: Track): Promise<boolean> {
     await this.lookAtFailed(track);
-    // One that is paused stays paused.
+    // A paused session stays paused.
     return this.#open(track, 'retry', { outcome: 'failed' }, ['cancel']);
   }
 
@@ -111,7 +112,7 @@ export class Person {
     return this.#open(track, 'retry', { outcome: 'unknown' }, ['cancel']);
   }
 
-  /** Asks under the old keys. A build that does not have the command says so and nothing happens. */
+  /** Asks the provider under the old keys. An older build without the command refuses it, and nothing happens. */
   check(track: Track): Promise<boolean> {
     return this.#open(track, 'check', undefined, ['pause', 'cancel']);
   }
@@ -122,7 +123,7 @@ export class Person {
     return (await this.#command(track, 'assume-sent')) === 200;
   }
 
-  /** Judges who is listed as failed just now. */
+  /** Judges the leads that are listed as failed now. */
   async lookAtFailed(track: Track): Promise<void> {
     const failed = await this.results(track, 'email=failed');
     if (failed === null) return;
@@ -137,7 +138,7 @@ export class Person {
     }
   }
 
-  /** All results that match, or null when they could not be read whole. */
+  /** All matching results; null when they could not be read completely. */
   async results(track: Track, filter: string): Promise<LeadResult[] | null> {
     const all: LeadResult[] = [];
     let cursor: string | null = null;
@@ -167,7 +168,7 @@ export class Person {
     return true;
   }
 
-  /** From here on nothing may leave, until a person says otherwise. */
+  /** From now on nothing may leave until a person resumes the session. */
   async #stopped(track: Track, command: 'pause' | 'cancel'): Promise<void> {
     const fromIndex = await this.#mailApi.position();
     const open = track.stops.find((stop) => stop.toIndex === null);
@@ -176,7 +177,7 @@ export class Person {
     track.stops.push({ sessionId: track.sessionId, command, fromIndex, toIndex: null });
   }
 
-  /** From here on mail may leave again, unless the command is refused. */
+  /** From now on mail may leave again, unless the command is refused. */
   async #open(
     track: Track,
     path: string,

@@ -1,5 +1,5 @@
 /**
- * What one round of the kill test knows at its end, as plain data, and what can be wrong with it.
+ * The data of one round of the kill test at its end, and the form of a violation.
  *
  * @module
  */
@@ -24,24 +24,24 @@ export interface FinalLead {
   activatedBy: string | null;
 }
 
-/** A time in which nothing of a session may leave: places in the order of calls. */
+/** A period in which no mail of a session may leave, as positions in the order of calls. */
 export interface StopWindow {
   sessionId: string;
   command: 'pause' | 'cancel' | 'erase';
   /** The first call that was not on the wire when the answer came. */
   fromIndex: number;
-  /** The first call after a person set it going again; null: nobody did. */
+  /** The first call after a person resumed the session; null: nobody did. */
   toIndex: number | null;
 }
 
-/** A command that may mail somebody twice. */
+/** A command that may mail a lead twice. */
 export interface RiskTaken {
   leadIds: ReadonlySet<number>;
-  /** Calls before it are not excused by it. */
+  /** It does not excuse calls before it. */
   fromIndex: number;
 }
 
-/** What is known of one session at the end. */
+/** What is known about one session at the end. */
 export interface SessionRecord {
   sessionId: string;
   audience: ReadonlySet<number>;
@@ -53,7 +53,7 @@ export interface SessionRecord {
     results: readonly LeadResult[];
     /** Lines of the CSV, without its header. */
     csv: readonly { leadId: number; activation: string; emailState: string }[];
-    /** Leads that are counted and are no lines of the results. */
+    /** Leads that are counted but are not in the results. */
     unlistedCount: number;
   } | null;
   /** Leads that had failed when the session was erased. */
@@ -61,7 +61,7 @@ export interface SessionRecord {
   /** Leads in doubt after a refused connection; the mail API has no record of such a call. */
   unseenDoubts: ReadonlySet<number>;
   risks: readonly RiskTaken[];
-  /** A person said "take as sent" of what was unknown. */
+  /** A person gave the command "take as sent" for unknown mail. */
   isAssumedSent: boolean;
 }
 

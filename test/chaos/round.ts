@@ -1,6 +1,6 @@
 /**
- * One round: two sessions over overlapping audiences, with faults, an outage, kills and random commands. Then the faults
- * end, the sessions come to their end, and the round is judged.
+ * One round: two sessions over overlapping audiences, with faults, an outage, kills and random commands. Then the
+ * faults stop, the sessions end, and the round is judged.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import type { SessionRecord, Violation } from './records.ts';
 import { Storm } from './storm.ts';
 import { watchSession } from './watch.ts';
 
-/** Where a kill is aimed; `settings` and `provider` bring it back with other settings for one life. */
+/** The moment of a kill. After `settings` and `provider` the next start has other settings. */
 export const aims = [
   'running',
   'start',
@@ -43,7 +43,7 @@ export interface RoundOptions {
   provider: Provider;
   leadCount: number;
   aims: readonly Aim[];
-  /** Chance of a call to meet a fault while the storm lasts. */
+  /** Probability that a call meets a fault during the storm. */
   faultChance: number;
   /** Null: this round has none. */
   outage: { kind: Outage; ms: number } | null;
@@ -60,17 +60,17 @@ export interface RoundReport {
   callCount: number;
   mailCount: number;
   journal: Journal;
-  /** Ends of the sessions, in words. */
+  /** How the sessions ended, in words. */
   ends: string[];
 }
 
-/** The storm goes on for so long after the last kill, at most. */
+/** The storm lasts at most this long after the last kill. */
 const maxStormMs = 30_000;
-/** The end comes within this time once all is well and everybody who is needed has said "resume". */
+/** The sessions end within this time once the faults have stopped and paused sessions were resumed. */
 const maxEndMs = 90_000;
 /** The list of activations has the last numbers within this time. */
 const maxListMs = 5_000;
-/** A provider that is back is used again within this time; what hangs is given up after 30 s first. */
+/** A provider that is back is used again within this time. A hanging call is given up after 30 s first. */
 const maxReturnMs = 8_000;
 const deliveryTimeoutMs = 30_000;
 
@@ -83,7 +83,7 @@ export class Round {
   readonly #person: Person;
   readonly #killer: Killer;
   readonly #tracks: Track[] = [];
-  /** Then a pause may have a reason that the provider never gave. */
+  /** In that case a pause may have a reason that the provider did not give. */
   #wereSettingsBroken = false;
 
   constructor(options: RoundOptions) {
@@ -115,7 +115,7 @@ export class Round {
     };
 
     mailApi.faultChance = this.#options.faultChance;
-    // The first has ids, the second is whoever matches, without the first's beginning.
+    // The first audience is ids. The second is a filter without some of the first one's ids.
     const overlapFrom = Math.floor(leadCount * 0.3);
     const one = leadIds.slice(0, Math.floor(leadCount * 0.7));
     await this.#start(
@@ -142,7 +142,7 @@ export class Round {
       await sleep(1_000 + random() * 4_000);
       await this.#killAt(aim, storm);
     }
-    // On while there is work, and for a while after it: what has ended can be retried.
+    // The storm lasts while there is work and some time longer, because ended sessions can be retried.
     for (let waited = 0; waited < maxStormMs && this.#tracks.some(isMoving); waited += 250) await sleep(250);
     await sleep(3_000 + random() * 5_000);
     storm.end();
@@ -172,7 +172,7 @@ export class Round {
     };
   }
 
-  /** Starts a session, as a client does: the same request again until it is answered. */
+  /** Starts a session. As a client does, it repeats the request until it is answered. */
   async #start(
     audience: unknown,
     leadIds: readonly number[],
@@ -201,7 +201,7 @@ export class Round {
     this.#tracks.push(track);
   }
 
-  /** Kills the product at one of the moments that matter, and brings it back. */
+  /** Kills the product at one of the chosen moments and starts it again. */
   async #killAt(aim: Aim, storm: Storm): Promise<void> {
     const { random, mailApi, provider } = this.#options;
     const callsBefore = mailApi.calls.length;
@@ -215,7 +215,7 @@ export class Round {
         break;
       case 'command':
         await storm.suspend();
-        // The kill follows the answer to whatever command is drawn.
+        // The kill follows the answer to a randomly drawn command.
         await storm.next();
         break;
       case 'last':
@@ -240,7 +240,7 @@ export class Round {
       this.#wereSettingsBroken = true;
       const other = provider === 'resend' ? 'postmark' : 'resend';
       await this.#killer.boot(aim === 'settings' ? brokenSettings : { MAIL_PROVIDER: other });
-      // Commands under broken settings, but none that lets the other provider send the rest.
+      // Commands under broken settings, except those that let the other provider send the rest.
       for (let count = 0; count < 3; count++) {
         await sleep(300 + random() * 700);
         if (random() < 0.6 && !track.isErased) await this.#person[random() < 0.7 ? 'pause' : 'cancel'](track);
@@ -253,7 +253,7 @@ export class Round {
       const calls = mailApi.calls.length;
       await this.#killer.boot({}, aim === 'boot' ? 1 : 0);
       if (aim !== 'boot') await this.#killer.awaitWork(this.#tracks, calls);
-      // A pause holds through a kill.
+      // A kill does not end a pause.
       if (aim === 'paused') {
         await sleep(1_000);
         await this.#person.resume(track);
@@ -262,7 +262,7 @@ export class Round {
     storm.isSuspended = false;
   }
 
-  /** An outage of the mail API with nobody there; measures how soon it is used again. */
+  /** An outage of the mail API without any command; measures how soon the API is used again. */
   async #outage(storm: Storm, { kind, ms }: { kind: Outage; ms: number }): Promise<void> {
     const { mailApi } = this.#options;
     await storm.suspend();
@@ -274,7 +274,8 @@ export class Round {
       await mailApi.begin(kind);
       this.#journal.note(`outage: ${nameOfOutage(kind)}`);
       await sleep(ms);
-      // workerd reports a refused connection like one that was lost after the request: the product must doubt it.
+      // workerd reports a refused connection like one that was lost after the request, so the product must treat
+      // both as in doubt.
       if (kind.kind === 'refused') {
         for (const track of this.#tracks) if (!track.isErased) await this.#person.noteUnseenDoubts(track);
       }
@@ -305,7 +306,7 @@ export class Round {
     storm.isSuspended = false;
   }
 
-  /** All is well: who is needed says "resume", and each session ends. */
+  /** The faults are over: paused sessions are resumed, and each session ends. */
   async #untilEnd(): Promise<void> {
     const { mailApi } = this.#options;
     const deadline = Date.now() + maxEndMs;
@@ -329,7 +330,8 @@ export class Round {
       }
       isCancelling = true;
       for (const track of open) {
-        // An error that the provider remembers under the key for a day is waited for longer than a round lasts.
+        // An error that the provider remembers under the key for a day would be repeated for longer than a round
+        // lasts.
         if (mailApi.rules.remembersErrors !== true) this.#stuck(track, 'a session ends once all is well');
         await this.#person.cancel(track);
       }
@@ -368,7 +370,7 @@ export class Round {
     return {
       leads: (await this.#crm.leads()).filter(({ id }) => ids.has(id)),
       sessions,
-      // Indexes of stops are places in the whole book.
+      // Indexes of stops are positions in the whole record.
       calls: mailApi.calls.map((call) =>
         call.index < firstCall ? { ...call, sessionId: '', leadIds: [], takenLeadIds: [] } : call,
       ),

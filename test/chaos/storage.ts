@@ -2,8 +2,8 @@
  * `npm run chaos:storage`: the running product while another process holds the database of its session; with
  * `-- --full`, as root, while the disk of its databases is full.
  *
- * Nobody reads the session while its storage fails and for five seconds after, so that it must go on by itself. In a
- * second round everything is read once a second, and must never answer 500.
+ * Nothing reads the session while its storage fails and for five seconds after, so that it must continue by itself.
+ * In a second round everything is read once a second, and no answer may be a 500.
  *
  * @module
  */
@@ -20,10 +20,10 @@ import { startProduct, type Product } from '../support/product.ts';
 /** Longer than the platform's first retries of an alarm, which come after 2, 4, 8 and 16 seconds. */
 const awayMs = 40_000;
 const leadCount = 4_000;
-/** What is promised, and what a machine of two cores needs beside. */
+/** The promised time, and what a machine with two cores needs in addition. */
 const maxBackMs = 5_000;
 
-/** Puts the storage away, and returns how to bring it back. */
+/** Makes the storage fail; returns the function that restores it. */
 type TakeAway = (product: Product) => () => void;
 
 /** The database files of all sessions; the largest is the one that runs. */
@@ -58,7 +58,7 @@ const fill: TakeAway = ({ stateDir }) => {
     try {
       for (;;) writeFileSync(file, Buffer.alloc(size), { flag: 'a' });
     } catch {
-      // Full, to that size.
+      // Fills the disk up to that size.
     }
   }
   return () => {
@@ -71,7 +71,7 @@ async function round(product: Product, takeAway: TakeAway, isRead: boolean): Pro
   const { proxy, stack } = product;
   const sentCount = (): number => proxy.calls.length;
   const leadIds = Array.from({ length: leadCount }, (_, at) => at + 1);
-  const sessionId = await product.startRun('Storage', leadIds);
+  const sessionId = await product.startSession('Storage', leadIds);
   while (sentCount() < 5) await sleep(50);
   const giveBack = takeAway(product);
   console.log('  storage is away');
@@ -129,7 +129,7 @@ async function run(words: string, takeAway: TakeAway, isRead: boolean): Promise<
   }
 }
 
-/** Moves the databases, and not the logs, to a disk that can be filled; returns how to take that away. */
+/** Moves the databases, but not the logs, to a disk that can be filled; returns the function that undoes it. */
 async function ontoSmallDisk(product: Product): Promise<() => void> {
   await product.stack.stop();
   const folder = join(product.stateDir, 'v3');

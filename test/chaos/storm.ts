@@ -1,8 +1,8 @@
 /**
  * Random commands to two sessions at once, drawn from a seed, until it is told to stop.
  *
- * Owns which command comes next. Judging is judge-*.ts, killing is round.ts. Sometimes it gives a command that makes no
- * sense: that one must be refused, and change nothing.
+ * Owns which command comes next. The files judge-*.ts judge, and round.ts kills. Some commands make no sense in the
+ * present state; they must be refused and change nothing.
  *
  * @module
  */
@@ -96,7 +96,7 @@ export class Storm {
         resume: 0.1,
       });
       if (word === 'retryUnknown' && (await person.retryUnknown(track)) && random() < 0.6) {
-        // Before it has left, if that can be: the doubt must be there again afterwards.
+        // If possible before it has left: the doubt must remain afterwards.
         await person.cancel(track);
         await this.#untilEnded(track);
         await person.lookAtFailed(track);
@@ -128,13 +128,13 @@ export class Storm {
     if (word === 'nothing') return;
     await person[word](track);
     if (word !== 'pause') return;
-    // At once, while leads are between their flip and their intent; or after a while.
+    // Immediately, while leads are between their flip and their intent, or after some time.
     const next = draw(random, { erase: mayErase.has(track) ? 3 : 0, cancel, nothing: 2, resume: 1 });
     if (random() < 0.5) await sleep(random() * 1_500);
     if (next !== 'nothing') await person[next](track);
   }
 
-  /** Somebody works on the leads themselves, or a provider learns that an address is dead. */
+  /** A person edits leads, or a provider reports that an address is dead. */
   async #touchLeads(): Promise<void> {
     const { random, crm, leadIds, mailApi } = this.#options;
     const at = Math.floor(random() * leadIds.length);
@@ -159,5 +159,5 @@ export class Storm {
   }
 }
 
-/** The product was killed under the import; the next one is another import. */
+/** The product was killed during the import. The next one is a new import. */
 function noAnswer(): void {}

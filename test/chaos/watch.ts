@@ -1,7 +1,7 @@
 /**
  * Two observers of a session: one polls with an ETag, the other reads the stream with Last-Event-ID, as browsers do.
  *
- * Each view is judged. Both go on through kills of the product.
+ * Each view is judged. Both continue when the product is killed.
  *
  * @module
  */
@@ -19,7 +19,7 @@ export interface Watch {
 }
 
 const pollMs = 250;
-/** A view that was made before a command may come after its answer, over the other way. */
+/** A view from before a command may arrive after its answer, through the other observer. */
 const lateMs = 5_000;
 
 /** When a person last gave a command that lets numbers fall; epoch ms. */
@@ -31,7 +31,7 @@ export interface LastWords {
 /**
  * Watches a session until it is stopped.
  *
- * @param addressPart - what every lead's address has in it
+ * @param addressPart - a part of every lead's address
  */
 export function watchSession(
   client: Client,
@@ -77,7 +77,7 @@ export function watchSession(
 
   async function follow(): Promise<void> {
     const see = judging('stream');
-    // A property, because the checker does not see that the stream's callback changes a variable.
+    // A property: the type checker does not see that the callback of the stream changes a variable.
     const last: { id: number | null } = { id: null };
     while (!isOver.signal.aborted) {
       const headers: Record<string, string> = last.id === null ? {} : { 'last-event-id': String(last.id) };
@@ -98,7 +98,7 @@ export function watchSession(
           });
         } else await answer?.body?.cancel();
       } catch {
-        // It was killed under its readers.
+        // The product was killed while it was being read.
       }
       await sleep(pollMs);
     }

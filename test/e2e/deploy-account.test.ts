@@ -27,7 +27,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** A fresh clone: what is in the repository, the packages, and nothing that a deploy left behind. */
+/** A fresh clone: the files of the repository and the packages, and nothing from an earlier deploy. */
 function clone(name: string): string {
   const target = join(folder, name);
   for (const part of [
@@ -46,7 +46,7 @@ function clone(name: string): string {
       filter: (path) => !path.includes('node_modules') && path !== join(projectRoot, 'web/build'),
     });
   }
-  // Built once; a copy would have other times, which the build's stamp has in it.
+  // The web app is built once: a copy of the build would have other times, and the build's stamp contains them.
   symlinkSync(join(projectRoot, 'web/build'), join(target, 'web/build'));
   symlinkSync(join(projectRoot, 'node_modules'), join(target, 'node_modules'));
   return target;
@@ -65,7 +65,7 @@ function deployFrom(
   });
 }
 
-it('deploys from a fresh clone with a token, keeps all of it from another, and goes back', async () => {
+it('deploys from a fresh clone with a token, keeps everything in a deploy from another clone, and rolls back', async () => {
   const here = clone('here');
   const refused = await deployFrom(here, ['--jurisdiction', 'eu'], { ROLE_ADMIN: 'ana@acme.io' });
   expect(refused).toMatchObject({ code: 1, output: expect.stringContaining('MAIL_FROM') });
@@ -111,6 +111,6 @@ it('deploys from a fresh clone with a token, keeps all of it from another, and g
   expect(back, back.output).toMatchObject({ code: 0, output: expect.stringContaining('Not undone') });
   expect(account.workers.active(worker).id).toBe(before.id);
 
-  // Every request of the deploy and of wrangler was one that the stand-in knows.
+  // The stand-in knew every request of the deploy and of wrangler.
   expect(account.server.unknownRequests).toEqual([]);
 });

@@ -15,8 +15,8 @@ const leadCount = 3_000;
 const secrets = { MAIL_API_KEY: 're_secret_of_this_test', ADDRESS_HASH_KEY: 'hash-key-of-this-very-test' };
 
 /**
- * A mail API that keeps keys, as Resend does. It takes each mail at once and answers as often as it is
- * allowed to, so that an activation stands still in the middle with calls taken and not answered.
+ * A mail API with idempotency keys, like Resend's. It takes each mail at once and answers only as many calls as the
+ * test allows. So an activation can be stopped in the middle, with calls that are taken and not answered.
  */
 class HeldMailApi {
   readonly countByAddress = new Map<string, number>();
@@ -41,7 +41,7 @@ class HeldMailApi {
   /** Answers so many calls more. */
   allow(count: number): void {
     this.#allowedCount += count;
-    // Calls of a process that is gone are answered to nobody.
+    // Nobody receives the answers to calls of a killed process.
     this.#waiting = this.#waiting.filter(({ response }) => !response.destroyed);
     for (const { response, text } of this.#waiting.splice(0, this.#allowedCount)) {
       this.#allowedCount--;
@@ -106,7 +106,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-// wrangler's own, which goes with wrangler's runtime.
+// The miniflare that wrangler depends on, because it fits wrangler's runtime.
 const requireOfWrangler = createRequire(createRequire(import.meta.url).resolve('wrangler/package.json'));
 const { Miniflare, convertV4MiniflareOptions, Log, LogLevel } = requireOfWrangler(
   'miniflare',
@@ -157,7 +157,7 @@ async function migrate(miniflare: Runtime, script: string): Promise<void> {
 }
 
 /**
- * The database with leads. No version meets a schema that is older than its own: a deploy applies migrations
+ * The database with leads. No version runs on a schema older than its own, because a deploy applies migrations
  * before it deploys the Worker.
  */
 async function fillDatabase(miniflare: Runtime): Promise<void> {
@@ -237,7 +237,7 @@ describe('upgrades and a rollback in the middle of an activation', () => {
       for (const [migration, version] of steps) {
         expect(before.finishedAt).toBeNull();
         await migrate(miniflare, migration);
-        // The process that ran the old version is gone in the middle of its calls.
+        // The process of the old version is killed during its calls.
         await miniflare.setOptions(options(version));
         expect(await (await call('/version')).text()).toBe(version);
         const after = await progress();
@@ -274,7 +274,7 @@ describe('what is deployed', () => {
     for (const [name, text] of filesUnder(path)) {
       count++;
       for (const secret of Object.values(secrets)) expect(text.includes(secret), name).toBe(false);
-      // Keys of the providers, as they look.
+      // The form of the providers' keys.
       expect(
         /\bre_[A-Za-z0-9]{8,}_[A-Za-z0-9]{16,}|whsec_[A-Za-z0-9+/]{24,}|AKIA[0-9A-Z]{16}/.test(text),
         name,

@@ -12,15 +12,15 @@ import { type TestBrowser, launchBrowser } from '../support/browser.ts';
 import { readMailbox } from '../support/mailbox.ts';
 import { type Product, startProduct } from '../support/product.ts';
 
-/** Rows of people, on four chunks; most of them are one of these addresses again, or none. */
+/** Rows for four chunks. Most rows repeat an address or have none. */
 const personCount = 60;
 const rowCount = 7_000;
 
-/** Windows code page, semicolons, quoted line ends, two columns of addresses: as exports really are. */
+/** Windows code page, semicolons, quoted line ends, two columns of addresses: as in real exports. */
 function csv(): Buffer {
   const rows = Array.from({ length: rowCount }, (_, at) => {
     const number = at % 100;
-    // Spread over all of the file, so that every chunk has some of the people.
+    // They are spread over the whole file, so that every chunk has some of them.
     const isPerson = at % 100 === Math.floor(at / 100) && at / 100 < personCount;
     if (isPerson) return `Jörg ${number};Müller;person-${Math.floor(at / 100)}@example.org;;"one\r\ntwo"`;
     return at % 2 === 0 ? `Nobody;;none;n/a;` : `Jörg 0;Müller;;PERSON-0@example.org;`;
@@ -61,7 +61,7 @@ describe('a file that is dropped into the browser', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  /** Drops the file onto the page, as from a folder's window. */
+  /** Drops the file onto the page, as from a file manager. */
   async function drop(): Promise<void> {
     const bytes = csv().toString('base64');
     const transfer = await page.evaluateHandle(
@@ -163,7 +163,7 @@ describe('a file that is dropped into the browser', () => {
     expect(await page.getByTestId('drop-zone').isVisible()).toBe(true);
   });
 
-  test('goes on where it was when the same file is chosen again, and asks nothing twice', async () => {
+  test('continues where it stopped when the same file is chosen again, and repeats no question', async () => {
     expect(sentSeqs).toEqual([0, 1]);
     await page.getByTestId('import-file').setInputFiles(path);
     const current = page.getByTestId('current-import');
@@ -174,7 +174,7 @@ describe('a file that is dropped into the browser', () => {
     expect(sentSeqs).toEqual([0, 1, 2, 3]);
   });
 
-  test('says what became of every row', async () => {
+  test('shows the outcome of every row', async () => {
     const done = await get<Import>(`/crm/imports/${importId}`);
     expect(done).toMatchObject({ state: 'done', owner: 'ana@example.com', fileName: 'Messe 2026.csv' });
     const { created, updated, unchanged, duplicate, rejected } = done.counts;

@@ -1,6 +1,7 @@
 /**
- * Erasure in the running product: a person is written into every place that can hold one, erased, and searched
- * for in every byte of the state folder. Also the folder's access rights, and bodies that are too large.
+ * Erasure in the running product: a person is written to every place that can hold personal data, then erased, and
+ * every byte of the state folder is searched for them. Also the folder's access rights, and bodies that are too
+ * large.
  */
 import { chmod, readFile, readdir, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
@@ -12,7 +13,7 @@ import { limits } from '../../src/shared/limits.ts';
 import { newSessionId } from '../../src/shared/session-id.ts';
 import { type Product, startProduct } from '../support/product.ts';
 
-/** Texts that are in no file by chance. Each names a place, so that a failure says which. */
+/** Texts that no file contains by chance. Each names a place, so that a failure says where the text was found. */
 const marks = ['qzjnow', 'qzjold', 'qzjnote', 'qzjfrst', 'qzjlast', 'qzjcomp', 'qzjphon', 'qzjbulk'];
 const now = { email: 'qzjnow@leads.example', firstName: 'Qzjfrst', lastName: 'Qzjlast' };
 const old = { email: 'qzjold@leads.example', company: 'Qzjcomp Ltd' };
@@ -35,7 +36,7 @@ async function call(method: string, path: string, body?: unknown): Promise<Respo
   return response;
 }
 
-/** Every mark that a file of the state folder contains, with the file; case does not matter. */
+/** Every marker text that a file of the state folder contains, with the file; case does not matter. */
 async function marksInFiles(): Promise<string[]> {
   const found: string[] = [];
   for (const name of await readdir(product.stateDir, { recursive: true })) {
@@ -70,9 +71,9 @@ describe('a person who is erased', () => {
     const { leads } = await product.ask<LeadPage>('/crm/leads?importId=hers');
     const leadId = leads[0]?.id ?? 0;
     expect(leads).toHaveLength(1);
-    const sessionId = await product.startRun(`For ${firstName} ${lastName}`, [1, 2, 3, leadId]);
+    const sessionId = await product.startSession(`For ${firstName} ${lastName}`, [1, 2, 3, leadId]);
     await product.untilRun(sessionId, ({ finishedAt }) => finishedAt !== null);
-    // Changed since: the activation and the rejected row know the address and the name of before.
+    // The lead is changed afterwards: the activation and the rejected row have the earlier address and name.
     await call('PATCH', `/crm/leads/${String(leadId)}`, { ...now, notes: 'Qzjnote' });
     await importFile('later', 'later.csv', [
       [email, firstName, lastName, '', ''],
@@ -94,7 +95,7 @@ describe('a person who is erased', () => {
       templateId: 'welcome',
     }).catch(() => undefined);
     await call('GET', `/crm/leads?search=${encodeURIComponent(email)}`);
-    // Leads that an undone import takes along are gone in the same way.
+    // Leads that an undone import removes are erased in the same way.
     await importFile(
       'undone',
       'undone.csv',
@@ -113,13 +114,13 @@ describe('a person who is erased', () => {
     await product.stack.stop();
     expect(await marksInFiles()).toEqual([]);
     await product.restart();
-    // The others are all there, and found.
+    // All other leads still exist and are found.
     expect(await product.ask<LeadPage>('/crm/leads?search=Last2')).toMatchObject({ total });
     const results = await product.ask<{ leads: object[] }>(`/crm/activation/${sessionId}/leads`);
     expect(results.leads).toContainEqual(expect.objectContaining({ leadId, email: null }));
   });
 
-  test('is gone after a kill too, once the product was started again', async () => {
+  test('is gone after a kill too, once the product has started again', async () => {
     await importFile('killed', 'killed.csv', [['qzjold@leads.example', 'Qzjold', '', '', '']]);
     await call('POST', '/crm/leads/erase', { email: 'qzjold@leads.example' });
     await product.stack.killHard();
@@ -131,7 +132,7 @@ describe('a person who is erased', () => {
 });
 
 describe('the state folder', () => {
-  test('has no URL of a request, in a trace or a log, and is for its owner alone, though it was open before', async () => {
+  test('has no request URL in a trace or a log, and only its owner can read it, even if it was readable by all before', async () => {
     expect((await stat(product.stateDir)).mode & 0o777).toBe(0o700);
     await call('GET', '/crm/leads?search=qzjsearched');
     await fetch(`${product.stack.url}/unsubscribe/qzjtoken`);
@@ -149,7 +150,7 @@ describe('the state folder', () => {
   });
 });
 
-/** Sends a body in chunks over a socket of its own; what comes back, and whether the socket can be used again. */
+/** Sends a body in chunks over its own socket; returns the answer and whether the socket can be used again. */
 function sendChunked(path: string, byteCount: number): Promise<{ answer: string; isOpen: boolean }> {
   const { port, host } = new URL(product.stack.url);
   return new Promise((resolve, reject) => {

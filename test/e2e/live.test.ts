@@ -1,6 +1,6 @@
 /**
- * Live progress in a real browser against the real app: many tabs, refreshes, a server that restarts, proxies
- * that hold back or cut streams, a laptop that sleeps, a sign-in that expires.
+ * Live progress in a real browser against the real app: many tabs, refreshes, a server that restarts, proxies that
+ * buffer or cut streams, a laptop that sleeps, a sign-in that expires.
  *
  * What each tab shows is recorded ten times a second and at every change, and checked after each test: no
  * number may go down.
@@ -46,8 +46,12 @@ async function openTab(path?: string): Promise<Page> {
   return page;
 }
 
-/** Starts an activation of so many new leads in the page, as a person does; returns its id. */
-async function startRun(page: Page, leadCount: 25 | 50 | 100, sort: '-id' | 'id' = '-id'): Promise<string> {
+/** Starts an activation of `leadCount` new leads in the page, as a person does; returns its id. */
+async function startSession(
+  page: Page,
+  leadCount: 25 | 50 | 100,
+  sort: '-id' | 'id' = '-id',
+): Promise<string> {
   const known = await page.getByTestId('tracked-session').count();
   await page.goto(`${front.url}/leads?status=new&limit=${leadCount}&sort=${sort}`);
   await page
@@ -66,13 +70,13 @@ const isOver = ({ state, processed, total }: Sample): boolean => state === 'comp
 const note = (page: Page): Promise<string> => page.getByTestId('run-note').first().innerText();
 
 describe('eight tabs', () => {
-  test('are all live on at most one stream, and go on within two seconds when the leader is closed', async () => {
+  test('all show live progress over at most one stream, and continue within two seconds when the leader is closed', async () => {
     const leader = await openTab('/leads');
     const others: Page[] = [];
     for (let index = 0; index < 7; index++)
       others.push(await openTab(index % 2 === 0 ? '/leads' : '/activity'));
     const since = Date.now();
-    const sessionId = await startRun(leader, 100);
+    const sessionId = await startSession(leader, 100);
     await Promise.all(
       others.map((tab) => waitForTracker(tab, '10 %', ({ processed }) => processed >= 10, sessionId)),
     );
@@ -105,10 +109,10 @@ describe('eight tabs', () => {
     expect(ended.every(({ isWhole }) => isWhole)).toBe(true);
   });
 
-  test('show the leads of the page as active while the activation goes on, with nobody asking', async () => {
+  test('show the leads of the page as active while the activation runs, without a reload', async () => {
     const tab = await openTab('/leads');
-    // The oldest leads, which no other test activates: the page below shows those of this run.
-    const sessionId = await startRun(tab, 100, 'id');
+    // The oldest leads, which no other test activates: the page below shows those of this activation.
+    const sessionId = await startSession(tab, 100, 'id');
     await tab.goto(`${front.url}/leads?limit=100&sort=id`);
     await tab.getByTestId('lead-row').nth(99).waitFor();
     const active = tab.locator('[data-testid="lead-row"][data-status="active"]');
@@ -121,9 +125,9 @@ describe('eight tabs', () => {
 });
 
 describe('a refresh', () => {
-  test('at 0, 1, 30, 99 and 100 % shows the activation where it is', async () => {
+  test('at 0, 1, 30, 99 and 100 % shows the current progress', async () => {
     const tab = await openTab('/leads');
-    // At 0 %: the start is not answered yet, and the page knows nothing but the id.
+    // At 0 %: the start is not answered yet, and the page knows only the id.
     front.startAnswerDelayMs = 1_500;
     await tab.goto(`${front.url}/leads?status=new&limit=100`);
     await tab.getByTestId('lead-row').nth(99).waitFor();
@@ -145,9 +149,9 @@ describe('a refresh', () => {
       );
       const sampleCount = watched[0]?.length ?? 0;
       await tab.reload();
-      const after = await waitForTracker(tab, 'the run', () => true, sessionId);
+      const after = await waitForTracker(tab, 'the activation', () => true, sessionId);
       expect(after.processed).toBeGreaterThanOrEqual(before.processed);
-      // Not once a zero, or nothing, after it had numbers.
+      // Once it had numbers, it never showed zeros or nothing.
       expect(watched[0]?.slice(sampleCount).every(({ processed }) => processed >= before.processed)).toBe(
         true,
       );
@@ -159,17 +163,17 @@ describe('a refresh', () => {
 });
 
 describe('a server that restarts under open pages', () => {
-  test('is waited for, and the activation goes on to its end with no number lower and nobody mailed twice', async () => {
+  test('is waited for, and the activation completes without a falling number and without a second mail', async () => {
     const tab = await openTab('/leads');
-    const sessionId = await startRun(tab, 50);
+    const sessionId = await startSession(tab, 50);
     await waitForTracker(tab, '20 %', ({ processed }) => processed >= 10, sessionId);
-    // Some calls are on their way when it happens, and arrive after it.
+    // Some calls are on their way at the restart, and arrive after it.
     const letGo = product.proxy.hold();
     await expect
       .poll(() => product.proxy.calls.filter(({ apiStatus }) => apiStatus === null).length)
       .toBeGreaterThan(0);
     const second = await openTab(`/activity/${sessionId}`);
-    await waitForTracker(second, 'the run', () => true, sessionId);
+    await waitForTracker(second, 'the activation', () => true, sessionId);
     await product.stack.killHard();
     await expect.poll(() => note(tab), { timeout: 20_000 }).toContain('does not answer');
     await product.restart();
@@ -183,31 +187,31 @@ describe('a server that restarts under open pages', () => {
 });
 
 describe('a proxy', () => {
-  test('that holds streams back until they are whole is noticed, and the page polls', async () => {
+  test('that buffers streams until they end is noticed, and the page polls', async () => {
     front.fault = { kind: 'holdStreams' };
     const tab = await openTab('/leads');
-    const sessionId = await startRun(tab, 50);
+    const sessionId = await startSession(tab, 50);
     const startedAt = Date.now();
     await waitForTracker(tab, 'numbers', ({ processed }) => processed > 0, sessionId);
-    // The stream that shows nothing is no reason to wait for numbers.
+    // The numbers do not wait for the silent stream.
     expect(Date.now() - startedAt).toBeLessThan(4_000);
     await waitForTracker(tab, 'the end', isOver, sessionId);
   });
 
-  test('that cuts every stream after a moment costs no number, and is polled past in the end', async () => {
+  test('that cuts every stream after a moment loses no number, and the page polls in the end', async () => {
     front.fault = { kind: 'cutStreams', afterMs: 800 };
     const since = front.streams.length;
     const tab = await openTab('/leads');
-    const sessionId = await startRun(tab, 100);
+    const sessionId = await startSession(tab, 100);
     await waitForTracker(tab, 'the end', isOver, sessionId);
-    // Three in a row, and then no more until a minute has passed.
+    // Three streams in a row, and then none until a minute has passed.
     expect(front.streams.length - since).toBe(3);
   });
 
-  test('that answers 502 to streams, or to all for a while, is said and survived', async () => {
+  test('that answers 502 to streams or to all requests is reported, and the page recovers', async () => {
     front.fault = { kind: 'refuseStreams' };
     const tab = await openTab('/leads');
-    const sessionId = await startRun(tab, 50);
+    const sessionId = await startSession(tab, 50);
     await waitForTracker(tab, 'polled numbers', ({ processed }) => processed > 2, sessionId);
     front.fault = { kind: 'badGateway' };
     await expect.poll(() => note(tab), { timeout: 20_000 }).toContain('does not answer');
@@ -217,9 +221,9 @@ describe('a proxy', () => {
 });
 
 describe('a person', () => {
-  test('who is offline is told so, keeps the numbers, and sees the newest at once when back', async () => {
+  test('who is offline is told so, keeps the numbers, and sees the newest ones immediately when back online', async () => {
     const tab = await openTab('/leads');
-    const sessionId = await startRun(tab, 50);
+    const sessionId = await startSession(tab, 50);
     const before = await waitForTracker(tab, '10 %', ({ processed }) => processed >= 5, sessionId);
     const letGo = product.proxy.hold();
     await browser.context.setOffline(true);
@@ -236,11 +240,11 @@ describe('a person', () => {
     await waitForTracker(tab, 'the end', isOver, sessionId);
   });
 
-  test('whose sign-in has run out is told so, with the way back, and not that the server is away', async () => {
+  test('whose sign-in has expired is told so, with a link to sign in, and not that the server is unreachable', async () => {
     const tab = await openTab('/leads');
-    // It goes on for as long as it takes a person to notice, however slow the machine.
+    // The activation lasts until a person has noticed, even on a slow machine.
     const letGo = product.proxy.hold();
-    const sessionId = await startRun(tab, 25);
+    const sessionId = await startSession(tab, 25);
     await tab.reload();
     front.fault = { kind: 'signedOut' };
     await expect.poll(() => note(tab), { timeout: 10_000 }).toContain('You are signed out');
@@ -250,10 +254,10 @@ describe('a person', () => {
     await waitForTracker(tab, 'the end', isOver, sessionId);
   });
 
-  test('whose laptop sleeps sees the end when it wakes, and the other tabs do not wait for it', async () => {
+  test('whose laptop sleeps sees the end when it wakes, and the other tabs continue meanwhile', async () => {
     const sleeper = await openTab('/leads');
     await sleeper.clock.install();
-    const sessionId = await startRun(sleeper, 100);
+    const sessionId = await startSession(sleeper, 100);
     const other = await openTab('/activity');
     await waitForTracker(other, '10 %', ({ processed }) => processed >= 10, sessionId);
     const devTools = await browser.context.newCDPSession(sleeper);
@@ -264,7 +268,7 @@ describe('a person', () => {
     expect(Date.now() - frozenAt).toBeLessThan(3_000);
     await waitForTracker(other, 'the end', isOver, sessionId);
     await devTools.send('Page.setWebLifecycleState', { state: 'active' });
-    // Five minutes on its clock: every timer is late, each fires once.
+    // Five minutes pass on its clock: every timer is late and fires once.
     await sleeper.clock.fastForward(300_000);
     await waitForTracker(sleeper, 'the end', isOver, sessionId);
   });

@@ -14,7 +14,7 @@ import { fullContext, recipientOf } from '../support/mail-fixtures.ts';
 import { type Product, startProduct } from '../support/product.ts';
 import { readMailbox } from '../support/mailbox.ts';
 
-/** A mail to somebody whose names are as long and unbreakable as they come. */
+/** A mail to a person with very long names that cannot be wrapped. */
 function worstMail(id: string): string {
   const template = builtinTemplates.find((found) => found.id === id);
   const compiled = template === undefined ? null : compileTemplate(template);
@@ -28,7 +28,7 @@ function worstMail(id: string): string {
   return mail.html;
 }
 
-/** The smallest letters that can be seen. */
+/** The smallest visible font size. */
 function smallestFontPx(page: Page): Promise<number> {
   return page.evaluate(() => {
     const written = [...document.body.querySelectorAll('*')].filter(
@@ -98,7 +98,7 @@ const drawnBoxes = {
     point: [45, 343, 510, 50],
     foot: [22, 660, 556, 63],
   },
-  // Edge to edge, smaller head, the button as wide as the text.
+  // Narrow layout: edge to edge, a smaller heading, the button as wide as the text.
   320: {
     card: [0, 0, 320, 577],
     brand: [23, 29, 274, 20],
@@ -156,8 +156,8 @@ describe.each([
 
   test('are framed as drawn, to the pixel', async () => {
     await page.setContent(worstMail('welcome'));
-    // Words break where a machine's fonts want them to, and letters are smoothed as it likes: with words of no
-    // width what is left of the picture is the frame, and that is the same everywhere.
+    // Line breaks and smoothing depend on the fonts of a machine. With words of no width the picture has only the
+    // frame, which is the same everywhere.
     await page.evaluate(() => {
       const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
       for (let node = texts.nextNode(); node !== null; node = texts.nextNode()) {
@@ -237,7 +237,7 @@ describe('in the app', () => {
     expect(await findings()).toEqual([]);
   });
 
-  test('its preview runs no script and asks nobody for anything', async () => {
+  test('its preview runs no script and makes no request', async () => {
     const hostile =
       '<img src="https://tracker.test/a.png"><script>parent.document.title = "owned"</script>' +
       '<style>@import "https://tracker.test/b.css"; p { background: url(https://tracker.test/c.png) }</style>' +
@@ -273,7 +273,7 @@ describe('in the app', () => {
     expect(dialogs).toHaveLength(1);
   });
 
-  test('a template without the way out or the postal address is told of, where it is written and where it is sent', async () => {
+  test('a template without an unsubscribe link or postal address causes a warning in the editor and in the start dialog', async () => {
     const spring = `${product.stack.url}/templates/spring-offer`;
     await page.goto(spring);
     await page.getByTestId('template-check').waitFor();
@@ -309,7 +309,7 @@ describe('in the app', () => {
     await expect.poll(() => lead.locator('option').allInnerTexts()).toEqual(['Sample lead', 'First4 Last4']);
     await lead.selectOption('First4 Last4');
     await page.getByText('Subject: Hello First4').waitFor();
-    // Who is chosen stays, whatever is looked for next.
+    // The chosen lead stays chosen during the next search.
     await page.getByTestId('preview-search').fill('lead-5');
     await lead.getByText('First5').waitFor({ state: 'attached' });
     expect(await lead.evaluate((select: HTMLSelectElement) => select.selectedOptions[0]?.text)).toBe(
@@ -323,7 +323,7 @@ describe('in the app', () => {
     expect(await findings()).toEqual([]);
   });
 
-  test('a test goes to the person who asks', async () => {
+  test('a test mail goes to the person who asks', async () => {
     await page.getByTestId('send-test').click();
     await page.getByText('Test sent to ana@example.com').waitFor();
     const { mails } = await readMailbox(product.standIn.url);
@@ -332,7 +332,7 @@ describe('in the app', () => {
     ]);
   });
 
-  test('a field of one’s own is given to a lead and printed by a template, which the editor offers it to', async () => {
+  test('a custom field is added to a lead, offered by the editor and printed by a template', async () => {
     await page.goto(`${product.stack.url}/leads/2`);
     await page.getByTestId('add-custom').click();
     const row = page.getByTestId('custom-row');
@@ -370,7 +370,7 @@ describe('in the app', () => {
     expect(await page.getByTestId('suppression-row').innerText()).toContain('other@example.com');
   });
 
-  test('a signed event of the provider shows in an activation, and its mail unsubscribes by one click', async () => {
+  test('a signed event of the provider shows in an activation, and a link in its mail unsubscribes with one click', async () => {
     const sessionId = newSessionId(Date.now(), (count) => crypto.getRandomValues(new Uint8Array(count)));
     const post = (path: string, body: string, headers: Record<string, string> = {}) =>
       fetch(`${product.stack.url}${path}`, {
@@ -417,7 +417,7 @@ describe('in the app', () => {
     await page.getByText('Known by its hash only').waitFor();
   });
 
-  test('the settings say that nothing really leaves, and nothing complained', async () => {
+  test('the settings say that no real mail is sent, and the console has no errors', async () => {
     await page.goto(`${product.stack.url}/settings`);
     await page.getByTestId('sender-verdict').waitFor();
     expect(await page.getByTestId('sender-verdict').innerText()).toContain('Nothing really leaves');

@@ -13,7 +13,7 @@ import { readMailbox } from '../support/mailbox.ts';
 import { type Product, startProduct } from '../support/product.ts';
 
 let product: Product;
-/** An activation that is over and has issues, and one that waits for a person. */
+/** An ended activation with issues, and one that waits for a person. */
 let runs: { failing: string; paused: string };
 let importId: string;
 
@@ -23,7 +23,7 @@ const range = (from: number, to: number): number[] =>
 
 beforeAll(async () => {
   product = await startProduct({ leadCount: 100, env: { MAIL_BATCH_MAX: '2', MAIL_RATE: '50' } });
-  // Mails that are on their way for as long as anybody looks: their activations go on, or stay paused.
+  // Mails whose calls are not answered during the tests, so their activations keep running or stay paused.
   const held = new Set(range(21, 80).map((number) => `lead-${String(number)}@example.com`));
   product.proxy.add({
     fault: { kind: 'hang' },
@@ -31,8 +31,8 @@ beforeAll(async () => {
   });
   product.proxy.rejectedAddresses.add('lead-1@example.com');
   runs = {
-    failing: await product.startRun('A run with issues', [1, 2, 3]),
-    paused: await product.startRun('A run that waits', range(21, 40)),
+    failing: await product.startSession('An activation with issues', [1, 2, 3]),
+    paused: await product.startSession('An activation that waits', range(21, 40)),
   };
   await product.untilRun(runs.paused, ({ activation }) => activation.activated > 0);
   await product.ask(`/crm/activation/${runs.paused}/pause`, {});
@@ -47,7 +47,7 @@ beforeAll(async () => {
 });
 afterAll(() => product.close());
 
-/** What axe finds wrong, by rule and place. */
+/** The violations that axe reports, by rule and place. */
 async function findings(page: Page, rules: readonly string[] | null = null): Promise<string[]> {
   // Legacy: this page alone. The mail's preview is a frame that runs no script, axe's neither.
   const axe = new AxeBuilder({ page }).setLegacyMode();
@@ -66,7 +66,7 @@ describe.each([
   beforeAll(async () => {
     browser = await launchBrowser({ colorScheme, width });
     page = await browser.newPage();
-    // No colour is half-way from one to another when it is looked at.
+    // No colour is in a transition when it is checked.
     await page.emulateMedia({ reducedMotion: 'reduce' });
     page.on('pageerror', (error) => complaints.push(String(error)));
     page.on('console', (message) => {
@@ -75,7 +75,7 @@ describe.each([
   });
   afterAll(() => browser.close());
 
-  /** What is wrong with the page as it is: for everyone, in the other colours, and in its width. */
+  /** The faults of the page: its accessibility, in the other colours too, and its width. */
   async function faults(): Promise<string[]> {
     const found = await findings(page);
     await page.emulateMedia({ colorScheme: other });
@@ -96,7 +96,7 @@ describe.each([
   });
 
   test('nor has the dialog that starts an activation', async () => {
-    // The first new one is one that the other width has not activated.
+    // The first new lead is one that the test of the other width has not activated.
     await page
       .locator('[data-testid="lead-row"][data-status="new"]')
       .first()
@@ -119,8 +119,8 @@ describe.each([
     expect(await faults()).toEqual([]);
   });
 
-  test('nor has an activation while it goes on, while it is paused, and with issues', async () => {
-    const running = await product.startRun('A run under way', held);
+  test('nor has an activation while it runs, while it is paused, and with issues', async () => {
+    const running = await product.startSession('An activation under way', held);
     expect(await faultsAt(`/activity/${running}`, '[data-testid="result-row"]')).toEqual([]);
     expect(await page.getByTestId('run').getAttribute('data-state')).toBe('running');
     expect(await faultsAt(`/activity/${runs.paused}`, '[data-testid="result-row"]')).toEqual([]);
@@ -153,7 +153,7 @@ describe.each([
     await page.unrouteAll({ behavior: 'ignoreErrors' });
   });
 
-  test('nor has a page that cannot be shown, or one that found nothing', async () => {
+  test('nor has a page with an error, or one without results', async () => {
     for (const path of [
       '/nowhere',
       '/activity/activation_1704123456789_a7bc3d2f1',
@@ -161,11 +161,11 @@ describe.each([
     ]) {
       expect(await faultsAt(path, 'h1, h2'), path).toEqual([]);
     }
-    // The browser says of its own accord that a call was answered 404.
+    // The browser itself logs that a call was answered 404.
     complaints.splice(0, complaints.length, ...complaints.filter((text) => !/status of 404/.test(text)));
   });
 
-  test('every page is reached by its navigation, and none complained', async () => {
+  test('every page is reached by the navigation, and none logs an error', async () => {
     const more = page.getByTestId('more-navigation');
     for (const name of ['Leads', 'Imports', 'Activity', 'Templates', 'Suppressions', 'Audit', 'Settings']) {
       const link = page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name, exact: true });
@@ -189,7 +189,7 @@ describe('what hostile people write into fields', () => {
   let page: Page;
   const dialogs: string[] = [];
 
-  /** Scripts that ran or were stopped from it, and elements that came of text. */
+  /** Scripts that ran or were blocked, and elements that were made from text. */
   async function signs(): Promise<string[]> {
     return page.evaluate(() => {
       const { owned, stopped } = window as unknown as { owned?: unknown; stopped: string[] };
@@ -224,7 +224,7 @@ describe('what hostile people write into fields', () => {
   });
   afterAll(() => browser.close());
 
-  test('runs no script and becomes no element, from the file to the mail', async () => {
+  test('runs no script and becomes no element, from the imported file to the mail', async () => {
     await page.goto(`${product.stack.url}/imports`);
     const cells = ['xss@example.com', inHandler, inTag, inLink, inHandler, inTag];
     const header = ['Email', 'First name', 'Last name', 'Company', 'Source', `Notes ${inTag}`, inHandler];
@@ -261,7 +261,7 @@ describe('what hostile people write into fields', () => {
       note: inHandler,
     });
 
-    // An activation with all of it, begun as a person does.
+    // An activation with all of these texts, started as a person does.
     expect(await signsAt('/leads?search=xss', '[data-testid="lead-row"]'), 'leads').toEqual([]);
     await page.getByTestId('views-menu').click();
     await page.getByTestId('saved-view').waitFor();
@@ -302,7 +302,7 @@ describe('what hostile people write into fields', () => {
     await page.goto(`${product.stack.url}/templates/${hostile}`);
     const frame = page.getByTestId('mail-frame');
     await frame.contentFrame().getByText('Hello').waitFor();
-    // The hostile parts are in the mail, as whoever wrote it wanted, and the frame is what stops them.
+    // The mail contains the hostile parts, as its author wanted. The frame stops them.
     expect(await frame.getAttribute('srcdoc')).toContain('window.owned=1');
     expect(await frame.getAttribute('sandbox')).toBe('');
     await expect.poll(() => said.some((text) => /Blocked script execution/.test(text))).toBe(true);
@@ -313,7 +313,7 @@ describe('what hostile people write into fields', () => {
 });
 
 describe('who does not look', () => {
-  test('hears every quarter and end of two activations at once, and is notified of each', async () => {
+  test('hears every quarter and the end of two simultaneous activations, and gets a notification of each', async () => {
     const browser = await launchBrowser();
     const letGo = product.proxy.hold();
     try {
@@ -323,7 +323,7 @@ describe('who does not look', () => {
         const shown: { title: string; body: string; note: Notification }[] = [];
         const heard: string[] = [];
         let hidden = false;
-        // The browser's own notification, and a note of it.
+        // The browser's own notification, with a record of it.
         class Observed extends Notification {
           constructor(title: string, options: NotificationOptions = {}) {
             super(title, options);
@@ -331,7 +331,7 @@ describe('who does not look', () => {
           }
         }
         Object.defineProperty(window, 'Notification', { value: Observed });
-        // A tab that is driven is always a shown one.
+        // A tab under test control always counts as visible.
         Object.defineProperty(document, 'visibilityState', { get: () => (hidden ? 'hidden' : 'visible') });
         Object.assign(window, {
           shown,
@@ -341,7 +341,7 @@ describe('who does not look', () => {
             document.dispatchEvent(new Event('visibilitychange'));
           },
         });
-        // As assistive technology is told: what is added to a live region, and no more.
+        // What assistive technology announces: only what is added to a live region.
         new MutationObserver((changes) => {
           for (const node of changes.flatMap(({ addedNodes }) => [...addedNodes])) {
             const region = node.parentElement?.closest('[role="log"][aria-live="polite"]');
@@ -378,7 +378,7 @@ describe('who does not look', () => {
         .poll(async () => (await notes()).sort(), { timeout: 30_000 })
         .toEqual(['First is complete: 1 e-mail sent', 'Second is complete: 1 e-mail sent']);
       for (const name of ['First', 'Second']) {
-        // Each sentence once, and the last of them holds the quarters that one mail crosses at a stride.
+        // Each sentence once. The last one has all quarters that a single mail crosses.
         const sentences = (await heard()).filter((text) => text.startsWith(`${name}:`));
         expect(sentences.at(0)).toContain('0% done');
         expect(sentences.at(-1)).toMatch(/25%, 50%, 75%,? and 100% done, Completed$/);
@@ -402,7 +402,7 @@ describe('who has no mouse, and wants no motion', () => {
     try {
       const page = await browser.newPage();
       await page.emulateMedia({ reducedMotion: 'reduce' });
-      /** Goes on by Tab until something has the focus, as a person does who hears where they are. */
+      /** Presses Tab until the element has the focus, as a person with a screen reader does. */
       const tabTo = async (testId: string): Promise<void> => {
         for (let presses = 0; presses < 200; presses += 1) {
           await page.keyboard.press('Tab');
@@ -459,7 +459,7 @@ describe('who has no mouse, and wants no motion', () => {
   });
 });
 
-test('the leads page needs no more than 90 kB of JavaScript to begin with, and no plot', async () => {
+test('the leads page loads at most 90 kB of JavaScript at first, and no plot', async () => {
   const browser = await launchBrowser();
   try {
     const page = await browser.newPage();
@@ -480,7 +480,7 @@ test('the leads page needs no more than 90 kB of JavaScript to begin with, and n
   }
 });
 
-test('the API page shows every call, and asks no other host', async () => {
+test('the API page shows every call, and makes no request to another host', async () => {
   const browser = await launchBrowser();
   try {
     const page = await browser.newPage();
@@ -493,7 +493,7 @@ test('the API page shows every call, and asks no other host', async () => {
     const callCount = Object.values(paths).flatMap((path) => Object.keys(path)).length;
     expect(await page.locator('.opblock').count()).toBe(callCount);
     expect([...hosts]).toEqual([new URL(product.stack.url).host]);
-    // Its colours, its buttons in buttons and its order of parts are Swagger UI's; the page around it is ours.
+    // Its colours, nested buttons and order of parts come from Swagger UI; only the page around it is ours.
     const theirs = /^(color-contrast|nested-interactive|heading-order|region):/;
     expect((await findings(page)).filter((fault) => !theirs.test(fault))).toEqual([]);
   } finally {
@@ -502,7 +502,7 @@ test('the API page shows every call, and asks no other host', async () => {
 });
 
 describe.each(['light', 'dark'] as const)('in %s', (colorScheme) => {
-  test('a recipient meets no accessibility faults on the way out', async () => {
+  test('the unsubscribe pages have no accessibility faults', async () => {
     const { mails } = await readMailbox(product.standIn.url);
     const mail = mails.find(({ to }) => to[0] === 'lead-2@example.com');
     const link = /<(http[^>]+)>/.exec(mail?.headers['List-Unsubscribe'] ?? '')?.[1] ?? '';

@@ -40,7 +40,7 @@ async function mustRun(script: string, ...args: string[]): Promise<string> {
   return output;
 }
 
-/** Kills a restore outright when it says these words. */
+/** Kills a restore with SIGKILL when it prints these words. */
 async function killRestoreAt(words: string, ...args: string[]): Promise<void> {
   let output = '';
   let reached: () => void;
@@ -95,7 +95,7 @@ async function activateAll(stack: Stack): Promise<Progress> {
 describe('backup and restore of the product as it runs', () => {
   it('restores leads, suppressions and unsubscribe links into a new folder, and mails nobody twice', async () => {
     // Twelve are mailed, one of them unsubscribes after the backup, one is suppressed by hand before.
-    const sessionId = await product.startRun(
+    const sessionId = await product.startSession(
       'First',
       Array.from({ length: 12 }, (_, index) => index + 1),
     );
@@ -127,7 +127,7 @@ describe('backup and restore of the product as it runs', () => {
       await expect(activateAll(stack)).rejects.toThrow('recovery_open');
       await mustRun('reconcile', '--url', stack.url, '--state-dir', restored);
 
-      // A link from a mail that was sent before the backup, and the address that it is for.
+      // A link from a mail that was sent before the backup, and its address.
       const path = new URL(link).pathname;
       expect((await fetch(stack.url + path, { method: 'POST' })).status).toBe(200);
       const suppressions = await api<{ total: number }>(stack, '/crm/suppressions');
@@ -142,9 +142,9 @@ describe('backup and restore of the product as it runs', () => {
     });
   });
 
-  it('sets the database back under living sessions, and mails nobody twice after the reconciliation', async () => {
+  it('replaces the database of running sessions by an older one, and mails nobody twice after the reconciliation', async () => {
     await mustRun('backup', '--out', 'early', '--state-dir', product.stateDir);
-    const sessionId = await product.startRun('Second', [20, 21, 22]);
+    const sessionId = await product.startSession('Second', [20, 21, 22]);
     await product.untilRun(sessionId, ({ finishedAt }) => finishedAt !== null);
     const busy = await run('restore', 'early', '--state-dir', product.stateDir, '--into-existing');
     expect(busy.output).toContain('is in use');
@@ -153,7 +153,7 @@ describe('backup and restore of the product as it runs', () => {
     expect(refused).toMatchObject({ code: 1 });
     expect(refused.output).toContain('is not empty');
 
-    // Killed in the middle: the folder does not start before the restore was run again.
+    // After a kill in the middle the folder refuses to start until the restore was repeated.
     await killRestoreAt(
       'Replacing the database',
       'early',
@@ -168,13 +168,13 @@ describe('backup and restore of the product as it runs', () => {
     expect(lead.status).toBe('new');
     const said = await mustRun('reconcile', '--url', product.stack.url, '--state-dir', product.stateDir);
     expect(said).toContain('3 leads set active again');
-    const again = await product.startRun('Third', [20, 21, 22, 23]);
+    const again = await product.startSession('Third', [20, 21, 22, 23]);
     await product.untilRun(again, ({ finishedAt }) => finishedAt !== null);
     const progress = await product.ask<Progress>(`/crm/activation/progress/${again}`);
     expect(progress.activation).toMatchObject({ activated: 1, skipped: 3 });
   });
 
-  it('leaves no half of a new folder when it is killed, and finishes when it is run again', async () => {
+  it('leaves no incomplete new folder when it is killed, and finishes when it is repeated', async () => {
     const target = join(folder, 'killed');
     for (const words of ['Building the database', 'Preparing the database']) {
       await killRestoreAt(words, 'one', '--state-dir', target);

@@ -1,8 +1,8 @@
 /**
  * An activation of fifty leads whose page is refreshed at 30 %: it must show the current numbers, not zeros.
  *
- * Set up as in production: a stand-in of Cloudflare Access in front of the built product with its asset
- * router, and no sign-in but through it.
+ * Set up as in production: a stand-in of Cloudflare Access in front of the built product with its asset router. It
+ * is the only way to sign in.
  *
  * The tests are the eight steps of one story, in one browser. Values are read from the page ten times a second,
  * also across the refresh, as a person would see them.
@@ -45,7 +45,7 @@ describe('a bulk activation of 50 leads that is refreshed at 30 %', () => {
     });
     product = await startProduct({
       leadCount,
-      // Calls of two mails, one a second: slow enough to look at, and twenty-five steps from 0 to 100 %.
+      // Calls of two mails, one per second: slow enough to observe, with twenty-five steps from 0 to 100 %.
       env: { ...access.settings, ROLE_OPERATOR: 'mia@example.com', MAIL_BATCH_MAX: '2', MAIL_RATE: '1' },
     });
     product.proxy.msPerCall = 300;
@@ -62,7 +62,7 @@ describe('a bulk activation of 50 leads that is refreshed at 30 %', () => {
     await product.close();
   });
 
-  test('a person signs in and is where they wanted to go', async () => {
+  test('a person signs in and arrives at the page that they asked for', async () => {
     await signIn(tab, `${access.url}/leads`, 'mia@example.com');
     expect(tab.url()).toBe(`${access.url}/leads`);
     await tab.getByText('Signed in as mia@example.com').first().waitFor({ state: 'attached' });
@@ -113,7 +113,7 @@ describe('a bulk activation of 50 leads that is refreshed at 30 %', () => {
   test('a second tab, on another page of the app, shows the same numbers', async () => {
     await secondTab.goto(`${access.url}/activity`);
     await secondTab.getByTestId('tracker').waitFor();
-    // Two looks are not taken at one instant: those at the same rev must agree in every number.
+    // Two readings are never simultaneous: those with the same rev must agree in every number.
     const shared = await expect
       .poll(
         () =>
@@ -138,7 +138,7 @@ describe('a bulk activation of 50 leads that is refreshed at 30 %', () => {
     for (const name of counts) expect(after[name], name).toBeGreaterThanOrEqual(before[name]);
   });
 
-  test('6. it goes on updating every 2 seconds', async () => {
+  test('6. it keeps updating every 2 seconds', async () => {
     await expect.poll(() => pollTimes.length, { timeout: 30_000 }).toBeGreaterThanOrEqual(5);
     const gaps = pollTimes.slice(1).map((time, at) => time - pollTimes[at]!);
     const median = [...gaps].sort((a, b) => a - b)[Math.floor(gaps.length / 2)]!;
@@ -167,7 +167,7 @@ describe('a bulk activation of 50 leads that is refreshed at 30 %', () => {
     expect(await latest(secondTab)).toMatchObject(done);
   });
 
-  test('no number went back, before, across or after the refresh, in either tab', () => {
+  test('no number went down, before, across or after the refresh, in either tab', () => {
     expect(samples.length).toBeGreaterThan(50);
     expect(stepsBack(samples)).toEqual([]);
     expect(stepsBack(secondSamples)).toEqual([]);
@@ -189,7 +189,7 @@ describe('a bulk activation of 50 leads that is refreshed at 30 %', () => {
     expect(new Set(page.leads.map((lead) => lead.activatedBy))).toEqual(new Set([sessionId]));
   });
 
-  test('nothing is asked any more once it is over, and no page threw', async () => {
+  test('no request is made after the end, and no page threw an error', async () => {
     const { length } = pollTimes;
     await tab.waitForTimeout(2_500);
     expect(pollTimes).toHaveLength(length);

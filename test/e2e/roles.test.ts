@@ -1,8 +1,8 @@
 /**
  * What people of each role see in a real browser: no control that the server would refuse, and all others.
  *
- * The person of local development gets the role by the lists in the settings, as anybody would; the activations
- * and leads stay the same from one role to the next.
+ * The person of local development gets the role from the lists in the settings, like everybody. The activations and
+ * leads are the same for all roles.
  */
 import { get } from 'node:http';
 import type { Page } from 'playwright-core';
@@ -20,16 +20,16 @@ let finished: string;
 let paused: string;
 let template: string;
 let importId: string;
-/** Calls that the server refused for the role, since the last look. */
+/** Calls that the server refused because of the role, since the last check. */
 let refusals: string[] = [];
 
 beforeAll(async () => {
-  // Calls of one mail, five a second: an activation that is paused at once has most of its leads before it.
+  // Calls of one mail, five a second: an activation that is paused immediately has most of its leads remaining.
   product = await startProduct({ leadCount: 30, env: { MAIL_BATCH_MAX: '1', MAIL_RATE: '5' } });
   product.proxy.rejectedAddresses.add('lead-2@example.com');
-  finished = await product.startRun('A run with a failure', [1, 2, 3]);
+  finished = await product.startSession('An activation with a failure', [1, 2, 3]);
   await product.untilRun(finished, ({ state }) => state === 'completed');
-  paused = await product.startRun('A run that waits', [11, 12, 13, 14, 15, 16, 17, 18, 19, 20]);
+  paused = await product.startSession('An activation that waits', [11, 12, 13, 14, 15, 16, 17, 18, 19, 20]);
   await product.ask(`/crm/activation/${paused}/pause`, {});
   await product.untilRun(paused, ({ state }) => state === 'paused');
   const { name, description, subject, html, text } =
@@ -49,7 +49,7 @@ afterAll(async () => {
   await product.close();
 });
 
-/** Goes to a page, and tells the test ids of what can be done there, once it has come to rest. */
+/** Opens a page, waits until it has loaded, and returns the test ids of its controls. */
 async function controlsAt(path: string, ready: string): Promise<string[]> {
   await page.goto(product.stack.url + path);
   await page.locator(ready).first().waitFor();
@@ -64,7 +64,7 @@ async function controlsAt(path: string, ready: string): Promise<string[]> {
 interface Expected {
   home: string;
   pages: string[];
-  /** Of an activation that is over with a failure. */
+  /** Of an ended activation with a failure. */
   ofFinished: string[];
   ofPaused: string[];
   /** Null: the page is not open to them. */
@@ -104,7 +104,7 @@ const expected: Record<Role, Expected> = {
   },
 };
 
-/** The status of a GET that names any host it likes, as a page that was led here by its own name does. */
+/** The status of a GET with any Host header, as in a DNS rebinding attack. */
 function statusFor(host: string, path: string): Promise<number | undefined> {
   const { hostname, port } = new URL(product.stack.url);
   return new Promise((resolve, reject) => {
@@ -116,7 +116,7 @@ function statusFor(host: string, path: string): Promise<number | undefined> {
 }
 
 describe('local development', () => {
-  // Refused by the Worker, but for the platform's own pages, which wrangler guards itself.
+  // The Worker refuses them, except the platform's own pages, which wrangler protects itself.
   const paths = {
     '/': 421,
     '/leads': 421,
@@ -129,7 +129,7 @@ describe('local development', () => {
     '/cdn-cgi/local/explorer/api/d1/database': 403,
   };
 
-  test.each(Object.entries(paths))('answers %s under no name but this machine’s', async (path, refusal) => {
+  test.each(Object.entries(paths))('answers %s only under a name of this machine', async (path, refusal) => {
     for (const host of ['evil.com', 'evil.com:8787', 'localhost.evil.com', '192.168.1.7']) {
       expect(await statusFor(host, path), host).toBe(refusal);
     }
@@ -141,8 +141,8 @@ describe('local development', () => {
   });
 });
 
-describe('an admin whom a person asks', () => {
-  test('saves all that is held about the address, and none of it in an address of the web', async () => {
+describe('an admin who handles the request of a person', () => {
+  test('saves all data about the address, and no URL contains any of it', async () => {
     const urls: string[] = [];
     page.on('request', (request) => urls.push(request.url()));
     await page.goto(`${product.stack.url}/suppressions`);
@@ -162,8 +162,8 @@ describe('an admin whom a person asks', () => {
     expect(urls.filter((url) => url.includes('lead-1'))).toEqual([]);
   });
 
-  test('erases an activation after being told what goes, and it is gone from every tab', async () => {
-    const sessionId = await product.startRun('A run to erase', [7]);
+  test('erases an activation after a dialog has said what is deleted, and it disappears from every tab', async () => {
+    const sessionId = await product.startSession('An activation to erase', [7]);
     await product.untilRun(sessionId, ({ state }) => state === 'completed');
     const path = `/activity/${sessionId}`;
     const other = await browser.newPage();
@@ -178,7 +178,7 @@ describe('an admin whom a person asks', () => {
     await page.getByTestId('erase-run').click();
     await page.getByTestId('confirm').click();
     await page.waitForURL('**/activity');
-    await page.getByText('A run to erase is erased').waitFor();
+    await page.getByText('An activation to erase is erased').waitFor();
     await expect.poll(() => page.getByTestId('run-row').count()).toBe(2);
     await other.reload();
     await other.getByRole('heading', { name: 'There is no such run' }).waitFor();
@@ -186,11 +186,11 @@ describe('an admin whom a person asks', () => {
   });
 });
 
-// The person of local development is the admin while no list names them: first without a
-// restart, and what an admin leaves behind is what the others find.
+// The person of local development is an admin while no list names them. So the admin comes first and needs no
+// restart, and the others find what the admin has left.
 describe.each(['admin', 'operator', 'viewer'] as const)('with the role %s', (role) => {
   beforeAll(async () => {
-    // The role of the last visit is remembered; this is a first one.
+    // The app remembers the role of the last visit; this one is a first visit.
     await page.evaluate(() => localStorage.clear());
     await page.goto('about:blank');
     if (role !== 'admin') {
@@ -200,7 +200,7 @@ describe.each(['admin', 'operator', 'viewer'] as const)('with the role %s', (rol
     refusals = [];
   });
 
-  test('a person begins where they may work, and meets no page that refuses them', async () => {
+  test('a person starts on a page that their role allows, and sees no page that refuses them', async () => {
     await page.goto(product.stack.url);
     await page.waitForURL(`**${expected[role].home}`);
     const nav = page.getByRole('navigation', { name: 'Main' }).getByRole('link');
@@ -214,7 +214,7 @@ describe.each(['admin', 'operator', 'viewer'] as const)('with the role %s', (rol
     expect(refusals).toEqual([]);
   });
 
-  test('a person finds on an activation, a lead, a template and an import just what they may do', async () => {
+  test('an activation, a lead, a template and an import show exactly the controls that the role allows', async () => {
     const it = expected[role];
     const found = {
       finished: await controlsAt(`/activity/${finished}`, '[data-testid="issues"]'),

@@ -1,5 +1,5 @@
 /**
- * No activation starts by accident: the list marks what a search found, the dialog names the filter, Enter in a
+ * No activation starts by accident: the list highlights what a search found, the dialog names the filter, Enter in a
  * field does not start, a large start needs its count typed, and a start can be undone before it begins.
  */
 import type { Page } from 'playwright-core';
@@ -38,14 +38,14 @@ const mailCount = async (): Promise<number> => (await readMailbox(product.standI
 const focused = (): Promise<string | null | undefined> =>
   page.evaluate(() => document.activeElement?.getAttribute('data-testid'));
 
-test('what a search found is marked in each row', async () => {
+test('matches of a search are highlighted in each row', async () => {
   await page.goto(`${product.stack.url}/leads?search=${encodeURIComponent('first1 example.com')}&limit=25`);
   const row = page.getByTestId('lead-row').filter({ hasText: 'lead-1@example.com' });
   await row.waitFor();
   expect(await row.locator('mark').allTextContents()).toEqual(['First1', 'example.com']);
 });
 
-test('the dialog has the focus in its first field, where Enter starts nothing', async () => {
+test('the dialog has the focus in its first field, and Enter there starts nothing', async () => {
   await page.goto(`${product.stack.url}/leads?search=${encodeURIComponent('lead-1@')}`);
   await page.getByTestId('lead-row').first().waitFor();
   await page.getByTestId('select-page').check();
@@ -55,24 +55,24 @@ test('the dialog has the focus in its first field, where Enter starts nothing', 
   await page.keyboard.press('Enter');
   await page.keyboard.type(' by hand');
   await page.keyboard.press('Enter');
-  // It could be started: nothing but the key's own meaning keeps it from that.
+  // The start button is enabled: only the meaning of the key prevents the start.
   expect(await page.getByTestId('activate-start').isEnabled()).toBe(true);
   expect(startCount).toBe(0);
 });
 
-test('Ctrl+Enter starts, and Undo leaves every lead and every inbox as it was', async () => {
+test('Ctrl+Enter starts, and Undo changes no lead and sends no mail', async () => {
   await page.keyboard.press('ControlOrMeta+Enter');
   const tracked = page.getByTestId('tracked-session');
   await tracked.and(page.locator('[data-state="queued"]')).waitFor();
   await page.getByTestId('undo-start').click();
   await tracked.and(page.locator('[data-state="cancelled"]')).waitFor();
-  // It has ended: nothing is done any more, also when its time comes.
+  // It has ended: nothing happens any more, even when its start time comes.
   const sessionId = (await tracked.getAttribute('data-session-id')) ?? '';
   await product.untilRun(sessionId, ({ finishedAt }) => finishedAt !== null);
   expect([await newCount(), await mailCount()]).toEqual([30, 0]);
 });
 
-test('an audience that a filter chose is named, and a large one starts when its count is typed', async () => {
+test('the dialog names the filter of an audience, and a large one starts when its count is typed', async () => {
   await page.goto(`${product.stack.url}/leads?search=example.com&limit=25`);
   await page.getByTestId('select-page').check();
   await page.getByTestId('select-all-matching').click();
@@ -95,7 +95,7 @@ test('an audience that a filter chose is named, and a large one starts when its 
   await start.click();
   const tracked = page.getByTestId('tracked-session');
   await tracked.and(page.locator('[data-state="queued"]')).first().waitFor();
-  // Its time comes, and it begins by itself.
+  // It begins by itself at its start time.
   await tracked.and(page.locator('[data-state="completed"]')).waitFor();
   expect(await page.getByTestId('undo-start').count()).toBe(0);
   expect([await newCount(), await mailCount()]).toEqual([2, 28]);

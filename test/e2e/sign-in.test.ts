@@ -50,7 +50,7 @@ const ask = (url: string, headers: Record<string, string> = {}): Promise<Respons
   fetch(url, { headers, redirect: 'manual' });
 
 describe('a visitor without a sign-in', () => {
-  test('is led to the sign-in by every page, file and call, and a script is told 401', async () => {
+  test('is redirected to the sign-in by every page, file and call, and a script gets 401', async () => {
     for (const path of ['/', '/leads', '/favicon.svg', '/crm/settings', '/docs']) {
       const response = await ask(access.url + path);
       expect(response.status).toBe(302);
@@ -60,7 +60,7 @@ describe('a visitor without a sign-in', () => {
     expect(script.status).toBe(401);
   });
 
-  test('reaches what providers and recipients must reach, and gets in nowhere by it', async () => {
+  test('reaches the paths for providers and recipients, and no other path through them', async () => {
     expect((await ask(`${access.url}/healthz`)).status).toBe(200);
     const forged = await access.team.sign(access.team.personClaims('mia@example.com'));
     const response = await fetch(`${access.url}/webhooks/resend`, {
@@ -72,7 +72,7 @@ describe('a visitor without a sign-in', () => {
     expect(await response.json()).toMatchObject({ code: 'invalid_signature' });
   });
 
-  test('who goes around Access has no identity, whatever they send', async () => {
+  test('who bypasses Access has no identity, whatever they send', async () => {
     for (const headers of [
       {},
       { 'cf-access-authenticated-user-email': 'mia@example.com' },
@@ -88,7 +88,7 @@ describe('a visitor without a sign-in', () => {
 });
 
 describe('a service token', () => {
-  test('has the role that its client id is given, and its label as its name', async () => {
+  test('has the role of its client id, and its label as its name', async () => {
     const headers = { 'cf-access-client-id': nightly.id, 'cf-access-client-secret': nightly.secret };
     const response = await ask(`${access.url}/crm/settings`, headers);
     const { user } = (await response.json()) as Settings;
@@ -111,7 +111,7 @@ describe('a person', () => {
     await other.close();
   });
 
-  test('gets the role of their group, which Access is asked for once', async () => {
+  test('gets the role of their group, which is requested from Access once', async () => {
     const questions = (): number => access.asked.filter((path) => path.endsWith('/get-identity')).length;
     const before = questions();
     await signIn(page, `${access.url}/leads`, 'mia@example.com');
@@ -121,14 +121,14 @@ describe('a person', () => {
     expect(questions() - before).toBe(1);
   });
 
-  test('whose session ends in the middle of an activation is told so, signs in again, and sees it complete', async () => {
+  test('whose sign-in expires during an activation is told so, signs in again, and sees it complete', async () => {
     const letGo = product.proxy.hold();
     await page.getByTestId('select-page').check();
     await page.getByTestId('activate').click();
     await page.getByTestId('preview-subject').waitFor();
     await page.getByTestId('activate-start').click();
     await waitForTracker(page, 'the total', ({ total }) => total === leadCount);
-    // A stream that is open stays open: Access looks at requests.
+    // An open stream stays open, because Access checks requests only.
     access.revokeSessions();
     await page.reload();
     await fillInSignIn(page, 'mia@example.com');

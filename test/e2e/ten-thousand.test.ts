@@ -14,7 +14,7 @@ describe('a bulk activation of 10,000 leads', () => {
   let progress: Progress;
 
   beforeAll(async () => {
-    // The provider's pace is not what is looked at here.
+    // The provider's rate is not under test here.
     product = await startProduct({ leadCount, env: { MAIL_RATE: '1000' } });
   });
   afterAll(() => product.close());

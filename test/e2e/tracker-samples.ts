@@ -1,14 +1,14 @@
 /**
- * What a page's tracker showed, ten times a second and at every change, as a person would see it.
+ * Records what a page's tracker shows, ten times a second and at every change, as a person would see it.
  *
  * @module
  */
 import type { Page } from 'playwright-core';
 
-/** What one look at one activation in the tracker showed. */
+/** One reading of one activation in the tracker. */
 export interface Sample {
   sessionId: string;
-  /** Milliseconds since the page's time origin, plus that origin: one clock for all tabs. */
+  /** The page's time origin plus the milliseconds since it, so that all tabs share one clock. */
   at: number;
   rev: number;
   state: string;
@@ -24,7 +24,7 @@ export interface Sample {
 /** The counts of a sample: none of them may ever fall. */
 export const counts = ['processed', 'activated', 'sent', 'activationBar', 'emailBar'] as const;
 
-/** Runs in the page: every activation that the tracker shows, but for those that have no numbers yet. */
+/** Runs in the page: reads every activation in the tracker that has numbers. */
 function lookAtTracker(): Sample[] {
   return [...document.querySelectorAll<HTMLElement>('[data-testid="tracked-session"]')].flatMap((run) => {
     const read = (id: string, attribute: string): number =>
@@ -48,7 +48,7 @@ function lookAtTracker(): Sample[] {
   });
 }
 
-/** Collects samples of a tab, from before its first page on and across every load. */
+/** Collects the samples of a tab from its first page on and across every load. */
 export async function watchTracker(page: Page): Promise<Sample[]> {
   const samples: Sample[] = [];
   await page.exposeFunction('keepSamples', (kept: Sample[]) => void samples.push(...kept));
@@ -61,7 +61,7 @@ export async function watchTracker(page: Page): Promise<Sample[]> {
   return samples;
 }
 
-/** Every look, in order, that showed a count of an activation lower than one before it. */
+/** Every sample, in order, with a count lower than in an earlier sample of the same activation. */
 export function stepsBack(samples: readonly Sample[]): string[] {
   const before = new Map<string, Sample>();
   return samples.flatMap((sample) => {
@@ -74,13 +74,13 @@ export function stepsBack(samples: readonly Sample[]): string[] {
   });
 }
 
-/** What the tracker shows of an activation now; of the newest one when no id is given. */
+/** What the tracker shows about an activation now; without an id, about the newest one. */
 export async function lookNow(page: Page, sessionId?: string): Promise<Sample | null> {
   const samples = await page.evaluate(lookAtTracker);
   return samples.find((sample) => sessionId === undefined || sample.sessionId === sessionId) ?? null;
 }
 
-/** Waits until the tracker shows of an activation what is wanted. */
+/** Waits until the tracker shows a wanted state of an activation. */
 export async function waitForTracker(
   page: Page,
   what: string,

@@ -2,11 +2,11 @@
  * A stand-in of Cloudflare Access on this machine: the team's domain (keys, sign-in page, get-identity), and the
  * application's address in front of the app.
  *
- * Does what Cloudflare documents of a self-hosted application: without a session a page is redirected to the
- * sign-in and a script that says so gets 401; with one, the request goes on with a signed assertion. Service
- * tokens come by two headers. A path with a bypass goes on as it came, headers of Access included: whether
- * Access takes forged ones off there is not documented, so here it does not.
- * Simpler than Access: one team, one application, no codes by mail, and `X-Forwarded-*` is not set.
+ * Does what Cloudflare documents for a self-hosted application. Without a session a page is redirected to the
+ * sign-in, and a script that identifies itself as one gets 401. With a session the request is passed on with a
+ * signed assertion. Service tokens come in two headers. A request to a path with a bypass is passed on unchanged,
+ * including forged headers of Access: whether Access removes them there is not documented. Simpler than Access: one
+ * team, one application, no codes by mail, and `X-Forwarded-*` is not set.
  *
  * @see https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/
  * @see https://developers.cloudflare.com/cloudflare-one/access-controls/service-credentials/service-tokens/
@@ -21,7 +21,7 @@ import { AccessTeam } from './access-team.ts';
 const bypassed = /^\/(webhooks\/.*|unsubscribe\/.*|healthz)$/;
 
 export interface AccessStandInOptions {
-  /** Where the app is now. */
+  /** The present address of the app. */
   app: () => URL;
   /** Who may sign in, by address, and their groups. */
   people: Readonly<Record<string, { groups: readonly string[] }>>;
@@ -36,9 +36,9 @@ export class AccessStandIn {
   /** The application's address. */
   readonly #frontServer: Listening;
   readonly team: AccessTeam;
-  /** Paths that the team's domain was asked for. */
+  /** Paths that were requested at the team's domain. */
   readonly asked: string[] = [];
-  /** Sessions that were not taken back, with whom they are of. */
+  /** Sessions that were not revoked, with their person. */
   readonly #sessions = new Map<string, string>();
 
   private constructor(options: AccessStandInOptions, servers: [Listening, Listening], team: AccessTeam) {
@@ -54,7 +54,7 @@ export class AccessStandIn {
     return new AccessStandIn(options, servers, await AccessTeam.create(servers[0].url));
   }
 
-  /** The application's address: what a person opens. */
+  /** The application's address, which a person opens. */
   get url(): string {
     return this.#frontServer.url;
   }
@@ -148,7 +148,7 @@ export class AccessStandIn {
     const { method, url: path } = incoming;
     const forwarded = request({ hostname, port, path, method, headers, agent: false }, (response) => {
       outgoing.writeHead(response.statusCode ?? 502, response.headers);
-      // A stream's first event may be long in coming.
+      // The first event of a stream may come late.
       outgoing.flushHeaders();
       response.pipe(outgoing);
       response.on('error', () => outgoing.destroy());
@@ -162,7 +162,7 @@ export class AccessStandIn {
   }
 }
 
-/** Opens an address as a person does who is not signed in, and signs in. */
+/** Opens an address as a person without a sign-in, and signs in. */
 export async function signIn(page: Page, url: string, email: string): Promise<void> {
   await page.goto(url);
   await fillInSignIn(page, email);
@@ -204,7 +204,7 @@ interface Listening {
   close(): Promise<void>;
 }
 
-/** A server on a free port, which is given its handler once its address is known. */
+/** A server on a free port. It gets its handler when its address is known. */
 async function listen(): Promise<Listening> {
   const sockets = new Set<Socket>();
   const server: Server = createServer((incoming, outgoing) => {

@@ -2,7 +2,7 @@
  * A Zero Trust team for tests: its signing keys, and the assertions that Access makes with them. Runs in Node
  * and in workerd.
  *
- * Keeps to what Cloudflare documents of the claims of people and of service tokens.
+ * The claims of people and of service tokens are those that Cloudflare documents.
  *
  * @see https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/application-token/
  * @module
@@ -33,7 +33,7 @@ export class AccessTeam {
     return team;
   }
 
-  /** What `/cdn-cgi/access/certs` answers: the current key and the one before. */
+  /** The answer of `/cdn-cgi/access/certs`: the current key and the previous one. */
   jwks(): { keys: JWK[] } {
     return { keys: this.#keys.slice(0, 2).map(({ publicJwk }) => publicJwk) };
   }
@@ -78,9 +78,9 @@ export class AccessTeam {
   }
 
   /**
-   * Signs claims, also such as Access never makes.
+   * Signs any claims, including those that Access never makes.
    *
-   * @param kid - another key id than that of the key that signs
+   * @param kid - a key id other than that of the signing key
    */
   sign(claims: Record<string, unknown>, kid?: string): Promise<string> {
     const key = this.#keys[0];

@@ -1,5 +1,5 @@
 /**
- * A CRM database as a file, as the migrations make it, for the tests of backup and restore.
+ * A CRM database in a file with all migrations, for the tests of backup and restore.
  *
  * @module
  */
@@ -14,10 +14,10 @@ import { projectRoot } from '../../scripts/lib/local-state.ts';
 
 export const passphrase = 'correct horse battery staple';
 export const addressHashKey = 'key-of-the-address-hash-of-this-test';
-/** scrypt as cheap as it gets: what it costs is not what these tests are about. */
+/** The cheapest scrypt: its cost is not under test. */
 export const cheapCost = { N: 16, r: 8, p: 1 };
 
-/** A folder of a test, which removes it. */
+/** A folder that is removed after the test. */
 export function temporaryFolder(): { path: string; remove(): void } {
   const path = mkdtempSync(join(tmpdir(), 'lead-activation-backup-'));
   return {
@@ -59,7 +59,7 @@ export function addLeads(database: DatabaseSync, emails: readonly string[], crea
     COMMIT`);
 }
 
-/** A source of a backup over an open database. */
+/** The source of a backup over an open database. */
 export function sourceOf(database: DatabaseSync, change: Partial<BackupSource> = {}): BackupSource {
   return {
     name: 'test',
@@ -71,7 +71,7 @@ export function sourceOf(database: DatabaseSync, change: Partial<BackupSource> =
   };
 }
 
-/** Every row of every table but those of the search index, as text. */
+/** Every row of every table except those of the search index, as text. */
 export async function contentOf(database: DatabaseSync): Promise<Record<string, unknown>> {
   const query = queryOf(database);
   const names = await query(

@@ -1,12 +1,12 @@
 /**
- * What Cloudflare bills, as the meter counts it; types and sums only, for Node as for the Workers runtime.
+ * What Cloudflare bills, as the meter counts it; types and sums only, for Node and for the Workers runtime.
  *
  * @module
  */
 
 /** What was counted since the meter was last set to zero. */
 export interface Meter {
-  /** By the session objects' SQL; alarms are counted apart. */
+  /** By the session objects' SQL; alarms are counted separately. */
   sessionRowsWritten: number;
   sessionRowsRead: number;
   gateRowsWritten: number;

@@ -12,13 +12,13 @@ import { type BrowserContext, type Page, chromium } from 'playwright-core';
 import { ensureChromium } from '../../scripts/lib/chromium.ts';
 
 export interface TestBrowser {
-  /** All tabs share its storage, as in the browser of one person. */
+  /** All tabs share its storage, as in one person's browser. */
   context: BrowserContext;
   newPage(): Promise<Page>;
   close(): Promise<void>;
 }
 
-/** Without the requests that a browser makes by itself. */
+/** Turns off the requests that a browser makes by itself. */
 const flags = [
   '--no-sandbox',
   '--disable-gpu',

@@ -1,6 +1,6 @@
 /**
- * The CRM database of a workerd test: emptied, and filled with leads that a test names by their
- * properties only.
+ * The CRM database of a workerd test: emptied, and filled with leads of which a test gives only the properties that
+ * matter.
  *
  * @module
  */
@@ -48,7 +48,7 @@ export interface TestLead {
   updatedAt?: number;
 }
 
-/** Puts leads in as they are described; ids are 1, 2, 3 … where none is given. */
+/** Inserts the described leads; ids are 1, 2, 3 … where none is given. */
 export async function addLeads(db: D1Database, leads: readonly TestLead[]): Promise<void> {
   const rows = leads.map((lead, index) => {
     const id = lead.id ?? index + 1;
@@ -109,7 +109,7 @@ export async function suppress(db: D1Database, email: string): Promise<void> {
     .run();
 }
 
-/** Every lead's id with its status and owner, in the order of ids. */
+/** The id, status and owner of every lead, in the order of ids. */
 export async function statuses(
   db: D1Database,
 ): Promise<{ id: number; status: string; activated_by: string | null; updated_at: number }[]> {
@@ -119,7 +119,7 @@ export async function statuses(
   return results;
 }
 
-/** The kept counts beside a recount of the rows; equal when the counts are true. */
+/** The stored counts and a recount of the rows; equal when the stored counts are correct. */
 export async function countsAndRecount(db: D1Database): Promise<{ kept: unknown; recount: unknown }> {
   const kept = await db.prepare('SELECT new_count AS new, active_count AS active FROM lead_counts').first();
   const recount = await db

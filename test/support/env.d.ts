@@ -1,5 +1,5 @@
 /**
- * What the workerd tests have in their environment beside the Worker's own bindings (vitest.config.ts).
+ * The bindings of the workerd tests beyond those of the Worker (vitest.config.ts).
  */
 declare namespace Cloudflare {
   interface Env {

@@ -5,7 +5,7 @@
  * @module
  */
 
-/** One event of a stream, as it came. */
+/** One event of a stream, as received. */
 export interface StreamEvent {
   event: string;
   id: number | null;

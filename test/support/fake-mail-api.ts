@@ -1,9 +1,9 @@
 /**
- * A mail API in place of the network, for tests inside workerd: Resend's, or Postmark's where that is asked.
+ * A mail API in place of the network, for tests inside workerd: Resend's, or Postmark's on request.
  *
- * It keeps Resend's promises as documented: the same key with the same body is answered with the first
- * answer, with another body it is a conflict. Postmark has no keys: each call is a new one, and each mail is
- * taken or refused by itself. A test plans faults call by call.
+ * It has Resend's documented behaviour: the same key with the same body gets the first answer, and with another body
+ * a conflict. Postmark has no keys: each call is a new one, and each mail is taken or refused separately. A test
+ * plans faults call by call.
  *
  * @module
  */
@@ -41,20 +41,20 @@ interface Mail {
 const paths: ReadonlySet<string> = new Set(['/emails/batch', '/email/batch']);
 
 export class FakeMailApi {
-  /** Every mail that was taken, in order. */
+  /** Every taken mail, in order. */
   readonly mails: AcceptedMail[] = [];
   callCount = 0;
-  /** When each call came, by the clock that the test gives. */
+  /** The time of each call, by the test's clock. */
   readonly callTimes: number[] = [];
   now: () => number = Date.now;
-  /** Decides what happens to a call; by default nothing. */
+  /** Decides the fault of a call; none by default. */
   fault: (call: { key: string; to: string[]; callCount: number }) => MailFault = () => ({ kind: 'none' });
   /** Addresses that make the API refuse the whole batch. */
   readonly refused = new Set<string>();
   readonly #byKey = new Map<string, { body: string; ids: string[] }>();
-  /** False: keys are ignored, as by a provider without them. */
+  /** False: keys are ignored, as by a provider without keys. */
   keepsKeys = true;
-  /** True: a refused address counts before a known key does. */
+  /** True: addresses are checked before keys. */
   checksContentFirst = false;
 
   /** Takes the place of the network for this test file; `vi.unstubAllGlobals()` ends it. */

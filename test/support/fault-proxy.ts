@@ -1,10 +1,10 @@
 /**
- * A mail API that misbehaves on order: an HTTP proxy between the app and a mail API that works.
+ * A mail API with faults on request: an HTTP proxy between the app and a working mail API.
  *
- * Owns: which call meets which fault, and the book of what it saw. Never: makes an answer of success up;
- * what counts as taken was taken by the API behind it. Keeps true: with one seed and the same calls in the
- * same order, the same calls meet the same faults. Only calls that send (POST) meet faults; reading the
- * mailbox through the proxy always works.
+ * Owns which call meets which fault, and the record of the calls. Does not invent an answer of success: a mail
+ * counts as taken only when the API behind has taken it. Invariant: with the same seed and the same calls in the
+ * same order, the same calls meet the same faults. Only calls that send (POST) meet faults; reading the mailbox
+ * through the proxy always works.
  *
  * @module
  */
@@ -23,7 +23,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** The forms of Retry-After that providers send, or fail to. */
 export type RetryAfterForm = 'seconds' | 'date' | 'missing' | 'garbage';
 
-/** What a call can meet. "After" means that the API behind has taken the mail by then. */
+/** The faults of a call. "After" means that the API behind has taken the mail by then. */
 export type Fault =
   | { kind: 'delayBefore'; ms: number }
   | { kind: 'delayAfter'; ms: number }
@@ -47,22 +47,22 @@ export interface SeenCall {
   headers: IncomingHttpHeaders;
   /** Recipients in the order of the payload. */
   recipients: string[];
-  /** How often this key was seen before. */
+  /** How often this key has come before. */
   repeatCount: number;
 }
 
-/** Which calls meet a fault; a call meets the first rule that takes it. */
+/** Which calls meet a fault; the first rule that matches a call applies. */
 export interface FaultRule {
   fault: Fault;
   /** All calls when left out. */
   when?: (call: SeenCall) => boolean;
-  /** Calls after which the rule is used up; without end when left out. */
+  /** The number of calls that the rule applies to; no limit when left out. */
   times?: number;
-  /** Chance of each call, 0 to 1; 1 when left out. */
+  /** Probability for each matching call, 0 to 1; 1 when left out. */
   probability?: number;
 }
 
-/** What became of one call. */
+/** The outcome of one call. */
 export interface CallRecord {
   /** By the proxy's clock, epoch milliseconds. */
   at: number;
@@ -70,7 +70,7 @@ export interface CallRecord {
   mailCount: number;
   /** A fault's kind, `rateLimit`, `rejectAddress`, or `none`. */
   fault: Fault['kind'] | 'rateLimit' | 'rejectAddress' | 'none';
-  /** What the API behind answered; null when it was not asked. */
+  /** The answer of the API behind; null when it got no request. */
   apiStatus: number | null;
 }
 
@@ -79,7 +79,7 @@ export interface FaultProxyOptions {
   target: string;
   /** A free one when left out. */
   port?: number;
-  /** Of the random choices. */
+  /** The seed of the random choices. */
   seed?: number;
   /** Epoch milliseconds; decides rate windows and the date form of Retry-After. */
   now?: () => number;
@@ -159,15 +159,15 @@ async function readAll(message: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** The proxy. Make one with {@link startFaultProxy}. */
+/** The proxy. Created by {@link startFaultProxy}. */
 export class FaultProxy {
   /** Every call that sends mail, in the order of arrival. */
   readonly calls: CallRecord[] = [];
-  /** Addresses that make the API refuse a whole call, as a provider does that validates strictly. */
+  /** Addresses that make the API refuse a whole call, as a strictly validating provider does. */
   readonly rejectedAddresses = new Set<string>();
-  /** Time that each call takes on top of what the API needs. */
+  /** Time that each call takes in addition to that of the API. */
   msPerCall = 0;
-  /** Calls a second that pass; null: all. */
+  /** Calls per second that pass; null: all. */
   callsPerSecond: number | null = null;
 
   readonly #target: URL;
@@ -194,7 +194,7 @@ export class FaultProxy {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** Keys under which the API behind took a call, and how many times it said so. */
+  /** Keys under which the API behind took a call, with the number of its success answers. */
   get acceptedKeys(): ReadonlyMap<string, number> {
     return this.#acceptedKeys;
   }
@@ -206,7 +206,7 @@ export class FaultProxy {
     return counts;
   }
 
-  /** Adds a rule behind those there are. @returns takes it away again */
+  /** Adds a rule after the present ones. @returns a function that removes it */
   add(rule: FaultRule): () => void {
     const entry = { rule, left: rule.times ?? Infinity };
     this.#rules.push(entry);
@@ -215,14 +215,17 @@ export class FaultProxy {
     };
   }
 
-  /** Calls from here on wait, and meet what they meet when it is let go. @returns lets them go */
+  /**
+   * Holds all calls from now on; their fault is decided when they are released. @returns a function that releases
+   * them
+   */
   hold(): () => void {
     const { promise, resolve } = Promise.withResolvers<undefined>();
     this.#held = promise;
     return () => resolve(undefined);
   }
 
-  /** From here on all is well: no rules, no limits, no delays. What was recorded stays. */
+  /** Removes all rules, limits and delays. The record stays. */
   recover(): void {
     this.#rules = [];
     this.rejectedAddresses.clear();
@@ -239,7 +242,7 @@ export class FaultProxy {
     server.on('connection', (socket) => {
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
-      // A client that is killed resets its connections; that is what the proxy is for.
+      // A killed client resets its connections, which tests do on purpose.
       socket.on('error', () => undefined);
     });
     await new Promise<void>((resolve, reject) => {
@@ -251,7 +254,7 @@ export class FaultProxy {
     this.#server = server;
   }
 
-  /** Refuses connections and cuts those there are, until {@link FaultProxy.listen}. */
+  /** Refuses connections and cuts the open ones, until {@link FaultProxy.listen}. */
   async refuse(): Promise<void> {
     const server = this.#server;
     if (server === null) return;
@@ -267,7 +270,8 @@ export class FaultProxy {
   }
 
   async #handle(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-    // Read to the end first: a call is taken whole or not at all, whoever goes away meanwhile.
+    // The body is read to its end first, so that a call is taken completely or not at all, even if the client
+    // disconnects.
     const body = await readAll(incoming);
     if (incoming.method !== 'POST') {
       send(outgoing, await this.#forward(incoming, body));
@@ -302,7 +306,7 @@ export class FaultProxy {
     };
   }
 
-  /** Counts a call in the current second and tells what a provider would say of it. */
+  /** Counts a call in the current second and returns the rate headers that a provider would send. */
   #countInWindow(now: number): { isOver: boolean; headers: Record<string, string> } {
     const limit = this.callsPerSecond;
     if (limit === null) return { isOver: false, headers: {} };
@@ -319,12 +323,12 @@ export class FaultProxy {
     };
   }
 
-  /** The fault of the first rule that takes the call. */
+  /** The fault of the first matching rule. */
   #choose(call: SeenCall): Fault | null {
     for (const entry of this.#rules) {
       const { fault, when = () => true, probability = 1 } = entry.rule;
       if (entry.left <= 0 || !when(call)) continue;
-      // No draw for a certain rule, so that adding one does not shift the others' draws.
+      // A rule with probability 1 draws no random number, so that adding it does not shift the draws of other rules.
       if (probability < 1 && this.#random() >= probability) continue;
       entry.left -= 1;
       return fault;
@@ -408,7 +412,7 @@ export class FaultProxy {
     }
   }
 
-  /** Lets the API behind have the call, and notes what it said. */
+  /** Passes the call to the API behind and records its answer. */
   async #take(incoming: IncomingMessage, body: Buffer, record: CallRecord): Promise<Answer> {
     const answer = await this.#forward(incoming, body);
     record.apiStatus = answer.status;
@@ -450,7 +454,7 @@ function send(outgoing: ServerResponse, answer: Answer): void {
   outgoing.end(answer.body);
 }
 
-/** Makes a proxy that listens. */
+/** Starts a proxy. */
 export async function startFaultProxy(options: FaultProxyOptions): Promise<FaultProxy> {
   const proxy = new FaultProxy(options);
   await proxy.listen();

@@ -1,8 +1,8 @@
 /**
- * What stands between a browser and the app, and gets in the way of streams: an HTTP proxy that holds
- * events back, cuts streams, answers in the app's place, or wants a sign-in.
+ * A proxy between a browser and the app that disturbs streams: it holds events back, cuts streams, answers in the
+ * app's place, or requires a sign-in.
  *
- * Owns: the fault of the moment and the book of streams. Never: changes what passes.
+ * Owns the current fault and the record of streams. Does not change the content that passes.
  *
  * @module
  */
@@ -23,13 +23,13 @@ export type FrontFault =
   /** Cloudflare Access after its session has run out: a login elsewhere, or 401 for those who ask so. */
   | { kind: 'signedOut' };
 
-/** What became of one stream. */
+/** The outcome of one stream. */
 export interface StreamRecord {
   openedAt: number;
   closedAt: number | null;
-  /** The app said `end` on it. */
+  /** The app sent `end` on it. */
   hasEnd: boolean;
-  /** The app's side came to its proper end, and did not break off. */
+  /** The app closed its side properly and did not break off. */
   isWhole: boolean;
 }
 
@@ -45,7 +45,7 @@ export class FrontProxy {
   #target: () => URL;
   #server: Server | null = null;
 
-  /** @param target - where the app is now */
+  /** @param target - the present address of the app */
   constructor(target: () => URL) {
     this.#target = target;
   }
@@ -67,7 +67,7 @@ export class FrontProxy {
             { at: closedAt ?? Infinity, step: -1 },
           ],
     );
-    // One that closes in the millisecond in which the next one opens was not open beside it.
+    // A stream that closes in the millisecond in which the next one opens does not overlap with it.
     times.sort((a, b) => a.at - b.at || a.step - b.step);
     let open = 0;
     return times.reduce((max, { step }) => Math.max(max, (open += step)), 0);
@@ -128,7 +128,7 @@ export class FrontProxy {
       if (outgoing.headersSent) outgoing.destroy();
       else outgoing.writeHead(502).end();
     });
-    // What changes something is carried out, whoever has stopped waiting for it.
+    // A request that changes something is completed even if its client has stopped waiting.
     if (incoming.method === 'GET') outgoing.on('close', () => forwarded.destroy());
     incoming.pipe(forwarded);
   }

@@ -1,5 +1,6 @@
 /**
- * What a workerd test changes in the session objects and the gate; {@link resetHooks} before each test.
+ * The changes that a workerd test makes to the session objects and the gate; call {@link resetHooks} before each
+ * test.
  *
  * @module
  */
@@ -9,9 +10,9 @@ import { seededRandom } from './random.ts';
 
 export interface Hooks {
   now: (() => number) | null;
-  /** The chance of backoffs: the same for each test, every time. */
+  /** The random source of backoffs: the same sequence in each test. */
   random: () => number;
-  /** In place of waiting. */
+  /** Replaces waiting. */
   sleep: ((ms: number) => Promise<void>) | null;
   /** Called around every verb of every slice; true kills the object there. */
   onVerb: ((verb: string, edge: 'before' | 'after') => boolean) | null;
@@ -40,6 +41,6 @@ const untouched: Hooks = {
 export const hooks: Hooks = { ...untouched, env: {} };
 
 export function resetHooks(): void {
-  // A test that adds to the bindings must not add to the untouched ones.
+  // A copy: a test that adds a binding must not change the original ones.
   Object.assign(hooks, untouched, { env: {}, random: seededRandom(1) });
 }

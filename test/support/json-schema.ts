@@ -1,8 +1,8 @@
 /**
- * Values that fit a JSON schema, and values that do not, for fast-check: what a fuzz test makes of an
- * OpenAPI document.
+ * Values that fit a JSON schema, and values that do not, for fast-check: a fuzz test generates them from an OpenAPI
+ * document.
  *
- * Covers what the app's own document uses; anything else throws, so that a new kind of schema is seen.
+ * Covers the kinds of schema in the app's own document. Any other kind throws, so that a new one is noticed.
  *
  * @module
  */
@@ -33,7 +33,7 @@ export interface JsonSchema {
 
 export type Schemas = Readonly<Record<string, JsonSchema>>;
 
-/** What hostile callers put where a value belongs. */
+/** Values that hostile callers send. */
 export const hostileTexts: readonly string[] = [
   '',
   ' ',
@@ -61,7 +61,7 @@ export const hostileTexts: readonly string[] = [
   '__proto__',
 ];
 
-/** Values of every kind, most of them of the wrong one. */
+/** Values of every type; most have the wrong one. */
 export const hostileValue: fc.Arbitrary<unknown> = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom(...hostileTexts) },
   { weight: 2, arbitrary: fc.string({ unit: 'binary', maxLength: 40 }) },
@@ -76,10 +76,10 @@ export const hostileValue: fc.Arbitrary<unknown> = fc.oneof(
   { weight: 1, arbitrary: fc.constant(JSON.parse('{"__proto__":{"admin":true},"toString":1}') as unknown) },
 );
 
-/** Values that fit the schema, now and then with one part that does not. */
+/** Values that fit the schema, sometimes with one part that does not. */
 export function valueOf(schema: JsonSchema, schemas: Schemas, depth = 0): fc.Arbitrary<unknown> {
   const fitting = fittingValue(schema, schemas, depth);
-  // Deeper parts are wrong less often, so that most requests get past the first check.
+  // Deeper parts are invalid less often, so that most requests pass the first check.
   return fc.oneof({ weight: 14, arbitrary: fitting }, { weight: 1, arbitrary: hostileValue });
 }
 
@@ -122,7 +122,7 @@ function fittingValue(schema: JsonSchema, schemas: Schemas, depth: number): fc.A
     case 'array':
       return fc.array(schema.items === undefined ? hostileValue : inner(schema.items), {
         minLength: schema.minItems ?? 0,
-        // Long lists are what the tests of bounds are for.
+        // The tests of bounds cover long lists.
         maxLength: Math.max(schema.minItems ?? 0, Math.min(schema.maxItems ?? 5, 5)),
       });
     case 'object': {
@@ -140,7 +140,7 @@ function fittingValue(schema: JsonSchema, schemas: Schemas, depth: number): fc.A
   }
 }
 
-/** Keys of any kind: mostly those that fit, so that what lies behind their check is reached too. */
+/** Keys of any kind: mostly valid ones, so that the code after their check is reached too. */
 function dictionary(
   { additionalProperties, propertyNames }: JsonSchema,
   inner: (part: JsonSchema) => fc.Arbitrary<unknown>,

@@ -1,5 +1,5 @@
 /**
- * What tests of the mail transports share: a mail, a recipient, and a provider that gives one answer.
+ * Shared by the tests of the mail transports: a mail, a recipient, and a provider that gives one answer.
  *
  * @module
  */
@@ -77,7 +77,7 @@ export function callOf(
   };
 }
 
-/** One request as the provider saw it. */
+/** One request as the provider received it. */
 export interface SeenRequest {
   url: string;
   headers: Headers;
@@ -85,7 +85,7 @@ export interface SeenRequest {
   redirect: string | undefined;
 }
 
-/** A `fetch` that always answers this, and what it was asked. */
+/** A `fetch` that always gives this answer, and the requests that it got. */
 export function answering(
   status: number,
   body: unknown = '',
@@ -108,14 +108,14 @@ export function answering(
 
 export const realFetch: FetchLike = (url, init) => fetch(url, init);
 
-/** A TCP server that does one thing to every connection that has sent something. */
+/** A TCP server that does the given thing to every connection that has sent something. */
 export async function wireServer(
   onRequest: (socket: Socket) => void,
 ): Promise<{ url: string; close: () => Promise<void> }> {
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {
     sockets.add(socket);
-    // A reset is what some of these servers are for.
+    // Some of these servers reset connections on purpose.
     socket.on('error', () => undefined);
     socket.on('close', () => sockets.delete(socket));
     socket.once('data', () => onRequest(socket));

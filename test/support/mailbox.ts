@@ -1,10 +1,10 @@
 /**
- * What a stand-in mail API has taken: the one witness of who was mailed, and how often.
+ * The mails that a stand-in mail API has taken. Tests take from here who was mailed, and how often.
  *
  * @module
  */
 
-/** A mail as the stand-in lists it; what tests ask about. */
+/** The part of a mail in the stand-in's list that tests read. */
 export interface TakenMail {
   id: string;
   to: string[];

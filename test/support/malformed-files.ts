@@ -1,27 +1,27 @@
 /**
- * Files as people really have them, each with what must come out: how it is read, and what becomes of
- * every row. One table, read by the browser's own file reader and by the server's own row reader.
+ * Files as people really have them, each with the expected layout and the expected outcome of every row. The
+ * browser's file reader and the server's row reader are tested with the same table.
  *
  * @module
  */
 import type { ImportedLead, ImportEncoding } from '../../src/shared/imports/import-file.ts';
 
-/** What must become of one row: the lead's fields that are not empty, or a part of the reason. */
+/** The expected outcome of one row: the lead's fields that are not empty, or a part of the reason. */
 export type Expected = { line: number; lead: Partial<ImportedLead> } | { line: number; rejected: string };
 
-export interface NastyFile {
+export interface MalformedFile {
   name: string;
   bytes: Uint8Array;
   encoding?: ImportEncoding | null;
   delimiter?: string;
   hasHeader?: boolean;
   rows: Expected[];
-  /** The line at which the file cannot be read on. */
+  /** The line from which on the file cannot be read. */
   unreadableFrom?: number;
 }
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
-const withState = (text: string): Uint8Array => new Uint8Array([0xef, 0xbb, 0xbf, ...utf8(text)]);
+const withBom = (text: string): Uint8Array => new Uint8Array([0xef, 0xbb, 0xbf, ...utf8(text)]);
 
 /** Characters of the Windows code page that are not Latin-1. */
 const windows = new Map([
@@ -33,42 +33,40 @@ const windows = new Map([
 const windows1252 = (text: string): Uint8Array =>
   Uint8Array.from(text, (character) => windows.get(character) ?? character.charCodeAt(0));
 
-function utf16(text: string, order: 'le' | 'be', recipientState = true): Uint8Array {
-  const bytes = new Uint8Array((text.length + (recipientState ? 1 : 0)) * 2);
+function utf16(text: string, order: 'le' | 'be', hasBom = true): Uint8Array {
+  const bytes = new Uint8Array((text.length + (hasBom ? 1 : 0)) * 2);
   const view = new DataView(bytes.buffer);
-  [...(recipientState ? [0xfeff] : []), ...Array.from(text, (_, at) => text.charCodeAt(at))].forEach(
-    (unit, at) => {
-      view.setUint16(at * 2, unit, order === 'le');
-    },
-  );
+  [...(hasBom ? [0xfeff] : []), ...Array.from(text, (_, at) => text.charCodeAt(at))].forEach((unit, at) => {
+    view.setUint16(at * 2, unit, order === 'le');
+  });
   return bytes;
 }
 
 const ann = { email: 'ann@example.org', firstName: 'Ann', lastName: 'Lee' };
 const head = 'Email,First name,Last name\n';
 
-export const nastyFiles: NastyFile[] = [
+export const malformedFiles: MalformedFile[] = [
   {
     name: 'a byte order mark before the first header',
-    bytes: withState(`${head}ann@example.org,Ann,Lee\n`),
+    bytes: withBom(`${head}ann@example.org,Ann,Lee\n`),
     encoding: 'utf-8',
     rows: [{ line: 2, lead: ann }],
   },
   {
-    name: 'UTF-16 of little end, as Excel saves "Unicode text"',
+    name: 'little-endian UTF-16, as Excel saves "Unicode text"',
     bytes: utf16('Email\tFirst name\tLast name\r\nann@example.org\tZoë\t李\r\n', 'le'),
     encoding: 'utf-16le',
     delimiter: '\t',
     rows: [{ line: 2, lead: { email: 'ann@example.org', firstName: 'Zoë', lastName: '李' } }],
   },
   {
-    name: 'UTF-16 of big end',
+    name: 'big-endian UTF-16',
     bytes: utf16(`${head}ann@example.org,Ann,Lee\n`, 'be'),
     encoding: 'utf-16be',
     rows: [{ line: 2, lead: ann }],
   },
   {
-    name: 'UTF-16 without a mark',
+    name: 'UTF-16 without a byte order mark',
     bytes: utf16(`${head}ann@example.org,Ann,Lee\n`, 'le', false),
     encoding: 'utf-16le',
     rows: [{ line: 2, lead: ann }],

@@ -1,9 +1,9 @@
 /**
- * A meter for what Cloudflare bills: rows that SQLite reads and writes, alarms, database rows.
+ * A meter for what Cloudflare bills: rows that SQLite reads and writes, alarms, rows of D1.
  *
- * It wraps the runtime's own prototypes, so nothing that the product does can pass it by, and reads the
- * figures that the platform bills from: `rowsRead` and `rowsWritten` of a cursor, `meta` of a D1 answer.
- * Keeps true: an alarm that is set counts as one row written, as it is billed.
+ * It wraps the runtime's own prototypes, so the product cannot bypass it, and reads the figures that the platform
+ * bills by: `rowsRead` and `rowsWritten` of a cursor, `meta` of a D1 answer. Setting an alarm counts as one row
+ * written, as it is billed.
  *
  * @module
  */
@@ -47,7 +47,7 @@ export function meterStorage(storage: DurableObjectStorage): void {
       return function (...args) {
         const cursor = exec.apply(this, args) as SqlStorageCursor<Record<string, SqlStorageValue>>;
         const isGate = /\bgate\b/.test(String(args[0]));
-        // A cursor knows its figures once it was read, which every store does before it awaits.
+        // A cursor has its figures after it was read. Every store reads it before it awaits.
         queueMicrotask(() => {
           if (isGate) {
             meter.gateRowsWritten += cursor.rowsWritten;
@@ -107,7 +107,7 @@ export function meterDatabase(db: D1Database): void {
       };
     });
   }
-  // `first` tells no figures; `all`, which is metered, does.
+  // `first` returns no figures, so it is replaced by `all`, which is metered.
   wrap(statement, 'first', () => {
     return async function (...args) {
       const { results } = await (this as D1PreparedStatement).all();

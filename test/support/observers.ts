@@ -1,8 +1,8 @@
 /**
- * The two ways to observe a session, as a browser does it: polling with an ETag, and server-sent events
- * that reconnect with Last-Event-ID. Both end when they are told the end, and on nothing else.
+ * The two ways in which a browser observes a session: polling with an ETag, and server-sent events that reconnect
+ * with Last-Event-ID. Both stop only when they have received the end.
  *
- * Tests of what an observer may rely on run over {@link observers}, so that neither way has rules of its own.
+ * Tests of what an observer may rely on use both {@link observers}, so that the same rules hold for both.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { isTerminal, type Progress } from '../../src/shared/progress.ts';
 import { readEvents, type StreamEvent } from './event-stream.ts';
 import { request } from './session-driver.ts';
 
-/** What one observer was shown, in order. */
+/** The views of one observer, in order. */
 export interface Observation {
   views: Progress[];
   /** Requests that were made. */
@@ -22,13 +22,13 @@ export interface Observer {
   /**
    * Observes until the end.
    *
-   * @param cursor - the rev that it has seen before; null: it is new
+   * @param cursor - the rev that it has seen last; null: none
    */
   watch(sessionId: string, cursor: number | null): Promise<Observation>;
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-/** Calls after which an observer that was never told the end gives up. */
+/** Calls after which an observer without an end gives up. */
 const maxCallCount = 2_000;
 
 const polling: Observer = {
@@ -52,7 +52,7 @@ const polling: Observer = {
         etag === `"${cursor}"` &&
         seen.views.length === 0
       ) {
-        // Has it all already: whether that is the end, only the view itself says.
+        // The observer has the newest view already. Only the view itself says whether it is the last one.
         const view: Progress = await (await request(`/crm/activation/progress/${sessionId}`)).json();
         if (isTerminal(view)) return { ...seen, views: [view] };
       }
@@ -62,7 +62,7 @@ const polling: Observer = {
   },
 };
 
-/** Reads one connection to its end; a connection that breaks is one that ends. */
+/** Reads one connection to its end. A broken connection counts as ended. */
 export async function readStream(
   sessionId: string,
   lastEventId: number | null,
@@ -76,7 +76,7 @@ export async function readStream(
   try {
     await readEvents(answer.body, take);
   } catch {
-    // The object was thrown away under its readers.
+    // The object was destroyed while it had readers.
   }
   return answer.status;
 }
@@ -86,14 +86,14 @@ const streaming: Observer = {
   async watch(sessionId, cursor) {
     const seen: Observation = { views: [], callCount: 0 };
     let last = cursor;
-    // A function, because the checker does not see that the stream's callback changes it.
+    // A function: the type checker does not see that the callback of the stream changes the variable.
     let hasEnded = false;
     const isOver = (): boolean => hasEnded;
     while (!isOver() && seen.callCount++ < maxCallCount) {
       await readStream(sessionId, last, ({ event, id, data }) => {
         if (event !== 'progress' && event !== 'end') return;
         seen.views.push(data as Progress);
-        // A view of the same revision comes without one.
+        // A view of the same revision has no id.
         last = id ?? last;
         hasEnded ||= event === 'end';
       });

@@ -1,7 +1,8 @@
 /**
  * The product as a person runs it, in its own state folder, with a fault proxy in front of its mail API.
  *
- * The mail API outlives a killed Worker, as a provider would. `close` ends all processes and removes the folder.
+ * The mail API stays up when the Worker is killed, as a provider would. `close` ends all processes and removes the
+ * folder.
  *
  * @module
  */
@@ -33,11 +34,11 @@ export interface BareProduct {
   /**
    * Starts the stack again on the same port and folder, after it was stopped or killed.
    *
-   * @param env - settings of the Worker from now on, beside those it began with
-   * @param onSpawn - handed the process before it answers, to kill it in its boot
+   * @param env - settings of the Worker from now on, in addition to the first ones
+   * @param onSpawn - gets the process before it answers, so that it can be killed during its start
    */
   restart(env?: Record<string, string>, onSpawn?: StackOptions['onSpawn']): Promise<void>;
-  /** What the API answers, as JSON: to a GET, or to a POST of the body. Throws at any refusal. */
+  /** The JSON answer of the API to a GET, or to a POST of the body. Throws at any refusal. */
   ask<T>(path: string, body?: unknown): Promise<T>;
   close(): Promise<void>;
 }
@@ -45,9 +46,9 @@ export interface BareProduct {
 export interface Product extends BareProduct {
   readonly proxy: FaultProxy;
   readonly standIn: StandInMail;
-  /** Starts a session of the welcome mail; resolves with its id. */
-  startRun(name: string, leadIds: readonly number[]): Promise<string>;
-  /** Waits until the session's progress is as wanted. */
+  /** Starts a session with the welcome mail; resolves to its id. */
+  startSession(name: string, leadIds: readonly number[]): Promise<string>;
+  /** Waits until the session's progress fits the condition. */
   untilRun(sessionId: string, isThere: (progress: Progress) => boolean): Promise<void>;
 }
 
@@ -59,11 +60,11 @@ export interface ProductOptions {
   leadCount: number;
   /** Settings of the Worker, by the names in wrangler.toml; an empty LOCAL_PERSON runs it as in production. */
   env?: Record<string, string>;
-  /** Of the fault proxy's random choices. */
+  /** The seed of the fault proxy's random choices. */
   seed?: number;
 }
 
-/** A CSV of believable leads, as a person would export it. */
+/** A CSV of realistic leads, as a person would export it. */
 function leadsCsv(count: number): string {
   const rows = Array.from({ length: count }, (_, at) => {
     const number = String(at + 1);
@@ -83,10 +84,13 @@ async function importLeads(stateDir: string, count: number): Promise<void> {
   if (code !== 0) throw new Error(`the leads could not be imported:\n${output}`);
 }
 
-/** What decides the content of a state folder with imported leads. */
+/** The inputs that determine the content of a state folder with imported leads. */
 const stateSources = ['migrations', 'scripts', 'src/crm', 'src/shared', 'package-lock.json'];
 
-/** Older state folders of other sources are removed; younger ones may be in use by another test file. */
+/**
+ * State folders of other sources are removed when they are older than this; younger ones may be in use by another
+ * test file.
+ */
 const maxStateAgeMs = 3_600_000;
 
 async function hashOfStateSources(): Promise<string> {
@@ -104,8 +108,8 @@ async function hashOfStateSources(): Promise<string> {
 }
 
 /**
- * A state folder with a migrated database and so many leads, kept between test runs. Migrating and importing
- * start two processes with a runtime each; a copy takes milliseconds.
+ * A state folder with a migrated database and `leadCount` leads, kept for later tests. Migration and import each
+ * start a process with a runtime; a copy takes milliseconds.
  */
 async function stateTemplate(leadCount: number): Promise<string> {
   const cache = join(projectRoot, 'node_modules/.cache/lead-activation/test-states');
@@ -125,7 +129,7 @@ async function stateTemplate(leadCount: number): Promise<string> {
   try {
     await rename(fresh, template);
   } catch (error) {
-    // Another test file was faster.
+    // Another test file has made it meanwhile.
     if (!existsSync(template)) throw error;
     await rm(fresh, { recursive: true, force: true });
   }
@@ -133,9 +137,9 @@ async function stateTemplate(leadCount: number): Promise<string> {
 }
 
 /**
- * Starts the product before a mail API that the caller has.
+ * Starts the product with a mail API of the caller.
  *
- * @param mail - where its API is, and its inbox page where it has one
+ * @param mail - the address of its API, and of its inbox page if it has one
  */
 export async function startBareProduct(
   options: ProductOptions,
@@ -152,7 +156,7 @@ export async function startBareProduct(
       stateDir,
       mail: new URL(mail.url),
       ...(mail.inboxUrl === undefined ? {} : { inboxUrl: mail.inboxUrl }),
-      // A start begins at once, unless the test is about undoing it.
+      // A start begins at once, unless undoing it is under test.
       env: { LOCAL_PERSON: localPerson, ACTIVATE_UNDO_SECONDS: '0', ...options.env, ...env },
       ...again,
     });
@@ -189,7 +193,7 @@ export async function startBareProduct(
   };
 }
 
-/** Starts the product with as many leads as asked for. */
+/** Starts the product with the given number of leads. */
 export async function startProduct(options: ProductOptions): Promise<Product> {
   const standIn = await startStandInMail();
   const proxy = await startFaultProxy({ target: standIn.url, seed: options.seed ?? 1 });
@@ -197,7 +201,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
   const { ask } = bare;
   return {
     ask,
-    async startRun(name, leadIds) {
+    async startSession(name, leadIds) {
       const sessionId = newSessionId(Date.now(), (count) => crypto.getRandomValues(new Uint8Array(count)));
       await ask('/crm/activation', { sessionId, name, audience: { leadIds }, templateId: 'welcome' });
       return sessionId;

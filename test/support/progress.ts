@@ -1,11 +1,11 @@
 /**
- * A Progress for tests of whoever shows or stores one.
+ * A Progress for the tests of code that shows or stores one.
  *
  * @module
  */
 import type { Progress } from '../../src/shared/progress.ts';
 
-/** A run of fifty leads that has just begun, but for `change`. */
+/** A session of fifty leads that has just begun, with `change` applied. */
 export function progressOf(change: Partial<Progress> = {}): Progress {
   return {
     sessionId: 'activation_1704123456789_a7bc3d2f1',

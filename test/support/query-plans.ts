@@ -1,5 +1,5 @@
 /**
- * What SQLite would do for the statements that a piece of code really makes.
+ * The query plans of SQLite for the statements that a piece of code really makes.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Chance that can be repeated: a seeded generator (mulberry32, Tommy Ettinger, public domain).
+ * Repeatable random numbers: a seeded generator (mulberry32, Tommy Ettinger, public domain).
  *
  * @module
  */

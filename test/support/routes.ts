@@ -1,5 +1,5 @@
 /**
- * The routes of the app as a caller sees them, and callers of each kind, for the tests of the door.
+ * The routes of the app as a caller sees them, and callers of each kind, for the tests of authorization.
  *
  * @module
  */
@@ -15,7 +15,7 @@ export interface RegisteredRoute {
   path: string;
 }
 
-/** Every route that answers something, each once; what stands in front of them is left out. */
+/** Every route with a handler, each once, without middleware. */
 export function registeredRoutes(): RegisteredRoute[] {
   const routes = createApp().routes.filter(({ method }) => method !== 'ALL');
   const byName = new Map(routes.map(({ method, path }) => [`${method} ${path}`, { method, path }]));
@@ -28,7 +28,7 @@ const exampleParams: Readonly<Record<string, string>> = {
   seq: '0',
 };
 
-/** A path with well-formed ids of what does not exist. */
+/** A path with well-formed ids that name nothing. */
 export function examplePath(path: string): string {
   return path.replace(/:(\w+)/g, (_, name: string) => exampleParams[name] ?? '987654321');
 }
@@ -60,8 +60,8 @@ export function requestAs(
 let tableNames: string[] | null = null;
 
 /**
- * All that is in the database, as text: equal before and after where nothing was written. Without the count of
- * leads that somebody was shown, which a read adds to.
+ * The content of the database as text: equal before and after when nothing was written. The count of leads that
+ * somebody was shown is left out, because reads change it.
  */
 export async function databaseContent(): Promise<string> {
   if (tableNames === null) {
@@ -71,7 +71,7 @@ export async function databaseContent(): Promise<string> {
     ).all<{ name: string }>();
     tableNames = results.map(({ name }) => name);
   }
-  // The audit only grows, and grows long.
+  // The audit only grows and becomes long, so its newest entry represents it.
   const contentOf = (name: string): string =>
     name === 'audit' ? 'SELECT max(id) FROM audit' : `SELECT * FROM ${name}`;
   const tables = await env.DB.batch(tableNames.map((name) => env.DB.prepare(contentOf(name))));

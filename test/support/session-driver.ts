@@ -1,6 +1,5 @@
 /**
- * Drives sessions in workerd tests: starts them through the Worker, waits for what a test waits for,
- * and counts again from the rows.
+ * Drives sessions in workerd tests: starts them through the Worker, waits for conditions, and recounts the rows.
  *
  * @module
  */
@@ -58,7 +57,7 @@ export async function readProgress(sessionId: string): Promise<Progress> {
   return response.json();
 }
 
-/** Polls until the session's progress is as wanted; each view is handed to `onView`. */
+/** Polls until the session's progress fits the condition; passes each view to `onView`. */
 export async function waitFor(
   sessionId: string,
   isWanted: (progress: Progress) => boolean,
@@ -96,11 +95,11 @@ export function sessionContent(sessionId: string): Promise<string> {
 }
 
 /**
- * The clock of a driven test: it stands an hour ahead of real time, so that no alarm fires by itself, and
- * moves when the test moves it. Whoever sleeps moves it too, instead of waiting.
+ * The clock of a driven test. It begins an hour ahead of real time, so that no alarm fires by itself, and moves when
+ * the test moves it. A sleep moves it too, instead of waiting.
  */
 export class DrivenClock {
-  // Of all tests of a file: the gate outlives a test, and its time line must not lie in the future.
+  // Shared by all tests of a file: the gate outlives a test, and its time line must not be in the future.
   static #offsetMs = 3_600_000;
 
   /** Makes it the clock of sessions and gate. */
@@ -114,7 +113,7 @@ export class DrivenClock {
   }
 
   now(): number {
-    // Slots of a slowed gate lie between two milliseconds; a clock that is slept on has whole ones.
+    // The slots of a slowed gate are fractions of milliseconds; the clock has whole ones.
     return Math.ceil(Date.now() + DrivenClock.#offsetMs);
   }
 
@@ -131,7 +130,7 @@ export interface LogLine {
 }
 
 /**
- * Keeps the objects' log out of the output, which may be thousands of lines.
+ * Keeps the objects' log, which may have thousands of lines, out of the output.
  *
  * @returns its lines from now on
  */
@@ -146,14 +145,14 @@ export function quietLog(): readonly LogLine[] {
   return lines;
 }
 
-/** How a driven session stands after an alarm. */
+/** The state of a driven session after an alarm. */
 export interface Look {
   progress: Progress;
   /** Its next alarm, by the driven clock; null when it has none. */
   alarmAt: number | null;
 }
 
-/** Looks at a session past every cache of the Worker; null while the object is being thrown away. */
+/** Reads a session without the caches of the Worker; null while the object is being destroyed. */
 export async function look(sessionId: string): Promise<Look | null> {
   return runInDurableObject(stubOf(sessionId), async (instance, { storage }) => {
     const alarmAt = await storage.getAlarm();
@@ -163,7 +162,7 @@ export async function look(sessionId: string): Promise<Look | null> {
 }
 
 /**
- * Fires alarms, one after the other, each when it is due, until the session is as wanted.
+ * Fires alarms one after the other, each at its time, until the session fits the condition.
  *
  * @returns every view between two alarms
  */
@@ -175,7 +174,7 @@ export async function drive(
 ): Promise<Progress[]> {
   const views: Progress[] = [];
   for (let alarmCount = 0; alarmCount < 5_000; alarmCount++) {
-    // A crash inside it is what some tests are about.
+    // Some tests make it crash.
     await runDurableObjectAlarm(stubOf(sessionId)).catch(() => false);
     const seen = await look(sessionId);
     if (seen === null) continue;
@@ -195,7 +194,7 @@ export interface Rows {
   recount: BatchCounts;
 }
 
-/** What is on disk, past every cache. */
+/** The rows on disk, without any cache. */
 export function readRows(sessionId: string): Promise<Rows> {
   return runInDurableObject(stubOf(sessionId), (instance) => {
     const store = instance.rows();

@@ -1,10 +1,9 @@
 /**
  * A session without a platform: rows in memory, driven through the decisions of src/core.
  *
- * Does what SessionRunner, SessionSweep and the session object do, without SQL, network and time, so that
- * thousands of histories can be tried. Behind it stand a provider that remembers what it took, by address and by
- * key, and a CRM that knows which leads are active. A slice can be stopped between its flip, its intent and its
- * answer.
+ * Does what SessionRunner, SessionSweep and the session object do, without SQL, network and time, so that thousands
+ * of histories can be tested. It has a provider that remembers what it took, by address and by key, and a CRM that
+ * knows which leads are active. A slice can be stopped between its flip, its intent and its answer.
  *
  * @module
  */
@@ -58,7 +57,7 @@ import { erasedRecipient, type Recipient } from '../../src/shared/recipient.ts';
 export const keyedTraits: ProviderTraits = { idempotencyWindowMs: 86_400_000 };
 export const keylessTraits: ProviderTraits = { idempotencyWindowMs: null };
 
-/** A start request's spec for so many leads. */
+/** The spec of a session with `leadCount` leads. */
 export function specOf(leadCount: number, batchLeadCount = 5): SessionSpec {
   return {
     sessionId: 'activation_1704123456789_a7bc3d2f1',
@@ -119,12 +118,12 @@ export function inflight(leadIds: readonly number[], change: Partial<Batch> = {}
   });
 }
 
-/** What the provider does with a call. "Taken" and "answered" are apart, as they are in life. */
+/** What the provider does with a call. "Taken" and "answered" are separate events, as in reality. */
 export const reactions = [
   'accept',
   'acceptAndLose',
   'loseUntaken',
-  /** Something between us and the provider answers, after or before the provider took the call. */
+  /** A proxy in front of the provider answers, after or before the provider took the call. */
   'acceptThen503',
   'acceptThenForeign400',
   'foreign400',
@@ -167,13 +166,13 @@ const legalMoves: Record<BatchState, readonly BatchState[]> = {
   cancelled: [],
 };
 
-/** Which fix is taken out: a test of the histories themselves (see core-machines.test.ts). */
+/** The rule that is left out, to test that the histories find the fault (core-machines.test.ts). */
 export interface Without {
   /** Leads that were flipped and not mailed stay active. */
   givingBack?: boolean;
   /** A bare 503 is taken for "not taken". */
   doubtAt503?: boolean;
-  /** What a cancelled session has left to do needs the mail settings, and pauses without them. */
+  /** The remaining work of a cancelled session needs the mail settings, and the session pauses without them. */
   cancelledForEver?: boolean;
   /** A retry of unknown mail forgets the doubt. */
   doubtInRetry?: boolean;
@@ -194,16 +193,16 @@ export class SessionModel {
   readonly traits: ProviderTraits;
   /** How often the provider took a mail for each lead. */
   readonly taken = new Map<number, number>();
-  /** The key of a call; what a test of the test itself puts something worse in place of. */
+  /** The key of a call. A test of the histories replaces it by a worse one. */
   keyOf: (batch: Batch) => string = (batch) => String(batch.seq);
   readonly #keys = new Map<string, { leadIds: string; at: number }>();
-  /** Leads that a person asked to be mailed again though they may have been. */
+  /** Leads that a person asked to mail again although they may have been mailed. */
   readonly riskedByPerson = new Set<number>();
-  /** Leads whose mail the provider has told of. */
+  /** Leads about whose mail the provider has sent an event. */
   readonly told = new Set<number>();
   /** Leads that the CRM has as active. */
   readonly active = new Set<number>();
-  /** Calls that left. */
+  /** Calls that have left. */
   callCount = 0;
   isErased = false;
   /** The mail settings cannot be used. */
@@ -211,7 +210,7 @@ export class SessionModel {
   isCrmDown = false;
   readonly #random: () => number;
   readonly #options: ModelOptions;
-  /** In the memory of a slice: a batch that was flipped, and calls on their way with their answers. */
+  /** The memory of a slice: a flipped batch, and calls on their way with their answers. */
   #held: { batch: Batch; before: Batch; generation: number } | null = null;
   #calls: { batch: Batch; outcome: Outcome }[] = [];
 
@@ -271,7 +270,7 @@ export class SessionModel {
         this.#hear(step.leadId);
         break;
     }
-    // What was prepared under another generation is let go, as its sender finds out.
+    // Work that was prepared under another generation is dropped, as its sender does.
     if (this.#held !== null && this.#held.generation !== this.session.generation) this.#held = null;
     if (this.isAtRest) this.#rest();
     if (this.session.rev < before.rev) throw new Error('rev went down');
@@ -354,7 +353,7 @@ export class SessionModel {
     return { ...sum, skipped: sum.skipped + this.session.plan.unlistedCount };
   }
 
-  /** Every lead of the plan with the number of its live states: one each, or a lead is lost or doubled. */
+  /** Every lead of the plan with the number of its live states. Each must have one; otherwise it is lost or doubled. */
   liveStates(): Map<number, number> {
     const live = new Map<number, number>();
     const add = (leadId: number) => live.set(leadId, (live.get(leadId) ?? 0) + 1);
@@ -415,7 +414,7 @@ export class SessionModel {
     this.session = touch(state, this.nowMs, {});
   }
 
-  /** Takes up calls whose slice died. */
+  /** Decides calls whose slice was killed. */
   #takeUp(): void {
     const isOver = this.session.state === 'cancelled' && !this.session.isChecking;
     for (const batch of this.#inState('inflight')) {
@@ -438,7 +437,7 @@ export class SessionModel {
     this.session = plannedCount < total ? planned : touch(planned, this.nowMs, endPlan(planned));
   }
 
-  /** Takes a batch and sets its leads active; nothing of that is on disk. */
+  /** Takes a batch and sets its leads active; the session has nothing of it on disk yet. */
   #flip(skipCount: number): void {
     if (this.#held !== null || !this.#begin()) return;
     const before = this.#take(workMode(this.session, this.nowMs) === 'check');
@@ -450,7 +449,7 @@ export class SessionModel {
     }
     if (this.isCrmDown) return;
     const mailed = before.leadIds.slice(skipCount);
-    // Suppressed since: whoever a slice that died had set active is new again.
+    // Suppressed leads that a killed slice had set active become new again.
     for (const leadId of before.leadIds.slice(0, skipCount)) this.active.delete(leadId);
     const batch: Batch = {
       ...before,
@@ -505,7 +504,7 @@ export class SessionModel {
     this.#apply(this.#believed(batch, outcome), change, signal);
   }
 
-  /** The batch, without its doubt where a refusal is to be believed (a test of the test). */
+  /** The batch; without its doubt when the rule about refusals is left out. */
   #believed(batch: Batch, outcome: Outcome): Batch {
     const isBelieved = this.#options.without?.doubtInRefusal === true && outcome.kind === 'rejected';
     return isBelieved ? { ...batch, inDoubtSince: null } : batch;
@@ -561,7 +560,7 @@ export class SessionModel {
       case 'foreign403':
         return foreign(403);
       case 'reject':
-        // One that knows the key replays what it did, unless it looks at the content first.
+        // A provider that knows the key repeats its answer, unless it checks the content first.
         if (isKnown && this.#options.checksContentFirst !== true) return accept();
         return {
           kind: 'rejected',
@@ -596,7 +595,7 @@ export class SessionModel {
     this.session = settleBatch(this.session, before, changed, signal, this.#context());
   }
 
-  /** What the object does when no slice is at work: sweep, and end. */
+  /** What the object does when no slice runs: sweep, and end the session. */
   #rest(): void {
     const isOpen = (batch: Batch): boolean => ['pending', 'inflight', 'waiting'].includes(batch.state);
     if (this.session.finishedAt !== null) return;
@@ -605,7 +604,7 @@ export class SessionModel {
     if (isChecking && !isAsking) this.session = { ...this.session, isChecking: false };
     if (!this.session.isChecking) {
       if (this.session.state === 'cancelled') {
-        // What is left of it needs no settings.
+        // The remaining work needs no mail settings.
         if (this.#options.without?.cancelledForEver === true && this.isBroken) this.#pauseUnconfigured();
         else if (!this.#withdraw()) return;
       } else if (this.session.state === 'paused') {
@@ -661,11 +660,11 @@ export class SessionModel {
     return true;
   }
 
-  /** Erases a session that is paused or over; a paused one is cancelled first. */
+  /** Erases a paused or ended session; a paused one is cancelled first. */
   #erase(): void {
     if (this.session.finishedAt === null && this.session.state !== 'paused') return;
     if (this.session.finishedAt === null) this.command({ kind: 'cancel' });
-    // The alarm that is at work is waited for.
+    // The running alarm is awaited.
     this.#held = null;
     while (this.#calls.length > 0) this.#answer();
     this.#rest();
@@ -696,7 +695,7 @@ export class SessionModel {
   }
 }
 
-/** What a reader is shown of a session, beside the rev. */
+/** The view of a session that a reader gets, without the rev. */
 function visible(session: Session): unknown {
   const { state, reason, total, counts, finishedAt, waitingUntil, lastError } = session;
   return { state, reason, total, counts, finishedAt, waitingUntil, lastError };

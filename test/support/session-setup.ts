@@ -1,6 +1,6 @@
 /**
- * What the workerd tests of sessions begin and end with: an empty CRM with leads, a fake mail API, a clock and a
- * log that is kept out of the output.
+ * Setup and teardown of the workerd tests of sessions: a CRM with new leads, a fake mail API, a clock, and a log
+ * that is kept out of the output.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { command, DrivenClock, freshSessionId, quietLog, readRows, type LogLine 
 export interface SessionSetup {
   db: D1Database;
   mail: FakeMailApi;
-  /** Moves only when the test moves it; not installed where the setup asks for real time. */
+  /** Moves only when the test moves it; not installed when the setup asks for real time. */
   clock: DrivenClock;
   /** An id that no session has. */
   sessionId: string;
@@ -51,7 +51,7 @@ export function tearDownSession(): void {
   vi.restoreAllMocks();
 }
 
-/** Leads of which nothing matters but that they are new. */
+/** New leads without any other properties. */
 export const blankLeads = (count: number): object[] => Array.from({ length: count }, () => ({}));
 
 /** The last view of a driven session. */
@@ -61,10 +61,10 @@ export function last(views: readonly Progress[]): Progress {
   return view;
 }
 
-/** How often the address was mailed that was mailed most. */
+/** The highest number of mails to one address. */
 export const mostMails = (mail: FakeMailApi): number => Math.max(0, ...mail.countByAddress().values());
 
-/** Gives a command that must be accepted, and returns the view that it answers with. */
+/** Gives a command that must be accepted, and returns the view in its answer. */
 export async function accepted(sessionId: string, name: string, body?: unknown): Promise<Progress> {
   const answer = await command(sessionId, name, body);
   expect(answer.status, name).toBe(200);

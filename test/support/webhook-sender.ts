@@ -72,7 +72,7 @@ export function postEvent(body: string, headers: Record<string, string>): Promis
   });
 }
 
-/** Posts one well-signed event; resolves with the status. */
+/** Posts one correctly signed event; resolves to the status. */
 export async function tell(event: TestEvent, signing: Signing = {}): Promise<number> {
   const body = resendBody(event);
   const response = await postEvent(body, signatureOf(body, signing));

@@ -1,6 +1,6 @@
 /**
- * The Worker of the workerd tests: the real one, with a session object that a test can stop at each
- * verb of a slice, and whose clock and keys it can put something else in place of.
+ * The Worker of the workerd tests: the real one, with a session object that a test can stop at each verb of a slice,
+ * and whose clock and keys it can replace.
  *
  * The hooks are module state: the tests run in the same isolate as the objects, and it outlives them.
  *
@@ -27,39 +27,40 @@ export class MailGate extends RealGate {
 }
 
 /**
- * Who a test request comes from: this header's e-mail address, as a person who may do everything; `none` for
- * nobody; claims of an assertion as JSON, whose role the lists say; else Ana, who may do everything.
+ * The sender of a test request. The header has the e-mail address of a person who may do everything, `none` for
+ * nobody, or the claims of an assertion as JSON, whose role the lists decide. Without the header it is Ana, who may
+ * do everything.
  */
 export const identityHeader = 'test-identity';
 
 let team: Promise<AccessTeam> | null = null;
-/** By the identity header's value. */
+/** By the value of the identity header. */
 const assertions = new Map<string, Promise<string>>();
 
 const app = createApp(
   createIdentify({
-    // The team's own domain, whatever it is asked: its keys.
+    // The team's domain answers every request with its keys.
     fetch: async () => Response.json((await testTeam()).jwks()),
     now: () => Date.now(),
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   }),
 );
 
-// A Worker makes no random numbers before its first request.
+// A Worker cannot make random numbers before its first request.
 function testTeam(): Promise<AccessTeam> {
   return (team ??= AccessTeam.create());
 }
 
-/** The assertion that Access would send for whom the header names. */
+/** The assertion that Access would send for the person in the header. */
 async function assertionOf(header: string): Promise<string> {
   const signer = await testTeam();
   const named = header.startsWith('{') ? (JSON.parse(header) as object) : { email: header };
-  // A day: some tests move a clock by an hour.
+  // A day, because some tests move a clock by an hour.
   return signer.sign({ ...signer.personClaims('', Date.now(), 86_400_000), email: undefined, ...named });
 }
 
 /**
- * The real app, with Cloudflare Access in front: each request carries the assertion of whom the header names,
+ * The real app, with Cloudflare Access in front: each request carries the assertion of the person in the header,
  * signed by the test's own team.
  */
 export default {
@@ -81,13 +82,13 @@ export class ActivationSession extends RealSession {
     super(ctx, { ...env, DB: watchedDatabase(env.DB, () => ctx.abort('crash')) });
   }
 
-  /** What a reader would be shown, without the check of the alarm that a read makes. */
+  /** The view of a reader, without the check of the alarm that a read makes. */
   view(): Progress | null {
     const session = this.rows().load();
     return session === null ? null : toProgress(session, this.now());
   }
 
-  /** A store of its own over the same rows: what is really on disk, past every cache. */
+  /** A separate store over the same rows: it shows what is really on disk, without any cache. */
   rows(): SessionStore {
     return new SessionStore(this.ctx.storage);
   }
@@ -122,7 +123,7 @@ export class ActivationSession extends RealSession {
   }
 }
 
-/** `db` with a look before and after each statement or batch that is sent; `crash` ends the object there. */
+/** `db` with a hook before and after each statement or batch; `crash` ends the object there. */
 function watchedDatabase(db: D1Database, crash: () => void): D1Database {
   const look = (edge: 'before' | 'after'): void => {
     if (hooks.onCrmCall?.(edge) !== true) return;
@@ -135,7 +136,7 @@ function watchedDatabase(db: D1Database, crash: () => void): D1Database {
         const member: unknown = Reflect.get(target, name, target);
         if (typeof member !== 'function') return member;
         return (...args: unknown[]): unknown => {
-          // Makes a statement, which is watched itself.
+          // Makes a statement that has the hooks too.
           if (name === 'prepare' || name === 'bind')
             return watch(Reflect.apply(member, target, args) as object);
           look('before');
@@ -149,7 +150,7 @@ function watchedDatabase(db: D1Database, crash: () => void): D1Database {
   return watch(db);
 }
 
-/** Verbs that return a promise, so that a test can hold them. */
+/** Verbs that return a promise, so that a test can delay them. */
 const slowVerbs: ReadonlySet<string> = new Set([
   'plan',
   'permit',
@@ -159,7 +160,7 @@ const slowVerbs: ReadonlySet<string> = new Set([
   'sleepUntil',
 ]);
 
-/** `verbs` with a look before and after each call; `crash` ends the object then and there. */
+/** `verbs` with a hook before and after each call; `crash` ends the object there. */
 function watched(verbs: SliceVerbs, onVerb: NonNullable<typeof hooks.onVerb>, crash: () => void): SliceVerbs {
   const look = (verb: string, edge: 'before' | 'after'): void => {
     if (onVerb(verb, edge)) {

@@ -73,7 +73,7 @@ const oddTexts = [
 ];
 
 describe('a dump', () => {
-  it('comes back as it was: every value, index, trigger, sequence and setting of the search index', async () => {
+  it('restores every value, index, trigger, sequence and setting of the search index', async () => {
     addLeads(
       crm,
       oddTexts.map((_, index) => `odd-${String(index)}@leads.example`),
@@ -100,7 +100,7 @@ describe('a dump', () => {
     const text = parts.join('');
     const copy = new DatabaseSync(':memory:');
     copy.exec('BEGIN');
-    // Cut where it hurts: in the middle of every separator.
+    // Chunks end in the middle of every separator.
     const chunks = text.split(/(?<=-)/);
     for await (const statement of readStatements(
       (async function* () {
@@ -116,7 +116,7 @@ describe('a dump', () => {
     const schemaSql =
       "SELECT type, name, sql FROM sqlite_master WHERE name NOT GLOB 'leads_fts_*' ORDER BY name";
     expect(copy.prepare(schemaSql).all()).toEqual(crm.prepare(schemaSql).all());
-    // Not the version of its format: FTS5 raises that with the first secure deletion.
+    // Without the version of its format, which FTS5 raises at the first secure deletion.
     const settings = "SELECT * FROM leads_fts_config WHERE k <> 'version' ORDER BY k";
     expect(copy.prepare(settings).all()).toEqual(crm.prepare(settings).all());
     const found = "SELECT rowid FROM leads_fts WHERE leads_fts MATCH 'quot*' ORDER BY rowid";
@@ -152,7 +152,7 @@ describe('a backup', () => {
     }
   });
 
-  it('leaves nothing with its name when it breaks off, and is not written over another', async () => {
+  it('leaves no folder with its name when it fails, and does not overwrite another backup', async () => {
     const broken = sourceOf(crm, {
       query: (sql) => (sql.includes('FROM "audit"') ? Promise.reject(new Error('gone')) : queryOf(crm)(sql)),
     });
@@ -237,14 +237,14 @@ describe('a backup', () => {
     await expect(openBackup(join(folder, 'backup'), `${passphrase}!`)).rejects.toThrow('does not open');
   });
 
-  it('says when the database was written to meanwhile, and mends what that left', async () => {
+  it('reports writes during the backup, and repairs the inconsistencies that they cause', async () => {
     addLeads(crm, ['ann@leads.example']);
     crm.exec(`INSERT INTO template_versions (template_id, version, name, description, subject, html, text, created_at, created_by)
       SELECT 'gone', 1, 'n', 'd', 's', 'h', '', 1, 'ana' WHERE 0`);
     const moving = sourceOf(crm, {
       query: async (sql) => {
         const rows = await queryOf(crm)(sql);
-        // A template that is made between the reading of templates and of their versions.
+        // A template that is added after the templates were read and before their versions were.
         if (sql.includes('FROM "templates"')) {
           crm.exec(`INSERT INTO templates VALUES ('late', 1, 1);
             INSERT INTO template_versions VALUES ('late', 1, 'n', 'd', 's', 'h', '', 1, 'ana')`);
@@ -267,7 +267,7 @@ function replaceIn(file: string, from: string, to: string): void {
 }
 
 describe('a seal', () => {
-  it('opens with its passphrase beside its manifest, and else not', () => {
+  it('opens only with its passphrase and its manifest', () => {
     const manifest = Buffer.from('manifest');
     const made = seal('secret', passphrase, manifest, cheapCost);
     expect(openSeal(made, passphrase, manifest)).toBe('secret');
@@ -276,7 +276,7 @@ describe('a seal', () => {
     expect(openSeal({ ...made, tag: made.tag.slice(0, 8) }, passphrase, manifest)).toBeNull();
   });
 
-  it('takes a passphrase however its accents are typed', () => {
+  it('accepts a passphrase in any Unicode form of its accents', () => {
     const made = seal('secret', 'pa\u0073\u0073 \u00e9l\u00e9phant', Buffer.from(''), cheapCost);
     expect(openSeal(made, 'pass e\u0301le\u0301phant', Buffer.from(''))).toBe('secret');
   });
@@ -299,7 +299,7 @@ describe('a restored database', () => {
       .run(at, action, target);
   };
 
-  it('holds activations back, gives no id out again, and has true counts', async () => {
+  it('prevents activations, never reuses an id, and has correct counts', async () => {
     addLeads(crm, ['ann@leads.example', 'bob@leads.example']);
     crm.exec('UPDATE lead_counts SET new_count = 77');
     const { database, report } = await stage(await backUp());
@@ -310,7 +310,7 @@ describe('a restored database', () => {
     expect(valuesOf(database, 'SELECT max(id) FROM leads')).toEqual([1_000_003]);
   });
 
-  it('takes from a newer backup who was mailed, suppressed and erased since', async () => {
+  it('takes later mails, suppressions and erasures from a newer backup', async () => {
     addLeads(crm, ['ann@leads.example', 'bob@leads.example', 'ivy@leads.example', 'eve@leads.example']);
     const older = await backUp('older');
     activate('ann@leads.example', 'activation_1');
@@ -337,7 +337,7 @@ describe('a restored database', () => {
     expect(valuesOf(database, "SELECT count(*) FROM leads_fts WHERE leads_fts MATCH 'ivy*'")).toEqual([0]);
   });
 
-  it('keeps every audit entry of two databases that went on from the same one', async () => {
+  it('keeps every audit entry of two databases that continued from the same one', async () => {
     addLeads(crm, ['ann@leads.example', 'ivy@leads.example']);
     audit('activation.start', 'activation_1', 20);
     const then = crm.prepare('SELECT count(*) AS n FROM audit').get();
@@ -347,7 +347,7 @@ describe('a restored database', () => {
       "DELETE FROM leads WHERE id = 2; INSERT INTO suppressions (email_hash, reason, created_at) VALUES ('h', 'manual', 1)",
     );
     const now = await backUp('now');
-    // Set back: the lead is there again, and an entry of its own has the id of the erasure.
+    // After the restore the lead exists again, and a new audit entry has the id of the erasure's entry.
     const past = crmFile(join(folder, 'past.sqlite'));
     addLeads(past, ['ann@leads.example', 'ivy@leads.example']);
     for (const [action, target, at] of [
@@ -369,7 +369,7 @@ describe('a restored database', () => {
     expect(report).toMatchObject({ erasedTargets: ['lead:2'], addedSuppressionCount: 1, leadCount: 1 });
   });
 
-  it('erases again who the exported audit says, by lead and by address, but nobody who came later', async () => {
+  it('erases again the people in the exported audit, by lead and by address, but nobody who was added later', async () => {
     addLeads(crm, ['ann@leads.example', 'ivy@leads.example']);
     addLeads(crm, ['back@leads.example'], Date.parse('2026-11-25T00:00:00Z'));
     crm
@@ -401,11 +401,11 @@ describe('a restored database', () => {
     expect(report.erasedTargets).toEqual(['lead:2', hashOf('gil@leads.example')]);
     expect(report.unfoundTargets).toContain(hashOf('nobody@leads.example'));
     expect(JSON.stringify(await contentOf(database))).not.toMatch(/ivy@|gil@|gil%40/);
-    // Who was suppressed is not mailed when a later import brings them back.
+    // A suppressed person is not mailed when a later import brings them back.
     expect(valuesOf(database, 'SELECT count(*) FROM suppressions')).toEqual([1]);
   });
 
-  it('refuses a newer backup of another installation, and a file that is no audit', async () => {
+  it('refuses a newer backup of another installation, and a file that is not an audit', async () => {
     const first = await backUp('first');
     const foreign = await backUp('foreign', sourceOf(crm, { addressHashKey: 'another key' }));
     await expect(stage(first, { newer: foreign })).rejects.toThrow('another installation');

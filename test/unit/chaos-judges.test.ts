@@ -1,5 +1,5 @@
 /**
- * The kill test is believed because its judges find what is wrong: here each promise is broken on purpose.
+ * The kill test is only as good as its judges: here each promise is broken on purpose, and a judge must find it.
  */
 import { describe, expect, test } from 'vitest';
 import type { Progress } from '../../src/shared/progress.ts';
@@ -56,7 +56,7 @@ const leadOf = (id: number, change: Partial<FinalLead> = {}): FinalLead => ({
   ...change,
 });
 
-/** Counters that agree with the results. */
+/** Counters that fit the results. */
 function countersOf(results: readonly LeadResult[]): Progress {
   const count = (isIt: (result: LeadResult) => boolean): number => results.filter(isIt).length;
   return progressOf({
@@ -103,7 +103,7 @@ function sessionOf(results: LeadResult[], change: Partial<SessionRecord> = {}): 
   };
 }
 
-/** Two leads, mailed by one call, and all agree. */
+/** Two leads that one call mailed; all accounts agree. */
 function soundRound(change: Partial<RoundRecord> = {}): RoundRecord {
   return {
     leads: [leadOf(1), leadOf(2)],
@@ -123,7 +123,7 @@ test('a round in which all agree has no violation', () => {
   expect(judgeRound(soundRound())).toEqual({ violations: [], excusedCount: 0 });
 });
 
-describe('each broken promise is found, by its own name', () => {
+describe('each broken promise is found, and reported by its name', () => {
   const refusal: Partial<Call> = { effect: 'none', takenLeadIds: [], answer: 'refused', status: 422 };
   const failed = resultOf(2, { emailState: 'failed', code: 'validation_error' });
   const skipped = resultOf(2, { activation: 'skipped', emailState: null, skipReason: 'cancelled' });
@@ -204,8 +204,8 @@ describe('each broken promise is found, by its own name', () => {
   });
 });
 
-describe('what is not a breach is not found', () => {
-  test('active by an erased session, where a call about the lead found nobody listening', () => {
+describe('what is not a violation is not reported', () => {
+  test('active by an erased session, after a refused connection for the lead', () => {
     const erased = (change: Partial<SessionRecord>): RoundRecord =>
       soundRound({
         sessions: [sessionOf([], { final: null, audience: new Set([1, 2]), ...change })],
@@ -215,7 +215,7 @@ describe('what is not a breach is not found', () => {
     expect(rulesOf(erased({ unseenDoubts: new Set([1]) }))).toEqual(['active ⇔ mailed, failed or unknown']);
   });
 
-  test("a second mail after a person's retry of the unknown is counted apart", () => {
+  test("a second mail after a person's retry of unknown mail is counted separately", () => {
     const record = soundRound({
       sessions: [sessionOf([resultOf(1), resultOf(2)], { risks: [{ leadIds: new Set([1]), fromIndex: 1 }] })],
       calls: [callOf(0, [1, 2], { answer: 'doubt' }), callOf(1, [1])],
@@ -223,7 +223,7 @@ describe('what is not a breach is not found', () => {
     expect(judgeRound(record)).toEqual({ violations: [], excusedCount: 1 });
   });
 
-  test('... but not when it left before that word, nor for somebody who was not unknown', () => {
+  test('... but not when it left before the retry, nor for a lead that was not unknown', () => {
     const calls = [callOf(0, [1, 2], { answer: 'doubt' }), callOf(1, [1])];
     for (const risk of [
       { leadIds: new Set([1]), fromIndex: 2 },
@@ -240,26 +240,26 @@ describe('what is not a breach is not found', () => {
     expect(rulesOf(soundRound({ calls, stops }))).toEqual([]);
   });
 
-  test('sent without a mail, where a person took the doubtful as sent', () => {
+  test('sent without a mail, when a person took unknown mail as sent', () => {
     const doubtful = callOf(1, [2], { effect: 'none', takenLeadIds: [], answer: 'doubt', status: null });
     const session = sessionOf([resultOf(1), resultOf(2)], { isAssumedSent: true });
     expect(rulesOf(soundRound({ sessions: [session], calls: [callOf(0, [1]), doubtful] }))).toEqual([]);
   });
 
-  test('unknown without a call, where a kill may have come between its intent and the wire', () => {
+  test('unknown without a call, when a kill may have come between its intent and the wire', () => {
     const session = sessionOf([resultOf(1), resultOf(2, { emailState: 'unknown' })]);
     const record = soundRound({ sessions: [session], calls: [callOf(0, [1])], kills: [5_000] });
     expect(rulesOf(record)).toEqual([]);
   });
 
-  test('unknown, where the answer came just before a kill and may not have been written down', () => {
+  test('unknown, when the answer came just before a kill and may not have been stored', () => {
     const call = callOf(0, [1]);
     expect(isDoubtful(call, [])).toBe(false);
     expect(isDoubtful(call, [(call.endedAt ?? 0) + 500])).toBe(true);
     expect(isDoubtful(call, [(call.endedAt ?? 0) + 5_000, call.at - 1])).toBe(false);
   });
 
-  test('failed before a later, excused mail is judged at its own time', () => {
+  test('failed before a later, permitted mail is judged at its own time', () => {
     const failedNow = [{ leadId: 2, code: 'cancelled' }];
     expect(judgeFailed([callOf(0, [1, 2])], sessionId, failedNow).map(({ rule }) => rule)).toEqual([
       'failed ⇒ not taken',
@@ -268,7 +268,7 @@ describe('what is not a breach is not found', () => {
   });
 });
 
-describe('an observer is shown nothing that goes back', () => {
+describe('an observer sees no number that goes back', () => {
   const none = { hasRetry: false, hasStop: false };
   const view = (rev: number, sent: number, change: Partial<Progress> = {}): Progress =>
     progressOf({
@@ -282,7 +282,7 @@ describe('an observer is shown nothing that goes back', () => {
     return [...new Set(views.flatMap((each) => judging.see(each, raw, excuses).map(({ rule }) => rule)))];
   };
 
-  test('views that rise are right, also when one is shown again', () => {
+  test('rising views are correct, even when one is repeated', () => {
     expect(judge([view(1, 1), view(1, 1), view(4, 6)])).toEqual([]);
   });
 
@@ -300,13 +300,13 @@ describe('an observer is shown nothing that goes back', () => {
     expect(judge(views)).toContain(rule);
   });
 
-  test('an address anywhere in it is found', () => {
+  test('an address anywhere in a view is found', () => {
     expect(judge([view(1, 1)], none, '{"lastError":"r1-7@people.test bounced"}')).toEqual([
       'no address in a view',
     ]);
   });
 
-  test('a retry explains that failed falls, and never that sent does', () => {
+  test('a retry explains a falling count of failed mail, but not of sent mail', () => {
     const retry = { hasRetry: true, hasStop: false };
     const before = view(3, 4, {
       activation: { activated: 6, skipped: 0, failed: 0 },

@@ -1,5 +1,5 @@
 /**
- * The kill test's mail API: its rules about keys, its book, and what each fault leaves behind.
+ * The kill test's mail API: its rules about keys, its record, and the effect of each fault.
  */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Fault } from '../chaos/mail-faults.ts';
@@ -69,7 +69,7 @@ describe('keys', () => {
     expect(takenOf(2)).toBe(0);
   });
 
-  test('a repeat while the first is worked on is a conflict of its own', async () => {
+  test('a repeat while the first call is processed is a different conflict', async () => {
     api.latencyMs = 60_000;
     const patience = new AbortController();
     const first = deliver('k', [1], patience.signal);
@@ -80,7 +80,7 @@ describe('keys', () => {
     expect(await first).toBeNull();
   });
 
-  test('content is looked at after keys, or before them where that is the rule', async () => {
+  test('content is checked after keys, or before them under that rule', async () => {
     await deliver('k', [1, 2]);
     api.inactive.add('lead-2@people.test');
     expect((await deliver('k', [1, 2]))?.status).toBe(200);
@@ -89,7 +89,7 @@ describe('keys', () => {
     expect(api.calls.at(-1)?.refusedLeadIds).toEqual([2]);
   });
 
-  test('an error is remembered under its key only where that is the rule', async () => {
+  test('an error is remembered under its key only under that rule', async () => {
     const error: Fault = { kind: 'error', status: 500, when: 'before', isForeign: false };
     for (const remembersErrors of [false, true]) {
       api.rules = { remembersErrors };
@@ -101,7 +101,7 @@ describe('keys', () => {
   });
 
   test.each(['forget-keys', 'key-per-attempt'] as const)(
-    'the negative control %s takes a repeat',
+    'the negative control %s accepts a repeat',
     async (control) => {
       api.rules = { control };
       await deliver('k', [1]);
@@ -143,12 +143,12 @@ describe('faults', () => {
     expect(takenOf(1)).toBe(takenCount);
     await expect.poll(() => api.calls[0]?.answer).toBe(answer);
     await api.recover();
-    // Whatever it was, the repeat under the key makes it one mail.
+    // After any fault, the repeat under the key results in one mail.
     await deliver('k', [1, 2]);
     expect(takenOf(1)).toBe(1);
   });
 
-  test('a refused connection is seen by nobody, and the port is the same afterwards', async () => {
+  test('a refused connection is not recorded, and the port is the same afterwards', async () => {
     const { url } = api;
     await api.begin({ kind: 'refused' });
     expect(await deliver('k', [1])).toBeNull();
@@ -159,9 +159,9 @@ describe('faults', () => {
   });
 });
 
-test('a position has before it what was on the wire, and nothing that is sent after it', async () => {
+test('a position comes after every call on the wire, and before every later one', async () => {
   const sent = deliver('k', [1]);
-  // On the wire once its socket has been written to: the mail API counts it then.
+  // A call is on the wire when its socket has been written to; the mail API counts it from then on.
   while (api.calls.length === 0) await api.position();
   const position = await api.position();
   await deliver('l', [2]);
@@ -170,7 +170,7 @@ test('a position has before it what was on the wire, and nothing that is sent af
   expect(api.calls.findIndex(({ key }) => key === 'l')).toBeGreaterThanOrEqual(position);
 });
 
-test('each of its sending calls is well-formed, or it says what is not', async () => {
+test('malformed calls are reported with their fault', async () => {
   await deliver('lead-1@people.test', [1]);
   expect(api.complaints).toEqual(['an address in a key or URL']);
 });

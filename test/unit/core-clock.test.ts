@@ -16,7 +16,7 @@ const running = (change: Partial<Session> = {}): Session => ({
 });
 
 describe('a clock that was set back', () => {
-  test('is recognized when it is before the last write by more than clocks of machines differ', () => {
+  test('is recognized when it is earlier than the last write by more than the difference between machines', () => {
     expect(stepBackMs(running(), nowMs - clockToleranceMs)).toBe(0);
     expect(stepBackMs(running(), nowMs - dayMs)).toBe(dayMs);
     expect(stepBackMs(running(), nowMs + dayMs)).toBe(0);
@@ -47,33 +47,30 @@ describe('a clock that was set back', () => {
   test.each([
     [null, hourMs],
     [nowMs + 10 * dayMs, dayMs],
-  ])(
-    'nothing is awaited for longer than can be, whatever was written down (%s)',
-    (waitingUntil, longestMs) => {
-      const session = running({ waitingUntil, recordedRev: 1 });
-      const wakeAt = nextWakeAt(
-        {
-          session,
-          isWorkDue: waitingUntil !== null,
-          nextAttemptAt: nowMs + 10 * dayMs,
-          keyDiesAt: null,
-          isRecorded: true,
-          retentionAt: null,
-        },
-        nowMs,
-      );
-      expect((wakeAt ?? 0) - nowMs).toBe(longestMs);
-      expect(longestWaitMs(session)).toBe(longestMs);
-    },
-  );
+  ])('no wait is longer than the possible maximum, whatever was stored (%s)', (waitingUntil, longestMs) => {
+    const session = running({ waitingUntil, recordedRev: 1 });
+    const wakeAt = nextWakeAt(
+      {
+        session,
+        isWorkDue: waitingUntil !== null,
+        nextAttemptAt: nowMs + 10 * dayMs,
+        keyDiesAt: null,
+        isRecorded: true,
+        retentionAt: null,
+      },
+      nowMs,
+    );
+    expect((wakeAt ?? 0) - nowMs).toBe(longestMs);
+    expect(longestWaitMs(session)).toBe(longestMs);
+  });
 
-  test('hides no stall behind a result in the future or a wait that is longer than any can be', () => {
+  test('reports a stall despite a result in the future or an impossibly long wait', () => {
     expect(toProgress(running({ progressedAt: nowMs + dayMs }), nowMs).stalledSince).toBe(nowMs);
     const lost = running({ progressedAt: nowMs - 60_000, waitingUntil: nowMs + 2 * dayMs });
     expect(toProgress(lost, nowMs).stalledSince).toBe(nowMs - 60_000);
   });
 
-  test('makes no key look alive whose age is not known', () => {
+  test('does not treat a key of unknown age as alive', () => {
     const traits = { idempotencyWindowMs: dayMs };
     expect(isKeyAlive(nowMs + keyStepToleranceMs, nowMs, traits)).toBe(true);
     expect(isKeyAlive(nowMs + keyStepToleranceMs + 1, nowMs, traits)).toBe(false);
@@ -81,7 +78,7 @@ describe('a clock that was set back', () => {
   });
 });
 
-describe('what is waited for', () => {
+describe('the reason of a wait', () => {
   const waiting = (since: number, change: Partial<Session> = {}): Session =>
     running({ progressedAt: since, waitingFor: { kind: 'rate_limit', since }, ...change });
 
@@ -94,18 +91,18 @@ describe('what is waited for', () => {
     expect(toProgress(waiting(nowMs - 9_000, { progressedAt: nowMs - 1 }), nowMs).waitingFor).toBeNull();
   });
 
-  test('is shown at once where it is known until when', () => {
+  test('is shown at once when the end of the wait is known', () => {
     expect(toProgress(waiting(nowMs, { waitingUntil: nowMs + 1 }), nowMs).waitingFor?.kind).toBe(
       'rate_limit',
     );
   });
 
-  test('is not shown of a session that is paused or has ended', () => {
+  test('is not shown for a session that is paused or has ended', () => {
     expect(toProgress(waiting(nowMs - 9_000, { state: 'paused' }), nowMs).waitingFor).toBeNull();
     expect(toProgress(waiting(nowMs - 9_000, { finishedAt: nowMs }), nowMs).waitingFor).toBeNull();
   });
 
-  test('keeps its beginning while the reason stays the same', () => {
+  test('keeps its start time while the reason stays the same', () => {
     const session = waiting(nowMs - 9_000);
     expect(waitOn(session, 'rate_limit', nowMs).since).toBe(nowMs - 9_000);
     expect(waitOn(session, 'crm', nowMs)).toEqual({ kind: 'crm', since: nowMs });

@@ -25,22 +25,22 @@ describe('the allowance of a day', () => {
     expect(take(1, noon + 12 * hourMs)).toEqual({ kind: 'granted', day: day + 1 });
   });
 
-  test('is neither granted twice nor held back for long when the clock is set back across midnight', () => {
+  test('is neither granted twice nor withheld for long when the clock is set back across midnight', () => {
     const tomorrow = { day: day + 1, usedCount: 100 };
     expect(takeAllowance(tomorrow, 100, noon, 1).allowance).toEqual({
       kind: 'tomorrow',
       retryAt: noon + 12 * hourMs,
     });
-    // A clock that was a year ahead once.
+    // A clock that was once a year ahead.
     expect(takeAllowance({ day: day + 365, usedCount: 100 }, 100, noon, 1).allowance.kind).toBe('granted');
   });
 
-  test('lets a batch larger than a lowered cap leave alone, instead of holding it for ever', () => {
+  test('lets a batch larger than a lowered cap leave on its own, instead of holding it forever', () => {
     expect(takeAllowance(null, 10, noon, 100).allowance.kind).toBe('granted');
     expect(takeAllowance({ day, usedCount: 1 }, 10, noon, 100).allowance.kind).toBe('tomorrow');
   });
 
-  test('takes back what did not leave, but only on its own day', () => {
+  test('takes back mails that did not leave, but only on their own day', () => {
     expect(refundAllowance({ day, usedCount: 60 }, day, 20)).toEqual({ day, usedCount: 40 });
     expect(refundAllowance({ day: day + 1, usedCount: 60 }, day, 20)).toEqual({
       day: day + 1,

@@ -78,7 +78,7 @@ describe('the reputation guard', () => {
     expect(judge(counts)).toBe(reason);
   });
 
-  test('does not pause a session again for what a person has seen, only for what comes after', () => {
+  test('does not pause a session again for events before the resume, only for later ones', () => {
     const seen = { delivered: 480, bounced: 20, complained: 0 };
     expect(judge(seen)).toBe('bounce_rate');
     expect(judge(seen, seen)).toBeNull();
@@ -86,7 +86,7 @@ describe('the reputation guard', () => {
     expect(judge({ ...seen, delivered: 960, bounced: 40 }, seen)).toBe('bounce_rate');
   });
 
-  test('may be zero percent, which still needs one bounce', () => {
+  test('can be zero percent, and then still needs one bounce', () => {
     const strict = { minResultCount: 0, maxBouncePercent: 0, maxComplaintPercent: 0 };
     expect(judgeReputation({ ...none, delivered: 5 }, none, strict)).toBeNull();
     expect(judgeReputation({ ...none, delivered: 5, bounced: 1 }, none, strict)?.reason).toBe('bounce_rate');

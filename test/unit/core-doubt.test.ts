@@ -1,6 +1,6 @@
 /**
- * The rule about mail in doubt: every way to `failed` is certain, and no decision makes a recipient in doubt failed or
- * sends one under a new key.
+ * The rule about mail in doubt: every way to `failed` is certain, and no decision makes a recipient in doubt failed
+ * or sends to one under a new key.
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -56,7 +56,7 @@ const whyFailed: Record<string, string> = {
 const failedOf = (batch: Batch): number =>
   [...batch.recipientStates].filter((recipientState) => recipientState === 'f').length;
 
-describe('a mail fails only where it certainly was not taken', () => {
+describe('a mail fails only when it certainly was not taken', () => {
   it.each(Object.keys(outcomes))('after the answer %s', (name) => {
     const outcome = outcomes[name];
     if (outcome === undefined) throw new Error(name);
@@ -86,7 +86,7 @@ describe('a mail fails only where it certainly was not taken', () => {
     expect([...tried].sort()).toEqual(Object.keys(kinds).sort());
   });
 
-  it('and never by a crash, a dead key, a probe, a cancellation or a retry', () => {
+  it('and never because of a crash, an expired key, a probe, a cancellation or a retry', () => {
     const batch = inflight([1, 2], { attempts: maxAttempts });
     const changes: BatchChange[] = [
       decideInterrupted(batch, context),
@@ -102,7 +102,7 @@ describe('a mail fails only where it certainly was not taken', () => {
     expect(failedOf(askAgain(unknown, nowMs).batch)).toBe(0);
   });
 
-  it('and not when it cannot be rendered: a lead erased or suppressed in doubt is unknown', () => {
+  it('and not when a mail in doubt cannot be rendered: an erased or suppressed lead is unknown', () => {
     expect(refusedState({ inDoubtSince: null, retried: null })).toBe('f');
     expect(refusedState({ inDoubtSince: 5, retried: null })).toBe('u');
     expect(refusedState({ inDoubtSince: null, retried: 'risked' })).toBe('u');
@@ -136,14 +136,14 @@ describe('a batch in doubt', () => {
     fc.constant<BatchChange>({ kind: 'withdrawn' }),
   );
 
-  it('keeps its doubt, its recipients and its key, whatever the decision is', () => {
+  it('keeps its doubt, its recipients and its key in every decision', () => {
     fc.assert(
       fc.property(change, fc.constantFrom(null, 'asked' as const, 'risked' as const), (decided, retried) => {
         const inDoubtSince = retried === 'risked' ? null : 5;
         const batch = inflight([1, 2, 3], { inDoubtSince, retried });
         const { batch: after, added } = applyChange(batch, decided, nowMs);
         expect(after.recipientStates).not.toContain('f');
-        // Under a new key only with a person's word, which goes along.
+        // A new key only after a person's command, which the batch keeps.
         if (retried !== 'risked') expect(added).toEqual([]);
         for (const part of added) expect(part.retried).toBe('risked');
         if (after.state === 'waiting' || after.state === 'unknown') expect(isInDoubt(after)).toBe(true);
@@ -169,7 +169,7 @@ describe('a batch in doubt', () => {
     });
   });
 
-  it('is retried under its own key while that lives, and under a new one once that has not helped', () => {
+  it('is retried under its own key while that is valid, and under a new one when that did not help', () => {
     const since = nowMs - 3_600_000;
     expect(retryWay({ inDoubtSince: since, retried: null }, nowMs, keyedTraits)).toBe('ownKey');
     expect(retryWay({ inDoubtSince: since, retried: 'asked' }, nowMs, keyedTraits)).toBe('newKey');
@@ -177,7 +177,7 @@ describe('a batch in doubt', () => {
     expect(retryWay({ inDoubtSince: 5, retried: null }, nowMs, keyedTraits)).toBe('newKey');
   });
 
-  it('that was sent anew at a person\u2019s risk is unknown again when it is cancelled or refused', () => {
+  it('that was sent again at a person\u2019s risk is unknown again when it is cancelled or refused', () => {
     const unknown = inflight([1, 2], { state: 'unknown', recipientStates: 'uu', inDoubtSince: 5 });
     const [anew] = retryUnknown(unknown, nowMs, keyedTraits).added;
     if (anew === undefined) throw new Error('Nothing was sent anew.');
@@ -194,7 +194,7 @@ describe('a batch in doubt', () => {
     });
   });
 
-  it('is not repeated by itself after a check, unless the provider told it to come later', () => {
+  it('is not repeated automatically after a check, unless the provider asked to repeat later', () => {
     const batch = inflight([1], { inDoubtSince: nowMs - 5_000, retried: 'asked' });
     for (const [name, outcome] of Object.entries(outcomes)) {
       const { change: after } = withoutRepeat(batch, outcome, decideOutcome(batch, outcome, context));
@@ -205,7 +205,7 @@ describe('a batch in doubt', () => {
 });
 
 describe('retry failed', () => {
-  it('mails nobody again on whom the provider has reported: those were sent', () => {
+  it('does not mail recipients with a delivery event again: their mail was sent', () => {
     const batch = inflight([1, 2, 3], { state: 'done', recipientStates: 'sff' });
     const { batch: after, recipients, delta } = takeFailed(batch, (leadId) => leadId === 2);
     expect(after.recipientStates).toBe('ssm');

@@ -1,14 +1,14 @@
 /**
- * Rate and estimate from series of progress, as sessions make them.
+ * Rate and estimate from the progress samples of sessions.
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { addSample, estimate, maxSampleCount, type Sample } from '../../src/core/session/eta.ts';
 
-/** A run as a list of results: `[ms since the start, leads processed by then]`. */
+/** A session as a list of results: `[ms since the start, leads processed by then]`. */
 type Series = readonly Sample[];
 
-/** `batch` leads every `intervalMs`, each moved by up to `wobble` intervals, the same way every time. */
+/** `batch` leads every `intervalMs`, each shifted by up to `wobble` intervals; deterministic. */
 function steady(total: number, batch: number, intervalMs: number, wobble = 0): Series {
   return Array.from({ length: total / batch }, (_, i) =>
     Math.round((i + 1 + Math.sin(i * 12.9898) * wobble) * intervalMs),
@@ -17,7 +17,7 @@ function steady(total: number, batch: number, intervalMs: number, wobble = 0): S
     .map((atMs, i) => [atMs, (i + 1) * batch]);
 }
 
-/** The ETA after each result, with the time that really remained. */
+/** The ETA after each result, with the time that actually remained. */
 function replay(series: Series): { atMs: number; share: number; eta: number | null; trueSeconds: number }[] {
   const [endMs, total] = series.at(-1) ?? [0, 0];
   let samples: readonly Sample[] = [];
@@ -44,13 +44,13 @@ describe('the ETA of a steady session', () => {
     ['a slow provider: a batch every 4 s', steady(5_000, 100, 4_000, 0.4)],
     ['a very slow one: a batch every 40 s', steady(3_000, 100, 40_000)],
     ['batches of one', steady(300, 1, 500, 0.5)],
-  ])('%s: the median error is below a tenth once a tenth is done', (_, series) => {
+  ])('%s: the median error is below 10 % after a tenth of the work', (_, series) => {
     expect(medianError(series, 0.1)).toBeLessThan(0.1);
   });
 });
 
 describe('the ETA of an uneven session', () => {
-  it('after a change of pace follows within the window', () => {
+  it('adapts to a change of pace within the window', () => {
     // 800 leads a second for a minute, then throttled to a fifth of it.
     const fast = steady(48_000, 100, 125);
     const slow = steady(48_000, 100, 625).map(([atMs, processed]): Sample => [
@@ -71,7 +71,7 @@ describe('the ETA of an uneven session', () => {
     expect(late).toBeGreaterThan(early);
   });
 
-  it('is not promised while the session is paused or waits', () => {
+  it('is null while the session is paused or waits', () => {
     const samples: Sample[] = steady(1_000, 100, 1_000).slice();
     expect(estimate(samples, 11_000, 1_000, 9_000, false)).toEqual({ ratePerSecond: 0, etaSeconds: null });
   });
@@ -129,7 +129,7 @@ describe('an estimate', () => {
     );
   });
 
-  it('of a session of which nothing remains is 0', () => {
+  it('is 0 for a session without remaining leads', () => {
     const samples: Sample[] = [
       [0, 0],
       [1_000, 100],

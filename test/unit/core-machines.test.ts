@@ -49,7 +49,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.boolean().map((isBroken): Step => ({ kind: 'settings', isBroken })) },
   { weight: 1, arbitrary: fc.boolean().map((isDown): Step => ({ kind: 'crm', isDown })) },
-  // A moment, a backoff, longer than a key lives.
+  // A moment, a backoff, and more than the lifetime of a key.
   {
     weight: 2,
     arbitrary: fc.constantFrom(1, 5_000, 400_000, 90_000_000).map((ms): Step => ({ kind: 'pass', ms })),
@@ -61,7 +61,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 const command = fc.constantFrom(...commands).map((one): Step => ({ kind: 'command', command: one }));
-/** Steps that mean little alone: a doubt and the wait after it, a command that meets broken settings. */
+/** Steps that belong together: a doubt and the wait after it, a command under broken settings. */
 const passage: fc.Arbitrary<Step[]> = fc.oneof(
   { weight: 6, arbitrary: step.map((one) => [one]) },
   {
@@ -128,7 +128,7 @@ function expectSound(model: SessionModel): void {
   }
 }
 
-/** Failed and untouched both mean certainly not taken: who was mailed is sent, unknown, or waited for. */
+/** Failed and untouched mean certainly not taken: a lead that was mailed is sent, unknown, or in a call. */
 function expectTakenAreKnown(model: SessionModel): void {
   const recipientStates = model.recipientStates();
   for (const leadId of model.taken.keys())
@@ -136,8 +136,8 @@ function expectTakenAreKnown(model: SessionModel): void {
 }
 
 /**
- * Active means mailed, failed, unknown, or owned by a live batch; and the other way round. A batch that has not
- * left is live while its session runs; when that rests and the CRM answers, its leads are not active.
+ * A lead is active if and only if it is mailed, failed, unknown, or owned by a live batch. A batch that has not left
+ * is live while its session runs. When the session rests and the CRM answers, its leads are not active.
  */
 function expectActiveAreMailed(model: SessionModel): void {
   const recipientStates = model.recipientStates();
@@ -150,7 +150,7 @@ function expectActiveAreMailed(model: SessionModel): void {
   for (const leadId of model.active) expect(recipientStates.has(leadId), `lead ${leadId} owned`).toBe(true);
 }
 
-/** What a step may not do: a word of a person holds. */
+/** What a step may not do: a person's command stays in force. */
 function expectWordHeld(
   model: SessionModel,
   next: Step,
@@ -177,7 +177,7 @@ function play(model: SessionModel, steps: readonly Step[]): void {
   }
 }
 
-/** Lets a provider that works take the rest; a paused session is resumed. */
+/** Lets a working provider take the rest; resumes a paused session. */
 function runOut(model: SessionModel): void {
   model.step({ kind: 'settings', isBroken: false });
   model.step({ kind: 'crm', isDown: false });
@@ -191,7 +191,7 @@ function runOut(model: SessionModel): void {
   }
 }
 
-/** Nobody is mailed twice but whom a person had mailed again under a new key. */
+/** Nobody is mailed twice, except leads that a person had mailed again under a new key. */
 function expectMailedOnce(model: SessionModel): void {
   for (const [leadId, count] of model.taken) {
     if (!model.riskedByPerson.has(leadId)) expect(count, `lead ${leadId}`).toBe(1);
@@ -205,15 +205,15 @@ function playOut(drawn: History, without?: Without): void {
   expectMailedOnce(model);
 }
 
-describe('a session, whatever happens to it', () => {
-  it('keeps legal states, true counters, its promises, and true results', () => {
+describe('a session under any history', () => {
+  it('keeps legal states, correct counters and results, and its promises', () => {
     fc.assert(
       fc.property(history, (drawn) => play(modelOf(drawn), drawn.steps)),
       { numRuns: 1_200 },
     );
   });
 
-  it('comes to its end, with every lead decided once, as soon as the provider works again', () => {
+  it('ends with every lead decided once as soon as the provider works again', () => {
     fc.assert(
       fc.property(history, (drawn) => {
         const model = modelOf(drawn);
@@ -233,7 +233,7 @@ describe('a session, whatever happens to it', () => {
     );
   });
 
-  it('would be caught if it used a key of its own for each attempt', () => {
+  it('would be caught if each attempt had its own key', () => {
     let madeCount = 0;
     const runs = fc.sample(history, { numRuns: 300, seed: 5 });
     const mostOften = runs.map((drawn) => {
@@ -271,7 +271,7 @@ describe('a session, whatever happens to it', () => {
     expect(details.failed).toBe(true);
   });
 
-  it('lists nobody as sent whose mail the provider did not take, unless a person said so', () => {
+  it('lists only leads as sent whose mail the provider took, or that a person declared sent', () => {
     fc.assert(
       fc.property(history, (drawn) => {
         const model = modelOf(drawn);
@@ -297,7 +297,7 @@ describe('a session, whatever happens to it', () => {
           const { callCount } = model;
           model.step(next);
           const isClear = next.kind === 'send' && clear.includes(next.reaction);
-          // A call that is not answered in the same step may be interrupted.
+          // A call that is not answered in the same step can be interrupted.
           if (model.callCount > callCount && !isClear) callsInDoubt++;
           if (model.riskedByPerson.size > 0) return;
           expect(model.session.counts.unknown).toBeLessThanOrEqual(callsInDoubt * 5);
@@ -309,7 +309,7 @@ describe('a session, whatever happens to it', () => {
 });
 
 describe('a command', () => {
-  it('given twice is the same as given once, or is refused', () => {
+  it('given twice has the same effect as once, or is refused', () => {
     fc.assert(
       fc.property(history, fc.constantFrom(...commands), (drawn, command) => {
         const model = modelOf(drawn);
@@ -338,7 +338,7 @@ describe('a command', () => {
   });
 
   it.each([
-    // state, reason, finished, command, what becomes of it
+    // state, reason, finished, command, result
     ['queued', null, false, 'pause', 'paused'],
     ['running', null, false, 'pause', 'paused'],
     ['paused', 'user', false, 'pause', 'unchanged'],
@@ -380,7 +380,7 @@ describe('a command', () => {
     },
   );
 
-  it('retries nothing while a cancelled session still settles, and nothing where nothing failed', () => {
+  it('retries nothing while a cancelled session still settles, and nothing when nothing failed', () => {
     const failed = applyCounts(newSession(specOf(10)), 1_000, { activated: 10, failed: 2 });
     const retry: Command = { kind: 'retry', outcome: 'failed' };
     expect(decideCommand({ ...failed, state: 'cancelled' }, retry, 2_000).kind).toBe('refused');
@@ -388,7 +388,7 @@ describe('a command', () => {
     expect(decideCommand(newSession(specOf(10)), { kind: 'assumeSent' }, 2_000).kind).toBe('refused');
   });
 
-  it('leaves a paused session paused when its failed mail is to be retried', () => {
+  it('leaves a paused session paused when its failed mail is retried', () => {
     const failed = applyCounts(newSession(specOf(10)), 1_000, { activated: 10, failed: 2 });
     const decision = decideCommand(
       { ...failed, state: 'paused', reason: 'user' },

@@ -1,6 +1,6 @@
 /**
  * What each outcome does to its batch: tables of outcome × provider with or without keys × in doubt or not ×
- * attempts made, and the fence of 23 hours.
+ * attempts made, and the limit of 23 hours.
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -43,7 +43,7 @@ const outcomes = {
   unknown: { kind: 'unknown', ...fault },
 } as const satisfies Record<string, Outcome>;
 
-/** Each cell: what the batch becomes, and how many attempts it then has used of the ones given. */
+/** Each cell: the next state of the batch, and the attempts that it has then used. */
 type Cell = 'done' | 'waiting' | 'unknown';
 const last = maxAttempts;
 const table: [
@@ -123,7 +123,7 @@ describe('an outcome', () => {
     expect(decideOutcome(inflight([1, 2, 3]), outcomes[name], context()).signal.kind).toBe(signal);
   });
 
-  it('never forgets since when a batch is in doubt, however often it is asked again', () => {
+  it('keeps the time since when a batch is in doubt, however often it is repeated', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...Object.values(outcomes)),
@@ -138,7 +138,7 @@ describe('an outcome', () => {
     );
   });
 
-  it('that is doubtful puts the beginning of the doubt at the moment the call left', () => {
+  it('that is doubtful sets the start of the doubt to the moment when the call left', () => {
     const { change } = decideOutcome(
       inflight([1], { attemptAt: nowMs - 30_000 }),
       outcomes.unknown,
@@ -147,12 +147,12 @@ describe('an outcome', () => {
     expect(change).toMatchObject({ kind: 'waiting', inDoubtSince: nowMs - 30_000 });
   });
 
-  it('that is throttled waits as long as the provider said', () => {
+  it('that is throttled waits as long as the provider asked for', () => {
     const { change } = decideOutcome(inflight([1]), { kind: 'throttled', retryAfterMs: 90_000 }, context());
     expect(change).toMatchObject({ kind: 'waiting', nextAttemptAt: nowMs + 90_000 });
   });
 
-  it('with a longer wait than the gate has is repeated when the gate is open', () => {
+  it('with a longer wait than that of the gate is repeated when the gate allows it', () => {
     const waits = { retryAfterMs: 24 * hourMs };
     for (const outcome of [
       { kind: 'throttled', ...waits },
@@ -163,7 +163,7 @@ describe('an outcome', () => {
     }
   });
 
-  it('that refuses a batch in doubt leaves it unknown: it is not split, and nobody fails', () => {
+  it('that refuses a batch in doubt makes it unknown: it is not split, and no lead fails', () => {
     const since = nowMs - hourMs;
     for (const leadIds of [[1], [1, 2, 3]]) {
       for (const index of [0, null]) {
@@ -184,7 +184,7 @@ describe('an outcome', () => {
     });
   });
 
-  it('of a probe uses no attempt: an outage of any length fails nobody', () => {
+  it('of a probe uses no attempt: an outage of any length fails no lead', () => {
     for (const outcome of [outcomes.transient, outcomes.unknown]) {
       const { change } = decideOutcome(
         inflight([1], { attempts: last, attemptAt: nowMs - 1 }),
@@ -195,7 +195,7 @@ describe('an outcome', () => {
     }
   });
 
-  it('keeps what was decided before: recipients that could not be rendered stay failed, ids stay in place', () => {
+  it('keeps earlier decisions: recipients that could not be rendered stay failed, ids stay in place', () => {
     const batch = inflight([1, 2, 3], {
       recipientStates: 'pfp',
       failures: [{ index: 1, code: 'template', message: 'm' }],
@@ -227,7 +227,7 @@ describe('an outcome', () => {
   });
 });
 
-describe('a batch that was taken in part, for no fault of the rest', () => {
+describe('a batch that was taken in part, without a fault of the rest', () => {
   const taken = (because: 'throttled' | 'transient' | 'auth'): Outcome => ({
     kind: 'accepted',
     messageIds: ['a', null, null],
@@ -263,12 +263,12 @@ describe('a rejected batch', () => {
     expect(change).toMatchObject({ kind: 'done', recipientStates: 'f' });
   });
 
-  it('whose culprit is named fails it, and sends the others in one new batch', () => {
+  it('whose bad recipient is named fails it, and sends to the others in one new batch', () => {
     const { change } = decideOutcome(inflight([1, 2, 3]), rejected(1), context());
     expect(change).toMatchObject({ kind: 'split', recipientStates: 'mfm', parts: [[0, 2]] });
   });
 
-  it('is halved until the one bad recipient is alone, in as many calls as halving takes', () => {
+  it('is halved until the one bad recipient is alone, with no more calls than halving takes', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 100 }), fc.nat(99), (size, badSeed) => {
         const bad = badSeed % size;
@@ -295,7 +295,7 @@ describe('a rejected batch', () => {
     );
   });
 
-  it('counts every recipient once, in the batch where it lives', () => {
+  it('counts every recipient once, in the batch that it belongs to', () => {
     const batch = inflight([1, 2, 3, 4]);
     const { change } = decideOutcome(batch, rejected(null), context());
     if (change.kind !== 'split') throw new Error('not split');
@@ -305,7 +305,7 @@ describe('a rejected batch', () => {
   });
 });
 
-describe('the fence of a batch in doubt', () => {
+describe('the time limit of a batch in doubt', () => {
   const cases: [string, number, boolean][] = [
     ['a moment', 1, true],
     ['22 h 59 min', 23 * hourMs - 60_000, true],
@@ -314,13 +314,13 @@ describe('the fence of a batch in doubt', () => {
     ['a week', 168 * hourMs, false],
   ];
 
-  it.each(cases)('after %s: may be asked again by itself: %s', (_, ageMs, isAlive) => {
+  it.each(cases)('after %s may be repeated automatically: %s', (_, ageMs, isAlive) => {
     const since = nowMs - ageMs;
     expect(isKeyAlive(since, nowMs, keyedTraits)).toBe(isAlive);
     expect(isKeyAlive(since, nowMs, keylessTraits)).toBe(false);
     const waiting = inflight([1], { state: 'waiting', inDoubtSince: since });
     expect(mayRepeat(waiting, nowMs, keyedTraits)).toBe(isAlive);
-    // Found after a crash, or answered doubtfully once more: the same fence.
+    // The same limit after a crash and after another doubtful answer.
     const found = inflight([1], { attemptAt: since });
     expect(decideInterrupted(found, context()).kind).toBe(isAlive ? 'waiting' : 'unknown');
     expect(
@@ -328,12 +328,12 @@ describe('the fence of a batch in doubt', () => {
     ).toBe(isAlive ? 'waiting' : 'unknown');
   });
 
-  it('does not hold back a batch that was certainly never taken, however old it is', () => {
+  it('does not apply to a batch that was certainly never taken, however old it is', () => {
     expect(mayRepeat(inflight([1], { state: 'waiting', attemptAt: 0 }), nowMs, keyedTraits)).toBe(true);
     expect(mayRepeat(inflight([1], { state: 'waiting', attemptAt: 0 }), nowMs, keylessTraits)).toBe(true);
   });
 
-  it('turns a batch that waited past it into unknown, with its reason', () => {
+  it('makes a batch that waited past it unknown, with its reason', () => {
     const waiting = inflight([1, 2], {
       state: 'waiting',
       inDoubtSince: 5,
@@ -351,7 +351,7 @@ describe('the fence of a batch in doubt', () => {
 });
 
 describe('an intent found after a crash', () => {
-  it('is asked again at once under a key, and uses up no attempt', () => {
+  it('is repeated at once under its key, and uses no attempt', () => {
     expect(
       decideInterrupted(inflight([1], { attempts: 4, attemptAt: nowMs - 2_000 }), context()),
     ).toMatchObject({
@@ -362,7 +362,7 @@ describe('an intent found after a crash', () => {
     });
   });
 
-  it('is unknown without one', () => {
+  it('is unknown without a key', () => {
     const change = decideInterrupted(inflight([1, 2]), context({ traits: keylessTraits }));
     expect(change).toMatchObject({ kind: 'unknown', recipientStates: 'uu', code: 'interrupted' });
   });
@@ -377,7 +377,7 @@ describe('a probe and a batch that never left', () => {
     });
   });
 
-  it('a batch that never came to its flip counts by its leads', () => {
+  it('a batch that was never flipped counts by its leads', () => {
     expect(countBatch(batchOf([1, 2], { state: 'cancelled' })).skipped).toBe(2);
     expect(countBatch(batchOf([1, 2], { state: 'done' })).refused).toBe(2);
     expect(countBatch(batchOf([1, 2])).skipped).toBe(0);
@@ -395,14 +395,14 @@ describe('the circuit breaker', () => {
     return after;
   };
 
-  it('opens at the tenth fault in a row, and says when the provider is asked again', () => {
+  it('opens at the tenth fault in a row, and says when the provider is called again', () => {
     expect(faults(running, 9).state).toBe('running');
     const open = faults(running, 10);
     expect(open).toMatchObject({ state: 'paused', reason: 'mail_unreachable', waitingUntil: open.probeAt });
     expect(open.probeAt).toBeGreaterThan(nowMs);
   });
 
-  it('opens at the first fault of a provider without keys: each one leaves a batch in doubt for good', () => {
+  it('opens at the first fault of a provider without keys, because each fault leaves a batch permanently in doubt', () => {
     expect(faults(running, 1, keylessTraits)).toMatchObject({ state: 'paused', reason: 'mail_unreachable' });
   });
 
@@ -417,7 +417,7 @@ describe('the circuit breaker', () => {
     [60, 15_000],
     [240, 60_000],
     [3_600, 60_000],
-  ])('after %i s of outage asks again within %i ms, and not at once', (seconds, mostMs) => {
+  ])('after %i s of outage calls again within %i ms, and not at once', (seconds, mostMs) => {
     const since: Session = { ...running, outageSince: nowMs - seconds * 1_000 };
     for (let count = 10; count < 60; count++) {
       const waitMs = (faults(since, count).probeAt ?? 0) - nowMs;
@@ -426,7 +426,7 @@ describe('the circuit breaker', () => {
     }
   });
 
-  it('knows an outage from one batch that fails alone', () => {
+  it('distinguishes an outage from one batch that fails alone', () => {
     const since: Session = { ...running, outageSince: nowMs - 8_000 };
     expect(outageMs({ ...since, faultStreak: 4 }, 2, nowMs)).toBe(8_000);
     expect(outageMs({ ...since, faultStreak: 4 }, 5, nowMs)).toBeNull();
@@ -435,7 +435,7 @@ describe('the circuit breaker', () => {
     expect(outageMs({ ...since, faultStreak: 4 }, 2, nowMs - 20_000)).toBe(0);
   });
 
-  it('knows since when the provider is away, until it is back', () => {
+  it('knows since when the provider is down, until it is back', () => {
     const away = faults(running, 12);
     expect(away.outageSince).toBe(nowMs);
     expect(applySignal(away, nowMs + 5, { kind: 'healthy' }, keyed).outageSince).toBeNull();
@@ -453,7 +453,7 @@ describe('the circuit breaker', () => {
     const after = refuse(before, weights.at(-1) ?? 0);
     expect(after).toMatchObject({ state: 'paused', reason: 'mail_refused' });
     expect(after.lastError).toContain('No.');
-    // One email that was taken says that it is not the mail.
+    // One accepted email shows that the fault is not in the content.
     const accepted: Session = { ...running, counts: { ...running.counts, sent: 1 } };
     expect(weights.reduce(refuse, accepted).state).toBe('running');
   });
@@ -477,7 +477,7 @@ describe('the circuit breaker', () => {
     expect(faults(cancelled, 20).state).toBe('cancelled');
   });
 
-  it('a used-up quota pauses at once and fences the senders that are under way', () => {
+  it('an exhausted quota pauses at once and stops the senders at work', () => {
     const paused = applySignal(running, nowMs, { kind: 'pause', reason: 'mail_quota', message: 'm' }, keyed);
     expect(paused).toMatchObject({
       state: 'paused',
@@ -497,7 +497,7 @@ describe('the leads of a batch', () => {
     expect(batchCountInBounds(maxBatch, templateLength, fieldCount)).toBe(count);
   });
 
-  it('never make a call that eight senders could not hold, nor a row above 2 MB', () => {
+  it('never make a call too large for the memory of eight senders, nor a row above 2 MB', () => {
     for (const templateLength of [0, 1_000, 30_000, 90_000, 300_000]) {
       const count = batchCountInBounds(500, templateLength, 20);
       expect(8 * count * templateLength).toBeLessThan(32_000_000);

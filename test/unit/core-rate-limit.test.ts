@@ -17,7 +17,7 @@ import {
 
 const config: GateConfig = { maxRatePerSecond: 8 };
 
-/** A gate on a clock of its own, which writes down every slot that it gives out. */
+/** A gate with its own clock, which records every slot that it grants. */
 class Gate {
   nowMs = 10_000;
   state: GateState;
@@ -73,7 +73,7 @@ function play(gate: Gate, next: Event): void {
 }
 
 describe('the gate', () => {
-  it('never gives two slots closer together than the rate allows, whatever happens', () => {
+  it('never grants two slots closer together than the rate allows, in any history', () => {
     fc.assert(
       fc.property(fc.array(event, { maxLength: 80 }), (events) => {
         const gate = new Gate();
@@ -88,7 +88,7 @@ describe('the gate', () => {
     );
   });
 
-  it('gives no slot in the past and none further away than a slice would wait', () => {
+  it('grants no slot in the past and none further away than a slice would wait', () => {
     fc.assert(
       fc.property(fc.array(event, { maxLength: 80 }), (events) => {
         const gate = new Gate();
@@ -104,7 +104,7 @@ describe('the gate', () => {
     );
   });
 
-  it('serves every session that comes back when it was told to, within an hour', () => {
+  it('serves every session within an hour if it returns at the time that it was given', () => {
     fc.assert(
       fc.property(fc.array(event, { maxLength: 80 }), (events) => {
         const gate = new Gate();
@@ -122,7 +122,7 @@ describe('the gate', () => {
 
   it('keeps to the rate in every window of a second, also across its edges', () => {
     const gate = new Gate();
-    // Greedy sessions that come at odd moments.
+    // Greedy sessions that ask at irregular moments.
     for (let i = 0; i < 400; i++) {
       gate.lease(5);
       gate.nowMs += 137;
@@ -145,11 +145,11 @@ describe('the gate', () => {
   });
 
   it.each([
-    // nextSlotAt in, delay; exactly the edge is still given out, a millisecond more is not.
+    // nextSlotAt in, delay. A slot exactly at the limit is still granted, one a millisecond later is not.
     [maxWaitMs - 1, 1],
     [maxWaitMs, 1],
     [maxWaitMs + 1, 0],
-  ])('asked %i ms before its next slot gives %i permits', (delayMs, permitCount) => {
+  ])('asked %i ms before its next slot grants %i permits', (delayMs, permitCount) => {
     const gate = new Gate();
     gate.state = { ...gate.state, nextSlotAt: gate.nowMs + delayMs };
     const lease = gate.lease(1);
@@ -190,21 +190,21 @@ describe('a clock that is set back by a day', () => {
   const nowMs = 10 * 86_400_000;
   const earlierMs = nowMs - 86_400_000;
 
-  it('leaves every slot as far ahead as it was, and gives them out in turn', () => {
+  it('keeps every slot as far ahead as before, and grants them in turn', () => {
     const { state } = leasePermits(initialGate(config, nowMs), config, nowMs, 4);
     const next = leasePermits(state, config, earlierMs, 1);
     expect(next.lease).toMatchObject({ permitCount: 1, delayMs: 500 });
     expect(leasePermits(next.state, config, earlierMs, 1).lease.delayMs).toBe(625);
   });
 
-  it('shortens no pause that the provider asked for, and makes none longer', () => {
+  it('neither shortens nor lengthens a pause that the provider asked for', () => {
     const state = throttle(initialGate(config, nowMs), config, nowMs, 600_000);
     const waiting = leasePermits(state, config, earlierMs, 1);
     expect(waiting.lease).toMatchObject({ permitCount: 0, retryInMs: 600_000 });
     expect(leasePermits(waiting.state, config, earlierMs + 600_000, 1).lease.permitCount).toBe(1);
   });
 
-  it('does no harm to a gate that has not stored the time it has seen', () => {
+  it('is handled by a gate that has no stored time', () => {
     const state: GateState = { ...initialGate(config, nowMs), nextSlotAt: nowMs + 10, seenAt: 0 };
     expect(leasePermits(state, config, earlierMs, 1).lease.retryInMs).toBeLessThanOrEqual(3_600_000);
   });
@@ -223,7 +223,7 @@ describe('a 429', () => {
     expect(gate.lease(1).delayMs).toBe(1_000);
   });
 
-  it('further away than a slice would wait grants nothing and says when to come back', () => {
+  it('with a pause longer than a slice waits grants nothing and says when to come back', () => {
     const gate = new Gate();
     gate.throttle(60_000);
     expect(gate.lease(5)).toMatchObject({ permitCount: 0, retryInMs: 60_000 });
@@ -231,7 +231,7 @@ describe('a 429', () => {
     expect(gate.lease(5).permitCount).toBeGreaterThan(0);
   });
 
-  it('of a burst slows the rate down once, however many calls were refused together', () => {
+  it('of a burst lowers the rate once, however many calls were refused together', () => {
     const [one, five] = [new Gate(), new Gate()];
     one.throttle(1_000);
     for (let i = 0; i < 5; i++) {
@@ -240,11 +240,11 @@ describe('a 429', () => {
     }
     expect(one.state.ratePerSecond).toBeCloseTo(6.4);
     expect(five.state.ratePerSecond).toBeCloseTo(6.4);
-    // The pause, too, is one pause; the last of the burst began a little later.
+    // There is one pause too; the last refusal of the burst began it a little later.
     expect(five.state.nextSlotAt - one.state.nextSlotAt).toBe(40);
   });
 
-  it('again and again slows down more, but never to a stand-still', () => {
+  it('that repeats lowers the rate further, but never to zero', () => {
     const gate = new Gate();
     for (let i = 0; i < 200; i++) {
       gate.nowMs = gate.state.rateChangedAt;
@@ -255,7 +255,7 @@ describe('a 429', () => {
     expect(gate.lease(1).permitCount).toBe(1);
   });
 
-  it('ends: the full rate is back after half a minute without another one', () => {
+  it('ends: the full rate returns after half a minute without another one', () => {
     const gate = new Gate();
     for (let i = 0; i < 10; i++) {
       gate.nowMs = gate.state.rateChangedAt;
@@ -266,7 +266,7 @@ describe('a 429', () => {
     expect(gate.lease(1).intervalMs).toBe(125);
   });
 
-  it('with an absurd retry-after stops nobody for longer than an hour', () => {
+  it('with an absurd retry-after stops sessions for at most an hour', () => {
     const gate = new Gate();
     gate.throttle(10 * 86_400_000);
     expect(gate.lease(1).retryInMs).toBe(3_600_000);
@@ -297,19 +297,19 @@ describe('rate headers', () => {
     expect(gate.lease(1).intervalMs).toBe(125);
   });
 
-  it('of a window that is used up stop all sessions until the next one', () => {
+  it('of an exhausted window stop all sessions until the next one', () => {
     const gate = new Gate();
     gate.observe(10, 0, 900);
     expect(gate.lease(1).delayMs).toBe(900);
   });
 
-  it('of a second that our own calls have filled evenly hold nobody up', () => {
+  it('of a second that our own calls have filled evenly delay no session', () => {
     const gate = new Gate();
     gate.observe(8, 0, 1_000);
     expect(gate.lease(1).delayMs).toBe(0);
   });
 
-  it('are reported when they lower the rate or show other callers, and else not', () => {
+  it('are reported only when they lower the rate or show other callers', () => {
     const isNews = (limitCount: number | null, remainingCount: number | null, resetMs: number | null) =>
       isRateNews({ limitCount, remainingCount, resetMs }, config);
     expect(isNews(5, 3, 1_000)).toBe(true);
@@ -320,13 +320,13 @@ describe('rate headers', () => {
     expect(isNews(10, 3, 1_000)).toBe(false);
   });
 
-  it('of a longer window are no rate per second', () => {
+  it('of a longer window are not taken for a rate per second', () => {
     const gate = new Gate();
     gate.observe(5, 3, 60_000);
     expect(gate.lease(1).intervalMs).toBe(125);
   });
 
-  it('that say nothing change nothing', () => {
+  it('without values change nothing', () => {
     const gate = new Gate();
     gate.observe(null, null, null);
     gate.observe(null, 0, null);
@@ -359,7 +359,7 @@ describe('backoff', () => {
     expect(ceiling(20)).toBe(300_000);
   });
 
-  it('spreads batches that failed together over the whole time', () => {
+  it('spreads batches that failed together over the whole range', () => {
     const waits = [0, 0.25, 0.5, 0.75].map((draw) => backoffMs(deliveryBackoff, 6, () => draw));
     expect(waits).toEqual([100, 8_000, 16_000, 24_000]);
   });

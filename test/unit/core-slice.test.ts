@@ -1,5 +1,5 @@
 /**
- * The order of a slice, by the calls of verbs that only record that they were called.
+ * The order of a slice's steps, seen by verbs that record their calls.
  */
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../src/core/batch/batch.ts';
@@ -11,7 +11,7 @@ import { batchOf, inflight } from '../support/session-model.ts';
 const accepted: Outcome = { kind: 'accepted', messageIds: [], rejections: [] };
 const limits = { maxMs: 20_000, senderCount: 1, callCount: 1 };
 
-/** Fake verbs over pages and batches; each call is one line of the trace. */
+/** Fake verbs over pages and batches; each call adds a line to the trace. */
 class FakeVerbs implements SliceVerbs {
   readonly trace: string[] = [];
   nowMs = 0;
@@ -25,7 +25,7 @@ class FakeVerbs implements SliceVerbs {
   readonly refused = new Set<number>();
   readonly permitsOut = new Set<Permit>();
   mostHeld = 0;
-  /** Replaces a verb's work; called after it was written down. */
+  /** Replaces a verb's work; called after the call was recorded. */
   on: Partial<Record<keyof SliceVerbs, () => void>> = {};
   nextPermit: () => Permit = () => ({ kind: 'granted', at: this.nowMs });
   #seq = 0;
@@ -78,7 +78,7 @@ class FakeVerbs implements SliceVerbs {
     return permit;
   }
 
-  /** Slots that have passed: later than this is too late. */
+  /** A slot that is further in the past than this is too late. */
   maxLateMs = Infinity;
 
   isUsable(permit: Permit): boolean {
@@ -161,14 +161,14 @@ describe('a slice', () => {
     ]);
   });
 
-  it('does not flip again what was flipped before', async () => {
+  it('does not flip a batch again', async () => {
     const verbs = new FakeVerbs().add(1, (seq) => inflight([1], { seq, state: 'waiting' }));
     await runSlice(verbs, limits);
     expect(verbs.trace).not.toContain('flip 1');
     expect(verbs.trace).toContain('settle 1');
   });
 
-  it('goes on with the next batch where the CRM refuses one, and loses no permit', async () => {
+  it('continues with the next batch when the CRM refuses one, and loses no permit', async () => {
     const verbs = new FakeVerbs().add(2);
     verbs.refused.add(1);
     await runSlice(verbs, limits);
@@ -176,7 +176,7 @@ describe('a slice', () => {
     expect(verbs.trace.at(-1)).toBe('settle 2');
   });
 
-  it('leaves the database to the flips for as long as each page of the plan took', async () => {
+  it('pauses after each page of the plan for as long as the page took, so that flips get the database', async () => {
     const verbs = new FakeVerbs();
     verbs.pagesLeft = 5;
     const endedAt: number[] = [];
@@ -189,7 +189,7 @@ describe('a slice', () => {
     expect(endedAt).toHaveLength(5);
   });
 
-  it('sends the first mail while it still plans', async () => {
+  it('sends the first mail before planning has ended', async () => {
     const verbs = new FakeVerbs();
     verbs.pagesLeft = 200;
     await runSlice(verbs, limits);
@@ -200,12 +200,12 @@ describe('a slice', () => {
     expect(verbs.trace.filter((words) => words.startsWith('settle'))).toHaveLength(200);
   });
 
-  it('has no more in hand than it may call with, where the provider is the limit', () => {
+  it('prepares no more batches than it may call with, when the provider is the limit', () => {
     expect(sliceLimits(10)).toMatchObject({ senderCount: 5, callCount: 5 });
     expect(sliceLimits(1_000)).toMatchObject({ senderCount: 8, callCount: 5 });
   });
 
-  it('has at most as many batches in hand as it has senders', async () => {
+  it('prepares at most as many batches as it has senders', async () => {
     const verbs = new FakeVerbs().add(50);
     await runSlice(verbs, { ...limits, senderCount: 5 });
     expect(verbs.mostHeld).toBe(5);
@@ -213,7 +213,7 @@ describe('a slice', () => {
     expect(verbs.trace.filter((words) => words.startsWith('settle'))).toHaveLength(50);
   });
 
-  it('has at most as many calls out as it may, and gets the next batches ready meanwhile', async () => {
+  it('makes at most the allowed number of calls at once, and prepares the next batches meanwhile', async () => {
     const verbs = new FakeVerbs().add(50);
     verbs.answer = () => new Promise((resolve) => setImmediate(resolve));
     await runSlice(verbs, { ...limits, senderCount: 5, callCount: 2 });
@@ -231,18 +231,18 @@ describe('a slice', () => {
     expect(verbs.trace.filter((words) => words.startsWith('settle'))).toHaveLength(50);
   });
 
-  it('lets no batch leave that was ready, once the answer to another has paused the session', async () => {
+  it('stops prepared batches when the answer to another one has paused the session', async () => {
     const verbs = new FakeVerbs().add(20);
     verbs.answer = () => new Promise((resolve) => setImmediate(resolve));
     verbs.on.settle = () => (verbs.sessionMode = 'probe');
     await runSlice(verbs, { ...limits, senderCount: 5, callCount: 2 });
     expect(verbs.trace.filter((words) => words.startsWith('deliver'))).toHaveLength(2);
     expect(verbs.held.size).toBe(0);
-    // Those that were used; the others were given back.
+    // The used permits; the others were returned.
     expect(verbs.permitsOut.size).toBe(2);
   });
 
-  it('takes no new batch once its time is up, and finishes those that it has', async () => {
+  it('takes no new batch when its time is up, and finishes those that it has', async () => {
     const verbs = new FakeVerbs().add(10);
     verbs.on.deliver = () => (verbs.nowMs += 8_000);
     await runSlice(verbs, limits);
@@ -257,7 +257,7 @@ describe('a slice', () => {
     expect(verbs.mostHeld).toBe(1);
   });
 
-  it('plans for a probe, too, where there is nothing yet to probe with', async () => {
+  it('plans for a probe when there is no batch to probe with yet', async () => {
     const verbs = new FakeVerbs();
     verbs.pagesLeft = 1;
     verbs.sessionMode = 'probe';
@@ -265,7 +265,7 @@ describe('a slice', () => {
     expect(verbs.trace).toContain('settle 1');
   });
 
-  it('ends when its probe has found the provider back', async () => {
+  it('ends when its probe has found the provider up again', async () => {
     const verbs = new FakeVerbs().add(3);
     verbs.sessionMode = 'probe';
     verbs.on.settle = () => (verbs.sessionMode = 'run');
@@ -273,7 +273,7 @@ describe('a slice', () => {
     expect(verbs.trace.filter((words) => words.startsWith('take'))).toEqual(['take 1']);
   });
 
-  it('does nothing for a session that allows nothing', async () => {
+  it('does nothing for a session that allows no work', async () => {
     const verbs = new FakeVerbs().add(3);
     verbs.pagesLeft = 3;
     verbs.sessionMode = 'none';
@@ -282,9 +282,9 @@ describe('a slice', () => {
   });
 });
 
-describe('a command in the middle of a slice', () => {
+describe('a command during a slice', () => {
   it.each(['permit', 'take'] as const)(
-    'at its %s lets nothing leave any more, and gives the permit back',
+    'at its %s lets no call leave any more, and returns the permit',
     async (verb) => {
       const verbs = new FakeVerbs().add(3);
       verbs.on[verb] = () => (verbs.sessionMode = 'none');
@@ -295,14 +295,14 @@ describe('a command in the middle of a slice', () => {
     },
   );
 
-  it('after the call has left still settles it', async () => {
+  it('after a call has left still settles the call', async () => {
     const verbs = new FakeVerbs().add(3);
     verbs.on.deliver = () => (verbs.sessionMode = 'none');
     await runSlice(verbs, limits);
     expect(verbs.trace.slice(-2)).toEqual(['deliver 1', 'settle 1']);
   });
 
-  it('that takes the batch before its intent returns the permit, and the slice goes on', async () => {
+  it('that takes the batch before its intent returns the permit, and the slice continues', async () => {
     const verbs = new FakeVerbs().add(2);
     verbs.takenBack.add(1);
     await runSlice(verbs, limits);
@@ -311,7 +311,7 @@ describe('a command in the middle of a slice', () => {
     expect(verbs.trace.at(-1)).toBe('settle 2');
   });
 
-  it('stops the planner, too', async () => {
+  it('stops the planner too', async () => {
     const verbs = new FakeVerbs();
     verbs.pagesLeft = 100;
     verbs.on.plan = () => {
@@ -323,7 +323,7 @@ describe('a command in the middle of a slice', () => {
 });
 
 describe('a permit', () => {
-  it('for later is waited for, when the slice lasts that long', async () => {
+  it('for a later time is awaited when the slice lasts that long', async () => {
     const verbs = new FakeVerbs().add(1);
     let isFirst = true;
     verbs.nextPermit = () => {
@@ -333,12 +333,12 @@ describe('a permit', () => {
     };
     await runSlice(verbs, limits);
     expect(verbs.trace).toContain('wait until 6000');
-    // The batch was released meanwhile; the fake does not put it back.
+    // The batch was released meanwhile; the fake does not queue it again.
     expect(verbs.held.size).toBe(0);
     expect(verbs.nowMs).toBe(6_000);
   });
 
-  it('for after the end of the slice ends it', async () => {
+  it('for a time after the end of the slice ends the slice', async () => {
     const verbs = new FakeVerbs().add(5);
     verbs.nextPermit = () => ({ kind: 'later', at: 60_000 });
     await runSlice(verbs, limits);
@@ -359,12 +359,12 @@ describe('a permit', () => {
     const leftAt: number[] = [];
     verbs.on.intend = () => leftAt.push(verbs.nowMs);
     await runSlice(verbs, limits);
-    // The first began 250 ms before its slot at 2,000 and took the slot at 3,000; the second had time.
+    // The first began 250 ms before its slot at 2,000 and used the slot at 3,000; the second had enough time.
     expect(leftAt).toEqual([3_000, 4_000]);
     expect(begunAt).toEqual([1_750, 4_000 - 750]);
   });
 
-  it('that comes too late is waited for before the call leaves', async () => {
+  it('that is renewed is awaited before the call leaves', async () => {
     const verbs = new FakeVerbs().add(1);
     verbs.maxLateMs = 50;
     const permits: Permit[] = [
@@ -393,7 +393,7 @@ describe('a permit', () => {
 
 describe('a fault of a verb', () => {
   it.each(['plan', 'permit', 'flip', 'prepare', 'intend', 'deliver', 'settle'] as const)(
-    'at %s is handed on once all senders have come to rest, with nothing held and no permit lost',
+    'at %s is passed on when all senders have stopped, with no batch held and no permit lost',
     async (verb) => {
       const verbs = new FakeVerbs().add(20);
       verbs.pagesLeft = 3;
@@ -420,7 +420,7 @@ describe('a fault of a verb', () => {
     expect(count('take')).toBeLessThan(10);
   });
 
-  it('of the planner does not leave a sender waiting for leads for ever', async () => {
+  it('of the planner does not leave a sender waiting for leads forever', async () => {
     const verbs = new FakeVerbs();
     verbs.pagesLeft = 5;
     verbs.on.plan = () => {

@@ -51,7 +51,7 @@ describe('the events of a session', () => {
     expect(told(settled, finish(settled, 4_000))).toEqual(['finished']);
   });
 
-  it('say what is missing of a session that ended as failed', () => {
+  it('say what a session lacked that ended as failed', () => {
     const short = applyCounts(running, 3_000, { skipped: 990 });
     expect(finish(short, 4_000)).toMatchObject({ state: 'failed', finishedAt: 4_000 });
     expect(told(short, finish(short, 4_000))).toEqual([
@@ -59,7 +59,7 @@ describe('the events of a session', () => {
     ]);
   });
 
-  it('say why a session paused by itself, and that it went on by itself', () => {
+  it('say why a session paused by itself, and that it resumed by itself', () => {
     const paused = touch(pauseFor(running, 'mail_quota', 'No quota is left.'), 3_000, {});
     expect(told(running, paused)).toEqual(['paused mail_quota No quota is left.']);
     expect(told(paused, touch(paused, 4_000, { state: 'running', reason: null, lastError: null }))).toEqual([
@@ -67,7 +67,7 @@ describe('the events of a session', () => {
     ]);
   });
 
-  it('count what a person retried or took for sent', () => {
+  it('count mail that a person retried or took as sent', () => {
     const troubled = applyCounts(running, 3_000, { activated: 100, sent: 80, failed: 12, unknown: 8 });
     const by = 'bo@example.com';
     expect(told(troubled, applyCounts(troubled, 4_000, { failed: -12 }), by)).toEqual([`retried ${by} 12`]);
@@ -77,7 +77,7 @@ describe('the events of a session', () => {
     ]);
   });
 
-  it('tell of a call that is repeated and of a wait, with its end', () => {
+  it('include a repeated call, and a wait with its end', () => {
     const faulty = touch(running, 3_000, { faultStreak: 1, lastError: 'No answer in time.' });
     expect(told(running, faulty)).toEqual(['fault No answer in time.']);
     const [waiting] = eventsBetween(running, touch(running, 3_000, { waitingUntil: 9_000 }), null);
@@ -98,12 +98,12 @@ describe('an event that repeats', () => {
   const kept = (...events: NewEvent[]): TimelineEvent[] =>
     events.map((event, at) => ({ id: at + 1, ...event }));
 
-  it('is one event that grows longer, and is not written each time', () => {
+  it('is one event with a later end, and is not written each time', () => {
     expect(placeEvent(kept(fault(0)), fault(5_000))).toEqual({ kind: 'known' });
     expect(placeEvent(kept(fault(0)), fault(20_000))).toEqual({ kind: 'extend', id: 1, until: 20_000 });
   });
 
-  it('is another one for another reason, or after a while', () => {
+  it('is a new event for another reason, or after some time', () => {
     expect(placeEvent(kept(fault(0)), fault(5_000, 'Refused.'))).toEqual({ kind: 'add' });
     expect(placeEvent(kept(fault(0)), fault(61_000))).toEqual({ kind: 'add' });
   });
@@ -113,14 +113,14 @@ describe('an event that repeats', () => {
     expect(placeEvent(events, fault(2_000, 'a'))).toEqual({ kind: 'known' });
   });
 
-  it('is written again when a person repeats it', () => {
+  it('is written again when a person causes it again', () => {
     const pause = { ...fault(0), kind: 'paused', by: 'bo@example.com' } as const;
     expect(placeEvent(kept(pause), { ...pause, at: 1_000, until: 1_000 })).toEqual({ kind: 'add' });
   });
 });
 
 describe('the series of a session', () => {
-  /** A run at a steady rate: its series, and how many times it was written. */
+  /** A session at a steady rate: its series, and how many times it was written. */
   function follow(durationMs: number, stepMs: number): { series: Series; writeCount: number } {
     let session = running;
     let series = addPoint(emptySeries, queued, running)!;
@@ -144,7 +144,7 @@ describe('the series of a session', () => {
     expect(new Set(gaps)).toEqual(new Set([firstSpacingMs]));
   });
 
-  it('never has more than its share of points, reaches over all of a long session, and keeps its rates', () => {
+  it('has a bounded number of points, covers all of a long session, and keeps its rates', () => {
     const { series } = follow(4 * 3_600_000, 1_000);
     expect(series.points.length).toBeLessThanOrEqual(maxPointCount);
     expect(series.points.length).toBeGreaterThan(maxPointCount / 3);
@@ -156,7 +156,7 @@ describe('the series of a session', () => {
     }
   });
 
-  it('is written rarely compared with the rows of a session', () => {
+  it('adds few writes to those of a session', () => {
     // Eight calls of a hundred mails a second, for ten minutes.
     expect(follow(600_000, 125).writeCount / 480_000).toBeLessThan(0.001);
     // One call a second.

@@ -136,7 +136,7 @@ describe('the next alarm', () => {
     expect(at(view)).toBe(expected);
   });
 
-  it('is set for every session that could go on by itself, and never in the past', () => {
+  it('is set for every session that can continue by itself, and never in the past', () => {
     for (const state of ['queued', 'running', 'cancelled'] as const) {
       for (const isWorkDue of [true, false]) {
         for (const nextAttemptAt of [null, 5, nowMs + 5]) {

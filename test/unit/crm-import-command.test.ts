@@ -31,7 +31,7 @@ function file(name: string, content: string | Buffer): string {
 }
 
 describe('leads:import', { timeout: 120_000 }, () => {
-  it('imports a file into a database that was not there, and again without a change', () => {
+  it('imports a file into a new database, and changes nothing at a repeat', () => {
     const csv = file(
       'people.csv',
       '\ufeffVorname;E-Mail 1;E-Mail 2;Notes\r\n' +

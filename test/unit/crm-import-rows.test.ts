@@ -195,7 +195,7 @@ describe('columns are found in', () => {
     expect(read(headers, record)).toEqual(lead);
   });
 
-  it('no file without a column of addresses', () => {
+  it('a file without a column of addresses: none', () => {
     expect(guessColumns(['Name', 'Email Opt Out', 'Email Type']).email).toEqual([]);
   });
 });
@@ -217,13 +217,13 @@ describe('a cell', () => {
     expect(email('a@x.example ::: b@y.example')).toBe('a@x.example');
   });
 
-  it('with an address that nobody would take is kept for a person to mend', () => {
+  it('with an invalid address is kept for a person to correct', () => {
     expect(email('ann@localhost')).toBe('ann@localhost');
     expect(isUsableEmail('ann@localhost')).toBe(false);
   });
 
   it.each(['', '   ', 'n/a', 'ann', '@', 'ann@', '@example.org', 'ann at example.org', 'a@@b.example'])(
-    'of %j is no address, and its record is rejected',
+    'of %j is not an address, and its record is rejected',
     (cell) => {
       expect(email(cell)).toMatch(/address/);
       expect(readImportRow(guessColumns(['Email']), [cell], 7)).toMatchObject({ kind: 'rejected', line: 7 });
@@ -249,12 +249,12 @@ describe('a cell', () => {
     );
   });
 
-  it('that is missing at the end of a short record is empty, and one too many is ignored', () => {
+  it('that is missing at the end of a short record is empty, and a surplus one is ignored', () => {
     expect(read(['Email', 'Company', 'Notes'], ['a@b.example'])).toEqual({ email: 'a@b.example' });
     expect(read(['Email'], ['a@b.example', 'x', 'y'])).toEqual({ email: 'a@b.example' });
   });
 
-  it('that is empty takes the default of the import, and any other does not', () => {
+  it('that is empty gets the default of the import, and any other does not', () => {
     const defaults = { consentSource: 'fair 2026' };
     expect(read(['Email', 'Consent'], ['a@b.example', ''], defaults)).toMatchObject({
       consentSource: 'fair 2026',
@@ -277,7 +277,7 @@ it.each([
 });
 
 describe('emailHash', () => {
-  it('is the same for an address in any case, and another under another key', () => {
+  it('is the same for an address in any case, and differs under another key', () => {
     expect(emailHash('k', ' Ann@Example.ORG ')).toBe(emailHash('k', 'ann@example.org'));
     expect(emailHash('k', 'ann@example.org')).not.toBe(emailHash('l', 'ann@example.org'));
     expect(emailHash('k', 'ann@example.org')).not.toBe(emailHash('k', 'bob@example.org'));
@@ -289,7 +289,7 @@ describe('emailHash', () => {
   });
 });
 
-it('normalizing an address twice changes nothing more', () => {
+it('normalizing an address twice is the same as once', () => {
   for (const email of [' A@B.Example', 'x', '@', 'a@b@C.D']) {
     expect(normalizeEmail(normalizeEmail(email))).toBe(normalizeEmail(email));
   }
@@ -306,7 +306,7 @@ describe('a whole file', () => {
     });
   };
 
-  it.each(['\n', '\r\n', '\r'])('with line ends %j names the line that each row begins at', (end) => {
+  it.each(['\n', '\r\n', '\r'])('with line ends %j has the line at which each row begins', (end) => {
     const lines = ['Email;Notes', '"a@b.example";"one', '', 'three"', '', '  ', 'none;x', 'c@b.example'];
     expect(readFile(`\ufeff${lines.join(end)}${end}`)).toEqual([
       'header',

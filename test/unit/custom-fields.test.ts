@@ -28,7 +28,7 @@ describe('a custom field in a template', () => {
   const html =
     "<p>{{ custom.plan | default: 'free' }}{% if custom.seats != '' %}, {{ custom.seats }}{% endif %}</p>";
 
-  test('is printed where a lead has it, empty where it has not, and never markup', () => {
+  test('is printed when a lead has it, is empty otherwise, and is never markup', () => {
     const template = compiled({
       html,
       subject: 'Your {{ custom.plan }} plan',
@@ -45,8 +45,8 @@ describe('a custom field in a template', () => {
     expect(template.render(recipientOf(), fullContext)).toMatchObject({ html: '<p>free</p>' });
   });
 
-  test('comes out of the quick way as out of LiquidJS, to the byte', () => {
-    // A filter on any field leaves the part to LiquidJS.
+  test('is rendered by the fast renderer as by LiquidJS, byte for byte', () => {
+    // With a filter on any field, LiquidJS renders the part.
     const quick = compiled({ html });
     const slow = compiled({ html: `${html}{{ email | slice: 0, 0 }}` });
     for (const custom of [{}, { plan: 'A & B' }, { seats: "'1'" }, { plan: '\n', seats: 'x'.repeat(300) }]) {
@@ -55,7 +55,7 @@ describe('a custom field in a template', () => {
     }
   });
 
-  test('may have the name of something that every object has', () => {
+  test('can have the name of a property that every object has', () => {
     const template = compiled({ html: '[{{ custom.constructor }}{{ custom.size }}{{ custom.first }}]' });
     expect(template.render(recipientOf({ custom: { size: 'XL' } }), fullContext)).toMatchObject({
       html: '[XL]',
@@ -69,14 +69,14 @@ describe('a custom field in a template', () => {
     '{{ custom.Plan }}',
     '{{ custom[0] }}',
     '{{ custom["a b"] }}',
-  ])('is not %s, which is refused as unknown', (source) => {
+  ])('cannot be written as %s, which is refused as unknown', (source) => {
     expect(compileTemplate(templateOf({ html: source }))).toMatchObject({
       kind: 'refused',
       code: 'unknown_variable',
     });
   });
 
-  test('is one of at most as many as a lead can have', () => {
+  test('counts towards the limit of fields of a lead', () => {
     const fields = (count: number) => Array.from({ length: count }, (_, n) => `{{ custom.f${n} }}`).join('');
     expect(compileTemplate(templateOf({ html: fields(limits.maxCustomFieldCount) })).kind).toBe('compiled');
     expect(compileTemplate(templateOf({ html: fields(limits.maxCustomFieldCount + 1) })).kind).toBe(
@@ -84,7 +84,7 @@ describe('a custom field in a template', () => {
     );
   });
 
-  test('is a known one to the editor', () => {
+  test('is known to the editor', () => {
     expect(templateFields(templateOf({ html: '{{ custom.plan }}{{ plan }}{{ custom }}' }))).toEqual({
       known: ['custom.plan'],
       unknown: ['custom', 'plan'],

@@ -23,7 +23,7 @@ const contract: Migration = {
 };
 
 describe('migrations', () => {
-  it('of this project expand only, or say that they do not', () => {
+  it('of this project only expand, or declare a contract step', () => {
     expect(migrationFaults(ownMigrations)).toEqual([]);
   });
 
@@ -41,7 +41,7 @@ describe('migrations', () => {
     'CREATE TABLE new_leads (id INTEGER); INSERT INTO new_leads SELECT id FROM leads; DROP TABLE leads; ALTER TABLE new_leads RENAME TO leads;',
     'DROP TABLE leads; CREATE TABLE leads (id INTEGER);',
     '/* why */ DROP\n  TABLE\n  leads;',
-  ])('that take something away are refused: %s', (sql) => {
+  ])('that remove something are refused: %s', (sql) => {
     expect(contractions(sql)).not.toEqual([]);
     expect(migrationFaults([{ name: '0099_x.sql', sql }])[0]).toMatch(/^0099_x\.sql: .*contract after NNNN/);
     expect(migrationFaults([{ name: '0099_x.sql', sql: `-- contract after 0098: unused\n${sql}` }])).toEqual(
@@ -59,17 +59,17 @@ describe('migrations', () => {
     'DROP TABLE leads_fts; CREATE VIRTUAL TABLE leads_fts USING fts5 (words);',
     "UPDATE leads SET notes = 'DROP TABLE leads';",
     '-- DROP TABLE leads\nSELECT 1;',
-  ])('that only add or replace are taken: %s', (sql) => {
+  ])('that only add or replace are accepted: %s', (sql) => {
     expect(contractions(sql)).toEqual([]);
   });
 
-  it('that are a step after a later one are refused', () => {
+  it('whose contract line names no earlier one are refused', () => {
     expect(
       migrationFaults([{ name: '0009_x.sql', sql: '-- contract after 0009: x\nDROP TABLE y;' }]),
     ).toHaveLength(1);
   });
 
-  it('run before the deploy, and contract steps after it or when the version before needs them no more', () => {
+  it('run before the deploy, and contract steps after it when the replaced version does not need the removed parts', () => {
     const all = [expand, contract];
     expect(migrationPhases(all, 'none')).toEqual({
       before: [expand.name, contract.name],
@@ -85,7 +85,7 @@ describe('migrations', () => {
     expect(migrationPhases(all, null).held).toEqual([contract.name]);
   });
 
-  it('stand against a version that still uses what they took away', () => {
+  it('prevent a rollback to a version that still uses what they removed', () => {
     expect(stepsAgainst([contract], [contract.name], next - 1)).toEqual([contract.name]);
     expect(stepsAgainst([contract], [contract.name], null)).toEqual([contract.name]);
     expect(stepsAgainst([contract], [contract.name], next)).toEqual([]);
@@ -125,7 +125,7 @@ describe('an upgrade', () => {
     expect(columns(account)).not.toContain('extra');
   });
 
-  it('does not contract when the new version is not seen to work', async () => {
+  it('does not contract when the test of the new version fails', async () => {
     const account = standInAccount();
     const migrations = [...ownMigrations, expand];
     await invoke(account, { given: answers, migrations });
@@ -137,7 +137,7 @@ describe('an upgrade', () => {
     expect(columns(account)).toContain('extra');
   });
 
-  it('does nothing with a migration that takes something away and does not say so', async () => {
+  it('does nothing with a migration that removes something without a contract line', async () => {
     const account = standInAccount();
     const migrations = [...ownMigrations, { name: '0099_x.sql', sql: 'DROP TABLE views;' }];
     await expect(invoke(account, { given: answers, migrations })).rejects.toThrow(
@@ -175,7 +175,7 @@ describe('npm run deploy -- --rollback', () => {
     await expect(invoke(account, back)).rejects.toThrow(/no earlier version/);
   });
 
-  it('leads from a mended version to the one that stood before, not to the broken one', async () => {
+  it('goes from a corrected version to the one before the broken one', async () => {
     const { account, first } = await twoVersions();
     await invoke(account, back);
     await invoke(account, { given: { MAIL_RATE: '8' } });
@@ -194,7 +194,7 @@ describe('npm run deploy -- --rollback', () => {
     expect(account.workers.active(worker).id).not.toBe(first);
   });
 
-  it('is refused to a version whose columns were removed', async () => {
+  it('is refused when columns of the version were removed', async () => {
     const account = standInAccount();
     await invoke(account, { given: answers });
     const migrations = [...ownMigrations, expand, contract];
@@ -206,7 +206,7 @@ describe('npm run deploy -- --rollback', () => {
     );
   });
 
-  it('is refused where there is no Worker, and where somebody says no', async () => {
+  it('is refused without a Worker, and when the person says no', async () => {
     await expect(invoke(standInAccount(), back)).rejects.toThrow(/no Worker lead-activation/);
     const { account, second } = await twoVersions();
     await expect(invoke(account, { ...back, replies: {}, isConfirmed: false })).rejects.toThrow(
@@ -215,7 +215,7 @@ describe('npm run deploy -- --rollback', () => {
     expect(account.workers.active(worker).id).toBe(second);
   });
 
-  it('fails when the version before is not seen to work either', async () => {
+  it('fails when the test of the version before fails too', async () => {
     const { account } = await twoVersions();
     const { result } = await invoke(account, {
       ...back,
@@ -224,7 +224,7 @@ describe('npm run deploy -- --rollback', () => {
     expect(result.isFault).toBe(true);
   });
 
-  it('passes over gradual deployments', () => {
+  it('skips gradual deployments', () => {
     const alone = (version_id: string) => ({ versions: [{ version_id }] });
     const split = { versions: [{ version_id: 'a' }, { version_id: 'b' }] };
     expect(versionBefore([alone('b'), split, alone('a')], 'b')).toBe('a');

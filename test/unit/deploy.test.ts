@@ -16,7 +16,7 @@ import {
 
 const devUrl = 'https://lead-activation.acme.workers.dev';
 
-/** An account with a deployment that somebody tuned. */
+/** An account with a deployment whose settings were changed by hand. */
 async function deployedAccount(invocation: Invocation = {}): Promise<StandInAccount> {
   const account = standInAccount();
   await invoke(account, {
@@ -37,7 +37,7 @@ function writes({ server }: StandInAccount): string[] {
 }
 
 describe('the first deploy', () => {
-  it('goes from nothing to running, asking somebody who is there', async () => {
+  it('deploys to an empty account, asking the person at the terminal', async () => {
     const account = standInAccount();
     const { result, asked } = await invoke(account, { replies: answers });
     expect(asked).toEqual([
@@ -60,7 +60,7 @@ describe('the first deploy', () => {
     expect(account.server.unknownRequests).toEqual([]);
   });
 
-  it('goes with nobody there, when everything is given', async () => {
+  it('deploys without a terminal when everything is given', async () => {
     const account = standInAccount();
     const { result } = await invoke(account, { given: answers });
     expect(result.isFault).toBe(false);
@@ -68,7 +68,7 @@ describe('the first deploy', () => {
   });
 
   it.each(Object.keys(answers))(
-    'with nobody there refuses to go without %s, and changes nothing',
+    'without a terminal is refused without %s, and changes nothing',
     async (name) => {
       const account = standInAccount();
       const given = Object.fromEntries(Object.entries(answers).filter(([own]) => own !== name));
@@ -80,7 +80,7 @@ describe('the first deploy', () => {
     },
   );
 
-  it('changes nothing when somebody says no to what is shown', async () => {
+  it('changes nothing when the person says no to the shown changes', async () => {
     const account = standInAccount();
     await expect(invoke(account, { replies: answers, isConfirmed: false })).rejects.toThrow(
       'Nothing was changed',
@@ -88,7 +88,7 @@ describe('the first deploy', () => {
     expect(writes(account)).toEqual([]);
   });
 
-  it('goes on where one was broken off', async () => {
+  it('continues a deploy that was broken off', async () => {
     const account = standInAccount();
     await expect(invoke(account, { given: answers, failing: 'deploy' })).rejects.toThrow(
       'could not be deployed',
@@ -123,7 +123,7 @@ describe('the first deploy', () => {
 });
 
 describe('a later deploy from another clone', () => {
-  it('changes nothing that was not asked', async () => {
+  it('changes nothing that it was not asked to change', async () => {
     const account = await deployedAccount();
     const before = account.workers.active(worker);
     account.workers.scripts.get(worker)!.crons.push('0 5 * * 1');
@@ -141,20 +141,20 @@ describe('a later deploy from another clone', () => {
     expect(said[0]).toContain('no setting changes');
   });
 
-  it('changes what is given, and shows from what to what', async () => {
+  it('changes the given settings, and shows the old and new values', async () => {
     const account = await deployedAccount();
     const { said } = await invoke(account, { given: { MAIL_DAILY_CAP: '900' } });
     expect(said[0]?.split('\n').slice(1)).toEqual(['  MAIL_DAILY_CAP: 500 → 900']);
     expect(account.workers.vars(worker)).toMatchObject({ MAIL_DAILY_CAP: '900', RETENTION_DAYS: '90' });
   });
 
-  it('takes a setting that is given empty back to its standard', async () => {
+  it('resets a setting that is given empty to its default', async () => {
     const account = await deployedAccount();
     await invoke(account, { given: { ROLE_OPERATOR: ' ', RETENTION_DAYS: '' } });
     expect(account.workers.vars(worker)).toMatchObject({ ROLE_OPERATOR: '', RETENTION_DAYS: '30' });
   });
 
-  it('keeps settings that it does not know and an email binding that wrangler.toml has not', async () => {
+  it('keeps unknown settings, and an email binding that wrangler.toml does not have', async () => {
     const account = await deployedAccount();
     account.workers
       .active(worker)
@@ -169,7 +169,7 @@ describe('a later deploy from another clone', () => {
     ]);
   });
 
-  it('reads the version that answers, not the newest one', async () => {
+  it('reads the version that answers requests, not the newest one', async () => {
     const account = await deployedAccount();
     await invoke(account, { given: { MAIL_DAILY_CAP: '900' } });
     await invoke(account, { args: ['--rollback'] });
@@ -200,7 +200,7 @@ describe('a later deploy from another clone', () => {
     expect(account.workers.scripts.get(worker)?.previews).toBe(false);
   });
 
-  it('has the platform keep no line per request, which would have its whole URL', async () => {
+  it('turns off the platform’s line per request, which would contain the whole URL', async () => {
     const { configs } = await invoke(standInAccount(), { given: answers });
     expect(configs.at(-1)?.['observability']).toMatchObject({ logs: { invocation_logs: false } });
   });
@@ -281,7 +281,7 @@ describe('what a deploy refuses', () => {
           .bindings.push({ name: 'DATA_JURISDICTION', type: 'plain_text', text: 'eu' }),
       /changed it by hand/,
     ],
-  ])('to go on when %s, and changes nothing', async (_, spoil, words) => {
+  ])('to continue when %s, and changes nothing', async (_, spoil, words) => {
     const account = await deployedAccount();
     const count = account.workers.scripts.get(worker)?.versions.length;
     spoil(account);
@@ -290,7 +290,7 @@ describe('what a deploy refuses', () => {
     expect(account.workers.scripts.get(worker)?.versions).toHaveLength(count ?? 0);
   });
 
-  it('to make a new hash key over suppressions that need the old one, and takes the old one back', async () => {
+  it('to make a new hash key when suppressions need the old one, and accepts the old one', async () => {
     const account = await deployedAccount();
     account.d1
       .named(worker)
@@ -301,7 +301,7 @@ describe('what a deploy refuses', () => {
     expect(account.workers.active(worker).secrets['ADDRESS_HASH_KEY']).toBe('the-key-of-before');
   });
 
-  it('drops a person of local development that somebody put on the account by hand, and says so', async () => {
+  it('removes a person of local development that was set on the account by hand, and says so', async () => {
     const account = await deployedAccount();
     account.workers
       .active(worker)
@@ -335,14 +335,14 @@ describe('environments', () => {
     expect(account.workers.vars(worker)).toMatchObject({ PUBLIC_URL: devUrl, MAIL_DAILY_CAP: '500' });
   });
 
-  it('have counters of their own, and production those of wrangler.toml', () => {
+  it('have their own counters, and production has those of wrangler.toml', () => {
     const ids = ['production', 'staging', 'eu'].map((name) => environmentNames(name).rateLimit('1001'));
     expect(ids[0]).toBe('1001');
     expect(new Set(ids).size).toBe(3);
     for (const id of ids) expect(id).toMatch(/^[1-9]\d*$/);
   });
 
-  it('may try out a sender at a domain for examples, but for production', () => {
+  it('may use a sender at an example domain, except production', () => {
     const vars = { ...answers, MAIL_FROM: 'a@example.com' };
     expect(settingFaults(vars, { isProduction: false, mustHave: true })).toEqual([]);
     expect(settingFaults(vars, { isProduction: true, mustHave: true })).toHaveLength(1);
@@ -350,7 +350,7 @@ describe('environments', () => {
 });
 
 describe('a jurisdiction', () => {
-  it('is that of the database and of the objects, chosen at creation', async () => {
+  it('is that of the database and of the objects, and chosen at creation', async () => {
     const account = await deployedAccount({ args: ['--jurisdiction', 'eu'] });
     expect(account.d1.named(worker).jurisdiction).toBe('eu');
     expect(account.workers.vars(worker)['DATA_JURISDICTION']).toBe('eu');
@@ -385,7 +385,7 @@ describe('a domain', () => {
     expect(account.workers.domains).toHaveLength(1);
   });
 
-  it('beside a workers.dev address in emails already sent needs a word on it', async () => {
+  it('in addition to a workers.dev address in sent emails needs a decision about that address', async () => {
     const account = await deployedAccount();
     await expect(invoke(account, { args: domain })).rejects.toThrow(
       /unsubscribe links to .*--workers-dev on/,
@@ -403,7 +403,7 @@ describe('a domain', () => {
     expect(account.workers.scripts.get(worker)?.workersDev).toBe(false);
   });
 
-  it('named again, as a CI does, changes neither the other address nor where links lead', async () => {
+  it('that is given again, as CI does, changes neither the other address nor the links in emails', async () => {
     const account = await deployedAccount();
     const given = { DEPLOY_DOMAIN: 'leads.acme.io', DEPLOY_WORKERS_DEV: 'on' };
     await invoke(account, { given: { ...given, PUBLIC_URL: 'https://go.acme.io' } });
@@ -413,7 +413,7 @@ describe('a domain', () => {
     expect(account.workers.vars(worker)['PUBLIC_URL']).toBe('https://go.acme.io');
   });
 
-  it('that has DNS records of its own is not taken from them', async () => {
+  it('with its own DNS records is not attached', async () => {
     const account = await deployedAccount();
     account.workers.takenHosts.add('leads.acme.io');
     const versionId = account.workers.active(worker).id;
@@ -437,7 +437,7 @@ describe('Access', () => {
   const clientId = '88bf3b6d86161464f6509f7219099e57.access';
   const withToken = { CF_ACCESS_CLIENT_ID: clientId, CF_ACCESS_CLIENT_SECRET: 'secret' };
 
-  it('is put in front by the first deploy: people, and the public paths', async () => {
+  it('is set up by the first deploy: for people, and with public paths', async () => {
     const account = await deployedAccount();
     const main = account.access.application(worker);
     expect(main).toMatchObject({ type: 'self_hosted', domain: 'lead-activation.acme.workers.dev' });
@@ -458,7 +458,7 @@ describe('Access', () => {
     });
   });
 
-  it('lets in the service tokens that a role names, of whichever form', async () => {
+  it('lets in the service tokens that a role names, in either form', async () => {
     const clientIds = [clientId, `${'0'.repeat(32)}.access.acme.io`];
     const account = standInAccount();
     for (const id of clientIds) account.access.serviceTokens.push({ id: `id of ${id}`, client_id: id });
@@ -469,7 +469,7 @@ describe('Access', () => {
     });
   });
 
-  it('lets the probing service token in by a policy with the action Service Auth', async () => {
+  it('lets in the service token of the test by a policy with the action Service Auth', async () => {
     const account = await deployedAccount();
     account.access.serviceTokens.push({ id: 'token-id', client_id: clientId, name: 'ci' });
     await invoke(account, { given: withToken });
@@ -484,7 +484,7 @@ describe('Access', () => {
     expect(writes(account)).toEqual([]);
   });
 
-  it('keeps what somebody set on our application when it adds to it', async () => {
+  it('keeps settings of our application that were changed by hand when it adds to it', async () => {
     const account = await deployedAccount();
     Object.assign(account.access.application(worker), {
       session_duration: '1h',
@@ -498,7 +498,7 @@ describe('Access', () => {
     });
   });
 
-  it('keeps what somebody required in our policy when it lets more people in', async () => {
+  it('keeps requirements of our policy that were added by hand when it lets more people in', async () => {
     const account = await deployedAccount();
     const required = { require: [{ geo: { country_code: 'DE' } }], session_duration: '8h' };
     Object.assign(account.access.policy(`${worker}: people`), required);
@@ -509,7 +509,7 @@ describe('Access', () => {
     });
   });
 
-  it('leaves an application and policies that somebody else made as they are', async () => {
+  it('does not change an application and policies that it did not create', async () => {
     const account = standInAccount();
     account.access.applications.push({
       ...{ id: 'theirs', type: 'self_hosted', name: 'CRM', aud: 'a'.repeat(64), policies: [] },
@@ -525,7 +525,7 @@ describe('Access', () => {
     expect(result.left.join('\n')).toContain('Make one in Zero Trust → Access → Service credentials');
   });
 
-  it('changes whom it lets in only when ACCESS_ALLOW says so', async () => {
+  it('changes who is let in only when ACCESS_ALLOW says so', async () => {
     const account = await deployedAccount();
     await invoke(account, { given: { ROLE_VIEWER: 'new@other.io' } });
     expect(JSON.stringify(account.access.policy(`${worker}: people`))).not.toContain('other.io');
@@ -535,14 +535,14 @@ describe('Access', () => {
     });
   });
 
-  it('does not let everybody in because a role is everybody whom Access lets in', async () => {
+  it('does not let everybody in when a role is `*`, everybody that Access lets in', async () => {
     const account = standInAccount();
     const { result } = await invoke(account, { given: { ...answers, ROLE_ADMIN: 'group:Ops, *' } });
     expect(account.access.policies.map(({ name }) => name)).toEqual([`${worker}: public paths`]);
     expect(result.left.join('\n')).toContain('Set ACCESS_ALLOW');
   });
 
-  it('is described click by click where the token may not, and the deploy says that nobody gets in', async () => {
+  it('is described step by step when the token may not change it, and the deploy says that nobody gets in', async () => {
     const account = standInAccount();
     account.access.isForbidden = true;
     const { result, waitedMs } = await invoke(account, { given: answers });
@@ -560,7 +560,7 @@ describe('Access', () => {
     expect(waitedMs).toBe(0);
   });
 
-  it('is taken as given where the token may not read it', async () => {
+  it('is assumed to be as given when the token may not read it', async () => {
     const account = standInAccount();
     account.access.isForbidden = true;
     const given = { ...answers, ACCESS_AUD: 'b'.repeat(64), ACCESS_TEAM_DOMAIN: 'acme.cloudflareaccess.com' };
@@ -570,7 +570,7 @@ describe('Access', () => {
   });
 });
 
-describe('the probe at the end', () => {
+describe('the test of the address at the end', () => {
   const context = {
     url: 'https://leads.acme.io',
     vars: {
@@ -587,7 +587,7 @@ describe('the probe at the end', () => {
     token: plain(200, '{"user":{"role":"viewer"}}'),
   };
 
-  it('passes when a request without an identity is turned away and the token is let in', () => {
+  it('passes when a request without an identity is refused and the token is let in', () => {
     expect(judge(good, context)).toMatchObject({
       isFault: false,
       lines: [expect.stringContaining('is let in')],
@@ -636,7 +636,7 @@ describe('the probe at the end', () => {
     },
   );
 
-  it('is given time to become true', async () => {
+  it('is repeated for some time', async () => {
     let asked = 0;
     const { result, waitedMs } = await invoke(standInAccount(), {
       given: { ...answers, CF_ACCESS_CLIENT_ID: 'x.access', CF_ACCESS_CLIENT_SECRET: 's' },
@@ -648,7 +648,7 @@ describe('the probe at the end', () => {
 });
 
 describe('settings and options', () => {
-  it('tell a variable that is empty from one that is not there', () => {
+  it('distinguish an empty variable from a missing one', () => {
     const given = readGiven({ A: ' x ', B: '', DEPLOY_SETTINGS: '{"A":"y","C":"z"}' });
     expect(['A', 'B', 'C', 'D'].map(given)).toEqual(['x', '', 'z', null]);
     expect(readGiven({})('A')).toBeNull();
@@ -667,7 +667,7 @@ describe('settings and options', () => {
     expect(() => parseOptions(args)).toThrow(/Nothing was changed/);
   });
 
-  it('carry nothing of local development to an account, and a value whole', () => {
+  it('bring nothing of local development to an account, and do not cut values', () => {
     const odd = 'Ana "A$&" \\ <ana@acme.io>';
     const config = makeConfig(
       { ...baseConfig, access: { dev: {} }, routes: ['x'] },

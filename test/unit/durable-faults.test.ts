@@ -1,5 +1,5 @@
 /**
- * Faults of the platform: which error text means what, and what a person reads of it.
+ * Faults of the platform: the meaning of each error text, and the message for people.
  */
 import { describe, expect, it } from 'vitest';
 import { callGate, atStorage, classifyFault, faultText, GateError } from '../../src/runtime/faults.ts';
@@ -34,7 +34,7 @@ describe('a fault of the platform', () => {
     ['The mail gate', new GateError(retryable('something that the platform says may pass'))],
     ['The platform', new Error('internal error; reference = abc')],
     ['The platform', retryable('something that the platform says may pass')],
-  ])('says where it is: %s, for %s', (place, error) => {
+  ])('names its place: %s, for %s', (place, error) => {
     const fault = classifyFault(error);
     expect(fault).toEqual({
       kind: 'transient',
@@ -48,7 +48,7 @@ describe('a fault of the platform', () => {
     ['storage', new Error('database or disk is full: SQLITE_FULL')],
     ['transient', new Error('D1_ERROR: database is locked: SQLITE_BUSY')],
     ['transient', new GateError(new Error('database is locked: SQLITE_BUSY'))],
-  ])('is %s only where the object is its own: %s', async (kind, error) => {
+  ])('is %s only when the object itself is affected: %s', async (kind, error) => {
     expect(classifyFault(error).kind).toBe(kind);
     const unarmed: unknown = await atStorage(() => Promise.reject(new Error('internal error'))).catch(
       (thrown: unknown) => thrown,
@@ -67,7 +67,7 @@ describe('a fault of the platform', () => {
     expect(classifyFault(replaced).kind).toBe('superseded');
   });
 
-  it('is shown in our own words: nothing of the error, which may name an address', () => {
+  it('is shown in our own words, without the text of the error, which may contain an address', () => {
     for (const text of [
       'D1_ERROR: ann@example.com',
       'SQLITE_CONSTRAINT ann@example.com',

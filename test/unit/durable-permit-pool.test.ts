@@ -1,5 +1,5 @@
 /**
- * The permits that a slice has leased: asked for once, used in order, void after a 429.
+ * The permits that a slice has leased: requested once, used in order, void after a 429.
  */
 import { describe, expect, it } from 'vitest';
 import type { Lease } from '../../src/core/limits/rate-limit.ts';
@@ -35,13 +35,13 @@ describe('the pool of a slice', () => {
     expect(context.askedCount).toBe(1);
   });
 
-  it('asks again when it is empty, and says when to come back if there is nothing', async () => {
+  it('asks again when it is empty, and says when to come back if the gate grants nothing', async () => {
     const { pool } = poolOf(granted(1), none(7_000));
     expect(await pool.permit()).toEqual({ kind: 'granted', at: 1_000 });
     expect(await pool.permit()).toEqual({ kind: 'later', at: 8_000 });
   });
 
-  it('gives a permit that came back to the next sender', async () => {
+  it('gives a returned permit to the next sender', async () => {
     const { pool, context } = poolOf(granted(2));
     const first = await pool.permit();
     pool.giveBack(first);
@@ -56,7 +56,7 @@ describe('the pool of a slice', () => {
     expect(await pool.permit()).toEqual({ kind: 'granted', at: context.nowMs + 50 });
   });
 
-  it('tells a slot that has passed from one that can still be used', async () => {
+  it('distinguishes a slot that has passed from one that can still be used', async () => {
     const { pool, context } = poolOf(granted(1));
     const permit = await pool.permit();
     context.nowMs += 50;
@@ -66,7 +66,7 @@ describe('the pool of a slice', () => {
     expect(pool.isUsable({ kind: 'later', at: context.nowMs })).toBe(false);
   });
 
-  it('lets calls leave late under a fast limit, where each new lease would be a row', async () => {
+  it('lets calls leave late under a high limit, because each new lease would be a row', async () => {
     const { pool, context } = poolOf({ permitCount: 1, delayMs: 0, intervalMs: 1, retryInMs: 0 });
     const permit = await pool.permit();
     context.nowMs += 500;
@@ -80,7 +80,7 @@ describe('the pool of a slice', () => {
     expect(await pool.permit()).toEqual({ kind: 'later', at: 31_000 });
   });
 
-  it('voids the permits that senders hold at a 429, and a lease that is on its way then', async () => {
+  it('voids at a 429 the permits that senders hold, and a lease that is on its way', async () => {
     const { pool } = poolOf(granted(2), granted(4), none(30_000));
     const inHand = await pool.permit();
     await pool.permit();
@@ -91,7 +91,7 @@ describe('the pool of a slice', () => {
     expect(await onItsWay).toEqual({ kind: 'later', at: 31_000 });
   });
 
-  it('lets senders through again after a gate that did not answer', async () => {
+  it('works again after a gate that did not answer', async () => {
     let isFirst = true;
     const pool = new PermitPool(
       () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ExpectedNoise } from '../../scripts/lib/expected-noise.ts';
 
-/** What is printed of an output that comes in pieces of so many characters. */
+/** The printed part of an output that comes in pieces of `size` characters. */
 function printed(lines: readonly string[], pieceLength = 7): string[] {
   let text = '';
   const noise = new ExpectedNoise((part) => (text += part));
@@ -16,7 +16,7 @@ const crash =
 const stack = 'stack: /node_modules/workerd@3a4d6a0 /node_modules/workerd@3a4d9d0';
 
 describe("the test run's output", () => {
-  it('has no line about a crash that a test made, nor its stack', () => {
+  it('has no line about a crash that a test caused, nor its stack', () => {
     expect(printed(['before', crash, stack, crash, 'after'])).toEqual(['before', 'after']);
     expect(printed([crash, stack])).toEqual([]);
   });
@@ -44,7 +44,7 @@ describe("the test run's output", () => {
     expect(printed([lost, 'after'])).toEqual([lost, 'after']);
   });
 
-  it('keeps everything else as it came, colours and last line included', () => {
+  it('keeps everything else unchanged, colours and last line included', () => {
     const coloured = '\u001B[32m✓\u001B[39m a test';
     expect(printed([coloured, '', '    at nowhere', stack])).toEqual([coloured, '', '    at nowhere', stack]);
     let text = '';

@@ -1,5 +1,5 @@
 /**
- * The fault proxy and the mailbox are what the browser and chaos tests believe; here they are doubted.
+ * The browser and chaos tests rely on the fault proxy and the mailbox, which are tested here.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type StandInMail, startStandInMail } from '../../scripts/lib/stand-in-mail.ts';
@@ -53,7 +53,7 @@ test('the mailbox can be read through the proxy while every call fails', async (
   expect((await readMailbox(proxy.url)).countByAddress.get('ann@example.com')).toBe(1);
 });
 
-describe('faults after the API has taken the mail leave it taken, once, also when the call is repeated', () => {
+describe('faults after the API has taken the mail leave it taken once, even when the call is repeated', () => {
   const faults: { fault: Fault; seen: 'no answer' | number }[] = [
     { fault: { kind: 'dropAfter' }, seen: 'no answer' },
     { fault: { kind: 'hangAfter' }, seen: 'no answer' },
@@ -74,7 +74,7 @@ describe('faults after the API has taken the mail leave it taken, once, also whe
   });
 });
 
-describe('faults before the API has the mail leave it untaken', () => {
+describe('faults before the API has the mail leave it not taken', () => {
   const faults: { fault: Fault; seen: 'no answer' | number; code?: string }[] = [
     { fault: { kind: 'hang' }, seen: 'no answer' },
     { fault: { kind: 'reset' }, seen: 'no answer' },
@@ -111,7 +111,7 @@ test('Retry-After comes as seconds, as a date, not at all, or as nonsense', asyn
   expect(seen).toEqual(['3', 'Mon, 23 Nov 2026 12:00:03 GMT', null, 'soon']);
 });
 
-test('a delay before the API holds the call back by the time asked for', async () => {
+test('a delay before the API delays the call by the given time', async () => {
   proxy.add({ fault: { kind: 'delayBefore', ms: 60 } });
   const startedAt = performance.now();
   await deliver('k1', ['ann@example.com']);
@@ -125,7 +125,7 @@ test('every call is slowed by msPerCall', async () => {
   expect(performance.now() - startedAt).toBeGreaterThanOrEqual(58);
 });
 
-test('a refused proxy takes no connection, and listens again on the same port', async () => {
+test('a proxy in refusal accepts no connection, and listens again on the same port', async () => {
   const { url } = proxy;
   await proxy.refuse();
   await expect(deliver('k1', ['ann@example.com'])).rejects.toThrow();
@@ -134,14 +134,14 @@ test('a refused proxy takes no connection, and listens again on the same port', 
   expect((await deliver('k1', ['ann@example.com'])).status).toBe(200);
 });
 
-test('a call that holds a rejected address is refused whole, and the rest passes without it', async () => {
+test('a call with a rejected address is refused completely, and the rest passes without it', async () => {
   proxy.rejectedAddresses.add('bad@example.com');
   expect((await deliver('k1', ['ann@example.com', 'bad@example.com'])).status).toBe(422);
   expect(await takenCount()).toBe(0);
   expect((await deliver('k2', ['ann@example.com'])).status).toBe(200);
 });
 
-test('calls above the limit of a second are refused until the next second begins', async () => {
+test('calls above the limit per second are refused until the next second begins', async () => {
   proxy.callsPerSecond = 2;
   const statuses: number[] = [];
   const remaining: (string | null)[] = [];
@@ -156,7 +156,7 @@ test('calls above the limit of a second are refused until the next second begins
   expect((await deliver('k3', ['ann@example.com'])).status).toBe(200);
 });
 
-test('a rule takes only the calls it names, and as many as it says', async () => {
+test('a rule applies only to the calls that it matches, and to at most its number of calls', async () => {
   proxy.add({
     fault: { kind: 'unavailable' },
     when: (call) => call.recipients.includes('ann@example.com'),
@@ -184,7 +184,7 @@ test('one seed gives the same faults every time', async () => {
   expect(first).toContain('none');
 });
 
-test('healed, the proxy lets everything through', async () => {
+test('after a reset the proxy lets everything through', async () => {
   proxy.add({ fault: { kind: 'unavailable' } });
   proxy.rejectedAddresses.add('ann@example.com');
   proxy.callsPerSecond = 0;

@@ -30,7 +30,7 @@ interface Event {
   at: number;
 }
 
-/** Reads as soon as there is something, or only when it is told to. */
+/** Reads as soon as there is something, or only on demand. */
 class Reader {
   readonly events: Event[] = [];
   state: 'open' | 'closed' | 'cut' = 'open';
@@ -100,7 +100,7 @@ describe('a feed that nobody reads', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('stops when its last reader has left, also in the middle of a flush', async () => {
+  it('stops when its last reader has left, even in the middle of a flush', async () => {
     const reader = new Reader(feed.connect(null));
     await pass(1);
     source.move();
@@ -137,13 +137,13 @@ describe('a reader', () => {
     expect(reader.ids).toEqual([2]);
   });
 
-  it('that claims a rev which never was gets the state', async () => {
+  it('that sends a rev that never existed gets the state', async () => {
     const reader = new Reader(feed.connect(999));
     await pass(10);
     expect(reader.ids).toEqual([1]);
   });
 
-  it('gets issues beside the first view that has some, and more of them at most every five seconds', async () => {
+  it('gets issues with the first view that has some, and further ones at most every five seconds', async () => {
     const reader = new Reader(feed.connect(null));
     await pass(10);
     const email = { ...source.view!.email, failed: 3 };
@@ -164,7 +164,7 @@ describe('a reader', () => {
     expect(reader.names.slice(6)).toEqual(['issues', 'progress']);
   });
 
-  it('gets within 15 seconds that the session stalls, once, under the revision that it has', async () => {
+  it('learns within 15 seconds that the session stalls, once, without a new revision', async () => {
     const reader = new Reader(feed.connect(null));
     await pass(10);
     if (source.view !== null) source.view = { ...source.view, stalledSince: 1 };
@@ -183,7 +183,7 @@ describe('a reader', () => {
     feed.publish();
     await pass(250);
     expect(reader.ids).toEqual([1, 2, 3]);
-    // Its age is not known any more: it comes back.
+    // The age of the stream is not known any more, so the reader reconnects.
     await pass(15_000);
     expect(reader.state).toBe('closed');
   });
@@ -194,7 +194,7 @@ describe('a reader', () => {
     expect(reader.names.filter((name) => name === 'keep-alive')).toHaveLength(3);
   });
 
-  it('is disconnected before five minutes are over, without an end, and resumes where it was', async () => {
+  it('is disconnected within five minutes, without an end, and resumes where it was', async () => {
     const reader = new Reader(feed.connect(null));
     await pass(300_000);
     expect(reader.state).toBe('closed');
@@ -235,14 +235,14 @@ describe('a reader', () => {
 });
 
 describe('a reader that does not read', () => {
-  it('has a handful of events kept for it, however long the session is, and slows nobody', async () => {
+  it('has a few events buffered, however long the session is, and slows no other reader', async () => {
     const slow = new Reader(feed.connect(null), 'nothing');
     const quick = new Reader(feed.connect(null));
     await run(20_000, 50);
     await pass(200);
     expect(quick.ids.at(-1)).toBe(source.view?.rev);
     expect(quick.ids.length).toBeGreaterThan(90);
-    // All that was kept for it, read at last: a few old views, and then the newest.
+    // It finally reads its buffer: a few old views, and then the newest.
     void slow.readAll();
     await pass(1);
     expect(slow.events.length).toBeLessThanOrEqual(6);
@@ -250,7 +250,7 @@ describe('a reader that does not read', () => {
     expect(slow.ids).toEqual([...new Set(slow.ids)].sort((a, b) => a - b));
   });
 
-  it('is dropped after half a minute, with what was kept for it', async () => {
+  it('is dropped after half a minute, with its buffer', async () => {
     const slow = new Reader(feed.connect(null), 'nothing');
     await run(60_000, 500);
     expect(feed.readerCount).toBe(0);
@@ -258,9 +258,9 @@ describe('a reader that does not read', () => {
     expect(slow.state).toBe('cut');
   });
 
-  it('is kept when it has caught up, though it was behind once', async () => {
+  it('is kept when it has caught up after being behind', async () => {
     const reader = new Reader(feed.connect(null), 'nothing');
-    // Full to the brim, and then nothing new: all that it is behind by is a keep-alive.
+    // The buffer was full, and then came nothing new: the reader lacks only a keep-alive.
     await run(500, 250);
     await pass(16_000);
     void reader.readAll();

@@ -4,19 +4,19 @@ import { missingFooterFields } from '../../src/shared/footer-fields.ts';
 
 const both = '{{ unsubscribeUrl }} {{ postalAddress }}';
 
-describe('what a mail owes its readers', () => {
+describe('the required footer of a mail', () => {
   it('is in every built-in template', () => {
     expect(builtinTemplates.flatMap(missingFooterFields)).toEqual([]);
   });
 
-  it('is missed in a template that never prints it, and in one that only asks for it or names it', () => {
+  it('is missing in a template that never prints it, and in one that only tests or mentions its fields', () => {
     const missing = ['unsubscribeUrl', 'postalAddress'];
     expect(missingFooterFields({ html: '<p>Hi {{ firstName }}</p>', text: '' })).toEqual(missing);
     const asked = '{% if unsubscribeUrl != "" %}unsubscribeUrl{% endif %} {{ postalAddresses }}';
     expect(missingFooterFields({ html: asked, text: '' })).toEqual(missing);
   });
 
-  it('is owed by the HTML and by the plain text, which is made from the HTML where it is empty', () => {
+  it('is required in the HTML and in the plain text; an empty plain text is made from the HTML', () => {
     expect(missingFooterFields({ html: both, text: ' ' })).toEqual([]);
     expect(missingFooterFields({ html: '', text: both })).toEqual([]);
     expect(missingFooterFields({ html: both, text: 'Hi, {{ unsubscribeUrl | strip }}' })).toEqual([
@@ -24,7 +24,7 @@ describe('what a mail owes its readers', () => {
     ]);
   });
 
-  it('is found in no time, whatever stands in a template', () => {
+  it('is checked quickly, whatever a template contains', () => {
     const source = `${'{{ '.repeat(20_000)}{{${' x'.repeat(20_000)}`;
     const startedMs = performance.now();
     expect(missingFooterFields({ html: source, text: '' })).toHaveLength(2);

@@ -8,9 +8,9 @@ import {
   readChunks,
   type FileSource,
 } from '../../web/src/lib/imports/read-file.ts';
-import { nastyFiles, type Expected, type NastyFile } from '../support/malformed-files.ts';
+import { malformedFiles, type Expected, type MalformedFile } from '../support/malformed-files.ts';
 
-/** A file that comes in slices of so many bytes, as over a slow disk. */
+/** A file that comes in slices of `size` bytes, as from a slow disk. */
 function sliced(bytes: Uint8Array, sliceByteCount: number): FileSource {
   const blob = new Blob([bytes]);
   return {
@@ -28,7 +28,7 @@ function sliced(bytes: Uint8Array, sliceByteCount: number): FileSource {
   };
 }
 
-/** What the browser sends of a file, and what the server makes of it. */
+/** The rows of a file that the browser sends, and the outcome that the server gives them. */
 async function outcome(
   file: FileSource,
   fromLine = 1,
@@ -58,36 +58,39 @@ async function outcome(
   return { rows };
 }
 
-const expected = ({ rows, unreadableFrom }: NastyFile): unknown => ({
+const expected = ({ rows, unreadableFrom }: MalformedFile): unknown => ({
   rows: rows.map((row) =>
     'lead' in row ? row : { line: row.line, rejected: expect.stringContaining(row.rejected) as string },
   ),
   ...(unreadableFrom === undefined ? {} : { unreadableFrom }),
 });
 
-// Some of them are megabytes, which a busy machine parses for seconds.
+// Some files have megabytes, which take a busy machine seconds to parse.
 describe('a file with', { timeout: 60_000 }, () => {
   it('is one of many', () => {
-    expect(nastyFiles.length).toBeGreaterThanOrEqual(25);
+    expect(malformedFiles.length).toBeGreaterThanOrEqual(25);
   });
 
-  it.each(nastyFiles.map((file) => [file.name, file] as const))('%s comes out right', async (_, file) => {
-    const whole = new Blob([file.bytes]);
-    const { reading } = await lookAtFile(whole);
-    if (file.encoding !== undefined) expect(reading.encoding).toBe(file.encoding);
-    if (file.delimiter !== undefined) expect(reading.delimiter).toBe(file.delimiter);
-    if (file.hasHeader !== undefined) expect(reading.hasHeader).toBe(file.hasHeader);
-    expect(await outcome(whole)).toEqual(expected(file));
-    // Slices cut characters and records in two; the large files come in slices anyway.
-    if (file.bytes.length < 10_000) expect(await outcome(sliced(file.bytes, 3))).toEqual(expected(file));
-  });
+  it.each(malformedFiles.map((file) => [file.name, file] as const))(
+    '%s is read as expected',
+    async (_, file) => {
+      const whole = new Blob([file.bytes]);
+      const { reading } = await lookAtFile(whole);
+      if (file.encoding !== undefined) expect(reading.encoding).toBe(file.encoding);
+      if (file.delimiter !== undefined) expect(reading.delimiter).toBe(file.delimiter);
+      if (file.hasHeader !== undefined) expect(reading.hasHeader).toBe(file.hasHeader);
+      expect(await outcome(whole)).toEqual(expected(file));
+      // Small slices cut characters and records; large files come in several slices anyway.
+      if (file.bytes.length < 10_000) expect(await outcome(sliced(file.bytes, 3))).toEqual(expected(file));
+    },
+  );
 });
 
-describe('going on with a file', () => {
+describe('continuing with a file', () => {
   const text = Array.from({ length: 5_000 }, (_, at) => `n${at}@example.org,"N\n${at}"`).join('\n');
   const file = new Blob([`Email,Notes\n${text}\n`]);
 
-  it('gives the same rows at the same lines, from the line that is asked for', async () => {
+  it('gives the same rows at the same lines, from the requested line on', async () => {
     const all = await outcome(file);
     expect(all.rows).toHaveLength(5_000);
     expect(all.rows.at(-1)?.line).toBe(2 + 4_999 * 2);
@@ -96,7 +99,7 @@ describe('going on with a file', () => {
     expect(await outcome(file, 100_000)).toEqual({ rows: [] });
   });
 
-  it('knows the file again by its beginning, and another one not', async () => {
+  it('recognizes the file by its beginning, and no other file', async () => {
     const first = await lookAtFile(file);
     expect((await lookAtFile(file)).headHash).toBe(first.headHash);
     expect((await lookAtFile(new Blob([`Email,Notes\n${text} \n`]))).headHash).not.toBe(first.headHash);
@@ -105,7 +108,7 @@ describe('going on with a file', () => {
 });
 
 describe('looking at a file', () => {
-  it('does what a person says where its guess is wrong', async () => {
+  it('follows a person who corrects its guess', async () => {
     const file = new Blob(['ann@example.org;Ann\nbob@example.org;Bob\n']);
     const guessed = await lookAtFile(file);
     expect(guessed.reading).toEqual({ encoding: null, delimiter: ';', hasHeader: false });
@@ -116,7 +119,7 @@ describe('looking at a file', () => {
     expect(said.rows).toHaveLength(1);
   });
 
-  it('reads no more of it than it needs', async () => {
+  it('reads only the part that it needs', async () => {
     let readByteCount = 0;
     const line = new TextEncoder().encode('ann@example.org,Ann\n'.repeat(1_000));
     const endless: FileSource = {
@@ -134,7 +137,7 @@ describe('looking at a file', () => {
     expect(readByteCount).toBeLessThan(1_000_000);
   });
 
-  it('takes a stray NUL for no sign of UTF-16', () => {
+  it('does not take a stray NUL as a sign of UTF-16', () => {
     expect(sniffEncoding(new TextEncoder().encode('Email\u0000\nann@example.org\u0000\n'))).toBeNull();
     expect(new FileDecoder(null).decode(new TextEncoder().encode('a\u0000b'))).toBe('a\u0000b');
   });

@@ -1,5 +1,5 @@
 /**
- * Shows that the import rules of .dependency-cruiser.js report what breaks them: a small tree that breaks each rule once.
+ * Tests that the import rules of .dependency-cruiser.js report violations: a small tree breaks each rule once.
  */
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -56,7 +56,7 @@ interface Report {
   summary: { violations: { from: string; rule: { name: string } }[] };
 }
 
-test('each forbidden import is reported under its rule, and no allowed one is', async () => {
+test('each forbidden import is reported under its rule, and no allowed import is', async () => {
   const tool = join(root, 'node_modules/.bin/depcruise');
   const config = join(root, '.dependency-cruiser.js');
   const { stdout } = await promisify(execFile)(

@@ -10,15 +10,15 @@ const unreachable = { ok: false, refusal: { kind: 'unreachable' } } as const;
 const problem = (status: number, code: string) =>
   ({ ok: false, refusal: { kind: 'problem', problem: { status, code } } }) as Answer<never>;
 
-/** A server that takes each chunk once, in order, and a file of so many chunks of ten lines. */
-class World {
+/** A server that accepts each chunk once and in order, and a file of `chunkCount` chunks of ten lines. */
+class UploadServer {
   readonly taken: string[] = [];
   readonly asked: number[] = [];
   readonly waitsMs: number[] = [];
   readonly attempts: number[] = [];
   readonly seen: number[] = [];
   isFinished = false;
-  /** What the next calls are answered with, in place of the server's answer; the call gets through or not. */
+  /** The answers to the next calls in place of the server's; `reaches`: the server got the call. */
   faults: { reaches: boolean; answer: Answer<never> }[] = [];
   readonly #chunkCount: number;
 
@@ -75,8 +75,8 @@ class World {
 }
 
 describe('an upload', () => {
-  it('sends every chunk in order, tells how far it is, and finishes', async () => {
-    const context = new World(3);
+  it('sends every chunk in order, reports its progress, and finishes', async () => {
+    const context = new UploadServer(3);
     expect(await context.run()).toMatchObject({ kind: 'done', import: { state: 'done' } });
     expect(context.taken).toEqual(['chunk 0', 'chunk 1', 'chunk 2']);
     expect(context.seen).toEqual([100, 200, 300]);
@@ -84,8 +84,8 @@ describe('an upload', () => {
     expect(context.isFinished).toBe(true);
   });
 
-  it('sends a chunk again whose answer was lost, under its own number', async () => {
-    const context = new World(3);
+  it('sends a chunk with a lost answer again, under the same number', async () => {
+    const context = new UploadServer(3);
     context.faults = [
       { reaches: true, answer: unreachable },
       { reaches: false, answer: unreachable },
@@ -98,15 +98,15 @@ describe('an upload', () => {
     expect(context.attempts).toEqual([1, 2, 3, 0]);
   });
 
-  it('tries for as long as it takes, never more often than every 15 seconds in the end', async () => {
-    const context = new World(1);
+  it('repeats without end, in the end every 15 seconds at most', async () => {
+    const context = new UploadServer(1);
     context.faults = Array.from({ length: 40 }, () => ({ reaches: false, answer: unreachable }));
     expect(await context.run()).toMatchObject({ kind: 'done' });
     expect(new Set(context.waitsMs.slice(5))).toEqual(new Set([15_000]));
   });
 
-  it("stops at the server's definite no, and goes on later from where it was", async () => {
-    const context = new World(4);
+  it('stops at a definite refusal, and continues later where it stopped', async () => {
+    const context = new UploadServer(4);
     context.faults = [{ reaches: true, answer: problem(401, 'unauthenticated') }];
     expect(await context.run()).toMatchObject({
       kind: 'refused',
@@ -117,8 +117,8 @@ describe('an upload', () => {
     expect(context.asked).toEqual([0, 1, 2, 3]);
   });
 
-  it('ends when its person lets go of the file, also while it waits', async () => {
-    const context = new World(5);
+  it('ends when the person abandons the file, even while it waits', async () => {
+    const context = new UploadServer(5);
     const stop = new AbortController();
     const outcome = await context.run(stop.signal, () => {
       if (context.seen.length === 2) stop.abort();
@@ -129,7 +129,7 @@ describe('an upload', () => {
   });
 });
 
-describe('what columns mean', () => {
+describe('the meaning of columns', () => {
   const layout = guessLayout([
     ['Name', 'Work email', 'Email', 'Shoe size', 'Company'],
     ['Ann', 'a@example.org', 'b@example.org', '38', 'Acme'],
@@ -139,11 +139,11 @@ describe('what columns mean', () => {
     const choice = guessedChoice(layout);
     expect(choice.fields).toEqual(['fullName', 'email', 'email', null, 'company']);
     expect(mappingOf(choice, layout.mapping)).toEqual(layout.mapping);
-    // The better name first, not the first column.
+    // The better name is preferred, not the first column.
     expect(mappingOf(choice, layout.mapping).email).toEqual([2, 1]);
   });
 
-  it('is one column of addresses, or the first usable of several', () => {
+  it('is one column of addresses, or the first usable one of several', () => {
     const choice = guessedChoice(layout);
     expect(emailColumns(choice)).toEqual([1, 2]);
     expect(mappingOf({ ...choice, emailColumn: 1 }, layout.mapping).email).toEqual([1]);

@@ -11,7 +11,7 @@ interface Lock {
 describe('installing the packages', () => {
   const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as Lock;
 
-  it('runs no script of a package but those that fetch or check a program for this machine', () => {
+  it('runs only package scripts that fetch or check a program for this machine', () => {
     const scripted = Object.entries(packages)
       .filter(([, { hasInstallScript }]) => hasInstallScript === true)
       .map(([path]) => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length));
@@ -19,7 +19,7 @@ describe('installing the packages', () => {
     expect([...new Set(scripted)].filter((name) => !known.includes(name))).toEqual([]);
   });
 
-  it('has nothing in the place of the package that reports installs', () => {
+  it('replaces the package that reports installs by an empty one', () => {
     const reporting = Object.entries(packages).filter(([path]) => path.endsWith('@scarf/scarf'));
     expect(reporting.map(([, { resolved }]) => resolved)).toEqual(['scripts/no-telemetry']);
   });

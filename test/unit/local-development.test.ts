@@ -7,17 +7,17 @@ import { workerPaths } from '../../src/worker/auth/local-development.ts';
 describe('wrangler.toml', () => {
   const config = readFileSync(join(projectRoot, 'wrangler.toml'), 'utf8');
 
-  it('lets the Worker answer the very paths that it answers in local development', () => {
+  it('lets the Worker answer the same paths as in local development', () => {
     const list = /^run_worker_first = (\[.*\])$/m.exec(config)?.[1] ?? '';
     expect(JSON.parse(list)).toEqual(workerPaths);
   });
 
-  it('names no person of local development, and simulates no Access: both would look like production', () => {
+  it('sets neither LOCAL_PERSON nor a simulated Access', () => {
     const settings = config.replace(/^\s*#.*$/gm, '');
     expect(settings).not.toMatch(/LOCAL_PERSON|\[access/);
   });
 
-  it('lets nobody in by itself', () => {
+  it('alone lets nobody in', () => {
     expect(config).toMatch(/^ACCESS_TEAM_DOMAIN = ""$/m);
     expect(config).toMatch(/^ACCESS_AUD = ""$/m);
   });

@@ -1,5 +1,5 @@
 /**
- * The law that all tables obey, whatever a provider or a proxy in front of it may answer.
+ * The rules for all outcome tables, whatever a provider or a proxy in front of it answers.
  *
  * @module
  */
@@ -35,7 +35,7 @@ const transports: Record<string, (fetch: FetchLike) => MailTransport> = {
     }),
 };
 
-/** Bodies that a provider, a proxy or an attacker on the way might send. */
+/** Bodies that a provider, a proxy or an attacker in between might send. */
 const body = fc.oneof(
   fc.constantFrom(
     '',
@@ -83,12 +83,12 @@ describe.each(Object.entries(transports))('%s, whatever the answer', (_, make) =
     return { delivery: await transport.deliver(call), mailCount: call.mailCount };
   }
 
-  test('a success is never taken for "not taken", and ids belong to mails', async () => {
+  test('a success never counts as "not taken", and each id belongs to a mail', async () => {
     await fc.assert(
       fc.asyncProperty(answer, async ([status, content, head]) => {
         const { delivery, mailCount } = await outcomeOf([200 + (status % 100), content, head]);
         const { outcome } = delivery;
-        // Postmark says "not taken" of each mail inside a success.
+        // Postmark says "not taken" for single mails inside a success.
         if (make === transports['postmark'] && !['accepted', 'unknown'].includes(outcome.kind)) {
           expect(JSON.stringify(content)).toMatch(/"ErrorCode":(?:10|100|300|406|429)/);
           return;
@@ -100,12 +100,12 @@ describe.each(Object.entries(transports))('%s, whatever the answer', (_, make) =
     );
   });
 
-  test('what broke inside the provider is never taken for "not taken"', async () => {
+  test('an error inside the provider never counts as "not taken"', async () => {
     await fc.assert(
       fc.asyncProperty(answer, async ([status, content, head]) => {
         const serverFault = 500 + (status % 100);
         const { delivery } = await outcomeOf([serverFault, content, head]);
-        // Postmark says in its own words that it is closed for maintenance.
+        // Postmark says in its own form that it is offline for maintenance.
         const isClosed =
           make === transports['postmark'] && JSON.stringify(content).includes('"ErrorCode":100');
         expect(isClosed ? ['transient', 'unknown'] : ['unknown']).toContain(delivery.outcome.kind);
@@ -114,7 +114,7 @@ describe.each(Object.entries(transports))('%s, whatever the answer', (_, make) =
     );
   });
 
-  test('nothing that is not in its own form says "not taken", pauses the account or cuts up a batch', async () => {
+  test('an answer in another form never means "not taken", pauses no account and splits no batch', async () => {
     const foreignBody = fc.constantFrom(
       '',
       '<html>Blocked</html>',
@@ -151,7 +151,7 @@ describe.each(Object.entries(transports))('%s, whatever the answer', (_, make) =
     );
   });
 
-  test('waits are bounded, words are short and hold no address', async () => {
+  test('waits are bounded, and messages are short and contain no address', async () => {
     await fc.assert(
       fc.asyncProperty(answer, async (given) => {
         const { outcome, rate } = (await outcomeOf(given)).delivery;

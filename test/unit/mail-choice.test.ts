@@ -49,7 +49,7 @@ describe('the settings choose', () => {
     });
   });
 
-  test('with a key that came out of a file with its newline', async () => {
+  test('with a key that has a newline from its file', async () => {
     const { fetch, seen } = answering(200);
     const choice = choose({ provider: 'resend', apiKey: ' re_key\n' }, fetch);
     if (choice.kind === 'refused') throw new Error(choice.message);
@@ -58,7 +58,7 @@ describe('the settings choose', () => {
   });
 });
 
-describe('settings are refused in a sentence that names what is missing', () => {
+describe('settings are refused with a sentence that names the missing one', () => {
   test.each<[Settings, string]>([
     [{ provider: '' }, 'MAIL_PROVIDER'],
     [{ provider: 'sendmail', apiKey: 'k' }, 'MAIL_PROVIDER'],
@@ -85,7 +85,7 @@ describe('settings are refused in a sentence that names what is missing', () => 
 });
 
 describe('a provider', () => {
-  test('says no when its webhook has no secret', () => {
+  test('refuses every event when its webhook has no secret', () => {
     for (const { name, webhook } of mailProviders) {
       const headers = new Headers({ authorization: 'Basic Og==', 'svix-signature': 'v1,' });
       expect(webhook?.verify({ headers, body: '{}', secret: '' }) ?? false, name).toBe(false);

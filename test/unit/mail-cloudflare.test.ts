@@ -41,12 +41,12 @@ test.each(errors)('the binding throws %s', async (code, outcome) => {
   expect(JSON.stringify(delivery)).not.toContain('@');
 });
 
-test('an error without a code leaves it unknown', async () => {
+test('an error without a code makes the mail unknown', async () => {
   const transport = createCloudflareTransport({ binding: { send: () => Promise.reject(new Error('no')) } });
   expect((await transport.deliver(callOf(transport, 1))).outcome).toMatchObject({ kind: 'unknown' });
 });
 
-test('a mail that is taken has the id of the binding, and the binding got what its page documents', async () => {
+test('a taken mail has the id of the binding, and the binding got the documented fields', async () => {
   const sent: CloudflareMail[] = [];
   const transport = createCloudflareTransport({
     binding: {
@@ -87,7 +87,7 @@ test.each([
   expect(JSON.parse(transport.encode([mailOf({ from, replyTo: null })]))).toMatchObject({ from: expected });
 });
 
-test('a call that takes too long is left, and is unknown whatever comes of it', async () => {
+test('a call that takes too long is abandoned, and its mail is unknown whatever the call returns', async () => {
   const late = Promise.withResolvers<{ messageId: string }>();
   const transport = createCloudflareTransport({ binding: { send: () => late.promise } });
   const call = callOf(transport, 1, { signal: AbortSignal.timeout(20) });
@@ -95,7 +95,7 @@ test('a call that takes too long is left, and is unknown whatever comes of it', 
   late.reject(new Error('too late for anyone to hear'));
 });
 
-test('a call whose time is over before it begins sends nothing', async () => {
+test('a call that is aborted before it begins sends nothing', async () => {
   let sentCount = 0;
   const transport = createCloudflareTransport({
     binding: {

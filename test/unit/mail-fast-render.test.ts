@@ -10,7 +10,7 @@ const never = (): string => {
   throw new Error('LiquidJS was asked.');
 };
 
-/** Templates that ask no more of a field than whether it is empty. */
+/** Templates that only print fields and test whether they are empty. */
 const name = fc.constantFrom(...templateVariables);
 const condition = fc
   .tuple(name, fc.constantFrom('', " != ''", " == ''", ' == ""'))
@@ -45,7 +45,7 @@ const lead = fc
   .record({ firstName: field, lastName: field, company: field, phone: field, source: field, stage: field })
   .map((fields) => recipientOf(fields));
 
-/** What LiquidJS makes of it: the fast renderer knows no comment. */
+/** The result of LiquidJS: the fast renderer does not support comments. */
 const byLiquid = (source: string): string => `{% comment %}.{% endcomment %}${source}`;
 
 function render(template: FrozenTemplate, recipient: ReturnType<typeof recipientOf>): unknown {
@@ -54,7 +54,7 @@ function render(template: FrozenTemplate, recipient: ReturnType<typeof recipient
 }
 
 describe('a template rendered by the fast renderer', () => {
-  test('comes out as LiquidJS makes it, to the byte, whatever the fields hold', () => {
+  test('is the same as by LiquidJS, byte for byte, whatever the fields contain', () => {
     fc.assert(
       fc.property(piece, fc.array(lead, { minLength: 1, maxLength: 4 }), (source, leads) => {
         for (const recipient of leads) {
@@ -70,7 +70,7 @@ describe('a template rendered by the fast renderer', () => {
     );
   });
 
-  test('is asked of LiquidJS once for each combination of empty fields', () => {
+  test('needs LiquidJS once for each combination of empty fields', () => {
     const asked: Fields[] = [];
     const quick = fastRenderer(
       "{% if firstName != '' %}Dear {{ firstName }}{% else %}Hello{% endif %}",
@@ -87,7 +87,7 @@ describe('a template rendered by the fast renderer', () => {
   });
 
   test.each(builtinTemplates.map((template) => [template.id, template] as const))(
-    'is every part of the built-in %s',
+    'can be every part of the built-in %s',
     (_, { subject, html, text }) => {
       for (const source of [subject, html, text]) {
         expect(fastRenderer(source, [], never, String)).not.toBeNull();
@@ -107,7 +107,7 @@ describe('a template rendered by the fast renderer', () => {
     '{{ custom.plan.size }}',
     '{{ custom[firstName] }}',
     'a mark \u0086 of its own',
-  ])('is not for %s', (source) => {
+  ])('cannot have %s', (source) => {
     expect(fastRenderer(source, ['firstName'], never, String)).toBeNull();
   });
 });

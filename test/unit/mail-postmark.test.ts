@@ -151,13 +151,13 @@ test.each(answers)('Postmark answers: %s', async (_, status, body, headers, outc
   expect((await transport.deliver(callOf(transport, 2))).outcome).toMatchObject(outcome);
 });
 
-test('a refused recipient is named by index and never by address', async () => {
+test('a refused recipient is named by index, never by address', async () => {
   const transport = transportTo('https://mail.test', answering(200, [taken('a'), inactive]).fetch);
   const { outcome } = await transport.deliver(callOf(transport, 2));
   expect(JSON.stringify(outcome)).not.toContain('@');
 });
 
-test('the request is what Postmark documents; it has no key, because Postmark has none', async () => {
+test('the request is as Postmark documents it, without a key, because Postmark has none', async () => {
   const { fetch, seen } = answering(200, [taken('a')]);
   const transport = transportTo('https://mail.test', fetch);
   await transport.deliver(callOf(transport, 1, { payload: transport.encode([mailOf()]) }));
@@ -201,7 +201,7 @@ describe('on the wire', () => {
     });
   });
 
-  test('a lost answer is unknown, which without a key nobody repeats by himself', async () => {
+  test('a lost answer makes the mail unknown, and without a key it is not repeated automatically', async () => {
     const server = await wireServer((socket) => void socket.resetAndDestroy());
     onTestFinished(server.close);
     const transport = transportTo(server.url);
@@ -211,7 +211,7 @@ describe('on the wire', () => {
     });
   });
 
-  test('no answer in time is unknown', async () => {
+  test('a missing answer makes the mail unknown', async () => {
     const server = await wireServer(() => undefined);
     onTestFinished(server.close);
     const transport = transportTo(server.url);

@@ -57,7 +57,7 @@ describe('a lead whose name is markup', () => {
     );
   });
 
-  test('is escaped wherever a template can print it', () => {
+  test('is escaped everywhere a template can print it', () => {
     const ways = [
       '{% echo firstName %}',
       '{% assign a = firstName %}{{ a }}',
@@ -87,17 +87,17 @@ describe('a subject', () => {
     ['a\r\nBcc: everyone@lead.test', 'a Bcc: everyone@lead.test'],
     ['a\u2028b\u0085c\u0000d\te', 'a b c d e'],
     ['  a   b  ', 'a b'],
-  ])('is one line also for the name %j', (firstName, expected) => {
+  ])('is one line even with the name %j', (firstName, expected) => {
     expect(rendered({ subject: '\n{{ firstName }}\n' }, { firstName }).subject).toBe(expected);
   });
 
-  test('is cut where a person would stop reading, and never inside a character', () => {
+  test('is cut at its maximum length, but never inside a character', () => {
     const { subject } = rendered({ subject: 'x{{ firstName }}' }, { firstName: '🎉'.repeat(500) });
     expect(subject.length).toBeLessThanOrEqual(500);
     expect(subject.isWellFormed()).toBe(true);
   });
 
-  test('that comes out empty fails this recipient only', () => {
+  test('that is empty after rendering fails only this recipient', () => {
     const template = compiled({ subject: '{{ firstName }}' });
     expect(template.render(recipientOf({ firstName: ' ' }), bareContext)).toMatchObject({
       kind: 'refused',
@@ -109,14 +109,14 @@ describe('a subject', () => {
 });
 
 describe('fields', () => {
-  test('are all defined also when a lead has none', () => {
+  test('are all defined, even if a lead has none', () => {
     const html = templateVariables.map((name) => `[{{ ${name} }}]`).join('');
     expect(rendered({ html }, erasedRecipient(7), { ...bareContext, senderName: '' }).html).toBe(
       '[]'.repeat(templateVariables.length),
     );
   });
 
-  test.each(['', '   ', '\n\t', '\u00a0'])('that are blank (%j) take their default', (firstName) => {
+  test.each(['', '   ', '\n\t', '\u00a0'])('that are blank (%j) get their default', (firstName) => {
     expect(rendered({ text: "Hi {{ firstName | default: 'there' }}," }, { firstName }).text).toBe(
       'Hi there,',
     );
@@ -137,7 +137,7 @@ describe('fields', () => {
   });
 });
 
-describe('a template is refused before a run', () => {
+describe('a template is refused before an activation', () => {
   test.each<[string, Partial<FrozenTemplate>, string, string]>([
     ['the clock', { html: `{{ 'now' | date: '%s' }}` }, 'html', 'syntax'],
     ['today', { text: `{{ 'today' | date_to_string }}` }, 'text', 'syntax'],
@@ -180,7 +180,7 @@ describe('a hostile template is stopped', () => {
     ['nesting without end', '{% if firstName %}'.repeat(5_500)],
     ['openings only', '{{'.repeat(50_000)],
     ['tag openings only', '{% raw %}' + '{% '.repeat(30_000)],
-  ])('while it is read: %s', (_, source) => {
+  ])('when it is parsed: %s', (_, source) => {
     for (const part of ['html', 'text'] as const) {
       expect(compileTemplate(templateOf({ [part]: source })).kind, part).toBe('refused');
     }
@@ -215,7 +215,7 @@ describe('a hostile template is stopped', () => {
   });
 });
 
-describe('a repeat makes the same bytes', () => {
+describe('a repeat gives the same bytes', () => {
   const text = fc.string({ unit: 'binary', maxLength: 40 });
   const recipient = fc.record({ leadId: fc.nat(), ...perField(mergeFields, () => text) });
   const template = templateOf({
@@ -230,7 +230,7 @@ describe('a repeat makes the same bytes', () => {
     now: () => nowMs,
   });
 
-  /** All the way from rows to wire, as a slice after a crash would do it: nothing kept from before. */
+  /** From the rows to the request, as a slice after a crash does it: nothing is kept in memory. */
   function payloadOf(recipients: Recipient[]): string {
     const freshTemplate = compileTemplate(structuredClone(template));
     if (freshTemplate.kind === 'refused') throw new Error(freshTemplate.message);
@@ -251,7 +251,7 @@ describe('a repeat makes the same bytes', () => {
     );
   }
 
-  test('for any leads, at any time, in any order of rendering before', async () => {
+  test('for any leads, at any time, after any order of earlier renderings', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(recipient, { maxLength: 8 }),
@@ -275,7 +275,7 @@ describe('a repeat makes the same bytes', () => {
     );
   });
 
-  test('also when headers and tags were put in another order', () => {
+  test('even if headers and tags were added in another order', () => {
     const content = rendered({});
     const mail = composeMail(content, recipientOf(), {
       from: 'a@acme.test',
@@ -301,7 +301,7 @@ describe('a composed mail', () => {
     batchId: '12',
   };
 
-  test('can be unsubscribed from with one click (RFC 8058) where there is a link', () => {
+  test('has one-click unsubscribe (RFC 8058) when there is a link', () => {
     const mail = composeMail(rendered({}), recipientOf(), {
       ...settings,
       unsubscribeUrl: 'https://app.test/unsubscribe/t',
@@ -312,13 +312,13 @@ describe('a composed mail', () => {
     });
   });
 
-  test('promises no unsubscribe where there is none', () => {
+  test('has no unsubscribe headers without a link', () => {
     expect(composeMail(rendered({}), recipientOf(), { ...settings, unsubscribeUrl: null }).headers).toEqual(
       {},
     );
   });
 
-  test('finds its way back by tags that hold no address', () => {
+  test('has tags that identify it without an address', () => {
     const mail = composeMail(rendered({}), recipientOf(), { ...settings, unsubscribeUrl: null });
     expect(mail.tags).toEqual({ session: settings.sessionId, batch: '12', lead: '7' });
     for (const [name, value] of Object.entries(mail.tags))

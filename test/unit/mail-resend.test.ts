@@ -269,7 +269,7 @@ test.each(answers)('Resend answers: %s', async (_, status, body, headers, outcom
   expect(delivery.outcome).toMatchObject(outcome);
 });
 
-test('a call of one mail that is refused names that mail', async () => {
+test('a refused call of one mail names that mail', async () => {
   const transport = transportTo(
     'https://mail.test',
     answering(422, error(422, 'validation_error', invalidTo)).fetch,
@@ -280,7 +280,7 @@ test('a call of one mail that is refused names that mail', async () => {
   });
 });
 
-test('what a provider says is kept without addresses, on one line and not for ever', async () => {
+test('the message of a provider is kept without addresses, on one line and bounded in length', async () => {
   const message = `Cannot send to ana.müller+x@lead.test,\n"<bob@lead.test>" or (eve@lead.test): ${'no '.repeat(500)}`;
   const transport = transportTo(
     'https://mail.test',
@@ -294,7 +294,7 @@ test('what a provider says is kept without addresses, on one line and not for ev
   expect(outcome.code).toBe('bad_name_');
 });
 
-test('the request is what Resend documents, with a User-Agent, and follows no redirect', async () => {
+test('the request is as Resend documents it, with a User-Agent, and follows no redirect', async () => {
   const { fetch, seen } = answering(200, { data: [{ id: 'a' }] });
   const transport = transportTo('https://mail.test/', fetch);
   const payload = transport.encode([mailOf()]);
@@ -330,7 +330,7 @@ test('the request is what Resend documents, with a User-Agent, and follows no re
   expect(transport).toMatchObject({ name: 'resend', maxBatch: 100, idempotencyWindowMs: 86_400_000 });
 });
 
-test('a rate limit is observed with every answer', async () => {
+test('every answer reports the rate limit', async () => {
   const headers = {
     'ratelimit-limit': '10',
     'ratelimit-remaining': '0',
@@ -366,7 +366,7 @@ describe('on the wire', () => {
       'an answer that is no HTTP',
       (socket: { end: (text: string) => void }) => void socket.end('garbage\r\n\r\n'),
     ],
-  ])('%s leaves it unknown', async (_, onRequest) => {
+  ])('%s makes the mail unknown', async (_, onRequest) => {
     const server = await wireServer(onRequest);
     onTestFinished(server.close);
     const transport = transportTo(server.url);
@@ -376,7 +376,7 @@ describe('on the wire', () => {
     });
   });
 
-  test('an answer cut off in its body is a success that proves nothing', async () => {
+  test('an answer that breaks off in its body is a success without proof', async () => {
     const server = await wireServer((socket) => {
       socket.write(
         'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{"data":[{"id":"a"},',
@@ -391,7 +391,7 @@ describe('on the wire', () => {
     });
   });
 
-  test('a provider that does not answer in time leaves it unknown', async () => {
+  test('a provider that does not answer in time makes the mail unknown', async () => {
     const server = await wireServer(() => undefined);
     onTestFinished(server.close);
     const transport = transportTo(server.url);
@@ -399,7 +399,7 @@ describe('on the wire', () => {
     expect((await transport.deliver(call)).outcome).toMatchObject({ kind: 'unknown', code: 'timeout' });
   });
 
-  test('an answer that stalls in its body does not outlive the signal', async () => {
+  test('an answer that stalls in its body ends with the signal', async () => {
     const server = await wireServer((socket) => {
       socket.write('HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{"data":');
     });
@@ -412,7 +412,7 @@ describe('on the wire', () => {
     });
   });
 
-  test('a call whose time is over before it begins is not made', async () => {
+  test('a call that is aborted before it begins is not made', async () => {
     const { fetch, seen } = answering(200, { data: [{ id: 'a' }, { id: 'b' }] });
     const transport = transportTo('https://mail.test', fetch);
     const call = callOf(transport, 2, { signal: AbortSignal.abort() });
@@ -420,7 +420,7 @@ describe('on the wire', () => {
     expect(seen).toEqual([]);
   });
 
-  test('an answer without end is cut off, not read into memory', async () => {
+  test('an endless answer is cut off and not read into memory', async () => {
     let isCancelled = false;
     const chunk = new TextEncoder().encode('x'.repeat(1_000_000));
     const endless = new ReadableStream<Uint8Array>({
@@ -459,7 +459,7 @@ describe('against a stand-in of the whole API', () => {
     return list.data;
   }
 
-  test('a hundred mails are taken once; the same key again brings the same ids and no mail', async () => {
+  test('a hundred mails are taken once; a repeat under the same key returns the same ids and sends no mail', async () => {
     emulator.reset();
     const call = callOf(transport, 100, { key: 'act/s/1/r1' });
     const first = await transport.deliver(call);
@@ -475,7 +475,7 @@ describe('against a stand-in of the whole API', () => {
     expect(mails[0]?.tags).toContainEqual({ name: 'session', value: 'activation_1704123456789_a7bc3d2f1' });
   });
 
-  test('another payload under the same key was taken earlier, and is not taken now', async () => {
+  test('another payload under the same key is reported as taken earlier, and is not taken', async () => {
     emulator.reset();
     await transport.deliver(callOf(transport, 3, { key: 'act/s/2/r1' }));
     const changed = callOf(transport, 2, { key: 'act/s/2/r1' });
@@ -483,7 +483,7 @@ describe('against a stand-in of the whole API', () => {
     expect(await heldMails()).toHaveLength(3);
   });
 
-  test('five calls at once under one key are one mailing', async () => {
+  test('five simultaneous calls under one key send the mails once', async () => {
     emulator.reset();
     const call = callOf(transport, 10, { key: 'act/s/3/r1' });
     const deliveries = await Promise.all(Array.from({ length: 5 }, () => transport.deliver(call)));
@@ -491,7 +491,7 @@ describe('against a stand-in of the whole API', () => {
     expect(await heldMails()).toHaveLength(10);
   });
 
-  test('a call that breaks a rule is refused whole', async () => {
+  test('a call that breaks a rule is refused completely', async () => {
     emulator.reset();
     const tooMany = callOf(transport, 101, { key: 'act/s/4/r1' });
     expect((await transport.deliver(tooMany)).outcome).toMatchObject({

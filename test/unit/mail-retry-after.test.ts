@@ -81,7 +81,7 @@ describe('rate-limit headers', () => {
     });
   });
 
-  test('that are not there observe nothing', () => {
+  test('that are missing report nothing', () => {
     expect(readRateObservation(new Headers({ 'content-type': 'text/html' }), nowMs)).toBeNull();
   });
 });

@@ -169,17 +169,17 @@ test.each(answers)('SES answers: %s', async (_, status, body, headers, outcome) 
   const { fetch, seen } = answering(status, body, headers);
   const transport = transportTo(fetch);
   expect((await transport.deliver(callOf(transport, 1))).outcome).toMatchObject(outcome);
-  // The library's own fetch would have repeated 429 and 5xx, and sent the mail again.
+  // The fetch of the library would have repeated after 429 and 5xx, and would have sent the mail again.
   expect(seen).toHaveLength(1);
 });
 
-test('no address is kept of what SES says', async () => {
+test('messages of SES are kept without addresses', async () => {
   const body = message('Email address is not verified: hello@acme.test');
   const transport = transportTo(answering(400, body, type('MessageRejected')).fetch);
   expect(JSON.stringify(await transport.deliver(callOf(transport, 1)))).not.toContain('@');
 });
 
-test('the request is what SES documents', async () => {
+test('the request is as SES documents it', async () => {
   const { fetch, seen } = answering(200, { MessageId: 'a' });
   const transport = transportTo(fetch, { configurationSet: 'events' });
   await transport.deliver(callOf(transport, 1, { payload: transport.encode([mailOf()]) }));
@@ -209,7 +209,7 @@ test('the request is what SES documents', async () => {
   expect(transport).toMatchObject({ name: 'ses', maxBatch: 1, idempotencyWindowMs: null });
 });
 
-test('the signature is that of the payload at the time of the clock', async () => {
+test('the signature is for the payload and the time of the clock', async () => {
   const { fetch, seen } = answering(200, { MessageId: 'a' });
   const transport = transportTo(fetch);
   await transport.deliver(callOf(transport, 1));

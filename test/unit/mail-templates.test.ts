@@ -16,7 +16,7 @@ function rendered(id: string, fields: Partial<Recipient>, context: MailContext):
 
 const nobody = { firstName: '', lastName: '', company: '', phone: '', source: '', stage: '' };
 
-test('there are two, with names and descriptions of their own', () => {
+test('there are two, with different names and descriptions', () => {
   expect(builtinTemplates.map(({ id }) => id)).toEqual(['welcome', 'pick-up']);
   expect(new Set(builtinTemplates.map(({ name }) => name)).size).toBe(2);
   expect(new Set(builtinTemplates.map(({ description }) => description)).size).toBe(2);
@@ -24,36 +24,36 @@ test('there are two, with names and descriptions of their own', () => {
 });
 
 describe.each(builtinTemplates.map(({ id }) => id))('the template %s', (id) => {
-  test('greets by name where there is one', () => {
+  test('greets by name if there is one', () => {
     const { subject, html, text } = rendered(id, { firstName: 'Zoë' }, fullContext);
     expect(subject).toMatch(/^Zoë, [a-z]/);
     expect(html).toContain('Hi Zoë,');
     expect(text).toContain('Hi Zoë,');
   });
 
-  test('reads well to someone of whom only the address is known', () => {
+  test('reads well when only the address is known', () => {
     const { subject, html, text } = rendered(id, nobody, bareContext);
     expect(subject).toMatch(/^[A-Z]/);
     expect(text).toContain('Hi there,');
     for (const part of [subject, html, text])
       expect(part).not.toMatch(/\{\{|\}\}|\{%|%\}|undefined|null|NaN/);
-    // A gap where a word is missing shows before the next punctuation mark.
+    // A missing word leaves a space before the next punctuation mark.
     for (const part of [subject, text]) expect(part).not.toMatch(/\w [.,;:]/);
   });
 
-  test('leads to the link in both parts, escaped as an attribute', () => {
+  test('has the link in both parts, escaped as an attribute', () => {
     const { html, text } = rendered(id, {}, fullContext);
     expect(html).toContain('href="https://acme.test/start?a=1&amp;b=2"');
     expect(text).toContain('https://acme.test/start?a=1&b=2');
   });
 
-  test('asks for a reply where there is no link', () => {
+  test('asks for a reply when there is no link', () => {
     const { html, text } = rendered(id, {}, bareContext);
     expect(html).not.toContain('<a href=""');
     expect(text).toMatch(/reply/i);
   });
 
-  test('shows the unsubscribe link and the postal address in its footer, and neither when there is none', () => {
+  test('shows the unsubscribe link and the postal address in its footer, if they exist', () => {
     const full = rendered(id, {}, fullContext);
     expect(full.html).toMatch(/<a href="https:\/\/app\.test\/unsubscribe\/abc\.def"[^>]*>Unsubscribe<\/a>/);
     expect(full.html).toContain('1 Example Way, 10115 Berlin');
@@ -63,7 +63,7 @@ describe.each(builtinTemplates.map(({ id }) => id))('the template %s', (id) => {
     expect(bare.html + bare.text).not.toMatch(/unsubscribe/i);
   });
 
-  test('leaves no hole of its frame open', () => {
+  test('fills every placeholder of its frame', () => {
     const { html } = rendered(id, {}, fullContext);
     expect(html).not.toMatch(/\[\[|\]\]/);
     expect(html.match(/class="rail"/g)).toHaveLength(3);
@@ -72,7 +72,7 @@ describe.each(builtinTemplates.map(({ id }) => id))('the template %s', (id) => {
     expect(rendered(id, {}, bareContext).html).not.toContain('class="button"');
   });
 
-  test('adapts to dark mode and narrow screens, and loads nothing from anywhere', () => {
+  test('adapts to dark mode and narrow screens, and loads nothing', () => {
     const { html } = rendered(id, {}, fullContext);
     expect(html).toContain('<meta name="color-scheme" content="light dark">');
     expect(html).toContain('@media (prefers-color-scheme: dark)');

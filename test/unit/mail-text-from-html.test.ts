@@ -5,7 +5,7 @@ import { textFromHtml } from '../../src/mail/templates/text-from-html.ts';
 import { fullContext, recipientOf, templateOf } from '../support/mail-fixtures.ts';
 
 describe('plain text made from HTML', () => {
-  test('has the words, the links and the lists, and no markup, style or hidden line', () => {
+  test('has the words, links and lists, and no markup, style or hidden line', () => {
     const html = `<html><head><style>p { color: red }</style><title>T</title></head><body>
       <div style="display:none;max-height:0">Seen in the list of mails only</div>
       <h1>Welcome, {{ firstName }}</h1><p>First&nbsp;line<br>second &amp; third</p>
@@ -28,7 +28,7 @@ describe('plain text made from HTML', () => {
     );
   });
 
-  test('leaves Liquid alone, with its own quotes and angle brackets, also inside attributes', () => {
+  test('keeps Liquid unchanged, including its quotes and angle brackets, even inside attributes', () => {
     const html = `<p>{% if company != "<none>" %}{{ company | default: "a > b" }}{% endif %}</p>
       <a href="{{ actionUrl | append: "?a=1&b=2" }}">Go</a>`;
     expect(textFromHtml(html)).toBe(
@@ -36,7 +36,7 @@ describe('plain text made from HTML', () => {
     );
   });
 
-  test('renders by the rules of plain text: a name with an ampersand is written as it is', () => {
+  test('renders as plain text: a name with an ampersand is not escaped', () => {
     const html = '<p>Hi {{ firstName }}</p>';
     const compiled = compileTemplate(templateOf({ html, text: textFromHtml(html) }));
     if (compiled.kind === 'refused') throw new Error(compiled.message);

@@ -15,7 +15,7 @@ const sessionIds = fc
   .map(([time, suffix]) => `activation_${String(time).padStart(13, '0')}_${suffix}`);
 
 describe('an unsubscribe token', () => {
-  test('says what was put into it, whatever session, lead and address', () => {
+  test('returns what was put into it, for any session, lead and address', () => {
     fc.assert(
       fc.property(
         sessionIds,
@@ -29,18 +29,18 @@ describe('an unsubscribe token', () => {
     );
   });
 
-  test('is the same for the same mail, so that a repeat is the same bytes', () => {
+  test('is the same for the same mail, so that a repeat has the same bytes', () => {
     expect(unsubscribeToken(secret, claim)).toBe(unsubscribeToken(secret, { ...claim }));
   });
 
-  test('holds nothing personal, and fits a URL and a header line', () => {
+  test('contains no personal data, and fits a URL and a header line', () => {
     const token = unsubscribeToken(secret, claim);
     expect(token).toMatch(/^[\w-]{91}$/);
     const text = Buffer.from(token, 'base64url').toString('latin1');
     expect(text.toLowerCase()).not.toMatch(/zoe|lead|@/);
   });
 
-  test('is worth nothing with any one character changed, with another secret, or made up', () => {
+  test('is invalid with any character changed, with another secret, or made up', () => {
     const token = unsubscribeToken(secret, claim);
     fc.assert(
       fc.property(fc.nat(token.length - 1), fc.constantFrom(...'ABCXYZabcxyz0189_-'), (at, character) => {

@@ -10,7 +10,7 @@ interface FakeSession {
   expectedCount?: number;
 }
 
-/** An app with these sessions; those whose name begins with `listed` are in its list. */
+/** An app with these sessions. Its list has those whose name begins with `listed`. */
 function fakeApp(sessions: Record<string, FakeSession>) {
   const calls: string[] = [];
   const fail: { at: string | null } = { at: null };
@@ -25,7 +25,7 @@ function fakeApp(sessions: Record<string, FakeSession>) {
     if (fail.at !== null && call.includes(fail.at)) throw new Error('broken off');
     if (path.startsWith('/crm/activation?')) {
       const names = Object.keys(sessions).filter((name) => name.startsWith('listed'));
-      // One a page.
+      // One session per page.
       const at = Number(/cursor=(\d+)/.exec(path)?.[1] ?? 0);
       return {
         activations: names.slice(at, at + 1).map((sessionId) => ({ sessionId })),
@@ -68,7 +68,7 @@ const none = { sessionIds: [], objectIds: [] };
 const quiet = (): void => undefined;
 
 describe('a reconciliation', () => {
-  it('asks every page of every session: of the list, of another backup, and of objects that no list names', async () => {
+  it('reads every page of every session: from the list, from another backup, and of objects without a list entry', async () => {
     const { app, calls } = fakeApp({
       listed1: { state: 'completed', pages: [5, 5, 2] },
       listed2: { state: 'completed', pages: [1] },
@@ -95,7 +95,7 @@ describe('a reconciliation', () => {
     expect(calls.at(-1)).toContain('/crm/maintenance/recovery/finish');
   });
 
-  it('pauses what mails or would go on by itself before it asks, and says which', async () => {
+  it('first pauses the sessions that mail or would resume by themselves, and names them', async () => {
     const { app, calls } = fakeApp({
       listed1: { state: 'running', pages: [1, 1] },
       listed2: { state: 'paused', reason: 'mail_unreachable', pages: [1] },
@@ -113,7 +113,7 @@ describe('a reconciliation', () => {
     expect((await reconcileAll(app, none, quiet)).forgetfulIds).toEqual(['listed1']);
   });
 
-  it('does not close the restore when a session could not be asked', async () => {
+  it('does not close the restore when a session could not be reached', async () => {
     const { app, calls, fail } = fakeApp({ listed1: { state: 'completed', pages: [1, 1] } });
     fail.at = '"cursor":"1"';
     await expect(reconcileAll(app, none, quiet)).rejects.toThrow('broken off');

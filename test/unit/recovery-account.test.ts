@@ -38,7 +38,7 @@ function stateOf(name: string, sqlite: DatabaseSync): RecoveryState {
   };
 }
 
-/** An environment at the stand-in; uploads go there too. */
+/** An environment at the stand-in, which also receives the uploads. */
 async function environmentOf(state: RecoveryState): Promise<CloudflareEnvironment> {
   const handlers = recoveryHandlers(state);
   const answer = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
@@ -109,7 +109,7 @@ async function restore(
 }
 
 describe('an environment on an account', () => {
-  it('is backed up by reading, without D1 export, and restored into another one', async () => {
+  it('is backed up by queries, without D1 export, and restored into another one', async () => {
     const crm = filledCrm();
     const from = stateOf('lead-activation', crm);
     const before = await contentOf(crm);
@@ -125,9 +125,9 @@ describe('an environment on an account', () => {
     const fresh = stateOf('lead-activation-staging', crmFile(join(folder, 'fresh.sqlite')));
     await restore(fresh, backup, false);
     const after = await contentOf(fresh.sqlite);
-    // What a restore adds, and nothing else: its audit entry, and ids that are left out.
+    // A restore adds only its audit entry and the ids that are left out.
     expect(after['audit']).toHaveLength((before['audit'] as unknown[]).length + 1);
-    // Later revisions than any that a session has frozen.
+    // Revisions later than any that a session has frozen.
     expect(after['lead_counts']).toEqual([[1, 2_500, 0, 1_000_000_000]]);
     const but = { audit: null, sqlite_sequence: null, lead_counts: null };
     expect({ ...after, ...but }).toEqual({ ...before, ...but });
@@ -138,7 +138,7 @@ describe('an environment on an account', () => {
     ).toEqual({ n: 2_500 });
   });
 
-  it('is that of the database which its Worker uses, whatever the name of it', async () => {
+  it('is found by the database that its Worker uses, whatever the name of the database', async () => {
     const state = { ...stateOf('lead-activation', filledCrm()), databaseName: 'leads-of-2025' };
     expect((await backUp(await environmentOf(state), 'backup')).manifest.rowCounts['leads']).toBe(2_500);
   });
@@ -150,7 +150,7 @@ describe('an environment on an account', () => {
     expect(empty.sqlite.prepare('SELECT count(*) AS n FROM leads').get()).toEqual({ n: 2_500 });
   });
 
-  it('is left alone when it is not empty, or when activations run on it', async () => {
+  it('is not changed when it is not empty, or when activations run on it', async () => {
     const state = stateOf('lead-activation', filledCrm());
     const backup = await backUp(await environmentOf(state), 'backup');
     const before = await contentOf(state.sqlite);
@@ -164,7 +164,7 @@ describe('an environment on an account', () => {
     expect(state.secrets['ADDRESS_HASH_KEY']).toBe('old');
   });
 
-  it('is restored once more while an earlier restore holds the activations that its list has as running', async () => {
+  it('is restored again while an earlier restore holds the activations that the list shows as running', async () => {
     const state = stateOf('lead-activation', filledCrm());
     const backup = await backUp(await environmentOf(state), 'backup');
     const note = (action: string): void =>
@@ -182,7 +182,7 @@ describe('an environment on an account', () => {
     expect(state.sqlite.prepare('SELECT count(*) AS n FROM activations').get()).toEqual({ n: 0 });
   });
 
-  it('has what it had before when the import breaks off, and is restored by running it again', async () => {
+  it('is unchanged when the import fails, and is restored by a repeat', async () => {
     const state = stateOf('lead-activation', filledCrm());
     const backup = await backUp(await environmentOf(state), 'backup');
     state.sqlite.exec('DELETE FROM suppressions');
@@ -195,7 +195,7 @@ describe('an environment on an account', () => {
     expect(state.sqlite.prepare('SELECT count(*) AS n FROM suppressions').get()).toEqual({ n: 1 });
   });
 
-  it('is said to have moved when it was written to while it was read', async () => {
+  it('is reported as changed when it was written to during the backup', async () => {
     const state = stateOf('lead-activation', filledCrm());
     const environment = await environmentOf(state);
     const source = await remoteSource(environment, addressHashKey);
@@ -204,7 +204,7 @@ describe('an environment on an account', () => {
   });
 
   it.each(['cursor', 'cursors'] as const)(
-    'names every session object of its Worker, over all pages (%s)',
+    'lists every session object of its Worker, over all pages (%s)',
     async (cursorPlace) => {
       const state = stateOf('lead-activation', new DatabaseSync(':memory:'));
       state.cursorPlace = cursorPlace;
@@ -213,7 +213,7 @@ describe('an environment on an account', () => {
     },
   );
 
-  it('says what Cloudflare refused', async () => {
+  it('reports what Cloudflare refused', async () => {
     const environment = await environmentOf(stateOf('lead-activation', new DatabaseSync(':memory:')));
     await expect(environment.query('SELECT * FROM nowhere')).rejects.toThrow(
       'Cloudflare refused: no such table: nowhere',
@@ -221,25 +221,25 @@ describe('an environment on an account', () => {
   });
 });
 
-describe('the app as a script asks it', () => {
+describe('a script’s calls of the app', () => {
   const answerWith = (response: () => Response): void => {
     vi.stubGlobal('fetch', () => Promise.resolve(response()));
   };
 
-  it('is asked over https alone, but on this machine', () => {
+  it('use https only, except on this machine', () => {
     expect(() => appAt('http://leads.example')).toThrow('https');
     expect(() => appAt('leads')).toThrow('not an address');
     expect(() => appAt('http://127.0.0.1:8787')).not.toThrow();
   });
 
-  it('says how to sign in when Cloudflare Access stands in front', async () => {
+  it('say how to sign in when Cloudflare Access is in front', async () => {
     answerWith(
       () => new Response(null, { status: 302, headers: { location: 'https://acme.cloudflareaccess.com/' } }),
     );
     await expect(fetchAddressHashKey(appAt('https://leads.example'))).rejects.toThrow('CF_ACCESS_CLIENT_ID');
   });
 
-  it('says what it was refused', async () => {
+  it('report what the app refused', async () => {
     answerWith(() =>
       Response.json({ code: 'forbidden', detail: 'This needs the role admin.' }, { status: 403 }),
     );

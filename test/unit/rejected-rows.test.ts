@@ -10,8 +10,8 @@ import {
 import { attachment, csvStream } from '../../src/worker/http/csv-stream.ts';
 import { lookAtFile, readChunks } from '../../web/src/lib/imports/read-file.ts';
 
-/** Text of the kind that breaks files: formulas, our own apostrophes, quotes, line ends, delimiters. */
-const nastyCell = fc
+/** Text that is difficult in CSV files: formulas, our own apostrophes, quotes, line ends, delimiters. */
+const difficultCell = fc
   .array(
     fc.oneof(
       fc.constantFrom(
@@ -41,7 +41,7 @@ const nastyCell = fc
   )
   .map((parts) => parts.join(''));
 
-/** The file of rejected rows as somebody downloads it. */
+/** The downloaded file of rejected rows. */
 async function download(columns: readonly string[], rows: readonly (readonly string[])[]): Promise<File> {
   async function* pages() {
     for (const [at, cells] of rows.entries()) yield [[at + 2, 'there is no email address', ...cells]];
@@ -50,7 +50,7 @@ async function download(columns: readonly string[], rows: readonly (readonly str
   return new File([text], 'import_1-rejected.csv');
 }
 
-/** Its rows as they are sent when it is imported again. */
+/** Its rows, as sent when the file is imported again. */
 async function importAgain(file: File): Promise<{ columns: string[]; rows: string[][] }> {
   const { reading, layout } = await lookAtFile(file);
   const rows: string[][] = [];
@@ -62,9 +62,9 @@ async function importAgain(file: File): Promise<{ columns: string[]; rows: strin
 }
 
 describe('a cell that a spreadsheet might run', () => {
-  it('is read back as it was before it was escaped, whatever it was', () => {
+  it('is read back as it was before it was escaped', () => {
     fc.assert(
-      fc.property(nastyCell, (cell) => {
+      fc.property(difficultCell, (cell) => {
         expect(unescapeFormula(escapeFormula(cell))).toBe(cell);
         expect(escapeFormula(cell)).not.toMatch(/^[=+\-@\t\r＝＋－＠]/);
       }),
@@ -74,10 +74,10 @@ describe('a cell that a spreadsheet might run', () => {
 });
 
 describe('rejected rows that are downloaded and imported again', () => {
-  it('have the cells that they had', async () => {
+  it('have the same cells', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.array(nastyCell, { minLength: 3, maxLength: 5 }), { minLength: 1, maxLength: 8 }),
+        fc.array(fc.array(difficultCell, { minLength: 3, maxLength: 5 }), { minLength: 1, maxLength: 8 }),
         async (rows) => {
           const again = await importAgain(await download(['Email', 'Phone', 'a;b;c;d;e'], rows));
           expect(again.rows).toEqual(rows);
@@ -88,7 +88,7 @@ describe('rejected rows that are downloaded and imported again', () => {
     );
   });
 
-  it('keep the phone number of a lead, once the address is mended', async () => {
+  it('keep the phone number of a lead when the address is corrected', async () => {
     const file = await download(['Email', 'Phone'], [['', '+49 30 901820']]);
     const mended = new File(
       [(await file.text()).replace('email address,,', 'email address,ann@leads.example,')],
@@ -102,7 +102,7 @@ describe('rejected rows that are downloaded and imported again', () => {
     expect(read).toMatchObject({ kind: 'lead', lead: { phone: '+49 30 901820' } });
   });
 
-  it('come back from a spreadsheet that writes semicolons too', async () => {
+  it('can come from a spreadsheet that writes semicolons', async () => {
     const file = new File(
       ["\ufeffline;reason;Email;Phone\r\n2;none;ann@leads.example;'+49 30\r\n"],
       'mended.csv',

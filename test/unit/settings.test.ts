@@ -20,7 +20,7 @@ const read = (path: string): string => readFileSync(join(projectRoot, path), 'ut
 const config = readConfig(read('wrangler.toml'));
 
 describe('the table of settings', () => {
-  it('has every variable of wrangler.toml, and no other but that of local development', () => {
+  it('has every variable of wrangler.toml, and otherwise only that of local development', () => {
     const names = allSettings.filter(({ isSecret }) => !isSecret).map(({ name }) => name);
     expect(names.sort()).toEqual([...Object.keys(config.vars), 'LOCAL_PERSON'].sort());
   });
@@ -36,20 +36,20 @@ describe('the table of settings', () => {
     expect(settings.filter(({ isSecret }) => isSecret).map(({ name }) => name)).toEqual(required);
   });
 
-  it('takes each of its defaults for a value', () => {
+  it('accepts each of its defaults as a value', () => {
     for (const { name, default: value, check } of allSettings) {
       if (value !== null) expect([name, check?.(value) ?? null]).toEqual([name, null]);
     }
   });
 
-  it('is the one that docs/OPERATIONS.md shows', () => {
+  it('is the same as in docs/OPERATIONS.md', () => {
     const [, shown = ''] =
       /<!-- settings -->\n([\s\S]*?)<!-- \/settings -->/.exec(read('docs/OPERATIONS.md')) ?? [];
     expect(shown.trim()).toBe(markdown());
   });
 });
 
-/** The table of docs/OPERATIONS.md. Replace the one in the file with this where they differ. */
+/** The table of docs/OPERATIONS.md. When they differ, replace the one in the file with this one. */
 function markdown(): string {
   const groups = [...new Set(allSettings.map(({ group }) => group))];
   return groups
@@ -114,7 +114,7 @@ describe('a setting that cannot be read counts as its default', () => {
     expect(gateConfig({ MAIL_RATE: text })).toEqual({ maxRatePerSecond: rate });
   });
 
-  it('also where the environment has nothing at all', () => {
+  it('even if the environment is empty', () => {
     expect(guardLimits({})).toEqual({ minResultCount: 500, maxBouncePercent: 4, maxComplaintPercent: 0.08 });
     expect([confirmAbove({}), undoMs({})]).toEqual([1_000, 10_000]);
     expect(mailTexts({})).toEqual({
@@ -126,7 +126,7 @@ describe('a setting that cannot be read counts as its default', () => {
     });
   });
 
-  it('and a rate above 100 % is no rate', () => {
+  it('and a rate above 100 % is invalid', () => {
     expect(guardLimits({ MAIL_MAX_BOUNCE_PERCENT: '400' }).maxBouncePercent).toBe(4);
   });
 });

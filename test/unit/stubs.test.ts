@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { dataJurisdiction, mailGateStub, sessionStub, type StubEnv } from '../../src/durable/stubs.ts';
 
-/** Namespaces that say what they were asked, as workerd has no jurisdictions. */
+/** Namespaces that record their calls, because workerd has no jurisdictions. */
 function env(jurisdiction: string): StubEnv {
   const namespace = (kind: string) => ({
     getByName: (name: string) => `${kind}/${name}`,
@@ -15,12 +15,12 @@ function env(jurisdiction: string): StubEnv {
 }
 
 describe('stubs', () => {
-  it('are of the jurisdiction that the environment was created with', () => {
+  it('are in the jurisdiction that the environment was created with', () => {
     expect(sessionStub(env('eu'), 'a')).toBe('eu:session/a');
     expect(mailGateStub(env('eu'), 'resend')).toBe('eu:gate/resend');
   });
 
-  it('are of none where none was chosen, also before there was the setting', () => {
+  it('are in no jurisdiction when none was chosen, or before the setting existed', () => {
     expect(sessionStub(env(''), 'a')).toBe('session/a');
     expect(mailGateStub(env(''), 'resend')).toBe('gate/resend');
     expect(dataJurisdiction(env(undefined as unknown as string))).toBeNull();

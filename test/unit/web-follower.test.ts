@@ -66,7 +66,7 @@ describe('a follower of a session found at page load', () => {
     expect(bench.take()).toEqual(['0 poll', '2000 poll "5"', '4000 poll "5"', '6000 poll "7"']);
   });
 
-  it('keeps the cadence of two seconds when answers are slow, and never asks twice at a time', () => {
+  it('keeps the interval of two seconds when answers are slow, and has one request at a time', () => {
     const bench = new Bench({ wantsStream: false });
     expect(nextTickAt(bench.state)).toBeNull();
     bench.at(1_900).polled(1).wake();
@@ -91,13 +91,13 @@ describe('a follower of a session found at page load', () => {
     expect(nextTickAt(bench.state)).toBeNull();
   });
 
-  it('goes on while a cancelled session still settles', () => {
+  it('continues while a cancelled session still settles', () => {
     const bench = new Bench({ wantsStream: false });
     bench.polled(9, { state: 'cancelled' }).wake();
     expect(bench.take()).toEqual(['0 poll', '2000 poll "9"']);
   });
 
-  it('is not ended by an answer that was overtaken', () => {
+  it('is not ended by an answer that arrives out of order', () => {
     const bench = new Bench({ wantsStream: false });
     bench.polled(9).wake().polled(4, { state: 'completed', finishedAt: 5 });
     expect(bench.take()).not.toContain('2000 finish');
@@ -110,7 +110,7 @@ describe('a follower of a session found at page load', () => {
     expect(bench.take()).toEqual(['0 poll', '0 forget']);
   });
 
-  it('does not forget one whose start request may still be on its way, but does in the end', () => {
+  it('keeps a session whose start request may still be on its way, but not forever', () => {
     const bench = new Bench({ wantsStream: false, pendingUntil: 5_000 });
     bench.event({ kind: 'poll-missing' });
     bench.wake().event({ kind: 'poll-missing' });
@@ -121,7 +121,7 @@ describe('a follower of a session found at page load', () => {
 });
 
 describe('a follower over a bad network', () => {
-  it('backs off to a ceiling, never ends, and is back to two seconds after the first answer', () => {
+  it('backs off to a maximum, never ends, and returns to two seconds after the first answer', () => {
     const bench = new Bench({ wantsStream: false });
     const waits: number[] = [];
     for (let turn = 0; turn < 8; turn += 1) {
@@ -147,7 +147,7 @@ describe('a follower over a bad network', () => {
     expect(bench.take()).toEqual([`${bench.now} poll`]);
   });
 
-  it('waits as long as the server asks, but not for ever', () => {
+  it('waits as long as the server asks, but not forever', () => {
     const bench = new Bench({ wantsStream: false });
     bench.event({ kind: 'poll-refused', retryAfterMs: 7_000, permanent: false, signedOut: false });
     expect(nextTickAt(bench.state)).toBe(7_000);
@@ -157,7 +157,7 @@ describe('a follower over a bad network', () => {
     expect(nextTickAt(bench.state)).toBe(7_000 + timing.maxRetryAfterMs);
   });
 
-  it('keeps a session that the reader is not allowed to see just now', () => {
+  it('keeps a session that the reader may not see at the moment', () => {
     const bench = new Bench({ wantsStream: false });
     bench.event({ kind: 'poll-refused', retryAfterMs: null, permanent: true, signedOut: true });
     expect(bench.state.link).toBe('signed-out');
@@ -213,7 +213,7 @@ describe('a follower of a session started here', () => {
     expect(opened).toBe(4);
   });
 
-  it('counts only streams that are short-lived in a row', () => {
+  it('counts only consecutive short-lived streams', () => {
     const bench = new Bench({ wantsStream: true });
     for (let turn = 0; turn < 20; turn += 1) {
       // A proxy that cuts every stream after ten seconds.
@@ -230,10 +230,10 @@ describe('a follower of a session started here', () => {
     expect(bench.state.shortStreamCount).toBe(0);
   });
 
-  it('gives up a stream that shows nothing, as behind a proxy that buffers', () => {
+  it('gives up a silent stream, as behind a buffering proxy', () => {
     const bench = new Bench({ wantsStream: true });
     bench.event({ kind: 'stream-open' });
-    // The first poll covers for it meanwhile.
+    // The first poll replaces it meanwhile.
     bench.wake();
     expect(bench.take()).toEqual(['0 open-stream', '2000 poll']);
     bench.at(2_020).polled(3);
@@ -245,7 +245,7 @@ describe('a follower of a session started here', () => {
     expect(bench.take()).toContain(`${timing.firstEventMs} close-stream`);
   });
 
-  it('checks a silent stream by a poll, keeps it when nothing happened, drops it when it held news back', () => {
+  it('checks a silent stream by a poll, keeps it when nothing happened, and drops it when it has missed a change', () => {
     const bench = new Bench({ wantsStream: true });
     bench.at(100).streamed(1).wake();
     expect(bench.now).toBe(100 + timing.silenceMs);
@@ -263,7 +263,7 @@ describe('a follower of a session started here', () => {
     expect(bench.take()).toEqual(['0 open-stream', '10 close-stream', '10 forget']);
   });
 
-  it('takes no event of a stream that it has closed', () => {
+  it('ignores events of a stream that it has closed', () => {
     const bench = new Bench({ wantsStream: true });
     bench.event({ kind: 'stream-closed' });
     const before = bench.state;
@@ -271,7 +271,7 @@ describe('a follower of a session started here', () => {
     expect(bench.state).toBe(before);
   });
 
-  it('comes back by a stream when a person retries a finished session', () => {
+  it('opens a stream again when a person retries a finished session', () => {
     const bench = new Bench({ wantsStream: false });
     bench.polled(9, { state: 'completed', finishedAt: 5 }).take();
     bench.at(60_000).event({ kind: 'tick' });

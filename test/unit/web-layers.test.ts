@@ -1,4 +1,4 @@
-/** The layers of the bar add up to what was done, in whatever order results arrive. */
+/** The layers of the bar add up to the processed leads, in any order of results. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { layerKinds, layersOf, needsAttention } from '../../web/src/lib/sync/layers.ts';
@@ -14,7 +14,7 @@ const counts = fc.record({
   delivered: fc.nat(60),
 });
 
-it('the layers of an activation add up to the leads that it has come to', () => {
+it('the layers of an activation add up to its processed leads', () => {
   fc.assert(
     fc.property(counts, ({ skipped, notActivated, sent, failed, unknown, waiting, delivered }) => {
       const activated = sent + failed + unknown + waiting;
@@ -32,7 +32,7 @@ it('the layers of an activation add up to the leads that it has come to', () => 
   );
 });
 
-it('a mail that was delivered leaves the layer of sent ones', () => {
+it('a delivered mail leaves the layer of sent mails', () => {
   const email = { sent: 8, failed: 1, unknown: 0, delivered: 5, bounced: 0, complained: 0 };
   const layers = layersOf(progressOf({ activation: { activated: 10, skipped: 2, failed: 0 }, email }));
   expect(layers).toEqual({ delivered: 5, sent: 3, unconfirmed: 0, failed: 1, activated: 1, skipped: 2 });

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { addressesIn } from '../../web/src/lib/suppressions/address-list.ts';
 import { frameDocument } from '../../web/src/lib/ui/frame-document.ts';
 
-describe('addresses out of what a person pastes', () => {
+describe('addresses in pasted text', () => {
   test.each([
     ['a@example.com\nb@example.com\r\n', ['a@example.com', 'b@example.com']],
     ['Name,Email,City\n"Zoë, N",zoe@example.com,Berlin', ['zoe@example.com']],
@@ -14,12 +14,12 @@ describe('addresses out of what a person pastes', () => {
     expect(addressesIn(text)).toEqual(addresses);
   });
 
-  test('leaves it to the server to say what is none', () => {
+  test('are validated by the server only', () => {
     expect(addressesIn('broken@ x@y')).toEqual(['broken@', 'x@y']);
   });
 });
 
-test('a mail in a frame comes after the policy that keeps it from fetching anything', () => {
+test('a mail in a frame comes after the policy that forbids it to load anything', () => {
   const document = frameDocument('<!doctype html><img src="https://tracker.test/a.png">');
   expect(document.indexOf('Content-Security-Policy')).toBeLessThan(document.indexOf('tracker.test'));
   expect(document).toContain("default-src 'none'");

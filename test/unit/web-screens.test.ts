@@ -40,7 +40,7 @@ const sessionId = 'activation_1704123456789_a7bc3d2f1';
 const run = (change: Partial<Progress> = {}): Progress => progressOf({ total: 100, ...change });
 
 describe('the two bars', () => {
-  it('measure activation over the audience and mails over those who get one', () => {
+  it('measure activations by the audience, and mails by the leads that get one', () => {
     const progress = run({
       activation: { activated: 60, skipped: 20, failed: 10 },
       email: { sent: 30, failed: 3, unknown: 2, delivered: 9, bounced: 1, complained: 0 },
@@ -49,13 +49,13 @@ describe('the two bars', () => {
     expect(emailBar(progress)).toEqual({ done: 35, max: 70, percent: 50 });
   });
 
-  it('say 100 % only when all is done', () => {
+  it('show 100 % only when all is done', () => {
     expect(percentOf(49_999, 50_000)).toBe(99);
     expect(percentOf(50_000, 50_000)).toBe(100);
     expect(percentOf(0, 0)).toBe(100);
   });
 
-  it('never go back when leads turn out to be skipped', () => {
+  it('never go back when leads are skipped', () => {
     const before = emailBar(
       run({ email: { ...run().email, sent: 40 }, activation: { activated: 40, skipped: 0, failed: 0 } }),
     );
@@ -67,7 +67,7 @@ describe('the two bars', () => {
 });
 
 describe('the percentage in the title', () => {
-  it('weighs runs by their leads and leaves out those that are over', () => {
+  it('weights activations by their leads and leaves out ended ones', () => {
     expect(
       overallPercent([
         run({ total: 900, processed: 90 }),
@@ -77,14 +77,14 @@ describe('the percentage in the title', () => {
     ).toBe(19);
   });
 
-  it('is absent when nothing goes on', () => {
+  it('is absent when no activation runs', () => {
     expect(overallPercent([run({ finishedAt: 1 })])).toBeNull();
     expect(overallPercent([])).toBeNull();
   });
 });
 
 describe('announcements', () => {
-  it('come at the quarters and at changes of state, never at a mere tick', () => {
+  it('come at the quarters and at changes of state only', () => {
     const heard: string[] = [];
     let previous: Progress | null = null;
     for (let processed = 0; processed <= 100; processed += 1) {
@@ -99,7 +99,7 @@ describe('announcements', () => {
     expect(heard).toEqual(['0 ', '25 ', '50 ', '75 ', '100 completed']);
   });
 
-  it('leave out no quarter when several are crossed at once, nor a pause that comes with one', () => {
+  it('include every quarter when several are crossed at once, and a pause that comes with one', () => {
     expect(announcementFor(run({ processed: 10 }), run({ processed: 80 }))).toEqual({
       percents: [25, 50, 75],
       state: null,
@@ -109,15 +109,15 @@ describe('announcements', () => {
     ).toEqual({ percents: [50], state: 'paused' });
   });
 
-  it('say a catch-up in one sentence', () => {
+  it('report a catch-up in one sentence', () => {
     const { change } = shellMessages.announce;
-    // English has it with and without the second comma.
+    // English is correct with and without the second comma.
     expect(change('March', ['25 %', '50 %', '75 %'], null)).toMatch(/^March: 25 %, 50 %,? and 75 % done$/);
     expect(change('March', ['100 %'], 'Completed')).toBe('March: 100 % done, Completed');
     expect(change('March', [], 'Paused')).toBe('March: Paused');
   });
 
-  it('say nothing of a run that was over when the page was opened', () => {
+  it('do not mention an activation that had ended when the page was opened', () => {
     expect(announcementFor(null, run({ state: 'completed', finishedAt: 1 }))).toBeNull();
   });
 });
@@ -147,24 +147,28 @@ describe('controls', () => {
   it.each<[string, Partial<Progress>, string[]]>([
     ['a running run', {}, ['pause', 'cancel']],
     ['a paused run', { state: 'paused', reason: 'user' }, ['resume', 'cancel', 'erase']],
-    ['a run that is being cancelled', { state: 'cancelled', email: { ...run().email, failed: 3 } }, []],
-    ['a run that is over', { state: 'completed', finishedAt: 1 }, ['erase']],
     [
-      'a run that is over with failures',
+      'an activation that is being cancelled',
+      { state: 'cancelled', email: { ...run().email, failed: 3 } },
+      [],
+    ],
+    ['an ended activation', { state: 'completed', finishedAt: 1 }, ['erase']],
+    [
+      'an ended activation with failures',
       { state: 'completed', finishedAt: 1, email: { ...run().email, failed: 3, unknown: 2 } },
       ['retryFailed', 'retryUnknown', 'assumeSent', 'erase'],
     ],
     [
-      'a run that is over with mail that the provider can be asked about',
+      'an ended activation with mail that the provider can be asked about',
       { state: 'cancelled', finishedAt: 1, email: { ...run().email, unknown: 2 }, checkableUntil: 11 },
       ['retryUnknown', 'check', 'assumeSent', 'erase'],
     ],
     [
-      'a run whose keys have died',
+      'an activation whose keys have expired',
       { state: 'cancelled', finishedAt: 1, email: { ...run().email, unknown: 2 }, checkableUntil: 10 },
       ['retryUnknown', 'assumeSent', 'erase'],
     ],
-  ])('of %s are what the server would accept', (_what, change, allowed) => {
+  ])('of %s are those that the server accepts', (_what, change, allowed) => {
     const controls = allowedControls(run(change), 10);
     expect(
       Object.entries(controls)
@@ -175,7 +179,7 @@ describe('controls', () => {
 });
 
 describe('the history', () => {
-  it('takes the newer view of each run, and puts the newest run first', () => {
+  it('has the newer view of each activation, and the newest activation first', () => {
     const early = run({
       sessionId: 'activation_1704123456788_a7bc3d2f1',
       createdAt: 1,
@@ -203,7 +207,7 @@ describe('the choice of leads', () => {
     expect(audienceOf(setSelected(chosen, [1], false))).toEqual({ leadIds: [2, 3] });
   });
 
-  it('says all that match as the filter itself, minus exclusions', () => {
+  it('represents all matches by the filter itself, minus exclusions', () => {
     const all = selectAll({ status: 'new' }, 1_000_000);
     const but = setSelected(all, [7, 5], false);
     expect(selectedCount(but)).toBe(999_998);
@@ -211,7 +215,7 @@ describe('the choice of leads', () => {
     expect(audienceOf(setSelected(but, [5, 7], true))).toEqual({ filter: { status: 'new' } });
   });
 
-  it('is never nobody where only some of those that match were counted', () => {
+  it('is never empty when only some of the matches were counted', () => {
     const all = selectAll({}, 2, false);
     expect(isCountExact(all)).toBe(false);
     const but = setSelected(all, [1, 2, 3], false);
@@ -236,8 +240,8 @@ describe('the choice of leads', () => {
   });
 });
 
-describe('what a search found', () => {
-  it('is marked where it stands, and nothing of the text is lost', () => {
+describe('the matches of a search', () => {
+  it('are highlighted in the text, and no text is lost', () => {
     const words = (ranges: [number, number][]): string[] =>
       markedParts('www.example.com', ranges).map(({ text, isMarked }) => (isMarked ? `[${text}]` : text));
     expect(words([])).toEqual(['www.example.com']);
@@ -252,7 +256,7 @@ describe('what a search found', () => {
   });
 });
 
-describe('whom a filter chose, in words', () => {
+describe('a filter in words', () => {
   it.each([
     [{ filter: { search: 'example.com' }, excludedIds: [1, 2] }, '404 leads matching "example.com", minus 2'],
     [{ filter: {} }, 'All 402 leads'],
@@ -268,7 +272,7 @@ describe('whom a filter chose, in words', () => {
 });
 
 describe('the view in the URL', () => {
-  it('comes back from its own query', () => {
+  it('is restored from its own query', () => {
     const view = {
       search: 'ana m',
       status: 'new' as const,
@@ -287,7 +291,7 @@ describe('the view in the URL', () => {
     expect(parseLeadView(new URLSearchParams(leadViewQuery(view)))).toEqual(view);
   });
 
-  it('opens with what is usual when the link is mistyped', () => {
+  it('has the defaults when the link is mistyped', () => {
     const view = parseLeadView(new URLSearchParams('status=gone&sort=__proto__&limit=1e9'));
     expect(leadViewQuery(view)).toBe('');
   });
@@ -337,24 +341,24 @@ describe('a start over a bad network', () => {
     return { kind: outcome.kind, ids, waits };
   }
 
-  it('asks for the same session again until it is answered', async () => {
+  it('repeats the request for the same session until it is answered', async () => {
     const { kind, ids } = await attempt([lost, problem(503), { ok: true, value: run() }]);
     expect(kind).toBe('started');
     expect(ids).toEqual([sessionId, sessionId, sessionId]);
   });
 
-  it('takes a definite no for an answer', async () => {
+  it('stops at a definite refusal', async () => {
     expect(await attempt([problem(422)])).toEqual({ kind: 'refused', ids: [sessionId], waits: [] });
   });
 
-  it('keeps the request for after the sign-in, because an attempt before may have been taken', async () => {
+  it('keeps the request until after the sign-in, because an earlier attempt may have been accepted', async () => {
     const signedOut: Answer<Progress> = { ok: false, refusal: { kind: 'signed_out' } };
     const { kind, ids } = await attempt([lost, signedOut]);
     expect(kind).toBe('unreachable');
     expect(ids).toHaveLength(2);
   });
 
-  it('leaves it to the person after some tries', async () => {
+  it('asks the person after some tries', async () => {
     const { kind, waits } = await attempt([]);
     expect(kind).toBe('unreachable');
     expect(waits).toEqual([1_000, 2_000, 4_000, 8_000]);
@@ -362,7 +366,7 @@ describe('a start over a bad network', () => {
 });
 
 describe('words', () => {
-  it('tell a refusal in sentences, with each fault and where it is', () => {
+  it('describe a refusal in sentences, with each fault and its place', () => {
     const refused: Problem = {
       type: 'about:blank',
       title: 'The request does not fit its schema.',
@@ -391,7 +395,7 @@ describe('words', () => {
   });
 });
 
-describe('the issues of a run', () => {
+describe('the issues of an activation', () => {
   const issue = (change: Partial<Issue>): Issue => ({
     track: 'email',
     state: 'failed',
@@ -402,7 +406,7 @@ describe('the issues of a run', () => {
   });
   const skipped = issue({ track: 'activation', state: 'skipped', code: 'invalid_address', message: '' });
 
-  it('say in words why leads were left out, and what is known of those that nobody explained', () => {
+  it('say in words why leads were left out, and count those without a known reason', () => {
     expect(issueText(issue({}))).toBe('The address was refused');
     expect(issueText(skipped)).toBe(stateMessages.skipReasons.invalid_address);
     expect(issueText(issue({ state: 'unknown', message: '' }))).toBe(
@@ -410,7 +414,7 @@ describe('the issues of a run', () => {
     );
   });
 
-  it('are retried by themselves only where that touches nobody else', () => {
+  it('can be retried alone only when that affects no other lead', () => {
     const failed = issue({});
     const unknown = issue({ state: 'unknown' });
     const notActivated = issue({ track: 'activation' });

@@ -8,7 +8,7 @@ import { progressOf } from '../support/progress.ts';
 const sessionId = 'activation_1704123456789_a7bc3d2f1';
 const other = 'activation_1704123456790_b7bc3d2f2';
 
-/** The server: sessions, who asked when, and the open streams. */
+/** The server: its sessions, the time of each request, and the open streams. */
 class FakeServer {
   readonly sessions = new Map<string, Progress>();
   readonly polls: { tab: number; sessionId: string; at: number; etag: string | null }[] = [];
@@ -57,10 +57,10 @@ class FakeTab {
   readonly manager: SessionManager;
   visible = true;
   online = true;
-  /** A frozen page runs no timers and hears nothing, and keeps its lock. */
+  /** A frozen page runs no timers, receives nothing and keeps its lock. */
   frozen = false;
   closed = false;
-  /** Every count that the screen ever showed, in order. */
+  /** Every count that the screen has shown, in order. */
   readonly shown: number[] = [];
   onMessage: ((message: unknown) => void) | null = null;
 
@@ -164,7 +164,7 @@ class FakeTab {
     this.closed = true;
     this.manager.stop();
   }
-  /** A person starts a session here, and the server takes it. */
+  /** A person starts a session here, and the server accepts it. */
   start(id: string, server: FakeServer): void {
     this.manager.expect(id);
     this.manager.begin(server.set(id, 0));
@@ -187,7 +187,7 @@ afterEach(() => {
 });
 
 describe('one tab', () => {
-  it('writes the id down before anything leaves, and asks nothing until the start is answered', async () => {
+  it('stores the id before any request, and asks nothing until the start is answered', async () => {
     const tab = browser.open();
     tab.manager.expect(sessionId);
     expect([...browser.data.keys()]).toEqual([keyPrefix + sessionId]);
@@ -196,7 +196,7 @@ describe('one tab', () => {
     expect(browser.server.streams.size).toBe(0);
   });
 
-  it('streams what was started in it', async () => {
+  it('streams the session that was started in it', async () => {
     const tab = browser.open();
     tab.start(sessionId, browser.server);
     await seconds(0.1);
@@ -246,7 +246,7 @@ describe('one tab', () => {
     expect(browser.server.polls).toHaveLength(1);
   });
 
-  it('keeps a finished session on the screen, also over a refresh, and asks about it no more', async () => {
+  it('keeps a finished session on the screen, even after a refresh, and asks nothing about it', async () => {
     const tab = browser.open();
     tab.start(sessionId, browser.server);
     await seconds(0.1);
@@ -288,7 +288,7 @@ describe('one tab', () => {
     expect(tab.progress()?.processed).toBe(30);
   });
 
-  it('takes no answer to a question of before it was hidden', async () => {
+  it('ignores answers to requests from before it was hidden', async () => {
     browser.data.set(keyPrefix + sessionId, '{}');
     browser.server.set(sessionId, 1);
     const tab = browser.open();
@@ -297,7 +297,7 @@ describe('one tab', () => {
     await seconds(1.2);
     tab.show(false);
     tab.show(true);
-    // By now the first question has failed, because it was given up, and the second one is on its way.
+    // By now the first request was aborted, and the second one is on its way.
     await seconds(0.4);
     expect(tab.link()).not.toBe('retrying');
     await seconds(0.2);
@@ -340,7 +340,7 @@ describe('one tab', () => {
     expect(tab.progress()?.processed).toBe(40);
   });
 
-  it('follows a run that it only looks at, and does not track it', async () => {
+  it('follows a session that is only viewed, and does not track it', async () => {
     browser.server.set(other, 5);
     const tab = browser.open();
     const stop = tab.manager.observe(other);
@@ -354,7 +354,7 @@ describe('one tab', () => {
     expect(tab.manager.views()).toEqual([]);
   });
 
-  it('asks once about a run that does not exist, however long its page is open', async () => {
+  it('asks once about a session that does not exist, however long its page is open', async () => {
     const tab = browser.open();
     const stop = tab.manager.observe(other);
     await seconds(30);
@@ -378,7 +378,7 @@ describe('eight tabs of one browser', () => {
     for (const tab of tabs) expect(tab.shown).toEqual([...tab.shown].sort((a, b) => a - b));
   });
 
-  it('are asked for by one tab only after a refresh of all', async () => {
+  it('are requested by only one tab after a refresh of all', async () => {
     browser.data.set(keyPrefix + sessionId, '{}');
     browser.server.set(sessionId, 10);
     const tabs = Array.from({ length: 8 }, () => browser.open());
@@ -400,7 +400,7 @@ describe('eight tabs of one browser', () => {
     expect(tabs.slice(1).map((tab) => tab.progress()?.processed)).toEqual([20, 20]);
   });
 
-  it('notice a frozen leader within two seconds and ask for themselves until it thaws', async () => {
+  it('notice a frozen leader within two seconds and poll for themselves until it resumes', async () => {
     browser.data.set(keyPrefix + sessionId, '{}');
     browser.server.set(sessionId, 10);
     const [leader, listener] = [browser.open(), browser.open()];
@@ -427,7 +427,7 @@ describe('eight tabs of one browser', () => {
     expect([first.manager.role, second.manager.role]).toEqual(['idle', 'lead']);
   });
 
-  it('share a dismissal', async () => {
+  it('share the dismissal of a session', async () => {
     browser.data.set(keyPrefix + sessionId, '{}');
     browser.server.set(sessionId, 50, { state: 'completed', finishedAt: 1 });
     const [first, second] = [browser.open(), browser.open()];
@@ -438,7 +438,7 @@ describe('eight tabs of one browser', () => {
     expect(first.manager.views()).toEqual([]);
   });
 
-  it('give a tab that opens in the middle the numbers without another request', async () => {
+  it('give a newly opened tab the numbers without another request', async () => {
     const first = browser.open();
     first.start(sessionId, browser.server);
     await seconds(0.1);
@@ -449,7 +449,7 @@ describe('eight tabs of one browser', () => {
     expect(browser.server.polls).toEqual([]);
   });
 
-  it('give a tab that opens in the middle the state of the line and the issues, which no storage holds', async () => {
+  it('give a newly opened tab the connection state and the issues, which are not in the storage', async () => {
     const first = browser.open();
     first.start(sessionId, browser.server);
     await seconds(0.1);

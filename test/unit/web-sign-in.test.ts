@@ -3,12 +3,12 @@ import { apiHeaders, isSignedOut } from '../../web/src/lib/api/sign-in.ts';
 import { refreshedPage } from '../../web/src/lib/leads/refreshed-page.ts';
 import type { Lead } from '../../src/shared/schemas/leads.ts';
 
-describe('a sign-in that has run out', () => {
-  it('is asked for in the way that Access answers with 401 instead of its login page', () => {
+describe('an expired sign-in', () => {
+  it('shows as a 401, because requests ask Access for that instead of its login page', () => {
     expect(apiHeaders['x-requested-with']).toBe('XMLHttpRequest');
   });
 
-  it('is seen by 401, and by a redirect to a login that a script cannot follow', () => {
+  it('is recognized by a 401, and by a redirect to a login that a script cannot follow', () => {
     expect(isSignedOut({ status: 401, type: 'basic' })).toBe(true);
     expect(isSignedOut({ status: 0, type: 'opaqueredirect' })).toBe(true);
     for (const status of [200, 304, 403, 404, 500])
@@ -16,7 +16,7 @@ describe('a sign-in that has run out', () => {
   });
 });
 
-describe('a page of leads that is read again while a run goes on', () => {
+describe('a page of leads that is read again while an activation runs', () => {
   const lead = (id: number, status: Lead['status']) => ({ id, status }) as Lead;
   const shown = {
     leads: [lead(3, 'new'), lead(2, 'new'), lead(1, 'new')],
@@ -31,11 +31,11 @@ describe('a page of leads that is read again while a run goes on', () => {
     nextCursor: null,
   };
 
-  it('is the new one, as long as nobody is choosing', () => {
+  it('is replaced by the new one when no lead is selected', () => {
     expect(refreshedPage(shown, fresh, false)).toBe(fresh);
   });
 
-  it('keeps every row in its place under a person who is choosing, and says what became of it', () => {
+  it('keeps every row in its place while a person selects leads, and shows its new status', () => {
     expect(refreshedPage(shown, fresh, true)).toEqual({
       leads: [lead(3, 'active'), lead(2, 'new'), lead(1, 'new')],
       total: 2,

@@ -46,7 +46,7 @@ const brokenStorage: KeyValueStorage = {
 };
 
 describe('the store of tracked sessions', () => {
-  it('gives a session to the next page load from the moment it was added', () => {
+  it('provides a session to the next page load as soon as it was added', () => {
     const storage = memoryStorage();
     new TrackedSessionStore(storage).add(first, 1_000);
     expect(new TrackedSessionStore(storage).list()).toEqual([
@@ -104,7 +104,7 @@ describe('the store of tracked sessions', () => {
     ]);
   });
 
-  it('passes over keys of others and malformed ids, and leaves them alone', () => {
+  it('ignores foreign keys and malformed ids, and does not change them', () => {
     const entries = {
       theme: 'dark',
       [`${keyPrefix}activation_1_x`]: '{}',
@@ -129,14 +129,14 @@ describe('the store of tracked sessions', () => {
     expect(store.list()).toEqual([]);
   });
 
-  it('knows a finished session from one that goes on, and a cancelled one that still settles', () => {
+  it('distinguishes a finished session from a running one and from a cancelled one that still settles', () => {
     expect(isLive({ progress: null })).toBe(true);
     expect(isLive({ progress: progressAt(first, 1) })).toBe(true);
     expect(isLive({ progress: progressAt(first, 1, { state: 'cancelled' }) })).toBe(true);
     expect(isLive({ progress: progressAt(first, 1, { state: 'completed', finishedAt: 9 }) })).toBe(false);
   });
 
-  it('reads a session id out of a storage key, and only out of its own', () => {
+  it('reads a session id from its own storage keys only', () => {
     expect(sessionIdOfKey(keyPrefix + first)).toBe(first);
     expect(sessionIdOfKey(first)).toBeNull();
     expect(sessionIdOfKey(null)).toBeNull();

@@ -1,6 +1,6 @@
 /**
- * Who gets in by which assertion, in the shape in which production delivers it: a signed header, keys that are
- * fetched from the team's domain, and nothing else. The team is the test's own, the clock is handed in.
+ * Which assertions are accepted, in the form of production: a signed header, and keys that are fetched from the
+ * team's domain. The team belongs to the test, and the clock is an argument.
  */
 import { createExecutionContext, waitOnExecutionContext } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
@@ -17,9 +17,9 @@ const clientId = 'e367826f93b8d71185e03fe518aff3b4.access';
 const ana = 'ana@example.com';
 
 let team: AccessTeam;
-/** What is asked of the team's domain, in order. */
+/** The requests to the team's domain, in order. */
 let asked: Request[];
-/** What the team's domain answers. */
+/** The answer of the team's domain. */
 let answer: (request: Request) => Response | Promise<Response>;
 let nowMs: number;
 let app: ReturnType<typeof createApp>;
@@ -40,7 +40,7 @@ beforeEach(() => {
       return answer(request);
     },
     now: () => nowMs,
-    // Others' turns come; the clock stands still until a test moves it.
+    // Lets other work run; the clock stands still until a test moves it.
     sleep: () => new Promise((resolve) => setTimeout(resolve)),
   };
   app = createApp(createIdentify(deps));
@@ -73,21 +73,21 @@ async function outcomeOf(assertion: string | null, path?: string, headers?: Head
   return code === undefined ? String(response.status) : `${String(response.status)} ${code}`;
 }
 
-/** Claims that differ from what Access says; undefined leaves one out. */
+/** Claims that differ from those of Access; undefined leaves one out. */
 type Change = Record<string, unknown>;
 const person = (change: Change = {}): Promise<string> =>
   team.sign({ ...team.personClaims(ana, nowMs), ...change });
 const token = (change: Change = {}): Promise<string> =>
   team.sign({ ...team.tokenClaims(clientId, nowMs), ...change });
 
-const outcome = { in: '200', refused: '401 unauthenticated', stranger: '403 forbidden' };
+const outcome = { in: '200', refused: '401 unauthenticated', noRole: '403 forbidden' };
 const seconds = (count: number): number => Math.floor(nowMs / 1_000) + count;
 const base64 = (value: unknown): string =>
   btoa(typeof value === 'string' ? value : JSON.stringify(value)).replace(/[+/=]/g, (letter) =>
     letter === '+' ? '-' : letter === '/' ? '_' : '',
   );
 
-/** Each row: what is sent, and what comes of it. */
+/** Each row: what is sent, and the outcome. */
 const table: readonly [what: string, make: () => string | Promise<string>, outcome: string][] = [
   ['a person', () => person(), outcome.in],
   ['a person whose aud is a string', () => person({ aud: team.audience }), outcome.in],
@@ -101,9 +101,9 @@ const table: readonly [what: string, make: () => string | Promise<string>, outco
   [
     'a service token that no list names',
     () => token({ common_name: clientId.replace('e3', 'f3') }),
-    outcome.stranger,
+    outcome.noRole,
   ],
-  ['a person whom no list names', () => person({ email: 'eve@example.com' }), outcome.stranger],
+  ['a person whom no list names', () => person({ email: 'eve@example.com' }), outcome.noRole],
   ['a person whose address is a client id', () => person({ email: clientId }), outcome.refused],
   ['wrong aud', () => person({ aud: ['b1'.repeat(32)] }), outcome.refused],
   ['no aud', () => person({ aud: undefined }), outcome.refused],
@@ -194,7 +194,7 @@ describe('an assertion', () => {
     expect(await outcomeOf(await make())).toBe(expected);
   });
 
-  it('is good for any of several applications', async () => {
+  it('is valid for any of several applications', async () => {
     settings.ACCESS_AUD = ` b1 , ${team.audience},`;
     expect(await outcomeOf(await person())).toBe(outcome.in);
   });
@@ -210,7 +210,7 @@ describe('an assertion', () => {
     expect(user).toEqual({ email: clientId, name: 'nightly import', role: 'operator' });
   });
 
-  it('of a service token stands in the audit by label and client id', async () => {
+  it('of a service token is in the audit by label and client id', async () => {
     settings.ACCESS_TOKEN_LABELS = `${clientId}=nightly import`;
     const request = new Request('https://leads.example.com/crm/views', {
       method: 'POST',
@@ -239,10 +239,10 @@ describe('an assertion', () => {
     expect(await outcomeOf(null, undefined, forged)).toBe(outcome.refused);
   });
 
-  it('has no effect where nobody is asked who they are', async () => {
+  it('has no effect on public routes', async () => {
     for (const assertion of [null, 'garbage', await person(), await person({ exp: 1 })]) {
       expect((await ask(assertion, '/healthz')).status).toBe(200);
-      // Without the provider's signature a webhook is refused, whoever is signed in.
+      // Without the provider's signature a webhook is refused, even for a signed-in person.
       const webhook = new Request('https://leads.example.com/webhooks/resend', {
         method: 'POST',
         body: '{}',
@@ -254,7 +254,7 @@ describe('an assertion', () => {
     expect(asked).toEqual([]);
   });
 
-  it('that is refused is logged with its reason, and with nothing of itself', async () => {
+  it('that is refused is logged with the reason, and without any part of it', async () => {
     const logged = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
     const assertion = await person({ exp: 1 });
     await ask(assertion);
@@ -276,7 +276,7 @@ describe('the keys', () => {
     expect(asked.map(({ url }) => url)).toEqual(['https://acme.cloudflareaccess.com/cdn-cgi/access/certs']);
   });
 
-  it('that are new let their assertions in at once, and those of the key before stay good', async () => {
+  it('that are new are accepted at once, and assertions of the previous key stay valid', async () => {
     const before = await person();
     expect(await outcomeOf(before)).toBe(outcome.in);
     nowMs += 60_000;
@@ -286,7 +286,7 @@ describe('the keys', () => {
     expect(asked).toHaveLength(2);
   });
 
-  it('are fetched at most once a minute for key ids that nobody knows', async () => {
+  it('are fetched at most once a minute for unknown key ids', async () => {
     expect(await outcomeOf(await person())).toBe(outcome.in);
     const unknown = await team.sign(team.personClaims(ana, nowMs), 'unknown');
     nowMs += 60_000;
@@ -301,7 +301,7 @@ describe('the keys', () => {
     }
   });
 
-  it('that cannot be fetched let nobody in: 503, and what to check in the log', async () => {
+  it('that cannot be fetched let nobody in: the answer is 503, and the log says what to check', async () => {
     const logged = vi.spyOn(console, 'error').mockImplementation(() => undefined);
     for (const down of [
       () => Promise.reject(new Error('connection refused')),
@@ -317,7 +317,7 @@ describe('the keys', () => {
       expect(response.status).toBe(503);
       expect(response.headers.get('retry-after')).toBe('2');
       expect(await response.json()).toMatchObject({ code: 'unavailable' });
-      // Others in the same second are answered without asking again.
+      // Other requests in the same second are answered without another fetch.
       expect(await outcomeOf(await person())).toBe('503 unavailable');
       expect(asked).toHaveLength(1);
     }
@@ -329,7 +329,7 @@ describe('the keys', () => {
     expect(await outcomeOf(await person())).toBe(outcome.in);
   });
 
-  it('that were fetched are kept while they cannot be fetched again, and asked for once a minute', async () => {
+  it('that were fetched are kept while they cannot be fetched again, with one try a minute', async () => {
     const logged = vi.spyOn(console, 'error').mockImplementation(() => undefined);
     expect(await outcomeOf(await person())).toBe(outcome.in);
     answer = () => Promise.reject(new Error('connection refused'));
@@ -343,18 +343,18 @@ describe('the keys', () => {
     expect(logged).toHaveBeenCalledTimes(21);
   });
 
-  it('that were taken back are forgotten within ten minutes', async () => {
+  it('that were revoked are dropped within ten minutes', async () => {
     const assertion = await person({ exp: seconds(86_400) });
     expect(await outcomeOf(assertion)).toBe(outcome.in);
     await team.rotate();
     await team.rotate();
     nowMs += 600_000;
-    // The request that notices is answered by the keys at hand.
+    // The request that starts the fetch is answered with the present keys.
     expect(await outcomeOf(assertion)).toBe(outcome.in);
     expect(await outcomeOf(assertion)).toBe(outcome.refused);
   });
 
-  it('are asked for again when the request that asked for them was torn down', async () => {
+  it('are fetched again when the request that fetched them was aborted', async () => {
     let hang = true;
     answer = () => (hang ? new Promise<Response>(() => undefined) : Response.json(team.jwks()));
     const context = createExecutionContext();
@@ -390,7 +390,7 @@ describe('the settings', () => {
     expect(await outcomeOf(await person())).toBe(expected);
   });
 
-  it('that a deployment lacks altogether let nobody in', async () => {
+  it('that are all missing let nobody in', async () => {
     Reflect.deleteProperty(settings, 'ACCESS_TEAM_DOMAIN');
     Reflect.deleteProperty(settings, 'ACCESS_AUD');
     expect(await outcomeOf(await person())).toBe('503 misconfigured');
@@ -401,7 +401,7 @@ describe('the settings', () => {
     expect(await outcomeOf(await person())).toBe('503 misconfigured');
   });
 
-  it('that are missing are named in the log, and strangers are told to sign in', async () => {
+  it('that are missing are named in the log, and callers without a sign-in are told to sign in', async () => {
     const logged = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
     settings.ACCESS_TEAM_DOMAIN = '';
     settings.ACCESS_AUD = '';
@@ -429,9 +429,9 @@ describe('groups', () => {
 
   const questions = (): number => asked.filter(({ url }) => url.endsWith('/get-identity')).length;
 
-  it('are asked of Access once for each assertion, until its end', async () => {
+  it('are requested from Access once for each assertion, until it expires', async () => {
     const first = await person();
-    // A page's first requests come at one time.
+    // The first requests of a page come at the same time.
     for (let page = 0; page < 2; page++) {
       const outcomes = await Promise.all(Array.from({ length: 10 }, () => outcomeOf(first)));
       expect(new Set(outcomes)).toEqual(new Set([outcome.in]));
@@ -441,7 +441,7 @@ describe('groups', () => {
     expect(questions()).toBe(2);
   });
 
-  it('are not asked for while no role names one, nor for a service token', async () => {
+  it('are not requested while no role names one, nor for a service token', async () => {
     settings.ROLE_ADMIN = `${ana},token:${clientId}`;
     expect(await outcomeOf(await person())).toBe(outcome.in);
     settings.ROLE_ADMIN += ',group:Admins';
@@ -449,7 +449,7 @@ describe('groups', () => {
     expect(questions()).toBe(0);
   });
 
-  it('are not asked for with an assertion that was not verified', async () => {
+  it('are not requested with an assertion that was not verified', async () => {
     expect(await outcomeOf(await person({ aud: 'another' }))).toBe(outcome.refused);
     expect(questions()).toBe(0);
   });
@@ -462,26 +462,26 @@ describe('groups', () => {
     ['null', () => Response.json(null)],
     ['groups that are none', () => Response.json({ groups: { Admins: true } })],
   ] satisfies [string, () => Response | Promise<Response>][])(
-    'that Access does not say are none: %s',
+    'are none when Access does not name them: %s',
     async (_, fault) => {
       vi.spyOn(console, 'error').mockImplementation(() => undefined);
       const whole = answer;
       answer = (request) => (request.url.endsWith('/certs') ? Response.json(team.jwks()) : fault());
       const assertion = await person();
-      expect(await outcomeOf(assertion)).toBe(outcome.stranger);
+      expect(await outcomeOf(assertion)).toBe(outcome.noRole);
       settings.ROLE_OPERATOR = ana;
       expect(await outcomeOf(assertion)).toBe(outcome.in);
       answer = whole;
     },
   );
 
-  it('that could not be had are asked for again after ten seconds, and the log says so', async () => {
+  it('that could not be read are requested again after ten seconds, and the log says so', async () => {
     const logged = vi.spyOn(console, 'error').mockImplementation(() => undefined);
     const whole = answer;
     answer = (request) =>
       request.url.endsWith('/certs') ? Response.json(team.jwks()) : new Response('', { status: 500 });
     const assertion = await person();
-    for (let count = 0; count < 5; count++) expect(await outcomeOf(assertion)).toBe(outcome.stranger);
+    for (let count = 0; count < 5; count++) expect(await outcomeOf(assertion)).toBe(outcome.noRole);
     expect(questions()).toBe(1);
     expect(logged).toHaveBeenCalledTimes(1);
     expect(String(logged.mock.calls[0]?.[0])).toContain('access_groups_unreachable');
@@ -524,7 +524,7 @@ describe('local development', () => {
     '[::2]',
     '0.0.0.0:8787',
     'leads.acme.com',
-  ])('refuses everything asked of %s', async (host) => {
+  ])('refuses every request to %s', async (host) => {
     for (const path of ['/crm/settings', '/healthz', '/unsubscribe/x', '/', '/leads', '/docs']) {
       for (const response of [
         await at(`http://${host}${path}`),
@@ -537,13 +537,13 @@ describe('local development', () => {
     }
   });
 
-  it('takes the role that the lists give its person', async () => {
+  it('uses the role that the lists give its person', async () => {
     settings.ROLE_VIEWER = 'dev@example.com';
     const response = await at('http://localhost/crm/settings');
     expect(await response.json()).toMatchObject({ user: { role: 'viewer' } });
   });
 
-  it('serves files and pages, and answers 404 itself where only it answers', async () => {
+  it('serves files and pages, and answers 404 itself on the paths of the Worker', async () => {
     const page = await at('http://localhost/leads', { 'sec-fetch-mode': 'navigate' });
     expect(page.headers.get('content-type')).toContain('text/html');
     await page.body?.cancel();
@@ -554,7 +554,7 @@ describe('local development', () => {
     }
   });
 
-  it('does not begin by itself: an empty name is nobody', async () => {
+  it('is off for an empty LOCAL_PERSON', async () => {
     settings.LOCAL_PERSON = ' ';
     expect((await at('http://localhost/crm/settings')).status).toBe(401);
   });

@@ -10,7 +10,7 @@ import { hooks, resetHooks } from '../support/hooks.ts';
 import { freshSessionId, waitForEnd } from '../support/session-driver.ts';
 
 let db: D1Database;
-/** Entries are never removed: a test looks at those that came after it began. */
+/** Entries are never removed, so a test reads those that came after its start. */
 let startedAfter = 0;
 
 beforeEach(async () => {
@@ -36,7 +36,7 @@ async function entries(query = ''): Promise<AuditEntry[]> {
   return page.entries.filter(({ id }) => id > startedAfter);
 }
 
-/** The database, but that statements with these words in them fail. */
+/** The database, in which statements with these words fail. */
 function failingAt(words: string): D1Database {
   return new Proxy(env.DB, {
     get(target, name) {
@@ -50,7 +50,7 @@ function failingAt(words: string): D1Database {
   });
 }
 
-async function startRun(): Promise<string> {
+async function startSession(): Promise<string> {
   const sessionId = freshSessionId();
   const body = { sessionId, audience: { filter: {} }, templateId: 'welcome' };
   expect((await send('POST', '/crm/activation', body)).status).toBe(201);
@@ -58,9 +58,9 @@ async function startRun(): Promise<string> {
 }
 
 describe('the audit', () => {
-  it('has a name for the act of every route that changes something', () => {
-    // What these read or render is stored nowhere; a chunk belongs to an import that was opened by name;
-    // a webhook and an unsubscribe link are nobody's act in the house.
+  it('has an action name for every route that changes something', () => {
+    // These routes store nothing that they read or render. A chunk belongs to an import whose opening is audited. A
+    // webhook and an unsubscribe link are not actions of a user.
     const changesNothing = [
       'POST /crm/activation/preview',
       'POST /crm/suppressions/search',
@@ -77,7 +77,7 @@ describe('the audit', () => {
     expect(silent.sort()).toEqual(changesNothing.sort());
   });
 
-  it('tells who did what to which run, from where, under which request', async () => {
+  it('says who did what to which activation, from where, and by which request', async () => {
     await addLeads(db, [{}, {}]);
     const sessionId = freshSessionId();
     const request = requestAs(admin, 'POST', '/crm/activation', {
@@ -102,9 +102,9 @@ describe('the audit', () => {
     expect(entry?.at).toBeGreaterThanOrEqual(before);
   });
 
-  it('writes a start once, however often it is repeated, and nothing for what was refused', async () => {
+  it('has one entry for a start, however often it is repeated, and none for a refusal', async () => {
     await addLeads(db, [{}]);
-    const sessionId = await startRun();
+    const sessionId = await startSession();
     await waitForEnd(sessionId);
     const body = { sessionId, audience: { filter: {} }, templateId: 'welcome' };
     expect((await send('POST', '/crm/activation', body)).status).toBe(200);
@@ -129,7 +129,7 @@ describe('the audit', () => {
     expect(JSON.stringify(found)).not.toContain('leads.example');
   });
 
-  it('says which import was opened, not how its file is named, and how many leads its undoing removed', async () => {
+  it('says which import was opened, without the name of its file, and how many leads its undoing removed', async () => {
     const open = (importId: string, fileName: string) =>
       send('POST', '/crm/imports', { importId, fileName, columns: ['Email'], mapping: { email: [0] } });
     expect((await open('fair', 'Fair of May.csv')).status).toBe(201);
@@ -174,7 +174,7 @@ describe('the audit', () => {
     );
   });
 
-  it('goes to the log, whole, when the database does not take an entry; the act stays done', async () => {
+  it('logs the whole entry when the database does not store it, and the action succeeds', async () => {
     await addLeads(db, [{}]);
     const logged = vi.spyOn(console, 'error').mockImplementation(() => {});
     hooks.env.DB = failingAt('INSERT INTO audit');
@@ -192,11 +192,11 @@ describe('the audit', () => {
   });
 });
 
-describe('leads that somebody was shown', () => {
+describe('leads that a person was shown', () => {
   const hourMs = 3_600_000;
   const shown = async (): Promise<AuditEntry[]> =>
     (await entries('?action=lead.read')).sort((a, b) => a.at - b.at);
-  /** Moves what was counted into an hour that is over. */
+  /** Moves the counts into a past hour. */
   const anHourLater = (): Promise<unknown> =>
     db.prepare('UPDATE lead_reads SET hour_at = hour_at - ?1, last_at = last_at - ?1').bind(hourMs).run();
 
@@ -204,7 +204,7 @@ describe('leads that somebody was shown', () => {
     await addLeads(db, [{}, {}, {}]);
   });
 
-  it('are one entry for each person and hour, with how many and in how many requests', async () => {
+  it('are one entry for each person and hour, with the number of leads and requests', async () => {
     const operator = identityOf('operator');
     const read = async (who: object, path: string): Promise<void> => {
       const response = await exports.default.fetch(requestAs(who, 'GET', path));
@@ -221,13 +221,13 @@ describe('leads that somebody was shown', () => {
       ['admin@staff.example', { leadCount: 6, requestCount: 3 }, null],
       ['operator@staff.example', { leadCount: 1, requestCount: 1 }, null],
     ]);
-    // Asked again, and by the next hour's first request: no entry twice.
+    // A repeat, also by the first request of the next hour, makes no second entry.
     await read(admin, '/crm/leads?limit=1');
     expect(await shown()).toHaveLength(2);
   });
 
-  it('count in the pages of results and in previews, and not where none is shown or the answer is a refusal', async () => {
-    const sessionId = await startRun();
+  it('count in pages of results and in previews, but not when none is shown or the request is refused', async () => {
+    const sessionId = await startSession();
     await waitForEnd(sessionId);
     expect((await send('GET', `/crm/activation/${sessionId}/leads`)).status).toBe(200);
     const preview = { audience: { leadIds: [1, 2, 3] }, templateId: 'welcome' };
@@ -247,7 +247,7 @@ describe('leads that somebody was shown', () => {
     ]);
   });
 
-  it('are counted in the log when the database does not take it, and the page comes all the same', async () => {
+  it('are counted in the log when the database does not store the count, and the page is answered', async () => {
     const logged = vi.spyOn(console, 'error').mockImplementation(() => {});
     onTestFinished(() => logged.mockRestore());
     hooks.env.DB = failingAt('INSERT INTO lead_reads');
@@ -302,7 +302,7 @@ describe('reading the audit', () => {
     );
   });
 
-  it('refuses a cursor that it did not give out', async () => {
+  it('refuses a foreign cursor', async () => {
     for (const cursor of ['x', btoa('["a"]').replaceAll('=', ''), btoa('[1,2]')]) {
       const response = await send('GET', `/crm/audit?cursor=${encodeURIComponent(cursor)}`);
       expect(response.status).toBe(422);

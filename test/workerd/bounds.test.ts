@@ -43,7 +43,7 @@ function send(method: string, path: string, body?: unknown, headers: HeadersInit
   return exports.default.fetch(requestAs(admin, method, path, { ...content, headers }));
 }
 
-/** Expects a refusal with this code, as a problem, with nothing written. */
+/** Expects a problem with this code, and that nothing was written. */
 async function expectRefusal(work: () => Promise<Response>, code: ProblemCode): Promise<void> {
   const before = await databaseContent();
   const response = await work();
@@ -62,8 +62,8 @@ const start = (change: object): Promise<Response> =>
     ...change,
   });
 
-describe('every bound has a refusal of its own', () => {
-  it('bytes of a body, as declared and as sent', async () => {
+describe('every bound has its own refusal', () => {
+  it('bytes of a body, both declared and sent', async () => {
     const large = JSON.stringify({ email: 'x'.repeat(limits.maxJsonBodyBytes) });
     await expectRefusal(() => send('POST', '/crm/leads/export', large), 'body_too_large');
     const stream = (): ReadableStream<Uint8Array> => new Blob([large]).stream();
@@ -84,7 +84,7 @@ describe('every bound has a refusal of its own', () => {
     return expectRefusal(() => start({ audience: { leadIds } }), 'too_many_items');
   });
 
-  it('ids taken out of a filter', () => {
+  it('ids excluded from a filter', () => {
     const excludedIds = Array.from({ length: limits.maxExcludedIdCount + 1 }, (_, index) => index + 1);
     return expectRefusal(() => start({ audience: { filter: {}, excludedIds } }), 'too_many_items');
   });
@@ -111,7 +111,7 @@ describe('every bound has a refusal of its own', () => {
     );
   });
 
-  it('runs of one person that have not ended', async () => {
+  it('activations of one person that have not ended', async () => {
     await addLeads(db, [{}]);
     new FakeMailApi().install();
     const rows = Array.from({ length: limits.maxRunningSessionCount }, (_, index) => `s${index}`);
@@ -131,7 +131,7 @@ describe('every bound has a refusal of its own', () => {
     await expectRefusal(() => start({}), 'too_many_sessions');
   });
 
-  it('requests of one person a minute, counted apart from those of others', async () => {
+  it('requests of one person a minute, counted separately from those of others', async () => {
     const limiter = {
       limit: vi.fn(({ key }: { key: string }) => Promise.resolve({ success: key !== admin.email })),
     };
@@ -148,7 +148,7 @@ describe('every bound has a refusal of its own', () => {
   it("requests of one person, by the platform's own counter", async () => {
     hooks.env.REQUESTS_PER_PERSON = env.FEW_REQUESTS_PER_PERSON;
     const statuses: number[] = [];
-    // More than the two minutes can take between them that so many requests fall into.
+    // More than the limits of the two minutes that the requests may fall into.
     for (let count = 0; count < 41; count++) {
       const answer = await exports.default.fetch(requestAs(identityOf('viewer'), 'GET', '/crm/templates'));
       statuses.push(answer.status);
@@ -171,7 +171,7 @@ describe('every bound has a refusal of its own', () => {
     const request = new Request('http://app.test/', { method: 'POST', body: trickle });
     expect(await (await app.request(request)).text()).toBe('body_too_slow');
     expect(isCancelled).toBe(true);
-    // One that says how long it is is read in one go, and no longer than another.
+    // A body with a declared length is read at once, with the same time limit.
     const declared = new Request('http://app.test/', {
       method: 'POST',
       headers: { 'content-length': '100' },
@@ -185,12 +185,12 @@ describe('every bound has a refusal of its own', () => {
     expect(await (await app.request(quick)).text()).toBe('{"quick":true}');
   });
 
-  it('open streams of a run, of which one that ends makes room', async () => {
+  it('open streams of an activation; a stream that ends frees its place', async () => {
     const { maxStreamReaderCount } = limits;
     onTestFinished(() => void Object.assign(limits, { maxStreamReaderCount }));
     Object.assign(limits, { maxStreamReaderCount: 2 });
     await addLeads(db, [{}]);
-    // Nobody gets through to the mail API: the run goes on, and so do its streams.
+    // The mail API does not answer, so the activation and its streams stay open.
     new FakeMailApi().install().fault = () => ({
       kind: 'answer',
       status: 401,
@@ -211,7 +211,7 @@ describe('every bound has a refusal of its own', () => {
     await third.body?.cancel();
   });
 
-  it('has words in the catalog for each, and none is a fault of ours', () => {
+  it('has words in the catalog for each, and none is an internal fault', () => {
     const codes = [
       'body_too_large',
       'body_too_slow',
@@ -245,14 +245,14 @@ describe('hostile input', () => {
     ['null', 'null', 'invalid_request'],
   ] as const)('%s is refused', async (_, body, code) => {
     const response = await send('POST', '/crm/leads/export', body);
-    // A body of no bytes is no body: the schema asks for one.
+    // An empty body counts as no body, and the schema requires one.
     const codes: string[] = body === '' ? ['invalid_json', 'invalid_request'] : [code];
     const problem: Problem = await response.json();
     expect(codes).toContain(problem.code);
     expect(response.status).toBeLessThan(500);
   });
 
-  it('1,000 unknown ids are 404, and no object keeps anything for them', async () => {
+  it('1,000 unknown ids are 404, and no object stores anything for them', async () => {
     const asked: string[] = [];
     const paths = ['progress/ID', 'stream/ID', 'ID/issues', 'ID/leads', 'ID/leads.csv', 'ID/timeline'];
     const commands = ['ID/pause', 'ID/resume', 'ID/cancel', 'ID/assume-sent'];
@@ -274,8 +274,8 @@ describe('hostile input', () => {
     const erased = await send('DELETE', `/crm/activation/${freshSessionId()}`, undefined, {});
     expect(erased.status).toBe(404);
     expect(new Set(asked).size).toBe(1_000);
-    // The local runtime makes a file for every object that is spoken to; what counts, and is billed, is
-    // what is in it. Twenty neighbours were asked in every way there is.
+    // The local runtime makes a file for every object that is called. Only its content counts and is billed. Twenty
+    // unknown ids were called in every way.
     for (const id of asked.filter((_, index) => index % 50 < 20 && index < 250)) {
       const kept = await runInDurableObject(stubOf(id), async (__, { storage }) => ({
         tables: storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT GLOB '_cf*'").toArray(),
@@ -294,7 +294,7 @@ describe('hostile input', () => {
     '%ff',
     '%',
     '1'.repeat(5_000),
-  ])('an id of %s is refused, and no header comes of it', async (id) => {
+  ])('an id of %s is refused, and adds no header', async (id) => {
     for (const path of [
       `/crm/activation/progress/${id}`,
       `/crm/leads/${id}`,
@@ -342,7 +342,7 @@ describe('calls that change something', () => {
     expect((await call(null)).status).toBe(404);
   });
 
-  it('want JSON by name: the types that a form can send are refused', async () => {
+  it('require the content type JSON: the types that a form can send are refused', async () => {
     for (const type of [
       'text/plain',
       'application/x-www-form-urlencoded',
@@ -363,10 +363,10 @@ describe('a download, or a page of leads', () => {
     .filter(([name, { action, showsLeads }]) => name.startsWith('GET ') && (action !== null || showsLeads))
     .map(([name]) => name.slice('GET '.length));
 
-  it.each(told)('is refused to a page of another site, with no entry in the audit: %s', async (path) => {
+  it.each(told)('is refused to a page of another site, without an audit entry: %s', async (path) => {
     const before = await db.prepare('SELECT count(*) AS n FROM audit').first('n');
     for (const headers of crossSite) {
-      // As a link, a form, a picture or a script would ask for it.
+      // As a link, a form, an image or a script would request it.
       for (const mode of ['navigate', 'no-cors']) {
         await expectRefusal(
           () => send('GET', examplePath(path), undefined, { ...headers, 'sec-fetch-mode': mode }),
@@ -380,13 +380,13 @@ describe('a download, or a page of leads', () => {
   it.each([
     ['a link in the app', { 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'navigate' }],
     ['an address that somebody typed', { 'sec-fetch-site': 'none', 'sec-fetch-mode': 'navigate' }],
-  ])('comes by %s', async (_, headers) => {
+  ])('is allowed by %s', async (_, headers) => {
     const response = await send('GET', '/crm/audit.csv', undefined, headers);
     expect(response.status).toBe(200);
     await response.body?.cancel();
   });
 
-  it('is no reason to refuse a link to the app itself', async () => {
+  it('does not affect a link to the app itself', async () => {
     const headers = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' };
     for (const path of ['/docs', '/openapi.json', '/problems/forbidden', '/crm/activation']) {
       const response = await send('GET', path, undefined, headers);
@@ -406,7 +406,7 @@ describe('a query parameter that a route does not know', () => {
     expect(problem.errors?.map((fault) => fault.path)).toEqual(['/stauts']);
   });
 
-  it('says which ones there are, so that a misspelt filter is never all leads', async () => {
+  it('is refused with the list of known ones, so that a misspelt filter never means all leads', async () => {
     await addLeads(db, [{}, {}]);
     const response = await send('GET', '/crm/leads?Status=active&limit=5', undefined, {});
     const problem: Problem = await response.json();
@@ -421,10 +421,10 @@ describe('a query parameter that a route does not know', () => {
     expect((await send('GET', '/crm/leads?status=new&status=active', undefined, {})).status).toBe(422);
   });
 
-  it('does no harm at public addresses, to which mail programs and monitors add their own', async () => {
+  it('is allowed at public addresses, because mail programs and monitors add parameters', async () => {
     expect((await send('GET', '/healthz?cachebust=1', undefined, {})).status).toBe(200);
     expect((await send('GET', '/problems/forbidden?utm_source=mail', undefined, {})).status).toBe(200);
-    // Damaged here, which says as much: the parameter is not what it is refused for.
+    // The link is damaged, so the request is refused, but not because of the parameter.
     expect((await send('GET', '/unsubscribe/x?utm_source=mail', undefined, {})).status).toBe(404);
   });
 });
@@ -440,7 +440,7 @@ describe('the type of a problem', () => {
     expect(text).toContain('What to do');
   });
 
-  it('is what a refusal leads to, and what is none is a refusal', async () => {
+  it('is the page of each problem code, and any other name is a 404', async () => {
     const refused = await send('GET', '/crm/leads/4711', undefined, {});
     const { type }: Problem = await refused.json();
     expect(type).toBe('/problems/lead-not-found');
@@ -465,37 +465,40 @@ describe('a method that an address does not take', () => {
     expect(new Set(response.headers.get('allow')?.split(', '))).toEqual(new Set(allowed));
   });
 
-  it('is told to nobody without an identity', async () => {
+  it('is not revealed without an identity', async () => {
     const response = await exports.default.fetch(requestAs('none', 'PUT', '/crm/leads'));
     expect(response.status).toBe(401);
     expect(response.headers.get('allow')).toBeNull();
   });
 
-  it('is not what a missing lead or an unknown path is', async () => {
+  it('differs from a missing lead and an unknown path', async () => {
     expect((await send('DELETE', '/crm/leads/4711', undefined, {})).status).toBe(404);
     expect((await send('PUT', '/crm/nothing', undefined, {})).status).toBe(404);
   });
 });
 
 describe('the headers of an answer', () => {
-  it.each(registeredRoutes())('keep a browser from misusing it: $method $path', async ({ method, path }) => {
-    for (const who of [admin, 'none'] as const) {
-      const response = await exports.default.fetch(requestAs(who, method, examplePath(path)));
-      await response.body?.cancel();
-      const policy = response.headers.get('content-security-policy') ?? '';
-      expect(policy).toContain("default-src 'none'");
-      expect(policy).toContain("frame-ancestors 'none'");
-      expect(policy).not.toMatch(/script-src[^;]*unsafe/);
-      expect(response.headers.get('x-content-type-options')).toBe('nosniff');
-      expect(response.headers.get('referrer-policy')).toMatch(/^(same-origin|no-referrer)$/);
-      expect(response.headers.get('cross-origin-resource-policy')).toBe('same-origin');
-      expect(response.headers.get('x-request-id')).toMatch(/^[\w-]+$/);
-      // Plain http is local development: there it would lock the port's next user out.
-      expect(response.headers.get('strict-transport-security')).toBeNull();
-    }
-  });
+  it.each(registeredRoutes())(
+    'keep a browser from misusing the answer: $method $path',
+    async ({ method, path }) => {
+      for (const who of [admin, 'none'] as const) {
+        const response = await exports.default.fetch(requestAs(who, method, examplePath(path)));
+        await response.body?.cancel();
+        const policy = response.headers.get('content-security-policy') ?? '';
+        expect(policy).toContain("default-src 'none'");
+        expect(policy).toContain("frame-ancestors 'none'");
+        expect(policy).not.toMatch(/script-src[^;]*unsafe/);
+        expect(response.headers.get('x-content-type-options')).toBe('nosniff');
+        expect(response.headers.get('referrer-policy')).toMatch(/^(same-origin|no-referrer)$/);
+        expect(response.headers.get('cross-origin-resource-policy')).toBe('same-origin');
+        expect(response.headers.get('x-request-id')).toMatch(/^[\w-]+$/);
+        // Plain http is local development, where the header would break other programs on the same port.
+        expect(response.headers.get('strict-transport-security')).toBeNull();
+      }
+    },
+  );
 
-  it('ask for https once it was there', async () => {
+  it('require https after the first https answer', async () => {
     const request = new Request(requestAs(admin, 'GET', '/crm/settings'));
     const secure = new Request('https://app.test/crm/settings', { headers: request.headers });
     const response = await exports.default.fetch(secure);

@@ -1,6 +1,6 @@
 /**
- * Budgets (DESIGN §6.7), on what Cloudflare counts and never on time: a change that makes a run dearer
- * fails here. The figures are the platform's own (test/support/meter.ts).
+ * Budgets (docs/PERFORMANCE.md) for what Cloudflare bills, and never for time: a change that makes a session more
+ * expensive fails here. The figures are the platform's own (test/support/meter.ts).
  */
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
@@ -27,7 +27,7 @@ beforeEach(async () => {
   quietLog();
   db = await emptyCrm();
   mail = new FakeMailApi().install();
-  // Any object's storage will do: what is metered is what all of them are made from.
+  // Any object's storage serves: the meter wraps the prototypes that all of them share.
   await runInDurableObject(stubOf(freshSessionId()), (_, { storage }) => meterStorage(storage));
   meterDatabase(env.DB);
   resetMeter();
@@ -38,7 +38,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** Runs a session over that many leads and returns what it was billed for. */
+/** Runs a session over `leadCount` leads and returns its bill. */
 async function billOf(leadCount: number): Promise<{ sessionId: string; bill: typeof meter }> {
   await addLeads(
     db,
@@ -52,25 +52,25 @@ async function billOf(leadCount: number): Promise<{ sessionId: string; bill: typ
   return { sessionId, bill: { ...meter } };
 }
 
-describe('a run of 5,000 leads', () => {
+describe('a session of 5,000 leads', () => {
   it('writes at most 0.06 rows a lead in session and gate, alarms included', async () => {
     const { bill } = await billOf(5_000);
-    // The meter itself works: a plan, an intent and an outcome for each of 50 batches, with the session beside.
+    // This shows that the meter works: a plan, an intent and an outcome for each of 50 batches, and the session row.
     expect(bill.sessionRowsWritten).toBeGreaterThan(5 * 50);
     expect(bill.gateRowsWritten).toBeGreaterThan(0);
     expect(bill.alarmWriteCount).toBeGreaterThan(0);
     expect(billedRowsWritten(bill)).toBeLessThanOrEqual(0.06 * 5_000);
   });
 
-  it('writes at most 3 rows a lead in D1, with one round trip for a batch and few besides', async () => {
+  it('writes at most 3 rows per lead in D1, with one round trip per batch and a few others', async () => {
     const { bill } = await billOf(5_000);
     expect(bill.d1RowsWritten).toBeGreaterThan(5_000);
     expect(bill.d1RowsWritten).toBeLessThanOrEqual(3 * 5_000);
-    // 50 flips, a handful of pages, the count at the start, the list of runs, and the polls' none.
+    // 50 flips, a few pages, the count at the start and the list of activations. Polls make none.
     expect(bill.d1CallCount).toBeLessThanOrEqual(50 + 15);
   });
 
-  it('asks the mail API once for each hundred leads', async () => {
+  it('calls the mail API once per hundred leads', async () => {
     await billOf(5_000);
     expect(mail.callCount).toBe(50);
   });

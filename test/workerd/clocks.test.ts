@@ -1,5 +1,5 @@
 /**
- * Clocks that are set back, two sessions over one audience, and a progress that is up to date.
+ * Clocks that are set back, two sessions over one audience, and progress that is up to date.
  *
  * The clock is the session's and the gate's. The platform's alarms cannot be set back here, so a test reads the time
  * that an alarm is set to.
@@ -39,7 +39,7 @@ let log: readonly LogLine[];
 
 beforeEach(async () => {
   ({ db, mail, clock, log } = await setUpSession({ leadCount, batchSize: 10 }));
-  // What an earlier test has made the gate wait for is over.
+  // The clock passes any pause of the gate from an earlier test.
   clock.advance(7_200_000);
 });
 
@@ -51,14 +51,14 @@ const throttled: MailFault = {
   headers: { 'retry-after': '600' },
   body: { name: 'rate_limit_exceeded', message: 'Slow down.' },
 };
-/** What the list of activations says of a session. */
+/** A session's entry in the list of activations. */
 async function listed(sessionId: string): Promise<Progress | undefined> {
   const answer = await listActivations(db, { cursor: null, limit: 100 });
   if (answer.kind !== 'ok') throw new Error(answer.kind);
   return answer.list.activations.find((progress) => progress.sessionId === sessionId);
 }
 
-/** A session that has begun and come to nothing, since the CRM stumbled; it is about to try again. */
+/** A session that has begun without a result, because the CRM failed; its next try is due soon. */
 async function stumbling(): Promise<string> {
   const sessionId = freshSessionId();
   hooks.onVerb = (verb, edge) => {
@@ -72,7 +72,7 @@ async function stumbling(): Promise<string> {
 }
 
 describe('a clock that is set back by a day', () => {
-  /** A session that has sent ten mails and was then told to wait for ten minutes; a day later the clock is set back. */
+  /** A session that has sent ten mails and must then wait for ten minutes, before the clock is set back by a day. */
   async function waiting(): Promise<string> {
     const sessionId = freshSessionId();
     mail.fault = ({ callCount }) => (callCount === 1 ? { kind: 'none' } : throttled);
@@ -84,7 +84,7 @@ describe('a clock that is set back by a day', () => {
     return sessionId;
   }
 
-  it('makes no wait longer: a read sets the alarm within the ten minutes', async () => {
+  it('lengthens no wait: a read sets the alarm within the ten minutes', async () => {
     const sessionId = await waiting();
     expect(((await look(sessionId))?.alarmAt ?? 0) - clock.now()).toBeGreaterThan(dayMs / 2);
     const seen = await readProgress(sessionId);
@@ -107,12 +107,12 @@ describe('a clock that is set back by a day', () => {
     clock.advance(2 * dayMs);
     const sessionId = await stumbling();
     clock.advance(-dayMs);
-    // Without the read that corrects it.
+    // Without the read that would correct it.
     expect((await look(sessionId))?.progress.stalledSince).not.toBeNull();
     expect((await look(sessionId))?.progress.stalledSince).toBeLessThanOrEqual(clock.now());
   });
 
-  it('makes no key look alive that may be dead: what was in doubt is unknown, and nothing is mailed twice', async () => {
+  it('does not revive a key that may have expired: mail in doubt is unknown, and nothing is mailed twice', async () => {
     const sessionId = freshSessionId();
     mail.fault = () => ({ kind: 'loseAfter' });
     clock.advance(2 * dayMs);
@@ -120,7 +120,7 @@ describe('a clock that is set back by a day', () => {
     await runDurableObjectAlarm(stubOf(sessionId));
     const takenCount = mail.mails.length;
     expect(takenCount).toBeGreaterThan(0);
-    // The provider has forgotten its keys by then, whatever our clock says.
+    // By then the provider has forgotten its keys, whatever our clock says.
     mail.keepsKeys = false;
     mail.fault = () => ({ kind: 'none' });
     clock.advance(-dayMs);
@@ -148,7 +148,7 @@ describe('a clock that is set back by a day', () => {
     clock.advance(-backMs);
     const { checkableUntil } = await readProgress(sessionId);
     if (status === 409) expect(checkableUntil).toBeNull();
-    // The clock is measured from the session's last word, which is not older than the doubt.
+    // The correction begins at the session's last write, which is not older than the doubt.
     else expect(Math.abs((checkableUntil ?? 0) - clock.now() - livesForMs)).toBeLessThan(60_000);
     expect((await command(sessionId, 'check')).status).toBe(status);
     const end = last(await drive(sessionId, clock));
@@ -156,7 +156,7 @@ describe('a clock that is set back by a day', () => {
     await expectSound(sessionId, mail);
   });
 
-  it('ends the slice that is under way, instead of making it a day longer', async () => {
+  it('ends the running slice instead of making it a day longer', async () => {
     const sessionId = freshSessionId();
     clock.advance(2 * dayMs);
     let isSetBack = false;
@@ -180,7 +180,7 @@ describe('a clock that is set back by a day', () => {
   });
 });
 
-describe('a clock that was two hours ahead when the leads came', () => {
+describe('a clock that was two hours ahead when the leads were added', () => {
   it('does not change who is mailed', async () => {
     db = await emptyCrm();
     const ahead = clock.now() + 2 * 3_600_000;
@@ -202,9 +202,9 @@ describe('a clock that was two hours ahead when the leads came', () => {
 });
 
 describe('two sessions over one audience', () => {
-  it('of which the first is cancelled lose nobody between them, and no number goes back', async () => {
+  it('of which the first is cancelled lose no lead, and no number goes back', async () => {
     const [one, two] = [freshSessionId(), freshSessionId()];
-    // The first has flipped a batch and is stopped before its mail.
+    // The first session has flipped a batch and is stopped before the mail.
     const held = Promise.withResolvers<null>();
     const reached = Promise.withResolvers<null>();
     hooks.hold = (verb) => {
@@ -278,7 +278,7 @@ describe('two sessions over one audience', () => {
     await expectSound(two, mail);
   });
 
-  it('of which the second is cancelled give back its active leads, behind very many deferred ones', async () => {
+  it('of which the second is cancelled make its active leads new again, even after very many deferred ones', async () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);
     const held = await runInDurableObject(stubOf(sessionId), (_, { storage }) => {
@@ -300,7 +300,7 @@ describe('two sessions over one audience', () => {
   });
 });
 
-describe('a session that does not move', () => {
+describe('a session without progress', () => {
   it('says in a new revision that it waits for the mail provider, and shows no estimate', async () => {
     const sessionId = freshSessionId();
     mail.fault = ({ callCount }) => (callCount === 1 ? { kind: 'none' } : { kind: 'hang' });
@@ -324,7 +324,7 @@ describe('a session that does not move', () => {
     expect(end).toMatchObject({ state: 'completed', waitingFor: null, email: { sent: leadCount } });
   });
 
-  it('says that the provider limits its rate while that answers 429', async () => {
+  it('says that the provider limits its rate while it answers 429', async () => {
     const sessionId = freshSessionId();
     mail.fault = () => throttled;
     await startSession(sessionId);
@@ -353,7 +353,7 @@ describe('a session that does not move', () => {
     expect(last(await drive(sessionId, clock))).toMatchObject({ state: 'completed', waitingFor: null });
   });
 
-  it('says so within half a minute, whatever it waits for', async () => {
+  it('reports every wait within half a minute', async () => {
     const sessionId = await stumbling();
     expect((await look(sessionId))?.progress.stalledSince).toBeNull();
     await runInDurableObject(stubOf(sessionId), (_, { storage }) => storage.deleteAlarm());
@@ -363,7 +363,7 @@ describe('a session that does not move', () => {
 });
 
 describe('the list of activations', () => {
-  it('has a command that comes after the end within five seconds', async () => {
+  it('shows a command after the end within five seconds', async () => {
     const sessionId = freshSessionId();
     hooks.env = { MAIL_BATCH_MAX: '10', MAIL_PROVIDER: 'postmark' };
     mail.fault = ({ callCount }) => (callCount === 2 ? { kind: 'loseAfter' } : { kind: 'none' });
@@ -380,7 +380,7 @@ describe('the list of activations', () => {
     });
   });
 
-  it('has delivery events that come after the end within five seconds', async () => {
+  it('shows delivery events after the end within five seconds', async () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);
     await drive(sessionId, clock);
@@ -394,7 +394,7 @@ describe('the list of activations', () => {
     expect((await listed(sessionId))?.email.delivered).toBe(1);
   });
 
-  it('never tells to resume what has ended', async () => {
+  it('never suggests to resume an ended session', async () => {
     const sessionId = freshSessionId();
     mail.fault = () => ({ kind: 'loseAfter' });
     await startSession(sessionId, { leadIds: [1, 2, 3] });
@@ -417,7 +417,7 @@ describe('the list of activations', () => {
     const { run } = statement;
     vi.spyOn(statement, 'run').mockImplementation(async function (this: D1PreparedStatement) {
       const answer = await run.call(this);
-      // An alarm fires before the removal hears that the line is gone.
+      // An alarm fires before the removal has its answer that the row is deleted.
       if ((this as unknown as { statement: string }).statement.startsWith('DELETE FROM activations')) {
         deleting.resolve(null);
         await firing.promise;
@@ -442,7 +442,7 @@ describe('the scheduled cleanup', () => {
     await startSession(sessionId);
     clock.advance(60_000);
     await sweep(env, () => clock.now());
-    // Nothing is on the list before its first slice.
+    // The list has no entry before the first slice.
     expect((await look(sessionId))?.progress.state).toBe('queued');
     hooks.onVerb = (verb) => {
       if (verb === 'plan') throw new Error('D1_ERROR: Network connection lost.');

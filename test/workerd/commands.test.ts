@@ -1,5 +1,5 @@
 /**
- * The commands that people give to a session, and the watchdog that keeps it going by itself.
+ * The commands that people give to a session, and the watchdog that lets it continue by itself.
  */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -49,7 +49,7 @@ async function refused(name: string, body?: unknown): Promise<void> {
   expect((await look(sessionId))?.progress.rev, name).toBe(before?.progress.rev);
 }
 
-/** Starts a slice and stops it where `verb` is called for the `count`th time, until `release` is called. */
+/** Starts a slice and holds it at the `count`th call of `verb`, until `release` is called. */
 async function stopAt(
   verb: string,
   count: number,
@@ -75,19 +75,19 @@ async function stopAt(
 }
 
 describe('pause', () => {
-  it('lets nothing leave after its answer, settles what had left, and resume does the rest', async () => {
+  it('lets nothing leave after its answer, settles calls that had left, and resume does the rest', async () => {
     const slice = await stopAt('deliver', 3);
     expect(await told('pause')).toMatchObject({ state: 'paused', reason: 'user' });
-    // Its watchdog stands while mail is on its way.
+    // Its watchdog is set while mail is on its way.
     expect((await look(sessionId))?.alarmAt).not.toBeNull();
     const { callCount } = mail;
     slice.release();
     await slice.ended;
-    // Not even what had its intent on disk and was about to be called.
+    // Not even a batch with its intent on disk leaves.
     expect(mail.callCount).toBe(callCount);
     const paused = await readProgress(sessionId);
     expect(paused).toMatchObject({ state: 'paused', reason: 'user', etaSeconds: null, finishedAt: null });
-    // What had left is settled, nothing else is begun.
+    // Calls that had left are settled, and nothing else begins.
     expect(paused.email.sent).toBe(mail.mails.length);
     await drive(sessionId, clock, () => true);
     expect((await look(sessionId))?.alarmAt ?? null).toBeNull();
@@ -113,7 +113,7 @@ describe('pause', () => {
     await expectSound(sessionId, mail);
   });
 
-  it('of the provider, for its quota, mails nobody who is suppressed before it goes on', async () => {
+  it('because of the provider’s quota mails nobody who is suppressed before the resume', async () => {
     mail.fault = () => ({
       kind: 'answer',
       status: 429,
@@ -141,7 +141,7 @@ describe('pause', () => {
     expect((await told('resume')).rev).toBe(resumed.rev);
   });
 
-  it('of a session that is over is refused, as is everything that makes no sense then', async () => {
+  it('of an ended session is refused, like every other command that makes no sense then', async () => {
     await startSession(sessionId);
     await drive(sessionId, clock);
     for (const name of ['pause', 'resume', 'cancel', 'assume-sent']) await refused(name);
@@ -150,7 +150,7 @@ describe('pause', () => {
 });
 
 describe('cancel', () => {
-  it('stops what has not left, settles what has, and says when it is over', async () => {
+  it('stops mail that has not left, settles mail that has, and reports its end', async () => {
     const slice = await stopAt('deliver', 3);
     const cancelling = await told('cancel');
     expect(cancelling).toMatchObject({ state: 'cancelled', finishedAt: null });
@@ -211,7 +211,7 @@ describe('cancel', () => {
     await expectSound(sessionId, mail);
   });
 
-  it('repeats nothing by itself: mail in doubt is unknown, leads that were certainly not mailed are new', async () => {
+  it('repeats nothing automatically: mail in doubt is unknown, and leads that were certainly not mailed are new', async () => {
     mail.fault = ({ callCount }) =>
       callCount % 2 === 1
         ? { kind: 'loseAfter' }
@@ -234,7 +234,7 @@ describe('cancel', () => {
     await expectSound(sessionId, mail);
   });
 
-  it('ends at once, though a throttled batch was told to wait for a day', async () => {
+  it('ends at once, even if a throttled batch must wait for a day', async () => {
     mail.fault = () => ({
       kind: 'answer',
       status: 429,
@@ -272,7 +272,7 @@ describe('retry', () => {
     for (const id of [7, 33, 34]) mail.refused.add(`lead${id}@example.com`);
   });
 
-  it('of failed mail sends only that, under new keys, and flips nobody again', async () => {
+  it('of failed mail sends only that mail, under new keys, and flips no lead again', async () => {
     await startSession(sessionId);
     expect(last(await drive(sessionId, clock)).email).toMatchObject({ sent: leadCount - 3, failed: 3 });
     const before = await statuses(db);
@@ -302,7 +302,7 @@ describe('retry', () => {
     await expectSound(sessionId, mail);
   });
 
-  it('that fails again fails the same leads again, and counts them once', async () => {
+  it('that fails again fails the same leads, and counts them once', async () => {
     await startSession(sessionId);
     await drive(sessionId, clock);
     for (let round = 0; round < 3; round++) {
@@ -312,7 +312,7 @@ describe('retry', () => {
     await expectSound(sessionId, mail);
   });
 
-  it('while the session runs is done beside the rest', async () => {
+  it('during a running session is done with the rest of the work', async () => {
     await startSession(sessionId);
     await drive(sessionId, clock, (view) => view.email.failed > 0);
     mail.refused.clear();
@@ -325,8 +325,8 @@ describe('retry', () => {
   });
 });
 
-describe('retry while a batch with failed recipients is on its way', () => {
-  it('moves them once, and the answer to the batch does not bring them back', async () => {
+describe('a retry while a batch with failed recipients is on its way', () => {
+  it('moves them once, and the answer to the batch does not add them again', async () => {
     const subject = '{{ firstName }}';
     const created = await request('/crm/templates', {
       method: 'POST',
@@ -354,7 +354,7 @@ describe('retry while a batch with failed recipients is on its way', () => {
     const end = last(await drive(sessionId, clock));
     expect(end).toMatchObject({ state: 'completed', email: { sent: leadCount - 1, failed: 1 } });
     await expectSound(sessionId, mail);
-    // Again: the one who failed is listed once.
+    // After another retry the failed lead is listed once.
     await told('retry', { outcome: 'failed' });
     const again = last(await drive(sessionId, clock));
     expect(again.email).toMatchObject({ sent: leadCount - 1, failed: 1 });
@@ -385,7 +385,7 @@ describe('the watchdog', () => {
     ['its leads', (id: string) => request(`/crm/activation/${id}/leads`)],
     ['its timeline', (id: string) => request(`/crm/activation/${id}/timeline`)],
     ['its start, again,', (id: string) => startSession(id).then(() => new Response())],
-  ])('arms a lost alarm again when somebody asks for %s', async (_, ask) => {
+  ])('sets a lost alarm again at a request for %s', async (_, ask) => {
     await startSession(sessionId);
     await runInDurableObject(stubOf(sessionId), (_instance, { storage }) => storage.deleteAlarm());
     clock.advance(60_000);
@@ -404,7 +404,7 @@ describe('the watchdog', () => {
   it('sets no alarm for a session that has ended', async () => {
     await startSession(sessionId);
     await drive(sessionId, clock);
-    // The history has its last word by then; what remains is at most the end of retention.
+    // The list has its last state by then. Only the alarm for the end of retention may remain.
     const before = (await look(sessionId))?.alarmAt ?? null;
     clock.advance(60_000);
     await readProgress(sessionId);
@@ -417,7 +417,7 @@ describe('the watchdog', () => {
     ['a CRM database that is overloaded', new Error('D1 DB is overloaded. Requests queued too long.'), /CRM/],
     ['a platform that stumbles', new Error('internal error; reference = abc'), /platform/],
   ])(
-    'outlives %s: the alarm does not throw, says what it waits for, and the session goes on',
+    'survives %s: the alarm does not throw, the session says what it waits for, and continues',
     async (_, fault, words) => {
       let left = 3;
       hooks.onVerb = (verb, edge) => {
@@ -449,7 +449,7 @@ describe('the watchdog', () => {
     await expectSound(sessionId, mail);
   });
 
-  it('does not repeat for ever what the CRM database refuses: those leads fail with a reason', async () => {
+  it('does not repeat forever what the CRM database refuses: these leads fail with a reason', async () => {
     await db
       .prepare(
         "CREATE TRIGGER refuse BEFORE UPDATE ON leads WHEN new.id = 33 BEGIN SELECT RAISE(ABORT, 'no'); END",
@@ -472,7 +472,7 @@ describe('the watchdog', () => {
     }
   });
 
-  it('leaves the alarm to the successor when the object is being replaced', async () => {
+  it('leaves the alarm to the next instance when the object is replaced', async () => {
     let isFirst = true;
     hooks.onVerb = (verb) => {
       if (verb !== 'flip' || !isFirst) return false;
@@ -488,7 +488,7 @@ describe('the watchdog', () => {
 });
 
 describe('a session whose records are damaged', () => {
-  /** Stops it amid its batches, breaks something on disk, and lets it go on from there. */
+  /** Stops a session between its batches, damages rows on disk, and lets it continue. */
   async function damaged(statement: string): Promise<Progress> {
     mail.fault = ({ callCount }) =>
       callCount <= 3
@@ -498,7 +498,7 @@ describe('a session whose records are damaged', () => {
     await drive(sessionId, clock, ({ state }) => state === 'paused');
     mail.fault = () => ({ kind: 'none' });
     await runInDurableObject(stubOf(sessionId), (_, { storage }) => void storage.sql.exec(statement));
-    // What it had in memory goes, and what is on disk is read again.
+    // The memory is lost, and the rows are read again.
     await evictDurableObject(stubOf(sessionId));
     await told('resume');
     return last(await drive(sessionId, clock));
@@ -551,7 +551,7 @@ describe('an id that nobody started', () => {
       );
       expect(new Set(statusesSeen)).toEqual(new Set([404]));
     }
-    // Counted in the objects themselves: the local platform lists an object once it was spoken to.
+    // Counted in the objects themselves, because the local platform lists an object after any call.
     for (const id of ids.filter((_, index) => index % 25 < ways.length)) {
       const stored = await runInDurableObject(stubOf(id), async (_, { storage }) => ({
         alarmAt: await storage.getAlarm(),

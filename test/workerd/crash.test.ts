@@ -1,6 +1,6 @@
 /**
- * Crashes at every verb of a slice. A crash is `ctx.abort()`: the instance is gone, with what it had in
- * memory and what it had not yet committed.
+ * Crashes at every verb of a slice. A crash is `ctx.abort()`: the instance loses its memory and everything that it
+ * has not committed.
  *
  * This does not prove that the platform does what it promises (alarms fire, committed rows stay) when a whole
  * process dies; `npm run chaos:kill` does that.
@@ -60,7 +60,7 @@ async function expectOnceAndAll(
   expect((await statuses(db)).every((lead) => lead.activated_by === sessionId)).toBe(true);
 }
 
-/** Lost and doubtful answers beside whatever else a test does. */
+/** Lost and doubtful answers in addition to the faults of a test. */
 function troubled(random: () => number): FakeMailApi['fault'] {
   return () => {
     const chance = random();
@@ -78,7 +78,7 @@ describe('a crash', () => {
     await addLeads(db, blankLeads(12));
     let crashCount = 0;
     const places = new Set<string>();
-    // One more edge each time, until a session comes to its end before its crash.
+    // The crash comes one step later each time, until a session ends before it.
     for (let crashAt = 1; ; crashAt++) {
       await db.prepare("UPDATE leads SET status = 'new', activated_by = NULL, activated_at = NULL").run();
       mail = new FakeMailApi().install();
@@ -100,7 +100,7 @@ describe('a crash', () => {
     );
   }, 300_000);
 
-  it('again and again, beside lost answers and errors after acceptance, still mails each lead once', async () => {
+  it('that repeats, with lost answers and errors after acceptance, still mails each lead once', async () => {
     const wanted = Number(env.CHAOS_CRASHES);
     let crashCount = 0;
     const crashesByVerb = new Map<string, number>();
@@ -110,7 +110,7 @@ describe('a crash', () => {
       await addLeads(db, blankLeads(100));
       mail = new FakeMailApi().install();
       mail.fault = troubled(random);
-      // Anywhere in the next slice or two, so that each place has its share and the session moves on between.
+      // Anywhere in the next one or two slices, so that each place is hit and the session makes progress in between.
       const drawn = () => 1 + Math.floor(random() * 200);
       let edgesLeft = drawn();
       hooks.onVerb = (verb, edge) => {
@@ -127,21 +127,22 @@ describe('a crash', () => {
       hooks.onVerb = null;
       await expectOnceAndAll(sessionId, views, 100);
     }
-    // A draw of few crashes may miss a place; the test above goes through all of them.
+    // A small number of random crashes may miss a place; the test above covers all of them.
     if (wanted < 1_000) return;
-    // Planning is not among them: a session plans once, so chance may miss it; the test above does not.
+    // Planning is not required here, because a session plans once and a random crash may miss it. The test above
+    // covers it.
     for (const verb of ['take', 'permit', 'flip', 'prepare', 'intend', 'deliver', 'settle', 'release']) {
       expect(crashesByVerb.get(`before ${verb}`) ?? 0, verb).toBeGreaterThan(0);
       expect(crashesByVerb.get(`after ${verb}`) ?? 0, verb).toBeGreaterThan(0);
     }
   }, 3_600_000);
 
-  it('is known to duplicate when each attempt has a key of its own, so that the checks above can fail', async () => {
+  it('duplicates mail when each attempt has its own key, which shows that the checks above can fail', async () => {
     const random = seededRandom(7);
     await addLeads(db, blankLeads(12));
     hooks.env = { MAIL_BATCH_MAX: '5' };
     hooks.keyOf = () => `random-${random()}`;
-    // The one crash that keys are for: the provider has taken the batch, nobody has written that down.
+    // Keys exist for this crash: the provider has taken the batch, and the session has not stored that.
     let crashCount = 0;
     hooks.onVerb = (verb, edge) => verb === 'deliver' && edge === 'after' && ++crashCount === 1;
     const sessionId = freshSessionId();
@@ -168,7 +169,7 @@ describe('an eviction', () => {
   it('between any two alarms changes nothing', async () => {
     await addLeads(db, blankLeads(300));
     const random = seededRandom(3);
-    // Batches that wait each for their own time make a session of many alarms.
+    // Batches with different wait times make a session of many alarms.
     mail.fault = () => {
       const chance = random();
       if (chance < 0.25) return { kind: 'loseAfter' };

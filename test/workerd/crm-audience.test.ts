@@ -46,7 +46,7 @@ describe('resolveAudience', () => {
     });
   });
 
-  it('counts who is edited in the instant of the start, and planning leaves them out as edited later', async () => {
+  it('counts leads that are edited at the moment of the start, and planning leaves them out', async () => {
     await addLeads(db, [{ importId: 'i1' }, { importId: 'i1' }, { importId: 'i1' }]);
     await updateLead(db, { leadId: 2, patch: { company: 'Acme' }, nowMs: startedAt + 1, hashEmail });
     const audience: Audience = { filter: { importId: 'i1' } };
@@ -54,7 +54,7 @@ describe('resolveAudience', () => {
     expect(await planAll(audience, 3)).toEqual([1, 3]);
   });
 
-  it('says empty where nobody matches', async () => {
+  it('is empty when no lead matches', async () => {
     await addLeads(db, [{}]);
     expect(await resolveAudience(db, { filter: { status: 'active' } })).toEqual({ kind: 'empty' });
     expect(await resolveAudience(db, { filter: {}, excludedIds: [1] })).toEqual({ kind: 'empty' });
@@ -73,7 +73,7 @@ describe('resolveAudience', () => {
     });
   });
 
-  it('takes as many ids as a request may hold', async () => {
+  it('accepts as many ids as a request may have', async () => {
     await addLeads(
       db,
       Array.from({ length: 10_000 }, () => ({})),
@@ -101,7 +101,7 @@ describe('countAudience', () => {
     ['chosen ids', { leadIds: [6, 5, 4, 3, 2, 1, 1] }],
   ];
 
-  it.each(audiences)('foretells exactly what a run over %s then does', async (_, audience) => {
+  it.each(audiences)('predicts exactly what an activation over %s does', async (_, audience) => {
     await addLeads(db, [
       {},
       { firstName: 'Bob' },
@@ -153,7 +153,7 @@ describe('sampleAudience', () => {
 });
 
 describe('planPage', () => {
-  it('does not ask the clock: neither leads that another one dated ahead nor one that was set back change it', async () => {
+  it('does not use the clock: leads with a future date and a clock that is set back change nothing', async () => {
     const ahead = Date.now() + 86_400_000;
     await addLeads(db, [{ importId: 'file', createdAt: ahead }, { importId: 'file', createdAt: ahead }, {}]);
     for (const audience of [{ filter: {} }, { filter: { importId: 'file' } }] as const) {
@@ -171,7 +171,7 @@ describe('planPage', () => {
     expect(await planAll({ filter: { status: 'active' } }, 3, { revision })).toEqual([]);
   });
 
-  it('draws every lead of the audience once, whatever the size of the page', async () => {
+  it('returns every lead of the audience once, whatever the size of the page', async () => {
     await addLeads(
       db,
       Array.from({ length: 7 }, () => ({})),
@@ -193,14 +193,14 @@ describe('planPage', () => {
     expect(planned).toEqual([1, 2, 3]);
   });
 
-  it('does not draw in leads that an edit after the start made match', async () => {
+  it('does not include leads that match only because of an edit after the start', async () => {
     await addLeads(db, [{ company: 'Acme' }, {}, { company: 'Acme' }]);
     const edited = { leadId: 2, patch: { company: 'Acme' }, nowMs: startedAt + 1, hashEmail };
     await updateLead(db, edited);
     expect(await planAll({ filter: { search: 'acme' } }, 3)).toEqual([1, 3]);
   });
 
-  it('still draws leads that another session activated after the start', async () => {
+  it('still includes leads that another session activated after the start', async () => {
     await addLeads(db, [{}, {}, { status: 'active', activatedAt: startedAt }, {}]);
     const audience: Audience = { filter: { status: 'new' } };
     expect(await resolveAudience(db, audience)).toMatchObject({ total: 3 });
@@ -214,14 +214,14 @@ describe('planPage', () => {
     ]);
   });
 
-  it('draws for a filter on active leads those only that were active at the start', async () => {
+  it('includes for a filter on active leads only those that were active at the start', async () => {
     await addLeads(db, [{ status: 'active', activatedAt: 10 }, {}, {}]);
     await flipLeads(db, { sessionId: theirs, leadIds: [2], nowMs: startedAt + 1 });
     expect(await planAll({ filter: { status: 'active' } }, 3)).toEqual([1]);
     expect(await planAll({ filter: { activatedFrom: 5 } }, 3)).toEqual([1]);
   });
 
-  it('leaves out erased leads, and never mistakes a later lead for one of them', async () => {
+  it('leaves out erased leads, and never takes a later lead for one of them', async () => {
     await addLeads(db, [{}, {}, {}]);
     await eraseLead(db, 3);
     await db
@@ -234,7 +234,7 @@ describe('planPage', () => {
     expect(result.skipped).toEqual([{ leadId: 3, reason: 'erased' }]);
   });
 
-  it('goes on from where a page ended, also when its last lead is gone', async () => {
+  it('continues where a page ended, even if the last lead of the page is erased', async () => {
     await addLeads(db, [{}, {}, {}, {}]);
     const page = await planPage(db, {
       audience: { filter: {} },

@@ -25,15 +25,15 @@ async function find(
 }
 
 describe('a search', () => {
-  it('makes one word of the index of each of its own, whatever letters there are', async () => {
-    // One letter at a time between two others: a word that the index splits is refused as a phrase.
+  it('has the same word boundaries as the index, for every letter', async () => {
+    // Each letter stands between two others: the index refuses a word that it splits, as a phrase.
     await db.exec(
       `CREATE VIRTUAL TABLE letters USING fts5 (a, content = '', prefix = '1', detail = none, columnsize = 0, tokenize = "unicode61 remove_diacritics 2 categories 'L* M* N* Co'")`,
     );
     await db.exec("CREATE VIRTUAL TABLE words USING fts5vocab ('letters', 'row')");
     const isOneWord = /^[\p{L}\p{M}\p{N}\p{Co}]$/u;
     const letters: number[] = [];
-    // Planes 15 and 16 are of private use, all alike.
+    // Planes 15 and 16 are private use; all of their characters are alike.
     for (let code = 1; code < 0xf0000; code++) {
       if (!(code >= 0xd800 && code < 0xe000) && isOneWord.test(String.fromCodePoint(code)))
         letters.push(code);
@@ -45,7 +45,7 @@ describe('a search', () => {
         .bind(JSON.stringify(letters.slice(at, at + 25_000)))
         .run();
     }
-    // The end of one that was split would be a word of its own.
+    // The end of a split word would be a word itself.
     expect(await db.prepare("SELECT count(*) AS n FROM words WHERE term = 'zzz'").first('n')).toBe(0);
     await db.exec('DROP TABLE words; DROP TABLE letters;'.replaceAll('; ', ';\n'));
   });
@@ -81,7 +81,7 @@ describe('a search', () => {
     expect(await find({ search })).toEqual({ ids, total: ids.length, isTotalExact: true });
   });
 
-  it('counts its words as a person does: an address is one, a domain is one', () => {
+  it('counts words as a person does: an address is one word, and so is a domain', () => {
     expect(searchTermCount('')).toBe(0);
     expect(searchTermCount(' - & ')).toBe(0);
     expect(searchTermCount('ann miller')).toBe(2);
@@ -90,7 +90,7 @@ describe('a search', () => {
     expect(searchTermCount('a/b/c/d/e/f/g/h/i')).toBe(9);
   });
 
-  it('with more words than may be matches nobody, rather than whom fewer words match', async () => {
+  it('with too many words matches nobody, rather than the leads that fewer words match', async () => {
     await addLeads(db, [{ company: 'a b c d e f g h i' }]);
     const words = 'a b c d e f g h i'.split(' ');
     const most = words.slice(0, limits.maxSearchTermCount).join(' ');
@@ -113,7 +113,7 @@ describe('a filter', () => {
     createdAt: index,
   }));
 
-  /** What a filter means, said a second time without SQL. */
+  /** The meaning of a filter, implemented a second time without SQL. */
   function matches(lead: TestLead, filter: LeadFilter): boolean {
     const isActive = lead.status === 'active';
     const at = lead.activatedAt ?? 0;
@@ -155,7 +155,7 @@ describe('a filter', () => {
     activatedTo: maybe(fc.nat(200)),
   });
 
-  it('finds who matches all of it, whichever of its conditions finds them and in whatever order', async () => {
+  it('finds the leads that match all conditions, for every driving condition and every order', async () => {
     await addLeads(db, people);
     await fc.assert(
       fc.asyncProperty(filters, fc.constantFrom(...leadSorts), async (filter, sort) => {
@@ -190,10 +190,10 @@ describe('a filter', () => {
 });
 
 describe('the count of a page', () => {
-  /** More than are looked at for a count of several conditions. */
+  /** More leads than a count of several conditions reads. */
   const leadCount = 26_000;
 
-  it('says of several common conditions at least how many match, and all of it where one is rare', async () => {
+  it('is a lower bound for several common conditions, and exact when one is rare', async () => {
     await db.batch([
       db.prepare(
         `INSERT INTO leads (email, email_hash, first_name, source, stage, created_at, updated_at)
@@ -215,7 +215,7 @@ describe('the count of a page', () => {
       total: 1,
       isTotalExact: true,
     });
-    // Beyond what was looked at there is one: the page has found all that there are.
+    // One match is beyond the leads that the count read: the page has found all matches.
     expect(await find({ search: 'ann', stage: 'Rare' })).toEqual({
       ids: [25_999],
       total: 1,
@@ -225,7 +225,7 @@ describe('the count of a page', () => {
     expect(await find({ search: 'ann' })).toMatchObject({ total: leadCount, isTotalExact: true });
   });
 
-  it('of an import is kept, and true after leads are erased', async () => {
+  it('of an import is stored, and correct after leads are erased', async () => {
     await addLeads(
       db,
       Array.from({ length: 5 }, () => ({ importId: 'i1' })),

@@ -20,7 +20,7 @@ beforeEach(async () => {
 });
 
 describe('flipLeads', () => {
-  it('activates new leads and gives them back in the order they were asked for', async () => {
+  it('activates new leads and returns them in the order of the request', async () => {
     await addLeads(db, [{ firstName: 'Ann', email: 'Ann@example.com' }, {}, {}]);
     const result = await flipLeads(db, { sessionId: mine, leadIds: [3, 1, 2], nowMs: 1_000 });
     expect(result.activated.map((recipient) => recipient.leadId)).toEqual([3, 1, 2]);
@@ -37,7 +37,7 @@ describe('flipLeads', () => {
     );
   });
 
-  it('names the reason for every lead that it leaves alone', async () => {
+  it('names the reason for every lead that it skips', async () => {
     await addLeads(db, [
       { id: 1, email: 'out@example.com' },
       { id: 2, emailValid: false },
@@ -55,7 +55,7 @@ describe('flipLeads', () => {
     expect(result.activated.map((recipient) => recipient.leadId)).toEqual([5]);
   });
 
-  it('answers a repeat the same, and keeps the time of the first', async () => {
+  it('gives a repeat the same answer, and keeps the time of the first flip', async () => {
     await addLeads(db, [{}, {}, { status: 'active' }]);
     const flip = { sessionId: mine, leadIds: [1, 2, 3] };
     const first = await flipLeads(db, { ...flip, nowMs: 1_000 });
@@ -73,7 +73,7 @@ describe('flipLeads', () => {
     expect(again.activated.map((recipient) => recipient.email)).toEqual(['new@example.com']);
   });
 
-  it('skips at a repeat who was suppressed since, and makes the lead new again', async () => {
+  it('skips at a repeat a lead that was suppressed since, and makes it new again', async () => {
     await addLeads(db, [{}, { email: 'out@example.com' }]);
     const flip = { sessionId: mine, leadIds: [1, 2] };
     await flipLeads(db, { ...flip, nowMs: 1_000 });
@@ -88,7 +88,7 @@ describe('flipLeads', () => {
     expect(recount).toEqual(kept);
   });
 
-  it('gives a lead to one of two sessions only', async () => {
+  it('gives a lead to only one of two sessions', async () => {
     await addLeads(
       db,
       Array.from({ length: 20 }, () => ({})),
@@ -136,7 +136,7 @@ describe('unflipLeads', () => {
   });
 });
 
-it('the counts of new and active leads stay true through flips and their repeats', async () => {
+it('the counts of new and active leads stay correct through flips and their repeats', async () => {
   await addLeads(db, [{}, {}, { status: 'active' }, { emailValid: false }]);
   await flipLeads(db, { sessionId: mine, leadIds: [1, 2, 3, 4], nowMs: 1_000 });
   await flipLeads(db, { sessionId: mine, leadIds: [1, 2, 3, 4], nowMs: 1_000 });
@@ -146,7 +146,7 @@ it('the counts of new and active leads stay true through flips and their repeats
   expect(recount).toEqual(kept);
 });
 
-/** The same database, with the billed rows written of every batch reported. */
+/** The same database; reports the billed rows written of every batch. */
 function countRowsWritten(real: D1Database, report: (rows: number) => void): D1Database {
   return new Proxy(real, {
     get(target, property) {

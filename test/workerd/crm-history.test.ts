@@ -33,7 +33,7 @@ async function list(query: { cursor?: string | null; limit?: number; search?: st
 }
 
 describe('the list of activations', () => {
-  it('gives back what was recorded, whole', async () => {
+  it('returns the complete recorded progress', async () => {
     const progress = progressAt(1, { lastError: 'The "mail" service is busy.', etaSeconds: 1.5 });
     await recordActivation(db, progress);
     expect(await listActivations(db, { cursor: null, limit: 1 })).toEqual({
@@ -42,7 +42,7 @@ describe('the list of activations', () => {
     });
   });
 
-  it('takes a newer word and ignores an older one or the same again', async () => {
+  it('takes a newer progress and ignores an older or equal one', async () => {
     expect(await recordActivation(db, progressAt(1, { rev: 5, name: 'five' }))).toBe(true);
     expect(await recordActivation(db, progressAt(1, { rev: 4, name: 'four' }))).toBe(false);
     expect(await recordActivation(db, progressAt(1, { rev: 5, name: 'again' }))).toBe(false);
@@ -51,7 +51,7 @@ describe('the list of activations', () => {
     expect((await list()).names).toEqual(['six']);
   });
 
-  it('is newest first, and pages through runs that began in one millisecond', async () => {
+  it('is newest first, and pages through activations that began in the same millisecond', async () => {
     for (const number of [3, 1, 2, 4]) await recordActivation(db, progressAt(number));
     await recordActivation(db, progressAt(9, { createdAt: 2_000 }));
     const names: string[] = [];
@@ -64,7 +64,7 @@ describe('the list of activations', () => {
     expect(names).toEqual(['Run 9', 'Run 4', 'Run 3', 'Run 2', 'Run 1']);
   });
 
-  it('finds runs by a part of their name or owner, and takes any text literally', async () => {
+  it('finds activations by a part of their name or owner, and takes any text literally', async () => {
     await recordActivation(db, progressAt(1, { name: 'March 100% sign-ups' }));
     await recordActivation(db, progressAt(2, { name: 'April', owner: 'bob@example.com' }));
     expect((await list({ search: 'MARCH' })).names).toEqual(['March 100% sign-ups']);
@@ -75,7 +75,7 @@ describe('the list of activations', () => {
     expect((await list({ search: ' ' })).names).toHaveLength(2);
   });
 
-  it('refuses a cursor that it did not give out', async () => {
+  it('refuses a foreign cursor', async () => {
     const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
     for (const cursor of [
       '',
@@ -90,7 +90,7 @@ describe('the list of activations', () => {
     }
   });
 
-  it('forgets an activation once', async () => {
+  it('removes an activation once', async () => {
     const progress = progressAt(1);
     await recordActivation(db, progress);
     expect(await deleteActivation(db, progress.sessionId)).toBe(true);

@@ -62,7 +62,7 @@ function put(
   return putChunk(db, { importId, seq, rows: fileRows(rows, firstLine), bodyHash, nowMs, hashEmail });
 }
 
-/** Imports one small file; what became of its rows. */
+/** Imports one small file; returns the outcome of its rows. */
 async function run(rows: readonly Row[], importId = 'import1', nowMs = 1_000): Promise<ImportCounts> {
   await open(importId, nowMs);
   const answer = await put(rows, 0, { importId, nowMs });
@@ -82,7 +82,7 @@ const members = async (importId: string): Promise<number[]> => {
 };
 
 describe('an import', () => {
-  it('creates leads with everything that the file says', async () => {
+  it('creates leads with all data of the file', async () => {
     const lead = {
       email: 'Ann@example.org',
       firstName: 'Ann',
@@ -114,7 +114,7 @@ describe('an import', () => {
     );
   });
 
-  it('changes no lead when the same file comes again, and has them for its audience all the same', async () => {
+  it('changes no lead when the same file is imported again, and still has them as its audience', async () => {
     const file = [{ email: 'a@example.org', company: 'Acme' }, { email: 'b@example.org' }];
     await run(file);
     expect(await run(file, 'import2', 2_000)).toEqual({ ...none, unchanged: 2 });
@@ -131,7 +131,7 @@ describe('an import', () => {
     ]);
   });
 
-  it('updates what differs, and lets empty cells erase nothing', async () => {
+  it('updates fields that differ, and empty cells erase nothing', async () => {
     await run([{ email: 'a@example.org', company: 'Acme', phone: '+1', lastName: 'lee' }]);
     const again = [{ email: 'A@EXAMPLE.org', company: '', phone: '+2', lastName: 'Lee' }];
     expect(await run(again, 'import2', 2_000)).toEqual({ ...none, updated: 1 });
@@ -146,7 +146,7 @@ describe('an import', () => {
     });
   });
 
-  it('never changes a status or whose activation it was', async () => {
+  it('never changes the status or the owner of a lead', async () => {
     await addLeads(db, [{ email: 'a@example.org' }]);
     const sessionId = 'activation_1700000000000_mine00000';
     await flipLeads(db, { sessionId, leadIds: [1], nowMs: 500 });
@@ -158,7 +158,7 @@ describe('an import', () => {
     });
   });
 
-  it('takes the first of several rows with one address, across chunks too, and names its line', async () => {
+  it('takes the first of several rows with one address, even across chunks, and names its line', async () => {
     await addLeads(db, [{ email: 'old@example.org', company: 'Example Ltd' }]);
     await open();
     const first = [
@@ -201,14 +201,14 @@ describe('an import', () => {
     expect(flip.skipped).toEqual([{ leadId: 1, reason: 'invalid_address' }]);
   });
 
-  it('takes rows as long as they may be', async () => {
+  it('accepts rows of the maximum length', async () => {
     const notes = '"\n'.repeat(3_300);
     const file = Array.from({ length: 200 }, (_, index) => ({ email: `n${index}@example.org`, notes }));
     expect(await run(file)).toEqual({ ...none, created: 200 });
     expect(await getLead(db, 200)).toMatchObject({ notes: notes.trim() });
   });
 
-  it('finds known leads by index, not by reading them all, however much of the file is in', async () => {
+  it('finds known leads by index and does not read all, however much of the file is imported', async () => {
     await open();
     for (const seq of [0, 1]) {
       const known = Array.from({ length: 1_500 }, (_, at) => ({
@@ -252,7 +252,7 @@ describe('an import', () => {
 describe('a chunk', () => {
   const file = [{ email: 'a@example.org' }, { email: 'nobody' }, { email: 'a@example.org' }];
 
-  it('that comes again changes nothing and has the same answer', async () => {
+  it('that is repeated changes nothing and has the same answer', async () => {
     await open();
     const first = await put(file);
     expect(first).toMatchObject({ kind: 'ok', counts: { ...none, created: 1, rejected: 1, duplicate: 1 } });
@@ -267,13 +267,13 @@ describe('a chunk', () => {
     expect(await getImport(db, 'import1')).toMatchObject({ counts: { created: 1, rejected: 1 }, nextSeq: 1 });
   });
 
-  it('with other rows under a number that is taken is refused', async () => {
+  it('with other rows under a used number is refused', async () => {
     await open();
     await put(file);
     expect(await put([{ email: 'other@example.org' }])).toEqual({ kind: 'conflict' });
   });
 
-  it('that is not the next one is refused, and so are rows that lie before those that are in', async () => {
+  it('that is not the next one is refused, and so are rows from before the imported ones', async () => {
     await open();
     expect(await put(file, 1)).toEqual({ kind: 'out_of_order', nextSeq: 0, nextLine: 1 });
     await put(file);
@@ -281,7 +281,7 @@ describe('a chunk', () => {
     expect(await put(file, 0, { importId: 'unknown' })).toEqual({ kind: 'not_found' });
   });
 
-  it('is refused once the import is finished, but for a repeat', async () => {
+  it('is refused when the import is finished, unless it is a repeat', async () => {
     await open();
     const first = await put(file);
     await finishImport(db, { importId: 'import1', nowMs: 5 });
@@ -289,7 +289,7 @@ describe('a chunk', () => {
     expect(await put(file)).toMatchObject({ ...first, import: { state: 'done' } });
   });
 
-  it('keeps the cells of what was not taken', async () => {
+  it('keeps the cells of rejected rows', async () => {
     await open();
     await put(file);
     const { rows } = await rejectedRows(db, { importId: 'import1', outcome: 'rejected', fromSeq: 0 });
@@ -303,7 +303,7 @@ describe('a chunk', () => {
 });
 
 describe('opening an import', () => {
-  it('again with the same request finds it, and with another is a conflict', async () => {
+  it('again with the same request finds it, and with another request is a conflict', async () => {
     expect(await open()).toMatchObject({
       kind: 'opened',
       import: { nextSeq: 0, nextLine: 1, state: 'open' },
@@ -338,7 +338,7 @@ describe('undoing an import', () => {
     expect(await undo()).toMatchObject({ state: 'undone', removed: 1, counts: { created: 2 } });
     expect(await members('import1')).toEqual([1, 3]);
     expect(await getLead(db, 2)).toBeNull();
-    // Nothing else is brought back.
+    // Nothing else is undone.
     expect(await getLead(db, 1)).toMatchObject({ company: 'After' });
     const { kept, recount } = await countsAndRecount(db);
     expect(kept).toEqual(recount);
@@ -346,7 +346,7 @@ describe('undoing an import', () => {
     expect(await undo('unknown')).toBeNull();
   });
 
-  it('goes on where its time was over, and closes the import to chunks', async () => {
+  it('continues where its time was over, and closes the import to chunks', async () => {
     await run(Array.from({ length: 1_200 }, (_, index) => ({ email: `n${index}@example.org` })));
     expect(await undo('import1', 0)).toMatchObject({ state: 'undoing', removed: 500 });
     expect(await put([{ email: 'x@example.org' }], 1, { firstLine: 5_000 })).toEqual({ kind: 'closed' });
@@ -356,7 +356,7 @@ describe('undoing an import', () => {
   });
 });
 
-describe('what an import keeps of rows that were not taken', () => {
+describe('the cells of rejected rows of an import', () => {
   const dayMs = 86_400_000;
   const file: Row[] = [
     { email: 'a@example.org' },
@@ -376,7 +376,7 @@ describe('what an import keeps of rows that were not taken', () => {
     return results.map(({ issues }) => issues).join('\n');
   };
 
-  it('is lines and reasons only once nothing has come in for long enough, and not before', async () => {
+  it('are deleted when nothing was imported for long enough, and not before; lines and reasons stay', async () => {
     await run(file, 'old', dayMs);
     await run(file, 'new', 2 * dayMs);
     expect(await drop(dayMs - 1)).toBe(0);
@@ -399,7 +399,7 @@ describe('what an import keeps of rows that were not taken', () => {
     expect(await drop(dayMs)).toBe(0);
   });
 
-  it('does not change the answer to a chunk that is sent again', async () => {
+  it('do not affect the answer to a repeated chunk', async () => {
     await open('old', dayMs);
     const before = await put(file, 0, { importId: 'old', nowMs: dayMs });
     await drop(dayMs);
@@ -408,7 +408,7 @@ describe('what an import keeps of rows that were not taken', () => {
     expect(again).toEqual({ ...before, import: again.import });
   });
 
-  it('is kept anew when the import goes on after all', async () => {
+  it('are kept again when the import continues', async () => {
     await run(file, 'old', dayMs);
     await drop(dayMs);
     await put([{ email: 'x', lastName: 'Later' }], 1, { importId: 'old', nowMs: 3 * dayMs, firstLine: 9 });
@@ -419,7 +419,7 @@ describe('what an import keeps of rows that were not taken', () => {
     expect(await stored('old')).not.toContain('Later');
   });
 
-  it('goes on where its time was over', async () => {
+  it('are deleted in several calls when the time is over', async () => {
     await run(file, 'old', dayMs);
     expect(await drop(dayMs, 0)).toBe(0);
     expect(await getImport(db, 'old')).toMatchObject({ cellsDroppedAt: null });
@@ -431,7 +431,7 @@ describe('deleting an import', () => {
   const remove = (importId: string, deadlineMs = 1) =>
     deleteImport(db, { importId, now: () => 0, deadlineMs });
 
-  it('leaves its leads, and of the import nothing', async () => {
+  it('leaves its leads and nothing of the import', async () => {
     await run([{ email: 'a@example.org' }, { email: 'nobody' }], 'mine');
     await run([{ email: 'a@example.org' }], 'other');
     expect(await remove('mine')).toBe('deleted');
@@ -445,7 +445,7 @@ describe('deleting an import', () => {
     expect(await remove('mine')).toBe('not_found');
   });
 
-  it('goes on where its time was over, and takes no chunk from its beginning on', async () => {
+  it('continues where its time was over, and takes no chunk after its beginning', async () => {
     const rows = Array.from({ length: 1_900 }, (_, index) => ({ email: `n${index}@example.org` }));
     await open('large');
     for (let seq = 0; seq < 3; seq++) {
@@ -475,7 +475,7 @@ it('an erased lead is in no import any more', async () => {
   });
 });
 
-it('the counts of leads stay true through any order of imports, undoings, flips, cancels and erasures', async () => {
+it('the counts of leads stay correct through any order of imports, undoings, flips, cancels and erasures', async () => {
   const leadId = fc.integer({ min: 1, max: 12 });
   const leadIds = fc.array(leadId, { minLength: 1, maxLength: 5 });
   const sessionId = fc.constantFrom(

@@ -58,7 +58,7 @@ describe('listLeads', () => {
     '-company': [5, 1, 3, 2, 4],
   };
 
-  it.each(leadSorts)('gives every lead once in the order of %s, however small the pages', async (sort) => {
+  it.each(leadSorts)('returns every lead once in the order of %s, however small the pages', async (sort) => {
     await addLeads(db, people);
     for (const limit of [1, 2, 3, 5, 6]) expect(await allPages({}, sort, limit)).toEqual(orders[sort]);
     for (const filter of [
@@ -121,15 +121,15 @@ describe('listLeads', () => {
     "'; DROP TABLE leads; --",
     '日本',
     'a b c d e f g h i j k l',
-  ])('takes %j as words to look for, never as a command', async (search) => {
+  ])('takes %j as words, never as a command', async (search) => {
     await addLeads(db, people);
     const { ids, total } = await page({ search });
     expect(total).toBe(ids.length);
-    // Nothing but spaces chooses everyone.
+    // A search of spaces matches everyone.
     expect(total).toBeLessThan(people.length);
   });
 
-  it('takes any text at all as words, and counts what it lists', async () => {
+  it('takes any text as words, and counts what it lists', async () => {
     await addLeads(db, people);
     const text = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 20 }),
@@ -139,7 +139,7 @@ describe('listLeads', () => {
       fc.asyncProperty(text, async (search) => {
         const { ids, total } = await page({ search });
         expect(total).toBe(ids.length);
-        // As many as without a filter only where nothing was typed.
+        // It matches as many as without a filter only when nothing was typed.
         if (search.trim() !== '') expect(ids.length).toBeLessThan(people.length);
       }),
       { numRuns: 150, seed: 20_261_123 },
@@ -163,7 +163,7 @@ describe('listLeads', () => {
     expect((await page({}, { sort: 'lastName', limit: 2, cursor: first.nextCursor })).ids).toEqual([3, 5]);
   });
 
-  it('refuses a cursor that it did not give out', async () => {
+  it('refuses a foreign cursor', async () => {
     await addLeads(db, people);
     const { nextCursor } = await page({}, { sort: 'lastName', limit: 1 });
     const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
@@ -196,7 +196,7 @@ describe('listLeads', () => {
   });
 });
 
-describe('what a page costs', () => {
+describe('the cost of a page', () => {
   const leadCount = 6_000;
   const filters: [string, LeadFilter][] = [
     ['no filter', {}],
@@ -215,14 +215,14 @@ describe('what a page costs', () => {
   ];
   const cases = filters.flatMap(([name, filter]) => leadSorts.map((sort) => [name, sort, filter] as const));
 
-  it.each(cases)('with %s in the order of %s is no scan of the table', async (_, sort, filter) => {
+  it.each(cases)('with %s in the order of %s is not a scan of the table', async (_, sort, filter) => {
     await addLeads(db, [{}]);
     for (const matchCount of [10, 1_000_000]) {
       for (const after of [
         null,
         { value: sort.endsWith('ame') || sort.endsWith('ny') ? 'K' : null, id: 1 },
       ]) {
-        // As it is asked where nothing is known of the filter, and with each condition that may leave fewest.
+        // Without knowledge of the filter, and with each condition that may leave the fewest leads.
         for (const driver of [undefined, ...leadConditions(filter)]) {
           const { sql, params } = leadPageQuery({ filter, sort, after, limit: 50, matchCount, driver });
           const { results } = await db
@@ -230,8 +230,8 @@ describe('what a page costs', () => {
             .bind(...params)
             .all<{ detail: string }>();
           const plan = results.map((row) => row.detail);
-          // `SCAN l` alone reads the rows in the order of ids, which is what an order by id asks for.
-          // Where a range has many leads, as many of them come along on that way.
+          // `SCAN l` alone reads the rows in the order of ids, as an order by id requires. When a range has many
+          // leads, this scan meets them often.
           const isLargeRange = isRange(filter) && matchCount === 1_000_000;
           const isWalkById = sort.endsWith('id') && (Object.keys(filter).length === 0 || isLargeRange);
           if (!isWalkById) expect(plan).not.toContain('SCAN l');
@@ -245,7 +245,7 @@ describe('what a page costs', () => {
     }
   });
 
-  it('is a fraction of the table in rows read, first page and deep page alike', async () => {
+  it('is a fraction of the table in rows read, for the first page and for a deep page', async () => {
     await addLeads(
       db,
       Array.from({ length: leadCount }, (_, index): TestLead => ({
@@ -311,20 +311,20 @@ describe('updateLead', () => {
     });
   });
 
-  it('makes a lead with a mended address mailable again', async () => {
+  it('makes a lead with a corrected address mailable again', async () => {
     await addLeads(db, [{ email: 'broken@', emailValid: false }]);
     await update(1, { email: 'mended@example.com' });
     expect(await db.prepare('SELECT email_valid FROM leads').first('email_valid')).toBe(1);
   });
 
-  it('says so when there is no such lead', async () => {
+  it('reports when there is no such lead', async () => {
     expect(await update(1, { firstName: 'X' })).toEqual({ kind: 'not_found' });
     expect(await update(1, {})).toEqual({ kind: 'not_found' });
   });
 });
 
 describe('eraseLead', () => {
-  it('removes the lead, its words and its place in the counts', async () => {
+  it('removes the lead, its words in the index, and its part of the counts', async () => {
     await addLeads(db, [{ lastName: 'Gone' }, { status: 'active' }, {}]);
     expect(await eraseLead(db, 1)).toBe(true);
     expect(await eraseLead(db, 1)).toBe(false);

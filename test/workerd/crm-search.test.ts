@@ -99,20 +99,20 @@ describe('a term with a dot', () => {
     expect(searchTermCount("jo_o'neil.smith")).toBe(3);
   });
 
-  it('is found as it is after an edit, and no longer as it was', async () => {
+  it('is found by its new text after an edit, and no longer by its old text', async () => {
     await addLeads(db, people);
     const patch = { email: 'x@new.example.net', company: 'Was.It Ltd' };
     await updateLead(db, { leadId: 1, patch, nowMs: 1, hashEmail });
     expect(await idsOf('example.com')).toEqual([2, 5, 6, 10]);
     expect(await idsOf('example.net was.it')).toEqual([1]);
     await db.prepare('DELETE FROM leads WHERE id = 1').run();
-    // The index has what the leads have, and nothing else (sqlite.org/fts5.html, "integrity-check").
+    // The index has exactly the words of the leads (sqlite.org/fts5.html, "integrity-check").
     await db.prepare("INSERT INTO leads_fts (leads_fts, rank) VALUES ('integrity-check', 1)").run();
   });
 });
 
-describe('what a search was found in', () => {
-  it('is said of each lead, field by field', async () => {
+describe('the matches of a search', () => {
+  it('are reported for each lead, field by field', async () => {
     await addLeads(db, [
       person('Jane.Doe@mail.example.com', 'www.example.com, Example', 'Ex', 'Élodie'),
       person('x@y.test', 'E\u0301lodie & Co', 'Elodie'),
@@ -150,7 +150,7 @@ describe('what a search was found in', () => {
   });
 });
 
-// ── what a search means, a second time, in plain words and without an index ─────────────────────────
+// ── what a search means, implemented a second time without an index ─────────────────────────────────
 
 const fold = (text: string): string => text.toLowerCase().normalize('NFD').replace(/\p{M}/gu, '');
 const runs = (text: string, of: RegExp): string[] => text.match(of) ?? [];
@@ -197,7 +197,7 @@ function means(lead: Person, search: string): boolean {
   return /[\p{L}\p{N}]/u.test(search) && typed.every(hasWord);
 }
 
-describe('everybody who asks', () => {
+describe('every query', () => {
   const searchCount = 150;
   const label = fc.constantFrom('example', 'exam', 'com', 'org', 'mail', 'my-example', 'co', 'bücher', 'x1');
   const domain = fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join('.'));
@@ -259,10 +259,10 @@ describe('everybody who asks', () => {
     .map((terms) => terms.join(' '))
     .filter((it) => searchTermCount(it) <= limits.maxSearchTermCount);
 
-  it('gets whom the search means: the list, its count, the audience, its preview and a start', async () => {
+  it('returns the leads that the search means: the list, its count, the audience, its preview and a start', async () => {
     const leads = fc
       .sample(people, { numRuns: 80, seed: 7 })
-      // Each address once, as the CRM has them.
+      // Each address once, as in the CRM.
       .map(({ local, domain: at, ...rest }, index) => ({ ...rest, email: `${local}${index}@${at}` }));
     await addLeads(db, leads);
     let foundCount = 0;
@@ -297,12 +297,12 @@ describe('everybody who asks', () => {
           checked: total,
           planned: expected,
         });
-        // Whoever was found shows why.
+        // Every lead that was found has a match to show.
         for (const lead of page.leads) expect(lead.matched).not.toEqual([]);
       }),
       { numRuns: searchCount, seed: 20_261_124 },
     );
-    // A search that never finds anybody proves nothing.
+    // The test proves something only if some searches find leads.
     expect(foundCount).toBeGreaterThan(searchCount / 4);
   });
 });

@@ -38,7 +38,7 @@ async function run(importId: string, custom: Record<string, number[]>, rows: str
   });
 }
 
-it('an import fills custom fields from columns of their own, over those that are there and beside the others', async () => {
+it('an import fills custom fields from their columns, replaces earlier values and keeps other fields', async () => {
   const first = await run('import1', { plan: [1], seats: [2, 3] }, [
     ['a@x.test', 'gold', '', '5'],
     ['b@x.test', '', '', ''],
@@ -57,7 +57,7 @@ it('an import fills custom fields from columns of their own, over those that are
   });
 });
 
-it('an import gives no lead more custom fields than it may have: the file’s are left out then', async () => {
+it('an import does not exceed the number of custom fields of a lead: it leaves out those of the file', async () => {
   await addLeads(db, [{ email: 'a@x.test' }]);
   const full = Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`f${n}`, 'x']));
   await updateLead(db, { leadId: 1, patch: { custom: full }, nowMs: 900, hashEmail });
@@ -65,7 +65,7 @@ it('an import gives no lead more custom fields than it may have: the file’s ar
   expect((await getLead(db, 1))?.custom).toEqual(full);
 });
 
-it('a refusal remembers no name of a field', async () => {
+it('a refused request adds no field name', async () => {
   const names = async (): Promise<unknown[]> =>
     (await db.prepare('SELECT name FROM custom_fields ORDER BY name').raw()).flat();
   await addLeads(db, [{ email: 'a@x.test' }, { email: 'b@x.test' }]);

@@ -9,7 +9,7 @@ async function settings(): Promise<Settings> {
   return (await send('GET', '/crm/settings')).json();
 }
 
-it('tells where data is kept', async () => {
+it('reports the jurisdiction of the data', async () => {
   expect((await settings()).dataJurisdiction).toBeNull();
   hooks.env.DATA_JURISDICTION = 'eu';
   expect((await settings()).dataJurisdiction).toBe('eu');
@@ -18,7 +18,7 @@ it('tells where data is kept', async () => {
 it('asks for no object outside of the jurisdiction', async () => {
   const path = `/crm/activation/progress/${freshSessionId()}`;
   expect((await send('GET', path)).status).toBe(404);
-  // The local runtime has none, and says so where it is asked for one: the object is never looked for elsewhere.
+  // The local runtime has no jurisdictions and refuses to use one. So an object is never looked up outside of it.
   hooks.env.DATA_JURISDICTION = 'eu';
   expect((await send('GET', path)).status).toBe(500);
 });

@@ -45,7 +45,7 @@ function send(method: string, path: string, body?: unknown): Promise<Response> {
 }
 
 describe('a secret', () => {
-  it('is in no answer, no header and no log line, whoever asks for whatever', async () => {
+  it('is in no answer, header or log line, for any caller and request', async () => {
     const said: string[] = [];
     for (const { method, path } of registeredRoutes()) {
       for (const who of [admin, 'none'] as const) {
@@ -65,7 +65,7 @@ describe('a secret', () => {
     expect(said.length).toBeGreaterThan(100);
   });
 
-  it('is in no answer when something of ours breaks, nor is the reason', async () => {
+  it('is in no answer after an internal fault, and neither is the reason', async () => {
     hooks.env.DB = {
       prepare: () => {
         throw new Error(`cannot connect with ${secrets.ADDRESS_HASH_KEY} at /srv/db.ts:42`);
@@ -79,8 +79,8 @@ describe('a secret', () => {
   });
 });
 
-describe('the log of a run', () => {
-  it('has no address in it, also when mails fail, and is one JSON object a line', async () => {
+describe('the log of a session', () => {
+  it('contains no address, even when mails fail, and has one JSON object per line', async () => {
     await addLeads(db, [
       { email: 'quiet-one@leads.example', firstName: 'Quietname' },
       { email: 'quiet-two@leads.example', lastName: 'Quietname' },
@@ -104,7 +104,7 @@ describe('the log of a run', () => {
   });
 });
 
-describe('hostile words', () => {
+describe('hostile text', () => {
   const payloads = [
     '<script>alert(1)</script>',
     '"><img src=x onerror=alert(1)>',
@@ -117,7 +117,7 @@ describe('hostile words', () => {
   ];
 
   it.each(payloads)(
-    '%j in every field of a lead, in a file, a template and the name of a run stays words',
+    '%j in every field of a lead, a file, a template and the name of an activation stays text',
     async (payload) => {
       // Through the file, the edit and the list.
       await send('POST', '/crm/imports', {
@@ -167,7 +167,7 @@ describe('hostile words', () => {
       expect(started.status).toBe(201);
       await waitForEnd(sessionId);
 
-      // JSON says that it is JSON, and no browser may guess otherwise.
+      // The content type is JSON, and a browser may not guess another one.
       for (const path of ['/crm/leads', '/crm/activation', '/crm/imports', '/crm/templates', '/crm/audit']) {
         const response = await send('GET', path);
         expect(response.headers.get('content-type')).toMatch(/^application\/json/);
@@ -180,7 +180,7 @@ describe('hostile words', () => {
       expect(preview.status).toBe(200);
       const { mail: rendered } = await preview.json<{ mail: { html: string } }>();
       expect(rendered.html).not.toMatch(/<script>alert|<img src=x/);
-      // In a file that a spreadsheet opens it is no formula, in any column.
+      // In a file for spreadsheets it is not a formula, in any column.
       for (const path of [
         `/crm/activation/${sessionId}/leads.csv`,
         '/crm/imports/hostile/rejected.csv?outcome=rejected',

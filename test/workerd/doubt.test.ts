@@ -1,7 +1,7 @@
 /**
- * The promises of a session, on the real runtime: mail that may have been taken stays in doubt through every command,
- * answer and setting; a lead is active only if it was mailed, failed, or is to be mailed; a stopped session stays
- * stopped.
+ * The promises of a session, on the real runtime: mail that may have been taken stays in doubt through every
+ * command, answer and setting; a lead is active only if it was mailed, failed, or will be mailed; a stopped session
+ * stays stopped.
  */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -38,7 +38,10 @@ beforeEach(async () => {
 afterEach(tearDownSession);
 
 const none: MailFault = { kind: 'none' };
-/** In its own words: certainly not taken. Not a 429, which would close the account's gate for later tests. */
+/**
+ * In the provider's own form, which means certainly not taken. Not a 429, which would make the gate wait in later
+ * tests.
+ */
 const turnedAway: MailFault = {
   kind: 'answer',
   status: 409,
@@ -47,10 +50,10 @@ const turnedAway: MailFault = {
 
 const told = (name: string, body?: unknown): Promise<Progress> => accepted(sessionId, name, body);
 
-/** Fires one alarm, whatever it comes to, as the runtime would. */
+/** Fires one alarm, with any result, as the runtime would. */
 const alarm = (): Promise<boolean> => runDurableObjectAlarm(stubOf(sessionId)).catch(() => false);
 
-/** Fires alarms until the session has nothing to do any more but to be told something. */
+/** Fires alarms until the session can only continue after a command. */
 async function settle(): Promise<Progress> {
   return last(
     await drive(
@@ -65,7 +68,7 @@ async function settle(): Promise<Progress> {
 const activeIds = async (): Promise<number[]> =>
   (await statuses(db)).filter(({ status }) => status === 'active').map(({ id }) => id);
 
-/** Counters are the rows, nobody was mailed twice, nobody is active for nothing, nobody failed who was mailed. */
+/** The counters fit the rows, nobody was mailed twice, every active lead has a reason, and no mailed lead failed. */
 async function expectTruth(): Promise<void> {
   const { session, recount, batches } = await readRows(sessionId);
   expect(recount).toEqual(session.counts);
@@ -95,7 +98,7 @@ describe('an answer 503 after the provider took the batch', () => {
     await expectTruth();
   });
 
-  it('and then a pause of a day leaves it unknown: resumed, it is not sent again', async () => {
+  it('and then a pause of a day makes it unknown: after the resume it is not sent again', async () => {
     mail.fault = () => taken;
     await startSession(sessionId);
     await alarm();
@@ -104,7 +107,7 @@ describe('an answer 503 after the provider took the batch', () => {
     const { callCount } = mail;
     clock.advance(dayMs + 3_600_000);
     await alarm();
-    // Said as soon as the key is dead, not only when somebody resumes.
+    // It becomes unknown as soon as the key has expired, not only at the resume.
     expect((await look(sessionId))?.progress.email.unknown).toBe(leadCount);
     if ((await look(sessionId))?.progress.finishedAt === null) await told('resume');
     const end = last(await drive(sessionId, clock));
@@ -113,7 +116,7 @@ describe('an answer 503 after the provider took the batch', () => {
     await expectTruth();
   });
 
-  it('and then a cancellation leaves it unknown: retry failed finds nothing to mail', async () => {
+  it('and then a cancellation makes it unknown: retry failed finds nothing to mail', async () => {
     mail.fault = () => taken;
     await startSession(sessionId);
     await alarm();
@@ -126,7 +129,7 @@ describe('an answer 503 after the provider took the batch', () => {
   });
 });
 
-describe('what a session set active', () => {
+describe('a lead that a session set active', () => {
   it.each(['prepare', 'intend'])(
     'and did not mail is new again after a pause before %s, and after a crash there',
     async (verb) => {
@@ -146,7 +149,7 @@ describe('what a session set active', () => {
     },
   );
 
-  it('is given back when a paused session is erased, so that the next one mails it', async () => {
+  it('is new again when its paused session is erased, so that the next session mails it', async () => {
     mail.fault = ({ callCount }) => (callCount === 1 ? none : turnedAway);
     await startSession(sessionId);
     await alarm();
@@ -163,16 +166,16 @@ describe('what a session set active', () => {
     expect(mostMails(mail)).toBe(1);
   });
 
-  it('is given back however often the object is killed while it is erased, but for what may have been mailed', async () => {
+  it('is new again even if the object is killed during the erasure, unless it may have been mailed', async () => {
     hooks.env = { MAIL_BATCH_MAX: '5' };
     let crashCount = 0;
-    // One statement later each time, until an erasure comes to its end before its crash.
+    // The crash comes one statement later each time, until an erasure ends before it.
     for (let crashAt = 1; ; crashAt++) {
       await db.prepare("UPDATE leads SET status = 'new', activated_by = NULL, activated_at = NULL").run();
       mail = new FakeMailApi().install();
       mail.now = () => clock.now();
       sessionId = freshSessionId();
-      // One batch is mailed, two are in doubt, the others wait or were set active and have no intent.
+      // One batch is mailed, two are in doubt, and the others wait or are flipped without an intent.
       mail.fault = ({ callCount }) =>
         callCount === 1 ? none : callCount <= 3 ? { kind: 'loseBefore' } : turnedAway;
       let intentCount = 0;
@@ -207,7 +210,7 @@ describe('what a session set active', () => {
     expect(crashCount).toBeGreaterThanOrEqual(6);
   }, 60_000);
 
-  it('stays with a session whose CRM does not answer, which is then not erased but asked for again', async () => {
+  it('stays active when the CRM does not answer: the session is not erased, and the request must be repeated', async () => {
     mail.fault = () => turnedAway;
     await startSession(sessionId);
     await alarm();
@@ -244,7 +247,7 @@ describe('a cancelled session', () => {
     await expectTruth();
   });
 
-  it('has thousands of waiting batches withdrawn in parts, and says how far it is', async () => {
+  it('withdraws thousands of waiting batches in parts, and reports its progress', async () => {
     mail.fault = () => turnedAway;
     await startSession(sessionId);
     await alarm();
@@ -273,8 +276,8 @@ describe('a cancelled session', () => {
     expect(recount).toEqual(session.counts);
   }, 60_000);
 
-  it('has its unknown mail checked under its key when a person says so, and nothing else leaves', async () => {
-    // One call of two was taken; of neither is there an answer.
+  it('checks its unknown mail under its key on a person’s command, and nothing else leaves', async () => {
+    // One of two calls was taken; neither has an answer.
     mail.fault = ({ callCount }) => ({ kind: callCount === 1 ? 'loseAfter' : 'loseBefore' });
     await startSession(sessionId);
     await alarm();
@@ -296,7 +299,7 @@ describe('a cancelled session', () => {
     await expectTruth();
   });
 
-  it('is asked once by a check: mail still in doubt is unknown again, and a dead key is not asked', async () => {
+  it('is asked once by a check: mail still in doubt is unknown again, and an expired key is not used', async () => {
     mail.fault = () => ({ kind: 'loseAfter' });
     await startSession(sessionId);
     await alarm();
@@ -330,7 +333,7 @@ describe('a retry of unknown mail', () => {
     await expectTruth();
   });
 
-  it('goes under the old key while that lives, so that nobody is mailed twice', async () => {
+  it('uses the old key while it is valid, so that nobody is mailed twice', async () => {
     mail.fault = () => ({ kind: 'loseAfter' });
     await startSession(sessionId);
     await alarm();
@@ -343,8 +346,8 @@ describe('a retry of unknown mail', () => {
     await expectTruth();
   });
 
-  it('goes under a new key once the provider answered an earlier one with the same error', async () => {
-    // It remembers its error under the key, and took nothing.
+  it('uses a new key when the provider answered an earlier retry with the same error', async () => {
+    // The provider remembers its error under the key, and took nothing.
     const firstKeys = new Set([`${sessionId}/1`, `${sessionId}/2`]);
     mail.fault = ({ key }) => (firstKeys.has(key) ? { kind: 'answer', status: 500 } : none);
     await startSession(sessionId);
@@ -360,8 +363,8 @@ describe('a retry of unknown mail', () => {
   });
 });
 
-describe('a provider that looks at the content before it looks at the key', () => {
-  it('and refuses what it had taken leaves it unknown, not split under new keys', async () => {
+describe('a provider that checks the content before the key', () => {
+  it('and refuses a taken batch makes it unknown, and the batch is not split under new keys', async () => {
     mail.checksContentFirst = true;
     mail.fault = ({ callCount }) => (callCount <= 2 ? { kind: 'loseAfter' } : none);
     await startSession(sessionId);
@@ -376,7 +379,7 @@ describe('a provider that looks at the content before it looks at the key', () =
 
 describe('a proxy in front of the provider', () => {
   it.each([400, 403, 407, 413, 421, 425, 426, 431, 503])(
-    'that answers %i for twenty seconds fails nobody, and the session is back within seconds',
+    'that answers %i for twenty seconds fails no lead, and the session continues within seconds',
     async (status) => {
       const beganAt = clock.now();
       let backAt = 0;
@@ -396,7 +399,7 @@ describe('a proxy in front of the provider', () => {
 });
 
 describe('a provider that refuses the first emails', () => {
-  it('pauses the session with that reason instead of failing everybody', async () => {
+  it('pauses the session with that reason instead of failing all leads', async () => {
     hooks.env = { MAIL_BATCH_MAX: '10' };
     mail.fault = () => ({
       kind: 'answer',
@@ -414,7 +417,7 @@ describe('a provider that refuses the first emails', () => {
     await expectTruth();
   });
 
-  it('for single bad addresses does not pause it: these fail alone', async () => {
+  it('because of single bad addresses does not pause it: only these leads fail', async () => {
     for (const id of [3, 17, 25]) mail.refused.add(`lead${id}@example.com`);
     await startSession(sessionId);
     const end = last(await drive(sessionId, clock));
@@ -423,7 +426,7 @@ describe('a provider that refuses the first emails', () => {
   });
 });
 
-describe('a paused session that dies with a call on its way', () => {
+describe('a paused session that is killed with a call on its way', () => {
   async function paused(): Promise<void> {
     mail.fault = () => ({ kind: 'loseAfter' });
     hooks.onVerb = (verb, edge) => verb === 'settle' && edge === 'before';
@@ -435,7 +438,7 @@ describe('a paused session that dies with a call on its way', () => {
     await alarm();
   }
 
-  it('asks nothing by itself, and offers to ask while the key lives', async () => {
+  it('makes no call by itself, and offers a check while the key is valid', async () => {
     await paused();
     const { callCount } = mail;
     const view = await settle();
@@ -443,14 +446,14 @@ describe('a paused session that dies with a call on its way', () => {
     expect(view.checkableUntil).toBeGreaterThan(clock.now());
     expect(mail.callCount).toBe(callCount);
     await told('check');
-    // Nothing but what is in doubt is asked about.
+    // Only mail in doubt is checked.
     await drive(sessionId, clock, ({ email }) => email.sent > 0);
     expect((await look(sessionId))?.progress.state).toBe('paused');
     expect(mail.callCount).toBeGreaterThan(callCount);
     await expectTruth();
   });
 
-  it('calls it unknown when its key has died, and never sends it again by itself', async () => {
+  it('makes the mail unknown when its key has expired, and never sends it again automatically', async () => {
     await paused();
     clock.advance(25 * 3_600_000);
     await told('resume');

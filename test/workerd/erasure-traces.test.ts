@@ -24,7 +24,7 @@ import {
 } from '../support/session-driver.ts';
 import { setUpSession, tearDownSession } from '../support/session-setup.ts';
 
-/** Each stands for one place in which a person is written down; none is a part of another. */
+/** Each text stands for one place that stores a person; none is a part of another. */
 const now = { email: 'qmarknow@leads.example', firstName: 'Xquinn', lastName: 'Yzelda' };
 const before = { email: 'qmarkold@leads.example', firstName: 'Oldquinn', lastName: 'Oldzelda' };
 
@@ -37,10 +37,10 @@ beforeEach(async () => {
 
 afterEach(tearDownSession);
 
-/** What of a person is in a text, whatever its case. */
+/** The parts of a person that a text contains, regardless of case. */
 const found = (text: string): string => /qmark\w+|x?quinn|o?zelda/i.exec(text)?.[0] ?? 'nothing';
 
-/** What the full-text index has in its shadow tables, byte for byte. */
+/** The bytes of the shadow tables of the full-text index. */
 async function indexContent(): Promise<string> {
   const tables = ['data', 'idx', 'config'];
   const columns = { data: 'block', idx: 'term', config: 'v' } as Record<string, string>;
@@ -68,7 +68,7 @@ const edit = async (leadId: number, patch: object): Promise<void> => {
 };
 
 describe('the search index', () => {
-  it('has nothing of an erased lead, and finds the others', async () => {
+  it('contains nothing of an erased lead, and finds the others', async () => {
     await addLeads(db, [{ lastName: 'Yzabel' }, now, { lastName: 'Yzora' }]);
     expect(await indexContent()).toContain('quinn');
     expect((await erase(2)).status).toBe(204);
@@ -78,7 +78,7 @@ describe('the search index', () => {
     await db.prepare("INSERT INTO leads_fts (leads_fts) VALUES ('integrity-check')").run();
   });
 
-  it('has nothing of a changed name, nor of leads that an undone import removes', async () => {
+  it('contains nothing of a former name, nor of leads that an undone import removes', async () => {
     await addLeads(db, [{ ...before }]);
     await edit(1, { firstName: 'Other', lastName: 'Name', email: 'other@leads.example' });
     expect(found(await indexContent())).toBe('nothing');
@@ -116,7 +116,7 @@ describe('the search index after any changes', () => {
                 ? db.prepare('UPDATE leads SET first_name = ? WHERE id = ?').bind(it.name, it.id)
                 : db.prepare('DELETE FROM leads WHERE id = ?').bind(it.id),
           );
-          // As an undone import does, whose leads stand among the others; nothing is merged before the next edit.
+          // Like an undone import, whose leads are among the others; nothing is merged before the next edit.
           if (undone > 0) {
             statements.push(
               ...deletingMany(db, [db.prepare('DELETE FROM leads WHERE id % 4 = ?').bind(undone)]),
@@ -139,7 +139,7 @@ describe('the search index after any changes', () => {
 });
 
 describe('erasing a lead', () => {
-  it('reaches what was written under its earlier address and name: in a session, rejected rows and suppressions', async () => {
+  it('erases data under its earlier address and name: in a session, rejected rows and suppressions', async () => {
     await addLeads(db, [{}, before]);
     const sessionId = freshSessionId();
     await startSession(sessionId, { leadIds: [1, 2] });
@@ -162,7 +162,7 @@ describe('erasing a lead', () => {
     expect(found(await indexContent())).toBe('nothing');
   });
 
-  it('keeps what belongs to another lead that has its earlier address now', async () => {
+  it('keeps data of another lead that has its earlier address now', async () => {
     await addLeads(db, [before]);
     await edit(1, now);
     await addLeads(db, [{ id: 2, email: before.email, firstName: 'Somebody', lastName: 'Else' }]);
@@ -219,7 +219,7 @@ describe('erasing a lead', () => {
   });
 
   it.each([true, false])(
-    'takes the words that a session at work was started with out of it (all of it planned: %s)',
+    'deletes the search words of a running session (completely planned: %s)',
     async (isPlanned) => {
       await addLeads(db, [{}, now]);
       mail.fault = () => ({ kind: 'answer', status: 401, body: { name: 'invalid_api_key', message: 'No.' } });
@@ -227,7 +227,7 @@ describe('erasing a lead', () => {
       await startSession(sessionId, { filter: { search: now.email.toUpperCase() } });
       await waitFor(sessionId, ({ state }) => state === 'paused');
       if (!isPlanned) {
-        // As it is before the planner has come to the end.
+        // The state before the planner has finished.
         await runInDurableObject(stubOf(sessionId), (_, { storage }) =>
           storage.sql.exec("UPDATE session SET plan = json_set(plan, '$.isDone', json('false'))").toArray(),
         );
@@ -268,8 +268,8 @@ describe('erasing a lead', () => {
   });
 });
 
-describe('erasing by a text that is in many others', () => {
-  it.each(['e', '@', 'a@', 'one@leads.example'])('leaves those alone: %s', async (text) => {
+describe('erasing by a text that many other texts contain', () => {
+  it.each(['e', '@', 'a@', 'one@leads.example'])('does not change those: %s', async (text) => {
     await addLeads(db, [{ email: 'someone@leads.example' }]);
     await openFile('someone@leads.example.csv');
     const rows = [{ line: 2, cells: ['', 'e, a@ and another'] }];
@@ -277,7 +277,7 @@ describe('erasing by a text that is in many others', () => {
     await send('POST', '/crm/views', { name: 'Theirs', query: 'search=someone@leads.example' });
     const kept = await databaseContent();
     expect((await send('POST', '/crm/leads/erase', { email: text })).status).toBe(204);
-    // But for the entry about it.
+    // Except the audit entry about it.
     const withoutAudit = (content: string): string =>
       content.replaceAll(/\{"(?:max\(id\)|name":"audit","seq)":\d+\}/g, '');
     expect(withoutAudit(await databaseContent())).toBe(withoutAudit(kept));
@@ -285,7 +285,7 @@ describe('erasing by a text that is in many others', () => {
 });
 
 describe('erasing by an address that a lead had before', () => {
-  it('keeps the lead, and nothing with the address', async () => {
+  it('keeps the lead, and deletes everything with the address', async () => {
     await addLeads(db, [{}, before]);
     const sessionId = freshSessionId();
     await startSession(sessionId, { leadIds: [1, 2] });

@@ -34,7 +34,7 @@ beforeEach(async () => {
 
 afterEach(tearDownSession);
 
-/** Three leads of whom the second is to be erased. */
+/** Three leads, of which the second will be erased. */
 async function addThree(): Promise<void> {
   await addLeads(db, [{}, { email: person, firstName: 'Ivy', lastName: 'Erasmus' }, {}]);
 }
@@ -120,7 +120,7 @@ describe('erasing a lead', () => {
     expect(csv).not.toContain('ivy');
   });
 
-  it('keeps two leads of one chunk apart that are erased at once', async () => {
+  it('erases two leads of one chunk at the same time without mixing them up', async () => {
     const others = Array.from({ length: 6 }, (_, index) => `side-by-side${index}@leads.example`);
     await addLeads(
       db,
@@ -151,7 +151,7 @@ describe('erasing a lead', () => {
     ]);
   });
 
-  it('finds and empties every row of a person, however many chunks and rows they are', async () => {
+  it('finds and empties every row of a person, in any number of chunks', async () => {
     const rowsOf = (seq: number) =>
       Array.from({ length: 60 }, (_, index) => ({ line: seq * 60 + index + 1, cells: [person, 'Erasmus'] }));
     await openImportOf('many', ['Email', 'Name']);
@@ -166,7 +166,7 @@ describe('erasing a lead', () => {
     expect(/ivy|erasmus/i.exec(await databaseContent())?.[0] ?? 'forgotten').toBe('forgotten');
   });
 
-  it('sends nothing to it in a session that had planned it and not set it active', async () => {
+  it('sends nothing to it in a session that has planned it but not set it active', async () => {
     await addThree();
     const sessionId = freshSessionId();
     let isErased = false;
@@ -186,7 +186,7 @@ describe('erasing a lead', () => {
   });
 
   it.each(['flip', 'settleFlip', 'prepare', 'intend'])(
-    'sends nothing to it when it is erased in the moment of %s, and mails the others once',
+    'sends nothing to it when it is erased during %s, and mails the others once',
     async (moment) => {
       await addThree();
       const sessionId = freshSessionId();
@@ -197,7 +197,7 @@ describe('erasing a lead', () => {
       await db.prepare('UPDATE lead_counts SET new_count = 2, active_count = 1').run();
       let calls = 0;
       hooks.onVerb = (verb, edge) => {
-        // The object itself forgets the lead while a batch with it is in memory.
+        // The object erases the lead while a batch with it is in memory.
         if (verb === moment && edge === 'before' && calls++ === 0) {
           void runInDurableObject(stubOf(sessionId), (instance) => instance.eraseLead(2));
         }
@@ -208,7 +208,7 @@ describe('erasing a lead', () => {
       expect(calls).toBeGreaterThan(0);
       const counts = mail.countByAddress();
       const mailed = counts.get(person) ?? 0;
-      // Either it had left before the erasure came, or it never leaves; the rest is mailed once.
+      // Either the mail had left before the erasure, or it never leaves. The others are mailed once.
       expect(mailed).toBe(end.email.sent - 2);
       expect(counts.get('lead1@example.com')).toBe(1);
       expect(counts.get('lead3@example.com')).toBe(1);
@@ -219,7 +219,7 @@ describe('erasing a lead', () => {
     },
   );
 
-  it('asks again under the same key for a batch in doubt that was taken, and mails nobody twice', async () => {
+  it('repeats a batch in doubt that was taken under its key, and mails nobody twice', async () => {
     await addThree();
     const sessionId = freshSessionId();
     mail.fault = ({ callCount }) => {
@@ -232,7 +232,7 @@ describe('erasing a lead', () => {
     await expectForgotten(sessionId);
 
     const end = await waitForEnd(sessionId);
-    // The answer to another payload under the key is that the first was taken.
+    // Another payload under the key gets the answer that the first one was taken.
     expect([...mail.countByAddress().values()]).toEqual([1, 1, 1]);
     expect(end.email).toMatchObject({ sent: 3, failed: 0, unknown: 0 });
     expect(mail.mails.every(({ key }) => key === `${sessionId}/1`)).toBe(true);
@@ -255,14 +255,14 @@ describe('erasing a lead', () => {
         ['lead3@example.com', 1],
       ]),
     );
-    // Whether the first call reached the provider is not known.
+    // It is not known whether the first call reached the provider.
     expect(end.email).toMatchObject({ sent: 2, failed: 0, unknown: 1 });
     const page: LeadResultPage = await (
       await request(`/crm/activation/${sessionId}/leads?email=unknown`)
     ).json();
     expect(page.leads).toMatchObject([{ leadId: 2, email: null }]);
 
-    // A retry finds nobody to mail, and says the same again.
+    // A retry finds no lead to mail, and has the same result.
     expect((await command(sessionId, 'retry', { outcome: 'unknown' })).status).toBe(200);
     const again = await waitForEnd(sessionId);
     expect(again.email).toMatchObject({ sent: 2, failed: 0, unknown: 1 });
@@ -301,7 +301,7 @@ async function waitUntilGone(leadId: number): Promise<void> {
   );
 }
 
-/** The batch is in doubt and waits to be asked again. */
+/** The batch is in doubt and waits for its repeat. */
 async function waitUntilWaiting(sessionId: string): Promise<void> {
   await vi.waitUntil(
     async () => (await readRows(sessionId)).batches.some(({ state }) => state === 'waiting'),
@@ -335,7 +335,7 @@ describe('the export about one address', () => {
 });
 
 describe('saved views with the address of a person', () => {
-  it('are in the export, and go with the lead; all others stay', async () => {
+  it('are in the export, and are deleted with the lead; all others stay', async () => {
     await addThree();
     const views: [name: string, query: string][] = [
       ['Her', `search=${encodeURIComponent(person.toUpperCase())}&sort=-id`],
@@ -359,7 +359,7 @@ describe('saved views with the address of a person', () => {
 describe('erasing by address', () => {
   const eraseByAddress = (email: string): Promise<Response> => send('POST', '/crm/leads/erase', { email });
 
-  it('deletes somebody who is only in rejected rows, and names them in the audit by a hash', async () => {
+  it('deletes a person who is only in rejected rows, and names them in the audit by a hash', async () => {
     await openImportOf('rejects', ['Email', 'Name']);
     const rows = [
       { line: 2, cells: ['her old one', `Erasmus <${person}>`] },
@@ -416,12 +416,12 @@ describe('erasing a session', () => {
       tables: state.storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT GLOB '_cf*'").toArray(),
       alarm: await state.storage.getAlarm(),
     }));
-    // That its id is used, and nothing else.
+    // Only the fact that its id was used.
     expect(left).toEqual({ tables: [{ name: 'erased' }], alarm: null });
     expect((await eraseRun(sessionId)).status).toBe(404);
   });
 
-  it('keeps its id from ever being started again, with the same request or another', async () => {
+  it('prevents another start with its id, with the same request or another', async () => {
     await addThree();
     const sessionId = freshSessionId();
     await startSession(sessionId, { leadIds: [1, 2] });
@@ -429,7 +429,7 @@ describe('erasing a session', () => {
     expect((await eraseRun(sessionId)).status).toBe(204);
     const mailCount = mail.mails.length;
     for (const leadIds of [[1, 2], [3]]) {
-      // Asked in the object too: what it knows must outlive its memory.
+      // Checked in the object too, because it must know this after a restart.
       await evictDurableObject(stubOf(sessionId));
       const answer = await send('POST', '/crm/activation', {
         sessionId,

@@ -1,7 +1,8 @@
 /**
- * What a session does when its mail provider misbehaves: each fault, and what the session ends in.
+ * What a session does when its mail provider fails: each fault, and the final state of the session.
  *
- * The clock is the test's: a wait of an hour takes no time. The provider keeps its own book of who was mailed.
+ * The test controls the clock, so a wait of an hour takes no time. The provider keeps its own record of who was
+ * mailed.
  */
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -68,7 +69,7 @@ const limited = (retryAfter?: string): MailFault => ({
   ...(retryAfter === undefined ? {} : { headers: { 'retry-after': retryAfter } }),
 });
 
-describe('a fault that passes ends in every lead mailed once', () => {
+describe('after a temporary fault every lead is mailed once', () => {
   it.each<[string, MailFault]>([
     ['an error 500 after acceptance', { kind: 'acceptThenAnswer', status: 500 }],
     ['an error 502 after acceptance', { kind: 'acceptThenAnswer', status: 502 }],
@@ -91,7 +92,7 @@ describe('a fault that passes ends in every lead mailed once', () => {
     await expectAllSentOnce(last(await drive(sessionId, clock)));
   });
 
-  it('when all of them come at random', async () => {
+  it('when all of them happen at random', async () => {
     const random = seededRandom(11);
     const faults: MailFault[] = [
       { kind: 'acceptThenAnswer', status: 500 },
@@ -111,7 +112,7 @@ describe('a fault that passes ends in every lead mailed once', () => {
 });
 
 describe('409 for another payload under the same key', () => {
-  it('means that it was taken before: the leads are sent, and nothing goes out under a new key', async () => {
+  it('means that the batch was taken before: the leads are sent, and nothing is sent under a new key', async () => {
     mail.fault = ({ callCount }) =>
       callCount === 1
         ? {
@@ -133,8 +134,8 @@ describe('a storm of 429', () => {
     ['missing', () => undefined],
     ['garbage', () => 'soon'],
     ['negative', () => '-5'],
-  ])('with Retry-After %s uses up no attempt and loses nobody', async (_, retryAfter) => {
-    // Far more refusals than a batch has attempts.
+  ])('with Retry-After %s uses no attempt and loses no lead', async (_, retryAfter) => {
+    // Many more refusals than a batch has attempts.
     mail.fault = ({ callCount }) => (callCount <= 100 ? limited(retryAfter()) : { kind: 'none' });
     await startSession(sessionId);
     const views = await drive(sessionId, clock);
@@ -150,7 +151,7 @@ describe('a storm of 429', () => {
     const views = await drive(sessionId, clock);
     await expectAllSentOnce(last(views));
     const refusedAt = mail.callTimes[0] ?? 0;
-    // Calls that had left when the refusal came are no fault of ours; five senders, so four of them.
+    // With five senders, four calls may have left before the refusal came.
     const later = mail.callTimes.filter((at) => at - refusedAt > 1_000);
     expect(Math.min(...later) - refusedAt).toBeGreaterThanOrEqual(90_000);
     expect(views.some((view) => view.waitingUntil !== null && view.state === 'running')).toBe(true);
@@ -182,7 +183,7 @@ describe('a provider that refuses the account', () => {
   ];
 
   it.each(cases)(
-    '%s: the session pauses, waits for a person, and loses nobody when it is resumed',
+    '%s: the session pauses, waits for a person, and loses no lead when it is resumed',
     async (_, fault, reason) => {
       mail.fault = ({ callCount }) => (callCount > 2 ? fault : { kind: 'none' });
       await startSession(sessionId);
@@ -190,7 +191,7 @@ describe('a provider that refuses the account', () => {
       expect(paused).toMatchObject({ state: 'paused', reason, finishedAt: null, etaSeconds: null });
       expect(paused.email.failed).toBe(0);
       expect(paused.lastError).not.toBeNull();
-      // Nothing goes on by itself.
+      // Nothing continues by itself.
       const callCount = mail.callCount;
       await expect(drive(sessionId, clock)).rejects.toThrow('Nothing will happen any more');
       expect(mail.callCount).toBe(callCount);
@@ -225,7 +226,7 @@ describe('a provider that is down', () => {
     const callCount = mail.callCount;
     const downUntil = clock.now() + 3_600_000;
     const down = await drive(sessionId, clock, () => clock.now() > downUntil);
-    // Probes come at most a minute apart by their draw, never in a crowd, and fail nobody.
+    // Probes are at most a minute apart, never simultaneous, and fail no lead.
     expect(mail.callCount - callCount).toBeGreaterThanOrEqual(60);
     expect(mail.callCount - callCount).toBeLessThan(400);
     expect(down.every((view) => view.email.failed === 0 && view.email.unknown === 0)).toBe(true);
@@ -234,7 +235,7 @@ describe('a provider that is down', () => {
     await expectAllSentOnce(last(await drive(sessionId, clock)));
   });
 
-  it('for longer than a key lives leaves in doubt only what was in flight, and never sends that again by itself', async () => {
+  it('for longer than the lifetime of a key leaves only calls in flight in doubt, and never repeats them automatically', async () => {
     mail.fault = () => ({ kind: 'loseAfter' });
     await startSession(sessionId);
     await drive(sessionId, clock, (view) => view.reason === 'mail_unreachable');
@@ -261,7 +262,7 @@ describe('a provider without keys', () => {
     };
   });
 
-  it('takes a whole session, and only refused leads fail', async () => {
+  it('mails a whole session, and only refused leads fail', async () => {
     mail.refused.add('lead33@example.com');
     await startSession(sessionId);
     const end = last(await drive(sessionId, clock));
@@ -274,7 +275,7 @@ describe('a provider without keys', () => {
     ['has closed for maintenance', 100, false],
     ['has no credits left', 405, true],
   ])(
-    'that takes half of a call and then %s: the other half waits, and nobody fails',
+    'that takes half of a call and then %s: the other half waits, and no lead fails',
     async (_, code, needsPerson) => {
       const taken: string[] = [];
       let isFirst = true;
@@ -315,7 +316,7 @@ describe('a provider without keys', () => {
         headers: { 'retry-after': '2' },
       },
     ],
-  ])('that certainly took nothing, in its own words (%s), is asked again', async (_, fault) => {
+  ])('that certainly took nothing, by its own answer (%s), is called again', async (_, fault) => {
     mail.fault = firstCalls(3, fault);
     await startSession(sessionId);
     const end = last(await drive(sessionId, clock));
@@ -331,7 +332,7 @@ describe('a provider without keys', () => {
     ['a broken connection', { kind: 'loseBefore' }],
     ['a broken-off answer', { kind: 'truncateAfter' }],
     ['a hanging call', { kind: 'hangAfter' }],
-  ])('leaves no more unknown than was in flight after %s, and repeats none of it', async (_, fault) => {
+  ])('after %s leaves at most the calls in flight unknown, and repeats none of them', async (_, fault) => {
     mail.fault = ({ callCount }) => (callCount === 2 ? fault : { kind: 'none' });
     await startSession(sessionId);
     const end = last(await drive(sessionId, clock));
@@ -356,7 +357,7 @@ describe('a provider without keys', () => {
     expect(await stubOf(sessionId).leadResult(leadId)).toMatchObject({ leadId, emailState: 'sent' });
   });
 
-  it('that fails while the audience is still being planned is probed, and comes back', async () => {
+  it('that fails during planning is probed, and used again when it is back', async () => {
     await addLeads(await emptyCrm(), blankLeads(1_200));
     // The first page of the plan is one batch.
     hooks.env = { ...hooks.env, MAIL_BATCH_MAX: '500' };
@@ -367,11 +368,11 @@ describe('a provider without keys', () => {
     expect(sent + unknown).toBe(1_200);
     expect(unknown).toBeLessThanOrEqual(500);
     expect(mostMails(mail)).toBe(1);
-    // No alarm was for nothing.
+    // Every alarm did some work.
     expect(views.length).toBeLessThan(20);
   });
 
-  it('that is down for hours costs one mail in doubt for each probe, no more', async () => {
+  it('that is down for hours causes only one mail in doubt per probe', async () => {
     mail.fault = () => ({ kind: 'loseBefore' });
     await startSession(sessionId);
     await drive(sessionId, clock, (view) => view.reason === 'mail_unreachable');
@@ -398,12 +399,12 @@ describe('a provider without keys', () => {
       mail.fault = () => ({ kind: 'none' });
     });
 
-    it('sends it when a person says so', async () => {
+    it('sends it on a person’s command', async () => {
       expect((await command(sessionId, 'retry', { outcome: 'unknown' })).status).toBe(200);
       await expectAllSentOnce(last(await drive(sessionId, clock)));
     });
 
-    it('takes it for sent when a person says so, and sends nothing', async () => {
+    it('takes it as sent on a person’s command, and sends nothing', async () => {
       const { callCount } = mail;
       const answer = await command(sessionId, 'assume-sent');
       expect(answer.status).toBe(200);
@@ -415,14 +416,14 @@ describe('a provider without keys', () => {
   });
 });
 
-describe('a database that was restored under a session at work', () => {
+describe('a database that was restored during a running session', () => {
   const note = (action: string) =>
     appendAudit(env.DB, {
       ...{ at: clock.now(), actor: 'command line', role: null, action, target: null },
       ...{ country: null, requestId: '', detail: null },
     });
 
-  it('holds it back until the sessions were reconciled', async () => {
+  it('stops the session until the sessions are reconciled', async () => {
     await startSession(sessionId);
     await note(recoveryActions.opened);
     await drive(sessionId, clock, (view) => view.lastError?.includes('was restored') === true);
@@ -434,7 +435,7 @@ describe('a database that was restored under a session at work', () => {
   });
 });
 
-describe('a provider that is changed under a running session', () => {
+describe('a provider that is changed during a running session', () => {
   const resend = { MAIL_BATCH_MAX: '10' };
   const postmark = {
     MAIL_BATCH_MAX: '10',
@@ -450,7 +451,7 @@ describe('a provider that is changed under a running session', () => {
     EMAIL: { send: () => Promise.reject(new Error('Nothing may leave here.')) },
   };
 
-  /** Starts it, and lets it be killed while its first calls are taken and not answered. */
+  /** Starts a session and kills it while its first calls are taken and not answered. */
   async function killAfterAcceptance(first: Partial<Env>): Promise<void> {
     hooks.env = first;
     let isKilled = false;
@@ -465,7 +466,7 @@ describe('a provider that is changed under a running session', () => {
     ['Postmark to Resend', postmark, resend],
     ['Resend to Postmark', resend, postmark],
   ])(
-    '%s: what was on its way is unknown, nobody is mailed twice, and a person lets the rest go on',
+    '%s: mail on its way is unknown, nobody is mailed twice, and a person resumes the rest',
     async (_, first, second) => {
       await killAfterAcceptance(first);
       const takenCount = mail.mails.length;
@@ -484,7 +485,7 @@ describe('a provider that is changed under a running session', () => {
       expect(end.email.sent + end.email.unknown).toBe(leadCount);
       expect(mostMails(mail)).toBe(1);
       await expectSound(sessionId, mail);
-      // The provider of now has never seen the keys of what the other one may have taken.
+      // The present provider does not know the keys of mail that the other one may have taken.
       expect((await command(sessionId, 'check')).status).toBe(409);
       await command(sessionId, 'retry', { outcome: 'unknown' });
       await command(sessionId, 'pause');
@@ -495,7 +496,7 @@ describe('a provider that is changed under a running session', () => {
     },
   );
 
-  it('to one that takes smaller batches waits for the old settings, and goes on with them', async () => {
+  it('to one that takes smaller batches waits for the old settings, and continues with them', async () => {
     await killAfterAcceptance(resend);
     hooks.env = cloudflare;
     for (let i = 0; i < 2; i++) {
@@ -511,7 +512,7 @@ describe('a provider that is changed under a running session', () => {
     await expectSound(sessionId, mail);
   });
 
-  it('lets a cancelled session come to its end', async () => {
+  it('lets a cancelled session end', async () => {
     await killAfterAcceptance(postmark);
     expect((await command(sessionId, 'cancel')).status).toBe(200);
     hooks.env = resend;

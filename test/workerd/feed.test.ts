@@ -1,8 +1,8 @@
 /**
- * What an observer of a session may rely on, whichever way it observes.
+ * What an observer of a session can rely on, by poll and by stream.
  *
- * What this does not prove: that bytes leave the machine in time and that proxies let them through; the
- * tests in a real browser do that. Timers of the feed are proven under a fake clock (test/unit/feed.test.ts).
+ * This does not prove that bytes leave the machine in time and that proxies let them through; the tests in a real
+ * browser do. The timers of the feed are tested under a fake clock (test/unit/feed.test.ts).
  */
 import { runInDurableObject } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -34,7 +34,7 @@ beforeEach(async () => {
     Array.from({ length: leadCount }, () => ({})),
   );
   slowMail();
-  // Thirty calls, five at a time: six tenths of a second, long enough to be watched.
+  // Thirty calls, five at a time: six tenths of a second, long enough to be observed.
   hooks.env = { MAIL_BATCH_MAX: '2' };
 });
 afterEach(() => {
@@ -83,11 +83,11 @@ describe.each(observers)('an observer by $name', (observer) => {
       expectRising(revs(views));
       expect(views.at(-1)).toEqual(end);
     }
-    // Nothing lies between having come late and the end.
+    // A late observer gets nothing before the end.
     for (const { views } of late) expect(views).toHaveLength(1);
   });
 
-  it('gets nothing twice and misses nothing final, from every cursor', async () => {
+  it('gets nothing twice and does not miss the end, from every cursor', async () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);
     const watched: Promise<{ cursor: number; views: Progress[] }>[] = [];
@@ -107,7 +107,7 @@ describe.each(observers)('an observer by $name', (observer) => {
     let edgeCount = 0;
     let crashCount = 0;
     hooks.onVerb = (verb, edge) => {
-      // At the settling, where most has been done that could be forgotten.
+      // At the settling, where a crash would lose the most work.
       const isCrash = verb === 'settle' && edge === 'after' && ++edgeCount % 3 === 0 && crashCount < 3;
       if (isCrash) crashCount++;
       return isCrash;
@@ -145,13 +145,13 @@ describe('a stream', () => {
     await waitForEnd(sessionId);
     for (let round = 0; round < 50; round++) {
       const response = await request(`/crm/activation/stream/${sessionId}`);
-      // `text` throws where the body breaks off.
+      // `text` throws when the body breaks off.
       const text = await response.text();
       expect(text.trimEnd().split('\n\n').at(-1)).toMatch(/^id: \d+\nevent: end\ndata: \{.*\}$/);
     }
   });
 
-  it('of a session that a person reopens ends only when that has ended', async () => {
+  it('of a session that a person reopens ends only when that session has ended', async () => {
     const mail = slowMail();
     mail.refused.add('lead7@example.com');
     const sessionId = freshSessionId();

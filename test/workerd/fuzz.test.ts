@@ -1,9 +1,9 @@
 /**
- * Drives every route of the app's own description with generated and hostile input.
+ * Calls every route of the app's OpenAPI document with generated and hostile input.
  *
- * What holds for each answer: it is never a fault of ours; a refusal is a problem of the catalog; a refused
- * call has written nothing, in the database and in the session that it named; nothing that was sent turns
- * up as a header or as markup. `npm run fuzz -- --requests 20000` is the heavy form.
+ * For each answer: it is never an internal fault; a refusal is a problem of the catalog; a refused call has written
+ * nothing, in the database and in the session that it named; no part of the input becomes a header or markup. `npm
+ * run fuzz -- --requests 20000` is the heavy form.
  *
  * @module
  */
@@ -76,7 +76,7 @@ interface Attempt {
 }
 
 const requestCount = Number(env.FUZZ_REQUESTS);
-/** After so many requests the database is what it was at first, so that looking at all of it stays quick. */
+/** After this many requests the database is reset, so that reading all of it stays quick. */
 const roundCount = 100;
 
 let operations: Operation[];
@@ -89,7 +89,7 @@ beforeAll(async () => {
   resetHooks();
   quietLog();
   Object.assign(hooks.env, roleSettings);
-  // Bounds have their own tests; here it would hide everything behind it.
+  // The rate limit has its own tests; here it would hide everything else.
   hooks.env.REQUESTS_PER_PERSON = { limit: () => Promise.resolve({ success: true }) };
   new FakeMailApi().install();
   const response = await exports.default.fetch(requestAs(identityOf('admin'), 'GET', '/openapi.json'));
@@ -114,7 +114,7 @@ afterAll(() => {
   vi.restoreAllMocks();
 });
 
-/** A small CRM in which most ids that are tried exist. */
+/** A small CRM in which most of the tried ids exist. */
 async function furnish(): Promise<void> {
   const db = await emptyCrm();
   await db.batch([db.prepare('DELETE FROM template_versions'), db.prepare('DELETE FROM templates')]);
@@ -225,7 +225,7 @@ function attemptOf(operation: Operation): fc.Arbitrary<Attempt> {
   });
 }
 
-/** Bodies in which ids are mostly of what exists. */
+/** Bodies whose ids mostly exist. */
 function bodyOf({ path, method }: Operation, schema: JsonSchema): fc.Arbitrary<unknown> {
   const generated = valueOf(schema, schemas);
   const name = `${method} ${path}`;
@@ -272,7 +272,7 @@ function bodyOf({ path, method }: Operation, schema: JsonSchema): fc.Arbitrary<u
   return generated;
 }
 
-/** What can stand in an address: a text that encodeURIComponent refuses is a lone surrogate. */
+/** Text for a URL. encodeURIComponent throws for a lone surrogate. */
 function encoded(value: unknown): string {
   const written = typeof value === 'string' ? value : ((JSON.stringify(value) as string | undefined) ?? '');
   return encodeURIComponent(written.toWellFormed());
@@ -297,7 +297,7 @@ function requestOf(attempt: Attempt): Request {
   );
 }
 
-/** The content of the database when nothing is going on in it. */
+/** The content of the database when it does not change any more. */
 async function quietContent(): Promise<string> {
   let before = await databaseContent();
   for (;;) {
@@ -321,7 +321,7 @@ async function quietContent(): Promise<string> {
   }
 }
 
-/** The rev of every session: it rises with whatever is written. */
+/** The rev of every session, which rises with every write. */
 async function revs(): Promise<string> {
   const all = await Promise.all(
     sessions.map((sessionId) =>
@@ -366,7 +366,7 @@ async function holds(attempt: Attempt): Promise<void> {
       const { sessionId } = (attempt.body ?? {}) as { sessionId?: unknown };
       if (status === 201 && typeof sessionId === 'string' && operation.path === '/crm/activation')
         sessions.push(sessionId);
-      // Only a run goes on after its answer.
+      // Only a session continues after its answer.
       content = operation.path.startsWith('/crm/activation') ? await quietContent() : await databaseContent();
       sessionRevs = await revs();
     } else if (routeRules[name]?.action != null) content = await databaseContent();
@@ -386,13 +386,13 @@ async function holds(attempt: Attempt): Promise<void> {
 }
 
 it(
-  `keeps its word over ${requestCount} requests`,
+  `answers correctly over ${requestCount} requests`,
   async () => {
     const attempts = fc.constantFrom(...operations).chain(attemptOf);
     await fc.assert(fc.asyncProperty(attempts, holds), {
       numRuns: requestCount,
       seed: Number(env.FUZZ_SEED),
-      // A failing request is shown small, but not at any price.
+      // A failing request is shrunk, but not without limit.
       interruptAfterTimeLimit: requestCount * 100 + 60_000,
       endOnFailure: requestCount > 5_000,
     });
@@ -405,7 +405,7 @@ it(
         return `${name}  ${counts.join(', ')}`;
       });
     console.log(table.join('\n'));
-    // The description names every route that there is, and each was reached beyond its door.
+    // The document names every route, and each was reached past authorization.
     const described = operations.map(({ method, path }) => `${method} ${path}`);
     const undescribed = registeredRoutes()
       .map(({ method, path }) => `${method} ${path}`)
@@ -416,7 +416,7 @@ it(
       'GET /problems',
       'GET /problems/:code',
     ]);
-    // A short run cannot have tried everything.
+    // A short test cannot reach everything.
     if (requestCount < 1_500) return;
     for (const name of described) {
       const reached = [...(seen.get(name)?.keys() ?? [])].filter(

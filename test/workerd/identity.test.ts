@@ -8,7 +8,7 @@ import { examplePath, registeredRoutes, requestAs, roleSettings } from '../suppo
 import { hooks, resetHooks } from '../support/hooks.ts';
 import type { Problem } from '../../src/shared/problem.ts';
 
-/** What strangers must be able to reach: mail providers, recipients, health checks. Nothing else. */
+/** The paths that callers without an identity must reach: mail providers, recipients, health checks. */
 const publicRoutes = [
   'GET /healthz',
   'GET /problems',
@@ -27,22 +27,22 @@ beforeEach(async () => {
 
 const fetchApp = (request: Request): Promise<Response> => exports.default.fetch(request);
 
-describe('the door', () => {
+describe('authorization', () => {
   it('has a rule for every registered route, and no rule for a route that is not there', () => {
     const names = registeredRoutes().map(({ method, path }) => `${method} ${path}`);
     expect(names.filter((name) => !Object.hasOwn(routeRules, name))).toEqual([]);
     expect(Object.keys(routeRules).filter((name) => !names.includes(name))).toEqual([]);
   });
 
-  it('is open for strangers at exactly the public paths', () => {
+  it('allows callers without an identity at exactly the public paths', () => {
     const open = Object.entries(routeRules).filter(([, rule]) => rule.needs === 'public');
     expect(open.map(([name]) => name).sort()).toEqual(publicRoutes);
   });
 
-  it.each(registeredRoutes())('asks who is there at $method $path', async ({ method, path }) => {
+  it.each(registeredRoutes())('requires an identity at $method $path', async ({ method, path }) => {
     const response = await fetchApp(requestAs('none', method, examplePath(path)));
     if (publicRoutes.includes(`${method} ${path}`)) {
-      // A signature that is missing is the provider's, not a person's.
+      // Here the provider's signature is missing, not a person's identity.
       if (response.status === 401) expect(await response.json()).toMatchObject({ code: 'invalid_signature' });
       return;
     }
@@ -51,7 +51,7 @@ describe('the door', () => {
     expect(await response.json()).toMatchObject({ code: 'unauthenticated', status: 401 });
   });
 
-  it('says 401 before it says what is there: addresses under /crm that do not exist, and wrong methods', async () => {
+  it('answers 401 before it reveals what exists: for unknown addresses under /crm, and for wrong methods', async () => {
     for (const [method, path] of [
       ['GET', '/crm/nothing'],
       ['GET', '/crm'],
@@ -70,13 +70,13 @@ describe('the door', () => {
     '/CRM/leads',
     '/crm%2fleads',
     '/%63rm/leads',
-  ])('lets nobody around it by writing the path otherwise: %s', async (path) => {
+  ])('cannot be bypassed by another spelling of the path: %s', async (path) => {
     const response = await fetchApp(requestAs('none', 'GET', path));
     expect([401, 404]).toContain(response.status);
     await response.body?.cancel();
   });
 
-  it('refuses whom no list names, and says what would help', async () => {
+  it('refuses a person whom no list names, and says what would help', async () => {
     const response = await fetchApp(requestAs({ email: 'guest@staff.example' }, 'GET', '/crm/settings'));
     expect(response.status).toBe(403);
     const problem: Problem = await response.json();
@@ -84,7 +84,7 @@ describe('the door', () => {
     expect(problem.detail).toContain('ROLE_VIEWER');
   });
 
-  it('names the request in the problem and in a header, and keeps the name of the caller beside it', async () => {
+  it('returns the id of the request in the problem and in a header, and keeps the caller’s own id beside it', async () => {
     const given = await fetchApp(
       requestAs('none', 'GET', '/crm/leads', { headers: { 'x-request-id': 'trace-me-1' } }),
     );
@@ -101,7 +101,7 @@ describe('the door', () => {
     expect(odd.headers.get('x-caller-request-id')).toBeNull();
   });
 
-  it('answers nothing but its health while a secret is missing, and does not say which', async () => {
+  it('answers only health checks while a secret is missing, and does not say which one', async () => {
     hooks.env.ADDRESS_HASH_KEY = 'short';
     expect((await fetchApp(requestAs({ email: 'admin@staff.example' }, 'GET', '/healthz'))).status).toBe(200);
     const response = await fetchApp(requestAs({ email: 'admin@staff.example' }, 'GET', '/crm/settings'));
@@ -131,7 +131,7 @@ describe('roleOf', () => {
     ROLE_VIEWER,
   });
 
-  it('gives nobody anything while nothing is configured', () => {
+  it('gives nobody a role while nothing is configured', () => {
     expect(
       roleOf({ ...nobody, email: 'ana@example.com', groups: ['Sales'] }, settings('', ' , ', '')),
     ).toBeNull();
@@ -148,11 +148,11 @@ describe('roleOf', () => {
     [' bob@x.test , ana@example.com ', 'ana@example.com', 'admin'],
     ['ana@example.com', 'ana@example.com.evil.test', null],
     ['@example.com', 'bob@example.com', null],
-  ])('reads %s against %s', (list, email, role) => {
+  ])('compares %s with %s', (list, email, role) => {
     expect(roleOf({ ...nobody, email }, settings(list))).toBe(role);
   });
 
-  it('takes the highest role that a list gives', () => {
+  it('is the highest role that a list gives', () => {
     expect(roleOf({ ...nobody, email: 'ana@example.com' }, settings('ana@example.com', '*', '*'))).toBe(
       'admin',
     );
@@ -161,7 +161,7 @@ describe('roleOf', () => {
     );
   });
 
-  it('knows groups by name, and does not mistake an address for a group or a token', () => {
+  it('matches groups by name, and does not take an address for a group or a token', () => {
     expect(roleOf({ ...nobody, email: 'a@b.test', groups: ['Sales'] }, settings('group:sales'))).toBe(
       'admin',
     );
@@ -170,7 +170,7 @@ describe('roleOf', () => {
     expect(roleOf({ ...nobody, email: 'token:c1.access' }, settings('token:c1.access'))).toBeNull();
   });
 
-  it('gives a token nothing by patterns for people', () => {
+  it('gives a token no role by patterns for people', () => {
     expect(
       roleOf({ ...nobody, clientId: 'c1.access' }, settings('*', '*@example.com', 'c1.access')),
     ).toBeNull();

@@ -52,7 +52,7 @@ const codeOf = async (response: Promise<Response>) => {
 };
 
 describe('an import over HTTP', () => {
-  it('opens once, takes chunks, tells what became of each row, and finishes', async () => {
+  it('opens once, takes chunks, reports the outcome of each row, and finishes', async () => {
     const opened = await open();
     expect(opened.headers.get('location')).toBe('/crm/imports/import_1');
     expect(await json<Import>(opened, 201)).toMatchObject({
@@ -135,7 +135,7 @@ describe('an import over HTTP', () => {
     expect(made.importId).toMatch(/^import_/);
   });
 
-  it('is undone, and says how many leads are gone', async () => {
+  it('is undone, and reports how many leads were removed', async () => {
     await open();
     await put([
       ['a@b.example', '', ''],
@@ -149,7 +149,7 @@ describe('an import over HTTP', () => {
     expect(await codeOf(put([['c@b.example', '', '']], 1, 9))).toBe('409 import_closed');
   });
 
-  it('is deleted with what it kept of rows that were not taken, and the audit says by whom', async () => {
+  it('is deleted with its rejected rows, and the audit says by whom', async () => {
     await open();
     await put([
       ['a@b.example', '', ''],
@@ -169,7 +169,7 @@ describe('an import over HTTP', () => {
     ]);
   });
 
-  it('keeps the cells of rows that were not taken for the time of the setting, by the nightly clock', async () => {
+  it('keeps the cells of rejected rows until the nightly cleanup after the configured time', async () => {
     await open();
     await put([['nobody', 'Secret Person', '']]);
     const csv = async () => (await request('/crm/imports/import_1/rejected.csv')).text();
@@ -187,7 +187,7 @@ describe('an import over HTTP', () => {
     expect(await csv()).toContain('the email cell holds no address');
   });
 
-  it('refuses what it cannot take, and nothing is written', async () => {
+  it('refuses invalid requests, and writes nothing then', async () => {
     await open();
     const tooMany = Array.from({ length: limits.maxImportChunkRowCount + 1 }, () => ['a@b.example']);
     expect(await codeOf(put(tooMany))).toMatch(/^422 /);
@@ -221,7 +221,7 @@ describe('an import over HTTP', () => {
     expect(await codeOf(put([['b@b.example']]))).toBe('409 chunk_conflict');
   });
 
-  it('takes chunks that are larger than any other body may be', async () => {
+  it('takes chunks larger than the limit of other bodies', async () => {
     await open();
     const name = 'x'.repeat(900);
     const rows = Array.from({ length: 1_000 }, (_, index) => [`n${index}@example.org`, name, '']);
@@ -234,7 +234,7 @@ describe('an import over HTTP', () => {
 });
 
 describe('an import as an audience', () => {
-  it('has every lead of its file; the preview says what the run then does', async () => {
+  it('has every lead of its file, and the preview predicts the activation', async () => {
     await addLeads(db, [
       { email: 'old@example.org' },
       { email: 'active@example.org', status: 'active' },
@@ -289,7 +289,7 @@ describe('an import as an audience', () => {
     });
   });
 
-  it('is frozen when a run starts: leads that join the import later are not drawn in', async () => {
+  it('is frozen when an activation starts: leads that are imported later are not included', async () => {
     await addLeads(db, [{ email: 'old@example.org' }]);
     await open();
     await put([['new@example.org', '', '']]);
@@ -303,7 +303,7 @@ describe('an import as an audience', () => {
 });
 
 describe('the history of a lead', () => {
-  it('says where it comes from, who activated it, and what became of its mail', async () => {
+  it('says where it comes from, who activated it, and the outcome of its mail', async () => {
     await open();
     await put([['ann@example.org', 'Ann Lee', '']]);
     const before = await json<LeadHistory>(request('/crm/leads/1/history'));
@@ -350,7 +350,7 @@ describe('the history of a lead', () => {
 });
 
 describe('what the leads page offers', () => {
-  it('is the values that leads have, each once', async () => {
+  it('has the values of the leads, each once', async () => {
     await addLeads(db, [
       { source: 'Web', stage: 'Won' },
       { source: 'Fair' },
@@ -365,7 +365,7 @@ describe('what the leads page offers', () => {
     });
   });
 
-  it('costs as much as there are values, not leads, and stops at a hundred', async () => {
+  it('costs in proportion to the number of values, not of leads, and stops at a hundred', async () => {
     await addLeads(
       db,
       Array.from({ length: 3_000 }, (_, index) => ({ source: `S${index % 150}`, stage: 'New' })),
@@ -375,7 +375,7 @@ describe('what the leads page offers', () => {
     expect(stage).toEqual(['New']);
   });
 
-  it('is views, kept for each person alone', async () => {
+  it('has saved views, separate for each person', async () => {
     const as = (email: string, method: string, path: string, body?: unknown) =>
       request(path, {
         method,
@@ -402,7 +402,7 @@ describe('what the leads page offers', () => {
     expect(await codeOf(send('POST', '/crm/views', { name: ' ', query: '' }))).toBe('422 invalid_request');
   });
 
-  it('is at most a hundred views a person', async () => {
+  it('has at most a hundred views per person', async () => {
     await db.batch(
       Array.from({ length: limits.maxViewCount }, (_, index) =>
         db

@@ -1,6 +1,6 @@
 /**
- * What ties the log together: a request's id in the lines of the session that it asked, a slice's id in the
- * lines of its slice.
+ * The ids that connect log lines: a request's id in the lines of the session that it called, and a slice's id in the
+ * lines of that slice.
  */
 import { runInDurableObject } from 'cloudflare:test';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -28,7 +28,7 @@ afterEach(tearDownSession);
 
 const lines = (event: string): LogLine[] => log.filter((line) => line.event === event);
 
-/** Asks under an id of its own, and returns the line that the session wrote for it. */
+/** Sends a request with its own id, and returns the line that the session wrote for it. */
 async function asked(event: string, id: string, method: string, path: string, body?: unknown) {
   const answer = await request(path, {
     method,
@@ -38,12 +38,12 @@ async function asked(event: string, id: string, method: string, path: string, bo
   expect(answer.headers.get('x-caller-request-id')).toBe(id);
   await answer.body?.cancel();
   const line = lines(event).at(-1);
-  // Ours, which the answer names too; the caller's name for it is in the Worker's own line.
+  // Our id, which the answer has too; the caller's own id is in the Worker's line.
   expect(line).toMatchObject({ requestId: answer.headers.get('x-request-id') });
   return line;
 }
 
-it('has the id of the request in what a session writes of its start, its commands and its erasure', async () => {
+it('has the id of the request in the lines of a session about its start, commands and erasure', async () => {
   const body = { sessionId, audience: { filter: {} }, templateId: 'welcome' };
   const path = `/crm/activation/${sessionId}`;
   const told = [
@@ -59,7 +59,7 @@ it('has the id of the request in what a session writes of its start, its command
 });
 
 it.each(['progress', 'stream'])(
-  'has it in the line of an alarm that was lost and found by a reader of %s',
+  'has it in the line about a lost alarm that a reader of %s found',
   async (way) => {
     await startSession(sessionId);
     await runInDurableObject(stubOf(sessionId), (_, { storage }) => storage.deleteAlarm());
@@ -69,7 +69,7 @@ it.each(['progress', 'stream'])(
   },
 );
 
-it('has the session and the slice in every line of a slice, and two slices apart', async () => {
+it('has the session and the slice in every line of a slice, with different ids for two slices', async () => {
   mail.fault = ({ callCount }) => (callCount === 1 ? { kind: 'loseAfter' } : { kind: 'none' });
   await startSession(sessionId);
   const written = log.length;

@@ -1,6 +1,6 @@
 /**
- * The parts of the mail layer that another runtime could break: LiquidJS where `eval` is forbidden,
- * signing, and what workerd says of a connection that was never made.
+ * The parts of the mail layer that another runtime could break: LiquidJS without `eval`, signing, and workerd's
+ * error for a connection that was never made.
  *
  * @module
  */
@@ -38,7 +38,7 @@ test('a hostile template is stopped although the clock stands still', () => {
   });
 });
 
-test('nesting without end is refused, not a crash', () => {
+test('endless nesting is refused and does not crash', () => {
   const html = '{% if firstName %}'.repeat(5_500);
   expect(compileTemplate(templateOf({ html }))).toMatchObject({ kind: 'refused', code: 'syntax' });
 });
@@ -59,7 +59,7 @@ test('a payload is hashed and a call to SES is signed', async () => {
   expect(seen[0]?.headers.get('authorization')).toMatch(/^AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE\//);
 });
 
-test('a connection that nobody took is unknown here: workerd says the same of one that broke after the request', async () => {
+test('a refused connection is unknown here: workerd reports the same error when a connection breaks after the request', async () => {
   const transport = createResendTransport({
     apiUrl: 'http://127.0.0.1:9',
     apiKey: 'k',

@@ -15,7 +15,7 @@ beforeEach(async () => {
   db = await emptyCrm();
 });
 
-/** Steps that read a whole table or put rows in order themselves; `c` are leads found already, to a bound. */
+/** Steps that read a whole table or sort rows; `c` are leads that were found already, up to a bound. */
 function costly(steps: readonly string[]): string[] {
   return steps.filter(
     (step) =>
@@ -24,7 +24,7 @@ function costly(steps: readonly string[]): string[] {
   );
 }
 
-describe('leads, as they are really asked for', () => {
+describe('leads, by the real queries', () => {
   const filters: [string, LeadFilter][] = [
     ['a status', { status: 'new' }],
     ['a source', { source: 'Web' }],
@@ -36,7 +36,7 @@ describe('leads, as they are really asked for', () => {
     ['the beginning of a domain, and initials', { search: "@exam j.r. o'neil.x" }],
   ];
 
-  it.each(filters)('a page, its count and a look for the rarest condition: %s', async (_, filter) => {
+  it.each(filters)('a page, its count and the search for the rarest condition: %s', async (_, filter) => {
     await addLeads(db, [{ source: 'Web', stage: 'Won' }, { source: 'Web' }, { stage: 'Won' }]);
     const plans = await plansOf(db, (recorder) =>
       listLeads(recorder, { filter, sort: '-id', cursor: null, limit: 50 }),
@@ -45,7 +45,7 @@ describe('leads, as they are really asked for', () => {
     for (const { sql, steps } of plans) expect(costly(steps), `${sql}\n${steps.join('\n')}`).toEqual([]);
   });
 
-  it.each(filters)('the pages of a run: %s', async (_, filter) => {
+  it.each(filters)('the pages of an audience: %s', async (_, filter) => {
     await addLeads(db, [{ source: 'Web', stage: 'Won' }, { source: 'Web' }, { stage: 'Won' }]);
     const plans = await plansOf(db, async (recorder) => {
       await resolveAudience(recorder, { filter });
@@ -67,7 +67,7 @@ describe('the other lists', () => {
     return plans.flatMap(({ steps }) => costly(steps));
   };
 
-  it('imports, runs and suppressions are walked in the order they are shown in', async () => {
+  it('imports, activations and suppressions are read in their display order', async () => {
     const page = { cursor: null, limit: 1 } as const;
     const plans = await plansOf(db, async (recorder) => {
       await listImports(recorder, page);
@@ -100,11 +100,11 @@ describe('the other lists', () => {
     ['up to a day', { toAt: 1_000 }, 'audit_at (at<?)'],
     ['a day', { fromAt: 900, toAt: 1_000 }, 'audit_at (at>? AND at<?)'],
     ['one person', { actor: 'ana@example.com', toAt: 1_000 }, 'audit_actor (actor=? AND at<?)'],
-    ['one kind of act', { action: 'lead.edit', toAt: 1_000 }, 'audit_action (action=? AND at<?)'],
+    ['one kind of action', { action: 'lead.edit', toAt: 1_000 }, 'audit_action (action=? AND at<?)'],
     ['one lead', { target: 'lead:1', fromAt: 1 }, 'audit_target (target=? AND at>?)'],
   ];
 
-  it.each(audits)('the audit begins where it is asked for: %s', async (_, filter, index) => {
+  it.each(audits)('the audit begins at the requested entry: %s', async (_, filter, index) => {
     let pageCount = 0;
     const found = await everyPage(async (recorder, cursor) => {
       const answer = await listAudit(recorder, { filter, cursor, limit: 1 });

@@ -30,7 +30,7 @@ beforeEach(async () => {
 
 afterEach(tearDownSession);
 
-/** The leads, their counts and the list of activations as they are now, to be set back to. */
+/** A snapshot of the leads, their counts and the list of activations, to be restored later. */
 async function snapshot(): Promise<() => Promise<void>> {
   const { results: leads } = await db.prepare('SELECT * FROM leads').all();
   const { results: activations } = await db.prepare('SELECT * FROM activations').all();
@@ -61,7 +61,7 @@ async function snapshot(): Promise<() => Promise<void>> {
   };
 }
 
-/** Reconciles one session to its end; the sums over its pages. */
+/** Reconciles one session completely; returns the sums over its pages. */
 async function reconcile(named: { sessionId: string } | { objectId: string }): Promise<ReconcileAnswer> {
   const pages: ReconcileAnswer[] = [];
   let cursor: string | null = null;
@@ -121,7 +121,7 @@ describe('a database that was restored while the sessions were not', () => {
     expect(timesMailed()).toEqual(Array.from({ length: 30 }, () => 1));
   });
 
-  it('is reconciled by object id where no list has the session', async () => {
+  it('is reconciled by object id when no list has the session', async () => {
     await addLeads(db, [{}, {}]);
     const setBack = await snapshot();
     const sessionId = await completed();
@@ -170,7 +170,7 @@ describe('a database that was restored while the sessions were not', () => {
     expect(sent).toBe(40);
   });
 
-  it('sets a lead new again that the database has as active and the session cancelled', async () => {
+  it('makes a lead new that is active in the database and that the session cancelled', async () => {
     await addLeads(db, [{}, {}, {}]);
     const sessionId = freshSessionId();
     await db
@@ -179,7 +179,7 @@ describe('a database that was restored while the sessions were not', () => {
       )
       .run();
     await completed(sessionId);
-    // As a restore to a time between a flip and its being taken back leaves it.
+    // As after a restore to a time between a flip and its reversal.
     await db.batch([
       db
         .prepare("UPDATE leads SET status = 'active', activated_at = 1, activated_by = ? WHERE id = 2")
@@ -193,7 +193,7 @@ describe('a database that was restored while the sessions were not', () => {
   });
 
   it.each(['mailer', 'former owner'])(
-    'gives a lead to the session that mailed it, whatever owner the backup names; the %s is reconciled first',
+    'gives a lead to the session that mailed it, even if the backup names another owner; the %s is reconciled first',
     async (first) => {
       await addLeads(db, [{}, {}, {}]);
       const formerOwner = freshSessionId();
@@ -209,7 +209,7 @@ describe('a database that was restored while the sessions were not', () => {
       mail.fault = () => ({ kind: 'none' });
       const mailer = await completed();
       expect(timesMailed()).toEqual([1, 1, 1]);
-      // As a restore to the time between the first session's flip and its cancellation leaves it.
+      // As after a restore to the time between the first session's flip and its cancellation.
       await db.prepare('UPDATE leads SET activated_by = ?').bind(formerOwner).run();
       for (const sessionId of first === 'mailer' ? [mailer, formerOwner] : [formerOwner, mailer])
         await reconcile({ sessionId });
@@ -261,7 +261,7 @@ describe('a database that was restored while the sessions were not', () => {
       { id: 4, email: 'FIRST@leads.example', createdAt: later },
     ]);
     expect(await reconcile({ sessionId })).toMatchObject({ erasedAgainCount: 0 });
-    // Lead 4 is the address that was mailed; 2 and 3 are people whom nobody has mailed.
+    // Lead 4 has the mailed address; 2 and 3 are people who were not mailed.
     expect((await statuses(db)).map(({ id, status }) => `${String(id)} ${status}`)).toEqual([
       '1 active',
       '2 new',
@@ -270,7 +270,7 @@ describe('a database that was restored while the sessions were not', () => {
     ]);
   });
 
-  it('gives no id again that a session knows', async () => {
+  it('does not reuse an id that a session knows', async () => {
     await addLeads(db, [{}]);
     const setBack = await snapshot();
     await addLeads(db, [{ id: 2 }, { id: 3 }]);
@@ -311,7 +311,7 @@ describe('a restore that was not finished', () => {
       detail: { backupId: 'b1' },
     });
 
-  it('lets no activation start, resume or retry until it is', async () => {
+  it('prevents every start, resume and retry until it is finished', async () => {
     await addLeads(db, [{}, {}]);
     const earlier = await completed();
     await addLeads(db, [{ id: 3 }]);
@@ -334,7 +334,7 @@ describe('a restore that was not finished', () => {
       expect(await response.json()).toMatchObject({ code: 'recovery_open' });
     }
     expect((await send('POST', '/crm/maintenance/recovery/finish')).status).toBe(204);
-    // The restoring machine's clock may be ahead: what closes a restore is what came after it, not later.
+    // The clock of the restoring machine may be ahead, so the order of entries decides, not their time.
     expect(await (await request('/crm/maintenance/recovery')).json()).toEqual({ open: null });
     expect((await start()).status).toBe(201);
     await opened();
@@ -386,7 +386,7 @@ describe('the key of the address hash', () => {
   });
 });
 
-/** As {@link snapshot}, for leads that are all new: quicker for thousands. */
+/** Like {@link snapshot}, for leads that are all new; faster for thousands. */
 async function snapshotOfNew(): Promise<() => Promise<void>> {
   const total = (await statuses(db)).length;
   return async () => {

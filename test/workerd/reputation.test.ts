@@ -28,7 +28,7 @@ afterEach(tearDownSession);
 const leads = (count: number) => blankLeads(count);
 
 describe('the reputation guard', () => {
-  it('pauses a session whose mail bounces, says why, and goes on when a person has seen it', async () => {
+  it('pauses a session whose mail bounces, says why, and continues after a resume', async () => {
     await addLeads(db, leads(40));
     hooks.env = { MAIL_GUARD_MIN_RESULTS: '10', MAIL_BATCH_MAX: '20' };
     // The second batch waits until the first one’s result is known.
@@ -89,11 +89,11 @@ describe('the daily cap', () => {
     expect(await waitForEnd(sessionId)).toMatchObject({ email: { sent: 20 }, activation: { skipped: 20 } });
   });
 
-  // Last of these: the gate, which all sessions share, has seen tomorrow then.
+  // The last of these tests: the shared gate has seen the next day afterwards.
   it('holds all sessions of a domain until the next day, and says until when', async () => {
     let aheadMs = 0;
     const midnight = midnightAfter(Date.now());
-    // The day does not end while the test runs, unless the test says so.
+    // The day does not end during the test, unless the test moves the clock.
     const now = (): number => Math.min(Date.now(), midnight - 60_000) + aheadMs;
     hooks.now = now;
     hooks.env = { MAIL_DAILY_CAP: '50', MAIL_BATCH_MAX: '20', MAIL_FROM: 'Acme <hello@cap.test>' };
@@ -137,7 +137,7 @@ describe('a start with a real provider', () => {
     return { status: response.status, problem: await response.json<Problem>() };
   };
 
-  it('is refused with the whole list of what is missing, and nothing is started', async () => {
+  it('is refused with a list of all missing settings, and nothing is started', async () => {
     await addLeads(db, leads(1));
     hooks.env = {
       ...real,
@@ -170,13 +170,13 @@ describe('a start with a real provider', () => {
     expect(problem.errors?.map((fault) => fault.path)).toContain(path);
   });
 
-  it('goes through when all is in place', async () => {
+  it('succeeds when all settings are present', async () => {
     await addLeads(db, leads(1));
     hooks.env = real;
     expect((await start()).status).toBe(201);
   });
 
-  it('needs none of these where mail goes to a stand-in on this machine', async () => {
+  it('needs none of these when mail goes to a stand-in on this machine', async () => {
     await addLeads(db, leads(1));
     for (const url of ['http://127.0.0.1:4010', 'http://localhost:4010', 'http://[::1]:4010']) {
       hooks.env = { MAIL_API_URL: url };

@@ -43,7 +43,7 @@ function contentOf(sessionId: string): Promise<string> {
   });
 }
 
-/** A run that has ended, over a search that names a person, with one mail that failed. */
+/** An ended session over a search that names a person, with one failed mail. */
 async function endedRun(): Promise<string> {
   await addLeads(db, [{ lastName: 'Keepsake' }, { lastName: 'Keepsake' }, { lastName: 'Keepsake' }]);
   mail.refused.add('lead3@example.com');
@@ -84,7 +84,7 @@ describe('a session that has ended', () => {
     expect(await alarmOf(sessionId)).toBe((finishedAt ?? 0) + 30 * dayMs);
   });
 
-  it('keeps only its numbers from then on', async () => {
+  it('keeps only its numbers after its retention', async () => {
     const sessionId = await endedRun();
     const before = await readProgress(sessionId);
     clock.advance(30 * dayMs);
@@ -137,7 +137,7 @@ describe('a session that has ended', () => {
     expect((await readProgress(sessionId)).email.sent).toBe(3);
   });
 
-  it('gets a lost alarm back at a read', async () => {
+  it('sets a lost alarm again at a read', async () => {
     const sessionId = await endedRun();
     await runInDurableObject(stubOf(sessionId), (_, state) => state.storage.deleteAlarm());
     clock.advance(10_000);
@@ -147,7 +147,7 @@ describe('a session that has ended', () => {
 });
 
 describe('a session that is paused', () => {
-  it('keeps the recipients that it has still to mail, however long', async () => {
+  it('keeps the recipients that it still has to mail, without limit', async () => {
     await addLeads(db, [{}, {}]);
     mail.fault = () => ({ kind: 'answer', status: 401, body: { name: 'invalid_api_key', message: 'No.' } });
     const sessionId = freshSessionId();
@@ -171,7 +171,7 @@ describe('nextRetention', () => {
     expect(nextRetention({ finishedAt: null, spec: fresh }, 30)).toBeNull();
   });
 
-  it('anonymizes after the setting, and removes a year after that', () => {
+  it('anonymizes after the configured time, and removes a year later', () => {
     expect(nextRetention({ finishedAt: 1_000, spec: fresh }, 30)).toEqual({
       kind: 'anonymize',
       at: 1_000 + 30 * dayMs,

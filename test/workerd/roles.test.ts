@@ -24,7 +24,7 @@ beforeEach(async () => {
 const isGuarded = ({ method, path }: { method: string; path: string }): boolean =>
   routeRules[`${method} ${path}`]?.needs !== 'public';
 
-describe.each([...roles, null])('somebody with the role %s', (role: Role | null) => {
+describe.each([...roles, null])('a person with the role %s', (role: Role | null) => {
   it.each(registeredRoutes().filter(isGuarded))('at $method $path', async ({ method, path }) => {
     const needs = routeRules[`${method} ${path}`]?.needs;
     if (needs === undefined || needs === 'public') throw new Error('The route has no rule.');
@@ -60,7 +60,7 @@ describe('what each role sees', () => {
     }
   });
 
-  it('lets every role do what the one below may', () => {
+  it('allows every role what a lower role may do', () => {
     for (const ability of Object.keys(abilities) as (keyof typeof abilities)[]) {
       const allowed = roles.map((role) => can(role, ability));
       expect(allowed).toEqual([...allowed].sort());

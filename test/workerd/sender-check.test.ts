@@ -10,7 +10,7 @@ const real = {
   PUBLIC_URL: 'https://leads.acme.test',
 };
 
-/** Names of the domain name system with their text records; the others do not exist. */
+/** DNS names with their TXT records; all other names do not exist. */
 let records: Record<string, string[]> | 'offline';
 
 beforeEach(() => {
@@ -43,7 +43,7 @@ async function check(): Promise<SenderCheck & { byId: Record<string, string> }> 
 }
 
 describe('the sender check', () => {
-  it('says that a stand-in sends nothing, and asks nobody on the network', async () => {
+  it('says that a stand-in sends nothing, and makes no DNS query', async () => {
     const { isStandIn, isReady, byId } = await check();
     expect({ isStandIn, isReady }).toEqual({ isStandIn: true, isReady: true });
     expect(byId).toMatchObject({ MAIL_POSTAL_ADDRESS: 'not_needed', PUBLIC_URL: 'not_needed' });
@@ -63,7 +63,7 @@ describe('the sender check', () => {
     expect(checks.find(({ id }) => id === 'dmarc')?.detail).toContain('quarantine');
   });
 
-  it('takes no SPF of the company’s own mail for that of the provider, and climbs to the DMARC of the domain', async () => {
+  it('does not take the SPF record of the company’s own mail for the provider’s, and inherits DMARC from the parent domain', async () => {
     hooks.env = { ...real, MAIL_FROM: 'Acme <hello@news.acme.co.uk>' };
     records = {
       'news.acme.co.uk': ['v=spf1 include:_spf.google.com ~all'],
@@ -72,7 +72,7 @@ describe('the sender check', () => {
     expect((await check()).byId).toMatchObject({ spf: 'missing', dmarc: 'ok' });
   });
 
-  it('tells what is missing from what nobody could be asked', async () => {
+  it('distinguishes missing records from unanswered queries', async () => {
     hooks.env = { ...real, RESEND_WEBHOOK_SECRET: '' };
     expect((await check()).byId).toMatchObject({
       spf: 'missing',
@@ -84,7 +84,7 @@ describe('the sender check', () => {
     expect((await check()).byId).toMatchObject({ spf: 'unknown', dkim: 'unknown', dmarc: 'unknown' });
   });
 
-  it('names every setting that would refuse a start, and shows no secret', async () => {
+  it('names every setting because of which a start is refused, and shows no secret', async () => {
     hooks.env = { MAIL_API_URL: 'https://api.resend.com' };
     const answer = await check();
     expect(answer.isReady).toBe(false);

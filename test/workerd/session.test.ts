@@ -42,7 +42,7 @@ describe('a session', () => {
     expect(rows.recount).toEqual(rows.session.counts);
   });
 
-  it('skips, with the reason, whom it must not or need not mail', async () => {
+  it('skips leads that it must not or need not mail, with the reason', async () => {
     await addLeads(db, [{ email: 'no@example.com' }, { status: 'active' }, { emailValid: false }, {}]);
     await suppress(db, 'no@example.com');
     const sessionId = freshSessionId();
@@ -104,7 +104,7 @@ describe('a session', () => {
     expect(mail.mails).toHaveLength(20);
   });
 
-  it('answers a poll whose tag is the same with 304, also where an edge has made the tag a weak one', async () => {
+  it('answers a poll with the same ETag with 304, even when a proxy has made the tag weak', async () => {
     await addLeads(db, blankLeads(5));
     const sessionId = freshSessionId();
     await startSession(sessionId);
@@ -112,7 +112,7 @@ describe('a session', () => {
     const path = `/crm/activation/progress/${sessionId}`;
     const ask = (tag: string) => request(path, { headers: { 'if-none-match': tag } });
     let etag = '';
-    // The last record in the list of activations may still be on its way.
+    // The last update of the list of activations may still be on its way.
     await expect
       .poll(async () => {
         const before = etag;
@@ -144,7 +144,7 @@ describe('a session', () => {
     await waitForEnd(sessionId);
     expect((await readProgress(sessionId)).processed).toBe(5_000);
     const { session } = await readRows(sessionId);
-    // Every change of a session is one row of it, and at most one batch row beside it.
+    // Every change of a session writes its row and at most one batch row.
     expect((2 * session.rev) / 5_000).toBeLessThanOrEqual(0.06);
   });
 });

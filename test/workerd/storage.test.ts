@@ -1,9 +1,9 @@
 /**
- * A session whose own SQLite is busy or full: what readers are told, and that work goes on by itself.
+ * A session whose own SQLite is busy or full: the answers to readers, and that work continues by itself.
  *
- * Errors are thrown where workerd throws them, with its own words, as seen with the database of a running
- * product locked by another process and with its disk full (docs/decisions/0015). What this does not show is
- * a write that fails after it was taken, which ends the object; `npm run chaos:storage` does both on real files.
+ * Errors are thrown where workerd throws them and with its texts, as observed when another process locked the
+ * database of a running product and when its disk was full (docs/decisions/0015). This does not show a write that
+ * fails after it was accepted, which ends the object; `npm run chaos:storage` does both on real files.
  */
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -36,7 +36,7 @@ afterEach(tearDownSession);
 
 type Mode = 'there' | 'locked' | 'gone';
 
-/** Puts a switch before the storage of every object in this isolate: locked takes no write, gone not even a read. */
+/** Adds a switch to the storage of every object in this isolate: `locked` refuses writes, `gone` refuses reads too. */
 async function switchedStorage(words: string): Promise<{ mode: Mode; refusedCount: number }> {
   const state = { mode: 'there' as Mode, refusedCount: 0 };
   const refuse = (message: string): never => {
@@ -103,7 +103,7 @@ describe.each([locked, full])('storage that answers "%s"', (words) => {
     expect((await request(`/crm/activation/progress/${sessionId}`)).status).toBe(200);
   });
 
-  it('that takes no write is still read, also where the read cannot set the alarm', async () => {
+  it('that refuses writes can still be read, even when the read cannot set the alarm', async () => {
     const storage = await switchedStorage(words);
     await startSession(sessionId);
     clock.advance(60_000);
@@ -117,7 +117,7 @@ describe.each([locked, full])('storage that answers "%s"', (words) => {
   });
 
   it.each(['before the alarm', 'flip', 'deliver', 'settle'])(
-    'and went away at %s keeps the alarm open, and work goes on within a second of its return',
+    'and failed at %s keeps the alarm pending, and work continues within a second of its return',
     async (place) => {
       const storage = await switchedStorage(words);
       await startSession(sessionId);

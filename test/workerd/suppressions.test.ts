@@ -28,7 +28,7 @@ const add = (addresses: string[], reason = 'manual', note = '') =>
   send('POST', '/crm/suppressions', { addresses, reason, note });
 
 describe('adding', () => {
-  it('keeps what a person typed, who it was and why', async () => {
+  it('keeps the text that a person typed, the person and the reason', async () => {
     const response = await add([' Zoe@Example.COM '], 'manual', 'asked by phone');
     expect(await response.json()).toEqual({ addedCount: 1, knownCount: 0, invalidLines: [] });
     expect((await list()).suppressions).toMatchObject([
@@ -42,7 +42,7 @@ describe('adding', () => {
     ]);
   });
 
-  it('says which lines are no addresses, and takes the others, each once', async () => {
+  it('reports lines that are not addresses, and adds the others, each once', async () => {
     const response = await add(
       ['a@example.com', 'not an address', '', 'A@example.com', 'b@example.com'],
       'imported',
@@ -52,7 +52,7 @@ describe('adding', () => {
     expect(await again.json()).toEqual({ addedCount: 1, knownCount: 1, invalidLines: [] });
   });
 
-  it('never changes the first reason: who complained stays one who complained', async () => {
+  it('never changes the first reason: a complaint stays a complaint', async () => {
     await db
       .prepare("INSERT INTO suppressions (email_hash, reason, created_at) VALUES (?, 'complained', 5)")
       .bind(hashEmail('a@example.com'))
@@ -61,7 +61,7 @@ describe('adding', () => {
     expect((await list()).suppressions).toMatchObject([{ reason: 'complained', label: null, createdAt: 5 }]);
   });
 
-  it('refuses no addresses, too many of them, and reasons that are not a person’s to give', async () => {
+  it('refuses an empty list, too many addresses, and reasons that a person cannot give', async () => {
     const bodies = [
       { addresses: [], reason: 'manual' },
       { addresses: Array.from({ length: 2_001 }, () => 'a@example.com'), reason: 'manual' },
@@ -73,7 +73,7 @@ describe('adding', () => {
 });
 
 describe('looking up', () => {
-  it('finds an address of which only the hash is known, in any spelling of its case', async () => {
+  it('finds an address by its hash, in upper and lower case', async () => {
     await suppress(db, 'zoe@example.com');
     await suppress(db, 'other@example.com');
     expect((await search('ZOE@example.com')).suppressions).toMatchObject([
@@ -90,7 +90,7 @@ describe('looking up', () => {
 });
 
 describe('the list', () => {
-  it('pages newest first through entries of one moment without losing or repeating any', async () => {
+  it('pages newest first through entries of the same time without losing or repeating any', async () => {
     await db.batch(
       Array.from({ length: 25 }, (_, index) =>
         db
@@ -111,7 +111,7 @@ describe('the list', () => {
     expect(seen[0]).toBe(hashEmail('lead24@example.com'));
   });
 
-  it('can be of one reason, and refuses a cursor that it did not give out', async () => {
+  it('can be filtered by reason, and refuses a foreign cursor', async () => {
     await suppress(db, 'a@example.com');
     await add(['b@example.com']);
     expect((await list('?reason=manual')).suppressions).toMatchObject([{ label: 'b@example.com' }]);
@@ -122,7 +122,7 @@ describe('the list', () => {
 describe('removing', () => {
   const idOf = (email: string): string => hashEmail(email);
 
-  it('needs a reason, which is kept with who it was', async () => {
+  it('needs a reason, which is kept with the person', async () => {
     await suppress(db, 'a@example.com');
     const path = `/crm/suppressions/${idOf('a@example.com')}/remove`;
     expect((await send('POST', path, { note: ' ' })).status).toBe(422);
@@ -135,7 +135,7 @@ describe('removing', () => {
     ]);
   });
 
-  it('of what is not there is a 404', async () => {
+  it('is a 404 for an unknown entry', async () => {
     const response = await send('POST', `/crm/suppressions/${idOf('x@example.com')}/remove`, {
       note: 'because',
     });

@@ -57,7 +57,7 @@ async function previewed(draft: Record<string, unknown>): Promise<TemplatePrevie
 }
 
 describe('templates', () => {
-  it('of people stand behind the built-in ones, which can be read and copied but not changed', async () => {
+  it('of people are listed after the built-in ones, which can be read and copied but not changed', async () => {
     const own = await created();
     expect(own).toMatchObject({
       id: 'spring-offer',
@@ -85,14 +85,14 @@ describe('templates', () => {
     });
   });
 
-  it('get ids of their own, also with one name or with none that can be spelled', async () => {
+  it('get unique ids, even with equal names or with names that cannot be spelled in ids', async () => {
     expect((await created({ name: 'Über uns!' })).id).toBe('uber-uns');
     expect((await created({ name: 'über UNS' })).id).toBe('uber-uns-2');
     expect((await created({ name: '你好' })).id).toBe('template');
     expect((await created({ name: 'Welcome' })).id).toBe('welcome-2');
   });
 
-  it('keep every version, and nobody overwrites what they have not seen', async () => {
+  it('keep every version, and nobody overwrites a version that they have not seen', async () => {
     const { id } = await created();
     const put = (baseVersion: number, subject: string) =>
       send('PUT', `/crm/templates/${id}`, { ...content, subject, baseVersion });
@@ -114,7 +114,7 @@ describe('templates', () => {
     expect((await send('DELETE', `/crm/templates/${id}`)).status).toBe(404);
   });
 
-  it('that could not be rendered are refused with the part that is at fault', async () => {
+  it('that cannot be rendered are refused with the faulty part', async () => {
     const faults = [
       [{ html: '{{ firstName' }, '/html'],
       [{ subject: '{{ nonsense }}' }, '/subject'],
@@ -133,7 +133,7 @@ describe('templates', () => {
 });
 
 describe('a session', () => {
-  it('sends a template of one’s own, in the version that it started with', async () => {
+  it('sends a stored template in the version that it started with', async () => {
     await addLeads(db, [{ firstName: 'Zoë' }, { firstName: '' }]);
     const { id } = await created();
     let isHeld = true;
@@ -148,7 +148,7 @@ describe('a session', () => {
     expect(mail.mails.map(({ subject }) => subject).sort()).toEqual(['Hello Zoë', 'Hello there']);
   });
 
-  it('prints custom fields, and freezes those that its template uses and no others', async () => {
+  it('prints custom fields, and freezes only those that its template uses', async () => {
     await addLeads(db, [{}, {}]);
     await patchCustom(1, { plan: 'gold', secret: 'do not copy' });
     const { id } = await created({ subject: 'On {{ custom.plan | default: "free" }}' });
@@ -165,7 +165,7 @@ describe('a session', () => {
     expect(recipients).not.toContain('secret');
   });
 
-  it('cannot be started with a template that is gone', async () => {
+  it('cannot be started with a deleted template', async () => {
     await addLeads(db, [{}]);
     const { id } = await created();
     await send('DELETE', `/crm/templates/${id}`);
@@ -194,7 +194,7 @@ describe('a preview', () => {
     });
   });
 
-  it('keeps a script in a lead’s name text, wherever the template puts it', async () => {
+  it('keeps a script in a lead’s name as text, wherever the template prints it', async () => {
     const firstName = '<script>alert(1)</script>"\' onload=x';
     await addLeads(db, [{ id: 6, firstName }]);
     const html =
@@ -204,21 +204,21 @@ describe('a preview', () => {
     expect(rendered?.html).toContain('&lt;script&gt;alert(1)&lt;/script&gt;');
   });
 
-  it('says what is wrong, and every field that no lead has', async () => {
+  it('reports faults, and every field that no lead has', async () => {
     const answer = await previewed({ html: '{{ firstNam }} {{ age }} {{ company }}', subject: '{{ age }}' });
     expect(answer.mail).toBeNull();
     expect(answer.fault).toMatchObject({ part: 'subject', code: 'unknown_variable' });
     expect(answer.unknownFields).toEqual(['age', 'firstNam']);
   });
 
-  it('of nobody is of a made-up lead; of a lead that does not exist it is refused', async () => {
+  it('without a lead uses an invented one; with a lead that does not exist it is refused', async () => {
     expect((await previewed({})).mail?.subject).toBe('Hello Zoë');
     const { subject, html, text } = content;
     const response = await send('POST', '/crm/templates/preview', { subject, html, text, leadId: 404 });
     expect(response.status).toBe(404);
   });
 
-  it('has no link by which who looks at it could unsubscribe the lead', async () => {
+  it('has no link that would unsubscribe the lead', async () => {
     await addLeads(db, [{ id: 7 }]);
     const { mail: rendered } = await previewed({ leadId: 7, html: '<a href="{{ unsubscribeUrl }}">x</a>' });
     const link = /href="([^"]+)"/.exec(rendered?.html ?? '')?.[1] ?? '';
@@ -250,7 +250,7 @@ describe('a check over an audience', () => {
 });
 
 describe('custom fields', () => {
-  it('are previewed, dry run, listed and counted over an audience like any other', async () => {
+  it('are previewed, listed and counted over an audience like other fields', async () => {
     await addLeads(db, [{ id: 1 }, { id: 2 }, { id: 3 }]);
     await patchCustom(1, { plan: 'gold' });
     await patchCustom(2, { plan: 'silver', seats: '3' });
@@ -281,8 +281,8 @@ describe('custom fields', () => {
   });
 });
 
-describe('a stored template that does not compile any more', () => {
-  it('is refused by a start and by its preview, and no session is made', async () => {
+describe('a stored template that no longer compiles', () => {
+  it('is refused by a start and by its preview, and no session is created', async () => {
     await addLeads(db, [{}]);
     const { id } = await created();
     await db.prepare('UPDATE template_versions SET html = ? WHERE template_id = ?').bind('{% if %', id).run();
@@ -315,7 +315,7 @@ describe('a test mail', () => {
     expect((await test({ to: 'someone@example.com' })).status).toBe(422);
   });
 
-  it('says in the provider’s words why it was not taken', async () => {
+  it('reports in the provider’s words why it was not taken', async () => {
     mail.fault = () => ({
       kind: 'answer',
       status: 403,

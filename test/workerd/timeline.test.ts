@@ -33,7 +33,7 @@ async function readTimeline(sessionId: string): Promise<Timeline> {
 const kinds = ({ events }: Timeline): string[] => events.map(({ kind, by }) => `${kind} ${by ?? '-'}`);
 
 describe('the timeline of a session', () => {
-  it('reaches from the start to the end, and names who did what', async () => {
+  it('covers the session from start to end, and names who did what', async () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);
     await send('POST', `/crm/activation/${sessionId}/pause`);
@@ -53,7 +53,7 @@ describe('the timeline of a session', () => {
     expect(times).toEqual([...times].sort((a, b) => a - b));
   });
 
-  it('has work that a crash interrupted, and is the same after an eviction', async () => {
+  it('shows work that a crash interrupted, and is the same after an eviction', async () => {
     let isCrashed = false;
     hooks.onVerb = (verb, edge) => {
       if (isCrashed || verb !== 'deliver' || edge !== 'after') return false;
@@ -71,7 +71,7 @@ describe('the timeline of a session', () => {
     expect(await readTimeline(sessionId)).toEqual(timeline);
   });
 
-  it('has one event for all calls that failed and were repeated', async () => {
+  it('has one event for all failed and repeated calls', async () => {
     let faultCount = 0;
     mail.fault = () => (++faultCount <= 3 ? { kind: 'answer', status: 503 } : { kind: 'none' });
     const sessionId = freshSessionId();
@@ -90,7 +90,7 @@ describe('the timeline of a session', () => {
     await runInDurableObject(stubOf(sessionId), (_, { storage: { sql } }) => {
       sql.exec('DROP TABLE event');
       sql.exec('DROP TABLE throughput');
-      // What came after it.
+      // Events after the upgrade.
       sql.exec('ALTER TABLE batch DROP COLUMN retried');
       sql.exec('ALTER TABLE session DROP COLUMN extra');
       sql.exec('ALTER TABLE session DROP COLUMN waiting_for');

@@ -1,5 +1,5 @@
 /**
- * A start that a person can still undo: before its time nothing happens, wherever the object dies.
+ * A start that a person can still undo: before its time nothing happens, even if the object is killed.
  */
 import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
@@ -20,12 +20,12 @@ import {
   waitForEnd,
 } from '../support/session-driver.ts';
 
-/** Long enough that no alarm of the platform's own comes in the way of the test's. */
+/** Long enough that no alarm of the platform fires during the test. */
 const undoSeconds = 600;
 let db: D1Database;
 let mail: FakeMailApi;
 let sessionId: string;
-/** Of the sessions' clock. */
+/** By the sessions' clock. */
 let offsetMs: number;
 
 beforeEach(async () => {
@@ -100,7 +100,7 @@ it('a start waits no longer when the clock is set back', async () => {
   await startSession(sessionId);
   offsetMs = -86_400_000;
   await ring();
-  // What the gate makes of such a clock is its own matter.
+  // The gate has its own tests for such a clock.
   await waitFor(sessionId, ({ startedAt }) => startedAt !== null);
 });
 
@@ -115,7 +115,7 @@ it.each([
   expect(await settings.json()).toMatchObject({ activate: { confirmAbove: 25, undoSeconds: seconds } });
 });
 
-// The last: the gate, which outlives a test, remembers the later time.
+// The last test: the gate outlives a test and remembers the later time.
 it('a start waits until its time, also after an eviction, and then mails everybody', async () => {
   const startedAt = Date.now();
   const { state, startsAt = 0 } = await startSession(sessionId);

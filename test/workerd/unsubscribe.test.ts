@@ -57,7 +57,7 @@ function linkIn(mail: SentMail | undefined): string {
   return new URL(link).pathname;
 }
 
-/** What a mail program does when its unsubscribe button is pressed: no cookie, no login. */
+/** The request of a mail program's unsubscribe button: no cookie, no login. */
 const oneClick = (path: string): Promise<Response> =>
   request(path, {
     method: 'POST',
@@ -73,7 +73,7 @@ const suppressedHashes = async (): Promise<string[]> =>
   ).results.map((row) => row.email_hash);
 
 describe('every mail', () => {
-  it('carries its own one-click header and the same link where people see it', async () => {
+  it('has its own one-click header, and the same link in its footer', async () => {
     await mailedSession(3);
     const links = sent.map(linkIn);
     expect(new Set(links).size).toBe(3);
@@ -85,7 +85,7 @@ describe('every mail', () => {
     }
   });
 
-  it('points to PUBLIC_URL where that is set', async () => {
+  it('points to PUBLIC_URL when that is set', async () => {
     hooks.env = { PUBLIC_URL: 'https://mail.acme.test/' };
     await mailedSession(1);
     expect(sent[0]?.headers['List-Unsubscribe']).toMatch(
@@ -95,7 +95,7 @@ describe('every mail', () => {
 });
 
 describe('the unsubscribe link', () => {
-  it('unsubscribes nobody when scanners open every link of every mail, in every way that is no POST', async () => {
+  it('unsubscribes nobody when scanners open every link with any method except POST', async () => {
     await mailedSession(20);
     for (const link of sent.map(linkIn)) {
       for (const method of ['GET', 'HEAD', 'OPTIONS']) {
@@ -106,7 +106,7 @@ describe('the unsubscribe link', () => {
     expect(await suppressedHashes()).toEqual([]);
   });
 
-  it('shows a page with one button to whoever has it, that loads nothing and cannot be framed', async () => {
+  it('shows a page with one button, which loads nothing and cannot be framed', async () => {
     await mailedSession(1);
     const response = await request(linkIn(sent[0]), { headers: { 'test-identity': 'none' } });
     const html = await response.text();
@@ -118,7 +118,7 @@ describe('the unsubscribe link', () => {
     expect(response.headers.get('set-cookie')).toBeNull();
   });
 
-  it('works at once with one POST and no login, and as often as it is pressed', async () => {
+  it('works with one POST and no login, and can be repeated', async () => {
     await mailedSession(2);
     const link = linkIn(sent.find((mail) => mail.to[0] === 'lead2@example.com'));
     for (let time = 0; time < 2; time++) {
@@ -130,7 +130,7 @@ describe('the unsubscribe link', () => {
     expect(await suppressedHashes()).toEqual([hashEmail('lead2@example.com')]);
   });
 
-  it('works whatever the body is, also none', async () => {
+  it('works with any body or none', async () => {
     await mailedSession(2);
     const plain = await request(linkIn(sent[0]), { method: 'POST' });
     const json = await send('POST', linkIn(sent[1]), { any: 'thing' });
@@ -138,7 +138,7 @@ describe('the unsubscribe link', () => {
     expect(await suppressedHashes()).toHaveLength(2);
   });
 
-  it('does nothing for a token that we did not make', async () => {
+  it('does nothing for a forged token', async () => {
     await mailedSession(1);
     const link = linkIn(sent[0]);
     const last = link.at(-20) === 'A' ? 'B' : 'A';
@@ -153,7 +153,7 @@ describe('the unsubscribe link', () => {
     expect(await suppressedHashes()).toEqual([]);
   });
 
-  it('works for a lead that is erased, and keeps the person from being mailed when they come back', async () => {
+  it('works for an erased lead, and prevents mail to the person after a later import', async () => {
     await mailedSession(1);
     expect((await send('DELETE', '/crm/leads/1')).status).toBe(204);
     expect((await oneClick(linkIn(sent[0]))).status).toBe(200);
@@ -165,7 +165,7 @@ describe('the unsubscribe link', () => {
 });
 
 describe('after an unsubscribe', () => {
-  it('the next run skips the lead with the reason, and a preview counts it', async () => {
+  it('the next activation skips the lead with the reason, and a preview counts it', async () => {
     await mailedSession(1);
     await oneClick(linkIn(sent[0]));
     await db.prepare("UPDATE leads SET status = 'new', activated_at = NULL, activated_by = NULL").run();
@@ -180,7 +180,7 @@ describe('after an unsubscribe', () => {
     expect(sent).toHaveLength(1);
   });
 
-  it('a retry of what failed before leaves the person out, and mails the others', async () => {
+  it('a retry of failed mail leaves the person out, and mails the others', async () => {
     await addLeads(db, [{}, {}, {}]);
     refuse = () => true;
     const sessionId = freshSessionId();

@@ -64,7 +64,7 @@ describe('a signature', () => {
     expect(await deliveriesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
   });
 
-  it('that is missing, of another body, of another secret or garbled is refused, and nothing changes', async () => {
+  it('that is missing, for another body, by another secret or malformed is refused, and nothing changes', async () => {
     const sessionId = await finishedSession(1);
     const body = resendBody(event(sessionId));
     const good = signatureOf(body);
@@ -84,7 +84,7 @@ describe('a signature', () => {
     expect(await deliveriesOf(sessionId)).toEqual({ delivered: 0, bounced: 0, complained: 0 });
   });
 
-  it('that is older, or younger, than five minutes is refused', async () => {
+  it('that is more than five minutes in the past or future is refused', async () => {
     const sessionId = await finishedSession(1);
     const minutes = (count: number): Date => new Date(Date.now() + count * 60_000);
     expect(await tell(event(sessionId), { at: minutes(-6) })).toBe(401);
@@ -92,26 +92,26 @@ describe('a signature', () => {
     expect(await tell(event(sessionId), { at: minutes(-4) })).toBe(200);
   });
 
-  it('that is replayed within its time is a duplicate: 200, and counted once', async () => {
+  it('that is replayed within five minutes is a duplicate: 200, and counted once', async () => {
     const sessionId = await finishedSession(1);
     const signing = { id: 'msg_same', at: new Date() };
     for (let time = 0; time < 3; time++) expect(await tell(event(sessionId), signing)).toBe(200);
     expect(await deliveriesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
   });
 
-  it('is refused where no secret is set', async () => {
+  it('is refused when no secret is set', async () => {
     hooks.env = { RESEND_WEBHOOK_SECRET: '' };
     expect(await tell(event(freshSessionId()))).toBe(401);
   });
 
-  it('may be of the old or the new secret while it is changed', async () => {
+  it('may be by the old or the new secret during a change', async () => {
     hooks.env = { RESEND_WEBHOOK_SECRET: `whsec_bmV3LXNlY3JldA== ${env.RESEND_WEBHOOK_SECRET ?? ''}` };
     const sessionId = await finishedSession(1);
     expect(await tell(event(sessionId))).toBe(200);
     expect(await tell(event(sessionId), { secret: 'whsec_bmV3LXNlY3JldA==' })).toBe(200);
   });
 
-  it('does not help a body that is no JSON, or too large', async () => {
+  it('does not help a body that is not JSON or too large', async () => {
     const broken = '{"type":';
     expect((await postEvent(broken, signatureOf(broken))).status).toBe(400);
     const large = JSON.stringify({ padding: 'x'.repeat(300_000) });
@@ -119,7 +119,7 @@ describe('a signature', () => {
   });
 });
 
-/** Whether a provider without keys took what it gave no answer to, only it can say. */
+/** Only the provider can say whether it took an unanswered call, because it has no keys. */
 const keyless: Partial<Env> = {
   MAIL_BATCH_MAX: '3',
   MAIL_PROVIDER: 'postmark',
@@ -153,7 +153,7 @@ describe('events', () => {
     });
   });
 
-  it('write no line each to the log, unless they are refused', async () => {
+  it('write a log line only when they are refused', async () => {
     const sessionId = await finishedSession(1);
     const lines: string[] = [];
     const note = (line: unknown): void => void lines.push(String(line));
@@ -166,7 +166,7 @@ describe('events', () => {
     vi.restoreAllMocks();
   });
 
-  it('come to the same numbers in every order, once or many times, and no number ever falls', async () => {
+  it('give the same numbers in every order and with repeats, and no number ever falls', async () => {
     const sessionId = await finishedSession(20);
     const random = seededRandom(7);
     const types = ['email.delivered', 'email.bounced', 'email.complained', 'email.failed'] as const;
@@ -202,7 +202,7 @@ describe('events', () => {
     expect(await deliveriesOf(sessionId)).toMatchObject({ delivered: 1 });
   });
 
-  it('settle unknown mail as sent: the provider has taken it', async () => {
+  it('settle unknown mail as sent, because the provider has taken it', async () => {
     const leadCount = 6;
     await addLeads(db, blankLeads(leadCount));
     const sessionId = freshSessionId();
@@ -224,7 +224,7 @@ describe('events', () => {
       delivered: 1,
       bounced: 1,
     });
-    // Told again, nothing is counted again.
+    // A repeated event is not counted again.
     await tell(of(1, 'email.delivered'));
     expect((await readProgress(sessionId)).email).toMatchObject({ sent: 3, unknown: 3, delivered: 1 });
     await Promise.all([3, 5, 6].map((leadId) => tell(of(leadId, 'email.delivered'))));
@@ -235,7 +235,7 @@ describe('events', () => {
     expect(recounted).toMatchObject({ sent: 6, unknown: 0 });
   });
 
-  it('that come before the answer of a lost call keep its mail from becoming unknown', async () => {
+  it('that come before a call is lost prevent its mail from becoming unknown', async () => {
     await addLeads(db, [{}, {}, {}]);
     const sessionId = freshSessionId();
     hooks.env = keyless;
@@ -275,7 +275,7 @@ describe('events', () => {
     expect(await suppressions()).toEqual({});
   });
 
-  it('are the same after an eviction', async () => {
+  it('are kept after an eviction', async () => {
     const sessionId = await finishedSession(3);
     await tell({ type: 'email.bounced', sessionId, leadId: 2, bounceType: 'Permanent' });
     await evictDurableObject(stubOf(sessionId));
@@ -298,7 +298,7 @@ describe('events', () => {
     expect(await deliveriesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
   });
 
-  it('in a flood during a session are each counted once, and cost less than a row each', async () => {
+  it('in great number during a session are counted once each, and cost less than a row each', async () => {
     const leadCount = 800;
     await addLeads(db, blankLeads(leadCount));
     const sessionId = freshSessionId();
@@ -308,7 +308,7 @@ describe('events', () => {
       sessionId,
       leadId: index + 1,
     }));
-    // Each of them twice, as a provider does that lost our answer.
+    // Each event twice, as a provider does that lost our answer.
     const told = [...events, ...events];
     for (let start = 0; start < told.length; start += 500) {
       const statuses = await Promise.all(told.slice(start, start + 500).map((event) => tell(event)));
@@ -317,7 +317,7 @@ describe('events', () => {
     const end = await waitForEnd(sessionId);
     expect(end.email).toMatchObject({ sent: leadCount, delivered: 784, bounced: 16, complained: 0 });
     const { session } = await readRows(sessionId);
-    // Every event that changes something raises the revision together with all others of its moment.
+    // Events that arrive together raise the revision once.
     expect(session.rev).toBeLessThan(leadCount / 10);
   });
 });
@@ -371,7 +371,7 @@ describe('Postmark', () => {
     expect(await deliveriesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
   });
 
-  it('distinguishes bounces from auto-replies', async () => {
+  it('distinguishes bounces from automatic replies', async () => {
     const sessionId = await finishedSession(5);
     const bounce = (leadId: number, Type: string) =>
       post(

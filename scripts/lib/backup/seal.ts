@@ -3,7 +3,7 @@
  *
  * scrypt makes the passphrase expensive to guess, AES-256-GCM keeps the key secret and notices every change. The
  * manifest is bound in as additional data: a seal opens only beside the manifest that it was made for, and that
- * names the hash of every other file. So a backup that somebody changed is not one that only lost a bit.
+ * names the hash of every other file. So every change of a backup is noticed, accidental or not.
  *
  * @module
  */

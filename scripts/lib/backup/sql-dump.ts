@@ -20,7 +20,7 @@ interface SchemaEntry {
   sql: string;
 }
 
-/** Stands between two statements; a comment for everybody else who reads the file. */
+/** Separates two statements; it is an SQL comment for all other readers of the file. */
 const separator = '--;;';
 
 /** D1 takes 100,000 bytes in a statement (developers.cloudflare.com/d1/platform/limits). */
@@ -35,9 +35,9 @@ const largePageRowCount = 20;
 const indexedPerStatement = 20_000;
 
 /**
- * In which order tables are read where the database cannot be held still meanwhile. What says who must not be
- * mailed, who was, and who was erased comes last, so that it is no older than the leads; an import comes before
- * the leads of its chunks, so that a chunk that is taken again finds them there.
+ * The order in which tables are read when the database can change meanwhile. Tables that say who must not be mailed,
+ * who was mailed and who was erased come last, so that they are not older than the leads. An import comes before the
+ * leads of its chunks, so that a repeated chunk finds them.
  */
 const readOrder = ['imports', 'import_chunks', 'templates', 'template_versions', 'leads', 'import_leads'];
 const readLast = ['suppression_removals', 'suppressions', 'activations', 'audit'];
@@ -130,7 +130,7 @@ async function dumpRows(query: Query, table: string, put: Put): Promise<number> 
   const key = columns.filter(({ keyPlace }) => keyPlace > 0).toSorted((a, b) => a.keyPlace - b.keyPlace);
   const keyNames = key.length === 0 ? ['rowid'] : key.map(({ name }) => quoted(name));
   const keyList = keyNames.join(', ');
-  // The key twice: as literals to go on from, and among the columns.
+  // The key is read twice: as literals for the start of the next page, and among the columns.
   const selected = [
     ...(key.length === 0 ? ['rowid'] : key.map(({ name }) => literalSql(name))),
     ...columns.map(({ name }) => literalSql(name)),

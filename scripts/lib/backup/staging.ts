@@ -31,9 +31,9 @@ const skippedIdCount = 1_000_000;
  */
 const skippedRevisionCount = 1_000_000_000;
 
-/** What is known from later than the backup. */
+/** Knowledge from after the backup. */
 export interface LaterKnowledge {
-  /** Another backup of the same installation that knows later things: of the damaged database, mostly. */
+  /** A later backup of the same installation, usually of the damaged database. */
   newer: OpenBackup | null;
   /** The audit as the app exports it, as CSV. */
   auditCsv: string | null;
@@ -55,14 +55,14 @@ export interface StagingReport {
   unfoundTargets: string[];
 }
 
-/** Loads a backup into an empty database. @throws UserError when it is not what its manifest says */
+/** Loads a backup into an empty database. @throws UserError when it differs from its manifest */
 async function load(backup: OpenBackup, file: string): Promise<DatabaseSync> {
   const database = new DatabaseSync(file);
   try {
-    // It is thrown away where this process ends before the end.
+    // The file is discarded when this process ends early.
     database.exec('PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN');
     for await (const statement of backup.statements()) database.exec(statement);
-    if (!backup.manifest.isSnapshot) mend(database);
+    if (!backup.manifest.isSnapshot) deleteDanglingRows(database);
     database.exec('COMMIT');
     await check(database, backup);
     return database;
@@ -74,8 +74,8 @@ async function load(backup: OpenBackup, file: string): Promise<DatabaseSync> {
   }
 }
 
-/** Rows that were written while the backup was made may name others that it does not have. */
-function mend(database: DatabaseSync): void {
+/** Rows that were written during the backup may refer to rows that it does not have. */
+function deleteDanglingRows(database: DatabaseSync): void {
   database.exec(`
     DELETE FROM template_versions WHERE template_id NOT IN (SELECT id FROM templates);
     DELETE FROM import_leads WHERE lead_id NOT IN (SELECT id FROM leads);
@@ -90,7 +90,7 @@ async function check(database: DatabaseSync, { folder, manifest }: OpenBackup): 
   };
   const [[integrity] = []] = await query('PRAGMA integrity_check');
   if (integrity !== 'ok') refuse(String(integrity));
-  if ((await query('PRAGMA foreign_key_check')).length > 0) refuse('a row names one that is not there');
+  if ((await query('PRAGMA foreign_key_check')).length > 0) refuse('a row refers to a missing row');
   if (!manifest.isSnapshot) return;
   for (const [table, expected] of Object.entries(manifest.rowCounts)) {
     const [[found] = []] = await query(`SELECT count(*) FROM "${table}"`);
@@ -264,8 +264,8 @@ async function erasedTargets(database: DatabaseSync, auditCsv: string | null): P
 }
 
 /**
- * Erases whom the audit says to be erased. Ids are never given out twice, so one that was erased before the
- * backup is simply not there.
+ * Erases whom the audit says to be erased. Ids are never used twice, so a lead that was erased before the backup is
+ * not found.
  */
 async function eraseAgain(
   database: DatabaseSync,
@@ -286,14 +286,14 @@ async function eraseAgain(
     await eraseLead(db, lead.id);
     erased.push(target);
   }
-  // The audit has no address, only its hash: it is looked for where an address can be beside the leads.
+  // The audit has no address, only its hash, which is compared with every address outside of the leads.
   const found = hashes.size === 0 ? new Set<string>() : await addressesIn(database);
   for (const address of found) {
     const hash = hashEmail(address);
     const target = hashes.get(hash);
     if (target === undefined) continue;
     const lead = await findLeadByEmail(db, address);
-    // Who was brought in after the erasure is here by right.
+    // A person who was added after the erasure stays.
     if (lead !== null && lead.createdAt > (targets.get(target) ?? 0)) continue;
     const person =
       lead === null ? { leadId: null, emails: [address], names: [] } : await personOf(db, lead, null);
@@ -305,7 +305,7 @@ async function eraseAgain(
   return { erasedTargets: erased, unfoundTargets: [...hashes.values()] };
 }
 
-/** Every text that looks like an address where one can be kept. */
+/** Every text in the form of an address in the columns that can have one. */
 async function addressesIn(database: DatabaseSync): Promise<Set<string>> {
   const rows = await queryOf(database)(
     `SELECT email FROM leads UNION SELECT label FROM suppressions WHERE label IS NOT NULL

@@ -5,7 +5,7 @@
  * now, after a split or a retry. So every lead has exactly one state that is not `moved`, and the counters of a session
  * are the sum over its batches.
  *
- * Owns the record and how it is counted. Which change a batch takes is settle.ts, what the change makes of it doubt.ts.
+ * Owns the record and how it is counted. settle.ts decides the change of a batch, doubt.ts applies it.
  *
  * @module
  */
@@ -55,7 +55,7 @@ export interface Batch {
   /** The batch that this one's recipients came from (split, retry). */
   originSeq: number | null;
   leadIds: readonly number[];
-  /** Null until the flip; then frozen for ever. */
+  /** Null until the flip; then frozen. */
   recipients: readonly Recipient[] | null;
   skipped: readonly SkippedLead[];
   /** The letter of each recipient's {@link recipientState}. */
@@ -97,7 +97,7 @@ export function plannedBatch(leadIds: readonly number[]): NewBatch {
   };
 }
 
-/** A batch made of recipients of another one; it goes out under a key of its own. */
+/** A batch of recipients of another one; it is sent under its own key. */
 export function movedBatch(
   originSeq: number,
   recipients: readonly Recipient[],
@@ -155,15 +155,15 @@ export type BatchChange =
       because?: { code: string; message: string };
     };
 
-/** Characters of one call; each sender has one in hand, beside the mails that it is made of. */
+/** Characters of one call; each sender has one in memory, besides its mails. */
 const maxPayloadLength = 4_000_000;
-/** Of a mail besides its template: headers, links and what the template's names stand for. */
+/** The part of a mail besides its template: headers, links and field values. */
 const mailMarginLength = 4_000;
 /** JSON escapes quotes and line ends. */
 const escapeFactor = 1.2;
 /** A row has at most 2 MB, and some of it is not recipients. */
 const maxRecipientsBytes = 1_600_000;
-/** Six fields of up to 1,000 characters, most of them far shorter, an address, and what became of the mail. */
+/** Six fields of up to 1,000 characters, most of them far shorter, an address, and the outcome of the mail. */
 const recipientBytes = 7_000;
 /** A value of up to 300 characters, in up to three bytes each, and its name. */
 const customFieldBytes = 1_000;

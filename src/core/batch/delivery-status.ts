@@ -1,8 +1,8 @@
 /**
- * Delivery status: what became of a mail after the provider took it, as webhooks report.
+ * Delivery status: the outcome of a mail after the provider took it, as webhooks report.
  *
- * The status of a lead's mail is a set of bits that only grows: an event adds its bits. So repeated events and events
- * out of order come to the same set, and no counter that is made from it falls.
+ * The status of a lead's mail is a set of bits that only grows: an event adds its bits. So repeated events and
+ * events out of order give the same set, and no counter that is made from it falls.
  *
  * Owns the bits, their severity, the counters and the reputation limits. No storage, no signatures, no clock.
  *
@@ -49,7 +49,7 @@ const bitsOf = {
   suppressed: bits.suppressed,
 } as const satisfies Record<DeliveryEvent, number>;
 
-/** It did not arrive: bounced, given up by the provider, or held back by the provider's own list. */
+/** It did not arrive: bounced, given up by the provider, or stopped by the provider's own list. */
 const undelivered = bits.bounced | bits.failed | bits.suppressed;
 
 /** Mails by delivery status, as Progress shows them. One mail can count twice: delivered, then a complaint. */
@@ -80,7 +80,7 @@ export interface DeliveryStatus {
   message: string | null;
 }
 
-/** A set of bits as a person sees it: the most severe of what happened. */
+/** The status that a person sees: the most severe event of the set. */
 export function deliveryStatus(known: number): DeliveryStatus {
   const has = (mask: number): boolean => (known & mask) !== 0;
   if (has(bits.complained)) {
@@ -124,7 +124,7 @@ export function deliveryStatus(known: number): DeliveryStatus {
 // ── the reputation guard ─────────────────────────────────────────────────────────────────────────
 
 export interface GuardLimits {
-  /** Below this many results a rate says nothing. */
+  /** With fewer results a rate is not meaningful. */
   minResultCount: number;
   /** Percent of results from which on a session pauses. */
   maxBouncePercent: number;
@@ -137,11 +137,10 @@ export interface GuardVerdict {
 }
 
 /**
- * Whether a session endangers the sender's name.
+ * Whether a session endangers the sender's reputation.
  *
  * @param counts - the session's counters
- * @param acknowledged - the counters when a person last said "go on all the same": what was known then is
- *   not held against the session again, only what has come since
+ * @param acknowledged - the counters at the last resume by a person: only events since then count
  */
 export function judgeReputation(
   counts: DeliveryCounts,

@@ -30,7 +30,10 @@ export interface ProviderTraits {
 
 /** A batch in doubt is not repeated in the last hour of its key's life: clocks and queues are not that exact. */
 const keySafetyMs = 3_600_000;
-/** A clock that was set back by more may hide that a key has died. The other half of the safety is for everything else. */
+/**
+ * A clock that was set back by more may hide that a key has expired. The other half of the safety margin is for
+ * everything else.
+ */
 export const keyStepToleranceMs = keySafetyMs / 2;
 
 type Doubt = Pick<Batch, 'inDoubtSince' | 'retried'>;
@@ -70,23 +73,23 @@ export function isCheckable(batch: Doubt, nowMs: number, traits: ProviderTraits)
 }
 
 /**
- * How a person's *retry* sends an unknown batch. Under its own key while the key lives, which mails nobody twice.
- * Under a new key once the key is dead, or once a repeat under it has left the batch unknown (a provider that keeps
- * errors under the key would answer the same for a day); that may mail twice.
+ * How a person's *retry* sends an unknown batch. Under its own key while the key is valid, which mails nobody twice.
+ * Under a new key when the key has expired, or when a repeat under it has left the batch unknown (a provider that
+ * keeps errors under the key would give the same answer for a day); that may mail twice.
  */
 export function retryWay(batch: Doubt, nowMs: number, traits: ProviderTraits): 'ownKey' | 'newKey' {
   return batch.retried === null && isCheckable(batch, nowMs, traits) ? 'ownKey' : 'newKey';
 }
 
-/** What a refusal makes of a recipient: failed where no mail can have been taken, else unknown. */
+/** The result of a refusal for a recipient: failed when no mail can have been taken, otherwise unknown. */
 export function refusedState(batch: Doubt): typeof recipientState.failed | typeof recipientState.unknown {
   return isInDoubt(batch) ? recipientState.unknown : recipientState.failed;
 }
 
 /**
- * Applies a change to a batch and keeps its doubt, whatever the change says.
+ * Applies a change to a batch and keeps its doubt in every case.
  *
- * @returns the batch as it becomes, and the batches made from it
+ * @returns the changed batch, and the batches made from it
  */
 export function applyChange(
   batch: Batch,

@@ -18,7 +18,7 @@ export interface RecipientRejection {
   message: string;
 }
 
-/** Mails of a call that the provider certainly left, while it took others of it, for no fault of their own. */
+/** Mails that the provider certainly did not take, without a fault of their own, while it took others of the call. */
 export interface Deferral {
   /** Into the call's mails. */
   indexes: number[];
@@ -58,7 +58,7 @@ export type Outcome =
 
 export type OutcomeKind = Outcome['kind'];
 
-/** What a provider's answer said of its rate limit; null where it said nothing. */
+/** The rate limit in a provider's answer; null for missing values. */
 export interface RateObservation {
   /** Calls allowed per window. */
   limitCount: number | null;

@@ -1,5 +1,5 @@
 /**
- * Retry, check and *take as sent*: what a person's command does to a batch whose mail failed or is unknown.
+ * Retry, check and *take as sent*: the effect of a person's command on a batch whose mail failed or is unknown.
  *
  * One batch at a time; which batches a command concerns is durable/session/commands.ts.
  * Invariants: *retry failed* mails nobody who may have been mailed. Only a retry of unknown mail can, and the batch
@@ -29,7 +29,7 @@ export interface Retried {
 /**
  * Takes the failed recipients out of a batch; they go into batches of their own.
  *
- * @param isTaken - whether the provider has told of a lead's mail: then it was mailed, whatever the answer was
+ * @param isTaken - whether the provider has sent an event about a lead's mail: then it was mailed, in spite of the answer
  */
 export function takeFailed(
   batch: Batch,
@@ -68,7 +68,7 @@ export function retryUnknown(batch: Batch, nowMs: number, traits: ProviderTraits
   };
 }
 
-/** Has the provider asked again, under the key that the batch was sent with. The doubt stays. */
+/** Lets the call be repeated under the key that the batch was sent with. The doubt stays. */
 export function askAgain(batch: Batch, nowMs: number): Retried {
   return {
     batch: {

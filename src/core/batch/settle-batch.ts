@@ -1,10 +1,10 @@
 /**
- * Settling a batch: what a change of one batch makes of its session.
+ * Settling a batch: the effect of a change of one batch on its session.
  *
- * Owns the arithmetic: the batch as it becomes, the batches that are made from it, the counters, the circuit
- * breaker and the date until which the provider can be asked about mail in doubt. Does not decide the change
- * (settle.ts) and does not write rows (durable/sending/batch-writer.ts).
- * Invariant: the counters of the session stay the sum over its batches.
+ * Owns the arithmetic: the changed batch, the batches that are made from it, the counters, the circuit breaker and
+ * the date until which the provider can be asked about mail in doubt. Does not decide the change (settle.ts) and
+ * does not write rows (durable/sending/batch-writer.ts). Invariant: the counters of the session stay the sum over
+ * its batches.
  *
  * @module
  */
@@ -57,7 +57,7 @@ export interface SettleContext {
  * The session after one of its batches has changed.
  *
  * @param before - the batch as the counters of the session include it
- * @param after - the batch as it becomes, and the batches made from it
+ * @param after - the changed batch, and the batches made from it
  * @param signal - what the answer of the provider says about the provider itself
  */
 export function settleBatch(

@@ -22,7 +22,7 @@ import { isInDoubt, isKeyAlive, type ProviderTraits } from './doubt.ts';
 import type { Outcome } from './outcome.ts';
 import { maxThrottleMs } from '../limits/rate-limit.ts';
 
-/** After an outage, sending goes on within a quarter of the outage's length. */
+/** After an outage, sending continues within a quarter of the outage's length. */
 export const outageShare = 0.25;
 
 /** With full jitter up to five minutes these span about half an hour of a provider that fails this batch only. */
@@ -48,7 +48,7 @@ export interface OutcomeContext {
   traits: ProviderTraits;
   /** True while the provider is known to be down: attempts made then are probes and use nothing up. */
   isProbe: boolean;
-  /** For how long nothing but faults has come, of several calls; null when it is this batch alone. */
+  /** How long several calls have had only faults; null when only this batch has. */
   outageMs?: number | null;
 }
 
@@ -140,7 +140,7 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
       };
     }
     case 'throttled': {
-      // The gate slows the account down (durable/mail-gate.ts); for the session it means nothing.
+      // The gate slows the account down (durable/mail-gate.ts); the session does not change.
       const signal: SessionSignal = { kind: 'none' };
       const wait = {
         delayMs: Math.min(Math.max(outcome.retryAfterMs ?? 1_000, 100), maxThrottleMs),
@@ -220,8 +220,8 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
 }
 
 /**
- * What becomes of an intent whose slice died before the outcome was written. It may have been taken: with a live key
- * it is repeated at once, without one a person decides.
+ * The result of an intent whose slice was killed before the outcome was written. It may have been taken: with a
+ * valid key it is repeated at once, without one a person decides.
  */
 export function decideInterrupted(batch: Batch, context: Omit<OutcomeContext, 'isProbe'>): BatchChange {
   const since = batch.inDoubtSince ?? batch.attemptAt ?? context.nowMs;
@@ -239,7 +239,7 @@ export function decideInterrupted(batch: Batch, context: Omit<OutcomeContext, 'i
   };
 }
 
-/** A batch in doubt whose key has died while it waited. */
+/** A batch in doubt whose key has expired while it waited. */
 export function expire(batch: Batch, nowMs: number): BatchChange {
   return unknown(batch, batch.inDoubtSince ?? nowMs, {
     code: batch.code ?? 'key_expired',
@@ -283,7 +283,7 @@ export function probeSplit(batch: Batch): BatchChange {
   };
 }
 
-/** When a provider is down for all batches it comes back for all, so no batch waits much longer than the outage. */
+/** A provider that is down for all batches comes back for all, so no batch waits much longer than the outage. */
 function repeatDelayMs(batch: Batch, { outageMs, random }: OutcomeContext): number {
   const delayMs = backoffMs(deliveryBackoff, Math.max(1, batch.attempts), random);
   const longestMs = outageMs == null ? Infinity : Math.max(deliveryBackoff.baseMs, outageShare * outageMs);

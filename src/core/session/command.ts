@@ -1,5 +1,5 @@
 /**
- * Commands: what a person may tell a session to do, and when it is refused.
+ * Commands: what a person may tell a session to do, and when a command is refused.
  *
  * Owns the transitions that people cause; a refusal has a sentence for the person. The batches that a command concerns
  * are changed in durable/session/commands.ts, the session's own transitions are session.ts and limits/breaker.ts.
@@ -24,7 +24,7 @@ export type Command =
   | { kind: 'assumeSent' };
 
 export type CommandDecision =
-  /** The session is already what was asked for. */
+  /** The session is already in the requested state. */
   { kind: 'unchanged' } | { kind: 'refused'; detail: string } | { kind: 'changed'; session: Session };
 
 /**
@@ -79,7 +79,7 @@ export function decideCommand(
       if (session.state !== 'paused') return refused(`It is ${session.state}; there is nothing to resume.`);
       return changed({ ...reopened, ...acknowledge(session) });
     case 'cancel':
-      // Again: it stops a check that a person asked for since.
+      // A repeated command stops a check that a person has started since.
       if (session.state === 'cancelled') return session.isChecking ? changed(stopped) : { kind: 'unchanged' };
       if (isOver) return refused(`It is ${session.state}; there is nothing left to cancel.`);
       if (command.isUndo === true && session.startedAt !== null) {
@@ -113,7 +113,7 @@ export function decideCommand(
       if (command.kind === 'check') {
         if (!isCheckable)
           return refused('There is no unknown mail that the mail provider can still be asked about.');
-        // A session that was stopped stays so: nothing but what is checked leaves.
+        // A stopped session stays stopped: only checked batches leave.
         if (session.state === 'cancelled')
           return changed({ finishedAt: null, isChecking: true, lastError: null });
         if (session.state === 'paused') return changed({ isChecking: true });
@@ -137,7 +137,10 @@ export function choreOf(
   return command.outcome === 'failed' ? 'retryFailed' : 'retryUnknown';
 }
 
-/** Who goes on after the reputation guard has spoken has seen the numbers: they are not held up again. */
+/**
+ * A person who resumes after a pause by the reputation guard has seen the numbers: they do not pause the session
+ * again.
+ */
 function acknowledge(session: Session): Pick<Session, 'acknowledged'> | null {
   if (session.reason !== 'bounce_rate' && session.reason !== 'complaint_rate') return null;
   const { delivered, bounced, complained } = session;

@@ -1,9 +1,8 @@
 /**
  * Rate and ETA from recent progress.
  *
- * Owns which points of a session are kept and what follows from them. Invariant: at most
- * {@link maxSampleCount} samples, `etaSeconds` is null until it can be honest and is never negative,
- * NaN or infinite.
+ * Owns which points of a session are kept and how rate and ETA are computed from them. Invariant: at most {@link
+ * maxSampleCount} samples, `etaSeconds` is null until it can be estimated, and is never negative, NaN or infinite.
  *
  * @module
  */
@@ -13,21 +12,21 @@ export type Sample = readonly [atMs: number, processed: number];
 
 /** Long enough to smooth batches of 100 at 8 calls a second, short enough to follow a throttled provider. */
 const windowMs = 30_000;
-/** Points closer than this say nothing new. */
+/** Points closer together than this add nothing. */
 const spacingMs = 1_000;
 /** The first points may be closer, so that a session of a few seconds has an estimate too. */
 const earlySpacingMs = 250;
 const earlySampleCount = 8;
 export const maxSampleCount = 40;
-/** DESIGN §4: no ETA from fewer. */
+/** With fewer samples an estimate would only repeat the last interval. */
 const minSampleCount = 3;
 
-/** Adds a point, if it says something new, and forgets those that are older than the window. */
+/** Adds a point if it is far enough from the last one, and drops those older than the window. */
 export function addSample(samples: readonly Sample[], nowMs: number, processed: number): readonly Sample[] {
   const last = samples.at(-1);
   if (last !== undefined) {
     const spacing = samples.length < earlySampleCount ? earlySpacingMs : spacingMs;
-    // A retry takes results back: the line starts anew.
+    // A retry takes results back, so the samples start anew.
     if (processed < last[1]) return [[nowMs, processed]];
     if (nowMs - last[0] < spacing) return samples;
   }
@@ -43,7 +42,7 @@ export interface Estimate {
 }
 
 /**
- * What the samples say now.
+ * The rate and ETA at this moment.
  *
  * @param processed - leads processed by `nowMs`
  * @param remaining - leads still to be processed

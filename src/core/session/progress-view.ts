@@ -10,9 +10,9 @@ import { clockToleranceMs, longestWaitMs } from '../clock.ts';
 import { estimate } from './eta.ts';
 import { processedCount, undoUntil, type Session } from './session.ts';
 
-/** A running session without a result for this long says so: within half a minute, polls and all. */
+/** A running session without a result for this long is shown as stalled, at a client within half a minute. */
 export const stalledAfterMs = 25_000;
-/** What it waits for is said from here on; a slow answer of every day is none of that. */
+/** The reason of a wait is shown after this time, so that an ordinary slow answer does not show one. */
 export const waitShownAfterMs = 3_000;
 
 /** Progress as everybody sees it, at `nowMs`. */

@@ -1,8 +1,8 @@
 /**
- * How long a session that has ended keeps what it knows.
+ * Retention: how long an ended session keeps its data.
  *
- * First its recipients go, and it is numbers only; much later the object itself. Pure: the clock and the
- * settings are arguments.
+ * First its recipients are deleted and it has only numbers; much later the object itself is deleted. Pure: the clock
+ * and the settings are arguments.
  *
  * @module
  */

@@ -302,7 +302,7 @@ export function finish(session: Session, nowMs: number): Session {
     mayBeFlipped: false,
   };
   if (missingCount > 0) {
-    const lastError = `The activation's own records lack ${missingCount} of its leads; what became of those is not known.`;
+    const lastError = `The activation's own records lack ${missingCount} of its leads; the results of those are not known.`;
     return touch(session, nowMs, { ...ended, state: 'failed', lastError });
   }
   const state = session.cancelledAt === null ? 'completed' : 'cancelled';

@@ -18,7 +18,7 @@ export const maxEventCount = 200;
 export const maxPointCount = 300;
 /** Distance of the first points. Each is a billed row: at one call a second they are a tenth of a session's rows. */
 export const firstSpacingMs = 2_000;
-/** What comes back within this time goes on, rather than happening again. */
+/** An event that repeats within this time extends the earlier one. */
 const sameEventMs = 60_000;
 /** How exactly the end of a repeating event is known. */
 const extendMs = 10_000;
@@ -115,7 +115,7 @@ export function addPoint(series: Series, before: Session | null, after: Session)
     failed: counts.refused + counts.failed + counts.unknown,
   };
   if (before === null || after.startedAt === null) return null;
-  // Whether it ran at all between two points is what a plot must know most.
+  // A plot must show first of all whether the session ran between two points.
   const isTurn = before.state !== after.state || before.finishedAt !== after.finishedAt;
   const last = series.points.at(-1);
   if (last !== undefined && !isTurn) {

@@ -1,9 +1,9 @@
 /**
  * When a session's alarm must fire next.
  *
- * Pure: everything it depends on is an argument, so each case is a line in a table of tests.
- * Invariant: a session with work left always has a time; one without has none (an alarm kept for ever
- * costs money for ever), but for its history and its retention.
+ * Pure: everything it depends on is an argument, so each case is a line in a table of tests. Invariant: a session
+ * with work left always has a time; one without work has none (a repeating alarm costs money forever), except for
+ * its entry in the list of activations and its retention.
  *
  * @module
  */
@@ -14,9 +14,9 @@ export interface WakeView {
   session: Session;
   /** A batch could be sent now, or leads wait to be planned. */
   isWorkDue: boolean;
-  /** The earliest time that a waiting batch is due; while only a check goes on, one that is checked. */
+  /** The earliest time that a waiting batch is due; during a check, a checked one. */
   nextAttemptAt: number | null;
-  /** When the first key of what is in doubt dies; asked of a paused session only. */
+  /** When the first key of mail in doubt expires; for a paused session only. */
   keyDiesAt: number | null;
   /** True when the CRM is up to date: the row in the list of activations, and the leads that were given back. */
   isRecorded: boolean;
@@ -59,6 +59,6 @@ export function nextWakeAt(view: WakeView, nowMs: number): number | null {
   if (!view.isRecorded) candidates.push(nowMs + recordRetryMs);
   if (candidates.length === 0) return null;
   const at = Math.max(nowMs, Math.min(...candidates));
-  // No wait is longer than one can be; what was written down may be of another clock.
+  // A stored time may be by another clock, so no wait is longer than the possible maximum.
   return session.finishedAt === null ? Math.min(at, nowMs + longestWaitMs(session)) : at;
 }

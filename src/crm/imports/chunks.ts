@@ -1,9 +1,8 @@
 /**
  * The chunks of an import: each is the next rows of a file, with a sequence number, and one transaction.
  *
- * Owns what becomes of the rows. Invariants: a chunk that is sent again changes nothing and has the same answer;
- * chunks are taken in order and without gaps; of several rows of one file with one address the first counts,
- * across chunks too.
+ * Owns the outcome of the rows. Invariants: a repeated chunk changes nothing and has the same answer; chunks are
+ * taken in order and without gaps; of several rows of one file with one address the first counts, across chunks too.
  *
  * @module
  */
@@ -36,8 +35,8 @@ export type ChunkAnswer =
   /** This chunk was taken before, with other rows. */
   | { kind: 'conflict' };
 
-// The number is null, which the column refuses and the transaction with it, unless the import is open and
-// awaits this very chunk: two senders of one chunk cannot both be in time.
+// Unless the import is open and awaits this chunk, the number is null. The column refuses null, which aborts the
+// transaction. So only one of two senders of a chunk succeeds.
 const insertChunkSql = `INSERT INTO import_chunks
     (import_number, seq, body_hash, duplicate_count, rejected_count, unmailable_count, issues)
   VALUES ((SELECT number FROM imports WHERE number = ?1 AND state = 'open' AND next_seq = ?2),
@@ -51,18 +50,18 @@ const sumChunkSql = `UPDATE imports AS i SET next_seq = ?2 + 1, next_line = ?3, 
 const countLeadsSql = `UPDATE lead_counts SET revision = revision + 1, new_count = new_count +
   (SELECT created_count FROM import_chunks WHERE import_number = ?1 AND seq = ?2)`;
 
-/** What SQLite's NOCASE takes for one address: it knows the case of ASCII letters only. */
+/** The address as SQLite's NOCASE compares it: NOCASE knows the case of ASCII letters only. */
 export function addressKey(email: string): string {
   return email.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
-/** Addresses of these that earlier chunks of the import had, with the lines they were in. */
+/** Those of these addresses that earlier chunks of the import had, with their lines. */
 async function earlierLines(
   db: D1Database,
   importNumber: number,
   emails: readonly string[],
 ): Promise<Map<string, number>> {
-  // CROSS JOIN fixes the order: SQLite would hold every member of the import against every row.
+  // CROSS JOIN fixes the order: otherwise SQLite would compare every member of the import with every row.
   const { results } = await db
     .prepare(
       `SELECT r.value AS email, m.line FROM json_each(?1) AS r
@@ -80,8 +79,8 @@ async function earlierLines(
  * Leads with a new address are created; those whose filled-in cells differ from what is there are
  * updated; the rest is left as it is.
  *
- * @param bodyHash - names the content of the chunk, to tell a repeat from another chunk
- * @throws what D1 throws; the chunk was not taken then, or wholly, and sending it again is safe
+ * @param bodyHash - identifies the content of the chunk, to distinguish a repeat from another chunk
+ * @throws what D1 throws; then the chunk was stored completely or not at all, and a repeat is safe
  */
 export async function putChunk(
   db: D1Database,
@@ -121,7 +120,7 @@ export async function putChunk(
       db.prepare(sumChunkSql).bind(...position, lastLine + 1, nowMs),
     ]);
   } catch (error) {
-    // Somebody else may have sent it, or closed the import, since it was looked at.
+    // Since the check, another sender may have sent the chunk or closed the import.
     const now = await findImport(db, importId);
     const answer = now === null ? null : await repeatOrRefusal(db, now, chunk);
     if (answer === null) throw error;
@@ -130,7 +129,7 @@ export async function putChunk(
   return storedAnswer(db, importId, chunk);
 }
 
-/** The answer to a chunk that is no news, or cannot be taken; null when it is the one that is awaited. */
+/** The answer to a chunk that was stored before or cannot be taken; null for the awaited chunk. */
 async function repeatOrRefusal(
   db: D1Database,
   { import: { importId, state, nextSeq, nextLine } }: StoredImport,
@@ -174,7 +173,7 @@ async function storedAnswer(
   };
 }
 
-/** Sorts the rows of a chunk into those to be written and those not to be. */
+/** Separates the rows of a chunk that are written from the rejected ones. */
 async function sortOut(
   db: D1Database,
   { number, import: { mapping, consentSource, source } }: StoredImport,
@@ -208,7 +207,7 @@ async function sortOut(
 /** A row that was not taken, with its cells. */
 export type RejectedRow = ImportIssue & { cells: readonly string[] };
 
-/** The rows of one chunk that ended so, and the chunk after it that may have more; null after the last. */
+/** The rows of one chunk with this outcome, and the next chunk that may have more; null after the last. */
 export async function rejectedRows(
   db: D1Database,
   query: { importId: string; outcome: ImportIssue['outcome']; fromSeq: number },

@@ -1,7 +1,7 @@
 /**
  * Imports: files of leads that come in by chunks (chunks.ts).
  *
- * Owns the record of an import: how its file is read, where it stands, what became of its rows. Does not read
+ * Owns the record of an import: how its file is read, its progress, and the outcome of its rows. Does not read
  * files. Invariant: the audience of an import is every lead of its file that exists.
  *
  * @module
@@ -16,7 +16,7 @@ type ImportSpec = Pick<Import, 'columns' | 'consentSource' | 'source' | 'reading
   mapping: ColumnMapping;
 };
 
-/** The kinds of rows that are counted: each is a column `…_count` of imports and of chunks. */
+/** The outcomes that are counted: each has a column `…_count` in imports and in chunks. */
 export const counted = [
   'created',
   'updated',
@@ -29,7 +29,7 @@ export const counted = [
 /** The columns of {@link ImportCounts}. */
 export const countColumns = counted.map((name) => `${name}_count AS ${name}`).join(', ');
 
-/** An import as it is read; `spec` is JSON. */
+/** A row of the table; `spec` is JSON. */
 type ImportRow = Omit<Import, keyof ImportSpec | 'counts'> & ImportCounts & { number: number; spec: string };
 
 /** An import with the number that its chunks and members have. */
@@ -46,7 +46,7 @@ const list: PagedList<ImportRow> = {
   key: [{ column: 'number', type: 'integer', of: (row) => row.number }],
 };
 
-/** What {@link openImport} wrote. A field that leads have since then has no columns. */
+/** The spec that {@link openImport} wrote. A field that was added to leads later has no columns in it. */
 function readSpec(json: string): ImportSpec {
   const spec = JSON.parse(json) as ImportSpec;
   return { ...spec, mapping: { ...columnMapping(() => []), ...spec.mapping } };
@@ -79,7 +79,7 @@ export async function getImport(db: D1Database, importId: string): Promise<Impor
 }
 
 /**
- * Opens an import, once: the same request again finds it, as it is now.
+ * Opens an import once: a repeat of the request finds it in its present state.
  *
  * @returns `conflict` when the id names an import that was opened with another request
  */
@@ -90,7 +90,8 @@ export async function openImport(
   const { fileName, sizeBytes, headHash, columns, mapping, consentSource, source, reading } = open.request;
   const spec = JSON.stringify({ columns, mapping, consentSource, source, reading } satisfies ImportSpec);
   const results = await db.batch<ImportRow>([
-    // Before the import is inserted, so that the names of a refused request are not remembered.
+    // The names are stored by a statement before the insert of the import, with a condition, so that a refused
+    // request stores none.
     ...rememberNames(db, Object.keys(mapping.custom ?? {}), {
       sql: 'NOT EXISTS (SELECT 1 FROM imports WHERE import_id = ?2)',
       params: [open.importId],
@@ -122,14 +123,14 @@ export async function listImports(
   db: D1Database,
   query: { cursor: string | null; limit: number },
 ): Promise<{ kind: 'ok'; list: ImportList } | { kind: 'invalid_cursor' }> {
-  // Said for the query plan, which calls a walk of the whole table a scan even with a limit.
+  // Only for the query plan, which calls a read of the whole table a scan even with a limit.
   const page = await readPage(db, list, { ...query, where: [['number > ?', 0]] });
   if (page.kind !== 'ok') return page;
   const imports = page.rows.map((row) => toStored(row).import);
   return { kind: 'ok', list: { imports, nextCursor: page.nextCursor } };
 }
 
-/** Closes an import to further chunks; again, it changes nothing. */
+/** Closes an import to further chunks; a repeat changes nothing. */
 export async function finishImport(
   db: D1Database,
   finish: { importId: string; nowMs: number },
@@ -143,7 +144,7 @@ export async function finishImport(
   return getImport(db, finish.importId);
 }
 
-/** The imports that a lead was in, newest first: one look-up for each import that there is. */
+/** The imports that a lead was in, newest first, by one look-up for each existing import. */
 export async function importsOfLead(
   db: D1Database,
   leadId: number,

@@ -20,18 +20,21 @@ export type StoredIssue = [
 /** An issue without its cells. */
 const anonymizedSql = `json_array(issue ->> 0, issue ->> 1, issue ->> 2, json('[]'))`;
 
-/** The issues of a chunk, in their order, with each become the JSON that `sql` says of `issue`. */
+/** SQL of the issues of a chunk in their order, each replaced by the JSON of the expression `sql` over `issue`. */
 const mappedSql = (sql: string): string =>
   `(SELECT json_group_array(json(${sql})) FROM (SELECT value AS issue FROM json_each(import_chunks.issues) ORDER BY key))`;
 
-/** True where a cell of an issue has the address in it; `address` is a parameter, in lower case. */
+/** SQL that is true when a cell of an issue contains the address; `address` is a parameter in lower case. */
 const isAboutSql = (issue: string, address: string): string =>
   `EXISTS (SELECT 1 FROM json_each(${issue}, '$[3]') AS cell WHERE instr(lower(cell.value), ${address}) > 0)`;
 
-/** False where a chunk certainly has nothing of the address, without parsing it; the parameter is as within JSON. */
+/**
+ * SQL that is false when a chunk certainly does not contain the address, without parsing it. The parameter is escaped
+ * as in JSON.
+ */
 const mayBeAboutSql = (issues: string, text: string): string => `instr(lower(${issues}), ${text}) > 0`;
 
-/** SQLite's lower() knows ASCII letters only; both sides must be lowered alike. */
+/** SQLite's lower() knows ASCII letters only, so it must be used for both sides. */
 function addressParams(email: string): { address: string; text: string } {
   const address = email.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
   return { address, text: JSON.stringify(address).slice(1, -1) };
@@ -51,7 +54,7 @@ export async function dropCells(
     .run();
 }
 
-/** Chunks whose rows are erased in one transaction: up to as many MiB of JSON. */
+/** Chunks whose rows are erased in one transaction. Each has up to one MiB of JSON. */
 const erasedChunkCount = 20;
 
 /** Drops the cells of every issue that mentions the address, in all imports. */
@@ -82,7 +85,7 @@ interface IssueOfFile {
   issue: StoredIssue;
 }
 
-/** Issues that are read at once: a file may have the same address in every row. */
+/** Issues read by one statement: a file may have the same address in every row. */
 const issuePageCount = 500;
 
 /** Every issue that mentions the address. */

@@ -1,9 +1,9 @@
 /**
- * What is removed of an import: the leads that it created (undo), the cells of the rows that were not taken
- * (retention), or everything about it (deletion).
+ * Removes the leads that an import created (undo), the cells of its rejected rows (retention), or everything about
+ * it (deletion).
  *
- * Invariants: each step is one transaction, so that a request that was interrupted can be repeated and goes on; none
- * keeps others from the database for long.
+ * Invariants: each step is one transaction, so an interrupted request can be repeated and continues. No step blocks
+ * the database for long.
  *
  * @module
  */
@@ -28,9 +28,8 @@ async function numberAndState(
 const undoPageLeadCount = 500;
 
 /**
- * Removes the leads that the import created and that are not active, as far as it comes until
- * `deadlineMs`: the answer's state is `undoing` then, and a further call goes on. Nothing else is
- * brought back: what the import changed in other leads stays.
+ * Removes the leads that the import created and that are not active. When the time ends at `deadlineMs`, the state
+ * in the answer is `undoing`, and a further call continues. Changes of the import to other leads stay.
  */
 export async function undoImport(
   db: D1Database,
@@ -64,7 +63,7 @@ export async function undoImport(
     afterId = last.id;
     if (now() >= undo.deadlineMs) return getImport(db, importId);
   }
-  // What does not fit in the time is merged by the nightly cleanup.
+  // The nightly cleanup merges what does not fit in the time.
   await mergeSearchIndex(db, undo);
   await db
     .prepare(
@@ -79,8 +78,8 @@ export async function undoImport(
 async function removeLeads(db: D1Database, importNumber: number, leadIds: readonly number[]): Promise<void> {
   if (leadIds.length === 0) return;
   const ids = JSON.stringify(leadIds);
-  // Counted before they go: the full-text index spoils changes(). One that a session has activated meanwhile
-  // is not new any more, in all three statements alike.
+  // Counted before they are deleted, because the full-text index changes the value of changes(). The three
+  // statements agree: a lead that a session has activated meanwhile is new in none of them.
   const isStillNew = `id IN (SELECT value FROM json_each(?1)) AND +status = 'new'`;
   await db.batch([
     db
@@ -100,15 +99,14 @@ async function removeLeads(db: D1Database, importNumber: number, leadIds: readon
 
 // ── retention ────────────────────────────────────────────────────────────────────────────────────
 
-/** Chunks whose rows are reduced in one transaction: up to as many MiB of JSON. */
+/** Chunks whose cells are dropped in one transaction. Each has up to one MiB of JSON. */
 const anonymizedChunkCount = 20;
 
 /**
- * Drops the cells of rows that were not taken, of every import that nothing has come into since
- * `untouchedSinceMs`. Lines and reasons stay: they name nobody, and a chunk that is sent again has its
- * answer from them.
+ * Drops the cells of rejected rows of every import without a new chunk since `untouchedSinceMs`. Lines and reasons
+ * stay: they name nobody, and the answer to a repeated chunk is made from them.
  *
- * @returns how many imports it was done for; where the time was over, the rest is left to the next call
+ * @returns the number of imports; when the time is over, the next call does the rest
  */
 export async function dropOldCells(
   db: D1Database,
@@ -127,7 +125,7 @@ export async function dropOldCells(
       if (drop.now() >= drop.deadlineMs) return importCount;
       await dropCells(db, { importNumber: number, fromSeq: seq, toSeq: seq + anonymizedChunkCount });
     }
-    // Not if a chunk has come in the meantime: its cells are kept as long as those of any other.
+    // Not if a chunk has come in the meantime: its cells have their own retention time.
     const { meta } = await db
       .prepare('UPDATE imports SET cells_dropped_at = ?1 WHERE number = ?2 AND updated_at <= ?3')
       .bind(drop.now(), number, drop.untouchedSinceMs)
@@ -139,14 +137,14 @@ export async function dropOldCells(
 
 // ── deletion ─────────────────────────────────────────────────────────────────────────────────────
 
-/** Members forgotten in one transaction. */
+/** Members deleted in one transaction. */
 const forgottenMemberCount = 5_000;
 
 /**
- * Deletes an import: its record, the rows that were not taken, and which leads were in it. The leads stay;
- * undoing it before removes them.
+ * Deletes an import: its record, its rejected rows, and the list of its leads. The leads stay; undo the import first
+ * to remove them.
  *
- * @returns `more` when the time was over: a further call goes on
+ * @returns `more` when the time was over; a further call continues
  */
 export async function deleteImport(
   db: D1Database,
@@ -155,7 +153,7 @@ export async function deleteImport(
   const { importId, now, deadlineMs } = deletion;
   const found = await numberAndState(db, importId);
   if (found === null) return 'not_found';
-  // First of all it takes no chunk any more, and holds no cell.
+  // First it is closed to chunks, and its cells are deleted.
   await db.batch([
     db
       .prepare(`UPDATE imports SET state = 'done', updated_at = ?2 WHERE number = ?1 AND state = 'open'`)

@@ -2,8 +2,8 @@
  * The statements that bring rows of a file into the leads table: a few for some hundreds of rows, with the rows as one
  * JSON parameter. They only make sense together, in one transaction (chunks.ts).
  *
- * Invariants: an import never changes a lead's status; an empty cell never erases what is there; a lead's import_id is
- * the import that created it; each row's lead is in `import_leads` with what became of it.
+ * Invariants: an import never changes a lead's status; an empty cell never erases a value; a lead's import_id is the
+ * import that created it; the lead of each row is in `import_leads` with the row's outcome.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { nextRevisionSql } from '../leads/row.ts';
 /** Characters of one JSON parameter: D1 takes values of 2 MB, and a character has up to three bytes. */
 const maxGroupLength = 500_000;
 
-/** Fields that a later import may change. The address itself is how a lead is found. */
+/** Fields that a later import may change. The address is not one of them: it identifies the lead. */
 const mergedFields = leadFieldNames.filter((field) => field !== 'email');
 const merged = mergedFields.map((field) => leadFields[field].column);
 
@@ -31,7 +31,7 @@ const cell = (column: Column | 'line'): string =>
 const isFieldChangedSql = merged
   .map((column) => `(${cell(column)} <> '' AND ${cell(column)} IS NOT l.${column} COLLATE BINARY)`)
   .join(' OR ');
-// A file's fields over those that are there, unless that would be more than a lead may have.
+// The custom fields of the file over the existing ones, unless the lead would have too many.
 const mergedCustomSql = `CASE ${cell('custom')} WHEN '{}' THEN l.custom ELSE (
     SELECT CASE WHEN count(*) <= ${limits.maxCustomFieldCount} THEN json_patch(l.custom, ${cell('custom')}) ELSE l.custom END
     FROM json_each(json_patch(l.custom, ${cell('custom')}))) END`;
@@ -43,7 +43,8 @@ const addMember = (outcome: string, condition: string): string =>
    SELECT ?2, l.id, ${cell('line')}, '${outcome}', ?3, ${nextRevisionSql}
    FROM json_each(?1) AS r CROSS JOIN leads l ON l.email = ${cell('email')}
    WHERE ${condition} ON CONFLICT DO NOTHING`;
-// Right after the statement that it counts; none of them has a trigger, which would spoil changes().
+// Directly after the statement that it counts. None of these statements fires a trigger, which would change the
+// value of changes().
 const countMembers = (column: string): string =>
   `UPDATE import_chunks SET ${column} = ${column} + changes() WHERE import_number = ?1 AND seq = ?2`;
 
@@ -52,7 +53,7 @@ const updateSql = `UPDATE leads AS l SET
     custom = ${mergedCustomSql}, updated_at = ?2, revision = ${nextRevisionSql}
   FROM json_each(?1) AS r WHERE l.email = ${cell('email')} AND (${isChangedSql})`;
 
-// Not `ON CONFLICT DO NOTHING`: that uses up an id for every lead that is there already.
+// Not `ON CONFLICT DO NOTHING`, which uses an id for every existing lead.
 const insertSql = `INSERT INTO leads (${inserted.join(', ')}, import_id, created_at, updated_at, revision)
   SELECT ${inserted.map(cell).join(', ')}, ?2, ?3, ?3, ${nextRevisionSql} FROM json_each(?1) AS r
   WHERE NOT EXISTS (SELECT 1 FROM leads l WHERE l.email = ${cell('email')}) ORDER BY r.key`;
@@ -69,7 +70,7 @@ export interface PreparedRow {
   json: string;
 }
 
-/** A row as its statements want it. */
+/** A row in the form for the statements. */
 export function prepareRow(line: number, lead: ImportedLead, hashEmail: HashEmail): PreparedRow {
   const isUsable = isUsableEmail(lead.email);
   const values = [
@@ -82,8 +83,8 @@ export function prepareRow(line: number, lead: ImportedLead, hashEmail: HashEmai
 }
 
 /**
- * The statements for the rows of one chunk, of which no two may have one address. Its row of
- * `import_chunks` must be there already; they count into it.
+ * The statements for the rows of one chunk, of which no two may have one address. The row of the chunk in
+ * `import_chunks` must exist, because they write their counts to it.
  */
 export function importStatements(
   db: D1Database,
@@ -95,14 +96,14 @@ export function importStatements(
       db.prepare(addMember(outcome, condition)).bind(rowsJson, importNumber, nowMs);
     const count = (column: string) => db.prepare(countMembers(column)).bind(importNumber, seq);
     return [
-      // What a row changes is known before the change only.
+      // The difference between row and lead can be read only before the change.
       member('updated', isChangedSql),
       count('updated_count'),
       member('unchanged', 'true'),
       count('unchanged_count'),
       db.prepare(updateSql).bind(rowsJson, nowMs),
       db.prepare(insertSql).bind(rowsJson, importId, nowMs),
-      // Those that were there are members by now.
+      // The leads that existed before are members by now.
       member('created', 'true'),
       count('created_count'),
     ];

@@ -1,12 +1,12 @@
 /**
- * Custom fields in the database: how a lead's row keeps them, and the names that leads have ever had.
+ * Custom fields in the database: their form in a lead's row, and the list of all names that leads have had.
  *
  * @module
  */
 import { limits } from '../../shared/limits.ts';
 import type { CustomFields } from '../../shared/custom-fields.ts';
 
-/** As `leads.custom` keeps them: those with a value, in the order of their names. */
+/** The form in `leads.custom`: the fields with a value, in the order of their names. */
 export function customJson(fields: CustomFields): string {
   const filled = Object.entries(fields).flatMap(([name, value]): [string, string][] => {
     const trimmed = value.trim();
@@ -16,10 +16,9 @@ export function customJson(fields: CustomFields): string {
 }
 
 /**
- * The statement that remembers names; writes no row for those that are known. None where there are none.
+ * The statement that stores names; writes no row for known ones. No statement without names.
  *
- * @param when - a condition of SQL, with numbered parameters from ?2 on: nothing is remembered where it does
- * not hold, so that what is refused leaves nothing behind
+ * @param when - a condition in SQL with numbered parameters from ?2 on; if it does not hold, no name is stored, so that a refused request stores nothing
  */
 export function rememberNames(
   db: D1Database,
@@ -34,7 +33,7 @@ export function rememberNames(
   ];
 }
 
-/** The statement that reads the names, in their order. */
+/** The statement that reads the names in their order. */
 export function namesStatement(db: D1Database): D1PreparedStatement {
   return db
     .prepare('SELECT name AS value FROM custom_fields ORDER BY name LIMIT ?')

@@ -1,9 +1,9 @@
 /**
- * The one place where a `LeadFilter` becomes SQL. Lists, counts, previews and planning all use it, so that what a
- * person sees is what a session does.
+ * Translates a `LeadFilter` to SQL. Lists, counts, previews and planning all use it, so that a session mails exactly
+ * the leads that a person sees.
  *
- * Owns the meaning of each filter property. Does not query. Invariant: any text that a person types is data, and a
- * search without a meaning matches nobody rather than everybody.
+ * Owns the meaning of each filter property. Does not query. Invariant: typed text is always data, and a search
+ * without a usable word matches nobody.
  *
  * @module
  */
@@ -23,19 +23,19 @@ export type SqlValue = string | number | null;
 /** `SELECT … FROM ${from} WHERE ${where}` with `params`; the leads are `l`. */
 export interface LeadSelection {
   from: string;
-  /** The same for counting: without the leads where no condition looks at them. */
+  /** The same for counting: without the table `leads` when no condition reads it. */
   countFrom: string;
   where: string;
   params: SqlValue[];
-  /** The lead's id as the driving table has it: what pages by id seek by and are ordered by. */
+  /** The column of the driving table with the lead's id; pages by id seek and sort by it. */
   id: string;
   /** The selection is driven by the full-text index. */
   isSearch: boolean;
 }
 
 /**
- * What a filter is made of. `words`, `import` and an equality give their leads in the order of ids;
- * `range`s have an index too, in an order of their own.
+ * The kinds of conditions of a filter. `words`, `import` and an equality yield leads in the order of ids; a `range`
+ * has an index with another order.
  */
 export type LeadCondition = 'words' | 'address' | 'import' | 'new' | 'active' | 'created' | FilterField;
 
@@ -43,30 +43,32 @@ const rangeConditions: ReadonlySet<LeadCondition> = new Set(['address', 'active'
 
 export interface LeadFilterOptions {
   /**
-   * Read the filter as of this revision of the CRM: leads activated later count as new, and leads edited
-   * later are left out. For an audience that is frozen at its start. Not a time: clocks step.
+   * Reads the filter as of this revision of the CRM, for an audience that was frozen at its start: leads activated
+   * later count as new, and leads edited later are left out. It is not a time, because clocks can be set back.
    */
   asOf?: number;
   /**
-   * What finds the rows. `filter`: the index of any filtered column. `id`: rows are wanted in the order
-   * of their ids, so only what has them in that order: an import, an index that is asked for one value,
-   * the table. `order`: the index of another order, so none of the filter's.
+   * What finds the rows. `filter`: the index of any filtered column. `id`: the rows are needed in the order of their
+   * ids, so only a source in that order: an import, an index with one value, or the table. `order`: the index of
+   * another order, so no index of the filter.
    */
   drive?: 'filter' | 'id' | 'order';
   /**
-   * The condition that finds the rows, where it is known which one leaves fewest. The others are then
-   * asked of their own indexes, which are a tenth of the table, and in the order of ids as they come.
+   * The condition that finds the rows, when it is known which one leaves the fewest. The others are then checked in
+   * their own indexes, which have a tenth of the table's size, in the order of ids.
    */
   driver?: LeadCondition | undefined;
-  /** SQL of ids, as `id`, that the filter is asked about: leads that are found already. Its params follow. */
+  /**
+   * SQL of the ids (as `id`) of leads that were found already and are checked against the filter. Its params follow.
+   */
   among?: string;
 }
 
-/** Greater than any address that begins in the same way. */
+/** Greater than any address with the same beginning. */
 const lastCharacter = '\u{10ffff}';
 
 /**
- * The conditions of a filter that an index answers, and so can be a driver.
+ * The conditions of a filter that have an index and can therefore drive the query.
  */
 export function leadConditions(filter: LeadFilter): LeadCondition[] {
   const { fts, addresses } = searchLookUps(filter.search ?? '');
@@ -84,7 +86,7 @@ export function leadConditions(filter: LeadFilter): LeadCondition[] {
   return isThere.filter(([, is]) => is).map(([name]) => name);
 }
 
-/** A filter as one of its conditions and the rest: a lead matches when it matches both. */
+/** Splits a filter into one of its conditions and the rest: a lead matches when it matches both. */
 export function splitFilter(filter: LeadFilter, condition: LeadCondition): [LeadFilter, LeadFilter] {
   if (isFilterField(condition)) {
     return [{ [condition]: filter[condition] }, { ...filter, [condition]: undefined }];
@@ -102,7 +104,7 @@ export function splitFilter(filter: LeadFilter, condition: LeadCondition): [Lead
     case 'active': {
       const { activatedFrom, activatedTo, ...rest } = filter;
       const only: LeadFilter = { status: 'active', activatedFrom, activatedTo };
-      // Nobody is both; the rest says so.
+      // A lead cannot have both values; the rest keeps the contradiction.
       return [only, { ...rest, status: rest.status === 'new' ? 'new' : undefined }];
     }
     case 'created': {
@@ -121,7 +123,7 @@ export function splitFilter(filter: LeadFilter, condition: LeadCondition): [Lead
 /**
  * Compiles a filter. With no properties it selects every lead.
  *
- * Works for any strings, also ones that the schema would refuse.
+ * Works for any strings, even those that the schema refuses.
  */
 export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions = {}): LeadSelection {
   const conditions: string[] = [];
@@ -150,13 +152,13 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
           ? { name: 'import_leads m', join: ' CROSS JOIN leads l ON l.id = m.lead_id', id: 'm.lead_id' }
           : { name: 'leads l', join: '', id: 'l.id' };
 
-  /** The condition may find the rows: no other one is to, or it is the one. */
+  /** True when the condition may find the rows, because it is the driver or there is none. */
   function isOpenTo(condition: LeadCondition): boolean {
     return among === undefined && (options.driver === undefined || options.driver === condition);
   }
   /**
-   * A unary plus keeps SQLite from using an index on the column (sqlite.org/queryplanner-ng.html): where
-   * another one is to find the rows, or their order is wanted that this index does not have.
+   * A unary plus keeps SQLite from using an index on the column (sqlite.org/queryplanner-ng.html), when another
+   * index must find the rows or the rows are needed in another order.
    */
   const plus = (condition: LeadCondition): string =>
     drive === 'order' ||
@@ -169,7 +171,7 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
   /** One value of one column. */
   const addEqual = (condition: LeadCondition, index: string, columns: string[], value: string): void => {
     const isDriven = plus(condition) !== '';
-    // As of a revision every lead is looked at for its last edit anyway.
+    // As of a revision, every lead is read for its last edit anyway.
     if (isDriven && drive !== 'order' && asOf === undefined) {
       const match = columns.map((column) => `p.${column}`).join(' AND ');
       add(`EXISTS (SELECT 1 FROM leads p INDEXED BY ${index} WHERE ${match} AND p.id = ${table.id})`, value);
@@ -180,7 +182,7 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
   else if (fts !== null) {
     if (isSearch) add('leads_fts MATCH ?', fts);
     else {
-      // The plus: SQLite would go from one hit to the next, and sort all of them.
+      // Without the plus SQLite would use this index and then sort all hits.
       add('+l.id IN (SELECT rowid FROM leads_fts WHERE leads_fts MATCH ?)', fts);
     }
   } else if (addresses.length === 0 && search.trim() !== '') add('0');
@@ -199,7 +201,8 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
     }
   }
   if (filter.status === 'new') {
-    // New leads have no activated_at: said in full, so that leads_status has them in the order of ids.
+    // New leads have no activated_at. The condition says so, so that the index leads_status yields them in the order
+    // of ids.
     if (asOf === undefined) addEqual('new', 'leads_status', ['activated_at IS NULL', 'status = ?'], 'new');
     else addOfLead("(+l.status = 'new' OR l.activated_revision > ?)", asOf);
   }
@@ -226,7 +229,7 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
     countFrom: looks.atLeads ? from : table.name,
     where: conditions.length === 0 ? '1' : conditions.join(' AND '),
     params,
-    // The full-text index and an import's members seek by their own number only; it is l.id's.
+    // The full-text index and an import's members can seek only by their own number, which equals l.id.
     id: table.id,
     isSearch,
   };

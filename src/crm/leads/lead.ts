@@ -10,7 +10,7 @@ import { type HashEmail, isUsableEmail, normalizeEmail } from '../email.ts';
 import type { SqlValue } from './filter.ts';
 import { leadColumns, nextRevisionSql, toLead, type LeadRow } from './row.ts';
 
-/** How many leads there are, of one status or of both: one row is read. */
+/** The number of leads of one status or of both. Reads one row. */
 export async function countLeads(db: D1Database, status?: LeadStatus): Promise<number> {
   const counts = await db
     .prepare('SELECT new_count AS newCount, active_count AS activeCount FROM lead_counts')
@@ -92,10 +92,10 @@ export async function updateLead(
 }
 
 /**
- * Erases a lead and its words from the search index. Its suppression stays: it has no address in it,
- * and keeps the person from being mailed when a later import brings them back.
+ * Erases a lead and its words in the search index. Its suppression stays: it contains no address, and it prevents
+ * mail to the person after a later import.
  *
- * @param ownedBy - only while this session has activated it, or null: none has
+ * @param ownedBy - erases only while this session is the owner; null: only while there is none
  * @returns false when there was no such lead
  */
 export async function eraseLead(db: D1Database, leadId: number, ownedBy?: string | null): Promise<boolean> {

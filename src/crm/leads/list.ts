@@ -1,8 +1,8 @@
 /**
  * The list of leads: which page, in which order, and how many match.
  *
- * A page is found by the sort value and id of the row before it (cursor.ts). Invariant: neither the page nor its count
- * looks at more leads than a bound, however many there are. Exceptions: a count that one index gives, and words in an
+ * A page is found by the sort value and id of the row before it (cursor.ts). Invariant: neither the page nor its
+ * count reads more leads than a bound, however many there are. Exceptions: a count from one index, and words in an
  * order by name.
  *
  * @module
@@ -32,34 +32,35 @@ function readSort(sort: LeadSort): { field: SortField; column: string; descendin
 }
 
 /**
- * Below this many matches a filtered list is sorted out of the filter's index; above it, the index of
- * the sort is walked until a page is full. Either way a page costs about this many rows at most: with
- * more matches than this among a million leads, 50 of them come within 10,000 steps on average.
+ * With fewer matches than this, a filtered list is read by the filter's index and sorted. With more, the index of
+ * the sort order is read until a page is full. In both cases a page reads about this many rows at most: with more
+ * matches than this among a million leads, 50 matches come within 10,000 rows on average.
  */
 const maxSortedMatchCount = 5_000;
 
-/** The SQL of one page, apart from running it, so that its query plan can be asserted. */
+/** The SQL of one page, separate from its execution, so that tests can check its query plan. */
 export function leadPageQuery(query: {
   filter: LeadFilter;
   sort: LeadSort;
   after: { value: string | null; id: number } | null;
   limit: number;
   matchCount: number;
-  /** The condition that leaves fewest leads, where that is known. */
+  /** The condition that leaves the fewest leads, when it is known. */
   driver?: LeadCondition | undefined;
 }): { sql: string; params: SqlValue[] } {
   const { column, descending } = readSort(query.sort);
   const isLarge = query.matchCount > maxSortedMatchCount;
   const byOrder = column !== 'id' && isLarge;
   const drive = byOrder ? 'order' : isLarge ? 'id' : 'filter';
-  // A range gives no order of ids: one of the others does then.
+  // A range does not yield the order of ids, so another condition must.
   const driver =
     drive === 'id' && query.driver !== undefined && isRangeCondition(query.driver) ? undefined : query.driver;
   const { from, where, params, id } = compileLeadFilter(query.filter, { drive, driver });
   const hasFilter = where !== '1';
   const direction = descending ? 'DESC' : 'ASC';
   const than = descending ? '<' : '>';
-  // A few rows of a range are found by its index and sorted; by id they would be looked for in the table.
+  // A few rows of a range are found by its index and sorted; in the order of ids the whole table would be searched
+  // for them.
   const isSorted = column === 'id' && drive === 'filter' && isRange(query.filter) && id === 'l.id';
 
   const conditions = [where];
@@ -67,7 +68,7 @@ export function leadPageQuery(query: {
     conditions.push(`${isSorted ? '+' : ''}${id} ${than} ?`);
     params.push(query.after.id);
   } else if (query.after !== null) {
-    // The unary plus leaves the sort's index out where the filter's index is to find the rows.
+    // The unary plus excludes the index of the sort order when the filter's index must find the rows.
     const key = byOrder || !hasFilter ? `l.${column}` : `+l.${column}`;
     const value = query.after.value === null ? `(SELECT c.${column} FROM leads c WHERE c.id = ?)` : '?';
     conditions.push(`(${key}, l.id) ${than} (${value}, ?)`);
@@ -84,30 +85,30 @@ export function leadPageQuery(query: {
 }
 
 /**
- * Leads that are counted for a page, at most: a page is not to wait for a number. Each is what a local
- * database counts in about 15 ms. A start and its preview count exactly, whatever it takes (audience.ts).
+ * The most leads that are counted for a page, because a page must not wait for a number. A local database counts
+ * each of these in about 15 ms. A start and its preview count exactly, however long it takes (audience.ts).
  */
 const maxCounted = {
-  /** Hits of words, each read from as many lists as there are words. */
+  /** Hits of words. Each hit is read from one list per word. */
   byWords: 100_000,
-  /** Leads of one condition that are looked up among those of the others. */
+  /** Leads of one condition that are checked against the others. */
   byLookUp: 25_000,
 } as const;
 
-/** What is known of a filter's leads before any of them is read. */
+/** What is known about the matches of a filter before any lead is read. */
 interface LeadSurvey {
-  /** How many match; at least so many where it is not exact. */
+  /** The number of matches; a lower bound when it is not exact. */
   total: number;
   isExact: boolean;
   driver: LeadCondition | undefined;
 }
 
-/** Counts the leads that match, as far as that is quick, and finds the condition that leaves fewest. */
+/** Counts the matching leads as far as that is quick, and finds the condition that leaves the fewest. */
 async function surveyLeads(db: D1Database, filter: LeadFilter): Promise<LeadSurvey> {
   const conditions = leadConditions(filter);
   const [first, ...others] = conditions;
   if (first === undefined) {
-    // Without a condition all match, or none where a search has no word in it.
+    // Without a condition all leads match, or none when a search has no word.
     const total = (filter.search ?? '').trim() === '' ? await countLeads(db) : 0;
     return { total, isExact: true, driver: undefined };
   }
@@ -115,7 +116,7 @@ async function surveyLeads(db: D1Database, filter: LeadFilter): Promise<LeadSurv
     const kept = await keptCount(db, filter, first);
     if (kept !== null) return { total: kept, isExact: true, driver: first };
     if (first !== 'words') {
-      // Entries of one index, side by side: the quickest there is to count, with no bound to be kept.
+      // Adjacent entries of one index are the fastest to count, so there is no bound.
       const { countFrom, where, params } = compileLeadFilter(filter, { driver: first });
       const count = db.prepare(`SELECT count(*) AS n FROM ${countFrom} WHERE ${where}`).bind(...params);
       return { total: (await count.first<number>('n')) ?? 0, isExact: true, driver: first };
@@ -129,8 +130,8 @@ async function surveyLeads(db: D1Database, filter: LeadFilter): Promise<LeadSurv
 }
 
 /**
- * The condition that leaves fewest leads. Words drive wherever they are, without being asked: a look into
- * the full-text index for one lead costs as much as some hundred of its hits.
+ * The condition that leaves the fewest leads. Words always drive, without a count: checking one lead in the
+ * full-text index costs as much as reading some hundred hits.
  */
 async function rarest(
   db: D1Database,
@@ -146,7 +147,7 @@ async function rarest(
   return conditions[counts.indexOf(Math.min(...counts))];
 }
 
-/** How many of the first leads of the driver match all, and whether these were all of its leads. */
+/** How many of the driver's first leads match all conditions, and whether these were all of its leads. */
 async function countByLookUp(
   db: D1Database,
   filter: LeadFilter,
@@ -157,7 +158,7 @@ async function countByLookUp(
   const found = compileLeadFilter(only, { driver });
   const sql = `SELECT ${found.id} AS id FROM ${found.countFrom} WHERE ${found.where} LIMIT ${max}`;
   const { countFrom, where, params } = compileLeadFilter(rest, { among: sql });
-  // Asked of each lead, not for those that match, so that those looked at can be counted too.
+  // The condition is a column and not in WHERE, so that the leads that were read are counted too.
   const row = await db
     .prepare(
       `SELECT count(*) AS looked, sum(matches) AS n FROM (SELECT ${where} AS matches FROM ${countFrom})`,
@@ -167,7 +168,7 @@ async function countByLookUp(
   return { total: row?.n ?? 0, isExact: (row?.looked ?? 0) < max };
 }
 
-/** The count of all leads of one condition, where it is kept. */
+/** The stored count of all leads of one condition, if there is one. */
 async function keptCount(
   db: D1Database,
   filter: LeadFilter,
@@ -202,7 +203,7 @@ function countUpTo(
 /**
  * One page of the leads that match, with the count of all that match.
  *
- * @returns `invalid_cursor` for a cursor that this list, in this order, did not give out
+ * @returns `invalid_cursor` for a cursor that this list did not give out in this order
  */
 export async function listLeads(
   db: D1Database,
@@ -216,7 +217,7 @@ export async function listLeads(
   }
   const { total, isExact, driver } = await surveyLeads(db, filter);
   const matchCount = isExact ? total : Number.POSITIVE_INFINITY;
-  // One more than asked for says whether there is a next page.
+  // One row more than the limit shows whether there is a next page.
   const { sql, params } = leadPageQuery({ filter, sort, after, limit: limit + 1, matchCount, driver });
   const { results } = await db
     .prepare(sql)
@@ -226,7 +227,7 @@ export async function listLeads(
   const found = rows.map(toLead);
   const matchesOf = filter.search === undefined || filter.search === '' ? null : searchMatcher(filter.search);
   const leads = matchesOf === null ? found : found.map((lead) => ({ ...lead, matched: matchesOf(lead) }));
-  // A first page that is the last one has them all.
+  // A first page that is also the last one has all matches.
   const isAll = after === null && nextCursor === null;
   const page = isAll
     ? { leads, nextCursor, total: leads.length, isTotalExact: true }
@@ -234,7 +235,7 @@ export async function listLeads(
   return { kind: 'ok', page };
 }
 
-/** A cursor is in URLs, where addresses must not be: in the order of e-mail it is the id alone. */
+/** A cursor is in URLs, which must not contain addresses. So in the order of e-mail it has the id only. */
 function writeCursor(sort: LeadSort, lead: LeadRow): string {
   const { field } = readSort(sort);
   return encodeCursor(field === 'id' || field === 'email' ? [sort, lead.id] : [sort, lead.id, lead[field]]);
@@ -253,7 +254,7 @@ async function readCursor(
   const { field } = readSort(sort);
   if (field !== 'id' && field !== 'email') return typeof value === 'string' ? { value, id } : null;
   if (value !== undefined) return null;
-  // Where the order is by e-mail, the place is lost with its lead.
+  // In the order of e-mail, the position is lost when its lead is erased.
   if (field === 'email' && (await getLead(db, id)) === null) return null;
   return { value: null, id };
 }

@@ -1,5 +1,5 @@
 /**
- * How many leads each person was shown, by hour. When the hour is over, the count becomes one entry of the audit.
+ * Counts per hour how many leads each person was shown. After the hour the count becomes one entry of the audit.
  *
  * The audit is append-only, so a count that still rises is kept in a table beside it. Invariant: an hour becomes an
  * entry once, because the entry and the removal are one transaction.
@@ -9,7 +9,7 @@
 
 const hourMs = 3_600_000;
 
-/** Somebody was shown leads by one request. */
+/** One request that showed leads to a person. */
 export interface LeadRead {
   at: number;
   actor: string;
@@ -44,11 +44,11 @@ export async function countLeadRead(db: D1Database, read: LeadRead): Promise<voi
       read.at,
     )
     .first<number>('request_count');
-  // The first of an hour: the hours before it are over.
+  // The first request of an hour, so the earlier hours are over.
   if (counted === 1) await auditPastReads(db, read.at);
 }
 
-/** Makes an entry of the audit of every hour that is over. Doing it twice changes nothing. */
+/** Makes an audit entry for every past hour. A repeat changes nothing. */
 export async function auditPastReads(db: D1Database, nowMs: number): Promise<void> {
   const hourAt = Math.floor(nowMs / hourMs) * hourMs;
   await db.batch([

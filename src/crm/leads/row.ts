@@ -16,10 +16,10 @@ const columnsOf = (fields: readonly LeadField[]): string =>
 /** Columns of a {@link Recipient}, of leads aliased `l`. */
 const recipientColumns = `l.id AS leadId, ${columnsOf(mergeFields)}`;
 
-/** A {@link Recipient} as it is read; `custom` is JSON and there only where the template uses some. */
+/** A row of a {@link Recipient}; `custom` is JSON and exists only when the template uses custom fields. */
 export type RecipientRow = Omit<Recipient, 'custom'> & { custom?: string };
 
-/** Columns of a {@link Recipient} for a template that uses these custom fields; most use none, and read none. */
+/** Columns of a {@link Recipient} for a template with these custom fields. Without any, none are read. */
 export function recipientColumnsWith(customFields: readonly string[]): string {
   return customFields.length === 0 ? recipientColumns : `${recipientColumns}, l.custom`;
 }
@@ -48,7 +48,7 @@ export const leadColumns = `l.id, ${columnsOf(leadFieldNames)}, l.custom, l.stat
   l.activated_at AS activatedAt, l.activated_by AS activatedBy, l.import_id AS importId,
   l.created_at AS createdAt, l.updated_at AS updatedAt`;
 
-/** A {@link Lead} as it is read; `custom` is JSON. */
+/** A row of a {@link Lead}; `custom` is JSON. */
 export type LeadRow = Omit<Lead, 'custom'> & { custom: string };
 
 export function toLead(row: LeadRow): Lead {

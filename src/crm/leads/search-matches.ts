@@ -1,8 +1,9 @@
 /**
- * Where a search is found in a lead, to show why the lead is in the list.
+ * Where a lead matches a search, to show why it is in the list.
  *
- * Pure. Applies search-terms.ts to one lead, without an index, and does not decide who is found. JavaScript's Unicode
- * tables are newer than FTS5's, so that with rare letters a lead may be found and have nothing marked.
+ * Pure. Applies search-terms.ts to one lead, without an index, and does not decide who is found. JavaScript's
+ * Unicode tables are newer than those of FTS5, so with rare letters a lead may be found without a match to
+ * highlight.
  *
  * @module
  */
@@ -11,7 +12,7 @@ import { readSearch, type SearchTerm } from './search-terms.ts';
 
 type Range = [from: number, to: number];
 
-/** A text without case and accents, and where each of its characters stood. */
+/** A text without case and accents, with the original position of each character. */
 interface Folded {
   text: string;
   at: number[];
@@ -70,7 +71,7 @@ function find(term: SearchTerm, field: SearchedField, text: string): Range[] {
   }
 }
 
-/** In order, and those that touch as one. */
+/** Sorts the ranges and joins adjacent ones. */
 function merge(ranges: readonly Range[]): Range[] {
   const merged: Range[] = [];
   for (const [from, to] of [...ranges].sort((a, b) => a[0] - b[0] || a[1] - b[1])) {
@@ -81,7 +82,10 @@ function merge(ranges: readonly Range[]): Range[] {
   return merged;
 }
 
-/** Which meanings of a term a lead has: where it begins the address, its parts are not why the lead is there. */
+/**
+ * The meanings of a term that a lead matches. When the term begins the address, its parts are not highlighted
+ * elsewhere.
+ */
 function termsIn(term: SearchTerm, email: string): SearchTerm[] {
   if (term.kind !== 'dottedOrAddress') return [term];
   const isBeginning = fold(email).text.split('@')[0]?.startsWith(fold(term.text).text) === true;
@@ -91,7 +95,7 @@ function termsIn(term: SearchTerm, email: string): SearchTerm[] {
 }
 
 /**
- * What a search is found in, field by field, in the order of {@link searchedFields}; those without are left
+ * The matches of a search, field by field in the order of {@link searchedFields}; fields without a match are left
  * out.
  */
 export function searchMatcher(search: string): (lead: Pick<Lead, SearchedField>) => LeadMatch[] {

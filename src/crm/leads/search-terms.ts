@@ -1,5 +1,5 @@
 /**
- * What a person types into a search, and what it means: as queries of the indexes of leads.
+ * The meaning of a typed search, as queries of the indexes of leads.
  *
  * Pure. Invariant: any text is data and never a command of FTS5. Each query is one token of the index, since an index
  * without positions (`detail=none`) refuses a phrase.
@@ -10,9 +10,9 @@
  * @module
  */
 
-/** One thing that a search asks for; all of them must be there. */
+/** One term of a search; a lead must match all terms. */
 export type SearchTerm =
-  /** A word of a name, company or address; its beginning, where it may not be typed to its end. */
+  /** A word of a name, company or address, or its beginning when it may be incomplete. */
   | { kind: 'word'; text: string; isWhole: boolean }
   /** `example.com`, `.com`: what ends a domain, or a dotted word of a name or company. No address begins so. */
   | { kind: 'dotted'; text: string }
@@ -35,11 +35,11 @@ const letters: Readonly<Record<string, string>> = {
 };
 const inIndex = (text: string): string => text.replace(/[-.@+_']/g, (sign) => letters[sign] ?? sign);
 
-/** What the index takes for a letter, by its `categories`, but for its own letters above. */
+/** The letters of the index by its `categories`, except its own letters above. */
 const letter = String.raw`(?:(?![\ue000-\ue006])[\p{L}\p{M}\p{N}\p{Co}])`;
 const hasLetter = /(?![\ue000-\ue006])[\p{L}\p{N}\p{Co}]/u;
 const words = new RegExp(`${letter}+`, 'gu');
-/** Words with what holds them together in an address, a domain or initials. */
+/** Words with the characters that join them in an address, a domain or initials. */
 const pieces = new RegExp(`(?:${letter}|[-.+_'])+`, 'gu');
 const domainPiece = new RegExp(`^(?:${letter}|[-.])+`, 'u');
 const isWordChar = new RegExp(`^${letter}`, 'u');
@@ -47,13 +47,13 @@ const isWordChar = new RegExp(`^${letter}`, 'u');
 const matches = (text: string, pattern: RegExp): string[] =>
   [...text.matchAll(pattern)].map(([match]) => match).filter((match) => hasLetter.test(match));
 
-/** Control characters, NUL too, end a word. */
+/** Control characters, including NUL, end a word. */
 export const typedWords = (search: string): string[] => search.split(/[\s\p{Cc}]+/u);
 
-/** With something before the @ it is an address from its beginning, which the index of addresses finds. */
+/** With text before the @ the term is the beginning of an address, which the index of addresses finds. */
 export const isAddress = (word: string): boolean => word.indexOf('@') > 0 && hasLetter.test(word);
 
-/** Without the punctuation around it; a dot before the first letter stays. */
+/** Removes the punctuation around it; a dot before the first letter stays. */
 function trimPiece(piece: string): string {
   const end = piece.replace(/[-.+_']+$/, '');
   const start = [...end].findIndex((sign) => isWordChar.test(sign));
@@ -66,7 +66,7 @@ function readPiece(piece: string): SearchTerm[] {
     return matches(text, words).map((word) => ({ kind: 'word', text: word, isWhole: true }));
   }
   if (text.startsWith('.')) {
-    // No domain has these.
+    // A domain cannot have these characters.
     const [first = '', ...rest] = text.split(/[+_']/);
     return [{ kind: 'dotted', text: first }, ...rest.flatMap(readPiece)];
   }
@@ -89,14 +89,14 @@ function readWord(word: string): SearchTerm[] {
     }
   }
   terms.push(...matches(rest, pieces).flatMap(readPiece));
-  // Only the end of what was typed may be the beginning of a word.
+  // Only the last typed word can be incomplete.
   const end = terms.at(-1);
   const last = end?.kind === 'dottedOrAddress' ? end.parts.at(-1) : end;
   if (last?.kind === 'word') last.isWhole = false;
   return terms;
 }
 
-/** What a search asks for, in the order in which it was typed. */
+/** The terms of a search, in the order in which they were typed. */
 export const readSearch = (search: string): SearchTerm[] => typedWords(search).flatMap(readWord);
 
 /** A term as an expression of FTS5 (sqlite.org/fts5.html, "Full-text Query Syntax"); null for an address. */
@@ -107,7 +107,7 @@ function ftsOf(term: SearchTerm): string | null {
     case 'dotted': {
       const text = inIndex(term.text);
       const dot = inIndex('.');
-      // From a dot, or as a whole; a dot may end the sentence after it.
+      // From a dot on, or as a whole; a dot after it may be punctuation.
       const starts = term.text.startsWith('.') ? [text] : [text, `${dot}${text}`];
       return `(${starts.flatMap((start) => [`"${start}"`, `"${start}${dot}"`]).join(' OR ')})`;
     }
@@ -128,7 +128,7 @@ const all = (terms: readonly SearchTerm[]): string =>
     .filter((fts) => fts !== null)
     .join(' AND ');
 
-/** A search as its indexes are asked: an FTS5 query, null without one, and beginnings of addresses. */
+/** The index queries of a search: an FTS5 query or null, and beginnings of addresses. */
 export function searchLookUps(search: string): { fts: string | null; addresses: string[] } {
   const terms = readSearch(search);
   const fts = all(terms);
@@ -138,7 +138,7 @@ export function searchLookUps(search: string): { fts: string | null; addresses: 
   };
 }
 
-/** How many look-ups a search takes, as a person would count them; a bound is set on them. */
+/** The number of terms of a search as a person would count them; it has a bound. */
 export function searchTermCount(search: string): number {
   const count = (terms: readonly SearchTerm[]): number =>
     terms.reduce((sum, term) => sum + (term.kind === 'dottedOrAddress' ? count(term.parts) : 1), 0);

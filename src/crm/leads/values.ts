@@ -8,8 +8,7 @@ import { limits } from '../../shared/limits.ts';
 import type { LeadValues } from '../../shared/schemas/leads.ts';
 import { namesStatement } from './custom-fields.ts';
 
-// A jump from each value to the next in the column's index: as many seeks as there are values, however
-// many leads have them.
+// Seeks from each value to the next in the column's index: one seek per value, however many leads have it.
 const valuesSql = (column: string): string => `
   WITH RECURSIVE known (value) AS (
     SELECT min(${column}) FROM leads
@@ -22,7 +21,7 @@ const valuesSql = (column: string): string => `
 
 const filterFields = fieldsWith('filter');
 
-/** The values that leads have, in order; of each field the first hundred. */
+/** The values that leads have, in order; at most a hundred per field. */
 export async function leadValues(db: D1Database): Promise<LeadValues> {
   const results = await db.batch<{ value: string }>([
     ...filterFields.map((field) =>

@@ -1,7 +1,7 @@
 /**
  * SessionAlarm: the object's one alarm.
  *
- * Owns when it is set, and that a session which should move has one. What is done when it fires is turns.ts.
+ * Owns when it is set, and that a session which should move has one. What happens when it fires is in turns.ts.
  * Invariant: while a slice runs its watchdog is set; the end of the slice sets the next alarm.
  *
  * @module
@@ -16,7 +16,7 @@ import { retentionDays } from '../../runtime/settings.ts';
 import { followClock } from './clock.ts';
 import type { SessionContext } from './context.ts';
 
-/** How soon the successor of a killed slice runs; DESIGN §6.4 allows five seconds. */
+/** How soon the successor of a killed slice runs. docs/RELIABILITY.md promises five seconds. */
 const watchdogMs = 2_000;
 /** A running session whose alarm is overdue by this much has lost it. */
 const overdueMs = 5_000;
@@ -42,8 +42,8 @@ export class SessionAlarm {
   /**
    * Sets the successor of the alarm that has just fired, before anything else is done.
    *
-   * Where storage takes no write, this waits inside the alarm that is being handled: that uses up none of the
-   * platform's seven retries, and work goes on within a second after storage is back.
+   * Where storage takes no write, this waits inside the alarm that is being handled: that uses none of the
+   * platform's seven retries, and work continues within a second after storage is back.
    *
    * @throws when storage has been away for too long, or this object is being replaced
    */
@@ -146,7 +146,7 @@ export class SessionAlarm {
     if (at === null || at > recordAt) await alarms.setAlarm(recordAt);
   }
 
-  /** When the first key of a paused session's mail in doubt dies. */
+  /** When the first key of a paused session's mail in doubt expires. */
   #keyDiesAt(session: Session): number | null {
     if (session.state !== 'paused' || session.isChecking) return null;
     const since = this.#context.store.batches.firstDoubtAt();

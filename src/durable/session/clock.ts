@@ -1,7 +1,7 @@
 /**
  * Moves the stored times of a session when the clock was set back.
  *
- * Owns the one transaction in which all of them move. By how much is core/clock.ts.
+ * Owns the one transaction in which all of them move. core/clock.ts decides by how much.
  *
  * @module
  */

@@ -20,7 +20,7 @@ export interface SessionContext {
   readonly store: SessionStore;
   readonly alarms: Pick<DurableObjectStorage, 'getAlarm' | 'setAlarm' | 'deleteAlarm'>;
   readonly env: Env;
-  /** Of the provider that the session was started with: its keys live on, whatever the settings say now. */
+  /** Of the provider that the session was started with: its keys stay valid when the settings name another provider. */
   traits(): ProviderTraits;
   /** Bindings that the mail side reads. */
   settings(): Env;
@@ -46,6 +46,6 @@ export interface SliceContext extends SessionContext {
   readonly mail: MailAccount;
   /** Leased permits; they outlive a slice, because a lease that is thrown away is time that nobody uses. */
   readonly permits: PermitPool;
-  /** Told of whatever takes time. */
+  /** Records what the slice waits for. */
   readonly waits: Waits;
 }

@@ -1,11 +1,11 @@
 /**
  * DeliveryEvents: writes what webhooks report of a session's mails.
  *
- * Gathers events that come within a moment and writes them in one transaction with the counters, so that the counters
- * are true after any crash. Does not check signatures and does not send.
- * Invariants: `add` resolves when its event is on disk, so the caller may drop it; a repeated event writes nothing; an
- * event about an unknown mail settles it as sent; one flush writes one row for each 256 neighbouring leads and one for
- * the session, however many events there are.
+ * Collects events that arrive together and writes them in one transaction with the counters, so that the counters
+ * are correct after any crash. Does not check signatures and does not send. Invariants: `add` resolves when its
+ * event is on disk, so the caller may drop it; a repeated event writes nothing; an event about an unknown mail
+ * settles it as sent; one flush writes one row for each 256 neighbouring leads and one for the session, however many
+ * events there are.
  *
  * @module
  */
@@ -70,7 +70,7 @@ export class DeliveryEvents {
     const { store, now, limits, changed } = this.#context;
     const change = store.transact((): { before: Session; after: Session } | null => {
       const before = store.load();
-      // Erased while the events waited; or reduced to its numbers, which what comes late must not count twice.
+      // The session was erased while the events waited, or anonymized: then a late event must not be counted twice.
       if (before === null || before.spec.reducedAt !== undefined) return null;
       const delta = this.#writeBits(reports);
       const provenCount = this.#settleProven(before, reports);
@@ -88,7 +88,7 @@ export class DeliveryEvents {
     if (change !== null) changed(change.before, change.after);
   }
 
-  /** A mail that the provider tells of was taken; returns how many were unknown till now. */
+  /** A mail with an event was taken. Settles unknown ones as sent and returns their number. */
   #settleProven({ counts }: Session, reports: readonly DeliveryReport[]): number {
     if (counts.unknown === 0) return 0;
     const { batches } = this.#context.store;

@@ -1,5 +1,5 @@
 /**
- * Feed: the live view of one session as server-sent events (DESIGN §4).
+ * Feed: the live view of one session as server-sent events (docs/PROTOCOL.md).
  *
  * Owns open readers, coalescing, keep-alive, rotation and dropping readers that do not read. It asks for the newest
  * view when it sends, so a slow reader skips views and memory stays bounded.
@@ -24,8 +24,8 @@ const minIntervalMs = 200;
 /** Proxies cut a connection that is silent for 30 to 100 seconds. */
 const keepAliveMs = 15_000;
 /**
- * Cloudflare's edge cuts streams after about five minutes, and a cancel that is not noticed would keep a stream for
- * ever. Checked with each keep-alive, so that a stream ends before its five minutes.
+ * Cloudflare's edge cuts streams after about five minutes, and a cancel that is not noticed would keep a stream
+ * forever. Checked with each keep-alive, so that a stream ends before its five minutes.
  */
 const maxAgeMs = 280_000;
 /** Issues are counted over all batches that have some. A session in which everything fails must not do that five times a second. */

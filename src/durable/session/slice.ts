@@ -30,13 +30,13 @@ const lookMs = 1_000;
 /** How often a slice that is under way updates the list of activations. */
 const recordMs = 4_000;
 
-/** One alarm spends no more time than this on a command's batches; the next one goes on. */
+/** One alarm spends no more time than this on a command's batches; the next one continues. */
 const maxSweepMs = 20_000;
 
 export class SessionSlice {
   readonly #context: SessionContext;
   readonly #sweep: SessionSweep;
-  /** Kept from slice to slice: a lease that is thrown away is time of the account that nobody uses. */
+  /** Kept from slice to slice: a discarded lease is unused time of the account. */
   readonly #permits: PermitPool;
   readonly #waits: Waits;
   /** The account and the runner of the slice that sends; null while none does. */
@@ -109,7 +109,7 @@ export class SessionSlice {
     this.#conclude();
   }
 
-  /** Goes on with a command that concerns very many batches. */
+  /** Continues a command that concerns very many batches. */
   async #continueChore(): Promise<void> {
     const { store, now, sleep, traits, publish } = this.#context;
     const endsAt = now() + maxSweepMs;
@@ -126,7 +126,10 @@ export class SessionSlice {
     const { store, env, now, settings, verbs, publish } = this.#context;
     // Asked here too: a session that was running when the database was restored gets no command.
     if ((await openRecovery(env.DB)) !== null) {
-      this.#holdOff('The database was restored. Run the reconciliation; then this goes on.', 'crm');
+      this.#holdOff(
+        'The database was restored. Run the reconciliation; then this activation continues.',
+        'crm',
+      );
       return;
     }
     const mail = mailAccount(settings(), now);

@@ -1,11 +1,11 @@
 /**
- * SessionSweep: what is done for the batches of a session that is paused or cancelled, without the mail API.
+ * SessionSweep: the work on the batches of a paused or cancelled session that needs no mail API.
  *
- * It takes up calls whose slice died, withdraws the batches of a cancelled session, gives leads back to the CRM that
- * were set active and certainly not mailed, and ends doubts whose key died during a pause. It calls no mail provider
- * and reads no mail settings, which may be broken.
- * Invariants: a lead is given back in the CRM before its batch says so, so a crash leaves the work in the rows; every
- * part can be repeated; no part is larger than a transaction should be.
+ * It decides calls whose slice was killed, withdraws the batches of a cancelled session, makes leads new again in
+ * the CRM that were set active and certainly not mailed, and makes mail unknown whose key expired during a pause. It
+ * calls no mail provider and reads no mail settings, which may be broken. Invariants: a lead is given back in the
+ * CRM before its batch says so, so a crash leaves the work in the rows; every part can be repeated; no part is
+ * larger than a transaction should be.
  *
  * @module
  */

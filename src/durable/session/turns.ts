@@ -25,7 +25,7 @@ export type EraseAnswer =
 export interface TurnParts {
   alarm: SessionAlarm;
   slice: SessionSlice;
-  /** The session is gone: its streams end. */
+  /** The session was removed: its streams end. */
   removed(sessionId: string): void;
 }
 
@@ -67,7 +67,7 @@ export class SessionTurns {
     }
     if (session.finishedAt === null) {
       applyCommand(store, cancel, by, now(), traits());
-      // If this call breaks off, the alarm goes on with giving the leads back.
+      // If this call breaks off, the alarm continues to make the leads new again.
       await alarm.watch();
     }
     return this.#inTurn(async (): Promise<EraseAnswer> => {
@@ -93,7 +93,7 @@ export class SessionTurns {
         return;
       } catch (error) {
         if (classifyFault(error).kind !== 'storage') throw error;
-        // Storage failed during the work. `watch` waits until it is back, and the work goes on from rows.
+        // Storage failed during the work. `watch` waits until it is back, and the work continues from the rows.
         this.#context.log('warn', 'turn_fault', { error: faultText(error) });
       }
     }
@@ -102,7 +102,7 @@ export class SessionTurns {
   /** Waits for the work before, and does this. */
   async #inTurn<Answer>(work: () => Promise<Answer>): Promise<Answer> {
     const before = this.#turn;
-    // A fault of the work before is thrown to whoever waits for that.
+    // A fault of the earlier work is thrown to the caller of that work.
     const turn = (before ?? Promise.resolve()).catch(() => {}).then(work);
     this.#turn = turn;
     try {
@@ -133,7 +133,7 @@ export class SessionTurns {
     log('info', `session_${step.kind}d`, {});
     if (step.kind === 'remove') return (await this.#remove()) ? 'removed' : 'kept';
     store.transact(() => store.anonymize(now()));
-    // If the database misses this, erasures of leads go on asking this session, which costs a call each.
+    // If the database does not store this, later erasures still call this session, which costs a call each.
     const { sessionId } = store.session().spec;
     waitUntil(markAnonymized(env.DB, sessionId, now()).catch(() => undefined));
     return 'kept';

@@ -125,7 +125,7 @@ export class BatchStore {
     );
   }
 
-  /** Since when the waiting batch is in doubt whose key dies first. */
+  /** Since when the waiting batch is in doubt whose key expires first. */
   firstDoubtAt(): number | null {
     return this.#sql
       .exec<{ at: number | null }>("SELECT min(in_doubt_since) AS at FROM batch WHERE state = 'waiting'")
@@ -325,7 +325,7 @@ export class BatchStore {
   /**
    * Batches in doubt that the provider can be asked about, in order, of a part of all.
    *
-   * @param doubtAfter - the keys of those whose doubt is older are dead
+   * @param doubtAfter - the keys of those whose doubt is older have expired
    * @param withWaiting - those of a paused session too, which wait for it to be resumed
    */
   checkableBetween(

@@ -1,9 +1,9 @@
 /**
- * One HTTP call to a mail provider, told apart by what is certain about it: answered, never sent, or lost.
+ * One HTTP call to a mail provider, with what is certain about it: answered, never sent, or lost.
  *
- * Owns fetch, its errors, reading a body to its end, and keeping addresses out of messages. What an answer means is in
- * each provider's table. Invariant: nothing here throws, and every body is read or cancelled (an unread one holds one
- * of a Worker's six connections).
+ * Owns fetch, its errors, reading a body to its end, and keeping addresses out of messages. The meaning of an answer
+ * is in each provider's table. Invariant: nothing here throws, and every body is read or cancelled (an unread one
+ * holds one of a Worker's six connections).
  *
  * @module
  */
@@ -13,10 +13,10 @@ import type { DeliveryCall } from '../transport.ts';
 /** Resend answers 403 to a request without a User-Agent, and `fetch` in a Worker sends none by itself. */
 export const userAgent = 'lead-activation/1.0';
 
-/** The part of `fetch` that is used; handed in by tests. */
+/** The part of `fetch` that is used; replaced by tests. */
 export type FetchLike = (url: string, init: RequestInit) => Promise<Response>;
 
-/** What became of a request. */
+/** The outcome of a request. */
 export type HttpAnswer =
   /** A status line came. The body is empty when it broke off, or was too long to be an answer. */
   | { kind: 'answered'; status: number; headers: Headers; body: string }
@@ -31,7 +31,7 @@ export type HttpAnswer =
 const maxAnswerLength = 4 * 1024 * 1024;
 
 /**
- * Makes one request. Redirects are not followed: a key goes to the address that it was meant for, or nowhere.
+ * Makes one request. Redirects are not followed, so that a key is sent only to the configured address.
  */
 export async function callProvider(
   fetchLike: FetchLike,
@@ -56,15 +56,15 @@ export async function callProvider(
   return { kind: 'answered', status: response.status, headers: response.headers, body };
 }
 
-/** True when a call must not be made any more. Ask in the turn in which it would be. */
+/** True when a call must not be made any more. Ask directly before the call, without an await in between. */
 export function isGivenUp({ signal, mayLeave }: Pick<DeliveryCall, 'signal' | 'mayLeave'>): boolean {
   return signal.aborted || mayLeave?.() === false;
 }
 
 /**
- * Tells "no connection was made" from "the answer was lost". Node says which in the error's cause;
- * workerd says `Network connection lost.` for a refused connection and for one reset after the request
- * was read, so there it is never certain.
+ * Distinguishes "no connection was made" from "the answer was lost". In Node the error's cause says which. workerd
+ * throws `Network connection lost.` both for a refused connection and for one that was reset after the request was
+ * read, so there it is never certain.
  */
 function classifyNetworkError(error: unknown): Extract<HttpAnswer, { kind: 'refused' | 'lost' }> {
   const code = errorCode(error);
@@ -120,7 +120,7 @@ async function readBody(response: Response): Promise<string> {
   }
 }
 
-/** Parses JSON; undefined when it is none. */
+/** Parses JSON; undefined when the text is not JSON. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
@@ -143,8 +143,8 @@ export function textProperty(value: unknown, name: string, fallback: string): st
 const maxMessageLength = 300;
 
 /**
- * A provider's words as they may be shown and kept: one line, bounded, and with no address in it
- * (providers like to quote the recipient that they refuse).
+ * A provider's message in the form in which it may be shown and stored: one line, bounded, and without addresses
+ * (providers often quote the recipient that they refuse).
  */
 export function safeMessage(message: string): string {
   return message
@@ -155,7 +155,7 @@ export function safeMessage(message: string): string {
     .slice(0, maxMessageLength);
 }
 
-/** A provider's error code as it may be kept: a short word. */
+/** A provider's error code in the form in which it may be stored: a short word. */
 export function safeCode(code: string): string {
   return code.replace(/[^A-Za-z0-9_.-]+/g, '_').slice(0, 64);
 }

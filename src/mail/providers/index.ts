@@ -1,8 +1,8 @@
 /**
  * All mail providers, and the choice of the one that sends.
  *
- * Owns the list of providers and the checks that they share. What a setting lacks is said in a sentence,
- * before an activation starts. Does not call a provider.
+ * Owns the list of providers and the checks that they share. Does not call a provider. A fault of the settings is
+ * reported in a sentence before an activation starts.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import { ses } from './ses/index.ts';
 
 export type { MailConfig } from './provider.ts';
 
-/** The order in which they are named to a person. */
+/** In the order in which they are listed for people. */
 export const mailProviders: readonly MailProvider[] = [resend, postmark, ses, cloudflare];
 
 const names = mailProviders.map(({ name }) => name);
@@ -57,14 +57,14 @@ export interface MailEnv {
 }
 
 /**
- * Makes the transport that the settings ask for, or says what they lack.
+ * Makes the transport that the settings name, or says what they lack.
  *
  * @example
  * createTransport(mailConfig(env), { fetch: (url, init) => fetch(url, init), now: Date.now })
  */
 export function createTransport(config: MailConfig, effects: MailEffects): TransportChoice {
   const provider = findProvider(config.provider);
-  // A secret put in from a file often ends in a newline, which no header takes.
+  // A secret from a file often ends in a newline, which a header cannot contain.
   const apiKey = config.apiKey?.trim() ?? '';
   const apiUrl = config.apiUrl?.trim() ?? '';
   if (provider === undefined) {
@@ -74,7 +74,7 @@ export function createTransport(config: MailConfig, effects: MailEffects): Trans
     if (apiUrl !== '' && !isHttpUrl(apiUrl)) {
       return refuse('MAIL_API_URL', 'MAIL_API_URL must be an http or https address.');
     }
-    // The address of one provider left behind by a change to another: every key would be sent to the wrong one.
+    // After a change of provider, an old address would send the new key to the wrong provider.
     const owner = mailProviders.find((other) => other.apiUrl && apiUrl.startsWith(other.apiUrl));
     if (owner !== undefined && owner !== provider) {
       return refuse(
@@ -92,12 +92,12 @@ export function createTransport(config: MailConfig, effects: MailEffects): Trans
   return provider.transport({ apiUrl, apiKey, env: config.env }, effects);
 }
 
-/** How long a provider remembers the keys of its calls, in milliseconds; null: it has none. */
+/** How long a provider remembers idempotency keys, in milliseconds; null: it has none. */
 export function keyWindowMs(provider: string): number | null {
   return findProvider(provider)?.keyWindowMs ?? null;
 }
 
-/** `a@b.c` or `Name <a@b.c>`. Whether mail may be sent from the domain, only the provider can say. */
+/** `a@b.c` or `Name <a@b.c>`. Only the provider knows whether mail may be sent from the domain. */
 function isSender(from: string): boolean {
   const address = /^[^<>\r\n]*<([^<>]+)>$/.exec(from.trim())?.[1] ?? from.trim();
   return /^[^\s@<>",;:]+@[^\s@<>",;:]+\.[^\s@<>",;:.]+$/.test(address);

@@ -1,16 +1,16 @@
 /**
- * How a provider's answers are written down: a table, read from the top, whose first fitting line decides. One table
- * per provider is all that it is known to mean.
+ * The outcome table of a provider: read from the top, the first matching line decides. Each provider has one table
+ * with the known meanings of its answers.
  *
  * Owns how a table is read, and the outcomes that tables share. What a provider answers is in its own folder.
- * Invariant: an answer that no line fits is `unknown` and never "not taken". So is one without the provider's own
- * error code, whatever its status, for it may come from a proxy that had passed the call on.
+ * Invariant: an answer that no line matches is `unknown` and never "not taken". The same holds for an answer without
+ * the provider's own error code, whatever its status: it may come from a proxy that had passed the call on.
  *
  * @module
  */
 import type { Outcome } from '../../core/batch/outcome.ts';
 
-/** A provider's answer that is not a plain success, reduced to what tables ask of it. */
+/** The parts of an answer that tables read, for any answer except a plain success. */
 export interface ProviderAnswer {
   /** HTTP status; 0 where there is none (a binding). */
   status: number;
@@ -23,7 +23,7 @@ export interface ProviderAnswer {
   mailCount: number;
 }
 
-/** A line of a table; what it leaves out fits anything. */
+/** A line of a table; properties that it leaves out match anything. */
 export interface OutcomeRule {
   status?: readonly number[] | { from: number; to: number };
   code?: RegExp;
@@ -31,7 +31,7 @@ export interface OutcomeRule {
   outcome: (answer: ProviderAnswer) => Outcome;
 }
 
-/** Reads a table: the outcome of the first line that fits. */
+/** Reads a table: the outcome of the first matching line. */
 export function readOutcomeTable(table: readonly OutcomeRule[], answer: ProviderAnswer): Outcome {
   if (answer.code === '') return foreign(answer);
   const rule = table.find(
@@ -47,7 +47,7 @@ function fitsStatus(rule: NonNullable<OutcomeRule['status']>, status: number): b
   return 'from' in rule ? status >= rule.from && status <= rule.to : rule.includes(status);
 }
 
-/** What something else than the provider answered: a proxy, an edge, a captive portal. */
+/** The outcome of an answer that is not the provider's: from a proxy, an edge, a captive portal. */
 function foreign({ status, retryAfterMs }: ProviderAnswer): Outcome {
   if (status === 429) return { kind: 'throttled', retryAfterMs, isForeign: true };
   return {
@@ -63,7 +63,7 @@ export const auth = (answer: ProviderAnswer): Outcome => ({
   message: answer.message,
 });
 
-/** Refused for its content. Which mail is clear only where there is one; see `resend.ts` for a finer way. */
+/** Refused for its content. Only a call of one mail shows which mail; providers/resend/transport.ts has a finer way. */
 export const rejected = (answer: ProviderAnswer): Extract<Outcome, { kind: 'rejected' }> => ({
   kind: 'rejected',
   code: answer.code,
@@ -91,9 +91,9 @@ export const unknown = (answer: ProviderAnswer): Outcome => ({
 });
 
 /**
- * A success whose body does not prove it. The status line says that the call was taken, but the ids
- * are the proof that it was this provider who took it, and each mail of it: a page from a proxy or a
- * captive portal is also a 200. Under an idempotency key, asking again brings the ids and no second mail.
+ * A success without proof in its body. The status says that the call was taken, but only the ids prove that the
+ * provider took it, with each of its mails: a page of a proxy or a captive portal is also a 200. Under an
+ * idempotency key, a repeat returns the ids and sends no second mail.
  */
 export const unreadableAnswer: Outcome = {
   kind: 'unknown',

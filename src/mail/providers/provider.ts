@@ -1,7 +1,7 @@
 /**
  * What a mail provider's folder exports.
  *
- * Owns the form only. A provider is one folder beside this file and one line in index.ts; nothing else of the
+ * Owns the interface only. A provider is one folder next to this file and one line in index.ts; no other file of the
  * product names a provider.
  *
  * @module
@@ -17,14 +17,14 @@ export interface MailConfig {
   provider: string;
   /** `Name <address>` or an address. */
   from: string;
-  /** Where the provider's API is; not set: its public address. */
+  /** Address of the provider's API; not set: its public address. */
   apiUrl?: string | undefined;
   apiKey?: string | undefined;
   /** The Worker's variables, secrets and bindings by name; a provider reads its own through {@link textSetting}. */
   env: object;
 }
 
-/** Handed in, so that tests decide what time it is and who answers. */
+/** Passed in, so that tests can replace the clock and the network. */
 export interface MailEffects {
   fetch: FetchLike;
   /** Epoch milliseconds. */
@@ -38,20 +38,20 @@ export type TransportChoice =
 
 /** A provider's events. */
 export interface ProviderWebhook {
-  /** The secret that proves where an event comes from; it is one of {@link MailProvider.settings}. */
+  /** The secret that proves the origin of an event; it is one of {@link MailProvider.settings}. */
   secretName: string;
-  /** What a person gets or makes for it, and what it looks like, for the hint of `npm run deploy`. */
+  /** What the person enters and an example of it, for the hint of `npm run deploy`. */
   secret: { what: string; example: string };
-  /** For the API's description: how events are signed, and the headers that carry the proof. */
+  /** For the OpenAPI document: how events are signed, and the headers of the signature. */
   summary: string;
   headers: readonly string[];
-  /** True when the sender knows the secret. A secret that is not set proves nothing. */
+  /** True when the sender knows the secret. False when no secret is set. */
   verify(request: { headers: Headers; body: string; secret: string }): boolean;
-  /** One event in our words; null when it is not about a mail of ours. */
+  /** One event in our terms; null when it is not about a mail of ours. */
   read(body: unknown): MailEvent | null;
 }
 
-/** Where a provider wants DNS records below the sender's domain. What differs by account is left out. */
+/** The places of a provider's DNS records below the sender's domain. Those that differ by account are left out. */
 export interface ProviderDns {
   /** The first label of `<selector>._domainkey.<domain>`. */
   dkimSelector?: string;

@@ -8,7 +8,7 @@
  */
 import type { RateObservation } from '../../core/batch/outcome.ts';
 
-/** Longest wait that a header may ask for. A daily allowance frees itself within a day; beyond that it is a fault. */
+/** Longest wait that a header may ask for. A daily quota is free again within a day; a longer wait is a fault. */
 export const maxRetryAfterMs = 24 * 60 * 60 * 1000;
 
 /** The three date forms of RFC 9110 §5.6.7 begin with a day's name; `Date.parse` alone would take `-5` or `1`. */
@@ -25,7 +25,7 @@ export function parseRetryAfter(value: string | null, nowMs: number): number | n
   const text = value?.trim() ?? '';
   if (/^\d+(?:\.\d+)?$/.test(text)) return boundMs(Number(text) * 1000);
   if (!httpDate.test(text)) return null;
-  // An asctime date names no zone, and RFC 9110 says that it is UTC.
+  // An asctime date has no zone, and RFC 9110 defines it as UTC.
   const dateMs = Date.parse(/gmt|utc|[+-]\d{4}$/i.test(text) ? text : `${text} GMT`);
   return Number.isNaN(dateMs) ? null : boundMs(dateMs - nowMs);
 }
@@ -47,7 +47,7 @@ function rateHeader(headers: Headers, name: string): string | null {
   return headers.get(`ratelimit-${name}`) ?? headers.get(`x-ratelimit-${name}`);
 }
 
-/** The draft allows parameters behind the number: `10;w=1`. */
+/** The draft allows parameters after the number: `10;w=1`. */
 function count(value: string | null): number | null {
   const match = /^\s*(\d{1,12})(?:\.\d+)?\s*(?:[;,].*)?$/.exec(value ?? '');
   return match === null ? null : Number(match[1]);

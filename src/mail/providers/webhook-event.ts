@@ -1,9 +1,9 @@
 /**
- * An event of a mail provider in our words: what became of one mail.
+ * An event of a mail provider in our terms: the outcome of one mail.
  *
- * Owns what the readers of all providers share. Does not verify signatures and does not store anything.
- * Invariant: an event that is not about a mail of ours, or says nothing that is kept, is null and never an
- * error, because providers add kinds of events.
+ * Owns what the readers of all providers share. Does not verify signatures and does not store anything. Invariant:
+ * an event that is not about a mail of ours, or of an unknown kind, is null and never an error, because providers
+ * add kinds of events.
  *
  * @module
  */
@@ -15,11 +15,11 @@ import { property } from './http.ts';
 export interface MailEvent {
   sessionId: string;
   leadId: number;
-  /** Null where it says nothing of what became of the mail. */
+  /** Null when the event does not change the mail's status. */
   event: DeliveryEvent | null;
-  /** Why its address must not be mailed again; null where it may. */
+  /** Why its address must not be mailed again; null when it may. */
   suppression: SuppressionReason | null;
-  /** Whom the mail went to; null where the event does not say it beyond doubt. */
+  /** The recipient of the mail; null when the event does not name it with certainty. */
   address: string | null;
 }
 

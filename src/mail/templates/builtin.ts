@@ -1,7 +1,7 @@
 /**
  * The templates that come with the product. All share one frame, `frame.mjml`.
  *
- * Owns their words; render.ts fills in a lead's data. Invariant: each reads well with every field empty, without a
+ * Owns their texts; render.ts inserts a lead's data. Invariant: each reads well with every field empty, without a
  * button link, without an unsubscribe link, in light and dark, at 320 px and at 600 px, and as plain text.
  *
  * @module
@@ -14,16 +14,16 @@ export interface BuiltinTemplate extends FrozenTemplate {
   description: string;
 }
 
-/** What a template says; the frame and the plain text are made of it. All of it is Liquid. */
+/** The texts of a template, all in Liquid. The HTML and the plain text are made from them. */
 interface Letter {
-  /** What a mailbox shows after the subject. */
+  /** The preview text that a mailbox shows after the subject. */
   preheader: string;
   heading: string;
   /** Paragraphs before the button. */
   opening: readonly string[];
-  /** Words of the button; it is there when the mail has a link. */
+  /** Text of the button, which exists when the mail has a link. */
   button: string;
-  /** Stands in the place of the button where there is no link. */
+  /** Replaces the button when there is no link. */
   withoutLink: string;
   /** Short points, each a title and a sentence. */
   points: readonly { title: string; text: string }[];
@@ -97,7 +97,7 @@ export function findBuiltinTemplate(id: string): BuiltinTemplate | null {
   return builtinTemplates.find((template) => template.id === id) ?? null;
 }
 
-/** Where a button's link leads is Liquid too: a letter is the same with and without one. */
+/** The link of the button is Liquid too, so a template is the same with and without a link. */
 function plainText(letter: Letter): string {
   return [
     letter.heading,
@@ -110,7 +110,7 @@ function plainText(letter: Letter): string {
   ].join('\n\n');
 }
 
-/** The frame with a letter in it: holes filled, blocks repeated for each of their items. */
+/** The frame with the texts of a template: placeholders filled, blocks repeated for each of their items. */
 function htmlMail(letter: Letter): string {
   const { preheader, heading, button, withoutLink, closing } = letter;
   const when = (condition: string) => (block: string) => `{% if ${condition} %}${block}{% endif %}`;
@@ -129,7 +129,7 @@ function htmlMail(letter: Letter): string {
   return fill(whole, { preheader, heading, button, withoutLink, closing });
 }
 
-/** Puts `values` into the holes of those names. */
+/** Replaces the placeholders with these names by `values`. */
 function fill(html: string, values: Readonly<Record<string, string>>): string {
   return html.replace(/\[\[(\w+)\]\]/g, (hole, name: string) => values[name] ?? hole);
 }

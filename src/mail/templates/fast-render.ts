@@ -1,10 +1,10 @@
 /**
- * Fast rendering: makes a template for a million leads as cheap as joining strings.
+ * Fast rendering: renders most templates by joining strings, which matters for a million leads.
  *
  * Most templates print fields and ask of them only whether they are empty. LiquidJS renders such a template once for
- * each combination of empty and filled fields, with a mark in the place of each field; every other mail of that
- * combination is the text between the marks (its skeleton) and its own fields. A template that does anything else
- * with a field is left to LiquidJS.
+ * each combination of empty and filled fields, with a marker in the place of each field. Every other mail of that
+ * combination is the text between the markers (the skeleton) joined with its own fields. A template that does
+ * anything else with a field is left to LiquidJS.
  *
  * Owns the recognition of such templates, and the skeletons. Invariant: the result is what LiquidJS would have made,
  * byte for byte.
@@ -19,22 +19,23 @@ const variable = String.raw`(?:custom\.[a-z][a-z0-9_]*|[A-Za-z]\w*)`;
 const literal = String.raw`(?:'[^'{}%]*'|"[^"{}%]*")`;
 const condition = String.raw`${variable}(?:\s*[!=]=\s*(?:''|""))?`;
 
-/** `{{ name }}` and `{{ name | default: 'text' }}`: nothing that looks at more than emptiness. */
+/** `{{ name }}` and `{{ name | default: 'text' }}`, which only print a field or test whether it is empty. */
 const output = new RegExp(String.raw`^\{\{-?\s*${variable}\s*(?:\|\s*default:\s*${literal}\s*)?-?\}\}$`);
 const tag = new RegExp(
   String.raw`^\{%-?\s*(?:(?:if|elsif|unless)\s+${condition}(?:\s+(?:and|or)\s+${condition})*|else|endif|endunless)\s*-?%\}$`,
 );
 
 /**
- * C1 control characters: no text has them, no escape changes them. They are Latin-1, so that the pieces of a
- * template without other alphabets stay strings of one byte a character, which are encoded twice as fast.
+ * The markers: C1 control characters, which no text contains and no escape changes. They are Latin-1, so that the
+ * pieces of a template without other alphabets stay strings of one byte a character, which are encoded twice as
+ * fast.
  */
 const markOpen = '\u0086';
 const markClose = '\u0087';
-/** More combinations than this and the rest is left to LiquidJS; a skeleton may be as large as a template. */
+/** With more combinations than this, LiquidJS renders the rest, because a skeleton can be as large as a template. */
 const maxSkeletonCount = 64;
 
-/** True when a template's fields are only printed, defaulted and asked for emptiness. */
+/** True when a template only prints fields, with or without a default, and tests whether they are empty. */
 function isPrecompilable(source: string): boolean {
   if (source.includes(markOpen) || source.includes(markClose)) return false;
   for (const [part] of source.matchAll(/\{\{[^]*?\}\}|\{%[^]*?%\}/g)) {
@@ -50,10 +51,10 @@ interface Skeleton {
 }
 
 /**
- * Makes the quick renderer of a template, or null for one that needs LiquidJS for each mail.
+ * Makes the fast renderer of a template; null for one that needs LiquidJS for each mail.
  *
- * @param source - Liquid that LiquidJS has parsed without complaint
- * @param variables - those that it uses
+ * @param source - Liquid that LiquidJS has parsed without an error
+ * @param variables - the variables that it uses
  * @param renderWhole - LiquidJS on this template
  * @param escape - what LiquidJS does to a value that it prints
  */

@@ -1,5 +1,5 @@
 /**
- * The mails' HTML frame with its holes. Made of frame.mjml by `npm run build:mail`; change it there.
+ * The mails' HTML frame with its placeholders. Made from frame.mjml by `npm run build:mail`; change it there.
  *
  * @module
  */

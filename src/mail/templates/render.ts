@@ -16,13 +16,15 @@ import { mergeFields, type FrozenTemplate, type MergeField, type Recipient } fro
 import { fastRenderer, type Fields } from './fast-render.ts';
 import type { OutgoingMail } from '../transport.ts';
 
-/** What a mail is rendered from beside the recipient. Frozen with the session, except the link, which is derived. */
+/**
+ * The input of a mail besides the recipient. Frozen with the session, except the unsubscribe link, which is derived.
+ */
 export interface MailContext {
-  /** Who writes: the name in the From address. */
+  /** The name in the From address. */
   senderName: string;
   /** Where the mail's button leads; null: the mail has none and asks for a reply. */
   actionUrl: string | null;
-  /** This recipient's own link; null where no public address is configured. */
+  /** This recipient's unsubscribe link; null when no public address is configured. */
   unsubscribeUrl: string | null;
   /** Postal address for the footer. */
   postalAddress: string | null;
@@ -48,7 +50,7 @@ export interface RenderedContent {
   text: string;
 }
 
-/** Which part of a template is at fault, and why, for the person who wrote it. */
+/** The faulty part of a template and the reason, for the author. */
 export interface TemplateRefusal {
   kind: 'refused';
   part: 'subject' | 'html' | 'text';
@@ -85,15 +87,15 @@ type TemplateVariable = MergeField | keyof MailContext;
 /** Gmail cuts a mail at 102 kB. */
 const maxSourceLength = 100_000;
 /**
- * Words of Liquid times characters of source. LiquidJS counts the line and column of each variable from the
- * start of the template, so that its analysis of 15,000 small outputs took 9 s; this much takes a third of one.
+ * Words of Liquid times characters of source. LiquidJS counts the line and column of each variable from the start of
+ * the template, so that its analysis of 15,000 small outputs took 9 s; this limit takes a third of a second.
  */
 const maxAnalysisWork = 100_000_000;
 /** Characters that all steps of one rendering may make together. */
 const maxRenderWork = 1_000_000;
-/** A hundred of these still fit into one call and the object's memory. */
+/** A hundred mails of this size fit into one call and the object's memory. */
 const maxBodyLength = 200_000;
-/** RFC 5322 §2.1.1: a line of 998; Postmark takes 2,000, but nobody reads so much. */
+/** RFC 5322 §2.1.1 limits a line to 998 characters. Postmark accepts 2,000. */
 const maxSubjectLength = 500;
 
 /** No loops, no files, nothing that keeps state. */
@@ -102,8 +104,8 @@ const allowedTags: ReadonlySet<string> = new Set(
 );
 
 /**
- * No dates (`'now' | date`), no chance (`sample`), no `raw` (a lead's name must stay text), and nothing
- * that asks the machine's locale (`sort_natural`).
+ * No dates (`'now' | date`), no random numbers (`sample`), no `raw` (a lead's name must stay text), and nothing that
+ * depends on the machine's locale (`sort_natural`).
  */
 const allowedFilters: ReadonlySet<string> = new Set(
   (
@@ -114,19 +116,22 @@ const allowedFilters: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 
-/** What LiquidJS binds `this` to in an escape function, as far as it is used here. */
+/** The part of LiquidJS's `this` in an escape function that is used here. */
 interface FilterThis {
   context: { memoryLimit: { use(count: number): void } };
 }
 
-/** For subject and text: the value as it is. Charged like the HTML escape is, or `capture` could double for free. */
+/**
+ * For subject and text: the value unchanged. Its length counts towards the limit as in the HTML escape; otherwise
+ * `capture` could double a text without limit.
+ */
 function plainOutput(this: FilterThis, value: unknown): string {
   const text = plainText(value);
   this.context.memoryLimit.use(text.length);
   return text;
 }
 
-/** As LiquidJS prints: arrays without commas, nothing for nil and for its own kinds of empty. */
+/** Prints as LiquidJS does: arrays without commas, nothing for nil and for its own empty values. */
 function plainText(value: unknown): string {
   if (Array.isArray(value)) return value.map(plainText).join('');
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
@@ -145,7 +150,7 @@ function createEngine(outputEscape: 'escape' | ((value: unknown) => string)): Li
     ownPropertyOnly: true,
     parseLimit: maxSourceLength,
     memoryLimit: maxRenderWork,
-    // The tags that look for other templates are gone; with this there is also nothing to find.
+    // The tags that load other templates are removed; this makes sure that none can be loaded.
     templates: {},
   });
   for (const name of Object.keys(engine.tags))
@@ -196,7 +201,7 @@ export function compileTemplate(template: FrozenTemplate): CompiledTemplate | Te
       let output: string;
       try {
         const quick = parsed[part].quick?.(scope) ?? null;
-        // What is far too long is LiquidJS's to refuse: its words are the ones that are known.
+        // LiquidJS itself refuses a source that is far too long, with a known message.
         const isQuick = quick !== null && quick.length <= maxBodyLength;
         output = (isQuick ? quick : renderWith(engine, parsed[part].template, scope)).toWellFormed();
       } catch (error) {
@@ -255,7 +260,7 @@ export function domainOf(from: string): string {
   return (/@([^\s<>@]+)>?\s*$/.exec(from)?.[1] ?? '').toLowerCase();
 }
 
-/** The fields that a template uses, told apart by whether leads have them. What does not parse has none. */
+/** The fields that a template uses, told apart by whether leads have them. A template that does not parse has none. */
 export function templateFields(template: Pick<FrozenTemplate, Part>): { known: string[]; unknown: string[] } {
   const fields = new Set(
     parts.flatMap((part) => {
@@ -318,7 +323,7 @@ function escapeHtml(text: string): string {
   return /[&<>"']/.test(text) ? text.replace(/[&<>"']/g, (character) => htmlEntities[character] ?? '') : text;
 }
 
-/** Words between Liquid's delimiters: at least as many as there are variables. */
+/** Words between Liquid's delimiters: at least the number of variables. */
 function liquidWordCount(source: string): number {
   let wordCount = 0;
   let isInside = false;
@@ -348,16 +353,16 @@ function variablesOf(globals: StaticAnalysis['globals']): string[] {
   return [...new Set(names)].sort();
 }
 
-/** Only a name that is written out is one: which field `custom[firstName]` is, nobody could freeze. */
+/** Only a literal name counts: the field of `custom[firstName]` is not known when fields are frozen. */
 function customNameOf(segments: readonly unknown[]): string {
   const [, field] = segments;
   return typeof field === 'string' ? `custom.${field}` : 'custom';
 }
 
-/** Fields are lines by nature: a newline in a name would fake a paragraph, a blank one would defeat `default`. */
+/** Fields must be one line: a newline in a name would fake a paragraph, and a blank name would defeat `default`. */
 function renderScope(recipient: Recipient, context: MailContext, customFields: readonly string[]): Fields {
   const fields: Record<TemplateVariable, string> = {
-    // Not there in a recipient that was frozen before the field came.
+    // Missing in a recipient that was frozen before the field was added.
     ...perField(mergeFields, (field) => oneLine((recipient as Partial<Recipient>)[field] ?? '')),
     senderName: oneLine(context.senderName),
     actionUrl: oneLine(context.actionUrl ?? ''),
@@ -372,7 +377,7 @@ function renderScope(recipient: Recipient, context: MailContext, customFields: r
   return { ...fields, ...Object.fromEntries(custom) };
 }
 
-/** LiquidJS on one part. To it `custom.plan` is a field of an object. */
+/** Renders one part with LiquidJS, in which `custom.plan` is a property of an object. */
 function renderWith(engine: Liquid, template: Template[], fields: Fields): string {
   const custom: Record<string, string> = {};
   for (const [name, value] of Object.entries(fields)) {
@@ -382,9 +387,9 @@ function renderWith(engine: Liquid, template: Template[], fields: Fields): strin
   return String(engine.renderSync(template, { ...fields, custom }));
 }
 
-/** One line: every run of white space and control characters becomes a space. */
+/** One line: every sequence of white space and control characters becomes a space. */
 function oneLine(text: string): string {
-  // Most fields are words of ASCII with a space between, and need no look at what Unicode calls space.
+  // Most fields are ASCII words with single spaces and need no check for Unicode space.
   return plainWords.test(text) ? text : text.replace(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ').trim();
 }
 
@@ -394,7 +399,7 @@ function refuse(part: Part, code: TemplateRefusal['code'], message: string): Tem
   return { kind: 'refused', part, code, message };
 }
 
-/** LiquidJS says what and where in its first line and quotes the template below it. */
+/** LiquidJS names the fault and its place in the first line and quotes the template below it. */
 function liquidMessage(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return (message.split('\n')[0] ?? '').slice(0, 300);

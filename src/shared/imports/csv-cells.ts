@@ -1,16 +1,19 @@
 /**
- * How a cell is written so that no spreadsheet runs it as a formula, and how it is read back.
+ * Escapes a cell so that no spreadsheet runs it as a formula, and reads it back.
  *
- * Pure. Invariant: reading what was written gives the original cell, whatever it was. So a cell that only looks
- * escaped is escaped too.
+ * Pure. Invariant: reading an escaped cell gives the original, for any text. So a cell that looks escaped is escaped
+ * too.
  *
  * @module
  */
 
-/** What a spreadsheet may take for a formula (owasp.org/www-community/attacks/CSV_Injection), also after quotes of ours. */
+/**
+ * The beginnings that a spreadsheet may take for a formula (owasp.org/www-community/attacks/CSV_Injection), also
+ * after our apostrophes.
+ */
 const formula = /^'*[=+\-@\t\r\uFF1D\uFF0B\uFF0D\uFF20]/;
 
-/** The cell as it is written: with an apostrophe before what a spreadsheet would run. */
+/** The escaped cell: with an apostrophe before a beginning that a spreadsheet would run. */
 export function escapeFormula(cell: string): string {
   return formula.test(cell) ? `'${cell}` : cell;
 }
@@ -20,10 +23,10 @@ export function unescapeFormula(cell: string): string {
   return cell.startsWith("'") && formula.test(cell) ? cell.slice(1) : cell;
 }
 
-/** The first columns of the file of rows that an import did not take; those of the file itself follow. */
+/** The first columns of the file of rejected rows; the columns of the imported file follow. */
 export const rejectedColumns = ['line', 'reason'] as const;
 
-/** True for the header of such a file: its cells are escaped, and are to be read back. */
+/** True for the header of a file of rejected rows, whose cells are escaped. */
 export function isRejectedHeader(header: readonly string[]): boolean {
   return header.length > rejectedColumns.length && rejectedColumns.every((name, at) => header[at] === name);
 }

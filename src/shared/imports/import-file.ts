@@ -1,9 +1,8 @@
 /**
- * What a file of leads is before any row is read as a lead: its encoding, delimiter, header, and what its
- * columns mean. The browser, the import command and the tests read files with this, so that they agree.
+ * Reads a file of leads up to its records: encoding, delimiter, header, and the meaning of its columns. The browser,
+ * the import command and the tests use it, so that they agree.
  *
- * Pure, and free of zod, because the web app runs it. Invariant: a guess is only a start; a person can change
- * every one.
+ * Pure. Does not use zod, because the web app loads this file. Invariant: a person can correct every guess.
  *
  * @module
  */
@@ -12,21 +11,21 @@ import { isRejectedHeader, rejectedColumns, unescapeFormula } from './csv-cells.
 import type { CustomFields } from '../custom-fields.ts';
 import { leadFieldNames, leadFields, type LeadField } from '../lead-fields.ts';
 
-/** A lead as a file describes it; `''` where the file says nothing. */
+/** A lead as a file describes it; `''` for fields without a value. */
 export interface ImportedLead extends Record<LeadField, string> {
-  /** Left out where the file has none for the lead. */
+  /** Left out when the file has none for the lead. */
   custom?: CustomFields;
 }
 
 /** A column may hold a whole name, which is split into first and last name. */
 export type ImportField = LeadField | 'fullName';
 
-/** What a column can mean, in the order in which people are shown it. */
+/** The possible meanings of a column, in their order on the screen. */
 export const importFields: readonly ImportField[] = leadFieldNames.flatMap((field): ImportField[] =>
   field === 'lastName' ? [field, 'fullName'] : [field],
 );
 
-/** For each field the indexes of the columns it is read from, the preferred first. */
+/** For each field the indexes of its columns, the preferred one first. */
 export interface ColumnMapping extends Record<ImportField, number[]> {
   /** The same for custom fields, by name. */
   custom?: Record<string, number[]>;
@@ -49,8 +48,8 @@ const fullNameHeaders: readonly string[] = [
 ];
 
 /**
- * A header without what differs between exports: case, accents, punctuation, the number of a repeated
- * column ("E-mail 1 - Value", "Phone 2") and the record it is of ("Person - Email").
+ * A header without the differences between exports: case, accents, punctuation, the number of a repeated column
+ * ("E-mail 1 - Value", "Phone 2") and the kind of record ("Person - Email").
  */
 function foldHeader(header: string): string {
   return header
@@ -63,10 +62,10 @@ function foldHeader(header: string): string {
 }
 
 /**
- * Guesses what the columns of a file mean from its headers.
+ * Guesses the meaning of a file's columns from its headers.
  *
- * Unknown columns are left out; headers may repeat. A file whose `email` list comes out empty has no
- * column of addresses and cannot be imported.
+ * Unknown columns are left out; headers may repeat. A file with an empty `email` list has no column of addresses and
+ * cannot be imported.
  */
 export function guessColumns(headers: readonly string[]): ColumnMapping {
   const folded = headers.map(foldHeader);
@@ -95,15 +94,16 @@ export const importEncodings = ['utf-8', 'utf-16le', 'utf-16be', 'windows-1252']
 export type ImportEncoding = (typeof importEncodings)[number];
 
 /**
- * The encoding of a file, from its beginning; null where that is plain ASCII, so that it may be UTF-8 or
- * the Windows code page, and only a later part can tell.
+ * The encoding of a file, from its beginning; null when that is plain ASCII. Then the file may be UTF-8 or the
+ * Windows code page, and only a later part decides.
  */
 export function sniffEncoding(head: Uint8Array): ImportEncoding | null {
   const [first, second, third] = head;
   if (first === 0xef && second === 0xbb && third === 0xbf) return 'utf-8';
   if (first === 0xff && second === 0xfe) return 'utf-16le';
   if (first === 0xfe && second === 0xff) return 'utf-16be';
-  // Without a mark: Latin text in UTF-16 has a zero in every other byte. A stray NUL is no such thing.
+  // Without a byte order mark: Latin text in UTF-16 has a zero in every other byte. A single stray NUL does not
+  // count.
   const zeros = [0, 0];
   let hasOther = false;
   for (let at = 0; at < head.length; at++) {
@@ -118,7 +118,7 @@ export function sniffEncoding(head: Uint8Array): ImportEncoding | null {
   return hasOther ? eightBitEncoding(head) : null;
 }
 
-/** UTF-8, unless its letters beyond ASCII are mostly none: older programs write the Windows code page. */
+/** UTF-8, unless most of the bytes beyond ASCII are invalid in it: older programs write the Windows code page. */
 function eightBitEncoding(bytes: Uint8Array): ImportEncoding {
   // `stream` holds back a character that the end cuts in two.
   const text = new TextDecoder('utf-8').decode(bytes, { stream: true });
@@ -128,20 +128,20 @@ function eightBitEncoding(bytes: Uint8Array): ImportEncoding {
 }
 
 /**
- * Reads the bytes of one file as text, part by part. A byte that its encoding does not have becomes U+FFFD,
- * which a person sees; the byte order mark is left out.
+ * Reads the bytes of one file as text, part by part. An invalid byte becomes U+FFFD, which a person sees; the byte
+ * order mark is removed.
  */
 export class FileDecoder {
   #decoder: TextDecoder | null;
 
-  /** @param encoding - null: found out at the first byte beyond ASCII */
+  /** @param encoding - null: it is determined at the first byte beyond ASCII */
   constructor(encoding: ImportEncoding | null) {
     this.#decoder = encoding === null ? null : new TextDecoder(encoding);
   }
 
   decode(bytes: Uint8Array): string {
     if (this.#decoder === null) {
-      // All that came before was ASCII, which is the same in both.
+      // Everything before was ASCII, which is the same in both.
       if (!bytes.some((byte) => byte > 0x7f)) return new TextDecoder('windows-1252').decode(bytes);
       this.#decoder = new TextDecoder(eightBitEncoding(bytes));
     }
@@ -159,8 +159,8 @@ export const importDelimiters = [',', ';', '\t', '|'] as const;
 export type ImportDelimiter = (typeof importDelimiters)[number];
 
 /**
- * The delimiter of a file, from its beginning: the one that makes most columns of its first line with
- * something in it, outside quotes; or the one that Excel's `sep=` line names.
+ * The delimiter of a file, from its beginning: the one in Excel's `sep=` line, or the one that splits the first
+ * non-empty line into the most columns, outside quotes.
  */
 export function guessDelimiter(head: string): ImportDelimiter {
   const lines = head
@@ -172,7 +172,7 @@ export function guessDelimiter(head: string): ImportDelimiter {
     (delimiter) => first.trimEnd().toLowerCase() === `sep=${delimiter}`.trimEnd(),
   );
   if (named !== undefined && /^sep=/i.test(first)) return named;
-  // A file of our own, in which a name of a column may have more semicolons than there are columns.
+  // A file of rejected rows. The name of a column in it may contain more semicolons than there are columns.
   const own = importDelimiters.find((delimiter) =>
     first.startsWith(rejectedColumns.join(delimiter) + delimiter),
   );
@@ -181,7 +181,7 @@ export function guessDelimiter(head: string): ImportDelimiter {
   return importDelimiters[counts.indexOf(Math.max(...counts))] ?? ',';
 }
 
-/** Excel's `sep=;`, which says how the file is delimited and is no row. */
+/** Excel's `sep=;`, which names the delimiter and is not a row. */
 function isSeparatorLine(record: readonly string[]): boolean {
   return /^sep=.?$/i.test(record[0]?.trim() ?? '') && record.slice(1).every((cell) => cell.trim() === '');
 }
@@ -190,18 +190,18 @@ function isBlank(record: readonly string[]): boolean {
   return record.every((cell) => cell.trim() === '');
 }
 
-/** How many lines of its file a record takes: one, and one more for each line end in its cells. */
+/** The number of lines of a record in its file: one, and one more for each line end in its cells. */
 function lineCountOf(record: readonly string[]): number {
   return 1 + record.reduce((sum, cell) => sum + (cell.match(/\r\n|\r|\n/g)?.length ?? 0), 0);
 }
 
-/** Records that are looked at for the layout, and shown to a person. */
+/** Records that are read for the layout, and shown to a person. */
 export const layoutRecordCount = 21;
 
-/** How a file is laid out: which of its first records is the header, and what the columns mean. */
+/** The layout of a file: which of its first records is the header, and the meaning of the columns. */
 export interface FileLayout {
   hasHeader: boolean;
-  /** Names of the columns; `Column 3` where the file gives none. */
+  /** Names of the columns; `Column 3` for one without a name. */
   columns: string[];
   mapping: ColumnMapping;
 }
@@ -209,17 +209,16 @@ export interface FileLayout {
 const looksLikeAddress = (cell: string): boolean => /^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(cell.trim());
 
 /**
- * Guesses the layout from the first records that are not blank. A first record with an address in it is
- * no header; then, and where no header is one of addresses, the columns that hold addresses are found by
- * looking into the cells.
+ * Guesses the layout from the first records that are not blank. A first record with an address in it is not a
+ * header. Then, or when no header names addresses, the columns of addresses are found by their cells.
  *
- * @param hasHeader - what a person says, where a person says it
+ * @param hasHeader - the person's choice, if there is one
  */
 export function guessLayout(records: readonly (readonly string[])[], hasHeader?: boolean): FileLayout {
   const first = records[0] ?? [];
   const isHeader = hasHeader ?? !first.some(looksLikeAddress);
   const body = isHeader ? records.slice(1) : records;
-  // Records may be longer than the header: the cells beyond have columns too.
+  // Records may be longer than the header: the additional cells have columns too.
   const columnCount = Math.max(0, ...records.map((record) => record.length));
   const columns = Array.from({ length: columnCount }, (_, index) => {
     const name = isHeader ? (first[index] ?? '').replace(/\s+/g, ' ').trim() : '';
@@ -256,8 +255,8 @@ function takeFullName(
 }
 
 /**
- * Options for csv-parse that read what real programs write: quotes in the middle of a cell, records
- * shorter or longer than the header. Empty lines are kept, because lines are counted.
+ * Options for csv-parse that accept the files of real programs: quotes in the middle of a cell, records shorter or
+ * longer than the header. Empty lines are kept, because lines are counted.
  */
 export function csvParseOptions(delimiter: string) {
   return {
@@ -266,24 +265,24 @@ export function csvParseOptions(delimiter: string) {
     relax_quotes: true,
     relax_column_count: true,
     skip_empty_lines: false,
-    // Cells of megabytes are read, and their rows rejected; a quote that is never closed would take in
-    // the rest of the file, however long.
+    // Cells of megabytes are read, and their rows rejected. Without a limit an unclosed quote would read the rest of
+    // the file as one cell.
     max_record_size: 16 * 1024 * 1024,
   } as const;
 }
 
-/** What {@link ImportRecordReader.read} makes of a record. `line` is where it begins, counted from 1. */
+/** The result of {@link ImportRecordReader.read}. `line` is where the record begins, counted from 1. */
 export type ImportRecord =
   | { kind: 'row'; line: number; cells: readonly string[] }
   | { kind: 'header'; line: number; cells: readonly string[] }
   | { kind: 'blank' };
 
-/** Reads the records of one file in their order, and counts lines so that a person finds a row again. */
+/** Reads the records of one file in order, and counts lines so that a person can find a row. */
 export class ImportRecordReader {
   readonly #hasHeader: boolean;
   #nextLine = 1;
   #isFirst = true;
-  /** The file holds corrected rows that an import did not take: its cells are escaped for spreadsheets. */
+  /** The file has corrected rejected rows: its cells are escaped for spreadsheets. */
   #isOwn = false;
 
   constructor(hasHeader: boolean) {

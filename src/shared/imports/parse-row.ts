@@ -2,8 +2,8 @@
  * Makes a lead of one record of a file, or says why it cannot be one. The Worker imports with it; the browser
  * checks a file with it before anything is sent.
  *
- * Reads no file and no database. Invariant: nothing is cut off or guessed
- * silently; a record that cannot become a lead is rejected with its line and a sentence.
+ * Reads no file and no database. Invariant: nothing is cut off or guessed silently. A record that cannot become a
+ * lead is rejected with its line and a reason.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { isUsableEmail, normalizeEmail } from '../email-address.ts';
 export type ImportRow =
   { kind: 'lead'; line: number; lead: ImportedLead } | { kind: 'rejected'; line: number; reason: string };
 
-/** Spaces at the ends and control characters mean nothing; half of a surrogate pair is no text. */
+/** Removes spaces at the ends, control characters and lone surrogates, which have no meaning. */
 function cleanCell(cell: string): string {
   return cell
     .toWellFormed()
@@ -25,7 +25,7 @@ function cleanCell(cell: string): string {
     .trim();
 }
 
-/** A name, a company and the like are one line, however the cell was wrapped. */
+/** A name, a company and similar fields are one line, even if the cell has line breaks. */
 function oneLine(cell: string): string {
   return cleanCell(cell).replace(/\s+/g, ' ');
 }
@@ -54,12 +54,11 @@ function splitName(fullName: string): { firstName: string; lastName: string } {
 }
 
 /**
- * Makes a lead of one record.
+ * Makes a lead from one record.
  *
- * The first address that a mail provider would take becomes the lead's. A lead whose only address is
- * one that none would take (`ann@localhost`) is kept for a person to correct, and never mailed;
- * a record without anything like an address is rejected. Records may be shorter or longer than the
- * header.
+ * The first valid address becomes the lead's. A lead whose only address is invalid for mail providers
+ * (`ann@localhost`) is kept for a person to correct, and never mailed. A record without anything like an address is
+ * rejected. Records may be shorter or longer than the header.
  *
  * @param line - where the record begins in its file
  * @param defaults - for fields that the record leaves empty
@@ -71,7 +70,7 @@ export function readImportRow(
   defaults: { consentSource?: string; source?: string } = {},
 ): ImportRow {
   const cells = (field: ImportField): string[] => mapping[field].map((index) => record[index] ?? '');
-  // Before anything looks into them: megabytes in one cell are a broken file, not a lead.
+  // Checked before anything reads the cells: a cell of megabytes is a broken file.
   if (mappedColumns(mapping).some((index) => (record[index] ?? '').length > limits.maxImportCellLength)) {
     return {
       kind: 'rejected',
@@ -91,7 +90,7 @@ export function readImportRow(
   }
 
   const lead: ImportedLead = { ...perField(leadFieldNames, first), email };
-  // The only field of several lines.
+  // The only field that keeps its line breaks.
   lead.notes =
     cells('notes')
       .map(cleanCell)

@@ -1,8 +1,8 @@
 /**
  * The wire contract of activations, as zod schemas.
  *
- * Owns forms and bounds of requests and responses: the routes validate with them, and /openapi.json is made of
- * them. Has no defaults that need a clock, no SQL and no HTTP. The web app takes only types from here, so that zod
+ * Owns forms and bounds of requests and responses. The routes validate with them, and /openapi.json is made from
+ * them. Has no defaults that need a clock, no SQL and no HTTP. The web app imports only types from here, so that zod
  * stays out of its bundle.
  *
  * @module
@@ -102,7 +102,8 @@ export const progressSchema = z
     etaSeconds: z.number().min(0).nullable(),
     createdAt: timeMs,
     startsAt: timeMs.exactOptional().meta({
-      description: 'Until then nothing happens and the start can be undone; only while it waits so.',
+      description:
+        'Until then nothing happens and the start can be undone. Set only while the activation waits for it.',
     }),
     startedAt: timeMs.nullable(),
     updatedAt: timeMs,
@@ -123,7 +124,7 @@ export const activationListSchema = z
   .meta({ id: 'ActivationList' });
 export type ActivationList = z.infer<typeof activationListSchema>;
 
-/** What became of one lead in one session. */
+/** The result of one lead in one session. */
 export const leadResultSchema = z
   .object({
     leadId: leadIdSchema,
@@ -158,7 +159,7 @@ export const leadHistorySchema = z
         name: z.string().nullable().meta({ description: 'Null once the activation is erased.' }),
         owner: z.string().nullable(),
         at: timeMs,
-        result: leadResultSchema.nullable().meta({ description: 'The mail and what became of it.' }),
+        result: leadResultSchema.nullable().meta({ description: 'The mail and its outcome.' }),
       })
       .nullable(),
   })

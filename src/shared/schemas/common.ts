@@ -1,8 +1,8 @@
 /**
- * The wire contract, as zod schemas: what every subject uses, the settings and problems.
+ * The wire contract, as zod schemas: parts that every subject uses, the settings and problems.
  *
- * Owns forms and bounds of requests and responses: the routes validate with them, and /openapi.json is made of
- * them. Has no defaults that need a clock, no SQL and no HTTP. The web app takes only types from here, so that zod
+ * Owns forms and bounds of requests and responses. The routes validate with them, and /openapi.json is made from
+ * them. Has no defaults that need a clock, no SQL and no HTTP. The web app imports only types from here, so that zod
  * stays out of its bundle.
  *
  * @module
@@ -30,13 +30,13 @@ export const templateIdSchema = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'must be lower-case words joined by -');
 
-/** What the running app is connected to; the web app shows it. */
+/** The settings of the running app that the web app shows. */
 export const settingsSchema = z
   .object({
     user: z.object({ email: z.string(), name: z.string(), role: z.enum(roles) }),
     retentionDays: z
       .number()
-      .meta({ description: 'How long an activation that has ended knows whom it mailed.' }),
+      .meta({ description: 'Days for which an activation knows whom it mailed after its end.' }),
     dataJurisdiction: z
       .string()
       .nullable()
@@ -48,8 +48,8 @@ export const settingsSchema = z
       callsPerSecond: z.number(),
     }),
     activate: z.object({
-      confirmAbove: count.meta({ description: 'Above so many leads a person types the count to start.' }),
-      undoSeconds: z.number().min(0).meta({ description: 'For so long a start can be undone.' }),
+      confirmAbove: count.meta({ description: 'Above this many leads, a person types the count to start.' }),
+      undoSeconds: z.number().min(0).meta({ description: 'Seconds in which a start can be undone.' }),
     }),
   })
   .meta({ id: 'Settings' });

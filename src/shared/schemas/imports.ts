@@ -1,8 +1,8 @@
 /**
  * The wire contract of imports, as zod schemas.
  *
- * Owns forms and bounds of requests and responses: the routes validate with them, and /openapi.json is made of
- * them. Has no defaults that need a clock, no SQL and no HTTP. The web app takes only types from here, so that zod
+ * Owns forms and bounds of requests and responses. The routes validate with them, and /openapi.json is made from
+ * them. Has no defaults that need a clock, no SQL and no HTTP. The web app imports only types from here, so that zod
  * stays out of its bundle.
  *
  * @module
@@ -58,10 +58,10 @@ export const columnMappingSchema = z
   })
   .meta({
     id: 'ColumnMapping',
-    description: 'For each field the indexes of the columns it is read from, the preferred first.',
+    description: 'For each field the indexes of its columns, the preferred one first.',
   }) satisfies z.ZodType<ColumnMapping>;
 
-/** How a client makes rows of its file; kept so that it can go on with another copy of itself. */
+/** How a client makes rows from its file; stored so that another client can continue the import. */
 export const importReadingSchema = z
   .strictObject({
     encoding: z.enum(importEncodings).nullable(),
@@ -74,10 +74,13 @@ export const importReadingSchema = z
       .exactOptional()
       .meta({ description: 'Of a spreadsheet, the sheet that is read, counted from 0.' }),
   })
-  .meta({ id: 'ImportReading', description: 'How the client reads the file; kept for it to go on later.' });
+  .meta({
+    id: 'ImportReading',
+    description: 'How the client reads the file; stored so that the import can continue later.',
+  });
 export type ImportReading = z.infer<typeof importReadingSchema>;
 
-/** `POST /crm/imports`: how a file is to be read. */
+/** `POST /crm/imports`: how a file is read. */
 export const importOpenRequestSchema = z
   .strictObject({
     importId: importIdSchema.optional(),
@@ -88,19 +91,16 @@ export const importOpenRequestSchema = z
       .regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in hex')
       .nullable()
       .default(null)
-      .meta({ description: "Hash of the file's beginning, by which a client knows the file again." }),
+      .meta({ description: "Hash of the file's beginning, by which a client recognizes the file." }),
     columns: z
       .array(z.string().max(limits.maxFieldLength))
       .max(limits.maxImportColumnCount)
       .default([])
       .meta({ description: "The file's header, for the CSV of rejected rows." }),
     mapping: columnMappingSchema,
-    consentSource: z
-      .string()
-      .trim()
-      .max(limits.maxFieldLength)
-      .default('')
-      .meta({ description: 'How the people agreed to be mailed; for rows that do not say so themselves.' }),
+    consentSource: z.string().trim().max(limits.maxFieldLength).default('').meta({
+      description: 'How the people agreed to be mailed; for rows without their own consent source.',
+    }),
     source: z.string().trim().max(limits.maxFieldLength).default(''),
     reading: importReadingSchema.nullable().default(null),
   })
@@ -112,10 +112,10 @@ export const importCountsSchema = z
     created: count,
     updated: count,
     unchanged: count,
-    duplicate: count.meta({ description: 'Rows whose address an earlier row of the file has.' }),
+    duplicate: count.meta({ description: 'Rows with the address of an earlier row of the file.' }),
     rejected: count,
     unmailable: count.meta({
-      description: 'Of the rows taken, those with an address no provider would take.',
+      description: 'Imported rows with an address that no provider would accept.',
     }),
   })
   .meta({ id: 'ImportCounts' });
@@ -135,14 +135,14 @@ export const importSchema = z
     source: z.string(),
     reading: importReadingSchema.nullable(),
     nextSeq: count.meta({ description: 'The chunk that is awaited.' }),
-    nextLine: z.int().min(1).meta({ description: 'Rows that begin before this line are in.' }),
+    nextLine: z.int().min(1).meta({ description: 'Rows that begin before this line are imported.' }),
     counts: importCountsSchema,
-    removed: count.meta({ description: 'Leads that its undoing removed.' }),
+    removed: count.meta({ description: 'Leads that undoing it removed.' }),
     createdAt: timeMs,
     updatedAt: timeMs,
     finishedAt: timeMs.nullable(),
     cellsDroppedAt: timeMs.nullable().meta({
-      description: 'When the cells of its rows that were not taken were let go; lines and reasons stay.',
+      description: 'When the cells of its rejected rows were deleted; lines and reasons stay.',
     }),
   })
   .meta({ id: 'Import' });
@@ -190,7 +190,7 @@ export const importIssueSchema = z
     outcome: z.enum(['rejected', 'duplicate_in_file']),
     reason: z.string(),
   })
-  .meta({ id: 'ImportIssue', description: 'A row that was not taken, and why.' });
+  .meta({ id: 'ImportIssue', description: 'A rejected row, and the reason.' });
 export type ImportIssue = z.infer<typeof importIssueSchema>;
 
 export const importChunkSchema = z
@@ -200,5 +200,5 @@ export const importChunkSchema = z
     issues: z.array(importIssueSchema),
     import: importSchema,
   })
-  .meta({ id: 'ImportChunk', description: 'What became of the rows of one chunk.' });
+  .meta({ id: 'ImportChunk', description: 'The outcome of the rows of one chunk.' });
 export type ImportChunk = z.infer<typeof importChunkSchema>;

@@ -1,8 +1,8 @@
 /**
  * The wire contract of leads, as zod schemas: leads, filters, lists, known values and saved views.
  *
- * Owns forms and bounds of requests and responses: the routes validate with them, and /openapi.json is made of
- * them. Has no defaults that need a clock, no SQL and no HTTP. The web app takes only types from here, so that zod
+ * Owns forms and bounds of requests and responses. The routes validate with them, and /openapi.json is made from
+ * them. Has no defaults that need a clock, no SQL and no HTTP. The web app imports only types from here, so that zod
  * stays out of its bundle.
  *
  * @module
@@ -20,7 +20,7 @@ export const leadSchema = z
   .object({
     id: leadIdSchema,
     ...perField(leadFieldNames, () => z.string()),
-    custom: z.record(z.string(), z.string()).meta({ description: 'Fields of your own, by name.' }),
+    custom: z.record(z.string(), z.string()).meta({ description: 'Custom fields, by name.' }),
     status: z.enum(leadStatuses),
     activatedAt: timeMs.nullable(),
     activatedBy: z.string().nullable().meta({ description: 'The session that activated the lead.' }),
@@ -43,7 +43,7 @@ const customFieldsSchema = z
   )
   .meta({ description: 'All custom fields of the lead; those that are empty or left out are removed.' });
 
-/** `PATCH /crm/leads/:id`: the fields that a person may edit; those left out stay as they are. */
+/** `PATCH /crm/leads/:id`: the fields that a person may edit; left out ones do not change. */
 export const leadPatchSchema = z
   .strictObject({
     ...perField(leadFieldNames, (field) => z.string().trim().max(leadFields[field].maxLength)),
@@ -56,7 +56,7 @@ export type LeadPatch = z.infer<typeof leadPatchSchema>;
 
 const filterFields = fieldsWith('filter');
 
-/** The choice of leads by properties; all given properties must hold. */
+/** A choice of leads by properties; a lead must match all given ones. */
 export const leadFilterSchema = z
   .strictObject({
     status: z.enum(leadStatuses).optional(),
@@ -87,14 +87,14 @@ type SortedField = 'id' | FieldWith<'sort'>;
 /** A minus: from the highest value to the lowest. */
 export type LeadSort = SortedField | `-${SortedField}`;
 export const leadSorts: readonly LeadSort[] = [
-  // Newest first is what the list begins with.
+  // The list is sorted by newest first by default.
   '-id',
   'id',
   ...fieldsWith('sort').flatMap((field) => [field, `-${field}`] as const),
 ];
 
 export type SearchedField = FieldWith<'search'>;
-/** What a search looks into, in the order in which matches are told: the address last. */
+/** The fields that a search reads, in the order of the matches: the address last. */
 export const searchedFields: readonly SearchedField[] = [
   ...fieldsWith('search').filter((field) => field !== 'email'),
   'email',
@@ -104,10 +104,10 @@ export const leadMatchSchema = z
   .object({
     field: z.enum(searchedFields),
     ranges: z.array(z.tuple([count, count])).meta({
-      description: 'From and up to which UTF-16 unit of the field, in order; they do not overlap.',
+      description: 'Start and end of each match in UTF-16 units of the field, in order and without overlaps.',
     }),
   })
-  .meta({ id: 'LeadMatch', description: 'Where a search was found in a field of a lead.' });
+  .meta({ id: 'LeadMatch', description: 'The matches of a search in a field of a lead.' });
 export type LeadMatch = z.infer<typeof leadMatchSchema>;
 
 export const foundLeadSchema = leadSchema
@@ -115,7 +115,7 @@ export const foundLeadSchema = leadSchema
     matched: z
       .array(leadMatchSchema)
       .exactOptional()
-      .meta({ description: 'Where the search was found; only where there was one.' }),
+      .meta({ description: 'The matches of the search, if there was one.' }),
   })
   .meta({ id: 'FoundLead' });
 export type FoundLead = z.infer<typeof foundLeadSchema>;
@@ -125,10 +125,10 @@ export const leadPageSchema = z
     leads: z.array(foundLeadSchema),
     nextCursor: z.string().nullable(),
     total: count.meta({
-      description: 'Leads that match, over all pages; at least so many where `isTotalExact` is false.',
+      description: 'Leads that match, over all pages; a lower bound when `isTotalExact` is false.',
     }),
     isTotalExact: z.boolean().meta({
-      description: 'False where many leads match and an exact count would make the page wait for it.',
+      description: 'False when many leads match and an exact count would delay the page.',
     }),
   })
   .meta({ id: 'LeadPage' });

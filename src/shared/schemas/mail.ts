@@ -1,5 +1,5 @@
 /**
- * The wire contract of mail, as zod schemas: templates, suppressions, the sender check. The web app takes only
+ * The wire contract of mail, as zod schemas: templates, suppressions, the sender check. The web app imports only
  * types from here.
  *
  * @module
@@ -18,7 +18,7 @@ export const templateSummarySchema = z
     version: z.int().min(1),
     subject: z.string(),
     description: z.string(),
-    isBuiltin: z.boolean().meta({ description: 'It comes with the product: to be copied, not changed.' }),
+    isBuiltin: z.boolean().meta({ description: 'Built in: it can be copied, not changed.' }),
   })
   .meta({ id: 'TemplateSummary' });
 export type TemplateSummary = z.infer<typeof templateSummarySchema>;
@@ -38,7 +38,7 @@ export const templateListSchema = z
 
 // ── suppressions ─────────────────────────────────────────────────────────────────────────────────
 
-/** Why an address must not be mailed. `provider`: the mail provider holds it back by its own list. */
+/** Why an address must not be mailed. `provider`: the mail provider has it on its own suppression list. */
 export const suppressionReasons = [
   'unsubscribed',
   'complained',
@@ -60,10 +60,10 @@ export const suppressionSchema = z
     label: z
       .string()
       .nullable()
-      .meta({ description: 'The address as a person typed it; null where nobody did.' }),
+      .meta({ description: 'The address as a person typed it; null when nobody did.' }),
     addedBy: z.string().nullable(),
     note: z.string(),
-    sessionId: z.string().nullable().meta({ description: 'The session whose mail led to it.' }),
+    sessionId: z.string().nullable().meta({ description: 'The session whose mail caused it.' }),
   })
   .meta({ id: 'Suppression' });
 export type Suppression = z.infer<typeof suppressionSchema>;
@@ -89,7 +89,7 @@ export const suppressionAddSchema = z
       .array(z.string().max(1_000))
       .min(1, 'give at least one address')
       .max(maxSuppressionCount)
-      .meta({ description: 'What is no address is told back by its place and left out.' }),
+      .meta({ description: 'Invalid addresses are left out and reported by their position.' }),
     reason: z.enum(['manual', 'imported']),
     note: note.default(''),
   })
@@ -98,8 +98,8 @@ export const suppressionAddSchema = z
 export const suppressionImportSchema = z
   .object({
     addedCount: count,
-    knownCount: count.meta({ description: 'They were suppressed already.' }),
-    invalidLines: z.array(z.int().min(1)).meta({ description: 'Places of what is no address, from 1.' }),
+    knownCount: count.meta({ description: 'Addresses that were suppressed already.' }),
+    invalidLines: z.array(z.int().min(1)).meta({ description: 'Positions of invalid addresses, from 1.' }),
   })
   .meta({ id: 'SuppressionImport' });
 export type SuppressionImport = z.infer<typeof suppressionImportSchema>;
@@ -118,7 +118,7 @@ const templateContent = {
   description: z.string().trim().max(300).default(''),
   subject: z.string().max(1_000),
   html: source,
-  text: source.meta({ description: 'Empty: it is made from the HTML.' }),
+  text: source.meta({ description: 'When empty, it is made from the HTML.' }),
 };
 
 export const templateSchema = templateSummarySchema
@@ -137,7 +137,10 @@ export type TemplateCreate = z.infer<typeof templateCreateSchema>;
 export const templateUpdateSchema = z
   .strictObject({
     ...templateContent,
-    baseVersion: z.int().min(1).meta({ description: 'The version that was edited; another one is a 409.' }),
+    baseVersion: z
+      .int()
+      .min(1)
+      .meta({ description: 'The version that was edited; 409 when it is not the current one.' }),
   })
   .meta({ id: 'TemplateUpdate' });
 export type TemplateUpdate = z.infer<typeof templateUpdateSchema>;
@@ -153,14 +156,14 @@ export type TemplateVersionList = z.infer<typeof templateVersionListSchema>;
 
 export const templateDraftSchema = z
   .strictObject({ subject: templateContent.subject, html: source, text: source })
-  .meta({ id: 'TemplateDraft', description: 'A template as it stands in the editor.' });
+  .meta({ id: 'TemplateDraft', description: 'A template as in the editor.' });
 export type TemplateDraft = z.infer<typeof templateDraftSchema>;
 
 export const templatePreviewRequestSchema = templateDraftSchema
   .extend({ leadId: leadIdSchema.optional().meta({ description: 'Left out: a made-up lead.' }) })
   .meta({ id: 'TemplatePreviewRequest' });
 
-/** What is wrong with which part, for the person who writes it. */
+/** The fault of a part, for the author. */
 export const templateFaultSchema = z.object({
   part: z.enum(['subject', 'html', 'text']),
   code: z.string(),
@@ -205,7 +208,7 @@ export const checkStatuses = ['ok', 'missing', 'warning', 'unknown', 'not_needed
 export const senderCheckSchema = z
   .object({
     isStandIn: z.boolean().meta({ description: 'Mail goes to a stand-in on this machine; nothing is sent.' }),
-    isReady: z.boolean().meta({ description: 'A start would not be refused for want of settings.' }),
+    isReady: z.boolean().meta({ description: 'A start is not refused because of missing settings.' }),
     domain: z.string(),
     provider: z.string(),
     checks: z.array(

@@ -1,11 +1,11 @@
 /**
  * The public keys of an Access team, kept in the isolate.
  *
- * Owns: when the key set is fetched. jose fetches, checks and selects; left to itself it also drops the keys
- * when a refetch fails after `cacheMaxAge`, counts its cooldown from successes only, and in workerd fetches
- * once for every request that waits (jose 6.2, `jwks/remote`). So its own timing is switched off here.
- * Invariants: keys that were fetched are kept until others arrive. With keys at hand at most one fetch begins
- * in a minute, without keys at most one in a second, however many requests there are.
+ * Owns when the key set is fetched. jose fetches, checks and selects keys. Its own timing is switched off, because
+ * it drops the keys when a refetch fails after `cacheMaxAge`, counts its cooldown from successes only, and in
+ * workerd fetches once for every waiting request (jose 6.2, `jwks/remote`). Invariants: keys that were fetched are
+ * kept until others arrive. With keys at hand at most one fetch begins in a minute, without keys at most one in a
+ * second, however many requests there are.
  *
  * @see https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/validating-json/
  * @module

@@ -39,7 +39,7 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
     ),
   ),
   'GET /unsubscribe/:token': rule('public'),
-  // No user acts here, so there is no audit entry: the suppression has its own reason and time.
+  // No user does this, so there is no audit entry: the suppression has its own reason and time.
   'POST /unsubscribe/:token': rule('public'),
 
   'GET /openapi.json': rule('watch'),

@@ -1,9 +1,8 @@
 /**
  * CSV downloads as streams: a file may have a million lines.
  *
- * Owns how cells are written, not what is in them.
- * Invariant: no spreadsheet runs a cell as a formula, spreadsheets read the file as UTF-8, and at most one page is in
- * memory.
+ * Owns the encoding of cells, not their content. Invariant: no spreadsheet runs a cell as a formula, spreadsheets
+ * read the file as UTF-8, and at most one page is in memory.
  *
  * @module
  */

@@ -42,7 +42,7 @@ export interface StartedActivation {
 /**
  * Starts a session, or finds the one that the same request started.
  *
- * @throws Refusal for whatever keeps it from starting; nothing was written then
+ * @throws Refusal with the reason when it cannot start; nothing was written then
  */
 export async function startActivation(
   env: Env,

@@ -1,8 +1,8 @@
 /**
- * One run of a contender on Node: flip in SQLite, render, post; by BullMQ's workers or by a loop in memory.
+ * One session of a contender on Node: flip in SQLite, render, post; by BullMQ's workers or by a loop in memory.
  *
- * Keeps true: the same renderer, payload and number of mails at once as the engine. What each promises when
- * it is killed is not the same, and that is the point of the comparison.
+ * Uses the same renderer, payload and number of mails at once as the engine. The contenders promise less when they
+ * are killed; the comparison shows what the engine's promises cost.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import { createResendTransport } from '../../../src/mail/providers/resend/transp
 import { erasedRecipient, type Recipient } from '../../../src/shared/recipient.ts';
 import type { BaselineOptions } from '../lib/baseline.ts';
 
-/** The part of BullMQ that is used here. Its own types are not there: it is installed when it is needed. */
+/** The part of BullMQ that is used here. Its own types are missing, because it is installed on demand. */
 interface BullMq {
   Queue: new (
     name: string,
@@ -120,7 +120,7 @@ function batches(size: number): number[][] {
   return list;
 }
 
-/** A plain server's way: a list, five at a time, and progress in a variable. */
+/** As a plain server does it: a list, five calls at once, and progress in a variable. */
 async function inMemory(): Promise<void> {
   const todo = batches(batchLeadCount);
   const progress = { processed: 0 };
@@ -170,7 +170,7 @@ switch (options.kind) {
     await bullMq(batchLeadCount, 5);
     break;
   case 'BullMQ, job per lead':
-    // A call takes one mail here: with five at once it would only wait, so it gets a hundred.
+    // A call has one mail here. With five calls at once it would mostly wait, so it makes a hundred.
     await bullMq(1, 100);
     break;
   default:

@@ -1,7 +1,7 @@
 /**
  * Contenders that run on Node: BullMQ on Redis, and a server that keeps a session in its memory.
  *
- * Owns: their packages (installed on demand, beside the project's own), the Redis server and the process.
+ * Owns their packages (installed on demand, beside the project's own), the Redis server and the process.
  *
  * @module
  */
@@ -46,7 +46,7 @@ function installPackages(): void {
   });
 }
 
-/** True when redis-server can be started here; as root on Debian it is installed first. */
+/** True when redis-server can be started here. On Debian and as root it is installed first. */
 function hasRedis(): boolean {
   const isThere = (): boolean => spawnSync('redis-server', ['--version']).status === 0;
   if (isThere()) return true;
@@ -69,7 +69,7 @@ export async function startBaseline(
     async run() {
       const redisPort = await freePort();
       const redisFolder = mkdtempSync(join(tmpdir(), 'lead-activation-redis-'));
-      // Its log on disk once a second, as it is run where jobs must survive a restart.
+      // It writes its log to disk once a second, the usual setting where jobs must survive a restart.
       const redis = needsRedis
         ? spawn(
             'redis-server',

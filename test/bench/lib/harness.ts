@@ -40,13 +40,13 @@ import type {
 
 const root = join(import.meta.dirname, '../../..');
 const require = createRequire(import.meta.url);
-/** Kept between runs: a database of a million leads takes a minute to fill. */
+/** Kept for the next time: a database of a million leads takes a minute to fill. */
 export const cacheFolder = join(tmpdir(), 'lead-activation-bench');
 
 let bundled: Promise<string> | null = null;
 const closers = new Set<() => Promise<void> | void>();
 
-/** Ends whatever was started. */
+/** Ends everything that was started. */
 export async function closeAll(): Promise<void> {
   for (const close of [...closers].reverse()) await close();
   closers.clear();
@@ -89,7 +89,7 @@ function endOf(child: ChildProcess): Promise<void> {
 export interface MailApi {
   url: string;
   pid: number;
-  /** Forgets all it has seen, and behaves as told from now on. */
+  /** Forgets everything it has seen, and behaves as given from now on. */
   set(settings: Partial<MailApiSettings>): Promise<void>;
   stats(): Promise<MailApiStats>;
 }
@@ -133,7 +133,7 @@ export function bundleWorker(): Promise<string> {
       bundle: true,
       format: 'esm',
       target: 'es2024',
-      // As wrangler bundles it.
+      // The same options as wrangler's.
       platform: 'browser',
       conditions: ['workerd', 'worker', 'browser'],
       external: ['cloudflare:*', 'node:*'],
@@ -202,7 +202,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
   };
 }
 
-/** Texts of wrangler.toml's [vars], and secrets that no one can mistake for real ones. */
+/** The [vars] of wrangler.toml, and secrets that are clearly not real. */
 function varsOfWrangler(): Record<string, string> {
   const toml = readFileSync(join(root, 'wrangler.toml'), 'utf8');
   const section = toml.slice(toml.indexOf('[vars]')).split('\n');
@@ -250,7 +250,7 @@ async function databaseOf(leadCount: number): Promise<string> {
   return folder;
 }
 
-/** The D1 database in a state folder, for those who speak SQLite to it. */
+/** The path of the D1 database in a state folder, for SQLite. */
 export function databaseFileOf(stateFolder: string): string {
   return findDatabaseFile(join(stateFolder, 'd1'));
 }
@@ -266,7 +266,7 @@ function findDatabaseFile(folder: string): string {
 }
 
 function fillLeads(db: DatabaseSync, leadCount: number): void {
-  // The search index is made at once for all: row by row takes five times as long.
+  // The search index is built once for all rows: row by row takes five times as long.
   const triggers = db
     .prepare("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'leads'")
     .all() as { name: string; sql: string }[];
@@ -282,7 +282,7 @@ function fillLeads(db: DatabaseSync, leadCount: number): void {
   db.exec('ANALYZE');
 }
 
-// ── runs ─────────────────────────────────────────────────────────────────────────────────────────────
+// ── sessions ─────────────────────────────────────────────────────────────────────────────────────────
 
 export interface RunResult {
   progress: Progress;
@@ -316,7 +316,7 @@ export async function readProgress(runtime: Runtime, sessionId: string): Promise
   return (await response.json()) as Progress;
 }
 
-/** Waits for the end of a session without disturbing it: a look every so often. */
+/** Waits for the end of a session. It asks rarely, so that the session is not disturbed. */
 export async function waitForEnd(runtime: Runtime, sessionId: string): Promise<Progress> {
   for (;;) {
     const progress = await readProgress(runtime, sessionId);
@@ -342,7 +342,7 @@ export async function runSession(runtime: Runtime, audience?: object): Promise<R
   };
 }
 
-/** Fails a benchmark that mailed a lead twice, or not at all. */
+/** Throws when a lead was mailed twice or not at all. */
 export function proveOnceEach(stats: MailApiStats, leadCount: number): void {
   if (stats.leadCount === leadCount && stats.duplicateCount === 0) return;
   throw new Error(
@@ -382,7 +382,7 @@ function resetPeakRss(pid: number): void {
 
 let label = '';
 
-/** Says what is measured now, where somebody is looking. */
+/** Prints what is measured now, when the output is a terminal. */
 export function say(text: string): void {
   label = text;
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);

@@ -1,8 +1,8 @@
 /**
  * The runtime's host: one `workerd` with the benchmark's Worker, its objects and a D1 database on disk.
  *
- * A process of its own, so that a benchmark can kill it as a machine dies. Requests go straight to the
- * Worker's own socket, past every proxy of the development tools.
+ * It is a process of its own, so that a benchmark can kill it as a crash of the machine would. Requests go to the
+ * Worker's socket directly, without the proxies of the development tools.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { createRequire } from 'node:module';
 import type * as MiniflarePackage from 'miniflare';
 import type { HostOptions, HostReply } from './messages.ts';
 
-// wrangler's own, which goes with wrangler's runtime.
+// The miniflare that wrangler depends on, because it fits wrangler's runtime.
 const requireOfWrangler = createRequire(createRequire(import.meta.url).resolve('wrangler/package.json'));
 const { Miniflare, convertV4MiniflareOptions, Log, LogLevel } = requireOfWrangler(
   'miniflare',
@@ -27,7 +27,7 @@ const runtime = new Miniflare(
     compatibilityDate: '2026-11-01',
     compatibilityFlags: ['nodejs_compat'],
     log: new Log(LogLevel.ERROR),
-    // The product logs every slice; what it logs is not what is measured.
+    // The product logs every slice. The log is not part of what is measured.
     handleStructuredLogs: () => {},
     resourcePersistencePath: options.stateFolder,
     d1Databases: { DB: 'bench' },
@@ -46,7 +46,7 @@ const runtime = new Miniflare(
   }),
 );
 await runtime.ready;
-// The database's file is made when it is first asked.
+// The file of the database is created at the first query.
 const db = await runtime.getD1Database('DB');
 await db.prepare('SELECT 1').first();
 

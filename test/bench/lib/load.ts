@@ -1,5 +1,5 @@
 /**
- * Load: many requests at once over kept connections, and streams that are read to the byte.
+ * Load: many requests at once over kept-alive connections, and streams that are read byte by byte.
  *
  * @module
  */
@@ -27,9 +27,9 @@ function get(url: string, agent: Agent, headers: Record<string, string>): Promis
 }
 
 /**
- * Asks one address over and over.
+ * Requests one address again and again.
  *
- * @param hasEtag - true: each client sends the ETag that it got last, as a page that polls does
+ * @param hasEtag - true: each client sends the ETag of its last answer, as a polling page does
  * @param pauseMs - between an answer and the next request of a client
  */
 export async function loadOf(
@@ -44,7 +44,7 @@ export async function loadOf(
   const isOver = (): boolean => performance.now() - startedAt > ms || signal?.aborted === true;
   const client = async (index: number): Promise<void> => {
     let etag = '';
-    // Pages are not opened in the same moment.
+    // Clients start at different moments, as pages do.
     if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, (pauseMs * index) / clientCount));
     while (!isOver()) {
       const sentAt = performance.now();
@@ -67,7 +67,7 @@ export async function loadOf(
   };
 }
 
-/** Opens streams; each event's age, by its `updatedAt`, is noted when its bytes are there. */
+/** Opens streams. For each event it records the age by `updatedAt` when its bytes arrive. */
 export async function openReaders(
   url: string,
   readerCount: number,

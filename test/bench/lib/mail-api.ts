@@ -1,9 +1,9 @@
 /**
  * A mail API as fast as Node's HTTP server, in a process of its own: Resend's batch call, with keys.
  *
- * Owns: how long an answer takes, how many calls a second are let in, and the proof of every result: each
- * lead's mails are counted, and a benchmark that mails a lead twice or not at all fails.
- * Started by harness.ts, controlled over the process channel.
+ * Owns how long an answer takes, how many calls a second are accepted, and the proof of every result: it counts the
+ * mails of each lead, and a benchmark that mails a lead twice or not at all fails. Started by harness.ts, controlled
+ * over the process channel.
  *
  * @module
  */
@@ -19,7 +19,7 @@ let settings: MailApiSettings = { latencyMs: 0, ratePerSecond: null, window: 'fi
 let mailsByLead = new Uint8Array(maxLeadId);
 let answersByKey = new Map<string, string>();
 let stats: MailApiStats = emptyStats();
-/** Times of the calls that were let in: of this calendar second, or of the last 1,000 ms. */
+/** Times of the accepted calls in this calendar second or in the last 1,000 ms. */
 let recentCalls: number[] = [];
 let messageCount = 0;
 
@@ -62,7 +62,7 @@ function answerOf(mailCount: number): string {
   return `{"data":[${ids.join(',')}]}`;
 }
 
-/** What of the limit is left after this call, or null when it is refused. */
+/** The rest of the limit after this call; null when the call is refused. */
 function admit(nowMs: number): { remainingCount: number; resetMs: number } | null {
   const { ratePerSecond, window } = settings;
   if (ratePerSecond === null) return { remainingCount: 1, resetMs: 0 };

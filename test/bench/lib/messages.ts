@@ -1,5 +1,5 @@
 /**
- * What the processes of a benchmark say to each other.
+ * The messages between the processes of a benchmark.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 export interface MailApiSettings {
   /** From the end of a request to the answer. */
   latencyMs: number;
-  /** Calls let in each second; null: all. */
+  /** Calls accepted each second; null: all. */
   ratePerSecond: number | null;
   /** Calendar seconds, or any 1,000 ms. */
   window: 'fixed' | 'sliding';
@@ -17,11 +17,11 @@ export interface MailApiStats {
   callCount: number;
   acceptedCallCount: number;
   throttledCallCount: number;
-  /** Calls under a key that was known: answered, nothing mailed. */
+  /** Calls under a known key: they are answered, and nothing is mailed. */
   replayedCallCount: number;
   mailCount: number;
   leadCount: number;
-  /** Mails to a lead that had one. */
+  /** Mails to a lead that already had one. */
   duplicateCount: number;
   firstMailAt: number | null;
   lastMailAt: number | null;
@@ -36,7 +36,7 @@ export interface HostOptions {
   scriptFile: string;
   /** Where its storage is. */
   stateFolder: string;
-  /** Bindings that are texts. */
+  /** Text bindings. */
   vars: Record<string, string>;
   port: number;
   /** For a profile of the Worker; null: none. */

@@ -1,10 +1,10 @@
 /**
- * What a part of the benchmark is given and what it hands back.
+ * The input and the result of one part of the benchmark.
  *
  * @module
  */
 
-/** How large and how often; the small form of everything takes a few minutes. */
+/** The sizes and repeats. The small form of all parts takes a few minutes. */
 export interface BenchOptions {
   isFull: boolean;
   /** Sizes instead of the part's own. */

@@ -1,5 +1,5 @@
 /**
- * CPU profiles of the Worker through the runtime's inspector, and where their time went.
+ * CPU profiles of the Worker through the runtime's inspector, and the functions that took the time.
  *
  * @module
  */
@@ -54,7 +54,7 @@ export async function profileWorker<Result>(
   return { result, hotFunctions: hotFunctions(profile) };
 }
 
-/** Functions by the share of time in which they were running themselves. */
+/** Functions by their share of self time. */
 function hotFunctions({ nodes, samples, timeDeltas }: CpuProfile): { name: string; share: number }[] {
   const names = new Map(
     nodes.map(({ id, callFrame }) => [

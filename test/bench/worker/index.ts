@@ -1,6 +1,6 @@
 /**
- * The Worker of the benchmarks: the real one, metered, beside bare objects that do as little as can be
- * done. Both run in the same process and are asked in the same way, so that their ratio means something.
+ * The Worker of the benchmarks: the real one with a meter, and bare objects that do the minimum. Both run in the
+ * same process and get the same requests, so that they can be compared.
  *
  * @module
  */
@@ -22,7 +22,7 @@ interface BenchEnv extends Env {
   METER: string;
 }
 
-/** Counts of the isolate that are no rows. */
+/** Counts of the isolate other than rows. */
 const traffic = { alarmCount: 0, leaseCount: 0, reportCount: 0 };
 
 export class ActivationSession extends RealSession {
@@ -67,7 +67,7 @@ function sampleRecipient(leadId: number): Recipient {
   };
 }
 
-/** Renders and posts the same batches with the same number of senders, and keeps nothing of it. */
+/** Renders and posts the same batches with the same number of senders, and stores nothing. */
 export class BareLoop extends DurableObject<BenchEnv> {
   async run(leadCount: number, hasFlip: boolean): Promise<{ ms: number }> {
     const template = findBuiltinTemplate('welcome');
@@ -121,7 +121,7 @@ export class BareLoop extends DurableObject<BenchEnv> {
     return { ms: Date.now() - startedAt };
   }
 
-  /** Renders only: what one core makes of templates. */
+  /** Renders only: the rendering rate of one core. */
   async render(leadCount: number): Promise<{ bytes: number }> {
     const template = findBuiltinTemplate('welcome');
     const compiled = template === null ? null : compileTemplate(template);
@@ -140,7 +140,7 @@ export class BareLoop extends DurableObject<BenchEnv> {
   }
 }
 
-/** The least that a method of an object and a stream to many readers can be. */
+/** The minimal method of an object, and the minimal stream to many readers. */
 export class BareReads extends DurableObject<BenchEnv> {
   readonly #readers = new Set<ReadableStreamDefaultController<Uint8Array>>();
 

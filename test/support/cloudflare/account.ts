@@ -1,5 +1,5 @@
 /**
- * An account at the stand-in of Cloudflare, with everything that a deploy meets on it.
+ * An account at the stand-in of Cloudflare, with everything that a deploy reads or changes.
  *
  * @module
  */
@@ -26,7 +26,7 @@ export function standInAccount(more: readonly Handler[] = []): StandInAccount {
   const accounts: Cloudflare.Accounts.Account[] = [{ id: accountId, name: 'Acme', type: 'standard' }];
   const accountHandler: Handler = (request, path) => {
     if (path === '/accounts') return answerPage(accounts, request);
-    // Asked by wrangler only.
+    // Requested by wrangler only.
     if (path === '/user') return answer({ id: 'user', email: 'ana@acme.test' });
     if (path === '/memberships') return answerPage([], request);
     if (path === '/zones') return answerPage([{ id: 'zone', name: 'acme.test' }], request);

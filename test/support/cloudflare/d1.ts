@@ -1,6 +1,5 @@
 /**
- * The D1 part of the stand-in: databases that are real SQLite databases, so that migrations are run and not
- * believed.
+ * The D1 part of the stand-in: its databases are real SQLite databases, so that migrations really run.
  *
  * @module
  */
@@ -77,7 +76,7 @@ export function d1Handlers(state: D1State): Handler[] {
   ];
 }
 
-/** One result per call is enough here: rows of the last statement, after all of them were run at once. */
+/** One result per call is enough here: all statements run at once, and the result has the rows of the last one. */
 function run(sqlite: DatabaseSync, sql: string, params: readonly string[]): QueryResult[] {
   const meta: QueryResult['meta'] & object = { changes: 0, duration: 1, rows_read: 0, rows_written: 0 };
   if (/^\s*(?:SELECT|PRAGMA|WITH)\b/i.test(sql)) {

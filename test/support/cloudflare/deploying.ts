@@ -1,8 +1,8 @@
 /**
- * `npm run deploy` in process, against an account at the stand-in.
+ * `npm run deploy` in this process, against an account at the stand-in.
  *
- * Cloudflare's own client is used as it is. wrangler is replaced by what it leaves on the account, because a
- * run of it takes seconds; test/e2e/deploy-account.test.ts runs the real one.
+ * Cloudflare's own client is used as it is. wrangler is replaced by its effect on the account, because a call of it
+ * takes seconds; test/e2e/deploy-account.test.ts calls the real one.
  *
  * @module
  */
@@ -42,15 +42,15 @@ export interface Invocation {
   args?: readonly string[];
   /** Environment variables. */
   given?: Readonly<Record<string, string>>;
-  /** What somebody at the terminal answers, by the name of what is asked; left out: nobody is there. */
+  /** The answers at the terminal, by the name of the question; left out: there is no terminal. */
   replies?: Readonly<Record<string, string>>;
-  /** Whether they say yes. */
+  /** Whether the person says yes. */
   isConfirmed?: boolean;
   migrations?: readonly Migration[];
   base?: WranglerConfig;
-  /** What the address answers; the standard is Access, the public paths, and a token that is let in. */
+  /** The answers of the address. By default: Access, the public paths, and an accepted token. */
   probe?: (url: string, headers: Readonly<Record<string, string>>) => ProbeAnswer | null;
-  /** A step of wrangler that fails, by the beginning of its command. */
+  /** The wrangler command that fails, by its beginning. */
   failing?: string;
 }
 
@@ -58,7 +58,7 @@ export interface Invoked {
   result: DeployResult;
   said: string[];
   asked: string[];
-  /** The configurations that wrangler was handed. */
+  /** The configurations that wrangler was given. */
   configs: WranglerConfig[];
   commands: string[];
   waitedMs: number;
@@ -72,7 +72,7 @@ export const accessRedirect: ProbeAnswer = {
   },
 };
 
-/** An address behind Access, as it should be. */
+/** The answers of an address that is correctly behind Access. */
 export function answerAsDeployed(url: string, headers: Readonly<Record<string, string>>): ProbeAnswer {
   if (url.endsWith('/healthz')) return { status: 200, location: null, body: '{"status":"ok"}' };
   if (headers['CF-Access-Client-Secret'] === undefined) return accessRedirect;
@@ -81,7 +81,7 @@ export function answerAsDeployed(url: string, headers: Readonly<Record<string, s
 
 let keyCount = 0;
 
-/** Runs the command from a fresh clone: nothing is carried over but what is on the account. */
+/** Runs the command as from a fresh clone: only the state on the account is kept. */
 export async function invoke(account: StandInAccount, invocation: Invocation = {}): Promise<Invoked> {
   const { given = {}, replies, migrations = ownMigrations, base = baseConfig } = invocation;
   const options = parseOptions(invocation.args ?? [], readGiven(given));
@@ -146,7 +146,7 @@ interface Upload {
   migrations: readonly Migration[];
 }
 
-/** What wrangler leaves on the account for the two commands that a deploy uses. */
+/** The effect on the account of the two wrangler commands that a deploy uses. */
 function leaveOnAccount(account: StandInAccount, args: readonly string[], upload: Upload): WranglerAnswer {
   const [command] = args;
   if (command === 'd1') applyMigrations(account, upload);

@@ -1,10 +1,10 @@
 /**
- * What backup and recovery meet at Cloudflare: a database that is a real SQLite file, its import and its
+ * The parts of Cloudflare that backup and recovery use: a database that is a real SQLite file, its import and its
  * bookmarks, a Worker's settings and secrets, and the ids of objects.
  *
- * Answers are typed with the response types of Cloudflare's own client, so that `tsc` fails where the two differ.
- * As D1: whole-statement limits are kept, an import is one transaction, and a database with a virtual table is
- * not exported.
+ * Answers are typed with the response types of Cloudflare's own client, so that `tsc` fails where the two differ. As
+ * in D1, the limits of a statement hold, an import is one transaction, and a database with a virtual table is not
+ * exported.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import type {
 import type { TimeTravelGetBookmarkResponse } from 'cloudflare/resources/d1/database/time-travel';
 import { readStatements } from '../../../scripts/lib/backup/sql-dump.ts';
 
-/** Answers a request of its subject; null for any other. The path is without `/client/v4`. */
+/** Answers a request about its subject; null for any other. The path is without `/client/v4`. */
 type Handler = (request: Request, path: string) => Promise<Response | null>;
 
 export const accountId = '0123456789abcdef0123456789abcdef';
@@ -30,19 +30,22 @@ const uploadUrl = 'https://upload.test/import.sql';
 const maxStatementBytes = 100_000;
 
 export interface RecoveryState {
-  /** `lead-activation` and its like. */
+  /** Such as `lead-activation`. */
   name: string;
-  /** Name of the database that the Worker is bound to; left out: it has no Worker's binding and the Worker's name. */
+  /**
+   * Name of the database that the Worker is bound to; left out: no Worker is bound to it, and it has the Worker's
+   * name.
+   */
   databaseName?: string;
   sqlite: DatabaseSync;
   vars: Record<string, string>;
   secrets: Record<string, string>;
   objectIds: string[];
-  /** Where the list of objects says how to go on: Cloudflare's descriptions have had two places. */
+  /** The place of the cursor in the list of objects: Cloudflare's documentation has had two. */
   cursorPlace: 'cursor' | 'cursors';
   /** Statements that were run, in order. */
   statements: string[];
-  /** Makes the import break off after so many statements, as D1 does it: with nothing changed. */
+  /** Makes the import fail after so many statements. As in D1, nothing is changed then. */
   failImportAfter: number | null;
 }
 
@@ -64,7 +67,7 @@ export function recoveryHandlers(state: RecoveryState): Handler[] {
     async (request, path) => {
       if (request.url === uploadUrl) {
         const text = await request.text();
-        // The address stands for one content.
+        // The address is valid for one content.
         uploaded = { etag: createHash('md5').update(text).digest('hex'), text };
         return new Response(null, { status: 200 });
       }
@@ -134,7 +137,7 @@ export function recoveryHandlers(state: RecoveryState): Handler[] {
         return onePage(namespaces, request);
       }
       if (path === `${account}/workers/durable_objects/namespaces/sessions/objects`) {
-        // Two pages, so that somebody who reads the first one only is found out.
+        // Two pages, so that code that reads only the first one fails.
         const cursor = new URL(request.url).searchParams.get('cursor');
         const half = Math.ceil(state.objectIds.length / 2);
         const ids = cursor === null ? state.objectIds.slice(0, half) : state.objectIds.slice(half);

@@ -1,9 +1,9 @@
 /**
  * A stand-in of Cloudflare's API: a list of handlers, one module per subject.
  *
- * Cloudflare's own client and wrangler talk to it as they talk to Cloudflare, in process or over HTTP. What
- * a handler answers is typed with the response types of the `cloudflare` package, so that `tsc` fails where
- * the two differ. A path that no handler knows is an error of the test, kept in `unknownRequests`.
+ * Cloudflare's own client and wrangler use it as they use Cloudflare, in this process or over HTTP. The answers of
+ * the handlers have the response types of the `cloudflare` package, so that `tsc` fails where the two differ. A path
+ * that no handler knows is an error of the test and is kept in `unknownRequests`.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 
-/** Answers a request of its subject; null for any other. The path is without `/client/v4`. */
+/** Answers a request about its subject; null for any other. The path is without `/client/v4`. */
 export type Handler = (request: Request, path: string) => Response | null | Promise<Response | null>;
 
 /** The envelope that every answer of the API has. */

@@ -15,7 +15,7 @@ interface Version {
   id: string;
   number: number;
   bindings: Binding[];
-  /** Values of its secrets, which no answer has. */
+  /** Values of its secrets. No answer has them. */
   secrets: Record<string, string>;
   annotations: Record<string, string>;
   createdOn: string;
@@ -44,11 +44,11 @@ export class WorkersState {
   /** Host names that have DNS records of their own. */
   readonly takenHosts = new Set<string>();
   subdomain: string | null = 'acme';
-  /** What the token may not read or change. */
+  /** The permissions that the token lacks. */
   isForbidden = false;
   #count = 0;
 
-  /** Takes a version; nothing is sent to it yet. */
+  /** Accepts an uploaded version; no requests go to it yet. */
   upload(name: string, metadata: UploadMetadata): Version {
     const script: Script = this.scripts.get(name) ?? {
       ...{ versions: [], deployments: [], crons: [], workersDev: false, previews: false, migrationTag: null },
@@ -93,7 +93,7 @@ export class WorkersState {
     return deployment;
   }
 
-  /** The version that answers. */
+  /** The version that answers requests. */
   active(name: string): Version {
     const script = this.scripts.get(name);
     const id = script?.deployments[0]?.versions[0]?.version_id;
@@ -102,7 +102,7 @@ export class WorkersState {
     return version;
   }
 
-  /** Settings of the version that answers, without secrets. */
+  /** Settings of the version that answers requests, without secrets. */
   vars(name: string): Record<string, string> {
     return Object.fromEntries(
       this.active(name).bindings.flatMap((binding) =>
@@ -213,7 +213,7 @@ function describeBeta(state: WorkersState, name: string): Response {
   return answer({ id: name, name, subdomain });
 }
 
-/** As wrangler asks for it before a deploy; not part of the published API. */
+/** Requested by wrangler before a deploy; not part of the published API. */
 function describeService(state: WorkersState, name: string): Response {
   const script = state.scripts.get(name);
   if (script === undefined) return refuse(404, 10_090, 'workers.api.error.service_not_found');
@@ -269,7 +269,7 @@ async function describeScript(
     });
   }
   if (rest === '/settings') {
-    // Of the newest version, whichever answers.
+    // Of the newest version, even if another one answers requests.
     const newest = script.versions.at(-1) ?? active;
     return answer<Settings>({ bindings: newest.bindings, annotations: newest.annotations });
   }
@@ -296,7 +296,7 @@ async function describeScript(
       previews_enabled: script.previews,
     });
   }
-  // Tags, logs and tail consumers: kept by Cloudflare, asked by nobody here.
+  // Tags, logs and tail consumers: Cloudflare keeps them, and nothing here reads them.
   if (rest === '/script-settings') return answer({});
   return null;
 }

@@ -45,7 +45,7 @@ const outcomeTable: readonly OutcomeRule[] = [
   { code: /^E_RATE_LIMIT_EXCEEDED$/, outcome: throttled },
   { code: /^E_DAILY_LIMIT_EXCEEDED$/, outcome: quota('daily') },
   { code: /^E_SENDER_(?:NOT_VERIFIED|DOMAIN_NOT_AVAILABLE)$/, outcome: auth },
-  // An allow-list of this binding, set by whoever configured it: it shuts out every lead.
+  // An allow-list in the configuration of this binding excludes every lead.
   { code: /^E_RECIPIENT_NOT_ALLOWED$/, outcome: auth },
   {
     code: /^E_(?:VALIDATION_ERROR|FIELD_MISSING|TOO_MANY_RECIPIENTS|RECIPIENT_SUPPRESSED|CONTENT_TOO_LARGE|DELIVERY_FAILED|HEADERS?_[A-Z_]+)$/,
@@ -68,7 +68,7 @@ export function createCloudflareTransport({ binding }: CloudflareConfig): MailTr
     deliver: async ({ payload, mailCount, ...call }): Promise<Delivery> => {
       if (isGivenUp(call)) return { outcome: { kind: 'notSent' }, rate: null };
       try {
-        // `encode` wrote it.
+        // `encode` has written the payload.
         const mail = parseJson(payload) as CloudflareMail;
         const { messageId } = await abandonable(binding.send(mail), call.signal);
         const isProof = typeof messageId === 'string' && messageId !== '';
@@ -99,7 +99,7 @@ function errorOutcome(error: unknown, mailCount: number): Delivery['outcome'] {
   });
 }
 
-/** The binding takes no signal: a call that is no longer waited for goes on, and what became of it is not known. */
+/** The binding takes no signal: an abandoned call continues, and its outcome is not known. */
 async function abandonable<T>(call: Promise<T>, signal: AbortSignal): Promise<T> {
   const abandoned = Promise.withResolvers<never>();
   const onAbort = (): void => abandoned.reject(signal.reason);
@@ -123,7 +123,7 @@ function cloudflareMail(mail: OutgoingMail): CloudflareMail {
   };
 }
 
-/** The builder takes a name only apart from its address. */
+/** The builder takes the name and the address separately. */
 function namedAddress(from: string): CloudflareMail['from'] {
   const match = /^\s*"?([^"<]*?)"?\s*<([^<>\s]+)>\s*$/.exec(from);
   const [, name = '', email = ''] = match ?? [];

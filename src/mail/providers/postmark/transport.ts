@@ -47,20 +47,20 @@ export interface PostmarkConfig {
 const accountCodes = /^(?:10|400|401|405|412|413|12\d\d)$/;
 
 /**
- * Answers other than a list of results → outcome, by https://postmarkapp.com/developer/api/overview.
- * `code` is Postmark's ErrorCode, which looks like an HTTP status and is none; an answer without it is not
- * Postmark's own. Each result of a list is read here too: its status is 200.
+ * Answers other than a list of results → outcome, by https://postmarkapp.com/developer/api/overview. `code` is
+ * Postmark's ErrorCode, which looks like an HTTP status but is not one; an answer without it is not Postmark's own.
+ * Each result of a list is read here too: its status is 200.
  */
 const outcomeTable: readonly OutcomeRule[] = [
   { status: [429], outcome: throttled },
   { status: [200, 422], code: /^429$/, outcome: throttled },
-  // "The Postmark API is offline for maintenance": nothing was looked at. A bare 503 is no such word.
+  // "The Postmark API is offline for maintenance": nothing was processed. A 503 without this code does not say that.
   { status: [200, 422, 503], code: /^100$/, outcome: transient },
   { status: [401, 403, 404, 405], outcome: auth },
   { status: [200, 422], code: accountCodes, outcome: auth },
   { status: [408], outcome: unknown },
   { status: { from: 400, to: 499 }, outcome: rejected },
-  // 500, 502, 503, 504 and all else: parts of the list may be on their way.
+  // 500, 502, 503, 504 and all others: a part of the list may have been taken.
 ];
 
 /** Makes the transport for Postmark. */
@@ -123,7 +123,7 @@ function listOutcome(body: unknown, mailCount: number, retryAfterMs: number | nu
       if (deferral.because === null || outcome.kind === 'auth') deferral.because = outcome;
     } else rejections.push({ index, code: String(code), message });
   }
-  // A reason that is no recipient's fault: nobody is to be failed for it.
+  // A reason that is not a recipient's fault, so no recipient may fail for it.
   const { indexes, because } = deferral;
   if (because === null) return { kind: 'accepted', messageIds, rejections };
   if (indexes.length === mailCount) return because;
@@ -146,7 +146,7 @@ function postmarkMail(mail: OutgoingMail, messageStream: string): unknown {
     Headers: sortedEntries(mail.headers).map(([Name, Value]) => ({ Name, Value })),
     Metadata: Object.fromEntries(sortedEntries(mail.tags)),
     MessageStream: messageStream,
-    // Links that open an account are worth nothing once a tracker's redirect has been followed for them.
+    // Link tracking is off: a scanner that follows the tracker's redirect would use up a one-time link.
     TrackOpens: false,
     TrackLinks: 'None',
   };

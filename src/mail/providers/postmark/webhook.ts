@@ -18,7 +18,7 @@ export const webhook: ProviderWebhook = {
   read: readPostmarkEvent,
 };
 
-/** Compares hashes, so that the time says nothing about where or how long the credentials differ. */
+/** Compares hashes, so that the time reveals nothing about the credentials. */
 function hasCredentials({ headers, secret }: Parameters<ProviderWebhook['verify']>[0]): boolean {
   const [, given = ''] = /^basic ([a-z0-9+/=]+)$/i.exec(headers.get('authorization') ?? '') ?? [];
   if (!secret.includes(':') || given === '') return false;
@@ -35,9 +35,9 @@ function readPostmarkEvent(body: unknown): MailEvent | null {
   return { ...origin, ...meaning, address: address === '' ? null : address };
 }
 
-/** Bounce types that say that the address will never take mail. */
+/** Bounce types of addresses that will never accept mail. */
 const hardBounces: ReadonlySet<string> = new Set(['HardBounce', 'BadEmailAddress']);
-/** Replies and notices that come back the way bounces do; the mail itself may well have arrived. */
+/** Replies and notices that arrive like bounces; the mail itself may have arrived. */
 const notBounces: ReadonlySet<string> = new Set([
   'AutoResponder',
   'AddressChange',
@@ -69,13 +69,13 @@ function meaningOfRecord(body: unknown): EventMeaning | null {
   }
 }
 
-/** The address came onto Postmark's own list, which holds back the next mail: this one has left. */
+/** The address was added to Postmark's suppression list, which stops the next mail, not this one. */
 function suppressionMeaning(body: unknown): EventMeaning {
   const reason = textProperty(body, 'SuppressionReason', '');
   // The bounce or the complaint has an event of its own; repeating it changes nothing.
   if (reason === 'HardBounce') return meaningOf('hardBounced');
   if (reason === 'SpamComplaint') return meaningOf('complained');
-  // Whoever unsubscribes from a mail has received it.
+  // A recipient who unsubscribes has received the mail.
   return textProperty(body, 'Origin', '') === 'Recipient'
     ? { event: 'delivered', suppression: 'unsubscribed' }
     : { event: null, suppression: 'provider' };

@@ -3,8 +3,8 @@
  * an idempotency key that is remembered for 24 hours. A repeat under the same key with the same payload gets the ids
  * of the first call and sends nothing.
  *
- * Owns the request and the table of outcomes. Does not retry and does not make keys. Invariant: only a certain answer
- * counts as not taken; whatever is doubtful is `unknown`, and is asked again under its key.
+ * Owns the request and the table of outcomes. Does not retry and does not make keys. Invariant: only a certain
+ * answer counts as not taken; every doubtful one is `unknown`, and the call is repeated under its key.
  *
  * @module
  */
@@ -51,11 +51,11 @@ const invalid = [400, 422];
 const tooMany = [429];
 
 /**
- * Every answer but success → outcome, by https://resend.com/docs/api-reference/errors. Its own words are JSON with
- * `name` and `message`; `statusCode`, where it is there, is the status. No 5xx says that nothing was taken.
+ * Every answer but success → outcome, by https://resend.com/docs/api-reference/errors. Resend's own form is JSON
+ * with `name` and `message`, and sometimes `statusCode`, which is the status. No 5xx means that nothing was taken.
  */
 const outcomeTable: readonly OutcomeRule[] = [
-  // The key was used with another payload: that payload was taken. A new key would send again.
+  // The key was used with another payload, which was taken. A new key would send again.
   { status: conflict, code: /^invalid_idempotent_request$/, outcome: () => ({ kind: 'acceptedEarlier' }) },
   { status: conflict, code: /^concurrent_idempotent_requests$/, outcome: () => ({ kind: 'concurrent' }) },
   { status: conflict, code: /^resource_locked$/, outcome: transient },
@@ -75,11 +75,11 @@ const outcomeTable: readonly OutcomeRule[] = [
   },
   // A wrong address of the API: no mail will get through.
   { status: [404, 405], outcome: auth },
-  // It gave up on the request: how far it had come is not known.
+  // Resend gave up on the request, and it is not known how far it had come.
   { status: [408], outcome: unknown },
   // 400, 413 (a smaller half may fit), 422 and any other: refused for its content.
   { status: { from: 400, to: 499 }, outcome: rejectedMail },
-  // 500, 502, 503, 504 and all else: it may have been taken before it broke.
+  // 500, 502, 503, 504 and all others: the call may have been taken before the error.
 ];
 
 /** The provider's own word for an error; empty for an answer in another form than its own. */
@@ -97,15 +97,15 @@ function rejectedMail(answer: ProviderAnswer): Outcome {
 
 const namedMail: readonly RegExp[] = [
   /\b(?:emails|body)\[(\d{1,3})\]/i,
-  // A path that ends in a field of a mail.
+  // Matches a path that ends in a field of a mail.
   /(?:^|[\s`'"])\[?(\d{1,3})\]?\.(?:from|to|cc|bcc|reply_to|subject|html|text|headers|tags)\b/i,
   /\bindex:? (\d{1,3})\b/i,
 ];
 
 /**
- * Which mail of the call a message speaks of, where it says so beyond doubt: `emails[3]`, `[3].to`,
- * `3.to`, `index 3`. Not `to[0]`, which counts the addresses of one mail, nor the `3.lead.test` of an
- * address: the mail that is named is failed on this word alone.
+ * The mail of the call that a message certainly refers to: `emails[3]`, `[3].to`, `3.to`, `index 3`. Not `to[0]`,
+ * which counts the addresses of one mail, nor the `3.lead.test` of an address: the named mail fails because of this
+ * message alone.
  */
 function rejectedIndex(message: string, mailCount: number): number | null {
   for (const pattern of namedMail) {
@@ -123,9 +123,9 @@ function acceptedOutcome(body: unknown, mailCount: number): Outcome {
 }
 
 /**
- * What an answer of Resend, or of whatever answered in its place, means.
+ * The meaning of an answer of Resend, or of a proxy in front of it.
  *
- * @param text - the body as it came
+ * @param text - the received body
  */
 export function readResendAnswer(
   status: number,

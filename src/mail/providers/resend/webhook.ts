@@ -18,21 +18,21 @@ export const webhook: ProviderWebhook = {
   read: readResendEvent,
 };
 
-/** Standard Webhooks, which Svix grew into: the same signature under other header names. */
+/** Standard Webhooks, the successor of Svix's scheme: the same signature under other header names. */
 function isSigned({ headers, body, secret }: Parameters<ProviderWebhook['verify']>[0]): boolean {
   const signature = {
     'webhook-id': headers.get('svix-id') ?? '',
     'webhook-timestamp': headers.get('svix-timestamp') ?? '',
     'webhook-signature': headers.get('svix-signature') ?? '',
   };
-  // Two secrets hold while one is replaced by the other.
+  // Two secrets are valid while one is replaced by the other.
   const secrets = secret.split(/\s+/).filter((one) => one !== '');
   return secrets.some((one) => {
     try {
       new Webhook(one).verify(body, signature, { jsonParse: false });
       return true;
     } catch {
-      // Another secret's signature, an old one, or an unusable secret: the sender is not told which.
+      // A wrong or old signature, or an unusable secret. The answer does not say which.
       return false;
     }
   });
@@ -62,7 +62,7 @@ function readResendEvent(body: unknown): MailEvent | null {
   };
 }
 
-/** Our mails have one recipient; of several, nobody could say which one bounced. */
+/** Our mails have one recipient. With several it would not be known which one bounced. */
 function onlyAddress(to: unknown): string | null {
   const [address, ...others] = Array.isArray(to) ? (to as unknown[]) : [to];
   return typeof address === 'string' && address !== '' && others.length === 0 ? address : null;

@@ -1,6 +1,6 @@
 /**
- * Amazon SES as a provider: https://docs.aws.amazon.com/ses/. Its events are not read: they come through SNS,
- * and bounces are seen on the pages of SES only.
+ * Amazon SES as a provider: https://docs.aws.amazon.com/ses/. Its events are not read, because they come through
+ * SNS; bounces show only on the pages of SES.
  *
  * @module
  */

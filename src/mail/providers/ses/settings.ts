@@ -12,6 +12,6 @@ export const settings: readonly Setting[] = [
     name: 'MAIL_SES_CONFIGURATION_SET',
     isSecret: false,
     default: null,
-    meaning: 'Configuration set of Amazon SES whose events tell of bounces.',
+    meaning: 'Configuration set of Amazon SES whose events report bounces.',
   },
 ];

@@ -2,13 +2,13 @@
  * Amazon SES, API v2 (https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html):
  * one mail a call, no idempotency keys.
  *
- * `SendEmail`, not `SendBulkEmail`: the latter sends SES's own templates only, so a rendered body would go
- * through a second template engine, and a mail whose rendering fails there is first accepted and then
- * dropped in silence. SES counts its rate in recipients, so one call per mail loses no throughput, and
- * without keys a lost answer leaves one mail in doubt instead of fifty.
+ * `SendEmail`, not `SendBulkEmail`: the latter sends SES's own templates only, so a rendered body would pass a
+ * second template engine, and a mail whose rendering fails there is first accepted and then silently dropped. SES
+ * counts its rate in recipients, so one call per mail loses no throughput, and without keys a lost answer leaves one
+ * mail in doubt instead of fifty.
  *
- * Owns the request, its signature and the table of outcomes. Does not retry: `AwsClient.fetch` would repeat 5xx
- * and 429 up to ten times by itself, and is not used for that reason.
+ * Owns the request, its signature and the table of outcomes. Does not retry, and therefore does not use
+ * `AwsClient.fetch`, which repeats after 5xx and 429 up to ten times.
  *
  * @module
  */
@@ -51,8 +51,9 @@ export interface SesConfig {
 
 /**
  * Answers other than success → outcome, by the errors of SendEmail, AWS's common errors, and
- * https://docs.aws.amazon.com/ses/latest/dg/manage-sending-quotas-errors.html. AWS's own words name the error's
- * type; an answer without it is somebody else's. A failing server (500, 503) does not say how far it had come.
+ * https://docs.aws.amazon.com/ses/latest/dg/manage-sending-quotas-errors.html. AWS's own answers name the error's
+ * type; an answer without it comes from something else. A failing server (500, 503) does not say how far it had
+ * come.
  */
 const outcomeTable: readonly OutcomeRule[] = [
   { message: /daily (?:message|sending) quota/i, status: { from: 400, to: 499 }, outcome: quota('daily') },
@@ -67,7 +68,7 @@ const outcomeTable: readonly OutcomeRule[] = [
     code: /^(?:AccountSuspended|SendingPaused|AccountSendingPaused|MailFromDomainNotVerified)(?:Exception)?$/,
     outcome: auth,
   },
-  // The sender, or in the sandbox any recipient: either way a person has to act before anything is taken.
+  // The sender, or in the sandbox any recipient: in both cases nothing is taken until a person corrects it.
   { status: [400], code: /^MessageRejected$/, message: /address is not verified/i, outcome: auth },
   // Signature, key, clock or permission.
   { status: [401, 403], outcome: auth },
@@ -76,11 +77,11 @@ const outcomeTable: readonly OutcomeRule[] = [
     code: /^(?:InvalidClientTokenId|UnrecognizedClient|InvalidSignature|ExpiredToken|IncompleteSignature|MissingAuthenticationToken)(?:Exception)?$/,
     outcome: auth,
   },
-  // The configuration set does not exist, or the address is not that of SES.
+  // The configuration set does not exist, or MAIL_API_URL is not an address of SES.
   { status: [404, 405], outcome: auth },
   { status: [408], outcome: unknown },
   { status: { from: 400, to: 499 }, outcome: rejected },
-  // 500, 502, 503, 504 and all else: it may be on its way.
+  // 500, 502, 503, 504 and all others: the mail may have been taken.
 ];
 
 /** Makes the transport for Amazon SES. */

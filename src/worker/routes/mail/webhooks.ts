@@ -1,10 +1,10 @@
 /**
- * `POST /webhooks/<provider>`: mail providers report what became of mails.
+ * `POST /webhooks/<provider>`: mail providers report the outcome of mails.
  *
- * Owns the way of an event to the session and the suppression list; who may send one and what it says is the
- * provider's part (src/mail/providers/<name>/webhook.ts). Public: no identity.
- * Invariant: 200 is answered only when what the event says is on disk, or concerns nobody here. So the
- * provider's repeats lose nothing, and an event that comes twice changes nothing.
+ * Passes an event to the session and the suppression list. Who may send one and what it means is decided in
+ * src/mail/providers/<name>/webhook.ts. Public: no identity. Invariant: 200 is answered only when what the event
+ * says is on disk, or concerns nobody here. So the provider's repeats lose nothing, and an event that comes twice
+ * changes nothing.
  *
  * @module
  */
