@@ -42,6 +42,8 @@ export default defineConfig({
     }),
   ],
   build: { target: 'es2023' },
+  // Modules, so that the worker that reads files loads the workbook reader only for a workbook.
+  worker: { format: 'es' },
   server: {
     proxy: Object.fromEntries(
       workerPaths.map((path) => [path, { target: workerOrigin, changeOrigin: true }]),

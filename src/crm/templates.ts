@@ -29,6 +29,23 @@ export async function listTemplates(db: D1Database): Promise<TemplateSummary[]> 
   return results.map((row) => ({ ...row, isBuiltin: false }));
 }
 
+/** Starts that are looked through for the last use of each template. */
+const recentStartCount = 500;
+
+/** When each template was last used, by id, from the audit's latest entries of starts. */
+export async function lastTemplateUses(db: D1Database): Promise<Map<string, number>> {
+  const { results } = await db
+    .prepare(
+      `SELECT template, max(at) AS at FROM (
+         SELECT detail ->> 'template' AS template, at FROM audit
+         WHERE action = 'activation.start' ORDER BY at DESC LIMIT ?)
+       WHERE template IS NOT NULL GROUP BY template`,
+    )
+    .bind(recentStartCount)
+    .all<{ template: string; at: number }>();
+  return new Map(results.map(({ template, at }) => [template, at]));
+}
+
 /** One template, in its current or the requested version; null when there is none. */
 export async function getTemplate(
   db: D1Database,

@@ -39,7 +39,7 @@ export const leadFields = {
   email: {
     column: 'email',
     maxLength: limits.maxEmailLength,
-    label: 'e-mail address',
+    label: 'email address',
     uses: ['search', 'sort', 'merge'],
     headers: [
       'email',

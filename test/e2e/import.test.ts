@@ -4,6 +4,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { writeXlsx } from 'hucre/xlsx';
 import type { Page, Route } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Import } from '../../src/shared/schemas/imports.ts';
@@ -87,11 +88,36 @@ describe('a file that is dropped into the browser', () => {
       [0, 1, 2, 3, 4].map((at) => page.getByTestId(`import-column-${at}`).inputValue()),
     );
     expect(fields).toEqual(['firstName', 'lastName', 'email', 'email', 'notes']);
-    const preview = page.getByTestId('import-preview').locator('tbody tr');
-    expect(await preview.count()).toBe(20);
-    expect(await preview.first().innerText()).toContain('Jörg');
-    // An import needs a statement of how these people agreed to be mailed.
-    expect(await page.getByTestId('import-start').isDisabled()).toBe(true);
+    const columns = page.getByTestId('import-preview').locator('li');
+    expect(await columns.count()).toBe(5);
+    // The columns of addresses come first, whatever their place in the file.
+    expect(await columns.first().innerText()).toContain('E-Mail 1');
+    expect(await columns.filter({ hasText: 'Vorname' }).innerText()).toContain('Jörg');
+    expect(await page.getByTestId('import-file-head').innerText()).toContain('Messe 2026.csv');
+    await page.getByText('7,000 rows').waitFor();
+    expect(await page.getByTestId('import-used').innerText()).toBe('5 of 5 columns used');
+    // Without consent it cannot go on, and the reason is at the field.
+    expect(await page.getByTestId('import-check').isDisabled()).toBe(true);
+    expect(await page.getByTestId('import-consent-hint').innerText()).toContain(
+      'Say how these people agreed',
+    );
+  });
+
+  test('is checked before a row is written: what becomes leads, what is rejected and why', async () => {
+    await page.getByTestId('import-consent').fill('Messe 2026');
+    await page.getByTestId('import-check').click();
+    await page.locator('[data-testid="check-step"][data-done="true"]').waitFor();
+    expect(await page.getByTestId('check-verdict').innerText()).toBe(
+      `${personCount} leads will be imported.`,
+    );
+    expect(await page.getByTestId('import-count-created').getAttribute('data-value')).toBe(
+      String(personCount),
+    );
+    const reasons = await page.getByTestId('check-reasons').innerText();
+    expect(reasons).toMatch(/the email cell holds no address/i);
+    expect(reasons).toMatch(/the address is in an earlier row/i);
+    expect(await get('/crm/leads')).toMatchObject({ total: 0 });
+    expect(await get<{ imports: unknown[] }>('/crm/imports')).toMatchObject({ imports: [] });
   });
 
   test('goes up in chunks, and is interrupted by a reload in the middle', async () => {
@@ -102,17 +128,35 @@ describe('a file that is dropped into the browser', () => {
         return route.abort();
       });
     });
-    await page.getByTestId('import-consent').fill('Messe 2026');
     await page.getByTestId('import-start').click();
     await isHeld;
     await page.getByTestId('import-retrying').waitFor();
+    // In rows, and not in chunks.
+    expect(await page.getByTestId('import-progress').innerText()).toMatch(/^4,000 of 7,000 rows$/);
+    expect(await page.getByTestId('import-row').getAttribute('data-shown-state')).toBe('importing');
     importId = (await page.getByTestId('current-import').getAttribute('data-import-id')) ?? '';
     const half = await get<Import>(`/crm/imports/${importId}`);
     expect(half).toMatchObject({ state: 'open', nextSeq: 2, consentSource: 'Messe 2026' });
     expect(half.counts.created).toBeGreaterThan(0);
     expect(half.counts.created).toBeLessThan(personCount);
+    // Another page shows it in a line, and says nothing of it on its own page.
+    expect(await page.getByTestId('import-line').count()).toBe(0);
+    await page.getByRole('link', { name: 'Templates' }).first().click();
+    const line = page.getByTestId('import-line');
+    await line.waitFor();
+    expect(await line.innerText()).toContain('4,000 of 7,000 rows');
+    expect((await line.boundingBox())?.height).toBe(44);
+    await line.getByRole('link', { name: 'Show' }).click();
+    await page.getByTestId('current-import').waitFor();
     await page.unroute('**/chunks/2');
+    // Leaving asks first: the rest of the file would not be sent.
+    const asked: string[] = [];
+    page.once('dialog', (dialog) => {
+      asked.push(dialog.type());
+      void dialog.accept();
+    });
     await page.reload();
+    expect(asked).toEqual(['beforeunload']);
     const row = page.getByTestId('import-row');
     await row.waitFor();
     expect(await row.getAttribute('data-state')).toBe('open');
@@ -139,7 +183,7 @@ describe('a file that is dropped into the browser', () => {
     expect(rejected).toBe(Number(await page.getByTestId('import-count-rejected').getAttribute('data-value')));
     const download = page.waitForEvent('download');
     await page.getByTestId('download-rejected').click();
-    expect((await download).suggestedFilename()).toBe(`${importId}-rejected.csv`);
+    expect((await download).suggestedFilename()).toBe('Messe 2026-rejected.csv');
     const csvLines = (
       await (await fetch(`${product.stack.url}/crm/imports/${importId}/rejected.csv`)).text()
     ).trim();
@@ -211,6 +255,60 @@ describe('a file that is dropped into the browser', () => {
     await page.getByTestId('confirm').click();
     await page.waitForURL(/\/leads$/);
     expect((await fetch(`${product.stack.url}/crm/leads/${leads[0]?.id}`)).status).toBe(404);
+  });
+
+  test('of another kind is refused in words that say what to do', async () => {
+    await page.goto(`${product.stack.url}/imports`);
+    const choose = (name: string, bytes: readonly number[]) =>
+      page
+        .getByTestId('import-file')
+        .setInputFiles({ name, mimeType: 'application/octet-stream', buffer: Buffer.from(bytes) });
+    for (const [name, bytes, words] of [
+      ['leads.pdf', [0x25, 0x50, 0x44, 0x46, 0x2d], 'This is a PDF. Export the list'],
+      ['leads.xls', [0xd0, 0xcf, 0x11, 0xe0], 'old Excel file (.xls)'],
+      ['leads.xlsx', [0xd0, 0xcf, 0x11, 0xe0], 'has a password'],
+    ] as const) {
+      await choose(name, bytes);
+      const fault = page.getByTestId('import-fault');
+      await fault.getByText(words).waitFor();
+      await page.getByTestId('import-close').click();
+    }
+  });
+
+  test('from Excel is read, sheet by sheet, with the mapping of the last time', async () => {
+    const sheet = (city: string) => [
+      ['Vor- und Nachname', 'E-Mail', 'City', 'Einwilligung'],
+      ['Zoë Nakamura', 'zoe@excel.example', city, 'fair'],
+    ];
+    const buffer = Buffer.from(
+      await writeXlsx({
+        sheets: [
+          { name: 'Cover', rows: [] },
+          { name: 'People & co', rows: sheet('Łódź') },
+        ],
+      }),
+    );
+    const choose = () =>
+      page.getByTestId('import-file').setInputFiles({ name: 'people.xlsx', mimeType: '', buffer });
+    await choose();
+    await page.getByTestId('import-sheet').selectOption('People & co');
+    await page.getByTestId('mapping-step').waitFor();
+    expect(await page.getByTestId('import-column-2').inputValue()).toBe('custom:city');
+    await page.getByTestId('import-column-0').selectOption('fullName');
+    await page.getByTestId('import-check').click();
+    await page.getByTestId('import-start').click();
+    await page.locator('[data-testid="current-import"][data-phase="done"]').waitFor();
+    const { leads } = await get<{ leads: object[] }>('/crm/leads?search=zoe@excel.example');
+    expect(leads).toMatchObject([{ firstName: 'Zoë', lastName: 'Nakamura', custom: { city: 'Łódź' } }]);
+    await page.getByTestId('import-close').click();
+    await choose();
+    await page.getByTestId('import-sheet').selectOption('People & co');
+    await page.getByTestId('import-remembered').waitFor();
+    expect(await page.getByTestId('import-column-0').inputValue()).toBe('fullName');
+    await page.getByTestId('import-check').click();
+    await page.locator('[data-testid="check-step"][data-done="true"]').waitFor();
+    expect(await page.getByTestId('import-count-unchanged').getAttribute('data-value')).toBe('1');
+    expect(await page.getByTestId('import-count-created').count()).toBe(0);
   });
 
   test('has nothing left to undo once all are active', async () => {

@@ -178,6 +178,7 @@ describe('in the app', () => {
   /** Requests that did not go to the app itself. */
   const foreignRequests: string[] = [];
   const complaints: string[] = [];
+  const dialogs: string[] = [];
 
   beforeAll(async () => {
     product = await startProduct({ leadCount: 5, env: { RESEND_WEBHOOK_SECRET: webhookSecret } });
@@ -188,6 +189,10 @@ describe('in the app', () => {
         foreignRequests.push(request.url());
     });
     page.on('pageerror', (error) => complaints.push(String(error)));
+    page.on('dialog', (dialog) => {
+      dialogs.push(dialog.type());
+      void dialog.accept();
+    });
   });
   afterAll(async () => {
     await browser.close();
@@ -202,12 +207,28 @@ describe('in the app', () => {
   test('a built-in template is copied, changed with a live preview, and saved in versions', async () => {
     await page.goto(`${product.stack.url}/templates/welcome`);
     await page.getByTestId('copy-template').click();
+    // A copy has a note of its own.
+    expect(await page.getByTestId('template-description').inputValue()).toBe('');
     await page.getByTestId('template-name').fill('Spring offer');
-    await page.getByTestId('template-subject').fill('Hello {{ firstName }} and {{ pet }}');
+    const subject = page.getByTestId('template-subject');
+    await subject.fill('Hello {{ firstNam }}');
     await page.getByTestId('template-fault').waitFor();
-    expect(await page.getByTestId('template-fault').innerText()).toContain('pet');
-    await page.getByTestId('template-subject').fill('Hello {{ firstName }}');
+    expect(await page.getByTestId('template-fault').innerText()).toBe(
+      '{{ firstNam }} is not a field. Did you mean firstName?',
+    );
+    // Once, and at the field.
+    expect(await page.getByText('firstNam }}').count()).toBe(1);
+    expect(await subject.getAttribute('aria-invalid')).toBe('true');
+    expect(await subject.getAttribute('aria-describedby')).toBe('template-fault');
+    await page.getByTestId('save-template').click();
+    expect(await subject.evaluate((field) => field === document.activeElement)).toBe(true);
+    await subject.fill('Hello ');
+    await page.locator('[data-field="company"]').click();
+    expect(await subject.inputValue()).toBe('Hello {{ company }}');
+    await subject.fill('Hello {{ firstName }}');
     await page.getByTestId('template-fault').waitFor({ state: 'detached' });
+    await page.getByTestId('template-preheader').fill('A word before');
+    expect(await page.getByTestId('template-html').inputValue()).toContain('>A word before</div>');
     await page.getByTestId('preview-lead').selectOption({ index: 1 });
     await page.getByText(/^Subject: Hello First\d$/).waitFor();
     await page.getByTestId('save-template').click();
@@ -226,6 +247,30 @@ describe('in the app', () => {
     await frame.getByText(/^Hi First/).waitFor();
     expect(await page.title()).not.toContain('owned');
     expect(foreignRequests).toEqual([]);
+  });
+
+  test('unsaved work is kept: leaving asks, and the next visit offers it', async () => {
+    await page.getByTestId('template-html').fill('<p>Half a thought {{ firstName }}</p>');
+    await page.getByTestId('template-unsaved').waitFor();
+    await page.reload();
+    expect(dialogs).toEqual(['beforeunload']);
+    const draft = page.getByTestId('template-draft');
+    await draft.waitFor();
+    expect(await findings()).toEqual([]);
+    await page.getByTestId('restore-draft').click();
+    expect(await page.getByTestId('template-html').inputValue()).toContain('Half a thought');
+    // Another page of the app: nothing is asked, and it is kept too.
+    await page.getByRole('link', { name: 'Suppressions' }).first().click();
+    await page.getByText('Unsaved changes are kept in this browser').waitFor();
+    await page.waitForURL('**/suppressions');
+    await page.goBack();
+    await draft.waitFor();
+    await page.getByTestId('discard-draft').click();
+    await draft.waitFor({ state: 'detached' });
+    await page.reload();
+    await page.getByTestId('template-check').waitFor();
+    expect(await draft.count()).toBe(0);
+    expect(dialogs).toHaveLength(1);
   });
 
   test('a template without an unsubscribe link or postal address causes a warning in the editor and in the start dialog', async () => {
@@ -261,9 +306,7 @@ describe('in the app', () => {
     await page.reload();
     const lead = page.getByTestId('preview-lead');
     await page.getByTestId('preview-search').fill('lead-4');
-    await expect
-      .poll(() => lead.locator('option').allInnerTexts())
-      .toEqual(['A made-up lead', 'First4 Last4']);
+    await expect.poll(() => lead.locator('option').allInnerTexts()).toEqual(['Sample lead', 'First4 Last4']);
     await lead.selectOption('First4 Last4');
     await page.getByText('Subject: Hello First4').waitFor();
     // The chosen lead stays chosen during the next search.
@@ -282,7 +325,7 @@ describe('in the app', () => {
 
   test('a test mail goes to the person who asks', async () => {
     await page.getByTestId('send-test').click();
-    await page.getByText('A test is on its way to ana@example.com').waitFor();
+    await page.getByText('Test sent to ana@example.com').waitFor();
     const { mails } = await readMailbox(product.standIn.url);
     expect(mails.map(({ to, subject }) => [to[0], subject])).toEqual([
       ['ana@example.com', expect.stringMatching(/^\[Test\] Hello First\d$/)],
@@ -299,11 +342,13 @@ describe('in the app', () => {
     await page.getByText('Saved', { exact: true }).waitFor();
     expect(await findings()).toEqual([]);
     await page.goto(`${product.stack.url}/templates/new`);
-    await page.getByText('Own fields: custom.plan.').waitFor();
-    await page.getByTestId('template-subject').fill('Your {{ custom.plan }} plan');
+    await page.getByTestId('template-subject').fill('Your ');
+    await page.locator('[data-field="custom.plan"]').click();
+    await page.keyboard.type(' plan');
+    expect(await page.getByTestId('template-subject').inputValue()).toBe('Your {{ custom.plan }} plan');
     await page.getByTestId('preview-lead').selectOption('2');
     await page.getByText('Subject: Your gold <b> plan').waitFor();
-    await page.getByText(/^custom\.plan is empty for \d+ leads/).waitFor();
+    await page.getByText(/^\d+ leads have no plan\.$/).waitFor();
   });
 
   test('addresses are suppressed, found, and allowed again for a reason', async () => {
@@ -355,6 +400,13 @@ describe('in the app', () => {
       'svix-signature': new Webhook(webhookSecret).sign('msg_1', at, event),
     };
     expect((await post('/webhooks/resend', event, signed)).status).toBe(200);
+    await page.goto(`${product.stack.url}/templates`);
+    const used = page.getByTestId('template-row').filter({ hasText: 'Your account is ready' });
+    await used.getByTestId('template-last-used').waitFor();
+    await used.locator('[data-ready="true"]').waitFor();
+    await page.getByTestId('template-search').fill('spring');
+    await expect.poll(() => page.getByTestId('template-row').count()).toBe(1);
+    expect(await findings()).toEqual([]);
     const progress = await fetch(`${product.stack.url}/crm/activation/progress/${sessionId}`);
     expect(await progress.json()).toMatchObject({ email: { delivered: 1 } });
 

@@ -243,9 +243,12 @@ describe('what hostile people write into fields', () => {
       mimeType: 'text/csv',
       buffer: Buffer.from(`${row(header)}\n${row([...cells, inLink])}\n`),
     });
-    await page.getByTestId('import-start').waitFor();
+    await page.getByTestId('import-check').waitFor();
     expect(await signs(), 'the meaning of columns').toEqual([]);
     await page.getByTestId('import-consent').fill(inTag);
+    await page.getByTestId('import-check').click();
+    await page.locator('[data-testid="check-step"][data-done="true"]').waitFor();
+    expect(await signs(), 'the check').toEqual([]);
     await page.getByTestId('import-start').click();
     await page.locator('[data-testid="current-import"][data-phase="done"]').waitFor();
     expect(await signs(), 'the import').toEqual([]);

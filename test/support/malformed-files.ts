@@ -190,7 +190,7 @@ export const malformedFiles: MalformedFile[] = [
     rows: [
       { line: 2, lead: { firstName: 'Ann', email: 'ann@example.org' } },
       { line: 3, lead: { firstName: 'Bob', email: 'bob@example.org', company: 'B' } },
-      { line: 4, rejected: 'there is no e-mail address' },
+      { line: 4, rejected: 'there is no email address' },
     ],
   },
   {

@@ -41,7 +41,7 @@ describe('leads:import', { timeout: 120_000 }, () => {
         'Ann;ANN@example.org;;;too;many\r\n',
     );
     const rest =
-      '1 duplicate (line 7: the same address as in line 5), 1 rejected (line 6: there is no e-mail address).\n';
+      '1 duplicate (line 7: the same address as in line 5), 1 rejected (line 6: there is no email address).\n';
     expect(importFile(csv, '--consent-source', 'fair')).toEqual({
       code: 0,
       out: `people.csv: 2 created, 0 updated, 0 unchanged, ${rest}`,

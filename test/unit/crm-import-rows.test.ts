@@ -1,7 +1,9 @@
 import { parse } from 'csv-parse/sync';
 import { describe, expect, it } from 'vitest';
-import { emailHash, isUsableEmail, normalizeEmail } from '../../src/crm/email.ts';
-import { readImportRow } from '../../src/crm/imports/parse-row.ts';
+import { z } from 'zod';
+import { emailHash } from '../../src/crm/email.ts';
+import { isUsableEmail, normalizeEmail, usableEmailPattern } from '../../src/shared/email-address.ts';
+import { readImportRow } from '../../src/shared/imports/parse-row.ts';
 import {
   ImportRecordReader,
   csvParseOptions,
@@ -243,7 +245,7 @@ describe('a cell', () => {
       'the company is longer than 1000 characters',
     );
     expect(read(['Email'], [`${'a'.repeat(250)}@b.example`])).toBe(
-      'the e-mail address is longer than 254 characters',
+      'the email address is longer than 254 characters',
     );
   });
 
@@ -323,4 +325,8 @@ describe('a whole file', () => {
       [3, 'c@b.example'],
     ]);
   });
+});
+
+it('takes an address for usable where the schemas of the API do', () => {
+  expect(String(usableEmailPattern)).toBe(String(z.regexes.email));
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readImportRow } from '../../src/crm/imports/parse-row.ts';
+import { readImportRow } from '../../src/shared/imports/parse-row.ts';
 import { FileDecoder, sniffEncoding } from '../../src/shared/imports/import-file.ts';
 import { limits } from '../../src/shared/limits.ts';
 import {

@@ -1,8 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readImportRow } from '../../src/crm/imports/parse-row.ts';
-import { escapeFormula, rejectedColumns, unescapeFormula } from '../../src/shared/imports/csv-cells.ts';
-import { csvStream } from '../../src/worker/http/csv-stream.ts';
+import { readImportRow } from '../../src/shared/imports/parse-row.ts';
+import {
+  escapeFormula,
+  rejectedColumns,
+  rejectedFileName,
+  unescapeFormula,
+} from '../../src/shared/imports/csv-cells.ts';
+import { attachment, csvStream } from '../../src/worker/http/csv-stream.ts';
 import { lookAtFile, readChunks } from '../../web/src/lib/imports/read-file.ts';
 
 /** Text that is difficult in CSV files: formulas, our own apostrophes, quotes, line ends, delimiters. */
@@ -39,7 +44,7 @@ const difficultCell = fc
 /** The downloaded file of rejected rows. */
 async function download(columns: readonly string[], rows: readonly (readonly string[])[]): Promise<File> {
   async function* pages() {
-    for (const [at, cells] of rows.entries()) yield [[at + 2, 'there is no e-mail address', ...cells]];
+    for (const [at, cells] of rows.entries()) yield [[at + 2, 'there is no email address', ...cells]];
   }
   const text = await new Response(csvStream([...rejectedColumns, ...columns], pages())).arrayBuffer();
   return new File([text], 'import_1-rejected.csv');
@@ -86,7 +91,7 @@ describe('rejected rows that are downloaded and imported again', () => {
   it('keep the phone number of a lead when the address is corrected', async () => {
     const file = await download(['Email', 'Phone'], [['', '+49 30 901820']]);
     const mended = new File(
-      [(await file.text()).replace('e-mail address,,', 'e-mail address,ann@leads.example,')],
+      [(await file.text()).replace('email address,,', 'email address,ann@leads.example,')],
       'mended.csv',
     );
     expect(await mended.text()).toContain("'+49 30 901820");
@@ -114,5 +119,28 @@ describe('any other file', () => {
     for await (const { body } of readChunks(file, reading, { line: 1, mapping: layout.mapping }))
       chunks.push(body);
     expect(chunks.join('')).toContain("'+49 30");
+  });
+});
+
+describe('the download of rejected rows', () => {
+  it('is named after the file', () => {
+    expect(rejectedFileName('Fair 2026.csv', 'rejected')).toBe('Fair 2026-rejected.csv');
+    expect(rejectedFileName('leads.v2.xlsx', 'duplicate_in_file')).toBe('leads.v2-repeated.csv');
+    expect(rejectedFileName('.csv', 'rejected')).toBe('import-rejected.csv');
+  });
+
+  it('keeps a name of any letters, and nothing of it can end the header', () => {
+    expect(attachment('a.csv')).toBe('attachment; filename="a.csv"');
+    expect(attachment('Käufer\r\n"x"/..\\y.csv')).toBe(
+      `attachment; filename="K_ufer___x__.._y.csv"; filename*=UTF-8''K%C3%A4ufer___x__.._y.csv`,
+    );
+  });
+
+  it('has the separator of the file', async () => {
+    async function* pages() {
+      yield [[2, 'no address', 'a;b', 'c,d']];
+    }
+    const text = await new Response(csvStream(['line', 'reason', 'A', 'B'], pages(), ';')).text();
+    expect(text).toBe('line;reason;A;B\r\n2;no address;"a;b";c,d\r\n');
   });
 });

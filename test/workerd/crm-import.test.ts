@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { flipLeads, unflipLeads } from '../../src/crm/flip.ts';
 import { putChunk, rejectedRows, type ChunkAnswer } from '../../src/crm/imports/chunks.ts';
+import { checkRows } from '../../src/crm/imports/check.ts';
 import { finishImport, getImport, importsOfLead, openImport } from '../../src/crm/imports/import.ts';
 import { deleteImport, dropOldCells, undoImport } from '../../src/crm/imports/removal.ts';
 import { listLeads } from '../../src/crm/leads/list.ts';
@@ -227,6 +228,24 @@ describe('an import', () => {
       counts: { unchanged: 1, updated: 1 },
     });
     expect(meter.d1RowsRead).toBeLessThan(200);
+    // The check before an import looks into the same few leads, and writes none.
+    resetMeter();
+    const rows = fileRows(
+      [
+        { email: 'lead8@example.com' },
+        { email: 'lead9@example.com', company: 'New' },
+        { email: 'new@example.com' },
+      ],
+      2,
+    );
+    expect(await checkRows(db, { mapping, consentSource: '', source: '', rows })).toEqual({
+      ...none,
+      created: 1,
+      updated: 1,
+      unchanged: 1,
+    });
+    expect(meter.d1RowsRead).toBeLessThan(20);
+    expect(meter.d1RowsWritten).toBe(0);
   });
 });
 
@@ -274,7 +293,7 @@ describe('a chunk', () => {
     await open();
     await put(file);
     const { rows } = await rejectedRows(db, { importId: 'import1', outcome: 'rejected', fromSeq: 0 });
-    expect(rows).toMatchObject([{ line: 3, reason: 'the e-mail cell holds no address' }]);
+    expect(rows).toMatchObject([{ line: 3, reason: 'the email cell holds no address' }]);
     expect(rows[0]?.cells[0]).toBe('nobody');
     expect(await rejectedRows(db, { importId: 'import1', outcome: 'rejected', fromSeq: 1 })).toEqual({
       rows: [],
@@ -371,7 +390,7 @@ describe('the cells of rejected rows of an import', () => {
       counts: { rejected: 1, duplicate: 1 },
     });
     for (const [outcome, line, reason] of [
-      ['rejected', 3, 'the e-mail cell holds no address'],
+      ['rejected', 3, 'the email cell holds no address'],
       ['duplicate_in_file', 4, 'the same address as in line 2'],
     ] as const) {
       const { rows } = await rejectedRows(db, { importId: 'old', outcome, fromSeq: 0 });

@@ -188,7 +188,9 @@ describe('hostile text', () => {
         '/crm/audit.csv',
       ]) {
         const response = await send('GET', path);
-        expect(response.headers.get('content-disposition')).toMatch(/^attachment; filename="[\w.-]+"$/);
+        expect(response.headers.get('content-disposition')).toMatch(
+          /^attachment; filename="[\w.-]+"(?:; filename\*=UTF-8''[\w.%-]+)?$/,
+        );
         const cells = (await response.text())
           .replace(/^\uFEFF/, '')
           .split(/\r\n|,(?=(?:[^"]*"[^"]*")*[^"]*$)/);

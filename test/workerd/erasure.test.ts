@@ -147,7 +147,7 @@ describe('erasing a lead', () => {
         `the same address as in line ${2 * index + 2}`,
         [],
       ]),
-      [90, 'rejected', 'the e-mail cell holds no address', ['nobody', 'Stays "as it is"']],
+      [90, 'rejected', 'the email cell holds no address', ['nobody', 'Stays "as it is"']],
     ]);
   });
 

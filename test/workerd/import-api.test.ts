@@ -75,7 +75,7 @@ describe('an import over HTTP', () => {
       counts: { created: 1, updated: 0, unchanged: 0, duplicate: 1, rejected: 1 },
       issues: [
         { line: 3, outcome: 'duplicate_in_file', reason: 'the same address as in line 2' },
-        { line: 4, outcome: 'rejected', reason: 'the e-mail cell holds no address' },
+        { line: 4, outcome: 'rejected', reason: 'the email cell holds no address' },
       ],
       import: { nextSeq: 1, nextLine: 5 },
     });
@@ -105,11 +105,11 @@ describe('an import over HTTP', () => {
     await put([['', '+49 "x"\nsecond', '']], 2, 9);
     const csv = await request('/crm/imports/import_1/rejected.csv');
     expect(csv.headers.get('content-type')).toBe('text/csv; charset=utf-8');
-    expect(csv.headers.get('content-disposition')).toBe('attachment; filename="import_1-rejected.csv"');
+    expect(csv.headers.get('content-disposition')).toBe('attachment; filename="people-rejected.csv"');
     expect(parse(await csv.text(), { bom: true })).toEqual([
       ['line', 'reason', 'E-mail', 'Name', 'Consent'],
-      ['2', 'the e-mail cell holds no address', 'nobody', `'=HYPERLINK("http://x")`, `'@x`],
-      ['9', 'there is no e-mail address', '', `'+49 "x"\nsecond`, ''],
+      ['2', 'the email cell holds no address', 'nobody', `'=HYPERLINK("http://x")`, `'@x`],
+      ['9', 'there is no email address', '', `'+49 "x"\nsecond`, ''],
     ]);
     const duplicates = await request('/crm/imports/import_1/rejected.csv?outcome=duplicate_in_file');
     expect(parse(await duplicates.text(), { bom: true })[1]).toEqual([
@@ -184,7 +184,7 @@ describe('an import over HTTP', () => {
     expect(await csv()).toContain('Secret Person');
     await ring(31);
     expect(await csv()).not.toContain('Secret Person');
-    expect(await csv()).toContain('the e-mail cell holds no address');
+    expect(await csv()).toContain('the email cell holds no address');
   });
 
   it('refuses invalid requests, and writes nothing then', async () => {
@@ -442,4 +442,55 @@ it('describes every route with the codes it refuses with', async () => {
     '/crm/leads/{id}/history',
   ])
     expect(codes(path, 'get')).toContain('401');
+});
+
+describe('a check before an import', () => {
+  const checkRowsOf = (records: readonly (readonly string[])[]) =>
+    json<Import['counts']>(
+      send('POST', '/crm/imports/check', {
+        mapping: file.mapping,
+        consentSource: file.consentSource,
+        rows: rowsOf(records),
+      }),
+    );
+  const people = [
+    ['ann@example.org', 'Ann Lee', ''],
+    ['bob@example.org', 'Bob Ray', ''],
+    ['cem@localhost', 'Cem', ''],
+    ['ANN@example.org', 'Ann again', ''],
+    ['no address', 'Nobody', ''],
+  ];
+  const counted = ['leads', 'imports', 'import_chunks', 'import_leads', 'lead_counts', 'custom_fields'];
+  const everything = async (): Promise<unknown> =>
+    Promise.all(counted.map(async (table) => (await db.prepare(`SELECT * FROM ${table}`).all()).results));
+
+  it('says what the import then does, and writes nothing', async () => {
+    await json(open(), 201);
+    await put([['bob@example.org', 'Bob Old', '']]);
+    await json(send('POST', '/crm/imports/import_1/finish', {}));
+    const before = await everything();
+    const counts = await checkRowsOf(people);
+    expect(await everything()).toEqual(before);
+    expect(counts).toEqual({
+      created: 2,
+      updated: 1,
+      unchanged: 0,
+      duplicate: 1,
+      rejected: 1,
+      unmailable: 1,
+    });
+
+    await json(open({ importId: 'import_2' }), 201);
+    const chunk = await json<ImportChunk>(
+      send('PUT', '/crm/imports/import_2/chunks/0', { rows: rowsOf(people) }),
+    );
+    expect(chunk.counts).toEqual(counts);
+    expect(await checkRowsOf(people)).toMatchObject({ created: 0, updated: 0, unchanged: 3 });
+  });
+
+  it('refuses rows that a chunk would be refused for', async () => {
+    expect(await codeOf(send('POST', '/crm/imports/check', { mapping: file.mapping, rows: [] }))).toBe(
+      '422 invalid_request',
+    );
+  });
 });

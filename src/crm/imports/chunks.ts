@@ -17,7 +17,7 @@ import {
   type StoredImport,
 } from './import.ts';
 import type { StoredIssue } from './issues.ts';
-import { readImportRow } from './parse-row.ts';
+import { readImportRow } from '../../shared/imports/parse-row.ts';
 import { importStatements, prepareRow, type PreparedRow } from './upsert-leads.ts';
 
 /** A row of a file: where its record begins, counted from 1, and its cells. */
@@ -51,7 +51,7 @@ const countLeadsSql = `UPDATE lead_counts SET revision = revision + 1, new_count
   (SELECT created_count FROM import_chunks WHERE import_number = ?1 AND seq = ?2)`;
 
 /** The address as SQLite's NOCASE compares it: NOCASE knows the case of ASCII letters only. */
-function addressKey(email: string): string {
+export function addressKey(email: string): string {
   return email.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 

@@ -58,6 +58,13 @@ const insertSql = `INSERT INTO leads (${inserted.join(', ')}, import_id, created
   SELECT ${inserted.map(cell).join(', ')}, ?2, ?3, ?3, ${nextRevisionSql} FROM json_each(?1) AS r
   WHERE NOT EXISTS (SELECT 1 FROM leads l WHERE l.email = ${cell('email')}) ORDER BY r.key`;
 
+/**
+ * Of the rows in ?1, how many have a lead and how many would change it. Reads only; a change is what
+ * {@link importStatements} would update.
+ */
+const countKnownSql = `SELECT count(*) AS known, coalesce(sum(${isChangedSql}), 0) AS changed
+  FROM json_each(?1) AS r CROSS JOIN leads l ON l.email = ${cell('email')}`;
+
 export interface PreparedRow {
   unmailable: boolean;
   json: string;
@@ -101,6 +108,21 @@ export function importStatements(
       count('created_count'),
     ];
   });
+}
+
+/** What the rows would do to the leads that are there. Writes nothing. */
+export async function countKnownLeads(
+  db: D1Database,
+  rows: readonly PreparedRow[],
+): Promise<{ known: number; changed: number }> {
+  const statements = groups(rows).map((rowsJson) => db.prepare(countKnownSql).bind(rowsJson));
+  if (statements.length === 0) return { known: 0, changed: 0 };
+  const results = await db.batch<{ known: number; changed: number }>(statements);
+  const found = results.flatMap((result) => result.results);
+  return {
+    known: found.reduce((sum, { known }) => sum + known, 0),
+    changed: found.reduce((sum, { changed }) => sum + changed, 0),
+  };
 }
 
 function groups(rows: readonly PreparedRow[]): string[] {

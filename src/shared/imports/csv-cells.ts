@@ -30,3 +30,9 @@ export const rejectedColumns = ['line', 'reason'] as const;
 export function isRejectedHeader(header: readonly string[]): boolean {
   return header.length > rejectedColumns.length && rejectedColumns.every((name, at) => header[at] === name);
 }
+
+/** The name that the rows which were not taken are downloaded under: `Fair 2026.csv` → `Fair 2026-rejected.csv`. */
+export function rejectedFileName(fileName: string, outcome: 'rejected' | 'duplicate_in_file'): string {
+  const stem = fileName.replace(/\.[a-z0-9]{1,5}$/i, '').trim();
+  return `${stem === '' ? 'import' : stem}-${outcome === 'rejected' ? 'rejected' : 'repeated'}.csv`;
+}

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { foreignHeaders } from './foreign-headers.ts';
 import { isRejectedHeader, rejectedColumns, unescapeFormula } from './csv-cells.ts';
 import type { CustomFields } from '../custom-fields.ts';
 import { leadFieldNames, leadFields, type LeadField } from '../lead-fields.ts';
@@ -69,11 +70,15 @@ function foldHeader(header: string): string {
 export function guessColumns(headers: readonly string[]): ColumnMapping {
   const folded = headers.map(foldHeader);
   const columnsOf = (field: ImportField): number[] =>
-    (field === 'fullName' ? fullNameHeaders : leadFields[field].headers).flatMap((name) =>
-      folded.flatMap((header, index) => (header === name ? [index] : [])),
-    );
+    headersOf(field).flatMap((name) => folded.flatMap((header, index) => (header === name ? [index] : [])));
   return columnMapping(columnsOf);
 }
+
+/** A header is of one field: those of `lead-fields.ts` come first. */
+const headersOf = (field: ImportField): readonly string[] => [
+  ...(field === 'fullName' ? fullNameHeaders : leadFields[field].headers),
+  ...foreignHeaders[field],
+];
 
 /** A mapping with the columns of each field. */
 export function columnMapping(columnsOf: (field: ImportField) => number[]): ColumnMapping {
@@ -226,7 +231,27 @@ export function guessLayout(records: readonly (readonly string[])[], hasHeader?:
       return filled.length > 0 && filled.filter(looksLikeAddress).length * 2 >= filled.length ? [index] : [];
     });
   }
+  if (isHeader) takeFullName(mapping, columns, body);
   return { hasHeader: isHeader, columns, mapping };
+}
+
+/** "Name" in French, Italian, Portuguese and Spanish: the first, the last or the whole name. */
+const anyNameHeaders: readonly string[] = ['nom', 'nome', 'nombre'];
+
+/** A column called just "name" beside no other name holds whole names, where most of its cells have two words. */
+function takeFullName(
+  mapping: ColumnMapping,
+  columns: readonly string[],
+  body: readonly (readonly string[])[],
+): void {
+  const [index, ...others] = [...mapping.firstName, ...mapping.lastName];
+  if (index === undefined || others.length > 0 || mapping.fullName.length > 0) return;
+  if (!anyNameHeaders.includes(foldHeader(columns[index] ?? ''))) return;
+  const filled = body.map((record) => (record[index] ?? '').trim()).filter((cell) => cell !== '');
+  if (filled.filter((cell) => cell.includes(' ')).length * 2 < filled.length || filled.length === 0) return;
+  mapping.firstName = [];
+  mapping.lastName = [];
+  mapping.fullName = [index];
 }
 
 /**

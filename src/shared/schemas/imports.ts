@@ -67,6 +67,12 @@ export const importReadingSchema = z
     encoding: z.enum(importEncodings).nullable(),
     delimiter: z.enum(importDelimiters),
     hasHeader: z.boolean(),
+    sheet: z
+      .int()
+      .min(0)
+      .max(1_000)
+      .exactOptional()
+      .meta({ description: 'Of a spreadsheet, the sheet that is read, counted from 0.' }),
   })
   .meta({
     id: 'ImportReading',
@@ -166,6 +172,17 @@ export const importChunkRequestSchema = z
   })
   .meta({ id: 'ImportChunkRequest' });
 export type ImportChunkRequest = z.infer<typeof importChunkRequestSchema>;
+
+/** `POST /crm/imports/check`: rows of a file, and how they would be read. */
+export const importCheckRequestSchema = z
+  .strictObject({
+    mapping: columnMappingSchema,
+    consentSource: importOpenRequestSchema.shape.consentSource,
+    source: importOpenRequestSchema.shape.source,
+    rows: importChunkRequestSchema.shape.rows,
+  })
+  .meta({ id: 'ImportCheckRequest' });
+export type ImportCheckRequest = z.infer<typeof importCheckRequestSchema>;
 
 export const importIssueSchema = z
   .object({

@@ -23,8 +23,17 @@ export const templateSummarySchema = z
   .meta({ id: 'TemplateSummary' });
 export type TemplateSummary = z.infer<typeof templateSummarySchema>;
 
+export const listedTemplateSchema = templateSummarySchema
+  .extend({
+    lastUsedAt: timeMs.nullable().meta({
+      description: 'When an activation was last started with it; null where none of the recent ones was.',
+    }),
+  })
+  .meta({ id: 'ListedTemplate' });
+export type ListedTemplate = z.infer<typeof listedTemplateSchema>;
+
 export const templateListSchema = z
-  .object({ templates: z.array(templateSummarySchema) })
+  .object({ templates: z.array(listedTemplateSchema) })
   .meta({ id: 'TemplateList' });
 
 export { suppressionReasons, type SuppressionReason } from './common.ts';

@@ -87,6 +87,8 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
 
   'GET /crm/imports': rule('importLeads'),
   'POST /crm/imports': rule('importLeads', 'import.open'),
+  // Says how many, and writes nothing.
+  'POST /crm/imports/check': rule('importLeads'),
   'GET /crm/imports/:importId': rule('importLeads'),
   // Not audited: a file has up to a thousand chunks, and opening and finishing the import are audited.
   'PUT /crm/imports/:importId/chunks/:seq': rule('importLeads'),

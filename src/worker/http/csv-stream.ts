@@ -17,17 +17,19 @@ export type Cell = string | number | null;
  *
  * @param header - the names of the columns
  * @param pages - rows with as many cells as the header; a page may be empty
+ * @param delimiter - between cells: that of the file which the rows came from
  */
 export function csvStream(
   header: readonly string[],
   pages: AsyncGenerator<readonly (readonly Cell[])[], void>,
+  delimiter = ',',
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   const encode = (rows: readonly (readonly Cell[])[], isFirst: boolean): Uint8Array =>
     encoder.encode(
       stringify(
         rows.map((row) => row.map((cell) => (typeof cell === 'string' ? escapeFormula(cell) : cell))),
-        { bom: isFirst, record_delimiter: 'windows' },
+        { bom: isFirst, record_delimiter: 'windows', delimiter },
       ),
     );
   return new ReadableStream<Uint8Array>({
@@ -51,4 +53,21 @@ export function csvStream(
       await pages.return();
     },
   });
+}
+
+/**
+ * The `content-disposition` of a download under a file name that people chose (RFC 6266, RFC 8187).
+ *
+ * @param name - control characters and path separators become `_`
+ */
+export function attachment(name: string): string {
+  const safe = name.toWellFormed().replace(/[\p{Cc}"/\\]/gu, '_');
+  // The plain form is of letters that no parser takes for anything else; browsers prefer the other form.
+  const plain = safe.replace(/[^\w.-]/g, '_');
+  if (plain === safe) return `attachment; filename="${plain}"`;
+  const encoded = encodeURIComponent(safe).replace(
+    /[!'()*~]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+  return `attachment; filename="${plain}"; filename*=UTF-8''${encoded}`;
 }

@@ -3,21 +3,25 @@
  *
  * @module
  */
-import { getTemplate, listTemplates } from '../../crm/templates.ts';
+import { getTemplate, lastTemplateUses, listTemplates } from '../../crm/templates.ts';
 import { builtinTemplates, findBuiltinTemplate } from '../../mail/templates/builtin.ts';
 import { compileTemplate, type CompiledTemplate } from '../../mail/templates/render.ts';
 import { textFromHtml } from '../../mail/templates/text-from-html.ts';
-import type { TemplateDetail, TemplateDraft, TemplateSummary } from '../../shared/schemas/mail.ts';
+import type { TemplateDetail, TemplateDraft, ListedTemplate } from '../../shared/schemas/mail.ts';
 import type { FrozenTemplate } from '../../shared/recipient.ts';
 import { Refusal } from '../http/problem.ts';
 
 /** All templates: the built-in ones first. */
-export async function allTemplates(env: Env): Promise<TemplateSummary[]> {
+export async function allTemplates(env: Env): Promise<ListedTemplate[]> {
   const builtin = builtinTemplates.map(({ id, name, version, subject, description }) => ({
     ...{ id, name, version, subject, description },
     isBuiltin: true,
   }));
-  return [...builtin, ...(await listTemplates(env.DB))];
+  const [own, lastUses] = await Promise.all([listTemplates(env.DB), lastTemplateUses(env.DB)]);
+  return [...builtin, ...own].map((template) => ({
+    ...template,
+    lastUsedAt: lastUses.get(template.id) ?? null,
+  }));
 }
 
 /** One template, or null. A built-in one has only its present version. */

@@ -8,16 +8,21 @@
 import { createHash } from 'node:crypto';
 import { createRoute, z } from '@hono/zod-openapi';
 import { emailHash } from '../../../crm/email.ts';
+import { getActivation } from '../../../crm/activations.ts';
+import { checkRows } from '../../../crm/imports/check.ts';
 import { putChunk, rejectedRows } from '../../../crm/imports/chunks.ts';
 import { finishImport, getImport, listImports, openImport } from '../../../crm/imports/import.ts';
 import { deleteImport, undoImport } from '../../../crm/imports/removal.ts';
 import { getLead } from '../../../crm/leads/lead.ts';
-import { rejectedColumns } from '../../../shared/imports/csv-cells.ts';
+import { sessionStub } from '../../../durable/stubs.ts';
+import { rejectedColumns, rejectedFileName } from '../../../shared/imports/csv-cells.ts';
 import { limits } from '../../../shared/limits.ts';
 import { leadHistorySchema } from '../../../shared/schemas/activation.ts';
 import {
+  importCheckRequestSchema,
   importChunkRequestSchema,
   importChunkSchema,
+  importCountsSchema,
   importIdSchema,
   importListSchema,
   importOpenRequestSchema,
@@ -26,7 +31,7 @@ import {
   type ImportIssue,
 } from '../../../shared/schemas/imports.ts';
 import type { App } from '../../app-env.ts';
-import { csvStream, type Cell } from '../../http/csv-stream.ts';
+import { attachment, csvStream, type Cell } from '../../http/csv-stream.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
 import { leadHistory } from '../../operations/lead-history.ts';
 import { runScheduledCleanup } from '../../operations/scheduled-cleanup.ts';
@@ -97,6 +102,21 @@ const chunk = createRoute({
   responses: {
     200: json('The outcome of its rows.', importChunkSchema),
     ...problems(...bodyCodes, 'import_not_found', 'import_closed', 'chunk_out_of_order', 'chunk_conflict'),
+  },
+});
+
+const check = createRoute({
+  method: 'post',
+  path: '/crm/imports/check',
+  tags,
+  summary: 'Say what rows would do, without writing any',
+  description:
+    'The same rows as in a chunk. They are judged on their own: send each address once. Nothing is written, and ' +
+    'what other people import in the meantime changes the counts.',
+  request: { body: body(importCheckRequestSchema) },
+  responses: {
+    200: json('The counts that an import of these rows would have now.', importCountsSchema),
+    ...problems(...bodyCodes),
   },
 });
 
@@ -220,6 +240,8 @@ export function importRoutes(app: App): void {
     }
   });
 
+  app.openapi(check, async (c) => c.json(await checkRows(c.env.DB, c.req.valid('json')), 200));
+
   app.openapi(finish, async (c) => {
     const { importId } = c.req.valid('param');
     const finished = await finishImport(c.env.DB, { importId, nowMs: Date.now() });
@@ -248,10 +270,12 @@ export function importRoutes(app: App): void {
   app.openapi(rejectedCsv, async (c) => {
     const { importId } = c.req.valid('param');
     const found = await requireImport(c.env.DB, importId);
-    const pages = pagesOfRejected(c.env.DB, importId, c.req.valid('query').outcome);
-    return c.body(csvStream([...rejectedColumns, ...found.columns], pages), 200, {
+    const { outcome } = c.req.valid('query');
+    const pages = pagesOfRejected(c.env.DB, importId, outcome);
+    const delimiter = found.reading?.delimiter ?? ',';
+    return c.body(csvStream([...rejectedColumns, ...found.columns], pages, delimiter), 200, {
       'content-type': 'text/csv; charset=utf-8',
-      'content-disposition': `attachment; filename="${importId}-rejected.csv"`,
+      'content-disposition': attachment(rejectedFileName(found.fileName, outcome)),
       'cache-control': 'no-store',
     });
   });

@@ -15,6 +15,7 @@ import type { Settings } from '../../../../src/shared/schemas/common.ts';
 import type {
   Import,
   ImportChunk,
+  ImportCounts,
   ImportList,
   ImportOpenRequest,
 } from '../../../../src/shared/schemas/imports.ts';
@@ -35,7 +36,7 @@ import type {
   TemplateDetail,
   TemplateDraft,
   TemplatePreview,
-  TemplateSummary,
+  ListedTemplate,
   TemplateVersionList,
 } from '../../../../src/shared/schemas/mail.ts';
 import type {
@@ -177,6 +178,14 @@ export const api = {
   imports: (page: { cursor?: string | null; limit?: number }) =>
     call<ImportList>(`/crm/imports${queryOf(page)}`),
   import: (importId: string) => call<Import>(`/crm/imports/${importId}`),
+  /** Says what rows would do and writes nothing. @param body - the request as JSON */
+  checkImport: (body: string) =>
+    call<ImportCounts>('/crm/imports/check', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+      signal: AbortSignal.timeout(60_000),
+    }),
   openImport: (request: ImportOpenRequest) => post<Import>('/crm/imports', request),
   /** @param body - the chunk as JSON; the worker that reads the file makes it */
   putChunk: (importId: string, seq: number, body: string) =>
@@ -194,7 +203,7 @@ export const api = {
       headers: { 'content-type': 'application/json' },
     }),
   undoImport: (importId: string) => post<Import>(`/crm/imports/${importId}/undo`, {}),
-  templates: () => call<{ templates: TemplateSummary[] }>('/crm/templates'),
+  templates: () => call<{ templates: ListedTemplate[] }>('/crm/templates'),
   template: (id: string, version: number | null = null) =>
     call<TemplateDetail>(`/crm/templates/${id}${queryOf({ version })}`),
   templateVersions: (id: string) => call<TemplateVersionList>(`/crm/templates/${id}/versions`),

@@ -5,17 +5,26 @@
  */
 import type { ColumnMapping } from '../../../../src/shared/imports/import-file.ts';
 import type { ImportReading } from '../../../../src/shared/schemas/imports.ts';
+import type { CheckStep } from './check-file.ts';
+import type { RefusedKind } from './file-kind.ts';
 import type { FromWorker, ToWorker } from './file-worker.ts';
 import type { FileChunk, FileLook } from './read-file.ts';
 
-/** The file cannot be read on: from this line, or at all. */
+/** The file cannot be read on: from this line, or at all; `why` where its kind is not read. */
 export class FileFault extends Error {
   readonly line: number | null;
+  readonly why: RefusedKind | null;
 
-  constructor(line: number | null) {
+  constructor(line: number | null, why: RefusedKind | null = null) {
     super('unreadable');
     this.line = line;
+    this.why = why;
   }
+}
+
+function faultOf(reply: FromWorker): FileFault {
+  if (reply.kind === 'refused') return new FileFault(null, reply.why);
+  return new FileFault(reply.kind === 'unreadable' ? reply.line : null);
 }
 
 export class FileReader {
@@ -32,7 +41,7 @@ export class FileReader {
 
   async look(overrides: Partial<ImportReading> = {}): Promise<FileLook> {
     const reply = await this.#ask({ kind: 'look', file: this.#file, overrides });
-    if (reply.kind !== 'look') throw new FileFault(reply.kind === 'unreadable' ? reply.line : null);
+    if (reply.kind !== 'look') throw faultOf(reply);
     return reply.look;
   }
 
@@ -43,11 +52,34 @@ export class FileReader {
     for (;;) {
       const reply = await next;
       if (reply.kind === 'end') return;
-      if (reply.kind !== 'chunk') throw new FileFault(reply.kind === 'unreadable' ? reply.line : null);
+      if (reply.kind !== 'chunk') throw faultOf(reply);
       next = this.#ask({ kind: 'next' });
-      // Whoever stops listening leaves this one unheard.
+      // A caller that stops leaves this one unread.
       next.catch(() => undefined);
       yield reply.chunk;
+    }
+  }
+
+  /** Counts the rows below the header. */
+  async count(reading: ImportReading): Promise<number> {
+    const reply = await this.#ask({ kind: 'count', file: this.#file, reading });
+    if (reply.kind !== 'counted') throw faultOf(reply);
+    return reply.rowCount;
+  }
+
+  /** Goes through all rows and sends none. */
+  async *check(
+    reading: ImportReading,
+    mapping: ColumnMapping,
+    consentSource: string,
+  ): AsyncGenerator<CheckStep> {
+    const start: ToWorker = { kind: 'check', file: this.#file, reading, mapping, consentSource };
+    this.#worker.postMessage(start);
+    for (;;) {
+      const reply = await this.#ask({ kind: 'next' });
+      if (reply.kind === 'end') return;
+      if (reply.kind !== 'checked') throw faultOf(reply);
+      yield reply.step;
     }
   }
 

@@ -1,21 +1,35 @@
 /**
- * One file on its way into the CRM: looked at, its columns chosen, sent, done. Lives as long as the page
- * load, so that the upload goes on while one walks to other pages; a file that was interrupted is known
- * again when it is picked, and goes on where the server says.
+ * One file on its way into the CRM: looked at, matched, checked, sent, done. Lives as long as the page load, so
+ * that the upload goes on while a person walks to other pages. A file that was interrupted is known again when
+ * it is picked, and goes on where the server says.
+ *
+ * Does not read the file (`file-reader.ts`) and does not decide when to send again (`upload.ts`).
  *
  * @module
  */
 import type { Import, ImportReading } from '../../../../src/shared/schemas/imports.ts';
 import { api, type Answer, type Refusal } from '../api/client.ts';
+import { CheckRun } from './check-run.svelte.ts';
 import { FileFault, FileReader } from './file-reader.ts';
-import { chooseField, guessedChoice, mappingOf, type FieldChoice, type MappingChoice } from './mapping.ts';
+import {
+  chooseField,
+  mappingOf,
+  mappingProblems,
+  suggestedChoice,
+  type FieldChoice,
+  type MappingChoice,
+  type MappingProblem,
+} from './mapping.ts';
 import type { FileLook } from './read-file.ts';
-import { uploadFile } from './upload.ts';
+import { rememberChoice, rememberedChoice } from './remembered-mappings.ts';
+import { takenRowCount, uploadFile } from './upload.ts';
 
-export type FlowPhase = 'idle' | 'looking' | 'mapping' | 'uploading' | 'done';
+export type FlowPhase = 'idle' | 'looking' | 'mapping' | 'checking' | 'uploading' | 'done';
 
 /** Imports that are looked through for one that this file belongs to. */
 const recentImportCount = 100;
+
+const asFault = (error: unknown): FileFault => (error instanceof FileFault ? error : new FileFault(null));
 
 export class ImportFlow {
   #phase = $state<FlowPhase>('idle');
@@ -24,12 +38,15 @@ export class ImportFlow {
   #choice = $state.raw<MappingChoice>({ fields: [], emailColumn: null });
   consentSource = $state('');
   #import = $state.raw<Import | null>(null);
-  #endByte = $state(0);
+  #rowCount = $state<number | null>(null);
+  #check = $state.raw<CheckRun | null>(null);
+  #isRemembered = $state(false);
   #isResumed = $state(false);
   #attempt = $state(0);
   #refusal = $state.raw<Refusal | null>(null);
   #fault = $state.raw<FileFault | null>(null);
   #reader: FileReader | null = null;
+  #counter: FileReader | null = null;
   #stop: AbortController | null = null;
   /** The import that this file opens: the same however often it is asked for. */
   #importId = '';
@@ -46,15 +63,23 @@ export class ImportFlow {
   get choice(): MappingChoice {
     return this.#choice;
   }
+  /** The mapping is the one that a file with these columns had last. */
+  get isRemembered(): boolean {
+    return this.#isRemembered;
+  }
   /** The import as the server last told of it. */
   get import(): Import | null {
     return this.#import;
   }
-  /** How much of the file is in, 0 to 100. */
-  get percent(): number {
-    const size = this.#file?.size ?? 0;
-    if (this.#phase === 'done') return 100;
-    return size === 0 ? 0 : Math.min(99, Math.floor((this.#endByte / size) * 100));
+  /** Rows of the file below its header; null until they are counted. */
+  get rowCount(): number | null {
+    return this.#rowCount;
+  }
+  get takenCount(): number {
+    return this.#import === null ? 0 : takenRowCount(this.#import.counts);
+  }
+  get check(): CheckRun | null {
+    return this.#check;
   }
   /** The file was known: part of it was in before. */
   get isResumed(): boolean {
@@ -71,10 +96,12 @@ export class ImportFlow {
   get fault(): FileFault | null {
     return this.#fault;
   }
-  /** The line that the file cannot be read on from is told; what came before it stays. */
-  get canStart(): boolean {
-    const hasConsent = this.consentSource.trim() !== '' || this.#choice.fields.includes('consentSource');
-    return this.#choice.fields.includes('email') && hasConsent && this.#attempt === 0;
+  /** Rows are being sent now: not stopped by a refusal or by the file itself. */
+  get isSending(): boolean {
+    return this.#phase === 'uploading' && this.#refusal === null && this.#fault === null;
+  }
+  get problems(): MappingProblem[] {
+    return mappingProblems(this.#choice, this.consentSource);
   }
 
   /** Looks at a file; goes on at once where it is one that was interrupted. */
@@ -92,6 +119,7 @@ export class ImportFlow {
     if (known !== null && known.reading !== null) {
       this.#isResumed = true;
       this.consentSource = known.consentSource;
+      void this.#count(known.reading);
       await this.#send(known, known.reading);
       return;
     }
@@ -104,22 +132,56 @@ export class ImportFlow {
     const reading = this.#look?.reading;
     if (this.#phase !== 'mapping' || reading === undefined) return;
     // What the change makes of the header is found out anew.
-    const { encoding, delimiter } = reading;
-    const look = await this.#tryLook({ encoding, delimiter, ...change });
+    const { encoding, delimiter, sheet } = reading;
+    const kept = { encoding, delimiter, ...(sheet === undefined ? {} : { sheet }) };
+    const look = await this.#tryLook({ ...kept, ...change });
     if (look !== null) this.#take(look);
   }
 
   chooseField(column: number, field: FieldChoice): void {
     this.#choice = chooseField(this.#choice, column, field);
+    this.#isRemembered = false;
   }
   chooseEmailColumn(column: number | null): void {
     this.#choice = { ...this.#choice, emailColumn: column };
   }
 
+  /** Goes through the file and asks the server, without writing anything. */
+  async startCheck(): Promise<void> {
+    const [file, look] = [this.#file, this.#look];
+    if (this.problems.length > 0 || file === null || look === null || this.#phase !== 'mapping') return;
+    if (look.layout.hasHeader) rememberChoice(localStorage, look.layout.columns, this.#choice);
+    this.#counter?.close();
+    this.#phase = 'checking';
+    this.#refusal = null;
+    const check = new CheckRun(file, {
+      reading: look.reading,
+      mapping: mappingOf(this.#choice, look.layout.mapping),
+      consentSource: this.consentSource.trim(),
+    });
+    this.#check = check;
+    try {
+      await check.run();
+      if (this.#check === check) this.#rowCount = check.report?.rowCount ?? null;
+    } catch (error) {
+      if (this.#check === check) this.#fault = asFault(error);
+    }
+  }
+
+  /** From the check back to the columns. */
+  backToMapping(): void {
+    if (this.#phase !== 'checking') return;
+    this.#check?.stop();
+    this.#check = null;
+    this.#refusal = null;
+    this.#phase = 'mapping';
+  }
+
   /** Opens the import and sends the file. */
   async start(): Promise<void> {
-    const [file, look] = [this.#file, this.#look];
-    if (!this.canStart || file === null || look === null || this.#phase !== 'mapping') return;
+    const [file, look, check] = [this.#file, this.#look, this.#check];
+    if (file === null || look === null || check === null || !check.canImport) return;
+    if (this.#phase !== 'checking' || this.#attempt > 0) return;
     this.#refusal = null;
     this.#attempt = 1;
     const opened = await api.openImport({
@@ -128,12 +190,13 @@ export class ImportFlow {
       sizeBytes: file.size,
       headHash: look.headHash,
       columns: look.layout.columns,
-      mapping: mappingOf(this.#choice, look.layout.mapping),
+      mapping: check.mapping,
       consentSource: this.consentSource.trim(),
       source: '',
       reading: look.reading,
     });
     this.#attempt = 0;
+    if (this.#check !== check) return;
     if (!opened.ok) {
       this.#refusal = opened.refusal;
       return;
@@ -145,17 +208,22 @@ export class ImportFlow {
   reset(): void {
     this.#stop?.abort();
     this.#reader?.close();
+    this.#counter?.close();
+    this.#check?.stop();
     this.#reader = null;
+    this.#check = null;
     this.#phase = 'idle';
     this.#file = null;
     this.#look = null;
     this.#import = null;
-    this.#endByte = 0;
+    this.#rowCount = null;
+    this.#isRemembered = false;
     this.#isResumed = false;
     this.#attempt = 0;
     this.#refusal = null;
     this.#fault = null;
     this.consentSource = '';
+    stopWarning();
   }
 
   /** After a refusal: once more from where the server is. */
@@ -169,14 +237,35 @@ export class ImportFlow {
 
   #take(look: FileLook): void {
     this.#look = look;
-    this.#choice = guessedChoice(look.layout);
+    const remembered = look.layout.hasHeader ? rememberedChoice(localStorage, look.layout.columns) : null;
+    this.#isRemembered = remembered !== null;
+    this.#choice = remembered ?? suggestedChoice(look.layout, look.rows);
+    void this.#count(look.reading);
+  }
+
+  /** Counts the rows beside everything else; a file that cannot be read on says so when it is checked. */
+  async #count(reading: ImportReading): Promise<void> {
+    const file = this.#file;
+    if (file === null) return;
+    this.#counter?.close();
+    const counter = new FileReader(file);
+    this.#counter = counter;
+    this.#rowCount = null;
+    try {
+      const count = await counter.count(reading);
+      if (this.#counter === counter) this.#rowCount = count;
+    } catch {
+      // Left uncounted.
+    } finally {
+      counter.close();
+    }
   }
 
   async #tryLook(overrides: Partial<ImportReading>): Promise<FileLook | null> {
     try {
       return (await this.#reader?.look(overrides)) ?? null;
     } catch (error) {
-      this.#fault = error instanceof FileFault ? error : new FileFault(null);
+      this.#fault = asFault(error);
       return null;
     }
   }
@@ -189,6 +278,7 @@ export class ImportFlow {
     this.#refusal = null;
     const stop = new AbortController();
     this.#stop = stop;
+    window.addEventListener('beforeunload', warn);
     try {
       const outcome = await uploadFile(
         from,
@@ -199,10 +289,8 @@ export class ImportFlow {
           wait: (delayMs) => untilOnline(delayMs, stop.signal),
         },
         {
-          sent: (now, endByte) => {
-            if (stop.signal.aborted) return;
-            this.#import = now;
-            this.#endByte = endByte;
+          sent: (now) => {
+            if (!stop.signal.aborted) this.#import = now;
           },
           retrying: (attempt) => {
             if (!stop.signal.aborted) this.#attempt = attempt;
@@ -218,9 +306,19 @@ export class ImportFlow {
         reader.close();
       }
     } catch (error) {
-      if (!stop.signal.aborted) this.#fault = error instanceof FileFault ? error : new FileFault(null);
+      if (!stop.signal.aborted) this.#fault = asFault(error);
+    } finally {
+      if (this.#stop === stop) stopWarning();
     }
   }
+}
+
+/** Closing the tab stops the upload; the browser asks first. */
+function warn(event: BeforeUnloadEvent): void {
+  event.preventDefault();
+}
+function stopWarning(): void {
+  window.removeEventListener('beforeunload', warn);
 }
 
 /** The interrupted import that this file is the file of: by name, size and beginning. */

@@ -11,6 +11,8 @@ import {
   type FileLayout,
   type ImportField,
 } from '../../../../src/shared/imports/import-file.ts';
+import { isRejectedHeader, rejectedColumns } from '../../../../src/shared/imports/csv-cells.ts';
+import { limits } from '../../../../src/shared/limits.ts';
 
 /** A field of one's own, named after the column. */
 export type CustomChoice = `custom:${string}`;
@@ -38,6 +40,57 @@ export function guessedChoice(layout: FileLayout): MappingChoice {
     return importFields.find((field) => layout.mapping[field].includes(index)) ?? null;
   });
   return { fields, emailColumn: null };
+}
+
+/**
+ * The choice that a person starts from: the guess, and a new custom field for each other column that has a
+ * name and a value, so that nothing of a file is lost unseen. Beyond what a lead can have, columns are left out.
+ *
+ * @param rows - the first rows
+ */
+export function suggestedChoice(layout: FileLayout, rows: readonly (readonly string[])[]): MappingChoice {
+  const { fields, emailColumn } = guessedChoice(layout);
+  if (!layout.hasHeader) return { fields, emailColumn };
+  // `line` and `reason` of a file of rejected rows are ours.
+  const ownCount = isRejectedHeader(layout.columns) ? rejectedColumns.length : 0;
+  const names = new Set<FieldChoice>();
+  return {
+    fields: fields.map((field, index) => {
+      const header = layout.columns[index] ?? '';
+      if (index < ownCount) return null;
+      // An empty column of consent would let rows in that have none.
+      const isEmpty = rows.every((row) => (row[index] ?? '').trim() === '');
+      if (field === 'email' || (field !== null && !isEmpty)) return field;
+      const own = /^Column \d+$/.test(header) ? null : customChoiceOf(header);
+      if (isEmpty || own === null || names.has(own) || names.size >= limits.maxCustomFieldCount) return null;
+      names.add(own);
+      return own;
+    }),
+    emailColumn,
+  };
+}
+
+/** How many of a file's columns are read. */
+export const usedColumnCount = (choice: MappingChoice): number =>
+  choice.fields.filter((field) => field !== null).length;
+
+/** What keeps a mapping from being imported, in the order in which a person meets it. */
+export type MappingProblem = 'email' | 'consent' | 'customFields';
+
+export function mappingProblems(choice: MappingChoice, consentSource: string): MappingProblem[] {
+  const problems: MappingProblem[] = [];
+  if (!choice.fields.includes('email')) problems.push('email');
+  if (new Set(choice.fields.filter(isCustom)).size > limits.maxCustomFieldCount)
+    problems.push('customFields');
+  if (consentSource.trim() === '' && !choice.fields.includes('consentSource')) problems.push('consent');
+  return problems;
+}
+
+/** Indexes of the columns in the order of the list: addresses first, then as in the file. */
+export function columnOrder(guess: FileLayout): number[] {
+  const { email } = guess.mapping;
+  const others = guess.columns.map((_, index) => index).filter((index) => !email.includes(index));
+  return [...email, ...others];
 }
 
 export function emailColumns(choice: MappingChoice): number[] {

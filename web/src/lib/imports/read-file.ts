@@ -20,18 +20,20 @@ import {
   type ColumnMapping,
   type FileLayout,
 } from '../../../../src/shared/imports/import-file.ts';
+import { isRejectedHeader, unescapeFormula } from '../../../../src/shared/imports/csv-cells.ts';
 import { limits } from '../../../../src/shared/limits.ts';
 import type { ImportReading } from '../../../../src/shared/schemas/imports.ts';
+import { RefusedFile, fileKind, kindHeadByteCount } from './file-kind.ts';
 
 /** What a `File` has of it; a `Blob` of Node has it too. */
-export type FileSource = Pick<File, 'size' | 'slice' | 'stream'>;
+export type FileSource = Pick<File, 'size' | 'slice' | 'stream'> & { readonly name?: string };
 
 /** The beginning that is looked at for encoding and delimiter, and hashed to know the file again. */
 const headByteCount = 1024 * 1024;
 /** Slices handed to the parser: short enough that few records wait at once. */
 const maxSliceByteCount = 256 * 1024;
 /** Characters of one chunk as JSON, of up to three bytes each: below the server's bound. */
-const maxChunkLength = 300_000;
+export const maxChunkLength = 300_000;
 
 export interface FileLook {
   reading: ImportReading;
@@ -40,6 +42,14 @@ export interface FileLook {
   rows: readonly (readonly string[])[];
   /** SHA-256 of the file's beginning, in hex. */
   headHash: string;
+  /** Names of a workbook's sheets; empty for a text file. */
+  sheets: readonly string[];
+}
+
+/** A row and where it begins: its line in a text file, its row number in a workbook. */
+export interface SourceRow {
+  line: number;
+  cells: readonly string[];
 }
 
 /** A file that cannot be read on; the text is for a person. */
@@ -58,6 +68,36 @@ export async function lookAtFile(
   overrides: Partial<ImportReading> = {},
 ): Promise<FileLook> {
   const head = new Uint8Array(await file.slice(0, headByteCount).arrayBuffer());
+  const kind = fileKind(file.name ?? '', head.subarray(0, kindHeadByteCount));
+  if (kind.kind === 'refused') throw new RefusedFile(kind.why);
+  const isWorkbook = kind.kind === 'xlsx';
+  const text = isWorkbook ? null : await lookAtText(file, head, overrides);
+  const workbook = isWorkbook ? await lookAtWorkbook(file, overrides.sheet ?? 0) : null;
+  const records = (workbook ?? text)?.records ?? [];
+  const layout = guessLayout(records, overrides.hasHeader);
+  layout.columns = layout.columns
+    .slice(0, limits.maxImportColumnCount)
+    .map((name) => name.slice(0, limits.maxFieldLength));
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', head));
+  return {
+    reading: {
+      encoding: text === null ? 'utf-8' : text.encoding,
+      delimiter: text?.delimiter ?? ',',
+      hasHeader: layout.hasHeader,
+      ...(workbook === null ? {} : { sheet: overrides.sheet ?? 0 }),
+    },
+    layout,
+    rows: layout.hasHeader ? records.slice(1) : records.slice(0, layoutRecordCount - 1),
+    headHash: [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join(''),
+    sheets: workbook?.sheets ?? [],
+  };
+}
+
+async function lookAtText(
+  file: FileSource,
+  head: Uint8Array,
+  overrides: Partial<ImportReading>,
+): Promise<Pick<ImportReading, 'encoding' | 'delimiter'> & { records: (readonly string[])[] }> {
   const encoding = overrides.encoding ?? sniffEncoding(head);
   const delimiter = overrides.delimiter ?? guessDelimiter(new FileDecoder(encoding).decode(head));
   const records: (readonly string[])[] = [];
@@ -71,17 +111,56 @@ export async function lookAtFile(
     // What comes before can be shown; that it ends there is told when it is read.
     if (!(error instanceof UnreadableFile)) throw error;
   }
-  const layout = guessLayout(records, overrides.hasHeader);
-  layout.columns = layout.columns
-    .slice(0, limits.maxImportColumnCount)
-    .map((name) => name.slice(0, limits.maxFieldLength));
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', head));
-  return {
-    reading: { encoding, delimiter, hasHeader: layout.hasHeader },
-    layout,
-    rows: layout.hasHeader ? records.slice(1) : records.slice(0, layoutRecordCount - 1),
-    headHash: [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join(''),
-  };
+  return { encoding, delimiter, records };
+}
+
+async function lookAtWorkbook(
+  file: FileSource,
+  sheet: number,
+): Promise<{ sheets: readonly string[]; records: (readonly string[])[] }> {
+  const { openWorkbook, workbookRows } = await import('./read-workbook.ts');
+  const workbook = await openWorkbook(file);
+  const records: (readonly string[])[] = [];
+  for await (const { cells } of withoutHeader(workbookRows(workbook, sheet), false)) {
+    records.push(cells);
+    if (records.length === layoutRecordCount) break;
+  }
+  return { sheets: workbook.sheets, records };
+}
+
+/**
+ * All rows of a file below its header.
+ *
+ * @param onRead - told how many bytes of a text file were read so far
+ * @throws UnreadableFile, RefusedFile
+ */
+export async function* sourceRows(
+  file: FileSource,
+  reading: ImportReading,
+  onRead?: (endByte: number) => void,
+): AsyncGenerator<SourceRow> {
+  if (reading.sheet === undefined) {
+    yield* readRecords(file, reading, new ImportRecordReader(reading.hasHeader), onRead);
+    return;
+  }
+  const { openWorkbook, workbookRows } = await import('./read-workbook.ts');
+  yield* withoutHeader(workbookRows(await openWorkbook(file), reading.sheet), reading.hasHeader);
+}
+
+/** Leaves out blank rows and the header, and reads back the cells of a file of rejected rows of ours. */
+async function* withoutHeader(
+  rows: AsyncGenerator<SourceRow>,
+  hasHeader: boolean,
+): AsyncGenerator<SourceRow> {
+  let isFirst = true;
+  let isOwn = false;
+  for await (const { line, cells } of rows) {
+    if (cells.every((cell) => cell.trim() === '')) continue;
+    const isHeader = isFirst && hasHeader;
+    if (isFirst) isOwn = isRejectedHeader(cells);
+    isFirst = false;
+    if (!isHeader) yield { line, cells: isOwn ? cells.map(unescapeFormula) : cells };
+  }
 }
 
 export interface FileChunk {
@@ -112,13 +191,12 @@ export async function* readChunks(
     length = 0;
     return made;
   };
-  const reader = new ImportRecordReader(reading.hasHeader);
   const track = (bytes: number): void => {
     endByte = bytes;
   };
   let fault: Error | null = null;
   try {
-    for await (const { line, cells } of readRecords(file, reading, reader, track)) {
+    for await (const { line, cells } of sourceRows(file, reading, track)) {
       if (line < from.line) continue;
       const row = rowJson(line, cells, mapped);
       const isFull = rows.length === limits.maxImportChunkRowCount || length + row.length > maxChunkLength;
@@ -135,7 +213,7 @@ export async function* readChunks(
 }
 
 /** A row as it is sent. A cell far too long is sent long enough to be rejected. */
-function rowJson(line: number, cells: readonly string[], mapped: ReadonlySet<number>): string {
+export function rowJson(line: number, cells: readonly string[], mapped: ReadonlySet<number>): string {
   const max = limits.maxImportCellLength + 1;
   const sent = cells.slice(0, limits.maxImportColumnCount).map((cell) => cell.slice(0, max));
   const json = JSON.stringify({ line, cells: sent });
@@ -156,7 +234,7 @@ async function* readRecords(
   { encoding, delimiter }: Pick<ImportReading, 'encoding' | 'delimiter'>,
   reader: ImportRecordReader,
   onRead: (endByte: number) => void = () => undefined,
-): AsyncGenerator<{ line: number; cells: readonly string[] }> {
+): AsyncGenerator<SourceRow> {
   const parser = parse(csvParseOptions(delimiter));
   let waiting: string[][] = [];
   let fault: Error | null = null;
@@ -175,7 +253,7 @@ async function* readRecords(
   const ended = new Promise<void>((resolve) => {
     for (const event of ['end', 'error', 'close']) parser.once(event, () => resolve());
   });
-  function* take(): Generator<{ line: number; cells: readonly string[] }> {
+  function* take(): Generator<SourceRow> {
     const records = waiting;
     waiting = [];
     for (const record of records) {

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { Import, ImportChunk } from '../../../../src/shared/schemas/imports.ts';
+import type { Import, ImportChunk, ImportCounts } from '../../../../src/shared/schemas/imports.ts';
 import type { Answer, Refusal } from '../api/client.ts';
 import { isWorthAnotherTry } from '../api/retry.ts';
 import type { FileChunk } from './read-file.ts';
@@ -32,6 +32,11 @@ export type UploadOutcome =
   /** The server's definite no. */
   | { kind: 'refused'; refusal: Refusal }
   | { kind: 'stopped' };
+
+/** Rows of the file that the server has decided about. */
+export function takenRowCount({ created, updated, unchanged, duplicate, rejected }: ImportCounts): number {
+  return created + updated + unchanged + duplicate + rejected;
+}
 
 /** Waits before each further attempt; the last one repeats for as long as it takes. */
 export const uploadRetryWaitsMs = [1_000, 2_000, 4_000, 8_000, 15_000] as const;

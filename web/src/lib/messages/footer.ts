@@ -10,8 +10,8 @@ const footerParts: Record<FooterField, string> = {
   unsubscribeUrl: 'link to unsubscribe ({{ unsubscribeUrl }})',
   postalAddress: 'postal address ({{ postalAddress }})',
 };
-/** That a mail lacks what its readers are owed; '' where it has everything. */
+/** Names the required parts that a template lacks; '' where it has them all. */
 export const footerMissing = (fields: readonly FooterField[]): string =>
   fields.length === 0
     ? ''
-    : `This template shows no ${fields.map((field) => footerParts[field]).join(' and no ')}. Many countries require both in such a mail.`;
+    : `This template has no ${fields.map((field) => footerParts[field]).join(' and no ')}. Many countries require both.`;

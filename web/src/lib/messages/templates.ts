@@ -5,9 +5,13 @@
  */
 export const templatesMessages = {
   title: 'Templates',
-  subtitle: 'What a run can send. A run keeps the version that it started with.',
+  subtitle: 'Editing a template doesn’t change activations already started.',
   create: 'New template',
   failed: 'The templates could not be loaded',
   builtin: 'Built-in',
   version: (version: number) => `Version ${version}`,
+  search: 'Search templates',
+  none: (search: string) => `No template matches “${search}”`,
+  clear: 'Clear search',
+  lastUsed: (ago: string) => `Used ${ago}`,
 } as const;

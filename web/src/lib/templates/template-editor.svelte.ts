@@ -1,9 +1,9 @@
 /**
- * One template in the editor: the draft, its preview and its check, both made by the server a moment after
- * the last key.
+ * One template in the editor: the text, its preview and its check, both made by the server a moment after the
+ * last key, and the unsaved work, which is kept in the browser.
  *
- * Keeps true: an answer that was overtaken is never shown, and what is saved is what was read last, or
- * the server says that somebody else was faster.
+ * Invariants: an answer that was overtaken is never shown; a save is refused when somebody else saved since the
+ * template was read.
  *
  * @module
  */
@@ -20,9 +20,26 @@ import type { Import } from '../../../../src/shared/schemas/imports.ts';
 import type { Lead, View } from '../../../../src/shared/schemas/leads.ts';
 import { api, type Refusal } from '../api/client.ts';
 import { filterOf, parseLeadView } from '../leads/view.ts';
+import { describeFault, type DescribedFault } from './describe-fault.ts';
+import { dropDraft, isSameText, keepDraft, keptDraft, type KeptDraft, type TemplateText } from './drafts.ts';
+import { preheaderOf, withPreheader } from './preheader.ts';
 
 /** Long enough for a word, short enough to feel live. */
 const previewDelayMs = 300;
+/** What a template may print beside custom fields, in the order of the picker; the server has the same list. */
+const fixedFields = [
+  'firstName',
+  'lastName',
+  'company',
+  'email',
+  'phone',
+  'source',
+  'stage',
+  'senderName',
+  'actionUrl',
+  'unsubscribeUrl',
+  'postalAddress',
+] as const;
 const choiceCount = 20;
 
 /** An audience to look at, under a key that is the same on each visit. */
@@ -65,6 +82,13 @@ export class TemplateEditor {
   #imports = $state.raw<readonly AudienceChoice[]>([]);
   #customFields = $state.raw<readonly string[]>([]);
   #preview = $state.raw<TemplatePreview | null>(null);
+  /** The last mail that could be rendered: shown on while the text is at fault. */
+  #mail = $state.raw<TemplatePreview['mail']>(null);
+  /** The text that {@link preview} is of. */
+  #previewed = $state.raw<TemplateDraft>({ subject: '', html: '', text: '' });
+  #saved = $state.raw<TemplateText | null>(null);
+  #found = $state.raw<KeptDraft | null>(null);
+  #draftKey = '';
   #check = $state.raw<TemplateCheck | null>(null);
   #refusal = $state.raw<Refusal | null>(null);
   #previewRefusal = $state.raw<Refusal | null>(null);
@@ -112,6 +136,36 @@ export class TemplateEditor {
   get preview(): TemplatePreview | null {
     return this.#preview;
   }
+  get mail(): TemplatePreview['mail'] {
+    return this.#mail;
+  }
+  /** Names that this template may print. */
+  get fields(): readonly string[] {
+    return [...fixedFields, ...this.#customFields.map((name) => `custom.${name}`)];
+  }
+  /** What is wrong with the text; null where nothing is. */
+  get fault(): DescribedFault | null {
+    const fault = this.#preview?.fault ?? null;
+    return fault === null ? null : describeFault(fault, this.#previewed[fault.part], this.fields);
+  }
+  get preheader(): string {
+    return preheaderOf(this.html);
+  }
+  set preheader(text: string) {
+    this.html = withPreheader(this.html, text);
+  }
+  /** The text differs from what was opened or saved last. */
+  get isDirty(): boolean {
+    return this.#saved !== null && !isSameText(this.#saved, this.#content);
+  }
+  /** Unsaved work of an earlier visit. */
+  get found(): KeptDraft | null {
+    return this.#found;
+  }
+  get #content(): TemplateText {
+    const { name, description, subject, html, text } = this;
+    return { name, description, subject, html, text };
+  }
   get check(): TemplateCheck | null {
     return this.#check;
   }
@@ -152,7 +206,16 @@ export class TemplateEditor {
       return;
     }
     const { name, description, subject, html, text } = answer.value;
-    Object.assign(this, { name: copyName?.(name) ?? name, description, subject, html, text });
+    // A copy is for something else: it gets a note of its own.
+    const content =
+      copyName === null
+        ? { name, description, subject, html, text }
+        : { name: copyName(name), description: '', subject, html, text };
+    Object.assign(this, content);
+    this.#saved = content;
+    this.#draftKey = copyName === null ? id : `copy:${id}`;
+    const kept = keptDraft(localStorage, this.#draftKey);
+    this.#found = kept === null || isSameText(kept.content, content) ? null : kept;
     if (copyName === null) {
       this.#template = answer.value;
       this.#versions = versions.ok ? versions.value.versions : [];
@@ -177,6 +240,22 @@ export class TemplateEditor {
     const { signal } = (this.#searchAbort = new AbortController());
     const answer = await api.leads({ search: words.trim(), limit: choiceCount }, signal);
     if (answer.ok && !signal.aborted) this.#leads = answer.value.leads;
+  }
+
+  /** Keeps the unsaved text in the browser; what is saved needs no draft. */
+  keep(nowMs: number): void {
+    // The work of an earlier visit stays until the person has decided about it.
+    if (this.#found !== null) return;
+    if (this.isDirty) keepDraft(localStorage, this.#draftKey, { content: this.#content, at: nowMs });
+    else dropDraft(localStorage, this.#draftKey);
+  }
+  restore(): void {
+    if (this.#found !== null) Object.assign(this, this.#found.content);
+    this.#found = null;
+  }
+  discard(): void {
+    dropDraft(localStorage, this.#draftKey);
+    this.#found = null;
   }
 
   /** Renders the draft anew, soon. */
@@ -210,30 +289,41 @@ export class TemplateEditor {
     ]);
     if (signal.aborted) return;
     this.#previewRefusal = preview.ok ? null : preview.refusal;
-    if (preview.ok) this.#preview = preview.value;
+    if (preview.ok) {
+      this.#preview = preview.value;
+      this.#previewed = draft;
+      this.#mail = preview.value.mail ?? this.#mail;
+    }
     if (check.ok) this.#check = check.value;
   }
 
   /** Saves it; null when it was refused, and {@link refusal} says why. */
   async save(): Promise<TemplateDetail | null> {
-    const content = { name: this.name, description: this.description, ...this.draft };
+    const content = this.#content;
     const known = this.#template;
-    return this.#run(() =>
+    const saved = await this.#run(() =>
       known === null || known.isBuiltin
         ? api.createTemplate(content)
         : api.updateTemplate(known.id, content, this.#versions[0]?.version ?? known.version),
     );
+    if (saved !== null) {
+      this.#saved = content;
+      this.discard();
+    }
+    return saved;
   }
 
   async remove(): Promise<boolean> {
     const known = this.#template;
     if (known === null) return false;
-    return (
-      (await this.#run(async () => {
-        const answer = await api.deleteTemplate(known.id);
-        return answer.ok ? { ok: true as const, value: true } : answer;
-      })) === true
-    );
+    const isGone = await this.#run(async () => {
+      const answer = await api.deleteTemplate(known.id);
+      return answer.ok ? { ok: true as const, value: true } : answer;
+    });
+    if (isGone !== true) return false;
+    this.#saved = this.#content;
+    this.discard();
+    return true;
   }
 
   /** Sends the draft to the person who asks; resolves with their address. */

@@ -1,20 +1,16 @@
 /**
- * Makes leads from the records of a CSV file: the meaning of each cell.
+ * Makes a lead of one record of a file, or says why it cannot be one. The Worker imports with it; the browser
+ * checks a file with it before anything is sent.
  *
- * Pure: src/shared/imports/import-file.ts reads files, chunks.ts writes. Invariant: nothing is cut off or guessed
- * silently. A record that cannot become a lead is rejected with its line and a reason.
+ * Reads no file and no database. Invariant: nothing is cut off or guessed silently. A record that cannot become a
+ * lead is rejected with its line and a reason.
  *
  * @module
  */
-import {
-  mappedColumns,
-  type ColumnMapping,
-  type ImportedLead,
-  type ImportField,
-} from '../../shared/imports/import-file.ts';
-import { leadFieldNames, leadFields, perField } from '../../shared/lead-fields.ts';
-import { limits } from '../../shared/limits.ts';
-import { isUsableEmail, normalizeEmail } from '../email.ts';
+import { mappedColumns, type ColumnMapping, type ImportedLead, type ImportField } from './import-file.ts';
+import { leadFieldNames, leadFields, perField } from '../lead-fields.ts';
+import { limits } from '../limits.ts';
+import { isUsableEmail, normalizeEmail } from '../email-address.ts';
 
 /** One record of a file. `line` is where it begins in the file, counted from 1. */
 export type ImportRow =
@@ -88,9 +84,9 @@ export function readImportRow(
 
   const addresses = cells('email').flatMap(addressesOf);
   const email = addresses.find(isUsableEmail) ?? addresses[0];
-  if (email === undefined) return { kind: 'rejected', line, reason: 'there is no e-mail address' };
+  if (email === undefined) return { kind: 'rejected', line, reason: 'there is no email address' };
   if (!/^[^\s@]+@[^\s@]+$/.test(email)) {
-    return { kind: 'rejected', line, reason: 'the e-mail cell holds no address' };
+    return { kind: 'rejected', line, reason: 'the email cell holds no address' };
   }
 
   const lead: ImportedLead = { ...perField(leadFieldNames, first), email };
