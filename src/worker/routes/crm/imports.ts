@@ -8,13 +8,11 @@
 import { createHash } from 'node:crypto';
 import { createRoute, z } from '@hono/zod-openapi';
 import { emailHash } from '../../../crm/email.ts';
-import { getActivation } from '../../../crm/activations.ts';
 import { checkRows } from '../../../crm/imports/check.ts';
 import { putChunk, rejectedRows } from '../../../crm/imports/chunks.ts';
 import { finishImport, getImport, listImports, openImport } from '../../../crm/imports/import.ts';
 import { deleteImport, undoImport } from '../../../crm/imports/removal.ts';
 import { getLead } from '../../../crm/leads/lead.ts';
-import { sessionStub } from '../../../durable/stubs.ts';
 import { rejectedColumns, rejectedFileName } from '../../../shared/imports/csv-cells.ts';
 import { limits } from '../../../shared/limits.ts';
 import { leadHistorySchema } from '../../../shared/schemas/activation.ts';
