@@ -107,7 +107,7 @@ async function takePictures(url: string, look: Look, device: Device): Promise<vo
     await page.mouse.move(0, 0);
     await picture(page, name('run'));
     if (!['activity', 'results', 'import'].some((what) => isWanted(name(what)))) return;
-    await page.goto(`${url}/activity`);
+    await page.goto(`${url}/activations`);
     await page.getByTestId('run-row').first().waitFor();
     await picture(page, name('activity'));
     await page.getByTestId('run-row').first().getByRole('link').first().click();

@@ -69,7 +69,7 @@ describe('eight tabs', () => {
     const leader = await openTab('/leads');
     const others: Page[] = [];
     for (let index = 0; index < 7; index++)
-      others.push(await openTab(index % 2 === 0 ? '/leads' : '/activity'));
+      others.push(await openTab(index % 2 === 0 ? '/leads' : '/activations'));
     const since = Date.now();
     const sessionId = await startRun(leader, 100);
     await Promise.all(
@@ -167,7 +167,7 @@ describe('a server that restarts under open pages', () => {
     await expect
       .poll(() => product.proxy.calls.filter(({ apiStatus }) => apiStatus === null).length)
       .toBeGreaterThan(0);
-    const second = await openTab(`/activity/${sessionId}`);
+    const second = await openTab(`/activations/${sessionId}`);
     await waitForTracker(second, 'the run', () => true, sessionId);
     await product.stack.killHard();
     await expect.poll(() => note(tab), { timeout: 20_000 }).toContain('does not answer');
@@ -253,7 +253,7 @@ describe('a person', () => {
     const sleeper = await openTab('/leads');
     await sleeper.clock.install();
     const sessionId = await startRun(sleeper, 100);
-    const other = await openTab('/activity');
+    const other = await openTab('/activations');
     await waitForTracker(other, '10 %', ({ processed }) => processed >= 10, sessionId);
     const devTools = await browser.context.newCDPSession(sleeper);
     await devTools.send('Page.setWebLifecycleState', { state: 'frozen' });

@@ -111,7 +111,7 @@ describe.each([
     await page.getByTestId('activate-start').click();
     await page.locator('[data-testid="tracked-session"][data-state="completed"]').waitFor();
     expect(await faults()).toEqual([]);
-    expect(await faultsAt('/activity', '[data-testid="run-row"]')).toEqual([]);
+    expect(await faultsAt('/activations', '[data-testid="run-row"]')).toEqual([]);
     await page.getByTestId('run-row').first().getByRole('link').first().click();
     await page.getByTestId('run').waitFor();
     await page.getByTestId('event-log').waitFor();
@@ -121,11 +121,11 @@ describe.each([
 
   test('nor has a run while it goes on, while it is paused, and with issues', async () => {
     const running = await product.startRun('A run under way', held);
-    expect(await faultsAt(`/activity/${running}`, '[data-testid="result-row"]')).toEqual([]);
+    expect(await faultsAt(`/activations/${running}`, '[data-testid="result-row"]')).toEqual([]);
     expect(await page.getByTestId('run').getAttribute('data-state')).toBe('running');
-    expect(await faultsAt(`/activity/${runs.paused}`, '[data-testid="result-row"]')).toEqual([]);
+    expect(await faultsAt(`/activations/${runs.paused}`, '[data-testid="result-row"]')).toEqual([]);
     expect(await page.getByTestId('run').getAttribute('data-state')).toBe('paused');
-    expect(await faultsAt(`/activity/${runs.failing}`, '[data-testid="issues"]')).toEqual([]);
+    expect(await faultsAt(`/activations/${runs.failing}`, '[data-testid="issues"]')).toEqual([]);
   });
 
   test('nor has any other page', async () => {
@@ -145,7 +145,7 @@ describe.each([
 
   test('nor has a page while it loads', async () => {
     await page.route('**/crm/**', () => undefined);
-    for (const path of ['/leads', `/activity/${runs.failing}`, '/templates/welcome', '/settings']) {
+    for (const path of ['/leads', `/activations/${runs.failing}`, '/templates/welcome', '/settings']) {
       await page.goto(product.stack.url + path);
       await page.getByLabel('Loading').first().waitFor();
       expect(await findings(page), path).toEqual([]);
@@ -156,7 +156,7 @@ describe.each([
   test('nor has a page that cannot be shown, or one that found nothing', async () => {
     for (const path of [
       '/nowhere',
-      '/activity/activation_1704123456789_a7bc3d2f1',
+      '/activations/activation_1704123456789_a7bc3d2f1',
       '/leads?search=nobodyhere',
     ]) {
       expect(await faultsAt(path, 'h1, h2'), path).toEqual([]);
@@ -167,7 +167,7 @@ describe.each([
 
   test('every page is reached by its navigation, and none complained', async () => {
     const more = page.getByTestId('more-navigation');
-    for (const name of ['Leads', 'Imports', 'Activity', 'Templates', 'Suppressions', 'Audit', 'Settings']) {
+    for (const name of ['Leads', 'Imports', 'Activations', 'Templates', 'Suppressions', 'Audit', 'Settings']) {
       const link = page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name, exact: true });
       if (width < 640 && !(await link.isVisible())) {
         await more.press('Enter');
@@ -278,8 +278,8 @@ describe('what hostile people write into fields', () => {
     const sessionId = (await page.getByTestId('tracked-session').getAttribute('data-session-id')) ?? '';
     for (const [path, ready] of [
       [`/leads/${leadId}`, '[data-testid="history-activation"]'],
-      ['/activity', '[data-testid="run-row"]'],
-      [`/activity/${sessionId}`, '[data-testid="result-row"]'],
+      ['/activations', '[data-testid="run-row"]'],
+      [`/activations/${sessionId}`, '[data-testid="result-row"]'],
       ['/imports', '[data-testid="import-row"]'],
       ['/templates', '[data-testid="template-row"]'],
       [`/templates/${templateId}?version=1`, '[data-testid="mail-frame"]'],
@@ -373,7 +373,7 @@ describe('who does not look', () => {
         );
       await expect
         .poll(async () => (await notes()).sort(), { timeout: 30_000 })
-        .toEqual(['First is complete: 1 e-mail sent', 'Second is complete: 1 e-mail sent']);
+        .toEqual(['First is complete: 1 email sent', 'Second is complete: 1 email sent']);
       for (const name of ['First', 'Second']) {
         // Each sentence once, and the last of them holds the quarters that one mail crosses at a stride.
         const sentences = (await heard()).filter((text) => text.startsWith(`${name}:`));
@@ -385,7 +385,7 @@ describe('who does not look', () => {
         const { shown } = window as unknown as { shown: { note: Notification }[] };
         shown[0]?.note.dispatchEvent(new Event('click'));
       });
-      await page.waitForURL('**/activity/activation_*');
+      await page.waitForURL('**/activations/activation_*');
     } finally {
       letGo();
       await browser.close();

@@ -111,7 +111,7 @@ describe('a bulk activation of 50 leads that is refreshed at 30 %', () => {
   });
 
   test('a second tab, on another page of the app, shows the same numbers', async () => {
-    await secondTab.goto(`${access.url}/activity`);
+    await secondTab.goto(`${access.url}/activations`);
     await secondTab.getByTestId('tracker').waitFor();
     // Two looks are not taken at one instant: those at the same rev must agree in every number.
     const shared = await expect
@@ -132,8 +132,8 @@ describe('a bulk activation of 50 leads that is refreshed at 30 %', () => {
 
   test('the first tab keeps the tracker on another page of the app', async () => {
     const before = await latest(tab);
-    await tab.getByRole('link', { name: 'Activity', exact: true }).first().click();
-    await tab.waitForURL('**/activity');
+    await tab.getByRole('link', { name: 'Activations', exact: true }).first().click();
+    await tab.waitForURL('**/activations');
     const after = await latest(tab);
     for (const name of counts) expect(after[name], name).toBeGreaterThanOrEqual(before[name]);
   });

@@ -77,8 +77,8 @@ interface Expected {
 
 const expected: Record<Role, Expected> = {
   viewer: {
-    home: '/activity',
-    pages: ['Activity', 'Templates', 'Settings'],
+    home: '/activations',
+    pages: ['Activations', 'Templates', 'Settings'],
     ofFinished: [],
     ofPaused: [],
     ofLead: null,
@@ -87,7 +87,7 @@ const expected: Record<Role, Expected> = {
   },
   operator: {
     home: '/leads',
-    pages: ['Leads', 'Imports', 'Activity', 'Templates', 'Settings'],
+    pages: ['Leads', 'Imports', 'Activations', 'Templates', 'Settings'],
     ofFinished: ['control-retryFailed', 'download-csv', 'retry-issue'],
     ofPaused: ['control-cancel', 'control-resume', 'download-csv'],
     ofLead: ['add-custom', 'save-lead'],
@@ -96,7 +96,7 @@ const expected: Record<Role, Expected> = {
   },
   admin: {
     home: '/leads',
-    pages: ['Leads', 'Imports', 'Activity', 'Templates', 'Suppressions', 'Audit', 'Settings'],
+    pages: ['Leads', 'Imports', 'Activations', 'Templates', 'Suppressions', 'Audit', 'Settings'],
     ofFinished: ['control-retryFailed', 'download-csv', 'erase-run', 'retry-issue'],
     ofPaused: ['control-cancel', 'control-resume', 'download-csv', 'erase-run'],
     ofLead: ['add-custom', 'erase-lead', 'export-person', 'save-lead'],
@@ -166,7 +166,7 @@ describe('an admin whom a person asks', () => {
   test('erases a run after being told what goes, and it is gone from every tab', async () => {
     const sessionId = await product.startRun('A run to erase', [7]);
     await product.untilRun(sessionId, ({ state }) => state === 'completed');
-    const path = `/activity/${sessionId}`;
+    const path = `/activations/${sessionId}`;
     const other = await browser.newPage();
     await other.goto(product.stack.url + path);
     await other.getByTestId('run').waitFor();
@@ -178,7 +178,7 @@ describe('an admin whom a person asks', () => {
     await dialog.waitFor({ state: 'detached' });
     await page.getByTestId('erase-run').click();
     await page.getByTestId('confirm').click();
-    await page.waitForURL('**/activity');
+    await page.waitForURL('**/activations');
     await page.getByText('A run to erase is erased').waitFor();
     await expect.poll(() => page.getByTestId('run-row').count()).toBe(2);
     await other.reload();
@@ -218,8 +218,8 @@ describe.each(['admin', 'operator', 'viewer'] as const)('with the role %s', (rol
   test('a person finds on a run, a lead, a template and an import just what they may do', async () => {
     const it = expected[role];
     const found = {
-      finished: await controlsAt(`/activity/${finished}`, '[data-testid="issues"]'),
-      paused: await controlsAt(`/activity/${paused}`, '[data-testid="event-log"]'),
+      finished: await controlsAt(`/activations/${finished}`, '[data-testid="issues"]'),
+      paused: await controlsAt(`/activations/${paused}`, '[data-testid="event-log"]'),
       template: await controlsAt(`/templates/${template}`, '[data-testid="template-subject"]'),
       import: await controlsAt(
         `/imports/${importId}`,
@@ -235,7 +235,7 @@ describe.each(['admin', 'operator', 'viewer'] as const)('with the role %s', (rol
       lead: it.ofLead ?? [],
     });
     if (it.ofLead === null) {
-      await page.getByRole('heading', { name: 'This page is not open to you' }).waitFor();
+      await page.getByRole('heading', { name: 'You don’t have access to this page' }).waitFor();
       expect(await page.getByRole('main').innerText()).not.toContain('lead-6@');
     }
     expect(refusals).toEqual([]);

@@ -124,7 +124,7 @@ describe('announcements', () => {
 
 describe('what a person may do', () => {
   it.each<[Role, string]>([
-    ['viewer', '/activity'],
+    ['viewer', '/activations'],
     ['operator', '/leads'],
     ['admin', '/leads'],
   ])('begins for a %s at %s', (role, home) => {
@@ -133,7 +133,7 @@ describe('what a person may do', () => {
 
   it.each<[string, Ability | null]>([
     ['/leads/7', 'readLeads'],
-    ['/activity/activation_1704123456789_a7bc3d2f1', 'watch'],
+    ['/activations/activation_1704123456789_a7bc3d2f1', 'watch'],
     ['/templates/welcome', 'watch'],
     ['/templates/new', 'editTemplates'],
     ['/suppressions', 'suppress'],
@@ -381,12 +381,12 @@ describe('words', () => {
 
   it('give durations in their two largest units', () => {
     expect([0, 900, 59_000, 60_000, 3_725_000, 90_061_000].map(formatDuration)).toEqual([
-      '0 sec',
-      '1 sec',
-      '59 sec',
+      '0 s',
+      '1 s',
+      '59 s',
       '1 min',
-      '1 hr 2 min',
-      '1 day 1 hr',
+      '1 h 2 min',
+      '1 d 1 h',
     ]);
   });
 });

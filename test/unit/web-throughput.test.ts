@@ -76,8 +76,8 @@ describe('the time left', () => {
     expect(formatDurationRange(3_000_000, 9_000_000)).toMatch(/^50\D150 min$/);
     expect(formatDurationRange(9_000_000, 19_000_000)).toMatch(/^2\D6 hr$/);
     expect([1_000, 42_000, 61_000, 634_000].map(formatRoughDuration)).toEqual([
-      '5 sec',
-      '45 sec',
+      '5 s',
+      '45 s',
       '1 min',
       '11 min',
     ]);

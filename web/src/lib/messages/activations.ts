@@ -6,7 +6,7 @@
 import { formatCount } from './format.ts';
 
 export const activationsMessages = {
-  title: 'Activity',
+  title: 'Activations',
   subtitle: 'Every activation, newest first.',
   search: 'Search runs',
   searchPlaceholder: 'Name, person or state',

@@ -1,11 +1,14 @@
 /**
- * Numbers, dates and durations for people, by `Intl` in the reader's own language and time zone.
+ * Numbers and dates for people by `Intl` in the reader's own format and time zone; durations and words in English,
+ * as every other string here.
  *
  * @module
  */
 
 /** Undefined is the browser's own locale. */
 const locale: string | undefined = undefined;
+/** Words are English wherever the reader is, so that a sentence is in one language. */
+const words = 'en';
 
 const integers = new Intl.NumberFormat(locale);
 const rates = new Intl.NumberFormat(locale, { maximumSignificantDigits: 3 });
@@ -14,14 +17,14 @@ const dateTimes = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeSty
 const shortDateTimes = new Intl.DateTimeFormat(locale, {
   day: 'numeric',
   month: 'short',
-  hour: '2-digit',
+  hour: 'numeric',
   minute: '2-digit',
 });
 const times = new Intl.DateTimeFormat(locale, { timeStyle: 'short' });
 const timesWithSeconds = new Intl.DateTimeFormat(locale, { timeStyle: 'medium' });
-const relatives = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
-const plurals = new Intl.PluralRules(locale);
-const lists = new Intl.ListFormat(locale, { type: 'conjunction' });
+const relatives = new Intl.RelativeTimeFormat(words, { numeric: 'auto' });
+const plurals = new Intl.PluralRules(words);
+const lists = new Intl.ListFormat(words, { type: 'conjunction' });
 
 export const formatCount = (count: number): string => integers.format(count);
 export const formatRate = (perSecond: number): string => rates.format(perSecond);
@@ -33,6 +36,12 @@ export const formatDateTime = (timeMs: number): string => dateTimes.format(timeM
 export const formatShortDateTime = (timeMs: number): string => shortDateTimes.format(timeMs);
 export const formatTime = (timeMs: number): string => times.format(timeMs);
 
+/** The reader's time zone as it is named beside a time: `UTC`, `GMT+1`. */
+export function formatZone(timeMs: number): string {
+  const parts = new Intl.DateTimeFormat(locale, { timeZoneName: 'short' }).formatToParts(timeMs);
+  return parts.find(({ type }) => type === 'timeZoneName')?.value ?? '';
+}
+
 export const formatTimeSeconds = (timeMs: number): string => timesWithSeconds.format(timeMs);
 export const formatTimeRange = (fromMs: number, toMs: number): string =>
   timesWithSeconds.formatRange(fromMs, toMs);
@@ -43,23 +52,23 @@ export function plural(count: number, one: string, other: string): string {
 }
 
 const unitsOfDuration = [
-  { unit: 'day', seconds: 86_400 },
-  { unit: 'hour', seconds: 3_600 },
-  { unit: 'minute', seconds: 60 },
-  { unit: 'second', seconds: 1 },
+  { unit: 'd', seconds: 86_400 },
+  { unit: 'h', seconds: 3_600 },
+  { unit: 'min', seconds: 60 },
+  { unit: 's', seconds: 1 },
 ] as const;
 
-/** A duration in its two largest units: `1 hr 5 min`, `42 sec`. Fractions of a second round up. */
+/** A duration in its two largest units: `1 h 5 min`, `42 s`. Fractions of a second round up. */
 export function formatDuration(durationMs: number): string {
   let seconds = Math.max(0, Math.ceil(durationMs / 1000));
   const parts: string[] = [];
   for (const { unit, seconds: size } of unitsOfDuration) {
     const count = Math.floor(seconds / size);
-    if (count === 0 && !(unit === 'second' && parts.length === 0)) {
+    if (count === 0 && !(unit === 's' && parts.length === 0)) {
       if (parts.length > 0) break;
       continue;
     }
-    parts.push(new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'short' }).format(count));
+    parts.push(`${integers.format(count)} ${unit}`);
     seconds -= count * size;
     if (parts.length === 2) break;
   }
@@ -93,11 +102,11 @@ const stepsOfRelative = [
   { unit: 'minute', ms: 60_000 },
 ] as const;
 
-/** `5 minutes ago`, `yesterday`; `now` within the last minute. */
+/** `5 minutes ago`, `yesterday`; `just now` within the last minute. */
 export function formatAgo(timeMs: number, nowMs: number): string {
   const elapsedMs = nowMs - timeMs;
   for (const { unit, ms } of stepsOfRelative) {
     if (Math.abs(elapsedMs) >= ms) return relatives.format(-Math.round(elapsedMs / ms), unit);
   }
-  return relatives.format(0, 'second');
+  return 'just now';
 }
