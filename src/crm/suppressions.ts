@@ -1,8 +1,9 @@
 /**
  * Suppressions: who must not be mailed, by keyed hash of the address.
  *
- * Owns: the table. Never: an address, but for a display form where a person typed one.
- * Keeps true: the first reason stays (who complained stays a complainer, whatever comes later), adding
+ * Owns the table. Stores no address but for a display form where a person typed one; the list names the lead
+ * behind a hash as long as there is one.
+ * Invariant: the first reason stays (who complained stays a complainer, whatever comes later), adding
  * twice changes nothing, and everything that mails looks here in the same transaction as its flip.
  *
  * @module
@@ -25,9 +26,16 @@ interface SuppressionRow {
   added_by: string | null;
   note: string;
   session_id: string | null;
+  /** JSON of {@link LeadCells}; null where no lead has this address. */
+  lead: string | null;
 }
 
-const columns = 'email_hash, reason, created_at, label, added_by, note, session_id';
+type LeadCells = [id: number, email: string, firstName: string, lastName: string];
+
+// A lookup per shown row. Two leads can share a hash: addresses are unique by ASCII case, hashes by Unicode's.
+const columns = `email_hash, reason, created_at, label, added_by, note, session_id,
+  (SELECT json_array(l.id, l.email, l.first_name, l.last_name) FROM leads l
+   WHERE l.email_hash = suppressions.email_hash LIMIT 1) AS lead`;
 
 function toSuppression(row: SuppressionRow): Suppression {
   return {
@@ -38,7 +46,12 @@ function toSuppression(row: SuppressionRow): Suppression {
     addedBy: row.added_by,
     note: row.note,
     sessionId: row.session_id,
+    lead: row.lead === null ? null : toLead(JSON.parse(row.lead) as LeadCells),
   };
+}
+
+function toLead([id, email, firstName, lastName]: LeadCells): Suppression['lead'] {
+  return { id, email, name: `${firstName} ${lastName}`.trim() };
 }
 
 /**

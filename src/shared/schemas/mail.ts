@@ -40,6 +40,10 @@ export const suppressionSchema = z
     addedBy: z.string().nullable(),
     note: z.string(),
     sessionId: z.string().nullable().meta({ description: 'The session whose mail led to it.' }),
+    lead: z
+      .object({ id: z.int().min(1), name: z.string(), email: z.string() })
+      .nullable()
+      .meta({ description: 'The lead with this address; null where there is none, or none any more.' }),
   })
   .meta({ id: 'Suppression' });
 export type Suppression = z.infer<typeof suppressionSchema>;

@@ -99,7 +99,7 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
 
   'GET /crm/suppressions': showsLeads('suppress'),
   'POST /crm/suppressions': rule('suppress', 'suppression.add'),
-  'POST /crm/suppressions/search': rule('suppress'),
+  'POST /crm/suppressions/search': showsLeads('suppress'),
   'POST /crm/suppressions/:id/remove': rule('suppress', 'suppression.remove'),
 
   'GET /crm/audit': rule('readAudit'),

@@ -16,6 +16,7 @@ import {
   suppressionReasons,
   suppressionRemoveSchema,
   suppressionSearchSchema,
+  type SuppressionPage,
 } from '../../../shared/schemas/mail.ts';
 import type { App } from '../../app-env.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
@@ -49,7 +50,7 @@ const search = createRoute({
   path: '/crm/suppressions/search',
   tags,
   summary: 'Whether an address is suppressed',
-  description: 'By its hash: the list itself knows no addresses but those that a person typed.',
+  description: 'By its hash: the list stores no addresses but those that a person typed.',
   request: { body: body(suppressionSearchSchema) },
   responses: { 200: json('One or none.', suppressionPageSchema), ...problems(...bodyCodes) },
 });
@@ -88,7 +89,7 @@ export function suppressionRoutes(app: App): void {
       limit,
     });
     if (answer.kind === 'invalid_cursor') throw new Refusal('invalid_cursor');
-    noteLeadsShown(c, answer.page.suppressions.filter(({ label }) => label !== null).length);
+    noteLeadsShown(c, namedCount(answer.page));
     return c.json(answer.page, 200);
   });
 
@@ -101,6 +102,7 @@ export function suppressionRoutes(app: App): void {
       limit: 1,
     });
     if (answer.kind === 'invalid_cursor') throw new Refusal('invalid_cursor');
+    noteLeadsShown(c, namedCount(answer.page));
     return c.json(answer.page, 200);
   });
 
@@ -128,4 +130,9 @@ export function suppressionRoutes(app: App): void {
     if (!isRemoved) throw new Refusal('suppression_not_found');
     return c.body(null, 204);
   });
+}
+
+/** Entries that show a person by name or address. */
+function namedCount({ suppressions }: SuppressionPage): number {
+  return suppressions.filter(({ label, lead }) => label !== null || lead !== null).length;
 }
