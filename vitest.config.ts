@@ -1,9 +1,9 @@
 /**
- * The three kinds of test, as Vitest projects.
+ * The kinds of test, as Vitest projects.
  *
  * `unit` runs pure code in Node. `workerd` runs the Worker and its objects inside the real runtime, with
- * storage of its own per file. `e2e` runs the whole stack as processes with a browser in front.
- * Keeps true: a test that fails has failed; nothing is retried.
+ * its own storage per file. `e2e` and `e2e-timed` run the whole stack as processes with a browser in front.
+ * A failed test is not retried.
  *
  * @module
  */
@@ -11,10 +11,11 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-pool-workers';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const root = import.meta.dirname;
 
-/** The Worker serves the built app; its tests need the folder to be there, not the app itself. */
+/** Makes the folder of the built app when it is missing: the Worker's configuration needs it, its tests do not need the app. */
 function ensureAssetFolder(): void {
   const folder = join(root, 'web/build');
   const shell = join(folder, 'index.html');
@@ -23,11 +24,39 @@ function ensureAssetFolder(): void {
   writeFileSync(shell, '<!doctype html><title>Lead Activation</title>\n');
 }
 
+/** Browser tests with bounds on how late something may be shown; nothing else runs beside them. */
+const timedFiles = ['test/e2e/live.test.ts', 'test/e2e/refresh.test.ts'];
+
+/** Files that take longest. They start first, so that none of them runs alone at the end. */
+const slowFiles = [
+  ...['workerd/crash', 'workerd/feed', 'workerd/fuzz', 'workerd/commands', 'workerd/faults'],
+  ...['e2e/pages', 'e2e/recovery', 'e2e/roles', 'e2e/mail-desk', 'e2e/deploy-account', 'e2e/leaving'],
+].map((name) => `/test/${name}.test.ts`);
+
+class SlowFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const at = slowFiles.findIndex((name) => moduleId.endsWith(name));
+      return at === -1 ? slowFiles.length : at;
+    };
+    return (await super.sort(files)).sort((one, other) => rank(one) - rank(other));
+  }
+}
+
+/** Of both projects of browser tests: each file starts the product and a browser as processes. */
+const browserTests = {
+  environment: 'node',
+  globalSetup: 'test/support/build-web.ts',
+  testTimeout: 180_000,
+  hookTimeout: 180_000,
+} as const;
+
 export default defineConfig({
   test: {
-    // Machines of two cores are common in CI; more workers than that only make timings noisy.
+    // CI machines commonly have two cores; more workers than that make timings noisy.
     maxWorkers: 2,
-    // The log of a test that passed is nobody's news.
+    sequence: { sequencer: SlowFirst },
+    // The log of a test that passed is of no use.
     silent: 'passed-only',
     projects: [
       {
@@ -35,7 +64,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
           environment: 'node',
-          // Thousands of drawn histories take a second, and several where the machine is busy.
+          // Thousands of random histories take a second, and several seconds on a busy machine.
           testTimeout: 30_000,
         },
       },
@@ -48,22 +77,22 @@ export default defineConfig({
               wrangler: { configPath: join(root, 'wrangler.toml') },
               miniflare: {
                 ratelimits: {
-                  // Tests are one person who polls a hundred times as often as a page does.
+                  // All tests are one person, who polls a hundred times as often as a page does.
                   REQUESTS_PER_PERSON: { namespace_id: '1001', simple: { limit: 1_000_000, period: 60 } },
-                  // As it is in production, but for the few requests that a test can make in a minute.
+                  // A limit that a test can reach within a minute.
                   FEW_REQUESTS_PER_PERSON: { namespace_id: '1002', simple: { limit: 20, period: 60 } },
                 },
                 bindings: {
-                  // Secrets in production; here only values that no one can mistake for real ones.
+                  // Secrets in production; these values cannot be mistaken for real ones.
                   MAIL_API_KEY: 're_test_key',
-                  // A stand-in on this machine: a real provider needs more settings. No test listens there.
+                  // A local address, because a real provider needs more settings. Nothing listens there.
                   MAIL_API_URL: 'http://127.0.0.1:9',
                   RESEND_WEBHOOK_SECRET: 'whsec_dGVzdC13ZWJob29rLXNlY3JldA==',
                   POSTMARK_WEBHOOK_CREDENTIALS: 'postmark:test-password',
                   ADDRESS_HASH_KEY: 'test-address-hash-key',
-                  // Fast enough that no test waits for a permit, unless it is about permits.
+                  // Only tests about permits wait for one.
                   MAIL_RATE: '100000',
-                  // Nor for a person who may undo it.
+                  // Only tests about undo wait for its time to pass.
                   ACTIVATE_UNDO_SECONDS: '0',
                   FUZZ_REQUESTS: process.env['FUZZ_REQUESTS'] ?? '2000',
                   FUZZ_SEED: process.env['FUZZ_SEED'] ?? '20261123',
@@ -83,13 +112,20 @@ export default defineConfig({
       },
       {
         test: {
+          ...browserTests,
+          name: 'e2e-timed',
+          include: timedFiles,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          ...browserTests,
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          environment: 'node',
-          // One stack and one browser at a time: they are real processes, and they are timed.
-          fileParallelism: false,
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
+          exclude: timedFiles,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

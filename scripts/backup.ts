@@ -1,8 +1,9 @@
 /**
- * `npm run backup`: the CRM database, the settings and the sealed key of the address hash, in one folder.
+ * `npm run backup`: writes the CRM database, the settings and the sealed key of the address hash into one folder, from
+ * the local state or, with `--remote`, from an account (docs/RECOVERY.md).
  *
- * Of the local state, or with `--remote` of an account (docs/RECOVERY.md). Keeps true: nothing is changed where
- * it is read, a backup that breaks off leaves no folder with its name, no secret is written in clear.
+ * Invariant: the source is not changed, a backup that breaks off leaves no folder with its final name, and no secret is
+ * written in clear text.
  *
  * @module
  */
@@ -37,7 +38,7 @@ function readArguments() {
   }
 }
 
-/** Where the caller's paths begin: npm runs us in the project's root. */
+/** The base of relative paths: npm runs a script in the project's root, whatever the caller's directory. */
 const callerDir = process.env['INIT_CWD'] ?? process.cwd();
 
 async function openSource(args: ReturnType<typeof readArguments>): Promise<BackupSource & { close(): void }> {
@@ -82,11 +83,11 @@ try {
     );
     if (!manifest.isSnapshot) {
       console.log(
-        'The database was written to meanwhile: leads may be some minutes older than suppressions, activations and audit.',
+        'The database was written to during the backup: leads may be some minutes older than suppressions, activations and audit.',
       );
     }
     console.log(
-      'Keep the passphrase apart from it: without it the key, and with it every suppression, is lost.',
+      'Keep the passphrase in another place. Without it the key is lost, and with the key every suppression.',
     );
   } finally {
     source.close();

@@ -2,7 +2,7 @@
  * `npm run bench [part …] [--full] [--leads 20000,100000] [--latency 0,20] [--repeats 3]`: measures.
  *
  * Each part writes `bench/results/<part>.json` and `.md` and says which targets it meets. Without names
- * all parts run in their small form. A part that mails a lead twice or forgets one fails, whatever its speed.
+ * all parts run in their small form. A part that mails a lead twice or not at all fails.
  *
  * @module
  */

@@ -1,9 +1,9 @@
 /**
- * First step of `npm start`, `npm test` and `npm run check`: brings the packages to what package-lock.json
- * says, then runs the TypeScript script named on the command line with the project's own Node.
+ * First step of `npm start`, `npm test` and other commands: installs the packages that package-lock.json
+ * names, then runs the TypeScript script on the command line with the project's own Node.
  *
- * Runs on whatever Node the machine has, so it uses no package and no syntax newer than Node 14.
- * Keeps true: the script it runs is told of every signal, and its exit code is the exit code.
+ * Must run on any Node, so it uses no package and no syntax newer than Node 14. Passes every signal on to the
+ * script and ends with its exit code.
  *
  * @module
  */

@@ -1,11 +1,10 @@
 /**
- * `npm run deploy`: to a Cloudflare account, from nothing to running; again, to bring it up to date; with
- * `--rollback`, back to the version before.
+ * `npm run deploy`: deploys to a Cloudflare account, for the first time or as an update; `--rollback` goes back to
+ * the version before.
  *
- * Asks for what is missing when somebody is there to answer; every setting and secret can be given as an
- * environment variable instead. What is deployed is the memory: nothing is kept on this machine.
- * `--dry-run` bundles and checks, and needs no account. Owns the terminal, files and processes;
- * scripts/lib/deploy/ decides.
+ * Owns the terminal, files and processes; scripts/lib/deploy decides. It asks for what is missing when a person is
+ * at the terminal; every setting and secret can be an environment variable instead. Nothing is remembered on this
+ * machine: a deploy reads what is on the account. `--dry-run` bundles and checks, and needs no account.
  *
  * @module
  */
@@ -21,8 +20,6 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline/promises';
-import { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Cloudflare } from 'cloudflare';
 import { makeConfig, readConfig, type WranglerConfig } from './lib/deploy/config.ts';
@@ -34,6 +31,7 @@ import { rollback } from './lib/deploy/rollback.ts';
 import { readGiven } from './lib/deploy/settings.ts';
 import { projectRoot } from './lib/local-state.ts';
 import { UserError, runToEnd, stopWhenAsked } from './lib/processes.ts';
+import { askOnTerminal } from './lib/prompt.ts';
 import { buildWebIfChanged } from './lib/web-build.ts';
 
 const folder = join(projectRoot, '.deploy');
@@ -43,37 +41,20 @@ const wranglerFile = join(projectRoot, 'node_modules/wrangler/bin/wrangler.js');
 async function runWrangler(args: readonly string[]): Promise<WranglerAnswer> {
   const env: NodeJS.ProcessEnv = {
     ...process.env,
-    // No questions of its own: all that is asked is asked here.
+    // In CI mode wrangler asks nothing; this command asks its own questions.
     CI: '1',
     NO_COLOR: '1',
     WRANGLER_SEND_METRICS: 'false',
     WRANGLER_LOG_PATH: join(folder, 'logs'),
   };
-  // The environment is the name in the configuration; wrangler's own would be looked for in wrangler.toml.
+  // Environments are names of Workers here. Wrangler would look for an [env] section in wrangler.toml.
   delete env['CLOUDFLARE_ENV'];
   const { code, output } = await runToEnd(process.execPath, ['--no-warnings', wranglerFile, ...args], env);
   return { code, output };
 }
 
-/** Asks on the terminal; a secret is not shown while it is typed. */
 async function ask({ text, isSecret }: { text: string; isSecret: boolean }): Promise<string> {
-  let isQuiet = false;
-  const output = new Writable({
-    write(chunk, _encoding, done) {
-      if (!isQuiet) process.stdout.write(chunk as Buffer);
-      done();
-    },
-  });
-  const terminal = createInterface({ input: process.stdin, output, terminal: true });
-  try {
-    process.stdout.write(isSecret ? `${text}: ` : '');
-    isQuiet = isSecret;
-    const answer = (await terminal.question(isSecret ? '' : `${text}: `)).trim();
-    if (isSecret) process.stdout.write('\n');
-    return answer;
-  } finally {
-    terminal.close();
-  }
+  return (await askOnTerminal(text, { isSecret })).trim();
 }
 
 function readMigrations(): Migration[] {
@@ -85,7 +66,7 @@ function readMigrations(): Migration[] {
 
 type Given = DeployContext['given'];
 
-/** The token of CI, or of `wrangler login`. */
+/** `CLOUDFLARE_API_TOKEN`, or the token of `wrangler login`. */
 async function findToken(given: Given): Promise<string> {
   const own = given('CLOUDFLARE_API_TOKEN');
   if (own !== null && own !== '') return own;
@@ -134,14 +115,14 @@ async function makeContext(args: readonly string[]): Promise<DeployContext> {
     apiToken: await findToken(given),
     ...(baseUrl === null || baseUrl === '' ? {} : { baseURL: baseUrl }),
   });
-  const isSomebodyThere = process.stdin.isTTY;
+  const isInteractive = process.stdin.isTTY;
   return {
     options,
     api,
     accountId: await findAccount(api, given),
     wrangler: runWrangler,
-    ask: isSomebodyThere ? ask : null,
-    confirm: isSomebodyThere
+    ask: isInteractive ? ask : null,
+    confirm: isInteractive
       ? async (question) => /^y(?:es)?$/i.test(await ask({ text: `${question} (yes/no)`, isSecret: false }))
       : null,
     say: (line) => console.log(line),
@@ -194,7 +175,7 @@ async function makeContext(args: readonly string[]): Promise<DeployContext> {
   };
 }
 
-/** Everything of a deploy that needs no account: what CI looks at. */
+/** The part of a deploy that needs no account, for CI. */
 async function dryRun(): Promise<void> {
   const faults = migrationFaults(readMigrations());
   if (faults.length > 0) throw new UserError(faults.join('\n'));
@@ -229,7 +210,7 @@ try {
   else {
     const context = await makeContext(args);
     const { address, left, isFault } = await (isRollback ? rollback(context) : deploy(context));
-    console.log(`\n${isRollback ? 'Gone back' : 'Deployed'}: ${address}`);
+    console.log(`\n${isRollback ? 'Rolled back' : 'Deployed'}: ${address}`);
     if (left.length > 0) console.log(`\n${left.map((line) => `  * ${line}`).join('\n')}`);
     if (isFault) process.exitCode = 1;
   }

@@ -1,9 +1,9 @@
 /**
- * `npm run leads:import -- FILE.csv`: brings a CSV file into the local CRM.
+ * `npm run leads:import -- FILE.csv`: imports a CSV file into the local CRM.
  *
- * The file is read twice as a stream, so its size is bounded by the disk: first to see that it can be
- * read to its end, then to import it. Keeps true: a file that cannot be read changes nothing and is one
- * sentence and exit code 1; every row that was not taken is named with its line.
+ * The file is read twice as a stream, so only the disk bounds its size: first to see that it can be read to its end,
+ * then to import it. Invariants: a file that cannot be read changes nothing and gives one sentence and exit code 1;
+ * every row that was not taken is named with its line.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
 import { CsvError, parse } from 'csv-parse';
-import { importRows, type FileRow } from '../src/crm/imports/import.ts';
+import type { FileRow } from '../src/crm/imports/chunks.ts';
 import {
   FileDecoder,
   ImportRecordReader,
@@ -27,7 +27,8 @@ import {
   type ImportDelimiter,
   type ImportEncoding,
 } from '../src/shared/imports/import-file.ts';
-import type { Import, ImportIssue } from '../src/shared/schemas/activation.ts';
+import type { Import, ImportIssue } from '../src/shared/schemas/imports.ts';
+import { importRows } from './lib/import-rows.ts';
 import { UserError } from './lib/processes.ts';
 
 const usage = 'usage: npm run leads:import -- FILE.csv [--consent-source WORDS]';

@@ -1,8 +1,8 @@
 /**
- * `npm run reconcile -- --url ADDRESS`: after a restore, makes the leads agree with what every session did, and
- * lets activations start again (docs/RECOVERY.md).
+ * `npm run reconcile -- --url ADDRESS`: after a restore, reconciles the leads with every session, and lets activations
+ * start again (docs/RECOVERY.md).
  *
- * Keeps true: it can be broken off and run again at any moment; nothing is mailed.
+ * Invariant: it can be interrupted and repeated at any time, and no mail is sent.
  *
  * @module
  */
@@ -38,7 +38,7 @@ function readArguments() {
 
 const fromCaller = (path: string): string => resolve(process.env['INIT_CWD'] ?? process.cwd(), path);
 
-/** Ids of all session objects there are: by these, sessions are found that the restored list does not have. */
+/** Ids of all session objects. They lead to sessions that are missing in the restored list. */
 async function findObjects(args: ReturnType<typeof readArguments>): Promise<string[]> {
   if (args.remote) {
     const { CloudflareEnvironment, signIn } = await import('./lib/backup/cloudflare-account.ts');
@@ -77,15 +77,16 @@ try {
   );
   if (report.unknownIds.length > 0) {
     console.log(
-      `Without an object here; their leads stay as the database has them: ${report.unknownIds.join(', ')}.`,
+      `Sessions without an object here; their leads stay unchanged: ${report.unknownIds.join(', ')}.`,
     );
   }
   if (report.forgetfulIds.length > 0) {
     console.log(
-      `They no longer know whom they mailed (RETENTION_DAYS); leads that only they mailed may be new: ${report.forgetfulIds.join(', ')}.`,
+      `Sessions that no longer know whom they mailed (RETENTION_DAYS); their leads may be new: ${report.forgetfulIds.join(', ')}.`,
     );
   }
-  if (report.pausedIds.length > 0) console.log(`Paused here; resume them: ${report.pausedIds.join(', ')}.`);
+  if (report.pausedIds.length > 0)
+    console.log(`Paused by this command; resume them: ${report.pausedIds.join(', ')}.`);
   console.log('Activations can start again.');
 } catch (error) {
   console.error(error instanceof UserError ? error.message : error);

@@ -1,9 +1,9 @@
 /**
- * `npm run restore -- FOLDER`: puts a backup into a new state folder, or with `--remote` into a database of an
+ * `npm run restore -- FOLDER`: restores a backup into a new state folder or, with `--remote`, into a database of an
  * account (docs/RECOVERY.md).
  *
- * Keeps true: nothing is written before the backup was checked whole; a target that has something in it is left
- * alone unless that is asked for; activations are held back until `npm run reconcile`.
+ * Invariant: nothing is written before the whole backup was checked; a target that is not empty needs
+ * --into-existing; no activation starts before `npm run reconcile` has ended.
  *
  * @module
  */
@@ -42,7 +42,7 @@ function readArguments() {
   }
 }
 
-/** npm runs us in the project's root, wherever it was called. */
+/** The base of relative paths: npm runs a script in the project's root, whatever the caller's directory. */
 const fromCaller = (path: string): string => resolve(process.env['INIT_CWD'] ?? process.cwd(), path);
 
 function say(words: string): void {
@@ -54,7 +54,7 @@ function tell(report: StagingReport, backup: OpenBackup): void {
   const lines = [
     `Restored from ${createdAt}: ${String(report.leadCount)} leads (${String(report.activeCount)} active), ` +
       `${String(report.suppressionCount)} suppressions, ${String(report.activationCount)} activations.`,
-    ...(isSnapshot ? [] : ['The backup was made while the database was written to.']),
+    ...(isSnapshot ? [] : ['The database was written to during the backup.']),
     ...(report.setActiveCount + report.addedSuppressionCount > 0
       ? [
           `From the newer backup: ${String(report.setActiveCount)} leads set active, ` +
@@ -62,10 +62,10 @@ function tell(report: StagingReport, backup: OpenBackup): void {
         ]
       : []),
     ...(report.erasedTargets.length > 0
-      ? [`Erased again, as the audit says: ${report.erasedTargets.join(', ')}.`]
+      ? [`Erased again, because the audit has their erasure: ${report.erasedTargets.join(', ')}.`]
       : []),
     ...(report.unfoundTargets.length > 0
-      ? [`Erasures of which nothing was found in the backup: ${report.unfoundTargets.join(', ')}.`]
+      ? [`Erasures without data in the backup: ${report.unfoundTargets.join(', ')}.`]
       : []),
   ];
   for (const line of lines) console.log(line);
@@ -73,9 +73,11 @@ function tell(report: StagingReport, backup: OpenBackup): void {
 
 function tellVars({ settings }: OpenBackup): void {
   const vars = Object.entries(settings.vars).filter(([, value]) => value !== '');
-  console.log('Settings at the time of the backup, none of which was changed here:');
+  console.log('Settings at the time of the backup; the restore changed none of them:');
   for (const [name, value] of vars) console.log(`  ${name}=${JSON.stringify(value)}`);
-  console.log(`Secrets that were set, to be given again: ${settings.secrets.join(', ') || 'none'}.`);
+  console.log(
+    `Secrets at the time of the backup, to be set again: ${settings.secrets.join(', ') || 'none'}.`,
+  );
 }
 
 stopWhenAsked();
@@ -102,7 +104,7 @@ try {
   const given = process.env['ADDRESS_HASH_KEY'] ?? '';
   if (remote === null && given !== '' && given !== backup.addressHashKey) {
     throw new UserError(
-      'ADDRESS_HASH_KEY is set, to another key than that of the backup. Unset it. Nothing was restored.',
+      'ADDRESS_HASH_KEY is set to another key than that of the backup. Unset it. Nothing was restored.',
     );
   }
   await remote?.requireTarget();
@@ -118,7 +120,7 @@ try {
   tellVars(backup);
   const where = args.remote ? '--remote' : `--state-dir ${target.stateDir}`;
   console.log(
-    `\nActivations are held back: sessions may have mailed leads that are new here. Start the app, then run\n` +
+    `\nNo activation can start yet: sessions may have mailed leads that are new here. Start the app, then run\n` +
       `  npm run reconcile -- --url ADDRESS ${where}`,
   );
 } catch (error) {

@@ -1,7 +1,8 @@
 /**
- * `npm run screenshots`: takes the pictures of docs/images from the running app.
+ * `npm run screenshots`: makes the pictures in docs/images from the running app.
  *
- * Starts the product in a folder of its own with sample leads, at a pace that can be caught in the middle. `--all DIR` takes every page in both colours and widths into another folder.
+ * Starts the product in its own folder with sample leads, slow enough to show an activation half done.
+ * `--all DIR` makes pictures of every page in both colours and widths, in another folder.
  *
  * @module
  */
@@ -10,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Page } from 'playwright-core';
-import type { LeadPage } from '../src/shared/schemas/activation.ts';
+import type { LeadPage } from '../src/shared/schemas/leads.ts';
 import { launchBrowser } from '../test/support/browser.ts';
 import { startFaultProxy } from '../test/support/fault-proxy.ts';
 import { projectRoot } from './lib/local-state.ts';
@@ -84,7 +85,7 @@ async function waitForShare(page: Page, share: number): Promise<void> {
     await page.waitForTimeout(100);
 }
 
-/** Every page in one colour and width, with a run of all sample leads under way. */
+/** Every page in one colour and width, with an activation of all sample leads under way. */
 async function takePictures(url: string, look: Look, device: Device): Promise<void> {
   const size = device === 'desk' ? { width: 1280, height: 800 } : { width: 390, height: 844 };
   const name = (what: string): string => `${what}${device === 'desk' ? '' : '-phone'}-${look}`;

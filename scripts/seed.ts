@@ -7,7 +7,7 @@
  * @module
  */
 import { parseArgs } from 'node:util';
-import { importRows } from '../src/crm/imports/import.ts';
+import { importRows } from './lib/import-rows.ts';
 import { countLeads } from '../src/crm/leads/lead.ts';
 import { openLocalCrm } from './lib/local-crm.ts';
 import { UserError } from './lib/processes.ts';
@@ -16,7 +16,7 @@ import { guessColumns, type ImportedLead } from '../src/shared/imports/import-fi
 
 const usage = 'usage: npm run leads:seed -- [--count N] [--force]';
 
-/** Enough for many pages and for a run that can be watched; made in a second. */
+/** Enough for many pages and for an activation that can be watched; made in a second. */
 const defaultCount = 3_000;
 const maxCount = 1_000_000;
 

@@ -1,8 +1,8 @@
 /**
  * `npm start`: the app on this machine, ready to use, with sample leads and a mail API that sends nothing.
  *
- * Reads PORT, STATE_DIR, MAIL_API_URL, MAIL_API_KEY, MAIL_FROM, MAIL_RATE and the other settings of
- * docs/OPERATIONS.md. Keeps true: one signal ends all of it, a fault is one line, nothing is left running.
+ * Reads PORT, STATE_DIR and the settings of src/runtime/settings.ts. One signal ends everything; a fault is one
+ * line; no process is left running.
  *
  * @module
  */
@@ -10,51 +10,28 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { stateDir } from './lib/local-state.ts';
 import { UserError, runToEnd, stopAll } from './lib/processes.ts';
+import { allSettings } from './lib/settings.ts';
 import { type Stack, localPerson, prepareState, startStack } from './lib/stack.ts';
 import { keepSweeping } from './lib/sweep.ts';
 import { buildWebIfChanged } from './lib/web-build.ts';
 
-/** Settings of the Worker that are passed on when they are set. */
-const passedOn = [
-  'MAIL_PROVIDER',
-  'MAIL_API_KEY',
-  'MAIL_FROM',
-  'MAIL_REPLY_TO',
-  'MAIL_RATE',
-  'MAIL_BATCH_MAX',
-  'MAIL_ACTION_URL',
-  'MAIL_POSTAL_ADDRESS',
-  'PUBLIC_URL',
-  'ACTIVATE_CONFIRM_ABOVE',
-  'ACTIVATE_UNDO_SECONDS',
-  'RETENTION_DAYS',
-  'ACCESS_TEAM_DOMAIN',
-  'ACCESS_AUD',
-  'ACCESS_TOKEN_LABELS',
-  'ROLE_VIEWER',
-  'ROLE_OPERATOR',
-  'ROLE_ADMIN',
-  'MAIL_DAILY_CAP',
-  'MAIL_GUARD_MIN_RESULTS',
-  'MAIL_MAX_BOUNCE_PERCENT',
-  'MAIL_MAX_COMPLAINT_PERCENT',
-  'MAIL_MESSAGE_STREAM',
-  'MAIL_SES_REGION',
-  'MAIL_SES_CONFIGURATION_SET',
-  'RESEND_WEBHOOK_SECRET',
-  'POSTMARK_WEBHOOK_CREDENTIALS',
-];
+/** The address of the mail API and the local person have defaults of their own here; the state keeps the hash key. */
+const handledHere = ['MAIL_API_URL', 'LOCAL_PERSON', 'ADDRESS_HASH_KEY'];
+
+/** Settings that are passed on to the Worker when they are set. */
+const passedOn = allSettings
+  .filter(({ name, takenBy }) => takenBy.includes('start') && !handledHere.includes(name))
+  .map(({ name }) => name);
 
 function setting(name: string): string | null {
   const value = process.env[name]?.trim();
   return value === undefined || value === '' ? null : value;
 }
 
-function readPort(): number {
-  const text = setting('PORT') ?? '8787';
+function readPort(name: string, text: string): number {
   const port = Number(text);
   if (!/^\d+$/.test(text) || port < 1 || port > 65_535)
-    throw new UserError(`PORT is not a port number: ${text}`);
+    throw new UserError(`${name} is not a port number: ${text}`);
   return port;
 }
 
@@ -96,7 +73,7 @@ let stack: Stack | null = null;
 /** Ends everything, then this process. */
 async function shutDown(exitCode: number): Promise<never> {
   stopping.abort();
-  // In order, which takes what was erased out of the files; then whatever else was started.
+  // The stack stops in order, which rewrites the databases without what was erased; then everything else.
   await stack?.stop().catch((error: unknown) => {
     console.error(error);
   });
@@ -111,13 +88,14 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     void shutDown(0);
   });
 }
-// The process that npm runs, gone without a word.
+// The parent process has ended without a signal.
 process.on('disconnect', () => {
   if (!stopping.signal.aborted) void shutDown(1);
 });
 
 async function main(): Promise<void> {
-  const port = readPort();
+  const port = readPort('PORT', setting('PORT') ?? '8787');
+  const inspector = setting('INSPECTOR_PORT');
   const mail = readMailApi();
   const folder = stateDir();
   await buildWebIfChanged(() => {
@@ -131,10 +109,14 @@ async function main(): Promise<void> {
       return value === null ? [] : [[name, value]];
     }),
   );
-  // Whoever names an Access application wants to see its sign-in, and nobody let in without it.
+  // With an Access application, the sign-in itself is to be tried: nobody is signed in without it.
   const person = setting('LOCAL_PERSON') ?? (setting('ACCESS_TEAM_DOMAIN') === null ? localPerson : null);
   if (person !== null) env['LOCAL_PERSON'] = person;
-  stack = await startStack({ port, stateDir: folder, mail, env, onStep: step });
+  stack = await startStack({
+    port,
+    ...(inspector === null ? {} : { inspectorPort: readPort('INSPECTOR_PORT', inspector) }),
+    ...{ stateDir: folder, mail, env, onStep: step },
+  });
 
   console.log(`\n  Lead Activation   ${stack.url}`);
   if (stack.inboxUrl === null) console.log(`  Mail goes to      ${stack.mailUrl}`);
@@ -153,7 +135,7 @@ async function main(): Promise<void> {
 try {
   await main();
 } catch (error) {
-  // While stopping, what was under way fails; that is no news.
+  // While the stack stops, work that was under way fails. That is expected.
   if (!stopping.signal.aborted) {
     console.error(error instanceof UserError ? error.message : error);
     await shutDown(1);

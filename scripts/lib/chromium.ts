@@ -1,5 +1,5 @@
 /**
- * Finds a Chromium for the browser tests and pictures, and installs Debian's where that is possible.
+ * Finds a Chromium for the browser tests and screenshots, and installs Debian's package where it may.
  *
  * @module
  */

@@ -1,13 +1,13 @@
 /**
  * Rewrites the databases of a state folder after something was erased, so that no byte of it is left.
  *
- * A row that is deleted, and the old text of one that is changed, stay in free parts of their pages until
- * something else is written there. SQLite's answers are `PRAGMA secure_delete` and VACUUM
- * (sqlite.org/pragma.html#pragma_secure_delete), and the runtime refuses both to a Worker and an object. So it
- * is done here, while the runtime does not run.
+ * Deleted rows, and the old text of changed ones, stay in free parts of their pages until something else is
+ * written there. SQLite's remedies are `PRAGMA secure_delete` and VACUUM
+ * (sqlite.org/pragma.html#pragma_secure_delete), and the runtime allows neither in a Worker or an object. So
+ * both are done here, while the runtime does not run.
  *
- * Keeps true: a database that another process has open is left alone and is due again; nothing is lost when
- * this is killed, because VACUUM is a transaction.
+ * A database that another process has open is skipped and done the next time. A kill loses nothing, because
+ * VACUUM is a transaction.
  *
  * @module
  */
@@ -25,7 +25,7 @@ const erasingActions = [
   'view.delete',
 ];
 
-/** What the CRM says of erasures and retention: another text when there was one. */
+/** The CRM's last erasure and retention; the text differs after a new one. */
 const erasuresSql = `SELECT json_array(
   (SELECT max(id) FROM audit WHERE action IN (SELECT value FROM json_each(?))),
   (SELECT max(reduced_at) FROM activations),
@@ -46,7 +46,7 @@ export function compactState(stateDir: string): void {
   try {
     for (const file of files) compact(file);
   } catch (error) {
-    // Somebody else writes to it: a script beside the app. It is due again the next time.
+    // A script beside the app writes to it. It is compacted the next time.
     if (error instanceof Error && /locked|busy/i.test(error.message)) return;
     throw error;
   }
@@ -60,7 +60,7 @@ function databasesIn(folder: string): string[] {
     .map((name) => join(folder, name));
 }
 
-/** What the CRM says; null in a file that is not the CRM, or is one of an earlier version. */
+/** As {@link erasuresSql} says; null in a file that is not the CRM database, or of an earlier version. */
 function erasuresIn(file: string): string | null {
   const db = new DatabaseSync(file);
   try {
@@ -78,7 +78,7 @@ function compact(file: string): void {
   const db = new DatabaseSync(file);
   try {
     db.exec('PRAGMA secure_delete = ON; VACUUM');
-    // What was there before is in the log of changes too, until that is cut.
+    // The write-ahead log still has the old content until it is truncated.
     db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
   } finally {
     db.close();

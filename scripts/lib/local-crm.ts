@@ -10,7 +10,7 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { getPlatformProxy, unstable_readConfig } from 'wrangler';
-import { emailHash, type HashEmail } from '../../src/crm/email-hash.ts';
+import { emailHash, type HashEmail } from '../../src/crm/email.ts';
 import { addressHashKey, makeStateDir, projectRoot, stateDir } from './local-state.ts';
 import { prepareState } from './stack.ts';
 

@@ -1,9 +1,9 @@
 /**
- * Where local state lives and the secret that belongs to it: shared by `npm start`, the CSV import
- * and the seed, so that all three open the same database and hash addresses with the same key.
+ * The local state folder and its address hash key. `npm start`, the CSV import and the seed share them, so
+ * that all three open the same database and hash addresses with the same key.
  *
- * Never prints the key. Keeps true: one state folder has one key for ever, because a second key
- * would part its leads from its suppressions.
+ * Does not print the key. A state folder keeps its first key: with another one its suppressions would match
+ * no address.
  *
  * @module
  */

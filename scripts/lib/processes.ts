@@ -1,8 +1,8 @@
 /**
- * Child processes that cannot be left behind, and errors meant for a person.
+ * Child processes that end with this process, and errors that are meant for a person.
  *
- * Owns: how a command is started, awaited, stopped and killed with everything it started itself.
- * Keeps true: when this process ends in any way, SIGKILL included, so does every leashed command.
+ * Starts, awaits, stops and kills a command together with everything that the command started. When this
+ * process ends in any way, SIGKILL included, every supervised command ends too (supervisor.ts).
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { projectRoot } from './local-state.ts';
 
-/** Something a person can put right; its message is one line and is all they see. */
+/** A fault that a person can correct. Its message is one line and all that is printed. */
 export class UserError extends Error {
   override name = 'UserError';
 }
@@ -34,7 +34,7 @@ export interface SupervisedProcess {
   killHard(): Promise<void>;
 }
 
-/** True while a process of the group is there. */
+/** True while a process of the group exists. */
 function groupExists(groupId: number): boolean {
   try {
     process.kill(-groupId, 0);
@@ -48,13 +48,13 @@ async function killGroup(groupId: number): Promise<void> {
   try {
     process.kill(-groupId, 'SIGKILL');
   } catch {
-    return; // nobody left
+    return; // no process is left
   }
-  // A killed process stays in the list until it is reaped, which in some containers nobody does.
+  // A killed process exists until it is reaped, and some containers have no process that reaps.
   for (let waitedMs = 0; waitedMs < 1_000 && groupExists(groupId); waitedMs += 20) await sleep(20);
 }
 
-/** Every leashed command that has not ended. */
+/** Every supervised command that has not ended. */
 const running = new Set<SupervisedProcess>();
 
 /**
@@ -79,13 +79,13 @@ export function spawnSupervised(
     supervisor.stdout?.setEncoding('utf8').on('data', output);
     supervisor.stderr?.setEncoding('utf8').on('data', output);
   }
-  // The pipe breaks when the leash is killed; its end is what tells, not the pipe.
+  // The pipe breaks when the supervisor is killed; `exit` reports that.
   supervisor.stdin?.on('error', () => undefined);
   const pid = supervisor.pid;
   if (pid === undefined) throw new Error('a process could not be started');
   const ended = new Promise<ProcessEnd>((resolve) => {
     supervisor.on('exit', (code, signal) => {
-      // What the command started itself and left behind goes with it, and lets go of the pipes.
+      // Processes that the command left behind are ended too; otherwise they hold the pipes open.
       void killGroup(pid).then(() => {
         running.delete(supervised);
         resolve({ code, signal });
@@ -114,8 +114,8 @@ export async function stopAll(): Promise<void> {
 }
 
 /**
- * Stops, and ends this process with code 130, when a signal asks for it or when the process that started it
- * is gone. A process whose work is done ends all the same.
+ * Stops everything and ends this process with code 130 on a signal, or when the process that started it is
+ * gone. Does not keep a process running whose work is done.
  */
 export function stopWhenAsked(stop: () => Promise<unknown> = stopAll): void {
   const end = (): void => void stop().finally(() => process.exit(130));
@@ -125,13 +125,13 @@ export function stopWhenAsked(stop: () => Promise<unknown> = stopAll): void {
   process.channel?.unref();
 }
 
-/** What {@link runToEnd} tells of a command that has ended. */
+/** A command that has ended. */
 export interface FinishedProcess extends ProcessEnd {
   /** stdout and stderr, in the order they came. */
   output: string;
 }
 
-/** Runs a command, leashed, to its end and collects its output. */
+/** Runs a supervised command to its end and collects its output. */
 export async function runToEnd(
   command: string,
   args: readonly string[],

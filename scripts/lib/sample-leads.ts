@@ -36,6 +36,7 @@ import {
   fakerVI,
   fakerZH_CN,
 } from '@faker-js/faker';
+import { leadFieldNames, perField } from '../../src/shared/lead-fields.ts';
 import type { ImportedLead } from '../../src/shared/imports/import-file.ts';
 
 /** Countries with how many of a hundred leads or so are from there. */
@@ -173,6 +174,7 @@ export function sampleLeads(count: number): ImportedLead[] {
     for (let number = 2; seen.has(email); number += 1) email = `${local}${String(number)}@${domain}`;
     seen.add(email);
     leads.push({
+      ...perField(leadFieldNames, () => ''),
       email,
       firstName,
       lastName,

@@ -1,10 +1,10 @@
 /**
  * The whole product on this machine: D1 migrated, the Worker in `wrangler dev`, a mail API behind it.
  *
- * `npm start`, the browser tests and the chaos scripts all start it here. Owns: order of start and stop,
- * the settings handed to the Worker, the lock on a state folder. Never seeds and never builds the web app.
- * Keeps true: when `startStack` throws, when the stack is stopped and when this process is killed, nothing
- * that it started is left running.
+ * `npm start`, the browser tests and the chaos scripts start it here. Decides the order of start and stop,
+ * hands settings to the Worker, and locks the state folder. Does not seed and does not build the web app.
+ * When `startStack` throws, when the stack is stopped and when this process is killed, no process that it
+ * started is left.
  *
  * @module
  */
@@ -14,6 +14,7 @@ import { type Server, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { providerSettings } from '../../src/mail/providers/index.ts';
 import { compactState } from './compact-state.ts';
 import { addressHashKey, makeStateDir, projectRoot } from './local-state.ts';
 import {
@@ -31,24 +32,29 @@ import { type StandInMail, startStandInMail } from './stand-in-mail.ts';
 const maxStartMs = 90_000;
 
 /**
- * Secrets that a deployment may go without, and the setting that it must. wrangler.toml has no word for either,
- * and `wrangler dev` takes from a file only what its configuration names; so the one that it is started with
- * here names those that are set.
+ * What wrangler.toml does not name: the secrets of providers, which a deployment may go without, and LOCAL_PERSON,
+ * which it must go without. `wrangler dev` takes from a file only what its configuration names, so the
+ * configuration that it is started with here names those that are set.
  */
-const optionalSecrets = ['RESEND_WEBHOOK_SECRET', 'POSTMARK_WEBHOOK_CREDENTIALS', 'LOCAL_PERSON'];
+const optionalSecrets = [
+  ...providerSettings.filter(({ isSecret }) => isSecret).map(({ name }) => name),
+  'LOCAL_PERSON',
+];
 
 /** Who is signed in on this machine, where Access does not stand in front: LOCAL_PERSON of `npm start`. */
 export const localPerson = 'ana@example.com';
 
-/** In a state folder while its database is being replaced; what is found there is half of one and half of another. */
+/** Exists in a state folder while its database is being replaced, and is left when that was interrupted. */
 export const unfinishedRestoreFile = 'restore-unfinished';
 
-/** A log above this is started anew: it is for the last runs, not for history. */
+/** A larger log is started anew: it is for the last starts, not an archive. */
 const maxLogBytes = 10 * 1024 * 1024;
 
 export interface StackOptions {
   /** Port of the app; a free one when left out. */
   port?: number;
+  /** Port where a debugger can attach to the Worker; a free one when left out. */
+  inspectorPort?: number;
   /** Folder of the databases, settings and logs; made when missing. */
   stateDir: string;
   /** `stand-in` starts one that lives as long as the stack; else the base URL of a mail API. */
@@ -73,7 +79,7 @@ export interface Stack {
   readonly inboxUrl: string | null;
   /** Settles when the Worker's process ends, asked to or not. */
   readonly ended: Promise<ProcessEnd>;
-  /** What a person looks into when something went wrong. */
+  /** The Worker's log. */
   readonly logFile: string;
   /** Ends everything in order. */
   stop(): Promise<void>;
@@ -283,7 +289,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const logFile = join(stateDir, 'logs/worker.log');
     if ((statSync(logFile, { throwIfNoEntry: false })?.size ?? 0) > maxLogBytes) rmSync(logFile);
     const logFrom = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0;
-    const inspectorPort = await freePort();
+    const inspectorPort = options.inspectorPort ?? (await freePort());
     worker = spawnSupervised(
       process.execPath,
       [

@@ -1,7 +1,7 @@
 /**
  * The stand-in for the mail API: `emulate`'s Resend, in this process, on the loopback address only.
  *
- * It keeps its mail and its idempotency keys in memory: what it took is gone when this process ends.
+ * It keeps mail and idempotency keys in memory, until this process ends.
  *
  * @module
  */
@@ -13,7 +13,7 @@ export interface StandInMail {
   readonly url: string;
   /** Page that shows the mails it has taken. */
   readonly inboxUrl: string;
-  /** Forgets every mail and key. */
+  /** Removes every mail and key. */
   reset(): void;
   close(): Promise<void>;
 }
@@ -21,7 +21,7 @@ export interface StandInMail {
 /** Starts a stand-in mail API on a free port, or on the one given. */
 export async function startStandInMail(port = 0): Promise<StandInMail> {
   const emulator = await createEmulator({ service: 'resend', port });
-  // Its own words are `localhost`, which is ::1 on some machines, where it does not listen.
+  // The emulator says `localhost`, which is ::1 on some machines, where it does not listen.
   const url = `http://127.0.0.1:${new URL(emulator.url).port}`;
   return {
     url,

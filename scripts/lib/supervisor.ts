@@ -1,10 +1,10 @@
 /**
  * Runs one command for as long as the process that asked for it lives.
  *
- * Started as the head of a process group of its own, with a pipe on stdin that nothing is written to. When
- * the pipe closes, because it was told to stop or because its owner was killed, the command is asked to end,
- * and after a grace period the whole group is killed, this process with it. A signal from the terminal does
- * not reach the group, so that the owner alone decides the order of the end.
+ * It leads its own process group and has a pipe on stdin that nothing is written to. When the pipe closes,
+ * because the owner stops it or was killed, the command is asked to end; after a grace period the whole group
+ * is killed, including this process. Signals from the terminal do not reach the group, so the owner decides
+ * in which order its commands end.
  *
  * @module
  */
@@ -33,7 +33,7 @@ process.stdin.on('end', release).on('error', release).resume();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, release);
 
 child.on('exit', (code) => {
-  // With its owner gone nobody else sweeps up what the command left behind.
+  // The owner may be gone, so processes that the command left behind are ended here.
   if (released) process.kill(-process.pid, 'SIGKILL');
   process.exit(code ?? 1);
 });

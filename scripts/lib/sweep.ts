@@ -1,14 +1,14 @@
 /**
- * The sweep over sessions that have not ended, asked for in place of a cron: `wrangler dev` rings none.
+ * Requests the sweep over sessions that have not ended, because `wrangler dev` runs no cron triggers.
  *
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What storage takes back is gone on with within five seconds, as with a cron in production within a minute. */
+/** Work resumes within five seconds after storage is back; in production the cron does this within a minute. */
 const intervalMs = 4_000;
 
-/** Asks for sweeps until it is told to end. What fails is tried again: the Worker may be starting anew. */
+/** Requests sweeps until the signal. A failed one is repeated: the Worker may be restarting. */
 export async function keepSweeping(url: string, signal: AbortSignal): Promise<void> {
   const address = `${url}/cdn-cgi/handler/scheduled?cron=${encodeURIComponent('* * * * *')}`;
   while (!signal.aborted) {
@@ -18,7 +18,7 @@ export async function keepSweeping(url: string, signal: AbortSignal): Promise<vo
       });
       await response.body?.cancel();
     } catch {
-      // Said in the Worker's log, or the end.
+      // The Worker's log has the reason, or the product is stopping.
     }
     await sleep(intervalMs, undefined, { signal }).catch(() => undefined);
   }

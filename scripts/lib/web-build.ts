@@ -19,7 +19,7 @@ const sources = [
   'package-lock.json',
 ];
 const shell = join(projectRoot, 'web/build/index.html');
-// Not in web/build, which is served as it is.
+// Not in web/build, because all of that folder is served.
 const stampFolder = join(projectRoot, 'node_modules/.cache/lead-activation');
 const stampFile = join(stampFolder, 'web-build');
 
@@ -44,7 +44,7 @@ function sourceHash(): string {
   return hash.digest('hex');
 }
 
-/** The stamp names the build that it was made for too, so that a build by other means is not taken for it. */
+/** The stamp includes the time of the build, so that a build by other means does not match it. */
 function stamp(): string | null {
   const built = statSync(shell, { throwIfNoEntry: false });
   return built === undefined ? null : `${sourceHash()} ${String(built.mtimeMs)}`;

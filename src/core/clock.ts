@@ -1,12 +1,11 @@
 /**
- * Steps of the clock: what times on disk are worth once the host's clock went back.
+ * Clock steps: how the stored times of a session follow a host clock that was set back.
  *
- * A session knows one thing of the clock that was: it had come to `updatedAt`. When it is earlier now, the
- * clock was set back by at least the difference, and every time that the session has written down is too
- * late by as much. Steps forward need nothing: waits end early, and a key counts as dead too soon.
+ * A session knows that the old clock had reached `updatedAt`. If the clock is earlier now, it was set back by at
+ * least the difference, and every stored time is too late by as much. Steps forward need nothing: waits end early,
+ * and a key counts as dead too soon.
  *
- * Owns: the bounds, and the arithmetic of a session. Never: storage, clocks. The mail gate's own times are
- * in permits.ts.
+ * Owns the bounds and the arithmetic of a session. The times of the mail gate are in limits/rate-limit.ts.
  *
  * @module
  */

@@ -1,21 +1,32 @@
 /**
- * The list of all activations, newest first. A session's object holds the truth; what is kept here is
- * the last word that it sent, and an older word never replaces a newer one.
+ * The list of all activations, newest first.
+ *
+ * Owns the table. A session's object holds the truth; the list has the last Progress that the object sent, and
+ * an older one never replaces a newer one.
  *
  * @module
  */
 import { mentions, withoutMentions, type ForgottenPerson } from '../shared/forgotten.ts';
 import type { Progress } from '../shared/progress.ts';
 import type { ActivationList } from '../shared/schemas/activation.ts';
-import { decodeCursor, encodeCursor } from './cursor.ts';
+import { readPage, type Condition, type PagedList } from './cursor.ts';
 
 interface ActivationRow {
-  session_id: string;
-  created_at: number;
+  sessionId: string;
+  createdAt: number;
+  /** JSON. */
   progress: string;
 }
 
-function toProgress(row: ActivationRow): Progress {
+const list: PagedList<ActivationRow> = {
+  select: 'SELECT session_id AS sessionId, created_at AS createdAt, progress FROM activations',
+  key: [
+    { column: 'created_at', type: 'integer', of: (row) => row.createdAt },
+    { column: 'session_id', type: 'text', of: (row) => row.sessionId },
+  ],
+};
+
+function toProgress(row: Pick<ActivationRow, 'progress'>): Progress {
   // Written by recordActivation only, from a Progress; earlier versions did not know what is waited for.
   const known = JSON.parse(row.progress) as Omit<Progress, 'waitingFor'> & Partial<Progress>;
   return { ...known, waitingFor: known.waitingFor ?? null };
@@ -57,40 +68,14 @@ export async function listActivations(
   db: D1Database,
   query: { cursor: string | null; limit: number; search?: string },
 ): Promise<{ kind: 'ok'; list: ActivationList } | { kind: 'invalid_cursor' }> {
-  const conditions = ['1'];
-  const params: (string | number)[] = [];
-  if (query.cursor !== null) {
-    const [createdAt, sessionId, ...rest] = decodeCursor(query.cursor) ?? [];
-    if (typeof createdAt !== 'number' || typeof sessionId !== 'string' || rest.length > 0) {
-      return { kind: 'invalid_cursor' };
-    }
-    conditions.push('(created_at, session_id) < (?, ?)');
-    params.push(createdAt, sessionId);
-  }
   const search = query.search?.trim() ?? '';
-  if (search !== '') {
-    conditions.push('(instr(lower(name), lower(?)) > 0 OR instr(lower(owner), lower(?)) > 0)');
-    params.push(search, search);
-  }
-  const { results } = await db
-    .prepare(
-      `SELECT session_id, created_at, progress FROM activations WHERE ${conditions.join(' AND ')}
-       ORDER BY created_at DESC, session_id DESC LIMIT ?`,
-    )
-    .bind(...params, query.limit + 1)
-    .all<ActivationRow>();
-  const rows = results.slice(0, query.limit);
-  const last = rows.at(-1);
-  return {
-    kind: 'ok',
-    list: {
-      activations: rows.map(toProgress),
-      nextCursor:
-        results.length > query.limit && last !== undefined
-          ? encodeCursor([last.created_at, last.session_id])
-          : null,
-    },
-  };
+  const where: Condition[] =
+    search === ''
+      ? []
+      : [['(instr(lower(name), lower(?)) > 0 OR instr(lower(owner), lower(?)) > 0)', search, search]];
+  const page = await readPage(db, list, { ...query, where });
+  if (page.kind !== 'ok') return page;
+  return { kind: 'ok', list: { activations: page.rows.map(toProgress), nextCursor: page.nextCursor } };
 }
 
 /** One page of the sessions that have not ended, as far as the list has heard; and how many there are. */
@@ -98,30 +83,30 @@ export async function listOpenSessions(
   db: D1Database,
   page: { offset: number; limit: number },
 ): Promise<{ sessionIds: string[]; totalCount: number }> {
-  // The partial index has them all, and little else is read.
+  // The partial index has exactly them.
   const open = "FROM activations INDEXED BY activations_open WHERE (progress ->> 'finishedAt') IS NULL";
-  const [rows, count] = await db.batch<{ session_id: string; n: number }>([
+  const [rows, count] = await db.batch<{ sessionId: string; n: number }>([
     db
-      .prepare(`SELECT session_id ${open} ORDER BY session_id LIMIT ? OFFSET ?`)
+      .prepare(`SELECT session_id AS sessionId ${open} ORDER BY session_id LIMIT ? OFFSET ?`)
       .bind(page.limit, page.offset),
     db.prepare(`SELECT count(*) AS n ${open}`),
   ]);
   return {
-    sessionIds: (rows?.results ?? []).map((row) => row.session_id),
+    sessionIds: (rows?.results ?? []).map((row) => row.sessionId),
     totalCount: count?.results[0]?.n ?? 0,
   };
 }
 
-/** The last word of one session, or null when it is not on the list. */
+/** The last Progress of one session, or null when it is not on the list. */
 export async function getActivation(db: D1Database, sessionId: string): Promise<Progress | null> {
   const row = await db
-    .prepare('SELECT session_id, created_at, progress FROM activations WHERE session_id = ?')
+    .prepare('SELECT progress FROM activations WHERE session_id = ?')
     .bind(sessionId)
-    .first<ActivationRow>();
+    .first<{ progress: string }>();
   return row === null ? null : toProgress(row);
 }
 
-/** How many runs of one person have not ended, as far as the list has heard. */
+/** How many activations of one person have not ended, as far as the list has heard. */
 export async function countRunning(db: D1Database, owner: string): Promise<number> {
   const row = await db
     .prepare(
@@ -138,48 +123,49 @@ export async function deleteActivation(db: D1Database, sessionId: string): Promi
   return result.meta.changes > 0;
 }
 
-/** Notes that a run no longer knows whom it mailed, so that an erasure need not ask it. */
+/** Notes that a session no longer knows whom it mailed, so that an erasure need not ask it. */
 export async function markAnonymized(db: D1Database, sessionId: string, nowMs: number): Promise<void> {
   await db.prepare('UPDATE activations SET reduced_at = ? WHERE session_id = ?').bind(nowMs, sessionId).run();
 }
 
 interface NamedActivation {
-  session_id: string;
+  sessionId: string;
   name: string;
-  reduced_at: number | null;
+  anonymizedAt: number | null;
 }
 
 /** Activations that are read at once. */
 const namePageCount = 500;
 
-/** All activations with their names: those are words of a person, in any script, and compared here. */
+/** All activations with their names. A person typed those, in any script, so they are compared here and not in SQL. */
 async function* namedActivations(db: D1Database): AsyncGenerator<NamedActivation, void> {
   for (let after = ''; ;) {
     const { results } = await db
       .prepare(
-        'SELECT session_id, name, reduced_at FROM activations WHERE session_id > ? ORDER BY session_id LIMIT ?',
+        `SELECT session_id AS sessionId, name, reduced_at AS anonymizedAt FROM activations
+         WHERE session_id > ? ORDER BY session_id LIMIT ?`,
       )
       .bind(after, namePageCount)
       .all<NamedActivation>();
     yield* results;
     const last = results.at(-1);
     if (last === undefined || results.length < namePageCount) return;
-    after = last.session_id;
+    after = last.sessionId;
   }
 }
 
-/** The runs that may hold something of a person: their mails, the words that they were searched by, a name. */
+/** The activations that may hold something of a person: mails, the search of the audience, the name. */
 export async function activationsThatMayKnow(db: D1Database, person: ForgottenPerson): Promise<string[]> {
   const sessionIds: string[] = [];
-  for await (const { session_id: sessionId, name, reduced_at: reducedAt } of namedActivations(db)) {
-    if (reducedAt === null || mentions(name, person)) sessionIds.push(sessionId);
+  for await (const { sessionId, name, anonymizedAt } of namedActivations(db)) {
+    if (anonymizedAt === null || mentions(name, person)) sessionIds.push(sessionId);
   }
   return sessionIds;
 }
 
-/** Takes a person out of the names on the list. The objects have done so before: what they tell next is the same. */
+/** Takes a person out of the names on the list. The objects did so before, so their next Progress agrees. */
 export async function forgetInHistory(db: D1Database, person: ForgottenPerson): Promise<void> {
-  for await (const { session_id: sessionId, name } of namedActivations(db)) {
+  for await (const { sessionId, name } of namedActivations(db)) {
     if (!mentions(name, person)) continue;
     await db
       .prepare(

@@ -1,16 +1,16 @@
 /**
- * Who a session is for: resolving an audience at the start, previewing it, and paging it out in
- * batches while the session runs.
+ * Who a session is for: resolves an audience at the start, previews it, and pages it out in batches afterwards.
  *
- * Owns the freeze: an audience is what matched at a revision of the CRM, with `id <= maxLeadId`; no clock is
- * asked. Count, preview and pages are made from one selection, so they cannot disagree. Keeps true: a page
- * never draws a lead that the count at the start did not have, but for one that another session set back to
- * new meanwhile; leads edited or erased since are not drawn, and the difference is the caller's `changed`.
+ * Owns the freeze: an audience is what matched at a revision of the CRM, with `id <= maxLeadId`; no clock is asked.
+ * Count, preview and pages come from one selection, so they cannot disagree. Invariant: a page has no lead that the
+ * count at the start did not have, except one that another session has set back to new since. Leads that were edited
+ * or erased since are left out; the caller calls the difference `changed`.
  *
  * @module
  */
 import { customFieldPattern } from '../shared/custom-fields.ts';
-import type { Recipient } from '../shared/recipient.ts';
+import { leadFields } from '../shared/lead-fields.ts';
+import { mergeFields, type Recipient } from '../shared/recipient.ts';
 import type { Audience } from '../shared/schemas/activation.ts';
 import { compileLeadFilter, type LeadFilterOptions, type LeadSelection } from './leads/filter.ts';
 import {
@@ -27,7 +27,7 @@ export type ResolvedAudience =
   /** These of the given ids do not exist, in ascending order. */
   | { kind: 'unknown_leads'; leadIds: number[] };
 
-/** What a run over the audience would do; `total` is the sum of the others. */
+/** What an activation of the audience would do; `total` is the sum of the others. */
 export interface AudienceCounts {
   total: number;
   willActivate: number;
@@ -101,7 +101,7 @@ export async function resolveAudience(db: D1Database, audience: Audience): Promi
 }
 
 /**
- * What a run that starts now would do, without doing it. Ids that do not exist count nowhere;
+ * What an activation that starts now would do, without doing it. Ids that do not exist count nowhere;
  * {@link resolveAudience} refuses them.
  */
 export async function countAudience(db: D1Database, audience: Audience): Promise<AudienceCounts> {
@@ -120,19 +120,10 @@ export async function countAudience(db: D1Database, audience: Audience): Promise
   };
 }
 
-const emptyableColumns = {
-  firstName: 'first_name',
-  lastName: 'last_name',
-  company: 'company',
-  phone: 'phone',
-  source: 'source',
-  stage: 'stage',
-} as const satisfies Partial<Record<keyof Recipient, string>>;
-type EmptyableField = keyof typeof emptyableColumns;
-
 /** SQL of what leads aliased `l` have in a field that a template may print; null for what is no field of a lead. */
 function emptyableSql(field: string): string | null {
-  if (Object.hasOwn(emptyableColumns, field)) return `l.${emptyableColumns[field as EmptyableField]}`;
+  const found = mergeFields.find((name) => name === field);
+  if (found !== undefined) return `l.${leadFields[found].column}`;
   const name = /^custom\.(.+)$/.exec(field)?.[1] ?? '';
   // A name has nothing in it that SQL or JSON would read.
   return customFieldPattern.test(name) ? `coalesce(l.custom ->> '${name}', '')` : null;
@@ -185,15 +176,14 @@ export async function sampleAudience(
        WHERE ${where} AND ${eligibilitySql} = 'mailable' ORDER BY ${id} LIMIT ?`,
     )
     .bind(...params, limit)
-    .all<RecipientRow & { custom?: string }>();
+    .all<RecipientRow>();
   return results.map((row) => toRecipient(row, customFields));
 }
 
 /**
  * The next leads of a frozen audience, in the order of their ids, after `afterLeadId` (0 at first).
  *
- * Asks nothing of anybody's memory: the same question gives the same leads, less those edited or
- * erased since. Ids that were chosen by hand are drawn whatever happened to them.
+ * Keeps no state: the same arguments give the same leads, less those edited or erased since. Ids that were chosen by hand are drawn whatever happened to them.
  */
 export async function planPage(
   db: D1Database,

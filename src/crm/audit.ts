@@ -1,28 +1,35 @@
 /**
  * The audit trail in D1: append and read.
  *
- * Keeps true: entries are never changed or deleted; the database itself refuses it (migrations).
+ * Invariant: an entry is never changed or deleted; triggers of the database refuse it (migrations).
  *
  * @module
  */
 import type { AuditEntry, AuditPage } from '../shared/schemas/audit.ts';
-import { decodeCursor, encodeCursor } from './cursor.ts';
+import { readPage, type Condition, type PagedList } from './cursor.ts';
 
-interface AuditRow {
-  id: number;
-  at: number;
-  actor: string;
-  role: AuditEntry['role'];
-  action: string;
-  target: string | null;
-  country: string | null;
-  request_id: string;
-  detail: string | null;
-}
+/** An entry as it is read; `detail` is JSON. */
+type AuditRow = Omit<AuditEntry, 'detail'> & { detail: string | null };
+
+const trail: PagedList<AuditRow> = {
+  // Names are looked up and not stored: an erased activation leaves none behind.
+  select: `SELECT id, at, actor, role, action, target, country, request_id AS requestId, detail,
+      coalesce(
+        (SELECT s.progress ->> 'name' FROM activations s WHERE s.session_id = audit.target),
+        (SELECT i.file_name FROM imports i WHERE i.import_id = audit.target),
+        (SELECT v.name FROM templates t JOIN template_versions v ON v.template_id = t.id AND v.version = t.version
+         WHERE t.id = substr(audit.target, 10) AND audit.target LIKE 'template:%')
+      ) AS targetName
+    FROM audit`,
+  key: [
+    { column: 'at', type: 'integer', of: (row) => row.at },
+    { column: 'id', type: 'integer', of: (row) => row.id },
+  ],
+};
 
 export interface AuditFilter {
   actor?: string;
-  /** An action, or with a dot at its end all that begin so: `activation.`. */
+  /** An action; with a dot at its end (`activation.`) all that begin so. */
   action?: string;
   target?: string;
   fromAt?: number;
@@ -30,7 +37,10 @@ export interface AuditFilter {
 }
 
 /** Appends one entry. @throws what D1 throws; nothing was written then */
-export async function appendAudit(db: D1Database, entry: Omit<AuditEntry, 'id'>): Promise<void> {
+export async function appendAudit(
+  db: D1Database,
+  entry: Omit<AuditEntry, 'id' | 'targetName'>,
+): Promise<void> {
   await db
     .prepare(
       `INSERT INTO audit (at, actor, role, action, target, country, request_id, detail)
@@ -59,48 +69,22 @@ export async function listAudit(
   query: { filter: AuditFilter; cursor: string | null; limit: number },
 ): Promise<{ kind: 'ok'; page: AuditPage } | { kind: 'invalid_cursor' }> {
   const { actor, action, target, fromAt, toAt } = query.filter;
-  const conditions = ['1'];
-  const params: (string | number)[] = [];
-  const add = (condition: string, ...values: (string | number)[]): void => {
-    conditions.push(condition);
-    params.push(...values);
-  };
-  if (query.cursor !== null) {
-    const [at, id, ...rest] = decodeCursor(query.cursor) ?? [];
-    if (!isCount(at) || !isCount(id) || rest.length > 0) return { kind: 'invalid_cursor' };
-    add('(at, id) < (?, ?)', at, id);
-  }
-  if (actor !== undefined) add('actor = ?', actor);
-  if (action !== undefined) {
-    if (action.endsWith('.')) add('action >= ? AND action < ?', action, `${action.slice(0, -1)}/`);
-    else add('action = ?', action);
-  }
-  if (target !== undefined) add('target = ?', target);
-  if (fromAt !== undefined) add('at >= ?', fromAt);
-  if (toAt !== undefined) add('at <= ?', toAt);
-  const { results } = await db
-    .prepare(`SELECT * FROM audit WHERE ${conditions.join(' AND ')} ORDER BY at DESC, id DESC LIMIT ?`)
-    .bind(...params, query.limit + 1)
-    .all<AuditRow>();
-  const rows = results.slice(0, query.limit);
-  const last = rows.at(-1);
-  const hasMore = results.length > query.limit && last !== undefined;
-  return {
-    kind: 'ok',
-    page: { entries: rows.map(toEntry), nextCursor: hasMore ? encodeCursor([last.at, last.id]) : null },
-  };
-}
-
-function isCount(part: unknown): part is number {
-  return Number.isSafeInteger(part);
+  const where: Condition[] = [];
+  if (actor !== undefined) where.push(['actor = ?', actor]);
+  if (action?.endsWith('.') === true) {
+    // Everything that begins so: the slash comes after the dot.
+    where.push(['action >= ? AND action < ?', action, `${action.slice(0, -1)}/`]);
+  } else if (action !== undefined) where.push(['action = ?', action]);
+  if (target !== undefined) where.push(['target = ?', target]);
+  if (fromAt !== undefined) where.push(['at >= ?', fromAt]);
+  if (toAt !== undefined) where.push(['at <= ?', toAt]);
+  const page = await readPage(db, trail, { where, cursor: query.cursor, limit: query.limit });
+  if (page.kind !== 'ok') return page;
+  return { kind: 'ok', page: { entries: page.rows.map(toEntry), nextCursor: page.nextCursor } };
 }
 
 function toEntry(row: AuditRow): AuditEntry {
-  const { request_id, detail, ...same } = row;
-  return {
-    ...same,
-    requestId: request_id,
-    // Written by appendAudit only.
-    detail: detail === null ? null : (JSON.parse(detail) as Record<string, unknown>),
-  };
+  // Written by appendAudit only.
+  const detail = row.detail === null ? null : (JSON.parse(row.detail) as Record<string, unknown>);
+  return { ...row, detail };
 }

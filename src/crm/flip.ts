@@ -1,9 +1,9 @@
 /**
  * The flip: sets the leads of one batch active, owned by one session.
  *
- * One D1 batch, which is one transaction and one round trip. Keeps true: a lead belongs to the first
- * session that flips it, a repeat gives the same answer, and every lead of the batch is in exactly
- * one list of the answer. Costs 2 rows written per lead (the row and `leads_status`) and 1 per batch.
+ * One D1 batch, which is one transaction and one round trip. It writes 2 rows for each lead (the row and
+ * `leads_status`) and 1 for the batch. Invariants: a lead belongs to the first session that flips it, a repeat gives the
+ * same answer, and every lead of the batch is in exactly one list of the answer.
  *
  * @module
  */
@@ -32,8 +32,10 @@ export const countFlippedSql = `UPDATE lead_counts
 const isOwnerLiveSql = `(l.activated_by <> ?2 AND EXISTS (SELECT 1 FROM activations a
     WHERE a.session_id = l.activated_by AND (a.progress ->> 'finishedAt') IS NULL))`;
 
-const readFlippedSql = (columns: string): string => `SELECT ${columns}, l.activated_by, l.email_hash,
-  coalesce(${isOwnerLiveSql}, 0) AS is_owner_live,
+const readFlippedSql = (
+  columns: string,
+): string => `SELECT ${columns}, l.activated_by AS activatedBy, l.email_hash AS emailHash,
+  coalesce(${isOwnerLiveSql}, 0) AS isOwnerLive,
   ${eligibilitySql} AS eligibility
   FROM leads l WHERE l.id IN (SELECT value FROM json_each(?1))`;
 
@@ -45,11 +47,10 @@ const countUnflippedSql = `UPDATE lead_counts
   SET new_count = new_count + changes(), active_count = active_count - changes() WHERE changes() > 0`;
 
 interface FlippedRow extends RecipientRow {
-  activated_by: string | null;
-  email_hash: string;
-  is_owner_live: 0 | 1;
+  activatedBy: string | null;
+  emailHash: string;
+  isOwnerLive: 0 | 1;
   eligibility: Eligibility;
-  custom?: string;
 }
 
 /**
@@ -80,11 +81,11 @@ export async function flipLeads(
     db.prepare(countFlippedSql),
     db.prepare(readFlippedSql(recipientColumnsWith(customFields))).bind(idsJson, flip.sessionId),
   ]);
-  const rows = new Map((results[2]?.results ?? []).map((row) => [row.id, row]));
+  const rows = new Map((results[2]?.results ?? []).map((row) => [row.leadId, row]));
 
   const withdrawn = leadIds.filter((leadId) => {
     const row = rows.get(leadId);
-    return row?.activated_by === flip.sessionId && row.eligibility === 'suppressed';
+    return row?.activatedBy === flip.sessionId && row.eligibility === 'suppressed';
   });
   // Rare, so the flips of every day do not pay for it; until it is done, a repeat finds them again.
   if (withdrawn.length > 0) await unflipLeads(db, { sessionId: flip.sessionId, leadIds: withdrawn });
@@ -96,14 +97,14 @@ export async function flipLeads(
   for (const leadId of leadIds) {
     const row = rows.get(leadId);
     if (row === undefined) skipped.push({ leadId, reason: 'erased' });
-    else if (row.activated_by === flip.sessionId && row.eligibility !== 'suppressed') {
+    else if (row.activatedBy === flip.sessionId && row.eligibility !== 'suppressed') {
       activated.push(toRecipient(row, customFields));
-      emailHashes.set(leadId, row.email_hash);
+      emailHashes.set(leadId, row.emailHash);
     } else if (row.eligibility === 'mailable')
       throw new Error('A flip left a lead that it should have taken.');
     else {
       skipped.push({ leadId, reason: row.eligibility });
-      if (row.eligibility === 'already_active' && row.is_owner_live === 1) ownedElsewhere.add(leadId);
+      if (row.eligibility === 'already_active' && row.isOwnerLive === 1) ownedElsewhere.add(leadId);
     }
   }
   return { activated, skipped, emailHashes, ownedElsewhere };

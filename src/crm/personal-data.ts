@@ -1,9 +1,9 @@
 /**
- * What the CRM database holds about a person beside the lead itself: finding it and erasing it.
+ * What the CRM database holds about a person beside the lead: finding it and erasing it.
  *
- * Owns: every table that may hold an address or a name. Never: the lead (leads.ts), session objects.
- * Keeps true: what remains afterwards is a keyed hash in the suppressions, if there was one, so that the
- * person is not mailed when a later import brings them back; and ids that mean nobody.
+ * Owns every table that may hold an address or a name, except the lead itself (leads/lead.ts) and the session objects.
+ * Invariant: what remains is a keyed hash in the suppressions, if there was one, so that the person is not mailed
+ * when a later import brings them back; and ids that name nobody.
  *
  * @module
  */
@@ -15,10 +15,9 @@ import {
   type ForgottenPerson,
 } from '../shared/forgotten.ts';
 import type { Recipient } from '../shared/recipient.ts';
-import type { Lead } from '../shared/schemas/activation.ts';
+import type { Lead } from '../shared/schemas/leads.ts';
 import type { PersonExport } from '../shared/schemas/audit.ts';
-import type { HashEmail } from './email-hash.ts';
-import { normalizeEmail } from './email.ts';
+import { type HashEmail, normalizeEmail } from './email.ts';
 import { forgetInHistory } from './activations.ts';
 import { eraseFromIssues, issuesAbout } from './imports/issues.ts';
 import { forgetViews, viewsAbout } from './saved-views.ts';

@@ -1,11 +1,12 @@
 /**
- * Recovery of the CRM database: the hold after a restore, and putting back what the restored database forgot.
+ * Recovery of the CRM database after a restore.
  *
- * A database that was set back to an earlier time has leads as *new* that were mailed since. The session
- * objects were not set back and know whom they mailed. Owns: the SQL that makes the leads agree with what a
- * session says, and the question whether a restore is still open. Never: asking a session (worker/operations/reconcile.ts).
- * Keeps true: a lead that a session mailed is never new afterwards, a lead that another session owns is left
- * alone, and a repeat changes nothing.
+ * A restored database may list leads as *new* that were mailed after the backup. The session objects were not
+ * restored, so they still know whom they mailed. This file holds the SQL that makes the leads agree with a
+ * session, and the query whether a recovery is still open. It does not ask the sessions; that is
+ * worker/operations/reconcile.ts.
+ * Invariants: a lead that a session mailed is not new afterwards. The session that mailed a lead owns it, also
+ * where the restored database names another owner. A repeat changes nothing.
  *
  * @module
  */
@@ -15,7 +16,7 @@ import { nextRevisionSql } from './leads/row.ts';
 /** Audit actions that open and close a recovery; `scripts/restore.ts` writes the first. */
 export const recoveryActions = { opened: 'recovery.restore', finished: 'recovery.finish' } as const;
 
-// By id and not by time: the clock of the machine that restores is another one than the Worker's.
+// By id and not by time: the machine that restores and the Worker have different clocks.
 const latestSql = 'SELECT max(id) AS id, at, detail FROM audit WHERE action = ?';
 
 interface LatestRow {
@@ -24,15 +25,17 @@ interface LatestRow {
   detail: string | null;
 }
 
-/** A restore that was not finished yet: when it was made and what its audit entry says. */
+/** A restore that is not reconciled yet: when it was made, and the detail of its audit entry. */
 export interface OpenRecovery {
   restoredAt: number;
   detail: Record<string, unknown>;
 }
 
 /**
- * The restore that is still open, or null. While one is open no activation starts: leads may be new in the
- * database that were mailed. Reads the entries of two actions, which are few.
+ * Returns the restore that is still open, or null. While one is open no activation starts, because the database
+ * may list leads as new that were mailed. Reads the latest entry of two audit actions.
+ *
+ * @throws what D1 throws
  */
 export async function openRecovery(db: D1Database): Promise<OpenRecovery | null> {
   const [opened, finished] = await db.batch<LatestRow>([
@@ -51,28 +54,29 @@ export async function openRecovery(db: D1Database): Promise<OpenRecovery | null>
 /** A lead as a session's results name it. */
 export interface KnownLead {
   leadId: number;
-  /** The address that was mailed; null where the session has forgotten it because the lead was erased. */
+  /** The address that was mailed; null where the session deleted it because the lead was erased. */
   email: string | null;
-  /** False while its mail waits. */
+  /** False while its mail has not left. */
   isMailed: boolean;
 }
 
 /** What a session knows of some of its leads. */
 export interface SessionKnowledge {
   sessionId: string;
-  /** When the session was started; its audience existed by then. */
+  /** When the session was started, epoch ms; every lead of its audience existed then. */
   createdAt: number;
   activatedAt: number;
-  /** Leads that it activated: mailed, in doubt, failed, or about to be mailed. */
+  /** Leads that it activated: mailed, in doubt, failed, or waiting to be mailed. */
   activated: readonly KnownLead[];
-  /** Leads that it left alone. */
+  /** Leads that it skipped. */
   skippedIds: readonly number[];
 }
 
 /*
- * A lead of the database is the one that the session means if its id is the same and it was there when the
- * session started, or if its id and address are. An id can mean somebody else after a restore: ids that were
- * given out later are given out again. The address alone is enough as well, for who was imported again.
+ * After a restore an id can belong to somebody else, because the database gives out ids again that it gave out
+ * after the backup. So a row is the lead that the session means if its id is the same and either it existed
+ * when the session started, or its address is the same too. The address alone also identifies a lead: that one
+ * was imported again.
  */
 const isSameLead = `l.created_at <= ?2 OR l.email = (known.value ->> 'email')`;
 
@@ -84,20 +88,21 @@ const setActiveSql = `UPDATE leads SET status = 'active', activated_at = ?3, act
   WHERE +status = 'new' AND id IN (${sameLeadIds}
     UNION SELECT l.id FROM json_each(?1) AS known JOIN leads l ON l.email = (known.value ->> 'email'))`;
 
-// A lead that the database has as another session's: that one had given it back, and this one has mailed it.
-// Whoever mailed a lead owns it, in whatever order the sessions are asked.
+// The restored database may name a session as owner that gave the lead back after the backup. The session that
+// mailed the lead takes it over, so that the order in which sessions are reconciled does not matter.
 const takeOverSql = `UPDATE leads SET activated_at = ?3, activated_by = ?4
   WHERE +status = 'active' AND activated_by IS NOT ?4 AND id IN (${sameLeadIds})`;
 
-// An id that a session knows is never given out again, so that it cannot come to mean somebody else.
+// Ids that a session knows are not given out again: they would name another person in its results.
 const keepIdsSql = `UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'leads'`;
 
 /**
- * Makes the leads agree with what a session knows of them: leads that it activated and the database has as new
- * become active again, owned by it; leads that it left alone and the database has as its own become new.
+ * Makes the leads agree with what a session knows. Leads that it activated and that are new in the database become
+ * active and its own. Leads that it mailed and that another session owns in the database become its own. Leads
+ * that it skipped and that are its own in the database become new.
  *
- * @returns how many leads changed in each way, and the leads that the session knows as erased and that are
- *   back in the database; erasing them again is the caller's
+ * @returns how many leads became active and how many new, and the leads that were erased and are back in the
+ *   database; the caller erases those again
  * @throws what D1 throws; a repeat is safe
  */
 export async function applyKnowledge(

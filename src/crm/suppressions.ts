@@ -1,10 +1,10 @@
 /**
- * Suppressions: who must not be mailed, by keyed hash of the address.
+ * Suppressions: who must not be mailed, by the keyed hash of the address.
  *
- * Owns the table. Stores no address but for a display form where a person typed one; the list names the lead
- * behind a hash as long as there is one.
- * Invariant: the first reason stays (who complained stays a complainer, whatever comes later), adding
- * twice changes nothing, and everything that mails looks here in the same transaction as its flip.
+ * Owns the table. Keeps no address, except as a label where a person typed one; the list names the lead behind
+ * a hash as long as there is one. Invariants: the first reason
+ * stays (a complaint stays a complaint, whatever comes later); adding twice changes nothing; whatever mails
+ * looks here in the transaction of its flip.
  *
  * @module
  */
@@ -14,50 +14,38 @@ import type {
   SuppressionPage,
   SuppressionReason,
 } from '../shared/schemas/mail.ts';
-import { decodeCursor, encodeCursor } from './cursor.ts';
-import type { HashEmail } from './email-hash.ts';
-import { isUsableEmail, normalizeEmail } from './email.ts';
+import { allOf, cursorBehind, pageStatement, takePage, type Condition, type PagedList } from './cursor.ts';
+import { type HashEmail, isUsableEmail, normalizeEmail } from './email.ts';
 
-interface SuppressionRow {
-  email_hash: string;
-  reason: SuppressionReason;
-  created_at: number;
-  label: string | null;
-  added_by: string | null;
-  note: string;
-  session_id: string | null;
-  /** JSON of {@link LeadCells}; null where no lead has this address. */
-  lead: string | null;
-}
-
+/** An entry as it is read; `lead` is JSON of {@link LeadCells}. */
+type SuppressionRow = Omit<Suppression, 'lead'> & { lead: string | null };
 type LeadCells = [id: number, email: string, firstName: string, lastName: string];
 
-// A lookup per shown row. Two leads can share a hash: addresses are unique by ASCII case, hashes by Unicode's.
-const columns = `email_hash, reason, created_at, label, added_by, note, session_id,
-  (SELECT json_array(l.id, l.email, l.first_name, l.last_name) FROM leads l
-   WHERE l.email_hash = suppressions.email_hash LIMIT 1) AS lead`;
+const list: PagedList<SuppressionRow> = {
+  // A lookup per shown row. Two leads can share a hash: addresses are unique by the case of ASCII, hashes by
+  // that of Unicode.
+  select: `SELECT email_hash AS id, reason, created_at AS createdAt, label, added_by AS addedBy, note,
+      session_id AS sessionId,
+      (SELECT json_array(l.id, l.email, l.first_name, l.last_name) FROM leads l
+       WHERE l.email_hash = suppressions.email_hash LIMIT 1) AS lead
+    FROM suppressions`,
+  key: [
+    { column: 'created_at', type: 'integer', of: (row) => row.createdAt },
+    { column: 'email_hash', type: 'text', of: (row) => row.id },
+  ],
+};
 
-function toSuppression(row: SuppressionRow): Suppression {
-  return {
-    id: row.email_hash,
-    reason: row.reason,
-    createdAt: row.created_at,
-    label: row.label,
-    addedBy: row.added_by,
-    note: row.note,
-    sessionId: row.session_id,
-    lead: row.lead === null ? null : toLead(JSON.parse(row.lead) as LeadCells),
-  };
-}
-
-function toLead([id, email, firstName, lastName]: LeadCells): Suppression['lead'] {
-  return { id, email, name: `${firstName} ${lastName}`.trim() };
+function toSuppression({ lead, ...entry }: SuppressionRow): Suppression {
+  if (lead === null) return { ...entry, lead: null };
+  // Made by the query.
+  const [id, email, firstName, lastName] = JSON.parse(lead) as LeadCells;
+  return { ...entry, lead: { id, email, name: `${firstName} ${lastName}`.trim() } };
 }
 
 /**
- * Suppresses one address for a reason that no person typed: a webhook or an unsubscribe link.
+ * Suppresses one address because of a webhook or an unsubscribe link.
  *
- * @returns false when it was suppressed before
+ * @returns false when it was suppressed already
  */
 export async function suppressHash(
   db: D1Database,
@@ -117,7 +105,7 @@ export async function addSuppressions(
   return { addedCount, knownCount: rows.length - addedCount, invalidLines };
 }
 
-/** Takes a suppression away, for a reason that is kept; false when there was none. */
+/** Removes a suppression and keeps a record of who did and why. @returns false when there was none */
 export async function removeSuppression(
   db: D1Database,
   removal: { emailHash: string; removedBy: string; note: string; nowMs: number },
@@ -145,46 +133,21 @@ export async function listSuppressions(
   db: D1Database,
   query: { emailHash: string | null; reason: SuppressionReason | null; cursor: string | null; limit: number },
 ): Promise<{ kind: 'ok'; page: SuppressionPage } | { kind: 'invalid_cursor' }> {
-  const conditions = ['1'];
-  const params: (string | number)[] = [];
-  if (query.emailHash !== null) {
-    conditions.push('email_hash = ?');
-    params.push(query.emailHash);
-  }
-  if (query.reason !== null) {
-    conditions.push('reason = ?');
-    params.push(query.reason);
-  }
-  const filter = conditions.join(' AND ');
-  const filterParams = [...params];
-  if (query.cursor !== null) {
-    const [createdAt, emailHash, ...rest] = decodeCursor(query.cursor) ?? [];
-    if (typeof createdAt !== 'number' || typeof emailHash !== 'string' || rest.length > 0) {
-      return { kind: 'invalid_cursor' };
-    }
-    conditions.push('(created_at, email_hash) < (?, ?)');
-    params.push(createdAt, emailHash);
-  }
-  const [rows, count] = await db.batch<SuppressionRow & { n: number }>([
-    db
-      .prepare(
-        `SELECT ${columns} FROM suppressions WHERE ${conditions.join(' AND ')}
-         ORDER BY created_at DESC, email_hash DESC LIMIT ?`,
-      )
-      .bind(...params, query.limit + 1),
-    db.prepare(`SELECT count(*) AS n FROM suppressions WHERE ${filter}`).bind(...filterParams),
+  const { emailHash, reason, cursor, limit } = query;
+  const where: Condition[] = [];
+  if (emailHash !== null) where.push(['email_hash = ?', emailHash]);
+  if (reason !== null) where.push(['reason = ?', reason]);
+  const statement = pageStatement(db, list, { where, cursor, limit });
+  if (statement === null) return { kind: 'invalid_cursor' };
+  const { sql, params } = allOf(where);
+  const [found, count] = await db.batch<SuppressionRow & { n: number }>([
+    statement,
+    db.prepare(`SELECT count(*) AS n FROM suppressions WHERE ${sql}`).bind(...params),
   ]);
-  const found = (rows?.results ?? []).map(toSuppression);
-  const suppressions = found.slice(0, query.limit);
-  const last = suppressions.at(-1);
+  const { rows, nextCursor } = takePage(found?.results ?? [], limit, cursorBehind(list));
   return {
     kind: 'ok',
-    page: {
-      suppressions,
-      nextCursor:
-        found.length > query.limit && last !== undefined ? encodeCursor([last.createdAt, last.id]) : null,
-      total: count?.results[0]?.n ?? 0,
-    },
+    page: { suppressions: rows.map(toSuppression), nextCursor, total: count?.results[0]?.n ?? 0 },
   };
 }
 
@@ -194,8 +157,10 @@ export async function suppressedAmong(
   emailHashes: readonly string[],
 ): Promise<ReadonlySet<string>> {
   const { results } = await db
-    .prepare('SELECT email_hash FROM suppressions WHERE email_hash IN (SELECT value FROM json_each(?))')
+    .prepare(
+      'SELECT email_hash AS emailHash FROM suppressions WHERE email_hash IN (SELECT value FROM json_each(?))',
+    )
     .bind(JSON.stringify(emailHashes))
-    .all<{ email_hash: string }>();
-  return new Set(results.map((row) => row.email_hash));
+    .all<{ emailHash: string }>();
+  return new Set(results.map((row) => row.emailHash));
 }

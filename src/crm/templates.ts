@@ -1,40 +1,23 @@
 /**
  * Templates that people wrote, in versions.
  *
- * Owns: their tables. Never: whether a template is right (src/mail/templates/render.ts), the built-in ones.
- * Keeps true: a version once written stays as it is, and nobody overwrites what they have not seen.
+ * Owns their tables. Does not judge whether a template is right (src/mail/templates/render.ts) and does not hold
+ * the built-in ones. Invariants: a version never changes once it is written, and nobody overwrites a version
+ * that they have not seen.
  *
  * @module
  */
-import type { TemplateCreate, TemplateDetail, TemplateVersionList } from '../shared/schemas/mail.ts';
-import type { TemplateSummary } from '../shared/schemas/activation.ts';
+import type {
+  TemplateCreate,
+  TemplateDetail,
+  TemplateVersionList,
+  TemplateSummary,
+} from '../shared/schemas/mail.ts';
 
-interface TemplateRow {
-  id: string;
-  version: number;
-  name: string;
-  description: string;
-  subject: string;
-  html: string;
-  text: string;
-  created_at: number;
-  created_by: string;
-}
+const columns = `v.template_id AS id, v.version, v.name, v.description, v.subject, v.html, v.text,
+  v.created_at AS updatedAt, v.created_by AS updatedBy`;
 
-const columns =
-  'v.template_id AS id, v.version, v.name, v.description, v.subject, v.html, v.text, v.created_at, v.created_by';
-
-function toTemplate(row: TemplateRow): TemplateDetail {
-  const { id, version, name, description, subject, html, text } = row;
-  return {
-    ...{ id, version, name, description, subject, html, text },
-    isBuiltin: false,
-    updatedAt: row.created_at,
-    updatedBy: row.created_by,
-  };
-}
-
-/** All templates in their present version, by name. */
+/** All templates in their current version, by name. */
 export async function listTemplates(db: D1Database): Promise<TemplateSummary[]> {
   const { results } = await db
     .prepare(
@@ -46,7 +29,7 @@ export async function listTemplates(db: D1Database): Promise<TemplateSummary[]> 
   return results.map((row) => ({ ...row, isBuiltin: false }));
 }
 
-/** One template, in its present version or in another one; null when there is none. */
+/** One template, in its current version or in the one asked for; null when there is none. */
 export async function getTemplate(
   db: D1Database,
   id: string,
@@ -58,8 +41,8 @@ export async function getTemplate(
        JOIN template_versions v ON v.template_id = t.id AND v.version = coalesce(?2, t.version) WHERE t.id = ?1`,
     )
     .bind(id, version)
-    .first<TemplateRow>();
-  return row === null ? null : toTemplate(row);
+    .first<Omit<TemplateDetail, 'isBuiltin'>>();
+  return row === null ? null : { ...row, isBuiltin: false };
 }
 
 interface Authorship {
@@ -100,7 +83,7 @@ export async function createTemplate(
 export type UpdateAnswer =
   { kind: 'ok'; template: TemplateDetail } | { kind: 'not_found' } | { kind: 'conflict'; version: number };
 
-/** Adds a version, if the present one is the one that was edited. */
+/** Adds a version, if the current one is `baseVersion`, which was edited. */
 export async function updateTemplate(
   db: D1Database,
   id: string,
@@ -132,22 +115,17 @@ export async function deleteTemplate(db: D1Database, id: string): Promise<boolea
   return (results[1]?.meta.changes ?? 0) > 0;
 }
 
-/** The versions of a template, newest first. */
+/** The versions of a template, newest first; the last 200. */
 export async function listTemplateVersions(
   db: D1Database,
   id: string,
 ): Promise<TemplateVersionList['versions']> {
   const { results } = await db
     .prepare(
-      `SELECT version, subject, created_at, created_by FROM template_versions
+      `SELECT version, subject, created_at AS createdAt, created_by AS createdBy FROM template_versions
        WHERE template_id = ? ORDER BY version DESC LIMIT 200`,
     )
     .bind(id)
-    .all<Pick<TemplateRow, 'version' | 'subject' | 'created_at' | 'created_by'>>();
-  return results.map((row) => ({
-    version: row.version,
-    subject: row.subject,
-    createdAt: row.created_at,
-    createdBy: row.created_by,
-  }));
+    .all<TemplateVersionList['versions'][number]>();
+  return results;
 }

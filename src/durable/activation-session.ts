@@ -1,11 +1,10 @@
 /**
- * ActivationSession: one bulk activation, found by its session id.
+ * ActivationSession: the object of one bulk activation, found by its session id.
  *
- * A shell: it answers the Worker, owns the streams, and hands its rows, clock and settings to its parts.
- * What to do is decided in src/core; the work of an alarm is session-slice.ts, when it fires
- * session-alarm.ts, commands session-commands.ts, rows session-store.ts.
- * Invariants: `alarm()` arms its successor before anything else and never throws our own errors; a read
- * of an unknown id writes nothing; evicting the object between any two awaits changes nothing but latency.
+ * It answers the Worker, owns the streams, and hands its rows, clock and settings to its parts. Decisions are made
+ * in src/core. Alarms and erasures are session/turns.ts, commands session/commands.ts, rows store/session-store.ts.
+ * Invariants: a read of an unknown id writes nothing; evicting the object between any two awaits changes nothing
+ * but latency.
  *
  * @module
  */
@@ -14,11 +13,9 @@ import type { Batch } from '../core/batch/batch.ts';
 import type { Command } from '../core/session/command.ts';
 import type { ProviderTraits } from '../core/batch/doubt.ts';
 import type { DeliveryEvent, DeliveryReport } from '../core/batch/delivery-status.ts';
-import { nextRetention } from '../core/session/retention.ts';
 import { toProgress } from '../core/session/progress-view.ts';
 import { newSession, type Session, type SessionSpec } from '../core/session/session.ts';
 import type { SliceVerbs } from '../core/session/slice.ts';
-import { deleteActivation, markAnonymized } from '../crm/activations.ts';
 import { keyWindowMs } from '../mail/providers/index.ts';
 import type { ForgottenPerson } from '../shared/forgotten.ts';
 import { limits } from '../shared/limits.ts';
@@ -28,19 +25,20 @@ import type { LeadResult } from '../shared/schemas/activation.ts';
 import type { Timeline } from '../shared/timeline.ts';
 import { DeliveryEvents } from './session/delivery-events.ts';
 import { Feed } from './session/feed.ts';
-import { readLeadResult } from './session/lead-result.ts';
 import { logEvent, type LogFields, type LogLevel } from '../runtime/log.ts';
-import { guardLimits } from './mail/mail-account.ts';
-import { retentionDays } from '../runtime/retention.ts';
-import { classifyFault, faultText } from '../runtime/faults.ts';
+import { guardLimits } from '../runtime/settings.ts';
 import { SessionAlarm } from './session/alarm.ts';
 import { followClock } from './session/clock.ts';
 import { applyCommand } from './session/commands.ts';
-import { readResults, type ResultPage, type ResultQuery } from './session/results.ts';
+import { readLeadResult, readResults, type ResultPage, type ResultQuery } from './session/results.ts';
 import type { SessionContext } from './session/context.ts';
 import { SessionSlice } from './session/slice.ts';
 import { SessionStore } from './store/session-store.ts';
 import { SessionSweep } from './session/sweep.ts';
+import { SessionTurns, type EraseAnswer } from './session/turns.ts';
+
+export type { ResultCursor, ResultQuery } from './session/results.ts';
+export type { EraseAnswer } from './session/turns.ts';
 
 export type StartAnswer =
   { kind: 'started' | 'exists'; progress: Progress } | { kind: 'conflict' } | { kind: 'erased' };
@@ -48,21 +46,15 @@ export type StartAnswer =
 export type CommandAnswer =
   { kind: 'ok'; progress: Progress } | { kind: 'refused'; detail: string } | { kind: 'unknown_session' };
 
-export type EraseAnswer =
-  { kind: 'erased' } | { kind: 'refused'; detail: string } | { kind: 'unknown_session' };
-
 const maxIssueCount = 50;
 
 export class ActivationSession extends DurableObject<Env> {
   readonly #store: SessionStore;
   readonly #feed: Feed;
   readonly #deliveries: DeliveryEvents;
-  readonly #parts: SessionContext;
+  readonly #context: SessionContext;
   readonly #alarm: SessionAlarm;
-  readonly #slice: SessionSlice;
-  /** The turn that is being taken: an alarm's, or an erasure. */
-  #turn: Promise<unknown> | null = null;
-  #going: Promise<void> | null = null;
+  readonly #turns: SessionTurns;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -79,18 +71,24 @@ export class ActivationSession extends DurableObject<Env> {
       limits: () => guardLimits(this.settings()),
       changed: (before, after) => this.#deliveriesChanged(before, after),
     });
-    this.#parts = this.#shell();
-    this.#slice = new SessionSlice(this.#parts, new SessionSweep(this.#parts));
-    this.#alarm = new SessionAlarm(this.#parts, () => this.#slice.isRunning);
+    this.#context = this.#makeContext();
+    const slice = new SessionSlice(this.#context, new SessionSweep(this.#context));
+    this.#alarm = new SessionAlarm(this.#context, () => slice.isRunning);
+    this.#turns = new SessionTurns(this.#context, {
+      alarm: this.#alarm,
+      slice,
+      removed: (sessionId) => this.#feed.closeDeleted(sessionId),
+    });
   }
 
   // ── called by the Worker ───────────────────────────────────────────────────────────────────────
 
   /**
-   * The session's progress if this id was started by the same request; `conflict` if by another; `erased` if
-   * it was and is no more; else null.
+   * Looks for the session that a start request means.
    *
    * @param requestId - of the Worker's request; for the log, here and below
+   * @returns `exists` if the same request started it, `conflict` if another one did, `erased` if it was erased;
+   *   null for an unknown id
    */
   async find(fingerprint: string, requestId: string | null = null): Promise<StartAnswer | null> {
     await this.#alarm.ensureAlarm(requestId);
@@ -104,7 +102,7 @@ export class ActivationSession extends DurableObject<Env> {
     return { kind: 'exists', progress: toProgress(session, this.now()) };
   }
 
-  /** Starts the session, once: the same request again finds it. */
+  /** Starts the session. The same request again finds it and changes nothing. */
   async start(spec: SessionSpec, requestId: string | null = null): Promise<StartAnswer> {
     const existing = this.#found(spec.fingerprint);
     if (existing !== null) return existing;
@@ -115,20 +113,20 @@ export class ActivationSession extends DurableObject<Env> {
     return { kind: 'started', progress: toProgress(session, this.now()) };
   }
 
-  /** Progress, or null for an unknown id. */
+  /** The session's progress, or null for an unknown id. */
   async progress(requestId: string | null = null): Promise<Progress | null> {
     await this.#alarm.ensureAlarm(requestId);
     return this.#view();
   }
 
-  /** What went wrong, by reason, or null for an unknown id. */
+  /** Failures and skips, counted by reason, or null for an unknown id. */
   async issues(requestId: string | null = null): Promise<{ rev: number; issues: Issue[] } | null> {
     await this.#alarm.ensureAlarm(requestId);
     const session = this.#store.load();
     return session === null ? null : { rev: session.rev, issues: this.#store.results.issues(maxIssueCount) };
   }
 
-  /** What happened to it and how fast it was, or null for an unknown id. */
+  /** The session's events and its throughput, or null for an unknown id. */
   async timeline(requestId: string | null = null): Promise<Timeline | null> {
     await this.#alarm.ensureAlarm(requestId);
     const session = this.#store.load();
@@ -143,24 +141,24 @@ export class ActivationSession extends DurableObject<Env> {
     return this.#store.load() === null ? null : readResults(this.#store, query);
   }
 
-  /** What became of one lead, or null when the session or the lead in it is unknown. */
+  /** The result of one lead, or null when the session is unknown or does not have the lead. */
   async leadResult(leadId: number): Promise<LeadResult | null> {
     await this.#alarm.ensureAlarm(null);
     return this.#store.load() === null ? null : readLeadResult(this.#store, leadId);
   }
 
-  /** What webhooks tell of this session's mails; resolves when it is on disk. Harmless for an unknown id. */
+  /** Adds delivery events that webhooks reported; resolves when they are on disk. Does nothing for an unknown id. */
   async addDeliveryEvents(reports: readonly DeliveryReport[]): Promise<void> {
     await this.#deliveries.add(reports);
   }
 
-  /** `addDeliveryEvents` as version 0.1 called it: for a Worker that a deploy has not replaced yet. */
+  /** The name of `addDeliveryEvents` in version 0.1: a deploy replaces the Worker and the objects at different times. */
   async fates(reports: readonly { leadId: number; fate: DeliveryEvent }[]): Promise<void> {
     await this.addDeliveryEvents(reports.map(({ leadId, fate }) => ({ leadId, event: fate })));
   }
 
   /**
-   * Carries out a person's command; the same command again changes nothing.
+   * Carries out a person's command. The same command again changes nothing.
    *
    * @param by - who gives it; for the timeline
    */
@@ -169,7 +167,7 @@ export class ActivationSession extends DurableObject<Env> {
     by: string | null = null,
     requestId: string | null = null,
   ): Promise<CommandAnswer> {
-    followClock(this.#parts);
+    followClock(this.#context);
     const nowMs = this.now();
     const result = applyCommand(this.#store, command, by, nowMs, this.#traits());
     if (result.kind !== 'ok') return result;
@@ -181,21 +179,23 @@ export class ActivationSession extends DurableObject<Env> {
   }
 
   /**
-   * Forgets who a lead is; false when no mail of this session was for it. Harmless for an unknown id. A Worker of
-   * an earlier version asks for it while a deploy is under way; {@link forgetPerson} does this and more.
+   * Deletes what the session knows of a lead. Only a Worker of an earlier version calls it, while a deploy is under
+   * way; {@link forgetPerson} does this and more. Does nothing for an unknown id.
+   *
+   * @returns false when the session has no mail for this lead
    */
   eraseLead(leadId: number): boolean {
     return this.#store.transact(() => this.#store.load() !== null && this.#store.eraseLead(leadId));
   }
 
-  /** A lead as a mail of this session was addressed to it, or null; the CRM may know it otherwise by now. */
+  /** A lead as the session's last mail to it was addressed, or null. The CRM may have another name or address by now. */
   frozenRecipient(leadId: number): Recipient | null {
     if (this.#store.load() === null) return null;
     const batches = this.#store.batches.holding(leadId);
     return batches.at(-1)?.recipients?.find((recipient) => recipient.leadId === leadId) ?? null;
   }
 
-  /** Forgets a person, wherever the session mentions them. Harmless for an unknown id. */
+  /** Deletes a person from everything that the session stores. Does nothing for an unknown id. */
   async forgetPerson(person: ForgottenPerson): Promise<void> {
     const nowMs = this.now();
     const isRenamed = this.#store.transact(
@@ -206,35 +206,9 @@ export class ActivationSession extends DurableObject<Env> {
     await this.#alarm.arm(nowMs);
   }
 
-  /**
-   * Erases the session, wholly, and ends its streams with `deleted`. One that is at work is not erased: what it
-   * knows of its leads is what keeps them from being lost or mailed twice. One that is paused is cancelled first,
-   * so that leads which it set active and did not mail are new again before it is gone.
-   */
-  async erase(by: string | null = null, requestId: string | null = null): Promise<EraseAnswer> {
-    followClock(this.#parts);
-    const session = this.#store.load();
-    if (session === null) return { kind: 'unknown_session' };
-    if (session.finishedAt === null && session.state !== 'paused') {
-      return { kind: 'refused', detail: `It is ${session.state}; cancel it or wait for its end.` };
-    }
-    if (session.finishedAt === null) {
-      applyCommand(this.#store, { kind: 'cancel' }, by, this.now(), this.#traits());
-      // Whatever becomes of this call, the alarm goes on with giving its leads back.
-      await this.#alarm.watch();
-    }
-    return this.#inTurn(async (): Promise<EraseAnswer> => {
-      if (this.#store.load()?.finishedAt === null) await this.#slice.run();
-      if (this.#store.load()?.finishedAt === null) {
-        await this.#alarm.arm(this.now());
-        const detail =
-          'It was cancelled, and its leads are being set back in the CRM. Erase it when that has ended.';
-        return { kind: 'refused', detail };
-      }
-      if (!(await this.#remove())) return { kind: 'refused', detail: 'It was set going again meanwhile.' };
-      this.#log('info', 'session_erased', { requestId });
-      return { kind: 'erased' };
-    });
+  /** Erases the session; see {@link SessionTurns.erase}. */
+  erase(by: string | null = null, requestId: string | null = null): Promise<EraseAnswer> {
+    return this.#turns.erase(by, requestId);
   }
 
   /** The session's event stream. */
@@ -247,7 +221,7 @@ export class ActivationSession extends DurableObject<Env> {
       headers: {
         'content-type': 'text/event-stream; charset=utf-8',
         'cache-control': 'no-cache, no-transform',
-        // nginx and its kin hold a response back until it is whole, unless told not to.
+        // Proxies like nginx buffer a response unless this header forbids it.
         'x-accel-buffering': 'no',
       },
     });
@@ -256,96 +230,20 @@ export class ActivationSession extends DurableObject<Env> {
   // ── the alarm ──────────────────────────────────────────────────────────────────────────────────
 
   override alarm(): Promise<void> {
-    return this.#goOn();
-  }
-
-  /** Does what is due. One at a time: an alarm that fires while a sweep has set it going waits for the same. */
-  #goOn(): Promise<void> {
-    return (this.#going ??= this.#takeTurns().finally(() => (this.#going = null)));
-  }
-
-  async #takeTurns(): Promise<void> {
-    for (;;) {
-      // The successor first: a throw or a kill from here on never uses up the platform's retries.
-      await this.#alarm.watch();
-      try {
-        await this.#inTurn(() => this.#takeTurn());
-        return;
-      } catch (error) {
-        if (classifyFault(error).kind !== 'storage') throw error;
-        // Storage went away in the middle: the watch waits for it, and what was under way is taken up from rows.
-        this.#log('warn', 'turn_fault', { error: faultText(error) });
-      }
-    }
-  }
-
-  /** One at a time works on the batches: an alarm, or an erasure. */
-  async #inTurn<Answer>(work: () => Promise<Answer>): Promise<Answer> {
-    const before = this.#turn;
-    // What went wrong before is for whoever waits for that.
-    const turn = (before ?? Promise.resolve()).catch(() => {}).then(work);
-    this.#turn = turn;
-    try {
-      return await turn;
-    } finally {
-      if (this.#turn === turn) this.#turn = null;
-    }
-  }
-
-  async #takeTurn(): Promise<void> {
-    followClock(this.#parts);
-    if (this.#store.load() === null) {
-      await this.#alarm.clear();
-      return;
-    }
-    if ((await this.#retain()) === 'removed') return;
-    if ((await this.#slice.run()) === 'superseded') return;
-    await this.#alarm.arm(this.now());
-  }
-
-  /** Takes the next step of retention, if it is due. */
-  async #retain(): Promise<'kept' | 'removed'> {
-    const step = nextRetention(this.#store.session(), retentionDays(this.settings()));
-    if (step === null || step.at > this.now()) return 'kept';
-    this.#log('info', `session_${step.kind}d`, {});
-    if (step.kind === 'remove') return (await this.#remove()) ? 'removed' : 'kept';
-    this.#store.transact(() => this.#store.anonymize(this.now()));
-    // Where the database does not take it, erasures go on asking this session, which costs a call each.
-    const { sessionId } = this.#store.session().spec;
-    this.ctx.waitUntil(markAnonymized(this.env.DB, sessionId, this.now()).catch(() => undefined));
-    return 'kept';
+    return this.#turns.goOn();
   }
 
   /**
-   * Removes the session. The list of runs first: a removal that broke off there can be asked for again.
-   *
-   * @returns false when a command came in meanwhile; nothing but the list has changed then
-   */
-  async #remove(): Promise<boolean> {
-    const session = this.#store.load();
-    if (session === null) return true;
-    const { spec, generation } = session;
-    // What is still being told would put the line back that is taken off here.
-    await this.#slice.told();
-    await deleteActivation(this.env.DB, spec.sessionId);
-    if (this.#store.load()?.generation !== generation) return false;
-    await this.#alarm.clear();
-    await this.#store.deleteAll();
-    this.#feed.closeDeleted(spec.sessionId);
-    return true;
-  }
-
-  /**
-   * Makes sure that a session which should move can, as any read does, for a sweep over all of them. One whose
-   * alarm is overdue is set going here: after failures the platform repeats an alarm later and later, and
-   * another time that is set meanwhile does not bring it forward.
+   * Makes sure that a session which should move has its alarm, as every read does; for the scheduled cleanup. A
+   * session whose alarm is overdue is set going here: after failures the platform repeats an alarm later and
+   * later, and a new time does not bring that forward.
    *
    * @returns false when there is no session of this id, or no more
    */
   async poke(): Promise<boolean> {
     const isOverdue = await this.#alarm.isOverdue();
     await this.#alarm.ensureAlarm(null);
-    if (isOverdue) this.ctx.waitUntil(this.#goOn());
+    if (isOverdue) this.ctx.waitUntil(this.#turns.goOn());
     return this.#store.load() !== null;
   }
 
@@ -363,7 +261,7 @@ export class ActivationSession extends DurableObject<Env> {
   }
 
   #traits(): ProviderTraits {
-    // One that was started before this was noted has the provider of the settings.
+    // A session of an early version has no provider in its spec: it uses the one of the settings.
     const provider = this.#store.load()?.spec.provider ?? this.settings().MAIL_PROVIDER;
     return { idempotencyWindowMs: keyWindowMs(provider) };
   }
@@ -372,7 +270,7 @@ export class ActivationSession extends DurableObject<Env> {
     logEvent(level, event, { sessionId: this.ctx.id.name ?? null, ...fields });
   }
 
-  #shell(): SessionContext {
+  #makeContext(): SessionContext {
     return {
       store: this.#store,
       alarms: this.ctx.storage,
@@ -391,7 +289,7 @@ export class ActivationSession extends DurableObject<Env> {
     };
   }
 
-  // ── what a test puts something else in place of ────────────────────────────────────────────────
+  // ── what a test replaces ────────────────────────────────────────────────
 
   protected now(): number {
     return Date.now();
@@ -410,17 +308,17 @@ export class ActivationSession extends DurableObject<Env> {
     return this.env;
   }
 
-  /** A mail API that has not answered after this long will not: the outcome is unknown. */
+  /** The mail API is not waited for longer than this, in ms; the outcome is then unknown. */
   protected deliveryTimeoutMs(): number {
     return 30_000;
   }
 
-  /** The verbs of a slice; a test stops the world at each of them. */
+  /** The verbs of a slice; a test stops a slice at each of them. */
   protected verbs(verbs: SliceVerbs): SliceVerbs {
     return verbs;
   }
 
-  /** The same for every attempt of a batch, and for no other: what makes a repeat harmless. */
+  /** The idempotency key: the same for every attempt of a batch, and different for every batch. */
   protected keyOf(session: Session, batch: Batch): string {
     return `${session.spec.sessionId}/${batch.seq}`;
   }

@@ -1,8 +1,9 @@
 /**
- * MailGate: one object per mail account; all sessions draw their permits from it.
+ * MailGate: one object per mail account; all sessions lease their permits from it.
  *
- * Owns: the account's time line, persisted. Never: mail. The decisions are core/limits/rate-limit.ts.
- * Invariant: a lease is on disk before it is given out, so an evicted gate never gives a slot twice.
+ * Owns the account's time line and the day's caps, on disk. The decisions are core/limits/rate-limit.ts and
+ * core/limits/daily-cap.ts. Does not send.
+ * Invariant: a lease is on disk before it is granted, so an evicted gate never grants a slot twice.
  *
  * @module
  */
@@ -18,33 +19,28 @@ import {
   type GateState,
   type Lease,
 } from '../core/limits/rate-limit.ts';
+import { gateConfig } from '../runtime/settings.ts';
 
-/** News of the provider's limit, as a session saw it in an answer. */
+/** What an answer told a session of the provider's rate limit. */
 export interface GateReport {
   throttled: { retryAfterMs: number | null } | null;
   rate: RateObservation | null;
 }
 
-/** `MAIL_RATE` that cannot be read as a positive number falls back to the safe one. */
-export function gateConfig(env: Pick<Env, 'MAIL_RATE'>): GateConfig {
-  const rate = Number(env.MAIL_RATE);
-  return { maxRatePerSecond: Number.isFinite(rate) && rate > 0 ? rate : 8 };
-}
-
 export class MailGate extends DurableObject<Env> {
   #state: GateState | null = null;
 
-  /** Leases up to `wantedCount` permits; sessions that ask in turn are served in turn. */
+  /** Leases up to `wantedCount` permits. Sessions are served in the order in which they ask. */
   lease(wantedCount: number): Lease {
     const config = gateConfig(this.env);
     const known = this.#load(config);
     const { state, lease } = leasePermits(known, config, this.now(), wantedCount);
-    // Earlier than what it has seen: the clock was set back, and its times are to be moved once.
+    // `seenAt` went down: the clock was set back, and the moved times must be stored.
     if (lease.permitCount > 0 || state.seenAt < known.seenAt) this.#save(state);
     return lease;
   }
 
-  /** A 429 or a rate header: everyone who asks from now on hears of it. */
+  /** Takes in a 429 or a rate header; it counts for every lease from now on. */
   report(report: GateReport): void {
     const config = gateConfig(this.env);
     const nowMs = this.now();
@@ -55,7 +51,7 @@ export class MailGate extends DurableObject<Env> {
   }
 
   /**
-   * Takes mails out of a domain's allowance of the day, over all sessions. On disk before it is told: a
+   * Takes mails out of a domain's allowance of the day, over all sessions. It is on disk before it is granted: a
    * crash may waste some of a day, but never exceeds it.
    */
   reserve(domain: string, dailyCap: number, mailCount: number): Allowance {
@@ -100,7 +96,7 @@ export class MailGate extends DurableObject<Env> {
     );
     const columns = this.ctx.storage.sql.exec<{ name: string }>('PRAGMA table_info(gate)').toArray();
     if (!columns.some(({ name }) => name === 'seen_at')) {
-      // Of a gate that an earlier version made.
+      // The table of an earlier version.
       this.ctx.storage.sql.exec('ALTER TABLE gate ADD COLUMN seen_at REAL NOT NULL DEFAULT 0');
     }
     const row = this.ctx.storage.sql
@@ -133,7 +129,7 @@ export class MailGate extends DurableObject<Env> {
     );
   }
 
-  /** A test puts another clock in its place. */
+  /** Epoch ms; a test replaces it. */
   protected now(): number {
     return Date.now();
   }

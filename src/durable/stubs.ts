@@ -1,9 +1,9 @@
 /**
- * The only place that makes stubs of our objects, so that all of them are in the same jurisdiction.
+ * Stubs of our objects. No other file makes them, so that all objects are in the same jurisdiction.
  *
- * The same name under another jurisdiction is another object, and one that is kept in no jurisdiction cannot
- * be moved into one: https://developers.cloudflare.com/durable-objects/reference/data-location/. So a place
- * that made its stub otherwise would talk to an empty object. ESLint forbids it elsewhere.
+ * The same name under another jurisdiction is another object, and an object without a jurisdiction cannot be moved
+ * into one: https://developers.cloudflare.com/durable-objects/reference/data-location/. A stub that is made in
+ * another way would reach an empty object. ESLint forbids that elsewhere.
  *
  * @module
  */
@@ -36,7 +36,7 @@ export function mailGateStub(env: StubEnv, account: string): ReturnType<Env['MAI
   return inJurisdiction(env.MAIL_GATE, env).getByName(account);
 }
 
-/** Where all data is kept, as `npm run deploy` chose it at creation; null: nowhere in particular. */
+/** The jurisdiction of all data, chosen by the first `npm run deploy`; null: none. */
 export function dataJurisdiction({ DATA_JURISDICTION }: Pick<Env, 'DATA_JURISDICTION'>): string | null {
   return DATA_JURISDICTION || null;
 }
@@ -46,7 +46,7 @@ function inJurisdiction<T extends Rpc.DurableObjectBranded>(
   env: Pick<Env, 'DATA_JURISDICTION'>,
 ): DurableObjectNamespace<T> {
   const jurisdiction = dataJurisdiction(env);
-  // A value that Cloudflare does not know throws, rather than to look for objects elsewhere.
+  // A value that Cloudflare does not know throws here, and no object is looked for elsewhere.
   return jurisdiction === null
     ? namespace
     : namespace.jurisdiction(jurisdiction as DurableObjectJurisdiction);

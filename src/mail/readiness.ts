@@ -1,14 +1,15 @@
 /**
- * What must be settled before a real mail provider is used: the law (an address in the footer), the rules
- * of mailbox providers (one-click unsubscribe over https), and plain sense (a sender).
+ * What must be set before mail leaves through a real provider: what the law asks (a postal address in the
+ * footer), what mailbox providers ask (one-click unsubscribe over https), and a sender.
  *
- * Owns: the list of what is missing, for people. Never: DNS, keys (those are `createTransport`'s).
+ * Owns the list of what is missing, for people. Does not look at DNS, and leaves what a provider needs to that
+ * provider.
  *
  * @module
  */
-import { createTransport, type MailConfig } from './providers/index.ts';
+import { createTransport, findProvider, type MailConfig } from './providers/index.ts';
 
-/** Settings that a start looks at beside those of the transport; an empty text is not set. */
+/** What a start needs beside the settings of the transport; an empty text is not set. */
 export interface SendingSettings extends MailConfig {
   postalAddress: string;
   publicUrl: string;
@@ -20,18 +21,15 @@ export interface MissingSetting {
   message: string;
 }
 
-/**
- * True when mail goes to a program on this very machine, which sends nothing. The binding of Cloudflare is
- * never one.
- */
+/** True when mail goes to a program on this machine, which sends nothing. A binding never does. */
 export function isStandIn({ provider, apiUrl }: Pick<MailConfig, 'provider' | 'apiUrl'>): boolean {
   const url = apiUrl?.trim() ?? '';
-  if (provider === 'cloudflare' || !URL.canParse(url)) return false;
+  if (findProvider(provider)?.apiUrl === undefined || !URL.canParse(url)) return false;
   const { hostname } = new URL(url);
   return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname);
 }
 
-/** Everything that keeps a run from starting; empty when mail can be sent. */
+/** Everything that keeps an activation from starting; empty when mail can be sent. */
 export function missingSettings(settings: SendingSettings): MissingSetting[] {
   const choice = createTransport(settings, {
     fetch: () => Promise.reject(new Error('unused')),

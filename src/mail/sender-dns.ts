@@ -1,14 +1,14 @@
 /**
- * What the domain name system says of a sender's domain: SPF, DKIM and DMARC, without which the large
- * mailbox providers refuse bulk mail.
+ * What DNS says about a sender's domain: SPF, DKIM and DMARC, without which the large mailbox providers refuse
+ * bulk mail.
  *
- * Owns: the questions and how answers are read. Never: a judgement where nobody answered: offline is
- * `unknown`, not `missing`.
+ * Owns the queries and how answers are read. Makes no judgement where nobody answered: offline is `unknown`
+ * and not `missing`.
  *
  * @module
  */
-import type { FetchLike } from './providers/http.ts';
-import { parseJson, property } from './providers/http.ts';
+import { type FetchLike, parseJson, property } from './providers/http.ts';
+import { findProvider } from './providers/index.ts';
 
 export interface DnsFinding {
   id: 'spf' | 'dkim' | 'dmarc';
@@ -18,10 +18,10 @@ export interface DnsFinding {
 
 /** DNS over HTTPS, in the JSON form (https://developers.cloudflare.com/1.1.1.1/encryption/dns-over-https/make-api-requests/dns-json/). */
 const resolverUrl = 'https://cloudflare-dns.com/dns-query';
-/** A person waits for the page; a resolver that is there answers within some tens of milliseconds. */
+/** A person waits for the page; a reachable resolver answers within some tens of milliseconds. */
 const timeoutMs = 2_500;
 
-/** Text records of a name; null when nobody answered. */
+/** The TXT records of a name; null when nobody answered. */
 async function textRecords(fetchLike: FetchLike, name: string): Promise<string[] | null> {
   try {
     const response = await fetchLike(`${resolverUrl}?name=${encodeURIComponent(name)}&type=TXT`, {
@@ -30,7 +30,7 @@ async function textRecords(fetchLike: FetchLike, name: string): Promise<string[]
     });
     const body = parseJson(await response.text());
     const status = property(body, 'Status');
-    // 0: answered, 3: there is no such name. Anything else is the resolver's trouble.
+    // 0: answered, 3: there is no such name. Anything else is a failure of the resolver.
     if (!response.ok || (status !== 0 && status !== 3)) return null;
     const answers = property(body, 'Answer');
     if (!Array.isArray(answers)) return [];
@@ -46,23 +46,17 @@ async function textRecords(fetchLike: FetchLike, name: string): Promise<string[]
   }
 }
 
-/** Where each provider puts its key; of the others the name is different for each account. */
-const dkimSelectors: Readonly<Record<string, string>> = { resend: 'resend', cloudflare: 'cf2024-1' };
-
-/** Providers that send with a return path of their own below the domain: SPF is asked of that name, not of the domain. */
-const returnPaths: Readonly<Record<string, string>> = { resend: 'send', cloudflare: 'cf-bounce' };
-
 const offline = 'The domain name system did not answer; look again when there is a network.';
 
-/** Asks for all three at once. */
+/** Looks up all three at once. */
 export async function lookUpSender(
   fetchLike: FetchLike,
   sender: { domain: string; provider: string },
 ): Promise<DnsFinding[]> {
   const { domain, provider } = sender;
-  const returnPath = returnPaths[provider];
+  // Unknown where it differs by account.
+  const { returnPath, dkimSelector: selector } = findProvider(provider)?.dns ?? {};
   const spfName = returnPath === undefined ? domain : `${returnPath}.${domain}`;
-  const selector = dkimSelectors[provider];
   const [spf, dkim, dmarc] = await Promise.all([
     textRecords(fetchLike, spfName),
     selector === undefined ? null : textRecords(fetchLike, `${selector}._domainkey.${domain}`),
@@ -71,10 +65,10 @@ export async function lookUpSender(
   return [spfFinding(spf, spfName), dkimFinding(dkim, selector, domain), dmarcFinding(dmarc, domain)];
 }
 
-/** The domain and those above it, nearest first, but for the top level: DMARC is inherited from the nearest. */
+/** The domain and its parents below the top level, nearest first: DMARC is inherited from the nearest. */
 function inheritance(domain: string): string[] {
   const labels = domain.split('.');
-  // As many as DMARC's own walk up the tree takes.
+  // DMARC's own walk up the tree takes as many.
   return labels
     .slice(0, -1)
     .map((_, index) => labels.slice(index).join('.'))

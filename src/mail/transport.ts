@@ -1,7 +1,7 @@
 /**
- * MailTransport: the one face of every mail provider.
+ * MailTransport: what every mail provider offers to a session.
  *
- * Owns: the shape of a call. Never: retries, clocks, storage; the session decides when to repeat.
+ * Owns the form of a call. Does not retry, read a clock or store anything; the session decides when to repeat.
  * Invariant: `encode` is a pure function of the mails, so a repeat sends the same bytes.
  *
  * @module
@@ -27,10 +27,7 @@ export interface DeliveryCall {
   payload: string;
   /** Mails in the payload. */
   mailCount: number;
-  /**
-   * Asked in the very turn in which the call would be made; false: a command came, and nothing may leave. The
-   * outcome is then `notSent`.
-   */
+  /** Asked just before the call is made; false: a command came and nothing may leave. The outcome is `notSent`. */
   mayLeave?: () => boolean;
   /** Aborts when the answer is no longer waited for; the outcome is then `unknown`. */
   signal: AbortSignal;
@@ -42,7 +39,8 @@ export interface Delivery {
 }
 
 export interface MailTransport {
-  readonly name: 'resend' | 'postmark' | 'ses' | 'cloudflare';
+  /** The name of its provider, as in `MAIL_PROVIDER`. */
+  readonly name: string;
   /** Mails in one call. */
   readonly maxBatch: number;
   /** How long the provider remembers an idempotency key; null where it has none. */
@@ -53,7 +51,7 @@ export interface MailTransport {
   deliver(call: DeliveryCall): Promise<Delivery>;
 }
 
-/** Entries by name, so that the same headers or tags make the same bytes in whatever order they were put. */
+/** Entries by name, so that the same headers or tags make the same bytes in whatever order they were added. */
 export function sortedEntries(record: Record<string, string>): [name: string, value: string][] {
   return Object.entries(record).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
 }

@@ -1,11 +1,11 @@
 /**
- * Unsubscribe tokens: what stands in the link of a mail's footer and of its List-Unsubscribe header.
+ * Unsubscribe tokens: the last part of the link in a mail's footer and in its List-Unsubscribe header.
  *
- * A token names the session, the lead and the keyed hash of the address that was mailed, so that it works
- * for ever: also when the lead was erased, got another address, or the session is long gone. It holds no
- * address, and its MAC makes it impossible to guess or to change.
+ * A token names the session, the lead and the keyed hash of the address that was mailed, so that it works forever:
+ * also when the lead was erased or got another address, or the session is gone. It holds no address, and its MAC
+ * keeps it from being guessed or changed.
  *
- * Owns: the bytes. Never: a clock or chance; the same mail gets the same token on every repeat.
+ * Owns the bytes. Uses no clock and no random numbers, so the same mail gets the same token on every repeat.
  *
  * @module
  */
@@ -42,7 +42,7 @@ const suffixLength = 9;
 export function unsubscribeToken(secret: string, claim: UnsubscribeClaim): string {
   const [, time = '', suffix = ''] = /^activation_(\d{13})_([a-z0-9]{9})$/.exec(claim.sessionId) ?? [];
   const hash = Buffer.from(claim.emailHash, 'base64url');
-  if (time === '' || hash.length !== macAt - hashAt) throw new RangeError('This is no claim of a mail.');
+  if (time === '' || hash.length !== macAt - hashAt) throw new RangeError('This is not the claim of a mail.');
   const bytes = Buffer.alloc(tokenLength);
   bytes.writeUInt8(version, 0);
   bytes.writeUIntBE(Number(time), timeAt, 6);
@@ -55,11 +55,11 @@ export function unsubscribeToken(secret: string, claim: UnsubscribeClaim): strin
   return bytes.toString('base64url');
 }
 
-/** What a token says, or null when we did not make it. */
+/** The claim of a token, or null when we did not make the token. */
 export function readUnsubscribeToken(secret: string, token: string): UnsubscribeClaim | null {
   if (!/^[\w-]{91}$/.test(token)) return null;
   const bytes = Buffer.from(token, 'base64url');
-  // The last character has bits to spare: only the one spelling that we write is ours.
+  // The last character has unused bits: only the spelling that we write is valid.
   if (bytes.length !== tokenLength || bytes.toString('base64url') !== token) return null;
   if (!timingSafeEqual(macOf(secret, bytes), bytes.subarray(macAt))) return null;
   if (bytes.readUInt8(0) !== version) return null;
@@ -75,7 +75,7 @@ function macOf(secret: string, bytes: Buffer): Buffer {
   return createHmac('sha256', keyOf(secret)).update(bytes.subarray(0, macAt)).digest().subarray(0, macLength);
 }
 
-/** The last derived key: deriving it for each mail of a run was a third of what tokens cost. */
+/** The last derived key: deriving it for each mail was a third of what tokens cost. */
 let derived: { secret: string; key: Buffer } | null = null;
 
 function keyOf(secret: string): Buffer {

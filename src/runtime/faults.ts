@@ -1,27 +1,28 @@
 /**
- * Faults of the platform, the CRM database and the MailGate, classified in one place, with one policy each.
+ * Faults of the platform, the CRM database and the MailGate, classified in one place, with one policy for each kind.
  *
- * Owns: which error text means what, and where it broke. Never: the mail API's answers (src/mail), our own refusals (unions).
- * Messages that people see are ours; the error's own words go to the log only.
+ * Owns what each error text means and where the error came from. Does not classify answers of the mail API
+ * (src/mail), and expected refusals are unions, not errors.
+ * Invariant: people see our messages; the text of an error goes to the log only.
  *
  * @module
  */
 
 export type Fault =
-  /** This object's code or place is being replaced: stop; the watchdog alarm brings its successor. */
+  /** The platform replaces this object or its code: stop. The watchdog alarm starts the next instance. */
   | { kind: 'superseded' }
-  /** The CRM refuses this very statement, now and later. */
+  /** The CRM refuses this statement, and would refuse it again. */
   | { kind: 'refused'; message: string }
-  /** Passing: come back later. */
+  /** The fault passes by itself: try again later. */
   | { kind: 'transient'; place: 'crm' | 'platform'; message: string }
-  /** The object's own SQLite takes no write, or cannot be read: nothing can be done until it can. */
+  /** The object's own SQLite cannot be written or read; no work is possible until it can. */
   | { kind: 'storage'; message: string }
-  /** Ours. It is logged, and tried again in case it passes. */
+  /** A bug of ours. It is logged, and the work is tried again. */
   | { kind: 'bug'; message: string };
 
 const storageFault: Fault = {
   kind: 'storage',
-  message: 'Its storage is busy or full; it goes on by itself once it is not.',
+  message: 'Its storage is busy or full. The activation continues by itself when that is over.',
 };
 
 /** @see https://developers.cloudflare.com/durable-objects/best-practices/error-handling/ */
@@ -38,7 +39,7 @@ const refusedTexts = ['SQLITE_CONSTRAINT', 'SQLITE_MISMATCH', 'SQLITE_TOOBIG', '
 
 const crmTexts = ['D1_ERROR', 'D1 DB'];
 
-/** SQLite's own codes (https://www.sqlite.org/rescode.html) as workerd words them, of a database of ours. */
+/** SQLite's result codes (https://www.sqlite.org/rescode.html), as workerd puts them into messages. */
 const storageTexts = ['SQLITE_BUSY', 'SQLITE_LOCKED', 'SQLITE_FULL', 'SQLITE_IOERR', 'SQLITE_CANTOPEN'];
 
 const platformTexts = [
@@ -50,7 +51,7 @@ const platformTexts = [
   'Too many subrequests',
 ];
 
-/** What the MailGate threw, or the way to it; the error itself does not say where it comes from. */
+/** An error of the MailGate, or of the call to it. The error itself does not say where it comes from. */
 export class GateError extends Error {
   override readonly name = 'GateError';
 
@@ -59,7 +60,7 @@ export class GateError extends Error {
   }
 }
 
-/** Calls the gate, and says of what is thrown that it was the gate. */
+/** Calls the gate; wraps what it throws in {@link GateError}. */
 export async function callGate<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
@@ -68,7 +69,7 @@ export async function callGate<T>(call: () => Promise<T>): Promise<T> {
   }
 }
 
-/** What the object's own storage threw where its words do not say so: an alarm that is not taken is an `internal error`. */
+/** An error of the object's own storage. Its text may not say so: a failed `setAlarm` is an `internal error`. */
 class StorageFault extends Error {
   override readonly name = 'StorageFault';
 
@@ -77,7 +78,7 @@ class StorageFault extends Error {
   }
 }
 
-/** Calls the object's storage, and says of what is thrown that it was that. */
+/** Calls the object's storage; wraps what it throws in {@link StorageFault}. */
 export async function atStorage<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
@@ -99,10 +100,10 @@ export function classifyFault(error: unknown): Fault {
   if (isStorage && !isAtGate && !isAtCrm) return storageFault;
   if (isStorage || isAtCrm || has(platformTexts) || isRetryable(isAtGate ? error.cause : error)) {
     const name = isAtGate ? 'The mail gate' : isAtCrm ? 'The CRM database' : 'The platform';
-    const message = `${name} does not answer; the run goes on when it does.`;
+    const message = `${name} does not answer. The activation continues when it does.`;
     return { kind: 'transient', place: isAtCrm ? 'crm' : 'platform', message };
   }
-  return { kind: 'bug', message: 'Something broke on our side; the run is tried again.' };
+  return { kind: 'bug', message: 'Something broke on our side. The work is tried again.' };
 }
 
 function isRetryable(error: unknown): boolean {
@@ -112,7 +113,7 @@ function isRetryable(error: unknown): boolean {
   );
 }
 
-/** An error's own words, for the log: no stack, bounded. */
+/** The text of an error for the log: without its stack, at most 500 characters. */
 export function faultText(error: unknown): string {
   return (error instanceof Error ? `${error.name}: ${error.message}` : String(error)).slice(0, 500);
 }

@@ -1,5 +1,7 @@
 /**
- * The log: one JSON object per event, for Workers Logs. Never an address, a key or a body.
+ * The log: one JSON object per event, for Workers Logs.
+ *
+ * Invariant: no address, key or body is logged.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
  * Custom fields: what an organisation knows of its leads beside the fields that every lead has.
  *
- * Owns: how a field may be named and how a file's header becomes a name. Never: storage. Free of zod,
- * because the web app runs it. Keeps true: a name is one that a template can print, `{{ custom.plan }}`.
+ * Owns how a field may be named, and how a file's header becomes a name. Stores nothing. Free of zod, because the web
+ * app runs it. Invariant: a template can print every name, `{{ custom.plan }}`.
  *
  * @module
  */

@@ -1,8 +1,9 @@
 /**
- * What the law of most countries wants every advertising mail to show: a way out, and who writes from where.
+ * What the law of most countries requires of every advertising mail: a way to unsubscribe, and the sender's address.
  *
- * Owns: which of it a template never prints. Never: whether it may be sent; the List-Unsubscribe header is in
- * every mail whatever the template says. Pure, and without dependencies: the editor asks it at each key.
+ * Owns which of it a template never prints. Does not decide whether the template may be sent: the List-Unsubscribe
+ * header is in every mail whatever the template says. Pure and without dependencies, because the editor asks it at
+ * every keystroke.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
- * A person who is to be forgotten, as texts in which other records may mention them.
+ * A person who is to be forgotten, as the texts in which other records may mention them.
  *
- * Pure. Keeps true: a text is compared whatever its case; what takes its place says nothing.
+ * Pure. Invariant: texts are compared without regard to case, and the mark that replaces a mention says nothing.
  *
  * @module
  */

@@ -41,7 +41,7 @@ export const limits = {
   maxPreviewSampleCount: 5,
   /** A request's whole body must be there after this long. */
   maxBodyMs: 30_000,
-  /** Runs of one person that have not ended. More than that is a script gone wrong. */
+  /** Activations of one person that have not ended. More of them come from a faulty script. */
   maxRunningSessionCount: 100,
   /** Open streams of one session; each costs the object a few kB. */
   maxStreamReaderCount: 10_000,

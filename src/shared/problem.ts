@@ -1,11 +1,13 @@
 /**
- * Problem responses (RFC 9457): every expected refusal has a stable `code`, an HTTP status and a
- * sentence for a person. Titles never change under a code; details may.
+ * The catalog of problem responses (RFC 9457): every expected refusal has a stable `code`, an HTTP status and a
+ * sentence for a person.
+ *
+ * Invariant: the title of a code never changes; the detail may.
  *
  * @module
  */
 
-/** `code` → status and title. The code is the contract, the words are for people. */
+/** Status and title by code. Programs use the code; the words are for people. */
 export const problemCatalog = {
   invalid_json: { status: 400, title: 'The request body is not valid JSON.' },
   invalid_request: { status: 422, title: 'The request does not fit its schema.' },
@@ -61,7 +63,7 @@ export const problemCatalog = {
 
 export type ProblemCode = keyof typeof problemCatalog;
 
-/** One fault of a request: where it is (`/audience/leadIds/3`) and what is wrong with it. */
+/** One fault of a request: its path (`/audience/leadIds/3`) and a message. */
 export interface ProblemFault {
   path: string;
   message: string;

@@ -23,17 +23,15 @@ export const sessionReasons = [
   'mail_refused',
   'bounce_rate',
   'complaint_rate',
-  'internal',
 ] as const;
 export type SessionReason = (typeof sessionReasons)[number];
 
-/** Why a lead was skipped. `changed`: erased or edited between the start and its planning. */
+/** Why a lead was skipped. */
 export const skipReasons = [
   'already_active',
   'suppressed',
   'invalid_address',
   'erased',
-  'changed',
   'cancelled',
 ] as const;
 export type SkipReason = (typeof skipReasons)[number];
@@ -69,13 +67,13 @@ export interface EmailCounts {
   complained: number;
 }
 
-/** What a run that does not move waits for. */
+/** What a session without progress waits for. */
 export const waitKinds = [
   /** A call is out and the mail provider has not answered. */
   'provider_answer',
   /** The mail provider has answered that we are too fast (429). */
   'rate_limit',
-  /** Our own rate, which all runs of the account share. */
+  /** Our own rate, which all sessions of the account share. */
   'mail_slot',
   /** The day's mails of the sender's domain are used up (`MAIL_DAILY_CAP`). */
   'daily_cap',
@@ -101,7 +99,7 @@ export interface Progress {
   rev: number;
   /** Size of the audience. */
   total: number;
-  /** Leads for which nothing more will be done in this run: skipped, failed, or mail settled. */
+  /** Leads for which nothing more will be done in this session: skipped, failed, or mail settled. */
   processed: number;
   activation: ActivationCounts;
   email: EmailCounts;
@@ -120,7 +118,7 @@ export interface Progress {
   waitingUntil: number | null;
   /** Until when the provider can be asked what became of unknown mail, at the latest; null when it cannot. */
   checkableUntil: number | null;
-  /** Set when a run that should move has not moved since then. */
+  /** Since when a session that should progress has not. */
   stalledSince: number | null;
   /** What went wrong last, for a person; never an address, a key or an internal message. */
   lastError: string | null;

@@ -1,5 +1,5 @@
 /**
- * Roles and what each may do: the Worker refuses by this table, and the web app hides by it.
+ * Roles and their abilities: the Worker refuses by this table, and the web app hides controls by it.
  *
  * Invariant: roles are ordered; a higher one may do all that a lower one may.
  * No zod here: the web app loads this file at run time.
@@ -11,11 +11,11 @@
 export const roles = ['viewer', 'operator', 'admin'] as const;
 export type Role = (typeof roles)[number];
 
-/** What can be done in the app, and the least role that may do it. */
+/** The abilities, each with the lowest role that has it. */
 export const abilities = {
-  /** Runs and their numbers, templates by name, settings: nothing that names a lead. */
+  /** Activations and their numbers, templates by name, settings: nothing that names a lead. */
   watch: 'viewer',
-  /** Whatever shows a lead: the list, results of a run, their files. */
+  /** Everything that shows a lead: the list, the results of an activation, downloads. */
   readLeads: 'operator',
   /** Preview, start, pause, resume, cancel, retry, assume sent. */
   activate: 'operator',
@@ -23,7 +23,7 @@ export const abilities = {
   importLeads: 'operator',
   editTemplates: 'admin',
   suppress: 'admin',
-  /** Erase a lead or a run; export all that is held about one address. */
+  /** Erase a lead or an activation; export all data about one address. */
   erase: 'admin',
   readAudit: 'admin',
   configure: 'admin',

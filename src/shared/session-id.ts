@@ -1,6 +1,6 @@
 /**
- * The name of one bulk activation. The browser makes it, the Worker routes by it, and it is the
- * idempotency key of the start. It is a name, not a secret: identity is what protects a session.
+ * The name of one bulk activation. The browser makes it, the Worker routes by it, and it is the idempotency key of the
+ * start. It is not a secret: identity protects a session.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * The hash by which two texts are known to be the same: a repeat's payload and its first attempt's, which
- * must be equal under one key, and a start request and the one that a session was made by.
+ * The hash that tells whether two texts are the same: the payloads of an attempt and its repeat, which must be equal
+ * under one key, and the start request of a session and its repeat.
  *
  * @module
  */

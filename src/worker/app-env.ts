@@ -1,5 +1,5 @@
 /**
- * What handlers find in their context.
+ * The types of what handlers find in their context.
  *
  * @module
  */
@@ -14,17 +14,17 @@ export interface Person {
   name: string;
   /** For the audit: as `email`, and a service token's label before it. */
   actor: string;
-  /** Null for somebody whom Access lets in and the configuration gives nothing. */
+  /** Null for a person whom Access lets in and no role list names. */
   role: Role | null;
-  /** The one person of local development, as LOCAL_PERSON says. */
+  /** True for the person of local development (LOCAL_PERSON). */
   isLocal: boolean;
 }
 
-/** What a handler knows of its act beyond who, when and which route. */
+/** What a handler adds to its audit entry, beside who, when and which route. */
 export interface AuditNote {
-  /** What it was done to; the id in the path where left out. */
+  /** What the action was done to; left out: the id in the path. */
   target?: string;
-  /** The setting as it was and as it is. */
+  /** The values before and after. */
   before?: unknown;
   after?: unknown;
   detail?: Record<string, unknown>;
@@ -34,13 +34,13 @@ export interface AppEnv {
   Bindings: Env;
   Variables: {
     requestId: string;
-    /** What the caller named its request, where it did. */
+    /** The caller's own `X-Request-Id`, or null. */
     callerRequestId: string | null;
-    /** Of routes that are not public. */
+    /** Set on routes that are not public. */
     person: Person;
-    /** What the handler adds to its audit entry; false: nothing was done after all. */
+    /** What the handler adds to its audit entry; false: nothing was changed, so there is no entry. */
     auditNote: AuditNote | false | undefined;
-    /** Leads that the answer shows by name or address. */
+    /** Number of leads that the answer shows by name or address. */
     leadsShownCount: number | undefined;
   };
 }

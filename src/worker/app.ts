@@ -1,13 +1,14 @@
 /**
- * The Hono app: what stands in front of every route, and what answers when none does.
+ * The Hono app: its middleware and their order, its routes, and the answer to unknown paths and to faults.
  *
- * Owns: the order of what stands in front, problem responses, the log of requests, the OpenAPI document.
- * Never: business; routes are in ./routes, one file per subject.
+ * Does not handle any subject itself; routes are in ./routes, one file per subject.
  *
  * @module
  */
 import { OpenAPIHono } from '@hono/zod-openapi';
+import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
+import { methodNotAllowed } from 'hono/method-not-allowed';
 import { routePath } from 'hono/route';
 import { faultText } from '../runtime/faults.ts';
 import { logEvent } from '../runtime/log.ts';
@@ -15,8 +16,9 @@ import { limits } from '../shared/limits.ts';
 import type { App, AppEnv } from './app-env.ts';
 import { audit } from './middleware/audit-log.ts';
 import { boundedBody, type BodyBounds } from './middleware/body-limit.ts';
-import { safeHeaders, sameOrigin } from './middleware/security-headers.ts';
-import { createDoor } from './auth/authorize.ts';
+import { sameOrigin } from './middleware/same-origin.ts';
+import { safeHeaders } from './middleware/security-headers.ts';
+import { createAuthorize } from './auth/authorize.ts';
 import { createIdentify, type Identify } from './auth/identity.ts';
 import { knownQuery } from './middleware/known-query.ts';
 import { localFile, loopbackOnly } from './auth/local-development.ts';
@@ -39,15 +41,15 @@ import { timelineRoutes } from './routes/activation/timeline.ts';
 import { templateRoutes } from './routes/mail/templates.ts';
 import { viewRoutes } from './routes/crm/saved-views.ts';
 import { unsubscribeRoutes } from './routes/mail/unsubscribe.ts';
-import { webhookRoutes } from './routes/mail/webhooks.ts';
+import { maxEventBytes, webhookRoutes } from './routes/mail/webhooks.ts';
 
-/** The one path with bodies of a size of their own. */
+/** Chunks of an import are larger than other bodies. */
 const chunkPath = /^\/crm\/imports\/[^/]+\/chunks\/[^/]+$/;
 
 /**
- * Makes the app with all of its routes.
+ * Creates the app with all of its routes.
  *
- * @param identify - says who sent a request
+ * @param identify - determines who sent a request
  */
 export function createApp(identify: Identify = createIdentify()): App {
   const app = new OpenAPIHono<AppEnv>({
@@ -56,10 +58,11 @@ export function createApp(identify: Identify = createIdentify()): App {
     },
   });
 
-  // Outermost first: headers and the log see every answer, the audit only what came through the door.
+  // Outermost first: headers and the log see every answer, the audit only requests that were authorized.
   app.use(
-    ...[requestName, safeHeaders, requestLog, loopbackOnly, createDoor(identify), sameOrigin],
-    ...[knownQuery(app), boundedBody(bodyBounds), countReads, audit],
+    ...[requestName, safeHeaders, requestLog, loopbackOnly, createAuthorize(identify)],
+    methodNotAllowed<AppEnv>({ app, onMethodNotAllowed: refuseMethod }),
+    ...[sameOrigin, knownQuery(app), boundedBody(bodyBounds), countReads, audit],
   );
 
   for (const register of [
@@ -83,14 +86,7 @@ export function createApp(identify: Identify = createIdentify()): App {
     register(app);
   }
 
-  app.notFound((c) => {
-    const file = localFile(c);
-    if (file !== null) return file;
-    const methods = methodsOf(app, new URL(c.req.url).pathname);
-    if (methods.length === 0) return problemResponse(c, new Refusal('not_found'));
-    c.header('allow', methods.join(', '));
-    return problemResponse(c, new Refusal('method_not_allowed', `It takes ${methods.join(', ')}.`));
-  });
+  app.notFound((c) => localFile(c) ?? problemResponse(c, new Refusal('not_found')));
 
   app.onError((error, c) => {
     if (error instanceof Refusal) return problemResponse(c, error);
@@ -108,24 +104,16 @@ export function createApp(identify: Identify = createIdentify()): App {
   return app;
 }
 
+/** The bounds of a body at this path. */
 function bodyBounds(path: string): BodyBounds {
-  const maxBytes = chunkPath.test(path) ? limits.maxImportChunkBytes : limits.maxJsonBodyBytes;
-  return { maxBytes, maxMs: limits.maxBodyMs };
+  const { maxImportChunkBytes, maxJsonBodyBytes, maxBodyMs: maxMs } = limits;
+  if (path.startsWith('/webhooks/')) return { maxBytes: maxEventBytes, maxMs };
+  return { maxBytes: chunkPath.test(path) ? maxImportChunkBytes : maxJsonBodyBytes, maxMs };
 }
 
-/** The methods that routes exist for at this path. */
-function methodsOf(app: App, path: string): string[] {
-  const methods = app.routes
-    .filter(({ method, path: pattern }) => method !== 'ALL' && matchesPattern(pattern, path))
-    .map(({ method }) => method);
-  return [...new Set(methods)];
-}
-
-function matchesPattern(pattern: string, path: string): boolean {
-  const expected = pattern.split('/');
-  const actual = path.split('/');
-  return (
-    expected.length === actual.length &&
-    expected.every((part, index) => part.startsWith(':') || part === actual[index])
-  );
+function refuseMethod(c: Context<AppEnv>, methods: readonly string[]): Response {
+  const allowed = methods.join(', ');
+  const response = problemResponse(c, new Refusal('method_not_allowed', `This address takes ${allowed}.`));
+  response.headers.set('allow', allowed);
+  return response;
 }

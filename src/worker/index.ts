@@ -1,5 +1,5 @@
 /**
- * The Worker's entry: the app, what its crons do, and the Durable Object classes that the platform looks for here.
+ * The entry of the Worker: the app, the crons, and the Durable Object classes, which the platform looks for here.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { runNightlyCleanup, sweep } from './operations/scheduled-cleanup.ts';
 export { ActivationSession } from '../durable/activation-session.ts';
 export { MailGate } from '../durable/mail-gate.ts';
 
-/** As wrangler.toml has it. */
+/** The cron of the sweep, as in wrangler.toml. */
 const sweepCron = '* * * * *';
 
 const app = createApp();

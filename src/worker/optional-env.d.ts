@@ -1,6 +1,6 @@
 /**
- * Bindings that a deployment may have. wrangler.toml cannot say "optional", so `wrangler types` does not
- * know them.
+ * Bindings that a deployment may have. wrangler.toml cannot declare a binding as optional, so `wrangler types` leaves
+ * them out.
  */
 interface __BaseEnv_Env {
   /** Signing secrets of Resend's webhook, `whsec_…`, with spaces between. */

@@ -83,7 +83,7 @@ export async function cost(options: BenchOptions): Promise<PartResult> {
   const rowsWritten = perMillion(billedRowsWritten(counted));
   const objectRequests = perMillion(counted.alarmCount + counted.leaseCount + counted.reportCount);
   const rowsRead = perMillion(counted.sessionRowsRead + counted.gateRowsRead);
-  // Two objects are awake as long as the run takes, and that is as long as the mail API makes it.
+  // Two objects are awake as long as the session takes, and that is as long as the mail API makes it.
   const gbSeconds = (1e6 / defaultLeadsPerSecond) * 2 * objectGb;
   const d1Written = perMillion(counted.d1RowsWritten);
   const d1Read = perMillion(counted.d1RowsRead);
@@ -105,7 +105,7 @@ export async function cost(options: BenchOptions): Promise<PartResult> {
     objectRows: billedRowsWritten(count) / leadCount,
     d1Rows: count.d1RowsWritten / leadCount,
   }));
-  // Making the tables costs 30 rows or so, which a run of a few thousand leads would be judged by.
+  // Making the tables costs 30 rows or so, which a session of a few thousand leads would be judged by.
   const objectRows = ratios.at(-1)?.objectRows ?? Number.NaN;
   const maxD1Rows = Math.max(...ratios.map(({ d1Rows }) => d1Rows));
   const maxProgressRows = Math.max(...runs.map(({ progressRowsRead }) => progressRowsRead));

@@ -1,5 +1,5 @@
 /**
- * Engine: leads a second, CPU and memory of whole runs, beside three other ways to do the same.
+ * Engine: leads a second, CPU and memory of whole sessions, beside three other ways to do the same.
  *
  * The same leads, the same template and renderer, the same mail API, the same number of calls at once. Each
  * round runs every contender once, one after the other, so that what the machine does besides hits all.

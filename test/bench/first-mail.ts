@@ -1,5 +1,5 @@
 /**
- * First mail: from the request that starts a run to the mail API's receipt of the first mail.
+ * First mail: from the request that starts a session to the mail API's receipt of the first mail.
  *
  * @module
  */
@@ -27,7 +27,7 @@ async function measure(leadCount: number): Promise<Figure> {
   const mail = await startMailApi();
   await mail.set({ latencyMs: 20 });
   const runtime = await startRuntime({ stateFolder: await freshState(leadCount), mailUrl: mail.url });
-  // A Worker in use has its code loaded; its database is cold, as it is for whoever starts a run.
+  // A Worker in use has its code loaded; its database is cold, as it is for whoever starts a session.
   await fetch(`${runtime.url}/healthz`);
   const startedAt = Date.now();
   await startSession(runtime, freshSessionId());

@@ -1,6 +1,6 @@
 /**
  * Import: a file of generated leads through the API's own handlers, the searches that people make among
- * them, and a run over all of them.
+ * them, and a session over all of them.
  *
  * `node test/bench/import.ts [--full]` runs it alone.
  *
@@ -8,7 +8,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../../scripts/lib/processes.ts';
-import type { Import, LeadPage } from '../../src/shared/schemas/activation.ts';
+import type { Import } from '../../src/shared/schemas/imports.ts';
+import type { LeadPage } from '../../src/shared/schemas/leads.ts';
 import type { BenchOptions, PartResult } from './lib/part.ts';
 import {
   closeAll,
@@ -268,7 +269,7 @@ async function startRun(runtime: Runtime, mail: MailApi): Promise<RunFigure> {
   }
 }
 
-/** Measures one import, a second one of the same file, queries among its leads and a run over them. */
+/** Measures one import, a second one of the same file, queries among its leads and a session over them. */
 export async function importBench(options: BenchOptions): Promise<PartResult> {
   const rowCount = options.leadCounts?.at(-1) ?? (options.isFull ? 1_000_000 : 50_000);
   const mail = await startMailApi();

@@ -1,5 +1,5 @@
 /**
- * Profile: where the Worker's own time goes while a run is at full speed.
+ * Profile: where the Worker's own time goes while a session is at full speed.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * Progress reads: how many polls a running session answers, beside a bare object's method, and what a
- * thousand tabs that poll cost the run.
+ * thousand tabs that poll cost the session.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import { median, round } from './lib/stats.ts';
 const kinds = ['bare object method', 'poll, 200', 'poll, 304'] as const;
 type Kind = (typeof kinds)[number];
 
-/** Five calls a second: the run goes on all the time and changes as fast as a real one. */
+/** Five calls a second: the session goes on all the time and changes as fast as a real one. */
 const backgroundRate = 5;
 
 async function measureReads(
@@ -54,7 +54,7 @@ async function measureReads(
   return results;
 }
 
-/** Leads a second of a run that many tabs poll; `mailRate`: calls a second that the account may make, or null. */
+/** Leads a second of a session that many tabs poll; `mailRate`: calls a second that the account may make, or null. */
 async function measureRun(leadCount: number, tabCount: number, mailRate: number | null): Promise<number> {
   const mail = await startMailApi();
   await mail.set({ latencyMs: 20 });

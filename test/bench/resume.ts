@@ -1,5 +1,5 @@
 /**
- * Resume: from a SIGKILL in the middle of a run to the next mail, and proof that nobody got two.
+ * Resume: from a SIGKILL in the middle of a session to the next mail, and proof that nobody got two.
  *
  * @module
  */

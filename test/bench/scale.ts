@@ -1,7 +1,7 @@
 /**
  * Scale: the engine alone at growing sizes, with the model of docs/PERFORMANCE.md fitted and checked.
  *
- * The model is a line: a run takes a fixed time and a time for each batch. It is fitted to the two smaller
+ * The model is a line: a session takes a fixed time and a time for each batch. It is fitted to the two smaller
  * sizes and foretells the largest, so that a cost that grows with the size would show as an error.
  *
  * @module

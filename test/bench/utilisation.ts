@@ -1,5 +1,5 @@
 /**
- * Provider utilisation: how close a run comes to the least time that a limited mail API allows.
+ * Provider utilisation: how close a session comes to the least time that a limited mail API allows.
  *
  * The API lets R calls in each second and answers the rest with 429; MAIL_RATE is that same R. Ideal is one
  * call every 1 / R seconds, from the first to the last.

@@ -1,7 +1,7 @@
 /**
- * Webhooks: a run at a real provider's rate, with and without the flood of events that its own mail brings.
+ * Webhooks: a session at a real provider's rate, with and without the flood of events that its own mail brings.
  *
- * Every event is signed and told twice, as a provider does that lost the answer; a run that loses or
+ * Every event is signed and told twice, as a provider does that lost the answer; a session that loses or
  * doubles one fails the benchmark.
  *
  * @module
@@ -26,7 +26,7 @@ import { median, round } from './lib/stats.ts';
 const secret = 'whsec_YmVuY2htYXJrLXdlYmhvb2stc2VjcmV0';
 /** Requests of the provider that are open at once. */
 const openCount = 50;
-/** Resend allows ten calls a second; eight is what a run uses. */
+/** Resend allows ten calls a second; eight is what a session uses. */
 const callsPerSecond = '8';
 
 interface Figure {

@@ -1,7 +1,7 @@
 /**
- * How the kill test speaks to the product: requests that may meet a dead one.
+ * The kill test's HTTP client: its requests may meet a product that was killed.
  *
- * Keeps true: no answer is null and never an error; an answer that no client should ever get is remembered.
+ * A request without an answer returns null and is no error. An answer that no client should ever get is recorded.
  *
  * @module
  */

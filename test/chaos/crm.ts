@@ -1,10 +1,10 @@
 /**
- * The CRM side of a round: leads come in by an import, are edited, suppressed and imported over, and are read
- * at the end.
+ * The CRM side of a round: leads are imported, edited, suppressed and imported again, and read at the end.
  *
  * @module
  */
-import type { ActivationList, LeadPage } from '../../src/shared/schemas/activation.ts';
+import type { ActivationList } from '../../src/shared/schemas/activation.ts';
+import type { LeadPage } from '../../src/shared/schemas/leads.ts';
 import type { Progress } from '../../src/shared/progress.ts';
 import type { Client } from './client.ts';
 import type { FinalLead } from './records.ts';

@@ -1,7 +1,7 @@
 /**
- * What the mail API's book says by itself: who was mailed twice, and what left after a person had said stop.
+ * Judges the mail API's record of calls alone: who was mailed twice, and what left after a stop.
  *
- * Pure. Does not look at what the product says of itself (judge-leads.ts).
+ * Pure. What the product says of itself is judged in judge-leads.ts.
  *
  * @module
  */
@@ -33,7 +33,7 @@ export function takingCalls(calls: readonly Call[]): Map<number, Call[]> {
 /**
  * Each lead is mailed once, unless a person retried it while it was unknown.
  *
- * @returns the leads that were mailed twice without, and how many were with such a word
+ * @returns the leads that were mailed twice without such a retry, and how many were mailed twice after one
  */
 export function judgeOnce(
   calls: readonly Call[],

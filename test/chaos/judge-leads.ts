@@ -1,10 +1,10 @@
 /**
- * The comparison per lead: the mail API's book, the results, the CSV, the counters, the CRM and the list of
- * activations must tell one story.
+ * Compares everything that is said about each lead: the mail API's record, the results, the CSV, the counters, the CRM
+ * and the list of activations must agree.
  *
- * Pure: all of it is data of one round that has come to its end. Rules, each named in what is printed:
+ * Pure: the input is the data of one round that has ended. Each rule is named in what is printed:
  * *sent ⇒ taken*, *failed ⇒ not taken*, *failed by the provider's own word*, *unknown ⇒ in doubt*,
- * *active ⇔ mailed, failed or unknown*, *sum = total*, and that every account of a session agrees.
+ * *active ⇔ mailed, failed or unknown*, *sum = total*, and that all accounts of a session agree.
  *
  * @module
  */
@@ -34,9 +34,11 @@ function bookOf({ calls, kills }: RoundRecord): Book {
   return { carrying, taking: takingCalls(calls), kills };
 }
 
-function wasInDoubt(book: Book, sessionId: string, leadId: number): boolean {
-  return (book.carrying.get(leadId) ?? []).some(
-    (call) => call.sessionId === sessionId && isDoubtful(call, book.kills),
+function wasInDoubt(book: Book, { sessionId, unseenDoubts }: SessionRecord, leadId: number): boolean {
+  const calls = book.carrying.get(leadId) ?? [];
+  return (
+    unseenDoubts.has(leadId) ||
+    calls.some((call) => call.sessionId === sessionId && isDoubtful(call, book.kills))
   );
 }
 
@@ -78,8 +80,8 @@ function judgeResult(result: LeadResult, session: SessionRecord, book: Book): Vi
   if (activation === 'pending' || emailState === 'pending')
     return found('nothing is left open', 'it has no result at the end');
   if (isSent(emailState) && !isTaken) {
-    // "Take as sent" is a person's word about what was in doubt, and about nothing else.
-    return session.isAssumedSent && wasInDoubt(book, sessionId, leadId)
+    // "Take as sent" may only change mail that was in doubt.
+    return session.isAssumedSent && wasInDoubt(book, session, leadId)
       ? []
       : found('sent ⇒ taken', 'listed as sent and was never mailed');
   }
@@ -98,7 +100,7 @@ const maxCallsAtOnce = 5;
 function judgeUnknown(session: SessionRecord, book: Book, calls: readonly Call[]): Violation[] {
   const { sessionId, final } = session;
   const unseen = (final?.results ?? []).filter(
-    ({ leadId, emailState }) => emailState === 'unknown' && !wasInDoubt(book, sessionId, leadId),
+    ({ leadId, emailState }) => emailState === 'unknown' && !wasInDoubt(book, session, leadId),
   );
   const ofSession = calls.filter((call) => call.sessionId === sessionId);
   const callSize = Math.max(0, ...ofSession.map((call) => call.leadIds.length));
@@ -189,7 +191,7 @@ function judgeAccounts(session: SessionRecord): Violation[] {
   return violations;
 }
 
-/** The CRM's status of a lead against the book and the results. */
+/** The CRM's status of a lead against the record of calls and the results. */
 function judgeLead(lead: FinalLead, record: RoundRecord, book: Book, results: ResultIndex): Violation[] {
   const { id: leadId, status, activatedBy } = lead;
   const taking = book.taking.get(leadId) ?? [];
@@ -213,7 +215,7 @@ function judgeLead(lead: FinalLead, record: RoundRecord, book: Book, results: Re
   if (owner.final === null) {
     const isExplained = taking.length > 0 || owner.failedBeforeErasure.has(leadId);
     // Whoever may have been mailed when the session was erased has no result any more.
-    return isExplained || wasInDoubt(book, owner.sessionId, leadId)
+    return isExplained || wasInDoubt(book, owner, leadId)
       ? []
       : found(rule, 'active by an erased session that neither mailed it nor said that it failed');
   }

@@ -1,8 +1,8 @@
 /**
- * What one observer of a session may be shown, view after view.
+ * Judges the views that one observer of a session is shown.
  *
- * Pure. Keeps the last view of one observer and compares the next with it: `rev` never falls, a revision has
- * one content, numbers never go back but by a person's word, the sums hold, and no address is in it.
+ * Pure. Keeps the last view and compares the next one with it: `rev` never falls, a revision has one content, numbers
+ * fall only after a person's retry, the sums hold, and no view has an address.
  *
  * @module
  */

@@ -1,17 +1,15 @@
 /**
- * `npm run chaos:kill`: the real stack is killed with SIGKILL, over and over, in the middle of real work.
+ * `npm run chaos:kill`: kills the real stack with SIGKILL, again and again, during real work.
  *
- * `wrangler dev` and the runtime below it die as a whole process group; the mail API lives on in this process,
- * as a provider would, with the provider's key rules and a book of whom it mailed. Round after round, two
- * sessions run over one overlapping audience under faults, outages, kills and a storm of commands, watched by
- * a poller and a stream reader; at the end of each round the book, the results, the CSV, the counters, the CRM
- * and the list are compared lead by lead. Ends with 1 when anything was not as promised, and prints the seed
- * and all that happened to the leads concerned.
+ * `wrangler dev` and the runtime below it die as one process group. The mail API lives on in this process, as a provider
+ * would, with the provider's key rules and a record of whom it mailed. In every round two sessions work on overlapping
+ * audiences under faults, outages, kills and random commands, while a poller and a stream reader watch. At its end the
+ * record, the results, the CSV, the counters, the CRM and the list of activations are compared lead by lead. Exits with
+ * 1 if a promise was broken, and prints the seed and everything that happened to the leads concerned.
  *
- * Options: `--seed 1`, `--kills 20`, `--minutes 15` (whichever comes first), `--kills-per-round 4` (0: storms
- * and outages only), `--leads 1200` a round,
- * `--provider resend|postmark|mixed`, `--calm` (kills only), `--control forget-keys|key-per-attempt` (must find
- * duplicates).
+ * Options: `--seed 1`, `--kills 20`, `--minutes 15` (whichever comes first), `--kills-per-round 4` (0: commands and
+ * outages only), `--leads 1200` a round, `--provider resend|postmark|mixed`, `--calm` (kills only),
+ * `--control forget-keys|key-per-attempt` (must find duplicates).
  *
  * @module
  */
@@ -68,13 +66,13 @@ function drawAims(random: () => number, isKeyed: boolean): Aim[] {
 }
 
 /** All that is known of one violation, for a person. */
-function tell(violation: Violation, report: RoundReport, world: MailApi): string {
+function tell(violation: Violation, report: RoundReport, mailApi: MailApi): string {
   const { rule, words, sessionId, leadId } = violation;
   const lines = [`✗ ${rule}: ${words}`, `    session ${sessionId ?? '-'}, lead ${String(leadId ?? '-')}`];
   const events = report.journal.events
     .filter((event) => event.sessionId === null || event.sessionId === sessionId)
     .map(({ at, words: what }) => ({ at, what }));
-  const calls = world.calls
+  const calls = mailApi.calls
     .filter((call) => leadId !== undefined && call.leadIds.includes(leadId))
     .map((call) => ({
       at: call.at,
@@ -91,36 +89,36 @@ function tell(violation: Violation, report: RoundReport, world: MailApi): string
 /** Rounds on one state folder, so that it holds more than one life's work. */
 const roundsPerFolder = 3;
 
-/** One round is played however little was asked for: nothing tried is nothing shown. */
+/** At least one round is played, so that a pass always means something was tried. */
 function goesOn(totals: Totals): boolean {
   return totals.killCount < killCount && Date.now() < deadline;
 }
 
 async function playRounds(provider: Provider, random: () => number, totals: Totals): Promise<void> {
-  const world = await startMailApi({ random });
+  const mailApi = await startMailApi({ random });
   if (control !== undefined) {
-    world.rules = { control };
+    mailApi.rules = { control };
     // Long enough on the wire for a kill to find it there.
-    world.latencyMs = 1_500;
+    mailApi.latencyMs = 1_500;
   }
-  world.bounceChance = 0.2;
+  mailApi.bounceChance = 0.2;
   const batch = random() < 0.5 ? 4 : 8;
   const product = await startBareProduct(
     {
       leadCount: 0,
       env: { MAIL_PROVIDER: provider, MAIL_RATE: '8', MAIL_BATCH_MAX: String(batch) },
     },
-    world,
+    mailApi,
   );
   const client = new Client(() => product.stack.url);
   try {
     for (let count = 0; count < roundsPerFolder && (totals.roundCount === 0 || goesOn(totals)); count++) {
       const number = ++totals.roundCount;
       if (control === undefined)
-        world.rules = { checksContentFirst: random() < 0.5, remembersErrors: random() < 0.1 };
+        mailApi.rules = { checksContentFirst: random() < 0.5, remembersErrors: random() < 0.1 };
       const outage = outages[Math.floor(random() * outages.length)] ?? { kind: 'refused' };
       const round = new Round({
-        ...{ number, random, product, client, world, provider, leadCount },
+        ...{ number, random, product, client, mailApi, provider, leadCount },
         aims: drawAims(random, provider === 'resend'),
         faultChance: values.calm || control !== undefined ? 0 : 0.15 + random() * 0.2,
         outage: values.calm || control !== undefined ? null : { kind: outage, ms: 5_000 + random() * 15_000 },
@@ -128,24 +126,24 @@ async function playRounds(provider: Provider, random: () => number, totals: Tota
       const report = await round.play();
       totals.add(report);
       console.log(
-        `round ${String(number)} (${provider}, batches of ${String(batch)}, ${JSON.stringify(world.rules)}): ` +
+        `round ${String(number)} (${provider}, batches of ${String(batch)}, ${JSON.stringify(mailApi.rules)}): ` +
           `${String(report.killCount)} kills, ${String(report.callCount)} calls, ${String(report.mailCount)} mails, ` +
           `${String(report.viewCount)} views, ${String(report.violations.length)} violations`,
       );
       for (const end of report.ends) console.log(`    ${end}`);
-      // Of many leads with one fate one is enough to see how it came about.
+      // One lead of each kind is enough to see the cause.
       const shown = new Set<string>();
       for (const violation of report.violations) {
         const kind = `${violation.rule} ${violation.sessionId ?? ''}`;
-        if (!shown.has(kind)) console.log(tell(violation, report, world));
+        if (!shown.has(kind)) console.log(tell(violation, report, mailApi));
         shown.add(kind);
       }
     }
-    for (const [fault, times] of world.faultCounts())
+    for (const [fault, times] of mailApi.faultCounts())
       totals.faults.set(fault, (totals.faults.get(fault) ?? 0) + times);
   } finally {
     await product.close();
-    await world.close();
+    await mailApi.close();
   }
 }
 

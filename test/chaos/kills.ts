@@ -1,8 +1,8 @@
 /**
  * Kills of the whole process group, at random and aimed, and how soon work goes on afterwards.
  *
- * Owns: the product's lives. After each kill but those in a boot nobody gives a command until a new call has
- * reached the mail API, or the time for it is over.
+ * Owns when the product is up. After each kill, but those during a start, no command is given until a new call has
+ * reached the mail API or its time is over.
  *
  * @module
  */
@@ -25,7 +25,7 @@ export interface Recovery {
 export interface KillerOptions {
   product: BareProduct;
   client: Client;
-  world: MailApi;
+  mailApi: MailApi;
   person: Person;
   journal: Journal;
   random: () => number;
@@ -45,14 +45,14 @@ export class Killer {
 
   /** SIGKILL to the whole process group, now. */
   async kill(why: string): Promise<void> {
-    const { product, client, world, journal } = this.#options;
+    const { product, client, mailApi, journal } = this.#options;
     client.isUp = false;
-    const openCount = world.calls.filter((call) => call.endedAt === null).length;
+    const openCount = mailApi.calls.filter((call) => call.endedAt === null).length;
     this.kills.push(Date.now());
     if (openCount > 0) this.inFlightKillCount++;
     journal.note(`kill (${why}), ${String(openCount)} calls on the wire`);
     await product.stack.killHard();
-    // What the dead had sent is still read by the mail API.
+    // The mail API still reads what was sent before the kill.
     await sleep(100);
   }
 
@@ -87,12 +87,12 @@ export class Killer {
    * @param tracks - as they were last seen before the kill
    */
   async awaitWork(tracks: readonly Track[], callsBefore: number): Promise<void> {
-    const { world, person, journal } = this.#options;
+    const { mailApi, person, journal } = this.#options;
     const readyAt = Date.now();
     const moving = tracks.filter(isMoving);
     if (moving.length === 0) return;
-    while (world.calls.length === callsBefore && Date.now() - readyAt < maxResumeMs) await sleep(10);
-    const first = world.calls[callsBefore];
+    while (mailApi.calls.length === callsBefore && Date.now() - readyAt < maxResumeMs) await sleep(10);
+    const first = mailApi.calls[callsBefore];
     if (first !== undefined) {
       this.recoveries.push({ what: 'kill', ms: Math.max(0, first.at - readyAt), maxMs: maxResumeMs });
       return;

@@ -1,14 +1,14 @@
 /**
- * A mail API of the harness's own, with the provider's rules about keys and a book of whom it mailed.
+ * The kill test's mail API, with the provider's key rules and a record of whom it mailed.
  *
- * Owns: what was taken, under which key and when, and what each call was told. Does not judge the caller.
- * Keeps true: the book is written by acceptance alone, whatever is answered; a call whose body did not
- * arrive whole is not taken; one that arrived is, also when its caller is dead by then.
+ * Owns what was taken, under which key and when, and what each call was answered. Does not judge the caller.
+ * Invariants: only acceptance is recorded, whatever is answered; a call whose body did not arrive whole is not taken; a
+ * call that arrived is taken also when its caller was killed.
  *
- * Rules of keys, as Resend documents them (https://resend.com/docs/dashboard/emails/idempotency-keys): a key
- * is remembered for 24 hours; the same payload gets the first answer again, another one 409; while the first
- * is still worked on, 409 too. What is not documented is an option: whether content is looked at before
- * keys, and whether an error is remembered under its key.
+ * Key rules as Resend documents them (https://resend.com/docs/dashboard/emails/idempotency-keys): a key is remembered
+ * for 24 hours; the same payload gets the first answer again, another payload a 409; while the first call is being
+ * worked on, a 409 too. What is not documented is an option: whether content is checked before keys, and whether an
+ * error is remembered under its key.
  *
  * @module
  */
@@ -155,7 +155,7 @@ export class MailApi {
    * What a client has written before now is in our sockets already, because loopback delivers at once; a few
    * turns of the event loop accept and read all of it (a new connection takes two: accept, then read).
    */
-  async mark(): Promise<number> {
+  async position(): Promise<number> {
     for (let count = 0; count < 4; count++) await turn();
     return this.calls.length;
   }
@@ -179,7 +179,7 @@ export class MailApi {
   }
 
   /** From here on all is well again; calls that hang go on hanging until their callers give up. */
-  async ensureAlarm(): Promise<void> {
+  async recover(): Promise<void> {
     this.#outage = null;
     await this.listen();
   }
@@ -484,7 +484,7 @@ export class MailApi {
 
 /** Makes a mail API that listens. */
 export async function startMailApi(options: MailApiOptions): Promise<MailApi> {
-  const world = new MailApi(options);
-  await world.listen();
-  return world;
+  const mailApi = new MailApi(options);
+  await mailApi.listen();
+  return mailApi;
 }

@@ -1,8 +1,7 @@
 /**
- * What can happen to one call to a mail API, as data: the faults, how they are drawn, and the words in which
- * a provider or something in front of it refuses.
+ * The faults of a mail API as data: which there are, how they are drawn, and the bodies of refusals.
  *
- * Does not decide what was taken (mail-world.ts). A foreign answer is one without the provider's own words.
+ * What was taken is decided in mail-api.ts. A foreign answer is one that a proxy gives instead of the provider.
  *
  * @module
  */
@@ -95,7 +94,7 @@ const pausing: readonly ((random: () => number) => Fault)[] = [
 ];
 
 /**
- * A fault of one call; one in forty needs a person before the run goes on.
+ * A fault of one call; one in forty needs a person before the session goes on.
  *
  * @param isRepeated - an earlier call under its key is in doubt: a refusal by something in front of the provider,
  *   which is the answer that is easiest to misread then, comes more often
@@ -112,7 +111,7 @@ export function nameOfOutage(outage: Outage): string {
   return outage.kind === 'refused' ? 'refused' : nameOfFault(outage);
 }
 
-/** Outages that a run must come back from by itself. */
+/** Outages that a session must come back from by itself. */
 export const outages: readonly Outage[] = [
   { kind: 'refused' },
   ...([500, 502, 503, 504] as const).flatMap((status): Outage[] => [

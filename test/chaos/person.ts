@@ -1,8 +1,8 @@
 /**
- * What people do to a session, and what follows from each answer for the judges.
+ * What people do to a session, and what the judges may expect after each answer.
  *
- * Owns: the time in which nothing may leave after a stop, and the leads for which a person took the risk of a
- * second mail. A command without an answer opens no such time: nobody was promised anything.
+ * Owns the times in which nothing may leave after a stop, and the leads for which a person accepted a second mail. A
+ * command without an answer begins no such time, because nothing was promised.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import type { MailApi } from './mail-api.ts';
 import type { RiskTaken, StopWindow } from './records.ts';
 import type { LastWords, Watch } from './watch.ts';
 
-/** A session as the harness follows it. */
+/** A session as the test follows it. */
 export interface Track {
   readonly sessionId: string;
   readonly audience: ReadonlySet<number>;
@@ -25,6 +25,7 @@ export interface Track {
   isAssumedSent: boolean;
   isErased: boolean;
   failedBeforeErasure: Set<number>;
+  unseenDoubts: Set<number>;
   watch: Watch | null;
 }
 
@@ -38,18 +39,19 @@ export function newTrack(sessionId: string, audience: ReadonlySet<number>): Trac
     isAssumedSent: false,
     isErased: false,
     failedBeforeErasure: new Set(),
+    unseenDoubts: new Set(),
     watch: null,
   };
 }
 
 export class Person {
   readonly #client: Client;
-  readonly #world: MailApi;
+  readonly #mailApi: MailApi;
   readonly #journal: Journal;
 
-  constructor(client: Client, world: MailApi, journal: Journal) {
+  constructor(client: Client, mailApi: MailApi, journal: Journal) {
     this.#client = client;
-    this.#world = world;
+    this.#mailApi = mailApi;
     this.#journal = journal;
   }
 
@@ -61,7 +63,7 @@ export class Person {
     return this.#stop(track, 'cancel');
   }
 
-  /** Erases a paused session, again until it is said to be gone. */
+  /** Erases a paused session, and repeats until it is gone. */
   async erase(track: Track): Promise<boolean> {
     track.words.stopAt = Date.now();
     for (const { leadId } of (await this.results(track, 'email=failed')) ?? [])
@@ -71,7 +73,7 @@ export class Person {
       this.#journal.note(`erase: ${String(answer?.status ?? 'no answer')}`, track.sessionId);
       if (answer?.status === 204 || answer?.status === 404) {
         track.isErased = true;
-        const fromIndex = await this.#world.mark();
+        const fromIndex = await this.#mailApi.position();
         for (const stop of track.stops) stop.toIndex ??= fromIndex;
         track.stops.push({ sessionId: track.sessionId, command: 'erase', fromIndex, toIndex: null });
         return true;
@@ -90,20 +92,21 @@ export class Person {
     return this.#open(track, 'resume', undefined, ['pause']);
   }
 
-  /** Before it, who is listed as failed must not have been mailed: this is what the retry relies on. */
+  /** Retries failed mail. Before it, nobody who is listed as failed may have been mailed. */
   async retryFailed(track: Track): Promise<boolean> {
     await this.lookAtFailed(track);
     // One that is paused stays paused.
     return this.#open(track, 'retry', { outcome: 'failed' }, ['cancel']);
   }
 
-  /** May mail twice whoever is listed as unknown now, and nobody else. Only while nothing is on the wire. */
+  /** Retries unknown mail, which may mail those leads twice and nobody else. Only while no call is open. */
   async retryUnknown(track: Track): Promise<boolean> {
     const results = await this.results(track, 'email=unknown');
-    if (results === null || results.length === 0 || this.#world.openCount(track.sessionId) > 0) return false;
+    if (results === null || results.length === 0 || this.#mailApi.openCount(track.sessionId) > 0)
+      return false;
     track.risks.push({
       leadIds: new Set(results.map(({ leadId }) => leadId)),
-      fromIndex: this.#world.calls.length,
+      fromIndex: this.#mailApi.calls.length,
     });
     return this.#open(track, 'retry', { outcome: 'unknown' }, ['cancel']);
   }
@@ -123,7 +126,15 @@ export class Person {
   async lookAtFailed(track: Track): Promise<void> {
     const failed = await this.results(track, 'email=failed');
     if (failed === null) return;
-    this.#journal.violations.push(...judgeFailed(this.#world.calls, track.sessionId, failed));
+    this.#journal.violations.push(...judgeFailed(this.#mailApi.calls, track.sessionId, failed));
+  }
+
+  /** Notes leads whose call was refused a connection. Call it during the outage: later answers change the code. */
+  async noteUnseenDoubts(track: Track): Promise<void> {
+    for (const email of ['pending', 'unknown']) {
+      for (const { leadId, code } of (await this.results(track, `email=${email}`)) ?? [])
+        if (code === 'connection_lost') track.unseenDoubts.add(leadId);
+    }
   }
 
   /** All results that match, or null when they could not be read whole. */
@@ -158,14 +169,14 @@ export class Person {
 
   /** From here on nothing may leave, until a person says otherwise. */
   async #stopped(track: Track, command: 'pause' | 'cancel'): Promise<void> {
-    const fromIndex = await this.#world.mark();
+    const fromIndex = await this.#mailApi.position();
     const open = track.stops.find((stop) => stop.toIndex === null);
     if (open?.command === command) return;
     if (open !== undefined) open.toIndex = fromIndex;
     track.stops.push({ sessionId: track.sessionId, command, fromIndex, toIndex: null });
   }
 
-  /** A person may set it going from here on: what leaves now is meant. A refusal takes that back. */
+  /** From here on mail may leave again, unless the command is refused. */
   async #open(
     track: Track,
     path: string,
@@ -174,7 +185,7 @@ export class Person {
   ): Promise<boolean> {
     track.words.retryAt = Date.now();
     const open = track.stops.filter((stop) => stop.toIndex === null && ends.includes(stop.command));
-    for (const stop of open) stop.toIndex = this.#world.calls.length;
+    for (const stop of open) stop.toIndex = this.#mailApi.calls.length;
     const status = await this.#command(track, path, body);
     track.words.retryAt = Date.now();
     if (status !== null && status !== 200) for (const stop of open) stop.toIndex = null;

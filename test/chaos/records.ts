@@ -9,7 +9,7 @@ import type { Call } from './mail-api.ts';
 
 /** A promise that was broken. */
 export interface Violation {
-  /** Which promise; the same words for every breach of it. */
+  /** The promise; the same text for every breach of it. */
   rule: string;
   /** What was seen. */
   words: string;
@@ -34,7 +34,7 @@ export interface StopWindow {
   toIndex: number | null;
 }
 
-/** A person's word that may mail somebody twice. */
+/** A command that may mail somebody twice. */
 export interface RiskTaken {
   leadIds: ReadonlySet<number>;
   /** Calls before it are not excused by it. */
@@ -58,6 +58,8 @@ export interface SessionRecord {
   } | null;
   /** Leads that had failed when the session was erased. */
   failedBeforeErasure: ReadonlySet<number>;
+  /** Leads in doubt after a refused connection; the mail API has no record of such a call. */
+  unseenDoubts: ReadonlySet<number>;
   risks: readonly RiskTaken[];
   /** A person said "take as sent" of what was unknown. */
   isAssumedSent: boolean;

@@ -1,6 +1,6 @@
 /**
- * One round: two sessions over one overlapping audience, in bad weather at the mail API, under a storm of
- * commands, kills and an outage; then everything heals, the round comes to its end, and it is judged.
+ * One round: two sessions over overlapping audiences, with faults, an outage, kills and random commands. Then the faults
+ * end, the sessions come to their end, and the round is judged.
  *
  * @module
  */
@@ -39,7 +39,7 @@ export interface RoundOptions {
   random: () => number;
   product: BareProduct;
   client: Client;
-  world: MailApi;
+  mailApi: MailApi;
   provider: Provider;
   leadCount: number;
   aims: readonly Aim[];
@@ -88,14 +88,14 @@ export class Round {
 
   constructor(options: RoundOptions) {
     this.#options = options;
-    const { client, world, product, random, number } = options;
+    const { client, mailApi, product, random, number } = options;
     client.journal = this.#journal;
     this.#crm = new Crm(client, number);
-    this.#person = new Person(client, world, this.#journal);
+    this.#person = new Person(client, mailApi, this.#journal);
     this.#killer = new Killer({
       product,
       client,
-      world,
+      mailApi,
       random,
       person: this.#person,
       journal: this.#journal,
@@ -103,8 +103,8 @@ export class Round {
   }
 
   async play(): Promise<RoundReport> {
-    const { world, random, client, leadCount } = this.#options;
-    const firstCall = world.calls.length;
+    const { mailApi, random, client, leadCount } = this.#options;
+    const firstCall = mailApi.calls.length;
     const importId = await this.#crm.importLeads(leadCount);
     const leadIds = (await this.#crm.leads(`&importId=${importId}`)).map(({ id }) => id);
     const aimsLeft = [...this.#options.aims];
@@ -114,7 +114,7 @@ export class Round {
       return at >= 0;
     };
 
-    world.faultChance = this.#options.faultChance;
+    mailApi.faultChance = this.#options.faultChance;
     // The first has ids, the second is whoever matches, without the first's beginning.
     const overlapFrom = Math.floor(leadCount * 0.3);
     const one = leadIds.slice(0, Math.floor(leadCount * 0.7));
@@ -132,7 +132,7 @@ export class Round {
 
     const [first, second] = this.#tracks as [Track, Track];
     const storm = new Storm({
-      ...{ random, client, world, leadIds, crm: this.#crm, person: this.#person, tracks: this.#tracks },
+      ...{ random, client, mailApi, leadIds, crm: this.#crm, person: this.#person, tracks: this.#tracks },
       mayCancel: new Set([...(random() < 0.3 ? [first] : []), ...(random() < 0.4 ? [second] : [])]),
       mayErase: new Set([...(random() < 0.15 ? [first] : []), ...(random() < 0.35 ? [second] : [])]),
     });
@@ -148,13 +148,13 @@ export class Round {
     storm.end();
     await running;
 
-    world.faultChance = 0;
-    await world.ensureAlarm();
+    mailApi.faultChance = 0;
+    await mailApi.recover();
     await this.#untilEnd();
     const record = await this.#record(leadIds, firstCall);
     for (const track of this.#tracks) await track.watch?.stop();
     const { violations, excusedCount } = judgeRound(record);
-    const complaints = world.complaints
+    const complaints = mailApi.complaints
       .splice(0)
       .map((words): Violation => ({ rule: 'calls are well-formed', words }));
     return {
@@ -178,11 +178,11 @@ export class Round {
     leadIds: readonly number[],
     kill: 'before' | 'after' | null,
   ): Promise<void> {
-    const { client, random, world } = this.#options;
+    const { client, random, mailApi } = this.#options;
     const sessionId = newSessionId(Date.now(), (count) => crypto.getRandomValues(new Uint8Array(count)));
     const track = newTrack(sessionId, new Set(leadIds));
     const body = { sessionId, name: 'Killed', audience, templateId: 'welcome' };
-    const callsBefore = world.calls.length;
+    const callsBefore = mailApi.calls.length;
     const request = client.send('POST', '/crm/activation', body);
     let answer = kill === 'before' ? null : await request;
     if (kill !== null) {
@@ -203,20 +203,20 @@ export class Round {
 
   /** Kills the product at one of the moments that matter, and brings it back. */
   async #killAt(aim: Aim, storm: Storm): Promise<void> {
-    const { random, world, provider } = this.#options;
-    const callsBefore = world.calls.length;
+    const { random, mailApi, provider } = this.#options;
+    const callsBefore = mailApi.calls.length;
     const track = this.#tracks[Math.floor(random() * this.#tracks.length)];
     if (track === undefined) return;
     switch (aim) {
       case 'paused':
-        await storm.hush();
+        await storm.suspend();
         await this.#person.pause(track);
         await sleep(random() * 500);
         break;
       case 'command':
-        await storm.hush();
-        // Whatever it is that is given: the kill comes with its answer.
-        await storm.act();
+        await storm.suspend();
+        // The kill follows the answer to whatever command is drawn.
+        await storm.next();
         break;
       case 'last':
         for (let waited = 0; waited < 8_000 && this.#tracks.some(isMoving); waited += 50) await sleep(50);
@@ -227,7 +227,7 @@ export class Round {
       case 'planning':
       case 'settings':
       case 'provider':
-        for (let waited = 0; waited < 3_000 && world.calls.length === callsBefore; waited += 20)
+        for (let waited = 0; waited < 3_000 && mailApi.calls.length === callsBefore; waited += 20)
           await sleep(20);
         await sleep(random() * 1_600);
         break;
@@ -235,22 +235,22 @@ export class Round {
         aim satisfies never;
     }
     await this.#killer.kill(aim);
-    storm.isHushed = true;
+    storm.isSuspended = true;
     if (aim === 'settings' || aim === 'provider') {
       this.#wereSettingsBroken = true;
       const other = provider === 'resend' ? 'postmark' : 'resend';
       await this.#killer.boot(aim === 'settings' ? brokenSettings : { MAIL_PROVIDER: other });
-      // Commands under broken settings; but nobody lets what is left go out by the other provider.
+      // Commands under broken settings, but none that lets the other provider send the rest.
       for (let count = 0; count < 3; count++) {
         await sleep(300 + random() * 700);
         if (random() < 0.6 && !track.isErased) await this.#person[random() < 0.7 ? 'pause' : 'cancel'](track);
       }
       await sleep(1_500);
-      await this.#killer.kill('to mend the settings');
+      await this.#killer.kill('to restore the settings');
       await this.#killer.boot({});
       await sleep(500);
     } else {
-      const calls = world.calls.length;
+      const calls = mailApi.calls.length;
       await this.#killer.boot({}, aim === 'boot' ? 1 : 0);
       if (aim !== 'boot') await this.#killer.awaitWork(this.#tracks, calls);
       // A pause holds through a kill.
@@ -259,30 +259,34 @@ export class Round {
         await this.#person.resume(track);
       }
     }
-    storm.isHushed = false;
+    storm.isSuspended = false;
   }
 
   /** An outage of the mail API with nobody there; measures how soon it is used again. */
   async #outage(storm: Storm, { kind, ms }: { kind: Outage; ms: number }): Promise<void> {
-    const { world } = this.#options;
-    await storm.hush();
-    const chance = world.faultChance;
-    world.faultChance = 0;
+    const { mailApi } = this.#options;
+    await storm.suspend();
+    const chance = mailApi.faultChance;
+    mailApi.faultChance = 0;
     for (const track of this.#tracks) if (!track.isErased) await this.#person.resume(track);
     await sleep(600);
     if (this.#tracks.some(isMoving)) {
-      await world.begin(kind);
+      await mailApi.begin(kind);
       this.#journal.note(`outage: ${nameOfOutage(kind)}`);
       await sleep(ms);
-      await world.ensureAlarm();
-      const healedAt = Date.now();
+      // workerd reports a refused connection like one that was lost after the request: the product must doubt it.
+      if (kind.kind === 'refused') {
+        for (const track of this.#tracks) if (!track.isErased) await this.#person.noteUnseenDoubts(track);
+      }
+      await mailApi.recover();
+      const recoveredAt = Date.now();
       this.#journal.note('the outage is over');
-      const callsBefore = world.calls.length;
+      const callsBefore = mailApi.calls.length;
       const maxMs = maxReturnMs + (kind.kind === 'hang' ? deliveryTimeoutMs : 0);
       const isBack = (): boolean =>
-        world.calls.slice(callsBefore).some(({ answer }) => answer === 'accepted');
-      while (!isBack() && Date.now() - healedAt < maxMs + 60_000) await sleep(20);
-      const tookMs = Date.now() - healedAt;
+        mailApi.calls.slice(callsBefore).some(({ answer }) => answer === 'accepted');
+      while (!isBack() && Date.now() - recoveredAt < maxMs + 60_000) await sleep(20);
+      const tookMs = Date.now() - recoveredAt;
       const what = `outage of ${String(Math.round(ms / 1_000))} s (${nameOfOutage(kind)})`;
       this.#killer.recoveries.push({ what, ms: tookMs, maxMs });
       const words = `${what}: ${isBack() ? `back after ${String(tookMs)} ms` : 'not back'}, at most ${String(maxMs)} ms`;
@@ -297,13 +301,13 @@ export class Round {
         });
       }
     }
-    world.faultChance = chance;
-    storm.isHushed = false;
+    mailApi.faultChance = chance;
+    storm.isSuspended = false;
   }
 
   /** All is well: who is needed says "resume", and each session ends. */
   async #untilEnd(): Promise<void> {
-    const { world } = this.#options;
+    const { mailApi } = this.#options;
     const deadline = Date.now() + maxEndMs;
     const open = new Set(this.#tracks.filter((track) => !track.isErased));
     let isCancelling = false;
@@ -326,7 +330,7 @@ export class Round {
       isCancelling = true;
       for (const track of open) {
         // An error that the provider remembers under the key for a day is waited for longer than a round lasts.
-        if (world.rules.remembersErrors !== true) this.#stuck(track, 'a session ends once all is well');
+        if (mailApi.rules.remembersErrors !== true) this.#stuck(track, 'a session ends once all is well');
         await this.#person.cancel(track);
       }
       await sleep(10_000);
@@ -344,7 +348,7 @@ export class Round {
   /** A pause that needs a person has a reason that the provider gave in its own words, or the settings. */
   #checkReason(track: Track, { reason, lastError }: Progress): void {
     if (this.#wereSettingsBroken) return;
-    const calls = this.#options.world.calls.filter(({ sessionId }) => sessionId === track.sessionId);
+    const calls = this.#options.mailApi.calls.filter(({ sessionId }) => sessionId === track.sessionId);
     const saidSo = (word: string): boolean => calls.some(({ fault }) => fault.startsWith(word));
     const isUnfounded =
       (reason === 'mail_auth' && !saidSo('auth')) || (reason === 'mail_quota' && !saidSo('quota'));
@@ -357,7 +361,7 @@ export class Round {
   }
 
   async #record(leadIds: readonly number[], firstCall: number): Promise<Parameters<typeof judgeRound>[0]> {
-    const { world } = this.#options;
+    const { mailApi } = this.#options;
     const ids = new Set(leadIds);
     const sessions: SessionRecord[] = [];
     for (const track of this.#tracks) sessions.push(await this.#recordOf(track));
@@ -365,7 +369,7 @@ export class Round {
       leads: (await this.#crm.leads()).filter(({ id }) => ids.has(id)),
       sessions,
       // Indexes of stops are places in the whole book.
-      calls: world.calls.map((call) =>
+      calls: mailApi.calls.map((call) =>
         call.index < firstCall ? { ...call, sessionId: '', leadIds: [], takenLeadIds: [] } : call,
       ),
       kills: this.#killer.kills,
@@ -375,8 +379,8 @@ export class Round {
 
   async #recordOf(track: Track): Promise<SessionRecord> {
     const { client } = this.#options;
-    const { sessionId, audience, risks, isAssumedSent, failedBeforeErasure } = track;
-    const base = { sessionId, audience, risks, isAssumedSent, failedBeforeErasure };
+    const { sessionId, audience, risks, isAssumedSent, failedBeforeErasure, unseenDoubts } = track;
+    const base = { sessionId, audience, risks, isAssumedSent, failedBeforeErasure, unseenDoubts };
     if (track.isErased) return { ...base, final: null };
     const endedAt = Date.now();
     const progress = await client.ask<Progress>(`/crm/activation/progress/${sessionId}`);

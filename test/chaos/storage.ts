@@ -2,8 +2,8 @@
  * `npm run chaos:storage`: the running product while another process holds the database of its session; with
  * `-- --full`, as root, while the disk of its databases is full.
  *
- * Nobody reads the session while its storage is away and for five seconds after, so that what goes on then
- * goes on by itself; in a second round everything is read once a second, and must never answer 500.
+ * Nobody reads the session while its storage fails and for five seconds after, so that it must go on by itself. In a
+ * second round everything is read once a second, and must never answer 500.
  *
  * @module
  */

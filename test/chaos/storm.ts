@@ -1,8 +1,8 @@
 /**
- * A storm of commands: what people do to two sessions at once, drawn from a seed, until it is told to stop.
+ * Random commands to two sessions at once, drawn from a seed, until it is told to stop.
  *
- * Owns: which command comes next. Does not judge (judge-*.ts) and does not kill (round.ts). A command that
- * makes no sense now is given sometimes too: it must be refused, and nothing more.
+ * Owns which command comes next. Judging is judge-*.ts, killing is round.ts. Sometimes it gives a command that makes no
+ * sense: that one must be refused, and change nothing.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import type { Person, Track } from './person.ts';
 export interface StormOptions {
   random: () => number;
   client: Client;
-  world: MailApi;
+  mailApi: MailApi;
   person: Person;
   crm: Crm;
   tracks: readonly Track[];
@@ -26,7 +26,7 @@ export interface StormOptions {
   mayErase: ReadonlySet<Track>;
 }
 
-/** Weighted choice: the words come as often as their numbers say. */
+/** A weighted choice. */
 function draw<T extends string>(random: () => number, weights: Partial<Record<T, number>>): T {
   const entries = Object.entries(weights) as [T, number][];
   let rest = random() * entries.reduce((sum, [, weight]) => sum + weight, 0);
@@ -40,9 +40,9 @@ function draw<T extends string>(random: () => number, weights: Partial<Record<T,
 export class Storm {
   readonly #options: StormOptions;
   #isOver = false;
-  /** True while the storm holds its breath: an outage or a restart is being measured. */
-  isHushed = false;
-  #isActing = false;
+  /** True while no commands are given, because an outage or a restart is being measured. */
+  isSuspended = false;
+  #isBusy = false;
 
   constructor(options: StormOptions) {
     this.#options = options;
@@ -53,10 +53,10 @@ export class Storm {
     const { random, client } = this.#options;
     while (!this.#isOver) {
       await sleep(80 + random() * 500);
-      if (this.isHushed || !client.isUp) continue;
-      this.#isActing = true;
-      await this.act();
-      this.#isActing = false;
+      if (this.isSuspended || !client.isUp) continue;
+      this.#isBusy = true;
+      await this.next();
+      this.#isBusy = false;
     }
   }
 
@@ -64,14 +64,14 @@ export class Storm {
     this.#isOver = true;
   }
 
-  /** Holds its breath once the command in hand is answered. */
-  async hush(): Promise<void> {
-    this.isHushed = true;
-    while (this.#isActing) await sleep(10);
+  /** Stops giving commands once the present one is answered. */
+  async suspend(): Promise<void> {
+    this.isSuspended = true;
+    while (this.#isBusy) await sleep(10);
   }
 
-  /** One thing that somebody does. */
-  async act(): Promise<void> {
+  /** Gives one command, or changes a lead. */
+  async next(): Promise<void> {
     const { random, tracks } = this.#options;
     const track = tracks[Math.floor(random() * tracks.length)];
     if (track === undefined || random() < 0.2) await this.#touchLeads();
@@ -136,12 +136,12 @@ export class Storm {
 
   /** Somebody works on the leads themselves, or a provider learns that an address is dead. */
   async #touchLeads(): Promise<void> {
-    const { random, crm, leadIds, world } = this.#options;
+    const { random, crm, leadIds, mailApi } = this.#options;
     const at = Math.floor(random() * leadIds.length);
     const number = at + 1;
     const word = draw(random, { suppress: 2, name: 2, address: 1, importOver: 1, inactive: 2 });
     if (word === 'suppress') await crm.suppress(number);
-    else if (word === 'inactive') world.inactive.add(crm.address(number));
+    else if (word === 'inactive') mailApi.inactive.add(crm.address(number));
     else if (word === 'importOver')
       await crm
         .importOver(Array.from({ length: 20 }, (_, i) => ((at + i) % leadIds.length) + 1))

@@ -1,6 +1,7 @@
 /**
- * Two observers of a session, as browsers are: one polls with an ETag, one reads the stream with Last-Event-ID.
- * Each view of each is judged; both live through kills of the product.
+ * Two observers of a session: one polls with an ETag, the other reads the stream with Last-Event-ID, as browsers do.
+ *
+ * Each view is judged. Both go on through kills of the product.
  *
  * @module
  */
@@ -21,7 +22,7 @@ const pollMs = 250;
 /** A view that was made before a command may come after its answer, over the other way. */
 const lateMs = 5_000;
 
-/** When a person last said a word that lets numbers fall; epoch milliseconds. */
+/** When a person last gave a command that lets numbers fall; epoch ms. */
 export interface LastWords {
   retryAt: number;
   stopAt: number;

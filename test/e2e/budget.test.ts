@@ -1,4 +1,4 @@
-/** Bytes of script that a browser loads, of the app as it was built for these tests. */
+/** Bytes of script that a browser loads, in the built app. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';

@@ -11,7 +11,7 @@ import { buildWebIfChanged } from '../../scripts/lib/web-build.ts';
 import type { Progress } from '../../src/shared/progress.ts';
 
 const leadCount = 3_000;
-/** Values that must be nowhere but where they are used. */
+/** Values that must not be in any file. */
 const secrets = { MAIL_API_KEY: 're_secret_of_this_test', ADDRESS_HASH_KEY: 'hash-key-of-this-very-test' };
 
 /**
@@ -190,7 +190,7 @@ function splitStatements(script: string): string[] {
   return statements;
 }
 
-/** What a migration of tomorrow may do under a Worker of today. */
+/** A migration of a later version, under the Worker of this one. */
 const migrationOfTomorrow = `
   ALTER TABLE leads ADD COLUMN tomorrow TEXT NOT NULL DEFAULT '';
   ALTER TABLE activations ADD COLUMN tomorrow INTEGER;
@@ -283,7 +283,7 @@ describe('what is deployed', () => {
     expect(count).toBeGreaterThan(0);
   });
 
-  it('has no source map for strangers, and no script in its page that its policy does not name', () => {
+  it('has no source map, and no script in its page that its policy does not name', () => {
     const build = join(projectRoot, 'web/build');
     const maps = [...filesUnder(build)].filter(([name]) => name.endsWith('.map'));
     expect(maps).toEqual([]);

@@ -1,12 +1,12 @@
 /**
- * A file of leads, dropped into the browser: interrupted by a reload, gone on with, activated as an import.
+ * A file of leads, dropped into the browser: interrupted by a reload, continued, and activated as an import.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page, Route } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Import } from '../../src/shared/schemas/activation.ts';
+import type { Import } from '../../src/shared/schemas/imports.ts';
 import { type TestBrowser, launchBrowser } from '../support/browser.ts';
 import { readMailbox } from '../support/mailbox.ts';
 import { type Product, startProduct } from '../support/product.ts';

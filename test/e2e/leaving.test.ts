@@ -1,17 +1,18 @@
 /**
- * What leaves, leaves: a person is written into every place of the running product that can hold one, erased,
- * and looked for in every byte of the state folder. And what a browser and a socket see of it from outside.
+ * Erasure in the running product: a person is written into every place that can hold one, erased, and searched
+ * for in every byte of the state folder. Also the folder's access rights, and bodies that are too large.
  */
 import { chmod, readFile, readdir, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Import, LeadPage } from '../../src/shared/schemas/activation.ts';
+import type { Import } from '../../src/shared/schemas/imports.ts';
+import type { LeadPage } from '../../src/shared/schemas/leads.ts';
 import { limits } from '../../src/shared/limits.ts';
 import { newSessionId } from '../../src/shared/session-id.ts';
 import { type Product, startProduct } from '../support/product.ts';
 
-/** Letters that stand in no file by chance; each names a place, so that a failure says which. */
+/** Texts that are in no file by chance. Each names a place, so that a failure says which. */
 const marks = ['qzjnow', 'qzjold', 'qzjnote', 'qzjfrst', 'qzjlast', 'qzjcomp', 'qzjphon', 'qzjbulk'];
 const now = { email: 'qzjnow@leads.example', firstName: 'Qzjfrst', lastName: 'Qzjlast' };
 const old = { email: 'qzjold@leads.example', company: 'Qzjcomp Ltd' };
@@ -34,7 +35,7 @@ async function call(method: string, path: string, body?: unknown): Promise<Respo
   return response;
 }
 
-/** Every file of the state folder in which a mark is, with the mark; capitals do not matter. */
+/** Every mark that a file of the state folder contains, with the file; case does not matter. */
 async function marksInFiles(): Promise<string[]> {
   const found: string[] = [];
   for (const name of await readdir(product.stateDir, { recursive: true })) {
@@ -71,7 +72,7 @@ describe('a person who is erased', () => {
     expect(leads).toHaveLength(1);
     const sessionId = await product.startRun(`For ${firstName} ${lastName}`, [1, 2, 3, leadId]);
     await product.untilRun(sessionId, ({ finishedAt }) => finishedAt !== null);
-    // Changed since: the run and the rejected row know the address and the name of before.
+    // Changed since: the activation and the rejected row know the address and the name of before.
     await call('PATCH', `/crm/leads/${String(leadId)}`, { ...now, notes: 'Qzjnote' });
     await importFile('later', 'later.csv', [
       [email, firstName, lastName, '', ''],

@@ -1,8 +1,9 @@
 /**
- * Progress that cannot be lost, in a real browser against the real app: many tabs, refreshes, a server that
- * restarts, proxies that get in the way of streams, a laptop that sleeps, a sign-in that runs out.
+ * Live progress in a real browser against the real app: many tabs, refreshes, a server that restarts, proxies
+ * that hold back or cut streams, a laptop that sleeps, a sign-in that expires.
  *
- * Every tab is read ten times a second and at every change; what it showed is checked at the end.
+ * What each tab shows is recorded ten times a second and at every change, and checked after each test: no
+ * number may go down.
  */
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -15,11 +16,11 @@ import { type Sample, stepsBack, waitForTracker, watchTracker } from './tracker-
 let product: Product;
 let front: FrontProxy;
 let browser: TestBrowser;
-/** What each tab of this test showed. */
+/** What each tab of this test has shown. */
 let watched: Sample[][] = [];
 
 beforeAll(async () => {
-  // Calls of two mails, five a second: a run of a hundred leads is ten seconds long, for what takes its time.
+  // Calls of two mails, five a second: an activation of a hundred leads takes ten seconds.
   product = await startProduct({ leadCount: 1_200, env: { MAIL_BATCH_MAX: '2', MAIL_RATE: '5' } });
   front = await new FrontProxy(() => new URL(product.stack.url)).listen();
 });
@@ -45,7 +46,7 @@ async function openTab(path?: string): Promise<Page> {
   return page;
 }
 
-/** Starts a run of so many new leads as a person does, and tells its id. */
+/** Starts an activation of so many new leads in the page, as a person does; returns its id. */
 async function startRun(page: Page, leadCount: 25 | 50 | 100, sort: '-id' | 'id' = '-id'): Promise<string> {
   const known = await page.getByTestId('tracked-session').count();
   await page.goto(`${front.url}/leads?status=new&limit=${leadCount}&sort=${sort}`);
@@ -77,7 +78,7 @@ describe('eight tabs', () => {
     );
     expect(front.maxOpenCount(since)).toBe(1);
     for (const samples of watched) expect(samples.at(-1)?.link).toBe('streaming');
-    // A look is taken of every tab: those at one rev show one set of numbers.
+    // Tabs are read one after the other: those at the same rev must show the same numbers.
     const byRev = new Map<number, string>();
     for (const { rev, processed, activated, sent } of watched.flat()) {
       const numbers = `${processed} ${activated} ${sent}`;
@@ -93,7 +94,7 @@ describe('eight tabs', () => {
         waitForTracker(tab, 'news after the leader', ({ rev }) => rev > (seen[index] ?? 0), sessionId),
       ),
     );
-    // Calls leave every 200 ms; what is over that is the takeover.
+    // Calls leave every 200 ms; any longer gap is the time of the takeover.
     for (const [index, samples] of watched.slice(1).entries()) {
       const next = samples.find(({ at, rev }) => at > closedAt && rev > (seen[index] ?? 0));
       expect((next?.at ?? Infinity) - closedAt).toBeLessThan(2_000);
@@ -104,7 +105,7 @@ describe('eight tabs', () => {
     expect(ended.every(({ isWhole }) => isWhole)).toBe(true);
   });
 
-  test('show the leads of the page as active while the run goes on, with nobody asking', async () => {
+  test('show the leads of the page as active while the activation goes on, with nobody asking', async () => {
     const tab = await openTab('/leads');
     // The oldest leads, which no other test activates: the page below shows those of this run.
     const sessionId = await startRun(tab, 100, 'id');
@@ -120,7 +121,7 @@ describe('eight tabs', () => {
 });
 
 describe('a refresh', () => {
-  test('at 0, 1, 30, 99 and 100 % shows the run where it is', async () => {
+  test('at 0, 1, 30, 99 and 100 % shows the activation where it is', async () => {
     const tab = await openTab('/leads');
     // At 0 %: the start is not answered yet, and the page knows nothing but the id.
     front.startAnswerDelayMs = 1_500;
@@ -158,7 +159,7 @@ describe('a refresh', () => {
 });
 
 describe('a server that restarts under open pages', () => {
-  test('is waited for, and the run goes on to its end with no number lower and nobody mailed twice', async () => {
+  test('is waited for, and the activation goes on to its end with no number lower and nobody mailed twice', async () => {
     const tab = await openTab('/leads');
     const sessionId = await startRun(tab, 50);
     await waitForTracker(tab, '20 %', ({ processed }) => processed >= 10, sessionId);

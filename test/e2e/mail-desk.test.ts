@@ -1,6 +1,6 @@
 /**
- * The mail desk in a real browser: the built-in mails at both widths and in both colours, the template
- * editor with its preview that runs and fetches nothing, suppressions, and the settings.
+ * Mail in a real browser: the built-in mails in both widths and colours, the template editor with its preview
+ * (which runs no script and loads nothing), suppressions, and the settings.
  */
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from 'playwright-core';
@@ -176,7 +176,7 @@ describe('in the app', () => {
   let browser: TestBrowser;
   let page: Page;
   /** Requests that did not go to the app itself. */
-  const strangers: string[] = [];
+  const foreignRequests: string[] = [];
   const complaints: string[] = [];
 
   beforeAll(async () => {
@@ -185,7 +185,7 @@ describe('in the app', () => {
     page = await browser.newPage();
     page.on('request', (request) => {
       if (!request.url().startsWith(product.stack.url) && request.url().startsWith('http'))
-        strangers.push(request.url());
+        foreignRequests.push(request.url());
     });
     page.on('pageerror', (error) => complaints.push(String(error)));
   });
@@ -225,7 +225,7 @@ describe('in the app', () => {
     const frame = page.frameLocator('[data-testid="mail-frame"]');
     await frame.getByText(/^Hi First/).waitFor();
     expect(await page.title()).not.toContain('owned');
-    expect(strangers).toEqual([]);
+    expect(foreignRequests).toEqual([]);
   });
 
   test('a template without the way out or the postal address is told of, where it is written and where it is sent', async () => {
@@ -325,7 +325,7 @@ describe('in the app', () => {
     expect(await page.getByTestId('suppression-row').innerText()).toContain('other@example.com');
   });
 
-  test('a signed event of the provider shows in a run, and its mail unsubscribes by one click', async () => {
+  test('a signed event of the provider shows in an activation, and its mail unsubscribes by one click', async () => {
     const sessionId = newSessionId(Date.now(), (count) => crypto.getRandomValues(new Uint8Array(count)));
     const post = (path: string, body: string, headers: Record<string, string> = {}) =>
       fetch(`${product.stack.url}${path}`, {

@@ -1,19 +1,19 @@
 /**
- * Every page of the app in a real browser: within reach of everyone in every state, deaf to what hostile
- * people write into its fields, heard by those who do not look, quiet on the console, and the API's own page
- * without another host.
+ * Every page of the app in a real browser: accessible in every state, safe against hostile text in its fields,
+ * announced to screen readers, without errors on the console; and the API's page, which loads from no other
+ * host.
  */
 import { gzipSync } from 'node:zlib';
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ImportList } from '../../src/shared/schemas/activation.ts';
+import type { ImportList } from '../../src/shared/schemas/imports.ts';
 import { type TestBrowser, launchBrowser } from '../support/browser.ts';
 import { readMailbox } from '../support/mailbox.ts';
 import { type Product, startProduct } from '../support/product.ts';
 
 let product: Product;
-/** A run that is over and has issues, and one that waits for a person. */
+/** An activation that is over and has issues, and one that waits for a person. */
 let runs: { failing: string; paused: string };
 let importId: string;
 
@@ -23,7 +23,7 @@ const range = (from: number, to: number): number[] =>
 
 beforeAll(async () => {
   product = await startProduct({ leadCount: 100, env: { MAIL_BATCH_MAX: '2', MAIL_RATE: '50' } });
-  // Mails that are on their way for as long as anybody looks: their runs go on, or stay paused.
+  // Mails that are on their way for as long as anybody looks: their activations go on, or stay paused.
   const held = new Set(range(21, 80).map((number) => `lead-${String(number)}@example.com`));
   product.proxy.add({
     fault: { kind: 'hang' },
@@ -95,7 +95,7 @@ describe.each([
     expect(await faultsAt('/leads', '[data-testid="lead-row"]')).toEqual([]);
   });
 
-  test('nor has the dialog that starts a run', async () => {
+  test('nor has the dialog that starts an activation', async () => {
     // The first new one is one that the other width has not activated.
     await page
       .locator('[data-testid="lead-row"][data-status="new"]')
@@ -107,7 +107,7 @@ describe.each([
     expect(await faults()).toEqual([]);
   });
 
-  test('nor has a finished run in the tracker, or its own page', async () => {
+  test('nor has a finished activation in the tracker, or its own page', async () => {
     await page.getByTestId('activate-start').click();
     await page.locator('[data-testid="tracked-session"][data-state="completed"]').waitFor();
     expect(await faults()).toEqual([]);
@@ -119,7 +119,7 @@ describe.each([
     expect(await faults()).toEqual([]);
   });
 
-  test('nor has a run while it goes on, while it is paused, and with issues', async () => {
+  test('nor has an activation while it goes on, while it is paused, and with issues', async () => {
     const running = await product.startRun('A run under way', held);
     expect(await faultsAt(`/activations/${running}`, '[data-testid="result-row"]')).toEqual([]);
     expect(await page.getByTestId('run').getAttribute('data-state')).toBe('running');
@@ -258,7 +258,7 @@ describe('what hostile people write into fields', () => {
       note: inHandler,
     });
 
-    // A run with all of it, begun as a person does.
+    // An activation with all of it, begun as a person does.
     expect(await signsAt('/leads?search=xss', '[data-testid="lead-row"]'), 'leads').toEqual([]);
     await page.getByTestId('views-menu').click();
     await page.getByTestId('saved-view').waitFor();
@@ -310,7 +310,7 @@ describe('what hostile people write into fields', () => {
 });
 
 describe('who does not look', () => {
-  test('hears every quarter and end of two runs at once, and is notified of each', async () => {
+  test('hears every quarter and end of two activations at once, and is notified of each', async () => {
     const browser = await launchBrowser();
     const letGo = product.proxy.hold();
     try {

@@ -1,11 +1,11 @@
 /**
- * The promise the product began with: fifty leads, a refresh at 30 %, and no zeros.
+ * An activation of fifty leads whose page is refreshed at 30 %: it must show the current numbers, not zeros.
  *
- * In production's shape: a stand-in of Cloudflare Access in front of the built product with its asset router,
- * and nobody signed in but through it.
+ * Set up as in production: a stand-in of Cloudflare Access in front of the built product with its asset
+ * router, and no sign-in but through it.
  *
- * The eight steps are one story told by tests that follow each other on the same browser. The values are
- * read from the page itself, ten times a second and across the refresh, as a person would see them.
+ * The tests are the eight steps of one story, in one browser. Values are read from the page ten times a second,
+ * also across the refresh, as a person would see them.
  */
 import type { Page, Request } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

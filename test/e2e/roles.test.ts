@@ -1,8 +1,7 @@
 /**
- * What people of each role meet in a real browser: nothing on any page that the server would refuse, and
- * everything that it would not.
+ * What people of each role see in a real browser: no control that the server would refuse, and all others.
  *
- * The person of local development gets the role by the lists in the settings, as anybody would; the runs
+ * The person of local development gets the role by the lists in the settings, as anybody would; the activations
  * and leads stay the same from one role to the next.
  */
 import { get } from 'node:http';
@@ -10,7 +9,7 @@ import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TemplateDetail } from '../../src/shared/schemas/mail.ts';
 import type { Role } from '../../src/shared/roles.ts';
-import type { ImportList } from '../../src/shared/schemas/activation.ts';
+import type { ImportList } from '../../src/shared/schemas/imports.ts';
 import { type TestBrowser, launchBrowser } from '../support/browser.ts';
 import { type Product, startProduct } from '../support/product.ts';
 
@@ -25,7 +24,7 @@ let importId: string;
 let refusals: string[] = [];
 
 beforeAll(async () => {
-  // Calls of one mail, five a second: a run that is paused at once has most of its leads before it.
+  // Calls of one mail, five a second: an activation that is paused at once has most of its leads before it.
   product = await startProduct({ leadCount: 30, env: { MAIL_BATCH_MAX: '1', MAIL_RATE: '5' } });
   product.proxy.rejectedAddresses.add('lead-2@example.com');
   finished = await product.startRun('A run with a failure', [1, 2, 3]);
@@ -65,7 +64,7 @@ async function controlsAt(path: string, ready: string): Promise<string[]> {
 interface Expected {
   home: string;
   pages: string[];
-  /** Of a run that is over with a failure. */
+  /** Of an activation that is over with a failure. */
   ofFinished: string[];
   ofPaused: string[];
   /** Null: the page is not open to them. */
@@ -163,7 +162,7 @@ describe('an admin whom a person asks', () => {
     expect(urls.filter((url) => url.includes('lead-1'))).toEqual([]);
   });
 
-  test('erases a run after being told what goes, and it is gone from every tab', async () => {
+  test('erases an activation after being told what goes, and it is gone from every tab', async () => {
     const sessionId = await product.startRun('A run to erase', [7]);
     await product.untilRun(sessionId, ({ state }) => state === 'completed');
     const path = `/activations/${sessionId}`;
@@ -215,7 +214,7 @@ describe.each(['admin', 'operator', 'viewer'] as const)('with the role %s', (rol
     expect(refusals).toEqual([]);
   });
 
-  test('a person finds on a run, a lead, a template and an import just what they may do', async () => {
+  test('a person finds on an activation, a lead, a template and an import just what they may do', async () => {
     const it = expected[role];
     const found = {
       finished: await controlsAt(`/activations/${finished}`, '[data-testid="issues"]'),

@@ -1,10 +1,10 @@
 /**
- * Nothing sends by accident: what the search found is seen, whom a filter chose is named, no key in a field
- * starts, a large start is confirmed by its count, and a start can be undone before anything has happened.
+ * No activation starts by accident: the list marks what a search found, the dialog names the filter, Enter in a
+ * field does not start, a large start needs its count typed, and a start can be undone before it begins.
  */
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { LeadPage } from '../../src/shared/schemas/activation.ts';
+import type { LeadPage } from '../../src/shared/schemas/leads.ts';
 import { type TestBrowser, launchBrowser } from '../support/browser.ts';
 import { readMailbox } from '../support/mailbox.ts';
 import { type Product, startProduct } from '../support/product.ts';

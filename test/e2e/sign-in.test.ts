@@ -1,9 +1,9 @@
 /**
- * Who gets in, with a stand-in of Cloudflare Access in front of the built product and nobody let in without it.
+ * Signing in through a stand-in of Cloudflare Access in front of the built product, without a local person.
  */
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Settings } from '../../src/shared/schemas/activation.ts';
+import type { Settings } from '../../src/shared/schemas/common.ts';
 import { AccessStandIn, fillInSignIn, signIn } from '../support/access-stand-in.ts';
 import { type TestBrowser, launchBrowser } from '../support/browser.ts';
 import { readMailbox } from '../support/mailbox.ts';
@@ -49,7 +49,7 @@ afterAll(async () => {
 const ask = (url: string, headers: Record<string, string> = {}): Promise<Response> =>
   fetch(url, { headers, redirect: 'manual' });
 
-describe('a stranger', () => {
+describe('a visitor without a sign-in', () => {
   test('is led to the sign-in by every page, file and call, and a script is told 401', async () => {
     for (const path of ['/', '/leads', '/favicon.svg', '/crm/settings', '/docs']) {
       const response = await ask(access.url + path);
@@ -96,7 +96,7 @@ describe('a service token', () => {
     expect((await ask(`${access.url}/crm/leads`, headers)).status).toBe(403);
   });
 
-  test('with a wrong secret is a stranger', async () => {
+  test('with a wrong secret is not signed in', async () => {
     const headers = { 'cf-access-client-id': nightly.id, 'cf-access-client-secret': 'guessed' };
     expect((await ask(`${access.url}/crm/settings`, headers)).status).toBe(302);
   });

@@ -1,5 +1,5 @@
 /**
- * Ten thousand leads in one run, through everything that is real: Worker, objects, database, mail API.
+ * An activation of ten thousand leads through the whole product: Worker, objects, database, mail API.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Progress } from '../../src/shared/progress.ts';

@@ -5,7 +5,7 @@
  */
 import type { Page } from 'playwright-core';
 
-/** What one look at one run in the tracker showed. */
+/** What one look at one activation in the tracker showed. */
 export interface Sample {
   sessionId: string;
   /** Milliseconds since the page's time origin, plus that origin: one clock for all tabs. */
@@ -24,7 +24,7 @@ export interface Sample {
 /** The counts of a sample: none of them may ever fall. */
 export const counts = ['processed', 'activated', 'sent', 'activationBar', 'emailBar'] as const;
 
-/** Runs in the page: every run that the tracker shows, but for those that have no numbers yet. */
+/** Runs in the page: every activation that the tracker shows, but for those that have no numbers yet. */
 function lookAtTracker(): Sample[] {
   return [...document.querySelectorAll<HTMLElement>('[data-testid="tracked-session"]')].flatMap((run) => {
     const read = (id: string, attribute: string): number =>
@@ -61,7 +61,7 @@ export async function watchTracker(page: Page): Promise<Sample[]> {
   return samples;
 }
 
-/** Every look, in order, that showed a count of a run lower than one before it. */
+/** Every look, in order, that showed a count of an activation lower than one before it. */
 export function stepsBack(samples: readonly Sample[]): string[] {
   const before = new Map<string, Sample>();
   return samples.flatMap((sample) => {
@@ -74,13 +74,13 @@ export function stepsBack(samples: readonly Sample[]): string[] {
   });
 }
 
-/** What the tracker shows of a run now; of the newest one when no id is given. */
+/** What the tracker shows of an activation now; of the newest one when no id is given. */
 export async function lookNow(page: Page, sessionId?: string): Promise<Sample | null> {
   const samples = await page.evaluate(lookAtTracker);
   return samples.find((sample) => sessionId === undefined || sample.sessionId === sessionId) ?? null;
 }
 
-/** Waits until the tracker shows of a run what is wanted. */
+/** Waits until the tracker shows of an activation what is wanted. */
 export async function waitForTracker(
   page: Page,
   what: string,

@@ -17,7 +17,7 @@ import type { Socket } from 'node:net';
 import type { Page } from 'playwright-core';
 import { AccessTeam } from './access-team.ts';
 
-/** As the deploy makes it: what strangers must reach. */
+/** The public paths, as the deploy sets them up. */
 const bypassed = /^\/(webhooks\/.*|unsubscribe\/.*|healthz)$/;
 
 export interface AccessStandInOptions {

@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { emailHash } from '../../src/crm/email-hash.ts';
+import { emailHash } from '../../src/crm/email.ts';
 import type { BackupSource } from '../../scripts/lib/backup/backup-folder.ts';
 import { queryOf } from '../../scripts/lib/backup/local-database.ts';
 import { projectRoot } from '../../scripts/lib/local-state.ts';

@@ -1,7 +1,7 @@
 /**
- * A real Chromium with a profile of its own, for tests and pictures.
+ * A real Chromium with its own empty profile, for tests and screenshots.
  *
- * Keeps true: nothing of another run is in its storage, and it is gone, profile included, after `close`.
+ * `close` ends it and removes the profile.
  *
  * @module
  */
@@ -12,13 +12,13 @@ import { type BrowserContext, type Page, chromium } from 'playwright-core';
 import { ensureChromium } from '../../scripts/lib/chromium.ts';
 
 export interface TestBrowser {
-  /** All tabs share its storage, as in one browser of one person. */
+  /** All tabs share its storage, as in the browser of one person. */
   context: BrowserContext;
   newPage(): Promise<Page>;
   close(): Promise<void>;
 }
 
-/** Quiet, and without the network that a browser makes of its own accord. */
+/** Without the requests that a browser makes by itself. */
 const flags = [
   '--no-sandbox',
   '--disable-gpu',
@@ -50,7 +50,7 @@ export async function launchBrowser(options: BrowserOptions = {}): Promise<TestB
     locale: 'en-GB',
     timezoneId: 'UTC',
   });
-  // Long enough for a machine that builds something else at the same time.
+  // Long enough for a busy machine.
   context.setDefaultTimeout(30_000);
   return {
     context,

@@ -6,7 +6,7 @@
  */
 import { env } from 'cloudflare:workers';
 import { deletingMany } from '../../src/crm/leads/search-index.ts';
-import { emailHash } from '../../src/crm/email-hash.ts';
+import { emailHash } from '../../src/crm/email.ts';
 
 /** Hashed as the Worker does it. */
 export const hashEmail = (email: string): string => emailHash(env.ADDRESS_HASH_KEY, email);

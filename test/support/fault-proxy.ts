@@ -223,7 +223,7 @@ export class FaultProxy {
   }
 
   /** From here on all is well: no rules, no limits, no delays. What was recorded stays. */
-  ensureAlarm(): void {
+  recover(): void {
     this.#rules = [];
     this.rejectedAddresses.clear();
     this.msPerCall = 0;

@@ -15,6 +15,8 @@ export interface Hooks {
   sleep: ((ms: number) => Promise<void>) | null;
   /** Called around every verb of every slice; true kills the object there. */
   onVerb: ((verb: string, edge: 'before' | 'after') => boolean) | null;
+  /** Called around every statement that a session object sends to the CRM; true kills the object there. */
+  onCrmCall: ((edge: 'before' | 'after') => boolean) | null;
   /** Called before a verb that takes time; the verb waits for what is returned. */
   hold: ((verb: string) => Promise<unknown> | null) | null;
   keyOf: ((session: Session, batch: Batch) => string) | null;
@@ -28,6 +30,7 @@ const untouched: Hooks = {
   random: seededRandom(1),
   sleep: null,
   onVerb: null,
+  onCrmCall: null,
   hold: null,
   keyOf: null,
   deliveryTimeoutMs: null,

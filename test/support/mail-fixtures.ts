@@ -7,14 +7,14 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import type { FetchLike } from '../../src/mail/providers/http.ts';
 import type { MailContext } from '../../src/mail/templates/render.ts';
 import type { DeliveryCall, MailTransport, OutgoingMail } from '../../src/mail/transport.ts';
-import type { FrozenTemplate, Recipient } from '../../src/shared/recipient.ts';
+import { erasedRecipient, type FrozenTemplate, type Recipient } from '../../src/shared/recipient.ts';
 
 /** Monday 23 November 2026, 14:00:00 UTC. */
 export const nowMs = Date.UTC(2026, 10, 23, 14, 0, 0);
 
 export function recipientOf(fields: Partial<Recipient> = {}): Recipient {
   return {
-    leadId: 7,
+    ...erasedRecipient(7),
     email: 'zoe@lead.test',
     firstName: 'Zoë',
     lastName: 'Nakamura',

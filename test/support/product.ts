@@ -1,16 +1,25 @@
 /**
- * The product as a person runs it, in a state folder of its own, with a fault proxy before its mail API.
+ * The product as a person runs it, in its own state folder, with a fault proxy in front of its mail API.
  *
- * Keeps true: the mail API outlives a killed Worker, as a provider would, and everything is gone after `close`.
+ * The mail API outlives a killed Worker, as a provider would. `close` ends all processes and removes the folder.
  *
  * @module
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { projectRoot } from '../../scripts/lib/local-state.ts';
 import { runToEnd } from '../../scripts/lib/processes.ts';
-import { type Stack, type StackOptions, localPerson, startStack } from '../../scripts/lib/stack.ts';
+import {
+  type Stack,
+  type StackOptions,
+  localPerson,
+  prepareState,
+  startStack,
+} from '../../scripts/lib/stack.ts';
 import { type StandInMail, startStandInMail } from '../../scripts/lib/stand-in-mail.ts';
 import { buildWebIfChanged } from '../../scripts/lib/web-build.ts';
 import type { Progress } from '../../src/shared/progress.ts';
@@ -36,13 +45,13 @@ export interface BareProduct {
 export interface Product extends BareProduct {
   readonly proxy: FaultProxy;
   readonly standIn: StandInMail;
-  /** Starts a run of the welcome mail; resolves with its id. */
+  /** Starts a session of the welcome mail; resolves with its id. */
   startRun(name: string, leadIds: readonly number[]): Promise<string>;
-  /** Waits until a run has come to something. */
+  /** Waits until the session's progress is as wanted. */
   untilRun(sessionId: string, isThere: (progress: Progress) => boolean): Promise<void>;
 }
 
-/** Long enough for a run of a hundred leads on a machine that builds something else at the same time. */
+/** Long enough for a session of a hundred leads on a busy machine. */
 const maxRunWaitMs = 60_000;
 
 export interface ProductOptions {
@@ -74,6 +83,55 @@ async function importLeads(stateDir: string, count: number): Promise<void> {
   if (code !== 0) throw new Error(`the leads could not be imported:\n${output}`);
 }
 
+/** What decides the content of a state folder with imported leads. */
+const stateSources = ['migrations', 'scripts', 'src/crm', 'src/shared', 'package-lock.json'];
+
+/** Older state folders of other sources are removed; younger ones may be in use by another test file. */
+const maxStateAgeMs = 3_600_000;
+
+async function hashOfStateSources(): Promise<string> {
+  const hash = createHash('sha256');
+  for (const source of stateSources) {
+    const path = join(projectRoot, source);
+    const isFolder = (await stat(path)).isDirectory();
+    const names = isFolder ? (await readdir(path, { recursive: true })).sort() : [''];
+    for (const name of names) {
+      const file = join(path, name);
+      if ((await stat(file)).isFile()) hash.update(`${source}/${name}\0`).update(await readFile(file));
+    }
+  }
+  return hash.digest('hex').slice(0, 16);
+}
+
+/**
+ * A state folder with a migrated database and so many leads, kept between test runs. Migrating and importing
+ * start two processes with a runtime each; a copy takes milliseconds.
+ */
+async function stateTemplate(leadCount: number): Promise<string> {
+  const cache = join(projectRoot, 'node_modules/.cache/lead-activation/test-states');
+  const hash = await hashOfStateSources();
+  const template = join(cache, `${hash}-${String(leadCount)}`);
+  if (existsSync(template)) return template;
+  await mkdir(cache, { recursive: true });
+  for (const name of await readdir(cache)) {
+    const age = Date.now() - (await stat(join(cache, name)).catch(() => ({ mtimeMs: Date.now() }))).mtimeMs;
+    if (!name.startsWith(hash) && age > maxStateAgeMs) {
+      await rm(join(cache, name), { recursive: true, force: true });
+    }
+  }
+  const fresh = await mkdtemp(join(cache, 'new-'));
+  await prepareState(fresh);
+  if (leadCount > 0) await importLeads(fresh, leadCount);
+  try {
+    await rename(fresh, template);
+  } catch (error) {
+    // Another test file was faster.
+    if (!existsSync(template)) throw error;
+    await rm(fresh, { recursive: true, force: true });
+  }
+  return template;
+}
+
 /**
  * Starts the product before a mail API that the caller has.
  *
@@ -85,7 +143,7 @@ export async function startBareProduct(
 ): Promise<BareProduct> {
   await buildWebIfChanged();
   const stateDir = await mkdtemp(join(tmpdir(), 'lead-activation-state-'));
-  if (options.leadCount > 0) await importLeads(stateDir, options.leadCount);
+  await cp(await stateTemplate(options.leadCount), stateDir, { recursive: true });
   async function start(
     env: Record<string, string>,
     again: Pick<StackOptions, 'port' | 'onSpawn'> = {},

@@ -10,7 +10,6 @@
  */
 import {
   countBatch,
-  countDelta,
   countSum,
   movedBatch,
   noCounts,
@@ -22,28 +21,22 @@ import {
   type BatchState,
   type NewBatch,
 } from '../../src/core/batch/batch.ts';
-import { applySignal, outageMs } from '../../src/core/limits/breaker.ts';
+import { outageMs } from '../../src/core/limits/breaker.ts';
 import {
   choreOf,
   decideCommand,
   type Command,
   type CommandDecision,
 } from '../../src/core/session/command.ts';
-import {
-  applyChange,
-  isCheckable,
-  isInDoubt,
-  mayRepeat,
-  type ProviderTraits,
-} from '../../src/core/batch/doubt.ts';
+import { isCheckable, isInDoubt, mayRepeat, type ProviderTraits } from '../../src/core/batch/doubt.ts';
 import type { Outcome } from '../../src/core/batch/outcome.ts';
+import { changeBatch, settleBatch, type ChangedBatch } from '../../src/core/batch/settle-batch.ts';
 import { askAgain, assumeSent, retryUnknown, takeFailed } from '../../src/core/batch/retry.ts';
 import {
   applyCounts,
   endPlan,
   finish,
   newSession,
-  noteDoubt,
   pauseFor,
   processedCount,
   touch,
@@ -60,7 +53,7 @@ import {
   type SessionSignal,
 } from '../../src/core/batch/settle.ts';
 import { readResendAnswer } from '../../src/mail/providers/resend/transport.ts';
-import type { Recipient } from '../../src/shared/recipient.ts';
+import { erasedRecipient, type Recipient } from '../../src/shared/recipient.ts';
 
 export const keyedTraits: ProviderTraits = { idempotencyWindowMs: 86_400_000 };
 export const keylessTraits: ProviderTraits = { idempotencyWindowMs: null };
@@ -84,14 +77,10 @@ export function specOf(leadCount: number, batchLeadCount = 5): SessionSpec {
 
 export function recipientOf(leadId: number): Recipient {
   return {
-    leadId,
+    ...erasedRecipient(leadId),
     email: `lead${leadId}@example.com`,
     firstName: 'Ann',
     lastName: 'Name',
-    company: '',
-    phone: '',
-    source: '',
-    stage: '',
   };
 }
 
@@ -131,7 +120,7 @@ export function inflight(leadIds: readonly number[], change: Partial<Batch> = {}
 }
 
 /** What the provider does with a call. "Taken" and "answered" are apart, as they are in life. */
-export const fates = [
+export const reactions = [
   'accept',
   'acceptAndLose',
   'loseUntaken',
@@ -147,15 +136,15 @@ export const fates = [
   'quota',
   'auth',
 ] as const;
-export type Fate = (typeof fates)[number];
+export type Reaction = (typeof reactions)[number];
 
 export type Step =
   | { kind: 'plan' }
   /** Flip, intent, call and answer of one batch. */
-  | { kind: 'send'; fate: Fate; skipCount: number }
+  | { kind: 'send'; reaction: Reaction; skipCount: number }
   /** The same, one by one: a command, a crash or an event may come between. */
   | { kind: 'flip'; skipCount: number }
-  | { kind: 'call'; fate: Fate }
+  | { kind: 'call'; reaction: Reaction }
   | { kind: 'answer' }
   | { kind: 'crash' }
   | { kind: 'command'; command: Command }
@@ -247,14 +236,14 @@ export class SessionModel {
         break;
       case 'send':
         this.#flip(step.skipCount);
-        this.#call(step.fate);
+        this.#call(step.reaction);
         this.#answer();
         break;
       case 'flip':
         this.#flip(step.skipCount);
         break;
       case 'call':
-        this.#call(step.fate);
+        this.#call(step.reaction);
         break;
       case 'answer':
         this.#answer();
@@ -365,7 +354,7 @@ export class SessionModel {
     return { ...sum, skipped: sum.skipped + this.session.plan.unlistedCount };
   }
 
-  /** Every lead of the plan with the number of live marks it has; one each, or a lead is lost or doubled. */
+  /** Every lead of the plan with the number of its live states: one each, or a lead is lost or doubled. */
   liveStates(): Map<number, number> {
     const live = new Map<number, number>();
     const add = (leadId: number) => live.set(leadId, (live.get(leadId) ?? 0) + 1);
@@ -381,7 +370,7 @@ export class SessionModel {
     return live;
   }
 
-  /** The live mark of each lead that has one. */
+  /** The live state of each lead that has one. */
   recipientStates(): Map<number, string> {
     const recipientStates = new Map<number, string>();
     for (const batch of this.batches) {
@@ -399,7 +388,7 @@ export class SessionModel {
     this.told.add(leadId);
     for (const batch of this.#inState('unknown')) {
       const proven = proveTaken(batch, (told) => told === leadId);
-      if (proven !== null) this.#write(batch, proven, { kind: 'none' });
+      if (proven !== null) this.#write(batch, { batch: proven, added: [] }, { kind: 'none' });
     }
   }
 
@@ -470,7 +459,7 @@ export class SessionModel {
       skipped: before.leadIds.slice(0, skipCount).map((leadId) => ({ leadId, reason: 'already_active' })),
     };
     if (mailed.length === 0) {
-      this.#write(before, { ...batch, state: 'done' }, { kind: 'none' });
+      this.#write(before, { batch: { ...batch, state: 'done' }, added: [] }, { kind: 'none' });
       return;
     }
     for (const leadId of mailed) this.active.add(leadId);
@@ -478,7 +467,7 @@ export class SessionModel {
   }
 
   /** Writes the intent and makes the call, if no command came since. */
-  #call(fate: Fate): void {
+  #call(reaction: Reaction): void {
     const held = this.#held;
     this.#held = null;
     if (held === null) return;
@@ -491,9 +480,9 @@ export class SessionModel {
       attemptAt: this.nowMs,
       nextAttemptAt: null,
     };
-    this.#write(before, intended, { kind: 'none' });
+    this.#write(before, { batch: intended, added: [] }, { kind: 'none' });
     this.callCount++;
-    this.#calls.push({ batch: intended, outcome: this.#provider(intended, fate) });
+    this.#calls.push({ batch: intended, outcome: this.#provider(intended, reaction) });
   }
 
   /** Settles the first call that has its answer. */
@@ -532,7 +521,7 @@ export class SessionModel {
     return isChecking ? null : (this.#inState('pending')[0] ?? null);
   }
 
-  #provider(batch: Batch, fate: Fate): Outcome {
+  #provider(batch: Batch, reaction: Reaction): Outcome {
     const leadIds = pendingIndexes(batch.recipientStates).map(
       (index) => batch.recipients?.[index]?.leadId ?? 0,
     );
@@ -551,7 +540,7 @@ export class SessionModel {
     };
     const foreign = (status: number): Outcome =>
       readResendAnswer(status, '<html>Sorry</html>', leadIds.length, null);
-    switch (fate) {
+    switch (reaction) {
       case 'accept':
         return accept();
       case 'acceptAndLose':
@@ -591,29 +580,20 @@ export class SessionModel {
       case 'auth':
         return { kind: 'auth', code: 'invalid_api_key', message: 'Wrong key.' };
       default:
-        return fate satisfies never;
+        return reaction satisfies never;
     }
   }
 
   #apply(batch: Batch, change: BatchChange, signal: SessionSignal): void {
-    const { batch: changed, added } = applyChange(batch, change, this.nowMs);
-    const proven =
-      changed.state === 'unknown' ? proveTaken(changed, (leadId) => this.told.has(leadId)) : null;
     const before = this.batches[batch.seq - 1] ?? batch;
-    this.#write(
-      before,
-      proven ?? changed,
-      signal,
-      added.map((one) => this.#add(one)),
-    );
+    const isTaken = (leadId: number): boolean => this.told.has(leadId);
+    this.#write(before, changeBatch(batch, change, this.nowMs, isTaken), signal);
   }
 
-  #write(before: Batch, after: Batch, signal: SessionSignal, added: readonly Batch[] = []): void {
-    this.#put(after);
-    const moved = countDelta(countBatch(before), countBatch(after));
-    const delta = added.map(countBatch).reduce(countSum, moved);
-    const signalled = applySignal(this.session, this.nowMs, signal, this.#context());
-    this.session = applyCounts(noteDoubt(signalled, after, this.traits), this.nowMs, delta);
+  #write(before: Batch, changed: ChangedBatch, signal: SessionSignal): void {
+    this.#put(changed.batch);
+    for (const added of changed.added) this.#add(added);
+    this.session = settleBatch(this.session, before, changed, signal, this.#context());
   }
 
   /** What the object does when no slice is at work: sweep, and end. */

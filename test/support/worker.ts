@@ -77,7 +77,11 @@ export default {
 };
 
 export class ActivationSession extends RealSession {
-  /** What a reader would be shown, without the healing that a read does. */
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, { ...env, DB: watchedDatabase(env.DB, () => ctx.abort('crash')) });
+  }
+
+  /** What a reader would be shown, without the check of the alarm that a read makes. */
   view(): Progress | null {
     const session = this.rows().load();
     return session === null ? null : toProgress(session, this.now());
@@ -116,6 +120,33 @@ export class ActivationSession extends RealSession {
   protected override keyOf(session: Session, batch: Batch): string {
     return hooks.keyOf === null ? super.keyOf(session, batch) : hooks.keyOf(session, batch);
   }
+}
+
+/** `db` with a look before and after each statement or batch that is sent; `crash` ends the object there. */
+function watchedDatabase(db: D1Database, crash: () => void): D1Database {
+  const look = (edge: 'before' | 'after'): void => {
+    if (hooks.onCrmCall?.(edge) !== true) return;
+    crash();
+    throw new Error('crashed');
+  };
+  const watch = <Watched extends object>(watched: Watched): Watched =>
+    new Proxy(watched, {
+      get(target, name) {
+        const member: unknown = Reflect.get(target, name, target);
+        if (typeof member !== 'function') return member;
+        return (...args: unknown[]): unknown => {
+          // Makes a statement, which is watched itself.
+          if (name === 'prepare' || name === 'bind')
+            return watch(Reflect.apply(member, target, args) as object);
+          look('before');
+          return (Reflect.apply(member, target, args) as Promise<unknown>).then((result) => {
+            look('after');
+            return result;
+          });
+        };
+      },
+    });
+  return watch(db);
 }
 
 /** Verbs that return a promise, so that a test can hold them. */

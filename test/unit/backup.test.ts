@@ -12,7 +12,7 @@ import { queryOf } from '../../scripts/lib/backup/local-database.ts';
 import { openSeal, seal } from '../../scripts/lib/backup/seal.ts';
 import { dumpDatabase, readStatements } from '../../scripts/lib/backup/sql-dump.ts';
 import { stageRestore, type LaterKnowledge } from '../../scripts/lib/backup/staging.ts';
-import { emailHash } from '../../src/crm/email-hash.ts';
+import { emailHash } from '../../src/crm/email.ts';
 import {
   addLeads,
   addressHashKey,
@@ -159,7 +159,7 @@ describe('a backup', () => {
     await expect(backUp('broken', broken)).rejects.toThrow('gone');
     expect(readdirSync(folder)).toEqual(['crm.sqlite']);
     await backUp('once');
-    await expect(backUp('once')).rejects.toThrow('is there already');
+    await expect(backUp('once')).rejects.toThrow('exists already');
   });
 
   const tamper: [string, (target: string) => void][] = [

@@ -85,6 +85,7 @@ function sessionOf(results: LeadResult[], change: Partial<SessionRecord> = {}): 
     sessionId,
     audience: new Set(results.map(({ leadId }) => leadId)),
     failedBeforeErasure: new Set(),
+    unseenDoubts: new Set(),
     risks: [],
     isAssumedSent: false,
     final: {
@@ -204,6 +205,16 @@ describe('each broken promise is found, by its own name', () => {
 });
 
 describe('what is not a breach is not found', () => {
+  test('active by an erased session, where a call about the lead found nobody listening', () => {
+    const erased = (change: Partial<SessionRecord>): RoundRecord =>
+      soundRound({
+        sessions: [sessionOf([], { final: null, audience: new Set([1, 2]), ...change })],
+        calls: [callOf(0, [1])],
+      });
+    expect(rulesOf(erased({ unseenDoubts: new Set([2]) }))).toEqual([]);
+    expect(rulesOf(erased({ unseenDoubts: new Set([1]) }))).toEqual(['active ⇔ mailed, failed or unknown']);
+  });
+
   test("a second mail after a person's retry of the unknown is counted apart", () => {
     const record = soundRound({
       sessions: [sessionOf([resultOf(1), resultOf(2)], { risks: [{ leadIds: new Set([1]), fromIndex: 1 }] })],

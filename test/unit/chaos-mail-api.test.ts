@@ -6,15 +6,15 @@ import type { Fault } from '../chaos/mail-faults.ts';
 import { startMailApi, type MailApi } from '../chaos/mail-api.ts';
 import { seededRandom } from '../support/random.ts';
 
-let context: MailApi;
+let api: MailApi;
 let nowMs: number;
 
 beforeEach(async () => {
   nowMs = Date.UTC(2026, 10, 24, 12, 0, 0);
-  context = await startMailApi({ random: seededRandom(7), now: () => nowMs });
-  context.latencyMs = 0;
+  api = await startMailApi({ random: seededRandom(7), now: () => nowMs });
+  api.latencyMs = 0;
 });
-afterEach(() => context.close());
+afterEach(() => api.close());
 
 function mailsOf(leadIds: readonly number[]): unknown[] {
   return leadIds.map((leadId) => ({
@@ -34,7 +34,7 @@ async function deliver(
   signal?: AbortSignal,
 ): Promise<{ status: number; body: string } | null> {
   try {
-    const response = await fetch(`${context.url}/emails/batch`, {
+    const response = await fetch(`${api.url}/emails/batch`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', 'user-agent': 'test', 'idempotency-key': key },
       body: JSON.stringify(mailsOf(leadIds)),
@@ -47,7 +47,7 @@ async function deliver(
 }
 
 const takenOf = (leadId: number): number =>
-  context.calls.filter((call) => call.takenLeadIds.includes(leadId)).length;
+  api.calls.filter((call) => call.takenLeadIds.includes(leadId)).length;
 
 describe('keys', () => {
   test('the same key and payload get the first answer again, for exactly 24 hours', async () => {
@@ -58,7 +58,7 @@ describe('keys', () => {
     nowMs += 1;
     await deliver('k', [1, 2]);
     expect(takenOf(1)).toBe(2);
-    expect(context.calls.map(({ effect }) => effect)).toEqual(['taken', 'replayed', 'taken']);
+    expect(api.calls.map(({ effect }) => effect)).toEqual(['taken', 'replayed', 'taken']);
   });
 
   test('the same key with another payload is a conflict and takes nothing', async () => {
@@ -70,10 +70,10 @@ describe('keys', () => {
   });
 
   test('a repeat while the first is worked on is a conflict of its own', async () => {
-    context.latencyMs = 60_000;
+    api.latencyMs = 60_000;
     const patience = new AbortController();
     const first = deliver('k', [1], patience.signal);
-    while ((context.calls[0]?.sessionId ?? '') === '') await context.mark();
+    while ((api.calls[0]?.sessionId ?? '') === '') await api.position();
     const second = await deliver('k', [1]);
     expect(second?.body).toContain('concurrent_idempotent_requests');
     patience.abort();
@@ -82,20 +82,20 @@ describe('keys', () => {
 
   test('content is looked at after keys, or before them where that is the rule', async () => {
     await deliver('k', [1, 2]);
-    context.inactive.add('lead-2@people.test');
+    api.inactive.add('lead-2@people.test');
     expect((await deliver('k', [1, 2]))?.status).toBe(200);
-    context.rules = { checksContentFirst: true };
+    api.rules = { checksContentFirst: true };
     expect((await deliver('k', [1, 2]))?.status).toBe(422);
-    expect(context.calls.at(-1)?.refusedLeadIds).toEqual([2]);
+    expect(api.calls.at(-1)?.refusedLeadIds).toEqual([2]);
   });
 
   test('an error is remembered under its key only where that is the rule', async () => {
     const error: Fault = { kind: 'error', status: 500, when: 'before', isForeign: false };
     for (const remembersErrors of [false, true]) {
-      context.rules = { remembersErrors };
-      await context.begin(error);
+      api.rules = { remembersErrors };
+      await api.begin(error);
       await deliver(`k ${String(remembersErrors)}`, [1]);
-      await context.ensureAlarm();
+      await api.recover();
       expect((await deliver(`k ${String(remembersErrors)}`, [1]))?.status).toBe(remembersErrors ? 500 : 200);
     }
   });
@@ -103,7 +103,7 @@ describe('keys', () => {
   test.each(['forget-keys', 'key-per-attempt'] as const)(
     'the negative control %s takes a repeat',
     async (control) => {
-      context.rules = { control };
+      api.rules = { control };
       await deliver('k', [1]);
       await deliver('k', [1]);
       expect(takenOf(1)).toBe(2);
@@ -131,46 +131,46 @@ describe('faults', () => {
     [{ kind: 'invalid' }, 422, 0, 'refused'],
   ];
   test.each(faults)('%o', async (fault, status, takenCount, answer) => {
-    await context.begin(fault);
+    await api.begin(fault);
     const patience = new AbortController();
     const answered = deliver('k', [1, 2], patience.signal);
     if (fault.kind === 'hang') {
-      while (takenOf(1) < takenCount) await context.mark();
+      while (takenOf(1) < takenCount) await api.position();
       patience.abort();
     }
     const seen = await answered;
     expect(seen?.status ?? null).toBe(status);
     expect(takenOf(1)).toBe(takenCount);
-    await expect.poll(() => context.calls[0]?.answer).toBe(answer);
-    await context.ensureAlarm();
+    await expect.poll(() => api.calls[0]?.answer).toBe(answer);
+    await api.recover();
     // Whatever it was, the repeat under the key makes it one mail.
     await deliver('k', [1, 2]);
     expect(takenOf(1)).toBe(1);
   });
 
   test('a refused connection is seen by nobody, and the port is the same afterwards', async () => {
-    const { url } = context;
-    await context.begin({ kind: 'refused' });
+    const { url } = api;
+    await api.begin({ kind: 'refused' });
     expect(await deliver('k', [1])).toBeNull();
-    expect(context.calls).toEqual([]);
-    await context.ensureAlarm();
-    expect(context.url).toBe(url);
+    expect(api.calls).toEqual([]);
+    await api.recover();
+    expect(api.url).toBe(url);
     expect((await deliver('k', [1]))?.status).toBe(200);
   });
 });
 
-test('a mark has before it what was on the wire, and nothing that is sent after it', async () => {
+test('a position has before it what was on the wire, and nothing that is sent after it', async () => {
   const sent = deliver('k', [1]);
-  // On the wire once its socket has been written to: the world's own loop shows that by counting it.
-  while (context.calls.length === 0) await context.mark();
-  const mark = await context.mark();
+  // On the wire once its socket has been written to: the mail API counts it then.
+  while (api.calls.length === 0) await api.position();
+  const position = await api.position();
   await deliver('l', [2]);
   await sent;
-  expect(context.calls.findIndex(({ key }) => key === 'k')).toBeLessThan(mark);
-  expect(context.calls.findIndex(({ key }) => key === 'l')).toBeGreaterThanOrEqual(mark);
+  expect(api.calls.findIndex(({ key }) => key === 'k')).toBeLessThan(position);
+  expect(api.calls.findIndex(({ key }) => key === 'l')).toBeGreaterThanOrEqual(position);
 });
 
 test('each of its sending calls is well-formed, or it says what is not', async () => {
   await deliver('lead-1@people.test', [1]);
-  expect(context.complaints).toEqual(['an address in a key or URL']);
+  expect(api.complaints).toEqual(['an address in a key or URL']);
 });

@@ -16,13 +16,13 @@ const running = (change: Partial<Session> = {}): Session => ({
 });
 
 describe('a clock that was set back', () => {
-  test('is one that stands before the last word, by more than machines differ', () => {
+  test('is recognized when it is before the last write by more than clocks of machines differ', () => {
     expect(stepBackMs(running(), nowMs - clockToleranceMs)).toBe(0);
     expect(stepBackMs(running(), nowMs - dayMs)).toBe(dayMs);
     expect(stepBackMs(running(), nowMs + dayMs)).toBe(0);
   });
 
-  test('leaves each wait as long as it was, and shows a new revision', () => {
+  test('keeps the length of every wait and raises the revision', () => {
     const session = running({
       waitingUntil: nowMs + 600_000,
       probeAt: nowMs + 60_000,
@@ -67,7 +67,7 @@ describe('a clock that was set back', () => {
     },
   );
 
-  test('a result that is still to come hides no stall, nor does a wait that is longer than any can be', () => {
+  test('hides no stall behind a result in the future or a wait that is longer than any can be', () => {
     expect(toProgress(running({ progressedAt: nowMs + dayMs }), nowMs).stalledSince).toBe(nowMs);
     const lost = running({ progressedAt: nowMs - 60_000, waitingUntil: nowMs + 2 * dayMs });
     expect(toProgress(lost, nowMs).stalledSince).toBe(nowMs - 60_000);
@@ -100,12 +100,12 @@ describe('what is waited for', () => {
     );
   });
 
-  test('is no word of a pause or of an end', () => {
+  test('is not shown of a session that is paused or has ended', () => {
     expect(toProgress(waiting(nowMs - 9_000, { state: 'paused' }), nowMs).waitingFor).toBeNull();
     expect(toProgress(waiting(nowMs - 9_000, { finishedAt: nowMs }), nowMs).waitingFor).toBeNull();
   });
 
-  test('goes on since it began, while it is the same', () => {
+  test('keeps its beginning while the reason stays the same', () => {
     const session = waiting(nowMs - 9_000);
     expect(waitOn(session, 'rate_limit', nowMs).since).toBe(nowMs - 9_000);
     expect(waitOn(session, 'crm', nowMs)).toEqual({ kind: 'crm', since: nowMs });

@@ -6,18 +6,18 @@ import {
   deliveryEvents,
   judgeReputation,
   deliveryStatus,
-  standardGuardLimits,
   type DeliveryCounts,
 } from '../../src/core/batch/delivery-status.ts';
+import { guardLimits } from '../../src/runtime/settings.ts';
 
-const fates = fc.array(fc.constantFrom(...deliveryEvents), { maxLength: 12 });
+const events = fc.array(fc.constantFrom(...deliveryEvents), { maxLength: 12 });
 const none: DeliveryCounts = { delivered: 0, bounced: 0, complained: 0 };
 
-describe('the fate of a mail', () => {
+describe('the delivery status of a mail', () => {
   test('is the same for every order of its events, and for repeats of them', () => {
     fc.assert(
       fc.property(
-        fates.chain((list) =>
+        events.chain((list) =>
           fc.tuple(
             fc.constant(list),
             fc.shuffledSubarray([...list, ...list], { minLength: 2 * list.length }),
@@ -30,13 +30,13 @@ describe('the fate of a mail', () => {
     );
   });
 
-  test('never takes a number back, and counts a mail at most once in each', () => {
+  test('never lowers a counter, and counts a mail at most once in each', () => {
     fc.assert(
-      fc.property(fates, (list) => {
+      fc.property(events, (list) => {
         const sum = { ...none };
         let bits = 0;
-        for (const fate of list) {
-          const next = withDeliveryEvent(bits, fate);
+        for (const event of list) {
+          const next = withDeliveryEvent(bits, event);
           const delta = deliveryDelta(bits, next);
           for (const key of ['delivered', 'bounced', 'complained'] as const) {
             expect(delta[key]).toBeGreaterThanOrEqual(0);
@@ -66,12 +66,11 @@ describe('the fate of a mail', () => {
 
 describe('the reputation guard', () => {
   const judge = (counts: Partial<DeliveryCounts>, acknowledged: Partial<DeliveryCounts> = {}) =>
-    judgeReputation({ ...none, ...counts }, { ...none, ...acknowledged }, standardGuardLimits)?.reason ??
-    null;
+    judgeReputation({ ...none, ...counts }, { ...none, ...acknowledged }, guardLimits({}))?.reason ?? null;
 
   test.each([
     ['says nothing before 500 results', { delivered: 0, bounced: 499, complained: 9 }, null],
-    ['lets a good run be', { delivered: 10_000, bounced: 399, complained: 8 }, null],
+    ['leaves a session with good numbers alone', { delivered: 10_000, bounced: 399, complained: 8 }, null],
     ['speaks at 4 % of bounces', { delivered: 9_600, bounced: 400 }, 'bounce_rate'],
     ['speaks at 0.08 % of complaints', { delivered: 10_000, complained: 8 }, 'complaint_rate'],
     ['names complaints before bounces', { delivered: 500, bounced: 500, complained: 5 }, 'complaint_rate'],
@@ -79,7 +78,7 @@ describe('the reputation guard', () => {
     expect(judge(counts)).toBe(reason);
   });
 
-  test('does not hold against a run again what a person has seen, but what comes after', () => {
+  test('does not pause a session again for what a person has seen, only for what comes after', () => {
     const seen = { delivered: 480, bounced: 20, complained: 0 };
     expect(judge(seen)).toBe('bounce_rate');
     expect(judge(seen, seen)).toBeNull();
@@ -87,7 +86,7 @@ describe('the reputation guard', () => {
     expect(judge({ ...seen, delivered: 960, bounced: 40 }, seen)).toBe('bounce_rate');
   });
 
-  test('can be set to nothing at all: zero percent still wants one bounce', () => {
+  test('may be zero percent, which still needs one bounce', () => {
     const strict = { minResultCount: 0, maxBouncePercent: 0, maxComplaintPercent: 0 };
     expect(judgeReputation({ ...none, delivered: 5 }, none, strict)).toBeNull();
     expect(judgeReputation({ ...none, delivered: 5, bounced: 1 }, none, strict)?.reason).toBe('bounce_rate');

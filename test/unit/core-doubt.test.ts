@@ -1,6 +1,6 @@
 /**
- * The one rule about mail in doubt: every way to `failed`, and why it is certain; and that no decision, however
- * it came about, makes a recipient in doubt failed or sends one under a new key.
+ * The rule about mail in doubt: every way to `failed` is certain, and no decision makes a recipient in doubt failed or
+ * sends one under a new key.
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -86,7 +86,7 @@ describe('a mail fails only where it certainly was not taken', () => {
     expect([...tried].sort()).toEqual(Object.keys(kinds).sort());
   });
 
-  it('never by a crash, a dead key, a probe, a cancellation, or a retry', () => {
+  it('and never by a crash, a dead key, a probe, a cancellation or a retry', () => {
     const batch = inflight([1, 2], { attempts: maxAttempts });
     const changes: BatchChange[] = [
       decideInterrupted(batch, context),
@@ -102,7 +102,7 @@ describe('a mail fails only where it certainly was not taken', () => {
     expect(failedOf(askAgain(unknown, nowMs).batch)).toBe(0);
   });
 
-  it('nor by what keeps it from being rendered: who is erased or suppressed while in doubt is unknown', () => {
+  it('and not when it cannot be rendered: a lead erased or suppressed in doubt is unknown', () => {
     expect(refusedState({ inDoubtSince: null, retried: null })).toBe('f');
     expect(refusedState({ inDoubtSince: 5, retried: null })).toBe('u');
     expect(refusedState({ inDoubtSince: null, retried: 'risked' })).toBe('u');
@@ -136,7 +136,7 @@ describe('a batch in doubt', () => {
     fc.constant<BatchChange>({ kind: 'withdrawn' }),
   );
 
-  it('keeps its doubt, its recipients and its key, whatever is decided of it', () => {
+  it('keeps its doubt, its recipients and its key, whatever the decision is', () => {
     fc.assert(
       fc.property(change, fc.constantFrom(null, 'asked' as const, 'risked' as const), (decided, retried) => {
         const inDoubtSince = retried === 'risked' ? null : 5;
@@ -154,7 +154,7 @@ describe('a batch in doubt', () => {
     );
   });
 
-  it('of a session that was cancelled is unknown; one that certainly was not taken leaves its leads untouched', () => {
+  it('of a cancelled session is unknown; a batch that was certainly not taken leaves its leads new', () => {
     const doubtful = inflight([1, 2], { state: 'waiting', inDoubtSince: 5 });
     expect(applyChange(doubtful, cancelBatch(doubtful), nowMs).batch).toMatchObject({
       state: 'unknown',
@@ -169,7 +169,7 @@ describe('a batch in doubt', () => {
     });
   });
 
-  it('is retried under its own key while that lives, and under a new one once that did not help', () => {
+  it('is retried under its own key while that lives, and under a new one once that has not helped', () => {
     const since = nowMs - 3_600_000;
     expect(retryWay({ inDoubtSince: since, retried: null }, nowMs, keyedTraits)).toBe('ownKey');
     expect(retryWay({ inDoubtSince: since, retried: 'asked' }, nowMs, keyedTraits)).toBe('newKey');
@@ -194,7 +194,7 @@ describe('a batch in doubt', () => {
     });
   });
 
-  it('is not asked on by itself where a person only had it checked, unless it is told to come later', () => {
+  it('is not repeated by itself after a check, unless the provider told it to come later', () => {
     const batch = inflight([1], { inDoubtSince: nowMs - 5_000, retried: 'asked' });
     for (const [name, outcome] of Object.entries(outcomes)) {
       const { change: after } = withoutRepeat(batch, outcome, decideOutcome(batch, outcome, context));
@@ -205,7 +205,7 @@ describe('a batch in doubt', () => {
 });
 
 describe('retry failed', () => {
-  it('mails nobody again of whom the provider has told: those were sent', () => {
+  it('mails nobody again on whom the provider has reported: those were sent', () => {
     const batch = inflight([1, 2, 3], { state: 'done', recipientStates: 'sff' });
     const { batch: after, recipients, delta } = takeFailed(batch, (leadId) => leadId === 2);
     expect(after.recipientStates).toBe('ssm');

@@ -1,5 +1,5 @@
 /**
- * Rate and ETA from series of progress as runs make them.
+ * Rate and estimate from series of progress, as sessions make them.
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -36,7 +36,7 @@ function medianError(series: Series, fromShare: number, toShare = 0.95): number 
   return errors[Math.floor(errors.length / 2)] ?? Infinity;
 }
 
-describe('the ETA of a steady run', () => {
+describe('the ETA of a steady session', () => {
   it.each([
     ['10,000 leads at 8 calls a second', steady(10_000, 100, 125)],
     ['50,000 leads with an uneven provider', steady(50_000, 100, 125, 2)],
@@ -49,7 +49,7 @@ describe('the ETA of a steady run', () => {
   });
 });
 
-describe('the ETA of an uneven run', () => {
+describe('the ETA of an uneven session', () => {
   it('after a change of pace follows within the window', () => {
     // 800 leads a second for a minute, then throttled to a fifth of it.
     const fast = steady(48_000, 100, 125);
@@ -63,7 +63,7 @@ describe('the ETA of an uneven run', () => {
     }
   });
 
-  it('grows, and does not go silent, while nothing comes in', () => {
+  it('grows while no results come', () => {
     let samples: readonly Sample[] = [];
     for (const [atMs, processed] of steady(1_000, 100, 1_000)) samples = addSample(samples, atMs, processed);
     const early = estimate(samples, 10_000, 1_000, 9_000, true).etaSeconds ?? 0;
@@ -71,12 +71,12 @@ describe('the ETA of an uneven run', () => {
     expect(late).toBeGreaterThan(early);
   });
 
-  it('is not promised while the run is paused or waits', () => {
+  it('is not promised while the session is paused or waits', () => {
     const samples: Sample[] = steady(1_000, 100, 1_000).slice();
     expect(estimate(samples, 11_000, 1_000, 9_000, false)).toEqual({ ratePerSecond: 0, etaSeconds: null });
   });
 
-  it('forgets a pause: the line begins anew when samples do', () => {
+  it('ignores a pause: the rate begins with the first sample after it', () => {
     let samples: readonly Sample[] = [];
     // An hour's pause cleared the samples; the pace after it is what counts.
     for (const [atMs, processed] of steady(1_000, 100, 1_000)) {
@@ -85,7 +85,7 @@ describe('the ETA of an uneven run', () => {
     expect(estimate(samples, 3_610_000, 6_000, 1_000, true).etaSeconds).toBe(10);
   });
 
-  it('begins anew when a person takes results back to retry them', () => {
+  it('begins again when a person retries results', () => {
     const samples = addSample(addSample(addSample([], 0, 100), 1_000, 200), 2_000, 50);
     expect(samples).toEqual([[2_000, 50]]);
   });
@@ -129,7 +129,7 @@ describe('an estimate', () => {
     );
   });
 
-  it('of a run of which nothing remains is 0', () => {
+  it('of a session of which nothing remains is 0', () => {
     const samples: Sample[] = [
       [0, 0],
       [1_000, 100],

@@ -1,6 +1,6 @@
 /**
- * The session and batch machines under histories that nobody thought of: commands, outcomes, crashes, broken
- * settings and an absent CRM in any order, against a provider that remembers what it took.
+ * The session and batch machines under random histories: commands, outcomes, crashes, broken settings and a CRM that
+ * does not answer, in any order, against a provider that remembers what it took.
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -10,12 +10,12 @@ import { applyCounts, newSession } from '../../src/core/session/session.ts';
 import { emailPendingCount, remainingCount } from '../../src/shared/progress.ts';
 import { seededRandom } from '../support/random.ts';
 import {
-  fates,
+  reactions,
   keyedTraits,
   keylessTraits,
   SessionModel,
   specOf,
-  type Fate,
+  type Reaction,
   type Step,
   type Without,
 } from '../support/session-model.ts';
@@ -30,14 +30,17 @@ const commands: Command[] = [
   { kind: 'assumeSent' },
 ];
 
-const fate = fc.oneof({ weight: 2, arbitrary: fc.constant<Fate>('accept') }, fc.constantFrom(...fates));
+const reaction = fc.oneof(
+  { weight: 2, arbitrary: fc.constant<Reaction>('accept') },
+  fc.constantFrom(...reactions),
+);
 const skipCount = fc.constantFrom(0, 0, 0, 1, 5);
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.constant<Step>({ kind: 'plan' }) },
-  { weight: 5, arbitrary: fc.record({ kind: fc.constant('send' as const), fate, skipCount }) },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant('send' as const), reaction, skipCount }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('flip' as const), skipCount }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('call' as const), fate }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('call' as const), reaction }) },
   { weight: 2, arbitrary: fc.constant<Step>({ kind: 'answer' }) },
   { weight: 1, arbitrary: fc.constant<Step>({ kind: 'crash' }) },
   {
@@ -64,10 +67,10 @@ const passage: fc.Arbitrary<Step[]> = fc.oneof(
   {
     weight: 3,
     arbitrary: fc
-      .tuple(fate, fc.constantFrom(5_000, 400_000, 400_000, 90_000_000))
+      .tuple(reaction, fc.constantFrom(5_000, 400_000, 400_000, 90_000_000))
       .map(([one, ms]): Step[] => [
         { kind: 'plan' },
-        { kind: 'send', fate: one, skipCount: 0 },
+        { kind: 'send', reaction: one, skipCount: 0 },
         { kind: 'pass', ms },
       ]),
   },
@@ -174,7 +177,7 @@ function play(model: SessionModel, steps: readonly Step[]): void {
   }
 }
 
-/** Lets a provider that works take the rest; a paused run is resumed. */
+/** Lets a provider that works take the rest; a paused session is resumed. */
 function runOut(model: SessionModel): void {
   model.step({ kind: 'settings', isBroken: false });
   model.step({ kind: 'crm', isDown: false });
@@ -182,7 +185,7 @@ function runOut(model: SessionModel): void {
     if (model.session.state === 'paused') model.step({ kind: 'command', command: { kind: 'resume' } });
     model.step({ kind: 'plan' });
     model.step({ kind: 'answer' });
-    model.step({ kind: 'send', fate: 'accept', skipCount: 0 });
+    model.step({ kind: 'send', reaction: 'accept', skipCount: 0 });
     model.step({ kind: 'pass', ms: 5_000 });
     expectSound(model);
   }
@@ -203,7 +206,7 @@ function playOut(drawn: History, without?: Without): void {
 }
 
 describe('a session, whatever happens to it', () => {
-  it('keeps legal states, true counters, its word, and the truth about who was mailed', () => {
+  it('keeps legal states, true counters, its promises, and true results', () => {
     fc.assert(
       fc.property(history, (drawn) => play(modelOf(drawn), drawn.steps)),
       { numRuns: 1_200 },
@@ -223,7 +226,7 @@ describe('a session, whatever happens to it', () => {
     );
   });
 
-  it('mails nobody twice by itself; only what a person had sent anew while unknown may be', () => {
+  it('mails nobody twice by itself; only a retry of unknown mail may', () => {
     fc.assert(
       fc.property(history, (drawn) => playOut(drawn)),
       { numRuns: 800 },
@@ -268,7 +271,7 @@ describe('a session, whatever happens to it', () => {
     expect(details.failed).toBe(true);
   });
 
-  it('calls nobody sent whom the provider did not take, unless a person said so', () => {
+  it('lists nobody as sent whose mail the provider did not take, unless a person said so', () => {
     fc.assert(
       fc.property(history, (drawn) => {
         const model = modelOf(drawn);
@@ -285,7 +288,7 @@ describe('a session, whatever happens to it', () => {
   });
 
   it('has no more leads unknown than were in calls without a clear answer', () => {
-    const clear: Fate[] = ['accept', 'reject', 'refuseTransiently', 'throttle', 'quota', 'auth'];
+    const clear: Reaction[] = ['accept', 'reject', 'refuseTransiently', 'throttle', 'quota', 'auth'];
     fc.assert(
       fc.property(history, (drawn) => {
         const model = modelOf({ ...drawn, isKeyed: false });
@@ -293,7 +296,7 @@ describe('a session, whatever happens to it', () => {
         for (const next of drawn.steps) {
           const { callCount } = model;
           model.step(next);
-          const isClear = next.kind === 'send' && clear.includes(next.fate);
+          const isClear = next.kind === 'send' && clear.includes(next.reaction);
           // A call that is not answered in the same step may be interrupted.
           if (model.callCount > callCount && !isClear) callsInDoubt++;
           if (model.riskedByPerson.size > 0) return;
@@ -365,7 +368,7 @@ describe('a command', () => {
   });
 
   it.each(['failed', 'unknown'] as const)(
-    'retries %s mail of a finished run by opening it again',
+    'retries %s mail of a finished session by opening it again',
     (outcome) => {
       const done = applyCounts(newSession(specOf(10)), 1_000, { activated: 10, sent: 8, [outcome]: 2 });
       const decision = decideCommand(
@@ -377,7 +380,7 @@ describe('a command', () => {
     },
   );
 
-  it('retries nothing while a cancelled run still settles, and nothing where there is nothing', () => {
+  it('retries nothing while a cancelled session still settles, and nothing where nothing failed', () => {
     const failed = applyCounts(newSession(specOf(10)), 1_000, { activated: 10, failed: 2 });
     const retry: Command = { kind: 'retry', outcome: 'failed' };
     expect(decideCommand({ ...failed, state: 'cancelled' }, retry, 2_000).kind).toBe('refused');
@@ -385,7 +388,7 @@ describe('a command', () => {
     expect(decideCommand(newSession(specOf(10)), { kind: 'assumeSent' }, 2_000).kind).toBe('refused');
   });
 
-  it('leaves a paused run paused when its failed mail is to be retried', () => {
+  it('leaves a paused session paused when its failed mail is to be retried', () => {
     const failed = applyCounts(newSession(specOf(10)), 1_000, { activated: 10, failed: 2 });
     const decision = decideCommand(
       { ...failed, state: 'paused', reason: 'user' },

@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { batchCountInBounds, batchLeadCount, countBatch } from '../../src/core/batch/batch.ts';
+import { batchCountInBounds, countBatch } from '../../src/core/batch/batch.ts';
 import { applySignal, outageMs } from '../../src/core/limits/breaker.ts';
 import type { Outcome } from '../../src/core/batch/outcome.ts';
 import { newSession, type Session } from '../../src/core/session/session.ts';
@@ -112,7 +112,7 @@ describe('an outcome', () => {
   it.each([
     ['accepted', 'healthy'],
     ['acceptedEarlier', 'healthy'],
-    ['throttled', 'throttled'],
+    ['throttled', 'none'],
     ['concurrent', 'none'],
     ['notSent', 'none'],
     ['quota', 'pause'],
@@ -152,7 +152,7 @@ describe('an outcome', () => {
     expect(change).toMatchObject({ kind: 'waiting', nextAttemptAt: nowMs + 90_000 });
   });
 
-  it('that is told to wait for longer than the gate ever does is asked again when the gate is open', () => {
+  it('with a longer wait than the gate has is repeated when the gate is open', () => {
     const waits = { retryAfterMs: 24 * hourMs };
     for (const outcome of [
       { kind: 'throttled', ...waits },
@@ -163,7 +163,7 @@ describe('an outcome', () => {
     }
   });
 
-  it('that refuses a batch in doubt leaves it unknown: it is not cut up, and nobody is failed', () => {
+  it('that refuses a batch in doubt leaves it unknown: it is not split, and nobody fails', () => {
     const since = nowMs - hourMs;
     for (const leadIds of [[1], [1, 2, 3]]) {
       for (const index of [0, null]) {
@@ -175,7 +175,7 @@ describe('an outcome', () => {
     }
   });
 
-  it('that something before the provider throttles is in doubt, and waits', () => {
+  it('is in doubt and waits when a proxy throttles it', () => {
     const batch = inflight([1], { attemptAt: nowMs - 1_000 });
     expect(decideOutcome(batch, outcomes.foreignThrottled, context()).change).toMatchObject({
       kind: 'waiting',
@@ -184,7 +184,7 @@ describe('an outcome', () => {
     });
   });
 
-  it('of a probe uses nothing up: an outage of any length fails nobody', () => {
+  it('of a probe uses no attempt: an outage of any length fails nobody', () => {
     for (const outcome of [outcomes.transient, outcomes.unknown]) {
       const { change } = decideOutcome(
         inflight([1], { attempts: last, attemptAt: nowMs - 1 }),
@@ -213,7 +213,7 @@ describe('an outcome', () => {
     });
   });
 
-  it('of a provider that refuses single mails fails only those', () => {
+  it('of a provider that refuses single mails fails only these', () => {
     const { change } = decideOutcome(
       inflight([1, 2, 3]),
       {
@@ -247,7 +247,7 @@ describe('a batch that was taken in part, for no fault of the rest', () => {
   });
 
   it.each([
-    ['throttled', 'throttled'],
+    ['throttled', 'none'],
     ['transient', 'fault'],
     ['auth', 'pause'],
   ] as const)('tells the session why, as a whole batch would: %s', (because, signal) => {
@@ -407,8 +407,8 @@ describe('the circuit breaker', () => {
   });
 
   it('counts faults in a row only', () => {
-    const healed = applySignal(faults(running, 9), nowMs, { kind: 'healthy' }, keyed);
-    expect(faults(healed, 9).state).toBe('running');
+    const closed = applySignal(faults(running, 9), nowMs, { kind: 'healthy' }, keyed);
+    expect(faults(closed, 9).state).toBe('running');
   });
 
   it.each([
@@ -469,7 +469,7 @@ describe('the circuit breaker', () => {
     });
   });
 
-  it('does not overrule a person: a run that was paused or cancelled stays so', () => {
+  it('does not resume a session that a person paused or cancelled', () => {
     const paused: Session = { ...running, state: 'paused', reason: 'user' };
     expect(faults(paused, 20)).toMatchObject({ state: 'paused', reason: 'user' });
     expect(applySignal(faults(paused, 20), nowMs, { kind: 'healthy' }, keyed).state).toBe('paused');
@@ -484,27 +484,6 @@ describe('the circuit breaker', () => {
       reason: 'mail_quota',
       generation: running.generation + 1,
     });
-  });
-});
-
-describe('the leads of a batch', () => {
-  it.each([
-    ['', 100],
-    ['  ', 100],
-    ['1', 1],
-    [' 20 ', 20],
-    ['100', 100],
-    ['101', 100],
-    ['9'.repeat(400), 100],
-    ['0', 100],
-    ['-5', 100],
-    ['0.5', 100],
-    ['1e3', 100],
-    ['NaN', 100],
-    ['Infinity', 100],
-    ['ten', 100],
-  ])('are, with the setting %j, %i', (setting, count) => {
-    expect(batchLeadCount(100, setting)).toBe(count);
   });
 });
 

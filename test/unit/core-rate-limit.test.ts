@@ -1,5 +1,5 @@
 /**
- * Permits and backoff under a fake clock: the edges of windows, bursts of 429, headers, taking turns.
+ * Rate limit and backoff under a fake clock: the edges of windows, bursts of 429, headers, several sessions.
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -104,7 +104,7 @@ describe('the gate', () => {
     );
   });
 
-  it('lets nobody sleep for ever: who comes back when told is served within an hour', () => {
+  it('serves every session that comes back when it was told to, within an hour', () => {
     fc.assert(
       fc.property(fc.array(event, { maxLength: 80 }), (events) => {
         const gate = new Gate();
@@ -134,7 +134,7 @@ describe('the gate', () => {
     expect(gate.slots.length).toBeGreaterThan(400);
   });
 
-  it('saves up nothing while it is idle: no burst follows a pause', () => {
+  it('allows no burst after an idle time', () => {
     const gate = new Gate();
     gate.lease(1);
     gate.nowMs += 3_600_000;
@@ -157,14 +157,14 @@ describe('the gate', () => {
     expect(lease.retryInMs).toBe(permitCount === 1 ? 0 : delayMs);
   });
 
-  it('gives a session that wants none nothing, and takes nothing off the line for it', () => {
+  it('grants nothing to a session that wants none, and uses no slot for it', () => {
     const gate = new Gate();
     const before = gate.state.nextSlotAt;
     expect(gate.lease(0).permitCount).toBe(0);
     expect(gate.state.nextSlotAt).toBe(before);
   });
 
-  it('serves sessions that ask in turn in turn: none gets more than one lease ahead', () => {
+  it('serves sessions in the order in which they ask: none gets more than one lease ahead', () => {
     const gate = new Gate();
     const got = [0, 0, 0];
     let waits: { session: number; at: number }[] = [0, 1, 2].map((session) => ({ session, at: gate.nowMs }));
@@ -204,20 +204,20 @@ describe('a clock that is set back by a day', () => {
     expect(leasePermits(waiting.state, config, earlierMs + 600_000, 1).lease.permitCount).toBe(1);
   });
 
-  it('is survived by a gate that has not written down what it has seen', () => {
+  it('does no harm to a gate that has not stored the time it has seen', () => {
     const state: GateState = { ...initialGate(config, nowMs), nextSlotAt: nowMs + 10, seenAt: 0 };
     expect(leasePermits(state, config, earlierMs, 1).lease.retryInMs).toBeLessThanOrEqual(3_600_000);
   });
 });
 
 describe('a 429', () => {
-  it('stops everybody for as long as the provider said', () => {
+  it('stops all sessions for as long as the provider said', () => {
     const gate = new Gate();
     gate.throttle(3_000);
     expect(gate.lease(1)).toMatchObject({ permitCount: 1, delayMs: 3_000 });
   });
 
-  it('without a time to wait stops everybody for one window', () => {
+  it('without a retry-after stops all sessions for one window', () => {
     const gate = new Gate();
     gate.throttle(null);
     expect(gate.lease(1).delayMs).toBe(1_000);
@@ -255,7 +255,7 @@ describe('a 429', () => {
     expect(gate.lease(1).permitCount).toBe(1);
   });
 
-  it('is forgiven: the full rate is back within half a minute of calm', () => {
+  it('ends: the full rate is back after half a minute without another one', () => {
     const gate = new Gate();
     for (let i = 0; i < 10; i++) {
       gate.nowMs = gate.state.rateChangedAt;
@@ -266,7 +266,7 @@ describe('a 429', () => {
     expect(gate.lease(1).intervalMs).toBe(125);
   });
 
-  it('with an absurd time to wait stops nobody for longer than an hour', () => {
+  it('with an absurd retry-after stops nobody for longer than an hour', () => {
     const gate = new Gate();
     gate.throttle(10 * 86_400_000);
     expect(gate.lease(1).retryInMs).toBe(3_600_000);
@@ -291,25 +291,25 @@ describe('rate headers', () => {
     expect(gate.lease(1).intervalMs).toBe(125);
   });
 
-  it('of a higher limit are not: our own setting is the most', () => {
+  it('of a higher limit are ignored: the setting is the maximum', () => {
     const gate = new Gate();
     gate.observe(100, 99, 1_000);
     expect(gate.lease(1).intervalMs).toBe(125);
   });
 
-  it('of a window that is used up stop everybody until it begins anew', () => {
+  it('of a window that is used up stop all sessions until the next one', () => {
     const gate = new Gate();
     gate.observe(10, 0, 900);
     expect(gate.lease(1).delayMs).toBe(900);
   });
 
-  it('of a second that we have filled evenly ourselves hold nobody up', () => {
+  it('of a second that our own calls have filled evenly hold nobody up', () => {
     const gate = new Gate();
     gate.observe(8, 0, 1_000);
     expect(gate.lease(1).delayMs).toBe(0);
   });
 
-  it('are news when they lower the rate or tell of others, and else not worth a round trip', () => {
+  it('are reported when they lower the rate or show other callers, and else not', () => {
     const isNews = (limitCount: number | null, remainingCount: number | null, resetMs: number | null) =>
       isRateNews({ limitCount, remainingCount, resetMs }, config);
     expect(isNews(5, 3, 1_000)).toBe(true);

@@ -29,17 +29,17 @@ const told = (before: Session | null, after: Session, by: string | null = null):
   );
 
 describe('the events of a session', () => {
-  it('begin with who started it, and for how many', () => {
+  it('begin with who started it and for how many leads', () => {
     expect(told(null, queued)).toEqual(['started ana@example.com 1000']);
   });
 
-  it('are none for what only counts', () => {
+  it('do not include changes of counters', () => {
     expect(told(running, applyCounts(running, 3_000, { activated: 100, sent: 100 }))).toEqual([]);
     expect(told(queued, running)).toEqual([]);
     expect(told(running, { ...running, recordedRev: running.rev })).toEqual([]);
   });
 
-  it('name the person behind a command, and nobody where nobody gave one', () => {
+  it('name the person who gave a command, and nobody where there was no command', () => {
     const paused = touch(running, 3_000, { state: 'paused', reason: 'user' });
     expect(told(running, paused, 'bo@example.com')).toEqual(['paused bo@example.com user']);
     expect(told(paused, touch(paused, 4_000, { state: 'running', reason: null }), 'bo@example.com')).toEqual([
@@ -51,7 +51,7 @@ describe('the events of a session', () => {
     expect(told(settled, finish(settled, 4_000))).toEqual(['finished']);
   });
 
-  it('say what is missing of a run that ended as failed', () => {
+  it('say what is missing of a session that ended as failed', () => {
     const short = applyCounts(running, 3_000, { skipped: 990 });
     expect(finish(short, 4_000)).toMatchObject({ state: 'failed', finishedAt: 4_000 });
     expect(told(short, finish(short, 4_000))).toEqual([
@@ -59,7 +59,7 @@ describe('the events of a session', () => {
     ]);
   });
 
-  it('say why a run paused by itself, and that it went on by itself', () => {
+  it('say why a session paused by itself, and that it went on by itself', () => {
     const paused = touch(pauseFor(running, 'mail_quota', 'No quota is left.'), 3_000, {});
     expect(told(running, paused)).toEqual(['paused mail_quota No quota is left.']);
     expect(told(paused, touch(paused, 4_000, { state: 'running', reason: null, lastError: null }))).toEqual([
@@ -108,18 +108,18 @@ describe('an event that repeats', () => {
     expect(placeEvent(kept(fault(0)), fault(61_000))).toEqual({ kind: 'add' });
   });
 
-  it('stays one when two kinds of trouble take turns', () => {
+  it('stays one when two faults alternate', () => {
     const events = kept(fault(0, 'a'), fault(1_000, 'b'));
     expect(placeEvent(events, fault(2_000, 'a'))).toEqual({ kind: 'known' });
   });
 
-  it('is told again when it is a person who repeats it', () => {
+  it('is written again when a person repeats it', () => {
     const pause = { ...fault(0), kind: 'paused', by: 'bo@example.com' } as const;
     expect(placeEvent(kept(pause), { ...pause, at: 1_000, until: 1_000 })).toEqual({ kind: 'add' });
   });
 });
 
-describe('the series of a run', () => {
+describe('the series of a session', () => {
   /** A run at a steady rate: its series, and how many times it was written. */
   function follow(durationMs: number, stepMs: number): { series: Series; writeCount: number } {
     let session = running;
@@ -137,14 +137,14 @@ describe('the series of a run', () => {
     return { series, writeCount };
   }
 
-  it('has a point every two seconds at first, from zero on', () => {
+  it('has a point every two seconds at first, beginning with zero', () => {
     const { series } = follow(20_000, 100);
     expect(series.points[0]).toEqual({ at: 2_000, processed: 0, sent: 0, failed: 0 });
     const gaps = series.points.slice(1).map((point, index) => point.at - series.points[index]!.at);
     expect(new Set(gaps)).toEqual(new Set([firstSpacingMs]));
   });
 
-  it('never has more than its share of points, reaches over all of a long run, and keeps its rates', () => {
+  it('never has more than its share of points, reaches over all of a long session, and keeps its rates', () => {
     const { series } = follow(4 * 3_600_000, 1_000);
     expect(series.points.length).toBeLessThanOrEqual(maxPointCount);
     expect(series.points.length).toBeGreaterThan(maxPointCount / 3);
@@ -156,14 +156,14 @@ describe('the series of a run', () => {
     }
   });
 
-  it('is written so seldom that it is lost in the rows of a run', () => {
+  it('is written rarely compared with the rows of a session', () => {
     // Eight calls of a hundred mails a second, for ten minutes.
     expect(follow(600_000, 125).writeCount / 480_000).toBeLessThan(0.001);
     // One call a second.
     expect(follow(600_000, 1_000).writeCount / 60_000).toBeLessThan(0.006);
   });
 
-  it('marks where the run stood still, so that a pause is no slow run', () => {
+  it('has a gap where the session was paused, so that a pause does not look slow', () => {
     const at = (session: Session, series: Series, before: Session): Series =>
       addPoint(series, before, session) ?? series;
     let series = addPoint(emptySeries, queued, running)!;

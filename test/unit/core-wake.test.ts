@@ -1,5 +1,5 @@
 /**
- * When a session's alarm fires next: one line for each way that a session can stand.
+ * When a session's alarm fires next: one line for each state of a session.
  */
 import { describe, expect, it } from 'vitest';
 import { newSession, type Session } from '../../src/core/session/session.ts';
@@ -136,7 +136,7 @@ describe('the next alarm', () => {
     expect(at(view)).toBe(expected);
   });
 
-  it('is there for every session that could go on by itself, and never in the past', () => {
+  it('is set for every session that could go on by itself, and never in the past', () => {
     for (const state of ['queued', 'running', 'cancelled'] as const) {
       for (const isWorkDue of [true, false]) {
         for (const nextAttemptAt of [null, 5, nowMs + 5]) {

@@ -1,7 +1,6 @@
 import { parse } from 'csv-parse/sync';
 import { describe, expect, it } from 'vitest';
-import { emailHash } from '../../src/crm/email-hash.ts';
-import { isUsableEmail, normalizeEmail } from '../../src/crm/email.ts';
+import { emailHash, isUsableEmail, normalizeEmail } from '../../src/crm/email.ts';
 import { readImportRow } from '../../src/crm/imports/parse-row.ts';
 import {
   ImportRecordReader,

@@ -117,7 +117,7 @@ describe('an upgrade', () => {
     expect(first.commands.map((command) => command.split(' ')[0])).toEqual(['d1', 'deploy']);
     expect(columns(account)).toContain('extra');
     expect(first.result.left.join('\n')).toContain(
-      `Not removed from the database yet, so that you can go back: ${contract.name}`,
+      `Not removed from the database yet, so that you can roll back: ${contract.name}`,
     );
 
     const second = await invoke(account, { migrations: [...withExpand, contract] });
@@ -172,7 +172,7 @@ describe('npm run deploy -- --rollback', () => {
     await invoke(account, back);
     await invoke(account, back);
     expect(account.workers.active(worker).id).toBe(first);
-    await expect(invoke(account, back)).rejects.toThrow(/no version before/);
+    await expect(invoke(account, back)).rejects.toThrow(/no earlier version/);
   });
 
   it('leads from a mended version to the one that stood before, not to the broken one', async () => {

@@ -222,7 +222,11 @@ describe('what a deploy refuses', () => {
     ['a sender that is no address', { given: { MAIL_FROM: 'Ana' } }, /MAIL_FROM is an address/],
     ['an empty admin', { given: { ROLE_ADMIN: '' } }, /ROLE_ADMIN must not be empty/],
     ['a role that names nobody', { given: { ROLE_VIEWER: 'joe@acme.io, group' } }, /ROLE_VIEWER has "group"/],
-    ['a number that is none', { given: { RETENTION_DAYS: 'a month' } }, /RETENTION_DAYS is a whole number/],
+    [
+      'a number that is none',
+      { given: { RETENTION_DAYS: 'a month' } },
+      /RETENTION_DAYS is a number from 0 up/,
+    ],
     ['an address without https', { given: { PUBLIC_URL: 'http://leads.acme.io' } }, /PUBLIC_URL is an https/],
     ['an unknown provider', { given: { MAIL_PROVIDER: 'pigeon' } }, /MAIL_PROVIDER is resend/],
     ['an unknown flag', { args: ['--jurisdicton', 'eu'] }, /--jurisdicton/],
@@ -433,7 +437,7 @@ describe('Access', () => {
   const clientId = '88bf3b6d86161464f6509f7219099e57.access';
   const withToken = { CF_ACCESS_CLIENT_ID: clientId, CF_ACCESS_CLIENT_SECRET: 'secret' };
 
-  it('is put in front by the first deploy: people, and the paths that strangers must reach', async () => {
+  it('is put in front by the first deploy: people, and the public paths', async () => {
     const account = await deployedAccount();
     const main = account.access.application(worker);
     expect(main).toMatchObject({ type: 'self_hosted', domain: 'lead-activation.acme.workers.dev' });
@@ -451,6 +455,17 @@ describe('Access', () => {
         uri,
       })),
       policies: [{ decision: 'bypass', include: [{ everyone: {} }] }],
+    });
+  });
+
+  it('lets in the service tokens that a role names, of whichever form', async () => {
+    const clientIds = [clientId, `${'0'.repeat(32)}.access.acme.io`];
+    const account = standInAccount();
+    for (const id of clientIds) account.access.serviceTokens.push({ id: `id of ${id}`, client_id: id });
+    const ROLE_VIEWER = clientIds.map((id) => `token:${id}`).join(',');
+    await invoke(account, { given: { ...answers, ROLE_VIEWER } });
+    expect(account.access.policy(`${worker}: service tokens`)).toMatchObject({
+      include: clientIds.map((id) => ({ service_token: { token_id: `id of ${id}` } })),
     });
   });
 
@@ -530,7 +545,7 @@ describe('Access', () => {
   it('is described click by click where the token may not, and the deploy says that nobody gets in', async () => {
     const account = standInAccount();
     account.access.isForbidden = true;
-    const { result } = await invoke(account, { given: answers });
+    const { result, waitedMs } = await invoke(account, { given: answers });
     const left = result.left.join('\n');
     for (const words of [
       'Access: Apps and Policies: Edit',
@@ -541,6 +556,8 @@ describe('Access', () => {
     ]) {
       expect(left).toContain(words);
     }
+    expect(result.isFault).toBe(true);
+    expect(waitedMs).toBe(0);
   });
 
   it('is taken as given where the token may not read it', async () => {
@@ -566,11 +583,11 @@ describe('the probe at the end', () => {
   const plain = (status: number, body = ''): ProbeAnswer => ({ status, location: null, body });
   const good: Probes = {
     health: plain(200, '{"status":"ok"}'),
-    stranger: accessRedirect,
+    anonymous: accessRedirect,
     token: plain(200, '{"user":{"role":"viewer"}}'),
   };
 
-  it('is content when a stranger is turned away and the token is let in', () => {
+  it('passes when a request without an identity is turned away and the token is let in', () => {
     expect(judge(good, context)).toMatchObject({
       isFault: false,
       lines: [expect.stringContaining('is let in')],
@@ -578,7 +595,11 @@ describe('the probe at the end', () => {
   });
 
   it.each<[string, Partial<Probes>, RegExp]>([
-    ['a stranger is answered', { stranger: plain(200, '{}') }, /answers a stranger/],
+    [
+      'a request without an identity is answered',
+      { anonymous: plain(200, '{}') },
+      /answers a request without/,
+    ],
     ['the public paths ask for a sign-in', { health: accessRedirect }, /Bypass policy/],
     ['Access refuses the token', { token: accessRedirect }, /action Service Auth/],
     [
@@ -589,17 +610,17 @@ describe('the probe at the end', () => {
     ['the app does not believe Access', { token: plain(401) }, /ACCESS_AUD or ACCESS_TEAM_DOMAIN/],
     ['another app answers', { token: plain(200, '<html>') }, /Another app/],
     ['the app is broken', { health: plain(500) }, /answered 500/],
-    ['nothing answers', { health: null, stranger: null, token: null }, /Nothing answers/],
+    ['nothing answers', { health: null, anonymous: null, token: null }, /Nothing answers/],
   ])('fails the command when %s', (_, probes, words) => {
     const { isFault, lines } = judge({ ...good, ...probes }, context);
     expect(isFault).toBe(true);
     expect(lines.join('\n')).toMatch(words);
   });
 
-  it('says so when Access is not in front, and when nobody was signed in to try', () => {
-    const { isFault, lines } = judge({ ...good, stranger: plain(401), token: undefined }, context);
-    expect(isFault).toBe(false);
-    expect(lines.join('\n')).toMatch(/Access is not in front[^]*Nobody was signed in/);
+  it('fails when Access is not in front, and says when sign-in was not tested', () => {
+    const { isFault, lines } = judge({ ...good, anonymous: plain(401), token: undefined }, context);
+    expect(isFault).toBe(true);
+    expect(lines.join('\n')).toMatch(/Access is not in front[^]*Sign-in was not tested/);
   });
 
   it('says plainly that nobody gets in', () => {
@@ -607,6 +628,13 @@ describe('the probe at the end', () => {
     expect(nobodyGetsIn({}).length).toBe(3);
     expect(nobodyGetsIn(context.vars)).toEqual([]);
   });
+
+  it.each([good, { ...good, token: undefined }, { health: null, anonymous: null, token: undefined }])(
+    'fails when the settings let nobody in',
+    (probes) => {
+      expect(judge(probes, { ...context, vars: {} }).isFault).toBe(true);
+    },
+  );
 
   it('is given time to become true', async () => {
     let asked = 0;

@@ -39,7 +39,7 @@ describe('a fault of the platform', () => {
     expect(fault).toEqual({
       kind: 'transient',
       place: place === 'The CRM database' ? 'crm' : 'platform',
-      message: `${place} does not answer; the run goes on when it does.`,
+      message: `${place} does not answer. The activation continues when it does.`,
     });
   });
 
@@ -56,7 +56,7 @@ describe('a fault of the platform', () => {
     expect(classifyFault(unarmed).kind).toBe('storage');
   });
 
-  it('at the gate keeps its kind and its words, and what did not break there comes through', async () => {
+  it('at the gate keeps its kind and its message, and a call without a fault returns its answer', async () => {
     await expect(callGate(() => Promise.resolve(7))).resolves.toBe(7);
     const thrown: unknown = await callGate(() => Promise.reject(new TypeError('no such method'))).catch(
       (error: unknown) => error,
@@ -67,7 +67,7 @@ describe('a fault of the platform', () => {
     expect(classifyFault(replaced).kind).toBe('superseded');
   });
 
-  it('is told to people in our words: nothing of the error, which may name an address', () => {
+  it('is shown in our own words: nothing of the error, which may name an address', () => {
     for (const text of [
       'D1_ERROR: ann@example.com',
       'SQLITE_CONSTRAINT ann@example.com',
@@ -78,7 +78,7 @@ describe('a fault of the platform', () => {
     }
   });
 
-  it('is logged in its own words, bounded and without a stack', () => {
+  it('is logged with its own message, bounded and without a stack', () => {
     const text = faultText(new Error('x'.repeat(10_000)));
     expect(text).toHaveLength(500);
     expect(faultText(new Error('broken'))).toBe('Error: broken');

@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { Lease } from '../../src/core/limits/rate-limit.ts';
-import { PermitPool } from '../../src/durable/mail/permit-pool.ts';
+import { PermitPool } from '../../src/durable/sending/permit-pool.ts';
 
 const granted = (permitCount: number, delayMs = 0): Lease => ({
   permitCount,
@@ -49,7 +49,7 @@ describe('the pool of a slice', () => {
     expect(context.askedCount).toBe(1);
   });
 
-  it('forgets slots that were not used in time', async () => {
+  it('drops slots that were not used in time', async () => {
     const { pool, context } = poolOf(granted(4), granted(1, 50));
     await pool.permit();
     context.nowMs += 60_000;
@@ -66,21 +66,21 @@ describe('the pool of a slice', () => {
     expect(pool.isUsable({ kind: 'later', at: context.nowMs })).toBe(false);
   });
 
-  it('lets calls of a fast limit leave late: it never notices, and each new lease is a row', async () => {
+  it('lets calls leave late under a fast limit, where each new lease would be a row', async () => {
     const { pool, context } = poolOf({ permitCount: 1, delayMs: 0, intervalMs: 1, retryInMs: 0 });
     const permit = await pool.permit();
     context.nowMs += 500;
     expect(pool.isUsable(permit)).toBe(true);
   });
 
-  it('holds nothing any more once the gate has closed', async () => {
+  it('holds nothing after a 429', async () => {
     const { pool } = poolOf(granted(4), none(30_000));
     await pool.permit();
     pool.clear();
     expect(await pool.permit()).toEqual({ kind: 'later', at: 31_000 });
   });
 
-  it('voids what senders had in hand when the gate closed, and what was on its way then', async () => {
+  it('voids the permits that senders hold at a 429, and a lease that is on its way then', async () => {
     const { pool } = poolOf(granted(2), granted(4), none(30_000));
     const inHand = await pool.permit();
     await pool.permit();

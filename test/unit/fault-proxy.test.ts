@@ -188,7 +188,7 @@ test('healed, the proxy lets everything through', async () => {
   proxy.add({ fault: { kind: 'unavailable' } });
   proxy.rejectedAddresses.add('ann@example.com');
   proxy.callsPerSecond = 0;
-  proxy.ensureAlarm();
+  proxy.recover();
   expect((await deliver('k1', ['ann@example.com'])).status).toBe(200);
 });
 

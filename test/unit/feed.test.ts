@@ -94,13 +94,13 @@ async function run(durationMs: number, everyMs: number): Promise<void> {
 }
 
 describe('a feed that nobody reads', () => {
-  it('looks at nothing and has no timer, however much changes', async () => {
+  it('computes nothing and has no timer, however much changes', async () => {
     await run(1_000, 10);
     expect(source.viewCount).toBe(0);
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('is quiet again when its last reader has gone, in the middle of a flush too', async () => {
+  it('stops when its last reader has left, also in the middle of a flush', async () => {
     const reader = new Reader(feed.connect(null));
     await pass(1);
     source.move();
@@ -127,7 +127,7 @@ describe('a reader', () => {
     expect(reader.ids).toEqual([...new Set(reader.ids)].sort((a, b) => a - b));
   });
 
-  it('is told nothing twice when it has the newest rev already', async () => {
+  it('gets nothing twice when it has the newest rev already', async () => {
     const reader = new Reader(feed.connect(1));
     await pass(10);
     expect(reader.names).toEqual(['retry']);
@@ -137,7 +137,7 @@ describe('a reader', () => {
     expect(reader.ids).toEqual([2]);
   });
 
-  it('that claims a rev which never was gets the state, and not silence', async () => {
+  it('that claims a rev which never was gets the state', async () => {
     const reader = new Reader(feed.connect(999));
     await pass(10);
     expect(reader.ids).toEqual([1]);
@@ -164,7 +164,7 @@ describe('a reader', () => {
     expect(reader.names.slice(6)).toEqual(['issues', 'progress']);
   });
 
-  it('hears within 15 seconds that the session stalls, once, under the revision that it has', async () => {
+  it('gets within 15 seconds that the session stalls, once, under the revision that it has', async () => {
     const reader = new Reader(feed.connect(null));
     await pass(10);
     if (source.view !== null) source.view = { ...source.view, stalledSince: 1 };
@@ -173,7 +173,7 @@ describe('a reader', () => {
     expect(reader.ids).toEqual([1]);
   });
 
-  it('goes on hearing of changes when the clock is set back', async () => {
+  it('still gets changes when the clock is set back', async () => {
     const reader = new Reader(feed.connect(null));
     source.move();
     feed.publish();
@@ -188,13 +188,13 @@ describe('a reader', () => {
     expect(reader.state).toBe('closed');
   });
 
-  it('hears that the line is alive every 15 seconds', async () => {
+  it('gets a keep-alive every 15 seconds', async () => {
     const reader = new Reader(feed.connect(null));
     await pass(46_000);
     expect(reader.names.filter((name) => name === 'keep-alive')).toHaveLength(3);
   });
 
-  it('is sent away before five minutes are over, without an end, and comes back where it was', async () => {
+  it('is disconnected before five minutes are over, without an end, and resumes where it was', async () => {
     const reader = new Reader(feed.connect(null));
     await pass(300_000);
     expect(reader.state).toBe('closed');
@@ -206,7 +206,7 @@ describe('a reader', () => {
     expect(again.ids).toEqual([2]);
   });
 
-  it('gets the end as the last event, and the stream closes; whoever comes later gets it too', async () => {
+  it('gets the end as the last event, and the stream closes; a later reader gets it too', async () => {
     const reader = new Reader(feed.connect(null));
     await pass(10);
     source.move({ state: 'completed', finishedAt: 1 });
@@ -235,7 +235,7 @@ describe('a reader', () => {
 });
 
 describe('a reader that does not read', () => {
-  it('is held a handful of events, however long the run, and slows no one', async () => {
+  it('has a handful of events kept for it, however long the session is, and slows nobody', async () => {
     const slow = new Reader(feed.connect(null), 'nothing');
     const quick = new Reader(feed.connect(null));
     await run(20_000, 50);

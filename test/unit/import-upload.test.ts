@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { guessLayout, mappedColumns } from '../../src/shared/imports/import-file.ts';
-import type { Import, ImportChunk } from '../../src/shared/schemas/activation.ts';
+import type { Import, ImportChunk } from '../../src/shared/schemas/imports.ts';
 import type { Answer } from '../../web/src/lib/api/client.ts';
 import { chooseField, emailColumns, guessedChoice, mappingOf } from '../../web/src/lib/imports/mapping.ts';
 import type { FileChunk } from '../../web/src/lib/imports/read-file.ts';

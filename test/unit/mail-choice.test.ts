@@ -1,13 +1,20 @@
 import { describe, expect, test } from 'vitest';
-import { createTransport, type MailConfig } from '../../src/mail/providers/index.ts';
+import {
+  createTransport,
+  findProvider,
+  isProviderName,
+  mailProviders,
+  providerSettings,
+  type MailConfig,
+} from '../../src/mail/providers/index.ts';
 import { answering, callOf, nowMs } from '../support/mail-fixtures.ts';
 
 const binding = { send: () => Promise.resolve({ messageId: 'm' }) };
 
-type Settings = Omit<MailConfig, 'from'> & Partial<Pick<MailConfig, 'from'>>;
+type Settings = Pick<MailConfig, 'provider'> & Partial<MailConfig>;
 
 function choose(config: Settings, fetch = answering(200).fetch) {
-  return createTransport({ from: 'Acme <hello@acme.test>', ...config }, { fetch, now: () => nowMs });
+  return createTransport({ from: 'Acme <hello@acme.test>', env: {}, ...config }, { fetch, now: () => nowMs });
 }
 
 describe('the settings choose', () => {
@@ -19,7 +26,7 @@ describe('the settings choose', () => {
     ],
     [{ provider: 'postmark', apiKey: 'k' }, 'https://api.postmarkapp.com/email/batch'],
     [
-      { provider: 'ses', apiKey: 'id:secret', region: 'us-east-1' },
+      { provider: 'ses', apiKey: 'id:secret', env: { MAIL_SES_REGION: 'us-east-1' } },
       'https://email.us-east-1.amazonaws.com/v2/email/outbound-emails',
     ],
     [
@@ -36,7 +43,7 @@ describe('the settings choose', () => {
   });
 
   test('the binding, which needs no key', () => {
-    expect(choose({ provider: 'cloudflare', binding })).toMatchObject({
+    expect(choose({ provider: 'cloudflare', env: { EMAIL: binding } })).toMatchObject({
       kind: 'ready',
       transport: { name: 'cloudflare' },
     });
@@ -62,7 +69,7 @@ describe('settings are refused in a sentence that names what is missing', () => 
     [{ provider: 'resend', apiKey: 'k', apiUrl: 'ftp://api.resend.com' }, 'MAIL_API_URL'],
     [{ provider: 'postmark', apiKey: 'k', apiUrl: 'https://api.resend.com' }, 'MAIL_API_URL'],
     [{ provider: 'postmark' }, 'MAIL_API_KEY'],
-    [{ provider: 'ses', apiKey: 'only-an-id', region: 'us-east-1' }, 'MAIL_API_KEY'],
+    [{ provider: 'ses', apiKey: 'only-an-id', env: { MAIL_SES_REGION: 'us-east-1' } }, 'MAIL_API_KEY'],
     [{ provider: 'ses', apiKey: 'id:secret' }, 'MAIL_API_URL'],
     [{ provider: 'cloudflare' }, 'send_email'],
     [{ provider: 'resend', apiKey: 'k', from: '' }, 'MAIL_FROM'],
@@ -74,5 +81,29 @@ describe('settings are refused in a sentence that names what is missing', () => 
     expect(choice).toMatchObject({ kind: 'refused', missing: [missing] });
     expect(choice.kind === 'refused' && choice.message).toMatch(/^.*[A-Za-z].*\.$/);
     expect(choice.kind === 'refused' && choice.message).toContain(missing);
+  });
+});
+
+describe('a provider', () => {
+  test('says no when its webhook has no secret', () => {
+    for (const { name, webhook } of mailProviders) {
+      const headers = new Headers({ authorization: 'Basic Og==', 'svix-signature': 'v1,' });
+      expect(webhook?.verify({ headers, body: '{}', secret: '' }) ?? false, name).toBe(false);
+    }
+  });
+
+  test('lists the secret of its webhook among its settings, and each setting once', () => {
+    const secrets = mailProviders.flatMap(({ webhook }) =>
+      webhook === undefined ? [] : [webhook.secretName],
+    );
+    expect(providerSettings.filter(({ isSecret }) => isSecret).map(({ name }) => name)).toEqual(secrets);
+    const names = providerSettings.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    expect(findProvider('toString')).toBeUndefined();
+  });
+
+  test('is checked by name', () => {
+    expect(isProviderName('ses')).toBeNull();
+    expect(isProviderName('sendmail')).toMatch(/^is resend, .+ or [a-z]+$/);
   });
 });

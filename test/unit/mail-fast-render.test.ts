@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { builtinTemplates } from '../../src/mail/templates/builtin.ts';
 import { compileTemplate, templateVariables } from '../../src/mail/templates/render.ts';
-import { shapeRenderer, type Fields } from '../../src/mail/templates/fast-render.ts';
+import { fastRenderer, type Fields } from '../../src/mail/templates/fast-render.ts';
 import type { FrozenTemplate } from '../../src/shared/recipient.ts';
 import { bareContext, recipientOf, templateOf } from '../support/mail-fixtures.ts';
 
@@ -45,7 +45,7 @@ const lead = fc
   .record({ firstName: field, lastName: field, company: field, phone: field, source: field, stage: field })
   .map((fields) => recipientOf(fields));
 
-/** What LiquidJS makes of it: a comment is one tag more than shapes know. */
+/** What LiquidJS makes of it: the fast renderer knows no comment. */
 const byLiquid = (source: string): string => `{% comment %}.{% endcomment %}${source}`;
 
 function render(template: FrozenTemplate, recipient: ReturnType<typeof recipientOf>): unknown {
@@ -53,7 +53,7 @@ function render(template: FrozenTemplate, recipient: ReturnType<typeof recipient
   return compiled.kind === 'refused' ? compiled : compiled.render(recipient, bareContext);
 }
 
-describe('a template rendered by its shapes', () => {
+describe('a template rendered by the fast renderer', () => {
   test('comes out as LiquidJS makes it, to the byte, whatever the fields hold', () => {
     fc.assert(
       fc.property(piece, fc.array(lead, { minLength: 1, maxLength: 4 }), (source, leads) => {
@@ -72,7 +72,7 @@ describe('a template rendered by its shapes', () => {
 
   test('is asked of LiquidJS once for each combination of empty fields', () => {
     const asked: Fields[] = [];
-    const quick = shapeRenderer(
+    const quick = fastRenderer(
       "{% if firstName != '' %}Dear {{ firstName }}{% else %}Hello{% endif %}",
       ['firstName'],
       (fields) => {
@@ -90,7 +90,7 @@ describe('a template rendered by its shapes', () => {
     'is every part of the built-in %s',
     (_, { subject, html, text }) => {
       for (const source of [subject, html, text]) {
-        expect(shapeRenderer(source, [], never, String)).not.toBeNull();
+        expect(fastRenderer(source, [], never, String)).not.toBeNull();
       }
     },
   );
@@ -108,6 +108,6 @@ describe('a template rendered by its shapes', () => {
     '{{ custom[firstName] }}',
     'a mark \u0086 of its own',
   ])('is not for %s', (source) => {
-    expect(shapeRenderer(source, ['firstName'], never, String)).toBeNull();
+    expect(fastRenderer(source, ['firstName'], never, String)).toBeNull();
   });
 });

@@ -9,7 +9,13 @@ import {
   type RenderedContent,
 } from '../../src/mail/templates/render.ts';
 import { createResendTransport } from '../../src/mail/providers/resend/transport.ts';
-import type { FrozenTemplate, Recipient } from '../../src/shared/recipient.ts';
+import { perField } from '../../src/shared/lead-fields.ts';
+import {
+  erasedRecipient,
+  mergeFields,
+  type FrozenTemplate,
+  type Recipient,
+} from '../../src/shared/recipient.ts';
 import { sha256Hex } from '../../src/shared/sha256.ts';
 import {
   bareContext,
@@ -105,8 +111,7 @@ describe('a subject', () => {
 describe('fields', () => {
   test('are all defined also when a lead has none', () => {
     const html = templateVariables.map((name) => `[{{ ${name} }}]`).join('');
-    const empty = { email: '', firstName: '', lastName: '', company: '', phone: '', source: '', stage: '' };
-    expect(rendered({ html }, empty, { ...bareContext, senderName: '' }).html).toBe(
+    expect(rendered({ html }, erasedRecipient(7), { ...bareContext, senderName: '' }).html).toBe(
       '[]'.repeat(templateVariables.length),
     );
   });
@@ -212,16 +217,7 @@ describe('a hostile template is stopped', () => {
 
 describe('a repeat makes the same bytes', () => {
   const text = fc.string({ unit: 'binary', maxLength: 40 });
-  const recipient = fc.record({
-    leadId: fc.nat(),
-    email: text,
-    firstName: text,
-    lastName: text,
-    company: text,
-    phone: text,
-    source: text,
-    stage: text,
-  });
+  const recipient = fc.record({ leadId: fc.nat(), ...perField(mergeFields, () => text) });
   const template = templateOf({
     subject: "Hi {{ firstName | default: 'there' }}",
     html: `<p>{{ firstName | upcase }} {{ lastName }}</p>{% if company != '' %}{{ company | truncate: 10 }}{% endif %}{{ unsubscribeUrl }}`,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { emailHash } from '../../src/crm/email-hash.ts';
+import { emailHash } from '../../src/crm/email.ts';
 import { readUnsubscribeToken, unsubscribeToken } from '../../src/mail/unsubscribe-token.ts';
 
 const secret = 'a secret of tests';

@@ -138,6 +138,11 @@ describe('an environment on an account', () => {
     ).toEqual({ n: 2_500 });
   });
 
+  it('is that of the database which its Worker uses, whatever the name of it', async () => {
+    const state = { ...stateOf('lead-activation', filledCrm()), databaseName: 'leads-of-2025' };
+    expect((await backUp(await environmentOf(state), 'backup')).manifest.rowCounts['leads']).toBe(2_500);
+  });
+
   it('is restored into a database that was just created', async () => {
     const backup = await backUp(await environmentOf(stateOf('lead-activation', filledCrm())), 'backup');
     const empty = stateOf('lead-activation-new', new DatabaseSync(':memory:'));

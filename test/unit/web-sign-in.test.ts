@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { apiHeaders, isSignedOut } from '../../web/src/lib/api/sign-in.ts';
 import { refreshedPage } from '../../web/src/lib/leads/refreshed-page.ts';
-import type { Lead } from '../../src/shared/schemas/activation.ts';
+import type { Lead } from '../../src/shared/schemas/leads.ts';
 
 describe('a sign-in that has run out', () => {
   it('is asked for in the way that Access answers with 401 instead of its login page', () => {

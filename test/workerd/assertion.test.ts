@@ -10,7 +10,7 @@ import { assertionHeader } from '../../src/worker/auth/access-assertion.ts';
 import type { AccessDeps } from '../../src/worker/auth/access-keys.ts';
 import { createApp } from '../../src/worker/app.ts';
 import { createIdentify } from '../../src/worker/auth/identity.ts';
-import type { Settings } from '../../src/shared/schemas/activation.ts';
+import type { Settings } from '../../src/shared/schemas/common.ts';
 import { AccessTeam } from '../support/access-team.ts';
 
 const clientId = 'e367826f93b8d71185e03fe518aff3b4.access';

@@ -450,6 +450,33 @@ describe('the type of a problem', () => {
   });
 });
 
+describe('a method that an address does not take', () => {
+  it.each([
+    ['PUT', '/crm/leads', ['GET', 'HEAD']],
+    ['PUT', '/crm/leads/7', ['GET', 'HEAD', 'PATCH', 'DELETE']],
+    ['PUT', '/crm/leads/erase', ['GET', 'HEAD', 'PATCH', 'DELETE', 'POST']],
+    ['DELETE', '/crm/imports/i/chunks/0', ['PUT']],
+    ['POST', '/healthz', ['GET', 'HEAD']],
+  ])('%s %s is 405, with those that it takes', async (method, path, allowed) => {
+    const response = await send(method, path, undefined, {});
+    expect(await response.json()).toMatchObject({ code: 'method_not_allowed', status: 405 });
+    expect(response.status).toBe(405);
+    expect(response.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
+    expect(new Set(response.headers.get('allow')?.split(', '))).toEqual(new Set(allowed));
+  });
+
+  it('is told to nobody without an identity', async () => {
+    const response = await exports.default.fetch(requestAs('none', 'PUT', '/crm/leads'));
+    expect(response.status).toBe(401);
+    expect(response.headers.get('allow')).toBeNull();
+  });
+
+  it('is not what a missing lead or an unknown path is', async () => {
+    expect((await send('DELETE', '/crm/leads/4711', undefined, {})).status).toBe(404);
+    expect((await send('PUT', '/crm/nothing', undefined, {})).status).toBe(404);
+  });
+});
+
 describe('the headers of an answer', () => {
   it.each(registeredRoutes())('keep a browser from misusing it: $method $path', async ({ method, path }) => {
     for (const who of [admin, 'none'] as const) {

@@ -1,8 +1,8 @@
 /**
- * Clocks that step, sessions over one audience, and words and numbers that are current.
+ * Clocks that are set back, two sessions over one audience, and a progress that is up to date.
  *
- * The clock that steps is the session's and the gate's; the platform's own alarms cannot be set back here,
- * so a test looks at the time that an alarm is set to.
+ * The clock is the session's and the gate's. The platform's alarms cannot be set back here, so a test reads the time
+ * that an alarm is set to.
  */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
@@ -13,23 +13,22 @@ import { SessionStore } from '../../src/durable/store/session-store.ts';
 import type { Progress } from '../../src/shared/progress.ts';
 import { sweep } from '../../src/worker/operations/scheduled-cleanup.ts';
 import { addLeads, emptyCrm, statuses } from '../support/crm-database.ts';
-import { FakeMailApi, type MailFault } from '../support/fake-mail-api.ts';
-import { hooks, resetHooks } from '../support/hooks.ts';
+import type { FakeMailApi, MailFault } from '../support/fake-mail-api.ts';
+import { hooks } from '../support/hooks.ts';
 import {
   command,
-  DrivenClock,
+  type DrivenClock,
   drive,
   freshSessionId,
   look,
-  quietLog,
   readProgress,
-  readRows,
   request,
   startSession,
   stubOf,
   waitFor,
   type LogLine,
 } from '../support/session-driver.ts';
+import { expectSound, last, setUpSession, tearDownSession } from '../support/session-setup.ts';
 
 const dayMs = 86_400_000;
 const leadCount = 40;
@@ -39,24 +38,12 @@ let clock: DrivenClock;
 let log: readonly LogLine[];
 
 beforeEach(async () => {
-  resetHooks();
-  log = quietLog();
-  db = await emptyCrm();
-  await addLeads(
-    db,
-    Array.from({ length: leadCount }, () => ({})),
-  );
-  clock = new DrivenClock().install();
+  ({ db, mail, clock, log } = await setUpSession({ leadCount, batchSize: 10 }));
   // What an earlier test has made the gate wait for is over.
   clock.advance(7_200_000);
-  mail = new FakeMailApi().install();
-  hooks.env = { MAIL_BATCH_MAX: '10' };
 });
 
-afterEach(() => {
-  vi.unstubAllGlobals();
-  vi.restoreAllMocks();
-});
+afterEach(tearDownSession);
 
 const throttled: MailFault = {
   kind: 'answer',
@@ -64,19 +51,6 @@ const throttled: MailFault = {
   headers: { 'retry-after': '600' },
   body: { name: 'rate_limit_exceeded', message: 'Slow down.' },
 };
-const last = (views: readonly Progress[]): Progress => {
-  const view = views.at(-1);
-  if (view === undefined) throw new Error('There was no view.');
-  return view;
-};
-const mostMails = (): number => Math.max(0, ...mail.countByAddress().values());
-
-async function expectSound(sessionId: string): Promise<void> {
-  const { session, recount } = await readRows(sessionId);
-  expect(recount).toEqual(session.counts);
-  expect(mostMails()).toBeLessThanOrEqual(1);
-}
-
 /** What the list of activations says of a session. */
 async function listed(sessionId: string): Promise<Progress | undefined> {
   const answer = await listActivations(db, { cursor: null, limit: 100 });
@@ -110,7 +84,7 @@ describe('a clock that is set back by a day', () => {
     return sessionId;
   }
 
-  it('makes nobody wait for longer than they had to: a look arms the alarm within the ten minutes', async () => {
+  it('makes no wait longer: a read sets the alarm within the ten minutes', async () => {
     const sessionId = await waiting();
     expect(((await look(sessionId))?.alarmAt ?? 0) - clock.now()).toBeGreaterThan(dayMs / 2);
     const seen = await readProgress(sessionId);
@@ -120,20 +94,20 @@ describe('a clock that is set back by a day', () => {
     const end = last(await drive(sessionId, clock));
     expect(end).toMatchObject({ state: 'completed', email: { sent: leadCount, unknown: 0 } });
     expect(clock.now() - setBackAt).toBeLessThan(1_200_000);
-    await expectSound(sessionId);
+    await expectSound(sessionId, mail);
   });
 
-  it('is met by the sweep too, with nobody looking', async () => {
+  it('is corrected by the scheduled cleanup too, without a reader', async () => {
     const sessionId = await waiting();
     await sweep({ ...env, ...hooks.env }, () => clock.now());
     expect(((await look(sessionId))?.alarmAt ?? Infinity) - clock.now()).toBeLessThanOrEqual(600_000);
   });
 
-  it('does not hide that nothing moves', async () => {
+  it('does not hide a stall', async () => {
     clock.advance(2 * dayMs);
     const sessionId = await stumbling();
     clock.advance(-dayMs);
-    // Without the look that mends it.
+    // Without the read that corrects it.
     expect((await look(sessionId))?.progress.stalledSince).not.toBeNull();
     expect((await look(sessionId))?.progress.stalledSince).toBeLessThanOrEqual(clock.now());
   });
@@ -153,7 +127,7 @@ describe('a clock that is set back by a day', () => {
     await readProgress(sessionId);
     const end = last(await drive(sessionId, clock));
     expect(end.email).toMatchObject({ sent: leadCount - takenCount, unknown: takenCount, failed: 0 });
-    await expectSound(sessionId);
+    await expectSound(sessionId, mail);
   });
 
   it.each([
@@ -179,10 +153,10 @@ describe('a clock that is set back by a day', () => {
     expect((await command(sessionId, 'check')).status).toBe(status);
     const end = last(await drive(sessionId, clock));
     expect(end.email.unknown).toBe(status === 409 ? cancelled.email.unknown : 0);
-    await expectSound(sessionId);
+    await expectSound(sessionId, mail);
   });
 
-  it('ends a slice that is under way, instead of making it as long as that', async () => {
+  it('ends the slice that is under way, instead of making it a day longer', async () => {
     const sessionId = freshSessionId();
     clock.advance(2 * dayMs);
     let isSetBack = false;
@@ -202,12 +176,12 @@ describe('a clock that is set back by a day', () => {
       state: 'completed',
       email: { sent: leadCount },
     });
-    await expectSound(sessionId);
+    await expectSound(sessionId, mail);
   });
 });
 
 describe('a clock that was two hours ahead when the leads came', () => {
-  it('changes nothing of who is mailed', async () => {
+  it('does not change who is mailed', async () => {
     db = await emptyCrm();
     const ahead = clock.now() + 2 * 3_600_000;
     await addLeads(
@@ -266,11 +240,11 @@ describe('two sessions over one audience', () => {
     });
     for (const [at, view] of views.entries())
       expect(view.processed).toBeGreaterThanOrEqual(views[at - 1]?.processed ?? 0);
-    await expectSound(one);
-    await expectSound(two);
+    await expectSound(one, mail);
+    await expectSound(two, mail);
   });
 
-  it('of which the first mails its leads are told of in the second, each as already active', async () => {
+  it('of which the first mails its leads are listed in the second as already active', async () => {
     const [one, two] = [freshSessionId(), freshSessionId()];
     mail.fault = ({ callCount }) => (callCount > 4 ? { kind: 'none' } : throttled);
     await startSession(one);
@@ -284,10 +258,10 @@ describe('two sessions over one audience', () => {
     expect(leads.map(({ skipReason }) => skipReason)).toEqual(
       Array.from({ length: 10 }, () => 'already_active'),
     );
-    await expectSound(two);
+    await expectSound(two, mail);
   });
 
-  it('of which the second is cancelled count those it has not asked for again', async () => {
+  it('of which the second is cancelled count the deferred leads', async () => {
     const [one, two] = [freshSessionId(), freshSessionId()];
     mail.fault = () => throttled;
     await startSession(one);
@@ -301,10 +275,10 @@ describe('two sessions over one audience', () => {
       processed: leadCount,
       activation: { skipped: leadCount },
     });
-    await expectSound(two);
+    await expectSound(two, mail);
   });
 
-  it('of which the second is cancelled give back what it set active, behind very many that it has to ask again', async () => {
+  it('of which the second is cancelled give back its active leads, behind very many deferred ones', async () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);
     const held = await runInDurableObject(stubOf(sessionId), (_, { storage }) => {
@@ -326,8 +300,8 @@ describe('two sessions over one audience', () => {
   });
 });
 
-describe('a run that does not move', () => {
-  it('says that it waits for an answer of the mail provider, in a new revision, and has no time left', async () => {
+describe('a session that does not move', () => {
+  it('says in a new revision that it waits for the mail provider, and shows no estimate', async () => {
     const sessionId = freshSessionId();
     mail.fault = ({ callCount }) => (callCount === 1 ? { kind: 'none' } : { kind: 'hang' });
     hooks.deliveryTimeoutMs = 2_500;
@@ -379,7 +353,7 @@ describe('a run that does not move', () => {
     expect(last(await drive(sessionId, clock))).toMatchObject({ state: 'completed', waitingFor: null });
   });
 
-  it('has said so within half a minute, whatever keeps it', async () => {
+  it('says so within half a minute, whatever it waits for', async () => {
     const sessionId = await stumbling();
     expect((await look(sessionId))?.progress.stalledSince).toBeNull();
     await runInDurableObject(stubOf(sessionId), (_, { storage }) => storage.deleteAlarm());
@@ -389,7 +363,7 @@ describe('a run that does not move', () => {
 });
 
 describe('the list of activations', () => {
-  it('has what a person decides after the end within five seconds', async () => {
+  it('has a command that comes after the end within five seconds', async () => {
     const sessionId = freshSessionId();
     hooks.env = { MAIL_BATCH_MAX: '10', MAIL_PROVIDER: 'postmark' };
     mail.fault = ({ callCount }) => (callCount === 2 ? { kind: 'loseAfter' } : { kind: 'none' });
@@ -406,7 +380,7 @@ describe('the list of activations', () => {
     });
   });
 
-  it('has what events tell after the end within five seconds', async () => {
+  it('has delivery events that come after the end within five seconds', async () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);
     await drive(sessionId, clock);
@@ -432,7 +406,7 @@ describe('the list of activations', () => {
     expect(await listed(sessionId)).toMatchObject({ state: 'completed', lastError: null });
   });
 
-  it('keeps no line of a session that is erased while its alarm fires', async () => {
+  it('keeps no row of a session that is erased while its alarm fires', async () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);
     await command(sessionId, 'pause');
@@ -462,8 +436,8 @@ describe('the list of activations', () => {
   });
 });
 
-describe('the sweep', () => {
-  it('sets going what should have gone on, without waiting for its alarm', async () => {
+describe('the scheduled cleanup', () => {
+  it('starts a session whose alarm is overdue', async () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);
     clock.advance(60_000);
@@ -484,10 +458,10 @@ describe('the sweep', () => {
         email: { sent: leadCount },
       }),
     );
-    await expectSound(sessionId);
+    await expectSound(sessionId, mail);
   });
 
-  it('arms what has lost its alarm and takes off the list what there is no more', async () => {
+  it('sets lost alarms, and removes sessions that no longer exist from the list', async () => {
     const [lost, ghost] = [freshSessionId(), freshSessionId()];
     mail.fault = () => throttled;
     for (const sessionId of [lost, ghost]) {

@@ -1,20 +1,19 @@
 /**
- * What people may do to a run, and the watchdog that looks after it when nobody does.
+ * The commands that people give to a session, and the watchdog that keeps it going by itself.
  */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MailGate } from '../../src/durable/mail-gate.ts';
 import type { Issue, Progress } from '../../src/shared/progress.ts';
-import { addLeads, emptyCrm, statuses, suppress } from '../support/crm-database.ts';
-import { FakeMailApi } from '../support/fake-mail-api.ts';
-import { hooks, resetHooks } from '../support/hooks.ts';
+import { statuses, suppress } from '../support/crm-database.ts';
+import type { FakeMailApi } from '../support/fake-mail-api.ts';
+import { hooks } from '../support/hooks.ts';
 import {
   command,
-  DrivenClock,
+  type DrivenClock,
   drive,
   freshSessionId,
   look,
-  quietLog,
   readProgress,
   readRows,
   request,
@@ -22,6 +21,7 @@ import {
   stubOf,
   type LogLine,
 } from '../support/session-driver.ts';
+import { accepted, expectSound, last, setUpSession, tearDownSession } from '../support/session-setup.ts';
 
 const leadCount = 100;
 let db: D1Database;
@@ -31,45 +31,15 @@ let sessionId: string;
 let log: readonly LogLine[];
 
 beforeEach(async () => {
-  resetHooks();
-  log = quietLog();
-  db = await emptyCrm();
-  await addLeads(
-    db,
-    Array.from({ length: leadCount }, () => ({})),
-  );
-  clock = new DrivenClock().install();
-  mail = new FakeMailApi().install();
-  hooks.env = { MAIL_BATCH_MAX: '10' };
-  sessionId = freshSessionId();
+  ({ db, mail, clock, sessionId, log } = await setUpSession({ leadCount, batchSize: 10 }));
 });
 
-afterEach(() => {
-  vi.unstubAllGlobals();
-  vi.restoreAllMocks();
-});
+afterEach(tearDownSession);
 
-const last = (views: readonly Progress[]): Progress => {
-  const view = views.at(-1);
-  if (view === undefined) throw new Error('There was no view.');
-  return view;
-};
-const mostMails = (): number => Math.max(0, ...mail.countByAddress().values());
 const activeCount = async (): Promise<number> =>
   (await statuses(db)).filter((lead) => lead.status === 'active').length;
 
-async function expectSound(): Promise<void> {
-  const { session, recount } = await readRows(sessionId);
-  expect(recount).toEqual(session.counts);
-  expect(mostMails()).toBeLessThanOrEqual(1);
-}
-
-/** Sends a command and returns the view that it answers with. */
-async function told(name: string, body?: unknown): Promise<Progress> {
-  const answer = await command(sessionId, name, body);
-  expect(answer.status, name).toBe(200);
-  return answer.json();
-}
+const told = (name: string, body?: unknown): Promise<Progress> => accepted(sessionId, name, body);
 
 async function refused(name: string, body?: unknown): Promise<void> {
   const before = await look(sessionId);
@@ -127,7 +97,7 @@ describe('pause', () => {
     const end = last(await drive(sessionId, clock));
     expect(end).toMatchObject({ state: 'completed', email: { sent: leadCount } });
     expect(mail.mails).toHaveLength(leadCount);
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 
   it('between a flip and its intent holds the mail back, and leaves no lead active', async () => {
@@ -140,7 +110,7 @@ describe('pause', () => {
     expect(await activeCount()).toBe(0);
     await told('resume');
     expect(last(await drive(sessionId, clock)).email.sent).toBe(leadCount);
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 
   it('of the provider, for its quota, mails nobody who is suppressed before it goes on', async () => {
@@ -160,10 +130,10 @@ describe('pause', () => {
     const end = last(await drive(sessionId, clock));
     expect(end.email).toMatchObject({ sent: leadCount - 1, failed: 1 });
     expect(mail.countByAddress().get(`lead${turnedAway}@example.com`)).toBeUndefined();
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 
-  it('given again changes nothing, and a running run is resumed for nothing', async () => {
+  it('given again changes nothing, and neither does a resume of a session that runs', async () => {
     await startSession(sessionId);
     const { rev } = await told('pause');
     expect((await told('pause')).rev).toBe(rev);
@@ -171,7 +141,7 @@ describe('pause', () => {
     expect((await told('resume')).rev).toBe(resumed.rev);
   });
 
-  it('of a run that is over is refused, as is everything that makes no sense then', async () => {
+  it('of a session that is over is refused, as is everything that makes no sense then', async () => {
     await startSession(sessionId);
     await drive(sessionId, clock);
     for (const name of ['pause', 'resume', 'cancel', 'assume-sent']) await refused(name);
@@ -193,10 +163,10 @@ describe('cancel', () => {
     expect(end.email.sent).toBe(mail.mails.length);
     expect(end.activation.skipped).toBe(leadCount - end.email.sent);
     expect(await activeCount()).toBe(end.activation.activated);
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 
-  it('before anything was listed says of how many leads the results have no line', async () => {
+  it('before anything was planned says how many leads are not listed', async () => {
     await startSession(sessionId);
     await told('cancel');
     const end = last(await drive(sessionId, clock));
@@ -226,7 +196,7 @@ describe('cancel', () => {
     expect(end.activation).toEqual({ activated: 0, skipped: leadCount, failed: 0 });
     expect(await activeCount()).toBe(0);
     expect(mail.callCount).toBe(0);
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 
   it('after a crash between flip and intent leaves no lead active without its mail', async () => {
@@ -238,10 +208,10 @@ describe('cancel', () => {
     await told('cancel');
     const end = last(await drive(sessionId, clock));
     expect(await activeCount()).toBe(end.activation.activated);
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 
-  it('asks nothing again by itself: what is in doubt is unknown, what certainly was not taken is untouched', async () => {
+  it('repeats nothing by itself: mail in doubt is unknown, leads that were certainly not mailed are new', async () => {
     mail.fault = ({ callCount }) =>
       callCount % 2 === 1
         ? { kind: 'loseAfter' }
@@ -261,7 +231,7 @@ describe('cancel', () => {
       failed: 0,
     });
     expect(await activeCount()).toBe(end.email.unknown);
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 
   it('ends at once, though a throttled batch was told to wait for a day', async () => {
@@ -281,10 +251,10 @@ describe('cancel', () => {
     expect((end.finishedAt ?? Infinity) - cancelledAt).toBeLessThan(60_000);
     expect(end.activation).toEqual({ activated: 0, skipped: leadCount, failed: 0 });
     expect(await activeCount()).toBe(0);
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 
-  it('of a queued or paused run ends it without a mail; given again it changes nothing', async () => {
+  it('of a queued or paused session ends it without a mail; given again it changes nothing', async () => {
     await startSession(sessionId);
     await told('pause');
     const { rev } = await told('cancel');
@@ -293,7 +263,7 @@ describe('cancel', () => {
     expect(end).toMatchObject({ state: 'cancelled', activation: { activated: 0, skipped: leadCount } });
     expect(mail.callCount).toBe(0);
     for (const name of ['pause', 'resume']) await refused(name);
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 });
 
@@ -329,7 +299,7 @@ describe('retry', () => {
     expect(retried.some((taken) => keysBefore.has(taken.key))).toBe(false);
     expect(verbs).not.toContain('flip');
     expect(await statuses(db)).toEqual(before);
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 
   it('that fails again fails the same leads again, and counts them once', async () => {
@@ -339,10 +309,10 @@ describe('retry', () => {
       await told('retry', { outcome: 'failed' });
       expect(last(await drive(sessionId, clock)).email).toMatchObject({ sent: leadCount - 3, failed: 3 });
     }
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 
-  it('while the run still goes is done beside the rest', async () => {
+  it('while the session runs is done beside the rest', async () => {
     await startSession(sessionId);
     await drive(sessionId, clock, (view) => view.email.failed > 0);
     mail.refused.clear();
@@ -351,7 +321,7 @@ describe('retry', () => {
     await told('retry', { outcome: 'failed' });
     const end = last(await drive(sessionId, clock));
     expect(end.email).toMatchObject({ sent: leadCount, failed: 0 });
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 });
 
@@ -383,7 +353,7 @@ describe('retry while a batch with failed recipients is on its way', () => {
     await slice;
     const end = last(await drive(sessionId, clock));
     expect(end).toMatchObject({ state: 'completed', email: { sent: leadCount - 1, failed: 1 } });
-    await expectSound();
+    await expectSound(sessionId, mail);
     // Again: the one who failed is listed once.
     await told('retry', { outcome: 'failed' });
     const again = last(await drive(sessionId, clock));
@@ -393,12 +363,12 @@ describe('retry while a batch with failed recipients is on its way', () => {
       (recipients ?? []).filter(({ leadId }, index) => leadId === 3 && recipientStates[index] !== 'm'),
     );
     expect(live).toHaveLength(1);
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 });
 
 describe('the watchdog', () => {
-  it('arms a lost alarm again when somebody looks, and says since when nothing moved', async () => {
+  it('sets a lost alarm again at a read, and says since when nothing moved', async () => {
     await startSession(sessionId);
     await runInDurableObject(stubOf(sessionId), (_, { storage }) => storage.deleteAlarm());
     clock.advance(60_000);
@@ -423,7 +393,7 @@ describe('the watchdog', () => {
     expect((await look(sessionId))?.alarmAt).not.toBeNull();
   });
 
-  it('moves an alarm that lies in the past and did not fire', async () => {
+  it('sets an alarm again that is in the past and did not fire', async () => {
     await startSession(sessionId);
     clock.advance(20_000);
     const askedAt = clock.now();
@@ -431,7 +401,7 @@ describe('the watchdog', () => {
     expect((await look(sessionId))?.alarmAt ?? 0).toBeGreaterThanOrEqual(askedAt);
   });
 
-  it('arms nothing for a run that is over: looking at it costs no alarm', async () => {
+  it('sets no alarm for a session that has ended', async () => {
     await startSession(sessionId);
     await drive(sessionId, clock);
     // The history has its last word by then; what remains is at most the end of retention.
@@ -447,7 +417,7 @@ describe('the watchdog', () => {
     ['a CRM database that is overloaded', new Error('D1 DB is overloaded. Requests queued too long.'), /CRM/],
     ['a platform that stumbles', new Error('internal error; reference = abc'), /platform/],
   ])(
-    'outlives %s: the alarm does not throw, says what it waits for, and the run goes on',
+    'outlives %s: the alarm does not throw, says what it waits for, and the session goes on',
     async (_, fault, words) => {
       let left = 3;
       hooks.onVerb = (verb, edge) => {
@@ -463,11 +433,11 @@ describe('the watchdog', () => {
       expect(seen?.alarmAt).not.toBeNull();
       const end = last(await drive(sessionId, clock));
       expect(end).toMatchObject({ state: 'completed', email: { sent: leadCount }, lastError: null });
-      await expectSound();
+      await expectSound(sessionId, mail);
     },
   );
 
-  it('outlives a mail gate that is away, and says that it is the gate', async () => {
+  it('survives a mail gate that does not answer, and says that it waits for it', async () => {
     const lease = vi.spyOn(MailGate.prototype, 'lease').mockImplementation(() => {
       throw new Error('Network connection lost.');
     });
@@ -476,10 +446,10 @@ describe('the watchdog', () => {
     expect((await look(sessionId))?.progress.lastError).toMatch(/mail gate/);
     lease.mockRestore();
     expect(last(await drive(sessionId, clock))).toMatchObject({ state: 'completed', lastError: null });
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 
-  it('does not try for ever what the CRM database refuses: those leads fail with a reason, the others go on', async () => {
+  it('does not repeat for ever what the CRM database refuses: those leads fail with a reason', async () => {
     await db
       .prepare(
         "CREATE TRIGGER refuse BEFORE UPDATE ON leads WHEN new.id = 33 BEGIN SELECT RAISE(ABORT, 'no'); END",
@@ -496,13 +466,13 @@ describe('the watchdog', () => {
       expect(issues).toContainEqual(
         expect.objectContaining({ track: 'activation', state: 'failed', code: 'crm_refused', count: 10 }),
       );
-      await expectSound();
+      await expectSound(sessionId, mail);
     } finally {
       await db.prepare('DROP TRIGGER refuse').run();
     }
   });
 
-  it('of an object that is being replaced leaves its alarm to the successor', async () => {
+  it('leaves the alarm to the successor when the object is being replaced', async () => {
     let isFirst = true;
     hooks.onVerb = (verb) => {
       if (verb !== 'flip' || !isFirst) return false;
@@ -513,11 +483,11 @@ describe('the watchdog', () => {
     await runDurableObjectAlarm(stubOf(sessionId));
     expect((await look(sessionId))?.alarmAt).not.toBeNull();
     expect(last(await drive(sessionId, clock)).email.sent).toBe(leadCount);
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 });
 
-describe('a run whose records are damaged', () => {
+describe('a session whose records are damaged', () => {
   /** Stops it amid its batches, breaks something on disk, and lets it go on from there. */
   async function damaged(statement: string): Promise<Progress> {
     mail.fault = ({ callCount }) =>
@@ -536,14 +506,14 @@ describe('a run whose records are damaged', () => {
 
   const repaired = (): unknown[] => log.filter(({ event }) => event === 'counters_repaired');
 
-  it('counts again what its counters have lost, and comes to its end', async () => {
+  it('recounts its rows and comes to its end', async () => {
     const end = await damaged("UPDATE session SET counts = json_set(counts, '$.sent', -7)");
     expect(end).toMatchObject({ state: 'completed', processed: leadCount, email: { sent: leadCount } });
     expect(repaired()).toHaveLength(1);
-    await expectSound();
+    await expectSound(sessionId, mail);
   });
 
-  it('ends as failed when rows are gone, says how many leads they held, and wakes no more', async () => {
+  it('ends as failed when rows are gone, says how many leads they held, and sets no alarm', async () => {
     const end = await damaged(
       "DELETE FROM batch WHERE seq = (SELECT max(seq) FROM batch WHERE state = 'pending')",
     );
@@ -551,7 +521,7 @@ describe('a run whose records are damaged', () => {
     expect(end.lastError).toContain('10 of its leads');
     expect(repaired()).toEqual([expect.objectContaining({ sessionId, total: 100, recounted: 90 })]);
     expect(mail.mails).toHaveLength(leadCount - 10);
-    await expectSound();
+    await expectSound(sessionId, mail);
     await drive(sessionId, clock, () => true);
     const { progress, alarmAt } = (await look(sessionId)) ?? {};
     expect(progress?.state).toBe('failed');
@@ -560,7 +530,7 @@ describe('a run whose records are damaged', () => {
 });
 
 describe('an id that nobody started', () => {
-  it('is unknown in every way of asking, a thousand times, and nothing is stored', async () => {
+  it('is unknown to every request, a thousand times, and nothing is stored', async () => {
     const ids = Array.from({ length: 1_000 }, () => freshSessionId());
     const ways = [
       (id: string) => request(`/crm/activation/progress/${id}`),

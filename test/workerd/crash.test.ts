@@ -2,46 +2,36 @@
  * Crashes at every verb of a slice. A crash is `ctx.abort()`: the instance is gone, with what it had in
  * memory and what it had not yet committed.
  *
- * What this does not prove: that the platform keeps its word (alarms fire, committed rows stay) when a
- * whole process dies; `npm run chaos:kill` does that.
+ * This does not prove that the platform does what it promises (alarms fire, committed rows stay) when a whole
+ * process dies; `npm run chaos:kill` does that.
  */
 import { evictDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Progress } from '../../src/shared/progress.ts';
 import { addLeads, emptyCrm, statuses } from '../support/crm-database.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
-import { hooks, resetHooks } from '../support/hooks.ts';
+import { hooks } from '../support/hooks.ts';
 import { seededRandom } from '../support/random.ts';
 import {
-  DrivenClock,
+  type DrivenClock,
   drive,
   freshSessionId,
-  quietLog,
   readRows,
   startSession,
   stubOf,
 } from '../support/session-driver.ts';
+import { blankLeads, setUpSession, tearDownSession } from '../support/session-setup.ts';
 
 let db: D1Database;
 let mail: FakeMailApi;
 let clock: DrivenClock;
 
 beforeEach(async () => {
-  resetHooks();
-  quietLog();
-  db = await emptyCrm();
-  mail = new FakeMailApi().install();
-  clock = new DrivenClock().install();
-  hooks.env = { MAIL_BATCH_MAX: '10' };
+  ({ db, mail, clock } = await setUpSession({ batchSize: 10 }));
 });
 
-afterEach(() => {
-  vi.unstubAllGlobals();
-  vi.restoreAllMocks();
-});
-
-const leads = (count: number) => Array.from({ length: count }, () => ({}));
+afterEach(tearDownSession);
 
 function expectNeverBack(views: readonly Progress[]): void {
   for (const [index, view] of views.entries()) {
@@ -85,10 +75,10 @@ function troubled(random: () => number): FakeMailApi['fault'] {
 describe('a crash', () => {
   it('at any one verb of a slice, before or after it, mails nobody twice and loses nobody', async () => {
     hooks.env = { MAIL_BATCH_MAX: '5' };
-    await addLeads(db, leads(12));
+    await addLeads(db, blankLeads(12));
     let crashCount = 0;
     const places = new Set<string>();
-    // One more edge each time, until a run comes to its end before its crash.
+    // One more edge each time, until a session comes to its end before its crash.
     for (let crashAt = 1; ; crashAt++) {
       await db.prepare("UPDATE leads SET status = 'new', activated_by = NULL, activated_at = NULL").run();
       mail = new FakeMailApi().install();
@@ -117,10 +107,10 @@ describe('a crash', () => {
     for (let seed = 1; crashCount < wanted; seed++) {
       const random = seededRandom(seed);
       await emptyCrm();
-      await addLeads(db, leads(100));
+      await addLeads(db, blankLeads(100));
       mail = new FakeMailApi().install();
       mail.fault = troubled(random);
-      // Anywhere in the next slice or two, so that each place has its share and the run moves on between.
+      // Anywhere in the next slice or two, so that each place has its share and the session moves on between.
       const drawn = () => 1 + Math.floor(random() * 200);
       let edgesLeft = drawn();
       hooks.onVerb = (verb, edge) => {
@@ -139,7 +129,7 @@ describe('a crash', () => {
     }
     // A draw of few crashes may miss a place; the test above goes through all of them.
     if (wanted < 1_000) return;
-    // Planning is not among them: a run plans once, so chance may miss it; the test above does not.
+    // Planning is not among them: a session plans once, so chance may miss it; the test above does not.
     for (const verb of ['take', 'permit', 'flip', 'prepare', 'intend', 'deliver', 'settle', 'release']) {
       expect(crashesByVerb.get(`before ${verb}`) ?? 0, verb).toBeGreaterThan(0);
       expect(crashesByVerb.get(`after ${verb}`) ?? 0, verb).toBeGreaterThan(0);
@@ -148,7 +138,7 @@ describe('a crash', () => {
 
   it('is known to duplicate when each attempt has a key of its own, so that the checks above can fail', async () => {
     const random = seededRandom(7);
-    await addLeads(db, leads(12));
+    await addLeads(db, blankLeads(12));
     hooks.env = { MAIL_BATCH_MAX: '5' };
     hooks.keyOf = () => `random-${random()}`;
     // The one crash that keys are for: the provider has taken the batch, nobody has written that down.
@@ -162,8 +152,8 @@ describe('a crash', () => {
     expect(Math.max(...mail.countByAddress().values())).toBeGreaterThan(1);
   });
 
-  it('at that very place passes the same checks with the keys that we make', async () => {
-    await addLeads(db, leads(12));
+  it('at the same place passes these checks with our own keys', async () => {
+    await addLeads(db, blankLeads(12));
     hooks.env = { MAIL_BATCH_MAX: '5' };
     let crashCount = 0;
     hooks.onVerb = (verb, edge) => verb === 'deliver' && edge === 'after' && ++crashCount === 1;
@@ -176,7 +166,7 @@ describe('a crash', () => {
 
 describe('an eviction', () => {
   it('between any two alarms changes nothing', async () => {
-    await addLeads(db, leads(300));
+    await addLeads(db, blankLeads(300));
     const random = seededRandom(3);
     // Batches that wait each for their own time make a session of many alarms.
     mail.fault = () => {

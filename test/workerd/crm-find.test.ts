@@ -5,7 +5,7 @@ import { leadPageQuery, listLeads } from '../../src/crm/leads/list.ts';
 import { eraseLead } from '../../src/crm/leads/lead.ts';
 import { searchTermCount } from '../../src/crm/leads/search-terms.ts';
 import { limits } from '../../src/shared/limits.ts';
-import { leadSorts, type LeadFilter, type LeadSort } from '../../src/shared/schemas/activation.ts';
+import { leadSorts, type LeadFilter, type LeadSort } from '../../src/shared/schemas/leads.ts';
 import { addLeads, emptyCrm, type TestLead } from '../support/crm-database.ts';
 
 let db: D1Database;

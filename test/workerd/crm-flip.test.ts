@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { erasedRecipient } from '../../src/shared/recipient.ts';
 import { flipLeads, unflipLeads } from '../../src/crm/flip.ts';
 import { updateLead } from '../../src/crm/leads/lead.ts';
 import {
@@ -25,14 +26,11 @@ describe('flipLeads', () => {
     expect(result.activated.map((recipient) => recipient.leadId)).toEqual([3, 1, 2]);
     expect(result.skipped).toEqual([]);
     expect(result.activated[1]).toEqual({
-      leadId: 1,
+      ...erasedRecipient(1),
       email: 'Ann@example.com',
       firstName: 'Ann',
       lastName: 'Name1',
       company: 'Example Ltd',
-      phone: '',
-      source: '',
-      stage: '',
     });
     expect(await statuses(db)).toEqual(
       [1, 2, 3].map((id) => ({ id, status: 'active', activated_by: mine, updated_at: 0 })),

@@ -1,20 +1,14 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { flipLeads, unflipLeads } from '../../src/crm/flip.ts';
-import {
-  finishImport,
-  getImport,
-  importsOfLead,
-  openImport,
-  putChunk,
-  rejectedRows,
-  type ChunkAnswer,
-} from '../../src/crm/imports/import.ts';
+import { putChunk, rejectedRows, type ChunkAnswer } from '../../src/crm/imports/chunks.ts';
+import { finishImport, getImport, importsOfLead, openImport } from '../../src/crm/imports/import.ts';
 import { deleteImport, dropOldCells, undoImport } from '../../src/crm/imports/removal.ts';
 import { listLeads } from '../../src/crm/leads/list.ts';
 import { eraseLead, getLead } from '../../src/crm/leads/lead.ts';
+import { leadFieldNames, perField } from '../../src/shared/lead-fields.ts';
 import { guessColumns, type ImportedLead } from '../../src/shared/imports/import-file.ts';
-import type { ImportCounts } from '../../src/shared/schemas/activation.ts';
+import type { ImportCounts } from '../../src/shared/schemas/imports.ts';
 import { addLeads, countsAndRecount, emptyCrm, hashEmail } from '../support/crm-database.ts';
 import { meter, meterDatabase, resetMeter } from '../support/meter.ts';
 
@@ -101,6 +95,7 @@ describe('an import', () => {
     };
     expect(await run([lead])).toEqual({ ...none, created: 1 });
     expect(await getLead(db, 1)).toEqual({
+      ...perField(leadFieldNames, () => ''),
       ...lead,
       id: 1,
       status: 'new',

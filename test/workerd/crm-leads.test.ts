@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { leadSorts, type LeadFilter, type LeadSort } from '../../src/shared/schemas/activation.ts';
+import { leadSorts, type LeadFilter, type LeadSort } from '../../src/shared/schemas/leads.ts';
 import { isRange, leadConditions } from '../../src/crm/leads/filter.ts';
 import { leadPageQuery, listLeads } from '../../src/crm/leads/list.ts';
 import { eraseLead, getLead, updateLead } from '../../src/crm/leads/lead.ts';

@@ -11,7 +11,7 @@ import { listLeads } from '../../src/crm/leads/list.ts';
 import { updateLead } from '../../src/crm/leads/lead.ts';
 import { searchTermCount } from '../../src/crm/leads/search-terms.ts';
 import { limits } from '../../src/shared/limits.ts';
-import type { LeadPage } from '../../src/shared/schemas/activation.ts';
+import type { LeadPage } from '../../src/shared/schemas/leads.ts';
 import { addLeads, emptyCrm, hashEmail, type TestLead } from '../support/crm-database.ts';
 
 let db: D1Database;

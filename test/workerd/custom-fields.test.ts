@@ -1,5 +1,6 @@
 import { beforeEach, expect, it } from 'vitest';
-import { openImport, putChunk } from '../../src/crm/imports/import.ts';
+import { putChunk } from '../../src/crm/imports/chunks.ts';
+import { openImport } from '../../src/crm/imports/import.ts';
 import { getLead, updateLead } from '../../src/crm/leads/lead.ts';
 import { guessColumns } from '../../src/shared/imports/import-file.ts';
 import { addLeads, emptyCrm, hashEmail } from '../support/crm-database.ts';

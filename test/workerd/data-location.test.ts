@@ -1,5 +1,5 @@
 import { afterEach, expect, it } from 'vitest';
-import type { Settings } from '../../src/shared/schemas/activation.ts';
+import type { Settings } from '../../src/shared/schemas/common.ts';
 import { hooks, resetHooks } from '../support/hooks.ts';
 import { freshSessionId, send } from '../support/session-driver.ts';
 

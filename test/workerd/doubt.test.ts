@@ -1,26 +1,27 @@
 /**
- * A word that holds, on the real runtime: what may have been mailed stays in doubt through every command, answer
- * and setting; who is active was mailed, failed or is owned; what was stopped stays stopped.
+ * The promises of a session, on the real runtime: mail that may have been taken stays in doubt through every command,
+ * answer and setting; a lead is active only if it was mailed, failed, or is to be mailed; a stopped session stays
+ * stopped.
  */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Progress } from '../../src/shared/progress.ts';
-import { addLeads, emptyCrm, statuses } from '../support/crm-database.ts';
+import { statuses } from '../support/crm-database.ts';
 import { FakeMailApi, type MailFault } from '../support/fake-mail-api.ts';
-import { hooks, resetHooks } from '../support/hooks.ts';
+import { hooks } from '../support/hooks.ts';
 import {
   command,
-  DrivenClock,
+  type DrivenClock,
   drive,
   freshSessionId,
   look,
-  quietLog,
   readRows,
   request,
   send,
   startSession,
   stubOf,
 } from '../support/session-driver.ts';
+import { accepted, last, mostMails, setUpSession, tearDownSession } from '../support/session-setup.ts';
 
 const leadCount = 40;
 const dayMs = 86_400_000;
@@ -30,32 +31,12 @@ let clock: DrivenClock;
 let sessionId: string;
 
 beforeEach(async () => {
-  resetHooks();
-  quietLog();
-  db = await emptyCrm();
-  await addLeads(
-    db,
-    Array.from({ length: leadCount }, () => ({})),
-  );
-  clock = new DrivenClock().install();
-  mail = new FakeMailApi().install();
-  mail.now = () => clock.now();
-  hooks.env = { MAIL_BATCH_MAX: '20' };
+  ({ db, mail, clock, sessionId } = await setUpSession({ leadCount, batchSize: 20 }));
   hooks.deliveryTimeoutMs = 30;
-  sessionId = freshSessionId();
 });
 
-afterEach(() => {
-  vi.unstubAllGlobals();
-  vi.restoreAllMocks();
-});
+afterEach(tearDownSession);
 
-const last = (views: readonly Progress[]): Progress => {
-  const view = views.at(-1);
-  if (view === undefined) throw new Error('There was no view.');
-  return view;
-};
-const mostMails = (): number => Math.max(0, ...mail.countByAddress().values());
 const none: MailFault = { kind: 'none' };
 /** In its own words: certainly not taken. Not a 429, which would close the account's gate for later tests. */
 const turnedAway: MailFault = {
@@ -64,11 +45,7 @@ const turnedAway: MailFault = {
   body: { name: 'resource_locked', message: 'Busy.' },
 };
 
-async function told(name: string, body?: unknown): Promise<Progress> {
-  const answer = await command(sessionId, name, body);
-  expect(answer.status, name).toBe(200);
-  return answer.json();
-}
+const told = (name: string, body?: unknown): Promise<Progress> => accepted(sessionId, name, body);
 
 /** Fires one alarm, whatever it comes to, as the runtime would. */
 const alarm = (): Promise<boolean> => runDurableObjectAlarm(stubOf(sessionId)).catch(() => false);
@@ -92,7 +69,7 @@ const activeIds = async (): Promise<number[]> =>
 async function expectTruth(): Promise<void> {
   const { session, recount, batches } = await readRows(sessionId);
   expect(recount).toEqual(session.counts);
-  expect(mostMails()).toBeLessThanOrEqual(1);
+  expect(mostMails(mail)).toBeLessThanOrEqual(1);
   const mailed = new Set(mail.mails.map(({ to }) => to));
   const owned = new Set<number>();
   for (const { recipients, recipientStates } of batches) {
@@ -108,7 +85,7 @@ async function expectTruth(): Promise<void> {
 describe('an answer 503 after the provider took the batch', () => {
   const taken: MailFault = { kind: 'page', status: 503, isPassedOn: true };
 
-  it('and then somebody else\u2019s 400 fails nobody and cuts nothing up: each is mailed once', async () => {
+  it('and then a proxy\u2019s 400 fails nobody and splits nothing: each lead is mailed once', async () => {
     mail.fault = ({ callCount }) =>
       callCount <= 2 ? taken : callCount <= 4 ? { kind: 'page', status: 400 } : none;
     await startSession(sessionId);
@@ -183,8 +160,52 @@ describe('what a session set active', () => {
     const end = last(await drive(next, clock));
     expect(end).toMatchObject({ state: 'completed', email: { sent: 20 } });
     expect(mail.mails).toHaveLength(leadCount);
-    expect(mostMails()).toBe(1);
+    expect(mostMails(mail)).toBe(1);
   });
+
+  it('is given back however often the object is killed while it is erased, but for what may have been mailed', async () => {
+    hooks.env = { MAIL_BATCH_MAX: '5' };
+    let crashCount = 0;
+    // One statement later each time, until an erasure comes to its end before its crash.
+    for (let crashAt = 1; ; crashAt++) {
+      await db.prepare("UPDATE leads SET status = 'new', activated_by = NULL, activated_at = NULL").run();
+      mail = new FakeMailApi().install();
+      mail.now = () => clock.now();
+      sessionId = freshSessionId();
+      // One batch is mailed, two are in doubt, the others wait or were set active and have no intent.
+      mail.fault = ({ callCount }) =>
+        callCount === 1 ? none : callCount <= 3 ? { kind: 'loseBefore' } : turnedAway;
+      let intentCount = 0;
+      hooks.onVerb = (verb, edge) => verb === 'intend' && edge === 'before' && ++intentCount === 6;
+      await startSession(sessionId);
+      await alarm();
+      hooks.onVerb = null;
+      const stopped = await command(sessionId, 'pause');
+      expect(stopped.status).toBe(200);
+      const { batches } = await readRows(sessionId);
+      const mayBeMailed = batches
+        .filter(
+          ({ state, inDoubtSince }) => state === 'done' || state === 'inflight' || inDoubtSince !== null,
+        )
+        .flatMap(({ leadIds }) => leadIds);
+      expect(mayBeMailed.length).toBeGreaterThanOrEqual(15);
+      expect((await activeIds()).length).toBeGreaterThan(mayBeMailed.length);
+      let edge = 0;
+      hooks.onCrmCall = () => ++edge === crashAt;
+      const erase = (): Promise<Response | null> =>
+        send('DELETE', `/crm/activation/${sessionId}`).catch(() => null);
+      for (let status = 0, attempt = 0; status !== 204 && status !== 404; attempt++) {
+        if (attempt === 10) throw new Error(`It is not erased: ${String(status)}`);
+        status = (await erase())?.status ?? 0;
+        await alarm();
+        clock.advance(3_000);
+      }
+      expect((await activeIds()).sort(), `crash at ${String(crashAt)}`).toEqual([...mayBeMailed].sort());
+      if (edge < crashAt) break;
+      crashCount++;
+    }
+    expect(crashCount).toBeGreaterThanOrEqual(6);
+  }, 60_000);
 
   it('stays with a session whose CRM does not answer, which is then not erased but asked for again', async () => {
     mail.fault = () => turnedAway;
@@ -275,7 +296,7 @@ describe('a cancelled session', () => {
     await expectTruth();
   });
 
-  it('is asked once by a check: what it leaves in doubt is unknown again, and a dead key is not asked', async () => {
+  it('is asked once by a check: mail still in doubt is unknown again, and a dead key is not asked', async () => {
     mail.fault = () => ({ kind: 'loseAfter' });
     await startSession(sessionId);
     await alarm();
@@ -340,7 +361,7 @@ describe('a retry of unknown mail', () => {
 });
 
 describe('a provider that looks at the content before it looks at the key', () => {
-  it('and refuses what it had taken: unknown, not cut up under new keys', async () => {
+  it('and refuses what it had taken leaves it unknown, not split under new keys', async () => {
     mail.checksContentFirst = true;
     mail.fault = ({ callCount }) => (callCount <= 2 ? { kind: 'loseAfter' } : none);
     await startSession(sessionId);
@@ -353,9 +374,9 @@ describe('a provider that looks at the content before it looks at the key', () =
   });
 });
 
-describe('something before the provider', () => {
+describe('a proxy in front of the provider', () => {
   it.each([400, 403, 407, 413, 421, 425, 426, 431, 503])(
-    'that answers %i for twenty seconds fails nobody, and the run is back within seconds',
+    'that answers %i for twenty seconds fails nobody, and the session is back within seconds',
     async (status) => {
       const beganAt = clock.now();
       let backAt = 0;
@@ -375,7 +396,7 @@ describe('something before the provider', () => {
 });
 
 describe('a provider that refuses the first emails', () => {
-  it('in its own words, all of them: the run pauses with that reason instead of failing everybody', async () => {
+  it('pauses the session with that reason instead of failing everybody', async () => {
     hooks.env = { MAIL_BATCH_MAX: '10' };
     mail.fault = () => ({
       kind: 'answer',
@@ -393,7 +414,7 @@ describe('a provider that refuses the first emails', () => {
     await expectTruth();
   });
 
-  it('but not where only some addresses are bad: they fail alone', async () => {
+  it('for single bad addresses does not pause it: these fail alone', async () => {
     for (const id of [3, 17, 25]) mail.refused.add(`lead${id}@example.com`);
     await startSession(sessionId);
     const end = last(await drive(sessionId, clock));

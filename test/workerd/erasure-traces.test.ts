@@ -4,12 +4,12 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { PersonExport } from '../../src/shared/schemas/audit.ts';
 import type { Progress } from '../../src/shared/progress.ts';
-import type { ActivationList, Import } from '../../src/shared/schemas/activation.ts';
+import type { ActivationList } from '../../src/shared/schemas/activation.ts';
+import type { Import } from '../../src/shared/schemas/imports.ts';
 import { deletingMany } from '../../src/crm/leads/search-index.ts';
 import { addLeads, emptyCrm } from '../support/crm-database.ts';
 import { databaseContent } from '../support/routes.ts';
-import { FakeMailApi } from '../support/fake-mail-api.ts';
-import { resetHooks } from '../support/hooks.ts';
+import type { FakeMailApi } from '../support/fake-mail-api.ts';
 import {
   command,
   freshSessionId,
@@ -22,6 +22,7 @@ import {
   waitFor,
   waitForEnd,
 } from '../support/session-driver.ts';
+import { setUpSession, tearDownSession } from '../support/session-setup.ts';
 
 /** Each stands for one place in which a person is written down; none is a part of another. */
 const now = { email: 'qmarknow@leads.example', firstName: 'Xquinn', lastName: 'Yzelda' };
@@ -31,12 +32,10 @@ let db: D1Database;
 let mail: FakeMailApi;
 
 beforeEach(async () => {
-  resetHooks();
-  db = await emptyCrm();
-  mail = new FakeMailApi().install();
+  ({ db, mail } = await setUpSession({ isRealTime: true }));
 });
 
-afterEach(() => vi.unstubAllGlobals());
+afterEach(tearDownSession);
 
 /** What of a person is in a text, whatever its case. */
 const found = (text: string): string => /qmark\w+|x?quinn|o?zelda/i.exec(text)?.[0] ?? 'nothing';
@@ -69,7 +68,7 @@ const edit = async (leadId: number, patch: object): Promise<void> => {
 };
 
 describe('the search index', () => {
-  it('has no letter of a lead that was erased, and finds the others', async () => {
+  it('has nothing of an erased lead, and finds the others', async () => {
     await addLeads(db, [{ lastName: 'Yzabel' }, now, { lastName: 'Yzora' }]);
     expect(await indexContent()).toContain('quinn');
     expect((await erase(2)).status).toBe(204);
@@ -79,7 +78,7 @@ describe('the search index', () => {
     await db.prepare("INSERT INTO leads_fts (leads_fts) VALUES ('integrity-check')").run();
   });
 
-  it('has none of a name that was changed, and none of leads that an undone import takes along', async () => {
+  it('has nothing of a changed name, nor of leads that an undone import removes', async () => {
     await addLeads(db, [{ ...before }]);
     await edit(1, { firstName: 'Other', lastName: 'Name', email: 'other@leads.example' });
     expect(found(await indexContent())).toBe('nothing');
@@ -93,7 +92,7 @@ describe('the search index', () => {
 });
 
 describe('the search index after any changes', () => {
-  it('is whole, and has what the leads have', async () => {
+  it('is intact, and agrees with the leads', async () => {
     expect(await db.prepare("SELECT v FROM leads_fts_config WHERE k = 'secure-delete'").first('v')).toBe(1);
     const name = fc.constantFrom('ann', 'anna', 'a', 'zoe', 'muller', 'qz', 'qzj', 'omega');
     const change = fc.oneof(
@@ -140,7 +139,7 @@ describe('the search index after any changes', () => {
 });
 
 describe('erasing a lead', () => {
-  it('reaches what was written under its earlier address and name: in a run, rejected rows and suppressions', async () => {
+  it('reaches what was written under its earlier address and name: in a session, rejected rows and suppressions', async () => {
     await addLeads(db, [{}, before]);
     const sessionId = freshSessionId();
     await startSession(sessionId, { leadIds: [1, 2] });
@@ -163,7 +162,7 @@ describe('erasing a lead', () => {
     expect(found(await indexContent())).toBe('nothing');
   });
 
-  it('leaves alone what is kept of an earlier address that is another lead now', async () => {
+  it('keeps what belongs to another lead that has its earlier address now', async () => {
     await addLeads(db, [before]);
     await edit(1, now);
     await addLeads(db, [{ id: 2, email: before.email, firstName: 'Somebody', lastName: 'Else' }]);
@@ -173,7 +172,7 @@ describe('erasing a lead', () => {
     expect((await request('/crm/leads/2')).status).toBe(200);
   });
 
-  it('takes the person out of notes, names of activations, files and columns, and views', async () => {
+  it('deletes the person from notes, names of activations, files and columns, and views', async () => {
     await addLeads(db, [{}, now]);
     const sessionId = freshSessionId();
     const name = `Welcome ${now.firstName} ${now.lastName.toUpperCase()} <${now.email}>`;
@@ -220,7 +219,7 @@ describe('erasing a lead', () => {
   });
 
   it.each([true, false])(
-    'takes the words that a run at work was started with out of it (all of it planned: %s)',
+    'takes the words that a session at work was started with out of it (all of it planned: %s)',
     async (isPlanned) => {
       await addLeads(db, [{}, now]);
       mail.fault = () => ({ kind: 'answer', status: 401, body: { name: 'invalid_api_key', message: 'No.' } });
@@ -244,7 +243,7 @@ describe('erasing a lead', () => {
     },
   );
 
-  it('is asked of no run that has let go of everybody already', async () => {
+  it('does not ask sessions that are anonymized', async () => {
     await addLeads(db, [{}, now]);
     const [kept, reduced] = [freshSessionId(), freshSessionId()];
     await startSession(kept, { leadIds: [1] });
@@ -286,7 +285,7 @@ describe('erasing by a text that is in many others', () => {
 });
 
 describe('erasing by an address that a lead had before', () => {
-  it('leaves the lead, and nothing with the address', async () => {
+  it('keeps the lead, and nothing with the address', async () => {
     await addLeads(db, [{}, before]);
     const sessionId = freshSessionId();
     await startSession(sessionId, { leadIds: [1, 2] });

@@ -3,11 +3,11 @@ import { env, exports } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { PersonExport } from '../../src/shared/schemas/audit.ts';
 import type { LeadResultPage } from '../../src/shared/schemas/activation.ts';
-import { emailHash } from '../../src/crm/email-hash.ts';
-import { addLeads, countsAndRecount, emptyCrm } from '../support/crm-database.ts';
+import { emailHash } from '../../src/crm/email.ts';
+import { addLeads, countsAndRecount } from '../support/crm-database.ts';
 import { databaseContent } from '../support/routes.ts';
-import { FakeMailApi } from '../support/fake-mail-api.ts';
-import { hooks, resetHooks } from '../support/hooks.ts';
+import type { FakeMailApi } from '../support/fake-mail-api.ts';
+import { hooks } from '../support/hooks.ts';
 import {
   command,
   freshSessionId,
@@ -21,6 +21,7 @@ import {
   waitFor,
   waitForEnd,
 } from '../support/session-driver.ts';
+import { setUpSession, tearDownSession } from '../support/session-setup.ts';
 
 const person = 'ivy.erased@leads.example';
 
@@ -28,12 +29,10 @@ let db: D1Database;
 let mail: FakeMailApi;
 
 beforeEach(async () => {
-  resetHooks();
-  db = await emptyCrm();
-  mail = new FakeMailApi().install();
+  ({ db, mail } = await setUpSession({ isRealTime: true }));
 });
 
-afterEach(() => vi.unstubAllGlobals());
+afterEach(tearDownSession);
 
 /** Three leads of whom the second is to be erased. */
 async function addThree(): Promise<void> {
@@ -58,7 +57,7 @@ async function expectForgotten(sessionId: string): Promise<void> {
 }
 
 describe('erasing a lead', () => {
-  it('forgets it in the CRM and in the run that mailed it; the numbers stay', async () => {
+  it('deletes it in the CRM and in the session that mailed it; the numbers stay', async () => {
     await addThree();
     const sessionId = freshSessionId();
     await startSession(sessionId);
@@ -82,7 +81,7 @@ describe('erasing a lead', () => {
     expect(kept).toEqual(recount);
   });
 
-  it('leaves of a suppression the hash, and of the row that an import did not take its place only', async () => {
+  it('leaves only the hash of a suppression and the place of a rejected row', async () => {
     await addThree();
     await send('POST', '/crm/suppressions', {
       addresses: [person],
@@ -121,7 +120,7 @@ describe('erasing a lead', () => {
     expect(csv).not.toContain('ivy');
   });
 
-  it('keeps two apart that are erased at once and stand in one chunk', async () => {
+  it('keeps two leads of one chunk apart that are erased at once', async () => {
     const others = Array.from({ length: 6 }, (_, index) => `side-by-side${index}@leads.example`);
     await addLeads(
       db,
@@ -167,7 +166,7 @@ describe('erasing a lead', () => {
     expect(/ivy|erasmus/i.exec(await databaseContent())?.[0] ?? 'forgotten').toBe('forgotten');
   });
 
-  it('sends nothing to it in a run that had planned it and not yet set it active', async () => {
+  it('sends nothing to it in a session that had planned it and not set it active', async () => {
     await addThree();
     const sessionId = freshSessionId();
     let isErased = false;
@@ -242,7 +241,7 @@ describe('erasing a lead', () => {
     expect(rows.recount).toEqual(rows.session.counts);
   });
 
-  it('mails the others, and not the erased, when a batch in doubt had not been taken', async () => {
+  it('mails the others when a batch in doubt had not been taken', async () => {
     await addThree();
     const sessionId = freshSessionId();
     mail.fault = ({ callCount }) => ({ kind: callCount === 1 ? 'loseBefore' : 'none' });
@@ -285,7 +284,7 @@ describe('erasing a lead', () => {
     await expectForgotten(sessionId);
   });
 
-  it('writes nothing into an object that never was a session', async () => {
+  it('writes nothing to an object without a session', async () => {
     await addLeads(db, [{ status: 'active', activatedBy: 'activation_0000000000001_other0000' }]);
     expect((await erase(1)).status).toBe(204);
     const tables = await runInDurableObject(stubOf('activation_0000000000001_other0000'), (_, state) =>
@@ -310,8 +309,8 @@ async function waitUntilWaiting(sessionId: string): Promise<void> {
   );
 }
 
-describe('all that is held about one address', () => {
-  it('is the lead, what a run did with it, its imports and its suppression', async () => {
+describe('the export about one address', () => {
+  it('has the lead, its session results, its imports and its suppression', async () => {
     await addThree();
     const sessionId = freshSessionId();
     await startSession(sessionId);
@@ -327,7 +326,7 @@ describe('all that is held about one address', () => {
     expect(held.suppression).toMatchObject({ reason: 'manual' });
   });
 
-  it('is nothing for an address that nobody has', async () => {
+  it('is empty for an address that nobody has', async () => {
     const held: PersonExport = await (
       await send('POST', '/crm/leads/export', { email: 'no@body.example' })
     ).json();
@@ -360,7 +359,7 @@ describe('saved views with the address of a person', () => {
 describe('erasing by address', () => {
   const eraseByAddress = (email: string): Promise<Response> => send('POST', '/crm/leads/erase', { email });
 
-  it('forgets somebody who is only in rows that were not taken, and says in the audit whom by a hash', async () => {
+  it('deletes somebody who is only in rejected rows, and names them in the audit by a hash', async () => {
     await openImportOf('rejects', ['Email', 'Name']);
     const rows = [
       { line: 2, cells: ['her old one', `Erasmus <${person}>`] },
@@ -388,7 +387,7 @@ describe('erasing by address', () => {
     ]);
   });
 
-  it('erases the lead that has it, and what a run knows of it', async () => {
+  it('erases the lead that has it, also in its session', async () => {
     await addThree();
     const sessionId = freshSessionId();
     await startSession(sessionId);
@@ -401,10 +400,10 @@ describe('erasing by address', () => {
   });
 });
 
-describe('erasing a run', () => {
+describe('erasing a session', () => {
   const eraseRun = (sessionId: string): Promise<Response> => send('DELETE', `/crm/activation/${sessionId}`);
 
-  it('leaves nothing of it, and its leads as they are', async () => {
+  it('deletes all of it, and does not change its leads', async () => {
     await addThree();
     const sessionId = freshSessionId();
     await startSession(sessionId);
@@ -445,7 +444,7 @@ describe('erasing a run', () => {
     expect(mail.mails).toHaveLength(mailCount);
   });
 
-  it('is refused while the run is at work', async () => {
+  it('is refused while the session runs', async () => {
     await addThree();
     const sessionId = freshSessionId();
     mail.fault = () => ({ kind: 'hang' });
@@ -459,7 +458,7 @@ describe('erasing a run', () => {
     expect((await waitForEnd(sessionId)).email.sent).toBe(3);
   });
 
-  it('ends the streams of whoever watches, with `deleted`', async () => {
+  it('ends its streams with `deleted`', async () => {
     await addThree();
     const sessionId = freshSessionId();
     mail.fault = () => ({ kind: 'answer', status: 401, body: { name: 'invalid_api_key', message: 'No.' } });

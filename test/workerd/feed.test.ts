@@ -61,7 +61,7 @@ function expectRising(numbers: readonly number[]): void {
 }
 
 describe.each(observers)('an observer by $name', (observer) => {
-  it('sees a run from its first view to its end, each view newer than the one before', async () => {
+  it('sees a session from its first view to its end, each view newer than the one before', async () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);
     const { views } = await observer.watch(sessionId, null);
@@ -87,7 +87,7 @@ describe.each(observers)('an observer by $name', (observer) => {
     for (const { views } of late) expect(views).toHaveLength(1);
   });
 
-  it('gets nothing that it had, and misses nothing that lasts, from every cursor on the way', async () => {
+  it('gets nothing twice and misses nothing final, from every cursor', async () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);
     const watched: Promise<{ cursor: number; views: Progress[] }>[] = [];
@@ -139,7 +139,7 @@ describe.each(observers)('an observer by $name', (observer) => {
 });
 
 describe('a stream', () => {
-  it('ends after its end, cleanly, every time', async () => {
+  it('closes cleanly after its end event', async () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);
     await waitForEnd(sessionId);
@@ -151,7 +151,7 @@ describe('a stream', () => {
     }
   });
 
-  it('of a run that a person sets going again ends only when that has ended', async () => {
+  it('of a session that a person reopens ends only when that has ended', async () => {
     const mail = slowMail();
     mail.refused.add('lead7@example.com');
     const sessionId = freshSessionId();
@@ -165,7 +165,7 @@ describe('a stream', () => {
     expect(events.at(-1)).toMatchObject({ event: 'end', data: { email: { failed: 0, sent: leadCount } } });
   });
 
-  it('is not found for an unknown id, and its looking writes nothing', async () => {
+  it('is not found for an unknown id, and the request writes nothing', async () => {
     const sessionId = freshSessionId();
     expect((await request(`/crm/activation/stream/${sessionId}`)).status).toBe(404);
     const tables = await runInDurableObject(stubOf(sessionId), (_, { storage: { sql } }) =>
@@ -174,7 +174,7 @@ describe('a stream', () => {
     expect(tables).toEqual([]);
   });
 
-  it('says to everything on its way that it must not be held back or kept', async () => {
+  it('has headers that forbid proxies to buffer or cache it', async () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);
     const response = await request(`/crm/activation/stream/${sessionId}`);
@@ -185,7 +185,7 @@ describe('a stream', () => {
     await waitForEnd(sessionId);
   });
 
-  it('of a paused run stays open, and hears that it goes on', async () => {
+  it('of a paused session stays open, and gets the resume', async () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);
     await waitFor(sessionId, ({ processed }) => processed > 0);

@@ -1,5 +1,5 @@
 /**
- * The gate as an object: what it gave out stays given out, whatever happens to its memory.
+ * The gate as an object: a granted slot stays granted, also after an eviction.
  */
 import { evictDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
@@ -19,7 +19,7 @@ beforeEach(() => {
 const freshGate = () => env.MAIL_GATE.getByName(`gate-${++gateName}`);
 
 describe('the gate', () => {
-  it('remembers a pause that the provider asked for when it is evicted', async () => {
+  it('keeps a pause that the provider asked for when it is evicted', async () => {
     const gate = freshGate();
     await gate.report({ throttled: { retryAfterMs: 60_000 }, rate: null });
     await evictDurableObject(gate);
@@ -28,7 +28,7 @@ describe('the gate', () => {
     expect((await gate.lease(5)).permitCount).toBeGreaterThan(0);
   });
 
-  it('gives no slot twice, however often it is evicted', async () => {
+  it('grants no slot twice, however often it is evicted', async () => {
     const gate = freshGate();
     const slots: number[] = [];
     for (let i = 0; i < 20; i++) {
@@ -45,7 +45,7 @@ describe('the gate', () => {
     }
   });
 
-  it('tells every session of a 429 that one of them met', async () => {
+  it('stops every session after a 429 that one of them met', async () => {
     const gate = freshGate();
     await gate.lease(1);
     await gate.report({ throttled: { retryAfterMs: 3_000 }, rate: null });

@@ -1,7 +1,7 @@
 import { exports } from 'cloudflare:workers';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { roleOf } from '../../src/worker/auth/identity.ts';
-import { missingSecrets } from '../../src/runtime/secrets.ts';
+import { missingSecrets } from '../../src/runtime/settings.ts';
 import { routeRules } from '../../src/worker/auth/route-permissions.ts';
 import { emptyCrm } from '../support/crm-database.ts';
 import { examplePath, registeredRoutes, requestAs, roleSettings } from '../support/routes.ts';

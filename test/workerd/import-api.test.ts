@@ -2,15 +2,9 @@ import { env } from 'cloudflare:workers';
 import { parse } from 'csv-parse/sync';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { limits } from '../../src/shared/limits.ts';
-import type {
-  ActivationPreview,
-  Import,
-  ImportChunk,
-  ImportList,
-  LeadHistory,
-  LeadValues,
-  View,
-} from '../../src/shared/schemas/activation.ts';
+import type { ActivationPreview, LeadHistory } from '../../src/shared/schemas/activation.ts';
+import type { Import, ImportChunk, ImportList } from '../../src/shared/schemas/imports.ts';
+import type { LeadValues, View } from '../../src/shared/schemas/leads.ts';
 import worker from '../../src/worker/index.ts';
 import { addLeads, emptyCrm, suppress } from '../support/crm-database.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';

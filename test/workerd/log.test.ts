@@ -3,20 +3,17 @@
  * lines of its slice.
  */
 import { runInDurableObject } from 'cloudflare:test';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { addLeads, emptyCrm } from '../support/crm-database.ts';
-import { FakeMailApi } from '../support/fake-mail-api.ts';
-import { resetHooks } from '../support/hooks.ts';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { FakeMailApi } from '../support/fake-mail-api.ts';
 import {
-  DrivenClock,
+  type DrivenClock,
   drive,
-  freshSessionId,
-  quietLog,
   request,
   startSession,
   stubOf,
   type LogLine,
 } from '../support/session-driver.ts';
+import { setUpSession, tearDownSession } from '../support/session-setup.ts';
 
 let log: readonly LogLine[];
 let mail: FakeMailApi;
@@ -24,21 +21,10 @@ let clock: DrivenClock;
 let sessionId: string;
 
 beforeEach(async () => {
-  resetHooks();
-  log = quietLog();
-  await addLeads(
-    await emptyCrm(),
-    Array.from({ length: 20 }, () => ({})),
-  );
-  mail = new FakeMailApi().install();
-  clock = new DrivenClock().install();
-  sessionId = freshSessionId();
+  ({ mail, clock, sessionId, log } = await setUpSession({ leadCount: 20 }));
 });
 
-afterEach(() => {
-  vi.unstubAllGlobals();
-  vi.restoreAllMocks();
-});
+afterEach(tearDownSession);
 
 const lines = (event: string): LogLine[] => log.filter((line) => line.event === event);
 

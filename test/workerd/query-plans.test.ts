@@ -5,7 +5,7 @@ import { listActivations } from '../../src/crm/activations.ts';
 import { listImports } from '../../src/crm/imports/import.ts';
 import { listLeads } from '../../src/crm/leads/list.ts';
 import { listSuppressions } from '../../src/crm/suppressions.ts';
-import type { LeadFilter } from '../../src/shared/schemas/activation.ts';
+import type { LeadFilter } from '../../src/shared/schemas/leads.ts';
 import { addLeads, emptyCrm, hashEmail } from '../support/crm-database.ts';
 import { plansOf } from '../support/query-plans.ts';
 

@@ -1,13 +1,13 @@
 import { Buffer } from 'node:buffer';
 import { env, exports } from 'cloudflare:workers';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { appendAudit } from '../../src/crm/audit.ts';
 import { recoveryActions } from '../../src/crm/recovery.ts';
 import type { ReconcileAnswer } from '../../src/shared/schemas/recovery.ts';
-import { addLeads, countsAndRecount, emptyCrm, statuses } from '../support/crm-database.ts';
+import { addLeads, countsAndRecount, statuses } from '../support/crm-database.ts';
 import { identityOf, requestAs, roleSettings } from '../support/routes.ts';
-import { FakeMailApi } from '../support/fake-mail-api.ts';
-import { hooks, resetHooks } from '../support/hooks.ts';
+import type { FakeMailApi } from '../support/fake-mail-api.ts';
+import { hooks } from '../support/hooks.ts';
 import {
   command,
   freshSessionId,
@@ -19,17 +19,16 @@ import {
   waitFor,
   waitForEnd,
 } from '../support/session-driver.ts';
+import { blankLeads, setUpSession, tearDownSession } from '../support/session-setup.ts';
 
 let db: D1Database;
 let mail: FakeMailApi;
 
 beforeEach(async () => {
-  resetHooks();
-  db = await emptyCrm();
-  mail = new FakeMailApi().install();
+  ({ db, mail } = await setUpSession({ isRealTime: true }));
 });
 
-afterEach(() => vi.unstubAllGlobals());
+afterEach(tearDownSession);
 
 /** The leads, their counts and the list of activations as they are now, to be set back to. */
 async function snapshot(): Promise<() => Promise<void>> {
@@ -90,12 +89,9 @@ async function completed(sessionId = freshSessionId()): Promise<string> {
 
 const timesMailed = (): number[] => [...mail.countByAddress().values()];
 
-describe('a database that was set back while the sessions were not', () => {
-  it('mails everybody again when nothing is reconciled: the danger is real', async () => {
-    await addLeads(
-      db,
-      Array.from({ length: 30 }, () => ({})),
-    );
+describe('a database that was restored while the sessions were not', () => {
+  it('mails everybody again when nothing is reconciled', async () => {
+    await addLeads(db, blankLeads(30));
     const setBack = await snapshot();
     await completed();
     await setBack();
@@ -103,11 +99,8 @@ describe('a database that was set back while the sessions were not', () => {
     expect(timesMailed()).toEqual(Array.from({ length: 30 }, () => 2));
   });
 
-  it('mails nobody twice after the sessions were reconciled, and mails who was not mailed', async () => {
-    await addLeads(
-      db,
-      Array.from({ length: 30 }, () => ({})),
-    );
+  it('mails nobody twice after the sessions were reconciled, and mails all others', async () => {
+    await addLeads(db, blankLeads(30));
     const setBack = await snapshot();
     const first = freshSessionId();
     await startSession(first, { leadIds: Array.from({ length: 20 }, (_, index) => index + 1) });
@@ -128,7 +121,7 @@ describe('a database that was set back while the sessions were not', () => {
     expect(timesMailed()).toEqual(Array.from({ length: 30 }, () => 1));
   });
 
-  it('is reconciled by the id of an object, where no list names the session any more', async () => {
+  it('is reconciled by object id where no list has the session', async () => {
     await addLeads(db, [{}, {}]);
     const setBack = await snapshot();
     const sessionId = await completed();
@@ -141,11 +134,8 @@ describe('a database that was set back while the sessions were not', () => {
     expect(list.activations).toMatchObject([{ sessionId, state: 'completed' }]);
   });
 
-  it('takes a session of more leads than one call takes in bounded pages', async () => {
-    await addLeads(
-      db,
-      Array.from({ length: 2_300 }, () => ({})),
-    );
+  it('reconciles a large session in bounded pages', async () => {
+    await addLeads(db, blankLeads(2_300));
     const setBack = await snapshotOfNew();
     const sessionId = await completed();
     await setBack();
@@ -162,10 +152,7 @@ describe('a database that was set back while the sessions were not', () => {
   });
 
   it('keeps a failed, an unknown and a pending lead of a paused session as its own', async () => {
-    await addLeads(
-      db,
-      Array.from({ length: 40 }, () => ({})),
-    );
+    await addLeads(db, blankLeads(40));
     const setBack = await snapshot();
     const sessionId = freshSessionId();
     hooks.env = { MAIL_BATCH_MAX: '10' };
@@ -205,7 +192,36 @@ describe('a database that was set back while the sessions were not', () => {
     expect(kept).toEqual(recount);
   });
 
-  it('erases again who was erased since', async () => {
+  it.each(['mailer', 'former owner'])(
+    'gives a lead to the session that mailed it, whatever owner the backup names; the %s is reconciled first',
+    async (first) => {
+      await addLeads(db, [{}, {}, {}]);
+      const formerOwner = freshSessionId();
+      mail.fault = () => ({
+        kind: 'answer',
+        status: 409,
+        body: { name: 'resource_locked', message: 'Busy.' },
+      });
+      await startSession(formerOwner);
+      await waitFor(formerOwner, ({ activation }) => activation.activated === 3);
+      await command(formerOwner, 'cancel');
+      await waitForEnd(formerOwner);
+      mail.fault = () => ({ kind: 'none' });
+      const mailer = await completed();
+      expect(timesMailed()).toEqual([1, 1, 1]);
+      // As a restore to the time between the first session's flip and its cancellation leaves it.
+      await db.prepare('UPDATE leads SET activated_by = ?').bind(formerOwner).run();
+      for (const sessionId of first === 'mailer' ? [mailer, formerOwner] : [formerOwner, mailer])
+        await reconcile({ sessionId });
+      expect(await statuses(db)).toEqual(
+        [1, 2, 3].map((id) => expect.objectContaining({ id, status: 'active', activated_by: mailer })),
+      );
+      const { kept, recount } = await countsAndRecount(db);
+      expect(kept).toEqual(recount);
+    },
+  );
+
+  it('erases leads again that were erased after the backup', async () => {
     await addLeads(db, [{}, { email: 'ivy.erased@leads.example' }, {}]);
     const setBack = await snapshot();
     const sessionId = await completed();
@@ -216,7 +232,7 @@ describe('a database that was set back while the sessions were not', () => {
     expect(await reconcile({ sessionId })).toMatchObject({ erasedAgainCount: 0 });
   });
 
-  it('suppresses again who complained', async () => {
+  it('suppresses recipients again who complained', async () => {
     await addLeads(db, [{}, {}]);
     const sessionId = await completed();
     await stubOf(sessionId).addDeliveryEvents([
@@ -228,7 +244,7 @@ describe('a database that was set back while the sessions were not', () => {
     expect(results).toEqual([{ reason: 'complained' }, { reason: 'hard_bounce' }]);
   });
 
-  it('does not take a person for another one who was given the same id after the restore', async () => {
+  it('does not confuse two people who were given the same id', async () => {
     await addLeads(db, [{}]);
     const setBack = await snapshot();
     await addLeads(db, [
@@ -254,7 +270,7 @@ describe('a database that was set back while the sessions were not', () => {
     ]);
   });
 
-  it('gives no id out again that a session knows', async () => {
+  it('gives no id again that a session knows', async () => {
     await addLeads(db, [{}]);
     const setBack = await snapshot();
     await addLeads(db, [{ id: 2 }, { id: 3 }]);
@@ -267,7 +283,7 @@ describe('a database that was set back while the sessions were not', () => {
     expect(row?.seq).toBe(3);
   });
 
-  it('refuses what names no session, and what is no cursor', async () => {
+  it('refuses an unknown session and an invalid cursor', async () => {
     const post = async (body: unknown): Promise<string> => {
       const response = await send('POST', '/crm/maintenance/reconcile', body);
       const { code }: { code: string } = await response.json();
@@ -338,7 +354,7 @@ describe('the key of the address hash', () => {
     return { pair, publicKey: publicKey.toString('base64') };
   };
 
-  it('leaves only encrypted for the key of an admin who asks, and the audit says so', async () => {
+  it("is exported only encrypted to an admin's key, and the audit says so", async () => {
     const { pair, publicKey } = await spki();
     const response = await send('POST', '/crm/maintenance/address-hash-key', { publicKey });
     const text = await response.text();
@@ -354,7 +370,7 @@ describe('the key of the address hash', () => {
     expect(entry).toEqual({ action: 'recovery.key', actor: 'ana@example.com' });
   });
 
-  it('is refused to everybody else, and to what is no key', async () => {
+  it('is refused to other roles, and for an invalid key', async () => {
     const { publicKey } = await spki();
     hooks.env = roleSettings;
     const ask = (role: 'operator' | 'admin', body: unknown) =>

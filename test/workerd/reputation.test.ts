@@ -1,9 +1,9 @@
 import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Problem } from '../../src/shared/problem.ts';
-import { addLeads, emptyCrm } from '../support/crm-database.ts';
-import { FakeMailApi } from '../support/fake-mail-api.ts';
-import { hooks, resetHooks } from '../support/hooks.ts';
+import { addLeads } from '../support/crm-database.ts';
+import type { FakeMailApi } from '../support/fake-mail-api.ts';
+import { hooks } from '../support/hooks.ts';
 import {
   freshSessionId,
   readProgress,
@@ -13,28 +13,25 @@ import {
   waitFor,
   waitForEnd,
 } from '../support/session-driver.ts';
+import { blankLeads, setUpSession, tearDownSession } from '../support/session-setup.ts';
 import { tell } from '../support/webhook-sender.ts';
 
 let db: D1Database;
 let mail: FakeMailApi;
 
 beforeEach(async () => {
-  resetHooks();
-  db = await emptyCrm();
-  mail = new FakeMailApi().install();
+  ({ db, mail } = await setUpSession({ isRealTime: true }));
 });
 
-afterEach(() => {
-  vi.unstubAllGlobals();
-});
+afterEach(tearDownSession);
 
-const leads = (count: number) => Array.from({ length: count }, () => ({}));
+const leads = (count: number) => blankLeads(count);
 
 describe('the reputation guard', () => {
-  it('pauses a run whose mail bounces, says why, and goes on when a person has seen it', async () => {
+  it('pauses a session whose mail bounces, says why, and goes on when a person has seen it', async () => {
     await addLeads(db, leads(40));
     hooks.env = { MAIL_GUARD_MIN_RESULTS: '10', MAIL_BATCH_MAX: '20' };
-    // The second batch waits until the first one’s fate is known.
+    // The second batch waits until the first one’s result is known.
     let isHeld = true;
     mail.fault = ({ callCount }) =>
       callCount > 1 && isHeld
@@ -69,7 +66,7 @@ describe('the reputation guard', () => {
     expect(end.email).toMatchObject({ sent: 40, delivered: 19, bounced: 1 });
   });
 
-  it('leaves a run alone whose mail arrives', async () => {
+  it('does not pause a session whose mail arrives', async () => {
     await addLeads(db, leads(30));
     hooks.env = { MAIL_GUARD_MIN_RESULTS: '10' };
     const sessionId = freshSessionId();
@@ -93,7 +90,7 @@ describe('the daily cap', () => {
   });
 
   // Last of these: the gate, which all sessions share, has seen tomorrow then.
-  it('holds all runs of a domain together until the next day, and says until when', async () => {
+  it('holds all sessions of a domain until the next day, and says until when', async () => {
     let aheadMs = 0;
     const midnight = midnightAfter(Date.now());
     // The day does not end while the test runs, unless the test says so.
@@ -179,7 +176,7 @@ describe('a start with a real provider', () => {
     expect((await start()).status).toBe(201);
   });
 
-  it('is not asked for these where mail goes to a stand-in on this machine', async () => {
+  it('needs none of these where mail goes to a stand-in on this machine', async () => {
     await addLeads(db, leads(1));
     for (const url of ['http://127.0.0.1:4010', 'http://localhost:4010', 'http://[::1]:4010']) {
       hooks.env = { MAIL_API_URL: url };

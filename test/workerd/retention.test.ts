@@ -1,14 +1,14 @@
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { nextRetention } from '../../src/core/session/retention.ts';
-import { retentionDays } from '../../src/runtime/retention.ts';
+import { retentionDays } from '../../src/runtime/settings.ts';
 import type { LeadResultPage } from '../../src/shared/schemas/activation.ts';
-import { addLeads, emptyCrm } from '../support/crm-database.ts';
-import { FakeMailApi } from '../support/fake-mail-api.ts';
-import { hooks, resetHooks } from '../support/hooks.ts';
+import { addLeads } from '../support/crm-database.ts';
+import type { FakeMailApi } from '../support/fake-mail-api.ts';
+import { hooks } from '../support/hooks.ts';
 import {
   command,
-  DrivenClock,
+  type DrivenClock,
   drive,
   freshSessionId,
   readProgress,
@@ -16,6 +16,7 @@ import {
   startSession,
   stubOf,
 } from '../support/session-driver.ts';
+import { setUpSession, tearDownSession } from '../support/session-setup.ts';
 
 const dayMs = 86_400_000;
 
@@ -24,13 +25,10 @@ let mail: FakeMailApi;
 let clock: DrivenClock;
 
 beforeEach(async () => {
-  resetHooks();
-  db = await emptyCrm();
-  mail = new FakeMailApi().install();
-  clock = new DrivenClock().install();
+  ({ db, mail, clock } = await setUpSession());
 });
 
-afterEach(() => vi.unstubAllGlobals());
+afterEach(tearDownSession);
 
 const alarmOf = (sessionId: string): Promise<number | null> =>
   runInDurableObject(stubOf(sessionId), (_, state) => state.storage.getAlarm());
@@ -52,13 +50,13 @@ async function endedRun(): Promise<string> {
   const sessionId = freshSessionId();
   await startSession(sessionId, { filter: { search: 'keepsake' } });
   await drive(sessionId, clock, ({ finishedAt }) => finishedAt !== null);
-  // Its last word goes to the list of runs.
+  // The last progress is recorded in the list of activations.
   await runDurableObjectAlarm(stubOf(sessionId));
   return sessionId;
 }
 
-describe('a run that has ended', () => {
-  it('has forgotten the words that its audience was searched by, and knows its start all the same', async () => {
+describe('a session that has ended', () => {
+  it('has deleted its search terms, and still recognizes its start request', async () => {
     await addLeads(db, [{}, {}]);
     const sessionId = freshSessionId();
     const audience = { filter: { search: 'lead1@example.com', status: 'new' as const } };
@@ -76,7 +74,7 @@ describe('a run that has ended', () => {
     expect(await startSession(sessionId, audience)).toMatchObject({ state: 'completed', total: 1 });
   });
 
-  it('sleeps until its retention, and not a moment less', async () => {
+  it('sleeps until its retention is due', async () => {
     const sessionId = await endedRun();
     const { finishedAt } = await readProgress(sessionId);
     expect(await alarmOf(sessionId)).toBe((finishedAt ?? 0) + 30 * dayMs);
@@ -86,7 +84,7 @@ describe('a run that has ended', () => {
     expect(await alarmOf(sessionId)).toBe((finishedAt ?? 0) + 30 * dayMs);
   });
 
-  it('is its numbers only from then on', async () => {
+  it('keeps only its numbers from then on', async () => {
     const sessionId = await endedRun();
     const before = await readProgress(sessionId);
     clock.advance(30 * dayMs);
@@ -105,7 +103,7 @@ describe('a run that has ended', () => {
     expect(await alarmOf(sessionId)).toBe((before.finishedAt ?? 0) + 395 * dayMs);
   });
 
-  it('is gone a year later, from the list of runs too', async () => {
+  it('is removed a year later, from the list of activations too', async () => {
     const sessionId = await endedRun();
     clock.advance(30 * dayMs);
     await runDurableObjectAlarm(stubOf(sessionId));
@@ -126,7 +124,7 @@ describe('a run that has ended', () => {
     expect(await alarmOf(sessionId)).toBe((finishedAt ?? 0) + 7 * dayMs);
   });
 
-  it('that a retry opens again begins its time anew', async () => {
+  it('begins its retention again after a retry', async () => {
     const sessionId = await endedRun();
     clock.advance(29 * dayMs);
     mail.refused.clear();
@@ -139,7 +137,7 @@ describe('a run that has ended', () => {
     expect((await readProgress(sessionId)).email.sent).toBe(3);
   });
 
-  it('that lost its alarm gets it back when somebody looks', async () => {
+  it('gets a lost alarm back at a read', async () => {
     const sessionId = await endedRun();
     await runInDurableObject(stubOf(sessionId), (_, state) => state.storage.deleteAlarm());
     clock.advance(10_000);
@@ -148,8 +146,8 @@ describe('a run that has ended', () => {
   });
 });
 
-describe('a run that is paused', () => {
-  it('keeps whom it has still to mail, however long', async () => {
+describe('a session that is paused', () => {
+  it('keeps the recipients that it has still to mail, however long', async () => {
     await addLeads(db, [{}, {}]);
     mail.fault = () => ({ kind: 'answer', status: 401, body: { name: 'invalid_api_key', message: 'No.' } });
     const sessionId = freshSessionId();
@@ -169,11 +167,11 @@ describe('nextRetention', () => {
   const spec = { reducedAt: 5 } as Parameters<typeof nextRetention>[0]['spec'];
   const fresh = {} as typeof spec;
 
-  it('has nothing to do while a run has not ended', () => {
+  it('has nothing to do before a session has ended', () => {
     expect(nextRetention({ finishedAt: null, spec: fresh }, 30)).toBeNull();
   });
 
-  it('reduces after the setting, and removes a year after that', () => {
+  it('anonymizes after the setting, and removes a year after that', () => {
     expect(nextRetention({ finishedAt: 1_000, spec: fresh }, 30)).toEqual({
       kind: 'anonymize',
       at: 1_000 + 30 * dayMs,

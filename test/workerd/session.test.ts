@@ -1,8 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { emailPendingCount, remainingCount } from '../../src/shared/progress.ts';
-import { addLeads, emptyCrm, statuses, suppress } from '../support/crm-database.ts';
-import { FakeMailApi } from '../support/fake-mail-api.ts';
-import { resetHooks } from '../support/hooks.ts';
+import { addLeads, statuses, suppress } from '../support/crm-database.ts';
+import type { FakeMailApi } from '../support/fake-mail-api.ts';
 import {
   freshSessionId,
   readProgress,
@@ -12,25 +11,20 @@ import {
   startSession,
   waitForEnd,
 } from '../support/session-driver.ts';
+import { blankLeads, setUpSession, tearDownSession } from '../support/session-setup.ts';
 
 let db: D1Database;
 let mail: FakeMailApi;
 
 beforeEach(async () => {
-  resetHooks();
-  db = await emptyCrm();
-  mail = new FakeMailApi().install();
+  ({ db, mail } = await setUpSession({ isRealTime: true }));
 });
 
-afterEach(() => {
-  vi.unstubAllGlobals();
-});
-
-const leads = (count: number) => Array.from({ length: count }, () => ({}));
+afterEach(tearDownSession);
 
 describe('a session', () => {
   it('activates every lead of its audience and mails each of them once', async () => {
-    await addLeads(db, leads(250));
+    await addLeads(db, blankLeads(250));
     const sessionId = freshSessionId();
     await startSession(sessionId);
     const end = await waitForEnd(sessionId);
@@ -64,7 +58,7 @@ describe('a session', () => {
   });
 
   it('shows numbers that add up and never go down, in every view', async () => {
-    await addLeads(db, leads(1_000));
+    await addLeads(db, blankLeads(1_000));
     const sessionId = freshSessionId();
     await startSession(sessionId);
     let lastRev = 0;
@@ -83,7 +77,7 @@ describe('a session', () => {
   });
 
   it('isolates one address that the provider refuses, and mails everyone else', async () => {
-    await addLeads(db, leads(100));
+    await addLeads(db, blankLeads(100));
     mail.refused.add('lead37@example.com');
     const sessionId = freshSessionId();
     await startSession(sessionId);
@@ -94,7 +88,7 @@ describe('a session', () => {
   });
 
   it('is started once by ten equal requests at once, and refuses another request under its id', async () => {
-    await addLeads(db, leads(20));
+    await addLeads(db, blankLeads(20));
     const sessionId = freshSessionId();
     const body = { sessionId, audience: { filter: {} }, templateId: 'welcome' };
     const answers = await Promise.all(
@@ -111,14 +105,14 @@ describe('a session', () => {
   });
 
   it('answers a poll whose tag is the same with 304, also where an edge has made the tag a weak one', async () => {
-    await addLeads(db, leads(5));
+    await addLeads(db, blankLeads(5));
     const sessionId = freshSessionId();
     await startSession(sessionId);
     await waitForEnd(sessionId);
     const path = `/crm/activation/progress/${sessionId}`;
     const ask = (tag: string) => request(path, { headers: { 'if-none-match': tag } });
     let etag = '';
-    // Its last word to the list of runs may still be on its way.
+    // The last record in the list of activations may still be on its way.
     await expect
       .poll(async () => {
         const before = etag;
@@ -132,8 +126,8 @@ describe('a session', () => {
     for (const tag of ['"other"', 'W/"other"', '']) expect((await ask(tag)).status, tag).toBe(200);
   });
 
-  it('leaves to the other one what two sessions over the same leads both want', async () => {
-    await addLeads(db, leads(300));
+  it('skips leads that another session over the same audience has activated', async () => {
+    await addLeads(db, blankLeads(300));
     const [one, two] = [freshSessionId(), freshSessionId()];
     await Promise.all([startSession(one), startSession(two)]);
     const ends = await Promise.all([waitForEnd(one), waitForEnd(two)]);
@@ -144,7 +138,7 @@ describe('a session', () => {
   });
 
   it('writes at most 0.06 rows per lead and reads nothing for a warm progress request', async () => {
-    await addLeads(db, leads(5_000));
+    await addLeads(db, blankLeads(5_000));
     const sessionId = freshSessionId();
     await startSession(sessionId);
     await waitForEnd(sessionId);

@@ -8,46 +8,31 @@
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Problem } from '../../src/shared/problem.ts';
-import { addLeads, emptyCrm } from '../support/crm-database.ts';
-import { FakeMailApi } from '../support/fake-mail-api.ts';
-import { hooks, resetHooks } from '../support/hooks.ts';
+import type { FakeMailApi } from '../support/fake-mail-api.ts';
+import { hooks } from '../support/hooks.ts';
 import {
   command,
-  DrivenClock,
+  type DrivenClock,
   drive,
   freshSessionId,
   look,
-  quietLog,
   readRows,
   request,
   startSession,
   stubOf,
 } from '../support/session-driver.ts';
+import { setUpSession, tearDownSession } from '../support/session-setup.ts';
 
 const leadCount = 40;
-let db: D1Database;
 let mail: FakeMailApi;
 let clock: DrivenClock;
 let sessionId: string;
 
 beforeEach(async () => {
-  resetHooks();
-  quietLog();
-  db = await emptyCrm();
-  await addLeads(
-    db,
-    Array.from({ length: leadCount }, () => ({})),
-  );
-  clock = new DrivenClock().install();
-  mail = new FakeMailApi().install();
-  hooks.env = { MAIL_BATCH_MAX: '10' };
-  sessionId = freshSessionId();
+  ({ mail, clock, sessionId } = await setUpSession({ leadCount, batchSize: 10 }));
 });
 
-afterEach(() => {
-  vi.unstubAllGlobals();
-  vi.restoreAllMocks();
-});
+afterEach(tearDownSession);
 
 type Mode = 'there' | 'locked' | 'gone';
 
@@ -118,7 +103,7 @@ describe.each([locked, full])('storage that answers "%s"', (words) => {
     expect((await request(`/crm/activation/progress/${sessionId}`)).status).toBe(200);
   });
 
-  it('that takes no write is still read, and a look that cannot arm the alarm is no refusal', async () => {
+  it('that takes no write is still read, also where the read cannot set the alarm', async () => {
     const storage = await switchedStorage(words);
     await startSession(sessionId);
     clock.advance(60_000);

@@ -6,9 +6,9 @@ import type {
   TemplateDetail,
   TemplatePreview,
   TemplateVersionList,
+  TemplateSummary,
 } from '../../src/shared/schemas/mail.ts';
 import type { Problem } from '../../src/shared/problem.ts';
-import type { TemplateSummary } from '../../src/shared/schemas/activation.ts';
 import { addLeads, emptyCrm } from '../support/crm-database.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
 import { hooks, resetHooks } from '../support/hooks.ts';
@@ -278,6 +278,27 @@ describe('custom fields', () => {
       ],
     });
     expect(await (await request('/crm/lead-values')).json()).toMatchObject({ custom: ['plan', 'seats'] });
+  });
+});
+
+describe('a stored template that does not compile any more', () => {
+  it('is refused by a start and by its preview, and no session is made', async () => {
+    await addLeads(db, [{}]);
+    const { id } = await created();
+    await db.prepare('UPDATE template_versions SET html = ? WHERE template_id = ?').bind('{% if %', id).run();
+    const sessionId = freshSessionId();
+    const audience = { filter: {} };
+    for (const answer of [
+      await send('POST', '/crm/activation', { sessionId, audience, templateId: id }),
+      await send('POST', '/crm/activation/preview', { audience, templateId: id }),
+    ]) {
+      expect(answer.status).toBe(422);
+      const problem = await answer.json<Problem>();
+      expect(problem).toMatchObject({ code: 'invalid_template', errors: [{ path: '/html' }] });
+      expect(problem.detail).toContain('“Spring offer” cannot be used');
+    }
+    expect((await request(`/crm/activation/progress/${sessionId}`)).status).toBe(404);
+    expect(mail.callCount).toBe(0);
   });
 });
 

@@ -1,39 +1,28 @@
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Timeline } from '../../src/shared/timeline.ts';
-import { addLeads, emptyCrm } from '../support/crm-database.ts';
-import { FakeMailApi } from '../support/fake-mail-api.ts';
-import { hooks, resetHooks } from '../support/hooks.ts';
+import type { FakeMailApi } from '../support/fake-mail-api.ts';
+import { hooks } from '../support/hooks.ts';
 import {
-  DrivenClock,
+  type DrivenClock,
   drive,
   freshSessionId,
-  quietLog,
   readProgress,
   request,
   send,
   startSession,
   stubOf,
 } from '../support/session-driver.ts';
+import { setUpSession, tearDownSession } from '../support/session-setup.ts';
 
 let mail: FakeMailApi;
 let clock: DrivenClock;
 
 beforeEach(async () => {
-  resetHooks();
-  quietLog();
-  await addLeads(
-    await emptyCrm(),
-    Array.from({ length: 60 }, () => ({})),
-  );
-  mail = new FakeMailApi().install();
-  clock = new DrivenClock().install();
-  hooks.env = { MAIL_BATCH_MAX: '10' };
+  ({ mail, clock } = await setUpSession({ leadCount: 60, batchSize: 10 }));
 });
-afterEach(() => {
-  vi.unstubAllGlobals();
-  vi.restoreAllMocks();
-});
+
+afterEach(tearDownSession);
 
 async function readTimeline(sessionId: string): Promise<Timeline> {
   const response = await request(`/crm/activation/${sessionId}/timeline`);
@@ -44,7 +33,7 @@ async function readTimeline(sessionId: string): Promise<Timeline> {
 const kinds = ({ events }: Timeline): string[] => events.map(({ kind, by }) => `${kind} ${by ?? '-'}`);
 
 describe('the timeline of a session', () => {
-  it('is told from the start to the end, with who did what', async () => {
+  it('reaches from the start to the end, and names who did what', async () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);
     await send('POST', `/crm/activation/${sessionId}/pause`);
@@ -64,7 +53,7 @@ describe('the timeline of a session', () => {
     expect(times).toEqual([...times].sort((a, b) => a - b));
   });
 
-  it('tells of work that a crash interrupted, and is the same after an eviction', async () => {
+  it('has work that a crash interrupted, and is the same after an eviction', async () => {
     let isCrashed = false;
     hooks.onVerb = (verb, edge) => {
       if (isCrashed || verb !== 'deliver' || edge !== 'after') return false;
@@ -82,7 +71,7 @@ describe('the timeline of a session', () => {
     expect(await readTimeline(sessionId)).toEqual(timeline);
   });
 
-  it('tells of calls that failed and were repeated, once for all of them', async () => {
+  it('has one event for all calls that failed and were repeated', async () => {
     let faultCount = 0;
     mail.fault = () => (++faultCount <= 3 ? { kind: 'answer', status: 503 } : { kind: 'none' });
     const sessionId = freshSessionId();
@@ -94,7 +83,7 @@ describe('the timeline of a session', () => {
     expect(JSON.stringify(faults)).not.toContain('@');
   });
 
-  it('is there, and empty, for a session of a version that kept none', async () => {
+  it('is empty for a session of a version without a timeline', async () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);
     await drive(sessionId, clock);
@@ -112,7 +101,7 @@ describe('the timeline of a session', () => {
     expect(await readProgress(sessionId)).toMatchObject({ state: 'completed', processed: 60 });
   });
 
-  it('is nobody’s for an id that was never started', async () => {
+  it('is not found for an id that was never started', async () => {
     expect((await request(`/crm/activation/${freshSessionId()}/timeline`)).status).toBe(404);
   });
 });

@@ -1,5 +1,5 @@
 /**
- * A start that a person can still undo: until its time nothing happens, wherever the object dies.
+ * A start that a person can still undo: before its time nothing happens, wherever the object dies.
  */
 import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
@@ -55,7 +55,7 @@ const undo = async (): Promise<Progress> => {
   return response.json();
 };
 
-it('undone, leaves every lead and every inbox as it was, then and later', async () => {
+it('an undone start changes no lead and sends no mail, then and later', async () => {
   await startSession(sessionId);
   await ring();
   expect(await undo()).toMatchObject({ state: 'cancelled', activation: { activated: 0, skipped: 4 } });
@@ -66,7 +66,7 @@ it('undone, leaves every lead and every inbox as it was, then and later', async 
   expect([mailCount(), await newCount()]).toEqual([0, 3]);
 });
 
-it('can be undone while it is paused before its time, and goes on at once when it is resumed', async () => {
+it('a start can be undone while it is paused before its time, and resumes at once', async () => {
   await startSession(sessionId);
   await command(sessionId, 'pause');
   const other = freshSessionId();
@@ -77,7 +77,7 @@ it('can be undone while it is paused before its time, and goes on at once when i
   expect(await waitForEnd(other)).toMatchObject({ state: 'completed', email: { sent: 3 } });
 });
 
-it('once begun, is not undone: the refusal says what can be done', async () => {
+it('a start that has begun cannot be undone, and the refusal says what can be done', async () => {
   hooks.env = { ACTIVATE_UNDO_SECONDS: '0' };
   const { promise: held, resolve: release } = Promise.withResolvers<null>();
   let isDelivering = false;
@@ -96,7 +96,7 @@ it('once begun, is not undone: the refusal says what can be done', async () => {
   expect(await waitForEnd(sessionId)).toMatchObject({ state: 'completed', email: { sent: 3 } });
 });
 
-it('waits no longer than was asked for by a clock that was set back', async () => {
+it('a start waits no longer when the clock is set back', async () => {
   await startSession(sessionId);
   offsetMs = -86_400_000;
   await ring();
@@ -116,7 +116,7 @@ it.each([
 });
 
 // The last: the gate, which outlives a test, remembers the later time.
-it('waits until its time, also in an object that was thrown away, and then sends to everybody', async () => {
+it('a start waits until its time, also after an eviction, and then mails everybody', async () => {
   const startedAt = Date.now();
   const { state, startsAt = 0 } = await startSession(sessionId);
   expect(state).toBe('queued');

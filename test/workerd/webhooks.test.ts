@@ -3,9 +3,9 @@ import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { SessionStore } from '../../src/durable/store/session-store.ts';
 import type { LeadResultPage } from '../../src/shared/schemas/activation.ts';
-import { addLeads, emptyCrm, hashEmail } from '../support/crm-database.ts';
-import { FakeMailApi } from '../support/fake-mail-api.ts';
-import { hooks, resetHooks } from '../support/hooks.ts';
+import { addLeads, hashEmail } from '../support/crm-database.ts';
+import type { FakeMailApi } from '../support/fake-mail-api.ts';
+import { hooks } from '../support/hooks.ts';
 import { seededRandom } from '../support/random.ts';
 import {
   freshSessionId,
@@ -17,33 +17,27 @@ import {
   waitFor,
   waitForEnd,
 } from '../support/session-driver.ts';
+import { blankLeads, setUpSession, tearDownSession } from '../support/session-setup.ts';
 import { postEvent, resendBody, signatureOf, tell, type TestEvent } from '../support/webhook-sender.ts';
 
 let db: D1Database;
 let mail: FakeMailApi;
 
 beforeEach(async () => {
-  resetHooks();
-  db = await emptyCrm();
-  mail = new FakeMailApi().install();
+  ({ db, mail } = await setUpSession({ isRealTime: true }));
 });
 
-afterEach(() => {
-  vi.unstubAllGlobals();
-});
+afterEach(tearDownSession);
 
 async function finishedSession(leadCount: number): Promise<string> {
-  await addLeads(
-    db,
-    Array.from({ length: leadCount }, () => ({})),
-  );
+  await addLeads(db, blankLeads(leadCount));
   const sessionId = freshSessionId();
   await startSession(sessionId);
   await waitForEnd(sessionId);
   return sessionId;
 }
 
-const fatesOf = async (sessionId: string) => {
+const deliveriesOf = async (sessionId: string) => {
   const { delivered, bounced, complained } = (await readProgress(sessionId)).email;
   return { delivered, bounced, complained };
 };
@@ -64,10 +58,10 @@ async function suppressions(): Promise<Record<string, string>> {
 describe('a signature', () => {
   const event = (sessionId: string): TestEvent => ({ type: 'email.delivered', sessionId, leadId: 1 });
 
-  it('that is good is taken, without any identity', async () => {
+  it('that is valid is accepted without an identity', async () => {
     const sessionId = await finishedSession(1);
     expect(await tell(event(sessionId))).toBe(200);
-    expect(await fatesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
+    expect(await deliveriesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
   });
 
   it('that is missing, of another body, of another secret or garbled is refused, and nothing changes', async () => {
@@ -87,7 +81,7 @@ describe('a signature', () => {
       expect(response.status).toBe(401);
       expect(await response.json()).toMatchObject({ code: 'invalid_signature' });
     }
-    expect(await fatesOf(sessionId)).toEqual({ delivered: 0, bounced: 0, complained: 0 });
+    expect(await deliveriesOf(sessionId)).toEqual({ delivered: 0, bounced: 0, complained: 0 });
   });
 
   it('that is older, or younger, than five minutes is refused', async () => {
@@ -102,10 +96,10 @@ describe('a signature', () => {
     const sessionId = await finishedSession(1);
     const signing = { id: 'msg_same', at: new Date() };
     for (let time = 0; time < 3; time++) expect(await tell(event(sessionId), signing)).toBe(200);
-    expect(await fatesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
+    expect(await deliveriesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
   });
 
-  it('is of no use where no secret is set', async () => {
+  it('is refused where no secret is set', async () => {
     hooks.env = { RESEND_WEBHOOK_SECRET: '' };
     expect(await tell(event(freshSessionId()))).toBe(401);
   });
@@ -148,7 +142,7 @@ describe('events', () => {
       { type: 'email.delivery_delayed', sessionId, leadId: 5 },
     ];
     expect(await Promise.all(events.map((event) => tell(event)))).toEqual(events.map(() => 200));
-    expect(await fatesOf(sessionId)).toEqual({ delivered: 2, bounced: 2, complained: 1 });
+    expect(await deliveriesOf(sessionId)).toEqual({ delivered: 2, bounced: 2, complained: 1 });
     expect(await emailStates(sessionId)).toEqual({
       1: 'complained',
       2: 'delivered',
@@ -159,7 +153,7 @@ describe('events', () => {
     });
   });
 
-  it('leave no line each in the log, unless they are refused', async () => {
+  it('write no line each to the log, unless they are refused', async () => {
     const sessionId = await finishedSession(1);
     const lines: string[] = [];
     const note = (line: unknown): void => void lines.push(String(line));
@@ -183,7 +177,7 @@ describe('events', () => {
     let last = { delivered: 0, bounced: 0, complained: 0 };
     for (let start = 0; start < events.length; start += 30) {
       await Promise.all(events.slice(start, start + 30).map((event) => tell(event)));
-      const now = await fatesOf(sessionId);
+      const now = await deliveriesOf(sessionId);
       for (const key of ['delivered', 'bounced', 'complained'] as const) {
         expect(now[key]).toBeGreaterThanOrEqual(last[key]);
       }
@@ -198,22 +192,19 @@ describe('events', () => {
     });
   });
 
-  it('that come before the mail’s id is stored count all the same', async () => {
+  it('that come before the message id is stored are counted', async () => {
     await addLeads(db, [{}]);
     const sessionId = freshSessionId();
     mail.fault = () => ({ kind: 'hang' });
     await startSession(sessionId);
     await waitFor(sessionId, () => mail.callCount > 0);
     expect(await tell({ type: 'email.delivered', sessionId, leadId: 1 })).toBe(200);
-    expect(await fatesOf(sessionId)).toMatchObject({ delivered: 1 });
+    expect(await deliveriesOf(sessionId)).toMatchObject({ delivered: 1 });
   });
 
-  it('settle mails that nobody knew the way of: they were taken, so they are sent', async () => {
+  it('settle unknown mail as sent: the provider has taken it', async () => {
     const leadCount = 6;
-    await addLeads(
-      db,
-      Array.from({ length: leadCount }, () => ({})),
-    );
+    await addLeads(db, blankLeads(leadCount));
     const sessionId = freshSessionId();
     hooks.env = keyless;
     mail.fault = () => ({ kind: 'loseAfter' });
@@ -244,7 +235,7 @@ describe('events', () => {
     expect(recounted).toMatchObject({ sent: 6, unknown: 0 });
   });
 
-  it('that come while an answer is still waited for keep its mails out of the unknown', async () => {
+  it('that come before the answer of a lost call keep its mail from becoming unknown', async () => {
     await addLeads(db, [{}, {}, {}]);
     const sessionId = freshSessionId();
     hooks.env = keyless;
@@ -257,7 +248,7 @@ describe('events', () => {
     expect(email).toMatchObject({ sent: 1, unknown: 2, delivered: 1 });
   });
 
-  it('of unknown sessions, of other mail and of kinds that we do not keep are taken, and nothing is written', async () => {
+  it('of unknown sessions, other mail and other kinds are accepted, and nothing is written', async () => {
     const unknown = freshSessionId();
     expect(await tell({ type: 'email.delivered', sessionId: unknown, leadId: 1 })).toBe(200);
     const tables = await runInDurableObject(stubOf(unknown), (_, state) =>
@@ -284,17 +275,17 @@ describe('events', () => {
     expect(await suppressions()).toEqual({});
   });
 
-  it('outlive the object: after an eviction the numbers and the leads are as they were', async () => {
+  it('are the same after an eviction', async () => {
     const sessionId = await finishedSession(3);
     await tell({ type: 'email.bounced', sessionId, leadId: 2, bounceType: 'Permanent' });
     await evictDurableObject(stubOf(sessionId));
-    expect(await fatesOf(sessionId)).toEqual({ delivered: 0, bounced: 1, complained: 0 });
+    expect(await deliveriesOf(sessionId)).toEqual({ delivered: 0, bounced: 1, complained: 0 });
     expect(await emailStates(sessionId)).toMatchObject({ 2: 'hard_bounce' });
     await tell({ type: 'email.bounced', sessionId, leadId: 2, bounceType: 'Permanent' });
-    expect(await fatesOf(sessionId)).toMatchObject({ bounced: 1 });
+    expect(await deliveriesOf(sessionId)).toMatchObject({ bounced: 1 });
   });
 
-  it('of a session that retention has reduced to its numbers change nothing', async () => {
+  it('about an anonymized session change nothing', async () => {
     const sessionId = await finishedSession(2);
     await tell({ type: 'email.delivered', sessionId, leadId: 1 });
     await runInDurableObject(stubOf(sessionId), (_, state) => {
@@ -304,15 +295,12 @@ describe('events', () => {
     await evictDurableObject(stubOf(sessionId));
     expect(await tell({ type: 'email.delivered', sessionId, leadId: 1 })).toBe(200);
     expect(await tell({ type: 'email.complained', sessionId, leadId: 1 })).toBe(200);
-    expect(await fatesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
+    expect(await deliveriesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
   });
 
-  it('in a flood while a run goes on: none is lost, each is counted once, and they cost less than a row each', async () => {
+  it('in a flood during a session are each counted once, and cost less than a row each', async () => {
     const leadCount = 800;
-    await addLeads(
-      db,
-      Array.from({ length: leadCount }, () => ({})),
-    );
+    await addLeads(db, blankLeads(leadCount));
     const sessionId = freshSessionId();
     await startSession(sessionId);
     const events = Array.from({ length: leadCount }, (_, index): TestEvent => ({
@@ -335,7 +323,7 @@ describe('events', () => {
 });
 
 describe('the suppression list', () => {
-  it('gets hard bounces, complaints and what the provider holds back, but no passing bounce', async () => {
+  it('gets hard bounces, complaints and addresses that the provider suppresses, but no soft bounce', async () => {
     const sessionId = await finishedSession(4);
     await Promise.all([
       tell({ type: 'email.bounced', sessionId, leadId: 1, bounceType: 'Permanent' }),
@@ -350,7 +338,7 @@ describe('the suppression list', () => {
     });
   });
 
-  it('hears of a complaint about a session that is long erased', async () => {
+  it('gets a complaint about a session that was erased', async () => {
     const sessionId = freshSessionId();
     expect(await tell({ type: 'email.complained', sessionId, leadId: 9, to: 'late@example.com' })).toBe(200);
     expect(await suppressions()).toEqual({ [hashEmail('late@example.com')]: 'complained' });
@@ -380,10 +368,10 @@ describe('Postmark', () => {
       expect((await post(body, wrong)).status).toBe(401);
     }
     expect((await post(body, good)).status).toBe(200);
-    expect(await fatesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
+    expect(await deliveriesOf(sessionId)).toEqual({ delivered: 1, bounced: 0, complained: 0 });
   });
 
-  it('tells bounces from answers that come back by the same way', async () => {
+  it('distinguishes bounces from auto-replies', async () => {
     const sessionId = await finishedSession(5);
     const bounce = (leadId: number, Type: string) =>
       post(
@@ -419,7 +407,7 @@ describe('Postmark', () => {
     expect(Object.values(await suppressions()).sort()).toEqual(['complained', 'hard_bounce']);
   });
 
-  it('counts no bounce for whom it puts on its own list: they had the mail', async () => {
+  it('counts no bounce for a recipient who unsubscribed: the mail had arrived', async () => {
     const sessionId = await finishedSession(5);
     const event = (leadId: number, body: Record<string, unknown>) =>
       post(
@@ -439,7 +427,7 @@ describe('Postmark', () => {
     await change(3, 'ManualSuppression', 'Customer');
     await change(4, 'HardBounce', 'Recipient');
     await event(5, { RecordType: 'SubscriptionChange', SuppressSending: false, Origin: 'Customer' });
-    expect(await fatesOf(sessionId)).toEqual({ delivered: 2, bounced: 1, complained: 1 });
+    expect(await deliveriesOf(sessionId)).toEqual({ delivered: 2, bounced: 1, complained: 1 });
     expect(await suppressions()).toEqual({
       [hashEmail('lead1@example.com')]: 'unsubscribed',
       [hashEmail('lead2@example.com')]: 'complained',

@@ -1,5 +1,5 @@
 /**
- * The running app, as a script talks to it: signed in by an Access service token where one is given.
+ * Calls of the running app by a script, signed in by an Access service token if one is given.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { constants, generateKeyPairSync, privateDecrypt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../processes.ts';
 
-/** A refusal of the app, with its code. */
+/** A problem response of the app. */
 export class AppRefusal extends UserError {
   readonly code: string;
 
@@ -24,13 +24,13 @@ export interface AppApi {
 }
 
 /**
- * The app at this address. `CF_ACCESS_CLIENT_ID` and `CF_ACCESS_CLIENT_SECRET` sign in where Cloudflare Access
- * stands in front; the token must have the role admin.
+ * The app at this address. `CF_ACCESS_CLIENT_ID` and `CF_ACCESS_CLIENT_SECRET` sign in when Cloudflare Access is in
+ * front; the token must have the role admin.
  */
 export function appAt(url: string): AppApi {
   if (!URL.canParse(url)) throw new UserError(`${url} is not an address.`);
   const { protocol, hostname } = new URL(url);
-  // What is sent signs in, and what comes back is a key.
+  // The request has credentials, and an answer has a key.
   if (protocol !== 'https:' && !['localhost', '127.0.0.1', '[::1]'].includes(hostname)) {
     throw new UserError(`${url} must begin with https://.`);
   }
@@ -63,7 +63,7 @@ export function appAt(url: string): AppApi {
     try {
       problem = JSON.parse(text) as typeof problem;
     } catch {
-      // Not the app's own words.
+      // Not a response of the app.
     }
     throw new AppRefusal(
       problem.code ?? '',
@@ -76,7 +76,7 @@ export function appAt(url: string): AppApi {
   };
 }
 
-/** The key of the address hash, which Cloudflare gives to the Worker alone: encrypted on its way here. */
+/** Fetches the key of the address hash, encrypted. Only the Worker can read the secret on Cloudflare. */
 export async function fetchAddressHashKey(app: AppApi): Promise<string> {
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 3072 });
   const { sealedKey } = await app.post<{ sealedKey: string }>('/crm/maintenance/address-hash-key', {

@@ -1,8 +1,8 @@
 /**
- * A backup on disk: a folder that only its owner can read, with a manifest that names every file and its hash.
+ * A backup on disk: a folder that only its owner can read, with a manifest of all files and their hashes.
  *
- * Keeps true: a folder with its final name is whole (it is written under another one and renamed), and no secret
- * is in it in clear.
+ * Invariant: a folder with its final name is complete (it is written under another name and renamed), and it has no
+ * secret in clear text.
  *
  * @module
  */
@@ -21,7 +21,7 @@ const settingsFile = 'settings.json';
 const sealFile = 'address-hash-key.json';
 const manifestFile = 'manifest.json';
 
-/** Passphrases shorter than this are guessed, whatever the key derivation costs. */
+/** Shorter passphrases can be guessed, in spite of the key derivation. */
 const minPassphraseLength = 12;
 
 const manifestSchema = z.object({
@@ -29,11 +29,11 @@ const manifestSchema = z.object({
   backupId: z.uuid(),
   createdAt: z.iso.datetime(),
   appVersion: z.string(),
-  /** Where the database was read from, for a person. */
+  /** The source in words. */
   source: z.string(),
-  /** Names of the migrations that the database has. */
+  /** Names of the applied migrations. */
   migrations: z.array(z.string()),
-  /** False where the database was written to while it was read. */
+  /** False when the database was written to while it was read. */
   isSnapshot: z.boolean(),
   rowCounts: z.record(z.string(), z.int().min(0)),
   maxLeadId: z.int().min(0),
@@ -57,25 +57,25 @@ const sealSchema = z.object({
 }) satisfies z.ZodType<Seal>;
 
 const settingsSchema = z.object({ vars: z.record(z.string(), z.string()), secrets: z.array(z.string()) });
-/** Settings of a Worker: values of its variables, and of its secrets the names alone. */
+/** Settings of a Worker: the variables with their values, and the names of the secrets. */
 export type Settings = z.infer<typeof settingsSchema>;
 
-/** What a backup is made from. */
+/** The source of a backup. */
 export interface BackupSource {
   /** For a person. */
   name: string;
   query: Query;
   settings: Settings;
   addressHashKey: string;
-  /** Asked after the last row: whether nothing was written since the first. */
+  /** Called after the last row: true when nothing was written since the first. */
   wasStill(): Promise<boolean>;
 }
 
-/** Refuses a passphrase that protects nothing. */
+/** Refuses a short passphrase. */
 export function requirePassphrase(passphrase: string): string {
   if (passphrase.length >= minPassphraseLength) return passphrase;
   throw new UserError(
-    `The passphrase must have at least ${String(minPassphraseLength)} characters: it is all that protects the key.`,
+    `The passphrase must have at least ${String(minPassphraseLength)} characters: it alone protects the key.`,
   );
 }
 
@@ -145,7 +145,7 @@ export async function writeBackup(
 
 async function renameNew(from: string, to: string): Promise<void> {
   try {
-    // A folder is never renamed over one that has something in it.
+    // rename never replaces a folder that is not empty.
     await rename(from, to);
   } catch (error) {
     if (
@@ -153,7 +153,7 @@ async function renameNew(from: string, to: string): Promise<void> {
       'code' in error &&
       (error.code === 'ENOTEMPTY' || error.code === 'EEXIST')
     ) {
-      throw new UserError(`${to} is there already; choose another folder.`);
+      throw new UserError(`${to} exists already; choose another folder.`);
     }
     throw error;
   }
@@ -173,7 +173,7 @@ async function fingerprint(file: string): Promise<{ sha256: string; bytes: numbe
   return { sha256: hash.digest('hex'), bytes };
 }
 
-/** A backup that was looked through: whole, unchanged, and opened. */
+/** A backup that was checked and opened: complete and unchanged. */
 export interface OpenBackup {
   folder: string;
   manifest: Manifest;
@@ -184,15 +184,15 @@ export interface OpenBackup {
 }
 
 /**
- * Opens a backup: every file is there and as the manifest says, and the passphrase opens the seal that is bound
- * to the manifest.
+ * Opens a backup. Checks that every file exists with the hash in the manifest, and that the passphrase opens the seal,
+ * which is bound to the manifest.
  *
- * @throws UserError in one line, for whatever is wrong with it
+ * @throws UserError with the fault in one line
  */
 export async function openBackup(folder: string, passphrase: string): Promise<OpenBackup> {
   const names = new Set(await readdir(folder).catch(() => []));
   for (const name of [manifestFile, sealFile]) {
-    if (!names.has(name)) throw new UserError(`${folder} is no whole backup: ${name} is missing.`);
+    if (!names.has(name)) throw new UserError(`${folder} is not a complete backup: ${name} is missing.`);
   }
   const bytes = await readFile(join(folder, manifestFile));
   const manifest = readJson(manifestSchema, bytes, `${folder}/${manifestFile}`);
@@ -200,18 +200,16 @@ export async function openBackup(folder: string, passphrase: string): Promise<Op
     const expected = manifest.files[name];
     const found = names.has(name) ? await fingerprint(join(folder, name)) : null;
     if (expected === undefined || found === null)
-      throw new UserError(`${folder} is no whole backup: ${name} is missing.`);
+      throw new UserError(`${folder} is not a complete backup: ${name} is missing.`);
     if (found.sha256 !== expected.sha256) {
-      throw new UserError(
-        `${folder}/${name} is not as it was written: its checksum differs. Nothing was restored.`,
-      );
+      throw new UserError(`${folder}/${name} was changed: its checksum differs. Nothing was restored.`);
     }
   }
   const sealed = readJson(sealSchema, await readFile(join(folder, sealFile)), `${folder}/${sealFile}`);
   const addressHashKey = openSeal(sealed, passphrase, bytes);
   if (addressHashKey === null) {
     throw new UserError(
-      `The passphrase does not open ${folder}: it is another one, or the manifest was changed. Nothing was restored.`,
+      `The passphrase does not open ${folder}: it is the wrong one, or the manifest was changed. Nothing was restored.`,
     );
   }
   return {
@@ -231,6 +229,6 @@ function readJson<Schema extends z.ZodType>(schema: Schema, bytes: Buffer, name:
   try {
     return schema.parse(JSON.parse(bytes.toString('utf8')));
   } catch {
-    throw new UserError(`${name} is not what a backup has there. Nothing was restored.`);
+    throw new UserError(`${name} does not have the form of a backup. Nothing was restored.`);
   }
 }

@@ -1,8 +1,9 @@
 /**
- * What backup and recovery need of a Cloudflare account: one environment's database, Worker and objects.
+ * One environment on a Cloudflare account, for backup and recovery: its database, Worker and objects.
  *
- * Not yet tried on a live account; the tests run it against a stand-in that is typed with Cloudflare's own client.
- * Owns: names, sign-in, and the calls. Never prints or keeps the token.
+ * Owns names, sign-in and the calls. Not yet tried on a live account; the tests use a stand-in that is typed with
+ * Cloudflare's own client.
+ * Invariant: the token is never printed or stored.
  *
  * @module
  */
@@ -11,6 +12,7 @@ import { createReadStream, openAsBlob } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Cloudflare, { APIError } from 'cloudflare';
+import { isMissing, type Binding } from '../deploy/deployed.ts';
 import { projectRoot } from '../local-state.ts';
 import { UserError, runToEnd } from '../processes.ts';
 import type { Settings } from './backup-folder.ts';
@@ -18,12 +20,12 @@ import type { Query } from './sql-dump.ts';
 
 const project = 'lead-activation';
 
-/** The name that an environment's Worker and database have. */
+/** The name of an environment's Worker, and of its database. */
 export function nameOf(environment: string | null): string {
   return environment === null || environment === 'production' ? project : `${project}-${environment}`;
 }
 
-/** A signed-in client: by `CLOUDFLARE_API_TOKEN`, or by what `wrangler login` has left. */
+/** A signed-in client, by `CLOUDFLARE_API_TOKEN` or by `wrangler login`. */
 export async function signIn(): Promise<Cloudflare> {
   const given = process.env['CLOUDFLARE_API_TOKEN'] ?? '';
   // The variable that wrangler reads too; tests point both at a stand-in.
@@ -44,13 +46,13 @@ export async function signIn(): Promise<Cloudflare> {
   const token = code === 0 ? /"token"\s*:\s*"([^"]+)"/.exec(output)?.[1] : undefined;
   if (token === undefined) {
     throw new UserError(
-      'You are not signed in to Cloudflare. Run `npx wrangler login`, or set CLOUDFLARE_API_TOKEN, and come again.',
+      'You are not signed in to Cloudflare. Run `npx wrangler login`, or set CLOUDFLARE_API_TOKEN, and try again.',
     );
   }
   return new Cloudflare({ apiToken: token, ...options });
 }
 
-/** Waits, for tests to replace. */
+/** Waits; tests replace it. */
 type Wait = (ms: number) => Promise<unknown>;
 
 /** An import of a large database takes minutes; after an hour something is wrong. */
@@ -77,7 +79,11 @@ export class CloudflareEnvironment {
     this.#wait = wait;
   }
 
-  /** @throws UserError where the account or the database is not there */
+  /**
+   * Opens an environment: the database that its Worker uses, or, while there is no Worker, the one of its name.
+   *
+   * @throws UserError where the account or the database is not there
+   */
   static async open(
     api: Cloudflare,
     environment: string | null,
@@ -86,16 +92,16 @@ export class CloudflareEnvironment {
     const name = nameOf(environment);
     return explained(async () => {
       const accountId = await accountOf(api);
-      for await (const database of api.d1.database.list({ account_id: accountId, name })) {
-        if (database.name === name && database.uuid !== undefined) {
-          return new CloudflareEnvironment(api, { accountId, databaseId: database.uuid, name }, wait);
-        }
+      const databaseId =
+        (await boundDatabase(api, accountId, name)) ?? (await databaseNamed(api, accountId, name));
+      if (databaseId === null) {
+        throw new UserError(`There is no database ${name} on this account; make it with npm run deploy.`);
       }
-      throw new UserError(`There is no database ${name} on this account; make it with npm run deploy.`);
+      return new CloudflareEnvironment(api, { accountId, databaseId, name }, wait);
     });
   }
 
-  /** Rows of one statement. Reading is repeated by the client where the network failed. */
+  /** The rows of one statement. The client repeats a read after a network failure. */
   readonly query: Query = (sql) =>
     explained(async () => {
       const page = await this.#api.d1.database.raw(this.#databaseId, { account_id: this.#accountId, sql });
@@ -103,13 +109,13 @@ export class CloudflareEnvironment {
       return (first?.results?.rows ?? []) as (string | number | null)[][];
     });
 
-  /** Names the present state of the database: the same name later says that nothing was written between. */
+  /** The bookmark of the database's present state. The same bookmark later means that nothing was written. */
   bookmark(): Promise<string> {
     return explained(async () => {
       const { bookmark } = await this.#api.d1.database.timeTravel.getBookmark(this.#databaseId, {
         account_id: this.#accountId,
       });
-      if (bookmark === undefined) throw new UserError('Cloudflare named no bookmark of the database.');
+      if (bookmark === undefined) throw new UserError('Cloudflare returned no bookmark of the database.');
       return bookmark;
     });
   }
@@ -142,7 +148,7 @@ export class CloudflareEnvironment {
     });
   }
 
-  /** The ids of all session objects, also of those that no list names. */
+  /** The ids of all session objects, also of those that are in no list. */
   objectIds(): Promise<string[]> {
     return explained(async () => {
       const ids: string[] = [];
@@ -184,19 +190,19 @@ export class CloudflareEnvironment {
         action: 'init',
         etag,
       });
-      if (begun.filename === undefined) throw new UserError('Cloudflare took no file for the import.');
-      // Without an address the file is there already, from an earlier try.
+      if (begun.filename === undefined) throw new UserError('Cloudflare accepted no file for the import.');
+      // Without an upload address, the file is there from an earlier try.
       if (begun.upload_url !== undefined) {
-        // A blob has a length: a presigned address takes no upload without one.
+        // A blob has a length, which a presigned address needs.
         const uploaded = await fetch(begun.upload_url, { method: 'PUT', body: await openAsBlob(file) });
         if (!uploaded.ok) throw new UserError(`The upload was refused with ${String(uploaded.status)}.`);
       }
       let state = await call({ action: 'ingest', etag, filename: begun.filename });
       for (let waitedMs = 0; state.status !== 'complete'; waitedMs += pollMs) {
         if (state.status === 'error' || state.error !== undefined) {
-          throw new UserError(`The database did not take the import: ${state.error ?? 'no reason given'}.`);
+          throw new UserError(`The database refused the import: ${state.error ?? 'no reason given'}.`);
         }
-        if (waitedMs > maxImportMs) throw new UserError('The import did not end within an hour.');
+        if (waitedMs > maxImportMs) throw new UserError('The import did not finish within an hour.');
         await this.#wait(pollMs);
         state = await call({ action: 'poll', current_bookmark: state.at_bookmark ?? '' });
       }
@@ -204,9 +210,32 @@ export class CloudflareEnvironment {
   }
 }
 
+/** The database that a Worker is bound to; null where there is no such Worker. */
+async function boundDatabase(api: Cloudflare, accountId: string, worker: string): Promise<string | null> {
+  try {
+    const settings = await api.workers.scripts.scriptAndVersionSettings.get(worker, {
+      account_id: accountId,
+    });
+    for (const binding of (settings.bindings ?? []) as readonly Binding[]) {
+      if (binding.type === 'd1' && binding.name === 'DB') return binding.database_id;
+    }
+    return null;
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw error;
+  }
+}
+
+async function databaseNamed(api: Cloudflare, accountId: string, name: string): Promise<string | null> {
+  for await (const database of api.d1.database.list({ account_id: accountId, name })) {
+    if (database.name === name && database.uuid !== undefined) return database.uuid;
+  }
+  return null;
+}
+
 /**
- * The cursor of the next page of objects. Cloudflare's descriptions of this list have had it in two places, and a
- * client that looks in the wrong one stops after the first page: sessions would be missed.
+ * The cursor of the next page of objects. Cloudflare's documentation has had it in two places; a client that reads only
+ * the wrong one stops after the first page and misses sessions.
  */
 function nextCursorOf(info: object): string {
   const { cursor, cursors } = info as { cursor?: string; cursors?: { after?: string } };
@@ -219,7 +248,7 @@ async function accountOf(api: Cloudflare): Promise<string> {
   const accounts: string[] = [];
   for await (const { id, name } of api.accounts.list()) accounts.push(`${id} (${name})`);
   const [only, ...others] = accounts;
-  if (only === undefined) throw new UserError('The token is for no account.');
+  if (only === undefined) throw new UserError('The token gives access to no account.');
   if (others.length > 0) {
     throw new UserError(`Set CLOUDFLARE_ACCOUNT_ID to one of your accounts: ${accounts.join(', ')}`);
   }
@@ -232,7 +261,7 @@ async function md5Of(file: string): Promise<string> {
   return hash.digest('hex');
 }
 
-/** Cloudflare's refusals in words for a person. */
+/** Turns errors of Cloudflare's API into errors for a person. */
 async function explained<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();

@@ -1,7 +1,7 @@
 /**
- * The CRM database of a state folder as an SQLite file, beside or without a running app.
+ * The CRM database of a state folder as an SQLite file; the app may be running.
  *
- * Keeps true: what is read is one moment of the database, whatever the app writes meanwhile.
+ * Invariant: all reads see one state of the database, while the app may write.
  *
  * @module
  */
@@ -27,7 +27,7 @@ export function queryOf(database: DatabaseSync): Query {
 /**
  * The file in which wrangler keeps the database of a state folder.
  *
- * @throws UserError where there is none
+ * @throws UserError when there is none
  */
 export function databaseFileOf(stateDir: string): string {
   const folder = join(stateDir, 'v3/d1/miniflare-D1DatabaseObject');
@@ -58,7 +58,7 @@ function settingsOf(stateDir: string): Settings {
   ) as { vars: Record<string, unknown> };
   const file = join(stateDir, 'worker.env');
   const given = existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {};
-  // Only what wrangler.toml names as a variable has its value kept: whatever else is there may be a secret.
+  // Only variables of wrangler.toml are kept with their values; everything else may be a secret.
   const known = Object.keys(vars);
   return {
     vars: Object.fromEntries(known.map((name) => [name, given[name] ?? String(vars[name])])),
@@ -66,7 +66,7 @@ function settingsOf(stateDir: string): Settings {
   };
 }
 
-/** A state folder as the source of a backup. Call `close` when it is written. */
+/** A state folder as the source of a backup. Call `close` afterwards. */
 export function openLocalSource(stateDir: string): BackupSource & { close(): void } {
   const database = new DatabaseSync(databaseFileOf(stateDir));
   database.exec('PRAGMA busy_timeout = 30000; BEGIN');
@@ -75,7 +75,7 @@ export function openLocalSource(stateDir: string): BackupSource & { close(): voi
     query: queryOf(database),
     settings: settingsOf(stateDir),
     addressHashKey: addressHashKey(stateDir),
-    // All of it is read in one transaction.
+    // Everything is read in one transaction.
     wasStill: () => Promise.resolve(true),
     close: () => {
       database.close();

@@ -1,39 +1,22 @@
 /**
- * The passphrase of a backup: from the environment or asked for, never from the command line, which everybody on
- * the machine can read.
+ * The passphrase of a backup, from the environment or the terminal. It is never an argument: everybody on a machine
+ * can read the command lines of its processes.
  *
  * @module
  */
-import { createInterface } from 'node:readline/promises';
-import { Writable } from 'node:stream';
 import { UserError } from '../processes.ts';
+import { askOnTerminal } from '../prompt.ts';
 
-/** `BACKUP_PASSPHRASE`, or what a person types; typed twice where it is a new one. */
+/** `BACKUP_PASSPHRASE`, or what a person types; a new passphrase is typed twice. */
 export async function readPassphrase(isNew: boolean): Promise<string> {
   const given = process.env['BACKUP_PASSPHRASE'];
   if (given !== undefined && given !== '') return given;
   if (!process.stdin.isTTY) {
-    throw new UserError('Set BACKUP_PASSPHRASE: nobody is here to be asked for the passphrase.');
+    throw new UserError('Set BACKUP_PASSPHRASE: there is no terminal to ask for the passphrase.');
   }
-  const passphrase = await askHidden('Passphrase of the backup: ');
-  if (isNew && (await askHidden('The same once more: ')) !== passphrase) {
-    throw new UserError('The two are not the same; nothing was written.');
+  const passphrase = await askOnTerminal('Passphrase of the backup', { isSecret: true });
+  if (isNew && (await askOnTerminal('The same passphrase again', { isSecret: true })) !== passphrase) {
+    throw new UserError('The two passphrases differ; nothing was written.');
   }
   return passphrase;
-}
-
-async function askHidden(prompt: string): Promise<string> {
-  process.stdout.write(prompt);
-  const silent = new Writable({
-    write: (_chunk, _encoding, done) => {
-      done();
-    },
-  });
-  const terminal = createInterface({ input: process.stdin, output: silent, terminal: true });
-  try {
-    return await terminal.question('');
-  } finally {
-    terminal.close();
-    process.stdout.write('\n');
-  }
 }

@@ -1,9 +1,9 @@
 /**
- * The reconciliation after a restore: every session that is known is asked whom it activated.
+ * The reconciliation after a restore: asks every known session which leads it activated.
  *
- * Owns: which sessions are asked, in which order, and when a restore is over. Never: the leads; the app sets them.
- * Keeps true: no session mails while it is asked, breaking off and running again is safe, and a restore is closed
- * only when every session has answered.
+ * Owns which sessions are asked, their order, and when a restore is closed. The app changes the leads.
+ * Invariant: no session mails while it is asked, an interruption and a repeat are safe, and a restore is closed only
+ * when every session has answered.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { Progress } from '../../../src/shared/progress.ts';
 import type { ReconcileAnswer } from '../../../src/shared/schemas/recovery.ts';
 import { AppRefusal, type AppApi } from './app-api.ts';
 
-/** A session as the app takes it. */
+/** A session as the app accepts it. */
 type NamedSession = { sessionId: string } | { objectId: string };
 
 export interface ReconcileReport {
@@ -20,11 +20,11 @@ export interface ReconcileReport {
   setNewCount: number;
   erasedAgainCount: number;
   suppressedCount: number;
-  /** Paused here, for a person to resume. */
+  /** Paused by this command; a person resumes them. */
   pausedIds: string[];
-  /** Named in a list, and without an object: of another environment, or erased. */
+  /** In a list, but without an object: of another environment, or erased. */
   unknownIds: string[];
-  /** They have ended so long ago that they no longer know whom they mailed. */
+  /** Ended longer ago than RETENTION_DAYS, so that they no longer know whom they mailed. */
   forgetfulIds: string[];
 }
 
@@ -33,7 +33,7 @@ interface ActivationPage {
   nextCursor: string | null;
 }
 
-/** Every session that the app's own list has. */
+/** All sessions in the app's list. */
 async function listedSessions(app: AppApi): Promise<Progress[]> {
   const found: Progress[] = [];
   let cursor: string | null = null;
@@ -64,15 +64,15 @@ export async function reconcileAll(
     ...{ sessionCount: 0, setActiveCount: 0, setNewCount: 0, erasedAgainCount: 0, suppressedCount: 0 },
     ...{ pausedIds: [], unknownIds: [], forgetfulIds: [] },
   };
-  // First by object: it names sessions that no list has.
+  // Objects first: they lead to sessions that are in no list.
   const sessions = new Set<string>();
   const named: NamedSession[] = [
     ...more.objectIds.map((objectId) => ({ objectId })),
     ...[...listed].map((sessionId) => ({ sessionId })),
   ];
-  onStep(`Pausing what runs, of ${String(named.length)} sessions`);
+  onStep(`Pausing the running ones of ${String(named.length)} sessions`);
   for (const session of named) {
-    // One page says which session it is and how it stands; doing it twice changes nothing.
+    // The first page tells the session's id and state. A repeat changes nothing.
     const page = await reconcilePage(app, session, null);
     if (page === null) {
       if ('sessionId' in session) report.unknownIds.push(session.sessionId);
@@ -83,7 +83,7 @@ export async function reconcileAll(
     add(report, page);
     if (await pause(app, page.sessionId)) report.pausedIds.push(page.sessionId);
   }
-  onStep(`Asking ${String(sessions.size)} sessions whom they activated`);
+  onStep(`Reconciling ${String(sessions.size)} sessions`);
   for (const sessionId of sessions) {
     let activatedCount = 0;
     let cursor: string | null = null;
@@ -116,7 +116,7 @@ async function reconcilePage(
 }
 
 /**
- * Pauses a session that mails, or that would go on by itself when the mail provider is back.
+ * Pauses a session that mails, or that would continue by itself when the mail provider is back.
  *
  * @returns true when it was paused here
  */
@@ -128,7 +128,7 @@ async function pause(app: AppApi, sessionId: string): Promise<boolean> {
     await app.post(`/crm/activation/${sessionId}/pause`);
     return true;
   } catch (error) {
-    // It has ended meanwhile.
+    // The session has ended in the meantime.
     if (error instanceof AppRefusal && error.code === 'illegal_transition') return false;
     throw error;
   }

@@ -1,8 +1,8 @@
 /**
  * An environment on a Cloudflare account as the source of a backup.
  *
- * Keeps true: nothing is written there; whether the database stood still while it was read is known, by its Time
- * Travel bookmark before and after.
+ * Invariant: nothing is written there. The Time Travel bookmark before and after tells whether the database changed
+ * while it was read.
  *
  * @module
  */
@@ -28,9 +28,9 @@ export async function remoteSource(
 }
 
 /**
- * Opens an environment for a backup. The key of the address hash is `ADDRESS_HASH_KEY`, or is asked of the app.
+ * Opens an environment for a backup. The key of the address hash comes from `ADDRESS_HASH_KEY` or from the app.
  *
- * @param options.url - address of the app; its `PUBLIC_URL` where left out
+ * @param options.url - address of the app; null: its `PUBLIC_URL`
  */
 export async function openRemoteSource(options: {
   env: string | null;
@@ -40,7 +40,7 @@ export async function openRemoteSource(options: {
   const given = process.env['ADDRESS_HASH_KEY'] ?? '';
   const url = options.url ?? (await environment.settings()).vars['PUBLIC_URL'] ?? '';
   if (given === '' && url === '') {
-    throw new UserError('Say where the app is, with --url: the key of the address hash is asked of it.');
+    throw new UserError('Give the address of the app with --url: it has the key of the address hash.');
   }
   const key = given === '' ? await fetchAddressHashKey(appAt(url)) : given;
   return { ...(await remoteSource(environment, key)), close: () => undefined };

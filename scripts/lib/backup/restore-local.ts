@@ -1,8 +1,8 @@
 /**
- * Putting a staged database into a state folder.
+ * Puts a staged database into a state folder.
  *
- * Keeps true: a process that is killed at any moment leaves either what was there before, or all of the restore,
- * or a state folder that refuses to start and says that the restore must be run again.
+ * Invariant: a process that is killed at any time leaves the old state, the complete restore, or a state folder that
+ * refuses to start and says that the restore must be repeated.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { databaseFileOf } from './local-database.ts';
 
 export interface LocalTarget {
   stateDir: string;
-  /** Whether a state folder that is in use may have its database replaced. */
+  /** True when the database of a state folder that is not empty may be replaced. */
   intoExisting: boolean;
 }
 
@@ -24,7 +24,7 @@ function isEmpty(folder: string): boolean {
   return !existsSync(folder) || readdirSync(folder).length === 0;
 }
 
-/** @throws UserError where the state folder has something in it and that was not asked for */
+/** @throws UserError when the state folder is not empty and may not be replaced */
 export function requireLocalTarget({ stateDir, intoExisting }: LocalTarget): void {
   if (isEmpty(stateDir) || intoExisting) return;
   const wasBrokenOff = existsSync(join(stateDir, unfinishedRestoreFile));
@@ -36,8 +36,8 @@ export function requireLocalTarget({ stateDir, intoExisting }: LocalTarget): voi
 }
 
 /**
- * Where the staged database is built: beside the state folder, on the same file system. What an earlier restore
- * that was killed has left there is removed.
+ * Creates the folder for the staged database: beside the state folder, on the same file system. It removes the rest of
+ * an earlier restore that was killed.
  */
 export async function makeWorkFolder(stateDir: string): Promise<string> {
   const folder = join(dirname(stateDir), `.${basename(stateDir)}.restoring`);
@@ -47,9 +47,9 @@ export async function makeWorkFolder(stateDir: string): Promise<string> {
 }
 
 /**
- * Puts the staged database and its key in place, and brings the schema up to date.
+ * Puts the staged database and its key in place, and applies the migrations.
  *
- * @param onStep - told what is being done
+ * @param onStep - called with each step
  */
 export async function placeLocally(
   target: LocalTarget,
@@ -59,18 +59,18 @@ export async function placeLocally(
   const { stateDir } = target;
   if (isEmpty(stateDir)) {
     const built = join(staged.workFolder, 'state');
-    // It holds everybody's address and the key.
+    // It has all addresses and the key.
     await mkdir(built, { mode: 0o700 });
     await prepareState(built, onStep);
     await replaceDatabase(built, staged.file);
     await writeKey(built, staged.addressHashKey);
     await upgrade(built, onStep);
     onStep('Putting it in place');
-    // Over an empty folder or none: one step, which is done or not.
+    // An empty or missing folder is replaced in one atomic step.
     await rename(built, stateDir);
     return;
   }
-  // Refuses where the app runs on it.
+  // Refuses while the app uses the folder.
   await prepareState(stateDir, onStep, { duringRestore: true });
   await writeFile(join(stateDir, unfinishedRestoreFile), '');
   onStep('Replacing the database');
@@ -80,11 +80,11 @@ export async function placeLocally(
   await rm(join(stateDir, unfinishedRestoreFile));
 }
 
-/** The staged file in place of the one that wrangler has made: it names the file, and nobody else knows how. */
+/** Replaces the file that wrangler created. Wrangler creates it first, because only wrangler knows its name. */
 async function replaceDatabase(stateDir: string, staged: string): Promise<void> {
   const file = databaseFileOf(stateDir);
   const old = new DatabaseSync(file);
-  // A log that stays behind would be applied to the new file.
+  // SQLite would apply an old write-ahead log to the new file.
   old.exec('PRAGMA wal_checkpoint(TRUNCATE)');
   old.close();
   for (const suffix of ['-wal', '-shm']) await rm(`${file}${suffix}`, { force: true });
@@ -101,10 +101,10 @@ async function writeKey(stateDir: string, key: string): Promise<void> {
   await rename(next, file);
 }
 
-/** The backup may be of an earlier version. */
+/** Applies the migrations: the backup may be of an earlier version. */
 async function upgrade(stateDir: string, onStep: (words: string) => void): Promise<void> {
   await rm(join(stateDir, 'migrated'), { force: true });
-  // Else a start would add the sample leads of a new folder.
+  // Otherwise a start would add sample leads, as in a new folder.
   await writeFile(join(stateDir, 'seeded'), '');
   await prepareState(stateDir, onStep, { duringRestore: true });
 }

@@ -1,9 +1,9 @@
 /**
- * Putting a staged database into an environment on a Cloudflare account.
+ * Puts a staged database into an environment on a Cloudflare account.
  *
- * Keeps true: a database that has something in it is left alone unless that is asked for; all is one import, of
- * which D1 keeps everything or nothing; the key is set before the database, so that a restore that breaks off
- * between the two is found out and run again.
+ * Invariant: a database that is not empty needs --into-existing. All rows are one import, which D1 stores whole or not
+ * at all. The key is set before the database, so that a restore that breaks off between the two fails visibly and is
+ * repeated.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { queryOf } from './local-database.ts';
 import { dropStatements, dumpDatabase, statementText, type Query } from './sql-dump.ts';
 
 export interface RemoteTarget {
-  /** @throws UserError where the database has something in it and that was not asked for */
+  /** @throws UserError when the database is not empty and may not be replaced */
   requireTarget(): Promise<void>;
   place(
     staged: { file: string; workFolder: string; addressHashKey: string },
@@ -25,7 +25,7 @@ export interface RemoteTarget {
   ): Promise<void>;
 }
 
-/** Rows that a person has put there; the tables may be missing in a database that was just created. */
+/** True when the database has rows. The tables may be missing in a new database. */
 async function hasContent(query: Query): Promise<boolean> {
   const names = (await query("SELECT name FROM sqlite_master WHERE type = 'table'")).map(([name]) =>
     String(name),
@@ -37,7 +37,7 @@ async function hasContent(query: Query): Promise<boolean> {
   return false;
 }
 
-/** Sessions that would go on while the database is set back under them. */
+/** Sessions that would continue while the database is replaced. */
 async function runningCount(query: Query): Promise<number> {
   const tables = await query("SELECT 1 FROM sqlite_master WHERE name = 'activations'");
   if (tables.length === 0) return 0;
@@ -71,7 +71,7 @@ export function remoteTarget(environment: CloudflareEnvironment, intoExisting: b
       const running = await runningCount(query);
       if (running > 0 && !(await isHeld(query))) {
         throw new UserError(
-          `${String(running)} activations run on ${name}. Pause them first: they would mail on while the database is set back.`,
+          `${String(running)} activations run on ${name}. Pause them first: they would send mail while the database is replaced.`,
         );
       }
     },

@@ -4,8 +4,8 @@
  * Not `wrangler d1 export`: D1 refuses to export a database that has a virtual table, and then answers no query
  * for a time (cloudflare/workers-sdk #6305 and #9519, both open). So rows are read by queries; of a search index
  * only its definition and settings are kept, and it is filled again from the rows.
- * Keeps true: no statement is longer than D1 takes, triggers come after the rows so that none fires, and SQLite
- * itself writes the literals, so that every value comes back as it was.
+ * Invariant: no statement is longer than D1's limit, triggers come after the rows so that none fires, and SQLite itself
+ * writes the literals, so that every value is restored exactly.
  *
  * @module
  */

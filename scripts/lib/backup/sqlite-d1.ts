@@ -1,13 +1,13 @@
 /**
- * An SQLite file with the face of a D1 database, so that the CRM's own functions work on a backup.
+ * An SQLite file with the interface of a D1 database, so that the functions of src/crm work on a backup.
  *
- * Has what src/crm uses of D1: prepared statements and batches, which are transactions.
+ * It has the parts of D1 that src/crm uses: prepared statements, and batches, which are transactions.
  *
  * @module
  */
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 
-/** The same database, as src/crm takes it. */
+/** Wraps an SQLite database for src/crm. */
 export function asD1(database: DatabaseSync): D1Database {
   const statementOf = (sql: string, params: SQLInputValue[]) => {
     const all = (): unknown => {

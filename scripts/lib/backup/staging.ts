@@ -1,17 +1,16 @@
 /**
- * Building the database that a restore will put in place, as a file of its own, before anything is written.
+ * Builds the database of a restore as a separate file, before anything is written to the target.
  *
- * Owns: loading a backup, checking it, and adding what is known from later than the backup. Never: the target.
- * Keeps true: what is put in place was checked whole; who was erased after the backup is not in it; who was
- * mailed or suppressed after it, as far as that is known, is.
+ * Owns loading and checking a backup, and merging later knowledge. Does not know the target.
+ * Invariant: the file was checked completely, and it has no person who was erased after the backup. It has the later
+ * mails and suppressions that the newer sources know.
  *
  * @module
  */
 import { readFile } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { parse } from 'csv-parse/sync';
-import { emailHash } from '../../../src/crm/email-hash.ts';
-import { normalizeEmail } from '../../../src/crm/email.ts';
+import { emailHash, normalizeEmail } from '../../../src/crm/email.ts';
 import { eraseTraces, findLeadByEmail, personOf } from '../../../src/crm/personal-data.ts';
 import { eraseLead, getLead } from '../../../src/crm/leads/lead.ts';
 import { recoveryActions } from '../../../src/crm/recovery.ts';

@@ -1,10 +1,10 @@
 /**
- * Cloudflare Access in front of an environment: what there must be, what of it is missing, and the clicks
- * for a token that may not do it.
+ * Cloudflare Access in front of an environment: the applications and policies that are needed, those that are missing,
+ * and instructions for a person when the API token may not create them.
  *
- * Owns: two applications, one for the address and one per host for the paths that strangers must reach, with
- * policies of ours. Applications and policies that somebody else made are never changed.
- * The more specific path wins and inherits nothing, so the second application opens its paths alone:
+ * There is one application for the address, and one per host for the paths that must be public.
+ * Invariant: applications and policies that this command did not create are never changed.
+ * In Access the more specific path wins and inherits nothing, so the second application opens its own paths only:
  * https://developers.cloudflare.com/cloudflare-one/access-controls/policies/app-paths/
  *
  * @module
@@ -49,18 +49,18 @@ export interface AccessPlan {
   /** Tag of the application that is there already. */
   aud: string | null;
   teamDomain: string | null;
-  /** What a person has to do, exactly. */
+  /** Steps that a person has to do, in detail. */
   clicks: string[];
-  /** What is worth knowing, in sentences. */
+  /** Information for a person, in sentences. */
   notes: string[];
 }
 
 export interface AccessWish {
   worker: string;
   hosts: readonly string[];
-  /** ROLE lists, which name whom the app lets in. */
+  /** The ROLE lists. */
   roles: readonly string[];
-  /** ACCESS_ALLOW: whom Access lets in, where the roles do not say it or somebody wants it otherwise. */
+  /** ACCESS_ALLOW: who passes Access, when that is not derived from the roles. */
   allow: string | null;
   /** Client id of the token that probes, and of any other that ACCESS_TOKENS names. */
   tokens: readonly string[];
@@ -68,7 +68,7 @@ export interface AccessWish {
   audiences: readonly string[];
 }
 
-/** What is to be done at Access; pure. */
+/** The changes to make at Access. Pure. */
 export function planAccess(state: AccessState, wish: AccessWish): AccessPlan {
   const plan: AccessPlan = {
     policies: [],
@@ -148,7 +148,7 @@ export function planAccess(state: AccessState, wish: AccessWish): AccessPlan {
       );
     }
   }
-  planPublicPaths(state, wish, plan, names.strangers);
+  planPublicPaths(state, wish, plan, names.publicPaths);
   return plan;
 }
 
@@ -179,11 +179,11 @@ function planPublicPaths(
   }
 }
 
-export function policyNames(worker: string): { people: string; tokens: string; strangers: string } {
+export function policyNames(worker: string): { people: string; tokens: string; publicPaths: string } {
   return {
     people: `${worker}: people`,
     tokens: `${worker}: service tokens`,
-    strangers: `${worker}: public paths`,
+    publicPaths: `${worker}: public paths`,
   };
 }
 
@@ -206,7 +206,7 @@ function has(policy: AccessPolicyState | undefined, rule: Rule): boolean {
   return policy?.include.some((own) => JSON.stringify(own) === wanted) ?? false;
 }
 
-/** Whom Access is to let in: what the roles name, or what ACCESS_ALLOW says. */
+/** Who passes Access: the people in ACCESS_ALLOW, or those in the roles. */
 function peopleRules({ allow, roles }: AccessWish): Rule[] {
   const rules = new Map<string, Rule>();
   for (const item of (allow ?? roles.join(',')).split(',')) {
@@ -235,7 +235,7 @@ function tokenName(state: AccessState & { kind: 'readable' }, rule: Rule): strin
   return Object.entries(state.serviceTokens ?? {}).find(([, own]) => own === id)?.[0] ?? id;
 }
 
-/** The same by hand. */
+/** The same steps in the dashboard. */
 function allClicks({ worker, hosts, tokens }: AccessWish, people: readonly Rule[]): string[] {
   const whom = people
     .map((rule) =>
@@ -255,7 +255,7 @@ function allClicks({ worker, hosts, tokens }: AccessWish, people: readonly Rule[
   ];
 }
 
-/** What is shown before anything is done. */
+/** The changes as lines, shown before they are made. */
 export function describeAccess({ policies, applications }: AccessPlan): string[] {
   return [
     ...policies
@@ -270,7 +270,7 @@ export function describeAccess({ policies, applications }: AccessPlan): string[]
   ];
 }
 
-/** Fields of an application that an update must send back, because it sets those that are left out to their standard. */
+/** Fields that an update must send back: the API resets fields that are left out to their defaults. */
 const keptFields = [
   ...['allow_authenticate_via_warp', 'allow_iframe', 'allowed_idps', 'app_launcher_visible'],
   ...['auto_redirect_to_identity', 'cors_headers', 'custom_deny_message', 'custom_deny_url'],
@@ -286,7 +286,7 @@ const keptFields = [
 ];
 
 /**
- * Does what the plan says. Policies first, so that an application is never there without them.
+ * Makes the changes. Policies come first, so that an application never exists without them.
  *
  * @returns the tag of the application in front of the address
  */

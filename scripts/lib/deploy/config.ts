@@ -1,8 +1,8 @@
 /**
- * The configuration that wrangler is handed: wrangler.toml with what is an environment's own.
+ * The configuration for wrangler: wrangler.toml with the values of one environment.
  *
- * Owns: which parts of wrangler.toml an environment replaces. Everything else belongs to the code and goes
- * with the version.
+ * Owns which parts of wrangler.toml an environment replaces. All other parts belong to the code and are deployed with
+ * it.
  *
  * @module
  */
@@ -22,7 +22,7 @@ export interface WranglerConfig {
   secrets?: { required?: string[] };
 }
 
-/** What an environment has of its own. */
+/** The values of one environment. */
 export interface OwnConfig {
   accountId: string | null;
   names: Pick<EnvironmentNames, 'worker' | 'database'>;
@@ -42,9 +42,8 @@ export function readConfig(toml: string): WranglerConfig {
 }
 
 /**
- * A person of local development, its ports, and environments of wrangler's own have no place on an account.
- * Domains are attached by the API: where nobody is at the terminal, wrangler replaces the DNS records that a
- * host name has already.
+ * Sections that are not deployed: those of local development, and wrangler's own environments. Domains are attached by
+ * the API, because wrangler without a terminal replaces the DNS records that a host name has.
  */
 const notCarried = ['access', 'dev', 'env', 'route', 'routes'];
 
@@ -57,7 +56,7 @@ export function makeConfig(base: WranglerConfig, own: OwnConfig): WranglerConfig
     ...(own.accountId === null ? {} : { account_id: own.accountId }),
     name: own.names.worker,
     workers_dev: own.workersDev,
-    // A preview address is outside of the Access application.
+    // The Access application does not cover preview addresses.
     preview_urls: false,
     vars: { ...own.vars },
     d1_databases: base.d1_databases.map((database) => ({

@@ -1,5 +1,5 @@
 /**
- * What the steps of a deploy are handed: verbs for everything outside.
+ * The effects that the steps of a deploy are given.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { ProbeAnswer } from './probe.ts';
 import type { Question } from './settings.ts';
 import { UserError } from '../processes.ts';
 
-/** What a command of wrangler came to. */
+/** The result of a wrangler command. */
 export interface WranglerAnswer {
   code: number | null;
   /** stdout and stderr, for a person. */
@@ -24,7 +24,7 @@ export interface DeployContext {
   api: Cloudflare;
   accountId: string;
   wrangler(args: readonly string[]): Promise<WranglerAnswer>;
-  /** Asks a person; null where nobody is there to answer. */
+  /** Asks a person; null without a terminal. */
   ask: ((question: Question) => Promise<string>) | null;
   confirm: ((question: string) => Promise<boolean>) | null;
   say(line: string): void;
@@ -36,9 +36,9 @@ export interface DeployContext {
   /** Writes the configuration; its path. */
   saveConfig(config: WranglerConfig): string;
   migrations: readonly Migration[];
-  /** A folder, from the project's root, with these migrations and no others. */
+  /** Creates a folder with exactly these migrations; returns its path from the project's root. */
   saveMigrations(names: readonly string[]): string;
-  /** Hands `use` the path of a file that only its owner can read, and that is gone afterwards. */
+  /** Calls `use` with the path of a file that only its owner can read; the file is deleted afterwards. */
   withSecretsFile<T>(secrets: Record<string, string>, use: (path: string) => Promise<T>): Promise<T>;
   buildWeb(): Promise<void>;
   /** A new key for the address hash. */
@@ -50,13 +50,13 @@ export interface DeployContext {
 
 export interface DeployResult {
   address: string;
-  /** What a person has to do or know, in sentences. */
+  /** Steps and information for a person, in sentences. */
   left: string[];
-  /** Something that must work does not. */
+  /** Something that must work does not; the command fails. */
   isFault: boolean;
 }
 
-/** Runs a command of wrangler that must succeed. */
+/** Runs a wrangler command. @throws UserError when it fails */
 export async function must(context: DeployContext, args: readonly string[], fault: string): Promise<string> {
   const { code, output } = await context.wrangler(args);
   if (code !== 0) throw new UserError(`${fault}:\n${output.trim()}`);

@@ -1,13 +1,14 @@
 /**
- * Deploying an environment: reads what is there, plans, shows the difference, asks, does it, and tries it.
+ * Deploying an environment: read the account, plan, show the changes, ask, make them, and test the address.
  *
- * Owns: the order of the steps. Nothing on the account is changed before the difference was shown.
- * The order is expand, deploy, contract: new tables and columns first, then the Worker, then, when it
- * answers, what no version needs any more. A step that fails leaves an account on which the next deploy goes
- * on.
+ * Owns the order of the steps: expand, deploy, contract. New tables and columns come first, then the Worker, and when it
+ * answers, the removal of what no version needs.
+ * Invariant: nothing on the account is changed before the changes were shown, and after a failed step the next deploy
+ * can continue.
  *
  * @module
  */
+import { findProvider } from '../../../src/mail/providers/index.ts';
 import { UserError } from '../processes.ts';
 import { applyAccess, describeAccess } from './access.ts';
 import { makeConfig } from './config.ts';
@@ -16,12 +17,12 @@ import { readDeployed, type Deployed } from './deployed.ts';
 import { migrationFaults, migrationPhases, schemaLevel, schemaTag } from './migrations.ts';
 import { environmentNames, type EnvironmentNames } from './options.ts';
 import { describeChanges, planDeploy, type DeployPlan } from './plan.ts';
-import { judge, type Probes, type Verdict } from './probe.ts';
+import { judge, nobodyGetsIn, type Probes, type Verdict } from './probe.ts';
 
 /**
- * Deploys, from nothing or over what is there.
+ * Deploys for the first time, or updates.
  *
- * @throws UserError with what to do; where the account was not changed it says so
+ * @throws UserError with what to do; it says so when nothing was changed
  */
 export async function deploy(context: DeployContext): Promise<DeployResult> {
   const faults = migrationFaults(context.migrations);
@@ -52,10 +53,10 @@ export async function deploy(context: DeployContext): Promise<DeployResult> {
     must(
       context,
       ['d1', 'migrations', 'apply', 'DB', '--remote', '--config', config],
-      'The database could not be brought up to date; the Worker was not deployed',
+      'The database could not be migrated; the Worker was not deployed',
     );
   const config = configWith(phases.before);
-  context.say('Bringing the database up to date');
+  context.say('Migrating the database');
   await migrate(config);
 
   const secrets = { ...plan.secrets };
@@ -63,7 +64,7 @@ export async function deploy(context: DeployContext): Promise<DeployResult> {
     const own = given('ADDRESS_HASH_KEY') ?? '';
     secrets['ADDRESS_HASH_KEY'] = own === '' ? context.makeKey() : own;
   }
-  // Before the workers.dev address may go off with the deploy; a Worker must be there to have a domain.
+  // Before the deploy, which may turn the workers.dev address off. A first deploy has no Worker for a domain yet.
   if (!plan.isFirst) await attachDomains(context, plan, names);
   context.say('Deploying the Worker');
   await context.withSecretsFile(secrets, (path) =>
@@ -83,22 +84,22 @@ export async function deploy(context: DeployContext): Promise<DeployResult> {
   const verdict = await tryOut(context, plan.address, plan.vars);
   const left = [...plan.access.clicks, ...verdict.lines, ...plan.notes, ...webhookLeft(plan)];
   if (phases.after.length > 0 && !verdict.isFault) {
-    context.say('Removing from the database what no version uses any more');
+    context.say('Removing tables and columns that no version uses any more');
     await migrate(configWith([...phases.before, ...phases.after]));
   } else if (phases.after.length > 0) {
     left.push(
-      `Not removed from the database, because the new version was not seen to work: ${phases.after.join(', ')}. The next deploy does it.`,
+      `Not removed from the database, because the new version did not pass its test: ${phases.after.join(', ')}. The next deploy removes it.`,
     );
   }
   if (phases.held.length > 0) {
     left.push(
-      `Not removed from the database yet, so that you can go back: ${phases.held.join(', ')}. Deploy once more when this version has proved itself.`,
+      `Not removed from the database yet, so that you can roll back: ${phases.held.join(', ')}. Deploy again when you no longer need the version before.`,
     );
   }
   return { address: plan.address, left, isFault: verdict.isFault };
 }
 
-/** Plans; asks for what is missing where somebody is there, and refuses otherwise. */
+/** Plans; asks for missing settings, or refuses when there is no terminal. */
 async function settle(
   context: DeployContext,
   deployed: Deployed,
@@ -123,7 +124,7 @@ async function settle(
     }
     for (const question of planned.questions) {
       const answer = (await context.ask?.(question)) ?? '';
-      // Not asked again: an answer that is empty is the standard.
+      // An empty answer means the default and is not asked again.
       answers.set(question.name, answer.trim());
     }
   }
@@ -158,11 +159,11 @@ async function createDatabase(
     name: names.database,
     ...(plan.jurisdiction === '' ? {} : { jurisdiction: plan.jurisdiction as 'eu' | 'us' | 'fedramp' }),
   });
-  if (made.uuid === undefined) throw new Error('Cloudflare made a database and did not say which.');
+  if (made.uuid === undefined) throw new Error('Cloudflare created a database and returned no id.');
   return made.uuid;
 }
 
-/** Through the API and not by wrangler: it refuses a host name that has DNS records, instead of replacing them. */
+/** By the API and not by wrangler: the API refuses a host name that has DNS records, and wrangler replaces them. */
 async function attachDomains(
   context: DeployContext,
   { newDomains }: DeployPlan,
@@ -179,17 +180,17 @@ async function attachDomains(
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new UserError(
-        `${hostname} could not be attached: ${reason}\nIts zone must be on this account, the API token needs "Workers Routes: Edit" for it, and the host name must have no DNS record of its own. Put that right and deploy again.`,
+        `${hostname} could not be attached: ${reason}\nIts zone must be on this account, the API token needs "Workers Routes: Edit" for it, and the host name must have no DNS record of its own. Correct that and deploy again.`,
       );
     }
   }
 }
 
-/** A new version is everywhere within seconds; a certificate of a new domain takes up to some minutes. */
+/** A new version is active everywhere within seconds; the certificate of a new domain takes up to minutes. */
 const probeAttempts = 24;
 const probeWaitMs = 5_000;
 
-/** Asks the address as a stranger, on a public path, and as the service token where one is given. */
+/** Sends requests to the address: without an identity, to a public path, and with the service token if one is given. */
 export async function tryOut(
   context: DeployContext,
   address: string,
@@ -199,7 +200,7 @@ export async function tryOut(
   const secret = context.given('CF_ACCESS_CLIENT_SECRET') ?? '';
   const hasToken = clientId !== '' && secret !== '';
   const once = async (): Promise<Verdict> => {
-    const [health, stranger, token] = await Promise.all([
+    const [health, anonymous, token] = await Promise.all([
       context.probe(`${address}/healthz`, {}),
       context.probe(`${address}/crm/settings`, {}),
       hasToken
@@ -209,12 +210,14 @@ export async function tryOut(
           })
         : undefined,
     ]);
-    const probes: Probes = { health, stranger, token };
+    const probes: Probes = { health, anonymous, token };
     return judge(probes, { url: address, vars, clientId: hasToken ? clientId : null });
   };
   context.say(`Trying ${address}`);
   let verdict = await once();
-  for (let attempt = 1; verdict.isFault && attempt < probeAttempts; attempt++) {
+  // Settings that let nobody in do not change by waiting.
+  const mayPass = nobodyGetsIn(vars).length === 0;
+  for (let attempt = 1; mayPass && verdict.isFault && attempt < probeAttempts; attempt++) {
     await context.wait(probeWaitMs);
     verdict = await once();
   }
@@ -224,14 +227,11 @@ export async function tryOut(
 function webhookLeft({ vars, presentSecrets, secrets, address }: DeployPlan): string[] {
   const has = (name: string): boolean => presentSecrets.includes(name) || name in secrets;
   const lines: string[] = [];
-  if (vars['MAIL_PROVIDER'] === 'resend' && !has('RESEND_WEBHOOK_SECRET')) {
+  const provider = findProvider(vars['MAIL_PROVIDER'] ?? '');
+  if (provider?.webhook !== undefined && !has(provider.webhook.secretName)) {
+    const { name, title, webhook } = provider;
     lines.push(
-      `Add a webhook at Resend for ${address}/webhooks/resend, and set its signing secret: RESEND_WEBHOOK_SECRET=… npm run deploy`,
-    );
-  }
-  if (vars['MAIL_PROVIDER'] === 'postmark' && !has('POSTMARK_WEBHOOK_CREDENTIALS')) {
-    lines.push(
-      `Add a webhook at Postmark for ${address}/webhooks/postmark, and set its credentials: POSTMARK_WEBHOOK_CREDENTIALS=user:password npm run deploy`,
+      `Add a webhook at ${title} for ${address}/webhooks/${name}, and set ${webhook.secret.what}: ${webhook.secretName}=${webhook.secret.example} npm run deploy`,
     );
   }
   if ((vars['MAIL_POSTAL_ADDRESS'] ?? '') === '') {

@@ -1,8 +1,8 @@
 /**
- * What is on the account: read first, so that a deploy keeps what it is not asked to change.
+ * Reads what is on the account, through Cloudflare's own client, so that a deploy keeps what it is not asked to change.
  *
- * Owns: reading Cloudflare's API through its own client. Changes nothing.
- * The bindings are those of the version that answers requests, which after a rollback is not the newest one.
+ * Changes nothing. The bindings are those of the version that answers requests; after a rollback that is not the
+ * newest one.
  *
  * @module
  */
@@ -42,7 +42,7 @@ export interface AccessPolicyState {
   name: string;
   decision: string;
   include: readonly unknown[];
-  /** What somebody may have set beside the rules that we make: sent back when ours change, since that is a PUT. */
+  /** Fields that a person may have set. An update is a PUT, so they are sent back with it. */
   kept: Readonly<Record<string, unknown>>;
 }
 
@@ -182,7 +182,7 @@ export async function listDeployments(api: Cloudflare, accountId: string, name: 
 
 export type VersionSettings = Omit<DeployedWorker, 'versionId' | 'crons' | 'workersDev' | 'previewUrls'>;
 
-/** The kinds that a deploy knows what to do with; a KV namespace stands for all others. */
+/** The kinds of bindings that a deploy handles; a KV namespace stands for all others. */
 export type Binding =
   | Settings.WorkersBindingKindPlainText
   | Settings.WorkersBindingKindSecretText
@@ -210,7 +210,7 @@ export async function readVersion(
   return { ...sortBindings(bindings), schemaLevel: readSchemaTag(tag) };
 }
 
-/** Bindings by what a deploy does with them. */
+/** Sorts bindings by how a deploy treats them. */
 function sortBindings(bindings: readonly Binding[]): Omit<VersionSettings, 'schemaLevel'> {
   const sorted: Omit<VersionSettings, 'schemaLevel'> = {
     vars: {},
@@ -285,7 +285,7 @@ async function readAccess(api: Cloudflare, accountId: string): Promise<AccessSta
   }
 }
 
-/** As the API tells of a self-hosted application. */
+/** Maps a self-hosted application of the API. */
 export function readApplication(raw: Readonly<Record<string, unknown>>): AccessApplicationState {
   const destinations = Array.isArray(raw['destinations'])
     ? (raw['destinations'] as { type?: string; uri?: string }[])
@@ -334,7 +334,7 @@ function statusOf(error: unknown): number | null {
   return typeof status === 'number' ? status : null;
 }
 
-/** The token may not do this: 403, and 401 where the API says so of a single product. */
+/** True when the token may not do this: 403, or 401 from some products of the API. */
 export function isRefusal(error: unknown): boolean {
   const status = statusOf(error);
   return status === 401 || status === 403;

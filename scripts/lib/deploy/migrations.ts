@@ -1,14 +1,13 @@
 /**
- * Upgrades as expand, deploy, contract: which migrations may run before a deploy, which only after it.
+ * Migrations as expand, deploy, contract: which run before a deploy, and which only after it.
  *
  * While a Worker is deployed, the old and the new version run at once, and after a rollback the old one runs
- * on the new schema. So a migration must leave everything that the version before uses (expand). One that
- * takes something away is a contract step, says so in its first line, and names the migration whose code no
- * longer uses what goes:
+ * on the new schema. So a migration must keep everything that the version before uses (expand). One that removes
+ * something is a contract step. Its first line says so, and names the migration from which on no code uses it:
  *
  *     -- contract after 0009: no version since 0009 reads leads.note
  *
- * It runs at the end of a deploy, and only where the version that was replaced is that new already.
+ * It runs at the end of a deploy, and only when the replaced version is that new.
  *
  * @module
  */
@@ -19,7 +18,7 @@ export interface Migration {
   sql: string;
 }
 
-/** Made before this rule; what they dropped, no deployed version has used since. */
+/** Older than this rule; no deployed version uses what they dropped. */
 const beforeTheRule = ['0002_imports.sql', '0006_find.sql'];
 
 const contractLine = /^--\s*contract after (\d{4})\b/im;
@@ -34,7 +33,7 @@ export function schemaLevel(migrations: readonly Migration[]): number {
   return Math.max(0, ...migrations.map(({ name }) => migrationNumber(name)));
 }
 
-/** The level from which on versions do without what this step takes away; null for an expand step. */
+/** The level from which on versions do not use what this step removes; null for an expand step. */
 export function contractAfter({ sql }: Migration): number | null {
   const number = contractLine.exec(sql)?.[1];
   return number === undefined ? null : Number(number);
@@ -49,7 +48,7 @@ function bare(sql: string): string {
     .replaceAll(/\s+/g, ' ');
 }
 
-/** What a statement does that the version before could miss, each with why. */
+/** Statements that can break the version before, each with the reason. */
 const takings: readonly [pattern: RegExp, why: string][] = [
   [/\bDROP TABLE (?:IF EXISTS )?([^\s;]+)/gi, 'drops a table'],
   [/\bDROP VIEW (?:IF EXISTS )?([^\s;]+)/gi, 'drops a view'],
@@ -64,7 +63,7 @@ const takings: readonly [pattern: RegExp, why: string][] = [
   [/\bPRAGMA writable_schema\b/gi, 'writes the schema by hand'],
 ];
 
-/** Why a migration is not expand-only; empty when it is. */
+/** The reasons why a migration is not expand-only; empty when it is. */
 export function contractions(sql: string): string[] {
   const text = bare(sql);
   const namesOf = (pattern: RegExp): Set<string> =>
@@ -81,20 +80,20 @@ export function contractions(sql: string): string[] {
       .filter(({ 0: statement, 1: name = '', index }) => {
         if (!/^DROP/i.test(statement)) return true;
         const dropped = name.replace(/;$/, '');
-        // A table of this migration's own, which nobody else has seen.
+        // A table that this migration created itself.
         const isScratch = createdBefore(dropped, index);
         return !replaced.has(dropped) && !isScratch;
       })
       .map(([statement]) => `${statement.trim()}: ${why}`),
   );
   for (const [statement, table] of text.matchAll(/\bCREATE UNIQUE INDEX \S+ ON ([^\s(;]+)/gi)) {
-    // On a table that is new nobody writes yet.
+    // No version writes to a new table yet.
     if (!created.has(table ?? '')) found.push(`${statement.trim()}: refuses rows that were allowed`);
   }
   return found;
 }
 
-/** Faults of the migrations as a whole: one that takes something away and does not say so. */
+/** Faults of the migrations: those that remove something without the contract line. */
 export function migrationFaults(migrations: readonly Migration[]): string[] {
   return migrations.flatMap((migration) => {
     const { name, sql } = migration;
@@ -116,14 +115,14 @@ export interface MigrationPhases {
   before: string[];
   /** After it is deployed and answers. */
   after: string[];
-  /** Left for a later deploy: the version that is replaced still uses what they take away. */
+  /** Left for a later deploy: the replaced version still uses what they remove. */
   held: string[];
 }
 
 /**
- * Sorts the migrations into phases. wrangler and D1 know which were applied, so that all are named here.
+ * Sorts all migrations into phases. D1 remembers which were applied, so applied ones are included.
  *
- * @param replacedLevel - schema level of the version that is replaced; `none`: there is none; null: unknown
+ * @param replacedLevel - schema level of the version that is replaced; `none`: there is no version; null: unknown
  */
 export function migrationPhases(
   migrations: readonly Migration[],
@@ -139,7 +138,7 @@ export function migrationPhases(
   return phases;
 }
 
-/** Contract steps on the database that a version of `level` cannot live with. */
+/** Applied contract steps that removed something that a version of `level` uses. */
 export function stepsAgainst(
   migrations: readonly Migration[],
   applied: readonly string[],

@@ -5,28 +5,21 @@
  */
 import { createHash } from 'node:crypto';
 import { parseArgs } from 'node:util';
+import { isJurisdiction, jurisdictions, type Jurisdiction } from '../../../src/runtime/settings.ts';
 import { UserError } from '../processes.ts';
-
-/**
- * Where data may be kept. These are what both D1 and Durable Objects know:
- * https://developers.cloudflare.com/d1/configuration/data-location/ and
- * https://developers.cloudflare.com/durable-objects/reference/data-location/
- */
-export const jurisdictions = ['eu', 'us', 'fedramp'] as const;
-export type Jurisdiction = (typeof jurisdictions)[number];
 
 export interface DeployOptions {
   environment: string;
-  /** A host name of a zone of the account, or null for none asked. */
+  /** A host name of a zone of the account; null: not given. */
   domain: string | null;
-  /** Empty: none, said explicitly. Null: not said. */
+  /** Empty: explicitly none. Null: not given. */
   jurisdiction: Jurisdiction | '' | null;
-  /** Whether the workers.dev address stays on; null: not said. */
+  /** Whether the workers.dev address stays on; null: not given. */
   workersDev: boolean | null;
   isDryRun: boolean;
   isRollback: boolean;
   acceptsOldSecrets: boolean;
-  /** Nobody is asked to confirm. */
+  /** Skips the question before the deploy. */
   isConfirmed: boolean;
 }
 
@@ -44,9 +37,9 @@ export const usage = `npm run deploy -- [options]
 Settings and secrets are environment variables, such as MAIL_FROM; docs/OPERATIONS.md lists them.`;
 
 /**
- * Reads the command line; DEPLOY_DOMAIN and DEPLOY_WORKERS_DEV stand in for their flags, so that a CI needs none.
+ * Reads the command line. DEPLOY_DOMAIN and DEPLOY_WORKERS_DEV replace their flags, for CI.
  *
- * @throws UserError for a flag or value that is not known; nothing has been done then
+ * @throws UserError for an unknown flag or value; nothing has been changed then
  */
 export function parseOptions(
   args: readonly string[],
@@ -102,10 +95,6 @@ function orUndefined(value: string | null): string | undefined {
   return value === null || value === '' ? undefined : value;
 }
 
-export function isJurisdiction(value: string): value is Jurisdiction {
-  return (jurisdictions as readonly string[]).includes(value);
-}
-
 function parse(args: readonly string[]) {
   try {
     return parseArgs({
@@ -136,7 +125,7 @@ export interface EnvironmentNames {
   rateLimit(base: string): string;
 }
 
-/** Names of what an environment has on the account; no two environments share one. */
+/** The names of an environment's resources on the account; no two environments share one. */
 export function environmentNames(environment: string, project = 'lead-activation'): EnvironmentNames {
   const isProduction = environment === 'production';
   const name = isProduction ? project : `${project}-${environment}`;

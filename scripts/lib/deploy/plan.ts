@@ -1,10 +1,9 @@
 /**
- * The plan of a deploy: from what is on the account, what is given and what the code asks for, to what will
- * be there, and the difference between the two.
+ * The plan of a deploy: from the state of the account, the given settings and the code, to the next state and the
+ * changes.
  *
- * Owns: every decision of a deploy. Pure; changes nothing.
- * Keeps true: what is deployed and not asked to change stays; a value that is unclear is asked for or refused,
- * never guessed.
+ * Owns every decision of a deploy. Pure.
+ * Invariant: what is deployed and not asked to change stays. An unclear value is asked for or refused, never guessed.
  *
  * @module
  */
@@ -31,16 +30,16 @@ export interface DeployRequest {
 
 export interface Change {
   what: string;
-  /** Null: it was not there. */
+  /** Null: it did not exist. */
   from: string | null;
-  /** Null: it goes. */
+  /** Null: it is removed. */
   to: string | null;
 }
 
 export interface DeployPlan {
   isFirst: boolean;
   vars: Record<string, string>;
-  /** Null: it is made. */
+  /** Null: it will be created. */
   databaseId: string | null;
   jurisdiction: string;
   newDomains: string[];
@@ -49,7 +48,7 @@ export interface DeployPlan {
   rateLimits: Record<string, string>;
   sendEmail: { [key: string]: unknown; name: string }[];
   secrets: Record<string, string>;
-  /** The key of the address hash is not there yet and is made or, where given, set. */
+  /** There is no key of the address hash yet; the given one is set, or one is made. */
   needsHashKey: boolean;
   presentSecrets: string[];
   /** Where the app answers, without a slash at the end. */
@@ -61,7 +60,7 @@ export interface DeployPlan {
 
 export type Planned =
   | { kind: 'ready'; plan: DeployPlan }
-  /** Answers without which the first deploy does not go. */
+  /** The first deploy needs answers to these. */
   | { kind: 'unanswered'; questions: Question[] }
   | { kind: 'refused'; reasons: string[] };
 
@@ -84,7 +83,7 @@ export function planDeploy(deployed: Deployed, request: DeployRequest): Planned 
   const hosts = [...domains, ...(workersDev && devHost !== null ? [devHost] : [])];
 
   const vars = nextVars(deployed, request);
-  // Where the links in an email lead: a new domain takes over, and an address that is set stays.
+  // The address of links in mails: a new domain replaces it, unless it was given.
   const isToMove = given('PUBLIC_URL') === null && newDomains.length > 0;
   const host = newDomains[0] ?? hosts[0];
   if ((vars['PUBLIC_URL'] === '' || isToMove) && host !== undefined) vars['PUBLIC_URL'] = `https://${host}`;
@@ -151,13 +150,13 @@ export function planDeploy(deployed: Deployed, request: DeployRequest): Planned 
   }
   if (!hosts.some((host) => hostOf(plan.address).includes(host))) {
     plan.notes.push(
-      `PUBLIC_URL is ${plan.address}, which is no address of this Worker that the API shows; a route of a zone may lead to it.`,
+      `PUBLIC_URL is ${plan.address}, which is not an address of this Worker in the API; a route of a zone may lead to it.`,
     );
   }
   return { kind: 'ready', plan };
 }
 
-/** Why nothing may be done, each in one sentence with what to do. */
+/** Reasons to refuse the deploy, each in a sentence with what to do. */
 function refusals(deployed: Deployed, { options, names, base, given }: DeployRequest): string[] {
   const { worker, database, contents } = deployed;
   const reasons: string[] = [];
@@ -251,14 +250,14 @@ function refusals(deployed: Deployed, { options, names, base, given }: DeployReq
   return reasons;
 }
 
-/** Questions of a first deploy, and of one that was broken off before its secrets were set. */
+/** Open questions of a first deploy, or of one that broke off before its secrets were set. */
 function unanswered({ worker, database }: Deployed, { given, options }: DeployRequest): Question[] {
   const questions: Question[] = [];
   if (worker === null) {
     questions.push(
       ...firstQuestions.filter(({ name }) => {
         if (given(name) !== null) return false;
-        // Decided when the database was made.
+        // Fixed when the database was created.
         return name !== 'DATA_JURISDICTION' || (options.jurisdiction === null && database === null);
       }),
     );
@@ -268,7 +267,7 @@ function unanswered({ worker, database }: Deployed, { given, options }: DeployRe
   return questions;
 }
 
-/** Given wins over deployed, deployed over wrangler.toml. */
+/** The next variables: a given value comes before a deployed one, and that before wrangler.toml. */
 function nextVars(
   { worker, database }: Deployed,
   { base, given, options }: DeployRequest,
@@ -278,7 +277,7 @@ function nextVars(
   for (const name of new Set([...Object.keys(base.vars), ...known, ...Object.keys(worker?.vars ?? {})])) {
     const standard = base.vars[name] ?? '';
     const own = known.includes(name) ? given(name) : null;
-    // Given empty goes back to the standard.
+    // A setting that is given empty goes back to its default.
     vars[name] = own === '' ? standard : (own ?? worker?.vars[name] ?? standard);
   }
   delete vars['LOCAL_PERSON'];
@@ -302,7 +301,7 @@ function difference({ worker, database }: Deployed, plan: DeployPlan, names: Env
   for (const name of [...new Set([...Object.keys(worker?.vars ?? {}), ...Object.keys(plan.vars)])].sort()) {
     const from = worker?.vars[name] ?? null;
     const to = plan.vars[name] ?? null;
-    // A setting that is empty and was not there is no difference.
+    // A new setting that is empty changes nothing.
     if (!(from === null && to === '')) add(name, from, to);
   }
   for (const name of Object.keys(plan.secrets)) {
@@ -328,17 +327,17 @@ function hostOf(url: string): string[] {
   return URL.canParse(url) ? [new URL(url).host] : [];
 }
 
-/** Client ids of the service tokens that the roles name, and of the one that probes. */
+/** Client ids of the service tokens in the roles, and of the one that tests the address. */
 function tokenIds(roles: readonly string[], own: string | null): string[] {
   const named = roles
     .flatMap((list) => list.split(','))
     .map((item) => item.trim())
-    .filter((item) => /^token:.+\.access$/i.test(item))
+    .filter((item) => /^token:.+\.access(?:\.[a-z0-9.-]+)?$/i.test(item))
     .map((item) => item.slice('token:'.length));
   return [...new Set([...named, ...(own === null || own === '' ? [] : [own])])];
 }
 
-/** The difference as lines; `from → to`. */
+/** The changes as lines: `from → to`. */
 export function describeChanges(changes: readonly Change[]): string[] {
   const show = (value: string | null): string => (value === null ? '–' : value === '' ? '""' : value);
   return changes.map(({ what, from, to }) => `${what}: ${show(from)} → ${show(to)}`);

@@ -1,6 +1,5 @@
 /**
- * What a deployed address answers to a stranger, to a service token and on its public paths, and what that
- * means in words.
+ * Judges the answers of a deployed address: without an identity, with a service token, and on a public path.
  *
  * @module
  */
@@ -12,18 +11,18 @@ export interface ProbeAnswer {
 }
 
 export interface Probes {
-  /** `GET /healthz` by nobody. */
+  /** `GET /healthz` without an identity. */
   health: ProbeAnswer | null;
-  /** `GET /crm/settings` by nobody. */
-  stranger: ProbeAnswer | null;
-  /** The same by the service token; undefined: no token was given. */
+  /** `GET /crm/settings` without an identity. */
+  anonymous: ProbeAnswer | null;
+  /** The same with the service token; undefined: no token was given. */
   token: ProbeAnswer | null | undefined;
 }
 
 export interface Verdict {
   /** Sentences, the worst first. */
   lines: string[];
-  /** Something that was asked to work does not: the command fails. */
+  /** Something that must work does not: the command fails. */
   isFault: boolean;
 }
 
@@ -33,7 +32,7 @@ export interface ProbeContext {
   clientId: string | null;
 }
 
-/** Judges what was answered, and says plainly if nobody would get in. */
+/** Judges the answers and the settings; says so when nobody gets in. */
 export function judge(probes: Probes, { url, vars, clientId }: ProbeContext): Verdict {
   const lines: string[] = [];
   let isFault = false;
@@ -41,24 +40,25 @@ export function judge(probes: Probes, { url, vars, clientId }: ProbeContext): Ve
     isFault = true;
     lines.push(line);
   };
-  const { health, stranger, token } = probes;
-  if (health === null && stranger === null) {
-    const line = `Nothing answers at ${url}. A new domain takes some minutes for its certificate; deploy again then, to have it looked at.`;
-    return { lines: [line, ...nobodyGetsIn(vars)], isFault: token !== undefined };
+  const { health, anonymous, token } = probes;
+  if (health === null && anonymous === null) {
+    const line = `Nothing answers at ${url}. A new domain takes some minutes for its certificate; deploy again then, to test it.`;
+    const nobody = nobodyGetsIn(vars);
+    return { lines: [line, ...nobody], isFault: token !== undefined || nobody.length > 0 };
   }
 
-  if (stranger?.status === 200) {
+  if (anonymous?.status === 200) {
     fault(
-      `${url}/crm/settings answers a stranger. Take the Worker off this address at once, and look at what stands in front of it.`,
+      `${url}/crm/settings answers a request without an identity. Take the Worker off this address at once, and check what is in front of it.`,
     );
   }
-  const isAccessThere = stranger !== null && isAccessRedirect(stranger);
-  if (!isAccessThere && stranger !== null && stranger.status !== 200) {
-    lines.push(
-      `Cloudflare Access is not in front of ${url} (it answered a stranger with ${stranger.status}). Nobody gets in until it is.`,
+  const isAccessThere = anonymous !== null && isAccessRedirect(anonymous);
+  if (!isAccessThere && anonymous !== null && anonymous.status !== 200) {
+    fault(
+      `Cloudflare Access is not in front of ${url} (a request without an identity got ${anonymous.status}). Nobody gets in until it is.`,
     );
   }
-  lines.push(...nobodyGetsIn(vars));
+  for (const line of nobodyGetsIn(vars)) fault(line);
   if (health?.status !== 200 || !health.body.includes('"ok"')) {
     fault(
       health !== null && isAccessRedirect(health)
@@ -69,7 +69,7 @@ export function judge(probes: Probes, { url, vars, clientId }: ProbeContext): Ve
 
   if (token === undefined) {
     lines.push(
-      'Nobody was signed in to try it: set CF_ACCESS_CLIENT_ID and CF_ACCESS_CLIENT_SECRET to a service token, and the deploy ends with a real request.',
+      'Sign-in was not tested: set CF_ACCESS_CLIENT_ID and CF_ACCESS_CLIENT_SECRET to a service token, and the deploy ends with a real request.',
     );
   } else if (token?.status !== 200) {
     fault(tokenFault(token, clientId ?? '', url));
@@ -80,12 +80,12 @@ export function judge(probes: Probes, { url, vars, clientId }: ProbeContext): Ve
   }
   if (lines.length === 0)
     lines.push(
-      `A stranger is sent to the sign-in, the public paths are open, and the service token is let in at ${url}.`,
+      `At ${url}, a request without an identity is sent to the sign-in, the public paths are open, and the service token is let in.`,
     );
   return { lines, isFault };
 }
 
-/** Reasons in the settings why nobody could be let in. */
+/** Reasons in the settings why nobody gets in. */
 export function nobodyGetsIn(vars: Readonly<Record<string, string>>): string[] {
   const isEmpty = (name: string): boolean => (vars[name] ?? '').trim() === '';
   const lines: string[] = [];
@@ -93,7 +93,7 @@ export function nobodyGetsIn(vars: Readonly<Record<string, string>>): string[] {
     lines.push('Nobody gets in: no role names anybody. Set ROLE_ADMIN.');
   }
   if (isEmpty('ACCESS_AUD')) {
-    lines.push('Nobody gets in: ACCESS_AUD is not set, so the Worker knows of no Access application.');
+    lines.push('Nobody gets in: ACCESS_AUD is not set, so the Worker trusts no Access application.');
   }
   if (isEmpty('ACCESS_TEAM_DOMAIN')) {
     lines.push('Nobody gets in: ACCESS_TEAM_DOMAIN is not set, so the Worker cannot check a sign-in.');
@@ -111,10 +111,10 @@ function tokenFault(answer: ProbeAnswer | null, clientId: string, url: string): 
     return `Access refused the service token ${clientId}: its secret is wrong or expired, or no policy with the action Service Auth includes it.`;
   }
   if (answer.status === 403 && answer.body.includes('"forbidden"')) {
-    return `Access let the service token in, and the app has no role for it. Add token:${clientId} to ROLE_VIEWER.`;
+    return `Access let the service token in, but the app has no role for it. Add token:${clientId} to ROLE_VIEWER.`;
   }
   if (answer.status === 401) {
-    return 'Access let the service token in, and the app did not believe its assertion: ACCESS_AUD or ACCESS_TEAM_DOMAIN is not that of the application in front.';
+    return 'Access let the service token in, but the app refused its assertion: ACCESS_AUD or ACCESS_TEAM_DOMAIN is not that of the application in front.';
   }
   return `${url}/crm/settings answered the service token with ${answer.status}.`;
 }

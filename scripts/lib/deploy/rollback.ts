@@ -1,10 +1,9 @@
 /**
- * `npm run deploy -- --rollback`: all requests to the version before the one that answers now.
+ * `npm run deploy -- --rollback`: sends all requests to the version before the present one.
  *
- * Owns: which version that is, what stands against it, and what it does not undo.
- * https://developers.cloudflare.com/workers/versions-and-deployments/rollbacks/: only what belongs to a
- * version goes back: code, web app, settings. Cloudflare itself refuses where the classes of objects were
- * changed in between.
+ * Owns which version that is, the reasons against it, and the list of what is not undone. Only what belongs to a version
+ * goes back: code, web app, settings. Cloudflare itself refuses when the classes of objects were changed in between:
+ * https://developers.cloudflare.com/workers/versions-and-deployments/rollbacks/
  *
  * @module
  */
@@ -23,8 +22,7 @@ interface DeploymentLike {
 /**
  * The version that answered before the active one was first deployed; null where there is none.
  *
- * Counted from the active version's first deployment: going back twice goes two versions back, and after a
- * mended version it leads to the one that stood before, not to the broken one in between.
+ * Counted from the first deployment of the active version, so two rollbacks go two versions back.
  *
  * @param deployments - newest first, as the API has them
  */
@@ -38,7 +36,7 @@ export function versionBefore(deployments: readonly DeploymentLike[], active: st
 /** Code of Cloudflare's refusal where secrets were changed since the version was uploaded. */
 const secretsChangedCode = 10220;
 
-/** @throws UserError with why it does not go; the version that answers is then the one of before */
+/** Rolls back. @throws UserError with the reason when it is refused; the present version then stays */
 export async function rollback(context: DeployContext): Promise<DeployResult> {
   const { api, accountId } = context;
   const names = environmentNames(context.options.environment, context.base.name);
@@ -49,21 +47,19 @@ export async function rollback(context: DeployContext): Promise<DeployResult> {
   }
   const target = versionBefore((await listDeployments(api, accountId, names.worker)) ?? [], active);
   if (target === null) {
-    throw new UserError(
-      `${names.worker} has no version before this one that can be gone back to. Nothing was changed.`,
-    );
+    throw new UserError(`${names.worker} has no earlier version to roll back to. Nothing was changed.`);
   }
   const version = await readVersion(api, accountId, names.worker, target);
   const against = stepsAgainst(context.migrations, deployed.contents?.migrations ?? [], version.schemaLevel);
   if (against.length > 0) {
     throw new UserError(
-      `That version still uses what was removed from the database by ${against.join(', ')}. It cannot be gone back to; deploy a mended version instead. Nothing was changed.`,
+      `That version still uses what was removed from the database by ${against.join(', ')}. It cannot be rolled back to; deploy a corrected version instead. Nothing was changed.`,
     );
   }
   const jurisdiction = version.vars['DATA_JURISDICTION'] ?? '';
   if (jurisdiction !== (deployed.database?.jurisdiction ?? '')) {
     throw new UserError(
-      'That version keeps its objects in another jurisdiction, where no activation is. Nothing was changed.',
+      'That version keeps its objects in another jurisdiction, which has no activations. Nothing was changed.',
     );
   }
 
@@ -77,7 +73,7 @@ export async function rollback(context: DeployContext): Promise<DeployResult> {
       'Not undone: the data in the database and in running activations, the schema (the version before works with the newer one), emails that were sent, secrets, domains, schedules, Access.',
     ].join('\n'),
   );
-  if (!context.options.isConfirmed && context.confirm !== null && !(await context.confirm('Go back?'))) {
+  if (!context.options.isConfirmed && context.confirm !== null && !(await context.confirm('Roll back?'))) {
     throw new UserError('Nothing was changed.');
   }
   try {

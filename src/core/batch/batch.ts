@@ -1,12 +1,11 @@
 /**
- * The batch: up to 100 leads, the unit of everything; one row of a session.
+ * The batch: up to 100 leads, the unit of sending; one row of a session.
  *
- * Each recipient has one mark; a mark `m` (moved) says that the recipient went to another batch (a split or
- * a retry), so that every lead has exactly one live mark, and the counters of a session are the sum over its
- * batches.
+ * Each recipient has one state, which the row stores as a letter. `moved` means that the recipient is in another batch
+ * now, after a split or a retry. So every lead has exactly one state that is not `moved`, and the counters of a session
+ * are the sum over its batches.
  *
- * Owns: the record, counting it. Never: which change (settle.ts), what a change makes of it (doubt.ts), storage,
- * clocks.
+ * Owns the record and how it is counted. Which change a batch takes is settle.ts, what the change makes of it doubt.ts.
  *
  * @module
  */
@@ -14,7 +13,7 @@ import type { Recipient, SkippedLead } from '../../shared/recipient.ts';
 
 export const batchStates = [
   'pending',
-  /** Its leads were another live session's: asked for once more when all else is decided. */
+  /** Its leads belonged to another live session. It becomes pending when all other batches are decided. */
   'deferred',
   'inflight',
   'waiting',
@@ -25,8 +24,16 @@ export const batchStates = [
 ] as const;
 export type BatchState = (typeof batchStates)[number];
 
-/** Recipient marks: pending, sent, failed, unknown, moved to another batch. */
-export type RecipientState = 'p' | 's' | 'f' | 'u' | 'm';
+/** The state of one recipient's mail. A batch stores one letter for each recipient. */
+export const recipientState = {
+  pending: 'p',
+  sent: 's',
+  failed: 'f',
+  unknown: 'u',
+  /** The recipient is in another batch now. */
+  moved: 'm',
+} as const;
+export type RecipientState = (typeof recipientState)[keyof typeof recipientState];
 
 /** Why a recipient's mail failed. `index` is into the batch's recipients. */
 export interface Failure {
@@ -51,7 +58,7 @@ export interface Batch {
   /** Null until the flip; then frozen for ever. */
   recipients: readonly Recipient[] | null;
   skipped: readonly SkippedLead[];
-  /** One mark for each recipient. */
+  /** The letter of each recipient's {@link recipientState}. */
   recipientStates: string;
   failures: readonly Failure[];
   /** By recipient index; null before the mail is taken. */
@@ -60,9 +67,9 @@ export interface Batch {
   attempts: number;
   /** When the present or last attempt left. */
   attemptAt: number | null;
-  /** Since when the provider may have taken this batch, under its own key, without our knowing. */
+  /** Since when the provider may have taken this batch under its own key; epoch ms, null: it has not. */
   inDoubtSince: number | null;
-  /** What a person had done with it while it was unknown. */
+  /** What a person's command did with it while it was unknown. */
   retried: Retried | null;
   nextAttemptAt: number | null;
   payloadHash: string | null;
@@ -104,7 +111,7 @@ export function movedBatch(
     originSeq,
     leadIds: recipients.map((recipient) => recipient.leadId),
     recipients,
-    recipientStates: 'p'.repeat(recipients.length),
+    recipientStates: recipientState.pending.repeat(recipients.length),
     retried,
   };
 }
@@ -148,16 +155,6 @@ export type BatchChange =
       because?: { code: string; message: string };
     };
 
-/**
- * Leads of a batch: as many as the provider takes in one call, or fewer where a setting says so.
- *
- * @param setting - `MAIL_BATCH_MAX`; what is no whole number from 1 on says nothing
- */
-export function batchLeadCount(maxBatch: number, setting: string): number {
-  const text = setting.trim();
-  return /^[1-9]\d*$/.test(text) ? Math.min(maxBatch, Number(text)) : maxBatch;
-}
-
 /** Characters of one call; each sender has one in hand, beside the mails that it is made of. */
 const maxPayloadLength = 4_000_000;
 /** Of a mail besides its template: headers, links and what the template's names stand for. */
@@ -191,39 +188,39 @@ export function batchCountInBounds(
 export function pendingIndexes(recipientStates: string): number[] {
   const indexes: number[] = [];
   for (let index = 0; index < recipientStates.length; index++)
-    if (recipientStates[index] === 'p') indexes.push(index);
+    if (recipientStates[index] === recipientState.pending) indexes.push(index);
   return indexes;
 }
 
-/** `marks` with every pending one replaced. */
-export function resolvePending(recipientStates: string, recipientState: RecipientState): string {
-  return recipientStates.replaceAll('p', recipientState);
+/** `recipientStates` with every pending one replaced. */
+export function resolvePending(recipientStates: string, state: RecipientState): string {
+  return recipientStates.replaceAll(recipientState.pending, state);
 }
 
-/** `marks` with those at `indexes` replaced. */
+/** `recipientStates` with those at `indexes` replaced. */
 export function setRecipientStates(
   recipientStates: string,
   indexes: Iterable<number>,
-  recipientState: RecipientState,
+  state: RecipientState,
 ): string {
   const list = [...recipientStates];
-  for (const index of indexes) list[index] = recipientState;
+  for (const index of indexes) list[index] = state;
   return list.join('');
 }
 
 /**
- * Takes out of the doubt what is proven: a mail that the provider tells of was taken, whatever its answer was.
+ * Settles recipients whose mail was certainly taken, because the provider has reported on it.
  *
  * @param batch - an unknown one
  * @returns null when nothing of it is proven
  */
 export function proveTaken(batch: Batch, isTaken: (leadId: number) => boolean): Batch | null {
   const proven = (batch.recipients ?? []).flatMap(({ leadId }, index) =>
-    batch.recipientStates[index] === 'u' && isTaken(leadId) ? [index] : [],
+    batch.recipientStates[index] === recipientState.unknown && isTaken(leadId) ? [index] : [],
   );
   if (proven.length === 0) return null;
-  const recipientStates = setRecipientStates(batch.recipientStates, proven, 's');
-  return recipientStates.includes('u')
+  const recipientStates = setRecipientStates(batch.recipientStates, proven, recipientState.sent);
+  return recipientStates.includes(recipientState.unknown)
     ? { ...batch, recipientStates }
     : { ...batch, recipientStates, state: 'done', inDoubtSince: null, code: null, message: null };
 }
@@ -248,7 +245,7 @@ export const noCounts: BatchCounts = {
   unknown: 0,
 };
 
-/** Counts a batch by its marks; a batch that never came to its flip counts by its leads. */
+/** Counts a batch by its recipients; a batch that was never flipped counts by its leads. */
 export function countBatch(
   batch: Pick<Batch, 'state' | 'leadIds' | 'recipients' | 'recipientStates' | 'skipped'>,
 ): BatchCounts {
@@ -258,11 +255,11 @@ export function countBatch(
     else if (batch.state === 'done') counts.refused = batch.leadIds.length;
     return counts;
   }
-  for (const recipientState of batch.recipientStates) {
-    if (recipientState !== 'm') counts.activated++;
-    if (recipientState === 's') counts.sent++;
-    else if (recipientState === 'f') counts.failed++;
-    else if (recipientState === 'u') counts.unknown++;
+  for (const state of batch.recipientStates) {
+    if (state !== recipientState.moved) counts.activated++;
+    if (state === recipientState.sent) counts.sent++;
+    else if (state === recipientState.failed) counts.failed++;
+    else if (state === recipientState.unknown) counts.unknown++;
   }
   return counts;
 }

@@ -1,16 +1,16 @@
 /**
- * Fates: what became of a mail after the provider took it, as its webhooks tell.
+ * Delivery status: what became of a mail after the provider took it, as webhooks report.
  *
- * A lead's fate is a set of bits that only grows: an event adds its bits. So duplicates, events out of
- * order and events told twice by two ways come to the same set, and no counter made from it ever falls.
+ * The status of a lead's mail is a set of bits that only grows: an event adds its bits. So repeated events and events
+ * out of order come to the same set, and no counter that is made from it falls.
  *
- * Owns: the bits, their severity, the counters, the reputation guard. Never: storage, signatures, clocks.
+ * Owns the bits, their severity, the counters and the reputation limits. No storage, no signatures, no clock.
  *
  * @module
  */
 import type { EmailState } from '../../shared/progress.ts';
 
-/** What a provider's event says, in our words. `hardBounced`: the address will never take mail. */
+/** A provider's event in our terms. `hardBounced`: the address will never take mail. */
 export const deliveryEvents = [
   'delayed',
   'delivered',
@@ -52,7 +52,7 @@ const bitsOf = {
 /** It did not arrive: bounced, given up by the provider, or held back by the provider's own list. */
 const undelivered = bits.bounced | bits.failed | bits.suppressed;
 
-/** Mails by fate, as Progress shows them. One mail may count twice: delivered first, then a complaint. */
+/** Mails by delivery status, as Progress shows them. One mail can count twice: delivered, then a complaint. */
 export interface DeliveryCounts {
   delivered: number;
   bounced: number;
@@ -130,13 +130,6 @@ export interface GuardLimits {
   maxBouncePercent: number;
   maxComplaintPercent: number;
 }
-
-/** What providers tolerate: Resend pauses accounts at 4 % bounces or 0.08 % complaints. */
-export const standardGuardLimits = {
-  minResultCount: 500,
-  maxBouncePercent: 4,
-  maxComplaintPercent: 0.08,
-} as const satisfies GuardLimits;
 
 export interface GuardVerdict {
   reason: 'bounce_rate' | 'complaint_rate';

@@ -1,18 +1,19 @@
 /**
  * Doubt: the one rule about mail that may have been taken.
  *
- * A mail that may have been taken is unknown until an event, the provider under the same key, or a person
- * settles it. `failed` therefore means "certainly not taken", everywhere.
+ * A mail that may have been taken is unknown until a delivery event, the provider under the same key, or a person
+ * settles it. So `failed` means "certainly not taken", everywhere.
  *
- * Owns: when a batch is in doubt, how long its key lives, and {@link applyChange}, the only way in which a
- * decision becomes a batch: what a decision forgets of the doubt is put right there. Never: storage, clocks,
- * what an answer means (settle.ts).
- * Invariants: a recipient in doubt never becomes failed; a batch that may have been taken under its key is
- * never cut up under new keys; `inDoubtSince` is never forgotten but by a result.
+ * Owns when a batch is in doubt, how long its key lives, and {@link applyChange}, the only way in which a decision
+ * becomes a batch: it restores the doubt that a decision leaves out. What an answer means is settle.ts. No storage and
+ * no clock.
+ * Invariants: a recipient in doubt never becomes failed; a batch that may have been taken under its key is never split
+ * into new keys; only a result clears `inDoubtSince`.
  *
  * @module
  */
 import {
+  recipientState,
   resolvePending,
   movedBatch,
   setRecipientStates,
@@ -27,9 +28,9 @@ export interface ProviderTraits {
   idempotencyWindowMs: number | null;
 }
 
-/** A batch in doubt is not asked again in the last hour of its key's life: clocks and queues are not that exact. */
+/** A batch in doubt is not repeated in the last hour of its key's life: clocks and queues are not that exact. */
 const keySafetyMs = 3_600_000;
-/** A clock that was set back by more may hide that a key has died; half of the safety is left for all else. */
+/** A clock that was set back by more may hide that a key has died. The other half of the safety is for everything else. */
 export const keyStepToleranceMs = keySafetyMs / 2;
 
 type Doubt = Pick<Batch, 'inDoubtSince' | 'retried'>;
@@ -45,8 +46,8 @@ export function keyLivesUntil(inDoubtSince: number, traits: ProviderTraits): num
 }
 
 /**
- * True while a provider with keys still answers a repeat of this batch with what it did the first time. Not for a
- * doubt that is still to come: it began under another clock, and its age is not known.
+ * True while a provider with keys still answers a repeat with what it did the first time. False for a doubt in the
+ * future: it began under another clock, and its age is not known.
  */
 export function isKeyAlive(inDoubtSince: number, nowMs: number, traits: ProviderTraits): boolean {
   const livesUntil = keyLivesUntil(inDoubtSince, traits) ?? -Infinity;
@@ -59,8 +60,8 @@ export function mayRepeat(batch: Doubt, nowMs: number, traits: ProviderTraits): 
 }
 
 /**
- * True when the provider can be asked what became of an unknown batch without sending it twice. Not one that
- * a person had sent under a new key: what is in doubt there is the earlier key.
+ * True when the provider can be asked about an unknown batch without a risk of sending it twice. False for a batch
+ * that a person had sent under a new key: there the earlier key is in doubt.
  */
 export function isCheckable(batch: Doubt, nowMs: number, traits: ProviderTraits): boolean {
   return (
@@ -69,21 +70,21 @@ export function isCheckable(batch: Doubt, nowMs: number, traits: ProviderTraits)
 }
 
 /**
- * How a person's *retry* sends an unknown batch. Under its own key while that lives: nobody is mailed twice
- * then. Under a new key once the key is dead, or once a person had it asked and it stayed unknown (a provider
- * that remembers its errors under the key would answer the same for a day): that may mail twice.
+ * How a person's *retry* sends an unknown batch. Under its own key while the key lives, which mails nobody twice.
+ * Under a new key once the key is dead, or once a repeat under it has left the batch unknown (a provider that keeps
+ * errors under the key would answer the same for a day); that may mail twice.
  */
 export function retryWay(batch: Doubt, nowMs: number, traits: ProviderTraits): 'ownKey' | 'newKey' {
   return batch.retried === null && isCheckable(batch, nowMs, traits) ? 'ownKey' : 'newKey';
 }
 
 /** What a refusal makes of a recipient: failed where no mail can have been taken, else unknown. */
-export function refusedState(batch: Doubt): 'f' | 'u' {
-  return isInDoubt(batch) ? 'u' : 'f';
+export function refusedState(batch: Doubt): typeof recipientState.failed | typeof recipientState.unknown {
+  return isInDoubt(batch) ? recipientState.unknown : recipientState.failed;
 }
 
 /**
- * Makes a change of a batch, with the doubt kept whatever the change says.
+ * Applies a change to a batch and keeps its doubt, whatever the change says.
  *
  * @returns the batch as it becomes, and the batches made from it
  */
@@ -113,32 +114,36 @@ function keepDoubt(batch: Batch, change: BatchChange): BatchChange {
     case 'unknown':
       return { ...change, inDoubtSince: inDoubtSince ?? change.inDoubtSince };
     case 'withdrawn':
-      return unknownOf(batch, resolvePending(batch.recipientStates, 'u'), null);
+      return unknownOf(batch, resolvePending(batch.recipientStates, recipientState.unknown), null);
     case 'done': {
       const refused = newlyFailed(batch, change.recipientStates);
-      const recipientStates = setRecipientStates(change.recipientStates, refused, 'u');
-      if (!recipientStates.includes('u')) return change;
+      const recipientStates = setRecipientStates(change.recipientStates, refused, recipientState.unknown);
+      if (!recipientStates.includes(recipientState.unknown)) return change;
       const fault = change.failures.find(({ index }) => refused.includes(index)) ?? null;
       return { ...unknownOf(batch, recipientStates, fault), messageIds: change.messageIds };
     }
     case 'split': {
       const refused = newlyFailed(batch, change.recipientStates);
-      // It may have been taken under its own key: nothing of it leaves under another.
+      // It may have been taken under its own key, so none of it may leave under another.
       if (inDoubtSince !== null) {
         const undecided = [...change.parts.flat(), ...refused];
         const fault = change.failures.find(({ index }) => refused.includes(index)) ?? change.because ?? null;
         return {
-          ...unknownOf(batch, setRecipientStates(change.recipientStates, undecided, 'u'), fault),
+          ...unknownOf(
+            batch,
+            setRecipientStates(change.recipientStates, undecided, recipientState.unknown),
+            fault,
+          ),
           ...(change.messageIds === undefined ? {} : { messageIds: change.messageIds }),
         };
       }
-      // Sent anew at a person's risk: whoever is refused stays in doubt, in a batch that says so.
-      const apart = [...change.recipientStates].flatMap((recipientState, index) =>
-        recipientState === 'u' || refused.includes(index) ? [index] : [],
+      // Sent again at a person's risk: a refused recipient stays in doubt, in a batch that is marked `risked`.
+      const apart = [...change.recipientStates].flatMap((state, index) =>
+        state === recipientState.unknown || refused.includes(index) ? [index] : [],
       );
       return {
         ...change,
-        recipientStates: setRecipientStates(change.recipientStates, apart, 'm'),
+        recipientStates: setRecipientStates(change.recipientStates, apart, recipientState.moved),
         failures: change.failures.filter(({ index }) => !refused.includes(index)),
         parts: [...change.parts, ...(apart.length > 0 ? [apart] : [])],
       };
@@ -150,8 +155,8 @@ function keepDoubt(batch: Batch, change: BatchChange): BatchChange {
 
 /** Recipients whom a change calls failed, and who were not before. */
 function newlyFailed(batch: Batch, recipientStates: string): number[] {
-  return [...recipientStates].flatMap((recipientState, index) =>
-    recipientState === 'f' && batch.recipientStates[index] !== 'f' ? [index] : [],
+  return [...recipientStates].flatMap((state, index) =>
+    state === recipientState.failed && batch.recipientStates[index] !== recipientState.failed ? [index] : [],
   );
 }
 
@@ -197,13 +202,13 @@ function changed(batch: Batch, change: BatchChange): Batch {
       return { ...batch, state: 'split', recipientStates, failures, messageIds, nextAttemptAt: null };
     }
     case 'withdrawn': {
-      const leadIds = [...batch.recipientStates].flatMap((recipientState, index) =>
-        recipientState === 'p' ? (batch.recipients?.[index]?.leadId ?? []) : [],
+      const leadIds = [...batch.recipientStates].flatMap((state, index) =>
+        state === recipientState.pending ? (batch.recipients?.[index]?.leadId ?? []) : [],
       );
       return {
         ...batch,
         state: 'done',
-        recipientStates: resolvePending(batch.recipientStates, 'm'),
+        recipientStates: resolvePending(batch.recipientStates, recipientState.moved),
         skipped: [...batch.skipped, ...leadIds.map((leadId) => ({ leadId, reason: 'cancelled' as const }))],
         nextAttemptAt: null,
         code: null,

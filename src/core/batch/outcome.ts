@@ -1,9 +1,9 @@
 /**
- * Outcome: what one delivery of one batch came to, the same words for every mail provider.
+ * Outcome: the result of one delivery of one batch, in the same terms for every mail provider.
  *
- * The line that matters runs between "not taken" (may be sent again) and "may have been taken"
- * (may be sent again only under a key that the provider still remembers). Only the provider's own words say
- * "not taken": a status alone, or the words of something before the provider, never do. Each transport maps
+ * The difference that matters is between "not taken" (may be sent again) and "may have been taken" (may be sent
+ * again only under a key that the provider still remembers). Only a body that is the provider's own means "not
+ * taken": a status alone does not, and neither does the page of a proxy. Each transport maps
  * its provider's answers onto this union in one table; the batch machine decides what follows.
  *
  * @module
@@ -45,7 +45,7 @@ export type Outcome =
   | { kind: 'throttled'; retryAfterMs: number | null; isForeign?: boolean }
   /** A command came before the call was made: nothing left. */
   | { kind: 'notSent' }
-  /** Another request with this key is under way: ask again soon. Uses up no attempt, slows nobody. */
+  /** Another request with this key is under way: ask again soon. It uses no attempt and does not slow the account. */
   | { kind: 'concurrent' }
   /** The account's daily or monthly allowance is used up. The session pauses. */
   | { kind: 'quota'; scope: 'daily' | 'monthly'; message: string }

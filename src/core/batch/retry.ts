@@ -1,17 +1,24 @@
 /**
- * What a person's word does to a batch whose mail failed or is unknown.
+ * Retry, check and *take as sent*: what a person's command does to a batch whose mail failed or is unknown.
  *
- * Owns: retry, check and *take as sent*, batch by batch. Never: which batches there are, storage.
- * Invariants: *retry failed* mails nobody who may have been mailed; only a retry of unknown mail can, and what it
- * makes of a batch remembers that (`risked`).
+ * One batch at a time; which batches a command concerns is durable/session/commands.ts.
+ * Invariants: *retry failed* mails nobody who may have been mailed. Only a retry of unknown mail can, and the batch
+ * that it makes is marked `risked`.
  *
  * @module
  */
-import { movedBatch, setRecipientStates, type Batch, type BatchCounts, type NewBatch } from './batch.ts';
+import {
+  movedBatch,
+  recipientState,
+  setRecipientStates,
+  type Batch,
+  type BatchCounts,
+  type NewBatch,
+} from './batch.ts';
 import { retryWay, type ProviderTraits } from './doubt.ts';
 import type { Recipient } from '../../shared/recipient.ts';
 
-/** A batch as a person's word leaves it. */
+/** A batch as the command leaves it. */
 export interface Retried {
   batch: Batch;
   added: readonly NewBatch[];
@@ -28,16 +35,16 @@ export function takeFailed(
   batch: Batch,
   isTaken: (leadId: number) => boolean,
 ): { batch: Batch; recipients: Recipient[]; delta: Partial<BatchCounts> } {
-  const failed = marked(batch, 'f');
+  const failed = indexesOf(batch, recipientState.failed);
   const proven = failed.filter((index) => isTaken(batch.recipients?.[index]?.leadId ?? 0));
   const retried = failed.filter((index) => !proven.includes(index));
   return {
     batch: {
       ...batch,
       recipientStates: setRecipientStates(
-        setRecipientStates(batch.recipientStates, proven, 's'),
+        setRecipientStates(batch.recipientStates, proven, recipientState.sent),
         retried,
-        'm',
+        recipientState.moved,
       ),
       failures: [],
     },
@@ -49,12 +56,12 @@ export function takeFailed(
 /** Sends unknown mail again: under its own key while that can help, else under a new one. */
 export function retryUnknown(batch: Batch, nowMs: number, traits: ProviderTraits): Retried {
   if (retryWay(batch, nowMs, traits) === 'ownKey') return askAgain(batch, nowMs);
-  const unknown = marked(batch, 'u');
+  const unknown = indexesOf(batch, recipientState.unknown);
   return {
     batch: {
       ...batch,
       state: 'done',
-      recipientStates: setRecipientStates(batch.recipientStates, unknown, 'm'),
+      recipientStates: setRecipientStates(batch.recipientStates, unknown, recipientState.moved),
     },
     added: [movedBatch(batch.seq, recipientsAt(batch, unknown), nowMs, 'risked')],
     delta: { unknown: -unknown.length },
@@ -68,23 +75,23 @@ export function askAgain(batch: Batch, nowMs: number): Retried {
       ...batch,
       state: 'waiting',
       retried: 'asked',
-      recipientStates: batch.recipientStates.replaceAll('u', 'p'),
+      recipientStates: batch.recipientStates.replaceAll(recipientState.unknown, recipientState.pending),
       attempts: 0,
       nextAttemptAt: nowMs,
     },
     added: [],
-    delta: { unknown: -marked(batch, 'u').length },
+    delta: { unknown: -indexesOf(batch, recipientState.unknown).length },
   };
 }
 
 /** Takes unknown mail for sent. */
 export function assumeSent(batch: Batch): Retried {
-  const unknown = marked(batch, 'u');
+  const unknown = indexesOf(batch, recipientState.unknown);
   return {
     batch: {
       ...batch,
       state: 'done',
-      recipientStates: setRecipientStates(batch.recipientStates, unknown, 's'),
+      recipientStates: setRecipientStates(batch.recipientStates, unknown, recipientState.sent),
       code: 'assumed_sent',
     },
     added: [],
@@ -92,8 +99,11 @@ export function assumeSent(batch: Batch): Retried {
   };
 }
 
-function marked(batch: Batch, recipientState: 'f' | 'u'): number[] {
-  return [...batch.recipientStates].flatMap((each, index) => (each === recipientState ? [index] : []));
+function indexesOf(
+  batch: Batch,
+  state: typeof recipientState.failed | typeof recipientState.unknown,
+): number[] {
+  return [...batch.recipientStates].flatMap((each, index) => (each === state ? [index] : []));
 }
 
 function recipientsAt(batch: Batch, indexes: readonly number[]): Recipient[] {

@@ -1,15 +1,16 @@
 /**
- * What an outcome does to the batch it belongs to and to its session.
+ * What an outcome does to its batch, and what it tells the session.
  *
- * Owns: which change a batch takes (done, waiting, unknown, split), when it is asked again, when a recipient
- * failed, what the session learns from it. Never: storage, clocks, providers; the doubt is kept by doubt.ts.
- * Invariant: nothing that may have been taken is sent again except under the key it was sent with,
- * while the provider still remembers that key.
+ * Owns which change a batch takes (done, waiting, unknown, split), when it is repeated and when a recipient has failed.
+ * The doubt is kept by doubt.ts, the change is counted by settle-batch.ts. No storage, no clock, no providers.
+ * Invariant: nothing that may have been taken is sent again except under the key it was sent with, while the provider
+ * still remembers that key.
  *
  * @module
  */
 import { backoffMs, deliveryBackoff } from '../limits/backoff.ts';
 import {
+  recipientState,
   resolvePending,
   pendingIndexes,
   setRecipientStates,
@@ -21,7 +22,7 @@ import { isInDoubt, isKeyAlive, type ProviderTraits } from './doubt.ts';
 import type { Outcome } from './outcome.ts';
 import { maxThrottleMs } from '../limits/rate-limit.ts';
 
-/** An outage should be over for us within a quarter of its length. */
+/** After an outage, sending goes on within a quarter of the outage's length. */
 export const outageShare = 0.25;
 
 /** With full jitter up to five minutes these span about half an hour of a provider that fails this batch only. */
@@ -33,7 +34,6 @@ export type SessionSignal =
   | { kind: 'fault'; message: string }
   /** The provider is there and refused the content; see `refusalWeight`. */
   | { kind: 'refused'; weight: number; message: string }
-  | { kind: 'throttled'; retryAfterMs: number | null }
   | { kind: 'pause'; reason: 'mail_quota' | 'mail_auth'; message: string }
   | { kind: 'none' };
 
@@ -69,16 +69,16 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
         return index === undefined ? [] : [{ index, code: rejection.code, message: rejection.message }];
       });
       const recipientStates = setRecipientStates(
-        resolvePending(batch.recipientStates, 's'),
+        resolvePending(batch.recipientStates, recipientState.sent),
         rejections.map((rejection) => rejection.index),
-        'f',
+        recipientState.failed,
       );
       if (outcome.deferral !== undefined) {
         const deferred = outcome.deferral.indexes.flatMap((index) => pending[index] ?? []);
         return {
           change: {
             kind: 'split',
-            recipientStates: setRecipientStates(recipientStates, deferred, 'm'),
+            recipientStates: setRecipientStates(recipientStates, deferred, recipientState.moved),
             failures: [...batch.failures, ...rejections],
             messageIds,
             parts: [deferred],
@@ -95,10 +95,15 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
       };
     }
     case 'acceptedEarlier': {
-      // The other payload that it took had whoever was erased since, too.
+      // The payload that it took also held the recipients who were erased since.
       const recipientStates =
-        batch.retried === 'risked' ? batch.recipientStates : batch.recipientStates.replaceAll('u', 's');
-      return { change: done(batch, resolvePending(recipientStates, 's')), signal: { kind: 'healthy' } };
+        batch.retried === 'risked'
+          ? batch.recipientStates
+          : batch.recipientStates.replaceAll(recipientState.unknown, recipientState.sent);
+      return {
+        change: done(batch, resolvePending(recipientStates, recipientState.sent)),
+        signal: { kind: 'healthy' },
+      };
     }
     case 'rejected': {
       const signal = refusal(batch, outcome.message);
@@ -112,7 +117,11 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
         return {
           change: {
             kind: 'split',
-            recipientStates: setRecipientStates(resolvePending(batch.recipientStates, 'm'), [culprit], 'f'),
+            recipientStates: setRecipientStates(
+              resolvePending(batch.recipientStates, recipientState.moved),
+              [culprit],
+              recipientState.failed,
+            ),
             failures: [...batch.failures, { index: culprit, code: outcome.code, message: outcome.message }],
             parts: [pending.filter((index) => index !== culprit)],
           },
@@ -123,7 +132,7 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
       return {
         change: {
           kind: 'split',
-          recipientStates: resolvePending(batch.recipientStates, 'm'),
+          recipientStates: resolvePending(batch.recipientStates, recipientState.moved),
           failures: batch.failures,
           parts: [pending.slice(0, half), pending.slice(half)],
         },
@@ -131,7 +140,8 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
       };
     }
     case 'throttled': {
-      const signal: SessionSignal = { kind: 'throttled', retryAfterMs: outcome.retryAfterMs };
+      // The gate slows the account down (durable/mail-gate.ts); for the session it means nothing.
+      const signal: SessionSignal = { kind: 'none' };
       const wait = {
         delayMs: Math.min(Math.max(outcome.retryAfterMs ?? 1_000, 100), maxThrottleMs),
         usesAttempt: false,
@@ -210,12 +220,15 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
 }
 
 /**
- * What becomes of an intent whose slice died before the outcome was written. It may have been taken;
- * with a live key it is asked again at once, without it a person decides.
+ * What becomes of an intent whose slice died before the outcome was written. It may have been taken: with a live key
+ * it is repeated at once, without one a person decides.
  */
 export function decideInterrupted(batch: Batch, context: Omit<OutcomeContext, 'isProbe'>): BatchChange {
   const since = batch.inDoubtSince ?? batch.attemptAt ?? context.nowMs;
-  const fault = { code: 'interrupted', message: 'The run was interrupted while this batch was on its way.' };
+  const fault = {
+    code: 'interrupted',
+    message: 'The activation was interrupted while this batch was on its way.',
+  };
   if (!isKeyAlive(since, context.nowMs, context.traits)) return unknown(batch, since, fault);
   return {
     kind: 'waiting',
@@ -234,7 +247,7 @@ export function expire(batch: Batch, nowMs: number): BatchChange {
   });
 }
 
-/** What an open batch becomes when its session is cancelled: nothing is asked again by itself. */
+/** What an open batch becomes when its session is cancelled: it is not repeated by itself. */
 export function cancelBatch(batch: Batch): BatchChange {
   if (!isInDoubt(batch)) return { kind: 'withdrawn' };
   return unknown(batch, batch.inDoubtSince, {
@@ -244,8 +257,8 @@ export function cancelBatch(batch: Batch): BatchChange {
 }
 
 /**
- * What an answer does to a batch of a session that was stopped, or whose outcome a person only wanted checked:
- * what it leaves in doubt is not asked again by itself. Who is told to come back later is.
+ * What an answer does to a batch of a cancelled session, or of a check: mail that it leaves in doubt is not repeated
+ * by itself. A batch that the provider told to come back later is.
  */
 export function withoutRepeat(batch: Batch, outcome: Outcome, decision: OutcomeDecision): OutcomeDecision {
   const { change, signal } = decision;
@@ -257,20 +270,20 @@ export function withoutRepeat(batch: Batch, outcome: Outcome, decision: OutcomeD
 }
 
 /**
- * Takes one recipient out of a batch, to ask a provider without keys whether it is back: what is lost
- * with a probe cannot be asked again, so a probe carries one mail.
+ * Takes one recipient out of a batch, to probe a provider without keys: a lost probe cannot be repeated, so it
+ * carries one mail.
  */
 export function probeSplit(batch: Batch): BatchChange {
   const [first = 0, ...rest] = pendingIndexes(batch.recipientStates);
   return {
     kind: 'split',
-    recipientStates: resolvePending(batch.recipientStates, 'm'),
+    recipientStates: resolvePending(batch.recipientStates, recipientState.moved),
     failures: batch.failures,
     parts: [[first], rest],
   };
 }
 
-/** A provider that is away for all is back for all: nobody waits for much of the time that it was away. */
+/** When a provider is down for all batches it comes back for all, so no batch waits much longer than the outage. */
 function repeatDelayMs(batch: Batch, { outageMs, random }: OutcomeContext): number {
   const delayMs = backoffMs(deliveryBackoff, Math.max(1, batch.attempts), random);
   const longestMs = outageMs == null ? Infinity : Math.max(deliveryBackoff.baseMs, outageShare * outageMs);
@@ -291,8 +304,8 @@ function done(
 }
 
 /**
- * How much a refusal says about the whole audience: a planned batch that is refused as a whole says more than
- * one recipient who is; parts of a batch that is being halved say nothing new.
+ * How much a refusal says about the whole audience. A planned batch that is refused as a whole counts more than a
+ * single recipient; parts of a batch that is being halved count nothing.
  */
 function refusal(batch: Batch, message: string): SessionSignal {
   const isSingle = pendingIndexes(batch.recipientStates).length <= 1;
@@ -302,13 +315,15 @@ function refusal(batch: Batch, message: string): SessionSignal {
 /** Every recipient who was not decided has failed. */
 function failedAll(batch: Batch, { code, message }: Fault): BatchChange {
   const added = pendingIndexes(batch.recipientStates).map((index): Failure => ({ index, code, message }));
-  return done(batch, resolvePending(batch.recipientStates, 'f'), { failures: [...batch.failures, ...added] });
+  return done(batch, resolvePending(batch.recipientStates, recipientState.failed), {
+    failures: [...batch.failures, ...added],
+  });
 }
 
 function unknown(batch: Batch, inDoubtSince: number | null, fault: Fault): BatchChange {
   return {
     kind: 'unknown',
-    recipientStates: resolvePending(batch.recipientStates, 'u'),
+    recipientStates: resolvePending(batch.recipientStates, recipientState.unknown),
     inDoubtSince,
     code: fault.code,
     message: fault.message,

@@ -1,9 +1,9 @@
 /**
  * The circuit breaker: what the provider's answers mean for the session.
  *
- * Owns: counting faults in a row, opening (the session pauses itself rather than burn through its audience),
- * when to probe, closing; pausing when the provider refuses the first batches one after the other. Never: what
- * becomes of the batch (settle.ts).
+ * Owns counting faults in a row, opening (the session pauses itself instead of failing its audience), when to probe,
+ * and closing. It also pauses a session whose first batches are all refused. What becomes of a batch is decided in
+ * batch/settle.ts.
  *
  * @module
  */
@@ -12,19 +12,23 @@ import { pauseFor, type Session } from '../session/session.ts';
 import type { ProviderTraits } from '../batch/doubt.ts';
 import { outageShare, type SessionSignal } from '../batch/settle.ts';
 
-/** Five senders may fail in the same moment; twice that is the provider and not a moment. */
+/** Five senders may fail in one moment. Twice as many faults in a row mean that the provider is down. */
 const faultStreakLimit = 10;
-/** Without keys each fault leaves a batch in doubt for good: the first one is enough. */
+/** Without keys each fault leaves a batch in doubt for good, so the first one opens the breaker. */
 const keylessFaultStreakLimit = 1;
 
 /**
- * Three whole batches, or five single recipients, refused while nothing was accepted: it is the mail that is
- * wrong, and not they. A batch with one or two bad addresses in it is accepted in part before that.
+ * Three whole batches or five single recipients, refused while nothing was accepted: then the mail itself is
+ * wrong, not the addresses. A batch with one or two bad addresses is accepted in part before that.
  */
 const refusalLimit = 5;
 const minProbeMs = 1_000;
 
-/** What the provider's answer means for the session: circuit breaker, pauses. */
+/**
+ * Applies what an answer says about the provider to the session.
+ *
+ * @param nowMs - epoch ms
+ */
 export function applySignal(
   session: Session,
   nowMs: number,
@@ -70,9 +74,8 @@ export function applySignal(
     case 'pause':
       return session.state === 'running' || session.reason === 'mail_unreachable'
         ? pauseFor(session, signal.reason, signal.message)
-        : // What a person had checked is not asked on where nothing will be taken.
+        : // A check ends here: the provider will take nothing.
           { ...session, lastError: signal.message, isChecking: false };
-    case 'throttled':
     case 'none':
       return session;
     default:
@@ -80,7 +83,7 @@ export function applySignal(
   }
 }
 
-/** The provider has answered in its own words. */
+/** The session after an answer that is certainly the provider's. */
 function reached(session: Session, nowMs: number): Session {
   const wasUnreachable = session.state === 'paused' && session.reason === 'mail_unreachable';
   if (session.faultStreak === 0 && !wasUnreachable && session.lastError === null) return session;
@@ -89,7 +92,7 @@ function reached(session: Session, nowMs: number): Session {
     faultStreak: 0,
     outageSince: null,
     probeAt: null,
-    // A paused session keeps the words that say why; mail that was on its way still comes to its end.
+    // A paused session keeps the message of its pause, also when a call that was on its way is answered.
     lastError: session.state === 'paused' && !wasUnreachable ? session.lastError : null,
     waitingUntil: null,
     ...(wasUnreachable ? { state: 'running' as const, reason: null, progressedAt: nowMs } : {}),
@@ -97,10 +100,10 @@ function reached(session: Session, nowMs: number): Session {
 }
 
 /**
- * For how long nothing but faults has come; null while it may be one batch alone, which is asked ever more rarely
- * over half an hour before it is given up.
+ * For how long, in ms, nothing but faults has come. Null while only one batch may be at fault: that one is repeated
+ * ever more rarely over half an hour before it is given up.
  *
- * @param attempts - that batch's own
+ * @param attempts - of the batch that was answered
  */
 export function outageMs(
   { faultStreak, outageSince }: Session,

@@ -1,11 +1,11 @@
 /**
  * The daily cap: how many mails may leave from one domain on one day, over all sessions.
  *
- * Mailbox providers trust a domain that grows slowly; a cap spreads a large run over days while a domain is
- * warmed up. Days are UTC days. A repeat of a mail that left before takes nothing: the provider has counted
- * it, or never saw it.
+ * Mailbox providers trust a domain whose volume grows slowly. The cap spreads a large session over days while a
+ * domain is warmed up. Days are UTC days. A repeat of a mail takes nothing of the cap, because the provider has
+ * counted the mail before or has never seen it.
  *
- * Owns: the arithmetic. Never: storage, clocks.
+ * Arithmetic only: no storage and no clock.
  *
  * @module
  */
@@ -22,11 +22,6 @@ export type Allowance =
   | { kind: 'granted'; day: number }
   /** The day's mails are used up; the next day begins then (ms since 1970). */
   | { kind: 'tomorrow'; retryAt: number };
-
-/** `MAIL_DAILY_CAP` as a number; null: no cap. */
-export function readDailyCap(text: string): number | null {
-  return /^[1-9]\d{0,9}$/.test(text.trim()) ? Number(text.trim()) : null;
-}
 
 /** Takes `count` mails out of the day's allowance, or says when there will be one again. */
 export function takeAllowance(

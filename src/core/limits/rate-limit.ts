@@ -1,13 +1,13 @@
 /**
- * Permits: when a call to the mail API may leave, over all sessions of one mail account.
+ * The rate limit: when a call to the mail API may leave, over all sessions of one mail account.
  *
- * A token bucket of depth one kept as a single number, the theoretical arrival time of the next call
- * (GCRA, ITU-T I.371): permits are slots on a time line, one every `1 / rate` seconds. Resend counts
- * calls per second with no allowance for bursts, so a deeper bucket would only earn 429s.
+ * A token bucket of depth one, kept as one number: the theoretical arrival time of the next call (GCRA, ITU-T
+ * I.371). Permits are slots on a time line, one every `1 / rate` seconds. Resend counts calls per second and allows
+ * no bursts, so a deeper bucket would only earn 429s.
  *
- * Owns: the slots, the slow-down after a 429 and the recovery. Never: storage, clocks.
- * Invariants: slots of one gate are never closer than the interval; a lease is never further away than
- * {@link maxWaitMs} (else nothing is granted and a time to come back is told), so nobody sleeps for ever.
+ * Owns the slots, the slow-down after a 429 and the recovery. No storage and no clock.
+ * Invariants: slots of one gate are never closer than the interval; no lease lies further ahead than
+ * {@link maxWaitMs} (instead nothing is granted, and the answer says when to ask again).
  *
  * @module
  */

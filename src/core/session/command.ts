@@ -1,10 +1,10 @@
 /**
  * Commands: what a person may tell a session to do, and when it is refused.
  *
- * Owns: the legal transitions by hand; a refusal says why, in words for the person. Never: batches (the
- * store changes those that a command speaks of), the session's own transitions (session.ts, breaker.ts).
- * Invariant: the same command again changes nothing; every change raises the generation, which a running
- * slice checks in the transaction of each of its writes.
+ * Owns the transitions that people cause; a refusal has a sentence for the person. The batches that a command concerns
+ * are changed in durable/session/commands.ts, the session's own transitions are session.ts and limits/breaker.ts.
+ * Invariants: the same command again changes nothing; every change raises the generation, which a running slice
+ * checks in the transaction of each of its writes.
  *
  * @module
  */
@@ -121,7 +121,7 @@ export function decideCommand(
       }
       if (session.counts[command.outcome] === 0)
         return refused(`No mail is ${command.outcome}; there is nothing to retry.`);
-      // A paused run stays paused: what is retried waits with the rest.
+      // A paused session stays paused: the retried mail waits with the rest.
       return changed(session.state === 'paused' ? {} : reopened);
     }
     default:

@@ -1,7 +1,7 @@
 /**
  * Rate and ETA from recent progress.
  *
- * Owns: which points of a run are remembered and what is concluded from them. Invariant: at most
+ * Owns which points of a session are kept and what follows from them. Invariant: at most
  * {@link maxSampleCount} samples, `etaSeconds` is null until it can be honest and is never negative,
  * NaN or infinite.
  *
@@ -15,7 +15,7 @@ export type Sample = readonly [atMs: number, processed: number];
 const windowMs = 30_000;
 /** Points closer than this say nothing new. */
 const spacingMs = 1_000;
-/** Runs of a few seconds deserve an ETA too: the first points may be closer. */
+/** The first points may be closer, so that a session of a few seconds has an estimate too. */
 const earlySpacingMs = 250;
 const earlySampleCount = 8;
 export const maxSampleCount = 40;
@@ -32,7 +32,7 @@ export function addSample(samples: readonly Sample[], nowMs: number, processed: 
     if (nowMs - last[0] < spacing) return samples;
   }
   const kept = samples.filter(([atMs]) => nowMs - atMs <= windowMs);
-  // One point just outside the window keeps a slow run (a result every 40 s) measurable.
+  // One point just outside the window keeps a slow session measurable (a result every 40 s).
   const edge = kept.length < minSampleCount ? samples.slice(-minSampleCount) : kept;
   return [...edge, [nowMs, processed] as const].slice(-maxSampleCount);
 }
@@ -47,7 +47,7 @@ export interface Estimate {
  *
  * @param processed - leads processed by `nowMs`
  * @param remaining - leads still to be processed
- * @param moving - false while the run is paused or waits: a rate of the past then promises nothing
+ * @param moving - false while the session is paused or waits: the past rate says nothing then
  */
 export function estimate(
   samples: readonly Sample[],

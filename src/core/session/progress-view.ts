@@ -1,7 +1,7 @@
 /**
- * The Progress view: a session as everybody sees it.
+ * The progress view: a session as it is shown at a moment, with rate, estimate and `stalledSince`.
  *
- * Owns: what is shown at a moment, with rate, estimate and `stalledSince`. Never: changes of the session.
+ * Changes nothing of the session.
  *
  * @module
  */
@@ -70,7 +70,7 @@ export function toProgress(session: Session, nowMs: number): Progress {
   };
 }
 
-/** What keeps a run from moving, unless a result came since. */
+/** What the session waits for, unless a result came since. */
 function waitOf(session: Session, nowMs: number): WaitingFor | null {
   const { waitingFor, waitingUntil } = session;
   if (waitingFor === null || session.finishedAt !== null || session.state === 'paused') return null;

@@ -10,7 +10,7 @@ import type { Session } from './session.ts';
 
 const dayMs = 86_400_000;
 
-/** Numbers alone are worth keeping for the comparison with last year's run. */
+/** The numbers alone are kept for a comparison with last year's activation. */
 const numbersDays = 365;
 
 /** What retention does to a session, and when. */

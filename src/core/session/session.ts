@@ -1,11 +1,10 @@
 /**
- * The session machine: what one bulk activation is.
+ * The session: the record of one bulk activation, and how it changes.
  *
- * Owns: the session record, its counters, its pauses and its end. Never: storage, clocks, what people may do
- * to it (command.ts), the provider's faults (breaker.ts), when to wake (wake.ts), what is shown
- * (progress-view.ts).
- * Invariants: `rev` rises with every change; counters are the sum over the batches; a terminal state is
- * concluded from rows (`isWorkLeft` false), never asserted.
+ * Owns the record, its counters, its pauses and its end. What people may do to it is command.ts, the provider's faults
+ * limits/breaker.ts, when to wake wake.ts, what is shown progress-view.ts. No storage and no clock.
+ * Invariants: `rev` rises with every change; the counters are the sum over the batches; a session ends only when its
+ * rows say that no batch is open.
  *
  * @module
  */
@@ -36,25 +35,25 @@ export interface SessionSpec {
     /** Where recipients reach the app's public pages; null where it has no public address. */
     publicUrl: string | null;
   };
-  /** The mail provider that it was started with; one that was started before this was noted has none. */
+  /** The mail provider that it was started with. Sessions of early versions have none. */
   provider?: string;
-  /** Another one, which a person who resumes the run accepts. */
+  /** Another provider, which a person accepts by resuming. */
   offeredProvider?: string;
   /** Leads in one batch. */
   batchLeadCount: number;
   /** The audience is everyone who matched when it started: ids up to this one. */
   maxLeadId: number;
   /**
-   * The revision of the CRM at which it started. One that was started before those were counted has none: 0
-   * stands for what has not changed since then.
+   * The revision of the CRM at which it started. Sessions of early versions have none; 0 stands for leads that
+   * have not changed since revisions are counted.
    */
   revision?: number;
   /** Leads counted at the start. */
   total: number;
   createdAt: number;
-  /** Until then it may be undone: no lead is touched and nothing leaves before. */
+  /** Until then it can be undone: no lead is changed and no mail leaves before. */
   startsAt?: number;
-  /** Since when the session no longer knows whom it mailed (retention). */
+  /** When retention removed whom it mailed; epoch ms. The name is the stored one. */
   reducedAt?: number;
 }
 
@@ -63,11 +62,11 @@ export interface Plan {
   afterLeadId: number;
   plannedCount: number;
   isDone: boolean;
-  /** Leads of the audience that never came into a batch: changed since the start, or cancelled unseen. */
+  /** Leads of the audience that are in no batch: they changed after the start, or it was cancelled before. */
   unlistedCount: number;
 }
 
-/** The rest of a command: batches up to `untilSeq` that it speaks of are changed, in order. */
+/** The rest of a command that concerns many batches: those up to `untilSeq` are changed in order. */
 export interface Chore {
   kind: 'retryFailed' | 'retryUnknown' | 'assumeSent' | 'check';
   afterSeq: number;
@@ -81,7 +80,7 @@ export interface Session {
   spec: SessionSpec;
   state: SessionState;
   reason: SessionReason | null;
-  /** Rises with every command: a slice that began under another generation takes no new batch. */
+  /** Rises with every command. A slice that began under an earlier generation takes no new batch. */
   generation: number;
   rev: number;
   total: number;
@@ -89,7 +88,7 @@ export interface Session {
   delivered: number;
   bounced: number;
   complained: number;
-  /** The three counters above when a person last went on in spite of them. */
+  /** The three counters above when a person last resumed in spite of them. */
   acknowledged: DeliveryCounts;
   plan: Plan;
   startedAt: number | null;
@@ -110,15 +109,15 @@ export interface Session {
   outageSince: number | null;
   /** How much the provider has refused while it accepted nothing (breaker.ts). */
   refusalScore: number;
-  /** A person has unknown mail checked while the session does not run; only that may be asked then. */
+  /** A person has unknown mail checked while the session is stopped: only those batches are sent then. */
   isChecking: boolean;
   /** Until when the provider can be asked about mail in doubt, at the latest; null when there was none. */
   checkableUntil: number | null;
-  /** Leads of batches that never left may be active: a slice was at work. Until the CRM was told otherwise. */
+  /** True from the begin of a slice: leads of batches that have not left may be active in the CRM. */
   mayBeFlipped: boolean;
-  /** A command that speaks of more batches than one transaction changes, and how far it has come. */
+  /** A command that concerns more batches than one transaction changes, and how far it has come. */
   chore: Chore | null;
-  /** The rev that the history has. */
+  /** The rev that the CRM's list of activations has. */
   recordedRev: number;
   samples: readonly Sample[];
 }
@@ -174,8 +173,8 @@ export type WorkMode =
   | 'none';
 
 /**
- * Until when a queued session waits for a person who may undo it; null when it does not. A clock that was set
- * back behind the start tells nothing of how long it has waited: it waits no longer then.
+ * Until when a queued session can be undone, epoch ms; null when it cannot. If the clock was set back to before the
+ * start, it is not known how long the session has waited, so it waits no longer.
  */
 export function undoUntil(session: Session, nowMs: number): number | null {
   const { startsAt = 0, createdAt } = session.spec;
@@ -201,19 +200,19 @@ export function workMode(session: Session, nowMs: number): WorkMode {
   }
 }
 
-/** Every change of a session goes through here: it makes the change visible. */
+/** Applies a change that readers see: raises `rev` and `updatedAt`. */
 export function touch(session: Session, nowMs: number, change: Partial<Session>): Session {
   return { ...session, ...change, rev: session.rev + 1, updatedAt: Math.max(session.updatedAt, nowMs) };
 }
 
-/** What a session waits for from now on: since when, if it is what it waited for already. */
+/** What the session waits for. If it waited for the same already, the time since when stays. */
 export function waitOn(session: Session, kind: WaitingFor['kind'], nowMs: number): WaitingFor {
   const { waitingFor, progressedAt } = session;
   const isSame = waitingFor?.kind === kind && waitingFor.since >= progressedAt;
   return isSame ? waitingFor : { kind, since: nowMs };
 }
 
-/** Adds `delta` to the counters; results move the run on. */
+/** Adds `delta` to the counters. A lead that is decided is progress, and a sample for the estimate. */
 export function applyCounts(session: Session, nowMs: number, delta: Partial<BatchCounts>): Session {
   const counts = { ...session.counts };
   for (const key of Object.keys(counts) as (keyof BatchCounts)[]) counts[key] += delta[key] ?? 0;
@@ -226,7 +225,7 @@ export function applyCounts(session: Session, nowMs: number, delta: Partial<Batc
   });
 }
 
-/** Notes until when the provider can be asked about a batch in doubt. */
+/** Extends the time until which the provider can be asked about mail in doubt. */
 export function noteDoubt(session: Session, batch: Batch, traits: ProviderTraits): Session {
   if (batch.inDoubtSince === null || batch.retried === 'risked') return session;
   const until = keyLivesUntil(batch.inDoubtSince, traits);
@@ -234,7 +233,7 @@ export function noteDoubt(session: Session, batch: Batch, traits: ProviderTraits
   return { ...session, checkableUntil: until };
 }
 
-/** Adds what webhooks told; a session that endangers the sender's name pauses until a person acts. */
+/** Adds delivery events. A session whose bounces or complaints exceed the limits pauses until a person resumes it. */
 export function applyDeliveries(
   session: Session,
   nowMs: number,
@@ -252,10 +251,7 @@ export function applyDeliveries(
   return verdict === null ? counted : pauseFor(counted, verdict.reason, verdict.message);
 }
 
-/**
- * Pauses until a person acts: nothing of what is left can leave as things are. A session that was cancelled stays
- * so, and one that has ended too.
- */
+/** Pauses until a person resumes. A session that was cancelled or has ended stays as it is. */
 export function pauseFor(
   session: Session,
   reason: 'mail_quota' | 'mail_auth' | 'mail_refused' | 'bounce_rate' | 'complaint_rate',
@@ -278,8 +274,8 @@ export function pauseFor(
 }
 
 /**
- * Ends planning. What was counted at the start and did not come into a batch has changed since, or is
- * cancelled unseen: it is skipped. What came in beyond the count makes the audience larger.
+ * Ends planning. Leads that were counted at the start and are in no batch are skipped: they changed since, or the
+ * session was cancelled before. Leads beyond the count make the audience larger.
  */
 export function endPlan(session: Session): Pick<Session, 'plan' | 'counts' | 'total'> {
   if (session.plan.isDone) return { plan: session.plan, counts: session.counts, total: session.total };
@@ -292,8 +288,8 @@ export function endPlan(session: Session): Pick<Session, 'plan' | 'counts' | 'to
 }
 
 /**
- * Ends a session that has no open batch. Where its counters, which are those of its rows, fall short of the
- * total, rows are missing: nothing can ever be done for those leads, and it says so.
+ * Ends a session that has no open batch. If its counters, recounted from its rows, are below the total, rows are
+ * missing: the session has failed, because nothing can be done for those leads.
  */
 export function finish(session: Session, nowMs: number): Session {
   const missingCount = session.total - processedCount(session.counts);
@@ -306,10 +302,10 @@ export function finish(session: Session, nowMs: number): Session {
     mayBeFlipped: false,
   };
   if (missingCount > 0) {
-    const lastError = `The run's own records lack ${missingCount} of its leads; what became of those is not known.`;
+    const lastError = `The activation's own records lack ${missingCount} of its leads; what became of those is not known.`;
     return touch(session, nowMs, { ...ended, state: 'failed', lastError });
   }
   const state = session.cancelledAt === null ? 'completed' : 'cancelled';
-  // Words of a pause or a fault on the way tell to do something that can no more be done.
+  // The message of an earlier pause or fault would ask for something that can no longer be done.
   return touch(session, nowMs, { ...ended, state, lastError: null });
 }

@@ -1,14 +1,14 @@
 /**
  * One slice: the work of one alarm, as a pure loop over verbs.
  *
- * One planner pages the audience into batches ahead of the senders; each sender takes a batch through
- * permit → flip → prepare → intent → deliver → settle. Where the provider is fast there are more senders
- * than calls at once, so that the next batches are flipped and rendered while the mail API is answering. Everything that touches the world is a verb that
- * is handed in, so tests can stop the world at each of them.
+ * A planner pages the audience into batches ahead of the senders. Each sender takes a batch through
+ * permit → flip → prepare → intent → deliver → settle. Where the provider is fast there are more senders than calls at
+ * once, so that the next batches are flipped and rendered while the mail API is answering. Every effect is a verb that
+ * is passed in, so that a test can stop the slice at each of them.
  *
- * Owns: the order of the verbs and when to stop. Never: what an outcome means (settle.ts), storage.
- * Invariant: a killed slice leaves rows from which the next one goes on; nothing that matters is held
- * in this file's variables.
+ * Owns the order of the verbs and when to stop. What an outcome means is batch/settle.ts.
+ * Invariant: a killed slice leaves rows from which the next one goes on; nothing that matters is held in this file's
+ * variables.
  *
  * @module
  */
@@ -40,7 +40,7 @@ export interface Prepared {
 export interface SliceVerbs {
   now(): number;
   sleepUntil(at: number): Promise<void>;
-  /** What the session allows now; `none` once a command came in after the slice began. */
+  /** What the session allows now; `none` once a command came in after the slice has begun. */
   mode(): WorkMode;
   /** True while leads of the audience wait to be made into batches. */
   isPlanning(): boolean;
@@ -68,7 +68,7 @@ export interface SliceVerbs {
   deliver(intent: Intent): Promise<Outcome>;
   /** Writes the outcome, counters and rev in one transaction. */
   settle(intent: Intent, outcome: Outcome): void;
-  /** The run waits for the provider. */
+  /** Notes that nothing may leave before this time. */
   waitUntil(at: number): void;
 }
 
@@ -83,14 +83,14 @@ export interface SliceLimits {
 
 /** Six simultaneous connections are the platform's limit for one invocation. */
 const callCount = 5;
-/** From this rate on the provider is not what is waited for. */
+/** From this rate on the provider is no longer the bottleneck. */
 const fastRatePerSecond = 100;
 /** The most batches that a slice has in hand. */
 export const maxSenderCount = 8;
 
 /**
  * The limits of a slice under an account that may make so many calls a second. Where the provider is the
- * limit, more batches in hand than calls would only take slots from other runs.
+ * limit, more batches in hand than calls would only take slots from other sessions.
  */
 export function sliceLimits(maxRatePerSecond: number): SliceLimits {
   const senderCount = maxRatePerSecond < fastRatePerSecond ? callCount : maxSenderCount;
@@ -99,10 +99,10 @@ export function sliceLimits(maxRatePerSecond: number): SliceLimits {
 
 /** The flip runs this long before its permit's slot, so that the slot is not spent on a database round trip. */
 export const flipLeadMs = 250;
-/** A database that is slow just now is asked earlier, but a command must not find many leads flipped for nothing. */
+/** A slow database is asked earlier, but not so early that a command finds many leads flipped for nothing. */
 const maxFlipLeadMs = 2_000;
 
-/** How long before its slot a batch is begun: a little longer than the slowest of late has taken. */
+/** How long before its slot a batch is begun: a little longer than recent flips have taken. */
 class Headstart {
   ms: number = flipLeadMs;
 
@@ -166,13 +166,13 @@ export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<
     } catch (error) {
       faults.push(error);
     } finally {
-      // Whoever waits for leads must look again: the planner may have ended or failed.
+      // Senders that wait for leads look again: the planner may have ended or failed.
       planned.raise();
     }
   };
   const senderCount = first === 'probe' ? 1 : limits.senderCount;
   await Promise.all([guard(planner), ...Array.from({ length: senderCount }, () => guard(sender))]);
-  // Its own words and type matter to whoever classifies it.
+  // Not wrapped: its type and message are what the shell classifies.
   if (faults.length > 0) throw faults[0];
 }
 
@@ -211,7 +211,7 @@ async function send(
     await verbs.sleepUntil(permit.at);
     await calls.take();
     isCalling = true;
-    // What another call was answered meanwhile may have paused the run.
+    // Meanwhile the answer to another call may have paused the session.
     if (mode() === 'none') return false;
     while (!verbs.isUsable(permit)) {
       permit = await verbs.renewPermit();
@@ -227,7 +227,7 @@ async function send(
     permit = null;
     const outcome = await verbs.deliver(intent);
     verbs.settle(intent, outcome);
-    // A command came in the moment before the call: its slot is free for another session.
+    // A command came in just before the call, so another session can use the slot.
     if (outcome.kind === 'notSent') verbs.returnPermit(used);
     return true;
   } finally {
@@ -237,7 +237,7 @@ async function send(
   }
 }
 
-/** So many at once; who comes later waits, and goes on in the order of coming. */
+/** A semaphore: so many at once, the others wait in the order of their coming. */
 class Slots {
   readonly #waiting: (() => void)[] = [];
   #freeCount: number;

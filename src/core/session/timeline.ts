@@ -1,10 +1,10 @@
 /**
- * What is worth telling of a session's life, concluded from each change of its record.
+ * The timeline: the events of a session, derived from each change of its record.
  *
- * Owns: which changes are events, which of them are one, which moments are kept as points. Never: storage,
- * clocks; the time of a change is in the record.
- * Invariants: at most {@link maxEventCount} events and {@link maxPointCount} points for a run of any length;
- * a fault that repeats for an hour costs a write now and then, not one each time.
+ * Owns which changes are events, which of them are merged into one, and which moments are kept as points of the
+ * throughput. No storage and no clock; the time of a change is in the record.
+ * Invariants: at most {@link maxEventCount} events and {@link maxPointCount} points for a session of any length; a
+ * fault that repeats for an hour costs a few writes, not one each time.
  *
  * @module
  */
@@ -13,10 +13,10 @@ import { processedCount, type Session } from './session.ts';
 
 export type NewEvent = Omit<TimelineEvent, 'id'>;
 
-/** More than a person reads; a run that is paused and resumed all day stays below. */
+/** More than a person reads. A session that is paused and resumed all day stays below. */
 export const maxEventCount = 200;
 export const maxPointCount = 300;
-/** Points of a young run. Each is a billed row: at one call a second they are a tenth of all of a run's. */
+/** Distance of the first points. Each is a billed row: at one call a second they are a tenth of a session's rows. */
 export const firstSpacingMs = 2_000;
 /** What comes back within this time goes on, rather than happening again. */
 const sameEventMs = 60_000;

@@ -18,13 +18,13 @@ export interface WakeView {
   nextAttemptAt: number | null;
   /** When the first key of what is in doubt dies; asked of a paused session only. */
   keyDiesAt: number | null;
-  /** The CRM has the session's last word: its line in the history, and which leads were given back. */
+  /** True when the CRM is up to date: the row in the list of activations, and the leads that were given back. */
   isRecorded: boolean;
-  /** When the session's recipients are reduced; null while it runs. */
+  /** When the next step of retention is due; null while the session has not ended. */
   retentionAt: number | null;
 }
 
-/** How soon the list of activations hears the last word: it is to have it within five seconds, with a repeat. */
+/** How soon the last progress is recorded. The list is to have it within five seconds, also if one write fails. */
 export const recordRetryMs = 2_000;
 
 /** Epoch ms of the next alarm, or null when nothing will ever have to be done by itself. */

@@ -1,119 +1,87 @@
 /**
- * Imports: files of leads that come in by chunks, each of which is one transaction with a sequence number.
+ * Imports: files of leads that come in by chunks (chunks.ts).
  *
- * Owns: what an import is and what became of its rows. Never: reading files.
- * Keeps true: a chunk that is sent again changes nothing and has the same answer; chunks are taken in
- * order and without gaps; of several rows of one file with one address the first counts, across chunks
- * too; the audience of an import is every lead of its file that exists.
+ * Owns the record of an import: how its file is read, where it stands, what became of its rows. Does not read
+ * files. Invariant: the audience of an import is every lead of its file that exists.
  *
  * @module
  */
-import type { ColumnMapping } from '../../shared/imports/import-file.ts';
-import { limits } from '../../shared/limits.ts';
-import type {
-  Import,
-  ImportCounts,
-  ImportIssue,
-  ImportList,
-  ImportOpenRequest,
-} from '../../shared/schemas/activation.ts';
-import { decodeCursor, encodeCursor } from '../cursor.ts';
+import { columnMapping, type ColumnMapping } from '../../shared/imports/import-file.ts';
+import type { Import, ImportCounts, ImportList, ImportOpenRequest } from '../../shared/schemas/imports.ts';
+import { readPage, type PagedList } from '../cursor.ts';
 import { rememberNames } from '../leads/custom-fields.ts';
-import type { HashEmail } from '../email-hash.ts';
-import type { StoredIssue } from './issues.ts';
-import { importStatements, prepareRow, type PreparedRow } from './upsert-leads.ts';
-import { readImportRow } from './parse-row.ts';
 
 /** How every chunk of an import is read. */
 type ImportSpec = Pick<Import, 'columns' | 'consentSource' | 'source' | 'reading'> & {
   mapping: ColumnMapping;
 };
 
-interface ImportRecordRow {
+/** The kinds of rows that are counted: each is a column `…_count` of imports and of chunks. */
+export const counted = [
+  'created',
+  'updated',
+  'unchanged',
+  'duplicate',
+  'rejected',
+  'unmailable',
+] as const satisfies readonly (keyof ImportCounts)[];
+
+/** The columns of {@link ImportCounts}. */
+export const countColumns = counted.map((name) => `${name}_count AS ${name}`).join(', ');
+
+/** An import as it is read; `spec` is JSON. */
+type ImportRow = Omit<Import, keyof ImportSpec | 'counts'> & ImportCounts & { number: number; spec: string };
+
+/** An import with the number that its chunks and members have. */
+export interface StoredImport {
   number: number;
-  import_id: string;
-  owner: string;
-  file_name: string;
-  size_bytes: number | null;
-  head_hash: string | null;
-  state: Import['state'];
-  spec: string;
-  next_seq: number;
-  next_line: number;
-  created_count: number;
-  updated_count: number;
-  unchanged_count: number;
-  duplicate_count: number;
-  rejected_count: number;
-  unmailable_count: number;
-  removed_count: number;
-  created_at: number;
-  updated_at: number;
-  finished_at: number | null;
-  cells_dropped_at: number | null;
+  import: Import;
 }
 
-type CountRow = Pick<
-  ImportRecordRow,
-  | 'created_count'
-  | 'updated_count'
-  | 'unchanged_count'
-  | 'duplicate_count'
-  | 'rejected_count'
-  | 'unmailable_count'
->;
+const list: PagedList<ImportRow> = {
+  select: `SELECT number, import_id AS importId, state, owner, file_name AS fileName, size_bytes AS sizeBytes,
+      head_hash AS headHash, spec, next_seq AS nextSeq, next_line AS nextLine, ${countColumns},
+      removed_count AS removed, created_at AS createdAt, updated_at AS updatedAt, finished_at AS finishedAt,
+      cells_dropped_at AS cellsDroppedAt FROM imports`,
+  key: [{ column: 'number', type: 'integer', of: (row) => row.number }],
+};
 
-function toCounts(row: CountRow): ImportCounts {
-  return {
-    created: row.created_count,
-    updated: row.updated_count,
-    unchanged: row.unchanged_count,
-    duplicate: row.duplicate_count,
-    rejected: row.rejected_count,
-    unmailable: row.unmailable_count,
-  };
+/** What {@link openImport} wrote. A field that leads have since then has no columns. */
+function readSpec(json: string): ImportSpec {
+  const spec = JSON.parse(json) as ImportSpec;
+  return { ...spec, mapping: { ...columnMapping(() => []), ...spec.mapping } };
 }
 
-function toImport(row: ImportRecordRow): Import {
-  // Written by openImport only, from an ImportSpec.
-  const spec = JSON.parse(row.spec) as ImportSpec;
-  return {
-    importId: row.import_id,
-    state: row.state,
-    owner: row.owner,
-    fileName: row.file_name,
-    sizeBytes: row.size_bytes,
-    headHash: row.head_hash,
-    columns: spec.columns,
-    mapping: spec.mapping,
-    consentSource: spec.consentSource,
-    source: spec.source,
-    reading: spec.reading,
-    nextSeq: row.next_seq,
-    nextLine: row.next_line,
-    counts: toCounts(row),
-    removed: row.removed_count,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-    finishedAt: row.finished_at,
-    cellsDroppedAt: row.cells_dropped_at,
-  };
+function toStored({ number, spec, ...row }: ImportRow): StoredImport {
+  const { created, updated, unchanged, duplicate, rejected, unmailable, ...record } = row;
+  const counts = { created, updated, unchanged, duplicate, rejected, unmailable };
+  return { number, import: { ...record, ...readSpec(spec), counts } };
 }
 
-async function findRow(db: D1Database, importId: string): Promise<ImportRecordRow | null> {
-  return db.prepare('SELECT * FROM imports WHERE import_id = ?').bind(importId).first<ImportRecordRow>();
+/** The statement that reads an import; {@link storedImport} takes its result. */
+export function importStatement(db: D1Database, importId: string): D1PreparedStatement {
+  return db.prepare(`${list.select} WHERE import_id = ?`).bind(importId);
+}
+
+/** The import that {@link importStatement} read, or null. */
+export function storedImport(result: D1Result | undefined): StoredImport | null {
+  const row = result?.results[0] as ImportRow | undefined;
+  return row === undefined ? null : toStored(row);
+}
+
+export async function findImport(db: D1Database, importId: string): Promise<StoredImport | null> {
+  return storedImport(await importStatement(db, importId).all());
 }
 
 /** The import, or null. */
 export async function getImport(db: D1Database, importId: string): Promise<Import | null> {
-  const row = await findRow(db, importId);
-  return row === null ? null : toImport(row);
+  return (await findImport(db, importId))?.import ?? null;
 }
 
 /**
  * Opens an import, once: the same request again finds it, as it is now.
  *
- * @returns `conflict` when the id names an import that was opened otherwise
+ * @returns `conflict` when the id names an import that was opened with another request
  */
 export async function openImport(
   db: D1Database,
@@ -121,8 +89,8 @@ export async function openImport(
 ): Promise<{ kind: 'opened' | 'exists'; import: Import } | { kind: 'conflict' }> {
   const { fileName, sizeBytes, headHash, columns, mapping, consentSource, source, reading } = open.request;
   const spec = JSON.stringify({ columns, mapping, consentSource, source, reading } satisfies ImportSpec);
-  const results = await db.batch<ImportRecordRow>([
-    // Before the import is there: with its opening, and never with a request that is refused.
+  const results = await db.batch<ImportRow>([
+    // Before the import is inserted, so that the names of a refused request are not remembered.
     ...rememberNames(db, Object.keys(mapping.custom ?? {}), {
       sql: 'NOT EXISTS (SELECT 1 FROM imports WHERE import_id = ?2)',
       params: [open.importId],
@@ -133,19 +101,20 @@ export async function openImport(
          VALUES (?1, ?2, ?3, ?4, ?5, 'open', ?6, ?7, ?7) ON CONFLICT (import_id) DO NOTHING`,
       )
       .bind(open.importId, open.owner, fileName, sizeBytes, headHash, spec, open.nowMs),
-    db.prepare('SELECT * FROM imports WHERE import_id = ?').bind(open.importId),
+    importStatement(db, open.importId),
   ]);
   const [inserted, found] = results.slice(-2);
   const row = found?.results[0];
-  if (row === undefined) throw new Error('An import is gone that was just opened.');
-  if ((inserted?.meta.changes ?? 0) > 0) return { kind: 'opened', import: toImport(row) };
+  if (row === undefined) throw new Error('The import that was just opened is gone.');
+  const { import: stored } = toStored(row);
+  if ((inserted?.meta.changes ?? 0) > 0) return { kind: 'opened', import: stored };
   const isSame =
     row.owner === open.owner &&
-    row.file_name === fileName &&
-    row.size_bytes === sizeBytes &&
-    row.head_hash === headHash &&
-    row.spec === spec;
-  return isSame ? { kind: 'exists', import: toImport(row) } : { kind: 'conflict' };
+    row.fileName === fileName &&
+    row.sizeBytes === sizeBytes &&
+    row.headHash === headHash &&
+    JSON.stringify(readSpec(row.spec)) === JSON.stringify(readSpec(spec));
+  return isSame ? { kind: 'exists', import: stored } : { kind: 'conflict' };
 }
 
 /** One page of imports, newest first. */
@@ -153,225 +122,11 @@ export async function listImports(
   db: D1Database,
   query: { cursor: string | null; limit: number },
 ): Promise<{ kind: 'ok'; list: ImportList } | { kind: 'invalid_cursor' }> {
-  const parts = query.cursor === null ? [Number.MAX_SAFE_INTEGER] : (decodeCursor(query.cursor) ?? []);
-  const [before, ...rest] = parts;
-  if (typeof before !== 'number' || rest.length > 0) return { kind: 'invalid_cursor' };
-  const { results } = await db
-    .prepare('SELECT * FROM imports WHERE number < ? ORDER BY number DESC LIMIT ?')
-    .bind(before, query.limit + 1)
-    .all<ImportRecordRow>();
-  const rows = results.slice(0, query.limit);
-  const last = rows.at(-1);
-  const nextCursor = results.length > query.limit && last !== undefined ? encodeCursor([last.number]) : null;
-  return { kind: 'ok', list: { imports: rows.map(toImport), nextCursor } };
-}
-
-// ── chunks ───────────────────────────────────────────────────────────────────────────────────────
-
-/** A row of a file: where its record begins, counted from 1, and its cells. */
-export interface FileRow {
-  line: number;
-  cells: readonly string[];
-}
-
-export type ChunkAnswer =
-  | { kind: 'ok'; seq: number; counts: ImportCounts; issues: ImportIssue[]; import: Import }
-  | { kind: 'not_found' }
-  | { kind: 'closed' }
-  /** Not the next chunk, or its rows lie before those that are in. */
-  | { kind: 'out_of_order'; nextSeq: number; nextLine: number }
-  /** This chunk was taken before, with other rows. */
-  | { kind: 'conflict' };
-
-// The number is null, which the column refuses and the transaction with it, unless the import is open and
-// awaits this very chunk: two senders of one chunk cannot both be in time.
-const insertChunkSql = `INSERT INTO import_chunks
-    (import_number, seq, body_hash, duplicate_count, rejected_count, unmailable_count, issues)
-  VALUES ((SELECT number FROM imports WHERE number = ?1 AND state = 'open' AND next_seq = ?2),
-    ?2, ?3, ?4, ?5, ?6, ?7)`;
-
-const counted = ['created', 'updated', 'unchanged', 'duplicate', 'rejected', 'unmailable'] as const;
-const sumChunkSql = `UPDATE imports AS i SET next_seq = ?2 + 1, next_line = ?3, updated_at = max(i.updated_at, ?4),
-    ${counted.map((name) => `${name}_count = i.${name}_count + c.${name}_count`).join(', ')},
-    member_count = i.member_count + c.created_count + c.updated_count + c.unchanged_count,
-    cells_dropped_at = NULL
-  FROM import_chunks c WHERE i.number = ?1 AND c.import_number = ?1 AND c.seq = ?2`;
-const countLeadsSql = `UPDATE lead_counts SET revision = revision + 1, new_count = new_count +
-  (SELECT created_count FROM import_chunks WHERE import_number = ?1 AND seq = ?2)`;
-
-/** What SQLite's NOCASE takes for one address: it knows the case of ASCII letters only. */
-function addressKey(email: string): string {
-  return email.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
-}
-
-/** Addresses of these that earlier chunks of the import had, with the lines they were in. */
-async function earlierLines(
-  db: D1Database,
-  importNumber: number,
-  emails: readonly string[],
-): Promise<Map<string, number>> {
-  // CROSS JOIN fixes the order: SQLite would hold every member of the import against every row.
-  const { results } = await db
-    .prepare(
-      `SELECT r.value AS email, m.line FROM json_each(?1) AS r
-       CROSS JOIN leads l ON l.email = r.value
-       CROSS JOIN import_leads m ON m.import_number = ?2 AND m.lead_id = l.id`,
-    )
-    .bind(JSON.stringify(emails), importNumber)
-    .all<{ email: string; line: number }>();
-  return new Map(results.map((row) => [addressKey(row.email), row.line]));
-}
-
-/**
- * Takes the next rows of a file, at most {@link limits.maxImportChunkRowCount}, with rising lines.
- *
- * Leads with a new address are created; those whose filled-in cells differ from what is there are
- * updated; the rest is left as it is.
- *
- * @param bodyHash - names the content of the chunk, to tell a repeat from another chunk
- * @throws what D1 throws; the chunk was not taken then, or wholly, and sending it again is safe
- */
-export async function putChunk(
-  db: D1Database,
-  chunk: {
-    importId: string;
-    seq: number;
-    rows: readonly FileRow[];
-    bodyHash: string;
-    nowMs: number;
-    hashEmail: HashEmail;
-  },
-): Promise<ChunkAnswer> {
-  const { importId, seq, bodyHash, nowMs } = chunk;
-  const found = await findRow(db, importId);
-  if (found === null) return { kind: 'not_found' };
-  const refused = await repeatOrRefusal(db, found, chunk);
-  if (refused !== null) return refused;
-
-  const { rows, issues } = await sortOut(db, found, chunk);
-  const lastLine = chunk.rows.at(-1)?.line ?? found.next_line;
-  const countOf = (outcome: ImportIssue['outcome']) => issues.filter((issue) => issue[1] === outcome).length;
-  const position = [found.number, seq] as const;
-  try {
-    await db.batch([
-      db
-        .prepare(insertChunkSql)
-        .bind(
-          ...position,
-          bodyHash,
-          countOf('duplicate_in_file'),
-          countOf('rejected'),
-          rows.filter((row) => row.unmailable).length,
-          JSON.stringify(issues),
-        ),
-      ...importStatements(db, { importNumber: found.number, importId, seq, rows, nowMs }),
-      db.prepare(countLeadsSql).bind(...position),
-      db.prepare(sumChunkSql).bind(...position, lastLine + 1, nowMs),
-    ]);
-  } catch (error) {
-    // Somebody else may have sent it, or closed the import, since it was looked at.
-    const now = await findRow(db, importId);
-    const answer = now === null ? null : await repeatOrRefusal(db, now, chunk);
-    if (answer === null) throw error;
-    return answer;
-  }
-  return storedAnswer(db, importId, chunk);
-}
-
-/** The answer to a chunk that is no news, or cannot be taken; null when it is the one that is awaited. */
-async function repeatOrRefusal(
-  db: D1Database,
-  row: ImportRecordRow,
-  chunk: { seq: number; bodyHash: string; rows: readonly FileRow[] },
-): Promise<ChunkAnswer | null> {
-  if (chunk.seq < row.next_seq) return storedAnswer(db, row.import_id, chunk);
-  if (row.state !== 'open') return { kind: 'closed' };
-  const firstLine = chunk.rows[0]?.line ?? row.next_line;
-  return chunk.seq > row.next_seq || firstLine < row.next_line
-    ? { kind: 'out_of_order', nextSeq: row.next_seq, nextLine: row.next_line }
-    : null;
-}
-
-async function storedAnswer(
-  db: D1Database,
-  importId: string,
-  chunk: { seq: number; bodyHash: string },
-): Promise<ChunkAnswer> {
-  const [imports, chunks] = await db.batch([
-    db.prepare('SELECT * FROM imports WHERE import_id = ?').bind(importId),
-    db
-      .prepare(
-        `SELECT c.* FROM import_chunks c JOIN imports i ON i.number = c.import_number
-         WHERE i.import_id = ? AND c.seq = ?`,
-      )
-      .bind(importId, chunk.seq),
-  ]);
-  const row = imports?.results[0] as ImportRecordRow | undefined;
-  const stored = chunks?.results[0] as (CountRow & { body_hash: string; issues: string }) | undefined;
-  if (row === undefined || stored === undefined) return { kind: 'not_found' };
-  if (stored.body_hash !== chunk.bodyHash) return { kind: 'conflict' };
-  const issues = JSON.parse(stored.issues) as StoredIssue[];
-  return {
-    kind: 'ok',
-    seq: chunk.seq,
-    counts: toCounts(stored),
-    issues: issues.map(([line, outcome, reason]) => ({ line, outcome, reason })),
-    import: toImport(row),
-  };
-}
-
-/** Sorts the rows of a chunk into those to be written and those not to be. */
-async function sortOut(
-  db: D1Database,
-  row: ImportRecordRow,
-  chunk: { rows: readonly FileRow[]; hashEmail: HashEmail },
-): Promise<{ rows: PreparedRow[]; issues: StoredIssue[] }> {
-  const { mapping, consentSource, source } = JSON.parse(row.spec) as ImportSpec;
-  const read = chunk.rows.map(({ line, cells }) => ({
-    cells,
-    row: readImportRow(mapping, cells, line, { consentSource, source }),
-  }));
-  const emails = read.flatMap(({ row: it }) => (it.kind === 'lead' ? [it.lead.email] : []));
-  const lines = await earlierLines(db, row.number, emails);
-  const rows: PreparedRow[] = [];
-  const issues: StoredIssue[] = [];
-  for (const { cells, row: it } of read) {
-    if (it.kind === 'rejected') {
-      issues.push([it.line, 'rejected', it.reason, cells]);
-      continue;
-    }
-    const key = addressKey(it.lead.email);
-    const firstLine = lines.get(key);
-    if (firstLine !== undefined) {
-      issues.push([it.line, 'duplicate_in_file', `the same address as in line ${firstLine}`, cells]);
-      continue;
-    }
-    lines.set(key, it.line);
-    rows.push(prepareRow(it.line, it.lead, chunk.hashEmail));
-  }
-  return { rows, issues };
-}
-
-/** A row that was not taken, with its cells. */
-export type RejectedRow = ImportIssue & { cells: readonly string[] };
-
-/** The rows of one chunk that ended so, and the chunk after it that may have more; null after the last. */
-export async function rejectedRows(
-  db: D1Database,
-  query: { importId: string; outcome: ImportIssue['outcome']; fromSeq: number },
-): Promise<{ rows: RejectedRow[]; nextSeq: number | null }> {
-  const stored = await db
-    .prepare(
-      `SELECT c.seq, c.issues FROM import_chunks c JOIN imports i ON i.number = c.import_number
-       WHERE i.import_id = ? AND c.seq >= ? AND c.issues <> '[]' ORDER BY c.seq LIMIT 1`,
-    )
-    .bind(query.importId, query.fromSeq)
-    .first<{ seq: number; issues: string }>();
-  if (stored === null) return { rows: [], nextSeq: null };
-  const rows = (JSON.parse(stored.issues) as StoredIssue[]).flatMap(([line, outcome, reason, cells]) =>
-    outcome === query.outcome ? [{ line, outcome, reason, cells }] : [],
-  );
-  return { rows, nextSeq: stored.seq + 1 };
+  // Said for the query plan, which calls a walk of the whole table a scan even with a limit.
+  const page = await readPage(db, list, { ...query, where: [['number > ?', 0]] });
+  if (page.kind !== 'ok') return page;
+  const imports = page.rows.map((row) => toStored(row).import);
+  return { kind: 'ok', list: { imports, nextCursor: page.nextCursor } };
 }
 
 /** Closes an import to further chunks; again, it changes nothing. */
@@ -418,45 +173,4 @@ export async function importsOfLead(
       at: number;
     }>();
   return results;
-}
-
-/**
- * Imports a whole file in this process: opens, chunks and finishes. For scripts, which have the rows and
- * the database at hand.
- *
- * @param onChunk - told what became of each chunk
- */
-export async function importRows(
-  db: D1Database,
-  file: {
-    importId: string;
-    owner: string;
-    request: Omit<ImportOpenRequest, 'importId'>;
-    rows: AsyncIterable<FileRow> | Iterable<FileRow>;
-    now: () => number;
-    hashEmail: HashEmail;
-    onChunk?: (counts: ImportCounts, issues: readonly ImportIssue[]) => void;
-  },
-): Promise<Import> {
-  const { importId, owner, request, now, hashEmail } = file;
-  const opened = await openImport(db, { request, importId, owner, nowMs: now() });
-  if (opened.kind === 'conflict') throw new Error(`There is another import with the id ${importId}.`);
-  let seq = opened.import.nextSeq;
-  let rows: FileRow[] = [];
-  const flush = async (): Promise<void> => {
-    if (rows.length === 0) return;
-    const answer = await putChunk(db, { importId, seq, rows, bodyHash: '', nowMs: now(), hashEmail });
-    if (answer.kind !== 'ok') throw new Error(`A chunk was not taken: ${answer.kind}.`);
-    file.onChunk?.(answer.counts, answer.issues);
-    seq += 1;
-    rows = [];
-  };
-  for await (const row of file.rows) {
-    rows.push(row);
-    if (rows.length === limits.maxImportChunkRowCount) await flush();
-  }
-  await flush();
-  const finished = await finishImport(db, { importId, nowMs: now() });
-  if (finished === null) throw new Error('An import is gone that was just finished.');
-  return finished;
 }

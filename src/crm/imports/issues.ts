@@ -1,13 +1,13 @@
 /**
- * The rows of imports that were not taken, as `import_chunks.issues` keeps them: one JSON array per chunk.
+ * The rows of imports that were not taken, as `import_chunks.issues` keeps them: one JSON array for each chunk.
  *
- * Owns: that format, and every change of it. Keeps true: what is stored is changed in place, by one
- * statement, never read, edited and written back, so that two changes of one chunk cannot undo each other;
- * line, outcome and reason stay, so that the counts of the import still add up with its list.
+ * Owns that format and every change of it. Invariants: what is stored is changed in place by one statement, and never
+ * read, edited and written back, so that two changes of one chunk cannot undo each other; line, outcome and reason
+ * stay, so that the counts of the import still agree with its list.
  *
  * @module
  */
-import type { ImportIssue } from '../../shared/schemas/activation.ts';
+import type { ImportIssue } from '../../shared/schemas/imports.ts';
 
 /** A row that was not taken, as it is kept. */
 export type StoredIssue = [
@@ -28,7 +28,7 @@ const mappedSql = (sql: string): string =>
 const isAboutSql = (issue: string, address: string): string =>
   `EXISTS (SELECT 1 FROM json_each(${issue}, '$[3]') AS cell WHERE instr(lower(cell.value), ${address}) > 0)`;
 
-/** Sees without taking it apart that a chunk has nothing of the address; the parameter is as within JSON. */
+/** False where a chunk certainly has nothing of the address, without parsing it; the parameter is as within JSON. */
 const mayBeAboutSql = (issues: string, text: string): string => `instr(lower(${issues}), ${text}) > 0`;
 
 /** SQLite's lower() knows ASCII letters only; both sides must be lowered alike. */
@@ -37,7 +37,7 @@ function addressParams(email: string): { address: string; text: string } {
   return { address, text: JSON.stringify(address).slice(1, -1) };
 }
 
-/** Lets go of all cells of the chunks of an import with `fromSeq <= seq < toSeq`. */
+/** Drops all cells of the chunks of an import with `fromSeq <= seq < toSeq`. */
 export async function dropCells(
   db: D1Database,
   chunks: { importNumber: number; fromSeq: number; toSeq: number },
@@ -54,7 +54,7 @@ export async function dropCells(
 /** Chunks whose rows are erased in one transaction: up to as many MiB of JSON. */
 const erasedChunkCount = 20;
 
-/** Lets go of the cells of every issue that mentions the address, in all imports. */
+/** Drops the cells of every issue that mentions the address, in all imports. */
 export async function eraseFromIssues(db: D1Database, email: string): Promise<void> {
   const { address, text } = addressParams(email);
   for (let after = 0; ;) {

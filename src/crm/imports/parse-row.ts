@@ -1,8 +1,8 @@
 /**
- * From the records of somebody's CSV file to leads: what a cell is worth.
+ * Makes leads of the records of a CSV file: what each cell means.
  *
- * Pure: reads no file and no database (../shared/import-file.ts reads, imports.ts writes). Keeps true: nothing is cut off or guessed away silently; a record that cannot become a lead is rejected
- * with its line and a sentence.
+ * Pure: src/shared/imports/import-file.ts reads files, chunks.ts writes. Invariant: nothing is cut off or guessed
+ * silently; a record that cannot become a lead is rejected with its line and a sentence.
  *
  * @module
  */
@@ -12,6 +12,7 @@ import {
   type ImportedLead,
   type ImportField,
 } from '../../shared/imports/import-file.ts';
+import { leadFieldNames, leadFields, perField } from '../../shared/lead-fields.ts';
 import { limits } from '../../shared/limits.ts';
 import { isUsableEmail, normalizeEmail } from '../email.ts';
 
@@ -56,23 +57,11 @@ function splitName(fullName: string): { firstName: string; lastName: string } {
     : { firstName: fullName.slice(0, space), lastName: fullName.slice(space + 1) };
 }
 
-const fieldNames: Record<Exclude<keyof ImportedLead, 'custom'>, string> = {
-  email: 'e-mail address',
-  firstName: 'first name',
-  lastName: 'last name',
-  company: 'company',
-  phone: 'phone',
-  source: 'source',
-  stage: 'stage',
-  notes: 'notes',
-  consentSource: 'consent source',
-};
-
 /**
  * Makes a lead of one record.
  *
  * The first address that a mail provider would take becomes the lead's. A lead whose only address is
- * one that none would take (`ann@localhost`) is kept, to be mended by a person, and never mailed;
+ * one that none would take (`ann@localhost`) is kept for a person to correct, and never mailed;
  * a record without anything like an address is rejected. Records may be shorter or longer than the
  * header.
  *
@@ -105,35 +94,24 @@ export function readImportRow(
     return { kind: 'rejected', line, reason: 'the e-mail cell holds no address' };
   }
 
-  const lead: ImportedLead = {
-    email,
-    firstName: first('firstName'),
-    lastName: first('lastName'),
-    company: first('company'),
-    phone: first('phone'),
-    source: first('source') || (defaults.source ?? ''),
-    stage: first('stage'),
-    notes:
-      cells('notes')
-        .map(cleanCell)
-        .find((cell) => cell !== '') ?? '',
-    consentSource: first('consentSource') || (defaults.consentSource ?? ''),
-  };
+  const lead: ImportedLead = { ...perField(leadFieldNames, first), email };
+  // The only field of several lines.
+  lead.notes =
+    cells('notes')
+      .map(cleanCell)
+      .find((cell) => cell !== '') ?? '';
+  lead.source ||= defaults.source ?? '';
+  lead.consentSource ||= defaults.consentSource ?? '';
   const custom = Object.entries(mapping.custom ?? {})
     .map(([name, columns]): [string, string] => [name, firstOf(columns)])
     .filter(([, value]) => value !== '');
   if (custom.length > 0) lead.custom = Object.fromEntries(custom);
   if (lead.firstName === '' && lead.lastName === '') Object.assign(lead, splitName(first('fullName')));
 
-  for (const field of Object.keys(fieldNames) as (keyof typeof fieldNames)[]) {
-    const max =
-      field === 'email'
-        ? limits.maxEmailLength
-        : field === 'notes'
-          ? limits.maxNotesLength
-          : limits.maxFieldLength;
-    if (lead[field].length > max) {
-      return { kind: 'rejected', line, reason: `the ${fieldNames[field]} is longer than ${max} characters` };
+  for (const field of leadFieldNames) {
+    const { label, maxLength } = leadFields[field];
+    if (lead[field].length > maxLength) {
+      return { kind: 'rejected', line, reason: `the ${label} is longer than ${maxLength} characters` };
     }
   }
   for (const [name, value] of custom) {

@@ -1,13 +1,13 @@
 /**
- * What goes again of an import: the leads it created (undo), what is kept of the rows that were not taken
- * (retention), or all that is known of it (deletion).
+ * What is removed of an import: the leads that it created (undo), the cells of the rows that were not taken
+ * (retention), or everything about it (deletion).
  *
- * Keeps true: each step is one transaction, so that whatever breaks off can be asked for again and goes on;
- * none takes longer than others can wait for the database.
+ * Invariants: each step is one transaction, so that a request that was interrupted can be repeated and goes on; none
+ * keeps others from the database for long.
  *
  * @module
  */
-import type { Import } from '../../shared/schemas/activation.ts';
+import type { Import } from '../../shared/schemas/imports.ts';
 import { dropCells } from './issues.ts';
 import { getImport } from './import.ts';
 import { deletingMany, mergeSearchIndex } from '../leads/search-index.ts';
@@ -79,7 +79,7 @@ export async function undoImport(
 async function removeLeads(db: D1Database, importNumber: number, leadIds: readonly number[]): Promise<void> {
   if (leadIds.length === 0) return;
   const ids = JSON.stringify(leadIds);
-  // Counted before they go: the full-text index spoils changes(). One that a run has activated meanwhile
+  // Counted before they go: the full-text index spoils changes(). One that a session has activated meanwhile
   // is not new any more, in all three statements alike.
   const isStillNew = `id IN (SELECT value FROM json_each(?1)) AND +status = 'new'`;
   await db.batch([
@@ -104,7 +104,7 @@ async function removeLeads(db: D1Database, importNumber: number, leadIds: readon
 const anonymizedChunkCount = 20;
 
 /**
- * Lets go of the cells of rows that were not taken, of every import that nothing has come into since
+ * Drops the cells of rows that were not taken, of every import that nothing has come into since
  * `untouchedSinceMs`. Lines and reasons stay: they name nobody, and a chunk that is sent again has its
  * answer from them.
  *

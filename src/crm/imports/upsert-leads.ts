@@ -1,36 +1,27 @@
 /**
- * The statements that bring rows of a file into the leads table: a few per some hundreds of rows, each
- * with the rows as one JSON parameter. They only make sense together, in one transaction (imports.ts).
+ * The statements that bring rows of a file into the leads table: a few for some hundreds of rows, with the rows as one
+ * JSON parameter. They only make sense together, in one transaction (chunks.ts).
  *
- * Keeps true: an import never changes what a lead's status is, an empty cell never erases what is
- * there, a lead's import_id is the import that created it, and each row's lead is in `import_leads`
- * with what became of it.
+ * Invariants: an import never changes a lead's status; an empty cell never erases what is there; a lead's import_id is
+ * the import that created it; each row's lead is in `import_leads` with what became of it.
  *
  * @module
  */
 import type { ImportedLead } from '../../shared/imports/import-file.ts';
+import { leadFieldNames, leadFields } from '../../shared/lead-fields.ts';
 import { limits } from '../../shared/limits.ts';
 import { customJson } from '../leads/custom-fields.ts';
-import type { HashEmail } from '../email-hash.ts';
-import { isUsableEmail } from '../email.ts';
+import { type HashEmail, isUsableEmail } from '../email.ts';
 import { nextRevisionSql } from '../leads/row.ts';
 
 /** Characters of one JSON parameter: D1 takes values of 2 MB, and a character has up to three bytes. */
 const maxGroupLength = 500_000;
 
-/** Fields that a later import may change, by column. The address itself is how a lead is found. */
-const mergedColumns = {
-  firstName: 'first_name',
-  lastName: 'last_name',
-  company: 'company',
-  phone: 'phone',
-  source: 'source',
-  stage: 'stage',
-  notes: 'notes',
-  consentSource: 'consent_source',
-} as const satisfies Record<Exclude<keyof ImportedLead, 'email' | 'custom'>, string>;
-const merged = Object.values(mergedColumns);
+/** Fields that a later import may change. The address itself is how a lead is found. */
+const mergedFields = leadFieldNames.filter((field) => field !== 'email');
+const merged = mergedFields.map((field) => leadFields[field].column);
 
+/** The columns of a new lead, in the order in which a row has them. */
 const inserted = ['email', 'email_valid', 'email_hash', ...merged, 'custom'] as const;
 type Column = (typeof inserted)[number];
 
@@ -74,21 +65,13 @@ export interface PreparedRow {
 /** A row as its statements want it. */
 export function prepareRow(line: number, lead: ImportedLead, hashEmail: HashEmail): PreparedRow {
   const isUsable = isUsableEmail(lead.email);
-  const columns: Record<Column, string | number> = {
-    email: lead.email,
-    email_valid: isUsable ? 1 : 0,
-    email_hash: hashEmail(lead.email),
-    first_name: lead.firstName,
-    last_name: lead.lastName,
-    company: lead.company,
-    phone: lead.phone,
-    source: lead.source,
-    stage: lead.stage,
-    notes: lead.notes,
-    consent_source: lead.consentSource,
-    custom: customJson(lead.custom ?? {}),
-  };
-  return { unmailable: !isUsable, json: JSON.stringify([...inserted.map((name) => columns[name]), line]) };
+  const values = [
+    ...[lead.email, isUsable ? 1 : 0, hashEmail(lead.email)],
+    ...mergedFields.map((field) => lead[field]),
+    customJson(lead.custom ?? {}),
+    line,
+  ];
+  return { unmailable: !isUsable, json: JSON.stringify(values) };
 }
 
 /**

@@ -1,5 +1,5 @@
 /**
- * The names of custom fields, as far as leads have ever had them, and the fields as a lead's row keeps them.
+ * Custom fields in the database: how a lead's row keeps them, and the names that leads have ever had.
  *
  * @module
  */

@@ -1,16 +1,21 @@
 /**
- * The one place where a `LeadFilter` becomes SQL; listing, counting, preview and planning all use it,
- * so that what a person sees is what a session does.
+ * The one place where a `LeadFilter` becomes SQL. Lists, counts, previews and planning all use it, so that what a
+ * person sees is what a session does.
  *
- * Owns: the meaning of each filter property. Never runs a query.
- * Keeps true: any text a person types is data, and a search that has no meaning matches nobody
- * rather than everybody.
+ * Owns the meaning of each filter property. Does not query. Invariant: any text that a person types is data, and a
+ * search without a meaning matches nobody rather than everybody.
  *
  * @module
  */
+import { fieldsWith, leadFields, type FieldWith } from '../../shared/lead-fields.ts';
 import { limits } from '../../shared/limits.ts';
-import type { LeadFilter } from '../../shared/schemas/activation.ts';
+import type { LeadFilter } from '../../shared/schemas/leads.ts';
 import { isAddress, searchLookUps, searchTermCount, typedWords } from './search-terms.ts';
+
+type FilterField = FieldWith<'filter'>;
+const filterFields = fieldsWith('filter');
+const isFilterField = (condition: LeadCondition): condition is FilterField =>
+  filterFields.some((field) => field === condition);
 
 /** A value bound to a `?`. */
 export type SqlValue = string | number | null;
@@ -32,8 +37,7 @@ export interface LeadSelection {
  * What a filter is made of. `words`, `import` and an equality give their leads in the order of ids;
  * `range`s have an index too, in an order of their own.
  */
-export type LeadCondition =
-  'words' | 'address' | 'import' | 'new' | 'active' | 'source' | 'stage' | 'consentSource' | 'created';
+export type LeadCondition = 'words' | 'address' | 'import' | 'new' | 'active' | 'created' | FilterField;
 
 const rangeConditions: ReadonlySet<LeadCondition> = new Set(['address', 'active', 'created']);
 
@@ -74,9 +78,7 @@ export function leadConditions(filter: LeadFilter): LeadCondition[] {
     ['import', filter.importId !== undefined],
     ['new', filter.status === 'new'],
     ['active', isActive],
-    ['source', filter.source !== undefined],
-    ['stage', filter.stage !== undefined],
-    ['consentSource', filter.consentSource !== undefined],
+    ...filterFields.map((field): [LeadCondition, boolean] => [field, filter[field] !== undefined]),
     ['created', filter.createdFrom !== undefined || filter.createdTo !== undefined],
   ];
   return isThere.filter(([, is]) => is).map(([name]) => name);
@@ -84,6 +86,9 @@ export function leadConditions(filter: LeadFilter): LeadCondition[] {
 
 /** A filter as one of its conditions and the rest: a lead matches when it matches both. */
 export function splitFilter(filter: LeadFilter, condition: LeadCondition): [LeadFilter, LeadFilter] {
+  if (isFilterField(condition)) {
+    return [{ [condition]: filter[condition] }, { ...filter, [condition]: undefined }];
+  }
   switch (condition) {
     case 'words':
     case 'address': {
@@ -108,10 +113,6 @@ export function splitFilter(filter: LeadFilter, condition: LeadCondition): [Lead
       return [{ status: 'new' }, { ...filter, status: undefined }];
     case 'import':
       return [{ importId: filter.importId }, { ...filter, importId: undefined }];
-    case 'source':
-    case 'stage':
-    case 'consentSource':
-      return [{ [condition]: filter[condition] }, { ...filter, [condition]: undefined }];
     default:
       return condition satisfies never;
   }
@@ -210,10 +211,10 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
     if (filter.activatedTo !== undefined) addOfLead(`${of}l.activated_at <= ?`, filter.activatedTo);
     if (asOf !== undefined) addOfLead('l.activated_revision <= ?', asOf);
   }
-  if (filter.source !== undefined) addEqual('source', 'leads_source', ['source = ?'], filter.source);
-  if (filter.stage !== undefined) addEqual('stage', 'leads_stage', ['stage = ?'], filter.stage);
-  if (filter.consentSource !== undefined) {
-    addEqual('consentSource', 'leads_consent_source', ['consent_source = ?'], filter.consentSource);
+  for (const field of filterFields) {
+    const value = filter[field];
+    const { column } = leadFields[field];
+    if (value !== undefined) addEqual(field, `leads_${column}`, [`${column} = ?`], value);
   }
   const created = `${plus('created')}l.created_at`;
   if (filter.createdFrom !== undefined) addOfLead(`${created} >= ?`, filter.createdFrom);

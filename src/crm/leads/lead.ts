@@ -1,23 +1,23 @@
 /**
- * The leads themselves: counting, reading, editing, erasing; lists of them are in lead-list.ts.
+ * One lead: reading, editing, erasing it; and how many there are. Lists of leads are in list.ts.
  *
  * @module
  */
-import type { Lead, LeadPatch, LeadStatus } from '../../shared/schemas/activation.ts';
+import { leadFieldNames, leadFields } from '../../shared/lead-fields.ts';
+import type { Lead, LeadPatch, LeadStatus } from '../../shared/schemas/leads.ts';
 import { customJson, rememberNames } from './custom-fields.ts';
-import type { HashEmail } from '../email-hash.ts';
-import { isUsableEmail, normalizeEmail } from '../email.ts';
+import { type HashEmail, isUsableEmail, normalizeEmail } from '../email.ts';
 import type { SqlValue } from './filter.ts';
 import { leadColumns, nextRevisionSql, toLead, type LeadRow } from './row.ts';
 
 /** How many leads there are, of one status or of both: one row is read. */
 export async function countLeads(db: D1Database, status?: LeadStatus): Promise<number> {
   const counts = await db
-    .prepare('SELECT new_count, active_count FROM lead_counts')
-    .first<{ new_count: number; active_count: number }>();
+    .prepare('SELECT new_count AS newCount, active_count AS activeCount FROM lead_counts')
+    .first<{ newCount: number; activeCount: number }>();
   if (counts === null) throw new Error('The lead counts are missing.');
-  if (status === undefined) return counts.new_count + counts.active_count;
-  return status === 'new' ? counts.new_count : counts.active_count;
+  if (status === undefined) return counts.newCount + counts.activeCount;
+  return status === 'new' ? counts.newCount : counts.activeCount;
 }
 
 /** The lead with this id, or null. */
@@ -29,18 +29,8 @@ export async function getLead(db: D1Database, leadId: number): Promise<Lead | nu
   return row === null ? null : toLead(row);
 }
 
-const patchColumns = {
-  email: 'email',
-  firstName: 'first_name',
-  lastName: 'last_name',
-  company: 'company',
-  phone: 'phone',
-  source: 'source',
-  stage: 'stage',
-  notes: 'notes',
-  consentSource: 'consent_source',
-  custom: 'custom',
-} as const satisfies Record<keyof LeadPatch, string>;
+const columnOf = (field: keyof LeadPatch): string => (field === 'custom' ? field : leadFields[field].column);
+const patchedFields: readonly (keyof LeadPatch)[] = [...leadFieldNames, 'custom'];
 
 /**
  * Changes the given fields of a lead. A patch that changes nothing leaves `updatedAt` alone, so that
@@ -54,7 +44,7 @@ export async function updateLead(
 ): Promise<{ kind: 'ok'; lead: Lead } | { kind: 'not_found' } | { kind: 'email_taken' }> {
   const { leadId, patch } = update;
   const values: [column: string, value: SqlValue][] = [];
-  for (const field of Object.keys(patchColumns) as (keyof LeadPatch)[]) {
+  for (const field of patchedFields) {
     const value = patch[field];
     if (value === undefined) continue;
     const stored =
@@ -63,7 +53,7 @@ export async function updateLead(
         : field === 'email'
           ? normalizeEmail(value)
           : value.trim();
-    values.push([patchColumns[field], stored]);
+    values.push([columnOf(field), stored]);
   }
   const email = patch.email === undefined ? null : normalizeEmail(patch.email);
   const isTaken = '(SELECT count(*) FROM leads o WHERE o.email = ? AND o.id <> ?)';
@@ -91,13 +81,14 @@ export async function updateLead(
   }
   statements.push(
     db
-      .prepare(`SELECT ${leadColumns}, ${isTaken} AS taken_count FROM leads l WHERE l.id = ?`)
+      .prepare(`SELECT ${leadColumns}, ${isTaken} AS takenCount FROM leads l WHERE l.id = ?`)
       .bind(email, leadId, leadId),
   );
-  const results = await db.batch<LeadRow & { taken_count: number }>(statements);
+  const results = await db.batch<LeadRow & { takenCount: number }>(statements);
   const row = results.at(-1)?.results[0];
   if (row === undefined) return { kind: 'not_found' };
-  return row.taken_count > 0 ? { kind: 'email_taken' } : { kind: 'ok', lead: toLead(row) };
+  const { takenCount, ...lead } = row;
+  return takenCount > 0 ? { kind: 'email_taken' } : { kind: 'ok', lead: toLead(lead) };
 }
 
 /**
@@ -122,4 +113,19 @@ export async function eraseLead(db: D1Database, leadId: number, ownedBy?: string
     db.prepare(`DELETE FROM leads WHERE ${isIt}`).bind(...params),
   ]);
   return (results[1]?.meta.changes ?? 0) > 0;
+}
+
+/** Address and full name of each lead that still exists. */
+export async function leadNames(
+  db: D1Database,
+  leadIds: readonly number[],
+): Promise<Map<number, { email: string; name: string }>> {
+  const { results } = await db
+    .prepare(
+      `SELECT id, email, trim(first_name || ' ' || last_name) AS name FROM leads
+       WHERE id IN (SELECT value FROM json_each(?))`,
+    )
+    .bind(JSON.stringify(leadIds))
+    .all<{ id: number; email: string; name: string }>();
+  return new Map(results.map(({ id, email, name }) => [id, { email, name }]));
 }

@@ -1,15 +1,15 @@
 /**
  * The list of leads: which page, in which order, and how many match.
  *
- * Never OFFSET: a page is found by the sort value and id of the row before it, so that the thousandth
- * page costs what the first does and rows that come or go do not shift it. Keeps true: neither the page nor
- * its count looks at more leads than a bound, however many there are, but for a count
- * that one index gives, and words in an order by name.
+ * A page is found by the sort value and id of the row before it (cursor.ts). Invariant: neither the page nor its count
+ * looks at more leads than a bound, however many there are. Exceptions: a count that one index gives, and words in an
+ * order by name.
  *
  * @module
  */
-import type { Lead, LeadFilter, LeadPage, LeadSort } from '../../shared/schemas/activation.ts';
-import { decodeCursor, encodeCursor } from '../cursor.ts';
+import { leadFields, type FieldWith } from '../../shared/lead-fields.ts';
+import type { LeadFilter, LeadPage, LeadSort } from '../../shared/schemas/leads.ts';
+import { decodeCursor, encodeCursor, takePage } from '../cursor.ts';
 import {
   compileLeadFilter,
   isRange,
@@ -23,32 +23,12 @@ import { leadColumns, toLead, type LeadRow } from './row.ts';
 import { countLeads, getLead } from './lead.ts';
 import { searchMatcher } from './search-matches.ts';
 
-const sortColumns = {
-  id: 'id',
-  email: 'email',
-  lastName: 'last_name',
-  company: 'company',
-} as const;
-type SortColumn = (typeof sortColumns)[keyof typeof sortColumns];
+type SortField = 'id' | FieldWith<'sort'>;
 
-function readSort(sort: LeadSort): { column: SortColumn; descending: boolean } {
-  switch (sort) {
-    case 'id':
-    case 'email':
-    case 'lastName':
-    case 'company':
-      return { column: sortColumns[sort], descending: false };
-    case '-id':
-      return { column: 'id', descending: true };
-    case '-email':
-      return { column: 'email', descending: true };
-    case '-lastName':
-      return { column: 'last_name', descending: true };
-    case '-company':
-      return { column: 'company', descending: true };
-    default:
-      return sort satisfies never;
-  }
+function readSort(sort: LeadSort): { field: SortField; column: string; descending: boolean } {
+  const descending = sort.startsWith('-');
+  const field = (descending ? sort.slice(1) : sort) as SortField;
+  return { field, column: field === 'id' ? 'id' : leadFields[field].column, descending };
 }
 
 /**
@@ -187,7 +167,7 @@ async function countByLookUp(
   return { total: row?.n ?? 0, isExact: (row?.looked ?? 0) < max };
 }
 
-/** The count of all leads of one condition, where somebody keeps it. */
+/** The count of all leads of one condition, where it is kept. */
 async function keptCount(
   db: D1Database,
   filter: LeadFilter,
@@ -242,11 +222,10 @@ export async function listLeads(
     .prepare(sql)
     .bind(...params)
     .all<LeadRow>();
-  const found = results.slice(0, limit).map(toLead);
+  const { rows, nextCursor } = takePage(results, limit, (row) => writeCursor(sort, row));
+  const found = rows.map(toLead);
   const matchesOf = filter.search === undefined || filter.search === '' ? null : searchMatcher(filter.search);
   const leads = matchesOf === null ? found : found.map((lead) => ({ ...lead, matched: matchesOf(lead) }));
-  const last = leads.at(-1);
-  const nextCursor = results.length > limit && last !== undefined ? writeCursor(sort, last) : null;
   // A first page that is the last one has them all.
   const isAll = after === null && nextCursor === null;
   const page = isAll
@@ -256,16 +235,9 @@ export async function listLeads(
 }
 
 /** A cursor is in URLs, where addresses must not be: in the order of e-mail it is the id alone. */
-function writeCursor(sort: LeadSort, lead: Lead): string {
-  switch (readSort(sort).column) {
-    case 'id':
-    case 'email':
-      return encodeCursor([sort, lead.id]);
-    case 'last_name':
-      return encodeCursor([sort, lead.id, lead.lastName]);
-    case 'company':
-      return encodeCursor([sort, lead.id, lead.company]);
-  }
+function writeCursor(sort: LeadSort, lead: LeadRow): string {
+  const { field } = readSort(sort);
+  return encodeCursor(field === 'id' || field === 'email' ? [sort, lead.id] : [sort, lead.id, lead[field]]);
 }
 
 async function readCursor(
@@ -278,10 +250,10 @@ async function readCursor(
   const [cursorSort, id, value, ...rest] = parts;
   if (cursorSort !== sort || typeof id !== 'number' || !Number.isSafeInteger(id) || rest.length > 0)
     return null;
-  const { column } = readSort(sort);
-  if (column === 'last_name' || column === 'company') return typeof value === 'string' ? { value, id } : null;
+  const { field } = readSort(sort);
+  if (field !== 'id' && field !== 'email') return typeof value === 'string' ? { value, id } : null;
   if (value !== undefined) return null;
   // Where the order is by e-mail, the place is lost with its lead.
-  if (column === 'email' && (await getLead(db, id)) === null) return null;
+  if (field === 'email' && (await getLead(db, id)) === null) return null;
   return { value: null, id };
 }

@@ -1,8 +1,8 @@
 /**
- * How many leads each person was shown, by hour, until the hour is over and it becomes one entry of the audit.
+ * How many leads each person was shown, by hour. When the hour is over, the count becomes one entry of the audit.
  *
- * The audit is append-only, so a count that still rises is kept in a table beside it. Keeps true: an hour
- * becomes an entry once, because entry and removal are one transaction.
+ * The audit is append-only, so a count that still rises is kept in a table beside it. Invariant: an hour becomes an
+ * entry once, because the entry and the removal are one transaction.
  *
  * @module
  */

@@ -1,29 +1,23 @@
 /**
- * Rows of the leads table and the SQL fragments that every subject shares: which columns make a lead
- * or a recipient, and how a lead stands towards an activation.
+ * Rows of the leads table: which columns make a lead or a recipient, and the SQL that the CRM's files share.
  *
- * The only place where lead rows become domain types.
+ * The only place where rows of leads become domain types.
  *
  * @module
  */
 import { customValue, type CustomFields } from '../../shared/custom-fields.ts';
-import type { Recipient } from '../../shared/recipient.ts';
-import type { Lead, LeadStatus } from '../../shared/schemas/activation.ts';
+import { leadFieldNames, leadFields, perField, type LeadField } from '../../shared/lead-fields.ts';
+import { mergeFields, type Recipient } from '../../shared/recipient.ts';
+import type { Lead } from '../../shared/schemas/leads.ts';
+
+const columnsOf = (fields: readonly LeadField[]): string =>
+  fields.map((field) => `l.${leadFields[field].column} AS ${field}`).join(', ');
 
 /** Columns of a {@link Recipient}, of leads aliased `l`. */
-export const recipientColumns =
-  'l.id, l.email, l.first_name, l.last_name, l.company, l.phone, l.source, l.stage';
+const recipientColumns = `l.id AS leadId, ${columnsOf(mergeFields)}`;
 
-export interface RecipientRow {
-  id: number;
-  email: string;
-  first_name: string;
-  last_name: string;
-  company: string;
-  phone: string;
-  source: string;
-  stage: string;
-}
+/** A {@link Recipient} as it is read; `custom` is JSON and there only where the template uses some. */
+export type RecipientRow = Omit<Recipient, 'custom'> & { custom?: string };
 
 /** Columns of a {@link Recipient} for a template that uses these custom fields; most use none, and read none. */
 export function recipientColumnsWith(customFields: readonly string[]): string {
@@ -31,20 +25,11 @@ export function recipientColumnsWith(customFields: readonly string[]): string {
 }
 
 /** @param customFields - those that the template uses; a recipient has no others */
-export function toRecipient(
-  row: RecipientRow & { custom?: string },
-  customFields: readonly string[] = [],
-): Recipient {
+export function toRecipient(row: RecipientRow, customFields: readonly string[] = []): Recipient {
   const custom = pickCustom(row.custom, customFields);
   return {
-    leadId: row.id,
-    email: row.email,
-    firstName: row.first_name,
-    lastName: row.last_name,
-    company: row.company,
-    phone: row.phone,
-    source: row.source,
-    stage: row.stage,
+    leadId: row.leadId,
+    ...perField(mergeFields, (field) => row[field]),
     ...(custom === null ? {} : { custom }),
   };
 }
@@ -59,54 +44,27 @@ function pickCustom(json: string | undefined, names: readonly string[]): CustomF
 }
 
 /** Columns of a {@link Lead}, of leads aliased `l`. */
-export const leadColumns = `${recipientColumns}, l.notes, l.consent_source, l.custom, l.status, l.activated_at,
-  l.activated_by, l.import_id, l.created_at, l.updated_at`;
+export const leadColumns = `l.id, ${columnsOf(leadFieldNames)}, l.custom, l.status,
+  l.activated_at AS activatedAt, l.activated_by AS activatedBy, l.import_id AS importId,
+  l.created_at AS createdAt, l.updated_at AS updatedAt`;
 
-export interface LeadRow extends RecipientRow {
-  notes: string;
-  consent_source: string;
-  /** JSON. */
-  custom: string;
-  status: LeadStatus;
-  activated_at: number | null;
-  activated_by: string | null;
-  import_id: string | null;
-  created_at: number;
-  updated_at: number;
-}
+/** A {@link Lead} as it is read; `custom` is JSON. */
+export type LeadRow = Omit<Lead, 'custom'> & { custom: string };
 
 export function toLead(row: LeadRow): Lead {
-  return {
-    id: row.id,
-    email: row.email,
-    firstName: row.first_name,
-    lastName: row.last_name,
-    company: row.company,
-    phone: row.phone,
-    source: row.source,
-    stage: row.stage,
-    notes: row.notes,
-    consentSource: row.consent_source,
-    custom: JSON.parse(row.custom) as Record<string, string>,
-    status: row.status,
-    activatedAt: row.activated_at,
-    activatedBy: row.activated_by,
-    importId: row.import_id,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-  };
+  return { ...row, custom: JSON.parse(row.custom) as CustomFields };
 }
 
 /**
- * SQL of the revision that a change in this transaction makes. Its statement that writes `lead_counts` comes
- * last and makes it the present one.
+ * SQL of the revision that a change in this transaction makes. The statement that writes `lead_counts` comes last
+ * and makes it the current one.
  */
 export const nextRevisionSql = '(SELECT revision + 1 FROM lead_counts)';
 
 /** What an activation would do with a lead, in the order in which the reasons count. */
 export type Eligibility = 'suppressed' | 'invalid_address' | 'already_active' | 'mailable';
 
-/** SQL expression for the {@link Standing} of leads aliased `l`; the flip and its preview share it. */
+/** SQL expression for the {@link Eligibility} of leads aliased `l`; the flip and its preview share it. */
 export const eligibilitySql = `CASE
   WHEN EXISTS (SELECT 1 FROM suppressions s WHERE s.email_hash = l.email_hash) THEN 'suppressed'
   WHEN l.email_valid = 0 THEN 'invalid_address'

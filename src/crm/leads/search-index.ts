@@ -1,15 +1,15 @@
 /**
- * The upkeep of the search index of leads: how words of leads that are gone leave it.
+ * Upkeep of the full-text index of leads: how the words of deleted leads leave it.
  *
- * FTS5 marks a word as deleted and keeps it until the segment that has it is merged away. With `secure-delete`
- * (migration 0009) it takes the word out at once, which rewrites pages for each word: 1 to 2 ms a lead among a
- * million, and minutes for ten thousand at once. So single leads go that way, and leads that go by the thousand
- * are deleted without it and merged away afterwards, page by page: https://sqlite.org/fts5.html ("The
- * 'secure-delete' Configuration Option", "The 'merge' Command").
+ * FTS5 marks a word as deleted and keeps it until its segment is merged. With `secure-delete` (migration 0009) it
+ * removes the word at once, which rewrites pages for each word: 1 to 2 ms a lead among a million, and minutes for ten
+ * thousand at once. So single leads are deleted that way; leads that go by the thousand are deleted without it and
+ * merged away afterwards, page by page: https://sqlite.org/fts5.html ("The 'secure-delete' Configuration Option", "The
+ * 'merge' Command").
  *
- * Keeps true: the option is off inside one transaction only, never between two; and only leads that go are
- * taken out without it. A lead that is edited so has its old and its new words under one id, and the next secure
- * deletion of it fails as corrupt in an index with `detail = none` (SQLite 3.53.4, docs/decisions/0013).
+ * Invariants: the option is off only inside one transaction; and only deleted leads are removed without it. An edited
+ * lead would have its old and its new words under one id, and its next secure deletion fails as corrupt in an index
+ * with `detail = none` (SQLite 3.53.4, docs/decisions/0013).
  *
  * @module
  */

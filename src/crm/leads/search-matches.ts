@@ -1,18 +1,12 @@
 /**
- * Where a search is found in a lead, for showing why the lead is there.
+ * Where a search is found in a lead, to show why the lead is in the list.
  *
- * Pure. Says what search-words.ts means, of one lead, without an index. Does not decide who is found: case and
- * accents are folded by JavaScript's Unicode tables, which are newer than FTS5's, so that a lead may, with rare
- * letters, be found and have nothing marked.
+ * Pure. Applies search-terms.ts to one lead, without an index, and does not decide who is found. JavaScript's Unicode
+ * tables are newer than FTS5's, so that with rare letters a lead may be found and have nothing marked.
  *
  * @module
  */
-import {
-  searchedFields,
-  type Lead,
-  type LeadMatch,
-  type SearchedField,
-} from '../../shared/schemas/activation.ts';
+import { searchedFields, type Lead, type LeadMatch, type SearchedField } from '../../shared/schemas/leads.ts';
 import { readSearch, type SearchTerm } from './search-terms.ts';
 
 type Range = [from: number, to: number];
@@ -36,7 +30,7 @@ function fold(text: string): Folded {
   return folded;
 }
 
-/** The runs of a pattern, from a place on. */
+/** The matches of a pattern, from a position on. */
 const runsOf = (text: string, pattern: RegExp, from = 0): { text: string; from: number }[] =>
   [...text.slice(from).matchAll(pattern)].map((match) => ({ text: match[0], from: from + match.index }));
 

@@ -1,11 +1,11 @@
 /**
- * What a person types into a search, and what it means: as look-ups in the indexes of leads.
+ * What a person types into a search, and what it means: as queries of the indexes of leads.
  *
- * Pure. Keeps true: any text is data, never a command of FTS5; each look-up is one token of the index,
- * since an index without positions (`detail=none`) refuses a phrase.
+ * Pure. Invariant: any text is data and never a command of FTS5. Each query is one token of the index, since an index
+ * without positions (`detail=none`) refuses a phrase.
  *
- * What a search means is in docs/decisions/0016-a-search-is-what-was-typed.md. The index's letters for
- * punctuation are those of migrations/0010_search_as_typed.sql.
+ * What a search means is in docs/decisions/0016-a-search-is-what-was-typed.md. The index's letters for punctuation are
+ * those of migrations/0010_search_as_typed.sql.
  *
  * @module
  */

@@ -1,32 +1,19 @@
 /**
- * BatchWriter: turns what was decided of a batch into rows.
+ * BatchWriter: writes a changed batch, the batches made from it and the session.
  *
- * Owns: that a batch, the batches made from it, the counters and `rev` are written together. Never: what is
- * decided (core/batch/settle.ts), whether the batch may still be written (the runner fences that).
- * Invariant: the counters stay the sum over the batches. Call inside a transaction of the store.
+ * The arithmetic is core/batch/settle-batch.ts. Does not decide a change (core/batch/settle.ts) and does not check
+ * whether the batch may still be written; the runner does.
+ * Invariant: a batch, its parts, the counters and `rev` are written together. Call it in a transaction.
  *
  * @module
  */
-import {
-  countBatch,
-  countDelta,
-  countSum,
-  proveTaken,
-  type Batch,
-  type BatchChange,
-  type NewBatch,
-} from '../../core/batch/batch.ts';
-import { applySignal } from '../../core/limits/breaker.ts';
-import { applyChange, type ProviderTraits } from '../../core/batch/doubt.ts';
-import { applyCounts, noteDoubt } from '../../core/session/session.ts';
+import type { Batch, BatchChange } from '../../core/batch/batch.ts';
+import { changeBatch, settleBatch, type ChangedBatch } from '../../core/batch/settle-batch.ts';
 import type { SessionSignal } from '../../core/batch/settle.ts';
+import type { SessionContext } from '../session/context.ts';
 import { DeliveryReader } from '../session/delivery-events.ts';
-import type { SliceContext } from '../session/slice-context.ts';
 
-export type WriterContext = Pick<SliceContext, 'store' | 'now' | 'random' | 'log'> & {
-  /** Of the provider that the session's mail leaves through. */
-  traits(): ProviderTraits;
-};
+export type WriterContext = Pick<SessionContext, 'store' | 'now' | 'random' | 'log' | 'traits'>;
 
 export class BatchWriter {
   readonly #context: WriterContext;
@@ -36,38 +23,26 @@ export class BatchWriter {
   }
 
   /**
-   * Writes a change of a batch, and the parts of one that is split.
+   * Writes a change of a batch, and the parts of a batch that is split.
    *
-   * @param before - the batch as it is on disk, where that is not `batch` itself
+   * @param before - the batch as it is on disk, where that differs from `batch`
    */
   apply(batch: Batch, change: BatchChange, signal: SessionSignal, before: Batch = batch): void {
-    const { batch: changed, added } = applyChange(batch, change, this.#context.now());
-    // What becomes of a mail may be told before it is given up to wait for an answer.
     const deliveries = new DeliveryReader(this.#context.store);
-    const proven =
-      changed.state === 'unknown' ? proveTaken(changed, (leadId) => deliveries.of(leadId) !== 0) : null;
-    this.write(before, proven ?? changed, signal, added);
+    const isTaken = (leadId: number): boolean => deliveries.of(leadId) !== 0;
+    this.write(before, changeBatch(batch, change, this.#context.now(), isTaken), signal);
   }
 
-  /** Writes a batch as it becomes, the batches made from it, and the session's counters. */
-  write(before: Batch, after: Batch, signal: SessionSignal, added: readonly NewBatch[] = []): void {
-    const { store, now, random, log } = this.#context;
-    const traits = this.#context.traits();
-    const nowMs = now();
-    store.batches.update(after);
-    store.batches.append(added);
-    let delta = countDelta(countBatch(before), countBatch(after));
-    for (const batch of added) delta = countSum(delta, countBatch({ ...batch, skipped: [] }));
+  /** Writes a batch as it becomes, the batches made from it, and the session. */
+  write(before: Batch, changed: ChangedBatch, signal: SessionSignal): void {
+    const { store, now, random, log, traits } = this.#context;
+    store.batches.update(changed.batch);
+    store.batches.append(changed.added);
     const session = store.session();
-    const isWaitOver =
-      after.state === 'inflight' && session.waitingUntil !== null && session.state === 'running';
-    const signalled = applySignal(isWaitOver ? { ...session, waitingUntil: null } : session, nowMs, signal, {
-      random,
-      traits,
-    });
-    store.save(applyCounts(noteDoubt(signalled, after, traits), nowMs, delta));
-    if (signalled.state !== session.state) {
-      log('session_state', { state: signalled.state, reason: signalled.reason });
+    const settled = settleBatch(session, before, changed, signal, { nowMs: now(), random, traits: traits() });
+    store.save(settled);
+    if (settled.state !== session.state) {
+      log('info', 'session_state', { state: settled.state, reason: settled.reason });
     }
   }
 }

@@ -1,55 +1,60 @@
 /**
- * CapShare: what a slice has taken out of the day's cap for the batches that it holds.
+ * CapReservations: what a slice has reserved of the day's cap for the batches that it holds.
  *
- * Owns: one reservation for each held batch, in memory: losing it wastes some of a day and never exceeds it.
- * Never: the cap itself (core/limits/daily-cap.ts, kept by the MailGate).
+ * Owns one reservation for each held batch, in memory: losing them wastes some of a day and never exceeds it. The
+ * cap itself is decided in core/limits/daily-cap.ts and stored by the MailGate, for each domain that mails come
+ * from.
  *
  * @module
  */
 import { pendingIndexes, type Batch } from '../../core/batch/batch.ts';
 import type { Permit } from '../../core/session/slice.ts';
-import type { MailCap, SliceContext } from '../session/slice-context.ts';
+import { domainOf } from '../../mail/templates/render.ts';
+import { callGate } from '../../runtime/faults.ts';
+import type { SliceContext } from '../session/context.ts';
 
 /** A flip takes some milliseconds, its permit up to a few hundred. */
 const refundWaitMs = 250;
-/** A repeat that is due is another sender's, or this slice's next. */
+/** A repeat that is due is sent by another sender, or by this session's next slice. */
 const repeatWaitMs = 5_000;
 
-export class CapShare {
-  readonly #cap: MailCap | null;
-  readonly #context: Pick<SliceContext, 'store' | 'now'>;
+export class CapReservations {
+  readonly #context: Pick<SliceContext, 'mail' | 'store' | 'now' | 'waitUntil'>;
+  readonly #domain: string;
   /** By the `seq` of a held batch. */
   readonly #reserved = new Map<number, { day: number; count: number }>();
 
-  constructor(context: Pick<SliceContext, 'cap' | 'store' | 'now'>) {
-    this.#cap = context.cap;
+  constructor(context: Pick<SliceContext, 'mail' | 'store' | 'now' | 'waitUntil'>) {
     this.#context = context;
+    this.#domain = domainOf(context.store.session().spec.mail.from);
   }
 
-  /** Takes a batch that leaves for the first time out of the day's cap; null when it may leave. */
+  /** Reserves the mails of a batch that leaves for the first time; null when it may leave. */
   async reserve(batch: Batch): Promise<Permit | null> {
-    if (this.#cap === null || batch.payloadHash !== null || this.#reserved.has(batch.seq)) return null;
+    const { gate, dailyCap } = this.#context.mail;
+    if (dailyCap === null || batch.payloadHash !== null || this.#reserved.has(batch.seq)) return null;
     const count =
       batch.recipients === null ? batch.leadIds.length : pendingIndexes(batch.recipientStates).length;
-    const allowance = await this.#cap.reserve(count);
+    const allowance = await callGate(async () => gate.reserve(this.#domain, dailyCap, count));
     if (allowance.kind === 'granted') {
       this.#reserved.set(batch.seq, { day: allowance.day, count });
       return null;
     }
     const nowMs = this.#context.now();
-    // Some of what other senders have reserved comes back, when leads of theirs get no mail.
+    // Other senders give back some of their reservations, when some of their leads get no mail.
     if (this.#reserved.size > 0) return { kind: 'later', at: nowMs + refundWaitMs };
-    // What left before goes on also today.
+    // A repeat takes nothing of the cap, so it can be sent today.
     const repeatAt = Math.max(this.#context.store.batches.nextRepeatAt() ?? Infinity, nowMs + repeatWaitMs);
     return { kind: 'later', at: Math.min(allowance.retryAt, repeatAt) };
   }
 
-  /** Gives back what was reserved for a batch and is not used by the mails that left. */
+  /** Gives back the part of a batch's reservation that its mails do not use. */
   refund(seq: number, usedCount: number): void {
     const reserved = this.#reserved.get(seq);
     if (reserved === undefined) return;
     this.#reserved.delete(seq);
     const unusedCount = reserved.count - usedCount;
-    if (unusedCount > 0) this.#cap?.refund(reserved.day, unusedCount);
+    const { mail, waitUntil } = this.#context;
+    if (unusedCount > 0) waitUntil(mail.gate.refund(this.#domain, reserved.day, unusedCount));
   }
 }

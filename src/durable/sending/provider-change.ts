@@ -1,9 +1,9 @@
 /**
- * What a run does when the settings name another mail provider than the one that it was started with.
+ * What a session does when the settings name another mail provider than the one that it was started with.
  *
- * Owns: settling what the old one may have taken, stopping, and going on with the new one once a person has
- * said so. Never: sending. Invariants: what is in doubt with one provider is never sent through another by
- * itself, since its key means nothing there; batches that are larger than the new one takes stay.
+ * It settles what the old provider may have taken, pauses, and goes on with the new provider once a person resumes.
+ * Does not send. Invariants: mail that is in doubt with one provider is not sent through another one by itself,
+ * because its key means nothing there; a batch that is larger than the new provider takes stays where it is.
  *
  * @module
  */
@@ -11,17 +11,18 @@ import { pauseFor, touch } from '../../core/session/session.ts';
 import { expire } from '../../core/batch/settle.ts';
 import type { MailTransport } from '../../mail/transport.ts';
 import { BatchWriter } from './batch-writer.ts';
-import type { SliceContext } from '../session/slice-context.ts';
+import type { SliceContext } from '../session/context.ts';
 
-type ProviderContext = Pick<SliceContext, 'store' | 'transport' | 'now' | 'random' | 'log'>;
+type ProviderContext = Pick<SliceContext, 'store' | 'mail' | 'now' | 'random' | 'log' | 'traits'>;
 
 /**
- * Compares the provider of the settings with the run's own.
+ * Compares the provider of the settings with the session's own.
  *
- * @returns `same` when batches may leave through it; `other` when the run has been stopped instead
+ * @returns `same` when batches may leave through it; `other` when the session was paused or cancelled instead
  */
 export function checkProvider(context: ProviderContext): 'same' | 'other' {
-  const { store, transport } = context;
+  const { store } = context;
+  const { transport } = context.mail;
   const { provider, offeredProvider } = store.session().spec;
   if (provider === undefined) return 'same';
   if (transport.name === provider || transport.name === offeredProvider) {
@@ -41,9 +42,10 @@ export function checkProvider(context: ProviderContext): 'same' | 'other' {
 }
 
 function stop(context: ProviderContext, provider: string): void {
-  const { store, transport, now } = context;
+  const { store, now } = context;
+  const { transport } = context.mail;
   const nowMs = now();
-  const writer = new BatchWriter({ ...context, traits: () => transport });
+  const writer = new BatchWriter(context);
   for (const state of ['inflight', 'waiting'] as const) {
     for (const batch of store.batches.inState(state)) {
       const inDoubtSince = batch.inDoubtSince ?? (state === 'inflight' ? batch.attemptAt : null);
@@ -66,7 +68,7 @@ function stop(context: ProviderContext, provider: string): void {
 }
 
 function changedProvider(provider: string, { name }: MailTransport): string {
-  return `The mail provider was changed from ${provider} to ${name} while this run was under way.`;
+  return `The mail provider was changed from ${provider} to ${name} while this activation was under way.`;
 }
 
 function changeMessage(provider: string, transport: MailTransport, fits: boolean): string {

@@ -1,36 +1,37 @@
 /**
  * SessionRunner: the verbs of a slice, over the store, the CRM, the gate and the mail API.
  *
- * Owns: which batches the running slice holds, in memory. Never: the order of the verbs (core/session/slice.ts)
- * or what an outcome means (core/batch/settle.ts).
- * Invariants: an intent is on disk before its call leaves; an outcome is written only to the attempt that
- * it answers; everything that belongs together is one transaction.
+ * Owns which batches the running slice holds, in memory. The order of the verbs is in core/session/slice.ts, what an
+ * outcome means in core/batch/settle.ts.
+ * Invariants: an intent is on disk before its call leaves; an outcome is written only to the attempt that it
+ * answers; what belongs together is one transaction.
  *
  * @module
  */
-import { pendingIndexes, type Batch, type BatchChange } from '../../core/batch/batch.ts';
+import { pendingIndexes, recipientState, type Batch, type BatchChange } from '../../core/batch/batch.ts';
 import { outageMs } from '../../core/limits/breaker.ts';
 import { mayRepeat } from '../../core/batch/doubt.ts';
 import type { Outcome } from '../../core/batch/outcome.ts';
 import { touch, waitOn, workMode, type Session, type WorkMode } from '../../core/session/session.ts';
+import type { SettleContext } from '../../core/batch/settle-batch.ts';
 import { decideOutcome, expire, probeSplit, withoutRepeat } from '../../core/batch/settle.ts';
 import type { Intent, Permit, Prepared, SliceVerbs } from '../../core/session/slice.ts';
 import { flipLeads } from '../../crm/flip.ts';
-import type { MailTransport } from '../../mail/transport.ts';
 import type { FlipResult } from '../../shared/recipient.ts';
 import { sha256Hex } from '../../shared/sha256.ts';
 import { BatchMails } from './batch-mails.ts';
 import { BatchWriter } from './batch-writer.ts';
-import { CapShare } from './cap-reservations.ts';
+import { CapReservations } from './cap-reservations.ts';
+import { refusalOf } from '../mail-account.ts';
 import { classifyFault, faultText } from '../../runtime/faults.ts';
 import { planNext } from './planner.ts';
-import type { SliceContext } from '../session/slice-context.ts';
+import type { SliceContext } from '../session/context.ts';
 
-/** Batches whose key has died that one look for work ends; the next look goes on. */
+/** One search for work expires no more batches than this; the next search goes on. */
 const maxExpiredCount = 100;
-/** Waits shorter than this are not worth a write. */
+/** Shorter waits are not worth a write. */
 const visibleWaitMs = 2_000;
-/** A slice is no longer, so nobody in it sleeps longer, whatever the clock says. */
+/** The length of a slice: nothing in it sleeps longer, also when the clock jumps. */
 const maxSleepMs = 20_000;
 
 export class SessionRunner implements SliceVerbs {
@@ -38,24 +39,24 @@ export class SessionRunner implements SliceVerbs {
   readonly #generation: number;
   readonly #writer: BatchWriter;
   readonly #mails: BatchMails;
-  readonly #capShare: CapShare;
+  readonly #cap: CapReservations;
   /** Held batches, as they are on disk. */
   readonly #held = new Map<number, Batch>();
-  /** Batches whose leads were set active and whose intent or end is not on disk. */
+  /** Batches whose leads were set active and of which neither an intent nor a result is on disk. */
   readonly #flipped = new Set<number>();
-  /** The last batch that asked found the day's mails used up. */
+  /** True when the day's cap held back the last batch that asked. */
   #isAtCap = false;
 
   /**
-   * @param world - what the slice works on; the session must exist
-   * @throws when the frozen template no longer compiles, which the start had checked
+   * @param context - of a session that exists
+   * @throws when the session's frozen template does not compile; the start refuses such a template
    */
   constructor(context: SliceContext) {
     this.#context = context;
     this.#generation = context.store.session().generation;
-    this.#writer = new BatchWriter({ ...context, traits: () => context.transport });
+    this.#writer = new BatchWriter(context);
     this.#mails = new BatchMails(context);
-    this.#capShare = new CapShare(context);
+    this.#cap = new CapReservations(context);
   }
 
   now(): number {
@@ -76,12 +77,12 @@ export class SessionRunner implements SliceVerbs {
     return !this.#session().plan.isDone;
   }
 
-  /** Puts the session to work. */
+  /** Sets a queued session running, and notes that leads may be set active. */
   begin(): void {
     const { store } = this.#context;
     store.transact(() => {
       const nowMs = this.now();
-      // From here on leads of batches that have not left may be active.
+      // From here on, leads of batches that have not left may be active.
       const session = { ...this.#session(), mayBeFlipped: true };
       if (session.state === 'queued') {
         const startedAt = session.startedAt ?? nowMs;
@@ -102,21 +103,21 @@ export class SessionRunner implements SliceVerbs {
   }
 
   take(): Batch | null {
-    const { store, transport } = this.#context;
+    const { store, mail } = this.#context;
     const isChecking = this.mode() === 'check';
     for (let expiredCount = 0; expiredCount < maxExpiredCount; expiredCount++) {
       const nowMs = this.now();
       const due = store.batches.dueWaiting(nowMs, this.#held.size + 1, isChecking);
       const batch = due.find(({ seq }) => !this.#held.has(seq));
       if (batch === undefined) return isChecking ? null : this.#hold(this.#nextPending());
-      if (mayRepeat(batch, nowMs, transport)) return this.#hold(batch);
+      if (mayRepeat(batch, nowMs, mail.transport)) return this.#hold(batch);
       store.transact(() => this.#writer.apply(batch, expire(batch, nowMs), { kind: 'none' }));
       this.#context.publish();
     }
     return null;
   }
 
-  /** The next pending batch that no sender holds: the cursor is set back below held ones when one is let go of. */
+  /** The next pending batch that no sender holds. The cursor may point below held ones, when one was released. */
   #nextPending(): Batch | null {
     for (;;) {
       const batch = this.#context.store.batches.nextPending();
@@ -132,7 +133,7 @@ export class SessionRunner implements SliceVerbs {
   release(batch: Batch): void {
     this.#held.delete(batch.seq);
     this.#mails.evict(batch);
-    this.#capShare.refund(batch.seq, 0);
+    this.#cap.refund(batch.seq, 0);
     if (this.#context.store.batches.stateOf(batch.seq) === 'pending')
       this.#context.store.batches.rewind(batch.seq);
   }
@@ -146,12 +147,12 @@ export class SessionRunner implements SliceVerbs {
         nowMs: this.now(),
         customFields: this.#mails.customFields,
       };
-      return await this.#context.waits.during('crm', () => flipLeads(this.#context.db, flip));
+      return await this.#context.waits.during('crm', () => flipLeads(this.#context.env.DB, flip));
     } catch (error) {
       const fault = classifyFault(error);
       if (fault.kind !== 'refused') throw error;
-      // It would be refused again and again, and the run would never end.
-      this.#context.log('flip_refused', { batch: batch.seq, error: faultText(error) });
+      // A repeat would be refused too, and the session would never end.
+      this.#context.log('info', 'flip_refused', { batch: batch.seq, error: faultText(error) });
       this.#decideUnsent({ ...batch, code: 'crm_refused', message: fault.message });
       return null;
     }
@@ -164,23 +165,23 @@ export class SessionRunner implements SliceVerbs {
       ...asked,
       recipients: result.activated,
       skipped: result.skipped.filter(({ leadId }) => asked.leadIds.includes(leadId)),
-      recipientStates: 'p'.repeat(result.activated.length),
+      recipientStates: recipientState.pending.repeat(result.activated.length),
     };
     if (result.activated.length > 0) return frozen;
     this.#decideUnsent(frozen);
     return null;
   }
 
-  /** Leads of another live session may become new again when that is stopped: they are asked for once more. */
+  /** Defers leads that another live session owns: they become new again if that session is cancelled. */
   #deferOwned(batch: Batch, { ownedElsewhere }: FlipResult): Batch {
-    // A batch with an origin is that last time.
+    // A batch with an origin was deferred before.
     if (ownedElsewhere.size === 0 || batch.originSeq !== null || !this.#isStillHeld(batch)) return batch;
     const { store } = this.#context;
     return store.transact(() => store.batches.defer(batch, ownedElsewhere));
   }
 
   async prepare(held: Batch): Promise<Prepared | null> {
-    const { transport } = this.#context;
+    const { transport } = this.#context.mail;
     const { batch, mails } = await this.#mails.of(held);
     if (mails.length === 0) {
       this.#decideUnsent(batch);
@@ -203,9 +204,9 @@ export class SessionRunner implements SliceVerbs {
   intend(prepared: Prepared): Intent | null {
     const { store, log } = this.#context;
     const { batch } = prepared;
-    // A repeat whose bytes differ is still safe under its key; but it must be known that they did.
+    // Under its key a repeat is safe whatever its bytes are; the log says that they differ.
     if (batch.payloadHash !== null && batch.payloadHash !== prepared.payloadHash) {
-      log('payload_changed', { batch: batch.seq, attempts: batch.attempts });
+      log('info', 'payload_changed', { batch: batch.seq, attempts: batch.attempts });
     }
     const nowMs = this.now();
     const intended: Batch = {
@@ -217,38 +218,40 @@ export class SessionRunner implements SliceVerbs {
       payloadHash: prepared.payloadHash,
     };
     const isWritten = store.transact(() => {
-      // A command since the slice began: nothing leaves after its answer. The flip is found again later.
+      // Nothing leaves after the answer to a command. A later slice finds the flip again.
       if (!this.#isStillHeld(batch) || this.mode() === 'none') return false;
-      // Erased while it was rendered: the batch is taken again, from disk, and rendered without them.
+      // A lead was erased while the mails were rendered: the batch is taken from disk and rendered again.
       const isErased = (index: number): boolean => store.isErased(prepared.recipients[index]?.leadId ?? 0);
       if (pendingIndexes(batch.recipientStates).some(isErased)) return false;
-      this.#writer.write(this.#held.get(batch.seq) ?? batch, intended, { kind: 'none' });
+      const held = this.#held.get(batch.seq) ?? batch;
+      this.#writer.write(held, { batch: intended, added: [] }, { kind: 'none' });
       return true;
     });
     if (!isWritten) return null;
     this.#flipped.delete(batch.seq);
-    this.#capShare.refund(batch.seq, prepared.mailCount);
+    this.#cap.refund(batch.seq, prepared.mailCount);
     this.#context.publish();
     const key = this.#context.keyOf(this.#session(), intended);
     return { batch: intended, key, payload: prepared.payload, mailCount: prepared.mailCount };
   }
 
   async deliver(intent: Intent): Promise<Outcome> {
-    const { transport, report, deliveryTimeoutMs, waits } = this.#context;
-    // Not `AbortSignal.timeout`: it cannot be cleared, and its timer keeps the object for all of its time.
-    const patience = new AbortController();
+    const { mail, permits, deliveryTimeoutMs, waits, waitUntil } = this.#context;
+    // `AbortSignal.timeout` cannot be cleared, and its timer would keep the object in memory until it fires.
+    const timeout = new AbortController();
     const timer = setTimeout(
-      () => patience.abort(new DOMException('No answer in time.', 'TimeoutError')),
-      deliveryTimeoutMs,
+      () => timeout.abort(new DOMException('No answer in time.', 'TimeoutError')),
+      deliveryTimeoutMs(),
     );
     const { key, payload, mailCount } = intent;
     const mayLeave = (): boolean => this.#context.store.load()?.generation === this.#generation;
     const delivery = await waits
       .during('provider_answer', () =>
-        transport.deliver({ key, payload, mailCount, mayLeave, signal: patience.signal }),
+        mail.transport.deliver({ key, payload, mailCount, mayLeave, signal: timeout.signal }),
       )
       .finally(() => clearTimeout(timer));
-    report(delivery);
+    waits.answered(refusalOf(delivery)?.kind === 'throttled');
+    waitUntil(mail.report(delivery, permits));
     return delivery.outcome;
   }
 
@@ -256,10 +259,10 @@ export class SessionRunner implements SliceVerbs {
     const { store, log } = this.#context;
     const { seq, attempts, attemptAt } = intent.batch;
     store.transact(() => {
-      // As it is on disk: a retry may have moved who failed before it left into another batch meanwhile.
+      // As it is on disk: meanwhile a retry may have moved its failed recipients to another batch.
       const batch = store.batches.current(intent.batch);
       if (batch?.state !== 'inflight' || batch.attempts !== attempts || batch.attemptAt !== attemptAt) {
-        log('late_outcome', { batch: seq, outcome: outcome.kind });
+        log('info', 'late_outcome', { batch: seq, outcome: outcome.kind });
         return;
       }
       const session = this.#session();
@@ -273,7 +276,7 @@ export class SessionRunner implements SliceVerbs {
       const { change, signal } = isStopped ? withoutRepeat(batch, outcome, decided) : decided;
       this.#writer.apply(batch, change, signal);
       if (change.kind !== 'done')
-        log('batch_not_sent', { batch: batch.seq, outcome: outcome.kind, becomes: change.kind });
+        log('info', 'batch_not_sent', { batch: batch.seq, outcome: outcome.kind, becomes: change.kind });
     });
     this.#context.publish();
   }
@@ -286,7 +289,7 @@ export class SessionRunner implements SliceVerbs {
     return this.#slot();
   }
 
-  /** Batches in hand, with a permit or waiting for one. */
+  /** Batches that the slice holds, with a permit or waiting for one. */
   get heldCount(): number {
     return this.#held.size;
   }
@@ -296,7 +299,7 @@ export class SessionRunner implements SliceVerbs {
   }
 
   async permit(batch: Batch): Promise<Permit> {
-    const later = await this.#capShare.reserve(batch);
+    const later = await this.#cap.reserve(batch);
     this.#isAtCap = later !== null;
     return later ?? this.#slot();
   }
@@ -316,13 +319,13 @@ export class SessionRunner implements SliceVerbs {
     this.#context.publish();
   }
 
-  /** A held batch of which nothing is left to send. */
+  /** Settles a held batch of which nothing is left to send. */
   #decideUnsent(batch: Batch): void {
     const { recipientStates, failures, messageIds } = batch;
     this.#change(batch, { kind: 'done', recipientStates, failures, messageIds });
   }
 
-  /** Changes a held batch that does not leave, unless a command took it back. */
+  /** Changes a held batch that does not leave, unless a command has changed it meanwhile. */
   #change(batch: Batch, change: BatchChange): void {
     this.#context.store.transact(() => {
       if (!this.#isStillHeld(batch)) return;
@@ -332,11 +335,11 @@ export class SessionRunner implements SliceVerbs {
     this.#context.publish();
   }
 
-  /** False when a command took the batch back, or may have moved its recipients, while it was being prepared. */
+  /** False when a command has changed the batch, or may have moved its recipients, since it was taken. */
   #isStillHeld(batch: Batch): boolean {
     if (this.#session().generation !== this.#generation) return false;
     const held = this.#held.get(batch.seq);
-    // Another sender may hold a later copy of it.
+    // Another sender may hold a later copy of the batch.
     if (held?.attempts !== batch.attempts) return false;
     return this.#context.store.batches.stateOf(batch.seq) === held.state;
   }
@@ -345,7 +348,7 @@ export class SessionRunner implements SliceVerbs {
     return this.#context.store.session();
   }
 
-  #settleContext(): { nowMs: number; random: () => number; traits: MailTransport } {
-    return { nowMs: this.now(), random: this.#context.random, traits: this.#context.transport };
+  #settleContext(): SettleContext {
+    return { nowMs: this.now(), random: this.#context.random, traits: this.#context.traits() };
   }
 }

@@ -1,8 +1,8 @@
 /**
  * SessionAlarm: the object's one alarm.
  *
- * Owns: when it is set, and that a session which should move has one. Never: what is done when it fires.
- * Invariant: while a slice runs its watchdog stands; the slice arms what comes after it.
+ * Owns when it is set, and that a session which should move has one. What is done when it fires is turns.ts.
+ * Invariant: while a slice runs its watchdog is set; the end of the slice sets the next alarm.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { longestWaitMs } from '../../core/clock.ts';
 import { nextRetention } from '../../core/session/retention.ts';
 import { nextWakeAt } from '../../core/session/wake.ts';
 import { atStorage, classifyFault, faultText } from '../../runtime/faults.ts';
-import { retentionDays } from '../../runtime/retention.ts';
+import { retentionDays } from '../../runtime/settings.ts';
 import { followClock } from './clock.ts';
 import type { SessionContext } from './context.ts';
 
@@ -20,35 +20,35 @@ import type { SessionContext } from './context.ts';
 const watchdogMs = 2_000;
 /** A running session whose alarm is overdue by this much has lost it. */
 const overdueMs = 5_000;
-/** Readers look after the alarm at most this often. */
-const healIntervalMs = 2_000;
-/** After its end a session hears of fates for days; the list of activations has them within five seconds. */
+/** Readers check the alarm at most this often. */
+const checkIntervalMs = 2_000;
+/** Delivery events come for days after the end; the list of activations has them within five seconds. */
 const deliveryRecordMs = 3_000;
-/** How soon storage that did not take the next alarm is asked again. */
+/** How soon the next alarm is tried again when storage refused it. */
 const storageRetryMs = 1_000;
-/** Shorter than the 15 minutes that an alarm may take, so that it is our word that ends it. */
+/** Shorter than the 15 minutes that the platform gives an alarm. */
 const maxStorageWaitMs = 600_000;
 
 export class SessionAlarm {
-  readonly #shell: SessionContext;
+  readonly #context: SessionContext;
   readonly #isSliceRunning: () => boolean;
-  #healedAt = 0;
+  #checkedAt = 0;
 
-  constructor(shell: SessionContext, isSliceRunning: () => boolean) {
-    this.#shell = shell;
+  constructor(context: SessionContext, isSliceRunning: () => boolean) {
+    this.#context = context;
     this.#isSliceRunning = isSliceRunning;
   }
 
   /**
    * Sets the successor of the alarm that has just fired, before anything else is done.
    *
-   * Where storage takes no write it waits here: the alarm is still being handled then, and the platform's
-   * retries, which end after seven, are not used up. It also goes on within a second of storage's return.
+   * Where storage takes no write, this waits inside the alarm that is being handled: that uses up none of the
+   * platform's seven retries, and work goes on within a second after storage is back.
    *
    * @throws when storage has been away for too long, or this object is being replaced
    */
   async watch(): Promise<void> {
-    const { alarms, now, sleep, log } = this.#shell;
+    const { alarms, now, sleep, log } = this.#context;
     for (let waitedMs = 0; ; waitedMs += storageRetryMs) {
       try {
         await alarms.setAlarm(now() + watchdogMs);
@@ -64,15 +64,15 @@ export class SessionAlarm {
   }
 
   async clear(): Promise<void> {
-    await atStorage(() => this.#shell.alarms.deleteAlarm());
+    await atStorage(() => this.#context.alarms.deleteAlarm());
   }
 
   /** Sets the next alarm, or none. */
   async arm(nowMs: number): Promise<void> {
-    // A slice that runs arms for itself when it ends; till then its watchdog stands, also for a run that was
-    // just paused: what is on its way has still to be settled.
+    // A slice sets the next alarm when it ends. Until then its watchdog stays, also for a session that was just
+    // paused: its calls still have to be settled.
     if (this.#isSliceRunning()) return;
-    const { store, alarms, settings } = this.#shell;
+    const { store, alarms, settings } = this.#context;
     const session = store.session();
     const at = nextWakeAt(
       {
@@ -89,37 +89,37 @@ export class SessionAlarm {
   }
 
   /**
-   * Whoever looks at a session that should move makes sure that it can. What goes wrong with that is logged:
-   * it is no reason to refuse the look.
+   * Sets the alarm again where a session that should move has lost it. Every read calls this; a fault of it is
+   * logged and does not fail the read.
    *
-   * @param requestId - of who looks; for the log
+   * @param requestId - of the read; for the log
    */
   async ensureAlarm(requestId: string | null): Promise<void> {
-    const { store, now, log } = this.#shell;
-    // Without an await: most looks find nothing to do.
+    const { store, now, log } = this.#context;
+    // No await before this: most calls end here.
     if (store.load() === null) return;
     const nowMs = now();
-    // Ahead of now: the clock was set back since.
-    if (nowMs >= this.#healedAt && nowMs - this.#healedAt < healIntervalMs) return;
-    this.#healedAt = nowMs;
+    // `#checkedAt` is ahead of now if the clock was set back since.
+    if (nowMs >= this.#checkedAt && nowMs - this.#checkedAt < checkIntervalMs) return;
+    this.#checkedAt = nowMs;
     try {
-      if (followClock(this.#shell)) await this.arm(nowMs);
-      else if (!this.#isSliceRunning()) await this.#healAlarm(requestId, nowMs);
+      if (followClock(this.#context)) await this.arm(nowMs);
+      else if (!this.#isSliceRunning()) await this.#rearmIfLost(requestId, nowMs);
     } catch (error) {
-      log('warn', 'heal_fault', { requestId, error: faultText(error) });
+      log('warn', 'alarm_check_fault', { requestId, error: faultText(error) });
     }
   }
 
-  async #healAlarm(requestId: string | null, nowMs: number): Promise<void> {
-    const { store, alarms, log } = this.#shell;
+  async #rearmIfLost(requestId: string | null, nowMs: number): Promise<void> {
+    const { store, alarms, log } = this.#context;
     const alarmAt = await alarms.getAlarm();
     const session = store.load();
     if (session === null || this.#isSliceRunning()) return;
-    // Nor is one healthy that is further ahead than anything can be; a retention is, and may be.
+    // An alarm further ahead than any wait was set by another clock; only retention waits that long.
     const latest = session.finishedAt === null ? nowMs + longestWaitMs(session) : Infinity;
     if (alarmAt !== null && alarmAt >= nowMs - overdueMs && alarmAt <= latest) return;
     if (session.finishedAt !== null) {
-      // Only its retention is left; one that ended before there was any gets its alarm here.
+      // Only retention is left. A session that ended in a version without retention gets its alarm here.
       await this.arm(nowMs);
       return;
     }
@@ -130,31 +130,31 @@ export class SessionAlarm {
 
   /** True when a session that has not ended has an alarm that should have fired. */
   async isOverdue(): Promise<boolean> {
-    const { store, alarms, now } = this.#shell;
+    const { store, alarms, now } = this.#context;
     const session = store.load();
     if (session === null || session.finishedAt !== null || this.#isSliceRunning()) return false;
     const alarmAt = await alarms.getAlarm();
     return alarmAt !== null && alarmAt < now() - overdueMs;
   }
 
-  /** Fates have come in: a session at work records itself when its slice ends, one at rest must wake for it. */
+  /** Wakes a session that is at rest, so that it records new delivery events. A slice records them when it ends. */
   async wakeForDeliveries(session: Session): Promise<void> {
     if (this.#isSliceRunning() || (session.finishedAt === null && session.state !== 'paused')) return;
-    const { alarms, now } = this.#shell;
+    const { alarms, now } = this.#context;
     const at = await alarms.getAlarm();
     const recordAt = now() + deliveryRecordMs;
     if (at === null || at > recordAt) await alarms.setAlarm(recordAt);
   }
 
-  /** When the first key dies of what a paused session has in doubt. */
+  /** When the first key of a paused session's mail in doubt dies. */
   #keyDiesAt(session: Session): number | null {
     if (session.state !== 'paused' || session.isChecking) return null;
-    const since = this.#shell.store.batches.firstDoubtAt();
-    return since === null ? null : (keyLivesUntil(since, this.#shell.traits()) ?? this.#shell.now());
+    const since = this.#context.store.batches.firstDoubtAt();
+    return since === null ? null : (keyLivesUntil(since, this.#context.traits()) ?? this.#context.now());
   }
 }
 
-/** True when the CRM has been told all: the session's last word, and which leads are not active after all. */
+/** True when the CRM has the session's last progress and all leads that it gave back. */
 function isTold(session: Session): boolean {
   const mustGiveBack = session.state === 'paused' && session.finishedAt === null && session.mayBeFlipped;
   return session.recordedRev === session.rev && !mustGiveBack;

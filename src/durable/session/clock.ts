@@ -1,7 +1,7 @@
 /**
- * The session's times on disk follow a clock that was set back.
+ * Moves the stored times of a session when the clock was set back.
  *
- * Owns: the one transaction in which all of them move. Never: by how much (core/clock.ts).
+ * Owns the one transaction in which all of them move. By how much is core/clock.ts.
  *
  * @module
  */
@@ -10,9 +10,10 @@ import { keyStepToleranceMs } from '../../core/batch/doubt.ts';
 import type { SessionContext } from './context.ts';
 
 /**
- * Looks whether the clock was set back since the session was written. Harmless where there is no session.
+ * Checks whether the clock was set back since the session was last written, and moves its times. Does nothing where
+ * there is no session.
  *
- * @returns true when it was: the alarm that is set may be of the clock before
+ * @returns true when it was set back; the alarm may then be set by the old clock
  */
 export function followClock({ store, now, log }: Pick<SessionContext, 'store' | 'now' | 'log'>): boolean {
   const session = store.load();
@@ -20,7 +21,7 @@ export function followClock({ store, now, log }: Pick<SessionContext, 'store' | 
   const nowMs = now();
   const backMs = stepBackMs(session, nowMs);
   if (backMs === 0) return false;
-  // How long it stood still before it was set back, nobody knows: a key may be older than it looks.
+  // It is not known for how long the clock was wrong, so a key may be older than it looks.
   const areKeysDead = backMs > keyStepToleranceMs;
   store.transact(() => {
     store.batches.setBack(backMs, areKeysDead);

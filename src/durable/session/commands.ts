@@ -1,10 +1,9 @@
 /**
  * Commands on disk: what a person's command does to the rows of a session.
  *
- * Owns: the transaction in which the session and the batches that a command speaks of change. One that speaks
- * of many is carried out in parts, each a transaction of bounded size: the first with the command's answer,
- * the rest by the alarm. Never: whether it is legal (core/session/command.ts); the batches of a cancelled session
- * (session-sweep.ts).
+ * Owns the transaction that changes the session and the batches a command concerns. A command that concerns many
+ * batches is carried out in parts of bounded size: the first with the command's answer, the others by the alarm.
+ * Whether a command is legal is core/session/command.ts; the batches of a cancelled session are sweep.ts.
  *
  * @module
  */
@@ -18,13 +17,13 @@ import type { Recipient } from '../../shared/recipient.ts';
 import { DeliveryReader } from './delivery-events.ts';
 import type { SessionStore } from '../store/session-store.ts';
 
-/** What became of a command. */
+/** The result of a command. */
 export type CommandResult =
   { kind: 'ok'; session: Session } | { kind: 'refused'; detail: string } | { kind: 'unknown_session' };
 
 /** Batches that one transaction reads and writes with all their recipients: some 10 MB, some 100 ms. */
 const choreBatchCount = 200;
-/** Pending batches are only marked: they are small. */
+/** Of pending batches only the state is written. */
 const pendingBatchCount = 2_000;
 
 interface Step {
@@ -52,7 +51,7 @@ export function applyCommand(
     if (session === null) return { kind: 'unknown_session' };
     const step: Step = { store, nowMs, traits };
     const isAsked = command.kind === 'check';
-    // What a paused session has in doubt waits for its key to be asked under, too.
+    // A check of a paused session also asks about batches that wait with mail in doubt.
     const withWaiting = session.state === 'paused' && !session.isChecking;
     const all = { afterSeq: 0, untilSeq: Number.MAX_SAFE_INTEGER };
     const mayCheck = isAsked && checkable(step, all, withWaiting, 1).length > 0;
@@ -66,7 +65,7 @@ export function applyCommand(
   });
 }
 
-/** What a command does to the batches, beside the session itself. */
+/** Changes the batches that a command concerns; returns the session with its counters. */
 function changeBatches(
   step: Step,
   before: Session,
@@ -167,8 +166,8 @@ function checked({ updatedAt }: Session, by: string | null, count: number): NewE
 }
 
 /**
- * Moves failed recipients into batches under new keys. Only mail is repeated: the recipients are frozen, their
- * leads stay as they are.
+ * Moves failed recipients into batches under new keys. Only the mail is repeated: recipients are frozen, and their
+ * leads do not change.
  */
 function retryFailed({ store, nowMs }: Step, { spec }: Session, batches: readonly Batch[]): Part {
   const deliveries = new DeliveryReader(store);
@@ -189,7 +188,7 @@ function retryFailed({ store, nowMs }: Step, { spec }: Session, batches: readonl
   return partOf(batches, delta);
 }
 
-/** Does to each batch what a person said. */
+/** Applies the command to each batch. */
 function change({ store }: Step, batches: readonly Batch[], by: (batch: Batch) => Retried): Part {
   let delta = noCounts;
   for (const known of batches) {

@@ -1,11 +1,11 @@
 /**
- * Fates of one session's mails: events of webhooks on their way to disk.
+ * DeliveryEvents: writes what webhooks report of a session's mails.
  *
- * Owns: collecting events that come together and writing them as one, in one transaction with the
- * counters, so that those are true after any crash. Never: sending; signatures.
- * Invariants: `add` resolves when its event is on disk, so whoever told it may forget it; an event that
- * was there already writes nothing; whatever is told of a mail that was unknown settles it as sent; per flush one row for each 256 neighbouring leads and one for the
- * session, however many events.
+ * Gathers events that come within a moment and writes them in one transaction with the counters, so that the counters
+ * are true after any crash. Does not check signatures and does not send.
+ * Invariants: `add` resolves when its event is on disk, so the caller may drop it; a repeated event writes nothing; an
+ * event about an unknown mail settles it as sent; one flush writes one row for each 256 neighbouring leads and one for
+ * the session, however many events there are.
  *
  * @module
  */
@@ -20,14 +20,13 @@ import {
 import { applyCounts, applyDeliveries, type Session } from '../../core/session/session.ts';
 import type { SessionStore } from '../store/session-store.ts';
 
-/** Ids of one block: leads of one batch are mostly neighbours. */
+/** Leads of one row: the leads of a batch are mostly neighbours. */
 const blockLeadCount = 256;
 
 /**
- * How long the first event waits for others. At 800 mails a second eighty come together, so that an event
- * costs a twentieth of a row. It is also what keeps a flood from slowing the run that it is about: a provider
- * that keeps fifty requests open gets rid of five hundred events a second, which leaves the object most of
- * its time, and who has more to tell opens more.
+ * How long, in ms, the first event waits for others. At 800 mails a second about eighty come together, so that an
+ * event costs a twentieth of a row. It also limits how much a flood slows the session: a provider with fifty open
+ * requests delivers five hundred events a second, which leaves the object most of its time.
  */
 const gatherMs = 100;
 
@@ -129,7 +128,7 @@ export class DeliveryEvents {
   }
 }
 
-/** Reads fates lead by lead; keeps the blocks that it has read. */
+/** Reads the delivery bits of single leads, and caches the rows that it has read. */
 export class DeliveryReader {
   readonly #store: SessionStore;
   readonly #blocks = new Map<number, Uint8Array | null>();

@@ -1,10 +1,10 @@
 /**
  * Feed: the live view of one session as server-sent events (DESIGN §4).
  *
- * Owns: open readers, coalescing, keep-alive, rotation, dropping who does not read. Never: storage;
- * it asks for the newest view when it sends, so a slow reader skips views and memory stays bounded.
- * Invariants: ids rise on each stream; nothing is computed and no timer runs when nobody reads; the last
- * event of a finished session is `end`, then the stream closes.
+ * Owns open readers, coalescing, keep-alive, rotation and dropping readers that do not read. It asks for the newest
+ * view when it sends, so a slow reader skips views and memory stays bounded.
+ * Invariants: ids rise on each stream; without a reader nothing is computed and no timer runs; the last event of a
+ * finished session is `end`, then the stream closes.
  *
  * @module
  */
@@ -15,20 +15,20 @@ export interface FeedSource {
   progress(): Progress | null;
   issues(): Issue[];
   now(): number;
-  /** Called while somebody reads, now and then: a read looks after the session's alarm. */
+  /** Called now and then while there is a reader; it checks the session's alarm. */
   look(): void;
 }
 
-/** At most five views a second: the eye sees no more, and the bars are animated. */
+/** At most five views a second: more are not noticed, because the bars are animated. */
 const minIntervalMs = 200;
 /** Proxies cut a connection that is silent for 30 to 100 seconds. */
 const keepAliveMs = 15_000;
 /**
- * The edge cuts streams after about five minutes, and a cancel that is not seen would keep one for ever.
- * Looked at with each keep-alive, so that a stream ends before its five minutes are over.
+ * Cloudflare's edge cuts streams after about five minutes, and a cancel that is not noticed would keep a stream for
+ * ever. Checked with each keep-alive, so that a stream ends before its five minutes.
  */
 const maxAgeMs = 280_000;
-/** Issues are counted over all batches that have some: a run in which everything fails must not do that five times a second. */
+/** Issues are counted over all batches that have some. A session in which everything fails must not do that five times a second. */
 const issuesIntervalMs = 5_000;
 /** Unread events that are held for one reader. */
 const maxQueuedCount = 4;
@@ -42,7 +42,7 @@ interface Reader {
   sentIssueCount: number;
   sentIssuesAt: number;
   behindSince: number | null;
-  /** It was told that the session stalls, since the last revision. */
+  /** True if it was sent the stall of this revision. */
   sentStall: boolean;
 }
 
@@ -66,8 +66,8 @@ export class Feed {
   /**
    * Opens a stream.
    *
-   * @param lastRev - the rev that the reader has already (`Last-Event-ID`), or null; one that was never
-   *   reached is not believed
+   * @param lastRev - the rev that the reader has (`Last-Event-ID`), or null; a rev that was never reached counts as
+   *   null
    */
   connect(lastRev: number | null): ReadableStream<Uint8Array> {
     let reader: Reader | null = null;
@@ -92,7 +92,7 @@ export class Feed {
         },
         pull: () => {
           if (reader === null || reader.behindSince === null) return;
-          // It reads again; whether anything is owed to it is another question.
+          // It reads again, whether or not an event is due.
           reader.behindSince = null;
           this.#send(reader, this.#view());
         },
@@ -104,11 +104,11 @@ export class Feed {
     );
   }
 
-  /** Something has changed: readers hear of it within the coalescing interval. */
+  /** Something has changed: readers get it within the coalescing interval. */
   publish(): void {
     if (this.#readers.size === 0 || this.#flushTimer !== null) return;
     const delayMs = this.#flushedAt + minIntervalMs - this.#source.now();
-    // Never longer than that, also under a clock that was set back.
+    // Never longer than the interval, also if the clock was set back.
     this.#flushTimer = setTimeout(() => this.#flush(), Math.min(minIntervalMs, Math.max(0, delayMs)));
   }
 
@@ -168,7 +168,7 @@ export class Feed {
       const isStuck = reader.behindSince !== null && nowMs - reader.behindSince > maxBehindMs;
       const ageMs = nowMs - reader.openedAt;
       if (isStuck) this.#abandon(reader);
-      // Younger than nothing: the clock was set back. Whoever comes back is measured by the new one.
+      // Before its own start: the clock was set back.
       else if (ageMs > maxAgeMs || ageMs < 0) this.#close(reader);
       else if ((reader.controller.desiredSize ?? 0) <= 0) reader.behindSince ??= nowMs;
       else if (view !== null && view.isStalled && !reader.sentStall) {
@@ -197,7 +197,7 @@ export class Feed {
     }
   }
 
-  /** Closing would keep what is queued for a reader that takes nothing. */
+  /** An error, not a close: a close would keep what is queued for a reader that takes nothing. */
   #abandon(reader: Reader): void {
     this.#drop(reader);
     reader.controller.error(new Error('The reader does not read.'));

@@ -1,13 +1,14 @@
 /**
- * Per-lead results: what became of each lead of a session, in pages.
+ * Per-lead results: the result of each lead of a session, in pages.
  *
- * Owns: reading batches as lists of leads. Never: writes. A page looks at a bounded number of batches, so
- * it may hold fewer leads than asked for and still have a cursor.
+ * Reads batches as lists of leads; writes nothing. A page reads a bounded number of batches, so it may hold fewer leads
+ * than asked for and still have a cursor.
  *
  * @module
  */
-import type { Batch, RecipientState } from '../../core/batch/batch.ts';
+import { recipientState, type Batch, type RecipientState } from '../../core/batch/batch.ts';
 import { deliveryStatus } from '../../core/batch/delivery-status.ts';
+import { limits } from '../../shared/limits.ts';
 import type { ActivationState, EmailState } from '../../shared/progress.ts';
 import type { LeadResult } from '../../shared/schemas/activation.ts';
 import { DeliveryReader } from './delivery-events.ts';
@@ -34,21 +35,23 @@ export interface ResultPage {
 /** Batches that one page looks at. */
 const maxPageBatchCount = 50;
 
-const emailStateOf = { p: 'pending', s: 'sent', f: 'failed', u: 'unknown' } as const satisfies Record<
-  Exclude<RecipientState, 'm'>,
-  EmailState
->;
+const emailStateOf = {
+  [recipientState.pending]: 'pending',
+  [recipientState.sent]: 'sent',
+  [recipientState.failed]: 'failed',
+  [recipientState.unknown]: 'unknown',
+} as const satisfies Record<Exclude<RecipientState, typeof recipientState.moved>, EmailState>;
 
 /** Reads one page of results, in the order of the batches. */
 export function readResults(store: SessionStore, query: ResultQuery): ResultPage {
   const from = query.cursor ?? { seq: 0, index: 0 };
   const wantsMail = query.activation === null || query.activation === 'activated';
-  const recipientState = query.email === null ? null : recipientStateOf(query.email);
+  const state = query.email === null ? null : recipientStateOf(query.email);
   const wantsOthers = query.email === null;
   const batches = store.results.page(
     from.seq,
     {
-      recipientStates: wantsMail ? (recipientState === null ? '?*' : `*${recipientState}*`) : null,
+      recipientStates: wantsMail ? (state === null ? '?*' : `*${state}*`) : null,
       hasSkipped: wantsOthers && (query.activation === null || query.activation === 'skipped'),
       isUndecided: wantsOthers && query.activation !== 'activated',
     },
@@ -78,26 +81,26 @@ function matches(result: LeadResult, query: ResultQuery): boolean {
   );
 }
 
-/** The mark under which leads of this e-mail state are found; later fates are sent mail. */
+/** The recipient state of leads with this e-mail state; delivered and bounced mail was sent. */
 function recipientStateOf(state: EmailState): RecipientState {
   switch (state) {
     case 'pending':
-      return 'p';
+      return recipientState.pending;
     case 'failed':
-      return 'f';
+      return recipientState.failed;
     case 'unknown':
-      return 'u';
+      return recipientState.unknown;
     case 'sent':
     case 'delivered':
     case 'bounced':
     case 'complained':
-      return 's';
+      return recipientState.sent;
     default:
       return state satisfies never;
   }
 }
 
-/** All leads of one batch that live in it (and were not moved to another one). */
+/** All leads of one batch but those that were moved to another one. */
 function batchResults(batch: Batch, deliveries: DeliveryReader): LeadResult[] {
   const blank = {
     email: null,
@@ -122,11 +125,11 @@ function batchResults(batch: Batch, deliveries: DeliveryReader): LeadResult[] {
   }
   const failures = new Map(batch.failures.map((failure) => [failure.index, failure]));
   const mailed = batch.recipients.flatMap((recipient, index): LeadResult[] => {
-    const recipientState = batch.recipientStates[index] as RecipientState | undefined;
-    if (recipientState === undefined || recipientState === 'm') return [];
+    const state = batch.recipientStates[index] as RecipientState | undefined;
+    if (state === undefined || state === recipientState.moved) return [];
     const failure = failures.get(index);
-    const fault = recipientState === 'u' || recipientState === 'p' ? batch : null;
-    const delivery = recipientState === 's' ? deliveryStatus(deliveries.of(recipient.leadId)) : null;
+    const fault = state === recipientState.unknown || state === recipientState.pending ? batch : null;
+    const delivery = state === recipientState.sent ? deliveryStatus(deliveries.of(recipient.leadId)) : null;
     return [
       {
         leadId: recipient.leadId,
@@ -134,7 +137,7 @@ function batchResults(batch: Batch, deliveries: DeliveryReader): LeadResult[] {
         name: `${recipient.firstName} ${recipient.lastName}`.trim(),
         activation: 'activated',
         skipReason: null,
-        emailState: delivery?.state ?? emailStateOf[recipientState],
+        emailState: delivery?.state ?? emailStateOf[state],
         code: failure?.code ?? fault?.code ?? delivery?.code ?? null,
         message: failure?.message ?? fault?.message ?? delivery?.message ?? null,
         messageId: batch.messageIds?.[index] ?? null,
@@ -148,4 +151,20 @@ function batchResults(batch: Batch, deliveries: DeliveryReader): LeadResult[] {
     skipReason: reason,
   }));
   return [...mailed, ...skipped];
+}
+
+/** The result of one lead, or null when it is not in this session. A lead that was moved is found in its last batch. */
+export function readLeadResult(store: SessionStore, leadId: number): LeadResult | null {
+  for (const seq of store.results.seqsAround(leadId)) {
+    const query = {
+      activation: null,
+      email: null,
+      cursor: { seq, index: 0 },
+      // More than any provider takes in one call, so the page holds the whole batch.
+      limit: limits.maxPageLeadCount,
+    };
+    const found = readResults(store, query).leads.find((result) => result.leadId === leadId);
+    if (found !== undefined) return found;
+  }
+  return null;
 }

@@ -1,75 +1,83 @@
 /**
  * SessionSlice: the work of one alarm.
  *
- * Owns: running a slice, what follows from a fault, the end of the session, its line in the CRM's list of
- * runs. Never: the alarm, commands. Invariants: it does not throw our own errors; a session ends when its
- * rows say so.
+ * Owns running a slice, what follows from a fault, the end of the session, and its row in the CRM's list of
+ * activations. Does not set the alarm and does not carry out commands.
+ * Invariants: it throws nothing but faults of the object's own storage; a session ends when its rows say so.
  *
  * @module
  */
+import type { Lease } from '../../core/limits/rate-limit.ts';
 import { backoffMs, crmBackoff } from '../../core/limits/backoff.ts';
 import { waitShownAfterMs, toProgress } from '../../core/session/progress-view.ts';
 import { finish, pauseFor, processedCount, touch, waitOn, workMode } from '../../core/session/session.ts';
 import { runSlice, sliceLimits } from '../../core/session/slice.ts';
 import { recordActivation } from '../../crm/activations.ts';
 import { openRecovery } from '../../crm/recovery.ts';
-import { classifyFault, faultText } from '../../runtime/faults.ts';
-import { mailAccount } from '../mail/mail-account.ts';
+import { callGate, classifyFault, faultText } from '../../runtime/faults.ts';
+import { mailAccount, type MailAccount } from '../mail-account.ts';
+import { PermitPool } from '../sending/permit-pool.ts';
 import { SessionRunner } from '../sending/runner.ts';
 import type { LogFields, LogLevel } from '../../runtime/log.ts';
 import { checkProvider } from '../sending/provider-change.ts';
 import { continueChore } from './commands.ts';
-import type { SessionContext } from './context.ts';
+import type { SessionContext, SliceContext } from './context.ts';
 import type { SessionSweep } from './sweep.ts';
-import { SliceContexts } from './slice-context.ts';
 import { Waits } from './waits.ts';
 
-/** How often a slice looks at what it waits for. */
+/** How often a slice checks what it waits for. */
 const lookMs = 1_000;
-/** How often the list of activations hears of a slice that is under way. */
+/** How often a slice that is under way updates the list of activations. */
 const recordMs = 4_000;
 
-/** One alarm does no more of a command's work than this; the next goes on. */
+/** One alarm spends no more time than this on a command's batches; the next one goes on. */
 const maxSweepMs = 20_000;
 
 export class SessionSlice {
-  readonly #shell: SessionContext;
+  readonly #context: SessionContext;
   readonly #sweep: SessionSweep;
-  readonly #contexts: SliceContexts;
+  /** Kept from slice to slice: a lease that is thrown away is time of the account that nobody uses. */
+  readonly #permits: PermitPool;
   readonly #waits: Waits;
+  /** The account and the runner of the slice that sends; null while none does. */
+  #sending: { mail: MailAccount; runner: SessionRunner } | null = null;
   #isRunning = false;
-  /** Names the slice in the log: when it began, since a session has one at a time. */
+  /** Names the slice in the log by the time it began; a session has one slice at a time. */
   #sliceId: number | null = null;
-  /** Slices in a row that ended by a fault; a cache, it only shortens the wait when lost. */
+  /** Slices in a row that ended by a fault. In memory only: losing it makes the next wait shorter. */
   #faultCount = 0;
   #recording: Promise<void> = Promise.resolve();
   #recordedAt = 0;
 
-  constructor(shell: SessionContext, sweep: SessionSweep) {
-    this.#shell = shell;
+  constructor(context: SessionContext, sweep: SessionSweep) {
+    this.#context = context;
     this.#sweep = sweep;
-    this.#waits = new Waits(() => shell.now());
-    this.#contexts = new SliceContexts(shell, this.#waits);
+    this.#waits = new Waits(() => context.now());
+    this.#permits = new PermitPool(
+      (wantedCount) => this.#lease(wantedCount),
+      () => context.now(),
+      (waitingCount) => this.#wantedPermitCount(waitingCount),
+    );
   }
 
-  /** True while it works on batches in this very object. */
+  /** True while this object works on batches. */
   get isRunning(): boolean {
     return this.#isRunning;
   }
 
   /**
-   * Does what is due, and tells the list of runs.
+   * Does what is due, and records the session in the list of activations.
    *
-   * @returns `superseded` when this object is being replaced: nothing more must be done in it
-   * @throws what the object's own storage throws: nothing can be written down until it is back
+   * @returns `superseded` when the platform is replacing this object, which must do nothing more then
+   * @throws what the object's own storage throws: no fault can be written before it is back
    */
   async run(): Promise<'ended' | 'superseded'> {
-    this.#sliceId = this.#shell.now();
-    // The list of runs shows a new one at once; its first mail does not wait for that.
-    const isNew = this.#shell.store.session().recordedRev === 0;
+    this.#sliceId = this.#context.now();
+    // The list shows a new session at once; its first mail does not wait for that.
+    const isNew = this.#context.store.session().recordedRev === 0;
     if (isNew) void this.#record();
     this.#isRunning = true;
-    const lookout = setInterval(() => this.#look(), lookMs);
+    const timer = setInterval(() => this.#checkWaits(), lookMs);
     try {
       await this.#work();
       this.#faultCount = 0;
@@ -82,7 +90,7 @@ export class SessionSlice {
       this.#faultCount++;
       this.#holdOff(fault.message, fault.kind === 'transient' ? fault.place : 'platform');
     } finally {
-      clearInterval(lookout);
+      clearInterval(timer);
       this.#isRunning = false;
     }
     await this.#record();
@@ -90,33 +98,33 @@ export class SessionSlice {
   }
 
   async #work(): Promise<void> {
-    const { store, now } = this.#shell;
-    await this.#carryOn();
+    const { store, now } = this.#context;
+    await this.#continueChore();
     const session = store.session();
     if (session.finishedAt === null && (session.state !== 'cancelled' || session.isChecking)) {
       this.#sweep.takeUpInterrupted();
     }
     if (workMode(session, now()) !== 'none') await this.#send();
-    await this.#rest();
+    await this.#finishOpenWork();
     this.#conclude();
   }
 
-  /** Goes on with a command that speaks of very many batches. */
-  async #carryOn(): Promise<void> {
-    const { store, now, sleep, traits, publish } = this.#shell;
+  /** Goes on with a command that concerns very many batches. */
+  async #continueChore(): Promise<void> {
+    const { store, now, sleep, traits, publish } = this.#context;
     const endsAt = now() + maxSweepMs;
     while (store.session().chore !== null && now() < endsAt) {
       continueChore(store, now(), traits());
       publish();
-      // Whoever asks meanwhile is answered between two parts.
+      // Requests are answered between two parts.
       await sleep(0);
     }
   }
 
   /** Runs a slice. */
   async #send(): Promise<void> {
-    const { store, env, now, settings, verbs, publish } = this.#shell;
-    // Asked here too: a session that was at work when the database was set back goes on by no command.
+    const { store, env, now, settings, verbs, publish } = this.#context;
+    // Asked here too: a session that was running when the database was restored gets no command.
     if ((await openRecovery(env.DB)) !== null) {
       this.#holdOff('The database was restored. Run the reconciliation; then this goes on.', 'crm');
       return;
@@ -126,29 +134,49 @@ export class SessionSlice {
       this.#pauseUnconfigured(mail.message);
       return;
     }
-    let runner: SessionRunner | null = null;
-    const context = this.#contexts.next(
+    const context: SliceContext = {
+      ...this.#context,
+      traits: () => mail.transport,
+      log: (level, event, fields) => this.#log(level, event, fields),
       mail,
-      (event, fields) => this.#log('info', event, fields),
-      () => runner?.heldCount ?? 0,
-    );
+      permits: this.#permits,
+      waits: this.#waits,
+    };
     if (checkProvider(context) === 'other') {
       publish();
       return;
     }
     const wasFlipped = store.session().mayBeFlipped;
-    runner = new SessionRunner(context);
+    const runner = new SessionRunner(context);
     runner.begin();
+    this.#sending = { mail, runner };
     await runSlice(verbs(runner), sliceLimits(mail.maxRatePerSecond));
-    // A probe of a provider that is away comes often: what it left in order needs no look into the CRM.
+    // Probes are frequent: one that left no lead active needs no statement to the CRM.
     if (!wasFlipped && !runner.hasOpenFlips && workMode(store.session(), now()) === 'none') {
       store.transact(() => store.save({ ...store.session(), mayBeFlipped: false }));
     }
   }
 
-  /** Puts a session in order that does not run (any more): paused, or cancelled. */
-  async #rest(): Promise<void> {
-    const { store, now, sleep } = this.#shell;
+  /** Asks the account's gate for permits. */
+  #lease(wantedCount: number): Promise<Lease> {
+    const { mail } = this.#sending ?? {};
+    if (mail === undefined) return Promise.reject(new Error('No slice has begun.'));
+    return callGate(async () => mail.gate.lease(wantedCount));
+  }
+
+  /** Permits for the batches that are left, but no more than there are senders: more would expire unused. */
+  #wantedPermitCount(waitingCount: number): number {
+    if (this.#sending === null) return waitingCount;
+    const { mail, runner } = this.#sending;
+    const { total, counts, spec } = this.#context.store.session();
+    const openCount = Math.ceil((total - processedCount(counts)) / spec.batchLeadCount);
+    const { senderCount } = sliceLimits(mail.maxRatePerSecond);
+    return Math.min(senderCount, waitingCount + Math.max(0, openCount - runner.heldCount));
+  }
+
+  /** Does what is left of a session that is paused or cancelled: withdraws, expires, gives leads back. */
+  async #finishOpenWork(): Promise<void> {
+    const { store, now, sleep } = this.#context;
     this.#endCheck();
     const { state, finishedAt, isChecking } = store.session();
     if (finishedAt !== null || isChecking) return;
@@ -159,9 +187,9 @@ export class SessionSlice {
     if (workMode(store.session(), now()) === 'none') await this.#sweep.giveBackFlips();
   }
 
-  /** A check is over when all that it asked about has its answer. */
+  /** Ends a check once every mail that it asked about has an answer. */
   #endCheck(): void {
-    const { store } = this.#shell;
+    const { store } = this.#context;
     const { isChecking, chore } = store.session();
     if (!isChecking || chore !== null || store.batches.nextAttemptAt(true) !== null) return;
     if (store.batches.hasInflight()) return;
@@ -170,12 +198,12 @@ export class SessionSlice {
 
   /** Ends the session when nothing is left to do. */
   #conclude(): void {
-    const { store, now, publish } = this.#shell;
+    const { store, now, publish } = this.#context;
     const session = store.session();
-    // A pause does not hold it open: what was in flight may have been the rest.
+    // A paused session can end too: the calls in flight may have been its last.
     if (session.finishedAt !== null || session.isChecking || session.chore !== null) return;
     if (!session.plan.isDone) return;
-    // The counters say when to look, the rows decide.
+    // The counters say when to read the rows; the rows decide.
     const isAllDecided = processedCount(session.counts) >= session.total;
     const { batches } = store;
     if (!isAllDecided && (batches.hasPending() || batches.nextAttemptAt() !== null)) return;
@@ -190,9 +218,9 @@ export class SessionSlice {
     publish();
   }
 
-  /** Nothing is left to do and the counters fall short: the run would look for work for ever. The rows are right. */
+  /** Counts the rows again where nothing is left to do and the counters say otherwise: the session would never end. */
   #repairCounters(): void {
-    const { store, now } = this.#shell;
+    const { store, now } = this.#context;
     const { counts, total } = store.session();
     const recount = store.recount();
     this.#log('error', 'counters_repaired', {
@@ -203,20 +231,20 @@ export class SessionSlice {
     store.transact(() => store.save(touch(store.session(), now(), { counts: recount })));
   }
 
-  /** The settings changed under a running session: nothing can leave until a person mends them. */
+  /** Pauses a session whose mail settings have become unusable, until a person corrects them. */
   #pauseUnconfigured(message: string): void {
-    const { store, now, publish } = this.#shell;
+    const { store, now, publish } = this.#context;
     store.transact(() => store.save(touch(pauseFor(store.session(), 'mail_auth', message), now(), {})));
     publish();
   }
 
-  /** After a fault the run waits, and says so. */
+  /** After a fault the session waits, and its progress says so. */
   #holdOff(message: string, kind: 'crm' | 'platform'): void {
-    const { store, now, random, publish } = this.#shell;
+    const { store, now, random, publish } = this.#context;
     const waitMs = backoffMs(crmBackoff, this.#faultCount, random);
     store.transact(() => {
       const session = store.session();
-      // What a paused session has left to do is tried again without a word.
+      // A paused session shows nothing of this: it repeats the rest of its work by itself.
       if (session.finishedAt !== null || (session.state === 'paused' && workMode(session, now()) === 'none'))
         return;
       const nowMs = now();
@@ -226,9 +254,9 @@ export class SessionSlice {
     publish();
   }
 
-  /** Says what is waited for once it takes long, and tells the list how far the slice has come. */
-  #look(): void {
-    const { store, now, publish } = this.#shell;
+  /** Shows what is waited for once it takes long, and records how far the slice has come. */
+  #checkWaits(): void {
+    const { store, now, publish } = this.#context;
     try {
       const session = store.session();
       const nowMs = now();
@@ -242,25 +270,25 @@ export class SessionSlice {
       }
       if (Math.abs(nowMs - this.#recordedAt) >= recordMs) void this.#record();
     } catch (error) {
-      // The slice meets the same fault, and follows from it.
-      this.#log('warn', 'look_fault', { error: faultText(error) });
+      // The slice meets the same fault and handles it.
+      this.#log('warn', 'wait_check_fault', { error: faultText(error) });
     }
   }
 
-  /** Resolves once what is on its way to the list of activations has arrived. While no slice runs, nothing follows it. */
-  told(): Promise<void> {
+  /** Resolves once the record that is on its way to the list of activations has arrived. */
+  recorded(): Promise<void> {
     return this.#recording;
   }
 
-  /** Writes the session's last word into the CRM's list of runs, one after the other. */
+  /** Writes the session's progress into the CRM's list of activations, one write at a time. */
   #record(): Promise<void> {
-    this.#recordedAt = this.#shell.now();
+    this.#recordedAt = this.#context.now();
     this.#recording = this.#recording.then(() => this.#recordNow());
     return this.#recording;
   }
 
   async #recordNow(): Promise<void> {
-    const { store, env, now } = this.#shell;
+    const { store, env, now } = this.#context;
     try {
       const session = store.load();
       if (session === null || session.recordedRev === session.rev) return;
@@ -272,6 +300,6 @@ export class SessionSlice {
   }
 
   #log(level: LogLevel, event: string, fields: LogFields): void {
-    this.#shell.log(level, event, { sliceId: this.#sliceId, ...fields });
+    this.#context.log(level, event, { sliceId: this.#sliceId, ...fields });
   }
 }

@@ -1,15 +1,15 @@
 /**
- * SessionSweep: what is done for batches of a session that does not run, without the mail API.
+ * SessionSweep: what is done for the batches of a session that is paused or cancelled, without the mail API.
  *
- * Owns: taking up calls whose slice died, withdrawing the batches of a cancelled session, giving leads back to the
- * CRM that were set active and certainly not mailed, ending doubts whose key has died while the session was
- * paused. Never: a call to the mail provider; the mail settings, which may be broken, do not matter here.
- * Invariant: the row of a batch is the work that is left: a lead is given back in the CRM before its batch says
- * so, each part can be repeated after a crash, and no part is larger than one transaction should be.
+ * It takes up calls whose slice died, withdraws the batches of a cancelled session, gives leads back to the CRM that
+ * were set active and certainly not mailed, and ends doubts whose key died during a pause. It calls no mail provider
+ * and reads no mail settings, which may be broken.
+ * Invariants: a lead is given back in the CRM before its batch says so, so a crash leaves the work in the rows; every
+ * part can be repeated; no part is larger than a transaction should be.
  *
  * @module
  */
-import type { Batch } from '../../core/batch/batch.ts';
+import { recipientState, type Batch } from '../../core/batch/batch.ts';
 import { isInDoubt, keyLivesUntil } from '../../core/batch/doubt.ts';
 import { applyCounts } from '../../core/session/session.ts';
 import { cancelBatch, decideInterrupted, expire } from '../../core/batch/settle.ts';
@@ -19,33 +19,27 @@ import { unflipLeads } from '../../crm/flip.ts';
 import { BatchWriter } from '../sending/batch-writer.ts';
 import type { SessionContext } from './context.ts';
 
-/** Pending batches are only marked. */
+/** Of pending batches only the state is written. */
 const pendingBatchCount = 2_000;
-/** Of others, recipients are read and written. */
+/** Of the others, the recipients are read and written. */
 const openBatchCount = 100;
-/** Leads of one statement to the CRM, which takes 2 rows for each. */
+/** Leads of one statement to the CRM, which writes 2 rows for each. */
 const givenBackLeadCount = 5_000;
-/** A slice holds no more batches than it has senders; twice that costs nothing. */
+/** A slice holds no more batches than it has senders. Twice as many, to be safe. */
 const flippedBatchCount = 2 * maxSenderCount;
 
 export class SessionSweep {
-  readonly #shell: SessionContext;
+  readonly #context: SessionContext;
   readonly #writer: BatchWriter;
 
-  constructor(shell: SessionContext) {
-    this.#shell = shell;
-    this.#writer = new BatchWriter({
-      store: shell.store,
-      now: () => shell.now(),
-      random: () => shell.random(),
-      log: (event, fields) => shell.log('info', event, fields),
-      traits: () => shell.traits(),
-    });
+  constructor(context: SessionContext) {
+    this.#context = context;
+    this.#writer = new BatchWriter(context);
   }
 
-  /** Takes up calls whose slice died. Only when no slice is at work. */
+  /** Decides batches whose slice died during their call. Only while no slice runs. */
   takeUpInterrupted(): void {
-    const { store, now, random, traits } = this.#shell;
+    const { store, now, random, traits } = this.#context;
     const interrupted = [...store.batches.inState('inflight')];
     if (interrupted.length === 0) return;
     const session = store.session();
@@ -58,17 +52,17 @@ export class SessionSweep {
         this.#writer.apply(batch, isOver ? cancelBatch(doubtful) : change, { kind: 'none' });
       }
     });
-    this.#shell.publish();
+    this.#context.publish();
   }
 
   /**
-   * Withdraws some batches of a cancelled session: what certainly was not mailed is untouched again, the rest is
-   * unknown. Call until it says that none is left, while no slice is at work.
+   * Withdraws some batches of a cancelled session. Leads that were certainly not mailed are new again, the others are
+   * unknown. Call it until it returns `none`, while no slice runs.
    *
-   * @throws what D1 throws; nothing is lost then, and a repeat is safe
+   * @throws what D1 throws; a repeat is safe
    */
   async withdrawSome(): Promise<'more' | 'none'> {
-    const { store, env, now, publish } = this.#shell;
+    const { store, env, now, publish } = this.#context;
     const { leadCount } = store.transact(() => {
       const cancelled = store.batches.cancelPending(pendingBatchCount);
       if (cancelled.leadCount > 0) {
@@ -98,13 +92,12 @@ export class SessionSweep {
   }
 
   /**
-   * Gives leads back that a slice set active and did not come to mail: they are among the first batches that
-   * never left.
+   * Gives back leads that a slice set active and did not mail: they are in the first batches that never left.
    *
-   * @throws what D1 throws; it is done again then
+   * @throws what D1 throws; a repeat is safe
    */
   async giveBackFlips(): Promise<void> {
-    const { store, env } = this.#shell;
+    const { store, env } = this.#context;
     const { state, mayBeFlipped, spec } = store.session();
     if (!mayBeFlipped) return;
     const leadIds = store.batches.firstUnsentLeadIds(
@@ -115,9 +108,9 @@ export class SessionSweep {
     store.transact(() => store.save({ ...store.session(), mayBeFlipped: false }));
   }
 
-  /** Mail in doubt of a paused session whose key has died is unknown: it is not asked about any more. */
+  /** Makes waiting mail of a paused session unknown once its key has died: it cannot be repeated safely. */
   expireDoubts(): void {
-    const { store, now, traits, publish } = this.#shell;
+    const { store, now, traits, publish } = this.#context;
     const livesForMs = keyLivesUntil(0, traits());
     const batches = store.batches.doubtsUntil(now() - (livesForMs ?? 0), openBatchCount);
     if (batches.length === 0) return;
@@ -129,10 +122,12 @@ export class SessionSweep {
 }
 
 function pendingLeadIds({ recipientStates, recipients }: Batch): number[] {
-  return (recipients ?? []).flatMap(({ leadId }, index) => (recipientStates[index] === 'p' ? [leadId] : []));
+  return (recipients ?? []).flatMap(({ leadId }, index) =>
+    recipientStates[index] === recipientState.pending ? [leadId] : [],
+  );
 }
 
-/** The first of these, as many as hold the leads of one statement; at least one. */
+/** The first batches that together hold no more leads than one statement; at least one. */
 function withinLeads(batches: readonly Batch[]): Batch[] {
   let leadCount = 0;
   return batches.filter((batch, index) => {

@@ -1,8 +1,8 @@
 /**
- * Waits: what the running slice waits for, at any moment.
+ * Waits: what the running slice waits for at the moment.
  *
- * Owns: which waits are open and since when, in memory: losing it costs a few seconds until it is known again.
- * Never: what is shown (core/session/progress-view.ts).
+ * Owns which waits are open and since when, in memory: after a loss they are known again within seconds. What is shown
+ * of them is core/session/progress-view.ts.
  *
  * @module
  */
@@ -10,13 +10,13 @@ import type { WaitingFor } from '../../shared/progress.ts';
 
 type Kind = WaitingFor['kind'];
 
-/** Of several, what the others wait for too comes first. */
+/** Of several waits, the first of these is shown: the others wait for it too. */
 const order: readonly Kind[] = ['provider_answer', 'rate_limit', 'daily_cap', 'crm', 'platform', 'mail_slot'];
 
 export class Waits {
   readonly #now: () => number;
   readonly #open = new Set<WaitingFor>();
-  /** Since the first 429 that no accepted call has followed. */
+  /** Since when every answer was a 429. */
   #throttledSince: number | null = null;
 
   /** @param now - epoch ms */
@@ -24,7 +24,7 @@ export class Waits {
     this.#now = now;
   }
 
-  /** Notes that `work` is waited for, until it ends. */
+  /** Notes a wait while `work` takes. */
   async during<T>(kind: Kind, work: () => Promise<T>): Promise<T> {
     const wait = { kind, since: this.#now() };
     this.#open.add(wait);
@@ -35,17 +35,17 @@ export class Waits {
     }
   }
 
-  /** What an answer of the mail provider said of its rate limit. */
+  /** Notes whether an answer of the mail provider was a 429. */
   answered(isThrottled: boolean): void {
     this.#throttledSince = isThrottled ? (this.#throttledSince ?? this.#now()) : null;
   }
 
-  /** True while the provider's last word was that we are too fast. */
+  /** True while the provider's last answer was a 429. */
   get isThrottled(): boolean {
     return this.#throttledSince !== null;
   }
 
-  /** The wait that explains best why nothing has come to a result since `progressedAt`; null when nothing is waited for. */
+  /** The wait that best explains why there was no result since `progressedAt`; null when nothing is waited for. */
   current(progressedAt: number): WaitingFor | null {
     const waits = [...this.#open];
     if (this.#throttledSince !== null) waits.push({ kind: 'rate_limit', since: this.#throttledSince });

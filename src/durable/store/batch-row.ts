@@ -1,8 +1,7 @@
 /**
- * Rows of the table `batch` as batches, here and nowhere else.
+ * Rows of the table `batch` as batches: the mapping, and reading lists of batches.
  *
- * Owns: the mapping, and reading lists of batches. Never: which ones are asked for (batch-store.ts,
- * result-store.ts).
+ * Which batches are read is batch-store.ts and result-store.ts.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
  * BatchStore: the table `batch`, as slices and commands work on it.
  *
- * Owns: its writes, finding the batches that are due, and the cursor below which none is pending; that is
- * memory only, losing it costs a read. Never: decisions; what people are shown (result-store.ts).
+ * Owns its writes, the queries for batches that are due, and a cursor below which no batch is pending. The cursor is in
+ * memory only; losing it costs a read. What people are shown is result-store.ts.
  * Invariant: writes are inside a transaction of the session's store.
  *
  * @module
@@ -24,7 +24,7 @@ const insertBatch = `
 export class BatchStore {
   readonly #sql: SqlStorage;
   readonly #erased: ErasedLeads;
-  /** No batch at or below is pending, but for those that are held. Moves outside of transactions only. */
+  /** No batch at or below this is pending, but for those that a slice holds. Moves outside of transactions only. */
   #cursor = 0;
 
   constructor(sql: SqlStorage, erased: ErasedLeads) {
@@ -79,8 +79,8 @@ export class BatchStore {
   }
 
   /**
-   * A batch as it is on disk now. Where it stands as it was known, that is what comes back: to read its
-   * hundred recipients again costs more than all else of a settlement.
+   * A batch as it is on disk now. If it has not changed, `known` is returned: to read its hundred recipients again
+   * costs more than all else of a settlement.
    */
   current(known: Batch): Batch | null {
     const row = this.#sql
@@ -181,7 +181,7 @@ export class BatchStore {
     return rowsWritten > 0;
   }
 
-  /** A pending batch was let go: it will be found again. */
+  /** A pending batch was released, so {@link nextPending} finds it again. */
   rewind(seq: number): void {
     this.#cursor = Math.min(this.#cursor, seq - 1);
   }
@@ -237,10 +237,9 @@ export class BatchStore {
   }
 
   /**
-   * The clock was set back: what waits is due as soon as it was, and what is in doubt is as old as it was.
+   * Moves the stored times after the clock was set back: waits stay as long, doubts stay as old.
    *
-   * @param areKeysDead - the age of what is in doubt is not known: nothing of it may be asked again, nor what
-   *   comes to be in doubt of the calls that are on their way
+   * @param areKeysDead - the age of doubts is not known: neither they nor the calls in flight may be repeated
    */
   setBack(backMs: number, areKeysDead: boolean): void {
     this.#sql.exec(
@@ -257,8 +256,7 @@ export class BatchStore {
   }
 
   /**
-   * Sets the next pending and deferred batches cancelled. Those that a slice holds are found once it has let
-   * them go.
+   * Cancels the next pending and deferred batches. Those that a slice holds are found once it has released them.
    *
    * @returns how many leads they hold, and whether there may be more
    */
@@ -279,11 +277,11 @@ export class BatchStore {
   }
 
   /**
-   * Leads of the first batches that never left. A slice holds the first pending ones, and no more than it has
-   * senders: no other can have been flipped before its intent was written. Those that were deferred come last:
-   * they become pending when nothing else is left.
+   * Leads of the first batches that never left. Only these can be active: a slice takes pending batches in order and
+   * holds no more than it has senders. Deferred batches come last, because they become pending when nothing else is
+   * left.
    *
-   * @param state - what became of them: pending still, or cancelled
+   * @param state - the state that these batches have now
    */
   firstUnsentLeadIds(state: 'pending' | 'cancelled', batchCount: number): number[] {
     return this.#sql
@@ -297,7 +295,7 @@ export class BatchStore {
       .flatMap((row) => JSON.parse(row.lead_ids) as number[]);
   }
 
-  /** What is unknown was sent under keys that the present provider does not know: only a person's risk sends it. */
+  /** The provider has changed and does not know the keys of unknown mail: only a risked retry may send it. */
   forgetKeys(): void {
     this.#sql.exec("UPDATE batch SET retried = 'risked' WHERE state = 'unknown' AND retried IS NOT 'risked'");
   }
@@ -385,7 +383,7 @@ export class BatchStore {
       .map(({ id }) => id);
   }
 
-  /** There are no rows any more. */
+  /** All rows were deleted. */
   forget(): void {
     this.#cursor = 0;
   }

@@ -1,8 +1,8 @@
 /**
  * ErasedLeads: the leads that were erased while the session knew them.
  *
- * Owns: the table `erased_lead` and a memory cache of it; losing that costs a read. A slice may still hold
- * such a lead: what is written of a batch goes through here, so that nobody is written down again.
+ * Owns the table `erased_lead` and a memory cache of it; losing it costs a read. A slice may still hold such a lead in
+ * memory, so every write of a batch passes here and leaves the person out.
  *
  * @module
  */
@@ -27,7 +27,7 @@ export class ErasedLeads {
     this.#ids = null;
   }
 
-  /** The recipients as they may be written down. */
+  /** The recipients, without what identifies an erased lead. */
   without(recipients: readonly Recipient[]): readonly Recipient[] {
     const erased = this.#known();
     if (erased.size === 0) return recipients;
@@ -36,13 +36,13 @@ export class ErasedLeads {
     );
   }
 
-  /** The ids of mails as they may be written down: the provider knows the person by them. */
+  /** The message ids, without those of erased leads: the provider can find the person by them. */
   messageIdsWithout({ messageIds, recipients }: Batch): readonly (string | null)[] {
     const erased = this.#known();
     return (messageIds ?? []).map((id, index) => (erased.has(recipients?.[index]?.leadId ?? 0) ? null : id));
   }
 
-  /** The cache may hold what a transaction did not write after all. */
+  /** Drops the cache: the transaction that filled it was rolled back. */
   forget(): void {
     this.#ids = null;
   }

@@ -1,8 +1,8 @@
 /**
- * ResultStore: what people are shown of the batches.
+ * ResultStore: the table `batch` as people are shown it.
  *
- * Owns: reading the table `batch` as results, issues (with the leads that came into none) and counts. Never:
- * writes; which batch is due (batch-store.ts).
+ * Reads results, issues (with the leads that are in no batch) and counts; writes nothing. Which batch is due is
+ * batch-store.ts.
  *
  * @module
  */

@@ -1,9 +1,9 @@
 /**
  * The SQLite schema of a session object: an append-only list of migrations.
  *
- * Owns: table layouts. Never edited in place once deployed: a running session made by an older version
- * is brought up to date when it is opened, statement by statement, in one transaction.
- * The schema is made on start, never on sight: an unknown id must not write anything.
+ * A deployed migration is never edited. A session that an older version made is migrated when it is opened, statement
+ * by statement, in one transaction. The schema is made at the start of a session only, because a read of an unknown id
+ * must not write.
  *
  * @module
  */
@@ -108,10 +108,10 @@ const migrations: readonly string[] = [
 const versionTable = 'CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL) STRICT';
 
 /**
- * What an object holds: no session, one of an older version, or one that can be read as it is.
+ * What an object holds: no session, a session of an older version, or one that can be read.
  *
- * Asks for the row and lives with the table's absence: to look the table up in `sqlite_master` reads, and
- * bills, a row for each table and index, on every first look at a session.
+ * It reads the row and catches the error of a missing table. A query of `sqlite_master` would read, and bill, a row
+ * for each table and index on every first read of a session.
  */
 export function schemaState(sql: SqlStorage): 'none' | 'outdated' | 'current' {
   let version: number | undefined;
@@ -126,21 +126,21 @@ export function schemaState(sql: SqlStorage): 'none' | 'outdated' | 'current' {
 }
 
 /**
- * Leaves the one thing that outlives a session: its id must not be started again. Its leads carry the id as
- * their owner, and the mail provider remembers keys that are made from it.
+ * Writes the tombstone of an erased session. Its id must not be started again: leads have it as their owner, and the
+ * mail provider remembers keys that contain it.
  */
 export function markErased(sql: SqlStorage): void {
   sql.exec('CREATE TABLE erased (id INTEGER PRIMARY KEY CHECK (id = 1)) STRICT');
 }
 
-/** True in an object whose session was erased. Ask only where there is none. */
+/** True in an object whose session was erased. Call it only where there is no session. */
 export function isMarkedErased(sql: SqlStorage): boolean {
   return (
     sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'erased'").toArray().length > 0
   );
 }
 
-/** Makes the schema, or brings it up to date. Call inside a transaction. */
+/** Makes the schema, or migrates it. Call inside a transaction. */
 export function migrate(sql: SqlStorage): void {
   sql.exec(versionTable);
   const row = sql.exec<{ version: number }>('SELECT version FROM schema_version').toArray()[0];

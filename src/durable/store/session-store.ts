@@ -1,9 +1,9 @@
 /**
- * SessionStore: the storage of one session object; rows become domain types here and nowhere else.
+ * SessionStore: the storage of one session object. Rows become domain types in this folder and nowhere else.
  *
- * Owns: transactions, the session's record and its memory cache (losing it costs a read), erasure and
- * retention over all tables; the batches, the timeline and the erased leads have a class each.
- * Never: decisions, clocks, network. Invariant: what belongs together is written in one `transact`.
+ * Owns transactions, the session's record with its memory cache (losing it costs a read), and erasure and retention
+ * over all tables. The batches, the timeline and the erased leads have a class each. Makes no decisions and reads no
+ * clock. Invariant: what belongs together is written in one `transact`.
  *
  * @module
  */
@@ -41,7 +41,7 @@ type SessionRow = {
   extra: string;
 };
 
-/** Fields of a session that came later; an older row has none of them. */
+/** Defaults of fields that rows of earlier versions do not have. */
 const extraDefaults = {
   outageSince: null,
   refusalScore: 0,
@@ -68,9 +68,9 @@ const saveSession = `
 export class SessionStore {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
-  /** The batches as work. */
+  /** The batches, as slices and commands work on them. */
   readonly batches: BatchStore;
-  /** The batches as results. */
+  /** The batches, as people are shown them. */
   readonly results: ResultStore;
   readonly timeline: SessionTimeline;
   readonly #erased: ErasedLeads;
@@ -85,7 +85,7 @@ export class SessionStore {
     this.timeline = new SessionTimeline(storage.sql);
   }
 
-  /** Runs `work` so that all of its writes are there or none; the caches follow. */
+  /** Runs `work` in a transaction, and reloads the caches if it throws. */
   transact<T>(work: () => T): T {
     const session = this.#session;
     try {
@@ -114,7 +114,7 @@ export class SessionStore {
   }
 
   /**
-   * The session of an object that is at work on one.
+   * The session, where there must be one.
    *
    * @throws when there is none
    */
@@ -132,7 +132,7 @@ export class SessionStore {
   }
 
   /**
-   * Writes the session's record, and what is worth telling of the change.
+   * Writes the session's record and the timeline events of the change.
    *
    * @param by - who caused it, when it was a person's command
    */
@@ -173,7 +173,7 @@ export class SessionStore {
   }
 
   /**
-   * Notes which provider the run's mail leaves through, and which other one a person may accept. Call inside
+   * Writes which provider the session's mail leaves through, and which other one a person may accept. Call inside
    * {@link transact}.
    */
   setProvider(provider: string, offeredProvider: string | null): void {
@@ -186,31 +186,31 @@ export class SessionStore {
 
   // ── erasure and retention ──────────────────────────────────────────────────────────────────────
 
-  /** True for a lead that was erased: it must not be mailed, and nothing writes it down again. */
+  /** True for an erased lead: it must not be mailed or written again. */
   isErased(leadId: number): boolean {
     return this.#erased.has(leadId);
   }
 
   /**
-   * Forgets who a lead is, in every batch, and remembers that. Call inside {@link transact}.
+   * Deletes who a lead is from every batch, and notes its id as erased. Call inside {@link transact}.
    *
    * @returns false when no batch knew the lead
    */
   eraseLead(leadId: number): boolean {
     const known = this.batches.holding(leadId);
-    // One that has ended and does not know the lead will not come to know it.
+    // A session that has ended gets no new leads.
     if (known.length === 0 && this.session().finishedAt !== null) return false;
     this.#erased.add(leadId);
-    // Whatever is written is written without the erased.
+    // `update` leaves erased leads out.
     for (const batch of known) this.batches.update(batch);
     return known.length > 0;
   }
 
   /**
-   * Forgets a person: their mails under any of their addresses, and where the name or the search of this session
-   * mentions them. Call inside {@link transact}.
+   * Deletes a person: in mails to any of their addresses, and in the session's name and search. Call inside
+   * {@link transact}.
    *
-   * @returns true when readers see another name now
+   * @returns true when the name of the session has changed
    */
   forgetPerson(person: ForgottenPerson, nowMs: number): boolean {
     const leadIds = new Set(this.batches.leadIdsOf(person.emails));
@@ -227,7 +227,7 @@ export class SessionStore {
     return true;
   }
 
-  /** Removes all that the session knows of leads; its numbers stay. Call inside {@link transact}. */
+  /** Deletes everything about leads; the numbers stay. Call inside {@link transact}. */
   anonymize(nowMs: number): void {
     const session = this.load();
     if (session === null) return;
@@ -238,8 +238,8 @@ export class SessionStore {
   }
 
   /**
-   * Forgets the words that the audience was searched by, which may be a name or an address; only planning
-   * needs them. Call inside {@link transact}.
+   * Deletes the search terms of the audience, which may be a name or an address. Only planning needs them. Call
+   * inside {@link transact}.
    */
   forgetSearch(): void {
     const session = this.session();
@@ -260,10 +260,10 @@ export class SessionStore {
     return this.load() === null && isMarkedErased(this.#sql);
   }
 
-  /** Deletes all that the object holds, but for the fact that there was a session. */
+  /** Deletes everything but the tombstone. */
   async deleteAll(): Promise<void> {
     const deleted = this.#storage.deleteAll();
-    // Before anything is awaited: both are one commit.
+    // Without an await between them, both are one commit.
     markErased(this.#sql);
     this.#forget();
     await deleted;
@@ -276,9 +276,9 @@ export class SessionStore {
     this.batches.forget();
   }
 
-  // ── fates ──────────────────────────────────────────────────────────────────────────────────────
+  // ── delivery events ────────────────────────────────────────────────────────────────────────────
 
-  /** The fates of a block of leads; see fates.ts. */
+  /** The delivery bits of a block of leads; see session/delivery-events.ts. */
   deliveryBlock(block: number): Uint8Array | null {
     const row = this.#sql
       .exec<{ bits: ArrayBuffer }>('SELECT bits FROM fate WHERE block = ?', block)
@@ -292,8 +292,8 @@ export class SessionStore {
 }
 
 /**
- * The audience without words that mention a person. Once all is planned nobody needs them. Before that, what is
- * left of "everybody with this address" is nobody: planning ends, and whoever else fitted is skipped.
+ * The audience without search terms that mention a person. After planning they are not needed. Before that, the
+ * search would match other leads without them, so planning ends and the rest of the audience is skipped.
  */
 function audienceWithout({ spec, plan }: Session, person: ForgottenPerson): Audience {
   const { audience } = spec;
@@ -313,7 +313,7 @@ function toSession(spec: SessionSpec, row: SessionRow): Session {
     rev: row.rev,
     total: row.total,
     counts: JSON.parse(row.counts) as BatchCounts,
-    // Sessions of an earlier version have acknowledged nothing.
+    // Sessions of an earlier version have no acknowledged counters.
     acknowledged: { delivered: 0, bounced: 0, complained: 0 },
     ...(JSON.parse(row.fates) as Pick<Session, 'delivered' | 'bounced' | 'complained'> &
       Partial<Pick<Session, 'acknowledged'>>),

@@ -1,9 +1,9 @@
 /**
  * SessionTimeline: the timeline of a session on disk (core/session/timeline.ts).
  *
- * Owns: the tables `event` and `throughput`, and a memory cache of both; losing that costs a read. It is
- * told of every change of the session's record by the one place that writes it, inside its transaction.
- * Invariant: rows written are few, an event each and one for the whole series every few seconds.
+ * Owns the tables `event` and `throughput`, and a memory cache of both; losing it costs a read. The writer of the
+ * session's record passes it every change, inside the same transaction.
+ * Invariant: few rows are written, one for each event and one for the whole series every few seconds.
  *
  * @module
  */
@@ -30,7 +30,7 @@ type EventRow = {
   count: number | null;
 };
 
-/** One point as it is stored: a third of the bytes that names would take. */
+/** A point as it is stored: without names, in a third of the bytes. */
 type StoredPoint = [at: number, processed: number, sent: number, failed: number];
 
 export class SessionTimeline {
@@ -42,14 +42,14 @@ export class SessionTimeline {
     this.#sql = sql;
   }
 
-  /** The session's record changes. Call inside the transaction that writes it. */
+  /** Writes the events of a change of the record. Call inside the transaction that writes the record. */
   changed(before: Session | null, after: Session, by: string | null): void {
     for (const event of eventsBetween(before, after, by)) this.note(event);
     const series = addPoint(this.series(), before, after);
     if (series !== null) this.#saveSeries(series);
   }
 
-  /** Keeps an event, unless an earlier one says the same. Call inside a transaction. */
+  /** Writes an event, or extends an earlier one that says the same. Call inside a transaction. */
   note(event: NewEvent): void {
     const events = this.events();
     const step = placeEvent(events, event);
@@ -98,7 +98,7 @@ export class SessionTimeline {
     return this.#series;
   }
 
-  /** The caches may hold what a transaction did not write after all. */
+  /** Drops the caches: the transaction that filled them was rolled back. */
   forget(): void {
     this.#events = null;
     this.#series = null;

@@ -1,9 +1,9 @@
 /**
- * One HTTP call to a mail provider, told apart by what is certain about it: answered, never left, or lost.
+ * One HTTP call to a mail provider, told apart by what is certain about it: answered, never sent, or lost.
  *
- * Owns: fetch, its faults, reading a body to its end, and keeping addresses out of messages.
- * Never: what an answer means; each provider's table says that. Keeps true: nothing here throws, and
- * every body is read or cancelled (an unread one holds one of a Worker's six connections).
+ * Owns fetch, its errors, reading a body to its end, and keeping addresses out of messages. What an answer means is in
+ * each provider's table. Invariant: nothing here throws, and every body is read or cancelled (an unread one holds one
+ * of a Worker's six connections).
  *
  * @module
  */

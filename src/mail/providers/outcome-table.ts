@@ -1,10 +1,10 @@
 /**
- * The form in which each provider's answers are written down: a table, read from the top, whose first
- * fitting line decides. One table per provider is the whole of what it is known to mean.
+ * How a provider's answers are written down: a table, read from the top, whose first fitting line decides. One table
+ * per provider is all that it is known to mean.
  *
- * Owns: how a table is read and the outcomes that lines share. Never: what a provider answers.
- * Keeps true: an answer that no line fits is `unknown`, never "not taken"; so is one without the provider's own
- * words, whatever its status, for it may come from something before the provider that had passed the call on.
+ * Owns how a table is read, and the outcomes that tables share. What a provider answers is in its own folder.
+ * Invariant: an answer that no line fits is `unknown` and never "not taken". So is one without the provider's own
+ * error code, whatever its status, for it may come from a proxy that had passed the call on.
  *
  * @module
  */

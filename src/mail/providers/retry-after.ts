@@ -1,8 +1,8 @@
 /**
  * Retry-After and the rate-limit headers of mail providers, read as milliseconds.
  *
- * Owns: reading them. Never: waiting; the clock is an argument. Keeps true: a value that cannot be
- * understood is null, and one that is absurd is cut to a bound, so that no header stops a run for good.
+ * Does not wait; the clock is an argument. Invariant: a value that cannot be understood is null, and an absurd one is
+ * cut to a bound, so that no header stops a session for good.
  *
  * @module
  */

@@ -1,9 +1,8 @@
 /**
- * The templates that come with the product. Their looks are `frame.mjml`'s, one frame for all.
+ * The templates that come with the product. All share one frame, `frame.mjml`.
  *
- * Owns: their words. Never: a lead's data; that is Liquid's, filled in by `render.ts`.
- * Keeps true: each reads well with every field empty, without a button link, without an unsubscribe
- * link, in light and dark, at 320 px and at 600 px, and as plain text.
+ * Owns their words; render.ts fills in a lead's data. Invariant: each reads well with every field empty, without a
+ * button link, without an unsubscribe link, in light and dark, at 320 px and at 600 px, and as plain text.
  *
  * @module
  */

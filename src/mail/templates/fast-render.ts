@@ -1,13 +1,13 @@
 /**
- * Shapes: what makes rendering a template for a million leads as cheap as joining strings.
+ * Fast rendering: makes a template for a million leads as cheap as joining strings.
  *
- * Most templates print fields and ask of them only whether they are empty. Of such a template LiquidJS
- * renders one mail for each combination of empty and filled fields, with a mark in the place of each
- * field; every other mail of that shape is the text between the marks and its own fields. A template that
- * does anything else with a field is none of this module's business, and is left to LiquidJS.
+ * Most templates print fields and ask of them only whether they are empty. LiquidJS renders such a template once for
+ * each combination of empty and filled fields, with a mark in the place of each field; every other mail of that
+ * combination is the text between the marks (its skeleton) and its own fields. A template that does anything else
+ * with a field is left to LiquidJS.
  *
- * Owns: telling such templates, and the shapes. Never: what Liquid means; LiquidJS says that, once a shape.
- * Keeps true: what comes out is what LiquidJS would have made, to the byte.
+ * Owns the recognition of such templates, and the skeletons. Invariant: the result is what LiquidJS would have made,
+ * byte for byte.
  *
  * @module
  */
@@ -31,8 +31,8 @@ const tag = new RegExp(
  */
 const markOpen = '\u0086';
 const markClose = '\u0087';
-/** More combinations than this and the rest is left to LiquidJS; a shape may be as large as a template. */
-const maxShapeCount = 64;
+/** More combinations than this and the rest is left to LiquidJS; a skeleton may be as large as a template. */
+const maxSkeletonCount = 64;
 
 /** True when a template's fields are only printed, defaulted and asked for emptiness. */
 function isPrecompilable(source: string): boolean {
@@ -44,7 +44,7 @@ function isPrecompilable(source: string): boolean {
 }
 
 /** Text, field, text, field … text. */
-interface Shape {
+interface Skeleton {
   texts: readonly string[];
   fields: readonly string[];
 }
@@ -57,37 +57,37 @@ interface Shape {
  * @param renderWhole - LiquidJS on this template
  * @param escape - what LiquidJS does to a value that it prints
  */
-export function shapeRenderer(
+export function fastRenderer(
   source: string,
   variables: readonly string[],
   renderWhole: (fields: Fields) => string,
   escape: (value: string) => string,
 ): ((fields: Fields) => string | null) | null {
   if (!isPrecompilable(source)) return null;
-  const shapes = new Map<string, Shape>();
+  const skeletons = new Map<string, Skeleton>();
 
-  const learn = (key: string, fields: Fields): Shape | null => {
-    if (shapes.size >= maxShapeCount) return null;
+  const learn = (key: string, fields: Fields): Skeleton | null => {
+    if (skeletons.size >= maxSkeletonCount) return null;
     const marked = { ...fields };
     for (const name of variables) if (fields[name] !== '') marked[name] = markOpen + name + markClose;
     const [first = '', ...rest] = renderWhole(marked).split(markOpen);
     const pieces = rest.map((piece) => piece.split(markClose));
-    const shape: Shape = {
+    const skeleton: Skeleton = {
       texts: [first, ...pieces.map(([, text = '']) => text)],
       fields: pieces.map(([name = '']) => name),
     };
-    shapes.set(key, shape);
-    return shape;
+    skeletons.set(key, skeleton);
+    return skeleton;
   };
 
   return (fields) => {
     let key = '';
     for (const name of variables) key += fields[name] === '' ? '0' : '1';
-    const shape = shapes.get(key) ?? learn(key, fields);
-    if (shape === null) return null;
-    let result = shape.texts[0] ?? '';
-    for (let i = 0; i < shape.fields.length; i++) {
-      result += escape(fields[shape.fields[i] ?? ''] ?? '') + (shape.texts[i + 1] ?? '');
+    const skeleton = skeletons.get(key) ?? learn(key, fields);
+    if (skeleton === null) return null;
+    let result = skeleton.texts[0] ?? '';
+    for (let i = 0; i < skeleton.fields.length; i++) {
+      result += escape(fields[skeleton.fields[i] ?? ''] ?? '') + (skeleton.texts[i + 1] ?? '');
     }
     return result;
   };

@@ -1,18 +1,19 @@
 /**
- * Rendering: a template and a recipient in, one mail out. LiquidJS does the work.
+ * Rendering: a template and a recipient in, one mail out, by LiquidJS.
  *
- * Owns: what a template may use, and how a mail is put together. Never: clocks, chance, storage, network.
- * Keeps true: the same input makes the same bytes, today and on a repeat; nothing in a lead's fields is
- * ever markup; a template can neither loop nor grow without bound (it has no loops at all, because
- * a Worker's clock stands still while it computes, so a time limit would not stop one).
+ * Owns what a template may use, and how a mail is put together. Uses no clock, no random numbers, no storage and no
+ * network. Invariants: the same input makes the same bytes, today and on a repeat; nothing in a lead's fields is ever
+ * markup; a template cannot loop or grow without bound. (It has no loops at all: a Worker's clock stands still while
+ * it computes, so a time limit would not stop one.)
  *
  * @module
  */
 import { Liquid, type StaticAnalysis, type Template } from 'liquidjs';
 import { customFieldPattern, customValue } from '../../shared/custom-fields.ts';
 import { limits } from '../../shared/limits.ts';
-import type { FrozenTemplate, Recipient } from '../../shared/recipient.ts';
-import { shapeRenderer, type Fields } from './fast-render.ts';
+import { perField } from '../../shared/lead-fields.ts';
+import { mergeFields, type FrozenTemplate, type MergeField, type Recipient } from '../../shared/recipient.ts';
+import { fastRenderer, type Fields } from './fast-render.ts';
 import type { OutgoingMail } from '../transport.ts';
 
 /** What a mail is rendered from beside the recipient. Frozen with the session, except the link, which is derived. */
@@ -34,7 +35,7 @@ export interface MailSettings {
   replyTo: string | null;
   /** As in {@link MailContext}: the same link goes into the headers. */
   unsubscribeUrl: string | null;
-  /** Tags: how webhooks find the way back. Letters, digits, `_` and `-` only. */
+  /** Tags, by which webhooks find the session and the lead. Letters, digits, `_` and `-` only. */
   sessionId: string;
   batchId: string;
 }
@@ -72,19 +73,14 @@ export interface CompiledTemplate {
  * Every name that a template may use beside custom fields (`custom.plan`); all of them are always defined,
  * empty where a lead has no value.
  */
-export const templateVariables = [
-  'email',
-  'firstName',
-  'lastName',
-  'company',
-  'phone',
-  'source',
-  'stage',
+export const templateVariables: readonly TemplateVariable[] = [
+  ...mergeFields,
   'senderName',
   'actionUrl',
   'unsubscribeUrl',
   'postalAddress',
-] as const satisfies readonly (Exclude<keyof Recipient, 'leadId' | 'custom'> | keyof MailContext)[];
+];
+type TemplateVariable = MergeField | keyof MailContext;
 
 /** Gmail cuts a mail at 102 kB. */
 const maxSourceLength = 100_000;
@@ -165,7 +161,7 @@ type Part = (typeof parts)[number];
 interface ParsedPart {
   template: Template[];
   variables: string[];
-  /** Renders by shape; null from it, or none at all, is for LiquidJS. */
+  /** The fast renderer; where there is none, or it gives null, LiquidJS renders. */
   quick: ((fields: Fields) => string | null) | null;
 }
 
@@ -297,7 +293,7 @@ function analyzePart(part: Part, source: string): ParsedPart | TemplateRefusal {
       return refuse(part, 'too_large', 'The template uses too many fields for its length.');
     }
     const variables = variablesOf(engine.analyzeSync(template).globals);
-    const quick = shapeRenderer(
+    const quick = fastRenderer(
       source,
       variables,
       (fields) => renderWith(engine, template, fields),
@@ -360,14 +356,9 @@ function customNameOf(segments: readonly unknown[]): string {
 
 /** Fields are lines by nature: a newline in a name would fake a paragraph, a blank one would defeat `default`. */
 function renderScope(recipient: Recipient, context: MailContext, customFields: readonly string[]): Fields {
-  const fields: Record<(typeof templateVariables)[number], string> = {
-    email: oneLine(recipient.email),
-    firstName: oneLine(recipient.firstName),
-    lastName: oneLine(recipient.lastName),
-    company: oneLine(recipient.company),
-    phone: oneLine(recipient.phone),
-    source: oneLine(recipient.source),
-    stage: oneLine(recipient.stage),
+  const fields: Record<TemplateVariable, string> = {
+    // Not there in a recipient that was frozen before the field came.
+    ...perField(mergeFields, (field) => oneLine((recipient as Partial<Recipient>)[field] ?? '')),
     senderName: oneLine(context.senderName),
     actionUrl: oneLine(context.actionUrl ?? ''),
     unsubscribeUrl: oneLine(context.unsubscribeUrl ?? ''),

@@ -1,8 +1,8 @@
 /**
  * How a cell is written so that no spreadsheet runs it as a formula, and how it is read back.
  *
- * Pure. Keeps true: reading what was written gives the cell that was there before, whatever it was. So a cell
- * is escaped too that only looks as if it had been.
+ * Pure. Invariant: reading what was written gives the original cell, whatever it was. So a cell that only looks
+ * escaped is escaped too.
  *
  * @module
  */

@@ -1,43 +1,29 @@
 /**
- * What a file of leads is, before any of it is looked at as a lead: encoding, delimiter, header, and what
- * its columns mean. The browser, the import command and the tests read files with this, so that they agree.
+ * What a file of leads is before any row is read as a lead: its encoding, delimiter, header, and what its
+ * columns mean. The browser, the import command and the tests read files with this, so that they agree.
  *
- * Pure, and free of zod, because the web app runs it. Keeps true: a guess is only a beginning, every one
- * can be overruled by a person.
+ * Pure, and free of zod, because the web app runs it. Invariant: a guess is only a start; a person can change
+ * every one.
  *
  * @module
  */
 import { isRejectedHeader, rejectedColumns, unescapeFormula } from './csv-cells.ts';
 import type { CustomFields } from '../custom-fields.ts';
+import { leadFieldNames, leadFields, type LeadField } from '../lead-fields.ts';
 
 /** A lead as a file describes it; `''` where the file says nothing. */
-export interface ImportedLead {
-  email: string;
-  firstName: string;
-  lastName: string;
-  company: string;
-  phone: string;
-  source: string;
-  stage: string;
-  notes: string;
-  consentSource: string;
+export interface ImportedLead extends Record<LeadField, string> {
   /** Left out where the file has none for the lead. */
   custom?: CustomFields;
 }
 
-export const importFields = [
-  'email',
-  'firstName',
-  'lastName',
-  'fullName',
-  'company',
-  'phone',
-  'source',
-  'stage',
-  'notes',
-  'consentSource',
-] as const satisfies readonly (Exclude<keyof ImportedLead, 'custom'> | 'fullName')[];
-export type ImportField = (typeof importFields)[number];
+/** A column may hold a whole name, which is split into first and last name. */
+export type ImportField = LeadField | 'fullName';
+
+/** What a column can mean, in the order in which people are shown it. */
+export const importFields: readonly ImportField[] = leadFieldNames.flatMap((field): ImportField[] =>
+  field === 'lastName' ? [field, 'fullName'] : [field],
+);
 
 /** For each field the indexes of the columns it is read from, the preferred first. */
 export interface ColumnMapping extends Record<ImportField, number[]> {
@@ -50,126 +36,16 @@ export function mappedColumns({ custom = {}, ...fields }: ColumnMapping): number
   return [...Object.values(fields), ...Object.values(custom)].flat();
 }
 
-/**
- * Headers by what they mean, as {@link foldHeader} leaves them, the preferred first. They are those of
- * the exports of Salesforce, HubSpot, Pipedrive, Google Contacts and Outlook, with the usual words of
- * German, French and Spanish files.
- */
-const headerNames: Record<ImportField, readonly string[]> = {
-  email: [
-    'email',
-    'e mail',
-    'email address',
-    'e mail address',
-    'email value',
-    'e mail value',
-    'email work',
-    'e mail work',
-    'work email',
-    'business email',
-    'primary email',
-    'personal email',
-    'private email',
-    'email home',
-    'email other',
-    'other email',
-    'secondary email',
-    'mail',
-    'e mail adresse',
-    'adresse e mail',
-    'adresse email',
-    'courriel',
-    'correo',
-    'correo electronico',
-  ],
-  firstName: ['first name', 'firstname', 'given name', 'forename', 'vorname', 'prenom', 'nombre'],
-  lastName: [
-    'last name',
-    'lastname',
-    'family name',
-    'surname',
-    'nachname',
-    'familienname',
-    'nom',
-    'nom de famille',
-    'apellido',
-    'apellidos',
-  ],
-  fullName: ['name', 'full name', 'fullname', 'display name', 'contact', 'nom complet', 'nombre completo'],
-  company: [
-    'company',
-    'company name',
-    'companyname',
-    'company account',
-    'organization',
-    'organisation',
-    'organization name',
-    'organisation name',
-    'account',
-    'account name',
-    'associated company',
-    'employer',
-    'business',
-    'firma',
-    'unternehmen',
-    'societe',
-    'entreprise',
-    'empresa',
-  ],
-  phone: [
-    'phone',
-    'phone number',
-    'phone value',
-    'phone work',
-    'business phone',
-    'work phone',
-    'mobile',
-    'mobile phone',
-    'mobile phone number',
-    'phone mobile',
-    'cell',
-    'cell phone',
-    'telephone',
-    'primary phone',
-    'home phone',
-    'phone home',
-    'phone other',
-    'telefon',
-    'telefonnummer',
-    'mobil',
-    'telefono',
-  ],
-  source: [
-    'source',
-    'lead source',
-    'original source',
-    'original traffic source',
-    'latest source',
-    'channel',
-    'quelle',
-  ],
-  stage: ['stage', 'deal stage', 'lifecycle stage', 'lead status', 'status', 'deal status', 'phase'],
-  notes: [
-    'notes',
-    'note',
-    'description',
-    'comment',
-    'comments',
-    'remarks',
-    'notizen',
-    'bemerkungen',
-    'notas',
-  ],
-  consentSource: [
-    'consent source',
-    'consent',
-    'opt in source',
-    'opt in',
-    'marketing consent',
-    'legal basis for processing contact s data',
-    'einwilligung',
-  ],
-};
+/** Headers of a whole name; those of the fields are in {@link leadFields}. */
+const fullNameHeaders: readonly string[] = [
+  'name',
+  'full name',
+  'fullname',
+  'display name',
+  'contact',
+  'nom complet',
+  'nombre completo',
+];
 
 /**
  * A header without what differs between exports: case, accents, punctuation, the number of a repeated
@@ -194,19 +70,18 @@ function foldHeader(header: string): string {
 export function guessColumns(headers: readonly string[]): ColumnMapping {
   const folded = headers.map(foldHeader);
   const columnsOf = (field: ImportField): number[] =>
-    headerNames[field].flatMap((name) => folded.flatMap((header, index) => (header === name ? [index] : [])));
-  return {
-    email: columnsOf('email'),
-    firstName: columnsOf('firstName'),
-    lastName: columnsOf('lastName'),
-    fullName: columnsOf('fullName'),
-    company: columnsOf('company'),
-    phone: columnsOf('phone'),
-    source: columnsOf('source'),
-    stage: columnsOf('stage'),
-    notes: columnsOf('notes'),
-    consentSource: columnsOf('consentSource'),
-  };
+    (field === 'fullName' ? fullNameHeaders : leadFields[field].headers).flatMap((name) =>
+      folded.flatMap((header, index) => (header === name ? [index] : [])),
+    );
+  return columnMapping(columnsOf);
+}
+
+/** A mapping with the columns of each field. */
+export function columnMapping(columnsOf: (field: ImportField) => number[]): ColumnMapping {
+  return Object.fromEntries(importFields.map((field) => [field, columnsOf(field)])) as Record<
+    ImportField,
+    number[]
+  >;
 }
 
 // ── encoding ─────────────────────────────────────────────────────────────────────────────────────
@@ -383,7 +258,7 @@ export class ImportRecordReader {
   readonly #hasHeader: boolean;
   #nextLine = 1;
   #isFirst = true;
-  /** The rows that an import of ours did not take, mended: their cells are as they were written for a spreadsheet. */
+  /** The file holds corrected rows that an import did not take: its cells are escaped for spreadsheets. */
   #isOwn = false;
 
   constructor(hasHeader: boolean) {

@@ -1,32 +1,42 @@
 /**
- * The wire contract of the audit trail and of what is held about one person.
+ * The wire contract of the audit, and of the export of one person's data.
  *
  * @module
  */
 import { z } from 'zod';
+import { timeMs, sessionIdSchema } from './common.ts';
 import { limits } from '../limits.ts';
 import { roles } from '../roles.ts';
-import { leadResultSchema, leadSchema, sessionIdSchema } from './activation.ts';
+import { leadResultSchema } from './activation.ts';
+import { leadSchema } from './leads.ts';
 
-const timeMs = z.int().min(0).meta({ description: 'Epoch milliseconds.' });
-
-/** One thing that somebody did. Holds no address of a lead: leads are named by id. */
+/** One action in the audit. It has no address of a lead: leads are named by their ids. */
 export const auditEntrySchema = z
   .object({
     id: z.int().min(1),
     at: timeMs,
     actor: z.string().meta({
-      description: 'E-mail address of a colleague, or the client id of a service token, with its label.',
+      description: 'E-mail address of a user, or the client id of a service token with its label.',
     }),
     role: z.enum(roles).nullable(),
-    action: z.string().meta({ description: 'Such as `activation.start`.' }),
-    target: z.string().nullable().meta({ description: 'What it was done to: a session id, `lead:7`, …' }),
-    country: z.string().nullable().meta({ description: "Of the caller's IP address, as Cloudflare says." }),
+    action: z.string().meta({ description: 'The action, such as `activation.start`.' }),
+    target: z
+      .string()
+      .nullable()
+      .meta({ description: 'The target of the action: a session id, `lead:7`, …' }),
+    targetName: z
+      .string()
+      .nullable()
+      .meta({ description: 'Name of the activation, import or template; null where it has none any more.' }),
+    country: z
+      .string()
+      .nullable()
+      .meta({ description: "Country of the caller's IP address, by Cloudflare." }),
     requestId: z.string(),
     detail: z
       .record(z.string(), z.unknown())
       .nullable()
-      .meta({ description: 'Particulars; `before` and `after` where a setting changed.' }),
+      .meta({ description: 'Details of the action; `before` and `after` of a change.' }),
   })
   .meta({ id: 'AuditEntry' });
 export type AuditEntry = z.infer<typeof auditEntrySchema>;
@@ -41,7 +51,7 @@ export const personRequestSchema = z
   .strictObject({ email: z.string().trim().min(1).max(limits.maxEmailLength) })
   .meta({ id: 'PersonRequest' });
 
-/** All that is held about one address. */
+/** All data about one address. */
 export const personExportSchema = z
   .object({
     email: z.string(),
@@ -49,7 +59,7 @@ export const personExportSchema = z
     lead: leadSchema.nullable(),
     activations: z
       .array(z.object({ sessionId: sessionIdSchema, name: z.string(), result: leadResultSchema }))
-      .meta({ description: 'What runs did with the lead.' }),
+      .meta({ description: 'The activations of the lead.' }),
     imports: z.array(
       z.object({
         importId: z.string(),
@@ -57,19 +67,14 @@ export const personExportSchema = z
         line: z.int().min(0),
         outcome: z.string(),
         createdAt: timeMs,
-        cells: z
-          .array(z.string())
-          .nullable()
-          .meta({ description: 'The row as kept, where it was not taken.' }),
+        cells: z.array(z.string()).nullable().meta({ description: 'The stored row, when it was rejected.' }),
       }),
     ),
     suppression: z.record(z.string(), z.unknown()).nullable(),
     views: z
       .array(z.object({ owner: z.string(), name: z.string(), query: z.string(), createdAt: timeMs }))
-      .meta({ description: 'Views that colleagues saved, with the address or the full name in them.' }),
-    formerEmails: z
-      .array(z.string())
-      .meta({ description: 'Addresses that the lead had before it was edited.' }),
+      .meta({ description: 'Saved views with the address or the full name in them.' }),
+    formerEmails: z.array(z.string()).meta({ description: 'Addresses that the lead had before edits.' }),
   })
   .meta({ id: 'PersonExport' });
 export type PersonExport = z.infer<typeof personExportSchema>;

@@ -1,16 +1,31 @@
 /**
- * The wire contract of the mail desk: suppressions, templates being edited, the sender check.
- *
- * Owns: shapes and bounds, as schemas.ts does for the rest. The web app takes only types from here.
+ * The wire contract of mail, as zod schemas: templates, suppressions, the sender check. The web app takes only
+ * types from here.
  *
  * @module
  */
 import { z } from 'zod';
 import { limits } from '../limits.ts';
-import { audienceSchema, leadIdSchema, templateSummarySchema } from './activation.ts';
+import { audienceSchema } from './activation.ts';
+import { count, leadIdSchema, templateIdSchema, timeMs } from './common.ts';
 
-const count = z.int().min(0);
-const timeMs = z.int().min(0).meta({ description: 'Epoch milliseconds.' });
+// ── templates ────────────────────────────────────────────────────────────────────────────────────
+
+export const templateSummarySchema = z
+  .object({
+    id: templateIdSchema,
+    name: z.string(),
+    version: z.int().min(1),
+    subject: z.string(),
+    description: z.string(),
+    isBuiltin: z.boolean().meta({ description: 'It comes with the product: to be copied, not changed.' }),
+  })
+  .meta({ id: 'TemplateSummary' });
+export type TemplateSummary = z.infer<typeof templateSummarySchema>;
+
+export const templateListSchema = z
+  .object({ templates: z.array(templateSummarySchema) })
+  .meta({ id: 'TemplateList' });
 
 // ── suppressions ─────────────────────────────────────────────────────────────────────────────────
 

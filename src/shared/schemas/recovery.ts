@@ -1,27 +1,25 @@
 /**
- * The wire contract of recovery: what an admin's `npm run reconcile` asks after a restore.
+ * The wire contract of recovery: the calls of `npm run reconcile` after a restore.
  *
  * @module
  */
 import { z } from 'zod';
+import { count, sessionIdSchema } from './common.ts';
 import { sessionStates } from '../progress.ts';
-import { sessionIdSchema } from './activation.ts';
 
-const count = z.int().min(0);
-
-/** Whether a restore is open: made, and not finished by a reconciliation. */
+/** The open restore: one that no reconciliation has finished. */
 export const recoverySchema = z
   .object({
     open: z
       .object({
         restoredAt: z.int().min(0).meta({ description: 'Epoch milliseconds.' }),
-        detail: z.record(z.string(), z.unknown()).meta({ description: 'What the restore noted.' }),
+        detail: z.record(z.string(), z.unknown()).meta({ description: 'Details of the restore.' }),
       })
       .nullable(),
   })
   .meta({ id: 'Recovery' });
 
-/** A session by its id, or by the id of its object as Cloudflare lists it. */
+/** A session by its id, or by the id of its object in Cloudflare's API. */
 export const reconcileRequestSchema = z
   .strictObject({
     sessionId: sessionIdSchema.exactOptional(),
@@ -34,7 +32,7 @@ export const reconcileRequestSchema = z
       .max(200)
       .nullable()
       .exactOptional()
-      .meta({ description: '`nextCursor` of the call before.' }),
+      .meta({ description: '`nextCursor` of the previous call.' }),
   })
   .refine(({ sessionId, objectId }) => (sessionId === undefined) !== (objectId === undefined), {
     message: 'names either a sessionId or an objectId',
@@ -47,11 +45,13 @@ export const reconcileAnswerSchema = z
     state: z.enum(sessionStates),
     activatedCount: count.meta({ description: 'Leads of this page that the session activated.' }),
     expectedCount: count.meta({
-      description: 'Leads that it activated in all; more than the pages name where it has forgotten them.',
+      description: 'Leads that it activated in total. The pages name fewer after RETENTION_DAYS.',
     }),
     setActiveCount: count.meta({ description: 'Leads that were new in the database and are active again.' }),
     setNewCount: count.meta({ description: 'Leads that were active without mail and are new again.' }),
-    erasedAgainCount: count.meta({ description: 'Erased leads that were back and are erased again.' }),
+    erasedAgainCount: count.meta({
+      description: 'Erased leads that the restore brought back and that are erased again.',
+    }),
     suppressedCount: count.meta({ description: 'Addresses suppressed again: complaints and hard bounces.' }),
     nextCursor: z.string().nullable(),
   })

@@ -4,11 +4,9 @@
  * @module
  */
 import { z } from 'zod';
+import { count, timeMs } from './common.ts';
 import { sessionReasons } from '../progress.ts';
 import { timelineKinds, type Timeline } from '../timeline.ts';
-
-const count = z.int().min(0);
-const timeMs = z.int().min(0).meta({ description: 'Epoch milliseconds.' });
 
 export const timelineSchema = z
   .object({
@@ -19,16 +17,18 @@ export const timelineSchema = z
           id: z.int().min(1),
           kind: z.enum(timelineKinds),
           at: timeMs,
-          until: timeMs.meta({ description: 'When it was last so. For `waiting`, the end of the wait.' }),
-          by: z.string().nullable().meta({ description: 'Who did it; null when nobody did.' }),
+          until: timeMs.meta({
+            description: 'Time of the last occurrence. For `waiting`, the end of the wait.',
+          }),
+          by: z.string().nullable().meta({ description: 'Who caused it; null when no person did.' }),
           reason: z.enum(sessionReasons).nullable(),
           message: z.string().nullable(),
-          count: count.nullable().meta({ description: 'Leads or calls that it is about.' }),
+          count: count.nullable().meta({ description: 'Number of leads or calls.' }),
         })
         .meta({ id: 'TimelineEvent' }),
     ),
     throughput: z
       .array(z.object({ at: timeMs, processed: count, sent: count, failed: count }))
-      .meta({ description: 'Counters since the start, at up to some hundred moments.' }),
+      .meta({ description: 'Counters since the start, at up to some hundred points in time.' }),
   })
   .meta({ id: 'Timeline' }) satisfies z.ZodType<Timeline>;

@@ -1,8 +1,8 @@
 /**
  * Verifies the assertion that Cloudflare Access sends with each request it lets through.
  *
- * Owns: which assertions are good and whom they name. Does not know roles or settings' names.
- * Invariant: nothing of an assertion is used before its signature, issuer, audience and times are verified.
+ * Owns which assertions are valid and whom they name. Does not know roles or the names of settings.
+ * Invariant: no part of an assertion is used before its signature, issuer, audience and times are verified.
  *
  * @see https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/application-token/
  * @module
@@ -11,7 +11,7 @@ import { errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
 import { AccessKeysUnavailable } from './access-keys.ts';
 import type { AccessSettings } from './access-settings.ts';
 
-/** The header, and never the `CF_Authorization` cookie: the cookie is not guaranteed to be passed on. */
+/** The header; the `CF_Authorization` cookie is not read, because it is not guaranteed to be passed on. */
 export const assertionHeader = 'cf-access-jwt-assertion';
 
 /**
@@ -21,9 +21,9 @@ export const assertionHeader = 'cf-access-jwt-assertion';
 const maxLength = 8_192;
 
 /**
- * Seconds that clocks may differ. Both are Cloudflare's: the one that signs, and the Worker's, which stands at
- * the request's arrival. A token is used from the second it was signed in, so some seconds are needed, and
- * each of them lets a token live longer.
+ * Seconds that the two clocks may differ: the one that signs, and the Worker's, which stands still at the arrival
+ * of the request. Both are Cloudflare's. A token is used from the second it was signed in, so some seconds are
+ * needed; each of them also makes a token valid for longer.
  */
 const clockToleranceSeconds = 10;
 
@@ -38,7 +38,7 @@ export type AccessSubject =
   | { kind: 'person'; email: string; expiresAt: number }
   | { kind: 'token'; clientId: string; expiresAt: number };
 
-/** `refused` has a word for the log; nothing of the assertion is in it. */
+/** `why` is for the log; it contains no part of the assertion. */
 export type Verdict =
   { kind: 'verified'; subject: AccessSubject } | { kind: 'refused'; why: string } | { kind: 'unavailable' };
 
@@ -76,8 +76,8 @@ export async function verifyAssertion(
 }
 
 /**
- * A person has an address. A service token has an empty `sub` and its client id as `common_name`. All else is
- * nobody: a client certificate without a person, the team's own session (`type: org`).
+ * A person has an address. A service token has an empty `sub` and its client id as `common_name`. Other assertions
+ * name no subject: a client certificate without a person, the team's own session (`type: org`).
  */
 function subjectOf({ type, email, common_name: name, sub, exp }: JWTPayload): AccessSubject | null {
   const expiresAt = (exp ?? 0) * 1_000;

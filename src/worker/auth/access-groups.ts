@@ -1,8 +1,9 @@
 /**
- * The groups of a person, asked of Access: an assertion does not hold them.
+ * The groups of a person. They are requested from Access, because an assertion does not contain them.
  *
- * Owns: the question and its cache. An assertion is sent to the team's own domain only, and is not kept: the
- * cache is keyed by its hash. Whoever could not be asked about has no groups.
+ * Owns the request and its cache. An assertion is sent to the team's own domain only and is not kept: the cache is
+ * keyed by its hash.
+ * Invariant: a person whose groups could not be read has no groups.
  *
  * @see https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/application-token/#user-identity
  * @module
@@ -14,11 +15,11 @@ import { sha256Hex } from '../../shared/sha256.ts';
 import type { AccessDeps } from './access-keys.ts';
 import { SharedWork, type WaitUntil } from './shared-work.ts';
 
-/** People at work at one time in one isolate; the one that was asked about first is forgotten first. */
+/** More than the people who work at one time in one isolate. The oldest entry is removed first. */
 const maxEntries = 1_000;
-/** A person waits for it, at their first request with a new assertion. */
+/** A person waits for this at their first request with a new assertion. */
 const timeoutMs = 3_000;
-/** After a failure: long enough not to ask for every request of a page, short enough that a reload helps. */
+/** Time until the next try after a failure: longer than the requests of one page, short enough that a reload helps. */
 const failureMs = 10_000;
 
 interface Known {
@@ -39,10 +40,10 @@ export class AccessGroups {
   }
 
   /**
-   * Names, ids and addresses of the groups of whom a verified assertion names.
+   * Names, ids and addresses of the groups of the person that a verified assertion names.
    *
-   * @param expiresAt - the assertion's end in epoch milliseconds; until then it is asked once
-   * @returns none where Access does not say
+   * @param expiresAt - the assertion's end in epoch milliseconds; the answer is kept until then
+   * @returns an empty list when Access does not answer
    */
   async of(assertion: string, expiresAt: number, waitUntil: WaitUntil): Promise<readonly string[]> {
     const { now } = this.#deps;

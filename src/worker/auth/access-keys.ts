@@ -15,23 +15,23 @@ import { faultText } from '../../runtime/faults.ts';
 import { logEvent } from '../../runtime/log.ts';
 import { SharedWork, type WaitUntil, type WorkClock } from './shared-work.ts';
 
-/** What is not computed. */
+/** The effects that tests replace. */
 export interface AccessDeps extends WorkClock {
   fetch: typeof fetch;
 }
 
 /**
- * Age at which the keys are asked for again. Access publishes a key for seven days after it was replaced, so
- * nothing presses; but a key that was rotated for safety's sake is to be forgotten within minutes.
+ * Age at which the keys are fetched again. Access publishes a key for seven days after it was replaced; but a key
+ * that was rotated because it leaked must be dropped within minutes.
  */
 const maxAgeMs = 600_000;
-/** Between two fetches while there are keys: what anybody can cause with made-up key ids. */
+/** Least time between two fetches while there are keys. Requests with invented key ids cause fetches. */
 const refetchMs = 60_000;
-/** Between two fetches while there are none and nobody gets in. */
+/** Least time between two fetches while there are no keys and no sign-in can be verified. */
 const coldRetryMs = 1_000;
 const fetchTimeoutMs = 5_000;
 
-/** There are no keys, and none could be fetched: nobody can be let in or refused. */
+/** There are no keys, and none could be fetched: no assertion can be verified. */
 export class AccessKeysUnavailable extends Error {
   override name = 'AccessKeysUnavailable';
 }
@@ -58,7 +58,7 @@ export class AccessKeys {
   /**
    * The key that an assertion names, for jose's `jwtVerify`.
    *
-   * @throws AccessKeysUnavailable without keys; jose's JWKSNoMatchingKey for a key id that nobody knows
+   * @throws AccessKeysUnavailable without keys; jose's JWKSNoMatchingKey for an unknown key id
    */
   resolver(waitUntil: WaitUntil): JWTVerifyGetKey {
     return async (header, token) => {
@@ -67,14 +67,14 @@ export class AccessKeys {
         await this.#refetch(coldRetryMs, waitUntil);
         if (!this.#hasKeys()) throw new AccessKeysUnavailable('The keys of the Access team are not known.');
       } else if (age >= maxAgeMs) {
-        // The request that notices does not wait: the keys at hand are good for days.
+        // The request does not wait: the present keys are valid for days.
         waitUntil(this.#refetch(refetchMs, waitUntil));
       }
       try {
         return await this.#remote(header, token);
       } catch (error) {
         if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
-        // A new key signs from the moment it exists.
+        // A new key is used for signing as soon as it exists.
         await this.#refetch(refetchMs, waitUntil);
         return this.#remote(header, token);
       }
@@ -85,7 +85,7 @@ export class AccessKeys {
     return this.#remote.jwks() !== undefined;
   }
 
-  /** Fetches unless that was tried within `spacingMs`; waits for a fetch that is under way. */
+  /** Fetches, unless a fetch began within `spacingMs`; waits for a fetch that is under way. */
   async #refetch(spacingMs: number, waitUntil: WaitUntil): Promise<void> {
     const isTooSoon = this.#deps.now() - this.#attemptedAt < spacingMs;
     if (isTooSoon && !this.#fetching.isUnderWay()) return;

@@ -1,13 +1,13 @@
 /**
- * The settings that name the Access application in front of this Worker, read once into what is compared.
+ * Reads the settings that name the Access application in front of this Worker.
  *
- * Owns: their format and what is wrong with them. Does not fetch and does not verify.
- * Invariant: no settings, or settings with a fault, let nobody in.
+ * Owns their format and the words for their faults. Does not fetch and does not verify.
+ * Invariant: with missing or faulty settings, no assertion is accepted.
  *
  * @module
  */
 
-/** What an assertion is verified against. */
+/** The values that an assertion is verified against. */
 export interface AccessSettings {
   /** The team's domain as an origin: `https://acme.cloudflareaccess.com`. The `iss` of every assertion. */
   issuer: string;
@@ -17,13 +17,13 @@ export interface AccessSettings {
   tokenLabels: ReadonlyMap<string, string>;
 }
 
-/** The names in wrangler.toml. A deployment that lacks one refuses, it does not break. */
+/** The variables, by their names in wrangler.toml. One that is missing refuses every sign-in and throws nothing. */
 export type AccessVariables = Partial<Pick<Env, 'ACCESS_TEAM_DOMAIN' | 'ACCESS_AUD' | 'ACCESS_TOKEN_LABELS'>>;
 
 /**
  * Reads the settings.
  *
- * @returns `faults` as sentences for the log where somebody has to set something first
+ * @returns `faults`: sentences for the log about settings that are missing or wrong
  */
 export function readAccessSettings(env: AccessVariables): AccessSettings | { faults: string[] } {
   const teamDomain = env.ACCESS_TEAM_DOMAIN?.trim() ?? '';
@@ -43,9 +43,8 @@ export function readAccessSettings(env: AccessVariables): AccessSettings | { fau
 }
 
 /**
- * The origin of a team domain, or null. A name alone means https. Plain http is taken for a loopback name only,
- * where it stays on this machine: a stand-in of Access in tests. Over a network it would let whoever sits in
- * between hand out keys of their own.
+ * The origin of a team domain, or null. A name alone means https. Plain http is accepted for a loopback name only,
+ * for a stand-in of Access in tests: over a network, an attacker in between could send keys of their own.
  */
 function teamOrigin(text: string): string | null {
   const written = /^[a-z][a-z0-9+.-]*:/i.test(text) && text.includes('//') ? text : `https://${text}`;
@@ -69,7 +68,7 @@ function listOf(text: string): string[] {
     .filter((part) => part !== '');
 }
 
-/** `<client id>=label, …`. An entry without both halves names nobody and is passed over. */
+/** `<client id>=label, …`. An entry that lacks one of the two is ignored. */
 function labelsOf(text: string): Map<string, string> {
   return new Map(
     listOf(text).flatMap((entry): [string, string][] => {

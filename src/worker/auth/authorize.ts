@@ -1,10 +1,8 @@
 /**
- * The door: nobody passes it uninvited.
+ * Authorization: the middleware before every route that checks identity, role and rate.
  *
- * Owns: identity, role and rate of every request, in one middleware before every route. Never: who has
- * which role (identity.ts) or which route needs what (roles.ts).
- * Invariant: a request that reaches a handler of a route that is not public has a person with a role that
- * may do it.
+ * Does not decide who has which role (identity.ts) or which route needs which ability (route-permissions.ts).
+ * Invariant: a request that reaches the handler of a route that is not public has a person whose role allows it.
  *
  * @module
  */
@@ -17,9 +15,9 @@ import type { AppEnv, Person } from '../app-env.ts';
 import type { Identify } from './identity.ts';
 import { Refusal } from '../http/problem.ts';
 import { routeRules, unlistedRule, type RouteRule } from './route-permissions.ts';
-import { missingSecrets } from '../../runtime/secrets.ts';
+import { missingSecrets } from '../../runtime/settings.ts';
 
-/** The route that will answer, and its rule; null where none will. `name` is its method and path. */
+/** The route that will answer, and its rule; null when no route matches. `name` is its method and path. */
 export function permissionOf(c: Context<AppEnv>): { name: string; path: string; rule: RouteRule } | null {
   const route = matchedRoutes(c).findLast(({ method }) => method !== 'ALL');
   if (route === undefined) return null;
@@ -31,12 +29,11 @@ export function permissionOf(c: Context<AppEnv>): { name: string; path: string; 
   };
 }
 
-/** Lets in who may, and puts the person into the context. */
-export const createDoor = (identify: Identify): MiddlewareHandler<AppEnv> =>
+/** Refuses requests that are not allowed, and puts the person of the others into the context. */
+export const createAuthorize = (identify: Identify): MiddlewareHandler<AppEnv> =>
   createMiddleware<AppEnv>(async (c, next) => {
     const found = permissionOf(c);
-    // What no route answers is a 404 for strangers too, but for the CRM's addresses: there even that is told
-    // to nobody without an identity.
+    // Unknown paths return 404 to anyone, except under /crm, where even that needs an identity.
     const isGuarded = found === null ? /^\/crm(\/|$)/.test(c.req.path) : found.rule.needs !== 'public';
     const missing = missingSecrets(c.env);
     if (missing.length > 0 && found !== null && found.path !== '/healthz') {
@@ -57,14 +54,14 @@ export const createDoor = (identify: Identify): MiddlewareHandler<AppEnv> =>
       throw new Refusal(
         'forbidden',
         person.role === null
-          ? 'You are signed in, but nobody has given you a role. Ask whoever runs this service for one (ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN).'
+          ? 'You are signed in, but you have no role here. Ask an admin of this service for one (ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN).'
           : `This needs the role ${abilities[needs]}; yours is ${person.role}.`,
       );
     }
     await next();
   });
 
-/** Who is asking; refuses whoever is not known, and says in the log what whoever runs this has to do. */
+/** The person who asks; refuses an unknown one, and logs what the operator of this service has to set. */
 async function requirePerson(c: Context<AppEnv>, identify: Identify): Promise<Person> {
   const found = await identify(c.req.raw.headers, c.env, (work) => {
     c.executionCtx.waitUntil(work);
@@ -85,32 +82,32 @@ async function requirePerson(c: Context<AppEnv>, identify: Identify): Promise<Pe
       logEvent('warn', 'assertion_refused', { requestId, why: found.why });
       throw new Refusal(
         'unauthenticated',
-        'Your sign-in is not valid here, or it has run out. Sign in again.',
+        'Your sign-in is not valid here, or it has expired. Sign in again.',
       );
     case 'misconfigured':
       logEvent('error', 'access_not_set_up', { requestId, hint: found.faults.join(' ') });
       throw new Refusal(
         'misconfigured',
-        'You are signed in, but this service has not been told which Access application to trust. Ask whoever runs it.',
+        'You are signed in, but this service does not know which Access application to trust. Tell an admin of this service.',
       );
     case 'unavailable':
       c.header('retry-after', '2');
-      throw new Refusal('unavailable', 'Your sign-in cannot be checked just now. Try again in a moment.');
+      throw new Refusal('unavailable', 'Your sign-in cannot be checked at the moment. Try again shortly.');
     default:
       throw new Error(`unknown identification: ${String(found satisfies never)}`);
   }
 }
 
-/** One person's requests are counted by the platform, near where they come in. */
+/** Refuses above the rate of one person. The platform counts, separately in each of its locations. */
 async function requireRate(c: Context<AppEnv>): Promise<void> {
   const { email, isLocal } = c.get('person');
-  // On a developer's machine everybody is the same person, load tests too.
+  // On a developer's machine all requests are of one person, load tests included.
   if (isLocal) return;
   const { success } = await c.env.REQUESTS_PER_PERSON.limit({ key: email });
   if (success) return;
   c.header('retry-after', '60');
   throw new Refusal(
     'rate_limited',
-    'You have sent more requests than a hundred open pages would; wait a minute.',
+    'You have sent more requests than a hundred open pages would. Wait a minute.',
   );
 }

@@ -1,9 +1,9 @@
 /**
- * Identity: who is asking, as Cloudflare Access says in its assertion, and which role that gives.
+ * Identity: who sent a request, by the assertion of Cloudflare Access, and which role that person has.
  *
- * Owns: the way from a request to a person, and the role lists. No passwords, cookies or tokens of our own.
- * Closed by default: without a verified assertion there is no identity, and where no list names a person there
- * is no role. `ctx.access` is not used: Cloudflare does not pass it to a Worker that has static assets
+ * Owns the way from a request to a person, and the role lists. There are no passwords, cookies or tokens of our own.
+ * Invariant: without a verified assertion there is no identity, and a person whom no list names has no role.
+ * `ctx.access` is not used: Cloudflare does not pass it to a Worker with static assets
  * (docs/decisions/0010-identity-by-assertion.md).
  *
  * @module
@@ -17,24 +17,24 @@ import type { Person } from '../app-env.ts';
 import { localPerson } from './local-development.ts';
 import type { WaitUntil } from './shared-work.ts';
 
-/** Settings that say who has which role. */
+/** The settings that give roles. */
 export type RoleSettings = Pick<Env, 'ROLE_VIEWER' | 'ROLE_OPERATOR' | 'ROLE_ADMIN'>;
 
-/** Settings that identity goes by. */
+/** The settings that identity depends on. */
 export type IdentitySettings = RoleSettings & AccessVariables & Pick<Env, 'LOCAL_PERSON'>;
 
-/** Who is asking, or why nobody knows. `faults` and `why` are for the log. */
+/** Who sent a request, or why that is unknown. `faults` and `why` are for the log. */
 export type Identification =
   | { kind: 'person'; person: Person }
-  /** No assertion came: Access does not stand in front, or a bypass does. */
+  /** The request has no assertion: Access is not in front of this address, or a Bypass policy is. */
   | { kind: 'absent'; faults: readonly string[] }
   | { kind: 'refused'; why: string }
-  /** An assertion came, and the settings to verify it are missing or wrong. */
+  /** There is an assertion, but the settings to verify it are missing or wrong. */
   | { kind: 'misconfigured'; faults: readonly string[] }
-  /** The keys to verify it cannot be had just now. */
+  /** The keys to verify it cannot be fetched at the moment. */
   | { kind: 'unavailable' };
 
-/** Says who sent a request. */
+/** Determines who sent a request. */
 export type Identify = (
   headers: Headers,
   settings: IdentitySettings,
@@ -42,7 +42,7 @@ export type Identify = (
 ) => Promise<Identification>;
 
 const workerDeps: AccessDeps = {
-  // workerd refuses its own fetch as a method of something else.
+  // workerd throws when its fetch is called as a method of another object.
   fetch: (input, init) => fetch(input, init),
   now: () => Date.now(),
   sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
@@ -61,7 +61,7 @@ export function createIdentify(deps: AccessDeps = workerDeps): Identify {
   return async (headers, settings, waitUntil) => {
     const local = localPerson(settings);
     if (local !== null) {
-      // Locally the one person there is may do everything, unless the lists say otherwise.
+      // The local person is an admin unless a list gives another role.
       const role = roleOf({ email: local, clientId: '', groups: [] }, settings) ?? 'admin';
       return { kind: 'person', person: { email: local, name: local, actor: local, role, isLocal: true } };
     }
@@ -92,7 +92,7 @@ function personOf(
     const role = roleOf({ email, clientId: '', groups }, settings);
     return { email, name: email, actor: email, role, isLocal: false };
   }
-  // A service token has no address: its client id stands for it, and a label only beside it, since a label
+  // A service token has no address, so its client id identifies it. A label is shown only beside the id, because it
   // may be given to another token later.
   const { clientId } = subject;
   const label = tokenLabels.get(clientId);
@@ -105,14 +105,14 @@ function personOf(
   };
 }
 
-/** True when a role depends on a group. */
+/** True when a role list names a group. */
 function namesGroups({ ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN }: RoleSettings): boolean {
   return [ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN].some((list) =>
     patternsOf(list).some((pattern) => pattern.startsWith('group:')),
   );
 }
 
-/** What a pattern is compared with. */
+/** The values that patterns are compared with. */
 export interface Claims {
   /** Empty for a service token. */
   email: string;
@@ -122,7 +122,7 @@ export interface Claims {
 }
 
 /**
- * The highest role whose list has a pattern that fits, or null.
+ * The highest role whose list has a matching pattern, or null.
  *
  * A list is patterns with commas between: `ana@example.com`, `*@example.com`, `group:Sales` (name, id or
  * address of an Access group), `token:<client id>` (a service token), `*` (every person that Access
@@ -137,7 +137,7 @@ export function roleOf(claims: Claims, settings: RoleSettings): Role | null {
   return roles.findLast((role) => patternsOf(lists[role]).some((pattern) => fits(pattern, claims))) ?? null;
 }
 
-/** The patterns of a list; capitals do not matter. */
+/** The patterns of a list, in lower case. */
 function patternsOf(list: string): string[] {
   return list
     .split(',')

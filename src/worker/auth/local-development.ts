@@ -1,9 +1,9 @@
 /**
- * Local development: one named person without a sign-in, and what keeps everybody else off.
+ * Local development: one named person without a sign-in, on this machine only.
  *
- * LOCAL_PERSON is set by `npm start` and by tests. It is not in wrangler.toml, and deploys refuse to carry it.
- * Invariant: while it is set, only requests whose Host is a name of this machine are answered. A page of
- * another site can have its own name lead to 127.0.0.1 (DNS rebinding), but its Host stays that name.
+ * LOCAL_PERSON is set by `npm start` and by tests. It is not in wrangler.toml, and a deploy refuses it.
+ * Invariant: while it is set, only requests whose Host is a name of this machine are answered. Another site can make
+ * its own name resolve to 127.0.0.1 (DNS rebinding), but the Host of such a request is still that name.
  *
  * @module
  */
@@ -14,9 +14,9 @@ import type { AppEnv } from '../app-env.ts';
 import { Refusal } from '../http/problem.ts';
 
 /**
- * What the Worker answers itself, as `run_worker_first` of wrangler.toml has it. In production the platform's
- * router serves all other paths from the files. Local development runs the Worker first for every path, so that
- * the files are behind the same check, and goes by this list instead.
+ * The paths that the Worker answers, as in `run_worker_first` of wrangler.toml. In production the platform serves all
+ * other paths from the static files. Local development runs the Worker first for every path, so that the check of
+ * the Host covers the files too, and uses this list instead.
  */
 export const workerPaths = [
   '/crm/*',
@@ -35,7 +35,7 @@ export function localPerson({ LOCAL_PERSON }: Pick<Env, 'LOCAL_PERSON'>): string
   return email === '' ? null : email;
 }
 
-/** While there is a local person: refuses every request that did not ask for this machine by name. */
+/** While there is a local person, refuses every request whose host is not a name of this machine. */
 export const loopbackOnly = createMiddleware<AppEnv>(async (c, next) => {
   if (localPerson(c.env) !== null && !isForThisMachine(c.req.raw)) {
     throw new Refusal(
@@ -46,7 +46,7 @@ export const loopbackOnly = createMiddleware<AppEnv>(async (c, next) => {
   await next();
 });
 
-/** The URL and the header: which of them the platform in front has changed is not for us to know. */
+/** Checks the URL and the header: a proxy in front may have changed either. */
 function isForThisMachine({ url, headers }: Request): boolean {
   const host = headers.get('host');
   const hostUrl = `http://${host ?? ''}`;
@@ -56,7 +56,7 @@ function isForThisMachine({ url, headers }: Request): boolean {
   );
 }
 
-/** In local development the file or page at a path that is not the Worker's; null everywhere else. */
+/** In local development, the static file at a path that the Worker does not answer; otherwise null. */
 export function localFile(c: Context<AppEnv>): Promise<Response> | null {
   const { path } = c.req;
   const isWorkers = workerPaths.some((pattern) =>

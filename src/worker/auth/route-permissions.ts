@@ -1,21 +1,21 @@
 /**
- * Which role each route needs, and what the audit calls it: the one table that the door goes by.
+ * The table of routes: which ability each needs, and the name of its action in the audit.
  *
- * Owns: the table. Closed by default: a route without a line here is the admin's, and a test walks every
- * registered route and fails for it. Public routes are those that strangers must reach: mail providers,
- * recipients and health checks. `/docs` and `/openapi.json` are not: they tell a stranger what there is
- * to attack, and nobody needs them who may not come in.
+ * Invariant: a route without a line here needs the role admin; a test walks every registered route and fails for it.
+ * Public routes are those that callers without an identity must reach: mail providers, recipients and health checks.
+ * `/docs` and `/openapi.json` are not public: they describe the API to an attacker, and only users need them.
  *
  * @module
  */
+import { mailProviders } from '../../mail/providers/index.ts';
 import type { Ability } from '../../shared/roles.ts';
 
 export interface RouteRule {
-  /** What one must be able to do; `public`: nobody is asked who they are. */
+  /** The ability that a role must have; `public`: no identity is needed. */
   needs: Ability | 'public';
-  /** Name in the audit; null for routes that change nothing and hand out nothing that leaves the house. */
+  /** Name of the action in the audit; null for routes that change nothing and export nothing. */
   action: string | null;
-  /** It shows leads by name or address: how many one person saw in an hour is one entry of the audit. */
+  /** The route shows leads by name or address. The audit has one entry per person and hour with their number. */
   showsLeads: boolean;
 }
 
@@ -26,16 +26,20 @@ const rule = (needs: RouteRule['needs'], action: string | null = null): RouteRul
 });
 const showsLeads = (needs: RouteRule['needs']): RouteRule => ({ needs, action: null, showsLeads: true });
 
-/** By method and path, as the routes are registered. */
+/** The rules by method and path, as the routes are registered. */
 export const routeRules: Readonly<Record<string, RouteRule>> = {
   'GET /healthz': rule('public'),
-  // What each refusal means: the same words for everybody, in no way about what is held here.
+  // Explanations of the problem codes; they contain no data.
   'GET /problems': rule('public'),
   'GET /problems/:code': rule('public'),
-  'POST /webhooks/resend': rule('public'),
-  'POST /webhooks/postmark': rule('public'),
+  // Signed by the provider.
+  ...Object.fromEntries(
+    mailProviders.flatMap(({ name, webhook }) =>
+      webhook === undefined ? [] : [[`POST /webhooks/${name}`, rule('public')]],
+    ),
+  ),
   'GET /unsubscribe/:token': rule('public'),
-  // Nobody's act in the house: the suppression itself says why it is there and since when.
+  // No user acts here, so there is no audit entry: the suppression has its own reason and time.
   'POST /unsubscribe/:token': rule('public'),
 
   'GET /openapi.json': rule('watch'),
@@ -61,7 +65,7 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'DELETE /crm/activation/:sessionId': rule('erase', 'activation.erase'),
 
   'GET /crm/leads': showsLeads('readLeads'),
-  // One at a time, and many: whoever counts ids up reads all of them too.
+  // Counted too: a script that counts ids up reads all leads one by one.
   'GET /crm/leads/:id': showsLeads('readLeads'),
   'PATCH /crm/leads/:id': rule('editLeads', 'lead.edit'),
   'DELETE /crm/leads/:id': rule('erase', 'lead.erase'),
@@ -77,7 +81,7 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'GET /crm/imports': rule('importLeads'),
   'POST /crm/imports': rule('importLeads', 'import.open'),
   'GET /crm/imports/:importId': rule('importLeads'),
-  // A file is a thousand chunks: that it was opened and finished, and by whom, says the same.
+  // Not audited: a file has up to a thousand chunks, and opening and finishing the import are audited.
   'PUT /crm/imports/:importId/chunks/:seq': rule('importLeads'),
   'POST /crm/imports/:importId/finish': rule('importLeads', 'import.finish'),
   'POST /crm/imports/:importId/undo': rule('importLeads', 'import.undo'),
@@ -87,7 +91,7 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'GET /crm/templates': rule('watch'),
   'GET /crm/templates/:templateId': rule('watch'),
   'GET /crm/templates/:templateId/versions': rule('watch'),
-  // They show leads: who a mail would go to, and what is known of them.
+  // The preview and the check use the data of leads.
   'POST /crm/templates/preview': showsLeads('readLeads'),
   'POST /crm/templates/check': rule('readLeads'),
   'POST /crm/templates/test': rule('editTemplates', 'template.test'),
@@ -111,5 +115,5 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'POST /crm/maintenance/address-hash-key': rule('configure', 'recovery.key'),
 };
 
-/** What a route needs that nobody has written a line for. */
+/** The rule of a route without a line in the table. */
 export const unlistedRule: RouteRule = { needs: 'configure', action: 'unlisted', showsLeads: false };

@@ -1,19 +1,20 @@
 /**
- * Every CSV that leaves the product, as a stream: a file may have a million lines.
+ * CSV downloads as streams: a file may have a million lines.
  *
- * Owns: how cells are written. Never: what is in them. Keeps true: no cell is run as a formula by a
- * spreadsheet, spreadsheets read it as UTF-8, and no more than a page is in memory.
+ * Owns how cells are written, not what is in them.
+ * Invariant: no spreadsheet runs a cell as a formula, spreadsheets read the file as UTF-8, and at most one page is in
+ * memory.
  *
  * @module
  */
 import { stringify } from 'csv-stringify/browser/esm/sync';
 import { escapeFormula } from '../../shared/imports/csv-cells.ts';
 
-/** A cell; null is an empty one. */
+/** A cell; null is written as an empty one. */
 export type Cell = string | number | null;
 
 /**
- * Streams a header and then pages of rows, each page when the reader has room for it.
+ * Streams a header and then pages of rows. The next page is read when the reader has room for it.
  *
  * @param header - the names of the columns
  * @param pages - rows with as many cells as the header; a page may be empty
@@ -35,7 +36,7 @@ export function csvStream(
       controller.enqueue(encode([header], true));
     },
     async pull(controller) {
-      // Until there is something: a pull that brings nothing is not called again.
+      // Empty pages are skipped: the runtime does not call pull again after one that enqueued nothing.
       for (;;) {
         const next = await pages.next();
         if (next.done === true) {

@@ -1,17 +1,18 @@
 /**
- * What route declarations are made of: JSON bodies, JSON answers, and how a body is refused.
+ * Parts of route declarations: a JSON body, a JSON answer, and the problem codes of a body.
  *
  * @module
  */
 import type { z } from '@hono/zod-openapi';
+import type { ProblemCode } from '../../shared/problem.ts';
 
-/** An answer of this shape. */
+/** A JSON answer with this schema. */
 export const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
   description,
   content: { 'application/json': { schema } },
 });
 
-/** A body of this shape, which must be there. */
+/** A required JSON body with this schema. */
 export const body = <Schema extends z.ZodType>(schema: Schema) => ({
   required: true,
   content: { 'application/json': { schema } },
@@ -23,4 +24,6 @@ export const bodyCodes = [
   'invalid_request',
   'unsupported_media_type',
   'body_too_large',
-] as const;
+  'body_too_slow',
+  'cross_site',
+] as const satisfies ProblemCode[];

@@ -1,12 +1,16 @@
 /**
- * Query and path parameters: the same shapes as in bodies, read from text.
+ * Query and path parameters, read from text with the schemas of bodies, and the bound of a filter.
  *
  * @module
  */
 import { z } from '@hono/zod-openapi';
-import { leadIdSchema, sessionIdSchema } from '../../shared/schemas/activation.ts';
+import { searchTermCount } from '../../crm/leads/search-terms.ts';
+import { limits } from '../../shared/limits.ts';
+import { leadIdSchema, sessionIdSchema } from '../../shared/schemas/common.ts';
+import type { LeadFilter } from '../../shared/schemas/leads.ts';
+import { Refusal } from './problem.ts';
 
-/** A whole number written in digits; anything else is refused with a sentence. */
+/** A whole number in decimal digits. */
 export const digits = z
   .string()
   .regex(/^\d{1,16}$/, 'must be a whole number')
@@ -21,20 +25,6 @@ export const sessionIdParams = z.object({
   sessionId: sessionIdSchema.openapi({ param: { name: 'sessionId', in: 'path' } }),
 });
 
-export const cursorQuery = z
-  .string()
-  .max(12_000)
-  .optional()
-  .openapi({ description: '`nextCursor` of the page before.' });
-
-/** A page size. */
-export function limitQuery(standard: number, most: number) {
-  return digits
-    .pipe(z.int().min(1).max(most))
-    .default(standard)
-    .openapi({ type: 'integer', minimum: 1, maximum: most, default: standard });
-}
-
 /** The fields of a filter as query parameters: numbers are written in digits. */
 export function queryOf<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>): Shape {
   const entries = Object.entries(schema.shape).map(([name, field]) => {
@@ -46,4 +36,14 @@ export function queryOf<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>)
   });
   // The shape keeps its names and output types; only what is read changes from number to text.
   return Object.fromEntries(entries) as Shape;
+}
+
+/**
+ * Refuses a search with more words than are looked up. A filter has a fixed set of properties, so the words of its
+ * search are the only part of it that grows.
+ */
+export function requireSimpleFilter(filter: Pick<LeadFilter, 'search'>): void {
+  if (searchTermCount(filter.search ?? '') > limits.maxSearchTermCount) {
+    throw new Refusal('filter_too_complex', `Search for at most ${limits.maxSearchTermCount} words.`);
+  }
 }

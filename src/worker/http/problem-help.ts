@@ -1,7 +1,7 @@
 /**
- * What each refusal means and what to do about it: the words of the pages that problem `type`s lead to.
+ * The words of the problem pages: what each code means and what to do about it.
  *
- * Keeps true: every code of the catalog has its words, or this does not compile.
+ * Invariant: every code of the catalog has its words; without them this file does not compile.
  *
  * @module
  */
@@ -10,51 +10,50 @@ import type { ProblemCode } from '../../shared/problem.ts';
 interface ProblemHelp {
   /** What happened, beyond the title. */
   happened: string;
-  /** What the caller, or whoever runs the service, can do. */
+  /** What the caller or an admin can do. */
   todo: string;
 }
 
 export const problemHelp: Readonly<Record<ProblemCode, ProblemHelp>> = {
   invalid_json: {
     happened: 'The body could not be read as JSON in UTF-8. Nothing was written.',
-    todo: 'Send one JSON value with nothing before or after it. An empty body is no JSON.',
+    todo: 'Send one JSON value with nothing before or after it. An empty body is not JSON.',
   },
   invalid_request: {
     happened:
-      'A field, a path or a query parameter breaks its rule, is missing or is not known here. `errors` lists where and why. Nothing was written.',
-    todo: 'Correct what `errors` names. The rules are in /openapi.json. Check the spelling of parameters: an unknown one is refused, so that a misspelt filter never means “all”.',
+      'A field, a path parameter or a query parameter breaks its rule, is missing or is unknown. `errors` lists where and why. Nothing was written.',
+    todo: 'Correct the fields in `errors`. The rules are in /openapi.json. Check the spelling of parameters: an unknown one is refused, so that a misspelt filter never means “all”.',
   },
   invalid_cursor: {
-    happened: 'The cursor was not given out by this list, or was cut.',
-    todo: 'Send `nextCursor` of the page before, unchanged, or begin without a cursor.',
+    happened: 'The cursor is not from this list, or is incomplete.',
+    todo: 'Send the `nextCursor` of the previous page unchanged, or start without a cursor.',
   },
   empty_audience: {
     happened: 'No lead matches, so there is nothing to activate. Nothing was started.',
     todo: 'Choose other leads or another filter. The preview says how many match.',
   },
   unknown_leads: {
-    happened:
-      'Some ids belong to no lead: they were mistyped, or the leads were erased. Nothing was started.',
-    todo: 'Leave out the ids that `detail` names, and send the request again.',
+    happened: 'Some ids belong to no lead: they are mistyped, or the leads were erased. Nothing was started.',
+    todo: 'Remove the ids in `detail` and send the request again.',
   },
   unknown_template: {
     happened: 'No template has this id; it may have been deleted. Nothing was started.',
-    todo: 'Choose one of GET /crm/templates.',
+    todo: 'Choose a template from GET /crm/templates.',
   },
   text_too_long: {
-    happened: 'A text is longer than is kept. Nothing was written.',
-    todo: 'Shorten the field that `errors` names.',
+    happened: 'A text is longer than its limit. Nothing was written.',
+    todo: 'Shorten the field in `errors`.',
   },
   too_many_items: {
     happened: 'A list has more items than one request may carry. Nothing was written.',
     todo: 'Send them in several requests; for leads, use a filter instead of ids.',
   },
   page_too_large: {
-    happened: 'More entries were asked for than one page holds.',
-    todo: 'Ask for fewer with `limit`, and follow `nextCursor`.',
+    happened: '`limit` is above the size of a page.',
+    todo: 'Send a lower `limit` and follow `nextCursor`.',
   },
   filter_too_complex: {
-    happened: 'The search has more words than are looked up at once.',
+    happened: 'The search has more words than one search may have.',
     todo: 'Search for fewer words.',
   },
   body_too_slow: {
@@ -62,41 +61,40 @@ export const problemHelp: Readonly<Record<ProblemCode, ProblemHelp>> = {
     todo: 'Try again over a better connection, or send less in one request.',
   },
   unsupported_media_type: {
-    happened: 'The body does not say that it is JSON. Nothing was written.',
+    happened: 'The request does not declare its body as JSON. Nothing was written.',
     todo: 'Send the header `content-type: application/json`.',
   },
   body_too_large: {
-    happened: 'The body has more bytes than this address takes. Nothing was written.',
-    todo: 'Send less in one request; `detail` says how much it may be.',
+    happened: 'The body has more bytes than this address accepts. Nothing was written.',
+    todo: 'Send less in one request; `detail` has the limit.',
   },
   unauthenticated: {
-    happened: 'The request came without an identity that could be verified.',
-    todo: 'Sign in. If there is no sign-in page, whoever runs the service has to set up Cloudflare Access in front of it.',
+    happened: 'The request has no identity that could be verified.',
+    todo: 'Sign in. If there is no sign-in page, an admin has to set up Cloudflare Access in front of the service.',
   },
   invalid_signature: {
-    happened: 'The event is not signed by the mail provider, or is too old. It was not taken.',
-    todo: 'Check the signing secret or the credentials that the provider and this service were given.',
+    happened: 'The event is not signed by the mail provider, or is too old. It was ignored.',
+    todo: 'Check that the provider and this service have the same signing secret or credentials.',
   },
   forbidden: {
-    happened: 'You are signed in, and your role does not allow this. Nothing was written.',
-    todo: 'Ask whoever runs the service for the role that `detail` names.',
+    happened: 'You are signed in, but your role does not allow this. Nothing was written.',
+    todo: 'Ask an admin for the role in `detail`.',
   },
   wrong_host: {
     happened:
-      'Local development was asked for under a host name that is not this machine. Nothing was read or written.',
-    todo: 'Open the app under localhost or 127.0.0.1. A deployed service answers under its own address.',
+      'The request to local development has a host name that is not a name of this machine. Nothing was read or written.',
+    todo: 'Open the app at localhost or 127.0.0.1. A deployed service answers at its own address.',
   },
   cross_site: {
     happened: 'A page of another site made or caused the request. Nothing was written or downloaded.',
-    todo: 'Open the app and do it there. Scripts that run outside of a browser are not affected.',
+    todo: 'Do it in the app itself. Scripts outside a browser are not affected.',
   },
   not_found: {
     happened: 'There is nothing at this address.',
     todo: 'Check the address against /openapi.json.',
   },
   session_not_found: {
-    happened:
-      'No activation has this id: it was never started, or was erased or removed when its time was over.',
+    happened: 'No activation has this id: it was never started, or it was erased.',
     todo: 'Look for it in GET /crm/activation.',
   },
   lead_not_found: {
@@ -120,94 +118,95 @@ export const problemHelp: Readonly<Record<ProblemCode, ProblemHelp>> = {
     todo: 'Look for it in GET /crm/templates.',
   },
   method_not_allowed: {
-    happened: 'The address exists and does not take this method.',
-    todo: 'Use one of those that the `Allow` header names.',
+    happened: 'The address exists, but does not accept this method.',
+    todo: 'Use a method in the `Allow` header.',
   },
   session_conflict: {
-    happened: 'The id was used for an activation with another request. Nothing was started.',
-    todo: 'Make a new id for a new activation. Repeat a request only unchanged.',
+    happened: 'The id belongs to an activation that another request started. Nothing was started.',
+    todo: 'Create a new id for a new activation. Repeat a request only unchanged.',
   },
   session_erased: {
     happened:
-      'The id was used for an activation that was erased. Ids are never used twice. Nothing was started.',
-    todo: 'Make a new id.',
+      'The id belonged to an activation that was erased. Ids are never used twice. Nothing was started.',
+    todo: 'Create a new id.',
   },
   import_conflict: {
     happened: 'The id was used for another import. Nothing was written.',
-    todo: 'Make a new id, or open the import with exactly the request it was opened with.',
+    todo: 'Create a new id, or repeat the request that opened the import unchanged.',
   },
   import_closed: {
-    happened: 'The import is finished or undone and takes no more rows.',
+    happened: 'The import is finished or undone and accepts no more rows.',
     todo: 'Open another import for further rows.',
   },
   chunk_out_of_order: {
-    happened: 'The chunk is not the next one, or its rows lie before those that are in. It was not taken.',
-    todo: 'Read the import, and go on with its `nextSeq` at its `nextLine`.',
+    happened:
+      'The chunk is not the next one, or its rows come before rows that are already stored. It was not stored.',
+    todo: 'Read the import and continue with its `nextSeq` at its `nextLine`.',
   },
   chunk_conflict: {
-    happened: 'A chunk with this number was taken before, with other rows. Nothing was written.',
-    todo: 'Send the same rows as before, or read the import and go on with its `nextSeq`.',
+    happened: 'A chunk with this number is stored already, with other rows. Nothing was written.',
+    todo: 'Send the same rows as before, or read the import and continue with its `nextSeq`.',
   },
   too_many_views: {
-    happened: 'You have as many saved views as one person may have.',
-    todo: 'Delete one that you do not need.',
+    happened: 'You have the most saved views that one person may have.',
+    todo: 'Delete a view that you do not need.',
   },
   recovery_open: {
     happened:
-      'The database was restored to an earlier time, and the leads do not agree with the activations yet. Nothing was started.',
-    todo: 'Run `npm run reconcile` to its end, then try again. docs/RECOVERY.md says how.',
+      'The database was restored to an earlier state, and the leads are not reconciled with the activations yet. Nothing was started.',
+    todo: 'Run `npm run reconcile` to its end, then try again (docs/RECOVERY.md).',
   },
   illegal_transition: {
-    happened: 'The activation cannot do that in its present state. `detail` says why. Nothing was changed.',
-    todo: 'Read its progress; do what its state allows.',
+    happened: 'The activation cannot do this in its present state. `detail` says why. Nothing was changed.',
+    todo: 'Read its progress and choose a command that its state allows.',
   },
   mail_not_configured: {
-    happened:
-      'The settings of the mail provider are not complete or do not fit each other. Nothing was sent.',
-    todo: 'Whoever runs the service corrects what `detail` names; Settings shows what is missing.',
+    happened: 'The mail settings are incomplete or contradict each other. Nothing was sent.',
+    todo: 'An admin corrects the settings in `detail`; the Settings page shows what is missing.',
   },
   template_conflict: {
-    happened: 'Somebody else saved a newer version after you opened the template. Yours was not saved.',
-    todo: 'Open the newest version, and make your change in it.',
+    happened: 'Another person saved a newer version after you opened the template. Yours was not saved.',
+    todo: 'Open the newest version and make your change there.',
   },
   template_read_only: {
-    happened: 'The template comes with the product and cannot be changed or deleted.',
-    todo: 'Copy it, and change the copy.',
+    happened: 'The template is built in and cannot be changed or deleted.',
+    todo: 'Copy it and change the copy.',
   },
   email_taken: {
     happened: 'Another lead has this address. Nothing was changed.',
     todo: 'Open the other lead, or use another address.',
   },
   invalid_template: {
-    happened: 'The template has a fault: it cannot be read, or it lacks something that mail must have.',
-    todo: 'Correct what `detail` and `errors` name; the preview shows it.',
+    happened:
+      'The template has a fault: it cannot be compiled, or it lacks a part that a mail must have. Nothing was saved or started.',
+    todo: 'Open the template in the editor and correct the part in `errors`; `detail` says what is wrong.',
   },
   mail_not_sent: {
-    happened: 'The mail provider did not take the test mail.',
-    todo: 'Read what the provider says in `detail`, and check the settings.',
+    happened: 'The mail provider did not accept the test mail.',
+    todo: 'Read the provider’s answer in `detail`, and check the settings.',
   },
   rate_limited: {
     happened: 'You have sent more requests in a minute than a hundred open pages would.',
-    todo: 'Wait as long as `Retry-After` says. Let scripts ask less often.',
+    todo: 'Wait for the seconds in `Retry-After`. Let scripts ask less often.',
   },
   too_many_sessions: {
-    happened: 'You have as many activations that have not ended as one person may have. Nothing was started.',
-    todo: 'Wait for some to end, or cancel those that are not wanted any more.',
+    happened: 'You have the most activations that one person may have at once. Nothing was started.',
+    todo: 'Wait until some have ended, or cancel those that are no longer wanted.',
   },
   too_many_readers: {
-    happened: 'As many pages follow this activation as it can serve.',
-    todo: 'Ask for its progress instead, every few seconds.',
+    happened: 'This activation has the most open streams that it can serve.',
+    todo: 'Poll its progress instead, every few seconds.',
   },
   internal: {
-    happened: 'Something broke that is a fault of the service. It is in its log under `requestId`.',
-    todo: 'Try again. If it stays, tell whoever runs the service the `requestId`.',
+    happened: 'The service has a fault. Its log has the details under `requestId`.',
+    todo: 'Try again. If it happens again, tell an admin the `requestId`.',
   },
   misconfigured: {
-    happened: 'A secret that the service cannot work without is missing. Its log says which.',
-    todo: 'Whoever runs the service deploys it again and answers what it asks.',
+    happened: 'A required secret or setting is missing. The log says which.',
+    todo: 'An admin sets it by running `npm run deploy` again.',
   },
   unavailable: {
-    happened: 'A part of the service is busy or restarts.',
-    todo: 'Try again in a moment. Repeating the same request is safe.',
+    happened: 'A part of the service is busy or restarting.',
+    todo: 'Try again in a few seconds. Repeating the same request is safe.',
   },
 };

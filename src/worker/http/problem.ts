@@ -1,9 +1,8 @@
 /**
- * Problem responses: how the Worker refuses.
+ * Problem responses (RFC 9457): `application/problem+json` from a code of the catalog, and their OpenAPI description.
  *
- * Owns: making `application/problem+json` from a code of the catalog, and their OpenAPI description.
- * Never: words of an exception, a stack, a key. Expected refusals are thrown as {@link Refusal} from
- * anywhere in a handler; everything else that is thrown is a fault of ours.
+ * A handler throws a {@link Refusal} for an expected refusal; everything else that is thrown is a fault of ours.
+ * Invariant: no response contains the text of an exception, a stack or a key.
  *
  * @module
  */
@@ -12,13 +11,13 @@ import type { Context } from 'hono';
 import { classifyFault, faultText } from '../../runtime/faults.ts';
 import type { AppEnv } from '../app-env.ts';
 import { problemCatalog, type Problem, type ProblemCode, type ProblemFault } from '../../shared/problem.ts';
-import { problemSchema } from '../../shared/schemas/activation.ts';
+import { problemSchema } from '../../shared/schemas/common.ts';
 
 /** A refusal that the caller can do something about. */
 export class Refusal extends Error {
   readonly code: ProblemCode;
   readonly faults: readonly ProblemFault[];
-  /** When to ask again; null where asking again changes nothing. */
+  /** Seconds after which a repeat may succeed; null when a repeat changes nothing. */
   retryAfterSeconds: number | null = null;
 
   constructor(code: ProblemCode, detail?: string, faults: readonly ProblemFault[] = []) {
@@ -28,10 +27,10 @@ export class Refusal extends Error {
   }
 }
 
-/** Where the page about a code is: the `type` of its problems, relative to the request (RFC 9457 §3.1.1). */
+/** Path of the page about a code: the `type` of its problems, relative to the request (RFC 9457 §3.1.1). */
 export const problemPath = (code: ProblemCode): string => `/problems/${code.replaceAll('_', '-')}`;
 
-/** The response of one refusal. */
+/** The response for a refusal. */
 export function problemResponse(c: Context<AppEnv>, refusal: Refusal): Response {
   const { status, title } = problemCatalog[refusal.code];
   const problem: Problem = {
@@ -51,13 +50,10 @@ export function problemResponse(c: Context<AppEnv>, refusal: Refusal): Response 
   });
 }
 
-/** Work goes on within seconds of the return of what is away. */
+/** A fault that passes by itself mostly ends within seconds. */
 const retryAfterSeconds = 5;
 
-/**
- * What a fault of ours is answered with: one that passes by itself is 503 with its reason, else it is `internal`.
- * Never the fault's own words.
- */
+/** The refusal for a fault of ours: `unavailable` for one that passes by itself, otherwise `internal`. */
 export function faultRefusal(error: unknown): Refusal {
   const fault = classifyFault(error);
   if (fault.kind === 'bug' || fault.kind === 'refused') return new Refusal('internal');
@@ -68,11 +64,11 @@ export function faultRefusal(error: unknown): Refusal {
 }
 
 const storageDetail =
-  'The storage of what was asked for is busy or full. Nothing is lost: it goes on by itself when that is over. Ask again in a few seconds.';
+  'The storage of this resource is busy or full. Nothing is lost, and work continues by itself when that is over. Ask again in a few seconds.';
 const passingDetail =
-  'A part of the service does not answer just now. Nothing that runs was stopped. Ask again in a few seconds.';
+  'A part of the service does not answer at the moment. Running activations were not stopped. Ask again in a few seconds.';
 
-/** The faults of a value that breaks its schema; paths as JSON pointers, never the value itself. */
+/** The refusal of a value that breaks its schema: paths as JSON pointers, and never the value itself. */
 export function schemaRefusal(error: z.core.$ZodError): Refusal {
   const faults = flatten(error.issues).slice(0, 20);
   const first = faults[0];
@@ -83,7 +79,7 @@ export function schemaRefusal(error: z.core.$ZodError): Refusal {
   );
 }
 
-/** The code of the bound that was run into, where nothing else is wrong with the request. */
+/** The code of the exceeded bound, when nothing else is wrong with the request. */
 function boundCode(issues: readonly z.core.$ZodIssue[]): ProblemCode | null {
   const codes = new Set(
     issues.map((issue): ProblemCode | null => {
@@ -103,7 +99,7 @@ function boundCode(issues: readonly z.core.$ZodIssue[]): ProblemCode | null {
 function flatten(issues: readonly z.core.$ZodIssue[], prefix: readonly PropertyKey[] = []): ProblemFault[] {
   return issues.flatMap((issue) => {
     const path = [...prefix, ...issue.path];
-    // A union reports each of its members: the one that got furthest says most.
+    // A union reports the issues of every member. The member that got furthest describes the fault best.
     if (issue.code === 'invalid_union' && issue.errors.length > 0) {
       const best = [...issue.errors].sort((a, b) => depth(b) - depth(a) || a.length - b.length)[0] ?? [];
       return flatten(best, path);
@@ -116,13 +112,10 @@ function depth(issues: readonly z.core.$ZodIssue[]): number {
   return Math.max(0, ...issues.map((issue) => issue.path.length));
 }
 
-/** What goes with a check against a schema. */
+/** Codes that a check against a schema may end in, beside `invalid_request`. */
 const boundCodes = ['text_too_long', 'too_many_items', 'page_too_large'] as const satisfies ProblemCode[];
 
-/** What goes with a body. */
-const bodyCodes = ['body_too_slow', 'cross_site'] as const satisfies ProblemCode[];
-
-/** What every route under /crm may answer beside its own refusals. */
+/** Codes that every route under /crm may answer, beside its own. */
 const commonCodes = [
   'unauthenticated',
   'forbidden',
@@ -143,7 +136,6 @@ export function problems(
   for (const code of new Set<ProblemCode>([
     ...codes,
     ...(codes.includes('invalid_request') ? boundCodes : []),
-    ...(codes.includes('body_too_large') ? bodyCodes : []),
     ...commonCodes,
   ])) {
     const { status } = problemCatalog[code];

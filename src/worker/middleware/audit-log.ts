@@ -1,9 +1,9 @@
 /**
- * Writes the audit: one entry for every call that changed something or took something out of the house.
+ * Writes the audit: one entry for every call that changed or exported something.
  *
- * Owns: what is put into an entry. Never: an address of a lead; targets are ids. Entries are written
- * before the answer leaves. When the database does not take one, it goes to the log instead, whole: the
- * act is done by then, and refusing it would be a lie.
+ * Entries are written before the answer is sent. If the database does not store an entry, the whole entry is logged:
+ * the action has been done by then, so a refusal would be wrong.
+ * Invariant: an entry has no address of a lead; targets are ids.
  *
  * @module
  */
@@ -15,12 +15,12 @@ import { logEvent } from '../../runtime/log.ts';
 import type { AppEnv, AuditNote } from '../app-env.ts';
 import { permissionOf } from '../auth/authorize.ts';
 
-/** Adds to this request's audit entry; `false` when the call turned out to change nothing. */
+/** Adds to this request's audit entry; `false`: the call changed nothing, so there is no entry. */
 export function noteAudit(c: Context<AppEnv>, note: AuditNote | false): void {
   c.set('auditNote', note);
 }
 
-/** Writes an entry for what was just done, if it was something to be audited and was not refused. */
+/** Writes the entry of a request whose route is audited and that was not refused. */
 export const audit = createMiddleware<AppEnv>(async (c, next) => {
   await next();
   const found = permissionOf(c);
@@ -48,7 +48,7 @@ export const audit = createMiddleware<AppEnv>(async (c, next) => {
   }
 });
 
-/** Who asks, from where and under which request, as the audit tells it. */
+/** The caller as in an audit entry: who, from which country, and by which request. */
 export function callerOf(c: Context<AppEnv>) {
   const { actor, role } = c.get('person');
   const country = c.req.raw.cf?.country;
@@ -60,14 +60,14 @@ export function callerOf(c: Context<AppEnv>) {
   };
 }
 
-/** The id in the path, said so that a person can tell a lead from a session. */
+/** The id in the path, with its subject, so that a person can tell a lead from a template. */
 function targetOf(c: Context<AppEnv>): string | null {
   const [name, value] = Object.entries(c.req.param()).find(([key]) => key !== '*') ?? [];
   if (name === undefined || value === undefined) return null;
   return name === 'sessionId' || name === 'importId' ? value : `${subjectOf(c.req.path)}:${value}`;
 }
 
-/** `/crm/leads/7` is about a lead. */
+/** The subject of a path: `lead` for `/crm/leads/7`. */
 function subjectOf(path: string): string {
   return (path.split('/')[2] ?? '').replace(/s$/, '');
 }

@@ -1,8 +1,8 @@
 /**
- * Reads a request's body within bounds of size and of time, before any handler does.
+ * The limit of every body, in bytes and in time. The body is read whole before the handler runs.
  *
- * A body is held in memory whole, which its bound allows for, so that a caller who sends slowly holds
- * nothing but its own connection.
+ * A slow sender therefore holds only its own connection. hono's `bodyLimit` has no limit in time, and refuses a body
+ * before it has arrived, which its sender sees as a broken connection.
  *
  * @module
  */
@@ -16,13 +16,13 @@ export interface BodyBounds {
 }
 
 /**
- * Bytes of a body that is too large that are read on and thrown away before it is refused. Whoever sends is
- * not listening yet: a connection that is closed under a sender is a reset, or a 502 of the proxy between, and
- * the refusal is lost. HTTP servers do the same for less (kj, in workerd: 64 KiB within a second).
+ * Bytes of a body that is too large that are read and discarded before it is refused. A client that is still sending
+ * does not read the answer: if the connection is closed under it, it gets a reset, or a proxy answers 502, and the
+ * refusal is lost. HTTP servers do the same with a lower limit (kj, in workerd: 64 KiB within a second).
  */
 const maxDrainedBytes = 16 * 1024 * 1024;
 
-/** Makes the middleware; `boundsOf` says what holds for a path. */
+/** Creates the middleware; `boundsOf` gives the bounds of a path. */
 export function boundedBody(boundsOf: (path: string) => BodyBounds): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const { raw } = c.req;
@@ -41,7 +41,7 @@ async function readBounded(request: Request, bounds: BodyBounds): Promise<ArrayB
   const declared = request.headers.get('content-length');
   const tooSlow = new Refusal('body_too_slow', `Send the whole body within ${bounds.maxMs / 1_000} s.`);
   if (declared !== null && Number(declared) <= bounds.maxBytes) {
-    // HTTP holds a body to its declared length: the runtime may read it in one go, at a fraction of the cost.
+    // HTTP ends a body at its declared length, so the runtime can read it at once, at a fraction of the cost.
     const whole = await inTime(bounds.maxMs, request.arrayBuffer(), () => tooSlow);
     if (whole.byteLength > bounds.maxBytes) throw tooLarge(bounds.maxBytes);
     return whole;
@@ -53,13 +53,13 @@ async function readBounded(request: Request, bounds: BodyBounds): Promise<ArrayB
       body.isTooLarge ? tooLarge(bounds.maxBytes) : tooSlow,
     );
   } catch (error) {
-    // Whoever still sends is told to stop; that this may fail is theirs.
+    // Tells the sender to stop. A failure of that changes nothing for this request.
     void reader.cancel().catch(() => {});
     throw error;
   }
 }
 
-/** What `work` comes to, or the refusal when its time is over. */
+/** The result of `work`, or the refusal when it takes longer than `maxMs`. */
 async function inTime<Result>(maxMs: number, work: Promise<Result>, refusal: () => Refusal): Promise<Result> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -72,7 +72,7 @@ async function inTime<Result>(maxMs: number, work: Promise<Result>, refusal: () 
   }
 }
 
-/** The parts of a body, up to its bound; what comes above is counted and forgotten. */
+/** The parts of a body up to its bound. Bytes above it are counted and discarded. */
 class BoundedParts {
   readonly #maxBytes: number;
   #parts: Uint8Array[] = [];
@@ -86,7 +86,7 @@ class BoundedParts {
     return this.#byteCount > this.#maxBytes;
   }
 
-  /** @throws Refusal when it is too large, once the sender is done or has sent far too much */
+  /** @throws Refusal for a body that is too large, when it has ended or when enough of it was discarded */
   async readAll(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array> {
     for (;;) {
       const { done, value } = await reader.read();

@@ -1,10 +1,9 @@
 /**
- * Refuses query parameters that a route does not know, as bodies refuse unknown keys: a misspelt filter would
- * otherwise be no filter, and the answer all leads.
+ * Refuses unknown query parameters, as bodies refuse unknown keys. Otherwise a misspelt filter would be no filter, and
+ * the answer would be all leads.
  *
- * What a route knows is in its own description, the one that OpenAPI is made from. Public routes are left
- * out: mail programs, link trackers and uptime monitors add parameters to addresses they are given, and an
- * unsubscribe link must work all the same.
+ * The known parameters are those of the route's OpenAPI description. Public routes are left out: mail programs, link
+ * trackers and uptime monitors add parameters to links, and an unsubscribe link must still work.
  *
  * @module
  */
@@ -14,7 +13,7 @@ import type { App, AppEnv } from '../app-env.ts';
 import { permissionOf } from '../auth/authorize.ts';
 import { Refusal } from '../http/problem.ts';
 
-/** Makes the middleware for the routes of `app`, which may be registered later. */
+/** Creates the middleware for the routes of `app`, which may be registered later. */
 export function knownQuery(app: App): MiddlewareHandler<AppEnv> {
   let known: ReadonlyMap<string, ReadonlySet<string>> | null = null;
   return async (c, next) => {
@@ -33,12 +32,12 @@ export function knownQuery(app: App): MiddlewareHandler<AppEnv> {
 function refusalOf(unknown: readonly string[], names: ReadonlySet<string>): Refusal {
   const message =
     names.size === 0 ? 'this address takes no parameters' : `is not one of ${[...names].join(', ')}`;
-  // The name is the caller's own word, and may be as long as an address.
+  // The caller chose the name, and it may be as long as a URL.
   const faults = unknown.slice(0, 20).map((name) => ({ path: `/${name.slice(0, 64)}`, message }));
   return new Refusal('invalid_request', `${faults[0]?.path ?? ''}: ${message}`, faults);
 }
 
-/** Names of query parameters, by method and path as Hono writes them. */
+/** Names of query parameters, by method and path in Hono's form. */
 function parametersByRoute(app: App): Map<string, Set<string>> {
   return new Map(
     app.openAPIRegistry.definitions.flatMap((definition) => {

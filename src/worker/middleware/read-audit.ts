@@ -1,9 +1,9 @@
 /**
  * Counts the leads that a person is shown, for the audit: one entry per person and hour, not one per page.
  *
- * Owns: which requests count and what is written of them. Never: the table (../crm/lead-reads.ts).
- * Counted before the answer leaves, as other entries are written. When the database does not take it, it
- * goes to the log: whoever reads has been let in, and a page that fails for its own record helps nobody.
+ * Owns which requests count, and what is counted. The table belongs to src/crm/leads/read-log.ts.
+ * Leads are counted before the answer is sent. If the database does not store the count, it is logged: the reader is
+ * authorized, so the page must not fail because of its own record.
  *
  * @module
  */
@@ -16,12 +16,12 @@ import type { AppEnv } from '../app-env.ts';
 import { callerOf } from './audit-log.ts';
 import { permissionOf } from '../auth/authorize.ts';
 
-/** Says how many leads this answer shows by name or address. */
+/** Notes how many leads this answer shows by name or address. */
 export function noteLeadsShown(c: Context<AppEnv>, leadCount: number): void {
   c.set('leadsShownCount', leadCount);
 }
 
-/** Counts what a route that shows leads has shown. */
+/** Counts the leads that the answer has shown. */
 export const countReads = createMiddleware<AppEnv>(async (c, next) => {
   await next();
   const leadCount = c.get('leadsShownCount') ?? 0;

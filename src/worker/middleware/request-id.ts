@@ -1,16 +1,16 @@
 /**
- * The name of a request: always ours, so that two requests never share one and nobody chooses what the
- * audit says. What a caller names its request is kept beside it.
+ * The id of a request. It is always our own, so that no two requests share one and no caller chooses the id in the
+ * audit. A caller's own id is kept beside it.
  *
  * @module
  */
 import { createMiddleware } from 'hono/factory';
 import type { AppEnv } from '../app-env.ts';
 
-/** What a caller may name its request: no character that could end a header or a log line. */
+/** The form of a caller's id: no character that could end a header or a log line. */
 const callerName = /^[\w.:-]{1,64}$/;
 
-/** Names the request, and keeps the caller's `X-Request-Id` where it is a name at all. */
+/** Gives the request its id, and keeps the caller's `X-Request-Id` when it has the right form. */
 export const requestName = createMiddleware<AppEnv>(async (c, next) => {
   const given = c.req.header('x-request-id') ?? '';
   c.set('requestId', crypto.randomUUID());

@@ -1,9 +1,9 @@
 /**
- * One log line for each request that changed something or was refused: what, how long, which answer. Not for
- * each event that a mail provider tells: there are as many as mails, and what they say is in the numbers.
+ * One log line for each request that changed something or was refused. Webhook events that were accepted have none:
+ * there are as many as mails, and the counters show them.
  *
- * Never: a path with its values, an address, a query. The route's pattern says enough, and the request id
- * leads to the audit and to the problem that the caller was shown.
+ * Invariant: a line has the pattern of the route, and no path with its values, address or query. The request id leads
+ * to the audit and to the problem that the caller got.
  *
  * @module
  */
@@ -19,7 +19,7 @@ export const requestLog = createMiddleware<AppEnv>(async (c, next) => {
   const isRead = c.req.method === 'GET' || c.req.method === 'HEAD';
   const isEvent = c.req.path.startsWith('/webhooks/');
   if ((isRead || isEvent) && status < 400) return;
-  // Nobody came through the door where it was refused.
+  // Not set when authorization refused the request.
   const person = c.get('person') as Person | undefined;
   logEvent(status >= 500 ? 'error' : 'info', 'request', {
     requestId: c.get('requestId'),

@@ -1,21 +1,20 @@
 /**
- * Erasing one person everywhere: from the runs that know them, from what is kept of imports, suppressions,
- * views and names, from the CRM; in this order, so that whatever breaks off can be asked for again and finds
- * what is left.
+ * Erasing one person everywhere: first from the sessions that know them, then from imports, suppressions, views and
+ * names, and last from the leads. The lead goes last, so that an erasure that broke off can be repeated and finds the
+ * rest.
  *
  * @module
  */
-import { emailHash } from '../../crm/email-hash.ts';
-import { normalizeEmail } from '../../crm/email.ts';
+import { emailHash, normalizeEmail } from '../../crm/email.ts';
 import { eraseTraces, findLeadByEmail, personOf } from '../../crm/personal-data.ts';
 import { activationsThatMayKnow } from '../../crm/activations.ts';
 import { eraseLead, getLead } from '../../crm/leads/lead.ts';
 import { sessionStub } from '../../durable/stubs.ts';
 import type { ForgottenPerson } from '../../shared/forgotten.ts';
-import type { Lead } from '../../shared/schemas/activation.ts';
+import type { Lead } from '../../shared/schemas/leads.ts';
 
 /**
- * Erases a lead. Ids that runs know of it mean nobody afterwards and are never given out again.
+ * Erases a lead. Sessions keep its id, which names no lead afterwards and is never given out again.
  *
  * @returns false when there is no such lead
  */
@@ -24,14 +23,14 @@ export async function eraseEverywhere(env: Env, leadId: number): Promise<boolean
     const lead = await getLead(env.DB, leadId);
     if (lead === null) return false;
     await forget(env, await personOfLead(env, lead), lead.activatedBy);
-    // A run may have activated the lead since it was read: that one is asked in the next turn.
+    // A session may have activated the lead since it was read. The next round erases it there too.
     if (await eraseLead(env.DB, leadId, lead.activatedBy)) return true;
   }
 }
 
 /**
- * Erases whoever has this address: the lead, if there is one, and what is kept beside the leads, where
- * somebody can be who never became one or has another address now. Repeating it changes nothing.
+ * Erases the person with this address: the lead, if there is one, and the data beside the leads. That may be of a
+ * person who never became a lead or has another address now. A repeat changes nothing.
  *
  * @returns the id of the lead that was erased, or null
  */
@@ -43,20 +42,20 @@ export async function erasePerson(env: Env, address: string): Promise<number | n
   return lead?.id ?? null;
 }
 
-/** A lead as others may mention it; its session is asked how it was mailed. */
+/** The names and addresses by which data may mention a lead, also those that its session mailed. */
 export async function personOfLead(env: Env, lead: Lead): Promise<ForgottenPerson> {
   const { id, activatedBy } = lead;
   const frozen = activatedBy === null ? null : await sessionStub(env, activatedBy).frozenRecipient(id);
   return personOf(env.DB, lead, frozen);
 }
 
-/** Runs that are asked at the same time. */
+/** Sessions that are called at the same time. */
 const askedAtOnce = 20;
 
 /** Erases a person from everything but the lead. */
 async function forget(env: Env, person: ForgottenPerson, activatedBy: string | null): Promise<void> {
   const listed = await activationsThatMayKnow(env.DB, person);
-  // The list hears of a start a moment later.
+  // The list may not have a session that has just started.
   const sessionIds = [...new Set(activatedBy === null ? listed : [activatedBy, ...listed])];
   for (let start = 0; start < sessionIds.length; start += askedAtOnce) {
     await Promise.all(

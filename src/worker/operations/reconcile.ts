@@ -1,31 +1,31 @@
 /**
- * Reconciling the CRM database with one session, a page of its results at a time.
+ * Reconciles the CRM database with one session, one page of its results per call.
  *
- * The session object is the truth about whom it activated; the database may have been set back. Keeps true:
- * bounded work per call, a repeat changes nothing, nothing is mailed here.
+ * The session object is the source of truth for the leads that it activated; the database may have been restored to
+ * an earlier state.
+ * Invariant: the work of a call is bounded, a repeat changes nothing, and no mail is sent.
  *
  * @module
  */
-import { emailHash } from '../../crm/email-hash.ts';
+import { emailHash } from '../../crm/email.ts';
 import { recordActivation } from '../../crm/activations.ts';
 import { applyKnowledge } from '../../crm/recovery.ts';
 import { suppressHash } from '../../crm/suppressions.ts';
-import type { ActivationSession } from '../../durable/activation-session.ts';
-import type { ResultCursor } from '../../durable/session/results.ts';
+import type { ActivationSession, ResultCursor } from '../../durable/activation-session.ts';
 import type { ReconcileAnswer } from '../../shared/schemas/recovery.ts';
 import type { LeadResult } from '../../shared/schemas/activation.ts';
 import { eraseEverywhere } from './erasure.ts';
 
-/** Leads of one call: some twenty batches, and far below D1's 2 MB for a parameter. */
+/** Leads of one call: about twenty batches, and far below D1's 2 MB for a parameter. */
 const maxLeadCount = 2_000;
 
-/** What one call came to; `next` is null when the session is done. */
+/** The result of one call; `next` is null after the last page. */
 export type ReconciledPage = Omit<ReconcileAnswer, 'nextCursor'> & { next: ResultCursor | null };
 
 /**
  * Reconciles a page of a session's results.
  *
- * @returns null for a session that nobody knows, or whose object is gone
+ * @returns null for an unknown session
  */
 export async function reconcilePage(
   env: Env,
@@ -49,7 +49,7 @@ export async function reconcilePage(
     })),
     skippedIds: page.leads.filter(({ activation }) => activation === 'skipped').map(({ leadId }) => leadId),
   });
-  // One after the other: each asks the session that owns the lead.
+  // One after the other, because each calls the session that owns the lead.
   for (const leadId of changes.returnedIds) await eraseEverywhere(env, leadId);
   return {
     sessionId,
@@ -64,7 +64,7 @@ export async function reconcilePage(
   };
 }
 
-/** Suppresses again who complained or whose address takes no mail, as their webhooks did. */
+/** Suppresses complaints and hard bounces again, as the webhooks did. */
 async function suppressAgain(env: Env, sessionId: string, results: readonly LeadResult[]): Promise<number> {
   let count = 0;
   for (const { email, code } of results) {

@@ -4,16 +4,17 @@
  * @module
  */
 import type { SessionSpec } from '../../core/session/session.ts';
-import { mailConfig } from '../../durable/mail/mail-account.ts';
+import { mailConfig } from '../../mail/providers/index.ts';
 import { isStandIn, missingSettings, type SendingSettings } from '../../mail/readiness.ts';
+import { mailTexts } from '../../runtime/settings.ts';
 import { Refusal } from '../http/problem.ts';
 
-/** What the readiness of the environment is judged by. */
+/** The settings that decide whether mail can be sent. */
 export function sendingSettings(env: Env): SendingSettings {
   return { ...mailConfig(env), postalAddress: env.MAIL_POSTAL_ADDRESS, publicUrl: env.PUBLIC_URL };
 }
 
-/** Refuses with the whole list of what keeps mail from being sent. */
+/** @throws Refusal with all settings that keep mail from being sent */
 export function requireMail(env: Env): void {
   const missing = missingSettings(sendingSettings(env));
   if (missing.length === 0) return;
@@ -25,20 +26,13 @@ export function requireMail(env: Env): void {
 }
 
 /**
- * How mails are put together, frozen into a session at its start.
+ * How mails are put together; a session keeps this from its start on.
  *
- * @param requestUrl - of the request that asks: with a stand-in, recipients are on this machine too and
- *   reach the app where the person who started the run does
+ * @param requestUrl - of the request that asks. With a stand-in, recipients are on this machine too, and reach
+ *   the app at the same address.
  */
 export function mailSettings(env: Env, requestUrl: string): SessionSpec['mail'] {
-  const orNull = (value: string): string | null => (value.trim() === '' ? null : value.trim());
-  const publicUrl =
-    orNull(env.PUBLIC_URL) ?? (isStandIn(mailConfig(env)) ? new URL(requestUrl).origin : null);
-  return {
-    from: env.MAIL_FROM.trim(),
-    replyTo: orNull(env.MAIL_REPLY_TO),
-    actionUrl: orNull(env.MAIL_ACTION_URL),
-    postalAddress: orNull(env.MAIL_POSTAL_ADDRESS),
-    publicUrl: publicUrl?.replace(/\/+$/, '') ?? null,
-  };
+  const texts = mailTexts(env);
+  const ownOrigin = isStandIn(mailConfig(env)) ? new URL(requestUrl).origin : null;
+  return { ...texts, publicUrl: texts.publicUrl ?? ownOrigin };
 }

@@ -1,15 +1,14 @@
 /**
- * Per-lead results for people: pages and the CSV of all.
+ * Results per lead, in pages and as CSV.
  *
- * Owns: joining what a session knows (a lead's id and fate) with who the lead is now. A session holds
- * the addresses of those it mailed; of those it skipped it holds only the id.
+ * Owns the join of a session's results with the leads as they are now: a session has the address of a lead that it
+ * mailed, but only the id of one that it skipped.
  *
  * @module
  */
 import { decodeCursor, encodeCursor } from '../../crm/cursor.ts';
-import { leadNames } from '../../crm/leads/names.ts';
-import type { ActivationSession } from '../../durable/activation-session.ts';
-import type { ResultCursor, ResultQuery } from '../../durable/session/results.ts';
+import type { ActivationSession, ResultCursor, ResultQuery } from '../../durable/activation-session.ts';
+import { leadNames } from '../../crm/leads/lead.ts';
 import { limits } from '../../shared/limits.ts';
 import type { LeadResult, LeadResultPage } from '../../shared/schemas/activation.ts';
 import { csvStream, type Cell } from '../http/csv-stream.ts';
@@ -18,7 +17,7 @@ import { Refusal } from '../http/problem.ts';
 type Session = DurableObjectStub<ActivationSession>;
 type Filter = Pick<ResultQuery, 'activation' | 'email'>;
 
-/** One page, with names and addresses; a lead that is erased has none. */
+/** One page, with names and addresses; an erased lead has neither. */
 export async function resultPage(
   env: Env,
   session: Session,
@@ -64,7 +63,11 @@ async function* pagesOfResults(env: Env, session: Session, filter: Filter): Asyn
   } while (cursor !== null);
 }
 
-/** The place in a session's results that a cursor names. */
+/**
+ * The position in a session's results that a cursor names.
+ *
+ * @throws Refusal for a cursor that the list did not give out
+ */
 export function readResultCursor(cursor: string | null): ResultCursor | null {
   if (cursor === null) return null;
   const [seq, index, ...rest] = decodeCursor(cursor) ?? [];

@@ -1,11 +1,10 @@
 /**
- * What has to be done without anybody asking: retention of what imports keep of people, entries of the audit
- * for hours in which leads were read, and a sweep over the sessions that have not ended. Sessions look after
- * themselves, by their objects' alarms; an alarm can be lost all the same, after storage was away for long, or
- * with a clock that was set back.
+ * The work of the crons: deleting the personal data of old imports, writing the audit entries for hours in which leads
+ * were read, and a sweep over the sessions that have not ended.
  *
- * Keeps true: doing it twice, or breaking off in the middle, is safe; no failure reaches whoever's request
- * came along with it.
+ * A session wakes by the alarm of its object. An alarm can be lost, after a long fault of the storage or when the
+ * clock was set back; the sweep sets it again.
+ * Invariant: a repeat and an interruption are safe, and no failure reaches a request.
  *
  * @module
  */
@@ -15,14 +14,14 @@ import { auditPastReads } from '../../crm/leads/read-log.ts';
 import { mergeSearchIndex } from '../../crm/leads/search-index.ts';
 import { faultText } from '../../runtime/faults.ts';
 import { logEvent } from '../../runtime/log.ts';
-import { retentionDays } from '../../runtime/retention.ts';
+import { retentionDays } from '../../runtime/settings.ts';
 import { sessionStub } from '../../durable/stubs.ts';
 
 const dayMs = 86_400_000;
-/** Within the time that the platform gives a cron, and work after an answer. */
+/** Below the time that the platform gives a cron, and work after an answer (30 s). */
 const maxMs = 20_000;
 
-/** Does what is due, for some seconds; the rest is due the next time. */
+/** Does the work that is due, for at most 20 s; the next call continues. */
 export async function runScheduledCleanup(env: Env, now: () => number = () => Date.now()): Promise<void> {
   const startedAt = now();
   try {
@@ -38,7 +37,7 @@ export async function runScheduledCleanup(env: Env, now: () => number = () => Da
   }
 }
 
-/** What is done at night as well: it keeps the database busy for seconds where there are many leads. */
+/** The cleanup of the night: it also merges the search index, which takes the database seconds with many leads. */
 export async function runNightlyCleanup(env: Env, now: () => number = () => Date.now()): Promise<void> {
   await runScheduledCleanup(env, now);
   try {
@@ -49,15 +48,15 @@ export async function runNightlyCleanup(env: Env, now: () => number = () => Date
   }
 }
 
-/** As many objects as one sweep calls: an invocation may make 50 subrequests on the free plan. */
+/** Objects that one sweep calls: an invocation may make 50 subrequests on the free plan. */
 const maxPokeCount = 40;
 const pokeConcurrency = 5;
-/** How often wrangler.toml has it swept. */
+/** The interval of the sweep's cron in wrangler.toml. */
 const sweepIntervalMs = 60_000;
 
 /**
- * Looks after the sessions whose last word is not their end: each makes sure that its alarm will fire. Where
- * there are more than one sweep takes, the sweeps take turns. A line without a session is taken off the list.
+ * Calls the sessions that have not ended in the list of activations; each makes sure that its alarm is set. Where there
+ * are more than one sweep calls, consecutive sweeps take different parts. A line without a session is deleted.
  */
 export async function sweep(env: Env, now: () => number = () => Date.now()): Promise<void> {
   try {
@@ -81,7 +80,7 @@ async function pokeSession(env: Env, sessionId: string): Promise<void> {
     await deleteActivation(env.DB, sessionId);
     logEvent('warn', 'line_without_session', { sessionId });
   } catch (error) {
-    // Its storage is away, or its object is being replaced: the next sweep asks it again.
+    // The object or its storage is not available at the moment: the next sweep calls it again.
     logEvent('warn', 'poke_failed', { sessionId, error: faultText(error) });
   }
 }

@@ -1,22 +1,26 @@
 /**
- * A test mail: a draft, sent to the very person who asks.
+ * A test mail: a draft, sent to the person who asks.
  *
- * Goes the way of a run's mails, so that it proves that way: the same transport, and a permit of the gate,
- * so that it cannot push a run over the provider's rate. It carries no unsubscribe link and no tags.
+ * It takes the same way as the mails of a session, so that it tests that way: the same transport, and a permit of the
+ * gate, so that it does not exceed the provider's rate. It has no unsubscribe link.
  *
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { mailAccount } from '../../durable/mail/mail-account.ts';
+import { mailAccount } from '../../durable/mail-account.ts';
 import type { Outcome } from '../../core/batch/outcome.ts';
 import type { Person } from '../app-env.ts';
 import { mailSettings, requireMail } from './require-mail.ts';
 import { Refusal } from '../http/problem.ts';
 
-/** A person waits for it. */
+/** A person waits for the answer. */
 const timeoutMs = 20_000;
 
-/** Sends it; resolves when the provider has taken it. */
+/**
+ * Sends the draft; resolves when the provider has accepted it.
+ *
+ * @throws Refusal for a service token, for incomplete settings, and with the reason when the provider refuses it
+ */
 export async function sendTestMail(
   env: Env,
   requestUrl: string,
@@ -24,14 +28,14 @@ export async function sendTestMail(
   mail: { subject: string; html: string; text: string },
 ): Promise<{ to: string; messageId: string | null }> {
   if (!person.email.includes('@')) {
-    throw new Refusal('invalid_request', 'You are signed in as a service, which has no mailbox.');
+    throw new Refusal('invalid_request', 'A service token has no mailbox. Sign in as a person.');
   }
   requireMail(env);
   const account = mailAccount(env, Date.now);
   if (account.kind === 'refused') throw new Refusal('mail_not_configured', account.message);
   const lease = await account.gate.lease(1);
   if (lease.permitCount === 0) {
-    throw new Refusal('unavailable', 'The mail provider has asked for a pause. Try again in a minute.');
+    throw new Refusal('unavailable', 'The mail provider asked for a pause. Try again in a minute.');
   }
   await sleep(lease.delayMs);
   const settings = mailSettings(env, requestUrl);
@@ -74,7 +78,7 @@ function reasonOf(outcome: Outcome): string {
     case 'unknown':
       return outcome.message;
     case 'notSent':
-      return 'It was given up before it was sent.';
+      return 'The mail was not sent.';
     default:
       return outcome satisfies never;
   }

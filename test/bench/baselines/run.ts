@@ -17,7 +17,7 @@ import {
   type CompiledTemplate,
 } from '../../../src/mail/templates/render.ts';
 import { createResendTransport } from '../../../src/mail/providers/resend/transport.ts';
-import type { Recipient } from '../../../src/shared/recipient.ts';
+import { erasedRecipient, type Recipient } from '../../../src/shared/recipient.ts';
 import type { BaselineOptions } from '../lib/baseline.ts';
 
 /** The part of BullMQ that is used here. Its own types are not there: it is installed when it is needed. */
@@ -76,7 +76,7 @@ async function activate(leadIds: readonly number[], key: string): Promise<void> 
   const mails = rows.map((row) => {
     const text = (name: string): string => String(row[name]);
     const recipient: Recipient = {
-      leadId: Number(row['id']),
+      ...erasedRecipient(Number(row['id'])),
       email: text('email'),
       firstName: text('first_name'),
       lastName: text('last_name'),

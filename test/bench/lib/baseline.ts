@@ -1,5 +1,5 @@
 /**
- * Contenders that run on Node: BullMQ on Redis, and a server that keeps a run in its memory.
+ * Contenders that run on Node: BullMQ on Redis, and a server that keeps a session in its memory.
  *
  * Owns: their packages (installed on demand, beside the project's own), the Redis server and the process.
  *

@@ -1,8 +1,8 @@
 /**
- * The rig: the processes of a benchmark, databases full of leads, and what is read from `/proc`.
+ * The processes of a benchmark, their databases full of leads, and readings from `/proc`.
  *
- * Owns: starting and ending them. Keeps true: every runtime begins with a fresh copy of its database, and
- * nothing that was started outlives {@link closeAll}.
+ * Starts and ends the processes. Every runtime begins with a fresh copy of its database, and no process
+ * outlives {@link closeAll}.
  *
  * @module
  */
@@ -316,7 +316,7 @@ export async function readProgress(runtime: Runtime, sessionId: string): Promise
   return (await response.json()) as Progress;
 }
 
-/** Waits for the end of a run without disturbing it: a look every so often. */
+/** Waits for the end of a session without disturbing it: a look every so often. */
 export async function waitForEnd(runtime: Runtime, sessionId: string): Promise<Progress> {
   for (;;) {
     const progress = await readProgress(runtime, sessionId);

@@ -1,9 +1,9 @@
 /**
  * A mail API as fast as Node's HTTP server, in a process of its own: Resend's batch call, with keys.
  *
- * Owns: how long an answer takes, how many calls a second are let in, and the proof of every run: each
- * lead's mails are counted, so that a benchmark that mails twice or forgets is no result.
- * Started by rig.ts; spoken to over the process channel.
+ * Owns: how long an answer takes, how many calls a second are let in, and the proof of every result: each
+ * lead's mails are counted, and a benchmark that mails a lead twice or not at all fails.
+ * Started by harness.ts, controlled over the process channel.
  *
  * @module
  */

@@ -38,7 +38,7 @@ export interface Plot {
   series: readonly Series[];
 }
 
-/** A target of DESIGN §6.7 or of the benchmark itself, and what was measured. */
+/** A target of docs/PERFORMANCE.md or of the benchmark itself, and what was measured. */
 export interface Verdict {
   target: string;
   measured: string;

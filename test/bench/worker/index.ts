@@ -11,7 +11,7 @@ import { MailGate as RealGate } from '../../../src/durable/mail-gate.ts';
 import { findBuiltinTemplate } from '../../../src/mail/templates/builtin.ts';
 import { compileTemplate, composeMail, senderNameOf } from '../../../src/mail/templates/render.ts';
 import { createResendTransport } from '../../../src/mail/providers/resend/transport.ts';
-import type { Recipient } from '../../../src/shared/recipient.ts';
+import { erasedRecipient, type Recipient } from '../../../src/shared/recipient.ts';
 import app from '../../../src/worker/index.ts';
 import { meter, meterDatabase, meterStorage, resetMeter } from '../../support/meter.ts';
 
@@ -57,12 +57,11 @@ const batchLeadCount = 100;
 /** As long and as wide as the leads that the benchmarks put into the database. */
 function sampleRecipient(leadId: number): Recipient {
   return {
-    leadId,
+    ...erasedRecipient(leadId),
     email: `lead${leadId}@example.com`,
     firstName: `Ann${leadId % 1_000}`,
     lastName: `Name${leadId}`,
     company: `Example ${leadId % 5_000} Ltd`,
-    phone: '',
     source: 'Webinar',
     stage: 'Qualified',
   };

@@ -32,6 +32,8 @@ const maxStatementBytes = 100_000;
 export interface RecoveryState {
   /** `lead-activation` and its like. */
   name: string;
+  /** Name of the database that the Worker is bound to; left out: it has no Worker's binding and the Worker's name. */
+  databaseName?: string;
   sqlite: DatabaseSync;
   vars: Record<string, string>;
   secrets: Record<string, string>;
@@ -71,7 +73,8 @@ export function recoveryHandlers(state: RecoveryState): Handler[] {
         return onePage(accounts, request);
       }
       if (path === `${account}/d1/database`) {
-        const databases: DatabaseListResponse[] = [{ uuid: databaseId, name: state.name }];
+        const name = state.databaseName ?? state.name;
+        const databases: DatabaseListResponse[] = [{ uuid: databaseId, name }];
         return onePage(databases, request);
       }
       if (path === `${account}/d1/database/${databaseId}/time_travel/bookmark`) {
@@ -111,6 +114,9 @@ export function recoveryHandlers(state: RecoveryState): Handler[] {
         const bindings = [
           ...Object.entries(state.vars).map(([name, text]) => ({ type: 'plain_text' as const, name, text })),
           ...Object.keys(state.secrets).map((name) => ({ type: 'secret_text' as const, name })),
+          ...(state.databaseName === undefined
+            ? []
+            : [{ type: 'd1' as const, name: 'DB', database_id: databaseId }]),
         ];
         return answer({ bindings } satisfies Cloudflare.Workers.Scripts.ScriptAndVersionSettingGetResponse);
       }

@@ -1,10 +1,10 @@
 /**
- * Cloudflare's own `send_email` binding (https://developers.cloudflare.com/email-service/): one mail a
- * call, no idempotency keys, no webhooks by tag. For small runs: it is for transactional mail only, and
- * new accounts have a low daily quota.
+ * Cloudflare's own `send_email` binding (https://developers.cloudflare.com/email-service/): one mail a call, no
+ * idempotency keys, no webhooks by tag. It is for transactional mail only, and new accounts have a low daily quota,
+ * so it suits small activations.
  *
- * Owns: the request and the table of outcomes. Never: retries. Keeps true: no code of the binding says
- * "try again, it was certainly not sent" but the rate limit; an internal error is `unknown`.
+ * Owns the request and the table of outcomes. Does not retry. Invariant: only the rate limit certainly means that
+ * the mail was not sent; an internal error of the binding is `unknown`.
  *
  * @module
  */

@@ -1,10 +1,10 @@
 /**
- * Postmark (https://postmarkapp.com/developer/api/email-api#send-batch-emails): up to 500 mails a call,
- * each taken or refused on its own, and no idempotency keys.
+ * Postmark (https://postmarkapp.com/developer/api/email-api#send-batch-emails): up to 500 mails a call, each taken or
+ * refused on its own, and no idempotency keys.
  *
- * Owns: the request and the table of outcomes. Never: retries. Keeps true: without a key a repeat sends
- * again, so only what certainly was not processed by Postmark's own word (rate limit, maintenance) is `transient`
- * or `throttled`; everything else in doubt is `unknown`, which nobody repeats but a person.
+ * Owns the request and the table of outcomes. Does not retry. Invariant: without a key a repeat sends again. So only
+ * what Postmark itself says it did not process (rate limit, maintenance) is `transient` or `throttled`; everything
+ * else in doubt is `unknown`, which only a person repeats.
  *
  * @module
  */
@@ -119,7 +119,7 @@ function listOutcome(body: unknown, mailCount: number, retryAfterMs: number | nu
     const outcome = readOutcomeTable(outcomeTable, answer);
     if (outcome.kind === 'auth' || outcome.kind === 'throttled' || outcome.kind === 'transient') {
       deferral.indexes.push(index);
-      // Of several reasons the one that only a person can mend.
+      // Of several reasons, the one that only a person can fix.
       if (deferral.because === null || outcome.kind === 'auth') deferral.because = outcome;
     } else rejections.push({ index, code: String(code), message });
   }

@@ -1,10 +1,10 @@
 /**
- * Resend (https://resend.com/docs/api-reference/emails/send-batch-emails): up to 100 mails a call, all
- * or none, under an idempotency key that is remembered for 24 hours. A repeat under the same key with
- * the same payload gets the ids of the first call and sends nothing.
+ * Resend (https://resend.com/docs/api-reference/emails/send-batch-emails): up to 100 mails a call, all or none, under
+ * an idempotency key that is remembered for 24 hours. A repeat under the same key with the same payload gets the ids
+ * of the first call and sends nothing.
  *
- * Owns: the request and the table of outcomes. Never: retries or keys. Keeps true: only an answer that
- * is certain counts as not taken; whatever is doubtful is `unknown`, and is asked again under its key.
+ * Owns the request and the table of outcomes. Does not retry and does not make keys. Invariant: only a certain answer
+ * counts as not taken; whatever is doubtful is `unknown`, and is asked again under its key.
  *
  * @module
  */

@@ -7,8 +7,8 @@
  * dropped in silence. SES counts its rate in recipients, so one call per mail loses no throughput, and
  * without keys a lost answer leaves one mail in doubt instead of fifty.
  *
- * Owns: the request, its signature and the table of outcomes. Never: retries (`AwsClient.fetch` repeats
- * 5xx and 429 up to ten times by itself and is not used for that reason).
+ * Owns the request, its signature and the table of outcomes. Does not retry: `AwsClient.fetch` would repeat 5xx
+ * and 429 up to ten times by itself, and is not used for that reason.
  *
  * @module
  */

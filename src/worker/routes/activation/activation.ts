@@ -1,26 +1,19 @@
 /**
  * `/crm/activation`: start, watch and command sessions (docs/PROTOCOL.md).
  *
- * Owns: turning a request into what a session needs: a frozen audience, template and mail settings.
- * Never: progress; that is the session object's.
+ * Owns the HTTP side only. Starting is src/worker/operations/start-activation.ts; progress and commands belong to
+ * the session object.
  *
  * @module
  */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
-import { batchCountInBounds, batchLeadCount } from '../../../core/batch/batch.ts';
-import { batchCountUnderCap, readDailyCap } from '../../../core/limits/daily-cap.ts';
 import type { Command } from '../../../core/session/command.ts';
-import type { SessionSpec } from '../../../core/session/session.ts';
-import { countAudience, resolveAudience, sampleAudience } from '../../../crm/audience.ts';
-import { countRunning, listActivations } from '../../../crm/activations.ts';
-import { openRecovery } from '../../../crm/recovery.ts';
-import { mailTransport } from '../../../durable/mail/mail-account.ts';
+import { countAudience, sampleAudience } from '../../../crm/audience.ts';
+import { listActivations } from '../../../crm/activations.ts';
 import { sessionStub } from '../../../durable/stubs.ts';
-import { compileTemplate, senderNameOf } from '../../../mail/templates/render.ts';
+import { senderNameOf } from '../../../mail/templates/render.ts';
 import { limits } from '../../../shared/limits.ts';
-import type { FrozenTemplate } from '../../../shared/recipient.ts';
-import { sha256Hex } from '../../../shared/sha256.ts';
 import { activationStates, emailStates, type Progress } from '../../../shared/progress.ts';
 import {
   activationListSchema,
@@ -31,19 +24,18 @@ import {
   leadResultPageSchema,
   progressSchema,
   retryRequestSchema,
-  type ActivationPreviewRequest,
 } from '../../../shared/schemas/activation.ts';
 import type { App, AppEnv } from '../../app-env.ts';
-import { mailSettings, requireMail } from '../../operations/require-mail.ts';
+import { mailSettings } from '../../operations/require-mail.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
-import { undoMs } from '../../operations/activate-settings.ts';
-import { requireSimpleFilter } from '../../http/filter-bound.ts';
-import { cursorQuery, limitQuery, sessionIdParams } from '../../http/params.ts';
+import { sessionIdParams } from '../../http/params.ts';
+import { pageCodes, pageQuery, requirePage } from '../../http/paging.ts';
 import { problems, Refusal } from '../../http/problem.ts';
 import { noteLeadsShown } from '../../middleware/read-audit.ts';
 import { body, bodyCodes, json } from '../../http/openapi.ts';
 import { csvOfResults, resultPage } from '../../operations/results.ts';
-import { requireTemplate } from '../../operations/templates.ts';
+import { requireAudience, requireNoRecovery, startActivation } from '../../operations/start-activation.ts';
+import { compileUsable, requireTemplate } from '../../operations/templates.ts';
 
 const tags = ['activation'];
 
@@ -53,19 +45,20 @@ const start = createRoute({
   tags,
   summary: 'Start an activation',
   description:
-    'The session id is the idempotency key: the same request again answers 200 with the same session.',
+    'The session id is the idempotency key: a repeat of the same request answers 200 with the same session.',
   request: { body: body(activationStartRequestSchema) },
   responses: {
     201: {
-      ...json('It is started.', progressSchema),
+      ...json('The activation is started.', progressSchema),
       headers: z.object({ location: z.string().openapi({ description: 'Where its progress is.' }) }),
     },
-    200: json('This very request had started it before.', progressSchema),
+    200: json('The same request started it before.', progressSchema),
     ...problems(
       ...bodyCodes,
       'empty_audience',
       'unknown_leads',
       'unknown_template',
+      'invalid_template',
       'filter_too_complex',
       'session_conflict',
       'session_erased',
@@ -80,11 +73,18 @@ const preview = createRoute({
   method: 'post',
   path: '/crm/activation/preview',
   tags,
-  summary: 'What a start would do; changes nothing',
+  summary: 'Preview a start; changes nothing',
   request: { body: body(activationPreviewRequestSchema) },
   responses: {
-    200: json('How many leads it would touch, and some mails.', activationPreviewSchema),
-    ...problems(...bodyCodes, 'empty_audience', 'unknown_leads', 'unknown_template', 'filter_too_complex'),
+    200: json('The number of leads, and some of the mails.', activationPreviewSchema),
+    ...problems(
+      ...bodyCodes,
+      'empty_audience',
+      'unknown_leads',
+      'unknown_template',
+      'invalid_template',
+      'filter_too_complex',
+    ),
   },
 });
 
@@ -93,17 +93,16 @@ const history = createRoute({
   path: '/crm/activation',
   tags,
   summary: 'All activations, newest first',
-  description: 'Of a running one this is the last word that was recorded; its progress has the newest.',
+  description: 'The list has the last recorded state of a running activation; its progress is newer.',
   request: {
     query: z.object({
       search: z.string().max(limits.maxSearchLength).optional(),
-      cursor: cursorQuery,
-      limit: limitQuery(20, 100),
+      ...pageQuery(20, 100),
     }),
   },
   responses: {
     200: json('One page.', activationListSchema),
-    ...problems('invalid_request', 'invalid_cursor'),
+    ...problems(...pageCodes),
   },
 });
 
@@ -112,7 +111,7 @@ const getProgress = createRoute({
   path: '/crm/activation/progress/{sessionId}',
   tags,
   summary: 'Progress of an activation',
-  description: 'The ETag is its revision; with If-None-Match an unchanged one is 304.',
+  description: 'The ETag is the revision; with If-None-Match, an unchanged progress answers 304.',
   request: { params: sessionIdParams },
   responses: {
     200: json('Progress.', progressSchema),
@@ -127,7 +126,7 @@ const stream = createRoute({
   tags,
   summary: 'Progress as server-sent events',
   description:
-    'Events `progress`, `issues`, `end`, `deleted`. After `end` the server closes and the client must not come back.',
+    'Events `progress`, `issues`, `end`, `deleted`. After `end` the server closes the stream, and the client must not reconnect.',
   request: { params: sessionIdParams },
   responses: {
     200: { description: 'The stream.', content: { 'text/event-stream': { schema: z.string() } } },
@@ -139,7 +138,7 @@ const issues = createRoute({
   method: 'get',
   path: '/crm/activation/{sessionId}/issues',
   tags,
-  summary: 'What went wrong, counted by reason',
+  summary: 'Failures and skips, counted by reason',
   request: { params: sessionIdParams },
   responses: {
     200: json('The issues.', issueListSchema),
@@ -156,19 +155,18 @@ const results = createRoute({
   method: 'get',
   path: '/crm/activation/{sessionId}/leads',
   tags,
-  summary: 'What became of each lead, in pages',
-  description: 'A page may hold fewer leads than its limit and still have a next one.',
+  summary: 'The result of each lead, in pages',
+  description: 'A page may have fewer leads than its limit and still have a next page.',
   request: {
     params: sessionIdParams,
     query: z.object({
       ...resultFilter,
-      cursor: cursorQuery,
-      limit: limitQuery(limits.defaultPageLeadCount, limits.maxPageLeadCount),
+      ...pageQuery(limits.defaultPageLeadCount, limits.maxPageLeadCount),
     }),
   },
   responses: {
     200: json('One page.', leadResultPageSchema),
-    ...problems('invalid_request', 'invalid_cursor', 'session_not_found'),
+    ...problems(...pageCodes, 'session_not_found'),
   },
 });
 
@@ -176,10 +174,10 @@ const resultsCsv = createRoute({
   method: 'get',
   path: '/crm/activation/{sessionId}/leads.csv',
   tags,
-  summary: 'What became of each lead, as a CSV file',
+  summary: 'The result of each lead, as a CSV file',
   request: { params: sessionIdParams, query: z.object(resultFilter) },
   responses: {
-    200: { description: 'All of them.', content: { 'text/csv': { schema: z.string() } } },
+    200: { description: 'All results.', content: { 'text/csv': { schema: z.string() } } },
     ...problems('invalid_request', 'session_not_found'),
   },
 });
@@ -192,23 +190,23 @@ const commandRoute = <Path extends string>(path: Path, summary: string) =>
     summary,
     request: { params: sessionIdParams },
     responses: {
-      200: json('Progress after it; the same command again changes nothing.', progressSchema),
+      200: json('Progress after the command; a repeat changes nothing.', progressSchema),
       ...problems('invalid_request', 'session_not_found', 'illegal_transition', 'recovery_open'),
     },
   });
 
-const pause = commandRoute('pause', 'Pause: no new mail leaves, what is on its way settles');
-const resume = commandRoute('resume', 'Go on with a paused activation');
-const cancel = commandRoute('cancel', 'Cancel: the rest is skipped, what is on its way settles');
+const pause = commandRoute('pause', 'Pause: no new mail is sent; mail on its way is settled');
+const resume = commandRoute('resume', 'Resume a paused activation');
+const cancel = commandRoute('cancel', 'Cancel: the rest is skipped; mail on its way is settled');
 const undo = commandRoute(
   'undo',
-  'Undo a start: only before `startsAt`, while no lead and no inbox has been touched',
+  'Undo a start: only before `startsAt`, while no lead has been activated and no mail sent',
 );
 const check = commandRoute(
   'check',
-  'Ask the mail provider about unknown mail, under its keys (which sends what had not left)',
+  'Ask the mail provider about unknown mail, by its idempotency keys (mail that was not sent is sent then)',
 );
-const assumeSent = commandRoute('assume-sent', 'Take all unknown mail for sent');
+const assumeSent = commandRoute('assume-sent', 'Count all unknown mail as sent');
 
 const erase = createRoute({
   method: 'delete',
@@ -216,7 +214,7 @@ const erase = createRoute({
   tags,
   summary: 'Erase an activation that has ended or is paused',
   description:
-    'All that it knew is gone, its numbers too; its streams end with `deleted`. A paused one is cancelled first: leads that it set active and did not mail are new again. While that takes longer than a call it is 409, and is asked for again when the activation has ended.',
+    'Deletes everything that the session stores, its numbers too; its streams end with `deleted`. A paused one is cancelled first: leads that it set active and did not mail are new again. While that takes longer than a call, the answer is 409; repeat the call when the activation has ended.',
   request: { params: sessionIdParams },
   responses: {
     204: { description: 'It is erased.' },
@@ -228,7 +226,7 @@ const retry = createRoute({
   method: 'post',
   path: '/crm/activation/{sessionId}/retry',
   tags,
-  summary: 'Mail again what failed, or what is unknown (which may send it twice)',
+  summary: 'Send failed mail again, or unknown mail (which may arrive twice)',
   request: { params: sessionIdParams, body: body(retryRequestSchema) },
   responses: {
     200: json('Progress after it.', progressSchema),
@@ -239,78 +237,32 @@ const retry = createRoute({
 export function activationRoutes(app: App): void {
   app.openapi(start, async (c) => {
     const request = c.req.valid('json');
-    const { sessionId, ...rest } = request;
-    const location = `/crm/activation/progress/${sessionId}`;
-    const session = sessionStub(c.env, sessionId);
-    const fingerprint = await sha256Hex(JSON.stringify(rest));
-    // Before anything else: a repeat must find its session even if the leads have changed since.
-    const found = await session.find(fingerprint, c.get('requestId'));
-    if (found?.kind === 'conflict') throw new Refusal('session_conflict');
-    if (found?.kind === 'erased') throw new Refusal('session_erased');
-    if (found !== null) {
-      noteAudit(c, false);
-      return c.json(found.progress, 200, { location });
-    }
-    await requireNoRecovery(c.env);
-    const owner = c.get('person').email;
-    if ((await countRunning(c.env.DB, owner)) >= limits.maxRunningSessionCount) {
-      throw new Refusal('too_many_sessions', `At most ${limits.maxRunningSessionCount} may run at once.`);
-    }
-
-    const template = await requireTemplate(c.env, rest.templateId);
-    requireMail(c.env);
-    const transport = mailTransport(c.env, Date.now);
-    if (transport.kind === 'refused') throw new Refusal('mail_not_configured', transport.message);
-    const createdAt = Date.now();
-    const audience = await requireAudience(c.env, rest);
-    const spec: SessionSpec = {
-      sessionId,
-      name: rest.name ?? template.name,
-      owner,
-      fingerprint,
-      audience: rest.audience,
-      template,
-      mail: mailSettings(c.env, c.req.url),
-      provider: transport.transport.name,
-      batchLeadCount: batchCountUnderCap(
-        batchCountInBounds(
-          batchLeadCount(transport.transport.maxBatch, c.env.MAIL_BATCH_MAX),
-          template.subject.length + template.html.length + template.text.length,
-          customFieldCountOf(template),
-        ),
-        readDailyCap(c.env.MAIL_DAILY_CAP),
-      ),
-      maxLeadId: audience.maxLeadId,
-      total: audience.total,
-      revision: audience.revision,
-      createdAt,
-      // From here on, so that a count that took long takes nothing of it.
-      startsAt: Date.now() + undoMs(c.env),
-    };
-    const started = await session.start(spec, c.get('requestId'));
-    if (started.kind === 'conflict') throw new Refusal('session_conflict');
-    if (started.kind === 'erased') throw new Refusal('session_erased');
-    noteAudit(c, { target: sessionId, detail: { total: audience.total, template: template.id } });
-    return c.json(started.progress, started.kind === 'started' ? 201 : 200, { location });
+    const { kind, progress } = await startActivation(c.env, request, {
+      owner: c.get('person').email,
+      requestId: c.get('requestId'),
+      requestUrl: c.req.url,
+    });
+    const { sessionId, templateId: template } = request;
+    const isNew = kind === 'started';
+    noteAudit(c, isNew && { target: sessionId, detail: { total: progress.total, template } });
+    return c.json(progress, isNew ? 201 : 200, { location: `/crm/activation/progress/${sessionId}` });
   });
 
   app.openapi(preview, async (c) => {
     const request = c.req.valid('json');
     const template = await requireTemplate(c.env, request.templateId);
     await requireAudience(c.env, request);
-    const compiled = compileTemplate(template);
-    if (compiled.kind === 'refused') throw new Error(compiled.message);
-    const { customFields } = compiled;
+    const compiled = compileUsable(template);
     const [counts, recipients] = await Promise.all([
       countAudience(c.env.DB, request.audience),
-      sampleAudience(c.env.DB, request.audience, limits.maxPreviewSampleCount, customFields),
+      sampleAudience(c.env.DB, request.audience, limits.maxPreviewSampleCount, compiled.customFields),
     ]);
     const mail = mailSettings(c.env, c.req.url);
     const sample = recipients.flatMap((recipient) => {
       const rendered = compiled.render(recipient, {
         senderName: senderNameOf(mail.from),
         actionUrl: mail.actionUrl,
-        // Not the real one: who looks at a preview must not be able to unsubscribe the lead.
+        // Not the real link: the reader of a preview must not unsubscribe the lead.
         unsubscribeUrl: mail.publicUrl === null ? null : `${mail.publicUrl}/unsubscribe/preview`,
         postalAddress: mail.postalAddress,
       });
@@ -324,13 +276,14 @@ export function activationRoutes(app: App): void {
 
   app.openapi(history, async (c) => {
     const { search, cursor, limit } = c.req.valid('query');
-    const answer = await listActivations(c.env.DB, {
-      cursor: cursor ?? null,
-      limit,
-      ...(search === undefined ? {} : { search }),
-    });
-    if (answer.kind === 'invalid_cursor') throw new Refusal('invalid_cursor');
-    return c.json(answer.list, 200);
+    const { list } = requirePage(
+      await listActivations(c.env.DB, {
+        cursor: cursor ?? null,
+        limit,
+        ...(search === undefined ? {} : { search }),
+      }),
+    );
+    return c.json(list, 200);
   });
 
   app.openapi(getProgress, async (c) => {
@@ -416,43 +369,13 @@ async function command(c: Context<AppEnv>, wanted: Command): Promise<Progress> {
   return answer.progress;
 }
 
-/** Nothing is mailed while the database has leads as new that sessions have mailed. */
-async function requireNoRecovery(env: Env): Promise<void> {
-  if ((await openRecovery(env.DB)) === null) return;
-  throw new Refusal(
-    'recovery_open',
-    'An admin has to run `npm run reconcile` (docs/RECOVERY.md); until then somebody could be mailed twice.',
-  );
-}
-
-async function requireAudience(
-  env: Env,
-  { audience }: ActivationPreviewRequest,
-): Promise<{ maxLeadId: number; total: number; revision: number }> {
-  if ('filter' in audience) requireSimpleFilter(audience.filter);
-  const resolved = await resolveAudience(env.DB, audience);
-  if (resolved.kind === 'empty') throw new Refusal('empty_audience', 'No lead matches; nothing was started.');
-  if (resolved.kind === 'unknown_leads') {
-    const shown = resolved.leadIds.slice(0, 10).join(', ');
-    const more = resolved.leadIds.length > 10 ? ` and ${resolved.leadIds.length - 10} more` : '';
-    throw new Refusal('unknown_leads', `These ids are of no lead: ${shown}${more}. Nothing was started.`);
-  }
-  return resolved;
-}
-
-/** The rev, and whether it stalls: the one thing that a reader must hear of though nothing was written. */
+/** The revision, and whether the session stalls: that changes the progress without a new revision. */
 function etagOf(progress: Progress): string {
   return `"${progress.rev}${progress.stalledSince === null ? '' : '-stalled'}"`;
 }
 
-/** True when `If-None-Match` has this tag; an edge that compresses makes it a weak one, which says as much here. */
+/** True when `If-None-Match` has this tag. An edge that compresses makes a tag weak; it is compared as a strong one. */
 function isSameEtag(ifNoneMatch: string | undefined, etag: string): boolean {
   const tags = (ifNoneMatch ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
   return tags.includes(etag) || tags.includes('*');
-}
-
-/** Custom fields that each recipient of the template is frozen with. */
-function customFieldCountOf(template: FrozenTemplate): number {
-  const compiled = compileTemplate(template);
-  return compiled.kind === 'refused' ? 0 : compiled.customFields.length;
 }

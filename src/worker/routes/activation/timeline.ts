@@ -1,5 +1,5 @@
 /**
- * `GET /crm/activation/:sessionId/timeline`: what happened to a session, and how fast it was.
+ * `GET /crm/activation/:sessionId/timeline`: the events of a session, and its counters over time.
  *
  * @module
  */
@@ -8,19 +8,17 @@ import { sessionStub } from '../../../durable/stubs.ts';
 import { timelineSchema } from '../../../shared/schemas/timeline.ts';
 import type { App } from '../../app-env.ts';
 import { sessionIdParams } from '../../http/params.ts';
+import { json } from '../../http/openapi.ts';
 import { problems, Refusal } from '../../http/problem.ts';
 
 const timeline = createRoute({
   method: 'get',
   path: '/crm/activation/{sessionId}/timeline',
   tags: ['activation'],
-  summary: 'What happened to it, who did it, and how fast it was',
+  summary: 'Events of an activation, who caused them, and its speed',
   request: { params: sessionIdParams },
   responses: {
-    200: {
-      description: 'Events, and counters at up to some hundred moments.',
-      content: { 'application/json': { schema: timelineSchema } },
-    },
+    200: json('Events, and the counters at up to some hundred points in time.', timelineSchema),
     ...problems('invalid_request', 'session_not_found'),
   },
 });

@@ -1,28 +1,28 @@
 /**
- * `/crm/imports`: files of leads, chunk by chunk; and where a lead comes from.
+ * `/crm/imports`: files of leads, chunk by chunk; and `/crm/leads/:id/history`.
  *
- * Owns: nothing but the way of a request; what a chunk does is in ../../crm/imports.ts.
+ * Owns the HTTP side only; what a chunk does is in src/crm/imports.
  *
  * @module
  */
 import { createHash } from 'node:crypto';
 import { createRoute, z } from '@hono/zod-openapi';
-import { emailHash } from '../../../crm/email-hash.ts';
+import { emailHash } from '../../../crm/email.ts';
 import { getActivation } from '../../../crm/activations.ts';
+import { putChunk, rejectedRows } from '../../../crm/imports/chunks.ts';
 import {
   finishImport,
   getImport,
   importsOfLead,
   listImports,
   openImport,
-  putChunk,
-  rejectedRows,
 } from '../../../crm/imports/import.ts';
 import { deleteImport, undoImport } from '../../../crm/imports/removal.ts';
 import { getLead } from '../../../crm/leads/lead.ts';
 import { sessionStub } from '../../../durable/stubs.ts';
 import { rejectedColumns } from '../../../shared/imports/csv-cells.ts';
 import { limits } from '../../../shared/limits.ts';
+import { leadHistorySchema } from '../../../shared/schemas/activation.ts';
 import {
   importChunkRequestSchema,
   importChunkSchema,
@@ -30,18 +30,18 @@ import {
   importListSchema,
   importOpenRequestSchema,
   importSchema,
-  leadHistorySchema,
   type Import,
   type ImportIssue,
-} from '../../../shared/schemas/activation.ts';
+} from '../../../shared/schemas/imports.ts';
 import type { App } from '../../app-env.ts';
 import { csvStream, type Cell } from '../../http/csv-stream.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
 import { runScheduledCleanup } from '../../operations/scheduled-cleanup.ts';
-import { cursorQuery, digits, leadIdParam, limitQuery } from '../../http/params.ts';
+import { digits, leadIdParam } from '../../http/params.ts';
+import { pageCodes, pageQuery, requirePage } from '../../http/paging.ts';
 import { problems, Refusal } from '../../http/problem.ts';
 import { noteLeadsShown } from '../../middleware/read-audit.ts';
-import { bodyCodes, json } from '../../http/openapi.ts';
+import { body, bodyCodes, json } from '../../http/openapi.ts';
 
 const tags = ['imports'];
 const importIdParam = importIdSchema.openapi({ param: { name: 'importId', in: 'path' } });
@@ -53,15 +53,15 @@ const open = createRoute({
   tags,
   summary: 'Open an import',
   description:
-    'Says how a file is read; its rows follow as chunks. The import id is the idempotency key: the same ' +
-    'request again answers 200 with the same import, as it is now.',
-  request: { body: { required: true, content: { 'application/json': { schema: importOpenRequestSchema } } } },
+    'Says how the file is read; its rows follow as chunks. The import id is the idempotency key: a repeat of the ' +
+    'same request answers 200 with the import in its present state.',
+  request: { body: body(importOpenRequestSchema) },
   responses: {
     201: {
-      ...json('It is open.', importSchema),
+      ...json('The import is open.', importSchema),
       headers: z.object({ location: z.string().openapi({ description: 'Where the import is.' }) }),
     },
-    200: json('This very request had opened it before.', importSchema),
+    200: json('The same request opened it before.', importSchema),
     ...problems(...bodyCodes, 'import_conflict'),
   },
 });
@@ -71,15 +71,15 @@ const list = createRoute({
   path: '/crm/imports',
   tags,
   summary: 'All imports, newest first',
-  request: { query: z.object({ cursor: cursorQuery, limit: limitQuery(20, 100) }) },
-  responses: { 200: json('One page.', importListSchema), ...problems('invalid_request', 'invalid_cursor') },
+  request: { query: z.object(pageQuery(20, 100)) },
+  responses: { 200: json('One page.', importListSchema), ...problems(...pageCodes) },
 });
 
 const get = createRoute({
   method: 'get',
   path: '/crm/imports/{importId}',
   tags,
-  summary: 'One import: how far it is, and what became of its rows',
+  summary: 'One import: its progress, and the outcome of its rows',
   request: { params },
   responses: { 200: json('The import.', importSchema), ...problems('invalid_request', 'import_not_found') },
 });
@@ -91,18 +91,18 @@ const chunk = createRoute({
   summary: 'Send the next rows',
   description:
     `Up to ${limits.maxImportChunkRowCount} rows and ${limits.maxImportChunkBytes} bytes, in one transaction. ` +
-    'Chunks are numbered from 0 and taken in order. One that was taken before changes nothing and has the ' +
-    'same answer, so an unanswered chunk is simply sent again.',
+    'Chunks are numbered from 0 and stored in order. A repeat of a stored chunk changes nothing and has the same ' +
+    'answer, so a chunk without an answer can be sent again.',
   request: {
     params: params.extend({
       seq: digits
         .pipe(z.int().min(0).max(Number.MAX_SAFE_INTEGER))
         .openapi({ param: { name: 'seq', in: 'path' }, type: 'integer', minimum: 0 }),
     }),
-    body: { required: true, content: { 'application/json': { schema: importChunkRequestSchema } } },
+    body: body(importChunkRequestSchema),
   },
   responses: {
-    200: json('What became of its rows.', importChunkSchema),
+    200: json('The outcome of its rows.', importChunkSchema),
     ...problems(...bodyCodes, 'import_not_found', 'import_closed', 'chunk_out_of_order', 'chunk_conflict'),
   },
 });
@@ -111,8 +111,8 @@ const finish = createRoute({
   method: 'post',
   path: '/crm/imports/{importId}/finish',
   tags,
-  summary: 'Say that all rows were sent',
-  description: 'Again, it changes nothing.',
+  summary: 'Finish an import: all rows were sent',
+  description: 'A repeat changes nothing.',
   request: { params },
   responses: { 200: json('The import.', importSchema), ...problems('invalid_request', 'import_not_found') },
 });
@@ -123,8 +123,8 @@ const undo = createRoute({
   tags,
   summary: 'Remove the leads that an import created',
   description:
-    'Those that are active stay, and what the import changed in other leads stays changed. A large import ' +
-    'takes several calls: call again while the state is `undoing`.',
+    'Active leads stay, and so do the changes that the import made to other leads. A large import takes several ' +
+    'calls: repeat the call while the state is `undoing`.',
   request: { params },
   responses: { 200: json('The import.', importSchema), ...problems('invalid_request', 'import_not_found') },
 });
@@ -135,12 +135,12 @@ const remove = createRoute({
   tags,
   summary: 'Delete an import',
   description:
-    'Its record, the rows that were not taken, and which leads were in it. The leads stay: undo it before to ' +
-    'remove them. A large import takes several calls: call again while the answer is 202.',
+    'Deletes its record, its rejected rows, and the list of its leads. The leads stay: undo the import first to ' +
+    'remove them. A large import takes several calls: repeat the call while the answer is 202.',
   request: { params },
   responses: {
-    204: { description: 'It is gone.' },
-    202: json('A part of it is gone; this is what is left.', importSchema),
+    204: { description: 'The import is deleted.' },
+    202: json('A part of it is deleted; this is the rest.', importSchema),
     ...problems('invalid_request', 'import_not_found'),
   },
 });
@@ -149,7 +149,7 @@ const rejectedCsv = createRoute({
   method: 'get',
   path: '/crm/imports/{importId}/rejected.csv',
   tags,
-  summary: 'The rows that were not taken, with line, reason and cells',
+  summary: 'The rejected rows, with line, reason and cells',
   request: {
     params,
     query: z.object({ outcome: z.enum(['rejected', 'duplicate_in_file']).default('rejected') }),
@@ -164,7 +164,7 @@ const history = createRoute({
   method: 'get',
   path: '/crm/leads/{id}/history',
   tags: ['leads'],
-  summary: 'Where a lead comes from, and what it was sent',
+  summary: 'The imports that a lead comes from, and its activation',
   request: { params: z.object({ id: leadIdParam }) },
   responses: {
     200: json('Its history.', leadHistorySchema),
@@ -172,7 +172,7 @@ const history = createRoute({
   },
 });
 
-/** One call removes for this long: well within what a client and the platform wait for an answer. */
+/** Time of one call that removes: well below the time that a client and the platform wait for an answer. */
 const maxRemovalMs = 8_000;
 
 export function importRoutes(app: App): void {
@@ -181,9 +181,9 @@ export function importRoutes(app: App): void {
     const owner = c.get('person').email;
     const answer = await openImport(c.env.DB, { request, importId, owner, nowMs: Date.now() });
     if (answer.kind === 'conflict') throw new Refusal('import_conflict');
-    // By its id: a file may be named after a person, and the audit outlives the import.
+    // The id and not the name: a file may be named after a person, and the audit is kept longer than the import.
     noteAudit(c, answer.kind === 'opened' ? { target: importId } : false);
-    // Where no clock rings, as in local development, the next import is when the old ones are looked after.
+    // Local development has no cron, so opening an import cleans up.
     c.executionCtx.waitUntil(runScheduledCleanup(c.env));
     const location = `/crm/imports/${importId}`;
     return c.json(answer.import, answer.kind === 'opened' ? 201 : 200, { location });
@@ -191,9 +191,8 @@ export function importRoutes(app: App): void {
 
   app.openapi(list, async (c) => {
     const { cursor, limit } = c.req.valid('query');
-    const answer = await listImports(c.env.DB, { cursor: cursor ?? null, limit });
-    if (answer.kind === 'invalid_cursor') throw new Refusal('invalid_cursor');
-    return c.json(answer.list, 200);
+    const { list } = requirePage(await listImports(c.env.DB, { cursor: cursor ?? null, limit }));
+    return c.json(list, 200);
   });
 
   app.openapi(get, async (c) => c.json(await requireImport(c.env.DB, c.req.valid('param').importId), 200));
@@ -223,7 +222,7 @@ export function importRoutes(app: App): void {
       case 'out_of_order':
         throw new Refusal(
           'chunk_out_of_order',
-          `Chunk ${answer.nextSeq} is awaited, with rows from line ${answer.nextLine} on.`,
+          `Send chunk ${answer.nextSeq} next, with rows from line ${answer.nextLine} on.`,
         );
     }
   });
@@ -240,7 +239,7 @@ export function importRoutes(app: App): void {
     const deadlineMs = Date.now() + maxRemovalMs;
     const undone = await undoImport(c.env.DB, { importId, now: () => Date.now(), deadlineMs });
     if (undone === null) throw new Refusal('import_not_found');
-    // A large one takes several calls, each of which is an entry: how many are gone by then.
+    // A large import takes several calls, each with an entry: the number of leads removed so far.
     noteAudit(c, { detail: { removedCount: undone.removed, state: undone.state } });
     return c.json(undone, 200);
   });
@@ -286,7 +285,7 @@ async function requireImport(db: D1Database, importId: string): Promise<Import> 
   return found;
 }
 
-/** The rows that were not taken, a chunk at a time. */
+/** The rejected rows, one chunk at a time. */
 async function* pagesOfRejected(
   db: D1Database,
   importId: string,

@@ -1,11 +1,10 @@
 /**
- * `/crm/leads`: the list of leads, and one lead.
+ * `/crm/leads`: the list of leads, one lead, and the export and erasure of one person.
  *
  * @module
  */
 import { createRoute, z } from '@hono/zod-openapi';
-import { emailHash } from '../../../crm/email-hash.ts';
-import { normalizeEmail } from '../../../crm/email.ts';
+import { emailHash, normalizeEmail } from '../../../crm/email.ts';
 import { findLeadByEmail, tracesOf } from '../../../crm/personal-data.ts';
 import { listLeads } from '../../../crm/leads/list.ts';
 import { getLead, updateLead } from '../../../crm/leads/lead.ts';
@@ -19,20 +18,20 @@ import {
   leadSchema,
   leadSorts,
   type Lead,
-} from '../../../shared/schemas/activation.ts';
+} from '../../../shared/schemas/leads.ts';
 import type { App } from '../../app-env.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
 import { eraseEverywhere, erasePerson, personOfLead } from '../../operations/erasure.ts';
-import { requireSimpleFilter } from '../../http/filter-bound.ts';
-import { cursorQuery, leadIdParam, limitQuery, queryOf } from '../../http/params.ts';
+import { leadIdParam, queryOf, requireSimpleFilter } from '../../http/params.ts';
+import { pageCodes, pageQuery, requirePage } from '../../http/paging.ts';
+import { body, bodyCodes, json } from '../../http/openapi.ts';
 import { problems, Refusal } from '../../http/problem.ts';
 import { noteLeadsShown } from '../../middleware/read-audit.ts';
 
 const listQuery = z.object({
   ...queryOf(leadFilterSchema),
   sort: z.enum(leadSorts).default('-id'),
-  cursor: cursorQuery,
-  limit: limitQuery(limits.defaultPageLeadCount, limits.maxPageLeadCount),
+  ...pageQuery(limits.defaultPageLeadCount, limits.maxPageLeadCount),
 });
 
 const list = createRoute({
@@ -42,8 +41,8 @@ const list = createRoute({
   summary: 'Leads that match a filter, in pages',
   request: { query: listQuery },
   responses: {
-    200: { description: 'One page.', content: { 'application/json': { schema: leadPageSchema } } },
-    ...problems('invalid_request', 'invalid_cursor', 'filter_too_complex'),
+    200: json('One page.', leadPageSchema),
+    ...problems(...pageCodes, 'filter_too_complex'),
   },
 });
 
@@ -56,7 +55,7 @@ const get = createRoute({
   summary: 'One lead',
   request: { params },
   responses: {
-    200: { description: 'The lead.', content: { 'application/json': { schema: leadSchema } } },
+    200: json('The lead.', leadSchema),
     ...problems('invalid_request', 'lead_not_found'),
   },
 });
@@ -68,18 +67,11 @@ const patch = createRoute({
   summary: 'Change fields of a lead',
   request: {
     params,
-    body: { required: true, content: { 'application/json': { schema: leadPatchSchema } } },
+    body: body(leadPatchSchema),
   },
   responses: {
-    200: { description: 'The lead as it is now.', content: { 'application/json': { schema: leadSchema } } },
-    ...problems(
-      'invalid_json',
-      'invalid_request',
-      'unsupported_media_type',
-      'body_too_large',
-      'lead_not_found',
-      'email_taken',
-    ),
+    200: json('The lead as it is now.', leadSchema),
+    ...problems(...bodyCodes, 'lead_not_found', 'email_taken'),
   },
 });
 
@@ -90,10 +82,10 @@ const erase = createRoute({
   summary: 'Erase a lead',
   request: { params },
   description:
-    'From the CRM, from the runs that knew it, from what imports kept of their files, from the names of both, ' +
-    'from notes, and from saved views. A suppression stays, as a hash.',
+    'Erases it from the CRM, from the sessions that know it, from the rows that imports kept, from the names of ' +
+    'both, from notes, and from saved views. A suppression stays, as a hash.',
   responses: {
-    204: { description: 'It is erased.' },
+    204: { description: 'The lead is erased.' },
     ...problems('invalid_request', 'lead_not_found'),
   },
 });
@@ -102,13 +94,13 @@ const exportPerson = createRoute({
   method: 'post',
   path: '/crm/leads/export',
   tags: ['leads'],
-  summary: 'All that is held about one address',
+  summary: 'All data about one address',
   request: {
-    body: { required: true, content: { 'application/json': { schema: personRequestSchema } } },
+    body: body(personRequestSchema),
   },
   responses: {
-    200: { description: 'What is held.', content: { 'application/json': { schema: personExportSchema } } },
-    ...problems('invalid_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'),
+    200: json('The data.', personExportSchema),
+    ...problems(...bodyCodes),
   },
 });
 
@@ -116,16 +108,16 @@ const eraseByAddress = createRoute({
   method: 'post',
   path: '/crm/leads/erase',
   tags: ['leads'],
-  summary: 'Erase whoever has this address',
+  summary: 'Erase the person with this address',
   description:
-    'The lead, as its own erasure does, if there is one; and what is kept of somebody who never became one, ' +
-    'such as the row of a file that was not taken. Again, it changes nothing.',
+    'Erases the lead, if there is one, as its own erasure does; and the data of a person who never became a lead, ' +
+    'such as a rejected row of a file. A repeat changes nothing.',
   request: {
-    body: { required: true, content: { 'application/json': { schema: personRequestSchema } } },
+    body: body(personRequestSchema),
   },
   responses: {
-    204: { description: 'Nothing is held about this address but a suppression, as a hash.' },
-    ...problems('invalid_json', 'invalid_request', 'unsupported_media_type', 'body_too_large'),
+    204: { description: 'There is no data about this address, except a suppression as a hash.' },
+    ...problems(...bodyCodes),
   },
 });
 
@@ -133,10 +125,9 @@ export function leadRoutes(app: App): void {
   app.openapi(list, async (c) => {
     const { sort, cursor, limit, ...filter } = c.req.valid('query');
     requireSimpleFilter(filter);
-    const answer = await listLeads(c.env.DB, { filter, sort, cursor: cursor ?? null, limit });
-    if (answer.kind === 'invalid_cursor') throw new Refusal('invalid_cursor');
-    noteLeadsShown(c, answer.page.leads.length);
-    return c.json(answer.page, 200);
+    const { page } = requirePage(await listLeads(c.env.DB, { filter, sort, cursor: cursor ?? null, limit }));
+    noteLeadsShown(c, page.leads.length);
+    return c.json(page, 200);
   });
 
   app.openapi(get, async (c) => {
@@ -155,7 +146,7 @@ export function leadRoutes(app: App): void {
     });
     if (answer.kind === 'not_found') throw new Refusal('lead_not_found');
     if (answer.kind === 'email_taken') throw new Refusal('email_taken');
-    // Which fields, and not what was in them: the audit outlives the lead.
+    // The names of the fields, not their values: the audit is kept longer than the lead.
     noteAudit(c, { detail: { fields: Object.keys(c.req.valid('json')) } });
     return c.json(answer.lead, 200);
   });
@@ -188,7 +179,7 @@ export function leadRoutes(app: App): void {
   });
 }
 
-/** A run holds the address of the leads that it activated, and a lead is activated by one run. */
+/** The activation of a lead. A lead is activated by at most one session, which has the address that it mailed. */
 async function activationsOf(env: Env, lead: Lead): Promise<PersonExport['activations']> {
   const { activatedBy: sessionId } = lead;
   if (sessionId === null) return [];

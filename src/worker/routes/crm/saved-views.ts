@@ -1,18 +1,20 @@
 /**
- * `/crm/views` and `/crm/lead-values`: what the leads page offers to choose from.
+ * `/crm/views` and `/crm/lead-values`: the choices of the leads page.
  *
  * @module
  */
 import { createRoute, z } from '@hono/zod-openapi';
-import { deleteView, leadValues, listViews, saveView } from '../../../crm/saved-views.ts';
+import { leadValues } from '../../../crm/leads/values.ts';
+import { deleteView, listViews, saveView } from '../../../crm/saved-views.ts';
 import {
   leadValuesSchema,
   viewListSchema,
   viewRequestSchema,
   viewSchema,
-} from '../../../shared/schemas/activation.ts';
+} from '../../../shared/schemas/leads.ts';
 import type { App } from '../../app-env.ts';
 import { digits } from '../../http/params.ts';
+import { body, bodyCodes, json } from '../../http/openapi.ts';
 import { problems, Refusal } from '../../http/problem.ts';
 
 const getValues = createRoute({
@@ -21,7 +23,7 @@ const getValues = createRoute({
   tags: ['leads'],
   summary: 'Sources, stages and consent sources that leads have',
   responses: {
-    200: { description: 'The values.', content: { 'application/json': { schema: leadValuesSchema } } },
+    200: json('The values.', leadValuesSchema),
     ...problems(),
   },
 });
@@ -32,7 +34,7 @@ const list = createRoute({
   tags: ['views'],
   summary: 'Your saved views of the leads page',
   responses: {
-    200: { description: 'By name.', content: { 'application/json': { schema: viewListSchema } } },
+    200: json('By name.', viewListSchema),
     ...problems(),
   },
 });
@@ -42,17 +44,11 @@ const save = createRoute({
   path: '/crm/views',
   tags: ['views'],
   summary: 'Save a view',
-  description: 'One of yours with the same name, in any case, is replaced.',
-  request: { body: { required: true, content: { 'application/json': { schema: viewRequestSchema } } } },
+  description: 'It replaces a view of yours with the same name; upper and lower case do not matter.',
+  request: { body: body(viewRequestSchema) },
   responses: {
-    200: { description: 'The view.', content: { 'application/json': { schema: viewSchema } } },
-    ...problems(
-      'invalid_json',
-      'invalid_request',
-      'unsupported_media_type',
-      'body_too_large',
-      'too_many_views',
-    ),
+    200: json('The view.', viewSchema),
+    ...problems(...bodyCodes, 'too_many_views'),
   },
 });
 
@@ -66,10 +62,10 @@ const remove = createRoute({
   method: 'delete',
   path: '/crm/views/{viewId}',
   tags: ['views'],
-  summary: 'Forget one of your views',
+  summary: 'Delete one of your views',
   request: { params },
   responses: {
-    204: { description: 'It is forgotten.' },
+    204: { description: 'The view is deleted.' },
     ...problems('invalid_request', 'view_not_found'),
   },
 });

@@ -1,17 +1,20 @@
 /**
  * `GET /crm/sender-check`: whether mail can be sent, and whether it would arrive.
  *
- * Says what is in place, never its value: no key and no secret leaves the Worker.
+ * Invariant: the answer says which settings are set; no key and no secret leaves the Worker.
  *
  * @module
  */
 import { createRoute } from '@hono/zod-openapi';
+import { findProvider } from '../../../mail/providers/index.ts';
+import { textSetting } from '../../../mail/providers/provider.ts';
 import { missingSettings, isStandIn } from '../../../mail/readiness.ts';
 import { domainOf } from '../../../mail/templates/render.ts';
 import { lookUpSender, type DnsFinding } from '../../../mail/sender-dns.ts';
 import { senderCheckSchema, type SenderCheck } from '../../../shared/schemas/mail.ts';
 import type { App } from '../../app-env.ts';
 import { sendingSettings } from '../../operations/require-mail.ts';
+import { json } from '../../http/openapi.ts';
 import { problems } from '../../http/problem.ts';
 
 const getCheck = createRoute({
@@ -20,14 +23,14 @@ const getCheck = createRoute({
   tags: ['service'],
   summary: 'Whether mail can be sent, and whether it would arrive',
   responses: {
-    200: { description: 'The findings.', content: { 'application/json': { schema: senderCheckSchema } } },
+    200: json('The findings.', senderCheckSchema),
     ...problems(),
   },
 });
 
 type Check = SenderCheck['checks'][number];
 
-/** What each setting is for, where nothing is wrong with it. */
+/** The settings that are checked, with the words for one without a fault. */
 const settings = [
   { id: 'MAIL_PROVIDER', title: 'Mail provider', detail: 'A provider is chosen.' },
   {
@@ -35,7 +38,7 @@ const settings = [
     title: 'Key of the mail API',
     detail: 'A key is set. A test mail shows whether it is right.',
   },
-  { id: 'MAIL_API_URL', title: 'Address of the mail API', detail: 'It fits the provider.' },
+  { id: 'MAIL_API_URL', title: 'Address of the mail API', detail: 'It is an address of the provider.' },
   { id: 'MAIL_FROM', title: 'Sender', detail: 'Mails come from an address of your own.' },
   { id: 'MAIL_POSTAL_ADDRESS', title: 'Postal address', detail: 'It stands in the footer of every mail.' },
   { id: 'PUBLIC_URL', title: 'Public address', detail: 'Recipients reach the unsubscribe page there.' },
@@ -63,7 +66,7 @@ export function senderCheckRoutes(app: App): void {
             id,
             title,
             status: 'not_needed',
-            detail: 'Wanted as soon as mail really leaves.',
+            detail: 'Needed as soon as real mail is sent.',
             isRequired: false,
           };
     });
@@ -92,32 +95,29 @@ export function senderCheckRoutes(app: App): void {
   });
 }
 
-/** Without webhooks mail leaves all the same; but nobody hears of bounces, and the guard is blind. */
+/** Mail is sent without webhooks too, but bounces stay unknown, and the reputation guard has no numbers. */
 function webhookCheck(env: Env, standIn: boolean): Check {
   const common = { id: 'webhooks', title: 'Webhooks', isRequired: false } as const;
-  const secrets: Readonly<Record<string, string | undefined>> = {
-    resend: env.RESEND_WEBHOOK_SECRET,
-    postmark: env.POSTMARK_WEBHOOK_CREDENTIALS,
-  };
-  if (!Object.hasOwn(secrets, env.MAIL_PROVIDER)) {
+  const webhook = findProvider(env.MAIL_PROVIDER)?.webhook;
+  if (webhook === undefined) {
     return {
       ...common,
       status: 'warning',
-      detail: 'This provider’s events are not read: bounces and complaints are seen on its own pages only.',
+      detail:
+        'The app does not read events of this provider. Look for bounces and complaints on the provider’s own pages.',
     };
   }
-  if ((secrets[env.MAIL_PROVIDER]?.trim() ?? '') !== '') {
+  if (textSetting(env, webhook.secretName) !== '') {
     return {
       ...common,
       status: 'ok',
-      detail: 'A secret is set: deliveries, bounces and complaints are heard of.',
+      detail: 'A secret is set: the app receives deliveries, bounces and complaints.',
     };
   }
-  if (standIn) return { ...common, status: 'not_needed', detail: 'The stand-in tells of nothing.' };
-  const name = env.MAIL_PROVIDER === 'resend' ? 'RESEND_WEBHOOK_SECRET' : 'POSTMARK_WEBHOOK_CREDENTIALS';
+  if (standIn) return { ...common, status: 'not_needed', detail: 'The stand-in sends no events.' };
   return {
     ...common,
     status: 'warning',
-    detail: `${name} is not set: bounces and complaints go unseen, and the reputation guard is blind.`,
+    detail: `${webhook.secretName} is not set. The app does not learn of bounces and complaints, so the reputation guard cannot pause an activation.`,
   };
 }

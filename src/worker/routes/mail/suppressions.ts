@@ -1,11 +1,10 @@
 /**
- * `/crm/suppressions`: who must not be mailed.
+ * `/crm/suppressions`: the addresses that must not be mailed.
  *
  * @module
  */
 import { createRoute, z } from '@hono/zod-openapi';
-import { emailHash } from '../../../crm/email-hash.ts';
-import { normalizeEmail } from '../../../crm/email.ts';
+import { emailHash, normalizeEmail } from '../../../crm/email.ts';
 import { addSuppressions, listSuppressions, removeSuppression } from '../../../crm/suppressions.ts';
 import { limits } from '../../../shared/limits.ts';
 import {
@@ -20,7 +19,7 @@ import {
 } from '../../../shared/schemas/mail.ts';
 import type { App } from '../../app-env.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
-import { cursorQuery, limitQuery } from '../../http/params.ts';
+import { pageCodes, pageQuery, requirePage } from '../../http/paging.ts';
 import { problems, Refusal } from '../../http/problem.ts';
 import { noteLeadsShown } from '../../middleware/read-audit.ts';
 import { body, bodyCodes, json } from '../../http/openapi.ts';
@@ -35,13 +34,12 @@ const list = createRoute({
   request: {
     query: z.object({
       reason: z.enum(suppressionReasons).optional(),
-      cursor: cursorQuery,
-      limit: limitQuery(limits.defaultPageLeadCount, limits.maxPageLeadCount),
+      ...pageQuery(limits.defaultPageLeadCount, limits.maxPageLeadCount),
     }),
   },
   responses: {
     200: json('One page.', suppressionPageSchema),
-    ...problems('invalid_request', 'invalid_cursor'),
+    ...problems(...pageCodes),
   },
 });
 
@@ -50,7 +48,8 @@ const search = createRoute({
   path: '/crm/suppressions/search',
   tags,
   summary: 'Whether an address is suppressed',
-  description: 'By its hash: the list stores no addresses but those that a person typed.',
+  description:
+    'Looks up the hash of the address. The list has no addresses, except as labels of entries that a person typed.',
   request: { body: body(suppressionSearchSchema) },
   responses: { 200: json('One or none.', suppressionPageSchema), ...problems(...bodyCodes) },
 });
@@ -61,7 +60,10 @@ const add = createRoute({
   tags,
   summary: 'Suppress addresses',
   request: { body: body(suppressionAddSchema) },
-  responses: { 200: json('What became of them.', suppressionImportSchema), ...problems(...bodyCodes) },
+  responses: {
+    200: json('The outcome for each address.', suppressionImportSchema),
+    ...problems(...bodyCodes),
+  },
 });
 
 const remove = createRoute({
@@ -74,7 +76,7 @@ const remove = createRoute({
     body: body(suppressionRemoveSchema),
   },
   responses: {
-    204: { description: 'It is removed.' },
+    204: { description: 'The suppression is removed.' },
     ...problems(...bodyCodes, 'suppression_not_found'),
   },
 });
@@ -82,28 +84,30 @@ const remove = createRoute({
 export function suppressionRoutes(app: App): void {
   app.openapi(list, async (c) => {
     const { reason, cursor, limit } = c.req.valid('query');
-    const answer = await listSuppressions(c.env.DB, {
-      emailHash: null,
-      reason: reason ?? null,
-      cursor: cursor ?? null,
-      limit,
-    });
-    if (answer.kind === 'invalid_cursor') throw new Refusal('invalid_cursor');
-    noteLeadsShown(c, namedCount(answer.page));
-    return c.json(answer.page, 200);
+    const { page } = requirePage(
+      await listSuppressions(c.env.DB, {
+        emailHash: null,
+        reason: reason ?? null,
+        cursor: cursor ?? null,
+        limit,
+      }),
+    );
+    noteLeadsShown(c, namedCount(page));
+    return c.json(page, 200);
   });
 
   app.openapi(search, async (c) => {
     const hash = emailHash(c.env.ADDRESS_HASH_KEY, normalizeEmail(c.req.valid('json').address));
-    const answer = await listSuppressions(c.env.DB, {
-      emailHash: hash,
-      reason: null,
-      cursor: null,
-      limit: 1,
-    });
-    if (answer.kind === 'invalid_cursor') throw new Refusal('invalid_cursor');
-    noteLeadsShown(c, namedCount(answer.page));
-    return c.json(answer.page, 200);
+    const { page } = requirePage(
+      await listSuppressions(c.env.DB, {
+        emailHash: hash,
+        reason: null,
+        cursor: null,
+        limit: 1,
+      }),
+    );
+    noteLeadsShown(c, namedCount(page));
+    return c.json(page, 200);
   });
 
   app.openapi(add, async (c) => {

@@ -1,8 +1,8 @@
 /**
- * `/crm/templates`: what a session can send, and the editor's questions about it.
+ * `/crm/templates`: the templates, and the checks and previews of the editor.
  *
- * Owns: the order of checks before a template is kept. Never: what Liquid means (src/mail/templates/render.ts).
- * A built-in template is read-only; its copy is one of the person's own.
+ * Owns the order of the checks before a template is stored. Liquid belongs to src/mail/templates/render.ts.
+ * Invariant: a stored template compiled when it was stored; a built-in one cannot be changed.
  *
  * @module
  */
@@ -36,17 +36,18 @@ import {
   type TemplateDetail,
   type TemplateDraft,
   type TemplatePreview,
+  templateListSchema,
 } from '../../../shared/schemas/mail.ts';
-import type { Recipient } from '../../../shared/recipient.ts';
-import { templateIdSchema, templateListSchema } from '../../../shared/schemas/activation.ts';
+import { recipientFrom, type Recipient } from '../../../shared/recipient.ts';
+import { templateIdSchema } from '../../../shared/schemas/common.ts';
 import type { App } from '../../app-env.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
-import { requireSimpleFilter } from '../../http/filter-bound.ts';
+import { requireSimpleFilter } from '../../http/params.ts';
 import { mailSettings } from '../../operations/require-mail.ts';
 import { problems, Refusal } from '../../http/problem.ts';
 import { noteLeadsShown } from '../../middleware/read-audit.ts';
 import { body, bodyCodes, json } from '../../http/openapi.ts';
-import { allTemplates, findTemplate, withText } from '../../operations/templates.ts';
+import { allTemplates, findTemplate, invalidTemplate, withText } from '../../operations/templates.ts';
 import { sendTestMail } from '../../operations/test-mail.ts';
 
 const tags = ['templates'];
@@ -66,7 +67,7 @@ const get = createRoute({
   method: 'get',
   path: '/crm/templates/{templateId}',
   tags,
-  summary: 'One template, in its present version or in another',
+  summary: 'One template, in its present version or in an earlier one',
   request: {
     params,
     query: z.object({
@@ -91,7 +92,7 @@ const create = createRoute({
   summary: 'Add a template',
   request: { body: body(templateCreateSchema) },
   responses: {
-    201: json('It is added.', templateSchema),
+    201: json('The template is added.', templateSchema),
     ...problems(...bodyCodes, 'invalid_template', 'template_conflict'),
   },
 });
@@ -100,8 +101,8 @@ const update = createRoute({
   method: 'put',
   path: '/crm/templates/{templateId}',
   tags,
-  summary: 'Change a template: its next version',
-  description: 'Sessions that have started keep the version that they started with.',
+  summary: 'Change a template: adds a version',
+  description: 'Sessions keep the version that they started with.',
   request: { params, body: body(templateUpdateSchema) },
   responses: {
     200: json('The new version.', templateSchema),
@@ -122,7 +123,7 @@ const remove = createRoute({
   summary: 'Delete a template and its versions',
   request: { params },
   responses: {
-    204: { description: 'It is deleted.' },
+    204: { description: 'The template is deleted.' },
     ...problems('invalid_request', 'template_not_found', 'template_read_only'),
   },
 });
@@ -143,10 +144,10 @@ const preview = createRoute({
   method: 'post',
   path: '/crm/templates/preview',
   tags,
-  summary: 'A draft as one lead would get it',
+  summary: 'A draft as one lead would receive it',
   request: { body: body(templatePreviewRequestSchema) },
   responses: {
-    200: json('The mail, or what is wrong.', templatePreviewSchema),
+    200: json('The mail, or the fault of the draft.', templatePreviewSchema),
     ...problems(...bodyCodes, 'lead_not_found'),
   },
 });
@@ -155,7 +156,7 @@ const check = createRoute({
   method: 'post',
   path: '/crm/templates/check',
   tags,
-  summary: 'Which fields of a draft an audience lacks',
+  summary: 'Fields of a draft that leads of an audience lack',
   request: { body: body(templateCheckRequestSchema) },
   responses: {
     200: json('The fields.', templateCheckSchema),
@@ -168,10 +169,11 @@ const test = createRoute({
   path: '/crm/templates/test',
   tags,
   summary: 'Send a draft to oneself',
-  description: 'Through the transport and the gate that runs use. Nobody else can be named.',
+  description:
+    'Uses the transport and the gate of sessions. The only possible recipient is the person who asks.',
   request: { body: body(templateTestRequestSchema) },
   responses: {
-    200: json('It was taken by the mail provider.', templateTestSchema),
+    200: json('The mail provider accepted it.', templateTestSchema),
     ...problems(...bodyCodes, 'lead_not_found', 'invalid_template', 'mail_not_configured', 'mail_not_sent'),
   },
 });
@@ -254,12 +256,12 @@ export function templateRoutes(app: App): void {
   });
 }
 
-/** What the audit says of a version; its words are kept with the template. */
+/** A version as in the audit; its content stays with the template. */
 function versionOf({ version, name, subject }: TemplateDetail): object {
   return { version, name, subject };
 }
 
-/** What a person sees who has no lead at hand. */
+/** The recipient of a preview without a lead. */
 const madeUpLead: Recipient = {
   leadId: 1,
   email: 'zoe.nakamura@example.com',
@@ -275,11 +277,10 @@ async function requireRecipient(env: Env, leadId: number | null): Promise<Recipi
   if (leadId === null) return madeUpLead;
   const lead = await getLead(env.DB, leadId);
   if (lead === null) throw new Refusal('lead_not_found');
-  const { id, email, firstName, lastName, company, phone, source, stage, custom } = lead;
-  return { leadId: id, email, firstName, lastName, company, phone, source, stage, custom };
+  return recipientFrom(lead);
 }
 
-/** The context of a run, but for the link: a real one would unsubscribe the lead who is only looked at. */
+/** The context of a session's mails, with another unsubscribe link: the real one would unsubscribe the lead. */
 function previewContext(env: Env, requestUrl: string): MailContext {
   const { from, actionUrl, postalAddress, publicUrl } = mailSettings(env, requestUrl);
   return {
@@ -309,7 +310,7 @@ function previewOf(draft: TemplateDraft, recipient: Recipient, context: MailCont
   };
 }
 
-/** A template that cannot be rendered is not kept: a run would find out too late. */
+/** Refuses a template that does not compile or has no content. */
 function requireUsable(draft: TemplateDraft): void {
   const { subject, html, text } = draft;
   const compiled = compileTemplate({
@@ -320,19 +321,11 @@ function requireUsable(draft: TemplateDraft): void {
   });
   if (compiled.kind === 'refused') throw invalidTemplate(compiled);
   if (html.trim() === '' && text.trim() === '') {
-    throw invalidTemplate({ part: 'html', message: 'The mail has no words.' });
+    throw invalidTemplate({ part: 'html', message: 'The mail has no content.' });
   }
 }
 
-function invalidTemplate(fault: { part: string; message: string } | null): Refusal {
-  return new Refusal(
-    'invalid_template',
-    fault?.message,
-    fault === null ? [] : [{ path: `/${fault.part}`, message: fault.message }],
-  );
-}
-
-/** An id that a person can read, and some to fall back on. */
+/** A readable id, and alternatives for when it is taken. */
 function idsFor(name: string): string[] {
   const words = name
     .normalize('NFKD')

@@ -1,8 +1,9 @@
 /**
  * `/unsubscribe/:token`: one-click unsubscribe (RFC 8058), for people and for their mail programs.
  *
- * Public: no identity, no cookie, no script. Keeps true: GET changes nothing, because scanners follow every
- * link; POST works at once and asks nothing, because mail programs press it on behalf of a person.
+ * Public: no identity, no cookie, no script.
+ * Invariant: GET changes nothing, because scanners follow every link. POST works at once and asks nothing, because mail
+ * programs send it for a person.
  *
  * @module
  */
@@ -34,21 +35,21 @@ const unsubscribe = createRoute({
   method: 'post',
   path: '/unsubscribe/{token}',
   tags,
-  summary: 'Unsubscribe the address that this mail was sent to, at once (RFC 8058)',
-  description: 'The body, `List-Unsubscribe=One-Click`, is not looked at.',
+  summary: 'Unsubscribe the address that the mail was sent to, at once (RFC 8058)',
+  description: 'The body, `List-Unsubscribe=One-Click`, is not read.',
   request: {
     ...request,
     body: { content: { 'application/x-www-form-urlencoded': { schema: z.unknown() } } },
   },
   responses: {
-    200: { description: 'It is done, or was before.', content: page },
+    200: { description: 'The address is unsubscribed, now or before.', content: page },
     ...problems(),
     404: notOurs,
   },
 });
 
 export function unsubscribeRoutes(app: App): void {
-  // Registered for the description only: no body of any kind may keep somebody subscribed.
+  // Registered for the description only: no validation of a body may keep a person subscribed.
   app.openAPIRegistry.registerPath(show);
   app.get('/unsubscribe/:token', (c) => {
     const claim = readUnsubscribeToken(c.env.ADDRESS_HASH_KEY, c.req.param('token'));
@@ -89,7 +90,7 @@ const damaged: Words = {
 
 function answer(c: Context<AppEnv>, status: 200 | 404, words: Words): Response {
   return c.html(document(words), status, {
-    // Nothing to load, nowhere to be framed, and the token in the address goes to nobody.
+    // The page loads nothing and cannot be framed, and no other site gets the token in its address.
     'content-security-policy':
       "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     'cache-control': 'no-store',
@@ -99,7 +100,7 @@ function answer(c: Context<AppEnv>, status: 200 | 404, words: Words): Response {
   });
 }
 
-/** An empty action posts to the very address of the page. */
+/** The form has no action, so it posts to the address of the page. */
 const document = ({ title, text, button }: Words): string => `<!doctype html>
 <html lang="en">
 <head>

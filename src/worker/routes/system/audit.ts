@@ -1,5 +1,5 @@
 /**
- * `/crm/audit`: who did what, in pages and as a CSV file.
+ * `/crm/audit`: the audit in pages and as a CSV file.
  *
  * @module
  */
@@ -10,8 +10,10 @@ import { auditPageSchema, type AuditEntry } from '../../../shared/schemas/audit.
 import { limits } from '../../../shared/limits.ts';
 import type { App } from '../../app-env.ts';
 import { csvStream, type Cell } from '../../http/csv-stream.ts';
-import { cursorQuery, digits, limitQuery } from '../../http/params.ts';
-import { problems, Refusal } from '../../http/problem.ts';
+import { digits } from '../../http/params.ts';
+import { pageCodes, pageQuery, requirePage } from '../../http/paging.ts';
+import { json } from '../../http/openapi.ts';
+import { problems } from '../../http/problem.ts';
 
 const filterQuery = z.object({
   actor: z.string().max(limits.maxEmailLength).optional(),
@@ -19,7 +21,7 @@ const filterQuery = z.object({
     .string()
     .max(64)
     .optional()
-    .openapi({ description: 'An action; with a dot at its end, all that begin so.' }),
+    .openapi({ description: 'An action; with a dot at its end, all actions that begin with it.' }),
   target: z.string().max(limits.maxNameLength).optional(),
   fromAt: digits.optional().openapi({ type: 'integer' }),
   toAt: digits.optional().openapi({ type: 'integer' }),
@@ -32,13 +34,12 @@ const list = createRoute({
   summary: 'Who did what, newest first',
   request: {
     query: filterQuery.extend({
-      cursor: cursorQuery,
-      limit: limitQuery(limits.defaultPageLeadCount, limits.maxPageLeadCount),
+      ...pageQuery(limits.defaultPageLeadCount, limits.maxPageLeadCount),
     }),
   },
   responses: {
-    200: { description: 'One page.', content: { 'application/json': { schema: auditPageSchema } } },
-    ...problems('invalid_request', 'invalid_cursor'),
+    200: json('One page.', auditPageSchema),
+    ...problems(...pageCodes),
   },
 });
 
@@ -69,9 +70,10 @@ export function auditRoutes(app: App): void {
   app.openapi(list, async (c) => {
     const { cursor, limit, ...filter } = c.req.valid('query');
     await auditPastReads(c.env.DB, Date.now());
-    const answer = await listAudit(c.env.DB, { filter: given(filter), cursor: cursor ?? null, limit });
-    if (answer.kind === 'invalid_cursor') throw new Refusal('invalid_cursor');
-    return c.json(answer.page, 200);
+    const { page } = requirePage(
+      await listAudit(c.env.DB, { filter: given(filter), cursor: cursor ?? null, limit }),
+    );
+    return c.json(page, 200);
   });
 
   app.openapi(csv, async (c) => {
@@ -83,7 +85,7 @@ export function auditRoutes(app: App): void {
   });
 }
 
-/** Without the properties that were not given. */
+/** Leaves out the properties that are undefined. */
 function given(filter: { [Name in keyof AuditFilter]: AuditFilter[Name] | undefined }): AuditFilter {
   return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
 }
@@ -93,8 +95,8 @@ async function* pagesOfAudit(env: Env, filter: AuditFilter): AsyncGenerator<Cell
   let cursor: string | null = null;
   do {
     const answer = await listAudit(env.DB, { filter, cursor, limit: limits.maxPageLeadCount });
-    if (answer.kind !== 'ok') throw new Error('A cursor of our own was not taken.');
-    yield answer.page.entries.map((entry) => {
+    const { page } = requirePage(answer);
+    yield page.entries.map((entry) => {
       const cells = {
         ...entry,
         at: new Date(entry.at).toISOString(),
@@ -102,6 +104,6 @@ async function* pagesOfAudit(env: Env, filter: AuditFilter): AsyncGenerator<Cell
       };
       return columns.map((column) => cells[column]);
     });
-    cursor = answer.page.nextCursor;
+    cursor = page.nextCursor;
   } while (cursor !== null);
 }

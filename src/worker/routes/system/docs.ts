@@ -1,7 +1,7 @@
 /**
- * `/openapi.json` and `/docs`: the description of this very app, made from the schemas that its routes
- * validate with, and a page that shows it. The page's script and style are static assets of the same
- * origin, so it works offline and under a strict Content-Security-Policy.
+ * `/openapi.json` and `/docs`: the description of the API, made from the schemas that the routes validate with, and a
+ * page that shows it. The page's script and style are static assets of the same origin, so it works offline and under
+ * a strict Content-Security-Policy.
  *
  * @module
  */
@@ -18,7 +18,7 @@ const info = {
   },
 } as const;
 
-/** Swagger UI is files of this origin; it sets styles from its script, and its pictures are in its style sheet. */
+/** Swagger UI sets styles from its script, and its style sheet has images as data URLs. */
 const pagePolicy =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
   "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

@@ -1,10 +1,11 @@
 /**
- * `GET /healthz`: the Worker answers and reaches its database. Public; says nothing else.
+ * `GET /healthz`: whether the Worker answers and reaches its database. Public, without any other information.
  *
  * @module
  */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { App } from '../../app-env.ts';
+import { json } from '../../http/openapi.ts';
 import { problems } from '../../http/problem.ts';
 
 const healthSchema = z.object({ status: z.literal('ok') }).meta({ id: 'Health' });
@@ -13,9 +14,9 @@ const getHealth = createRoute({
   method: 'get',
   path: '/healthz',
   tags: ['service'],
-  summary: 'Is the service up?',
+  summary: 'Whether the service is up',
   responses: {
-    200: { description: 'It is.', content: { 'application/json': { schema: healthSchema } } },
+    200: json('It is.', healthSchema),
     ...problems(),
   },
 });

@@ -1,8 +1,8 @@
 /**
- * `/crm/maintenance/…`: what an admin's scripts need to back up and to recover.
+ * `/crm/maintenance/…`: the calls of an admin's scripts for backup and recovery.
  *
- * Keeps true: the key of the address hash leaves only encrypted for the caller's own key; every call that hands
- * it out or changes something is in the audit.
+ * Invariant: the key of the address hash leaves the Worker only encrypted for a key of the caller, and every call that
+ * hands it out or changes something is in the audit.
  *
  * @module
  */
@@ -30,15 +30,15 @@ const recovery = createRoute({
   method: 'get',
   path: '/crm/maintenance/recovery',
   tags,
-  summary: 'Whether a restore waits for its reconciliation',
-  responses: { 200: json('The restore that is open, or null.', recoverySchema), ...problems() },
+  summary: 'Whether a restore is not reconciled yet',
+  responses: { 200: json('The open restore, or null.', recoverySchema), ...problems() },
 });
 
 const finish = createRoute({
   method: 'post',
   path: '/crm/maintenance/recovery/finish',
   tags,
-  summary: 'Close a restore: every session that is known was reconciled',
+  summary: 'Close a restore: every known session was reconciled',
   description: 'Activations can start again. Without an open restore it changes nothing.',
   responses: { 204: { description: 'No restore is open.' }, ...problems() },
 });
@@ -47,12 +47,12 @@ const reconcile = createRoute({
   method: 'post',
   path: '/crm/maintenance/reconcile',
   tags,
-  summary: 'Make the leads agree with what one session did, a page at a time',
+  summary: 'Reconcile the leads with one session, a page per call',
   description:
-    'For a database that was set back while the sessions were not. Call it again with `nextCursor` until that is null. A repeat changes nothing.',
+    'For a database that was restored to an earlier state than the sessions. Repeat the call with `nextCursor` until that is null. A repeat of the same call changes nothing.',
   request: { body: body(reconcileRequestSchema) },
   responses: {
-    200: json('What was changed.', reconcileAnswerSchema),
+    200: json('The changes.', reconcileAnswerSchema),
     ...problems(...bodyCodes, 'invalid_cursor', 'session_not_found'),
   },
 });
@@ -63,7 +63,7 @@ const hashKey = createRoute({
   tags,
   summary: 'The key of the address hash, encrypted for a key of the caller',
   description:
-    'For a backup: Cloudflare does not give a secret back, and without this key a restored database knows no suppression.',
+    'For a backup: Cloudflare does not hand out a secret, and without this key no suppression of a restored database is found.',
   request: { body: body(hashKeyRequestSchema) },
   responses: { 200: json('The encrypted key.', hashKeyAnswerSchema), ...problems(...bodyCodes) },
 });
@@ -72,7 +72,7 @@ export function maintenanceRoutes(app: App): void {
   app.openapi(recovery, async (c) => c.json({ open: await openRecovery(c.env.DB) }, 200));
 
   app.openapi(finish, async (c) => {
-    // The audit entry is what closes it.
+    // The audit entry closes the restore.
     if ((await openRecovery(c.env.DB)) === null) noteAudit(c, false);
     return c.body(null, 204);
   });
@@ -107,11 +107,11 @@ export function maintenanceRoutes(app: App): void {
   });
 }
 
-/** The object of this id, as Cloudflare's API lists it: a session that no list names any more. */
+/** The object with this id of Cloudflare's API: a session that may be missing in the list of activations. */
 function objectOf(env: Env, objectId: string): ReturnType<typeof sessionStub> {
   try {
     return sessionStubById(env, objectId);
   } catch {
-    throw new Refusal('session_not_found', 'This is no id of a session object here.');
+    throw new Refusal('session_not_found', 'No session object here has this id.');
   }
 }

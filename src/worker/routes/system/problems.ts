@@ -1,7 +1,7 @@
 /**
- * `/problems` and `/problems/:code`: the page that the `type` of a problem leads to.
+ * `/problems` and `/problems/:code`: the pages behind the `type` of a problem.
  *
- * Public: it says the same to everybody and nothing about what is held here.
+ * Public: they are the same for everybody and contain no data.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import type { App, AppEnv } from '../../app-env.ts';
 import { problemPath, Refusal } from '../../http/problem.ts';
 import { problemHelp } from '../../http/problem-help.ts';
 
-/** Nothing to load and nothing to run; links to its like. */
+/** The page loads and runs nothing; it only has links. */
 const pagePolicy =
   "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -33,7 +33,7 @@ export function problemRoutes(app: App): void {
 
   app.get('/problems/:code', (c) => {
     const code = codes.find((known) => problemPath(known) === c.req.path);
-    if (code === undefined) throw new Refusal('not_found', 'No problem has this name; see /problems.');
+    if (code === undefined) throw new Refusal('not_found', 'No problem has this name. /problems lists all.');
     const { status, title } = problemCatalog[code];
     const { happened, todo } = problemHelp[code];
     return page(

@@ -1,15 +1,14 @@
 /**
- * `GET /crm/settings`: who is signed in and what the app is connected to. Never a key.
+ * `GET /crm/settings`: who is signed in, and the settings that the app shows. No key is among them.
  *
  * @module
  */
 import { createRoute } from '@hono/zod-openapi';
-import { gateConfig } from '../../../durable/mail-gate.ts';
-import { retentionDays } from '../../../runtime/retention.ts';
+import { confirmAbove, gateConfig, retentionDays, undoMs } from '../../../runtime/settings.ts';
 import { dataJurisdiction } from '../../../durable/stubs.ts';
-import { settingsSchema } from '../../../shared/schemas/activation.ts';
-import { confirmAbove, undoMs } from '../../operations/activate-settings.ts';
+import { settingsSchema } from '../../../shared/schemas/common.ts';
 import type { App } from '../../app-env.ts';
+import { json } from '../../http/openapi.ts';
 import { problems, Refusal } from '../../http/problem.ts';
 
 const getSettings = createRoute({
@@ -18,7 +17,7 @@ const getSettings = createRoute({
   tags: ['service'],
   summary: 'Who you are and what the app is connected to',
   responses: {
-    200: { description: 'The settings.', content: { 'application/json': { schema: settingsSchema } } },
+    200: json('The settings.', settingsSchema),
     ...problems(),
   },
 });

@@ -16,21 +16,24 @@ import type {
   ActivationPreviewRequest,
   ActivationStartRequest,
   Audience,
+  LeadHistory,
+  LeadResultPage,
+} from '../../../../src/shared/schemas/activation.ts';
+import type { Settings } from '../../../../src/shared/schemas/common.ts';
+import type {
   Import,
   ImportChunk,
   ImportList,
   ImportOpenRequest,
+} from '../../../../src/shared/schemas/imports.ts';
+import type {
   Lead,
   LeadFilter,
-  LeadHistory,
   LeadPage,
   LeadPatch,
-  LeadResultPage,
   LeadValues,
-  Settings,
-  TemplateSummary,
   View,
-} from '../../../../src/shared/schemas/activation.ts';
+} from '../../../../src/shared/schemas/leads.ts';
 import type {
   SenderCheck,
   SuppressionImport,
@@ -41,6 +44,7 @@ import type {
   TemplateDetail,
   TemplateDraft,
   TemplatePreview,
+  TemplateSummary,
   TemplateVersionList,
 } from '../../../../src/shared/schemas/mail.ts';
 import { apiHeaders, isSignedOut } from './sign-in.ts';

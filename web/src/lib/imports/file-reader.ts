@@ -4,7 +4,7 @@
  * @module
  */
 import type { ColumnMapping } from '../../../../src/shared/imports/import-file.ts';
-import type { ImportReading } from '../../../../src/shared/schemas/activation.ts';
+import type { ImportReading } from '../../../../src/shared/schemas/imports.ts';
 import type { FromWorker, ToWorker } from './file-worker.ts';
 import type { FileChunk, FileLook } from './read-file.ts';
 

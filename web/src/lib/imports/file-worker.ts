@@ -5,7 +5,7 @@
  * @module
  */
 import type { ColumnMapping } from '../../../../src/shared/imports/import-file.ts';
-import type { ImportReading } from '../../../../src/shared/schemas/activation.ts';
+import type { ImportReading } from '../../../../src/shared/schemas/imports.ts';
 import { UnreadableFile, lookAtFile, readChunks, type FileChunk, type FileLook } from './read-file.ts';
 
 export type ToWorker =

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { Import, ImportReading } from '../../../../src/shared/schemas/activation.ts';
+import type { Import, ImportReading } from '../../../../src/shared/schemas/imports.ts';
 import { api, type Answer, type Refusal } from '../api/client.ts';
 import { FileFault, FileReader } from './file-reader.ts';
 import { chooseField, guessedChoice, mappingOf, type FieldChoice, type MappingChoice } from './mapping.ts';

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Import, ImportList as ImportPage } from '../../../../src/shared/schemas/activation.ts';
+import type { Import, ImportList as ImportPage } from '../../../../src/shared/schemas/imports.ts';
 import { api } from '../api/client.ts';
 import { PagedList } from '../api/paged-list.svelte.ts';
 

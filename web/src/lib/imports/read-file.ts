@@ -21,7 +21,7 @@ import {
   type FileLayout,
 } from '../../../../src/shared/imports/import-file.ts';
 import { limits } from '../../../../src/shared/limits.ts';
-import type { ImportReading } from '../../../../src/shared/schemas/activation.ts';
+import type { ImportReading } from '../../../../src/shared/schemas/imports.ts';
 
 /** What a `File` has of it; a `Blob` of Node has it too. */
 export type FileSource = Pick<File, 'size' | 'slice' | 'stream'>;

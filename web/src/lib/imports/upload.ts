@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { Import, ImportChunk } from '../../../../src/shared/schemas/activation.ts';
+import type { Import, ImportChunk } from '../../../../src/shared/schemas/imports.ts';
 import type { Answer, Refusal } from '../api/client.ts';
 import { isWorthAnotherTry } from '../api/retry.ts';
 import type { FileChunk } from './read-file.ts';

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { FoundLead, LeadPage } from '../../../../src/shared/schemas/activation.ts';
+import type { FoundLead, LeadPage } from '../../../../src/shared/schemas/leads.ts';
 import { timing } from '../sync/timing.ts';
 import { api, type Refusal } from '../api/client.ts';
 import { PagedList } from '../api/paged-list.svelte.ts';

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { Lead, LeadHistory, LeadPatch } from '../../../../src/shared/schemas/activation.ts';
+import type { LeadHistory } from '../../../../src/shared/schemas/activation.ts';
+import type { Lead, LeadPatch } from '../../../../src/shared/schemas/leads.ts';
 import { api, type Refusal } from '../api/client.ts';
 
 export const leadFields = [

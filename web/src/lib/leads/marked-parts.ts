@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { FoundLead, SearchedField } from '../../../../src/shared/schemas/activation.ts';
+import type { FoundLead, SearchedField } from '../../../../src/shared/schemas/leads.ts';
 
 export interface TextPart {
   text: string;

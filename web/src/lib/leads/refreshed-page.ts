@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { LeadPage } from '../../../../src/shared/schemas/activation.ts';
+import type { LeadPage } from '../../../../src/shared/schemas/leads.ts';
 
 /**
  * The page to show next. While leads are being chosen, rows keep their places and only their

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import type { Audience, LeadFilter } from '../../../../src/shared/schemas/activation.ts';
+import type { Audience } from '../../../../src/shared/schemas/activation.ts';
+import type { LeadFilter } from '../../../../src/shared/schemas/leads.ts';
 
 export type Selection =
   | { kind: 'some'; ids: ReadonlySet<number> }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { LeadFilter, LeadSort, LeadStatus } from '../../../../src/shared/schemas/activation.ts';
+import type { LeadFilter, LeadSort, LeadStatus } from '../../../../src/shared/schemas/leads.ts';
 
 export const leadStatuses = ['new', 'active'] as const satisfies readonly LeadStatus[];
 export const leadSorts = [

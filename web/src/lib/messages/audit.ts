@@ -27,6 +27,7 @@ export const auditMessages = {
     'suppression.': 'Suppressions',
     'view.': 'Views',
     'audit.': 'This audit',
+    'recovery.': 'Recovery',
   },
   download: 'Download CSV',
   more: 'Older entries',

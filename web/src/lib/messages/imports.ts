@@ -8,7 +8,7 @@ import type {
   ImportDelimiter,
   ImportField,
 } from '../../../../src/shared/imports/import-file.ts';
-import type { ImportState } from '../../../../src/shared/schemas/activation.ts';
+import type { ImportState } from '../../../../src/shared/schemas/imports.ts';
 import { formatCount, plural } from './format.ts';
 
 const leads = (count: number): string => `${formatCount(count)} ${plural(count, 'lead', 'leads')}`;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { LeadSort } from '../../../../src/shared/schemas/activation.ts';
+import type { LeadSort } from '../../../../src/shared/schemas/leads.ts';
 import { formatCount, plural } from './format.ts';
 
 const leads = (count: number): string => `${formatCount(count)} ${plural(count, 'lead', 'leads')}`;

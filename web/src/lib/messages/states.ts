@@ -10,7 +10,7 @@ import type {
   SessionState,
   SkipReason,
 } from '../../../../src/shared/progress.ts';
-import type { LeadStatus } from '../../../../src/shared/schemas/activation.ts';
+import type { LeadStatus } from '../../../../src/shared/schemas/leads.ts';
 import type { Link } from '../sync/wire.ts';
 
 export const stateMessages = {
@@ -39,7 +39,6 @@ export const stateMessages = {
       'The mail provider refused the first emails and has accepted none. See why below, mend it, then resume.',
     bounce_rate: 'Too many mails bounce. Look at the addresses before you resume.',
     complaint_rate: 'Too many people complain. Look at the audience before you resume.',
-    internal: 'Something broke on our side.',
   } satisfies Record<SessionReason, string>,
 
   skipReasons: {
@@ -47,7 +46,6 @@ export const stateMessages = {
     suppressed: 'on the suppression list',
     invalid_address: 'invalid address',
     erased: 'erased',
-    changed: 'changed before its turn',
     cancelled: 'run was cancelled',
   } satisfies Record<SkipReason, string>,
 

@@ -15,7 +15,9 @@ import type {
   TemplateVersionList,
 } from '../../../../src/shared/schemas/mail.ts';
 import { missingFooterFields, type FooterField } from '../../../../src/shared/footer-fields.ts';
-import type { Audience, Import, Lead, View } from '../../../../src/shared/schemas/activation.ts';
+import type { Audience } from '../../../../src/shared/schemas/activation.ts';
+import type { Import } from '../../../../src/shared/schemas/imports.ts';
+import type { Lead, View } from '../../../../src/shared/schemas/leads.ts';
 import { api, type Refusal } from '../api/client.ts';
 import { filterOf, parseLeadView } from '../leads/view.ts';
 

@@ -11,8 +11,8 @@ import type {
   ActivationPreview,
   ActivationStartRequest,
   Audience,
-  TemplateSummary,
 } from '../../../../../src/shared/schemas/activation.ts';
+import type { TemplateSummary } from '../../../../../src/shared/schemas/mail.ts';
 import { api, type Refusal } from '../../api/client.ts';
 import { formatShortDateTime } from '../../messages/format.ts';
 import { activateMessages } from '../../messages/activate.ts';

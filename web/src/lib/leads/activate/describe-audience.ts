@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { Audience, LeadFilter } from '../../../../../src/shared/schemas/activation.ts';
+import type { Audience } from '../../../../../src/shared/schemas/activation.ts';
+import type { LeadFilter } from '../../../../../src/shared/schemas/leads.ts';
 import { formatShortDateTime } from '../../messages/format.ts';
 import { activateMessages } from '../../messages/activate.ts';
 import { stateMessages } from '../../messages/states.ts';

@@ -1,8 +1,8 @@
 /**
- * PermitPool: the permits that one session has leased from the MailGate and not yet used.
+ * PermitPool: the permits that one session has leased from the MailGate and not used yet.
  *
- * Owns: a few slots in memory and one request to the gate at a time. Losing it (eviction) costs at most a
- * lease of slots on the time line, never a call too many.
+ * Holds a few slots in memory and makes one request to the gate at a time. Losing it (eviction) costs at most one lease
+ * of slots on the time line, and never allows a call too many.
  *
  * @module
  */
@@ -12,13 +12,13 @@ import type { Permit } from '../../core/session/slice.ts';
 /** Asks the gate for up to `wantedCount` permits. */
 export type RequestLease = (wantedCount: number) => Promise<Lease>;
 
-/** A slot that was not used in time is gone: using it later would put two calls into one interval. */
+/** A slot that was not used in time is void: used later, it would put two calls into one interval. */
 const maxLatenessMs = 50;
-/** Of a limit this fast a few calls are no part that shows, and a run that cannot keep up with it is never early. */
+/** At this rate a few calls too close together do not matter, and a session that cannot keep up is never early. */
 const fastIntervalMs = 10;
 const maxFastLatenessMs = 1_000;
 
-/** No lease reaches further ahead; a slot that lies there was given out under another clock. */
+/** No lease reaches further ahead; a slot beyond it was granted before the clock was set back. */
 const maxAheadMs = maxWaitMs + leaseSpanMs;
 
 export class PermitPool {
@@ -28,14 +28,14 @@ export class PermitPool {
   #maxLatenessMs = maxLatenessMs;
   #waitingCount = 0;
   #slots: number[] = [];
-  /** Granted since the gate last closed; those before it are void, also in the hands of senders. */
+  /** Granted since the last 429; earlier permits are void, also those that senders hold. */
   #valid = new WeakSet<Permit>();
   #request: Promise<number> | null = null;
 
   /**
    * @param requestLease - one round trip to the gate
    * @param now - epoch ms
-   * @param wantedCount - how many calls could leave soon, given how many wait; more slots would be wasted
+   * @param wantedCount - how many calls could leave soon, given how many wait; more slots would expire
    */
   constructor(requestLease: RequestLease, now: () => number, wantedCount: (waitingCount: number) => number) {
     this.#requestLease = requestLease;
@@ -43,6 +43,7 @@ export class PermitPool {
     this.#wantedCount = wantedCount;
   }
 
+  /** A permit, or when to ask again. */
   async permit(): Promise<Permit> {
     this.#waitingCount++;
     try {
@@ -66,7 +67,7 @@ export class PermitPool {
     }
   }
 
-  /** False once its slot has passed by too much, the gate has closed since, or the clock was set back. */
+  /** False if its slot is over, a 429 came since, or the clock was set back. */
   isUsable(permit: Permit): boolean {
     const nowMs = this.#now();
     return (
@@ -77,23 +78,23 @@ export class PermitPool {
     );
   }
 
-  /** A permit that was not used after all. */
+  /** Takes back a permit that was not used. */
   giveBack(permit: Permit): void {
     if (permit.kind === 'granted' && this.#valid.has(permit)) this.#slots.unshift(permit.at);
   }
 
-  /** The gate has closed: what was leased before is void. */
+  /** A 429 came: all leased permits are void. */
   clear(): void {
     this.#slots = [];
     this.#valid = new WeakSet();
   }
 
-  /** Returns when to ask again, if nothing was granted. */
+  /** Leases more slots; returns when to ask again, if none was granted. */
   async #refill(): Promise<number> {
     const valid = this.#valid;
     const lease = await this.#requestLease(Math.max(1, this.#wantedCount(this.#waitingCount)));
     const nowMs = this.#now();
-    // Closed while it was asked: what it granted before is void.
+    // A 429 came during the request: what was granted is void.
     if (valid !== this.#valid) return nowMs;
     this.#maxLatenessMs = lease.intervalMs < fastIntervalMs ? maxFastLatenessMs : maxLatenessMs;
     for (let i = 0; i < lease.permitCount; i++)

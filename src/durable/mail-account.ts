@@ -1,0 +1,61 @@
+/**
+ * The mail account of the settings: its transport, its gate and its limits.
+ *
+ * The Worker uses it for test mails and for what it shows of the settings, a session for every slice.
+ *
+ * @module
+ */
+import type { Outcome } from '../core/batch/outcome.ts';
+import { isRateNews } from '../core/limits/rate-limit.ts';
+import { createTransport, mailConfig } from '../mail/providers/index.ts';
+import type { Delivery, MailTransport } from '../mail/transport.ts';
+import { dailyCap, gateConfig } from '../runtime/settings.ts';
+import type { MailGate } from './mail-gate.ts';
+import type { PermitPool } from './sending/permit-pool.ts';
+import { mailGateStub } from './stubs.ts';
+
+export interface MailAccount {
+  kind: 'ready';
+  transport: MailTransport;
+  gate: DurableObjectStub<MailGate>;
+  /** Tells the gate what an answer said of the rate limit, when it is news. */
+  report(delivery: Delivery, permits: PermitPool): Promise<void>;
+  /** Calls a second that the account may make. */
+  maxRatePerSecond: number;
+  /** Mails a day from one domain; null: no cap. */
+  dailyCap: number | null;
+}
+
+/** Makes the transport that the settings name, or says which settings are missing. */
+export function mailTransport(env: Env, now: () => number): ReturnType<typeof createTransport> {
+  return createTransport(mailConfig(env), { fetch: (url, init) => fetch(url, init), now });
+}
+
+export function mailAccount(env: Env, now: () => number): MailAccount | { kind: 'refused'; message: string } {
+  const choice = mailTransport(env, now);
+  if (choice.kind === 'refused') return choice;
+  // One gate for each provider, because each has its own limits.
+  const gate = mailGateStub(env, choice.transport.name);
+  const gateLimits = gateConfig(env);
+  return {
+    kind: 'ready',
+    transport: choice.transport,
+    gate,
+    maxRatePerSecond: gateLimits.maxRatePerSecond,
+    dailyCap: dailyCap(env),
+    async report(delivery, permits) {
+      const { rate } = delivery;
+      const refusal = refusalOf(delivery);
+      const throttled = refusal?.kind === 'throttled' ? { retryAfterMs: refusal.retryAfterMs } : null;
+      if (throttled !== null) permits.clear();
+      // Every answer carries these headers; a report of each would double the calls.
+      const isNews = rate !== null && isRateNews(rate, gateLimits);
+      if (throttled !== null || isNews) await gate.report({ throttled, rate: isNews ? rate : null });
+    },
+  };
+}
+
+/** Why some or all mails of a call were not taken; undefined when all were. */
+export function refusalOf({ outcome }: Delivery): Exclude<Outcome, { kind: 'accepted' }> | undefined {
+  return outcome.kind === 'accepted' ? outcome.deferral?.because : outcome;
+}

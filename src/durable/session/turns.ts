@@ -1,0 +1,162 @@
+/**
+ * SessionTurns: the pieces of work that must not overlap, which are an alarm and an erasure.
+ *
+ * Owns their order, the next step of retention, and the removal of the session. What an alarm does to batches is
+ * session/slice.ts, when the next alarm fires session/alarm.ts.
+ * Invariants: an alarm sets its successor before anything else; the row in the CRM's list of activations goes
+ * before the session does, so that a removal that broke off can be repeated.
+ *
+ * @module
+ */
+import type { Command } from '../../core/session/command.ts';
+import { nextRetention } from '../../core/session/retention.ts';
+import { deleteActivation, markAnonymized } from '../../crm/activations.ts';
+import { classifyFault, faultText } from '../../runtime/faults.ts';
+import { retentionDays } from '../../runtime/settings.ts';
+import type { SessionAlarm } from './alarm.ts';
+import { followClock } from './clock.ts';
+import { applyCommand } from './commands.ts';
+import type { SessionContext } from './context.ts';
+import type { SessionSlice } from './slice.ts';
+
+export type EraseAnswer =
+  { kind: 'erased' } | { kind: 'refused'; detail: string } | { kind: 'unknown_session' };
+
+export interface TurnParts {
+  alarm: SessionAlarm;
+  slice: SessionSlice;
+  /** The session is gone: its streams end. */
+  removed(sessionId: string): void;
+}
+
+const cancel: Command = { kind: 'cancel' };
+
+export class SessionTurns {
+  readonly #context: SessionContext;
+  readonly #parts: TurnParts;
+  /** The last piece of work that was begun: an alarm's, or an erasure. */
+  #turn: Promise<unknown> | null = null;
+  #goingOn: Promise<void> | null = null;
+
+  constructor(context: SessionContext, parts: TurnParts) {
+    this.#context = context;
+    this.#parts = parts;
+  }
+
+  /** Does what is due. A second call meanwhile waits for the first. */
+  goOn(): Promise<void> {
+    return (this.#goingOn ??= this.#alarmTurns().finally(() => (this.#goingOn = null)));
+  }
+
+  /**
+   * Erases the session and ends its streams with `deleted`. A session that runs is refused: its rows are what keeps
+   * its leads from being lost or mailed twice. A paused session is cancelled first, and it is erased once the leads
+   * that it set active and did not mail are new again.
+   *
+   * @param by - who asks; for the timeline
+   * @param requestId - of the Worker's request; for the log
+   */
+  async erase(by: string | null, requestId: string | null): Promise<EraseAnswer> {
+    const { store, now, traits, log } = this.#context;
+    const { alarm, slice } = this.#parts;
+    followClock(this.#context);
+    const session = store.load();
+    if (session === null) return { kind: 'unknown_session' };
+    if (session.finishedAt === null && session.state !== 'paused') {
+      return { kind: 'refused', detail: `It is ${session.state}; cancel it or wait for its end.` };
+    }
+    if (session.finishedAt === null) {
+      applyCommand(store, cancel, by, now(), traits());
+      // If this call breaks off, the alarm goes on with giving the leads back.
+      await alarm.watch();
+    }
+    return this.#inTurn(async (): Promise<EraseAnswer> => {
+      if (store.load()?.finishedAt === null) await slice.run();
+      if (store.load()?.finishedAt === null) {
+        await alarm.arm(now());
+        const detail =
+          'It was cancelled, and its leads are being set back in the CRM. Erase it when that has ended.';
+        return { kind: 'refused', detail };
+      }
+      if (!(await this.#remove())) return { kind: 'refused', detail: 'It was set going again meanwhile.' };
+      log('info', 'session_erased', { requestId });
+      return { kind: 'erased' };
+    });
+  }
+
+  async #alarmTurns(): Promise<void> {
+    for (;;) {
+      // The successor first: the platform gives up an alarm after seven failed attempts.
+      await this.#parts.alarm.watch();
+      try {
+        await this.#inTurn(() => this.#alarmTurn());
+        return;
+      } catch (error) {
+        if (classifyFault(error).kind !== 'storage') throw error;
+        // Storage failed during the work. `watch` waits until it is back, and the work goes on from rows.
+        this.#context.log('warn', 'turn_fault', { error: faultText(error) });
+      }
+    }
+  }
+
+  /** Waits for the work before, and does this. */
+  async #inTurn<Answer>(work: () => Promise<Answer>): Promise<Answer> {
+    const before = this.#turn;
+    // A fault of the work before is thrown to whoever waits for that.
+    const turn = (before ?? Promise.resolve()).catch(() => {}).then(work);
+    this.#turn = turn;
+    try {
+      return await turn;
+    } finally {
+      if (this.#turn === turn) this.#turn = null;
+    }
+  }
+
+  async #alarmTurn(): Promise<void> {
+    const { store, now } = this.#context;
+    const { alarm, slice } = this.#parts;
+    followClock(this.#context);
+    if (store.load() === null) {
+      await alarm.clear();
+      return;
+    }
+    if ((await this.#retain()) === 'removed') return;
+    if ((await slice.run()) === 'superseded') return;
+    await alarm.arm(now());
+  }
+
+  /** Takes the next step of retention, if it is due. */
+  async #retain(): Promise<'kept' | 'removed'> {
+    const { store, env, now, settings, log, waitUntil } = this.#context;
+    const step = nextRetention(store.session(), retentionDays(settings()));
+    if (step === null || step.at > now()) return 'kept';
+    log('info', `session_${step.kind}d`, {});
+    if (step.kind === 'remove') return (await this.#remove()) ? 'removed' : 'kept';
+    store.transact(() => store.anonymize(now()));
+    // If the database misses this, erasures of leads go on asking this session, which costs a call each.
+    const { sessionId } = store.session().spec;
+    waitUntil(markAnonymized(env.DB, sessionId, now()).catch(() => undefined));
+    return 'kept';
+  }
+
+  /**
+   * Removes the session.
+   *
+   * @returns false when a command came in meanwhile; then only the list of activations has changed
+   */
+  async #remove(): Promise<boolean> {
+    const { store, env } = this.#context;
+    const { alarm, slice, removed } = this.#parts;
+    const session = store.load();
+    if (session === null) return true;
+    const { spec, generation } = session;
+    // A record that is on its way would put the row back that is deleted here.
+    await slice.recorded();
+    await deleteActivation(env.DB, spec.sessionId);
+    if (store.load()?.generation !== generation) return false;
+    await alarm.clear();
+    await store.deleteAll();
+    removed(spec.sessionId);
+    return true;
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * The events of Postmark (https://postmarkapp.com/developer/webhooks/webhooks-overview), with basic
+ * authentication.
+ *
+ * @module
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { property, textProperty } from '../http.ts';
+import type { ProviderWebhook } from '../provider.ts';
+import { meaningOf, readTags, type EventMeaning, type MailEvent } from '../webhook-event.ts';
+
+export const webhook: ProviderWebhook = {
+  secretName: 'POSTMARK_WEBHOOK_CREDENTIALS',
+  secret: { what: 'its credentials', example: 'user:password' },
+  summary: 'Events of Postmark, with basic authentication',
+  headers: ['authorization'],
+  verify: hasCredentials,
+  read: readPostmarkEvent,
+};
+
+/** Compares hashes, so that the time says nothing about where or how long the credentials differ. */
+function hasCredentials({ headers, secret }: Parameters<ProviderWebhook['verify']>[0]): boolean {
+  const [, given = ''] = /^basic ([a-z0-9+/=]+)$/i.exec(headers.get('authorization') ?? '') ?? [];
+  if (!secret.includes(':') || given === '') return false;
+  const sha256 = (text: string, encoding: 'utf8' | 'base64'): Uint8Array =>
+    createHash('sha256').update(text, encoding).digest();
+  return timingSafeEqual(sha256(secret, 'utf8'), sha256(given, 'base64'));
+}
+
+function readPostmarkEvent(body: unknown): MailEvent | null {
+  const origin = readTags(property(body, 'Metadata'));
+  const meaning = meaningOfRecord(body);
+  if (meaning === null || origin === null) return null;
+  const address = textProperty(body, 'Email', textProperty(body, 'Recipient', ''));
+  return { ...origin, ...meaning, address: address === '' ? null : address };
+}
+
+/** Bounce types that say that the address will never take mail. */
+const hardBounces: ReadonlySet<string> = new Set(['HardBounce', 'BadEmailAddress']);
+/** Replies and notices that come back the way bounces do; the mail itself may well have arrived. */
+const notBounces: ReadonlySet<string> = new Set([
+  'AutoResponder',
+  'AddressChange',
+  'Subscribe',
+  'Unsubscribe',
+  'ChallengeVerification',
+  'OpenRelayTest',
+  'VirusNotification',
+  'SMTPApiError',
+]);
+
+function meaningOfRecord(body: unknown): EventMeaning | null {
+  switch (textProperty(body, 'RecordType', '')) {
+    case 'Delivery':
+      return meaningOf('delivered');
+    case 'SpamComplaint':
+      return meaningOf('complained');
+    case 'Bounce': {
+      const type = textProperty(body, 'Type', '');
+      if (hardBounces.has(type)) return meaningOf('hardBounced');
+      if (type === 'SpamComplaint') return meaningOf('complained');
+      if (type === 'Transient') return meaningOf('delayed');
+      return notBounces.has(type) ? null : meaningOf('bounced');
+    }
+    case 'SubscriptionChange':
+      return property(body, 'SuppressSending') === true ? suppressionMeaning(body) : null;
+    default:
+      return null;
+  }
+}
+
+/** The address came onto Postmark's own list, which holds back the next mail: this one has left. */
+function suppressionMeaning(body: unknown): EventMeaning {
+  const reason = textProperty(body, 'SuppressionReason', '');
+  // The bounce or the complaint has an event of its own; repeating it changes nothing.
+  if (reason === 'HardBounce') return meaningOf('hardBounced');
+  if (reason === 'SpamComplaint') return meaningOf('complained');
+  // Whoever unsubscribes from a mail has received it.
+  return textProperty(body, 'Origin', '') === 'Recipient'
+    ? { event: 'delivered', suppression: 'unsubscribed' }
+    : { event: null, suppression: 'provider' };
+}

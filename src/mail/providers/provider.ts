@@ -1,0 +1,103 @@
+/**
+ * What a mail provider's folder exports.
+ *
+ * Owns the form only. A provider is one folder beside this file and one line in index.ts; nothing else of the
+ * product names a provider.
+ *
+ * @module
+ */
+import type { Setting } from '../../shared/setting.ts';
+import type { MailTransport } from '../transport.ts';
+import { property, type FetchLike } from './http.ts';
+import type { MailEvent } from './webhook-event.ts';
+
+/** The mail settings that all providers share, and the environment in which each finds its own. */
+export interface MailConfig {
+  /** `MAIL_PROVIDER`: the {@link MailProvider.name} of one. */
+  provider: string;
+  /** `Name <address>` or an address. */
+  from: string;
+  /** Where the provider's API is; not set: its public address. */
+  apiUrl?: string | undefined;
+  apiKey?: string | undefined;
+  /** The Worker's variables, secrets and bindings by name; a provider reads its own through {@link textSetting}. */
+  env: object;
+}
+
+/** Handed in, so that tests decide what time it is and who answers. */
+export interface MailEffects {
+  fetch: FetchLike;
+  /** Epoch milliseconds. */
+  now: () => number;
+}
+
+export type TransportChoice =
+  | { kind: 'ready'; transport: MailTransport }
+  /** `missing` names the settings at fault; `message` is for a person. */
+  | { kind: 'refused'; missing: string[]; message: string };
+
+/** A provider's events. */
+export interface ProviderWebhook {
+  /** The secret that proves where an event comes from; it is one of {@link MailProvider.settings}. */
+  secretName: string;
+  /** What a person gets or makes for it, and what it looks like, for the hint of `npm run deploy`. */
+  secret: { what: string; example: string };
+  /** For the API's description: how events are signed, and the headers that carry the proof. */
+  summary: string;
+  headers: readonly string[];
+  /** True when the sender knows the secret. A secret that is not set proves nothing. */
+  verify(request: { headers: Headers; body: string; secret: string }): boolean;
+  /** One event in our words; null when it is not about a mail of ours. */
+  read(body: unknown): MailEvent | null;
+}
+
+/** Where a provider wants DNS records below the sender's domain. What differs by account is left out. */
+export interface ProviderDns {
+  /** The first label of `<selector>._domainkey.<domain>`. */
+  dkimSelector?: string;
+  /** The subdomain of the return path: SPF belongs there and not at the domain. */
+  returnPath?: string;
+}
+
+export interface MailProvider {
+  /** The value of `MAIL_PROVIDER`, and the last part of the webhook's path. */
+  readonly name: string;
+  /** The provider's own name for itself. */
+  readonly title: string;
+  /** The public address of its API; null where the account decides it. A binding has no `apiUrl` at all. */
+  readonly apiUrl?: string | null;
+  /** How long it remembers an idempotency key, in milliseconds; null where it has none. */
+  readonly keyWindowMs: number | null;
+  /** Its own variables and secrets, beside those that all providers share. */
+  readonly settings: readonly Setting[];
+  /**
+   * Makes the transport, or says what the settings lack.
+   *
+   * @param config - with `apiKey` and `apiUrl` trimmed and checked
+   */
+  transport(config: ProviderConfig, effects: MailEffects): TransportChoice;
+  readonly webhook?: ProviderWebhook;
+  readonly dns?: ProviderDns;
+}
+
+/** What {@link MailProvider.transport} gets: trimmed; an empty text is not set. */
+export interface ProviderConfig {
+  apiUrl: string;
+  apiKey: string;
+  env: object;
+}
+
+/** A text of the environment, trimmed; empty when it is not set. */
+export function textSetting(env: object, name: string): string {
+  const value = property(env, name);
+  return typeof value === 'string' ? value.trim() : '';
+}
+
+export function ready(transport: MailTransport): TransportChoice {
+  return { kind: 'ready', transport };
+}
+
+/** @param missing - the setting at fault, as in wrangler.toml */
+export function refuse(missing: string, message: string): TransportChoice {
+  return { kind: 'refused', missing: [missing], message };
+}

@@ -1,0 +1,423 @@
+/**
+ * Every setting of the product in one table: its name, check, default and meaning, and who may give it.
+ *
+ * The Worker reads its numbers here. `npm start`, `npm run deploy` and docs/OPERATIONS.md use the same table.
+ * A setting that only one mail provider knows is described by that provider; lists of people and the names of
+ * Access applications are checked here and read in src/worker/auth.
+ * Invariant: a value that fails its check counts as the default, so no text in the environment stops the Worker.
+ *
+ * @module
+ */
+import type { GuardLimits } from '../core/batch/delivery-status.ts';
+import type { GateConfig } from '../core/limits/rate-limit.ts';
+import type { Setting } from '../shared/setting.ts';
+
+export type SettingGroup =
+  'Roles and sign-in' | 'Mail' | 'Reputation' | 'Activations' | 'Data' | 'Local development';
+
+/** A setting, and where docs/OPERATIONS.md lists it. */
+export interface ProductSetting extends Setting {
+  group: SettingGroup;
+  /** The commands that take the setting from their environment. */
+  takenBy: readonly ('start' | 'deploy')[];
+}
+
+type Check = NonNullable<Setting['check']>;
+type Description = Omit<ProductSetting, 'name'>;
+
+const anywhere = ['start', 'deploy'] as const;
+
+const addressPattern = /^[^\s@<>,"]+@[^\s@<>,"]+\.[^\s@<>,"]+$/;
+
+/** The address in `Name <address>` or `address`; null when there is none. */
+export function senderAddress(value: string): string | null {
+  const address = (/<([^<>]*)>\s*$/.exec(value)?.[1] ?? value).trim();
+  return addressPattern.test(address) ? address : null;
+}
+
+const isSender: Check = (value) => (senderAddress(value) === null ? 'is an address or Name <address>' : null);
+
+const isHttpsUrl: Check = (value) =>
+  URL.canParse(value) && new URL(value).protocol === 'https:' ? null : 'is an https:// address';
+
+/** More than nine digits are a mistake, not a number. */
+const wholeNumber =
+  (least: number): Check =>
+  (value) =>
+    /^\d{1,9}$/.test(value) && Number(value) >= least ? null : `is a whole number from ${least} up`;
+
+const isNumberFromZero: Check = (value) => {
+  const number = Number(value);
+  return Number.isFinite(number) && number >= 0 ? null : 'is a number from 0 up';
+};
+
+const isPercentage: Check = (value) => {
+  const number = Number(value);
+  return Number.isFinite(number) && number >= 0 && number <= 100 ? null : 'is a number from 0 to 100';
+};
+
+const isRoleList: Check = (value) => {
+  const bad = value
+    .split(',')
+    .map((item) => item.trim())
+    .find(
+      (item) =>
+        item !== '' &&
+        item !== '*' &&
+        !/^(?:group|token):.+$/i.test(item) &&
+        !/^\*@[^\s@*]+\.[^\s@*]+$/.test(item) &&
+        (!addressPattern.test(item) || item.includes('*')),
+    );
+  return bad === undefined
+    ? null
+    : `has "${bad}", which is no address, *@domain, group:Name, token:<client id> or *`;
+};
+
+const isAudienceList: Check = (value) =>
+  value.split(',').every((tag) => /^[0-9a-f]{64}$/i.test(tag.trim()))
+    ? null
+    : 'is the application audience (AUD) tag of 64 hexadecimal digits; several with commas';
+
+const isTeamDomain: Check = (value) =>
+  /^(?:https:\/\/)?[a-z0-9.-]+\/?$/i.test(value)
+    ? null
+    : 'is the team domain, such as acme.cloudflareaccess.com';
+
+/**
+ * Jurisdictions that both D1 and Durable Objects know:
+ * https://developers.cloudflare.com/d1/configuration/data-location/ and
+ * https://developers.cloudflare.com/durable-objects/reference/data-location/
+ */
+export const jurisdictions = ['eu', 'us', 'fedramp'] as const;
+export type Jurisdiction = (typeof jurisdictions)[number];
+
+export function isJurisdiction(value: string): value is Jurisdiction {
+  return (jurisdictions as readonly string[]).includes(value);
+}
+
+/** Shorter keys of a hash can be guessed. */
+const minHashKeyLength = 16;
+
+const table = {
+  ROLE_ADMIN: {
+    group: 'Roles and sign-in',
+    meaning:
+      'Who may do everything: addresses, `*@domain`, `group:Name`, `token:<client id>`, or `*` for everyone that Access lets in; commas between.',
+    default: null,
+    isSecret: false,
+    takenBy: anywhere,
+    check: isRoleList,
+  },
+  ROLE_OPERATOR: {
+    group: 'Roles and sign-in',
+    meaning: 'Who may import leads and start activations; the same form.',
+    default: null,
+    isSecret: false,
+    takenBy: anywhere,
+    check: isRoleList,
+  },
+  ROLE_VIEWER: {
+    group: 'Roles and sign-in',
+    meaning: 'Who may watch activations; the same form.',
+    default: null,
+    isSecret: false,
+    takenBy: anywhere,
+    check: isRoleList,
+  },
+  ACCESS_TEAM_DOMAIN: {
+    group: 'Roles and sign-in',
+    meaning:
+      'Domain of the Cloudflare Access team, such as `acme.cloudflareaccess.com`. Nobody gets in without it.',
+    default: null,
+    isSecret: false,
+    takenBy: anywhere,
+    check: isTeamDomain,
+  },
+  ACCESS_AUD: {
+    group: 'Roles and sign-in',
+    meaning: 'Audience tag of the Access application; several with commas. Nobody gets in without it.',
+    default: null,
+    isSecret: false,
+    takenBy: anywhere,
+    check: isAudienceList,
+  },
+  ACCESS_TOKEN_LABELS: {
+    group: 'Roles and sign-in',
+    meaning: 'Names of service tokens in the audit: `<client id>=nightly import`, with commas between.',
+    default: null,
+    isSecret: false,
+    takenBy: anywhere,
+  },
+  PUBLIC_URL: {
+    group: 'Mail',
+    meaning:
+      'Address at which recipients reach the public pages, for the unsubscribe link. `npm run deploy` sets it.',
+    default: null,
+    isSecret: false,
+    takenBy: anywhere,
+    check: isHttpsUrl,
+  },
+  MAIL_PROVIDER: {
+    group: 'Mail',
+    // Only src/mail knows the names; what reads a value that was given checks it there.
+    meaning: 'Which mail provider sends; [MAIL.md](MAIL.md#connect-a-provider) has their names.',
+    default: 'resend',
+    isSecret: false,
+    takenBy: anywhere,
+  },
+  MAIL_API_URL: {
+    group: 'Mail',
+    meaning:
+      "Address of the provider's API; empty: its public one. `npm start` uses a stand-in that sends nothing while it is not set.",
+    default: 'https://api.resend.com',
+    isSecret: false,
+    takenBy: anywhere,
+    check: isHttpsUrl,
+  },
+  MAIL_API_KEY: {
+    group: 'Mail',
+    meaning: "Key of the mail provider's API.",
+    default: null,
+    isSecret: true,
+    takenBy: anywhere,
+  },
+  MAIL_FROM: {
+    group: 'Mail',
+    meaning: 'Sender of the mails: `Name <address>` or an address.',
+    default: 'Lead Activation <hello@example.com>',
+    isSecret: false,
+    takenBy: anywhere,
+    check: isSender,
+  },
+  MAIL_REPLY_TO: {
+    group: 'Mail',
+    meaning: "Address for replies; empty: the sender's.",
+    default: null,
+    isSecret: false,
+    takenBy: anywhere,
+    check: isSender,
+  },
+  MAIL_POSTAL_ADDRESS: {
+    group: 'Mail',
+    meaning: "The sender's postal address, for the footer that commercial mail must have.",
+    default: null,
+    isSecret: false,
+    takenBy: anywhere,
+  },
+  MAIL_ACTION_URL: {
+    group: 'Mail',
+    meaning: 'Where the button in a mail leads; empty: the mail has no button and asks for a reply.',
+    default: null,
+    isSecret: false,
+    takenBy: anywhere,
+    check: isHttpsUrl,
+  },
+  MAIL_RATE: {
+    group: 'Mail',
+    meaning:
+      'Calls a second to the mail API, over all activations. Resend allows 10 per team; 8 leaves room for people.',
+    default: '8',
+    isSecret: false,
+    takenBy: anywhere,
+    check: (value) => (Number.isFinite(Number(value)) && Number(value) > 0 ? null : 'is a number above 0'),
+  },
+  MAIL_BATCH_MAX: {
+    group: 'Mail',
+    meaning: 'Leads in one call to the mail API; empty: as many as the provider takes.',
+    default: null,
+    isSecret: false,
+    takenBy: anywhere,
+    check: (value) => (/^[1-9]\d*$/.test(value) ? null : 'is a whole number from 1 up'),
+  },
+  MAIL_DAILY_CAP: {
+    group: 'Reputation',
+    meaning:
+      'Mails in one UTC day from one domain, over all activations, while the domain is new; empty: no cap.',
+    default: null,
+    isSecret: false,
+    takenBy: anywhere,
+    check: wholeNumber(1),
+  },
+  MAIL_GUARD_MIN_RESULTS: {
+    group: 'Reputation',
+    meaning: 'An activation can pause because of bounces or complaints after this many results.',
+    default: '500',
+    isSecret: false,
+    takenBy: anywhere,
+    check: isNumberFromZero,
+  },
+  MAIL_MAX_BOUNCE_PERCENT: {
+    group: 'Reputation',
+    meaning: 'It pauses at this rate of bounces. Resend pauses whole accounts at 4 %.',
+    default: '4',
+    isSecret: false,
+    takenBy: anywhere,
+    check: isPercentage,
+  },
+  MAIL_MAX_COMPLAINT_PERCENT: {
+    group: 'Reputation',
+    meaning: 'It pauses at this rate of complaints. Resend pauses whole accounts at 0.08 %.',
+    default: '0.08',
+    isSecret: false,
+    takenBy: anywhere,
+    check: isPercentage,
+  },
+  ACTIVATE_CONFIRM_ABOVE: {
+    group: 'Activations',
+    meaning: 'Above this many leads, a person types the count before an activation starts.',
+    default: '1000',
+    isSecret: false,
+    takenBy: anywhere,
+    check: wholeNumber(0),
+  },
+  ACTIVATE_UNDO_SECONDS: {
+    group: 'Activations',
+    meaning:
+      'Seconds after its start in which an activation can be undone; no mail leaves before. 0: it begins at once. At most 600.',
+    default: '10',
+    isSecret: false,
+    takenBy: anywhere,
+    check: wholeNumber(0),
+  },
+  RETENTION_DAYS: {
+    group: 'Data',
+    meaning:
+      'Days after its end for which an activation knows whom it mailed, and for which an import keeps the rows it did not take.',
+    default: '30',
+    isSecret: false,
+    takenBy: anywhere,
+    check: isNumberFromZero,
+  },
+  DATA_JURISDICTION: {
+    group: 'Data',
+    meaning:
+      'Jurisdiction in which all data is kept: `eu`, `us` or `fedramp`. Chosen at creation; it cannot be changed.',
+    default: null,
+    isSecret: false,
+    takenBy: ['deploy'],
+    check: (value) => (isJurisdiction(value) ? null : `is ${jurisdictions.join(', ')} or empty`),
+  },
+  ADDRESS_HASH_KEY: {
+    group: 'Data',
+    meaning:
+      'Key of the hash under which suppressions are stored; made once. A change of it forgets every suppression.',
+    default: null,
+    isSecret: true,
+    takenBy: anywhere,
+    check: (value) =>
+      value.length >= minHashKeyLength ? null : `has at least ${minHashKeyLength} characters`,
+  },
+  LOCAL_PERSON: {
+    group: 'Local development',
+    meaning: 'Address of the person who is signed in without Access. No deploy carries it.',
+    default: null,
+    isSecret: false,
+    takenBy: ['start'],
+  },
+  MAIL_INBOX_URL: {
+    group: 'Local development',
+    meaning: "Page that shows the stand-in's mails, linked from the app. `npm start` sets it.",
+    default: null,
+    isSecret: false,
+    takenBy: [],
+  },
+} satisfies Record<string, Description>;
+
+export type SettingName = keyof typeof table;
+
+/** Values as the environment has them; `Env` is one. */
+export type SettingValues = Readonly<Partial<Record<SettingName, string>>>;
+
+/** The product's settings, in the order in which docs/OPERATIONS.md lists them. */
+export const settings: readonly ProductSetting[] = Object.entries<Description>(table).map(
+  ([name, description]) => ({ name, ...description }),
+);
+
+/** The trimmed value, or null when it is empty or fails its check. */
+function validText(env: SettingValues, name: SettingName): string | null {
+  const text = env[name]?.trim() ?? '';
+  const { check }: Description = table[name];
+  return text === '' || (check?.(text) ?? null) !== null ? null : text;
+}
+
+function optionalNumber(env: SettingValues, name: SettingName): number | null {
+  const text = validText(env, name);
+  return text === null ? null : Number(text);
+}
+
+type NumericSetting = {
+  [Name in SettingName]: (typeof table)[Name]['default'] extends string ? Name : never;
+}[SettingName];
+
+function number(env: SettingValues, name: NumericSetting): number {
+  return optionalNumber(env, name) ?? Number(table[name].default);
+}
+
+/** Days for which an activation that ended knows whom it mailed; at least 0. */
+export function retentionDays(env: SettingValues): number {
+  return number(env, 'RETENTION_DAYS');
+}
+
+/** Above this many leads, a person types the count before a start. */
+export function confirmAbove(env: SettingValues): number {
+  return number(env, 'ACTIVATE_CONFIRM_ABOVE');
+}
+
+/** A longer wait looks like an activation that hangs. */
+const maxUndoSeconds = 600;
+
+/** Milliseconds in which a start can be undone; 0: the activation begins at once. */
+export function undoMs(env: SettingValues): number {
+  return Math.min(number(env, 'ACTIVATE_UNDO_SECONDS'), maxUndoSeconds) * 1_000;
+}
+
+/** The rate limit of the mail account. */
+export function gateConfig(env: SettingValues): GateConfig {
+  return { maxRatePerSecond: number(env, 'MAIL_RATE') };
+}
+
+/** The rates of bounces and complaints at which a session pauses. */
+export function guardLimits(env: SettingValues): GuardLimits {
+  return {
+    minResultCount: number(env, 'MAIL_GUARD_MIN_RESULTS'),
+    maxBouncePercent: number(env, 'MAIL_MAX_BOUNCE_PERCENT'),
+    maxComplaintPercent: number(env, 'MAIL_MAX_COMPLAINT_PERCENT'),
+  };
+}
+
+/** Mails in one day from one domain; null: no cap. */
+export function dailyCap(env: SettingValues): number | null {
+  return optionalNumber(env, 'MAIL_DAILY_CAP');
+}
+
+/** The most leads in one call to the mail API; null: as many as the provider takes. */
+export function maxBatchLeadCount(env: SettingValues): number | null {
+  return optionalNumber(env, 'MAIL_BATCH_MAX');
+}
+
+/** How the mails of a session are put together; null where nothing is set. */
+export function mailTexts(env: SettingValues): {
+  from: string;
+  replyTo: string | null;
+  actionUrl: string | null;
+  postalAddress: string | null;
+  publicUrl: string | null;
+} {
+  // Not checked: a local PUBLIC_URL is http, and a start says itself what is wrong with a sender.
+  const textOf = (name: SettingName): string | null => env[name]?.trim() || null;
+  return {
+    from: textOf('MAIL_FROM') ?? '',
+    replyTo: textOf('MAIL_REPLY_TO'),
+    actionUrl: textOf('MAIL_ACTION_URL'),
+    postalAddress: textOf('MAIL_POSTAL_ADDRESS'),
+    publicUrl: textOf('PUBLIC_URL')?.replace(/\/+$/, '') ?? null,
+  };
+}
+
+/**
+ * Names of the secrets that are missing or too short. A Worker that lacks one refuses every request, so that
+ * the fault shows at once and not in the middle of a session.
+ */
+export function missingSecrets(env: SettingValues): SettingName[] {
+  return (['MAIL_API_KEY', 'ADDRESS_HASH_KEY'] as const).filter((name) => validText(env, name) === null);
+}

@@ -1,0 +1,69 @@
+/**
+ * The wire contract, as zod schemas: what every subject uses, the settings and problems.
+ *
+ * Owns forms and bounds of requests and responses: the routes validate with them, and /openapi.json is made of
+ * them. Has no defaults that need a clock, no SQL and no HTTP. The web app takes only types from here, so that zod
+ * stays out of its bundle.
+ *
+ * @module
+ */
+import { z } from 'zod';
+import { problemCatalog, type Problem, type ProblemCode } from '../problem.ts';
+import { roles } from '../roles.ts';
+import { sessionIdPattern } from '../session-id.ts';
+
+export const count = z.int().min(0);
+export const timeMs = z.int().min(0).meta({ description: 'Epoch milliseconds.' });
+
+export const sessionIdSchema = z
+  .string()
+  .regex(sessionIdPattern, 'must look like activation_1704123456789_a7bc3d2f1')
+  .meta({
+    id: 'SessionId',
+    description: 'Name of one bulk activation, made by the client; also the idempotency key of its start.',
+    example: 'activation_1704123456789_a7bc3d2f1',
+  });
+
+export const leadIdSchema = z.int().min(1).max(Number.MAX_SAFE_INTEGER);
+
+export const templateIdSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'must be lower-case words joined by -');
+
+/** What the running app is connected to; the web app shows it. */
+export const settingsSchema = z
+  .object({
+    user: z.object({ email: z.string(), name: z.string(), role: z.enum(roles) }),
+    retentionDays: z
+      .number()
+      .meta({ description: 'How long an activation that has ended knows whom it mailed.' }),
+    dataJurisdiction: z
+      .string()
+      .nullable()
+      .meta({ description: 'Where the database and all activations are kept; null: no jurisdiction.' }),
+    mail: z.object({
+      provider: z.string(),
+      from: z.string(),
+      inboxUrl: z.string().nullable().meta({ description: 'Inbox page of the stand-in mail API.' }),
+      callsPerSecond: z.number(),
+    }),
+    activate: z.object({
+      confirmAbove: count.meta({ description: 'Above so many leads a person types the count to start.' }),
+      undoSeconds: z.number().min(0).meta({ description: 'For so long a start can be undone.' }),
+    }),
+  })
+  .meta({ id: 'Settings' });
+export type Settings = z.infer<typeof settingsSchema>;
+
+export const problemSchema = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    code: z.enum(Object.keys(problemCatalog) as [ProblemCode, ...ProblemCode[]]),
+    detail: z.string(),
+    instance: z.string(),
+    requestId: z.string(),
+    errors: z.array(z.object({ path: z.string(), message: z.string() })).exactOptional(),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457 problem details.' }) satisfies z.ZodType<Problem>;

@@ -1,0 +1,160 @@
+/**
+ * The wire contract of leads, as zod schemas: leads, filters, lists, known values and saved views.
+ *
+ * Owns forms and bounds of requests and responses: the routes validate with them, and /openapi.json is made of
+ * them. Has no defaults that need a clock, no SQL and no HTTP. The web app takes only types from here, so that zod
+ * stays out of its bundle.
+ *
+ * @module
+ */
+import { z } from 'zod';
+import { customFieldPattern } from '../custom-fields.ts';
+import { fieldsWith, leadFieldNames, leadFields, perField, type FieldWith } from '../lead-fields.ts';
+import { limits } from '../limits.ts';
+import { count, leadIdSchema, timeMs } from './common.ts';
+
+export const leadStatuses = ['new', 'active'] as const;
+export type LeadStatus = (typeof leadStatuses)[number];
+
+export const leadSchema = z
+  .object({
+    id: leadIdSchema,
+    ...perField(leadFieldNames, () => z.string()),
+    custom: z.record(z.string(), z.string()).meta({ description: 'Fields of your own, by name.' }),
+    status: z.enum(leadStatuses),
+    activatedAt: timeMs.nullable(),
+    activatedBy: z.string().nullable().meta({ description: 'The session that activated the lead.' }),
+    importId: z.string().nullable(),
+    createdAt: timeMs,
+    updatedAt: timeMs,
+  })
+  .meta({ id: 'Lead' });
+export type Lead = z.infer<typeof leadSchema>;
+
+export const customFieldNameSchema = z
+  .string()
+  .regex(customFieldPattern, 'must be a lower-case word of letters, digits and _');
+
+const customFieldsSchema = z
+  .record(customFieldNameSchema, z.string().trim().max(limits.maxCustomValueLength))
+  .refine(
+    (fields) => Object.keys(fields).length <= limits.maxCustomFieldCount,
+    `a lead has at most ${limits.maxCustomFieldCount} custom fields`,
+  )
+  .meta({ description: 'All custom fields of the lead; those that are empty or left out are removed.' });
+
+/** `PATCH /crm/leads/:id`: the fields that a person may edit; those left out stay as they are. */
+export const leadPatchSchema = z
+  .strictObject({
+    ...perField(leadFieldNames, (field) => z.string().trim().max(leadFields[field].maxLength)),
+    email: z.email().max(leadFields.email.maxLength),
+    custom: customFieldsSchema,
+  })
+  .partial()
+  .meta({ id: 'LeadPatch' });
+export type LeadPatch = z.infer<typeof leadPatchSchema>;
+
+const filterFields = fieldsWith('filter');
+
+/** The choice of leads by properties; all given properties must hold. */
+export const leadFilterSchema = z
+  .strictObject({
+    status: z.enum(leadStatuses).optional(),
+    search: z
+      .string()
+      .trim()
+      .max(limits.maxSearchLength)
+      .optional()
+      .meta({
+        description:
+          'Words, all of which must be there: each begins a word of the name, company or email address. One with a dot ' +
+          'in it (`example.com`) is the end of a domain from one of its labels, also in a name or company, or begins ' +
+          'the address. `@example.com` is the domain of the address, `@exa` its beginning; with something before ' +
+          'the @ it begins the address.',
+      }),
+    ...perField(filterFields, (field) => z.string().max(leadFields[field].maxLength).optional()),
+    importId: z.string().max(64).optional(),
+    createdFrom: timeMs.optional(),
+    createdTo: timeMs.optional(),
+    activatedFrom: timeMs.optional(),
+    activatedTo: timeMs.optional(),
+  })
+  .meta({ id: 'LeadFilter' });
+export type LeadFilter = z.infer<typeof leadFilterSchema>;
+
+type SortedField = 'id' | FieldWith<'sort'>;
+
+/** A minus: from the highest value to the lowest. */
+export type LeadSort = SortedField | `-${SortedField}`;
+export const leadSorts: readonly LeadSort[] = [
+  // Newest first is what the list begins with.
+  '-id',
+  'id',
+  ...fieldsWith('sort').flatMap((field) => [field, `-${field}`] as const),
+];
+
+export type SearchedField = FieldWith<'search'>;
+/** What a search looks into, in the order in which matches are told: the address last. */
+export const searchedFields: readonly SearchedField[] = [
+  ...fieldsWith('search').filter((field) => field !== 'email'),
+  'email',
+];
+
+export const leadMatchSchema = z
+  .object({
+    field: z.enum(searchedFields),
+    ranges: z.array(z.tuple([count, count])).meta({
+      description: 'From and up to which UTF-16 unit of the field, in order; they do not overlap.',
+    }),
+  })
+  .meta({ id: 'LeadMatch', description: 'Where a search was found in a field of a lead.' });
+export type LeadMatch = z.infer<typeof leadMatchSchema>;
+
+export const foundLeadSchema = leadSchema
+  .extend({
+    matched: z
+      .array(leadMatchSchema)
+      .exactOptional()
+      .meta({ description: 'Where the search was found; only where there was one.' }),
+  })
+  .meta({ id: 'FoundLead' });
+export type FoundLead = z.infer<typeof foundLeadSchema>;
+
+export const leadPageSchema = z
+  .object({
+    leads: z.array(foundLeadSchema),
+    nextCursor: z.string().nullable(),
+    total: count.meta({
+      description: 'Leads that match, over all pages; at least so many where `isTotalExact` is false.',
+    }),
+    isTotalExact: z.boolean().meta({
+      description: 'False where many leads match and an exact count would make the page wait for it.',
+    }),
+  })
+  .meta({ id: 'LeadPage' });
+export type LeadPage = z.infer<typeof leadPageSchema>;
+
+export const leadValuesSchema = z
+  .object({
+    ...perField(filterFields, () => z.array(z.string())),
+    custom: z.array(z.string()).meta({ description: 'Names of custom fields.' }),
+  })
+  .meta({
+    id: 'LeadValues',
+    description: `Values that leads have, up to ${limits.maxLeadValueCount} of each.`,
+  });
+export type LeadValues = z.infer<typeof leadValuesSchema>;
+
+export const viewRequestSchema = z
+  .strictObject({
+    name: z.string().trim().min(1).max(limits.maxNameLength),
+    query: z.string().max(limits.maxViewQueryLength).meta({ description: 'Query string of the leads page.' }),
+  })
+  .meta({ id: 'ViewRequest' });
+
+export const viewSchema = z
+  .object({ viewId: z.int().min(1), name: z.string(), query: z.string(), createdAt: timeMs })
+  .meta({ id: 'View' });
+export type View = z.infer<typeof viewSchema>;
+
+export const viewListSchema = z.object({ views: z.array(viewSchema) }).meta({ id: 'ViewList' });

@@ -1,0 +1,21 @@
+/**
+ * The description of one setting: a variable or a secret of the Worker.
+ *
+ * Owns the type only. `src/runtime/settings.ts` lists the settings of the product, and each folder of
+ * `src/mail/providers` lists those of its provider; `npm start`, `npm run deploy` and the Settings page read both.
+ *
+ * @module
+ */
+
+export interface Setting {
+  /** The name of the environment variable, as in wrangler.toml. */
+  name: string;
+  /** A secret's value is never logged, shown or written to wrangler.toml. */
+  isSecret: boolean;
+  /** The value that holds when nothing is set; null when the product does without one. */
+  default: string | null;
+  /** What it is for, in one sentence for the person who deploys. */
+  meaning: string;
+  /** Returns what is wrong with a value that is not empty, as the end of a sentence (`is a number above 0`), or null. */
+  check?: (value: string) => string | null;
+}

@@ -1,0 +1,137 @@
+/**
+ * Starting an activation: one request becomes one session, however often it is sent.
+ *
+ * Owns the order of the checks, and what a session keeps from its start on: the audience, the template and the
+ * mail settings. Does not know HTTP; refusals are thrown.
+ * Invariant: a session that starts can be sent: its template compiles and its mail settings are complete.
+ *
+ * @module
+ */
+import { batchCountInBounds } from '../../core/batch/batch.ts';
+import { batchCountUnderCap } from '../../core/limits/daily-cap.ts';
+import type { SessionSpec } from '../../core/session/session.ts';
+import { countRunning } from '../../crm/activations.ts';
+import { resolveAudience } from '../../crm/audience.ts';
+import { openRecovery } from '../../crm/recovery.ts';
+import { mailTransport } from '../../durable/mail-account.ts';
+import { sessionStub } from '../../durable/stubs.ts';
+import { dailyCap, maxBatchLeadCount, undoMs } from '../../runtime/settings.ts';
+import { limits } from '../../shared/limits.ts';
+import type { Progress } from '../../shared/progress.ts';
+import type { ActivationPreviewRequest, ActivationStartRequest } from '../../shared/schemas/activation.ts';
+import { sha256Hex } from '../../shared/sha256.ts';
+import { requireSimpleFilter } from '../http/params.ts';
+import { Refusal } from '../http/problem.ts';
+import { mailSettings, requireMail } from './require-mail.ts';
+import { compileUsable, requireTemplate } from './templates.ts';
+
+/** Who starts it, and by which request. */
+export interface StartContext {
+  /** E-mail address of a person, or the client id of a service token. */
+  owner: string;
+  requestId: string;
+  requestUrl: string;
+}
+
+/** `exists`: the same request started it before, and nothing was written now. */
+export interface StartedActivation {
+  kind: 'started' | 'exists';
+  progress: Progress;
+}
+
+/**
+ * Starts a session, or finds the one that the same request started.
+ *
+ * @throws Refusal for whatever keeps it from starting; nothing was written then
+ */
+export async function startActivation(
+  env: Env,
+  request: ActivationStartRequest,
+  { owner, requestId, requestUrl }: StartContext,
+): Promise<StartedActivation> {
+  const { sessionId, ...rest } = request;
+  const session = sessionStub(env, sessionId);
+  const fingerprint = await sha256Hex(JSON.stringify(rest));
+  // Before anything else: a repeat must find its session even if the leads have changed since.
+  const found = await session.find(fingerprint, requestId);
+  if (found !== null) return requireStarted(found);
+  await requireNoRecovery(env);
+  if ((await countRunning(env.DB, owner)) >= limits.maxRunningSessionCount) {
+    throw new Refusal('too_many_sessions', `At most ${limits.maxRunningSessionCount} may run at once.`);
+  }
+
+  const template = await requireTemplate(env, rest.templateId);
+  const { customFields } = compileUsable(template);
+  requireMail(env);
+  const choice = mailTransport(env, Date.now);
+  if (choice.kind === 'refused') throw new Refusal('mail_not_configured', choice.message);
+  const { name: provider, maxBatch } = choice.transport;
+  const createdAt = Date.now();
+  const { maxLeadId, total, revision } = await requireAudience(env, rest);
+  const spec: SessionSpec = {
+    sessionId,
+    name: rest.name ?? template.name,
+    owner,
+    fingerprint,
+    audience: rest.audience,
+    template,
+    mail: mailSettings(env, requestUrl),
+    provider,
+    batchLeadCount: batchCountUnderCap(
+      batchCountInBounds(
+        Math.min(maxBatch, maxBatchLeadCount(env) ?? maxBatch),
+        template.subject.length + template.html.length + template.text.length,
+        customFields.length,
+      ),
+      dailyCap(env),
+    ),
+    maxLeadId,
+    total,
+    revision,
+    createdAt,
+    // Counted from here: a slow count of the audience must not shorten the time to undo.
+    startsAt: Date.now() + undoMs(env),
+  };
+  return requireStarted(await session.start(spec, requestId));
+}
+
+type StartAnswer = Awaited<ReturnType<ReturnType<typeof sessionStub>['start']>>;
+
+function requireStarted(answer: StartAnswer): StartedActivation {
+  switch (answer.kind) {
+    case 'conflict':
+      throw new Refusal('session_conflict');
+    case 'erased':
+      throw new Refusal('session_erased');
+    case 'started':
+    case 'exists':
+      return answer;
+    default:
+      throw new Error(`unknown answer: ${String(answer satisfies never)}`);
+  }
+}
+
+/** Refuses while a restore is open: the database then has leads as new that sessions have mailed. */
+export async function requireNoRecovery(env: Env): Promise<void> {
+  if ((await openRecovery(env.DB)) === null) return;
+  throw new Refusal(
+    'recovery_open',
+    'An admin has to run `npm run reconcile` (docs/RECOVERY.md); until then somebody could be mailed twice.',
+  );
+}
+
+/** The leads that an audience means now; refuses an empty one and ids of no lead. */
+export async function requireAudience(
+  env: Env,
+  { audience }: ActivationPreviewRequest,
+): Promise<{ maxLeadId: number; total: number; revision: number }> {
+  if ('filter' in audience) requireSimpleFilter(audience.filter);
+  const resolved = await resolveAudience(env.DB, audience);
+  if (resolved.kind === 'empty') throw new Refusal('empty_audience', 'No lead matches; nothing was started.');
+  if (resolved.kind === 'unknown_leads') {
+    const shown = resolved.leadIds.slice(0, 10).join(', ');
+    const more = resolved.leadIds.length > 10 ? ` and ${resolved.leadIds.length - 10} more` : '';
+    throw new Refusal('unknown_leads', `No lead has these ids: ${shown}${more}. Nothing was started.`);
+  }
+  return resolved;
+}
