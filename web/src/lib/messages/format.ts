@@ -20,6 +20,7 @@ const shortDateTimes = new Intl.DateTimeFormat(locale, {
   hour: 'numeric',
   minute: '2-digit',
 });
+const days = new Intl.DateTimeFormat(locale, { dateStyle: 'medium' });
 const times = new Intl.DateTimeFormat(locale, { timeStyle: 'short' });
 const timesWithSeconds = new Intl.DateTimeFormat(locale, { timeStyle: 'medium' });
 const relatives = new Intl.RelativeTimeFormat(words, { numeric: 'auto' });
@@ -34,6 +35,8 @@ export const formatPercent = (percent: number): string => percents.format(percen
 export const formatList = (parts: readonly string[]): string => lists.format(parts);
 export const formatDateTime = (timeMs: number): string => dateTimes.format(timeMs);
 export const formatShortDateTime = (timeMs: number): string => shortDateTimes.format(timeMs);
+/** `28 Nov 2026`. */
+export const formatDay = (timeMs: number): string => days.format(timeMs);
 export const formatTime = (timeMs: number): string => times.format(timeMs);
 
 /** The reader's time zone as it is named beside a time: `UTC`, `GMT+1`. */
