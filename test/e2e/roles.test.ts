@@ -145,12 +145,12 @@ describe('an admin whom a person asks', () => {
   test('saves all that is held about the address, and none of it in an address of the web', async () => {
     const urls: string[] = [];
     page.on('request', (request) => urls.push(request.url()));
-    await page.goto(`${product.stack.url}/suppressions`);
+    await page.goto(`${product.stack.url}/settings`);
     await page.getByTestId('export-address').fill(' lead-1@example.com ');
     const saving = page.waitForEvent('download');
     await page.getByTestId('export-person').click();
     const file = await saving;
-    expect(file.suggestedFilename()).toMatch(/^held-about-a-person-\d{4}-\d\d-\d\d\.json$/);
+    expect(file.suggestedFilename()).toMatch(/^personal-data-\d{4}-\d\d-\d\d\.json$/);
     const chunks: Buffer[] = [];
     for await (const chunk of await file.createReadStream()) chunks.push(chunk as Buffer);
     expect(JSON.parse(Buffer.concat(chunks).toString())).toMatchObject({

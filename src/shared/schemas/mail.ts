@@ -215,3 +215,28 @@ export const senderCheckSchema = z
   })
   .meta({ id: 'SenderCheck' });
 export type SenderCheck = z.infer<typeof senderCheckSchema>;
+
+// ── the test inbox ───────────────────────────────────────────────────────────────────────────────
+
+export const testMailIdSchema = z.string().regex(/^[\w-]{1,64}$/, 'must be the id of an email');
+
+export const testMailSchema = z
+  .object({
+    id: testMailIdSchema,
+    to: z.array(z.string()),
+    from: z.string(),
+    subject: z.string(),
+    sentAt: timeMs.nullable(),
+  })
+  .meta({ id: 'TestMail', description: 'An email that the stand-in of local development took.' });
+export type TestMail = z.infer<typeof testMailSchema>;
+
+export const testInboxSchema = z
+  .object({ mails: z.array(testMailSchema), total: count })
+  .meta({ id: 'TestInbox' });
+export type TestInbox = z.infer<typeof testInboxSchema>;
+
+export const testMailContentSchema = testMailSchema
+  .extend({ html: z.string(), text: z.string() })
+  .meta({ id: 'TestMailContent' });
+export type TestMailContent = z.infer<typeof testMailContentSchema>;

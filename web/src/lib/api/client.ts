@@ -19,7 +19,6 @@ import type {
   LeadHistory,
   LeadResultPage,
 } from '../../../../src/shared/schemas/activation.ts';
-import type { Settings } from '../../../../src/shared/schemas/common.ts';
 import type {
   Import,
   ImportChunk,
@@ -34,6 +33,7 @@ import type {
   LeadValues,
   View,
 } from '../../../../src/shared/schemas/leads.ts';
+import type { Settings, SettingValues } from '../../../../src/shared/schemas/common.ts';
 import type {
   SenderCheck,
   SuppressionImport,
@@ -46,6 +46,8 @@ import type {
   TemplatePreview,
   TemplateSummary,
   TemplateVersionList,
+  TestInbox,
+  TestMailContent,
 } from '../../../../src/shared/schemas/mail.ts';
 import { apiHeaders, isSignedOut } from './sign-in.ts';
 
@@ -142,6 +144,8 @@ export const api = {
   eraseLead: (leadId: number) => remove(`/crm/leads/${leadId}`),
   /** The address goes in the body, so that no URL and no request log holds personal data. */
   exportPerson: (email: string) => post<PersonExport>('/crm/leads/export', { email }),
+  /** A repeat changes nothing. */
+  erasePerson: (email: string) => post<void>('/crm/leads/erase', { email }),
   leadValues: () => call<LeadValues>('/crm/lead-values'),
   views: () => call<{ views: View[] }>('/crm/views'),
   saveView: (view: { name: string; query: string }) => post<View>('/crm/views', view),
@@ -193,6 +197,9 @@ export const api = {
   removeSuppression: (id: string, note: string) => post<void>(`/crm/suppressions/${id}/remove`, { note }),
   senderCheck: () => call<SenderCheck>('/crm/sender-check'),
   settings: () => call<Settings>('/crm/settings'),
+  settingValues: () => call<SettingValues>('/crm/settings/values'),
+  testInbox: () => call<TestInbox>('/crm/test-inbox'),
+  testMail: (id: string) => call<TestMailContent>(`/crm/test-inbox/${id}`),
   preview: (request: ActivationPreviewRequest, signal?: AbortSignal) =>
     post<ActivationPreview>('/crm/activation/preview', request, signal),
   start: (request: ActivationStartRequest) =>

@@ -32,7 +32,6 @@ export const auditMessages = {
   title: 'Audit log',
   subtitle: (zone: string) =>
     `Who did what, and when. Entries are never changed or deleted. Times in ${zone}.`,
-  table: 'Audit entries',
   filters: {
     actor: 'Person',
     actorPlaceholder: 'ana@example.com',
