@@ -18,6 +18,7 @@ import {
 import { dataJurisdiction } from '../../../durable/stubs.ts';
 import { settingsSchema, settingValuesSchema, type SettingValues } from '../../../shared/schemas/common.ts';
 import type { Setting } from '../../../shared/setting.ts';
+import { isLoopbackName } from '../../auth/access-settings.ts';
 import type { App } from '../../app-env.ts';
 import { json } from '../../http/openapi.ts';
 import { problems, Refusal } from '../../http/problem.ts';
@@ -64,8 +65,13 @@ function valueOf(
   return {
     value: isSet && !setting.isSecret ? text : null,
     isSet,
-    problem: isSet ? (setting.check?.(text) ?? null) : null,
+    // In local development these are addresses of this machine, which a deployment would refuse.
+    problem: isSet && !isLoopbackUrl(text) ? (setting.check?.(text) ?? null) : null,
   };
+}
+
+function isLoopbackUrl(text: string): boolean {
+  return URL.canParse(text) && isLoopbackName(new URL(text).hostname);
 }
 
 export function settingsRoutes(app: App): void {
