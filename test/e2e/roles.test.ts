@@ -158,7 +158,7 @@ describe('an admin whom a person asks', () => {
       lead: { email: 'lead-1@example.com', status: 'active' },
       activations: [{ sessionId: finished }],
     });
-    await page.getByText('The export is saved').waitFor();
+    await page.getByText('Personal data exported').waitFor();
     expect(urls.filter((url) => url.includes('lead-1'))).toEqual([]);
   });
 

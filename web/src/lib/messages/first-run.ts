@@ -3,8 +3,11 @@
  *
  * @module
  */
-import type { FirstStep } from '../shell/first-run.ts';
 import { formatCount } from './format.ts';
+
+/** In the order in which they are shown. */
+export const firstSteps = ['provider', 'leads', 'suppress', 'test', 'activate'] as const;
+export type FirstStep = (typeof firstSteps)[number];
 
 export const firstRunMessages = {
   title: 'Get started',

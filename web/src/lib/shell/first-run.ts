@@ -7,9 +7,7 @@
 import type { Ability } from '../../../../src/shared/roles.ts';
 import type { AuditPage } from '../../../../src/shared/schemas/audit.ts';
 import { api, call } from '../api/client.ts';
-
-export const firstSteps = ['provider', 'leads', 'suppress', 'test', 'activate'] as const;
-export type FirstStep = (typeof firstSteps)[number];
+import { firstSteps, type FirstStep } from '../messages/first-run.ts';
 
 /** What of the product decides; null where it is not known to this person, or was not answered. */
 export interface FirstRunFacts {

@@ -52,13 +52,3 @@ export class Shortcuts {
 }
 
 const isGoKey = (key: string): key is keyof typeof goKeys => Object.hasOwn(goKeys, key);
-
-/** Whether keys go into a field there, or to a dialog that is open. */
-export function isTaken(target: EventTarget | null): boolean {
-  return (
-    document.querySelector('[role="dialog"], [role="alertdialog"], :popover-open') !== null ||
-    (target instanceof Element &&
-      target.closest('input:not([type="checkbox"], [type="radio"]), textarea, select, [contenteditable]') !==
-        null)
-  );
-}
