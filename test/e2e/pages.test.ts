@@ -167,7 +167,15 @@ describe.each([
 
   test('every page is reached by its navigation, and none complained', async () => {
     const more = page.getByTestId('more-navigation');
-    for (const name of ['Leads', 'Imports', 'Activations', 'Templates', 'Suppressions', 'Audit', 'Settings']) {
+    for (const name of [
+      'Leads',
+      'Imports',
+      'Activations',
+      'Templates',
+      'Suppressions',
+      'Audit',
+      'Settings',
+    ]) {
       const link = page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name, exact: true });
       if (width < 640 && !(await link.isVisible())) {
         await more.press('Enter');

@@ -6,4 +6,5 @@
  */
 export { default as FirstRunCard } from './first-run-card.svelte';
 export { ScrollKeeper } from './scroll-keeper.ts';
+export { default as ToastRegion } from './toast-region.svelte';
 export { warmUp } from './warm-up.ts';
