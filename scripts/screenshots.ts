@@ -107,7 +107,7 @@ async function takePictures(url: string, look: Look, device: Device): Promise<vo
     await waitForShare(page, 0.4);
     await page.mouse.move(0, 0);
     await picture(page, name('run'));
-    if (!['activations', 'results', 'cancel', 'import'].some((what) => isWanted(name(what)))) return;
+    if (!['activity', 'results', 'import'].some((what) => isWanted(name(what)))) return;
     await page.goto(`${url}/activations`);
     await page.getByTestId('run-row').first().waitFor();
     await picture(page, name('activations'));

@@ -10,14 +10,30 @@
 import adapter from '@sveltejs/adapter-static';
 import { sveltekit } from '@sveltejs/kit/vite';
 import tailwindcss from '@tailwindcss/vite';
-import { defineConfig } from 'vite';
+import { defineConfig, type Plugin } from 'vite';
 
 /** What the Worker answers itself; `vite dev` passes these on to `wrangler dev`. */
 const workerPaths = ['/crm', '/webhooks', '/unsubscribe', '/openapi.json', '/docs', '/problems', '/healthz'];
 const workerOrigin = process.env['WORKER_ORIGIN'] ?? 'http://127.0.0.1:8787';
 
+/**
+ * Writes the names of all scripts and styles of the app into `_app/files.json`: the shell fetches them into the
+ * browser's cache once a page is at rest, so that parts loaded on demand are there offline too.
+ */
+const listFiles: Plugin = {
+  name: 'list-files',
+  applyToEnvironment: ({ name }) => name === 'client',
+  generateBundle(_, bundle) {
+    const files = Object.keys(bundle)
+      .filter((file) => file.includes('/immutable/') && /\.(?:js|css|woff2)$/.test(file))
+      .map((file) => `/${file}`);
+    this.emitFile({ type: 'asset', fileName: '_app/files.json', source: JSON.stringify(files) });
+  },
+};
+
 export default defineConfig({
   plugins: [
+    listFiles,
     tailwindcss(),
     sveltekit({
       compilerOptions: { runes: true },

@@ -12,7 +12,15 @@ import { readPage, type Condition, type PagedList } from './cursor.ts';
 type AuditRow = Omit<AuditEntry, 'detail'> & { detail: string | null };
 
 const trail: PagedList<AuditRow> = {
-  select: `SELECT id, at, actor, role, action, target, country, request_id AS requestId, detail FROM audit`,
+  // Names are looked up and not stored: an erased activation leaves none behind.
+  select: `SELECT id, at, actor, role, action, target, country, request_id AS requestId, detail,
+      coalesce(
+        (SELECT s.progress ->> 'name' FROM activations s WHERE s.session_id = audit.target),
+        (SELECT i.file_name FROM imports i WHERE i.import_id = audit.target),
+        (SELECT v.name FROM templates t JOIN template_versions v ON v.template_id = t.id AND v.version = t.version
+         WHERE t.id = substr(audit.target, 10) AND audit.target LIKE 'template:%')
+      ) AS targetName
+    FROM audit`,
   key: [
     { column: 'at', type: 'integer', of: (row) => row.at },
     { column: 'id', type: 'integer', of: (row) => row.id },
@@ -29,7 +37,10 @@ export interface AuditFilter {
 }
 
 /** Appends one entry. @throws what D1 throws; nothing was written then */
-export async function appendAudit(db: D1Database, entry: Omit<AuditEntry, 'id'>): Promise<void> {
+export async function appendAudit(
+  db: D1Database,
+  entry: Omit<AuditEntry, 'id' | 'targetName'>,
+): Promise<void> {
   await db
     .prepare(
       `INSERT INTO audit (at, actor, role, action, target, country, request_id, detail)

@@ -1,9 +1,10 @@
 /**
  * Suppressions: who must not be mailed, by the keyed hash of the address.
  *
- * Owns the table. Keeps no address, except as a label where a person typed one. Invariants: the first reason stays
- * (a complaint stays a complaint, whatever comes later); adding twice changes nothing; every flip checks the
- * suppressions in its own transaction.
+ * Owns the table. Keeps no address, except as a label where a person typed one; the list names the lead behind
+ * a hash as long as there is one. Invariants: the first reason
+ * stays (a complaint stays a complaint, whatever comes later); adding twice changes nothing; whatever mails
+ * looks here in the transaction of its flip.
  *
  * @module
  */
@@ -16,14 +17,30 @@ import type {
 import { allOf, cursorBehind, pageStatement, takePage, type Condition, type PagedList } from './cursor.ts';
 import { type HashEmail, isUsableEmail, normalizeEmail } from './email.ts';
 
-const list: PagedList<Suppression> = {
+/** An entry as it is read; `lead` is JSON of {@link LeadCells}. */
+type SuppressionRow = Omit<Suppression, 'lead'> & { lead: string | null };
+type LeadCells = [id: number, email: string, firstName: string, lastName: string];
+
+const list: PagedList<SuppressionRow> = {
+  // A lookup per shown row. Two leads can share a hash: addresses are unique by the case of ASCII, hashes by
+  // that of Unicode.
   select: `SELECT email_hash AS id, reason, created_at AS createdAt, label, added_by AS addedBy, note,
-      session_id AS sessionId FROM suppressions`,
+      session_id AS sessionId,
+      (SELECT json_array(l.id, l.email, l.first_name, l.last_name) FROM leads l
+       WHERE l.email_hash = suppressions.email_hash LIMIT 1) AS lead
+    FROM suppressions`,
   key: [
     { column: 'created_at', type: 'integer', of: (row) => row.createdAt },
     { column: 'email_hash', type: 'text', of: (row) => row.id },
   ],
 };
+
+function toSuppression({ lead, ...entry }: SuppressionRow): Suppression {
+  if (lead === null) return { ...entry, lead: null };
+  // Made by the query.
+  const [id, email, firstName, lastName] = JSON.parse(lead) as LeadCells;
+  return { ...entry, lead: { id, email, name: `${firstName} ${lastName}`.trim() } };
+}
 
 /**
  * Suppresses one address because of a webhook or an unsubscribe link.
@@ -123,12 +140,15 @@ export async function listSuppressions(
   const statement = pageStatement(db, list, { where, cursor, limit });
   if (statement === null) return { kind: 'invalid_cursor' };
   const { sql, params } = allOf(where);
-  const [found, count] = await db.batch<Suppression & { n: number }>([
+  const [found, count] = await db.batch<SuppressionRow & { n: number }>([
     statement,
     db.prepare(`SELECT count(*) AS n FROM suppressions WHERE ${sql}`).bind(...params),
   ]);
   const { rows, nextCursor } = takePage(found?.results ?? [], limit, cursorBehind(list));
-  return { kind: 'ok', page: { suppressions: rows, nextCursor, total: count?.results[0]?.n ?? 0 } };
+  return {
+    kind: 'ok',
+    page: { suppressions: rows.map(toSuppression), nextCursor, total: count?.results[0]?.n ?? 0 },
+  };
 }
 
 /** Which of these hashes are suppressed. */

@@ -38,6 +38,7 @@ import { problemRoutes } from './routes/system/problems.ts';
 import { senderCheckRoutes } from './routes/mail/sender-check.ts';
 import { settingsRoutes } from './routes/system/settings.ts';
 import { suppressionRoutes } from './routes/mail/suppressions.ts';
+import { testInboxRoutes } from './routes/mail/test-inbox.ts';
 import { timelineRoutes } from './routes/activation/timeline.ts';
 import { templateRoutes } from './routes/mail/templates.ts';
 import { viewRoutes } from './routes/crm/saved-views.ts';
@@ -76,6 +77,7 @@ export function createApp(identify: Identify = createIdentify()): App {
     templateRoutes,
     suppressionRoutes,
     senderCheckRoutes,
+    testInboxRoutes,
     webhookRoutes,
     unsubscribeRoutes,
     auditRoutes,

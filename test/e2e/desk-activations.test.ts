@@ -43,7 +43,7 @@ afterAll(async () => {
 });
 
 test('a completed activation with failures says so in its list, its page and its sentence', async () => {
-  const sessionId = await product.startRun('Mixed', range(1, 10));
+  const sessionId = await product.startSession('Mixed', range(1, 10));
   await product.untilRun(sessionId, ({ state }) => state === 'completed');
   await open('/activations');
   const row = page.getByTestId('run-row').filter({ hasText: 'Mixed' });
@@ -100,7 +100,7 @@ test('the proof adds up and says how it is known', async () => {
 });
 
 test('an activation of the same person on another device is found, and paused at once from the tracker', async () => {
-  const sessionId = await product.startRun('Elsewhere', range(11, 60));
+  const sessionId = await product.startSession('Elsewhere', range(11, 60));
   const other = await launchBrowser({ width: 390 });
   try {
     const phone = await other.newPage();
@@ -142,7 +142,7 @@ test('a paused activation is resumed from its row', async () => {
 
 test('an end is told in the tracker and leaves it by itself, and the page does not move', async () => {
   await open('/leads');
-  const sessionId = await product.startRun('Short', range(61, 71));
+  const sessionId = await product.startSession('Short', range(61, 71));
   await page.reload();
   await tracked(sessionId).and(page.locator('[data-state="completed"]')).waitFor();
   const before = await page.getByRole('heading', { level: 1 }).boundingBox();
@@ -156,7 +156,7 @@ test('Cancel says true numbers before and after, and nothing leaves after it', a
     fault: { kind: 'dropAfter' },
     when: ({ recipients }) => recipients.some((to) => dropped.has(to)),
   });
-  const sessionId = await product.startRun('To cancel', range(81, 120));
+  const sessionId = await product.startSession('To cancel', range(81, 120));
   await open(`/activations/${sessionId}`);
   await product.untilRun(sessionId, ({ email }) => email.sent >= 4);
   await page.getByTestId('control-cancel').click();
@@ -188,9 +188,9 @@ test('Cancel says true numbers before and after, and nothing leaves after it', a
 });
 
 test('a key that the provider rejects stands first, with the way to Settings, and nothing says all is well', async () => {
-  product.proxy.ensureAlarm();
+  product.proxy.recover();
   product.proxy.add({ fault: { kind: 'refuseKey', status: 401 } });
-  const sessionId = await product.startRun('Blocked', [72, 73]);
+  const sessionId = await product.startSession('Blocked', [72, 73]);
   await open(`/activations/${sessionId}`);
   await page.locator('[data-testid="run"][data-state="paused"]').waitFor();
   const cause = page.getByTestId('cause');

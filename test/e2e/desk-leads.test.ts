@@ -89,7 +89,7 @@ describe('finding leads', () => {
   });
 
   test('with columns that this browser remembers, and what became of the last email', async () => {
-    const sessionId = await product.startRun('The result column', [8]);
+    const sessionId = await product.startSession('The result column', [8]);
     await product.untilRun(sessionId, ({ state }) => state === 'completed');
     await open('?search=lead-8%40');
     await page.getByTestId('columns').click();
@@ -308,7 +308,7 @@ describe('the Activate dialog', () => {
 
 describe('the page of a lead', () => {
   test('tells what happened, with the email as it was sent, and who is not emailed', async () => {
-    const sessionId = await product.startRun('For the page', [10]);
+    const sessionId = await product.startSession('For the page', [10]);
     await product.untilRun(sessionId, ({ state }) => state === 'completed');
     await page.goto(`${product.stack.url}/leads/10`);
     await page.getByTestId('history-mail').waitFor();

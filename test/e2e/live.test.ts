@@ -47,7 +47,7 @@ async function openTab(path?: string): Promise<Page> {
 }
 
 /** Starts a run of so many new leads as a person does, and tells its id. */
-async function startRun(page: Page, leadCount: 25 | 50 | 100, sort: '-id' | 'id' = '-id'): Promise<string> {
+async function startSession(page: Page, leadCount: 25 | 50 | 100, sort: '-id' | 'id' = '-id'): Promise<string> {
   await page.goto(`${front.url}/leads?status=new&limit=${leadCount}&sort=${sort}`);
   await page
     .getByTestId('lead-row')
@@ -169,7 +169,7 @@ describe('a server that restarts under open pages', () => {
     await expect
       .poll(() => product.proxy.calls.filter(({ apiStatus }) => apiStatus === null).length)
       .toBeGreaterThan(0);
-    const second = await openTab('/activations');
+    const second = await openTab(`/activations/${sessionId}`);
     await waitForTracker(second, 'the run', () => true, sessionId);
     await product.stack.killHard();
     await expect.poll(() => note(tab), { timeout: 20_000 }).toContain('does not answer');
@@ -255,7 +255,7 @@ describe('a person', () => {
   test('whose laptop sleeps sees the end when it wakes, and the other tabs continue meanwhile', async () => {
     const sleeper = await openTab('/leads');
     await sleeper.clock.install();
-    const sessionId = await startRun(sleeper, 100);
+    const sessionId = await startSession(sleeper, 100);
     const other = await openTab('/activations');
     await waitForTracker(other, '10 %', ({ processed }) => processed >= 10, sessionId);
     const devTools = await browser.context.newCDPSession(sleeper);

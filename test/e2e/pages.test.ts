@@ -120,7 +120,7 @@ describe.each([
   });
 
   test('nor has a run while it goes on, while it is paused, and with issues', async () => {
-    const running = await product.startRun('A run under way', held);
+    const running = await product.startSession('A run under way', held);
     expect(await faultsAt(`/activations/${running}`, '[data-testid="result-row"]')).toEqual([]);
     expect(await page.getByTestId('run').getAttribute('data-state')).toBe('running');
     expect(await faultsAt(`/activations/${runs.paused}`, '[data-testid="result-row"]')).toEqual([]);

@@ -91,7 +91,7 @@ const expected: Record<Role, Expected> = {
   },
   operator: {
     home: '/leads',
-    pages: ['Leads', 'Imports', 'Activity', 'Templates', 'Settings'],
+    pages: ['Leads', 'Imports', 'Activations', 'Templates', 'Settings'],
     ofFinished: ['control-retryFailed', 'download-csv', 'retry-issue'],
     ofPaused: ['control-cancel', 'control-resume', 'download-csv'],
     ofLead: ['activate-lead', 'add-custom', 'save-lead'],
@@ -100,7 +100,7 @@ const expected: Record<Role, Expected> = {
   },
   admin: {
     home: '/leads',
-    pages: ['Leads', 'Imports', 'Activity', 'Templates', 'Suppressions', 'Audit', 'Settings'],
+    pages: ['Leads', 'Imports', 'Activations', 'Templates', 'Suppressions', 'Audit', 'Settings'],
     ofFinished: ['control-retryFailed', 'download-csv', 'erase-run', 'retry-issue'],
     ofPaused: ['control-cancel', 'control-resume', 'download-csv', 'erase-run'],
     ofLead: ['activate-lead', 'add-custom', 'erase-lead', 'export-person', 'save-lead'],
@@ -150,7 +150,7 @@ describe('an admin who handles the request of a person', () => {
   test('saves all data about the address, and no URL contains any of it', async () => {
     const urls: string[] = [];
     page.on('request', (request) => urls.push(request.url()));
-    await page.goto(`${product.stack.url}/suppressions`);
+    await page.goto(`${product.stack.url}/settings`);
     await page.getByTestId('export-address').fill(' lead-1@example.com ');
     const saving = page.waitForEvent('download');
     await page.getByTestId('export-person').click();
@@ -185,7 +185,7 @@ describe('an admin who handles the request of a person', () => {
     await page.getByTestId('erase-run').click();
     await page.getByTestId('confirm').click();
     await page.waitForURL('**/activations');
-    await page.getByText('A run to erase was erased').waitFor();
+    await page.getByText('A run to erase is erased').waitFor();
     await expect.poll(() => page.getByTestId('run-row').count()).toBe(2);
     await other.reload();
     await other.getByRole('heading', { name: 'There is no such activation' }).waitFor();
@@ -241,7 +241,7 @@ describe.each(['admin', 'operator', 'viewer'] as const)('with the role %s', (rol
       lead: it.ofLead ?? [],
     });
     if (it.ofLead === null) {
-      await page.getByRole('heading', { name: 'This page is not open to you' }).waitFor();
+      await page.getByRole('heading', { name: 'You don’t have access to this page' }).waitFor();
       expect(await page.getByRole('main').innerText()).not.toContain('lead-6@');
     }
     expect(refusals).toEqual([]);

@@ -33,6 +33,8 @@ export interface BrowserOptions {
   width?: number;
   height?: number;
   colorScheme?: 'light' | 'dark';
+  /** The browser's language and formats; English ones by default. */
+  locale?: string;
   /** Device pixels per CSS pixel. */
   scale?: number;
 }
@@ -47,7 +49,7 @@ export async function launchBrowser(options: BrowserOptions = {}): Promise<TestB
     viewport: { width: options.width ?? 1280, height: options.height ?? 800 },
     colorScheme: options.colorScheme ?? 'light',
     deviceScaleFactor: options.scale ?? 1,
-    locale: 'en-GB',
+    locale: options.locale ?? 'en-GB',
     timezoneId: 'UTC',
   });
   // Long enough for a busy machine.

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { SuppressionPage } from '../../src/shared/schemas/mail.ts';
-import { emptyCrm, hashEmail, suppress } from '../support/crm-database.ts';
+import { addLeads, emptyCrm, hashEmail, suppress } from '../support/crm-database.ts';
 import { resetHooks } from '../support/hooks.ts';
 import { request, send } from '../support/session-driver.ts';
 
@@ -90,7 +90,21 @@ describe('looking up', () => {
 });
 
 describe('the list', () => {
-  it('pages newest first through entries of the same time without losing or repeating any', async () => {
+  it('names the lead behind an address, and nobody once the lead is erased', async () => {
+    const [id, email] = [7, 'ana@example.com'];
+    await addLeads(db, [{ id, email, firstName: 'Ana', lastName: 'Sousa' }]);
+    await suppress(db, email);
+    await suppress(db, 'nobody@example.com');
+    const lead = { id, email, name: 'Ana Sousa' };
+    expect((await list()).suppressions.map((entry) => entry.lead)).toEqual(
+      expect.arrayContaining([lead, null]),
+    );
+    expect((await search(email)).suppressions).toMatchObject([{ label: null, lead }]);
+    expect((await send('DELETE', `/crm/leads/${id}`)).status).toBe(204);
+    expect((await search(email)).suppressions).toMatchObject([{ label: null, lead: null }]);
+  });
+
+  it('pages newest first through entries of one moment without losing or repeating any', async () => {
     await db.batch(
       Array.from({ length: 25 }, (_, index) =>
         db

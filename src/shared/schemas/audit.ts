@@ -24,6 +24,10 @@ export const auditEntrySchema = z
       .string()
       .nullable()
       .meta({ description: 'The target of the action: a session id, `lead:7`, …' }),
+    targetName: z
+      .string()
+      .nullable()
+      .meta({ description: 'Name of the activation, import or template; null where it has none any more.' }),
     country: z
       .string()
       .nullable()

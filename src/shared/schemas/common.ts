@@ -70,6 +70,32 @@ export const settingsSchema = z
   .meta({ id: 'Settings' });
 export type Settings = z.infer<typeof settingsSchema>;
 
+/** Every setting with its value, for who may configure the app. */
+export const settingValuesSchema = z
+  .object({
+    settings: z.array(
+      z.object({
+        name: z.string().meta({ description: 'Name of the variable or secret, as in wrangler.toml.' }),
+        group: z.string(),
+        meaning: z.string(),
+        value: z
+          .string()
+          .nullable()
+          .meta({ description: 'Null where nothing is set, and for every secret.' }),
+        default: z.string().nullable(),
+        isSecret: z.boolean(),
+        isSet: z.boolean(),
+        problem: z
+          .string()
+          .nullable()
+          .meta({ description: 'What is wrong with the value; the default holds then.' }),
+        takenBy: z.array(z.enum(['start', 'deploy'])).meta({ description: 'Commands that set it.' }),
+      }),
+    ),
+  })
+  .meta({ id: 'SettingValues' });
+export type SettingValues = z.infer<typeof settingValuesSchema>;
+
 export const problemSchema = z
   .object({
     type: z.string(),

@@ -54,7 +54,11 @@ export const suppressionSchema = z
       .meta({ description: 'The address as a person typed it; null when nobody did.' }),
     addedBy: z.string().nullable(),
     note: z.string(),
-    sessionId: z.string().nullable().meta({ description: 'The session whose mail caused it.' }),
+    sessionId: z.string().nullable().meta({ description: 'The session whose mail led to it.' }),
+    lead: z
+      .object({ id: z.int().min(1), name: z.string(), email: z.string() })
+      .nullable()
+      .meta({ description: 'The lead with this address; null where there is none, or none any more.' }),
   })
   .meta({ id: 'Suppression' });
 export type Suppression = z.infer<typeof suppressionSchema>;
@@ -214,3 +218,28 @@ export const senderCheckSchema = z
   })
   .meta({ id: 'SenderCheck' });
 export type SenderCheck = z.infer<typeof senderCheckSchema>;
+
+// ── the test inbox ───────────────────────────────────────────────────────────────────────────────
+
+export const testMailIdSchema = z.string().regex(/^[\w-]{1,64}$/, 'must be the id of an email');
+
+export const testMailSchema = z
+  .object({
+    id: testMailIdSchema,
+    to: z.array(z.string()),
+    from: z.string(),
+    subject: z.string(),
+    sentAt: timeMs.nullable(),
+  })
+  .meta({ id: 'TestMail', description: 'An email that the stand-in of local development took.' });
+export type TestMail = z.infer<typeof testMailSchema>;
+
+export const testInboxSchema = z
+  .object({ mails: z.array(testMailSchema), total: count })
+  .meta({ id: 'TestInbox' });
+export type TestInbox = z.infer<typeof testInboxSchema>;
+
+export const testMailContentSchema = testMailSchema
+  .extend({ html: z.string(), text: z.string() })
+  .meta({ id: 'TestMailContent' });
+export type TestMailContent = z.infer<typeof testMailContentSchema>;

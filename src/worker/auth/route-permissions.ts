@@ -45,6 +45,8 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'GET /openapi.json': rule('watch'),
   'GET /docs': rule('watch'),
   'GET /crm/settings': rule('watch'),
+  // The lists of people in it are colleagues' addresses.
+  'GET /crm/settings/values': rule('configure'),
 
   'POST /crm/activation': rule('activate', 'activation.start'),
   'POST /crm/activation/preview': showsLeads('activate'),
@@ -109,10 +111,12 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'DELETE /crm/templates/:templateId': rule('editTemplates', 'template.delete'),
 
   'GET /crm/sender-check': rule('watch'),
+  'GET /crm/test-inbox': showsLeads('readLeads'),
+  'GET /crm/test-inbox/:mailId': showsLeads('readLeads'),
 
   'GET /crm/suppressions': showsLeads('suppress'),
   'POST /crm/suppressions': rule('suppress', 'suppression.add'),
-  'POST /crm/suppressions/search': rule('suppress'),
+  'POST /crm/suppressions/search': showsLeads('suppress'),
   'POST /crm/suppressions/:id/remove': rule('suppress', 'suppression.remove'),
 
   'GET /crm/audit': rule('readAudit'),

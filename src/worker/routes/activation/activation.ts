@@ -15,7 +15,17 @@ import { sessionStub } from '../../../durable/stubs.ts';
 import { senderNameOf } from '../../../mail/templates/render.ts';
 import { limits } from '../../../shared/limits.ts';
 import { activationStates, emailStates, type Progress } from '../../../shared/progress.ts';
-import { activationListSchema, activationPreviewRequestSchema, activationPreviewSchema, activationStartRequestSchema, activationViews, issueListSchema, leadResultPageSchema, progressSchema, retryRequestSchema } from '../../../shared/schemas/activation.ts';
+import {
+  activationListSchema,
+  activationPreviewRequestSchema,
+  activationPreviewSchema,
+  activationStartRequestSchema,
+  activationViews,
+  issueListSchema,
+  leadResultPageSchema,
+  progressSchema,
+  retryRequestSchema,
+} from '../../../shared/schemas/activation.ts';
 import type { App, AppEnv } from '../../app-env.ts';
 import { mailSettings } from '../../operations/require-mail.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';

@@ -15,6 +15,7 @@ import {
   suppressionReasons,
   suppressionRemoveSchema,
   suppressionSearchSchema,
+  type SuppressionPage,
 } from '../../../shared/schemas/mail.ts';
 import type { App } from '../../app-env.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
@@ -91,7 +92,7 @@ export function suppressionRoutes(app: App): void {
         limit,
       }),
     );
-    noteLeadsShown(c, page.suppressions.filter(({ label }) => label !== null).length);
+    noteLeadsShown(c, namedCount(page));
     return c.json(page, 200);
   });
 
@@ -105,6 +106,7 @@ export function suppressionRoutes(app: App): void {
         limit: 1,
       }),
     );
+    noteLeadsShown(c, namedCount(page));
     return c.json(page, 200);
   });
 
@@ -132,4 +134,9 @@ export function suppressionRoutes(app: App): void {
     if (!isRemoved) throw new Refusal('suppression_not_found');
     return c.body(null, 204);
   });
+}
+
+/** Entries that show a person by name or address. */
+function namedCount({ suppressions }: SuppressionPage): number {
+  return suppressions.filter(({ label, lead }) => label !== null || lead !== null).length;
 }

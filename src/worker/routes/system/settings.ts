@@ -1,25 +1,33 @@
 /**
- * `GET /crm/settings`: who is signed in, and the settings that the app shows. No key is among them.
+ * `GET /crm/settings`: who is signed in, and the settings that every user sees. `GET /crm/settings/values`: all
+ * settings, for who may configure the app. Invariant: no secret is in either, only whether it is set.
  *
  * @module
  */
 import { createRoute } from '@hono/zod-openapi';
 import { batchCountUnderCap } from '../../../core/limits/daily-cap.ts';
 import { mailTransport } from '../../../durable/mail-account.ts';
+import { isProviderName, providerSettings } from '../../../mail/providers/index.ts';
+import { textSetting } from '../../../mail/providers/provider.ts';
 import {
   confirmAbove,
   dailyCap,
   gateConfig,
   maxBatchLeadCount,
   retentionDays,
+  settings,
   undoMs,
+  type ProductSetting,
 } from '../../../runtime/settings.ts';
 import { dataJurisdiction } from '../../../durable/stubs.ts';
-import { settingsSchema } from '../../../shared/schemas/common.ts';
+import { settingsSchema, settingValuesSchema, type SettingValues } from '../../../shared/schemas/common.ts';
+import type { Setting } from '../../../shared/setting.ts';
+import { isLoopbackName } from '../../auth/access-settings.ts';
 import { reportsDeliveries } from '../../operations/require-mail.ts';
 import type { App } from '../../app-env.ts';
 import { json } from '../../http/openapi.ts';
 import { problems, Refusal } from '../../http/problem.ts';
+import { testInboxUrl } from '../mail/test-inbox.ts';
 
 const getSettings = createRoute({
   method: 'get',
@@ -32,6 +40,45 @@ const getSettings = createRoute({
   },
 });
 
+const getValues = createRoute({
+  method: 'get',
+  path: '/crm/settings/values',
+  tags: ['service'],
+  summary: 'Every setting with its value; of a secret whether it is set',
+  responses: { 200: json('The settings.', settingValuesSchema), ...problems() },
+});
+
+/** The settings of the product and those of the mail providers. Local development sets the last group itself. */
+const shownSettings: readonly (Omit<ProductSetting, 'group'> & { group: string })[] = [
+  ...settings
+    .filter(({ group }) => group !== 'Local development')
+    // The runtime's table does not know the providers.
+    .map((setting) => (setting.name === 'MAIL_PROVIDER' ? { ...setting, check: isProviderName } : setting)),
+  ...providerSettings.map((setting) => ({
+    ...setting,
+    group: 'Mail',
+    takenBy: ['start', 'deploy'] as const,
+  })),
+];
+
+function valueOf(
+  env: Env,
+  setting: Setting,
+): Pick<SettingValues['settings'][number], 'value' | 'isSet' | 'problem'> {
+  const text = textSetting(env, setting.name);
+  const isSet = text !== '';
+  return {
+    value: isSet && !setting.isSecret ? text : null,
+    isSet,
+    // In local development these are addresses of this machine, which a deployment would refuse.
+    problem: isSet && !isLoopbackUrl(text) ? (setting.check?.(text) ?? null) : null,
+  };
+}
+
+function isLoopbackUrl(text: string): boolean {
+  return URL.canParse(text) && isLoopbackName(new URL(text).hostname);
+}
+
 /** As a session that starts now divides its leads, but for templates so long that fewer fit. */
 function mailsPerCall(env: Env): number {
   const choice = mailTransport(env, Date.now);
@@ -40,8 +87,25 @@ function mailsPerCall(env: Env): number {
 }
 
 export function settingsRoutes(app: App): void {
+  app.openapi(getValues, (c) =>
+    c.json(
+      {
+        settings: shownSettings.map((setting) => ({
+          name: setting.name,
+          group: setting.group,
+          meaning: setting.meaning,
+          default: setting.default,
+          isSecret: setting.isSecret,
+          takenBy: [...setting.takenBy],
+          ...valueOf(c.env, setting),
+        })),
+      },
+      200,
+    ),
+  );
+
   app.openapi(getSettings, (c) => {
-    const { MAIL_PROVIDER, MAIL_FROM, MAIL_INBOX_URL } = c.env;
+    const { MAIL_PROVIDER, MAIL_FROM } = c.env;
     const { email, name, role } = c.get('person');
     if (role === null) throw new Refusal('forbidden');
     return c.json(
@@ -52,7 +116,7 @@ export function settingsRoutes(app: App): void {
         mail: {
           provider: MAIL_PROVIDER,
           from: MAIL_FROM,
-          inboxUrl: MAIL_INBOX_URL === '' ? null : MAIL_INBOX_URL,
+          inboxUrl: testInboxUrl(c.env)?.href ?? null,
           callsPerSecond: gateConfig(c.env).maxRatePerSecond,
           reportsDeliveries: reportsDeliveries(c.env),
           mailsPerCall: mailsPerCall(c.env),

@@ -10,8 +10,16 @@ import type { PersonExport } from '../../../../src/shared/schemas/audit.ts';
 import type { Issue, Progress } from '../../../../src/shared/progress.ts';
 import type { Timeline } from '../../../../src/shared/timeline.ts';
 import type { Problem } from '../../../../src/shared/problem.ts';
-import type { ActivationList, ActivationView, ActivationPreview, ActivationPreviewRequest, ActivationStartRequest, Audience, LeadHistory, LeadResultPage } from '../../../../src/shared/schemas/activation.ts';
-import type { Settings } from '../../../../src/shared/schemas/common.ts';
+import type {
+  ActivationList,
+  ActivationPreview,
+  ActivationPreviewRequest,
+  ActivationStartRequest,
+  ActivationView,
+  Audience,
+  LeadHistory,
+  LeadResultPage,
+} from '../../../../src/shared/schemas/activation.ts';
 import type {
   Import,
   ImportChunk,
@@ -26,6 +34,7 @@ import type {
   LeadValues,
   View,
 } from '../../../../src/shared/schemas/leads.ts';
+import type { Settings, SettingValues } from '../../../../src/shared/schemas/common.ts';
 import type {
   SenderCheck,
   SuppressionImport,
@@ -38,6 +47,8 @@ import type {
   TemplatePreview,
   ListedTemplate,
   TemplateVersionList,
+  TestInbox,
+  TestMailContent,
 } from '../../../../src/shared/schemas/mail.ts';
 import type {
   BulkEdit,
@@ -171,6 +182,8 @@ export const api = {
   eraseLead: (leadId: number) => remove(`/crm/leads/${leadId}`),
   /** The address goes in the body, so that no URL and no request log holds personal data. */
   exportPerson: (email: string) => post<PersonExport>('/crm/leads/export', { email }),
+  /** A repeat changes nothing. */
+  erasePerson: (email: string) => post<void>('/crm/leads/erase', { email }),
   leadValues: () => call<LeadValues>('/crm/lead-values'),
   views: () => call<{ views: View[] }>('/crm/views'),
   saveView: (view: { name: string; query: string }) => post<View>('/crm/views', view),
@@ -230,6 +243,9 @@ export const api = {
   removeSuppression: (id: string, note: string) => post<void>(`/crm/suppressions/${id}/remove`, { note }),
   senderCheck: () => call<SenderCheck>('/crm/sender-check'),
   settings: () => call<Settings>('/crm/settings'),
+  settingValues: () => call<SettingValues>('/crm/settings/values'),
+  testInbox: () => call<TestInbox>('/crm/test-inbox'),
+  testMail: (id: string) => call<TestMailContent>(`/crm/test-inbox/${id}`),
   preview: (request: ActivationPreviewRequest, signal?: AbortSignal) =>
     post<ActivationPreview>('/crm/activation/preview', request, signal),
   start: (request: ActivationStartRequest) =>

@@ -35,6 +35,9 @@ export class AuditList extends PagedList<AuditEntry, AuditPage> {
   get isFiltered(): boolean {
     return queryOf(this.#filter, null) !== '';
   }
+  get filter(): AuditFilter {
+    return this.#filter;
+  }
   /** The address of the CSV file of all entries that fit the filter. */
   get csvUrl(): string {
     return `/crm/audit.csv${queryOf(this.#filter, null)}`;

@@ -1,41 +1,166 @@
 /**
- * Words of the audit page.
+ * Words of the audit page. A sentence is a person, what they did, and what it was done to.
  *
  * @module
  */
+import { formatCount, plural } from './format.ts';
+
+const count = (of: unknown, one: string, other: string): string | null =>
+  typeof of === 'number' ? `${formatCount(of)} ${plural(of, one, other)}` : null;
+
+/** What the words before and after the object of a sentence are; `detail` is that of the entry. */
+interface Action {
+  before: string;
+  /** Where the name of the object is not known any more. */
+  object: string;
+  after?: (detail: Readonly<Record<string, unknown>>) => string;
+}
+
+const activation = 'an activation';
+const imported = 'an import';
+const template = 'a template';
+const lead = 'a lead';
+
+const fieldNames: Readonly<Record<string, string>> = {
+  firstName: 'first name',
+  lastName: 'last name',
+  consentSource: 'consent',
+  custom: 'custom fields',
+};
+
 export const auditMessages = {
-  title: 'Audit',
-  subtitle: 'Who did what, and when. Entries are never changed and never removed.',
-  table: 'Audit entries',
-  columns: { at: 'When', actor: 'Who', action: 'What', target: 'On', country: 'From', detail: 'Particulars' },
+  title: 'Audit log',
+  subtitle: (zone: string) =>
+    `Who did what, and when. Entries are never changed or deleted. Times in ${zone}.`,
   filters: {
-    actor: 'Who',
+    actor: 'Person',
     actorPlaceholder: 'ana@example.com',
-    target: 'On',
-    targetPlaceholder: 'lead:7 or a run’s id',
-    action: 'What',
-    anyAction: 'Anything',
+    target: 'Item',
+    targetPlaceholder: 'lead:7, or the id of an activation',
+    action: 'Action',
+    anyAction: 'Any action',
     apply: 'Filter',
-    clear: 'Clear',
+    clear: 'Clear filters',
+    onlyThis: 'Only this item',
   },
   groups: {
-    'activation.': 'Runs',
+    'activation.': 'Activations',
     'lead.': 'Leads',
-    'person.': 'Requests of people',
+    'person.': 'Data requests',
     'import.': 'Imports',
     'template.': 'Templates',
     'suppression.': 'Suppressions',
-    'view.': 'Views',
-    'audit.': 'This audit',
+    'view.': 'Saved views',
+    'audit.': 'Audit exports',
     'recovery.': 'Recovery',
   },
   download: 'Download CSV',
-  more: 'Older entries',
-  nobody: 'unknown',
+  more: 'Show older entries',
+  showDetails: 'Details',
+  details: {
+    actor: 'Account',
+    role: 'Role',
+    action: 'Action',
+    target: 'Item',
+    at: 'Time',
+    country: 'Country',
+    request: 'Request',
+    detail: 'Recorded',
+  },
+  unknown: 'Unknown',
   empty: {
     title: 'Nothing yet',
-    text: 'Whatever is started, changed, erased or downloaded is written here.',
+    text: 'Everything that is started, changed, erased or downloaded is recorded here.',
   },
-  noMatch: { title: 'No entry fits', text: 'Another filter may.' },
-  failed: 'The audit could not be read',
+  noMatch: { title: 'No entry matches', text: 'Change or clear the filters.' },
+  failed: 'The audit log couldn’t be loaded',
+
+  actions: {
+    'activation.start': {
+      before: 'started',
+      object: activation,
+      after: ({ total }) => {
+        const leads = count(total, 'lead', 'leads');
+        return leads === null ? '' : `for ${leads}`;
+      },
+    },
+    'activation.pause': { before: 'paused', object: activation },
+    'activation.resume': { before: 'resumed', object: activation },
+    'activation.cancel': { before: 'cancelled', object: activation },
+    'activation.undo': { before: 'undid the start of', object: activation },
+    'activation.retry': { before: 'retried emails of', object: activation },
+    'activation.check': { before: 'checked the unconfirmed emails with the provider of', object: activation },
+    'activation.assumeSent': { before: 'marked the unconfirmed emails as sent in', object: activation },
+    'activation.erase': { before: 'erased', object: activation },
+    'activation.download': { before: 'downloaded the results of', object: activation },
+    'lead.read': {
+      before: 'viewed',
+      object: 'leads',
+      after: ({ requestCount }) => {
+        const requests = count(requestCount, 'request', 'requests');
+        return requests === null ? '' : `in ${requests}, within an hour`;
+      },
+    },
+    'lead.create': { before: 'added', object: lead },
+    'lead.edit': {
+      before: 'edited',
+      object: lead,
+      after: ({ fields }) =>
+        Array.isArray(fields) && fields.length > 0
+          ? `(${fields.map((field) => fieldNames[String(field)] ?? String(field)).join(', ')})`
+          : '',
+    },
+    'lead.erase': { before: 'erased', object: lead },
+    'lead.download': { before: 'downloaded', object: 'leads' },
+    'lead.export': { before: 'exported', object: 'leads' },
+    'person.export': { before: 'exported the personal data of', object: 'an address without a lead' },
+    'person.erase': { before: 'erased the personal data of', object: 'an address without a lead' },
+    'view.save': { before: 'saved', object: 'a view of leads' },
+    'view.delete': { before: 'deleted', object: 'a view of leads' },
+    'import.open': { before: 'started importing', object: 'a file' },
+    'import.finish': { before: 'imported', object: 'a file' },
+    'import.undo': {
+      before: 'undid the import of',
+      object: 'a file',
+      after: ({ removedCount }) => {
+        const leads = count(removedCount, 'lead', 'leads');
+        return leads === null ? '' : `and removed ${leads}`;
+      },
+    },
+    'import.delete': { before: 'deleted', object: imported },
+    'import.download': { before: 'downloaded the rejected rows of', object: imported },
+    'template.test': { before: 'sent', object: 'a test email' },
+    'template.create': { before: 'created', object: template },
+    'template.change': {
+      before: 'changed',
+      object: template,
+      after: ({ after }) =>
+        typeof after === 'object' && after !== null && 'version' in after
+          ? `to version ${String(after.version)}`
+          : '',
+    },
+    'template.delete': { before: 'deleted', object: template },
+    'suppression.add': { before: 'suppressed', object: 'addresses' },
+    'suppression.remove': { before: 'allowed', object: 'a suppressed address', after: () => 'again' },
+    'audit.download': { before: 'downloaded', object: 'the audit log' },
+    'recovery.finish': { before: 'ended', object: 'the recovery after a restore' },
+    'recovery.reconcile': { before: 'reconciled', object: activation },
+    'recovery.key': { before: 'took a copy of', object: 'the address hash key, encrypted' },
+  } satisfies Record<string, Action>,
+  /** An action that this version of the app does not know. */
+  unknownAction: { before: 'did', object: '' },
+
+  counted: {
+    leads: (of: unknown) => count(of, 'lead', 'leads'),
+    addresses: (of: unknown) => count(of, 'address', 'addresses'),
+  },
+  leadNumber: (id: string) => `lead ${id}`,
+  named: {
+    activation: (name: string) => ['the activation', name] as const,
+    import: (name: string) => ['', name] as const,
+    template: (name: string) => ['the template', name] as const,
+  },
 } as const;
+
+/** What an action's sentence is made of. */
+export type AuditAction = Action;

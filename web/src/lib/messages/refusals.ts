@@ -6,11 +6,12 @@
 export const refusalMessages = {
   unreachable: {
     title: 'The server did not answer',
-    text: 'Check the connection. Nothing that runs was stopped.',
+    text: 'Check your connection. Your activations continue.',
+    again: 'This page tries again by itself.',
   },
   signedOut: {
     title: 'You are signed out',
-    text: 'Sign in again to go on. Nothing that runs was stopped.',
+    text: 'Sign in again to continue. Your activations continue.',
     action: 'Sign in again',
   },
   requestId: (id: string) => `Reference: ${id}`,

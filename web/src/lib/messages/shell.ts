@@ -5,7 +5,7 @@
  */
 import { formatCount, formatList, plural } from './format.ts';
 
-const mails = (count: number): string => `${formatCount(count)} ${plural(count, 'email', 'emails')}`;
+const emails = (count: number): string => `${formatCount(count)} ${plural(count, 'email', 'emails')}`;
 
 export const shellMessages = {
   name: 'Lead Activation',
@@ -14,30 +14,35 @@ export const shellMessages = {
   moreNavigation: 'More',
   announcements: 'Announcements',
   inbox: 'Test inbox',
-  inboxHint: 'Mails of this installation go to a stand-in inbox',
-  signedInAs: (name: string) => `Signed in as ${name}`,
-  sendsAs: (from: string) => `Sends as ${from}`,
+  inboxHint: 'Test mode: emails go to the test inbox, no real email is sent',
+  openPalette: 'Search or go to…',
+  openPaletteLabel: 'Search and commands',
   theme: { toLight: 'Switch to light theme', toDark: 'Switch to dark theme' },
+  roles: { viewer: 'Viewer', operator: 'Operator', admin: 'Admin' },
   notFound: {
-    title: 'There is no such page',
-    text: 'The link may be old, or mistyped.',
-    action: 'Go to the start',
+    title: 'Page not found',
+    text: 'The link may be old or mistyped.',
+    action: 'Go to the start page',
   },
   notForYou: {
-    title: 'This page is not open to you',
-    text: 'Your role does not reach it. An admin of this installation can change that.',
+    title: 'You don’t have access to this page',
+    text: 'Your role doesn’t include it. Ask an admin to change your role.',
   },
   noRole: {
-    title: 'You have no role here yet',
-    text: 'You are signed in, but nobody has said what you may do. Ask an admin of this installation.',
+    title: 'You don’t have a role yet',
+    text: 'You are signed in, but no role is assigned to you. Ask an admin to assign one.',
     action: 'Try again',
   },
-  broken: { title: 'This page could not be shown', text: 'Reload to try again.', action: 'Reload' },
+  broken: { title: 'This page couldn’t be loaded', text: 'Reload to try again.', action: 'Reload' },
+  offline: {
+    title: 'You are offline',
+    text: 'This page opens by itself when you are back online. Your activations continue.',
+  },
 
   nav: {
     leads: 'Leads',
     imports: 'Imports',
-    activity: 'Activations',
+    activations: 'Activations',
     templates: 'Templates',
     suppressions: 'Suppressions',
     audit: 'Audit',
@@ -56,14 +61,16 @@ export const shellMessages = {
   toasts: {
     region: 'Notifications',
     completed: (name: string) => `${name} is complete`,
+    completedWith: (name: string, failed: number) =>
+      `${name} completed with ${formatCount(failed)} ${plural(failed, 'failure', 'failures')}`,
     cancelled: (name: string) => `${name} was cancelled`,
     failed: (name: string) => `${name} failed`,
     summary: (sent: number, failed: number, unknown: number) =>
       [
-        `${mails(sent)} sent`,
+        `${emails(sent)} sent`,
         ...(failed > 0 ? [`${formatCount(failed)} failed`] : []),
         ...(unknown > 0 ? [`${formatCount(unknown)} unconfirmed`] : []),
       ].join(', '),
-    show: 'Show the activation',
+    show: 'Show activation',
   },
 } as const;

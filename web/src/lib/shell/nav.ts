@@ -3,9 +3,9 @@
  *
  * @module
  */
-import Activity from '@lucide/svelte/icons/activity';
 import Ban from '@lucide/svelte/icons/ban';
 import FileUp from '@lucide/svelte/icons/file-up';
+import Layers from '@lucide/svelte/icons/layers';
 import Mail from '@lucide/svelte/icons/mail';
 import ScrollText from '@lucide/svelte/icons/scroll-text';
 import Settings from '@lucide/svelte/icons/settings';
@@ -18,6 +18,7 @@ import { pages } from './pages.ts';
 export interface NavItem {
   href: string;
   needs: Ability;
+  group: (typeof pages)[number]['group'];
   label: string;
   icon: Component;
 }
@@ -25,7 +26,7 @@ export interface NavItem {
 const looks: Record<(typeof pages)[number]['href'], Pick<NavItem, 'label' | 'icon'>> = {
   '/leads': { label: shellMessages.nav.leads, icon: Users },
   '/imports': { label: shellMessages.nav.imports, icon: FileUp },
-  '/activations': { label: shellMessages.nav.activity, icon: Activity },
+  '/activations': { label: shellMessages.nav.activations, icon: Layers },
   '/templates': { label: shellMessages.nav.templates, icon: Mail },
   '/suppressions': { label: shellMessages.nav.suppressions, icon: Ban },
   '/audit': { label: shellMessages.nav.audit, icon: ScrollText },

@@ -6,16 +6,16 @@
  */
 import type { Ability } from '../../../../src/shared/roles.ts';
 
-/** In the order of the navigation. */
+/** In the order of the navigation, and which of them stand together there. */
 export const pages = [
-  { href: '/leads', needs: 'readLeads' },
-  { href: '/imports', needs: 'importLeads' },
-  { href: '/activations', needs: 'watch' },
-  { href: '/templates', needs: 'watch' },
-  { href: '/suppressions', needs: 'suppress' },
-  { href: '/audit', needs: 'readAudit' },
-  { href: '/settings', needs: 'watch' },
-] as const satisfies readonly { href: string; needs: Ability }[];
+  { href: '/leads', needs: 'readLeads', group: 'work' },
+  { href: '/imports', needs: 'importLeads', group: 'work' },
+  { href: '/activations', needs: 'watch', group: 'work' },
+  { href: '/templates', needs: 'watch', group: 'mail' },
+  { href: '/suppressions', needs: 'suppress', group: 'mail' },
+  { href: '/audit', needs: 'readAudit', group: 'admin' },
+  { href: '/settings', needs: 'watch', group: 'admin' },
+] as const satisfies readonly { href: string; needs: Ability; group: string }[];
 
 /** Pages that need another ability than the page that they are under. */
 const innerPages = [{ href: '/templates/new', needs: 'editTemplates' }] as const;

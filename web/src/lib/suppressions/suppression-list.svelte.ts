@@ -7,7 +7,7 @@ import type { Suppression, SuppressionPage, SuppressionReason } from '../../../.
 import { api, type Answer, type Refusal } from '../api/client.ts';
 import { PagedList } from '../api/paged-list.svelte.ts';
 import { suppressionsMessages } from '../messages/suppressions.ts';
-import { addressesIn } from './address-list.ts';
+import { readAddressLines } from './address-list.ts';
 
 /** Addresses of one request; the server takes 2,000. */
 const chunkCount = 1_000;
@@ -18,7 +18,8 @@ const isReason = (text: string): text is SuppressionReason =>
 export interface AddResult {
   addedCount: number;
   knownCount: number;
-  invalidCount: number;
+  /** Lines without a valid address, as they were typed and in their order. */
+  badLines: readonly string[];
 }
 
 export class SuppressionList {
@@ -51,11 +52,16 @@ export class SuppressionList {
   get hasPrevious(): boolean {
     return this.#found === null && this.#pages.hasPrevious;
   }
+  /** Why the list could not be read. */
   get refusal(): Refusal | null {
-    return this.#actionRefusal ?? this.#pages.refusal;
+    return this.#pages.refusal;
   }
   get reason(): SuppressionReason | null {
     return this.#reason;
+  }
+  /** Why the last addition, removal or look-up was refused. */
+  get actionRefusal(): Refusal | null {
+    return this.#actionRefusal;
   }
   get busy(): boolean {
     return this.#isActing || this.#pages.isLoading;
@@ -93,19 +99,21 @@ export class SuppressionList {
 
   /** Adds every address in a text; null when one of the requests was refused. */
   async add(text: string, reason: 'manual' | 'imported', note: string): Promise<AddResult | null> {
-    const addresses = addressesIn(text);
-    const sum: AddResult = { addedCount: 0, knownCount: 0, invalidCount: 0 };
+    const { addresses, badLines, lineOf } = readAddressLines(text);
+    const sum = { addedCount: 0, knownCount: 0 };
+    const refused = new Set(badLines);
     for (let start = 0; start < addresses.length; start += chunkCount) {
       const part = addresses.slice(start, start + chunkCount);
       const result = await this.#act(() => api.addSuppressions(part, reason, note));
       if (result === null) return null;
       sum.addedCount += result.addedCount;
       sum.knownCount += result.knownCount;
-      sum.invalidCount += result.invalidLines.length;
+      for (const place of result.invalidLines) refused.add(lineOf.get(part[place - 1] ?? '') ?? '');
     }
     this.#found = null;
     await this.#pages.open();
-    return sum;
+    const lines = text.split(/\r?\n|\r/).map((line) => line.trim());
+    return { ...sum, badLines: [...new Set(lines)].filter((line) => refused.has(line)) };
   }
 
   async remove(id: string, note: string): Promise<boolean> {

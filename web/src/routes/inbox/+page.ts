@@ -1,0 +1,3 @@
+import { inboxMessages } from '../../lib/messages/inbox.ts';
+
+export const load = (): { title: string } => ({ title: inboxMessages.title });

@@ -1,0 +1,3 @@
+import { firstRunMessages } from '../../lib/messages/first-run.ts';
+
+export const load = (): { title: string } => ({ title: firstRunMessages.title });
