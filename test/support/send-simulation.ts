@@ -185,7 +185,7 @@ export async function simulateSending(simulation: Simulation): Promise<Simulated
           return { kind: 'accepted', messageIds: [], rejections: [] };
         }
         pool.clear();
-        gate = throttle(gate, config, clock.nowMs, 1_000);
+        gate = throttle(gate, config, clock.nowMs, 1_000, rate);
         return { kind: 'throttled', retryAfterMs: 1_000 };
       },
       settle: (_, outcome) => {

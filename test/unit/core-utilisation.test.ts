@@ -34,3 +34,25 @@ describe('slices that follow each other for ten minutes', { timeout: 60_000 }, (
     expect(overLeast(run)).toBeLessThanOrEqual(1.01);
   });
 });
+
+describe('ten minutes at exactly the limit of ten calls a second', { timeout: 60_000 }, () => {
+  it.each([
+    ['sliding', 1, 5, 1.03],
+    ['sliding', 5, 5, 1.04],
+    ['sliding', 1, 10, 1.03],
+    ['fixed', 1, 10, 1.03],
+    ['fixed', 5, 10, 1.03],
+    // Calls that vary by a fifth of a slot need a margin as wide.
+    ['sliding', 1, 20, 1.05],
+    ['sliding', 5, 20, 1.05],
+    ['fixed', 1, 20, 1.03],
+  ] as const)(
+    'use a %s window, with %i sessions and calls up to %i ms late, in %f of the least time',
+    async (window, sessionCount, jitterMs, most) => {
+      const limit = { callCount: 10, window, hasHeaders: true };
+      const run = await simulateSending({ ...plain, mailRate: 10, sessionCount, jitterMs, limit });
+      expect(overLeast(run)).toBeLessThanOrEqual(most);
+      expect(run.throttledCount / run.callCount).toBeLessThan(0.001);
+    },
+  );
+});
