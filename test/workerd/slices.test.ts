@@ -54,7 +54,7 @@ afterEach(() => {
 });
 
 describe('two slices at one call a second', () => {
-  it('leave no second out between them', { timeout: 60_000 }, async () => {
+  it('leave no second out between them', { timeout: 180_000 }, async () => {
     await startSession(sessionId);
     const views = await drive(sessionId, clock);
     expect(last(views)).toMatchObject({ state: 'completed', processed: 140 });
