@@ -50,7 +50,8 @@ export function mailAccount(env: Env, now: () => number): MailAccount | { kind: 
       if (throttled !== null) permits.clear();
       // Every answer carries these headers; a report of each would double the calls.
       const isNews = rate !== null && isRateNews(rate, gateLimits);
-      if (throttled !== null || isNews) await gate.report({ throttled, rate: isNews ? rate : null });
+      // A refusal's headers say whether we go at just the limit.
+      if (throttled !== null || isNews) await gate.report({ throttled, rate });
     },
   };
 }

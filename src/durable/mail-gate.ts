@@ -45,7 +45,9 @@ export class MailGate extends DurableObject<Env> {
     const config = gateConfig(this.env);
     const nowMs = this.now();
     let state = this.#load(config);
-    if (report.throttled !== null) state = throttle(state, config, nowMs, report.throttled.retryAfterMs);
+    if (report.throttled !== null) {
+      state = throttle(state, config, nowMs, report.throttled.retryAfterMs, report.rate);
+    }
     if (report.rate !== null) state = observeRate(state, config, nowMs, report.rate);
     this.#save(state);
   }
@@ -113,6 +115,7 @@ export class MailGate extends DurableObject<Env> {
             rateChangedAt: row.rate_changed_at,
             seenAt: row.seen_at,
             ceiling: null,
+            margin: { ms: 0, since: row.seen_at },
           };
     return this.#state;
   }

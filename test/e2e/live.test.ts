@@ -47,7 +47,11 @@ async function openTab(path?: string): Promise<Page> {
 }
 
 /** Starts a run of so many new leads as a person does, and tells its id. */
-async function startSession(page: Page, leadCount: 25 | 50 | 100, sort: '-id' | 'id' = '-id'): Promise<string> {
+async function startSession(
+  page: Page,
+  leadCount: 25 | 50 | 100,
+  sort: '-id' | 'id' = '-id',
+): Promise<string> {
   await page.goto(`${front.url}/leads?status=new&limit=${leadCount}&sort=${sort}`);
   await page
     .getByTestId('lead-row')

@@ -54,6 +54,8 @@ export class FakeMailApi {
   readonly #byKey = new Map<string, { body: string; ids: string[] }>();
   /** False: keys are ignored, as by a provider without keys. */
   keepsKeys = true;
+  /** Of every answer to mails that were taken. */
+  headers: Record<string, string> = {};
   /** True: addresses are checked before keys. */
   checksContentFirst = false;
 
@@ -135,7 +137,7 @@ export class FakeMailApi {
       return `mail-${this.mails.length}`;
     });
     this.#byKey.set(key, { body, ids });
-    return Response.json({ data: ids.map((id) => ({ id })) });
+    return Response.json({ data: ids.map((id) => ({ id })) }, { headers: this.headers });
   }
 
   #acceptEach(mails: readonly { to: string; subject: string }[]): Response {

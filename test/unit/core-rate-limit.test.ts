@@ -37,8 +37,9 @@ class Gate {
     return lease;
   }
 
-  throttle(retryAfterMs: number | null): void {
-    this.state = throttle(this.state, this.#config, this.nowMs, retryAfterMs);
+  throttle(retryAfterMs: number | null, limitCount: number | null = null): void {
+    const rate = limitCount === null ? null : { limitCount, remainingCount: 0, resetMs: 1_000 };
+    this.state = throttle(this.state, this.#config, this.nowMs, retryAfterMs, rate);
   }
 
   observe(limitCount: number | null, remainingCount: number | null, resetMs: number | null): void {
@@ -264,6 +265,38 @@ describe('a 429', () => {
     expect(gate.state.ratePerSecond).toBeLessThan(2);
     gate.nowMs += 31_000;
     expect(gate.lease(1).intervalMs).toBe(125);
+  });
+
+  it('at exactly the limit costs a margin in each second instead of a fifth of the rate', () => {
+    const gate = new Gate();
+    gate.throttle(1_000, 8);
+    gate.nowMs += 2_000;
+    expect(gate.lease(1).intervalMs).toBeCloseTo(127.5);
+  });
+
+  it('again and again at the limit widens the margin to one slot, and takes a fifth of the rate after that', () => {
+    const gate = new Gate();
+    const intervals: number[] = [];
+    for (let i = 0; i < 12; i++) {
+      gate.throttle(1_000, 8);
+      gate.nowMs += 1_000;
+      intervals.push(gate.lease(1).intervalMs);
+    }
+    expect(intervals[8]).toBeLessThanOrEqual(125 * 1.125 + 0.001);
+    expect(intervals[11]).toBeGreaterThan(125 * 1.2);
+  });
+
+  it('below the limit says that others call too: a fifth of the rate goes', () => {
+    const gate = new Gate();
+    gate.throttle(1_000, 20);
+    expect(gate.state.ratePerSecond).toBeCloseTo(6.4);
+  });
+
+  it('at the limit is forgotten slowly: the margin shrinks by a millisecond a minute', () => {
+    const gate = new Gate();
+    gate.throttle(1_000, 8);
+    gate.nowMs += 10 * 60_000;
+    expect(gate.lease(1).intervalMs).toBeCloseTo(126.25);
   });
 
   it('with an absurd retry-after stops sessions for at most an hour', () => {

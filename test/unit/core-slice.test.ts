@@ -9,7 +9,7 @@ import { type Permit, runSlice, sliceLimits, type SliceVerbs } from '../../src/c
 import { batchOf, inflight } from '../support/session-model.ts';
 
 const accepted: Outcome = { kind: 'accepted', messageIds: [], rejections: [] };
-const limits = { maxMs: 20_000, senderCount: 1, callCount: 1 };
+const limits = { maxMs: 20_000, maxBatchCount: 1_000, senderCount: 1, callCount: 1 };
 
 /** Fake verbs over pages and batches; each call adds a line to the trace. */
 class FakeVerbs implements SliceVerbs {
@@ -248,6 +248,34 @@ describe('a slice', () => {
     await runSlice(verbs, limits);
     expect(verbs.trace.filter((words) => words.startsWith('take'))).toEqual(['take 1', 'take 2', 'take 3']);
     expect(verbs.trace.at(-1)).toBe('settle 3');
+  });
+
+  it('takes no more batches than the platform lets one alarm compute for', async () => {
+    const verbs = new FakeVerbs().add(10);
+    await runSlice(verbs, { ...limits, maxBatchCount: 4, senderCount: 2 });
+    expect(verbs.trace.filter((words) => words.startsWith('settle'))).toHaveLength(4);
+    expect(verbs.held.size).toBe(0);
+  });
+
+  it('lets a batch in hand leave at its slot when its time is up meanwhile, and wastes no slot', async () => {
+    const verbs = new FakeVerbs().add(3);
+    verbs.nextPermit = () => ({ kind: 'granted', at: 23_000 });
+    const leftAt: number[] = [];
+    verbs.on.deliver = () => leftAt.push(verbs.nowMs);
+    await runSlice(verbs, limits);
+    expect(leftAt).toEqual([23_000]);
+    expect(verbs.trace).not.toContain('give the permit back');
+  });
+
+  it('lasts no longer than before with fewer senders than it may have', async () => {
+    const verbs = new FakeVerbs().add(1);
+    // One sender finds nothing to do; the other's batches come one after the other.
+    verbs.on.settle = () => {
+      verbs.nowMs += 1_000;
+      verbs.add(1);
+    };
+    await runSlice(verbs, { ...limits, maxMs: 120_000, senderCount: 2 });
+    expect(verbs.nowMs).toBeLessThanOrEqual(22_000);
   });
 
   it('probes with one call at a time', async () => {

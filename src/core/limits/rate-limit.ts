@@ -5,7 +5,7 @@
  * I.371). Permits are slots on a time line, one every `1 / rate` seconds. Resend counts calls per second and allows
  * no bursts, so a deeper bucket would only earn 429s.
  *
- * Owns the slots, the slow-down after a 429 and the recovery. No storage and no clock.
+ * Owns the slots, the slow-down after a 429, the margin at the limit and the recovery. No storage and no clock.
  * Invariants: slots of one gate are never closer than the interval; no lease lies further ahead than
  * {@link maxWaitMs} (instead nothing is granted, and the answer says when to ask again).
  *
@@ -24,6 +24,14 @@ export interface GateState {
   seenAt: number;
   /** What the provider last said that it allows, below our own maximum. Memory only: every answer says it again. */
   ceiling: { ratePerSecond: number; until: number } | null;
+  /** How much longer than the provider's second our own is; learned from 429s at the limit. Memory only. */
+  margin: Margin;
+}
+
+interface Margin {
+  ms: number;
+  /** When it was last widened, or began to shrink. */
+  since: number;
 }
 
 export interface GateConfig {
@@ -56,6 +64,14 @@ const minRatePerSecond = 0.2;
 /** Each 429 takes a fifth of the rate away; it comes back at 5 % of the maximum a second. */
 const slowDownFactor = 0.8;
 const recoveryPerSecond = 0.05;
+/**
+ * A 429 at exactly the provider's limit says that two of our calls came closer together than they left. A margin of
+ * this much in each second lets a call be so late without the provider counting one too many.
+ */
+const firstMarginMs = 20;
+const marginGrowth = 1.25;
+/** A calm provider gets the margin back this slowly: each try costs a 429, which costs a second. */
+const marginShrinkMs = 60_000;
 
 export function initialGate(config: GateConfig, nowMs: number): GateState {
   return {
@@ -64,6 +80,7 @@ export function initialGate(config: GateConfig, nowMs: number): GateState {
     rateChangedAt: nowMs,
     seenAt: nowMs,
     ceiling: null,
+    margin: { ms: 0, since: nowMs },
   };
 }
 
@@ -83,6 +100,7 @@ function followed(state: GateState, nowMs: number): GateState {
     rateChangedAt: Math.min(state.rateChangedAt - backMs, latest),
     seenAt: backMs > 0 ? nowMs : Math.max(state.seenAt, nowMs),
     ceiling: state.ceiling === null ? null : { ...state.ceiling, until: state.ceiling.until - backMs },
+    margin: { ...state.margin, since: state.margin.since - backMs },
   };
 }
 
@@ -91,12 +109,26 @@ function recovered(known: GateState, config: GateConfig, nowMs: number): GateSta
   const state = followed(known, nowMs);
   const seconds = Math.max(0, nowMs - state.rateChangedAt) / 1_000;
   const ceiling = state.ceiling !== null && nowMs < state.ceiling.until ? state.ceiling : null;
+  const margin = shrunk(state.margin, nowMs);
+  const limit = Math.min(config.maxRatePerSecond, ceiling?.ratePerSecond ?? Infinity);
   const ratePerSecond = Math.min(
-    config.maxRatePerSecond,
-    ceiling?.ratePerSecond ?? Infinity,
+    (limit * 1_000) / (1_000 + margin.ms),
     Math.max(minRatePerSecond, state.ratePerSecond) + seconds * recoveryPerSecond * config.maxRatePerSecond,
   );
-  return { ...state, ratePerSecond, rateChangedAt: Math.max(state.rateChangedAt, nowMs), ceiling };
+  return { ...state, ratePerSecond, rateChangedAt: Math.max(state.rateChangedAt, nowMs), ceiling, margin };
+}
+
+/** The margin after a while without a 429: a millisecond less for each minute. */
+function shrunk({ ms, since }: Margin, nowMs: number): Margin {
+  const minutes = Math.max(0, Math.floor((nowMs - since) / marginShrinkMs));
+  return { ms: Math.max(0, ms - minutes), since: since + minutes * marginShrinkMs };
+}
+
+/** The margin after a 429 at the limit: wider, up to one slot; null when it is that wide already. */
+function widened(margin: Margin, limitCount: number, nowMs: number): Margin | null {
+  const slotMs = 1_000 / limitCount;
+  if (margin.ms >= slotMs) return null;
+  return { ms: Math.min(slotMs, Math.max(firstMarginMs, marginGrowth * margin.ms)), since: nowMs };
 }
 
 /** Takes up to `wantedCount` permits off the time line. */
@@ -123,25 +155,43 @@ export function leasePermits(
   };
 }
 
-/** A 429: everybody waits, then goes on more slowly. */
+/**
+ * A 429: everybody waits, then goes on more slowly. Where its headers say that we go at just the provider's limit,
+ * a margin is enough; else others call too, and a fifth of the rate is taken away.
+ *
+ * @param rate - what the refusal's headers said of the limit
+ */
 export function throttle(
   state: GateState,
   config: GateConfig,
   nowMs: number,
   retryAfterMs: number | null,
+  rate: RateObservation | null = null,
 ): GateState {
   const current = recovered(state, config, nowMs);
   const pauseMs = Math.min(maxThrottleMs, Math.max(0, retryAfterMs ?? defaultThrottleMs));
   // Several calls of one burst are refused together; they are one piece of news.
   const isSameNews = nowMs < followed(state, nowMs).rateChangedAt;
+  const limitCount = rate !== null && isPerSecond(rate) ? rate.limitCount : null;
+  const isAtLimit =
+    limitCount !== null && current.ratePerSecond > limitCount - 1 && current.ratePerSecond <= limitCount;
+  const margin = isSameNews || !isAtLimit ? null : widened(current.margin, limitCount, nowMs);
   return {
     ...current,
+    margin: margin ?? current.margin,
     nextSlotAt: Math.max(current.nextSlotAt, nowMs + pauseMs),
-    ratePerSecond: isSameNews
-      ? current.ratePerSecond
-      : Math.max(minRatePerSecond, current.ratePerSecond * slowDownFactor),
+    ratePerSecond:
+      isSameNews || margin !== null
+        ? current.ratePerSecond
+        : Math.max(minRatePerSecond, current.ratePerSecond * slowDownFactor),
     rateChangedAt: Math.max(current.rateChangedAt, nowMs + pauseMs),
   };
+}
+
+/** True for a limit that can be compared with a rate per second. */
+function isPerSecond(rate: RateObservation): rate is RateObservation & { limitCount: number } {
+  const { limitCount, resetMs } = rate;
+  return limitCount !== null && limitCount > 0 && resetMs !== null && resetMs <= 1_000;
 }
 
 /**
@@ -167,12 +217,10 @@ export function observeRate(
   observation: RateObservation,
 ): GateState {
   const current = recovered(state, config, nowMs);
-  const { limitCount, remainingCount, resetMs } = observation;
-  // Only a per-second window can be compared with a rate per second.
-  const isPerSecond = limitCount !== null && limitCount > 0 && resetMs !== null && resetMs <= 1_000;
-  if (isPerSecond && limitCount < config.maxRatePerSecond) {
-    current.ceiling = { ratePerSecond: limitCount, until: nowMs + ceilingMs };
-    current.ratePerSecond = Math.min(current.ratePerSecond, limitCount);
+  const { remainingCount, resetMs } = observation;
+  if (isPerSecond(observation) && observation.limitCount < config.maxRatePerSecond) {
+    current.ceiling = { ratePerSecond: observation.limitCount, until: nowMs + ceilingMs };
+    current.ratePerSecond = Math.min(current.ratePerSecond, observation.limitCount);
   }
   const isUsedUp = remainingCount === 0 && !isFilledEvenly(current.ratePerSecond, observation);
   if (isUsedUp && resetMs !== null && resetMs > 0) {

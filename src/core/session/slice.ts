@@ -75,6 +75,8 @@ export interface SliceVerbs {
 export interface SliceLimits {
   /** The slice takes no new batch after this long. */
   maxMs: number;
+  /** Nor after so many. */
+  maxBatchCount: number;
   /** Batches in hand. */
   senderCount: number;
   /** Of these at the mail API, with an intent on disk: what a crash can leave in doubt. */
@@ -89,12 +91,29 @@ const fastRatePerSecond = 100;
 export const maxSenderCount = 8;
 
 /**
+ * An alarm may take 15 minutes of wall time
+ * (https://developers.cloudflare.com/durable-objects/platform/limits/#wall-time-limits-by-invocation-type). At the
+ * boundary of two slices the senders drain and fill again, which takes some hundred ms: once in two minutes it is
+ * below half a percent.
+ */
+const maxMs = 120_000;
+/**
+ * An object that computes for more than 30 s without a request is likely to be evicted (same page). At 17 ms of CPU
+ * for a batch, a thousand are half of that.
+ */
+const maxBatchCount = 1_000;
+/** A slice in which a sender found nothing to do lasts this much longer: what is due by then needs all senders. */
+const thinMs = 20_000;
+/** A longer wait ends the slice: the next alarm waits at no cost. */
+const patienceMs = 10_000;
+
+/**
  * The limits of a slice under an account that may make so many calls a second. Where the provider is the
  * limit, more batches in hand than calls would only take slots from other sessions.
  */
 export function sliceLimits(maxRatePerSecond: number): SliceLimits {
   const senderCount = maxRatePerSecond < fastRatePerSecond ? callCount : maxSenderCount;
-  return { maxMs: 20_000, senderCount, callCount };
+  return { maxMs, maxBatchCount, senderCount, callCount };
 }
 
 /** The flip runs this long before its permit's slot, so that the slot is not spent on a database round trip. */
@@ -113,29 +132,40 @@ class Headstart {
 }
 
 /**
- * Runs one slice to its end: the time is up, nothing is due, or the session was told to stop.
+ * Runs one slice to its end: the time is up, nothing is due, or the session was told to stop. When only the time is
+ * up, each sender still sends the batch that it holds, at the slot that it was given.
  *
  * @throws what a verb throws, after all senders have come to rest; the shell classifies it
  */
 export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<void> {
   const beganAt = verbs.now();
-  const endsAt = beganAt + limits.maxMs;
+  let endsAt = beganAt + limits.maxMs;
+  /** Slots lie up to five seconds ahead; a call that was refused its slot again and again is left to the next slice. */
+  const latestAt = endsAt + patienceMs;
   const planned = new Signal();
   const headstart = new Headstart();
   const calls = new Slots(limits.callCount);
   const faults: unknown[] = [];
   const first = verbs.mode();
+  let takenCount = 0;
+  let mustWait = false;
   // A slice does one kind of work: a probe that finds the provider back ends it, and the next one runs.
-  const mode = (): WorkMode => {
+  const mode = (until = latestAt): WorkMode => {
     if (faults.length > 0) return 'none';
     const nowMs = verbs.now();
     // Before it began: the clock was set back, and the slice would go on for as long as that.
-    if (nowMs >= endsAt || nowMs < beganAt) return 'none';
+    if (nowMs >= until || nowMs < beganAt) return 'none';
     return verbs.mode() === first ? first : 'none';
+  };
+  /** True when no further batch may be begun. */
+  const isOver = (): boolean => mustWait || takenCount >= limits.maxBatchCount || mode(endsAt) === 'none';
+  const isTooLate = (at: number): boolean => {
+    if (at - verbs.now() >= patienceMs || at >= latestAt) mustWait = true;
+    return mustWait;
   };
 
   // A probe plans too: there must be something to ask the provider with.
-  const isPlanning = (): boolean => (mode() === 'run' || mode() === 'probe') && verbs.isPlanning();
+  const isPlanning = (): boolean => first !== 'check' && !isOver() && verbs.isPlanning();
 
   async function planner(): Promise<void> {
     while (isPlanning()) {
@@ -150,13 +180,18 @@ export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<
 
   async function sender(): Promise<void> {
     for (;;) {
-      if (mode() === 'none') return;
+      if (isOver()) return;
       const batch = verbs.take();
       if (batch !== null) {
-        const goOn = await send(verbs, batch, { endsAt, mode, headstart, calls });
+        takenCount++;
+        const goOn = await send(verbs, batch, { isTooLate, mode: () => mode(), headstart, calls });
         if (!goOn) return;
       } else if (isPlanning()) await planned.wait();
-      else return;
+      else {
+        // The others go on, but not for long with fewer senders than there may be.
+        endsAt = Math.min(endsAt, verbs.now() + thinMs);
+        return;
+      }
     }
   }
 
@@ -181,11 +216,11 @@ async function send(
   verbs: SliceVerbs,
   held: Batch,
   {
-    endsAt,
+    isTooLate,
     mode,
     headstart,
     calls,
-  }: { endsAt: number; mode: () => WorkMode; headstart: Headstart; calls: Slots },
+  }: { isTooLate: (at: number) => boolean; mode: () => WorkMode; headstart: Headstart; calls: Slots },
 ): Promise<boolean> {
   let permit: Permit | null = null;
   let isCalling = false;
@@ -193,7 +228,7 @@ async function send(
     permit = await verbs.permit(held);
     if (permit.kind === 'later') {
       verbs.waitUntil(permit.at);
-      if (permit.at >= endsAt) return false;
+      if (isTooLate(permit.at)) return false;
       await verbs.sleepUntil(permit.at);
       return true;
     }
@@ -217,7 +252,7 @@ async function send(
       permit = await verbs.renewPermit();
       if (permit.kind === 'later') {
         verbs.waitUntil(permit.at);
-        if (permit.at >= endsAt) return false;
+        if (isTooLate(permit.at)) return false;
       }
       await verbs.sleepUntil(permit.at);
     }

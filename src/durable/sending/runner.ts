@@ -31,7 +31,7 @@ import type { SliceContext } from '../session/context.ts';
 const maxExpiredCount = 100;
 /** Shorter waits are not worth a write. */
 const visibleWaitMs = 2_000;
-/** The length of a slice: nothing in it sleeps longer, also when the clock jumps. */
+/** Nothing in a slice has to sleep longer; only a clock that jumps would make it. */
 const maxSleepMs = 20_000;
 
 export class SessionRunner implements SliceVerbs {
@@ -44,6 +44,7 @@ export class SessionRunner implements SliceVerbs {
   readonly #held = new Map<number, Batch>();
   /** Batches whose leads were set active and of which neither an intent nor a result is on disk. */
   readonly #flipped = new Set<number>();
+  #isStopped = false;
   /** True when the day's cap held back the last batch that asked. */
   #isAtCap = false;
 
@@ -68,7 +69,13 @@ export class SessionRunner implements SliceVerbs {
     if (ms > 0) await this.#context.sleep(ms);
   }
 
+  /** Lets nothing more leave in this slice. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
   mode(): WorkMode {
+    if (this.#isStopped) return 'none';
     const session = this.#session();
     return session.generation === this.#generation ? workMode(session, this.now()) : 'none';
   }

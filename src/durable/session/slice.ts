@@ -29,6 +29,8 @@ import { Waits } from './waits.ts';
 const lookMs = 1_000;
 /** How often a slice that is under way updates the list of activations. */
 const recordMs = 4_000;
+/** How often a slice asks whether the database was restored under it. */
+const recoveryCheckMs = 20_000;
 
 /** One alarm spends no more time than this on a command's batches; the next one continues. */
 const maxSweepMs = 20_000;
@@ -48,6 +50,7 @@ export class SessionSlice {
   #faultCount = 0;
   #recording: Promise<void> = Promise.resolve();
   #recordedAt = 0;
+  #recoveryCheckedAt = 0;
 
   constructor(context: SessionContext, sweep: SessionSweep) {
     this.#context = context;
@@ -125,11 +128,9 @@ export class SessionSlice {
   async #send(): Promise<void> {
     const { store, env, now, settings, verbs, publish } = this.#context;
     // Asked here too: a session that was running when the database was restored gets no command.
+    this.#recoveryCheckedAt = now();
     if ((await openRecovery(env.DB)) !== null) {
-      this.#holdOff(
-        'The database was restored. Run the reconciliation; then this activation continues.',
-        'crm',
-      );
+      this.#holdOff(restoredMessage, 'crm');
       return;
     }
     const mail = mailAccount(settings(), now);
@@ -272,9 +273,20 @@ export class SessionSlice {
         }
       }
       if (Math.abs(nowMs - this.#recordedAt) >= recordMs) void this.#record();
+      if (Math.abs(nowMs - this.#recoveryCheckedAt) >= recoveryCheckMs) void this.#checkRecovery(nowMs);
     } catch (error) {
       // The slice meets the same fault and handles it.
       this.#log('warn', 'wait_check_fault', { error: faultText(error) });
+    }
+  }
+
+  /** Stops the slice when the database was restored meanwhile; the next one holds off. */
+  async #checkRecovery(nowMs: number): Promise<void> {
+    this.#recoveryCheckedAt = nowMs;
+    try {
+      if ((await openRecovery(this.#context.env.DB)) !== null) this.#sending?.runner.stop();
+    } catch (error) {
+      this.#log('warn', 'recovery_check_fault', { error: faultText(error) });
     }
   }
 
@@ -306,3 +318,5 @@ export class SessionSlice {
     this.#context.log(level, event, { sliceId: this.#sliceId, ...fields });
   }
 }
+
+const restoredMessage = 'The database was restored. Run the reconciliation; then this activation continues.';

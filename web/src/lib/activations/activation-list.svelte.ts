@@ -4,7 +4,10 @@
  * @module
  */
 import { isTerminal, type Progress } from '../../../../src/shared/progress.ts';
-import type { ActivationList as ActivationPage, ActivationView } from '../../../../src/shared/schemas/activation.ts';
+import type {
+  ActivationList as ActivationPage,
+  ActivationView,
+} from '../../../../src/shared/schemas/activation.ts';
 import { api, type Refusal } from '../api/client.ts';
 import { PagedList } from '../api/paged-list.svelte.ts';
 import type { Tracker } from '../sync/tracker.svelte.ts';

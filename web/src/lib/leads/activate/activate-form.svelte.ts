@@ -7,7 +7,11 @@
 import { newSessionId } from '../../../../../src/shared/session-id.ts';
 import { missingFooterFields, type FooterField } from '../../../../../src/shared/footer-fields.ts';
 import type { Progress } from '../../../../../src/shared/progress.ts';
-import type { ActivationPreview, ActivationStartRequest, Audience } from '../../../../../src/shared/schemas/activation.ts';
+import type {
+  ActivationPreview,
+  ActivationStartRequest,
+  Audience,
+} from '../../../../../src/shared/schemas/activation.ts';
 import type { Settings } from '../../../../../src/shared/schemas/common.ts';
 import type { SkippedLeads, SkippedReason } from '../../../../../src/shared/schemas/lead-bulk.ts';
 import type { TemplateSummary } from '../../../../../src/shared/schemas/mail.ts';

@@ -1,0 +1,216 @@
+/**
+ * Simulated sending: sessions that send through one account, minutes of it in a second of real time.
+ *
+ * The slices, the pools of permits and the gate are the product's; the clock, the database and the mail API are
+ * stand-ins. Does not store anything: what a crash leaves behind is tested in workerd.
+ *
+ * @module
+ */
+import type { Batch } from '../../src/core/batch/batch.ts';
+import type { Outcome } from '../../src/core/batch/outcome.ts';
+import {
+  initialGate,
+  isRateNews,
+  leasePermits,
+  observeRate,
+  throttle,
+  type GateState,
+  type Lease,
+} from '../../src/core/limits/rate-limit.ts';
+import type { WorkMode } from '../../src/core/session/session.ts';
+import {
+  runSlice,
+  sliceLimits,
+  type Intent,
+  type Permit,
+  type Prepared,
+  type SliceVerbs,
+} from '../../src/core/session/slice.ts';
+import { PermitPool } from '../../src/durable/sending/permit-pool.ts';
+import { seededRandom } from './random.ts';
+import { batchOf, inflight } from './session-model.ts';
+
+export interface Simulation {
+  /** `MAIL_RATE`, calls a second. */
+  mailRate: number;
+  sessionCount: number;
+  seconds: number;
+  /** What the mail API allows a second, and how it counts; null: as much as is asked. */
+  limit: { callCount: number; window: 'fixed' | 'sliding'; hasHeaders: boolean } | null;
+  /** From a call's arrival to its answer. */
+  latencyMs: number;
+  /** A call arrives up to this much late, evenly distributed. */
+  jitterMs: number;
+  /** From the end of a slice to the begin of the next: its record, the alarm. */
+  boundaryMs: number;
+}
+
+export interface SimulatedRun {
+  ms: number;
+  /** One call each `1 / mailRate`, from the first to the last. */
+  leastMs: number;
+  callCount: number;
+  throttledCount: number;
+  sliceCount: number;
+}
+
+/** A clock that jumps to the next moment at which somebody wakes. */
+class SimulatedClock {
+  nowMs = 1_000_000;
+  readonly #sleepers: { at: number; wake: () => void }[] = [];
+
+  sleepUntil(at: number): Promise<void> {
+    return at <= this.nowMs
+      ? Promise.resolve()
+      : new Promise((wake) => {
+          const index = this.#sleepers.findIndex((sleeper) => sleeper.at > at);
+          this.#sleepers.splice(index === -1 ? this.#sleepers.length : index, 0, { at, wake });
+        });
+  }
+
+  sleep(ms: number): Promise<void> {
+    return this.sleepUntil(this.nowMs + ms);
+  }
+
+  /** Moves on until `work` has ended. */
+  async run(work: Promise<unknown>): Promise<void> {
+    const state = { isOver: false };
+    const end = work.finally(() => (state.isOver = true));
+    for (;;) {
+      // All that can be done at this moment is done first.
+      await new Promise((resolve) => setImmediate(resolve));
+      if (state.isOver) return void (await end);
+      const next = this.#sleepers.shift();
+      if (next === undefined) throw new Error('Everybody waits for ever.');
+      this.nowMs = next.at;
+      next.wake();
+    }
+  }
+}
+
+/** A mail API that counts calls by the second, and says so. */
+class LimitedMailApi {
+  readonly #limit: Simulation['limit'];
+  #calls: number[] = [];
+  callCount = 0;
+  throttledCount = 0;
+
+  constructor(limit: Simulation['limit']) {
+    this.#limit = limit;
+  }
+
+  call(nowMs: number) {
+    this.callCount++;
+    if (this.#limit === null) return { isTaken: true, rate: null };
+    const { callCount, window, hasHeaders } = this.#limit;
+    const windowStart = window === 'fixed' ? Math.floor(nowMs / 1_000) * 1_000 : nowMs - 999.999;
+    this.#calls = this.#calls.filter((at) => at >= windowStart);
+    const isTaken = this.#calls.length < callCount;
+    if (isTaken) this.#calls.push(nowMs);
+    else this.throttledCount++;
+    // Whole seconds, as Resend says them.
+    const rate = {
+      limitCount: callCount,
+      remainingCount: callCount - this.#calls.length,
+      resetMs: 1_000,
+    };
+    return { isTaken, rate: hasHeaders ? rate : null };
+  }
+}
+
+/** Runs sessions to their end. @returns how long they took, over the least time that the rate allows */
+export async function simulateSending(simulation: Simulation): Promise<SimulatedRun> {
+  const { mailRate, sessionCount, seconds, latencyMs, jitterMs, boundaryMs } = simulation;
+  const clock = new SimulatedClock();
+  const random = seededRandom(7);
+  const api = new LimitedMailApi(simulation.limit);
+  const config = { maxRatePerSecond: mailRate };
+  let gate: GateState = initialGate(config, clock.nowMs);
+  const beganAt = clock.nowMs;
+  const leftAt: number[] = [];
+  let sliceCount = 0;
+
+  async function session(batchCount: number): Promise<void> {
+    const due = Array.from({ length: batchCount }, (_, index) => batchOf([index + 1], { seq: index + 1 }));
+    let settledCount = 0;
+    let heldCount = 0;
+    let waitingUntil = 0;
+    const lease = async (wantedCount: number): Promise<Lease> => {
+      await clock.sleep(2);
+      const granted = leasePermits(gate, config, clock.nowMs, wantedCount);
+      gate = granted.state;
+      return granted.lease;
+    };
+    const limits = sliceLimits(mailRate);
+    const pool = new PermitPool(
+      lease,
+      () => clock.nowMs,
+      (waitingCount) => Math.min(limits.senderCount, waitingCount + Math.max(0, due.length)),
+    );
+    const verbs: SliceVerbs = {
+      now: () => clock.nowMs,
+      sleepUntil: (at) => clock.sleepUntil(at),
+      mode: (): WorkMode => 'run',
+      isPlanning: () => false,
+      plan: () => Promise.resolve(),
+      take: () => {
+        const batch = due.shift() ?? null;
+        if (batch !== null) heldCount++;
+        return batch;
+      },
+      release: (batch: Batch) => {
+        heldCount--;
+        if (!settled.has(batch.seq)) due.unshift(batch);
+      },
+      flip: async () => {
+        await clock.sleep(20);
+        return { activated: [], skipped: [], emailHashes: new Map(), ownedElsewhere: new Set() };
+      },
+      settleFlip: (batch) => inflight(batch.leadIds, { seq: batch.seq }),
+      permit: () => pool.permit(),
+      isUsable: (permit) => pool.isUsable(permit),
+      renewPermit: () => pool.permit(),
+      returnPermit: (permit: Permit) => pool.giveBack(permit),
+      prepare: (batch): Promise<Prepared> =>
+        Promise.resolve({ batch, recipients: [], payload: '', payloadHash: '', mailCount: 1 }),
+      intend: ({ batch }): Intent => ({ batch, key: '', payload: '', mailCount: 1 }),
+      deliver: async ({ batch }): Promise<Outcome> => {
+        await clock.sleep(random() * jitterMs);
+        const { isTaken, rate } = api.call(clock.nowMs);
+        if (isTaken) leftAt.push(clock.nowMs);
+        await clock.sleep(latencyMs);
+        if (rate !== null && isRateNews(rate, config)) gate = observeRate(gate, config, clock.nowMs, rate);
+        if (isTaken) {
+          settled.add(batch.seq);
+          return { kind: 'accepted', messageIds: [], rejections: [] };
+        }
+        pool.clear();
+        gate = throttle(gate, config, clock.nowMs, 1_000, rate);
+        return { kind: 'throttled', retryAfterMs: 1_000 };
+      },
+      settle: (_, outcome) => {
+        if (outcome.kind === 'accepted') settledCount++;
+      },
+      waitUntil: (at) => (waitingUntil = at),
+    };
+    const settled = new Set<number>();
+    while (settledCount < batchCount) {
+      sliceCount++;
+      await runSlice(verbs, limits);
+      if (heldCount !== 0) throw new Error('A batch was not released.');
+      await clock.sleep(boundaryMs);
+      await clock.sleepUntil(waitingUntil);
+    }
+  }
+
+  const callCount = mailRate * seconds;
+  const sessions = Array.from({ length: sessionCount }, () => session(callCount / sessionCount));
+  await clock.run(Promise.all(sessions));
+  return {
+    ms: Math.max(...leftAt) - beganAt,
+    leastMs: (1_000 * (callCount - 1)) / mailRate,
+    callCount: api.callCount,
+    throttledCount: api.throttledCount,
+    sliceCount,
+  };
+}

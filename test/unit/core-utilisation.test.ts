@@ -1,0 +1,58 @@
+/**
+ * How much of an account's rate is used, over ten simulated minutes: at the boundaries of slices and at the limit.
+ */
+import { describe, expect, it } from 'vitest';
+import { simulateSending, type Simulation } from '../support/send-simulation.ts';
+
+const plain: Simulation = {
+  mailRate: 1,
+  sessionCount: 1,
+  seconds: 600,
+  limit: null,
+  latencyMs: 200,
+  jitterMs: 5,
+  boundaryMs: 150,
+};
+
+const overLeast = ({ ms, leastMs }: { ms: number; leastMs: number }): number => ms / leastMs;
+
+describe('slices that follow each other for ten minutes', { timeout: 60_000 }, () => {
+  it.each([
+    [1, 1],
+    [1, 5],
+    [2, 1],
+    [2, 5],
+    [8, 1],
+    [8, 5],
+    [50, 1],
+    [50, 5],
+  ])('lose no slot at %i calls a second, with %i sessions', async (mailRate, sessionCount) => {
+    // One session has five calls out: at 200 ms each it cannot make more than 25 a second.
+    const latencyMs = mailRate === 50 ? 60 : 200;
+    const run = await simulateSending({ ...plain, mailRate, sessionCount, latencyMs });
+    expect(run.sliceCount).toBeGreaterThan(sessionCount);
+    expect(overLeast(run)).toBeLessThanOrEqual(1.01);
+  });
+});
+
+describe('ten minutes at exactly the limit of ten calls a second', { timeout: 60_000 }, () => {
+  it.each([
+    ['sliding', 1, 5, 1.03],
+    ['sliding', 5, 5, 1.04],
+    ['sliding', 1, 10, 1.03],
+    ['fixed', 1, 10, 1.03],
+    ['fixed', 5, 10, 1.03],
+    // Calls that vary by a fifth of a slot need a margin as wide.
+    ['sliding', 1, 20, 1.05],
+    ['sliding', 5, 20, 1.05],
+    ['fixed', 1, 20, 1.03],
+  ] as const)(
+    'use a %s window, with %i sessions and calls up to %i ms late, in %f of the least time',
+    async (window, sessionCount, jitterMs, most) => {
+      const limit = { callCount: 10, window, hasHeaders: true };
+      const run = await simulateSending({ ...plain, mailRate: 10, sessionCount, jitterMs, limit });
+      expect(overLeast(run)).toBeLessThanOrEqual(most);
+      expect(run.throttledCount / run.callCount).toBeLessThan(0.001);
+    },
+  );
+});
