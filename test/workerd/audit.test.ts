@@ -63,6 +63,9 @@ describe('the audit', () => {
     // webhook and an unsubscribe link are not actions of a user.
     const changesNothing = [
       'POST /crm/activation/preview',
+      'POST /crm/imports/check',
+      'POST /crm/leads/results',
+      'POST /crm/leads/skipped',
       'POST /crm/suppressions/search',
       'POST /crm/templates/preview',
       'POST /crm/templates/check',

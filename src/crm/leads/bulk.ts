@@ -88,7 +88,7 @@ export async function editLeads(
          WHERE ${isOne} AND l.${column} COLLATE BINARY IS NOT ?2`,
       )
       .bind(JSON.stringify(edit.leadIds), edit.value, edit.nowMs),
-    db.prepare('UPDATE lead_counts SET revision = revision + 1'),
+    db.prepare('UPDATE lead_counts SET revision = revision + 1 WHERE changes() > 0'),
   ]);
   return changed?.meta.changes ?? 0;
 }

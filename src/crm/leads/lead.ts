@@ -93,7 +93,8 @@ export async function createLead(
          SELECT ${marks.join(', ')}, ${now}, ${now}, ${nextRevisionSql} WHERE ${isFree} RETURNING id`,
       )
       .bind(...values, nowMs),
-    db.prepare('UPDATE lead_counts SET revision = revision + 1'),
+    // Nothing is written when the address is taken.
+    db.prepare('UPDATE lead_counts SET revision = revision + 1 WHERE changes() > 0'),
   ]);
   const leadId = results.at(-2)?.results[0]?.id;
   return leadId === undefined ? { kind: 'email_taken' } : { kind: 'ok', leadId };
@@ -146,7 +147,7 @@ export async function updateLead(
            WHERE id = ? AND ${isTaken} = 0 AND (${changed})`,
         )
         .bind(...params, update.nowMs, leadId, email, leadId, ...values.map(([, value]) => value)),
-      db.prepare('UPDATE lead_counts SET revision = revision + 1'),
+      db.prepare('UPDATE lead_counts SET revision = revision + 1 WHERE changes() > 0'),
     );
   }
   statements.push(

@@ -111,6 +111,23 @@ export const auditMessages = {
           : '',
     },
     'lead.erase': { before: 'erased', object: lead },
+    'lead.bulkEdit': {
+      before: 'edited',
+      object: 'leads',
+      after: ({ leadCount, field }) =>
+        `(${[count(leadCount, 'lead', 'leads'), fieldNames[String(field)] ?? field].filter(Boolean).join(', ')})`,
+    },
+    'lead.bulkSuppress': {
+      before: 'suppressed the addresses of',
+      object: 'leads',
+      after: ({ leadCount }) => `(${count(leadCount, 'lead', 'leads') ?? 'several'})`,
+    },
+    'lead.bulkErase': {
+      before: 'erased',
+      object: 'leads',
+      after: ({ leadIds }) =>
+        Array.isArray(leadIds) ? `(${count(leadIds.length, 'lead', 'leads') ?? ''})` : '',
+    },
     'lead.download': { before: 'downloaded', object: 'leads' },
     'lead.export': { before: 'exported', object: 'leads' },
     'person.export': { before: 'exported the personal data of', object: 'an address without a lead' },
