@@ -173,7 +173,7 @@ describe('a server that restarts under open pages', () => {
     await expect
       .poll(() => product.proxy.calls.filter(({ apiStatus }) => apiStatus === null).length)
       .toBeGreaterThan(0);
-    const second = await openTab(`/activations/${sessionId}`);
+    const second = await openTab('/activations');
     await waitForTracker(second, 'the run', () => true, sessionId);
     await product.stack.killHard();
     await expect.poll(() => note(tab), { timeout: 20_000 }).toContain('does not answer');
