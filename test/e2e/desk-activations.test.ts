@@ -107,6 +107,7 @@ test('an activation of the same person on another device is found, and paused at
     await phone.goto(`${product.stack.url}/leads`);
     const line = phone.locator(`[data-session-id="${sessionId}"]`);
     await line.waitFor();
+    await phone.evaluate('document.fonts.ready.then(() => undefined)');
     const before = await phone.getByRole('heading', { level: 1 }).boundingBox();
     await phone.getByTestId('tracker-pause').click();
     await phone.locator(`[data-session-id="${sessionId}"][data-state="paused"]`).waitFor();

@@ -208,7 +208,7 @@ describe('in the app', () => {
     await page.goto(`${product.stack.url}/templates/welcome`);
     await page.getByTestId('copy-template').click();
     // A copy has a note of its own.
-    expect(await page.getByTestId('template-description').inputValue()).toBe('');
+    await expect.poll(() => page.getByTestId('template-description').inputValue()).toBe('');
     await page.getByTestId('template-name').fill('Spring offer');
     const subject = page.getByTestId('template-subject');
     await subject.fill('Hello {{ firstNam }}');

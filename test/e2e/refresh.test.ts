@@ -65,7 +65,7 @@ describe('a bulk activation of 50 leads that is refreshed at 30 %', () => {
   test('a person signs in and arrives at the page that they asked for', async () => {
     await signIn(tab, `${access.url}/leads`, 'mia@example.com');
     expect(tab.url()).toBe(`${access.url}/leads`);
-    await tab.getByText('Signed in as mia@example.com').first().waitFor({ state: 'attached' });
+    await tab.getByTitle('mia@example.com').first().waitFor({ state: 'attached' });
   });
 
   test('1. a bulk activation of 50 leads starts', async () => {

@@ -92,8 +92,15 @@ const expected: Record<Role, Expected> = {
   operator: {
     home: '/leads',
     pages: ['Leads', 'Imports', 'Activations', 'Templates', 'Settings'],
-    ofFinished: ['control-retryFailed', 'download-csv', 'retry-issue'],
-    ofPaused: ['control-cancel', 'control-resume', 'download-csv'],
+    ofFinished: [
+      'control-retryFailed',
+      'download-csv',
+      'drop-failed',
+      'issue-leads',
+      'result-lead',
+      'retry-issue',
+    ],
+    ofPaused: ['control-cancel', 'control-resume', 'download-csv', 'result-lead'],
     ofLead: ['activate-lead', 'add-custom', 'save-lead'],
     ofTemplate: [],
     ofImport: ['activate-import', 'import-leads', 'undo-import'],
@@ -101,8 +108,17 @@ const expected: Record<Role, Expected> = {
   admin: {
     home: '/leads',
     pages: ['Leads', 'Imports', 'Activations', 'Templates', 'Suppressions', 'Audit', 'Settings'],
-    ofFinished: ['control-retryFailed', 'download-csv', 'erase-run', 'retry-issue'],
-    ofPaused: ['control-cancel', 'control-resume', 'download-csv', 'erase-run'],
+    ofFinished: [
+      'control-retryFailed',
+      'download-csv',
+      'drop-failed',
+      'erase-run',
+      'issue-leads',
+      'result-lead',
+      'retry-issue',
+      'run-menu',
+    ],
+    ofPaused: ['control-cancel', 'control-resume', 'download-csv', 'erase-run', 'result-lead', 'run-menu'],
     ofLead: ['activate-lead', 'add-custom', 'erase-lead', 'export-person', 'save-lead'],
     ofTemplate: ['save-template', 'send-test'],
     ofImport: ['activate-import', 'delete-import', 'import-leads', 'undo-import'],
@@ -185,7 +201,7 @@ describe('an admin who handles the request of a person', () => {
     await page.getByTestId('erase-run').click();
     await page.getByTestId('confirm').click();
     await page.waitForURL('**/activations');
-    await page.getByText('A run to erase is erased').waitFor();
+    await page.getByText('An activation to erase was erased').waitFor();
     await expect.poll(() => page.getByTestId('run-row').count()).toBe(2);
     await other.reload();
     await other.getByRole('heading', { name: 'There is no such activation' }).waitFor();

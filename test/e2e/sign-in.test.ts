@@ -107,7 +107,7 @@ describe('a person', () => {
     const other = await launchBrowser();
     const tab = await other.newPage();
     await signIn(tab, `${access.url}/leads`, 'eve@example.com');
-    await tab.getByText('nobody has said what you may do').waitFor();
+    await tab.getByText('no role is assigned to you').waitFor();
     await other.close();
   });
 
