@@ -472,13 +472,17 @@ test('the leads page loads at most 90 kB of JavaScript at first, and no plot', a
       if (!/\.js($|\?)/.test(response.url())) return;
       scripts.push(response.body().then((body) => gzipSync(body, { level: 9 }).byteLength));
     });
+    // The tracker is loaded when there is something to track, and earlier tests have left paused activations.
+    await page.route('**/crm/activation?mine=*', (route) =>
+      route.fulfill({ json: { activations: [], nextCursor: null } }),
+    );
     await page.goto(`${product.stack.url}/leads`);
     await page.getByTestId('lead-row').first().waitFor();
     await page.waitForLoadState('networkidle');
     const sizes = await Promise.all(scripts);
     const bytes = sizes.reduce((sum, size) => sum + size, 0);
     expect(sizes.length).toBeGreaterThan(3);
-    expect(bytes).toBeLessThanOrEqual(90_000);
+    expect(bytes, `${bytes} bytes`).toBeLessThanOrEqual(90_000);
   } finally {
     await browser.close();
   }

@@ -12,8 +12,6 @@ export type FirstStep = (typeof firstSteps)[number];
 export const firstRunMessages = {
   title: 'Get started',
   progress: (done: number, total: number) => `${formatCount(done)} of ${formatCount(total)} done`,
-  open: (done: number, total: number) =>
-    `Get started: ${formatCount(done)} of ${formatCount(total)} steps done`,
   done: 'Done',
   optional: 'Optional',
   dismiss: 'Hide this list',
