@@ -90,7 +90,7 @@ describe('an activation that is blocked', () => {
   it('by settings that changed says that, and not that a key is wrong', () => {
     const lastError = 'The mail provider was changed from resend to ses while this run was under way.';
     const { cause } = statusOf(progressOf({ state: 'paused', reason: 'mail_auth', lastError }), 0);
-    expect([cause?.title, cause?.text]).toEqual(['The mail settings changed', lastError]);
+    expect([cause?.title, cause?.text]).toEqual(['The email settings changed', lastError]);
   });
 
   it('by a provider that is away counts down, in one state', () => {

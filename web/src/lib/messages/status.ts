@@ -72,7 +72,7 @@ export const statusMessages = {
     stalled: (forSeconds: number) => `No progress for ${seconds(forSeconds)}`,
     stalledText: 'It is picked up again automatically. If this lasts, pause and resume it.',
     settings: 'Open Settings',
-    changed: 'The mail settings changed',
+    changed: 'The email settings changed',
     next: {
       user: 'Resume when you are ready.',
       mail_quota: 'Resume once your provider lets you send again.',

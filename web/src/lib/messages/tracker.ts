@@ -13,7 +13,6 @@ export const trackerMessages = {
   expandMore: (count: number) => `+${formatCount(count)} more, show details`,
   bar: (name: string) => `Progress of ${name}`,
   barText: (done: string, max: string) => `${done} of ${max}`,
-  noMails: 'No emails to send',
   counts: (done: number, total: number) => `${formatCount(done)}/${formatCount(total)}`,
   left: (duration: string) => `${duration} left`,
   layers: {

@@ -29,7 +29,7 @@ export interface FirstRunStep {
 export const stepPlaces = {
   provider: { href: '/settings', needs: 'configure' },
   leads: { href: '/imports', needs: 'importLeads' },
-  suppress: { href: '/suppressions', needs: 'suppress' },
+  suppress: { href: '/suppressions?add=1', needs: 'suppress' },
   test: { href: '/templates', needs: 'editTemplates' },
   activate: { href: '/leads', needs: 'activate' },
 } as const satisfies Record<FirstStep, { href: string; needs: Ability }>;

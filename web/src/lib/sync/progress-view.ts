@@ -114,7 +114,12 @@ export function allowedControls(
   const over = isTerminal(progress);
   const cancelling = isCancelling(progress);
   return {
-    pause: !over && (progress.state === 'running' || progress.state === 'queued'),
+    // One that waits for an unreachable provider starts again by itself, so a person may hold it.
+    pause:
+      !over &&
+      (progress.state === 'running' ||
+        progress.state === 'queued' ||
+        (progress.state === 'paused' && progress.reason === 'mail_unreachable')),
     resume: progress.state === 'paused',
     cancel: !over && !cancelling,
     retryFailed: !cancelling && progress.email.failed > 0,
