@@ -31,15 +31,15 @@ describe('slices that follow each other for ten minutes', { timeout: 60_000 }, (
     const latencyMs = mailRate === 50 ? 60 : 200;
     const run = await simulateSending({ ...plain, mailRate, sessionCount, latencyMs });
     expect(run.sliceCount).toBeGreaterThan(sessionCount);
-    expect(overLeast(run)).toBeLessThanOrEqual(1.01);
+    expect(overLeast(run)).toBeLessThanOrEqual(1.015);
   });
 });
 
 describe('ten minutes at exactly the limit of ten calls a second', { timeout: 60_000 }, () => {
   it.each([
-    ['sliding', 1, 5, 1.03],
+    ['sliding', 1, 5, 1.04],
     ['sliding', 5, 5, 1.04],
-    ['sliding', 1, 10, 1.03],
+    ['sliding', 1, 10, 1.04],
     ['fixed', 1, 10, 1.03],
     ['fixed', 5, 10, 1.03],
     // Calls that vary by a fifth of a slot need a margin as wide.

@@ -32,6 +32,8 @@ export interface BulkPlace {
 
 export interface BulkPage {
   leadIds: number[];
+  /** The highest id that there was at the first call. */
+  untilId: number;
   /** Null: these are the last. */
   next: BulkPlace | null;
 }
@@ -45,7 +47,11 @@ export async function bulkPage(
   const { afterId, untilId } = query.place ?? { afterId: 0, untilId: await highestId(db) };
   const leadIds = await idsAfter(db, audience, { afterId, untilId, limit });
   const last = leadIds.at(-1);
-  return { leadIds, next: last === undefined || leadIds.length < limit ? null : { afterId: last, untilId } };
+  return {
+    leadIds,
+    untilId,
+    next: last === undefined || leadIds.length < limit ? null : { afterId: last, untilId },
+  };
 }
 
 async function highestId(db: D1Database): Promise<number> {

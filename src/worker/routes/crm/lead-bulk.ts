@@ -145,10 +145,23 @@ export function leadBulkRoutes(app: App): void {
   app.openapi(erase, async (c) => {
     const { audience, ...place } = c.req.valid('json');
     const page = await nextLeads(c.env.DB, audience, place, limits.maxBulkEraseCount);
-    let changedCount = 0;
-    for (const leadId of page.leadIds) if (await eraseEverywhere(c.env, leadId)) changedCount += 1;
-    noteAudit(c, changedCount === 0 ? false : { detail: { leadIds: page.leadIds } });
-    return c.json(stepOf(page, changedCount), 200);
+    const erasedIds: number[] = [];
+    let seenCount = 0;
+    try {
+      for (const leadId of page.leadIds) {
+        if (await eraseEverywhere(c.env, leadId)) erasedIds.push(leadId);
+        seenCount += 1;
+      }
+    } catch (error) {
+      // Who is erased already is audited, and the next call meets the fault again.
+      if (erasedIds.length === 0) throw error;
+      const leadIds = page.leadIds.slice(0, seenCount);
+      const next = { afterId: leadIds.at(-1) ?? 0, untilId: page.untilId };
+      noteAudit(c, { detail: { leadIds: erasedIds } });
+      return c.json(stepOf({ ...page, leadIds, next }, erasedIds.length), 200);
+    }
+    noteAudit(c, erasedIds.length === 0 ? false : { detail: { leadIds: erasedIds } });
+    return c.json(stepOf(page, erasedIds.length), 200);
   });
 
   app.openapi(exportCsv, (c) => {
