@@ -144,21 +144,18 @@ export function leadBulkRoutes(app: App): void {
 
   app.openapi(erase, async (c) => {
     const { audience, ...place } = c.req.valid('json');
-    const page = await nextLeads(c.env.DB, audience, place, limits.maxBulkEraseCount);
+    let page = await nextLeads(c.env.DB, audience, place, limits.maxBulkEraseCount);
     const erasedIds: number[] = [];
-    let seenCount = 0;
-    try {
-      for (const leadId of page.leadIds) {
+    for (const [index, leadId] of page.leadIds.entries()) {
+      try {
         if (await eraseEverywhere(c.env, leadId)) erasedIds.push(leadId);
-        seenCount += 1;
+      } catch (error) {
+        if (erasedIds.length === 0) throw error;
+        // The step ends before this lead: who is erased is audited, and the next call meets the fault again.
+        const leadIds = page.leadIds.slice(0, index);
+        page = { ...page, leadIds, next: { afterId: leadIds.at(-1) ?? 0, untilId: page.untilId } };
+        break;
       }
-    } catch (error) {
-      // Who is erased already is audited, and the next call meets the fault again.
-      if (erasedIds.length === 0) throw error;
-      const leadIds = page.leadIds.slice(0, seenCount);
-      const next = { afterId: leadIds.at(-1) ?? 0, untilId: page.untilId };
-      noteAudit(c, { detail: { leadIds: erasedIds } });
-      return c.json(stepOf({ ...page, leadIds, next }, erasedIds.length), 200);
     }
     noteAudit(c, erasedIds.length === 0 ? false : { detail: { leadIds: erasedIds } });
     return c.json(stepOf(page, erasedIds.length), 200);

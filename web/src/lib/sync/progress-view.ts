@@ -6,13 +6,6 @@
  */
 import { isTerminal, type Progress } from '../../../../src/shared/progress.ts';
 
-/** A bar: `done` of `max`, both leads. */
-export interface Bar {
-  done: number;
-  max: number;
-  percent: number;
-}
-
 /** Rounded down, so that 100 is only ever said when all is done; 0 of 0 counts as done. */
 export function percentOf(done: number, max: number): number {
   if (max <= 0) return 100;
