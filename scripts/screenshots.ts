@@ -2,7 +2,8 @@
  * `npm run screenshots`: makes the pictures in docs/images from the running app.
  *
  * Starts the product in its own folder with sample leads, slow enough to show an activation half done.
- * `--all DIR` makes pictures of every page in both colours and widths, in another folder.
+ * `--all DIR` makes pictures of more screens in both colours and widths, in another folder. `--sheets DIR` makes one
+ * contact sheet for every page and state (full, loading, empty, failing) with its four looks, to look through.
  *
  * @module
  */
@@ -12,6 +13,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Page } from 'playwright-core';
 import type { LeadPage } from '../src/shared/schemas/leads.ts';
+import { newSessionId } from '../src/shared/session-id.ts';
 import { launchBrowser } from '../test/support/browser.ts';
 import { startFaultProxy } from '../test/support/fault-proxy.ts';
 import { projectRoot } from './lib/local-state.ts';
@@ -31,8 +33,8 @@ const published = new Set([
   'import-light',
 ]);
 
-const { values } = parseArgs({ options: { all: { type: 'string' } } });
-const folder = values.all === undefined ? join(projectRoot, 'docs/images') : resolve(values.all);
+const { values } = parseArgs({ options: { all: { type: 'string' }, sheets: { type: 'string' } } });
+const folder = resolve(values.sheets ?? values.all ?? join(projectRoot, 'docs/images'));
 mkdirSync(folder, { recursive: true });
 
 type Look = 'light' | 'dark';
@@ -142,6 +144,121 @@ async function takePictures(url: string, look: Look, device: Device): Promise<vo
   }
 }
 
+/** Every page: what its sheets are called, where it is, and what shows that it is complete. */
+const everyPage: readonly (readonly [name: string, path: string, ready: string])[] = [
+  ['leads', '/leads?sort=lastName', '[data-testid="lead-row"]'],
+  ['lead', '/leads/1', '[data-testid="history-import"]'],
+  ['activations', '/activations', '[data-testid="run-row"]'],
+  ['activation', '/activations/RUN', '[data-testid="result-row"]'],
+  ['imports', '/imports', '[data-testid="import-row"]'],
+  ['import', '/imports/IMPORT', '[data-testid="import-leads"]'],
+  ['templates', '/templates', '[data-testid="template-row"]'],
+  ['template', '/templates/welcome', '[data-testid="template-check"]'],
+  ['suppressions', '/suppressions', '[data-testid="suppression-row"]'],
+  ['audit', '/audit', '[data-testid="audit-row"]'],
+  ['settings', '/settings', '[data-testid="sender-check"]'],
+  ['start', '/start', 'h1'],
+  ['inbox', '/inbox', 'h1'],
+  ['not-found', '/nowhere', 'h1'],
+];
+const states = ['full', 'loading', 'empty', 'failing'] as const;
+
+/** The same answer of the API without anything in its lists. */
+function emptied(value: unknown): unknown {
+  if (Array.isArray(value)) return [];
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, of]) => [
+      key,
+      key === 'total' ? 0 : key === 'nextCursor' ? null : emptied(of),
+    ]),
+  );
+}
+
+/** Makes the API answer as the state wants. Who is signed in is always known. */
+async function bringAbout(page: Page, state: (typeof states)[number]): Promise<void> {
+  await page.unrouteAll({ behavior: 'ignoreErrors' });
+  if (state === 'full') return;
+  await page.route(/\/crm\/(?!settings)/, async (route) => {
+    if (state === 'loading') return;
+    if (state === 'failing') {
+      const problem = { type: 'about:blank', title: 'Error', status: 500, code: 'internal' };
+      await route.fulfill({ status: 500, json: problem, contentType: 'application/problem+json' });
+      return;
+    }
+    const answer = await route.fetch().catch(() => null);
+    if (answer === null) return;
+    const body: unknown = await answer.json().catch(() => null);
+    await route.fulfill({ response: answer, json: emptied(body) }).catch(() => undefined);
+  });
+}
+
+/** An activation that is under way as long as the sheets are made. */
+async function startForSheets(url: string): Promise<void> {
+  const random = (count: number): Uint8Array => crypto.getRandomValues(new Uint8Array(count));
+  const body = {
+    sessionId: newSessionId(Date.now(), random),
+    audience: { filter: {} },
+    templateId: 'welcome',
+  };
+  const response = await fetch(`${url}/crm/activation`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ ...body, name: 'November sign-ups' }),
+  });
+  if (!response.ok) throw new UserError(await response.text());
+}
+
+/** One picture per page and state, with both widths in both colours side by side. */
+async function takeSheets(url: string): Promise<void> {
+  const ask = async (path: string): Promise<unknown> => (await fetch(`${url}/crm/${path}`)).json();
+  const { imports } = (await ask('imports')) as { imports: { importId: string }[] };
+  const { activations } = (await ask('activation')) as { activations: { sessionId: string }[] };
+  const browser = await launchBrowser();
+  try {
+    const page = await browser.newPage();
+    const sheet = await browser.newPage();
+    await sheet.setViewportSize({ width: 1_720, height: 520 });
+    for (const state of states) {
+      for (const [name, path, ready] of everyPage) {
+        const address =
+          url +
+          path.replace('RUN', activations[0]?.sessionId ?? '').replace('IMPORT', imports[0]?.importId ?? '');
+        if (state !== 'full' && ready === 'h1') continue;
+        await bringAbout(page, state);
+        const images: string[] = [];
+        for (const size of [
+          { width: 1_280, height: 1_000 },
+          { width: 390, height: 1_000 },
+        ]) {
+          await page.setViewportSize(size);
+          // Without transitions, a change of the colours is complete at once.
+          await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
+          await page.goto(address);
+          await page
+            .locator(state === 'full' ? ready : 'h1')
+            .first()
+            .waitFor({ timeout: 10_000 })
+            .catch(() => console.log(`${name} ${state}: not complete`));
+          await page.waitForTimeout(state === 'full' ? 800 : 2_000);
+          for (const colorScheme of ['light', 'dark'] as const) {
+            await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+            await page.waitForTimeout(300);
+            const png = await page.screenshot({ animations: 'disabled', caret: 'hide' });
+            const width = size.width === 390 ? 200 : 640;
+            images.push(`<img width="${width}" src="data:image/png;base64,${png.toString('base64')}">`);
+          }
+        }
+        await sheet.setContent(`<body style="margin:8px;background:#888">${images.join(' ')}</body>`);
+        writeFileSync(join(folder, `${name}-${state}.png`), await sheet.screenshot({ fullPage: true }));
+        console.log(`${name}-${state}.png`);
+      }
+    }
+  } finally {
+    await browser.close();
+  }
+}
+
 /** A product of its own with fresh sample leads, for one colour and width. */
 async function takeFromFreshProduct(look: Look, device: Device): Promise<void> {
   const stateDir = mkdtempSync(join(tmpdir(), 'lead-activation-pictures-'));
@@ -154,6 +271,8 @@ async function takeFromFreshProduct(look: Look, device: Device): Promise<void> {
   const env = {
     LOCAL_PERSON: localPerson,
     ...{ MAIL_BATCH_MAX: '20', MAIL_RATE: '10' },
+    // The sheets take minutes, and all of them show it under way.
+    ...(values.sheets === undefined ? {} : { MAIL_BATCH_MAX: '4', MAIL_RATE: '1' }),
     ACTIVATE_UNDO_SECONDS: '0',
     // All sample leads are started without a count to be typed.
     ACTIVATE_CONFIRM_ABOVE: '1000000',
@@ -172,7 +291,11 @@ async function takeFromFreshProduct(look: Look, device: Device): Promise<void> {
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ addresses, reason: 'manual', note: 'For the pictures' }),
     });
-    await takePictures(stack.url, look, device);
+    if (values.sheets === undefined) await takePictures(stack.url, look, device);
+    else {
+      await startForSheets(stack.url);
+      await takeSheets(stack.url);
+    }
   } finally {
     await stack.stop();
     await proxy.close();
@@ -182,9 +305,12 @@ async function takeFromFreshProduct(look: Look, device: Device): Promise<void> {
 }
 
 await buildWebIfChanged(() => console.log('Building the web app …'));
-for (const device of ['desk', 'phone'] as const) {
-  for (const look of ['light', 'dark'] as const) {
-    if (values.all !== undefined || device === 'desk' || look === 'light')
-      await takeFromFreshProduct(look, device);
+if (values.sheets !== undefined) await takeFromFreshProduct('light', 'desk');
+else {
+  for (const device of ['desk', 'phone'] as const) {
+    for (const look of ['light', 'dark'] as const) {
+      if (values.all !== undefined || device === 'desk' || look === 'light')
+        await takeFromFreshProduct(look, device);
+    }
   }
 }
