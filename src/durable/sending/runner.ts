@@ -306,6 +306,10 @@ export class SessionRunner implements SliceVerbs {
     this.#context.permits.giveBack(permit);
   }
 
+  hasSlot(): boolean {
+    return this.#context.permits.hasSlot;
+  }
+
   async permit(batch: Batch): Promise<Permit> {
     const later = await this.#cap.reserve(batch);
     this.#isAtCap = later !== null;
