@@ -75,7 +75,7 @@ describe('what an activation was started with', () => {
       stubOf(ended),
       (_, { storage }) =>
         (
-          JSON.parse(String(storage.sql.exec('SELECT json FROM spec').one()['json'])) as {
+          JSON.parse(storage.sql.exec<{ json: string }>('SELECT json FROM spec').one().json) as {
             audience: Audience;
           }
         ).audience,
