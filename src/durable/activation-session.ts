@@ -46,6 +46,12 @@ export type StartAnswer =
 export type CommandAnswer =
   { kind: 'ok'; progress: Progress } | { kind: 'refused'; detail: string } | { kind: 'unknown_session' };
 
+/** What a session was started with, as far as it still knows. */
+export interface OriginalSpec extends Pick<SessionSpec, 'name' | 'audience' | 'fingerprint'> {
+  templateId: string;
+  templateVersion: number;
+}
+
 const maxIssueCount = 50;
 
 export class ActivationSession extends DurableObject<Env> {
@@ -136,6 +142,15 @@ export class ActivationSession extends DurableObject<Env> {
     const etag = etagOf(progress);
     const isKnown = knownTags.some((tag) => tag === etag || tag === '*');
     return { etag, body: isKnown ? null : JSON.stringify(progress) };
+  }
+
+  /** What the session was started with, as far as it still knows, or null for an unknown id. */
+  async original(requestId: string | null = null): Promise<OriginalSpec | null> {
+    await this.#alarm.ensureAlarm(requestId);
+    const session = this.#store.load();
+    if (session === null) return null;
+    const { name, audience, fingerprint, template } = session.spec;
+    return { name, audience, fingerprint, templateId: template.id, templateVersion: template.version };
   }
 
   /** Failures and skips, counted by reason, or null for an unknown id. */

@@ -23,6 +23,7 @@ import {
   activationViews,
   issueListSchema,
   leadResultPageSchema,
+  originalActivationSchema,
   progressSchema,
   retryRequestSchema,
 } from '../../../shared/schemas/activation.ts';
@@ -35,7 +36,12 @@ import { problems, Refusal } from '../../http/problem.ts';
 import { noteLeadsShown } from '../../middleware/read-audit.ts';
 import { body, bodyCodes, json } from '../../http/openapi.ts';
 import { csvOfResults, resultPage } from '../../operations/results.ts';
-import { requireAudience, requireNoRecovery, startActivation } from '../../operations/start-activation.ts';
+import {
+  originalActivation,
+  requireAudience,
+  requireNoRecovery,
+  startActivation,
+} from '../../operations/start-activation.ts';
 import { compileUsable, requireTemplate } from '../../operations/templates.ts';
 
 const tags = ['activation'];
@@ -145,6 +151,18 @@ const issues = createRoute({
   request: { params: sessionIdParams },
   responses: {
     200: json('The issues.', issueListSchema),
+    ...problems('invalid_request', 'session_not_found'),
+  },
+});
+
+const original = createRoute({
+  method: 'get',
+  path: '/crm/activation/{sessionId}/original',
+  tags,
+  summary: 'What an activation was started with, to start another one like it',
+  request: { params: sessionIdParams },
+  responses: {
+    200: json('Its name, template and audience.', originalActivationSchema),
     ...problems('invalid_request', 'session_not_found'),
   },
 });
@@ -320,6 +338,13 @@ export function activationRoutes(app: App): void {
     const list = await sessionOf(c).issues(c.get('requestId'));
     if (list === null) throw new Refusal('session_not_found');
     return c.json(list, 200);
+  });
+
+  app.openapi(original, async (c) => {
+    const { sessionId } = c.req.valid('param');
+    const found = await originalActivation(c.env, sessionId, c.get('requestId'));
+    if (found === null) throw new Refusal('session_not_found');
+    return c.json(found, 200, { 'cache-control': 'no-store' });
   });
 
   app.openapi(results, async (c) => {
