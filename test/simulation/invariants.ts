@@ -75,6 +75,8 @@ interface SessionRecord {
   startsAt: number;
   /** Set between the answer to pause, cancel or erase and the next command that lets mail leave. */
   stoppedBy: string | null;
+  /** The undo that arrived last came in time. */
+  isUndoPossible: boolean;
   isUndone: boolean;
   isErased: boolean;
   /** When the last command arrived that lets numbers go back; true time. */
@@ -132,6 +134,7 @@ export class Invariants {
       host,
       ...spec,
       stoppedBy: null,
+      isUndoPossible: false,
       isUndone: false,
       isErased: false,
       reopenedAt: -Infinity,
@@ -184,7 +187,7 @@ export class Invariants {
   // ── commands ───────────────────────────────────────────────────────────────────────────────────
 
   /** A command is about to be carried out: what is unknown now is what the person speaks of. */
-  commandArrived(host: ObjectHost, command: { kind: string; outcome?: string }): void {
+  commandArrived(host: ObjectHost, command: { kind: string; outcome?: string; isUndo?: true }): void {
     const record = this.#sessions.get(host.name);
     if (record === undefined) return;
     if (command.kind === 'retry' && command.outcome === 'unknown') {
@@ -198,13 +201,19 @@ export class Invariants {
     if (command.kind !== 'pause' && command.kind !== 'cancel') {
       record.reopenedAt = this.#sim.nowMs;
       record.stoppedBy = null;
+      // Whoever resumes a session that waits has it begin at once.
+      record.startsAt = 0;
+    }
+    if (command.isUndo === true && hasTable(host, 'session')) {
+      const row = host.database.run('SELECT state, started_at AS startedAt FROM session').rows[0];
+      record.isUndoPossible = row?.['state'] !== 'cancelled' && row?.['startedAt'] === null;
     }
   }
 
   commandAnswered(sessionId: string, command: { kind: string; isUndo?: true }): void {
     const record = this.#record(sessionId);
     if (command.kind === 'pause' || command.kind === 'cancel') record.stoppedBy = command.kind;
-    if (command.isUndo === true) record.isUndone = true;
+    if (command.isUndo === true && record.isUndoPossible) record.isUndone = true;
   }
 
   sessionErased(sessionId: string): void {

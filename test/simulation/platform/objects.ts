@@ -128,8 +128,10 @@ export class ObjectHost {
       this.#sim.after(0, instance, `call ${this.name} ${method}`, () => {
         this.#weather.called(this, method, args);
         const settle = (send: () => void): void => {
-          if (!instance.pending.delete(pending)) return;
-          instance.emit(() => answer(send));
+          // An answer that is held when the instance dies becomes a failure.
+          instance.emit(() => {
+            if (instance.pending.delete(pending)) answer(send);
+          });
         };
         const run = async (): Promise<unknown> =>
           (instance.object as Record<string, Method | undefined>)[method]?.call(instance.object, ...args);

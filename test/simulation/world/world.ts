@@ -53,8 +53,10 @@ export interface WorldResult {
   coverage: ReadonlyMap<string, number>;
 }
 
-/** After all is well, a session ends within this time: a day's cap and a day's key are the longest waits. */
-const settleMs = 60 * 3_600_000;
+/** After all is well, a session ends within this time: a wait that the provider asked for is an hour at most. */
+const settleMs = 3 * 3_600_000;
+/** Where the clock was set back, and where a day's cap is shared: each session may need a day of its own. */
+const dayMs = 86_400_000;
 const hashKey = 'simulated-hash-key';
 const sessionSuffix = 'sim00000';
 
@@ -187,14 +189,7 @@ export class World {
         const isLost = host.className === 'session' && faults.happens('alarm', 'lost', p / 5);
         return { lateMs: isLate ? faults.int(1, 4_000) : 0, isLost, isTwice: faults.happens('alarm', 'twice', p) };
       },
-      isStorageAway: (host) => {
-        if (!faults.isActive) return false;
-        const until = this.#storageAwayUntil.get(host) ?? 0;
-        if (until > this.#sim.nowMs) return true;
-        if (!faults.happens('storage', 'away', this.#intensity.storage)) return false;
-        this.#storageAwayUntil.set(host, this.#sim.nowMs + faults.int(1, 30_000));
-        return true;
-      },
+      isStorageAway: (host) => faults.isActive && (this.#storageAwayUntil.get(host) ?? 0) > this.#sim.nowMs,
       crashed: (host) => {
         this.#crashCount++;
         this.#invariants.crashed(host);
@@ -260,10 +255,14 @@ export class World {
 
   #mayCrash(event: SimEvent, when: 'before' | 'after'): void {
     const { actor } = event;
-    if (!this.#faults.isActive || this.#intensity.crashes === 0) return;
+    if (!this.#faults.isActive) return;
     const host = hostOfActor(actor);
     if (host === null || host.instance !== actor) return;
     const place = placeOf(event.kind);
+    // Never in the middle of a turn: what a turn writes is one commit.
+    if (when === 'before' && this.#faults.happens(`before ${place}`, 'storage away', this.#intensity.storage)) {
+      this.#storageAwayUntil.set(host, this.#sim.nowMs + this.#faults.int(1, 30_000));
+    }
     const kind = this.#faults.pick(`${when} ${place}`, this.#intensity.crashes / 2, [
       ['crash', 8],
       ['crash, old instance lingers', 2],
@@ -398,6 +397,11 @@ export class World {
   ): Promise<void> {
     const again = (): void => void this.#sim.after(1_000, person, 'start again', () => void this.#start(person, sessionId, how));
     try {
+      const found = (await sessionStub(this.#env, sessionId).find('f')) as StartAnswer | null;
+      if (found !== null) {
+        person.begin();
+        return;
+      }
       const createdAt = this.#sim.wallMs();
       const resolved = await resolveAudience(this.#env.DB, how.audience);
       if (resolved.kind === 'empty' || resolved.kind === 'unknown_leads') {
@@ -443,7 +447,7 @@ export class World {
     const run = (): void => {
       count++;
       void sweep(this.#env);
-      const afterMs = this.#faults.isActive && count > 10 ? Math.min(3_600_000, 60_000 * (count - 9)) : 60_000;
+      const afterMs = count > 10 ? Math.min(1_800_000, 60_000 * (count - 9)) : 60_000;
       this.#sim.after(afterMs, this.#cron, 'cron', run);
     };
     this.#sim.after(60_000, this.#cron, 'cron', run);
@@ -487,12 +491,14 @@ export class World {
   #settle(): void {
     const sim = this.#sim;
     const beganAt = sim.nowMs;
+    const boundMs = settleMs + this.#dayCount() * dayMs;
     let openCount = this.#sessionIds.length;
     for (const person of this.#people) {
       const { sessionId } = person;
       if (!this.#sessionIds.includes(sessionId)) {
         continue;
       }
+      let waitMs = 20_000;
       const look = async (): Promise<void> => {
         const progress = await person.progress();
         if (progress === null) {
@@ -505,17 +511,24 @@ export class World {
           openCount--;
           return;
         } else if (progress.state === 'paused') await person.command({ kind: 'resume' });
-        sim.after(30_000, person, 'look', () => void look());
+        waitMs = Math.min(1_800_000, waitMs * 1.5);
+        sim.after(waitMs, person, 'look', () => void look());
       };
       sim.after(5_000, person, 'look', () => void look());
     }
-    if (this.#violation === null) sim.run(beganAt + settleMs, () => openCount === 0 || this.#violation !== null);
+    if (this.#violation === null) sim.run(beganAt + boundMs, () => openCount === 0 || this.#violation !== null);
     if (this.#violation !== null) return;
     const open = this.#sessionIds.filter((sessionId) => this.#isOpen(sessionId));
     const [first] = open;
-    if (openCount > 0 && first !== undefined) this.#checked(() => this.#invariants.stuck(first, settleMs));
+    if (openCount > 0 && first !== undefined) this.#checked(() => this.#invariants.stuck(first, boundMs));
     for (const reader of this.#readers) reader.isDone = true;
     this.#runUntil(sim.nowMs + 130_000);
+  }
+
+  /** Days that a session may have to wait for besides. */
+  #dayCount(): number {
+    const capDays = this.#env.MAIL_DAILY_CAP === '' ? 0 : this.#sessionIds.length * 3;
+    return capDays + (this.#invariants.isClockTrue ? 0 : 1);
   }
 
   #isOpen(sessionId: string): boolean {
