@@ -82,8 +82,7 @@ interface SessionRecord {
   /** When the last command arrived that lets numbers go back; true time. */
   reopenedAt: number;
   assumed: Set<number>;
-  /** Calls that were answered, whose result is not durable yet. */
-  unsettled: Call[];
+  /** Calls whose result is not durable yet. */
   openCalls: Set<Call>;
 }
 
@@ -139,7 +138,6 @@ export class Invariants {
       isErased: false,
       reopenedAt: -Infinity,
       assumed: new Set(),
-      unsettled: [],
       openCalls: new Set(),
     });
   }
@@ -309,7 +307,6 @@ export class Invariants {
     const record = this.#sessions.get(host.name);
     if (record === undefined) return;
     this.checkCount++;
-    for (const call of record.unsettled.splice(0)) call.isSettled = true;
     for (const call of record.openCalls) {
       if (!call.isAnswered) continue;
       record.openCalls.delete(call);
@@ -356,14 +353,9 @@ export class Invariants {
 
   // ── crashes ────────────────────────────────────────────────────────────────────────────────────
 
-  /** The instance is about to die: what is on disk must set the next one going. */
-  crashed(host: ObjectHost): void {
-    const record = this.#sessions.get(host.name);
-    if (record === undefined || host.isAlarmLost || !this.isClockTrue) return;
-    this.checkCount++;
-    record.unsettled.length = 0;
-    // Answers that were not written are lost with the instance.
-    record.openCalls.clear();
+  /** Answers that are not written yet may never be: the instance dies, or its storage takes no write. */
+  answersLost(host: ObjectHost): void {
+    this.#sessions.get(host.name)?.openCalls.clear();
   }
 
   /** After the rows are as they will be found. */

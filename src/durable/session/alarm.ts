@@ -33,6 +33,8 @@ export class SessionAlarm {
   readonly #context: SessionContext;
   readonly #isSliceRunning: () => boolean;
   #checkedAt = 0;
+  /** When the alarm fires that records delivery events of a session that has ended. */
+  #recordAt = 0;
 
   constructor(context: SessionContext, isSliceRunning: () => boolean) {
     this.#context = context;
@@ -141,8 +143,17 @@ export class SessionAlarm {
   async wakeForDeliveries(session: Session): Promise<void> {
     if (this.#isSliceRunning() || (session.finishedAt === null && session.state !== 'paused')) return;
     const { alarms, now } = this.#context;
+    const nowMs = now();
+    const recordAt = nowMs + deliveryRecordMs;
+    if (session.finishedAt !== null) {
+      // Set in the turn that wrote the events: nothing but this alarm would ever record them, so a death between the
+      // two must lose both. Later events do not put it off.
+      if (this.#recordAt > nowMs && this.#recordAt <= recordAt) return;
+      this.#recordAt = recordAt;
+      await alarms.setAlarm(recordAt);
+      return;
+    }
     const at = await alarms.getAlarm();
-    const recordAt = now() + deliveryRecordMs;
     if (at === null || at > recordAt) await alarms.setAlarm(recordAt);
   }
 

@@ -152,6 +152,10 @@ export class SessionTurns {
     const { spec, generation } = session;
     // A record that is on its way would put the row back that is deleted here.
     await slice.recorded();
+    // If this breaks off after the row is gone, the alarm puts the row back: a session that is not listed would be
+    // found by no erasure.
+    store.transact(() => store.save({ ...store.session(), recordedRev: 0 }));
+    await alarm.watch();
     await deleteActivation(env.DB, spec.sessionId);
     if (store.load()?.generation !== generation) return false;
     await alarm.clear();

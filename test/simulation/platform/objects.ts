@@ -57,6 +57,8 @@ export class ObjectHost {
   readonly #make: (host: ObjectHost, instance: Instance) => object;
   #wake: SimEvent | null = null;
   #handlerOf: Instance | null = null;
+  /** Delivered, and not yet begun. */
+  #isFiring = false;
   #isAlarmTouched = false;
   #isFiredMeanwhile = false;
   #retryCount = 0;
@@ -243,7 +245,11 @@ export class ObjectHost {
   #fire(isTwice: boolean): void {
     this.#wake = null;
     const instance = this.live();
+    this.#isFiring = true;
     this.#sim.after(0, instance, `alarm ${this.name}`, () => {
+      // It was for the instance before; the crash has fired it again.
+      if (this.instance !== instance) return;
+      this.#isFiring = false;
       if (this.#handlerOf !== null) {
         this.#isFiredMeanwhile = true;
         return;
@@ -305,8 +311,9 @@ export class ObjectHost {
     for (const { fail } of instance.pending) fail(new Error('Network connection lost.'));
     instance.pending.clear();
     this.alarmAt = this.durableAlarmAt;
-    const wasHandling = this.#handlerOf !== null;
+    const wasHandling = this.#handlerOf !== null || this.#isFiring;
     this.#handlerOf = null;
+    this.#isFiring = false;
     // The platform delivers an alarm again whose handler died.
     if (wasHandling || this.#isFiredMeanwhile) this.#setWake(this.#sim.random.int(0, 500));
     this.#isFiredMeanwhile = false;
@@ -403,6 +410,8 @@ export function contextOf(instance: Instance): unknown {
       database.script(sql);
       return cursor([], 0);
     }
+    // First, because a missing table is found when a statement is prepared, and prepared statements are kept.
+    check(false);
     const { isWrite } = database.prepare(sql);
     check(isWrite);
     if (isWrite) host.openGroup();

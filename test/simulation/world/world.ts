@@ -85,7 +85,6 @@ export class World {
   readonly #people: Person[] = [];
   readonly #readers: (Poller | StreamReader)[] = [];
   readonly #sessionIds: string[] = [];
-  readonly #crashedHosts: ObjectHost[] = [];
   readonly #storageAwayUntil = new Map<ObjectHost, number>();
   readonly #cron = new Actor('cron');
   readonly #hopMaxMs: number;
@@ -192,8 +191,7 @@ export class World {
       isStorageAway: (host) => faults.isActive && (this.#storageAwayUntil.get(host) ?? 0) > this.#sim.nowMs,
       crashed: (host) => {
         this.#crashCount++;
-        this.#invariants.crashed(host);
-        this.#crashedHosts.push(host);
+        this.#invariants.answersLost(host);
       },
       committed: (host) => this.#checked(() => this.#invariants.checkRows(host)),
       called: (host, method, args) => {
@@ -261,6 +259,7 @@ export class World {
     const place = placeOf(event.kind);
     // Never in the middle of a turn: what a turn writes is one commit.
     if (when === 'before' && this.#faults.happens(`before ${place}`, 'storage away', this.#intensity.storage)) {
+      this.#invariants.answersLost(host);
       this.#storageAwayUntil.set(host, this.#sim.nowMs + this.#faults.int(1, 30_000));
     }
     const kind = this.#faults.pick(`${when} ${place}`, this.#intensity.crashes / 2, [
