@@ -22,6 +22,8 @@ export const invariantNames = [
   'failed means not taken',
   /** 1. Unknown mail was on its way when something went wrong. */
   'unknown was in doubt',
+  /** 1. What the provider has reported on was taken. */
+  'an event settles the doubt',
   /** 2. Each lead has one result, the counters are the sum over the rows, and total is their sum. */
   'one result each',
   'counters equal rows',
@@ -104,6 +106,7 @@ export class Invariants {
   readonly #accepted = new Map<number, number>();
   readonly #takenBy = new Map<string, number>();
   readonly #callsOf = new Map<string, Call[]>();
+  readonly #told = new Set<string>();
   readonly #seen = new Map<string, Seen>();
   readonly #suppressedAt = new Map<string, number>();
   readonly #erased = new Map<number, { emails: string[]; at: number }>();
@@ -218,6 +221,11 @@ export class Invariants {
     const record = this.#record(sessionId);
     record.isErased = true;
     record.stoppedBy = 'erase';
+  }
+
+  /** The session has acknowledged events about these mails. */
+  eventsTold(sessionId: string, leadIds: readonly number[]): void {
+    for (const leadId of leadIds) this.#told.add(`${sessionId}/${leadId}`);
   }
 
   suppressed(email: string): void {
@@ -344,6 +352,7 @@ export class Invariants {
       this.#fail('failed means not taken', `lead ${leadId} of ${record.host.name} is ${state}`);
     }
     if (state !== 'u') return;
+    if (this.#told.has(key)) this.#fail('an event settles the doubt', `lead ${leadId} of ${record.host.name} is unknown`);
     const calls = this.#callsOf.get(key) ?? [];
     if (calls.length === 0) this.#fail('unknown was in doubt', `lead ${leadId} of ${record.host.name} was in no call`);
     if (this.isClockTrue && calls.every((call) => call.isCertain && call.isSettled)) {

@@ -50,6 +50,7 @@ export class SessionAlarm {
    * @throws when storage has been away for too long, or this object is being replaced
    */
   async watch(): Promise<void> {
+    this.#recordAt = 0;
     const { alarms, now, sleep, log } = this.#context;
     for (let waitedMs = 0; ; waitedMs += storageRetryMs) {
       try {
@@ -74,6 +75,7 @@ export class SessionAlarm {
     // A slice sets the next alarm when it ends. Until then its watchdog stays, also for a session that was just
     // paused: its calls still have to be settled.
     if (this.#isSliceRunning()) return;
+    this.#recordAt = 0;
     const { store, alarms, settings } = this.#context;
     const session = store.session();
     const at = nextWakeAt(

@@ -59,9 +59,10 @@ export class SessionTurns {
   async erase(by: string | null, requestId: string | null): Promise<EraseAnswer> {
     const { store, now, traits, log } = this.#context;
     const { alarm, slice } = this.#parts;
-    followClock(this.#context);
+    const isSetBack = followClock(this.#context);
     const session = store.load();
     if (session === null) return { kind: 'unknown_session' };
+    if (isSetBack) await alarm.arm(now());
     if (session.finishedAt === null && session.state !== 'paused') {
       return { kind: 'refused', detail: `It is ${session.state}; cancel it or wait for its end.` };
     }
