@@ -223,10 +223,14 @@ export class ActivationSession extends DurableObject<Env> {
     by: string | null = null,
     requestId: string | null = null,
   ): Promise<CommandAnswer> {
-    followClock(this.#context);
+    const isSetBack = followClock(this.#context);
     const nowMs = this.now();
     const result = applyCommand(this.#store, command, by, nowMs, this.#traits());
-    if (result.kind !== 'ok') return result;
+    if (result.kind !== 'ok') {
+      // The moved times are a change too, which the list must get.
+      if (isSetBack) await this.#alarm.arm(nowMs);
+      return result;
+    }
     const progress = toProgress(result.session, nowMs);
     this.#log('info', 'command', { requestId, command: command.kind, state: progress.state });
     this.#feed.publish();
