@@ -6,7 +6,7 @@
  * @module
  */
 import type { Ability } from '../../../../src/shared/roles.ts';
-import type { AppState } from './app-state.ts';
+import type { Access } from './access.svelte.ts';
 import {
   dismissFirstRun,
   hasActivations,
@@ -26,7 +26,7 @@ export class FirstRun {
   #isUnanswered = $state(false);
 
   /** The one of this page load. */
-  static of({ access, firstRun }: AppState): FirstRun {
+  static of({ access, firstRun }: { access: Access; firstRun: { shared: FirstRun | null } }): FirstRun {
     return (firstRun.shared ??= new FirstRun((ability) => access.can(ability)));
   }
 
