@@ -1,12 +1,9 @@
 /**
- * The two storages of the browser, which a person or a policy may have switched off, and what marks the keys of
- * stored sessions.
+ * The two storages of the browser, which a person or a policy may have switched off.
  *
  * @module
  */
-
-/** Begins the key of every stored session; its id follows. */
-export const keyPrefix = 'lead-activation:session:';
+import { keyPrefix } from './stored-key.ts';
 
 /** `localStorage`, or null where even touching it throws. */
 export function browserStorage(): Storage | null {

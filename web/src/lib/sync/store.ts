@@ -10,7 +10,7 @@
  */
 import { isTerminal, reduceProgress, type Progress } from '../../../../src/shared/progress.ts';
 import { isSessionId } from '../../../../src/shared/session-id.ts';
-import { keyPrefix } from './storage.ts';
+import { keyPrefix } from './stored-key.ts';
 import { isProgress } from './wire.ts';
 
 export { keyPrefix };

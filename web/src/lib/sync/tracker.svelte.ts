@@ -11,7 +11,8 @@ import { isTerminal, type Progress } from '../../../../src/shared/progress.ts';
 import type { Following } from './following.ts';
 import type { Announcement } from './progress-view.ts';
 import type { SessionManager, SessionView } from './session-manager.ts';
-import { hasStoredSession, keyPrefix } from './storage.ts';
+import { hasStoredSession } from './storage.ts';
+import { keyPrefix } from './stored-key.ts';
 
 /** The shell listens to this. */
 export interface TrackerListener {
