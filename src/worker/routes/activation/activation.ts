@@ -313,12 +313,12 @@ export function activationRoutes(app: App): void {
   });
 
   app.openapi(getProgress, async (c) => {
-    const progress = await sessionOf(c).progress(c.get('requestId'));
-    if (progress === null) throw new Refusal('session_not_found');
-    const etag = etagOf(progress);
+    const answer = await sessionOf(c).poll(tagsOf(c.req.header('if-none-match')), c.get('requestId'));
+    if (answer === null) throw new Refusal('session_not_found');
+    const { etag, body } = answer;
     const headers = { etag, 'cache-control': 'no-cache' };
-    if (isSameEtag(c.req.header('if-none-match'), etag)) return c.body(null, 304, headers);
-    return c.json(progress, 200, headers);
+    if (body === null) return c.body(null, 304, headers);
+    return new Response(body, { headers: { ...headers, 'content-type': 'application/json' } });
   });
 
   app.openapi(stream, async (c) => {
@@ -402,13 +402,7 @@ async function command(c: Context<AppEnv>, wanted: Command): Promise<Progress> {
   return answer.progress;
 }
 
-/** The revision, and whether the session stalls: that changes the progress without a new revision. */
-function etagOf(progress: Progress): string {
-  return `"${progress.rev}${progress.stalledSince === null ? '' : '-stalled'}"`;
-}
-
-/** True when `If-None-Match` has this tag. An edge that compresses makes a tag weak; it is compared as a strong one. */
-function isSameEtag(ifNoneMatch: string | undefined, etag: string): boolean {
-  const tags = (ifNoneMatch ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
-  return tags.includes(etag) || tags.includes('*');
+/** The tags of `If-None-Match`. An edge that compresses makes a tag weak; it is compared as a strong one. */
+function tagsOf(ifNoneMatch: string | undefined): string[] {
+  return ifNoneMatch?.split(',').map((tag) => tag.trim().replace(/^W\//, '')) ?? [];
 }
