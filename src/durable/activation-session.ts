@@ -125,15 +125,6 @@ export class ActivationSession extends DurableObject<Env> {
     return this.#view();
   }
 
-  /** What the session was started with, as far as it still knows, or null for an unknown id. */
-  async original(requestId: string | null = null): Promise<OriginalSpec | null> {
-    await this.#alarm.ensureAlarm(requestId);
-    const session = this.#store.load();
-    if (session === null) return null;
-    const { name, audience, fingerprint, template } = session.spec;
-    return { name, audience, fingerprint, templateId: template.id, templateVersion: template.version };
-  }
-
   /**
    * The session's progress for a poll: its ETag, and its JSON unless the poll has it already. A text passes to the
    * Worker at a fraction of the cost of an object, and the Worker does not encode it again.
@@ -151,6 +142,15 @@ export class ActivationSession extends DurableObject<Env> {
     const etag = etagOf(progress);
     const isKnown = knownTags.some((tag) => tag === etag || tag === '*');
     return { etag, body: isKnown ? null : JSON.stringify(progress) };
+  }
+
+  /** What the session was started with, as far as it still knows, or null for an unknown id. */
+  async original(requestId: string | null = null): Promise<OriginalSpec | null> {
+    await this.#alarm.ensureAlarm(requestId);
+    const session = this.#store.load();
+    if (session === null) return null;
+    const { name, audience, fingerprint, template } = session.spec;
+    return { name, audience, fingerprint, templateId: template.id, templateVersion: template.version };
   }
 
   /** Failures and skips, counted by reason, or null for an unknown id. */
@@ -223,10 +223,14 @@ export class ActivationSession extends DurableObject<Env> {
     by: string | null = null,
     requestId: string | null = null,
   ): Promise<CommandAnswer> {
-    followClock(this.#context);
+    const isSetBack = followClock(this.#context);
     const nowMs = this.now();
     const result = applyCommand(this.#store, command, by, nowMs, this.#traits());
-    if (result.kind !== 'ok') return result;
+    if (result.kind !== 'ok') {
+      // The moved times are a change too, which the list must get.
+      if (isSetBack) await this.#alarm.arm(nowMs);
+      return result;
+    }
     const progress = toProgress(result.session, nowMs);
     this.#log('info', 'command', { requestId, command: command.kind, state: progress.state });
     this.#feed.publish();

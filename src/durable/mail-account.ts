@@ -52,7 +52,7 @@ export function mailAccount(env: Env, now: () => number): MailAccount | { kind: 
       const throttled = refusal?.kind === 'throttled' ? { retryAfterMs: refusal.retryAfterMs } : null;
       if (throttled !== null) permits.clear();
       // Every answer carries these headers; a report of each would double the calls.
-      const isNews = rate !== null && isRateNews(rate, gateLimits);
+      const isNews = rate !== null && isRateNews(rate, gateLimits, permits.knownLimitCount);
       // A refusal's headers say whether we go at just the limit.
       if (throttled !== null || isNews) await gate.report({ throttled, rate });
     },

@@ -112,7 +112,7 @@ export async function startMailApi(): Promise<MailApi> {
     async set(settings) {
       await ask({
         kind: 'set',
-        settings: { latencyMs: 0, ratePerSecond: null, window: 'fixed', ...settings },
+        settings: { latencyMs: 0, ratePerSecond: null, window: 'fixed', stall: null, ...settings },
       });
     },
     stats: () => ask({ kind: 'stats' }),

@@ -103,7 +103,7 @@ export class BareLoop extends DurableObject<BenchEnv> {
             unsubscribeUrl,
             postalAddress: null,
           };
-          const rendered = compiled.render(recipient, context);
+          const rendered = compiled.encode(recipient, context);
           if (rendered.kind === 'refused') throw new Error(rendered.message);
           const settings = { from, replyTo: null, unsubscribeUrl, sessionId: runId, batchId };
           mails.push(composeMail(rendered, recipient, settings));

@@ -6,6 +6,7 @@
  * @module
  */
 import type { Ability } from '../../../../src/shared/roles.ts';
+import type { Access } from './access.svelte.ts';
 import {
   dismissFirstRun,
   hasActivations,
@@ -24,14 +25,8 @@ export class FirstRun {
   /** The product did not say whether it is in use: nothing is offered, and the next page load asks again. */
   #isUnanswered = $state(false);
 
-  /** The one of this page load. @param app - as `getApp` gives it */
-  static of({
-    access,
-    firstRun,
-  }: {
-    access: { can: (ability: Ability) => boolean };
-    firstRun: { shared: FirstRun | null };
-  }): FirstRun {
+  /** The one of this page load. */
+  static of({ access, firstRun }: { access: Access; firstRun: { shared: FirstRun | null } }): FirstRun {
     return (firstRun.shared ??= new FirstRun((ability) => access.can(ability)));
   }
 
