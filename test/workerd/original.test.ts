@@ -1,5 +1,5 @@
 /** What an activation was started with: exactly, or not at all. */
-import { runInDurableObject } from 'cloudflare:test';
+import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ActivationPreview, Audience, OriginalActivation } from '../../src/shared/schemas/activation.ts';
 import { addLeads } from '../support/crm-database.ts';
@@ -84,6 +84,10 @@ describe('what an activation was started with', () => {
     expect((await preview.json<ActivationPreview>()).total).toBeGreaterThan(1);
   });
 
+  it('is unknown of an id that was never started', async () => {
+    expect((await request(`/crm/activation/${freshSessionId()}/original`)).status).toBe(404);
+  });
+
   it('has no audience after retention', async () => {
     const sessionId = freshSessionId();
     await startSession(sessionId, { leadIds: [1, 2] });
@@ -91,7 +95,7 @@ describe('what an activation was started with', () => {
     await runInDurableObject(stubOf(sessionId), (_, { storage }) => {
       storage.sql.exec("UPDATE spec SET json = json_set(json, '$.audience', json(?))", '{"leadIds":[]}');
     });
-    await runInDurableObject(stubOf(sessionId), (_, state) => state.abort()).catch(() => undefined);
+    await evictDurableObject(stubOf(sessionId));
     expect((await originalOf(sessionId)).audience).toBeNull();
   });
 });

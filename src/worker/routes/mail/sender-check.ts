@@ -32,15 +32,15 @@ type Check = SenderCheck['checks'][number];
 
 /** The settings that are checked, with the words for one without a fault. */
 const settings = [
-  { id: 'MAIL_PROVIDER', title: 'Mail provider', detail: 'A provider is chosen.' },
+  { id: 'MAIL_PROVIDER', title: 'Email provider', detail: 'A provider is set.' },
   {
     id: 'MAIL_API_KEY',
-    title: 'Key of the mail API',
-    detail: 'A key is set. A test mail shows whether it is right.',
+    title: 'API key',
+    detail: 'API key set. Send a test to check it.',
   },
-  { id: 'MAIL_API_URL', title: 'Address of the mail API', detail: 'It is an address of the provider.' },
-  { id: 'MAIL_FROM', title: 'Sender', detail: 'Mails come from an address of your own.' },
-  { id: 'MAIL_POSTAL_ADDRESS', title: 'Postal address', detail: 'It stands in the footer of every mail.' },
+  { id: 'MAIL_API_URL', title: 'API address', detail: 'Matches your provider.' },
+  { id: 'MAIL_FROM', title: 'Sender', detail: 'A sender is set.' },
+  { id: 'MAIL_POSTAL_ADDRESS', title: 'Postal address', detail: 'Shown in the footer of every email.' },
   { id: 'PUBLIC_URL', title: 'Public address', detail: 'Recipients reach the unsubscribe page there.' },
 ] as const;
 
@@ -66,7 +66,7 @@ export function senderCheckRoutes(app: App): void {
             id,
             title,
             status: 'not_needed',
-            detail: 'Needed as soon as real mail is sent.',
+            detail: 'Required before sending real email.',
             isRequired: false,
           };
     });
@@ -103,20 +103,20 @@ function webhookCheck(env: Env, standIn: boolean): Check {
       ...common,
       status: 'warning',
       detail:
-        'The app does not read events of this provider. Look for bounces and complaints on the provider’s own pages.',
+        'There are no delivery reports from this provider. Look for bounces and complaints on its own pages.',
     };
   }
   if (textSetting(env, webhook.secretName) !== '') {
     return {
       ...common,
       status: 'ok',
-      detail: 'A secret is set: the app receives deliveries, bounces and complaints.',
+      detail: 'Delivery reports are on.',
     };
   }
-  if (standIn) return { ...common, status: 'not_needed', detail: 'The stand-in sends no events.' };
+  if (standIn) return { ...common, status: 'not_needed', detail: 'No delivery reports in test mode.' };
   return {
     ...common,
     status: 'warning',
-    detail: `${webhook.secretName} is not set. The app does not learn of bounces and complaints, so the reputation guard cannot pause an activation.`,
+    detail: `${webhook.secretName} is not set. Without reports of bounces and complaints, the reputation guard cannot pause an activation.`,
   };
 }

@@ -80,6 +80,7 @@ export const activationMessages = {
   plotFailed: 'The timeline could not be loaded',
   plotPending: 'The plot appears here once the first emails are sent.',
   plotNone: 'It was over too soon for a plot.',
+  plotNothing: 'No email was sent.',
   plotMissing: 'The plot could not be loaded. Reload the page to try again.',
   plotLabel: (sent: number, failed: number, rate: string | null) =>
     [

@@ -5,7 +5,7 @@
  */
 export const paletteMessages = {
   title: 'Search and commands',
-  placeholder: 'Search pages, actions, activations and leads',
+  placeholder: 'Find a page, an action or a lead',
   empty: 'Nothing matches',
   groups: { pages: 'Go to', actions: 'Actions', activations: 'Recent activations', leads: 'Leads' },
   footer: { move: 'to move', open: 'to open', close: 'to close' },
