@@ -1,0 +1,77 @@
+/**
+ * The budget of an import in rows of D1, which Cloudflare bills. The figures are the platform's own
+ * (test/support/meter.ts).
+ */
+import { env } from 'cloudflare:workers';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { putChunk } from '../../src/crm/imports/chunks.ts';
+import { openImport } from '../../src/crm/imports/import.ts';
+import { emptyCrm, hashEmail } from '../support/crm-database.ts';
+import { meter, meterDatabase, resetMeter } from '../support/meter.ts';
+
+const chunkRowCount = 2_000;
+const chunkCount = 3;
+
+let db: D1Database;
+
+beforeEach(async () => {
+  db = await emptyCrm();
+  meterDatabase(env.DB);
+});
+
+async function importAll(importId: string): Promise<number> {
+  const columns = ['Email', 'First', 'Last', 'Company', 'Source', 'Stage'];
+  const mapping = {
+    email: [0],
+    firstName: [1],
+    lastName: [2],
+    company: [3],
+    phone: [],
+    source: [4],
+    stage: [5],
+    notes: [],
+    consentSource: [],
+    fullName: [],
+  };
+  const request = {
+    fileName: 'a.csv',
+    sizeBytes: null,
+    headHash: null,
+    columns,
+    mapping,
+    consentSource: 'fair',
+    source: '',
+    reading: null,
+  };
+  await openImport(db, { request, importId, owner: 'ana@example.com', nowMs: 1 });
+  resetMeter();
+  for (let seq = 0; seq < chunkCount; seq++) {
+    const rows = Array.from({ length: chunkRowCount }, (_, at) => {
+      const index = seq * chunkRowCount + at;
+      const cells = [
+        `lead${index}@example${index % 200}.com`,
+        'Ann',
+        `Name${(index * 7_919) % 50_000}`,
+        `Example ${index % 500} Ltd`,
+        'Fair',
+        'New',
+      ];
+      return { line: index + 2, cells };
+    });
+    const answer = await putChunk(db, { importId, seq, rows, bodyHash: `${seq}`, nowMs: 2, hashEmail });
+    expect(answer.kind).toBe('ok');
+  }
+  return meter.d1RowsWritten / (chunkRowCount * chunkCount);
+}
+
+describe('an import', () => {
+  it('writes at most 12.1 rows in D1 for a new lead, and 1.1 for one that is there as in the file', async () => {
+    const first = await importAll('first');
+    // The lead, its nine indexes, its words and its place in the import. This shows that the meter works.
+    expect(first).toBeGreaterThan(4);
+    expect(first).toBeLessThanOrEqual(12.1);
+    const again = await importAll('again');
+    expect(again).toBeGreaterThanOrEqual(1);
+    expect(again).toBeLessThanOrEqual(1.1);
+  });
+});
