@@ -134,9 +134,10 @@ describe('JSON by joining', () => {
   test('is what JSON.stringify makes of objects and lists', () => {
     fc.assert(
       fc.property(names, fc.array(text), (record, list) => {
-        expect(jsonObject({ a: jsonArray(list.map(json)), b: undefined, 'c"': jsonRecord(record) })).toBe(
-          JSON.stringify({ a: list, 'c"': Object.fromEntries(sorted(record)) }),
+        expect(jsonObject({ a: jsonArray(list.map(json)), b: undefined, c: jsonRecord(record) })).toBe(
+          JSON.stringify({ a: list, c: Object.fromEntries(sorted(record)) }),
         );
+        expect(jsonObject({ a: undefined })).toBe('{}');
         expect(jsonPairs(record, 'n', 'v')).toBe(JSON.stringify(sorted(record).map(([n, v]) => ({ n, v }))));
       }),
     );
