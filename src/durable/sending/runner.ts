@@ -237,7 +237,8 @@ export class SessionRunner implements SliceVerbs {
     if (!isWritten) return null;
     this.#flipped.delete(batch.seq);
     this.#cap.refund(batch.seq, prepared.mailCount);
-    this.#context.publish();
+    // Its result follows.
+    this.#context.publish(true);
     const key = this.#context.keyOf(this.#session(), intended);
     return { batch: intended, key, payload: prepared.payload, mailCount: prepared.mailCount };
   }
@@ -303,6 +304,10 @@ export class SessionRunner implements SliceVerbs {
 
   returnPermit(permit: Permit): void {
     this.#context.permits.giveBack(permit);
+  }
+
+  hasSlot(): boolean {
+    return this.#context.permits.hasSlot;
   }
 
   async permit(batch: Batch): Promise<Permit> {
