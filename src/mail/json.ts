@@ -33,14 +33,21 @@ export function jsonOfParts(parts: string): Json {
   return `"${parts}"` as Json;
 }
 
-/** An object with the properties in the given order. Those that are undefined are left out. */
+/**
+ * An object with the properties in the given order. Those that are undefined are left out.
+ *
+ * @param properties - their names are literals of the code, of letters, digits and `_`
+ */
 export function jsonObject(properties: Readonly<Record<string, Json | undefined>>): Json {
   let members = '';
+  let separator = '{"';
   for (const name in properties) {
     const value = properties[name];
-    if (value !== undefined) members += `${members === '' ? '' : ','}${json(name)}:${value}`;
+    if (value === undefined) continue;
+    members += separator + name + '":' + value;
+    separator = ',"';
   }
-  return `{${members}}` as Json;
+  return (members === '' ? '{}' : members + '}') as Json;
 }
 
 export function jsonArray(values: readonly Json[]): Json {
@@ -51,15 +58,27 @@ export const jsonFalse = 'false' as Json;
 
 /** An object of texts, sorted by name: the same headers or tags make the same text, in whatever order they came. */
 export function jsonRecord(record: Readonly<Record<string, string>>): Json {
-  const members = sortedNames(record).map((name) => `${json(name)}:${json(record[name] ?? '')}`);
-  return `{${members.join(',')}}` as Json;
+  let members = '';
+  for (const name of sortedNames(record))
+    members += (members === '' ? '' : ',') + json(name) + ':' + json(record[name] ?? '');
+  return `{${members}}` as Json;
 }
 
-/** The same as a list of pairs, each an object with the name and the value under these names. */
+/**
+ * The same as a list of pairs, each an object with the name and the value.
+ *
+ * @param name - what the object calls the name; as in {@link jsonObject}
+ * @param value - what it calls the value
+ */
 export function jsonPairs(record: Readonly<Record<string, string>>, name: string, value: string): Json {
-  return jsonArray(
-    sortedNames(record).map((key) => jsonObject({ [name]: json(key), [value]: json(record[key] ?? '') })),
-  );
+  let pairs = '';
+  for (const key of sortedNames(record))
+    pairs += `${pairs === '' ? '' : ','}{"${name}":${json(key)},"${value}":${json(record[key] ?? '')}}`;
+  return `[${pairs}]` as Json;
 }
 
-const sortedNames = (record: Readonly<Record<string, string>>): string[] => Object.keys(record).sort();
+function sortedNames(record: Readonly<Record<string, string>>): string[] {
+  const names = Object.keys(record);
+  for (let i = 1; i < names.length; i++) if ((names[i - 1] ?? '') > (names[i] ?? '')) return names.sort();
+  return names;
+}

@@ -1,13 +1,15 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { json, jsonArray, jsonObject, jsonPairs, jsonRecord } from '../../src/mail/json.ts';
 import { payloadHash } from '../../src/mail/payload-hash.ts';
 import { createCloudflareTransport } from '../../src/mail/providers/cloudflare/transport.ts';
 import { createPostmarkTransport } from '../../src/mail/providers/postmark/transport.ts';
 import { createResendTransport } from '../../src/mail/providers/resend/transport.ts';
 import { createSesTransport } from '../../src/mail/providers/ses/transport.ts';
+import { builtinTemplates } from '../../src/mail/templates/builtin.ts';
+import { compileTemplate, composeMail, type CompiledTemplate } from '../../src/mail/templates/render.ts';
 import type { MailTransport, OutgoingMail } from '../../src/mail/transport.ts';
-import { mailOf, realFetch } from '../support/mail-fixtures.ts';
+import { fullContext, mailOf, realFetch, recipientOf } from '../support/mail-fixtures.ts';
 
 const text = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 30 }),
@@ -134,9 +136,10 @@ describe('JSON by joining', () => {
   test('is what JSON.stringify makes of objects and lists', () => {
     fc.assert(
       fc.property(names, fc.array(text), (record, list) => {
-        expect(jsonObject({ a: jsonArray(list.map(json)), b: undefined, 'c"': jsonRecord(record) })).toBe(
-          JSON.stringify({ a: list, 'c"': Object.fromEntries(sorted(record)) }),
+        expect(jsonObject({ a: jsonArray(list.map(json)), b: undefined, c: jsonRecord(record) })).toBe(
+          JSON.stringify({ a: list, c: Object.fromEntries(sorted(record)) }),
         );
+        expect(jsonObject({ a: undefined })).toBe('{}');
         expect(jsonPairs(record, 'n', 'v')).toBe(JSON.stringify(sorted(record).map(([n, v]) => ({ n, v }))));
       }),
     );
@@ -195,4 +198,48 @@ describe('the hash of a payload', () => {
   ])('differs with %o', async (change) => {
     expect(await hashOf(change)).not.toBe(await hashOf({}));
   });
+});
+
+/** Counts that do not depend on the machine: what a batch of a hundred mails costs once its template is known. */
+describe('the budget of a batch', () => {
+  const batch = (compiled: CompiledTemplate): OutgoingMail[] =>
+    Array.from({ length: 100 }, (_, index) => {
+      const recipient = recipientOf({ leadId: index + 1, firstName: `Ann${index}`, lastName: 'Nakamura' });
+      const content = compiled.encode(recipient, fullContext);
+      if (content.kind === 'refused') throw new Error(content.message);
+      return composeMail(content, recipient, {
+        from: 'Acme <hello@acme.test>',
+        replyTo: null,
+        unsubscribeUrl: fullContext.unsubscribeUrl,
+        sessionId: 'activation_1704123456789_a7bc3d2f1',
+        batchId: '3',
+      });
+    });
+
+  test.each(builtinTemplates.map((template) => [template.id, template] as const))(
+    'of %s: a tenth of the payload is encoded, and a tenth is hashed',
+    async (_, template) => {
+      const compiled = compileTemplate(template);
+      if (compiled.kind === 'refused') throw new Error(compiled.message);
+      const transport = createResendTransport(config);
+      batch(compiled);
+      const stringify = vi.spyOn(JSON, 'stringify');
+      const digest = vi.spyOn(crypto.subtle, 'digest');
+      try {
+        const mails = batch(compiled);
+        const payload = transport.encode(mails);
+        await payloadHash(transport, mails);
+        const encodedLength = stringify.mock.results.reduce(
+          (sum, { value }) => sum + (typeof value === 'string' ? value.length : 0),
+          0,
+        );
+        expect(encodedLength).toBeLessThan(payload.length / 10);
+        expect(digest).toHaveBeenCalledTimes(1);
+        const [, hashed] = digest.mock.calls[0] ?? [];
+        expect(hashed?.byteLength).toBeLessThan(payload.length / 10);
+      } finally {
+        vi.restoreAllMocks();
+      }
+    },
+  );
 });

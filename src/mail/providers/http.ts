@@ -102,6 +102,15 @@ export function networkOutcome(answer: Exclude<HttpAnswer, { kind: 'answered' }>
 
 async function readBody(response: Response): Promise<string> {
   if (response.body === null) return '';
+  // The runtime reads a body as a whole for far less than in pieces. A decompressed one may be longer than it says.
+  const length = Number(response.headers.get('content-length') ?? Number.NaN);
+  if (length <= maxAnswerLength && !response.headers.has('content-encoding')) {
+    try {
+      return await response.text();
+    } catch {
+      return '';
+    }
+  }
   const reader = (response.body as ReadableStream<Uint8Array>).getReader();
   const decoder = new TextDecoder();
   let body = '';

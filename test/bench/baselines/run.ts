@@ -1,5 +1,6 @@
 /**
- * One session of a contender on Node: flip in SQLite, render, post; by BullMQ's workers or by a loop in memory.
+ * One session of a contender on Node: flip in SQLite, render, post; by BullMQ's or graphile-worker's workers or by a loop
+ * in memory.
  *
  * Uses the same renderer, payload and number of mails at once as the engine. The contenders promise less when they
  * are killed; the comparison shows what the engine's promises cost.
@@ -37,6 +38,20 @@ interface BullMq {
     on(event: 'completed' | 'failed', listener: (job: unknown, error: unknown) => void): void;
     close(): Promise<void>;
   };
+}
+
+/** The part of graphile-worker that is used here. */
+interface GraphileWorker {
+  makeWorkerUtils(options: object): Promise<{
+    migrate(): Promise<void>;
+    addJobs(jobs: { identifier: string; payload: unknown; maxAttempts: number }[]): Promise<unknown>;
+    release(): Promise<void>;
+  }>;
+  run(options: object): Promise<{
+    events: { on(event: 'job:failed', listener: (failed: { error: unknown }) => void): void };
+    stop(): Promise<void>;
+  }>;
+  Logger: new (factory: () => () => void) => unknown;
 }
 
 const options = JSON.parse(process.argv[2] ?? '{}') as BaselineOptions;
@@ -161,20 +176,67 @@ async function bullMq(size: number, concurrency: number): Promise<void> {
   });
 }
 
-const startedAt = Date.now();
-switch (options.kind) {
-  case 'in memory':
-    await inMemory();
-    break;
-  case 'BullMQ, job per batch':
-    await bullMq(batchLeadCount, 5);
-    break;
-  case 'BullMQ, job per lead':
-    // A call has one mail here. With five calls at once it would mostly wait, so it makes a hundred.
-    await bullMq(1, 100);
-    break;
-  default:
-    options.kind satisfies never;
+/** Its schema is made before the time begins. The jobs are one statement, the worker has its default settings. */
+async function graphileWorker(): Promise<number> {
+  const { Logger, makeWorkerUtils, run } = createRequire(join(options.packageFolder, 'package.json'))(
+    'graphile-worker',
+  ) as GraphileWorker;
+  const shared = {
+    connectionString: options.postgresUrl,
+    logger: new Logger(() => () => {}),
+    noHandleSignals: true,
+  };
+  const utils = await makeWorkerUtils(shared);
+  await utils.migrate();
+  const beganAt = Date.now();
+  const jobs = batches(batchLeadCount);
+  await utils.addJobs(
+    jobs.map((leadIds) => ({ identifier: 'activate', payload: { leadIds }, maxAttempts: 5 })),
+  );
+  let doneCount = 0;
+  const done = Promise.withResolvers<undefined>();
+  const runner = await run({
+    ...shared,
+    concurrency: 5,
+    taskList: {
+      activate: async ({ leadIds }: { leadIds: number[] }, { job }: { job: { id: string } }) => {
+        await activate(leadIds, job.id);
+        doneCount++;
+        if (doneCount === jobs.length) done.resolve(undefined);
+      },
+    },
+  });
+  runner.events.on('job:failed', ({ error }) => done.reject(error));
+  await done.promise;
+  // It waits until all jobs are written as done.
+  await runner.stop();
+  const ms = Date.now() - beganAt;
+  await utils.release();
+  return ms;
 }
-process.send?.({ ms: Date.now() - startedAt });
+
+async function measured(work: () => Promise<void>): Promise<number> {
+  const startedAt = Date.now();
+  await work();
+  return Date.now() - startedAt;
+}
+
+function contender(): Promise<number> {
+  switch (options.kind) {
+    case 'in memory':
+      return measured(inMemory);
+    case 'BullMQ, job per batch':
+    case 'BullMQ, job per batch, always':
+      return measured(() => bullMq(batchLeadCount, 5));
+    case 'BullMQ, job per lead':
+      // A call has one mail here. With five calls at once it would mostly wait, so it makes a hundred.
+      return measured(() => bullMq(1, 100));
+    case 'graphile-worker, job per batch':
+      return graphileWorker();
+    default:
+      return options.kind satisfies never;
+  }
+}
+
+process.send?.({ ms: await contender() });
 process.on('disconnect', () => process.exit());
