@@ -23,8 +23,8 @@ import {
   type SliceVerbs,
 } from '../../core/session/slice.ts';
 import { flipLeads } from '../../crm/flip.ts';
+import { payloadHash } from '../../mail/payload-hash.ts';
 import type { FlipResult } from '../../shared/recipient.ts';
-import { sha256Hex } from '../../shared/sha256.ts';
 import { BatchMails } from './batch-mails.ts';
 import { BatchWriter } from './batch-writer.ts';
 import { CapReservations } from './cap-reservations.ts';
@@ -223,7 +223,7 @@ export class SessionRunner implements SliceVerbs {
       batch,
       recipients: batch.recipients ?? [],
       payload,
-      payloadHash: await sha256Hex(payload),
+      payloadHash: await payloadHash(transport, mails),
       mailCount: mails.length,
     };
   }
@@ -257,7 +257,8 @@ export class SessionRunner implements SliceVerbs {
     if (!isWritten) return null;
     this.#flips.settled(batch.seq);
     this.#cap.refund(batch.seq, prepared.mailCount);
-    this.#context.publish();
+    // Its result follows.
+    this.#context.publish(true);
     const key = this.#context.keyOf(this.#session(), intended);
     return { batch: intended, key, payload: prepared.payload, mailCount: prepared.mailCount };
   }

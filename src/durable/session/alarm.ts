@@ -33,6 +33,8 @@ export class SessionAlarm {
   readonly #context: SessionContext;
   readonly #isSliceRunning: () => boolean;
   #checkedAt = 0;
+  /** When the alarm fires that records delivery events of a session that has ended. */
+  #recordAt = 0;
 
   constructor(context: SessionContext, isSliceRunning: () => boolean) {
     this.#context = context;
@@ -48,6 +50,7 @@ export class SessionAlarm {
    * @throws when storage has been away for too long, or this object is being replaced
    */
   async watch(): Promise<void> {
+    this.#recordAt = 0;
     const { alarms, now, sleep, log } = this.#context;
     for (let waitedMs = 0; ; waitedMs += storageRetryMs) {
       try {
@@ -72,6 +75,7 @@ export class SessionAlarm {
     // A slice sets the next alarm when it ends. Until then its watchdog stays, also for a session that was just
     // paused: its calls still have to be settled.
     if (this.#isSliceRunning()) return;
+    this.#recordAt = 0;
     const { store, alarms, settings } = this.#context;
     const session = store.session();
     const at = nextWakeAt(
@@ -141,8 +145,17 @@ export class SessionAlarm {
   async wakeForDeliveries(session: Session): Promise<void> {
     if (this.#isSliceRunning() || (session.finishedAt === null && session.state !== 'paused')) return;
     const { alarms, now } = this.#context;
+    const nowMs = now();
+    const recordAt = nowMs + deliveryRecordMs;
+    if (session.finishedAt !== null) {
+      // Set in the turn that wrote the events: nothing but this alarm would ever record them, so a death between the
+      // two must lose both. Later events do not put it off.
+      if (this.#recordAt > nowMs && this.#recordAt <= recordAt) return;
+      this.#recordAt = recordAt;
+      await alarms.setAlarm(recordAt);
+      return;
+    }
     const at = await alarms.getAlarm();
-    const recordAt = now() + deliveryRecordMs;
     if (at === null || at > recordAt) await alarms.setAlarm(recordAt);
   }
 

@@ -59,9 +59,10 @@ export class SessionTurns {
   async erase(by: string | null, requestId: string | null): Promise<EraseAnswer> {
     const { store, now, traits, log } = this.#context;
     const { alarm, slice } = this.#parts;
-    followClock(this.#context);
+    const isSetBack = followClock(this.#context);
     const session = store.load();
     if (session === null) return { kind: 'unknown_session' };
+    if (isSetBack) await alarm.arm(now());
     if (session.finishedAt === null && session.state !== 'paused') {
       return { kind: 'refused', detail: `It is ${session.state}; cancel it or wait for its end.` };
     }
@@ -152,6 +153,10 @@ export class SessionTurns {
     const { spec, generation } = session;
     // A record that is on its way would put the row back that is deleted here.
     await slice.recorded();
+    // If this breaks off after the row is gone, the alarm puts the row back: a session that is not listed would be
+    // found by no erasure.
+    store.transact(() => store.save({ ...store.session(), recordedRev: 0 }));
+    await alarm.watch();
     await deleteActivation(env.DB, spec.sessionId);
     if (store.load()?.generation !== generation) return false;
     await alarm.clear();

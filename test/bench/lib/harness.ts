@@ -137,7 +137,8 @@ export function bundleWorker(): Promise<string> {
       platform: 'browser',
       conditions: ['workerd', 'worker', 'browser'],
       external: ['cloudflare:*', 'node:*'],
-      keepNames: true,
+      // As `keep_names` in wrangler.toml.
+      keepNames: false,
       logLevel: 'error',
     });
     return outfile;

@@ -1,0 +1,94 @@
+/**
+ * A campaign: many worlds from one seed, and what they came to.
+ *
+ * @module
+ */
+import { emptyHash, mix } from './platform/random.ts';
+import { World, type WorldOptions, type WorldResult } from './world/world.ts';
+
+export interface CampaignLimits {
+  /** Stops after so many. */
+  worldCount?: number;
+  crashCount?: number;
+  /** Simulated. */
+  hours?: number;
+  /** Of the process; the only limit that differs from machine to machine. */
+  seconds?: number;
+}
+
+export interface Campaign {
+  fromSeed: number;
+  worldCount: number;
+  stepCount: number;
+  crashCount: number;
+  faultCount: number;
+  callCount: number;
+  mailCount: number;
+  sessionCount: number;
+  viewCount: number;
+  checkCount: number;
+  simulatedMs: number;
+  /** Over all event logs: equal on every machine for the same seed and limits. */
+  hash: number;
+  /** CPU time of this process. */
+  cpuMs: number;
+  coverage: Map<string, number>;
+  failures: WorldResult[];
+}
+
+/**
+ * Runs worlds of consecutive seeds. Call it from a timer, not from a microtask.
+ *
+ * @param maxFailureCount - stops after so many worlds that broke a promise
+ */
+export function runCampaign(
+  fromSeed: number,
+  limits: CampaignLimits,
+  options: Omit<WorldOptions, 'seed'> = {},
+  maxFailureCount = 1,
+): Campaign {
+  const startedAt = process.cpuUsage();
+  const beganAt = performance.now();
+  const sum: Campaign = {
+    fromSeed,
+    worldCount: 0,
+    stepCount: 0,
+    crashCount: 0,
+    faultCount: 0,
+    callCount: 0,
+    mailCount: 0,
+    sessionCount: 0,
+    viewCount: 0,
+    checkCount: 0,
+    simulatedMs: 0,
+    hash: emptyHash,
+    cpuMs: 0,
+    coverage: new Map(),
+    failures: [],
+  };
+  const isOver = (): boolean =>
+    sum.worldCount >= (limits.worldCount ?? Infinity) ||
+    sum.crashCount >= (limits.crashCount ?? Infinity) ||
+    sum.simulatedMs >= (limits.hours ?? Infinity) * 3_600_000 ||
+    performance.now() - beganAt >= (limits.seconds ?? Infinity) * 1_000 ||
+    sum.failures.length >= maxFailureCount;
+  while (!isOver()) {
+    const result = new World({ ...options, seed: fromSeed + sum.worldCount }).run();
+    sum.worldCount++;
+    sum.stepCount += result.stepCount;
+    sum.crashCount += result.crashCount;
+    sum.faultCount += result.injected.length;
+    sum.callCount += result.callCount;
+    sum.mailCount += result.mailCount;
+    sum.sessionCount += result.sessionCount;
+    sum.viewCount += result.viewCount;
+    sum.checkCount += result.checkCount;
+    sum.simulatedMs += result.tookMs;
+    sum.hash = mix(sum.hash, String(result.hash));
+    for (const [name, count] of result.coverage) sum.coverage.set(name, (sum.coverage.get(name) ?? 0) + count);
+    if (result.violation !== null) sum.failures.push(result);
+  }
+  const { user, system } = process.cpuUsage(startedAt);
+  sum.cpuMs = (user + system) / 1_000;
+  return sum;
+}

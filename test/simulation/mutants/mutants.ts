@@ -1,0 +1,196 @@
+/**
+ * Planted faults: each is one small mistake in the product's source, and the simulator must find it.
+ *
+ * A change replaces a text that occurs exactly once in its file; when the source has changed, planting it fails, and
+ * the mutant must be written anew. A mutant that survives shows a hole in the simulator.
+ *
+ * @module
+ */
+import type { SourceChange } from '../platform/hooks.ts';
+
+export interface Mutant {
+  name: string;
+  changes: readonly SourceChange[];
+}
+
+const runner = 'src/durable/sending/runner.ts';
+const slice = 'src/durable/session/slice.ts';
+const sweep = 'src/durable/session/sweep.ts';
+const alarm = 'src/durable/session/alarm.ts';
+const settle = 'src/core/batch/settle.ts';
+const doubt = 'src/core/batch/doubt.ts';
+const flip = 'src/crm/flip.ts';
+
+function mutant(name: string, file: string, find: string, replace: string): Mutant {
+  return { name, changes: [{ file, find, replace }] };
+}
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'intent after the call',
+    changes: [
+      {
+        file: runner,
+        find: "      this.#writer.write(held, { batch: intended, added: [] }, { kind: 'none' });\n",
+        replace: '      void held;\n',
+      },
+      {
+        file: runner,
+        find: '    return delivery.outcome;\n',
+        replace: `    this.#context.store.transact(() => {
+          const held = this.#held.get(intent.batch.seq) ?? intent.batch;
+          this.#writer.write(held, { batch: intent.batch, added: [] }, { kind: 'none' });
+        });
+        return delivery.outcome;\n`,
+      },
+    ],
+  },
+  mutant(
+    'counters outside of the transaction',
+    'src/durable/sending/batch-writer.ts',
+    '    store.save(settled);\n',
+    '    setTimeout(() => store.transact(() => store.save(settled)), 1);\n',
+  ),
+  mutant(
+    'a new key for each attempt',
+    'src/durable/activation-session.ts',
+    'return `${session.spec.sessionId}/${batch.seq}`;',
+    'return `${session.spec.sessionId}/${batch.seq}/${batch.attemptAt}`;',
+  ),
+  mutant(
+    'the same key after a split',
+    'src/durable/activation-session.ts',
+    'return `${session.spec.sessionId}/${batch.seq}`;',
+    'return `${session.spec.sessionId}/${batch.originSeq ?? batch.seq}`;',
+  ),
+  mutant(
+    'leads of another session are mailed too',
+    flip,
+    "else if (row.activatedBy === flip.sessionId && row.eligibility !== 'suppressed') {",
+    "else if (row.activatedBy !== null && row.eligibility !== 'suppressed') {",
+  ),
+  mutant('the watchdog is armed last', alarm, 'await alarms.setAlarm(now() + watchdogMs);', 'await alarms.deleteAlarm();'),
+  mutant('the watchdog is far ahead', alarm, 'const watchdogMs = 2_000;', 'const watchdogMs = 60_000;'),
+  mutant('no alarm at the start', 'src/durable/activation-session.ts', '    await this.ctx.storage.setAlarm(this.now());\n', ''),
+  mutant(
+    'an alarm before the session',
+    'src/durable/activation-session.ts',
+    '    this.#store.transact(() => this.#store.create(session));\n    await this.ctx.storage.setAlarm(this.now());\n',
+    '    await new Promise((resolve) => setTimeout(resolve, 5));\n    this.#store.transact(() => this.#store.create(session));\n    setTimeout(() => void this.ctx.storage.setAlarm(this.now()), 20);\n',
+  ),
+  mutant('the doubt is not kept', doubt, 'const kept = isInDoubt(batch) ? keepDoubt(batch, change) : change;', 'const kept = change;'),
+  mutant('unknown mail is repeated without a key', doubt, 'keyLivesUntil(inDoubtSince, traits) ?? -Infinity;', 'keyLivesUntil(inDoubtSince, traits) ?? Infinity;'),
+  mutant('a key that has expired is used', doubt, 'const keySafetyMs = 3_600_000;', 'const keySafetyMs = -48 * 3_600_000;'),
+  mutant(
+    'the intent does not check for commands',
+    runner,
+    "if (!this.#isStillHeld(batch) || this.mode() === 'none') return false;",
+    '',
+  ),
+  mutant(
+    'the planner moves its cursor before it writes',
+    'src/durable/sending/planner.ts',
+    '    store.batches.append(chunk(page.leadIds, spec.batchLeadCount).map(plannedBatch));\n',
+    '    setTimeout(() => store.transact(() => store.batches.append(chunk(page.leadIds, spec.batchLeadCount).map(plannedBatch))), 3);\n',
+  ),
+  mutant(
+    'suppressions are read once',
+    'src/durable/sending/batch-mails.ts',
+    'if (isJustFlipped || batch.inDoubtSince !== null) return new Set();',
+    'return new Set();',
+  ),
+  mutant(
+    'the flip does not look at suppressions',
+    'src/crm/leads/row.ts',
+    "WHEN EXISTS (SELECT 1 FROM suppressions s WHERE s.email_hash = l.email_hash) THEN 'suppressed'",
+    "WHEN l.id < 0 THEN 'suppressed'",
+  ),
+  mutant('the revision is not raised', 'src/core/session/session.ts', 'rev: session.rev + 1, updatedAt: Math.max', 'rev: session.rev, updatedAt: Math.max'),
+  mutant(
+    'parts of a split batch are not counted',
+    'src/core/batch/settle-batch.ts',
+    '  for (const batch of added) delta = countSum(delta, countBatch({ ...batch, skipped: [] }));\n',
+    '',
+  ),
+  mutant(
+    'cancelled leads stay active',
+    sweep,
+    '      await unflipLeads(env.DB, { sessionId: store.session().spec.sessionId, leadIds });\n',
+    '      void env;\n',
+  ),
+  mutant(
+    'leads of a killed flip stay active',
+    sweep,
+    '    if (leadIds.length > 0) await unflipLeads(env.DB, { sessionId: spec.sessionId, leadIds });\n',
+    '    void [env, spec, leadIds];\n',
+  ),
+  mutant('leads of another session are given back', flip, "AND +l.activated_by = ?2\n  AND +l.status = 'active'`", "AND ?2 IS NOT NULL\n  AND +l.status = 'active'`"),
+  mutant(
+    "a proxy's answer means not taken",
+    'src/mail/providers/outcome-table.ts',
+    "    kind: 'unknown',\n    code: `http_${status}`,",
+    "    kind: 'transient',\n    retryAfterMs: null,\n    code: `http_${status}`,",
+  ),
+  mutant(
+    'an interrupted call was not taken',
+    settle,
+    '    attempts: Math.max(0, batch.attempts - 1),\n    inDoubtSince: since,\n    ...fault,',
+    '    attempts: Math.max(0, batch.attempts - 1),\n    inDoubtSince: null,\n    ...fault,',
+  ),
+  {
+    name: 'an erased lead is mailed',
+    changes: [
+      { file: 'src/durable/sending/batch-mails.ts', find: 'const mail = store.isErased(recipient.leadId)\n', replace: 'const mail = store.isErased(-1)\n' },
+      { file: runner, find: 'store.isErased(prepared.recipients[index]?.leadId ?? 0)', replace: 'index < 0' },
+      { file: 'src/durable/store/erased-leads.ts', find: 'erased.has(recipient.leadId) ?', replace: 'erased.has(-1) ?' },
+    ],
+  },
+  mutant('an older line replaces a newer one', 'src/crm/activations.ts', 'WHERE excluded.rev > activations.rev`', 'WHERE true`'),
+  mutant('a line that was not written is not repeated', alarm, 'return session.recordedRev === session.rev && !mustGiveBack;', 'return !mustGiveBack;'),
+  mutant(
+    'a command does not raise the generation',
+    'src/core/session/command.ts',
+    'session: touch(session, nowMs, { generation: session.generation + 1, ...change }),',
+    'session: touch(session, nowMs, change),',
+  ),
+  mutant(
+    'deferred leads are forgotten',
+    slice,
+    '    if (session.cancelledAt === null && store.transact(() => batches.releaseDeferred())) return;\n',
+    '',
+  ),
+  mutant('the time to undo does not count', 'src/core/session/session.ts', "return session.state === 'queued' && startsAt > nowMs", "return session.state === 'failed' && startsAt > nowMs"),
+  mutant(
+    'a retry leaves the failure behind',
+    'src/core/batch/retry.ts',
+    '        retried,\n        recipientState.moved,\n',
+    '        retried,\n        recipientState.failed,\n',
+  ),
+  mutant('a split loses a recipient', settle, 'parts: [pending.filter((index) => index !== culprit)],', 'parts: [pending.filter((index) => index > culprit)],'),
+  mutant('cancelled batches are counted by row', 'src/durable/store/batch-store.ts', 'RETURNING seq, json_array_length(lead_ids) AS leads', 'RETURNING seq, 1 AS leads'),
+  mutant(
+    'an event before the doubt is dropped',
+    'src/core/batch/settle-batch.ts',
+    "const proven = changed.state === 'unknown' ? proveTaken(changed, isTaken) : null;",
+    'void isTaken;\n  const proven = null as ReturnType<typeof proveTaken>;',
+  ),
+  mutant('no probe after an outage', 'src/core/session/session.ts', "(session.probeAt ?? 0) <= nowMs ? 'probe' : 'none'", "(session.probeAt ?? 0) <= nowMs ? 'none' : 'none'"),
+  mutant(
+    'an erased session stays in the list',
+    'src/durable/session/turns.ts',
+    '    await deleteActivation(env.DB, spec.sessionId);\n',
+    '    void env;\n',
+  ),
+  mutant(
+    'an erasure that breaks off is not listed again',
+    'src/durable/session/turns.ts',
+    '    store.transact(() => store.save({ ...store.session(), recordedRev: 0 }));\n',
+    '',
+  ),
+  mutant(
+    'unlisted leads are not counted',
+    'src/core/session/session.ts',
+    'counts: { ...session.counts, skipped: session.counts.skipped + unlistedCount },',
+    'counts: session.counts,',
+  ),
+];

@@ -1,0 +1,83 @@
+/**
+ * `npm run simulate:mutants`: plants each fault in a process of its own, and runs worlds until a promise is broken.
+ *
+ *   --seconds N   for each mutant (default 60)     --only NAME     --json: the results as one line
+ *
+ * Exits with 1 when a mutant survives.
+ *
+ * @module
+ */
+import { execFile } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { mutants } from './mutants.ts';
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '60' },
+    only: { type: 'string' },
+    seed: { type: 'string', default: '1' },
+    json: { type: 'boolean', default: false },
+  },
+});
+
+interface Found {
+  name: string;
+  seed: number | null;
+  worldCount: number;
+  crashCount: number;
+  seconds: number;
+  message: string;
+}
+
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
+
+function hunt(name: string): Promise<Found> {
+  const args = [join(import.meta.dirname, '../main.ts'), '--mutant', name, '--seconds', values.seconds, '--seed', values.seed, '--json'];
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, args, { maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) => {
+      if (stdout === '') {
+        reject(new Error(`${name}: ${stderr || String(error)}`));
+        return;
+      }
+      const { worldCount, crashCount, cpuMs, failures } = JSON.parse(stdout) as {
+        worldCount: number;
+        crashCount: number;
+        cpuMs: number;
+        failures: { seed: number; message: string }[];
+      };
+      const [failure] = failures;
+      resolve({
+        name,
+        seed: failure?.seed ?? null,
+        worldCount,
+        crashCount,
+        seconds: cpuMs / 1_000,
+        message: failure?.message ?? '',
+      });
+    });
+  });
+}
+
+const chosen = mutants.filter(({ name }) => values.only === undefined || name.includes(values.only));
+const found: Found[] = [];
+const rest = chosen[Symbol.iterator]();
+const worker = async (): Promise<void> => {
+  for (const { name } of rest) {
+    const result = await hunt(name);
+    found.push(result);
+    if (values.json) continue;
+    const { seed, worldCount, crashCount, seconds, message } = result;
+    print(
+      seed === null
+        ? `SURVIVED  ${name}: ${worldCount} worlds, ${crashCount} crashes`
+        : `found  ${name}: ${worldCount} worlds (seed ${seed}), ${seconds.toFixed(1)} s. ${message}`,
+    );
+  }
+};
+await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, worker));
+const survivors = found.filter(({ seed }) => seed === null);
+if (values.json) print(JSON.stringify(found));
+else print(`${found.length - survivors.length} of ${found.length} found.`);
+process.exitCode = survivors.length === 0 ? 0 : 1;

@@ -1,0 +1,138 @@
+/**
+ * D1 in a simulation: the real migrations on `node:sqlite`, behind a network.
+ *
+ * A request leaves when the caller's writes are durable, arrives later, is one transaction, and is answered. A request
+ * that has left is carried out also when its caller has died meanwhile. Faults come before it (nothing was done) or
+ * after it (all was done, and the answer is lost).
+ *
+ * @module
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { SQLInputValue } from 'node:sqlite';
+import type { Simulator } from './simulator.ts';
+import { Database, type Row } from './sqlite.ts';
+
+export type DatabaseFault = 'none' | 'before' | 'after' | 'overloaded' | 'slow';
+
+export interface DatabaseWeather {
+  hopMs(): number;
+  fault(sql: string): DatabaseFault;
+}
+
+/** A slow request: below the 30 s after which D1 gives up. */
+const slowMs = { from: 500, to: 20_000 };
+
+let base: Database | null = null;
+
+/** The process's one CRM database, migrated; a world lies in a transaction. */
+function crmDatabase(): Database {
+  if (base !== null) return base;
+  base = new Database();
+  const folder = join(import.meta.dirname, '../../../migrations');
+  for (const file of readdirSync(folder).sort()) {
+    if (file.endsWith('.sql')) base.script(readFileSync(join(folder, file), 'utf8'));
+  }
+  return base;
+}
+
+interface Answer {
+  success: true;
+  results: Row[];
+  meta: { changes: number };
+}
+
+class Statement {
+  readonly sql: string;
+  readonly #db: SimDatabase;
+  readonly params: readonly SQLInputValue[];
+
+  constructor(db: SimDatabase, sql: string, params: readonly SQLInputValue[]) {
+    this.#db = db;
+    this.sql = sql;
+    this.params = params;
+  }
+
+  bind(...params: SQLInputValue[]): Statement {
+    return new Statement(this.#db, this.sql, params);
+  }
+
+  async all(): Promise<Answer | undefined> {
+    return (await this.#db.batch([this]))[0];
+  }
+
+  run(): Promise<Answer | undefined> {
+    return this.all();
+  }
+
+  async first(column?: string): Promise<unknown> {
+    const row = (await this.all())?.results[0];
+    if (row === undefined) return null;
+    return column === undefined ? row : row[column];
+  }
+}
+
+export class SimDatabase {
+  /** For the checks, which look at the rows themselves. */
+  readonly rows: Database = crmDatabase();
+  readonly #sim: Simulator;
+  readonly #weather: DatabaseWeather;
+
+  constructor(sim: Simulator, weather: DatabaseWeather) {
+    this.#sim = sim;
+    this.#weather = weather;
+    this.rows.run('BEGIN');
+  }
+
+  prepare(sql: string): Statement {
+    return new Statement(this, sql, []);
+  }
+
+  batch(statements: readonly Statement[]): Promise<Answer[]> {
+    const sim = this.#sim;
+    const caller = sim.current;
+    return new Promise((resolve, reject) => {
+      const send = (): void => {
+        const fault = this.#weather.fault(statements[0]?.sql ?? '');
+        const extraMs = fault === 'slow' ? sim.random.int(slowMs.from, slowMs.to) : 0;
+        const answer = (settle: () => void): void =>
+          void sim.after(this.#weather.hopMs(), caller, 'answer d1', settle);
+        const fail = (message: string): void => answer(() => reject(new Error(message)));
+        sim.after(this.#weather.hopMs() + extraMs, null, `d1 ${fault}`, () => {
+          if (fault === 'before') return fail('D1_ERROR: Network connection lost.');
+          if (fault === 'overloaded') return fail('D1_ERROR: D1 DB is overloaded. Too many requests queued.');
+          let answers: Answer[];
+          try {
+            answers = this.#transact(statements);
+          } catch (error) {
+            return fail(`D1_ERROR: ${error instanceof Error ? error.message : String(error)}`);
+          }
+          if (fault === 'after') return fail('D1_ERROR: D1 DB storage operation exceeded timeout.');
+          return answer(() => resolve(answers));
+        });
+      };
+      if (caller === null) send();
+      else caller.emit(send);
+    });
+  }
+
+  #transact(statements: readonly Statement[]): Answer[] {
+    this.rows.run('SAVEPOINT request');
+    try {
+      const answers = statements.map(({ sql, params }): Answer => {
+        const { rows, changes } = this.rows.run(sql, ...params);
+        return { success: true, results: rows, meta: { changes } };
+      });
+      this.rows.run('RELEASE request');
+      return answers;
+    } catch (error) {
+      this.rows.run('ROLLBACK TO request');
+      this.rows.run('RELEASE request');
+      throw error;
+    }
+  }
+
+  dispose(): void {
+    this.rows.run('ROLLBACK');
+  }
+}

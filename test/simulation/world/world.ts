@@ -1,0 +1,562 @@
+/**
+ * One simulated world: a CRM, a mail API, a few sessions over the same leads, people, readers, and a time of trouble
+ * after which everything is well again and every session must end.
+ *
+ * All that differs between worlds is drawn from the seed. The classes are the product's own.
+ *
+ * @module
+ */
+import type { Command } from '../../../src/core/session/command.ts';
+import type { SessionSpec } from '../../../src/core/session/session.ts';
+import type { DeliveryEvent } from '../../../src/core/batch/delivery-status.ts';
+import { ActivationSession, type StartAnswer } from '../../../src/durable/activation-session.ts';
+import { MailGate } from '../../../src/durable/mail-gate.ts';
+import { sessionStub } from '../../../src/durable/stubs.ts';
+import { resolveAudience } from '../../../src/crm/audience.ts';
+import { emailHash } from '../../../src/crm/email.ts';
+import { sweep } from '../../../src/worker/operations/scheduled-cleanup.ts';
+import type { Audience } from '../../../src/shared/schemas/activation.ts';
+import { hasTable, Invariants, Violation, type InvariantName } from '../invariants.ts';
+import { SimDatabase, type DatabaseFault } from '../platform/d1.ts';
+import { contextOf, namespaceOf, ObjectHost, type Instance, type ObjectClass, type Weather } from '../platform/objects.ts';
+import type { Random } from '../platform/random.ts';
+import { enterRealm, installRealm } from '../platform/realm.ts';
+import { Actor, Simulator, type SimEvent } from '../platform/simulator.ts';
+import { Faults, type InjectedFault, type Intensity } from './faults.ts';
+import { MailApi, outageKinds, type Call, type ProviderName } from './mail-api.ts';
+import { Person, Poller, StreamReader, type PersonParts } from './person.ts';
+
+export interface WorldOptions {
+  seed: number;
+  /** Numbers of faults and commands that do not happen; for shrinking. */
+  leftOut?: ReadonlySet<number>;
+  /** A provider that forgets its keys: the check *mailed once* must report it. */
+  forgetsKeys?: boolean;
+  /** Gets each line of the event log. */
+  onLine?: (line: string) => void;
+}
+
+export interface WorldResult {
+  seed: number;
+  violation: { invariant: InvariantName; message: string; atMs: number } | null;
+  hash: number;
+  stepCount: number;
+  crashCount: number;
+  callCount: number;
+  mailCount: number;
+  sessionCount: number;
+  viewCount: number;
+  checkCount: number;
+  /** Simulated time. */
+  tookMs: number;
+  injected: readonly InjectedFault[];
+  coverage: ReadonlyMap<string, number>;
+}
+
+/** After all is well, a session ends within this time: a wait that the provider asked for is an hour at most. */
+const settleMs = 3 * 3_600_000;
+/** Where a day's cap is shared, each session may need days of its own. */
+const dayMs = 86_400_000;
+const hashKey = 'simulated-hash-key';
+const sessionSuffix = 'sim00000';
+
+const template = { id: 'welcome', version: 1, name: 'Welcome', subject: 'Hi', html: '<p>Hi</p>', text: 'Hi' };
+
+const hashes = new Map<string, string>();
+
+function hashOfEmail(email: string): string {
+  const known = hashes.get(email) ?? emailHash(hashKey, email);
+  hashes.set(email, known);
+  return known;
+}
+
+export class World {
+  readonly #sim: Simulator;
+  readonly #draw: Random;
+  readonly #faults: Faults;
+  readonly #intensity: Intensity;
+  readonly #crm: SimDatabase;
+  readonly #api: MailApi;
+  readonly #invariants: Invariants;
+  readonly #hosts = new Map<string, ObjectHost>();
+  readonly #env: Env;
+  readonly #provider: ProviderName;
+  readonly #leadCount: number;
+  readonly #people: Person[] = [];
+  readonly #readers: (Poller | StreamReader)[] = [];
+  readonly #sessionIds: string[] = [];
+  readonly #storageAwayUntil = new Map<ObjectHost, number>();
+  readonly #cron = new Actor('cron');
+  readonly #hopMaxMs: number;
+  readonly #hasWebhooks: boolean;
+  readonly #commitIsSlow: boolean;
+  #crashCount = 0;
+  #mailCount = 0;
+  #violation: WorldResult['violation'] = null;
+  #troubleEndsAt = 0;
+
+  constructor(options: WorldOptions) {
+    installRealm();
+    const sim = new Simulator(options.seed);
+    this.#sim = sim;
+    sim.onLine = options.onLine ?? null;
+    const draw = sim.stream('world');
+    this.#draw = draw;
+    this.#faults = new Faults(sim, options.leftOut ?? new Set());
+    const some = (probability: number, low: number, high: number): number =>
+      draw.chance(probability) ? (draw.chance(0.5) ? low : high) : 0;
+    this.#intensity = {
+      crashes: some(0.9, 0.04, 0.12),
+      database: some(0.4, 0.01, 0.05),
+      mail: some(0.7, 0.1, 0.4),
+      alarms: some(0.4, 0.05, 0.2),
+      storage: some(0.2, 0.001, 0.004),
+    };
+    this.#provider = draw.chance(0.75) ? 'resend' : 'postmark';
+    this.#hopMaxMs = draw.pick([3, 20, 150]);
+    this.#commitIsSlow = draw.chance(0.3);
+    this.#hasWebhooks = draw.chance(0.4);
+    this.#leadCount = draw.int(3, 14);
+    this.#crm = new SimDatabase(sim, {
+      hopMs: () => this.#hopMs(),
+      fault: (sql) => this.#databaseFault(sql),
+    });
+    this.#invariants = new Invariants(sim, this.#crm, this.#provider === 'resend');
+    this.#api = new MailApi(
+      sim,
+      this.#faults,
+      {
+        provider: this.#provider,
+        faultProbability: this.#intensity.mail,
+        checksContentFirst: draw.chance(0.3),
+        remembersErrors: draw.chance(0.3),
+        forgetsKeys: options.forgetsKeys ?? false,
+      },
+      {
+        departed: (call) => this.#checked(() => this.#invariants.callDeparted(call)),
+        taken: (call, leadIds) => this.#taken(call, leadIds),
+      },
+    );
+    this.#env = this.#makeEnv();
+  }
+
+  #makeEnv(): Env {
+    const classes: [string, ObjectClass][] = [
+      ['session', ActivationSession],
+      ['gate', MailGate],
+    ];
+    const env: Record<string, unknown> = {
+      DB: this.#crm,
+      ADDRESS_HASH_KEY: hashKey,
+      MAIL_PROVIDER: this.#provider,
+      MAIL_API_KEY: 'key',
+      MAIL_API_URL: 'http://mail.test',
+      MAIL_FROM: 'Sim <hello@sim.test>',
+      MAIL_RATE: this.#draw.chance(0.5) ? '8' : '1000',
+      MAIL_DAILY_CAP: this.#draw.chance(0.1) ? '8' : '',
+      RETENTION_DAYS: '30',
+      DATA_JURISDICTION: '',
+      MAIL_GUARD_MIN_RESULTS: '500',
+      MAIL_MAX_BOUNCE_PERCENT: '4',
+      MAIL_MAX_COMPLAINT_PERCENT: '0.08',
+    };
+    const weather = this.#weather();
+    for (const [className, Class] of classes) {
+      const make = (_host: ObjectHost, instance: Instance): object =>
+        new Class(contextOf(instance) as never, env as never);
+      const hostOf = (name: string): ObjectHost => {
+        const key = `${className} ${name}`;
+        const known = this.#hosts.get(key) ?? new ObjectHost({ sim: this.#sim, weather, make }, className, name);
+        this.#hosts.set(key, known);
+        return known;
+      };
+      env[className === 'session' ? 'ACTIVATION_SESSION' : 'MAIL_GATE'] = namespaceOf(hostOf);
+    }
+    return env as unknown as Env;
+  }
+
+  #weather(): Weather {
+    const faults = this.#faults;
+    const { random } = this.#sim;
+    return {
+      hopMs: () => this.#hopMs(),
+      commitMs: () => (this.#commitIsSlow && random.chance(0.5) ? random.int(1, 12) : 0),
+      isStorageSlow: () => random.chance(0.3),
+      alarm: (host) => {
+        const p = this.#intensity.alarms;
+        const isLate = faults.happens('alarm', 'late', p);
+        const isLost = host.className === 'session' && faults.happens('alarm', 'lost', p / 5);
+        return { lateMs: isLate ? faults.int(1, 4_000) : 0, isLost, isTwice: faults.happens('alarm', 'twice', p) };
+      },
+      isStorageAway: (host) => faults.isActive && (this.#storageAwayUntil.get(host) ?? 0) > this.#sim.nowMs,
+      crashed: (host) => {
+        this.#crashCount++;
+        this.#invariants.answersLost(host);
+      },
+      committed: (host) => this.#checked(() => this.#invariants.checkRows(host)),
+      called: (host, method, args) => {
+        if (method === 'command') this.#invariants.commandArrived(host, args[0] as Command);
+        if (method === 'erase') this.#invariants.commandArrived(host, { kind: 'cancel' });
+      },
+    };
+  }
+
+  #hopMs(): number {
+    return this.#sim.random.int(1, this.#hopMaxMs);
+  }
+
+  #databaseFault(sql: string): DatabaseFault {
+    const place = `d1 ${labelOf(sql)}`;
+    return (
+      this.#faults.pick(place, this.#intensity.database, [
+        ['before', 3],
+        ['after', 3],
+        ['overloaded', 1],
+        ['slow', 2],
+      ]) ?? 'none'
+    );
+  }
+
+  #taken(call: Call, leadIds: readonly number[]): void {
+    this.#mailCount += leadIds.length;
+    this.#checked(() => this.#invariants.callTaken(call, leadIds));
+    if (!this.#hasWebhooks || leadIds.length === 0) return;
+    const events: readonly DeliveryEvent[] = ['delivered', 'delivered', 'delayed', 'hardBounced'];
+    const event = events[this.#sim.random.int(0, events.length - 1)] ?? 'delivered';
+    const reports = leadIds.map((leadId) => ({ leadId, event }));
+    const send = (): void => {
+      const answer = sessionStub(this.#env, call.sessionId).addDeliveryEvents(reports) as Promise<void>;
+      answer.then(() => this.#invariants.eventsTold(call.sessionId, leadIds)).catch(() => {});
+    };
+    // Early, late, and sometimes twice: a provider repeats an event that was not acknowledged.
+    const times = this.#sim.random.chance(0.3) ? 2 : 1;
+    for (let i = 0; i < times; i++) this.#sim.after(10 ** (this.#sim.random.next() * 5), this.#cron, 'webhook', send);
+  }
+
+  /** Keeps the first violation; the world then ends. */
+  #checked(check: () => void): void {
+    if (this.#violation !== null) return;
+    try {
+      check();
+    } catch (error) {
+      if (!(error instanceof Violation)) throw error;
+      this.#violation = {
+        invariant: error.invariant,
+        message: error.message,
+        atMs: this.#sim.nowMs - this.#sim.startedMs,
+      };
+      this.#sim.note(`VIOLATION ${error.message}`);
+    }
+  }
+
+  // ── crashes ────────────────────────────────────────────────────────────────────────────────────
+
+  #mayCrash(event: SimEvent, when: 'before' | 'after'): void {
+    const { actor } = event;
+    if (!this.#faults.isActive) return;
+    const host = hostOfActor(actor);
+    if (host === null || host.instance !== actor) return;
+    const place = placeOf(event.kind);
+    // Never in the middle of a turn: what a turn writes is one commit.
+    if (when === 'before' && this.#faults.happens(`before ${place}`, 'storage away', this.#intensity.storage)) {
+      this.#invariants.answersLost(host);
+      this.#storageAwayUntil.set(host, this.#sim.nowMs + this.#faults.int(1, 30_000));
+    }
+    const kind = this.#faults.pick(`${when} ${place}`, this.#intensity.crashes / 2, [
+      ['crash', 8],
+      ['crash, old instance lingers', 2],
+    ]);
+    if (kind === null) return;
+    host.crash(kind, kind === 'crash' ? 0 : this.#faults.int(1, 3_000));
+    this.#checked(() => this.#invariants.afterCrash(host));
+  }
+
+  // ── the world's course ─────────────────────────────────────────────────────────────────────────
+
+  /** Runs the world to its end. Call it from a timer, not from a microtask. */
+  run(): WorldResult {
+    const sim = this.#sim;
+    enterRealm({
+      sim,
+      fetch: (_url, init) => this.#api.fetch(init),
+      log: (level, text) => {
+        sim.note(`log ${level} ${text}`);
+        this.#checked(() => this.#invariants.logged(level, text));
+      },
+      uncaught: (actor, error) => {
+        const host = hostOfActor(actor);
+        // An instance whose storage was taken away may throw what it likes.
+        if (host !== null && host.instance !== actor) return;
+        this.#checked(() => this.#invariants.logged('error', String(error)));
+      },
+    });
+    sim.beforeTurn = (event) => this.#mayCrash(event, 'before');
+    sim.afterTurn = (event) => this.#mayCrash(event, 'after');
+    try {
+      this.#insertLeads();
+      this.#begin();
+      this.#runUntil(sim.startedMs + this.#troubleMs());
+      this.#makeWell();
+      this.#settle();
+      if (this.#violation === null) this.#checked(() => this.#invariants.atEnd());
+    } finally {
+      enterRealm(null);
+      for (const host of this.#hosts.values()) host.dispose();
+      this.#crm.dispose();
+    }
+    return {
+      seed: sim.seed,
+      violation: this.#violation,
+      hash: sim.hash,
+      stepCount: sim.stepCount,
+      crashCount: this.#crashCount,
+      callCount: this.#api.calls.length,
+      mailCount: this.#mailCount,
+      sessionCount: this.#sessionIds.length,
+      viewCount: this.#invariants.viewCount,
+      checkCount: this.#invariants.checkCount,
+      tookMs: sim.nowMs - sim.startedMs,
+      injected: this.#faults.injected,
+      coverage: this.#faults.coverage,
+    };
+  }
+
+  #runUntil(untilMs: number): void {
+    if (this.#violation === null) this.#sim.run(untilMs, () => this.#violation !== null);
+  }
+
+  #troubleMs(): number {
+    const draw = this.#draw;
+    const ms = draw.chance(0.1) ? draw.int(3_600_000, 30 * 3_600_000) : draw.int(5_000, 200_000);
+    this.#troubleEndsAt = this.#sim.startedMs + ms;
+    return ms;
+  }
+
+  #insertLeads(): void {
+    const { rows } = this.#crm;
+    for (let id = 1; id <= this.#leadCount; id++) {
+      const email = `l${id}@sim.test`;
+      rows.run(
+        `INSERT INTO leads (id, email, email_valid, email_hash, created_at, updated_at) VALUES (?, ?, ?, ?, 0, 0)`,
+        id,
+        email,
+        this.#draw.chance(0.05) ? 0 : 1,
+        hashOfEmail(email),
+      );
+      if (this.#draw.chance(0.06)) this.#api.refusedLeadIds.add(id);
+    }
+    rows.run('UPDATE lead_counts SET new_count = ?, active_count = 0', this.#leadCount);
+  }
+
+  #begin(): void {
+    const draw = this.#draw;
+    const sessionCount = draw.pick([1, 1, 1, 2, 2, 3, 5]);
+    const parts: PersonParts = {
+      sim: this.#sim,
+      env: this.#env,
+      faults: this.#faults,
+      invariants: this.#invariants,
+      hostOf: (sessionId) => this.#hostOf(sessionId),
+      leadCount: this.#leadCount,
+    };
+    for (let i = 0; i < sessionCount; i++) {
+      const sessionId = `activation_1767225600000_${sessionSuffix}${i}`;
+      const person = new Person(parts, sessionId, draw.pick([0, 1, 2, 3, 5, 8]));
+      this.#people.push(person);
+      this.#sessionIds.push(sessionId);
+      const undoMs = draw.chance(0.2) ? 10_000 : 0;
+      const isFilter = draw.chance(0.6);
+      const from = draw.int(1, this.#leadCount);
+      const audience: Audience = isFilter
+        ? { filter: {} }
+        : { leadIds: Array.from({ length: this.#leadCount - from + 1 }, (_, at) => from + at) };
+      const startMs = i === 0 ? 0 : draw.int(0, 20_000);
+      const batchLeadCount = draw.int(1, 4);
+      this.#sim.after(startMs, person, 'start', () => void this.#start(person, sessionId, { audience, undoMs, batchLeadCount }));
+      const readers = draw.pick([[], [new Poller(parts, sessionId)], [new StreamReader(parts, sessionId)], [new Poller(parts, sessionId), new StreamReader(parts, sessionId)]]);
+      for (const reader of readers) reader.begin(draw.pick([15_000, 40_000]));
+      this.#readers.push(...readers);
+    }
+    this.#beginSweep();
+    this.#beginOutage();
+    this.#beginClockStep();
+  }
+
+  #hostOf(sessionId: string): ObjectHost {
+    sessionStub(this.#env, sessionId);
+    const host = this.#hosts.get(`session ${sessionId}`);
+    if (host === undefined) throw new Error(`No object ${sessionId}.`);
+    return host;
+  }
+
+  async #start(
+    person: Person,
+    sessionId: string,
+    how: { audience: Audience; undoMs: number; batchLeadCount: number },
+  ): Promise<void> {
+    const again = (): void => void this.#sim.after(1_000, person, 'start again', () => void this.#start(person, sessionId, how));
+    try {
+      const found = (await sessionStub(this.#env, sessionId).find('f')) as StartAnswer | null;
+      if (found !== null) {
+        person.begin();
+        return;
+      }
+      const createdAt = this.#sim.wallMs();
+      const resolved = await resolveAudience(this.#env.DB, how.audience);
+      if (resolved.kind === 'empty' || resolved.kind === 'unknown_leads') {
+        this.#sessionIds.splice(this.#sessionIds.indexOf(sessionId), 1);
+        return;
+      }
+      const { maxLeadId, total, revision } = resolved;
+      const spec: SessionSpec = {
+        sessionId,
+        name: 'Simulated',
+        owner: 'ana@sim.test',
+        fingerprint: 'f',
+        audience: how.audience,
+        template,
+        mail: { from: 'Sim <hello@sim.test>', replyTo: null, actionUrl: null, postalAddress: null, publicUrl: null },
+        provider: this.#provider,
+        batchLeadCount: how.batchLeadCount,
+        maxLeadId,
+        total,
+        revision,
+        createdAt,
+        startsAt: this.#sim.wallMs() + how.undoMs,
+      };
+      // Before the call: it may be carried out although its answer is lost. A repeat finds the first spec.
+      const host = this.#hostOf(sessionId);
+      if (!this.#started.has(sessionId)) {
+        this.#started.add(sessionId);
+        this.#invariants.sessionStarted(host, { createdAt, startsAt: this.#sim.wallMs() + how.undoMs });
+      }
+      const answer = (await sessionStub(this.#env, sessionId).start(spec)) as StartAnswer;
+      this.#sim.note(`started ${sessionId} ${answer.kind}`);
+      person.begin();
+    } catch {
+      again();
+    }
+  }
+
+  readonly #started = new Set<string>();
+
+  /** The cron that looks after sessions whose alarm was lost: every minute, ever more rarely in a long world. */
+  #beginSweep(): void {
+    let count = 0;
+    const run = (): void => {
+      count++;
+      void sweep(this.#env);
+      const afterMs = count > 10 ? Math.min(1_800_000, 60_000 * (count - 9)) : 60_000;
+      this.#sim.after(afterMs, this.#cron, 'cron', run);
+    };
+    this.#sim.after(60_000, this.#cron, 'cron', run);
+  }
+
+  #beginOutage(): void {
+    if (!this.#draw.chance(0.3) || this.#intensity.mail === 0) return;
+    const kind = this.#draw.pick(outageKinds);
+    this.#sim.after(this.#draw.int(0, 10_000), this.#cron, 'outage', () => {
+      if (!this.#faults.happens('mail api', `outage: ${kind}`, 1)) return;
+      this.#api.outage = kind;
+      this.#sim.after(10 ** (3 + this.#faults.int(0, 50) / 10), this.#cron, 'outage over', () => (this.#api.outage = null));
+    });
+  }
+
+  #beginClockStep(): void {
+    if (!this.#draw.chance(0.1)) return;
+    this.#sim.after(this.#draw.int(0, 60_000), this.#cron, 'clock', () => {
+      const kind = this.#faults.pick('clock', 1, [
+        ['back by seconds', 1],
+        ['back by an hour', 1],
+        ['back by a day', 1],
+        ['ahead by an hour', 1],
+      ]);
+      if (kind === null) return;
+      const byMs = { 'back by seconds': -20_000, 'back by an hour': -3_600_000, 'back by a day': -86_400_000, 'ahead by an hour': 3_600_000 };
+      this.#invariants.isClockTrue = false;
+      this.#sim.clockOffsetMs += byMs[kind];
+    });
+  }
+
+  // ── the end ────────────────────────────────────────────────────────────────────────────────────
+
+  #makeWell(): void {
+    this.#faults.isActive = false;
+    this.#api.outage = null;
+    for (const person of this.#people) person.isDone = true;
+  }
+
+  /** With all well, a person resumes what is paused, until every session has ended. */
+  #settle(): void {
+    const sim = this.#sim;
+    const beganAt = sim.nowMs;
+    const boundMs = settleMs + this.#dayCount() * dayMs;
+    let openCount = this.#sessionIds.length;
+    for (const person of this.#people) {
+      const { sessionId } = person;
+      if (!this.#sessionIds.includes(sessionId)) {
+        continue;
+      }
+      let waitMs = 20_000;
+      const look = async (): Promise<void> => {
+        const progress = await person.progress();
+        if (progress === null) {
+          if (!this.#started.has(sessionId) || hasTable(this.#hostOf(sessionId), 'erased')) {
+            if (this.#started.has(sessionId)) this.#invariants.sessionErased(sessionId);
+            openCount--;
+            return;
+          }
+        } else if (progress.finishedAt !== null) {
+          openCount--;
+          return;
+        } else if (progress.state === 'paused' && progress.reason !== 'mail_unreachable') await person.command({ kind: 'resume' });
+        waitMs = Math.min(1_800_000, waitMs * 1.5);
+        sim.after(waitMs, person, 'look', () => void look());
+      };
+      sim.after(5_000, person, 'look', () => void look());
+    }
+    if (this.#violation === null) sim.run(beganAt + boundMs, () => openCount === 0 || this.#violation !== null);
+    if (this.#violation !== null) return;
+    const open = this.#sessionIds.filter((sessionId) => this.#isOpen(sessionId));
+    const [first] = open;
+    if (openCount > 0 && first !== undefined) this.#checked(() => this.#invariants.stuck(first, boundMs));
+    for (const reader of this.#readers) reader.isDone = true;
+    this.#runUntil(sim.nowMs + 130_000);
+  }
+
+  /** Days that a session may have to wait for besides. */
+  #dayCount(): number {
+    return this.#env.MAIL_DAILY_CAP === '' ? 0 : this.#sessionIds.length * 3;
+  }
+
+  #isOpen(sessionId: string): boolean {
+    const host = this.#hostOf(sessionId);
+    if (!hasTable(host, 'session')) return false;
+    return host.database.run('SELECT 1 FROM session WHERE finished_at IS NULL').rows.length > 0;
+  }
+}
+
+function hostOfActor(actor: Actor | null): ObjectHost | null {
+  return actor !== null && 'host' in actor ? (actor as Instance).host : null;
+}
+
+/** An event's kind without the names in it. */
+function placeOf(kind: string): string {
+  const [first = '', second = '', third] = kind.split(' ');
+  if (first === 'call') return `call ${third ?? ''}`;
+  return first === 'answer' || first === 'mail' ? `${first} ${second}` : first;
+}
+
+const labels: readonly (readonly [RegExp, string])[] = [
+  [/^UPDATE leads AS l SET status = 'active'/, 'flip'],
+  [/^UPDATE leads AS l SET status = 'new'/, 'unflip'],
+  [/^\s*INSERT INTO activations/, 'record'],
+  [/FROM audit/, 'recovery'],
+  [/suppressions/, 'suppressions'],
+  [/activations/, 'list'],
+  [/leads/, 'leads'],
+];
+
+function labelOf(sql: string): string {
+  return labels.find(([pattern]) => pattern.test(sql))?.[1] ?? 'other';
+}
