@@ -29,6 +29,7 @@ import { logEvent, type LogFields, type LogLevel } from '../runtime/log.ts';
 import { guardLimits } from '../runtime/settings.ts';
 import { SessionAlarm } from './session/alarm.ts';
 import { followClock } from './session/clock.ts';
+import { forgetPerson } from './session/forget.ts';
 import { applyCommand } from './session/commands.ts';
 import { readLeadResult, readResults, type ResultPage, type ResultQuery } from './session/results.ts';
 import type { SessionContext } from './session/context.ts';
@@ -255,15 +256,14 @@ export class ActivationSession extends DurableObject<Env> {
     return batches.at(-1)?.recipients?.find((recipient) => recipient.leadId === leadId) ?? null;
   }
 
-  /** Deletes a person from everything that the session stores. Does nothing for an unknown id. */
+  /**
+   * Deletes a person from everything that the session stores. Does nothing for an unknown id. If this breaks off, the
+   * same call again does the rest.
+   */
   async forgetPerson(person: ForgottenPerson): Promise<void> {
-    const nowMs = this.now();
-    const isRenamed = this.#store.transact(
-      () => this.#store.load() !== null && this.#store.forgetPerson(person, nowMs),
-    );
-    if (!isRenamed) return;
+    if (!(await forgetPerson(this.#context, person))) return;
     this.#feed.publish();
-    await this.#alarm.arm(nowMs);
+    await this.#alarm.arm(this.now());
   }
 
   /** Erases the session; see {@link SessionTurns.erase}. */

@@ -494,6 +494,20 @@ describe('a fault of a verb', () => {
     expect(count('take')).toBeLessThan(10);
   });
 
+  it.each(['deliver', 'settle'] as const)(
+    'at %s lets no batch leave that waits for its call',
+    async (verb) => {
+      const verbs = new FakeVerbs().add(20);
+      verbs.answer = () => new Promise((resolve) => setImmediate(resolve));
+      verbs.on[verb] = () => {
+        throw new Error('broken');
+      };
+      await expect(runSlice(verbs, { ...limits, senderCount: 5, callCount: 2 })).rejects.toThrow('broken');
+      expect(verbs.trace.filter((words) => words.startsWith('render')).length).toBeGreaterThan(2);
+      expect(verbs.trace.filter((words) => words.startsWith('intend'))).toHaveLength(2);
+    },
+  );
+
   it('of the planner does not leave a sender waiting for leads forever', async () => {
     const verbs = new FakeVerbs();
     verbs.pagesLeft = 5;

@@ -158,6 +158,8 @@ describe('a clock that is set back by a day', () => {
 
   it('ends the running slice instead of making it a day longer', async () => {
     const sessionId = freshSessionId();
+    // More batches than calls at once: some have not left when the clock is set back.
+    hooks.env = { MAIL_BATCH_MAX: '4' };
     clock.advance(2 * dayMs);
     let isSetBack = false;
     hooks.onVerb = (verb, edge) => {
@@ -246,6 +248,8 @@ describe('two sessions over one audience', () => {
 
   it('of which the first mails its leads are listed in the second as already active', async () => {
     const [one, two] = [freshSessionId(), freshSessionId()];
+    // More batches than calls at once: the others wait for a slot.
+    hooks.env = { MAIL_BATCH_MAX: '5' };
     mail.fault = ({ callCount }) => (callCount > 4 ? { kind: 'none' } : throttled);
     await startSession(one);
     await drive(one, clock, ({ waitingUntil }) => waitingUntil !== null);

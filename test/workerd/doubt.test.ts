@@ -428,6 +428,8 @@ describe('a provider that refuses the first emails', () => {
 
 describe('a paused session that is killed with a call on its way', () => {
   async function paused(): Promise<void> {
+    // Eight batches: five calls are out when it is killed, and the others have not left.
+    hooks.env = { MAIL_BATCH_MAX: '5' };
     mail.fault = () => ({ kind: 'loseAfter' });
     hooks.onVerb = (verb, edge) => verb === 'settle' && edge === 'before';
     await startSession(sessionId);

@@ -476,3 +476,63 @@ describe('erasing a session', () => {
     expect(text.trimEnd().endsWith(`event: deleted\ndata: {"sessionId":"${sessionId}"}`)).toBe(true);
   });
 });
+
+describe('erasing a person from a session of more batches than one part reads', () => {
+  /** 450 batches of one lead; the person is in the first, by another address in the last, and nowhere else. */
+  async function sentSession(): Promise<string> {
+    hooks.env = { MAIL_BATCH_MAX: '1' };
+    await addLeads(db, [
+      { email: person, firstName: 'Ivy', lastName: 'Erasmus' },
+      ...Array.from({ length: 448 }, () => ({})),
+      { email: 'ivy.old@leads.example', firstName: 'Ivy', lastName: 'Erasmus' },
+    ]);
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    await waitForEnd(sessionId);
+    return sessionId;
+  }
+  const forgotten = { leadId: 1, emails: [person, 'ivy.old@leads.example'], names: [] };
+
+  it('answers other calls in between', async () => {
+    const sessionId = await sentSession();
+    const order = await runInDurableObject(stubOf(sessionId), async (instance) => {
+      const done: string[] = [];
+      const erasure = instance.forgetPerson(forgotten).then(() => done.push('erased'));
+      const read = new Promise((resolve) => setTimeout(resolve, 0)).then(() => {
+        expect(instance.view()?.total).toBe(450);
+        done.push('read');
+      });
+      await Promise.all([erasure, read]);
+      return done;
+    });
+    expect(order).toEqual(['read', 'erased']);
+    expect(await sessionContent(sessionId)).not.toMatch(/ivy|erasmus/i);
+    const { session, recount } = await readRows(sessionId);
+    expect(recount).toEqual(session.counts);
+  }, 60_000);
+
+  it.each([1, 2, 3, 4, 5])(
+    'that crashes after part %i loses nothing: the same call again does the rest',
+    async (crashAfter) => {
+      const sessionId = await sentSession();
+      const failed = await runInDurableObject(stubOf(sessionId), async (instance) => {
+        let partCount = 0;
+        vi.spyOn(instance as unknown as { sleep(ms: number): Promise<void> }, 'sleep').mockImplementation(
+          () => (++partCount === crashAfter ? Promise.reject(new Error('crashed')) : Promise.resolve()),
+        );
+        return instance.forgetPerson(forgotten).then(
+          () => false,
+          () => true,
+        );
+      });
+      expect(failed).toBe(true);
+      expect(await sessionContent(sessionId)).toMatch(/ivy/i);
+      await evictDurableObject(stubOf(sessionId));
+      await stubOf(sessionId).forgetPerson(forgotten);
+      expect(await sessionContent(sessionId)).not.toMatch(/ivy|erasmus/i);
+      const { session, recount } = await readRows(sessionId);
+      expect(recount).toEqual(session.counts);
+    },
+    60_000,
+  );
+});

@@ -92,6 +92,16 @@ const fastRatePerSecond = 100;
 /** The most batches that a slice has in hand. */
 export const maxSenderCount = 8;
 
+/** Leads may be active this long before their batch gets its permit. */
+const flipAheadMs = 100;
+/** With eight batches in hand the sweep of a stopped session still finds all that are active. */
+const maxFlipAheadCount = 4;
+
+/** Batches that may be flipped before a sender has taken them, so that a call of the database flips several. */
+export function flipAheadCount(maxRatePerSecond: number): number {
+  return Math.min(maxFlipAheadCount, Math.ceil((maxRatePerSecond * flipAheadMs) / 1_000) - 1);
+}
+
 /**
  * An alarm may take 15 minutes of wall time
  * (https://developers.cloudflare.com/durable-objects/platform/limits/#wall-time-limits-by-invocation-type). At the
@@ -106,6 +116,8 @@ const maxMs = 120_000;
  * the platform. An object that computes for 30 s without a request is likely to be evicted; this is 14 s.
  */
 const maxBatchCount = 800;
+/** Where a flip sets two batches or more active. At 12 ms of CPU each this is 19 of the 30 s. */
+const maxBatchCountAhead = 1_600;
 /** A slice in which a sender found nothing to do lasts this much longer: what is due by then needs all senders. */
 const thinMs = 20_000;
 /** A longer wait ends the slice: the next alarm waits at no cost. */
@@ -119,7 +131,12 @@ const lookMs = 500;
  */
 export function sliceLimits(maxRatePerSecond: number): SliceLimits {
   const senderCount = maxRatePerSecond < fastRatePerSecond ? callCount : maxSenderCount;
-  return { maxMs, maxBatchCount, senderCount, callCount };
+  return {
+    maxMs,
+    maxBatchCount: flipAheadCount(maxRatePerSecond) > 0 ? maxBatchCountAhead : maxBatchCount,
+    senderCount,
+    callCount,
+  };
 }
 
 /** The flip runs this long before its permit's slot, so that the slot is not spent on a database round trip. */
@@ -193,7 +210,8 @@ export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<
       const batch = verbs.take();
       if (batch !== null) {
         takenCount++;
-        const goOn = await send(verbs, batch, { isTooLate, mode: () => mode(), headstart, calls });
+        const fail = (error: unknown): void => void faults.push(error);
+        const goOn = await send(verbs, batch, { isTooLate, mode: () => mode(), headstart, calls, fail });
         if (!goOn) return;
       } else if (isPlanning()) await planned.wait();
       else {
@@ -229,7 +247,14 @@ async function send(
     mode,
     headstart,
     calls,
-  }: { isTooLate: (at: number) => boolean; mode: () => WorkMode; headstart: Headstart; calls: Slots },
+    fail,
+  }: {
+    isTooLate: (at: number) => boolean;
+    mode: () => WorkMode;
+    headstart: Headstart;
+    calls: Slots;
+    fail: (error: unknown) => void;
+  },
 ): Promise<boolean> {
   let permit: Permit | null = null;
   let isCalling = false;
@@ -280,6 +305,10 @@ async function send(
     // A command came in just before the call, so another session can use the slot.
     if (outcome.kind === 'notSent') verbs.returnPermit(used);
     return true;
+  } catch (error) {
+    // Before the call is freed below: the sender that waits for it must see the fault and not send.
+    fail(error);
+    return false;
   } finally {
     if (isCalling) calls.free();
     if (permit !== null) verbs.returnPermit(permit);

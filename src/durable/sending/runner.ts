@@ -15,13 +15,20 @@ import type { Outcome } from '../../core/batch/outcome.ts';
 import { touch, waitOn, workMode, type Session, type WorkMode } from '../../core/session/session.ts';
 import type { SettleContext } from '../../core/batch/settle-batch.ts';
 import { decideOutcome, expire, probeSplit, withoutRepeat } from '../../core/batch/settle.ts';
-import type { Intent, Permit, Prepared, SliceVerbs } from '../../core/session/slice.ts';
+import {
+  flipAheadCount,
+  type Intent,
+  type Permit,
+  type Prepared,
+  type SliceVerbs,
+} from '../../core/session/slice.ts';
 import { flipLeads } from '../../crm/flip.ts';
 import { payloadHash } from '../../mail/payload-hash.ts';
 import type { FlipResult } from '../../shared/recipient.ts';
 import { BatchMails } from './batch-mails.ts';
 import { BatchWriter } from './batch-writer.ts';
 import { CapReservations } from './cap-reservations.ts';
+import { Flips } from './flips.ts';
 import { refusalOf } from '../mail-account.ts';
 import { classifyFault, faultText } from '../../runtime/faults.ts';
 import { planNext } from './planner.ts';
@@ -42,8 +49,7 @@ export class SessionRunner implements SliceVerbs {
   readonly #cap: CapReservations;
   /** Held batches, as they are on disk. */
   readonly #held = new Map<number, Batch>();
-  /** Batches whose leads were set active and of which neither an intent nor a result is on disk. */
-  readonly #flipped = new Set<number>();
+  readonly #flips: Flips;
   #isStopped = false;
   /** True when the day's cap held back the last batch that asked. */
   #isAtCap = false;
@@ -58,6 +64,15 @@ export class SessionRunner implements SliceVerbs {
     this.#writer = new BatchWriter(context);
     this.#mails = new BatchMails(context);
     this.#cap = new CapReservations(context);
+    this.#flips = new Flips(
+      {
+        held: () => [...this.#held.values()].filter(({ recipients }) => recipients === null),
+        ahead: (limit) => this.#pendingAhead(limit),
+        flip: (leadIds) => this.#flipLeads(leadIds),
+      },
+      // A batch that the day's cap holds back would stay active until tomorrow.
+      context.mail.dailyCap === null ? flipAheadCount(context.mail.maxRatePerSecond) : 0,
+    );
   }
 
   now(): number {
@@ -101,7 +116,7 @@ export class SessionRunner implements SliceVerbs {
 
   /** True while leads are active whose mail is neither decided nor on its way. */
   get hasOpenFlips(): boolean {
-    return this.#flipped.size > 0;
+    return this.#flips.hasOpen;
   }
 
   async plan(): Promise<void> {
@@ -146,15 +161,8 @@ export class SessionRunner implements SliceVerbs {
   }
 
   async flip(batch: Batch): Promise<FlipResult | null> {
-    this.#flipped.add(batch.seq);
     try {
-      const flip = {
-        sessionId: this.#session().spec.sessionId,
-        leadIds: batch.leadIds,
-        nowMs: this.now(),
-        customFields: this.#mails.customFields,
-      };
-      return await this.#context.waits.during('crm', () => flipLeads(this.#context.env.DB, flip));
+      return await this.#context.waits.during('crm', () => this.#flips.of(batch));
     } catch (error) {
       const fault = classifyFault(error);
       if (fault.kind !== 'refused') throw error;
@@ -163,6 +171,18 @@ export class SessionRunner implements SliceVerbs {
       this.#decideUnsent({ ...batch, code: 'crm_refused', message: fault.message });
       return null;
     }
+  }
+
+  /** A probe sets no leads active but those of its one batch. */
+  #pendingAhead(limit: number): readonly Batch[] {
+    if (this.mode() !== 'run') return [];
+    return this.#context.store.batches.pendingAhead(limit).filter(({ seq }) => !this.#held.has(seq));
+  }
+
+  #flipLeads(leadIds: readonly number[]): Promise<FlipResult> {
+    const { sessionId } = this.#session().spec;
+    const { customFields } = this.#mails;
+    return flipLeads(this.#context.env.DB, { sessionId, leadIds, nowMs: this.now(), customFields });
   }
 
   settleFlip(batch: Batch, result: FlipResult): Batch | null {
@@ -235,7 +255,7 @@ export class SessionRunner implements SliceVerbs {
       return true;
     });
     if (!isWritten) return null;
-    this.#flipped.delete(batch.seq);
+    this.#flips.settled(batch.seq);
     this.#cap.refund(batch.seq, prepared.mailCount);
     // Its result follows.
     this.#context.publish(true);
@@ -342,7 +362,7 @@ export class SessionRunner implements SliceVerbs {
     this.#context.store.transact(() => {
       if (!this.#isStillHeld(batch)) return;
       this.#writer.apply(batch, change, { kind: 'none' }, this.#held.get(batch.seq));
-      this.#flipped.delete(batch.seq);
+      this.#flips.settled(batch.seq);
     });
     this.#context.publish();
   }

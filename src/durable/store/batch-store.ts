@@ -26,6 +26,10 @@ export class BatchStore {
   readonly #erased: ErasedLeads;
   /** No batch at or below this is pending, but for those that a slice holds. Moves outside of transactions only. */
   #cursor = 0;
+  /** Pending batches after the cursor that were read ahead, in order. A change of one of them empties it. */
+  #ahead: Batch[] = [];
+  /** No waiting batch is due before. Memory only; losing it costs a read. */
+  #dueFrom = -Infinity;
 
   constructor(sql: SqlStorage, erased: ErasedLeads) {
     this.#sql = sql;
@@ -34,6 +38,7 @@ export class BatchStore {
 
   append(batches: Iterable<NewBatch>): void {
     for (const batch of batches) {
+      if (batch.state === 'waiting') this.#noteWaiting(batch.nextAttemptAt);
       this.#sql
         .exec(
           insertBatch,
@@ -50,6 +55,8 @@ export class BatchStore {
   }
 
   update(batch: Batch): void {
+    if (batch.state === 'waiting') this.#noteWaiting(batch.nextAttemptAt);
+    if (this.#ahead.some(({ seq }) => seq === batch.seq)) this.#ahead = [];
     this.#sql.exec(
       saveBatch,
       batch.state,
@@ -107,13 +114,21 @@ export class BatchStore {
    * @param isChecking - only those that a person has checked
    */
   dueWaiting(nowMs: number, limit: number, isChecking = false): Batch[] {
-    return readBatches(
+    // Asked for each batch that a sender takes, and nearly always in vain.
+    if (nowMs < this.#dueFrom) return [];
+    const due = readBatches(
       this.#sql,
       `SELECT * FROM batch WHERE state = 'waiting' AND next_attempt_at <= ?
        ${isChecking ? "AND retried = 'asked'" : ''} ORDER BY next_attempt_at, seq LIMIT ?`,
       nowMs,
       limit,
     );
+    if (due.length === 0 && !isChecking) this.#dueFrom = this.nextAttemptAt() ?? Infinity;
+    return due;
+  }
+
+  #noteWaiting(nextAttemptAt: number | null): void {
+    this.#dueFrom = Math.min(this.#dueFrom, nextAttemptAt ?? -Infinity);
   }
 
   /** The first waiting batches, due or not. */
@@ -144,14 +159,24 @@ export class BatchStore {
 
   /** The next pending batch, in planned order; it is not found again until {@link rewind}. */
   nextPending(): Batch | null {
-    const batch =
-      readBatches(
-        this.#sql,
-        "SELECT * FROM batch WHERE seq > ? AND state = 'pending' ORDER BY seq LIMIT 1",
-        this.#cursor,
-      )[0] ?? null;
+    const batch = this.#ahead.shift() ?? this.#readPending(1)[0] ?? null;
     if (batch !== null) this.#cursor = batch.seq;
     return batch;
+  }
+
+  /** The pending batches that {@link nextPending} would return next. */
+  pendingAhead(limit: number): readonly Batch[] {
+    if (this.#ahead.length < limit) this.#ahead = this.#readPending(limit);
+    return this.#ahead.slice(0, limit);
+  }
+
+  #readPending(limit: number): Batch[] {
+    return readBatches(
+      this.#sql,
+      "SELECT * FROM batch WHERE seq > ? AND state = 'pending' ORDER BY seq LIMIT ?",
+      this.#cursor,
+      limit,
+    );
   }
 
   hasPending(): boolean {
@@ -177,13 +202,18 @@ export class BatchStore {
   /** Makes the deferred batches pending, for the last time; false when there were none. */
   releaseDeferred(): boolean {
     const { rowsWritten } = this.#sql.exec("UPDATE batch SET state = 'pending' WHERE state = 'deferred'");
-    if (rowsWritten > 0) this.#cursor = 0;
+    if (rowsWritten > 0) this.#resetCursor(0);
     return rowsWritten > 0;
   }
 
   /** A pending batch was released, so {@link nextPending} finds it again. */
   rewind(seq: number): void {
-    this.#cursor = Math.min(this.#cursor, seq - 1);
+    this.#resetCursor(Math.min(this.#cursor, seq - 1));
+  }
+
+  #resetCursor(seq: number): void {
+    this.#cursor = seq;
+    this.#ahead = [];
   }
 
   /**
@@ -242,6 +272,7 @@ export class BatchStore {
    * @param areKeysDead - the age of doubts is not known: neither they nor the calls in flight may be repeated
    */
   setBack(backMs: number, areKeysDead: boolean): void {
+    this.#dueFrom = -Infinity;
     this.#sql.exec(
       "UPDATE batch SET next_attempt_at = next_attempt_at - ? WHERE state = 'waiting' AND next_attempt_at IS NOT NULL",
       backMs,
@@ -261,6 +292,7 @@ export class BatchStore {
    * @returns how many leads they hold, and whether there may be more
    */
   cancelPending(limit: number): { leadCount: number; mayBeMore: boolean } {
+    this.#ahead = [];
     const rows = this.#sql
       .exec<{ seq: number; leads: number }>(
         `UPDATE batch SET state = 'cancelled' WHERE seq IN (
@@ -369,22 +401,41 @@ export class BatchStore {
     );
   }
 
-  /** Leads that a mail of this session was for at one of these addresses, in lower case. Reads every row. */
-  leadIdsOf(emails: readonly string[]): number[] {
+  /**
+   * Leads that a mail of this session was for at one of these addresses, in lower case. Reads the rows of a part of
+   * all.
+   */
+  leadIdsOf(emails: readonly string[], afterSeq: number, untilSeq: number): number[] {
     // lower() knows ASCII letters only, as the addresses are compared everywhere in SQL.
     return this.#sql
       .exec<{ id: number }>(
         `SELECT DISTINCT r.value ->> 'leadId' AS id FROM batch, json_each(batch.recipients) AS r
-         WHERE batch.recipients IS NOT NULL
+         WHERE batch.seq > ? AND batch.seq <= ? AND batch.recipients IS NOT NULL
            AND lower(r.value ->> 'email') IN (SELECT lower(value) FROM json_each(?))`,
+        afterSeq,
+        untilSeq,
         JSON.stringify(emails),
       )
       .toArray()
       .map(({ id }) => id);
   }
 
+  /** Batches whose recipients have one of these leads among them, of a part of all. */
+  holdingAny(leadIds: readonly number[], afterSeq: number, untilSeq: number): Batch[] {
+    return readBatches(
+      this.#sql,
+      `SELECT * FROM batch WHERE seq > ? AND seq <= ? AND recipients IS NOT NULL
+         AND EXISTS (SELECT 1 FROM json_each(lead_ids) WHERE value IN (SELECT value FROM json_each(?)))
+       ORDER BY seq`,
+      afterSeq,
+      untilSeq,
+      JSON.stringify(leadIds),
+    );
+  }
+
   /** All rows were deleted. */
   forget(): void {
-    this.#cursor = 0;
+    this.#resetCursor(0);
+    this.#dueFrom = -Infinity;
   }
 }

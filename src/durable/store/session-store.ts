@@ -207,15 +207,39 @@ export class SessionStore {
   }
 
   /**
-   * Deletes a person: in mails to any of their addresses, and in the session's name and search. Call inside
-   * {@link transact}.
+   * The leads that mails of this session to one of the person's addresses were for, of the batches after `afterSeq` up
+   * to `untilSeq`.
+   */
+  leadIdsOf(person: ForgottenPerson, afterSeq: number, untilSeq: number): number[] {
+    return this.batches.leadIdsOf(person.emails, afterSeq, untilSeq);
+  }
+
+  /** Notes these leads as erased, if the session may still write them. Call inside {@link transact}. */
+  noteErased(leadIds: readonly number[]): void {
+    // A session that has ended gets no new leads.
+    if (this.session().finishedAt !== null) return;
+    for (const leadId of leadIds) this.#erased.add(leadId);
+  }
+
+  /**
+   * Deletes who these leads are from the batches after `afterSeq` up to `untilSeq`, and notes the ids that were found
+   * as erased. Call inside {@link transact}.
+   */
+  eraseLeads(leadIds: readonly number[], afterSeq: number, untilSeq: number): void {
+    const known = this.batches.holdingAny(leadIds, afterSeq, untilSeq);
+    const isErased = new Set(leadIds);
+    for (const batch of known)
+      for (const leadId of batch.leadIds) if (isErased.has(leadId)) this.#erased.add(leadId);
+    // `update` leaves erased leads out.
+    for (const batch of known) this.batches.update(batch);
+  }
+
+  /**
+   * Deletes a person from the session's name and search. Call inside {@link transact}.
    *
    * @returns true when the name of the session has changed
    */
-  forgetPerson(person: ForgottenPerson, nowMs: number): boolean {
-    const leadIds = new Set(this.batches.leadIdsOf(person.emails));
-    if (person.leadId !== null) leadIds.add(person.leadId);
-    for (const leadId of leadIds) this.eraseLead(leadId);
+  forgetMentions(person: ForgottenPerson, nowMs: number): boolean {
     const session = this.session();
     const { spec } = session;
     const name = withoutMentions(spec.name, person);

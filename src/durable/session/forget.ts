@@ -1,0 +1,49 @@
+/**
+ * Forgetting a person: deletes them from everything that a session stores.
+ *
+ * Reads every recipient of the session, in parts: requests and the slice get a turn in between. Does not decide who is
+ * erased (worker/operations/erasure.ts). Invariants: a lead that is being erased is not written again, also by a slice
+ * that holds it; a call that broke off can be repeated.
+ *
+ * @module
+ */
+import type { ForgottenPerson } from '../../shared/forgotten.ts';
+import type { SessionContext } from './context.ts';
+
+/** A part of 20,000 recipients takes some 40 ms. */
+const partBatchCount = 200;
+
+/** @returns true when the name of the session has changed */
+export async function forgetPerson(
+  { store, now, sleep }: Pick<SessionContext, 'store' | 'now' | 'sleep'>,
+  person: ForgottenPerson,
+): Promise<boolean> {
+  /** Once over all batches, also those that are added meanwhile; false when the session was removed. */
+  const inParts = async (work: (afterSeq: number, untilSeq: number) => void): Promise<boolean> => {
+    for (let afterSeq = 0; store.load() !== null; afterSeq += partBatchCount) {
+      if (afterSeq >= store.batches.lastSeq()) return true;
+      work(afterSeq, afterSeq + partBatchCount);
+      await sleep(0);
+    }
+    return false;
+  };
+  const note = (leadIds: Iterable<number>): void =>
+    store.transact(() => {
+      if (store.load() !== null) store.noteErased([...leadIds]);
+    });
+  const found = new Set<number>(person.leadId === null ? [] : [person.leadId]);
+  note(found);
+  // First all leads by their addresses: another mail to the same lead may have gone to another address.
+  const isKnown = await inParts((afterSeq, untilSeq) => {
+    for (const leadId of store.leadIdsOf(person, afterSeq, untilSeq)) found.add(leadId);
+  });
+  if (!isKnown) return false;
+  note(found);
+  const leadIds = [...found];
+  if (leadIds.length > 0) {
+    await inParts((afterSeq, untilSeq) =>
+      store.transact(() => store.eraseLeads(leadIds, afterSeq, untilSeq)),
+    );
+  }
+  return store.transact(() => store.load() !== null && store.forgetMentions(person, now()));
+}
