@@ -412,20 +412,23 @@ describe('the work of an interaction', () => {
     await open(page, '/leads', '[data-testid="lead-row"]');
   });
 
-  test('new numbers of the tracker change a few texts of it', async () => {
+  test('new numbers of the tracker change a few texts of it, and no row of a lead that is not in it', async () => {
     await page.getByTestId('tracker').waitFor();
     await page.waitForTimeout(4_000);
-    const { revs, inTracker } = await page.evaluate(
+    const { revs, inTracker, inTable } = await page.evaluate(
       () =>
-        new Promise<{ revs: number; inTracker: number }>((resolve) => {
+        new Promise<{ revs: number; inTracker: number; inTable: string[] }>((resolve) => {
           const session = document.querySelector('[data-testid="tracked-session"]');
           let [inTracker, revs] = [0, 0];
+          const inTable: string[] = [];
           const observer = new MutationObserver((changes) => {
             for (const { target, attributeName } of changes) {
               const element = target instanceof Element ? target : target.parentElement;
               if (element?.closest('[data-testid="tracker"]') != null) {
                 inTracker++;
                 if (element === session && attributeName === 'data-rev') revs++;
+              } else if (element?.closest('[data-testid="lead-row"]') != null) {
+                inTable.push(`${element.tagName} ${attributeName ?? element.textContent}`);
               }
             }
           });
@@ -437,11 +440,12 @@ describe('the work of an interaction', () => {
           });
           setTimeout(() => {
             observer.disconnect();
-            resolve({ revs, inTracker });
+            resolve({ revs, inTracker, inTable });
           }, 8_000);
         }),
     );
     expect(revs).toBeGreaterThan(3);
     expect(inTracker / revs).toBeLessThanOrEqual(20);
+    expect(inTable).toEqual([]);
   });
 });

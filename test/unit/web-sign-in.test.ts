@@ -32,7 +32,18 @@ describe('a page of leads that is read again while a run goes on', () => {
   };
 
   it('is replaced by the new one when no lead is selected', () => {
-    expect(refreshedPage(shown, fresh, false)).toBe(fresh);
+    expect(refreshedPage(shown, fresh, false)).toEqual(fresh);
+  });
+
+  it('keeps the leads that did not change as they are, so that their rows are not drawn again', () => {
+    const [first, second] = [lead(1, 'new'), lead(2, 'new')];
+    const page = { ...shown, leads: [second, first] };
+    const again = { ...fresh, leads: [lead(2, 'active'), lead(1, 'new')] };
+    for (const isChoosing of [false, true]) {
+      const { leads } = refreshedPage(page, again, isChoosing);
+      expect(leads[0]).toEqual(lead(2, 'active'));
+      expect(leads[1]).toBe(first);
+    }
   });
 
   it('keeps every row in its place while a person selects leads, and shows its new status', () => {

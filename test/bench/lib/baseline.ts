@@ -209,7 +209,14 @@ export async function startBaseline(
         ...(child.pid === undefined ? [] : [child.pid]),
       ];
       const sumOf = (value: (pid: number) => number): number =>
-        pids().reduce((sum, pid) => sum + value(pid), 0);
+        pids().reduce((sum, pid) => {
+          try {
+            return sum + value(pid);
+          } catch {
+            // A process of the database that has just ended.
+            return sum;
+          }
+        }, 0);
       try {
         const ms = await new Promise<number>((resolve, reject) => {
           child.once('message', (message: { ms: number }) => resolve(message.ms));
