@@ -44,7 +44,9 @@ registerHooks({
     for (const change of planted) {
       const parts = source.split(change.find);
       if (parts.length !== 2) {
-        throw new Error(`${change.file} has ${parts.length - 1} places like the planted fault's: ${change.find}`);
+        throw new Error(
+          `${change.file} has ${parts.length - 1} places like the planted fault's: ${change.find}`,
+        );
       }
       source = parts.join(change.replace);
       applied.add(change);

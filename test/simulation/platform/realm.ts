@@ -84,7 +84,9 @@ export class SimStream {
       close: (): void => this.#close(),
       error: (): void => this.#close(),
     };
-    source.start?.(controller as unknown as ReadableStreamDefaultController<Uint8Array> & ReadableByteStreamController);
+    source.start?.(
+      controller as unknown as ReadableStreamDefaultController<Uint8Array> & ReadableByteStreamController,
+    );
   }
 
   read(onChunk: (chunk: Uint8Array) => void, onClose: () => void): void {
@@ -128,10 +130,8 @@ export function installRealm(): void {
   };
   put(Date, 'now', () => (active === null ? real.now() : active.sim.wallMs()));
   put(Math, 'random', () => (active === null ? real.random() : active.sim.random.next()));
-  put(globalThis, 'setTimeout', (work: () => void, ms = 0, ...rest: unknown[]) =>
-    active?.sim.current == null
-      ? real.setTimeout(work, ms, ...rest)
-      : start(active.sim, work, ms, false),
+  put(globalThis, 'setTimeout', (work: () => void, ms = 0) =>
+    active?.sim.current == null ? real.setTimeout(work, ms) : start(active.sim, work, ms, false),
   );
   put(globalThis, 'setInterval', (work: () => void, ms = 0) =>
     active?.sim.current == null ? real.setInterval(work, ms) : start(active.sim, work, ms, true),
@@ -152,7 +152,9 @@ export function installRealm(): void {
   });
   for (const level of ['info', 'warn', 'error'] as const) {
     const log = console[level].bind(console);
-    put(console, level, (text: string) => (active?.sim.current == null ? log(text) : active.log(level, text)));
+    put(console, level, (text: string) =>
+      active?.sim.current == null ? log(text) : active.log(level, text),
+    );
   }
   put(globalThis, 'ReadableStream', SimStream);
   put(globalThis, 'Response', SimResponse);

@@ -97,13 +97,7 @@ export class Simulator {
     this.onLine?.(`${((this.nowMs - startMs) / 1000).toFixed(3)} ${line}`);
   }
 
-  after(
-    delayMs: number,
-    actor: Actor | null,
-    kind: string,
-    run: () => void,
-    passesGate = false,
-  ): SimEvent {
+  after(delayMs: number, actor: Actor | null, kind: string, run: () => void, passesGate = false): SimEvent {
     const event: SimEvent = {
       at: this.nowMs + Math.max(0, delayMs),
       seq: this.#seq++,

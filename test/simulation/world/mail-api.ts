@@ -125,9 +125,17 @@ export class MailApi {
         settle();
       };
       signal?.addEventListener('abort', () => finish(() => reject(signal.reason as Error)), { once: true });
-      caller.emit(() => this.#depart(caller, init, (kind, settle) => {
-        sim.after(this.#latencyMs(), caller, kind, () => finish(settle));
-      }, resolve, reject));
+      caller.emit(() =>
+        this.#depart(
+          caller,
+          init,
+          (kind, settle) => {
+            sim.after(this.#latencyMs(), caller, kind, () => finish(settle));
+          },
+          resolve,
+          reject,
+        ),
+      );
     });
   }
 
@@ -160,18 +168,18 @@ export class MailApi {
     };
     this.calls.push(call);
     this.#book.departed(call);
-    const fault =
-      this.outage ??
-      this.#faults.pick('mail call', this.#options.faultProbability, faultKinds);
-    const lose = (): void => later('call lost', () => {
-      call.isAnswered = true;
-      reject(new Error('Network connection lost.'));
-    });
-    const give = (answer: Answer): void => later('mail answer', () => {
-      call.isAnswered = true;
-      call.isCertain = answer.isCertain;
-      resolve(responseOf(answer));
-    });
+    const fault = this.outage ?? this.#faults.pick('mail call', this.#options.faultProbability, faultKinds);
+    const lose = (): void =>
+      later('call lost', () => {
+        call.isAnswered = true;
+        reject(new Error('Network connection lost.'));
+      });
+    const give = (answer: Answer): void =>
+      later('mail answer', () => {
+        call.isAnswered = true;
+        call.isCertain = answer.isCertain;
+        resolve(responseOf(answer));
+      });
     const slowMs = fault === 'slow' ? this.#faults.int(500, 29_000) : 0;
     if (fault === 'lost before') return lose();
     if (fault === 'hang before') return;
@@ -193,7 +201,8 @@ export class MailApi {
   #takeAll(call: Call, payload: string, fault: FaultKind | null): Answer {
     const { checksContentFirst, remembersErrors, forgetsKeys } = this.#options;
     const nowMs = this.#sim.nowMs;
-    const refused = fault === 'refused for content' ? 0 : call.leadIds.findIndex((id) => this.refusedLeadIds.has(id));
+    const refused =
+      fault === 'refused for content' ? 0 : call.leadIds.findIndex((id) => this.refusedLeadIds.has(id));
     const refusal = (): Answer =>
       own(422, 'validation_error', `Invalid \`to\` field. emails[${refused}].to is not deliverable.`);
     if (checksContentFirst && refused >= 0) return refusal();
@@ -272,7 +281,12 @@ function tooMany(retryAfter: string | null, provider: ProviderName): Answer {
     provider === 'resend'
       ? JSON.stringify({ statusCode: 429, name: 'rate_limit_exceeded', message: 'Too many requests.' })
       : JSON.stringify({ ErrorCode: 429, Message: 'Too many requests.' });
-  return { status: 429, body, isCertain: true, ...(retryAfter === null ? {} : { headers: { 'retry-after': retryAfter } }) };
+  return {
+    status: 429,
+    body,
+    isCertain: true,
+    ...(retryAfter === null ? {} : { headers: { 'retry-after': retryAfter } }),
+  };
 }
 
 /** The answer of something in front of the provider, or a refusal of the whole account; null: none. */
