@@ -341,12 +341,17 @@ export class World {
 
   #runUntil(untilMs: number, isOver: () => boolean = () => false): void {
     if (this.#violation !== null) return;
-    this.#sim.run(untilMs, () => {
-      if (this.#sim.stepCount > maxStepCount) {
-        this.#broken(new Violation('every session ends', `${maxStepCount} steps were not enough`));
-      }
-      return this.#violation !== null || isOver();
-    });
+    try {
+      this.#sim.run(untilMs, () => {
+        if (this.#sim.stepCount > maxStepCount) {
+          this.#broken(new Violation('every session ends', `${maxStepCount} steps were not enough`));
+        }
+        return this.#violation !== null || isOver();
+      });
+    } catch (error) {
+      // It is kept already, and thrown in an event of a reader.
+      if (!(error instanceof Violation)) throw error;
+    }
   }
 
   #troubleMs(): number {
