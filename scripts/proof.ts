@@ -57,7 +57,7 @@ function run<T>(file: string, ...args: string[]): Promise<T> {
       [join(root, 'test/simulation', file), '--json', ...args],
       { maxBuffer: 64 * 1024 * 1024 },
       (error, stdout, stderr) => {
-        if (stdout === '') reject(new Error(stderr || String(error)));
+        if (stdout === '') reject(new Error(stderr || (error?.message ?? 'It printed nothing.')));
         else resolve(JSON.parse(stdout) as T);
       },
     );

@@ -21,7 +21,7 @@ interface Sums {
 function simulate(...args: string[]): Promise<Sums> {
   return new Promise((resolve, reject) => {
     const done = (error: Error | null, stdout: string, stderr: string): void => {
-      if (stdout === '') reject(new Error(stderr || String(error)));
+      if (stdout === '') reject(new Error(stderr || (error?.message ?? 'It printed nothing.')));
       else resolve(JSON.parse(stdout) as Sums);
     };
     execFile(process.execPath, [main, '--json', ...args], { maxBuffer: 64 * 1024 * 1024 }, done);

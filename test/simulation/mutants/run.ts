@@ -47,7 +47,7 @@ function hunt(name: string): Promise<Found> {
   return new Promise((resolve, reject) => {
     execFile(process.execPath, args, { maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) => {
       if (stdout === '') {
-        reject(new Error(`${name}: ${stderr || String(error)}`));
+        reject(new Error(`${name}: ${stderr || (error?.message ?? 'It printed nothing.')}`));
         return;
       }
       const { worldCount, crashCount, cpuMs, failures } = JSON.parse(stdout) as {

@@ -97,19 +97,23 @@ export class SimDatabase {
         const extraMs = fault === 'slow' ? sim.random.int(slowMs.from, slowMs.to) : 0;
         const answer = (settle: () => void): void =>
           void sim.after(this.#weather.hopMs(), caller, 'answer d1', settle);
-        const fail = (message: string): void => answer(() => reject(new Error(message)));
-        sim.after(this.#weather.hopMs() + extraMs, null, `d1 ${fault}`, () => {
-          if (fault === 'before') return fail('D1_ERROR: Network connection lost.');
-          if (fault === 'overloaded') return fail('D1_ERROR: D1 DB is overloaded. Too many requests queued.');
-          let answers: Answer[];
-          try {
-            answers = this.#transact(statements);
-          } catch (error) {
-            return fail(`D1_ERROR: ${error instanceof Error ? error.message : String(error)}`);
+        const fail = (message: string): void => {
+          answer(() => reject(new Error(message)));
+        };
+        const carryOut = (): void => {
+          if (fault === 'before') fail('D1_ERROR: Network connection lost.');
+          else if (fault === 'overloaded') fail('D1_ERROR: D1 DB is overloaded. Too many requests queued.');
+          else {
+            try {
+              const answers = this.#transact(statements);
+              if (fault === 'after') fail('D1_ERROR: D1 DB storage operation exceeded timeout.');
+              else answer(() => resolve(answers));
+            } catch (error) {
+              fail(`D1_ERROR: ${error instanceof Error ? error.message : String(error)}`);
+            }
           }
-          if (fault === 'after') return fail('D1_ERROR: D1 DB storage operation exceeded timeout.');
-          return answer(() => resolve(answers));
-        });
+        };
+        sim.after(this.#weather.hopMs() + extraMs, null, `d1 ${fault}`, carryOut);
       };
       if (caller === null) send();
       else caller.emit(send);

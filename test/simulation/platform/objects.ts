@@ -440,24 +440,20 @@ export function contextOf(instance: Instance): unknown {
           throw error;
         }
       },
-      // eslint-disable-next-line @typescript-eslint/require-await -- it throws as a rejection
       async setAlarm(at: number | Date): Promise<void> {
         check(true);
         host.setAlarm(Number(at));
         return instance.awaited(undefined);
       },
-      // eslint-disable-next-line @typescript-eslint/require-await -- it throws as a rejection
       async getAlarm(): Promise<number | null> {
         check(false);
         return instance.awaited(host.alarmAt);
       },
-      // eslint-disable-next-line @typescript-eslint/require-await -- it throws as a rejection
       async deleteAlarm(): Promise<void> {
         check(true);
         host.setAlarm(null);
         return instance.awaited(undefined);
       },
-      // eslint-disable-next-line @typescript-eslint/require-await -- it throws as a rejection
       async deleteAll(): Promise<void> {
         check(true);
         host.openGroup();

@@ -64,15 +64,25 @@ function start(sim: Simulator, work: () => void, ms: number, repeats: boolean): 
   return timer;
 }
 
+interface StreamSource {
+  start?: (controller: {
+    desiredSize: number;
+    enqueue: (chunk: Uint8Array) => void;
+    close: () => void;
+    error: () => void;
+  }) => void;
+  cancel?: (reason: string) => unknown;
+}
+
 /** A stream that is read by the simulator: what is enqueued goes to `onChunk` at once. */
 export class SimStream {
   onChunk: ((chunk: Uint8Array) => void) | null = null;
   onClose: (() => void) | null = null;
   readonly #early: Uint8Array[] = [];
-  readonly #source: UnderlyingSource<Uint8Array>;
+  readonly #source: StreamSource;
   #isClosed = false;
 
-  constructor(source: UnderlyingSource<Uint8Array>) {
+  constructor(source: StreamSource) {
     this.#source = source;
     const controller = {
       desiredSize: 1,
@@ -84,9 +94,7 @@ export class SimStream {
       close: (): void => this.#close(),
       error: (): void => this.#close(),
     };
-    source.start?.(
-      controller as unknown as ReadableStreamDefaultController<Uint8Array> & ReadableByteStreamController,
-    );
+    source.start?.(controller);
   }
 
   read(onChunk: (chunk: Uint8Array) => void, onClose: () => void): void {

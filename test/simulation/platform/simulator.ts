@@ -150,7 +150,8 @@ export class Simulator {
         return;
       }
       this.beforeTurn?.(event);
-      if (actor.isGone) return;
+      // The hook may have ended it.
+      if (hasEnded(actor)) return;
     }
     this.stepCount++;
     this.note(`${event.kind} ${actor === null ? '-' : actor.name} ${this.nowMs}`);
@@ -207,6 +208,10 @@ export class Simulator {
     }
     queue[at] = last;
   }
+}
+
+function hasEnded(actor: Actor): boolean {
+  return actor.isGone;
 }
 
 function isBefore(one: SimEvent, other: SimEvent): boolean {

@@ -150,7 +150,7 @@ export class MailApi {
     resolve: (response: Response) => void,
     reject: (error: Error) => void,
   ): void {
-    const payload = String(init.body);
+    const payload = init.body as string;
     const headers = init.headers as Record<string, string>;
     const mails = JSON.parse(payload) as { to?: [string]; To?: string }[];
     const emails = mails.map((mail) => mail.to?.[0] ?? mail.To ?? '');
@@ -181,15 +181,21 @@ export class MailApi {
         resolve(responseOf(answer));
       });
     const slowMs = fault === 'slow' ? this.#faults.int(500, 29_000) : 0;
-    if (fault === 'lost before') return lose();
+    if (fault === 'lost before') {
+      lose();
+      return;
+    }
     if (fault === 'hang before') return;
     const before = answerBefore(fault, this.#sim, this.#options.provider);
-    if (before !== null) return give(before);
+    if (before !== null) {
+      give(before);
+      return;
+    }
     this.#sim.after(this.#latencyMs() + slowMs, null, 'mail call', () => {
       const answer = this.#take(call, payload, fault);
       if (fault === 'hang after') return;
-      if (fault === 'lost after') return lose();
-      give(answerAfter(fault, answer) ?? answer);
+      if (fault === 'lost after') lose();
+      else give(answerAfter(fault, answer) ?? answer);
     });
   }
 
@@ -291,6 +297,7 @@ function tooMany(retryAfter: string | null, provider: ProviderName): Answer {
 
 /** The answer of something in front of the provider, or a refusal of the whole account; null: none. */
 function answerBefore(fault: FaultKind | null, sim: Simulator, provider: ProviderName): Answer | null {
+  // eslint-disable-next-line @typescript-eslint/switch-exhaustiveness-check -- the others happen elsewhere
   switch (fault) {
     case '502 before':
       return page(502);
@@ -329,6 +336,7 @@ function answerBefore(fault: FaultKind | null, sim: Simulator, provider: Provide
 
 /** What comes back instead of the provider's answer; null: its answer. */
 function answerAfter(fault: FaultKind | null, answer: Answer): Answer | null {
+  // eslint-disable-next-line @typescript-eslint/switch-exhaustiveness-check -- the others happen elsewhere
   switch (fault) {
     case '500 after':
       return { ...own(500, 'internal_server_error', 'Something went wrong.'), isCertain: false };

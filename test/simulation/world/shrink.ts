@@ -26,8 +26,8 @@ export function shrink(options: WorldOptions, first: WorldResult): Shrunk {
         ...best.leftOut,
         ...best.needed.slice(at, at + size).map(({ number }) => number),
       ]);
-      const { onLine: _unused, ...quiet } = options;
-      const result = new World({ ...quiet, leftOut }).run();
+      const { seed, forgetsKeys = false } = options;
+      const result = new World({ seed, forgetsKeys, leftOut }).run();
       runCount++;
       const isSame = result.violation?.invariant === first.violation?.invariant;
       if (!isSame || result.injected.length >= best.needed.length) continue;

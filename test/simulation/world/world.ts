@@ -239,7 +239,7 @@ export class World {
     const event = events[this.#sim.random.int(0, events.length - 1)] ?? 'delivered';
     const reports = leadIds.map((leadId) => ({ leadId, event }));
     const send = (): void => {
-      const answer = sessionStub(this.#env, call.sessionId).addDeliveryEvents(reports) as Promise<void>;
+      const answer = sessionStub(this.#env, call.sessionId).addDeliveryEvents(reports);
       answer.then(() => this.#invariants.eventsTold(call.sessionId, leadIds)).catch(() => {});
     };
     // Early, late, and sometimes twice: a provider repeats an event that was not acknowledged.
