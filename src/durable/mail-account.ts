@@ -8,8 +8,9 @@
 import type { Outcome } from '../core/batch/outcome.ts';
 import { isRateNews } from '../core/limits/rate-limit.ts';
 import { createTransport, mailConfig } from '../mail/providers/index.ts';
+import { refuse, type TransportChoice } from '../mail/providers/provider.ts';
 import type { Delivery, MailTransport } from '../mail/transport.ts';
-import { dailyCap, gateConfig } from '../runtime/settings.ts';
+import { dailyCap, dailyCapFault, gateConfig } from '../runtime/settings.ts';
 import type { MailGate } from './mail-gate.ts';
 import type { PermitPool } from './sending/permit-pool.ts';
 import { mailGateStub } from './stubs.ts';
@@ -26,8 +27,10 @@ export interface MailAccount {
   dailyCap: number | null;
 }
 
-/** Makes the transport that the settings name, or says which settings are missing. */
-export function mailTransport(env: Env, now: () => number): ReturnType<typeof createTransport> {
+/** Makes the transport that the settings name, or says which settings are missing or cannot be read. */
+export function mailTransport(env: Env, now: () => number): TransportChoice {
+  const capFault = dailyCapFault(env);
+  if (capFault !== null) return refuse('MAIL_DAILY_CAP', capFault);
   return createTransport(mailConfig(env), { fetch: (url, init) => fetch(url, init), now });
 }
 
@@ -49,7 +52,7 @@ export function mailAccount(env: Env, now: () => number): MailAccount | { kind: 
       const throttled = refusal?.kind === 'throttled' ? { retryAfterMs: refusal.retryAfterMs } : null;
       if (throttled !== null) permits.clear();
       // Every answer carries these headers; a report of each would double the calls.
-      const isNews = rate !== null && isRateNews(rate, gateLimits);
+      const isNews = rate !== null && isRateNews(rate, gateLimits, permits.knownLimitCount);
       // A refusal's headers say whether we go at just the limit.
       if (throttled !== null || isNews) await gate.report({ throttled, rate });
     },

@@ -7,15 +7,18 @@
  * @module
  */
 import type { Outcome, RateObservation } from '../core/batch/outcome.ts';
+import type { Json } from './json.ts';
 
 /** One mail, rendered. `tags` come back in webhooks: names and values of `[A-Za-z0-9_-]`, never an address. */
 export interface OutgoingMail {
   from: string;
   to: string;
   replyTo: string | null;
-  subject: string;
-  html: string;
-  text: string;
+  subject: Json;
+  html: Json;
+  text: Json;
+  /** A short text that determines `html` and `text`. */
+  source: string;
   headers: Record<string, string>;
   tags: Record<string, string>;
 }
@@ -49,9 +52,4 @@ export interface MailTransport {
   encode(mails: readonly OutgoingMail[]): string;
   /** Makes one call. Never throws: every fault is an outcome. */
   deliver(call: DeliveryCall): Promise<Delivery>;
-}
-
-/** Entries sorted by name, so that the same headers or tags make the same bytes, in whatever order they were added. */
-export function sortedEntries(record: Record<string, string>): [name: string, value: string][] {
-  return Object.entries(record).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
 }

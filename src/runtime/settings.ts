@@ -5,6 +5,8 @@
  * A setting that only one mail provider knows is described by that provider; lists of people and the names of
  * Access applications are checked here and read in src/worker/auth.
  * Invariant: a value that fails its check counts as the default, so no text in the environment stops the Worker.
+ * The daily cap is the exception: without it more mail would leave than was meant, so no mail leaves until it is
+ * readable ({@link dailyCapFault}).
  *
  * @module
  */
@@ -232,7 +234,7 @@ const table = {
   MAIL_DAILY_CAP: {
     group: 'Reputation',
     meaning:
-      'Mails in one UTC day from one domain, over all activations, while the domain is new; empty: no cap.',
+      'Mails in one UTC day from one domain, over all activations, while the domain is new; empty: no cap. While it cannot be read, no mail leaves.',
     default: null,
     isSecret: false,
     takenBy: anywhere,
@@ -385,9 +387,17 @@ export function guardLimits(env: SettingValues): GuardLimits {
   };
 }
 
-/** Mails in one day from one domain; null: no cap. */
+/** Mails in one day from one domain; null: no cap. A cap that cannot be read counts as the lowest one. */
 export function dailyCap(env: SettingValues): number | null {
-  return optionalNumber(env, 'MAIL_DAILY_CAP');
+  return dailyCapFault(env) === null ? optionalNumber(env, 'MAIL_DAILY_CAP') : 1;
+}
+
+/** What is wrong with a daily cap that is set and cannot be read, for people; null: nothing is. No mail may leave. */
+export function dailyCapFault(env: SettingValues): string | null {
+  const isSet = (env.MAIL_DAILY_CAP?.trim() ?? '') !== '';
+  return isSet && validText(env, 'MAIL_DAILY_CAP') === null
+    ? 'MAIL_DAILY_CAP must be a whole number from 1 up, or empty for no cap.'
+    : null;
 }
 
 /** The most leads in one call to the mail API; null: as many as the provider takes. */

@@ -50,7 +50,7 @@ export const problemCatalog = {
   mail_not_configured: { status: 409, title: 'Mail cannot be sent with the present settings.' },
   template_conflict: { status: 409, title: 'Somebody else has changed this template meanwhile.' },
   template_read_only: { status: 409, title: 'This template comes with the product; copy it to change it.' },
-  email_taken: { status: 409, title: 'Another lead has this e-mail address.' },
+  email_taken: { status: 409, title: 'Another lead has this email address.' },
   invalid_template: { status: 422, title: 'The template cannot be used as it is.' },
   mail_not_sent: { status: 502, title: 'The mail provider did not take the mail.' },
   rate_limited: { status: 429, title: 'Too many requests.' },

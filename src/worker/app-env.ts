@@ -5,6 +5,7 @@
  */
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Role } from '../shared/roles.ts';
+import type { RouteRule } from './auth/route-permissions.ts';
 
 /** Who is asking. */
 export interface Person {
@@ -18,6 +19,13 @@ export interface Person {
   role: Role | null;
   /** True for the person of local development (LOCAL_PERSON). */
   isLocal: boolean;
+}
+
+/** The route of a request and its rule; `name` is its method and path. */
+export interface Permission {
+  name: string;
+  path: string;
+  rule: RouteRule;
 }
 
 /** What a handler adds to its audit entry, beside who, when and which route. */
@@ -38,6 +46,8 @@ export interface AppEnv {
     callerRequestId: string | null;
     /** Set on routes that are not public. */
     person: Person;
+    /** Kept by `permissionOf`; null: no route matches. */
+    permission: Permission | null | undefined;
     /** What the handler adds to its audit entry; false: nothing was changed, so there is no entry. */
     auditNote: AuditNote | false | undefined;
     /** Number of leads that the answer shows by name or address. */

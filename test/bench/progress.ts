@@ -4,7 +4,9 @@
  *
  * @module
  */
+import { Agent } from 'node:http';
 import { loadOf, type LoadResult } from './lib/load.ts';
+import { getOnce, openLoop, type LatencyFigures } from './lib/open-loop.ts';
 import type { BenchOptions, PartResult } from './lib/part.ts';
 import {
   closeAll,
@@ -25,11 +27,14 @@ type Kind = (typeof kinds)[number];
 /** Five calls a second: the session lasts for the whole measurement and changes as fast as a real one. */
 const backgroundRate = 5;
 
+/** Polls that arrive by themselves: as many as of a thousand tabs, one every two seconds each. */
+const arrivalsPerSecond = 500;
+
 async function measureReads(
   leadCount: number,
   repeatCount: number,
   ms: number,
-): Promise<[Kind, LoadResult][]> {
+): Promise<{ results: [Kind, LoadResult][]; arrivals: [Kind, LatencyFigures][] }> {
   const mail = await startMailApi();
   await mail.set({ latencyMs: 20 });
   const runtime = await startRuntime({
@@ -50,8 +55,20 @@ async function measureReads(
       if (round > 0) results.push([kind, result]);
     }
   }
+  const arrivals: [Kind, LatencyFigures][] = [];
+  for (const kind of kinds) {
+    say(`progress: ${kind}, ${arrivalsPerSecond} a second`);
+    const url = kind === 'bare object method' ? `${runtime.url}/bench/progress` : progressUrl;
+    // `*` is known to be the newest tag at all times.
+    const headers: Record<string, string> = kind === 'poll, 304' ? { 'if-none-match': '*' } : {};
+    const statuses = [kind === 'poll, 304' ? 304 : 200];
+    const agent = new Agent({ keepAlive: true, maxSockets: 256 });
+    const load = { ratePerSecond: arrivalsPerSecond, ms: Math.max(10_000, ms) };
+    arrivals.push([kind, await openLoop(() => getOnce(url, { agent, headers, statuses }), load)]);
+    agent.destroy();
+  }
   await closeAll();
-  return results;
+  return { results, arrivals };
 }
 
 /** Leads a second of a session that many tabs poll; `mailRate`: calls a second that the account may make, or null. */
@@ -89,7 +106,11 @@ export async function progress(options: BenchOptions): Promise<PartResult> {
   const repeatCount = options.repeatCount ?? 3;
   const readLeadCount = options.leadCounts?.at(-1) ?? (options.isFull ? 1_000_000 : 10_000);
   const runLeadCount = options.isFull ? 50_000 : 10_000;
-  const results = await measureReads(readLeadCount, repeatCount, options.isFull ? 4_000 : 1_500);
+  const { results, arrivals } = await measureReads(
+    readLeadCount,
+    repeatCount,
+    options.isFull ? 4_000 : 1_500,
+  );
   const of = (kind: Kind, value: (result: LoadResult) => number): number =>
     median(results.filter(([found]) => found === kind).map(([, result]) => value(result)));
   const bareRate = of('bare object method', (result) => result.requestsPerSecond);
@@ -129,6 +150,16 @@ export async function progress(options: BenchOptions): Promise<PartResult> {
         ],
       },
       {
+        title: `The same, with ${arrivalsPerSecond} requests a second that do not wait for each other`,
+        columns: ['what', 'answers', 'p50 ms', 'p99 ms', 'p99.9 ms', 'longest ms'],
+        rows: arrivals.map(([kind, figures]) => [
+          kind,
+          figures.answerCount,
+          ...[figures.p50Ms, figures.p99Ms, figures.p999Ms, figures.maxMs].map((ms) => round(ms)),
+        ]),
+        notes: ['A latency counts from the moment at which the request should have begun.'],
+      },
+      {
         title: 'What 1,000 tabs that poll every 2 seconds cost a run',
         columns: ['mail API', 'leads/s without', 'leads/s with 1,000', 'slower by'],
         rows: runs.map(({ name, alone, watched, slowdown }) => [
@@ -144,14 +175,14 @@ export async function progress(options: BenchOptions): Promise<PartResult> {
     ],
     verdicts: [
       {
-        target: '≥ 0.8 × a bare object method (200)',
+        target: '≥ 0.85 × a bare object method (200)',
         measured: String(round(ratio200)),
-        isMet: ratio200 >= 0.8,
+        isMet: ratio200 >= 0.85,
       },
       {
-        target: '≥ 0.8 × a bare object method (304)',
+        target: '≥ 0.9 × a bare object method (304)',
         measured: String(round(ratio304)),
-        isMet: ratio304 >= 0.8,
+        isMet: ratio304 >= 0.9,
       },
       ...runs.map(({ name, slowdown }) => ({
         target: `1,000 polling tabs slow a run by < 10 % (${name})`,
@@ -159,6 +190,6 @@ export async function progress(options: BenchOptions): Promise<PartResult> {
         isMet: slowdown < 0.1,
       })),
     ],
-    figures: { results, runs },
+    figures: { results, arrivals, runs },
   };
 }

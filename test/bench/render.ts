@@ -52,7 +52,7 @@ function measure(id: string, mailCount: number): Figure {
       };
       const claim = { sessionId, leadId, emailHash: emailHash(secret, email) };
       const unsubscribeUrl = `https://leads.acme.test/unsubscribe/${unsubscribeToken(secret, claim)}`;
-      const rendered = compiled.render(recipient, {
+      const rendered = compiled.encode(recipient, {
         senderName: senderNameOf(from),
         actionUrl: 'https://acme.test/start',
         unsubscribeUrl,

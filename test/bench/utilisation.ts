@@ -1,11 +1,14 @@
 /**
  * Provider utilisation: how close a session comes to the shortest time that a rate-limited mail API allows.
  *
- * The API lets R calls in each second and answers the rest with 429; MAIL_RATE is that same R. Ideal is one
- * call every 1 / R seconds, from the first to the last.
+ * Each row is a product of its own with a mail API of its own, which allows so many calls a second and answers the
+ * rest with 429. Least is one call every 1 / MAIL_RATE seconds, from the first to the last. Rows with few calls run at
+ * the same time, because they leave the machine idle most of the time; the report says its load. A row lasts longer
+ * than a slice, so that boundaries of slices count.
  *
  * @module
  */
+import { loadavg } from 'node:os';
 import type { BenchOptions, PartResult } from './lib/part.ts';
 import type { MailApiSettings } from './lib/messages.ts';
 import {
@@ -19,131 +22,191 @@ import {
   startSession,
   waitForEnd,
 } from './lib/harness.ts';
-import { median, round } from './lib/stats.ts';
+import { round } from './lib/stats.ts';
+import { limits } from '../../src/shared/limits.ts';
 
-interface Scenario {
-  ratePerSecond: number;
+export interface UtilisationRow {
+  /** What the mail API allows a second. */
+  limitPerSecond: number;
   mailRate: number;
   window: MailApiSettings['window'];
   sessionCount: number;
+}
+
+interface Figure extends UtilisationRow {
   callCount: number;
-}
-
-interface Figure extends Scenario {
+  leadsPerCall: number;
   ms: number;
-  idealMs: number;
+  leastMs: number;
   throttledCount: number;
+  /** The longest time between two accepted calls. */
+  longestGapMs: number;
 }
 
-async function measure(scenario: Scenario): Promise<Figure> {
-  const { ratePerSecond, mailRate, window, sessionCount, callCount } = scenario;
-  const leadCount = callCount * 100;
+const row = (
+  mailRate: number,
+  limitPerSecond: number,
+  window: UtilisationRow['window'],
+  sessionCount: number,
+): UtilisationRow => ({ mailRate, limitPerSecond, window, sessionCount });
+
+const slowRows = [1, 5].flatMap((sessionCount) => [
+  row(1, 10, 'sliding', sessionCount),
+  row(2, 10, 'sliding', sessionCount),
+  // The default of the product: 8 of Resend's 10 calls, counted in the strictest way.
+  row(8, 10, 'sliding', sessionCount),
+  row(10, 10, 'fixed', sessionCount),
+  row(10, 10, 'sliding', sessionCount),
+]);
+const fastRows = [1, 5].map((sessionCount) => row(50, 100, 'sliding', sessionCount));
+
+/** Resend's batch. */
+const maxLeadsPerCall = 100;
+/** At this rate full batches would measure the machine. */
+const fastRate = 50;
+
+/**
+ * Leads in each call of a row. Several sessions name their leads, and a start takes a limited number of ids, so that
+ * their calls carry fewer.
+ */
+function leadsPerCallOf({ mailRate, sessionCount }: UtilisationRow, callCount: number): number {
+  const most = mailRate < fastRate ? maxLeadsPerCall : maxLeadsPerCall / 10;
+  if (sessionCount === 1) return most;
+  return Math.max(1, Math.min(most, Math.floor((limits.maxAudienceIdCount * sessionCount) / callCount)));
+}
+
+/** Runs one row for about `seconds`. */
+export async function measureRow(
+  scenario: UtilisationRow,
+  seconds: number,
+  stall: MailApiSettings['stall'] = null,
+): Promise<Figure> {
+  const { limitPerSecond, mailRate, window, sessionCount } = scenario;
+  const callCount = mailRate * seconds;
+  const leadsPerCall = leadsPerCallOf(scenario, callCount);
+  const leadCount = callCount * leadsPerCall;
   const mail = await startMailApi();
-  await mail.set({ latencyMs: 20, ratePerSecond, window });
+  await mail.set({ latencyMs: 20, ratePerSecond: limitPerSecond, window, stall });
   const runtime = await startRuntime({
     stateFolder: await freshState(leadCount),
     mailUrl: mail.url,
-    vars: { MAIL_RATE: String(mailRate) },
+    vars: { MAIL_RATE: String(mailRate), MAIL_BATCH_MAX: String(leadsPerCall) },
   });
   await fetch(`${runtime.url}/healthz`);
   const share = leadCount / sessionCount;
   const runs = await Promise.all(
     Array.from({ length: sessionCount }, async (_, index) => {
       const sessionId = freshSessionId();
-      const leadIds = Array.from({ length: share }, (_, offset) => index * share + offset + 1);
+      const leadIds = Array.from({ length: share }, (__, offset) => index * share + offset + 1);
       await startSession(runtime, sessionId, sessionCount === 1 ? { filter: {} } : { leadIds });
       return waitForEnd(runtime, sessionId);
     }),
   );
   const stats = await mail.stats();
   proveOnceEach(stats, leadCount);
-  await closeAll();
+  await runtime.stop();
   const startedAt = Math.min(...runs.map(({ createdAt }) => createdAt));
-  const finishedAt = Math.max(...runs.map(({ finishedAt }) => finishedAt ?? 0));
+  const finishedAt = Math.max(...runs.map(({ finishedAt: at }) => at ?? 0));
   return {
     ...scenario,
+    callCount,
+    leadsPerCall,
     ms: finishedAt - startedAt,
-    idealMs: (1_000 * callCount) / mailRate,
+    leastMs: (1_000 * (callCount - 1)) / mailRate,
     throttledCount: stats.throttledCallCount,
+    longestGapMs: stats.longestGapMs,
   };
 }
 
-export async function utilisation(options: BenchOptions): Promise<PartResult> {
-  const seconds = options.isFull ? 60 : 20;
-  const rates = options.isFull ? [8, 10, 50] : [10];
-  const scenarios: Scenario[] = rates.flatMap((ratePerSecond) =>
-    [1, 5].map((sessionCount) => ({
-      ratePerSecond,
-      mailRate: ratePerSecond,
-      window: 'fixed' as const,
-      sessionCount,
-      callCount: ratePerSecond * seconds,
-    })),
-  );
-  // The default of the product: 8 of Resend's 10 calls, counted in the strictest way.
-  scenarios.push({
-    ratePerSecond: 10,
-    mailRate: 8,
-    window: 'sliding',
-    sessionCount: 5,
-    callCount: 8 * seconds,
-  });
-  const repeatCount = options.repeatCount ?? 3;
-  const figures: Figure[] = [];
-  for (const scenario of scenarios) {
-    const rounds: Figure[] = [];
-    for (let round = 1; round <= repeatCount; round++) {
-      say(
-        `utilisation: ${scenario.mailRate} of ${scenario.ratePerSecond} calls/s, ${scenario.sessionCount} sessions, ${seconds} s, round ${round} of ${repeatCount}`,
-      );
-      rounds.push(await measure(scenario));
-    }
-    figures.push({
-      ...scenario,
-      callCount: rounds.length * scenario.callCount,
-      idealMs: (1_000 * scenario.callCount) / scenario.mailRate,
-      ms: median(rounds.map(({ ms }) => ms)),
-      throttledCount: rounds.reduce((sum, { throttledCount }) => sum + throttledCount, 0),
-    });
+const overLeast = ({ ms, leastMs }: Figure): number => ms / leastMs;
+const isAtLimit = ({ mailRate, limitPerSecond }: Figure): boolean => mailRate === limitPerSecond;
+
+/** Rows that were measured at the same time, and the load of the machine. */
+interface Wave {
+  figures: Figure[];
+  load: string;
+}
+
+async function measureWave(rows: readonly UtilisationRow[], seconds: number): Promise<Wave> {
+  // Databases are filled before anything is measured.
+  for (const scenario of rows) {
+    const callCount = scenario.mailRate * seconds;
+    await freshState(callCount * leadsPerCallOf(scenario, callCount));
   }
-  const atLimit = figures.filter(({ window }) => window === 'fixed');
-  const worst = Math.max(...figures.map(({ ms, idealMs }) => ms / idealMs));
-  const throttled = atLimit.reduce((sum, { throttledCount }) => sum + throttledCount, 0);
-  const calls = atLimit.reduce((sum, { callCount }) => sum + callCount, 0);
+  say(`utilisation: ${rows.length} rows at the same time, ${seconds} s each`);
+  const [before = 0] = loadavg();
+  const figures = await Promise.all(rows.map((scenario) => measureRow(scenario, seconds)));
+  const [, during = 0] = loadavg();
+  await closeAll();
+  return {
+    figures,
+    load: `${round(before)} before and ${round(during)} over the last five minutes of ${rows.length} rows`,
+  };
+}
+
+/** Ten minutes a row in the full form; two and a half, more than a slice, in the short one. */
+export async function utilisation(options: BenchOptions): Promise<PartResult> {
+  const seconds = options.isFull ? 600 : 150;
+  const waves: Wave[] = [];
+  for (const rows of [slowRows, fastRows]) waves.push(await measureWave(rows, seconds));
+  return report(waves, seconds);
+}
+
+function report(waves: readonly Wave[], seconds: number): PartResult {
+  const figures = waves.flatMap((wave) => wave.figures);
+  const worst = (isLimit: boolean): number =>
+    Math.max(...figures.filter((figure) => isAtLimit(figure) === isLimit).map(overLeast));
+  const worstShare = Math.max(...figures.map(({ throttledCount, callCount }) => throttledCount / callCount));
   return {
     tables: [
       {
-        title: `Time to finish over the least possible, median of ${repeatCount} rounds`,
+        title: `Time over the least possible, ${seconds} s a row`,
         columns: [
           'limit calls/s',
-          'MAIL_RATE',
           'window',
+          'MAIL_RATE',
           'sessions',
-          'calls of all rounds',
-          'ideal s',
+          'leads a call',
+          'calls',
+          'least s',
           'took s',
-          'over ideal',
-          '429s of all rounds',
+          'over least',
+          '429s',
+          'longest gap ms',
         ],
         rows: figures.map((figure) => [
-          figure.ratePerSecond,
-          figure.mailRate,
+          figure.limitPerSecond,
           figure.window === 'fixed' ? 'calendar second' : 'any 1,000 ms',
+          figure.mailRate,
           figure.sessionCount,
+          figure.leadsPerCall,
           figure.callCount,
-          round(figure.idealMs / 1_000),
-          round(figure.ms / 1_000),
-          round(figure.ms / figure.idealMs, 4),
+          round(figure.leastMs / 1_000, 4),
+          round(figure.ms / 1_000, 4),
+          round(overLeast(figure), 4),
           figure.throttledCount,
+          Math.round(figure.longestGapMs),
         ]),
+        notes: [
+          `Rows of up to 10 calls a second ran at the same time, then those of 50. Each has a runtime and a mail API (20 ms) of its own. Load of the machine: ${waves.map(({ load }) => load).join('; ')}.`,
+        ],
       },
     ],
     verdicts: [
-      { target: '≤ 1.03 × the least possible time', measured: `${round(worst, 4)} ×`, isMet: worst <= 1.03 },
       {
-        target: '429s < 0.1 % of calls where MAIL_RATE is the limit',
-        measured: `${throttled} of ${calls}`,
-        isMet: throttled < 0.001 * calls,
+        target: '≤ 1.01 × the least possible time below the limit',
+        measured: `${round(worst(false), 4)} ×`,
+        isMet: worst(false) <= 1.01,
+      },
+      {
+        target: '≤ 1.03 × at the limit',
+        measured: `${round(worst(true), 4)} ×`,
+        isMet: worst(true) <= 1.03,
+      },
+      {
+        target: '429s < 0.1 % of the calls of each row',
+        measured: `${round(100 * worstShare, 2)} %`,
+        isMet: worstShare < 0.001,
       },
     ],
     figures,

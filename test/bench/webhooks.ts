@@ -7,6 +7,7 @@
  * @module
  */
 import { Webhook } from 'standardwebhooks';
+import { openLoop, type LatencyFigures } from './lib/open-loop.ts';
 import type { BenchOptions, PartResult } from './lib/part.ts';
 import {
   freshSessionId,
@@ -28,6 +29,8 @@ const secret = 'whsec_YmVuY2htYXJrLXdlYmhvb2stc2VjcmV0';
 const openCount = 50;
 /** Resend allows ten calls a second; eight is what a session uses. */
 const callsPerSecond = '8';
+/** Events that arrive by themselves, whether or not earlier ones were answered. */
+const arrivalsPerSecond = 200;
 
 interface Figure {
   isFlooded: boolean;
@@ -70,6 +73,12 @@ function signedEvents(sessionId: string, leadCount: number): SignedEvent[] {
   });
 }
 
+async function post(runtime: Runtime, event: SignedEvent | undefined): Promise<void> {
+  const response = await fetch(`${runtime.url}/webhooks/resend`, { method: 'POST', ...event });
+  await response.arrayBuffer();
+  if (response.status !== 200) throw new Error(`An event was answered with ${response.status}.`);
+}
+
 /** Posts all events, each twice; returns how many were accepted per second. */
 async function flood(runtime: Runtime, events: readonly SignedEvent[]): Promise<number> {
   const startedAt = performance.now();
@@ -78,9 +87,7 @@ async function flood(runtime: Runtime, events: readonly SignedEvent[]): Promise<
   await Promise.all(
     Array.from({ length: openCount }, async () => {
       for (let event = all[next++]; event !== undefined; event = all[next++]) {
-        const response = await fetch(`${runtime.url}/webhooks/resend`, { method: 'POST', ...event });
-        await response.arrayBuffer();
-        if (response.status !== 200) throw new Error(`An event was answered with ${response.status}.`);
+        await post(runtime, event);
       }
     }),
   );
@@ -118,6 +125,26 @@ async function measure(leadCount: number, isFlooded: boolean): Promise<Figure> {
   return { isFlooded, leadCount, ms: (progress.finishedAt ?? 0) - progress.createdAt, eventsPerSecond };
 }
 
+/** How long an event waits for its answer when events arrive by themselves, during a session. */
+async function measureArrivals(leadCount: number): Promise<LatencyFigures> {
+  const mail = await startMailApi();
+  await mail.set({ latencyMs: 50 });
+  const runtime = await startRuntime({
+    stateFolder: await freshState(leadCount),
+    mailUrl: mail.url,
+    vars: { MAIL_RATE: callsPerSecond, RESEND_WEBHOOK_SECRET: secret },
+  });
+  const sessionId = freshSessionId();
+  const events = signedEvents(sessionId, leadCount);
+  await startSession(runtime, sessionId);
+  const load = { ratePerSecond: arrivalsPerSecond, ms: (1_000 * leadCount) / arrivalsPerSecond };
+  const figures = await openLoop((index) => post(runtime, events[index]), load);
+  await waitForEnd(runtime, sessionId);
+  await proveCounts(runtime, sessionId, leadCount);
+  await runtime.stop();
+  return figures;
+}
+
 /** Rows written for each event, by the platform's own figure. */
 async function rowsPerEvent(leadCount: number): Promise<number> {
   const mail = await startMailApi();
@@ -150,6 +177,8 @@ export async function webhooks(options: BenchOptions): Promise<PartResult> {
       figures.push(await measure(leadCount, isFlooded));
     }
   }
+  say(`webhooks: ${arrivalsPerSecond} events a second`);
+  const arrivals = await measureArrivals(Math.min(leadCount, 10_000));
   say('webhooks: rows');
   const rows = await rowsPerEvent(Math.min(leadCount, 10_000));
   const rate = (isFlooded: boolean): number =>
@@ -170,6 +199,19 @@ export async function webhooks(options: BenchOptions): Promise<PartResult> {
         ],
         notes: ['The provider posts as fast as it is answered, 50 requests at once, each event twice.'],
       },
+      {
+        title: `Answers to ${arrivalsPerSecond} events a second that do not wait for each other`,
+        columns: ['events', 'p50 ms', 'p99 ms', 'p99.9 ms', 'longest ms'],
+        rows: [
+          [
+            arrivals.answerCount,
+            ...[arrivals.p50Ms, arrivals.p99Ms, arrivals.p999Ms, arrivals.maxMs].map((ms) => round(ms)),
+          ],
+        ],
+        notes: [
+          'A latency counts from the moment at which the event should have been sent. An answer waits up to 100 ms, because events are collected and written together.',
+        ],
+      },
     ],
     verdicts: [
       {
@@ -179,6 +221,6 @@ export async function webhooks(options: BenchOptions): Promise<PartResult> {
       },
       { target: 'at most one row written per event', measured: `${round(rows)}`, isMet: rows <= 1 },
     ],
-    figures: { figures, rows },
+    figures: { figures, arrivals, rows },
   };
 }

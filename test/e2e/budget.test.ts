@@ -8,17 +8,17 @@ const build = join(import.meta.dirname, '../../web/build');
 const gzipBytes = (names: readonly string[]): number =>
   names.reduce((sum, name) => sum + gzipSync(readFileSync(join(build, name))).length, 0);
 
-it('the page itself names at most 90 kB of script, gzip', () => {
+it('the page itself names at most 60 kB of script, gzip', () => {
   const html = readFileSync(join(build, 'index.html'), 'utf8');
   const names = [...html.matchAll(/[^"'()]*_app\/[^"'()]+\.js/g)].map(([path]) => path.replace(/^\/+/, ''));
   expect(names.length).toBeGreaterThan(0);
-  expect(gzipBytes([...new Set(names)])).toBeLessThanOrEqual(90_000);
+  expect(gzipBytes([...new Set(names)])).toBeLessThanOrEqual(60_000);
 });
 
-it('all pages together have at most 350 kB of script, gzip', () => {
+it('all pages together have at most 335 kB of script, gzip', () => {
   const names = readdirSync(join(build, '_app'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.js'))
     .map((name) => join('_app', name));
   expect(names.length).toBeGreaterThan(0);
-  expect(gzipBytes(names)).toBeLessThanOrEqual(350_000);
+  expect(gzipBytes(names)).toBeLessThanOrEqual(335_000);
 });

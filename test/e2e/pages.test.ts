@@ -463,7 +463,7 @@ describe('who has no mouse, and wants no motion', () => {
   });
 });
 
-test('the leads page loads at most 90 kB of JavaScript at first, and no plot', async () => {
+test('the leads page loads at most 70 kB of JavaScript at first, and no plot', async () => {
   const browser = await launchBrowser();
   try {
     const page = await browser.newPage();
@@ -482,7 +482,7 @@ test('the leads page loads at most 90 kB of JavaScript at first, and no plot', a
     const sizes = await Promise.all(scripts);
     const bytes = sizes.reduce((sum, size) => sum + size, 0);
     expect(sizes.length).toBeGreaterThan(3);
-    expect(bytes, `${bytes} bytes`).toBeLessThanOrEqual(90_000);
+    expect(bytes, `${bytes} bytes`).toBeLessThanOrEqual(70_000);
   } finally {
     await browser.close();
   }

@@ -4,6 +4,7 @@
  * @module
  */
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { json } from '../../src/mail/json.ts';
 import type { FetchLike } from '../../src/mail/providers/http.ts';
 import type { MailContext } from '../../src/mail/templates/render.ts';
 import type { DeliveryCall, MailTransport, OutgoingMail } from '../../src/mail/transport.ts';
@@ -49,9 +50,10 @@ export function mailOf(fields: Partial<OutgoingMail> = {}): OutgoingMail {
     from: 'Acme <hello@acme.test>',
     to: 'zoe@lead.test',
     replyTo: 'team@acme.test',
-    subject: 'Hello',
-    html: '<p>Hi</p>',
-    text: 'Hi',
+    subject: json('Hello'),
+    html: json('<p>Hi</p>'),
+    text: json('Hi'),
+    source: 'hi',
     headers: {
       'List-Unsubscribe': '<https://app.test/unsubscribe/abc>',
       'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click',

@@ -170,6 +170,7 @@ export async function simulateSending(simulation: Simulation): Promise<Simulated
       permit: () => pool.permit(),
       isUsable: (permit) => pool.isUsable(permit),
       renewPermit: () => pool.permit(),
+      hasSlot: () => pool.hasSlot,
       returnPermit: (permit: Permit) => pool.giveBack(permit),
       prepare: (batch): Promise<Prepared> =>
         Promise.resolve({ batch, recipients: [], payload: '', payloadHash: '', mailCount: 1 }),
@@ -179,7 +180,8 @@ export async function simulateSending(simulation: Simulation): Promise<Simulated
         const { isTaken, rate } = api.call(clock.nowMs);
         if (isTaken) leftAt.push(clock.nowMs);
         await clock.sleep(latencyMs);
-        if (rate !== null && isRateNews(rate, config)) gate = observeRate(gate, config, clock.nowMs, rate);
+        if (rate !== null && isRateNews(rate, config, pool.knownLimitCount))
+          gate = observeRate(gate, config, clock.nowMs, rate);
         if (isTaken) {
           settled.add(batch.seq);
           return { kind: 'accepted', messageIds: [], rejections: [] };

@@ -271,7 +271,16 @@ describe('a 429', () => {
     const gate = new Gate();
     gate.throttle(1_000, 8);
     gate.nowMs += 2_000;
-    expect(gate.lease(1).intervalMs).toBeCloseTo(127.5);
+    expect(gate.lease(1).intervalMs).toBeCloseTo(126.25);
+  });
+
+  it('at the limit, just after the margin began, is about slots that were leased before: nothing changes', () => {
+    const gate = new Gate();
+    gate.observe(8, 3, 1_000);
+    gate.nowMs += 1_000;
+    gate.throttle(1_000, 8);
+    gate.nowMs += 1_000;
+    expect(gate.lease(1).intervalMs).toBeCloseTo(126.25);
   });
 
   it('again and again at the limit widens the margin to one slot, and takes a fifth of the rate after that', () => {
@@ -279,11 +288,12 @@ describe('a 429', () => {
     const intervals: number[] = [];
     for (let i = 0; i < 12; i++) {
       gate.throttle(1_000, 8);
-      gate.nowMs += 1_000;
+      gate.nowMs += 4_000;
       intervals.push(gate.lease(1).intervalMs);
     }
-    expect(intervals[8]).toBeLessThanOrEqual(125 * 1.125 + 0.001);
-    expect(intervals[11]).toBeGreaterThan(125 * 1.2);
+    expect(intervals[1]).toBeCloseTo(125 * 1.02);
+    expect(intervals[4]).toBeCloseTo(125 * 1.125);
+    expect(Math.max(...intervals)).toBeGreaterThan(125 * 1.2);
   });
 
   it('below the limit says that others call too: a fifth of the rate goes', () => {
@@ -292,11 +302,21 @@ describe('a 429', () => {
     expect(gate.state.ratePerSecond).toBeCloseTo(6.4);
   });
 
-  it('at the limit is forgotten slowly: the margin shrinks by a millisecond a minute', () => {
+  it('at the limit is forgotten slowly: the margin shrinks by a millisecond in ten minutes', () => {
     const gate = new Gate();
     gate.throttle(1_000, 8);
-    gate.nowMs += 10 * 60_000;
+    gate.nowMs += 20 * 60_000;
+    // Half a margin would be a new one.
+    gate.observe(8, 3, 1_000);
     expect(gate.lease(1).intervalMs).toBeCloseTo(126.25);
+    for (let i = 0; i < 2; i++) {
+      gate.throttle(1_000, 8);
+      gate.nowMs += 4_000;
+    }
+    const wide = gate.lease(1).intervalMs;
+    gate.nowMs += 20 * 60_000;
+    gate.observe(8, 3, 1_000);
+    expect(gate.lease(1).intervalMs).toBeCloseTo(wide - 2 / 8);
   });
 
   it('with an absurd retry-after stops sessions for at most an hour', () => {
@@ -307,10 +327,10 @@ describe('a 429', () => {
 });
 
 describe('rate headers', () => {
-  it('of a lower limit per second are followed at once', () => {
+  it('of a lower limit per second are followed at once, with the margin', () => {
     const gate = new Gate();
     gate.observe(2, 1, 1_000);
-    expect(gate.lease(1).intervalMs).toBeCloseTo(500, 0);
+    expect(gate.lease(1).intervalMs).toBeCloseTo(505);
   });
 
   it('of a lower limit are held between answers, and for a minute after the last', () => {
@@ -318,10 +338,18 @@ describe('rate headers', () => {
     gate.observe(2, 1, 1_000);
     for (let call = 0; call < 20; call++) {
       gate.nowMs += 1_000;
-      expect(gate.lease(1).intervalMs).toBe(500);
+      expect(gate.lease(1).intervalMs).toBeCloseTo(505);
     }
     gate.nowMs += 61_000;
     expect(gate.lease(1).intervalMs).toBe(125);
+  });
+
+  it('of just the limit that we allow ourselves begin the margin, before any call is refused', () => {
+    const gate = new Gate();
+    expect(gate.lease(1)).toMatchObject({ intervalMs: 125, maxLatenessMs: 50, limitCount: null });
+    gate.observe(8, 3, 1_000);
+    // Late calls take half of the margin; the way to the provider may take the other half.
+    expect(gate.lease(1)).toMatchObject({ intervalMs: 126.25, maxLatenessMs: 5, limitCount: 8 });
   });
 
   it('of a higher limit are ignored: the setting is the maximum', () => {
@@ -344,13 +372,15 @@ describe('rate headers', () => {
 
   it('are reported only when they lower the rate or show other callers', () => {
     const isNews = (limitCount: number | null, remainingCount: number | null, resetMs: number | null) =>
-      isRateNews({ limitCount, remainingCount, resetMs }, config);
+      isRateNews({ limitCount, remainingCount, resetMs }, config, null);
     expect(isNews(5, 3, 1_000)).toBe(true);
     expect(isNews(10, 0, 1_000)).toBe(true);
     expect(isNews(8, 0, 60_000)).toBe(true);
     expect(isNews(null, 0, 1_000)).toBe(true);
-    expect(isNews(8, 0, 1_000)).toBe(false);
     expect(isNews(10, 3, 1_000)).toBe(false);
+    // The gate knows the limit already, and our own even calls have used the second up.
+    expect(isRateNews({ limitCount: 8, remainingCount: 0, resetMs: 1_000 }, config, 8)).toBe(false);
+    expect(isRateNews({ limitCount: 5, remainingCount: 3, resetMs: 1_000 }, config, 5)).toBe(false);
   });
 
   it('of a longer window are not taken for a rate per second', () => {

@@ -46,6 +46,7 @@ class FakeVerbs implements SliceVerbs {
 
   sleepUntil(at: number): Promise<void> {
     this.nowMs = Math.max(this.nowMs, at);
+    this.on.sleepUntil?.();
     return Promise.resolve();
   }
 
@@ -92,6 +93,10 @@ class FakeVerbs implements SliceVerbs {
     this.permitsOut.add(permit);
     return permit;
   }
+
+  /** Slots that are leased and that no batch has. */
+  slotsLeft = 0;
+  hasSlot = (): boolean => this.slotsLeft > 0;
 
   returnPermit(permit: Permit): void {
     this.permitsOut.delete(permit);
@@ -267,6 +272,16 @@ describe('a slice', () => {
     expect(verbs.trace).not.toContain('give the permit back');
   });
 
+  it('uses the slots that are leased when its time is up: nobody else has them', async () => {
+    const verbs = new FakeVerbs().add(10);
+    verbs.slotsLeft = 3;
+    verbs.on.permit = () => verbs.slotsLeft--;
+    verbs.on.deliver = () => (verbs.nowMs += 3_000);
+    await runSlice(verbs, { ...limits, maxMs: 3_000 });
+    // The first by the time, two more by their slots.
+    expect(verbs.trace.filter((words) => words.startsWith('settle'))).toHaveLength(3);
+  });
+
   it('lasts no longer than before with fewer senders than it may have', async () => {
     const verbs = new FakeVerbs().add(1);
     // One sender finds nothing to do; the other's batches come one after the other.
@@ -337,6 +352,37 @@ describe('a command during a slice', () => {
     expect(verbs.trace).toContain('give the permit back');
     expect(verbs.trace).not.toContain('deliver 1');
     expect(verbs.trace.at(-1)).toBe('settle 2');
+  });
+
+  it.each([
+    ['its slot', [{ kind: 'granted', at: 5_000 }]],
+    [
+      'another slot',
+      [
+        { kind: 'granted', at: -1_000 },
+        { kind: 'granted', at: 5_000 },
+      ],
+    ],
+    [
+      'the gate, with a batch that is ready',
+      [
+        { kind: 'granted', at: -1_000 },
+        { kind: 'later', at: 9_000 },
+      ],
+    ],
+    ['the gate', [{ kind: 'later', at: 9_000 }]],
+  ] as const)('ends a wait for %s within half a second', async (_, permits) => {
+    const verbs = new FakeVerbs().add(1);
+    verbs.maxLateMs = 50;
+    const granted: Permit[] = [...permits];
+    verbs.nextPermit = () => granted.shift() ?? { kind: 'later', at: 60_000 };
+    verbs.on.sleepUntil = () => {
+      if (verbs.nowMs >= 500) verbs.sessionMode = 'none';
+    };
+    await runSlice(verbs, limits);
+    expect(verbs.nowMs).toBeLessThanOrEqual(1_000);
+    expect(verbs.trace.some((words) => words.startsWith('intend'))).toBe(false);
+    expect(verbs.held.size).toBe(0);
   });
 
   it('stops the planner too', async () => {

@@ -31,21 +31,24 @@ describe('slices that follow each other for ten minutes', { timeout: 60_000 }, (
     const latencyMs = mailRate === 50 ? 60 : 200;
     const run = await simulateSending({ ...plain, mailRate, sessionCount, latencyMs });
     expect(run.sliceCount).toBeGreaterThan(sessionCount);
-    expect(overLeast(run)).toBeLessThanOrEqual(1.015);
+    // A slice at 50 calls a second ends by its number of batches, every 16 s.
+    expect(overLeast(run)).toBeLessThanOrEqual(mailRate === 50 ? 1.015 : 1.01);
   });
 });
 
 describe('ten minutes at exactly the limit of ten calls a second', { timeout: 60_000 }, () => {
   it.each([
-    ['sliding', 1, 5, 1.04],
-    ['sliding', 5, 5, 1.04],
-    ['sliding', 1, 10, 1.04],
-    ['fixed', 1, 10, 1.03],
-    ['fixed', 5, 10, 1.03],
+    ['sliding', 1, 5, 1.02],
+    ['sliding', 5, 5, 1.02],
+    ['sliding', 1, 10, 1.02],
+    ['sliding', 5, 10, 1.02],
+    ['fixed', 1, 10, 1.02],
+    ['fixed', 5, 10, 1.02],
     // Calls that vary by a fifth of a slot need a margin as wide.
-    ['sliding', 1, 20, 1.05],
-    ['sliding', 5, 20, 1.05],
+    ['sliding', 1, 20, 1.03],
+    ['sliding', 5, 20, 1.03],
     ['fixed', 1, 20, 1.03],
+    ['fixed', 5, 20, 1.03],
   ] as const)(
     'use a %s window, with %i sessions and calls up to %i ms late, in %f of the least time',
     async (window, sessionCount, jitterMs, most) => {

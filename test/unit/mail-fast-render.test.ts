@@ -1,7 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { builtinTemplates } from '../../src/mail/templates/builtin.ts';
-import { compileTemplate, templateVariables } from '../../src/mail/templates/render.ts';
+import {
+  compileTemplate,
+  templateVariables,
+  type CompiledTemplate,
+} from '../../src/mail/templates/render.ts';
 import { fastRenderer, type Fields } from '../../src/mail/templates/fast-render.ts';
 import type { FrozenTemplate } from '../../src/shared/recipient.ts';
 import { bareContext, recipientOf, templateOf } from '../support/mail-fixtures.ts';
@@ -38,7 +42,16 @@ const piece: fc.Arbitrary<string> = fc.letrec<{ piece: string }>((tie) => ({
 
 const field = fc.oneof(
   fc.constant(''),
-  fc.constantFrom('<b>&"\'', '{{ email }}', '\u0086firstName\u0087', '$&', '\ud83d', '\udc00'),
+  fc.constantFrom(
+    '<b>&"\'',
+    '{{ email }}',
+    '\u0086firstName\u0087',
+    '$&',
+    '\ud83d',
+    '\udc00',
+    'a\\"b',
+    '\u2028',
+  ),
   fc.string({ unit: 'binary', maxLength: 12 }),
 );
 const lead = fc
@@ -51,6 +64,11 @@ const byLiquid = (source: string): string => `{% comment %}.{% endcomment %}${so
 function render(template: FrozenTemplate, recipient: ReturnType<typeof recipientOf>): unknown {
   const compiled = compileTemplate(template);
   return compiled.kind === 'refused' ? compiled : compiled.render(recipient, bareContext);
+}
+
+function compiled(template: FrozenTemplate): CompiledTemplate | null {
+  const result = compileTemplate(template);
+  return result.kind === 'refused' ? null : result;
 }
 
 describe('a template rendered by the fast renderer', () => {
@@ -70,6 +88,61 @@ describe('a template rendered by the fast renderer', () => {
     );
   });
 
+  test('is the same in JSON as when it is encoded as a whole', () => {
+    fc.assert(
+      fc.property(piece, fc.array(lead, { minLength: 1, maxLength: 4 }), (source, leads) => {
+        const template = compiled(templateOf({ subject: source, html: source, text: source }));
+        for (const recipient of leads) {
+          const rendered = template?.render(recipient, bareContext);
+          const encoded = template?.encode(recipient, bareContext);
+          if (rendered?.kind !== 'rendered') expect(encoded).toEqual(rendered);
+          else
+            expect(encoded).toMatchObject({
+              subject: JSON.stringify(rendered.subject),
+              html: JSON.stringify(rendered.html),
+              text: JSON.stringify(rendered.text),
+            });
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('is determined by its source', () => {
+    fc.assert(
+      fc.property(piece, fc.tuple(lead, lead), (source, leads) => {
+        const template = compiled(templateOf({ html: source, text: `${source}.` }));
+        const [a, b] = leads.map((recipient) => template?.encode(recipient, bareContext));
+        if (a?.kind !== 'encoded' || b?.kind !== 'encoded') return;
+        const isSame = a.html === b.html && a.text === b.text;
+        if (!isSame) expect(a.source).not.toBe(b.source);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('completes half a surrogate pair of the template with that of a field, as LiquidJS does', () => {
+    const template = compiled(templateOf({ html: '{{ firstName }}\udc00{{ lastName }}{{ company }}' }));
+    const recipient = recipientOf({ firstName: '\ud83d', lastName: '\ud83d', company: '\udc01' });
+    const rendered = template?.render(recipient, bareContext);
+    expect(rendered).toMatchObject({ html: '\ud83d\udc00\ud83d\udc01' });
+    expect(template?.encode(recipient, bareContext)).toMatchObject({
+      html: JSON.stringify('\ud83d\udc00\ud83d\udc01'),
+    });
+  });
+
+  test('is refused at the same length in JSON', () => {
+    const template = compiled(templateOf({ html: `${'"'.repeat(99_000)}{{ firstName }}` }));
+    for (const length of [101_000, 101_001]) {
+      const recipient = recipientOf({ firstName: 'x'.repeat(length) });
+      const rendered = template?.render(recipient, bareContext);
+      const encoded = template?.encode(recipient, bareContext);
+      expect(rendered?.kind).toBe(length === 101_000 ? 'rendered' : 'refused');
+      if (rendered?.kind === 'refused') expect(encoded).toEqual(rendered);
+      else expect(encoded?.kind).toBe('encoded');
+    }
+  });
+
   test('needs LiquidJS once for each combination of empty fields', () => {
     const asked: Fields[] = [];
     const quick = fastRenderer(
@@ -81,7 +154,7 @@ describe('a template rendered by the fast renderer', () => {
       },
       String,
     );
-    const texts = ['Ann', '', 'Bob', '', 'Cy'].map((firstName) => quick?.({ firstName }));
+    const texts = ['Ann', '', 'Bob', '', 'Cy'].map((firstName) => quick?.render({ firstName }));
     expect(texts).toEqual(['Dear Ann', 'Hello', 'Dear Bob', 'Hello', 'Dear Cy']);
     expect(asked).toHaveLength(2);
   });

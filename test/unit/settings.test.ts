@@ -7,6 +7,7 @@ import { allSettings } from '../../scripts/lib/settings.ts';
 import {
   confirmAbove,
   dailyCap,
+  dailyCapFault,
   gateConfig,
   guardLimits,
   mailTexts,
@@ -94,12 +95,14 @@ describe('a setting that cannot be read counts as its default', () => {
 
   it.each([
     ['', null],
-    ['0', null],
-    ['-5', null],
-    ['many', null],
+    // Without a cap more would leave than was meant.
+    ['0', 1],
+    ['-5', 1],
+    ['many', 1],
     [' 500 ', 500],
   ])('MAIL_DAILY_CAP %j: %s', (text, cap) => {
     expect(dailyCap({ MAIL_DAILY_CAP: text })).toBe(cap);
+    expect(dailyCapFault({ MAIL_DAILY_CAP: text }) === null).toBe(cap !== 1);
   });
 
   it.each([

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { builtinTemplates } from '../../src/mail/templates/builtin.ts';
 import { compileTemplate, templateVariables } from '../../src/mail/templates/render.ts';
 import { describeFault, nearest } from '../../web/src/lib/templates/describe-fault.ts';
-import { dropDraft, isSameText, keepDraft, keptDraft } from '../../web/src/lib/templates/drafts.ts';
+import { isSameText, keepDrafts, keptDrafts, maxDraftCount } from '../../web/src/lib/templates/drafts.ts';
 import { highlight, maxHighlightLength } from '../../web/src/lib/templates/highlight.ts';
 import { insertAt, printField } from '../../web/src/lib/templates/insert-field.ts';
 import { withoutLiquid } from '../../web/src/lib/templates/load-thumbnail.ts';
@@ -144,24 +144,46 @@ describe('a picked field', () => {
 describe('unsaved work', () => {
   const content = { name: 'a', description: '', subject: 's', html: '<p>', text: '' };
 
-  it('is kept until it is dropped', () => {
+  const memory = () => {
     const stored = new Map<string, string>();
-    const storage = {
+    return {
+      stored,
       getItem: (key: string) => stored.get(key) ?? null,
       setItem: (key: string, value: string) => void stored.set(key, value),
       removeItem: (key: string) => void stored.delete(key),
     };
-    expect(keptDraft(storage, 'welcome')).toBeNull();
-    expect(keepDraft(storage, 'welcome', { content, at: 5 })).toBe(true);
-    expect(keptDraft(storage, 'welcome')).toEqual({ content, at: 5 });
-    expect(keptDraft(storage, 'copy:welcome')).toBeNull();
-    dropDraft(storage, 'welcome');
-    expect(keptDraft(storage, 'welcome')).toBeNull();
-    stored.set(
-      [...(keepDraft(storage, 'x', { content, at: 5 }), stored.keys())][0]!,
-      '{"at":1,"content":{"name":1}}',
+  };
+  const draft = (at: number, base: number | null = null) => ({ content, at, base });
+
+  it('is kept until it is dropped', () => {
+    const storage = memory();
+    expect(keptDrafts(storage, 'welcome')).toEqual([]);
+    expect(keepDrafts(storage, 'welcome', [draft(6, 3), draft(5)])).toBe(true);
+    expect(keptDrafts(storage, 'welcome')).toEqual([draft(6, 3), draft(5)]);
+    expect(keptDrafts(storage, 'copy:welcome')).toEqual([]);
+    keepDrafts(storage, 'welcome', []);
+    expect(storage.stored.size).toBe(0);
+  });
+
+  it('keeps no more than a browser has room for, the newest', () => {
+    const storage = memory();
+    keepDrafts(
+      storage,
+      'x',
+      Array.from({ length: maxDraftCount + 1 }, (_, at) => draft(9 - at)),
     );
-    expect(keptDraft(storage, 'x')).toBeNull();
+    expect(keptDrafts(storage, 'x').map(({ at }) => at)).toEqual([9, 8, 7]);
+  });
+
+  it('is read as earlier versions kept it, and nothing else is', () => {
+    const storage = memory();
+    const key = 'lead-activation:template-draft:x';
+    storage.setItem(key, JSON.stringify({ content, at: 5 }));
+    expect(keptDrafts(storage, 'x')).toEqual([draft(5)]);
+    for (const other of ['{"at":1,"content":{"name":1}}', '[null,3]', 'no JSON', '{}']) {
+      storage.setItem(key, other);
+      expect(keptDrafts(storage, 'x'), other).toEqual([]);
+    }
   });
 
   it('differs from what is saved in any field', () => {
@@ -173,10 +195,9 @@ describe('unsaved work', () => {
     const closed = () => {
       throw new Error('closed');
     };
-    expect(keepDraft({ getItem: closed, setItem: closed, removeItem: closed }, 'x', { content, at: 1 })).toBe(
-      false,
-    );
-    expect(keptDraft({ getItem: closed, setItem: closed, removeItem: closed }, 'x')).toBeNull();
+    const storage = { getItem: closed, setItem: closed, removeItem: closed };
+    expect(keepDrafts(storage, 'x', [draft(1)])).toBe(false);
+    expect(keptDrafts(storage, 'x')).toEqual([]);
   });
 });
 

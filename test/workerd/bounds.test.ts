@@ -254,7 +254,15 @@ describe('hostile input', () => {
 
   it('1,000 unknown ids are 404, and no object stores anything for them', async () => {
     const asked: string[] = [];
-    const paths = ['progress/ID', 'stream/ID', 'ID/issues', 'ID/leads', 'ID/leads.csv', 'ID/timeline'];
+    const paths = [
+      'progress/ID',
+      'stream/ID',
+      'ID/issues',
+      'ID/leads',
+      'ID/leads.csv',
+      'ID/timeline',
+      'ID/original',
+    ];
     const commands = ['ID/pause', 'ID/resume', 'ID/cancel', 'ID/assume-sent'];
     for (let count = 0; count < 1_000; count += 20) {
       const statuses = await Promise.all(

@@ -384,6 +384,7 @@ describe('the watchdog', () => {
     ['its issues', (id: string) => request(`/crm/activation/${id}/issues`)],
     ['its leads', (id: string) => request(`/crm/activation/${id}/leads`)],
     ['its timeline', (id: string) => request(`/crm/activation/${id}/timeline`)],
+    ['what it began with', (id: string) => request(`/crm/activation/${id}/original`)],
     ['its start, again,', (id: string) => startSession(id).then(() => new Response())],
   ])('sets a lost alarm again at a request for %s', async (_, ask) => {
     await startSession(sessionId);

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { BulkStep } from '../../src/shared/schemas/lead-bulk.ts';
+import type { BulkStep, LastResults } from '../../src/shared/schemas/lead-bulk.ts';
 import type { LeadDetail, LeadPage } from '../../src/shared/schemas/leads.ts';
-import { bulkPage } from '../../src/crm/leads/bulk.ts';
+import { bulkPage, exportPages } from '../../src/crm/leads/bulk.ts';
 import { addLeads, countsAndRecount, emptyCrm, suppress } from '../support/crm-database.ts';
-import { resetHooks } from '../support/hooks.ts';
+import { hooks, resetHooks } from '../support/hooks.ts';
 import { plansOf } from '../support/query-plans.ts';
 import { request, send } from '../support/session-driver.ts';
 
@@ -81,6 +81,25 @@ describe('what is done with many leads', () => {
     expect(await ask('/crm/leads/bulk/edit', edit)).toMatchObject({ seenCount: 1_000, changedCount: 0 });
   });
 
+  it('needs the whole place of the answer before', async () => {
+    for (const place of [{ afterId: 1_000 }, { untilId: 1_205 }]) {
+      for (const [path, body] of [
+        ['edit', { field: 'stage', value: 'Hot' }],
+        ['suppress', {}],
+        ['erase', {}],
+      ] as const) {
+        const response = await send('POST', `/crm/leads/bulk/${path}`, {
+          audience: { filter: {} },
+          ...body,
+          ...place,
+        });
+        expect(response.status, path).toBe(422);
+        expect(JSON.stringify(await response.json())).toContain('give afterId and untilId together');
+      }
+    }
+    expect((await ask<LeadPage>('/crm/leads?stage=Hot&limit=1')).total).toBe(0);
+  });
+
   it('suppresses the addresses of leads, and the list says so', async () => {
     const audience = { leadIds: [3, 1, 7] };
     await ask('/crm/leads/bulk/suppress', { audience, note: 'asked by phone' });
@@ -115,6 +134,35 @@ describe('what is done with many leads', () => {
       '/crm/audit?action=lead.download',
     );
     expect(audit.entries[0]).toMatchObject({ action: 'lead.download' });
+  });
+
+  it('tells the last results that are known while one activation does not answer', async () => {
+    await db
+      .prepare(
+        "UPDATE leads SET status = 'active', activated_at = 1, activated_by = CASE id WHEN 1 THEN 'ill' ELSE 'well' END WHERE id < 4",
+      )
+      .run();
+    const leadResults = (leadIds: readonly number[]) =>
+      Promise.resolve(leadIds.map((leadId) => ({ leadId, name: '', email: null, activation: 'activated' })));
+    const getByName = (name: string) =>
+      name === 'well' ? { leadResults } : { leadResults: () => Promise.reject(new Error('overloaded')) };
+    hooks.env = { ACTIVATION_SESSION: { getByName } as unknown as Env['ACTIVATION_SESSION'] };
+    const { results } = await ask<LastResults>('/crm/leads/results', { leadIds: [1, 2, 3, 4] });
+    expect(results.map(({ leadId }) => leadId)).toEqual([2, 3]);
+  });
+
+  it('exports long leads in pages that stay below the size of an answer', async () => {
+    await db.prepare('UPDATE leads SET notes = ? WHERE id <= 1000').bind('n'.repeat(10_000)).run();
+    const pages: number[] = [];
+    const ids: number[] = [];
+    for await (const page of exportPages(db, { filter: {}, excludedIds: [1_205] })) {
+      pages.push(page.length);
+      ids.push(...page.map(({ id }) => id));
+    }
+    expect(ids).toEqual(Array.from({ length: 1_204 }, (_, at) => at + 1));
+    // 8 M characters: notes of 10,000, and a little for the rest of a lead.
+    expect(pages[0]).toBeGreaterThan(750);
+    expect(pages[0]).toBeLessThan(800);
   });
 
   it('seeks its place by id, and does not count on from the beginning', async () => {

@@ -1,12 +1,14 @@
 import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Problem } from '../../src/shared/problem.ts';
+import type { SenderCheck } from '../../src/shared/schemas/mail.ts';
 import { addLeads } from '../support/crm-database.ts';
 import type { FakeMailApi } from '../support/fake-mail-api.ts';
 import { hooks } from '../support/hooks.ts';
 import {
   freshSessionId,
   readProgress,
+  request,
   send,
   startSession,
   stubOf,
@@ -87,6 +89,36 @@ describe('the daily cap', () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);
     expect(await waitForEnd(sessionId)).toMatchObject({ email: { sent: 20 }, activation: { skipped: 20 } });
+  });
+
+  it('that cannot be read lets no mail leave: a start is refused, a running activation pauses, both say why', async () => {
+    const fault = 'MAIL_DAILY_CAP must be a whole number from 1 up, or empty for no cap.';
+    await addLeads(db, leads(3));
+    const sessionId = freshSessionId();
+    const midnight = midnightAfter(Date.now());
+    hooks.env = { ACTIVATE_UNDO_SECONDS: '600', MAIL_FROM: 'hello@unread.test' };
+    await startSession(sessionId);
+    hooks.env = { MAIL_DAILY_CAP: '2k', MAIL_FROM: 'hello@unread.test' };
+    hooks.now = () => midnight + 1_000;
+    await runDurableObjectAlarm(stubOf(sessionId));
+    const paused = await waitFor(sessionId, ({ state }) => state === 'paused');
+    expect(paused).toMatchObject({ reason: 'mail_auth', lastError: fault, email: { sent: 0 } });
+    expect(mail.mails).toHaveLength(0);
+
+    const refused = await send('POST', '/crm/activation', {
+      sessionId: freshSessionId(),
+      audience: { filter: {} },
+      templateId: 'welcome',
+    });
+    expect(refused.status).toBe(409);
+    expect(await refused.json()).toMatchObject({
+      code: 'mail_not_configured',
+      detail: fault,
+      errors: [{ path: '/settings/MAIL_DAILY_CAP' }],
+    });
+    const check = await (await request('/crm/sender-check')).json<SenderCheck>();
+    expect(check.isReady).toBe(false);
+    expect(check.checks.find(({ id }) => id === 'MAIL_DAILY_CAP')).toMatchObject({ detail: fault });
   });
 
   // The last of these tests: the shared gate has seen the next day afterwards.

@@ -89,6 +89,7 @@ describe.each([locked, full])('storage that answers "%s"', (words) => {
       `${sessionId}/issues`,
       `${sessionId}/leads`,
       `${sessionId}/timeline`,
+      `${sessionId}/original`,
     ]) {
       const answer = await request(`/crm/activation/${path}`);
       expect(answer.status, path).toBe(503);

@@ -22,9 +22,9 @@ export interface GateState {
   rateChangedAt: number;
   /** The latest time that the gate has seen; an earlier one says that the clock was set back. */
   seenAt: number;
-  /** What the provider last said that it allows, below our own maximum. Memory only: every answer says it again. */
+  /** What the provider last said that it allows a second. Memory only: every answer says it again. */
   ceiling: { ratePerSecond: number; until: number } | null;
-  /** How much longer than the provider's second our own is; learned from 429s at the limit. Memory only. */
+  /** How much longer than the provider's second our own is, at the limit. Memory only. */
   margin: Margin;
 }
 
@@ -48,6 +48,10 @@ export interface Lease {
   /** Between two permits. */
   intervalMs: number;
   retryInMs: number;
+  /** A call that leaves later than this after its slot comes too close to a later one. A gate of 0.1 says nothing. */
+  maxLatenessMs?: number;
+  /** The provider's limit a second, where the gate knows it: it needs no report of the same. */
+  limitCount?: number | null;
 }
 
 /** A lease spans at most this much of the time line: small, so that sessions take turns. */
@@ -60,18 +64,25 @@ const defaultThrottleMs = 1_000;
 export const maxThrottleMs = 3_600_000;
 /** An observed limit holds for this long after the last answer that named it. */
 const ceilingMs = 60_000;
+/** Sessions report a limit again this long before the gate would forget it. */
+const ceilingRefreshMs = 10_000;
 const minRatePerSecond = 0.2;
 /** Each 429 takes a fifth of the rate away; it comes back at 5 % of the maximum a second. */
 const slowDownFactor = 0.8;
 const recoveryPerSecond = 0.05;
 /**
- * A 429 at exactly the provider's limit says that two of our calls came closer together than they left. A margin of
- * this much in each second lets a call be so late without the provider counting one too many.
+ * At exactly the provider's limit a call that arrives late makes the sliding window after it too short for the tenth
+ * next. A margin of this much in each second lets calls vary by as much. It begins with the first answer that names the
+ * limit; a 429 doubles it, up to one slot.
  */
-const firstMarginMs = 20;
-const marginGrowth = 1.25;
-/** A calm provider gets the margin back this slowly: each try costs a 429, which costs a second. */
-const marginShrinkMs = 60_000;
+const firstMarginMs = 10;
+const marginGrowth = 2;
+/** A 429 this soon after the margin has changed is about calls that left by the old one. */
+const marginSettlesMs = 3_000;
+/** A wider margin shrinks this slowly: a millisecond is a thousandth of the rate, and a 429 costs a second. */
+const marginShrinkMs = 600_000;
+/** A slot that was missed by more is void, so that two calls do not come close together. */
+const maxLatenessMs = 50;
 
 export function initialGate(config: GateConfig, nowMs: number): GateState {
   return {
@@ -112,21 +123,34 @@ function recovered(known: GateState, config: GateConfig, nowMs: number): GateSta
   const margin = shrunk(state.margin, nowMs);
   const limit = Math.min(config.maxRatePerSecond, ceiling?.ratePerSecond ?? Infinity);
   const ratePerSecond = Math.min(
-    (limit * 1_000) / (1_000 + margin.ms),
+    (limit * 1_000) / (1_000 + marginMs({ ceiling, margin }, config)),
     Math.max(minRatePerSecond, state.ratePerSecond) + seconds * recoveryPerSecond * config.maxRatePerSecond,
   );
   return { ...state, ratePerSecond, rateChangedAt: Math.max(state.rateChangedAt, nowMs), ceiling, margin };
 }
 
-/** The margin after a while without a 429: a millisecond less for each minute. */
+/** The margin that applies: none where the provider allows more than we do, or does not say what it allows. */
+function marginMs({ ceiling, margin }: Pick<GateState, 'ceiling' | 'margin'>, config: GateConfig): number {
+  if (ceiling === null) return 0;
+  const { ratePerSecond } = ceiling;
+  return isAtLimit(Math.min(config.maxRatePerSecond, ratePerSecond), ratePerSecond) ? margin.ms : 0;
+}
+
+/** The margin after a while without a 429: a millisecond less for each ten minutes. */
 function shrunk({ ms, since }: Margin, nowMs: number): Margin {
-  const minutes = Math.max(0, Math.floor((nowMs - since) / marginShrinkMs));
-  return { ms: Math.max(0, ms - minutes), since: since + minutes * marginShrinkMs };
+  const steps = Math.max(0, Math.floor((nowMs - since) / marginShrinkMs));
+  return { ms: Math.max(0, ms - steps), since: since + steps * marginShrinkMs };
+}
+
+/** True when so many calls a second are all that the provider allows. */
+function isAtLimit(ratePerSecond: number, limitCount: number): boolean {
+  return ratePerSecond > limitCount - 1 && ratePerSecond <= limitCount;
 }
 
 /** The margin after a 429 at the limit: wider, up to one slot; null when it is that wide already. */
 function widened(margin: Margin, limitCount: number, nowMs: number): Margin | null {
   const slotMs = 1_000 / limitCount;
+  if (margin.ms > 0 && nowMs - margin.since < marginSettlesMs) return margin;
   if (margin.ms >= slotMs) return null;
   return { ms: Math.min(slotMs, Math.max(firstMarginMs, marginGrowth * margin.ms)), since: nowMs };
 }
@@ -142,16 +166,24 @@ export function leasePermits(
   const intervalMs = 1_000 / current.ratePerSecond;
   const firstAt = Math.max(nowMs, current.nextSlotAt);
   const delayMs = firstAt - nowMs;
+  const { ceiling } = current;
+  const lateMs = marginMs(current, config) / 2;
+  const known = {
+    intervalMs,
+    // The other half of the margin is for the way to the provider.
+    maxLatenessMs: lateMs > 0 ? Math.min(maxLatenessMs, lateMs) : maxLatenessMs,
+    limitCount: ceiling !== null && ceiling.until - nowMs > ceilingRefreshMs ? ceiling.ratePerSecond : null,
+  };
   if (delayMs > maxWaitMs || wantedCount < 1) {
     return {
       state: current,
-      lease: { permitCount: 0, delayMs: 0, intervalMs, retryInMs: Math.max(1, Math.ceil(delayMs)) },
+      lease: { ...known, permitCount: 0, delayMs: 0, retryInMs: Math.max(1, Math.ceil(delayMs)) },
     };
   }
   const permitCount = Math.max(1, Math.min(Math.trunc(wantedCount), Math.floor(leaseSpanMs / intervalMs)));
   return {
     state: { ...current, nextSlotAt: firstAt + permitCount * intervalMs },
-    lease: { permitCount, delayMs, intervalMs, retryInMs: 0 },
+    lease: { ...known, permitCount, delayMs, retryInMs: 0 },
   };
 }
 
@@ -173,11 +205,13 @@ export function throttle(
   // Several calls of one burst are refused together; they are one piece of news.
   const isSameNews = nowMs < followed(state, nowMs).rateChangedAt;
   const limitCount = rate !== null && isPerSecond(rate) ? rate.limitCount : null;
-  const isAtLimit =
-    limitCount !== null && current.ratePerSecond > limitCount - 1 && current.ratePerSecond <= limitCount;
-  const margin = isSameNews || !isAtLimit ? null : widened(current.margin, limitCount, nowMs);
+  const margin =
+    isSameNews || limitCount === null || !isAtLimit(current.ratePerSecond, limitCount)
+      ? null
+      : widened(current.margin, limitCount, nowMs);
   return {
     ...current,
+    ceiling: limitCount === null ? current.ceiling : { ratePerSecond: limitCount, until: nowMs + ceilingMs },
     margin: margin ?? current.margin,
     nextSlotAt: Math.max(current.nextSlotAt, nowMs + pauseMs),
     ratePerSecond:
@@ -202,14 +236,28 @@ function isFilledEvenly(ratePerSecond: number, { limitCount, resetMs }: RateObse
   return limitCount !== null && ratePerSecond > limitCount - 1 && resetMs !== null && resetMs <= 1_000;
 }
 
-/** True when what an answer says of the limit would change a gate that goes at its full rate. */
-export function isRateNews(observation: RateObservation, { maxRatePerSecond }: GateConfig): boolean {
+/**
+ * True when what an answer says of the limit would change a gate that goes at its full rate.
+ *
+ * @param knownLimitCount - the limit a second that the gate knows; null when it knows none
+ */
+export function isRateNews(
+  observation: RateObservation,
+  { maxRatePerSecond }: GateConfig,
+  knownLimitCount: number | null,
+): boolean {
   const { limitCount, remainingCount } = observation;
-  if (limitCount !== null && limitCount < maxRatePerSecond) return true;
-  return remainingCount === 0 && !isFilledEvenly(maxRatePerSecond, observation);
+  const isBinding = limitCount !== null && limitCount < maxRatePerSecond + 1;
+  if (isBinding && limitCount !== knownLimitCount) return true;
+  return (
+    remainingCount === 0 && !isFilledEvenly(Math.min(maxRatePerSecond, limitCount ?? Infinity), observation)
+  );
 }
 
-/** What the provider says of its own limit is followed downwards at once. */
+/**
+ * What the provider says of its own limit is followed downwards at once. Where it is just what we allow ourselves, the
+ * margin begins.
+ */
 export function observeRate(
   state: GateState,
   config: GateConfig,
@@ -218,9 +266,12 @@ export function observeRate(
 ): GateState {
   const current = recovered(state, config, nowMs);
   const { remainingCount, resetMs } = observation;
-  if (isPerSecond(observation) && observation.limitCount < config.maxRatePerSecond) {
-    current.ceiling = { ratePerSecond: observation.limitCount, until: nowMs + ceilingMs };
-    current.ratePerSecond = Math.min(current.ratePerSecond, observation.limitCount);
+  if (isPerSecond(observation)) {
+    const { limitCount } = observation;
+    current.ceiling = { ratePerSecond: limitCount, until: nowMs + ceilingMs };
+    current.ratePerSecond = Math.min(current.ratePerSecond, limitCount);
+    const isBinding = isAtLimit(Math.min(config.maxRatePerSecond, limitCount), limitCount);
+    if (isBinding && current.margin.ms < firstMarginMs) current.margin = { ms: firstMarginMs, since: nowMs };
   }
   const isUsedUp = remainingCount === 0 && !isFilledEvenly(current.ratePerSecond, observation);
   if (isUsedUp && resetMs !== null && resetMs > 0) {

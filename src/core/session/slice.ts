@@ -61,6 +61,8 @@ export interface SliceVerbs {
   /** Another slot for a batch that missed the one it had. */
   renewPermit(): Promise<Permit>;
   returnPermit(permit: Permit): void;
+  /** True while a slot is leased that no batch has. */
+  hasSlot(): boolean;
   /** Renders; null when no recipient could be rendered (they are settled as failed). */
   prepare(batch: Batch): Promise<Prepared | null>;
   /** Writes the intent; null when the batch may no longer leave. */
@@ -108,6 +110,8 @@ const maxBatchCount = 800;
 const thinMs = 20_000;
 /** A longer wait ends the slice: the next alarm waits at no cost. */
 const patienceMs = 10_000;
+/** A wait for a slot looks this often for a command: until the slice ends, its leads stay active. */
+const lookMs = 500;
 
 /**
  * The limits of a slice under an account that may make so many calls a second. Where the provider is the
@@ -159,8 +163,11 @@ export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<
     if (nowMs >= until || nowMs < beganAt) return 'none';
     return verbs.mode() === first ? first : 'none';
   };
-  /** True when no further batch may be begun. */
-  const isOver = (): boolean => mustWait || takenCount >= limits.maxBatchCount || mode(endsAt) === 'none';
+  /** True when no further batch may be begun. Slots that are leased already are used: nobody else gets them. */
+  const isOver = (): boolean => {
+    if (mustWait || mode() === 'none') return true;
+    return (takenCount >= limits.maxBatchCount || verbs.now() >= endsAt) && !verbs.hasSlot();
+  };
   const isTooLate = (at: number): boolean => {
     if (at - verbs.now() >= patienceMs || at >= latestAt) mustWait = true;
     return mustWait;
@@ -226,16 +233,22 @@ async function send(
 ): Promise<boolean> {
   let permit: Permit | null = null;
   let isCalling = false;
+  /** False when the session was told to stop meanwhile. */
+  const waitFor = async (at: number): Promise<boolean> => {
+    // Counted: a clock that is set back meanwhile does not make the wait longer.
+    const pieceCount = Math.ceil((at - verbs.now()) / lookMs);
+    for (let piece = 0; piece < pieceCount && mode() !== 'none'; piece++)
+      await verbs.sleepUntil(Math.min(at, verbs.now() + lookMs));
+    return mode() !== 'none';
+  };
   try {
     permit = await verbs.permit(held);
     if (permit.kind === 'later') {
       verbs.waitUntil(permit.at);
       if (isTooLate(permit.at)) return false;
-      await verbs.sleepUntil(permit.at);
-      return true;
+      return await waitFor(permit.at);
     }
-    await verbs.sleepUntil(permit.at - headstart.ms);
-    if (mode() === 'none') return false;
+    if (!(await waitFor(permit.at - headstart.ms))) return false;
     const begunAt = verbs.now();
     let batch: Batch | null = held;
     if (batch.recipients === null) {
@@ -245,7 +258,7 @@ async function send(
     const prepared = batch === null ? null : await verbs.prepare(batch);
     if (prepared === null) return true;
     headstart.learn(verbs.now() - begunAt);
-    await verbs.sleepUntil(permit.at);
+    if (!(await waitFor(permit.at))) return false;
     await calls.take();
     isCalling = true;
     // Meanwhile the answer to another call may have paused the session.
@@ -256,7 +269,7 @@ async function send(
         verbs.waitUntil(permit.at);
         if (isTooLate(permit.at)) return false;
       }
-      await verbs.sleepUntil(permit.at);
+      if (!(await waitFor(permit.at))) return false;
     }
     const intent = verbs.intend(prepared);
     if (intent === null) return true;

@@ -106,7 +106,7 @@ export class BatchMails {
   ): OutgoingMail | { code: string; message: string } {
     const { mail, sessionId } = session.spec;
     const unsubscribeUrl = this.#unsubscribeUrl(session, recipient);
-    const rendered = this.#template.render(recipient, {
+    const rendered = this.#template.encode(recipient, {
       senderName: senderNameOf(mail.from),
       actionUrl: mail.actionUrl,
       unsubscribeUrl,

@@ -12,7 +12,7 @@ import type { Permit } from '../../core/session/slice.ts';
 /** Asks the gate for up to `wantedCount` permits. */
 export type RequestLease = (wantedCount: number) => Promise<Lease>;
 
-/** A slot that was not used in time is void: used later, it would put two calls into one interval. */
+/** A slot that was not used in time is void: used later, it would put two calls into one interval. The gate may say less. */
 const maxLatenessMs = 50;
 /** At this rate a few calls too close together do not matter, and a session that cannot keep up is never early. */
 const fastIntervalMs = 10;
@@ -31,6 +31,7 @@ export class PermitPool {
   /** Granted since the last 429; earlier permits are void, also those that senders hold. */
   #valid = new WeakSet<Permit>();
   #request: Promise<number> | null = null;
+  #knownLimitCount: number | null = null;
 
   /**
    * @param requestLease - one round trip to the gate
@@ -67,6 +68,11 @@ export class PermitPool {
     }
   }
 
+  /** True while a slot is leased that nobody has and nobody waits for. */
+  get hasSlot(): boolean {
+    return this.#waitingCount === 0 && this.#slots.some((at) => at >= this.#now() - this.#maxLatenessMs);
+  }
+
   /** False if its slot is over, a 429 came since, or the clock was set back. */
   isUsable(permit: Permit): boolean {
     const nowMs = this.#now();
@@ -76,6 +82,11 @@ export class PermitPool {
       permit.at >= nowMs - this.#maxLatenessMs &&
       permit.at <= nowMs + maxAheadMs
     );
+  }
+
+  /** The provider's limit a second that the gate knew at the last lease; null when it knew none. */
+  get knownLimitCount(): number | null {
+    return this.#knownLimitCount;
   }
 
   /** Takes back a permit that was not used. */
@@ -96,7 +107,9 @@ export class PermitPool {
     const nowMs = this.#now();
     // A 429 came during the request: what was granted is void.
     if (valid !== this.#valid) return nowMs;
-    this.#maxLatenessMs = lease.intervalMs < fastIntervalMs ? maxFastLatenessMs : maxLatenessMs;
+    this.#maxLatenessMs =
+      lease.intervalMs < fastIntervalMs ? maxFastLatenessMs : (lease.maxLatenessMs ?? maxLatenessMs);
+    this.#knownLimitCount = lease.limitCount ?? null;
     for (let i = 0; i < lease.permitCount; i++)
       this.#slots.push(nowMs + lease.delayMs + i * lease.intervalMs);
     return lease.permitCount > 0 ? nowMs : nowMs + lease.retryInMs;

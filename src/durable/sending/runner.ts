@@ -17,8 +17,8 @@ import type { SettleContext } from '../../core/batch/settle-batch.ts';
 import { decideOutcome, expire, probeSplit, withoutRepeat } from '../../core/batch/settle.ts';
 import type { Intent, Permit, Prepared, SliceVerbs } from '../../core/session/slice.ts';
 import { flipLeads } from '../../crm/flip.ts';
+import { payloadHash } from '../../mail/payload-hash.ts';
 import type { FlipResult } from '../../shared/recipient.ts';
-import { sha256Hex } from '../../shared/sha256.ts';
 import { BatchMails } from './batch-mails.ts';
 import { BatchWriter } from './batch-writer.ts';
 import { CapReservations } from './cap-reservations.ts';
@@ -203,7 +203,7 @@ export class SessionRunner implements SliceVerbs {
       batch,
       recipients: batch.recipients ?? [],
       payload,
-      payloadHash: await sha256Hex(payload),
+      payloadHash: await payloadHash(transport, mails),
       mailCount: mails.length,
     };
   }
@@ -237,7 +237,8 @@ export class SessionRunner implements SliceVerbs {
     if (!isWritten) return null;
     this.#flipped.delete(batch.seq);
     this.#cap.refund(batch.seq, prepared.mailCount);
-    this.#context.publish();
+    // Its result follows.
+    this.#context.publish(true);
     const key = this.#context.keyOf(this.#session(), intended);
     return { batch: intended, key, payload: prepared.payload, mailCount: prepared.mailCount };
   }
@@ -303,6 +304,10 @@ export class SessionRunner implements SliceVerbs {
 
   returnPermit(permit: Permit): void {
     this.#context.permits.giveBack(permit);
+  }
+
+  hasSlot(): boolean {
+    return this.#context.permits.hasSlot;
   }
 
   async permit(batch: Batch): Promise<Permit> {

@@ -35,8 +35,8 @@ export interface SessionContext {
   verbs(verbs: SliceVerbs): SliceVerbs;
   /** The idempotency key of a batch; the same for every attempt. */
   keyOf(session: Session, batch: Batch): string;
-  /** Tells the streams that something which a reader sees has changed. */
-  publish(): void;
+  /** Tells the streams that something which a reader sees has changed; `canWait`: see {@link Feed.publish}. */
+  publish(canWait?: boolean): void;
   log(level: LogLevel, event: string, fields: LogFields): void;
   waitUntil(promise: Promise<unknown>): void;
 }

@@ -38,14 +38,14 @@ const welcome: Letter = {
     "Good news: your account with {{ senderName }} is active as of now{% if company != '' %}, and so is access for {{ company }}{% endif %}. There is nothing to install and nothing left to wait for.",
   ],
   button: 'Open your account',
-  withoutLink: 'Just reply to this e-mail and we will take the first step together.',
+  withoutLink: 'Just reply to this email and we will take the first step together.',
   points: [
     { title: 'Look around first', text: 'Nothing you try out now can break anything.' },
     {
       title: 'Bring one real task',
       text: 'The quickest way to see if we fit is something you have to do anyway.',
     },
-    { title: 'Ask us anything', text: 'A person reads every reply to this e-mail.' },
+    { title: 'Ask us anything', text: 'A person reads every reply to this email.' },
   ],
   closing: 'Glad to have you with us.',
 };
@@ -58,7 +58,7 @@ const pickUp: Letter = {
     "A while ago you began to look at {{ senderName }}{% if company != '' %} for {{ company }}{% endif %}. We have kept your place and switched your account on, so you can go on without starting over.",
   ],
   button: 'Go on from here',
-  withoutLink: 'Reply to this e-mail with a word on where you got stuck, and we will help you over it.',
+  withoutLink: 'Reply to this email with a word on where you got stuck, and we will help you over it.',
   points: [
     { title: 'Short on time?', text: 'Five minutes are enough to see what it would do for you.' },
     {

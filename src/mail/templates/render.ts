@@ -13,8 +13,9 @@ import { customFieldPattern, customValue } from '../../shared/custom-fields.ts';
 import { limits } from '../../shared/limits.ts';
 import { perField } from '../../shared/lead-fields.ts';
 import { mergeFields, type FrozenTemplate, type MergeField, type Recipient } from '../../shared/recipient.ts';
-import { fastRenderer, type Fields } from './fast-render.ts';
+import { json, type Json } from '../json.ts';
 import type { OutgoingMail } from '../transport.ts';
+import { fastRenderer, type EncodedText, type FastRenderer, type Fields } from './fast-render.ts';
 
 /**
  * The input of a mail besides the recipient. Frozen with the session, except the unsubscribe link, which is derived.
@@ -50,6 +51,16 @@ export interface RenderedContent {
   text: string;
 }
 
+/** As {@link RenderedContent}, encoded for the body of a call. */
+export interface EncodedContent {
+  kind: 'encoded';
+  subject: Json;
+  html: Json;
+  text: Json;
+  /** A short text that determines `html` and `text`. */
+  source: string;
+}
+
 /** The faulty part of a template and the reason, for the author. */
 export interface TemplateRefusal {
   kind: 'refused';
@@ -69,6 +80,8 @@ export interface CompiledTemplate {
    * or leave the subject empty; that is a failure of this recipient, not of the batch.
    */
   render(recipient: Recipient, context: MailContext): RenderedContent | TemplateRefusal;
+  /** Renders one mail as {@link render} does, encoded for the body of a call. */
+  encode(recipient: Recipient, context: MailContext): EncodedContent | TemplateRefusal;
 }
 
 /**
@@ -167,7 +180,7 @@ interface ParsedPart {
   template: Template[];
   variables: string[];
   /** The fast renderer; where there is none, or it gives null, LiquidJS renders. */
-  quick: ((fields: Fields) => string | null) | null;
+  quick: FastRenderer | null;
 }
 
 /**
@@ -193,30 +206,66 @@ export function compileTemplate(template: FrozenTemplate): CompiledTemplate | Te
     );
   }
 
-  const render = (recipient: Recipient, context: MailContext): RenderedContent | TemplateRefusal => {
-    const scope = renderScope(recipient, context, customFields);
-    const rendered = {} as Record<Part, string>;
-    for (const part of parts) {
-      const engine = part === 'html' ? htmlEngine : plainEngine;
-      let output: string;
-      try {
-        const quick = parsed[part].quick?.(scope) ?? null;
-        // LiquidJS itself refuses a source that is far too long, with a known message.
-        const isQuick = quick !== null && quick.length <= maxBodyLength;
-        output = (isQuick ? quick : renderWith(engine, parsed[part].template, scope)).toWellFormed();
-      } catch (error) {
-        return refuse(part, 'not_renderable', liquidMessage(error));
-      }
-      if (output.length > maxBodyLength) {
-        return refuse(part, 'too_large', `The mail would be longer than ${maxBodyLength} characters.`);
-      }
-      rendered[part] = output;
+  const renderPart = (part: Part, scope: Fields): string | TemplateRefusal => {
+    const engine = part === 'html' ? htmlEngine : plainEngine;
+    let output: string;
+    try {
+      const quick = parsed[part].quick?.render(scope) ?? null;
+      // LiquidJS itself refuses a source that is far too long, with a known message.
+      const isQuick = quick !== null && quick.length <= maxBodyLength;
+      output = (isQuick ? quick : renderWith(engine, parsed[part].template, scope)).toWellFormed();
+    } catch (error) {
+      return refuse(part, 'not_renderable', liquidMessage(error));
     }
-    const subject = oneLine(rendered.subject).slice(0, maxSubjectLength).toWellFormed();
-    if (subject === '') return refuse('subject', 'empty_subject', 'The subject comes out empty.');
-    return { kind: 'rendered', subject, html: rendered.html, text: rendered.text };
+    return output.length > maxBodyLength
+      ? refuse(part, 'too_large', `The mail would be longer than ${maxBodyLength} characters.`)
+      : output;
   };
-  return { kind: 'compiled', variables, customFields, render };
+
+  const encodePart = (part: Part, scope: Fields): EncodedText | TemplateRefusal => {
+    let quick: EncodedText | null;
+    try {
+      quick = parsed[part].quick?.encode(scope, maxBodyLength) ?? null;
+    } catch (error) {
+      return refuse(part, 'not_renderable', liquidMessage(error));
+    }
+    if (quick !== null) return quick;
+    const output = renderPart(part, scope);
+    if (typeof output !== 'string') return output;
+    const encoded = json(output);
+    return { json: encoded, source: encoded };
+  };
+
+  return {
+    kind: 'compiled',
+    variables,
+    customFields,
+    render(recipient, context) {
+      const scope = renderScope(recipient, context, customFields);
+      const line = renderPart('subject', scope);
+      if (typeof line !== 'string') return line;
+      const html = renderPart('html', scope);
+      if (typeof html !== 'string') return html;
+      const text = renderPart('text', scope);
+      if (typeof text !== 'string') return text;
+      const subject = subjectOf(line);
+      return subject === '' ? emptySubject : { kind: 'rendered', subject, html, text };
+    },
+    encode(recipient, context) {
+      const scope = renderScope(recipient, context, customFields);
+      const line = renderPart('subject', scope);
+      if (typeof line !== 'string') return line;
+      const html = encodePart('html', scope);
+      if ('kind' in html) return html;
+      const text = encodePart('text', scope);
+      if ('kind' in text) return text;
+      const subject = subjectOf(line);
+      if (subject === '') return emptySubject;
+      // Unambiguous: no value has a line end, and the hash of a skeleton says how many values follow it.
+      const source = `${html.source}\n${text.source}`;
+      return { kind: 'encoded', subject: json(subject), html: html.json, text: text.json, source };
+    },
+  };
 }
 
 /**
@@ -224,7 +273,7 @@ export function compileTemplate(template: FrozenTemplate): CompiledTemplate | Te
  * by which a webhook finds the session, the batch and the lead.
  */
 export function composeMail(
-  rendered: Pick<RenderedContent, 'subject' | 'html' | 'text'>,
+  { subject, html, text, source }: Omit<EncodedContent, 'kind'>,
   recipient: Recipient,
   settings: MailSettings,
 ): OutgoingMail {
@@ -233,9 +282,10 @@ export function composeMail(
     from,
     to: recipient.email,
     replyTo,
-    subject: rendered.subject,
-    html: rendered.html,
-    text: rendered.text,
+    subject,
+    html,
+    text,
+    source,
     headers:
       unsubscribeUrl === null
         ? {}
@@ -392,6 +442,10 @@ function oneLine(text: string): string {
   // Most fields are ASCII words with single spaces and need no check for Unicode space.
   return plainWords.test(text) ? text : text.replace(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ').trim();
 }
+
+const subjectOf = (line: string): string => oneLine(line).slice(0, maxSubjectLength).toWellFormed();
+
+const emptySubject = refuse('subject', 'empty_subject', 'The subject comes out empty.');
 
 const plainWords = /^(?:[!-~]+(?: [!-~]+)*)?$/;
 

@@ -56,6 +56,20 @@ export const activationStartRequestSchema = activationPreviewRequestSchema
   .meta({ id: 'ActivationStartRequest' });
 export type ActivationStartRequest = z.infer<typeof activationStartRequestSchema>;
 
+/** `GET …/:sessionId/original`: what a session was started with, to start another one like it. */
+export const originalActivationSchema = z
+  .object({
+    name: z.string(),
+    templateId: templateIdSchema,
+    templateVersion: z.int().min(1),
+    audience: audienceSchema.nullable().meta({
+      description:
+        'Exactly that of the start request; null where a part of it was deleted since: search words at the end, everything by retention, and what names an erased person.',
+    }),
+  })
+  .meta({ id: 'OriginalActivation' });
+export type OriginalActivation = z.infer<typeof originalActivationSchema>;
+
 export const renderedMailSchema = z
   .object({
     leadId: leadIdSchema,

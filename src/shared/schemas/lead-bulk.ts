@@ -26,6 +26,14 @@ const placeShape = {
     .meta({ description: '`next.untilId` of the answer before: leads that came later are not touched.' }),
 };
 
+/** One without the other would begin anew, or go on without the bound of the first call. */
+const hasWholePlace = ({ afterId, untilId }: { afterId?: number; untilId?: number }): boolean =>
+  (afterId === undefined) === (untilId === undefined);
+const wholePlaceRule = {
+  message: 'give afterId and untilId together, as `next` had them',
+  path: ['untilId'],
+};
+
 export const bulkEditSchema = z
   .strictObject({
     audience: audienceSchema,
@@ -33,6 +41,7 @@ export const bulkEditSchema = z
     value: z.string().trim().max(limits.maxFieldLength),
     ...placeShape,
   })
+  .refine(hasWholePlace, wholePlaceRule)
   .meta({ id: 'BulkEdit' });
 export type BulkEdit = z.infer<typeof bulkEditSchema>;
 
@@ -42,11 +51,13 @@ export const bulkSuppressSchema = z
     note: z.string().trim().max(limits.maxFieldLength).default(''),
     ...placeShape,
   })
+  .refine(hasWholePlace, wholePlaceRule)
   .meta({ id: 'BulkSuppress' });
 export type BulkSuppress = z.input<typeof bulkSuppressSchema>;
 
 export const bulkEraseSchema = z
   .strictObject({ audience: audienceSchema, ...placeShape })
+  .refine(hasWholePlace, wholePlaceRule)
   .meta({ id: 'BulkErase' });
 export type BulkErase = z.infer<typeof bulkEraseSchema>;
 

@@ -11,14 +11,24 @@ import { createMiddleware } from 'hono/factory';
 import { matchedRoutes } from 'hono/route';
 import { logEvent } from '../../runtime/log.ts';
 import { abilities, can } from '../../shared/roles.ts';
-import type { AppEnv, Person } from '../app-env.ts';
+import type { AppEnv, Permission, Person } from '../app-env.ts';
 import type { Identify } from './identity.ts';
 import { Refusal } from '../http/problem.ts';
-import { routeRules, unlistedRule, type RouteRule } from './route-permissions.ts';
+import { routeRules, unlistedRule } from './route-permissions.ts';
 import { missingSecrets } from '../../runtime/settings.ts';
 
 /** The route that will answer, and its rule; null when no route matches. `name` is its method and path. */
-export function permissionOf(c: Context<AppEnv>): { name: string; path: string; rule: RouteRule } | null {
+export function permissionOf(c: Context<AppEnv>): Permission | null {
+  // Five middlewares ask for it.
+  let permission = c.get('permission');
+  if (permission === undefined) {
+    permission = findPermission(c);
+    c.set('permission', permission);
+  }
+  return permission;
+}
+
+function findPermission(c: Context<AppEnv>): Permission | null {
   const route = matchedRoutes(c).findLast(({ method }) => method !== 'ALL');
   if (route === undefined) return null;
   const name = `${route.method} ${route.path}`;

@@ -46,9 +46,20 @@ export const loopbackOnly = createMiddleware<AppEnv>(async (c, next) => {
   await next();
 });
 
+/** The last verdict: all calls of a page have the same host, and parsing two URLs costs as much as a short handler. */
+let checked = { origin: '', host: null as string | null, isForThisMachine: false };
+
 /** Checks the URL and the header: a proxy in front may have changed either. */
 function isForThisMachine({ url, headers }: Request): boolean {
   const host = headers.get('host');
+  const origin = url.slice(0, url.indexOf('/', 'https://'.length));
+  if (checked.origin !== origin || checked.host !== host) {
+    checked = { origin, host, isForThisMachine: isLoopback(url, host) };
+  }
+  return checked.isForThisMachine;
+}
+
+function isLoopback(url: string, host: string | null): boolean {
   const hostUrl = `http://${host ?? ''}`;
   return (
     isLoopbackName(new URL(url).hostname) &&

@@ -54,6 +54,8 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'GET /crm/activation/progress/:sessionId': rule('watch'),
   'GET /crm/activation/stream/:sessionId': rule('watch'),
   'GET /crm/activation/:sessionId/issues': rule('watch'),
+  // Its audience may have search words.
+  'GET /crm/activation/:sessionId/original': rule('activate'),
   'GET /crm/activation/:sessionId/timeline': rule('watch'),
   'GET /crm/activation/:sessionId/leads': showsLeads('readLeads'),
   'GET /crm/activation/:sessionId/leads.csv': rule('readLeads', 'activation.download'),

@@ -6,8 +6,13 @@
 import type { SessionSpec } from '../../core/session/session.ts';
 import { findProvider, mailConfig } from '../../mail/providers/index.ts';
 import { textSetting } from '../../mail/providers/provider.ts';
-import { isStandIn, missingSettings, type SendingSettings } from '../../mail/readiness.ts';
-import { mailTexts } from '../../runtime/settings.ts';
+import {
+  isStandIn,
+  missingSettings,
+  type MissingSetting,
+  type SendingSettings,
+} from '../../mail/readiness.ts';
+import { dailyCapFault, mailTexts } from '../../runtime/settings.ts';
 import { Refusal } from '../http/problem.ts';
 
 /** The settings that decide whether mail can be sent. */
@@ -21,9 +26,18 @@ export function reportsDeliveries(env: Env): boolean {
   return webhook !== undefined && textSetting(env, webhook.secretName) !== '';
 }
 
+/** Everything in the settings that keeps mail from being sent; empty when nothing does. */
+export function mailFaults(env: Env): MissingSetting[] {
+  const capFault = dailyCapFault(env);
+  return [
+    ...missingSettings(sendingSettings(env)),
+    ...(capFault === null ? [] : [{ setting: 'MAIL_DAILY_CAP', message: capFault }]),
+  ];
+}
+
 /** @throws Refusal with all settings that keep mail from being sent */
 export function requireMail(env: Env): void {
-  const missing = missingSettings(sendingSettings(env));
+  const missing = mailFaults(env);
   if (missing.length === 0) return;
   throw new Refusal(
     'mail_not_configured',

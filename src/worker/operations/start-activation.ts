@@ -18,7 +18,11 @@ import { sessionStub } from '../../durable/stubs.ts';
 import { dailyCap, maxBatchLeadCount, undoMs } from '../../runtime/settings.ts';
 import { limits } from '../../shared/limits.ts';
 import type { Progress } from '../../shared/progress.ts';
-import type { ActivationPreviewRequest, ActivationStartRequest } from '../../shared/schemas/activation.ts';
+import type {
+  ActivationPreviewRequest,
+  ActivationStartRequest,
+  OriginalActivation,
+} from '../../shared/schemas/activation.ts';
 import { sha256Hex } from '../../shared/sha256.ts';
 import { requireSimpleFilter } from '../http/params.ts';
 import { Refusal } from '../http/problem.ts';
@@ -51,7 +55,7 @@ export async function startActivation(
 ): Promise<StartedActivation> {
   const { sessionId, ...rest } = request;
   const session = sessionStub(env, sessionId);
-  const fingerprint = await sha256Hex(JSON.stringify(rest));
+  const fingerprint = await fingerprintOf(rest);
   // Before anything else: a repeat must find its session even if the leads have changed since.
   const found = await session.find(fingerprint, requestId);
   if (found !== null) return requireStarted(found);
@@ -94,6 +98,33 @@ export async function startActivation(
   };
   return requireStarted(await session.start(spec, requestId));
 }
+
+/**
+ * What a session was started with. A session deletes parts of its audience in time, and the rest of it would match
+ * more leads than the start did. So the audience is only given when it has the hash of the start request.
+ *
+ * @returns null for an unknown id
+ */
+export async function originalActivation(
+  env: Env,
+  sessionId: string,
+  requestId: string,
+): Promise<OriginalActivation | null> {
+  const original = await sessionStub(env, sessionId).original(requestId);
+  if (original === null) return null;
+  const { name, audience, fingerprint, templateId, templateVersion } = original;
+  // A request without a name takes that of the template.
+  const hashes = await Promise.all([
+    fingerprintOf({ name, audience, templateId }),
+    fingerprintOf({ audience, templateId }),
+  ]);
+  const isExact = hashes.includes(fingerprint);
+  return { name, templateId, templateVersion, audience: isExact ? audience : null };
+}
+
+/** The hash of a start request without its id. The order of the keys is a part of it. */
+const fingerprintOf = (request: ActivationPreviewRequest): Promise<string> =>
+  sha256Hex(JSON.stringify(request));
 
 type StartAnswer = Awaited<ReturnType<ReturnType<typeof sessionStub>['start']>>;
 

@@ -9,6 +9,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mailAccount } from '../../durable/mail-account.ts';
 import type { Outcome } from '../../core/batch/outcome.ts';
+import { json } from '../../mail/json.ts';
 import type { Person } from '../app-env.ts';
 import { mailSettings, requireMail } from './require-mail.ts';
 import { Refusal } from '../http/problem.ts';
@@ -47,9 +48,10 @@ export async function sendTestMail(
         from: settings.from,
         to: person.email,
         replyTo: settings.replyTo,
-        subject: `[Test] ${mail.subject}`,
-        html: mail.html,
-        text: mail.text,
+        subject: json(`[Test] ${mail.subject}`),
+        html: json(mail.html),
+        text: json(mail.text),
+        source: '',
         headers: {},
         tags: { kind: 'test' },
       },

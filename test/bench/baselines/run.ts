@@ -86,7 +86,7 @@ async function activate(leadIds: readonly number[], key: string): Promise<void> 
       stage: text('stage'),
     };
     const unsubscribeUrl = `http://127.0.0.1/unsubscribe/${'x'.repeat(91)}`;
-    const rendered = compiled.render(recipient, {
+    const rendered = compiled.encode(recipient, {
       senderName: senderNameOf(from),
       actionUrl: null,
       unsubscribeUrl,

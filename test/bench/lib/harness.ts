@@ -112,7 +112,7 @@ export async function startMailApi(): Promise<MailApi> {
     async set(settings) {
       await ask({
         kind: 'set',
-        settings: { latencyMs: 0, ratePerSecond: null, window: 'fixed', ...settings },
+        settings: { latencyMs: 0, ratePerSecond: null, window: 'fixed', stall: null, ...settings },
       });
     },
     stats: () => ask({ kind: 'stats' }),
@@ -137,7 +137,8 @@ export function bundleWorker(): Promise<string> {
       platform: 'browser',
       conditions: ['workerd', 'worker', 'browser'],
       external: ['cloudflare:*', 'node:*'],
-      keepNames: true,
+      // As `keep_names` in wrangler.toml.
+      keepNames: false,
       logLevel: 'error',
     });
     return outfile;

@@ -15,13 +15,15 @@ const marker = Buffer.from('"to":["lead');
 const at = '@'.charCodeAt(0);
 const zero = '0'.charCodeAt(0);
 
-let settings: MailApiSettings = { latencyMs: 0, ratePerSecond: null, window: 'fixed' };
+let settings: MailApiSettings = { latencyMs: 0, ratePerSecond: null, window: 'fixed', stall: null };
 let mailsByLead = new Uint8Array(maxLeadId);
 let answersByKey = new Map<string, string>();
 let stats: MailApiStats = emptyStats();
 /** Times of the accepted calls in this calendar second or in the last 1,000 ms. */
 let recentCalls: number[] = [];
 let messageCount = 0;
+/** Nothing is answered before; 0: no stall has begun. */
+let stalledUntil = 0;
 
 function emptyStats(): MailApiStats {
   return {
@@ -34,6 +36,7 @@ function emptyStats(): MailApiStats {
     duplicateCount: 0,
     firstMailAt: null,
     lastMailAt: null,
+    longestGapMs: 0,
   };
 }
 
@@ -113,13 +116,18 @@ function handle(key: string, body: Buffer, response: ServerResponse): void {
     stats.acceptedCallCount++;
     stats.mailCount += mailCount;
     stats.firstMailAt ??= nowMs;
+    stats.longestGapMs = Math.max(stats.longestGapMs, nowMs - (stats.lastMailAt ?? nowMs));
     stats.lastMailAt = nowMs;
     answer = answerOf(mailCount);
     answersByKey.set(key, answer);
   } else stats.replayedCallCount++;
   const text = answer;
-  if (latencyMs === 0) send(response, 200, text, headers);
-  else setTimeout(() => send(response, 200, text, headers), latencyMs);
+  const { stall } = settings;
+  if (stall !== null && stalledUntil === 0 && stats.callCount > stall.afterCallCount)
+    stalledUntil = nowMs + stall.ms;
+  const waitMs = Math.max(latencyMs, stalledUntil - nowMs);
+  if (waitMs === 0) send(response, 200, text, headers);
+  else setTimeout(() => send(response, 200, text, headers), waitMs);
 }
 
 const server = createServer((request, response) => {
@@ -143,6 +151,7 @@ process.on('message', (request: MailApiRequest) => {
       answersByKey = new Map();
       stats = emptyStats();
       recentCalls = [];
+      stalledUntil = 0;
       break;
     case 'stats':
       break;

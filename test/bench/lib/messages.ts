@@ -11,6 +11,8 @@ export interface MailApiSettings {
   ratePerSecond: number | null;
   /** Calendar seconds, or any 1,000 ms. */
   window: 'fixed' | 'sliding';
+  /** After so many calls it answers nothing for so long; null: never. */
+  stall: { afterCallCount: number; ms: number } | null;
 }
 
 export interface MailApiStats {
@@ -25,6 +27,8 @@ export interface MailApiStats {
   duplicateCount: number;
   firstMailAt: number | null;
   lastMailAt: number | null;
+  /** The longest time between two accepted calls. */
+  longestGapMs: number;
 }
 
 export type MailApiRequest = { kind: 'set'; settings: MailApiSettings } | { kind: 'stats' };

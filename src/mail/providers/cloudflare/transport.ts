@@ -18,7 +18,8 @@ import {
   unreadableAnswer,
   type OutcomeRule,
 } from '../outcome-table.ts';
-import { sortedEntries, type Delivery, type MailTransport, type OutgoingMail } from '../../transport.ts';
+import { json, jsonObject, jsonRecord, type Json } from '../../json.ts';
+import type { Delivery, MailTransport, OutgoingMail } from '../../transport.ts';
 
 /** What the binding takes; the part of `SendEmail`'s builder that is used. */
 export interface CloudflareMail {
@@ -63,7 +64,7 @@ export function createCloudflareTransport({ binding }: CloudflareConfig): MailTr
     encode: (mails) => {
       const [mail, ...others] = mails;
       if (mail === undefined || others.length > 0) throw new RangeError('The binding takes one mail a call.');
-      return JSON.stringify(cloudflareMail(mail));
+      return cloudflareMail(mail);
     },
     deliver: async ({ payload, mailCount, ...call }): Promise<Delivery> => {
       if (isGivenUp(call)) return { outcome: { kind: 'notSent' }, rate: null };
@@ -111,16 +112,18 @@ async function abandonable<T>(call: Promise<T>, signal: AbortSignal): Promise<T>
   }
 }
 
-function cloudflareMail(mail: OutgoingMail): CloudflareMail {
-  return {
-    from: namedAddress(mail.from),
-    to: mail.to,
-    ...(mail.replyTo === null ? {} : { replyTo: mail.replyTo }),
+function cloudflareMail(mail: OutgoingMail): Json {
+  const from = namedAddress(mail.from);
+  return jsonObject({
+    from:
+      typeof from === 'string' ? json(from) : jsonObject({ name: json(from.name), email: json(from.email) }),
+    to: json(mail.to),
+    replyTo: mail.replyTo === null ? undefined : json(mail.replyTo),
     subject: mail.subject,
     html: mail.html,
     text: mail.text,
-    headers: Object.fromEntries(sortedEntries(mail.headers)),
-  };
+    headers: jsonRecord(mail.headers),
+  });
 }
 
 /** The builder takes the name and the address separately. */

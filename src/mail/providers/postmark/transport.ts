@@ -29,7 +29,8 @@ import {
   type OutcomeRule,
 } from '../outcome-table.ts';
 import { parseRetryAfter, readRateObservation } from '../retry-after.ts';
-import { sortedEntries, type Delivery, type MailTransport, type OutgoingMail } from '../../transport.ts';
+import { json, jsonArray, jsonFalse, jsonObject, jsonPairs, jsonRecord, type Json } from '../../json.ts';
+import type { Delivery, MailTransport, OutgoingMail } from '../../transport.ts';
 
 export interface PostmarkConfig {
   /** `https://api.postmarkapp.com`. */
@@ -66,11 +67,12 @@ const outcomeTable: readonly OutcomeRule[] = [
 /** Makes the transport for Postmark. */
 export function createPostmarkTransport(config: PostmarkConfig): MailTransport {
   const url = `${config.apiUrl.replace(/\/+$/, '')}/email/batch`;
+  const messageStream = json(config.messageStream);
   return {
     name: 'postmark',
     maxBatch: 500,
     idempotencyWindowMs: null,
-    encode: (mails) => JSON.stringify(mails.map((mail) => postmarkMail(mail, config.messageStream))),
+    encode: (mails) => jsonArray(mails.map((mail) => postmarkMail(mail, messageStream))),
     deliver: async ({ payload, mailCount, ...call }): Promise<Delivery> => {
       const request = {
         headers: {
@@ -135,19 +137,19 @@ function errorCode(value: unknown): number | null {
   return typeof code === 'number' && Number.isSafeInteger(code) ? code : null;
 }
 
-function postmarkMail(mail: OutgoingMail, messageStream: string): unknown {
-  return {
-    From: mail.from,
-    To: mail.to,
-    ...(mail.replyTo === null ? {} : { ReplyTo: mail.replyTo }),
+function postmarkMail(mail: OutgoingMail, messageStream: Json): Json {
+  return jsonObject({
+    From: json(mail.from),
+    To: json(mail.to),
+    ReplyTo: mail.replyTo === null ? undefined : json(mail.replyTo),
     Subject: mail.subject,
     HtmlBody: mail.html,
     TextBody: mail.text,
-    Headers: sortedEntries(mail.headers).map(([Name, Value]) => ({ Name, Value })),
-    Metadata: Object.fromEntries(sortedEntries(mail.tags)),
+    Headers: jsonPairs(mail.headers, 'Name', 'Value'),
+    Metadata: jsonRecord(mail.tags),
     MessageStream: messageStream,
     // Link tracking is off: a scanner that follows the tracker's redirect would use up a one-time link.
-    TrackOpens: false,
-    TrackLinks: 'None',
-  };
+    TrackOpens: jsonFalse,
+    TrackLinks: json('None'),
+  });
 }

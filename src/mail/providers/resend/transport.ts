@@ -32,7 +32,8 @@ import {
   type ProviderAnswer,
 } from '../outcome-table.ts';
 import { parseRetryAfter, readRateObservation } from '../retry-after.ts';
-import { sortedEntries, type Delivery, type MailTransport, type OutgoingMail } from '../../transport.ts';
+import { json, jsonArray, jsonObject, jsonPairs, jsonRecord, type Json } from '../../json.ts';
+import type { Delivery, MailTransport, OutgoingMail } from '../../transport.ts';
 
 export interface ResendConfig {
   /** `https://api.resend.com`, or the stand-in's address. */
@@ -151,7 +152,7 @@ export function createResendTransport(config: ResendConfig): MailTransport {
     name: 'resend',
     maxBatch: 100,
     idempotencyWindowMs: resendKeyWindowMs,
-    encode: (mails) => JSON.stringify(mails.map(resendMail)),
+    encode: (mails) => jsonArray(mails.map(resendMail)),
     deliver: async ({ key, payload, mailCount, ...call }): Promise<Delivery> => {
       const request = {
         headers: {
@@ -173,15 +174,15 @@ export function createResendTransport(config: ResendConfig): MailTransport {
 }
 
 /** Properties in a fixed order: the provider may compare payloads byte by byte. */
-function resendMail(mail: OutgoingMail): unknown {
-  return {
-    from: mail.from,
-    to: [mail.to],
-    ...(mail.replyTo === null ? {} : { reply_to: mail.replyTo }),
+function resendMail(mail: OutgoingMail): Json {
+  return jsonObject({
+    from: json(mail.from),
+    to: jsonArray([json(mail.to)]),
+    reply_to: mail.replyTo === null ? undefined : json(mail.replyTo),
     subject: mail.subject,
     html: mail.html,
     text: mail.text,
-    headers: Object.fromEntries(sortedEntries(mail.headers)),
-    tags: sortedEntries(mail.tags).map(([name, value]) => ({ name, value })),
-  };
+    headers: jsonRecord(mail.headers),
+    tags: jsonPairs(mail.tags, 'name', 'value'),
+  });
 }

@@ -34,7 +34,8 @@ import {
   type OutcomeRule,
 } from '../outcome-table.ts';
 import { parseRetryAfter } from '../retry-after.ts';
-import { sortedEntries, type Delivery, type MailTransport, type OutgoingMail } from '../../transport.ts';
+import { json, jsonArray, jsonObject, jsonPairs, type Json } from '../../json.ts';
+import type { Delivery, MailTransport, OutgoingMail } from '../../transport.ts';
 
 export interface SesConfig {
   /** `https://email.<region>.amazonaws.com`. */
@@ -94,7 +95,7 @@ export function createSesTransport(config: SesConfig): MailTransport {
     encode: (mails) => {
       const [mail, ...others] = mails;
       if (mail === undefined || others.length > 0) throw new RangeError('SES takes one mail a call.');
-      return JSON.stringify(sesMail(mail, config.configurationSet));
+      return sesMail(mail, config.configurationSet);
     },
     deliver: async ({ payload, mailCount, ...call }): Promise<Delivery> => {
       const signed = await new AwsV4Signer({
@@ -150,20 +151,21 @@ function amzDate(nowMs: number): string {
   return new Date(nowMs).toISOString().replace(/[:-]|\.\d{3}/g, '');
 }
 
-function sesMail(mail: OutgoingMail, configurationSet: string | null): unknown {
-  const utf8 = (Data: string) => ({ Data, Charset: 'UTF-8' });
-  return {
-    FromEmailAddress: mail.from,
-    Destination: { ToAddresses: [mail.to] },
-    ...(mail.replyTo === null ? {} : { ReplyToAddresses: [mail.replyTo] }),
-    Content: {
-      Simple: {
+function sesMail(mail: OutgoingMail, configurationSet: string | null): Json {
+  return jsonObject({
+    FromEmailAddress: json(mail.from),
+    Destination: jsonObject({ ToAddresses: jsonArray([json(mail.to)]) }),
+    ReplyToAddresses: mail.replyTo === null ? undefined : jsonArray([json(mail.replyTo)]),
+    Content: jsonObject({
+      Simple: jsonObject({
         Subject: utf8(mail.subject),
-        Body: { Text: utf8(mail.text), Html: utf8(mail.html) },
-        Headers: sortedEntries(mail.headers).map(([Name, Value]) => ({ Name, Value })),
-      },
-    },
-    EmailTags: sortedEntries(mail.tags).map(([Name, Value]) => ({ Name, Value })),
-    ...(configurationSet === null ? {} : { ConfigurationSetName: configurationSet }),
-  };
+        Body: jsonObject({ Text: utf8(mail.text), Html: utf8(mail.html) }),
+        Headers: jsonPairs(mail.headers, 'Name', 'Value'),
+      }),
+    }),
+    EmailTags: jsonPairs(mail.tags, 'Name', 'Value'),
+    ConfigurationSetName: configurationSet === null ? undefined : json(configurationSet),
+  });
 }
+
+const utf8 = (data: Json): Json => jsonObject({ Data: data, Charset: json('UTF-8') });

@@ -23,6 +23,7 @@ import {
   activationViews,
   issueListSchema,
   leadResultPageSchema,
+  originalActivationSchema,
   progressSchema,
   retryRequestSchema,
 } from '../../../shared/schemas/activation.ts';
@@ -35,7 +36,12 @@ import { problems, Refusal } from '../../http/problem.ts';
 import { noteLeadsShown } from '../../middleware/read-audit.ts';
 import { body, bodyCodes, json } from '../../http/openapi.ts';
 import { csvOfResults, resultPage } from '../../operations/results.ts';
-import { requireAudience, requireNoRecovery, startActivation } from '../../operations/start-activation.ts';
+import {
+  originalActivation,
+  requireAudience,
+  requireNoRecovery,
+  startActivation,
+} from '../../operations/start-activation.ts';
 import { compileUsable, requireTemplate } from '../../operations/templates.ts';
 
 const tags = ['activation'];
@@ -145,6 +151,18 @@ const issues = createRoute({
   request: { params: sessionIdParams },
   responses: {
     200: json('The issues.', issueListSchema),
+    ...problems('invalid_request', 'session_not_found'),
+  },
+});
+
+const original = createRoute({
+  method: 'get',
+  path: '/crm/activation/{sessionId}/original',
+  tags,
+  summary: 'What an activation was started with, to start another one like it',
+  request: { params: sessionIdParams },
+  responses: {
+    200: json('Its name, template and audience.', originalActivationSchema),
     ...problems('invalid_request', 'session_not_found'),
   },
 });
@@ -295,12 +313,12 @@ export function activationRoutes(app: App): void {
   });
 
   app.openapi(getProgress, async (c) => {
-    const progress = await sessionOf(c).progress(c.get('requestId'));
-    if (progress === null) throw new Refusal('session_not_found');
-    const etag = etagOf(progress);
+    const answer = await sessionOf(c).poll(tagsOf(c.req.header('if-none-match')), c.get('requestId'));
+    if (answer === null) throw new Refusal('session_not_found');
+    const { etag, body } = answer;
     const headers = { etag, 'cache-control': 'no-cache' };
-    if (isSameEtag(c.req.header('if-none-match'), etag)) return c.body(null, 304, headers);
-    return c.json(progress, 200, headers);
+    if (body === null) return c.body(null, 304, headers);
+    return new Response(body, { headers: { ...headers, 'content-type': 'application/json' } });
   });
 
   app.openapi(stream, async (c) => {
@@ -320,6 +338,13 @@ export function activationRoutes(app: App): void {
     const list = await sessionOf(c).issues(c.get('requestId'));
     if (list === null) throw new Refusal('session_not_found');
     return c.json(list, 200);
+  });
+
+  app.openapi(original, async (c) => {
+    const { sessionId } = c.req.valid('param');
+    const found = await originalActivation(c.env, sessionId, c.get('requestId'));
+    if (found === null) throw new Refusal('session_not_found');
+    return c.json(found, 200, { 'cache-control': 'no-store' });
   });
 
   app.openapi(results, async (c) => {
@@ -377,13 +402,7 @@ async function command(c: Context<AppEnv>, wanted: Command): Promise<Progress> {
   return answer.progress;
 }
 
-/** The revision, and whether the session stalls: that changes the progress without a new revision. */
-function etagOf(progress: Progress): string {
-  return `"${progress.rev}${progress.stalledSince === null ? '' : '-stalled'}"`;
-}
-
-/** True when `If-None-Match` has this tag. An edge that compresses makes a tag weak; it is compared as a strong one. */
-function isSameEtag(ifNoneMatch: string | undefined, etag: string): boolean {
-  const tags = (ifNoneMatch ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
-  return tags.includes(etag) || tags.includes('*');
+/** The tags of `If-None-Match`. An edge that compresses makes a tag weak; it is compared as a strong one. */
+function tagsOf(ifNoneMatch: string | undefined): string[] {
+  return ifNoneMatch?.split(',').map((tag) => tag.trim().replace(/^W\//, '')) ?? [];
 }

@@ -8,6 +8,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import {
   bulkPage,
   editLeads,
+  exportPages,
   readLeads,
   skippedLeads,
   suppressLeads,
@@ -15,6 +16,8 @@ import {
   type BulkPlace,
 } from '../../../crm/leads/bulk.ts';
 import { sessionStub } from '../../../durable/stubs.ts';
+import { classifyFault } from '../../../runtime/faults.ts';
+import { logEvent } from '../../../runtime/log.ts';
 import { leadFieldNames } from '../../../shared/lead-fields.ts';
 import { limits } from '../../../shared/limits.ts';
 import type { Audience } from '../../../shared/schemas/activation.ts';
@@ -170,7 +173,7 @@ export function leadBulkRoutes(app: App): void {
           ? { leadCount: audience.leadIds.length }
           : { filter: Object.keys(audience.filter) },
     });
-    return c.body(csvStream(csvColumns, pagesOfLeads(c.env.DB, audience)), 200, {
+    return c.body(csvStream(csvColumns, csvRowsOf(exportPages(c.env.DB, audience))), 200, {
       'content-type': 'text/csv; charset=utf-8',
       'content-disposition': 'attachment; filename="leads.csv"',
       'cache-control': 'no-store',
@@ -189,9 +192,17 @@ export function leadBulkRoutes(app: App): void {
     const leads = await readLeads(c.env.DB, c.req.valid('json').leadIds);
     const bySession = Map.groupBy(leads, ({ activatedBy }) => activatedBy);
     const answers = await Promise.all(
-      [...bySession].map(async ([sessionId, members]) =>
-        sessionId === null ? [] : sessionStub(c.env, sessionId).leadResults(members.map(({ id }) => id)),
-      ),
+      [...bySession].map(async ([sessionId, members]) => {
+        if (sessionId === null) return [];
+        try {
+          return await sessionStub(c.env, sessionId).leadResults(members.map(({ id }) => id));
+        } catch (error) {
+          // One object that does not answer must not hide what the others know.
+          const { kind } = classifyFault(error);
+          logEvent('warn', 'last_results_failed', { requestId: c.get('requestId'), sessionId, fault: kind });
+          return [];
+        }
+      }),
     );
     const results = answers.flat();
     noteLeadsShown(c, results.length);
@@ -236,11 +247,6 @@ const csvRow = (lead: Lead): Cell[] => [
   iso(lead.updatedAt),
 ];
 
-async function* pagesOfLeads(db: D1Database, audience: Audience): AsyncGenerator<Cell[][], void> {
-  let place: BulkPlace | null = null;
-  do {
-    const page: BulkPage = await bulkPage(db, { audience, place, limit: limits.maxBulkLeadCount });
-    yield (await readLeads(db, page.leadIds)).map(csvRow);
-    place = page.next;
-  } while (place !== null);
+async function* csvRowsOf(pages: AsyncGenerator<Lead[], void>): AsyncGenerator<Cell[][], void> {
+  for await (const leads of pages) yield leads.map(csvRow);
 }

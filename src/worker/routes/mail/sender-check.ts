@@ -8,12 +8,12 @@
 import { createRoute } from '@hono/zod-openapi';
 import { findProvider } from '../../../mail/providers/index.ts';
 import { textSetting } from '../../../mail/providers/provider.ts';
-import { missingSettings, isStandIn } from '../../../mail/readiness.ts';
+import { isStandIn } from '../../../mail/readiness.ts';
 import { domainOf } from '../../../mail/templates/render.ts';
 import { lookUpSender, type DnsFinding } from '../../../mail/sender-dns.ts';
 import { senderCheckSchema, type SenderCheck } from '../../../shared/schemas/mail.ts';
 import type { App } from '../../app-env.ts';
-import { sendingSettings } from '../../operations/require-mail.ts';
+import { mailFaults, sendingSettings } from '../../operations/require-mail.ts';
 import { json } from '../../http/openapi.ts';
 import { problems } from '../../http/problem.ts';
 
@@ -53,7 +53,7 @@ export function senderCheckRoutes(app: App): void {
   app.openapi(getCheck, async (c) => {
     const sending = sendingSettings(c.env);
     const standIn = isStandIn(sending);
-    const missing = missingSettings(sending);
+    const missing = mailFaults(c.env);
     const domain = domainOf(sending.from);
     const checks: Check[] = settings.map(({ id, title, detail }) => {
       const fault = missing.find(({ setting }) => setting === id);
@@ -70,15 +70,14 @@ export function senderCheckRoutes(app: App): void {
             isRequired: false,
           };
     });
-    const binding = missing.find(({ setting }) => setting === 'send_email');
-    if (binding !== undefined) {
-      checks.push({
-        id: 'send_email',
-        title: 'Binding',
-        status: 'missing',
-        detail: binding.message,
-        isRequired: true,
-      });
+    // Shown only while they are at fault.
+    for (const [id, title] of [
+      ['send_email', 'Binding'],
+      ['MAIL_DAILY_CAP', 'Daily cap'],
+    ] as const) {
+      const fault = missing.find(({ setting }) => setting === id);
+      if (fault !== undefined)
+        checks.push({ id, title, status: 'missing', detail: fault.message, isRequired: true });
     }
     checks.push(webhookCheck(c.env, standIn));
     const findings =

@@ -131,7 +131,8 @@ function sentenceOf(progress: Progress): string {
 
 function causeOf({ lastError }: Progress, reason: SessionReason): Cause {
   // The settings were changed under it: then the server's own words are the cause.
-  const isChange = reason === 'mail_auth' && lastError?.startsWith('The mail provider was changed') === true;
+  const isChange =
+    reason === 'mail_auth' && /^(?:The mail provider was changed|MAIL_[A-Z_]+ must)/.test(lastError ?? '');
   if (isChange) return { title: m.cause.changed, text: lastError ?? '', href: '/settings', detail: null };
   return {
     title: stateMessages.reasons[reason],

@@ -19,6 +19,7 @@ import type {
   Audience,
   LeadHistory,
   LeadResultPage,
+  OriginalActivation,
 } from '../../../../src/shared/schemas/activation.ts';
 import type {
   Import,
@@ -246,6 +247,9 @@ export const api = {
   settingValues: () => call<SettingValues>('/crm/settings/values'),
   testInbox: () => call<TestInbox>('/crm/test-inbox'),
   testMail: (id: string) => call<TestMailContent>(`/crm/test-inbox/${id}`),
+  /** What an activation was started with; its audience is null where that is not exactly known any more. */
+  originalActivation: (sessionId: string) =>
+    call<OriginalActivation>(`/crm/activation/${sessionId}/original`),
   preview: (request: ActivationPreviewRequest, signal?: AbortSignal) =>
     post<ActivationPreview>('/crm/activation/preview', request, signal),
   start: (request: ActivationStartRequest) =>

@@ -42,6 +42,7 @@ export class ImportFlow {
   #check = $state.raw<CheckRun | null>(null);
   #isRemembered = $state(false);
   #isResumed = $state(false);
+  #isEndSeen = $state(false);
   #attempt = $state(0);
   #refusal = $state.raw<Refusal | null>(null);
   #fault = $state.raw<FileFault | null>(null);
@@ -96,12 +97,20 @@ export class ImportFlow {
   get fault(): FileFault | null {
     return this.#fault;
   }
+  /** Its end was told for long enough on other pages. */
+  get isEndSeen(): boolean {
+    return this.#isEndSeen;
+  }
   /** Rows are being sent now: not stopped by a refusal or by the file itself. */
   get isSending(): boolean {
     return this.#phase === 'uploading' && this.#refusal === null && this.#fault === null;
   }
   get problems(): MappingProblem[] {
     return mappingProblems(this.#choice, this.consentSource);
+  }
+
+  seeEnd(): void {
+    this.#isEndSeen = true;
   }
 
   /** Looks at a file; goes on at once where it is one that was interrupted. */
@@ -219,6 +228,7 @@ export class ImportFlow {
     this.#rowCount = null;
     this.#isRemembered = false;
     this.#isResumed = false;
+    this.#isEndSeen = false;
     this.#attempt = 0;
     this.#refusal = null;
     this.#fault = null;

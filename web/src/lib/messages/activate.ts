@@ -12,6 +12,11 @@ export const activateMessages = {
   description: 'Each lead becomes active and gets one email. You can close this page while it runs.',
   name: 'Activation name',
   nameHint: 'Only you and your colleagues see it.',
+  /** A name has at most 120 characters. */
+  copyName: (name: string) => `${name.slice(0, 113)} (copy)`,
+  templateGone: 'The template of the original was deleted. Choose another one.',
+  templateChanged: (then: number, now: number) =>
+    `The template has changed since the original: version ${formatCount(then)} then, version ${formatCount(now)} now.`,
   defaultName: (time: string) => `Activation of ${time}`,
   template: 'Email template',
   templateSearch: 'Search templates',

@@ -36,6 +36,13 @@ export const activationMessages = {
   check: 'Check with the provider',
   assumeSent: 'Mark as sent',
   menu: 'More actions',
+  duplicate: 'Duplicate this activation',
+  duplicateFailed: 'The activation could not be duplicated',
+  notExact: {
+    title: 'Select the leads again',
+    text: 'Who this activation was for is not kept exactly: search words are deleted when it ends, the rest after a while. A copy could reach other people.',
+    action: 'Go to leads',
+  },
   erase: 'Erase activation',
   wasErased: (name: string) => `${name} was erased`,
   eraseConfirm: {

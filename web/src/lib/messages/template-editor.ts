@@ -77,10 +77,17 @@ export const templateEditorMessages = {
   noEmptyField: 'Every field it uses is filled in.',
   draft: {
     found: (ago: string) => `You have unsaved changes, last edited ${ago}.`,
+    /** The template was saved by somebody since. */
+    outdated: ({ base, latest }: { base: number; latest: number }) =>
+      `They were begun on version ${formatCount(base)}; version ${formatCount(latest)} was saved since.`,
+    replaces: ({ base, latest }: { base: number; latest: number }) =>
+      `Your changes were begun on version ${formatCount(base)}. Saving them replaces what version ${formatCount(latest)} changed.`,
     restore: 'Restore',
     discard: 'Discard',
     kept: 'Unsaved changes are kept in this browser',
     keptText: 'Open the template again to restore them.',
+    notKept: 'Unsaved changes could not be kept',
+    notKeptText: 'This browser has no room for them. Save the template before you leave it.',
     unsaved: 'Unsaved changes',
   },
 } as const;

@@ -8,6 +8,7 @@ import { createContext } from 'svelte';
 import type { Tracker } from '../sync/tracker.svelte.ts';
 import type { Access } from './access.svelte.ts';
 import type { Clock } from './clock.svelte.ts';
+import type { FirstRun } from './first-run.svelte.ts';
 import type { Notifier } from './notifier.svelte.ts';
 import type { Theme } from './theme.svelte.ts';
 import type { Toasts } from './toasts.svelte.ts';
@@ -19,6 +20,8 @@ export interface AppState {
   theme: Theme;
   clock: Clock;
   notifier: Notifier;
+  /** One for all places that show it; null until the first of them asks ({@link FirstRun.of}). */
+  firstRun: { shared: FirstRun | null };
 }
 
 export const [getApp, setApp] = createContext<AppState>();

@@ -36,24 +36,6 @@ export function browserPorts(isAwaited: () => boolean): BrowserPorts {
   };
 }
 
-/** `localStorage`, or null where even touching it throws. */
-export function browserStorage(): Storage | null {
-  try {
-    return window.localStorage;
-  } catch {
-    return null;
-  }
-}
-
-/** Storage of this tab alone; null where the browser refuses it. */
-export function tabStorage(): Storage | null {
-  try {
-    return window.sessionStorage;
-  } catch {
-    return null;
-  }
-}
-
 async function poll(sessionId: string, etag: string | null, signal: AbortSignal): Promise<PollAnswer> {
   try {
     const response = await fetch(`/crm/activation/progress/${sessionId}`, {

@@ -10,9 +10,10 @@
  */
 import { isTerminal, reduceProgress, type Progress } from '../../../../src/shared/progress.ts';
 import { isSessionId } from '../../../../src/shared/session-id.ts';
+import { keyPrefix } from './stored-key.ts';
 import { isProgress } from './wire.ts';
 
-export const keyPrefix = 'lead-activation:session:';
+export { keyPrefix };
 
 /** One session that this browser shows in its tracker. */
 export interface TrackedSession {

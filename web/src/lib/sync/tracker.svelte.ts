@@ -1,15 +1,18 @@
 /**
  * The sessions of this tab as runes: what the tracker, the title, the announcements and the toasts show.
  *
- * Connects the session manager to the window's events. Holds no words and decides nothing about the protocol.
+ * Connects the session manager to the window's events. The manager's code loads when there is something to follow,
+ * or when the page is at rest; until then nothing is lost, because what it is told waits for it. Holds no words and
+ * decides nothing about the protocol.
  *
  * @module
  */
 import { isTerminal, type Progress } from '../../../../src/shared/progress.ts';
-import { browserPorts, browserStorage } from './browser-ports.ts';
-import { SessionManager, type SessionView } from './session-manager.ts';
-import { announcementFor, inTrackerOrder, overallPercent, type Announcement } from './progress-view.ts';
-import { sessionIdOfKey, TrackedSessionStore } from './store.ts';
+import type { Following } from './following.ts';
+import type { Announcement } from './progress-view.ts';
+import type { SessionManager, SessionView } from './session-manager.ts';
+import { hasStoredSession } from './storage.ts';
+import { keyPrefix } from './stored-key.ts';
 
 /** The shell listens to this. */
 export interface TrackerListener {
@@ -18,26 +21,30 @@ export interface TrackerListener {
 }
 
 export class Tracker {
-  readonly #manager: SessionManager;
+  readonly #isAwaited: () => boolean;
+  /** Null until it is loaded. */
+  #following: Following | null = null;
+  #loading: Promise<void> | null = null;
+  /** What the manager was told before it was there. */
+  readonly #told: ((manager: SessionManager) => void)[] = [];
   #views = $state.raw<readonly SessionView[]>([]);
   #listener: TrackerListener | null = null;
 
   /** @param isAwaited - true while a hidden tab goes on following, because a notification is wanted */
   constructor(isAwaited: () => boolean) {
-    this.#manager = new SessionManager(
-      browserPorts(isAwaited),
-      new TrackedSessionStore(browserStorage()),
-      () => this.#refresh(),
-    );
+    this.#isAwaited = isAwaited;
   }
 
-  /** Starts to follow, and to watch this window. Returns how to stop. */
+  /** Watches this window, and starts to follow what this browser has stored. Returns how to stop. */
   connect(listener: TrackerListener): () => void {
     this.#listener = listener;
     const stopped = new AbortController();
     const options = { signal: stopped.signal };
-    const shown = (): void => this.#manager.visibilityChanged();
-    const connectivity = (): void => this.#manager.connectivityChanged();
+    const shown = (): void => this.#following?.manager.visibilityChanged();
+    const connectivity = (): void => {
+      if (this.#following !== null) this.#following.manager.connectivityChanged();
+      else if (this.#told.length > 0) void this.load();
+    };
     document.addEventListener('visibilitychange', shown, options);
     document.addEventListener('resume', shown, options);
     window.addEventListener('pageshow', shown, options);
@@ -45,72 +52,108 @@ export class Tracker {
     window.addEventListener('offline', connectivity, options);
     window.addEventListener(
       'storage',
-      (event) => {
+      ({ key }) => {
         // A null key is a cleared storage: every session that is still needed is in the manager's memory.
-        const sessionId = sessionIdOfKey(event.key);
-        if (sessionId !== null) this.#manager.storedSessionChanged(sessionId);
+        if (key === null || !key.startsWith(keyPrefix)) return;
+        this.#tell((manager) => {
+          const sessionId = this.#following?.sessionIdOfKey(key) ?? null;
+          if (sessionId !== null) manager.storedSessionChanged(sessionId);
+        });
       },
       options,
     );
-    this.#manager.start();
+    if (hasStoredSession()) void this.load();
     return () => {
       stopped.abort();
-      this.#manager.stop();
+      this.#following?.manager.stop();
       this.#listener = null;
     };
   }
 
+  /** Loads the manager and starts it. Where that fails, the next thing that it is told tries again. */
+  load(): Promise<void> {
+    this.#loading ??= import('./following.ts').then(
+      ({ makeFollowing }) => {
+        if (this.#listener === null) return;
+        this.#following = makeFollowing(this.#isAwaited, () => this.#refresh());
+        const { manager } = this.#following;
+        manager.start();
+        for (const tell of this.#told.splice(0)) tell(manager);
+      },
+      () => {
+        this.#loading = null;
+      },
+    );
+    return this.#loading;
+  }
+
+  #tell(tell: (manager: SessionManager) => void): void {
+    if (this.#following !== null) tell(this.#following.manager);
+    else {
+      this.#told.push(tell);
+      void this.load();
+    }
+  }
+
   /** Sessions of the tracker, what moves first. */
   get sessions(): readonly SessionView[] {
-    return inTrackerOrder(this.#views.filter((view) => view.tracked));
+    const tracked = this.#views.filter((view) => view.tracked);
+    return this.#following?.inTrackerOrder(tracked) ?? tracked;
   }
 
   /** Percent over all sessions that still go on; null when none does. */
   get percent(): number | null {
-    return overallPercent(
-      this.#views.flatMap((view) => (view.tracked && view.progress ? [view.progress] : [])),
-    );
+    const known = this.#views.flatMap((view) => (view.tracked && view.progress ? [view.progress] : []));
+    return this.#following?.overallPercent(known) ?? null;
   }
 
   view(sessionId: string): SessionView | null {
     return this.#views.find((view) => view.sessionId === sessionId) ?? null;
   }
 
-  /** Call before the start request leaves. */
+  /** Call before the start request leaves, and after `load`: what is stored then survives a refresh at once. */
   expect(sessionId: string): void {
-    this.#manager.expect(sessionId);
+    this.#tell((manager) => manager.expect(sessionId));
   }
 
   /** The start request got no answer and is not repeated. */
   release(sessionId: string): void {
-    this.#manager.release(sessionId);
+    this.#tell((manager) => manager.release(sessionId));
   }
 
   /** Started, resumed or retried here. */
   begin(progress: Progress): void {
-    this.#manager.begin(progress);
+    this.#tell((manager) => manager.begin(progress));
   }
 
   /** Open, and started by this person on another device. */
   follow(progress: Progress): void {
-    this.#manager.follow(progress);
+    this.#tell((manager) => manager.follow(progress));
   }
 
   offer(progress: Progress): void {
-    this.#manager.offer(progress);
+    this.#tell((manager) => manager.offer(progress));
   }
 
   dismiss(sessionId: string): void {
-    this.#manager.dismiss(sessionId);
+    this.#tell((manager) => manager.dismiss(sessionId));
   }
 
   /** Follows a session that is looked at. Returns how to stop. */
   observe(sessionId: string): () => void {
-    return this.#manager.observe(sessionId);
+    let stop: (() => void) | null = null;
+    let isStopped = false;
+    this.#tell((manager) => {
+      if (!isStopped) stop = manager.observe(sessionId);
+    });
+    return () => {
+      isStopped = true;
+      stop?.();
+    };
   }
 
   #refresh(): void {
-    const views = this.#manager.views();
+    const views = this.#following?.manager.views() ?? [];
     const same =
       views.length === this.#views.length && views.every((view, index) => view === this.#views[index]);
     if (same) return;
@@ -119,12 +162,12 @@ export class Tracker {
     for (const view of views) {
       if (view.progress === null) continue;
       const previous = before.find((known) => known.sessionId === view.sessionId)?.progress ?? null;
-      if (previous !== view.progress) this.#tell(previous, view.progress, view.tracked);
+      if (previous !== view.progress) this.#report(previous, view.progress, view.tracked);
     }
   }
 
-  #tell(previous: Progress | null, progress: Progress, tracked: boolean): void {
-    const announcement = announcementFor(previous, progress);
+  #report(previous: Progress | null, progress: Progress, tracked: boolean): void {
+    const announcement = this.#following?.announcementFor(previous, progress) ?? null;
     if (announcement !== null) this.#listener?.announce(progress, announcement);
     // The end of a session that is only looked at is shown by its page.
     if (tracked && previous !== null && !isTerminal(previous) && isTerminal(progress))

@@ -21,7 +21,7 @@ import type { Lead, View } from '../../../../src/shared/schemas/leads.ts';
 import { api, type Refusal } from '../api/client.ts';
 import { filterOf, parseLeadView } from '../leads/view.ts';
 import { describeFault, type DescribedFault } from './describe-fault.ts';
-import { dropDraft, isSameText, keepDraft, keptDraft, type KeptDraft, type TemplateText } from './drafts.ts';
+import { isSameText, keepDrafts, keptDrafts, type KeptDraft, type TemplateText } from './drafts.ts';
 import { preheaderOf, withPreheader } from './preheader.ts';
 
 /** Long enough for a word, short enough to feel live. */
@@ -63,6 +63,16 @@ const choiceOfImport = ({ importId, fileName }: Import): AudienceChoice => ({
   audience: { filter: { importId } },
 });
 
+/** The version that unsaved work was begun on, and the one that the template has now. */
+export interface OutdatedBase {
+  base: number;
+  latest: number;
+}
+
+function outdated(base: number | null, latest: number | null): OutdatedBase | null {
+  return base !== null && latest !== null && base < latest ? { base, latest } : null;
+}
+
 export class TemplateEditor {
   readonly #readsLeads: boolean;
   name = $state('');
@@ -87,7 +97,10 @@ export class TemplateEditor {
   /** The text that {@link preview} is of. */
   #previewed = $state.raw<TemplateDraft>({ subject: '', html: '', text: '' });
   #saved = $state.raw<TemplateText | null>(null);
-  #found = $state.raw<KeptDraft | null>(null);
+  /** Unsaved work that the person has not decided about, the newest first. */
+  #found = $state.raw<readonly KeptDraft[]>([]);
+  /** The version that the text in the editor was begun on. */
+  #base = $state<number | null>(null);
   #draftKey = '';
   #check = $state.raw<TemplateCheck | null>(null);
   #refusal = $state.raw<Refusal | null>(null);
@@ -158,9 +171,20 @@ export class TemplateEditor {
   get isDirty(): boolean {
     return this.#saved !== null && !isSameText(this.#saved, this.#content);
   }
-  /** Unsaved work of an earlier visit. */
+  /** Unsaved work that waits for a decision: of an earlier visit, or put aside for it. */
   get found(): KeptDraft | null {
-    return this.#found;
+    return this.#found[0] ?? null;
+  }
+  get #latest(): number | null {
+    return this.#versions[0]?.version ?? null;
+  }
+  /** The versions of {@link found} where the template has changed since it was begun; null where it has not. */
+  get foundOutdated(): OutdatedBase | null {
+    return outdated(this.found?.base ?? null, this.#latest);
+  }
+  /** The same of the text in the editor, while it is not saved. */
+  get outdated(): OutdatedBase | null {
+    return this.isDirty ? outdated(this.#base, this.#latest) : null;
   }
   get #content(): TemplateText {
     const { name, description, subject, html, text } = this;
@@ -214,8 +238,10 @@ export class TemplateEditor {
     Object.assign(this, content);
     this.#saved = content;
     this.#draftKey = copyName === null ? id : `copy:${id}`;
-    const kept = keptDraft(localStorage, this.#draftKey);
-    this.#found = kept === null || isSameText(kept.content, content) ? null : kept;
+    this.#base = answer.value.version;
+    this.#found = keptDrafts(localStorage, this.#draftKey).filter(
+      (kept) => !isSameText(kept.content, content),
+    );
     if (copyName === null) {
       this.#template = answer.value;
       this.#versions = versions.ok ? versions.value.versions : [];
@@ -242,20 +268,31 @@ export class TemplateEditor {
     if (answer.ok && !signal.aborted) this.#leads = answer.value.leads;
   }
 
-  /** Keeps the unsaved text in the browser; what is saved needs no draft. */
-  keep(nowMs: number): void {
-    // The work of an earlier visit stays until the person has decided about it.
-    if (this.#found !== null) return;
-    if (this.isDirty) keepDraft(localStorage, this.#draftKey, { content: this.#content, at: nowMs });
-    else dropDraft(localStorage, this.#draftKey);
+  /**
+   * Keeps the unsaved text in the browser, beside what the person has not decided about.
+   *
+   * @returns false where the browser keeps nothing
+   */
+  keep(nowMs: number): boolean {
+    const own = this.isDirty ? [{ content: this.#content, at: nowMs, base: this.#base }] : [];
+    return keepDrafts(localStorage, this.#draftKey, [...own, ...this.#found]);
   }
-  restore(): void {
-    if (this.#found !== null) Object.assign(this, this.#found.content);
-    this.#found = null;
+
+  /** Puts the unsaved work that was found into the editor; what was in there unsaved waits in its place. */
+  restore(nowMs: number): void {
+    const [chosen, ...rest] = this.#found;
+    if (chosen === undefined) return;
+    const own = this.isDirty ? [{ content: this.#content, at: nowMs, base: this.#base }] : [];
+    Object.assign(this, chosen.content);
+    this.#base = chosen.base;
+    this.#found = [...own, ...rest];
+    this.keep(nowMs);
   }
-  discard(): void {
-    dropDraft(localStorage, this.#draftKey);
-    this.#found = null;
+
+  /** Drops the unsaved work that was found; what is in the editor stays. */
+  discard(nowMs: number): void {
+    this.#found = this.#found.slice(1);
+    this.keep(nowMs);
   }
 
   /** Renders the draft anew, soon. */
@@ -308,7 +345,8 @@ export class TemplateEditor {
     );
     if (saved !== null) {
       this.#saved = content;
-      this.discard();
+      this.#base = saved.version;
+      keepDrafts(localStorage, this.#draftKey, this.#found);
     }
     return saved;
   }
@@ -322,7 +360,8 @@ export class TemplateEditor {
     });
     if (isGone !== true) return false;
     this.#saved = this.#content;
-    this.discard();
+    this.#found = [];
+    keepDrafts(localStorage, this.#draftKey, []);
     return true;
   }
 

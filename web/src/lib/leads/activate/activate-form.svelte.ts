@@ -36,6 +36,14 @@ const standardConfirmAbove = 1_000;
 /** Templates that are offered at once; the others are found by their name. */
 const maxOfferedCount = 5;
 
+/** What the dialog begins with when it repeats an activation. */
+export interface ActivatePreset {
+  name: string;
+  templateId: string;
+  /** The one that the original was sent with. */
+  templateVersion: number;
+}
+
 type TestMail =
   | { kind: 'none' }
   | { kind: 'sending' }
@@ -45,6 +53,7 @@ type TestMail =
 export class ActivateForm {
   readonly #audience: Audience;
   readonly #observer: StartObserver;
+  readonly #preset: ActivatePreset | null;
   name = $state(activateMessages.defaultName(formatShortDateTime(Date.now())));
   /** What the person typed as the count of leads. */
   typedCount = $state('');
@@ -69,9 +78,11 @@ export class ActivateForm {
   #skippedRefusal = $state.raw<Refusal | null>(null);
   #test = $state.raw<TestMail>({ kind: 'none' });
 
-  constructor(audience: Audience, observer: StartObserver) {
+  constructor(audience: Audience, observer: StartObserver, preset: ActivatePreset | null = null) {
     this.#audience = audience;
     this.#observer = observer;
+    this.#preset = preset;
+    if (preset !== null) this.name = activateMessages.copyName(preset.name);
   }
 
   get templates(): readonly TemplateSummary[] | null {
@@ -97,6 +108,15 @@ export class ActivateForm {
   }
   get templateId(): string | null {
     return this.#templateId;
+  }
+  /** How the email of this one differs from that of the activation which it repeats; null where it does not. */
+  get templateChange(): string | null {
+    if (this.#preset === null || this.#templates === null) return null;
+    const { templateId, templateVersion } = this.#preset;
+    const now = this.#templates.find(({ id }) => id === templateId);
+    if (now === undefined) return activateMessages.templateGone;
+    if (this.#templateId !== templateId || now.version === templateVersion) return null;
+    return activateMessages.templateChanged(templateVersion, now.version);
   }
   get preview(): ActivationPreview | null {
     return this.#preview;
@@ -184,7 +204,8 @@ export class ActivateForm {
       return;
     }
     this.#templates = answer.value.templates;
-    const first = answer.value.templates[0];
+    const first =
+      answer.value.templates.find(({ id }) => id === this.#preset?.templateId) ?? answer.value.templates[0];
     if (this.#templateId === null && first !== undefined) await this.choose(first.id);
   }
 
