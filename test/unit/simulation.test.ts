@@ -73,7 +73,7 @@ describe('the checks', () => {
     ['--mutant', 'a new key for each attempt', 'mailed once'],
     ['--mutant', 'counters outside of the transaction', 'counters equal rows'],
     ['--mutant', 'the watchdog is armed last', 'resumes within five seconds'],
-    ['--mutant', 'suppressions are read once', 'suppressed is not mailed'],
+    ['--mutant', 'an erased lead is mailed', 'erased is not mailed'],
     ['--mutant', 'cancelled leads stay active', 'active means mailed'],
   ])(
     'find %s %s',
