@@ -107,23 +107,24 @@ export const mutants: readonly Mutant[] = [
     'const keySafetyMs = -48 * 3_600_000;',
   ),
   {
-    // Three places look; each alone is enough in almost every case.
+    // Several places look; each alone is enough in almost every case.
     name: 'nothing looks for commands before a call',
     changes: [
       {
         file: runner,
-        find: "if (!this.#isStillHeld(batch) || this.mode() === 'none') return false;",
+        find: "    if (this.#isStopped) return 'none';\n",
+        replace:
+          "    if (this.#isStopped || !this.isPlanning) return 'none';\n    if (this.#generation > 0) return 'run';\n",
+      },
+      {
+        file: runner,
+        find: '    if (this.#session().generation !== this.#generation) return false;\n',
         replace: '',
       },
       {
         file: runner,
         find: 'const mayLeave = (): boolean => this.#context.store.load()?.generation === this.#generation;',
         replace: 'const mayLeave = (): boolean => true;',
-      },
-      {
-        file: 'src/core/session/slice.ts',
-        find: "    // Meanwhile the answer to another call may have paused the session.\n    if (mode() === 'none') return false;\n",
-        replace: '',
       },
     ],
   },
