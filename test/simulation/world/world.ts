@@ -128,6 +128,9 @@ export class World {
     this.#crm = new SimDatabase(sim, {
       hopMs: () => this.#hopMs(),
       fault: (sql) => this.#databaseFault(sql),
+      orphaned: (sql, [leadIds]) => {
+        if (labelOf(sql) === 'flip') this.#invariants.lateFlip(JSON.parse(leadIds as string) as number[]);
+      },
     });
     this.#invariants = new Invariants(sim, this.#crm, this.#provider === 'resend');
     this.#invariants.onViolation = (violation) => this.#broken(violation);
