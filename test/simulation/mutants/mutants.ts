@@ -255,8 +255,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'no probe after an outage',
     'src/core/session/session.ts',
-    "(session.probeAt ?? 0) <= nowMs ? 'probe' : 'none'",
-    "(session.probeAt ?? 0) <= nowMs ? 'none' : 'none'",
+    'Math.max(session.probeAt ?? 0, session.waitingUntil ?? 0) <= nowMs',
+    'Math.max(session.probeAt ?? 0, session.waitingUntil ?? 0) < 0',
   ),
   mutant(
     'an erased session stays in the list',
@@ -281,5 +281,11 @@ export const mutants: readonly Mutant[] = [
     alarm,
     '    if (session.finishedAt !== null) {\n      // Set in the turn',
     '    if (session.finishedAt !== null) {\n      await new Promise((resolve) => setTimeout(resolve, 2));\n      // Set in the turn',
+  ),
+  mutant(
+    "a probe does not wait for the day's cap",
+    'src/core/session/session.ts',
+    'Math.max(session.probeAt ?? 0, session.waitingUntil ?? 0) <= nowMs',
+    '(session.probeAt ?? 0) <= nowMs',
   ),
 ];
