@@ -52,7 +52,11 @@ const options = { leftOut, forgetsKeys: values.control };
 
 function replay(): boolean {
   const result = new World({ ...options, seed, onLine: print }).run();
-  print(result.violation === null ? 'No promise was broken.' : `BROKEN at ${result.violation.atMs} ms: ${result.violation.message}`);
+  print(
+    result.violation === null
+      ? 'No promise was broken.'
+      : `BROKEN at ${result.violation.atMs} ms: ${result.violation.message}`,
+  );
   return result.violation === null;
 }
 
@@ -61,13 +65,24 @@ function limit(value: string | undefined): number | undefined {
 }
 
 function campaign(): boolean {
-  const limits = { worldCount: limit(values.worlds), crashCount: limit(values.crashes), seconds: limit(values.seconds), hours: limit(values.hours) };
+  const limits = {
+    worldCount: limit(values.worlds),
+    crashCount: limit(values.crashes),
+    seconds: limit(values.seconds),
+    hours: limit(values.hours),
+  };
   const isUnlimited = Object.values(limits).every((value) => value === undefined);
   const set = Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined));
   const sum = runCampaign(seed, isUnlimited ? { hours: 1_000 } : set, options);
   const { coverage, failures, ...figures } = sum;
   if (values.json) {
-    print(JSON.stringify({ ...figures, coverage: Object.fromEntries(coverage), failures: failures.map(({ seed: of, violation }) => ({ seed: of, ...violation })) }));
+    print(
+      JSON.stringify({
+        ...figures,
+        coverage: Object.fromEntries(coverage),
+        failures: failures.map(({ seed: of, violation }) => ({ seed: of, ...violation })),
+      }),
+    );
     return failures.length === 0;
   }
   const perSecond = (count: number): string => Math.round((count / sum.cpuMs) * 1_000).toLocaleString('en');
@@ -75,15 +90,20 @@ function campaign(): boolean {
     `${sum.worldCount} worlds, seeds ${seed} to ${seed + sum.worldCount - 1}: ${sum.crashCount} crashes, ${sum.faultCount} faults and commands, ` +
       `${sum.mailCount} mails, ${(sum.simulatedMs / 3_600_000).toFixed(1)} simulated hours, ${sum.stepCount} steps, ${sum.checkCount} checks of rows, ${sum.viewCount} views.`,
   );
-  print(`${perSecond(sum.stepCount)} steps/s and ${perSecond(sum.crashCount)} crashes/s of CPU time. ${coverage.size} places × faults. Hash ${sum.hash.toString(16)}.`);
+  print(
+    `${perSecond(sum.stepCount)} steps/s and ${perSecond(sum.crashCount)} crashes/s of CPU time. ${coverage.size} places × faults. Hash ${sum.hash.toString(16)}.`,
+  );
   if (values.coverage) for (const [name, count] of [...coverage].sort()) print(`  ${name}: ${count}`);
   for (const failure of failures) {
     print(`\nBROKEN in world ${failure.seed}: ${failure.violation?.message ?? ''}`);
     const shrunk = shrink({ ...options, seed: failure.seed }, failure);
     print(`The ${shrunk.needed.length} of its ${failure.injected.length} faults that are needed:`);
-    for (const { number, atMs, place, kind } of shrunk.needed) print(`  ${(atMs / 1_000).toFixed(3)} s  ${place} × ${kind}  (${number})`);
+    for (const { number, atMs, place, kind } of shrunk.needed)
+      print(`  ${(atMs / 1_000).toFixed(3)} s  ${place} × ${kind}  (${number})`);
     const without = [...shrunk.leftOut].join(',');
-    print(`Step through it: npm run simulate -- --replay --seed ${failure.seed}${without === '' ? '' : ` --without ${without}`}`);
+    print(
+      `Step through it: npm run simulate -- --replay --seed ${failure.seed}${without === '' ? '' : ` --without ${without}`}`,
+    );
   }
   return failures.length === 0;
 }

@@ -440,6 +440,31 @@ describe('the list of activations', () => {
   });
 });
 
+it('lists a session again whose erasure broke off', async () => {
+  const sessionId = freshSessionId();
+  await startSession(sessionId);
+  await command(sessionId, 'pause');
+  const statement = Object.getPrototypeOf(db.prepare('SELECT 1')) as D1PreparedStatement;
+  const { run } = statement;
+  vi.spyOn(statement, 'run').mockImplementation(async function (this: D1PreparedStatement) {
+    const answer = await run.call(this);
+    // The row is gone, and the object does not get to know.
+    if ((this as unknown as { statement: string }).statement.startsWith('DELETE FROM activations')) {
+      throw new Error('D1_ERROR: Network connection lost.');
+    }
+    return answer;
+  });
+  expect((await request(`/crm/activation/${sessionId}`, { method: 'DELETE' })).status).toBeGreaterThanOrEqual(
+    500,
+  );
+  vi.restoreAllMocks();
+  await runDurableObjectAlarm(stubOf(sessionId));
+  // An erasure of a person asks the listed sessions: one that is not listed would keep them.
+  expect(await listed(sessionId)).toBeDefined();
+  expect((await request(`/crm/activation/${sessionId}`, { method: 'DELETE' })).status).toBe(204);
+  expect(await listed(sessionId)).toBeUndefined();
+});
+
 describe('the scheduled cleanup', () => {
   it('starts a session whose alarm is overdue', async () => {
     const sessionId = freshSessionId();

@@ -191,7 +191,11 @@ export function workMode(session: Session, nowMs: number): WorkMode {
       return session.isChecking ? 'check' : 'none';
     case 'paused':
       if (session.isChecking) return 'check';
-      return session.reason === 'mail_unreachable' && (session.probeAt ?? 0) <= nowMs ? 'probe' : 'none';
+      // Where the day's cap or the gate lets nothing leave, there is nothing to probe with: until then it is at rest.
+      return session.reason === 'mail_unreachable' &&
+        Math.max(session.probeAt ?? 0, session.waitingUntil ?? 0) <= nowMs
+        ? 'probe'
+        : 'none';
     case 'completed':
     case 'failed':
       return 'none';

@@ -69,24 +69,65 @@ export const mutants: readonly Mutant[] = [
     "else if (row.activatedBy === flip.sessionId && row.eligibility !== 'suppressed') {",
     "else if (row.activatedBy !== null && row.eligibility !== 'suppressed') {",
   ),
-  mutant('the watchdog is armed last', alarm, 'await alarms.setAlarm(now() + watchdogMs);', 'await alarms.deleteAlarm();'),
+  mutant(
+    'the watchdog is armed last',
+    alarm,
+    'await alarms.setAlarm(now() + watchdogMs);',
+    'await alarms.deleteAlarm();',
+  ),
   mutant('the watchdog is far ahead', alarm, 'const watchdogMs = 2_000;', 'const watchdogMs = 60_000;'),
-  mutant('no alarm at the start', 'src/durable/activation-session.ts', '    await this.ctx.storage.setAlarm(this.now());\n', ''),
+  mutant(
+    'no alarm at the start',
+    'src/durable/activation-session.ts',
+    '    await this.ctx.storage.setAlarm(this.now());\n',
+    '',
+  ),
   mutant(
     'an alarm before the session',
     'src/durable/activation-session.ts',
     '    this.#store.transact(() => this.#store.create(session));\n    await this.ctx.storage.setAlarm(this.now());\n',
     '    await new Promise((resolve) => setTimeout(resolve, 5));\n    this.#store.transact(() => this.#store.create(session));\n    setTimeout(() => void this.ctx.storage.setAlarm(this.now()), 20);\n',
   ),
-  mutant('the doubt is not kept', doubt, 'const kept = isInDoubt(batch) ? keepDoubt(batch, change) : change;', 'const kept = change;'),
-  mutant('unknown mail is repeated without a key', doubt, 'keyLivesUntil(inDoubtSince, traits) ?? -Infinity;', 'keyLivesUntil(inDoubtSince, traits) ?? Infinity;'),
-  mutant('a key that has expired is used', doubt, 'const keySafetyMs = 3_600_000;', 'const keySafetyMs = -48 * 3_600_000;'),
   mutant(
-    'the intent does not check for commands',
-    runner,
-    "if (!this.#isStillHeld(batch) || this.mode() === 'none') return false;",
-    '',
+    'the doubt is not kept',
+    doubt,
+    'const kept = isInDoubt(batch) ? keepDoubt(batch, change) : change;',
+    'const kept = change;',
   ),
+  mutant(
+    'unknown mail is repeated without a key',
+    doubt,
+    'keyLivesUntil(inDoubtSince, traits) ?? -Infinity;',
+    'keyLivesUntil(inDoubtSince, traits) ?? Infinity;',
+  ),
+  mutant(
+    'a key that has expired is used',
+    doubt,
+    'const keySafetyMs = 3_600_000;',
+    'const keySafetyMs = -48 * 3_600_000;',
+  ),
+  {
+    // Several places look; each alone is enough in almost every case.
+    name: 'nothing looks for commands before a call',
+    changes: [
+      {
+        file: runner,
+        find: "    if (this.#isStopped) return 'none';\n",
+        replace:
+          "    if (this.#isStopped || !this.isPlanning) return 'none';\n    if (this.#generation > 0) return 'run';\n",
+      },
+      {
+        file: runner,
+        find: '    if (this.#session().generation !== this.#generation) return false;\n',
+        replace: '',
+      },
+      {
+        file: runner,
+        find: 'const mayLeave = (): boolean => this.#context.store.load()?.generation === this.#generation;',
+        replace: 'const mayLeave = (): boolean => true;',
+      },
+    ],
+  },
   mutant(
     'the planner moves its cursor before it writes',
     'src/durable/sending/planner.ts',
@@ -105,7 +146,12 @@ export const mutants: readonly Mutant[] = [
     "WHEN EXISTS (SELECT 1 FROM suppressions s WHERE s.email_hash = l.email_hash) THEN 'suppressed'",
     "WHEN l.id < 0 THEN 'suppressed'",
   ),
-  mutant('the revision is not raised', 'src/core/session/session.ts', 'rev: session.rev + 1, updatedAt: Math.max', 'rev: session.rev, updatedAt: Math.max'),
+  mutant(
+    'the revision is not raised',
+    'src/core/session/session.ts',
+    'rev: session.rev + 1, updatedAt: Math.max',
+    'rev: session.rev, updatedAt: Math.max',
+  ),
   mutant(
     'parts of a split batch are not counted',
     'src/core/batch/settle-batch.ts',
@@ -124,7 +170,12 @@ export const mutants: readonly Mutant[] = [
     '    if (leadIds.length > 0) await unflipLeads(env.DB, { sessionId: spec.sessionId, leadIds });\n',
     '    void [env, spec, leadIds];\n',
   ),
-  mutant('leads of another session are given back', flip, "AND +l.activated_by = ?2\n  AND +l.status = 'active'`", "AND ?2 IS NOT NULL\n  AND +l.status = 'active'`"),
+  mutant(
+    'leads of another session are given back',
+    flip,
+    "AND +l.activated_by = ?2\n  AND +l.status = 'active'`",
+    "AND ?2 IS NOT NULL\n  AND +l.status = 'active'`",
+  ),
   mutant(
     "a proxy's answer means not taken",
     'src/mail/providers/outcome-table.ts',
@@ -140,18 +191,30 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'an erased lead is mailed',
     changes: [
-      { file: 'src/durable/sending/batch-mails.ts', find: 'const mail = store.isErased(recipient.leadId)\n', replace: 'const mail = store.isErased(-1)\n' },
+      {
+        file: 'src/durable/sending/batch-mails.ts',
+        find: 'const mail = store.isErased(recipient.leadId)\n',
+        replace: 'const mail = store.isErased(-1)\n',
+      },
       { file: runner, find: 'store.isErased(prepared.recipients[index]?.leadId ?? 0)', replace: 'index < 0' },
-      { file: 'src/durable/store/erased-leads.ts', find: 'erased.has(recipient.leadId) ?', replace: 'erased.has(-1) ?' },
+      {
+        file: 'src/durable/store/erased-leads.ts',
+        find: 'erased.has(recipient.leadId) ?',
+        replace: 'erased.has(-1) ?',
+      },
     ],
   },
-  mutant('an older line replaces a newer one', 'src/crm/activations.ts', 'WHERE excluded.rev > activations.rev`', 'WHERE true`'),
-  mutant('a line that was not written is not repeated', alarm, 'return session.recordedRev === session.rev && !mustGiveBack;', 'return !mustGiveBack;'),
   mutant(
-    'a command does not raise the generation',
-    'src/core/session/command.ts',
-    'session: touch(session, nowMs, { generation: session.generation + 1, ...change }),',
-    'session: touch(session, nowMs, change),',
+    'an older line replaces a newer one',
+    'src/crm/activations.ts',
+    'WHERE excluded.rev > activations.rev`',
+    'WHERE true`',
+  ),
+  mutant(
+    'a line that was not written is not repeated',
+    alarm,
+    'return session.recordedRev === session.rev && !mustGiveBack;',
+    'return !mustGiveBack;',
   ),
   mutant(
     'deferred leads are forgotten',
@@ -159,22 +222,42 @@ export const mutants: readonly Mutant[] = [
     '    if (session.cancelledAt === null && store.transact(() => batches.releaseDeferred())) return;\n',
     '',
   ),
-  mutant('the time to undo does not count', 'src/core/session/session.ts', "return session.state === 'queued' && startsAt > nowMs", "return session.state === 'failed' && startsAt > nowMs"),
+  mutant(
+    'the time to undo does not count',
+    'src/core/session/session.ts',
+    "return session.state === 'queued' && startsAt > nowMs",
+    "return session.state === 'failed' && startsAt > nowMs",
+  ),
   mutant(
     'a retry leaves the failure behind',
     'src/core/batch/retry.ts',
     '        retried,\n        recipientState.moved,\n',
     '        retried,\n        recipientState.failed,\n',
   ),
-  mutant('a split loses a recipient', settle, 'parts: [pending.filter((index) => index !== culprit)],', 'parts: [pending.filter((index) => index > culprit)],'),
-  mutant('cancelled batches are counted by row', 'src/durable/store/batch-store.ts', 'RETURNING seq, json_array_length(lead_ids) AS leads', 'RETURNING seq, 1 AS leads'),
+  mutant(
+    'a split loses a recipient',
+    settle,
+    'parts: [pending.filter((index) => index !== culprit)],',
+    'parts: [pending.filter((index) => index > culprit)],',
+  ),
+  mutant(
+    'cancelled batches are counted by row',
+    'src/durable/store/batch-store.ts',
+    'RETURNING seq, json_array_length(lead_ids) AS leads',
+    'RETURNING seq, 1 AS leads',
+  ),
   mutant(
     'an event before the doubt is dropped',
     'src/core/batch/settle-batch.ts',
     "const proven = changed.state === 'unknown' ? proveTaken(changed, isTaken) : null;",
     'void isTaken;\n  const proven = null as ReturnType<typeof proveTaken>;',
   ),
-  mutant('no probe after an outage', 'src/core/session/session.ts', "(session.probeAt ?? 0) <= nowMs ? 'probe' : 'none'", "(session.probeAt ?? 0) <= nowMs ? 'none' : 'none'"),
+  mutant(
+    'no probe after an outage',
+    'src/core/session/session.ts',
+    'Math.max(session.probeAt ?? 0, session.waitingUntil ?? 0) <= nowMs',
+    'Math.max(session.probeAt ?? 0, session.waitingUntil ?? 0) < 0',
+  ),
   mutant(
     'an erased session stays in the list',
     'src/durable/session/turns.ts',
@@ -192,5 +275,17 @@ export const mutants: readonly Mutant[] = [
     'src/core/session/session.ts',
     'counts: { ...session.counts, skipped: session.counts.skipped + unlistedCount },',
     'counts: session.counts,',
+  ),
+  mutant(
+    'late events set their alarm in a later turn',
+    alarm,
+    '    if (session.finishedAt !== null) {\n      // Set in the turn',
+    '    if (session.finishedAt !== null) {\n      await new Promise((resolve) => setTimeout(resolve, 2));\n      // Set in the turn',
+  ),
+  mutant(
+    "a probe does not wait for the day's cap",
+    'src/core/session/session.ts',
+    'Math.max(session.probeAt ?? 0, session.waitingUntil ?? 0) <= nowMs',
+    '(session.probeAt ?? 0) <= nowMs',
   ),
 ];

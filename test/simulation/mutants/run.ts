@@ -34,11 +34,20 @@ interface Found {
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
 function hunt(name: string): Promise<Found> {
-  const args = [join(import.meta.dirname, '../main.ts'), '--mutant', name, '--seconds', values.seconds, '--seed', values.seed, '--json'];
+  const args = [
+    join(import.meta.dirname, '../main.ts'),
+    '--mutant',
+    name,
+    '--seconds',
+    values.seconds,
+    '--seed',
+    values.seed,
+    '--json',
+  ];
   return new Promise((resolve, reject) => {
     execFile(process.execPath, args, { maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) => {
       if (stdout === '') {
-        reject(new Error(`${name}: ${stderr || String(error)}`));
+        reject(new Error(`${name}: ${stderr || (error?.message ?? 'It printed nothing.')}`));
         return;
       }
       const { worldCount, crashCount, cpuMs, failures } = JSON.parse(stdout) as {

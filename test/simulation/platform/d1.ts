@@ -18,6 +18,8 @@ export type DatabaseFault = 'none' | 'before' | 'after' | 'overloaded' | 'slow';
 export interface DatabaseWeather {
   hopMs(): number;
   fault(sql: string): DatabaseFault;
+  /** A request was carried out whose sender is no longer the object's instance. */
+  orphaned(sql: string, params: readonly SQLInputValue[]): void;
 }
 
 /** A slow request: below the 30 s after which D1 gives up. */
@@ -97,19 +99,27 @@ export class SimDatabase {
         const extraMs = fault === 'slow' ? sim.random.int(slowMs.from, slowMs.to) : 0;
         const answer = (settle: () => void): void =>
           void sim.after(this.#weather.hopMs(), caller, 'answer d1', settle);
-        const fail = (message: string): void => answer(() => reject(new Error(message)));
-        sim.after(this.#weather.hopMs() + extraMs, null, `d1 ${fault}`, () => {
-          if (fault === 'before') return fail('D1_ERROR: Network connection lost.');
-          if (fault === 'overloaded') return fail('D1_ERROR: D1 DB is overloaded. Too many requests queued.');
-          let answers: Answer[];
-          try {
-            answers = this.#transact(statements);
-          } catch (error) {
-            return fail(`D1_ERROR: ${error instanceof Error ? error.message : String(error)}`);
+        const fail = (message: string): void => {
+          answer(() => reject(new Error(message)));
+        };
+        const carryOut = (): void => {
+          if (fault === 'before') fail('D1_ERROR: Network connection lost.');
+          else if (fault === 'overloaded') fail('D1_ERROR: D1 DB is overloaded. Too many requests queued.');
+          else {
+            try {
+              const answers = this.#transact(statements);
+              const [first] = statements;
+              const isOrphan =
+                caller !== null && (caller.isGone || ('isFenced' in caller && caller.isFenced === true));
+              if (isOrphan && first !== undefined) this.#weather.orphaned(first.sql, first.params);
+              if (fault === 'after') fail('D1_ERROR: D1 DB storage operation exceeded timeout.');
+              else answer(() => resolve(answers));
+            } catch (error) {
+              fail(`D1_ERROR: ${error instanceof Error ? error.message : String(error)}`);
+            }
           }
-          if (fault === 'after') return fail('D1_ERROR: D1 DB storage operation exceeded timeout.');
-          return answer(() => resolve(answers));
-        });
+        };
+        sim.after(this.#weather.hopMs() + extraMs, null, `d1 ${fault}`, carryOut);
       };
       if (caller === null) send();
       else caller.emit(send);

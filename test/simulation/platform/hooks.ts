@@ -40,11 +40,13 @@ registerHooks({
     const loaded = next(url, context);
     const planted = changes.filter(({ file }) => url.endsWith(`/${file}`));
     if (planted.length === 0) return loaded;
-    let source = String(loaded.source);
+    let source = typeof loaded.source === 'string' ? loaded.source : new TextDecoder().decode(loaded.source);
     for (const change of planted) {
       const parts = source.split(change.find);
       if (parts.length !== 2) {
-        throw new Error(`${change.file} has ${parts.length - 1} places like the planted fault's: ${change.find}`);
+        throw new Error(
+          `${change.file} has ${parts.length - 1} places like the planted fault's: ${change.find}`,
+        );
       }
       source = parts.join(change.replace);
       applied.add(change);

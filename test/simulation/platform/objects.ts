@@ -163,7 +163,9 @@ export class ObjectHost {
       const stop = { fail: (): void => void this.#sim.after(1, reader, 'stream lost', () => events.end(0)) };
       instance.pending.add(stop);
       this.#sim.after(0, instance, `stream ${this.name}`, () => {
-        const headers = { get: (name: string) => (name === 'last-event-id' ? (lastRev?.toString() ?? null) : null) };
+        const headers = {
+          get: (name: string) => (name === 'last-event-id' ? (lastRev?.toString() ?? null) : null),
+        };
         const fetchMethod = (instance.object as { fetch: (request: unknown) => Promise<unknown> }).fetch;
         void fetchMethod.call(instance.object, { headers }).then((response) => {
           const { body, status } = response as SimResponse;
@@ -438,28 +440,26 @@ export function contextOf(instance: Instance): unknown {
           throw error;
         }
       },
-      // eslint-disable-next-line @typescript-eslint/require-await -- it throws as a rejection
       async setAlarm(at: number | Date): Promise<void> {
         check(true);
         host.setAlarm(Number(at));
         return instance.awaited(undefined);
       },
-      // eslint-disable-next-line @typescript-eslint/require-await -- it throws as a rejection
       async getAlarm(): Promise<number | null> {
         check(false);
         return instance.awaited(host.alarmAt);
       },
-      // eslint-disable-next-line @typescript-eslint/require-await -- it throws as a rejection
       async deleteAlarm(): Promise<void> {
         check(true);
         host.setAlarm(null);
         return instance.awaited(undefined);
       },
-      // eslint-disable-next-line @typescript-eslint/require-await -- it throws as a rejection
       async deleteAll(): Promise<void> {
         check(true);
         host.openGroup();
-        const tables = database.run("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'");
+        const tables = database.run(
+          "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+        );
         for (const { name } of tables.rows) database.script(`DROP TABLE ${String(name)}`);
         return instance.awaited(undefined);
       },
@@ -478,7 +478,8 @@ function cursor(rows: Row[], changes: number): unknown {
     toArray: () => rows.map(toCells),
     one: () => {
       const [row] = rows;
-      if (row === undefined || rows.length > 1) throw new Error('Expected exactly one result from SQL query.');
+      if (row === undefined || rows.length > 1)
+        throw new Error('Expected exactly one result from SQL query.');
       return toCells(row);
     },
   };

@@ -64,15 +64,25 @@ function start(sim: Simulator, work: () => void, ms: number, repeats: boolean): 
   return timer;
 }
 
+interface StreamSource {
+  start?: (controller: {
+    desiredSize: number;
+    enqueue: (chunk: Uint8Array) => void;
+    close: () => void;
+    error: () => void;
+  }) => void;
+  cancel?: (reason: string) => unknown;
+}
+
 /** A stream that is read by the simulator: what is enqueued goes to `onChunk` at once. */
 export class SimStream {
   onChunk: ((chunk: Uint8Array) => void) | null = null;
   onClose: (() => void) | null = null;
   readonly #early: Uint8Array[] = [];
-  readonly #source: UnderlyingSource<Uint8Array>;
+  readonly #source: StreamSource;
   #isClosed = false;
 
-  constructor(source: UnderlyingSource<Uint8Array>) {
+  constructor(source: StreamSource) {
     this.#source = source;
     const controller = {
       desiredSize: 1,
@@ -84,7 +94,7 @@ export class SimStream {
       close: (): void => this.#close(),
       error: (): void => this.#close(),
     };
-    source.start?.(controller as unknown as ReadableStreamDefaultController<Uint8Array> & ReadableByteStreamController);
+    source.start?.(controller);
   }
 
   read(onChunk: (chunk: Uint8Array) => void, onClose: () => void): void {
@@ -128,10 +138,8 @@ export function installRealm(): void {
   };
   put(Date, 'now', () => (active === null ? real.now() : active.sim.wallMs()));
   put(Math, 'random', () => (active === null ? real.random() : active.sim.random.next()));
-  put(globalThis, 'setTimeout', (work: () => void, ms = 0, ...rest: unknown[]) =>
-    active?.sim.current == null
-      ? real.setTimeout(work, ms, ...rest)
-      : start(active.sim, work, ms, false),
+  put(globalThis, 'setTimeout', (work: () => void, ms = 0) =>
+    active?.sim.current == null ? real.setTimeout(work, ms) : start(active.sim, work, ms, false),
   );
   put(globalThis, 'setInterval', (work: () => void, ms = 0) =>
     active?.sim.current == null ? real.setInterval(work, ms) : start(active.sim, work, ms, true),
@@ -152,7 +160,9 @@ export function installRealm(): void {
   });
   for (const level of ['info', 'warn', 'error'] as const) {
     const log = console[level].bind(console);
-    put(console, level, (text: string) => (active?.sim.current == null ? log(text) : active.log(level, text)));
+    put(console, level, (text: string) =>
+      active?.sim.current == null ? log(text) : active.log(level, text),
+    );
   }
   put(globalThis, 'ReadableStream', SimStream);
   put(globalThis, 'Response', SimResponse);

@@ -97,13 +97,7 @@ export class Simulator {
     this.onLine?.(`${((this.nowMs - startMs) / 1000).toFixed(3)} ${line}`);
   }
 
-  after(
-    delayMs: number,
-    actor: Actor | null,
-    kind: string,
-    run: () => void,
-    passesGate = false,
-  ): SimEvent {
+  after(delayMs: number, actor: Actor | null, kind: string, run: () => void, passesGate = false): SimEvent {
     const event: SimEvent = {
       at: this.nowMs + Math.max(0, delayMs),
       seq: this.#seq++,
@@ -156,7 +150,8 @@ export class Simulator {
         return;
       }
       this.beforeTurn?.(event);
-      if (actor.isGone) return;
+      // The hook may have ended it.
+      if (hasEnded(actor)) return;
     }
     this.stepCount++;
     this.note(`${event.kind} ${actor === null ? '-' : actor.name} ${this.nowMs}`);
@@ -213,6 +208,10 @@ export class Simulator {
     }
     queue[at] = last;
   }
+}
+
+function hasEnded(actor: Actor): boolean {
+  return actor.isGone;
 }
 
 function isBefore(one: SimEvent, other: SimEvent): boolean {

@@ -50,7 +50,11 @@ export class Faults {
   }
 
   /** One of these kinds, by weight, or null. */
-  pick<Kind extends string>(place: string, probability: number, kinds: readonly (readonly [Kind, number])[]): Kind | null {
+  pick<Kind extends string>(
+    place: string,
+    probability: number,
+    kinds: readonly (readonly [Kind, number])[],
+  ): Kind | null {
     if (!this.isActive || probability === 0 || !this.#random.chance(probability)) return null;
     let left = this.#random.next() * kinds.reduce((sum, [, weight]) => sum + weight, 0);
     for (const [kind, weight] of kinds) {

@@ -19,12 +19,15 @@ export interface Shrunk {
 export function shrink(options: WorldOptions, first: WorldResult): Shrunk {
   let best: Shrunk = { result: first, leftOut: new Set(options.leftOut), needed: first.injected };
   let runCount = 0;
-  for (let size = Math.ceil(first.injected.length / 2); size >= 1 && runCount < maxRunCount; ) {
+  for (let size = Math.ceil(first.injected.length / 2); size >= 1 && runCount < maxRunCount;) {
     let isSmaller = false;
     for (let at = 0; at < best.needed.length && runCount < maxRunCount; at += size) {
-      const leftOut = new Set([...best.leftOut, ...best.needed.slice(at, at + size).map(({ number }) => number)]);
-      const { onLine: _unused, ...quiet } = options;
-      const result = new World({ ...quiet, leftOut }).run();
+      const leftOut = new Set([
+        ...best.leftOut,
+        ...best.needed.slice(at, at + size).map(({ number }) => number),
+      ]);
+      const { seed, forgetsKeys = false } = options;
+      const result = new World({ seed, forgetsKeys, leftOut }).run();
       runCount++;
       const isSame = result.violation?.invariant === first.violation?.invariant;
       if (!isSame || result.injected.length >= best.needed.length) continue;
@@ -32,7 +35,8 @@ export function shrink(options: WorldOptions, first: WorldResult): Shrunk {
       isSmaller = true;
       at -= size;
     }
-    if (!isSmaller || size > best.needed.length) size = size === 1 ? 0 : Math.ceil(Math.min(size, best.needed.length) / 2);
+    if (!isSmaller || size > best.needed.length)
+      size = size === 1 ? 0 : Math.ceil(Math.min(size, best.needed.length) / 2);
   }
   return best;
 }

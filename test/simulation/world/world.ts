@@ -18,7 +18,14 @@ import { sweep } from '../../../src/worker/operations/scheduled-cleanup.ts';
 import type { Audience } from '../../../src/shared/schemas/activation.ts';
 import { hasTable, Invariants, Violation, type InvariantName } from '../invariants.ts';
 import { SimDatabase, type DatabaseFault } from '../platform/d1.ts';
-import { contextOf, namespaceOf, ObjectHost, type Instance, type ObjectClass, type Weather } from '../platform/objects.ts';
+import {
+  contextOf,
+  namespaceOf,
+  ObjectHost,
+  type Instance,
+  type ObjectClass,
+  type Weather,
+} from '../platform/objects.ts';
 import type { Random } from '../platform/random.ts';
 import { enterRealm, installRealm } from '../platform/realm.ts';
 import { Actor, Simulator, type SimEvent } from '../platform/simulator.ts';
@@ -57,6 +64,8 @@ export interface WorldResult {
 const settleMs = 3 * 3_600_000;
 /** Where a day's cap is shared, each session may need days of its own. */
 const dayMs = 86_400_000;
+/** More steps than any world needs: something goes round and round. */
+const maxStepCount = 60_000;
 const hashKey = 'simulated-hash-key';
 const sessionSuffix = 'sim00000';
 
@@ -93,7 +102,6 @@ export class World {
   #crashCount = 0;
   #mailCount = 0;
   #violation: WorldResult['violation'] = null;
-  #troubleEndsAt = 0;
 
   constructor(options: WorldOptions) {
     installRealm();
@@ -120,8 +128,12 @@ export class World {
     this.#crm = new SimDatabase(sim, {
       hopMs: () => this.#hopMs(),
       fault: (sql) => this.#databaseFault(sql),
+      orphaned: (sql, [leadIds]) => {
+        if (labelOf(sql) === 'flip') this.#invariants.lateFlip(JSON.parse(leadIds as string) as number[]);
+      },
     });
     this.#invariants = new Invariants(sim, this.#crm, this.#provider === 'resend');
+    this.#invariants.onViolation = (violation) => this.#broken(violation);
     this.#api = new MailApi(
       sim,
       this.#faults,
@@ -166,7 +178,8 @@ export class World {
         new Class(contextOf(instance) as never, env as never);
       const hostOf = (name: string): ObjectHost => {
         const key = `${className} ${name}`;
-        const known = this.#hosts.get(key) ?? new ObjectHost({ sim: this.#sim, weather, make }, className, name);
+        const known =
+          this.#hosts.get(key) ?? new ObjectHost({ sim: this.#sim, weather, make }, className, name);
         this.#hosts.set(key, known);
         return known;
       };
@@ -186,7 +199,11 @@ export class World {
         const p = this.#intensity.alarms;
         const isLate = faults.happens('alarm', 'late', p);
         const isLost = host.className === 'session' && faults.happens('alarm', 'lost', p / 5);
-        return { lateMs: isLate ? faults.int(1, 4_000) : 0, isLost, isTwice: faults.happens('alarm', 'twice', p) };
+        return {
+          lateMs: isLate ? faults.int(1, 4_000) : 0,
+          isLost,
+          isTwice: faults.happens('alarm', 'twice', p),
+        };
       },
       isStorageAway: (host) => faults.isActive && (this.#storageAwayUntil.get(host) ?? 0) > this.#sim.nowMs,
       crashed: (host) => {
@@ -225,27 +242,28 @@ export class World {
     const event = events[this.#sim.random.int(0, events.length - 1)] ?? 'delivered';
     const reports = leadIds.map((leadId) => ({ leadId, event }));
     const send = (): void => {
-      const answer = sessionStub(this.#env, call.sessionId).addDeliveryEvents(reports) as Promise<void>;
+      const answer = sessionStub(this.#env, call.sessionId).addDeliveryEvents(reports);
       answer.then(() => this.#invariants.eventsTold(call.sessionId, leadIds)).catch(() => {});
     };
     // Early, late, and sometimes twice: a provider repeats an event that was not acknowledged.
     const times = this.#sim.random.chance(0.3) ? 2 : 1;
-    for (let i = 0; i < times; i++) this.#sim.after(10 ** (this.#sim.random.next() * 5), this.#cron, 'webhook', send);
+    for (let i = 0; i < times; i++)
+      this.#sim.after(10 ** (this.#sim.random.next() * 5), this.#cron, 'webhook', send);
   }
 
   /** Keeps the first violation; the world then ends. */
+  #broken({ invariant, message }: Violation): void {
+    if (this.#violation !== null) return;
+    this.#violation = { invariant, message, atMs: this.#sim.nowMs - this.#sim.startedMs };
+    this.#sim.note(`VIOLATION ${message}`);
+  }
+
   #checked(check: () => void): void {
     if (this.#violation !== null) return;
     try {
       check();
     } catch (error) {
       if (!(error instanceof Violation)) throw error;
-      this.#violation = {
-        invariant: error.invariant,
-        message: error.message,
-        atMs: this.#sim.nowMs - this.#sim.startedMs,
-      };
-      this.#sim.note(`VIOLATION ${error.message}`);
     }
   }
 
@@ -258,7 +276,10 @@ export class World {
     if (host === null || host.instance !== actor) return;
     const place = placeOf(event.kind);
     // Never in the middle of a turn: what a turn writes is one commit.
-    if (when === 'before' && this.#faults.happens(`before ${place}`, 'storage away', this.#intensity.storage)) {
+    if (
+      when === 'before' &&
+      this.#faults.happens(`before ${place}`, 'storage away', this.#intensity.storage)
+    ) {
       this.#invariants.answersLost(host);
       this.#storageAwayUntil.set(host, this.#sim.nowMs + this.#faults.int(1, 30_000));
     }
@@ -321,15 +342,24 @@ export class World {
     };
   }
 
-  #runUntil(untilMs: number): void {
-    if (this.#violation === null) this.#sim.run(untilMs, () => this.#violation !== null);
+  #runUntil(untilMs: number, isOver: () => boolean = () => false): void {
+    if (this.#violation !== null) return;
+    try {
+      this.#sim.run(untilMs, () => {
+        if (this.#sim.stepCount > maxStepCount) {
+          this.#broken(new Violation('every session ends', `${maxStepCount} steps were not enough`));
+        }
+        return this.#violation !== null || isOver();
+      });
+    } catch (error) {
+      // It is kept already, and thrown in an event of a reader.
+      if (!(error instanceof Violation)) throw error;
+    }
   }
 
   #troubleMs(): number {
     const draw = this.#draw;
-    const ms = draw.chance(0.1) ? draw.int(3_600_000, 30 * 3_600_000) : draw.int(5_000, 200_000);
-    this.#troubleEndsAt = this.#sim.startedMs + ms;
-    return ms;
+    return draw.chance(0.1) ? draw.int(3_600_000, 30 * 3_600_000) : draw.int(5_000, 200_000);
   }
 
   #insertLeads(): void {
@@ -372,8 +402,18 @@ export class World {
         : { leadIds: Array.from({ length: this.#leadCount - from + 1 }, (_, at) => from + at) };
       const startMs = i === 0 ? 0 : draw.int(0, 20_000);
       const batchLeadCount = draw.int(1, 4);
-      this.#sim.after(startMs, person, 'start', () => void this.#start(person, sessionId, { audience, undoMs, batchLeadCount }));
-      const readers = draw.pick([[], [new Poller(parts, sessionId)], [new StreamReader(parts, sessionId)], [new Poller(parts, sessionId), new StreamReader(parts, sessionId)]]);
+      this.#sim.after(
+        startMs,
+        person,
+        'start',
+        () => void this.#start(person, sessionId, { audience, undoMs, batchLeadCount }),
+      );
+      const readers = draw.pick([
+        [],
+        [new Poller(parts, sessionId)],
+        [new StreamReader(parts, sessionId)],
+        [new Poller(parts, sessionId), new StreamReader(parts, sessionId)],
+      ]);
       for (const reader of readers) reader.begin(draw.pick([15_000, 40_000]));
       this.#readers.push(...readers);
     }
@@ -394,7 +434,8 @@ export class World {
     sessionId: string,
     how: { audience: Audience; undoMs: number; batchLeadCount: number },
   ): Promise<void> {
-    const again = (): void => void this.#sim.after(1_000, person, 'start again', () => void this.#start(person, sessionId, how));
+    const again = (): void =>
+      void this.#sim.after(1_000, person, 'start again', () => void this.#start(person, sessionId, how));
     try {
       const found = (await sessionStub(this.#env, sessionId).find('f')) as StartAnswer | null;
       if (found !== null) {
@@ -415,7 +456,13 @@ export class World {
         fingerprint: 'f',
         audience: how.audience,
         template,
-        mail: { from: 'Sim <hello@sim.test>', replyTo: null, actionUrl: null, postalAddress: null, publicUrl: null },
+        mail: {
+          from: 'Sim <hello@sim.test>',
+          replyTo: null,
+          actionUrl: null,
+          postalAddress: null,
+          publicUrl: null,
+        },
         provider: this.#provider,
         batchLeadCount: how.batchLeadCount,
         maxLeadId,
@@ -458,7 +505,12 @@ export class World {
     this.#sim.after(this.#draw.int(0, 10_000), this.#cron, 'outage', () => {
       if (!this.#faults.happens('mail api', `outage: ${kind}`, 1)) return;
       this.#api.outage = kind;
-      this.#sim.after(10 ** (3 + this.#faults.int(0, 50) / 10), this.#cron, 'outage over', () => (this.#api.outage = null));
+      this.#sim.after(
+        10 ** (3 + this.#faults.int(0, 50) / 10),
+        this.#cron,
+        'outage over',
+        () => (this.#api.outage = null),
+      );
     });
   }
 
@@ -472,7 +524,12 @@ export class World {
         ['ahead by an hour', 1],
       ]);
       if (kind === null) return;
-      const byMs = { 'back by seconds': -20_000, 'back by an hour': -3_600_000, 'back by a day': -86_400_000, 'ahead by an hour': 3_600_000 };
+      const byMs = {
+        'back by seconds': -20_000,
+        'back by an hour': -3_600_000,
+        'back by a day': -86_400_000,
+        'ahead by an hour': 3_600_000,
+      };
       this.#invariants.isClockTrue = false;
       this.#sim.clockOffsetMs += byMs[kind];
     });
@@ -509,13 +566,14 @@ export class World {
         } else if (progress.finishedAt !== null) {
           openCount--;
           return;
-        } else if (progress.state === 'paused' && progress.reason !== 'mail_unreachable') await person.command({ kind: 'resume' });
+        } else if (progress.state === 'paused' && progress.reason !== 'mail_unreachable')
+          await person.command({ kind: 'resume' });
         waitMs = Math.min(1_800_000, waitMs * 1.5);
         sim.after(waitMs, person, 'look', () => void look());
       };
       sim.after(5_000, person, 'look', () => void look());
     }
-    if (this.#violation === null) sim.run(beganAt + boundMs, () => openCount === 0 || this.#violation !== null);
+    this.#runUntil(beganAt + boundMs, () => openCount === 0);
     if (this.#violation !== null) return;
     const open = this.#sessionIds.filter((sessionId) => this.#isOpen(sessionId));
     const [first] = open;

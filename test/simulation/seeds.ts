@@ -1,0 +1,17 @@
+/**
+ * Worlds that once broke a promise; each is run for ever.
+ *
+ * A seed means other events after the world or the product has changed. The planted faults (mutants/) are what shows
+ * that a kind of fault is still found; these lines cost little and remember what was found.
+ *
+ * @module
+ */
+export const seeds: readonly { seed: number; found: string }[] = [
+  { seed: 67, found: 'An erasure that broke off left a session that no list names.' },
+  { seed: 965, found: 'A death after delivery events of an ended session left the list outdated.' },
+  { seed: 1059, found: 'A refused command noticed that the clock was set back, and the list was not told.' },
+  {
+    seed: 1000148,
+    found: "A probe that the day's cap held back was tried every two seconds until midnight.",
+  },
+];

@@ -1,0 +1,86 @@
+/**
+ * The simulator, in processes of its own: its worlds break no promise, one seed is one log, and it finds planted faults.
+ *
+ * The number of crashes is fixed and not the time, so that a slow machine checks the same.
+ */
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { seeds } from '../simulation/seeds.ts';
+
+const main = join(import.meta.dirname, '../simulation/main.ts');
+const timeoutMs = 600_000;
+
+interface Sums {
+  worldCount: number;
+  crashCount: number;
+  hash: number;
+  failures: { seed: number; invariant: string; message: string }[];
+}
+
+function simulate(...args: string[]): Promise<Sums> {
+  return new Promise((resolve, reject) => {
+    const done = (error: Error | null, stdout: string, stderr: string): void => {
+      if (stdout === '') reject(new Error(stderr || (error?.message ?? 'It printed nothing.')));
+      else resolve(JSON.parse(stdout) as Sums);
+    };
+    execFile(process.execPath, [main, '--json', ...args], { maxBuffer: 64 * 1024 * 1024 }, done);
+  });
+}
+
+describe('simulated worlds', () => {
+  it(
+    'keep every promise through 24,000 crashes',
+    async () => {
+      const halves = await Promise.all(
+        ['1', '1000001'].map((seed) => simulate('--seed', seed, '--crashes', '12000')),
+      );
+      expect(halves.flatMap(({ failures }) => failures)).toEqual([]);
+      for (const { crashCount } of halves) expect(crashCount).toBeGreaterThanOrEqual(12_000);
+    },
+    timeoutMs,
+  );
+
+  it(
+    'are the same for the same seed, in another process and after other worlds',
+    async () => {
+      const [one, other] = await Promise.all([0, 1].map(() => simulate('--seed', '31', '--worlds', '60')));
+      expect(one?.worldCount).toBe(60);
+      expect(one?.hash).toBe(other?.hash);
+      const [late, early] = await Promise.all([
+        simulate('--seed', '90', '--worlds', '1'),
+        simulate('--seed', '91', '--worlds', '1'),
+      ]);
+      expect(late.hash).not.toBe(early.hash);
+    },
+    timeoutMs,
+  );
+
+  it(
+    'keep what once broke',
+    async () => {
+      for (const { seed } of seeds) {
+        expect((await simulate('--seed', String(seed), '--worlds', '1')).failures).toEqual([]);
+      }
+    },
+    timeoutMs,
+  );
+});
+
+describe('the checks', () => {
+  it.each([
+    ['--control', '', 'mailed once'],
+    ['--mutant', 'a new key for each attempt', 'mailed once'],
+    ['--mutant', 'counters outside of the transaction', 'counters equal rows'],
+    ['--mutant', 'the watchdog is armed last', 'resumes within five seconds'],
+    ['--mutant', 'an erased lead is mailed', 'erased is not mailed'],
+    ['--mutant', 'cancelled leads stay active', 'active means mailed'],
+  ])(
+    'find %s %s',
+    async (option, name, invariant) => {
+      const { failures } = await simulate(option, ...(name === '' ? [] : [name]), '--seconds', '60');
+      expect(failures.map((failure) => failure.invariant)).toEqual([invariant]);
+    },
+    timeoutMs,
+  );
+});
