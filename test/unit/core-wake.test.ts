@@ -2,7 +2,7 @@
  * When a session's alarm fires next: one line for each state of a session.
  */
 import { describe, expect, it } from 'vitest';
-import { newSession, type Session } from '../../src/core/session/session.ts';
+import { newSession, workMode, type Session } from '../../src/core/session/session.ts';
 import { nextWakeAt, recordRetryMs, type WakeView } from '../../src/core/session/wake.ts';
 import { specOf } from '../support/session-model.ts';
 
@@ -146,6 +146,18 @@ describe('the next alarm', () => {
             expect(wakeAt).toBeGreaterThanOrEqual(nowMs);
           }
         }
+      }
+    }
+  });
+
+  it('finds something to do for a session that waits to probe its provider', () => {
+    for (const probeAt of [5, nowMs + 4_000]) {
+      for (const waitingUntil of [null, 5, nowMs + 60_000]) {
+        const waiting = session({ state: 'paused', reason: 'mail_unreachable', probeAt, waitingUntil });
+        const wakeAt = at({ session: waiting, isWorkDue: true }) ?? Number.NaN;
+        expect(workMode(waiting, wakeAt), `${probeAt}, ${waitingUntil}`).toBe('probe');
+        // Before that it would wake for nothing, again and again.
+        if (wakeAt > nowMs) expect(workMode(waiting, nowMs), `${probeAt}, ${waitingUntil}`).toBe('none');
       }
     }
   });

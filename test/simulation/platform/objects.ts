@@ -257,8 +257,9 @@ export class ObjectHost {
         return;
       }
       this.#handlerOf = instance;
-      this.#isAlarmTouched = false;
-      this.alarmAt = null;
+      // An alarm that was set and is not on disk yet stays: the platform deletes only the one that it delivers.
+      this.#isAlarmTouched = this.isAlarmInGroup;
+      if (!this.isAlarmInGroup) this.alarmAt = null;
       const { alarm } = instance.object as { alarm: () => Promise<void> };
       const run = async (): Promise<void> => alarm.call(instance.object);
       run().then(

@@ -65,7 +65,7 @@ const settleMs = 3 * 3_600_000;
 /** Where a day's cap is shared, each session may need days of its own. */
 const dayMs = 86_400_000;
 /** More steps than any world needs: something goes round and round. */
-const maxStepCount = 60_000;
+const maxStepCount = 200_000;
 const hashKey = 'simulated-hash-key';
 const sessionSuffix = 'sim00000';
 
