@@ -116,6 +116,27 @@ describe('unsaved work on a template', () => {
     await page.getByTestId('template-check').waitFor();
     expect(await draft().count()).toBe(0);
   });
+
+  test('of one tab is kept when another tab writes, and when it takes that back', async () => {
+    const content = { name: 'Winter', description: '', subject: 'Hi', text: '', html: '<p>One</p>' };
+    const { id } = await product.ask<{ id: string }>('/crm/templates', content);
+    await open(`/templates/${id}`);
+    const other = await page.context().newPage();
+    await other.goto(`${product.stack.url}/templates/${id}`);
+    const otherHtml = other.getByTestId('template-html');
+    await otherHtml.waitFor();
+    await html().fill('<p>Of the first tab</p>');
+    await kept();
+    await otherHtml.fill('<p>Of the second tab</p>');
+    await kept();
+    await otherHtml.fill('<p>One</p>');
+    await kept();
+    await other.close();
+    await page.reload();
+    await draft().waitFor();
+    await page.getByTestId('restore-draft').click();
+    expect(await html().inputValue()).toBe('<p>Of the first tab</p>');
+  });
 });
 
 describe('one state', () => {

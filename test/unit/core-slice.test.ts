@@ -9,7 +9,7 @@ import { type Permit, runSlice, sliceLimits, type SliceVerbs } from '../../src/c
 import { batchOf, inflight } from '../support/session-model.ts';
 
 const accepted: Outcome = { kind: 'accepted', messageIds: [], rejections: [] };
-const limits = { maxMs: 20_000, maxBatchCount: 1_000, senderCount: 1, callCount: 1 };
+const limits = { maxMs: 20_000, maxBatchCount: 1_000, repeatWeight: 1, senderCount: 1, callCount: 1 };
 
 /** Fake verbs over pages and batches; each call adds a line to the trace. */
 class FakeVerbs implements SliceVerbs {
@@ -203,6 +203,36 @@ describe('a slice', () => {
     expect(verbs.trace.slice(0, first).filter((words) => words === 'plan').length).toBeLessThan(20);
     expect(verbs.trace.filter((words) => words === 'plan')).toHaveLength(200);
     expect(verbs.trace.filter((words) => words.startsWith('settle'))).toHaveLength(200);
+  });
+
+  it('does not wait for a planner that has ended, when a slot comes back at the end of a slice', async () => {
+    const verbs = new FakeVerbs();
+    verbs.pagesLeft = 1_000;
+    // The only batch has nobody to mail, so that its slot is free again, and there is nothing to take.
+    verbs.refused.add(1);
+    verbs.on.returnPermit = () => {
+      verbs.slotsLeft = 1;
+    };
+    await runSlice(verbs, { ...limits, maxBatchCount: 1 });
+    expect(verbs.trace).toContain('give the permit back');
+    expect(verbs.trace.filter((words) => words === 'plan')).toHaveLength(1);
+  });
+
+  it('ends soon after its last batch, although each one leases further slots', async () => {
+    const verbs = new FakeVerbs().add(100);
+    verbs.slotsLeft = 1;
+    await runSlice(verbs, { ...limits, maxBatchCount: 10 });
+    expect(verbs.trace.filter((words) => words.startsWith('settle'))).toHaveLength(11);
+  });
+
+  it('counts a repeat for as many as its call of the database', async () => {
+    const verbs = new FakeVerbs().add(100, (seq) => inflight([seq], { seq, state: 'waiting' }));
+    await runSlice(verbs, { ...limits, maxBatchCount: 20, repeatWeight: 2 });
+    expect(verbs.trace.filter((words) => words.startsWith('settle'))).toHaveLength(10);
+    expect(sliceLimits(100)).toMatchObject({ maxBatchCount: 1_600, repeatWeight: 2 });
+    // Each batch has a call of its own.
+    expect(sliceLimits(100, true)).toMatchObject({ maxBatchCount: 800, repeatWeight: 1 });
+    expect(sliceLimits(10)).toMatchObject({ maxBatchCount: 800, repeatWeight: 1 });
   });
 
   it('prepares no more batches than it may call with, when the provider is the limit', () => {

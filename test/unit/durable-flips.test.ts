@@ -27,8 +27,10 @@ function flipsOf(aheadCount: number, flip: (leadIds: readonly number[]) => Promi
   const calls: number[][] = [];
   const held: Batch[] = [];
   let nextSeq = 1;
+  const clock = { nowMs: 1_000_000 };
   const flips = new Flips(
     {
+      now: () => clock.nowMs,
       held: () => held,
       ahead: (limit) => Array.from({ length: limit }, (_, index) => batch(nextSeq + index)),
       flip: (leadIds) => {
@@ -43,7 +45,7 @@ function flipsOf(aheadCount: number, flip: (leadIds: readonly number[]) => Promi
     held.push(taken);
     return taken;
   };
-  return { flips, calls, take };
+  return { flips, calls, take, clock };
 }
 
 const working = (leadIds: readonly number[]): Promise<FlipResult> => Promise.resolve(flipped(leadIds));
@@ -61,6 +63,19 @@ describe('flips', () => {
     expect(calls).toHaveLength(1);
     await flips.of(take());
     expect(calls[1]).toEqual([6, 7, 8, 9, 10]);
+  });
+
+  it('that have waited are made again: meanwhile somebody may have unsubscribed', async () => {
+    for (const passedMs of [1_001, -1]) {
+      const { flips, calls, take, clock } = flipsOf(4, working);
+      await flips.of(take());
+      clock.nowMs += 1_000;
+      await flips.of(take());
+      expect(calls).toEqual([[1, 2, 3, 4, 5]]);
+      clock.nowMs += passedMs - 1_000;
+      expect(await flips.of(take())).toEqual(flipped([30, 31]));
+      expect(calls).toEqual([[1, 2, 3, 4, 5], [3]]);
+    }
   });
 
   it('leave batches alone that no sender holds, where the rate is low', async () => {

@@ -84,6 +84,16 @@ describe('what an activation was started with', () => {
     expect((await preview.json<ActivationPreview>()).total).toBeGreaterThan(1);
   });
 
+  it('has no ids of leads that were deleted since, which a start would refuse', async () => {
+    const sessionId = freshSessionId();
+    await startSession(sessionId, { leadIds: [1, 3] });
+    await waitForEnd(sessionId);
+    await db.prepare('DELETE FROM leads WHERE id = 3').run();
+    expect((await originalOf(sessionId)).audience).toEqual({ leadIds: [1] });
+    await db.prepare('DELETE FROM leads WHERE id = 1').run();
+    expect((await originalOf(sessionId)).audience).toBeNull();
+  });
+
   it('is unknown of an id that was never started', async () => {
     expect((await request(`/crm/activation/${freshSessionId()}/original`)).status).toBe(404);
   });

@@ -77,8 +77,10 @@ export interface SliceVerbs {
 export interface SliceLimits {
   /** The slice takes no new batch after this long. */
   maxMs: number;
-  /** Nor after so many. */
+  /** Nor after so many, or a few more for slots that are leased already. */
   maxBatchCount: number;
+  /** For how many of these a batch counts that is not flipped with others: a repeat, which asks D1 on its own. */
+  repeatWeight: number;
   /** Batches in hand. */
   senderCount: number;
   /** Of these at the mail API, with an intent on disk: what a crash can leave in doubt. */
@@ -129,11 +131,14 @@ const lookMs = 500;
  * The limits of a slice under an account that may make so many calls a second. Where the provider is the
  * limit, more batches in hand than calls would only take slots from other sessions.
  */
-export function sliceLimits(maxRatePerSecond: number): SliceLimits {
+export function sliceLimits(maxRatePerSecond: number, hasDailyCap = false): SliceLimits {
   const senderCount = maxRatePerSecond < fastRatePerSecond ? callCount : maxSenderCount;
+  // Under a daily cap each batch is flipped on its own.
+  const count = flipAheadCount(maxRatePerSecond) > 0 && !hasDailyCap ? maxBatchCountAhead : maxBatchCount;
   return {
     maxMs,
-    maxBatchCount: flipAheadCount(maxRatePerSecond) > 0 ? maxBatchCountAhead : maxBatchCount,
+    maxBatchCount: count,
+    repeatWeight: count / maxBatchCount,
     senderCount,
     callCount,
   };
@@ -172,6 +177,7 @@ export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<
   const first = verbs.mode();
   let takenCount = 0;
   let mustWait = false;
+  let isPlannerOn = true;
   // A slice does one kind of work: a probe that finds the provider back ends it, and the next one runs.
   const mode = (until = latestAt): WorkMode => {
     if (faults.length > 0) return 'none';
@@ -183,6 +189,8 @@ export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<
   /** True when no further batch may be begun. Slots that are leased already are used: nobody else gets them. */
   const isOver = (): boolean => {
     if (mustWait || mode() === 'none') return true;
+    // A slot brings a batch, which may lease further slots: without a bound this would go on and on.
+    if (takenCount >= limits.maxBatchCount + limits.senderCount) return true;
     return (takenCount >= limits.maxBatchCount || verbs.now() >= endsAt) && !verbs.hasSlot();
   };
   const isTooLate = (at: number): boolean => {
@@ -194,13 +202,18 @@ export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<
   const isPlanning = (): boolean => first !== 'check' && !isOver() && verbs.isPlanning();
 
   async function planner(): Promise<void> {
-    while (isPlanning()) {
-      const plannedFrom = verbs.now();
-      await verbs.plan();
-      planned.raise();
-      // The senders' flips queue at the same database: the planner leaves them as much of it as it took.
-      const endedAt = verbs.now();
-      if (isPlanning()) await verbs.sleepUntil(endedAt + (endedAt - plannedFrom));
+    try {
+      while (isPlanning()) {
+        const plannedFrom = verbs.now();
+        await verbs.plan();
+        planned.raise();
+        // The senders' flips queue at the same database: the planner leaves them as much of it as it took.
+        const endedAt = verbs.now();
+        if (isPlanning()) await verbs.sleepUntil(endedAt + (endedAt - plannedFrom));
+      }
+    } finally {
+      // It does not come back when a slot is free again, so nobody may wait for it.
+      isPlannerOn = false;
     }
   }
 
@@ -209,11 +222,11 @@ export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<
       if (isOver()) return;
       const batch = verbs.take();
       if (batch !== null) {
-        takenCount++;
+        takenCount += batch.recipients === null ? 1 : limits.repeatWeight;
         const fail = (error: unknown): void => void faults.push(error);
         const goOn = await send(verbs, batch, { isTooLate, mode: () => mode(), headstart, calls, fail });
         if (!goOn) return;
-      } else if (isPlanning()) await planned.wait();
+      } else if (isPlannerOn && isPlanning()) await planned.wait();
       else {
         // The others go on, but not for long with fewer senders than there may be.
         endsAt = Math.min(endsAt, verbs.now() + thinMs);

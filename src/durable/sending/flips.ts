@@ -12,11 +12,16 @@ import type { Batch } from '../../core/batch/batch.ts';
 import { classifyFault } from '../../runtime/faults.ts';
 import type { FlipResult, Recipient, SkippedLead } from '../../shared/recipient.ts';
 
-/** A flip of 500 leads takes D1 about 20 ms; a longer one would delay other sessions and the first mail. */
-const maxGroupCount = 5;
+/**
+ * An answer that has waited longer is asked for again: meanwhile somebody may have unsubscribed or been erased, or an
+ * address may have been corrected. A repeat gives the same answer where nothing has changed.
+ */
+const maxAgeMs = 1_000;
 
 /** Which batches a flip can take along, in the order in which they will leave. */
 export interface FlipSource {
+  /** Epoch ms. */
+  now(): number;
   /** Batches in hand whose recipients are not on disk. */
   held(): readonly Batch[];
   /** The next pending batches that no sender holds. */
@@ -33,7 +38,7 @@ interface Group {
 export class Flips {
   readonly #source: FlipSource;
   readonly #aheadCount: number;
-  readonly #results = new Map<number, FlipResult>();
+  readonly #results = new Map<number, { result: FlipResult; flippedAt: number }>();
   /** By the `seq` of the batches whose flip is under way. */
   readonly #groups = new Map<number, Group>();
   /** Batches whose leads were set active and of which neither an intent nor a result is on disk. */
@@ -41,7 +46,10 @@ export class Flips {
   /** All batches that were ever in a group of this slice: only their own sender flips them again. */
   readonly #known = new Set<number>();
 
-  /** @param aheadCount - batches that may be flipped before a sender has taken them; 0: each flip is one batch */
+  /**
+   * @param aheadCount - batches that a flip may take along; 0: each flip is one batch. With four it is 500 leads, which
+   *   take D1 about 20 ms; a longer one would delay other sessions and the first mail.
+   */
   constructor(source: FlipSource, aheadCount: number) {
     this.#source = source;
     this.#aheadCount = aheadCount;
@@ -63,7 +71,11 @@ export class Flips {
    * @throws what D1 throws
    */
   async of(batch: Batch): Promise<FlipResult> {
-    if (!this.#results.has(batch.seq)) {
+    const known = this.#results.get(batch.seq);
+    if (known !== undefined && !this.#isFresh(known.flippedAt)) {
+      this.#results.delete(batch.seq);
+      await this.#begin([batch]).done;
+    } else if (known === undefined) {
       const group = this.#groups.get(batch.seq) ?? this.#begin(this.#groupOf(batch));
       try {
         await group.done;
@@ -73,17 +85,23 @@ export class Flips {
         await this.#begin([batch]).done;
       }
     }
-    const result = this.#results.get(batch.seq);
-    if (result === undefined) throw new Error('A flip left a batch without an answer.');
+    const answer = this.#results.get(batch.seq);
+    if (answer === undefined) throw new Error('A flip left a batch without an answer.');
     this.#results.delete(batch.seq);
-    return result;
+    return answer.result;
+  }
+
+  #isFresh(flippedAt: number): boolean {
+    const ageMs = this.#source.now() - flippedAt;
+    // Negative: the clock was set back.
+    return ageMs >= 0 && ageMs <= maxAgeMs;
   }
 
   #groupOf(batch: Batch): Batch[] {
     if (this.#aheadCount === 0) return [batch];
     const isNew = ({ seq }: Batch): boolean => seq !== batch.seq && !this.#known.has(seq);
     const others = [...this.#source.held(), ...this.#source.ahead(this.#aheadCount)].filter(isNew);
-    return [batch, ...others.slice(0, maxGroupCount - 1)];
+    return [batch, ...others.slice(0, this.#aheadCount)];
   }
 
   #begin(batches: readonly Batch[]): Group {
@@ -98,8 +116,9 @@ export class Flips {
       this.#known.add(seq);
     }
     try {
-      const result = await this.#source.flip(batches.flatMap(({ leadIds }) => leadIds));
-      for (const [seq, part] of split(batches, result)) this.#results.set(seq, part);
+      const flippedAt = this.#source.now();
+      const answer = await this.#source.flip(batches.flatMap(({ leadIds }) => leadIds));
+      for (const [seq, result] of split(batches, answer)) this.#results.set(seq, { result, flippedAt });
     } finally {
       for (const { seq } of batches) this.#groups.delete(seq);
     }

@@ -66,6 +66,7 @@ export class SessionRunner implements SliceVerbs {
     this.#cap = new CapReservations(context);
     this.#flips = new Flips(
       {
+        now: () => this.now(),
         held: () => [...this.#held.values()].filter(({ recipients }) => recipients === null),
         ahead: (limit) => this.#pendingAhead(limit),
         flip: (leadIds) => this.#flipLeads(leadIds),

@@ -152,7 +152,13 @@ export class SessionAlarm {
       // two must lose both. Later events do not put it off.
       if (this.#recordAt > nowMs && this.#recordAt <= recordAt) return;
       this.#recordAt = recordAt;
-      await alarms.setAlarm(recordAt);
+      try {
+        await alarms.setAlarm(recordAt);
+      } catch (error) {
+        // Otherwise the next event would take this alarm for one that is set.
+        this.#recordAt = 0;
+        throw error;
+      }
       return;
     }
     const at = await alarms.getAlarm();

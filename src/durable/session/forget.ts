@@ -18,14 +18,21 @@ export async function forgetPerson(
   { store, now, sleep }: Pick<SessionContext, 'store' | 'now' | 'sleep'>,
   person: ForgottenPerson,
 ): Promise<boolean> {
+  let wasEnded = store.load()?.finishedAt !== null;
   /** Once over all batches, also those that are added meanwhile; false when the session was removed. */
   const inParts = async (work: (afterSeq: number, untilSeq: number) => void): Promise<boolean> => {
-    for (let afterSeq = 0; store.load() !== null; afterSeq += partBatchCount) {
+    for (let afterSeq = 0; ; afterSeq += partBatchCount) {
+      const session = store.load();
+      if (session === null) return false;
+      // A retry between two parts sets an ended session going again: it must not mail who is being erased.
+      if (wasEnded && session.finishedAt === null) {
+        wasEnded = false;
+        note(found);
+      }
       if (afterSeq >= store.batches.lastSeq()) return true;
       work(afterSeq, afterSeq + partBatchCount);
       await sleep(0);
     }
-    return false;
   };
   const note = (leadIds: Iterable<number>): void =>
     store.transact(() => {

@@ -154,7 +154,7 @@ export class SessionSlice {
     const runner = new SessionRunner(context);
     runner.begin();
     this.#sending = { mail, runner };
-    await runSlice(verbs(runner), sliceLimits(mail.maxRatePerSecond));
+    await runSlice(verbs(runner), sliceLimits(mail.maxRatePerSecond, mail.dailyCap !== null));
     // Probes are frequent: one that left no lead active needs no statement to the CRM.
     if (!wasFlipped && !runner.hasOpenFlips && workMode(store.session(), now()) === 'none') {
       store.transact(() => store.save({ ...store.session(), mayBeFlipped: false }));

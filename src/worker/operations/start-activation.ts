@@ -21,6 +21,7 @@ import type { Progress } from '../../shared/progress.ts';
 import type {
   ActivationPreviewRequest,
   ActivationStartRequest,
+  Audience,
   OriginalActivation,
 } from '../../shared/schemas/activation.ts';
 import { sha256Hex } from '../../shared/sha256.ts';
@@ -119,7 +120,22 @@ export async function originalActivation(
     fingerprintOf({ audience, templateId }),
   ]);
   const isExact = hashes.includes(fingerprint);
-  return { name, templateId, templateVersion, audience: isExact ? audience : null };
+  return {
+    name,
+    templateId,
+    templateVersion,
+    audience: isExact ? await withoutDeleted(env, audience) : null,
+  };
+}
+
+/** The audience without ids of leads that were deleted since, which a start would refuse; null when none is left. */
+async function withoutDeleted(env: Env, audience: Audience): Promise<Audience | null> {
+  if (!('leadIds' in audience)) return audience;
+  const resolved = await resolveAudience(env.DB, audience);
+  if (resolved.kind !== 'unknown_leads') return audience;
+  const gone = new Set(resolved.leadIds);
+  const leadIds = audience.leadIds.filter((leadId) => !gone.has(leadId));
+  return leadIds.length === 0 ? null : { ...audience, leadIds };
 }
 
 /** The hash of a start request without its id. The order of the keys is a part of it. */

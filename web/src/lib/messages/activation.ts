@@ -38,6 +38,7 @@ export const activationMessages = {
   menu: 'More actions',
   duplicate: 'Duplicate this activation',
   duplicateFailed: 'The activation could not be duplicated',
+  dialogNotLoaded: 'The dialog did not load. Check your connection, reload the page and try again.',
   notExact: {
     title: 'Select the leads again',
     text: 'Who this activation was for is not kept exactly: search words are deleted when it ends, the rest after a while. A copy could reach other people.',

@@ -20,6 +20,9 @@ export interface TrackerListener {
   finished(progress: Progress): void;
 }
 
+/** How soon code that did not arrive is asked for again. */
+const loadRetryMs = 5_000;
+
 export class Tracker {
   readonly #isAwaited: () => boolean;
   /** Null until it is loaded. */
@@ -70,7 +73,7 @@ export class Tracker {
     };
   }
 
-  /** Loads the manager and starts it. Where that fails, the next thing that it is told tries again. */
+  /** Loads the manager and starts it. Where that fails, it is tried again while something waits to be told. */
   load(): Promise<void> {
     this.#loading ??= import('./following.ts').then(
       ({ makeFollowing }) => {
@@ -82,6 +85,8 @@ export class Tracker {
       },
       () => {
         this.#loading = null;
+        // Without it nothing of an activation is shown, so what waits for it is not left to the next click.
+        if (this.#told.length > 0 && this.#listener !== null) setTimeout(() => void this.load(), loadRetryMs);
       },
     );
     return this.#loading;

@@ -99,6 +99,8 @@ export class TemplateEditor {
   #saved = $state.raw<TemplateText | null>(null);
   /** Unsaved work that the person has not decided about, the newest first. */
   #found = $state.raw<readonly KeptDraft[]>([]);
+  /** The times of the drafts that this editor has found or kept; others are of another tab. */
+  readonly #ownTimes = new Set<number>();
   /** The version that the text in the editor was begun on. */
   #base = $state<number | null>(null);
   #draftKey = '';
@@ -239,9 +241,9 @@ export class TemplateEditor {
     this.#saved = content;
     this.#draftKey = copyName === null ? id : `copy:${id}`;
     this.#base = answer.value.version;
-    this.#found = keptDrafts(localStorage, this.#draftKey).filter(
-      (kept) => !isSameText(kept.content, content),
-    );
+    const kept = keptDrafts(localStorage, this.#draftKey);
+    for (const { at } of kept) this.#ownTimes.add(at);
+    this.#found = kept.filter((draft) => !isSameText(draft.content, content));
     if (copyName === null) {
       this.#template = answer.value;
       this.#versions = versions.ok ? versions.value.versions : [];
@@ -275,7 +277,14 @@ export class TemplateEditor {
    */
   keep(nowMs: number): boolean {
     const own = this.isDirty ? [{ content: this.#content, at: nowMs, base: this.#base }] : [];
-    return keepDrafts(localStorage, this.#draftKey, [...own, ...this.#found]);
+    return this.#write([...own, ...this.#found]);
+  }
+
+  /** Keeps these drafts, and those of other tabs beside them. */
+  #write(drafts: readonly KeptDraft[]): boolean {
+    const others = keptDrafts(localStorage, this.#draftKey).filter(({ at }) => !this.#ownTimes.has(at));
+    for (const { at } of drafts) this.#ownTimes.add(at);
+    return keepDrafts(localStorage, this.#draftKey, [...drafts, ...others]);
   }
 
   /** Puts the unsaved work that was found into the editor; what was in there unsaved waits in its place. */
@@ -346,7 +355,7 @@ export class TemplateEditor {
     if (saved !== null) {
       this.#saved = content;
       this.#base = saved.version;
-      keepDrafts(localStorage, this.#draftKey, this.#found);
+      this.#write(this.#found);
     }
     return saved;
   }

@@ -125,7 +125,8 @@ export class ActivationPage {
 
   /** Asks once even after the end: webhooks still arrive. */
   async load(): Promise<void> {
-    const answer = await api.progress(this.sessionId);
+    // What the tracker is offered before it is loaded is not to be seen at once.
+    const [answer] = await Promise.all([api.progress(this.sessionId), this.#tracker.load()]);
     this.#loadRefusal = answer.ok ? null : answer.refusal;
     if (!answer.ok) return;
     this.#tracker.offer(answer.value);
