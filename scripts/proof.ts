@@ -13,6 +13,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
+import type { CampaignReport, HuntReport } from '../test/simulation/reports.ts';
 
 const root = join(import.meta.dirname, '..');
 const { values } = parseArgs({
@@ -22,33 +23,6 @@ const { values } = parseArgs({
     seed: { type: 'string', default: new Date().toISOString().slice(0, 10).replaceAll('-', '') },
   },
 });
-
-interface Sums {
-  fromSeed: number;
-  worldCount: number;
-  stepCount: number;
-  crashCount: number;
-  faultCount: number;
-  callCount: number;
-  mailCount: number;
-  sessionCount: number;
-  viewCount: number;
-  checkCount: number;
-  simulatedMs: number;
-  hash: number;
-  cpuMs: number;
-  coverage: Record<string, number>;
-  failures: { seed: number; message: string }[];
-}
-
-interface Hunt {
-  name: string;
-  seed: number | null;
-  worldCount: number;
-  crashCount: number;
-  seconds: number;
-  message: string;
-}
 
 function run<T>(file: string, ...args: string[]): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -102,8 +76,8 @@ const assumptions: readonly (readonly [string, string])[] = [
   ['deleteAll and the tombstone are one commit', 'workerd/erasure'],
 ];
 
-const sums = await run<Sums>('main.ts', '--seed', values.seed, '--seconds', values.seconds);
-const hunts = await run<Hunt[]>('mutants/run.ts', '--seconds', values['mutant-seconds']);
+const sums = await run<CampaignReport>('main.ts', '--seed', values.seed, '--seconds', values.seconds);
+const hunts = await run<HuntReport[]>('mutants/run.ts', '--seconds', values['mutant-seconds']);
 const found = hunts.filter(({ seed }) => seed !== null);
 const perSecond = (count: number): string => number((count / sums.cpuMs) * 1_000);
 const invariantList = Object.entries(Object.groupBy(found, ({ message }) => message.split(':')[0] ?? '')).map(

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { CampaignFigures } from './reports.ts';
 import { emptyHash, mix } from './platform/random.ts';
 import { World, type WorldOptions, type WorldResult } from './world/world.ts';
 
@@ -16,22 +17,7 @@ export interface CampaignLimits {
   seconds?: number;
 }
 
-export interface Campaign {
-  fromSeed: number;
-  worldCount: number;
-  stepCount: number;
-  crashCount: number;
-  faultCount: number;
-  callCount: number;
-  mailCount: number;
-  sessionCount: number;
-  viewCount: number;
-  checkCount: number;
-  simulatedMs: number;
-  /** Over all event logs: equal on every machine for the same seed and limits. */
-  hash: number;
-  /** CPU time of this process. */
-  cpuMs: number;
+export interface Campaign extends CampaignFigures {
   coverage: Map<string, number>;
   failures: WorldResult[];
 }

@@ -6,23 +6,17 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { CampaignReport } from '../simulation/reports.ts';
 import { seeds } from '../simulation/seeds.ts';
 
 const main = join(import.meta.dirname, '../simulation/main.ts');
 const timeoutMs = 600_000;
 
-interface Sums {
-  worldCount: number;
-  crashCount: number;
-  hash: number;
-  failures: { seed: number; invariant: string; message: string }[];
-}
-
-function simulate(...args: string[]): Promise<Sums> {
+function simulate(...args: string[]): Promise<CampaignReport> {
   return new Promise((resolve, reject) => {
     const done = (error: Error | null, stdout: string, stderr: string): void => {
       if (stdout === '') reject(new Error(stderr || (error?.message ?? 'It printed nothing.')));
-      else resolve(JSON.parse(stdout) as Sums);
+      else resolve(JSON.parse(stdout) as CampaignReport);
     };
     execFile(process.execPath, [main, '--json', ...args], { maxBuffer: 64 * 1024 * 1024 }, done);
   });

@@ -81,8 +81,8 @@ const marginGrowth = 2;
 const marginSettlesMs = 3_000;
 /** A wider margin shrinks this slowly: a millisecond is a thousandth of the rate, and a 429 costs a second. */
 const marginShrinkMs = 600_000;
-/** A slot that was missed by more is void, so that two calls do not come close together. */
-const maxLatenessMs = 50;
+/** A slot that was missed by more is void: used later, it would put two calls into one interval. */
+export const maxLatenessMs = 50;
 
 export function initialGate(config: GateConfig, nowMs: number): GateState {
   return {

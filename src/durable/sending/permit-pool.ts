@@ -6,14 +6,12 @@
  *
  * @module
  */
-import { leaseSpanMs, maxWaitMs, type Lease } from '../../core/limits/rate-limit.ts';
+import { leaseSpanMs, maxLatenessMs, maxWaitMs, type Lease } from '../../core/limits/rate-limit.ts';
 import type { Permit } from '../../core/session/slice.ts';
 
 /** Asks the gate for up to `wantedCount` permits. */
 export type RequestLease = (wantedCount: number) => Promise<Lease>;
 
-/** A slot that was not used in time is void: used later, it would put two calls into one interval. The gate may say less. */
-const maxLatenessMs = 50;
 /** At this rate a few calls too close together do not matter, and a session that cannot keep up is never early. */
 const fastIntervalMs = 10;
 const maxFastLatenessMs = 1_000;

@@ -12,6 +12,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { mutants } from './mutants.ts';
+import type { HuntReport } from '../reports.ts';
 
 const { values } = parseArgs({
   options: {
@@ -22,18 +23,9 @@ const { values } = parseArgs({
   },
 });
 
-interface Found {
-  name: string;
-  seed: number | null;
-  worldCount: number;
-  crashCount: number;
-  seconds: number;
-  message: string;
-}
-
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
-function hunt(name: string): Promise<Found> {
+function hunt(name: string): Promise<HuntReport> {
   const args = [
     join(import.meta.dirname, '../main.ts'),
     '--mutant',
@@ -70,7 +62,7 @@ function hunt(name: string): Promise<Found> {
 }
 
 const chosen = mutants.filter(({ name }) => values.only === undefined || name.includes(values.only));
-const found: Found[] = [];
+const found: HuntReport[] = [];
 const rest = chosen[Symbol.iterator]();
 const worker = async (): Promise<void> => {
   for (const { name } of rest) {

@@ -1,0 +1,43 @@
+/**
+ * What the commands of the simulator print with `--json`, for those that run them as processes.
+ *
+ * @module
+ */
+
+/** The sums over all worlds of a run. */
+export interface CampaignFigures {
+  fromSeed: number;
+  worldCount: number;
+  stepCount: number;
+  crashCount: number;
+  faultCount: number;
+  callCount: number;
+  mailCount: number;
+  sessionCount: number;
+  viewCount: number;
+  checkCount: number;
+  simulatedMs: number;
+  /** Over all event logs: equal on every machine for the same seed and limits. */
+  hash: number;
+  /** CPU time of the process. */
+  cpuMs: number;
+}
+
+/** Of main.ts. */
+export interface CampaignReport extends CampaignFigures {
+  /** How often each fault happened at each place. */
+  coverage: Record<string, number>;
+  failures: { seed: number; invariant: string; message: string }[];
+}
+
+/** Of mutants/run.ts, for each planted fault. */
+export interface HuntReport {
+  name: string;
+  /** Of the world that found it; null when none did. */
+  seed: number | null;
+  worldCount: number;
+  crashCount: number;
+  /** CPU time. */
+  seconds: number;
+  message: string;
+}
