@@ -2,7 +2,7 @@
  * The audience of a session: counts it at the start, previews it, and pages it out for the planner.
  *
  * Owns the freeze: an audience is the leads that matched at a revision of the CRM, with `id <= maxLeadId`. It does
- * not use a clock. Count, preview and pages use one selection, so they cannot disagree. Invariant: a page has no
+ * not use a clock. Counts, samples and pages use one selection, so they cannot disagree. Invariant: a page has no
  * lead that the count at the start did not have, except one that another session has made new again since. Leads
  * that were edited or erased since are left out; the caller calls the difference `changed`.
  *
@@ -10,6 +10,7 @@
  */
 import { customFieldPattern } from '../shared/custom-fields.ts';
 import { leadFields } from '../shared/lead-fields.ts';
+import type { AudienceCounts } from '../shared/manifest.ts';
 import { mergeFields, type Recipient } from '../shared/recipient.ts';
 import type { Audience } from '../shared/schemas/activation.ts';
 import { compileLeadFilter, type LeadFilterOptions, type LeadSelection } from './leads/filter.ts';
@@ -21,20 +22,23 @@ import {
   type RecipientRow,
 } from './leads/row.ts';
 
+/** An audience as it is now. */
+export interface PresentAudience {
+  kind: 'ok';
+  maxLeadId: number;
+  /** The revision as of which {@link planPage} reads it. */
+  revision: number;
+  /** What an activation that starts now would do. */
+  counts: AudienceCounts;
+  /** A checksum: it differs where other leads, or other recipients, of the same number are meant. */
+  members: string;
+}
+
 export type ResolvedAudience =
-  | { kind: 'ok'; maxLeadId: number; total: number; revision: number }
+  | PresentAudience
   | { kind: 'empty' }
   /** These of the given ids do not exist, in ascending order. */
   | { kind: 'unknown_leads'; leadIds: number[] };
-
-/** What an activation of the audience would do; `total` is the sum of the others. */
-export interface AudienceCounts {
-  total: number;
-  willActivate: number;
-  alreadyActive: number;
-  suppressed: number;
-  invalidAddress: number;
-}
 
 export interface AudiencePage {
   /** Ascending. */
@@ -64,60 +68,75 @@ export function selectAudience(audience: Audience, options: LeadFilterOptions): 
   };
 }
 
-const readRevisionSql = 'SELECT revision FROM lead_counts';
-
-/** Counts an audience and freezes it: its highest id, and the revision as of which {@link planPage} reads it. */
-export async function resolveAudience(db: D1Database, audience: Audience): Promise<ResolvedAudience> {
-  if ('leadIds' in audience) {
-    const unknown = await db
-      .prepare(
-        `SELECT DISTINCT ids.value AS id FROM json_each(?) AS ids
-         WHERE NOT EXISTS (SELECT 1 FROM leads l WHERE l.id = ids.value) ORDER BY ids.value`,
-      )
-      .bind(JSON.stringify(audience.leadIds))
-      .all<{ id: number }>();
-    if (unknown.results.length > 0) {
-      return { kind: 'unknown_leads', leadIds: unknown.results.map((row) => row.id) };
-    }
-    const leadIds = uniqueSorted(audience.leadIds);
-    const maxLeadId = leadIds.at(-1);
-    return maxLeadId === undefined
-      ? { kind: 'empty' }
-      : // Ids that were chosen by hand always belong to the audience.
-        { kind: 'ok', maxLeadId, total: leadIds.length, revision: 0 };
-  }
-  // One statement, so that the count belongs to this revision. It does not read the leads themselves, which at a
-  // million takes longer than everything else before the first mail.
-  const { countFrom, where, params, id } = selectAudience(audience, {});
-  const row = await db
+/** Those of these ids that no lead has, in ascending order. */
+export async function unknownLeadIds(db: D1Database, leadIds: readonly number[]): Promise<number[]> {
+  const { results } = await db
     .prepare(
-      `SELECT count(*) AS total, max(${id}) AS max_id, (${readRevisionSql}) AS revision
-       FROM ${countFrom} WHERE ${where}`,
+      `SELECT DISTINCT ids.value AS id FROM json_each(?) AS ids
+       WHERE NOT EXISTS (SELECT 1 FROM leads l WHERE l.id = ids.value) ORDER BY ids.value`,
     )
-    .bind(...params)
-    .first<{ total: number; max_id: number | null; revision: number }>();
-  return row === null || row.max_id === null
-    ? { kind: 'empty' }
-    : { kind: 'ok', maxLeadId: row.max_id, total: row.total, revision: row.revision };
+    .bind(JSON.stringify(leadIds))
+    .all<{ id: number }>();
+  return results.map(({ id }) => id);
 }
 
 /**
- * What an activation that starts now would do. Ids that do not exist are not counted; {@link resolveAudience}
- * refuses them.
+ * SQL of a number that is unlike that of the next id: Knuth's multiplicative hash, folded. Its sum over a set of ids
+ * tells sets of the same number apart, whatever the order in which they are read. It need not withstand an attacker.
  */
-export async function countAudience(db: D1Database, audience: Audience): Promise<AudienceCounts> {
-  const { from, where, params } = selectAudience(audience, {});
-  const { results } = await db
-    .prepare(`SELECT ${eligibilitySql} AS eligibility, count(*) AS n FROM ${from} WHERE ${where} GROUP BY 1`)
+const mixSql = '(scrambled & 65535) * (scrambled >> 16)';
+
+interface CountedRow {
+  total: number;
+  willActivate: number | null;
+  alreadyActive: number | null;
+  suppressed: number | null;
+  invalidAddress: number | null;
+  maxLeadId: number | null;
+  revision: number;
+  members: string | null;
+}
+
+/**
+ * Counts an audience by what an activation would do with its leads, and freezes it.
+ *
+ * One statement, so that all of it belongs to one revision of the CRM. It reads each lead once: the start is to hold
+ * what the preview showed, and who gets the mail is said by the leads themselves.
+ */
+export async function resolveAudience(db: D1Database, audience: Audience): Promise<ResolvedAudience> {
+  const isPicked = 'leadIds' in audience;
+  if (isPicked) {
+    const leadIds = await unknownLeadIds(db, audience.leadIds);
+    if (leadIds.length > 0) return { kind: 'unknown_leads', leadIds };
+  }
+  const { from, where, params, id } = selectAudience(audience, {});
+  // `LIMIT -1` keeps SQLite from merging the inner query into the sums, where each of them would look for the lead's
+  // suppression again (sqlite.org/optoverview.html#subquery_flattening, rule 13). Sums of more than 53 bits are text.
+  const row = await db
+    .prepare(
+      `SELECT count(*) AS total, max(id) AS maxLeadId, (SELECT revision FROM lead_counts) AS revision,
+         sum(eligibility = 'mailable') AS willActivate, sum(eligibility = 'already_active') AS alreadyActive,
+         sum(eligibility = 'suppressed') AS suppressed, sum(eligibility = 'invalid_address') AS invalidAddress,
+         sum(id) || '.' || sum(${mixSql}) || '.' || sum((eligibility = 'mailable') * ${mixSql}) AS members
+       FROM (SELECT ${id} AS id, (${id} * 2654435761) & 4294967295 AS scrambled, ${eligibilitySql} AS eligibility
+         FROM ${from} WHERE ${where} LIMIT -1)`,
+    )
     .bind(...params)
-    .all<{ eligibility: string; n: number }>();
-  const counts = new Map(results.map((row) => [row.eligibility, row.n]));
+    .first<CountedRow>();
+  if (row === null || row.maxLeadId === null) return { kind: 'empty' };
   return {
-    total: results.reduce((sum, row) => sum + row.n, 0),
-    willActivate: counts.get('mailable') ?? 0,
-    alreadyActive: counts.get('already_active') ?? 0,
-    suppressed: counts.get('suppressed') ?? 0,
-    invalidAddress: counts.get('invalid_address') ?? 0,
+    kind: 'ok',
+    maxLeadId: row.maxLeadId,
+    // Ids that were picked by hand always belong to the audience.
+    revision: isPicked ? 0 : row.revision,
+    counts: {
+      total: row.total,
+      willActivate: row.willActivate ?? 0,
+      alreadyActive: row.alreadyActive ?? 0,
+      suppressed: row.suppressed ?? 0,
+      invalidAddress: row.invalidAddress ?? 0,
+    },
+    members: row.members ?? '',
   };
 }
 

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Audience } from '../../src/shared/schemas/activation.ts';
-import { countAudience, planPage, resolveAudience, sampleAudience } from '../../src/crm/audience.ts';
+import { planPage, resolveAudience, sampleAudience } from '../../src/crm/audience.ts';
 import { flipLeads } from '../../src/crm/flip.ts';
 import { eraseLead, updateLead } from '../../src/crm/leads/lead.ts';
 import { addLeads, emptyCrm, hashEmail, suppress } from '../support/crm-database.ts';
@@ -37,12 +37,12 @@ describe('resolveAudience', () => {
     expect(await resolveAudience(db, { filter: { source: 'Fair' } })).toMatchObject({
       kind: 'ok',
       maxLeadId: 3,
-      total: 2,
+      counts: { total: 2 },
     });
     expect(await resolveAudience(db, { filter: {}, excludedIds: [4, 99] })).toMatchObject({
       kind: 'ok',
       maxLeadId: 3,
-      total: 3,
+      counts: { total: 3 },
     });
   });
 
@@ -50,7 +50,7 @@ describe('resolveAudience', () => {
     await addLeads(db, [{ importId: 'i1' }, { importId: 'i1' }, { importId: 'i1' }]);
     await updateLead(db, { leadId: 2, patch: { company: 'Acme' }, nowMs: startedAt + 1, hashEmail });
     const audience: Audience = { filter: { importId: 'i1' } };
-    expect(await resolveAudience(db, audience)).toMatchObject({ kind: 'ok', maxLeadId: 3, total: 3 });
+    expect(await resolveAudience(db, audience)).toMatchObject({ kind: 'ok', maxLeadId: 3, counts: { total: 3 } });
     expect(await planAll(audience, 3)).toEqual([1, 3]);
   });
 
@@ -65,7 +65,7 @@ describe('resolveAudience', () => {
     expect(await resolveAudience(db, { leadIds: [3, 1, 3] })).toMatchObject({
       kind: 'ok',
       maxLeadId: 3,
-      total: 2,
+      counts: { total: 2 },
     });
     expect(await resolveAudience(db, { leadIds: [9, 1, 7, 9] })).toEqual({
       kind: 'unknown_leads',
@@ -82,17 +82,17 @@ describe('resolveAudience', () => {
     expect(await resolveAudience(db, { leadIds })).toMatchObject({
       kind: 'ok',
       maxLeadId: 10_000,
-      total: 10_000,
+      counts: { total: 10_000 },
     });
     expect(await resolveAudience(db, { filter: {}, excludedIds: leadIds.slice(1) })).toMatchObject({
       kind: 'ok',
       maxLeadId: 10_000,
-      total: 1,
+      counts: { total: 1 },
     });
   });
 });
 
-describe('countAudience', () => {
+describe('the counts of an audience', () => {
   const audiences: [string, Audience][] = [
     ['everyone', { filter: {} }],
     ['a status', { filter: { status: 'new' } }],
@@ -114,10 +114,9 @@ describe('countAudience', () => {
     ]);
     await suppress(db, 'out@example.com');
     await suppress(db, 'both@example.com');
-    const counts = await countAudience(db, audience);
     const resolved = await resolveAudience(db, audience);
     if (resolved.kind !== 'ok') throw new Error(resolved.kind);
-    expect(counts.total).toBe(resolved.total);
+    const { counts } = resolved;
 
     const leadIds = await planAll(audience, resolved.maxLeadId);
     const result = await flipLeads(db, { sessionId: mine, leadIds, nowMs: startedAt });
@@ -130,6 +129,45 @@ describe('countAudience', () => {
       suppressed: skipped('suppressed'),
       invalidAddress: skipped('invalid_address'),
     });
+  });
+});
+
+describe('the members of an audience', () => {
+  const membersOf = async (audience: Audience): Promise<string> => {
+    const resolved = await resolveAudience(db, audience);
+    return resolved.kind === 'ok' ? resolved.members : resolved.kind;
+  };
+
+  it('are the same for the same leads, however they were selected', async () => {
+    await addLeads(db, [{ source: 'Fair' }, { source: 'Web' }, { source: 'Fair' }]);
+    const picked = await membersOf({ leadIds: [3, 1, 3] });
+    expect(await membersOf({ filter: { source: 'Fair' } })).toBe(picked);
+    expect(await membersOf({ filter: {}, excludedIds: [2] })).toBe(picked);
+    expect(await membersOf({ filter: { search: 'name' }, excludedIds: [2] })).toBe(picked);
+  });
+
+  it('are others for any other leads of the same number and the same sum of ids', async () => {
+    await addLeads(
+      db,
+      Array.from({ length: 400 }, () => ({})),
+    );
+    const all = new Set<string>();
+    for (let offset = 0; offset < 50; offset += 1) {
+      all.add(await membersOf({ leadIds: [1 + offset, 200, 399 - offset] }));
+    }
+    // Sets with the same sums of ids and of their squares.
+    all.add(await membersOf({ leadIds: [1, 5, 6, 391] }));
+    all.add(await membersOf({ leadIds: [2, 3, 7, 391] }));
+    expect(all.size).toBe(52);
+  });
+
+  it('are others where other ones of the same leads would get the mail', async () => {
+    await addLeads(db, [{}, {}, {}]);
+    await suppress(db, 'lead1@example.com');
+    const before = await membersOf({ filter: {} });
+    await db.prepare('DELETE FROM suppressions').run();
+    await suppress(db, 'lead2@example.com');
+    expect(await membersOf({ filter: {} })).not.toBe(before);
   });
 });
 
@@ -159,9 +197,8 @@ describe('planPage', () => {
     for (const audience of [{ filter: {} }, { filter: { importId: 'file' } }] as const) {
       const resolved = await resolveAudience(db, audience);
       if (resolved.kind !== 'ok') throw new Error(resolved.kind);
-      const { maxLeadId, revision, total } = resolved;
-      expect(await countAudience(db, audience)).toMatchObject({ total });
-      expect(await planAll(audience, maxLeadId, { revision })).toHaveLength(total);
+      const { maxLeadId, revision, counts } = resolved;
+      expect(await planAll(audience, maxLeadId, { revision })).toHaveLength(counts.total);
     }
     const { revision } = (await resolveAudience(db, { filter: {} })) as { revision: number };
     await updateLead(db, { leadId: 2, patch: { company: 'Later' }, nowMs: 1, hashEmail });
@@ -203,7 +240,7 @@ describe('planPage', () => {
   it('still includes leads that another session activated after the start', async () => {
     await addLeads(db, [{}, {}, { status: 'active', activatedAt: startedAt }, {}]);
     const audience: Audience = { filter: { status: 'new' } };
-    expect(await resolveAudience(db, audience)).toMatchObject({ total: 3 });
+    expect(await resolveAudience(db, audience)).toMatchObject({ counts: { total: 3 } });
     await flipLeads(db, { sessionId: theirs, leadIds: [2, 4], nowMs: startedAt + 1 });
     const leadIds = await planAll(audience, 4);
     expect(leadIds).toEqual([1, 2, 4]);

@@ -4,6 +4,7 @@
  * @module
  */
 import type { SessionSpec } from '../../core/session/session.ts';
+import { mailTransport } from '../../durable/mail-account.ts';
 import { findProvider, mailConfig } from '../../mail/providers/index.ts';
 import { textSetting } from '../../mail/providers/provider.ts';
 import {
@@ -12,6 +13,7 @@ import {
   type MissingSetting,
   type SendingSettings,
 } from '../../mail/readiness.ts';
+import type { MailTransport } from '../../mail/transport.ts';
 import { dailyCapFault, mailTexts } from '../../runtime/settings.ts';
 import { Refusal } from '../http/problem.ts';
 
@@ -44,6 +46,24 @@ export function requireMail(env: Env): void {
     missing.map(({ message }) => message).join(' '),
     missing.map(({ setting, message }) => ({ path: `/settings/${setting}`, message })),
   );
+}
+
+/**
+ * The transport of the mail provider that is set.
+ *
+ * @throws Refusal when there is none of that name, or it lacks a setting
+ */
+export function requireTransport(env: Env): MailTransport {
+  const choice = mailTransport(env, Date.now);
+  if (choice.kind === 'refused') throw new Refusal('mail_not_configured', choice.message);
+  return choice.transport;
+}
+
+/** The transport of the mail provider that is set; null while the settings keep mail from being sent. */
+export function usableTransport(env: Env): MailTransport | null {
+  if (mailFaults(env).length > 0) return null;
+  const choice = mailTransport(env, Date.now);
+  return choice.kind === 'refused' ? null : choice.transport;
 }
 
 /**

@@ -1,0 +1,328 @@
+/** The manifest: a preview makes it and writes nothing, a start holds to it, and the session keeps it. */
+import { env } from 'cloudflare:workers';
+import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { manifestHash, type HashedManifest } from '../../src/shared/manifest.ts';
+import type { Problem } from '../../src/shared/problem.ts';
+import type { ActivationPreview, Audience } from '../../src/shared/schemas/activation.ts';
+import type { SessionManifest } from '../../src/shared/schemas/manifest.ts';
+import { addLeads, statuses, suppress } from '../support/crm-database.ts';
+import type { FakeMailApi } from '../support/fake-mail-api.ts';
+import { hooks } from '../support/hooks.ts';
+import { seededRandom } from '../support/random.ts';
+import {
+  command,
+  freshSessionId,
+  request,
+  send,
+  sessionContent,
+  startSession,
+  stubOf,
+  waitForEnd,
+} from '../support/session-driver.ts';
+import { setUpSession, tearDownSession } from '../support/session-setup.ts';
+
+let db: D1Database;
+let mail: FakeMailApi;
+
+beforeEach(async () => {
+  ({ db, mail } = await setUpSession({ isRealTime: true }));
+  await addLeads(
+    db,
+    ['Fair', 'Fair', 'Web', 'Fair', 'Fair'].map((source, at) => ({ source, lastName: `Jansen${at}` })),
+  );
+});
+afterEach(tearDownSession);
+
+const fair: Audience = { filter: { source: 'Fair', search: 'jansen' }, excludedIds: [5] };
+const wanted = { audience: fair, templateId: 'welcome' };
+
+async function makeManifest(body: object = wanted): Promise<HashedManifest> {
+  const response = await send('POST', '/crm/activation/manifest', body);
+  expect(response.status).toBe(200);
+  return response.json();
+}
+
+const startWith = (extra: object, sessionId = freshSessionId()): Promise<Response> =>
+  send('POST', '/crm/activation', { sessionId, ...wanted, ...extra });
+
+async function keptManifest(sessionId: string): Promise<SessionManifest> {
+  const response = await request(`/crm/activation/${sessionId}/manifest`);
+  expect(response.status).toBe(200);
+  return response.json();
+}
+
+describe('a manifest', () => {
+  it('says what would be done, writes nothing, and is the one that the preview shows', async () => {
+    await suppress(db, 'lead2@example.com');
+    const before = await contentOfCrm();
+    const made = await makeManifest();
+    expect(made.manifest).toMatchObject({
+      madeBy: 'ana@example.com',
+      audience: {
+        words: 'all leads, that a search found, with the source “Fair”, minus 1',
+        filter: { source: 'Fair' },
+        excluded: { count: 1 },
+        maxLeadId: 4,
+        counts: { total: 3, willActivate: 2, suppressed: 1 },
+      },
+      template: { id: 'welcome' },
+      mail: { provider: 'resend' },
+    });
+    expect(made.hash).toBe(await manifestHash(made.manifest));
+    const preview = await send('POST', '/crm/activation/preview', wanted);
+    expect((await preview.json<ActivationPreview>()).manifest).toEqual(made);
+    expect(await contentOfCrm()).toBe(before);
+    expect(mail.mails).toHaveLength(0);
+  });
+
+  it('has no words of a search, and another hash for another search', async () => {
+    const text = JSON.stringify(await makeManifest());
+    expect(text).not.toContain('jansen');
+    const other = await makeManifest({ ...wanted, audience: { ...fair, filter: { source: 'Fair', search: 'jan' } } });
+    expect(other.hash).not.toBe((JSON.parse(text) as HashedManifest).hash);
+  });
+
+  it.each([
+    ['no lead', { audience: { filter: { source: 'Nobody' } } }, 422, 'empty_audience'],
+    ['ids of no lead', { audience: { leadIds: [77] } }, 422, 'unknown_leads'],
+    ['no template', { templateId: 'nothing' }, 422, 'unknown_template'],
+    ['a search of nine words', { audience: { filter: { search: 'a b c d e f g h i' } } }, 422, 'filter_too_complex'],
+    ['an unknown key', { sessionId: 'x' }, 422, 'invalid_request'],
+  ])('of %s is refused as a start is', async (_, change, status, code) => {
+    const response = await send('POST', '/crm/activation/manifest', { ...wanted, ...change });
+    expect([response.status, (await response.json<Problem>()).code]).toEqual([status, code]);
+  });
+
+  it('is refused while no mail can be sent, and the preview then has none', async () => {
+    hooks.env = { MAIL_PROVIDER: 'pigeon' };
+    const response = await send('POST', '/crm/activation/manifest', wanted);
+    expect((await response.json<Problem>()).code).toBe('mail_not_configured');
+    const preview = await send('POST', '/crm/activation/preview', wanted);
+    expect(await preview.json()).toMatchObject({ willActivate: 3, manifest: null });
+  });
+});
+
+describe('a start', () => {
+  it('with the hash of what would come out starts, and its answer and its session have the manifest', async () => {
+    const made = await makeManifest();
+    const sessionId = freshSessionId();
+    const response = await startWith({ manifestHash: made.hash, manifest: made.manifest }, sessionId);
+    expect(response.status).toBe(201);
+    expect(await response.json()).toMatchObject({ manifestHash: made.hash, total: 3 });
+    await waitForEnd(sessionId);
+    expect(await keptManifest(sessionId)).toEqual(made);
+  });
+
+  it('without a hash starts as before, and its answer has the hash', async () => {
+    const made = await makeManifest();
+    const sessionId = freshSessionId();
+    const first = await startWith({}, sessionId);
+    expect([first.status, (await first.json<{ manifestHash: string }>()).manifestHash]).toEqual([201, made.hash]);
+    expect(await keptManifest(sessionId)).toEqual(made);
+  });
+
+  it('is not refused for its name, its id or the time at which it comes', async () => {
+    const { hash } = await makeManifest({ ...wanted, name: 'One name' });
+    const offsetMs = 3_600_000;
+    hooks.now = () => Date.now() + offsetMs;
+    expect((await startWith({ name: 'Another name', manifestHash: hash })).status).toBe(201);
+  });
+
+  it('is refused when the world has moved, in words and as data, and writes nothing', async () => {
+    const { hash, manifest } = await makeManifest();
+    await suppress(db, 'lead1@example.com');
+    hooks.env = { MAIL_DAILY_CAP: '500' };
+    const before = await contentOfCrm();
+    const sessionId = freshSessionId();
+    const refused = await startWith({ manifestHash: hash, manifest }, sessionId);
+    const problem = await refused.json<Problem>();
+    expect([refused.status, problem.code]).toEqual([409, 'manifest_changed']);
+    expect(problem.detail).toBe(
+      'Nothing was started. 2 leads would get the email; it was 3. 1 lead suppressed; it was 0. The daily cap is now 500; it was none.',
+    );
+    expect(problem.differences).toMatchObject([
+      { path: '/audience/counts/willActivate', was: 3, now: 2 },
+      { path: '/audience/counts/suppressed', was: 0, now: 1 },
+      { path: '/dailyCap', was: null, now: 500 },
+    ]);
+    expect(problem.manifest).toEqual(await makeManifest());
+    expect((await request(`/crm/activation/progress/${sessionId}`)).status).toBe(404);
+    expect(await contentOfCrm()).toBe(before);
+    // The hash of the present one starts, under the same id.
+    const again = await startWith({ manifestHash: problem.manifest?.hash }, sessionId);
+    expect(again.status).toBe(201);
+  });
+
+  it('with the hash alone is refused too, and the answer has the present manifest', async () => {
+    const { hash } = await makeManifest({ ...wanted, audience: { leadIds: [1] } });
+    const problem = await (await startWith({ manifestHash: hash })).json<Problem>();
+    expect(problem).toMatchObject({ code: 'manifest_changed', differences: [] });
+    expect(problem.manifest).toEqual(await makeManifest());
+  });
+
+  it('of another person’s manifest is refused', async () => {
+    const { manifest } = await makeManifest();
+    const foreign = { ...manifest, madeBy: 'ben@example.com' };
+    const body = { manifestHash: await manifestHash(foreign), manifest: foreign };
+    expect(await (await startWith(body)).json()).toMatchObject({
+      code: 'manifest_changed',
+      differences: [{ path: '/madeBy', was: 'ben@example.com', now: 'ana@example.com' }],
+    });
+  });
+
+  it('that was taken is found by its repeat, whatever has moved since', async () => {
+    const { hash } = await makeManifest();
+    const sessionId = freshSessionId();
+    expect((await startWith({ manifestHash: hash }, sessionId)).status).toBe(201);
+    await suppress(db, 'lead1@example.com');
+    const repeat = await startWith({ manifestHash: hash }, sessionId);
+    expect([repeat.status, (await repeat.json<{ manifestHash: string }>()).manifestHash]).toEqual([200, hash]);
+    // The condition of a start is no part of what is started.
+    expect((await startWith({}, sessionId)).status).toBe(200);
+  });
+
+  it.each([
+    ['no hash', { manifestHash: 'abc' }, 'invalid_request'],
+    ['a manifest with another hash', { manifestHash: 'a'.repeat(64), manifest: { a: 1 } }, 'manifest_mismatch'],
+    ['a manifest without a hash', { manifest: { a: 1 } }, 'manifest_mismatch'],
+    ['no object', { manifestHash: 'a'.repeat(64), manifest: [1] }, 'invalid_request'],
+    [
+      'a manifest that is too deep',
+      {
+        manifestHash: 'a'.repeat(64),
+        manifest: { a: JSON.parse(`${'['.repeat(5_000)}${']'.repeat(5_000)}`) as unknown },
+      },
+      'invalid_request',
+    ],
+  ])('with %s is refused, and nothing is written', async (_, extra, code) => {
+    const sessionId = freshSessionId();
+    const response = await startWith(extra, sessionId);
+    expect([response.status, (await response.json<Problem>()).code]).toEqual([422, code]);
+    expect((await request(`/crm/activation/progress/${sessionId}`)).status).toBe(404);
+  });
+
+  it('after any of 2,000 edits starts if and only if the manifest is still the same', async () => {
+    hooks.env = { ACTIVATE_UNDO_SECONDS: '600' };
+    await addLeads(
+      db,
+      Array.from({ length: 20 }, (_, at) => ({ id: 100 + at, source: at % 2 === 0 ? 'Fair' : 'Web' })),
+    );
+    const random = seededRandom(16);
+    const body = { audience: { filter: { source: 'Fair' } }, templateId: 'welcome' };
+    const counted = { started: 0, refused: 0 };
+    const tally = { startsThatShouldNot: 0, refusalsThatShouldNot: 0 };
+    let known = await makeManifest(body);
+    let mailable = await mailableFair();
+    for (let edit = 0; edit < 2_000; edit += 1) {
+      await editOne(random);
+      const now = await mailableFair();
+      const isSame = now === mailable;
+      // Starting each time would fill the list of activations: a start is tried where it must be refused, and now
+      // and then where it may start.
+      if (isSame && edit % 50 !== 0) continue;
+      const sessionId = freshSessionId();
+      const response = await send('POST', '/crm/activation', { sessionId, ...body, manifestHash: known.hash });
+      if (response.status === 201) {
+        counted.started += 1;
+        if (!isSame) tally.startsThatShouldNot += 1;
+        await command(sessionId, 'undo');
+        known = await makeManifest(body);
+      } else {
+        counted.refused += 1;
+        if (isSame) tally.refusalsThatShouldNot += 1;
+        const { manifest } = await response.json<Problem>();
+        if (manifest === undefined) throw new Error('The refusal has no manifest.');
+        known = manifest;
+      }
+      mailable = now;
+    }
+    expect(tally).toEqual({ startsThatShouldNot: 0, refusalsThatShouldNot: 0 });
+    expect(counted.started).toBeGreaterThan(0);
+    expect(counted.refused).toBeGreaterThan(200);
+  }, 240_000);
+});
+
+describe('the manifest of a session', () => {
+  it('stays whole when the search words and whom it was for are deleted', async () => {
+    const made = await makeManifest();
+    const sessionId = freshSessionId();
+    await startWith({}, sessionId);
+    await waitForEnd(sessionId);
+    expect(await sessionContent(sessionId)).not.toContain('jansen');
+    await runInDurableObject(stubOf(sessionId), (instance) => {
+      const store = instance.rows();
+      store.transact(() => store.anonymize(1));
+    });
+    await evictDurableObject(stubOf(sessionId));
+    const kept = await keptManifest(sessionId);
+    expect(kept).toEqual(made);
+    expect(kept.manifest === null ? '' : await manifestHash(kept.manifest)).toBe(made.hash);
+  });
+
+  it('is erased with the session, and an unknown id has none', async () => {
+    const sessionId = freshSessionId();
+    await startWith({}, sessionId);
+    await waitForEnd(sessionId);
+    expect((await request(`/crm/activation/${sessionId}`, deletion)).status).toBe(204);
+    expect((await request(`/crm/activation/${sessionId}/manifest`)).status).toBe(404);
+    expect((await request(`/crm/activation/${freshSessionId()}/manifest`)).status).toBe(404);
+  });
+
+  it('is missing in a session that version 0.1 started, and that is said', async () => {
+    const sessionId = freshSessionId();
+    await startSession(sessionId, { leadIds: [1] });
+    await waitForEnd(sessionId);
+    await runInDurableObject(stubOf(sessionId), (_, { storage }) => {
+      storage.sql.exec("UPDATE spec SET json = json_remove(json, '$.manifest')");
+    });
+    await evictDurableObject(stubOf(sessionId));
+    expect(await keptManifest(sessionId)).toEqual({ hash: null, manifest: null });
+  });
+
+  it('is in the audit by its hash', async () => {
+    const { hash } = await makeManifest();
+    const sessionId = freshSessionId();
+    await startWith({ manifestHash: hash }, sessionId);
+    const row = await db
+      .prepare("SELECT detail ->> 'manifestHash' AS hash FROM audit WHERE target = ?")
+      .bind(sessionId)
+      .first<{ hash: string }>();
+    expect(row?.hash).toBe(hash);
+  });
+});
+
+const deletion = { method: 'DELETE', headers: { 'content-type': 'application/json' } };
+
+async function contentOfCrm(): Promise<string> {
+  const tables = ['leads', 'activations', 'suppressions', 'lead_counts', 'audit'];
+  const rows = await env.DB.batch(tables.map((table) => env.DB.prepare(`SELECT * FROM ${table}`)));
+  return JSON.stringify([rows.map(({ results }) => results), await statuses(db)]);
+}
+
+/** Who of the source Fair would get the mail, and the outcomes of the others. */
+async function mailableFair(): Promise<string> {
+  const { results } = await db
+    .prepare(
+      `SELECT l.id, CASE WHEN EXISTS (SELECT 1 FROM suppressions s WHERE s.email_hash = l.email_hash) THEN 'suppressed'
+         WHEN l.email_valid = 0 THEN 'invalid' ELSE 'mailable' END AS outcome
+       FROM leads l WHERE l.source = 'Fair' ORDER BY l.id`,
+    )
+    .all();
+  return JSON.stringify(results);
+}
+
+/** One change of the CRM: of who matches, of who may be mailed, or of nothing that matters. */
+async function editOne(random: () => number): Promise<void> {
+  const id = 100 + Math.floor(random() * 20);
+  const email = `lead${id}@example.com`;
+  const kind = Math.floor(random() * 5);
+  if (kind === 0) await db.prepare("UPDATE leads SET company = company || '.' WHERE id = ?").bind(id).run();
+  if (kind === 1) {
+    await db.prepare("UPDATE leads SET source = iif(source = 'Fair', 'Web', 'Fair') WHERE id = ?").bind(id).run();
+  }
+  if (kind === 2) await db.prepare('UPDATE leads SET email_valid = 1 - email_valid WHERE id = ?').bind(id).run();
+  if (kind === 3) await suppress(db, email).catch(() => undefined);
+  if (kind === 4) await db.prepare('DELETE FROM suppressions').run();
+}
+
