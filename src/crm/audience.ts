@@ -10,10 +10,15 @@
  */
 import { customFieldPattern } from '../shared/custom-fields.ts';
 import { leadFields } from '../shared/lead-fields.ts';
-import type { AudienceCounts } from '../shared/manifest.ts';
+import type { AudienceOutcomes } from '../shared/manifest.ts';
 import { mergeFields, type Recipient } from '../shared/recipient.ts';
 import type { Audience } from '../shared/schemas/activation.ts';
-import { compileLeadFilter, type LeadFilterOptions, type LeadSelection } from './leads/filter.ts';
+import {
+  compileLeadFilter,
+  type LeadFilterOptions,
+  type LeadSelection,
+  type SqlValue,
+} from './leads/filter.ts';
 import {
   recipientColumnsWith,
   eligibilitySql,
@@ -23,19 +28,20 @@ import {
 } from './leads/row.ts';
 
 /** An audience as it is now. */
-export interface PresentAudience {
+export interface PresentAudience<Outcomes = AudienceOutcomes | null> {
   kind: 'ok';
   maxLeadId: number;
+  total: number;
   /** The revision as of which {@link planPage} reads it. */
   revision: number;
-  /** What an activation that starts now would do. */
-  counts: AudienceCounts;
-  /** A checksum: it differs where other leads, or other recipients, of the same number are meant. */
+  /** A checksum: it differs where as many other leads are meant. */
   members: string;
+  /** What an activation that starts now would do; null where it was not counted. */
+  outcomes: Outcomes;
 }
 
-export type ResolvedAudience =
-  | PresentAudience
+export type ResolvedAudience<Outcomes = AudienceOutcomes | null> =
+  | PresentAudience<Outcomes>
   | { kind: 'empty' }
   /** These of the given ids do not exist, in ascending order. */
   | { kind: 'unknown_leads'; leadIds: number[] };
@@ -80,63 +86,91 @@ export async function unknownLeadIds(db: D1Database, leadIds: readonly number[])
   return results.map(({ id }) => id);
 }
 
-/**
- * SQL of a number that is unlike that of the next id: Knuth's multiplicative hash, folded. Its sum over a set of ids
- * tells sets of the same number apart, whatever the order in which they are read. It need not withstand an attacker.
- */
-const mixSql = '(scrambled & 65535) * (scrambled >> 16)';
+/** Of an id: Knuth's multiplicative hash. */
+const scrambledSql = (id: string): string => `((${id} * 2654435761) & 4294967295)`;
 
-interface CountedRow {
+/**
+ * SQL of a checksum over the ids of a selection: their sum, and that of each scrambled id folded, so that sets with the
+ * same sum differ too. It does not depend on the order in which they are read, and need not withstand an attacker. As
+ * text, because D1 answers numbers of at most 53 bits.
+ *
+ * @param weight - 1 for an id that counts, 0 for one that does not
+ */
+const checksumSql = (id: string, scrambled: string, weight = '1'): string =>
+  `coalesce(sum(${weight} * ${id}), 0) || '.' || coalesce(sum(${weight} * (${scrambled} & 65535) * (${scrambled} >> 16)), 0)`;
+
+interface CountedRow extends AudienceOutcomes {
   total: number;
-  willActivate: number | null;
-  alreadyActive: number | null;
-  suppressed: number | null;
-  invalidAddress: number | null;
   maxLeadId: number | null;
   revision: number;
-  members: string | null;
+  members: string;
+}
+
+const readRevisionSql = '(SELECT revision FROM lead_counts) AS revision';
+
+/**
+ * Counts an audience and freezes it: its highest id, and the revision as of which {@link planPage} reads it. It does
+ * not read the leads themselves, which at a million takes longer than everything else before the first mail.
+ */
+export async function resolveAudience(db: D1Database, audience: Audience): Promise<ResolvedAudience<null>> {
+  const { countFrom, where, params, id } = selectAudience(audience, {});
+  const sql = `SELECT count(*) AS total, max(${id}) AS maxLeadId, ${readRevisionSql},
+      ${checksumSql(id, scrambledSql(id))} AS members
+    FROM ${countFrom} WHERE ${where}`;
+  return readAudience(db, audience, { sql, params, outcomesOf: () => null });
 }
 
 /**
- * Counts an audience by what an activation would do with its leads, and freezes it.
- *
- * One statement, so that all of it belongs to one revision of the CRM. It reads each lead once: the start is to hold
- * what the preview showed, and who gets the mail is said by the leads themselves.
+ * The same as {@link resolveAudience}, with what an activation that starts now would do. It reads each lead once: who
+ * would get the mail is said by the leads themselves.
  */
-export async function resolveAudience(db: D1Database, audience: Audience): Promise<ResolvedAudience> {
+export async function countAudience(
+  db: D1Database,
+  audience: Audience,
+): Promise<ResolvedAudience<AudienceOutcomes>> {
+  const { from, where, params, id } = selectAudience(audience, {});
+  // `LIMIT -1` keeps SQLite from merging the inner query into the sums, where each of them would look for the lead's
+  // suppression again (sqlite.org/optoverview.html#subquery_flattening, rule 13).
+  const sql = `SELECT count(*) AS total, max(id) AS maxLeadId, ${readRevisionSql},
+      sum(eligibility = 'mailable') AS willActivate, sum(eligibility = 'already_active') AS alreadyActive,
+      sum(eligibility = 'suppressed') AS suppressed, sum(eligibility = 'invalid_address') AS invalidAddress,
+      ${checksumSql('id', 'scrambled')} AS members,
+      ${checksumSql('id', 'scrambled', "(eligibility = 'mailable')")} AS recipients
+    FROM (SELECT ${id} AS id, ${scrambledSql(id)} AS scrambled, ${eligibilitySql} AS eligibility
+      FROM ${from} WHERE ${where} LIMIT -1)`;
+  return readAudience(db, audience, {
+    sql,
+    params,
+    outcomesOf: ({ willActivate, alreadyActive, suppressed, invalidAddress, recipients }) => {
+      return { willActivate, alreadyActive, suppressed, invalidAddress, recipients };
+    },
+  });
+}
+
+/** One statement, so that all of it belongs to one revision of the CRM. */
+async function readAudience<Outcomes>(
+  db: D1Database,
+  audience: Audience,
+  query: { sql: string; params: readonly SqlValue[]; outcomesOf: (row: CountedRow) => Outcomes },
+): Promise<ResolvedAudience<Outcomes>> {
   const isPicked = 'leadIds' in audience;
   if (isPicked) {
     const leadIds = await unknownLeadIds(db, audience.leadIds);
     if (leadIds.length > 0) return { kind: 'unknown_leads', leadIds };
   }
-  const { from, where, params, id } = selectAudience(audience, {});
-  // `LIMIT -1` keeps SQLite from merging the inner query into the sums, where each of them would look for the lead's
-  // suppression again (sqlite.org/optoverview.html#subquery_flattening, rule 13). Sums of more than 53 bits are text.
   const row = await db
-    .prepare(
-      `SELECT count(*) AS total, max(id) AS maxLeadId, (SELECT revision FROM lead_counts) AS revision,
-         sum(eligibility = 'mailable') AS willActivate, sum(eligibility = 'already_active') AS alreadyActive,
-         sum(eligibility = 'suppressed') AS suppressed, sum(eligibility = 'invalid_address') AS invalidAddress,
-         sum(id) || '.' || sum(${mixSql}) || '.' || sum((eligibility = 'mailable') * ${mixSql}) AS members
-       FROM (SELECT ${id} AS id, (${id} * 2654435761) & 4294967295 AS scrambled, ${eligibilitySql} AS eligibility
-         FROM ${from} WHERE ${where} LIMIT -1)`,
-    )
-    .bind(...params)
+    .prepare(query.sql)
+    .bind(...query.params)
     .first<CountedRow>();
   if (row === null || row.maxLeadId === null) return { kind: 'empty' };
   return {
     kind: 'ok',
     maxLeadId: row.maxLeadId,
+    total: row.total,
     // Ids that were picked by hand always belong to the audience.
     revision: isPicked ? 0 : row.revision,
-    counts: {
-      total: row.total,
-      willActivate: row.willActivate ?? 0,
-      alreadyActive: row.alreadyActive ?? 0,
-      suppressed: row.suppressed ?? 0,
-      invalidAddress: row.invalidAddress ?? 0,
-    },
-    members: row.members ?? '',
+    members: row.members,
+    outcomes: query.outcomesOf(row),
   };
 }
 

@@ -12,13 +12,14 @@ import { canonicalJson } from './canonical-json.ts';
 import type { LeadFilter } from './schemas/leads.ts';
 import { sha256Hex } from './sha256.ts';
 
-/** How many leads of an audience an activation would treat in each way; `total` is the sum of the others. */
-export interface AudienceCounts {
-  total: number;
+/** What an activation would do with the leads of an audience: how many it would treat in each way. */
+export interface AudienceOutcomes {
   willActivate: number;
   alreadyActive: number;
   suppressed: number;
   invalidAddress: number;
+  /** Differs where as many other leads would get the mail. */
+  recipients: string;
 }
 
 /** Leads by their ids, which the audience itself has. */
@@ -40,9 +41,11 @@ export interface ManifestAudience {
   /** The leads that were taken out. */
   excluded: LeadIdDigest | null;
   maxLeadId: number;
-  counts: AudienceCounts;
-  /** Differs where other leads of the same number are meant. */
+  total: number;
+  /** Differs where as many other leads are meant. */
   members: string;
+  /** Null where nobody asked for them: a start without a hash is held to none. */
+  outcomes: AudienceOutcomes | null;
 }
 
 /** Everything that a preview, an approval and a start must agree on. */

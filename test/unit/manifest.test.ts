@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { makeManifest, manifestDifferences, type ResolvedStart } from '../../src/core/session/manifest.ts';
 import { canonicalJson, isCanonicalizable } from '../../src/shared/canonical-json.ts';
-import { manifestHash, type Manifest } from '../../src/shared/manifest.ts';
+import { manifestHash, type AudienceOutcomes, type Manifest } from '../../src/shared/manifest.ts';
 
 describe('canonical JSON', () => {
   it('is as RFC 8785 has it in its examples', () => {
@@ -58,12 +58,16 @@ describe('canonical JSON', () => {
 
 const start: ResolvedStart = {
   owner: 'ana@example.com',
-  audience: { filter: { source: ['Web', 'Fair'], search: 'jan@acme.test', status: 'new' }, excludedIds: [7, 2, 7] },
+  audience: {
+    filter: { source: ['Web', 'Fair'], search: 'jan@acme.test', status: 'new' },
+    excludedIds: [7, 2, 7],
+  },
   searchHash: 'abc',
   resolved: {
     maxLeadId: 9,
-    counts: { total: 6, willActivate: 3, alreadyActive: 1, suppressed: 1, invalidAddress: 1 },
-    members: '1.2.3',
+    total: 6,
+    members: '1.2',
+    outcomes: { willActivate: 3, alreadyActive: 1, suppressed: 1, invalidAddress: 1, recipients: '3.4' },
   },
   template: { id: 'welcome', version: 2, name: 'Welcome', subject: 'Hi', html: '<p>Hi</p>', text: 'Hi' },
   mail: {
@@ -77,6 +81,10 @@ const start: ResolvedStart = {
   dailyCap: null,
   when: {},
 };
+function outcomesOf({ outcomes }: ResolvedStart['resolved']): AudienceOutcomes {
+  if (outcomes === null) throw new Error('This audience was counted.');
+  return outcomes;
+}
 const hashOf = async (change: Partial<ResolvedStart> = {}): Promise<string> =>
   (await makeManifest({ ...start, ...change })).hash;
 
@@ -92,7 +100,7 @@ describe('the manifest', () => {
         picked: null,
         excluded: { count: 2 },
         maxLeadId: 9,
-        counts: { willActivate: 3 },
+        outcomes: { willActivate: 3 },
       },
       template: { id: 'welcome', version: 2 },
       when: { startAt: null, window: null, waves: null },
@@ -102,10 +110,15 @@ describe('the manifest', () => {
   });
 
   it('is the same for the same start, and another one for any part that is otherwise', async () => {
-    const same = await hashOf({ audience: { filter: { status: 'new', search: 'jan@acme.test', source: ['Web', 'Fair'] }, excludedIds: [2, 7] } });
+    const same = await hashOf({
+      audience: {
+        filter: { status: 'new', search: 'jan@acme.test', source: ['Web', 'Fair'] },
+        excludedIds: [2, 7],
+      },
+    });
     expect(same).toBe(await hashOf());
     const { resolved, template, mail } = start;
-    const { counts } = resolved;
+    const outcomes = outcomesOf(resolved);
     const others: Partial<ResolvedStart>[] = [
       { owner: 'ben@example.com' },
       { audience: { leadIds: [1, 2, 3] } },
@@ -113,8 +126,10 @@ describe('the manifest', () => {
       { audience: { ...start.audience, excludedIds: [2] } as ResolvedStart['audience'] },
       { searchHash: 'abd' },
       { resolved: { ...resolved, maxLeadId: 10 } },
-      { resolved: { ...resolved, counts: { ...counts, willActivate: 2, suppressed: 2 } } },
-      { resolved: { ...resolved, members: '1.2.4' } },
+      { resolved: { ...resolved, outcomes: { ...outcomes, willActivate: 2, suppressed: 2 } } },
+      { resolved: { ...resolved, outcomes: { ...outcomes, recipients: '3.5' } } },
+      { resolved: { ...resolved, outcomes: null } },
+      { resolved: { ...resolved, members: '1.3' } },
       { template: { ...template, version: 3 } },
       { template: { ...template, html: '<p>Ho</p>' } },
       { mail: { ...mail, from: 'Other <o@acme.test>' } },
@@ -138,22 +153,28 @@ describe('the difference of two manifests', () => {
     return manifestDifferences({ ...one.manifest }, other.manifest).map(({ message }) => message);
   };
   const { resolved } = start;
-  const counts = (change: Partial<typeof resolved.counts>) => ({
-    resolved: { ...resolved, maxLeadId: 12, members: 'other', counts: { ...resolved.counts, ...change } },
+  const counts = (change: Partial<AudienceOutcomes>, total = resolved.total): Partial<ResolvedStart> => ({
+    resolved: { total, maxLeadId: 12, members: 'other', outcomes: { ...outcomesOf(resolved), ...change } },
   });
 
   it.each<[string, Partial<ResolvedStart>, string[]]>([
     ['nothing', {}, []],
     [
       'two leads more',
-      counts({ total: 8, willActivate: 4, alreadyActive: 2 }),
+      counts({ willActivate: 4, alreadyActive: 2 }, 8),
       ['4 leads would get the email; it was 3.', '2 leads already active; it was 1.'],
     ],
     ['other leads', counts({}), ['Other leads match now, as many as before.']],
+    ['others of them', counts({ recipients: '3.5' }), ['Other leads match now, as many as before.']],
     [
       'another template',
       { template: { ...start.template, id: 'spring', name: 'Spring', html: 'x' } },
       ['The template is now “Spring” in version 2.'],
+    ],
+    [
+      'another version',
+      { template: { ...start.template, version: 3, html: 'x' } },
+      ['The template is now “Welcome” in version 3.'],
     ],
     [
       'the same version with another content',
@@ -163,9 +184,16 @@ describe('the difference of two manifests', () => {
     [
       'sender and cap',
       { mail: { ...start.mail, from: 'b@acme.test' }, dailyCap: 500 },
-      ['The sender is now “b@acme.test”; it was “Acme <hello@acme.test>”.', 'The daily cap is now 500; it was none.'],
+      [
+        'The sender is now “b@acme.test”; it was “Acme <hello@acme.test>”.',
+        'The daily cap is now 500; it was none.',
+      ],
     ],
-    ['another person', { owner: 'ben@example.com' }, ['It was made by ana@example.com, and you are ben@example.com.']],
+    [
+      'another person',
+      { owner: 'ben@example.com' },
+      ['It was made by ana@example.com, and you are ben@example.com.'],
+    ],
     ['a part that it does not know', { when: { startAt: 5 } }, ['“when.startAt” is now 5; it was none.']],
     [
       'another audience',
@@ -183,7 +211,9 @@ describe('the difference of two manifests', () => {
     fc.assert(
       fc.property(paths, fc.jsonValue({ maxDepth: 3 }), (path, value) => {
         const was = structuredClone(made);
-        const parent = path.slice(0, -1).reduce<unknown>((at, name) => (at as Record<string, unknown>)[name], was);
+        const parent = path
+          .slice(0, -1)
+          .reduce<unknown>((at, name) => (at as Record<string, unknown>)[name], was);
         (parent as Record<string, unknown>)[path.at(-1) ?? ''] = value;
         const isSame = canonicalJson(was) === canonicalJson(made);
         expect(manifestDifferences(was, manifest).length > 0).toBe(!isSame);
@@ -194,7 +224,8 @@ describe('the difference of two manifests', () => {
 
 /** Every place in data. */
 function pathsOf(value: unknown, path: string[] = []): string[][] {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return path.length === 0 ? [] : [path];
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return path.length === 0 ? [] : [path];
   const within = Object.entries(value).flatMap(([name, member]) => pathsOf(member, [...path, name]));
   return path.length === 0 ? within : [path, ...within];
 }

@@ -1,11 +1,6 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import {
-  countEmptyFields,
-  planPage,
-  resolveAudience,
-  sampleAudience,
-} from '../../src/crm/audience.ts';
+import { countEmptyFields, planPage, resolveAudience, sampleAudience } from '../../src/crm/audience.ts';
 import { listLeads } from '../../src/crm/leads/list.ts';
 import { updateLead } from '../../src/crm/leads/lead.ts';
 import { searchTermCount } from '../../src/crm/leads/search-terms.ts';
@@ -281,7 +276,7 @@ describe('every query', () => {
         expect({
           list: page.leads.map(({ id }) => id),
           count: page.total,
-          start: resolved.kind === 'ok' ? resolved.counts.total : 0,
+          start: resolved.kind === 'ok' ? resolved.total : 0,
           sample: sample.map(({ leadId }) => leadId),
           checked: empty.leadCount,
           planned: planned.leadIds,

@@ -9,10 +9,10 @@
 import { canonicalJson } from '../../shared/canonical-json.ts';
 import {
   manifestHash,
-  type AudienceCounts,
   type HashedManifest,
   type LeadIdDigest,
   type Manifest,
+  type ManifestAudience,
   type ManifestDifference,
 } from '../../shared/manifest.ts';
 import type { FrozenTemplate } from '../../shared/recipient.ts';
@@ -28,7 +28,7 @@ export interface ResolvedStart {
   /** Keyed hash of the audience's search words; null where there are none. */
   searchHash: string | null;
   /** The audience as it is now. */
-  resolved: { maxLeadId: number; counts: AudienceCounts; members: string };
+  resolved: Pick<ManifestAudience, 'maxLeadId' | 'total' | 'members' | 'outcomes'>;
   template: FrozenTemplate;
   mail: SessionSpec['mail'];
   provider: string;
@@ -92,7 +92,9 @@ async function digestOf(leadIds: readonly number[]): Promise<LeadIdDigest> {
 // ── in words ─────────────────────────────────────────────────────────────────────────────────────────
 
 const quoted = (value: string | readonly string[]): string =>
-  (typeof value === 'string' ? [value] : value).map((text) => (text === '' ? 'none' : `“${text}”`)).join(' or ');
+  (typeof value === 'string' ? [value] : value)
+    .map((text) => (text === '' ? 'none' : `“${text}”`))
+    .join(' or ');
 const timeOf = (ms: number): string => new Date(ms).toISOString().replace(/:\d\d\.\d{3}Z$/, 'Z');
 
 /** A condition of a filter in words. `search` says no more than that there is one. */
@@ -136,7 +138,11 @@ interface DifferenceRule {
 
 const shown = (value: unknown): string => {
   if (value === null || value === undefined || value === '') return 'none';
-  return typeof value === 'string' ? `“${value}”` : typeof value === 'number' ? String(value) : canonicalJson(value);
+  return typeof value === 'string'
+    ? `“${value}”`
+    : typeof value === 'number'
+      ? String(value)
+      : canonicalJson(value);
 };
 const isNow =
   (subject: string) =>
@@ -160,19 +166,19 @@ const rules: readonly DifferenceRule[] = [
     say: (_, __, { audience }) => `Other leads are selected now: ${audience.words}.`,
   },
   {
-    paths: ['/audience/counts/willActivate'],
+    paths: ['/audience/outcomes/willActivate'],
     say: (was, now) => `${leads(now)} would get the email; it was ${String(was)}.`,
   },
   {
-    paths: ['/audience/counts/alreadyActive'],
+    paths: ['/audience/outcomes/alreadyActive'],
     say: (was, now) => `${leads(now)} already active; it was ${String(was)}.`,
   },
   {
-    paths: ['/audience/counts/suppressed'],
+    paths: ['/audience/outcomes/suppressed'],
     say: (was, now) => `${leads(now)} suppressed; it was ${String(was)}.`,
   },
   {
-    paths: ['/audience/counts/invalidAddress'],
+    paths: ['/audience/outcomes/invalidAddress'],
     say: (was, now) => `${leads(now)} without a valid address; it was ${String(was)}.`,
   },
   {
@@ -191,9 +197,16 @@ const rules: readonly DifferenceRule[] = [
 ];
 
 /** Parts that follow from others: told only where nothing else of the audience differs. */
-const consequences = ['/audience/members', '/audience/maxLeadId', '/audience/counts/total'];
-/** A rule's consequences: a template of another id has another content. */
-const impliedBy: Readonly<Record<string, string>> = { '/template/sha256': '/template/id' };
+const consequences = [
+  '/audience/members',
+  '/audience/outcomes/recipients',
+  '/audience/maxLeadId',
+  '/audience/total',
+];
+/** Not told where one of these differs: another template, or another version, has another content. */
+const impliedBy: Readonly<Record<string, readonly string[]>> = {
+  '/template/sha256': ['/template/id', '/template/version'],
+};
 
 /**
  * In what the present manifest differs from an earlier one, in the order in which a person asks.
@@ -209,8 +222,8 @@ export function manifestDifferences(was: Json, now: Manifest): ManifestDifferenc
   };
   for (const { paths, say } of rules) {
     const path = paths.find((each) => changed.some((leaf) => isWithin(leaf, each)));
-    const cause = path === undefined ? undefined : impliedBy[path];
-    if (path !== undefined && (cause === undefined || !changed.includes(cause))) tell(path, say);
+    if (path === undefined || impliedBy[path]?.some((cause) => changed.includes(cause))) continue;
+    tell(path, say);
   }
   const told = [...rules.flatMap(({ paths }) => paths), ...consequences];
   const isAudienceTold = found.some(({ path }) => path.startsWith('/audience/'));

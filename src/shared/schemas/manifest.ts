@@ -24,17 +24,25 @@ const manifestSchema = z
       words: z.string().meta({ description: 'For people; without the words of a search.' }),
       filter: leadFilterSchema.omit({ search: true }).nullable(),
       searchHash: z.string().nullable().meta({ description: 'Keyed hash of the words of the search.' }),
-      picked: digest.meta({ description: 'Leads picked one by one: SHA-256 of their ids, ascending, as JSON.' }),
+      picked: digest.meta({
+        description: 'Leads picked one by one: SHA-256 of their ids, ascending, as JSON.',
+      }),
       excluded: digest.meta({ description: 'Leads taken out; as `picked`.' }),
       maxLeadId: leadIdSchema,
-      counts: z.object({
-        total: count,
-        willActivate: count,
-        alreadyActive: count,
-        suppressed: count,
-        invalidAddress: count,
-      }),
-      members: z.string().meta({ description: 'Differs where other leads of the same number are meant.' }),
+      total: count,
+      members: z.string().meta({ description: 'Differs where as many other leads are meant.' }),
+      outcomes: z
+        .object({
+          willActivate: count,
+          alreadyActive: count,
+          suppressed: count,
+          invalidAddress: count,
+          recipients: z
+            .string()
+            .meta({ description: 'Differs where as many other leads would get the mail.' }),
+        })
+        .nullable()
+        .meta({ description: 'Null in an activation that was started without a hash.' }),
     }),
     template: z.object({
       id: templateIdSchema,

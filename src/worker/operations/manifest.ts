@@ -24,14 +24,14 @@ interface Resolved extends Pick<ResolvedStart, 'owner' | 'template' | 'mail' | '
 
 /** The manifest of a start whose parts were looked up. */
 export function manifestOf(env: Env, { wanted, audience, ...parts }: Resolved): Promise<HashedManifest> {
-  const { maxLeadId, counts, members } = audience;
+  const { maxLeadId, total, members, outcomes } = audience;
   const when: Partial<ActivationManifestRequest> = { ...wanted };
   for (const name of ['name', 'audience', 'templateId'] as const) delete when[name];
   return makeManifest({
     ...parts,
     audience: wanted.audience,
     searchHash: searchHash(env, wanted.audience),
-    resolved: { maxLeadId, counts, members },
+    resolved: { maxLeadId, total, members, outcomes },
     dailyCap: dailyCap(env),
     when,
   });
@@ -56,10 +56,7 @@ export async function requireOwnHash(
 }
 
 /** The refusal of a start that carries the hash of another manifest than would come out now. */
-export function manifestChanged(
-  expected: ActivationStartRequest['manifest'],
-  now: HashedManifest,
-): Refusal {
+export function manifestChanged(expected: ActivationStartRequest['manifest'], now: HashedManifest): Refusal {
   const differences = expected === undefined ? [] : manifestDifferences(expected, now.manifest);
   const words =
     differences.length === 0

@@ -11,11 +11,18 @@ import { batchCountInBounds } from '../../core/batch/batch.ts';
 import { batchCountUnderCap } from '../../core/limits/daily-cap.ts';
 import type { SessionSpec } from '../../core/session/session.ts';
 import { countRunning } from '../../crm/activations.ts';
-import { resolveAudience, unknownLeadIds, type PresentAudience } from '../../crm/audience.ts';
+import {
+  countAudience,
+  resolveAudience,
+  unknownLeadIds,
+  type PresentAudience,
+  type ResolvedAudience,
+} from '../../crm/audience.ts';
 import { openRecovery } from '../../crm/recovery.ts';
 import { sessionStub } from '../../durable/stubs.ts';
 import { dailyCap, maxBatchLeadCount, undoMs } from '../../runtime/settings.ts';
 import { limits } from '../../shared/limits.ts';
+import type { AudienceOutcomes } from '../../shared/manifest.ts';
 import type { Progress } from '../../shared/progress.ts';
 import type {
   ActivationPreviewRequest,
@@ -75,10 +82,12 @@ export async function startActivation(
   requireMail(env);
   const { name: provider, maxBatch } = requireTransport(env);
   const createdAt = Date.now();
-  const audience = await requireAudience(env, wanted);
+  // Who is held to no manifest does not wait for counts.
+  const isHeld = manifestHash !== undefined;
+  const audience = await (isHeld ? requireCountedAudience : requireAudience)(env, wanted);
   const mail = mailSettings(env, requestUrl);
   const made = await manifestOf(env, { wanted, owner, template, mail, provider, audience });
-  if (manifestHash !== undefined && manifestHash !== made.hash) throw manifestChanged(expected, made);
+  if (isHeld && manifestHash !== made.hash) throw manifestChanged(expected, made);
   const spec: SessionSpec = {
     sessionId,
     name: wanted.name ?? template.name,
@@ -97,7 +106,7 @@ export async function startActivation(
       dailyCap(env),
     ),
     maxLeadId: audience.maxLeadId,
-    total: audience.counts.total,
+    total: audience.total,
     revision: audience.revision,
     manifest: made,
     createdAt,
@@ -181,7 +190,19 @@ export async function requireAudience(
   { audience }: ActivationPreviewRequest,
 ): Promise<PresentAudience> {
   if ('filter' in audience) requireSimpleFilter(audience.filter);
-  const resolved = await resolveAudience(env.DB, audience);
+  return requirePresent(await resolveAudience(env.DB, audience));
+}
+
+/** The same, with what would happen to the leads. */
+export async function requireCountedAudience(
+  env: Env,
+  { audience }: ActivationPreviewRequest,
+): Promise<PresentAudience<AudienceOutcomes>> {
+  if ('filter' in audience) requireSimpleFilter(audience.filter);
+  return requirePresent(await countAudience(env.DB, audience));
+}
+
+function requirePresent<Outcomes>(resolved: ResolvedAudience<Outcomes>): PresentAudience<Outcomes> {
   if (resolved.kind === 'empty') throw new Refusal('empty_audience', 'No lead matches; nothing was started.');
   if (resolved.kind === 'unknown_leads') {
     const shown = resolved.leadIds.slice(0, 10).join(', ');

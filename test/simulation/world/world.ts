@@ -448,7 +448,7 @@ export class World {
         this.#sessionIds.splice(this.#sessionIds.indexOf(sessionId), 1);
         return;
       }
-      const { maxLeadId, counts, revision } = resolved;
+      const { maxLeadId, total, revision } = resolved;
       const spec: SessionSpec = {
         sessionId,
         name: 'Simulated',
@@ -466,7 +466,7 @@ export class World {
         provider: this.#provider,
         batchLeadCount: how.batchLeadCount,
         maxLeadId,
-        total: counts.total,
+        total,
         revision,
         createdAt,
         startsAt: this.#sim.wallMs() + how.undoMs,

@@ -33,7 +33,12 @@ import {
 import { hashedManifestSchema, sessionManifestSchema } from '../../../shared/schemas/manifest.ts';
 import type { App, AppEnv } from '../../app-env.ts';
 import { manifestOf } from '../../operations/manifest.ts';
-import { mailSettings, requireMail, requireTransport, usableTransport } from '../../operations/require-mail.ts';
+import {
+  mailSettings,
+  requireMail,
+  requireTransport,
+  usableTransport,
+} from '../../operations/require-mail.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
 import { sessionIdParams } from '../../http/params.ts';
 import { pageCodes, pageQuery, requirePage } from '../../http/paging.ts';
@@ -43,7 +48,7 @@ import { body, bodyCodes, json } from '../../http/openapi.ts';
 import { csvOfResults, resultPage } from '../../operations/results.ts';
 import {
   originalActivation,
-  requireAudience,
+  requireCountedAudience,
   requireNoRecovery,
   startActivation,
 } from '../../operations/start-activation.ts';
@@ -316,7 +321,7 @@ export function activationRoutes(app: App): void {
   app.openapi(preview, async (c) => {
     const request = c.req.valid('json');
     const template = await requireTemplate(c.env, request.templateId);
-    const audience = await requireAudience(c.env, request);
+    const audience = await requireCountedAudience(c.env, request);
     const compiled = compileUsable(template);
     const { customFields } = compiled;
     const mail = mailSettings(c.env, c.req.url);
@@ -341,7 +346,9 @@ export function activationRoutes(app: App): void {
       return [{ leadId: recipient.leadId, to: recipient.email, subject, html, text }];
     });
     noteLeadsShown(c, sample.length);
-    return c.json({ ...audience.counts, sample, manifest: made }, 200);
+    const { willActivate, alreadyActive, suppressed, invalidAddress } = audience.outcomes;
+    const counts = { total: audience.total, willActivate, alreadyActive, suppressed, invalidAddress };
+    return c.json({ ...counts, sample, manifest: made }, 200);
   });
 
   app.openapi(manifest, async (c) => {
@@ -352,7 +359,7 @@ export function activationRoutes(app: App): void {
     const { name: provider } = requireTransport(c.env);
     const owner = c.get('person').email;
     const mail = mailSettings(c.env, c.req.url);
-    const audience = await requireAudience(c.env, wanted);
+    const audience = await requireCountedAudience(c.env, wanted);
     return c.json(await manifestOf(c.env, { wanted, owner, template, mail, provider, audience }), 200);
   });
 

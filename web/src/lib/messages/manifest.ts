@@ -32,6 +32,8 @@ export const manifestMessages = {
     suppressed: (count: number) => `${formatCount(count)} suppressed`,
     invalidAddress: (count: number) => `${formatCount(count)} without a valid address`,
   },
+  /** Where nobody asked what would happen to them. */
+  selected: (count: number) => `${formatCount(count)} selected, not counted any further`,
   templateOf: (name: string, version: number) => `${name}, version ${formatCount(version)}`,
   emailsADay: (count: number) => `${formatCount(count)} emails a day`,
   changed: {
