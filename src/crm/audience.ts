@@ -22,6 +22,7 @@ import {
 import {
   recipientColumnsWith,
   eligibilitySql,
+  timeSql,
   toRecipient,
   uniqueSorted,
   type RecipientRow,
@@ -123,10 +124,13 @@ export async function resolveAudience(db: D1Database, audience: Audience): Promi
 /**
  * The same as {@link resolveAudience}, with what an activation that starts now would do. It reads each lead once: who
  * would get the mail is said by the leads themselves.
+ *
+ * @param mailedAfter - leads that were mailed after this time, epoch ms, get no mail; null: it does not matter
  */
 export async function countAudience(
   db: D1Database,
   audience: Audience,
+  mailedAfter: number | null = null,
 ): Promise<ResolvedAudience<AudienceOutcomes>> {
   const { from, where, params, id } = selectAudience(audience, {});
   // `LIMIT -1` keeps SQLite from merging the inner query into the sums, where each of them would look for the lead's
@@ -134,15 +138,17 @@ export async function countAudience(
   const sql = `SELECT count(*) AS total, max(id) AS maxLeadId, ${readRevisionSql},
       sum(eligibility = 'mailable') AS willActivate, sum(eligibility = 'already_active') AS alreadyActive,
       sum(eligibility = 'suppressed') AS suppressed, sum(eligibility = 'invalid_address') AS invalidAddress,
+      sum(eligibility = 'recently_mailed') AS recentlyMailed,
       ${checksumSql('id', 'scrambled')} AS members,
       ${checksumSql('id', 'scrambled', "(eligibility = 'mailable')")} AS recipients
-    FROM (SELECT ${id} AS id, ${scrambledSql(id)} AS scrambled, ${eligibilitySql} AS eligibility
+    FROM (SELECT ${id} AS id, ${scrambledSql(id)} AS scrambled,
+        ${eligibilitySql(timeSql(mailedAfter))} AS eligibility
       FROM ${from} WHERE ${where} LIMIT -1)`;
   return readAudience(db, audience, {
     sql,
     params,
-    outcomesOf: ({ willActivate, alreadyActive, suppressed, invalidAddress, recipients }) => {
-      return { willActivate, alreadyActive, suppressed, invalidAddress, recipients };
+    outcomesOf: ({ willActivate, alreadyActive, suppressed, invalidAddress, recentlyMailed, recipients }) => {
+      return { willActivate, alreadyActive, suppressed, invalidAddress, recentlyMailed, recipients };
     },
   });
 }
@@ -191,6 +197,7 @@ export async function countEmptyFields(
   db: D1Database,
   audience: Audience,
   fields: readonly string[],
+  mailedAfter: number | null = null,
 ): Promise<{ leadCount: number; emptyFields: { field: string; emptyCount: number }[] }> {
   const asked = fields.flatMap((field) => {
     const sql = emptyableSql(field);
@@ -200,7 +207,8 @@ export async function countEmptyFields(
   const sums = asked.map(({ field, sql }) => `, sum(trim(${sql}) = '') AS "${field}"`);
   const row = await db
     .prepare(
-      `SELECT count(*) AS leadCount${sums.join('')} FROM ${from} WHERE ${where} AND ${eligibilitySql} = 'mailable'`,
+      `SELECT count(*) AS leadCount${sums.join('')} FROM ${from}
+       WHERE ${where} AND ${eligibilitySql(timeSql(mailedAfter))} = 'mailable'`,
     )
     .bind(...params)
     .first<Record<string, number | null>>();
@@ -215,19 +223,23 @@ export async function countEmptyFields(
 /**
  * The first leads, by id, of those that would get mail: what a preview renders.
  *
- * @param customFields - those that the template uses
+ * @param options.customFields - those that the template uses
+ * @param options.mailedAfter - as for {@link countAudience}
  */
 export async function sampleAudience(
   db: D1Database,
   audience: Audience,
   limit: number,
-  customFields: readonly string[] = [],
+  {
+    customFields = [],
+    mailedAfter = null,
+  }: { customFields?: readonly string[]; mailedAfter?: number | null } = {},
 ): Promise<Recipient[]> {
   const { from, where, params, id } = selectAudience(audience, { drive: 'id' });
   const { results } = await db
     .prepare(
       `SELECT ${recipientColumnsWith(customFields)} FROM ${from}
-       WHERE ${where} AND ${eligibilitySql} = 'mailable' ORDER BY ${id} LIMIT ?`,
+       WHERE ${where} AND ${eligibilitySql(timeSql(mailedAfter))} = 'mailable' ORDER BY ${id} LIMIT ?`,
     )
     .bind(...params, limit)
     .all<RecipientRow>();

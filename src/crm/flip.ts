@@ -20,8 +20,8 @@ import {
 // `UPDATE … AS l`, so that the eligibility reads the row that is written. The unary plus makes SQLite find the rows
 // by id and not by the status index.
 const flipSql = `UPDATE leads AS l SET status = 'active', activated_at = ?2, activated_by = ?3,
-    activated_revision = ${nextRevisionSql}
-  WHERE l.id IN (SELECT value FROM json_each(?1)) AND ${eligibilitySql} = 'mailable'`;
+    mailed_before = mailed_at, mailed_at = ?2, activated_revision = ${nextRevisionSql}
+  WHERE l.id IN (SELECT value FROM json_each(?1)) AND ${eligibilitySql('?4')} = 'mailable'`;
 
 /** Counts the leads that the previous statement has set active, as a change of the CRM. */
 export const countFlippedSql = `UPDATE lead_counts
@@ -36,10 +36,11 @@ const readFlippedSql = (
   columns: string,
 ): string => `SELECT ${columns}, l.activated_by AS activatedBy, l.email_hash AS emailHash,
   coalesce(${isOwnerLiveSql}, 0) AS isOwnerLive,
-  ${eligibilitySql} AS eligibility
+  ${eligibilitySql('?3')} AS eligibility
   FROM leads l WHERE l.id IN (SELECT value FROM json_each(?1))`;
 
-const unflipSql = `UPDATE leads AS l SET status = 'new', activated_at = NULL, activated_by = NULL
+const unflipSql = `UPDATE leads AS l SET status = 'new', activated_at = NULL, activated_by = NULL,
+    mailed_at = mailed_before, mailed_before = NULL
   WHERE l.id IN (SELECT value FROM json_each(?1)) AND +l.activated_by = ?2
   AND +l.status = 'active'`;
 
@@ -54,7 +55,7 @@ interface FlippedRow extends RecipientRow {
 }
 
 /**
- * Activates the leads that are new, have a valid address and are not suppressed, and returns the outcome of each.
+ * Activates the leads that are new, have a valid address, are not suppressed and were not mailed recently, and returns the outcome of each.
  * Leads that this session activated before are `activated` again, with their present data. But a lead that was
  * suppressed since becomes new again and is skipped: only a batch that never left is flipped again.
  *
@@ -62,6 +63,7 @@ interface FlippedRow extends RecipientRow {
  * skipped as `erased`.
  *
  * @param flip.customFields - those that the template uses
+ * @param flip.mailedAfter - leads that were mailed after this time, epoch ms, are skipped
  * @throws what D1 throws; then nothing was changed or everything was, and a repeat is safe
  */
 export async function flipLeads(
@@ -71,15 +73,16 @@ export async function flipLeads(
     leadIds: readonly number[];
     nowMs: number;
     customFields?: readonly string[];
+    mailedAfter?: number | null;
   },
 ): Promise<FlipResult> {
-  const { customFields = [] } = flip;
+  const { customFields = [], mailedAfter = null } = flip;
   const leadIds = [...new Set(flip.leadIds)];
   const idsJson = JSON.stringify(leadIds);
   const results = await db.batch<FlippedRow>([
-    db.prepare(flipSql).bind(idsJson, flip.nowMs, flip.sessionId),
+    db.prepare(flipSql).bind(idsJson, flip.nowMs, flip.sessionId, mailedAfter),
     db.prepare(countFlippedSql),
-    db.prepare(readFlippedSql(recipientColumnsWith(customFields))).bind(idsJson, flip.sessionId),
+    db.prepare(readFlippedSql(recipientColumnsWith(customFields))).bind(idsJson, flip.sessionId, mailedAfter),
   ]);
   const rows = new Map((results[2]?.results ?? []).map((row) => [row.leadId, row]));
 

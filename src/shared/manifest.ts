@@ -18,6 +18,7 @@ export interface AudienceOutcomes {
   alreadyActive: number;
   suppressed: number;
   invalidAddress: number;
+  recentlyMailed: number;
   /** Differs where as many other leads would get the mail. */
   recipients: string;
 }
@@ -73,6 +74,8 @@ export interface Manifest {
   };
   /** Mails in one day from the sender's domain. */
   dailyCap: number | null;
+  /** A lead that we mailed within so many days gets no mail. */
+  minDaysBetween: number | null;
   /** When it leaves, as the start request says; a part that the request does not have is null. */
   when: Readonly<Record<string, unknown>>;
 }

@@ -125,3 +125,14 @@ test('a template that somebody changes meanwhile is named, and the new mail is s
   await page.getByTestId('tracked-session').and(page.locator('[data-state="completed"]')).first().waitFor();
   expect(await mailCount()).toBe(39);
 });
+
+test('the list leaves out whom an activation has emailed lately', async () => {
+  await page.goto(`${product.stack.url}/leads?limit=25`);
+  await page.getByTestId('add-filter').click();
+  await page.getByTestId('pick-filter-notMailed').click();
+  await page.locator('[data-testid="filter-within"][data-value="7"]').check();
+  await page.keyboard.press('Escape');
+  await page.getByText('Not emailed: last 7 days').waitFor();
+  // The two that are suppressed.
+  await page.waitForFunction(() => document.querySelectorAll('[data-testid="lead-row"]').length === 2);
+});

@@ -67,7 +67,14 @@ const start: ResolvedStart = {
     maxLeadId: 9,
     total: 6,
     members: '1.2',
-    outcomes: { willActivate: 3, alreadyActive: 1, suppressed: 1, invalidAddress: 1, recipients: '3.4' },
+    outcomes: {
+      willActivate: 3,
+      alreadyActive: 1,
+      suppressed: 1,
+      invalidAddress: 1,
+      recentlyMailed: 0,
+      recipients: '3.4',
+    },
   },
   template: { id: 'welcome', version: 2, name: 'Welcome', subject: 'Hi', html: '<p>Hi</p>', text: 'Hi' },
   mail: {
@@ -79,6 +86,7 @@ const start: ResolvedStart = {
   },
   provider: 'resend',
   dailyCap: null,
+  minDaysBetween: null,
   when: {},
 };
 function outcomesOf({ outcomes }: ResolvedStart['resolved']): AudienceOutcomes {
@@ -136,6 +144,7 @@ describe('the manifest', () => {
       { mail: { ...mail, publicUrl: null } },
       { provider: 'postmark' },
       { dailyCap: 500 },
+      { minDaysBetween: 30 },
       { when: { startAt: 1 } },
       { when: { somethingNew: { deep: [1] } } },
     ];

@@ -266,6 +266,8 @@ describe('the view in the URL', () => {
       activatedWithin: 7,
       activatedFrom: null,
       activatedTo: 1_800_000_000_000,
+      notMailedWithin: 30,
+      notMailedSince: null,
     };
     expect(parseLeadView(new URLSearchParams(leadViewQuery(view)))).toEqual(view);
   });

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Audience } from '../../src/shared/schemas/activation.ts';
 import { countAudience, planPage, resolveAudience, sampleAudience } from '../../src/crm/audience.ts';
-import { flipLeads } from '../../src/crm/flip.ts';
+import { flipLeads, unflipLeads } from '../../src/crm/flip.ts';
 import { eraseLead, updateLead } from '../../src/crm/leads/lead.ts';
 import { addLeads, emptyCrm, hashEmail, suppress } from '../support/crm-database.ts';
 
@@ -93,12 +93,14 @@ describe('resolveAudience', () => {
 });
 
 describe('the counts of an audience', () => {
+  const mailedAfter = 700;
   const audiences: [string, Audience][] = [
     ['everyone', { filter: {} }],
     ['a status', { filter: { status: 'new' } }],
     ['a search', { filter: { search: 'ann' } }],
     ['exclusions', { filter: {}, excludedIds: [1, 2] }],
-    ['chosen ids', { leadIds: [6, 5, 4, 3, 2, 1, 1] }],
+    ['chosen ids', { leadIds: [6, 5, 4, 3, 2, 1, 1, 9, 10, 12] }],
+    ['who was not mailed lately', { filter: { notMailedSince: mailedAfter } }],
   ];
 
   it.each(audiences)('predicts exactly what an activation over %s does', async (_, audience) => {
@@ -111,15 +113,20 @@ describe('the counts of an audience', () => {
       { status: 'active', email: 'both@example.com' },
       { emailValid: false, status: 'active' },
       {},
+      { mailedAt: mailedAfter + 1 },
+      { mailedAt: mailedAfter },
+      { mailedAt: mailedAfter + 1, status: 'active' },
+      { mailedAt: mailedAfter + 1, email: 'late@example.com' },
     ]);
     await suppress(db, 'out@example.com');
     await suppress(db, 'both@example.com');
-    const resolved = await countAudience(db, audience);
+    await suppress(db, 'late@example.com');
+    const resolved = await countAudience(db, audience, mailedAfter);
     if (resolved.kind !== 'ok') throw new Error(resolved.kind);
     expect(await resolveAudience(db, audience)).toEqual({ ...resolved, outcomes: null });
 
     const leadIds = await planAll(audience, resolved.maxLeadId);
-    const result = await flipLeads(db, { sessionId: mine, leadIds, nowMs: startedAt });
+    const result = await flipLeads(db, { sessionId: mine, leadIds, nowMs: startedAt, mailedAfter });
     const skipped = (reason: string): number =>
       result.skipped.filter((lead) => lead.reason === reason).length;
     expect(resolved.total).toBe(leadIds.length);
@@ -128,6 +135,7 @@ describe('the counts of an audience', () => {
       alreadyActive: skipped('already_active'),
       suppressed: skipped('suppressed'),
       invalidAddress: skipped('invalid_address'),
+      recentlyMailed: skipped('recently_mailed'),
     });
   });
 });
@@ -237,6 +245,25 @@ describe('planPage', () => {
     const edited = { leadId: 2, patch: { company: 'Acme' }, nowMs: startedAt + 1, hashEmail };
     await updateLead(db, edited);
     expect(await planAll({ filter: { search: 'acme' } }, 3)).toEqual([1, 3]);
+  });
+
+  it('who was not mailed at the start is still meant when another session mails or takes back since', async () => {
+    await addLeads(db, [
+      {},
+      { mailedAt: 900 },
+      {},
+      { mailedAt: 300 },
+      { status: 'active', activatedAt: 950 },
+    ]);
+    const audience: Audience = { filter: { notMailedSince: 800 } };
+    const resolved = await resolveAudience(db, audience);
+    expect(resolved).toMatchObject({ total: 3 });
+    const { revision = 0 } = resolved as { revision?: number };
+    await flipLeads(db, { sessionId: theirs, leadIds: [1, 2, 3, 4], nowMs: startedAt + 1 });
+    await unflipLeads(db, { sessionId: theirs, leadIds: [2, 3] });
+    expect(await planAll(audience, 5, { revision })).toEqual([1, 3, 4]);
+    // By now two of them were mailed since.
+    expect(await resolveAudience(db, audience)).toMatchObject({ total: 1 });
   });
 
   it('still includes leads that another session activated after the start', async () => {

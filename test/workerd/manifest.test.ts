@@ -316,6 +316,84 @@ describe('the manifest of a session', () => {
   });
 });
 
+describe('the frequency guard', () => {
+  /** As an undo, or a CRM of somebody else, makes an active lead new again. */
+  const makeNew = (): Promise<unknown> =>
+    db.prepare("UPDATE leads SET status = 'new', activated_at = NULL, activated_by = NULL").run();
+
+  it('skips whom an activation mailed within the days of its start, and says so everywhere', async () => {
+    const first = freshSessionId();
+    await startSession(first, { leadIds: [1, 2] });
+    await waitForEnd(first);
+    await makeNew();
+    hooks.env = { MAIL_MIN_DAYS_BETWEEN: '30' };
+    const body = { audience: { leadIds: [1, 2, 3] }, templateId: 'welcome' };
+    const made = await makeManifest(body);
+    expect(made.manifest).toMatchObject({
+      minDaysBetween: 30,
+      audience: { outcomes: { willActivate: 1, recentlyMailed: 2 } },
+    });
+    const preview = await send('POST', '/crm/activation/preview', body);
+    const shown = await preview.json<ActivationPreview>();
+    expect(shown).toMatchObject({ willActivate: 1, recentlyMailed: 2, sample: [{ leadId: 3 }] });
+    const skipped = { audience: body.audience, reason: 'recently_mailed' };
+    expect(await (await send('POST', '/crm/leads/skipped', skipped)).json()).toMatchObject({
+      leads: [{ id: 1 }, { id: 2 }],
+    });
+
+    const sessionId = freshSessionId();
+    await send('POST', '/crm/activation', { sessionId, ...body, manifestHash: made.hash });
+    // The setting of the start holds.
+    hooks.env = {};
+    expect(await waitForEnd(sessionId)).toMatchObject({
+      state: 'completed',
+      activation: { activated: 1, skipped: 2 },
+    });
+    expect([...mail.countByAddress().values()]).toEqual([1, 1, 1]);
+    const issues = await request(`/crm/activation/${sessionId}/issues`);
+    expect(await issues.json()).toMatchObject({ issues: [{ code: 'recently_mailed', count: 2 }] });
+    const csv = await request(`/crm/activation/${sessionId}/leads.csv`);
+    expect((await csv.text()).match(/recently_mailed/g)).toHaveLength(2);
+  });
+
+  it('mails them again after these days', async () => {
+    const first = freshSessionId();
+    await startSession(first, { leadIds: [1] });
+    await waitForEnd(first);
+    await makeNew();
+    await db
+      .prepare('UPDATE leads SET mailed_at = ? WHERE id = 1')
+      .bind(Date.now() - 31 * 86_400_000)
+      .run();
+    hooks.env = { MAIL_MIN_DAYS_BETWEEN: '30' };
+    const again = freshSessionId();
+    await startSession(again, { leadIds: [1] });
+    expect(await waitForEnd(again)).toMatchObject({ email: { sent: 1 } });
+  });
+
+  it('that cannot be read keeps every activation from starting', async () => {
+    hooks.env = { MAIL_MIN_DAYS_BETWEEN: 'a month' };
+    const refused = await startWith({});
+    const problem = await refused.json<Problem>();
+    expect([refused.status, problem.code]).toEqual([409, 'mail_not_configured']);
+    expect(problem.detail).toContain('MAIL_MIN_DAYS_BETWEEN');
+  });
+
+  it('is a filter of the list, alone and with others, with its count', async () => {
+    await db.prepare('UPDATE leads SET mailed_at = 5000 WHERE id IN (2, 3)').run();
+    const list = async (query: string): Promise<unknown> => {
+      const { leads, total } = await (
+        await request(`/crm/leads?${query}`)
+      ).json<{ leads: { id: number }[]; total: number }>();
+      return [leads.map(({ id }) => id), total];
+    };
+    expect(await list('notMailedSince=5000&sort=id')).toEqual([[1, 4, 5], 3]);
+    expect(await list('notMailedSince=5001&sort=id')).toEqual([[1, 2, 3, 4, 5], 5]);
+    expect(await list('notMailedSince=5000&source=Fair&sort=id&limit=2')).toEqual([[1, 4], 3]);
+    expect(await list('notMailedSince=5000&status=new&search=jansen&sort=id')).toEqual([[1, 4, 5], 3]);
+  });
+});
+
 const deletion = { method: 'DELETE', headers: { 'content-type': 'application/json' } };
 
 async function contentOfCrm(): Promise<string> {

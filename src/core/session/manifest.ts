@@ -33,6 +33,7 @@ export interface ResolvedStart {
   mail: SessionSpec['mail'];
   provider: string;
   dailyCap: number | null;
+  minDaysBetween: number | null;
   /** The parts of the start request that say when it leaves. */
   when: Readonly<Record<string, unknown>>;
 }
@@ -73,6 +74,7 @@ export async function makeManifest(start: ResolvedStart): Promise<HashedManifest
       publicUrl: mail.publicUrl,
     },
     dailyCap: start.dailyCap,
+    minDaysBetween: start.minDaysBetween,
     when: { ...unsaidWhen, ...start.when },
   };
   return { manifest, hash: await manifestHash(manifest) };
@@ -111,6 +113,7 @@ const conditionWords: {
   createdTo: (at) => `created until ${timeOf(at)}`,
   activatedFrom: (at) => `activated from ${timeOf(at)}`,
   activatedTo: (at) => `activated until ${timeOf(at)}`,
+  notMailedSince: (at) => `not mailed since ${timeOf(at)}`,
 };
 
 /** Who is meant, in words: `all leads with the source “Fair”, minus 2`. */
@@ -182,6 +185,10 @@ const rules: readonly DifferenceRule[] = [
     say: (was, now) => `${leads(now)} without a valid address; it was ${String(was)}.`,
   },
   {
+    paths: ['/audience/outcomes/recentlyMailed'],
+    say: (was, now) => `${leads(now)} mailed recently; it was ${String(was)}.`,
+  },
+  {
     paths: ['/template/id', '/template/version', '/template/name'],
     say: (_, __, { template }) =>
       `The template is now “${template.name}” in version ${String(template.version)}.`,
@@ -194,6 +201,7 @@ const rules: readonly DifferenceRule[] = [
   { paths: ['/mail/actionUrl'], say: isNow('The address behind the button') },
   { paths: ['/mail/publicUrl'], say: isNow('The base of the links') },
   { paths: ['/dailyCap'], say: isNow('The daily cap') },
+  { paths: ['/minDaysBetween'], say: isNow('The number of days between two emails to one lead') },
 ];
 
 /** Parts that follow from others: told only where nothing else of the audience differs. */

@@ -51,6 +51,8 @@ export interface SessionSpec {
   revision?: number;
   /** Leads counted at the start. */
   total: number;
+  /** A lead that we mailed within so many days is skipped; not set: it does not matter. */
+  minDaysBetween?: number;
   /**
    * What will be done, as it was agreed on. Sessions of version 0.1 have none. It stays when parts of the audience are
    * deleted, because it holds no person's data.

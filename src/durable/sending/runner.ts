@@ -22,6 +22,7 @@ import {
   type Prepared,
   type SliceVerbs,
 } from '../../core/session/slice.ts';
+import { mailedAfterAt } from '../../core/limits/frequency.ts';
 import { flipLeads } from '../../crm/flip.ts';
 import { payloadHash } from '../../mail/payload-hash.ts';
 import type { FlipResult } from '../../shared/recipient.ts';
@@ -181,9 +182,11 @@ export class SessionRunner implements SliceVerbs {
   }
 
   #flipLeads(leadIds: readonly number[]): Promise<FlipResult> {
-    const { sessionId } = this.#session().spec;
+    const { sessionId, minDaysBetween = null } = this.#session().spec;
     const { customFields } = this.#mails;
-    return flipLeads(this.#context.env.DB, { sessionId, leadIds, nowMs: this.now(), customFields });
+    const nowMs = this.now();
+    const mailedAfter = mailedAfterAt(minDaysBetween, nowMs);
+    return flipLeads(this.#context.env.DB, { sessionId, leadIds, nowMs, customFields, mailedAfter });
   }
 
   settleFlip(batch: Batch, result: FlipResult): Batch | null {

@@ -106,6 +106,7 @@ export const activationPreviewSchema = z
     alreadyActive: count,
     suppressed: count,
     invalidAddress: count,
+    recentlyMailed: count.meta({ description: 'Mailed within the days of `MAIL_MIN_DAYS_BETWEEN`.' }),
     sample: z.array(renderedMailSchema).max(limits.maxPreviewSampleCount),
     manifest: hashedManifestSchema.nullable().meta({
       description: 'What a start of this request would do; null while no mail can be sent.',

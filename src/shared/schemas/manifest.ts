@@ -37,6 +37,7 @@ const manifestSchema = z
           alreadyActive: count,
           suppressed: count,
           invalidAddress: count,
+          recentlyMailed: count,
           recipients: z
             .string()
             .meta({ description: 'Differs where as many other leads would get the mail.' }),
@@ -59,6 +60,9 @@ const manifestSchema = z
       publicUrl: z.string().nullable().meta({ description: 'Base of the links to the public pages.' }),
     }),
     dailyCap: z.int().nullable(),
+    minDaysBetween: z.int().nullable().meta({
+      description: 'A lead that we mailed within so many days gets no mail; null: no guard.',
+    }),
     when: z.record(z.string(), z.unknown()).meta({
       description: 'When it leaves: the parts of the start request that say so; null where it does not.',
     }),

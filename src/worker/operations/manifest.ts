@@ -8,7 +8,7 @@
 import { createHmac } from 'node:crypto';
 import { makeManifest, manifestDifferences, type ResolvedStart } from '../../core/session/manifest.ts';
 import type { PresentAudience } from '../../crm/audience.ts';
-import { dailyCap } from '../../runtime/settings.ts';
+import { dailyCap, minDaysBetween } from '../../runtime/settings.ts';
 import { manifestHash, type HashedManifest } from '../../shared/manifest.ts';
 import type {
   ActivationManifestRequest,
@@ -33,6 +33,7 @@ export function manifestOf(env: Env, { wanted, audience, ...parts }: Resolved): 
     searchHash: searchHash(env, wanted.audience),
     resolved: { maxLeadId, total, members, outcomes },
     dailyCap: dailyCap(env),
+    minDaysBetween: minDaysBetween(env),
     when,
   });
 }

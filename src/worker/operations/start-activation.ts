@@ -20,7 +20,7 @@ import {
 } from '../../crm/audience.ts';
 import { openRecovery } from '../../crm/recovery.ts';
 import { sessionStub } from '../../durable/stubs.ts';
-import { dailyCap, maxBatchLeadCount, undoMs } from '../../runtime/settings.ts';
+import { dailyCap, maxBatchLeadCount, minDaysBetween, undoMs } from '../../runtime/settings.ts';
 import { limits } from '../../shared/limits.ts';
 import type { AudienceOutcomes } from '../../shared/manifest.ts';
 import type { Progress } from '../../shared/progress.ts';
@@ -34,7 +34,7 @@ import { sha256Hex } from '../../shared/sha256.ts';
 import { requireSimpleFilter } from '../http/params.ts';
 import { Refusal } from '../http/problem.ts';
 import { manifestChanged, manifestOf, requireOwnHash } from './manifest.ts';
-import { mailSettings, requireMail, requireTransport } from './require-mail.ts';
+import { mailSettings, presentMailedAfter, requireMail, requireTransport } from './require-mail.ts';
 import { compileUsable, requireTemplate } from './templates.ts';
 
 /** Who starts it, and by which request. */
@@ -88,6 +88,7 @@ export async function startActivation(
   const mail = mailSettings(env, requestUrl);
   const made = await manifestOf(env, { wanted, owner, template, mail, provider, audience });
   if (isHeld && manifestHash !== made.hash) throw manifestChanged(expected, made);
+  const days = minDaysBetween(env);
   const spec: SessionSpec = {
     sessionId,
     name: wanted.name ?? template.name,
@@ -109,6 +110,7 @@ export async function startActivation(
     total: audience.total,
     revision: audience.revision,
     manifest: made,
+    ...(days === null ? {} : { minDaysBetween: days }),
     createdAt,
     // Counted from here: a slow count of the audience must not shorten the time to undo.
     startsAt: Date.now() + undoMs(env),
@@ -199,7 +201,7 @@ export async function requireCountedAudience(
   { audience }: ActivationPreviewRequest,
 ): Promise<PresentAudience<AudienceOutcomes>> {
   if ('filter' in audience) requireSimpleFilter(audience.filter);
-  return requirePresent(await countAudience(env.DB, audience));
+  return requirePresent(await countAudience(env.DB, audience, presentMailedAfter(env)));
 }
 
 function requirePresent<Outcomes>(resolved: ResolvedAudience<Outcomes>): PresentAudience<Outcomes> {

@@ -35,6 +35,7 @@ import type { App, AppEnv } from '../../app-env.ts';
 import { manifestOf } from '../../operations/manifest.ts';
 import {
   mailSettings,
+  presentMailedAfter,
   requireMail,
   requireTransport,
   usableTransport,
@@ -328,7 +329,10 @@ export function activationRoutes(app: App): void {
     const provider = usableTransport(c.env)?.name;
     const owner = c.get('person').email;
     const [recipients, made] = await Promise.all([
-      sampleAudience(c.env.DB, request.audience, limits.maxPreviewSampleCount, customFields),
+      sampleAudience(c.env.DB, request.audience, limits.maxPreviewSampleCount, {
+        customFields,
+        mailedAfter: presentMailedAfter(c.env),
+      }),
       provider === undefined
         ? null
         : manifestOf(c.env, { wanted: request, owner, template, mail, provider, audience }),
@@ -346,8 +350,9 @@ export function activationRoutes(app: App): void {
       return [{ leadId: recipient.leadId, to: recipient.email, subject, html, text }];
     });
     noteLeadsShown(c, sample.length);
-    const { willActivate, alreadyActive, suppressed, invalidAddress } = audience.outcomes;
-    const counts = { total: audience.total, willActivate, alreadyActive, suppressed, invalidAddress };
+    const { total, outcomes } = audience;
+    const { willActivate, alreadyActive, suppressed, invalidAddress, recentlyMailed } = outcomes;
+    const counts = { total, willActivate, alreadyActive, suppressed, invalidAddress, recentlyMailed };
     return c.json({ ...counts, sample, manifest: made }, 200);
   });
 

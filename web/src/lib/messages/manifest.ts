@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { formatCount } from './format.ts';
+import { formatCount, plural } from './format.ts';
 
 export const manifestMessages = {
   willDo: 'Exactly what will be done',
@@ -23,6 +23,7 @@ export const manifestMessages = {
     links: 'Links begin with',
     provider: 'Provider',
     dailyCap: 'Daily limit',
+    minDaysBetween: 'Not again within',
     madeBy: 'By',
     hash: 'SHA-256',
   },
@@ -31,10 +32,12 @@ export const manifestMessages = {
     alreadyActive: (count: number) => `${formatCount(count)} already active`,
     suppressed: (count: number) => `${formatCount(count)} suppressed`,
     invalidAddress: (count: number) => `${formatCount(count)} without a valid address`,
+    recentlyMailed: (count: number) => `${formatCount(count)} emailed recently`,
   },
   /** Where nobody asked what would happen to them. */
   selected: (count: number) => `${formatCount(count)} selected, not counted any further`,
   templateOf: (name: string, version: number) => `${name}, version ${formatCount(version)}`,
+  days: (count: number) => `${formatCount(count)} ${plural(count, 'day', 'days')}`,
   emailsADay: (count: number) => `${formatCount(count)} emails a day`,
   changed: {
     title: 'Something has changed since you looked',
