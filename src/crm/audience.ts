@@ -95,10 +95,12 @@ const scrambledSql = (id: string): string => `((${id} * 2654435761) & 4294967295
  * same sum differ too. It does not depend on the order in which they are read, and need not withstand an attacker. As
  * text, because D1 answers numbers of at most 53 bits.
  *
- * @param weight - 1 for an id that counts, 0 for one that does not
+ * @param condition - SQL of 1 for an id that counts and 0 for one that does not; left out: all count
  */
-const checksumSql = (id: string, scrambled: string, weight = '1'): string =>
-  `coalesce(sum(${weight} * ${id}), 0) || '.' || coalesce(sum(${weight} * (${scrambled} & 65535) * (${scrambled} >> 16)), 0)`;
+function checksumSql(id: string, scrambled: string, condition?: string): string {
+  const only = condition === undefined ? '' : `(${condition}) * `;
+  return `sum(${only}${id}) || '.' || sum(${only}(${scrambled} & 65535) * (${scrambled} >> 16))`;
+}
 
 interface CountedRow extends AudienceOutcomes {
   total: number;
@@ -140,7 +142,7 @@ export async function countAudience(
       sum(eligibility = 'suppressed') AS suppressed, sum(eligibility = 'invalid_address') AS invalidAddress,
       sum(eligibility = 'recently_mailed') AS recentlyMailed,
       ${checksumSql('id', 'scrambled')} AS members,
-      ${checksumSql('id', 'scrambled', "(eligibility = 'mailable')")} AS recipients
+      ${checksumSql('id', 'scrambled', "eligibility = 'mailable'")} AS recipients
     FROM (SELECT ${id} AS id, ${scrambledSql(id)} AS scrambled,
         ${eligibilitySql(timeSql(mailedAfter))} AS eligibility
       FROM ${from} WHERE ${where} LIMIT -1)`;

@@ -111,7 +111,7 @@ describe('the manifest', () => {
         outcomes: { willActivate: 3 },
       },
       template: { id: 'welcome', version: 2 },
-      when: { startAt: null, window: null, waves: null },
+      when: { schedule: null, window: null, waves: null },
     });
     expect(canonicalJson(manifest)).not.toContain('jan');
     expect(hash).toBe(await manifestHash(JSON.parse(canonicalJson(manifest)) as Manifest));

@@ -39,7 +39,7 @@ export interface ResolvedStart {
 }
 
 /** What a start request may say about when it leaves; null where it does not. */
-const unsaidWhen = { startAt: null, window: null, waves: null };
+const unsaidWhen = { schedule: null, window: null, waves: null };
 
 /** The manifest of a start, with its hash. The same start makes the same one, whenever and wherever it is made. */
 export async function makeManifest(start: ResolvedStart): Promise<HashedManifest> {

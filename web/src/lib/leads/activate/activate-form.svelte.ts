@@ -19,7 +19,7 @@ import { api, type Refusal } from '../../api/client.ts';
 import { formatShortDateTime } from '../../messages/format.ts';
 import { activateMessages } from '../../messages/activate.ts';
 import { describeAudience, expectedMs } from './describe-audience.ts';
-import { startActivation } from './start-request.ts';
+import { holdTo, startActivation } from './start-request.ts';
 
 export interface StartObserver {
   /** The id exists and nothing has left yet. */
@@ -295,14 +295,14 @@ export class ActivateForm {
     this.#startRefusal = null;
     this.#changes = null;
     const made = this.#preview?.manifest ?? null;
-    const request: ActivationStartRequest = this.#unanswered ?? {
+    const wanted: ActivationStartRequest = {
       sessionId: newSessionId(Date.now(), (count) => crypto.getRandomValues(new Uint8Array(count))),
       name: this.name.trim(),
       audience: this.#audience,
       templateId,
-      // Only what is on the screen may start.
-      ...(made === null ? {} : { manifestHash: made.hash, manifest: { ...made.manifest } }),
     };
+    // Only what is on the screen may start.
+    const request = this.#unanswered ?? (await holdTo(wanted, made));
     this.#unanswered = request;
     this.#observer.expect(request.sessionId);
     const outcome = await startActivation(
