@@ -68,8 +68,8 @@ test('a start that would do something else by now is not made, and the dialog sa
   const changed = page.getByTestId('manifest-changed');
   await changed.waitFor();
   expect(await changed.getByRole('listitem').allTextContents()).toEqual([
-    '38 leads would get the email; it was 40.',
-    '2 leads suppressed; it was 0.',
+    '38 leads would get the email, 40 before.',
+    '2 leads suppressed, 0 before.',
   ]);
   // The numbers and the hash are the present ones, and the dialog waits for the person.
   await willActivate(38).waitFor();

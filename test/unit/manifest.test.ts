@@ -171,7 +171,7 @@ describe('the difference of two manifests', () => {
     [
       'two leads more',
       counts({ willActivate: 4, alreadyActive: 2 }, 8),
-      ['4 leads would get the email; it was 3.', '2 leads already active; it was 1.'],
+      ['4 leads would get the email, 3 before.', '2 leads already active, 1 before.'],
     ],
     ['other leads', counts({}), ['Other leads match now, as many as before.']],
     ['others of them', counts({ recipients: '3.5' }), ['Other leads match now, as many as before.']],
@@ -207,7 +207,7 @@ describe('the difference of two manifests', () => {
     [
       'another audience',
       { audience: { leadIds: [1] }, searchHash: null },
-      ['Other leads are selected now: leads picked one by one.'],
+      ['Other leads are selected now: 1 lead picked.'],
     ],
   ])('is told in words: %s', async (_, change, words) => {
     expect(await differences({}, change)).toEqual(words);

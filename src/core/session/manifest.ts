@@ -118,7 +118,10 @@ const conditionWords: {
 
 /** Who is meant, in words: `all leads with the source “Fair”, minus 2`. */
 function describeAudience(audience: Audience): string {
-  if ('leadIds' in audience) return 'leads picked one by one';
+  if ('leadIds' in audience) {
+    const count = new Set(audience.leadIds).size;
+    return count === 1 ? '1 lead picked' : `${count} leads picked one by one`;
+  }
   const { filter, excludedIds = [] } = audience;
   const conditions = (Object.keys(conditionWords) as (keyof LeadFilter)[]).flatMap((name) => {
     const value = filter[name];
@@ -151,7 +154,9 @@ const isNow =
   (subject: string) =>
   (was: unknown, now: unknown): string =>
     `${subject} is now ${shown(now)}; it was ${shown(was)}.`;
-const leads = (count: unknown): string => `${String(count)} ${count === 1 ? 'lead' : 'leads'}`;
+/** A number of leads; in a manifest that somebody sent, it may be anything. */
+const countOf = (value: unknown): string => (typeof value === 'number' ? String(value) : 'not counted');
+const leads = (count: unknown): string => `${countOf(count)} ${count === 1 ? 'lead' : 'leads'}`;
 
 const otherVersion = 'It was made by another version of this service.';
 
@@ -170,23 +175,23 @@ const rules: readonly DifferenceRule[] = [
   },
   {
     paths: ['/audience/outcomes/willActivate'],
-    say: (was, now) => `${leads(now)} would get the email; it was ${String(was)}.`,
+    say: (was, now) => `${leads(now)} would get the email, ${countOf(was)} before.`,
   },
   {
     paths: ['/audience/outcomes/alreadyActive'],
-    say: (was, now) => `${leads(now)} already active; it was ${String(was)}.`,
+    say: (was, now) => `${leads(now)} already active, ${countOf(was)} before.`,
   },
   {
     paths: ['/audience/outcomes/suppressed'],
-    say: (was, now) => `${leads(now)} suppressed; it was ${String(was)}.`,
+    say: (was, now) => `${leads(now)} suppressed, ${countOf(was)} before.`,
   },
   {
     paths: ['/audience/outcomes/invalidAddress'],
-    say: (was, now) => `${leads(now)} without a valid address; it was ${String(was)}.`,
+    say: (was, now) => `${leads(now)} without a valid address, ${countOf(was)} before.`,
   },
   {
     paths: ['/audience/outcomes/recentlyMailed'],
-    say: (was, now) => `${leads(now)} mailed recently; it was ${String(was)}.`,
+    say: (was, now) => `${leads(now)} emailed recently, ${countOf(was)} before.`,
   },
   {
     paths: ['/template/id', '/template/version', '/template/name'],
