@@ -32,6 +32,8 @@ const supersededTexts = [
   'object is being reset',
   'Durable Object storage is no longer accessible',
   'aborted',
+  // src/crm/fence.ts: another instance of the object has gone on.
+  'SupersededFlip',
 ];
 
 /** @see https://developers.cloudflare.com/d1/observability/debug-d1/ */
