@@ -171,6 +171,12 @@ export const mutants: readonly Mutant[] = [
     '    void leadIds;\n    store.transact',
   ),
   mutant(
+    'a key that is known with other content counts as sent',
+    settle,
+    '        change: unknown(batch, batch.inDoubtSince ?? batch.attemptAt ?? context.nowMs, fault),\n',
+    '        change: done(batch, resolvePending(batch.recipientStates, recipientState.sent)),\n',
+  ),
+  mutant(
     'the fence is not checked',
     'src/crm/fence.ts',
     'AND f.fence > ${number})`',
