@@ -12,7 +12,14 @@ import { pendingIndexes, recipientState, type Batch, type BatchChange } from '..
 import { outageMs } from '../../core/limits/breaker.ts';
 import { mayRepeat } from '../../core/batch/doubt.ts';
 import type { Outcome } from '../../core/batch/outcome.ts';
-import { nextFence, touch, waitOn, workMode, type Session, type WorkMode } from '../../core/session/session.ts';
+import {
+  nextFence,
+  touch,
+  waitOn,
+  workMode,
+  type Session,
+  type WorkMode,
+} from '../../core/session/session.ts';
 import type { SettleContext } from '../../core/batch/settle-batch.ts';
 import { decideOutcome, expire, probeSplit, withoutRepeat } from '../../core/batch/settle.ts';
 import {
@@ -23,7 +30,7 @@ import {
   type SliceVerbs,
 } from '../../core/session/slice.ts';
 import { flipLeads } from '../../crm/flip.ts';
-import { payloadHash } from '../../mail/payload-hash.ts';
+import { isHashOf, payloadHash } from '../../mail/payload-hash.ts';
 import type { FlipResult } from '../../shared/recipient.ts';
 import { BatchMails } from './batch-mails.ts';
 import { BatchWriter } from './batch-writer.ts';
@@ -236,22 +243,24 @@ export class SessionRunner implements SliceVerbs {
       return null;
     }
     const payload = transport.encode(mails);
+    const hash = await payloadHash(transport, mails);
+    const known = batch.payloadHash;
+    // Under its key a repeat is safe whatever its bytes are; the log says that they differ.
+    if (known !== null && known !== hash && !(await isHashOf(payload, known))) {
+      this.#context.log('info', 'payload_changed', { batch: batch.seq, attempts: batch.attempts });
+    }
     return {
       batch,
       recipients: batch.recipients ?? [],
       payload,
-      payloadHash: await payloadHash(transport, mails),
+      payloadHash: hash,
       mailCount: mails.length,
     };
   }
 
   intend(prepared: Prepared): Intent | null {
-    const { store, log } = this.#context;
+    const { store } = this.#context;
     const { batch } = prepared;
-    // Under its key a repeat is safe whatever its bytes are; the log says that they differ.
-    if (batch.payloadHash !== null && batch.payloadHash !== prepared.payloadHash) {
-      log('info', 'payload_changed', { batch: batch.seq, attempts: batch.attempts });
-    }
     const nowMs = this.now();
     const intended: Batch = {
       ...batch,
