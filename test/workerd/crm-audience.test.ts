@@ -126,7 +126,13 @@ describe('the counts of an audience', () => {
     expect(await resolveAudience(db, audience)).toEqual({ ...resolved, outcomes: null });
 
     const leadIds = await planAll(audience, resolved.maxLeadId);
-    const result = await flipLeads(db, { sessionId: mine, leadIds, nowMs: startedAt, mailedAfter });
+    const result = await flipLeads(db, {
+      sessionId: mine,
+      number: 1,
+      leadIds,
+      nowMs: startedAt,
+      mailedAfter,
+    });
     const skipped = (reason: string): number =>
       result.skipped.filter((lead) => lead.reason === reason).length;
     expect(resolved.total).toBe(leadIds.length);
@@ -212,7 +218,7 @@ describe('planPage', () => {
     }
     const { revision } = (await resolveAudience(db, { filter: {} })) as { revision: number };
     await updateLead(db, { leadId: 2, patch: { company: 'Later' }, nowMs: 1, hashEmail });
-    await flipLeads(db, { sessionId: theirs, leadIds: [3], nowMs: 1 });
+    await flipLeads(db, { sessionId: theirs, number: 1, leadIds: [3], nowMs: 1 });
     expect(await planAll({ filter: { status: 'new' } }, 3, { revision })).toEqual([1, 3]);
     expect(await planAll({ filter: { importId: 'file' } }, 3, { revision })).toEqual([1]);
     expect(await planAll({ filter: { status: 'active' } }, 3, { revision })).toEqual([]);
@@ -259,8 +265,8 @@ describe('planPage', () => {
     const resolved = await resolveAudience(db, audience);
     expect(resolved).toMatchObject({ total: 3 });
     const { revision = 0 } = resolved as { revision?: number };
-    await flipLeads(db, { sessionId: theirs, leadIds: [1, 2, 3, 4], nowMs: startedAt + 1 });
-    await unflipLeads(db, { sessionId: theirs, leadIds: [2, 3] });
+    await flipLeads(db, { sessionId: theirs, number: 1, leadIds: [1, 2, 3, 4], nowMs: startedAt + 1 });
+    await unflipLeads(db, { sessionId: theirs, number: 1, leadIds: [2, 3] });
     expect(await planAll(audience, 5, { revision })).toEqual([1, 3, 4]);
     // By now two of them were mailed since.
     expect(await resolveAudience(db, audience)).toMatchObject({ total: 1 });
@@ -270,10 +276,10 @@ describe('planPage', () => {
     await addLeads(db, [{}, {}, { status: 'active', activatedAt: startedAt }, {}]);
     const audience: Audience = { filter: { status: 'new' } };
     expect(await resolveAudience(db, audience)).toMatchObject({ total: 3 });
-    await flipLeads(db, { sessionId: theirs, leadIds: [2, 4], nowMs: startedAt + 1 });
+    await flipLeads(db, { sessionId: theirs, number: 1, leadIds: [2, 4], nowMs: startedAt + 1 });
     const leadIds = await planAll(audience, 4);
     expect(leadIds).toEqual([1, 2, 4]);
-    const result = await flipLeads(db, { sessionId: mine, leadIds, nowMs: startedAt + 2 });
+    const result = await flipLeads(db, { sessionId: mine, number: 1, leadIds, nowMs: startedAt + 2 });
     expect(result.skipped).toEqual([
       { leadId: 2, reason: 'already_active' },
       { leadId: 4, reason: 'already_active' },
@@ -282,7 +288,7 @@ describe('planPage', () => {
 
   it('includes for a filter on active leads only those that were active at the start', async () => {
     await addLeads(db, [{ status: 'active', activatedAt: 10 }, {}, {}]);
-    await flipLeads(db, { sessionId: theirs, leadIds: [2], nowMs: startedAt + 1 });
+    await flipLeads(db, { sessionId: theirs, number: 1, leadIds: [2], nowMs: startedAt + 1 });
     expect(await planAll({ filter: { status: 'active' } }, 3)).toEqual([1]);
     expect(await planAll({ filter: { activatedFrom: 5 } }, 3)).toEqual([1]);
   });
@@ -296,7 +302,7 @@ describe('planPage', () => {
       )
       .run();
     expect(await planAll({ filter: {} }, 3)).toEqual([1, 2]);
-    const result = await flipLeads(db, { sessionId: mine, leadIds: [3], nowMs: startedAt });
+    const result = await flipLeads(db, { sessionId: mine, number: 1, leadIds: [3], nowMs: startedAt });
     expect(result.skipped).toEqual([{ leadId: 3, reason: 'erased' }]);
   });
 

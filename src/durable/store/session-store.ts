@@ -49,13 +49,14 @@ const extraDefaults = {
   checkableUntil: null,
   // A slice of an older version may have died between a flip and its intent.
   mayBeFlipped: true,
+  fence: 0,
   chore: null,
 } as const satisfies Partial<Session>;
 type Extra = Pick<Session, keyof typeof extraDefaults>;
 
 function extraOf(session: Session): Extra {
-  const { outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, chore } = session;
-  return { outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, chore };
+  const { outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, fence, chore } = session;
+  return { outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, fence, chore };
 }
 
 const saveSession = `

@@ -33,6 +33,7 @@ import {
 import { hashedManifestSchema, sessionManifestSchema } from '../../../shared/schemas/manifest.ts';
 import type { App, AppEnv } from '../../app-env.ts';
 import { manifestOf } from '../../operations/manifest.ts';
+import { pollSession } from '../../operations/older-objects.ts';
 import {
   mailSettings,
   presentMailedAfter,
@@ -383,7 +384,8 @@ export function activationRoutes(app: App): void {
   });
 
   app.openapi(getProgress, async (c) => {
-    const answer = await sessionOf(c).poll(tagsOf(c.req.header('if-none-match')), c.get('requestId'));
+    const knownTags = tagsOf(c.req.header('if-none-match'));
+    const answer = await pollSession(sessionOf(c), knownTags, c.get('requestId'));
     if (answer === null) throw new Refusal('session_not_found');
     const { etag, body } = answer;
     const headers = { etag, 'cache-control': 'no-cache' };
