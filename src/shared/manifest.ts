@@ -92,6 +92,14 @@ export function manifestHash(manifest: Manifest | Readonly<Record<string, unknow
   return sha256Hex(canonicalJson(manifest));
 }
 
+/** Parts of a start request that say what is started, and under which name and condition. */
+const whatParts = new Set(['sessionId', 'name', 'audience', 'templateId', 'manifestHash', 'manifest']);
+
+/** What a start request says of when it leaves: every other part of it, so that none is forgotten. */
+export function whenOf(request: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(request).filter(([part]) => !whatParts.has(part)));
+}
+
 /** One thing in which two manifests differ. */
 export interface ManifestDifference {
   /** JSON pointer of the first part that differs. */

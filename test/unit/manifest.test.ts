@@ -131,7 +131,7 @@ describe('the manifest', () => {
       { owner: 'ben@example.com' },
       { audience: { leadIds: [1, 2, 3] } },
       { audience: { filter: { status: 'new' } } },
-      { audience: { ...start.audience, excludedIds: [2] } as ResolvedStart['audience'] },
+      { audience: { ...start.audience, excludedIds: [2] } },
       { searchHash: 'abd' },
       { resolved: { ...resolved, maxLeadId: 10 } },
       { resolved: { ...resolved, outcomes: { ...outcomes, willActivate: 2, suppressed: 2 } } },

@@ -9,7 +9,7 @@ import { createHmac } from 'node:crypto';
 import { makeManifest, manifestDifferences, type ResolvedStart } from '../../core/session/manifest.ts';
 import type { PresentAudience } from '../../crm/audience.ts';
 import { dailyCap, minDaysBetween } from '../../runtime/settings.ts';
-import { manifestHash, type HashedManifest } from '../../shared/manifest.ts';
+import { manifestHash, whenOf, type HashedManifest } from '../../shared/manifest.ts';
 import type {
   ActivationManifestRequest,
   ActivationStartRequest,
@@ -25,8 +25,6 @@ interface Resolved extends Pick<ResolvedStart, 'owner' | 'template' | 'mail' | '
 /** The manifest of a start whose parts were looked up. */
 export function manifestOf(env: Env, { wanted, audience, ...parts }: Resolved): Promise<HashedManifest> {
   const { maxLeadId, total, members, outcomes } = audience;
-  const when: Partial<ActivationManifestRequest> = { ...wanted };
-  for (const name of ['name', 'audience', 'templateId'] as const) delete when[name];
   return makeManifest({
     ...parts,
     audience: wanted.audience,
@@ -34,7 +32,7 @@ export function manifestOf(env: Env, { wanted, audience, ...parts }: Resolved): 
     resolved: { maxLeadId, total, members, outcomes },
     dailyCap: dailyCap(env),
     minDaysBetween: minDaysBetween(env),
-    when,
+    when: whenOf(wanted),
   });
 }
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { manifestHash, type HashedManifest } from '../../../../../src/shared/manifest.ts';
+import { manifestHash, whenOf, type HashedManifest } from '../../../../../src/shared/manifest.ts';
 import type { Progress } from '../../../../../src/shared/progress.ts';
 import type { ActivationStartRequest } from '../../../../../src/shared/schemas/activation.ts';
 import type { Answer, Refusal } from '../../api/client.ts';
@@ -31,9 +31,7 @@ export async function holdTo(
   made: HashedManifest | null,
 ): Promise<ActivationStartRequest> {
   if (made === null) return request;
-  const when: Partial<ActivationStartRequest> = { ...request };
-  for (const name of ['sessionId', 'name', 'audience', 'templateId'] as const) delete when[name];
-  const manifest = { ...made.manifest, when: { ...made.manifest.when, ...when } };
+  const manifest = { ...made.manifest, when: { ...made.manifest.when, ...whenOf(request) } };
   return { ...request, manifestHash: await manifestHash(manifest), manifest };
 }
 
