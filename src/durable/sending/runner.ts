@@ -264,7 +264,7 @@ export class SessionRunner implements SliceVerbs {
     return { batch: intended, key, payload: prepared.payload, mailCount: prepared.mailCount };
   }
 
-  async deliver(intent: Intent): Promise<Outcome> {
+  async deliver(intent: Intent, onSent: (() => void) | null): Promise<Outcome> {
     const { mail, permits, deliveryTimeoutMs, waits, waitUntil } = this.#context;
     // `AbortSignal.timeout` cannot be cleared, and its timer would keep the object in memory until it fires.
     const timeout = new AbortController();
@@ -276,7 +276,10 @@ export class SessionRunner implements SliceVerbs {
     const mayLeave = (): boolean => this.#context.store.load()?.generation === this.#generation;
     const delivery = await waits
       .during('provider_answer', () =>
-        mail.transport.deliver({ key, payload, mailCount, mayLeave, signal: timeout.signal }),
+        mail.transport.deliver({
+          ...{ key, payload, mailCount, mayLeave, signal: timeout.signal },
+          ...(onSent === null ? {} : { onSent }),
+        }),
       )
       .finally(() => clearTimeout(timer));
     waits.answered(refusalOf(delivery)?.kind === 'throttled');
