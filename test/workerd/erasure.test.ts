@@ -444,6 +444,22 @@ describe('erasing a session', () => {
     expect(mail.mails).toHaveLength(mailCount);
   });
 
+  it('prevents another start with its id also when the object died before it wrote its own mark', async () => {
+    await addThree();
+    const sessionId = freshSessionId();
+    await startSession(sessionId, { leadIds: [1, 2] });
+    await waitForEnd(sessionId);
+    expect((await eraseRun(sessionId)).status).toBe(204);
+    const mailCount = mail.mails.length;
+    await runInDurableObject(stubOf(sessionId), (_, state) => state.storage.deleteAll());
+    await evictDurableObject(stubOf(sessionId));
+    const audience = { leadIds: [1, 2] };
+    const answer = await send('POST', '/crm/activation', { sessionId, audience, templateId: 'welcome' });
+    expect(answer.status).toBe(409);
+    expect(await answer.json()).toMatchObject({ code: 'session_erased' });
+    expect(mail.mails).toHaveLength(mailCount);
+  });
+
   it('is refused while the session runs', async () => {
     await addThree();
     const sessionId = freshSessionId();

@@ -285,10 +285,12 @@ export class SessionStore {
     return this.load() === null && isMarkedErased(this.#sql);
   }
 
-  /** Deletes everything but the tombstone. */
+  /**
+   * Deletes everything but the tombstone. A death between the two loses the tombstone (test/workerd/platform.test.ts),
+   * so the CRM has one too (`deleteActivation`), which is written before.
+   */
   async deleteAll(): Promise<void> {
     const deleted = this.#storage.deleteAll();
-    // Without an await between them, both are one commit.
     markErased(this.#sql);
     this.#forget();
     await deleted;
