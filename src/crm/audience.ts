@@ -12,7 +12,15 @@ import { customFieldPattern } from '../shared/custom-fields.ts';
 import { leadFields } from '../shared/lead-fields.ts';
 import { mergeFields, type Recipient } from '../shared/recipient.ts';
 import type { Audience } from '../shared/schemas/activation.ts';
-import { compileLeadFilter, type LeadFilterOptions, type LeadSelection } from './leads/filter.ts';
+import {
+  byId,
+  compileLeadFilter,
+  isBeyondIn,
+  leadConditions,
+  spanWithSql,
+  type LeadFilterOptions,
+  type LeadSelection,
+} from './leads/filter.ts';
 import {
   recipientColumnsWith,
   eligibilitySql,
@@ -52,7 +60,8 @@ export function selectAudience(audience: Audience, options: LeadFilterOptions): 
       where: 'l.id IN (SELECT value FROM json_each(?))',
       params: [JSON.stringify(audience.leadIds)],
       id: 'l.id',
-      isSearch: false,
+      idOrder: ['l.id'],
+      isBeyond: isBeyondIn('l.id'),
     };
   }
   const selection = compileLeadFilter(audience.filter, options);
@@ -86,8 +95,12 @@ export async function resolveAudience(db: D1Database, audience: Audience): Promi
       : // Ids that were chosen by hand always belong to the audience.
         { kind: 'ok', maxLeadId, total: leadIds.length, revision: 0 };
   }
-  // One statement, so that the count belongs to this revision. It does not read the leads themselves, which at a
-  // million takes longer than everything else before the first mail.
+  const { filter, excludedIds = [] } = audience;
+  if (filter.importId !== undefined && leadConditions(filter).length === 1 && (filter.search ?? '') === '') {
+    return resolveImport(db, filter.importId, excludedIds);
+  }
+  // One statement, so that the count belongs to this revision. Where it can, it does not read the leads themselves,
+  // which at a million takes longer than everything else before the first mail.
   const { countFrom, where, params, id } = selectAudience(audience, {});
   const row = await db
     .prepare(
@@ -97,6 +110,30 @@ export async function resolveAudience(db: D1Database, audience: Audience): Promi
     .bind(...params)
     .first<{ total: number; max_id: number | null; revision: number }>();
   return row === null || row.max_id === null
+    ? { kind: 'empty' }
+    : { kind: 'ok', maxLeadId: row.max_id, total: row.total, revision: row.revision };
+}
+
+/** {@link resolveAudience} for the leads of an import, whose number is stored. */
+async function resolveImport(
+  db: D1Database,
+  importId: string,
+  excludedIds: readonly number[],
+): Promise<ResolvedAudience> {
+  const isMember = `l.id <= (${spanWithSql('i.number', 'l.id', 'm.lead_id + m.more_count')})`;
+  const row = await db
+    .prepare(
+      `SELECT i.member_count - (
+           SELECT count(*) FROM leads l WHERE l.id IN (SELECT value FROM json_each(?2)) AND ${isMember}
+         ) AS total,
+         (SELECT m.lead_id + m.more_count FROM import_leads m WHERE m.import_number = i.number
+          ORDER BY m.lead_id DESC LIMIT 1) AS max_id,
+         (${readRevisionSql}) AS revision
+       FROM imports i WHERE i.import_id = ?1`,
+    )
+    .bind(importId, JSON.stringify(excludedIds))
+    .first<{ total: number; max_id: number | null; revision: number }>();
+  return row === null || row.max_id === null || row.total === 0
     ? { kind: 'empty' }
     : { kind: 'ok', maxLeadId: row.max_id, total: row.total, revision: row.revision };
 }
@@ -170,11 +207,12 @@ export async function sampleAudience(
   limit: number,
   customFields: readonly string[] = [],
 ): Promise<Recipient[]> {
-  const { from, where, params, id } = selectAudience(audience, { drive: 'id' });
+  const selection = selectAudience(audience, { drive: 'id' });
+  const { from, where, params } = selection;
   const { results } = await db
     .prepare(
       `SELECT ${recipientColumnsWith(customFields)} FROM ${from}
-       WHERE ${where} AND ${eligibilitySql} = 'mailable' ORDER BY ${id} LIMIT ?`,
+       WHERE ${where} AND ${eligibilitySql} = 'mailable' ORDER BY ${byId(selection)} LIMIT ?`,
     )
     .bind(...params, limit)
     .all<RecipientRow>();
@@ -196,14 +234,17 @@ export async function planPage(
     const rest = uniqueSorted(audience.leadIds).filter((id) => id > afterLeadId && id <= maxLeadId);
     return { leadIds: rest.slice(0, limit), done: rest.length <= limit };
   }
-  const { from, where, params, id } = selectAudience(audience, { asOf: revision, drive: 'id' });
+  const selection = selectAudience(audience, { asOf: revision, drive: 'id' });
+  const { from, where, params, id } = selection;
+  const beyond = selection.isBeyond(afterLeadId);
   // One row of JSON, because D1 takes longer to return thousands of rows than to find them.
   const row = await db
     .prepare(
       `SELECT json_group_array(id) AS ids FROM (
-         SELECT l.id FROM ${from} WHERE ${where} AND ${id} > ? AND ${id} <= ? ORDER BY ${id} LIMIT ?)`,
+         SELECT l.id FROM ${from} WHERE ${where} AND ${beyond.sql} AND ${id} <= ?
+         ORDER BY ${byId(selection)} LIMIT ?)`,
     )
-    .bind(...params, afterLeadId, maxLeadId, limit)
+    .bind(...params, ...beyond.params, maxLeadId, limit)
     .first<{ ids: string }>();
   const leadIds = uniqueSorted(JSON.parse(row?.ids ?? '[]') as number[]);
   return { leadIds, done: leadIds.length < limit };
