@@ -128,13 +128,14 @@ export async function editLeads(
   const [changed] = await db.batch([
     db
       .prepare(
+        // D1's count of changes has those of triggers in it.
         `UPDATE leads AS l SET ${column} = ?2, updated_at = ?3, revision = ${nextRevisionSql}
-         WHERE ${isOne} AND l.${column} COLLATE BINARY IS NOT ?2`,
+         WHERE ${isOne} AND l.${column} COLLATE BINARY IS NOT ?2 RETURNING id`,
       )
       .bind(JSON.stringify(edit.leadIds), edit.value, edit.nowMs),
     db.prepare('UPDATE lead_counts SET revision = revision + 1 WHERE changes() > 0'),
   ]);
-  return changed?.meta.changes ?? 0;
+  return changed?.results.length ?? 0;
 }
 
 /** Suppresses the addresses of these leads. @returns how many were not suppressed before */
