@@ -113,6 +113,18 @@ export async function listOpenSessions(
   };
 }
 
+/** Lines of sessions that were erased: a record that was on its way then may have put them back. */
+export async function listReturned(db: D1Database, limit: number): Promise<string[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT session_id AS sessionId FROM activations
+       WHERE session_id IN (SELECT session_id FROM erased_sessions) ORDER BY session_id LIMIT ?`,
+    )
+    .bind(limit)
+    .all<{ sessionId: string }>();
+  return results.map(({ sessionId }) => sessionId);
+}
+
 /** The last Progress of one session, or null when it is not on the list. */
 export async function getActivation(db: D1Database, sessionId: string): Promise<Progress | null> {
   const row = await db

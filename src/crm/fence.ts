@@ -41,11 +41,18 @@ export const isNotFencedSql = (sessionId: string, number: string): string =>
  */
 export class SupersededFlip extends Error {
   override readonly name = 'SupersededFlip';
+  /** What the table has: the next number must be higher. */
+  readonly fence: number;
+
+  constructor(fence: number) {
+    super('A later slice of the session was carried out before.');
+    this.fence = fence;
+  }
 }
 
 /** @throws {@link SupersededFlip} when the fence is above the number that was sent */
 export function assertNotFenced(fence: number | null | undefined, number: number): void {
-  if ((fence ?? 0) > number) throw new SupersededFlip('A later slice of the session was carried out before.');
+  if ((fence ?? 0) > number) throw new SupersededFlip(fence ?? 0);
 }
 
 /** Far longer than a request to the database can be on its way. */

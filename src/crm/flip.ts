@@ -42,8 +42,10 @@ const readFlippedSql = (
   ${eligibilitySql('?3')} AS eligibility, ${fenceSql('?2')} AS fence
   FROM leads l WHERE l.id IN (SELECT value FROM json_each(?1))`;
 
+/** A version before 0.2 flips without `mailed_at`: then the time is that of an earlier mail, and stays. */
 const unflipSql = `UPDATE leads AS l SET status = 'new', activated_at = NULL, activated_by = NULL,
-    mailed_at = mailed_before, mailed_before = NULL
+    mailed_at = iif(mailed_at = activated_at, mailed_before, mailed_at),
+    mailed_before = iif(mailed_at = activated_at, NULL, mailed_before)
   WHERE l.id IN (SELECT value FROM json_each(?1)) AND +l.activated_by = ?2
   AND +l.status = 'active' AND ${isNotFencedSql('?2', '?3')}`;
 

@@ -113,8 +113,16 @@ export class ActivationSession extends DurableObject<Env> {
     return this.#started('exists', session);
   }
 
-  /** Starts the session. The same request again finds it and changes nothing. */
-  async start(spec: SessionSpec, requestId: string | null = null): Promise<StartAnswer> {
+  /** {@link startSession} for Workers of the version before, whose requests have no condition that is new since. */
+  start(spec: SessionSpec, requestId: string | null = null): Promise<StartAnswer> {
+    return this.startSession(spec, requestId);
+  }
+
+  /**
+   * Starts the session. The same request again finds it and changes nothing. Its name is new in 0.2: an object of a
+   * version before would leave out conditions that it does not know, and mail more leads than were shown.
+   */
+  async startSession(spec: SessionSpec, requestId: string | null = null): Promise<StartAnswer> {
     const existing = this.#found(spec.fingerprint);
     if (existing !== null) return existing;
     const session = newSession(spec);

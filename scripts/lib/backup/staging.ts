@@ -212,9 +212,15 @@ async function merge(
       `WHERE true ON CONFLICT (session_id) DO UPDATE SET state = excluded.state, rev = excluded.rev,
          progress = excluded.progress WHERE excluded.rev > activations.rev`,
     );
+    // Backups of older versions have neither.
+    const mailedAt = (await columnsOf('leads')).includes('mailed_at')
+      ? ', mailed_at = n.mailed_at, mailed_before = n.mailed_before'
+      : '';
+    if ((await columnsOf('erased_sessions')) !== '')
+      await copy('erased_sessions', 'WHERE true ON CONFLICT DO NOTHING');
     const setActive = database
       .prepare(
-        `UPDATE leads SET status = 'active', activated_at = n.activated_at, activated_by = n.activated_by
+        `UPDATE leads SET status = 'active', activated_at = n.activated_at, activated_by = n.activated_by${mailedAt}
          FROM newer.leads AS n
          WHERE leads.status = 'new' AND n.status = 'active' AND ((n.id = leads.id AND n.created_at = leads.created_at) OR n.email = leads.email)`,
       )

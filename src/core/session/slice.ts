@@ -287,6 +287,10 @@ async function send(
   let permit: Permit | null = null;
   let isCalling = false;
   let hasTurn = false;
+  const takeTurn = async (): Promise<void> => {
+    await turn?.take();
+    hasTurn = true;
+  };
   const endTurn = (): void => {
     if (hasTurn) turn?.free();
     hasTurn = false;
@@ -319,17 +323,20 @@ async function send(
     if (!(await waitFor(permit.at))) return false;
     await calls.take();
     isCalling = true;
-    await turn?.take();
-    hasTurn = true;
-    // Meanwhile the answer to another call may have paused the session.
-    if (mode() === 'none') return false;
-    while (!verbs.isUsable(permit)) {
+    await takeTurn();
+    for (;;) {
+      // Meanwhile the answer to another call may have paused the session.
+      if (mode() === 'none') return false;
+      if (verbs.isUsable(permit)) break;
+      // Nobody waits for the turn of one who waits for another slot.
+      endTurn();
       permit = await verbs.renewPermit();
       if (permit.kind === 'later') {
         verbs.waitUntil(permit.at);
         if (isTooLate(permit.at)) return false;
       }
       if (!(await waitFor(permit.at))) return false;
+      await takeTurn();
     }
     const intent = verbs.intend(prepared);
     if (intent === null) return true;

@@ -196,7 +196,8 @@ export class SessionRunner implements SliceVerbs {
   }
 
   async #flipLeads(leadIds: readonly number[]): Promise<FlipResult> {
-    const { sessionId, minDaysBetween = null } = this.#session().spec;
+    const { spec, startedAt } = this.#session();
+    const { sessionId, minDaysBetween = null } = spec;
     const { customFields } = this.#mails;
     const nowMs = this.now();
     const result = await flipLeads(this.#context.env.DB, {
@@ -206,7 +207,8 @@ export class SessionRunner implements SliceVerbs {
       leadIds,
       nowMs,
       customFields,
-      mailedAfter: mailedAfterAt(minDaysBetween, nowMs),
+      // From the start on the same, or a pause would let leads in that the manifest leaves out.
+      mailedAfter: mailedAfterAt(minDaysBetween, startedAt ?? nowMs),
     });
     this.#mustRaiseFence = false;
     return result;

@@ -13,6 +13,7 @@ import { waitShownAfterMs, toProgress } from '../../core/session/progress-view.t
 import { finish, pauseFor, processedCount, touch, waitOn, workMode } from '../../core/session/session.ts';
 import { runSlice, sliceLimits } from '../../core/session/slice.ts';
 import { recordActivation } from '../../crm/activations.ts';
+import { SupersededFlip } from '../../crm/fence.ts';
 import { openRecovery } from '../../crm/recovery.ts';
 import { callGate, classifyFault, faultText } from '../../runtime/faults.ts';
 import { mailAccount, type MailAccount } from '../mail-account.ts';
@@ -88,7 +89,10 @@ export class SessionSlice {
       const fault = classifyFault(error);
       const level = fault.kind === 'bug' ? 'error' : 'warn';
       this.#log(level, 'slice_fault', { fault: fault.kind, error: faultText(error) });
-      if (fault.kind === 'superseded') return 'superseded';
+      if (fault.kind === 'superseded') {
+        if (error instanceof SupersededFlip) this.#passFence(error.fence);
+        return 'superseded';
+      }
       if (fault.kind === 'storage') throw error;
       this.#faultCount++;
       this.#holdOff(fault.message, fault.kind === 'transient' ? fault.place : 'platform');
@@ -98,6 +102,22 @@ export class SessionSlice {
     }
     await this.#record();
     return 'ended';
+  }
+
+  /**
+   * Goes on above a fence that this object does not know: a version before 0.2 dropped its own number, and the clock was
+   * set back. An object that was really replaced cannot write this.
+   */
+  #passFence(fence: number): void {
+    const { store } = this.#context;
+    try {
+      store.transact(() => {
+        const session = store.load();
+        if (session !== null && session.fence < fence) store.save({ ...session, fence });
+      });
+    } catch {
+      // It was replaced.
+    }
   }
 
   async #work(): Promise<void> {

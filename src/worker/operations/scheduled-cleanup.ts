@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { deleteActivation, listOpenSessions } from '../../crm/activations.ts';
+import { deleteActivation, listOpenSessions, listReturned } from '../../crm/activations.ts';
 import { dropOldFences } from '../../crm/fence.ts';
 import { dropOldCells } from '../../crm/imports/removal.ts';
 import { auditPastReads } from '../../crm/leads/read-log.ts';
@@ -43,6 +43,7 @@ export async function runScheduledCleanup(env: Env, now: () => number = () => Da
 export async function runNightlyCleanup(env: Env, now: () => number = () => Date.now()): Promise<void> {
   await runScheduledCleanup(env, now);
   try {
+    for (const sessionId of await listReturned(env.DB, maxPokeCount)) await pokeSession(env, sessionId);
     const isMerged = await mergeSearchIndex(env.DB, { now, deadlineMs: now() + maxMs });
     if (!isMerged) logEvent('info', 'search_index_merging', {});
   } catch (error) {

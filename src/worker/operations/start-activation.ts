@@ -117,7 +117,7 @@ export async function startActivation(
     // Counted from here: a slow count of the audience must not shorten the time to undo.
     startsAt: Date.now() + undoMs(env),
   };
-  return requireStarted(await session.start(spec, requestId));
+  return requireStarted(await session.startSession(spec, requestId));
 }
 
 /**

@@ -287,7 +287,7 @@ export class SmallWorld {
     };
     sessionStub(this.#env, sessionId);
     this.#invariants.sessionStarted(this.#session, { createdAt, startsAt: createdAt + 10_000 });
-    await sessionStub(this.#env, sessionId).start(spec);
+    await sessionStub(this.#env, sessionId).startSession(spec);
     // Makes the gate's table.
     await mailGateStub(this.#env, this.#bounds.provider).lease(0);
   }

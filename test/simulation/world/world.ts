@@ -474,7 +474,7 @@ export class World {
         this.#started.add(sessionId);
         this.#invariants.sessionStarted(host, { createdAt, startsAt: this.#sim.wallMs() + how.undoMs });
       }
-      const answer = (await sessionStub(this.#env, sessionId).start(spec)) as StartAnswer;
+      const answer = (await sessionStub(this.#env, sessionId).startSession(spec)) as StartAnswer;
       this.#sim.note(`started ${sessionId} ${answer.kind}`);
       person.begin();
     } catch {

@@ -71,7 +71,9 @@ export function createCloudflareTransport({ binding }: CloudflareConfig): MailTr
       try {
         // `encode` has written the payload.
         const mail = parseJson(payload) as CloudflareMail;
-        const { messageId } = await abandonable(binding.send(mail), call.signal);
+        const sending = binding.send(mail);
+        call.onSent?.();
+        const { messageId } = await abandonable(sending, call.signal);
         const isProof = typeof messageId === 'string' && messageId !== '';
         return {
           outcome: isProof ? { kind: 'accepted', messageIds: [messageId], rejections: [] } : unreadableAnswer,
