@@ -84,6 +84,8 @@ interface SessionRecord {
   /** When the last command arrived that lets numbers go back; true time. */
   reopenedAt: number;
   assumed: Set<number>;
+  /** A mail was taken since its rows were checked last. */
+  isUnchecked: boolean;
   /** Calls whose result is not durable yet. */
   openCalls: Set<Call>;
 }
@@ -149,6 +151,7 @@ export class Invariants {
       isErased: false,
       reopenedAt: -Infinity,
       assumed: new Set(),
+      isUnchecked: false,
       openCalls: new Set(),
     });
   }
@@ -195,6 +198,7 @@ export class Invariants {
   }
 
   callTaken(call: Call, leadIds: readonly number[]): void {
+    this.#record(call.sessionId).isUnchecked = true;
     for (const leadId of leadIds) {
       const count = (this.#taken.get(leadId) ?? 0) + 1;
       this.#taken.set(leadId, count);
@@ -335,38 +339,35 @@ export class Invariants {
   /** The result of each lead, by the rows. */
   #states(host: ObjectHost): Map<number, LeadState> {
     const states = new Map<number, LeadState>();
-    const add = (leadId: number, state: LeadState): void => {
-      const before = states.get(leadId);
-      if (before !== undefined)
-        this.#fail('one result each', `lead ${leadId} of ${host.name} is ${before} and ${state}`);
-      states.set(leadId, state);
-    };
     for (const row of this.#rows(host)) {
-      const { state, lead_ids: leadIds, marks, skipped, recipients } = row as Record<string, string>;
-      for (const { leadId } of JSON.parse(skipped ?? '[]') as { leadId: number }[]) add(leadId, 'skipped');
-      if (recipients === undefined || (recipients as string | null) === null) {
-        const result = state === 'cancelled' ? 'skipped' : state === 'done' ? 'refused' : 'pending';
-        for (const leadId of JSON.parse(leadIds ?? '[]') as number[]) add(leadId, result);
-        continue;
-      }
-      for (const [index, { leadId }] of (JSON.parse(recipients) as { leadId: number }[]).entries()) {
-        const mark = marks?.[index];
-        if (mark !== 'm') add(leadId, mark as LeadState);
+      for (const [leadId, state] of resultsOf(row as Record<string, string | null>)) {
+        const before = states.get(leadId);
+        if (before !== undefined)
+          this.#fail('one result each', `lead ${leadId} of ${host.name} is ${before} and ${state}`);
+        states.set(leadId, state);
       }
     }
     return states;
+  }
+
+  /** A session has committed something. Results are what its writes after an answer say. */
+  committed(host: ObjectHost, hasResults: boolean): void {
+    const record = this.#sessions.get(host.name);
+    if (record === undefined) return;
+    for (const call of record.openCalls) {
+      if (!call.isAnswered) continue;
+      record.openCalls.delete(call);
+      call.isSettled = true;
+    }
+    if (hasResults || record.isUnchecked) this.checkRows(host);
   }
 
   /** Checks a session's durable rows: each lead once, and the counters by them. */
   checkRows(host: ObjectHost): void {
     const record = this.#sessions.get(host.name);
     if (record === undefined) return;
+    record.isUnchecked = false;
     this.checkCount++;
-    for (const call of record.openCalls) {
-      if (!call.isAnswered) continue;
-      record.openCalls.delete(call);
-      call.isSettled = true;
-    }
     const { database } = host;
     if (!hasTable(host, 'batch')) return;
     const row = database.run('SELECT counts, plan, total, state, finished_at AS finishedAt FROM session')
@@ -579,7 +580,32 @@ function numbersOf({ state, total, processed, activation, email }: Progress): st
   return JSON.stringify({ state, total, processed, activation, email });
 }
 
+const resultsByRow = new Map<string, readonly (readonly [number, LeadState])[]>();
+
+/** The results of the leads of one row. Most rows are as they were when they were read last. */
+function resultsOf(row: Record<string, string | null>): readonly (readonly [number, LeadState])[] {
+  const { state, lead_ids: leadIds, marks, skipped, recipients } = row;
+  const text = `${state} ${marks} ${leadIds} ${skipped} ${recipients}`;
+  const known = resultsByRow.get(text);
+  if (known !== undefined) return known;
+  const results: [number, LeadState][] = [];
+  for (const { leadId } of JSON.parse(skipped ?? '[]') as { leadId: number }[])
+    results.push([leadId, 'skipped']);
+  if (recipients === undefined || recipients === null) {
+    const result = state === 'cancelled' ? 'skipped' : state === 'done' ? 'refused' : 'pending';
+    for (const leadId of JSON.parse(leadIds ?? '[]') as number[]) results.push([leadId, result]);
+  } else {
+    for (const [index, { leadId }] of (JSON.parse(recipients) as { leadId: number }[]).entries()) {
+      const mark = marks?.[index];
+      if (mark !== 'm') results.push([leadId, mark as LeadState]);
+    }
+  }
+  if (resultsByRow.size > 10_000) resultsByRow.clear();
+  resultsByRow.set(text, results);
+  return results;
+}
+
 /** True when an object has a table. */
 export function hasTable(host: ObjectHost, name: string): boolean {
-  return host.database.run('SELECT 1 FROM sqlite_master WHERE name = ?', name).rows.length > 0;
+  return host.database.hasTable(name);
 }

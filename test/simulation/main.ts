@@ -50,6 +50,9 @@ if (values.mutant !== undefined) requirePlanted();
 const leftOut = new Set(values.without.split(',').filter(Boolean).map(Number));
 const options = { leftOut, forgetsKeys: values.control };
 
+// The product's errors cost more to trace than to handle. A replay traces them.
+if (!values.replay) Error.stackTraceLimit = 0;
+
 function replay(): boolean {
   const result = new World({ ...options, seed, onLine: print }).run();
   print(

@@ -11,6 +11,7 @@ import type { SessionSpec } from '../../../src/core/session/session.ts';
 import type { DeliveryEvent } from '../../../src/core/batch/delivery-status.ts';
 import { ActivationSession, type StartAnswer } from '../../../src/durable/activation-session.ts';
 import { MailGate } from '../../../src/durable/mail-gate.ts';
+import { migrate } from '../../../src/durable/store/schema.ts';
 import { sessionStub } from '../../../src/durable/stubs.ts';
 import { resolveAudience } from '../../../src/crm/audience.ts';
 import { emailHash } from '../../../src/crm/email.ts';
@@ -29,6 +30,7 @@ import {
 import type { Random } from '../platform/random.ts';
 import { enterRealm, installRealm } from '../platform/realm.ts';
 import { Actor, Simulator, type SimEvent } from '../platform/simulator.ts';
+import { schemaOf, type Schema } from '../platform/sqlite.ts';
 import { Faults, type InjectedFault, type Intensity } from './faults.ts';
 import { MailApi, outageKinds, type Call, type ProviderName } from './mail-api.ts';
 import { Person, Poller, StreamReader, type PersonParts } from './person.ts';
@@ -70,6 +72,8 @@ const hashKey = 'simulated-hash-key';
 const sessionSuffix = 'sim00000';
 
 const template = { id: 'welcome', version: 1, name: 'Welcome', subject: 'Hi', html: '<p>Hi</p>', text: 'Hi' };
+
+const sessionSchema = schemaOf(migrate);
 
 const hashes = new Map<string, string>();
 
@@ -153,9 +157,9 @@ export class World {
   }
 
   #makeEnv(): Env {
-    const classes: [string, ObjectClass][] = [
-      ['session', ActivationSession],
-      ['gate', MailGate],
+    const classes: [string, ObjectClass, Schema | null][] = [
+      ['session', ActivationSession, sessionSchema],
+      ['gate', MailGate, null],
     ];
     const env: Record<string, unknown> = {
       DB: this.#crm,
@@ -173,13 +177,13 @@ export class World {
       MAIL_MAX_COMPLAINT_PERCENT: '0.08',
     };
     const weather = this.#weather();
-    for (const [className, Class] of classes) {
+    for (const [className, Class, schema] of classes) {
       const make = (_host: ObjectHost, instance: Instance): object =>
         new Class(contextOf(instance) as never, env as never);
       const hostOf = (name: string): ObjectHost => {
         const key = `${className} ${name}`;
         const known =
-          this.#hosts.get(key) ?? new ObjectHost({ sim: this.#sim, weather, make }, className, name);
+          this.#hosts.get(key) ?? new ObjectHost({ sim: this.#sim, weather, schema, make }, className, name);
         this.#hosts.set(key, known);
         return known;
       };
@@ -210,7 +214,7 @@ export class World {
         this.#crashCount++;
         this.#invariants.answersLost(host);
       },
-      committed: (host) => this.#checked(() => this.#invariants.checkRows(host)),
+      committed: (host, hasResults) => this.#checked(() => this.#invariants.committed(host, hasResults)),
       called: (host, method, args) => {
         if (method === 'command') this.#invariants.commandArrived(host, args[0] as Command);
         if (method === 'erase') this.#invariants.commandArrived(host, { kind: 'cancel' });
@@ -223,9 +227,8 @@ export class World {
   }
 
   #databaseFault(sql: string): DatabaseFault {
-    const place = `d1 ${labelOf(sql)}`;
     return (
-      this.#faults.pick(place, this.#intensity.database, [
+      this.#faults.pick(() => `d1 ${labelOf(sql)}`, this.#intensity.database, [
         ['before', 3],
         ['after', 3],
         ['overloaded', 1],
@@ -274,19 +277,16 @@ export class World {
     if (!this.#faults.isActive) return;
     const host = hostOfActor(actor);
     if (host === null || host.instance !== actor) return;
-    const place = placeOf(event.kind);
+    const { kind: what } = event;
     // Never in the middle of a turn: what a turn writes is one commit.
     if (
       when === 'before' &&
-      this.#faults.happens(`before ${place}`, 'storage away', this.#intensity.storage)
+      this.#faults.happens(() => `before ${placeOf(what)}`, 'storage away', this.#intensity.storage)
     ) {
       this.#invariants.answersLost(host);
       this.#storageAwayUntil.set(host, this.#sim.nowMs + this.#faults.int(1, 30_000));
     }
-    const kind = this.#faults.pick(`${when} ${place}`, this.#intensity.crashes / 2, [
-      ['crash', 8],
-      ['crash, old instance lingers', 2],
-    ]);
+    const kind = this.#faults.pick(() => `${when} ${placeOf(what)}`, this.#intensity.crashes / 2, crashKinds);
     if (kind === null) return;
     host.crash(kind, kind === 'crash' ? 0 : this.#faults.int(1, 3_000));
     this.#checked(() => this.#invariants.afterCrash(host));
@@ -597,6 +597,11 @@ export class World {
 function hostOfActor(actor: Actor | null): ObjectHost | null {
   return actor !== null && 'host' in actor ? (actor as Instance).host : null;
 }
+
+const crashKinds = [
+  ['crash', 8],
+  ['crash, old instance lingers', 2],
+] as const;
 
 /** An event's kind without the names in it. */
 function placeOf(kind: string): string {
