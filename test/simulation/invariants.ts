@@ -7,7 +7,9 @@
  *
  * @module
  */
+import type { DeliveryEvent } from '../../src/core/batch/delivery-status.ts';
 import type { Progress } from '../../src/shared/progress.ts';
+import type { Audience, LeadResult } from '../../src/shared/schemas/activation.ts';
 import type { ObjectHost } from './platform/objects.ts';
 import type { Simulator } from './platform/simulator.ts';
 import type { Row } from './platform/sqlite.ts';
@@ -26,6 +28,7 @@ export const invariantNames = [
   'an event settles the doubt',
   /** 2. Each lead has one result, the counters are the sum over the rows, and total is their sum. */
   'one result each',
+  'what is decided stays decided',
   'counters equal rows',
   'parts make the total',
   /** 3. */
@@ -34,20 +37,26 @@ export const invariantNames = [
   /** 4. */
   'resumes within five seconds',
   'every session ends',
+  /** 10. An object that can do nothing does not wake again and again. */
+  'at rest while it waits',
   /** 6. */
   'nothing leaves after a command',
   'an undone start did nothing',
   /** 7. */
   'nothing leaves before its time',
+  'only the frozen audience is mailed',
   'suppressed is not mailed',
   /** 9. */
   'erased is gone',
   'erased is not mailed',
+  'what retention removes is gone',
   /** Active means mailed, failed, unknown, or owned by a live batch; new means not mailed. */
   'active means mailed',
   'new means not mailed',
   'the list equals the session',
   'the CRM counts its leads',
+  'the results equal the rows',
+  'each event counts once',
   /** No exception of our own making reaches the log or a caller. */
   'no bug is logged',
 ] as const;
@@ -84,6 +93,15 @@ interface SessionRecord {
   /** When the last command arrived that lets numbers go back; true time. */
   reopenedAt: number;
   assumed: Set<number>;
+  /** Leads with a higher id, or of no list, were not in the CRM when it started. */
+  maxLeadId: number;
+  leadIds: ReadonlySet<number> | null;
+  /** By the rows that were checked last: retention and erasure remove rows. */
+  last: ReadonlyMap<number, LeadState>;
+  /** Batches in whose state nothing more is sent. */
+  closed: Map<unknown, unknown>;
+  /** Since something last happened to it. */
+  idleAlarmCount: number;
   /** A mail was taken since its rows were checked last. */
   isUnchecked: boolean;
   /** Calls whose result is not durable yet. */
@@ -95,13 +113,24 @@ interface Seen {
   at: number;
 }
 
+/** Alarms without a fault, a command, a call or an event in between. No session needs 20. */
+const maxIdleAlarmCount = 40;
+/** The alarm of a retention may be late. */
+const retentionSlackMs = 3_600_000;
+
+/** The counters of a session, and the events that each counts. */
+const countedEvents: readonly (readonly [string, readonly DeliveryEvent[]])[] = [
+  ['delivered', ['delivered', 'complained']],
+  ['bounced', ['hardBounced', 'bounced', 'failed', 'suppressed']],
+  ['complained', ['complained']],
+];
+
 /** A view that was made before a command may arrive this much after it. */
 const viewDelayMs = 3_000;
 
 export class Invariants {
   readonly #sim: Simulator;
   readonly #crm: SimDatabase;
-  readonly #isKeyed: boolean;
   readonly #sessions = new Map<string, SessionRecord>();
   /** How often each lead was mailed, and how often it may be. */
   readonly #taken = new Map<number, number>();
@@ -111,21 +140,24 @@ export class Invariants {
   /** Nothing moves any more. A recipient of a call that is under way may be unknown in the meantime. */
   #isEnd = false;
   readonly #lateFlips = new Set<number>();
-  readonly #told = new Set<string>();
+  /** Delivery events of each lead: those that were sent, and those that the session acknowledged. */
+  readonly #sent = new Map<string, Set<DeliveryEvent>>();
+  readonly #told = new Map<string, Set<DeliveryEvent>>();
   readonly #seen = new Map<string, Seen>();
   readonly #suppressedAt = new Map<string, number>();
   readonly #erased = new Map<number, { emails: string[]; at: number }>();
   /** The clock was set: times of before cannot be compared with it. */
   isClockTrue = true;
+  /** How long an ended session keeps whom it mailed. */
+  retentionMs = Infinity;
   checkCount = 0;
   viewCount = 0;
   /** Gets each broken promise. */
   onViolation: (violation: Violation) => void = () => {};
 
-  constructor(sim: Simulator, crm: SimDatabase, isKeyed: boolean) {
+  constructor(sim: Simulator, crm: SimDatabase) {
     this.#sim = sim;
     this.#crm = crm;
-    this.#isKeyed = isKeyed;
   }
 
   #fail(invariant: InvariantName, detail: string): never {
@@ -151,9 +183,42 @@ export class Invariants {
       isErased: false,
       reopenedAt: -Infinity,
       assumed: new Set(),
+      maxLeadId: 0,
+      leadIds: null,
+      last: new Map(),
+      closed: new Map(),
+      idleAlarmCount: 0,
       isUnchecked: false,
       openCalls: new Set(),
     });
+  }
+
+  /** What a start request has counted. A repeat of the request finds the session of the first that arrived. */
+  audienceFrozen(sessionId: string, audience: Audience, maxLeadId: number): void {
+    const record = this.#record(sessionId);
+    record.maxLeadId = Math.max(record.maxLeadId, maxLeadId);
+    record.leadIds = 'leadIds' in audience ? new Set(audience.leadIds) : null;
+  }
+
+  /** A session begins with rows of the version before. They do not say which refusals were certain, so all may be doubts. */
+  earlierRows(host: ObjectHost): void {
+    for (const [leadId, state] of this.#states(host)) {
+      if (state !== 'p') continue;
+      for (const call of this.#callsOf.get(`${host.name}/${leadId}`) ?? []) call.isCertain = false;
+    }
+  }
+
+  /** Something happened that an object may have to do something about. */
+  disturbed(): void {
+    for (const record of this.#sessions.values()) record.idleAlarmCount = 0;
+  }
+
+  /** An alarm of a session fires. */
+  alarmFires(host: ObjectHost): void {
+    const record = this.#sessions.get(host.name);
+    if (record === undefined) return;
+    if (++record.idleAlarmCount > maxIdleAlarmCount)
+      this.#fail('at rest while it waits', `${host.name} woke ${maxIdleAlarmCount} times for nothing`);
   }
 
   // ── the mail API's book ────────────────────────────────────────────────────────────────────────
@@ -173,6 +238,7 @@ export class Invariants {
         `${call.sessionId} called ${record.startsAt - this.#sim.wallMs()} ms early`,
       );
     }
+    record.idleAlarmCount = 0;
     record.openCalls.add(call);
     for (const [index, leadId] of call.leadIds.entries()) {
       const key = `${call.sessionId}/${leadId}`;
@@ -180,6 +246,8 @@ export class Invariants {
       const isRepeat = calls.some((earlier) => !earlier.isCertain || !earlier.isSettled);
       calls.push(call);
       this.#callsOf.set(key, calls);
+      if (leadId > record.maxLeadId || record.leadIds?.has(leadId) === false)
+        this.#fail('only the frozen audience is mailed', `lead ${leadId} by ${call.sessionId}`);
       const erased = this.#erased.get(leadId);
       if (erased !== undefined)
         this.#fail(
@@ -219,6 +287,7 @@ export class Invariants {
   commandArrived(host: ObjectHost, command: { kind: string; outcome?: string; isUndo?: true }): void {
     const record = this.#sessions.get(host.name);
     if (record === undefined) return;
+    record.idleAlarmCount = 0;
     if (command.kind === 'retry' && command.outcome === 'unknown') {
       for (const [leadId, state] of this.#states(host)) {
         if (state === 'u') this.#accepted.set(leadId, (this.#accepted.get(leadId) ?? 0) + 1);
@@ -251,9 +320,15 @@ export class Invariants {
     record.stoppedBy = 'erase';
   }
 
+  /** A provider reports on these mails. */
+  eventsSent(sessionId: string, leadIds: readonly number[], event: DeliveryEvent): void {
+    for (const leadId of leadIds) addTo(this.#sent, `${sessionId}/${leadId}`, event);
+    this.#record(sessionId).idleAlarmCount = 0;
+  }
+
   /** The session has acknowledged events about these mails. */
-  eventsTold(sessionId: string, leadIds: readonly number[]): void {
-    for (const leadId of leadIds) this.#told.add(`${sessionId}/${leadId}`);
+  eventsTold(sessionId: string, leadIds: readonly number[], event: DeliveryEvent): void {
+    for (const leadId of leadIds) addTo(this.#told, `${sessionId}/${leadId}`, event);
   }
 
   suppressed(email: string): void {
@@ -332,7 +407,7 @@ export class Invariants {
 
   #rows(host: ObjectHost): Row[] {
     if (!hasTable(host, 'batch')) return [];
-    return host.database.run('SELECT state, lead_ids, marks, skipped, recipients FROM batch ORDER BY seq')
+    return host.database.run('SELECT seq, state, lead_ids, marks, skipped, recipients FROM batch ORDER BY seq')
       .rows;
   }
 
@@ -383,7 +458,10 @@ export class Invariants {
       failed: 0,
       unknown: 0,
     };
-    for (const [leadId, state] of this.#states(host)) {
+    const states = this.#states(host);
+    record.last = states;
+    this.#checkClosed(record);
+    for (const [leadId, state] of states) {
       const letters: Partial<Record<LeadState, string>> = {
         s: 'sent',
         f: 'failed',
@@ -403,6 +481,16 @@ export class Invariants {
           `${host.name}: ${name} is ${counts[name] ?? 0}, the rows have ${count}`,
         );
       }
+    }
+  }
+
+  /** A retry takes recipients out of such a batch; the batch itself is never sent again. */
+  #checkClosed({ host, closed }: SessionRecord): void {
+    for (const { seq, state } of this.#rows(host)) {
+      const before = closed.get(seq);
+      if (before !== undefined && before !== state)
+        this.#fail('what is decided stays decided', `batch ${String(seq)} of ${host.name} was ${String(before)} and is ${String(state)}`);
+      if (state === 'done' || state === 'split' || state === 'cancelled') closed.set(seq, state);
     }
   }
 
@@ -485,7 +573,9 @@ export class Invariants {
       // A start whose request was lost.
       if (!hasTable(record.host, 'session')) continue;
       this.checkRows(record.host);
-      states.set(sessionId, this.#states(record.host));
+      states.set(sessionId, record.last);
+      this.#checkRetention(record);
+      this.#checkEvents(record);
       const row = record.host.database.run('SELECT rev, state, total, plan FROM session').rows[0];
       const line = listed.get(sessionId);
       if (line?.rev !== row?.['rev'] || line?.state !== row?.['state']) {
@@ -528,12 +618,8 @@ export class Invariants {
       }
       if (this.#lateFlips.has(leadId)) continue;
       const ownerId = String(owner);
-      const record = this.#sessions.get(ownerId);
-      const state = states.get(ownerId)?.get(leadId);
-      if (record?.isErased === true) {
-        if (!this.#callsOf.has(`${ownerId}/${leadId}`))
-          this.#fail('active means mailed', `lead ${leadId} of the erased ${ownerId}`);
-      } else if (state !== 's' && state !== 'f' && state !== 'u') {
+      const state = this.#sessions.get(ownerId)?.last.get(leadId);
+      if (state !== 's' && state !== 'f' && state !== 'u') {
         this.#fail('active means mailed', `lead ${leadId} is ${state ?? 'not'} in its owner ${ownerId}`);
       }
     }
@@ -543,6 +629,61 @@ export class Invariants {
         'the CRM counts its leads',
         `${JSON.stringify(counts)} for ${newCount} new of ${leads.length}`,
       );
+    }
+  }
+
+  #checkRetention({ host, last }: SessionRecord): void {
+    const { database } = host;
+    const row = database.run(
+      "SELECT json ->> 'reducedAt' AS at, finished_at AS finishedAt FROM spec, session",
+    ).rows[0];
+    if (row?.['at'] != null) {
+      const leftCount = database.run('SELECT (SELECT count(*) FROM batch) + (SELECT count(*) FROM fate) AS n')
+        .rows[0]?.['n'];
+      if (leftCount !== 0) this.#fail('what retention removes is gone', `${host.name} has ${String(leftCount)} rows`);
+      return;
+    }
+    const endedMs = this.#sim.wallMs() - Number(row?.['finishedAt'] ?? Infinity);
+    if (endedMs > this.retentionMs + retentionSlackMs && this.isClockTrue && !host.isAlarmLost)
+      this.#fail('what retention removes is gone', `${host.name} still has ${last.size} leads`);
+  }
+
+  /** The counters of delivery events: what was acknowledged is counted, and nothing that was not sent. */
+  #checkEvents({ host }: SessionRecord): void {
+    const row = host.database.run("SELECT fates FROM session, spec WHERE json ->> 'reducedAt' IS NULL").rows[0];
+    if (row === undefined) return;
+    const counts = JSON.parse(String(row['fates'])) as Record<string, number>;
+    for (const [name, events] of countedEvents) {
+      const countIn = (of: ReadonlyMap<string, ReadonlySet<DeliveryEvent>>): number =>
+        [...of].filter(([key, found]) => key.startsWith(`${host.name}/`) && events.some((each) => found.has(each)))
+          .length;
+      const count = counts[name] ?? 0;
+      if (count < countIn(this.#told) || count > countIn(this.#sent)) {
+        this.#fail(
+          'each event counts once',
+          `${host.name}: ${name} is ${count}; ${countIn(this.#told)} were acknowledged and ${countIn(this.#sent)} sent`,
+        );
+      }
+    }
+  }
+
+  /** Checks the results that a person reads of an ended session, all pages of them. */
+  resultsRead(sessionId: string, results: readonly LeadResult[]): void {
+    const { last, host } = this.#record(sessionId);
+    if (host.database.run("SELECT 1 FROM spec WHERE json ->> 'reducedAt' IS NULL").rows.length === 0) return;
+    const read = new Map(results.map((result) => [result.leadId, result]));
+    if (read.size !== results.length || read.size !== last.size) {
+      this.#fail(
+        'the results equal the rows',
+        `${sessionId} has ${results.length} results of ${read.size} leads for ${last.size}`,
+      );
+    }
+    for (const [leadId, state] of last) {
+      const result = read.get(leadId);
+      if (result !== undefined && stateOf(result) === state) continue;
+      // An event has settled it since it was read.
+      if (result?.emailState === 'unknown' && state === 's') continue;
+      this.#fail('the results equal the rows', `lead ${leadId} of ${sessionId} is ${state}, its result says otherwise`);
     }
   }
 
@@ -571,13 +712,24 @@ export class Invariants {
     );
   }
 
-  get isKeyed(): boolean {
-    return this.#isKeyed;
-  }
 }
 
 function numbersOf({ state, total, processed, activation, email }: Progress): string {
   return JSON.stringify({ state, total, processed, activation, email });
+}
+
+function addTo(map: Map<string, Set<DeliveryEvent>>, key: string, event: DeliveryEvent): void {
+  const known = map.get(key);
+  if (known === undefined) map.set(key, new Set([event]));
+  else known.add(event);
+}
+
+/** What a result says became of its lead. */
+function stateOf({ activation, emailState }: LeadResult): LeadState {
+  if (activation !== 'activated') return activation === 'failed' ? 'refused' : activation;
+  if (emailState === 'failed') return 'f';
+  if (emailState === 'unknown') return 'u';
+  return emailState === 'pending' ? 'p' : 's';
 }
 
 const resultsByRow = new Map<string, readonly (readonly [number, LeadState])[]>();

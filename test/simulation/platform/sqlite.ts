@@ -74,7 +74,7 @@ export class Database {
   script(sql: string): void {
     // It is made already, and its tables are empty.
     if (this.schemaState.isWhole && this.#schema?.includes(sql) === true) return;
-    if (sql.startsWith('DROP')) this.schemaState = { ...this.schemaState, isWhole: false };
+    if (sql.includes('DROP')) this.schemaState = { ...this.schemaState, isWhole: false };
     this.#db.exec(sql);
   }
 

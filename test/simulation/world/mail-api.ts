@@ -37,6 +37,7 @@ export interface Call {
 export interface MailBook {
   departed(call: Call): void;
   taken(call: Call, leadIds: readonly number[]): void;
+  leadIdOf(email: string): number;
 }
 
 interface Remembered {
@@ -83,7 +84,6 @@ const faultKinds = [
 type FaultKind = (typeof faultKinds)[number][0];
 
 export interface MailApiOptions {
-  provider: ProviderName;
   /** Of a call, when the API is up. */
   faultProbability: number;
   checksContentFirst: boolean;
@@ -96,6 +96,8 @@ export class MailApi {
   readonly calls: Call[] = [];
   /** Leads whose address is refused. */
   readonly refusedLeadIds = new Set<number>();
+  /** Leads whose address has bounced: Postmark takes no further mail to it (error 406). */
+  readonly bouncedLeadIds = new Set<number>();
   /** Of an outage: what every call meets. */
   outage: FaultKind | null = null;
   readonly #sim: Simulator;
@@ -112,7 +114,8 @@ export class MailApi {
   }
 
   /** What `fetch` is to the product. */
-  fetch(init: RequestInit): Promise<Response> {
+  fetch(url: string, init: RequestInit): Promise<Response> {
+    const provider = url.endsWith('/emails/batch') ? 'resend' : 'postmark';
     const sim = this.#sim;
     const caller = sim.current;
     if (caller === null) throw new Error('Nobody calls.');
@@ -128,6 +131,7 @@ export class MailApi {
       caller.emit(() =>
         this.#depart(
           caller,
+          provider,
           init,
           (kind, settle) => {
             sim.after(this.#latencyMs(), caller, kind, () => finish(settle));
@@ -145,6 +149,7 @@ export class MailApi {
 
   #depart(
     caller: Actor,
+    provider: ProviderName,
     init: RequestInit,
     later: (kind: string, settle: () => void) => void,
     resolve: (response: Response) => void,
@@ -158,7 +163,7 @@ export class MailApi {
       id: this.calls.length,
       sessionId: caller.name,
       key: headers['idempotency-key'] ?? '',
-      leadIds: emails.map(leadIdOf),
+      leadIds: emails.map((email) => this.#book.leadIdOf(email)),
       emails,
       departedAt: this.#sim.nowMs,
       isTaken: false,
@@ -186,23 +191,21 @@ export class MailApi {
       return;
     }
     if (fault === 'hang before') return;
-    const before = answerBefore(fault, this.#sim, this.#options.provider);
+    const before = answerBefore(fault, this.#sim, provider);
     if (before !== null) {
       give(before);
       return;
     }
     this.#sim.after(this.#latencyMs() + slowMs, null, 'mail call', () => {
-      const answer = this.#take(call, payload, fault);
+      const answer =
+        provider === 'resend' ? this.#takeAll(call, payload, fault) : this.#takeEach(call, fault);
       if (fault === 'hang after') return;
       if (fault === 'lost after') lose();
       else give(answerAfter(fault, answer) ?? answer);
     });
   }
 
-  /** What the provider does with a call that has reached it. */
-  #take(call: Call, payload: string, fault: FaultKind | null): Answer {
-    return this.#options.provider === 'resend' ? this.#takeAll(call, payload, fault) : this.#takeEach(call);
-  }
+  // What the provider does with a call that has reached it.
 
   #takeAll(call: Call, payload: string, fault: FaultKind | null): Answer {
     const { checksContentFirst, remembersErrors, forgetsKeys } = this.#options;
@@ -245,13 +248,16 @@ export class MailApi {
     return answer;
   }
 
-  #takeEach(call: Call): Answer {
-    const taken = call.leadIds.filter((id) => !this.refusedLeadIds.has(id));
-    const results = call.leadIds.map((id) =>
-      this.refusedLeadIds.has(id)
-        ? { ErrorCode: 300, Message: 'Invalid email request' }
-        : { ErrorCode: 0, Message: 'OK', MessageID: `m${call.id}-${id}` },
-    );
+  #takeEach(call: Call, fault: FaultKind | null): Answer {
+    const isRefused = (id: number): boolean =>
+      this.refusedLeadIds.has(id) || (fault === 'refused for content' && id === call.leadIds[0]);
+    const isInactive = (id: number): boolean => this.bouncedLeadIds.has(id);
+    const taken = call.leadIds.filter((id) => !isRefused(id) && !isInactive(id));
+    const results = call.leadIds.map((id) => {
+      if (isRefused(id)) return { ErrorCode: 300, Message: 'Invalid email request' };
+      if (isInactive(id)) return { ErrorCode: 406, Message: 'Inactive recipient' };
+      return { ErrorCode: 0, Message: 'OK', MessageID: `m${call.id}-${id}` };
+    });
     call.isTaken = taken.length > 0;
     this.#book.taken(call, taken);
     return { status: 200, body: JSON.stringify(results), isCertain: true };
@@ -270,11 +276,6 @@ export const outageKinds: readonly [FaultKind, ...FaultKind[]] = [
   '429 seconds',
   '200 page before',
 ];
-
-/** An address of a simulated lead begins with its id: l12e1@sim.test. */
-export function leadIdOf(email: string): number {
-  return Number(/^l(\d+)/.exec(email)?.[1] ?? 0);
-}
 
 function own(status: number, name: string, message: string): Answer {
   return { status, body: JSON.stringify({ statusCode: status, name, message }), isCertain: true };
