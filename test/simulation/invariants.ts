@@ -407,14 +407,15 @@ export class Invariants {
 
   #rows(host: ObjectHost): Row[] {
     if (!hasTable(host, 'batch')) return [];
-    return host.database.run('SELECT seq, state, lead_ids, marks, skipped, recipients FROM batch ORDER BY seq')
-      .rows;
+    return host.database.run(
+      'SELECT seq, state, lead_ids, marks, skipped, recipients FROM batch ORDER BY seq',
+    ).rows;
   }
 
   /** The result of each lead, by the rows. */
-  #states(host: ObjectHost): Map<number, LeadState> {
+  #states(host: ObjectHost, rows = this.#rows(host)): Map<number, LeadState> {
     const states = new Map<number, LeadState>();
-    for (const row of this.#rows(host)) {
+    for (const row of rows) {
       for (const [leadId, state] of resultsOf(row as Record<string, string | null>)) {
         const before = states.get(leadId);
         if (before !== undefined)
@@ -458,9 +459,10 @@ export class Invariants {
       failed: 0,
       unknown: 0,
     };
-    const states = this.#states(host);
+    const rows = this.#rows(host);
+    const states = this.#states(host, rows);
     record.last = states;
-    this.#checkClosed(record);
+    this.#checkClosed(record, rows);
     for (const [leadId, state] of states) {
       const letters: Partial<Record<LeadState, string>> = {
         s: 'sent',
@@ -485,11 +487,14 @@ export class Invariants {
   }
 
   /** A retry takes recipients out of such a batch; the batch itself is never sent again. */
-  #checkClosed({ host, closed }: SessionRecord): void {
-    for (const { seq, state } of this.#rows(host)) {
+  #checkClosed({ host, closed }: SessionRecord, rows: readonly Row[]): void {
+    for (const { seq, state } of rows) {
       const before = closed.get(seq);
       if (before !== undefined && before !== state)
-        this.#fail('what is decided stays decided', `batch ${String(seq)} of ${host.name} was ${String(before)} and is ${String(state)}`);
+        this.#fail(
+          'what is decided stays decided',
+          `batch ${String(seq)} of ${host.name} was ${String(before)} and is ${String(state)}`,
+        );
       if (state === 'done' || state === 'split' || state === 'cancelled') closed.set(seq, state);
     }
   }
@@ -640,7 +645,8 @@ export class Invariants {
     if (row?.['at'] != null) {
       const leftCount = database.run('SELECT (SELECT count(*) FROM batch) + (SELECT count(*) FROM fate) AS n')
         .rows[0]?.['n'];
-      if (leftCount !== 0) this.#fail('what retention removes is gone', `${host.name} has ${String(leftCount)} rows`);
+      if (leftCount !== 0)
+        this.#fail('what retention removes is gone', `${host.name} has ${String(leftCount)} rows`);
       return;
     }
     const endedMs = this.#sim.wallMs() - Number(row?.['finishedAt'] ?? Infinity);
@@ -650,13 +656,15 @@ export class Invariants {
 
   /** The counters of delivery events: what was acknowledged is counted, and nothing that was not sent. */
   #checkEvents({ host }: SessionRecord): void {
-    const row = host.database.run("SELECT fates FROM session, spec WHERE json ->> 'reducedAt' IS NULL").rows[0];
+    const row = host.database.run("SELECT fates FROM session, spec WHERE json ->> 'reducedAt' IS NULL")
+      .rows[0];
     if (row === undefined) return;
     const counts = JSON.parse(String(row['fates'])) as Record<string, number>;
     for (const [name, events] of countedEvents) {
       const countIn = (of: ReadonlyMap<string, ReadonlySet<DeliveryEvent>>): number =>
-        [...of].filter(([key, found]) => key.startsWith(`${host.name}/`) && events.some((each) => found.has(each)))
-          .length;
+        [...of].filter(
+          ([key, found]) => key.startsWith(`${host.name}/`) && events.some((each) => found.has(each)),
+        ).length;
       const count = counts[name] ?? 0;
       if (count < countIn(this.#told) || count > countIn(this.#sent)) {
         this.#fail(
@@ -683,7 +691,10 @@ export class Invariants {
       if (result !== undefined && stateOf(result) === state) continue;
       // An event has settled it since it was read.
       if (result?.emailState === 'unknown' && state === 's') continue;
-      this.#fail('the results equal the rows', `lead ${leadId} of ${sessionId} is ${state}, its result says otherwise`);
+      this.#fail(
+        'the results equal the rows',
+        `lead ${leadId} of ${sessionId} is ${state}, its result says otherwise`,
+      );
     }
   }
 
@@ -711,7 +722,6 @@ export class Invariants {
       `${sessionId} has not ended ${afterMs / 60_000} minutes after all was well: ${JSON.stringify(row)}`,
     );
   }
-
 }
 
 function numbersOf({ state, total, processed, activation, email }: Progress): string {

@@ -371,7 +371,11 @@ export const mutants: readonly Mutant[] = [
         find: 'if (batch.inDoubtSince !== null) return { change: unknown(batch, batch.inDoubtSince, outcome), signal };',
         replace: '',
       },
-      { file: doubt, find: '      if (inDoubtSince !== null) {\n', replace: '      if (inDoubtSince === 0) {\n' },
+      {
+        file: doubt,
+        find: '      if (inDoubtSince !== null) {\n',
+        replace: '      if (inDoubtSince === 0) {\n',
+      },
       {
         file: doubt,
         find: "return batch.inDoubtSince !== null || batch.retried === 'risked';",

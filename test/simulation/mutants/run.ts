@@ -2,6 +2,7 @@
  * `npm run simulate:mutants`: plants each fault in a process of its own, and runs worlds until a promise is broken.
  *
  *   --seconds N   for each mutant (default 60)     --only NAME     --json: the results as one line
+ *   --workers N   mutants at the same time (default 2)
  *
  * Exits with 1 when a mutant survives.
  *
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '60' },
     only: { type: 'string' },
     seed: { type: 'string', default: '1' },
+    workers: { type: 'string', default: String(Math.min(2, availableParallelism())) },
     json: { type: 'boolean', default: false },
   },
 });
@@ -77,7 +79,7 @@ const worker = async (): Promise<void> => {
     );
   }
 };
-await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, worker));
+await Promise.all(Array.from({ length: Number(values.workers) }, worker));
 const survivors = found.filter(({ seed }) => seed === null);
 if (values.json) print(JSON.stringify(found));
 else print(`${found.length - survivors.length} of ${found.length} found.`);

@@ -99,7 +99,7 @@ export class MailApi {
   /** Leads whose address has bounced: Postmark takes no further mail to it (error 406). */
   readonly bouncedLeadIds = new Set<number>();
   /** Of an outage: what every call meets. */
-  outage: FaultKind | null = null;
+  outage: OutageKind | null = null;
   readonly #sim: Simulator;
   readonly #faults: Faults;
   readonly #options: MailApiOptions;
@@ -264,8 +264,14 @@ export class MailApi {
   }
 }
 
+/** What every call of an outage meets. */
+export type OutageKind = FaultKind;
+
+/** Outages that take the mails and say nothing, or nothing that proves it. */
+export const doubtKinds: readonly [OutageKind, ...OutageKind[]] = ['503 proxy after', 'lost after', '500 after'];
+
 /** The kinds of which an outage consists. */
-export const outageKinds: readonly [FaultKind, ...FaultKind[]] = [
+export const outageKinds: readonly [OutageKind, ...OutageKind[]] = [
   'lost before',
   'lost after',
   '500 after',

@@ -33,7 +33,7 @@ import { Actor, Simulator, type SimEvent } from '../platform/simulator.ts';
 import { schemaOf, type Schema } from '../platform/sqlite.ts';
 import { holdsSession, leaveEarlierRows } from './earlier-version.ts';
 import { Faults, type InjectedFault, type Intensity } from './faults.ts';
-import { MailApi, outageKinds, type Call, type ProviderName } from './mail-api.ts';
+import { doubtKinds, MailApi, outageKinds, type Call, type OutageKind, type ProviderName } from './mail-api.ts';
 import { Person, Poller, StreamReader, type PersonParts } from './person.ts';
 
 export interface WorldOptions {
@@ -268,7 +268,9 @@ export class World {
   /** An address of a simulated lead begins with its id: l12e1@sim.test. Imported leads get theirs from the CRM. */
   #leadIdOf(email: string): number {
     const id = /^l(\d+)/.exec(email)?.[1];
-    return Number(id ?? this.#crm.rows.run('SELECT id FROM leads WHERE email = ?', email).rows[0]?.['id'] ?? 0);
+    return Number(
+      id ?? this.#crm.rows.run('SELECT id FROM leads WHERE email = ?', email).rows[0]?.['id'] ?? 0,
+    );
   }
 
   /** Keeps the first violation; the world then ends. */
@@ -444,7 +446,7 @@ export class World {
       this.#readers.push(...readers);
     }
     this.#beginSweep();
-    this.#beginOutage();
+    this.#mayBeginOutage();
     this.#beginClockStep();
     this.#beginDeploy();
   }
@@ -529,18 +531,17 @@ export class World {
     this.#sim.after(60_000, this.#cron, 'cron', run);
   }
 
-  #beginOutage(): void {
+  #mayBeginOutage(): void {
     if (!this.#draw.chance(0.3) || this.#intensity.mail === 0) return;
     const kind = this.#draw.pick(outageKinds);
-    this.#sim.after(this.#draw.int(0, 10_000), this.#cron, 'outage', () => {
+    this.#beginOutage(this.#draw.int(0, 10_000), 10 ** (3 + this.#draw.int(0, this.#isLong ? 52 : 50) / 10), kind);
+  }
+
+  #beginOutage(afterMs: number, forMs: number, kind: OutageKind): void {
+    this.#sim.after(afterMs, this.#cron, 'outage', () => {
       if (!this.#faults.happens('mail api', `outage: ${kind}`, 1)) return;
       this.#api.outage = kind;
-      this.#sim.after(
-        10 ** (3 + this.#faults.int(0, this.#isLong ? 52 : 50) / 10),
-        this.#cron,
-        'outage over',
-        () => (this.#api.outage = null),
-      );
+      this.#sim.after(forMs, this.#cron, 'outage over', () => (this.#api.outage = null));
     });
   }
 
@@ -567,8 +568,10 @@ export class World {
 
   /** A deploy restarts every object: with the settings of another provider, or on the rows of the version before. */
   #beginDeploy(): void {
-    if (!this.#draw.chance(0.2)) return;
-    const atMs = this.#draw.int(0, this.#isLong ? 20 * 3_600_000 : 40_000);
+    if (!this.#draw.chance(0.3)) return;
+    const atMs = this.#draw.int(0, this.#isLong && this.#draw.chance(0.5) ? 20 * 3_600_000 : 20_000);
+    // Mail is in doubt then: the API has been away for some seconds.
+    if (this.#draw.chance(0.5)) this.#beginOutage(Math.max(0, atMs - 2_000), 3_000, this.#draw.pick(doubtKinds));
     this.#sim.after(atMs, this.#cron, 'deploy', () => {
       const kind = this.#faults.pick('deploy', 1, [
         ['another provider', 2],
@@ -584,7 +587,8 @@ export class World {
         return;
       }
       if (kind === 'settings without a key') {
-        const set = (key: string): void => this.#restartAll(() => Object.assign(this.#env, { MAIL_API_KEY: key }));
+        const set = (key: string): void =>
+          this.#restartAll(() => Object.assign(this.#env, { MAIL_API_KEY: key }));
         set('');
         this.#sim.after(this.#faults.int(1_000, 60_000), this.#cron, 'deploy', () => set('key'));
         return;
