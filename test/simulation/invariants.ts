@@ -27,6 +27,11 @@ export const invariantNames = [
   /** 1. What the provider has reported on was taken. */
   'an event settles the doubt',
   /** 2. Each lead has one result, the counters are the sum over the rows, and total is their sum. */
+  /** A lead fails because of itself, and a session pauses for mail because of its account; an outage does neither. */
+  'an outage fails nobody',
+  'an outage ends by itself',
+  /** 7. The audience is frozen by the CRM's revision, not by a clock. */
+  'nobody is left out',
   'one result each',
   'what is decided stays decided',
   'counters equal rows',
@@ -113,6 +118,10 @@ interface Seen {
   at: number;
 }
 
+/** The product gives a mail up after so many attempts. */
+const maxAttempts = 10;
+/** RELIABILITY.md: a probe is about a minute ahead at most. */
+const maxProbeMs = 75_000;
 /** Alarms without a fault, a command, a call or an event in between. No session needs 20. */
 const maxIdleAlarmCount = 40;
 /** The alarm of a retention may be late. */
@@ -145,6 +154,10 @@ export class Invariants {
   readonly #told = new Map<string, Set<DeliveryEvent>>();
   readonly #seen = new Map<string, Seen>();
   readonly #suppressedAt = new Map<string, number>();
+  readonly #refused = new Set<string>();
+  readonly #forgotten = new Set<number>();
+  #isAccountAtFault = false;
+  #isCrmChanged = false;
   readonly #erased = new Map<number, { emails: string[]; at: number }>();
   /** The clock was set: times of before cannot be compared with it. */
   isClockTrue = true;
@@ -208,8 +221,22 @@ export class Invariants {
     }
   }
 
+  /** The provider's own refusal of mails. */
+  callRefused(call: Call, leadIds: readonly number[]): void {
+    for (const leadId of leadIds) this.#refused.add(`${call.sessionId}/${leadId}`);
+  }
+
+  /** Somebody begins to suppress or erase a lead: it may fail for that. */
+  leadForgotten(leadId: number): void {
+    this.#forgotten.add(leadId);
+  }
+
   /** Something happened that an object may have to do something about. */
-  disturbed(): void {
+  disturbed(place: string, kind: string): void {
+    // An account that is refused, or settings that cannot be used: a person has to do something.
+    if (kind === '401' || place === 'deploy') this.#isAccountAtFault = true;
+    if (place === 'person')
+      this.#isCrmChanged ||= kind === 'edit' || kind === 'import' || kind === 'erase lead';
     for (const record of this.#sessions.values()) record.idleAlarmCount = 0;
   }
 
@@ -446,12 +473,23 @@ export class Invariants {
     this.checkCount++;
     const { database } = host;
     if (!hasTable(host, 'batch')) return;
-    const row = database.run('SELECT counts, plan, total, state, finished_at AS finishedAt FROM session')
-      .rows[0];
+    const row = database.run(
+      'SELECT counts, plan, total, state, reason, probe_at AS probeAt, cancelled_at AS cancelledAt FROM session',
+    ).rows[0];
     const reduced = database.run("SELECT 1 FROM spec WHERE json ->> 'reducedAt' IS NOT NULL").rows.length > 0;
     if (row === undefined || reduced) return;
+    if (row['reason'] === 'mail_auth' && !this.#isAccountAtFault)
+      this.#fail('an outage ends by itself', `${host.name} waits for a person, and its account is right`);
+    const probeMs = Number(row['probeAt'] ?? 0) - this.#sim.wallMs();
+    if (this.isClockTrue && probeMs > maxProbeMs)
+      this.#fail('an outage ends by itself', `${host.name} asks again in ${probeMs} ms`);
     const counts = JSON.parse(String(row['counts'])) as Record<string, number>;
     const { unlistedCount } = JSON.parse(String(row['plan'])) as { unlistedCount: number };
+    if (unlistedCount > 0 && row['cancelledAt'] === null && !this.#isCrmChanged)
+      this.#fail(
+        'nobody is left out',
+        `${host.name} does not list ${unlistedCount} leads, and nobody changed them`,
+      );
     const found: Record<string, number> = {
       activated: 0,
       skipped: unlistedCount,
@@ -507,6 +545,14 @@ export class Invariants {
     }
     if ((state === 'f' || state === 'skipped' || state === 'refused') && takenCount > 0) {
       this.#fail('failed means not taken', `lead ${leadId} of ${record.host.name} is ${state}`);
+    }
+    if (state === 'f' && !this.#refused.has(key) && !this.#forgotten.has(leadId)) {
+      const callCount = this.#callsOf.get(key)?.length ?? 0;
+      if (callCount < maxAttempts)
+        this.#fail(
+          'an outage fails nobody',
+          `lead ${leadId} of ${record.host.name} failed after ${callCount} calls`,
+        );
     }
     if (state !== 'u') return;
     if (this.#isEnd && this.#told.has(key))

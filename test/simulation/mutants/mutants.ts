@@ -383,4 +383,28 @@ export const mutants: readonly Mutant[] = [
       },
     ],
   },
+  mutant(
+    "a proxy's refusal fails the mail",
+    'src/mail/providers/outcome-table.ts',
+    "    kind: 'unknown',\n    code: `http_${status}`,",
+    "    kind: 'rejected',\n    index: null,\n    code: `http_${status}`,",
+  ),
+  mutant(
+    "a proxy's 403 pauses for a person",
+    'src/mail/providers/outcome-table.ts',
+    "  if (status === 429) return { kind: 'throttled', retryAfterMs, isForeign: true };\n",
+    "  if (status === 429) return { kind: 'throttled', retryAfterMs, isForeign: true };\n  if (status === 403) return { kind: 'auth', code: 'http_403', message: 'Forbidden.' };\n",
+  ),
+  mutant(
+    'a probe waits for an hour',
+    'src/core/limits/breaker.ts',
+    'const probeAt = nowMs + Math.round(Math.min(backedOffMs, longestMs));',
+    'const probeAt = nowMs + Math.round(60 * Math.min(backedOffMs, longestMs));',
+  ),
+  mutant(
+    'the audience depends on the clock',
+    'src/crm/audience.ts',
+    'SELECT l.id FROM ${from} WHERE ${where} AND ${id} > ?',
+    'SELECT l.id FROM ${from} WHERE ${where} AND l.updated_at <= ${Date.now()} AND ${id} > ?',
+  ),
 ];

@@ -35,7 +35,7 @@ export class Faults {
   readonly coverage = new Map<string, number>();
   /** False once everything is well again. */
   isActive = true;
-  onInjected: () => void = () => {};
+  onInjected: (place: string, kind: string) => void = () => {};
   readonly #sim: Simulator;
   readonly #random: Random;
   readonly #leftOut: ReadonlySet<number>;
@@ -82,7 +82,7 @@ export class Faults {
     const name = `${place} × ${kind}`;
     this.coverage.set(name, (this.coverage.get(name) ?? 0) + 1);
     this.#sim.note(`fault ${number} ${name}`);
-    this.onInjected();
+    this.onInjected(place, kind);
     return true;
   }
 }

@@ -37,6 +37,8 @@ export interface Call {
 export interface MailBook {
   departed(call: Call): void;
   taken(call: Call, leadIds: readonly number[]): void;
+  /** The provider itself has refused mails of these leads. */
+  refused(call: Call, leadIds: readonly number[]): void;
   leadIdOf(email: string): number;
 }
 
@@ -212,8 +214,10 @@ export class MailApi {
     const nowMs = this.#sim.nowMs;
     const refused =
       fault === 'refused for content' ? 0 : call.leadIds.findIndex((id) => this.refusedLeadIds.has(id));
-    const refusal = (): Answer =>
-      own(422, 'validation_error', `Invalid \`to\` field. emails[${refused}].to is not deliverable.`);
+    const refusal = (): Answer => {
+      this.#book.refused(call, call.leadIds.slice(refused, refused + 1));
+      return own(422, 'validation_error', `Invalid \`to\` field. emails[${refused}].to is not deliverable.`);
+    };
     if (checksContentFirst && refused >= 0) return refusal();
     const known = forgetsKeys ? undefined : this.#keys.get(call.key);
     if (known !== undefined && nowMs - known.at < keyLifeMs) {
@@ -259,6 +263,10 @@ export class MailApi {
       return { ErrorCode: 0, Message: 'OK', MessageID: `m${call.id}-${id}` };
     });
     call.isTaken = taken.length > 0;
+    this.#book.refused(
+      call,
+      call.leadIds.filter((id) => !taken.includes(id)),
+    );
     this.#book.taken(call, taken);
     return { status: 200, body: JSON.stringify(results), isCertain: true };
   }
@@ -268,7 +276,11 @@ export class MailApi {
 export type OutageKind = FaultKind;
 
 /** Outages that take the mails and say nothing, or nothing that proves it. */
-export const doubtKinds: readonly [OutageKind, ...OutageKind[]] = ['503 proxy after', 'lost after', '500 after'];
+export const doubtKinds: readonly [OutageKind, ...OutageKind[]] = [
+  '503 proxy after',
+  'lost after',
+  '500 after',
+];
 
 /** The kinds of which an outage consists. */
 export const outageKinds: readonly [OutageKind, ...OutageKind[]] = [

@@ -117,6 +117,7 @@ export class Person extends Actor {
       }
       case 'suppress': {
         const email = `l${leadId}@sim.test`;
+        invariants.leadForgotten(leadId);
         await suppressHash(env.DB, {
           emailHash: emailHash(env.ADDRESS_HASH_KEY, email),
           reason: 'manual',
@@ -146,6 +147,7 @@ export class Person extends Actor {
       }
       case 'erase lead':
         if (!this.#mayUse(leadId, 'changed')) return;
+        invariants.leadForgotten(leadId);
         if (await eraseEverywhere(env, leadId)) invariants.leadErased(leadId, [`l${leadId}@sim.test`]);
         return;
       default:

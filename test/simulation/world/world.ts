@@ -33,7 +33,14 @@ import { Actor, Simulator, type SimEvent } from '../platform/simulator.ts';
 import { schemaOf, type Schema } from '../platform/sqlite.ts';
 import { holdsSession, leaveEarlierRows } from './earlier-version.ts';
 import { Faults, type InjectedFault, type Intensity } from './faults.ts';
-import { doubtKinds, MailApi, outageKinds, type Call, type OutageKind, type ProviderName } from './mail-api.ts';
+import {
+  doubtKinds,
+  MailApi,
+  outageKinds,
+  type Call,
+  type OutageKind,
+  type ProviderName,
+} from './mail-api.ts';
 import { Person, Poller, StreamReader, type PersonParts } from './person.ts';
 
 export interface WorldOptions {
@@ -154,11 +161,12 @@ export class World {
       {
         departed: (call) => this.#checked(() => this.#invariants.callDeparted(call)),
         taken: (call, leadIds) => this.#taken(call, leadIds),
+        refused: (call, leadIds) => this.#invariants.callRefused(call, leadIds),
         leadIdOf: (email) => this.#leadIdOf(email),
       },
     );
     this.#env = this.#makeEnv();
-    this.#faults.onInjected = () => this.#invariants.disturbed();
+    this.#faults.onInjected = (place, kind) => this.#invariants.disturbed(place, kind);
     this.#invariants.retentionMs = Number(this.#env.RETENTION_DAYS) * dayMs;
   }
 
@@ -390,14 +398,18 @@ export class World {
 
   #insertLeads(): void {
     const { rows } = this.#crm;
+    // In some worlds another clock, two hours ahead, has dated the leads.
+    const datedAt = this.#draw.chance(0.2) ? this.#sim.wallMs() + 7_200_000 : 0;
     for (let id = 1; id <= this.#leadCount; id++) {
       const email = `l${id}@sim.test`;
       rows.run(
-        `INSERT INTO leads (id, email, email_valid, email_hash, created_at, updated_at) VALUES (?, ?, ?, ?, 0, 0)`,
+        `INSERT INTO leads (id, email, email_valid, email_hash, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)`,
         id,
         email,
         this.#draw.chance(0.05) ? 0 : 1,
         hashOfEmail(email),
+        datedAt,
+        datedAt,
       );
       if (this.#draw.chance(0.06)) this.#api.refusedLeadIds.add(id);
     }
@@ -534,7 +546,11 @@ export class World {
   #mayBeginOutage(): void {
     if (!this.#draw.chance(0.3) || this.#intensity.mail === 0) return;
     const kind = this.#draw.pick(outageKinds);
-    this.#beginOutage(this.#draw.int(0, 10_000), 10 ** (3 + this.#draw.int(0, this.#isLong ? 52 : 50) / 10), kind);
+    this.#beginOutage(
+      this.#draw.int(0, 10_000),
+      10 ** (3 + this.#draw.int(0, this.#isLong ? 52 : 50) / 10),
+      kind,
+    );
   }
 
   #beginOutage(afterMs: number, forMs: number, kind: OutageKind): void {
@@ -571,7 +587,8 @@ export class World {
     if (!this.#draw.chance(0.3)) return;
     const atMs = this.#draw.int(0, this.#isLong && this.#draw.chance(0.5) ? 20 * 3_600_000 : 20_000);
     // Mail is in doubt then: the API has been away for some seconds.
-    if (this.#draw.chance(0.5)) this.#beginOutage(Math.max(0, atMs - 2_000), 3_000, this.#draw.pick(doubtKinds));
+    if (this.#draw.chance(0.5))
+      this.#beginOutage(Math.max(0, atMs - 2_000), 3_000, this.#draw.pick(doubtKinds));
     this.#sim.after(atMs, this.#cron, 'deploy', () => {
       const kind = this.#faults.pick('deploy', 1, [
         ['another provider', 2],
