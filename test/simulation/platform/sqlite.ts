@@ -50,7 +50,7 @@ const noRows: Row[] = [];
 /** A function that makes a row of cells. Written out, so that all rows of a statement have one shape. */
 function rowMaker(names: readonly string[]): (cells: readonly unknown[]) => Row {
   const fields = names.map((name, index) => `${JSON.stringify(name)}: cells[${index}]`);
-  // eslint-disable-next-line @typescript-eslint/no-implied-eval, no-new-func -- of the names of columns only
+  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- of the names of columns only
   return new Function('cells', `return { ${fields.join(', ')} };`) as (cells: readonly unknown[]) => Row;
 }
 
