@@ -148,7 +148,6 @@ export class Invariants {
   readonly #callsOf = new Map<string, Call[]>();
   /** Nothing moves any more. A recipient of a call that is under way may be unknown in the meantime. */
   #isEnd = false;
-  readonly #lateFlips = new Set<number>();
   /** Delivery events of each lead: those that were sent, and those that the session acknowledged. */
   readonly #sent = new Map<string, Set<DeliveryEvent>>();
   readonly #told = new Map<string, Set<DeliveryEvent>>();
@@ -360,14 +359,6 @@ export class Invariants {
 
   suppressed(email: string): void {
     if (!this.#suppressedAt.has(email)) this.#suppressedAt.set(email, this.#sim.nowMs);
-  }
-
-  /**
-   * A flip of an instance that had died was carried out. If the session has given its leads back before, they stay
-   * active: the limit that docs/RELIABILITY.md names. Nothing else is excused.
-   */
-  lateFlip(leadIds: readonly number[]): void {
-    for (const leadId of leadIds) this.#lateFlips.add(leadId);
   }
 
   leadErased(leadId: number, emails: readonly string[]): void {
@@ -667,7 +658,6 @@ export class Invariants {
         }
         continue;
       }
-      if (this.#lateFlips.has(leadId)) continue;
       const ownerId = String(owner);
       const state = this.#sessions.get(ownerId)?.last.get(leadId);
       if (state !== 's' && state !== 'f' && state !== 'u') {
