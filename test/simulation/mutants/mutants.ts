@@ -66,7 +66,7 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'leads of another session are mailed too',
     flip,
-    "else if (row.activatedBy === flip.sessionId && row.eligibility !== 'suppressed') {",
+    "else if (row.activatedBy === sessionId && row.eligibility !== 'suppressed') {",
     "else if (row.activatedBy !== null && row.eligibility !== 'suppressed') {",
   ),
   mutant(
