@@ -81,7 +81,7 @@ export class SimDatabase {
   constructor(sim: Simulator, weather: DatabaseWeather) {
     this.#sim = sim;
     this.#weather = weather;
-    this.rows.run('BEGIN');
+    this.rows.control('BEGIN');
   }
 
   prepare(sql: string): Statement {
@@ -121,22 +121,25 @@ export class SimDatabase {
   }
 
   #transact(statements: readonly Statement[]): Answer[] {
-    this.rows.run('SAVEPOINT request');
+    const run = ({ sql, params }: Statement): Answer => {
+      const { rows, changes } = this.rows.run(sql, ...params);
+      return { success: true, results: rows, meta: { changes } };
+    };
+    // One statement is a transaction of its own.
+    if (statements.length === 1) return statements.map(run);
+    this.rows.control('SAVEPOINT request');
     try {
-      const answers = statements.map(({ sql, params }): Answer => {
-        const { rows, changes } = this.rows.run(sql, ...params);
-        return { success: true, results: rows, meta: { changes } };
-      });
-      this.rows.run('RELEASE request');
+      const answers = statements.map(run);
+      this.rows.control('RELEASE request');
       return answers;
     } catch (error) {
-      this.rows.run('ROLLBACK TO request');
-      this.rows.run('RELEASE request');
+      this.rows.control('ROLLBACK TO request');
+      this.rows.control('RELEASE request');
       throw error;
     }
   }
 
   dispose(): void {
-    this.rows.run('ROLLBACK');
+    this.rows.control('ROLLBACK');
   }
 }
