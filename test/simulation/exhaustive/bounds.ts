@@ -14,9 +14,9 @@ interface SmallWorldOptions {
 
 export const smallWorlds: readonly SmallWorldOptions[] = [
   {
-    what: 'one lead, without keys, with two crashes and any number of commands and faults',
-    args: ['--provider', 'postmark'],
-    leastStateCount: 3_000,
+    what: 'one lead, without keys, with four things that go wrong',
+    args: ['--provider', 'postmark', '--wrong', '4'],
+    leastStateCount: 1_000,
   },
   {
     what: 'one lead, with keys, with four things that go wrong',

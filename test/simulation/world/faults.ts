@@ -17,6 +17,8 @@ export interface Intensity {
   mail: number;
   alarms: number;
   storage: number;
+  /** Of a flip. */
+  lateFlips: number;
 }
 
 export interface InjectedFault {

@@ -133,6 +133,7 @@ export class World {
       mail: some(0.7, 0.1, 0.4),
       alarms: some(0.4, 0.05, 0.2),
       storage: some(0.2, 0.001, 0.004),
+      lateFlips: some(0.2, 0.01, 0.05),
     };
     this.#provider = draw.chance(0.75) ? 'resend' : 'postmark';
     this.#hopMaxMs = draw.pick([3, 20, 150]);
@@ -142,7 +143,7 @@ export class World {
     this.#leadCount = draw.int(3, 14);
     this.#crm = new SimDatabase(sim, {
       hopMs: () => this.#hopMs(),
-      fault: (sql) => this.#databaseFault(sql),
+      fault: (sql, caller) => this.#databaseFault(sql, caller),
     });
     this.#invariants = new Invariants(sim, this.#crm);
     this.#invariants.onViolation = (violation) => this.#broken(violation);
@@ -237,7 +238,14 @@ export class World {
     return this.#sim.random.int(1, this.#hopMaxMs);
   }
 
-  #databaseFault(sql: string): DatabaseFault {
+  #databaseFault(sql: string, caller: Actor | null): DatabaseFault {
+    if (
+      labelOf(sql) === 'flip' &&
+      this.#faults.happens('d1 flip', 'late, after a cancel', this.#intensity.lateFlips)
+    ) {
+      this.#overtake(hostOfActor(caller));
+      return 'slow';
+    }
     return (
       this.#faults.pick(() => `d1 ${labelOf(sql)}`, this.#intensity.database, [
         ['before', 3],
@@ -246,6 +254,17 @@ export class World {
         ['slow', 2],
       ]) ?? 'none'
     );
+  }
+
+  /** While a flip is on its way its sender dies, and a person cancels. By dice alone the three hardly ever meet. */
+  #overtake(sender: ObjectHost | null): void {
+    const person = this.#people.find(({ sessionId }) => sessionId === sender?.name);
+    if (sender === null || person === undefined) return;
+    this.#sim.after(1, person, 'overtake', () => {
+      sender.crash('crash');
+      this.#checked(() => this.#invariants.afterCrash(sender));
+      person.command({ kind: 'cancel' }).catch(() => {});
+    });
   }
 
   #taken(call: Call, leadIds: readonly number[]): void {
@@ -545,7 +564,10 @@ export class World {
     const kind = this.#draw.pick(outageKinds);
     this.#beginOutage(
       this.#draw.int(0, 10_000),
-      10 ** (3 + this.#draw.int(0, this.#isLong ? 52 : 50) / 10),
+      // Longer than a provider knows a key, in some long worlds.
+      this.#isLong && this.#draw.chance(0.3)
+        ? this.#draw.int(24 * 3_600_000, 44 * 3_600_000)
+        : 10 ** (3 + this.#draw.int(0, 50) / 10),
       kind,
     );
   }
