@@ -564,10 +564,7 @@ export class World {
     const kind = this.#draw.pick(outageKinds);
     this.#beginOutage(
       this.#draw.int(0, 10_000),
-      // Longer than a provider knows a key, in some long worlds.
-      this.#isLong && this.#draw.chance(0.3)
-        ? this.#draw.int(24 * 3_600_000, 44 * 3_600_000)
-        : 10 ** (3 + this.#draw.int(0, 50) / 10),
+      10 ** (3 + this.#draw.int(0, this.#isLong ? 52 : 50) / 10),
       kind,
     );
   }
