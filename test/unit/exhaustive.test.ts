@@ -44,6 +44,7 @@ describe('every path', () => {
 describe('a planted fault', () => {
   it.each([
     ['a new key for each attempt', 'mailed once', ['the alarm fires', '  lost after', 'the alarm fires']],
+    ['a key that has expired is used', 'mailed once', ['the alarm fires', '  lost after', 'a day passes']],
     ['intent after the call', 'failed means not taken', ['the alarm fires', '  crash', 'cancel']],
     [
       'nothing looks for commands before a call',

@@ -23,7 +23,11 @@ function simulate(...args: string[]): Promise<CampaignReport> {
 }
 
 /** The event log of one world, from a process with other surroundings. */
-function eventLog(seed: string, env: Record<string, string>, nodeOptions: readonly string[]): Promise<Buffer> {
+function eventLog(
+  seed: string,
+  env: Record<string, string>,
+  nodeOptions: readonly string[],
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     execFile(
       process.execPath,
