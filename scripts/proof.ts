@@ -1,43 +1,82 @@
 /**
- * `npm run proof`: runs the simulator and its planted faults, and writes docs/PROOF.md.
+ * `npm run proof -- --minutes N`: runs the simulator, its planted faults and the exploration, and writes docs/PROOF.md.
  *
- *   --seconds N          CPU time of the worlds (default 120)
- *   --mutant-seconds N   CPU time for each planted fault, at most (default 60)
- *   --seed S             of the first world (default: today's date, 20261128)
+ *   --minutes N    how long it runs, in real time (default 10; a night is 480)
+ *   --workers N    processes that run worlds at the same time, each with seeds of its own (default 1)
+ *   --hunters N    processes that look for planted faults at the same time (default 1)
+ *   --seed S       of the first world (default: today's date, as 20261128)
  *
  * @module
  */
 import { execFile } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
+import { smallWorlds } from '../test/simulation/exhaustive/bounds.ts';
 import { assumptions } from '../test/simulation/platform/assumptions.ts';
-import type { CampaignReport, HuntReport } from '../test/simulation/reports.ts';
+import type { CampaignReport, ExplorationReport, HuntReport } from '../test/simulation/reports.ts';
 
 const root = join(import.meta.dirname, '..');
 const { values } = parseArgs({
   options: {
-    seconds: { type: 'string', default: '120' },
-    'mutant-seconds': { type: 'string', default: '60' },
+    minutes: { type: 'string', default: '10' },
+    workers: { type: 'string', default: '1' },
+    hunters: { type: 'string', default: '1' },
     seed: { type: 'string', default: new Date().toISOString().slice(0, 10).replaceAll('-', '') },
   },
 });
 
-function run<T>(file: string, ...args: string[]): Promise<T> {
+/** The lines that a command of the simulator prints. */
+function run<T>(file: string, ...args: string[]): Promise<T[]> {
   return new Promise((resolve, reject) => {
     execFile(
       process.execPath,
       [join(root, 'test/simulation', file), '--json', ...args],
       { maxBuffer: 64 * 1024 * 1024 },
-      (error, stdout, stderr) => {
-        if (stdout === '') reject(new Error(stderr || (error?.message ?? 'It printed nothing.')));
-        else resolve(JSON.parse(stdout) as T);
+      (_error, stdout, stderr) => {
+        if (stdout === '' && stderr !== '') reject(new Error(stderr));
+        else if (stdout === '') resolve([]);
+        else
+          resolve(
+            stdout
+              .trim()
+              .split('\n')
+              .map((line) => JSON.parse(line) as T),
+          );
       },
     );
   });
 }
+
+/** The sums of several processes. */
+function sumOf(reports: readonly CampaignReport[]): Omit<CampaignReport, 'fromSeed' | 'hash'> {
+  const [first, ...rest] = reports;
+  if (first === undefined) throw new Error('No process ran worlds.');
+  const sum = { ...first, coverage: { ...first.coverage }, failures: [...first.failures] };
+  for (const report of rest) {
+    for (const name of countNames) sum[name] += report[name];
+    for (const [name, count] of Object.entries(report.coverage))
+      sum.coverage[name] = (sum.coverage[name] ?? 0) + count;
+    sum.failures.push(...report.failures);
+  }
+  return sum;
+}
+
+const countNames = [
+  'worldCount',
+  'stepCount',
+  'crashCount',
+  'faultCount',
+  'callCount',
+  'mailCount',
+  'sessionCount',
+  'viewCount',
+  'checkCount',
+  'simulatedMs',
+  'cpuMs',
+] as const;
 
 const number = (value: number): string => Math.round(value).toLocaleString('en');
 
@@ -57,52 +96,139 @@ function coverageTable(coverage: Record<string, number>): string {
   return ['| fault or command | times | places |', '|---|---|---|', ...lines].join('\n');
 }
 
-const sums = await run<CampaignReport>('main.ts', '--seed', values.seed, '--seconds', values.seconds);
-const hunts = await run<HuntReport[]>('mutants/run.ts', '--seconds', values['mutant-seconds']);
+/** Their names; without loading the simulator. */
+const mutants = [
+  ...readFileSync(join(root, 'test/simulation/mutants/mutants.ts'), 'utf8').matchAll(
+    /(?:mutant\(\s*|name: )(?:'([^']+)'|"([^"]+)")/g,
+  ),
+].map(([, one, other]) => one ?? other ?? '');
+
+/** CPU time for each planted fault, at most. */
+const huntSeconds = 60;
+/** Seeds of one process; the next one's begin after them. */
+const seedsOfWorker = 10_000_000;
+
+const startedAt = new Date();
+process.stdout.write(`It runs for ${values.minutes} minutes.\n`);
+const until = String(startedAt.getTime() + Number(values.minutes) * 60_000);
+/** One after the other: each takes less than a minute of CPU time. */
+async function exploreAll(): Promise<{ what: string; report: ExplorationReport }[]> {
+  const found: { what: string; report: ExplorationReport }[] = [];
+  for (const { what, args } of smallWorlds) {
+    const [report] = (await run<ExplorationReport[]>('exhaustive/main.ts', ...args)).flat();
+    if (report === undefined) throw new Error(`Nothing was printed about ${what}.`);
+    found.push({ what, report });
+  }
+  return found;
+}
+
+// First: it ends by itself, and what is left of the time is for the others.
+const explorations = await exploreAll();
+const [campaigns, reports] = await Promise.all([
+  Promise.all(
+    Array.from({ length: Number(values.workers) }, (_, worker) =>
+      run<CampaignReport>(
+        'main.ts',
+        '--seed',
+        String(Number(values.seed) + worker * seedsOfWorker),
+        '--until',
+        until,
+      ),
+    ),
+  ).then((each) => each.flat()),
+  run<HuntReport>(
+    'mutants/run.ts',
+    '--seconds',
+    String(huntSeconds),
+    '--workers',
+    values.hunters,
+    '--until',
+    until,
+  ),
+]);
+const sums = sumOf(campaigns);
+/** Less was looked for than a mutant is given. */
+const isCutOff = ({ seed, seconds }: HuntReport): boolean => seed === null && seconds < huntSeconds;
+const hunts = reports.filter((report) => !isCutOff(report));
+hunts.sort((one, other) => mutants.indexOf(one.name) - mutants.indexOf(other.name));
 const found = hunts.filter(({ seed }) => seed !== null);
 const perSecond = (count: number): string => number((count / sums.cpuMs) * 1_000);
-const invariantList = Object.entries(Object.groupBy(found, ({ message }) => message.split(':')[0] ?? '')).map(
-  ([invariant, by]) => `* *${invariant}*: ${(by ?? []).map(({ name }) => name).join('; ')}`,
+const huntLine = ({ name, seed, worldCount, seconds: cpu, message }: HuntReport): string => {
+  const by = seed === null ? '**not found**' : (message.split(':')[0] ?? '');
+  return `| ${name} | ${by} | ${worldCount} | ${seed ?? ''} | ${cpu.toFixed(1)} s |`;
+};
+
+const missing = mutants.filter((name) => !hunts.some((hunt) => hunt.name === name));
+const notReached =
+  missing.length === 0 ? '' : ` For ${missing.length} there was **no time**: ${missing.join('; ')}.`;
+const slowest = Math.ceil(Math.max(0, ...found.map((hunt) => hunt.seconds)));
+const nightCrashCount = 10_000_000;
+const nightMinutes = Math.ceil(((nightCrashCount / sums.crashCount) * sums.cpuMs) / 60_000);
+const night =
+  sums.crashCount >= nightCrashCount
+    ? `These are more than the ${number(nightCrashCount)} crashes of a night's run.`
+    : `A night's run of ${number(nightCrashCount)} crashes was **not made** for this page. At the rate below it takes ${number(nightMinutes)} minutes of CPU time: \`npm run proof -- --minutes ${nightMinutes}\`.`;
+const seedRanges = campaigns.map(({ fromSeed, worldCount }) => `${fromSeed} to ${fromSeed + worldCount - 1}`);
+const hashes = campaigns.map(({ hash }) => `\`${hash.toString(16)}\``);
+const again = campaigns.map(
+  ({ fromSeed, worldCount }) => `\`npm run simulate -- --seed ${fromSeed} --worlds ${worldCount}\``,
 );
+const explorationLine = ({ what, report }: (typeof explorations)[number]): string =>
+  `| ${what} | ${number(report.stateCount)} | ${number(report.walkCount)} | ${number(report.frontierCount)} | ${(report.cpuMs / 1_000).toFixed(1)} s |`;
+const brokenPaths = explorations.flatMap(({ what, report: { violation } }) =>
+  violation === null ? [] : [`* ${what}: ${violation.message}, after: ${violation.path.join('; ')}`],
+);
+const isClosed = explorations.every(({ report }) => report.frontierCount === 0);
+const broken = sums.failures.map(({ seed, message }) => `* seed ${seed}: ${message}`);
 
 const text = `# Proof
 
-Written by \`npm run proof\`; do not edit. [RELIABILITY.md](RELIABILITY.md) says what is promised; this page says what
-was run to break it. The simulator runs the product's own classes and SQL on a simulated platform
-([decision 29](decisions/0029-the-simulator-runs-the-real-classes.md)).
+Written by \`npm run proof\`; do not edit. [RELIABILITY.md](RELIABILITY.md) says what is promised. This page says what was run to break it, and what came of it. The simulator runs the product's own classes and SQL on a simulated platform ([decision 29](decisions/0029-the-simulator-runs-the-real-classes.md)).
 
 ## Simulated worlds
 
+In each world one to five activations send to the same few leads, while objects die, the database and the mail API fail, people give commands, and readers check each number that they see. After the trouble everything works again, and then every activation must end. Each world comes from one number, its seed: who repeats it gets the same events, byte for byte.
+
+${sums.failures.length === 0 ? 'No promise was broken.' : `**${sums.failures.length} promises were broken:**\n\n${broken.join('\n')}`} ${night}
+
 | | |
 |---|---|
-| date | ${new Date().toISOString().slice(0, 10)} |
-| machine | Node ${process.version}, ${cpus().length} cores, one used |
-| seeds | ${sums.fromSeed} to ${sums.fromSeed + sums.worldCount - 1} |
-| hash of all event logs | \`${sums.hash.toString(16)}\` |
-| worlds, sessions | ${number(sums.worldCount)}, ${number(sums.sessionCount)} |
-| simulated hours | ${number(sums.simulatedMs / 3_600_000)} |
+| date | ${startedAt.toISOString().slice(0, 10)} |
+| machine | Node ${process.version}, ${campaigns.length} of ${cpus().length} cores used |
+| seeds | ${seedRanges.join(', ')} |
+| hash of all event logs | ${hashes.join(', ')} |
+| worlds, activations | ${number(sums.worldCount)}, ${number(sums.sessionCount)} |
+| simulated time | ${number(sums.simulatedMs / 3_600_000)} hours (${(sums.simulatedMs / 31_557_600_000).toFixed(1)} years) |
+| crashes of an object | ${number(sums.crashCount)} (${perSecond(sums.crashCount)} a second of CPU time) |
 | steps | ${number(sums.stepCount)} (${perSecond(sums.stepCount)} a second of CPU time) |
-| crashes | ${number(sums.crashCount)} (${perSecond(sums.crashCount)} a second of CPU time) |
 | faults and commands | ${number(sums.faultCount)} |
-| calls, mails | ${number(sums.callCount)}, ${number(sums.mailCount)} |
-| checks of rows, views checked | ${number(sums.checkCount)}, ${number(sums.viewCount)} |
-| promises broken | ${sums.failures.length === 0 ? '0' : sums.failures.map(({ seed, message }) => `seed ${seed}: ${message}`).join('; ')} |
+| calls of the mail API, mails taken | ${number(sums.callCount)}, ${number(sums.mailCount)} |
+| checks of all rows of an activation | ${number(sums.checkCount)} |
+| views checked | ${number(sums.viewCount)} |
 
-The checks are in \`test/simulation/invariants.ts\`. To run the same again: \`npm run simulate -- --seed ${sums.fromSeed} --worlds ${sums.worldCount}\`. The hash is the same on every machine.
+A *step* is one event that is delivered, with all that the product does because of it before it waits again: a call, an answer, a timer, an alarm, a commit. It often has several SQL statements. The checks are in \`test/simulation/invariants.ts\`. To run the same again: ${again.join(', ')}. The hash is the same on every machine.
+
+### What went wrong, and where
+
+A *place* is the kind of event before or after which it happened. \`npm run simulate -- --coverage\` prints every pair of place and fault.
 
 ${coverageTable(sums.coverage)}
 
+## Every path of a small world
+
+Here the dice are replaced by choices, and each option of each state is taken once ([decision 31](decisions/0031-every-path-of-a-small-world.md)). ${brokenPaths.length === 0 ? 'No path broke a promise.' : `**Promises were broken:**\n\n${brokenPaths.join('\n')}\n`} ${isClosed ? 'No option is left within these bounds.' : '**Options were left.**'}
+
+| the world | states | walks | options left | CPU time |
+|---|---|---|---|---|
+${explorations.map(explorationLine).join('\n')}
+
 ## Planted faults
 
-${found.length} of ${hunts.length} faults that were planted in the source were found, each within ${number(Math.ceil(Math.max(...found.map(({ seconds }) => seconds))))} s of CPU time.
+Each is a mistake in the product's source that somebody could make. A simulator that does not find them proves little. ${found.length} of ${hunts.length} that were planted were found, each within ${slowest} s of CPU time.${notReached}
 
-| planted | worlds until found | seed | CPU time |
-|---|---|---|---|
-${hunts.map(({ name, seed, worldCount, seconds }) => `| ${name} | ${seed === null ? `**not found in ${worldCount}**` : worldCount} | ${seed ?? ''} | ${seconds.toFixed(1)} s |`).join('\n')}
-
-By the check that found them:
-
-${invariantList.join('\n')}
+| planted | found by the check | worlds | seed | CPU time |
+|---|---|---|---|---|
+${hunts.map(huntLine).join('\n')}
 
 ## What the simulated platform assumes
 
@@ -117,6 +243,8 @@ ${Object.values(assumptions)
 const file = join(root, 'docs/PROOF.md');
 writeFileSync(file, await format(text, { ...(await resolveConfig(file)), parser: 'markdown' }));
 process.stdout.write(
-  `Written: docs/PROOF.md. ${found.length} of ${hunts.length} planted faults found, ${sums.failures.length} promises broken.\n`,
+  `Written: docs/PROOF.md. ${found.length} of ${hunts.length} planted faults found, ${sums.failures.length + brokenPaths.length} promises broken.\n`,
 );
-process.exitCode = sums.failures.length === 0 && found.length === hunts.length ? 0 : 1;
+const isProved =
+  sums.failures.length === 0 && brokenPaths.length === 0 && isClosed && found.length === hunts.length;
+process.exitCode = isProved ? 0 : 1;

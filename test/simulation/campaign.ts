@@ -13,8 +13,10 @@ export interface CampaignLimits {
   crashCount?: number;
   /** Simulated. */
   hours?: number;
-  /** CPU time of the process; the only limit that differs from machine to machine. */
+  /** CPU time of the process. This limit and the next differ from machine to machine. */
   seconds?: number;
+  /** Real time, epoch ms. */
+  untilMs?: number;
 }
 
 export interface Campaign extends CampaignFigures {
@@ -56,6 +58,7 @@ export function runCampaign(
     sum.crashCount >= (limits.crashCount ?? Infinity) ||
     sum.simulatedMs >= (limits.hours ?? Infinity) * 3_600_000 ||
     cpuMsSince(startedAt) >= (limits.seconds ?? Infinity) * 1_000 ||
+    Date.now() >= (limits.untilMs ?? Infinity) ||
     sum.failures.length >= maxFailureCount;
   while (!isOver()) {
     const result = new World({ ...options, seed: fromSeed + sum.worldCount }).run();

@@ -7,7 +7,9 @@
  *
  * @module
  */
+import type { DeliveryEvent } from '../../src/core/batch/delivery-status.ts';
 import type { Progress } from '../../src/shared/progress.ts';
+import type { Audience, LeadResult } from '../../src/shared/schemas/activation.ts';
 import type { ObjectHost } from './platform/objects.ts';
 import type { Simulator } from './platform/simulator.ts';
 import type { Row } from './platform/sqlite.ts';
@@ -25,7 +27,13 @@ export const invariantNames = [
   /** 1. What the provider has reported on was taken. */
   'an event settles the doubt',
   /** 2. Each lead has one result, the counters are the sum over the rows, and total is their sum. */
+  /** A lead fails because of itself, and a session pauses for mail because of its account; an outage does neither. */
+  'an outage fails nobody',
+  'an outage ends by itself',
+  /** 7. The audience is frozen by the CRM's revision, not by a clock. */
+  'nobody is left out',
   'one result each',
+  'what is decided stays decided',
   'counters equal rows',
   'parts make the total',
   /** 3. */
@@ -34,20 +42,26 @@ export const invariantNames = [
   /** 4. */
   'resumes within five seconds',
   'every session ends',
+  /** 10. An object that can do nothing does not wake again and again. */
+  'at rest while it waits',
   /** 6. */
   'nothing leaves after a command',
   'an undone start did nothing',
   /** 7. */
   'nothing leaves before its time',
+  'only the frozen audience is mailed',
   'suppressed is not mailed',
   /** 9. */
   'erased is gone',
   'erased is not mailed',
+  'what retention removes is gone',
   /** Active means mailed, failed, unknown, or owned by a live batch; new means not mailed. */
   'active means mailed',
   'new means not mailed',
   'the list equals the session',
   'the CRM counts its leads',
+  'the results equal the rows',
+  'each event counts once',
   /** No exception of our own making reaches the log or a caller. */
   'no bug is logged',
 ] as const;
@@ -84,6 +98,17 @@ interface SessionRecord {
   /** When the last command arrived that lets numbers go back; true time. */
   reopenedAt: number;
   assumed: Set<number>;
+  /** Leads with a higher id, or of no list, were not in the CRM when it started. */
+  maxLeadId: number;
+  leadIds: ReadonlySet<number> | null;
+  /** By the rows that were checked last: retention and erasure remove rows. */
+  last: ReadonlyMap<number, LeadState>;
+  /** Batches in whose state nothing more is sent. */
+  closed: Map<unknown, unknown>;
+  /** Since something last happened to it. */
+  idleAlarmCount: number;
+  /** A mail was taken since its rows were checked last. */
+  isUnchecked: boolean;
   /** Calls whose result is not durable yet. */
   openCalls: Set<Call>;
 }
@@ -95,14 +120,36 @@ interface Seen {
 
 /** What the checks know of the past. */
 export interface InvariantMemory {
-  sessions: ReadonlyMap<string, SessionRecord>;
-  taken: ReadonlyMap<number, number>;
-  accepted: ReadonlyMap<number, number>;
-  takenBy: ReadonlyMap<string, number>;
-  callsOf: ReadonlyMap<string, readonly Call[]>;
-  lateFlips: ReadonlySet<number>;
-  told: ReadonlySet<string>;
+  sessions: Map<string, SessionRecord>;
+  /** How often each lead was mailed, and how often it may be. */
+  taken: Map<number, number>;
+  accepted: Map<number, number>;
+  /** By session and lead: how often it was mailed, in which calls, and whether the provider itself has refused it. */
+  takenBy: Map<string, number>;
+  callsOf: Map<string, Call[]>;
+  refused: Set<string>;
+  /** Delivery events of each lead: those that were sent, and those that the session acknowledged. */
+  sent: Map<string, Set<DeliveryEvent>>;
+  told: Map<string, Set<DeliveryEvent>>;
+  /** Leads that somebody suppressed or erased. */
+  forgotten: Set<number>;
+  isAccountAtFault: boolean;
+  isCrmChanged: boolean;
 }
+
+/** RELIABILITY.md: a probe is about a minute ahead at most. */
+const maxProbeMs = 75_000;
+/** Alarms without a fault, a command, a call or an event in between. No session needs 20. */
+const maxIdleAlarmCount = 40;
+/** The alarm of a retention may be late. */
+const retentionSlackMs = 3_600_000;
+
+/** The counters of a session, and the events that each counts. */
+const countedEvents: readonly (readonly [string, readonly DeliveryEvent[]])[] = [
+  ['delivered', ['delivered', 'complained']],
+  ['bounced', ['hardBounced', 'bounced', 'failed', 'suppressed']],
+  ['complained', ['complained']],
+];
 
 /** A view that was made before a command may arrive this much after it. */
 const viewDelayMs = 3_000;
@@ -110,30 +157,26 @@ const viewDelayMs = 3_000;
 export class Invariants {
   readonly #sim: Simulator;
   readonly #crm: SimDatabase;
-  readonly #isKeyed: boolean;
-  readonly #sessions = new Map<string, SessionRecord>();
-  /** How often each lead was mailed, and how often it may be. */
-  readonly #taken = new Map<number, number>();
-  readonly #accepted = new Map<number, number>();
-  readonly #takenBy = new Map<string, number>();
-  readonly #callsOf = new Map<string, Call[]>();
+  #known: InvariantMemory = nothing();
   /** Nothing moves any more. A recipient of a call that is under way may be unknown in the meantime. */
   #isEnd = false;
-  readonly #told = new Set<string>();
   readonly #seen = new Map<string, Seen>();
   readonly #suppressedAt = new Map<string, number>();
   readonly #erased = new Map<number, { emails: string[]; at: number }>();
   /** The clock was set: times of before cannot be compared with it. */
   isClockTrue = true;
+  /** How long an ended session keeps whom it mailed. */
+  retentionMs = Infinity;
+  /** The product gives a mail up after so many attempts. */
+  maxAttempts = 10;
   checkCount = 0;
   viewCount = 0;
   /** Gets each broken promise. */
   onViolation: (violation: Violation) => void = () => {};
 
-  constructor(sim: Simulator, crm: SimDatabase, isKeyed: boolean) {
+  constructor(sim: Simulator, crm: SimDatabase) {
     this.#sim = sim;
     this.#crm = crm;
-    this.#isKeyed = isKeyed;
   }
 
   #fail(invariant: InvariantName, detail: string): never {
@@ -144,47 +187,30 @@ export class Invariants {
   }
 
   #record(sessionId: string): SessionRecord {
-    const record = this.#sessions.get(sessionId);
+    const record = this.#known.sessions.get(sessionId);
     if (record === undefined) throw new Error(`No session ${sessionId} was started.`);
     return record;
   }
 
   /** A copy of what is known, for {@link recall}; what readers saw and who was suppressed or erased is not in it. */
   remember(): InvariantMemory {
-    return copyOf(this.known);
+    return copyOf(this.#known);
   }
 
   /** What is known now, itself. */
-  get known(): InvariantMemory {
-    return {
-      sessions: this.#sessions,
-      taken: this.#taken,
-      accepted: this.#accepted,
-      takenBy: this.#takenBy,
-      callsOf: this.#callsOf,
-      lateFlips: this.#lateFlips,
-      told: this.#told,
-    };
+  get known(): Readonly<InvariantMemory> {
+    return this.#known;
   }
 
   /** Goes back to what was known then. */
   recall(memory: InvariantMemory): void {
-    const { sessions, taken, accepted, takenBy, callsOf, lateFlips, told } = copyOf(memory);
-    replace(this.#sessions, sessions);
-    replace(this.#taken, taken);
-    replace(this.#accepted, accepted);
-    replace(this.#takenBy, takenBy);
-    replace(this.#callsOf, callsOf);
-    this.#lateFlips.clear();
-    for (const leadId of lateFlips) this.#lateFlips.add(leadId);
-    this.#told.clear();
-    for (const key of told) this.#told.add(key);
+    this.#known = copyOf(memory);
     this.#seen.clear();
     this.#isEnd = false;
   }
 
   sessionStarted(host: ObjectHost, spec: { createdAt: number; startsAt: number }): void {
-    this.#sessions.set(host.name, {
+    this.#known.sessions.set(host.name, {
       host,
       ...spec,
       stoppedBy: null,
@@ -193,8 +219,61 @@ export class Invariants {
       isErased: false,
       reopenedAt: -Infinity,
       assumed: new Set(),
+      maxLeadId: 0,
+      leadIds: null,
+      last: new Map(),
+      closed: new Map(),
+      idleAlarmCount: 0,
+      isUnchecked: false,
       openCalls: new Set(),
     });
+  }
+
+  /** What a start request has counted. A repeat of the request finds the session of the first that arrived. */
+  audienceFrozen(sessionId: string, audience: Audience, maxLeadId: number): void {
+    const record = this.#record(sessionId);
+    record.maxLeadId = Math.max(record.maxLeadId, maxLeadId);
+    record.leadIds = 'leadIds' in audience ? new Set(audience.leadIds) : null;
+  }
+
+  /** A session begins with rows of the version before. They do not say which refusals were certain, so all may be doubts. */
+  earlierRows(host: ObjectHost): void {
+    for (const [leadId, state] of this.#states(host)) {
+      if (state !== 'p') continue;
+      for (const call of this.#known.callsOf.get(`${host.name}/${leadId}`) ?? []) call.isCertain = false;
+    }
+  }
+
+  /** The provider's own refusal of mails. */
+  callRefused(call: Call, leadIds: readonly number[]): void {
+    for (const leadId of leadIds) this.#known.refused.add(`${call.sessionId}/${leadId}`);
+  }
+
+  /** Somebody begins to suppress or erase a lead: it may fail for that. */
+  leadForgotten(leadId: number): void {
+    this.#known.forgotten.add(leadId);
+  }
+
+  /** Something happened that an object may have to do something about. */
+  disturbed(place: string, kind: string): void {
+    // An account that is refused, or settings that cannot be used: a person has to do something.
+    if (kind === '401' || place === 'deploy') this.#known.isAccountAtFault = true;
+    if (place === 'person')
+      this.#known.isCrmChanged ||= kind === 'edit' || kind === 'import' || kind === 'erase lead';
+    for (const record of this.#known.sessions.values()) record.idleAlarmCount = 0;
+  }
+
+  /** A person has put the account in order, and nothing is under way. */
+  accountRepaired(): void {
+    this.#known.isAccountAtFault = false;
+  }
+
+  /** An alarm of a session fires. */
+  alarmFires(host: ObjectHost): void {
+    const record = this.#known.sessions.get(host.name);
+    if (record === undefined) return;
+    if (++record.idleAlarmCount > maxIdleAlarmCount)
+      this.#fail('at rest while it waits', `${host.name} woke ${maxIdleAlarmCount} times for nothing`);
   }
 
   // ── the mail API's book ────────────────────────────────────────────────────────────────────────
@@ -214,13 +293,16 @@ export class Invariants {
         `${call.sessionId} called ${record.startsAt - this.#sim.wallMs()} ms early`,
       );
     }
+    record.idleAlarmCount = 0;
     record.openCalls.add(call);
     for (const [index, leadId] of call.leadIds.entries()) {
       const key = `${call.sessionId}/${leadId}`;
-      const calls = this.#callsOf.get(key) ?? [];
+      const calls = this.#known.callsOf.get(key) ?? [];
       const isRepeat = calls.some((earlier) => !earlier.isCertain || !earlier.isSettled);
       calls.push(call);
-      this.#callsOf.set(key, calls);
+      this.#known.callsOf.set(key, calls);
+      if (leadId > record.maxLeadId || record.leadIds?.has(leadId) === false)
+        this.#fail('only the frozen audience is mailed', `lead ${leadId} by ${call.sessionId}`);
       const erased = this.#erased.get(leadId);
       if (erased !== undefined)
         this.#fail(
@@ -239,12 +321,13 @@ export class Invariants {
   }
 
   callTaken(call: Call, leadIds: readonly number[]): void {
+    this.#record(call.sessionId).isUnchecked = true;
     for (const leadId of leadIds) {
-      const count = (this.#taken.get(leadId) ?? 0) + 1;
-      this.#taken.set(leadId, count);
+      const count = (this.#known.taken.get(leadId) ?? 0) + 1;
+      this.#known.taken.set(leadId, count);
       const key = `${call.sessionId}/${leadId}`;
-      this.#takenBy.set(key, (this.#takenBy.get(key) ?? 0) + 1);
-      if (count > 1 + (this.#accepted.get(leadId) ?? 0)) {
+      this.#known.takenBy.set(key, (this.#known.takenBy.get(key) ?? 0) + 1);
+      if (count > 1 + (this.#known.accepted.get(leadId) ?? 0)) {
         this.#fail(
           'mailed once',
           `lead ${leadId} was mailed ${count} times, last by ${call.sessionId} under ${call.key || 'no key'}`,
@@ -257,11 +340,12 @@ export class Invariants {
 
   /** A command is about to be carried out: what is unknown now is what the person speaks of. */
   commandArrived(host: ObjectHost, command: { kind: string; outcome?: string; isUndo?: true }): void {
-    const record = this.#sessions.get(host.name);
+    const record = this.#known.sessions.get(host.name);
     if (record === undefined) return;
+    record.idleAlarmCount = 0;
     if (command.kind === 'retry' && command.outcome === 'unknown') {
       for (const [leadId, state] of this.#states(host)) {
-        if (state === 'u') this.#accepted.set(leadId, (this.#accepted.get(leadId) ?? 0) + 1);
+        if (state === 'u') this.#known.accepted.set(leadId, (this.#known.accepted.get(leadId) ?? 0) + 1);
       }
     }
     if (command.kind === 'assumeSent') {
@@ -291,9 +375,15 @@ export class Invariants {
     record.stoppedBy = 'erase';
   }
 
+  /** A provider reports on these mails. */
+  eventsSent(sessionId: string, leadIds: readonly number[], event: DeliveryEvent): void {
+    for (const leadId of leadIds) addTo(this.#known.sent, `${sessionId}/${leadId}`, event);
+    this.#record(sessionId).idleAlarmCount = 0;
+  }
+
   /** The session has acknowledged events about these mails. */
-  eventsTold(sessionId: string, leadIds: readonly number[]): void {
-    for (const leadId of leadIds) this.#told.add(`${sessionId}/${leadId}`);
+  eventsTold(sessionId: string, leadIds: readonly number[], event: DeliveryEvent): void {
+    for (const leadId of leadIds) addTo(this.#known.told, `${sessionId}/${leadId}`, event);
   }
 
   suppressed(email: string): void {
@@ -364,53 +454,62 @@ export class Invariants {
 
   #rows(host: ObjectHost): Row[] {
     if (!hasTable(host, 'batch')) return [];
-    return host.database.run('SELECT state, lead_ids, marks, skipped, recipients FROM batch ORDER BY seq')
-      .rows;
+    return host.database.run(
+      'SELECT seq, state, lead_ids, marks, skipped, recipients FROM batch ORDER BY seq',
+    ).rows;
   }
 
   /** The result of each lead, by the rows. */
-  #states(host: ObjectHost): Map<number, LeadState> {
+  #states(host: ObjectHost, rows = this.#rows(host)): Map<number, LeadState> {
     const states = new Map<number, LeadState>();
-    const add = (leadId: number, state: LeadState): void => {
-      const before = states.get(leadId);
-      if (before !== undefined)
-        this.#fail('one result each', `lead ${leadId} of ${host.name} is ${before} and ${state}`);
-      states.set(leadId, state);
-    };
-    for (const row of this.#rows(host)) {
-      const { state, lead_ids: leadIds, marks, skipped, recipients } = row as Record<string, string>;
-      for (const { leadId } of JSON.parse(skipped ?? '[]') as { leadId: number }[]) add(leadId, 'skipped');
-      if (recipients === undefined || (recipients as string | null) === null) {
-        const result = state === 'cancelled' ? 'skipped' : state === 'done' ? 'refused' : 'pending';
-        for (const leadId of JSON.parse(leadIds ?? '[]') as number[]) add(leadId, result);
-        continue;
-      }
-      for (const [index, { leadId }] of (JSON.parse(recipients) as { leadId: number }[]).entries()) {
-        const mark = marks?.[index];
-        if (mark !== 'm') add(leadId, mark as LeadState);
+    for (const row of rows) {
+      for (const [leadId, state] of resultsOf(row as Record<string, string | null>)) {
+        const before = states.get(leadId);
+        if (before !== undefined)
+          this.#fail('one result each', `lead ${leadId} of ${host.name} is ${before} and ${state}`);
+        states.set(leadId, state);
       }
     }
     return states;
   }
 
-  /** Checks a session's durable rows: each lead once, and the counters by them. */
-  checkRows(host: ObjectHost): void {
-    const record = this.#sessions.get(host.name);
+  /** A session has committed something. Results are what its writes after an answer say. */
+  committed(host: ObjectHost, hasResults: boolean): void {
+    const record = this.#known.sessions.get(host.name);
     if (record === undefined) return;
-    this.checkCount++;
     for (const call of record.openCalls) {
       if (!call.isAnswered) continue;
       record.openCalls.delete(call);
       call.isSettled = true;
     }
+    if (hasResults || record.isUnchecked) this.checkRows(host);
+  }
+
+  /** Checks a session's durable rows: each lead once, and the counters by them. */
+  checkRows(host: ObjectHost): void {
+    const record = this.#known.sessions.get(host.name);
+    if (record === undefined) return;
+    record.isUnchecked = false;
+    this.checkCount++;
     const { database } = host;
     if (!hasTable(host, 'batch')) return;
-    const row = database.run('SELECT counts, plan, total, state, finished_at AS finishedAt FROM session')
-      .rows[0];
+    const row = database.run(
+      'SELECT counts, plan, total, state, reason, probe_at AS probeAt, cancelled_at AS cancelledAt FROM session',
+    ).rows[0];
     const reduced = database.run("SELECT 1 FROM spec WHERE json ->> 'reducedAt' IS NOT NULL").rows.length > 0;
     if (row === undefined || reduced) return;
+    if (row['reason'] === 'mail_auth' && !this.#known.isAccountAtFault)
+      this.#fail('an outage ends by itself', `${host.name} waits for a person, and its account is right`);
+    const probeMs = Number(row['probeAt'] ?? 0) - this.#sim.wallMs();
+    if (this.isClockTrue && probeMs > maxProbeMs)
+      this.#fail('an outage ends by itself', `${host.name} asks again in ${probeMs} ms`);
     const counts = JSON.parse(String(row['counts'])) as Record<string, number>;
     const { unlistedCount } = JSON.parse(String(row['plan'])) as { unlistedCount: number };
+    if (unlistedCount > 0 && row['cancelledAt'] === null && !this.#known.isCrmChanged)
+      this.#fail(
+        'nobody is left out',
+        `${host.name} does not list ${unlistedCount} leads, and nobody changed them`,
+      );
     const found: Record<string, number> = {
       activated: 0,
       skipped: unlistedCount,
@@ -418,7 +517,11 @@ export class Invariants {
       failed: 0,
       unknown: 0,
     };
-    for (const [leadId, state] of this.#states(host)) {
+    const rows = this.#rows(host);
+    const states = this.#states(host, rows);
+    record.last = states;
+    this.#checkClosed(record, rows);
+    for (const [leadId, state] of states) {
       const letters: Partial<Record<LeadState, string>> = {
         s: 'sent',
         f: 'failed',
@@ -441,19 +544,40 @@ export class Invariants {
     }
   }
 
+  /** A retry takes recipients out of such a batch; the batch itself is never sent again. */
+  #checkClosed({ host, closed }: SessionRecord, rows: readonly Row[]): void {
+    for (const { seq, state } of rows) {
+      const before = closed.get(seq);
+      if (before !== undefined && before !== state)
+        this.#fail(
+          'what is decided stays decided',
+          `batch ${String(seq)} of ${host.name} was ${String(before)} and is ${String(state)}`,
+        );
+      if (state === 'done' || state === 'split' || state === 'cancelled') closed.set(seq, state);
+    }
+  }
+
   #checkResult(record: SessionRecord, leadId: number, state: LeadState): void {
     const key = `${record.host.name}/${leadId}`;
-    const takenCount = this.#takenBy.get(key) ?? 0;
+    const takenCount = this.#known.takenBy.get(key) ?? 0;
     if (state === 's' && takenCount === 0 && !record.assumed.has(leadId)) {
       this.#fail('sent means taken', `lead ${leadId} of ${record.host.name}`);
     }
     if ((state === 'f' || state === 'skipped' || state === 'refused') && takenCount > 0) {
       this.#fail('failed means not taken', `lead ${leadId} of ${record.host.name} is ${state}`);
     }
+    if (state === 'f' && !this.#known.refused.has(key) && !this.#known.forgotten.has(leadId)) {
+      const callCount = this.#known.callsOf.get(key)?.length ?? 0;
+      if (callCount < this.maxAttempts)
+        this.#fail(
+          'an outage fails nobody',
+          `lead ${leadId} of ${record.host.name} failed after ${callCount} calls`,
+        );
+    }
     if (state !== 'u') return;
-    if (this.#isEnd && this.#told.has(key))
+    if (this.#isEnd && this.#known.told.has(key))
       this.#fail('an event settles the doubt', `lead ${leadId} of ${record.host.name} is unknown`);
-    const calls = this.#callsOf.get(key) ?? [];
+    const calls = this.#known.callsOf.get(key) ?? [];
     if (calls.length === 0)
       this.#fail('unknown was in doubt', `lead ${leadId} of ${record.host.name} was in no call`);
     if (this.isClockTrue && calls.every((call) => call.isCertain && call.isSettled)) {
@@ -468,12 +592,12 @@ export class Invariants {
 
   /** Answers that are not written yet may never be: the instance dies, or its storage takes no write. */
   answersLost(host: ObjectHost): void {
-    this.#sessions.get(host.name)?.openCalls.clear();
+    this.#known.sessions.get(host.name)?.openCalls.clear();
   }
 
   /** After the rows are as they will be found. */
   afterCrash(host: ObjectHost): void {
-    if (!this.#sessions.has(host.name) || host.isAlarmLost || !this.isClockTrue) return;
+    if (!this.#known.sessions.has(host.name) || host.isAlarmLost || !this.isClockTrue) return;
     const { database } = host;
     if (!hasTable(host, 'session')) return;
     const row = database.run(
@@ -510,8 +634,8 @@ export class Invariants {
         .run('SELECT session_id AS sessionId, progress FROM activations')
         .rows.map((row) => [String(row['sessionId']), JSON.parse(String(row['progress'])) as Progress]),
     );
-    const states = new Map<string, Map<number, LeadState>>();
-    for (const [sessionId, record] of this.#sessions) {
+    const states = new Map<string, ReadonlyMap<number, LeadState>>();
+    for (const [sessionId, record] of this.#known.sessions) {
       if (record.isErased) {
         if (listed.has(sessionId))
           this.#fail('the list equals the session', `${sessionId} was erased and is listed`);
@@ -520,7 +644,9 @@ export class Invariants {
       // A start whose request was lost.
       if (!hasTable(record.host, 'session')) continue;
       this.checkRows(record.host);
-      states.set(sessionId, this.#states(record.host));
+      states.set(sessionId, record.last);
+      this.#checkRetention(record);
+      this.#checkEvents(record);
       const row = record.host.database.run('SELECT rev, state, total, plan FROM session').rows[0];
       const line = listed.get(sessionId);
       if (line?.rev !== row?.['rev'] || line?.state !== row?.['state']) {
@@ -537,7 +663,7 @@ export class Invariants {
           `${sessionId} has ${leadCount} results for ${String(row?.['total'])} leads`,
         );
       }
-      if (record.isUndone && [...this.#callsOf.keys()].some((key) => key.startsWith(`${sessionId}/`))) {
+      if (record.isUndone && [...this.#known.callsOf.keys()].some((key) => key.startsWith(`${sessionId}/`))) {
         this.#fail('an undone start did nothing', `${sessionId} has called`);
       }
     }
@@ -552,7 +678,7 @@ export class Invariants {
       const leadId = Number(id);
       if (status === 'new') {
         newCount++;
-        if ((this.#taken.get(leadId) ?? 0) > 0)
+        if ((this.#known.taken.get(leadId) ?? 0) > 0)
           this.#fail('new means not mailed', `lead ${leadId} was mailed`);
         for (const [sessionId, of] of states) {
           const state = of.get(leadId);
@@ -562,12 +688,8 @@ export class Invariants {
         continue;
       }
       const ownerId = String(owner);
-      const record = this.#sessions.get(ownerId);
-      const state = states.get(ownerId)?.get(leadId);
-      if (record?.isErased === true) {
-        if (!this.#callsOf.has(`${ownerId}/${leadId}`))
-          this.#fail('active means mailed', `lead ${leadId} of the erased ${ownerId}`);
-      } else if (state !== 's' && state !== 'f' && state !== 'u') {
+      const state = this.#known.sessions.get(ownerId)?.last.get(leadId);
+      if (state !== 's' && state !== 'f' && state !== 'u') {
         this.#fail('active means mailed', `lead ${leadId} is ${state ?? 'not'} in its owner ${ownerId}`);
       }
     }
@@ -580,10 +702,71 @@ export class Invariants {
     }
   }
 
+  #checkRetention({ host, last }: SessionRecord): void {
+    const { database } = host;
+    const row = database.run(
+      "SELECT json ->> 'reducedAt' AS at, finished_at AS finishedAt FROM spec, session",
+    ).rows[0];
+    if (row?.['at'] != null) {
+      const leftCount = database.run('SELECT (SELECT count(*) FROM batch) + (SELECT count(*) FROM fate) AS n')
+        .rows[0]?.['n'];
+      if (leftCount !== 0)
+        this.#fail('what retention removes is gone', `${host.name} has ${String(leftCount)} rows`);
+      return;
+    }
+    const endedMs = this.#sim.wallMs() - Number(row?.['finishedAt'] ?? Infinity);
+    if (endedMs > this.retentionMs + retentionSlackMs && this.isClockTrue && !host.isAlarmLost)
+      this.#fail('what retention removes is gone', `${host.name} still has ${last.size} leads`);
+  }
+
+  /** The counters of delivery events: what was acknowledged is counted, and nothing that was not sent. */
+  #checkEvents({ host }: SessionRecord): void {
+    const row = host.database.run("SELECT fates FROM session, spec WHERE json ->> 'reducedAt' IS NULL")
+      .rows[0];
+    if (row === undefined) return;
+    const counts = JSON.parse(String(row['fates'])) as Record<string, number>;
+    for (const [name, events] of countedEvents) {
+      const countIn = (of: ReadonlyMap<string, ReadonlySet<DeliveryEvent>>): number =>
+        [...of].filter(
+          ([key, found]) => key.startsWith(`${host.name}/`) && events.some((each) => found.has(each)),
+        ).length;
+      const count = counts[name] ?? 0;
+      if (count < countIn(this.#known.told) || count > countIn(this.#known.sent)) {
+        this.#fail(
+          'each event counts once',
+          `${host.name}: ${name} is ${count}; ${countIn(this.#known.told)} were acknowledged and ${countIn(this.#known.sent)} sent`,
+        );
+      }
+    }
+  }
+
+  /** Checks the results that a person reads of an ended session, all pages of them. */
+  resultsRead(sessionId: string, results: readonly LeadResult[]): void {
+    const { last, host } = this.#record(sessionId);
+    if (host.database.run("SELECT 1 FROM spec WHERE json ->> 'reducedAt' IS NULL").rows.length === 0) return;
+    const read = new Map(results.map((result) => [result.leadId, result]));
+    if (read.size !== results.length || read.size !== last.size) {
+      this.#fail(
+        'the results equal the rows',
+        `${sessionId} has ${results.length} results of ${read.size} leads for ${last.size}`,
+      );
+    }
+    for (const [leadId, state] of last) {
+      const result = read.get(leadId);
+      if (result !== undefined && stateOf(result) === state) continue;
+      // An event has settled it since it was read.
+      if (result?.emailState === 'unknown' && state === 's') continue;
+      this.#fail(
+        'the results equal the rows',
+        `lead ${leadId} of ${sessionId} is ${state}, its result says otherwise`,
+      );
+    }
+  }
+
   #checkErased(): void {
     for (const [leadId, { emails }] of this.#erased) {
       for (const email of emails) {
-        for (const { host, isErased } of this.#sessions.values()) {
+        for (const { host, isErased } of this.#known.sessions.values()) {
           if (isErased) continue;
           const found = this.#rows(host).some((row) => String(row['recipients']).includes(`"${email}"`));
           if (found) this.#fail('erased is gone', `lead ${leadId} is in ${host.name}`);
@@ -604,60 +787,55 @@ export class Invariants {
       `${sessionId} has not ended ${afterMs / 60_000} minutes after all was well: ${JSON.stringify(row)}`,
     );
   }
-
-  get isKeyed(): boolean {
-    return this.#isKeyed;
-  }
 }
 
-function replace<Key, Value>(map: Map<Key, Value>, by: ReadonlyMap<Key, Value>): void {
-  map.clear();
-  for (const [key, value] of by) map.set(key, value);
-}
-
-interface CopiedMemory {
-  sessions: Map<string, SessionRecord>;
-  taken: Map<number, number>;
-  accepted: Map<number, number>;
-  takenBy: Map<string, number>;
-  callsOf: Map<string, Call[]>;
-  lateFlips: Set<number>;
-  told: Set<string>;
+function nothing(): InvariantMemory {
+  return {
+    sessions: new Map(),
+    taken: new Map(),
+    accepted: new Map(),
+    takenBy: new Map(),
+    callsOf: new Map(),
+    refused: new Set(),
+    sent: new Map(),
+    told: new Map(),
+    forgotten: new Set(),
+    isAccountAtFault: false,
+    isCrmChanged: false,
+  };
 }
 
 /** A copy that shares nothing that changes. */
-function copyOf({
-  sessions,
-  taken,
-  accepted,
-  takenBy,
-  callsOf,
-  lateFlips,
-  told,
-}: InvariantMemory): CopiedMemory {
+function copyOf(memory: InvariantMemory): InvariantMemory {
   const calls = new Map<Call, Call>();
   const copyCall = (call: Call): Call => {
     const known = calls.get(call) ?? { ...call };
     calls.set(call, known);
     return known;
   };
+  const copySets = <Value>(sets: ReadonlyMap<string, ReadonlySet<Value>>): Map<string, Set<Value>> =>
+    new Map([...sets].map(([key, set]) => [key, new Set(set)]));
   return {
+    ...memory,
     sessions: new Map(
-      [...sessions].map(([id, record]) => [
+      [...memory.sessions].map(([id, record]) => [
         id,
         {
           ...record,
           assumed: new Set(record.assumed),
+          closed: new Map(record.closed),
           openCalls: new Set([...record.openCalls].map(copyCall)),
         },
       ]),
     ),
-    taken: new Map(taken),
-    accepted: new Map(accepted),
-    takenBy: new Map(takenBy),
-    callsOf: new Map([...callsOf].map(([key, of]) => [key, of.map(copyCall)])),
-    lateFlips: new Set(lateFlips),
-    told: new Set(told),
+    taken: new Map(memory.taken),
+    accepted: new Map(memory.accepted),
+    takenBy: new Map(memory.takenBy),
+    callsOf: new Map([...memory.callsOf].map(([key, of]) => [key, of.map(copyCall)])),
+    refused: new Set(memory.refused),
+    sent: copySets(memory.sent),
+    told: copySets(memory.told),
+    forgotten: new Set(memory.forgotten),
   };
 }
 
@@ -665,7 +843,46 @@ function numbersOf({ state, total, processed, activation, email }: Progress): st
   return JSON.stringify({ state, total, processed, activation, email });
 }
 
+function addTo(map: Map<string, Set<DeliveryEvent>>, key: string, event: DeliveryEvent): void {
+  const known = map.get(key);
+  if (known === undefined) map.set(key, new Set([event]));
+  else known.add(event);
+}
+
+/** What a result says became of its lead. */
+function stateOf({ activation, emailState }: LeadResult): LeadState {
+  if (activation !== 'activated') return activation === 'failed' ? 'refused' : activation;
+  if (emailState === 'failed') return 'f';
+  if (emailState === 'unknown') return 'u';
+  return emailState === 'pending' ? 'p' : 's';
+}
+
+const resultsByRow = new Map<string, readonly (readonly [number, LeadState])[]>();
+
+/** The results of the leads of one row. Most rows are as they were when they were read last. */
+function resultsOf(row: Record<string, string | null>): readonly (readonly [number, LeadState])[] {
+  const { state, lead_ids: leadIds, marks, skipped, recipients } = row;
+  const text = `${state} ${marks} ${leadIds} ${skipped} ${recipients}`;
+  const known = resultsByRow.get(text);
+  if (known !== undefined) return known;
+  const results: [number, LeadState][] = [];
+  for (const { leadId } of JSON.parse(skipped ?? '[]') as { leadId: number }[])
+    results.push([leadId, 'skipped']);
+  if (recipients === undefined || recipients === null) {
+    const result = state === 'cancelled' ? 'skipped' : state === 'done' ? 'refused' : 'pending';
+    for (const leadId of JSON.parse(leadIds ?? '[]') as number[]) results.push([leadId, result]);
+  } else {
+    for (const [index, { leadId }] of (JSON.parse(recipients) as { leadId: number }[]).entries()) {
+      const mark = marks?.[index];
+      if (mark !== 'm') results.push([leadId, mark as LeadState]);
+    }
+  }
+  if (resultsByRow.size > 10_000) resultsByRow.clear();
+  resultsByRow.set(text, results);
+  return results;
+}
+
 /** True when an object has a table. */
 export function hasTable(host: ObjectHost, name: string): boolean {
-  return host.database.run('SELECT 1 FROM sqlite_master WHERE name = ?', name).rows.length > 0;
+  return host.database.hasTable(name);
 }

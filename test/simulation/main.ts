@@ -3,6 +3,7 @@
  *
  *   --seed S       the first world's seed (default 1); the next worlds have the next seeds
  *   --hours H      simulated hours (default 1000)       --worlds N, --crashes N, --seconds N: other limits
+ *   --until T      ends at this time, epoch ms
  *   --replay       runs world S alone and prints its event log; --without 3,8 leaves these faults out
  *   --coverage     prints places × faults
  *   --json         prints the sums as one line of JSON, and nothing else
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     worlds: { type: 'string' },
     crashes: { type: 'string' },
     seconds: { type: 'string' },
+    until: { type: 'string' },
     replay: { type: 'boolean', default: false },
     without: { type: 'string', default: '' },
     coverage: { type: 'boolean', default: false },
@@ -50,6 +52,9 @@ if (values.mutant !== undefined) requirePlanted();
 const leftOut = new Set(values.without.split(',').filter(Boolean).map(Number));
 const options = { leftOut, forgetsKeys: values.control };
 
+// The product's errors cost more to trace than to handle. A replay traces them.
+if (!values.replay) Error.stackTraceLimit = 0;
+
 function replay(): boolean {
   const result = new World({ ...options, seed, onLine: print }).run();
   print(
@@ -69,6 +74,7 @@ function campaign(): boolean {
     worldCount: limit(values.worlds),
     crashCount: limit(values.crashes),
     seconds: limit(values.seconds),
+    untilMs: limit(values.until),
     hours: limit(values.hours),
   };
   const isUnlimited = Object.values(limits).every((value) => value === undefined);

@@ -28,7 +28,7 @@ import {
 } from '../../src/core/session/slice.ts';
 import { PermitPool } from '../../src/durable/sending/permit-pool.ts';
 import { seededRandom } from './random.ts';
-import { batchOf, inflight } from './session-model.ts';
+import { batchOf, inflight } from './batches.ts';
 
 export interface Simulation {
   /** `MAIL_RATE`, calls a second. */

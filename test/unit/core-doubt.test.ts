@@ -17,7 +17,7 @@ import {
   probeSplit,
   withoutRepeat,
 } from '../../src/core/batch/settle.ts';
-import { inflight, keyedTraits, keylessTraits } from '../support/session-model.ts';
+import { inflight, keyedTraits, keylessTraits } from '../support/batches.ts';
 
 const nowMs = 100 * 3_600_000;
 const fault = { code: 'c', message: 'm' };

@@ -17,7 +17,7 @@ import {
   probeSplit,
   type OutcomeContext,
 } from '../../src/core/batch/settle.ts';
-import { batchOf, inflight, keyedTraits, keylessTraits, specOf } from '../support/session-model.ts';
+import { batchOf, inflight, keyedTraits, keylessTraits, specOf } from '../support/batches.ts';
 
 const hourMs = 3_600_000;
 const nowMs = 100 * hourMs;

@@ -6,7 +6,7 @@ import type { Batch } from '../../src/core/batch/batch.ts';
 import type { Outcome } from '../../src/core/batch/outcome.ts';
 import type { WorkMode } from '../../src/core/session/session.ts';
 import { type Permit, runSlice, sliceLimits, type SliceVerbs } from '../../src/core/session/slice.ts';
-import { batchOf, inflight } from '../support/session-model.ts';
+import { batchOf, inflight } from '../support/batches.ts';
 
 const accepted: Outcome = { kind: 'accepted', messageIds: [], rejections: [] };
 const limits = {

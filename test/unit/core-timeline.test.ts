@@ -18,7 +18,7 @@ import {
   type Series,
 } from '../../src/core/session/timeline.ts';
 import type { TimelineEvent } from '../../src/shared/timeline.ts';
-import { specOf } from '../support/session-model.ts';
+import { specOf } from '../support/batches.ts';
 
 const queued = newSession(specOf(1_000, 100));
 const running = touch(queued, 2_000, { state: 'running', startedAt: 2_000 });

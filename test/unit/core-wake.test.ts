@@ -4,7 +4,7 @@
 import { describe, expect, it } from 'vitest';
 import { newSession, workMode, type Session } from '../../src/core/session/session.ts';
 import { nextWakeAt, recordRetryMs, type WakeView } from '../../src/core/session/wake.ts';
-import { specOf } from '../support/session-model.ts';
+import { specOf } from '../support/batches.ts';
 
 const nowMs = 1_000_000;
 const session = (change: Partial<Session>): Session => ({ ...newSession(specOf(10)), ...change });

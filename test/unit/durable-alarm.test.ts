@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { newSession, type Session } from '../../src/core/session/session.ts';
 import { SessionAlarm } from '../../src/durable/session/alarm.ts';
 import type { SessionContext } from '../../src/durable/session/context.ts';
-import { specOf } from '../support/session-model.ts';
+import { specOf } from '../support/batches.ts';
 
 const ended: Session = { ...newSession(specOf(10)), state: 'completed', finishedAt: 5_000 };
 

@@ -6,7 +6,7 @@ import type { Batch } from '../../src/core/batch/batch.ts';
 import { flipAheadCount } from '../../src/core/session/slice.ts';
 import { Flips } from '../../src/durable/sending/flips.ts';
 import { erasedRecipient, type FlipResult } from '../../src/shared/recipient.ts';
-import { batchOf } from '../support/session-model.ts';
+import { batchOf } from '../support/batches.ts';
 
 /** Batch `n` has the leads 10 n and 10 n + 1; the second of each is skipped. */
 const batch = (seq: number): Batch => batchOf([10 * seq, 10 * seq + 1], { seq });

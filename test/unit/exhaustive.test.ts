@@ -5,6 +5,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { smallWorlds } from '../simulation/exhaustive/bounds.ts';
 import type { ExplorationReport } from '../simulation/reports.ts';
 
 const main = join(import.meta.dirname, '../simulation/exhaustive/main.ts');
@@ -23,7 +24,9 @@ function explore(...args: string[]): Promise<ExplorationReport> {
 
 async function expectClosed(least: number, ...args: string[]): Promise<void> {
   const report = await explore(...args);
-  console.info(`${args.join(' ')}: ${report.stateCount} states, ${report.walkCount} walks`);
+  console.info(
+    `${args.join(' ')}: ${report.stateCount} states, ${report.walkCount} walks, ${(report.cpuMs / 1_000).toFixed(1)} s`,
+  );
   expect(report.violation).toBeNull();
   expect(report.frontierCount).toBe(0);
   expect(report.endCount).toBeGreaterThan(0);
@@ -31,22 +34,9 @@ async function expectClosed(least: number, ...args: string[]): Promise<void> {
 }
 
 describe('every path', () => {
-  it(
-    'of one lead, with two crashes and any number of commands, keeps every promise; without keys',
-    () => expectClosed(3_000, '--provider', 'postmark'),
-    timeoutMs,
-  );
-
-  it(
-    'of one lead, with four things that go wrong, keeps every promise; with keys',
-    () => expectClosed(1_000, '--provider', 'resend', '--wrong', '4'),
-    timeoutMs,
-  );
-
-  it.each(['resend', 'postmark'])(
-    'of two batches of two leads, with two things that go wrong, keeps every promise (%s)',
-    (provider) =>
-      expectClosed(1_000, '--provider', provider, '--leads', '2', '--batches', '2', '--wrong', '2'),
+  it.each(smallWorlds)(
+    'of $what, keeps every promise',
+    ({ args, leastStateCount }) => expectClosed(leastStateCount, ...args),
     timeoutMs,
   );
 });
@@ -54,6 +44,7 @@ describe('every path', () => {
 describe('a planted fault', () => {
   it.each([
     ['a new key for each attempt', 'mailed once', ['the alarm fires', '  lost after', 'the alarm fires']],
+    ['a key that has expired is used', 'mailed once', ['the alarm fires', '  lost after', 'a day passes']],
     ['intent after the call', 'failed means not taken', ['the alarm fires', '  crash', 'cancel']],
     [
       'nothing looks for commands before a call',

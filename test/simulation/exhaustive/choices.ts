@@ -18,9 +18,12 @@ export interface Choice {
 export class Choices {
   readonly made: Choice[] = [];
   readonly #given: readonly string[];
+  readonly #onTaken: (taken: string) => void;
 
-  constructor(given: readonly string[]) {
+  /** @param onTaken - gets each decision before it has an effect */
+  constructor(given: readonly string[], onTaken: (taken: string) => void) {
     this.#given = given;
+    this.#onTaken = onTaken;
   }
 
   /** True while decisions are given: what happens meanwhile was seen before. */
@@ -31,12 +34,10 @@ export class Choices {
   /** Takes one of the options. */
   take(optionsNow: () => Options): string {
     const given = this.#given[this.made.length];
-    if (given !== undefined) {
-      this.made.push({ options: null, taken: given });
-      return given;
-    }
-    const options = optionsNow();
-    this.made.push({ options, taken: options[0] });
-    return options[0];
+    const options = given === undefined ? optionsNow() : null;
+    const taken = given ?? options?.[0] ?? '';
+    this.made.push({ options, taken });
+    this.#onTaken(taken);
+    return taken;
   }
 }

@@ -7,7 +7,7 @@
  * @module
  */
 import type { Actor, Simulator } from '../platform/simulator.ts';
-import { leadIdOf, type Call, type MailBook, type ProviderName } from '../world/mail-api.ts';
+import type { Call, MailBook, ProviderName } from '../world/mail-api.ts';
 import type { Choices, Options } from './choices.ts';
 
 const keyLifeMs = 24 * 3_600_000;
@@ -88,7 +88,7 @@ export class ChosenMailApi {
       id: this.callCount++,
       sessionId: caller.name,
       key: headers['idempotency-key'] ?? '',
-      leadIds: emails.map(leadIdOf),
+      leadIds: emails.map((email) => this.#book.leadIdOf(email)),
       emails,
       departedAt: this.#sim.nowMs,
       isTaken: false,
@@ -114,6 +114,8 @@ export class ChosenMailApi {
     };
     const refusal = what === 'lost before' ? null : refusals[this.#provider][what];
     if (refusal !== undefined) {
+      // Of some mail, it is not said which.
+      if (what === 'mail refused') this.#book.refused(call, call.leadIds.slice(0, 1));
       come(refusal);
       return;
     }
@@ -191,6 +193,10 @@ export class ChosenMailApi {
     );
     const taken = call.leadIds.filter((_, index) => codeOf(index) === 0);
     call.isTaken = taken.length > 0;
+    this.#book.refused(
+      call,
+      call.leadIds.filter((_, index) => codeOf(index) === 300),
+    );
     this.#book.taken(call, taken);
     return { status: 200, body: JSON.stringify(results), isCertain: true };
   }

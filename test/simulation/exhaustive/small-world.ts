@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { maxAttempts } from '../../../src/core/batch/settle.ts';
 import { decideCommand, type Command, type CommandDecision } from '../../../src/core/session/command.ts';
 import { toProgress } from '../../../src/core/session/progress-view.ts';
 import type { Session, SessionSpec } from '../../../src/core/session/session.ts';
@@ -97,6 +98,8 @@ const crmTables = ['lead_counts', 'activations'];
 const changedLeadsSql =
   'SELECT id, status, activated_at, activated_by, activated_revision FROM leads WHERE activated_revision IS NOT NULL';
 const template = { id: 'welcome', version: 1, name: 'Welcome', subject: 'Hi', html: '<p>Hi</p>', text: 'Hi' };
+/** Choices at which nothing goes wrong. */
+const harmless: ReadonlySet<string> = new Set(['go on', 'taken', 'nothing', 'the alarm fires']);
 /** More events than any path has: something goes round and round. */
 const maxEventCount = 5_000;
 
@@ -135,9 +138,11 @@ export class SmallWorld {
     this.#crm = new SimDatabase(sim, {
       hopMs: () => 0,
       fault: () => 'none',
-      orphaned: () => {},
     });
-    this.#invariants = new Invariants(sim, this.#crm, bounds.provider === 'resend');
+    // Retention has no check here: its alarm, ten days and more ahead, never fires. Nor has reading results: nobody reads.
+    this.#invariants = new Invariants(sim, this.#crm);
+    // main.ts plants a smaller number.
+    this.#invariants.maxAttempts = maxAttempts;
     this.#invariants.onViolation = ({ invariant, message }) => (this.#violation ??= { invariant, message });
     this.#api = new ChosenMailApi(sim, bounds.provider, {
       departed: (call) => {
@@ -148,6 +153,8 @@ export class SmallWorld {
         this.#isChanged = true;
         this.#checked(() => this.#invariants.callTaken(call, leadIds));
       },
+      refused: (call, leadIds) => this.#invariants.callRefused(call, leadIds),
+      leadIdOf: (email) => Number(/^l(\d+)/.exec(email)?.[1] ?? 0),
     });
     this.#env = this.#makeEnv();
     enterRealm({
@@ -183,9 +190,10 @@ export class SmallWorld {
       alarm: () => ({ lateMs: 0, isLost: false, isTwice: false }),
       isStorageAway: () => false,
       crashed: (host) => this.#invariants.answersLost(host),
-      committed: (host) => {
+      committed: (host, hasResults) => {
         if (host.className !== 'session') return;
         this.#isChanged = true;
+        this.#checked(() => this.#invariants.committed(host, hasResults));
       },
       called: () => {},
     };
@@ -199,7 +207,8 @@ export class SmallWorld {
       const hostOf = (name: string): ObjectHost => {
         const key = `${className} ${name}`;
         const known =
-          this.#hosts.get(key) ?? new ObjectHost({ sim: this.#sim, weather, make }, className, name);
+          this.#hosts.get(key) ??
+          new ObjectHost({ sim: this.#sim, weather, schema: null, make }, className, name);
         this.#hosts.set(key, known);
         return known;
       };
@@ -251,10 +260,10 @@ export class SmallWorld {
     const rest = this.#restNow();
     for (const { database } of this.#hosts.values()) {
       // While a changed schema is not committed, every rollback prepares all statements anew.
-      database.run('COMMIT');
-      database.run('BEGIN');
+      database.control('COMMIT');
+      database.control('BEGIN');
     }
-    rows.run('SAVEPOINT base');
+    rows.control('SAVEPOINT base');
     return rest;
   }
 
@@ -287,6 +296,7 @@ export class SmallWorld {
     };
     sessionStub(this.#env, sessionId);
     this.#invariants.sessionStarted(this.#session, { createdAt, startsAt: createdAt + 10_000 });
+    this.#invariants.audienceFrozen(sessionId, audience, spec.maxLeadId);
     await sessionStub(this.#env, sessionId).startSession(spec);
     // Makes the gate's table.
     await mailGateStub(this.#env, this.#bounds.provider).lease(0);
@@ -332,13 +342,13 @@ export class SmallWorld {
     sim.nowMs = rest.nowMs;
     for (const host of this.#hosts.values()) {
       host.rest(null);
-      host.database.run('ROLLBACK');
-      host.database.run('BEGIN');
+      host.database.control('ROLLBACK');
+      host.database.control('BEGIN');
     }
     this.#session.database.restore(rest.session);
     this.#gate.database.restore(rest.gate);
     const { rows } = this.#crm;
-    rows.run('ROLLBACK TO base');
+    rows.control('ROLLBACK TO base');
     for (const [table, copied] of rest.crm) {
       if (table !== 'leads') rows.restore(new Map([[table, copied]]));
       else
@@ -376,7 +386,8 @@ export class SmallWorld {
     const events = this.#sim.pending().map(({ kind, actor }) => `${kind}${actor === null ? '' : '@'}`);
     const calls = this.#api.due.map(({ call, what }) => `${call.key.slice(-2)}${call.leadIds.length}${what}`);
     const isStale = this.#generation() !== this.#sliceGeneration;
-    return `${events.join()}/${calls.join()}/${this.#api.arriving.join()}/${String(isStale)}/${String(this.#session.isHandlingAlarm)}`;
+    const { isAccountAtFault } = this.#invariants.known;
+    return `${isAccountAtFault ? '!' : ''}${events.join()}/${calls.join()}/${this.#api.arriving.join()}/${String(isStale)}/${String(this.#session.isHandlingAlarm)}`;
   }
 
   #generation(): number {
@@ -413,7 +424,7 @@ export class SmallWorld {
    */
   walk(rest: Rest, given: readonly string[], isKnown: (key: string, crashesLeft: number) => boolean): Walk {
     const sim = this.#sim;
-    const choices = new Choices(given);
+    const choices = new Choices(given, (taken) => this.#disturb(taken));
     const passed: Walk['passed'] = [];
     this.#comeTo(rest);
     this.#api.choices = choices;
@@ -422,6 +433,10 @@ export class SmallWorld {
       const isNew = !isKnown(key, this.#crashesLeft);
       passed.push({ key, choiceCount: choices.made.length });
       if (!isNew) throw isKnownState;
+    };
+    sim.beforeTurn = (event) => {
+      if (event.kind.startsWith('alarm activation'))
+        this.#checked(() => this.#invariants.alarmFires(this.#session));
     };
     sim.afterTurn = (event) => this.#afterTurn(event, choices, stopAt);
     const end = (at: Rest | null): Walk => ({
@@ -445,6 +460,7 @@ export class SmallWorld {
       if (error !== isKnownState) throw error;
       return end(null);
     } finally {
+      sim.beforeTurn = null;
       sim.afterTurn = null;
     }
     if (this.#violation !== null) return end(null);
@@ -477,8 +493,16 @@ export class SmallWorld {
     return [...takenBy.keys()].filter((key) => !told.has(key)).map((key) => Number(key.split('/')[1]));
   }
 
+  /** Tells the checks what has gone wrong; when all is well, a session wakes only for its work. */
+  #disturb(taken: string): void {
+    if (harmless.has(taken)) return;
+    this.#invariants.disturbed('choice', taken === 'account refused' ? '401' : taken);
+  }
+
   #begin(beginning: string): void {
     const sim = this.#sim;
+    // A session that rests waits for a person because of its account, or the account is right.
+    if (beginning === 'resume' || this.#stored()?.reason !== 'mail_auth') this.#invariants.accountRepaired();
     if (beginning === 'nothing') {
       this.#session.rest(null);
       return;
@@ -496,9 +520,10 @@ export class SmallWorld {
     const told = /lead (\d+)/.exec(beginning)?.[1];
     if (told !== undefined) {
       const leadId = Number(told);
+      this.#invariants.eventsSent(sessionId, [leadId], 'delivered');
       this.#tell(
         (object) => object.addDeliveryEvents([{ leadId, event: 'delivered' }]),
-        () => this.#invariants.eventsTold(sessionId, [leadId]),
+        () => this.#invariants.eventsTold(sessionId, [leadId], 'delivered'),
       );
       return;
     }
@@ -570,8 +595,6 @@ export class SmallWorld {
     }
     if (!this.#isChanged || this.#session.instance === null || this.#isAtRest()) return;
     this.#isChanged = false;
-    // Notes which answers are on disk, too.
-    this.#checked(() => this.#invariants.checkRows(this.#session));
     const { core, around } = this.#key();
     if (core === this.#lastCore) return;
     this.#lastCore = core;

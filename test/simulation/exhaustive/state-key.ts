@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { maxAttempts } from '../../../src/core/batch/settle.ts';
 import type { InvariantMemory } from '../invariants.ts';
 import type { Database, Row } from '../platform/sqlite.ts';
 
@@ -71,7 +72,9 @@ export function stateKey(parts: KeyParts): StateKey {
     const calls = memory.callsOf.get(key) ?? [];
     const doubt =
       calls.length === 0 ? 'n' : calls.every((call) => call.isCertain && call.isSettled) ? 'c' : 'd';
-    const flags = `${memory.takenBy.has(key) ? 't' : ''}${memory.told.has(key) ? 'e' : ''}${record?.assumed.has(leadId) === true ? 'p' : ''}`;
+    // A lead may fail after so many calls, or when it was refused.
+    const mayFail = calls.length >= maxAttempts || memory.refused.has(key) ? 'f' : '';
+    const flags = `${mayFail}${memory.takenBy.has(key) ? 't' : ''}${memory.told.has(key) ? 'e' : ''}${record?.assumed.has(leadId) === true ? 'p' : ''}`;
     return `${ownLeads.get(leadId) ?? '?'}${credit}${doubt}${flags}`;
   };
   const decided: string[] = [];

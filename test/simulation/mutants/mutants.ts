@@ -66,7 +66,7 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'leads of another session are mailed too',
     flip,
-    "else if (row.activatedBy === flip.sessionId && row.eligibility !== 'suppressed') {",
+    "else if (row.activatedBy === sessionId && row.eligibility !== 'suppressed') {",
     "else if (row.activatedBy !== null && row.eligibility !== 'suppressed') {",
   ),
   mutant(
@@ -103,8 +103,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'a key that has expired is used',
     doubt,
-    'const keySafetyMs = 3_600_000;',
-    'const keySafetyMs = -48 * 3_600_000;',
+    'inDoubtSince + traits.idempotencyWindowMs - keySafetyMs;',
+    'inDoubtSince + traits.idempotencyWindowMs + 48 * keySafetyMs;',
   ),
   {
     // Several places look; each alone is enough in almost every case.
@@ -299,5 +299,124 @@ export const mutants: readonly Mutant[] = [
     'src/core/session/session.ts',
     'Math.max(session.probeAt ?? 0, session.waitingUntil ?? 0) <= nowMs',
     '(session.probeAt ?? 0) <= nowMs',
+  ),
+  mutant(
+    'an import sets leads new again',
+    'src/crm/imports/upsert-leads.ts',
+    'const updateSql = `UPDATE leads AS l SET\n',
+    "const updateSql = `UPDATE leads AS l SET status = 'new',\n",
+  ),
+  mutant(
+    'an import counts its leads twice',
+    'src/crm/imports/chunks.ts',
+    '(SELECT created_count FROM import_chunks WHERE import_number = ?1 AND seq = ?2)`;',
+    '(SELECT 2 * created_count FROM import_chunks WHERE import_number = ?1 AND seq = ?2)`;',
+  ),
+  {
+    name: 'a later lead joins the audience',
+    changes: [
+      {
+        file: 'src/crm/audience.ts',
+        find: "selectAudience(audience, { asOf: revision, drive: 'id' });",
+        replace: "selectAudience(audience, { asOf: revision + 1_000, drive: 'id' });",
+      },
+      {
+        file: 'src/crm/audience.ts',
+        find: '.bind(...params, afterLeadId, maxLeadId, limit)',
+        replace: '.bind(...params, afterLeadId, maxLeadId + 1_000, limit)',
+      },
+    ],
+  },
+  mutant(
+    'retention keeps whom it mailed',
+    'src/durable/store/session-store.ts',
+    "['batch', 'fate', 'erased_lead']",
+    "['fate', 'erased_lead']",
+  ),
+  mutant(
+    'a session that has not ended is reduced',
+    'src/core/session/retention.ts',
+    '  if (session.finishedAt === null) return null;\n  const anonymizeAt = session.finishedAt +',
+    '  const anonymizeAt = (session.finishedAt ?? session.spec.createdAt) +',
+  ),
+  mutant(
+    'a doubt goes to another provider',
+    'src/durable/sending/provider-change.ts',
+    "if (inDoubtSince !== null || state === 'inflight') {",
+    "if (state === 'inflight') {",
+  ),
+  mutant(
+    'a doubt of the version before is lost',
+    'src/durable/store/schema.ts',
+    "UPDATE batch SET in_doubt_since = attempt_at\n    WHERE state = 'waiting'",
+    "UPDATE batch SET in_doubt_since = attempt_at\n    WHERE state = 'gone'",
+  ),
+  mutant(
+    'a repeated event counts again',
+    'src/core/batch/delivery-status.ts',
+    '(after & mask) !== 0 && (before & mask) === 0 ? 1 : 0',
+    '(after & mask) !== 0 ? 1 : 0',
+  ),
+  mutant(
+    'a page of results begins one too late',
+    'src/durable/session/results.ts',
+    'const start = batch.seq === from.seq ? from.index : 0;',
+    'const start = batch.seq === from.seq && from.index > 0 ? from.index + 1 : 0;',
+  ),
+  mutant(
+    'broken settings pause a cancelled session',
+    'src/core/session/session.ts',
+    "if (session.state === 'cancelled' || session.finishedAt !== null) {",
+    'if (session.finishedAt !== null) {',
+  ),
+  mutant(
+    'a retry of unknown mail forgets the risk',
+    'src/core/batch/retry.ts',
+    "recipientsAt(batch, unknown), nowMs, 'risked')",
+    'recipientsAt(batch, unknown), nowMs)',
+  ),
+  {
+    name: 'a refusal is believed in spite of a doubt',
+    changes: [
+      {
+        file: settle,
+        find: 'if (batch.inDoubtSince !== null) return { change: unknown(batch, batch.inDoubtSince, outcome), signal };',
+        replace: '',
+      },
+      {
+        file: doubt,
+        find: '      if (inDoubtSince !== null) {\n',
+        replace: '      if (inDoubtSince === 0) {\n',
+      },
+      {
+        file: doubt,
+        find: "return batch.inDoubtSince !== null || batch.retried === 'risked';",
+        replace: "return batch.retried === 'risked';",
+      },
+    ],
+  },
+  mutant(
+    "a proxy's refusal fails the mail",
+    'src/mail/providers/outcome-table.ts',
+    "    kind: 'unknown',\n    code: `http_${status}`,",
+    "    kind: 'rejected',\n    index: null,\n    code: `http_${status}`,",
+  ),
+  mutant(
+    "a proxy's 403 pauses for a person",
+    'src/mail/providers/outcome-table.ts',
+    "  if (status === 429) return { kind: 'throttled', retryAfterMs, isForeign: true };\n",
+    "  if (status === 429) return { kind: 'throttled', retryAfterMs, isForeign: true };\n  if (status === 403) return { kind: 'auth', code: 'http_403', message: 'Forbidden.' };\n",
+  ),
+  mutant(
+    'a probe waits for an hour',
+    'src/core/limits/breaker.ts',
+    'const probeAt = nowMs + Math.round(Math.min(backedOffMs, longestMs));',
+    'const probeAt = nowMs + Math.round(60 * Math.min(backedOffMs, longestMs));',
+  ),
+  mutant(
+    'the audience depends on the clock',
+    'src/crm/audience.ts',
+    'SELECT l.id FROM ${from} WHERE ${where} AND ${id} > ?',
+    'SELECT l.id FROM ${from} WHERE ${where} AND l.updated_at <= ${Date.now()} AND ${id} > ?',
   ),
 ];

@@ -1,7 +1,8 @@
 /**
  * `npm run simulate:mutants`: plants each fault in a process of its own, and runs worlds until a promise is broken.
  *
- *   --seconds N   for each mutant (default 60)     --only NAME     --json: the results as one line
+ *   --seconds N   for each mutant (default 60)     --only NAME     --json: a line for each result
+ *   --workers N   mutants at the same time (default 2)     --until T: ends at this time, epoch ms
  *
  * Exits with 1 when a mutant survives.
  *
@@ -19,6 +20,8 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '60' },
     only: { type: 'string' },
     seed: { type: 'string', default: '1' },
+    until: { type: 'string', default: 'Infinity' },
+    workers: { type: 'string', default: String(Math.min(2, availableParallelism())) },
     json: { type: 'boolean', default: false },
   },
 });
@@ -34,6 +37,8 @@ function hunt(name: string): Promise<HuntReport> {
     values.seconds,
     '--seed',
     values.seed,
+    '--until',
+    values.until,
     '--json',
   ];
   return new Promise((resolve, reject) => {
@@ -66,9 +71,13 @@ const found: HuntReport[] = [];
 const rest = chosen[Symbol.iterator]();
 const worker = async (): Promise<void> => {
   for (const { name } of rest) {
+    if (Date.now() >= Number(values.until)) return;
     const result = await hunt(name);
     found.push(result);
-    if (values.json) continue;
+    if (values.json) {
+      print(JSON.stringify(result));
+      continue;
+    }
     const { seed, worldCount, crashCount, seconds, message } = result;
     print(
       seed === null
@@ -77,8 +86,7 @@ const worker = async (): Promise<void> => {
     );
   }
 };
-await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, worker));
+await Promise.all(Array.from({ length: Number(values.workers) }, worker));
 const survivors = found.filter(({ seed }) => seed === null);
-if (values.json) print(JSON.stringify(found));
-else print(`${found.length - survivors.length} of ${found.length} found.`);
+if (!values.json) print(`${found.length - survivors.length} of ${found.length} found.`);
 process.exitCode = survivors.length === 0 ? 0 : 1;

@@ -10,14 +10,15 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SQLInputValue } from 'node:sqlite';
-import type { Simulator } from './simulator.ts';
+import type { Actor, Simulator } from './simulator.ts';
 import { Database, type Row } from './sqlite.ts';
 
 export type DatabaseFault = 'none' | 'before' | 'after' | 'overloaded' | 'slow';
 
 export interface DatabaseWeather {
   hopMs(): number;
-  fault(sql: string): DatabaseFault;
+  /** What goes wrong with a request that leaves now; by its first statement, and by who sends it. */
+  fault(sql: string, caller: Actor | null): DatabaseFault;
 }
 
 /** A slow request: below the 30 s after which D1 gives up. */
@@ -81,7 +82,7 @@ export class SimDatabase {
   constructor(sim: Simulator, weather: DatabaseWeather) {
     this.#sim = sim;
     this.#weather = weather;
-    this.rows.run('BEGIN');
+    this.rows.control('BEGIN');
   }
 
   prepare(sql: string): Statement {
@@ -93,7 +94,7 @@ export class SimDatabase {
     const caller = sim.current;
     return new Promise((resolve, reject) => {
       const send = (): void => {
-        const fault = this.#weather.fault(statements[0]?.sql ?? '');
+        const fault = this.#weather.fault(statements[0]?.sql ?? '', caller);
         const extraMs = fault === 'slow' ? sim.random.int(slowMs.from, slowMs.to) : 0;
         const answer = (settle: () => void): void =>
           void sim.after(this.#weather.hopMs(), caller, 'answer d1', settle);
@@ -121,22 +122,25 @@ export class SimDatabase {
   }
 
   #transact(statements: readonly Statement[]): Answer[] {
-    this.rows.run('SAVEPOINT request');
+    const run = ({ sql, params }: Statement): Answer => {
+      const { rows, changes } = this.rows.run(sql, ...params);
+      return { success: true, results: rows, meta: { changes } };
+    };
+    // One statement is a transaction of its own.
+    if (statements.length === 1) return statements.map(run);
+    this.rows.control('SAVEPOINT request');
     try {
-      const answers = statements.map(({ sql, params }): Answer => {
-        const { rows, changes } = this.rows.run(sql, ...params);
-        return { success: true, results: rows, meta: { changes } };
-      });
-      this.rows.run('RELEASE request');
+      const answers = statements.map(run);
+      this.rows.control('RELEASE request');
       return answers;
     } catch (error) {
-      this.rows.run('ROLLBACK TO request');
-      this.rows.run('RELEASE request');
+      this.rows.control('ROLLBACK TO request');
+      this.rows.control('RELEASE request');
       throw error;
     }
   }
 
   dispose(): void {
-    this.rows.run('ROLLBACK');
+    this.rows.control('ROLLBACK');
   }
 }

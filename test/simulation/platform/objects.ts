@@ -11,7 +11,14 @@
 import type { SQLInputValue } from 'node:sqlite';
 import { SimStream, type SimResponse } from './realm.ts';
 import { Actor, type SimEvent, type Simulator } from './simulator.ts';
-import { returnDatabase, takeDatabase, type Database, type Row } from './sqlite.ts';
+import {
+  returnDatabase,
+  takeDatabase,
+  type Database,
+  type Row,
+  type Schema,
+  type SchemaState,
+} from './sqlite.ts';
 
 type Method = (...args: unknown[]) => unknown;
 
@@ -30,17 +37,26 @@ export interface Weather {
   /** True while an object's database takes no write. */
   isStorageAway(host: ObjectHost): boolean;
   crashed(host: ObjectHost, kind: string): void;
-  committed(host: ObjectHost): void;
+  /** @param hasResults - rows were written that say what became of leads */
+  committed(host: ObjectHost, hasResults: boolean): void;
   called(host: ObjectHost, method: string, args: readonly unknown[]): void;
 }
 
 const maxAlarmRetryCount = 6;
 
+export interface ObjectParts {
+  sim: Simulator;
+  weather: Weather;
+  /** Of its class. */
+  schema: Schema | null;
+  make: (host: ObjectHost, instance: Instance) => object;
+}
+
 /** One object: its durable state, and the instance that runs now. */
 export class ObjectHost {
   readonly name: string;
   readonly className: string;
-  readonly database: Database = takeDatabase();
+  readonly database: Database;
   instance: Instance | null = null;
   /** The alarm as the running instance sees it. */
   alarmAt: number | null = null;
@@ -61,15 +77,17 @@ export class ObjectHost {
   isGroupOpen = false;
   isCommitScheduled = false;
   isAlarmInGroup = false;
+  hasResultsInGroup = false;
+  #schemaBefore: SchemaState;
+  readonly #schema: Schema | null;
 
-  constructor(
-    parts: { sim: Simulator; weather: Weather; make: (host: ObjectHost, instance: Instance) => object },
-    className: string,
-    name: string,
-  ) {
+  constructor(parts: ObjectParts, className: string, name: string) {
     this.#sim = parts.sim;
     this.#weather = parts.weather;
     this.#make = parts.make;
+    this.#schema = parts.schema;
+    this.database = takeDatabase(parts.schema);
+    this.#schemaBefore = this.database.schemaState;
     this.className = className;
     this.name = name;
   }
@@ -191,28 +209,33 @@ export class ObjectHost {
   openGroup(): void {
     if (this.isGroupOpen) return;
     this.isGroupOpen = true;
-    this.database.run('SAVEPOINT turn');
+    this.#schemaBefore = this.database.schemaState;
+    this.database.control('SAVEPOINT turn');
   }
 
   commit(): void {
     if (!this.isGroupOpen) return;
-    this.database.run('RELEASE turn');
+    this.database.control('RELEASE turn');
     this.isGroupOpen = false;
     this.isCommitScheduled = false;
+    const hasResults = this.hasResultsInGroup;
+    this.hasResultsInGroup = false;
     if (this.isAlarmInGroup) {
       this.isAlarmInGroup = false;
       this.durableAlarmAt = this.alarmAt;
       this.isAlarmLost = false;
       this.#setWake();
     }
-    this.#weather.committed(this);
+    this.#weather.committed(this, hasResults);
   }
 
   #rollBack(): void {
     if (!this.isGroupOpen) return;
-    this.database.run('ROLLBACK TO turn');
-    this.database.run('RELEASE turn');
+    this.database.control('ROLLBACK TO turn');
+    this.database.control('RELEASE turn');
+    this.database.schemaState = this.#schemaBefore;
     this.isGroupOpen = false;
+    this.hasResultsInGroup = false;
     this.isCommitScheduled = false;
     this.isAlarmInGroup = false;
   }
@@ -337,7 +360,7 @@ export class ObjectHost {
   /** At the end of a world. */
   dispose(): void {
     this.#rollBack();
-    returnDatabase(this.database);
+    returnDatabase(this.database, this.#schema);
   }
 }
 
@@ -422,16 +445,18 @@ export function contextOf(instance: Instance): unknown {
     if (params.length === 0 && isScript(sql)) {
       check(true);
       host.openGroup();
+      host.hasResultsInGroup = true;
       database.script(sql);
       return cursor([], 0);
     }
     // First, because a missing table is found when a statement is prepared, and prepared statements are kept.
     check(false);
-    const { isWrite } = database.prepare(sql);
+    const { isWrite, isOfResults } = database.prepare(sql);
     check(isWrite);
     if (isWrite) host.openGroup();
-    const { rows, changes } = database.run(sql, ...params);
-    return cursor(rows, changes);
+    if (isOfResults) host.hasResultsInGroup = true;
+    const { rows, changes, mayHaveBlobs } = database.run(sql, ...params);
+    return cursor(mayHaveBlobs ? rows.map(toCells) : rows, changes);
   };
   return {
     id: { name: host.name, toString: () => host.name },
@@ -442,14 +467,16 @@ export function contextOf(instance: Instance): unknown {
       transactionSync<T>(work: () => T): T {
         check(false);
         host.openGroup();
-        database.run('SAVEPOINT step');
+        const schemaBefore = database.schemaState;
+        database.control('SAVEPOINT step');
         try {
           const result = work();
-          database.run('RELEASE step');
+          database.control('RELEASE step');
           return result;
         } catch (error) {
-          database.run('ROLLBACK TO step');
-          database.run('RELEASE step');
+          database.control('ROLLBACK TO step');
+          database.control('RELEASE step');
+          database.schemaState = schemaBefore;
           throw error;
         }
       },
@@ -488,12 +515,12 @@ function isScript(sql: string): boolean {
 function cursor(rows: Row[], changes: number): unknown {
   return {
     rowsWritten: changes,
-    toArray: () => rows.map(toCells),
+    toArray: () => rows,
     one: () => {
       const [row] = rows;
       if (row === undefined || rows.length > 1)
         throw new Error('Expected exactly one result from SQL query.');
-      return toCells(row);
+      return row;
     },
   };
 }

@@ -17,6 +17,8 @@ export interface Intensity {
   mail: number;
   alarms: number;
   storage: number;
+  /** Of a flip. */
+  lateFlips: number;
 }
 
 export interface InjectedFault {
@@ -26,12 +28,16 @@ export interface InjectedFault {
   kind: string;
 }
 
+/** Where something may go wrong; a function is asked only when it does. */
+type Place = string | (() => string);
+
 export class Faults {
   readonly injected: InjectedFault[] = [];
   /** Faults by `place × kind`. */
   readonly coverage = new Map<string, number>();
   /** False once everything is well again. */
   isActive = true;
+  onInjected: (place: string, kind: string) => void = () => {};
   readonly #sim: Simulator;
   readonly #random: Random;
   readonly #leftOut: ReadonlySet<number>;
@@ -44,14 +50,14 @@ export class Faults {
   }
 
   /** True when this happens here. `probability` of 0 draws nothing. */
-  happens(place: string, kind: string, probability: number): boolean {
+  happens(place: Place, kind: string, probability: number): boolean {
     if (!this.isActive || probability === 0 || !this.#random.chance(probability)) return false;
     return this.#inject(place, kind);
   }
 
   /** One of these kinds, by weight, or null. */
   pick<Kind extends string>(
-    place: string,
+    place: Place,
     probability: number,
     kinds: readonly (readonly [Kind, number])[],
   ): Kind | null {
@@ -69,7 +75,8 @@ export class Faults {
     return this.#random.int(from, to);
   }
 
-  #inject(place: string, kind: string): boolean {
+  #inject(at: Place, kind: string): boolean {
+    const place = typeof at === 'string' ? at : at();
     const number = this.#number++;
     if (this.#leftOut.has(number)) return false;
     const atMs = this.#sim.nowMs - this.#sim.startedMs;
@@ -77,6 +84,7 @@ export class Faults {
     const name = `${place} × ${kind}`;
     this.coverage.set(name, (this.coverage.get(name) ?? 0) + 1);
     this.#sim.note(`fault ${number} ${name}`);
+    this.onInjected(place, kind);
     return true;
   }
 }

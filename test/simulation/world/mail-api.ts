@@ -37,6 +37,9 @@ export interface Call {
 export interface MailBook {
   departed(call: Call): void;
   taken(call: Call, leadIds: readonly number[]): void;
+  /** The provider itself has refused mails of these leads. */
+  refused(call: Call, leadIds: readonly number[]): void;
+  leadIdOf(email: string): number;
 }
 
 interface Remembered {
@@ -83,7 +86,6 @@ const faultKinds = [
 type FaultKind = (typeof faultKinds)[number][0];
 
 export interface MailApiOptions {
-  provider: ProviderName;
   /** Of a call, when the API is up. */
   faultProbability: number;
   checksContentFirst: boolean;
@@ -96,8 +98,10 @@ export class MailApi {
   readonly calls: Call[] = [];
   /** Leads whose address is refused. */
   readonly refusedLeadIds = new Set<number>();
+  /** Leads whose address has bounced: Postmark takes no further mail to it (error 406). */
+  readonly bouncedLeadIds = new Set<number>();
   /** Of an outage: what every call meets. */
-  outage: FaultKind | null = null;
+  outage: OutageKind | null = null;
   readonly #sim: Simulator;
   readonly #faults: Faults;
   readonly #options: MailApiOptions;
@@ -112,7 +116,8 @@ export class MailApi {
   }
 
   /** What `fetch` is to the product. */
-  fetch(init: RequestInit): Promise<Response> {
+  fetch(url: string, init: RequestInit): Promise<Response> {
+    const provider = url.endsWith('/emails/batch') ? 'resend' : 'postmark';
     const sim = this.#sim;
     const caller = sim.current;
     if (caller === null) throw new Error('Nobody calls.');
@@ -128,6 +133,7 @@ export class MailApi {
       caller.emit(() =>
         this.#depart(
           caller,
+          provider,
           init,
           (kind, settle) => {
             sim.after(this.#latencyMs(), caller, kind, () => finish(settle));
@@ -145,6 +151,7 @@ export class MailApi {
 
   #depart(
     caller: Actor,
+    provider: ProviderName,
     init: RequestInit,
     later: (kind: string, settle: () => void) => void,
     resolve: (response: Response) => void,
@@ -158,7 +165,7 @@ export class MailApi {
       id: this.calls.length,
       sessionId: caller.name,
       key: headers['idempotency-key'] ?? '',
-      leadIds: emails.map(leadIdOf),
+      leadIds: emails.map((email) => this.#book.leadIdOf(email)),
       emails,
       departedAt: this.#sim.nowMs,
       isTaken: false,
@@ -186,31 +193,31 @@ export class MailApi {
       return;
     }
     if (fault === 'hang before') return;
-    const before = answerBefore(fault, this.#sim, this.#options.provider);
+    const before = answerBefore(fault, this.#sim, provider);
     if (before !== null) {
       give(before);
       return;
     }
     this.#sim.after(this.#latencyMs() + slowMs, null, 'mail call', () => {
-      const answer = this.#take(call, payload, fault);
+      const answer =
+        provider === 'resend' ? this.#takeAll(call, payload, fault) : this.#takeEach(call, fault);
       if (fault === 'hang after') return;
       if (fault === 'lost after') lose();
       else give(answerAfter(fault, answer) ?? answer);
     });
   }
 
-  /** What the provider does with a call that has reached it. */
-  #take(call: Call, payload: string, fault: FaultKind | null): Answer {
-    return this.#options.provider === 'resend' ? this.#takeAll(call, payload, fault) : this.#takeEach(call);
-  }
+  // What the provider does with a call that has reached it.
 
   #takeAll(call: Call, payload: string, fault: FaultKind | null): Answer {
     const { checksContentFirst, remembersErrors, forgetsKeys } = this.#options;
     const nowMs = this.#sim.nowMs;
     const refused =
       fault === 'refused for content' ? 0 : call.leadIds.findIndex((id) => this.refusedLeadIds.has(id));
-    const refusal = (): Answer =>
-      own(422, 'validation_error', `Invalid \`to\` field. emails[${refused}].to is not deliverable.`);
+    const refusal = (): Answer => {
+      this.#book.refused(call, call.leadIds.slice(refused, refused + 1));
+      return own(422, 'validation_error', `Invalid \`to\` field. emails[${refused}].to is not deliverable.`);
+    };
     if (checksContentFirst && refused >= 0) return refusal();
     const known = forgetsKeys ? undefined : this.#keys.get(call.key);
     if (known !== undefined && nowMs - known.at < keyLifeMs) {
@@ -244,21 +251,38 @@ export class MailApi {
     return answer;
   }
 
-  #takeEach(call: Call): Answer {
-    const taken = call.leadIds.filter((id) => !this.refusedLeadIds.has(id));
-    const results = call.leadIds.map((id) =>
-      this.refusedLeadIds.has(id)
-        ? { ErrorCode: 300, Message: 'Invalid email request' }
-        : { ErrorCode: 0, Message: 'OK', MessageID: `m${call.id}-${id}` },
-    );
+  #takeEach(call: Call, fault: FaultKind | null): Answer {
+    const isRefused = (id: number): boolean =>
+      this.refusedLeadIds.has(id) || (fault === 'refused for content' && id === call.leadIds[0]);
+    const isInactive = (id: number): boolean => this.bouncedLeadIds.has(id);
+    const taken = call.leadIds.filter((id) => !isRefused(id) && !isInactive(id));
+    const results = call.leadIds.map((id) => {
+      if (isRefused(id)) return { ErrorCode: 300, Message: 'Invalid email request' };
+      if (isInactive(id)) return { ErrorCode: 406, Message: 'Inactive recipient' };
+      return { ErrorCode: 0, Message: 'OK', MessageID: `m${call.id}-${id}` };
+    });
     call.isTaken = taken.length > 0;
+    this.#book.refused(
+      call,
+      call.leadIds.filter((id) => !taken.includes(id)),
+    );
     this.#book.taken(call, taken);
     return { status: 200, body: JSON.stringify(results), isCertain: true };
   }
 }
 
+/** What every call of an outage meets. */
+export type OutageKind = FaultKind;
+
+/** Outages that take the mails and say nothing, or nothing that proves it. */
+export const doubtKinds: readonly [OutageKind, ...OutageKind[]] = [
+  '503 proxy after',
+  'lost after',
+  '500 after',
+];
+
 /** The kinds of which an outage consists. */
-export const outageKinds: readonly [FaultKind, ...FaultKind[]] = [
+export const outageKinds: readonly [OutageKind, ...OutageKind[]] = [
   'lost before',
   'lost after',
   '500 after',
@@ -269,11 +293,6 @@ export const outageKinds: readonly [FaultKind, ...FaultKind[]] = [
   '429 seconds',
   '200 page before',
 ];
-
-/** An address of a simulated lead begins with its id: l12e1@sim.test. */
-export function leadIdOf(email: string): number {
-  return Number(/^l(\d+)/.exec(email)?.[1] ?? 0);
-}
 
 function own(status: number, name: string, message: string): Answer {
   return { status, body: JSON.stringify({ statusCode: status, name, message }), isCertain: true };

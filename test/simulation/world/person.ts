@@ -12,12 +12,15 @@ import { updateLead } from '../../../src/crm/leads/lead.ts';
 import { suppressHash } from '../../../src/crm/suppressions.ts';
 import { sessionStub } from '../../../src/durable/stubs.ts';
 import { eraseEverywhere } from '../../../src/worker/operations/erasure.ts';
+import type { ResultCursor, ResultPage, ResultQuery } from '../../../src/durable/session/results.ts';
 import type { Progress } from '../../../src/shared/progress.ts';
+import type { LeadResult } from '../../../src/shared/schemas/activation.ts';
 import type { Invariants } from '../invariants.ts';
 import type { Random } from '../platform/random.ts';
 import { Actor, type Simulator } from '../platform/simulator.ts';
 import type { ObjectHost } from '../platform/objects.ts';
 import type { Faults } from './faults.ts';
+import { importLeads } from './import-leads.ts';
 
 export interface PersonParts {
   sim: Simulator;
@@ -26,6 +29,10 @@ export interface PersonParts {
   invariants: Invariants;
   hostOf(sessionId: string): ObjectHost;
   leadCount: number;
+  /** What people do with the address of each lead: an import of an address that an edit or an erasure frees would make another lead of it. */
+  addressUse: Map<number, 'changed' | 'imported'>;
+  /** People let a session lie for a day and more. */
+  isLong: boolean;
 }
 
 export const commandKinds = [
@@ -41,6 +48,7 @@ export const commandKinds = [
   ['suppress', 3],
   ['edit', 2],
   ['erase lead', 1],
+  ['import', 2],
 ] as const;
 type CommandKind = (typeof commandKinds)[number][0];
 
@@ -54,6 +62,10 @@ const commands = {
   check: { kind: 'check' },
   'assume sent': { kind: 'assumeSent' },
 } as const satisfies Partial<Record<CommandKind, Command>>;
+
+const dayMs = 86_400_000;
+/** Small, so that a page ends within a batch. */
+const pageLeadCount = 3;
 
 /** Carries out commands for one session, with pauses of every length. */
 export class Person extends Actor {
@@ -81,7 +93,10 @@ export class Person extends Actor {
   begin(): void {
     if (this.#leftCount-- <= 0) return;
     // From a few ms to some hours: most in the first seconds, where most happens.
-    const ms = 10 ** (1.3 + this.#random.next() * (this.#random.chance(0.1) ? 6.6 : 3.2));
+    const isDays = this.#parts.isLong && this.#random.chance(0.3);
+    const ms = isDays
+      ? this.#random.int(dayMs * 0.8, dayMs * 1.6)
+      : 10 ** (1.3 + this.#random.next() * (this.#random.chance(0.1) ? 6.6 : 3.2));
     this.#parts.sim.after(ms, this, 'person', () => {
       if (this.isDone) return;
       const kind = this.#parts.faults.pick('person', 1, commandKinds);
@@ -102,6 +117,7 @@ export class Person extends Actor {
       }
       case 'suppress': {
         const email = `l${leadId}@sim.test`;
+        invariants.leadForgotten(leadId);
         await suppressHash(env.DB, {
           emailHash: emailHash(env.ADDRESS_HASH_KEY, email),
           leadId,
@@ -114,6 +130,7 @@ export class Person extends Actor {
         return;
       }
       case 'edit':
+        if (!this.#mayUse(leadId, 'changed')) return;
         await updateLead(env.DB, {
           leadId,
           patch: { email: `l${leadId}e${this.sessionId.slice(-1)}${this.editCount++}@sim.test` },
@@ -121,12 +138,30 @@ export class Person extends Actor {
           hashEmail: (email) => emailHash(env.ADDRESS_HASH_KEY, email),
         });
         return;
+      case 'import': {
+        const importId = `import-${this.sessionId.slice(-1)}-${this.editCount++}`;
+        const known = [...new Set([leadId, (leadId % leadCount) + 1])]
+          .filter((id) => this.#mayUse(id, 'imported'))
+          .map((id) => [`l${id}@sim.test`, importId] as const);
+        const rows = [...known, [`${importId}@sim.test`, 'New'] as const];
+        await importLeads(env, { importId, rows, nowMs: sim.wallMs() });
+        return;
+      }
       case 'erase lead':
+        if (!this.#mayUse(leadId, 'changed')) return;
+        invariants.leadForgotten(leadId);
         if (await eraseEverywhere(env, leadId)) invariants.leadErased(leadId, [`l${leadId}@sim.test`]);
         return;
       default:
         await this.command(commands[kind]);
     }
+  }
+
+  #mayUse(leadId: number, use: 'changed' | 'imported'): boolean {
+    const { addressUse } = this.#parts;
+    const known = addressUse.get(leadId) ?? use;
+    addressUse.set(leadId, known);
+    return known === use;
   }
 
   /** Gives one command. */
@@ -138,6 +173,19 @@ export class Person extends Actor {
 
   progress(): Promise<Progress | null> {
     return this.#stub.progress();
+  }
+
+  /** Reads all pages of the session's results. */
+  async results(): Promise<LeadResult[]> {
+    const results: LeadResult[] = [];
+    let cursor: ResultCursor | null = null;
+    do {
+      const query: ResultQuery = { activation: null, email: null, code: null, cursor, limit: pageLeadCount };
+      const page = (await this.#stub.results(query)) as ResultPage | null;
+      results.push(...(page?.leads ?? []));
+      cursor = page?.next ?? null;
+    } while (cursor !== null);
+    return results;
   }
 }
 

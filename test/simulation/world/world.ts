@@ -11,11 +11,12 @@ import type { SessionSpec } from '../../../src/core/session/session.ts';
 import type { DeliveryEvent } from '../../../src/core/batch/delivery-status.ts';
 import { ActivationSession, type StartAnswer } from '../../../src/durable/activation-session.ts';
 import { MailGate } from '../../../src/durable/mail-gate.ts';
+import { migrate } from '../../../src/durable/store/schema.ts';
 import { sessionStub } from '../../../src/durable/stubs.ts';
 import { resolveAudience } from '../../../src/crm/audience.ts';
 import { emailHash } from '../../../src/crm/email.ts';
 import { sweep } from '../../../src/worker/operations/scheduled-cleanup.ts';
-import type { Audience } from '../../../src/shared/schemas/activation.ts';
+import type { Audience, LeadResult } from '../../../src/shared/schemas/activation.ts';
 import { hasTable, Invariants, Violation, type InvariantName } from '../invariants.ts';
 import { SimDatabase, type DatabaseFault } from '../platform/d1.ts';
 import {
@@ -29,8 +30,17 @@ import {
 import type { Random } from '../platform/random.ts';
 import { enterRealm, installRealm } from '../platform/realm.ts';
 import { Actor, Simulator, type SimEvent } from '../platform/simulator.ts';
+import { schemaOf, type Schema } from '../platform/sqlite.ts';
+import { holdsSession, leaveEarlierRows } from './earlier-version.ts';
 import { Faults, type InjectedFault, type Intensity } from './faults.ts';
-import { MailApi, outageKinds, type Call, type ProviderName } from './mail-api.ts';
+import {
+  doubtKinds,
+  MailApi,
+  outageKinds,
+  type Call,
+  type OutageKind,
+  type ProviderName,
+} from './mail-api.ts';
 import { Person, Poller, StreamReader, type PersonParts } from './person.ts';
 
 export interface WorldOptions {
@@ -71,6 +81,8 @@ const sessionSuffix = 'sim00000';
 
 const template = { id: 'welcome', version: 1, name: 'Welcome', subject: 'Hi', html: '<p>Hi</p>', text: 'Hi' };
 
+const sessionSchema = schemaOf(migrate);
+
 const hashes = new Map<string, string>();
 
 function hashOfEmail(email: string): string {
@@ -98,6 +110,8 @@ export class World {
   readonly #cron = new Actor('cron');
   readonly #hopMaxMs: number;
   readonly #hasWebhooks: boolean;
+  /** Hours and days of trouble. */
+  readonly #isLong: boolean;
   readonly #commitIsSlow: boolean;
   #crashCount = 0;
   #mailCount = 0;
@@ -119,23 +133,24 @@ export class World {
       mail: some(0.7, 0.1, 0.4),
       alarms: some(0.4, 0.05, 0.2),
       storage: some(0.2, 0.001, 0.004),
+      lateFlips: some(0.2, 0.01, 0.05),
     };
     this.#provider = draw.chance(0.75) ? 'resend' : 'postmark';
     this.#hopMaxMs = draw.pick([3, 20, 150]);
     this.#commitIsSlow = draw.chance(0.3);
     this.#hasWebhooks = draw.chance(0.4);
+    this.#isLong = draw.chance(0.1);
     this.#leadCount = draw.int(3, 14);
     this.#crm = new SimDatabase(sim, {
       hopMs: () => this.#hopMs(),
-      fault: (sql) => this.#databaseFault(sql),
+      fault: (sql, caller) => this.#databaseFault(sql, caller),
     });
-    this.#invariants = new Invariants(sim, this.#crm, this.#provider === 'resend');
+    this.#invariants = new Invariants(sim, this.#crm);
     this.#invariants.onViolation = (violation) => this.#broken(violation);
     this.#api = new MailApi(
       sim,
       this.#faults,
       {
-        provider: this.#provider,
         faultProbability: this.#intensity.mail,
         checksContentFirst: draw.chance(0.3),
         remembersErrors: draw.chance(0.3),
@@ -144,15 +159,19 @@ export class World {
       {
         departed: (call) => this.#checked(() => this.#invariants.callDeparted(call)),
         taken: (call, leadIds) => this.#taken(call, leadIds),
+        refused: (call, leadIds) => this.#invariants.callRefused(call, leadIds),
+        leadIdOf: (email) => this.#leadIdOf(email),
       },
     );
     this.#env = this.#makeEnv();
+    this.#faults.onInjected = (place, kind) => this.#invariants.disturbed(place, kind);
+    this.#invariants.retentionMs = Number(this.#env.RETENTION_DAYS) * dayMs;
   }
 
   #makeEnv(): Env {
-    const classes: [string, ObjectClass][] = [
-      ['session', ActivationSession],
-      ['gate', MailGate],
+    const classes: [string, ObjectClass, Schema | null][] = [
+      ['session', ActivationSession, sessionSchema],
+      ['gate', MailGate, null],
     ];
     const env: Record<string, unknown> = {
       DB: this.#crm,
@@ -162,21 +181,21 @@ export class World {
       MAIL_API_URL: 'http://mail.test',
       MAIL_FROM: 'Sim <hello@sim.test>',
       MAIL_RATE: this.#draw.chance(0.5) ? '8' : '1000',
-      MAIL_DAILY_CAP: this.#draw.chance(0.1) ? '8' : '',
-      RETENTION_DAYS: '30',
+      MAIL_DAILY_CAP: this.#draw.chance(0.2) ? '8' : '',
+      RETENTION_DAYS: this.#isLong && this.#draw.chance(0.5) ? '1' : '30',
       DATA_JURISDICTION: '',
       MAIL_GUARD_MIN_RESULTS: '500',
       MAIL_MAX_BOUNCE_PERCENT: '4',
       MAIL_MAX_COMPLAINT_PERCENT: '0.08',
     };
     const weather = this.#weather();
-    for (const [className, Class] of classes) {
+    for (const [className, Class, schema] of classes) {
       const make = (_host: ObjectHost, instance: Instance): object =>
         new Class(contextOf(instance) as never, env as never);
       const hostOf = (name: string): ObjectHost => {
         const key = `${className} ${name}`;
         const known =
-          this.#hosts.get(key) ?? new ObjectHost({ sim: this.#sim, weather, make }, className, name);
+          this.#hosts.get(key) ?? new ObjectHost({ sim: this.#sim, weather, schema, make }, className, name);
         this.#hosts.set(key, known);
         return known;
       };
@@ -207,7 +226,7 @@ export class World {
         this.#crashCount++;
         this.#invariants.answersLost(host);
       },
-      committed: (host) => this.#checked(() => this.#invariants.checkRows(host)),
+      committed: (host, hasResults) => this.#checked(() => this.#invariants.committed(host, hasResults)),
       called: (host, method, args) => {
         if (method === 'command') this.#invariants.commandArrived(host, args[0] as Command);
         if (method === 'erase') this.#invariants.commandArrived(host, { kind: 'cancel' });
@@ -219,10 +238,16 @@ export class World {
     return this.#sim.random.int(1, this.#hopMaxMs);
   }
 
-  #databaseFault(sql: string): DatabaseFault {
-    const place = `d1 ${labelOf(sql)}`;
+  #databaseFault(sql: string, caller: Actor | null): DatabaseFault {
+    if (
+      labelOf(sql) === 'flip' &&
+      this.#faults.happens('d1 flip', 'late, after a cancel', this.#intensity.lateFlips)
+    ) {
+      this.#overtake(hostOfActor(caller));
+      return 'slow';
+    }
     return (
-      this.#faults.pick(place, this.#intensity.database, [
+      this.#faults.pick(() => `d1 ${labelOf(sql)}`, this.#intensity.database, [
         ['before', 3],
         ['after', 3],
         ['overloaded', 1],
@@ -231,21 +256,45 @@ export class World {
     );
   }
 
+  /** While a flip is on its way its sender dies, and a person cancels. By dice alone the three hardly ever meet. */
+  #overtake(sender: ObjectHost | null): void {
+    const person = this.#people.find(({ sessionId }) => sessionId === sender?.name);
+    if (sender === null || person === undefined) return;
+    this.#sim.after(1, person, 'overtake', () => {
+      sender.crash('crash');
+      this.#checked(() => this.#invariants.afterCrash(sender));
+      person.command({ kind: 'cancel' }).catch(() => {});
+    });
+  }
+
   #taken(call: Call, leadIds: readonly number[]): void {
     this.#mailCount += leadIds.length;
     this.#checked(() => this.#invariants.callTaken(call, leadIds));
     if (!this.#hasWebhooks || leadIds.length === 0) return;
-    const events: readonly DeliveryEvent[] = ['delivered', 'delivered', 'delayed', 'hardBounced'];
-    const event = events[this.#sim.random.int(0, events.length - 1)] ?? 'delivered';
-    const reports = leadIds.map((leadId) => ({ leadId, event }));
-    const send = (): void => {
-      const answer = sessionStub(this.#env, call.sessionId).addDeliveryEvents(reports);
-      answer.then(() => this.#invariants.eventsTold(call.sessionId, leadIds)).catch(() => {});
-    };
-    // Early, late, and sometimes twice: a provider repeats an event that was not acknowledged.
-    const times = this.#sim.random.chance(0.3) ? 2 : 1;
-    for (let i = 0; i < times; i++)
-      this.#sim.after(10 ** (this.#sim.random.next() * 5), this.#cron, 'webhook', send);
+    const { random } = this.#sim;
+    for (const event of random.pick(eventLists)) {
+      if (event === 'hardBounced') for (const leadId of leadIds) this.#api.bouncedLeadIds.add(leadId);
+      const send = (): void => this.#report(call.sessionId, leadIds, event);
+      // Early, late, out of order, and sometimes twice: a provider repeats an event that was not acknowledged.
+      const times = random.chance(0.3) ? 2 : 1;
+      for (let i = 0; i < times; i++) this.#sim.after(10 ** (random.next() * 5), this.#cron, 'webhook', send);
+    }
+  }
+
+  #report(sessionId: string, leadIds: readonly number[], event: DeliveryEvent): void {
+    this.#invariants.eventsSent(sessionId, leadIds, event);
+    sessionStub(this.#env, sessionId)
+      .addDeliveryEvents(leadIds.map((leadId) => ({ leadId, event })))
+      .then(() => this.#invariants.eventsTold(sessionId, leadIds, event))
+      .catch(() => {});
+  }
+
+  /** An address of a simulated lead begins with its id: l12e1@sim.test. Imported leads get theirs from the CRM. */
+  #leadIdOf(email: string): number {
+    const id = /^l(\d+)/.exec(email)?.[1];
+    return Number(
+      id ?? this.#crm.rows.run('SELECT id FROM leads WHERE email = ?', email).rows[0]?.['id'] ?? 0,
+    );
   }
 
   /** Keeps the first violation; the world then ends. */
@@ -268,22 +317,26 @@ export class World {
 
   #mayCrash(event: SimEvent, when: 'before' | 'after'): void {
     const { actor } = event;
-    if (!this.#faults.isActive) return;
     const host = hostOfActor(actor);
     if (host === null || host.instance !== actor) return;
-    const place = placeOf(event.kind);
+    if (when === 'before' && event.kind.startsWith('alarm')) {
+      this.#checked(() => this.#invariants.alarmFires(host));
+    }
+    // What an object is told while its storage takes no write, it may not keep.
+    if (this.#storageAwayUntil.size > 0 && (this.#storageAwayUntil.get(host) ?? 0) > this.#sim.nowMs) {
+      this.#invariants.answersLost(host);
+    }
+    if (!this.#faults.isActive) return;
+    const { kind: what } = event;
     // Never in the middle of a turn: what a turn writes is one commit.
     if (
       when === 'before' &&
-      this.#faults.happens(`before ${place}`, 'storage away', this.#intensity.storage)
+      this.#faults.happens(() => `before ${placeOf(what)}`, 'storage away', this.#intensity.storage)
     ) {
       this.#invariants.answersLost(host);
       this.#storageAwayUntil.set(host, this.#sim.nowMs + this.#faults.int(1, 30_000));
     }
-    const kind = this.#faults.pick(`${when} ${place}`, this.#intensity.crashes / 2, [
-      ['crash', 8],
-      ['crash, old instance lingers', 2],
-    ]);
+    const kind = this.#faults.pick(() => `${when} ${placeOf(what)}`, this.#intensity.crashes / 2, crashKinds);
     if (kind === null) return;
     host.crash(kind, kind === 'crash' ? 0 : this.#faults.int(1, 3_000));
     this.#checked(() => this.#invariants.afterCrash(host));
@@ -296,7 +349,7 @@ export class World {
     const sim = this.#sim;
     enterRealm({
       sim,
-      fetch: (_url, init) => this.#api.fetch(init),
+      fetch: (url, init) => this.#api.fetch(url, init),
       log: (level, text) => {
         sim.note(`log ${level} ${text}`);
         this.#checked(() => this.#invariants.logged(level, text));
@@ -356,19 +409,23 @@ export class World {
 
   #troubleMs(): number {
     const draw = this.#draw;
-    return draw.chance(0.1) ? draw.int(3_600_000, 30 * 3_600_000) : draw.int(5_000, 200_000);
+    return this.#isLong ? draw.int(3_600_000, 80 * 3_600_000) : draw.int(5_000, 200_000);
   }
 
   #insertLeads(): void {
     const { rows } = this.#crm;
+    // In some worlds another clock, two hours ahead, has dated the leads.
+    const datedAt = this.#draw.chance(0.2) ? this.#sim.wallMs() + 7_200_000 : 0;
     for (let id = 1; id <= this.#leadCount; id++) {
       const email = `l${id}@sim.test`;
       rows.run(
-        `INSERT INTO leads (id, email, email_valid, email_hash, created_at, updated_at) VALUES (?, ?, ?, ?, 0, 0)`,
+        `INSERT INTO leads (id, email, email_valid, email_hash, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)`,
         id,
         email,
         this.#draw.chance(0.05) ? 0 : 1,
         hashOfEmail(email),
+        datedAt,
+        datedAt,
       );
       if (this.#draw.chance(0.06)) this.#api.refusedLeadIds.add(id);
     }
@@ -385,6 +442,8 @@ export class World {
       invariants: this.#invariants,
       hostOf: (sessionId) => this.#hostOf(sessionId),
       leadCount: this.#leadCount,
+      addressUse: new Map(),
+      isLong: this.#isLong,
     };
     for (let i = 0; i < sessionCount; i++) {
       const sessionId = `activation_1767225600000_${sessionSuffix}${i}`;
@@ -415,8 +474,9 @@ export class World {
       this.#readers.push(...readers);
     }
     this.#beginSweep();
-    this.#beginOutage();
+    this.#mayBeginOutage();
     this.#beginClockStep();
+    this.#beginDeploy();
   }
 
   #hostOf(sessionId: string): ObjectHost {
@@ -474,6 +534,7 @@ export class World {
         this.#started.add(sessionId);
         this.#invariants.sessionStarted(host, { createdAt, startsAt: this.#sim.wallMs() + how.undoMs });
       }
+      this.#invariants.audienceFrozen(sessionId, how.audience, maxLeadId);
       const answer = (await sessionStub(this.#env, sessionId).startSession(spec)) as StartAnswer;
       this.#sim.note(`started ${sessionId} ${answer.kind}`);
       person.begin();
@@ -483,6 +544,8 @@ export class World {
   }
 
   readonly #started = new Set<string>();
+  /** What people read of ended sessions. */
+  readonly #results = new Map<string, readonly LeadResult[]>();
 
   /** The cron that looks after sessions whose alarm was lost: every minute, ever more rarely in a long world. */
   #beginSweep(): void {
@@ -496,18 +559,21 @@ export class World {
     this.#sim.after(60_000, this.#cron, 'cron', run);
   }
 
-  #beginOutage(): void {
+  #mayBeginOutage(): void {
     if (!this.#draw.chance(0.3) || this.#intensity.mail === 0) return;
     const kind = this.#draw.pick(outageKinds);
-    this.#sim.after(this.#draw.int(0, 10_000), this.#cron, 'outage', () => {
+    this.#beginOutage(
+      this.#draw.int(0, 10_000),
+      10 ** (3 + this.#draw.int(0, this.#isLong ? 52 : 50) / 10),
+      kind,
+    );
+  }
+
+  #beginOutage(afterMs: number, forMs: number, kind: OutageKind): void {
+    this.#sim.after(afterMs, this.#cron, 'outage', () => {
       if (!this.#faults.happens('mail api', `outage: ${kind}`, 1)) return;
       this.#api.outage = kind;
-      this.#sim.after(
-        10 ** (3 + this.#faults.int(0, 50) / 10),
-        this.#cron,
-        'outage over',
-        () => (this.#api.outage = null),
-      );
+      this.#sim.after(forMs, this.#cron, 'outage over', () => (this.#api.outage = null));
     });
   }
 
@@ -532,11 +598,57 @@ export class World {
     });
   }
 
+  /** A deploy restarts every object: with the settings of another provider, or on the rows of the version before. */
+  #beginDeploy(): void {
+    if (!this.#draw.chance(0.3)) return;
+    const atMs = this.#draw.int(0, this.#isLong && this.#draw.chance(0.5) ? 20 * 3_600_000 : 20_000);
+    // Mail is in doubt then: the API has been away for some seconds.
+    if (this.#draw.chance(0.5))
+      this.#beginOutage(Math.max(0, atMs - 2_000), 3_000, this.#draw.pick(doubtKinds));
+    this.#sim.after(atMs, this.#cron, 'deploy', () => {
+      const kind = this.#faults.pick('deploy', 1, [
+        ['another provider', 2],
+        ['another provider, and back', 1],
+        ['rows of the version before', 3],
+        ['settings without a key', 2],
+      ]);
+      if (kind === null) return;
+      if (kind === 'rows of the version before') {
+        this.#restartAll((host) => {
+          if (holdsSession(host) && leaveEarlierRows(host)) this.#invariants.earlierRows(host);
+        });
+        return;
+      }
+      if (kind === 'settings without a key') {
+        const set = (key: string): void =>
+          this.#restartAll(() => Object.assign(this.#env, { MAIL_API_KEY: key }));
+        set('');
+        this.#sim.after(this.#faults.int(1_000, 60_000), this.#cron, 'deploy', () => set('key'));
+        return;
+      }
+      const before = this.#env.MAIL_PROVIDER;
+      const change = (provider: string): void =>
+        this.#restartAll(() => Object.assign(this.#env, { MAIL_PROVIDER: provider }));
+      change(before === 'resend' ? 'postmark' : 'resend');
+      if (kind === 'another provider, and back') {
+        this.#sim.after(this.#faults.int(1_000, 60_000), this.#cron, 'deploy', () => change(before));
+      }
+    });
+  }
+
+  #restartAll(each: (host: ObjectHost) => void): void {
+    for (const host of this.#hosts.values()) {
+      host.crash('deploy');
+      each(host);
+    }
+  }
+
   // ── the end ────────────────────────────────────────────────────────────────────────────────────
 
   #makeWell(): void {
     this.#faults.isActive = false;
     this.#api.outage = null;
+    Object.assign(this.#env, { MAIL_API_KEY: 'key' });
     for (const person of this.#people) person.isDone = true;
   }
 
@@ -561,6 +673,7 @@ export class World {
             return;
           }
         } else if (progress.finishedAt !== null) {
+          this.#results.set(sessionId, await person.results());
           openCount--;
           return;
         } else if (progress.state === 'paused' && progress.reason !== 'mail_unreachable')
@@ -575,6 +688,8 @@ export class World {
     const open = this.#sessionIds.filter((sessionId) => this.#isOpen(sessionId));
     const [first] = open;
     if (openCount > 0 && first !== undefined) this.#checked(() => this.#invariants.stuck(first, boundMs));
+    for (const [sessionId, results] of this.#results)
+      this.#checked(() => this.#invariants.resultsRead(sessionId, results));
     for (const reader of this.#readers) reader.isDone = true;
     this.#runUntil(sim.nowMs + 130_000);
   }
@@ -594,6 +709,20 @@ export class World {
 function hostOfActor(actor: Actor | null): ObjectHost | null {
   return actor !== null && 'host' in actor ? (actor as Instance).host : null;
 }
+
+/** What a provider reports of a mail. Each event comes at its own time. */
+const eventLists: readonly [readonly DeliveryEvent[], ...(readonly DeliveryEvent[])[]] = [
+  ['delivered'],
+  ['delivered'],
+  ['delayed', 'delivered'],
+  ['delivered', 'complained'],
+  ['hardBounced'],
+];
+
+const crashKinds = [
+  ['crash', 8],
+  ['crash, old instance lingers', 2],
+] as const;
 
 /** An event's kind without the names in it. */
 function placeOf(kind: string): string {
