@@ -90,6 +90,9 @@ export default defineConfig({
                   RESEND_WEBHOOK_SECRET: 'whsec_dGVzdC13ZWJob29rLXNlY3JldA==',
                   POSTMARK_WEBHOOK_CREDENTIALS: 'postmark:test-password',
                   ADDRESS_HASH_KEY: 'test-address-hash-key',
+                  // Of RFC 8037, appendix A.1.
+                  RECEIPT_SIGNING_KEY:
+                    '{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}',
                   // Only tests of permits wait for one.
                   MAIL_RATE: '100000',
                   // Only tests of undo wait for its time to pass.

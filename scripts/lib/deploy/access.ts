@@ -18,7 +18,7 @@ import {
 } from './deployed.ts';
 
 /** Mail providers, recipients and health checks cannot sign in. The routes are public in route permissions too. */
-export const publicPaths = ['/webhooks/*', '/unsubscribe/*', '/healthz'] as const;
+export const publicPaths = ['/webhooks/*', '/unsubscribe/*', '/healthz', '/.well-known/*'] as const;
 
 type Rule = Cloudflare.ZeroTrust.Access.Applications.AccessRule;
 

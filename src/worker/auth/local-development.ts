@@ -27,6 +27,7 @@ export const workerPaths = [
   '/problems',
   '/problems/*',
   '/healthz',
+  '/.well-known/*',
 ] as const;
 
 /** The e-mail address of the person of local development, or null. */
