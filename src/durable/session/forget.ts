@@ -19,7 +19,7 @@ export async function forgetPerson(
   context: Pick<SessionContext, 'store' | 'env' | 'now' | 'sleep'>,
   person: ForgottenPerson,
 ): Promise<boolean> {
-  const { store, now, sleep } = context;
+  const { store, sleep } = context;
   let wasEnded = store.load()?.finishedAt !== null;
   /** Once over all batches, also those that are added meanwhile; false when the session was removed. */
   const inParts = async (work: (afterSeq: number, untilSeq: number) => void): Promise<boolean> => {

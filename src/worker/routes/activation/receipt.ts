@@ -17,6 +17,9 @@ import { requireReceipt } from '../../operations/receipt.ts';
 
 const tags = ['activation'];
 
+/** A plain `string`, because the types of hono take every media type with "json" in it for JSON. */
+const jsonLines: string = 'application/jsonl';
+
 const receipt = createRoute({
   method: 'get',
   path: '/crm/activation/{sessionId}/receipt',
@@ -26,7 +29,7 @@ const receipt = createRoute({
     'What it was started with, who commanded what, and each batch with its key and the result of every lead, in a signed chain of hashes (docs/RECEIPT.md). Verify it offline: `npx lead-activation verify FILE`. The same revision always has the same bytes. If results change during the download, it breaks off without a signature.',
   request: { params: sessionIdParams },
   responses: {
-    200: { description: 'The receipt.', content: { 'application/jsonl': { schema: z.string() } } },
+    200: { description: 'The receipt.', content: { [jsonLines]: { schema: z.string() } } },
     ...problems('invalid_request', 'session_not_found', 'session_not_ended', 'misconfigured', 'cross_site'),
   },
 });
@@ -58,7 +61,7 @@ export function receiptRoutes(app: App): void {
     const { sessionId } = c.req.valid('param');
     const body = await requireReceipt(sessionStub(c.env, sessionId), c.get('requestId'));
     return c.body(body, 200, {
-      'content-type': 'application/jsonl; charset=utf-8',
+      'content-type': `${jsonLines}; charset=utf-8`,
       'content-disposition': attachment(`${sessionId}.receipt.jsonl`),
       'cache-control': 'no-store',
     });
