@@ -22,7 +22,8 @@ export type Sha256 = (text: string) => string;
  * A part that identifies a person: `[salt, …values]` where it is open, its leaf where it was closed, null where
  * there never was one.
  */
-export type Sealed<Values extends readonly unknown[]> = readonly [salt: string, ...values: Values] | string | null;
+export type Sealed<Values extends readonly unknown[]> =
+  readonly [salt: string, ...values: Values] | string | null;
 
 /** A recipient: the keyed hash of the address, and the mail provider's id of the mail. */
 export type SealedMember = Sealed<[addressHash: string, messageId: string | null]>;
@@ -79,7 +80,12 @@ export interface ReceiptCounts {
 /** Something that happened, such as a person's command. */
 export interface EventLine extends Inner {
   kind: 'event';
-  event: Readonly<Record<string, unknown>> & { kind: string; at: number; by: string | null; count: number | null };
+  event: Readonly<Record<string, unknown>> & {
+    kind: string;
+    at: number;
+    by: string | null;
+    count: number | null;
+  };
 }
 
 /** A batch: one call to the mail API under one idempotency key. */

@@ -10,6 +10,7 @@ declare namespace Cloudflare {
     CHAOS_CRASHES: string;
     FEW_REQUESTS_PER_PERSON: RateLimit;
     FUZZ_REQUESTS: string;
+    RECEIPT_LEADS: string;
     FUZZ_SEED: string;
   }
 }

@@ -5,11 +5,9 @@
  * @module
  */
 import { generateKeyPairSync, sign } from 'node:crypto';
-import { movedBatch, plannedBatch, type Batch } from '../../src/core/batch/batch.ts';
+import type { Batch } from '../../src/core/batch/batch.ts';
 import { batchContent, eventContent, receiptContent } from '../../src/core/session/receipt.ts';
-import { finish, newSession, type Session } from '../../src/core/session/session.ts';
 import { addressHasher, saltsFrom, sha256Text } from '../../src/durable/session/receipt-hash.ts';
-import { recipientFrom } from '../../src/shared/recipient.ts';
 import {
   beginChain,
   nextLine,
@@ -19,6 +17,7 @@ import {
   thumbprintText,
   type SealedMember,
 } from '../../src/shared/receipt.ts';
+import { sampleBatch, sampleSession } from './sample-batches.ts';
 
 export interface SampleOptions {
   sessionId?: string;
@@ -34,57 +33,6 @@ export interface SampleOptions {
 const { privateKey } = generateKeyPairSync('ed25519');
 export const samplePublicKey = (privateKey.export({ format: 'jwk' }) as { x: string }).x;
 export const sampleAddressKey = 'a-key-of-sample-receipts-of-43-characters-x';
-
-const blank = { firstName: '', lastName: '', company: '', custom: {} };
-export const sampleAddress = (leadId: number): string => `lead${leadId}@example.com`;
-
-function sampleBatch(seq: number, firstId: number, count: number): Batch {
-  const leadIds = Array.from({ length: count }, (_, at) => firstId + at);
-  const recipients = leadIds
-    .filter((id) => id % 10 !== 9)
-    .map((id) => recipientFrom({ id, email: sampleAddress(id), ...blank } as Parameters<typeof recipientFrom>[0]));
-  return {
-    ...movedBatch(0, recipients, 0),
-    ...plannedBatch(leadIds),
-    seq,
-    state: 'done',
-    recipients,
-    recipientStates: recipients.map(({ leadId }) => (leadId % 10 === 3 ? 'f' : 's')).join(''),
-    skipped: leadIds.filter((id) => id % 10 === 9).map((leadId) => ({ leadId, reason: 'suppressed' as const })),
-    failures: recipients.flatMap(({ leadId }, index) =>
-      leadId % 10 === 3 ? [{ index, code: 'invalid_address', message: sampleAddress(leadId) }] : [],
-    ),
-    messageIds: recipients.map(({ leadId }) =>
-      leadId % 10 === 3 ? null : `49a3999c-0ce1-4ea6-ab68-${String(leadId).padStart(12, '0')}`,
-    ),
-    attempts: 1,
-    attemptAt: 1_704_123_460_000 + seq,
-    inDoubtSince: null,
-    payloadHash: sha256Text(String(seq)),
-    code: null,
-    message: null,
-  };
-}
-
-function sampleSession(sessionId: string, leadCount: number): Session {
-  const session = newSession({
-    sessionId,
-    name: 'Spring',
-    owner: 'ana@example.com',
-    fingerprint: 'f'.repeat(64),
-    audience: { filter: { status: 'new' } },
-    template: { id: 'welcome', version: 1, name: 'Welcome', subject: 'Hi', html: '<p>Hi</p>', text: 'Hi' },
-    mail: { from: 'a@example.com', replyTo: null, actionUrl: null, postalAddress: null, publicUrl: null },
-    batchLeadCount: 100,
-    maxLeadId: leadCount,
-    total: leadCount,
-    createdAt: 1_704_123_456_789,
-  });
-  const of = (digit: number): number => Math.floor((leadCount - digit) / 10) + (digit <= leadCount ? 1 : 0);
-  const [failed, skipped] = [of(3), of(9)];
-  const counts = { activated: leadCount - skipped, skipped, refused: 0, sent: leadCount - skipped - failed, failed, unknown: 0 };
-  return finish({ ...session, counts, startedAt: session.spec.createdAt + 1 }, 1_704_123_999_000);
-}
 
 /** The lines of a receipt, each with its line end. */
 export function* sampleReceipt({
@@ -111,16 +59,28 @@ export function* sampleReceipt({
     sha256Text,
   );
   yield text;
-  const event = { id: 1, kind: 'started', at: 1_704_123_456_789, until: 1_704_123_456_789, by: 'ana@example.com' } as const;
-  yield nextLine(position, eventContent({ ...event, reason: null, message: null, count: leadCount }), sha256Text);
+  const event = {
+    id: 1,
+    kind: 'started',
+    at: 1_704_123_456_789,
+    until: 1_704_123_456_789,
+    by: 'ana@example.com',
+  } as const;
+  yield nextLine(
+    position,
+    eventContent({ ...event, reason: null, message: null, count: leadCount }),
+    sha256Text,
+  );
   let seq = 0;
   for (let firstId = 1; firstId <= leadCount; firstId += batchSize) {
     const batch = lieInBatch(sampleBatch(++seq, firstId, Math.min(batchSize, leadCount - firstId + 1)));
     const recipients = batch.recipients ?? [];
     const salts = saltsFrom(new Uint8Array(16).fill(1 + (seq % 250)), recipients.length);
-    const members = recipients.map(
-      ({ email }, index): SealedMember => [salts[index] ?? '', hashAddress(email), batch.messageIds?.[index] ?? null],
-    );
+    const members = recipients.map(({ email }, index): SealedMember => [
+      salts[index] ?? '',
+      hashAddress(email),
+      batch.messageIds?.[index] ?? null,
+    ]);
     yield nextLine(position, batchContent(batch, `${sessionId}/${seq}`, members), sha256Text);
   }
   yield nextLine(position, { kind: 'end', batches: seq }, sha256Text);

@@ -40,7 +40,11 @@ const tamperings: Record<Exclude<FaultKind, 'unsupported'>, (below: Below) => st
     const at = below(whole.length);
     const character = alphabet.charAt(below(alphabet.length));
     // Overwrite, insert or delete one character.
-    const [taken, put] = [[1, character], [0, character], [1, '']][below(3)] as [number, string];
+    const [taken, put] = [
+      [1, character],
+      [0, character],
+      [1, ''],
+    ][below(3)] as [number, string];
     return whole.slice(0, at) + put + whole.slice(at + taken);
   },
   dropped(below) {
@@ -92,7 +96,7 @@ describe('a receipt that somebody has changed', () => {
     const kinds = Object.keys(tamperings) as (keyof typeof tamperings)[];
     const counts: Record<string, number> = {};
     const wrong: { kind: string; named: string; text: string }[] = [];
-    for (let index = 0; index < tamperingCount; ) {
+    for (let index = 0; index < tamperingCount;) {
       const kind = kinds[index % kinds.length]!;
       const text = tamperings[kind](below);
       if (text === whole) continue;

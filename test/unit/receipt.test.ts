@@ -7,8 +7,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hashAddress } from '../../packages/cli/src/verify.ts';
 import { addressHasher, base64url, saltsFrom, sha256Text } from '../../src/durable/session/receipt-hash.ts';
 import { emailHash } from '../../src/crm/email.ts';
+import { canonicalJson } from '../../src/shared/canonical-json.ts';
+import { sha256Hex } from '../../src/shared/sha256.ts';
+import { sampleAddress } from '../support/sample-batches.ts';
 import {
-  sampleAddress,
   sampleAddressKey,
   samplePublicKey,
   sampleReceipt,
@@ -80,12 +82,15 @@ describe('the verifier', () => {
     const file = receiptFile({ leadCount: 20 });
     const ids = fileOf('ids.csv', '\uFEFFleadId,note\r\n1,"a, ""b""\nc"\r\n2,\r\n');
     expect(run('verify', file, '--leads', ids).text).toContain(
-      'all 2 leads of the file are in the receipt; the receipt has 18 more',
+      'all 2 leads of the file are in the receipt; the receipt has 18 leads more',
     );
     const missing = run('verify', file, '--leads', fileOf('more.csv', 'id\n20\n21\n'));
     expect(missing.code).toBe(1);
     expect(missing.text).toContain('1 lead of 2 are not in the receipt: 21');
-    const addresses = fileOf('addresses.csv', `Name;E-Mail\nAnn;${sampleAddress(1)}\nBob;${sampleAddress(2)}\n`);
+    const addresses = fileOf(
+      'addresses.csv',
+      `Name;E-Mail\nAnn;${sampleAddress(1)}\nBob;${sampleAddress(2)}\n`,
+    );
     expect(run('verify', file, '--leads', addresses, '--key', sampleAddressKey).code).toBe(0);
     expect(run('verify', file, '--leads', addresses)).toMatchObject({
       code: 2,
@@ -106,11 +111,17 @@ describe('the verifier', () => {
     // Somebody else's leaf in its place is a change.
     const leaf = /"members":\[.*?,"([\w-]{43})",\[/.exec(redacted.text)?.[1] ?? '';
     const other = fileOf('other.jsonl', redacted.text.replace(leaf, sha256Text('somebody else')));
-    expect(run('verify', other)).toMatchObject({ code: 1, text: expect.stringContaining('changed') as unknown });
+    expect(run('verify', other)).toMatchObject({
+      code: 1,
+      text: expect.stringContaining('changed') as unknown,
+    });
   });
 
   it('does not prove what a signer got wrong', () => {
-    const withoutOne = receiptFile({ leadCount: 20, lie: (head) => ({ ...head, counts: { ...head.counts, total: 21 } }) });
+    const withoutOne = receiptFile({
+      leadCount: 20,
+      lie: (head) => ({ ...head, counts: { ...head.counts, total: 21 } }),
+    });
     expect(run('verify', withoutOne)).toMatchObject({
       code: 1,
       text: expect.stringContaining('21 leads were selected, and 20 have a result') as unknown,
@@ -120,30 +131,56 @@ describe('the verifier', () => {
       batchSize: 10,
       lieInBatch: (batch) => ({
         ...batch,
-        recipients: batch.recipients?.map((recipient) => ({ ...recipient, leadId: recipient.leadId === 12 ? 2 : recipient.leadId })) ?? null,
+        recipients:
+          batch.recipients?.map((recipient) => ({
+            ...recipient,
+            leadId: recipient.leadId === 12 ? 2 : recipient.leadId,
+          })) ?? null,
       }),
     });
     expect(run('verify', twice).text).toContain('leads have two results: 2');
-    const sums = receiptFile({ leadCount: 20, lie: (head) => ({ ...head, counts: { ...head.counts, sent: 17 } }) });
-    expect(run('verify', sums)).toMatchObject({ code: 1, text: expect.stringContaining('sent is 17') as unknown });
+    const sums = receiptFile({
+      leadCount: 20,
+      lie: (head) => ({ ...head, counts: { ...head.counts, sent: 17 } }),
+    });
+    expect(run('verify', sums)).toMatchObject({
+      code: 1,
+      text: expect.stringContaining('sent is 17') as unknown,
+    });
     const risked = receiptFile({ leadCount: 20, lieInBatch: (batch) => ({ ...batch, retried: 'risked' }) });
-    expect(run('verify', risked)).toMatchObject({ code: 1, text: expect.stringContaining('mailed twice') as unknown });
+    expect(run('verify', risked)).toMatchObject({
+      code: 1,
+      text: expect.stringContaining('mailed twice') as unknown,
+    });
   });
 
-  it('checks that the manifest has its hash', () => {
+  it('checks that the manifest has its hash', async () => {
     const manifest = { version: 1, madeBy: 'ana' };
-    const lie = (hash: string): SampleOptions['lie'] => (head) => ({
-      ...head,
-      start: { ...head.start, manifest: { manifest, hash } },
-    });
-    const right = '0f3a';
-    expect(run('verify', receiptFile({ leadCount: 10, lie: lie(right) })).text).toContain(
+    const lie =
+      (hash: string): SampleOptions['lie'] =>
+      (head) => ({
+        ...head,
+        start: { ...head.start, manifest: { manifest, hash } },
+      });
+    expect(run('verify', receiptFile({ leadCount: 10, lie: lie('0f3a') })).text).toContain(
       'the manifest does not have its hash',
     );
+    expect(
+      run('verify', receiptFile({ leadCount: 10, lie: lie(await sha256Hex(canonicalJson(manifest))) })),
+    ).toMatchObject({
+      code: 0,
+    });
   });
 
   it('explains wrong usage with code 2', () => {
-    for (const args of [[], ['verify'], ['verify', 'a', 'b'], ['verify', 'a', '--nope'], ['redact', 'a'], ['verify', 'a', '--person', 'b']]) {
+    for (const args of [
+      [],
+      ['verify'],
+      ['verify', 'a', 'b'],
+      ['verify', 'a', '--nope'],
+      ['redact', 'a'],
+      ['verify', 'a', '--person', 'b'],
+    ]) {
       const { code, error } = run(...args);
       expect(code, args.join(' ')).toBe(2);
       expect(error).toContain('lead-activation verify RECEIPT');
@@ -155,7 +192,10 @@ describe('the verifier', () => {
   });
 
   it('shows no control characters of a receipt', () => {
-    const file = receiptFile({ leadCount: 10, lie: (head) => ({ ...head, about: ['salt', '\u001b[2J', null] }) });
+    const file = receiptFile({
+      leadCount: 10,
+      lie: (head) => ({ ...head, about: ['salt', '\u001b[2J', null] }),
+    });
     expect(run('verify', file).text).not.toContain('\u001b');
   });
 });

@@ -182,7 +182,10 @@ export class ChainCheck {
       return fault('spliced', `Line ${line} stands behind the signature, where a receipt ends.`);
     }
     if (line > 1 && this.#version !== null && this.#version !== receiptVersion) {
-      return fault('unsupported', `The receipt has the form ${this.#version}, which this verifier does not know.`);
+      return fault(
+        'unsupported',
+        `The receipt has the form ${this.#version}, which this verifier does not know.`,
+      );
     }
     if (isLast && !wrong.isComplete && parseLine(wrong.text.slice(0, -1)) === null) {
       return fault('truncated', `The file was cut off in line ${line}.`);
@@ -206,7 +209,10 @@ export class ChainCheck {
     if (n === line) return changed();
     if (n > line) {
       if (this.#isLater) {
-        return fault('swapped', `Lines were put into another order: line ${line} of the receipt stands later.`);
+        return fault(
+          'swapped',
+          `Lines were put into another order: line ${line} of the receipt stands later.`,
+        );
       }
       if (isBeforeItsNext) return changed();
       return fault(

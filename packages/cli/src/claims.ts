@@ -115,7 +115,8 @@ export class Claims {
     this.#batchCount++;
     if (seq <= this.#lastSeq) this.#faultyBatch ??= `batch ${seq} comes after batch ${this.#lastSeq}`;
     this.#lastSeq = seq;
-    if (key !== `${this.head?.sessionId ?? ''}/${seq}`) this.#faultyBatch ??= `the key of batch ${seq} is another one's`;
+    if (key !== `${this.head?.sessionId ?? ''}/${seq}`)
+      this.#faultyBatch ??= `the key of batch ${seq} is another one's`;
     if (leads.length !== results.length || leads.length !== members.length) {
       this.#faultyBatch ??= `batch ${seq} has not one result for each recipient`;
     }
@@ -176,7 +177,9 @@ export class Claims {
       claims.push({
         name: 'Manifest',
         holds,
-        message: holds ? `it was started with the manifest ${manifest.hash}` : 'the manifest does not have its hash',
+        message: holds
+          ? `it was started with the manifest ${manifest.hash}`
+          : 'the manifest does not have its hash',
       });
     }
     return claims;
@@ -194,7 +197,10 @@ export class Claims {
         `${leads(this.#riskedCount)} may have been mailed twice: a person had unconfirmed mail sent again`,
       );
     }
-    return claim(true, `each of ${leads(this.#decided.size)} has one result, and each batch one idempotency key`);
+    return claim(
+      true,
+      `each of ${leads(this.#decided.size)} has one result, and each batch one idempotency key`,
+    );
   }
 
   #nobodyLost({ counts }: HeadLine): Claim {
@@ -202,14 +208,17 @@ export class Claims {
     if (this.#undecidedCount > 0) return claim(false, `${leads(this.#undecidedCount)} have no result`);
     if (this.#endBatchCount !== this.#batchCount) return claim(false, 'batches are missing');
     for (const leadId of this.#moved) {
-      if (!this.#decided.has(leadId)) return claim(false, `lead ${leadId} was moved to a batch that is not here`);
+      if (!this.#decided.has(leadId))
+        return claim(false, `lead ${leadId} was moved to a batch that is not here`);
     }
     const known = this.#decided.size + counts.unlisted;
     if (known !== counts.total) {
       return claim(false, `${leads(counts.total)} were selected, and ${number(known)} have a result`);
     }
     const unlisted =
-      counts.unlisted === 0 ? '' : `, ${number(counts.unlisted)} of them only as a number: they were never listed`;
+      counts.unlisted === 0
+        ? ''
+        : `, ${number(counts.unlisted)} of them only as a number: they were never listed`;
     return claim(true, `all ${leads(counts.total)} that were selected have a result${unlisted}`);
   }
 
@@ -220,7 +229,9 @@ export class Claims {
       unlisted: counts.unlisted,
       total: counts.total,
     };
-    const wrong = (Object.keys(recount) as (keyof ReceiptCounts)[]).find((name) => recount[name] !== counts[name]);
+    const wrong = (Object.keys(recount) as (keyof ReceiptCounts)[]).find(
+      (name) => recount[name] !== counts[name],
+    );
     const holds = wrong === undefined;
     return {
       name: 'Sums',

@@ -48,8 +48,10 @@ function readCommand(args: string[]) {
   if (command !== 'verify' && command !== 'redact') throw new UsageError('Say verify or redact.');
   if (file === undefined || more.length > 0) throw new UsageError('Name one receipt.');
   const { keys = null, leads = null, key = null, person = null, lead = null } = values;
-  if (person !== null && key === null) throw new UsageError('--person needs --key: a receipt has no addresses.');
-  if (lead !== null && !/^\d{1,15}$/.test(lead)) throw new UsageError('--lead is the id of a lead, a number.');
+  if (person !== null && key === null)
+    throw new UsageError('--person needs --key: a receipt has no addresses.');
+  if (lead !== null && !/^\d{1,15}$/.test(lead))
+    throw new UsageError('--lead is the id of a lead, a number.');
   if (command === 'redact' && person === null && lead === null) {
     throw new UsageError('Say who is to be taken out: --lead, or --person with --key.');
   }
@@ -75,7 +77,8 @@ async function main(args: string[]): Promise<number> {
   }
   if (given.command === 'redact') {
     const count = await redact(given.options, write);
-    if (count === 0) console.error('This person is not in the receipt by address or id; nothing was taken out.');
+    if (count === 0)
+      console.error('This person is not in the receipt by address or id; nothing was taken out.');
     return count === 0 ? 1 : 0;
   }
   const { isProved, lines } = await verify(given.options);

@@ -40,7 +40,9 @@ export const nodeCrypto: Crypto = {
       const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: publicKey }, format: 'jwk' });
       const bytes = Buffer.from(signature, 'base64url');
       // The last character has unused bits: only one way to write a signature is valid.
-      return bytes.toString('base64url') === signature && verifySignature(null, Buffer.from(text), key, bytes);
+      return (
+        bytes.toString('base64url') === signature && verifySignature(null, Buffer.from(text), key, bytes)
+      );
     } catch {
       return false;
     }
@@ -100,7 +102,8 @@ function report(
 ): Report {
   const { head } = claims;
   const { signature } = chain;
-  if (head === null || signature === null) throw new Error('A receipt without a fault has a head and a signature.');
+  if (head === null || signature === null)
+    throw new Error('A receipt without a fault has a head and a signature.');
   const all: Claim[] = [
     { name: 'Unchanged', holds: true, message: `${number(chain.lineCount)} lines, as they were signed` },
     signedClaim(signature, keys),
@@ -109,7 +112,9 @@ function report(
   ];
   const isProved = all.every(({ holds }) => holds) && head.anonymizedAt === null;
   const show = (holds: boolean): string[] =>
-    all.filter((claim) => claim.holds === holds).map(({ name, message }) => `  ${name.padEnd(12)} ${message}`);
+    all
+      .filter((claim) => claim.holds === holds)
+      .map(({ name, message }) => `  ${name.padEnd(12)} ${message}`);
   const open = [...show(false), ...limitsOf(head, claims, keys).map((line) => `  ${line}`)];
   return {
     isProved,
@@ -147,7 +152,11 @@ function listClaim(list: LeadsFile, claims: Claims): Claim {
   const more = claims.leadCount - (list.count - count);
   const rest = list.by === 'id' && more > 0 ? `; the receipt has ${leads(more)} more` : '';
   if (count === 0) {
-    return { name: 'Your list', holds: true, message: `all ${leads(list.count)} of the file are in the receipt${rest}` };
+    return {
+      name: 'Your list',
+      holds: true,
+      message: `all ${leads(list.count)} of the file are in the receipt${rest}`,
+    };
   }
   const which = ids.length === 0 ? '' : `: ${ids.join(', ')}${ids.length < count ? ', …' : ''}`;
   const why = list.by === 'id' ? '' : '; a lead that was skipped or erased has no address in a receipt';
@@ -176,7 +185,9 @@ function limitsOf(head: HeadLine, claims: Claims, keys: ReadonlySet<string> | nu
     ...(claims.unknownCount === 0
       ? []
       : [`Whether ${number(claims.unknownCount)} unconfirmed mails were taken: the provider did not say.`]),
-    ...(head.eventsLeftOut === 0 ? [] : [`The first ${number(head.eventsLeftOut)} events: they are not kept.`]),
+    ...(head.eventsLeftOut === 0
+      ? []
+      : [`The first ${number(head.eventsLeftOut)} events: they are not kept.`]),
   ];
 }
 

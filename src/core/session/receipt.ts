@@ -6,7 +6,13 @@
  *
  * @module
  */
-import { resultLetters, type BatchLine, type EventLine, type HeadLine, type SealedMember } from '../../shared/receipt.ts';
+import {
+  resultLetters,
+  type BatchLine,
+  type EventLine,
+  type HeadLine,
+  type SealedMember,
+} from '../../shared/receipt.ts';
 import type { TimelineEvent } from '../../shared/timeline.ts';
 import { recipientState, type Batch } from '../batch/batch.ts';
 import type { Session } from './session.ts';

@@ -61,7 +61,10 @@ const readBatchCount = 50;
 type ReceiptContext = Pick<SessionContext, 'store' | 'env' | 'settings' | 'now' | 'keyOf' | 'log'>;
 
 /** One page of the receipt; without a cursor the first one. */
-export async function receiptPage(context: ReceiptContext, cursor: ReceiptCursor | null): Promise<ReceiptPage> {
+export async function receiptPage(
+  context: ReceiptContext,
+  cursor: ReceiptCursor | null,
+): Promise<ReceiptPage> {
   const { store, settings } = context;
   const key = await signingKey(settings());
   const template = store.load()?.spec.template;
@@ -158,7 +161,7 @@ function batchPage(
   const { store, keyOf } = context;
   const seal = sealer(context, session);
   let text = '';
-  for (let leadCount = 0; leadCount < pageLeadCount; ) {
+  for (let leadCount = 0; leadCount < pageLeadCount;) {
     const batches = store.results.after(cursor.afterSeq, readBatchCount);
     for (const batch of batches) {
       text += nextLine(cursor, batchContent(batch, keyOf(session, batch), seal(batch)), sha256Text);

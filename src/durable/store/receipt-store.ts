@@ -67,7 +67,11 @@ export class ReceiptStore {
     if (seeds !== null) {
       const at = (seq % blockBatchCount) * seedLength;
       // The same length, so that SQLite overwrites the bytes in place (docs/decisions/0013).
-      this.#sql.exec('UPDATE receipt_seeds SET seeds = ? WHERE block = ?', seeds.fill(0, at, at + seedLength), block);
+      this.#sql.exec(
+        'UPDATE receipt_seeds SET seeds = ? WHERE block = ?',
+        seeds.fill(0, at, at + seedLength),
+        block,
+      );
       this.#lastBlock = null;
     }
     this.#sql.exec(
