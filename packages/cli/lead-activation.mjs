@@ -3,7 +3,8 @@
 import { once } from "node:events";
 import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
-import { createReadStream, readFileSync } from "node:fs";
+import { isUtf8 } from "node:buffer";
+import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { createHash, createHmac, createPublicKey, verify } from "node:crypto";
 // src/shared/canonical-json.ts
 /**
@@ -69,47 +70,58 @@ function thumbprintText(publicKey) {
 }
 // packages/cli/src/lines.ts
 /**
-* Reads a file line by line, in pieces: at most one line is in memory.
+* Reads a file line by line, with one buffer for all of them.
+*
+* Reads synchronously: a stream would make a new buffer for each piece, and the process would hold many of them until the
+* next garbage collection. Nothing else is to be done meanwhile.
 *
 * @module
 */
-/** No line of a receipt or of a list is longer; a file without line ends must not fill the memory. */
+/** The longest line that is read; a file without line ends must not fill the memory. */
 var maxLineBytes = 67108864;
-/** The lines of a file, as they end with a line feed. */
-async function* readLines(file) {
-	const decoder = new TextDecoder("utf-8", {
-		fatal: true,
-		ignoreBOM: true
-	});
-	const decode = (bytes) => {
-		try {
-			return decoder.decode(bytes);
-		} catch {
-			return null;
+var firstBufferBytes = 262144;
+/**
+* The lines of a file, as they end with a line feed.
+*
+* @throws Error when the file cannot be read, or has a line of more than 64 MiB
+*/
+function* readLines(file) {
+	const descriptor = openSync(file, "r");
+	try {
+		let buffer = Buffer.allocUnsafe(firstBufferBytes);
+		/** Bytes in the buffer that belong to no whole line yet. */
+		let length = 0;
+		for (;;) {
+			if (length === buffer.length) {
+				if (length >= maxLineBytes) throw new Error(`${file} has a line of more than 64 MiB.`);
+				buffer = Buffer.concat([buffer, Buffer.allocUnsafe(buffer.length)]);
+			}
+			const readCount = readSync(descriptor, buffer, length, buffer.length - length, null);
+			if (readCount === 0) break;
+			const end = length + readCount;
+			let from = 0;
+			let to = buffer.subarray(0, end).indexOf(10, length);
+			while (to !== -1) {
+				yield {
+					text: textOf(buffer.subarray(from, to)),
+					isComplete: true
+				};
+				from = to + 1;
+				to = buffer.subarray(0, end).indexOf(10, from);
+			}
+			buffer.copyWithin(0, from, end);
+			length = end - from;
 		}
-	};
-	let rest = [];
-	let restLength = 0;
-	for await (const piece of createReadStream(file, { highWaterMark: 262144 })) {
-		let from = 0;
-		for (let to = piece.indexOf(10); to !== -1; to = piece.indexOf(10, from)) {
-			const part = piece.subarray(from, to);
-			yield {
-				text: decode(rest.length === 0 ? part : Buffer.concat([...rest, part])),
-				isComplete: true
-			};
-			rest = [];
-			restLength = 0;
-			from = to + 1;
-		}
-		if (from < piece.length) rest.push(piece.subarray(from));
-		restLength += piece.length - from;
-		if (restLength > maxLineBytes) throw new Error(`${file} has a line of more than 64 MiB.`);
+		if (length > 0) yield {
+			text: textOf(buffer.subarray(0, length)),
+			isComplete: false
+		};
+	} finally {
+		closeSync(descriptor);
 	}
-	if (restLength > 0) yield {
-		text: decode(Buffer.concat(rest)),
-		isComplete: false
-	};
+}
+function textOf(bytes) {
+	return isUtf8(bytes) ? bytes.toString("utf8") : null;
 }
 // packages/cli/src/chain.ts
 /**
@@ -479,8 +491,9 @@ var Claims = class {
 		};
 	}
 };
+/** With commas. Not by `toLocaleString`, whose tables take megabytes of memory. */
 function number(count) {
-	return count.toLocaleString("en-US");
+	return String(count).replace(/\B(?=(?:\d{3})+$)/g, ",");
 }
 function leads(count) {
 	return `${number(count)} ${count === 1 ? "lead" : "leads"}`;
@@ -508,12 +521,12 @@ var shownCount = 10;
 * @param hashAddress - hashes an address with the key of the receipt; null without a key
 * @throws Error with what to do, when the file cannot be compared
 */
-async function readLeadsFile(file, hashAddress) {
+function readLeadsFile(file, hashAddress) {
 	let column = -1;
 	let by = null;
 	const ids = new IdSet();
 	const hashes = [];
-	for await (const row of readRows(file)) {
+	for (const row of readRows(file)) {
 		if (by === null) {
 			const headers = row.map((cell) => cell.trim().toLowerCase().replaceAll(" ", ""));
 			const idAt = headers.findIndex((header) => idHeaders.includes(header));
@@ -581,10 +594,10 @@ function indexOf(sorted, wanted) {
 	return sorted[from] === wanted ? from : -1;
 }
 /** The rows of a CSV. A quoted cell may have line ends. */
-async function* readRows(file) {
+function* readRows(file) {
 	let open = "";
 	let delimiter = null;
-	for await (const { text } of readLines(file)) {
+	for (const { text } of readLines(file)) {
 		if (text === null) throw new Error(`${file} is not UTF-8.`);
 		const line = open + (open === "" ? text.replace(/^\uFEFF/, "") : text);
 		if ((line.split("\"").length - 1 & 1) === 1) {
@@ -649,17 +662,17 @@ function hashAddress(key, address) {
 /**
 * @throws Error in a sentence, when a file cannot be read
 */
-async function verify$1(options) {
+function verify$1(options) {
 	const { addressKey, person, leadId } = options;
 	const keys = options.keysFile === null ? null : readKeys(options.keysFile);
 	const hashing = addressKey === null ? null : (address) => hashAddress(addressKey, address);
-	const list = options.leadsFile === null ? null : await readLeadsFile(options.leadsFile, hashing);
+	const list = options.leadsFile === null ? null : readLeadsFile(options.leadsFile, hashing);
 	const chain = new ChainCheck(nodeCrypto);
 	const claims = new Claims((text) => createHash("sha256").update(text).digest("hex"), {
 		leadId,
 		addressHash: person === null || hashing === null ? null : hashing(person)
 	}, list === null ? null : (id, hash) => list.meet(id, hash));
-	for await (const { text, isComplete } of readLines(options.file)) {
+	for (const { text, isComplete } of readLines(options.file)) {
 		const line = chain.add(text ?? "", isComplete);
 		if (line !== null) claims.add(line);
 	}
@@ -809,7 +822,7 @@ var plain = (text) => text.replace(/\p{C}/gu, " ");
 async function redact({ file, addressKey, person, leadId }, write) {
 	const hash = person === null || addressKey === null ? null : hashAddress(addressKey, person);
 	let count = 0;
-	for await (const { text, isComplete } of readLines(file)) {
+	for (const { text, isComplete } of readLines(file)) {
 		if (text === null) throw new Error(`${file} is not UTF-8, so it is no receipt.`);
 		const line = JSON.parse(text);
 		if (line.kind === "batch") {
@@ -837,7 +850,7 @@ async function redact({ file, addressKey, person, leadId }, write) {
 * @module
 */
 setFlagsFromString("--max-semi-space-size=1");
-setFlagsFromString("--semi-space-growth-factor=1");
+if (Number.parseInt(process.versions.node, 10) >= 22) setFlagsFromString("--no-opt");
 var usage = `lead-activation verify RECEIPT [options]     checks a receipt, offline
   --keys FILE        the public keys that you trust: /.well-known/lead-activation-receipt-keys.json of the app
   --leads FILE.csv   leads that the receipt should have, by a column leadId, id or email (with --key)
@@ -901,7 +914,7 @@ async function main(args) {
 		if (count === 0) console.error("This person is not in the receipt by address or id; nothing was taken out.");
 		return count === 0 ? 1 : 0;
 	}
-	const { isProved, lines } = await verify$1(given.options);
+	const { isProved, lines } = verify$1(given.options);
 	await write(`${lines.join("\n")}\n`);
 	return isProved ? 0 : 1;
 }

@@ -30,15 +30,15 @@ const shownCount = 10;
  * @param hashAddress - hashes an address with the key of the receipt; null without a key
  * @throws Error with what to do, when the file cannot be compared
  */
-export async function readLeadsFile(
+export function readLeadsFile(
   file: string,
   hashAddress: ((address: string) => string) | null,
-): Promise<LeadsFile> {
+): LeadsFile {
   let column = -1;
   let by: 'id' | 'address' | null = null;
   const ids = new IdSet();
   const hashes: bigint[] = [];
-  for await (const row of readRows(file)) {
+  for (const row of readRows(file)) {
     if (by === null) {
       const headers = row.map((cell) => cell.trim().toLowerCase().replaceAll(' ', ''));
       const idAt = headers.findIndex((header) => idHeaders.includes(header));
@@ -110,10 +110,10 @@ function indexOf(sorted: BigUint64Array, wanted: bigint): number {
 }
 
 /** The rows of a CSV. A quoted cell may have line ends. */
-async function* readRows(file: string): AsyncGenerator<string[]> {
+function* readRows(file: string): Generator<string[]> {
   let open = '';
   let delimiter: string | null = null;
-  for await (const { text } of readLines(file)) {
+  for (const { text } of readLines(file)) {
     if (text === null) throw new Error(`${file} is not UTF-8.`);
     const line = open + (open === '' ? text.replace(/^\uFEFF/, '') : text);
     // An odd number of quotes: the cell goes on in the next line.

@@ -26,7 +26,7 @@ export async function redact(
 ): Promise<number> {
   const hash = person === null || addressKey === null ? null : hashAddress(addressKey, person);
   let count = 0;
-  for await (const { text, isComplete } of readLines(file)) {
+  for (const { text, isComplete } of readLines(file)) {
     if (text === null) throw new Error(`${file} is not UTF-8, so it is no receipt.`);
     const line = JSON.parse(text) as ReceiptLine;
     if (line.kind === 'batch') {

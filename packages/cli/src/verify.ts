@@ -57,18 +57,18 @@ export function hashAddress(key: string, address: string): string {
 /**
  * @throws Error in a sentence, when a file cannot be read
  */
-export async function verify(options: VerifyOptions): Promise<Report> {
+export function verify(options: VerifyOptions): Report {
   const { addressKey, person, leadId } = options;
   const keys = options.keysFile === null ? null : readKeys(options.keysFile);
   const hashing = addressKey === null ? null : (address: string) => hashAddress(addressKey, address);
-  const list = options.leadsFile === null ? null : await readLeadsFile(options.leadsFile, hashing);
+  const list = options.leadsFile === null ? null : readLeadsFile(options.leadsFile, hashing);
   const chain = new ChainCheck(nodeCrypto);
   const claims = new Claims(
     (text) => createHash('sha256').update(text).digest('hex'),
     { leadId, addressHash: person === null || hashing === null ? null : hashing(person) },
     list === null ? null : (id, hash) => list.meet(id, hash),
   );
-  for await (const { text, isComplete } of readLines(options.file)) {
+  for (const { text, isComplete } of readLines(options.file)) {
     // Bytes that are not UTF-8 make no line.
     const line = chain.add(text ?? '', isComplete);
     if (line !== null) claims.add(line);
