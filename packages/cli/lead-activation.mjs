@@ -849,7 +849,7 @@ async function redact({ file, addressKey, person, leadId }, write) {
 *
 * @module
 */
-setFlagsFromString("--max-semi-space-size=1");
+setFlagsFromString("--semi-space-growth-factor=1");
 if (Number.parseInt(process.versions.node, 10) >= 22) setFlagsFromString("--no-opt");
 var usage = `lead-activation verify RECEIPT [options]     checks a receipt, offline
   --keys FILE        the public keys that you trust: /.well-known/lead-activation-receipt-keys.json of the app

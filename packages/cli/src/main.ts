@@ -13,7 +13,7 @@ import { redact } from './redact.ts';
 import { verify } from './verify.ts';
 
 // Lines are short-lived: with a large young generation the process would hold 30 MiB of them.
-setFlagsFromString('--max-semi-space-size=1');
+setFlagsFromString('--semi-space-growth-factor=1');
 // V8's second optimizing compiler takes 7 MiB here and saves no time, because most of it is spent in hashes and JSON.
 // Node 20 has only this one.
 if (Number.parseInt(process.versions.node, 10) >= 22) setFlagsFromString('--no-opt');
