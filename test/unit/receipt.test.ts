@@ -157,7 +157,7 @@ describe('the verifier', () => {
   it('checks that the manifest has its hash', async () => {
     const manifest = { version: 1, madeBy: 'ana' };
     const lie =
-      (hash: string): SampleOptions['lie'] =>
+      (hash: string): NonNullable<SampleOptions['lie']> =>
       (head) => ({
         ...head,
         start: { ...head.start, manifest: { manifest, hash } },

@@ -123,7 +123,7 @@ describe('the receipt of an activation', () => {
   });
 
   it('says who commanded what, and which mail a person risked', async () => {
-    mail.fault = () => ({ kind: 'lost' });
+    mail.fault = () => ({ kind: 'loseAfter' });
     await startSession(sessionId);
     await drive(sessionId, clock, ({ state }) => state === 'paused');
     await accepted(sessionId, 'cancel');

@@ -197,7 +197,10 @@ function keepHash({ store, log }: ReceiptContext, hash: string): boolean {
 }
 
 /** Seals the recipients of a batch. */
-function sealer({ store, env }: ReceiptContext, session: Session): (batch: Batch) => SealedMember[] {
+function sealer(
+  { store, env }: Pick<SessionContext, 'store' | 'env'>,
+  session: Session,
+): (batch: Batch) => SealedMember[] {
   const hashAddress = addressHasher(receiptAddressKey(env.ADDRESS_HASH_KEY, session.spec.sessionId));
   return (batch) => {
     const recipients = batch.recipients ?? [];
@@ -230,7 +233,7 @@ export function closeMembers(
 ): void {
   const { store } = context;
   if (store.receipt.record() === null) return;
-  const seal = sealer(context as ReceiptContext, store.session());
+  const seal = sealer(context, store.session());
   for (const batch of batches) {
     const recipients = batch.recipients ?? [];
     const rest = restOf(store.receipt, batch.seq, recipients.length);
