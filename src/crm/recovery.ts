@@ -121,7 +121,8 @@ export async function applyKnowledge(
     db.prepare(sameLeadIds).bind(erased, createdAt),
     db.prepare(takeOverSql).bind(mailed, createdAt, activatedAt, sessionId),
   ]);
-  const setNewCount = skippedIds.length === 0 ? 0 : await unflipLeads(db, { sessionId, leadIds: skippedIds });
+  const setNewCount =
+    skippedIds.length === 0 ? 0 : await unflipLeads(db, { sessionId, number: null, leadIds: skippedIds });
   return {
     setActiveCount: results[0]?.meta.changes ?? 0,
     setNewCount,

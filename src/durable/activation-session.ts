@@ -13,7 +13,7 @@ import type { Batch } from '../core/batch/batch.ts';
 import type { Command } from '../core/session/command.ts';
 import type { ProviderTraits } from '../core/batch/doubt.ts';
 import type { DeliveryEvent, DeliveryReport } from '../core/batch/delivery-status.ts';
-import { toProgress } from '../core/session/progress-view.ts';
+import { answerPoll, toProgress, type PollAnswer } from '../core/session/progress-view.ts';
 import { newSession, type Session, type SessionSpec } from '../core/session/session.ts';
 import type { SliceVerbs } from '../core/session/slice.ts';
 import { receiptAddressKey } from '../crm/email.ts';
@@ -136,16 +136,10 @@ export class ActivationSession extends DurableObject<Env> {
    * @param knownTags - the ETags of `If-None-Match`; `*` stands for all
    * @returns null for an unknown id
    */
-  async poll(
-    knownTags: readonly string[],
-    requestId: string | null = null,
-  ): Promise<{ etag: string; body: string | null } | null> {
+  async poll(knownTags: readonly string[], requestId: string | null = null): Promise<PollAnswer | null> {
     await this.#alarm.ensureAlarm(requestId);
     const progress = this.#view();
-    if (progress === null) return null;
-    const etag = etagOf(progress);
-    const isKnown = knownTags.some((tag) => tag === etag || tag === '*');
-    return { etag, body: isKnown ? null : JSON.stringify(progress) };
+    return progress === null ? null : answerPoll(progress, knownTags);
   }
 
   /** What the session was started with, as far as it still knows, or null for an unknown id. */
@@ -407,9 +401,4 @@ export class ActivationSession extends DurableObject<Env> {
   protected keyOf(session: Session, batch: Batch): string {
     return `${session.spec.sessionId}/${batch.seq}`;
   }
-}
-
-/** The revision, and whether the session stalls: that changes the progress without a new revision. */
-function etagOf(progress: Progress): string {
-  return `"${progress.rev}${progress.stalledSince === null ? '' : '-stalled'}"`;
 }

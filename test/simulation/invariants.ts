@@ -108,7 +108,6 @@ export class Invariants {
   readonly #callsOf = new Map<string, Call[]>();
   /** Nothing moves any more. A recipient of a call that is under way may be unknown in the meantime. */
   #isEnd = false;
-  readonly #lateFlips = new Set<number>();
   readonly #told = new Set<string>();
   readonly #seen = new Map<string, Seen>();
   readonly #suppressedAt = new Map<string, number>();
@@ -254,14 +253,6 @@ export class Invariants {
 
   suppressed(email: string): void {
     if (!this.#suppressedAt.has(email)) this.#suppressedAt.set(email, this.#sim.nowMs);
-  }
-
-  /**
-   * A flip of an instance that had died was carried out. If the session has given its leads back before, they stay
-   * active: the limit that docs/RELIABILITY.md names. Nothing else is excused.
-   */
-  lateFlip(leadIds: readonly number[]): void {
-    for (const leadId of leadIds) this.#lateFlips.add(leadId);
   }
 
   leadErased(leadId: number, emails: readonly string[]): void {
@@ -525,7 +516,6 @@ export class Invariants {
         }
         continue;
       }
-      if (this.#lateFlips.has(leadId)) continue;
       const ownerId = String(owner);
       const record = this.#sessions.get(ownerId);
       const state = states.get(ownerId)?.get(leadId);

@@ -26,6 +26,8 @@ export async function emptyCrm(): Promise<D1Database> {
     DB.prepare("DELETE FROM sqlite_sequence WHERE name = 'leads'"),
     DB.prepare('DELETE FROM suppressions'),
     DB.prepare('DELETE FROM activations'),
+    DB.prepare('DELETE FROM flip_fences'),
+    DB.prepare('DELETE FROM erased_sessions'),
     DB.prepare('UPDATE lead_counts SET new_count = 0, active_count = 0'),
   ]);
   return DB;

@@ -120,7 +120,7 @@ describe('countAudience', () => {
     expect(counts.total).toBe(resolved.total);
 
     const leadIds = await planAll(audience, resolved.maxLeadId);
-    const result = await flipLeads(db, { sessionId: mine, leadIds, nowMs: startedAt });
+    const result = await flipLeads(db, { sessionId: mine, number: 1, leadIds, nowMs: startedAt });
     const skipped = (reason: string): number =>
       result.skipped.filter((lead) => lead.reason === reason).length;
     expect(counts).toEqual({
@@ -165,7 +165,7 @@ describe('planPage', () => {
     }
     const { revision } = (await resolveAudience(db, { filter: {} })) as { revision: number };
     await updateLead(db, { leadId: 2, patch: { company: 'Later' }, nowMs: 1, hashEmail });
-    await flipLeads(db, { sessionId: theirs, leadIds: [3], nowMs: 1 });
+    await flipLeads(db, { sessionId: theirs, number: 1, leadIds: [3], nowMs: 1 });
     expect(await planAll({ filter: { status: 'new' } }, 3, { revision })).toEqual([1, 3]);
     expect(await planAll({ filter: { importId: 'file' } }, 3, { revision })).toEqual([1]);
     expect(await planAll({ filter: { status: 'active' } }, 3, { revision })).toEqual([]);
@@ -204,10 +204,10 @@ describe('planPage', () => {
     await addLeads(db, [{}, {}, { status: 'active', activatedAt: startedAt }, {}]);
     const audience: Audience = { filter: { status: 'new' } };
     expect(await resolveAudience(db, audience)).toMatchObject({ total: 3 });
-    await flipLeads(db, { sessionId: theirs, leadIds: [2, 4], nowMs: startedAt + 1 });
+    await flipLeads(db, { sessionId: theirs, number: 1, leadIds: [2, 4], nowMs: startedAt + 1 });
     const leadIds = await planAll(audience, 4);
     expect(leadIds).toEqual([1, 2, 4]);
-    const result = await flipLeads(db, { sessionId: mine, leadIds, nowMs: startedAt + 2 });
+    const result = await flipLeads(db, { sessionId: mine, number: 1, leadIds, nowMs: startedAt + 2 });
     expect(result.skipped).toEqual([
       { leadId: 2, reason: 'already_active' },
       { leadId: 4, reason: 'already_active' },
@@ -216,7 +216,7 @@ describe('planPage', () => {
 
   it('includes for a filter on active leads only those that were active at the start', async () => {
     await addLeads(db, [{ status: 'active', activatedAt: 10 }, {}, {}]);
-    await flipLeads(db, { sessionId: theirs, leadIds: [2], nowMs: startedAt + 1 });
+    await flipLeads(db, { sessionId: theirs, number: 1, leadIds: [2], nowMs: startedAt + 1 });
     expect(await planAll({ filter: { status: 'active' } }, 3)).toEqual([1]);
     expect(await planAll({ filter: { activatedFrom: 5 } }, 3)).toEqual([1]);
   });
@@ -230,7 +230,7 @@ describe('planPage', () => {
       )
       .run();
     expect(await planAll({ filter: {} }, 3)).toEqual([1, 2]);
-    const result = await flipLeads(db, { sessionId: mine, leadIds: [3], nowMs: startedAt });
+    const result = await flipLeads(db, { sessionId: mine, number: 1, leadIds: [3], nowMs: startedAt });
     expect(result.skipped).toEqual([{ leadId: 3, reason: 'erased' }]);
   });
 

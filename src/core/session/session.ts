@@ -115,6 +115,11 @@ export interface Session {
   checkableUntil: number | null;
   /** True from the begin of a slice: leads of batches that have not left may be active in the CRM. */
   mayBeFlipped: boolean;
+  /**
+   * The number of its last slice or giving back. What it sends to the CRM carries the number, and of two the CRM keeps
+   * the higher one: a flip that arrives late changes nothing.
+   */
+  fence: number;
   /** A command that concerns more batches than one transaction changes, and how far it has come. */
   chore: Chore | null;
   /** The rev that the CRM's list of activations has. */
@@ -151,10 +156,19 @@ export function newSession(spec: SessionSpec): Session {
     isChecking: false,
     checkableUntil: null,
     mayBeFlipped: false,
+    fence: 0,
     chore: null,
     recordedRev: 0,
     samples: [],
   };
+}
+
+/**
+ * The number of the session's next slice or giving back. By the clock, so that it rises also where the last one was
+ * lost: a version of before does not keep it.
+ */
+export function nextFence({ fence }: Session, nowMs: number): number {
+  return Math.max(fence + 1, nowMs);
 }
 
 /** Leads for which nothing more will be done. */

@@ -12,7 +12,14 @@ import { pendingIndexes, recipientState, type Batch, type BatchChange } from '..
 import { outageMs } from '../../core/limits/breaker.ts';
 import { mayRepeat } from '../../core/batch/doubt.ts';
 import type { Outcome } from '../../core/batch/outcome.ts';
-import { touch, waitOn, workMode, type Session, type WorkMode } from '../../core/session/session.ts';
+import {
+  nextFence,
+  touch,
+  waitOn,
+  workMode,
+  type Session,
+  type WorkMode,
+} from '../../core/session/session.ts';
 import type { SettleContext } from '../../core/batch/settle-batch.ts';
 import { decideOutcome, expire, probeSplit, withoutRepeat } from '../../core/batch/settle.ts';
 import {
@@ -23,7 +30,7 @@ import {
   type SliceVerbs,
 } from '../../core/session/slice.ts';
 import { flipLeads } from '../../crm/flip.ts';
-import { payloadHash } from '../../mail/payload-hash.ts';
+import { isHashOf, payloadHash } from '../../mail/payload-hash.ts';
 import type { FlipResult } from '../../shared/recipient.ts';
 import { BatchMails } from './batch-mails.ts';
 import { BatchWriter } from './batch-writer.ts';
@@ -50,6 +57,10 @@ export class SessionRunner implements SliceVerbs {
   /** Held batches, as they are on disk. */
   readonly #held = new Map<number, Batch>();
   readonly #flips: Flips;
+  /** Of its flips (crm/fence.ts). */
+  #fence = 0;
+  /** Until a flip of this slice is answered, flips of an earlier one may still arrive. */
+  #mustRaiseFence = true;
   #isStopped = false;
   /** True when the day's cap held back the last batch that asked. */
   #isAtCap = false;
@@ -100,17 +111,20 @@ export class SessionRunner implements SliceVerbs {
     return !this.#session().plan.isDone;
   }
 
-  /** Sets a queued session running, and notes that leads may be set active. */
+  /** Sets a queued session running, numbers the slice, and notes that leads may be set active. */
   begin(): void {
     const { store } = this.#context;
     store.transact(() => {
       const nowMs = this.now();
+      const before = this.#session();
+      this.#mustRaiseFence = before.mayBeFlipped;
+      this.#fence = nextFence(before, nowMs);
       // From here on, leads of batches that have not left may be active.
-      const session = { ...this.#session(), mayBeFlipped: true };
+      const session = { ...before, mayBeFlipped: true, fence: this.#fence };
       if (session.state === 'queued') {
         const startedAt = session.startedAt ?? nowMs;
         store.save(touch(session, nowMs, { state: 'running', startedAt, progressedAt: nowMs }));
-      } else if (!this.#session().mayBeFlipped) store.save(session);
+      } else store.save(session);
     });
     this.#context.publish();
   }
@@ -180,10 +194,19 @@ export class SessionRunner implements SliceVerbs {
     return this.#context.store.batches.pendingAhead(limit).filter(({ seq }) => !this.#held.has(seq));
   }
 
-  #flipLeads(leadIds: readonly number[]): Promise<FlipResult> {
+  async #flipLeads(leadIds: readonly number[]): Promise<FlipResult> {
     const { sessionId } = this.#session().spec;
     const { customFields } = this.#mails;
-    return flipLeads(this.#context.env.DB, { sessionId, leadIds, nowMs: this.now(), customFields });
+    const result = await flipLeads(this.#context.env.DB, {
+      sessionId,
+      number: this.#fence,
+      mustRaise: this.#mustRaiseFence,
+      leadIds,
+      nowMs: this.now(),
+      customFields,
+    });
+    this.#mustRaiseFence = false;
+    return result;
   }
 
   settleFlip(batch: Batch, result: FlipResult): Batch | null {
@@ -220,22 +243,24 @@ export class SessionRunner implements SliceVerbs {
       return null;
     }
     const payload = transport.encode(mails);
+    const hash = await payloadHash(transport, mails);
+    const known = batch.payloadHash;
+    // Under its key a repeat is safe whatever its bytes are; the log says that they differ.
+    if (known !== null && known !== hash && !(await isHashOf(payload, known))) {
+      this.#context.log('info', 'payload_changed', { batch: batch.seq, attempts: batch.attempts });
+    }
     return {
       batch,
       recipients: batch.recipients ?? [],
       payload,
-      payloadHash: await payloadHash(transport, mails),
+      payloadHash: hash,
       mailCount: mails.length,
     };
   }
 
   intend(prepared: Prepared): Intent | null {
-    const { store, log } = this.#context;
+    const { store } = this.#context;
     const { batch } = prepared;
-    // Under its key a repeat is safe whatever its bytes are; the log says that they differ.
-    if (batch.payloadHash !== null && batch.payloadHash !== prepared.payloadHash) {
-      log('info', 'payload_changed', { batch: batch.seq, attempts: batch.attempts });
-    }
     const nowMs = this.now();
     const intended: Batch = {
       ...batch,
@@ -264,7 +289,7 @@ export class SessionRunner implements SliceVerbs {
     return { batch: intended, key, payload: prepared.payload, mailCount: prepared.mailCount };
   }
 
-  async deliver(intent: Intent): Promise<Outcome> {
+  async deliver(intent: Intent, onSent: (() => void) | null): Promise<Outcome> {
     const { mail, permits, deliveryTimeoutMs, waits, waitUntil } = this.#context;
     // `AbortSignal.timeout` cannot be cleared, and its timer would keep the object in memory until it fires.
     const timeout = new AbortController();
@@ -276,7 +301,10 @@ export class SessionRunner implements SliceVerbs {
     const mayLeave = (): boolean => this.#context.store.load()?.generation === this.#generation;
     const delivery = await waits
       .during('provider_answer', () =>
-        mail.transport.deliver({ key, payload, mailCount, mayLeave, signal: timeout.signal }),
+        mail.transport.deliver({
+          ...{ key, payload, mailCount, mayLeave, signal: timeout.signal },
+          ...(onSent === null ? {} : { onSent }),
+        }),
       )
       .finally(() => clearTimeout(timer));
     waits.answered(refusalOf(delivery)?.kind === 'throttled');

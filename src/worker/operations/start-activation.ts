@@ -10,7 +10,7 @@
 import { batchCountInBounds } from '../../core/batch/batch.ts';
 import { batchCountUnderCap } from '../../core/limits/daily-cap.ts';
 import type { SessionSpec } from '../../core/session/session.ts';
-import { countRunning } from '../../crm/activations.ts';
+import { countRunning, wasDeleted } from '../../crm/activations.ts';
 import { resolveAudience } from '../../crm/audience.ts';
 import { openRecovery } from '../../crm/recovery.ts';
 import { mailTransport } from '../../durable/mail-account.ts';
@@ -61,6 +61,8 @@ export async function startActivation(
   const found = await session.find(fingerprint, requestId);
   if (found !== null) return requireStarted(found);
   await requireNoRecovery(env);
+  // The object's own mark can be lost when it dies while it deletes its storage.
+  if (await wasDeleted(env.DB, sessionId)) throw new Refusal('session_erased');
   if ((await countRunning(env.DB, owner)) >= limits.maxRunningSessionCount) {
     throw new Refusal('too_many_sessions', `At most ${limits.maxRunningSessionCount} may run at once.`);
   }

@@ -28,6 +28,7 @@ import {
   retryRequestSchema,
 } from '../../../shared/schemas/activation.ts';
 import type { App, AppEnv } from '../../app-env.ts';
+import { pollSession } from '../../operations/older-objects.ts';
 import { mailSettings } from '../../operations/require-mail.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
 import { sessionIdParams } from '../../http/params.ts';
@@ -313,7 +314,8 @@ export function activationRoutes(app: App): void {
   });
 
   app.openapi(getProgress, async (c) => {
-    const answer = await sessionOf(c).poll(tagsOf(c.req.header('if-none-match')), c.get('requestId'));
+    const knownTags = tagsOf(c.req.header('if-none-match'));
+    const answer = await pollSession(sessionOf(c), knownTags, c.get('requestId'));
     if (answer === null) throw new Refusal('session_not_found');
     const { etag, body } = answer;
     const headers = { etag, 'cache-control': 'no-cache' };
