@@ -93,6 +93,17 @@ interface Seen {
   at: number;
 }
 
+/** What the checks know of the past. */
+export interface InvariantMemory {
+  sessions: ReadonlyMap<string, SessionRecord>;
+  taken: ReadonlyMap<number, number>;
+  accepted: ReadonlyMap<number, number>;
+  takenBy: ReadonlyMap<string, number>;
+  callsOf: ReadonlyMap<string, readonly Call[]>;
+  lateFlips: ReadonlySet<number>;
+  told: ReadonlySet<string>;
+}
+
 /** A view that was made before a command may arrive this much after it. */
 const viewDelayMs = 3_000;
 
@@ -136,6 +147,40 @@ export class Invariants {
     const record = this.#sessions.get(sessionId);
     if (record === undefined) throw new Error(`No session ${sessionId} was started.`);
     return record;
+  }
+
+  /** A copy of what is known, for {@link recall}; what readers saw and who was suppressed or erased is not in it. */
+  remember(): InvariantMemory {
+    return copyOf(this.known);
+  }
+
+  /** What is known now, itself. */
+  get known(): InvariantMemory {
+    return {
+      sessions: this.#sessions,
+      taken: this.#taken,
+      accepted: this.#accepted,
+      takenBy: this.#takenBy,
+      callsOf: this.#callsOf,
+      lateFlips: this.#lateFlips,
+      told: this.#told,
+    };
+  }
+
+  /** Goes back to what was known then. */
+  recall(memory: InvariantMemory): void {
+    const { sessions, taken, accepted, takenBy, callsOf, lateFlips, told } = copyOf(memory);
+    replace(this.#sessions, sessions);
+    replace(this.#taken, taken);
+    replace(this.#accepted, accepted);
+    replace(this.#takenBy, takenBy);
+    replace(this.#callsOf, callsOf);
+    this.#lateFlips.clear();
+    for (const leadId of lateFlips) this.#lateFlips.add(leadId);
+    this.#told.clear();
+    for (const key of told) this.#told.add(key);
+    this.#seen.clear();
+    this.#isEnd = false;
   }
 
   sessionStarted(host: ObjectHost, spec: { createdAt: number; startsAt: number }): void {
@@ -563,6 +608,57 @@ export class Invariants {
   get isKeyed(): boolean {
     return this.#isKeyed;
   }
+}
+
+function replace<Key, Value>(map: Map<Key, Value>, by: ReadonlyMap<Key, Value>): void {
+  map.clear();
+  for (const [key, value] of by) map.set(key, value);
+}
+
+interface CopiedMemory {
+  sessions: Map<string, SessionRecord>;
+  taken: Map<number, number>;
+  accepted: Map<number, number>;
+  takenBy: Map<string, number>;
+  callsOf: Map<string, Call[]>;
+  lateFlips: Set<number>;
+  told: Set<string>;
+}
+
+/** A copy that shares nothing that changes. */
+function copyOf({
+  sessions,
+  taken,
+  accepted,
+  takenBy,
+  callsOf,
+  lateFlips,
+  told,
+}: InvariantMemory): CopiedMemory {
+  const calls = new Map<Call, Call>();
+  const copyCall = (call: Call): Call => {
+    const known = calls.get(call) ?? { ...call };
+    calls.set(call, known);
+    return known;
+  };
+  return {
+    sessions: new Map(
+      [...sessions].map(([id, record]) => [
+        id,
+        {
+          ...record,
+          assumed: new Set(record.assumed),
+          openCalls: new Set([...record.openCalls].map(copyCall)),
+        },
+      ]),
+    ),
+    taken: new Map(taken),
+    accepted: new Map(accepted),
+    takenBy: new Map(takenBy),
+    callsOf: new Map([...callsOf].map(([key, of]) => [key, of.map(copyCall)])),
+    lateFlips: new Set(lateFlips),
+    told: new Set(told),
+  };
 }
 
 function numbersOf({ state, total, processed, activation, email }: Progress): string {

@@ -3,7 +3,7 @@
  *
  * A request leaves when the caller's writes are durable, arrives later, is one transaction, and is answered. A request
  * that has left is carried out also when its caller has died meanwhile. Faults come before it (nothing was done) or
- * after it (all was done, and the answer is lost).
+ * after it (all was done, and the answer is lost). The rules are those of assumptions.ts.
  *
  * @module
  */
