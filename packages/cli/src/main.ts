@@ -10,7 +10,7 @@ import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { redact } from './redact.ts';
-import { verify } from './verify.ts';
+import { verify, type VerifyOptions } from './verify.ts';
 
 // Lines are short-lived: with a large young generation the process would hold 30 MiB of them.
 setFlagsFromString('--semi-space-growth-factor=1');
@@ -32,7 +32,9 @@ Exit code: 0 proved, 1 not proved, 2 wrong usage or unreadable file.`;
 
 class UsageError extends Error {}
 
-function readCommand(args: string[]) {
+type Command = { command: 'help' } | { command: 'verify' | 'redact'; options: VerifyOptions };
+
+function readCommand(args: string[]): Command {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
@@ -46,7 +48,7 @@ function readCommand(args: string[]) {
     },
   });
   const [command, file, ...more] = positionals;
-  if (values.help === true) return { command: 'help' as const };
+  if (values.help === true) return { command: 'help' };
   if (command !== 'verify' && command !== 'redact') throw new UsageError('Say verify or redact.');
   if (file === undefined || more.length > 0) throw new UsageError('Name one receipt.');
   const { keys = null, leads = null, key = null, person = null, lead = null } = values;
