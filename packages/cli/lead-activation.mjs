@@ -20,10 +20,16 @@ import { createHash, createHmac, createPublicKey, verify } from "node:crypto";
 * @throws TypeError for what JSON cannot hold, such as Infinity or a function
 */
 function canonicalJson(value) {
-	if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item)).join(",")}]`;
+	if (Array.isArray(value)) {
+		if (value.every(isScalar)) return JSON.stringify(value);
+		return `[${value.map((item) => canonicalJson(item)).join(",")}]`;
+	}
 	if (typeof value === "object" && value !== null) return `{${Object.entries(value).filter(([, member]) => member !== void 0).sort(([one], [other]) => one < other ? -1 : 1).map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`).join(",")}}`;
-	if (value === null || typeof value === "string" || typeof value === "boolean" || Number.isFinite(value)) return JSON.stringify(value);
+	if (isScalar(value)) return JSON.stringify(value);
 	throw new TypeError(`JSON cannot hold ${typeof value === "number" ? String(value) : typeof value}.`);
+}
+function isScalar(value) {
+	return value === null || typeof value === "string" || typeof value === "boolean" || Number.isFinite(value);
 }
 /** The result of a recipient's mail. `m`: the recipient is in another batch now, and has the result there. */
 var resultLetters = {

@@ -34,6 +34,7 @@ function clone(name: string): string {
     'src',
     'web',
     'migrations',
+    'packages',
     'scripts',
     'wrangler.toml',
     'package.json',
