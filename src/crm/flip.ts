@@ -22,8 +22,8 @@ import {
 // `UPDATE … AS l`, so that the eligibility reads the row that is written. The unary plus makes SQLite find the rows
 // by id and not by the status index.
 const flipSql = `UPDATE leads AS l SET status = 'active', activated_at = ?2, activated_by = ?3,
-    activated_revision = ${nextRevisionSql}
-  WHERE l.id IN (SELECT value FROM json_each(?1)) AND ${eligibilitySql} = 'mailable'
+    mailed_before = mailed_at, mailed_at = ?2, activated_revision = ${nextRevisionSql}
+  WHERE l.id IN (SELECT value FROM json_each(?1)) AND ${eligibilitySql('?5')} = 'mailable'
   AND ${isNotFencedSql('?3', '?4')}`;
 
 /** Counts the leads that the previous statement has set active, as a change of the CRM. */
@@ -39,10 +39,11 @@ const readFlippedSql = (
   columns: string,
 ): string => `SELECT ${columns}, l.activated_by AS activatedBy, l.email_hash AS emailHash,
   coalesce(${isOwnerLiveSql}, 0) AS isOwnerLive,
-  ${eligibilitySql} AS eligibility, ${fenceSql('?2')} AS fence
+  ${eligibilitySql('?3')} AS eligibility, ${fenceSql('?2')} AS fence
   FROM leads l WHERE l.id IN (SELECT value FROM json_each(?1))`;
 
-const unflipSql = `UPDATE leads AS l SET status = 'new', activated_at = NULL, activated_by = NULL
+const unflipSql = `UPDATE leads AS l SET status = 'new', activated_at = NULL, activated_by = NULL,
+    mailed_at = mailed_before, mailed_before = NULL
   WHERE l.id IN (SELECT value FROM json_each(?1)) AND +l.activated_by = ?2
   AND +l.status = 'active' AND ${isNotFencedSql('?2', '?3')}`;
 
@@ -58,7 +59,7 @@ interface FlippedRow extends RecipientRow {
 }
 
 /**
- * Activates the leads that are new, have a valid address and are not suppressed, and returns the outcome of each.
+ * Activates the leads that are new, have a valid address, are not suppressed and were not mailed recently, and returns the outcome of each.
  * Leads that this session activated before are `activated` again, with their present data. But a lead that was
  * suppressed since becomes new again and is skipped: only a batch that never left is flipped again.
  *
@@ -67,6 +68,7 @@ interface FlippedRow extends RecipientRow {
  *
  * @param flip.mustRaise - an earlier slice may have flips on their way, which this one keeps out; 1 row
  * @param flip.customFields - those that the template uses
+ * @param flip.mailedAfter - leads that were mailed after this time, epoch ms, are skipped
  * @throws what D1 throws; then nothing was changed or everything was, and a repeat is safe
  * @throws {@link SupersededFlip}; then nothing was changed
  */
@@ -77,16 +79,17 @@ export async function flipLeads(
     nowMs: number;
     mustRaise?: boolean;
     customFields?: readonly string[];
+    mailedAfter?: number | null;
   },
 ): Promise<FlipResult> {
-  const { sessionId, number, mustRaise = false, customFields = [] } = flip;
+  const { sessionId, number, mustRaise = false, customFields = [], mailedAfter = null } = flip;
   const leadIds = [...new Set(flip.leadIds)];
   const idsJson = JSON.stringify(leadIds);
   const results = await db.batch<FlippedRow>([
     ...(mustRaise ? [raisingFence(db, { sessionId, number })] : []),
-    db.prepare(flipSql).bind(idsJson, flip.nowMs, sessionId, number),
+    db.prepare(flipSql).bind(idsJson, flip.nowMs, sessionId, number, mailedAfter),
     db.prepare(countFlippedSql),
-    db.prepare(readFlippedSql(recipientColumnsWith(customFields))).bind(idsJson, sessionId),
+    db.prepare(readFlippedSql(recipientColumnsWith(customFields))).bind(idsJson, sessionId, mailedAfter),
   ]);
   const found = results.at(-1)?.results ?? [];
   assertNotFenced(found[0]?.fence, number);

@@ -45,7 +45,9 @@ export type { ReceiptCursor, ReceiptPage } from './session/receipt.ts';
 export type { EraseAnswer } from './session/turns.ts';
 
 export type StartAnswer =
-  { kind: 'started' | 'exists'; progress: Progress } | { kind: 'conflict' } | { kind: 'erased' };
+  | { kind: 'started' | 'exists'; progress: Progress; manifestHash: string | null }
+  | { kind: 'conflict' }
+  | { kind: 'erased' };
 
 export type CommandAnswer =
   { kind: 'ok'; progress: Progress } | { kind: 'refused'; detail: string } | { kind: 'unknown_session' };
@@ -54,6 +56,8 @@ export type CommandAnswer =
 export interface OriginalSpec extends Pick<SessionSpec, 'name' | 'audience' | 'fingerprint'> {
   templateId: string;
   templateVersion: number;
+  /** The hashed manifest as JSON; null in a session of version 0.1. */
+  manifest: string | null;
 }
 
 const maxIssueCount = 50;
@@ -109,7 +113,7 @@ export class ActivationSession extends DurableObject<Env> {
     const session = this.#store.load();
     if (session === null) return this.#store.wasErased() ? { kind: 'erased' } : null;
     if (session.spec.fingerprint !== fingerprint) return { kind: 'conflict' };
-    return { kind: 'exists', progress: toProgress(session, this.now()) };
+    return this.#started('exists', session);
   }
 
   /** Starts the session. The same request again finds it and changes nothing. */
@@ -120,7 +124,12 @@ export class ActivationSession extends DurableObject<Env> {
     this.#store.transact(() => this.#store.create(session));
     await this.ctx.storage.setAlarm(this.now());
     this.#log('info', 'session_started', { requestId, total: spec.total, template: spec.template.id });
-    return { kind: 'started', progress: toProgress(session, this.now()) };
+    return this.#started('started', session);
+  }
+
+  #started(kind: 'started' | 'exists', session: Session): StartAnswer {
+    const manifestHash = session.spec.manifest?.hash ?? null;
+    return { kind, progress: toProgress(session, this.now()), manifestHash };
   }
 
   /** The session's progress, or null for an unknown id. */
@@ -147,8 +156,15 @@ export class ActivationSession extends DurableObject<Env> {
     await this.#alarm.ensureAlarm(requestId);
     const session = this.#store.load();
     if (session === null) return null;
-    const { name, audience, fingerprint, template } = session.spec;
-    return { name, audience, fingerprint, templateId: template.id, templateVersion: template.version };
+    const { name, audience, fingerprint, template, manifest } = session.spec;
+    return {
+      name,
+      audience,
+      fingerprint,
+      templateId: template.id,
+      templateVersion: template.version,
+      manifest: manifest === undefined ? null : JSON.stringify(manifest),
+    };
   }
 
   /** Failures and skips, counted by reason, or null for an unknown id. */

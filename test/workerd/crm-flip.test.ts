@@ -206,6 +206,56 @@ describe('unflipLeads', () => {
   });
 });
 
+describe('the frequency guard', () => {
+  const times = async (): Promise<unknown[]> => {
+    const { results } = await db
+      .prepare('SELECT status, mailed_at AS at, mailed_before AS before FROM leads ORDER BY id')
+      .all();
+    return results;
+  };
+  /** As an undo, or a CRM of somebody else, makes an active lead new again. */
+  const makeNew = (id: number): Promise<unknown> =>
+    db
+      .prepare("UPDATE leads SET status = 'new', activated_at = NULL, activated_by = NULL WHERE id = ?")
+      .bind(id)
+      .run();
+
+  it('skips a lead that is new again and was mailed after the time, and no other', async () => {
+    await addLeads(db, [{}, {}, {}]);
+    await flipLeads(db, { sessionId: mine, number: 1, leadIds: [1], nowMs: 1_000 });
+    await flipLeads(db, { sessionId: mine, number: 1, leadIds: [2], nowMs: 2_000 });
+    await makeNew(1);
+    await makeNew(2);
+    const flip = { sessionId: theirs, number: 1, leadIds: [1, 2, 3], nowMs: 5_000 };
+    const result = await flipLeads(db, { ...flip, mailedAfter: 1_000 });
+    expect(result.skipped).toEqual([{ leadId: 2, reason: 'recently_mailed' }]);
+    expect(result.activated.map(({ leadId }) => leadId)).toEqual([1, 3]);
+    expect((await flipLeads(db, { ...flip, mailedAfter: null })).activated).toHaveLength(3);
+  });
+
+  it('a repeat of a flip does not take its own leads for mailed', async () => {
+    await addLeads(db, [{}]);
+    const flip = { sessionId: mine, number: 1, leadIds: [1], nowMs: 5_000, mailedAfter: 1_000 };
+    await flipLeads(db, flip);
+    expect((await flipLeads(db, { ...flip, nowMs: 6_000 })).activated).toHaveLength(1);
+    expect(await times()).toEqual([{ status: 'active', at: 5_000, before: null }]);
+  });
+
+  it('a flip that is taken back before its mail left restores the time of the mail before', async () => {
+    await addLeads(db, [{ mailedAt: 700 }, {}]);
+    await flipLeads(db, { sessionId: mine, number: 1, leadIds: [1, 2], nowMs: 5_000, mailedAfter: 1_000 });
+    expect(await times()).toMatchObject([
+      { at: 5_000, before: 700 },
+      { at: 5_000, before: null },
+    ]);
+    await unflipLeads(db, { sessionId: mine, number: 1, leadIds: [1, 2] });
+    expect(await times()).toEqual([
+      { status: 'new', at: 700, before: null },
+      { status: 'new', at: null, before: null },
+    ]);
+  });
+});
+
 it('the counts of new and active leads stay correct through flips and their repeats', async () => {
   await addLeads(db, [{}, {}, { status: 'active' }, { emailValid: false }]);
   await flipLeads(db, { sessionId: mine, number: 1, leadIds: [1, 2, 3, 4], nowMs: 1_000 });

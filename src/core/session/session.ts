@@ -9,6 +9,7 @@
  * @module
  */
 import type { SessionReason, SessionState, WaitingFor } from '../../shared/progress.ts';
+import type { HashedManifest } from '../../shared/manifest.ts';
 import type { FrozenTemplate } from '../../shared/recipient.ts';
 import type { Audience } from '../../shared/schemas/activation.ts';
 import { noCounts, type Batch, type BatchCounts } from '../batch/batch.ts';
@@ -50,6 +51,13 @@ export interface SessionSpec {
   revision?: number;
   /** Leads counted at the start. */
   total: number;
+  /** A lead that we mailed within so many days is skipped; not set: it does not matter. */
+  minDaysBetween?: number;
+  /**
+   * What will be done, as it was agreed on. Sessions of version 0.1 have none. It stays when parts of the audience are
+   * deleted, because it holds no person's data.
+   */
+  manifest?: HashedManifest;
   createdAt: number;
   /** Until then it can be undone: no lead is changed and no mail leaves before. */
   startsAt?: number;

@@ -29,6 +29,7 @@ import {
   type Prepared,
   type SliceVerbs,
 } from '../../core/session/slice.ts';
+import { mailedAfterAt } from '../../core/limits/frequency.ts';
 import { flipLeads } from '../../crm/flip.ts';
 import { isHashOf, payloadHash } from '../../mail/payload-hash.ts';
 import type { FlipResult } from '../../shared/recipient.ts';
@@ -195,15 +196,17 @@ export class SessionRunner implements SliceVerbs {
   }
 
   async #flipLeads(leadIds: readonly number[]): Promise<FlipResult> {
-    const { sessionId } = this.#session().spec;
+    const { sessionId, minDaysBetween = null } = this.#session().spec;
     const { customFields } = this.#mails;
+    const nowMs = this.now();
     const result = await flipLeads(this.#context.env.DB, {
       sessionId,
       number: this.#fence,
       mustRaise: this.#mustRaiseFence,
       leadIds,
-      nowMs: this.now(),
+      nowMs,
       customFields,
+      mailedAfter: mailedAfterAt(minDaysBetween, nowMs),
     });
     this.#mustRaiseFence = false;
     return result;

@@ -20,8 +20,10 @@ import {
   type Progress,
 } from '../progress.ts';
 import { count, leadIdSchema, sessionIdSchema, templateIdSchema, timeMs } from './common.ts';
+import { isCanonicalizable } from '../canonical-json.ts';
 import { importIdSchema } from './imports.ts';
 import { leadFilterSchema } from './leads.ts';
+import { hashedManifestSchema, manifestHashSchema } from './manifest.ts';
 
 export const audienceSchema = z
   .union([
@@ -52,9 +54,25 @@ export const activationPreviewRequestSchema = z
 export type ActivationPreviewRequest = z.infer<typeof activationPreviewRequestSchema>;
 
 export const activationStartRequestSchema = activationPreviewRequestSchema
-  .extend({ sessionId: sessionIdSchema })
+  .extend({
+    sessionId: sessionIdSchema,
+    manifestHash: manifestHashSchema.optional().meta({
+      description: 'The start is refused with `manifest_changed` where another manifest would come out now.',
+    }),
+    manifest: z
+      .record(z.string(), z.unknown())
+      .refine((manifest) => isCanonicalizable(manifest), 'must be the manifest that has the hash')
+      .optional()
+      .meta({ description: 'That of `manifestHash`, so that the refusal can say what has changed.' }),
+  })
   .meta({ id: 'ActivationStartRequest' });
 export type ActivationStartRequest = z.infer<typeof activationStartRequestSchema>;
+
+/** `POST /crm/activation/manifest`: a start request without the id. */
+export const activationManifestRequestSchema = activationStartRequestSchema
+  .omit({ sessionId: true, manifestHash: true, manifest: true })
+  .meta({ id: 'ActivationManifestRequest' });
+export type ActivationManifestRequest = z.infer<typeof activationManifestRequestSchema>;
 
 /** `GET …/:sessionId/original`: what a session was started with, to start another one like it. */
 export const originalActivationSchema = z
@@ -88,7 +106,11 @@ export const activationPreviewSchema = z
     alreadyActive: count,
     suppressed: count,
     invalidAddress: count,
+    recentlyMailed: count.meta({ description: 'Mailed within the days of `MAIL_MIN_DAYS_BETWEEN`.' }),
     sample: z.array(renderedMailSchema).max(limits.maxPreviewSampleCount),
+    manifest: hashedManifestSchema.nullable().meta({
+      description: 'What a start of this request would do; null while no mail can be sent.',
+    }),
   })
   .meta({ id: 'ActivationPreview' });
 export type ActivationPreview = z.infer<typeof activationPreviewSchema>;
@@ -132,6 +154,16 @@ export const progressSchema = z
     lastError: z.string().nullable(),
   })
   .meta({ id: 'Progress' }) satisfies z.ZodType<Progress>;
+
+/** The answer to a start. */
+export const startedActivationSchema = progressSchema
+  .extend({
+    manifestHash: manifestHashSchema
+      .nullable()
+      .meta({ description: 'Null for an activation that was started by version 0.1.' }),
+  })
+  .meta({ id: 'StartedActivation' });
+export type StartedActivation = z.infer<typeof startedActivationSchema>;
 
 /** Parts of the list: not ended, with results or a stop to look at, and by how they ended. */
 export const activationViews = ['open', 'attention', 'completed', 'cancelled'] as const;

@@ -19,7 +19,7 @@ import { api, type Refusal } from '../../api/client.ts';
 import { formatShortDateTime } from '../../messages/format.ts';
 import { activateMessages } from '../../messages/activate.ts';
 import { describeAudience, expectedMs } from './describe-audience.ts';
-import { startActivation } from './start-request.ts';
+import { holdTo, startActivation } from './start-request.ts';
 
 export interface StartObserver {
   /** The id exists and nothing has left yet. */
@@ -69,6 +69,7 @@ export class ActivateForm {
   #loadRefusal = $state.raw<Refusal | null>(null);
   #previewRefusal = $state.raw<Refusal | null>(null);
   #startRefusal = $state.raw<Refusal | null>(null);
+  #changes = $state.raw<readonly string[] | null>(null);
   #attempt = $state(0);
   /** Sent, and not answered. */
   #unanswered = $state.raw<ActivationStartRequest | null>(null);
@@ -139,6 +140,10 @@ export class ActivateForm {
   }
   get startRefusal(): Refusal | null {
     return this.#startRefusal;
+  }
+  /** Why a start was refused as not the one that was shown, in sentences; null where it was not. */
+  get changes(): readonly string[] | null {
+    return this.#changes;
   }
   /** 0: not starting; otherwise which attempt is under way. */
   get attempt(): number {
@@ -212,6 +217,7 @@ export class ActivateForm {
   async choose(templateId: string): Promise<void> {
     this.#templateId = templateId;
     this.#missingFields = [];
+    this.#changes = null;
     this.#test = { kind: 'none' };
     await Promise.all([this.count(), this.#lookAtFooter(templateId)]);
   }
@@ -287,12 +293,16 @@ export class ActivateForm {
     if (!this.canStart || templateId === null) return;
     this.#attempt = 1;
     this.#startRefusal = null;
-    const request: ActivationStartRequest = this.#unanswered ?? {
+    this.#changes = null;
+    const made = this.#preview?.manifest ?? null;
+    const wanted: ActivationStartRequest = {
       sessionId: newSessionId(Date.now(), (count) => crypto.getRandomValues(new Uint8Array(count))),
       name: this.name.trim(),
       audience: this.#audience,
       templateId,
     };
+    // Only what is on the screen may start.
+    const request = this.#unanswered ?? (await holdTo(wanted, made));
     this.#unanswered = request;
     this.#observer.expect(request.sessionId);
     const outcome = await startActivation(
@@ -311,8 +321,8 @@ export class ActivateForm {
         return;
       case 'refused':
         this.#unanswered = null;
-        this.#startRefusal = outcome.refusal;
         this.#observer.refused(request.sessionId);
+        await this.#refused(outcome.refusal);
         return;
       case 'unreachable':
         this.#startRefusal = outcome.refusal;
@@ -320,5 +330,18 @@ export class ActivateForm {
       default:
         outcome satisfies never;
     }
+  }
+
+  /** Shows why nothing was started; where it would be another activation by now, the one that it would be. */
+  async #refused(refusal: Refusal): Promise<void> {
+    if (refusal.kind !== 'problem' || refusal.problem.code !== 'manifest_changed') {
+      this.#startRefusal = refusal;
+      return;
+    }
+    const { differences = [], detail } = refusal.problem;
+    this.#changes = differences.length === 0 ? [detail] : differences.map(({ message }) => message);
+    // A typed count was for what was shown before.
+    this.typedCount = '';
+    await this.count();
   }
 }
