@@ -25,12 +25,14 @@ const built = await build({
     minify: false,
     rolldownOptions: {
       output: {
-        banner: '#!/usr/bin/env node\n// Made from packages/cli/src by `npm run build:verifier`; change it there.',
+        banner:
+          '#!/usr/bin/env node\n// Made from packages/cli/src by `npm run build:verifier`; change it there.',
       },
     },
   },
 });
-if (Array.isArray(built) || !('output' in built)) throw new Error('Vite made something else than one bundle.');
+if (Array.isArray(built) || !('output' in built))
+  throw new Error('Vite made something else than one bundle.');
 const [file, ...others] = built.output;
 if (others.length > 0) throw new Error('The verifier must be one file.');
 const text = file.code;

@@ -70,6 +70,7 @@ function keptKey(folder: string, name: string, make: () => string): string {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
   }
   const key = readFileSync(file, 'utf8').trim();
-  if (key === '') throw new Error(`The key in ${file} is empty; delete the file, or set the key as a variable.`);
+  if (key === '')
+    throw new Error(`The key in ${file} is empty; delete the file, or set the key as a variable.`);
   return key;
 }

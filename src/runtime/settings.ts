@@ -509,7 +509,11 @@ export function receiptSigningJwk(env: SettingValues): SigningJwk | null {
 
 /** The public keys of receipts, as base64url. */
 export function receiptPublicKeys(env: SettingValues): string[] {
-  return validText(env, 'RECEIPT_PUBLIC_KEYS')?.split(',').map((key) => key.trim()) ?? [];
+  return (
+    validText(env, 'RECEIPT_PUBLIC_KEYS')
+      ?.split(',')
+      .map((key) => key.trim()) ?? []
+  );
 }
 
 /**

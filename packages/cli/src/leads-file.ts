@@ -30,10 +30,7 @@ const shownCount = 10;
  * @param hashAddress - hashes an address with the key of the receipt; null without a key
  * @throws Error with what to do, when the file cannot be compared
  */
-export function readLeadsFile(
-  file: string,
-  hashAddress: ((address: string) => string) | null,
-): LeadsFile {
+export function readLeadsFile(file: string, hashAddress: ((address: string) => string) | null): LeadsFile {
   let column = -1;
   let by: 'id' | 'address' | null = null;
   const ids = new IdSet();

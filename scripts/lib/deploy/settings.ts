@@ -82,7 +82,9 @@ const madeNames: readonly string[] = ['ADDRESS_HASH_KEY', 'RECEIPT_SIGNING_KEY']
 
 /** Secrets that are set when they are given, and never made. */
 export const secretNames: readonly string[] = allSettings
-  .filter(({ name, isSecret, takenBy }) => isSecret && takenBy.includes('deploy') && !madeNames.includes(name))
+  .filter(
+    ({ name, isSecret, takenBy }) => isSecret && takenBy.includes('deploy') && !madeNames.includes(name),
+  )
   .map(({ name }) => name);
 
 /** These must have a value: their defaults work for nobody. */

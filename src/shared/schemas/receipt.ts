@@ -18,7 +18,9 @@ export const receiptKeySetSchema = z
         crv: z.literal('Ed25519'),
         alg: z.literal('EdDSA'),
         use: z.literal('sig'),
-        kid: z.string().meta({ description: 'JWK thumbprint (RFC 7638): `keyId` of the last line of a receipt.' }),
+        kid: z
+          .string()
+          .meta({ description: 'JWK thumbprint (RFC 7638): `keyId` of the last line of a receipt.' }),
         x: z.string(),
       }),
     ),

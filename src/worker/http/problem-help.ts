@@ -161,7 +161,8 @@ export const problemHelp: Readonly<Record<ProblemCode, ProblemHelp>> = {
     todo: 'Delete a view that you do not need.',
   },
   session_not_ended: {
-    happened: 'A receipt is of an activation that has ended, because results still change before. It was not made.',
+    happened:
+      'A receipt is of an activation that has ended, because results still change before. It was not made.',
     todo: 'Wait until the progress has `finishedAt`, and ask again. A paused activation has not ended: resume or cancel it.',
   },
   session_anonymized: {

@@ -45,7 +45,8 @@ export async function requireReceipt(
         return;
       }
       const page: Awaited<ReturnType<typeof session.receipt>> = await session.receipt(next);
-      if (page.kind !== 'page') throw new Error(`The activation has changed while its receipt was made: ${page.kind}`);
+      if (page.kind !== 'page')
+        throw new Error(`The activation has changed while its receipt was made: ${page.kind}`);
       controller.enqueue(encoder.encode(page.text));
       next = page.next;
     },

@@ -52,8 +52,12 @@ const keys = createRoute({
   method: 'get',
   path: '/.well-known/lead-activation-receipt-keys.json',
   tags: ['service'],
-  summary: 'The public keys that receipts are verified with, as a JSON Web Key Set; the present key is the first',
-  responses: { 200: json('The keys, also those that are no longer used.', receiptKeySetSchema), ...problems() },
+  summary:
+    'The public keys that receipts are verified with, as a JSON Web Key Set; the present key is the first',
+  responses: {
+    200: json('The keys, also those that are no longer used.', receiptKeySetSchema),
+    ...problems(),
+  },
 });
 
 export function receiptRoutes(app: App): void {
