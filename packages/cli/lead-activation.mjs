@@ -47,8 +47,7 @@ function leafOf(sealed, sha256) {
 	return sealed === null || typeof sealed === "string" ? sealed : sha256(JSON.stringify(sealed));
 }
 /** The hash of a line: over the hash of the line before, and the line with leaves in the place of what they seal. */
-function lineHash(previousHash, line, sha256) {
-	const { hash: _, ...content } = line;
+function lineHash(previousHash, { hash: _hash, ...content }, sha256) {
 	const leaves = content.kind === "receipt" ? {
 		...content,
 		about: leafOf(content.about, sha256)
@@ -219,8 +218,9 @@ var ChainCheck = class {
 		}
 	}
 	/** True for the signature of a receipt whose last line has this hash. */
-	#isSigned(hash, { algorithm, keyId, publicKey, signature }) {
-		return algorithm === "Ed25519" && hash !== null && keyId === this.#crypto.sha256(thumbprintText(publicKey)) && this.#crypto.isSigned(publicKey, signedText(hash), signature);
+	#isSigned(hash, line) {
+		const { keyId, publicKey, signature } = line;
+		return line.algorithm === "Ed25519" && hash !== null && keyId === this.#crypto.sha256(thumbprintText(publicKey)) && this.#crypto.isSigned(publicKey, signedText(hash), signature);
 	}
 	/** True for a line that follows a line with this hash. */
 	#follows(hash, line) {

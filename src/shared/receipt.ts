@@ -149,8 +149,11 @@ export function leafOf(sealed: Sealed<readonly unknown[]>, sha256: Sha256): stri
 }
 
 /** The hash of a line: over the hash of the line before, and the line with leaves in the place of what they seal. */
-export function lineHash(previousHash: string | null, line: ChainedLine, sha256: Sha256): string {
-  const { hash: _, ...content } = line;
+export function lineHash(
+  previousHash: string | null,
+  { hash: _hash, ...content }: ChainedLine,
+  sha256: Sha256,
+): string {
   const leaves =
     content.kind === 'receipt'
       ? { ...content, about: leafOf(content.about, sha256) }

@@ -7,7 +7,7 @@ import { sampleBatch, sampleSession } from '../support/sample-batches.ts';
 import { freshSessionId, stubOf } from '../support/session-driver.ts';
 import { setUpSession, tearDownSession } from '../support/session-setup.ts';
 
-/** A million by `RECEIPT_LEADS=1000000 npm run test:workerd -- test/workerd/receipt-scale.test.ts`; it logs the time. */
+/** A million, with the time: `RECEIPT_LEADS=1000000 npm run test:workerd -- --silent=false test/workerd/receipt-scale.test.ts`. */
 const leadCount = Number(env.RECEIPT_LEADS);
 const batchSize = 100;
 

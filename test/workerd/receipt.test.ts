@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -50,7 +51,8 @@ interface Verified {
 
 function verified(text: string, search: { leadId?: number; addressHash?: string } = {}): Verified {
   const chain = new ChainCheck(nodeCrypto);
-  const claims = new Claims(() => '', { leadId: null, addressHash: null, ...search });
+  const sha256Hex = (of: string): string => createHash('sha256').update(of).digest('hex');
+  const claims = new Claims(sha256Hex, { leadId: null, addressHash: null, ...search });
   for (const line of text.split('\n').slice(0, -1)) {
     const read = chain.add(line, true);
     if (read !== null) claims.add(read);
@@ -90,7 +92,7 @@ async function ended(): Promise<void> {
 }
 
 const addressKey = async (): Promise<string> =>
-  ((await (await request(path('/key'))).json()) as { key: string }).key;
+  (await (await request(path('/key'))).json<{ key: string }>()).key;
 
 describe('the receipt of an activation', () => {
   it('proves once, nobody lost and the sums, and has the same bytes twice', async () => {
@@ -99,6 +101,7 @@ describe('the receipt of an activation', () => {
     const { head, signature, events } = expectProved(text);
     expect(head?.counts).toMatchObject({ total: 25, sent: 24, failed: 1, unknown: 0, skipped: 0 });
     expect(head?.revision).toBe(1);
+    expect(head?.start).toMatchObject({ manifest: { manifest: { audience: { total: 25 } } } });
     expect(events).toEqual(['started', 'finished']);
     expect(await receipt()).toBe(text);
     const { keys } = await (

@@ -143,7 +143,10 @@ export class ChainCheck {
   }
 
   /** True for the signature of a receipt whose last line has this hash. */
-  #isSigned(hash: string | null, { algorithm, keyId, publicKey, signature }: SignatureLine): boolean {
+  #isSigned(hash: string | null, line: SignatureLine): boolean {
+    const { keyId, publicKey, signature } = line;
+    // Somebody else may have written another one.
+    const algorithm: string = line.algorithm;
     return (
       algorithm === 'Ed25519' &&
       hash !== null &&

@@ -15,7 +15,7 @@ import {
 } from '../../shared/receipt.ts';
 import type { TimelineEvent } from '../../shared/timeline.ts';
 import { recipientState, type Batch } from '../batch/batch.ts';
-import type { Session } from './session.ts';
+import type { Session, SessionSpec } from './session.ts';
 
 /** What a session keeps of its receipt between two downloads. */
 export interface ReceiptRecord {
@@ -49,8 +49,7 @@ type Content = Pick<
  */
 export function receiptContent(session: Session, templateHash: string): Content {
   const { state, startedAt, finishedAt, cancelledAt, counts, total, plan } = session;
-  const { sessionId, name: _name, audience: _audience, template, reducedAt, ...start } = session.spec;
-  const { id, version, name } = template;
+  const { sessionId, reducedAt } = session.spec;
   return {
     sessionId,
     state,
@@ -67,8 +66,17 @@ export function receiptContent(session: Session, templateHash: string): Content 
       skipped: counts.skipped,
       unlisted: plan.unlistedCount,
     },
-    start: { ...start, template: { id, version, name, sha256: templateHash } },
+    start: startOf(session.spec, templateHash),
   };
+}
+
+/** The spec without what is sealed, or stands beside it in the head. */
+function startOf(
+  { sessionId: _id, name: _name, audience: _audience, reducedAt: _at, template, ...start }: SessionSpec,
+  templateHash: string,
+): Content['start'] {
+  const { id, version, name } = template;
+  return { ...start, template: { id, version, name, sha256: templateHash } };
 }
 
 /** An event as a line. Its id is its place among all, also those that are not kept any more. */
