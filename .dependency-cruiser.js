@@ -2,7 +2,7 @@
  * The import rules: which folder may import which. A folder that may import nothing of ours stays
  * replaceable, and the platform's own module stays in the two folders that are its shell.
  *
- *   shared ← core ← runtime ← mail ← durable ← worker       shared ← crm ← durable       shared ← web
+ *   shared ← core ← runtime ← mail ← durable ← worker   shared ← crm ← durable   shared ← web   shared ← packages
  *
  * test/unit/import-rules.test.ts shows that each rule reports what breaks it.
  *
@@ -51,6 +51,13 @@ export default {
       to: { path: '^(src|scripts|test)/', pathNot: '^src/shared/' },
     },
     {
+      name: 'packages-import-shared',
+      comment: 'What is used without the app shares the contract with it and nothing else.',
+      severity: 'error',
+      from: { path: '^packages/' },
+      to: { path: '^(src|web|scripts|test)/', pathNot: '^src/shared/' },
+    },
+    {
       name: 'platform-in-its-shell',
       comment: 'cloudflare:workers is imported in src/durable and src/worker only.',
       severity: 'error',
@@ -61,7 +68,7 @@ export default {
       name: 'product-without-tests-and-scripts',
       severity: 'error',
       from: { path: '^(src|web)/' },
-      to: { path: '^(test|scripts)/' },
+      to: { path: '^(test|scripts|packages)/' },
     },
     {
       name: 'no-cycles',

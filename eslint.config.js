@@ -22,6 +22,7 @@ export default defineConfig(
     'coverage/',
     'src/worker/env.d.ts',
     'test/fixtures/',
+    'packages/cli/lead-activation.mjs',
   ]),
   {
     files: ['**/*.ts'],

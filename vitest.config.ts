@@ -90,6 +90,9 @@ export default defineConfig({
                   RESEND_WEBHOOK_SECRET: 'whsec_dGVzdC13ZWJob29rLXNlY3JldA==',
                   POSTMARK_WEBHOOK_CREDENTIALS: 'postmark:test-password',
                   ADDRESS_HASH_KEY: 'test-address-hash-key',
+                  // Of RFC 8037, appendix A.1.
+                  RECEIPT_SIGNING_KEY:
+                    '{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}',
                   // Only tests of permits wait for one.
                   MAIL_RATE: '100000',
                   // Only tests of undo wait for its time to pass.
@@ -97,6 +100,7 @@ export default defineConfig({
                   FUZZ_REQUESTS: process.env['FUZZ_REQUESTS'] ?? '2000',
                   FUZZ_SEED: process.env['FUZZ_SEED'] ?? '20261123',
                   CHAOS_CRASHES: process.env['CHAOS_CRASHES'] ?? '2000',
+                  RECEIPT_LEADS: process.env['RECEIPT_LEADS'] ?? '30000',
                   TEST_MIGRATIONS: await readD1Migrations(join(root, 'migrations')),
                 },
               },

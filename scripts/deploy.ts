@@ -29,7 +29,7 @@ import { migrationFaults, type Migration } from './lib/deploy/migrations.ts';
 import { environmentNames, parseOptions } from './lib/deploy/options.ts';
 import { rollback } from './lib/deploy/rollback.ts';
 import { readGiven } from './lib/deploy/settings.ts';
-import { projectRoot } from './lib/local-state.ts';
+import { makeSigningKey, projectRoot } from './lib/local-state.ts';
 import { UserError, runToEnd, stopWhenAsked } from './lib/processes.ts';
 import { askOnTerminal } from './lib/prompt.ts';
 import { buildWebIfChanged } from './lib/web-build.ts';
@@ -155,6 +155,7 @@ async function makeContext(args: readonly string[]): Promise<DeployContext> {
     },
     buildWeb: () => buildWebIfChanged(),
     makeKey: () => randomBytes(32).toString('base64url'),
+    makeSigningKey,
     async probe(url, headers) {
       try {
         const response = await fetch(url, {

@@ -1,6 +1,7 @@
 /**
  * After `npm run build:web`: puts Swagger UI beside the built app, for the Worker's `/docs`, so that the
- * page needs no other host and its policy no inline script.
+ * page needs no other host and its policy no inline script. And the verifier of receipts, so that whoever has a receipt
+ * can get it from the app.
  *
  * @module
  */
@@ -14,6 +15,10 @@ const source = join(projectRoot, 'node_modules/swagger-ui-dist');
 mkdirSync(folder, { recursive: true });
 for (const name of ['swagger-ui.css', 'swagger-ui-bundle.js'])
   copyFileSync(join(source, name), join(folder, name));
+copyFileSync(
+  join(projectRoot, 'packages/cli/lead-activation.mjs'),
+  join(projectRoot, 'web/build/lead-activation.mjs'),
+);
 writeFileSync(
   join(folder, 'start.js'),
   "SwaggerUIBundle({ url: '/openapi.json', dom_id: '#swagger-ui', deepLinking: true, validatorUrl: null });\n",

@@ -15,8 +15,8 @@ import { type Stack, localPerson, prepareState, startStack } from './lib/stack.t
 import { keepSweeping } from './lib/sweep.ts';
 import { buildWebIfChanged } from './lib/web-build.ts';
 
-/** The address of the mail API and the local person have defaults of their own here; the state keeps the hash key. */
-const handledHere = ['MAIL_API_URL', 'LOCAL_PERSON', 'ADDRESS_HASH_KEY'];
+/** The address of the mail API and the local person have defaults of their own here; the state keeps the keys. */
+const handledHere = ['MAIL_API_URL', 'LOCAL_PERSON', 'ADDRESS_HASH_KEY', 'RECEIPT_SIGNING_KEY'];
 
 /** Settings that are passed on to the Worker when they are set. */
 const passedOn = allSettings

@@ -13,7 +13,16 @@ import tailwindcss from '@tailwindcss/vite';
 import { defineConfig, type Plugin, type Rolldown } from 'vite';
 
 /** What the Worker answers itself; `vite dev` passes these on to `wrangler dev`. */
-const workerPaths = ['/crm', '/webhooks', '/unsubscribe', '/openapi.json', '/docs', '/problems', '/healthz'];
+const workerPaths = [
+  '/crm',
+  '/webhooks',
+  '/unsubscribe',
+  '/openapi.json',
+  '/docs',
+  '/problems',
+  '/healthz',
+  '/.well-known/lead-activation-receipt-keys.json',
+];
 const workerOrigin = process.env['WORKER_ORIGIN'] ?? 'http://127.0.0.1:8787';
 
 /**

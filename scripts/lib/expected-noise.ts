@@ -15,7 +15,7 @@ const expectedMessages = [
   /^\[mf:error\] TypeError: Can't read from request stream because client disconnected\.$/,
   // The configuration's required secrets; the tests pass them as bindings.
   /^Using secrets defined in process\.env$/,
-  /^▲ \[WARNING\] Missing required secrets: MAIL_API_KEY, ADDRESS_HASH_KEY\. /,
+  /^▲ \[WARNING\] Missing required secrets: MAIL_API_KEY, ADDRESS_HASH_KEY, RECEIPT_SIGNING_KEY\. /,
   // The report that scripts/test.ts reads and removes.
   /^JSON report written to /,
   /^Sourcemap for ".*\/standardwebhooks\/dist\/index\.js" points to missing source files$/,

@@ -1,13 +1,13 @@
 /**
- * The local state folder and its address hash key. `npm start`, the CSV import and the seed share them, so
- * that all three open the same database and hash addresses with the same key.
+ * The local state folder and its keys: of the address hash, and of receipts. `npm start`, the CSV import and the seed
+ * share them, so that all three open the same database and hash addresses with the same key.
  *
- * Does not print the key. A state folder keeps its first key: with another one its suppressions would match
+ * Does not print a key. A state folder keeps its first keys: with another one its suppressions would match
  * no address.
  *
  * @module
  */
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
@@ -40,16 +40,37 @@ export function makeStateDir(folder: string): void {
 export function addressHashKey(folder = stateDir()): string {
   const given = process.env['ADDRESS_HASH_KEY'];
   if (given !== undefined && given !== '') return given;
-  const file = join(folder, 'address-hash-key');
+  return keptKey(folder, 'address-hash-key', () => randomBytes(32).toString('base64url'));
+}
+
+/**
+ * The key that receipts are signed with: `RECEIPT_SIGNING_KEY`, or the one kept in the state folder, which the first
+ * caller makes.
+ *
+ * @param folder - the state folder
+ * @throws when the state folder cannot be written
+ */
+export function receiptSigningKey(folder = stateDir()): string {
+  const given = process.env['RECEIPT_SIGNING_KEY'];
+  return given !== undefined && given !== '' ? given : keptKey(folder, 'receipt-signing-key', makeSigningKey);
+}
+
+/** A new private Ed25519 key, as a JSON Web Key. */
+export function makeSigningKey(): string {
+  return JSON.stringify(generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }));
+}
+
+function keptKey(folder: string, name: string, make: () => string): string {
+  const file = join(folder, name);
   makeStateDir(folder);
   try {
     // `wx`: of two first callers at the same moment one writes, the other reads what was written.
-    writeFileSync(file, randomBytes(32).toString('base64url'), { flag: 'wx', mode: 0o600 });
+    writeFileSync(file, make(), { flag: 'wx', mode: 0o600 });
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
   }
   const key = readFileSync(file, 'utf8').trim();
   if (key === '')
-    throw new Error(`The address hash key in ${file} is empty; delete the file or set ADDRESS_HASH_KEY.`);
+    throw new Error(`The key in ${file} is empty; delete the file, or set the key as a variable.`);
   return key;
 }

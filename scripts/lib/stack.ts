@@ -16,7 +16,7 @@ import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { providerSettings } from '../../src/mail/providers/index.ts';
 import { compactState } from './compact-state.ts';
-import { addressHashKey, makeStateDir, projectRoot } from './local-state.ts';
+import { addressHashKey, makeStateDir, projectRoot, receiptSigningKey } from './local-state.ts';
 import {
   type SupervisedProcess,
   type ProcessEnd,
@@ -272,6 +272,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const settings = {
       MAIL_API_KEY: 're_local_stand_in',
       ADDRESS_HASH_KEY: addressHashKey(stateDir),
+      RECEIPT_SIGNING_KEY: receiptSigningKey(stateDir),
       MAIL_API_URL: mailUrl,
       MAIL_INBOX_URL: inboxUrl ?? '',
       ...options.env,

@@ -15,6 +15,7 @@ const sources = [
   'web/vite.config.ts',
   'web/tsconfig.json',
   'scripts/docs-assets.ts',
+  'packages/cli/lead-activation.mjs',
   'src/shared',
   'package-lock.json',
 ];

@@ -19,6 +19,14 @@ export function emailHash(key: string, email: string): string {
   return createHmac('sha256', key).update(email.trim().toLowerCase()).digest('base64url');
 }
 
+/**
+ * The key under which the receipt of a session has the addresses: `emailHash(key, address)`. Whoever gets it can look
+ * for an address in that receipt and nowhere else.
+ */
+export function receiptAddressKey(secret: string, sessionId: string): string {
+  return createHmac('sha256', secret).update(`receipt\n${sessionId}`).digest('base64url');
+}
+
 /** True for a text in the form of an {@link emailHash}. */
 export function isEmailHash(text: string): boolean {
   return /^[\w-]{43}$/.test(text);

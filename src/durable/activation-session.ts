@@ -16,6 +16,7 @@ import type { DeliveryEvent, DeliveryReport } from '../core/batch/delivery-statu
 import { answerPoll, toProgress, type PollAnswer } from '../core/session/progress-view.ts';
 import { newSession, type Session, type SessionSpec } from '../core/session/session.ts';
 import type { SliceVerbs } from '../core/session/slice.ts';
+import { receiptAddressKey } from '../crm/email.ts';
 import { keyWindowMs } from '../mail/providers/index.ts';
 import type { ForgottenPerson } from '../shared/forgotten.ts';
 import { limits } from '../shared/limits.ts';
@@ -33,12 +34,14 @@ import { forgetPerson } from './session/forget.ts';
 import { applyCommand } from './session/commands.ts';
 import { readLeadResult, readResults, type ResultPage, type ResultQuery } from './session/results.ts';
 import type { SessionContext } from './session/context.ts';
+import { closeMembers, receiptPage, type ReceiptCursor, type ReceiptPage } from './session/receipt.ts';
 import { SessionSlice } from './session/slice.ts';
 import { SessionStore } from './store/session-store.ts';
 import { SessionSweep } from './session/sweep.ts';
 import { SessionTurns, type EraseAnswer } from './session/turns.ts';
 
 export type { ResultCursor, ResultQuery } from './session/results.ts';
+export type { ReceiptCursor, ReceiptPage } from './session/receipt.ts';
 export type { EraseAnswer } from './session/turns.ts';
 
 export type StartAnswer =
@@ -194,6 +197,24 @@ export class ActivationSession extends DurableObject<Env> {
     return this.#store.load() === null ? null : readResults(this.#store, query);
   }
 
+  /**
+   * One page of the receipt; without a cursor the first one. The texts of all pages are the file. It is `changed` when
+   * results have changed since the first page: begin again.
+   */
+  async receipt(cursor: ReceiptCursor | null, requestId: string | null = null): Promise<ReceiptPage> {
+    if (cursor === null) await this.#alarm.ensureAlarm(requestId);
+    return receiptPage(this.#context, cursor);
+  }
+
+  /** The key of the addresses in the session's receipt, or null once it does not know whom it mailed. */
+  async receiptKey(requestId: string | null = null): Promise<{ key: string | null } | null> {
+    await this.#alarm.ensureAlarm(requestId);
+    const session = this.#store.load();
+    if (session === null) return null;
+    const { sessionId, reducedAt } = session.spec;
+    return { key: reducedAt === undefined ? receiptAddressKey(this.env.ADDRESS_HASH_KEY, sessionId) : null };
+  }
+
   /** The result of one lead, or null when the session is unknown or does not have the lead. */
   async leadResult(leadId: number): Promise<LeadResult | null> {
     await this.#alarm.ensureAlarm(null);
@@ -264,7 +285,11 @@ export class ActivationSession extends DurableObject<Env> {
    * @returns false when the session has no mail for this lead
    */
   eraseLead(leadId: number): boolean {
-    return this.#store.transact(() => this.#store.load() !== null && this.#store.eraseLead(leadId));
+    return this.#store.transact(() => {
+      if (this.#store.load() === null) return false;
+      closeMembers(this.#context, new Set([leadId]), this.#store.batches.holding(leadId));
+      return this.#store.eraseLead(leadId);
+    });
   }
 
   /** A lead as the session's last mail to it was addressed, or null. The CRM may have another name or address by now. */

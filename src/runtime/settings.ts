@@ -103,6 +103,32 @@ export function isJurisdiction(value: string): value is Jurisdiction {
   return (jurisdictions as readonly string[]).includes(value);
 }
 
+/** 32 bytes as base64url. */
+const publicKeyPattern = /^[\w-]{43}$/;
+
+/** A private Ed25519 key as a JSON Web Key (RFC 8037). */
+export interface SigningJwk {
+  kty: 'OKP';
+  crv: 'Ed25519';
+  x: string;
+  d: string;
+}
+
+function parseSigningJwk(text: string): SigningJwk | null {
+  try {
+    const { kty, crv, x, d } = JSON.parse(text) as Record<string, unknown>;
+    const isKey = (part: unknown): part is string => typeof part === 'string' && publicKeyPattern.test(part);
+    return kty === 'OKP' && crv === 'Ed25519' && isKey(x) && isKey(d) ? { kty, crv, x, d } : null;
+  } catch {
+    return null;
+  }
+}
+
+const isSigningJwk: Check = (value) =>
+  parseSigningJwk(value) === null
+    ? 'is a private Ed25519 key as a JSON Web Key: {"kty":"OKP","crv":"Ed25519","x":"…","d":"…"}'
+    : null;
+
 /** Shorter keys of a hash can be guessed. */
 const minHashKeyLength = 16;
 
@@ -324,6 +350,27 @@ const table = {
     check: (value) =>
       value.length >= minHashKeyLength ? null : `has at least ${minHashKeyLength} characters`,
   },
+  RECEIPT_SIGNING_KEY: {
+    group: 'Data',
+    meaning:
+      'Ed25519 key that receipts are signed with, as a JSON Web Key. `npm start` and the first `npm run deploy` make one; `npm run deploy -- --rotate-receipt-key` makes the next.',
+    default: null,
+    isSecret: true,
+    takenBy: anywhere,
+    check: isSigningJwk,
+  },
+  RECEIPT_PUBLIC_KEYS: {
+    group: 'Data',
+    meaning:
+      'Public keys of receipts, the present one and all before, with commas between. Each deploy keeps it; only a move to another account needs it.',
+    default: null,
+    isSecret: false,
+    takenBy: ['deploy'],
+    check: (value) =>
+      value.split(',').every((key) => publicKeyPattern.test(key.trim()))
+        ? null
+        : 'is a list of public keys of 43 characters each, with commas between',
+  },
   LOCAL_PERSON: {
     group: 'Local development',
     meaning: 'Address of the person who is signed in without Access. No deploy carries it.',
@@ -453,6 +500,20 @@ export function mailTexts(env: SettingValues): {
     postalAddress: textOf('MAIL_POSTAL_ADDRESS'),
     publicUrl: textOf('PUBLIC_URL')?.replace(/\/+$/, '') ?? null,
   };
+}
+
+/** The key that receipts are signed with, or null: no receipt can be made then. */
+export function receiptSigningJwk(env: SettingValues): SigningJwk | null {
+  return parseSigningJwk(env.RECEIPT_SIGNING_KEY?.trim() ?? '');
+}
+
+/** The public keys of receipts, as base64url. */
+export function receiptPublicKeys(env: SettingValues): string[] {
+  return (
+    validText(env, 'RECEIPT_PUBLIC_KEYS')
+      ?.split(',')
+      .map((key) => key.trim()) ?? []
+  );
 }
 
 /**

@@ -45,6 +45,8 @@ export const problemCatalog = {
   chunk_conflict: { status: 409, title: 'This chunk was taken before, with other rows.' },
   too_many_views: { status: 409, title: 'There are too many saved views.' },
   illegal_transition: { status: 409, title: 'The activation cannot do that in its present state.' },
+  session_not_ended: { status: 409, title: 'The activation has not ended.' },
+  session_anonymized: { status: 409, title: 'The activation no longer knows whom it mailed.' },
   recovery_open: {
     status: 409,
     title: 'The database was restored, and who was mailed since is not in it yet.',

@@ -34,6 +34,7 @@ function clone(name: string): string {
     'src',
     'web',
     'migrations',
+    'packages',
     'scripts',
     'wrangler.toml',
     'package.json',
@@ -81,7 +82,9 @@ it('deploys from a fresh clone with a token, keeps everything in a deploy from a
   expect(account.workers.vars(worker)).toMatchObject({
     ...{ MAIL_DAILY_CAP: '500', DATA_JURISDICTION: 'eu', ACCESS_AUD: account.access.application(worker).aud },
   });
-  expect(Object.keys(before.secrets).sort()).toEqual(['ADDRESS_HASH_KEY', 'MAIL_API_KEY']);
+  expect(Object.keys(before.secrets).sort()).toEqual([
+    ...['ADDRESS_HASH_KEY', 'MAIL_API_KEY', 'RECEIPT_SIGNING_KEY'],
+  ]);
   expect(account.d1.named(worker).jurisdiction).toBe('eu');
   expect(account.d1.named(worker).sqlite.prepare('SELECT count(*) AS count FROM leads').get()).toEqual({
     count: 0,

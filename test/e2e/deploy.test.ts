@@ -12,7 +12,12 @@ import type { Progress } from '../../src/shared/progress.ts';
 
 const leadCount = 3_000;
 /** Values that must not be in any file. */
-const secrets = { MAIL_API_KEY: 're_secret_of_this_test', ADDRESS_HASH_KEY: 'hash-key-of-this-very-test' };
+const secrets = {
+  MAIL_API_KEY: 're_secret_of_this_test',
+  ADDRESS_HASH_KEY: 'hash-key-of-this-very-test',
+  // Only receipts need it.
+  RECEIPT_SIGNING_KEY: 'no-key-of-receipts-in-this-test',
+};
 
 /**
  * A mail API with idempotency keys, like Resend's. It takes each mail at once and answers only as many calls as the

@@ -18,7 +18,8 @@ import type { Page } from 'playwright-core';
 import { AccessTeam } from './access-team.ts';
 
 /** The public paths, as the deploy sets them up. */
-const bypassed = /^\/(webhooks\/.*|unsubscribe\/.*|healthz)$/;
+const bypassed =
+  /^\/(webhooks\/.*|unsubscribe\/.*|healthz|\.well-known\/lead-activation-receipt-keys\.json)$/;
 
 export interface AccessStandInOptions {
   /** The present address of the app. */

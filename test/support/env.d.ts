@@ -6,9 +6,11 @@ declare namespace Cloudflare {
     TEST_MIGRATIONS: import('cloudflare:test').D1Migration[];
     MAIL_API_KEY: string;
     ADDRESS_HASH_KEY: string;
+    RECEIPT_SIGNING_KEY: string;
     CHAOS_CRASHES: string;
     FEW_REQUESTS_PER_PERSON: RateLimit;
     FUZZ_REQUESTS: string;
+    RECEIPT_LEADS: string;
     FUZZ_SEED: string;
   }
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { makeSigningKey } from '../../scripts/lib/local-state.ts';
 import { makeConfig } from '../../scripts/lib/deploy/config.ts';
 import { environmentNames, parseOptions } from '../../scripts/lib/deploy/options.ts';
 import { judge, nobodyGetsIn, type ProbeAnswer, type Probes } from '../../scripts/lib/deploy/probe.ts';
@@ -56,6 +57,9 @@ describe('the first deploy', () => {
     expect(account.workers.active(worker).secrets).toEqual({
       MAIL_API_KEY: 're_very_secret',
       ADDRESS_HASH_KEY: expect.stringMatching(/^made-key-/),
+      RECEIPT_SIGNING_KEY: expect.stringContaining(
+        `"x":"${account.workers.vars(worker)['RECEIPT_PUBLIC_KEYS'] ?? ''}"`,
+      ),
     });
     expect(account.server.unknownRequests).toEqual([]);
   });
@@ -116,8 +120,11 @@ describe('the first deploy', () => {
       CF_ACCESS_CLIENT_SECRET: 'token-secret',
     };
     const shown = JSON.stringify(await invoke(account, { given }));
-    const secrets = [...Object.values(account.workers.active(worker).secrets), 'token-secret'];
-    expect(secrets).toHaveLength(4);
+    const { RECEIPT_SIGNING_KEY = '', ...others } = account.workers.active(worker).secrets;
+    // The public part of the key is shown.
+    const { d } = JSON.parse(RECEIPT_SIGNING_KEY) as { d: string };
+    const secrets = [...Object.values(others), d, 'token-secret'];
+    expect(secrets).toHaveLength(5);
     for (const secret of secrets) expect(shown).not.toContain(secret);
   });
 });
@@ -190,6 +197,29 @@ describe('a later deploy from another clone', () => {
     const { result } = await invoke(account, { given: { ADDRESS_HASH_KEY: 'another-key-that-forgets' } });
     expect(account.workers.active(worker).secrets['ADDRESS_HASH_KEY']).toBe(key);
     expect(result.left.join('\n')).toContain('ADDRESS_HASH_KEY is set already');
+  });
+
+  it('keeps the key of receipts, and the public keys of all before when another is asked for', async () => {
+    const account = await deployedAccount();
+    const secret = (): string | undefined => account.workers.active(worker).secrets['RECEIPT_SIGNING_KEY'];
+    const publicKeys = (): string | undefined => account.workers.vars(worker)['RECEIPT_PUBLIC_KEYS'];
+    const first = publicKeys() ?? '';
+    await invoke(account);
+    expect(publicKeys()).toBe(first);
+    const before = secret();
+    const { said } = await invoke(account, { args: ['--rotate-receipt-key'] });
+    expect(said[0]).toContain('secret RECEIPT_SIGNING_KEY: set → another key');
+    expect(secret()).not.toBe(before);
+    expect(publicKeys()).toBe(`${(JSON.parse(secret() ?? '') as { x: string }).x},${first}`);
+    // A key of one's own, twice: it is in the list once.
+    const own = makeSigningKey();
+    await invoke(account, { given: { RECEIPT_SIGNING_KEY: own } });
+    await invoke(account, { given: { RECEIPT_SIGNING_KEY: own } });
+    expect(secret()).toBe(own);
+    expect(publicKeys()?.split(',')).toHaveLength(3);
+    await expect(invoke(account, { given: { RECEIPT_SIGNING_KEY: 'a password' } })).rejects.toThrow(
+      /RECEIPT_SIGNING_KEY is a private Ed25519 key.*Nothing was changed/s,
+    );
   });
 
   it('turns preview addresses off, which Access does not cover', async () => {
@@ -451,9 +481,12 @@ describe('Access', () => {
     });
     const host = 'lead-activation.acme.workers.dev';
     expect(account.access.application(`${worker}: public paths of ${host}`)).toMatchObject({
-      destinations: [`${host}/webhooks/*`, `${host}/unsubscribe/*`, `${host}/healthz`].map((uri) => ({
-        uri,
-      })),
+      destinations: [
+        `${host}/webhooks/*`,
+        `${host}/unsubscribe/*`,
+        `${host}/healthz`,
+        `${host}/.well-known/lead-activation-receipt-keys.json`,
+      ].map((uri) => ({ uri })),
       policies: [{ decision: 'bypass', include: [{ everyone: {} }] }],
     });
   });
@@ -551,7 +584,7 @@ describe('Access', () => {
       'Access: Apps and Policies: Edit',
       'public hostname lead-activation.acme.workers.dev, no path',
       'include ana@acme.io, emails ending in @acme.io',
-      'webhooks/*, unsubscribe/*, healthz; policy: action Bypass',
+      'webhooks/*, unsubscribe/*, healthz, .well-known/lead-activation-receipt-keys.json; policy: action Bypass',
       'Nobody gets in: ACCESS_AUD is not set',
     ]) {
       expect(left).toContain(words);

@@ -29,6 +29,8 @@ const files: Record<string, string> = {
   'src/worker/face.ts': "import { shell } from '../durable/shell.ts'; export const face = shell;",
   'src/worker/breaks.ts': "import { tool } from '../../scripts/tool.ts'; export const broken = tool;",
   'src/worker/reaches-in.ts': "import { row } from '../durable/store/row.ts'; export const broken = row;",
+  'packages/cli/main.ts': "import { word } from '../../src/shared/word.ts'; export const main = word;",
+  'packages/cli/breaks.ts': "import { rule } from '../../src/core/rule.ts'; export const broken = rule;",
   'scripts/tool.ts': 'export const tool = 1;',
   'web/src/page.ts': "import { word } from '../../src/shared/word.ts'; export const page = word;",
   'web/src/breaks.ts': "import { rule } from '../../src/core/rule.ts'; export const broken = rule;",
@@ -61,12 +63,13 @@ test('each forbidden import is reported under its rule, and no allowed import is
   const config = join(root, '.dependency-cruiser.js');
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    [tool, '--config', config, '--output-type', 'json', 'src', 'web', 'scripts'],
+    [tool, '--config', config, '--output-type', 'json', 'src', 'web', 'scripts', 'packages'],
     { cwd: folder },
   );
   const report = JSON.parse(stdout) as Report;
   const found = report.summary.violations.map(({ from, rule }) => `${from}: ${rule.name}`);
   expect([...new Set(found)].sort()).toEqual([
+    'packages/cli/breaks.ts: packages-import-shared',
     'src/core/breaks.ts: core-imports',
     'src/core/one.ts: no-cycles',
     'src/crm/breaks.ts: crm-imports',

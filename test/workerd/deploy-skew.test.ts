@@ -96,6 +96,18 @@ describe('an object of the version before', () => {
     expect((await request('/crm/leads/2')).status).toBe(404);
   });
 
+  it.each([
+    ['receipt', 'receipt'],
+    ['receiptKey', 'receipt/key'],
+  ] as const)('has no `%s` yet: 503, and the same request gets it later', async (method, path) => {
+    replace(method);
+    const refused = await request(`/crm/activation/${sessionId}/${path}`);
+    expect(refused.status).toBe(503);
+    expect(refused.headers.get('retry-after')).toBe('5');
+    restore();
+    expect((await request(`/crm/activation/${sessionId}/${path}`)).status).toBe(200);
+  });
+
   it('is not what an error of the method itself means', async () => {
     replace('poll', () => {
       throw new Error('broken');

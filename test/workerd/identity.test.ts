@@ -8,8 +8,9 @@ import { examplePath, registeredRoutes, requestAs, roleSettings } from '../suppo
 import { hooks, resetHooks } from '../support/hooks.ts';
 import type { Problem } from '../../src/shared/problem.ts';
 
-/** The paths that callers without an identity must reach: mail providers, recipients, health checks. */
+/** The paths that callers without an identity must reach: mail providers, recipients, health checks, verifiers of receipts. */
 const publicRoutes = [
+  'GET /.well-known/lead-activation-receipt-keys.json',
   'GET /healthz',
   'GET /problems',
   'GET /problems/:code',

@@ -17,8 +17,13 @@ import {
   type AccessState,
 } from './deployed.ts';
 
-/** Mail providers, recipients and health checks cannot sign in. The routes are public in route permissions too. */
-export const publicPaths = ['/webhooks/*', '/unsubscribe/*', '/healthz'] as const;
+/** Mail providers, recipients, health checks and whoever verifies a receipt cannot sign in. The routes are public in route permissions too. */
+export const publicPaths = [
+  '/webhooks/*',
+  '/unsubscribe/*',
+  '/healthz',
+  '/.well-known/lead-activation-receipt-keys.json',
+] as const;
 
 type Rule = Cloudflare.ZeroTrust.Access.Applications.AccessRule;
 

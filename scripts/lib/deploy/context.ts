@@ -43,6 +43,8 @@ export interface DeployContext {
   buildWeb(): Promise<void>;
   /** A new key for the address hash. */
   makeKey(): string;
+  /** A new key for signing receipts, as a JSON Web Key. */
+  makeSigningKey(): string;
   /** A GET, redirects not followed; null when nothing answers. */
   probe(url: string, headers: Readonly<Record<string, string>>): Promise<ProbeAnswer | null>;
   wait(ms: number): Promise<void>;

@@ -39,6 +39,17 @@ export async function deploy(context: DeployContext): Promise<DeployResult> {
   if (aud !== null && !(plan.vars['ACCESS_AUD'] ?? '').includes(aud)) {
     plan.vars['ACCESS_AUD'] = [plan.vars['ACCESS_AUD'] ?? '', aud].filter((tag) => tag !== '').join(',');
   }
+  const secrets = { ...plan.secrets };
+  if (plan.needsHashKey) {
+    const own = given('ADDRESS_HASH_KEY') ?? '';
+    secrets['ADDRESS_HASH_KEY'] = own === '' ? context.makeKey() : own;
+  }
+  if (plan.receiptKey !== null) {
+    const own = given('RECEIPT_SIGNING_KEY') ?? '';
+    const key = own === '' ? context.makeSigningKey() : own;
+    secrets['RECEIPT_SIGNING_KEY'] = key;
+    plan.vars['RECEIPT_PUBLIC_KEYS'] = withPublicKey(key, plan.vars['RECEIPT_PUBLIC_KEYS'] ?? '');
+  }
   const level = deployed.worker === null ? 'none' : deployed.worker.schemaLevel;
   const phases = migrationPhases(context.migrations, level);
   const configWith = (names_: readonly string[]): string =>
@@ -59,11 +70,6 @@ export async function deploy(context: DeployContext): Promise<DeployResult> {
   context.say('Migrating the database');
   await migrate(config);
 
-  const secrets = { ...plan.secrets };
-  if (plan.needsHashKey) {
-    const own = given('ADDRESS_HASH_KEY') ?? '';
-    secrets['ADDRESS_HASH_KEY'] = own === '' ? context.makeKey() : own;
-  }
   // Before the deploy, which may turn the workers.dev address off. A first deploy has no Worker for a domain yet.
   if (!plan.isFirst) await attachDomains(context, plan, names);
   context.say('Deploying the Worker');
@@ -97,6 +103,16 @@ export async function deploy(context: DeployContext): Promise<DeployResult> {
     );
   }
   return { address: plan.address, left, isFault: verdict.isFault };
+}
+
+/** The list of public keys with that of this signing key in front. A deploy with the same key again changes nothing. */
+function withPublicKey(signingKey: string, list: string): string {
+  const { x } = JSON.parse(signingKey) as { x: string };
+  const known = list
+    .split(',')
+    .map((key) => key.trim())
+    .filter((key) => key !== '');
+  return [...new Set([x, ...known])].join(',');
 }
 
 /** Plans; asks for missing settings, or refuses when there is no terminal. */

@@ -19,6 +19,8 @@ export interface DeployOptions {
   isDryRun: boolean;
   isRollback: boolean;
   acceptsOldSecrets: boolean;
+  /** Makes the next key of receipts. */
+  rotatesReceiptKey: boolean;
   /** Skips the question before the deploy. */
   isConfirmed: boolean;
 }
@@ -29,6 +31,7 @@ export const usage = `npm run deploy -- [options]
   --domain HOST           custom domain, such as leads.example.com; its zone must be on the account
   --jurisdiction NAME     where all data is kept: ${jurisdictions.join(', ')} or none; only at creation
   --workers-dev on|off    the workers.dev address beside a domain
+  --rotate-receipt-key    sign receipts with a new key; the public keys of before are kept
   --yes                   do not ask before the deploy
   --rollback              go back to the version before
   --accept-old-secrets    with --rollback: also where secrets were changed since
@@ -79,6 +82,9 @@ export function parseOptions(
   if (values['accept-old-secrets'] === true && values.rollback !== true) {
     throw new UserError('--accept-old-secrets goes with --rollback only. Nothing was changed.');
   }
+  if (values['rotate-receipt-key'] === true && values.rollback === true) {
+    throw new UserError('--rotate-receipt-key does not go with --rollback. Nothing was changed.');
+  }
   return {
     environment,
     domain,
@@ -87,6 +93,7 @@ export function parseOptions(
     isDryRun: values['dry-run'] === true,
     isRollback: values.rollback === true,
     acceptsOldSecrets: values['accept-old-secrets'] === true,
+    rotatesReceiptKey: values['rotate-receipt-key'] === true,
     isConfirmed: values.yes === true,
   };
 }
@@ -108,6 +115,7 @@ function parse(args: readonly string[]) {
         yes: { type: 'boolean', short: 'y' },
         rollback: { type: 'boolean' },
         'accept-old-secrets': { type: 'boolean' },
+        'rotate-receipt-key': { type: 'boolean' },
         'dry-run': { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },

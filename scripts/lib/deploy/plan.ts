@@ -16,6 +16,7 @@ import {
   mailKeyQuestion,
   secretNames,
   settingFaults,
+  signingKeyFault,
   settings,
   type Question,
 } from './settings.ts';
@@ -50,6 +51,8 @@ export interface DeployPlan {
   secrets: Record<string, string>;
   /** There is no key of the address hash yet; the given one is set, or one is made. */
   needsHashKey: boolean;
+  /** The key of receipts is to be set: the given one, or one that is made. The public key joins RECEIPT_PUBLIC_KEYS. */
+  receiptKey: 'first' | 'next' | null;
   presentSecrets: string[];
   /** Where the app answers, without a slash at the end. */
   address: string;
@@ -136,6 +139,7 @@ export function planDeploy(deployed: Deployed, request: DeployRequest): Planned 
     sendEmail: worker?.sendEmail ?? base.send_email ?? [],
     secrets,
     needsHashKey: !presentSecrets.includes('ADDRESS_HASH_KEY'),
+    receiptKey: receiptKeyStep(presentSecrets, request),
     presentSecrets,
     address: vars['PUBLIC_URL'],
     access,
@@ -154,6 +158,15 @@ export function planDeploy(deployed: Deployed, request: DeployRequest): Planned 
     );
   }
   return { kind: 'ready', plan };
+}
+
+/** A receipt key is made once, and again when it is asked for; a given one is taken. */
+function receiptKeyStep(
+  presentSecrets: readonly string[],
+  { options, given }: DeployRequest,
+): DeployPlan['receiptKey'] {
+  if (!presentSecrets.includes('RECEIPT_SIGNING_KEY')) return 'first';
+  return options.rotatesReceiptKey || (given('RECEIPT_SIGNING_KEY') ?? '') !== '' ? 'next' : null;
 }
 
 /** Reasons to refuse the deploy, each in a sentence with what to do. */
@@ -208,6 +221,8 @@ function refusals(deployed: Deployed, { options, names, base, given }: DeployReq
       `The Worker ${names.worker} uses the database ${worker.databaseId}, which is not on this account any more. Restore it, or bind the right one in the dashboard.`,
     );
   }
+  const receiptKeyFault = signingKeyFault(given('RECEIPT_SIGNING_KEY') ?? '');
+  if (receiptKeyFault !== null) reasons.push(receiptKeyFault);
   const suppressionCount = contents?.suppressionCount ?? 0;
   const hasHashKey = worker?.secretNames.includes('ADDRESS_HASH_KEY') ?? false;
   if (suppressionCount > 0 && !hasHashKey && (given('ADDRESS_HASH_KEY') ?? '') === '') {
@@ -312,6 +327,10 @@ function difference({ worker, database }: Deployed, plan: DeployPlan, names: Env
     });
   }
   if (plan.needsHashKey) add('secret ADDRESS_HASH_KEY', null, 'made once');
+  if (plan.receiptKey === 'first') add('secret RECEIPT_SIGNING_KEY', null, 'made once');
+  if (plan.receiptKey === 'next') {
+    add('secret RECEIPT_SIGNING_KEY', 'set', 'another key; receipts of before stay verifiable');
+  }
   for (const domain of plan.newDomains) add('domain', null, domain);
   add('workers.dev', worker === null ? null : onOff(worker.workersDev), onOff(plan.workersDev));
   if (worker !== null) add('preview addresses', onOff(worker.previewUrls), 'off');

@@ -77,10 +77,13 @@ export const settings: readonly Setting[] = allSettings.filter(
   ({ isSecret, takenBy }) => !isSecret && takenBy.includes('deploy'),
 );
 
-/** Secrets that are set when they are given. ADDRESS_HASH_KEY is not one of them: it is made once. */
+/** Keys that a deploy makes itself. */
+const madeNames: readonly string[] = ['ADDRESS_HASH_KEY', 'RECEIPT_SIGNING_KEY'];
+
+/** Secrets that are set when they are given, and never made. */
 export const secretNames: readonly string[] = allSettings
   .filter(
-    ({ name, isSecret, takenBy }) => isSecret && takenBy.includes('deploy') && name !== 'ADDRESS_HASH_KEY',
+    ({ name, isSecret, takenBy }) => isSecret && takenBy.includes('deploy') && !madeNames.includes(name),
   )
   .map(({ name }) => name);
 
@@ -116,6 +119,13 @@ export function readGiven(
     }
   }
   return (name) => readVariable(env, name) ?? more.get(name) ?? null;
+}
+
+/** What is wrong with a given key of receipts, in a sentence; null: nothing is, or none is given. */
+export function signingKeyFault(value: string): string | null {
+  const check = allSettings.find(({ name }) => name === 'RECEIPT_SIGNING_KEY')?.check;
+  const what = value === '' ? null : (check?.(value) ?? null);
+  return what === null ? null : `RECEIPT_SIGNING_KEY ${what}.`;
 }
 
 /** The faults of the settings that an environment would have, in sentences. */

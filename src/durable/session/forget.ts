@@ -9,15 +9,17 @@
  */
 import type { ForgottenPerson } from '../../shared/forgotten.ts';
 import type { SessionContext } from './context.ts';
+import { aboutLeaf, closeAbout, closeMembers } from './receipt.ts';
 
 /** A part of 20,000 recipients takes some 40 ms. */
 const partBatchCount = 200;
 
 /** @returns true when the name of the session has changed */
 export async function forgetPerson(
-  { store, now, sleep }: Pick<SessionContext, 'store' | 'now' | 'sleep'>,
+  context: Pick<SessionContext, 'store' | 'env' | 'now' | 'sleep'>,
   person: ForgottenPerson,
 ): Promise<boolean> {
+  const { store, sleep } = context;
   let wasEnded = store.load()?.finishedAt !== null;
   /** Once over all batches, also those that are added meanwhile; false when the session was removed. */
   const inParts = async (work: (afterSeq: number, untilSeq: number) => void): Promise<boolean> => {
@@ -49,8 +51,23 @@ export async function forgetPerson(
   const leadIds = [...found];
   if (leadIds.length > 0) {
     await inParts((afterSeq, untilSeq) =>
-      store.transact(() => store.eraseLeads(leadIds, afterSeq, untilSeq)),
+      store.transact(() => {
+        closeMembers(context, found, store.batches.holdingAny(leadIds, afterSeq, untilSeq));
+        store.eraseLeads(leadIds, afterSeq, untilSeq);
+      }),
     );
   }
-  return store.transact(() => store.load() !== null && store.forgetMentions(person, now()));
+  return store.transact(() => store.load() !== null && forgetMentions(context, person));
+}
+
+/** Deletes a person from the session's name and search. @returns true when the name has changed */
+function forgetMentions(
+  { store, now }: Pick<SessionContext, 'store' | 'now'>,
+  person: ForgottenPerson,
+): boolean {
+  const { spec } = store.session();
+  const leaf = aboutLeaf({ store });
+  const isRenamed = store.forgetMentions(person, now());
+  if (leaf !== null && store.session().spec !== spec) closeAbout({ store }, leaf);
+  return isRenamed;
 }

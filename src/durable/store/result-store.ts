@@ -35,6 +35,11 @@ export class ResultStore {
       .map((row) => row.seq);
   }
 
+  /** The batches after `seq`, whatever they hold. */
+  after(seq: number, limit: number): Batch[] {
+    return readBatches(this.#sql, 'SELECT * FROM batch WHERE seq > ? ORDER BY seq LIMIT ?', seq, limit);
+  }
+
   /** Batches from `seq` on that may hold a lead that fits. */
   page(fromSeq: number, filter: BatchFilter, limit: number): Batch[] {
     return readBatches(

@@ -103,6 +103,14 @@ const migrations: readonly string[] = [
   -- What the session last waited for, as JSON: { kind, since }.
   ALTER TABLE session ADD COLUMN waiting_for TEXT;
   `,
+  `
+  -- The last receipt, as JSON (core/session/receipt.ts). These tables are empty until somebody asks for a receipt.
+  CREATE TABLE receipt (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL) STRICT;
+  -- The seeds of the salts, 16 random bytes for each of a thousand batches; zeros where a seed was destroyed.
+  CREATE TABLE receipt_seeds (block INTEGER PRIMARY KEY, seeds BLOB NOT NULL) STRICT;
+  -- Batches of which a recipient was erased: salts of the others and leaves of the erased, as JSON.
+  CREATE TABLE receipt_closed (seq INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
+  `,
 ];
 
 const versionTable = 'CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL) STRICT';

@@ -13,6 +13,7 @@ import { mentions, withoutMentions, type ForgottenPerson } from '../../shared/fo
 import type { Audience } from '../../shared/schemas/activation.ts';
 import { BatchStore } from './batch-store.ts';
 import { ErasedLeads } from './erased-leads.ts';
+import { ReceiptStore } from './receipt-store.ts';
 import { ResultStore } from './result-store.ts';
 import { isMarkedErased, markErased, migrate, schemaState } from './schema.ts';
 import { SessionTimeline } from './timeline-store.ts';
@@ -74,6 +75,7 @@ export class SessionStore {
   /** The batches, as people are shown them. */
   readonly results: ResultStore;
   readonly timeline: SessionTimeline;
+  readonly receipt: ReceiptStore;
   readonly #erased: ErasedLeads;
   #session: Session | null = null;
 
@@ -84,6 +86,7 @@ export class SessionStore {
     this.batches = new BatchStore(storage.sql, this.#erased);
     this.results = new ResultStore(storage.sql);
     this.timeline = new SessionTimeline(storage.sql);
+    this.receipt = new ReceiptStore(storage.sql);
   }
 
   /** Runs `work` in a transaction, and reloads the caches if it throws. */
@@ -94,6 +97,7 @@ export class SessionStore {
     } catch (error) {
       this.#session = session;
       this.timeline.forget();
+      this.receipt.forget();
       this.#erased.forget();
       throw error;
     }
@@ -257,8 +261,11 @@ export class SessionStore {
     const session = this.load();
     if (session === null) return;
     const spec: SessionSpec = { ...session.spec, audience: { leadIds: [] }, reducedAt: nowMs };
-    for (const table of ['batch', 'fate', 'erased_lead']) this.#sql.exec(`DELETE FROM ${table}`);
+    for (const table of ['batch', 'fate', 'erased_lead', 'receipt_seeds', 'receipt_closed']) {
+      this.#sql.exec(`DELETE FROM ${table}`);
+    }
     this.#saveSpec(session, spec);
+    this.receipt.forget();
     this.#erased.forget();
   }
 
@@ -298,6 +305,7 @@ export class SessionStore {
 
   #forget(): void {
     this.timeline.forget();
+    this.receipt.forget();
     this.#session = null;
     this.#erased.forget();
     this.batches.forget();

@@ -27,6 +27,7 @@ export const workerPaths = [
   '/problems',
   '/problems/*',
   '/healthz',
+  '/.well-known/lead-activation-receipt-keys.json',
 ] as const;
 
 /** The e-mail address of the person of local development, or null. */

@@ -32,6 +32,8 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   // Explanations of the problem codes; they contain no data.
   'GET /problems': rule('public'),
   'GET /problems/:code': rule('public'),
+  // Whoever verifies a receipt needs the public keys.
+  'GET /.well-known/lead-activation-receipt-keys.json': rule('public'),
   // Signed by the provider.
   ...Object.fromEntries(
     mailProviders.flatMap(({ name, webhook }) =>
@@ -62,6 +64,9 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'GET /crm/activation/:sessionId/timeline': rule('watch'),
   'GET /crm/activation/:sessionId/leads': showsLeads('readLeads'),
   'GET /crm/activation/:sessionId/leads.csv': rule('readLeads', 'activation.download'),
+  'GET /crm/activation/:sessionId/receipt': rule('readLeads', 'activation.receipt'),
+  // With it and the receipt, an address can be looked for.
+  'GET /crm/activation/:sessionId/receipt/key': rule('readLeads', 'activation.receiptKey'),
   'POST /crm/activation/:sessionId/pause': rule('activate', 'activation.pause'),
   'POST /crm/activation/:sessionId/resume': rule('activate', 'activation.resume'),
   'POST /crm/activation/:sessionId/cancel': rule('activate', 'activation.cancel'),

@@ -160,6 +160,16 @@ export const problemHelp: Readonly<Record<ProblemCode, ProblemHelp>> = {
     happened: 'You have the most saved views that one person may have.',
     todo: 'Delete a view that you do not need.',
   },
+  session_not_ended: {
+    happened:
+      'A receipt is of an activation that has ended, because results still change before. It was not made.',
+    todo: 'Wait until the progress has `finishedAt`, and ask again. A paused activation has not ended: resume or cancel it.',
+  },
+  session_anonymized: {
+    happened:
+      'Its retention is over, and it has only numbers. Nobody can be looked for in receipts with the help of this service any more.',
+    todo: 'Nothing. A receipt that was downloaded before stays valid; delete it when you no longer need it.',
+  },
   recovery_open: {
     happened:
       'The database was restored to an earlier state, and the leads are not reconciled with the activations yet. Nothing was started.',

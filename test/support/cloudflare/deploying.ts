@@ -17,7 +17,7 @@ import { parseOptions } from '../../../scripts/lib/deploy/options.ts';
 import type { ProbeAnswer } from '../../../scripts/lib/deploy/probe.ts';
 import { rollback } from '../../../scripts/lib/deploy/rollback.ts';
 import { readGiven } from '../../../scripts/lib/deploy/settings.ts';
-import { projectRoot } from '../../../scripts/lib/local-state.ts';
+import { makeSigningKey, projectRoot } from '../../../scripts/lib/local-state.ts';
 import { accountId, type StandInAccount } from './account.ts';
 
 export const baseConfig = readConfig(readFileSync(join(projectRoot, 'wrangler.toml'), 'utf8'));
@@ -130,6 +130,7 @@ export async function invoke(account: StandInAccount, invocation: Invocation = {
     },
     buildWeb: () => Promise.resolve(),
     makeKey: () => `made-key-${++keyCount}`,
+    makeSigningKey,
     probe: (url, headers) => Promise.resolve((invocation.probe ?? answerAsDeployed)(url, headers)),
     wait(ms) {
       invoked.waitedMs += ms;

@@ -8,6 +8,7 @@
  */
 import type { PersonExport } from '../../../../src/shared/schemas/audit.ts';
 import type { Issue, Progress } from '../../../../src/shared/progress.ts';
+import type { ReceiptKey } from '../../../../src/shared/schemas/receipt.ts';
 import type { Timeline } from '../../../../src/shared/timeline.ts';
 import type { Problem } from '../../../../src/shared/problem.ts';
 import type {
@@ -279,11 +280,16 @@ export const api = {
     post<Progress>(`/crm/activation/${sessionId}/${commandCalls[command].path}`, commandCalls[command].body),
   /** Refused once sending has begun. */
   undoStart: (sessionId: string) => post<Progress>(`/crm/activation/${sessionId}/undo`, {}),
+  /** The key of the addresses in its receipt. */
+  receiptKey: (sessionId: string) => call<ReceiptKey>(`/crm/activation/${sessionId}/receipt/key`),
   eraseActivation: (sessionId: string) => remove(`/crm/activation/${sessionId}`),
 };
 
 /** Where all results of an activation are downloaded from. */
 export const resultsCsvUrl = (sessionId: string): string => `/crm/activation/${sessionId}/leads.csv`;
+
+/** Where the receipt of an activation is downloaded from. */
+export const receiptUrl = (sessionId: string): string => `/crm/activation/${sessionId}/receipt`;
 
 /** Where the rows of an import that were not taken are downloaded from. */
 export const rejectedCsvUrl = (importId: string, outcome: 'rejected' | 'duplicate_in_file'): string =>

@@ -44,6 +44,26 @@ export const activationMessages = {
     text: 'Who this activation was for is not kept exactly: search words are deleted when it ends, the rest after a while. A copy could reach other people.',
     action: 'Go to leads',
   },
+  receipt: 'Receipt',
+  receiptDialog: {
+    title: 'Receipt',
+    text: 'A signed file with who started and controlled this activation, and the result of every lead. Anyone can verify it offline, without this app.',
+    notEnded: 'The receipt can be downloaded once the activation has ended.',
+    proves:
+      'It proves that nothing was changed since, that nobody was emailed twice or lost, and that the numbers add up. It does not prove that an email was delivered.',
+    addresses:
+      'Addresses are in it as hashes. Results that change later, such as a retry, make a new revision.',
+    download: 'Download receipt',
+    verify: 'To verify it',
+    verifier: 'Get the verifier',
+    verifierText: 'one file, which needs Node 20 or later. Then run:',
+    keys: 'Get the public keys',
+    person: 'To look for one person',
+    personText: 'Whoever has this key can look for an address in this receipt. Hand it out with care.',
+    showKey: 'Show key',
+    keyLabel: 'Key of the addresses',
+    commandLabel: 'Command',
+  },
   erase: 'Erase activation',
   wasErased: (name: string) => `${name} was erased`,
   eraseConfirm: {

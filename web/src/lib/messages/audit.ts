@@ -92,6 +92,8 @@ export const auditMessages = {
     'activation.check': { before: 'checked the unconfirmed emails with the provider of', object: activation },
     'activation.assumeSent': { before: 'marked the unconfirmed emails as sent in', object: activation },
     'activation.erase': { before: 'erased', object: activation },
+    'activation.receipt': { before: 'downloaded the receipt of', object: activation },
+    'activation.receiptKey': { before: 'looked up the address key of the receipt of', object: activation },
     'activation.download': { before: 'downloaded the results of', object: activation },
     'lead.read': {
       before: 'viewed',

@@ -46,7 +46,7 @@ export class ActivationPage {
   #timeline = $state.raw<Timeline | null>(null);
   #timelineRefusal = $state.raw<Refusal | null>(null);
   #asked = $state<AskedCommand | null>(null);
-  #dialog = $state<'cancel' | 'erase' | null>(null);
+  #dialog = $state<'cancel' | 'erase' | 'receipt' | null>(null);
   #isErasing = $state(false);
   #eraseRefusal = $state.raw<Refusal | null>(null);
   /** Null until it is known. */
@@ -91,7 +91,7 @@ export class ActivationPage {
   get asked(): AskedCommand | null {
     return this.#asked;
   }
-  get dialog(): 'cancel' | 'erase' | null {
+  get dialog(): 'cancel' | 'erase' | 'receipt' | null {
     return this.#dialog;
   }
   get busy(): boolean {
@@ -161,7 +161,7 @@ export class ActivationPage {
     this.commands.clear();
     this.#asked = command;
   }
-  open(dialog: 'cancel' | 'erase'): void {
+  open(dialog: 'cancel' | 'erase' | 'receipt'): void {
     this.commands.clear();
     this.#eraseRefusal = null;
     this.#dialog = dialog;
