@@ -48,7 +48,10 @@ export type CommandAnswer =
   { kind: 'ok'; progress: Progress } | { kind: 'refused'; detail: string } | { kind: 'unknown_session' };
 
 /** What a session was started with, as far as it still knows. */
-export interface OriginalSpec extends Pick<SessionSpec, 'name' | 'audience' | 'fingerprint'> {
+export interface OriginalSpec extends Pick<
+  SessionSpec,
+  'name' | 'audience' | 'fingerprint' | 'selectionHash'
+> {
   templateId: string;
   templateVersion: number;
 }
@@ -150,8 +153,9 @@ export class ActivationSession extends DurableObject<Env> {
     await this.#alarm.ensureAlarm(requestId);
     const session = this.#store.load();
     if (session === null) return null;
-    const { name, audience, fingerprint, template } = session.spec;
-    return { name, audience, fingerprint, templateId: template.id, templateVersion: template.version };
+    const { name, audience, fingerprint, selectionHash, template } = session.spec;
+    const hashes = selectionHash === undefined ? { fingerprint } : { fingerprint, selectionHash };
+    return { name, audience, ...hashes, templateId: template.id, templateVersion: template.version };
   }
 
   /** Failures and skips, counted by reason, or null for an unknown id. */

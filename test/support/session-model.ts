@@ -20,6 +20,7 @@ import {
   type BatchState,
   type NewBatch,
 } from '../../src/core/batch/batch.ts';
+import { beginScheduled } from '../../src/core/schedule/begin.ts';
 import { outageMs } from '../../src/core/limits/breaker.ts';
 import {
   choreOf,
@@ -183,6 +184,8 @@ export interface Without {
 export interface ModelOptions {
   /** The provider looks at the content before it looks at the key. */
   checksContentFirst?: boolean;
+  /** Its start time and its sending window. */
+  times?: Pick<SessionSpec, 'schedule' | 'window'>;
   without?: Without;
 }
 
@@ -215,7 +218,7 @@ export class SessionModel {
   #calls: { batch: Batch; outcome: Outcome }[] = [];
 
   constructor(leadCount: number, traits: ProviderTraits, random: () => number, options: ModelOptions = {}) {
-    this.session = newSession(specOf(leadCount));
+    this.session = newSession({ ...specOf(leadCount), ...options.times });
     this.traits = traits;
     this.#random = random;
     this.#options = options;
@@ -297,6 +300,8 @@ export class SessionModel {
     switch (command.kind) {
       case 'pause':
       case 'resume':
+      case 'startNow':
+      case 'reschedule':
         break;
       case 'cancel': {
         if (before.state === 'cancelled') break;
@@ -393,6 +398,7 @@ export class SessionModel {
 
   /** Begins a slice, if the session may work and its settings are right. */
   #begin(): boolean {
+    this.session = beginScheduled(this.session, this.nowMs);
     if (workMode(this.session, this.nowMs) === 'none') return false;
     if (this.isAtRest) this.#takeUp();
     if (this.isBroken) {
@@ -662,7 +668,8 @@ export class SessionModel {
 
   /** Erases a paused or ended session; a paused one is cancelled first. */
   #erase(): void {
-    if (this.session.finishedAt === null && this.session.state !== 'paused') return;
+    const isAtRest = this.session.state === 'paused' || this.session.state === 'scheduled';
+    if (this.session.finishedAt === null && !isAtRest) return;
     if (this.session.finishedAt === null) this.command({ kind: 'cancel' });
     // The running alarm is awaited.
     this.#held = null;

@@ -6,8 +6,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decideCommand, type Command } from '../../src/core/session/command.ts';
 import { toProgress } from '../../src/core/session/progress-view.ts';
-import { applyCounts, newSession } from '../../src/core/session/session.ts';
+import { applyCounts, newSession, windowOpensAt, type Session } from '../../src/core/session/session.ts';
 import { emailPendingCount, remainingCount } from '../../src/shared/progress.ts';
+import { isWindowOpen } from '../../src/shared/schedule/sending-window.ts';
 import { seededRandom } from '../support/random.ts';
 import {
   reactions,
@@ -15,6 +16,7 @@ import {
   keylessTraits,
   SessionModel,
   specOf,
+  type ModelOptions,
   type Reaction,
   type Step,
   type Without,
@@ -28,6 +30,19 @@ const commands: Command[] = [
   { kind: 'retry', outcome: 'unknown' },
   { kind: 'check' },
   { kind: 'assumeSent' },
+  { kind: 'startNow', startsAt: 0 },
+  { kind: 'reschedule', time: { at: '1970-01-01T01:00', zone: 'UTC', startAt: 3_600_000 } },
+];
+
+/** From midnight of 1 January 1970, a Thursday, the model's hours: it begins at one second past. */
+const times: readonly NonNullable<ModelOptions['times']>[] = [
+  {},
+  { window: { zone: 'UTC', days: [4, 5, 6], from: '00:00', until: '00:06' } },
+  { schedule: { at: '1970-01-01T00:05', zone: 'UTC', freezeAt: 'scheduling', startAt: 300_000 } },
+  {
+    schedule: { at: '1970-01-01T00:05', zone: 'UTC', freezeAt: 'start', startAt: 300_000 },
+    window: { zone: 'Europe/Berlin', days: [4, 5], from: '01:05', until: '01:20' },
+  },
 ];
 
 const reaction = fc.oneof(
@@ -91,13 +106,17 @@ const history = fc.record({
   leadCount: fc.integer({ min: 1, max: 23 }),
   isKeyed: fc.boolean(),
   checksContentFirst: fc.boolean(),
+  times: fc.constantFrom(...times, {}, {}),
   seed: fc.integer({ min: 1, max: 1_000_000 }),
 });
 type History = typeof history extends fc.Arbitrary<infer Drawn> ? Drawn : never;
 
-function modelOf({ leadCount, isKeyed, seed, checksContentFirst }: History, without?: Without): SessionModel {
+function modelOf(
+  { leadCount, isKeyed, seed, checksContentFirst, times: chosen }: History,
+  without?: Without,
+): SessionModel {
   const traits = isKeyed ? keyedTraits : keylessTraits;
-  const options = { checksContentFirst, ...(without === undefined ? {} : { without }) };
+  const options = { checksContentFirst, times: chosen, ...(without === undefined ? {} : { without }) };
   return new SessionModel(leadCount, traits, seededRandom(seed), options);
 }
 
@@ -144,7 +163,8 @@ function expectActiveAreMailed(model: SessionModel): void {
   for (const leadId of recipientStates.keys())
     expect(model.active.has(leadId), `lead ${leadId} active`).toBe(true);
   const { state, isChecking } = model.session;
-  const isResting = model.isErased || state === 'paused' || state === 'cancelled';
+  const isClosed = windowOpensAt(model.session, model.nowMs) !== null;
+  const isResting = model.isErased || state === 'paused' || state === 'cancelled' || isClosed;
   if (!isResting || isChecking || !model.isAtRest || model.isCrmDown) return;
   if (model.session.mayBeFlipped) return;
   for (const leadId of model.active) expect(recipientStates.has(leadId), `lead ${leadId} owned`).toBe(true);
@@ -168,17 +188,29 @@ function expectWordHeld(
   }
 }
 
+/** Nothing leaves before its time or outside of its window. */
+function expectTimesHeld(model: SessionModel, before: Session, calls: number): void {
+  if (model.callCount === calls) return;
+  const { window, schedule } = before.spec;
+  if (window !== undefined) expect(isWindowOpen(window, model.nowMs)).toBe(true);
+  const isBegun = before.state !== 'scheduled' || model.nowMs >= (schedule?.startAt ?? 0);
+  expect(isBegun).toBe(true);
+}
+
 function play(model: SessionModel, steps: readonly Step[]): void {
   for (const next of steps) {
     const { session, callCount } = model;
     model.step(next);
     expectSound(model);
     expectWordHeld(model, next, session, callCount);
+    expectTimesHeld(model, session, callCount);
   }
 }
 
-/** Lets a working provider take the rest; resumes a paused session. */
+/** Lets a working provider take the rest; begins a scheduled session, opens a window, resumes a paused one. */
 function runOut(model: SessionModel): void {
+  model.step({ kind: 'command', command: { kind: 'reschedule', window: null } });
+  model.step({ kind: 'command', command: { kind: 'startNow', startsAt: 0 } });
   model.step({ kind: 'settings', isBroken: false });
   model.step({ kind: 'crm', isDown: false });
   for (let round = 0; round < 500 && model.session.finishedAt === null && !model.isErased; round++) {

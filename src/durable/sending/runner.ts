@@ -12,7 +12,14 @@ import { pendingIndexes, recipientState, type Batch, type BatchChange } from '..
 import { outageMs } from '../../core/limits/breaker.ts';
 import { mayRepeat } from '../../core/batch/doubt.ts';
 import type { Outcome } from '../../core/batch/outcome.ts';
-import { touch, waitOn, workMode, type Session, type WorkMode } from '../../core/session/session.ts';
+import {
+  touch,
+  waitOn,
+  windowOpensAt,
+  workMode,
+  type Session,
+  type WorkMode,
+} from '../../core/session/session.ts';
 import type { SettleContext } from '../../core/batch/settle-batch.ts';
 import { decideOutcome, expire, probeSplit, withoutRepeat } from '../../core/batch/settle.ts';
 import {
@@ -273,7 +280,11 @@ export class SessionRunner implements SliceVerbs {
       deliveryTimeoutMs(),
     );
     const { key, payload, mailCount } = intent;
-    const mayLeave = (): boolean => this.#context.store.load()?.generation === this.#generation;
+    // In the turn of the call: no command came since, and the sending window is open.
+    const mayLeave = (): boolean => {
+      const session = this.#context.store.load();
+      return session?.generation === this.#generation && windowOpensAt(session, this.now()) === null;
+    };
     const delivery = await waits
       .during('provider_answer', () =>
         mail.transport.deliver({ key, payload, mailCount, mayLeave, signal: timeout.signal }),

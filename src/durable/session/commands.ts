@@ -77,9 +77,12 @@ function changeBatches(
   switch (command.kind) {
     case 'pause':
     case 'resume':
+    case 'startNow':
+    case 'reschedule':
       return session;
     case 'cancel': {
-      if (before.state === 'cancelled') return session;
+      // An undo may have gone back to the schedule.
+      if (before.state === 'cancelled' || session.state !== 'cancelled') return session;
       const { leadCount } = store.batches.cancelPending(pendingBatchCount);
       return applyCounts(session, nowMs, { skipped: leadCount });
     }

@@ -19,6 +19,9 @@ import {
   type Issue,
   type Progress,
 } from '../progress.ts';
+import { freezeTimes, type Schedule } from '../schedule/schedule.ts';
+import type { SendingWindow } from '../schedule/sending-window.ts';
+import { parseLocalTime } from '../schedule/zoned-time.ts';
 import { count, leadIdSchema, sessionIdSchema, templateIdSchema, timeMs } from './common.ts';
 import { importIdSchema } from './imports.ts';
 import { leadFilterSchema } from './leads.ts';
@@ -51,10 +54,68 @@ export const activationPreviewRequestSchema = z
   .meta({ id: 'ActivationPreviewRequest' });
 export type ActivationPreviewRequest = z.infer<typeof activationPreviewRequestSchema>;
 
+/** Names are checked by `unknown_zone`, a local time by `start_in_past`; here is only the form. */
+const zoneSchema = z
+  .string()
+  .min(1)
+  .max(64)
+  .meta({ description: 'Name of an IANA time zone.', example: 'Europe/Berlin' });
+
+const localTimeSchema = z
+  .string()
+  .refine((text) => parseLocalTime(text) !== null, 'must be a date and a time like 2026-12-01T09:00')
+  .meta({ description: 'What a clock in the zone shows then.', example: '2026-12-01T09:00' });
+
+export const scheduleSchema = z
+  .strictObject({
+    at: localTimeSchema,
+    zone: zoneSchema,
+    freezeAt: z.enum(freezeTimes).meta({
+      description:
+        '`scheduling`: the leads that match now. `start`: those that match when it begins. Selected ids are the same either way.',
+    }),
+  })
+  .meta({
+    id: 'Schedule',
+    description:
+      'When the activation begins. A time that a change of the clock skips is taken as much later; of one that comes twice, the first.',
+  }) satisfies z.ZodType<Schedule>;
+
+export const sendingWindowSchema = z
+  .strictObject({
+    zone: zoneSchema,
+    days: z
+      .array(z.literal([1, 2, 3, 4, 5, 6, 7]))
+      .max(7)
+      .meta({ description: 'Days on which it opens: 1 is Monday, 7 Sunday.' }),
+    from: z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, 'must be an hour like 09:00'),
+    until: z
+      .string()
+      .regex(/^(?:(?:[01]\d|2[0-3]):[0-5]\d|24:00)$/, 'must be an hour like 17:00, up to 24:00')
+      .meta({ description: 'Up to 24:00. Before `from`: on the next day.', example: '17:00' }),
+  })
+  .meta({
+    id: 'SendingWindow',
+    description: 'Nothing leaves outside of these days and hours, a repeat neither.',
+  }) satisfies z.ZodType<SendingWindow>;
+
 export const activationStartRequestSchema = activationPreviewRequestSchema
-  .extend({ sessionId: sessionIdSchema })
+  .extend({
+    sessionId: sessionIdSchema,
+    schedule: scheduleSchema.optional(),
+    window: sendingWindowSchema.optional(),
+  })
   .meta({ id: 'ActivationStartRequest' });
 export type ActivationStartRequest = z.infer<typeof activationStartRequestSchema>;
+
+/** `POST …/:sessionId/schedule`: what is to change. */
+export const rescheduleRequestSchema = z
+  .strictObject({
+    schedule: scheduleSchema.omit({ freezeAt: true }).optional(),
+    window: sendingWindowSchema.nullable().optional().meta({ description: 'null: mail leaves at any time.' }),
+  })
+  .meta({ id: 'RescheduleRequest' });
+export type RescheduleRequest = z.infer<typeof rescheduleRequestSchema>;
 
 /** `GET …/:sessionId/original`: what a session was started with, to start another one like it. */
 export const originalActivationSchema = z
@@ -119,6 +180,11 @@ export const progressSchema = z
       description:
         'Until then nothing happens and the start can be undone. Set only while the activation waits for it.',
     }),
+    schedule: scheduleSchema
+      .extend({ startAt: timeMs })
+      .exactOptional()
+      .meta({ description: 'When it was scheduled to begin.' }),
+    window: sendingWindowSchema.exactOptional(),
     startedAt: timeMs.nullable(),
     updatedAt: timeMs,
     finishedAt: timeMs.nullable(),
@@ -133,8 +199,8 @@ export const progressSchema = z
   })
   .meta({ id: 'Progress' }) satisfies z.ZodType<Progress>;
 
-/** Parts of the list: not ended, with results or a stop to look at, and by how they ended. */
-export const activationViews = ['open', 'attention', 'completed', 'cancelled'] as const;
+/** Parts of the list: begun and not ended, waiting for their time, with results or a stop to look at, and by how they ended. */
+export const activationViews = ['open', 'scheduled', 'attention', 'completed', 'cancelled'] as const;
 export type ActivationView = (typeof activationViews)[number];
 
 export const activationListSchema = z

@@ -9,6 +9,8 @@
  */
 import { batchCountInBounds } from '../../core/batch/batch.ts';
 import { batchCountUnderCap } from '../../core/limits/daily-cap.ts';
+import { checkSchedule, windowFault } from '../../core/schedule/check-timing.ts';
+import type { Command } from '../../core/session/command.ts';
 import type { SessionSpec } from '../../core/session/session.ts';
 import { countRunning } from '../../crm/activations.ts';
 import { resolveAudience } from '../../crm/audience.ts';
@@ -23,7 +25,10 @@ import type {
   ActivationStartRequest,
   Audience,
   OriginalActivation,
+  RescheduleRequest,
 } from '../../shared/schemas/activation.ts';
+import type { ResolvedSchedule, Schedule } from '../../shared/schedule/schedule.ts';
+import type { SendingWindow } from '../../shared/schedule/sending-window.ts';
 import { sha256Hex } from '../../shared/sha256.ts';
 import { requireSimpleFilter } from '../http/params.ts';
 import { Refusal } from '../http/problem.ts';
@@ -60,6 +65,7 @@ export async function startActivation(
   // Before anything else: a repeat must find its session even if the leads have changed since.
   const found = await session.find(fingerprint, requestId);
   if (found !== null) return requireStarted(found);
+  const timing = requireTiming(rest, Date.now());
   await requireNoRecovery(env);
   if ((await countRunning(env.DB, owner)) >= limits.maxRunningSessionCount) {
     throw new Refusal('too_many_sessions', `At most ${limits.maxRunningSessionCount} may run at once.`);
@@ -94,8 +100,13 @@ export async function startActivation(
     total,
     revision,
     createdAt,
-    // Counted from here: a slow count of the audience must not shorten the time to undo.
-    startsAt: Date.now() + undoMs(env),
+    // Counted from here: a slow count of the audience must not shorten the time to undo. One that is scheduled can be
+    // cancelled until it begins.
+    ...(timing.schedule === undefined ? { startsAt: Date.now() + undoMs(env) } : {}),
+    ...timing,
+    ...(rest.schedule === undefined && rest.window === undefined
+      ? {}
+      : { selectionHash: await fingerprintOf(selectionOf(rest)) }),
   };
   return requireStarted(await session.start(spec, requestId));
 }
@@ -113,13 +124,13 @@ export async function originalActivation(
 ): Promise<OriginalActivation | null> {
   const original = await sessionStub(env, sessionId).original(requestId);
   if (original === null) return null;
-  const { name, audience, fingerprint, templateId, templateVersion } = original;
+  const { name, audience, fingerprint, selectionHash, templateId, templateVersion } = original;
   // A request without a name takes that of the template.
   const hashes = await Promise.all([
     fingerprintOf({ name, audience, templateId }),
     fingerprintOf({ audience, templateId }),
   ]);
-  const isExact = hashes.includes(fingerprint);
+  const isExact = hashes.includes(selectionHash ?? fingerprint);
   return {
     name,
     templateId,
@@ -138,8 +149,53 @@ async function withoutDeleted(env: Env, audience: Audience): Promise<Audience | 
   return leadIds.length === 0 ? null : { ...audience, leadIds };
 }
 
+/** What a start request says of its time, with the moment that it means. */
+function requireTiming(
+  { schedule, window }: Pick<ActivationStartRequest, 'schedule' | 'window'>,
+  nowMs: number,
+): Pick<SessionSpec, 'schedule' | 'window'> {
+  return {
+    ...(schedule === undefined ? {} : { schedule: requireSchedule(schedule, nowMs) }),
+    ...(window === undefined ? {} : { window: requireWindow(window) }),
+  };
+}
+
+function requireSchedule(schedule: Schedule, nowMs: number): ResolvedSchedule {
+  const checked = checkSchedule(schedule, nowMs);
+  if (checked.kind === 'refused') throw new Refusal(checked.code, checked.detail);
+  return checked.schedule;
+}
+
+function requireWindow(window: SendingWindow): SendingWindow {
+  const fault = windowFault(window);
+  if (fault !== null) throw new Refusal(fault.code, fault.detail);
+  return window;
+}
+
+/**
+ * The command that a request to change the times of a session means.
+ *
+ * @throws Refusal for times that cannot be
+ */
+export function rescheduleOf({ schedule, window }: RescheduleRequest, nowMs: number): Command {
+  // When the audience is frozen is not changed; the check does not look at it.
+  const time = schedule === undefined ? null : requireSchedule({ ...schedule, freezeAt: 'start' }, nowMs);
+  return {
+    kind: 'reschedule',
+    ...(time === null ? {} : { time: { at: time.at, zone: time.zone, startAt: time.startAt } }),
+    ...(window === undefined ? {} : { window: window === null ? null : requireWindow(window) }),
+  };
+}
+
+/** Whom a start request is for and what they get, without its times. */
+const selectionOf = ({ name, audience, templateId }: ActivationPreviewRequest): ActivationPreviewRequest => ({
+  ...(name === undefined ? {} : { name }),
+  audience,
+  templateId,
+});
+
 /** The hash of a start request without its id. The order of the keys is a part of it. */
-const fingerprintOf = (request: ActivationPreviewRequest): Promise<string> =>
+const fingerprintOf = (request: Omit<ActivationStartRequest, 'sessionId'>): Promise<string> =>
   sha256Hex(JSON.stringify(request));
 
 type StartAnswer = Awaited<ReturnType<ReturnType<typeof sessionStub>['start']>>;

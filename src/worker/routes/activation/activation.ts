@@ -13,6 +13,7 @@ import { countAudience, sampleAudience } from '../../../crm/audience.ts';
 import { listActivations } from '../../../crm/activations.ts';
 import { sessionStub } from '../../../durable/stubs.ts';
 import { senderNameOf } from '../../../mail/templates/render.ts';
+import { undoMs } from '../../../runtime/settings.ts';
 import { limits } from '../../../shared/limits.ts';
 import { activationStates, emailStates, type Progress } from '../../../shared/progress.ts';
 import {
@@ -25,6 +26,7 @@ import {
   leadResultPageSchema,
   originalActivationSchema,
   progressSchema,
+  rescheduleRequestSchema,
   retryRequestSchema,
 } from '../../../shared/schemas/activation.ts';
 import type { App, AppEnv } from '../../app-env.ts';
@@ -40,11 +42,14 @@ import {
   originalActivation,
   requireAudience,
   requireNoRecovery,
+  rescheduleOf,
   startActivation,
 } from '../../operations/start-activation.ts';
 import { compileUsable, requireTemplate } from '../../operations/templates.ts';
 
 const tags = ['activation'];
+
+const timingCodes = ['unknown_zone', 'start_in_past', 'start_too_far', 'window_never_opens'] as const;
 
 const start = createRoute({
   method: 'post',
@@ -62,6 +67,7 @@ const start = createRoute({
     200: json('The same request started it before.', progressSchema),
     ...problems(
       ...bodyCodes,
+      ...timingCodes,
       'empty_audience',
       'unknown_leads',
       'unknown_template',
@@ -100,7 +106,8 @@ const history = createRoute({
   path: '/crm/activation',
   tags,
   summary: 'All activations, newest first',
-  description: 'The list has the last recorded state of a running activation; its progress is newer.',
+  description:
+    'The list has the last recorded state of a running activation; its progress is newer. The view `scheduled` has those that wait for their time, the soonest first.',
   request: {
     query: z.object({
       search: z.string().max(limits.maxSearchLength).optional(),
@@ -232,13 +239,31 @@ const check = commandRoute(
 );
 const assumeSent = commandRoute('assume-sent', 'Count all unknown mail as sent');
 
+const startNow = commandRoute(
+  'start-now',
+  'Start a scheduled activation now; it can be undone until `startsAt`',
+);
+
+const reschedule = createRoute({
+  method: 'post',
+  path: '/crm/activation/{sessionId}/schedule',
+  tags,
+  summary: 'Change the start time of a scheduled activation, or the sending window of one that has not ended',
+  description: 'A repeat changes nothing. When the audience is frozen stays as it was chosen at the start.',
+  request: { params: sessionIdParams, body: body(rescheduleRequestSchema) },
+  responses: {
+    200: json('Progress after it.', progressSchema),
+    ...problems(...bodyCodes, ...timingCodes, 'session_not_found', 'illegal_transition'),
+  },
+});
+
 const erase = createRoute({
   method: 'delete',
   path: '/crm/activation/{sessionId}',
   tags,
-  summary: 'Erase an activation that has ended or is paused',
+  summary: 'Erase an activation that has ended, is paused or is scheduled',
   description:
-    'Deletes everything that the session stores, its numbers too; its streams end with `deleted`. A paused one is cancelled first: leads that it set active and did not mail are new again. While that takes longer than a call, the answer is 409; repeat the call when the activation has ended.',
+    'Deletes everything that the session stores, its numbers too; its streams end with `deleted`. A paused or scheduled one is cancelled first: leads that it set active and did not mail are new again. While that takes longer than a call, the answer is 409; repeat the call when the activation has ended.',
   request: { params: sessionIdParams },
   responses: {
     204: { description: 'It is erased.' },
@@ -268,7 +293,9 @@ export function activationRoutes(app: App): void {
     });
     const { sessionId, templateId: template } = request;
     const isNew = kind === 'started';
-    noteAudit(c, isNew && { target: sessionId, detail: { total: progress.total, template } });
+    const { total, schedule } = progress;
+    const times = schedule === undefined ? {} : { at: schedule.at, zone: schedule.zone };
+    noteAudit(c, isNew && { target: sessionId, detail: { total, template, ...times } });
     return c.json(progress, isNew ? 201 : 200, { location: `/crm/activation/progress/${sessionId}` });
   });
 
@@ -374,6 +401,18 @@ export function activationRoutes(app: App): void {
   });
   app.openapi(cancel, async (c) => c.json(await command(c, { kind: 'cancel' }), 200));
   app.openapi(undo, async (c) => c.json(await command(c, { kind: 'cancel', isUndo: true }), 200));
+  app.openapi(startNow, async (c) => {
+    await requireNoRecovery(c.env);
+    return c.json(await command(c, { kind: 'startNow', startsAt: Date.now() + undoMs(c.env) }), 200);
+  });
+  app.openapi(reschedule, async (c) => {
+    const progress = await command(c, rescheduleOf(c.req.valid('json'), Date.now()));
+    const { schedule, window } = progress;
+    noteAudit(c, {
+      detail: { ...(schedule && { at: schedule.at, zone: schedule.zone }), ...(window && { window }) },
+    });
+    return c.json(progress, 200);
+  });
   app.openapi(check, async (c) => {
     await requireNoRecovery(c.env);
     return c.json(await command(c, { kind: 'check' }), 200);
