@@ -123,6 +123,12 @@ describe('what a person may do', () => {
 describe('controls', () => {
   it.each<[string, Partial<Progress>, string[]]>([
     ['a running run', {}, ['pause', 'cancel']],
+    ['a scheduled run', { state: 'scheduled' }, ['cancel', 'startNow', 'reschedule', 'erase']],
+    [
+      'a run whose time was missed',
+      { state: 'paused', reason: 'schedule_missed' },
+      ['cancel', 'startNow', 'reschedule', 'erase'],
+    ],
     ['a paused run', { state: 'paused', reason: 'user' }, ['resume', 'cancel', 'erase']],
     [
       'an activation that is being cancelled',

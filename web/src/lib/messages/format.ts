@@ -47,6 +47,34 @@ export function formatZone(timeMs: number): string {
   return parts.find(({ type }) => type === 'timeZoneName')?.value ?? '';
 }
 
+const zoned = new Map<string, Intl.DateTimeFormat>();
+
+/** A moment as a clock of a zone shows it, with its day of the week: `Tue, Dec 1, 9:00 AM`. */
+export function formatZonedTime(timeMs: number, zone: string): string {
+  let format = zoned.get(zone);
+  if (format === undefined) {
+    format = new Intl.DateTimeFormat(locale, {
+      timeZone: zone,
+      weekday: 'short',
+      day: 'numeric',
+      month: 'short',
+      hour: 'numeric',
+      minute: '2-digit',
+    });
+    zoned.set(zone, format);
+  }
+  return format.format(timeMs);
+}
+
+/** A day as a calendar of a zone names it: `Tue, Dec 1`. */
+export const formatZonedDay = (timeMs: number, zone: string): string =>
+  new Intl.DateTimeFormat(locale, {
+    timeZone: zone,
+    weekday: 'short',
+    day: 'numeric',
+    month: 'short',
+  }).format(timeMs);
+
 export const formatTimeSeconds = (timeMs: number): string => timesWithSeconds.format(timeMs);
 export const formatTimeRange = (fromMs: number, toMs: number): string =>
   timesWithSeconds.formatRange(fromMs, toMs);

@@ -18,6 +18,8 @@ import type { TemplateSummary } from '../../../../../src/shared/schemas/mail.ts'
 import { api, type Refusal } from '../../api/client.ts';
 import { formatShortDateTime } from '../../messages/format.ts';
 import { activateMessages } from '../../messages/activate.ts';
+import { timingMessages } from '../../messages/timing.ts';
+import { Timing } from '../../timing/timing.svelte.ts';
 import { describeAudience, expectedMs } from './describe-audience.ts';
 import { startActivation } from './start-request.ts';
 
@@ -55,6 +57,7 @@ export class ActivateForm {
   readonly #observer: StartObserver;
   readonly #preset: ActivatePreset | null;
   name = $state(activateMessages.defaultName(formatShortDateTime(Date.now())));
+  readonly timing = new Timing(() => Date.now());
   /** What the person typed as the count of leads. */
   typedCount = $state('');
   /** What the offered templates are looked for by. */
@@ -151,6 +154,19 @@ export class ActivateForm {
   get fixed(): boolean {
     return this.#unanswered !== null;
   }
+  /** Leads that match the filter now; null for leads that were selected one by one. */
+  get matchCount(): number | null {
+    return 'filter' in this.#audience ? (this.#preview?.total ?? 0) : null;
+  }
+  /** What the button does. */
+  get startLabel(): string {
+    const count = this.#preview?.willActivate ?? 0;
+    if (this.timing.mode === 'later') {
+      const isKnown = count > 0 && this.timing.freezeAt === 'scheduling';
+      return isKnown ? timingMessages.schedule(count) : timingMessages.scheduleUncounted;
+    }
+    return count > 0 ? activateMessages.start(count) : activateMessages.startUncounted;
+  }
   /** Who is selected, in words; null before it is known. */
   get audienceText(): string | null {
     if (this.#preview === null) return null;
@@ -192,6 +208,7 @@ export class ActivateForm {
       return false;
     }
     const touches = this.#preview === null ? this.#previewRefusal === null : this.#preview.willActivate > 0;
+    if (!this.timing.isUsable) return false;
     return this.name.trim() !== '' && this.#templateId !== null && !this.#counting && touches;
   }
 
@@ -292,6 +309,7 @@ export class ActivateForm {
       name: this.name.trim(),
       audience: this.#audience,
       templateId,
+      ...this.timing.request,
     };
     this.#unanswered = request;
     this.#observer.expect(request.sessionId);
