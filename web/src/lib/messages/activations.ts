@@ -9,6 +9,7 @@ import { formatCount } from './format.ts';
 export const activationsMessages = {
   title: 'Activations',
   subtitle: 'Every activation, newest first.',
+  scheduledSubtitle: 'What is to come, soonest first.',
   search: 'Search activations',
   searchPlaceholder: 'Name or person',
   table: 'Activations',

@@ -35,7 +35,7 @@ export const timingMessages = {
   frozenIds: 'The selected leads get the email, whatever changes until then.',
   templateHint: 'Later edits of the template do not change this activation.',
   window: 'Send only in certain hours',
-  windowHint: 'Outside of them nothing leaves, and it continues by itself when they begin.',
+  windowHint: 'Outside of these hours nothing leaves. It continues by itself.',
   days: 'Days',
   from: 'From',
   until: 'Until',
@@ -76,7 +76,6 @@ export const timingMessages = {
     start: 'Starts',
     started: 'Scheduled for',
     window: 'Sends',
-    opens: 'Next window opens',
     who: 'Recipients',
     frozen: (count: number) => `${leads(count)}, as they matched when it was scheduled`,
     atStart: (count: number) =>
