@@ -104,7 +104,8 @@ export function decideCommand(
         // What was started before its time goes back to it.
         if (session.state === 'scheduled') return { kind: 'unchanged' };
         if ((session.spec.schedule?.startAt ?? 0) > nowMs) {
-          const { startsAt: _, ...spec } = session.spec;
+          const spec = { ...session.spec };
+          delete spec.startsAt;
           return changed({ spec, state: 'scheduled', reason: null });
         }
       }
