@@ -13,6 +13,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
+import { assumptions } from '../test/simulation/platform/assumptions.ts';
 import type { CampaignReport, HuntReport } from '../test/simulation/reports.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -55,26 +56,6 @@ function coverageTable(coverage: Record<string, number>): string {
     .map(([kind, { count, places }]) => `| ${kind} | ${number(count)} | ${places.size} |`);
   return ['| fault or command | times | places |', '|---|---|---|', ...lines].join('\n');
 }
-
-/** Rules that the simulated platform assumes, each with the test that shows it on workerd. */
-const assumptions: readonly (readonly [string, string])[] = [
-  [
-    'An object that dies loses its memory and keeps what was written before',
-    'workerd/crash "at any one verb"',
-  ],
-  [
-    'A write that is in one transaction with another is there with it, or not at all',
-    'workerd/crash "again and again"',
-  ],
-  ['An alarm whose handler died is delivered again', 'chaos:kill; workerd/crash "an eviction"'],
-  ['An alarm that is set before the work replaces the one that fires', 'workerd/commands'],
-  ['Storage that takes no write throws, and reads go on', 'workerd/storage'],
-  [
-    'A batch of D1 is one transaction; an answer that is lost leaves it done',
-    'workerd/crm-flip, workerd/clocks "erasure broke off"',
-  ],
-  ['deleteAll and the tombstone are one commit', 'workerd/erasure'],
-];
 
 const sums = await run<CampaignReport>('main.ts', '--seed', values.seed, '--seconds', values.seconds);
 const hunts = await run<HuntReport[]>('mutants/run.ts', '--seconds', values['mutant-seconds']);
@@ -125,9 +106,13 @@ ${invariantList.join('\n')}
 
 ## What the simulated platform assumes
 
-| rule | shown on the real runtime by |
+\`test/workerd/platform.test.ts\` shows each rule on the real runtime; \`npm run chaos:kill\` kills the whole process.
+
+| rule | promised by |
 |---|---|
-${assumptions.map(([rule, test]) => `| ${rule} | ${test} |`).join('\n')}
+${Object.values(assumptions)
+  .map(({ rule, page }) => `| ${rule} | ${page} |`)
+  .join('\n')}
 `;
 const file = join(root, 'docs/PROOF.md');
 writeFileSync(file, await format(text, { ...(await resolveConfig(file)), parser: 'markdown' }));

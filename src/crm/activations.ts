@@ -163,8 +163,20 @@ export async function countRunning(db: D1Database, owner: string): Promise<numbe
 
 /** Removes an activation from the list. @returns false when it was not in the list */
 export async function deleteActivation(db: D1Database, sessionId: string): Promise<boolean> {
-  const result = await db.prepare('DELETE FROM activations WHERE session_id = ?').bind(sessionId).run();
-  return result.meta.changes > 0;
+  const [, deleted] = await db.batch([
+    db.prepare('INSERT OR IGNORE INTO erased_sessions (session_id) VALUES (?)').bind(sessionId),
+    db.prepare('DELETE FROM activations WHERE session_id = ?').bind(sessionId),
+  ]);
+  return (deleted?.meta.changes ?? 0) > 0;
+}
+
+/** True for a session that was deleted from the list. One that was set going again meanwhile exists all the same. */
+export async function wasDeleted(db: D1Database, sessionId: string): Promise<boolean> {
+  const found = await db
+    .prepare('SELECT 1 FROM erased_sessions WHERE session_id = ?')
+    .bind(sessionId)
+    .first();
+  return found !== null;
 }
 
 /** Notes that a session no longer knows whom it mailed, so that an erasure need not ask it. */

@@ -2,7 +2,7 @@
  * The audience of a session: counts it at the start, previews it, and pages it out for the planner.
  *
  * Owns the freeze: an audience is the leads that matched at a revision of the CRM, with `id <= maxLeadId`. It does
- * not use a clock. Count, preview and pages use one selection, so they cannot disagree. Invariant: a page has no
+ * not use a clock. Counts, samples and pages use one selection, so they cannot disagree. Invariant: a page has no
  * lead that the count at the start did not have, except one that another session has made new again since. Leads
  * that were edited or erased since are left out; the caller calls the difference `changed`.
  *
@@ -10,31 +10,42 @@
  */
 import { customFieldPattern } from '../shared/custom-fields.ts';
 import { leadFields } from '../shared/lead-fields.ts';
+import type { AudienceOutcomes } from '../shared/manifest.ts';
 import { mergeFields, type Recipient } from '../shared/recipient.ts';
 import type { Audience } from '../shared/schemas/activation.ts';
-import { compileLeadFilter, type LeadFilterOptions, type LeadSelection } from './leads/filter.ts';
+import {
+  compileLeadFilter,
+  type LeadFilterOptions,
+  type LeadSelection,
+  type SqlValue,
+} from './leads/filter.ts';
 import {
   recipientColumnsWith,
   eligibilitySql,
+  timeSql,
   toRecipient,
   uniqueSorted,
   type RecipientRow,
 } from './leads/row.ts';
 
-export type ResolvedAudience =
-  | { kind: 'ok'; maxLeadId: number; total: number; revision: number }
+/** An audience as it is now. */
+export interface PresentAudience<Outcomes = AudienceOutcomes | null> {
+  kind: 'ok';
+  maxLeadId: number;
+  total: number;
+  /** The revision as of which {@link planPage} reads it. */
+  revision: number;
+  /** A checksum: it differs where as many other leads are meant. */
+  members: string;
+  /** What an activation that starts now would do; null where it was not counted. */
+  outcomes: Outcomes;
+}
+
+export type ResolvedAudience<Outcomes = AudienceOutcomes | null> =
+  | PresentAudience<Outcomes>
   | { kind: 'empty' }
   /** These of the given ids do not exist, in ascending order. */
   | { kind: 'unknown_leads'; leadIds: number[] };
-
-/** What an activation of the audience would do; `total` is the sum of the others. */
-export interface AudienceCounts {
-  total: number;
-  willActivate: number;
-  alreadyActive: number;
-  suppressed: number;
-  invalidAddress: number;
-}
 
 export interface AudiencePage {
   /** Ascending. */
@@ -64,60 +75,110 @@ export function selectAudience(audience: Audience, options: LeadFilterOptions): 
   };
 }
 
-const readRevisionSql = 'SELECT revision FROM lead_counts';
-
-/** Counts an audience and freezes it: its highest id, and the revision as of which {@link planPage} reads it. */
-export async function resolveAudience(db: D1Database, audience: Audience): Promise<ResolvedAudience> {
-  if ('leadIds' in audience) {
-    const unknown = await db
-      .prepare(
-        `SELECT DISTINCT ids.value AS id FROM json_each(?) AS ids
-         WHERE NOT EXISTS (SELECT 1 FROM leads l WHERE l.id = ids.value) ORDER BY ids.value`,
-      )
-      .bind(JSON.stringify(audience.leadIds))
-      .all<{ id: number }>();
-    if (unknown.results.length > 0) {
-      return { kind: 'unknown_leads', leadIds: unknown.results.map((row) => row.id) };
-    }
-    const leadIds = uniqueSorted(audience.leadIds);
-    const maxLeadId = leadIds.at(-1);
-    return maxLeadId === undefined
-      ? { kind: 'empty' }
-      : // Ids that were chosen by hand always belong to the audience.
-        { kind: 'ok', maxLeadId, total: leadIds.length, revision: 0 };
-  }
-  // One statement, so that the count belongs to this revision. It does not read the leads themselves, which at a
-  // million takes longer than everything else before the first mail.
-  const { countFrom, where, params, id } = selectAudience(audience, {});
-  const row = await db
+/** Those of these ids that no lead has, in ascending order. */
+export async function unknownLeadIds(db: D1Database, leadIds: readonly number[]): Promise<number[]> {
+  const { results } = await db
     .prepare(
-      `SELECT count(*) AS total, max(${id}) AS max_id, (${readRevisionSql}) AS revision
-       FROM ${countFrom} WHERE ${where}`,
+      `SELECT DISTINCT ids.value AS id FROM json_each(?) AS ids
+       WHERE NOT EXISTS (SELECT 1 FROM leads l WHERE l.id = ids.value) ORDER BY ids.value`,
     )
-    .bind(...params)
-    .first<{ total: number; max_id: number | null; revision: number }>();
-  return row === null || row.max_id === null
-    ? { kind: 'empty' }
-    : { kind: 'ok', maxLeadId: row.max_id, total: row.total, revision: row.revision };
+    .bind(JSON.stringify(leadIds))
+    .all<{ id: number }>();
+  return results.map(({ id }) => id);
+}
+
+/** Of an id: Knuth's multiplicative hash. */
+const scrambledSql = (id: string): string => `((${id} * 2654435761) & 4294967295)`;
+
+/**
+ * SQL of a checksum over the ids of a selection: their sum, and that of each scrambled id folded, so that sets with the
+ * same sum differ too. It does not depend on the order in which they are read, and need not withstand an attacker. As
+ * text, because D1 answers numbers of at most 53 bits.
+ *
+ * @param condition - SQL of 1 for an id that counts and 0 for one that does not; left out: all count
+ */
+function checksumSql(id: string, scrambled: string, condition?: string): string {
+  const only = condition === undefined ? '' : `(${condition}) * `;
+  return `sum(${only}${id}) || '.' || sum(${only}(${scrambled} & 65535) * (${scrambled} >> 16))`;
+}
+
+interface CountedRow extends AudienceOutcomes {
+  total: number;
+  maxLeadId: number | null;
+  revision: number;
+  members: string;
+}
+
+const readRevisionSql = '(SELECT revision FROM lead_counts) AS revision';
+
+/**
+ * Counts an audience and freezes it: its highest id, and the revision as of which {@link planPage} reads it. It does
+ * not read the leads themselves, which at a million takes longer than everything else before the first mail.
+ */
+export async function resolveAudience(db: D1Database, audience: Audience): Promise<ResolvedAudience<null>> {
+  const { countFrom, where, params, id } = selectAudience(audience, {});
+  const sql = `SELECT count(*) AS total, max(${id}) AS maxLeadId, ${readRevisionSql},
+      ${checksumSql(id, scrambledSql(id))} AS members
+    FROM ${countFrom} WHERE ${where}`;
+  return readAudience(db, audience, { sql, params, outcomesOf: () => null });
 }
 
 /**
- * What an activation that starts now would do. Ids that do not exist are not counted; {@link resolveAudience}
- * refuses them.
+ * The same as {@link resolveAudience}, with what an activation that starts now would do. It reads each lead once: who
+ * would get the mail is said by the leads themselves.
+ *
+ * @param mailedAfter - leads that were mailed after this time, epoch ms, get no mail; null: it does not matter
  */
-export async function countAudience(db: D1Database, audience: Audience): Promise<AudienceCounts> {
-  const { from, where, params } = selectAudience(audience, {});
-  const { results } = await db
-    .prepare(`SELECT ${eligibilitySql} AS eligibility, count(*) AS n FROM ${from} WHERE ${where} GROUP BY 1`)
-    .bind(...params)
-    .all<{ eligibility: string; n: number }>();
-  const counts = new Map(results.map((row) => [row.eligibility, row.n]));
+export async function countAudience(
+  db: D1Database,
+  audience: Audience,
+  mailedAfter: number | null = null,
+): Promise<ResolvedAudience<AudienceOutcomes>> {
+  const { from, where, params, id } = selectAudience(audience, {});
+  // `LIMIT -1` keeps SQLite from merging the inner query into the sums, where each of them would look for the lead's
+  // suppression again (sqlite.org/optoverview.html#subquery_flattening, rule 13).
+  const sql = `SELECT count(*) AS total, max(id) AS maxLeadId, ${readRevisionSql},
+      sum(eligibility = 'mailable') AS willActivate, sum(eligibility = 'already_active') AS alreadyActive,
+      sum(eligibility = 'suppressed') AS suppressed, sum(eligibility = 'invalid_address') AS invalidAddress,
+      sum(eligibility = 'recently_mailed') AS recentlyMailed,
+      ${checksumSql('id', 'scrambled')} AS members,
+      ${checksumSql('id', 'scrambled', "eligibility = 'mailable'")} AS recipients
+    FROM (SELECT ${id} AS id, ${scrambledSql(id)} AS scrambled,
+        ${eligibilitySql(timeSql(mailedAfter))} AS eligibility
+      FROM ${from} WHERE ${where} LIMIT -1)`;
+  return readAudience(db, audience, {
+    sql,
+    params,
+    outcomesOf: ({ willActivate, alreadyActive, suppressed, invalidAddress, recentlyMailed, recipients }) => {
+      return { willActivate, alreadyActive, suppressed, invalidAddress, recentlyMailed, recipients };
+    },
+  });
+}
+
+/** One statement, so that all of it belongs to one revision of the CRM. */
+async function readAudience<Outcomes>(
+  db: D1Database,
+  audience: Audience,
+  query: { sql: string; params: readonly SqlValue[]; outcomesOf: (row: CountedRow) => Outcomes },
+): Promise<ResolvedAudience<Outcomes>> {
+  const isPicked = 'leadIds' in audience;
+  if (isPicked) {
+    const leadIds = await unknownLeadIds(db, audience.leadIds);
+    if (leadIds.length > 0) return { kind: 'unknown_leads', leadIds };
+  }
+  const row = await db
+    .prepare(query.sql)
+    .bind(...query.params)
+    .first<CountedRow>();
+  if (row === null || row.maxLeadId === null) return { kind: 'empty' };
   return {
-    total: results.reduce((sum, row) => sum + row.n, 0),
-    willActivate: counts.get('mailable') ?? 0,
-    alreadyActive: counts.get('already_active') ?? 0,
-    suppressed: counts.get('suppressed') ?? 0,
-    invalidAddress: counts.get('invalid_address') ?? 0,
+    kind: 'ok',
+    maxLeadId: row.maxLeadId,
+    total: row.total,
+    // Ids that were picked by hand always belong to the audience.
+    revision: isPicked ? 0 : row.revision,
+    members: row.members,
+    outcomes: query.outcomesOf(row),
   };
 }
 
@@ -138,6 +199,7 @@ export async function countEmptyFields(
   db: D1Database,
   audience: Audience,
   fields: readonly string[],
+  mailedAfter: number | null = null,
 ): Promise<{ leadCount: number; emptyFields: { field: string; emptyCount: number }[] }> {
   const asked = fields.flatMap((field) => {
     const sql = emptyableSql(field);
@@ -147,7 +209,8 @@ export async function countEmptyFields(
   const sums = asked.map(({ field, sql }) => `, sum(trim(${sql}) = '') AS "${field}"`);
   const row = await db
     .prepare(
-      `SELECT count(*) AS leadCount${sums.join('')} FROM ${from} WHERE ${where} AND ${eligibilitySql} = 'mailable'`,
+      `SELECT count(*) AS leadCount${sums.join('')} FROM ${from}
+       WHERE ${where} AND ${eligibilitySql(timeSql(mailedAfter))} = 'mailable'`,
     )
     .bind(...params)
     .first<Record<string, number | null>>();
@@ -162,19 +225,23 @@ export async function countEmptyFields(
 /**
  * The first leads, by id, of those that would get mail: what a preview renders.
  *
- * @param customFields - those that the template uses
+ * @param options.customFields - those that the template uses
+ * @param options.mailedAfter - as for {@link countAudience}
  */
 export async function sampleAudience(
   db: D1Database,
   audience: Audience,
   limit: number,
-  customFields: readonly string[] = [],
+  {
+    customFields = [],
+    mailedAfter = null,
+  }: { customFields?: readonly string[]; mailedAfter?: number | null } = {},
 ): Promise<Recipient[]> {
   const { from, where, params, id } = selectAudience(audience, { drive: 'id' });
   const { results } = await db
     .prepare(
       `SELECT ${recipientColumnsWith(customFields)} FROM ${from}
-       WHERE ${where} AND ${eligibilitySql} = 'mailable' ORDER BY ${id} LIMIT ?`,
+       WHERE ${where} AND ${eligibilitySql(timeSql(mailedAfter))} = 'mailable' ORDER BY ${id} LIMIT ?`,
     )
     .bind(...params, limit)
     .all<RecipientRow>();

@@ -84,13 +84,13 @@ const sameLeadIds = `SELECT l.id FROM json_each(?1) AS known JOIN leads l ON l.i
   WHERE ${isSameLead}`;
 
 const setActiveSql = `UPDATE leads SET status = 'active', activated_at = ?3, activated_by = ?4,
-    activated_revision = ${nextRevisionSql}
+    mailed_before = mailed_at, mailed_at = ?3, activated_revision = ${nextRevisionSql}
   WHERE +status = 'new' AND id IN (${sameLeadIds}
     UNION SELECT l.id FROM json_each(?1) AS known JOIN leads l ON l.email = (known.value ->> 'email'))`;
 
 // The restored database may name a session as owner that gave the lead back after the backup. The session that
 // mailed the lead takes it over, so that the order in which sessions are reconciled does not matter.
-const takeOverSql = `UPDATE leads SET activated_at = ?3, activated_by = ?4
+const takeOverSql = `UPDATE leads SET activated_at = ?3, activated_by = ?4, mailed_at = ?3
   WHERE +status = 'active' AND activated_by IS NOT ?4 AND id IN (${sameLeadIds})`;
 
 // Ids that a session knows are not given out again: they would name another person in its results.
@@ -121,7 +121,8 @@ export async function applyKnowledge(
     db.prepare(sameLeadIds).bind(erased, createdAt),
     db.prepare(takeOverSql).bind(mailed, createdAt, activatedAt, sessionId),
   ]);
-  const setNewCount = skippedIds.length === 0 ? 0 : await unflipLeads(db, { sessionId, leadIds: skippedIds });
+  const setNewCount =
+    skippedIds.length === 0 ? 0 : await unflipLeads(db, { sessionId, number: null, leadIds: skippedIds });
   return {
     setActiveCount: results[0]?.meta.changes ?? 0,
     setNewCount,

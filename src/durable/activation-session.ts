@@ -13,7 +13,7 @@ import type { Batch } from '../core/batch/batch.ts';
 import type { Command } from '../core/session/command.ts';
 import type { ProviderTraits } from '../core/batch/doubt.ts';
 import type { DeliveryEvent, DeliveryReport } from '../core/batch/delivery-status.ts';
-import { toProgress } from '../core/session/progress-view.ts';
+import { answerPoll, toProgress, type PollAnswer } from '../core/session/progress-view.ts';
 import { newSession, type Session, type SessionSpec } from '../core/session/session.ts';
 import type { SliceVerbs } from '../core/session/slice.ts';
 import { keyWindowMs } from '../mail/providers/index.ts';
@@ -22,6 +22,7 @@ import { limits } from '../shared/limits.ts';
 import type { Issue, Progress } from '../shared/progress.ts';
 import type { Recipient } from '../shared/recipient.ts';
 import type { LeadResult } from '../shared/schemas/activation.ts';
+import type { SessionManifest } from '../shared/schemas/manifest.ts';
 import type { Timeline } from '../shared/timeline.ts';
 import { DeliveryEvents } from './session/delivery-events.ts';
 import { Feed } from './session/feed.ts';
@@ -42,10 +43,14 @@ export type { ResultCursor, ResultQuery } from './session/results.ts';
 export type { EraseAnswer } from './session/turns.ts';
 
 export type StartAnswer =
-  { kind: 'started' | 'exists'; progress: Progress } | { kind: 'conflict' } | { kind: 'erased' };
+  | { kind: 'started' | 'exists'; progress: Progress; manifestHash: string | null }
+  | { kind: 'conflict' }
+  | { kind: 'erased' };
 
 export type CommandAnswer =
-  { kind: 'ok'; progress: Progress } | { kind: 'refused'; detail: string } | { kind: 'unknown_session' };
+  | { kind: 'ok'; progress: Progress; manifestHash: string | null }
+  | { kind: 'refused'; detail: string }
+  | { kind: 'unknown_session' };
 
 /** What a session was started with, as far as it still knows. */
 export interface OriginalSpec extends Pick<
@@ -54,6 +59,8 @@ export interface OriginalSpec extends Pick<
 > {
   templateId: string;
   templateVersion: number;
+  /** A {@link SessionManifest} as JSON; null in a session of version 0.1. */
+  manifest: string | null;
 }
 
 const maxIssueCount = 50;
@@ -109,7 +116,7 @@ export class ActivationSession extends DurableObject<Env> {
     const session = this.#store.load();
     if (session === null) return this.#store.wasErased() ? { kind: 'erased' } : null;
     if (session.spec.fingerprint !== fingerprint) return { kind: 'conflict' };
-    return { kind: 'exists', progress: toProgress(session, this.now()) };
+    return this.#started('exists', session);
   }
 
   /** Starts the session. The same request again finds it and changes nothing. */
@@ -120,7 +127,13 @@ export class ActivationSession extends DurableObject<Env> {
     this.#store.transact(() => this.#store.create(session));
     await this.ctx.storage.setAlarm(this.now());
     this.#log('info', 'session_started', { requestId, total: spec.total, template: spec.template.id });
-    return { kind: 'started', progress: toProgress(session, this.now()) };
+    return this.#started('started', session);
+  }
+
+  #started(kind: 'started' | 'exists', session: Session): StartAnswer {
+    const { startedManifestHash, manifest } = session.spec;
+    const manifestHash = startedManifestHash ?? manifest?.hash ?? null;
+    return { kind, progress: toProgress(session, this.now()), manifestHash };
   }
 
   /** The session's progress, or null for an unknown id. */
@@ -136,16 +149,10 @@ export class ActivationSession extends DurableObject<Env> {
    * @param knownTags - the ETags of `If-None-Match`; `*` stands for all
    * @returns null for an unknown id
    */
-  async poll(
-    knownTags: readonly string[],
-    requestId: string | null = null,
-  ): Promise<{ etag: string; body: string | null } | null> {
+  async poll(knownTags: readonly string[], requestId: string | null = null): Promise<PollAnswer | null> {
     await this.#alarm.ensureAlarm(requestId);
     const progress = this.#view();
-    if (progress === null) return null;
-    const etag = etagOf(progress);
-    const isKnown = knownTags.some((tag) => tag === etag || tag === '*');
-    return { etag, body: isKnown ? null : JSON.stringify(progress) };
+    return progress === null ? null : answerPoll(progress, knownTags);
   }
 
   /** What the session was started with, as far as it still knows, or null for an unknown id. */
@@ -153,9 +160,19 @@ export class ActivationSession extends DurableObject<Env> {
     await this.#alarm.ensureAlarm(requestId);
     const session = this.#store.load();
     if (session === null) return null;
-    const { name, audience, fingerprint, selectionHash, template } = session.spec;
-    const hashes = selectionHash === undefined ? { fingerprint } : { fingerprint, selectionHash };
-    return { name, audience, ...hashes, templateId: template.id, templateVersion: template.version };
+    const { name, audience, fingerprint, selectionHash, template, manifest, startedManifestHash } =
+      session.spec;
+    const started = startedManifestHash === undefined ? {} : { startedHash: startedManifestHash };
+    return {
+      name,
+      audience,
+      fingerprint,
+      ...(selectionHash === undefined ? {} : { selectionHash }),
+      templateId: template.id,
+      templateVersion: template.version,
+      manifest:
+        manifest === undefined ? null : JSON.stringify({ ...manifest, ...started } satisfies SessionManifest),
+    };
   }
 
   /** Failures and skips, counted by reason, or null for an unknown id. */
@@ -240,7 +257,7 @@ export class ActivationSession extends DurableObject<Env> {
     this.#log('info', 'command', { requestId, command: command.kind, state: progress.state });
     this.#feed.publish();
     await this.#alarm.arm(nowMs);
-    return { kind: 'ok', progress };
+    return { kind: 'ok', progress, manifestHash: result.session.spec.manifest?.hash ?? null };
   }
 
   /**
@@ -386,9 +403,4 @@ export class ActivationSession extends DurableObject<Env> {
   protected keyOf(session: Session, batch: Batch): string {
     return `${session.spec.sessionId}/${batch.seq}`;
   }
-}
-
-/** The revision, and whether the session stalls: that changes the progress without a new revision. */
-function etagOf(progress: Progress): string {
-  return `"${progress.rev}${progress.stalledSince === null ? '' : '-stalled'}"`;
 }

@@ -12,6 +12,7 @@ import { refuse, type TransportChoice } from '../mail/providers/provider.ts';
 import type { Delivery, MailTransport } from '../mail/transport.ts';
 import { dailyCap, dailyCapFault, gateConfig } from '../runtime/settings.ts';
 import type { MailGate } from './mail-gate.ts';
+import { sendWhole } from '../runtime/send-whole.ts';
 import type { PermitPool } from './sending/permit-pool.ts';
 import { mailGateStub } from './stubs.ts';
 
@@ -31,7 +32,7 @@ export interface MailAccount {
 export function mailTransport(env: Env, now: () => number): TransportChoice {
   const capFault = dailyCapFault(env);
   if (capFault !== null) return refuse('MAIL_DAILY_CAP', capFault);
-  return createTransport(mailConfig(env), { fetch: (url, init) => fetch(url, init), now });
+  return createTransport(mailConfig(env), { fetch: sendWhole, now });
 }
 
 export function mailAccount(env: Env, now: () => number): MailAccount | { kind: 'refused'; message: string } {

@@ -32,6 +32,11 @@ export interface DeliveryCall {
   mailCount: number;
   /** Checked directly before the call; false: a command came and nothing may leave. The outcome is then `notSent`. */
   mayLeave?: () => boolean;
+  /**
+   * Called once, when the next call may begin to send: the payload has left, or the provider does not take it at once.
+   * Without it the runtime sends the payloads of several calls in turns, piece by piece.
+   */
+  onSent?: () => void;
   /** Aborts when the wait for the answer ends; the outcome is then `unknown`. */
   signal: AbortSignal;
 }

@@ -32,6 +32,8 @@ const supersededTexts = [
   'object is being reset',
   'Durable Object storage is no longer accessible',
   'aborted',
+  // src/crm/fence.ts: another instance of the object has gone on.
+  'SupersededFlip',
 ];
 
 /** @see https://developers.cloudflare.com/d1/observability/debug-d1/ */
@@ -42,7 +44,12 @@ const crmTexts = ['D1_ERROR', 'D1 DB'];
 /** SQLite's result codes (https://www.sqlite.org/rescode.html), as workerd puts them into messages. */
 const storageTexts = ['SQLITE_BUSY', 'SQLITE_LOCKED', 'SQLITE_FULL', 'SQLITE_IOERR', 'SQLITE_CANTOPEN'];
 
+/** What the runtime says when an object's class has no such method; `workerd/deploy-skew` asks it. */
+const missingMethodText = 'RPC receiver does not implement';
+
 const platformTexts = [
+  // During a deploy: the object is still of the version before.
+  missingMethodText,
   'Network connection lost',
   'overloaded',
   'storage operation exceeded timeout',
@@ -111,6 +118,11 @@ function isRetryable(error: unknown): boolean {
   return (
     ('retryable' in error && error.retryable === true) || ('overloaded' in error && error.overloaded === true)
   );
+}
+
+/** True when an object of an earlier version does not have the method that was called. Then nothing was done. */
+export function isMissingMethod(error: unknown): boolean {
+  return error instanceof Error && error.message.includes(missingMethodText);
 }
 
 /** The text of an error for the log: without its stack, at most 500 characters. */

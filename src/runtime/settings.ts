@@ -5,8 +5,8 @@
  * A setting that only one mail provider knows is described by that provider; lists of people and the names of
  * Access applications are checked here and read in src/worker/auth.
  * Invariant: a value that fails its check counts as the default, so no text in the environment stops the Worker.
- * The daily cap is the exception: without it more mail would leave than was meant, so no mail leaves until it is
- * readable ({@link dailyCapFault}).
+ * The daily cap and the days between two mails are the exceptions: without them more mail would leave than was meant,
+ * so nothing starts until they are readable ({@link dailyCapFault}, {@link minDaysFault}).
  *
  * @module
  */
@@ -47,6 +47,12 @@ const wholeNumber =
   (least: number): Check =>
   (value) =>
     /^\d{1,9}$/.test(value) && Number(value) >= least ? null : `is a whole number from ${least} up`;
+
+/** Ten years are a mistake. */
+const daysBetween: Check = (value) =>
+  /^\d{1,4}$/.test(value) && Number(value) >= 1 && Number(value) <= 3650
+    ? null
+    : 'is a whole number from 1 to 3650';
 
 const isNumberFromZero: Check = (value) => {
   const number = Number(value);
@@ -240,6 +246,15 @@ const table = {
     takenBy: anywhere,
     check: wholeNumber(1),
   },
+  MAIL_MIN_DAYS_BETWEEN: {
+    group: 'Reputation',
+    meaning:
+      'A lead that we have mailed within so many days is skipped as `recently_mailed`; empty: no guard. While it cannot be read, no activation starts.',
+    default: null,
+    isSecret: false,
+    takenBy: anywhere,
+    check: daysBetween,
+  },
   MAIL_GUARD_MIN_RESULTS: {
     group: 'Reputation',
     meaning: 'An activation can pause because of bounces or complaints after this many results.',
@@ -397,6 +412,22 @@ export function dailyCapFault(env: SettingValues): string | null {
   const isSet = (env.MAIL_DAILY_CAP?.trim() ?? '') !== '';
   return isSet && validText(env, 'MAIL_DAILY_CAP') === null
     ? 'MAIL_DAILY_CAP must be a whole number from 1 up, or empty for no cap.'
+    : null;
+}
+
+/**
+ * A lead that we mailed within so many days is skipped; null: there is no guard. Unreadable counts as the longest time,
+ * so that nobody is mailed who was to be left alone.
+ */
+export function minDaysBetween(env: SettingValues): number | null {
+  return minDaysFault(env) === null ? optionalNumber(env, 'MAIL_MIN_DAYS_BETWEEN') : 3650;
+}
+
+/** What is wrong with the days between two mails that are set and cannot be read; null: nothing is. */
+export function minDaysFault(env: SettingValues): string | null {
+  const isSet = (env.MAIL_MIN_DAYS_BETWEEN?.trim() ?? '') !== '';
+  return isSet && validText(env, 'MAIL_MIN_DAYS_BETWEEN') === null
+    ? 'MAIL_MIN_DAYS_BETWEEN must be a whole number from 1 to 3650, or empty for no guard.'
     : null;
 }
 

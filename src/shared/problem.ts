@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { HashedManifest, ManifestDifference } from './manifest.ts';
 
 /** Status and title by code. Programs use the code; the words are for people. */
 export const problemCatalog = {
@@ -40,6 +41,7 @@ export const problemCatalog = {
   template_not_found: { status: 404, title: 'No template has this id.' },
   method_not_allowed: { status: 405, title: 'This address does not take this method.' },
   session_conflict: { status: 409, title: 'This id already names another activation.' },
+  manifest_changed: { status: 409, title: 'The activation would do something else by now.' },
   session_erased: { status: 409, title: 'This id named an activation that was erased; it names no other.' },
   import_conflict: { status: 409, title: 'This id already names another import.' },
   import_closed: { status: 409, title: 'The import takes no more rows.' },
@@ -55,6 +57,7 @@ export const problemCatalog = {
   template_conflict: { status: 409, title: 'Somebody else has changed this template meanwhile.' },
   template_read_only: { status: 409, title: 'This template comes with the product; copy it to change it.' },
   email_taken: { status: 409, title: 'Another lead has this email address.' },
+  manifest_mismatch: { status: 422, title: 'The manifest does not have this hash.' },
   invalid_template: { status: 422, title: 'The template cannot be used as it is.' },
   mail_not_sent: { status: 502, title: 'The mail provider did not take the mail.' },
   rate_limited: { status: 429, title: 'Too many requests.' },
@@ -83,4 +86,8 @@ export interface Problem {
   instance: string;
   requestId: string;
   errors?: ProblemFault[];
+  /** Of `manifest_changed`: what is otherwise than in the manifest that the request knew. */
+  differences?: ManifestDifference[];
+  /** Of `manifest_changed`: the manifest that would come out now. */
+  manifest?: HashedManifest;
 }

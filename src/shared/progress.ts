@@ -44,6 +44,8 @@ export const skipReasons = [
   'already_active',
   'suppressed',
   'invalid_address',
+  /** We mailed it within the days of `MAIL_MIN_DAYS_BETWEEN`. */
+  'recently_mailed',
   'erased',
   'cancelled',
 ] as const;

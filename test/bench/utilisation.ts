@@ -60,17 +60,18 @@ const slowRows = [1, 5].flatMap((sessionCount) => [
 ]);
 const fastRows = [1, 5].map((sessionCount) => row(50, 100, 'sliding', sessionCount));
 
-/** Resend's batch. */
-const maxLeadsPerCall = 100;
-/** At this rate full batches would measure the machine. */
-const fastRate = 50;
+/**
+ * A fifth of Resend's batch, and less at 50 calls a second: rows that run at the same time share two cores, and with
+ * full batches they would measure the machine.
+ */
+const maxLeadsPerCall = (mailRate: number): number => (mailRate < 50 ? 20 : 10);
 
 /**
  * Leads in each call of a row. Several sessions name their leads, and a start takes a limited number of ids, so that
  * their calls carry fewer.
  */
 function leadsPerCallOf({ mailRate, sessionCount }: UtilisationRow, callCount: number): number {
-  const most = mailRate < fastRate ? maxLeadsPerCall : maxLeadsPerCall / 10;
+  const most = maxLeadsPerCall(mailRate);
   if (sessionCount === 1) return most;
   return Math.max(1, Math.min(most, Math.floor((limits.maxAudienceIdCount * sessionCount) / callCount)));
 }

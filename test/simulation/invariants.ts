@@ -93,6 +93,16 @@ interface Seen {
   at: number;
 }
 
+/** What the checks know of the past. */
+export interface InvariantMemory {
+  sessions: ReadonlyMap<string, SessionRecord>;
+  taken: ReadonlyMap<number, number>;
+  accepted: ReadonlyMap<number, number>;
+  takenBy: ReadonlyMap<string, number>;
+  callsOf: ReadonlyMap<string, readonly Call[]>;
+  told: ReadonlySet<string>;
+}
+
 /** A view that was made before a command may arrive this much after it. */
 const viewDelayMs = 3_000;
 
@@ -108,7 +118,6 @@ export class Invariants {
   readonly #callsOf = new Map<string, Call[]>();
   /** Nothing moves any more. A recipient of a call that is under way may be unknown in the meantime. */
   #isEnd = false;
-  readonly #lateFlips = new Set<number>();
   readonly #told = new Set<string>();
   readonly #seen = new Map<string, Seen>();
   readonly #suppressedAt = new Map<string, number>();
@@ -137,6 +146,37 @@ export class Invariants {
     const record = this.#sessions.get(sessionId);
     if (record === undefined) throw new Error(`No session ${sessionId} was started.`);
     return record;
+  }
+
+  /** A copy of what is known, for {@link recall}; what readers saw and who was suppressed or erased is not in it. */
+  remember(): InvariantMemory {
+    return copyOf(this.known);
+  }
+
+  /** What is known now, itself. */
+  get known(): InvariantMemory {
+    return {
+      sessions: this.#sessions,
+      taken: this.#taken,
+      accepted: this.#accepted,
+      takenBy: this.#takenBy,
+      callsOf: this.#callsOf,
+      told: this.#told,
+    };
+  }
+
+  /** Goes back to what was known then. */
+  recall(memory: InvariantMemory): void {
+    const { sessions, taken, accepted, takenBy, callsOf, told } = copyOf(memory);
+    replace(this.#sessions, sessions);
+    replace(this.#taken, taken);
+    replace(this.#accepted, accepted);
+    replace(this.#takenBy, takenBy);
+    replace(this.#callsOf, callsOf);
+    this.#told.clear();
+    for (const key of told) this.#told.add(key);
+    this.#seen.clear();
+    this.#isEnd = false;
   }
 
   sessionStarted(host: ObjectHost, spec: { createdAt: number; startsAt: number }): void {
@@ -254,14 +294,6 @@ export class Invariants {
 
   suppressed(email: string): void {
     if (!this.#suppressedAt.has(email)) this.#suppressedAt.set(email, this.#sim.nowMs);
-  }
-
-  /**
-   * A flip of an instance that had died was carried out. If the session has given its leads back before, they stay
-   * active: the limit that docs/RELIABILITY.md names. Nothing else is excused.
-   */
-  lateFlip(leadIds: readonly number[]): void {
-    for (const leadId of leadIds) this.#lateFlips.add(leadId);
   }
 
   leadErased(leadId: number, emails: readonly string[]): void {
@@ -525,7 +557,6 @@ export class Invariants {
         }
         continue;
       }
-      if (this.#lateFlips.has(leadId)) continue;
       const ownerId = String(owner);
       const record = this.#sessions.get(ownerId);
       const state = states.get(ownerId)?.get(leadId);
@@ -573,6 +604,47 @@ export class Invariants {
   get isKeyed(): boolean {
     return this.#isKeyed;
   }
+}
+
+function replace<Key, Value>(map: Map<Key, Value>, by: ReadonlyMap<Key, Value>): void {
+  map.clear();
+  for (const [key, value] of by) map.set(key, value);
+}
+
+interface CopiedMemory {
+  sessions: Map<string, SessionRecord>;
+  taken: Map<number, number>;
+  accepted: Map<number, number>;
+  takenBy: Map<string, number>;
+  callsOf: Map<string, Call[]>;
+  told: Set<string>;
+}
+
+/** A copy that shares nothing that changes. */
+function copyOf({ sessions, taken, accepted, takenBy, callsOf, told }: InvariantMemory): CopiedMemory {
+  const calls = new Map<Call, Call>();
+  const copyCall = (call: Call): Call => {
+    const known = calls.get(call) ?? { ...call };
+    calls.set(call, known);
+    return known;
+  };
+  return {
+    sessions: new Map(
+      [...sessions].map(([id, record]) => [
+        id,
+        {
+          ...record,
+          assumed: new Set(record.assumed),
+          openCalls: new Set([...record.openCalls].map(copyCall)),
+        },
+      ]),
+    ),
+    taken: new Map(taken),
+    accepted: new Map(accepted),
+    takenBy: new Map(takenBy),
+    callsOf: new Map([...callsOf].map(([key, of]) => [key, of.map(copyCall)])),
+    told: new Set(told),
+  };
 }
 
 function numbersOf({ state, total, processed, activation, email }: Progress): string {

@@ -41,3 +41,20 @@ export interface HuntReport {
   seconds: number;
   message: string;
 }
+
+/** Of exhaustive/main.ts, for each provider. */
+export interface ExplorationReport {
+  provider: string;
+  /** States that differ, at rest and under way. */
+  stateCount: number;
+  restCount: number;
+  /** States in which the session has ended. */
+  endCount: number;
+  /** Options that were taken. */
+  walkCount: number;
+  /** Options that were not taken, because the time was up. */
+  frontierCount: number;
+  cpuMs: number;
+  /** With a shortest path to it, in words. */
+  violation: { invariant: string; message: string; path: readonly string[] } | null;
+}

@@ -14,4 +14,5 @@ export const seeds: readonly { seed: number; found: string }[] = [
     seed: 1000148,
     found: "A probe that the day's cap held back was tried every two seconds until midnight.",
   },
+  { seed: 1000099, found: 'A flip that arrived after its leads were given back left them active.' },
 ];

@@ -26,6 +26,8 @@ export async function emptyCrm(): Promise<D1Database> {
     DB.prepare("DELETE FROM sqlite_sequence WHERE name = 'leads'"),
     DB.prepare('DELETE FROM suppressions'),
     DB.prepare('DELETE FROM activations'),
+    DB.prepare('DELETE FROM flip_fences'),
+    DB.prepare('DELETE FROM erased_sessions'),
     DB.prepare('UPDATE lead_counts SET new_count = 0, active_count = 0'),
   ]);
   return DB;
@@ -44,6 +46,8 @@ export interface TestLead {
   activatedAt?: number;
   activatedBy?: string;
   importId?: string;
+  /** When an activation of ours last was to mail it. */
+  mailedAt?: number;
   createdAt?: number;
   updatedAt?: number;
 }
@@ -68,6 +72,7 @@ export async function addLeads(db: D1Database, leads: readonly TestLead[]): Prom
       activated_at: status === 'active' ? (lead.activatedAt ?? 500) : null,
       activated_by: status === 'active' ? (lead.activatedBy ?? 'activation_0000000000001_other0000') : null,
       import_id: lead.importId ?? null,
+      mailed_at: lead.mailedAt ?? null,
       created_at: lead.createdAt ?? 0,
       updated_at: lead.updatedAt ?? lead.createdAt ?? 0,
     };

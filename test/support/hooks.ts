@@ -16,8 +16,11 @@ export interface Hooks {
   sleep: ((ms: number) => Promise<void>) | null;
   /** Called around every verb of every slice; true kills the object there. */
   onVerb: ((verb: string, edge: 'before' | 'after') => boolean) | null;
-  /** Called around every statement that a session object sends to the CRM; true kills the object there. */
-  onCrmCall: ((edge: 'before' | 'after') => boolean) | null;
+  /**
+   * Called around every statement or batch that a session object sends to the CRM; true kills the object there.
+   * `send` carries it out all the same, as often as it is called.
+   */
+  onCrmCall: ((edge: 'before' | 'after', call: { method: string; send: () => unknown }) => boolean) | null;
   /** Called before a verb that takes time; the verb waits for what is returned. */
   hold: ((verb: string) => Promise<unknown> | null) | null;
   keyOf: ((session: Session, batch: Batch) => string) | null;

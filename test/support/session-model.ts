@@ -536,7 +536,7 @@ export class SessionModel {
     const isKnown = known !== undefined && this.nowMs - known.at < windowMs;
     const accept = (): Outcome => {
       if (isKnown) {
-        if (known.leadIds !== leadIds.join()) return { kind: 'acceptedEarlier' };
+        if (known.leadIds !== leadIds.join()) return { kind: 'keyConflict' };
       } else {
         for (const leadId of leadIds) this.taken.set(leadId, (this.taken.get(leadId) ?? 0) + 1);
         this.#keys.set(key, { leadIds: leadIds.join(), at: this.nowMs });

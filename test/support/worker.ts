@@ -125,8 +125,8 @@ export class ActivationSession extends RealSession {
 
 /** `db` with a hook before and after each statement or batch; `crash` ends the object there. */
 function watchedDatabase(db: D1Database, crash: () => void): D1Database {
-  const look = (edge: 'before' | 'after'): void => {
-    if (hooks.onCrmCall?.(edge) !== true) return;
+  const look = (edge: 'before' | 'after', call: { method: string; send: () => unknown }): void => {
+    if (hooks.onCrmCall?.(edge, call) !== true) return;
     crash();
     throw new Error('crashed');
   };
@@ -139,9 +139,11 @@ function watchedDatabase(db: D1Database, crash: () => void): D1Database {
           // Makes a statement that has the hooks too.
           if (name === 'prepare' || name === 'bind')
             return watch(Reflect.apply(member, target, args) as object);
-          look('before');
-          return (Reflect.apply(member, target, args) as Promise<unknown>).then((result) => {
-            look('after');
+          const send = (): unknown => Reflect.apply(member, target, args);
+          const call = { method: String(name), send };
+          look('before', call);
+          return (send() as Promise<unknown>).then((result) => {
+            look('after', call);
             return result;
           });
         };

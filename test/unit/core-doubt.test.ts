@@ -32,7 +32,7 @@ const outcomes: Record<string, Outcome> = {
     rejections: [],
     deferral: { indexes: [1], because: { kind: 'auth', ...fault } },
   },
-  acceptedEarlier: { kind: 'acceptedEarlier' },
+  keyConflict: { kind: 'keyConflict' },
   'rejected, one is named': { kind: 'rejected', ...fault, index: 1 },
   'rejected, nobody is named': { kind: 'rejected', ...fault, index: null },
   throttled: { kind: 'throttled', retryAfterMs: null },
@@ -72,7 +72,7 @@ describe('a mail fails only when it certainly was not taken', () => {
   it('knows every kind of answer', () => {
     const kinds: Record<OutcomeKind, true> = {
       accepted: true,
-      acceptedEarlier: true,
+      keyConflict: true,
       rejected: true,
       throttled: true,
       notSent: true,

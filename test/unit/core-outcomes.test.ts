@@ -32,7 +32,7 @@ const context = (change: Partial<OutcomeContext> = {}): OutcomeContext => ({
 const fault = { code: 'c', message: 'm' };
 const outcomes = {
   accepted: { kind: 'accepted', messageIds: ['a', 'b', 'c'], rejections: [] },
-  acceptedEarlier: { kind: 'acceptedEarlier' },
+  keyConflict: { kind: 'keyConflict' },
   throttled: { kind: 'throttled', retryAfterMs: 3_000 },
   foreignThrottled: { kind: 'throttled', retryAfterMs: 3_000, isForeign: true },
   notSent: { kind: 'notSent' },
@@ -58,8 +58,8 @@ const table: [
   ['accepted', true, false, 1, 'done', null, 'sss'],
   ['accepted', true, true, 1, 'done', null, 'sss'],
   ['accepted', false, false, last, 'done', null, 'sss'],
-  ['acceptedEarlier', true, false, 1, 'done', null, 'sss'],
-  ['acceptedEarlier', true, true, last, 'done', null, 'sss'],
+  ['keyConflict', true, false, 1, 'unknown', null, 'uuu'],
+  ['keyConflict', true, true, last, 'unknown', null, 'uuu'],
   ['throttled', true, false, 1, 'waiting', 0, 'ppp'],
   ['throttled', true, false, last, 'waiting', last - 1, 'ppp'],
   ['throttled', true, true, last, 'waiting', last - 1, 'ppp'],
@@ -111,7 +111,7 @@ describe('an outcome', () => {
 
   it.each([
     ['accepted', 'healthy'],
-    ['acceptedEarlier', 'healthy'],
+    ['keyConflict', 'refused'],
     ['throttled', 'none'],
     ['concurrent', 'none'],
     ['notSent', 'none'],

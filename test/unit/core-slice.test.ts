@@ -9,7 +9,10 @@ import { type Permit, runSlice, sliceLimits, type SliceVerbs } from '../../src/c
 import { batchOf, inflight } from '../support/session-model.ts';
 
 const accepted: Outcome = { kind: 'accepted', messageIds: [], rejections: [] };
-const limits = { maxMs: 20_000, maxBatchCount: 1_000, repeatWeight: 1, senderCount: 1, callCount: 1 };
+const limits = {
+  ...{ maxMs: 20_000, maxBatchCount: 1_000, repeatWeight: 1 },
+  ...{ senderCount: 1, callCount: 1, sendsInTurn: false },
+};
 
 /** Fake verbs over pages and batches; each call adds a line to the trace. */
 class FakeVerbs implements SliceVerbs {
@@ -132,12 +135,18 @@ class FakeVerbs implements SliceVerbs {
     return { batch, key: '', payload: '', mailCount: 1 };
   }
 
-  async deliver({ batch }: { batch: Batch }): Promise<Outcome> {
+  async deliver({ batch }: { batch: Batch }, onSent: (() => void) | null): Promise<Outcome> {
     await Promise.resolve();
     this.#say('deliver', `deliver ${batch.seq}`);
+    await this.send();
+    if (onSent !== null) this.trace.push(`sent ${batch.seq}`);
+    onSent?.();
     await this.answer();
     return accepted;
   }
+
+  /** The time that a payload takes to leave. */
+  send = (): Promise<void> => Promise.resolve();
 
   /** The time that the mail API takes. */
   answer = (): Promise<void> => Promise.resolve();
@@ -264,6 +273,41 @@ describe('a slice', () => {
     expect(mostOpen).toBe(2);
     expect(isReadyMeanwhile).toBe(true);
     expect(verbs.trace.filter((words) => words.startsWith('settle'))).toHaveLength(50);
+  });
+
+  it('sends one payload after the other on a fast account, while earlier calls wait for their answers', async () => {
+    const verbs = new FakeVerbs().add(20);
+    const aWhile = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+    verbs.send = aWhile;
+    verbs.answer = async () => {
+      for (let i = 0; i < 20; i++) await aWhile();
+    };
+    await runSlice(verbs, { ...limits, senderCount: 8, callCount: 5, sendsInTurn: true });
+    let sendingCount = 0;
+    let openCount = 0;
+    let mostOpen = 0;
+    for (const words of verbs.trace) {
+      if (words.startsWith('intend')) {
+        openCount += 1;
+        sendingCount += 1;
+      }
+      if (words.startsWith('sent')) sendingCount -= 1;
+      if (words.startsWith('settle')) openCount -= 1;
+      expect(sendingCount).toBeLessThanOrEqual(1);
+      mostOpen = Math.max(mostOpen, openCount);
+    }
+    expect(mostOpen).toBe(5);
+    expect(verbs.trace.filter((words) => words.startsWith('settle'))).toHaveLength(20);
+  });
+
+  it('gives the turn on when a call ends without having said that its payload left', async () => {
+    const verbs = new FakeVerbs().add(10);
+    verbs.deliver = ({ batch }) => {
+      verbs.trace.push(`deliver ${batch.seq}`);
+      return Promise.resolve(accepted);
+    };
+    await runSlice(verbs, { ...limits, senderCount: 5, callCount: 5, sendsInTurn: true });
+    expect(verbs.trace.filter((words) => words.startsWith('settle'))).toHaveLength(10);
   });
 
   it('stops prepared batches when the answer to another one has paused the session', async () => {

@@ -20,6 +20,7 @@ describe('a fault of the platform', () => {
     ['transient', new Error('internal error; reference = abc')],
     ['transient', new Error('Too many subrequests by single Worker invocation.')],
     ['transient', retryable('something that the platform says may pass')],
+    ['transient', new TypeError('The RPC receiver does not implement the method "poll".')],
     ['bug', new TypeError('Cannot read properties of undefined')],
     ['bug', 'a text that was thrown'],
     ['bug', null],

@@ -63,7 +63,7 @@ const answers: Answer[] = [
   ],
   ['nothing at all', 204, '', {}, { kind: 'unknown', code: 'unreadable_answer' }],
 
-  ['same key, other payload', 409, error(409, 'invalid_idempotent_request'), {}, { kind: 'acceptedEarlier' }],
+  ['same key, other payload', 409, error(409, 'invalid_idempotent_request'), {}, { kind: 'keyConflict' }],
   ['same key, under way', 409, error(409, 'concurrent_idempotent_requests'), {}, { kind: 'concurrent' }],
   [
     'a locked resource',
@@ -475,11 +475,11 @@ describe('against a stand-in of the whole API', () => {
     expect(mails[0]?.tags).toContainEqual({ name: 'session', value: 'activation_1704123456789_a7bc3d2f1' });
   });
 
-  test('another payload under the same key is reported as taken earlier, and is not taken', async () => {
+  test('another payload under the same key is reported as a conflict, and is not taken', async () => {
     emulator.reset();
     await transport.deliver(callOf(transport, 3, { key: 'act/s/2/r1' }));
     const changed = callOf(transport, 2, { key: 'act/s/2/r1' });
-    expect((await transport.deliver(changed)).outcome).toEqual({ kind: 'acceptedEarlier' });
+    expect((await transport.deliver(changed)).outcome).toEqual({ kind: 'keyConflict' });
     expect(await heldMails()).toHaveLength(3);
   });
 

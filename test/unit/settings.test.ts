@@ -12,6 +12,8 @@ import {
   guardLimits,
   mailTexts,
   maxBatchLeadCount,
+  minDaysBetween,
+  minDaysFault,
   missingSecrets,
   settings,
   undoMs,
@@ -91,6 +93,19 @@ describe('a setting that cannot be read counts as its default', () => {
     ['ten', null],
   ])('MAIL_BATCH_MAX %j: %s', (text, count) => {
     expect(maxBatchLeadCount({ MAIL_BATCH_MAX: text })).toBe(count);
+  });
+
+  it.each([
+    ['', null, true],
+    [' 30 ', 30, true],
+    ['1', 1, true],
+    // Whoever was to be left alone is left alone.
+    ['0', 3650, false],
+    ['30 days', 3650, false],
+    ['99999', 3650, false],
+  ])('MAIL_MIN_DAYS_BETWEEN %j: %s', (text, days, isReadable) => {
+    expect(minDaysBetween({ MAIL_MIN_DAYS_BETWEEN: text })).toBe(days);
+    expect(minDaysFault({ MAIL_MIN_DAYS_BETWEEN: text }) === null).toBe(isReadable);
   });
 
   it.each([

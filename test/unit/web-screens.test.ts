@@ -3,6 +3,7 @@ import { describeAudience } from '../../web/src/lib/leads/activate/describe-audi
 import { markedParts } from '../../web/src/lib/leads/marked-parts.ts';
 import { describe, expect, it } from 'vitest';
 import type { Issue, Progress } from '../../src/shared/progress.ts';
+import { manifestHash, type Manifest } from '../../src/shared/manifest.ts';
 import type { Problem } from '../../src/shared/problem.ts';
 import { can, type Ability, type Role } from '../../src/shared/roles.ts';
 import {
@@ -23,7 +24,7 @@ import {
   selectedCount,
   setSelected,
 } from '../../web/src/lib/leads/selection.ts';
-import { startActivation } from '../../web/src/lib/leads/activate/start-request.ts';
+import { holdTo, startActivation } from '../../web/src/lib/leads/activate/start-request.ts';
 import { changeLeadView, leadViewQuery, parseLeadView } from '../../web/src/lib/leads/view.ts';
 import { issueText, retryOf } from '../../web/src/lib/activations/page/issues.ts';
 import { homeOf, neededFor } from '../../web/src/lib/shell/pages.ts';
@@ -272,6 +273,8 @@ describe('the view in the URL', () => {
       activatedWithin: 7,
       activatedFrom: null,
       activatedTo: 1_800_000_000_000,
+      notMailedWithin: 30,
+      notMailedSince: null,
     };
     expect(parseLeadView(new URLSearchParams(leadViewQuery(view)))).toEqual(view);
   });
@@ -284,6 +287,25 @@ describe('the view in the URL', () => {
   it('begins at the first page when the filter changes', () => {
     const view = parseLeadView(new URLSearchParams('cursor=abc'));
     expect(changeLeadView(view, { status: 'active' }).cursor).toBeNull();
+  });
+});
+
+describe('a start that is held to its manifest', () => {
+  const request = { sessionId, name: 'Fair', audience: { leadIds: [1] }, templateId: 'welcome' };
+  const manifest = { version: 1, when: { schedule: null, window: null } } as unknown as Manifest;
+
+  it('carries what the person looked at', async () => {
+    const hash = await manifestHash(manifest);
+    expect(await holdTo(request, { manifest, hash })).toEqual({ ...request, manifestHash: hash, manifest });
+    expect(await holdTo(request, null)).toEqual(request);
+  });
+
+  it('carries what it says of its time too', async () => {
+    const window = { zone: 'UTC', days: [1 as const], from: '09:00', until: '17:00' };
+    const timed = { ...request, window };
+    const held = await holdTo(timed, { manifest, hash: 'of what the preview had' });
+    expect(held.manifest?.['when']).toEqual({ schedule: null, window });
+    expect(held.manifestHash).toBe(await manifestHash(held.manifest ?? {}));
   });
 });
 

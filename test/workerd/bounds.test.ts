@@ -262,6 +262,7 @@ describe('hostile input', () => {
       'ID/leads.csv',
       'ID/timeline',
       'ID/original',
+      'ID/manifest',
     ];
     const commands = ['ID/pause', 'ID/resume', 'ID/cancel', 'ID/assume-sent'];
     for (let count = 0; count < 1_000; count += 20) {

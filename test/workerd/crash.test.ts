@@ -9,15 +9,17 @@ import { evictDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Progress } from '../../src/shared/progress.ts';
-import { addLeads, emptyCrm, statuses } from '../support/crm-database.ts';
+import { addLeads, countsAndRecount, emptyCrm, statuses } from '../support/crm-database.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
 import { hooks } from '../support/hooks.ts';
 import { seededRandom } from '../support/random.ts';
 import {
+  command,
   type DrivenClock,
   drive,
   freshSessionId,
   readRows,
+  send,
   startSession,
   stubOf,
 } from '../support/session-driver.ts';
@@ -162,6 +164,107 @@ describe('a crash', () => {
     await startSession(sessionId);
     await expectOnceAndAll(sessionId, await drive(sessionId, clock), 12);
     expect(crashCount).toBeGreaterThan(0);
+  });
+});
+
+describe('a request to the CRM that is carried out after its object has died', () => {
+  /** Kills the object at its next batch of statements after `isNext`, and returns what sends them. */
+  async function killedAt(sessionId: string, isNext: () => boolean): Promise<() => Promise<unknown>> {
+    let late: (() => unknown) | null = null;
+    hooks.onCrmCall = (edge, { method, send }) => {
+      if (late !== null || edge !== 'before' || method !== 'batch' || !isNext()) return false;
+      late = send;
+      return true;
+    };
+    await drive(sessionId, clock, () => late !== null);
+    hooks.onCrmCall = null;
+    return async () => {
+      await late?.();
+    };
+  }
+
+  /** Kills the object when it flips its first batch. */
+  function killedAtFlip(sessionId: string): Promise<() => Promise<unknown>> {
+    let isFlipping = false;
+    hooks.onVerb = (verb) => {
+      isFlipping ||= verb === 'flip';
+      return false;
+    };
+    return killedAt(sessionId, () => isFlipping);
+  }
+
+  async function activeCount(): Promise<number> {
+    return (await statuses(db)).filter(({ status }) => status === 'active').length;
+  }
+
+  async function expectCounted(): Promise<void> {
+    const { kept, recount } = await countsAndRecount(db);
+    expect(recount).toEqual(kept);
+  }
+
+  it.each(['pause', 'cancel'] as const)(
+    'sets no lead active that was given back after a %s',
+    async (name) => {
+      await addLeads(db, blankLeads(12));
+      const sessionId = freshSessionId();
+      await startSession(sessionId);
+      const flip = await killedAtFlip(sessionId);
+      expect((await command(sessionId, name)).status).toBe(200);
+      await drive(sessionId, clock, ({ state }) => state === 'paused' || state === 'cancelled');
+      await flip();
+      expect(await activeCount()).toBe(0);
+      await expectCounted();
+      if (name === 'cancel') return;
+      expect((await command(sessionId, 'resume')).status).toBe(200);
+      await expectOnceAndAll(sessionId, await drive(sessionId, clock), 12);
+    },
+  );
+
+  it('sets no lead active after the session was erased', async () => {
+    await addLeads(db, blankLeads(12));
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    const flip = await killedAtFlip(sessionId);
+    expect((await command(sessionId, 'pause')).status).toBe(200);
+    expect((await send('DELETE', `/crm/activation/${sessionId}`)).status).toBe(204);
+    await flip();
+    expect(await activeCount()).toBe(0);
+    await expectCounted();
+  });
+
+  it('changes nothing of a session that has gone on', async () => {
+    await addLeads(db, blankLeads(12));
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    const flip = await killedAtFlip(sessionId);
+    const views = await drive(sessionId, clock);
+    await db
+      .prepare("UPDATE leads SET status = 'new', activated_by = NULL, activated_at = NULL WHERE id = 1")
+      .run();
+    await flip();
+    expect(await activeCount()).toBe(11);
+    await db
+      .prepare("UPDATE leads SET status = 'active', activated_by = ?, activated_at = 1 WHERE id = 1")
+      .bind(sessionId)
+      .run();
+    await expectOnceAndAll(sessionId, views, 12);
+  });
+
+  it('gives back no lead that was mailed after a resume', async () => {
+    await addLeads(db, blankLeads(12));
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    const flip = await killedAtFlip(sessionId);
+    await flip();
+    expect(await activeCount()).toBe(12);
+    expect((await command(sessionId, 'pause')).status).toBe(200);
+    const givingBack = await killedAt(sessionId, () => true);
+    expect((await command(sessionId, 'resume')).status).toBe(200);
+    const views = await drive(sessionId, clock);
+    await givingBack();
+    await expectOnceAndAll(sessionId, views, 12);
+    expect(await activeCount()).toBe(12);
+    await expectCounted();
   });
 });
 

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Audience } from '../../src/shared/schemas/activation.ts';
 import { countAudience, planPage, resolveAudience, sampleAudience } from '../../src/crm/audience.ts';
-import { flipLeads } from '../../src/crm/flip.ts';
+import { flipLeads, unflipLeads } from '../../src/crm/flip.ts';
 import { eraseLead, updateLead } from '../../src/crm/leads/lead.ts';
 import { addLeads, emptyCrm, hashEmail, suppress } from '../support/crm-database.ts';
 
@@ -92,13 +92,15 @@ describe('resolveAudience', () => {
   });
 });
 
-describe('countAudience', () => {
+describe('the counts of an audience', () => {
+  const mailedAfter = 700;
   const audiences: [string, Audience][] = [
     ['everyone', { filter: {} }],
     ['a status', { filter: { status: 'new' } }],
     ['a search', { filter: { search: 'ann' } }],
     ['exclusions', { filter: {}, excludedIds: [1, 2] }],
-    ['chosen ids', { leadIds: [6, 5, 4, 3, 2, 1, 1] }],
+    ['chosen ids', { leadIds: [6, 5, 4, 3, 2, 1, 1, 9, 10, 12] }],
+    ['who was not mailed lately', { filter: { notMailedSince: mailedAfter } }],
   ];
 
   it.each(audiences)('predicts exactly what an activation over %s does', async (_, audience) => {
@@ -111,25 +113,77 @@ describe('countAudience', () => {
       { status: 'active', email: 'both@example.com' },
       { emailValid: false, status: 'active' },
       {},
+      { mailedAt: mailedAfter + 1 },
+      { mailedAt: mailedAfter },
+      { mailedAt: mailedAfter + 1, status: 'active' },
+      { mailedAt: mailedAfter + 1, email: 'late@example.com' },
     ]);
     await suppress(db, 'out@example.com');
     await suppress(db, 'both@example.com');
-    const counts = await countAudience(db, audience);
-    const resolved = await resolveAudience(db, audience);
+    await suppress(db, 'late@example.com');
+    const resolved = await countAudience(db, audience, mailedAfter);
     if (resolved.kind !== 'ok') throw new Error(resolved.kind);
-    expect(counts.total).toBe(resolved.total);
+    expect(await resolveAudience(db, audience)).toEqual({ ...resolved, outcomes: null });
 
     const leadIds = await planAll(audience, resolved.maxLeadId);
-    const result = await flipLeads(db, { sessionId: mine, leadIds, nowMs: startedAt });
+    const result = await flipLeads(db, {
+      sessionId: mine,
+      number: 1,
+      leadIds,
+      nowMs: startedAt,
+      mailedAfter,
+    });
     const skipped = (reason: string): number =>
       result.skipped.filter((lead) => lead.reason === reason).length;
-    expect(counts).toEqual({
-      total: leadIds.length,
+    expect(resolved.total).toBe(leadIds.length);
+    expect(resolved.outcomes).toMatchObject({
       willActivate: result.activated.length,
       alreadyActive: skipped('already_active'),
       suppressed: skipped('suppressed'),
       invalidAddress: skipped('invalid_address'),
+      recentlyMailed: skipped('recently_mailed'),
     });
+  });
+});
+
+describe('the members of an audience', () => {
+  const membersOf = async (audience: Audience): Promise<string> => {
+    const resolved = await resolveAudience(db, audience);
+    return resolved.kind === 'ok' ? resolved.members : resolved.kind;
+  };
+
+  it('are the same for the same leads, however they were selected', async () => {
+    await addLeads(db, [{ source: 'Fair' }, { source: 'Web' }, { source: 'Fair' }]);
+    const picked = await membersOf({ leadIds: [3, 1, 3] });
+    expect(await membersOf({ filter: { source: 'Fair' } })).toBe(picked);
+    expect(await membersOf({ filter: {}, excludedIds: [2] })).toBe(picked);
+    expect(await membersOf({ filter: { search: 'name' }, excludedIds: [2] })).toBe(picked);
+  });
+
+  it('are others for any other leads of the same number and the same sum of ids', async () => {
+    await addLeads(
+      db,
+      Array.from({ length: 400 }, () => ({})),
+    );
+    const all = new Set<string>();
+    for (let offset = 0; offset < 50; offset += 1) {
+      all.add(await membersOf({ leadIds: [1 + offset, 200, 399 - offset] }));
+    }
+    // Sets with the same sums of ids and of their squares.
+    all.add(await membersOf({ leadIds: [1, 5, 6, 391] }));
+    all.add(await membersOf({ leadIds: [2, 3, 7, 391] }));
+    expect(all.size).toBe(52);
+  });
+
+  it('are others where other ones of the same leads would get the mail', async () => {
+    await addLeads(db, [{}, {}, {}]);
+    await suppress(db, 'lead1@example.com');
+    const before = await countAudience(db, { filter: {} });
+    await db.prepare('DELETE FROM suppressions').run();
+    await suppress(db, 'lead2@example.com');
+    const after = await countAudience(db, { filter: {} });
+    expect(after).toMatchObject({ total: 3, outcomes: { willActivate: 2, suppressed: 1 } });
+    expect(after).not.toEqual(before);
   });
 });
 
@@ -160,12 +214,11 @@ describe('planPage', () => {
       const resolved = await resolveAudience(db, audience);
       if (resolved.kind !== 'ok') throw new Error(resolved.kind);
       const { maxLeadId, revision, total } = resolved;
-      expect(await countAudience(db, audience)).toMatchObject({ total });
       expect(await planAll(audience, maxLeadId, { revision })).toHaveLength(total);
     }
     const { revision } = (await resolveAudience(db, { filter: {} })) as { revision: number };
     await updateLead(db, { leadId: 2, patch: { company: 'Later' }, nowMs: 1, hashEmail });
-    await flipLeads(db, { sessionId: theirs, leadIds: [3], nowMs: 1 });
+    await flipLeads(db, { sessionId: theirs, number: 1, leadIds: [3], nowMs: 1 });
     expect(await planAll({ filter: { status: 'new' } }, 3, { revision })).toEqual([1, 3]);
     expect(await planAll({ filter: { importId: 'file' } }, 3, { revision })).toEqual([1]);
     expect(await planAll({ filter: { status: 'active' } }, 3, { revision })).toEqual([]);
@@ -200,14 +253,33 @@ describe('planPage', () => {
     expect(await planAll({ filter: { search: 'acme' } }, 3)).toEqual([1, 3]);
   });
 
+  it('who was not mailed at the start is still meant when another session mails or takes back since', async () => {
+    await addLeads(db, [
+      {},
+      { mailedAt: 900 },
+      {},
+      { mailedAt: 300 },
+      { status: 'active', activatedAt: 950 },
+    ]);
+    const audience: Audience = { filter: { notMailedSince: 800 } };
+    const resolved = await resolveAudience(db, audience);
+    expect(resolved).toMatchObject({ total: 3 });
+    const { revision = 0 } = resolved as { revision?: number };
+    await flipLeads(db, { sessionId: theirs, number: 1, leadIds: [1, 2, 3, 4], nowMs: startedAt + 1 });
+    await unflipLeads(db, { sessionId: theirs, number: 1, leadIds: [2, 3] });
+    expect(await planAll(audience, 5, { revision })).toEqual([1, 3, 4]);
+    // By now two of them were mailed since.
+    expect(await resolveAudience(db, audience)).toMatchObject({ total: 1 });
+  });
+
   it('still includes leads that another session activated after the start', async () => {
     await addLeads(db, [{}, {}, { status: 'active', activatedAt: startedAt }, {}]);
     const audience: Audience = { filter: { status: 'new' } };
     expect(await resolveAudience(db, audience)).toMatchObject({ total: 3 });
-    await flipLeads(db, { sessionId: theirs, leadIds: [2, 4], nowMs: startedAt + 1 });
+    await flipLeads(db, { sessionId: theirs, number: 1, leadIds: [2, 4], nowMs: startedAt + 1 });
     const leadIds = await planAll(audience, 4);
     expect(leadIds).toEqual([1, 2, 4]);
-    const result = await flipLeads(db, { sessionId: mine, leadIds, nowMs: startedAt + 2 });
+    const result = await flipLeads(db, { sessionId: mine, number: 1, leadIds, nowMs: startedAt + 2 });
     expect(result.skipped).toEqual([
       { leadId: 2, reason: 'already_active' },
       { leadId: 4, reason: 'already_active' },
@@ -216,7 +288,7 @@ describe('planPage', () => {
 
   it('includes for a filter on active leads only those that were active at the start', async () => {
     await addLeads(db, [{ status: 'active', activatedAt: 10 }, {}, {}]);
-    await flipLeads(db, { sessionId: theirs, leadIds: [2], nowMs: startedAt + 1 });
+    await flipLeads(db, { sessionId: theirs, number: 1, leadIds: [2], nowMs: startedAt + 1 });
     expect(await planAll({ filter: { status: 'active' } }, 3)).toEqual([1]);
     expect(await planAll({ filter: { activatedFrom: 5 } }, 3)).toEqual([1]);
   });
@@ -230,7 +302,7 @@ describe('planPage', () => {
       )
       .run();
     expect(await planAll({ filter: {} }, 3)).toEqual([1, 2]);
-    const result = await flipLeads(db, { sessionId: mine, leadIds: [3], nowMs: startedAt });
+    const result = await flipLeads(db, { sessionId: mine, number: 1, leadIds: [3], nowMs: startedAt });
     expect(result.skipped).toEqual([{ leadId: 3, reason: 'erased' }]);
   });
 

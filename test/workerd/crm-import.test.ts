@@ -149,7 +149,7 @@ describe('an import', () => {
   it('never changes the status or the owner of a lead', async () => {
     await addLeads(db, [{ email: 'a@example.org' }]);
     const sessionId = 'activation_1700000000000_mine00000';
-    await flipLeads(db, { sessionId, leadIds: [1], nowMs: 500 });
+    await flipLeads(db, { sessionId, number: 1, leadIds: [1], nowMs: 500 });
     expect(await run([{ email: 'a@example.org', company: 'Other' }])).toEqual({ ...none, updated: 1 });
     expect(await getLead(db, 1)).toMatchObject({
       status: 'active',
@@ -195,6 +195,7 @@ describe('an import', () => {
     expect(await run([{ email: 'ann@localhost' }])).toEqual({ ...none, created: 1, unmailable: 1 });
     const flip = await flipLeads(db, {
       sessionId: 'activation_1700000000000_mine00000',
+      number: 1,
       leadIds: [1],
       nowMs: 1,
     });
@@ -334,7 +335,12 @@ describe('undoing an import', () => {
       { email: 'new@example.org' },
       { email: 'active@example.org' },
     ]);
-    await flipLeads(db, { sessionId: 'activation_1700000000000_mine00000', leadIds: [3], nowMs: 1 });
+    await flipLeads(db, {
+      sessionId: 'activation_1700000000000_mine00000',
+      number: 1,
+      leadIds: [3],
+      nowMs: 1,
+    });
     expect(await undo()).toMatchObject({ state: 'undone', removed: 1, counts: { created: 2 } });
     expect(await members('import1')).toEqual([1, 3]);
     expect(await getLead(db, 2)).toBeNull();
@@ -493,14 +499,14 @@ it('the counts of leads stay correct through any order of imports, undoings, fli
     fc.asyncProperty(fc.array(step, { maxLength: 15 }), async (steps) => {
       await emptyCrm();
       let importCount = 0;
-      for (const next of steps) {
+      for (const [number, next] of steps.entries()) {
         if (next.kind === 'import')
           await run(
             next.numbers.map((n) => ({ email: `n${n}@example.org` })),
             `import${(importCount += 1)}`,
           );
-        else if (next.kind === 'flip') await flipLeads(db, { ...next, nowMs: 1 });
-        else if (next.kind === 'unflip') await unflipLeads(db, next);
+        else if (next.kind === 'flip') await flipLeads(db, { ...next, number, nowMs: 1 });
+        else if (next.kind === 'unflip') await unflipLeads(db, { ...next, number });
         else if (next.kind === 'undo')
           await undoImport(db, { importId: `import${next.importNumber}`, now: () => 0, deadlineMs: 1 });
         else await eraseLead(db, next.leadId);

@@ -17,11 +17,13 @@ import {
   command,
   type DrivenClock,
   drive,
+  readProgress,
   readRows,
   startSession,
   stubOf,
 } from '../support/session-driver.ts';
 import {
+  accepted,
   blankLeads,
   expectSound,
   last,
@@ -112,18 +114,37 @@ describe('after a temporary fault every lead is mailed once', () => {
 });
 
 describe('409 for another payload under the same key', () => {
-  it('means that the batch was taken before: the leads are sent, and nothing is sent under a new key', async () => {
-    mail.fault = ({ callCount }) =>
-      callCount === 1
-        ? {
-            kind: 'acceptThenAnswer',
-            status: 409,
-            body: { name: 'invalid_idempotent_request', message: 'Other.' },
-          }
-        : { kind: 'none' };
+  const body = { name: 'invalid_idempotent_request', message: 'Other.' };
+
+  it.each(['acceptThenAnswer', 'answer'] as const)(
+    'does not say that it was taken (%s): its mail is unknown, and nothing is sent under a new key',
+    async (kind) => {
+      mail.fault = firstCalls(1, { kind, status: 409, body });
+      await startSession(sessionId);
+      const { state, email } = last(await drive(sessionId, clock));
+      expect(state).toBe('completed');
+      expect(email).toMatchObject({ sent: leadCount - 10, failed: 0, unknown: 10 });
+      expect(mail.callCount).toBe(leadCount / 10);
+      await expectSound(sessionId, mail);
+    },
+  );
+
+  it('is settled by an event, a person, or a retry at their risk', async () => {
+    mail.fault = firstCalls(1, { kind: 'answer', status: 409, body });
     await startSession(sessionId);
-    await expectAllSentOnce(last(await drive(sessionId, clock)));
-    expect(mail.callCount).toBe(leadCount / 10);
+    await drive(sessionId, clock);
+    const [batch] = (await readRows(sessionId)).batches.filter(({ state }) => state === 'unknown');
+    const leadIds = batch?.recipients?.map(({ leadId }) => leadId) ?? [];
+    await stubOf(sessionId).addDeliveryEvents([{ leadId: leadIds[0] ?? 0, event: 'delivered' }]);
+    expect((await readProgress(sessionId)).email).toMatchObject({ sent: leadCount - 9, unknown: 9 });
+    // The provider still knows the key with other content.
+    mail.fault = ({ callCount }) =>
+      callCount === leadCount / 10 + 1 ? { kind: 'answer', status: 409, body } : { kind: 'none' };
+    await accepted(sessionId, 'check');
+    expect(last(await drive(sessionId, clock)).email).toMatchObject({ sent: leadCount - 9, unknown: 9 });
+    await accepted(sessionId, 'retry', { outcome: 'unknown' });
+    expect(last(await drive(sessionId, clock)).email).toMatchObject({ sent: leadCount, unknown: 0 });
+    await expectSound(sessionId, mail);
   });
 });
 

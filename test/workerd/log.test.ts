@@ -1,9 +1,10 @@
 /**
  * The ids that connect log lines: a request's id in the lines of the session that it called, and a slice's id in the
- * lines of that slice.
+ * lines of that slice. And what is said of a repeat.
  */
-import { runInDurableObject } from 'cloudflare:test';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { sha256Hex } from '../../src/shared/sha256.ts';
 import type { FakeMailApi } from '../support/fake-mail-api.ts';
 import {
   type DrivenClock,
@@ -80,4 +81,28 @@ it('has the session and the slice in every line of a slice, with different ids f
   const ids = ofSlices.map((line) => line['sliceId']);
   expect(ids.every((id) => typeof id === 'number')).toBe(true);
   expect(new Set(ids).size).toBe(2);
+});
+
+it.each([
+  ['nothing of a repeat with the same bytes, whose hash the version before made', sha256Hex, 0],
+  ['that a repeat has other bytes', () => sha256Hex('other'), 1],
+])('says %s', async (_, hashOf, lineCount) => {
+  const bodies: string[] = [];
+  const api = globalThis.fetch;
+  vi.stubGlobal('fetch', (input: RequestInfo | URL, init?: RequestInit) => {
+    if (typeof init?.body === 'string') bodies.push(init.body);
+    return api(input, init);
+  });
+  mail.fault = ({ callCount }) => (callCount === 1 ? { kind: 'loseAfter' } : { kind: 'none' });
+  await startSession(sessionId);
+  await drive(sessionId, clock, () => bodies.length === 1);
+  const hash = await hashOf(bodies[0] ?? '');
+  await runInDurableObject(stubOf(sessionId), (_instance, { storage }) =>
+    storage.sql.exec('UPDATE batch SET payload_hash = ?', hash).toArray(),
+  );
+  await evictDurableObject(stubOf(sessionId));
+  await drive(sessionId, clock);
+  expect(bodies).toHaveLength(2);
+  expect(bodies[1]).toBe(bodies[0]);
+  expect(lines('payload_changed')).toHaveLength(lineCount);
 });

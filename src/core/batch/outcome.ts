@@ -34,8 +34,11 @@ export type Outcome =
       rejections: RecipientRejection[];
       deferral?: Deferral;
     }
-  /** The key was used before with another payload: it was taken then. Never send under a new key. */
-  | { kind: 'acceptedEarlier' }
+  /**
+   * The key was used before with another payload, and nothing was taken now. That call may have been taken, or refused
+   * where the provider remembers refusals too. Never send under a new key.
+   */
+  | { kind: 'keyConflict' }
   /** Definitely not taken, because of its content; `index` when the provider says which mail. */
   | { kind: 'rejected'; code: string; message: string; index: number | null }
   /**

@@ -94,15 +94,15 @@ export function decideOutcome(batch: Batch, outcome: Outcome, context: OutcomeCo
           : { kind: 'healthy' },
       };
     }
-    case 'acceptedEarlier': {
-      // The payload that it took also held the recipients who were erased since.
-      const recipientStates =
-        batch.retried === 'risked'
-          ? batch.recipientStates
-          : batch.recipientStates.replaceAll(recipientState.unknown, recipientState.sent);
+    case 'keyConflict': {
+      // Another repeat would have the same answer.
+      const message =
+        'The mail provider knows this batch with other content, and does not say whether it took that.';
+      const fault = { code: 'key_conflict', message };
       return {
-        change: done(batch, resolvePending(recipientStates, recipientState.sent)),
-        signal: { kind: 'healthy' },
+        change: unknown(batch, batch.inDoubtSince ?? batch.attemptAt ?? context.nowMs, fault),
+        // Says nothing about the audience.
+        signal: { kind: 'refused', weight: 0, message },
       };
     }
     case 'rejected': {

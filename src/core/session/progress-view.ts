@@ -16,6 +16,20 @@ export const stalledAfterMs = 25_000;
 /** The reason of a wait is shown after this time, so that an ordinary slow answer does not show one. */
 export const waitShownAfterMs = 3_000;
 
+/** The answer to a poll: the ETag of the progress, and its JSON unless the poll has it already. */
+export interface PollAnswer {
+  etag: string;
+  body: string | null;
+}
+
+/** @param knownTags - the ETags of `If-None-Match`; `*` stands for all */
+export function answerPoll(progress: Progress, knownTags: readonly string[]): PollAnswer {
+  // Whether the session stalls changes the progress without a new revision.
+  const etag = `"${progress.rev}${progress.stalledSince === null ? '' : '-stalled'}"`;
+  const isKnown = knownTags.some((tag) => tag === etag || tag === '*');
+  return { etag, body: isKnown ? null : JSON.stringify(progress) };
+}
+
 /** Progress as everybody sees it, at `nowMs`. */
 export function toProgress(session: Session, nowMs: number): Progress {
   const { spec, counts } = session;

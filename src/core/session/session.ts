@@ -9,6 +9,7 @@
  * @module
  */
 import type { SessionReason, SessionState, WaitingFor } from '../../shared/progress.ts';
+import type { HashedManifest } from '../../shared/manifest.ts';
 import type { FrozenTemplate } from '../../shared/recipient.ts';
 import type { Audience } from '../../shared/schemas/activation.ts';
 import type { ResolvedSchedule } from '../../shared/schedule/schedule.ts';
@@ -52,6 +53,15 @@ export interface SessionSpec {
   revision?: number;
   /** Leads counted at the start. */
   total: number;
+  /** A lead that we mailed within so many days is skipped; not set: it does not matter. */
+  minDaysBetween?: number;
+  /**
+   * What will be done, as it was agreed on. Sessions of version 0.1 have none. It stays when parts of the audience are
+   * deleted, because it holds no person's data.
+   */
+  manifest?: HashedManifest;
+  /** Hash of the manifest that it was started with, where its times were changed since. */
+  startedManifestHash?: string;
   createdAt: number;
   /** Until then it can be undone: no lead is changed and no mail leaves before. */
   startsAt?: number;
@@ -126,6 +136,11 @@ export interface Session {
   checkableUntil: number | null;
   /** True from the begin of a slice: leads of batches that have not left may be active in the CRM. */
   mayBeFlipped: boolean;
+  /**
+   * The number of its last slice or giving back. What it sends to the CRM carries the number, and of two the CRM keeps
+   * the higher one: a flip that arrives late changes nothing.
+   */
+  fence: number;
   /** A command that concerns more batches than one transaction changes, and how far it has come. */
   chore: Chore | null;
   /** The rev that the CRM's list of activations has. */
@@ -162,10 +177,19 @@ export function newSession(spec: SessionSpec): Session {
     isChecking: false,
     checkableUntil: null,
     mayBeFlipped: false,
+    fence: 0,
     chore: null,
     recordedRev: 0,
     samples: [],
   };
+}
+
+/**
+ * The number of the session's next slice or giving back. By the clock, so that it rises also where the last one was
+ * lost: a version of before does not keep it.
+ */
+export function nextFence({ fence }: Session, nowMs: number): number {
+  return Math.max(fence + 1, nowMs);
 }
 
 /** Leads for which nothing more will be done. */

@@ -67,7 +67,8 @@ export interface SliceVerbs {
   prepare(batch: Batch): Promise<Prepared | null>;
   /** Writes the intent; null when the batch may no longer leave. */
   intend(prepared: Prepared): Intent | null;
-  deliver(intent: Intent): Promise<Outcome>;
+  /** Makes the call. With `onSent` its payload leaves undivided, and `onSent` is called when the next may leave. */
+  deliver(intent: Intent, onSent: (() => void) | null): Promise<Outcome>;
   /** Writes the outcome, counters and rev in one transaction. */
   settle(intent: Intent, outcome: Outcome): void;
   /** Notes that nothing may leave before this time. */
@@ -85,6 +86,8 @@ export interface SliceLimits {
   senderCount: number;
   /** Of these at the mail API, with an intent on disk: what a crash can leave in doubt. */
   callCount: number;
+  /** True when calls send their payloads one after the other, so that one waits for its answer while the next leaves. */
+  sendsInTurn: boolean;
 }
 
 /** Six simultaneous connections are the platform's limit for one invocation. */
@@ -141,6 +144,8 @@ export function sliceLimits(maxRatePerSecond: number, hasDailyCap = false): Slic
     repeatWeight: count / maxBatchCount,
     senderCount,
     callCount,
+    // A slower account's permits keep its calls apart.
+    sendsInTurn: maxRatePerSecond >= fastRatePerSecond,
   };
 }
 
@@ -173,6 +178,7 @@ export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<
   const planned = new Signal();
   const headstart = new Headstart();
   const calls = new Slots(limits.callCount);
+  const turn = limits.sendsInTurn ? new Slots(1) : null;
   const faults: unknown[] = [];
   const first = verbs.mode();
   let takenCount = 0;
@@ -224,7 +230,14 @@ export async function runSlice(verbs: SliceVerbs, limits: SliceLimits): Promise<
       if (batch !== null) {
         takenCount += batch.recipients === null ? 1 : limits.repeatWeight;
         const fail = (error: unknown): void => void faults.push(error);
-        const goOn = await send(verbs, batch, { isTooLate, mode: () => mode(), headstart, calls, fail });
+        const goOn = await send(verbs, batch, {
+          isTooLate,
+          mode: () => mode(),
+          headstart,
+          calls,
+          turn,
+          fail,
+        });
         if (!goOn) return;
       } else if (isPlannerOn && isPlanning()) await planned.wait();
       else {
@@ -260,17 +273,24 @@ async function send(
     mode,
     headstart,
     calls,
+    turn,
     fail,
   }: {
     isTooLate: (at: number) => boolean;
     mode: () => WorkMode;
     headstart: Headstart;
     calls: Slots;
+    turn: Slots | null;
     fail: (error: unknown) => void;
   },
 ): Promise<boolean> {
   let permit: Permit | null = null;
   let isCalling = false;
+  let hasTurn = false;
+  const endTurn = (): void => {
+    if (hasTurn) turn?.free();
+    hasTurn = false;
+  };
   /** False when the session was told to stop meanwhile. */
   const waitFor = async (at: number): Promise<boolean> => {
     // Counted: a clock that is set back meanwhile does not make the wait longer.
@@ -299,6 +319,8 @@ async function send(
     if (!(await waitFor(permit.at))) return false;
     await calls.take();
     isCalling = true;
+    await turn?.take();
+    hasTurn = true;
     // Meanwhile the answer to another call may have paused the session.
     if (mode() === 'none') return false;
     while (!verbs.isUsable(permit)) {
@@ -313,7 +335,7 @@ async function send(
     if (intent === null) return true;
     const used = permit;
     permit = null;
-    const outcome = await verbs.deliver(intent);
+    const outcome = await verbs.deliver(intent, turn === null ? null : endTurn);
     verbs.settle(intent, outcome);
     // A command came in just before the call, so another session can use the slot.
     if (outcome.kind === 'notSent') verbs.returnPermit(used);
@@ -323,6 +345,7 @@ async function send(
     fail(error);
     return false;
   } finally {
+    endTurn();
     if (isCalling) calls.free();
     if (permit !== null) verbs.returnPermit(permit);
     verbs.release(held);

@@ -19,6 +19,7 @@ import {
   toFoundLead,
   toLead,
   uniqueSorted,
+  timeSql,
   unmailableSql,
   type FoundLeadRow,
   type LeadRow,
@@ -160,13 +161,13 @@ export async function readLeads(db: D1Database, leadIds: readonly number[]): Pro
 /** The first leads of an audience that an activation would skip for this reason. */
 export async function skippedLeads(
   db: D1Database,
-  query: { audience: Audience; reason: SkippedReason; limit: number },
+  query: { audience: Audience; reason: SkippedReason; limit: number; mailedAfter?: number | null },
 ): Promise<FoundLead[]> {
   const { from, where, params, id } = selectAudience(query.audience, { drive: 'id' });
   const { results } = await db
     .prepare(
       `SELECT ${leadColumns}, ${unmailableSql} AS unmailable FROM ${from}
-       WHERE ${where} AND ${eligibilitySql} = ? ORDER BY ${id} LIMIT ?`,
+       WHERE ${where} AND ${eligibilitySql(timeSql(query.mailedAfter ?? null))} = ? ORDER BY ${id} LIMIT ?`,
     )
     .bind(...params, query.reason, query.limit)
     .all<FoundLeadRow>();

@@ -42,9 +42,10 @@ export interface LeadSelection {
 
 /**
  * The kinds of conditions of a filter. `words`, `import` and an equality yield leads in the order of ids; a `range`
- * has an index with another order.
+ * has an index with another order. `notMailed` has no index: only if nothing else is given, the table is read for it.
  */
-export type LeadCondition = 'words' | 'address' | 'import' | 'new' | 'active' | 'created' | FilterField;
+export type LeadCondition =
+  'words' | 'address' | 'import' | 'new' | 'active' | 'created' | 'notMailed' | FilterField;
 
 const rangeConditions: ReadonlySet<LeadCondition> = new Set(['address', 'active', 'created']);
 
@@ -75,7 +76,7 @@ export interface LeadFilterOptions {
 const lastCharacter = '\u{10ffff}';
 
 /**
- * The conditions of a filter that have an index and can therefore drive the query.
+ * The conditions of a filter, of which one can drive the query: those that have an index, and last `notMailed`.
  */
 export function leadConditions(filter: LeadFilter): LeadCondition[] {
   const { fts, addresses } = searchLookUps(filter.search ?? '');
@@ -89,6 +90,7 @@ export function leadConditions(filter: LeadFilter): LeadCondition[] {
     ['active', isActive],
     ...filterFields.map((field): [LeadCondition, boolean] => [field, filter[field] !== undefined]),
     ['created', filter.createdFrom !== undefined || filter.createdTo !== undefined],
+    ['notMailed', filter.notMailedSince !== undefined],
   ];
   return isThere.filter(([, is]) => is).map(([name]) => name);
 }
@@ -118,6 +120,8 @@ export function splitFilter(filter: LeadFilter, condition: LeadCondition): [Lead
       const { createdFrom, createdTo, ...rest } = filter;
       return [{ createdFrom, createdTo }, rest];
     }
+    case 'notMailed':
+      return [{ notMailedSince: filter.notMailedSince }, { ...filter, notMailedSince: undefined }];
     case 'new':
       return [{ status: 'new' }, { ...filter, status: undefined }];
     case 'import':
@@ -231,6 +235,15 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
   const created = `${plus('created')}l.created_at`;
   if (filter.createdFrom !== undefined) addOfLead(`${created} >= ?`, filter.createdFrom);
   if (filter.createdTo !== undefined) addOfLead(`${created} <= ?`, filter.createdTo);
+  if (filter.notMailedSince !== undefined) {
+    // As of a revision, a lead that was activated later was last mailed before that.
+    const mailedAt =
+      asOf === undefined
+        ? 'coalesce(l.mailed_at, l.activated_at, 0)'
+        : `coalesce(iif(+l.status = 'active' AND l.activated_revision > ?, l.mailed_before,
+            coalesce(l.mailed_at, l.activated_at)), 0)`;
+    addOfLead(`${mailedAt} < ?`, ...(asOf === undefined ? [] : [asOf]), filter.notMailedSince);
+  }
   if (asOf !== undefined) addOfLead('l.revision <= ?', asOf);
   const from = `${table.name}${table.join}`;
   return {

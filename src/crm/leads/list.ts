@@ -117,17 +117,18 @@ async function surveyLeads(db: D1Database, filter: LeadFilter): Promise<LeadSurv
   if (others.length === 0) {
     const kept = await keptCount(db, filter, first);
     if (kept !== null) return { total: kept, isExact: true, driver: first };
-    if (first !== 'words') {
+    if (first !== 'words' && first !== 'notMailed') {
       // Adjacent entries of one index are the fastest to count, so there is no bound.
       const { countFrom, where, params } = compileLeadFilter(filter, { driver: first });
       const count = db.prepare(`SELECT count(*) AS n FROM ${countFrom} WHERE ${where}`).bind(...params);
       return { total: (await count.first<number>('n')) ?? 0, isExact: true, driver: first };
     }
-    const max = maxCounted.byWords;
+    const max = first === 'words' ? maxCounted.byWords : maxCounted.byLookUp;
     const total = (await countUpTo(db, filter, first, max).first<number>('n')) ?? 0;
     return { total: Math.min(total, max), isExact: total <= max, driver: first };
   }
-  const driver = conditions.includes('words') ? 'words' : ((await rarest(db, filter, conditions)) ?? first);
+  const indexed = conditions.filter((condition) => condition !== 'notMailed');
+  const driver = conditions.includes('words') ? 'words' : ((await rarest(db, filter, indexed)) ?? first);
   return { ...(await countByLookUp(db, filter, driver)), driver };
 }
 

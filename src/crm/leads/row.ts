@@ -74,15 +74,25 @@ export function toFoundLead(row: FoundLeadRow): FoundLead {
 }
 
 /** What an activation would do with a lead, in the order in which the reasons count. */
-export type Eligibility = 'suppressed' | 'invalid_address' | 'already_active' | 'mailable';
+export type Eligibility =
+  'suppressed' | 'invalid_address' | 'already_active' | 'recently_mailed' | 'mailable';
 
-/** SQL expression for the {@link Eligibility} of leads aliased `l`; the flip and its preview share it. */
-export const eligibilitySql = `CASE
+/**
+ * SQL expression for the {@link Eligibility} of leads aliased `l`; the flip and its preview share it.
+ *
+ * @param mailedAfter - SQL of the time, epoch ms, after which a mail was recent; `NULL`: none was
+ */
+export const eligibilitySql = (mailedAfter: string): string => `CASE
   WHEN EXISTS (SELECT 1 FROM suppressions s WHERE s.email_hash = l.email_hash) THEN 'suppressed'
   WHEN l.email_valid = 0 THEN 'invalid_address'
   WHEN +l.status = 'active' THEN 'already_active'
+  WHEN l.mailed_at > ${mailedAfter} THEN 'recently_mailed'
   ELSE 'mailable'
 END`;
+
+/** SQL of a time that was computed here. */
+export const timeSql = (timeMs: number | null): string =>
+  timeMs === null ? 'NULL' : String(Math.trunc(timeMs));
 
 /** Lead ids in ascending order, each once. */
 export function uniqueSorted(leadIds: readonly number[]): number[] {

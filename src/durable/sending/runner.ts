@@ -13,6 +13,7 @@ import { outageMs } from '../../core/limits/breaker.ts';
 import { mayRepeat } from '../../core/batch/doubt.ts';
 import type { Outcome } from '../../core/batch/outcome.ts';
 import {
+  nextFence,
   touch,
   waitOn,
   windowOpensAt,
@@ -29,8 +30,9 @@ import {
   type Prepared,
   type SliceVerbs,
 } from '../../core/session/slice.ts';
+import { mailedAfterAt } from '../../core/limits/frequency.ts';
 import { flipLeads } from '../../crm/flip.ts';
-import { payloadHash } from '../../mail/payload-hash.ts';
+import { isHashOf, payloadHash } from '../../mail/payload-hash.ts';
 import type { FlipResult } from '../../shared/recipient.ts';
 import { BatchMails } from './batch-mails.ts';
 import { BatchWriter } from './batch-writer.ts';
@@ -57,6 +59,10 @@ export class SessionRunner implements SliceVerbs {
   /** Held batches, as they are on disk. */
   readonly #held = new Map<number, Batch>();
   readonly #flips: Flips;
+  /** Of its flips (crm/fence.ts). */
+  #fence = 0;
+  /** Until a flip of this slice is answered, flips of an earlier one may still arrive. */
+  #mustRaiseFence = true;
   #isStopped = false;
   /** True when the day's cap held back the last batch that asked. */
   #isAtCap = false;
@@ -107,17 +113,20 @@ export class SessionRunner implements SliceVerbs {
     return !this.#session().plan.isDone;
   }
 
-  /** Sets a queued session running, and notes that leads may be set active. */
+  /** Sets a queued session running, numbers the slice, and notes that leads may be set active. */
   begin(): void {
     const { store } = this.#context;
     store.transact(() => {
       const nowMs = this.now();
+      const before = this.#session();
+      this.#mustRaiseFence = before.mayBeFlipped;
+      this.#fence = nextFence(before, nowMs);
       // From here on, leads of batches that have not left may be active.
-      const session = { ...this.#session(), mayBeFlipped: true };
+      const session = { ...before, mayBeFlipped: true, fence: this.#fence };
       if (session.state === 'queued') {
         const startedAt = session.startedAt ?? nowMs;
         store.save(touch(session, nowMs, { state: 'running', startedAt, progressedAt: nowMs }));
-      } else if (!this.#session().mayBeFlipped) store.save(session);
+      } else store.save(session);
     });
     this.#context.publish();
   }
@@ -187,10 +196,21 @@ export class SessionRunner implements SliceVerbs {
     return this.#context.store.batches.pendingAhead(limit).filter(({ seq }) => !this.#held.has(seq));
   }
 
-  #flipLeads(leadIds: readonly number[]): Promise<FlipResult> {
-    const { sessionId } = this.#session().spec;
+  async #flipLeads(leadIds: readonly number[]): Promise<FlipResult> {
+    const { sessionId, minDaysBetween = null } = this.#session().spec;
     const { customFields } = this.#mails;
-    return flipLeads(this.#context.env.DB, { sessionId, leadIds, nowMs: this.now(), customFields });
+    const nowMs = this.now();
+    const result = await flipLeads(this.#context.env.DB, {
+      sessionId,
+      number: this.#fence,
+      mustRaise: this.#mustRaiseFence,
+      leadIds,
+      nowMs,
+      customFields,
+      mailedAfter: mailedAfterAt(minDaysBetween, nowMs),
+    });
+    this.#mustRaiseFence = false;
+    return result;
   }
 
   settleFlip(batch: Batch, result: FlipResult): Batch | null {
@@ -227,22 +247,24 @@ export class SessionRunner implements SliceVerbs {
       return null;
     }
     const payload = transport.encode(mails);
+    const hash = await payloadHash(transport, mails);
+    const known = batch.payloadHash;
+    // Under its key a repeat is safe whatever its bytes are; the log says that they differ.
+    if (known !== null && known !== hash && !(await isHashOf(payload, known))) {
+      this.#context.log('info', 'payload_changed', { batch: batch.seq, attempts: batch.attempts });
+    }
     return {
       batch,
       recipients: batch.recipients ?? [],
       payload,
-      payloadHash: await payloadHash(transport, mails),
+      payloadHash: hash,
       mailCount: mails.length,
     };
   }
 
   intend(prepared: Prepared): Intent | null {
-    const { store, log } = this.#context;
+    const { store } = this.#context;
     const { batch } = prepared;
-    // Under its key a repeat is safe whatever its bytes are; the log says that they differ.
-    if (batch.payloadHash !== null && batch.payloadHash !== prepared.payloadHash) {
-      log('info', 'payload_changed', { batch: batch.seq, attempts: batch.attempts });
-    }
     const nowMs = this.now();
     const intended: Batch = {
       ...batch,
@@ -271,7 +293,7 @@ export class SessionRunner implements SliceVerbs {
     return { batch: intended, key, payload: prepared.payload, mailCount: prepared.mailCount };
   }
 
-  async deliver(intent: Intent): Promise<Outcome> {
+  async deliver(intent: Intent, onSent: (() => void) | null): Promise<Outcome> {
     const { mail, permits, deliveryTimeoutMs, waits, waitUntil } = this.#context;
     // `AbortSignal.timeout` cannot be cleared, and its timer would keep the object in memory until it fires.
     const timeout = new AbortController();
@@ -287,7 +309,10 @@ export class SessionRunner implements SliceVerbs {
     };
     const delivery = await waits
       .during('provider_answer', () =>
-        mail.transport.deliver({ key, payload, mailCount, mayLeave, signal: timeout.signal }),
+        mail.transport.deliver({
+          ...{ key, payload, mailCount, mayLeave, signal: timeout.signal },
+          ...(onSent === null ? {} : { onSent }),
+        }),
       )
       .finally(() => clearTimeout(timer));
     waits.answered(refusalOf(delivery)?.kind === 'throttled');

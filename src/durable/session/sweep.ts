@@ -11,7 +11,7 @@
  */
 import { recipientState, type Batch } from '../../core/batch/batch.ts';
 import { isInDoubt, keyLivesUntil } from '../../core/batch/doubt.ts';
-import { applyCounts } from '../../core/session/session.ts';
+import { applyCounts, nextFence } from '../../core/session/session.ts';
 import { cancelBatch, decideInterrupted, expire } from '../../core/batch/settle.ts';
 import { maxSenderCount } from '../../core/session/slice.ts';
 import { recovered } from '../../core/session/timeline.ts';
@@ -62,7 +62,7 @@ export class SessionSweep {
    * @throws what D1 throws; a repeat is safe
    */
   async withdrawSome(): Promise<'more' | 'none'> {
-    const { store, env, now, publish } = this.#context;
+    const { store, now, publish } = this.#context;
     const { leadCount } = store.transact(() => {
       const cancelled = store.batches.cancelPending(pendingBatchCount);
       if (cancelled.leadCount > 0) {
@@ -78,9 +78,7 @@ export class SessionSweep {
     const batches = withinLeads(store.batches.waiting(openBatchCount));
     if (batches.length === 0) return 'none';
     const leadIds = batches.filter((batch) => !isInDoubt(batch)).flatMap(pendingLeadIds);
-    if (leadIds.length > 0) {
-      await unflipLeads(env.DB, { sessionId: store.session().spec.sessionId, leadIds });
-    }
+    if (leadIds.length > 0) await this.#giveBack(leadIds);
     store.transact(() => {
       for (const known of batches) {
         const batch = store.batches.current(known);
@@ -97,15 +95,25 @@ export class SessionSweep {
    * @throws what D1 throws; a repeat is safe
    */
   async giveBackFlips(): Promise<void> {
-    const { store, env } = this.#context;
-    const { state, mayBeFlipped, spec } = store.session();
+    const { store } = this.#context;
+    const { state, mayBeFlipped } = store.session();
     if (!mayBeFlipped) return;
     const leadIds = store.batches.firstUnsentLeadIds(
       state === 'cancelled' ? 'cancelled' : 'pending',
       flippedBatchCount,
     );
-    if (leadIds.length > 0) await unflipLeads(env.DB, { sessionId: spec.sessionId, leadIds });
+    // Without any lead it still keeps out a flip that is on its way.
+    await this.#giveBack(leadIds);
     store.transact(() => store.save({ ...store.session(), mayBeFlipped: false }));
+  }
+
+  /** Makes leads new again; flips that are still on their way change nothing then. */
+  async #giveBack(leadIds: readonly number[]): Promise<void> {
+    const { store, env, now } = this.#context;
+    const number = nextFence(store.session(), now());
+    // On disk before the request leaves: what comes after must have a higher one.
+    store.transact(() => store.save({ ...store.session(), fence: number }));
+    await unflipLeads(env.DB, { sessionId: store.session().spec.sessionId, number, leadIds });
   }
 
   /** Makes waiting mail of a paused session unknown once its key has died: it cannot be repeated safely. */

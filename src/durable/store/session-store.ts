@@ -49,13 +49,14 @@ const extraDefaults = {
   checkableUntil: null,
   // A slice of an older version may have died between a flip and its intent.
   mayBeFlipped: true,
+  fence: 0,
   chore: null,
 } as const satisfies Partial<Session>;
 type Extra = Pick<Session, keyof typeof extraDefaults>;
 
 function extraOf(session: Session): Extra {
-  const { outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, chore } = session;
-  return { outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, chore };
+  const { outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, fence, chore } = session;
+  return { outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, fence, chore };
 }
 
 const saveSession = `
@@ -290,10 +291,12 @@ export class SessionStore {
     return this.load() === null && isMarkedErased(this.#sql);
   }
 
-  /** Deletes everything but the tombstone. */
+  /**
+   * Deletes everything but the tombstone. A death between the two loses the tombstone (test/workerd/platform.test.ts),
+   * so the CRM has one too (`deleteActivation`), which is written before.
+   */
   async deleteAll(): Promise<void> {
     const deleted = this.#storage.deleteAll();
-    // Without an await between them, both are one commit.
     markErased(this.#sql);
     this.#forget();
     await deleted;

@@ -13,8 +13,8 @@ import type { DeliveryCall } from '../transport.ts';
 /** Resend answers 403 to a request without a User-Agent, and `fetch` in a Worker sends none by itself. */
 export const userAgent = 'lead-activation/1.0';
 
-/** The part of `fetch` that is used; replaced by tests. */
-export type FetchLike = (url: string, init: RequestInit) => Promise<Response>;
+/** The part of `fetch` that is used; replaced by tests. `onSent`: as in {@link DeliveryCall}. */
+export type FetchLike = (url: string, init: RequestInit, onSent?: () => void) => Promise<Response>;
 
 /** The outcome of a request. */
 export type HttpAnswer =
@@ -37,18 +37,22 @@ export async function callProvider(
   fetchLike: FetchLike,
   url: string,
   init: { headers: Record<string, string>; body: string },
-  call: Pick<DeliveryCall, 'signal' | 'mayLeave'>,
+  call: Pick<DeliveryCall, 'signal' | 'mayLeave' | 'onSent'>,
 ): Promise<HttpAnswer> {
   if (isGivenUp(call)) return { kind: 'notSent' };
   let response: Response;
   try {
-    response = await fetchLike(url, {
-      method: 'POST',
-      redirect: 'manual',
-      headers: { 'user-agent': userAgent, ...init.headers },
-      body: init.body,
-      signal: call.signal,
-    });
+    response = await fetchLike(
+      url,
+      {
+        method: 'POST',
+        redirect: 'manual',
+        headers: { 'user-agent': userAgent, ...init.headers },
+        body: init.body,
+        signal: call.signal,
+      },
+      call.onSent,
+    );
   } catch (error) {
     return classifyNetworkError(error);
   }

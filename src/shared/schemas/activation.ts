@@ -19,12 +19,12 @@ import {
   type Issue,
   type Progress,
 } from '../progress.ts';
-import { freezeTimes, type Schedule } from '../schedule/schedule.ts';
-import type { SendingWindow } from '../schedule/sending-window.ts';
-import { parseLocalTime } from '../schedule/zoned-time.ts';
 import { count, leadIdSchema, sessionIdSchema, templateIdSchema, timeMs } from './common.ts';
+import { isCanonicalizable } from '../canonical-json.ts';
 import { importIdSchema } from './imports.ts';
 import { leadFilterSchema } from './leads.ts';
+import { hashedManifestSchema, manifestHashSchema } from './manifest.ts';
+import { scheduleSchema, sendingWindowSchema } from './schedule.ts';
 
 export const audienceSchema = z
   .union([
@@ -54,56 +54,19 @@ export const activationPreviewRequestSchema = z
   .meta({ id: 'ActivationPreviewRequest' });
 export type ActivationPreviewRequest = z.infer<typeof activationPreviewRequestSchema>;
 
-/** Names are checked by `unknown_zone`, a local time by `start_in_past`; here is only the form. */
-const zoneSchema = z
-  .string()
-  .min(1)
-  .max(64)
-  .meta({ description: 'Name of an IANA time zone.', example: 'Europe/Berlin' });
-
-const localTimeSchema = z
-  .string()
-  .refine((text) => parseLocalTime(text) !== null, 'must be a date and a time like 2026-12-01T09:00')
-  .meta({ description: 'What a clock in the zone shows then.', example: '2026-12-01T09:00' });
-
-export const scheduleSchema = z
-  .strictObject({
-    at: localTimeSchema,
-    zone: zoneSchema,
-    freezeAt: z.enum(freezeTimes).meta({
-      description:
-        '`scheduling`: the leads that match now. `start`: those that match when it begins. Selected ids are the same either way.',
-    }),
-  })
-  .meta({
-    id: 'Schedule',
-    description:
-      'When the activation begins. A time that a change of the clock skips is taken as much later; of one that comes twice, the first.',
-  }) satisfies z.ZodType<Schedule>;
-
-export const sendingWindowSchema = z
-  .strictObject({
-    zone: zoneSchema,
-    days: z
-      .array(z.literal([1, 2, 3, 4, 5, 6, 7]))
-      .max(7)
-      .meta({ description: 'Days on which it opens: 1 is Monday, 7 Sunday.' }),
-    from: z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, 'must be an hour like 09:00'),
-    until: z
-      .string()
-      .regex(/^(?:(?:[01]\d|2[0-3]):[0-5]\d|24:00)$/, 'must be an hour like 17:00, up to 24:00')
-      .meta({ description: 'Up to 24:00. Before `from`: on the next day.', example: '17:00' }),
-  })
-  .meta({
-    id: 'SendingWindow',
-    description: 'Nothing leaves outside of these days and hours, a repeat neither.',
-  }) satisfies z.ZodType<SendingWindow>;
-
 export const activationStartRequestSchema = activationPreviewRequestSchema
   .extend({
     sessionId: sessionIdSchema,
     schedule: scheduleSchema.optional(),
     window: sendingWindowSchema.optional(),
+    manifestHash: manifestHashSchema.optional().meta({
+      description: 'The start is refused with `manifest_changed` where another manifest would come out now.',
+    }),
+    manifest: z
+      .record(z.string(), z.unknown())
+      .refine((manifest) => isCanonicalizable(manifest), 'must be the manifest that has the hash')
+      .optional()
+      .meta({ description: 'That of `manifestHash`, so that the refusal can say what has changed.' }),
   })
   .meta({ id: 'ActivationStartRequest' });
 export type ActivationStartRequest = z.infer<typeof activationStartRequestSchema>;
@@ -116,6 +79,12 @@ export const rescheduleRequestSchema = z
   })
   .meta({ id: 'RescheduleRequest' });
 export type RescheduleRequest = z.infer<typeof rescheduleRequestSchema>;
+
+/** `POST /crm/activation/manifest`: a start request without the id. */
+export const activationManifestRequestSchema = activationStartRequestSchema
+  .omit({ sessionId: true, manifestHash: true, manifest: true })
+  .meta({ id: 'ActivationManifestRequest' });
+export type ActivationManifestRequest = z.infer<typeof activationManifestRequestSchema>;
 
 /** `GET …/:sessionId/original`: what a session was started with, to start another one like it. */
 export const originalActivationSchema = z
@@ -149,7 +118,11 @@ export const activationPreviewSchema = z
     alreadyActive: count,
     suppressed: count,
     invalidAddress: count,
+    recentlyMailed: count.meta({ description: 'Mailed within the days of `MAIL_MIN_DAYS_BETWEEN`.' }),
     sample: z.array(renderedMailSchema).max(limits.maxPreviewSampleCount),
+    manifest: hashedManifestSchema.nullable().meta({
+      description: 'What a start of this request would do; null while no mail can be sent.',
+    }),
   })
   .meta({ id: 'ActivationPreview' });
 export type ActivationPreview = z.infer<typeof activationPreviewSchema>;
@@ -198,6 +171,16 @@ export const progressSchema = z
     lastError: z.string().nullable(),
   })
   .meta({ id: 'Progress' }) satisfies z.ZodType<Progress>;
+
+/** The answer to a start. */
+export const startedActivationSchema = progressSchema
+  .extend({
+    manifestHash: manifestHashSchema
+      .nullable()
+      .meta({ description: 'Null for an activation that was started by version 0.1.' }),
+  })
+  .meta({ id: 'StartedActivation' });
+export type StartedActivation = z.infer<typeof startedActivationSchema>;
 
 /** Parts of the list: begun and not ended, waiting for their time, with results or a stop to look at, and by how they ended. */
 export const activationViews = ['open', 'scheduled', 'attention', 'completed', 'cancelled'] as const;

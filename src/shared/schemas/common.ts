@@ -1,5 +1,5 @@
 /**
- * The wire contract, as zod schemas: parts that every subject uses, the settings and problems.
+ * The wire contract, as zod schemas: parts that every subject uses, and the settings.
  *
  * Owns forms and bounds of requests and responses. The routes validate with them, and /openapi.json is made from
  * them. Has no defaults that need a clock, no SQL and no HTTP. The web app imports only types from here, so that zod
@@ -8,7 +8,6 @@
  * @module
  */
 import { z } from 'zod';
-import { problemCatalog, type Problem, type ProblemCode } from '../problem.ts';
 import { roles } from '../roles.ts';
 import { sessionIdPattern } from '../session-id.ts';
 
@@ -95,16 +94,3 @@ export const settingValuesSchema = z
   })
   .meta({ id: 'SettingValues' });
 export type SettingValues = z.infer<typeof settingValuesSchema>;
-
-export const problemSchema = z
-  .object({
-    type: z.string(),
-    title: z.string(),
-    status: z.int(),
-    code: z.enum(Object.keys(problemCatalog) as [ProblemCode, ...ProblemCode[]]),
-    detail: z.string(),
-    instance: z.string(),
-    requestId: z.string(),
-    errors: z.array(z.object({ path: z.string(), message: z.string() })).exactOptional(),
-  })
-  .meta({ id: 'Problem', description: 'RFC 9457 problem details.' }) satisfies z.ZodType<Problem>;

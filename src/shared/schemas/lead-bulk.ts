@@ -75,7 +75,7 @@ export type BulkStep = z.infer<typeof bulkStepSchema>;
 
 export const leadExportSchema = z.strictObject({ audience: audienceSchema }).meta({ id: 'LeadExport' });
 
-export const skippedReasons = ['already_active', 'suppressed', 'invalid_address'] as const;
+export const skippedReasons = ['already_active', 'suppressed', 'invalid_address', 'recently_mailed'] as const;
 export type SkippedReason = (typeof skippedReasons)[number];
 
 export const skippedRequestSchema = z

@@ -85,6 +85,9 @@ export const leadFilterSchema = z
     createdTo: timeMs.optional(),
     activatedFrom: timeMs.optional(),
     activatedTo: timeMs.optional(),
+    notMailedSince: timeMs
+      .optional()
+      .meta({ description: 'Only leads that no activation was to mail at this time or later.' }),
   })
   .meta({ id: 'LeadFilter' });
 export type LeadFilter = z.infer<typeof leadFilterSchema>;

@@ -50,10 +50,13 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
 
   'POST /crm/activation': rule('activate', 'activation.start'),
   'POST /crm/activation/preview': showsLeads('activate'),
+  // Counts only, and names no lead.
+  'POST /crm/activation/manifest': rule('activate'),
   'GET /crm/activation': rule('watch'),
   'GET /crm/activation/progress/:sessionId': rule('watch'),
   'GET /crm/activation/stream/:sessionId': rule('watch'),
   'GET /crm/activation/:sessionId/issues': rule('watch'),
+  'GET /crm/activation/:sessionId/manifest': rule('watch'),
   // Its audience may have search words.
   'GET /crm/activation/:sessionId/original': rule('activate'),
   'GET /crm/activation/:sessionId/timeline': rule('watch'),

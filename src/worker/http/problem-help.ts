@@ -143,6 +143,15 @@ export const problemHelp: Readonly<Record<ProblemCode, ProblemHelp>> = {
     happened: 'The id belongs to an activation that another request started. Nothing was started.',
     todo: 'Create a new id for a new activation. Repeat a request only unchanged.',
   },
+  manifest_changed: {
+    happened:
+      'The start carries the hash of a manifest that would not come out any more: the leads, the template or a setting have changed since. `differences` and `detail` say what, `manifest` has the present one. Nothing was started.',
+    todo: 'Look at the differences. To start all the same, send the hash of the present manifest.',
+  },
+  manifest_mismatch: {
+    happened: 'The request has a `manifest` whose hash is not its `manifestHash`. Nothing was started.',
+    todo: 'Send both as POST /crm/activation/manifest gave them, or the hash alone.',
+  },
   session_erased: {
     happened:
       'The id belonged to an activation that was erased. Ids are never used twice. Nothing was started.',

@@ -11,7 +11,7 @@ import type { Context } from 'hono';
 import { classifyFault, faultText } from '../../runtime/faults.ts';
 import type { AppEnv } from '../app-env.ts';
 import { problemCatalog, type Problem, type ProblemCode, type ProblemFault } from '../../shared/problem.ts';
-import { problemSchema } from '../../shared/schemas/common.ts';
+import { problemSchema } from '../../shared/schemas/problem.ts';
 
 /** A refusal that the caller can do something about. */
 export class Refusal extends Error {
@@ -19,6 +19,8 @@ export class Refusal extends Error {
   readonly faults: readonly ProblemFault[];
   /** Seconds after which a repeat may succeed; null when a repeat changes nothing. */
   retryAfterSeconds: number | null = null;
+  /** Members of the problem that only this code has. */
+  extension: Pick<Problem, 'differences' | 'manifest'> = {};
 
   constructor(code: ProblemCode, detail?: string, faults: readonly ProblemFault[] = []) {
     super(detail ?? problemCatalog[code].title);
@@ -42,6 +44,7 @@ export function problemResponse(c: Context<AppEnv>, refusal: Refusal): Response 
     instance: new URL(c.req.url).pathname,
     requestId: c.get('requestId'),
     ...(refusal.faults.length > 0 ? { errors: [...refusal.faults] } : {}),
+    ...refusal.extension,
   };
   return c.body(JSON.stringify(problem), status, {
     'content-type': 'application/problem+json; charset=utf-8',

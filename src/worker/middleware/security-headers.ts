@@ -10,15 +10,20 @@ import type { AppEnv } from '../app-env.ts';
 /** An answer is data, not a page: nothing in it may run, load or be framed. */
 const dataPolicy = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-const standardHeaders = Object.entries({
-  'content-security-policy': dataPolicy,
+/** No handler sets one of these. */
+const fixedHeaders = Object.entries({
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
-  'referrer-policy': 'same-origin',
   'permissions-policy': 'camera=(), geolocation=(), microphone=()',
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin',
-  // Answers hold names and addresses. A handler whose answer may be cached sets its own header.
+});
+
+/** A handler's own value of these stays: pages have policies of their own, and some answers may be cached. */
+const defaultHeaders = Object.entries({
+  'content-security-policy': dataPolicy,
+  'referrer-policy': 'same-origin',
+  // Answers hold names and addresses.
   'cache-control': 'no-store',
 });
 
@@ -44,7 +49,10 @@ function putHeaders(c: Context<AppEnv>, headers: Headers): void {
   headers.set('x-request-id', c.get('requestId'));
   const callerRequestId = c.get('callerRequestId');
   if (callerRequestId !== null) headers.set('x-caller-request-id', callerRequestId);
-  for (const [name, value] of standardHeaders) if (!headers.has(name)) headers.set(name, value);
+  // It has no content, and its metadata is that of the answer that the caller has (RFC 9110 §15.4.5).
+  if (c.res.status === 304) return;
+  for (const [name, value] of fixedHeaders) headers.set(name, value);
+  for (const [name, value] of defaultHeaders) if (!headers.has(name)) headers.set(name, value);
   // Over http a browser must ignore it (RFC 6797 §7.2), and local development is http.
   if (c.req.url.startsWith('https:')) headers.set('strict-transport-security', strictTransport);
 }

@@ -3,7 +3,9 @@
  *
  * @module
  */
+import { mailedAfterAt } from '../../core/limits/frequency.ts';
 import type { SessionSpec } from '../../core/session/session.ts';
+import { mailTransport } from '../../durable/mail-account.ts';
 import { findProvider, mailConfig } from '../../mail/providers/index.ts';
 import { textSetting } from '../../mail/providers/provider.ts';
 import {
@@ -12,7 +14,8 @@ import {
   type MissingSetting,
   type SendingSettings,
 } from '../../mail/readiness.ts';
-import { dailyCapFault, mailTexts } from '../../runtime/settings.ts';
+import type { MailTransport } from '../../mail/transport.ts';
+import { dailyCapFault, mailTexts, minDaysBetween, minDaysFault } from '../../runtime/settings.ts';
 import { Refusal } from '../http/problem.ts';
 
 /** The settings that decide whether mail can be sent. */
@@ -29,9 +32,11 @@ export function reportsDeliveries(env: Env): boolean {
 /** Everything in the settings that keeps mail from being sent; empty when nothing does. */
 export function mailFaults(env: Env): MissingSetting[] {
   const capFault = dailyCapFault(env);
+  const daysFault = minDaysFault(env);
   return [
     ...missingSettings(sendingSettings(env)),
     ...(capFault === null ? [] : [{ setting: 'MAIL_DAILY_CAP', message: capFault }]),
+    ...(daysFault === null ? [] : [{ setting: 'MAIL_MIN_DAYS_BETWEEN', message: daysFault }]),
   ];
 }
 
@@ -44,6 +49,29 @@ export function requireMail(env: Env): void {
     missing.map(({ message }) => message).join(' '),
     missing.map(({ setting, message }) => ({ path: `/settings/${setting}`, message })),
   );
+}
+
+/**
+ * The transport of the mail provider that is set.
+ *
+ * @throws Refusal when there is none of that name, or it lacks a setting
+ */
+export function requireTransport(env: Env): MailTransport {
+  const choice = mailTransport(env, Date.now);
+  if (choice.kind === 'refused') throw new Refusal('mail_not_configured', choice.message);
+  return choice.transport;
+}
+
+/** The transport of the mail provider that is set; null while the settings keep mail from being sent. */
+export function usableTransport(env: Env): MailTransport | null {
+  if (mailFaults(env).length > 0) return null;
+  const choice = mailTransport(env, Date.now);
+  return choice.kind === 'refused' ? null : choice.transport;
+}
+
+/** A lead that we mailed after this time is not mailed now, by the present settings; null: there is no guard. */
+export function presentMailedAfter(env: Env): number | null {
+  return mailedAfterAt(minDaysBetween(env), Date.now());
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * The work of the crons: deleting the personal data of old imports, writing the audit entries for hours in which leads
- * were read, and a sweep over the sessions that have not ended.
+ * The work of the crons: deleting the personal data of old imports and fences that keep nothing out, writing the audit
+ * entries for hours in which leads were read, and a sweep over the sessions that have not ended.
  *
  * A session wakes by the alarm of its object. An alarm can be lost, after a long fault of the storage or when the
  * clock was set back; the sweep sets it again.
@@ -9,6 +9,7 @@
  * @module
  */
 import { deleteActivation, listOpenSessions } from '../../crm/activations.ts';
+import { dropOldFences } from '../../crm/fence.ts';
 import { dropOldCells } from '../../crm/imports/removal.ts';
 import { auditPastReads } from '../../crm/leads/read-log.ts';
 import { mergeSearchIndex } from '../../crm/leads/search-index.ts';
@@ -26,6 +27,7 @@ export async function runScheduledCleanup(env: Env, now: () => number = () => Da
   const startedAt = now();
   try {
     await auditPastReads(env.DB, startedAt);
+    await dropOldFences(env.DB, startedAt);
     const importCount = await dropOldCells(env.DB, {
       untouchedSinceMs: startedAt - retentionDays(env) * dayMs,
       now,

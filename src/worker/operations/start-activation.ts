@@ -12,15 +12,22 @@ import { batchCountUnderCap } from '../../core/limits/daily-cap.ts';
 import { checkSchedule, windowFault } from '../../core/schedule/check-timing.ts';
 import type { Command } from '../../core/session/command.ts';
 import type { SessionSpec } from '../../core/session/session.ts';
-import { countRunning } from '../../crm/activations.ts';
-import { resolveAudience } from '../../crm/audience.ts';
+import { countRunning, wasDeleted } from '../../crm/activations.ts';
+import {
+  countAudience,
+  resolveAudience,
+  unknownLeadIds,
+  type PresentAudience,
+  type ResolvedAudience,
+} from '../../crm/audience.ts';
 import { openRecovery } from '../../crm/recovery.ts';
-import { mailTransport } from '../../durable/mail-account.ts';
 import { sessionStub } from '../../durable/stubs.ts';
-import { dailyCap, maxBatchLeadCount, undoMs } from '../../runtime/settings.ts';
+import { dailyCap, maxBatchLeadCount, minDaysBetween, undoMs } from '../../runtime/settings.ts';
 import { limits } from '../../shared/limits.ts';
+import type { AudienceOutcomes } from '../../shared/manifest.ts';
 import type { Progress } from '../../shared/progress.ts';
 import type {
+  ActivationManifestRequest,
   ActivationPreviewRequest,
   ActivationStartRequest,
   Audience,
@@ -32,7 +39,8 @@ import type { SendingWindow } from '../../shared/schedule/sending-window.ts';
 import { sha256Hex } from '../../shared/sha256.ts';
 import { requireSimpleFilter } from '../http/params.ts';
 import { Refusal } from '../http/problem.ts';
-import { mailSettings, requireMail } from './require-mail.ts';
+import { manifestChanged, manifestOf, requireOwnHash } from './manifest.ts';
+import { mailSettings, presentMailedAfter, requireMail, requireTransport } from './require-mail.ts';
 import { compileUsable, requireTemplate } from './templates.ts';
 
 /** Who starts it, and by which request. */
@@ -47,6 +55,8 @@ export interface StartContext {
 export interface StartedActivation {
   kind: 'started' | 'exists';
   progress: Progress;
+  /** Of its manifest; null for a session that was started before there were manifests. */
+  manifestHash: string | null;
 }
 
 /**
@@ -57,36 +67,45 @@ export interface StartedActivation {
 export async function startActivation(
   env: Env,
   request: ActivationStartRequest,
-  { owner, requestId, requestUrl }: StartContext,
+  context: StartContext,
 ): Promise<StartedActivation> {
-  const { sessionId, ...rest } = request;
+  // The manifest says under which condition it may start, not what is started.
+  const { sessionId, manifestHash, manifest: expected, ...wanted } = request;
+  const { owner, requestId, requestUrl } = context;
   const session = sessionStub(env, sessionId);
-  const fingerprint = await fingerprintOf(rest);
+  const fingerprint = await fingerprintOf(wanted);
   // Before anything else: a repeat must find its session even if the leads have changed since.
   const found = await session.find(fingerprint, requestId);
   if (found !== null) return requireStarted(found);
-  const timing = requireTiming(rest, Date.now());
+  await requireOwnHash(expected, manifestHash);
+  const timing = requireTiming(wanted, Date.now());
   await requireNoRecovery(env);
+  // The object's own mark can be lost when it dies while it deletes its storage.
+  if (await wasDeleted(env.DB, sessionId)) throw new Refusal('session_erased');
   if ((await countRunning(env.DB, owner)) >= limits.maxRunningSessionCount) {
     throw new Refusal('too_many_sessions', `At most ${limits.maxRunningSessionCount} may run at once.`);
   }
 
-  const template = await requireTemplate(env, rest.templateId);
+  const template = await requireTemplate(env, wanted.templateId);
   const { customFields } = compileUsable(template);
   requireMail(env);
-  const choice = mailTransport(env, Date.now);
-  if (choice.kind === 'refused') throw new Refusal('mail_not_configured', choice.message);
-  const { name: provider, maxBatch } = choice.transport;
+  const { name: provider, maxBatch } = requireTransport(env);
   const createdAt = Date.now();
-  const { maxLeadId, total, revision } = await requireAudience(env, rest);
+  // Who is held to no manifest does not wait for counts.
+  const isHeld = manifestHash !== undefined;
+  const audience = await (isHeld ? requireCountedAudience : requireAudience)(env, wanted);
+  const mail = mailSettings(env, requestUrl);
+  const made = await manifestOf(env, { wanted, owner, template, mail, provider, audience });
+  if (isHeld && manifestHash !== made.hash) throw manifestChanged(expected, made);
+  const days = minDaysBetween(env);
   const spec: SessionSpec = {
     sessionId,
-    name: rest.name ?? template.name,
+    name: wanted.name ?? template.name,
     owner,
     fingerprint,
-    audience: rest.audience,
+    audience: wanted.audience,
     template,
-    mail: mailSettings(env, requestUrl),
+    mail,
     provider,
     batchLeadCount: batchCountUnderCap(
       batchCountInBounds(
@@ -96,17 +115,19 @@ export async function startActivation(
       ),
       dailyCap(env),
     ),
-    maxLeadId,
-    total,
-    revision,
+    maxLeadId: audience.maxLeadId,
+    total: audience.total,
+    revision: audience.revision,
+    manifest: made,
+    ...(days === null ? {} : { minDaysBetween: days }),
     createdAt,
     // Counted from here: a slow count of the audience must not shorten the time to undo. One that is scheduled can be
     // cancelled until it begins.
     ...(timing.schedule === undefined ? { startsAt: Date.now() + undoMs(env) } : {}),
     ...timing,
-    ...(rest.schedule === undefined && rest.window === undefined
+    ...(wanted.schedule === undefined && wanted.window === undefined
       ? {}
-      : { selectionHash: await fingerprintOf(selectionOf(rest)) }),
+      : { selectionHash: await fingerprintOf(selectionOf(wanted)) }),
   };
   return requireStarted(await session.start(spec, requestId));
 }
@@ -142,15 +163,18 @@ export async function originalActivation(
 /** The audience without ids of leads that were deleted since, which a start would refuse; null when none is left. */
 async function withoutDeleted(env: Env, audience: Audience): Promise<Audience | null> {
   if (!('leadIds' in audience)) return audience;
-  const resolved = await resolveAudience(env.DB, audience);
-  if (resolved.kind !== 'unknown_leads') return audience;
-  const gone = new Set(resolved.leadIds);
+  const gone = new Set(await unknownLeadIds(env.DB, audience.leadIds));
+  if (gone.size === 0) return audience;
   const leadIds = audience.leadIds.filter((leadId) => !gone.has(leadId));
   return leadIds.length === 0 ? null : { ...audience, leadIds };
 }
 
-/** What a start request says of its time, with the moment that it means. */
-function requireTiming(
+/**
+ * What a start request says of its time, with the moment that it means.
+ *
+ * @throws Refusal for times that cannot be
+ */
+export function requireTiming(
   { schedule, window }: Pick<ActivationStartRequest, 'schedule' | 'window'>,
   nowMs: number,
 ): Pick<SessionSpec, 'schedule' | 'window'> {
@@ -194,8 +218,8 @@ const selectionOf = ({ name, audience, templateId }: ActivationPreviewRequest): 
   templateId,
 });
 
-/** The hash of a start request without its id. The order of the keys is a part of it. */
-const fingerprintOf = (request: Omit<ActivationStartRequest, 'sessionId'>): Promise<string> =>
+/** The hash of what a start request wants. The order of the keys is a part of it. */
+const fingerprintOf = (request: ActivationManifestRequest): Promise<string> =>
   sha256Hex(JSON.stringify(request));
 
 type StartAnswer = Awaited<ReturnType<ReturnType<typeof sessionStub>['start']>>;
@@ -207,8 +231,10 @@ function requireStarted(answer: StartAnswer): StartedActivation {
     case 'erased':
       throw new Refusal('session_erased');
     case 'started':
-    case 'exists':
-      return answer;
+    case 'exists': {
+      const { kind, progress, manifestHash } = answer;
+      return { kind, progress, manifestHash: manifestHash ?? null };
+    }
     default:
       throw new Error(`unknown answer: ${String(answer satisfies never)}`);
   }
@@ -227,9 +253,21 @@ export async function requireNoRecovery(env: Env): Promise<void> {
 export async function requireAudience(
   env: Env,
   { audience }: ActivationPreviewRequest,
-): Promise<{ maxLeadId: number; total: number; revision: number }> {
+): Promise<PresentAudience> {
   if ('filter' in audience) requireSimpleFilter(audience.filter);
-  const resolved = await resolveAudience(env.DB, audience);
+  return requirePresent(await resolveAudience(env.DB, audience));
+}
+
+/** The same, with what would happen to the leads. */
+export async function requireCountedAudience(
+  env: Env,
+  { audience }: ActivationPreviewRequest,
+): Promise<PresentAudience<AudienceOutcomes>> {
+  if ('filter' in audience) requireSimpleFilter(audience.filter);
+  return requirePresent(await countAudience(env.DB, audience, presentMailedAfter(env)));
+}
+
+function requirePresent<Outcomes>(resolved: ResolvedAudience<Outcomes>): PresentAudience<Outcomes> {
   if (resolved.kind === 'empty') throw new Refusal('empty_audience', 'No lead matches; nothing was started.');
   if (resolved.kind === 'unknown_leads') {
     const shown = resolved.leadIds.slice(0, 10).join(', ');

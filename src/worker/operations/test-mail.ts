@@ -71,7 +71,7 @@ function reasonOf(outcome: Outcome): string {
       return outcome.rejections[0]?.message ?? 'The mail provider refused it.';
     case 'throttled':
     case 'concurrent':
-    case 'acceptedEarlier':
+    case 'keyConflict':
       return 'The mail provider asked us to slow down. Try again in a moment.';
     case 'quota':
     case 'auth':

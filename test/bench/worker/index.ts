@@ -92,7 +92,8 @@ export class BareLoop extends DurableObject<BenchEnv> {
           { length: Math.min(batchLeadCount, leadCount - first + 1) },
           (_, i) => first + i,
         );
-        if (hasFlip) await flipLeads(this.env.DB, { sessionId: runId, leadIds, nowMs: Date.now() });
+        if (hasFlip)
+          await flipLeads(this.env.DB, { sessionId: runId, number: 1, leadIds, nowMs: Date.now() });
         const mails = [];
         for (const leadId of leadIds) {
           const recipient = sampleRecipient(leadId);

@@ -161,20 +161,32 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'cancelled leads stay active',
     sweep,
-    '      await unflipLeads(env.DB, { sessionId: store.session().spec.sessionId, leadIds });\n',
-    '      void env;\n',
+    '    if (leadIds.length > 0) await this.#giveBack(leadIds);\n',
+    '',
   ),
   mutant(
     'leads of a killed flip stay active',
     sweep,
-    '    if (leadIds.length > 0) await unflipLeads(env.DB, { sessionId: spec.sessionId, leadIds });\n',
-    '    void [env, spec, leadIds];\n',
+    '    await this.#giveBack(leadIds);\n    store.transact',
+    '    void leadIds;\n    store.transact',
+  ),
+  mutant(
+    'a key that is known with other content counts as sent',
+    settle,
+    '        change: unknown(batch, batch.inDoubtSince ?? batch.attemptAt ?? context.nowMs, fault),\n',
+    '        change: done(batch, resolvePending(batch.recipientStates, recipientState.sent)),\n',
+  ),
+  mutant(
+    'the fence is not checked',
+    'src/crm/fence.ts',
+    'AND f.fence > ${number})`',
+    'AND f.fence > ${number} AND f.fence < 0)`',
   ),
   mutant(
     'leads of another session are given back',
     flip,
-    "AND +l.activated_by = ?2\n  AND +l.status = 'active'`",
-    "AND ?2 IS NOT NULL\n  AND +l.status = 'active'`",
+    "AND +l.activated_by = ?2\n  AND +l.status = 'active'",
+    "AND ?2 IS NOT NULL\n  AND +l.status = 'active'",
   ),
   mutant(
     "a proxy's answer means not taken",

@@ -3,7 +3,7 @@
  *
  * A request leaves when the caller's writes are durable, arrives later, is one transaction, and is answered. A request
  * that has left is carried out also when its caller has died meanwhile. Faults come before it (nothing was done) or
- * after it (all was done, and the answer is lost).
+ * after it (all was done, and the answer is lost). The rules are those of assumptions.ts.
  *
  * @module
  */
@@ -18,8 +18,6 @@ export type DatabaseFault = 'none' | 'before' | 'after' | 'overloaded' | 'slow';
 export interface DatabaseWeather {
   hopMs(): number;
   fault(sql: string): DatabaseFault;
-  /** A request was carried out whose sender is no longer the object's instance. */
-  orphaned(sql: string, params: readonly SQLInputValue[]): void;
 }
 
 /** A slow request: below the 30 s after which D1 gives up. */
@@ -108,10 +106,6 @@ export class SimDatabase {
           else {
             try {
               const answers = this.#transact(statements);
-              const [first] = statements;
-              const isOrphan =
-                caller !== null && (caller.isGone || ('isFenced' in caller && caller.isFenced === true));
-              if (isOrphan && first !== undefined) this.#weather.orphaned(first.sql, first.params);
               if (fault === 'after') fail('D1_ERROR: D1 DB storage operation exceeded timeout.');
               else answer(() => resolve(answers));
             } catch (error) {

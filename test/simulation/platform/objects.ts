@@ -1,14 +1,10 @@
 /**
  * Durable Objects as the platform runs them: instances, RPC, gates, storage, alarms and their deaths.
  *
- * The rules that are assumed here are listed in docs/PROOF.md, each with the test that shows it on workerd:
- * - what one turn writes is one commit; an output waits until the writes before it are durable;
- * - writes that are not durable are lost when the instance dies, and so are its held outputs;
- * - what has left before arrives, also when its sender is dead;
- * - a new instance starts with the next event, on the durable rows;
- * - an alarm is delivered at least once; one whose handler died is delivered again; a handler that throws is
- *   repeated a few times, and then the alarm is gone;
- * - while a storage operation is awaited, no other event is delivered.
+ * The rules are those of assumptions.ts. Beyond them: a handler that throws again and again is given up after some
+ * repeats, and an alarm that is set and not on disk yet when another is delivered stays.
+ * In one thing it is kinder: `deleteAll` and what its turn writes after it are one commit here, as where a turn cannot
+ * be interrupted; the real runtime deletes at once.
  *
  * @module
  */
@@ -320,6 +316,22 @@ export class ObjectHost {
     // The platform delivers an alarm again whose handler died.
     if (wasHandling || this.#isFiredMeanwhile) this.#setWake(this.#sim.random.int(0, 500));
     this.#isFiredMeanwhile = false;
+  }
+
+  /** Without an instance and with nothing under way, on the rows that the database has, and with this alarm. */
+  rest(alarmAt: number | null): void {
+    this.#rollBack();
+    if (this.instance !== null) this.instance.isGone = true;
+    this.instance = null;
+    this.#handlerOf = null;
+    this.#isFiring = false;
+    this.#isAlarmTouched = false;
+    this.#isFiredMeanwhile = false;
+    this.#retryCount = 0;
+    this.isAlarmLost = false;
+    this.alarmAt = alarmAt;
+    this.durableAlarmAt = alarmAt;
+    this.#setWake();
   }
 
   /** At the end of a world. */

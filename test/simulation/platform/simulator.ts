@@ -73,9 +73,10 @@ export class Simulator {
   readonly #queue: SimEvent[] = [];
   #seq = 0;
 
-  constructor(seed: number) {
+  /** @param random - the source of the schedule, where it is not the seed's */
+  constructor(seed: number, random = new Random(streamSeed(seed, 'schedule'))) {
     this.seed = seed;
-    this.random = new Random(streamSeed(seed, 'schedule'));
+    this.random = random;
   }
 
   get startedMs(): number {
@@ -129,6 +130,25 @@ export class Simulator {
       if (!next.isCancelled) this.#deliver(next);
       if (isOver()) return true;
     }
+  }
+
+  /** What is still to be delivered, in order. */
+  pending(): SimEvent[] {
+    return this.#queue
+      .filter(({ isCancelled, actor }) => !isCancelled && actor?.isGone !== true)
+      .sort((one, other) => (isBefore(one, other) ? -1 : 1));
+  }
+
+  /** True when nothing but events of this kind is still to be delivered. */
+  hasOnly(kind: string): boolean {
+    return this.#queue.every(
+      (event) => event.kind === kind || event.isCancelled || event.actor?.isGone === true,
+    );
+  }
+
+  /** Drops everything that is still to be delivered. */
+  clear(): void {
+    this.#queue.length = 0;
   }
 
   /** Delivers what an actor's closed input gate has held. */

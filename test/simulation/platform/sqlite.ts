@@ -22,6 +22,9 @@ export interface Executed {
   changes: number;
 }
 
+/** Rows by table. */
+export type Tables = ReadonlyMap<string, readonly Row[]>;
+
 const noRows: Row[] = [];
 
 export class Database {
@@ -51,6 +54,24 @@ export class Database {
     if (!hasRows) return { rows: noRows, changes: Number(statement.run(...params).changes) };
     const rows = statement.all(...params);
     return { rows, changes: isWrite ? this.#changes() : 0 };
+  }
+
+  /** A copy of all rows of some tables. */
+  copy(tables: readonly string[]): Tables {
+    return new Map(tables.map((table) => [table, this.run(`SELECT * FROM ${table}`).rows]));
+  }
+
+  /** Replaces all rows of tables by those of a copy. */
+  restore(copy: Tables): void {
+    for (const [table, rows] of copy) {
+      this.run(`DELETE FROM ${table}`);
+      for (const row of rows) {
+        const columns = Object.keys(row);
+        const places = columns.map(() => '?').join();
+        const values = Object.values(row) as SQLInputValue[];
+        this.run(`INSERT INTO ${table} (${columns.join()}) VALUES (${places})`, ...values);
+      }
+    }
   }
 
   #changes(): number {

@@ -215,11 +215,10 @@ export class MailApi {
     const known = forgetsKeys ? undefined : this.#keys.get(call.key);
     if (known !== undefined && nowMs - known.at < keyLifeMs) {
       if (known.isBusy) return { ...own(409, 'concurrent_idempotent_requests', 'Wait.'), isCertain: false };
-      // A remembered error is given again whatever the payload is. If a provider called another payload a conflict
-      // there too, `acceptedEarlier` would be wrong (docs/RELIABILITY.md, open question).
-      if (known.payload !== payload && known.answer?.status === 200) {
-        call.isTaken = true;
-        return own(409, 'invalid_idempotent_request', 'Another payload.');
+      // Also where the first call was refused: no provider's page says that it is not so.
+      if (known.payload !== payload) {
+        call.isTaken = known.answer?.status === 200;
+        return { ...own(409, 'invalid_idempotent_request', 'Another payload.'), isCertain: false };
       }
       if (known.answer !== null) {
         call.isTaken = known.answer.status === 200;

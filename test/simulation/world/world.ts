@@ -128,9 +128,6 @@ export class World {
     this.#crm = new SimDatabase(sim, {
       hopMs: () => this.#hopMs(),
       fault: (sql) => this.#databaseFault(sql),
-      orphaned: (sql, [leadIds]) => {
-        if (labelOf(sql) === 'flip') this.#invariants.lateFlip(JSON.parse(leadIds as string) as number[]);
-      },
     });
     this.#invariants = new Invariants(sim, this.#crm, this.#provider === 'resend');
     this.#invariants.onViolation = (violation) => this.#broken(violation);
@@ -607,6 +604,8 @@ function placeOf(kind: string): string {
 
 const labels: readonly (readonly [RegExp, string])[] = [
   [/^UPDATE leads AS l SET status = 'active'/, 'flip'],
+  // The first flip of a slice that follows another.
+  [/^INSERT INTO flip_fences/, 'flip'],
   [/^UPDATE leads AS l SET status = 'new'/, 'unflip'],
   [/^\s*INSERT INTO activations/, 'record'],
   [/FROM audit/, 'recovery'],

@@ -56,8 +56,9 @@ const tooMany = [429];
  * with `name` and `message`, and sometimes `statusCode`, which is the status. No 5xx means that nothing was taken.
  */
 const outcomeTable: readonly OutcomeRule[] = [
-  // The key was used with another payload, which was taken. A new key would send again.
-  { status: conflict, code: /^invalid_idempotent_request$/, outcome: () => ({ kind: 'acceptedEarlier' }) },
+  // "Used on a request that had a different payload" (https://resend.com/docs/dashboard/emails/idempotency-keys): most
+  // likely that request was taken, but the page does not say that refused requests use no key.
+  { status: conflict, code: /^invalid_idempotent_request$/, outcome: () => ({ kind: 'keyConflict' }) },
   { status: conflict, code: /^concurrent_idempotent_requests$/, outcome: () => ({ kind: 'concurrent' }) },
   { status: conflict, code: /^resource_locked$/, outcome: transient },
   // A conflict that does not say which: perhaps one of the first two.

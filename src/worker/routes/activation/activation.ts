@@ -9,7 +9,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { Command } from '../../../core/session/command.ts';
-import { countAudience, sampleAudience } from '../../../crm/audience.ts';
+import { sampleAudience } from '../../../crm/audience.ts';
 import { listActivations } from '../../../crm/activations.ts';
 import { sessionStub } from '../../../durable/stubs.ts';
 import { senderNameOf } from '../../../mail/templates/render.ts';
@@ -18,6 +18,7 @@ import { limits } from '../../../shared/limits.ts';
 import { activationStates, emailStates, type Progress } from '../../../shared/progress.ts';
 import {
   activationListSchema,
+  activationManifestRequestSchema,
   activationPreviewRequestSchema,
   activationPreviewSchema,
   activationStartRequestSchema,
@@ -28,9 +29,23 @@ import {
   progressSchema,
   rescheduleRequestSchema,
   retryRequestSchema,
+  startedActivationSchema,
 } from '../../../shared/schemas/activation.ts';
+import {
+  hashedManifestSchema,
+  sessionManifestSchema,
+  type SessionManifest,
+} from '../../../shared/schemas/manifest.ts';
 import type { App, AppEnv } from '../../app-env.ts';
-import { mailSettings } from '../../operations/require-mail.ts';
+import { manifestOf } from '../../operations/manifest.ts';
+import { pollSession } from '../../operations/older-objects.ts';
+import {
+  mailSettings,
+  presentMailedAfter,
+  requireMail,
+  requireTransport,
+  usableTransport,
+} from '../../operations/require-mail.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
 import { sessionIdParams } from '../../http/params.ts';
 import { pageCodes, pageQuery, requirePage } from '../../http/paging.ts';
@@ -40,8 +55,9 @@ import { body, bodyCodes, json } from '../../http/openapi.ts';
 import { csvOfResults, resultPage } from '../../operations/results.ts';
 import {
   originalActivation,
-  requireAudience,
+  requireCountedAudience,
   requireNoRecovery,
+  requireTiming,
   rescheduleOf,
   startActivation,
 } from '../../operations/start-activation.ts';
@@ -61,10 +77,10 @@ const start = createRoute({
   request: { body: body(activationStartRequestSchema) },
   responses: {
     201: {
-      ...json('The activation is started.', progressSchema),
+      ...json('The activation is started.', startedActivationSchema),
       headers: z.object({ location: z.string().openapi({ description: 'Where its progress is.' }) }),
     },
-    200: json('The same request started it before.', progressSchema),
+    200: json('The same request started it before.', startedActivationSchema),
     ...problems(
       ...bodyCodes,
       ...timingCodes,
@@ -75,6 +91,8 @@ const start = createRoute({
       'filter_too_complex',
       'session_conflict',
       'session_erased',
+      'manifest_changed',
+      'manifest_mismatch',
       'mail_not_configured',
       'recovery_open',
       'too_many_sessions',
@@ -97,6 +115,28 @@ const preview = createRoute({
       'unknown_template',
       'invalid_template',
       'filter_too_complex',
+    ),
+  },
+});
+
+const manifest = createRoute({
+  method: 'post',
+  path: '/crm/activation/manifest',
+  tags,
+  summary: 'What a start would do now, with its hash; changes nothing',
+  description: 'A start that carries the hash is refused where another manifest would come out by then.',
+  request: { body: body(activationManifestRequestSchema) },
+  responses: {
+    200: json('The manifest.', hashedManifestSchema),
+    ...problems(
+      ...bodyCodes,
+      ...timingCodes,
+      'empty_audience',
+      'unknown_leads',
+      'unknown_template',
+      'invalid_template',
+      'filter_too_complex',
+      'mail_not_configured',
     ),
   },
 });
@@ -170,6 +210,19 @@ const original = createRoute({
   request: { params: sessionIdParams },
   responses: {
     200: json('Its name, template and audience.', originalActivationSchema),
+    ...problems('invalid_request', 'session_not_found'),
+  },
+});
+
+const keptManifest = createRoute({
+  method: 'get',
+  path: '/crm/activation/{sessionId}/manifest',
+  tags,
+  summary: 'The manifest of an activation',
+  description: 'That of its start, with the times that it has now.',
+  request: { params: sessionIdParams },
+  responses: {
+    200: json('The manifest and its hash.', sessionManifestSchema),
     ...problems('invalid_request', 'session_not_found'),
   },
 });
@@ -286,7 +339,7 @@ const retry = createRoute({
 export function activationRoutes(app: App): void {
   app.openapi(start, async (c) => {
     const request = c.req.valid('json');
-    const { kind, progress } = await startActivation(c.env, request, {
+    const { kind, progress, manifestHash } = await startActivation(c.env, request, {
       owner: c.get('person').email,
       requestId: c.get('requestId'),
       requestUrl: c.req.url,
@@ -295,20 +348,29 @@ export function activationRoutes(app: App): void {
     const isNew = kind === 'started';
     const { total, schedule } = progress;
     const times = schedule === undefined ? {} : { at: schedule.at, zone: schedule.zone };
-    noteAudit(c, isNew && { target: sessionId, detail: { total, template, ...times } });
-    return c.json(progress, isNew ? 201 : 200, { location: `/crm/activation/progress/${sessionId}` });
+    noteAudit(c, isNew && { target: sessionId, detail: { total, template, ...times, manifestHash } });
+    const location = `/crm/activation/progress/${sessionId}`;
+    return c.json({ ...progress, manifestHash }, isNew ? 201 : 200, { location });
   });
 
   app.openapi(preview, async (c) => {
     const request = c.req.valid('json');
     const template = await requireTemplate(c.env, request.templateId);
-    await requireAudience(c.env, request);
+    const audience = await requireCountedAudience(c.env, request);
     const compiled = compileUsable(template);
-    const [counts, recipients] = await Promise.all([
-      countAudience(c.env.DB, request.audience),
-      sampleAudience(c.env.DB, request.audience, limits.maxPreviewSampleCount, compiled.customFields),
-    ]);
+    const { customFields } = compiled;
     const mail = mailSettings(c.env, c.req.url);
+    const provider = usableTransport(c.env)?.name;
+    const owner = c.get('person').email;
+    const [recipients, made] = await Promise.all([
+      sampleAudience(c.env.DB, request.audience, limits.maxPreviewSampleCount, {
+        customFields,
+        mailedAfter: presentMailedAfter(c.env),
+      }),
+      provider === undefined
+        ? null
+        : manifestOf(c.env, { wanted: request, owner, template, mail, provider, audience }),
+    ]);
     const sample = recipients.flatMap((recipient) => {
       const rendered = compiled.render(recipient, {
         senderName: senderNameOf(mail.from),
@@ -322,7 +384,23 @@ export function activationRoutes(app: App): void {
       return [{ leadId: recipient.leadId, to: recipient.email, subject, html, text }];
     });
     noteLeadsShown(c, sample.length);
-    return c.json({ ...counts, sample }, 200);
+    const { total, outcomes } = audience;
+    const { willActivate, alreadyActive, suppressed, invalidAddress, recentlyMailed } = outcomes;
+    const counts = { total, willActivate, alreadyActive, suppressed, invalidAddress, recentlyMailed };
+    return c.json({ ...counts, sample, manifest: made }, 200);
+  });
+
+  app.openapi(manifest, async (c) => {
+    const wanted = c.req.valid('json');
+    requireTiming(wanted, Date.now());
+    const template = await requireTemplate(c.env, wanted.templateId);
+    compileUsable(template);
+    requireMail(c.env);
+    const { name: provider } = requireTransport(c.env);
+    const owner = c.get('person').email;
+    const mail = mailSettings(c.env, c.req.url);
+    const audience = await requireCountedAudience(c.env, wanted);
+    return c.json(await manifestOf(c.env, { wanted, owner, template, mail, provider, audience }), 200);
   });
 
   app.openapi(history, async (c) => {
@@ -340,7 +418,8 @@ export function activationRoutes(app: App): void {
   });
 
   app.openapi(getProgress, async (c) => {
-    const answer = await sessionOf(c).poll(tagsOf(c.req.header('if-none-match')), c.get('requestId'));
+    const knownTags = tagsOf(c.req.header('if-none-match'));
+    const answer = await pollSession(sessionOf(c), knownTags, c.get('requestId'));
     if (answer === null) throw new Refusal('session_not_found');
     const { etag, body } = answer;
     const headers = { etag, 'cache-control': 'no-cache' };
@@ -372,6 +451,17 @@ export function activationRoutes(app: App): void {
     const found = await originalActivation(c.env, sessionId, c.get('requestId'));
     if (found === null) throw new Refusal('session_not_found');
     return c.json(found, 200, { 'cache-control': 'no-store' });
+  });
+
+  app.openapi(keptManifest, async (c) => {
+    const found = await sessionOf(c).original(c.get('requestId'));
+    if (found === null) throw new Refusal('session_not_found');
+    // While a deploy is under way, an object of the version before does not give it.
+    const json = found.manifest ?? null;
+    return c.json(
+      json === null ? { hash: null, manifest: null } : (JSON.parse(json) as SessionManifest),
+      200,
+    );
   });
 
   app.openapi(results, async (c) => {
@@ -406,11 +496,11 @@ export function activationRoutes(app: App): void {
     return c.json(await command(c, { kind: 'startNow', startsAt: Date.now() + undoMs(c.env) }), 200);
   });
   app.openapi(reschedule, async (c) => {
-    const progress = await command(c, rescheduleOf(c.req.valid('json'), Date.now()));
+    const { progress, manifestHash } = await carryOut(c, rescheduleOf(c.req.valid('json'), Date.now()));
     const { schedule, window } = progress;
-    noteAudit(c, {
-      detail: { ...(schedule && { at: schedule.at, zone: schedule.zone }), ...(window && { window }) },
-    });
+    const times = { ...(schedule && { at: schedule.at, zone: schedule.zone }), ...(window && { window }) };
+    // While a deploy is under way, an object of the version before does not give it.
+    noteAudit(c, { detail: { ...times, manifestHash: manifestHash ?? null } });
     return c.json(progress, 200);
   });
   app.openapi(check, async (c) => {
@@ -435,10 +525,14 @@ function sessionOf(c: Context<AppEnv>) {
 }
 
 async function command(c: Context<AppEnv>, wanted: Command): Promise<Progress> {
+  return (await carryOut(c, wanted)).progress;
+}
+
+async function carryOut(c: Context<AppEnv>, wanted: Command) {
   const answer = await sessionOf(c).command(wanted, c.get('person').email, c.get('requestId'));
   if (answer.kind === 'unknown_session') throw new Refusal('session_not_found');
   if (answer.kind === 'refused') throw new Refusal('illegal_transition', answer.detail);
-  return answer.progress;
+  return answer;
 }
 
 /** The tags of `If-None-Match`. An edge that compresses makes a tag weak; it is compared as a strong one. */

@@ -33,6 +33,7 @@ import {
   skippedRequestSchema,
 } from '../../../shared/schemas/lead-bulk.ts';
 import type { Lead } from '../../../shared/schemas/leads.ts';
+import { presentMailedAfter } from '../../operations/require-mail.ts';
 import type { App } from '../../app-env.ts';
 import { type Cell, csvStream } from '../../http/csv-stream.ts';
 import { body, bodyCodes, json } from '../../http/openapi.ts';
@@ -183,7 +184,12 @@ export function leadBulkRoutes(app: App): void {
   app.openapi(skipped, async (c) => {
     const { audience, reason } = c.req.valid('json');
     requireSimpleAudience(audience);
-    const leads = await skippedLeads(c.env.DB, { audience, reason, limit: limits.maxSkippedLeadCount });
+    const leads = await skippedLeads(c.env.DB, {
+      audience,
+      reason,
+      limit: limits.maxSkippedLeadCount,
+      mailedAfter: presentMailedAfter(c.env),
+    });
     noteLeadsShown(c, leads.length);
     return c.json({ leads }, 200);
   });

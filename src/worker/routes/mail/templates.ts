@@ -43,10 +43,10 @@ import { templateIdSchema } from '../../../shared/schemas/common.ts';
 import type { App } from '../../app-env.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
 import { requireSimpleFilter } from '../../http/params.ts';
-import { mailSettings } from '../../operations/require-mail.ts';
 import { problems, Refusal } from '../../http/problem.ts';
 import { noteLeadsShown } from '../../middleware/read-audit.ts';
 import { body, bodyCodes, json } from '../../http/openapi.ts';
+import { mailSettings, presentMailedAfter } from '../../operations/require-mail.ts';
 import { allTemplates, findTemplate, invalidTemplate, withText } from '../../operations/templates.ts';
 import { sendTestMail } from '../../operations/test-mail.ts';
 
@@ -243,7 +243,12 @@ export function templateRoutes(app: App): void {
     const { audience, ...draft } = c.req.valid('json');
     if ('filter' in audience) requireSimpleFilter(audience.filter);
     const { known, unknown } = templateFields(withText(draft));
-    const { leadCount, emptyFields } = await countEmptyFields(c.env.DB, audience, known);
+    const { leadCount, emptyFields } = await countEmptyFields(
+      c.env.DB,
+      audience,
+      known,
+      presentMailedAfter(c.env),
+    );
     return c.json({ leadCount, unknownFields: unknown, emptyFields }, 200);
   });
 

@@ -20,6 +20,7 @@ import type { MailEvent } from '../../../mail/providers/webhook-event.ts';
 import { logEvent } from '../../../runtime/log.ts';
 import type { App, AppEnv } from '../../app-env.ts';
 import { problems, Refusal } from '../../http/problem.ts';
+import { addDeliveryEvents } from '../../operations/older-objects.ts';
 
 /** An event of one mail is about 2 kB. */
 export const maxEventBytes = 256 * 1024;
@@ -79,6 +80,6 @@ async function take(c: Context<AppEnv>, mail: MailEvent | null): Promise<Respons
     const isNew = await suppressHash(c.env.DB, { emailHash: hash, reason, nowMs: Date.now(), sessionId });
     if (isNew) logEvent('info', 'suppressed', { sessionId, leadId, reason });
   }
-  if (event !== null) await sessionStub(c.env, sessionId).addDeliveryEvents([{ leadId, event }]);
+  if (event !== null) await addDeliveryEvents(sessionStub(c.env, sessionId), [{ leadId, event }]);
   return c.body(null, 200);
 }

@@ -22,6 +22,7 @@ import type {
   OriginalActivation,
   RescheduleRequest,
 } from '../../../../src/shared/schemas/activation.ts';
+import type { SessionManifest } from '../../../../src/shared/schemas/manifest.ts';
 import type {
   Import,
   ImportChunk,
@@ -253,6 +254,8 @@ export const api = {
   /** What an activation was started with; its audience is null where that is not exactly known any more. */
   originalActivation: (sessionId: string) =>
     call<OriginalActivation>(`/crm/activation/${sessionId}/original`),
+  /** What an activation was started with, in so far as it is agreed on and never deleted. */
+  manifestOf: (sessionId: string) => call<SessionManifest>(`/crm/activation/${sessionId}/manifest`),
   preview: (request: ActivationPreviewRequest, signal?: AbortSignal) =>
     post<ActivationPreview>('/crm/activation/preview', request, signal),
   start: (request: ActivationStartRequest) =>

@@ -25,6 +25,10 @@ function valueOf(view: LeadView, name: FilterName): string {
     case 'stage':
     case 'consentSource':
       return m.values(view[name]);
+    case 'notMailed':
+      return view.notMailedWithin === null
+        ? m.between(view.notMailedSince, null)
+        : m.withinShort(view.notMailedWithin);
     case 'created':
     case 'activated': {
       const days = view[`${name}Within`];
@@ -56,7 +60,7 @@ const asList = (value: string | readonly string[]): readonly string[] =>
 /** The conditions of a filter, each as a part of a sentence. */
 export function describeFilter(filter: LeadFilter): string[] {
   const { search, status, source, stage, consentSource, importId } = filter;
-  const { createdFrom, createdTo, activatedFrom, activatedTo } = filter;
+  const { createdFrom, createdTo, activatedFrom, activatedTo, notMailedSince } = filter;
   const d = m.describe;
   return [
     ...(search === undefined ? [] : [d.search(search)]),
@@ -69,5 +73,6 @@ export function describeFilter(filter: LeadFilter): string[] {
     ...(createdTo === undefined ? [] : [d.createdTo(formatDay(createdTo))]),
     ...(activatedFrom === undefined ? [] : [d.activatedFrom(formatDay(activatedFrom))]),
     ...(activatedTo === undefined ? [] : [d.activatedTo(formatDay(activatedTo))]),
+    ...(notMailedSince === undefined ? [] : [d.notMailedSince(formatDay(notMailedSince))]),
   ];
 }

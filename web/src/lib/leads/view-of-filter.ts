@@ -24,5 +24,6 @@ export function viewOfFilter(filter: LeadFilter): Partial<LeadView> {
     createdTo: filter.createdTo ?? null,
     activatedFrom: filter.activatedFrom ?? null,
     activatedTo: filter.activatedTo ?? null,
+    notMailedSince: filter.notMailedSince ?? null,
   };
 }

@@ -25,7 +25,7 @@ export const timeFilters = ['created', 'activated'] as const;
 export type ValueFilter = (typeof valueFilters)[number];
 export type TimeFilter = (typeof timeFilters)[number];
 /** What a person can filter by, beside the search. */
-export const filterNames = ['status', ...valueFilters, ...timeFilters, 'importId'] as const;
+export const filterNames = ['status', ...valueFilters, ...timeFilters, 'notMailed', 'importId'] as const;
 export type FilterName = (typeof filterNames)[number];
 
 /** Days that a relative filter can go back; 1 is today. */
@@ -42,6 +42,10 @@ export type LeadView = {
   sort: LeadSort;
   limit: number;
   cursor: string | null;
+  /** In days: who was emailed within them is left out; wins over the time. */
+  notMailedWithin: number | null;
+  /** In epoch milliseconds. */
+  notMailedSince: number | null;
 } & Record<ValueFilter, readonly string[]> &
   /** In days; wins over the bounds. */
   Record<`${TimeFilter}Within`, number | null> &
@@ -61,6 +65,8 @@ export const noFilters = {
   activatedWithin: null,
   activatedFrom: null,
   activatedTo: null,
+  notMailedWithin: null,
+  notMailedSince: null,
 } as const satisfies Partial<LeadView>;
 
 const initial: LeadView = { search: '', sort: '-id', limit: 50, cursor: null, ...noFilters };
@@ -71,6 +77,8 @@ export function withoutFilter(name: FilterName): Partial<LeadView> {
     case 'status':
     case 'importId':
       return { [name]: null };
+    case 'notMailed':
+      return { notMailedWithin: null, notMailedSince: null };
     case 'source':
     case 'stage':
     case 'consentSource':
@@ -115,6 +123,8 @@ export function parseLeadView(query: Pick<URLSearchParams, 'get' | 'getAll'>): L
     activatedWithin: days('activatedWithin'),
     activatedFrom: number('activatedFrom'),
     activatedTo: number('activatedTo'),
+    notMailedWithin: days('notMailedWithin'),
+    notMailedSince: number('notMailedSince'),
     sort: leadSorts.find((sort) => sort === query.get('sort')) ?? initial.sort,
     limit: pageSizes.find((size) => size === limit) ?? initial.limit,
     cursor: query.get('cursor') || null,
@@ -130,6 +140,8 @@ const singleNames = [
   'activatedWithin',
   'activatedFrom',
   'activatedTo',
+  'notMailedWithin',
+  'notMailedSince',
 ] as const satisfies readonly (keyof LeadView)[];
 
 /** The query of a view, without what is as usual. */
@@ -179,6 +191,9 @@ export function filterOf(view: LeadView, nowMs: number = Date.now()): LeadFilter
     if (from !== null) filter[`${name}From`] = from;
     if (to !== null) filter[`${name}To`] = to;
   }
+  const { notMailedWithin: days } = view;
+  const since = days === null ? view.notMailedSince : startOfLast(days, nowMs);
+  if (since !== null) filter.notMailedSince = since;
   return filter;
 }
 

@@ -45,16 +45,19 @@ export const activateMessages = {
     already_active: (count: number) => `${formatCount(count)} already active`,
     suppressed: (count: number) => `${formatCount(count)} suppressed`,
     invalid_address: (count: number) => `${formatCount(count)} without a valid address`,
+    recently_mailed: (count: number) => `${formatCount(count)} emailed recently`,
   },
   skippedTitles: {
     already_active: 'Already active',
     suppressed: 'Suppressed',
     invalid_address: 'No valid address',
+    recently_mailed: 'Emailed recently',
   },
   skippedTexts: {
     already_active: 'They were activated before and get no second email.',
     suppressed: 'They must not be emailed any more.',
     invalid_address: 'Correct the address to activate them.',
+    recently_mailed: 'An earlier activation emailed them within the days set in Settings.',
   },
   skippedFirst: (shown: number, total: number) =>
     shown < total ? `First ${formatCount(shown)} of ${formatCount(total)}` : '',

@@ -39,6 +39,7 @@ export const stateMessages = {
     already_active: 'already active',
     suppressed: 'suppressed',
     invalid_address: 'invalid address',
+    recently_mailed: 'emailed recently',
     erased: 'erased',
     cancelled: 'activation was cancelled',
   } satisfies Record<SkipReason, string>,

@@ -17,6 +17,7 @@ export const viewMessages = {
     consentSource: 'Consent',
     created: 'Added',
     activated: 'Activated',
+    notMailed: 'Not emailed',
     importId: 'Import',
   },
   back: 'All filters',
@@ -65,5 +66,6 @@ export const viewMessages = {
     createdTo: (to: string) => `added until ${to}`,
     activatedFrom: (from: string) => `activated since ${from}`,
     activatedTo: (to: string) => `activated until ${to}`,
+    notMailedSince: (from: string) => `not emailed since ${from}`,
   },
 } as const;

@@ -5,6 +5,7 @@
  * @module
  */
 import { newSessionId } from '../../../../../src/shared/session-id.ts';
+import { whenOf, withTimes, type Manifest } from '../../../../../src/shared/manifest.ts';
 import { missingFooterFields, type FooterField } from '../../../../../src/shared/footer-fields.ts';
 import type { Progress } from '../../../../../src/shared/progress.ts';
 import type {
@@ -21,7 +22,7 @@ import { activateMessages } from '../../messages/activate.ts';
 import { timingMessages } from '../../messages/timing.ts';
 import { Timing } from '../../timing/timing.svelte.ts';
 import { describeAudience, expectedMs } from './describe-audience.ts';
-import { startActivation } from './start-request.ts';
+import { holdTo, startActivation } from './start-request.ts';
 
 export interface StartObserver {
   /** The id exists and nothing has left yet. */
@@ -72,6 +73,7 @@ export class ActivateForm {
   #loadRefusal = $state.raw<Refusal | null>(null);
   #previewRefusal = $state.raw<Refusal | null>(null);
   #startRefusal = $state.raw<Refusal | null>(null);
+  #changes = $state.raw<readonly string[] | null>(null);
   #attempt = $state(0);
   /** Sent, and not answered. */
   #unanswered = $state.raw<ActivationStartRequest | null>(null);
@@ -143,6 +145,10 @@ export class ActivateForm {
   get startRefusal(): Refusal | null {
     return this.#startRefusal;
   }
+  /** Why a start was refused as not the one that was shown, in sentences; null where it was not. */
+  get changes(): readonly string[] | null {
+    return this.#changes;
+  }
   /** 0: not starting; otherwise which attempt is under way. */
   get attempt(): number {
     return this.#attempt;
@@ -172,6 +178,12 @@ export class ActivateForm {
     if (this.#preview === null) return null;
     const { total } = this.#preview;
     return describeAudience(this.#audience, total) ?? activateMessages.picked(total);
+  }
+  /** What a start with the chosen times is held to; null while these are wrong, or no mail can be sent. */
+  get manifest(): Manifest | null {
+    const made = this.#preview?.manifest ?? null;
+    if (made === null || !this.timing.isUsable) return null;
+    return withTimes(made.manifest, whenOf(this.timing.request));
   }
   /** The count that must be typed before a start; null where none needs to be. */
   get countToType(): number | null {
@@ -229,6 +241,7 @@ export class ActivateForm {
   async choose(templateId: string): Promise<void> {
     this.#templateId = templateId;
     this.#missingFields = [];
+    this.#changes = null;
     this.#test = { kind: 'none' };
     await Promise.all([this.count(), this.#lookAtFooter(templateId)]);
   }
@@ -304,13 +317,17 @@ export class ActivateForm {
     if (!this.canStart || templateId === null) return;
     this.#attempt = 1;
     this.#startRefusal = null;
-    const request: ActivationStartRequest = this.#unanswered ?? {
+    this.#changes = null;
+    const made = this.#preview?.manifest ?? null;
+    const wanted: ActivationStartRequest = {
       sessionId: newSessionId(Date.now(), (count) => crypto.getRandomValues(new Uint8Array(count))),
       name: this.name.trim(),
       audience: this.#audience,
       templateId,
       ...this.timing.request,
     };
+    // Only what is on the screen may start.
+    const request = this.#unanswered ?? (await holdTo(wanted, made));
     this.#unanswered = request;
     this.#observer.expect(request.sessionId);
     const outcome = await startActivation(
@@ -329,8 +346,8 @@ export class ActivateForm {
         return;
       case 'refused':
         this.#unanswered = null;
-        this.#startRefusal = outcome.refusal;
         this.#observer.refused(request.sessionId);
+        await this.#refused(outcome.refusal);
         return;
       case 'unreachable':
         this.#startRefusal = outcome.refusal;
@@ -338,5 +355,18 @@ export class ActivateForm {
       default:
         outcome satisfies never;
     }
+  }
+
+  /** Shows why nothing was started; where it would be another activation by now, the one that it would be. */
+  async #refused(refusal: Refusal): Promise<void> {
+    if (refusal.kind !== 'problem' || refusal.problem.code !== 'manifest_changed') {
+      this.#startRefusal = refusal;
+      return;
+    }
+    const { differences = [], detail } = refusal.problem;
+    this.#changes = differences.length === 0 ? [detail] : differences.map(({ message }) => message);
+    // A typed count was for what was shown before.
+    this.typedCount = '';
+    await this.count();
   }
 }

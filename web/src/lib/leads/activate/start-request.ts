@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { manifestHash, whenOf, withTimes, type HashedManifest } from '../../../../../src/shared/manifest.ts';
 import type { Progress } from '../../../../../src/shared/progress.ts';
 import type { ActivationStartRequest } from '../../../../../src/shared/schemas/activation.ts';
 import type { Answer, Refusal } from '../../api/client.ts';
@@ -18,6 +19,21 @@ export type StartOutcome =
 
 /** Waits before each further attempt; their sum is what a person watches before being asked. */
 const startRetryWaitsMs = [1_000, 2_000, 4_000, 8_000] as const;
+
+/**
+ * The request, held to the manifest that the person looked at: whatever would come out otherwise is refused. What the
+ * request says of its time is a part of it.
+ *
+ * @param made - null while no mail can be sent
+ */
+export async function holdTo(
+  request: ActivationStartRequest,
+  made: HashedManifest | null,
+): Promise<ActivationStartRequest> {
+  if (made === null) return request;
+  const manifest = withTimes(made.manifest, whenOf(request));
+  return { ...request, manifestHash: await manifestHash(manifest), manifest: { ...manifest } };
+}
 
 /**
  * Sends the start request until it is answered, or the attempts are used up.
