@@ -14,7 +14,9 @@ import type { AudienceOutcomes } from '../shared/manifest.ts';
 import { mergeFields, type Recipient } from '../shared/recipient.ts';
 import type { Audience } from '../shared/schemas/activation.ts';
 import {
+  byId,
   compileLeadFilter,
+  isBeyondIn,
   type LeadFilterOptions,
   type LeadSelection,
   type SqlValue,
@@ -63,7 +65,8 @@ export function selectAudience(audience: Audience, options: LeadFilterOptions): 
       where: 'l.id IN (SELECT value FROM json_each(?))',
       params: [JSON.stringify(audience.leadIds)],
       id: 'l.id',
-      isSearch: false,
+      idOrder: ['l.id'],
+      isBeyond: isBeyondIn('l.id'),
     };
   }
   const selection = compileLeadFilter(audience.filter, options);
@@ -237,11 +240,12 @@ export async function sampleAudience(
     mailedAfter = null,
   }: { customFields?: readonly string[]; mailedAfter?: number | null } = {},
 ): Promise<Recipient[]> {
-  const { from, where, params, id } = selectAudience(audience, { drive: 'id' });
+  const selection = selectAudience(audience, { drive: 'id' });
+  const { from, where, params } = selection;
   const { results } = await db
     .prepare(
       `SELECT ${recipientColumnsWith(customFields)} FROM ${from}
-       WHERE ${where} AND ${eligibilitySql(timeSql(mailedAfter))} = 'mailable' ORDER BY ${id} LIMIT ?`,
+       WHERE ${where} AND ${eligibilitySql(timeSql(mailedAfter))} = 'mailable' ORDER BY ${byId(selection)} LIMIT ?`,
     )
     .bind(...params, limit)
     .all<RecipientRow>();
@@ -263,14 +267,17 @@ export async function planPage(
     const rest = uniqueSorted(audience.leadIds).filter((id) => id > afterLeadId && id <= maxLeadId);
     return { leadIds: rest.slice(0, limit), done: rest.length <= limit };
   }
-  const { from, where, params, id } = selectAudience(audience, { asOf: revision, drive: 'id' });
+  const selection = selectAudience(audience, { asOf: revision, drive: 'id' });
+  const { from, where, params, id } = selection;
+  const beyond = selection.isBeyond(afterLeadId);
   // One row of JSON, because D1 takes longer to return thousands of rows than to find them.
   const row = await db
     .prepare(
       `SELECT json_group_array(id) AS ids FROM (
-         SELECT l.id FROM ${from} WHERE ${where} AND ${id} > ? AND ${id} <= ? ORDER BY ${id} LIMIT ?)`,
+         SELECT l.id FROM ${from} WHERE ${where} AND ${beyond.sql} AND ${id} <= ?
+         ORDER BY ${byId(selection)} LIMIT ?)`,
     )
-    .bind(...params, afterLeadId, maxLeadId, limit)
+    .bind(...params, ...beyond.params, maxLeadId, limit)
     .first<{ ids: string }>();
   const leadIds = uniqueSorted(JSON.parse(row?.ids ?? '[]') as number[]);
   return { leadIds, done: leadIds.length < limit };

@@ -19,6 +19,7 @@ import type { Lead } from '../shared/schemas/leads.ts';
 import type { PersonExport } from '../shared/schemas/audit.ts';
 import { type HashEmail, normalizeEmail } from './email.ts';
 import { forgetInHistory } from './activations.ts';
+import { placesOfLeadSql, type PlaceOfLead } from './imports/import.ts';
 import { eraseFromIssues, issuesAbout } from './imports/issues.ts';
 import { forgetViews, viewsAbout } from './saved-views.ts';
 import { leadColumns, toLead, type LeadRow } from './leads/row.ts';
@@ -179,12 +180,9 @@ export async function tracesOf(
   const { person, emailHash } = about;
   const [members, suppression, issues, views, former] = await Promise.all([
     db
-      .prepare(
-        `SELECT i.import_id AS importId, i.file_name AS fileName, m.line, m.outcome, i.created_at AS createdAt
-         FROM imports i JOIN import_leads m ON m.import_number = i.number AND m.lead_id = ?`,
-      )
+      .prepare(placesOfLeadSql('i.created_at AS createdAt'))
       .bind(person.leadId)
-      .all<{ importId: string; fileName: string; line: number; outcome: string; createdAt: number }>(),
+      .all<PlaceOfLead & { createdAt: number }>(),
     db
       .prepare(
         `SELECT email_hash AS id, reason, created_at AS createdAt, label, note, session_id AS sessionId

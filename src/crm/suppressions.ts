@@ -22,12 +22,12 @@ type SuppressionRow = Omit<Suppression, 'lead'> & { lead: string | null };
 type LeadCells = [id: number, email: string, firstName: string, lastName: string];
 
 const list: PagedList<SuppressionRow> = {
-  // A lookup per shown row. Two leads can share a hash: addresses are unique by the case of ASCII, hashes by
-  // that of Unicode.
+  // A lookup per shown row. `lead_id` counts only while that lead has this address. Two leads can share a hash:
+  // addresses are unique by the case of ASCII, hashes by that of Unicode.
   select: `SELECT email_hash AS id, reason, created_at AS createdAt, label, added_by AS addedBy, note,
       session_id AS sessionId,
       (SELECT json_array(l.id, l.email, l.first_name, l.last_name) FROM leads l
-       WHERE l.email_hash = suppressions.email_hash LIMIT 1) AS lead
+       WHERE l.id = suppressions.lead_id AND l.email_hash = suppressions.email_hash) AS lead
     FROM suppressions`,
   key: [
     { column: 'created_at', type: 'integer', of: (row) => row.createdAt },
@@ -45,18 +45,29 @@ function toSuppression({ lead, ...entry }: SuppressionRow): Suppression {
 /**
  * Suppresses one address because of a webhook or an unsubscribe link.
  *
+ * @param entry.leadId - the lead that was mailed, which may have another address by now
+ * @param entry.address - finds the lead otherwise; it is not stored
  * @returns false when it was suppressed already
  */
 export async function suppressHash(
   db: D1Database,
-  entry: { emailHash: string; reason: SuppressionReason; nowMs: number; sessionId: string | null },
+  entry: {
+    emailHash: string;
+    leadId: number | null;
+    address: string | null;
+    reason: SuppressionReason;
+    nowMs: number;
+    sessionId: string | null;
+  },
 ): Promise<boolean> {
   const result = await db
     .prepare(
-      `INSERT INTO suppressions (email_hash, reason, created_at, session_id) VALUES (?, ?, ?, ?)
+      `INSERT INTO suppressions (email_hash, lead_id, reason, created_at, session_id)
+       VALUES (?1, coalesce((SELECT id FROM leads WHERE id = ?2 AND email_hash = ?1),
+         (SELECT id FROM leads WHERE email = ?3)), ?4, ?5, ?6)
        ON CONFLICT (email_hash) DO NOTHING`,
     )
-    .bind(entry.emailHash, entry.reason, entry.nowMs, entry.sessionId)
+    .bind(entry.emailHash, entry.leadId, entry.address, entry.reason, entry.nowMs, entry.sessionId)
     .run();
   return result.meta.changes > 0;
 }
@@ -88,9 +99,10 @@ export async function addSuppressions(
   for (let start = 0; start < rows.length; start += maxChunkCount) {
     const result = await db
       .prepare(
-        `INSERT INTO suppressions (email_hash, reason, created_at, label, added_by, note)
-         SELECT value ->> 'hash', ?2, ?3, value ->> 'label', ?4, ?5 FROM json_each(?1) WHERE true
-         ON CONFLICT (email_hash) DO NOTHING`,
+        `INSERT INTO suppressions (email_hash, lead_id, reason, created_at, label, added_by, note)
+         SELECT value ->> 'hash', (SELECT l.id FROM leads l WHERE l.email = value ->> 'label'), ?2, ?3,
+           value ->> 'label', ?4, ?5
+         FROM json_each(?1) WHERE true ON CONFLICT (email_hash) DO NOTHING`,
       )
       .bind(
         JSON.stringify(rows.slice(start, start + maxChunkCount)),

@@ -5,8 +5,8 @@
  * the words on the screens. Custom fields (custom-fields.ts) and fields that the product sets (status, times) are
  * not here. Does not use zod, because the web app loads this file.
  *
- * A new use needs more than a line: `filter` and `sort` need an index (`leads_<column>`), `search` needs a new
- * full-text index.
+ * A new use needs more than a line: `sort` needs an index (`leads_<column>`); `search` and `filter` need a new full-text
+ * index, `filter` also a letter in src/crm/leads/labels.ts.
  *
  * @module
  */

@@ -19,6 +19,7 @@ export async function emptyCrm(): Promise<D1Database> {
     DB.prepare('DELETE FROM imports'),
     DB.prepare('DELETE FROM import_chunks'),
     DB.prepare('DELETE FROM import_leads'),
+    DB.prepare('DELETE FROM lead_blocks'),
     DB.prepare('DELETE FROM views'),
     DB.prepare('DELETE FROM custom_fields'),
     DB.prepare('DELETE FROM suppression_removals'),
@@ -109,8 +110,11 @@ export async function addLeads(db: D1Database, leads: readonly TestLead[]): Prom
 /** Suppresses an address. */
 export async function suppress(db: D1Database, email: string): Promise<void> {
   await db
-    .prepare("INSERT INTO suppressions (email_hash, reason, created_at) VALUES (?, 'unsubscribed', 0)")
-    .bind(hashEmail(email))
+    .prepare(
+      `INSERT INTO suppressions (email_hash, lead_id, reason, created_at)
+       VALUES (?, (SELECT id FROM leads WHERE email = ?), 'unsubscribed', 0)`,
+    )
+    .bind(hashEmail(email), email)
     .run();
 }
 

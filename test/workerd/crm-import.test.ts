@@ -74,11 +74,12 @@ const none: ImportCounts = { created: 0, updated: 0, unchanged: 0, duplicate: 0,
 const members = async (importId: string): Promise<number[]> => {
   const { results } = await db
     .prepare(
-      `SELECT lead_id FROM import_leads m JOIN imports i ON i.number = m.import_number WHERE import_id = ? ORDER BY 1`,
+      `SELECT l.id FROM imports i JOIN import_leads m ON m.import_number = i.number
+       JOIN leads l ON l.id BETWEEN m.lead_id AND m.lead_id + m.more_count WHERE i.import_id = ? ORDER BY 1`,
     )
     .bind(importId)
-    .all<{ lead_id: number }>();
-  return results.map((row) => row.lead_id);
+    .all<{ id: number }>();
+  return results.map((row) => row.id);
 };
 
 describe('an import', () => {
@@ -433,6 +434,72 @@ describe('the cells of rejected rows of an import', () => {
   });
 });
 
+describe('the leads that an import created', () => {
+  const rowsOf = async () => {
+    const { results } = await db
+      .prepare(
+        'SELECT lead_id AS id, more_count AS more, outcome FROM import_leads ORDER BY import_number, lead_id',
+      )
+      .all();
+    return results;
+  };
+  const file = ['a', 'b', 'c', 'd'].map((name) => ({ email: `${name}@example.org` }));
+
+  it('are one row for each chunk, and keep their lines', async () => {
+    await run([{ email: 'b@example.org' }], 'first');
+    await run([file[0] ?? {}, {}, ...file.slice(1)], 'mine');
+    expect(await rowsOf()).toEqual([
+      { id: 1, more: 0, outcome: 'created' },
+      { id: 1, more: 0, outcome: 'unchanged' },
+      { id: 2, more: 2, outcome: 'created' },
+    ]);
+    const places = await Promise.all([1, 2, 3, 4].map((id) => importsOfLead(db, id)));
+    expect(places.map((of) => of.map(({ importId, line }) => [importId, line]))).toEqual([
+      [
+        ['mine', 4],
+        ['first', 2],
+      ],
+      [['mine', 2]],
+      [['mine', 5]],
+      [['mine', 6]],
+    ]);
+  });
+
+  it('are a row each as long as a version may answer that does not know of longer ones', async () => {
+    await db.exec('CREATE INDEX leads_created_at ON leads (created_at)');
+    await run(file, 'mine');
+    await db.exec('DROP INDEX leads_created_at');
+    expect(await rowsOf()).toEqual([1, 2, 3, 4].map((id) => ({ id, more: 0, outcome: 'created' })));
+    expect(await importsOfLead(db, 4)).toMatchObject([{ line: 5, outcome: 'created' }]);
+  });
+
+  it('are found again when somebody adds one of them while the chunk is on its way', async () => {
+    await open('mine');
+    // After the chunk has looked for known addresses, and before its transaction.
+    let isAdded = false;
+    const racing = new Proxy(db, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name);
+        if (name !== 'batch') return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+        return async (statements: D1PreparedStatement[]) => {
+          if (!isAdded) {
+            isAdded = true;
+            await run([{ email: 'c@example.org' }], 'other');
+          }
+          return target.batch(statements);
+        };
+      },
+    });
+    const [own, before] = [racing, db];
+    db = own;
+    const answer = await put(file, 0, { importId: 'mine' });
+    db = before;
+    expect(answer).toMatchObject({ kind: 'ok', counts: { created: 3, unchanged: 1 } });
+    expect(await members('mine')).toHaveLength(4);
+    expect(await countsAndRecount(db)).toMatchObject({ recount: { new: 4 } });
+  });
+});
+
 describe('deleting an import', () => {
   const remove = (importId: string, deadlineMs = 1) =>
     deleteImport(db, { importId, now: () => 0, deadlineMs });
@@ -453,19 +520,26 @@ describe('deleting an import', () => {
 
   it('continues where its time was over, and takes no chunk after its beginning', async () => {
     const rows = Array.from({ length: 1_900 }, (_, index) => ({ email: `n${index}@example.org` }));
-    await open('large');
-    for (let seq = 0; seq < 3; seq++) {
-      const part = rows.map(({ email }) => ({ email: `${seq}${email}` }));
-      await put(part, seq, { importId: 'large', firstLine: 2 + 2_000 * seq });
+    // The leads of the second import were there before, so each is a row of its own.
+    for (const importId of ['first', 'large']) {
+      await open(importId);
+      for (let seq = 0; seq < 3; seq++) {
+        const part = rows.map(({ email }) => ({ email: `${seq}${email}` }));
+        await put(part, seq, { importId, firstLine: 2 + 2_000 * seq });
+      }
     }
     expect(await remove('large', 0)).toBe('more');
     const total = (await members('large')).length;
     expect(total).toBeLessThan(5_700);
-    expect(await db.prepare('SELECT member_count AS n FROM imports').first('n')).toBe(total);
+    const count = db.prepare("SELECT member_count AS n FROM imports WHERE import_id = 'large'");
+    expect(await count.first('n')).toBe(total);
     expect(await put([{ email: 'x@example.org' }], 3, { importId: 'large', firstLine: 9_000 })).toEqual({
       kind: 'closed',
     });
     expect(await remove('large', 0)).toBe('deleted');
+    expect(await members('large')).toEqual([]);
+    expect(await members('first')).toHaveLength(5_700);
+    expect(await remove('first', 0)).toBe('deleted');
     expect(await db.prepare('SELECT count(*) AS n FROM import_leads').first('n')).toBe(0);
   });
 });
@@ -515,7 +589,8 @@ it('the counts of leads stay correct through any order of imports, undoings, fli
         const wrong = await db
           .prepare(
             `SELECT import_id FROM imports i WHERE member_count <>
-               (SELECT count(*) FROM import_leads WHERE import_number = i.number)`,
+               (SELECT count(*) FROM import_leads m JOIN leads l ON l.id BETWEEN m.lead_id AND m.lead_id + m.more_count
+                WHERE m.import_number = i.number)`,
           )
           .first();
         expect(wrong).toBeNull();

@@ -62,7 +62,7 @@ async function load(backup: OpenBackup, file: string): Promise<DatabaseSync> {
     // The file is discarded when this process ends early.
     database.exec('PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN');
     for await (const statement of backup.statements()) database.exec(statement);
-    if (!backup.manifest.isSnapshot) deleteDanglingRows(database);
+    if (!backup.manifest.isSnapshot) await deleteDanglingRows(database);
     database.exec('COMMIT');
     await check(database, backup);
     return database;
@@ -74,13 +74,20 @@ async function load(backup: OpenBackup, file: string): Promise<DatabaseSync> {
   }
 }
 
+/** Whether a table of a backup, which may be of an earlier version, has a column. */
+const hasColumn = async (database: DatabaseSync, table: string, column: string): Promise<boolean> =>
+  (await queryOf(database)(`PRAGMA table_info(${table})`)).some((row) => row[1] === column);
+
 /** Rows that were written during the backup may refer to rows that it does not have. */
-function deleteDanglingRows(database: DatabaseSync): void {
+async function deleteDanglingRows(database: DatabaseSync): Promise<void> {
+  const last = (await hasColumn(database, 'import_leads', 'more_count')) ? 'lead_id + more_count' : 'lead_id';
   database.exec(`
     DELETE FROM template_versions WHERE template_id NOT IN (SELECT id FROM templates);
-    DELETE FROM import_leads WHERE lead_id NOT IN (SELECT id FROM leads);
+    DELETE FROM import_leads WHERE NOT EXISTS (SELECT 1 FROM leads WHERE id BETWEEN lead_id AND ${last});
     DELETE FROM import_leads WHERE import_number NOT IN (SELECT number FROM imports);
-    UPDATE imports SET member_count = (SELECT count(*) FROM import_leads WHERE import_number = imports.number)`);
+    UPDATE imports SET member_count = (
+      SELECT count(*) FROM import_leads m CROSS JOIN leads l ON l.id BETWEEN lead_id AND ${last}
+      WHERE import_number = imports.number)`);
 }
 
 async function check(database: DatabaseSync, { folder, manifest }: OpenBackup): Promise<void> {
@@ -116,9 +123,13 @@ export async function stageRestore(
     const merged = later.newer === null ? null : await merge(database, later.newer, `${file}.newer`);
     const targets = await erasedTargets(database, later.auditCsv);
     const erasures = await eraseAgain(database, backup.addressHashKey, targets);
-    // A backup of an earlier version has no revisions.
-    const columns = await queryOf(database)('PRAGMA table_info(lead_counts)');
-    if (columns.some((column) => column[1] === 'revision')) {
+    if (await hasColumn(database, 'suppressions', 'lead_id')) {
+      // Those of the later backup may name leads that have other ids here.
+      database.exec(
+        `UPDATE suppressions SET lead_id = l.id FROM leads l WHERE l.email_hash = suppressions.email_hash`,
+      );
+    }
+    if (await hasColumn(database, 'lead_counts', 'revision')) {
       database.exec(`UPDATE lead_counts SET revision = revision + ${String(skippedRevisionCount)}`);
     }
     database.exec(`

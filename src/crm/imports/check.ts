@@ -38,7 +38,7 @@ export async function checkRows(db: D1Database, check: RowCheck): Promise<Import
     }
     seen.add(key);
     // Nothing is written, so no hash is needed.
-    prepared.push(prepareRow(line, row.lead, () => ''));
+    prepared.push(prepareRow({ line, lead: row.lead, isKnown: false }, () => ''));
   }
   const { known, changed } = await countKnownLeads(db, prepared);
   return {

@@ -13,12 +13,14 @@ import {
   counted,
   findImport,
   importStatement,
+  lineSql,
   storedImport,
   type StoredImport,
 } from './import.ts';
 import type { StoredIssue } from './issues.ts';
+import { spanWithSql } from '../leads/filter.ts';
 import { readImportRow } from '../../shared/imports/parse-row.ts';
-import { importStatements, prepareRow, type PreparedRow } from './upsert-leads.ts';
+import { importStatements, isAddressTaken, prepareRow, type PreparedRow } from './upsert-leads.ts';
 
 /** A row of a file: where its record begins, counted from 1, and its cells. */
 export interface FileRow {
@@ -38,9 +40,9 @@ export type ChunkAnswer =
 // Unless the import is open and awaits this chunk, the number is null. The column refuses null, which aborts the
 // transaction. So only one of two senders of a chunk succeeds.
 const insertChunkSql = `INSERT INTO import_chunks
-    (import_number, seq, body_hash, duplicate_count, rejected_count, unmailable_count, issues)
+    (import_number, seq, body_hash, duplicate_count, rejected_count, unmailable_count, issues, after_lead_id)
   VALUES ((SELECT number FROM imports WHERE number = ?1 AND state = 'open' AND next_seq = ?2),
-    ?2, ?3, ?4, ?5, ?6, ?7)`;
+    ?2, ?3, ?4, ?5, ?6, ?7, (SELECT coalesce(max(id), 0) FROM leads))`;
 
 const sumChunkSql = `UPDATE imports AS i SET next_seq = ?2 + 1, next_line = ?3, updated_at = max(i.updated_at, ?4),
     ${counted.map((name) => `${name}_count = i.${name}_count + c.${name}_count`).join(', ')},
@@ -55,22 +57,28 @@ export function addressKey(email: string): string {
   return email.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
-/** Those of these addresses that earlier chunks of the import had, with their lines. */
-async function earlierLines(
+/** The addresses of these that have a lead; with the line, where earlier chunks of the import had it. */
+async function knownAddresses(
   db: D1Database,
   importNumber: number,
   emails: readonly string[],
-): Promise<Map<string, number>> {
-  // CROSS JOIN fixes the order: otherwise SQLite would compare every member of the import with every row.
-  const { results } = await db
+): Promise<Map<string, number | null>> {
+  // CROSS JOIN fixes the order: otherwise SQLite would compare every lead with every row. One row of JSON, because D1
+  // takes longer to return thousands of rows than to find them.
+  const line = `iif(l.id <= m.lead_id + m.more_count, ${lineSql}, NULL)`;
+  const found = await db
     .prepare(
-      `SELECT r.value AS email, m.line FROM json_each(?1) AS r
-       CROSS JOIN leads l ON l.email = r.value
-       CROSS JOIN import_leads m ON m.import_number = ?2 AND m.lead_id = l.id`,
+      `SELECT json_group_array(json_array(r.value, (${spanWithSql('?2', 'l.id', line)}))) AS known
+       FROM json_each(?1) AS r CROSS JOIN leads l ON l.email = r.value`,
     )
     .bind(JSON.stringify(emails), importNumber)
-    .all<{ email: string; line: number }>();
-  return new Map(results.map((row) => [addressKey(row.email), row.line]));
+    .first<{ known: string }>();
+  return new Map(
+    (JSON.parse(found?.known ?? '[]') as [email: string, line: number | null][]).map(([email, at]) => [
+      addressKey(email),
+      at,
+    ]),
+  );
 }
 
 /**
@@ -103,8 +111,8 @@ export async function putChunk(
   const lastLine = chunk.rows.at(-1)?.line ?? found.import.nextLine;
   const countOf = (outcome: ImportIssue['outcome']) => issues.filter((issue) => issue[1] === outcome).length;
   const position = [found.number, seq] as const;
-  try {
-    await db.batch([
+  const put = (prepared: readonly PreparedRow[]) =>
+    db.batch([
       db
         .prepare(insertChunkSql)
         .bind(
@@ -115,10 +123,15 @@ export async function putChunk(
           rows.filter((row) => row.unmailable).length,
           JSON.stringify(issues),
         ),
-      ...importStatements(db, { importNumber: found.number, importId, seq, rows, nowMs }),
+      ...importStatements(db, { importNumber: found.number, importId, seq, rows: prepared, nowMs }),
       db.prepare(countLeadsSql).bind(...position),
       db.prepare(sumChunkSql).bind(...position, lastLine + 1, nowMs),
     ]);
+  try {
+    await put(rows).catch((error: unknown) => {
+      if (!isAddressTaken(error)) throw error;
+      return put(rows.map((row) => ({ ...row, isKnown: true })));
+    });
   } catch (error) {
     // Since the check, another sender may have sent the chunk or closed the import.
     const now = await findImport(db, importId);
@@ -184,7 +197,8 @@ async function sortOut(
     row: readImportRow(mapping, cells, line, { consentSource, source }),
   }));
   const emails = read.flatMap(({ row: it }) => (it.kind === 'lead' ? [it.lead.email] : []));
-  const lines = await earlierLines(db, number, emails);
+  const known = await knownAddresses(db, number, emails);
+  const lines = new Map([...known].flatMap(([key, at]) => (at === null ? [] : [[key, at] as const])));
   const rows: PreparedRow[] = [];
   const issues: StoredIssue[] = [];
   for (const { cells, row: it } of read) {
@@ -199,7 +213,7 @@ async function sortOut(
       continue;
     }
     lines.set(key, it.line);
-    rows.push(prepareRow(it.line, it.lead, chunk.hashEmail));
+    rows.push(prepareRow({ line: it.line, lead: it.lead, isKnown: known.has(key) }, chunk.hashEmail));
   }
   return { rows, issues };
 }

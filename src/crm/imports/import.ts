@@ -10,6 +10,7 @@ import { columnMapping, type ColumnMapping } from '../../shared/imports/import-f
 import type { Import, ImportCounts, ImportList, ImportOpenRequest } from '../../shared/schemas/imports.ts';
 import { readPage, type PagedList } from '../cursor.ts';
 import { rememberNames } from '../leads/custom-fields.ts';
+import { spanWithSql } from '../leads/filter.ts';
 
 /** How every chunk of an import is read. */
 type ImportSpec = Pick<Import, 'columns' | 'consentSource' | 'source' | 'reading'> & {
@@ -144,34 +145,32 @@ export async function finishImport(
   return getImport(db, finish.importId);
 }
 
-/** The imports that a lead was in, newest first, by one look-up for each existing import. */
+/** SQL of the line of a lead `l` in the file of the span `m`. */
+export const lineSql = "iif(m.outcome = 'created', coalesce(l.import_line, m.line), m.line)";
+
+/** SQL of the places of the lead `?` in imports `i`, newest first, by one look-up for each existing import. */
+export const placesOfLeadSql = (columns: string): string =>
+  `SELECT i.import_id AS importId, i.file_name AS fileName, ${lineSql} AS line, m.outcome, ${columns}
+   FROM leads l CROSS JOIN imports i CROSS JOIN import_leads m
+     ON m.import_number = i.number AND m.lead_id = (${spanWithSql('i.number', 'l.id', 'm.lead_id')})
+   WHERE l.id = ? AND l.id <= m.lead_id + m.more_count ORDER BY i.number DESC`;
+
+/** A lead's place in an import. */
+export interface PlaceOfLead {
+  importId: string;
+  fileName: string;
+  line: number;
+  outcome: 'created' | 'updated' | 'unchanged';
+}
+
+/** The imports that a lead was in, newest first. */
 export async function importsOfLead(
   db: D1Database,
   leadId: number,
-): Promise<
-  {
-    importId: string;
-    fileName: string;
-    owner: string;
-    line: number;
-    outcome: 'created' | 'updated' | 'unchanged';
-    at: number;
-  }[]
-> {
+): Promise<(PlaceOfLead & { owner: string; at: number })[]> {
   const { results } = await db
-    .prepare(
-      `SELECT i.import_id AS importId, i.file_name AS fileName, i.owner, m.line, m.outcome, m.added_at AS at
-       FROM imports i CROSS JOIN import_leads m ON m.import_number = i.number AND m.lead_id = ?
-       ORDER BY i.number DESC LIMIT 100`,
-    )
+    .prepare(`${placesOfLeadSql('i.owner, m.added_at AS at')} LIMIT 100`)
     .bind(leadId)
-    .all<{
-      importId: string;
-      fileName: string;
-      owner: string;
-      line: number;
-      outcome: 'created' | 'updated' | 'unchanged';
-      at: number;
-    }>();
+    .all<PlaceOfLead & { owner: string; at: number }>();
   return results;
 }

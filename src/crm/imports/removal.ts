@@ -10,6 +10,7 @@
 import type { Import } from '../../shared/schemas/imports.ts';
 import { dropCells } from './issues.ts';
 import { getImport } from './import.ts';
+import { isBeyondInSpans } from '../leads/filter.ts';
 import { deletingMany, mergeSearchIndex } from '../leads/search-index.ts';
 
 async function numberAndState(
@@ -45,13 +46,14 @@ export async function undoImport(
   const row = await numberAndState(db, importId);
   if (row?.state !== 'undoing') return row === null ? null : getImport(db, importId);
   for (let afterId = 0; ;) {
+    const beyond = isBeyondInSpans(afterId);
     const { results } = await db
       .prepare(
-        `SELECT m.lead_id AS id FROM import_leads m CROSS JOIN leads l ON l.id = m.lead_id
-         WHERE m.import_number = ? AND m.lead_id > ? AND m.outcome = 'created' AND +l.status = 'new'
-         ORDER BY m.lead_id LIMIT ?`,
+        `SELECT l.id FROM import_leads m CROSS JOIN leads l ON l.id BETWEEN m.lead_id AND m.lead_id + m.more_count
+         WHERE m.import_number = ? AND ${beyond.sql} AND m.outcome = 'created' AND +l.status = 'new'
+         ORDER BY m.lead_id, l.id LIMIT ?`,
       )
-      .bind(row.number, afterId, undoPageLeadCount)
+      .bind(row.number, ...beyond.params, undoPageLeadCount)
       .all<{ id: number }>();
     const last = results.at(-1);
     if (last === undefined) break;
@@ -137,8 +139,8 @@ export async function dropOldCells(
 
 // ── deletion ─────────────────────────────────────────────────────────────────────────────────────
 
-/** Members deleted in one transaction. */
-const forgottenMemberCount = 5_000;
+/** Spans of leads deleted in one transaction. */
+const forgottenSpanCount = 5_000;
 
 /**
  * Deletes an import: its record, its rejected rows, and the list of its leads. The leads stay; undo the import first
@@ -161,18 +163,21 @@ export async function deleteImport(
     db.prepare('DELETE FROM import_chunks WHERE import_number = ?').bind(found.number),
   ]);
   for (;;) {
-    const [forgotten] = await db.batch([
+    const spans = `SELECT lead_id FROM import_leads WHERE import_number = ?1 ORDER BY lead_id LIMIT ${forgottenSpanCount}`;
+    const [, forgotten] = await db.batch([
+      // Leads of a span that were erased are not counted any more.
       db
         .prepare(
-          `DELETE FROM import_leads WHERE import_number = ?1 AND lead_id IN
-             (SELECT lead_id FROM import_leads WHERE import_number = ?1 ORDER BY lead_id LIMIT ?2)`,
+          `UPDATE imports SET member_count = max(0, member_count - (
+             SELECT coalesce(sum(more_count + 1), 0) FROM import_leads
+             WHERE import_number = ?1 AND lead_id IN (${spans}))) WHERE number = ?1`,
         )
-        .bind(found.number, forgottenMemberCount),
+        .bind(found.number),
       db
-        .prepare('UPDATE imports SET member_count = member_count - changes() WHERE number = ?')
+        .prepare(`DELETE FROM import_leads WHERE import_number = ?1 AND lead_id IN (${spans})`)
         .bind(found.number),
     ]);
-    if ((forgotten?.meta.changes ?? 0) < forgottenMemberCount) break;
+    if ((forgotten?.meta.changes ?? 0) < forgottenSpanCount) break;
     if (now() >= deadlineMs) return 'more';
   }
   await db.prepare('DELETE FROM imports WHERE number = ?').bind(found.number).run();

@@ -3,7 +3,7 @@
  * JSON parameter. They only make sense together, in one transaction (chunks.ts).
  *
  * Invariants: an import never changes a lead's status; an empty cell never erases a value; a lead's import_id is the
- * import that created it; the lead of each row is in `import_leads` with the row's outcome.
+ * import that created it; the lead of each row is in a span of `import_leads` with the row's outcome.
  *
  * @module
  */
@@ -12,6 +12,7 @@ import { leadFieldNames, leadFields } from '../../shared/lead-fields.ts';
 import { limits } from '../../shared/limits.ts';
 import { customJson } from '../leads/custom-fields.ts';
 import { type HashEmail, isUsableEmail } from '../email.ts';
+import { spanWithSql } from '../leads/filter.ts';
 import { nextRevisionSql } from '../leads/row.ts';
 
 /** Characters of one JSON parameter: D1 takes values of 2 MB, and a character has up to three bytes. */
@@ -22,12 +23,11 @@ const mergedFields = leadFieldNames.filter((field) => field !== 'email');
 const merged = mergedFields.map((field) => leadFields[field].column);
 
 /** The columns of a new lead, in the order in which a row has them. */
-const inserted = ['email', 'email_valid', 'email_hash', ...merged, 'custom'] as const;
+const inserted = ['email', 'email_valid', 'email_hash', ...merged, 'custom', 'import_line'] as const;
 type Column = (typeof inserted)[number];
 
 // A row is an array, not an object: half the bytes.
-const cell = (column: Column | 'line'): string =>
-  `(r.value ->> ${column === 'line' ? inserted.length : inserted.indexOf(column)})`;
+const cell = (column: Column): string => `(r.value ->> ${inserted.indexOf(column)})`;
 const isFieldChangedSql = merged
   .map((column) => `(${cell(column)} <> '' AND ${cell(column)} IS NOT l.${column} COLLATE BINARY)`)
   .join(' OR ');
@@ -37,14 +37,14 @@ const mergedCustomSql = `CASE ${cell('custom')} WHEN '{}' THEN l.custom ELSE (
     FROM json_each(json_patch(l.custom, ${cell('custom')}))) END`;
 const isChangedSql = `${isFieldChangedSql} OR (${cell('custom')} <> '{}' AND l.custom IS NOT ${mergedCustomSql})`;
 
-// ?1 rows, ?2 import number, ?3 now. `WHERE` before `ON CONFLICT`, or it would be read as a join.
+// ?1 rows, ?2 import number, ?3 now. A lead that is in the import already stays as it is in it.
 const addMember = (outcome: string, condition: string): string =>
   `INSERT INTO import_leads (import_number, lead_id, line, outcome, added_at, added_revision)
-   SELECT ?2, l.id, ${cell('line')}, '${outcome}', ?3, ${nextRevisionSql}
+   SELECT ?2, l.id, ${cell('import_line')}, '${outcome}', ?3, ${nextRevisionSql}
    FROM json_each(?1) AS r CROSS JOIN leads l ON l.email = ${cell('email')}
-   WHERE ${condition} ON CONFLICT DO NOTHING`;
-// Directly after the statement that it counts. None of these statements fires a trigger, which would change the
-// value of changes().
+   WHERE (${condition})
+     AND coalesce((${spanWithSql('?2', 'l.id', 'm.lead_id + m.more_count < l.id')}), true)`;
+// Directly after the statement that it counts. Those fire no trigger, which would change the value of changes().
 const countMembers = (column: string): string =>
   `UPDATE import_chunks SET ${column} = ${column} + changes() WHERE import_number = ?1 AND seq = ?2`;
 
@@ -53,10 +53,24 @@ const updateSql = `UPDATE leads AS l SET
     custom = ${mergedCustomSql}, updated_at = ?2, revision = ${nextRevisionSql}
   FROM json_each(?1) AS r WHERE l.email = ${cell('email')} AND (${isChangedSql})`;
 
-// Not `ON CONFLICT DO NOTHING`, which uses an id for every existing lead.
 const insertSql = `INSERT INTO leads (${inserted.join(', ')}, import_id, created_at, updated_at, revision)
-  SELECT ${inserted.map(cell).join(', ')}, ?2, ?3, ?3, ${nextRevisionSql} FROM json_each(?1) AS r
+  SELECT ${inserted.map(cell).join(', ')}, ?2, ?3, ?3, ${nextRevisionSql} FROM json_each(?1) AS r`;
+// Not `ON CONFLICT DO NOTHING`, which uses an id for every existing lead.
+const insertMissingSql = `${insertSql}
   WHERE NOT EXISTS (SELECT 1 FROM leads l WHERE l.email = ${cell('email')}) ORDER BY r.key`;
+
+// The leads that this chunk created have the ids above all earlier ones, without gaps, since nothing else writes during
+// a transaction: they are one span. As long as there are indexes of a version before 0020, that version may read the
+// import, and it knows only spans of one lead.
+const isContractedSql = "NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'leads_created_at')";
+const createdSql = `FROM import_chunks k CROSS JOIN leads l ON l.id > k.after_lead_id
+  WHERE k.import_number = ?1 AND k.seq = ?2`;
+const addCreatedSql = `INSERT INTO import_leads
+    (import_number, lead_id, more_count, line, outcome, added_at, added_revision)
+  SELECT ?1, min(l.id), max(l.id) - min(l.id), min(l.import_line), 'created', ?3, ${nextRevisionSql}
+  ${createdSql} GROUP BY CASE WHEN ${isContractedSql} THEN 0 ELSE l.id END`;
+const countCreatedSql = `UPDATE import_chunks SET created_count = (SELECT count(*) ${createdSql})
+  WHERE import_number = ?1 AND seq = ?2`;
 
 /**
  * Of the rows in ?1, how many have a lead and how many would change it. Reads only; a change is what
@@ -66,12 +80,17 @@ const countKnownSql = `SELECT count(*) AS known, coalesce(sum(${isChangedSql}), 
   FROM json_each(?1) AS r CROSS JOIN leads l ON l.email = ${cell('email')}`;
 
 export interface PreparedRow {
+  /** A lead had the address when the row was read. */
+  isKnown: boolean;
   unmailable: boolean;
   json: string;
 }
 
 /** A row in the form for the statements. */
-export function prepareRow(line: number, lead: ImportedLead, hashEmail: HashEmail): PreparedRow {
+export function prepareRow(
+  { line, lead, isKnown }: { line: number; lead: ImportedLead; isKnown: boolean },
+  hashEmail: HashEmail,
+): PreparedRow {
   const isUsable = isUsableEmail(lead.email);
   const values = [
     ...[lead.email, isUsable ? 1 : 0, hashEmail(lead.email)],
@@ -79,19 +98,22 @@ export function prepareRow(line: number, lead: ImportedLead, hashEmail: HashEmai
     customJson(lead.custom ?? {}),
     line,
   ];
-  return { unmailable: !isUsable, json: JSON.stringify(values) };
+  return { isKnown, unmailable: !isUsable, json: JSON.stringify(values) };
 }
 
 /**
  * The statements for the rows of one chunk, of which no two may have one address. The row of the chunk in
  * `import_chunks` must exist, because they write their counts to it.
+ *
+ * Rows without a known lead take one statement. It fails, and so does the transaction, if a lead has got the address in
+ * the meantime ({@link isAddressTaken}); then the caller calls again and says that every row may be known.
  */
 export function importStatements(
   db: D1Database,
   chunk: { importNumber: number; importId: string; seq: number; rows: readonly PreparedRow[]; nowMs: number },
 ): D1PreparedStatement[] {
-  const { importNumber, importId, seq, nowMs } = chunk;
-  return groups(chunk.rows).flatMap((rowsJson) => {
+  const { importNumber, importId, seq, rows, nowMs } = chunk;
+  const known = groups(rows.filter(({ isKnown }) => isKnown)).flatMap((rowsJson) => {
     const member = (outcome: string, condition: string) =>
       db.prepare(addMember(outcome, condition)).bind(rowsJson, importNumber, nowMs);
     const count = (column: string) => db.prepare(countMembers(column)).bind(importNumber, seq);
@@ -102,13 +124,22 @@ export function importStatements(
       member('unchanged', 'true'),
       count('unchanged_count'),
       db.prepare(updateSql).bind(rowsJson, nowMs),
-      db.prepare(insertSql).bind(rowsJson, importId, nowMs),
-      // The leads that existed before are members by now.
-      member('created', 'true'),
-      count('created_count'),
+      db.prepare(insertMissingSql).bind(rowsJson, importId, nowMs),
     ];
   });
+  return [
+    ...known,
+    ...groups(rows.filter(({ isKnown }) => !isKnown)).map((rowsJson) =>
+      db.prepare(insertSql).bind(rowsJson, importId, nowMs),
+    ),
+    db.prepare(addCreatedSql).bind(importNumber, seq, nowMs),
+    db.prepare(countCreatedSql).bind(importNumber, seq),
+  ];
 }
+
+/** True when {@link importStatements} failed because of a lead that is new since its rows were read. */
+export const isAddressTaken = (error: unknown): boolean =>
+  error instanceof Error && error.message.includes('UNIQUE constraint failed: leads.email');
 
 /** What the rows would do to the leads that are there. Writes nothing. */
 export async function countKnownLeads(

@@ -12,6 +12,7 @@ import type { Audience } from '../../shared/schemas/activation.ts';
 import type { BulkEdit, SkippedReason } from '../../shared/schemas/lead-bulk.ts';
 import type { FoundLead, Lead } from '../../shared/schemas/leads.ts';
 import { selectAudience } from '../audience.ts';
+import { byId } from './filter.ts';
 import {
   eligibilitySql,
   leadColumns,
@@ -70,12 +71,15 @@ async function idsAfter(
       .filter((id) => id > afterId && id <= untilId)
       .slice(0, limit);
   }
-  const { from, where, params, id } = selectAudience(audience, { drive: 'id' });
+  const selection = selectAudience(audience, { drive: 'id' });
+  const { from, where, params, id } = selection;
+  const beyond = selection.isBeyond(afterId);
   const { results } = await db
     .prepare(
-      `SELECT ${id} AS id FROM ${from} WHERE ${where} AND ${id} > ? AND ${id} <= ? ORDER BY ${id} LIMIT ?`,
+      `SELECT ${id} AS id FROM ${from} WHERE ${where} AND ${beyond.sql} AND ${id} <= ?
+       ORDER BY ${byId(selection)} LIMIT ?`,
     )
-    .bind(...params, afterId, untilId, limit)
+    .bind(...params, ...beyond.params, untilId, limit)
     .all<{ id: number }>();
   return results.map((row) => row.id);
 }
@@ -90,19 +94,20 @@ const exportPageLength = 8_000_000;
 
 /** All leads of an audience for an export, in the order of their ids: one query a page. */
 export async function* exportPages(db: D1Database, audience: Audience): AsyncGenerator<Lead[], void> {
-  const { from, where, params, id } = selectAudience(audience, { drive: 'id' });
+  const selection = selectAudience(audience, { drive: 'id' });
+  const { from, where, params, id } = selection;
   const lengths = [...leadFieldNames, 'custom'].map((name) => `length(${name})`).join(' + ');
   const statement = db.prepare(
     `SELECT * FROM (
        SELECT *, ${lengths} AS length, sum(${lengths}) OVER (ORDER BY id) AS lengthSoFar
-       FROM (SELECT ${leadColumns} FROM ${from} WHERE ${where} AND ${id} > ? AND ${id} <= ?
-             ORDER BY ${id} LIMIT ${exportPageLeadCount}))
+       FROM (SELECT ${leadColumns} FROM ${from} WHERE ${where} AND ${selection.isBeyond(0).sql} AND ${id} <= ?
+             ORDER BY ${byId(selection)} LIMIT ${exportPageLeadCount}))
      WHERE lengthSoFar - length < ${exportPageLength} ORDER BY id`,
   );
   const untilId = await highestId(db);
   for (let afterId = 0; ;) {
     const { results } = await statement
-      .bind(...params, afterId, untilId)
+      .bind(...params, ...selection.isBeyond(afterId).params, untilId)
       .all<LeadRow & { length: number; lengthSoFar: number }>();
     const last = results.at(-1);
     if (last === undefined) return;
@@ -124,13 +129,14 @@ export async function editLeads(
   const [changed] = await db.batch([
     db
       .prepare(
+        // D1's count of changes has those of triggers in it.
         `UPDATE leads AS l SET ${column} = ?2, updated_at = ?3, revision = ${nextRevisionSql}
-         WHERE ${isOne} AND l.${column} COLLATE BINARY IS NOT ?2`,
+         WHERE ${isOne} AND l.${column} COLLATE BINARY IS NOT ?2 RETURNING id`,
       )
       .bind(JSON.stringify(edit.leadIds), edit.value, edit.nowMs),
     db.prepare('UPDATE lead_counts SET revision = revision + 1 WHERE changes() > 0'),
   ]);
-  return changed?.meta.changes ?? 0;
+  return changed?.results.length ?? 0;
 }
 
 /** Suppresses the addresses of these leads. @returns how many were not suppressed before */
@@ -140,8 +146,8 @@ export async function suppressLeads(
 ): Promise<number> {
   const result = await db
     .prepare(
-      `INSERT INTO suppressions (email_hash, reason, created_at, label, added_by, note)
-       SELECT l.email_hash, 'manual', ?2, l.email, ?3, ?4 FROM leads l WHERE ${isOne}
+      `INSERT INTO suppressions (email_hash, lead_id, reason, created_at, label, added_by, note)
+       SELECT l.email_hash, l.id, 'manual', ?2, l.email, ?3, ?4 FROM leads l WHERE ${isOne}
        ON CONFLICT (email_hash) DO NOTHING`,
     )
     .bind(JSON.stringify(entry.leadIds), entry.nowMs, entry.addedBy, entry.note)
@@ -163,11 +169,12 @@ export async function skippedLeads(
   db: D1Database,
   query: { audience: Audience; reason: SkippedReason; limit: number; mailedAfter?: number | null },
 ): Promise<FoundLead[]> {
-  const { from, where, params, id } = selectAudience(query.audience, { drive: 'id' });
+  const selection = selectAudience(query.audience, { drive: 'id' });
+  const { from, where, params } = selection;
   const { results } = await db
     .prepare(
       `SELECT ${leadColumns}, ${unmailableSql} AS unmailable FROM ${from}
-       WHERE ${where} AND ${eligibilitySql(timeSql(query.mailedAfter ?? null))} = ? ORDER BY ${id} LIMIT ?`,
+       WHERE ${where} AND ${eligibilitySql(timeSql(query.mailedAfter ?? null))} = ? ORDER BY ${byId(selection)} LIMIT ?`,
     )
     .bind(...params, query.reason, query.limit)
     .all<FoundLeadRow>();

@@ -10,12 +10,11 @@
 import { fieldsWith, leadFields, type FieldWith } from '../../shared/lead-fields.ts';
 import { limits } from '../../shared/limits.ts';
 import type { LeadFilter } from '../../shared/schemas/leads.ts';
+import { labelOf } from './labels.ts';
 import { isAddress, searchLookUps, searchTermCount, typedWords } from './search-terms.ts';
 
 type FilterField = FieldWith<'filter'>;
 const filterFields = fieldsWith('filter');
-const isFilterField = (condition: LeadCondition): condition is FilterField =>
-  filterFields.some((field) => field === condition);
 
 /** The values of a field that a filter asks for, each once; any of them may be a lead's. */
 function valuesOf(filter: LeadFilter, field: FilterField): string[] {
@@ -34,20 +33,60 @@ export interface LeadSelection {
   countFrom: string;
   where: string;
   params: SqlValue[];
-  /** The column of the driving table with the lead's id; pages by id seek and sort by it. */
+  /** The column of the driving table with the lead's id. */
   id: string;
-  /** The selection is driven by the full-text index. */
-  isSearch: boolean;
+  /** For pages by id: the columns that are sorted by, which the driving table yields in this order. */
+  idOrder: readonly string[];
+  /** For pages by id: the condition that a lead comes after this id, or before it when descending. */
+  isBeyond(id: number, direction?: 'ASC' | 'DESC'): { sql: string; params: SqlValue[] };
 }
 
-/**
- * The kinds of conditions of a filter. `words`, `import` and an equality yield leads in the order of ids; a `range`
- * has an index with another order. `notMailed` has no index: only if nothing else is given, the table is read for it.
- */
-export type LeadCondition =
-  'words' | 'address' | 'import' | 'new' | 'active' | 'created' | 'notMailed' | FilterField;
+/** The `ORDER BY` of a page by id. */
+export const byId = (selection: LeadSelection, direction: 'ASC' | 'DESC' = 'ASC'): string =>
+  selection.idOrder.map((column) => `${column} ${direction}`).join(', ');
 
-const rangeConditions: ReadonlySet<LeadCondition> = new Set(['address', 'active', 'created']);
+/**
+ * {@link LeadSelection.isBeyond} where one column has the id. D1 binds numbers as floating point, and the full-text
+ * index seeks by integers only: without the cast it would read every hit before the page.
+ */
+export const isBeyondIn =
+  (id: string): LeadSelection['isBeyond'] =>
+  (of, direction = 'ASC') => ({
+    sql: `${id} ${direction === 'ASC' ? '>' : '<'} CAST(? AS INTEGER)`,
+    params: [of],
+  });
+
+/** The most leads of one span in `import_leads`; the table refuses longer ones (migration 0020). */
+const maxSpanLength = 10_000;
+/** Spans do not overlap and are read in the order of ids, so their leads are, too. Spans are `m` and leads `l`. */
+export const isBeyondInSpans: LeadSelection['isBeyond'] = (id, direction = 'ASC') =>
+  direction === 'ASC'
+    ? { sql: 'm.lead_id > ? AND l.id > ?', params: [id - maxSpanLength, id] }
+    : { sql: 'm.lead_id < ? AND l.id < ?', params: [id, id] };
+
+/** SQL of the span with this id, or none: the last one that begins at it or before it, if it reaches so far. */
+export const spanWithSql = (importNumber: string, id: string, columns: string): string =>
+  `SELECT ${columns} FROM import_leads m
+   WHERE m.import_number = ${importNumber} AND m.lead_id <= ${id} ORDER BY m.lead_id DESC LIMIT 1`;
+
+/**
+ * The kinds of conditions of a filter. `words` are those that the full-text index answers at once: what was typed, and
+ * the values of fields. `notMailed` has no index: only if nothing else is given, the table is read for it.
+ */
+export type LeadCondition = 'words' | 'address' | 'import' | 'new' | 'active' | 'created' | 'notMailed';
+
+/** Their index has another order than that of ids; all others yield leads in the order of ids. */
+const rangeConditions: ReadonlySet<LeadCondition> = new Set(['address', 'active']);
+
+/** True when a search has a word that the full-text index must find. */
+export const hasTypedWords = (filter: LeadFilter): boolean => searchLookUps(filter.search ?? '').fts !== null;
+
+/** True when a filter takes leads with any of several values of one field. */
+export const hasSeveralValues = (filter: LeadFilter): boolean =>
+  filterFields.some((field) => valuesOf(filter, field).length > 1);
+
+const hasFieldValues = (filter: LeadFilter): boolean =>
+  filterFields.some((field) => valuesOf(filter, field).length > 0);
 
 export interface LeadFilterOptions {
   /**
@@ -57,13 +96,14 @@ export interface LeadFilterOptions {
   asOf?: number;
   /**
    * What finds the rows. `filter`: the index of any filtered column. `id`: the rows are needed in the order of their
-   * ids, so only a source in that order: an import, an index with one value, or the table. `order`: the index of
-   * another order, so no index of the filter.
+   * ids, so only a source in that order: an import, words, new leads, or the table. `order`: the index of another
+   * order, so no index of the filter.
    */
   drive?: 'filter' | 'id' | 'order';
   /**
-   * The condition that finds the rows, when it is known which one leaves the fewest. The others are then checked in
-   * their own indexes, which have a tenth of the table's size, in the order of ids.
+   * The condition that finds the rows, when it is known which one leaves the fewest. The others are then checked for
+   * each of its leads, in the order of ids. Typed words find the rows in any case: looking a lead up in the full-text
+   * index costs as much as reading some hundred hits.
    */
   driver?: LeadCondition | undefined;
   /**
@@ -79,16 +119,15 @@ const lastCharacter = '\u{10ffff}';
  * The conditions of a filter, of which one can drive the query: those that have an index, and last `notMailed`.
  */
 export function leadConditions(filter: LeadFilter): LeadCondition[] {
-  const { fts, addresses } = searchLookUps(filter.search ?? '');
+  const { addresses } = searchLookUps(filter.search ?? '');
   const isActive =
     filter.status === 'active' || filter.activatedFrom !== undefined || filter.activatedTo !== undefined;
   const isThere: [LeadCondition, boolean][] = [
-    ['words', fts !== null],
+    ['words', hasTypedWords(filter) || hasFieldValues(filter)],
     ['address', addresses.length > 0],
     ['import', filter.importId !== undefined],
     ['new', filter.status === 'new'],
     ['active', isActive],
-    ...filterFields.map((field): [LeadCondition, boolean] => [field, filter[field] !== undefined]),
     ['created', filter.createdFrom !== undefined || filter.createdTo !== undefined],
     ['notMailed', filter.notMailedSince !== undefined],
   ];
@@ -97,18 +136,18 @@ export function leadConditions(filter: LeadFilter): LeadCondition[] {
 
 /** Splits a filter into one of its conditions and the rest: a lead matches when it matches both. */
 export function splitFilter(filter: LeadFilter, condition: LeadCondition): [LeadFilter, LeadFilter] {
-  if (isFilterField(condition)) {
-    return [{ [condition]: filter[condition] }, { ...filter, [condition]: undefined }];
-  }
   switch (condition) {
     case 'words':
     case 'address': {
       const isIt = (word: string): boolean => isAddress(word) === (condition === 'address');
       const words = typedWords(filter.search ?? '');
-      return [
-        { search: words.filter(isIt).join(' ') },
-        { ...filter, search: words.filter((word) => !isIt(word)).join(' ') },
-      ];
+      const only: LeadFilter = { search: words.filter(isIt).join(' ') };
+      const rest: LeadFilter = { ...filter, search: words.filter((word) => !isIt(word)).join(' ') };
+      for (const field of condition === 'words' ? filterFields : []) {
+        if (filter[field] !== undefined) only[field] = filter[field];
+        rest[field] = undefined;
+      }
+      return [only, rest];
     }
     case 'active': {
       const { activatedFrom, activatedTo, ...rest } = filter;
@@ -151,16 +190,23 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
   const { asOf, drive = 'filter', among } = options;
   const search = filter.search ?? '';
   const { fts, addresses } = searchLookUps(search);
-  const isSearch = fts !== null && drive !== 'order' && among === undefined;
-  const isByImport = filter.importId !== undefined && !isSearch && drive !== 'order' && isOpenTo('import');
-  // CROSS JOIN fixes the order of the join: the words or the members first, then their leads.
+  const canDrive = drive !== 'order' && among === undefined;
+  const isByTyped = fts !== null && canDrive;
+  const isByImport = filter.importId !== undefined && !isByTyped && canDrive && isOpenTo('import');
+  const isByWords =
+    isByTyped || (hasFieldValues(filter) && canDrive && !isByImport && isOpenTo('words') && fts === null);
+  // CROSS JOIN fixes the order of the join: the words or the spans first, then their leads.
   const table =
     among !== undefined
       ? { name: `(${among}) c`, join: ' CROSS JOIN leads l ON l.id = c.id', id: 'c.id' }
-      : isSearch
+      : isByWords
         ? { name: 'leads_fts', join: ' CROSS JOIN leads l ON l.id = leads_fts.rowid', id: 'leads_fts.rowid' }
         : isByImport
-          ? { name: 'import_leads m', join: ' CROSS JOIN leads l ON l.id = m.lead_id', id: 'm.lead_id' }
+          ? {
+              name: 'import_leads m',
+              join: ' CROSS JOIN leads l ON l.id BETWEEN m.lead_id AND m.lead_id + m.more_count',
+              id: 'l.id',
+            }
           : { name: 'leads l', join: '', id: 'l.id' };
 
   /** True when the condition may find the rows, because it is the driver or there is none. */
@@ -174,48 +220,53 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
   const plus = (condition: LeadCondition): string =>
     drive === 'order' ||
     !isOpenTo(condition) ||
-    isSearch ||
+    isByWords ||
     isByImport ||
-    (drive === 'id' && isRangeCondition(condition, filter))
+    (drive === 'id' && isRangeCondition(condition))
       ? '+'
       : '';
-  /** One value of one column. */
-  const addEqual = (condition: LeadCondition, index: string, columns: string[], ...of: string[]): void => {
-    const isDriven = plus(condition) !== '';
-    // As of a revision, every lead is read for its last edit anyway.
-    if (isDriven && drive !== 'order' && asOf === undefined) {
-      const match = columns.map((column) => `p.${column}`).join(' AND ');
-      add(`EXISTS (SELECT 1 FROM leads p INDEXED BY ${index} WHERE ${match} AND p.id = ${table.id})`, ...of);
-    } else addOfLead(columns.map((column) => `${isDriven ? '+' : ''}l.${column}`).join(' AND '), ...of);
-  };
 
   if (searchTermCount(search) > limits.maxSearchTermCount) add('0');
-  else if (fts !== null) {
-    if (isSearch) add('leads_fts MATCH ?', fts);
-    else {
-      // Without the plus SQLite would use this index and then sort all hits.
-      add('+l.id IN (SELECT rowid FROM leads_fts WHERE leads_fts MATCH ?)', fts);
-    }
-  } else if (addresses.length === 0 && search.trim() !== '') add('0');
+  else if (isByWords) {
+    const labels = filterFields.flatMap((field) => {
+      const values = valuesOf(filter, field);
+      return values.length === 0
+        ? []
+        : [`(${values.map((value) => `"${labelOf(field, value)}"`).join(' OR ')})`];
+    });
+    add('leads_fts MATCH ?', [...(fts === null ? [] : [fts]), ...labels].join(' AND '));
+  } else if (fts !== null) {
+    // Without the plus SQLite would use this index and then sort all hits.
+    add('+l.id IN (SELECT rowid FROM leads_fts WHERE leads_fts MATCH ?)', fts);
+  }
+  if (fts === null && addresses.length === 0 && search.trim() !== '') add('0');
   for (const address of addresses) {
     const email = `${plus('address')}l.email`;
     addOfLead(`${email} >= ? AND ${email} < ?`, address, `${address}${lastCharacter}`);
   }
   if (filter.importId !== undefined) {
+    const number = '(SELECT number FROM imports WHERE import_id = ?)';
     const joined = asOf === undefined ? '' : ' AND m.added_revision <= ?';
-    const member = `m.import_number = (SELECT number FROM imports WHERE import_id = ?)${joined}`;
-    const values = asOf === undefined ? [filter.importId] : [filter.importId, asOf];
-    if (isByImport) add(member, ...values);
+    const joinedAt = asOf === undefined ? [] : [asOf];
+    if (isByImport) addOfLead(`m.import_number = ${number}${joined}`, filter.importId, ...joinedAt);
     else {
-      const isMember = `EXISTS (SELECT 1 FROM import_leads m WHERE ${member} AND m.lead_id = ${table.id})`;
-      add(isMember, ...values);
+      const reaches = `${table.id} <= m.lead_id + m.more_count${joined}`;
+      add(`(${spanWithSql(number, table.id, reaches)})`, ...joinedAt, filter.importId);
     }
   }
   if (filter.status === 'new') {
     // New leads have no activated_at. The condition says so, so that the index leads_status yields them in the order
     // of ids.
-    if (asOf === undefined) addEqual('new', 'leads_status', ['activated_at IS NULL', 'status = ?'], 'new');
-    else addOfLead("(+l.status = 'new' OR l.activated_revision > ?)", asOf);
+    const isNew = (lead: string, of: string): string =>
+      `${of}${lead}.activated_at IS NULL AND ${of}${lead}.status = 'new'`;
+    if (asOf !== undefined) addOfLead("(+l.status = 'new' OR l.activated_revision > ?)", asOf);
+    else if (plus('new') === '' || drive === 'order') addOfLead(isNew('l', plus('new')));
+    else {
+      // In the index, which has a tenth of the table's size. As of a revision every lead is read anyway.
+      add(
+        `EXISTS (SELECT 1 FROM leads p INDEXED BY leads_status WHERE ${isNew('p', '')} AND p.id = ${table.id})`,
+      );
+    }
   }
   const wantsActivated = filter.activatedFrom !== undefined || filter.activatedTo !== undefined;
   if (filter.status === 'active' || wantsActivated) {
@@ -225,16 +276,32 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
     if (filter.activatedTo !== undefined) addOfLead(`${of}l.activated_at <= ?`, filter.activatedTo);
     if (asOf !== undefined) addOfLead('l.activated_revision <= ?', asOf);
   }
-  for (const field of filterFields) {
+  for (const field of isByWords ? [] : filterFields) {
     const values = valuesOf(filter, field);
-    const { column } = leadFields[field];
     if (values.length === 0) continue;
-    const matches = values.length === 1 ? '= ?' : `IN (${values.map(() => '?').join(', ')})`;
-    addEqual(field, `leads_${column}`, [`${column} ${matches}`], ...values);
+    const marks = values.map(() => '?').join(', ');
+    addOfLead(`+l.${leadFields[field].column} IN (${marks})`, ...values);
   }
-  const created = `${plus('created')}l.created_at`;
-  if (filter.createdFrom !== undefined) addOfLead(`${created} >= ?`, filter.createdFrom);
-  if (filter.createdTo !== undefined) addOfLead(`${created} <= ?`, filter.createdTo);
+  const { createdFrom, createdTo } = filter;
+  if (createdFrom !== undefined || createdTo !== undefined) {
+    const from = createdFrom ?? Number.MIN_SAFE_INTEGER;
+    const to = createdTo ?? Number.MAX_SAFE_INTEGER;
+    // Only these ids can have been created then, because ids rise with time as far as clocks do.
+    const blocks = 'FROM lead_blocks WHERE last_created_at >= ? AND first_created_at <= ?';
+    const isOfOther = options.driver !== undefined && isRangeCondition(options.driver);
+    const id = `${drive === 'order' || isOfOther ? '+' : ''}${table.id}`;
+    add(`${id} >= (SELECT min(block) << 12 ${blocks})`, from, to);
+    add(`${id} < (SELECT max(block) + 1 << 12 ${blocks})`, from, to);
+    if (table.id === 'l.id') addOfLead('+l.created_at BETWEEN ? AND ?', from, to);
+    else {
+      // The lead's row is read only where its block has other times too.
+      add(
+        `((SELECT b.first_created_at >= ? AND b.last_created_at <= ? FROM lead_blocks b WHERE b.block = ${table.id} >> 12)
+          OR (SELECT p.created_at FROM leads p WHERE p.id = ${table.id}) BETWEEN ? AND ?)`,
+        ...[from, to, from, to],
+      );
+    }
+  }
   if (filter.notMailedSince !== undefined) {
     // As of a revision, a lead that was activated later was last mailed before that.
     const mailedAt =
@@ -251,20 +318,19 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
     countFrom: looks.atLeads ? from : table.name,
     where: conditions.length === 0 ? '1' : conditions.join(' AND '),
     params,
-    // The full-text index and an import's members can seek only by their own number, which equals l.id.
+    // The full-text index can seek only by its own number, which equals l.id.
     id: table.id,
-    isSearch,
+    ...(isByImport
+      ? { idOrder: ['m.lead_id', 'l.id'], isBeyond: isBeyondInSpans }
+      : { idOrder: [table.id], isBeyond: isBeyondIn(table.id) }),
   };
 }
 
 /** True when an index finds the leads of this filter, but not in the order of their ids. */
 export function isRange(filter: LeadFilter): boolean {
-  return leadConditions(filter).some((condition) => isRangeCondition(condition, filter));
+  return leadConditions(filter).some(isRangeCondition);
 }
 
-/** Several values of one column are in its index one after the other, each with its own leads. */
-export function isRangeCondition(condition: LeadCondition, filter: LeadFilter): boolean {
-  return (
-    rangeConditions.has(condition) || (isFilterField(condition) && valuesOf(filter, condition).length > 1)
-  );
+export function isRangeCondition(condition: LeadCondition): boolean {
+  return rangeConditions.has(condition);
 }

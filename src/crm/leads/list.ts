@@ -11,7 +11,10 @@ import { leadFields, type FieldWith } from '../../shared/lead-fields.ts';
 import type { LeadFilter, LeadPage, LeadSort } from '../../shared/schemas/leads.ts';
 import { decodeCursor, encodeCursor, takePage } from '../cursor.ts';
 import {
+  byId,
   compileLeadFilter,
+  hasSeveralValues,
+  hasTypedWords,
   isRange,
   isRangeCondition,
   leadConditions,
@@ -54,21 +57,22 @@ export function leadPageQuery(query: {
   const drive = byOrder ? 'order' : isLarge ? 'id' : 'filter';
   // A range does not yield the order of ids, so another condition must.
   const driver =
-    drive === 'id' && query.driver !== undefined && isRangeCondition(query.driver, query.filter)
-      ? undefined
-      : query.driver;
-  const { from, where, params, id } = compileLeadFilter(query.filter, { drive, driver });
+    drive === 'id' && query.driver !== undefined && isRangeCondition(query.driver) ? undefined : query.driver;
+  const selection = compileLeadFilter(query.filter, { drive, driver });
+  const { from, where, params, idOrder } = selection;
   const hasFilter = where !== '1';
   const direction = descending ? 'DESC' : 'ASC';
   const than = descending ? '<' : '>';
   // A few rows of a range are found by its index and sorted; in the order of ids the whole table would be searched
   // for them.
-  const isSorted = column === 'id' && drive === 'filter' && isRange(query.filter) && id === 'l.id';
+  const isSorted =
+    column === 'id' && drive === 'filter' && isRange(query.filter) && idOrder.join() === 'l.id';
 
   const conditions = [where];
   if (query.after !== null && column === 'id') {
-    conditions.push(`${isSorted ? '+' : ''}${id} ${than} ?`);
-    params.push(query.after.id);
+    const beyond = selection.isBeyond(query.after.id, direction);
+    conditions.push(`${isSorted ? '+' : ''}${beyond.sql}`);
+    params.push(...beyond.params);
   } else if (query.after !== null) {
     // The unary plus excludes the index of the sort order when the filter's index must find the rows.
     const key = byOrder || !hasFilter ? `l.${column}` : `+l.${column}`;
@@ -78,7 +82,7 @@ export function leadPageQuery(query: {
   }
   const order =
     column === 'id'
-      ? `${isSorted ? '+' : ''}${id} ${direction}`
+      ? `${isSorted ? '+' : ''}${byId(selection, direction)}`
       : `${byOrder || !hasFilter ? '' : '+'}l.${column} ${direction}, l.id ${direction}`;
   return {
     sql: `SELECT ${leadColumns}, ${unmailableSql} AS unmailable FROM ${from} WHERE ${conditions.join(' AND ')} ORDER BY ${order} LIMIT ?`,
@@ -91,8 +95,12 @@ export function leadPageQuery(query: {
  * each of these in about 15 ms. A start and its preview count exactly, however long it takes (audience.ts).
  */
 const maxCounted = {
-  /** Hits of words. Each hit is read from one list per word. */
+  /** Hits of typed words or of several values. Each hit is read from one list per word. */
   byWords: 100_000,
+  /** Hits of one value of each field: no lists are merged. */
+  byValues: 250_000,
+  /** Leads that are read in the order of ids, for a time of creation. */
+  byCreation: 50_000,
   /** Leads of one condition that are checked against the others. */
   byLookUp: 25_000,
 } as const;
@@ -115,35 +123,36 @@ async function surveyLeads(db: D1Database, filter: LeadFilter): Promise<LeadSurv
     return { total, isExact: true, driver: undefined };
   }
   if (others.length === 0) {
-    const kept = await keptCount(db, filter, first);
-    if (kept !== null) return { total: kept, isExact: true, driver: first };
-    if (first !== 'words' && first !== 'notMailed') {
-      // Adjacent entries of one index are the fastest to count, so there is no bound.
-      const { countFrom, where, params } = compileLeadFilter(filter, { driver: first });
-      const count = db.prepare(`SELECT count(*) AS n FROM ${countFrom} WHERE ${where}`).bind(...params);
-      return { total: (await count.first<number>('n')) ?? 0, isExact: true, driver: first };
-    }
-    const max = first === 'words' ? maxCounted.byWords : maxCounted.byLookUp;
+    const kept = keptCount(db, filter, first);
+    if (kept !== null) return { total: (await kept.first<number>('n')) ?? 0, isExact: true, driver: first };
+    const max =
+      first === 'created'
+        ? maxCounted.byCreation
+        : first === 'words'
+          ? maxCounted[hasTypedWords(filter) || hasSeveralValues(filter) ? 'byWords' : 'byValues']
+          : first === 'notMailed'
+            ? maxCounted.byLookUp
+            : // Adjacent entries of one index are the fastest to count.
+              Number.MAX_SAFE_INTEGER - 1;
     const total = (await countUpTo(db, filter, first, max).first<number>('n')) ?? 0;
     return { total: Math.min(total, max), isExact: total <= max, driver: first };
   }
   const indexed = conditions.filter((condition) => condition !== 'notMailed');
-  const driver = conditions.includes('words') ? 'words' : ((await rarest(db, filter, indexed)) ?? first);
+  const driver = hasTypedWords(filter) ? 'words' : ((await rarest(db, filter, indexed)) ?? first);
   return { ...(await countByLookUp(db, filter, driver)), driver };
 }
 
-/**
- * The condition that leaves the fewest leads. Words always drive, without a count: checking one lead in the
- * full-text index costs as much as reading some hundred hits.
- */
+/** The condition that leaves the fewest leads. Typed words drive without a count (filter.ts). */
 async function rarest(
   db: D1Database,
   filter: LeadFilter,
   conditions: readonly LeadCondition[],
 ): Promise<LeadCondition | undefined> {
   const sizes = await db.batch<{ n: number }>(
-    conditions.map((condition) =>
-      countUpTo(db, splitFilter(filter, condition)[0], condition, maxCounted.byLookUp),
+    conditions.map(
+      (condition) =>
+        keptCount(db, filter, condition) ??
+        countUpTo(db, splitFilter(filter, condition)[0], condition, maxCounted.byLookUp),
     ),
   );
   const counts = sizes.map((size) => size.results[0]?.n ?? 0);
@@ -171,23 +180,15 @@ async function countByLookUp(
   return { total: row?.n ?? 0, isExact: (row?.looked ?? 0) < max };
 }
 
-/** The stored count of all leads of one condition, if there is one. */
-async function keptCount(
-  db: D1Database,
-  filter: LeadFilter,
-  condition: LeadCondition,
-): Promise<number | null> {
-  if (condition === 'new') return countLeads(db, 'new');
+/** Reads the stored count of all leads of one condition; null where there is none. */
+function keptCount(db: D1Database, filter: LeadFilter, condition: LeadCondition): D1PreparedStatement | null {
   const { activatedFrom, activatedTo, importId = '' } = filter;
+  if (condition === 'new') return db.prepare('SELECT new_count AS n FROM lead_counts');
   if (condition === 'active' && activatedFrom === undefined && activatedTo === undefined) {
-    return countLeads(db, 'active');
+    return db.prepare('SELECT active_count AS n FROM lead_counts');
   }
   if (condition !== 'import') return null;
-  const count = await db
-    .prepare('SELECT member_count FROM imports WHERE import_id = ?')
-    .bind(importId)
-    .first<number>('member_count');
-  return count ?? 0;
+  return db.prepare('SELECT member_count AS n FROM imports WHERE import_id = ?').bind(importId);
 }
 
 /** The leads of a filter of one condition, counted to one more than `max`. */

@@ -36,8 +36,8 @@ const letters: Readonly<Record<string, string>> = {
 const inIndex = (text: string): string => text.replace(/[-.@+_']/g, (sign) => letters[sign] ?? sign);
 
 /** The letters of the index by its `categories`, except its own letters above. */
-const letter = String.raw`(?:(?![\ue000-\ue006])[\p{L}\p{M}\p{N}\p{Co}])`;
-const hasLetter = /(?![\ue000-\ue006])[\p{L}\p{N}\p{Co}]/u;
+const letter = String.raw`(?:(?![\ue000-\ue00a])[\p{L}\p{M}\p{N}\p{Co}])`;
+const hasLetter = /(?![\ue000-\ue00a])[\p{L}\p{N}\p{Co}]/u;
 const words = new RegExp(`${letter}+`, 'gu');
 /** Words with the characters that join them in an address, a domain or initials. */
 const pieces = new RegExp(`(?:${letter}|[-.+_'])+`, 'gu');

@@ -3,21 +3,23 @@
  *
  * @module
  */
-import { fieldsWith, leadFields, perField } from '../../shared/lead-fields.ts';
+import { fieldsWith, perField } from '../../shared/lead-fields.ts';
 import { limits } from '../../shared/limits.ts';
 import type { LeadValues } from '../../shared/schemas/leads.ts';
 import { namesStatement } from './custom-fields.ts';
+import { labelRange, valueOfLabel } from './labels.ts';
 
-// Seeks from each value to the next in the column's index: one seek per value, however many leads have it.
-const valuesSql = (column: string): string => `
-  WITH RECURSIVE known (value) AS (
-    SELECT min(${column}) FROM leads
+// Seeks from each label of the field to the next: one seek per value, however many leads have it. Without an upper
+// bound in the inner query, for which the index would read every entry of the last label.
+const labelsSql = `
+  WITH RECURSIVE known (label) AS (
+    SELECT ?1
     UNION ALL
-    SELECT (SELECT min(${column}) FROM leads WHERE ${column} > known.value) FROM known
-    WHERE known.value IS NOT NULL
-    LIMIT ?1 + 1
+    SELECT (SELECT w.term FROM leads_fts_words w WHERE w.term >= known.label || char(1) ORDER BY w.term LIMIT 1)
+    FROM known WHERE known.label < ?2
+    LIMIT ?3 + 2
   )
-  SELECT value FROM known WHERE value <> '' LIMIT ?1`;
+  SELECT label AS value FROM known WHERE label > ?1 AND label < ?2 LIMIT ?3`;
 
 const filterFields = fieldsWith('filter');
 
@@ -25,13 +27,13 @@ const filterFields = fieldsWith('filter');
 export async function leadValues(db: D1Database): Promise<LeadValues> {
   const results = await db.batch<{ value: string }>([
     ...filterFields.map((field) =>
-      db.prepare(valuesSql(leadFields[field].column)).bind(limits.maxLeadValueCount),
+      db.prepare(labelsSql).bind(...labelRange(field), limits.maxLeadValueCount),
     ),
     namesStatement(db),
   ]);
   const values = results.map((result) => result.results.map((row) => row.value));
   return {
-    ...perField(filterFields, (field) => values[filterFields.indexOf(field)] ?? []),
+    ...perField(filterFields, (field) => (values[filterFields.indexOf(field)] ?? []).map(valueOfLabel)),
     custom: values.at(-1) ?? [],
   };
 }

@@ -25,9 +25,12 @@ function cleanCell(cell: string): string {
     .trim();
 }
 
+/** What {@link oneLine} would change. Most cells have none of it, and are read faster so. */
+const unclean = /^\s|\s$|\s\s|[^\S ]|[\u0000-\u001f\u007f\ud800-\udfff]/;
+
 /** A name, a company and similar fields are one line, even if the cell has line breaks. */
 function oneLine(cell: string): string {
-  return cleanCell(cell).replace(/\s+/g, ' ');
+  return unclean.test(cell) ? cleanCell(cell).replace(/\s+/g, ' ') : cell;
 }
 
 /** The addresses of a cell: some exports put several into one, or a name before `<address>`. */

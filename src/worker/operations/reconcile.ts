@@ -73,11 +73,11 @@ export async function reconcilePage(
 /** Suppresses complaints and hard bounces again, as the webhooks did. */
 async function suppressAgain(env: Env, sessionId: string, results: readonly LeadResult[]): Promise<number> {
   let count = 0;
-  for (const { email, code } of results) {
+  for (const { leadId, email, code } of results) {
     if (email === null || (code !== 'complained' && code !== 'hard_bounce')) continue;
     const hash = emailHash(env.ADDRESS_HASH_KEY, email);
-    const entry = { emailHash: hash, reason: code, nowMs: Date.now(), sessionId } as const;
-    if (await suppressHash(env.DB, entry)) count++;
+    const entry = { emailHash: hash, leadId, address: email, nowMs: Date.now(), sessionId };
+    if (await suppressHash(env.DB, { ...entry, reason: code })) count++;
   }
   return count;
 }

@@ -278,6 +278,7 @@ function fillLeads(db: DatabaseSync, leadCount: number): void {
     SELECT id, 'lead' || id || '@example.com', 'hash-' || substr('0000000000000000000000000000000000000' || id, -38),
       'Ann' || (id % 1000), 'Name' || id, 'Example ' || (id % 5000) || ' Ltd', 'Webinar', 'Qualified', 1, 1 FROM ids;
     INSERT INTO leads_fts (leads_fts) VALUES ('rebuild');
+    INSERT INTO lead_blocks (block, first_created_at, last_created_at) SELECT DISTINCT id >> 12, 1, 1 FROM leads;
     UPDATE lead_counts SET new_count = ${leadCount};`);
   for (const { sql } of triggers) db.exec(sql);
   db.exec('ANALYZE');

@@ -104,6 +104,8 @@ export class Person extends Actor {
         const email = `l${leadId}@sim.test`;
         await suppressHash(env.DB, {
           emailHash: emailHash(env.ADDRESS_HASH_KEY, email),
+          leadId,
+          address: email,
           reason: 'manual',
           nowMs: sim.wallMs(),
           sessionId: null,

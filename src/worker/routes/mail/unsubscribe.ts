@@ -61,7 +61,8 @@ export function unsubscribeRoutes(app: App): void {
     const claim = readUnsubscribeToken(c.env.ADDRESS_HASH_KEY, c.req.param('token'));
     if (claim === null) return answer(c, 404, damaged);
     const { sessionId, leadId, emailHash } = claim;
-    const entry = { emailHash, reason: 'unsubscribed', nowMs: Date.now(), sessionId } as const;
+    const reason = 'unsubscribed' as const;
+    const entry = { emailHash, leadId, address: null, reason, nowMs: Date.now(), sessionId };
     if (await suppressHash(c.env.DB, entry))
       logEvent('info', 'unsubscribed', { requestId: c.get('requestId'), sessionId, leadId });
     return answer(c, 200, done);

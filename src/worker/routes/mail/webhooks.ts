@@ -77,7 +77,8 @@ async function take(c: Context<AppEnv>, mail: MailEvent | null): Promise<Respons
   // The list first: it must not be lost even when the session is long gone.
   if (reason !== null && address !== null) {
     const hash = emailHash(c.env.ADDRESS_HASH_KEY, address);
-    const isNew = await suppressHash(c.env.DB, { emailHash: hash, reason, nowMs: Date.now(), sessionId });
+    const entry = { emailHash: hash, leadId, address, reason, nowMs: Date.now(), sessionId };
+    const isNew = await suppressHash(c.env.DB, entry);
     if (isNew) logEvent('info', 'suppressed', { sessionId, leadId, reason });
   }
   if (event !== null) await addDeliveryEvents(sessionStub(c.env, sessionId), [{ leadId, event }]);
