@@ -6,6 +6,7 @@ import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ActivationList } from '../../src/shared/schemas/activation.ts';
 import type { Progress } from '../../src/shared/progress.ts';
+import type { SessionManifest } from '../../src/shared/schemas/manifest.ts';
 import { type TestBrowser, launchBrowser } from '../support/browser.ts';
 import { readMailbox } from '../support/mailbox.ts';
 import { type Product, startProduct } from '../support/product.ts';
@@ -31,6 +32,9 @@ const dayMs = 86_400_000;
 const inDays = (days: number): string => new Date(Date.now() + days * dayMs).toISOString().slice(0, 16);
 const mailCount = async (): Promise<number> => (await readMailbox(product.standIn.url)).countByAddress.size;
 const field = (name: string) => page.getByTestId(name);
+const fact = (name: string) => page.locator(`[data-testid="manifest-facts"] [data-fact="${name}"]`);
+/** Of the manifest that the dialog showed when *Tuesday* was scheduled. */
+let shownHash = '';
 
 /** Opens the dialog for the lead of a number, or for all that match. */
 async function openDialog(search: string, name: string, all = false): Promise<void> {
@@ -78,6 +82,16 @@ test('a scheduled activation waits outside of the tracker, on its page and in th
   await expect.poll(() => field('timing-start').innerText()).toContain('Tokyo time');
   expect(await field('timing-start').innerText()).toContain('your time');
   expect(await field('activate-start').innerText()).toBe('Schedule 1 lead');
+  // What is shown is what is sent: another time has another hash, and the one that is started is kept.
+  await field('manifest').locator('summary').click();
+  expect(await fact('start').innerText()).toContain('Tokyo time');
+  const atNine = await field('manifest-hash').innerText();
+  await field('timing-at').fill('');
+  await field('manifest-waits').waitFor();
+  await field('timing-at').fill(`${inDays(3).slice(0, 10)}T10:00`);
+  await expect.poll(() => fact('start').innerText()).toContain('10:00');
+  shownHash = await field('manifest-hash').innerText();
+  expect(shownHash).not.toBe(atNine);
   await field('activate-start').click();
   await page.getByText('Tuesday is scheduled').waitFor();
   expect(await field('tracker').count()).toBe(0);
@@ -100,7 +114,14 @@ test('its times are changed, and the calendar follows', async () => {
   await field('times-save').click();
   await expect.poll(() => field('schedule-start').innerText()).toContain('12:30');
   await page.getByTestId('event-log').locator('[data-kind="scheduled"]').nth(1).waitFor();
-  expect((await started('Tuesday')).schedule).toMatchObject({ zone: 'Asia/Tokyo' });
+  const { sessionId, schedule } = await started('Tuesday');
+  expect(schedule).toMatchObject({ zone: 'Asia/Tokyo' });
+  const kept = await product.ask<SessionManifest>(`/crm/activation/${sessionId}/manifest`);
+  expect(kept.startedHash).toBe(shownHash);
+  await field('kept-manifest').locator('summary').click();
+  await expect.poll(() => fact('start').innerText()).toContain('12:30');
+  expect(await field('manifest-hash').innerText()).toBe(kept.hash);
+  expect(await field('started-hash').innerText()).toBe(shownHash);
 });
 
 test('it starts now when a person says so', async () => {
@@ -115,6 +136,8 @@ test('for all that match, a person says whether those of now or of the start are
   await field('start-later').check({ force: true });
   await field('freeze-start').check();
   expect(await field('activate-start').innerText()).toBe('Schedule');
+  await field('manifest').locator('summary').click();
+  expect(await fact('outcomes').innerText()).toContain('At the start it is whoever matches then');
   await field('activate-start').click();
   await page.getByText('Everyone is scheduled').waitFor();
   const { sessionId, schedule } = await started('Everyone');
