@@ -10,7 +10,7 @@
  * @module
  */
 import { maxThrottleMs } from './limits/rate-limit.ts';
-import type { Session } from './session/session.ts';
+import { windowOpensAt, type Session } from './session/session.ts';
 
 /** Clocks of two machines that an object moves between differ by this much without a step. */
 export const clockToleranceMs = 5_000;
@@ -22,14 +22,17 @@ const dayMs = 86_400_000;
  * The longest time ahead, in ms, at which anything of a session that has not ended can be due. Times further ahead
  * were written under another clock.
  */
-export function longestWaitMs({
-  state,
-  waitingUntil,
-  probeAt,
-}: Pick<Session, 'state' | 'waitingUntil' | 'probeAt'>): number {
+export function longestWaitMs(
+  session: Pick<Session, 'spec' | 'state' | 'waitingUntil' | 'probeAt'>,
+  nowMs: number,
+): number {
+  const { spec, state, waitingUntil, probeAt } = session;
+  if (state === 'scheduled') return Math.max(0, (spec.schedule?.startAt ?? nowMs) - nowMs);
   // A pause ends by a person; until then, what is in doubt waits for the end of its key.
   const isForKeys = state === 'paused' && probeAt === null;
-  return waitingUntil === null && !isForKeys ? maxThrottleMs : dayMs;
+  const waitMs = waitingUntil === null && !isForKeys ? maxThrottleMs : dayMs;
+  // The hours of a window are those of the present clock.
+  return Math.max(waitMs, (windowOpensAt(session, nowMs) ?? nowMs) - nowMs);
 }
 
 /** By how many ms the clock has been set back since the session was written; 0 when it has not. */

@@ -26,6 +26,21 @@ const list: PagedList<ActivationRow> = {
   ],
 };
 
+interface UpcomingRow extends ActivationRow {
+  /** The negative time: a list is in descending order, and here the soonest is the first. */
+  nearness: number;
+}
+
+/** Activations that wait for their time, the soonest first. */
+const upcoming = (): PagedList<UpcomingRow> => ({
+  select: `SELECT session_id AS sessionId, created_at AS createdAt, progress, -(${dueSql}) AS nearness
+    FROM activations INDEXED BY activations_open`,
+  key: [
+    { column: `-(${dueSql})`, type: 'integer', of: (row) => row.nearness },
+    { column: 'session_id', type: 'text', of: (row) => row.sessionId },
+  ],
+});
+
 function toProgress(row: Pick<ActivationRow, 'progress'>): Progress {
   // Written by recordActivation only, from a Progress. Earlier versions did not store the reason of a wait.
   const known = JSON.parse(row.progress) as Omit<Progress, 'waitingFor'> & Partial<Progress>;
@@ -64,15 +79,21 @@ const attentionSql = `(progress ->> '$.email.failed' + progress ->> '$.email.unk
   + progress ->> '$.activation.failed' > 0 OR state = 'failed'
   OR (state = 'paused' AND progress ->> '$.reason' <> 'user'))`;
 
+/** When an activation that waits for its time goes on: its start, or the opening of its sending window. */
+const dueSql = `CASE WHEN state = 'scheduled' THEN progress ->> '$.schedule.startAt'
+  WHEN progress ->> '$.waitingFor.kind' = 'window' THEN progress ->> '$.waitingUntil' END`;
+const isOpenSql = "(progress ->> 'finishedAt') IS NULL";
+
 const viewSql: Record<ActivationView, string> = {
-  open: `(progress ->> 'finishedAt') IS NULL`,
+  open: `(${isOpenSql} AND state <> 'scheduled')`,
+  scheduled: `(${isOpenSql} AND ${dueSql} IS NOT NULL)`,
   attention: attentionSql,
   completed: `state = 'completed'`,
   cancelled: `state = 'cancelled'`,
 };
 
 /**
- * One page of activations, newest first, of those whose name or owner contains `search`.
+ * One page of activations, newest first (those that wait for their time: soonest first), of those whose name or owner contains `search`.
  *
  * @param query - `owner`: only those that this person started
  *
@@ -89,23 +110,30 @@ export async function listActivations(
       : [['(instr(lower(name), lower(?)) > 0 OR instr(lower(owner), lower(?)) > 0)', search, search]];
   if (query.view !== undefined) where.push([viewSql[query.view]]);
   if (query.owner !== undefined) where.push(['owner = ?', query.owner]);
-  const page = await readPage(db, list, { ...query, where });
+  const page =
+    query.view === 'scheduled'
+      ? await readPage(db, upcoming(), { ...query, where })
+      : await readPage(db, list, { ...query, where });
   if (page.kind !== 'ok') return page;
   return { kind: 'ok', list: { activations: page.rows.map(toProgress), nextCursor: page.nextCursor } };
 }
 
-/** One page of the sessions that have not ended by the list, and their number. */
+/**
+ * One page of the sessions that should move by the list, and their number. Those that have not ended are among them,
+ * but for those that wait for a time which has not come: a call would wake them for nothing.
+ */
 export async function listOpenSessions(
   db: D1Database,
-  page: { offset: number; limit: number },
+  page: { offset: number; limit: number; nowMs: number },
 ): Promise<{ sessionIds: string[]; totalCount: number }> {
-  // The partial index contains exactly these rows.
-  const open = "FROM activations INDEXED BY activations_open WHERE (progress ->> 'finishedAt') IS NULL";
+  // The partial index contains exactly the rows of sessions that have not ended.
+  const open = `FROM activations INDEXED BY activations_open
+    WHERE ${isOpenSql} AND coalesce(${dueSql}, 0) <= ?`;
   const [rows, count] = await db.batch<{ sessionId: string; n: number }>([
     db
       .prepare(`SELECT session_id AS sessionId ${open} ORDER BY session_id LIMIT ? OFFSET ?`)
-      .bind(page.limit, page.offset),
-    db.prepare(`SELECT count(*) AS n ${open}`),
+      .bind(page.nowMs, page.limit, page.offset),
+    db.prepare(`SELECT count(*) AS n ${open}`).bind(page.nowMs),
   ]);
   return {
     sessionIds: (rows?.results ?? []).map((row) => row.sessionId),
@@ -138,7 +166,7 @@ export async function getActivation(db: D1Database, sessionId: string): Promise<
 export async function countRunning(db: D1Database, owner: string): Promise<number> {
   const row = await db
     .prepare(
-      "SELECT count(*) AS n FROM activations WHERE owner = ? AND state IN ('queued', 'running', 'paused')",
+      "SELECT count(*) AS n FROM activations WHERE owner = ? AND state IN ('scheduled', 'queued', 'running', 'paused')",
     )
     .bind(owner)
     .first<{ n: number }>();

@@ -23,6 +23,7 @@ import { limits } from '../shared/limits.ts';
 import type { Issue, Progress } from '../shared/progress.ts';
 import type { Recipient } from '../shared/recipient.ts';
 import type { LeadResult } from '../shared/schemas/activation.ts';
+import type { SessionManifest } from '../shared/schemas/manifest.ts';
 import type { Timeline } from '../shared/timeline.ts';
 import { DeliveryEvents } from './session/delivery-events.ts';
 import { Feed } from './session/feed.ts';
@@ -50,13 +51,18 @@ export type StartAnswer =
   | { kind: 'erased' };
 
 export type CommandAnswer =
-  { kind: 'ok'; progress: Progress } | { kind: 'refused'; detail: string } | { kind: 'unknown_session' };
+  | { kind: 'ok'; progress: Progress; manifestHash: string | null }
+  | { kind: 'refused'; detail: string }
+  | { kind: 'unknown_session' };
 
 /** What a session was started with, as far as it still knows. */
-export interface OriginalSpec extends Pick<SessionSpec, 'name' | 'audience' | 'fingerprint'> {
+export interface OriginalSpec extends Pick<
+  SessionSpec,
+  'name' | 'audience' | 'fingerprint' | 'selectionHash'
+> {
   templateId: string;
   templateVersion: number;
-  /** The hashed manifest as JSON; null in a session of version 0.1. */
+  /** A {@link SessionManifest} as JSON; null in a session of version 0.1. */
   manifest: string | null;
 }
 
@@ -136,7 +142,8 @@ export class ActivationSession extends DurableObject<Env> {
   }
 
   #started(kind: 'started' | 'exists', session: Session): StartAnswer {
-    const manifestHash = session.spec.manifest?.hash ?? null;
+    const { startedManifestHash, manifest } = session.spec;
+    const manifestHash = startedManifestHash ?? manifest?.hash ?? null;
     return { kind, progress: toProgress(session, this.now()), manifestHash };
   }
 
@@ -164,14 +171,18 @@ export class ActivationSession extends DurableObject<Env> {
     await this.#alarm.ensureAlarm(requestId);
     const session = this.#store.load();
     if (session === null) return null;
-    const { name, audience, fingerprint, template, manifest } = session.spec;
+    const { name, audience, fingerprint, selectionHash, template, manifest, startedManifestHash } =
+      session.spec;
+    const started = startedManifestHash === undefined ? {} : { startedHash: startedManifestHash };
     return {
       name,
       audience,
       fingerprint,
+      ...(selectionHash === undefined ? {} : { selectionHash }),
       templateId: template.id,
       templateVersion: template.version,
-      manifest: manifest === undefined ? null : JSON.stringify(manifest),
+      manifest:
+        manifest === undefined ? null : JSON.stringify({ ...manifest, ...started } satisfies SessionManifest),
     };
   }
 
@@ -275,7 +286,7 @@ export class ActivationSession extends DurableObject<Env> {
     this.#log('info', 'command', { requestId, command: command.kind, state: progress.state });
     this.#feed.publish();
     await this.#alarm.arm(nowMs);
-    return { kind: 'ok', progress };
+    return { kind: 'ok', progress, manifestHash: result.session.spec.manifest?.hash ?? null };
   }
 
   /**

@@ -55,6 +55,8 @@ export const limits = {
   maxBodyMs: 30_000,
   /** Activations of one person that have not ended. More of them come from a faulty script. */
   maxRunningSessionCount: 100,
+  /** Days that a start can lie ahead: leads and templates of a year ago are no plan any more. */
+  maxScheduleDayCount: 366,
   /** Open streams of one session; each costs the object a few kB. */
   maxStreamReaderCount: 10_000,
 } as const;

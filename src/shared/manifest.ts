@@ -9,6 +9,8 @@
  * @module
  */
 import { canonicalJson } from './canonical-json.ts';
+import type { Schedule } from './schedule/schedule.ts';
+import type { SendingWindow } from './schedule/sending-window.ts';
 import type { LeadFilter } from './schemas/leads.ts';
 import { sha256Hex } from './sha256.ts';
 
@@ -49,6 +51,17 @@ export interface ManifestAudience {
   outcomes: AudienceOutcomes | null;
 }
 
+/** When it leaves, as the start request says; a part that the request does not have is null. */
+export interface ManifestWhen {
+  /**
+   * With `freezeAt: 'start'` the leads of a filter are found again when it begins: the numbers of the audience are then
+   * a count and no promise.
+   */
+  readonly schedule: Schedule | null;
+  readonly window: SendingWindow | null;
+  readonly [further: string]: unknown;
+}
+
 /** Everything that a preview, an approval and a start must agree on. */
 export interface Manifest {
   /** Of this form of the manifest. */
@@ -76,8 +89,7 @@ export interface Manifest {
   dailyCap: number | null;
   /** A lead that we mailed within so many days gets no mail. */
   minDaysBetween: number | null;
-  /** When it leaves, as the start request says; a part that the request does not have is null. */
-  when: Readonly<Record<string, unknown>>;
+  when: ManifestWhen;
 }
 
 /** A manifest with its hash. */
@@ -96,8 +108,13 @@ export function manifestHash(manifest: Manifest | Readonly<Record<string, unknow
 const whatParts = new Set(['sessionId', 'name', 'audience', 'templateId', 'manifestHash', 'manifest']);
 
 /** What a start request says of when it leaves: every other part of it, so that none is forgotten. */
-export function whenOf(request: object): Record<string, unknown> {
+export function whenOf(request: object): Partial<ManifestWhen> {
   return Object.fromEntries(Object.entries(request).filter(([part]) => !whatParts.has(part)));
+}
+
+/** The same manifest with other times. Those that `when` does not name stay. */
+export function withTimes(manifest: Manifest, when: Partial<ManifestWhen>): Manifest {
+  return { ...manifest, when: { ...manifest.when, ...when } };
 }
 
 /** One thing in which two manifests differ. */

@@ -9,9 +9,20 @@
  *
  * @module
  */
+import type { ResolvedSchedule } from './schedule/schedule.ts';
+import type { SendingWindow } from './schedule/sending-window.ts';
 
 /** States of a session, as stored and on the wire. */
-export const sessionStates = ['queued', 'running', 'paused', 'completed', 'cancelled', 'failed'] as const;
+export const sessionStates = [
+  /** It begins by itself at the time of its schedule. */
+  'scheduled',
+  'queued',
+  'running',
+  'paused',
+  'completed',
+  'cancelled',
+  'failed',
+] as const;
 export type SessionState = (typeof sessionStates)[number];
 
 /** Why a session is `paused`, or what `failed` it. */
@@ -23,6 +34,8 @@ export const sessionReasons = [
   'mail_refused',
   'bounce_rate',
   'complaint_rate',
+  /** Its time was missed by more than an hour. */
+  'schedule_missed',
 ] as const;
 export type SessionReason = (typeof sessionReasons)[number];
 
@@ -79,6 +92,8 @@ export const waitKinds = [
   'mail_slot',
   /** The daily cap of the sender's domain is reached (`MAIL_DAILY_CAP`). */
   'daily_cap',
+  /** The sending window is closed; `waitingUntil` is when it opens. */
+  'window',
   'crm',
   /** Our storage, or another part of the product, does not answer. */
   'platform',
@@ -111,6 +126,10 @@ export interface Progress {
   createdAt: number;
   /** Until then nothing happens and the start can be undone. Set only while the session waits for it. */
   startsAt?: number;
+  /** When it was scheduled to begin; absent where it began with its request. */
+  schedule?: ResolvedSchedule;
+  /** Nothing leaves outside of it; absent: mail leaves at any time. */
+  window?: SendingWindow;
   startedAt: number | null;
   updatedAt: number;
   finishedAt: number | null;

@@ -8,6 +8,9 @@
 import type { SessionReason } from './progress.ts';
 
 export const timelineKinds = [
+  /** A start time was set, by a start request or a change; `until` is that time. */
+  'scheduled',
+  'window_changed',
   'started',
   'paused',
   'resumed',
@@ -31,7 +34,10 @@ export interface TimelineEvent {
   id: number;
   kind: TimelineKind;
   at: number;
-  /** Time of the last occurrence, because repeats are one event. For `waiting`, the end of the wait. */
+  /**
+   * Time of the last occurrence, because repeats are one event. For `waiting`, the end of the wait;
+   * for `scheduled`, the time of the start.
+   */
   until: number;
   /** Who caused it (a colleague); null when no person did. */
   by: string | null;

@@ -145,6 +145,10 @@ describe('the manifest', () => {
       { provider: 'postmark' },
       { dailyCap: 500 },
       { minDaysBetween: 30 },
+      { when: { schedule: { at: '2026-12-01T09:00', zone: 'Europe/Berlin', freezeAt: 'start' } } },
+      { when: { schedule: { at: '2026-12-01T09:00', zone: 'Europe/Berlin', freezeAt: 'scheduling' } } },
+      { when: { schedule: { at: '2026-12-01T09:30', zone: 'Europe/Berlin', freezeAt: 'start' } } },
+      { when: { window: { zone: 'UTC', days: [1], from: '09:00', until: '17:00' } } },
       { when: { startAt: 1 } },
       { when: { somethingNew: { deep: [1] } } },
     ];
@@ -202,6 +206,18 @@ describe('the difference of two manifests', () => {
       'another person',
       { owner: 'ben@example.com' },
       ['It was made by ana@example.com, and you are ben@example.com.'],
+    ],
+    [
+      'a start time',
+      { when: { schedule: { at: '2026-12-01T09:00', zone: 'Europe/Berlin', freezeAt: 'start' } } },
+      [
+        'It begins at “2026-12-01T09:00” in the zone “Europe/Berlin”, with the leads that match then; before, at once.',
+      ],
+    ],
+    [
+      'a window',
+      { when: { window: { zone: 'UTC', days: [1, 5], from: '09:00', until: '17:00' } } },
+      ['It sends on Monday, Friday from “09:00” until “17:00” in the zone “UTC”; before, at any time.'],
     ],
     ['a part that it does not know', { when: { startAt: 5 } }, ['“when.startAt” is now 5; it was none.']],
     [

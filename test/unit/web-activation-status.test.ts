@@ -1,6 +1,7 @@
 /** One honest story: where an activation is, told the same on every screen, what blocks it first. */
 import { describe, expect, it } from 'vitest';
 import type { Progress } from '../../src/shared/progress.ts';
+import type { SendingWindow } from '../../src/shared/schedule/sending-window.ts';
 import {
   leftText,
   lineText,
@@ -18,6 +19,9 @@ import {
 import { inTrackerOrder, rateOf, sessionPercent } from '../../web/src/lib/sync/progress-view.ts';
 import { progressOf } from '../support/progress.ts';
 
+const startAt = Date.parse('2026-12-01T08:00Z');
+const schedule = { at: '2026-12-01T09:00', zone: 'Europe/Berlin', freezeAt: 'scheduling', startAt } as const;
+const window: SendingWindow = { zone: 'Europe/Berlin', days: [1, 2, 3, 4, 5], from: '09:00', until: '17:00' };
 const noMail = progressOf().email;
 const of250 = (change: Partial<Progress> = {}): Progress =>
   progressOf({
@@ -183,10 +187,17 @@ it('the tracker has what moves first, then what has ended, then what waits for a
 
 it('the parts of the list are what their names say', () => {
   const views = (progress: Progress): string[] =>
-    (['open', 'attention', 'completed', 'cancelled'] as const).filter((view) => isInView(progress, view));
+    (['open', 'scheduled', 'attention', 'completed', 'cancelled'] as const).filter((view) =>
+      isInView(progress, view),
+    );
   expect(views(progressOf())).toEqual(['open']);
   expect(views(of250())).toEqual(['attention', 'completed']);
   expect(views(progressOf({ state: 'paused', reason: 'user' }))).toEqual(['open']);
+  expect(views(progressOf({ state: 'scheduled', schedule }))).toEqual(['scheduled']);
+  expect(views(progressOf({ waitingFor: { kind: 'window', since: 0 }, waitingUntil: 5, window }))).toEqual([
+    'open',
+    'scheduled',
+  ]);
   expect(views(progressOf({ state: 'paused', reason: 'mail_auth' }))).toEqual(['open', 'attention']);
 });
 

@@ -124,6 +124,12 @@ describe('what a person may do', () => {
 describe('controls', () => {
   it.each<[string, Partial<Progress>, string[]]>([
     ['a running run', {}, ['pause', 'cancel']],
+    ['a scheduled run', { state: 'scheduled' }, ['cancel', 'startNow', 'reschedule', 'erase']],
+    [
+      'a run whose time was missed',
+      { state: 'paused', reason: 'schedule_missed' },
+      ['cancel', 'startNow', 'reschedule', 'erase'],
+    ],
     ['a paused run', { state: 'paused', reason: 'user' }, ['resume', 'cancel', 'erase']],
     [
       'an activation that is being cancelled',
@@ -295,9 +301,10 @@ describe('a start that is held to its manifest', () => {
   });
 
   it('carries what it says of its time too', async () => {
-    const timed = { ...request, window: { from: '09:00' } };
+    const window = { zone: 'UTC', days: [1 as const], from: '09:00', until: '17:00' };
+    const timed = { ...request, window };
     const held = await holdTo(timed, { manifest, hash: 'of what the preview had' });
-    expect(held.manifest?.['when']).toEqual({ schedule: null, window: { from: '09:00' } });
+    expect(held.manifest?.['when']).toEqual({ schedule: null, window });
     expect(held.manifestHash).toBe(await manifestHash(held.manifest ?? {}));
   });
 });

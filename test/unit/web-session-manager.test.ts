@@ -536,3 +536,39 @@ describe('a browser without Web Locks or BroadcastChannel', () => {
     expect(tabs.map((tab) => tab.manager.role)).toEqual(['alone', 'alone']);
   });
 });
+
+describe('a scheduled session', () => {
+  const scheduled = (): Progress => browser.server.set(sessionId, 0, { state: 'scheduled', startedAt: null });
+
+  it('is not tracked: it may wait for weeks', async () => {
+    const tab = browser.open();
+    tab.manager.expect(sessionId);
+    tab.manager.begin(scheduled());
+    await seconds(10);
+    expect(tab.manager.views()).toEqual([]);
+    expect([browser.server.polls.length, browser.server.streams.size, browser.data.size]).toEqual([0, 0, 0]);
+    tab.manager.follow(scheduled());
+    expect(tab.manager.views()).toEqual([]);
+  });
+
+  it('that a refresh finds again in the middle of its start is let go', async () => {
+    browser.data.set(keyPrefix + sessionId, '{}');
+    scheduled();
+    const tab = browser.open();
+    await seconds(10);
+    expect(tab.manager.views()).toEqual([]);
+    expect(browser.server.polls).toHaveLength(1);
+    expect(browser.data.size).toBe(0);
+  });
+
+  it('is followed while somebody looks at it, and tracked once it is started', async () => {
+    scheduled();
+    const tab = browser.open();
+    const stop = tab.manager.observe(sessionId);
+    await seconds(2.1);
+    expect(tab.manager.views()).toMatchObject([{ tracked: false, progress: { state: 'scheduled' } }]);
+    tab.manager.begin(browser.server.set(sessionId, 1));
+    stop();
+    expect(tab.manager.views()).toMatchObject([{ tracked: true, progress: { state: 'running' } }]);
+  });
+});

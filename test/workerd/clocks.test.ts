@@ -416,17 +416,10 @@ describe('the list of activations', () => {
     await command(sessionId, 'pause');
     const deleting = Promise.withResolvers<null>();
     const firing = Promise.withResolvers<null>();
-    const statement = Object.getPrototypeOf(db.prepare('SELECT 1')) as D1PreparedStatement;
-
-    const { run } = statement;
-    vi.spyOn(statement, 'run').mockImplementation(async function (this: D1PreparedStatement) {
-      const answer = await run.call(this);
-      // An alarm fires before the removal has its answer that the row is deleted.
-      if ((this as unknown as { statement: string }).statement.startsWith('DELETE FROM activations')) {
-        deleting.resolve(null);
-        await firing.promise;
-      }
-      return answer;
+    // An alarm fires before the removal has its answer that the row is deleted.
+    afterDeletion(async () => {
+      deleting.resolve(null);
+      await firing.promise;
     });
     const erased = request(`/crm/activation/${sessionId}`, { method: 'DELETE' });
     await deleting.promise;
@@ -444,16 +437,8 @@ it('lists a session again whose erasure broke off', async () => {
   const sessionId = freshSessionId();
   await startSession(sessionId);
   await command(sessionId, 'pause');
-  const statement = Object.getPrototypeOf(db.prepare('SELECT 1')) as D1PreparedStatement;
-  const { run } = statement;
-  vi.spyOn(statement, 'run').mockImplementation(async function (this: D1PreparedStatement) {
-    const answer = await run.call(this);
-    // The row is gone, and the object does not get to know.
-    if ((this as unknown as { statement: string }).statement.startsWith('DELETE FROM activations')) {
-      throw new Error('D1_ERROR: Network connection lost.');
-    }
-    return answer;
-  });
+  // The row is gone, and the object does not get to know.
+  afterDeletion(() => Promise.reject(new Error('D1_ERROR: Network connection lost.')));
   expect((await request(`/crm/activation/${sessionId}`, { method: 'DELETE' })).status).toBeGreaterThanOrEqual(
     500,
   );
@@ -507,3 +492,15 @@ describe('the scheduled cleanup', () => {
     expect(log.some(({ event }) => event === 'sweep_failed' || event === 'poke_failed')).toBe(false);
   });
 });
+
+/** Does something between the deletion of a session's row and the answer to it. */
+function afterDeletion(act: () => Promise<unknown>): void {
+  const database = Object.getPrototypeOf(db) as D1Database;
+  const { batch } = database;
+  vi.spyOn(database, 'batch').mockImplementation(async function (this: D1Database, statements) {
+    const answer = await batch.call(this, statements);
+    const sql = (statements as unknown as { statement: string }[]).map(({ statement }) => statement);
+    if (sql.some((text) => text.startsWith('DELETE FROM activations'))) await act();
+    return answer;
+  });
+}

@@ -5,7 +5,11 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { countAudience } from '../../src/crm/audience.ts';
 import { manifestHash, type HashedManifest } from '../../src/shared/manifest.ts';
 import type { Problem } from '../../src/shared/problem.ts';
-import type { ActivationPreview, Audience } from '../../src/shared/schemas/activation.ts';
+import type {
+  ActivationPreview,
+  ActivationStartRequest,
+  Audience,
+} from '../../src/shared/schemas/activation.ts';
 import type { SessionManifest } from '../../src/shared/schemas/manifest.ts';
 import { addLeads, statuses, suppress } from '../support/crm-database.ts';
 import type { FakeMailApi } from '../support/fake-mail-api.ts';
@@ -22,6 +26,7 @@ import {
   waitForEnd,
 } from '../support/session-driver.ts';
 import { setUpSession, tearDownSession } from '../support/session-setup.ts';
+import { holdTo } from '../../web/src/lib/leads/activate/start-request.ts';
 
 let db: D1Database;
 let mail: FakeMailApi;
@@ -280,6 +285,107 @@ describe('a start', () => {
     expect(Math.min(seen.same, seen.other)).toBeGreaterThan(300);
     expect(Math.min(seen.started, seen.refused)).toBeGreaterThan(5);
   }, 240_000);
+});
+
+describe('the manifest of a scheduled activation', () => {
+  /** A local time so many days ahead. */
+  const inDays = (days: number): string =>
+    new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 16);
+  const schedule = { at: inDays(3), zone: 'Europe/Berlin', freezeAt: 'start' };
+  const window = { zone: 'Europe/Berlin', days: [1, 2, 3, 4, 5], from: '09:00', until: '17:00' };
+  const timed = { ...wanted, schedule, window };
+
+  /** Schedules it; it never begins, so nobody waits for its end. */
+  async function scheduleWith(extra: object, sessionId = freshSessionId()): Promise<Response> {
+    return send('POST', '/crm/activation', { sessionId, ...timed, ...extra });
+  }
+  const changeTimes = (sessionId: string, change: object): Promise<Response> =>
+    send('POST', `/crm/activation/${sessionId}/schedule`, change);
+
+  it('has its time and its window, and no other time can be started with its hash', async () => {
+    const made = await makeManifest(timed);
+    expect(made.manifest.when).toEqual({ schedule, window, waves: null });
+    expect((await makeManifest()).hash).not.toBe(made.hash);
+    const held = { manifestHash: made.hash, manifest: made.manifest };
+    const later = await scheduleWith({ ...held, schedule: { ...schedule, at: inDays(4) } });
+    expect(await later.json()).toMatchObject({
+      code: 'manifest_changed',
+      differences: [{ path: '/when/schedule', was: schedule }],
+    });
+    expect((await startWith(held)).status).toBe(409);
+    const sessionId = freshSessionId();
+    const response = await scheduleWith(held, sessionId);
+    expect(response.status).toBe(201);
+    expect(await response.json()).toMatchObject({ state: 'scheduled', manifestHash: made.hash });
+    expect(await keptManifest(sessionId)).toEqual(made);
+    await command(sessionId, 'cancel');
+  });
+
+  it('is the one that a client makes from the preview and the times', async () => {
+    const preview = await send('POST', '/crm/activation/preview', wanted);
+    const { manifest } = await preview.json<ActivationPreview>();
+    const request = { sessionId: freshSessionId(), ...wanted, schedule, window } as ActivationStartRequest;
+    const held = await holdTo(request, manifest);
+    expect(held.manifestHash).toBe((await makeManifest(timed)).hash);
+    expect((await send('POST', '/crm/activation', held)).status).toBe(201);
+    await command(request.sessionId, 'cancel');
+  });
+
+  it('is made anew when its times are changed, and keeps the hash of the start', async () => {
+    const made = await makeManifest(timed);
+    const sessionId = freshSessionId();
+    await scheduleWith({ manifestHash: made.hash }, sessionId);
+    const at = inDays(5);
+    const moved = { ...made.manifest, when: { schedule: { ...schedule, at }, window, waves: null } };
+    expect((await changeTimes(sessionId, { schedule: { at, zone: schedule.zone } })).status).toBe(200);
+    expect(await keptManifest(sessionId)).toEqual({
+      manifest: moved,
+      hash: await manifestHash(moved),
+      startedHash: made.hash,
+    });
+    await changeTimes(sessionId, { window: null });
+    const open = { ...moved, when: { ...moved.when, window: null } };
+    await evictDurableObject(stubOf(sessionId));
+    expect(await keptManifest(sessionId)).toEqual({
+      manifest: open,
+      hash: await manifestHash(open),
+      startedHash: made.hash,
+    });
+    // A repeat of the start finds what it started.
+    const repeat = await scheduleWith({ manifestHash: made.hash }, sessionId);
+    expect([repeat.status, (await repeat.json<{ manifestHash: string }>()).manifestHash]).toEqual([
+      200,
+      made.hash,
+    ]);
+    const { results } = await db
+      .prepare(
+        "SELECT detail ->> 'manifestHash' AS hash FROM audit WHERE target = ? AND action = 'activation.schedule' ORDER BY id",
+      )
+      .bind(sessionId)
+      .all<{ hash: string }>();
+    expect(results.map(({ hash }) => hash)).toEqual([await manifestHash(moved), await manifestHash(open)]);
+    await command(sessionId, 'cancel');
+  });
+
+  it('stays as it is with the same times again, and with a start before its time', async () => {
+    hooks.env = { ACTIVATE_UNDO_SECONDS: '600' };
+    const made = await makeManifest(timed);
+    const sessionId = freshSessionId();
+    await scheduleWith({ manifestHash: made.hash }, sessionId);
+    await changeTimes(sessionId, { schedule: { at: schedule.at, zone: schedule.zone }, window });
+    await command(sessionId, 'start-now');
+    expect(await keptManifest(sessionId)).toEqual(made);
+    await command(sessionId, 'cancel');
+  });
+
+  it('cannot be of a time that is over or of an unknown zone', async () => {
+    const codeOf = async (change: object): Promise<string> => {
+      const response = await send('POST', '/crm/activation/manifest', { ...timed, ...change });
+      return (await response.json<Problem>()).code;
+    };
+    expect(await codeOf({ schedule: { ...schedule, at: inDays(-1) } })).toBe('start_in_past');
+    expect(await codeOf({ window: { ...window, zone: 'Mars/Olympus' } })).toBe('unknown_zone');
+  });
 });
 
 describe('the manifest of a session', () => {

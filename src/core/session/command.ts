@@ -8,6 +8,8 @@
  *
  * @module
  */
+import type { ResolvedSchedule } from '../../shared/schedule/schedule.ts';
+import type { SendingWindow } from '../../shared/schedule/sending-window.ts';
 import { endPlan, touch, type Chore, type Session } from './session.ts';
 
 const anonymizedDetail =
@@ -21,7 +23,15 @@ export type Command =
   | { kind: 'retry'; outcome: 'failed' | 'unknown' }
   /** Ask the provider about unknown mail, under the keys that it was sent with. */
   | { kind: 'check' }
-  | { kind: 'assumeSent' };
+  | { kind: 'assumeSent' }
+  /** Begins a scheduled session now. `startsAt`: until then it can be undone. */
+  | { kind: 'startNow'; startsAt: number }
+  /** Changes what is given: the start time of a session that has not begun, or its window; null: none any more. */
+  | {
+      kind: 'reschedule';
+      time?: Pick<ResolvedSchedule, 'at' | 'zone' | 'startAt'>;
+      window?: SendingWindow | null;
+    };
 
 export type CommandDecision =
   /** The session is already in the requested state. */
@@ -73,17 +83,31 @@ export function decideCommand(
         return { kind: 'unchanged' };
       if (isOver || session.state === 'cancelled')
         return refused(`It is ${session.state}; there is nothing to pause.`);
+      if (isBeforeStart(session))
+        return refused(
+          'It has not begun, so there is nothing to pause. Change its start time, or cancel it.',
+        );
       return changed({ ...stopped, state: 'paused', reason: 'user' });
     case 'resume':
       if (session.state === 'running' || session.state === 'queued') return { kind: 'unchanged' };
+      if (session.state === 'scheduled')
+        return refused('It has not begun. Start it now, or change its start time.');
       if (session.state !== 'paused') return refused(`It is ${session.state}; there is nothing to resume.`);
       return changed({ ...reopened, ...acknowledge(session) });
     case 'cancel':
       // A repeated command stops a check that a person has started since.
       if (session.state === 'cancelled') return session.isChecking ? changed(stopped) : { kind: 'unchanged' };
       if (isOver) return refused(`It is ${session.state}; there is nothing left to cancel.`);
-      if (command.isUndo === true && session.startedAt !== null) {
-        return refused('It has started. Pause it, or cancel what is left of it.');
+      if (command.isUndo === true) {
+        if (session.startedAt !== null)
+          return refused('It has started. Pause it, or cancel what is left of it.');
+        // What was started before its time goes back to it.
+        if (session.state === 'scheduled') return { kind: 'unchanged' };
+        if ((session.spec.schedule?.startAt ?? 0) > nowMs) {
+          const spec = { ...session.spec };
+          delete spec.startsAt;
+          return changed({ spec, state: 'scheduled', reason: null });
+        }
       }
       return changed({
         state: 'cancelled',
@@ -124,9 +148,70 @@ export function decideCommand(
       // A paused session stays paused: the retried mail waits with the rest.
       return changed(session.state === 'paused' ? {} : reopened);
     }
+    case 'startNow': {
+      if (session.state === 'queued' || session.state === 'running') return { kind: 'unchanged' };
+      if (!isBeforeStart(session))
+        return refused(`It is ${session.state}; only a scheduled activation can be started.`);
+      const spec = { ...session.spec, startsAt: command.startsAt };
+      return changed({ spec, state: 'queued', reason: null, progressedAt: nowMs });
+    }
+    case 'reschedule':
+      return reschedule(session, command, nowMs, { changed, refused });
     default:
       return command satisfies never;
   }
+}
+
+/** True for a session that waits for its start time, or has missed it. */
+export function isBeforeStart({ state, reason }: Pick<Session, 'state' | 'reason'>): boolean {
+  return state === 'scheduled' || (state === 'paused' && reason === 'schedule_missed');
+}
+
+function reschedule(
+  session: Session,
+  { time, window }: Extract<Command, { kind: 'reschedule' }>,
+  nowMs: number,
+  {
+    changed,
+    refused,
+  }: {
+    changed: (change: Partial<Session>) => CommandDecision;
+    refused: (detail: string) => CommandDecision;
+  },
+): CommandDecision {
+  if (session.finishedAt !== null || session.state === 'cancelled')
+    return refused(`It is ${session.state}; nothing more is sent.`);
+  const { schedule } = session.spec;
+  const spec = { ...session.spec };
+  const isNewTime = time !== undefined && (time.at !== schedule?.at || time.zone !== schedule.zone);
+  const isNewWindow = window !== undefined && !isSameWindow(window, session.spec.window ?? null);
+  if (!isNewTime && !isNewWindow) return { kind: 'unchanged' };
+  if (isNewTime) {
+    if (!isBeforeStart(session) || schedule === undefined)
+      return refused('It has begun, so its start time can no longer be changed. Pause it instead.');
+    spec.schedule = { ...schedule, ...time };
+  }
+  if (window === null) delete spec.window;
+  else if (isNewWindow) spec.window = window;
+  // It may wait for the window that it had.
+  const waited = isNewWindow && session.waitingFor?.kind === 'window';
+  return changed({
+    spec,
+    progressedAt: nowMs,
+    ...(isNewTime ? { state: 'scheduled', reason: null } : {}),
+    ...(waited ? { waitingUntil: null, waitingFor: null } : {}),
+  });
+}
+
+function isSameWindow(one: SendingWindow | null, other: SendingWindow | null): boolean {
+  if (one === null || other === null) return one === other;
+  const days = (window: SendingWindow): string => [...window.days].sort().join();
+  return (
+    one.zone === other.zone &&
+    one.from === other.from &&
+    one.until === other.until &&
+    days(one) === days(other)
+  );
 }
 
 /** What a command does to batches, where it speaks of them one by one. */

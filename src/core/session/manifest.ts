@@ -14,6 +14,7 @@ import {
   type Manifest,
   type ManifestAudience,
   type ManifestDifference,
+  type ManifestWhen,
 } from '../../shared/manifest.ts';
 import type { FrozenTemplate } from '../../shared/recipient.ts';
 import type { Audience } from '../../shared/schemas/activation.ts';
@@ -35,7 +36,7 @@ export interface ResolvedStart {
   dailyCap: number | null;
   minDaysBetween: number | null;
   /** The parts of the start request that say when it leaves. */
-  when: Readonly<Record<string, unknown>>;
+  when: Partial<ManifestWhen>;
 }
 
 /** What a start request may say about when it leaves; null where it does not. */
@@ -158,6 +159,21 @@ const isNow =
 const countOf = (value: unknown): string => (typeof value === 'number' ? String(value) : 'not counted');
 const leads = (count: unknown): string => `${countOf(count)} ${count === 1 ? 'lead' : 'leads'}`;
 
+/** When it begins; in a manifest that somebody sent, it may be anything. */
+function beginWords(schedule: unknown): string {
+  if (!isObject(schedule)) return 'at once';
+  const { at, zone, freezeAt } = schedule;
+  const whom = freezeAt === 'start' ? ', with the leads that match then' : '';
+  return `at ${shown(at)} in the zone ${shown(zone)}${whom}`;
+}
+function windowWords(window: unknown): string {
+  if (!isObject(window)) return 'at any time';
+  const { days, from, until, zone } = window;
+  const names = Array.isArray(days) ? days.map((day) => weekdayNames[Number(day) - 1] ?? String(day)) : [];
+  return `on ${names.join(', ')} from ${shown(from)} until ${shown(until)} in the zone ${shown(zone)}`;
+}
+const weekdayNames = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
+
 const otherVersion = 'It was made by another version of this service.';
 
 const rules: readonly DifferenceRule[] = [
@@ -207,6 +223,14 @@ const rules: readonly DifferenceRule[] = [
   { paths: ['/mail/publicUrl'], say: isNow('The base of the links') },
   { paths: ['/dailyCap'], say: isNow('The daily cap') },
   { paths: ['/minDaysBetween'], say: isNow('The number of days between two emails to one lead') },
+  {
+    paths: ['/when/schedule'],
+    say: (was, now) => `It begins ${beginWords(now)}; before, ${beginWords(was)}.`,
+  },
+  {
+    paths: ['/when/window'],
+    say: (was, now) => `It sends ${windowWords(now)}; before, ${windowWords(was)}.`,
+  },
 ];
 
 /** Parts that follow from others: told only where nothing else of the audience differs. */

@@ -6,9 +6,10 @@
  * @module
  */
 import type { Progress, WaitingFor } from '../../shared/progress.ts';
+import type { ResolvedSchedule } from '../../shared/schedule/schedule.ts';
 import { clockToleranceMs, longestWaitMs } from '../clock.ts';
 import { estimate } from './eta.ts';
-import { processedCount, undoUntil, type Session } from './session.ts';
+import { processedCount, undoUntil, windowOpensAt, type Session } from './session.ts';
 
 /** A running session without a result for this long is shown as stalled, at a client within half a minute. */
 export const stalledAfterMs = 25_000;
@@ -33,8 +34,15 @@ export function answerPoll(progress: Progress, knownTags: readonly string[]): Po
 export function toProgress(session: Session, nowMs: number): Progress {
   const { spec, counts } = session;
   const processed = processedCount(counts);
-  const waitingFor = waitOf(session, nowMs);
-  const isMoving = session.state === 'running' && session.waitingUntil === null && waitingFor === null;
+  const isSending =
+    session.finishedAt === null && (session.state === 'running' || session.state === 'queued');
+  // Computed and not only as it is stored: a command may have come while the window is closed.
+  const isProbing = session.finishedAt === null && session.reason === 'mail_unreachable';
+  const windowAt = isSending || isProbing ? windowOpensAt(session, nowMs) : null;
+  const waitingUntil = windowAt ?? session.waitingUntil;
+  // A pause has its own reason.
+  const waitingFor = windowAt === null || isProbing ? waitOf(session, nowMs) : windowWait(session, nowMs);
+  const isMoving = session.state === 'running' && waitingUntil === null && waitingFor === null;
   const { ratePerSecond, etaSeconds } = estimate(
     session.samples,
     nowMs,
@@ -45,8 +53,8 @@ export function toProgress(session: Session, nowMs: number): Progress {
   const startsAt = undoUntil(session, nowMs);
   const isStalled =
     startsAt === null &&
-    session.finishedAt === null &&
-    (session.state === 'running' || session.state === 'queued') &&
+    isSending &&
+    windowAt === null &&
     !isExplained(session, nowMs) &&
     // A result that is still to come was written under another clock, and says nothing of how long ago it is.
     (nowMs - session.progressedAt > stalledAfterMs || session.progressedAt > nowMs + clockToleranceMs);
@@ -72,16 +80,22 @@ export function toProgress(session: Session, nowMs: number): Progress {
     etaSeconds,
     createdAt: spec.createdAt,
     ...(startsAt === null ? {} : { startsAt }),
+    ...(spec.schedule === undefined ? {} : { schedule: scheduleOf(spec.schedule) }),
+    ...(spec.window === undefined ? {} : { window: spec.window }),
     startedAt: session.startedAt,
     updatedAt: session.updatedAt,
     finishedAt: session.finishedAt,
-    waitingUntil: session.waitingUntil,
+    waitingUntil,
     waitingFor,
     // A paused session may hold mail in doubt that is not called unknown yet.
     checkableUntil: counts.unknown > 0 || session.state === 'paused' ? session.checkableUntil : null,
     stalledSince: isStalled ? Math.min(session.progressedAt, nowMs) : null,
     lastError: session.lastError,
   };
+}
+
+function scheduleOf({ at, zone, freezeAt, startAt }: ResolvedSchedule): ResolvedSchedule {
+  return { at, zone, freezeAt, startAt };
 }
 
 /** What the session waits for, unless a result came since. */
@@ -93,9 +107,16 @@ function waitOf(session: Session, nowMs: number): WaitingFor | null {
   return isLong ? waitingFor : null;
 }
 
+/** What is shown while the sending window is closed. */
+function windowWait({ waitingFor, progressedAt }: Session, nowMs: number): WaitingFor {
+  return waitingFor?.kind === 'window'
+    ? waitingFor
+    : { kind: 'window', since: Math.min(progressedAt, nowMs) };
+}
+
 /** True while the time that it waits until is one that can be meant. */
 function isExplained(session: Session, nowMs: number): boolean {
   const { waitingUntil } = session;
   if (waitingUntil === null) return false;
-  return waitingUntil >= nowMs - stalledAfterMs && waitingUntil <= nowMs + longestWaitMs(session);
+  return waitingUntil >= nowMs - stalledAfterMs && waitingUntil <= nowMs + longestWaitMs(session, nowMs);
 }

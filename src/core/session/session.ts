@@ -12,6 +12,8 @@ import type { SessionReason, SessionState, WaitingFor } from '../../shared/progr
 import type { HashedManifest } from '../../shared/manifest.ts';
 import type { FrozenTemplate } from '../../shared/recipient.ts';
 import type { Audience } from '../../shared/schemas/activation.ts';
+import type { ResolvedSchedule } from '../../shared/schedule/schedule.ts';
+import { isWindowOpen, opensAt, type SendingWindow } from '../../shared/schedule/sending-window.ts';
 import { noCounts, type Batch, type BatchCounts } from '../batch/batch.ts';
 import { keyLivesUntil, type ProviderTraits } from '../batch/doubt.ts';
 import { addSample, type Sample } from './eta.ts';
@@ -58,9 +60,20 @@ export interface SessionSpec {
    * deleted, because it holds no person's data.
    */
   manifest?: HashedManifest;
+  /** Hash of the manifest that it was started with, where its times were changed since. */
+  startedManifestHash?: string;
   createdAt: number;
   /** Until then it can be undone: no lead is changed and no mail leaves before. */
   startsAt?: number;
+  /**
+   * When it begins; none: with its request. One that freezes its audience at the start has the numbers above as they
+   * were when it was scheduled, until `frozenAt`.
+   */
+  schedule?: ResolvedSchedule & { frozenAt?: number };
+  /** Nothing leaves outside of it. */
+  window?: SendingWindow;
+  /** Hash of the name, audience and template of a start request that has more than these. */
+  selectionHash?: string;
   /** When retention removed whom it mailed; epoch ms. The name is the stored one. */
   reducedAt?: number;
 }
@@ -138,7 +151,7 @@ export interface Session {
 export function newSession(spec: SessionSpec): Session {
   return {
     spec,
-    state: 'queued',
+    state: spec.schedule === undefined ? 'queued' : 'scheduled',
     reason: null,
     generation: 1,
     rev: 1,
@@ -203,7 +216,19 @@ export function undoUntil(session: Session, nowMs: number): number | null {
   return session.state === 'queued' && startsAt > nowMs && createdAt <= nowMs ? startsAt : null;
 }
 
+/** When the sending window opens; null while mail may leave, and where there is no window. */
+export function windowOpensAt({ spec: { window } }: Pick<Session, 'spec'>, nowMs: number): number | null {
+  return window === undefined || isWindowOpen(window, nowMs) ? null : opensAt(window, nowMs);
+}
+
 export function workMode(session: Session, nowMs: number): WorkMode {
+  const mode = modeOfState(session, nowMs);
+  const { window } = session.spec;
+  return mode === 'none' || window === undefined || isWindowOpen(window, nowMs) ? mode : 'none';
+}
+
+/** What the state allows, whatever the time of the day. */
+function modeOfState(session: Session, nowMs: number): WorkMode {
   if (session.finishedAt !== null || undoUntil(session, nowMs) !== null) return 'none';
   switch (session.state) {
     case 'queued':
@@ -218,6 +243,7 @@ export function workMode(session: Session, nowMs: number): WorkMode {
         Math.max(session.probeAt ?? 0, session.waitingUntil ?? 0) <= nowMs
         ? 'probe'
         : 'none';
+    case 'scheduled':
     case 'completed':
     case 'failed':
       return 'none';

@@ -42,9 +42,19 @@ export function eventsBetween(before: Session | null, after: Session, by: string
     count: null,
     ...change,
   });
-  if (before === null) return [event('started', { by: after.spec.owner, count: after.total })];
+  const scheduled = (who: string | null): NewEvent =>
+    event('scheduled', { by: who, until: after.spec.schedule?.startAt ?? after.updatedAt });
+  if (before === null) {
+    const { owner } = after.spec;
+    return [
+      after.state === 'scheduled' ? scheduled(owner) : event('started', { by: owner, count: after.total }),
+    ];
+  }
   if (before.rev === after.rev) return [];
   const events: NewEvent[] = [];
+  const isNewTime = after.spec.schedule?.startAt !== before.spec.schedule?.startAt;
+  if (after.state === 'scheduled' && (isNewTime || before.state !== 'scheduled')) events.push(scheduled(by));
+  if (after.spec.window !== before.spec.window) events.push(event('window_changed'));
   const retried = before.counts.failed - after.counts.failed;
   const cleared = before.counts.unknown - after.counts.unknown;
   if (by !== null && retried > 0) events.push(event('retried', { count: retried }));
@@ -57,6 +67,7 @@ export function eventsBetween(before: Session | null, after: Session, by: string
       const message = after.reason === 'user' ? null : after.lastError;
       events.push(event('paused', { reason: after.reason, message }));
     } else if (after.state === 'cancelled') events.push(event('cancelled'));
+    else if (after.state === 'queued') events.push(event('started', { count: after.total }));
     else if (after.state === 'running' && before.state === 'paused') events.push(event('resumed'));
   }
   const isFault =

@@ -8,7 +8,7 @@
  * @module
  */
 import { longestWaitMs } from '../clock.ts';
-import { undoUntil, workMode, type Session } from './session.ts';
+import { undoUntil, windowOpensAt, type Session } from './session.ts';
 
 export interface WakeView {
   session: Session;
@@ -34,8 +34,12 @@ export function nextWakeAt(view: WakeView, nowMs: number): number | null {
   if (session.finishedAt === null) {
     const startsAt = undoUntil(session, nowMs);
     if (startsAt !== null) candidates.push(startsAt);
-    if (session.isChecking) {
-      candidates.push(Math.max(view.nextAttemptAt ?? nowMs, session.waitingUntil ?? nowMs));
+    // While the sending window is closed, there is nothing to send for.
+    const windowAt = windowOpensAt(session, nowMs) ?? nowMs;
+    if (session.state === 'scheduled') {
+      candidates.push(session.spec.schedule?.startAt ?? nowMs);
+    } else if (session.isChecking) {
+      candidates.push(Math.max(view.nextAttemptAt ?? nowMs, session.waitingUntil ?? nowMs, windowAt));
     } else if (session.state === 'cancelled') {
       // Its batches are withdrawn until none is open.
       candidates.push(session.waitingUntil ?? nowMs);
@@ -46,9 +50,9 @@ export function nextWakeAt(view: WakeView, nowMs: number): number | null {
       const batchAt = view.isWorkDue ? null : view.nextAttemptAt;
       // Nor before the gate, the day's cap or the database lets anything leave.
       if (probeAt !== null)
-        candidates.push(Math.max(probeAt, batchAt ?? probeAt, session.waitingUntil ?? probeAt));
-    } else if (workMode(session, nowMs) !== 'none') {
-      const heldUntil = session.waitingUntil ?? nowMs;
+        candidates.push(Math.max(probeAt, batchAt ?? probeAt, session.waitingUntil ?? probeAt, windowAt));
+    } else if (startsAt === null) {
+      const heldUntil = Math.max(session.waitingUntil ?? nowMs, windowAt);
       if (view.isWorkDue) candidates.push(heldUntil);
       else if (view.nextAttemptAt !== null) candidates.push(Math.max(view.nextAttemptAt, heldUntil));
       // Neither due nor waiting, and yet not finished: look again, so that it is finished from rows.
@@ -60,5 +64,5 @@ export function nextWakeAt(view: WakeView, nowMs: number): number | null {
   if (candidates.length === 0) return null;
   const at = Math.max(nowMs, Math.min(...candidates));
   // A stored time may be by another clock, so no wait is longer than the possible maximum.
-  return session.finishedAt === null ? Math.min(at, nowMs + longestWaitMs(session)) : at;
+  return session.finishedAt === null ? Math.min(at, nowMs + longestWaitMs(session, nowMs)) : at;
 }

@@ -16,6 +16,7 @@ import {
   nextFence,
   touch,
   waitOn,
+  windowOpensAt,
   workMode,
   type Session,
   type WorkMode,
@@ -303,7 +304,11 @@ export class SessionRunner implements SliceVerbs {
       deliveryTimeoutMs(),
     );
     const { key, payload, mailCount } = intent;
-    const mayLeave = (): boolean => this.#context.store.load()?.generation === this.#generation;
+    // In the turn of the call: no command came since, and the sending window is open.
+    const mayLeave = (): boolean => {
+      const session = this.#context.store.load();
+      return session?.generation === this.#generation && windowOpensAt(session, this.now()) === null;
+    };
     const delivery = await waits
       .during('provider_answer', () =>
         mail.transport.deliver({

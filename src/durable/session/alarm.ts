@@ -7,7 +7,7 @@
  * @module
  */
 import { keyLivesUntil } from '../../core/batch/doubt.ts';
-import type { Session } from '../../core/session/session.ts';
+import { windowOpensAt, type Session } from '../../core/session/session.ts';
 import { longestWaitMs } from '../../core/clock.ts';
 import { nextRetention } from '../../core/session/retention.ts';
 import { nextWakeAt } from '../../core/session/wake.ts';
@@ -84,7 +84,7 @@ export class SessionAlarm {
         isWorkDue: !session.plan.isDone || store.batches.hasPending(),
         nextAttemptAt: store.batches.nextAttemptAt(session.isChecking),
         keyDiesAt: this.#keyDiesAt(session),
-        isRecorded: isTold(session),
+        isRecorded: isTold(session, nowMs),
         retentionAt: nextRetention(session, retentionDays(settings()))?.at ?? null,
       },
       nowMs,
@@ -120,14 +120,14 @@ export class SessionAlarm {
     const session = store.load();
     if (session === null || this.#isSliceRunning()) return;
     // An alarm further ahead than any wait was set by another clock; only retention waits that long.
-    const latest = session.finishedAt === null ? nowMs + longestWaitMs(session) : Infinity;
+    const latest = session.finishedAt === null ? nowMs + longestWaitMs(session, nowMs) : Infinity;
     if (alarmAt !== null && alarmAt >= nowMs - overdueMs && alarmAt <= latest) return;
     if (session.finishedAt !== null) {
       // Only retention is left. A session that ended in a version without retention gets its alarm here.
       await this.arm(nowMs);
       return;
     }
-    if (isAtRest(session) && session.probeAt === null && isTold(session)) return;
+    if (isAtRest(session) && session.probeAt === null && isTold(session, nowMs)) return;
     log('warn', 'alarm_rearmed', { requestId, alarmAt });
     await this.arm(nowMs);
   }
@@ -143,7 +143,7 @@ export class SessionAlarm {
 
   /** Wakes a session that is at rest, so that it records new delivery events. A slice records them when it ends. */
   async wakeForDeliveries(session: Session): Promise<void> {
-    if (this.#isSliceRunning() || (session.finishedAt === null && session.state !== 'paused')) return;
+    if (this.#isSliceRunning()) return;
     const { alarms, now } = this.#context;
     const nowMs = now();
     const recordAt = nowMs + deliveryRecordMs;
@@ -174,8 +174,9 @@ export class SessionAlarm {
 }
 
 /** True when the CRM has the session's last progress and all leads that it gave back. */
-function isTold(session: Session): boolean {
-  const mustGiveBack = session.state === 'paused' && session.finishedAt === null && session.mayBeFlipped;
+function isTold(session: Session, nowMs: number): boolean {
+  const isHeld = session.state === 'paused' || windowOpensAt(session, nowMs) !== null;
+  const mustGiveBack = isHeld && session.finishedAt === null && session.mayBeFlipped;
   return session.recordedRev === session.rev && !mustGiveBack;
 }
 

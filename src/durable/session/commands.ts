@@ -7,12 +7,15 @@
  *
  * @module
  */
+import { createHash } from 'node:crypto';
 import { countSum, movedBatch, noCounts, type Batch, type BatchCounts } from '../../core/batch/batch.ts';
 import { choreOf, decideCommand, type Command } from '../../core/session/command.ts';
 import { keyLivesUntil, type ProviderTraits } from '../../core/batch/doubt.ts';
 import { askAgain, assumeSent, retryUnknown, takeFailed, type Retried } from '../../core/batch/retry.ts';
 import { applyCounts, type Chore, type Session } from '../../core/session/session.ts';
 import type { NewEvent } from '../../core/session/timeline.ts';
+import { canonicalJson } from '../../shared/canonical-json.ts';
+import { withTimes } from '../../shared/manifest.ts';
 import type { Recipient } from '../../shared/recipient.ts';
 import { DeliveryReader } from './delivery-events.ts';
 import type { SessionStore } from '../store/session-store.ts';
@@ -77,9 +80,13 @@ function changeBatches(
   switch (command.kind) {
     case 'pause':
     case 'resume':
+    case 'startNow':
       return session;
+    case 'reschedule':
+      return remakeManifest(session);
     case 'cancel': {
-      if (before.state === 'cancelled') return session;
+      // An undo may have gone back to the schedule.
+      if (before.state === 'cancelled' || session.state !== 'cancelled') return session;
       const { leadCount } = store.batches.cancelPending(pendingBatchCount);
       return applyCounts(session, nowMs, { skipped: leadCount });
     }
@@ -97,6 +104,19 @@ function changeBatches(
     default:
       return command satisfies never;
   }
+}
+
+/** The session, whose times were changed, with the manifest that says so. It keeps the hash that its start answered. */
+function remakeManifest(session: Session): Session {
+  const { spec } = session;
+  if (spec.manifest === undefined) return session;
+  const { schedule, window = null } = spec;
+  const times = schedule && { at: schedule.at, zone: schedule.zone, freezeAt: schedule.freezeAt };
+  const manifest = withTimes(spec.manifest.manifest, { schedule: times ?? null, window });
+  // Not `manifestHash`, which is answered later: no other command may come between.
+  const hash = createHash('sha256').update(canonicalJson(manifest)).digest('hex');
+  const startedManifestHash = spec.startedManifestHash ?? spec.manifest.hash;
+  return { ...session, spec: { ...spec, manifest: { manifest, hash }, startedManifestHash } };
 }
 
 /**

@@ -12,7 +12,10 @@ import { backoffMs, crmBackoff } from '../../core/limits/backoff.ts';
 import { waitShownAfterMs, toProgress } from '../../core/session/progress-view.ts';
 import { finish, pauseFor, processedCount, touch, waitOn, workMode } from '../../core/session/session.ts';
 import { runSlice, sliceLimits } from '../../core/session/slice.ts';
+import { beginScheduled, freezeAudience } from '../../core/schedule/begin.ts';
+import { waitForWindow } from '../../core/schedule/window.ts';
 import { recordActivation } from '../../crm/activations.ts';
+import { resolveAudience } from '../../crm/audience.ts';
 import { SupersededFlip } from '../../crm/fence.ts';
 import { openRecovery } from '../../crm/recovery.ts';
 import { callGate, classifyFault, faultText } from '../../runtime/faults.ts';
@@ -127,9 +130,59 @@ export class SessionSlice {
     if (session.finishedAt === null && (session.state !== 'cancelled' || session.isChecking)) {
       this.#sweep.takeUpInterrupted();
     }
-    if (workMode(session, now()) !== 'none') await this.#send();
+    this.#beginScheduled();
+    if (workMode(store.session(), now()) !== 'none') await this.#send();
     await this.#finishOpenWork();
+    this.#noteClosedWindow();
     this.#conclude();
+  }
+
+  /** Sets a session going whose time has come. */
+  #beginScheduled(): void {
+    const { store, now, publish } = this.#context;
+    const session = store.session();
+    const begun = beginScheduled(session, now());
+    if (begun === session) return;
+    store.transact(() => store.save(begun));
+    this.#log('info', 'schedule_due', {
+      state: begun.state,
+      lateMs: now() - (session.spec.schedule?.startAt ?? 0),
+    });
+    publish();
+  }
+
+  /**
+   * Freezes the audience of a session that was scheduled with the leads that match at its start.
+   *
+   * @returns false when a command came meanwhile
+   */
+  async #freezeAudience(): Promise<boolean> {
+    const { store, env, now, publish } = this.#context;
+    const { spec, generation } = store.session();
+    const { schedule, audience } = spec;
+    // Ids that were selected one by one are the audience, whatever has become of their leads.
+    if (schedule?.freezeAt !== 'start' || schedule.frozenAt !== undefined || 'leadIds' in audience)
+      return true;
+    const resolved = await resolveAudience(env.DB, audience);
+    const frozen =
+      resolved.kind === 'ok' ? resolved : { maxLeadId: 0, total: 0, revision: spec.revision ?? 0 };
+    return store.transact(() => {
+      const session = store.session();
+      if (session.generation !== generation) return false;
+      store.save(freezeAudience(session, frozen, now()));
+      publish();
+      return true;
+    });
+  }
+
+  /** Shows when the sending window opens. */
+  #noteClosedWindow(): void {
+    const { store, now, publish } = this.#context;
+    const session = store.session();
+    const waiting = waitForWindow(session, now());
+    if (waiting === session) return;
+    store.transact(() => store.save(waiting));
+    publish();
   }
 
   /** Continues a command that concerns very many batches. */
@@ -170,6 +223,7 @@ export class SessionSlice {
       publish();
       return;
     }
+    if (!(await this.#freezeAudience())) return;
     const wasFlipped = store.session().mayBeFlipped;
     const runner = new SessionRunner(context);
     runner.begin();

@@ -63,7 +63,7 @@ export class SessionTurns {
     const session = store.load();
     if (session === null) return { kind: 'unknown_session' };
     if (isSetBack) await alarm.arm(now());
-    if (session.finishedAt === null && session.state !== 'paused') {
+    if (session.finishedAt === null && session.state !== 'paused' && session.state !== 'scheduled') {
       return { kind: 'refused', detail: `It is ${session.state}; cancel it or wait for its end.` };
     }
     if (session.finishedAt === null) {

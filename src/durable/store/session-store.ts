@@ -137,12 +137,14 @@ export class SessionStore {
   }
 
   /**
-   * Writes the session's record and the timeline events of the change.
+   * Writes the session's record, its spec where that has changed, and the timeline events of the change.
    *
    * @param by - who caused it, when it was a person's command
    */
   save(session: Session, by: string | null = null): void {
     this.timeline.changed(this.#session, session, by);
+    // It is large and rarely changes: its times by a command, its audience when that is frozen at the start.
+    if (this.#session !== null && this.#session.spec !== session.spec) this.#writeSpec(session.spec);
     const { delivered, bounced, complained, acknowledged } = session;
     this.#sql.exec(
       saveSession,
@@ -283,8 +285,12 @@ export class SessionStore {
   }
 
   #saveSpec(session: Session, spec: SessionSpec): void {
-    this.#sql.exec('UPDATE spec SET json = ? WHERE id = 1', JSON.stringify(spec));
+    this.#writeSpec(spec);
     this.#session = { ...session, spec };
+  }
+
+  #writeSpec(spec: SessionSpec): void {
+    this.#sql.exec('UPDATE spec SET json = ? WHERE id = 1', JSON.stringify(spec));
   }
 
   /** True for an id whose session was erased: it is unknown, and is not started again. */

@@ -24,6 +24,7 @@ import { isCanonicalizable } from '../canonical-json.ts';
 import { importIdSchema } from './imports.ts';
 import { leadFilterSchema } from './leads.ts';
 import { hashedManifestSchema, manifestHashSchema } from './manifest.ts';
+import { scheduleSchema, sendingWindowSchema } from './schedule.ts';
 
 export const audienceSchema = z
   .union([
@@ -56,6 +57,8 @@ export type ActivationPreviewRequest = z.infer<typeof activationPreviewRequestSc
 export const activationStartRequestSchema = activationPreviewRequestSchema
   .extend({
     sessionId: sessionIdSchema,
+    schedule: scheduleSchema.optional(),
+    window: sendingWindowSchema.optional(),
     manifestHash: manifestHashSchema.optional().meta({
       description: 'The start is refused with `manifest_changed` where another manifest would come out now.',
     }),
@@ -67,6 +70,15 @@ export const activationStartRequestSchema = activationPreviewRequestSchema
   })
   .meta({ id: 'ActivationStartRequest' });
 export type ActivationStartRequest = z.infer<typeof activationStartRequestSchema>;
+
+/** `POST …/:sessionId/schedule`: what is to change. */
+export const rescheduleRequestSchema = z
+  .strictObject({
+    schedule: scheduleSchema.omit({ freezeAt: true }).optional(),
+    window: sendingWindowSchema.nullable().optional().meta({ description: 'null: mail leaves at any time.' }),
+  })
+  .meta({ id: 'RescheduleRequest' });
+export type RescheduleRequest = z.infer<typeof rescheduleRequestSchema>;
 
 /** `POST /crm/activation/manifest`: a start request without the id. */
 export const activationManifestRequestSchema = activationStartRequestSchema
@@ -141,6 +153,11 @@ export const progressSchema = z
       description:
         'Until then nothing happens and the start can be undone. Set only while the activation waits for it.',
     }),
+    schedule: scheduleSchema
+      .extend({ startAt: timeMs })
+      .exactOptional()
+      .meta({ description: 'When it was scheduled to begin.' }),
+    window: sendingWindowSchema.exactOptional(),
     startedAt: timeMs.nullable(),
     updatedAt: timeMs,
     finishedAt: timeMs.nullable(),
@@ -165,8 +182,8 @@ export const startedActivationSchema = progressSchema
   .meta({ id: 'StartedActivation' });
 export type StartedActivation = z.infer<typeof startedActivationSchema>;
 
-/** Parts of the list: not ended, with results or a stop to look at, and by how they ended. */
-export const activationViews = ['open', 'attention', 'completed', 'cancelled'] as const;
+/** Parts of the list: begun and not ended, waiting for their time, with results or a stop to look at, and by how they ended. */
+export const activationViews = ['open', 'scheduled', 'attention', 'completed', 'cancelled'] as const;
 export type ActivationView = (typeof activationViews)[number];
 
 export const activationListSchema = z

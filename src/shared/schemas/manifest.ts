@@ -8,6 +8,7 @@ import { z } from 'zod';
 import type { HashedManifest, Manifest, ManifestDifference } from '../manifest.ts';
 import { count, leadIdSchema, templateIdSchema } from './common.ts';
 import { leadFilterSchema } from './leads.ts';
+import { scheduleSchema, sendingWindowSchema } from './schedule.ts';
 
 export const manifestHashSchema = z
   .string()
@@ -63,9 +64,12 @@ const manifestSchema = z
     minDaysBetween: z.int().nullable().meta({
       description: 'A lead that we mailed within so many days gets no mail; null: no guard.',
     }),
-    when: z.record(z.string(), z.unknown()).meta({
-      description: 'When it leaves: the parts of the start request that say so; null where it does not.',
-    }),
+    when: z
+      .looseObject({ schedule: scheduleSchema.nullable(), window: sendingWindowSchema.nullable() })
+      .meta({
+        description:
+          'When it leaves: the parts of the start request that say so; null where it does not. With `freezeAt` `start`, the leads are found again when it begins, and the numbers of the audience are a count and no promise.',
+      }),
   })
   .meta({ id: 'Manifest', description: 'What an activation will do.' }) satisfies z.ZodType<Manifest>;
 
@@ -80,6 +84,9 @@ export const sessionManifestSchema = z
       description: 'Null, like the manifest, for an activation that was started by version 0.1.',
     }),
     manifest: manifestSchema.nullable(),
+    startedHash: manifestHashSchema
+      .exactOptional()
+      .meta({ description: 'Of the start, where the times were changed since.' }),
   })
   .meta({ id: 'SessionManifest' });
 export type SessionManifest = z.infer<typeof sessionManifestSchema>;

@@ -18,7 +18,8 @@ export const timelineSchema = z
           kind: z.enum(timelineKinds),
           at: timeMs,
           until: timeMs.meta({
-            description: 'Time of the last occurrence. For `waiting`, the end of the wait.',
+            description:
+              'Time of the last occurrence. For `waiting`, the end of the wait; for `scheduled`, the time of the start.',
           }),
           by: z.string().nullable().meta({ description: 'Who caused it; null when no person did.' }),
           reason: z.enum(sessionReasons).nullable(),

@@ -56,6 +56,24 @@ export const problemHelp: Readonly<Record<ProblemCode, ProblemHelp>> = {
     happened: 'The search has more words than one search may have.',
     todo: 'Search for fewer words.',
   },
+  unknown_zone: {
+    happened:
+      'A time zone of the start time or the sending window is not known. An offset such as +01:00 is no time zone: it does not know when clocks change. Nothing was started or changed.',
+    todo: 'Use a name of the IANA database, such as Europe/Berlin or UTC.',
+  },
+  start_in_past: {
+    happened: 'The activation was to begin at a time that is over. Nothing was started or changed.',
+    todo: 'Choose a time in the future, or leave the schedule out to start now.',
+  },
+  start_too_far: {
+    happened: 'The activation was to begin more than a year from now. Nothing was started or changed.',
+    todo: 'Choose an earlier time.',
+  },
+  window_never_opens: {
+    happened:
+      'The sending window has no days, or no time between its hours, so no mail would ever leave. Nothing was started or changed.',
+    todo: 'Choose at least one day, and an end that differs from the begin.',
+  },
   body_too_slow: {
     happened: 'The whole body did not arrive in time. Nothing was written.',
     todo: 'Try again over a better connection, or send less in one request.',

@@ -58,15 +58,17 @@ const pokeConcurrency = 5;
 const sweepIntervalMs = 60_000;
 
 /**
- * Calls the sessions that have not ended in the list of activations; each makes sure that its alarm is set. Where there
+ * Calls the sessions that have not ended in the list of activations and wait for no time; each makes sure that its alarm is set. Where there
  * are more than one sweep calls, consecutive sweeps take different parts. A line without a session is deleted.
  */
 export async function sweep(env: Env, now: () => number = () => Date.now()): Promise<void> {
   try {
-    let page = await listOpenSessions(env.DB, { offset: 0, limit: maxPokeCount });
+    const nowMs = now();
+    let page = await listOpenSessions(env.DB, { offset: 0, limit: maxPokeCount, nowMs });
     const pageCount = Math.ceil(page.totalCount / maxPokeCount);
-    const turn = pageCount > 1 ? Math.floor(now() / sweepIntervalMs) % pageCount : 0;
-    if (turn > 0) page = await listOpenSessions(env.DB, { offset: turn * maxPokeCount, limit: maxPokeCount });
+    const turn = pageCount > 1 ? Math.floor(nowMs / sweepIntervalMs) % pageCount : 0;
+    if (turn > 0)
+      page = await listOpenSessions(env.DB, { offset: turn * maxPokeCount, limit: maxPokeCount, nowMs });
     const rest = page.sessionIds[Symbol.iterator]();
     const poker = async (): Promise<void> => {
       for (const sessionId of rest) await pokeSession(env, sessionId);

@@ -9,6 +9,8 @@
  */
 import { batchCountInBounds } from '../../core/batch/batch.ts';
 import { batchCountUnderCap } from '../../core/limits/daily-cap.ts';
+import { checkSchedule, windowFault } from '../../core/schedule/check-timing.ts';
+import type { Command } from '../../core/session/command.ts';
 import type { SessionSpec } from '../../core/session/session.ts';
 import { countRunning, wasDeleted } from '../../crm/activations.ts';
 import {
@@ -25,11 +27,15 @@ import { limits } from '../../shared/limits.ts';
 import type { AudienceOutcomes } from '../../shared/manifest.ts';
 import type { Progress } from '../../shared/progress.ts';
 import type {
+  ActivationManifestRequest,
   ActivationPreviewRequest,
   ActivationStartRequest,
   Audience,
   OriginalActivation,
+  RescheduleRequest,
 } from '../../shared/schemas/activation.ts';
+import type { ResolvedSchedule, Schedule } from '../../shared/schedule/schedule.ts';
+import type { SendingWindow } from '../../shared/schedule/sending-window.ts';
 import { sha256Hex } from '../../shared/sha256.ts';
 import { requireSimpleFilter } from '../http/params.ts';
 import { Refusal } from '../http/problem.ts';
@@ -72,6 +78,7 @@ export async function startActivation(
   const found = await session.find(fingerprint, requestId);
   if (found !== null) return requireStarted(found);
   await requireOwnHash(expected, manifestHash);
+  const timing = requireTiming(wanted, Date.now());
   await requireNoRecovery(env);
   // The object's own mark can be lost when it dies while it deletes its storage.
   if (await wasDeleted(env.DB, sessionId)) throw new Refusal('session_erased');
@@ -114,8 +121,13 @@ export async function startActivation(
     manifest: made,
     ...(days === null ? {} : { minDaysBetween: days }),
     createdAt,
-    // Counted from here: a slow count of the audience must not shorten the time to undo.
-    startsAt: Date.now() + undoMs(env),
+    // Counted from here: a slow count of the audience must not shorten the time to undo. One that is scheduled can be
+    // cancelled until it begins.
+    ...(timing.schedule === undefined ? { startsAt: Date.now() + undoMs(env) } : {}),
+    ...timing,
+    ...(wanted.schedule === undefined && wanted.window === undefined
+      ? {}
+      : { selectionHash: await fingerprintOf(selectionOf(wanted)) }),
   };
   return requireStarted(await session.startSession(spec, requestId));
 }
@@ -133,13 +145,13 @@ export async function originalActivation(
 ): Promise<OriginalActivation | null> {
   const original = await sessionStub(env, sessionId).original(requestId);
   if (original === null) return null;
-  const { name, audience, fingerprint, templateId, templateVersion } = original;
+  const { name, audience, fingerprint, selectionHash, templateId, templateVersion } = original;
   // A request without a name takes that of the template.
   const hashes = await Promise.all([
     fingerprintOf({ name, audience, templateId }),
     fingerprintOf({ audience, templateId }),
   ]);
-  const isExact = hashes.includes(fingerprint);
+  const isExact = hashes.includes(selectionHash ?? fingerprint);
   return {
     name,
     templateId,
@@ -157,8 +169,57 @@ async function withoutDeleted(env: Env, audience: Audience): Promise<Audience | 
   return leadIds.length === 0 ? null : { ...audience, leadIds };
 }
 
+/**
+ * What a start request says of its time, with the moment that it means.
+ *
+ * @throws Refusal for times that cannot be
+ */
+export function requireTiming(
+  { schedule, window }: Pick<ActivationStartRequest, 'schedule' | 'window'>,
+  nowMs: number,
+): Pick<SessionSpec, 'schedule' | 'window'> {
+  return {
+    ...(schedule === undefined ? {} : { schedule: requireSchedule(schedule, nowMs) }),
+    ...(window === undefined ? {} : { window: requireWindow(window) }),
+  };
+}
+
+function requireSchedule(schedule: Schedule, nowMs: number): ResolvedSchedule {
+  const checked = checkSchedule(schedule, nowMs);
+  if (checked.kind === 'refused') throw new Refusal(checked.code, checked.detail);
+  return checked.schedule;
+}
+
+function requireWindow(window: SendingWindow): SendingWindow {
+  const fault = windowFault(window);
+  if (fault !== null) throw new Refusal(fault.code, fault.detail);
+  return window;
+}
+
+/**
+ * The command that a request to change the times of a session means.
+ *
+ * @throws Refusal for times that cannot be
+ */
+export function rescheduleOf({ schedule, window }: RescheduleRequest, nowMs: number): Command {
+  // When the audience is frozen is not changed; the check does not look at it.
+  const time = schedule === undefined ? null : requireSchedule({ ...schedule, freezeAt: 'start' }, nowMs);
+  return {
+    kind: 'reschedule',
+    ...(time === null ? {} : { time: { at: time.at, zone: time.zone, startAt: time.startAt } }),
+    ...(window === undefined ? {} : { window: window === null ? null : requireWindow(window) }),
+  };
+}
+
+/** Whom a start request is for and what they get, without its times. */
+const selectionOf = ({ name, audience, templateId }: ActivationPreviewRequest): ActivationPreviewRequest => ({
+  ...(name === undefined ? {} : { name }),
+  audience,
+  templateId,
+});
+
 /** The hash of what a start request wants. The order of the keys is a part of it. */
-const fingerprintOf = (request: ActivationPreviewRequest): Promise<string> =>
+const fingerprintOf = (request: ActivationManifestRequest): Promise<string> =>
   sha256Hex(JSON.stringify(request));
 
 type StartAnswer = Awaited<ReturnType<ReturnType<typeof sessionStub>['start']>>;

@@ -13,8 +13,8 @@ import { sampleAudience } from '../../../crm/audience.ts';
 import { listActivations } from '../../../crm/activations.ts';
 import { sessionStub } from '../../../durable/stubs.ts';
 import { senderNameOf } from '../../../mail/templates/render.ts';
+import { undoMs } from '../../../runtime/settings.ts';
 import { limits } from '../../../shared/limits.ts';
-import type { HashedManifest } from '../../../shared/manifest.ts';
 import { activationStates, emailStates, type Progress } from '../../../shared/progress.ts';
 import {
   activationListSchema,
@@ -27,10 +27,15 @@ import {
   leadResultPageSchema,
   originalActivationSchema,
   progressSchema,
+  rescheduleRequestSchema,
   retryRequestSchema,
   startedActivationSchema,
 } from '../../../shared/schemas/activation.ts';
-import { hashedManifestSchema, sessionManifestSchema } from '../../../shared/schemas/manifest.ts';
+import {
+  hashedManifestSchema,
+  sessionManifestSchema,
+  type SessionManifest,
+} from '../../../shared/schemas/manifest.ts';
 import type { App, AppEnv } from '../../app-env.ts';
 import { manifestOf } from '../../operations/manifest.ts';
 import { pollSession } from '../../operations/older-objects.ts';
@@ -52,11 +57,15 @@ import {
   originalActivation,
   requireCountedAudience,
   requireNoRecovery,
+  requireTiming,
+  rescheduleOf,
   startActivation,
 } from '../../operations/start-activation.ts';
 import { compileUsable, requireTemplate } from '../../operations/templates.ts';
 
 const tags = ['activation'];
+
+const timingCodes = ['unknown_zone', 'start_in_past', 'start_too_far', 'window_never_opens'] as const;
 
 const start = createRoute({
   method: 'post',
@@ -74,6 +83,7 @@ const start = createRoute({
     200: json('The same request started it before.', startedActivationSchema),
     ...problems(
       ...bodyCodes,
+      ...timingCodes,
       'empty_audience',
       'unknown_leads',
       'unknown_template',
@@ -120,6 +130,7 @@ const manifest = createRoute({
     200: json('The manifest.', hashedManifestSchema),
     ...problems(
       ...bodyCodes,
+      ...timingCodes,
       'empty_audience',
       'unknown_leads',
       'unknown_template',
@@ -135,7 +146,8 @@ const history = createRoute({
   path: '/crm/activation',
   tags,
   summary: 'All activations, newest first',
-  description: 'The list has the last recorded state of a running activation; its progress is newer.',
+  description:
+    'The list has the last recorded state of a running activation; its progress is newer. The view `scheduled` has those that wait for their time, the soonest first.',
   request: {
     query: z.object({
       search: z.string().max(limits.maxSearchLength).optional(),
@@ -206,7 +218,8 @@ const keptManifest = createRoute({
   method: 'get',
   path: '/crm/activation/{sessionId}/manifest',
   tags,
-  summary: 'The manifest that an activation was started with',
+  summary: 'The manifest of an activation',
+  description: 'That of its start, with the times that it has now.',
   request: { params: sessionIdParams },
   responses: {
     200: json('The manifest and its hash.', sessionManifestSchema),
@@ -279,13 +292,31 @@ const check = commandRoute(
 );
 const assumeSent = commandRoute('assume-sent', 'Count all unknown mail as sent');
 
+const startNow = commandRoute(
+  'start-now',
+  'Start a scheduled activation now; it can be undone until `startsAt`',
+);
+
+const reschedule = createRoute({
+  method: 'post',
+  path: '/crm/activation/{sessionId}/schedule',
+  tags,
+  summary: 'Change the start time of a scheduled activation, or the sending window of one that has not ended',
+  description: 'A repeat changes nothing. When the audience is frozen stays as it was chosen at the start.',
+  request: { params: sessionIdParams, body: body(rescheduleRequestSchema) },
+  responses: {
+    200: json('Progress after it.', progressSchema),
+    ...problems(...bodyCodes, ...timingCodes, 'session_not_found', 'illegal_transition'),
+  },
+});
+
 const erase = createRoute({
   method: 'delete',
   path: '/crm/activation/{sessionId}',
   tags,
-  summary: 'Erase an activation that has ended or is paused',
+  summary: 'Erase an activation that has ended, is paused or is scheduled',
   description:
-    'Deletes everything that the session stores, its numbers too; its streams end with `deleted`. A paused one is cancelled first: leads that it set active and did not mail are new again. While that takes longer than a call, the answer is 409; repeat the call when the activation has ended.',
+    'Deletes everything that the session stores, its numbers too; its streams end with `deleted`. A paused or scheduled one is cancelled first: leads that it set active and did not mail are new again. While that takes longer than a call, the answer is 409; repeat the call when the activation has ended.',
   request: { params: sessionIdParams },
   responses: {
     204: { description: 'It is erased.' },
@@ -315,7 +346,9 @@ export function activationRoutes(app: App): void {
     });
     const { sessionId, templateId: template } = request;
     const isNew = kind === 'started';
-    noteAudit(c, isNew && { target: sessionId, detail: { total: progress.total, template, manifestHash } });
+    const { total, schedule } = progress;
+    const times = schedule === undefined ? {} : { at: schedule.at, zone: schedule.zone };
+    noteAudit(c, isNew && { target: sessionId, detail: { total, template, ...times, manifestHash } });
     const location = `/crm/activation/progress/${sessionId}`;
     return c.json({ ...progress, manifestHash }, isNew ? 201 : 200, { location });
   });
@@ -359,6 +392,7 @@ export function activationRoutes(app: App): void {
 
   app.openapi(manifest, async (c) => {
     const wanted = c.req.valid('json');
+    requireTiming(wanted, Date.now());
     const template = await requireTemplate(c.env, wanted.templateId);
     compileUsable(template);
     requireMail(c.env);
@@ -424,7 +458,10 @@ export function activationRoutes(app: App): void {
     if (found === null) throw new Refusal('session_not_found');
     // While a deploy is under way, an object of the version before does not give it.
     const json = found.manifest ?? null;
-    return c.json(json === null ? { hash: null, manifest: null } : (JSON.parse(json) as HashedManifest), 200);
+    return c.json(
+      json === null ? { hash: null, manifest: null } : (JSON.parse(json) as SessionManifest),
+      200,
+    );
   });
 
   app.openapi(results, async (c) => {
@@ -454,6 +491,18 @@ export function activationRoutes(app: App): void {
   });
   app.openapi(cancel, async (c) => c.json(await command(c, { kind: 'cancel' }), 200));
   app.openapi(undo, async (c) => c.json(await command(c, { kind: 'cancel', isUndo: true }), 200));
+  app.openapi(startNow, async (c) => {
+    await requireNoRecovery(c.env);
+    return c.json(await command(c, { kind: 'startNow', startsAt: Date.now() + undoMs(c.env) }), 200);
+  });
+  app.openapi(reschedule, async (c) => {
+    const { progress, manifestHash } = await carryOut(c, rescheduleOf(c.req.valid('json'), Date.now()));
+    const { schedule, window } = progress;
+    const times = { ...(schedule && { at: schedule.at, zone: schedule.zone }), ...(window && { window }) };
+    // While a deploy is under way, an object of the version before does not give it.
+    noteAudit(c, { detail: { ...times, manifestHash: manifestHash ?? null } });
+    return c.json(progress, 200);
+  });
   app.openapi(check, async (c) => {
     await requireNoRecovery(c.env);
     return c.json(await command(c, { kind: 'check' }), 200);
@@ -476,10 +525,14 @@ function sessionOf(c: Context<AppEnv>) {
 }
 
 async function command(c: Context<AppEnv>, wanted: Command): Promise<Progress> {
+  return (await carryOut(c, wanted)).progress;
+}
+
+async function carryOut(c: Context<AppEnv>, wanted: Command) {
   const answer = await sessionOf(c).command(wanted, c.get('person').email, c.get('requestId'));
   if (answer.kind === 'unknown_session') throw new Refusal('session_not_found');
   if (answer.kind === 'refused') throw new Refusal('illegal_transition', answer.detail);
-  return answer.progress;
+  return answer;
 }
 
 /** The tags of `If-None-Match`. An edge that compresses makes a tag weak; it is compared as a strong one. */

@@ -21,13 +21,22 @@ export function mergeActivations(
   );
 }
 
+/** When an activation goes on that waits for its time; null where it waits for none. */
+export function dueAt(session: Progress): number | null {
+  if (isTerminal(session)) return null;
+  if (session.state === 'scheduled') return session.schedule?.startAt ?? null;
+  return session.waitingFor?.kind === 'window' ? session.waitingUntil : null;
+}
+
 /** True for an activation of this part of the list; the server's query says the same. */
 export function isInView(session: Progress, view: ActivationView | ''): boolean {
   switch (view) {
     case '':
       return true;
     case 'open':
-      return !isTerminal(session);
+      return !isTerminal(session) && session.state !== 'scheduled';
+    case 'scheduled':
+      return dueAt(session) !== null;
     case 'attention':
       return (
         needsAttention(layersOf(session)) > 0 ||

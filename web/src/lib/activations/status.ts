@@ -16,6 +16,7 @@ import { formatCount, formatRoughDuration } from '../messages/format.ts';
 import { statusMessages as m } from '../messages/status.ts';
 import { stateMessages } from '../messages/states.ts';
 import { trackerMessages } from '../messages/tracker.ts';
+import { timeText, windowText } from '../timing/describe.ts';
 import { isCancelling, shownDone } from '../sync/progress-view.ts';
 import { layersOf, needsAttention } from '../sync/layers.ts';
 
@@ -86,6 +87,17 @@ export function statusOf(progress: Progress, now: number): Status {
   if (isCancelling(progress)) return at('warn', m.cancelling, { sentence: m.finishing, isMoving: true });
   const undo = undoSeconds(progress, now);
   if (undo > 0) return at('accent', m.startsIn(undo), { sentence: m.notSent });
+  if (state === 'scheduled') {
+    const { schedule } = progress;
+    return at(
+      'accent',
+      schedule === undefined ? m.scheduled : m.scheduledFor(timeText(schedule.startAt, schedule.zone)),
+      {
+        sentence:
+          schedule?.freezeAt === 'start' ? m.startsWithAbout(progress.total) : m.startsWith(progress.total),
+      },
+    );
+  }
   if (state === 'paused') {
     if (reason === 'mail_unreachable') {
       const seconds = secondsUntil(progress.waitingUntil ?? 0, now);
@@ -96,8 +108,14 @@ export function statusOf(progress: Progress, now: number): Status {
     if (reason === null || reason === 'user') return at('warn', m.paused);
     return at('bad', m.pausedAutomatically, { cause: causeOf(progress, reason) });
   }
+  const { waitingUntil, window } = progress;
+  if (progress.waitingFor?.kind === 'window' && waitingUntil !== null && window !== undefined) {
+    const title = m.cause.windowOpens(timeText(waitingUntil, window.zone));
+    const text = m.cause.windowText(windowText(window));
+    return at('accent', m.windowClosed, { cause: { title, text, href: null, detail: null } });
+  }
   if (state === 'queued') return at('accent', m.queued);
-  const seconds = progress.waitingUntil === null ? 0 : secondsUntil(progress.waitingUntil, now);
+  const seconds = waitingUntil === null ? 0 : secondsUntil(waitingUntil, now);
   if (progress.waitingFor !== null || seconds > 0) {
     const known = seconds > 0 ? seconds : null;
     const kind = progress.waitingFor?.kind ?? 'rate_limit';

@@ -9,6 +9,7 @@ import type { ActivationView } from '../../../../src/shared/schemas/activation.t
 export type { ActivationView };
 export const activationViews = [
   'open',
+  'scheduled',
   'attention',
   'completed',
   'cancelled',

@@ -21,6 +21,7 @@ import type {
   LeadHistory,
   LeadResultPage,
   OriginalActivation,
+  RescheduleRequest,
 } from '../../../../src/shared/schemas/activation.ts';
 import type { SessionManifest } from '../../../../src/shared/schemas/manifest.ts';
 import type {
@@ -139,9 +140,11 @@ function queryOf(values: Record<string, string | number | readonly string[] | nu
   return text === '' ? '' : `?${text}`;
 }
 
-export type Command = 'pause' | 'resume' | 'cancel' | 'retryFailed' | 'retryUnknown' | 'check' | 'assumeSent';
+export type Command =
+  'startNow' | 'pause' | 'resume' | 'cancel' | 'retryFailed' | 'retryUnknown' | 'check' | 'assumeSent';
 
 const commandCalls = {
+  startNow: { path: 'start-now', body: {} },
   pause: { path: 'pause', body: {} },
   resume: { path: 'resume', body: {} },
   cancel: { path: 'cancel', body: {} },
@@ -278,6 +281,9 @@ export const api = {
   ) => call<LeadResultPage>(`/crm/activation/${sessionId}/leads${queryOf(view)}`),
   command: (sessionId: string, command: Command) =>
     post<Progress>(`/crm/activation/${sessionId}/${commandCalls[command].path}`, commandCalls[command].body),
+  /** Changes the start time of one that has not begun, or the hours in which it sends. */
+  reschedule: (sessionId: string, request: RescheduleRequest) =>
+    post<Progress>(`/crm/activation/${sessionId}/schedule`, request),
   /** Refused once sending has begun. */
   undoStart: (sessionId: string) => post<Progress>(`/crm/activation/${sessionId}/undo`, {}),
   /** The key of the addresses in its receipt. */

@@ -4,7 +4,7 @@
  * @module
  */
 import type { TimelineKind } from '../../../../src/shared/timeline.ts';
-import { formatCount, plural } from './format.ts';
+import { formatCount, formatDateTime, plural } from './format.ts';
 
 const leads = (count: number): string => `${formatCount(count)} ${plural(count, 'lead', 'leads')}`;
 const emails = (count: number): string => `${formatCount(count)} ${plural(count, 'email', 'emails')}`;
@@ -20,6 +20,7 @@ export const activationMessages = {
   },
   failed: 'The activation could not be loaded',
   startedBy: (owner: string, when: string) => `Started by ${owner} ${when}`,
+  scheduledBy: (owner: string, when: string) => `Scheduled by ${owner} ${when}`,
   took: 'Took',
   elapsed: 'Elapsed',
   speed: 'Speed',
@@ -30,6 +31,7 @@ export const activationMessages = {
   perSecond: (rate: string) => `${rate} per second`,
   pause: 'Pause',
   resume: 'Resume',
+  startNow: 'Start now',
   cancel: 'Cancel',
   retryFailed: (count: number) => `Retry ${formatCount(count)} failed`,
   retryUnknown: (count: number) => `Retry ${formatCount(count)} unconfirmed`,
@@ -123,6 +125,8 @@ export const activationMessages = {
   less: 'Show fewer',
   zone: (zone: string) => `Times in ${zone}`,
   events: {
+    scheduled: (_, by, until) => `Scheduled for ${formatDateTime(until)}${byWhom(by)}`,
+    window_changed: (_, by) => `Sending hours changed${byWhom(by)}`,
     started: (count, by) => `Started${byWhom(by)}${count === null ? '' : ` for ${leads(count)}`}`,
     paused: (_, by) => `Paused${by === null ? ' automatically' : byWhom(by)}`,
     resumed: (_, by) => (by === null ? 'Resumed automatically' : `Resumed${byWhom(by)}`),
@@ -136,7 +140,7 @@ export const activationMessages = {
     recovered: (count) =>
       `Interrupted and continued${count === null ? '' : `, with ${formatCount(count)} ${plural(count, 'call', 'calls')} in progress`}`,
     finished: () => 'Finished',
-  } satisfies Record<TimelineKind, (count: number | null, by: string | null) => string>,
+  } satisfies Record<TimelineKind, (count: number | null, by: string | null, until: number) => string>,
   issues: 'Issues',
   skipped: 'Skipped',
   issuesFailed: 'The issues could not be loaded',

@@ -9,6 +9,7 @@ import { formatCount } from './format.ts';
 export const activationsMessages = {
   title: 'Activations',
   subtitle: 'Every activation, newest first.',
+  scheduledSubtitle: 'What is to come, soonest first.',
   search: 'Search activations',
   searchPlaceholder: 'Name or person',
   table: 'Activations',
@@ -16,6 +17,7 @@ export const activationsMessages = {
   views: {
     '': 'All',
     open: 'Running',
+    scheduled: 'Scheduled',
     attention: 'Needs attention',
     completed: 'Completed',
     cancelled: 'Cancelled',
@@ -46,6 +48,10 @@ export const activationsMessages = {
   },
   noneInView: {
     open: { title: 'Nothing is running', text: 'Activations that are running or paused appear here.' },
+    scheduled: {
+      title: 'Nothing is scheduled',
+      text: 'Choose “Later” in the Activate dialog. What is to come is listed here by day.',
+    },
     attention: {
       title: 'Nothing needs attention',
       text: 'Activations with failed or unconfirmed emails appear here.',

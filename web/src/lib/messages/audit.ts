@@ -87,6 +87,15 @@ export const auditMessages = {
     'activation.pause': { before: 'paused', object: activation },
     'activation.resume': { before: 'resumed', object: activation },
     'activation.cancel': { before: 'cancelled', object: activation },
+    'activation.startNow': { before: 'started at once', object: activation },
+    'activation.schedule': {
+      before: 'changed the times of',
+      object: activation,
+      after: ({ at, zone }) =>
+        typeof at === 'string'
+          ? `(start ${at.replace('T', ' ')} ${typeof zone === 'string' ? zone : ''})`
+          : '',
+    },
     'activation.undo': { before: 'undid the start of', object: activation },
     'activation.retry': { before: 'retried emails of', object: activation },
     'activation.check': { before: 'checked the unconfirmed emails with the provider of', object: activation },

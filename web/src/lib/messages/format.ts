@@ -47,6 +47,28 @@ export function formatZone(timeMs: number): string {
   return parts.find(({ type }) => type === 'timeZoneName')?.value ?? '';
 }
 
+const zoned = new Map<string, { day: Intl.DateTimeFormat; time: Intl.DateTimeFormat }>();
+
+function zonedFormats(zone: string): { day: Intl.DateTimeFormat; time: Intl.DateTimeFormat } {
+  let formats = zoned.get(zone);
+  if (formats === undefined) {
+    const day = { weekday: 'short', day: 'numeric', month: 'short' } as const;
+    formats = {
+      day: new Intl.DateTimeFormat(locale, { timeZone: zone, ...day }),
+      time: new Intl.DateTimeFormat(locale, { timeZone: zone, timeStyle: 'short' }),
+    };
+    zoned.set(zone, formats);
+  }
+  return formats;
+}
+
+/** A moment as a clock of a zone shows it, with its day of the week: `Tue, Dec 1, 9:00 AM`. */
+export const formatZonedTime = (timeMs: number, zone: string): string =>
+  `${formatZonedDay(timeMs, zone)}, ${zonedFormats(zone).time.format(timeMs)}`;
+
+/** A day as a calendar of a zone names it: `Tue, Dec 1`. */
+export const formatZonedDay = (timeMs: number, zone: string): string => zonedFormats(zone).day.format(timeMs);
+
 export const formatTimeSeconds = (timeMs: number): string => timesWithSeconds.format(timeMs);
 export const formatTimeRange = (fromMs: number, toMs: number): string =>
   timesWithSeconds.formatRange(fromMs, toMs);

@@ -24,8 +24,11 @@ export const manifestMessages = {
     provider: 'Provider',
     dailyCap: 'Daily limit',
     minDaysBetween: 'Not again within',
+    start: 'Starts',
+    window: 'Sends',
     madeBy: 'By',
     hash: 'SHA-256',
+    startedHash: 'Before its times were changed',
   },
   counts: {
     willActivate: (count: number) => `${formatCount(count)} get the email`,
@@ -36,6 +39,10 @@ export const manifestMessages = {
   },
   /** Where nobody asked what would happen to them. */
   selected: (count: number) => `${formatCount(count)} selected, not counted any further`,
+  /** Where the leads are found again at the start. */
+  untilStart: (counts: string) => `${counts}, as of the count. At the start it is whoever matches then`,
+  atOnce: 'At once',
+  needsTimes: 'Correct the times above first.',
   templateOf: (name: string, version: number) => `${name}, version ${formatCount(version)}`,
   days: (count: number) => `${formatCount(count)} ${plural(count, 'day', 'days')}`,
   emailsADay: (count: number) => `${formatCount(count)} emails a day`,

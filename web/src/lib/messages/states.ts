@@ -15,6 +15,7 @@ import type { Link } from '../sync/wire.ts';
 
 export const stateMessages = {
   states: {
+    scheduled: 'Scheduled',
     queued: 'Queued',
     running: 'Running',
     paused: 'Paused',
@@ -31,6 +32,7 @@ export const stateMessages = {
     mail_refused: 'The provider rejected the first emails',
     bounce_rate: 'Too many emails bounce',
     complaint_rate: 'Too many people mark the emails as spam',
+    schedule_missed: 'Its start time was missed',
   } satisfies Record<SessionReason, string>,
 
   skipReasons: {

@@ -17,6 +17,7 @@ const waits: Record<WaitingFor['kind'], string> = {
   rate_limit: 'provider rate limit',
   mail_slot: 'your sending rate',
   daily_cap: 'daily sending limit',
+  window: 'until its sending window opens',
   crm: 'for the CRM database',
   platform: 'for storage',
 };
@@ -31,6 +32,11 @@ const ended =
     ].join(', ');
 
 export const statusMessages = {
+  scheduled: 'Scheduled',
+  scheduledFor: (time: string) => `Scheduled for ${time}`,
+  startsWith: (count: number) => `${leads(count)} selected, nothing has been sent`,
+  startsWithAbout: (count: number) => `About ${leads(count)}, nothing has been sent`,
+  windowClosed: 'Outside its hours',
   queued: 'Queued',
   running: 'Running',
   paused: 'Paused',
@@ -69,6 +75,8 @@ export const statusMessages = {
         ? `Waiting ${waits[kind]}${forSeconds === null ? '' : `, next try in ${seconds(forSeconds)}`}`
         : `Waiting${forSeconds === null ? '' : ` ${seconds(forSeconds)}`} (${waits[kind]})`,
     waitingText: 'It continues by itself.',
+    windowOpens: (time: string) => `Next window opens ${time}`,
+    windowText: (hours: string) => `Emails leave ${hours}. It continues by itself.`,
     stalled: (forSeconds: number) => `No progress for ${seconds(forSeconds)}`,
     stalledText: 'It is picked up again automatically. If this lasts, pause and resume it.',
     settings: 'Open Settings',
@@ -80,6 +88,8 @@ export const statusMessages = {
       mail_unreachable: 'It continues by itself as soon as the provider answers.',
       mail_refused: 'See the issues below, fix the cause, then resume.',
       bounce_rate: 'Check the addresses, then resume or cancel.',
+      schedule_missed:
+        'More than an hour had passed, so nothing was sent. Start it now, or choose another time.',
       complaint_rate: 'Check who is emailed, then resume or cancel.',
     } satisfies Record<SessionReason, string>,
   },

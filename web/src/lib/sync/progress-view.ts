@@ -58,7 +58,7 @@ export function inTrackerOrder<View extends { sessionId: string; progress: Progr
 
 /** Percentage over several sessions that still go on, for the tab's title; null when none does. */
 export function overallPercent(sessions: readonly Progress[]): number | null {
-  const live = sessions.filter((session) => !isTerminal(session));
+  const live = sessions.filter((session) => !isTerminal(session) && session.state !== 'scheduled');
   if (live.length === 0) return null;
   const done = live.reduce((sum, session) => sum + session.processed, 0);
   const total = live.reduce((sum, session) => sum + session.total, 0);
@@ -102,6 +102,9 @@ export function allowedControls(
   retryUnknown: boolean;
   check: boolean;
   assumeSent: boolean;
+  startNow: boolean;
+  /** To change its start time; its sending window can be changed until its end. */
+  reschedule: boolean;
   erase: boolean;
 } {
   const over = isTerminal(progress);
@@ -113,14 +116,21 @@ export function allowedControls(
       (progress.state === 'running' ||
         progress.state === 'queued' ||
         (progress.state === 'paused' && progress.reason === 'mail_unreachable')),
-    resume: progress.state === 'paused',
+    resume: progress.state === 'paused' && !isBeforeStart(progress),
     cancel: !over && !cancelling,
     retryFailed: !cancelling && progress.email.failed > 0,
     retryUnknown: !cancelling && progress.email.unknown > 0,
     check: !cancelling && (progress.checkableUntil ?? 0) > nowMs,
     assumeSent: progress.email.unknown > 0,
-    erase: over || progress.state === 'paused',
+    startNow: isBeforeStart(progress),
+    reschedule: isBeforeStart(progress),
+    erase: over || progress.state === 'paused' || progress.state === 'scheduled',
   };
+}
+
+/** It waits for its start time, or has missed it. */
+export function isBeforeStart({ state, reason }: Pick<Progress, 'state' | 'reason'>): boolean {
+  return state === 'scheduled' || (state === 'paused' && reason === 'schedule_missed');
 }
 
 /** Cancelled, but what was on its way to the mail provider has not settled yet. */

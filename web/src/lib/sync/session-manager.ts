@@ -118,9 +118,15 @@ export class SessionManager {
     this.#changed();
   }
 
-  /** A session that a person here started, resumed or retried: tracked, and worth a stream. */
+  /** A session that a person here started, resumed or retried: tracked, and worth a stream. One that is scheduled is neither. */
   begin(progress: Progress): void {
     const { sessionId } = progress;
+    if (progress.state === 'scheduled') {
+      this.#take(progress, true);
+      this.#forget(sessionId, true);
+      this.#changed();
+      return;
+    }
     if (this.#store.get(sessionId) === null) this.#store.add(sessionId, this.#ports.now());
     const entry = this.#entry(sessionId, true);
     entry.held = false;
@@ -135,6 +141,7 @@ export class SessionManager {
   /** An open session that this person started elsewhere: tracked from now on, without a stream for its sake. */
   follow(progress: Progress): void {
     const { sessionId } = progress;
+    if (progress.state === 'scheduled') return;
     if (this.#store.get(sessionId) === null) {
       this.#store.add(sessionId, this.#ports.now());
       this.#tabs.post({ kind: 'track', sessionId, live: false });
@@ -241,6 +248,8 @@ export class SessionManager {
     if (first && newest === progress && entry.view.tracked) {
       this.#store.remember(progress);
       this.#tabs.post({ kind: 'progress', progress });
+      // It may wait for weeks: until it begins, nobody asks for it but who looks at it.
+      if (newest.state === 'scheduled') this.#forget(progress.sessionId, true);
     }
   }
 

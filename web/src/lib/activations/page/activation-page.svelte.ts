@@ -16,7 +16,7 @@ import { Results } from './results.svelte.ts';
 const refreshIntervalMs = 5_000;
 
 /** Commands that are asked about first; the others happen at once. */
-export type AskedCommand = Exclude<Command, 'pause' | 'resume' | 'cancel'>;
+export type AskedCommand = Exclude<Command, 'startNow' | 'pause' | 'resume' | 'cancel'>;
 
 /** How many emails a command would touch. */
 export function touchedCount(progress: Progress, command: AskedCommand): number {
@@ -46,7 +46,7 @@ export class ActivationPage {
   #timeline = $state.raw<Timeline | null>(null);
   #timelineRefusal = $state.raw<Refusal | null>(null);
   #asked = $state<AskedCommand | null>(null);
-  #dialog = $state<'cancel' | 'erase' | 'receipt' | null>(null);
+  #dialog = $state<'cancel' | 'erase' | 'receipt' | 'times' | null>(null);
   #isErasing = $state(false);
   #eraseRefusal = $state.raw<Refusal | null>(null);
   /** Null until it is known. */
@@ -91,7 +91,7 @@ export class ActivationPage {
   get asked(): AskedCommand | null {
     return this.#asked;
   }
-  get dialog(): 'cancel' | 'erase' | 'receipt' | null {
+  get dialog(): 'cancel' | 'erase' | 'receipt' | 'times' | null {
     return this.#dialog;
   }
   get busy(): boolean {
@@ -161,7 +161,7 @@ export class ActivationPage {
     this.commands.clear();
     this.#asked = command;
   }
-  open(dialog: 'cancel' | 'erase' | 'receipt'): void {
+  open(dialog: 'cancel' | 'erase' | 'receipt' | 'times'): void {
     this.commands.clear();
     this.#eraseRefusal = null;
     this.#dialog = dialog;
@@ -169,6 +169,13 @@ export class ActivationPage {
   dismiss(): void {
     this.#asked = null;
     this.#dialog = null;
+  }
+
+  /** Its times were changed: shows them at once. */
+  timesChanged(progress: Progress): void {
+    this.#dialog = null;
+    this.#tracker.offer(progress);
+    void this.#refreshDetails();
   }
 
   /** @returns true when it is erased */

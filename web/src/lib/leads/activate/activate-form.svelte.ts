@@ -5,6 +5,7 @@
  * @module
  */
 import { newSessionId } from '../../../../../src/shared/session-id.ts';
+import { whenOf, withTimes, type Manifest } from '../../../../../src/shared/manifest.ts';
 import { missingFooterFields, type FooterField } from '../../../../../src/shared/footer-fields.ts';
 import type { Progress } from '../../../../../src/shared/progress.ts';
 import type {
@@ -18,6 +19,8 @@ import type { TemplateSummary } from '../../../../../src/shared/schemas/mail.ts'
 import { api, type Refusal } from '../../api/client.ts';
 import { formatShortDateTime } from '../../messages/format.ts';
 import { activateMessages } from '../../messages/activate.ts';
+import { timingMessages } from '../../messages/timing.ts';
+import { Timing } from '../../timing/timing.svelte.ts';
 import { describeAudience, expectedMs } from './describe-audience.ts';
 import { holdTo, startActivation } from './start-request.ts';
 
@@ -55,6 +58,7 @@ export class ActivateForm {
   readonly #observer: StartObserver;
   readonly #preset: ActivatePreset | null;
   name = $state(activateMessages.defaultName(formatShortDateTime(Date.now())));
+  readonly timing = new Timing(() => Date.now());
   /** What the person typed as the count of leads. */
   typedCount = $state('');
   /** What the offered templates are looked for by. */
@@ -156,11 +160,30 @@ export class ActivateForm {
   get fixed(): boolean {
     return this.#unanswered !== null;
   }
+  /** Leads that match the filter now; null for leads that were selected one by one. */
+  get matchCount(): number | null {
+    return 'filter' in this.#audience ? (this.#preview?.total ?? 0) : null;
+  }
+  /** What the button does. */
+  get startLabel(): string {
+    const count = this.#preview?.willActivate ?? 0;
+    if (this.timing.mode === 'later') {
+      const isKnown = count > 0 && this.timing.freezeAt === 'scheduling';
+      return isKnown ? timingMessages.schedule(count) : timingMessages.scheduleUncounted;
+    }
+    return count > 0 ? activateMessages.start(count) : activateMessages.startUncounted;
+  }
   /** Who is selected, in words; null before it is known. */
   get audienceText(): string | null {
     if (this.#preview === null) return null;
     const { total } = this.#preview;
     return describeAudience(this.#audience, total) ?? activateMessages.picked(total);
+  }
+  /** What a start with the chosen times is held to; null while these are wrong, or no mail can be sent. */
+  get manifest(): Manifest | null {
+    const made = this.#preview?.manifest ?? null;
+    if (made === null || !this.timing.isUsable) return null;
+    return withTimes(made.manifest, whenOf(this.timing.request));
   }
   /** The count that must be typed before a start; null where none needs to be. */
   get countToType(): number | null {
@@ -197,6 +220,7 @@ export class ActivateForm {
       return false;
     }
     const touches = this.#preview === null ? this.#previewRefusal === null : this.#preview.willActivate > 0;
+    if (!this.timing.isUsable) return false;
     return this.name.trim() !== '' && this.#templateId !== null && !this.#counting && touches;
   }
 
@@ -300,6 +324,7 @@ export class ActivateForm {
       name: this.name.trim(),
       audience: this.#audience,
       templateId,
+      ...this.timing.request,
     };
     // Only what is on the screen may start.
     const request = this.#unanswered ?? (await holdTo(wanted, made));

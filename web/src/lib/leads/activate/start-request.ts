@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { manifestHash, whenOf, type HashedManifest } from '../../../../../src/shared/manifest.ts';
+import { manifestHash, whenOf, withTimes, type HashedManifest } from '../../../../../src/shared/manifest.ts';
 import type { Progress } from '../../../../../src/shared/progress.ts';
 import type { ActivationStartRequest } from '../../../../../src/shared/schemas/activation.ts';
 import type { Answer, Refusal } from '../../api/client.ts';
@@ -31,8 +31,8 @@ export async function holdTo(
   made: HashedManifest | null,
 ): Promise<ActivationStartRequest> {
   if (made === null) return request;
-  const manifest = { ...made.manifest, when: { ...made.manifest.when, ...whenOf(request) } };
-  return { ...request, manifestHash: await manifestHash(manifest), manifest };
+  const manifest = withTimes(made.manifest, whenOf(request));
+  return { ...request, manifestHash: await manifestHash(manifest), manifest: { ...manifest } };
 }
 
 /**

@@ -1,0 +1,41 @@
+/**
+ * The begin of a scheduled session: when it is due, and when a person is asked instead.
+ *
+ * Owns the transition out of `scheduled` that time causes; those that people cause are session/command.ts. No clock.
+ * Invariant: nothing is set going before its time, and nothing by itself long after it.
+ *
+ * @module
+ */
+import { endPlan, touch, type Session } from '../session/session.ts';
+
+/** Mail that was meant for the morning may be wrong in the afternoon, so a person decides. */
+export const maxLateMs = 3_600_000;
+
+/**
+ * The session at this moment: set going when it is due, paused when its time was missed, otherwise as it is.
+ * After an hour it was missed: the alarm was lost, or storage or the database was away.
+ */
+export function beginScheduled(session: Session, nowMs: number): Session {
+  const startAt = session.spec.schedule?.startAt;
+  if (session.state !== 'scheduled' || startAt === undefined || nowMs < startAt) return session;
+  const begun = { waitingUntil: null, progressedAt: nowMs };
+  return nowMs - startAt > maxLateMs
+    ? touch(session, nowMs, { ...begun, state: 'paused', reason: 'schedule_missed' })
+    : touch(session, nowMs, { ...begun, state: 'queued', reason: null });
+}
+
+/**
+ * The session with the audience that matches at its start.
+ *
+ * @param audience - as the CRM has it now; a total of 0: nobody matches, and the session ends
+ */
+export function freezeAudience(
+  session: Session,
+  { maxLeadId, total, revision }: { maxLeadId: number; total: number; revision: number },
+  nowMs: number,
+): Session {
+  const { spec } = session;
+  const schedule = spec.schedule === undefined ? {} : { schedule: { ...spec.schedule, frozenAt: nowMs } };
+  const frozen: Session = { ...session, spec: { ...spec, ...schedule, maxLeadId, total, revision }, total };
+  return touch(frozen, nowMs, total === 0 ? endPlan(frozen) : {});
+}
