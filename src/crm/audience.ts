@@ -274,10 +274,10 @@ export async function planPage(
   const row = await db
     .prepare(
       `SELECT json_group_array(id) AS ids FROM (
-         SELECT l.id FROM ${from} WHERE ${where} AND ${beyond.sql} AND ${id} <= ?
+         SELECT l.id FROM ${from} WHERE ${beyond.sql} AND ${where} AND ${id} <= ?
          ORDER BY ${byId(selection)} LIMIT ?)`,
     )
-    .bind(...params, ...beyond.params, maxLeadId, limit)
+    .bind(...beyond.params, ...params, maxLeadId, limit)
     .first<{ ids: string }>();
   const leadIds = uniqueSorted(JSON.parse(row?.ids ?? '[]') as number[]);
   return { leadIds, done: leadIds.length < limit };

@@ -102,7 +102,7 @@ export async function addSuppressions(
         `INSERT INTO suppressions (email_hash, lead_id, reason, created_at, label, added_by, note)
          SELECT value ->> 'hash', (SELECT l.id FROM leads l WHERE l.email = value ->> 'label'), ?2, ?3,
            value ->> 'label', ?4, ?5
-         FROM json_each(?1) WHERE true ON CONFLICT (email_hash) DO NOTHING`,
+         FROM json_each(?1) WHERE true ON CONFLICT (email_hash) DO NOTHING RETURNING 1`,
       )
       .bind(
         JSON.stringify(rows.slice(start, start + maxChunkCount)),
@@ -112,7 +112,8 @@ export async function addSuppressions(
         entry.note,
       )
       .run();
-    addedCount += result.meta.changes;
+    // D1's count of changes has those of triggers in it.
+    addedCount += result.results.length;
   }
   return { addedCount, knownCount: rows.length - addedCount, invalidLines };
 }

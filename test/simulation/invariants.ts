@@ -551,7 +551,7 @@ export class Invariants {
       if (before !== undefined && before !== state)
         this.#fail(
           'what is decided stays decided',
-          `batch ${String(seq)} of ${host.name} was ${String(before)} and is ${String(state)}`,
+          `batch ${String(seq)} of ${host.name} was ${JSON.stringify(before)} and is ${JSON.stringify(state)}`,
         );
       if (state === 'done' || state === 'split' || state === 'cancelled') closed.set(seq, state);
     }

@@ -17,9 +17,7 @@ let id: string;
 
 /** Does something in the object. */
 function inside<T>(work: Work<T>): Promise<T> {
-  return runInDurableObject(stubOf(id), (instance, state) =>
-    work(state, instance as unknown as ActivationSession),
-  );
+  return runInDurableObject(stubOf(id), (instance, state) => work(state, instance));
 }
 
 /** Does something in the object, which dies of it. */

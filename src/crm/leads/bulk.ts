@@ -76,10 +76,10 @@ async function idsAfter(
   const beyond = selection.isBeyond(afterId);
   const { results } = await db
     .prepare(
-      `SELECT ${id} AS id FROM ${from} WHERE ${where} AND ${beyond.sql} AND ${id} <= ?
+      `SELECT ${id} AS id FROM ${from} WHERE ${beyond.sql} AND ${where} AND ${id} <= ?
        ORDER BY ${byId(selection)} LIMIT ?`,
     )
-    .bind(...params, ...beyond.params, untilId, limit)
+    .bind(...beyond.params, ...params, untilId, limit)
     .all<{ id: number }>();
   return results.map((row) => row.id);
 }
@@ -100,14 +100,14 @@ export async function* exportPages(db: D1Database, audience: Audience): AsyncGen
   const statement = db.prepare(
     `SELECT * FROM (
        SELECT *, ${lengths} AS length, sum(${lengths}) OVER (ORDER BY id) AS lengthSoFar
-       FROM (SELECT ${leadColumns} FROM ${from} WHERE ${where} AND ${selection.isBeyond(0).sql} AND ${id} <= ?
+       FROM (SELECT ${leadColumns} FROM ${from} WHERE ${selection.isBeyond(0).sql} AND ${where} AND ${id} <= ?
              ORDER BY ${byId(selection)} LIMIT ${exportPageLeadCount}))
      WHERE lengthSoFar - length < ${exportPageLength} ORDER BY id`,
   );
   const untilId = await highestId(db);
   for (let afterId = 0; ;) {
     const { results } = await statement
-      .bind(...params, ...selection.isBeyond(afterId).params, untilId)
+      .bind(...selection.isBeyond(afterId).params, ...params, untilId)
       .all<LeadRow & { length: number; lengthSoFar: number }>();
     const last = results.at(-1);
     if (last === undefined) return;

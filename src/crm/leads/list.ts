@@ -71,8 +71,9 @@ export function leadPageQuery(query: {
   const conditions = [where];
   if (query.after !== null && column === 'id') {
     const beyond = selection.isBeyond(query.after.id, direction);
-    conditions.push(`${isSorted ? '+' : ''}${beyond.sql}`);
-    params.push(...beyond.params);
+    // First: of several bounds of an id SQLite and the full-text index seek by the one that they meet first.
+    conditions.unshift(`${isSorted ? '+' : ''}${beyond.sql}`);
+    params.unshift(...beyond.params);
   } else if (query.after !== null) {
     // The unary plus excludes the index of the sort order when the filter's index must find the rows.
     const key = byOrder || !hasFilter ? `l.${column}` : `+l.${column}`;
@@ -125,15 +126,15 @@ async function surveyLeads(db: D1Database, filter: LeadFilter): Promise<LeadSurv
   if (others.length === 0) {
     const kept = keptCount(db, filter, first);
     if (kept !== null) return { total: (await kept.first<number>('n')) ?? 0, isExact: true, driver: first };
+    // It has no index: so many leads are looked at, and not so many matches counted.
+    if (first === 'notMailed') return { ...(await countByLookUp(db, filter, null)), driver: first };
     const max =
       first === 'created'
         ? maxCounted.byCreation
         : first === 'words'
           ? maxCounted[hasTypedWords(filter) || hasSeveralValues(filter) ? 'byWords' : 'byValues']
-          : first === 'notMailed'
-            ? maxCounted.byLookUp
-            : // Adjacent entries of one index are the fastest to count.
-              Number.MAX_SAFE_INTEGER - 1;
+          : // Adjacent entries of one index are the fastest to count.
+            Number.MAX_SAFE_INTEGER - 1;
     const total = (await countUpTo(db, filter, first, max).first<number>('n')) ?? 0;
     return { total: Math.min(total, max), isExact: total <= max, driver: first };
   }
@@ -159,16 +160,21 @@ async function rarest(
   return conditions[counts.indexOf(Math.min(...counts))];
 }
 
-/** How many of the driver's first leads match all conditions, and whether these were all of its leads. */
+/**
+ * How many of the driver's first leads match all conditions, and whether these were all of its leads.
+ *
+ * @param driver - null: of the newest leads of all
+ */
 async function countByLookUp(
   db: D1Database,
   filter: LeadFilter,
-  driver: LeadCondition,
+  driver: LeadCondition | null,
 ): Promise<{ total: number; isExact: boolean }> {
   const max = maxCounted.byLookUp;
-  const [only, rest] = splitFilter(filter, driver);
-  const found = compileLeadFilter(only, { driver });
-  const sql = `SELECT ${found.id} AS id FROM ${found.countFrom} WHERE ${found.where} LIMIT ${max}`;
+  const [only, rest] = driver === null ? [{}, filter] : splitFilter(filter, driver);
+  const found = compileLeadFilter(only, driver === null ? {} : { driver });
+  const order = driver === null ? `ORDER BY ${byId(found, 'DESC')}` : '';
+  const sql = `SELECT ${found.id} AS id FROM ${found.countFrom} WHERE ${found.where} ${order} LIMIT ${max}`;
   const { countFrom, where, params } = compileLeadFilter(rest, { among: sql });
   // The condition is a column and not in WHERE, so that the leads that were read are counted too.
   const row = await db

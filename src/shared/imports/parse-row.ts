@@ -16,17 +16,20 @@ import { isUsableEmail, normalizeEmail } from '../email-address.ts';
 export type ImportRow =
   { kind: 'lead'; line: number; lead: ImportedLead } | { kind: 'rejected'; line: number; reason: string };
 
-/** Removes spaces at the ends, control characters and lone surrogates, which have no meaning. */
+/**
+ * Removes spaces at the ends, control characters and lone surrogates, which have no meaning, and the private letters that
+ * mark values in the search index (migration 0020): a name must not pass for one.
+ */
 function cleanCell(cell: string): string {
   return cell
     .toWellFormed()
     .replace(/\r\n?/g, '\n')
-    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g, '')
+    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\ue008-\ue00a]/g, '')
     .trim();
 }
 
 /** What {@link oneLine} would change. Most cells have none of it, and are read faster so. */
-const unclean = /^\s|\s$|\s\s|[^\S ]|[\u0000-\u001f\u007f\ud800-\udfff]/;
+const unclean = /^\s|\s$|\s\s|[^\S ]|[\u0000-\u001f\u007f\ud800-\udfff\ue008-\ue00a]/;
 
 /** A name, a company and similar fields are one line, even if the cell has line breaks. */
 function oneLine(cell: string): string {

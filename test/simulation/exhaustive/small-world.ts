@@ -111,7 +111,7 @@ class Middle extends Random {
 }
 
 /** Thrown out of a walk that met a known state. */
-const isKnownState = Symbol('known state');
+const isKnownState = new Error('known state');
 
 export class SmallWorld {
   readonly #bounds: Bounds;
@@ -416,6 +416,11 @@ export class SmallWorld {
 
   // ── a walk ─────────────────────────────────────────────────────────────────────────────────────
 
+  /** A method, because the checks set it behind the back of TypeScript. */
+  get #isBroken(): boolean {
+    return this.#violation !== null;
+  }
+
   /**
    * Walks from a state at rest until it is at rest again, or meets a known state.
    *
@@ -466,7 +471,7 @@ export class SmallWorld {
     if (this.#violation !== null) return end(null);
     this.#checked(() => this.#invariants.checkRows(this.#session));
     this.#look();
-    if (this.#violation !== null) return end(null);
+    if (this.#isBroken) return end(null);
     const next = this.#restNow();
     if (next.isEnded && isAtPeace(next)) this.#checked(() => this.#invariants.atEnd());
     passed.push({ key: next.key, choiceCount: choices.made.length });

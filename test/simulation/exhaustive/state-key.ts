@@ -113,7 +113,7 @@ export function stateKey(parts: KeyParts): StateKey {
           age(batch['in_doubt_since'], nowMs),
           state === 'inflight' ? age(batch['attempt_at'], nowMs) : '',
           ahead(batch['next_attempt_at'], nowMs),
-          batch['retried'] === null ? '' : String(batch['retried']),
+          typeof batch['retried'] === 'string' ? batch['retried'] : '',
           // How much a refusal of the whole batch weighs.
           leads.length > 1 && batch['origin_seq'] === null ? 'whole' : '',
           parts.isKeyKnown(key) ? 'known' : '',

@@ -15,7 +15,7 @@ import { migrate } from '../../../src/durable/store/schema.ts';
 import { sessionStub } from '../../../src/durable/stubs.ts';
 import { resolveAudience } from '../../../src/crm/audience.ts';
 import { emailHash } from '../../../src/crm/email.ts';
-import { sweep } from '../../../src/worker/operations/scheduled-cleanup.ts';
+import { runNightlyCleanup, sweep } from '../../../src/worker/operations/scheduled-cleanup.ts';
 import type { Audience, LeadResult } from '../../../src/shared/schemas/activation.ts';
 import { hasTable, Invariants, Violation, type InvariantName } from '../invariants.ts';
 import { SimDatabase, type DatabaseFault } from '../platform/d1.ts';
@@ -369,6 +369,9 @@ export class World {
       this.#runUntil(sim.startedMs + this.#troubleMs());
       this.#makeWell();
       this.#settle();
+      // The night after: it removes lines that came back after an erasure.
+      this.#sim.after(0, this.#cron, 'cron', () => void runNightlyCleanup(this.#env));
+      this.#runUntil(this.#sim.nowMs + 60_000);
       if (this.#violation === null) this.#checked(() => this.#invariants.atEnd());
     } finally {
       enterRealm(null);

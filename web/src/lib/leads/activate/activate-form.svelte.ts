@@ -315,6 +315,11 @@ export class ActivateForm {
   async start(): Promise<void> {
     const templateId = this.#templateId;
     if (!this.canStart || templateId === null) return;
+    // Counted while no mail could be sent. If it can be now, the person looks at it first.
+    if (this.#unanswered === null && this.#preview?.manifest === null) {
+      await this.count();
+      if (this.#preview?.manifest !== null || !this.canStart) return;
+    }
     this.#attempt = 1;
     this.#startRefusal = null;
     this.#changes = null;
