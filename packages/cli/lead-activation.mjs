@@ -356,6 +356,7 @@ var Claims = class {
 	#endBatchCount = null;
 	#faultyBatch = null;
 	#closedCount = 0;
+	#assumedCount = 0;
 	constructor(sha256Hex, search, onLead = null) {
 		this.#sha256Hex = sha256Hex;
 		this.#search = search;
@@ -364,6 +365,10 @@ var Claims = class {
 	/** Leads of which nothing is left but their id and result. */
 	get closedCount() {
 		return this.#closedCount;
+	}
+	/** Mails that a person took for sent. Of those whose member is closed it cannot say who took them, so they count. */
+	get assumedCount() {
+		return this.#assumedCount;
 	}
 	get unknownCount() {
 		return this.#counts.unknown;
@@ -397,6 +402,8 @@ var Claims = class {
 			const letter = results[index] ?? "";
 			const member = members[index] ?? null;
 			const isOpen = typeof member === "object" && member !== null;
+			const isAssumed = letter === resultLetters.sent && batch.code === "assumed_sent" && (!isOpen || member[2] === null);
+			if (isAssumed) this.#assumedCount++;
 			if (letter === resultLetters.moved) this.#moved.add(leadId);
 			else if (letter === resultLetters.sent) this.#counts.sent++;
 			else if (letter === resultLetters.failed) this.#counts.failed++;
@@ -408,7 +415,10 @@ var Claims = class {
 				if (batch.retried === "risked" && letter !== resultLetters.failed) this.#riskedCount++;
 			}
 			this.#onLead?.(leadId, isOpen ? member[1] : null);
-			if (leadId === this.#search.leadId || isOpen && member[1] === this.#search.addressHash) this.#note(batch, leadId, resultWords[letter] ?? letter, isOpen ? member[2] : null);
+			if (leadId === this.#search.leadId || isOpen && member[1] === this.#search.addressHash) {
+				const words = isAssumed ? "a person took it for sent" : resultWords[letter] ?? letter;
+				this.#note(batch, leadId, words, isOpen ? member[2] : null);
+			}
 		}
 		for (const [leadId, result, reason] of others) {
 			this.#counts[result]++;
@@ -775,6 +785,7 @@ function limitsOf(head, claims, keys) {
 		"That a mail was delivered or read: a receipt ends where the mail provider took it.",
 		"That the one who holds the key wrote the truth: a signature shows who says it, and that nobody has changed it since.",
 		...claims.unknownCount === 0 ? [] : [`Whether ${number(claims.unknownCount)} unconfirmed mails were taken: the provider did not say.`],
+		...claims.assumedCount === 0 ? [] : [`Whether ${number(claims.assumedCount)} mails were taken that a person took for sent: the provider did not say.`],
 		...head.eventsLeftOut === 0 ? [] : [`The first ${number(head.eventsLeftOut)} events: they are not kept.`]
 	];
 }

@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { longestWaitMs } from '../../src/core/clock.ts';
-import { beginScheduled, freezeAudience, maxLateMs } from '../../src/core/schedule/begin.ts';
+import { beginScheduled, freezeAudience, maxLateMs, pauseIfMissed } from '../../src/core/schedule/begin.ts';
 import { checkSchedule, windowFault } from '../../src/core/schedule/check-timing.ts';
 import { waitForWindow } from '../../src/core/schedule/window.ts';
 import { decideCommand, type Command } from '../../src/core/session/command.ts';
@@ -45,6 +45,41 @@ describe('a scheduled session', () => {
     expect(beginScheduled(scheduled, startAt - 1)).toBe(scheduled);
     const view = toProgress(scheduled, startAt - 1);
     expect(view).toMatchObject({ state: 'scheduled', schedule, stalledSince: null, startedAt: null });
+  });
+
+  it('asks a person when the database kept it from its first mail for more than an hour', () => {
+    const begun = beginScheduled(scheduled, startAt);
+    expect(pauseIfMissed(begun, startAt + maxLateMs)).toBe(begun);
+    const missed = pauseIfMissed(begun, startAt + maxLateMs + 1);
+    expect(missed).toMatchObject({ state: 'paused', reason: 'schedule_missed' });
+  });
+
+  it('goes on late when a person has set it going, when mail has left, or when its window was closed', () => {
+    const lateMs = startAt + 2 * maxLateMs;
+    const byPerson: Session = {
+      ...scheduled,
+      state: 'queued',
+      spec: { ...scheduled.spec, startsAt: startAt - 1 },
+    };
+    expect(pauseIfMissed(byPerson, lateMs)).toBe(byPerson);
+    const underWay: Session = { ...beginScheduled(scheduled, startAt), startedAt: startAt };
+    expect(pauseIfMissed(underWay, lateMs)).toBe(underWay);
+    const spec = { ...scheduled.spec, window: workdays, schedule: { ...schedule, startAt: closedMs } };
+    const waiting: Session = { ...scheduled, state: 'queued', spec };
+    expect(pauseIfMissed(waiting, opensAt)).toBe(waiting);
+    expect(pauseIfMissed(waiting, opensAt + maxLateMs + 1)).toMatchObject({ state: 'paused' });
+  });
+
+  it('asks a person again when *start now* is undone after its time', () => {
+    const undone = decideCommand(
+      { ...scheduled, state: 'queued', spec: { ...scheduled.spec, startsAt: startAt + 10_000 } },
+      { kind: 'cancel', isUndo: true },
+      startAt + 5_000,
+    );
+    expect(undone).toMatchObject({
+      kind: 'changed',
+      session: { state: 'paused', reason: 'schedule_missed' },
+    });
   });
 
   it('is set going at its time', () => {

@@ -89,9 +89,10 @@ it.each([
 ])('says %s', async (_, hashOf, lineCount) => {
   const bodies: string[] = [];
   const api = globalThis.fetch;
-  vi.stubGlobal('fetch', (input: RequestInfo | URL, init?: RequestInit) => {
-    if (typeof init?.body === 'string') bodies.push(init.body);
-    return api(input, init);
+  vi.stubGlobal('fetch', async (input: RequestInfo | URL, init?: RequestInit) => {
+    const request = new Request(input, init);
+    bodies.push(await request.clone().text());
+    return api(request);
   });
   mail.fault = ({ callCount }) => (callCount === 1 ? { kind: 'loseAfter' } : { kind: 'none' });
   await startSession(sessionId);

@@ -69,6 +69,7 @@ export class Claims {
   #endBatchCount: number | null = null;
   #faultyBatch: string | null = null;
   #closedCount = 0;
+  #assumedCount = 0;
 
   constructor(
     sha256Hex: (text: string) => string,
@@ -83,6 +84,11 @@ export class Claims {
   /** Leads of which nothing is left but their id and result. */
   get closedCount(): number {
     return this.#closedCount;
+  }
+
+  /** Mails that a person took for sent. Of those whose member is closed it cannot say who took them, so they count. */
+  get assumedCount(): number {
+    return this.#assumedCount;
   }
 
   get unknownCount(): number {
@@ -125,6 +131,10 @@ export class Claims {
       const letter = results[index] ?? '';
       const member = members[index] ?? null;
       const isOpen = typeof member === 'object' && member !== null;
+      // A person took it for sent; where the provider has given an id, it was taken before.
+      const isAssumed =
+        letter === resultLetters.sent && batch.code === 'assumed_sent' && (!isOpen || member[2] === null);
+      if (isAssumed) this.#assumedCount++;
       if (letter === resultLetters.moved) this.#moved.add(leadId);
       else if (letter === resultLetters.sent) this.#counts.sent++;
       else if (letter === resultLetters.failed) this.#counts.failed++;
@@ -137,7 +147,8 @@ export class Claims {
       }
       this.#onLead?.(leadId, isOpen ? member[1] : null);
       if (leadId === this.#search.leadId || (isOpen && member[1] === this.#search.addressHash)) {
-        this.#note(batch, leadId, resultWords[letter] ?? letter, isOpen ? member[2] : null);
+        const words = isAssumed ? 'a person took it for sent' : (resultWords[letter] ?? letter);
+        this.#note(batch, leadId, words, isOpen ? member[2] : null);
       }
     }
     for (const [leadId, result, reason] of others) {

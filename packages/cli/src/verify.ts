@@ -185,6 +185,11 @@ function limitsOf(head: HeadLine, claims: Claims, keys: ReadonlySet<string> | nu
     ...(claims.unknownCount === 0
       ? []
       : [`Whether ${number(claims.unknownCount)} unconfirmed mails were taken: the provider did not say.`]),
+    ...(claims.assumedCount === 0
+      ? []
+      : [
+          `Whether ${number(claims.assumedCount)} mails were taken that a person took for sent: the provider did not say.`,
+        ]),
     ...(head.eventsLeftOut === 0
       ? []
       : [`The first ${number(head.eventsLeftOut)} events: they are not kept.`]),

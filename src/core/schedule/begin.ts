@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { endPlan, touch, type Session } from '../session/session.ts';
+import { endPlan, touch, windowOpensAt, type Session } from '../session/session.ts';
 
 /** Mail that was meant for the morning may be wrong in the afternoon, so a person decides. */
 export const maxLateMs = 3_600_000;
@@ -22,6 +22,20 @@ export function beginScheduled(session: Session, nowMs: number): Session {
   return nowMs - startAt > maxLateMs
     ? touch(session, nowMs, { ...begun, state: 'paused', reason: 'schedule_missed' })
     : touch(session, nowMs, { ...begun, state: 'queued', reason: null });
+}
+
+/**
+ * The session paused when its first mail would leave long after its time: the database, or a restore, kept it waiting
+ * since it was set going. What a person set going, and a closed window, are no reason.
+ */
+export function pauseIfMissed(session: Session, nowMs: number): Session {
+  const { schedule, startsAt } = session.spec;
+  if (session.state !== 'queued' || schedule === undefined || session.startedAt !== null) return session;
+  if (startsAt !== undefined) return session;
+  const dueAt = windowOpensAt(session, schedule.startAt) ?? schedule.startAt;
+  return nowMs - dueAt > maxLateMs
+    ? touch(session, nowMs, { waitingUntil: null, state: 'paused', reason: 'schedule_missed' })
+    : session;
 }
 
 /**

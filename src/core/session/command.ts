@@ -103,10 +103,13 @@ export function decideCommand(
           return refused('It has started. Pause it, or cancel what is left of it.');
         // What was started before its time goes back to it.
         if (session.state === 'scheduled') return { kind: 'unchanged' };
-        if ((session.spec.schedule?.startAt ?? 0) > nowMs) {
+        const { schedule, startsAt } = session.spec;
+        if (schedule !== undefined && startsAt !== undefined) {
           const spec = { ...session.spec };
           delete spec.startsAt;
-          return changed({ spec, state: 'scheduled', reason: null });
+          return schedule.startAt > nowMs
+            ? changed({ spec, state: 'scheduled', reason: null })
+            : changed({ ...stopped, spec, state: 'paused', reason: 'schedule_missed' });
         }
       }
       return changed({

@@ -122,7 +122,12 @@ export class SessionRunner implements SliceVerbs {
       this.#mustRaiseFence = before.mayBeFlipped;
       this.#fence = nextFence(before, nowMs);
       // From here on, leads of batches that have not left may be active.
-      const session = { ...before, mayBeFlipped: true, fence: this.#fence };
+      const isFlipping = workMode(before, nowMs) !== 'check';
+      const session = {
+        ...before,
+        mayBeFlipped: before.mayBeFlipped || isFlipping,
+        fence: this.#fence,
+      };
       if (session.state === 'queued') {
         const startedAt = session.startedAt ?? nowMs;
         store.save(touch(session, nowMs, { state: 'running', startedAt, progressedAt: nowMs }));
@@ -197,8 +202,7 @@ export class SessionRunner implements SliceVerbs {
   }
 
   async #flipLeads(leadIds: readonly number[]): Promise<FlipResult> {
-    const { spec, startedAt } = this.#session();
-    const { sessionId, minDaysBetween = null } = spec;
+    const { sessionId, minDaysBetween = null, schedule, createdAt } = this.#session().spec;
     const { customFields } = this.#mails;
     const nowMs = this.now();
     const result = await flipLeads(this.#context.env.DB, {
@@ -208,8 +212,8 @@ export class SessionRunner implements SliceVerbs {
       leadIds,
       nowMs,
       customFields,
-      // From the start on the same, or a pause would let leads in that the manifest leaves out.
-      mailedAfter: mailedAfterAt(minDaysBetween, startedAt ?? nowMs),
+      // As of the audience, or a wait would let leads in that the manifest leaves out.
+      mailedAfter: mailedAfterAt(minDaysBetween, schedule?.frozenAt ?? createdAt),
     });
     this.#mustRaiseFence = false;
     return result;

@@ -12,7 +12,7 @@ import { backoffMs, crmBackoff } from '../../core/limits/backoff.ts';
 import { waitShownAfterMs, toProgress } from '../../core/session/progress-view.ts';
 import { finish, pauseFor, processedCount, touch, waitOn, workMode } from '../../core/session/session.ts';
 import { runSlice, sliceLimits } from '../../core/session/slice.ts';
-import { beginScheduled, freezeAudience } from '../../core/schedule/begin.ts';
+import { beginScheduled, freezeAudience, pauseIfMissed } from '../../core/schedule/begin.ts';
 import { waitForWindow } from '../../core/schedule/window.ts';
 import { recordActivation } from '../../crm/activations.ts';
 import { resolveAudience } from '../../crm/audience.ts';
@@ -175,6 +175,17 @@ export class SessionSlice {
     });
   }
 
+  /** Asks a person when a scheduled session was kept from its first mail for too long. */
+  #wasMissed(): boolean {
+    const { store, now, publish } = this.#context;
+    const session = store.session();
+    const paused = pauseIfMissed(session, now());
+    if (paused === session) return false;
+    store.transact(() => store.save(paused));
+    publish();
+    return true;
+  }
+
   /** Shows when the sending window opens. */
   #noteClosedWindow(): void {
     const { store, now, publish } = this.#context;
@@ -223,7 +234,7 @@ export class SessionSlice {
       publish();
       return;
     }
-    if (!(await this.#freezeAudience())) return;
+    if (this.#wasMissed() || !(await this.#freezeAudience()) || this.#wasMissed()) return;
     const wasFlipped = store.session().mayBeFlipped;
     const runner = new SessionRunner(context);
     runner.begin();

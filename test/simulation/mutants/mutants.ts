@@ -123,8 +123,8 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: runner,
-        find: 'const mayLeave = (): boolean => this.#context.store.load()?.generation === this.#generation;',
-        replace: 'const mayLeave = (): boolean => true;',
+        find: '      return session?.generation === this.#generation && windowOpensAt(session, this.now()) === null;',
+        replace: '      return session !== null;',
       },
     ],
   },
@@ -322,16 +322,16 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: 'src/crm/audience.ts',
-        find: '.bind(...params, afterLeadId, maxLeadId, limit)',
-        replace: '.bind(...params, afterLeadId, maxLeadId + 1_000, limit)',
+        find: '.bind(...beyond.params, ...params, maxLeadId, limit)',
+        replace: '.bind(...beyond.params, ...params, maxLeadId + 1_000, limit)',
       },
     ],
   },
   mutant(
     'retention keeps whom it mailed',
     'src/durable/store/session-store.ts',
-    "['batch', 'fate', 'erased_lead']",
-    "['fate', 'erased_lead']",
+    "['batch', 'fate', 'erased_lead', ",
+    "['fate', 'erased_lead', ",
   ),
   mutant(
     'a session that has not ended is reduced',
@@ -416,7 +416,7 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'the audience depends on the clock',
     'src/crm/audience.ts',
-    'SELECT l.id FROM ${from} WHERE ${where} AND ${id} > ?',
-    'SELECT l.id FROM ${from} WHERE ${where} AND l.updated_at <= ${Date.now()} AND ${id} > ?',
+    'SELECT l.id FROM ${from} WHERE ${beyond.sql} AND ${where} AND ${id} <= ?',
+    'SELECT l.id FROM ${from} WHERE ${beyond.sql} AND ${where} AND l.updated_at <= ${Date.now()} AND ${id} <= ?',
   ),
 ];
