@@ -74,9 +74,19 @@ export function receiptContent(session: Session, templateHash: string): Content 
  * The spec without what is sealed, or stands beside it in the head; also without hashes of name and search words, by
  * which somebody could find out what they were.
  */
-function startOf(spec: SessionSpec, templateHash: string): Content['start'] {
-  const { sessionId: _id, name: _name, audience: _audience, reducedAt: _at, template, ...rest } = spec;
-  const { fingerprint: _request, selectionHash: _selection, ...start } = rest;
+function startOf(
+  {
+    sessionId: _id,
+    name: _name,
+    audience: _audience,
+    reducedAt: _at,
+    fingerprint: _request,
+    selectionHash: _selection,
+    template,
+    ...start
+  }: SessionSpec,
+  templateHash: string,
+): Content['start'] {
   const { id, version, name } = template;
   return { ...start, template: { id, version, name, sha256: templateHash } };
 }
