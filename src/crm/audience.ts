@@ -13,10 +13,12 @@ import { leadFields } from '../shared/lead-fields.ts';
 import type { AudienceOutcomes } from '../shared/manifest.ts';
 import { mergeFields, type Recipient } from '../shared/recipient.ts';
 import type { Audience } from '../shared/schemas/activation.ts';
+import { uniqueSorted } from '../shared/unique-sorted.ts';
 import {
   byId,
   compileLeadFilter,
   isBeyondIn,
+  pageBeyond,
   type LeadFilterOptions,
   type LeadSelection,
   type SqlValue,
@@ -26,7 +28,6 @@ import {
   eligibilitySql,
   timeSql,
   toRecipient,
-  uniqueSorted,
   type RecipientRow,
 } from './leads/row.ts';
 
@@ -268,16 +269,16 @@ export async function planPage(
     return { leadIds: rest.slice(0, limit), done: rest.length <= limit };
   }
   const selection = selectAudience(audience, { asOf: revision, drive: 'id' });
-  const { from, where, params, id } = selection;
-  const beyond = selection.isBeyond(afterLeadId);
+  const { from, id } = selection;
+  const { where, params } = pageBeyond(selection, afterLeadId);
   // One row of JSON, because D1 takes longer to return thousands of rows than to find them.
   const row = await db
     .prepare(
       `SELECT json_group_array(id) AS ids FROM (
-         SELECT l.id FROM ${from} WHERE ${beyond.sql} AND ${where} AND ${id} <= ?
+         SELECT l.id FROM ${from} WHERE ${where} AND ${id} <= ?
          ORDER BY ${byId(selection)} LIMIT ?)`,
     )
-    .bind(...beyond.params, ...params, maxLeadId, limit)
+    .bind(...params, maxLeadId, limit)
     .first<{ ids: string }>();
   const leadIds = uniqueSorted(JSON.parse(row?.ids ?? '[]') as number[]);
   return { leadIds, done: leadIds.length < limit };

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { base64url } from '../shared/base64url.ts';
 import { thumbprintText, type SignatureLine } from '../shared/receipt.ts';
 import { receiptPublicKeys, receiptSigningJwk, type SettingValues } from './settings.ts';
 
@@ -34,7 +35,8 @@ export async function signingKey(env: SettingValues): Promise<SigningKey | null>
     keyId: await keyId(jwk.x),
     publicKey: jwk.x,
     async sign(text) {
-      return base64url(await crypto.subtle.sign('Ed25519', key, new TextEncoder().encode(text)));
+      const signature = await crypto.subtle.sign('Ed25519', key, new TextEncoder().encode(text));
+      return base64url(new Uint8Array(signature));
     },
   };
 }
@@ -53,10 +55,5 @@ export async function publicReceiptKeys(env: SettingValues): Promise<PublicRecei
 
 async function keyId(publicKey: string): Promise<string> {
   const text = new TextEncoder().encode(thumbprintText(publicKey));
-  return base64url(await crypto.subtle.digest('SHA-256', text));
-}
-
-function base64url(bytes: ArrayBuffer): string {
-  const text = String.fromCharCode(...new Uint8Array(bytes));
-  return btoa(text).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
+  return base64url(new Uint8Array(await crypto.subtle.digest('SHA-256', text)));
 }

@@ -449,6 +449,11 @@ export function guardLimits(env: SettingValues): GuardLimits {
   };
 }
 
+/** True for a setting that is set and fails its check. */
+function isUnreadable(env: SettingValues, name: 'MAIL_DAILY_CAP' | 'MAIL_MIN_DAYS_BETWEEN'): boolean {
+  return (env[name]?.trim() ?? '') !== '' && validText(env, name) === null;
+}
+
 /** Mails in one day from one domain; null: no cap. A cap that cannot be read counts as the lowest one. */
 export function dailyCap(env: SettingValues): number | null {
   return dailyCapFault(env) === null ? optionalNumber(env, 'MAIL_DAILY_CAP') : 1;
@@ -456,8 +461,7 @@ export function dailyCap(env: SettingValues): number | null {
 
 /** What is wrong with a daily cap that is set and cannot be read, for people; null: nothing is. No mail may leave. */
 export function dailyCapFault(env: SettingValues): string | null {
-  const isSet = (env.MAIL_DAILY_CAP?.trim() ?? '') !== '';
-  return isSet && validText(env, 'MAIL_DAILY_CAP') === null
+  return isUnreadable(env, 'MAIL_DAILY_CAP')
     ? 'MAIL_DAILY_CAP must be a whole number from 1 up, or empty for no cap.'
     : null;
 }
@@ -472,8 +476,7 @@ export function minDaysBetween(env: SettingValues): number | null {
 
 /** What is wrong with the days between two mails that are set and cannot be read; null: nothing is. */
 export function minDaysFault(env: SettingValues): string | null {
-  const isSet = (env.MAIL_MIN_DAYS_BETWEEN?.trim() ?? '') !== '';
-  return isSet && validText(env, 'MAIL_MIN_DAYS_BETWEEN') === null
+  return isUnreadable(env, 'MAIL_MIN_DAYS_BETWEEN')
     ? 'MAIL_MIN_DAYS_BETWEEN must be a whole number from 1 to 3650, or empty for no guard.'
     : null;
 }

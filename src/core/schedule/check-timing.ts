@@ -18,10 +18,10 @@ export interface TimingFault {
 }
 
 /** The moment of a start time; refuses an unknown zone and a time that is over or too far ahead. */
-export function checkSchedule(
-  schedule: Schedule,
+export function checkSchedule<Time extends Pick<Schedule, 'at' | 'zone'>>(
+  schedule: Time,
   nowMs: number,
-): { kind: 'ok'; schedule: ResolvedSchedule } | TimingFault {
+): { kind: 'ok'; schedule: Time & Pick<ResolvedSchedule, 'startAt'> } | TimingFault {
   const fault = zoneFault(schedule.zone);
   if (fault !== null) return fault;
   const local = parseLocalTime(schedule.at);

@@ -20,6 +20,7 @@ import type { FrozenTemplate } from '../../shared/recipient.ts';
 import type { Audience } from '../../shared/schemas/activation.ts';
 import type { LeadFilter } from '../../shared/schemas/leads.ts';
 import { sha256Hex } from '../../shared/sha256.ts';
+import { uniqueSorted } from '../../shared/unique-sorted.ts';
 import type { SessionSpec } from './session.ts';
 
 /** A start as far as it is resolved: everything that it will do. */
@@ -62,9 +63,7 @@ export async function makeManifest(start: ResolvedStart): Promise<HashedManifest
       id: template.id,
       version: template.version,
       name: template.name,
-      sha256: await sha256Hex(
-        canonicalJson({ subject: template.subject, html: template.html, text: template.text }),
-      ),
+      sha256: await templateHash(template),
     },
     mail: {
       provider: start.provider,
@@ -81,6 +80,11 @@ export async function makeManifest(start: ResolvedStart): Promise<HashedManifest
   return { manifest, hash: await manifestHash(manifest) };
 }
 
+/** SHA-256 of `{html, subject, text}` as canonical JSON: the content of a template, in a manifest and in a receipt. */
+export function templateHash({ html, subject, text }: FrozenTemplate): Promise<string> {
+  return sha256Hex(canonicalJson({ html, subject, text }));
+}
+
 function withoutSearch(filter: LeadFilter): Omit<LeadFilter, 'search'> {
   const rest = { ...filter };
   delete rest.search;
@@ -88,7 +92,7 @@ function withoutSearch(filter: LeadFilter): Omit<LeadFilter, 'search'> {
 }
 
 async function digestOf(leadIds: readonly number[]): Promise<LeadIdDigest> {
-  const ids = [...new Set(leadIds)].sort((a, b) => a - b);
+  const ids = uniqueSorted(leadIds);
   return { count: ids.length, sha256: await sha256Hex(canonicalJson(ids)) };
 }
 

@@ -223,8 +223,7 @@ export function windowOpensAt({ spec: { window } }: Pick<Session, 'spec'>, nowMs
 
 export function workMode(session: Session, nowMs: number): WorkMode {
   const mode = modeOfState(session, nowMs);
-  const { window } = session.spec;
-  return mode === 'none' || window === undefined || isWindowOpen(window, nowMs) ? mode : 'none';
+  return mode === 'none' || windowOpensAt(session, nowMs) === null ? mode : 'none';
 }
 
 /** What the state allows, whatever the time of the day. */

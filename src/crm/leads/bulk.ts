@@ -11,15 +11,15 @@ import { leadFieldNames, leadFields } from '../../shared/lead-fields.ts';
 import type { Audience } from '../../shared/schemas/activation.ts';
 import type { BulkEdit, SkippedReason } from '../../shared/schemas/lead-bulk.ts';
 import type { FoundLead, Lead } from '../../shared/schemas/leads.ts';
+import { uniqueSorted } from '../../shared/unique-sorted.ts';
 import { selectAudience } from '../audience.ts';
-import { byId } from './filter.ts';
+import { byId, pageBeyond } from './filter.ts';
 import {
   eligibilitySql,
   leadColumns,
   nextRevisionSql,
   toFoundLead,
   toLead,
-  uniqueSorted,
   timeSql,
   unmailableSql,
   type FoundLeadRow,
@@ -72,14 +72,14 @@ async function idsAfter(
       .slice(0, limit);
   }
   const selection = selectAudience(audience, { drive: 'id' });
-  const { from, where, params, id } = selection;
-  const beyond = selection.isBeyond(afterId);
+  const { from, id } = selection;
+  const { where, params } = pageBeyond(selection, afterId);
   const { results } = await db
     .prepare(
-      `SELECT ${id} AS id FROM ${from} WHERE ${beyond.sql} AND ${where} AND ${id} <= ?
+      `SELECT ${id} AS id FROM ${from} WHERE ${where} AND ${id} <= ?
        ORDER BY ${byId(selection)} LIMIT ?`,
     )
-    .bind(...beyond.params, ...params, untilId, limit)
+    .bind(...params, untilId, limit)
     .all<{ id: number }>();
   return results.map((row) => row.id);
 }
@@ -95,19 +95,19 @@ const exportPageLength = 8_000_000;
 /** All leads of an audience for an export, in the order of their ids: one query a page. */
 export async function* exportPages(db: D1Database, audience: Audience): AsyncGenerator<Lead[], void> {
   const selection = selectAudience(audience, { drive: 'id' });
-  const { from, where, params, id } = selection;
+  const { from, id } = selection;
   const lengths = [...leadFieldNames, 'custom'].map((name) => `length(${name})`).join(' + ');
   const statement = db.prepare(
     `SELECT * FROM (
        SELECT *, ${lengths} AS length, sum(${lengths}) OVER (ORDER BY id) AS lengthSoFar
-       FROM (SELECT ${leadColumns} FROM ${from} WHERE ${selection.isBeyond(0).sql} AND ${where} AND ${id} <= ?
+       FROM (SELECT ${leadColumns} FROM ${from} WHERE ${pageBeyond(selection, 0).where} AND ${id} <= ?
              ORDER BY ${byId(selection)} LIMIT ${exportPageLeadCount}))
      WHERE lengthSoFar - length < ${exportPageLength} ORDER BY id`,
   );
   const untilId = await highestId(db);
   for (let afterId = 0; ;) {
     const { results } = await statement
-      .bind(...selection.isBeyond(afterId).params, ...params, untilId)
+      .bind(...pageBeyond(selection, afterId).params, untilId)
       .all<LeadRow & { length: number; lengthSoFar: number }>();
     const last = results.at(-1);
     if (last === undefined) return;

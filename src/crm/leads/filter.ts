@@ -64,6 +64,22 @@ export const isBeyondInSpans: LeadSelection['isBeyond'] = (id, direction = 'ASC'
     ? { sql: 'm.lead_id > ? AND l.id > ?', params: [id - maxSpanLength, id] }
     : { sql: 'm.lead_id < ? AND l.id < ?', params: [id, id] };
 
+/**
+ * The conditions of a page by id that begins after this lead. The cursor is the first: of several bounds of an id SQLite
+ * and the full-text index seek by the one that they meet first.
+ */
+export function pageBeyond(
+  selection: LeadSelection,
+  id: number,
+  direction: 'ASC' | 'DESC' = 'ASC',
+): Pick<LeadSelection, 'where' | 'params'> {
+  const beyond = selection.isBeyond(id, direction);
+  return {
+    where: `${beyond.sql} AND ${selection.where}`,
+    params: [...beyond.params, ...selection.params],
+  };
+}
+
 /** SQL of the span with this id, or none: the last one that begins at it or before it, if it reaches so far. */
 export const spanWithSql = (importNumber: string, id: string, columns: string): string =>
   `SELECT ${columns} FROM import_leads m

@@ -4,7 +4,7 @@
  * @module
  */
 import { leadFieldNames, leadFields } from '../../shared/lead-fields.ts';
-import type { Lead, LeadCreate, LeadDetail, LeadPatch, LeadStatus } from '../../shared/schemas/leads.ts';
+import type { Lead, LeadCreate, LeadDetail, LeadPatch } from '../../shared/schemas/leads.ts';
 import { customJson, rememberNames } from './custom-fields.ts';
 import { type HashEmail, isUsableEmail, normalizeEmail } from '../email.ts';
 import type { SqlValue } from './filter.ts';
@@ -19,13 +19,12 @@ import {
 } from './row.ts';
 
 /** The number of leads of one status or of both. Reads one row. */
-export async function countLeads(db: D1Database, status?: LeadStatus): Promise<number> {
+export async function countLeads(db: D1Database): Promise<number> {
   const counts = await db
     .prepare('SELECT new_count AS newCount, active_count AS activeCount FROM lead_counts')
     .first<{ newCount: number; activeCount: number }>();
   if (counts === null) throw new Error('The lead counts are missing.');
-  if (status === undefined) return counts.newCount + counts.activeCount;
-  return status === 'new' ? counts.newCount : counts.activeCount;
+  return counts.newCount + counts.activeCount;
 }
 
 /** The lead with this id, or null. */

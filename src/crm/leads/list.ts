@@ -18,6 +18,7 @@ import {
   isRange,
   isRangeCondition,
   leadConditions,
+  pageBeyond,
   splitFilter,
   type LeadCondition,
   type SqlValue,
@@ -59,7 +60,7 @@ export function leadPageQuery(query: {
   const driver =
     drive === 'id' && query.driver !== undefined && isRangeCondition(query.driver) ? undefined : query.driver;
   const selection = compileLeadFilter(query.filter, { drive, driver });
-  const { from, where, params, idOrder } = selection;
+  const { from, where, idOrder } = selection;
   const hasFilter = where !== '1';
   const direction = descending ? 'DESC' : 'ASC';
   const than = descending ? '<' : '>';
@@ -68,25 +69,25 @@ export function leadPageQuery(query: {
   const isSorted =
     column === 'id' && drive === 'filter' && isRange(query.filter) && idOrder.join() === 'l.id';
 
-  const conditions = [where];
+  let conditions = where;
+  let { params } = selection;
   if (query.after !== null && column === 'id') {
-    const beyond = selection.isBeyond(query.after.id, direction);
-    // First: of several bounds of an id SQLite and the full-text index seek by the one that they meet first.
-    conditions.unshift(`${isSorted ? '+' : ''}${beyond.sql}`);
-    params.unshift(...beyond.params);
+    const page = pageBeyond(selection, query.after.id, direction);
+    conditions = `${isSorted ? '+' : ''}${page.where}`;
+    params = page.params;
   } else if (query.after !== null) {
     // The unary plus excludes the index of the sort order when the filter's index must find the rows.
     const key = byOrder || !hasFilter ? `l.${column}` : `+l.${column}`;
     const value = query.after.value === null ? `(SELECT c.${column} FROM leads c WHERE c.id = ?)` : '?';
-    conditions.push(`(${key}, l.id) ${than} (${value}, ?)`);
-    params.push(query.after.value ?? query.after.id, query.after.id);
+    conditions = `${where} AND (${key}, l.id) ${than} (${value}, ?)`;
+    params = [...params, query.after.value ?? query.after.id, query.after.id];
   }
   const order =
     column === 'id'
       ? `${isSorted ? '+' : ''}${byId(selection, direction)}`
       : `${byOrder || !hasFilter ? '' : '+'}l.${column} ${direction}, l.id ${direction}`;
   return {
-    sql: `SELECT ${leadColumns}, ${unmailableSql} AS unmailable FROM ${from} WHERE ${conditions.join(' AND ')} ORDER BY ${order} LIMIT ?`,
+    sql: `SELECT ${leadColumns}, ${unmailableSql} AS unmailable FROM ${from} WHERE ${conditions} ORDER BY ${order} LIMIT ?`,
     params: [...params, query.limit],
   };
 }
@@ -128,19 +129,23 @@ async function surveyLeads(db: D1Database, filter: LeadFilter): Promise<LeadSurv
     if (kept !== null) return { total: (await kept.first<number>('n')) ?? 0, isExact: true, driver: first };
     // It has no index: so many leads are looked at, and not so many matches counted.
     if (first === 'notMailed') return { ...(await countByLookUp(db, filter, null)), driver: first };
-    const max =
-      first === 'created'
-        ? maxCounted.byCreation
-        : first === 'words'
-          ? maxCounted[hasTypedWords(filter) || hasSeveralValues(filter) ? 'byWords' : 'byValues']
-          : // Adjacent entries of one index are the fastest to count.
-            Number.MAX_SAFE_INTEGER - 1;
+    const max = maxCountedBy(filter, first);
     const total = (await countUpTo(db, filter, first, max).first<number>('n')) ?? 0;
     return { total: Math.min(total, max), isExact: total <= max, driver: first };
   }
   const indexed = conditions.filter((condition) => condition !== 'notMailed');
   const driver = hasTypedWords(filter) ? 'words' : ((await rarest(db, filter, indexed)) ?? first);
   return { ...(await countByLookUp(db, filter, driver)), driver };
+}
+
+/** The most leads that are counted where this is the only condition. */
+function maxCountedBy(filter: LeadFilter, condition: LeadCondition): number {
+  if (condition === 'created') return maxCounted.byCreation;
+  if (condition === 'words') {
+    return hasTypedWords(filter) || hasSeveralValues(filter) ? maxCounted.byWords : maxCounted.byValues;
+  }
+  // Adjacent entries of one index are the fastest to count.
+  return Number.MAX_SAFE_INTEGER - 1;
 }
 
 /** The condition that leaves the fewest leads. Typed words drive without a count (filter.ts). */

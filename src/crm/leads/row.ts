@@ -93,8 +93,3 @@ END`;
 /** SQL of a time that was computed here. */
 export const timeSql = (timeMs: number | null): string =>
   timeMs === null ? 'NULL' : String(Math.trunc(timeMs));
-
-/** Lead ids in ascending order, each once. */
-export function uniqueSorted(leadIds: readonly number[]): number[] {
-  return [...new Set(leadIds)].sort((a, b) => a - b);
-}

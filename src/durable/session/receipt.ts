@@ -16,9 +16,11 @@ import {
   receiptContent,
   type ReceiptRecord,
 } from '../../core/session/receipt.ts';
+import { templateHash } from '../../core/session/manifest.ts';
 import type { Session } from '../../core/session/session.ts';
 import { receiptAddressKey } from '../../crm/email.ts';
 import { signingKey } from '../../runtime/receipt-keys.ts';
+import { base64url } from '../../shared/base64url.ts';
 import { canonicalJson } from '../../shared/canonical-json.ts';
 import {
   beginChain,
@@ -32,10 +34,9 @@ import {
   type Sealed,
   type SealedMember,
 } from '../../shared/receipt.ts';
-import { sha256Hex } from '../../shared/sha256.ts';
 import type { ClosedBatch } from '../store/receipt-store.ts';
 import type { SessionContext } from './context.ts';
-import { addressHasher, base64url, saltsFrom, sha256Text } from './receipt-hash.ts';
+import { addressHasher, saltsFrom, sha256Text } from './receipt-hash.ts';
 
 /** Where a page begins. */
 export interface ReceiptCursor extends ChainPosition {
@@ -69,15 +70,14 @@ export async function receiptPage(
   const key = await signingKey(settings());
   const template = store.load()?.spec.template;
   if (template === undefined) return { kind: 'unknown_session' };
-  const { html, subject, text } = template;
-  const templateHash = await sha256Hex(canonicalJson({ html, subject, text }));
+  const contentHash = await templateHash(template);
   // From here on nothing is awaited: a page is of one moment.
   const session = store.load();
   if (session === null) return { kind: 'unknown_session' };
   if (session.finishedAt === null) return { kind: cursor === null ? 'not_ended' : 'changed' };
   if (key === null) return { kind: 'no_key' };
-  const stamp = stampOf(context, session, templateHash);
-  if (cursor === null) return firstPage(context, session, { stamp, templateHash });
+  const stamp = stampOf(context, session, contentHash);
+  if (cursor === null) return firstPage(context, session, { stamp, contentHash });
   if (cursor.stamp !== stamp) return { kind: 'changed' };
   const page = batchPage(context, session, cursor);
   if (page.next !== null) return page;
@@ -89,10 +89,10 @@ export async function receiptPage(
 }
 
 /** A hash of everything that the receipt depends on, but what erasures take out of it. */
-function stampOf({ store }: ReceiptContext, session: Session, templateHash: string): string {
+function stampOf({ store }: ReceiptContext, session: Session, contentHash: string): string {
   return sha256Text(
     canonicalJson([
-      receiptContent(session, templateHash),
+      receiptContent(session, contentHash),
       store.timeline.events().map(eventContent),
       store.batches.lastSeq(),
     ]),
@@ -102,7 +102,7 @@ function stampOf({ store }: ReceiptContext, session: Session, templateHash: stri
 function firstPage(
   context: ReceiptContext,
   session: Session,
-  { stamp, templateHash }: { stamp: string; templateHash: string },
+  { stamp, contentHash }: { stamp: string; contentHash: string },
 ): ReceiptPage {
   const { store } = context;
   const record = store.transact(() => openRecord(context, stamp));
@@ -110,7 +110,7 @@ function firstPage(
   const head: Omit<HeadLine, 'n' | 'hash'> = {
     kind: 'receipt',
     version: receiptVersion,
-    ...receiptContent(session, templateHash),
+    ...receiptContent(session, contentHash),
     revision: record.revision,
     at: record.at,
     previous: record.previous,

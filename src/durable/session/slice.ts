@@ -10,7 +10,15 @@
 import type { Lease } from '../../core/limits/rate-limit.ts';
 import { backoffMs, crmBackoff } from '../../core/limits/backoff.ts';
 import { waitShownAfterMs, toProgress } from '../../core/session/progress-view.ts';
-import { finish, pauseFor, processedCount, touch, waitOn, workMode } from '../../core/session/session.ts';
+import {
+  finish,
+  pauseFor,
+  processedCount,
+  touch,
+  waitOn,
+  workMode,
+  type Session,
+} from '../../core/session/session.ts';
 import { runSlice, sliceLimits } from '../../core/session/slice.ts';
 import { beginScheduled, freezeAudience, pauseIfMissed } from '../../core/schedule/begin.ts';
 import { waitForWindow } from '../../core/schedule/window.ts';
@@ -133,22 +141,32 @@ export class SessionSlice {
     this.#beginScheduled();
     if (workMode(store.session(), now()) !== 'none') await this.#send();
     await this.#finishOpenWork();
-    this.#noteClosedWindow();
+    // Shows when the sending window opens.
+    this.#step(waitForWindow);
     this.#conclude();
+  }
+
+  /**
+   * Writes what a step of time makes of the session.
+   *
+   * @returns the session after it; null where it stays as it is
+   */
+  #step(after: (session: Session, nowMs: number) => Session): Session | null {
+    const { store, now, publish } = this.#context;
+    const before = store.session();
+    const session = after(before, now());
+    if (session === before) return null;
+    store.transact(() => store.save(session));
+    publish();
+    return session;
   }
 
   /** Sets a session going whose time has come. */
   #beginScheduled(): void {
-    const { store, now, publish } = this.#context;
-    const session = store.session();
-    const begun = beginScheduled(session, now());
-    if (begun === session) return;
-    store.transact(() => store.save(begun));
-    this.#log('info', 'schedule_due', {
-      state: begun.state,
-      lateMs: now() - (session.spec.schedule?.startAt ?? 0),
-    });
-    publish();
+    const begun = this.#step(beginScheduled);
+    if (begun === null) return;
+    const lateMs = this.#context.now() - (begun.spec.schedule?.startAt ?? 0);
+    this.#log('info', 'schedule_due', { state: begun.state, lateMs });
   }
 
   /**
@@ -177,23 +195,7 @@ export class SessionSlice {
 
   /** Asks a person when a scheduled session was kept from its first mail for too long. */
   #wasMissed(): boolean {
-    const { store, now, publish } = this.#context;
-    const session = store.session();
-    const paused = pauseIfMissed(session, now());
-    if (paused === session) return false;
-    store.transact(() => store.save(paused));
-    publish();
-    return true;
-  }
-
-  /** Shows when the sending window opens. */
-  #noteClosedWindow(): void {
-    const { store, now, publish } = this.#context;
-    const session = store.session();
-    const waiting = waitForWindow(session, now());
-    if (waiting === session) return;
-    store.transact(() => store.save(waiting));
-    publish();
+    return this.#step(pauseIfMissed) !== null;
   }
 
   /** Continues a command that concerns very many batches. */

@@ -184,7 +184,10 @@ export function requireTiming(
   };
 }
 
-function requireSchedule(schedule: Schedule, nowMs: number): ResolvedSchedule {
+function requireSchedule<Time extends Pick<Schedule, 'at' | 'zone'>>(
+  schedule: Time,
+  nowMs: number,
+): Time & Pick<ResolvedSchedule, 'startAt'> {
   const checked = checkSchedule(schedule, nowMs);
   if (checked.kind === 'refused') throw new Refusal(checked.code, checked.detail);
   return checked.schedule;
@@ -202,11 +205,9 @@ function requireWindow(window: SendingWindow): SendingWindow {
  * @throws Refusal for times that cannot be
  */
 export function rescheduleOf({ schedule, window }: RescheduleRequest, nowMs: number): Command {
-  // When the audience is frozen is not changed; the check does not look at it.
-  const time = schedule === undefined ? null : requireSchedule({ ...schedule, freezeAt: 'start' }, nowMs);
   return {
     kind: 'reschedule',
-    ...(time === null ? {} : { time: { at: time.at, zone: time.zone, startAt: time.startAt } }),
+    ...(schedule === undefined ? {} : { time: requireSchedule(schedule, nowMs) }),
     ...(window === undefined ? {} : { window: window === null ? null : requireWindow(window) }),
   };
 }
@@ -222,7 +223,7 @@ const selectionOf = ({ name, audience, templateId }: ActivationPreviewRequest): 
 const fingerprintOf = (request: ActivationManifestRequest): Promise<string> =>
   sha256Hex(JSON.stringify(request));
 
-type StartAnswer = Awaited<ReturnType<ReturnType<typeof sessionStub>['start']>>;
+type StartAnswer = Awaited<ReturnType<ReturnType<typeof sessionStub>['startSession']>>;
 
 function requireStarted(answer: StartAnswer): StartedActivation {
   switch (answer.kind) {
@@ -250,10 +251,7 @@ export async function requireNoRecovery(env: Env): Promise<void> {
 }
 
 /** The leads that an audience means now; refuses an empty one and ids of no lead. */
-export async function requireAudience(
-  env: Env,
-  { audience }: ActivationPreviewRequest,
-): Promise<PresentAudience> {
+async function requireAudience(env: Env, { audience }: ActivationPreviewRequest): Promise<PresentAudience> {
   if ('filter' in audience) requireSimpleFilter(audience.filter);
   return requirePresent(await resolveAudience(env.DB, audience));
 }

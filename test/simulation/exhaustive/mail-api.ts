@@ -7,16 +7,18 @@
  * @module
  */
 import type { Actor, Simulator } from '../platform/simulator.ts';
-import type { Call, MailBook, ProviderName } from '../world/mail-api.ts';
+import {
+  callOf,
+  own as resend,
+  responseOf,
+  type Answer,
+  type Call,
+  type MailBook,
+  type ProviderName,
+} from '../world/mail-api.ts';
 import type { Choices, Options } from './choices.ts';
 
 const keyLifeMs = 24 * 3_600_000;
-
-interface Answer {
-  status: number;
-  body: string;
-  isCertain: boolean;
-}
 
 /** What the provider did first under a key. */
 export interface KnownKey {
@@ -81,21 +83,12 @@ export class ChosenMailApi {
     reject: (error: Error) => void,
   ): void {
     const payload = init.body as string;
-    const headers = init.headers as Record<string, string>;
-    const mails = JSON.parse(payload) as { to?: [string]; To?: string }[];
-    const emails = mails.map((mail) => mail.to?.[0] ?? mail.To ?? '');
-    const call: Call = {
+    const call = callOf(init, {
       id: this.callCount++,
       sessionId: caller.name,
-      key: headers['idempotency-key'] ?? '',
-      leadIds: emails.map((email) => this.#book.leadIdOf(email)),
-      emails,
       departedAt: this.#sim.nowMs,
-      isTaken: false,
-      isCertain: false,
-      isAnswered: false,
-      isSettled: false,
-    };
+      book: this.#book,
+    });
     this.#book.departed(call);
     const what = this.choices?.take(() => this.#options(call)) ?? 'taken';
     const come = (answer: Answer | null): void => {
@@ -202,10 +195,6 @@ export class ChosenMailApi {
   }
 }
 
-function resend(status: number, name: string, message: string): Answer {
-  return { status, body: JSON.stringify({ statusCode: status, name, message }), isCertain: true };
-}
-
 function postmark(status: number, code: number, message: string): Answer {
   return { status, body: JSON.stringify({ ErrorCode: code, Message: message }), isCertain: true };
 }
@@ -228,20 +217,3 @@ const refusals: Record<ProviderName, Record<string, Answer | undefined>> = {
     'account refused': postmark(401, 10, 'Bad token.'),
   },
 };
-
-const encoder = new TextEncoder();
-
-/** The part of Response that the product reads. */
-function responseOf({ status, body }: Answer): Response {
-  const chunks = [encoder.encode(body)];
-  return {
-    status,
-    headers: { get: () => null },
-    body: {
-      getReader: () => ({
-        read: () => Promise.resolve({ done: chunks.length === 0, value: chunks.shift() }),
-        cancel: () => Promise.resolve(),
-      }),
-    },
-  } as unknown as Response;
-}

@@ -322,8 +322,8 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: 'src/crm/audience.ts',
-        find: '.bind(...beyond.params, ...params, maxLeadId, limit)',
-        replace: '.bind(...beyond.params, ...params, maxLeadId + 1_000, limit)',
+        find: '.bind(...params, maxLeadId, limit)',
+        replace: '.bind(...params, maxLeadId + 1_000, limit)',
       },
     ],
   },
@@ -416,7 +416,7 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'the audience depends on the clock',
     'src/crm/audience.ts',
-    'SELECT l.id FROM ${from} WHERE ${beyond.sql} AND ${where} AND ${id} <= ?',
-    'SELECT l.id FROM ${from} WHERE ${beyond.sql} AND ${where} AND l.updated_at <= ${Date.now()} AND ${id} <= ?',
+    'SELECT l.id FROM ${from} WHERE ${where} AND ${id} <= ?',
+    'SELECT l.id FROM ${from} WHERE ${where} AND l.updated_at <= ${Date.now()} AND ${id} <= ?',
   ),
 ];

@@ -49,7 +49,7 @@ interface Remembered {
   answer: Answer | null;
 }
 
-interface Answer {
+export interface Answer {
   status: number;
   body: string;
   headers?: Record<string, string>;
@@ -158,21 +158,12 @@ export class MailApi {
     reject: (error: Error) => void,
   ): void {
     const payload = init.body as string;
-    const headers = init.headers as Record<string, string>;
-    const mails = JSON.parse(payload) as { to?: [string]; To?: string }[];
-    const emails = mails.map((mail) => mail.to?.[0] ?? mail.To ?? '');
-    const call: Call = {
+    const call = callOf(init, {
       id: this.calls.length,
       sessionId: caller.name,
-      key: headers['idempotency-key'] ?? '',
-      leadIds: emails.map((email) => this.#book.leadIdOf(email)),
-      emails,
       departedAt: this.#sim.nowMs,
-      isTaken: false,
-      isCertain: false,
-      isAnswered: false,
-      isSettled: false,
-    };
+      book: this.#book,
+    });
     this.calls.push(call);
     this.#book.departed(call);
     const fault = this.outage ?? this.#faults.pick('mail call', this.#options.faultProbability, faultKinds);
@@ -294,7 +285,8 @@ export const outageKinds: readonly [OutageKind, ...OutageKind[]] = [
   '200 page before',
 ];
 
-function own(status: number, name: string, message: string): Answer {
+/** Resend's own answer of an error. */
+export function own(status: number, name: string, message: string): Answer {
   return { status, body: JSON.stringify({ statusCode: status, name, message }), isCertain: true };
 }
 
@@ -375,10 +367,33 @@ function answerAfter(fault: FaultKind | null, answer: Answer): Answer | null {
   }
 }
 
+/** A call that departs, as the product makes it. */
+export function callOf(
+  init: RequestInit,
+  {
+    book,
+    ...departure
+  }: Pick<Call, 'id' | 'sessionId' | 'departedAt'> & { book: Pick<MailBook, 'leadIdOf'> },
+): Call {
+  const headers = init.headers as Record<string, string>;
+  const mails = JSON.parse(init.body as string) as { to?: [string]; To?: string }[];
+  const emails = mails.map((mail) => mail.to?.[0] ?? mail.To ?? '');
+  return {
+    ...departure,
+    key: headers['idempotency-key'] ?? '',
+    leadIds: emails.map((email) => book.leadIdOf(email)),
+    emails,
+    isTaken: false,
+    isCertain: false,
+    isAnswered: false,
+    isSettled: false,
+  };
+}
+
 const encoder = new TextEncoder();
 
 /** The part of Response that the product reads. */
-function responseOf({ status, body, headers = {} }: Answer): Response {
+export function responseOf({ status, body, headers = {} }: Answer): Response {
   const chunks = [encoder.encode(body)];
   return {
     status,
