@@ -341,7 +341,9 @@ describe('a duplicate', () => {
     const sessionId = await start('Spring fair', audience, 'pick-up');
     await product.untilRun(sessionId, (it) => it.state === 'completed');
     await duplicate(sessionId);
-    await expect.poll(() => page.getByTestId('activate-audience').innerText()).toMatch(/^6 leads .*minus 1$/);
+    await expect
+      .poll(() => page.getByTestId('activate-audience').innerText(), { timeout: 10_000 })
+      .toMatch(/^6 leads .*minus 1$/);
     expect(await page.getByTestId('activate-audience').innerText()).toContain('nowhere');
     expect(await name().inputValue()).toBe('Spring fair (copy)');
     expect(await page.getByTestId('template-pick-up').isChecked()).toBe(true);
