@@ -56,7 +56,9 @@ function highWaterMiB(pid: number): number {
 /** Throws when the receipt does not verify. */
 async function verify(file: string): Promise<Figure['verified']> {
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [verifier, 'verify', file], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const child = spawn(process.execPath, [verifier, 'verify', file], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   let peakRssMiB = 0;
   const polling = setInterval(() => {
     peakRssMiB = Math.max(peakRssMiB, highWaterMiB(child.pid ?? 0));

@@ -8,7 +8,9 @@
  * @module
  */
 import type { DeliveryEvent } from '../../src/core/batch/delivery-status.ts';
+import { maxLateMs } from '../../src/core/schedule/begin.ts';
 import type { Progress } from '../../src/shared/progress.ts';
+import { isWindowOpen, type SendingWindow } from '../../src/shared/schedule/sending-window.ts';
 import type { Audience, LeadResult } from '../../src/shared/schemas/activation.ts';
 import type { ObjectHost } from './platform/objects.ts';
 import type { Simulator } from './platform/simulator.ts';
@@ -46,9 +48,13 @@ export const invariantNames = [
   'at rest while it waits',
   /** 6. */
   'nothing leaves after a command',
+  'cancelled stays cancelled',
+  'another provider only after a person',
   'an undone start did nothing',
   /** 7. */
   'nothing leaves before its time',
+  'nothing leaves outside its window',
+  'a missed start asks a person',
   'only the frozen audience is mailed',
   'suppressed is not mailed',
   /** 9. */
@@ -79,6 +85,10 @@ export class Violation extends Error {
 
 /** A suppression that is younger than this may not have been seen: the flip, the slot and two hops lie between. */
 const suppressionGraceMs = 90_000;
+/** From the turn in which a call is made until it departs. */
+const departureMs = 5_000;
+/** A session that begins within the hour may need this for its first mail. */
+const lateSlackMs = 600_000;
 /** What docs/RELIABILITY.md promises, from the crash to the next alarm. */
 const resumeMs = 5_000;
 
@@ -89,6 +99,11 @@ interface SessionRecord {
   host: ObjectHost;
   createdAt: number;
   startsAt: number;
+  /** When its schedule has it begin; null: with its request, or when a person wishes. */
+  dueAt: number | null;
+  window: SendingWindow | null;
+  /** The providers that a person has agreed to. */
+  providers: Set<string>;
   /** Set between the answer to pause, cancel or erase and the next command that lets mail leave. */
   stoppedBy: string | null;
   /** The undo that arrived last came in time. */
@@ -209,9 +224,16 @@ export class Invariants {
     this.#isEnd = false;
   }
 
-  sessionStarted(host: ObjectHost, spec: { createdAt: number; startsAt: number }): void {
+  sessionStarted(
+    host: ObjectHost,
+    spec: Pick<SessionRecord, 'createdAt' | 'startsAt'> &
+      Partial<Pick<SessionRecord, 'dueAt' | 'window' | 'providers'>>,
+  ): void {
     this.#known.sessions.set(host.name, {
       host,
+      dueAt: null,
+      window: null,
+      providers: new Set(),
       ...spec,
       stoppedBy: null,
       isUndoPossible: false,
@@ -293,6 +315,10 @@ export class Invariants {
         `${call.sessionId} called ${record.startsAt - this.#sim.wallMs()} ms early`,
       );
     }
+    this.#checkTimes(record, call);
+    if (record.providers.size > 0 && !record.providers.has(call.provider)) {
+      this.#fail('another provider only after a person', `${call.sessionId} called ${call.provider}`);
+    }
     record.idleAlarmCount = 0;
     record.openCalls.add(call);
     for (const [index, leadId] of call.leadIds.entries()) {
@@ -318,6 +344,28 @@ export class Invariants {
         );
       }
     }
+  }
+
+  /** A call goes when its rows are durable, which may take a moment. */
+  #checkTimes({ window, dueAt }: SessionRecord, { sessionId }: Call): void {
+    if (!this.isClockTrue) return;
+    const nowMs = this.#sim.wallMs();
+    if (window !== null && !isWindowOpen(window, nowMs) && !isWindowOpen(window, nowMs - departureMs)) {
+      this.#fail(
+        'nothing leaves outside its window',
+        `${sessionId} called at ${new Date(nowMs).toISOString()}`,
+      );
+    }
+    if (window !== null || dueAt === null || nowMs - dueAt <= maxLateMs + lateSlackMs) return;
+    // Only its first call: it may take as long as it needs.
+    if (![...this.#known.callsOf.keys()].some((key) => key.startsWith(`${sessionId}/`))) {
+      this.#fail('a missed start asks a person', `${sessionId} began ${nowMs - dueAt} ms late by itself`);
+    }
+  }
+
+  /** A person has a session go on while these settings hold. */
+  providerAccepted(host: ObjectHost, provider: string): void {
+    this.#known.sessions.get(host.name)?.providers.add(provider);
   }
 
   callTaken(call: Call, leadIds: readonly number[]): void {
@@ -354,8 +402,11 @@ export class Invariants {
     if (command.kind !== 'pause' && command.kind !== 'cancel') {
       record.reopenedAt = this.#sim.nowMs;
       record.stoppedBy = null;
-      // Whoever resumes a session that waits has it begin at once.
-      record.startsAt = 0;
+      // Whoever resumes a session that waits has it begin at once; one with a schedule has to be started now.
+      if (record.dueAt === null || command.kind === 'startNow' || this.#sim.wallMs() >= record.dueAt) {
+        record.startsAt = 0;
+        record.dueAt = null;
+      }
     }
     if (command.isUndo === true && hasTable(host, 'session')) {
       const row = host.database.run('SELECT state, started_at AS startedAt FROM session').rows[0];
@@ -365,6 +416,8 @@ export class Invariants {
 
   commandAnswered(sessionId: string, command: { kind: string; isUndo?: true }): void {
     const record = this.#record(sessionId);
+    // What was started before its time goes back to it.
+    if (command.isUndo === true && storedState(record.host) !== 'cancelled') return;
     if (command.kind === 'pause' || command.kind === 'cancel') record.stoppedBy = command.kind;
     if (command.isUndo === true && record.isUndoPossible) record.isUndone = true;
   }
@@ -433,8 +486,10 @@ export class Invariants {
       ['sent', old.email.sent, email.sent],
       ['skipped', old.activation.skipped, activation.skipped],
       ['delivered', old.email.delivered, email.delivered],
-      ['total', old.total, total],
     ];
+    // An audience that is frozen at the start is counted anew then.
+    const isFrozen = old.schedule?.freezeAt !== 'start' || old.startedAt !== null;
+    if (isFrozen) rises.push(['total', old.total, total]);
     // Only a person's retry takes results back.
     if (reopenedAt < before.at - viewDelayMs) {
       rises.push(
@@ -482,7 +537,16 @@ export class Invariants {
       record.openCalls.delete(call);
       call.isSettled = true;
     }
+    this.#checkCancelled(record);
     if (hasResults || record.isUnchecked) this.checkRows(host);
+  }
+
+  /** From the answer to a cancel on, until a person has some of it sent after all. */
+  #checkCancelled({ host, stoppedBy }: SessionRecord): void {
+    if (stoppedBy !== 'cancel') return;
+    const state = storedState(host);
+    if (state !== null && state !== 'cancelled' && state !== 'completed' && state !== 'failed')
+      this.#fail('cancelled stays cancelled', `${host.name} is ${state}`);
   }
 
   /** Checks a session's durable rows: each lead once, and the counters by them. */
@@ -806,6 +870,13 @@ function nothing(): InvariantMemory {
 }
 
 /** A copy that shares nothing that changes. */
+/** The stored state of a session; null where there is none. */
+function storedState(host: ObjectHost): string | null {
+  if (!hasTable(host, 'session')) return null;
+  const state = host.database.run('SELECT state FROM session').rows[0]?.['state'];
+  return typeof state === 'string' ? state : null;
+}
+
 function copyOf(memory: InvariantMemory): InvariantMemory {
   const calls = new Map<Call, Call>();
   const copyCall = (call: Call): Call => {
@@ -823,6 +894,7 @@ function copyOf(memory: InvariantMemory): InvariantMemory {
         {
           ...record,
           assumed: new Set(record.assumed),
+          providers: new Set(record.providers),
           closed: new Map(record.closed),
           openCalls: new Set([...record.openCalls].map(copyCall)),
         },

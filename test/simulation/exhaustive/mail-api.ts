@@ -86,6 +86,7 @@ export class ChosenMailApi {
     const call = callOf(init, {
       id: this.callCount++,
       sessionId: caller.name,
+      provider: 'resend',
       departedAt: this.#sim.nowMs,
       book: this.#book,
     });

@@ -340,10 +340,10 @@ export const mutants: readonly Mutant[] = [
     '  const anonymizeAt = (session.finishedAt ?? session.spec.createdAt) +',
   ),
   mutant(
-    'a doubt goes to another provider',
+    'another provider takes over by itself',
     'src/durable/sending/provider-change.ts',
-    "if (inDoubtSince !== null || state === 'inflight') {",
-    "if (state === 'inflight') {",
+    "  store.transact(() => stop(context, provider));\n  return 'other';",
+    "  return 'same';",
   ),
   mutant(
     'a doubt of the version before is lost',
@@ -368,6 +368,18 @@ export const mutants: readonly Mutant[] = [
     'src/core/session/session.ts',
     "if (session.state === 'cancelled' || session.finishedAt !== null) {",
     'if (session.finishedAt !== null) {',
+  ),
+  mutant(
+    'a slice goes on when the window closes',
+    'src/core/session/session.ts',
+    'return window === undefined || isWindowOpen(window, nowMs) ? null : opensAt(window, nowMs);',
+    'return window === undefined || nowMs > 0 ? null : opensAt(window, nowMs);',
+  ),
+  mutant(
+    'a scheduled session begins at once',
+    'src/core/schedule/begin.ts',
+    'startAt === undefined || nowMs < startAt) return session;',
+    'startAt === undefined) return session;',
   ),
   mutant(
     'a retry of unknown mail forgets the risk',

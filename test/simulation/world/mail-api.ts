@@ -19,6 +19,7 @@ export type ProviderName = 'resend' | 'postmark';
 export interface Call {
   id: number;
   sessionId: string;
+  provider: ProviderName;
   key: string;
   leadIds: number[];
   emails: string[];
@@ -161,6 +162,7 @@ export class MailApi {
     const call = callOf(init, {
       id: this.calls.length,
       sessionId: caller.name,
+      provider,
       departedAt: this.#sim.nowMs,
       book: this.#book,
     });
@@ -373,7 +375,7 @@ export function callOf(
   {
     book,
     ...departure
-  }: Pick<Call, 'id' | 'sessionId' | 'departedAt'> & { book: Pick<MailBook, 'leadIdOf'> },
+  }: Pick<Call, 'id' | 'sessionId' | 'provider' | 'departedAt'> & { book: Pick<MailBook, 'leadIdOf'> },
 ): Call {
   const headers = init.headers as Record<string, string>;
   const mails = JSON.parse(init.body as string) as { to?: [string]; To?: string }[];

@@ -40,6 +40,7 @@ export const commandKinds = [
   ['resume', 7],
   ['cancel', 2],
   ['undo', 1],
+  ['start now', 1],
   ['retry failed', 4],
   ['retry unknown', 3],
   ['check', 3],
@@ -115,20 +116,9 @@ export class Person extends Actor {
         if (answer.kind === 'erased') invariants.sessionErased(this.sessionId);
         return;
       }
-      case 'suppress': {
-        const email = `l${leadId}@sim.test`;
-        invariants.leadForgotten(leadId);
-        await suppressHash(env.DB, {
-          emailHash: emailHash(env.ADDRESS_HASH_KEY, email),
-          leadId,
-          address: email,
-          reason: 'manual',
-          nowMs: sim.wallMs(),
-          sessionId: null,
-        });
-        invariants.suppressed(email);
+      case 'suppress':
+        await this.suppress(leadId);
         return;
-      }
       case 'edit':
         if (!this.#mayUse(leadId, 'changed')) return;
         await updateLead(env.DB, {
@@ -153,8 +143,26 @@ export class Person extends Actor {
         if (await eraseEverywhere(env, leadId)) invariants.leadErased(leadId, [`l${leadId}@sim.test`]);
         return;
       default:
-        await this.command(commands[kind]);
+        await this.command(
+          kind === 'start now' ? { kind: 'startNow', startsAt: sim.wallMs() } : commands[kind],
+        );
     }
+  }
+
+  /** Suppresses the first address of a lead. */
+  async suppress(leadId: number): Promise<void> {
+    const { env, sim, invariants } = this.#parts;
+    const email = `l${leadId}@sim.test`;
+    invariants.leadForgotten(leadId);
+    await suppressHash(env.DB, {
+      emailHash: emailHash(env.ADDRESS_HASH_KEY, email),
+      leadId,
+      address: email,
+      reason: 'manual',
+      nowMs: sim.wallMs(),
+      sessionId: null,
+    });
+    invariants.suppressed(email);
   }
 
   #mayUse(leadId: number, use: 'changed' | 'imported'): boolean {

@@ -41,6 +41,7 @@ import {
   type OutageKind,
   type ProviderName,
 } from './mail-api.ts';
+import { drawTimes, type Times } from './times.ts';
 import { Person, Poller, StreamReader, type PersonParts } from './person.ts';
 
 export interface WorldOptions {
@@ -113,6 +114,8 @@ export class World {
   /** Hours and days of trouble. */
   readonly #isLong: boolean;
   readonly #commitIsSlow: boolean;
+  /** A session waits for its time, or sends in a few minutes of each day. */
+  #hasTimes = false;
   #crashCount = 0;
   #mailCount = 0;
   #violation: WorldResult['violation'] = null;
@@ -228,7 +231,13 @@ export class World {
       },
       committed: (host, hasResults) => this.#checked(() => this.#invariants.committed(host, hasResults)),
       called: (host, method, args) => {
-        if (method === 'command') this.#invariants.commandArrived(host, args[0] as Command);
+        if (method === 'command') {
+          const command = args[0] as Command;
+          this.#invariants.commandArrived(host, command);
+          // Whoever stops a session agrees to nothing.
+          if (command.kind !== 'pause' && command.kind !== 'cancel')
+            this.#invariants.providerAccepted(host, this.#env.MAIL_PROVIDER);
+        }
         if (method === 'erase') this.#invariants.commandArrived(host, { kind: 'cancel' });
       },
     };
@@ -319,7 +328,8 @@ export class World {
     const { actor } = event;
     const host = hostOfActor(actor);
     if (host === null || host.instance !== actor) return;
-    if (when === 'before' && event.kind.startsWith('alarm')) {
+    // While the storage of an object is away, those that need it ask again and again, ever more rarely.
+    if (when === 'before' && event.kind.startsWith('alarm') && !this.#isAnyStorageAway()) {
       this.#checked(() => this.#invariants.alarmFires(host));
     }
     // What an object is told while its storage takes no write, it may not keep.
@@ -340,6 +350,10 @@ export class World {
     if (kind === null) return;
     host.crash(kind, kind === 'crash' ? 0 : this.#faults.int(1, 3_000));
     this.#checked(() => this.#invariants.afterCrash(host));
+  }
+
+  #isAnyStorageAway(): boolean {
+    return [...this.#storageAwayUntil.values()].some((until) => until > this.#sim.nowMs);
   }
 
   // ── the world's course ─────────────────────────────────────────────────────────────────────────
@@ -461,11 +475,13 @@ export class World {
         : { leadIds: Array.from({ length: this.#leadCount - from + 1 }, (_, at) => from + at) };
       const startMs = i === 0 ? 0 : draw.int(0, 20_000);
       const batchLeadCount = draw.int(1, 4);
+      const times = drawTimes(draw, this.#sim.wallMs() + startMs, this.#isLong);
+      this.#hasTimes ||= times.schedule !== undefined || times.window !== undefined;
       this.#sim.after(
         startMs,
         person,
         'start',
-        () => void this.#start(person, sessionId, { audience, undoMs, batchLeadCount }),
+        () => void this.#start(person, sessionId, { audience, undoMs, batchLeadCount, times }),
       );
       const readers = draw.pick([
         [],
@@ -492,7 +508,7 @@ export class World {
   async #start(
     person: Person,
     sessionId: string,
-    how: { audience: Audience; undoMs: number; batchLeadCount: number },
+    how: { audience: Audience; undoMs: number; batchLeadCount: number; times: Times },
   ): Promise<void> {
     const again = (): void =>
       void this.#sim.after(1_000, person, 'start again', () => void this.#start(person, sessionId, how));
@@ -509,6 +525,8 @@ export class World {
         return;
       }
       const { maxLeadId, total, revision } = resolved;
+      const { schedule, window = null } = how.times;
+      const startsAt = schedule?.startAt ?? createdAt + how.undoMs;
       const spec: SessionSpec = {
         sessionId,
         name: 'Simulated',
@@ -529,15 +547,20 @@ export class World {
         total,
         revision,
         createdAt,
-        startsAt: this.#sim.wallMs() + how.undoMs,
+        ...(schedule === undefined ? { startsAt } : { schedule }),
+        ...(window === null ? {} : { window }),
       };
       // Before the call: it may be carried out although its answer is lost. A repeat finds the first spec.
       const host = this.#hostOf(sessionId);
       if (!this.#started.has(sessionId)) {
         this.#started.add(sessionId);
-        this.#invariants.sessionStarted(host, { createdAt, startsAt: this.#sim.wallMs() + how.undoMs });
+        const providers = new Set([this.#provider]);
+        // The day's cap may keep the first mail waiting for days; whoever looks sees what it waits for.
+        const dueAt = this.#env.MAIL_DAILY_CAP === '' ? (schedule?.startAt ?? null) : null;
+        this.#invariants.sessionStarted(host, { createdAt, startsAt, dueAt, window, providers });
       }
-      this.#invariants.audienceFrozen(sessionId, how.audience, maxLeadId);
+      const isFrozen = schedule?.freezeAt !== 'start' || 'leadIds' in how.audience;
+      this.#invariants.audienceFrozen(sessionId, how.audience, isFrozen ? maxLeadId : Infinity);
       const answer = (await sessionStub(this.#env, sessionId).startSession(spec)) as StartAnswer;
       this.#sim.note(`started ${sessionId} ${answer.kind}`);
       person.begin();
@@ -576,6 +599,11 @@ export class World {
     this.#sim.after(afterMs, this.#cron, 'outage', () => {
       if (!this.#faults.happens('mail api', `outage: ${kind}`, 1)) return;
       this.#api.outage = kind;
+      // Mail that waits for long, to somebody who meanwhile does not want it.
+      if (forMs > 120_000 && this.#faults.happens('mail api', 'a suppression in an outage', 0.5))
+        this.#sim.after(this.#faults.int(500, 5_000), this.#cron, 'suppression', () => {
+          this.#people[0]?.suppress(this.#faults.int(1, this.#leadCount)).catch(() => {});
+        });
       this.#sim.after(forMs, this.#cron, 'outage over', () => (this.#api.outage = null));
     });
   }
@@ -607,7 +635,7 @@ export class World {
     const atMs = this.#draw.int(0, this.#isLong && this.#draw.chance(0.5) ? 20 * 3_600_000 : 20_000);
     // Mail is in doubt then: the API has been away for some seconds.
     if (this.#draw.chance(0.5))
-      this.#beginOutage(Math.max(0, atMs - 2_000), 3_000, this.#draw.pick(doubtKinds));
+      this.#beginOutage(Math.max(0, atMs - 2_000), 3_000, this.#draw.pick([...doubtKinds, 'hang after']));
     this.#sim.after(atMs, this.#cron, 'deploy', () => {
       const kind = this.#faults.pick('deploy', 1, [
         ['another provider', 2],
@@ -620,12 +648,14 @@ export class World {
         this.#restartAll((host) => {
           if (holdsSession(host) && leaveEarlierRows(host)) this.#invariants.earlierRows(host);
         });
+        this.#mayCancelAll('after it');
         return;
       }
       if (kind === 'settings without a key') {
         const set = (key: string): void =>
           this.#restartAll(() => Object.assign(this.#env, { MAIL_API_KEY: key }));
-        set('');
+        this.#mayCancelAll('before it');
+        this.#sim.after(this.#faults.int(1, 500), this.#cron, 'deploy', () => set(''));
         this.#sim.after(this.#faults.int(1_000, 60_000), this.#cron, 'deploy', () => set('key'));
         return;
       }
@@ -637,6 +667,12 @@ export class World {
         this.#sim.after(this.#faults.int(1_000, 60_000), this.#cron, 'deploy', () => change(before));
       }
     });
+  }
+
+  /** By dice alone a command hardly ever meets a deploy. */
+  #mayCancelAll(when: 'before it' | 'after it'): void {
+    if (!this.#faults.happens('deploy', `a cancel ${when}`, 0.5)) return;
+    for (const person of this.#people) person.command({ kind: 'cancel' }).catch(() => {});
   }
 
   #restartAll(each: (host: ObjectHost) => void): void {
@@ -670,8 +706,10 @@ export class World {
       const look = async (): Promise<void> => {
         const progress = await person.progress();
         if (progress === null) {
-          if (!this.#started.has(sessionId) || hasTable(this.#hostOf(sessionId), 'erased')) {
-            if (this.#started.has(sessionId)) this.#invariants.sessionErased(sessionId);
+          const isErased = this.#started.has(sessionId) && hasTable(this.#hostOf(sessionId), 'erased');
+          if (isErased) this.#invariants.sessionErased(sessionId);
+          // Not started: nobody was left to mail. Or it starts only now.
+          if (isErased || !this.#sessionIds.includes(sessionId)) {
             openCount--;
             return;
           }
@@ -699,7 +737,8 @@ export class World {
 
   /** Days that a session may have to wait for besides. */
   #dayCount(): number {
-    return this.#env.MAIL_DAILY_CAP === '' ? 0 : this.#sessionIds.length * 3;
+    const capDays = this.#env.MAIL_DAILY_CAP === '' ? 0 : this.#sessionIds.length * 3;
+    return capDays + (this.#hasTimes ? 4 : 0);
   }
 
   #isOpen(sessionId: string): boolean {
