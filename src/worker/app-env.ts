@@ -6,6 +6,7 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Role } from '../shared/roles.ts';
 import type { RouteRule } from './auth/route-permissions.ts';
+import type { ApiVersion } from './http/api-version.ts';
 
 /** Who is asking. */
 export interface Person {
@@ -46,6 +47,8 @@ export interface AppEnv {
     callerRequestId: string | null;
     /** Set on routes that are not public. */
     person: Person;
+    /** The version of the API that the request gets; not set on public routes. */
+    apiVersion: ApiVersion | undefined;
     /** Kept by `permissionOf`; null: no route matches. */
     permission: Permission | null | undefined;
     /** What the handler adds to its audit entry; false: nothing was changed, so there is no entry. */

@@ -22,6 +22,7 @@ import { createAuthorize } from './auth/authorize.ts';
 import { createIdentify, type Identify } from './auth/identity.ts';
 import { knownQuery } from './middleware/known-query.ts';
 import { localFile, loopbackOnly } from './auth/local-development.ts';
+import { apiVersion } from './http/api-version.ts';
 import { faultRefusal, problemResponse, Refusal, schemaRefusal } from './http/problem.ts';
 import { countReads } from './middleware/read-audit.ts';
 import { requestName } from './middleware/request-id.ts';
@@ -65,7 +66,7 @@ export function createApp(identify: Identify = createIdentify()): App {
   app.use(
     ...[requestName, safeHeaders, requestLog, loopbackOnly, createAuthorize(identify)],
     methodNotAllowed<AppEnv>({ app, onMethodNotAllowed: refuseMethod }),
-    ...[sameOrigin, knownQuery(app), boundedBody(bodyBounds), countReads, audit],
+    ...[apiVersion, sameOrigin, knownQuery(app), boundedBody(bodyBounds), countReads, audit],
   );
 
   for (const register of [

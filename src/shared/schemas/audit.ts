@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from 'zod';
-import { timeMs, sessionIdSchema } from './common.ts';
+import { timeMs, sessionIdSchema, orNull } from './common.ts';
 import { limits } from '../limits.ts';
 import { roles } from '../roles.ts';
 import { leadResultSchema } from './activation.ts';
@@ -56,7 +56,7 @@ export const personExportSchema = z
   .object({
     email: z.string(),
     exportedAt: timeMs,
-    lead: leadSchema.nullable(),
+    lead: orNull(leadSchema),
     activations: z
       .array(z.object({ sessionId: sessionIdSchema, name: z.string(), result: leadResultSchema }))
       .meta({ description: 'The activations of the lead.' }),
