@@ -256,7 +256,7 @@ function boundChanges(old: Whole, now: Whole, place: string): string[] {
     const isNarrower = before === undefined || kind === 0 || (Number(value) - Number(before)) * kind > 0;
     return isNarrower
       ? [
-          `${place} has ${bound} ${String(value)} now, before ${before === undefined ? 'none' : String(before)}.`,
+          `${place} has ${bound} ${JSON.stringify(value)} now, before ${before === undefined ? 'none' : JSON.stringify(before)}.`,
         ]
       : [];
   });

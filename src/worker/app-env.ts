@@ -4,9 +4,9 @@
  * @module
  */
 import type { OpenAPIHono } from '@hono/zod-openapi';
+import type { ApiVersion } from '../shared/api-version.ts';
 import type { Role } from '../shared/roles.ts';
 import type { RouteRule } from './auth/route-permissions.ts';
-import type { ApiVersion } from './http/api-version.ts';
 
 /** Who is asking. */
 export interface Person {

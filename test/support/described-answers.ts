@@ -12,7 +12,7 @@ import {
   type DescribedOperation,
 } from '../../src/worker/http/api-description.ts';
 import { describeApi } from '../../src/worker/http/describe.ts';
-import type { JsonSchema, Schemas } from './json-schema.ts';
+import type { JsonSchema } from './json-schema.ts';
 import { schemaFaults } from './schema-faults.ts';
 
 /** The older addresses of two routes, which are served and not described. */
@@ -63,7 +63,7 @@ export class DescribedAnswers {
     if (schema === undefined) return [`the content type ${type} is not described`];
     if (!type.endsWith('json') || type === 'application/jsonl') return [];
     const value = await body();
-    const faults = this.#fit(schema as JsonSchema, value);
+    const faults = this.#fit(schema, value);
     const codes: readonly string[] = described[codesKey] ?? [];
     const { code } = value as { code?: ProblemCode };
     if (isProblem && code !== undefined && !codes.includes(code))
@@ -83,7 +83,7 @@ export class DescribedAnswers {
   }
 
   #fit(schema: JsonSchema, value: unknown): string[] {
-    return schemaFaults(schema, value, this.#description.components.schemas as Schemas);
+    return schemaFaults(schema, value, this.#description.components.schemas);
   }
 }
 

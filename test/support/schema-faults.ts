@@ -82,7 +82,7 @@ function faultsOf(schema: Schema, value: unknown, schemas: Schemas, at: string):
       faults.push(...(all.sort((one, other) => one.length - other.length)[0] ?? []));
   }
   if (schema.const !== undefined && value !== schema.const)
-    faults.push(`${at}: is not ${String(schema.const)}`);
+    faults.push(`${at}: is not ${JSON.stringify(schema.const)}`);
   if (schema.enum !== undefined && !schema.enum.includes(value))
     faults.push(`${at}: ${JSON.stringify(value)} is not one of ${schema.enum.join(', ')}`);
   if (schema.type !== undefined) {

@@ -50,7 +50,7 @@ describe('an activation as a resource', () => {
     expect(found).toMatchObject({
       sessionId,
       progress: { state: 'completed', total: 2, email: { sent: 2 } },
-      template: { id: 'welcome', version: 1 },
+      template: { id: 'welcome', version: expect.any(Number) as number },
     });
     const manifest = await (await request(`/crm/activation/${sessionId}/manifest`)).json();
     expect(found.manifest).toEqual(manifest);
@@ -135,7 +135,7 @@ describe('a change of a lead with If-Match', () => {
     const answers = await Promise.all(['a', 'b', 'c', 'd'].map((stage) => patch({ stage }, tag)));
     const statuses = answers.map(({ status }) => status).sort((one, other) => one - other);
     expect(statuses).toEqual([200, 412, 412, 412]);
-    await Promise.all(answers.map((answer) => answer.body?.cancel()));
+    for (const answer of answers) await answer.body?.cancel();
   });
 
   it('is made whatever the lead is without the header, and with *', async () => {

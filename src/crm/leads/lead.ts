@@ -40,8 +40,8 @@ export async function getLead(db: D1Database, leadId: number): Promise<Lead | nu
  * SQL of the entity tag of a lead `l`: another one whenever its detail is another. Edits and imports count the
  * revision; a flip and a suppression do not.
  */
-const tagSql = `l.revision || '-' || coalesce(l.activated_at, 0) || '-' ||
-  coalesce((SELECT t.created_at FROM suppressions t WHERE t.email_hash = l.email_hash), 0)`;
+const tagSql = `l.revision || '-' || coalesce(l.activated_at, '') || '-' ||
+  coalesce((SELECT t.created_at FROM suppressions t WHERE t.email_hash = l.email_hash), '')`;
 
 /** The lead with this id, why it gets no email, and its entity tag; or null. */
 export async function getLeadDetail(

@@ -5,8 +5,8 @@
  */
 import type { Context } from 'hono';
 import { createMiddleware } from 'hono/factory';
+import { versionHeader } from '../../shared/api-version.ts';
 import type { AppEnv, Person } from '../app-env.ts';
-import { versionHeader } from '../http/api-version.ts';
 import { ratePolicy } from '../http/rate-limit-headers.ts';
 
 /** An answer is data, not a page: nothing in it may run, load or be framed. */
