@@ -72,7 +72,15 @@ export const personExportSchema = z
     ),
     suppression: z.record(z.string(), z.unknown()).nullable(),
     views: z
-      .array(z.object({ owner: z.string(), name: z.string(), query: z.string(), createdAt: timeMs }))
+      .array(
+        z.object({
+          viewId: z.int().min(1),
+          owner: z.string(),
+          name: z.string(),
+          query: z.string(),
+          createdAt: timeMs,
+        }),
+      )
       .meta({ description: 'Saved views with the address or the full name in them.' }),
     formerEmails: z.array(z.string()).meta({ description: 'Addresses that the lead had before edits.' }),
   })
