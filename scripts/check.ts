@@ -7,7 +7,19 @@
 import { UserError, runToEnd, stopWhenAsked } from './lib/processes.ts';
 
 /** npm scripts, the slowest first: `lint` takes as long as all others together. */
-const checks = ['lint', 'types', 'format', 'web', 'imports', 'unused', 'deploy', 'env', 'mail', 'verifier'];
+const checks = [
+  'lint',
+  'types',
+  'format',
+  'web',
+  'imports',
+  'unused',
+  'deploy',
+  'env',
+  'mail',
+  'verifier',
+  'api',
+];
 const concurrentCount = 2;
 
 /** Runs one check and prints its line, and its output when it failed. */

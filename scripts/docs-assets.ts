@@ -1,11 +1,11 @@
 /**
- * After `npm run build:web`: puts Swagger UI beside the built app, for the Worker's `/docs`, so that the
- * page needs no other host and its policy no inline script. And the verifier of receipts, so that whoever has a receipt
- * can get it from the app.
+ * After `npm run build:web`: puts Swagger UI beside the built app, for the Worker's `/docs`, so that the page needs no
+ * other host and its policy no inline script. The page's own style and script are in web/static/docs-assets. And the
+ * verifier of receipts, so that whoever has a receipt can get it from the app.
  *
  * @module
  */
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot } from './lib/local-state.ts';
 
@@ -18,8 +18,4 @@ for (const name of ['swagger-ui.css', 'swagger-ui-bundle.js'])
 copyFileSync(
   join(projectRoot, 'packages/cli/lead-activation.mjs'),
   join(projectRoot, 'web/build/lead-activation.mjs'),
-);
-writeFileSync(
-  join(folder, 'start.js'),
-  "SwaggerUIBundle({ url: '/openapi.json', dom_id: '#swagger-ui', deepLinking: true, validatorUrl: null });\n",
 );

@@ -28,6 +28,8 @@ export const problemCatalog = {
   unsupported_media_type: { status: 415, title: 'The request body must be application/json.' },
   body_too_large: { status: 413, title: 'The request body is too large.' },
   unauthenticated: { status: 401, title: 'No identity came with the request.' },
+  unknown_version: { status: 400, title: 'This API has no such version.' },
+  lead_changed: { status: 412, title: 'The lead has changed meanwhile.' },
   invalid_signature: { status: 401, title: 'The signature is missing, wrong or too old.' },
   forbidden: { status: 403, title: 'Your role does not allow this.' },
   wrong_host: { status: 421, title: 'This service does not answer under this host name.' },

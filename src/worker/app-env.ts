@@ -4,6 +4,7 @@
  * @module
  */
 import type { OpenAPIHono } from '@hono/zod-openapi';
+import type { ApiVersion } from '../shared/api-version.ts';
 import type { Role } from '../shared/roles.ts';
 import type { RouteRule } from './auth/route-permissions.ts';
 
@@ -46,6 +47,8 @@ export interface AppEnv {
     callerRequestId: string | null;
     /** Set on routes that are not public. */
     person: Person;
+    /** The version of the API that the request gets; not set on public routes. */
+    apiVersion: ApiVersion | undefined;
     /** Kept by `permissionOf`; null: no route matches. */
     permission: Permission | null | undefined;
     /** What the handler adds to its audit entry; false: nothing was changed, so there is no entry. */

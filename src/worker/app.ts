@@ -14,6 +14,7 @@ import { faultText } from '../runtime/faults.ts';
 import { logEvent } from '../runtime/log.ts';
 import { limits } from '../shared/limits.ts';
 import type { App, AppEnv } from './app-env.ts';
+import { apiVersion } from './middleware/api-version.ts';
 import { audit } from './middleware/audit-log.ts';
 import { boundedBody, type BodyBounds } from './middleware/body-limit.ts';
 import { sameOrigin } from './middleware/same-origin.ts';
@@ -65,7 +66,7 @@ export function createApp(identify: Identify = createIdentify()): App {
   app.use(
     ...[requestName, safeHeaders, requestLog, loopbackOnly, createAuthorize(identify)],
     methodNotAllowed<AppEnv>({ app, onMethodNotAllowed: refuseMethod }),
-    ...[sameOrigin, knownQuery(app), boundedBody(bodyBounds), countReads, audit],
+    ...[apiVersion, sameOrigin, knownQuery(app), boundedBody(bodyBounds), countReads, audit],
   );
 
   for (const register of [

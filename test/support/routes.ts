@@ -11,7 +11,7 @@ import { origin } from './session-driver.ts';
 
 export interface RegisteredRoute {
   method: string;
-  /** As it was registered: `/crm/leads/:id`. */
+  /** As it was registered: `/crm/leads/:leadId`. */
   path: string;
 }
 

@@ -18,6 +18,7 @@ import { assertionHeader } from '../../src/worker/auth/access-assertion.ts';
 import { createApp } from '../../src/worker/app.ts';
 import { createIdentify } from '../../src/worker/auth/identity.ts';
 import { AccessTeam } from './access-team.ts';
+import { DescribedAnswers } from './described-answers.ts';
 import { hooks } from './hooks.ts';
 
 export class MailGate extends RealGate {
@@ -46,6 +47,8 @@ const app = createApp(
   }),
 );
 
+let described: DescribedAnswers | null = null;
+
 // A Worker cannot make random numbers before its first request.
 function testTeam(): Promise<AccessTeam> {
   return (team ??= AccessTeam.create());
@@ -61,21 +64,28 @@ async function assertionOf(header: string): Promise<string> {
 
 /**
  * The real app, with Cloudflare Access in front: each request carries the assertion of the person in the header,
- * signed by the test's own team.
+ * signed by the test's own team. An answer that /openapi.json does not describe fails the test that asked for it.
  */
 export default {
   async fetch(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
-    const header = request.headers.get(identityHeader) ?? 'ana@example.com';
-    const { issuer, audience } = await testTeam();
-    const settings: Env = { ...env, ACCESS_TEAM_DOMAIN: issuer, ACCESS_AUD: audience, ...hooks.env };
-    if (header === 'none') return app.fetch(request, settings, ctx);
-    if (!header.startsWith('{')) settings.ROLE_ADMIN = `${settings.ROLE_ADMIN},${header}`;
-    if (!assertions.has(header)) assertions.set(header, assertionOf(header));
-    const headers = new Headers(request.headers);
-    headers.set(assertionHeader, (await assertions.get(header)) ?? '');
-    return app.fetch(new Request(request, { headers }), settings, ctx);
+    const response = await answer(request, env, ctx);
+    described ??= new DescribedAnswers(app);
+    if (hooks.checkAnswers) await described.check(request, response);
+    return response;
   },
 };
+
+async function answer(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
+  const header = request.headers.get(identityHeader) ?? 'ana@example.com';
+  const { issuer, audience } = await testTeam();
+  const settings: Env = { ...env, ACCESS_TEAM_DOMAIN: issuer, ACCESS_AUD: audience, ...hooks.env };
+  if (header === 'none') return app.fetch(request, settings, ctx);
+  if (!header.startsWith('{')) settings.ROLE_ADMIN = `${settings.ROLE_ADMIN},${header}`;
+  if (!assertions.has(header)) assertions.set(header, assertionOf(header));
+  const headers = new Headers(request.headers);
+  headers.set(assertionHeader, (await assertions.get(header)) ?? '');
+  return app.fetch(new Request(request, { headers }), settings, ctx);
+}
 
 export class ActivationSession extends RealSession {
   constructor(ctx: DurableObjectState, env: Env) {

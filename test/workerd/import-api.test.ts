@@ -439,7 +439,7 @@ it('describes every route with the codes it refuses with', async () => {
     '/crm/imports/{importId}/rejected.csv',
     '/crm/lead-values',
     '/crm/views',
-    '/crm/leads/{id}/history',
+    '/crm/leads/{leadId}/history',
   ])
     expect(codes(path, 'get')).toContain('401');
 });

@@ -142,8 +142,12 @@ describe('what is done with many leads', () => {
         "UPDATE leads SET status = 'active', activated_at = 1, activated_by = CASE id WHEN 1 THEN 'ill' ELSE 'well' END WHERE id < 4",
       )
       .run();
+    const nothing: Omit<LastResults['results'][number], 'leadId'> = {
+      ...{ name: '', email: null, activation: 'activated', skipReason: null },
+      ...{ emailState: null, code: null, message: null, messageId: null },
+    };
     const leadResults = (leadIds: readonly number[]) =>
-      Promise.resolve(leadIds.map((leadId) => ({ leadId, name: '', email: null, activation: 'activated' })));
+      Promise.resolve(leadIds.map((leadId) => ({ ...nothing, leadId })));
     const getByName = (name: string) =>
       name === 'well' ? { leadResults } : { leadResults: () => Promise.reject(new Error('overloaded')) };
     hooks.env = { ACTIVATION_SESSION: { getByName } as unknown as Env['ACTIVATION_SESSION'] };

@@ -36,23 +36,36 @@ export async function getLead(db: D1Database, leadId: number): Promise<Lead | nu
   return row === null ? null : toLead(row);
 }
 
-/** The lead with this id and why it gets no email, or null. */
-export async function getLeadDetail(db: D1Database, leadId: number): Promise<LeadDetail | null> {
+/**
+ * SQL of the entity tag of a lead `l`: another one whenever its detail is another. Edits and imports count the
+ * revision; a flip and a suppression do not.
+ */
+const tagSql = `l.revision || '-' || coalesce(l.activated_at, '') || '-' ||
+  coalesce((SELECT t.created_at FROM suppressions t WHERE t.email_hash = l.email_hash), '')`;
+
+/** The lead with this id, why it gets no email, and its entity tag; or null. */
+export async function getLeadDetail(
+  db: D1Database,
+  leadId: number,
+): Promise<{ lead: LeadDetail; tag: string } | null> {
   const row = await db
     .prepare(
-      `SELECT ${leadColumns}, ${unmailableSql} AS unmailable, (
+      `SELECT ${leadColumns}, ${tagSql} AS tag, ${unmailableSql} AS unmailable, (
          SELECT json_object('reason', s.reason, 'createdAt', s.created_at, 'addedBy', s.added_by, 'note', s.note,
            'sessionId', s.session_id)
          FROM suppressions s WHERE s.email_hash = l.email_hash) AS suppression
        FROM leads l WHERE l.id = ?`,
     )
     .bind(leadId)
-    .first<FoundLeadRow & { suppression: string | null }>();
+    .first<FoundLeadRow & { suppression: string | null; tag: string }>();
   if (row === null) return null;
-  const { suppression, ...lead } = row;
+  const { suppression, tag, ...lead } = row;
   return {
-    ...toFoundLead(lead),
-    suppression: suppression === null ? null : (JSON.parse(suppression) as LeadDetail['suppression']),
+    lead: {
+      ...toFoundLead(lead),
+      suppression: suppression === null ? null : (JSON.parse(suppression) as LeadDetail['suppression']),
+    },
+    tag,
   };
 }
 
@@ -106,13 +119,23 @@ const patchedFields: readonly (keyof LeadPatch)[] = [...leadFieldNames, 'custom'
  * Changes the given fields of a lead. A patch that changes nothing leaves `updatedAt` alone, so that
  * running sessions keep the lead.
  *
+ * @param update.ifTags - changes only a lead that has one of these entity tags; null: whatever it has
  * @returns `email_taken` when another lead has the address, whatever its case
  */
 export async function updateLead(
   db: D1Database,
-  update: { leadId: number; patch: LeadPatch; nowMs: number; hashEmail: HashEmail },
-): Promise<{ kind: 'ok'; lead: Lead } | { kind: 'not_found' } | { kind: 'email_taken' }> {
-  const { leadId, patch } = update;
+  update: {
+    leadId: number;
+    patch: LeadPatch;
+    nowMs: number;
+    hashEmail: HashEmail;
+    ifTags?: readonly string[] | null;
+  },
+): Promise<
+  { kind: 'ok'; lead: Lead } | { kind: 'not_found' } | { kind: 'email_taken' } | { kind: 'changed' }
+> {
+  const { leadId, patch, ifTags = null } = update;
+  const tags = ifTags === null ? null : JSON.stringify(ifTags);
   const values: [column: string, value: SqlValue][] = [];
   for (const field of patchedFields) {
     const value = patch[field];
@@ -128,9 +151,13 @@ export async function updateLead(
   const email = patch.email === undefined ? null : normalizeEmail(patch.email);
   const isTaken = '(SELECT count(*) FROM leads o WHERE o.email = ? AND o.id <> ?)';
   const statements = rememberNames(db, Object.keys(patch.custom ?? {}), {
-    sql: `EXISTS (SELECT 1 FROM leads WHERE id = ?2) AND NOT EXISTS (SELECT 1 FROM leads WHERE email = ?3 AND id <> ?2)`,
-    params: [leadId, email],
+    sql: `EXISTS (SELECT 1 FROM leads l WHERE l.id = ?2 AND (?4 IS NULL OR ${tagSql} IN (SELECT value FROM json_each(?4))))
+      AND NOT EXISTS (SELECT 1 FROM leads WHERE email = ?3 AND id <> ?2)`,
+    params: [leadId, email, tags],
   });
+  // In the same transaction as the change, and before it.
+  statements.push(db.prepare(`SELECT ${tagSql} AS tag FROM leads l WHERE l.id = ?`).bind(leadId));
+  const tagAt = statements.length - 1;
   if (values.length > 0) {
     const assignments = values.map(([column]) => `${column} = ?`);
     const params = values.map(([, value]) => value);
@@ -142,10 +169,20 @@ export async function updateLead(
     statements.push(
       db
         .prepare(
-          `UPDATE leads SET ${assignments.join(', ')}, updated_at = ?, revision = ${nextRevisionSql}
-           WHERE id = ? AND ${isTaken} = 0 AND (${changed})`,
+          `UPDATE leads AS l SET ${assignments.join(', ')}, updated_at = ?, revision = ${nextRevisionSql}
+           WHERE id = ? AND ${isTaken} = 0 AND (${changed})
+             AND (? IS NULL OR ${tagSql} IN (SELECT value FROM json_each(?)))`,
         )
-        .bind(...params, update.nowMs, leadId, email, leadId, ...values.map(([, value]) => value)),
+        .bind(
+          ...params,
+          update.nowMs,
+          leadId,
+          email,
+          leadId,
+          ...values.map(([, value]) => value),
+          tags,
+          tags,
+        ),
       db.prepare('UPDATE lead_counts SET revision = revision + 1 WHERE changes() > 0'),
     );
   }
@@ -154,9 +191,11 @@ export async function updateLead(
       .prepare(`SELECT ${leadColumns}, ${isTaken} AS takenCount FROM leads l WHERE l.id = ?`)
       .bind(email, leadId, leadId),
   );
-  const results = await db.batch<LeadRow & { takenCount: number }>(statements);
+  const results = await db.batch<LeadRow & { takenCount: number; tag: string }>(statements);
   const row = results.at(-1)?.results[0];
   if (row === undefined) return { kind: 'not_found' };
+  const tag = results[tagAt]?.results[0]?.tag ?? '';
+  if (ifTags !== null && !ifTags.includes(tag)) return { kind: 'changed' };
   const { takenCount, ...lead } = row;
   return takenCount > 0 ? { kind: 'email_taken' } : { kind: 'ok', lead: toLead(lead) };
 }

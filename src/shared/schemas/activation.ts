@@ -19,11 +19,11 @@ import {
   type Issue,
   type Progress,
 } from '../progress.ts';
-import { count, leadIdSchema, sessionIdSchema, templateIdSchema, timeMs } from './common.ts';
+import { count, leadIdSchema, sessionIdSchema, templateIdSchema, timeMs, orNull } from './common.ts';
 import { isCanonicalizable } from '../canonical-json.ts';
 import { importIdSchema } from './imports.ts';
 import { leadFilterSchema } from './leads.ts';
-import { hashedManifestSchema, manifestHashSchema } from './manifest.ts';
+import { hashedManifestSchema, manifestHashSchema, sessionManifestSchema } from './manifest.ts';
 import { scheduleSchema, sendingWindowSchema } from './schedule.ts';
 
 export const audienceSchema = z
@@ -75,7 +75,7 @@ export type ActivationStartRequest = z.infer<typeof activationStartRequestSchema
 export const rescheduleRequestSchema = z
   .strictObject({
     schedule: scheduleSchema.omit({ freezeAt: true }).optional(),
-    window: sendingWindowSchema.nullable().optional().meta({ description: 'null: mail leaves at any time.' }),
+    window: orNull(sendingWindowSchema).optional().meta({ description: 'null: mail leaves at any time.' }),
   })
   .meta({ id: 'RescheduleRequest' });
 export type RescheduleRequest = z.infer<typeof rescheduleRequestSchema>;
@@ -92,7 +92,7 @@ export const originalActivationSchema = z
     name: z.string(),
     templateId: templateIdSchema,
     templateVersion: z.int().min(1),
-    audience: audienceSchema.nullable().meta({
+    audience: orNull(audienceSchema).meta({
       description:
         'Exactly that of the start request; null where a part of it was deleted since: search words at the end, everything by retention, and what names an erased person.',
     }),
@@ -120,7 +120,7 @@ export const activationPreviewSchema = z
     invalidAddress: count,
     recentlyMailed: count.meta({ description: 'Mailed within the days of `MAIL_MIN_DAYS_BETWEEN`.' }),
     sample: z.array(renderedMailSchema).max(limits.maxPreviewSampleCount),
-    manifest: hashedManifestSchema.nullable().meta({
+    manifest: orNull(hashedManifestSchema).meta({
       description: 'What a start of this request would do; null while no mail can be sent.',
     }),
   })
@@ -175,12 +175,36 @@ export const progressSchema = z
 /** The answer to a start. */
 export const startedActivationSchema = progressSchema
   .extend({
-    manifestHash: manifestHashSchema
-      .nullable()
-      .meta({ description: 'Null for an activation that was started by version 0.1.' }),
+    manifestHash: orNull(manifestHashSchema).meta({
+      description: 'Null for an activation that was started by version 0.1.',
+    }),
   })
   .meta({ id: 'StartedActivation' });
 export type StartedActivation = z.infer<typeof startedActivationSchema>;
+
+/** `GET /crm/activation/:sessionId`: a session as a resource. */
+export const activationSchema = z
+  .object({
+    sessionId: sessionIdSchema,
+    progress: progressSchema,
+    template: z
+      .object({ id: templateIdSchema, version: z.int().min(1) })
+      .meta({ description: 'The template, in the version that it sends.' }),
+    manifest: sessionManifestSchema,
+    links: z
+      .object({
+        progress: z.string(),
+        stream: z.string(),
+        issues: z.string(),
+        leads: z.string(),
+        timeline: z.string(),
+        original: z.string(),
+        receipt: z.string().nullable().meta({ description: 'Null until it has ended.' }),
+      })
+      .meta({ description: 'Paths of what belongs to it.' }),
+  })
+  .meta({ id: 'Activation' });
+export type Activation = z.infer<typeof activationSchema>;
 
 /** Parts of the list: begun and not ended, waiting for their time, with results or a stop to look at, and by how they ended. */
 export const activationViews = ['open', 'scheduled', 'attention', 'completed', 'cancelled'] as const;
@@ -207,7 +231,7 @@ export const leadResultSchema = z
   .meta({ id: 'LeadResult' });
 export type LeadResult = z.infer<typeof leadResultSchema>;
 
-/** `GET /crm/leads/:id/history`. */
+/** `GET /crm/leads/:leadId/history`. */
 export const leadHistorySchema = z
   .object({
     imports: z.array(
@@ -242,7 +266,7 @@ export const leadHistorySchema = z
           .meta({
             description: 'The email as it was sent; null where that is not known, or there was none.',
           }),
-        result: leadResultSchema.nullable().meta({ description: 'The mail and what became of it.' }),
+        result: orNull(leadResultSchema).meta({ description: 'The mail and what became of it.' }),
       })
       .nullable(),
   })

@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from 'zod';
-import { timeMs, sessionIdSchema } from './common.ts';
+import { timeMs, sessionIdSchema, orNull } from './common.ts';
 import { limits } from '../limits.ts';
 import { roles } from '../roles.ts';
 import { leadResultSchema } from './activation.ts';
@@ -56,7 +56,7 @@ export const personExportSchema = z
   .object({
     email: z.string(),
     exportedAt: timeMs,
-    lead: leadSchema.nullable(),
+    lead: orNull(leadSchema),
     activations: z
       .array(z.object({ sessionId: sessionIdSchema, name: z.string(), result: leadResultSchema }))
       .meta({ description: 'The activations of the lead.' }),
@@ -72,7 +72,15 @@ export const personExportSchema = z
     ),
     suppression: z.record(z.string(), z.unknown()).nullable(),
     views: z
-      .array(z.object({ owner: z.string(), name: z.string(), query: z.string(), createdAt: timeMs }))
+      .array(
+        z.object({
+          viewId: z.int().min(1),
+          owner: z.string(),
+          name: z.string(),
+          query: z.string(),
+          createdAt: timeMs,
+        }),
+      )
       .meta({ description: 'Saved views with the address or the full name in them.' }),
     formerEmails: z.array(z.string()).meta({ description: 'Addresses that the lead had before edits.' }),
   })

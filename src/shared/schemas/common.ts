@@ -14,6 +14,9 @@ import { sessionIdPattern } from '../session-id.ts';
 export const count = z.int().min(0);
 export const timeMs = z.int().min(0).meta({ description: 'Epoch milliseconds.' });
 
+/** A schema that has a name in the description, or null. For `.nullable()` the description would make the name nullable. */
+export const orNull = <Schema extends z.ZodType>(schema: Schema) => z.union([schema, z.null()]);
+
 export const sessionIdSchema = z
   .string()
   .regex(sessionIdPattern, 'must look like activation_1704123456789_a7bc3d2f1')

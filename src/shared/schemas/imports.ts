@@ -16,7 +16,7 @@ import {
   type ImportField,
 } from '../imports/import-file.ts';
 import { limits } from '../limits.ts';
-import { count, timeMs } from './common.ts';
+import { count, timeMs, orNull } from './common.ts';
 import { customFieldNameSchema } from './leads.ts';
 
 export const importIdSchema = z
@@ -38,17 +38,17 @@ const columnIndexes = z
       .min(0)
       .max(limits.maxImportColumnCount - 1),
   )
-  .max(limits.maxImportColumnCount)
-  .default([]);
+  .max(limits.maxImportColumnCount);
+const anyColumns = columnIndexes.default([]);
 
 export const columnMappingSchema = z
   .strictObject({
-    email: columnIndexes.refine((indexes) => indexes.length > 0, 'name at least one column of addresses'),
+    email: columnIndexes.min(1, 'name at least one column of addresses'),
     ...(Object.fromEntries(
-      importFields.filter((field) => field !== 'email').map((field) => [field, columnIndexes]),
-    ) as Record<Exclude<ImportField, 'email'>, typeof columnIndexes>),
+      importFields.filter((field) => field !== 'email').map((field) => [field, anyColumns]),
+    ) as Record<Exclude<ImportField, 'email'>, typeof anyColumns>),
     custom: z
-      .record(customFieldNameSchema, columnIndexes)
+      .record(customFieldNameSchema, anyColumns)
       .refine(
         (fields) => Object.keys(fields).length <= limits.maxCustomFieldCount,
         `a lead has at most ${limits.maxCustomFieldCount} custom fields`,
@@ -102,7 +102,7 @@ export const importOpenRequestSchema = z
       description: 'How the people agreed to be mailed; for rows without their own consent source.',
     }),
     source: z.string().trim().max(limits.maxFieldLength).default(''),
-    reading: importReadingSchema.nullable().default(null),
+    reading: orNull(importReadingSchema).default(null),
   })
   .meta({ id: 'ImportOpenRequest' });
 export type ImportOpenRequest = z.infer<typeof importOpenRequestSchema>;
@@ -133,7 +133,7 @@ export const importSchema = z
     mapping: columnMappingSchema,
     consentSource: z.string(),
     source: z.string(),
-    reading: importReadingSchema.nullable(),
+    reading: orNull(importReadingSchema),
     nextSeq: count.meta({ description: 'The chunk that is awaited.' }),
     nextLine: z.int().min(1).meta({ description: 'Rows that begin before this line are imported.' }),
     counts: importCountsSchema,

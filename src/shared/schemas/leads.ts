@@ -44,7 +44,7 @@ const customFieldsSchema = z
   )
   .meta({ description: 'All custom fields of the lead; those that are empty or left out are removed.' });
 
-/** `PATCH /crm/leads/:id`: the fields that a person may edit; left out ones do not change. */
+/** `PATCH /crm/leads/:leadId`: the fields that a person may edit; left out ones do not change. */
 export const leadPatchSchema = z
   .strictObject({
     ...perField(leadFieldNames, (field) => z.string().trim().max(leadFields[field].maxLength)),

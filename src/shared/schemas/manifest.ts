@@ -6,7 +6,7 @@
  */
 import { z } from 'zod';
 import type { HashedManifest, Manifest, ManifestDifference } from '../manifest.ts';
-import { count, leadIdSchema, templateIdSchema } from './common.ts';
+import { count, leadIdSchema, templateIdSchema, orNull } from './common.ts';
 import { leadFilterSchema } from './leads.ts';
 import { scheduleSchema, sendingWindowSchema } from './schedule.ts';
 
@@ -64,12 +64,10 @@ const manifestSchema = z
     minDaysBetween: z.int().nullable().meta({
       description: 'A lead that we mailed within so many days gets no mail; null: no guard.',
     }),
-    when: z
-      .looseObject({ schedule: scheduleSchema.nullable(), window: sendingWindowSchema.nullable() })
-      .meta({
-        description:
-          'When it leaves: the parts of the start request that say so; null where it does not. With `freezeAt` `start`, the leads are found again when it begins, and the numbers of the audience are a count and no promise.',
-      }),
+    when: z.looseObject({ schedule: orNull(scheduleSchema), window: orNull(sendingWindowSchema) }).meta({
+      description:
+        'When it leaves: the parts of the start request that say so; null where it does not. With `freezeAt` `start`, the leads are found again when it begins, and the numbers of the audience are a count and no promise.',
+    }),
   })
   .meta({ id: 'Manifest', description: 'What an activation will do.' }) satisfies z.ZodType<Manifest>;
 
@@ -80,10 +78,10 @@ export const hashedManifestSchema = z
 /** `GET …/:sessionId/manifest`. */
 export const sessionManifestSchema = z
   .object({
-    hash: manifestHashSchema.nullable().meta({
+    hash: orNull(manifestHashSchema).meta({
       description: 'Null, like the manifest, for an activation that was started by version 0.1.',
     }),
-    manifest: manifestSchema.nullable(),
+    manifest: orNull(manifestSchema),
     startedHash: manifestHashSchema
       .exactOptional()
       .meta({ description: 'Of the start, where the times were changed since.' }),

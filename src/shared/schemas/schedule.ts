@@ -39,7 +39,12 @@ export const sendingWindowSchema = z
   .strictObject({
     zone: zoneSchema,
     days: z
-      .array(z.literal([1, 2, 3, 4, 5, 6, 7]))
+      // One literal each: of a list of them the description would have the first alone.
+      .array(
+        z.union(
+          [1, 2, 3, 4, 5, 6, 7].map((day) => z.literal(day)) as z.ZodLiteral<SendingWindow['days'][number]>[],
+        ),
+      )
       .max(7)
       .meta({ description: 'Days on which it opens: 1 is Monday, 7 Sunday.' }),
     from: z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, 'must be an hour like 09:00'),

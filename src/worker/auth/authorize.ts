@@ -14,6 +14,7 @@ import { abilities, can } from '../../shared/roles.ts';
 import type { AppEnv, Permission, Person } from '../app-env.ts';
 import type { Identify } from './identity.ts';
 import { Refusal } from '../http/problem.ts';
+import { rateExceeded } from '../http/rate-limit-headers.ts';
 import { routeRules, unlistedRule } from './route-permissions.ts';
 import { missingSecrets } from '../../runtime/settings.ts';
 
@@ -100,9 +101,12 @@ async function requirePerson(c: Context<AppEnv>, identify: Identify): Promise<Pe
         'misconfigured',
         'You are signed in, but this service does not know which Access application to trust. Tell an admin of this service.',
       );
-    case 'unavailable':
-      c.header('retry-after', '2');
-      throw new Refusal('unavailable', 'Your sign-in cannot be checked at the moment. Try again shortly.');
+    case 'unavailable': {
+      const text = 'Your sign-in cannot be checked at the moment. Try again shortly.';
+      const refusal = new Refusal('unavailable', text);
+      refusal.retryAfterSeconds = 2;
+      throw refusal;
+    }
     default:
       throw new Error(`unknown identification: ${String(found satisfies never)}`);
   }
@@ -115,7 +119,7 @@ async function requireRate(c: Context<AppEnv>): Promise<void> {
   if (isLocal) return;
   const { success } = await c.env.REQUESTS_PER_PERSON.limit({ key: email });
   if (success) return;
-  c.header('retry-after', '60');
+  c.header('ratelimit', rateExceeded);
   throw new Refusal(
     'rate_limited',
     'You have sent more requests than a hundred open pages would. Wait a minute.',

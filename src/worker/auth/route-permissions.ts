@@ -55,6 +55,10 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   // Counts only, and names no lead.
   'POST /crm/activation/manifest': rule('activate'),
   'GET /crm/activation': rule('watch'),
+  'GET /crm/activation/:sessionId': rule('watch'),
+  'GET /crm/activation/:sessionId/progress': rule('watch'),
+  'GET /crm/activation/:sessionId/stream': rule('watch'),
+  // The same two by their older addresses.
   'GET /crm/activation/progress/:sessionId': rule('watch'),
   'GET /crm/activation/stream/:sessionId': rule('watch'),
   'GET /crm/activation/:sessionId/issues': rule('watch'),
@@ -80,10 +84,10 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
 
   'GET /crm/leads': showsLeads('readLeads'),
   // Counted too: a script that counts ids up reads all leads one by one.
-  'GET /crm/leads/:id': showsLeads('readLeads'),
-  'PATCH /crm/leads/:id': rule('editLeads', 'lead.edit'),
-  'DELETE /crm/leads/:id': rule('erase', 'lead.erase'),
-  'GET /crm/leads/:id/history': showsLeads('readLeads'),
+  'GET /crm/leads/:leadId': showsLeads('readLeads'),
+  'PATCH /crm/leads/:leadId': rule('editLeads', 'lead.edit'),
+  'DELETE /crm/leads/:leadId': rule('erase', 'lead.erase'),
+  'GET /crm/leads/:leadId/history': showsLeads('readLeads'),
   'POST /crm/leads': rule('editLeads', 'lead.create'),
   'POST /crm/leads/bulk/edit': rule('editLeads', 'lead.bulkEdit'),
   'POST /crm/leads/bulk/suppress': rule('suppress', 'lead.bulkSuppress'),
@@ -129,7 +133,7 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'GET /crm/suppressions': showsLeads('suppress'),
   'POST /crm/suppressions': rule('suppress', 'suppression.add'),
   'POST /crm/suppressions/search': showsLeads('suppress'),
-  'POST /crm/suppressions/:id/remove': rule('suppress', 'suppression.remove'),
+  'POST /crm/suppressions/:suppressionId/remove': rule('suppress', 'suppression.remove'),
 
   'GET /crm/audit': rule('readAudit'),
   'GET /crm/audit.csv': rule('readAudit', 'audit.download'),

@@ -17,7 +17,7 @@ export const digits = z
   .transform(Number);
 
 export const leadIdParam = digits.pipe(leadIdSchema).openapi({
-  param: { name: 'id', in: 'path' },
+  param: { name: 'leadId', in: 'path' },
   type: 'integer',
 });
 

@@ -90,6 +90,15 @@ export const problemHelp: Readonly<Record<ProblemCode, ProblemHelp>> = {
     happened: 'The request has no identity that could be verified.',
     todo: 'Sign in. If there is no sign-in page, an admin has to set up Cloudflare Access in front of the service.',
   },
+  unknown_version: {
+    happened:
+      'The header `Lead-Activation-Version` has a date that is no version of this API. Nothing was written.',
+    todo: 'Send a date of docs/API.md, or leave the header out for the present version.',
+  },
+  lead_changed: {
+    happened: 'The lead is not as it was when the ETag in `If-Match` was read. Nothing was changed.',
+    todo: 'Read the lead again, apply your change to it, and send the new ETag.',
+  },
   invalid_signature: {
     happened: 'The event is not signed by the mail provider, or is too old. It was ignored.',
     todo: 'Check that the provider and this service have the same signing secret or credentials.',

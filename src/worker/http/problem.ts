@@ -12,12 +12,13 @@ import { classifyFault, faultText } from '../../runtime/faults.ts';
 import type { AppEnv } from '../app-env.ts';
 import { problemCatalog, type Problem, type ProblemCode, type ProblemFault } from '../../shared/problem.ts';
 import { problemSchema } from '../../shared/schemas/problem.ts';
+import { codesKey } from './api-description.ts';
 
 /** A refusal that the caller can do something about. */
 export class Refusal extends Error {
   readonly code: ProblemCode;
   readonly faults: readonly ProblemFault[];
-  /** Seconds after which a repeat may succeed; null when a repeat changes nothing. */
+  /** Seconds after which a repeat may succeed; null: those of its code. */
   retryAfterSeconds: number | null = null;
   /** Members of the problem that only this code has. */
   extension: Pick<Problem, 'differences' | 'manifest'> = {};
@@ -46,24 +47,32 @@ export function problemResponse(c: Context<AppEnv>, refusal: Refusal): Response 
     ...(refusal.faults.length > 0 ? { errors: [...refusal.faults] } : {}),
     ...refusal.extension,
   };
+  const retryAfter = refusal.retryAfterSeconds ?? retryAfterSeconds[refusal.code];
   return c.body(JSON.stringify(problem), status, {
     'content-type': 'application/problem+json; charset=utf-8',
     'cache-control': 'no-store',
-    ...(refusal.retryAfterSeconds === null ? {} : { 'retry-after': String(refusal.retryAfterSeconds) }),
+    ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }),
   });
 }
 
-/** A fault that passes by itself mostly ends within seconds. */
-const retryAfterSeconds = 5;
+/** Seconds after which a repeat may succeed, by code. Repeats change nothing for the other codes. */
+const retryAfterSeconds: Partial<Record<ProblemCode, number>> = {
+  // The window of the limit.
+  rate_limited: 60,
+  // Small activations end within minutes.
+  too_many_sessions: 60,
+  // Streams end by themselves after some minutes.
+  too_many_readers: 30,
+  // A fault that passes by itself mostly ends within seconds.
+  unavailable: 5,
+};
 
 /** The refusal for a fault of ours: `unavailable` for one that passes by itself, otherwise `internal`. */
 export function faultRefusal(error: unknown): Refusal {
   const fault = classifyFault(error);
   if (fault.kind === 'bug' || fault.kind === 'refused') return new Refusal('internal');
   const isStorage = fault.kind === 'storage' || faultText(error).includes('SQLITE_');
-  const refusal = new Refusal('unavailable', isStorage ? storageDetail : passingDetail);
-  refusal.retryAfterSeconds = retryAfterSeconds;
-  return refusal;
+  return new Refusal('unavailable', isStorage ? storageDetail : passingDetail);
 }
 
 const storageDetail =
@@ -118,39 +127,31 @@ function depth(issues: readonly z.core.$ZodIssue[]): number {
 /** Codes that a check against a schema may end in, beside `invalid_request`. */
 const boundCodes = ['text_too_long', 'too_many_items', 'page_too_large'] as const satisfies ProblemCode[];
 
-/** Codes that every route under /crm may answer, beside its own. */
-const commonCodes = [
-  'unauthenticated',
-  'forbidden',
-  'rate_limited',
-  'misconfigured',
-  'internal',
-  'unavailable',
-] as const satisfies ProblemCode[];
+/** A response with problem details. */
+interface ProblemAnswer {
+  description: string;
+  content: { 'application/problem+json': { schema: typeof problemSchema } };
+  [codesKey]: readonly ProblemCode[];
+}
 
-/** OpenAPI responses for the given problem codes and the common ones, grouped by status. */
-export function problems(
-  ...codes: readonly ProblemCode[]
-): Record<
-  number,
-  { description: string; content: { 'application/problem+json': { schema: typeof problemSchema } } }
-> {
-  const byStatus = new Map<number, ProblemCode[]>();
-  for (const code of new Set<ProblemCode>([
-    ...codes,
-    ...(codes.includes('invalid_request') ? boundCodes : []),
-    ...commonCodes,
-  ])) {
-    const { status } = problemCatalog[code];
-    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
-  }
+/**
+ * The responses of a route with these problem codes, by status. The codes that follow from its method and its rule
+ * are added to the description by describe.ts.
+ */
+export function problems(...codes: readonly ProblemCode[]): Record<number, ProblemAnswer> {
+  const all = [...codes, ...(codes.includes('invalid_request') ? boundCodes : [])];
   return Object.fromEntries(
-    [...byStatus].map(([status, list]) => [
+    [...Map.groupBy(new Set(all), (code) => problemCatalog[code].status)].map(([status, list]) => [
       status,
       {
-        description: list.map((code) => `\`${code}\`: ${problemCatalog[code].title}`).join('\n\n'),
+        description: wordsOf(list),
         content: { 'application/problem+json': { schema: problemSchema } },
+        [codesKey]: list,
       },
     ]),
   );
 }
+
+/** The description of a response with these codes. */
+export const wordsOf = (codes: readonly ProblemCode[]): string =>
+  codes.map((code) => `\`${code}\`: ${problemCatalog[code].title}`).join('\n\n');

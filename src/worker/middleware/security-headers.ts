@@ -1,11 +1,13 @@
 /**
- * The security headers of every answer of the Worker. The static assets have theirs from web/static/_headers.
+ * The headers of every answer of the Worker: security, the version of the API, and the limit of requests. The static assets have theirs from web/static/_headers.
  *
  * @module
  */
 import type { Context } from 'hono';
 import { createMiddleware } from 'hono/factory';
-import type { AppEnv } from '../app-env.ts';
+import { versionHeader } from '../../shared/api-version.ts';
+import type { AppEnv, Person } from '../app-env.ts';
+import { ratePolicy } from '../http/rate-limit-headers.ts';
 
 /** An answer is data, not a page: nothing in it may run, load or be framed. */
 const dataPolicy = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
@@ -51,6 +53,11 @@ function putHeaders(c: Context<AppEnv>, headers: Headers): void {
   if (callerRequestId !== null) headers.set('x-caller-request-id', callerRequestId);
   // It has no content, and its metadata is that of the answer that the caller has (RFC 9110 §15.4.5).
   if (c.res.status === 304) return;
+  const version = c.get('apiVersion');
+  if (version !== undefined) headers.set(versionHeader, version);
+  // Not set when authorization refused the request. On a developer's machine nothing is limited.
+  const person = c.get('person') as Person | undefined;
+  if (person?.isLocal === false) headers.set('ratelimit-policy', ratePolicy);
   for (const [name, value] of fixedHeaders) headers.set(name, value);
   for (const [name, value] of defaultHeaders) if (!headers.has(name)) headers.set(name, value);
   // Over http a browser must ignore it (RFC 6797 §7.2), and local development is http.

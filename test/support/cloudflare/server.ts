@@ -71,7 +71,10 @@ export function cloudflareStandIn(handlers: readonly Handler[]): CloudflareStand
       const body = Buffer.concat(chunks);
       const request = new Request(`http://api.test${incoming.url ?? '/'}`, {
         method: incoming.method ?? 'GET',
-        headers: Object.entries(incoming.headers).map(([name, value]) => [name, String(value)]),
+        headers: Object.entries(incoming.headers).map(([name, value]): [string, string] => [
+          name,
+          String(value),
+        ]),
         ...(body.length === 0 ? {} : { body }),
       });
       void handle(request).then(async (response) => {

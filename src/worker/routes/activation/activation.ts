@@ -20,6 +20,7 @@ import {
   activationListSchema,
   activationManifestRequestSchema,
   activationPreviewRequestSchema,
+  activationSchema,
   activationPreviewSchema,
   activationStartRequestSchema,
   activationViews,
@@ -30,6 +31,7 @@ import {
   rescheduleRequestSchema,
   retryRequestSchema,
   startedActivationSchema,
+  type Activation,
 } from '../../../shared/schemas/activation.ts';
 import {
   hashedManifestSchema,
@@ -70,6 +72,7 @@ const timingCodes = ['unknown_zone', 'start_in_past', 'start_too_far', 'window_n
 const start = createRoute({
   method: 'post',
   path: '/crm/activation',
+  operationId: 'startActivation',
   tags,
   summary: 'Start an activation',
   description:
@@ -103,6 +106,7 @@ const start = createRoute({
 const preview = createRoute({
   method: 'post',
   path: '/crm/activation/preview',
+  operationId: 'previewActivation',
   tags,
   summary: 'Preview a start; changes nothing',
   request: { body: body(activationPreviewRequestSchema) },
@@ -122,6 +126,7 @@ const preview = createRoute({
 const manifest = createRoute({
   method: 'post',
   path: '/crm/activation/manifest',
+  operationId: 'makeManifest',
   tags,
   summary: 'What a start would do now, with its hash; changes nothing',
   description: 'A start that carries the hash is refused where another manifest would come out by then.',
@@ -144,6 +149,7 @@ const manifest = createRoute({
 const history = createRoute({
   method: 'get',
   path: '/crm/activation',
+  operationId: 'listActivations',
   tags,
   summary: 'All activations, newest first',
   description:
@@ -162,9 +168,23 @@ const history = createRoute({
   },
 });
 
+const get = createRoute({
+  method: 'get',
+  path: '/crm/activation/{sessionId}',
+  operationId: 'getActivation',
+  tags,
+  summary: 'One activation: its progress, its manifest and its template',
+  request: { params: sessionIdParams },
+  responses: {
+    200: json('The activation.', activationSchema),
+    ...problems('invalid_request', 'session_not_found'),
+  },
+});
+
 const getProgress = createRoute({
   method: 'get',
-  path: '/crm/activation/progress/{sessionId}',
+  path: '/crm/activation/{sessionId}/progress',
+  operationId: 'getActivationProgress',
   tags,
   summary: 'Progress of an activation',
   description: 'The ETag is the revision; with If-None-Match, an unchanged progress answers 304.',
@@ -178,7 +198,8 @@ const getProgress = createRoute({
 
 const stream = createRoute({
   method: 'get',
-  path: '/crm/activation/stream/{sessionId}',
+  path: '/crm/activation/{sessionId}/stream',
+  operationId: 'streamActivation',
   tags,
   summary: 'Progress as server-sent events',
   description:
@@ -193,6 +214,7 @@ const stream = createRoute({
 const issues = createRoute({
   method: 'get',
   path: '/crm/activation/{sessionId}/issues',
+  operationId: 'listActivationIssues',
   tags,
   summary: 'Failures and skips, counted by reason',
   request: { params: sessionIdParams },
@@ -205,6 +227,7 @@ const issues = createRoute({
 const original = createRoute({
   method: 'get',
   path: '/crm/activation/{sessionId}/original',
+  operationId: 'getActivationOriginal',
   tags,
   summary: 'What an activation was started with, to start another one like it',
   request: { params: sessionIdParams },
@@ -217,6 +240,7 @@ const original = createRoute({
 const keptManifest = createRoute({
   method: 'get',
   path: '/crm/activation/{sessionId}/manifest',
+  operationId: 'getActivationManifest',
   tags,
   summary: 'The manifest of an activation',
   description: 'That of its start, with the times that it has now.',
@@ -238,6 +262,7 @@ const resultFilter = {
 const results = createRoute({
   method: 'get',
   path: '/crm/activation/{sessionId}/leads',
+  operationId: 'listActivationLeads',
   tags,
   summary: 'The result of each lead, in pages',
   description: 'A page may have fewer leads than its limit and still have a next page.',
@@ -257,6 +282,7 @@ const results = createRoute({
 const resultsCsv = createRoute({
   method: 'get',
   path: '/crm/activation/{sessionId}/leads.csv',
+  operationId: 'downloadActivationLeads',
   tags,
   summary: 'The result of each lead, as a CSV file',
   request: { params: sessionIdParams, query: z.object(resultFilter) },
@@ -270,6 +296,7 @@ const commandRoute = <Path extends string>(path: Path, summary: string) =>
   createRoute({
     method: 'post',
     path: `/crm/activation/{sessionId}/${path}` as const,
+    operationId: `${path.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())}Activation`,
     tags,
     summary,
     request: { params: sessionIdParams },
@@ -300,6 +327,7 @@ const startNow = commandRoute(
 const reschedule = createRoute({
   method: 'post',
   path: '/crm/activation/{sessionId}/schedule',
+  operationId: 'rescheduleActivation',
   tags,
   summary: 'Change the start time of a scheduled activation, or the sending window of one that has not ended',
   description: 'A repeat changes nothing. When the audience is frozen stays as it was chosen at the start.',
@@ -313,6 +341,7 @@ const reschedule = createRoute({
 const erase = createRoute({
   method: 'delete',
   path: '/crm/activation/{sessionId}',
+  operationId: 'eraseActivation',
   tags,
   summary: 'Erase an activation that has ended, is paused or is scheduled',
   description:
@@ -327,6 +356,7 @@ const erase = createRoute({
 const retry = createRoute({
   method: 'post',
   path: '/crm/activation/{sessionId}/retry',
+  operationId: 'retryActivation',
   tags,
   summary: 'Send failed mail again, or unknown mail (which may arrive twice)',
   request: { params: sessionIdParams, body: body(retryRequestSchema) },
@@ -335,6 +365,13 @@ const retry = createRoute({
     ...problems(...bodyCodes, 'session_not_found', 'illegal_transition', 'recovery_open'),
   },
 });
+
+/** The older addresses of two routes. They are served for good, and are not described: a sub-resource of a session could
+ * not be told from them by a description alone. */
+const olderPaths = {
+  progress: '/crm/activation/progress/{sessionId}',
+  stream: '/crm/activation/stream/{sessionId}',
+} as const;
 
 export function activationRoutes(app: App): void {
   app.openapi(start, async (c) => {
@@ -417,7 +454,35 @@ export function activationRoutes(app: App): void {
     return c.json(list, 200);
   });
 
-  app.openapi(getProgress, async (c) => {
+  app.openapi(get, async (c) => {
+    const { sessionId } = c.req.valid('param');
+    const session = sessionOf(c);
+    const [progress, original] = await Promise.all([
+      session.progress(c.get('requestId')),
+      session.original(c.get('requestId')),
+    ]);
+    // An erasure may come between the two.
+    if (progress === null || original === null) throw new Refusal('session_not_found');
+    const path = `/crm/activation/${sessionId}`;
+    const answer: Activation = {
+      sessionId,
+      progress,
+      template: { id: original.templateId, version: original.templateVersion },
+      manifest: manifestFrom(original.manifest),
+      links: {
+        progress: `${path}/progress`,
+        stream: `${path}/stream`,
+        issues: `${path}/issues`,
+        leads: `${path}/leads`,
+        timeline: `${path}/timeline`,
+        original: `${path}/original`,
+        receipt: progress.finishedAt === null ? null : `${path}/receipt`,
+      },
+    };
+    return c.json(answer, 200);
+  });
+
+  const progressHandler = async (c: Context<AppEnv>) => {
     const knownTags = tagsOf(c.req.header('if-none-match'));
     const answer = await pollSession(sessionOf(c), knownTags, c.get('requestId'));
     if (answer === null) throw new Refusal('session_not_found');
@@ -425,9 +490,11 @@ export function activationRoutes(app: App): void {
     const headers = { etag, 'cache-control': 'no-cache' };
     if (body === null) return c.body(null, 304, headers);
     return new Response(body, { headers: { ...headers, 'content-type': 'application/json' } });
-  });
+  };
+  app.openapi(getProgress, progressHandler);
+  app.openapi({ ...getProgress, path: olderPaths.progress, hide: true }, progressHandler);
 
-  app.openapi(stream, async (c) => {
+  const streamHandler = async (c: Context<AppEnv>) => {
     const lastEventId = c.req.header('last-event-id');
     const response = await sessionOf(c).fetch('http://session/stream', {
       headers: {
@@ -438,7 +505,9 @@ export function activationRoutes(app: App): void {
     if (response.status === 404) throw new Refusal('session_not_found');
     if (response.status === 429) throw new Refusal('too_many_readers');
     return response;
-  });
+  };
+  app.openapi(stream, streamHandler);
+  app.openapi({ ...stream, path: olderPaths.stream, hide: true }, streamHandler);
 
   app.openapi(issues, async (c) => {
     const list = await sessionOf(c).issues(c.get('requestId'));
@@ -456,12 +525,7 @@ export function activationRoutes(app: App): void {
   app.openapi(keptManifest, async (c) => {
     const found = await sessionOf(c).original(c.get('requestId'));
     if (found === null) throw new Refusal('session_not_found');
-    // While a deploy is under way, an object of the version before does not give it.
-    const json = found.manifest ?? null;
-    return c.json(
-      json === null ? { hash: null, manifest: null } : (JSON.parse(json) as SessionManifest),
-      200,
-    );
+    return c.json(manifestFrom(found.manifest), 200);
   });
 
   app.openapi(results, async (c) => {
@@ -518,6 +582,11 @@ export function activationRoutes(app: App): void {
     await requireNoRecovery(c.env);
     return c.json(await command(c, { kind: 'retry', outcome: c.req.valid('json').outcome }), 200);
   });
+}
+
+/** The manifest from its JSON. While a deploy is under way, an object of the version before does not give it. */
+function manifestFrom(json: string | null | undefined): SessionManifest {
+  return json == null ? { hash: null, manifest: null } : (JSON.parse(json) as SessionManifest);
 }
 
 function sessionOf(c: Context<AppEnv>) {

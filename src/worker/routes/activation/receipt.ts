@@ -23,6 +23,7 @@ const jsonLines: string = 'application/jsonl';
 const receipt = createRoute({
   method: 'get',
   path: '/crm/activation/{sessionId}/receipt',
+  operationId: 'downloadReceipt',
   tags,
   summary: 'The receipt of an activation that has ended, as JSON Lines',
   description:
@@ -37,6 +38,7 @@ const receipt = createRoute({
 const addressKey = createRoute({
   method: 'get',
   path: '/crm/activation/{sessionId}/receipt/key',
+  operationId: 'getReceiptKey',
   tags,
   summary: 'The key of the addresses in a receipt',
   description:
@@ -51,6 +53,7 @@ const addressKey = createRoute({
 const keys = createRoute({
   method: 'get',
   path: '/.well-known/lead-activation-receipt-keys.json',
+  operationId: 'listReceiptKeys',
   tags: ['service'],
   summary:
     'The public keys that receipts are verified with, as a JSON Web Key Set; the present key is the first',

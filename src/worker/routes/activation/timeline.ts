@@ -14,6 +14,7 @@ import { problems, Refusal } from '../../http/problem.ts';
 const timeline = createRoute({
   method: 'get',
   path: '/crm/activation/{sessionId}/timeline',
+  operationId: 'getActivationTimeline',
   tags: ['activation'],
   summary: 'Events of an activation, who caused them, and its speed',
   request: { params: sessionIdParams },

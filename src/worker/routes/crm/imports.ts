@@ -1,5 +1,5 @@
 /**
- * `/crm/imports`: files of leads, chunk by chunk; and `/crm/leads/:id/history`.
+ * `/crm/imports`: files of leads, chunk by chunk; and `/crm/leads/:leadId/history`.
  *
  * Owns the HTTP side only; what a chunk does is in src/crm/imports.
  *
@@ -46,6 +46,7 @@ const params = z.object({ importId: importIdParam });
 const open = createRoute({
   method: 'post',
   path: '/crm/imports',
+  operationId: 'openImport',
   tags,
   summary: 'Open an import',
   description:
@@ -65,6 +66,7 @@ const open = createRoute({
 const list = createRoute({
   method: 'get',
   path: '/crm/imports',
+  operationId: 'listImports',
   tags,
   summary: 'All imports, newest first',
   request: { query: z.object(pageQuery(20, 100)) },
@@ -74,6 +76,7 @@ const list = createRoute({
 const get = createRoute({
   method: 'get',
   path: '/crm/imports/{importId}',
+  operationId: 'getImport',
   tags,
   summary: 'One import: its progress, and the outcome of its rows',
   request: { params },
@@ -83,6 +86,7 @@ const get = createRoute({
 const chunk = createRoute({
   method: 'put',
   path: '/crm/imports/{importId}/chunks/{seq}',
+  operationId: 'putImportChunk',
   tags,
   summary: 'Send the next rows',
   description:
@@ -106,6 +110,7 @@ const chunk = createRoute({
 const check = createRoute({
   method: 'post',
   path: '/crm/imports/check',
+  operationId: 'checkImportRows',
   tags,
   summary: 'Say what rows would do, without writing any',
   description:
@@ -121,6 +126,7 @@ const check = createRoute({
 const finish = createRoute({
   method: 'post',
   path: '/crm/imports/{importId}/finish',
+  operationId: 'finishImport',
   tags,
   summary: 'Finish an import: all rows were sent',
   description: 'A repeat changes nothing.',
@@ -131,6 +137,7 @@ const finish = createRoute({
 const undo = createRoute({
   method: 'post',
   path: '/crm/imports/{importId}/undo',
+  operationId: 'undoImport',
   tags,
   summary: 'Remove the leads that an import created',
   description:
@@ -143,6 +150,7 @@ const undo = createRoute({
 const remove = createRoute({
   method: 'delete',
   path: '/crm/imports/{importId}',
+  operationId: 'deleteImport',
   tags,
   summary: 'Delete an import',
   description:
@@ -159,6 +167,7 @@ const remove = createRoute({
 const rejectedCsv = createRoute({
   method: 'get',
   path: '/crm/imports/{importId}/rejected.csv',
+  operationId: 'downloadRejectedRows',
   tags,
   summary: 'The rejected rows, with line, reason and cells',
   request: {
@@ -173,10 +182,11 @@ const rejectedCsv = createRoute({
 
 const history = createRoute({
   method: 'get',
-  path: '/crm/leads/{id}/history',
+  path: '/crm/leads/{leadId}/history',
+  operationId: 'getLeadHistory',
   tags: ['leads'],
   summary: 'The imports that a lead comes from, and its activation',
-  request: { params: z.object({ id: leadIdParam }) },
+  request: { params: z.object({ leadId: leadIdParam }) },
   responses: {
     200: json('Its history.', leadHistorySchema),
     ...problems('invalid_request', 'lead_not_found'),
@@ -279,7 +289,7 @@ export function importRoutes(app: App): void {
   });
 
   app.openapi(history, async (c) => {
-    const lead = await getLead(c.env.DB, c.req.valid('param').id);
+    const lead = await getLead(c.env.DB, c.req.valid('param').leadId);
     if (lead === null) throw new Refusal('lead_not_found');
     noteLeadsShown(c, 1);
     return c.json(await leadHistory(c.env, lead), 200);

@@ -55,6 +55,7 @@ const stepResponses = {
 const edit = createRoute({
   method: 'post',
   path: '/crm/leads/bulk/edit',
+  operationId: 'bulkEditLeads',
   tags,
   summary: `Give many leads one stage or source, ${limits.maxBulkLeadCount} a call`,
   description: stepDescription,
@@ -65,6 +66,7 @@ const edit = createRoute({
 const suppress = createRoute({
   method: 'post',
   path: '/crm/leads/bulk/suppress',
+  operationId: 'bulkSuppressLeads',
   tags,
   summary: `Suppress the addresses of many leads, ${limits.maxBulkLeadCount} a call`,
   description: stepDescription,
@@ -75,6 +77,7 @@ const suppress = createRoute({
 const erase = createRoute({
   method: 'post',
   path: '/crm/leads/bulk/erase',
+  operationId: 'bulkEraseLeads',
   tags,
   summary: `Erase many leads, ${limits.maxBulkEraseCount} a call`,
   description: `${stepDescription} Each is erased as by \`DELETE /crm/leads/{id}\`.`,
@@ -85,6 +88,7 @@ const erase = createRoute({
 const exportCsv = createRoute({
   method: 'post',
   path: '/crm/leads.csv',
+  operationId: 'downloadLeads',
   tags,
   summary: 'Leads of an audience as a CSV file',
   request: { body: body(leadExportSchema) },
@@ -97,6 +101,7 @@ const exportCsv = createRoute({
 const skipped = createRoute({
   method: 'post',
   path: '/crm/leads/skipped',
+  operationId: 'listSkippedLeads',
   tags,
   summary: `Who an activation would skip for a reason: the first ${limits.maxSkippedLeadCount}`,
   request: { body: body(skippedRequestSchema) },
@@ -109,6 +114,7 @@ const skipped = createRoute({
 const lastResults = createRoute({
   method: 'post',
   path: '/crm/leads/results',
+  operationId: 'listLastResults',
   tags,
   summary: 'What became of the last email of some leads',
   request: { body: body(lastResultsRequestSchema) },

@@ -39,6 +39,7 @@ const listQuery = z.object({
 const list = createRoute({
   method: 'get',
   path: '/crm/leads',
+  operationId: 'listLeads',
   tags: ['leads'],
   summary: 'Leads that match a filter, in pages',
   request: { query: listQuery },
@@ -48,50 +49,71 @@ const list = createRoute({
   },
 });
 
+/** Of the detail of a lead. */
+const etagHeader = {
+  headers: z.object({
+    etag: z.string().openapi({ description: 'For `If-Match`; another one whenever the lead is another.' }),
+  }),
+};
+
 const create = createRoute({
   method: 'post',
   path: '/crm/leads',
+  operationId: 'createLead',
   tags: ['leads'],
   summary: 'Add a lead by hand',
   request: { body: body(leadCreateSchema) },
   responses: {
-    201: json('The lead.', leadDetailSchema),
+    201: { ...json('The lead.', leadDetailSchema), ...etagHeader },
     ...problems(...bodyCodes, 'email_taken'),
   },
 });
 
-const params = z.object({ id: leadIdParam });
+const params = z.object({ leadId: leadIdParam });
 
 const get = createRoute({
   method: 'get',
-  path: '/crm/leads/{id}',
+  path: '/crm/leads/{leadId}',
+  operationId: 'getLead',
   tags: ['leads'],
   summary: 'One lead',
   request: { params },
   responses: {
-    200: json('The lead.', leadDetailSchema),
+    200: { ...json('The lead.', leadDetailSchema), ...etagHeader },
     ...problems('invalid_request', 'lead_not_found'),
   },
 });
 
 const patch = createRoute({
   method: 'patch',
-  path: '/crm/leads/{id}',
+  path: '/crm/leads/{leadId}',
+  operationId: 'updateLead',
   tags: ['leads'],
   summary: 'Change fields of a lead',
+  description:
+    'With `If-Match`, a lead that has changed since its ETag was read is not changed: 412 `lead_changed`. Without it, ' +
+    'the last change wins.',
   request: {
     params,
+    headers: z.object({
+      'if-match': z
+        .string()
+        .max(1_000)
+        .optional()
+        .openapi({ description: 'ETags of the lead, of which it must have one.' }),
+    }),
     body: body(leadPatchSchema),
   },
   responses: {
-    200: json('The lead as it is now.', leadDetailSchema),
-    ...problems(...bodyCodes, 'lead_not_found', 'email_taken'),
+    200: { ...json('The lead as it is now.', leadDetailSchema), ...etagHeader },
+    ...problems(...bodyCodes, 'lead_not_found', 'email_taken', 'lead_changed'),
   },
 });
 
 const erase = createRoute({
   method: 'delete',
-  path: '/crm/leads/{id}',
+  path: '/crm/leads/{leadId}',
+  operationId: 'eraseLead',
   tags: ['leads'],
   summary: 'Erase a lead',
   request: { params },
@@ -107,6 +129,7 @@ const erase = createRoute({
 const exportPerson = createRoute({
   method: 'post',
   path: '/crm/leads/export',
+  operationId: 'exportPerson',
   tags: ['leads'],
   summary: 'All data about one address',
   request: {
@@ -121,6 +144,7 @@ const exportPerson = createRoute({
 const eraseByAddress = createRoute({
   method: 'post',
   path: '/crm/leads/erase',
+  operationId: 'erasePerson',
   tags: ['leads'],
   summary: 'Erase the person with this address',
   description:
@@ -152,31 +176,35 @@ export function leadRoutes(app: App): void {
     });
     if (answer.kind === 'email_taken') throw new Refusal('email_taken');
     noteAudit(c, { target: `lead:${answer.leadId}` });
-    return c.json(await requireDetail(c.env.DB, answer.leadId), 201);
+    const { lead, etag } = await requireDetail(c.env.DB, answer.leadId);
+    return c.json(lead, 201, { etag });
   });
 
   app.openapi(get, async (c) => {
-    const lead = await requireDetail(c.env.DB, c.req.valid('param').id);
+    const { lead, etag } = await requireDetail(c.env.DB, c.req.valid('param').leadId);
     noteLeadsShown(c, 1);
-    return c.json(lead, 200);
+    return c.json(lead, 200, { etag });
   });
 
   app.openapi(patch, async (c) => {
     const answer = await updateLead(c.env.DB, {
-      leadId: c.req.valid('param').id,
+      leadId: c.req.valid('param').leadId,
       patch: c.req.valid('json'),
       nowMs: Date.now(),
       hashEmail: (email) => emailHash(c.env.ADDRESS_HASH_KEY, email),
+      ifTags: wantedTags(c.req.valid('header')['if-match']),
     });
+    if (answer.kind === 'changed') throw new Refusal('lead_changed');
     if (answer.kind === 'not_found') throw new Refusal('lead_not_found');
     if (answer.kind === 'email_taken') throw new Refusal('email_taken');
     // The names of the fields, not their values: the audit is kept longer than the lead.
     noteAudit(c, { detail: { fields: Object.keys(c.req.valid('json')) } });
-    return c.json(await requireDetail(c.env.DB, answer.lead.id), 200);
+    const { lead, etag } = await requireDetail(c.env.DB, answer.lead.id);
+    return c.json(lead, 200, { etag });
   });
 
   app.openapi(erase, async (c) => {
-    if (!(await eraseEverywhere(c.env, c.req.valid('param').id))) throw new Refusal('lead_not_found');
+    if (!(await eraseEverywhere(c.env, c.req.valid('param').leadId))) throw new Refusal('lead_not_found');
     return c.body(null, 204);
   });
 
@@ -203,10 +231,19 @@ export function leadRoutes(app: App): void {
   });
 }
 
-async function requireDetail(db: D1Database, leadId: number): Promise<LeadDetail> {
-  const lead = await getLeadDetail(db, leadId);
-  if (lead === null) throw new Refusal('lead_not_found');
-  return lead;
+async function requireDetail(db: D1Database, leadId: number): Promise<{ lead: LeadDetail; etag: string }> {
+  const found = await getLeadDetail(db, leadId);
+  if (found === null) throw new Refusal('lead_not_found');
+  return { lead: found.lead, etag: `"${found.tag}"` };
+}
+
+/**
+ * The tags of `If-Match`; null: any lead will do. An edge that compresses makes a tag weak; it is compared as a strong
+ * one, because our tags say that the data are the same, whatever their encoding.
+ */
+function wantedTags(ifMatch: string | undefined): string[] | null {
+  if (ifMatch === undefined || ifMatch.trim() === '*') return null;
+  return ifMatch.split(',').map((tag) => tag.trim().replace(/^(?:W\/)?"(.*)"$/, '$1'));
 }
 
 /** The activation of a lead. A lead is activated by at most one session, which has the address that it mailed. */

@@ -20,6 +20,7 @@ import { problems, Refusal } from '../../http/problem.ts';
 const getValues = createRoute({
   method: 'get',
   path: '/crm/lead-values',
+  operationId: 'listLeadValues',
   tags: ['leads'],
   summary: 'Sources, stages and consent sources that leads have',
   responses: {
@@ -31,6 +32,7 @@ const getValues = createRoute({
 const list = createRoute({
   method: 'get',
   path: '/crm/views',
+  operationId: 'listViews',
   tags: ['views'],
   summary: 'Your saved views of the leads page',
   responses: {
@@ -42,6 +44,7 @@ const list = createRoute({
 const save = createRoute({
   method: 'post',
   path: '/crm/views',
+  operationId: 'saveView',
   tags: ['views'],
   summary: 'Save a view',
   description: 'It replaces a view of yours with the same name; upper and lower case do not matter.',
@@ -61,6 +64,7 @@ const params = z.object({
 const remove = createRoute({
   method: 'delete',
   path: '/crm/views/{viewId}',
+  operationId: 'deleteView',
   tags: ['views'],
   summary: 'Delete one of your views',
   request: { params },

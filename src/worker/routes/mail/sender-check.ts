@@ -20,6 +20,7 @@ import { problems } from '../../http/problem.ts';
 const getCheck = createRoute({
   method: 'get',
   path: '/crm/sender-check',
+  operationId: 'checkSender',
   tags: ['service'],
   summary: 'Whether mail can be sent, and whether it would arrive',
   responses: {

@@ -29,6 +29,7 @@ const tags = ['suppressions'];
 const list = createRoute({
   method: 'get',
   path: '/crm/suppressions',
+  operationId: 'listSuppressions',
   tags,
   summary: 'Suppressions, newest first',
   request: {
@@ -46,6 +47,7 @@ const list = createRoute({
 const search = createRoute({
   method: 'post',
   path: '/crm/suppressions/search',
+  operationId: 'searchSuppressions',
   tags,
   summary: 'Whether an address is suppressed',
   description:
@@ -57,6 +59,7 @@ const search = createRoute({
 const add = createRoute({
   method: 'post',
   path: '/crm/suppressions',
+  operationId: 'addSuppressions',
   tags,
   summary: 'Suppress addresses',
   request: { body: body(suppressionAddSchema) },
@@ -68,11 +71,14 @@ const add = createRoute({
 
 const remove = createRoute({
   method: 'post',
-  path: '/crm/suppressions/{id}/remove',
+  path: '/crm/suppressions/{suppressionId}/remove',
+  operationId: 'removeSuppression',
   tags,
   summary: 'Allow an address to be mailed again, for a reason that is kept',
   request: {
-    params: z.object({ id: suppressionIdSchema.openapi({ param: { name: 'id', in: 'path' } }) }),
+    params: z.object({
+      suppressionId: suppressionIdSchema.openapi({ param: { name: 'suppressionId', in: 'path' } }),
+    }),
     body: body(suppressionRemoveSchema),
   },
   responses: {
@@ -126,7 +132,7 @@ export function suppressionRoutes(app: App): void {
 
   app.openapi(remove, async (c) => {
     const isRemoved = await removeSuppression(c.env.DB, {
-      emailHash: c.req.valid('param').id,
+      emailHash: c.req.valid('param').suppressionId,
       removedBy: c.get('person').email,
       note: c.req.valid('json').note,
       nowMs: Date.now(),

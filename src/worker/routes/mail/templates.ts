@@ -58,6 +58,7 @@ const params = z.object({
 const list = createRoute({
   method: 'get',
   path: '/crm/templates',
+  operationId: 'listTemplates',
   tags,
   summary: 'All templates',
   responses: { 200: json('The templates.', templateListSchema), ...problems() },
@@ -66,6 +67,7 @@ const list = createRoute({
 const get = createRoute({
   method: 'get',
   path: '/crm/templates/{templateId}',
+  operationId: 'getTemplate',
   tags,
   summary: 'One template, in its present version or in an earlier one',
   request: {
@@ -88,6 +90,7 @@ const get = createRoute({
 const create = createRoute({
   method: 'post',
   path: '/crm/templates',
+  operationId: 'createTemplate',
   tags,
   summary: 'Add a template',
   request: { body: body(templateCreateSchema) },
@@ -100,6 +103,7 @@ const create = createRoute({
 const update = createRoute({
   method: 'put',
   path: '/crm/templates/{templateId}',
+  operationId: 'updateTemplate',
   tags,
   summary: 'Change a template: adds a version',
   description: 'Sessions keep the version that they started with.',
@@ -119,6 +123,7 @@ const update = createRoute({
 const remove = createRoute({
   method: 'delete',
   path: '/crm/templates/{templateId}',
+  operationId: 'deleteTemplate',
   tags,
   summary: 'Delete a template and its versions',
   request: { params },
@@ -131,6 +136,7 @@ const remove = createRoute({
 const versions = createRoute({
   method: 'get',
   path: '/crm/templates/{templateId}/versions',
+  operationId: 'listTemplateVersions',
   tags,
   summary: 'The versions of a template, newest first',
   request: { params },
@@ -143,6 +149,7 @@ const versions = createRoute({
 const preview = createRoute({
   method: 'post',
   path: '/crm/templates/preview',
+  operationId: 'previewTemplate',
   tags,
   summary: 'A draft as one lead would receive it',
   request: { body: body(templatePreviewRequestSchema) },
@@ -155,6 +162,7 @@ const preview = createRoute({
 const check = createRoute({
   method: 'post',
   path: '/crm/templates/check',
+  operationId: 'checkTemplate',
   tags,
   summary: 'Fields of a draft that leads of an audience lack',
   request: { body: body(templateCheckRequestSchema) },
@@ -167,6 +175,7 @@ const check = createRoute({
 const test = createRoute({
   method: 'post',
   path: '/crm/templates/test',
+  operationId: 'sendTestMail',
   tags,
   summary: 'Send a draft to oneself',
   description:

@@ -29,6 +29,7 @@ const maxWaitMs = 10_000;
 const list = createRoute({
   method: 'get',
   path: '/crm/test-inbox',
+  operationId: 'listTestMails',
   tags,
   summary: 'Emails that the stand-in took, newest first; in local development only',
   responses: { 200: json('The newest 200.', testInboxSchema), ...problems('not_found') },
@@ -37,6 +38,7 @@ const list = createRoute({
 const read = createRoute({
   method: 'get',
   path: '/crm/test-inbox/{mailId}',
+  operationId: 'getTestMail',
   tags,
   summary: 'One of these emails with its content',
   request: {

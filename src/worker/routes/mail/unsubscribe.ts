@@ -25,6 +25,7 @@ const notOurs = { description: 'The link is damaged: a page that says so.', cont
 const show = createRoute({
   method: 'get',
   path: '/unsubscribe/{token}',
+  operationId: 'showUnsubscribe',
   tags,
   summary: 'A page with a button; changes nothing',
   request,
@@ -34,6 +35,7 @@ const show = createRoute({
 const unsubscribe = createRoute({
   method: 'post',
   path: '/unsubscribe/{token}',
+  operationId: 'unsubscribe',
   tags,
   summary: 'Unsubscribe the address that the mail was sent to, at once (RFC 8058)',
   description: 'The body, `List-Unsubscribe=One-Click`, is not read.',

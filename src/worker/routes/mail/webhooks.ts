@@ -40,6 +40,7 @@ const describe = (name: string, { summary, headers }: ProviderWebhook) =>
   createRoute({
     method: 'post',
     path: `/webhooks/${name}`,
+    operationId: `${name}Webhook`,
     tags: ['webhooks'],
     summary,
     description,

@@ -30,6 +30,7 @@ const filterQuery = z.object({
 const list = createRoute({
   method: 'get',
   path: '/crm/audit',
+  operationId: 'listAudit',
   tags: ['audit'],
   summary: 'Who did what, newest first',
   request: {
@@ -46,6 +47,7 @@ const list = createRoute({
 const csv = createRoute({
   method: 'get',
   path: '/crm/audit.csv',
+  operationId: 'downloadAudit',
   tags: ['audit'],
   summary: 'Who did what, as a CSV file',
   request: { query: filterQuery },

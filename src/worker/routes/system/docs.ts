@@ -6,17 +6,8 @@
  * @module
  */
 import type { App } from '../../app-env.ts';
-
-const info = {
-  openapi: '3.1.0',
-  info: {
-    title: 'Lead Activation',
-    version: '1.0.0',
-    description:
-      'Bulk lead activation: each chosen lead is set active in the CRM and gets one activation e-mail. ' +
-      'Times are epoch milliseconds. Refusals are RFC 9457 problem details with a stable `code`.',
-  },
-} as const;
+import type { ApiDescription } from '../../http/api-description.ts';
+import { describeApi } from '../../http/describe.ts';
 
 /** Swagger UI sets styles from its script, and its style sheet has images as data URLs. */
 const pagePolicy =
@@ -28,11 +19,22 @@ const page = `<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Lead Activation API</title>
+<meta name="color-scheme" content="light dark">
+<title>API · Lead Activation</title>
+<link rel="icon" href="/favicon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/docs-assets/swagger-ui.css">
+<link rel="stylesheet" href="/docs-assets/page.css">
+<script src="/theme.js"></script>
 </head>
 <body>
-<div id="swagger-ui"></div>
+<header class="bar">
+<a class="home" href="/">Lead Activation</a>
+<nav aria-label="API">
+<a href="/problems">Problem codes</a>
+<a href="/openapi.json">openapi.json</a>
+</nav>
+</header>
+<main id="swagger-ui"></main>
 <script src="/docs-assets/swagger-ui-bundle.js"></script>
 <script src="/docs-assets/start.js"></script>
 </body>
@@ -40,6 +42,8 @@ const page = `<!doctype html>
 `;
 
 export function docsRoutes(app: App): void {
-  app.doc31('/openapi.json', info);
+  // It takes some milliseconds to make, and stays the same.
+  let description: ApiDescription | null = null;
+  app.get('/openapi.json', (c) => c.json((description ??= describeApi(app))));
   app.get('/docs', (c) => c.html(page, 200, { 'content-security-policy': pagePolicy }));
 }

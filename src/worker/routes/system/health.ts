@@ -13,6 +13,7 @@ const healthSchema = z.object({ status: z.literal('ok') }).meta({ id: 'Health' }
 const getHealth = createRoute({
   method: 'get',
   path: '/healthz',
+  operationId: 'getHealth',
   tags: ['service'],
   summary: 'Whether the service is up',
   responses: {

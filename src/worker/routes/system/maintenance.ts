@@ -29,6 +29,7 @@ const tags = ['maintenance'];
 const recovery = createRoute({
   method: 'get',
   path: '/crm/maintenance/recovery',
+  operationId: 'getRecovery',
   tags,
   summary: 'Whether a restore is not reconciled yet',
   responses: { 200: json('The open restore, or null.', recoverySchema), ...problems() },
@@ -37,6 +38,7 @@ const recovery = createRoute({
 const finish = createRoute({
   method: 'post',
   path: '/crm/maintenance/recovery/finish',
+  operationId: 'finishRecovery',
   tags,
   summary: 'Close a restore: every known session was reconciled',
   description: 'Activations can start again. Without an open restore it changes nothing.',
@@ -46,6 +48,7 @@ const finish = createRoute({
 const reconcile = createRoute({
   method: 'post',
   path: '/crm/maintenance/reconcile',
+  operationId: 'reconcileSession',
   tags,
   summary: 'Reconcile the leads with one session, a page per call',
   description:
@@ -60,6 +63,7 @@ const reconcile = createRoute({
 const hashKey = createRoute({
   method: 'post',
   path: '/crm/maintenance/address-hash-key',
+  operationId: 'exportAddressHashKey',
   tags,
   summary: 'The key of the address hash, encrypted for a key of the caller',
   description:

@@ -32,6 +32,7 @@ import { testInboxUrl } from '../mail/test-inbox.ts';
 const getSettings = createRoute({
   method: 'get',
   path: '/crm/settings',
+  operationId: 'getSettings',
   tags: ['service'],
   summary: 'Who you are and what the app is connected to',
   responses: {
@@ -43,6 +44,7 @@ const getSettings = createRoute({
 const getValues = createRoute({
   method: 'get',
   path: '/crm/settings/values',
+  operationId: 'listSettingValues',
   tags: ['service'],
   summary: 'Every setting with its value; of a secret whether it is set',
   responses: { 200: json('The settings.', settingValuesSchema), ...problems() },

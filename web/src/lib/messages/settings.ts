@@ -16,6 +16,7 @@ export const settingsMessages = {
     privacy: 'Privacy',
     values: 'All settings',
   },
+  api: { text: 'Build on this installation:', link: 'API reference' },
   again: 'Check again',
   standIn: {
     title: 'Test mode: no real email is sent',
