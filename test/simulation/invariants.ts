@@ -10,6 +10,9 @@
 import type { DeliveryEvent } from '../../src/core/batch/delivery-status.ts';
 import type { Progress } from '../../src/shared/progress.ts';
 import type { Audience, LeadResult } from '../../src/shared/schemas/activation.ts';
+import type { ApprovalVerdict } from '../../src/core/session/approval.ts';
+import type { SessionSpec } from '../../src/core/session/session.ts';
+import { manifestOfSpec } from './world/approver.ts';
 import type { ObjectHost } from './platform/objects.ts';
 import type { Simulator } from './platform/simulator.ts';
 import type { Row } from './platform/sqlite.ts';
@@ -49,6 +52,8 @@ export const invariantNames = [
   'an undone start did nothing',
   /** 7. */
   'nothing leaves before its time',
+  /** 7. Where another person has to approve it, nothing leaves but what was approved. */
+  'nothing leaves without approval',
   'only the frozen audience is mailed',
   'suppressed is not mailed',
   /** 9. */
@@ -89,6 +94,8 @@ interface SessionRecord {
   host: ObjectHost;
   createdAt: number;
   startsAt: number;
+  /** Hashes of manifests that another person has approved; null: nobody has to approve it. */
+  approvedHashes: Set<string> | null;
   /** Set between the answer to pause, cancel or erase and the next command that lets mail leave. */
   stoppedBy: string | null;
   /** The undo that arrived last came in time. */
@@ -209,10 +216,15 @@ export class Invariants {
     this.#isEnd = false;
   }
 
-  sessionStarted(host: ObjectHost, spec: { createdAt: number; startsAt: number }): void {
+  sessionStarted(
+    host: ObjectHost,
+    spec: { createdAt: number; startsAt: number },
+    needsApproval = false,
+  ): void {
     this.#known.sessions.set(host.name, {
       host,
       ...spec,
+      approvedHashes: needsApproval ? new Set() : null,
       stoppedBy: null,
       isUndoPossible: false,
       isUndone: false,
@@ -293,6 +305,7 @@ export class Invariants {
         `${call.sessionId} called ${record.startsAt - this.#sim.wallMs()} ms early`,
       );
     }
+    this.#checkApproval(record);
     record.idleAlarmCount = 0;
     record.openCalls.add(call);
     for (const [index, leadId] of call.leadIds.entries()) {
@@ -318,6 +331,30 @@ export class Invariants {
         );
       }
     }
+  }
+
+  /** What the session would do by its rows is what somebody else has approved. */
+  #checkApproval({ host, approvedHashes }: SessionRecord): void {
+    if (approvedHashes === null) return;
+    const row = host.database.run('SELECT json FROM spec').rows[0];
+    const spec = JSON.parse(String(row?.['json'] ?? '{}')) as Partial<SessionSpec>;
+    const { manifest, ...now } = manifestOfSpec(spec as SessionSpec);
+    if (!approvedHashes.has(now.hash)) {
+      this.#fail(
+        'nothing leaves without approval',
+        `${host.name} called with ${JSON.stringify(manifest.when)}; ${approvedHashes.size} others were approved`,
+      );
+    }
+  }
+
+  /** A person's verdict arrives: another one's approval counts for what it was given for. */
+  verdictArrived(host: ObjectHost, verdict: ApprovalVerdict, owner: string): void {
+    const record = this.#known.sessions.get(host.name);
+    if (record === undefined) return;
+    record.idleAlarmCount = 0;
+    record.reopenedAt = this.#sim.nowMs;
+    if (verdict.kind === 'approve' && verdict.by.toLowerCase() !== owner)
+      record.approvedHashes?.add(verdict.manifestHash);
   }
 
   callTaken(call: Call, leadIds: readonly number[]): void {
@@ -822,6 +859,7 @@ function copyOf(memory: InvariantMemory): InvariantMemory {
         id,
         {
           ...record,
+          approvedHashes: record.approvedHashes === null ? null : new Set(record.approvedHashes),
           assumed: new Set(record.assumed),
           closed: new Map(record.closed),
           openCalls: new Set([...record.openCalls].map(copyCall)),

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { newApproval, type ApprovalVerdict } from '../../../src/core/session/approval.ts';
 import type { Command } from '../../../src/core/session/command.ts';
 import type { SessionSpec } from '../../../src/core/session/session.ts';
 import type { DeliveryEvent } from '../../../src/core/batch/delivery-status.ts';
@@ -41,6 +42,7 @@ import {
   type OutageKind,
   type ProviderName,
 } from './mail-api.ts';
+import { Approver, manifestOfSpec } from './approver.ts';
 import { Person, Poller, StreamReader, type PersonParts } from './person.ts';
 
 export interface WorldOptions {
@@ -77,6 +79,7 @@ const dayMs = 86_400_000;
 /** More steps than any world needs: something goes round and round. */
 const maxStepCount = 200_000;
 const hashKey = 'simulated-hash-key';
+const owner = 'ana@sim.test';
 const sessionSuffix = 'sim00000';
 
 const template = { id: 'welcome', version: 1, name: 'Welcome', subject: 'Hi', html: '<p>Hi</p>', text: 'Hi' };
@@ -94,6 +97,8 @@ function hashOfEmail(email: string): string {
 export class World {
   readonly #sim: Simulator;
   readonly #draw: Random;
+  /** Which sessions another person has to approve. */
+  readonly #approvals: Random;
   readonly #faults: Faults;
   readonly #intensity: Intensity;
   readonly #crm: SimDatabase;
@@ -104,6 +109,8 @@ export class World {
   readonly #provider: ProviderName;
   readonly #leadCount: number;
   readonly #people: Person[] = [];
+  /** Of sessions that another person has to approve. */
+  readonly #approvers = new Map<string, Approver>();
   readonly #readers: (Poller | StreamReader)[] = [];
   readonly #sessionIds: string[] = [];
   readonly #storageAwayUntil = new Map<ObjectHost, number>();
@@ -124,6 +131,7 @@ export class World {
     sim.onLine = options.onLine ?? null;
     const draw = sim.stream('world');
     this.#draw = draw;
+    this.#approvals = sim.stream('approvals');
     this.#faults = new Faults(sim, options.leftOut ?? new Set());
     const some = (probability: number, low: number, high: number): number =>
       draw.chance(probability) ? (draw.chance(0.5) ? low : high) : 0;
@@ -229,6 +237,7 @@ export class World {
       committed: (host, hasResults) => this.#checked(() => this.#invariants.committed(host, hasResults)),
       called: (host, method, args) => {
         if (method === 'command') this.#invariants.commandArrived(host, args[0] as Command);
+        if (method === 'decideApproval') this.#invariants.verdictArrived(host, args[0] as ApprovalVerdict, owner);
         if (method === 'erase') this.#invariants.commandArrived(host, { kind: 'cancel' });
       },
     };
@@ -453,6 +462,8 @@ export class World {
       const person = new Person(parts, sessionId, draw.pick([0, 1, 2, 3, 5, 8]));
       this.#people.push(person);
       this.#sessionIds.push(sessionId);
+      if (this.#approvals.chance(0.15))
+        this.#approvers.set(sessionId, new Approver({ sim: this.#sim, env: this.#env }, sessionId, owner));
       const undoMs = draw.chance(0.2) ? 10_000 : 0;
       const isFilter = draw.chance(0.6);
       const from = draw.int(1, this.#leadCount);
@@ -509,10 +520,12 @@ export class World {
         return;
       }
       const { maxLeadId, total, revision } = resolved;
-      const spec: SessionSpec = {
+      const approver = this.#approvers.get(sessionId);
+      const startsAt = this.#sim.wallMs() + how.undoMs;
+      const made: SessionSpec = {
         sessionId,
         name: 'Simulated',
-        owner: 'ana@sim.test',
+        owner,
         fingerprint: 'f',
         audience: how.audience,
         template,
@@ -529,13 +542,18 @@ export class World {
         total,
         revision,
         createdAt,
-        startsAt: this.#sim.wallMs() + how.undoMs,
       };
+      const spec: SessionSpec =
+        approver === undefined
+          ? { ...made, startsAt }
+          : { ...made, manifest: manifestOfSpec(made), approval: newApproval(createdAt) };
       // Before the call: it may be carried out although its answer is lost. A repeat finds the first spec.
       const host = this.#hostOf(sessionId);
       if (!this.#started.has(sessionId)) {
         this.#started.add(sessionId);
-        this.#invariants.sessionStarted(host, { createdAt, startsAt: this.#sim.wallMs() + how.undoMs });
+        const isWaiting = approver !== undefined;
+        this.#invariants.sessionStarted(host, { createdAt, startsAt: isWaiting ? 0 : startsAt }, isWaiting);
+        approver?.begin();
       }
       this.#invariants.audienceFrozen(sessionId, how.audience, maxLeadId);
       const answer = (await sessionStub(this.#env, sessionId).startSession(spec)) as StartAnswer;
@@ -653,6 +671,7 @@ export class World {
     this.#api.outage = null;
     Object.assign(this.#env, { MAIL_API_KEY: 'key' });
     for (const person of this.#people) person.isDone = true;
+    for (const approver of this.#approvers.values()) approver.isDone = true;
   }
 
   /** With all well, a person resumes what is paused, until every session has ended. */
@@ -681,6 +700,7 @@ export class World {
           return;
         } else if (progress.state === 'paused' && progress.reason !== 'mail_unreachable')
           await person.command({ kind: 'resume' });
+        else if (progress.state === 'awaiting_approval') await this.#approvers.get(sessionId)?.approve();
         waitMs = Math.min(1_800_000, waitMs * 1.5);
         sim.after(waitMs, person, 'look', () => void look());
       };
