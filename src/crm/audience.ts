@@ -270,7 +270,12 @@ export async function sampleAcross(
     mailedAfter = null,
     upTo,
     chances,
-  }: { customFields?: readonly string[]; mailedAfter?: number | null; upTo: number; chances: readonly number[] },
+  }: {
+    customFields?: readonly string[];
+    mailedAfter?: number | null;
+    upTo: number;
+    chances: readonly number[];
+  },
 ): Promise<Recipient[]> {
   const selection = selectAudience(audience, { drive: 'id' });
   const { from, id } = selection;
@@ -294,7 +299,9 @@ export async function sampleAcross(
   const found = new Map<number, Recipient>();
   // Of each page the first lead that is not shown already.
   for (const { results } of pages) {
-    const recipient = results.map((row) => toRecipient(row, customFields)).find(({ leadId }) => !found.has(leadId));
+    const recipient = results
+      .map((row) => toRecipient(row, customFields))
+      .find(({ leadId }) => !found.has(leadId));
     if (recipient !== undefined) found.set(recipient.leadId, recipient);
   }
   return [...found.values()].sort((one, other) => one.leadId - other.leadId);

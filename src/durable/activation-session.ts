@@ -14,7 +14,7 @@ import type { Command } from '../core/session/command.ts';
 import type { ProviderTraits } from '../core/batch/doubt.ts';
 import type { DeliveryEvent, DeliveryReport } from '../core/batch/delivery-status.ts';
 import { answerPoll, toProgress, type PollAnswer } from '../core/session/progress-view.ts';
-import type { ApprovalVerdict } from '../core/session/approval.ts';
+import { newApproval, type ApprovalVerdict } from '../core/session/approval.ts';
 import { newSession, type Session, type SessionSpec } from '../core/session/session.ts';
 import type { SliceVerbs } from '../core/session/slice.ts';
 import { receiptAddressKey } from '../crm/email.ts';
@@ -52,9 +52,7 @@ export type StartAnswer =
   | { kind: 'conflict' }
   | { kind: 'erased' };
 
-export type VerdictAnswer =
-  | { kind: 'ok'; progress: Progress }
-  | Exclude<VerdictResult, { kind: 'ok' }>;
+export type VerdictAnswer = { kind: 'ok'; progress: Progress } | Exclude<VerdictResult, { kind: 'ok' }>;
 
 /** What an approver looks at, as far as the session knows it. */
 export interface ApprovalMaterial extends Pick<
@@ -153,7 +151,9 @@ export class ActivationSession extends DurableObject<Env> {
   async startSession(spec: SessionSpec, requestId: string | null = null): Promise<StartAnswer> {
     const existing = this.#found(spec.fingerprint);
     if (existing !== null) return existing;
-    const session = newSession(spec);
+    // Its time counts by the clock that ends it.
+    const approval = spec.approval === undefined ? {} : { approval: newApproval(this.now()) };
+    const session = newSession({ ...spec, ...approval });
     this.#store.transact(() => this.#store.create(session));
     await this.ctx.storage.setAlarm(this.now());
     this.#log('info', 'session_started', { requestId, total: spec.total, template: spec.template.id });

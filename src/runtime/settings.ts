@@ -468,7 +468,10 @@ export function guardLimits(env: SettingValues): GuardLimits {
 }
 
 /** True for a setting that is set and fails its check. */
-function isUnreadable(env: SettingValues, name: 'MAIL_DAILY_CAP' | 'MAIL_MIN_DAYS_BETWEEN' | 'APPROVAL_ABOVE'): boolean {
+function isUnreadable(
+  env: SettingValues,
+  name: 'MAIL_DAILY_CAP' | 'MAIL_MIN_DAYS_BETWEEN' | 'APPROVAL_ABOVE',
+): boolean {
   return (env[name]?.trim() ?? '') !== '' && validText(env, name) === null;
 }
 

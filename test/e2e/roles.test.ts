@@ -25,7 +25,10 @@ let refusals: string[] = [];
 
 beforeAll(async () => {
   // Calls of one mail, five a second: an activation that is paused immediately has most of its leads remaining.
-  product = await startProduct({ leadCount: 30, env: { MAIL_BATCH_MAX: '1', MAIL_RATE: '5', APPROVAL_ABOVE: '25' } });
+  product = await startProduct({
+    leadCount: 30,
+    env: { MAIL_BATCH_MAX: '1', MAIL_RATE: '5', APPROVAL_ABOVE: '25' },
+  });
   product.proxy.rejectedAddresses.add('lead-2@example.com');
   finished = await product.startSession('An activation with a failure', [1, 2, 3]);
   await product.untilRun(finished, ({ state }) => state === 'completed');
@@ -145,16 +148,7 @@ const expected: Record<Role, Expected> = {
   },
   admin: {
     home: '/leads',
-    pages: [
-      'Leads',
-      'Imports',
-      'Activations',
-      'Approvals',
-      'Templates',
-      'Suppressions',
-      'Audit',
-      'Settings',
-    ],
+    pages: ['Leads', 'Imports', 'Activations', 'Approvals', 'Templates', 'Suppressions', 'Audit', 'Settings'],
     ofFinished: [
       'control-retryFailed',
       'download-csv',

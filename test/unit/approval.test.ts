@@ -43,8 +43,19 @@ const waitingToBegin = newSession({ ...spec, manifest, approval, schedule });
 const [hash, other] = [manifest.hash, 'f'.repeat(64)];
 
 const verdict = (change: Partial<ApprovalVerdict> = {}): ApprovalVerdict =>
-  ({ kind: 'approve', manifestHash: hash, by: 'bob@example.com', startsAt: nowMs + 10_000, ...change }) as ApprovalVerdict;
-const rejection: ApprovalVerdict = { kind: 'reject', manifestHash: hash, by: 'bob@example.com', reason: 'Too many.' };
+  ({
+    kind: 'approve',
+    manifestHash: hash,
+    by: 'bob@example.com',
+    startsAt: nowMs + 10_000,
+    ...change,
+  }) as ApprovalVerdict;
+const rejection: ApprovalVerdict = {
+  kind: 'reject',
+  manifestHash: hash,
+  by: 'bob@example.com',
+  reason: 'Too many.',
+};
 
 function decided(session: Session, wanted: ApprovalVerdict, now = nowMs): Session {
   const decision = decideApproval(session, wanted, now);
@@ -96,7 +107,10 @@ describe('a session that waits for an approval', () => {
   it.each(['pause', 'resume', 'startNow'] as const)('cannot be told to %s', (kind) => {
     const command = (kind === 'startNow' ? { kind, startsAt: nowMs } : { kind }) as Command;
     const decision = decideCommand(waitingToBegin, command, nowMs);
-    expect(decision).toMatchObject({ kind: 'refused', detail: expect.stringContaining('Another person') as string });
+    expect(decision).toMatchObject({
+      kind: 'refused',
+      detail: expect.stringContaining('Another person') as string,
+    });
   });
 
   it('is withdrawn by a cancel, also by an undo, and does not go back to its time then', () => {
@@ -130,7 +144,9 @@ describe('an approval', () => {
   it('makes one with a start time scheduled; one that was approved an hour late asks a person', () => {
     const approved = decided(waitingToBegin, verdict());
     expect(approved.state).toBe('scheduled');
-    expect(eventsBetween(waitingToBegin, approved, 'bob@example.com').map(({ kind }) => kind)).toEqual(['approved']);
+    expect(eventsBetween(waitingToBegin, approved, 'bob@example.com').map(({ kind }) => kind)).toEqual([
+      'approved',
+    ]);
     expect(beginScheduled(approved, schedule.startAt).state).toBe('queued');
     const lateMs = schedule.startAt + 3_600_001;
     const late = beginScheduled(decided(waitingToBegin, verdict(), lateMs), lateMs);
@@ -141,7 +157,10 @@ describe('an approval', () => {
 
   it('is refused from the one who started it, whatever the capitals, and from a service token for itself', () => {
     for (const by of ['ana@example.com', 'ANA@Example.com ']) {
-      expect(decideApproval(waiting, verdict({ by }), nowMs)).toMatchObject({ kind: 'refused', code: 'own_approval' });
+      expect(decideApproval(waiting, verdict({ by }), nowMs)).toMatchObject({
+        kind: 'refused',
+        code: 'own_approval',
+      });
       expect(decideApproval(waiting, { ...rejection, by }, nowMs)).toMatchObject({ code: 'own_approval' });
     }
     expect(isOwnRequest('e36.access', 'E36.ACCESS')).toBe(true);
@@ -158,7 +177,9 @@ describe('an approval', () => {
       code: 'approval_decided',
       detail: 'bob@example.com has approved it.',
     });
-    expect(decideApproval(waiting, verdict(), nowMs + approvalMs)).toMatchObject({ code: 'approval_decided' });
+    expect(decideApproval(waiting, verdict(), nowMs + approvalMs)).toMatchObject({
+      code: 'approval_decided',
+    });
     expect(decideApproval(newSession(spec), verdict(), nowMs)).toMatchObject({ code: 'approval_decided' });
   });
 
@@ -181,7 +202,9 @@ describe('an approval', () => {
       'approval_asked',
     ]);
     expect(decideApproval(changed, verdict(), later)).toMatchObject({ code: 'manifest_changed' });
-    expect(decided(changed, verdict({ manifestHash: changed.spec.manifest?.hash ?? '' }), later).state).toBe('scheduled');
+    expect(decided(changed, verdict({ manifestHash: changed.spec.manifest?.hash ?? '' }), later).state).toBe(
+      'scheduled',
+    );
   });
 
   it('keeps the times of a session that has begun', () => {
@@ -191,14 +214,21 @@ describe('an approval', () => {
       { kind: 'reschedule', window: { zone: 'UTC', days: [1], from: '09:00', until: '10:00' } },
       nowMs,
     );
-    expect(decision).toMatchObject({ kind: 'refused', detail: expect.stringContaining('approved') as string });
+    expect(decision).toMatchObject({
+      kind: 'refused',
+      detail: expect.stringContaining('approved') as string,
+    });
   });
 });
 
 describe('a session that is not approved', () => {
   it('is cancelled by a rejection, with who and when; the reason is not in what is kept for good', () => {
     const rejected = decided(waiting, rejection);
-    expect(rejected).toMatchObject({ state: 'cancelled', reason: 'approval_rejected', counts: { skipped: 20 } });
+    expect(rejected).toMatchObject({
+      state: 'cancelled',
+      reason: 'approval_rejected',
+      counts: { skipped: 20 },
+    });
     expect(decideApproval(rejected, rejection, nowMs)).toEqual({ kind: 'unchanged' });
     const ended = finish(rejected, nowMs);
     expect(ended).toMatchObject({ state: 'cancelled', reason: 'approval_rejected', finishedAt: nowMs });
@@ -212,7 +242,11 @@ describe('a session that is not approved', () => {
   it('is cancelled after 48 hours', () => {
     expect(expireApproval(waiting, nowMs + approvalMs - 1)).toBe(waiting);
     const expired = expireApproval(waiting, nowMs + approvalMs);
-    expect(expired).toMatchObject({ state: 'cancelled', reason: 'approval_expired', counts: { skipped: 20 } });
+    expect(expired).toMatchObject({
+      state: 'cancelled',
+      reason: 'approval_expired',
+      counts: { skipped: 20 },
+    });
     expect(eventsBetween(waiting, expired, null)).toMatchObject([{ kind: 'approval_expired', by: null }]);
     expect(decideApproval(expired, verdict(), nowMs)).toMatchObject({ code: 'approval_decided' });
   });
@@ -241,7 +275,10 @@ describe('leads that are found again at the start', () => {
     const plain = beginScheduled(newSession({ ...spec, manifest, schedule: open }), open.startAt);
     expect(frozen(plain, 30, null).state).toBe('queued');
     expect(frozen(plain, 30, 30).state).toBe('queued');
-    expect(frozen(plain, 31, 30)).toMatchObject({ state: 'awaiting_approval', spec: { approval: { askedAt: nowMs } } });
+    expect(frozen(plain, 31, 30)).toMatchObject({
+      state: 'awaiting_approval',
+      spec: { approval: { askedAt: nowMs } },
+    });
   });
 });
 
@@ -259,24 +296,35 @@ it('2,000 edits between approval and start: nothing starts but what was approved
   for (let edit = 0; edit < 2_000; edit++) {
     const isTimed = random.chance(0.7);
     const freezeAt = random.chance(0.5) ? 'start' : 'scheduling';
-    let session = newSession({
+    const asked = newSession({
       ...spec,
       manifest,
       approval: newApproval(now),
       ...(isTimed ? { schedule: { ...schedule, freezeAt, startAt: now + dayMs } } : {}),
     });
-    session = decided(session, verdict({ startsAt: now + 10_000 } as Partial<ApprovalVerdict>), now);
-    const approvedHashes = new Set([hash]);
+    // The times are in the manifest, as a start makes it.
+    let session = { ...asked, spec: { ...asked.spec, ...withTimesInManifest(asked).spec } };
+    const first = session.spec.manifest?.hash ?? '';
+    session = decided(
+      session,
+      verdict({ manifestHash: first, startsAt: now + 10_000 } as Partial<ApprovalVerdict>),
+      now,
+    );
+    const approvedHashes = new Set([first]);
     const approvedTotal = 20;
     for (let step = 0; step < random.int(1, 4); step++) {
       now += random.int(1, 3_600_000);
       const at = random.int(1, 4);
       session = random.pick([
-        () => commanded(session, { kind: 'reschedule', window: random.pick([null, ...windows]) as never }, now),
+        () =>
+          commanded(session, { kind: 'reschedule', window: random.pick([null, ...windows]) as never }, now),
         () =>
           commanded(
             session,
-            { kind: 'reschedule', time: { at: `2026-12-0${at}T09:00`, zone: 'UTC', startAt: now + at * 1_000 } },
+            {
+              kind: 'reschedule',
+              time: { at: `2026-12-0${at}T09:00`, zone: 'UTC', startAt: now + at * 1_000 },
+            },
             now,
           ),
         () => commanded(session, { kind: 'startNow', startsAt: now }, now),
@@ -293,8 +341,12 @@ it('2,000 edits between approval and start: nothing starts but what was approved
         },
         // The other one approves again, sometimes what is there and sometimes what was there.
         () => {
-          const manifestHash = random.chance(0.5) ? (session.spec.manifest?.hash ?? '') : hash;
-          const decision = decideApproval(session, verdict({ manifestHash } as Partial<ApprovalVerdict>), now);
+          const manifestHash = random.chance(0.5) ? (session.spec.manifest?.hash ?? '') : first;
+          const decision = decideApproval(
+            session,
+            verdict({ manifestHash } as Partial<ApprovalVerdict>),
+            now,
+          );
           if (decision.kind === 'changed') approvedHashes.add(manifestHash);
           return decision.kind === 'changed' ? decision.session : session;
         },

@@ -176,7 +176,7 @@ describe('the verifier', () => {
   it('checks that another person approved exactly this manifest', async () => {
     const manifest = { version: 1, madeBy: 'ana@example.com' };
     const hash = await sha256Hex(canonicalJson(manifest));
-    const approvedBy = (by: string, manifestHash = hash): { code: number; text: string } =>
+    const approvedBy = (by: string, manifestHash = hash): ReturnType<typeof run> =>
       run(
         'verify',
         receiptFile({

@@ -18,7 +18,6 @@ import { hooks } from '../support/hooks.ts';
 import { identityOf, requestAs, roleSettings } from '../support/routes.ts';
 import { drive, look, readProgress, stubOf } from '../support/session-driver.ts';
 import {
-  blankLeads,
   expectSound,
   last,
   setUpSession,
@@ -64,6 +63,13 @@ async function start(who: Who, body: object = {}): Promise<Progress & { manifest
   return response.json();
 }
 
+/** New leads behind those that there are. */
+const moreLeads = (): Promise<unknown> =>
+  addLeads(
+    setup.db,
+    Array.from({ length: 3 }, (_, at) => ({ id: leadCount + 1 + at })),
+  );
+
 async function problem(response: Response, status: number, code: string): Promise<Problem> {
   const body = await response.json<Problem>();
   expect({ status: response.status, code: body.code }).toEqual({ status, code });
@@ -72,6 +78,11 @@ async function problem(response: Response, status: number, code: string): Promis
 
 const approve = (who: Who, manifestHash: string): Promise<Response> =>
   as(who, 'POST', path('approve'), { manifestHash });
+/** The status; of a refusal its text, so that a failure shows why. */
+const taken = async (answer: Promise<Response>): Promise<number | string> => {
+  const response = await answer;
+  return response.ok ? response.status : response.text();
+};
 const reject = (who: Who, manifestHash: string, reason = 'Wrong list.'): Promise<Response> =>
   as(who, 'POST', path('reject'), { manifestHash, reason });
 const manifest = async (): Promise<SessionManifest> =>
@@ -107,7 +118,10 @@ describe('a start of more leads than one person may start', () => {
     ] as const) {
       const list = await as('viewer', 'GET', `/crm/activation?view=${view}`);
       const { activations } = await list.json<{ activations: Progress[] }>();
-      expect(activations.map((one) => one.sessionId), view).toEqual(ids);
+      expect(
+        activations.map((one) => one.sessionId),
+        view,
+      ).toEqual(ids);
     }
     // The sweep does not wake it for nothing.
     await sweep(env, () => clock.now());
@@ -121,8 +135,11 @@ describe('a start of more leads than one person may start', () => {
     const { manifestHash } = await start('operator');
     await fire();
     const answer = await approve('approver', manifestHash);
-    expect(await answer.json()).toMatchObject({ state: 'queued', approval: { approved: { by: 'approver@staff.example' } } });
-    expect((await approve('approver', manifestHash)).status).toBe(200);
+    expect(await answer.json()).toMatchObject({
+      state: 'queued',
+      approval: { approved: { by: 'approver@staff.example' } },
+    });
+    expect(await taken(approve('approver', manifestHash))).toBe(200);
     const ended = last(await drive(sessionId, clock));
     expect(ended).toMatchObject({ state: 'completed', email: { sent: leadCount } });
     await expectSound(sessionId, mail);
@@ -132,7 +149,9 @@ describe('a start of more leads than one person may start', () => {
       ['approved', 'approver@staff.example'],
       ['started', null],
     ]);
-    const audit = await (await as('admin', 'GET', '/crm/audit')).json<{ entries: { action: string; actor: string; detail: unknown }[] }>();
+    const audit = await (
+      await as('admin', 'GET', '/crm/audit')
+    ).json<{ entries: { action: string; actor: string; detail: unknown }[] }>();
     expect(audit.entries.find(({ action }) => action === 'activation.approve')).toMatchObject({
       actor: 'approver@staff.example',
       detail: { manifestHash },
@@ -147,7 +166,9 @@ describe('a start of more leads than one person may start', () => {
       expect((await readProgress(setup.sessionId)).approval).toBeUndefined();
       await problem(await approve('approver', '0'.repeat(64)), 409, 'approval_decided');
       await drive(setup.sessionId, setup.clock);
-      await setup.db.prepare("UPDATE leads SET status = 'new'").run();
+      await setup.db
+        .prepare("UPDATE leads SET status = 'new', activated_at = NULL, activated_by = NULL")
+        .run();
     }
   });
 
@@ -180,16 +201,18 @@ describe('who may decide', () => {
     const { manifestHash } = await start({ clientId });
     expect((await readProgress(setup.sessionId)).owner).toBe(clientId);
     await problem(await approve({ clientId }, manifestHash), 403, 'own_approval');
-    expect((await approve('approver', manifestHash)).status).toBe(200);
+    expect(await taken(approve('approver', manifestHash))).toBe(200);
   });
 
   it('signs what they have looked at: another hash is refused, and a change of the times asks anew', async () => {
-    const at = new Date(Date.now() + dayMs).toISOString().slice(0, 16);
-    const { manifestHash } = await start('operator', { schedule: { at, zone: 'UTC', freezeAt: 'scheduling' } });
+    const at = new Date(setup.clock.now() + dayMs).toISOString().slice(0, 16);
+    const { manifestHash } = await start('operator', {
+      schedule: { at, zone: 'UTC', freezeAt: 'scheduling' },
+    });
     await problem(await approve('approver', 'f'.repeat(64)), 409, 'manifest_changed');
-    expect((await approve('approver', manifestHash)).status).toBe(200);
+    expect(await taken(approve('approver', manifestHash))).toBe(200);
     expect(await readProgress(setup.sessionId)).toMatchObject({ state: 'scheduled' });
-    const later = new Date(Date.now() + 2 * dayMs).toISOString().slice(0, 16);
+    const later = new Date(setup.clock.now() + 2 * dayMs).toISOString().slice(0, 16);
     await as('operator', 'POST', path('schedule'), { schedule: { at: later, zone: 'UTC' } });
     expect(await readProgress(setup.sessionId)).toMatchObject({
       state: 'awaiting_approval',
@@ -206,19 +229,32 @@ describe('who may decide', () => {
     await start('operator');
     await problem(await approve('approver', 'short'), 422, 'invalid_request');
     await problem(await reject('approver', (await manifest()).hash ?? '', '  '), 422, 'invalid_request');
-    await problem(await reject('approver', (await manifest()).hash ?? '', 'x'.repeat(501)), 422, 'invalid_request');
+    await problem(
+      await reject('approver', (await manifest()).hash ?? '', 'x'.repeat(501)),
+      422,
+      'text_too_long',
+    );
     expect(await readProgress(setup.sessionId)).toMatchObject({ state: 'awaiting_approval' });
   });
 });
 
 describe('an approval is compared with the world', () => {
   it.each([
-    ['a lead of it has become active', "UPDATE leads SET status = 'active' WHERE id = 3", 'already active'],
+    [
+      'a lead of it has become active',
+      "UPDATE leads SET status = 'active', activated_at = 1, activated_by = 'x' WHERE id = 3",
+      'already active',
+    ],
     ['a lead was suppressed', null, 'suppressed'],
   ])('%s: it is refused in words, and approved by nobody', async (_, sql, words) => {
     const { manifestHash } = await start('operator');
     if (sql !== null) await setup.db.prepare(sql).run();
-    else await as('admin', 'POST', '/crm/suppressions', { addresses: ['lead5@example.com'], reason: 'manual', note: 'asked' });
+    else
+      await as('admin', 'POST', '/crm/suppressions', {
+        addresses: ['lead5@example.com'],
+        reason: 'manual',
+        note: 'asked',
+      });
     const shown = await requestOf();
     expect(shown.differences.map(({ message }) => message).join(' ')).toContain(words);
     const { detail } = await problem(await approve('approver', manifestHash), 409, 'manifest_changed');
@@ -230,9 +266,9 @@ describe('an approval is compared with the world', () => {
 
   it('a lead that was added later does not belong to it', async () => {
     const { manifestHash } = await start('operator');
-    await addLeads(setup.db, blankLeads(3));
+    await moreLeads();
     expect((await requestOf()).differences).toEqual([]);
-    expect((await approve('approver', manifestHash)).status).toBe(200);
+    expect(await taken(approve('approver', manifestHash))).toBe(200);
     const ended = last(await drive(setup.sessionId, setup.clock));
     expect(ended).toMatchObject({ state: 'completed', total: leadCount, email: { sent: leadCount } });
   });
@@ -304,7 +340,10 @@ describe('an activation that nobody approves', () => {
   it('is withdrawn by a cancel and erased like one that is scheduled', async () => {
     await start('operator');
     expect((await as('operator', 'POST', path('cancel'), {})).status).toBe(200);
-    expect(last(await drive(setup.sessionId, setup.clock))).toMatchObject({ state: 'cancelled', reason: null });
+    expect(last(await drive(setup.sessionId, setup.clock))).toMatchObject({
+      state: 'cancelled',
+      reason: null,
+    });
     setup.sessionId = `${setup.sessionId.slice(0, -1)}e`;
     await start('operator');
     expect((await as('admin', 'DELETE', path('').slice(0, -1))).status).toBe(204);
@@ -315,10 +354,12 @@ describe('an activation that nobody approves', () => {
 describe('a start time', () => {
   it('that has passed by more than an hour asks a person, after the approval', async () => {
     const { sessionId, clock } = setup;
-    const at = new Date(Date.now() + 2 * hourMs).toISOString().slice(0, 16);
-    const { manifestHash } = await start('operator', { schedule: { at, zone: 'UTC', freezeAt: 'scheduling' } });
+    const at = new Date(setup.clock.now() + 2 * hourMs).toISOString().slice(0, 16);
+    const { manifestHash } = await start('operator', {
+      schedule: { at, zone: 'UTC', freezeAt: 'scheduling' },
+    });
     clock.advance(4 * hourMs);
-    expect((await approve('approver', manifestHash)).status).toBe(200);
+    expect(await taken(approve('approver', manifestHash))).toBe(200);
     await fire();
     expect(await readProgress(sessionId)).toMatchObject({ state: 'paused', reason: 'schedule_missed' });
     await expectNothingDone();
@@ -326,10 +367,10 @@ describe('a start time', () => {
 
   it('with leads that are found then: more of them than were approved are asked about, with their number', async () => {
     const { sessionId, clock, mail } = setup;
-    const at = new Date(Date.now() + 2 * hourMs).toISOString().slice(0, 16);
+    const at = new Date(setup.clock.now() + 2 * hourMs).toISOString().slice(0, 16);
     const { manifestHash } = await start('operator', { schedule: { at, zone: 'UTC', freezeAt: 'start' } });
-    await addLeads(setup.db, blankLeads(3));
-    expect((await approve('approver', manifestHash)).status).toBe(200);
+    await moreLeads();
+    expect(await taken(approve('approver', manifestHash))).toBe(200);
     const { schedule } = await readProgress(sessionId);
     clock.advance((schedule?.startAt ?? 0) - clock.now() + 1_000);
     await fire();
@@ -355,7 +396,7 @@ describe('a crash', () => {
     await evict();
     await approve('approver', manifestHash);
     await evict();
-    expect((await approve('approver', manifestHash)).status).toBe(200);
+    expect(await taken(approve('approver', manifestHash))).toBe(200);
     // The alarm of the approval is lost: the next reader sets it again.
     await runInDurableObject(stubOf(sessionId), (_, state) => state.storage.deleteAlarm());
     await evict();

@@ -15,7 +15,8 @@ import { endPlan, touch, type Chore, type Session } from './session.ts';
 const anonymizedDetail =
   'It ended so long ago that its recipients have been removed; only its numbers are left.';
 
-const awaitingDetail = 'Another person has to approve it first. Until then nothing is done; it can be cancelled.';
+const awaitingDetail =
+  'Another person has to approve it first. Until then nothing is done; it can be cancelled.';
 
 export type Command =
   | { kind: 'pause' }

@@ -49,7 +49,8 @@ export function askForFrozen(
   nowMs: number,
 ): Session {
   const { manifest } = session.spec;
-  if (found === null || manifest === undefined || !exceedsApproval(session, found.total, above)) return session;
+  if (found === null || manifest === undefined || !exceedsApproval(session, found.total, above))
+    return session;
   const { maxLeadId, total, members } = found;
   const audience = { ...manifest.manifest.audience, maxLeadId, total, members, outcomes: null };
   return askApproval(withManifest(session, hashNow({ ...manifest.manifest, audience })), nowMs);

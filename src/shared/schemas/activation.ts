@@ -20,7 +20,14 @@ import {
   type Progress,
 } from '../progress.ts';
 import { approvalFactsSchema } from './approval.ts';
-import { count, leadIdSchema, renderedMailSchema, sessionIdSchema, templateIdSchema, timeMs } from './common.ts';
+import {
+  count,
+  leadIdSchema,
+  renderedMailSchema,
+  sessionIdSchema,
+  templateIdSchema,
+  timeMs,
+} from './common.ts';
 import { isCanonicalizable } from '../canonical-json.ts';
 import { importIdSchema } from './imports.ts';
 import { leadFilterSchema } from './leads.ts';
@@ -174,7 +181,14 @@ export const startedActivationSchema = progressSchema
 export type StartedActivation = z.infer<typeof startedActivationSchema>;
 
 /** Parts of the list: begun and not ended, waiting for their time or for an approval, with results or a stop to look at, and by how they ended. */
-export const activationViews = ['open', 'scheduled', 'approval', 'attention', 'completed', 'cancelled'] as const;
+export const activationViews = [
+  'open',
+  'scheduled',
+  'approval',
+  'attention',
+  'completed',
+  'cancelled',
+] as const;
 export type ActivationView = (typeof activationViews)[number];
 
 export const activationListSchema = z

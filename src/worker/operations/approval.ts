@@ -135,10 +135,9 @@ async function presentManifest(
   const template = await requireTemplate(env, agreedTemplate.id);
   const { when } = agreed.manifest;
   const isOpen = when.schedule?.freezeAt === 'start' && 'filter' in audience;
-  const counted =
-    isOpen
-      ? { kind: 'ok' as const, revision: 0, ...agreed.manifest.audience }
-      : await requireCountedAudience(env, { audience }, maxLeadId);
+  const counted = isOpen
+    ? { kind: 'ok' as const, revision: 0, ...agreed.manifest.audience }
+    : await requireCountedAudience(env, { audience }, maxLeadId);
   const { manifest } = await manifestOf(env, {
     wanted: { audience, templateId: template.id },
     ...{ owner, template, provider },
@@ -185,7 +184,11 @@ async function sampleOf(
 }
 
 /** The last activation of the same template or name that has begun, and what is otherwise now. */
-async function lastLike(env: Env, { sessionId, requestId }: Ask, now: Manifest): Promise<ApprovalRequest['last']> {
+async function lastLike(
+  env: Env,
+  { sessionId, requestId }: Ask,
+  now: Manifest,
+): Promise<ApprovalRequest['last']> {
   const progress = await sessionStub(env, sessionId).progress(requestId);
   if (progress === null) return null;
   for (const { sessionId: id, name, startedAt } of await listBegunBefore(env.DB, progress, maxAskedCount)) {

@@ -15,7 +15,13 @@ import {
   type SendingSettings,
 } from '../../mail/readiness.ts';
 import type { MailTransport } from '../../mail/transport.ts';
-import { approvalFault, dailyCapFault, mailTexts, minDaysBetween, minDaysFault } from '../../runtime/settings.ts';
+import {
+  approvalFault,
+  dailyCapFault,
+  mailTexts,
+  minDaysBetween,
+  minDaysFault,
+} from '../../runtime/settings.ts';
 import { Refusal } from '../http/problem.ts';
 
 /** The settings that decide whether mail can be sent. */

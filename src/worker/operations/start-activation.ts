@@ -23,7 +23,13 @@ import {
 } from '../../crm/audience.ts';
 import { openRecovery } from '../../crm/recovery.ts';
 import { sessionStub } from '../../durable/stubs.ts';
-import { approvalAbove, dailyCap, maxBatchLeadCount, minDaysBetween, undoMs } from '../../runtime/settings.ts';
+import {
+  approvalAbove,
+  dailyCap,
+  maxBatchLeadCount,
+  minDaysBetween,
+  undoMs,
+} from '../../runtime/settings.ts';
 import { limits } from '../../shared/limits.ts';
 import type { AudienceOutcomes } from '../../shared/manifest.ts';
 import type { Progress } from '../../shared/progress.ts';

@@ -138,7 +138,12 @@ export class Approver extends Actor {
     const { manifestHash = manifest.hash, by = 'bob@sim.test' } = verdict;
     const full: ApprovalVerdict =
       verdict.kind === 'approve'
-        ? { kind: 'approve', manifestHash, by, startsAt: this.#sim.wallMs() + (this.#random.chance(0.5) ? 5_000 : 0) }
+        ? {
+            kind: 'approve',
+            manifestHash,
+            by,
+            startsAt: this.#sim.wallMs() + (this.#random.chance(0.5) ? 5_000 : 0),
+          }
         : { kind: 'reject', manifestHash, by, reason: 'no' };
     await session.decideApproval(full);
   }

@@ -237,7 +237,8 @@ export class World {
       committed: (host, hasResults) => this.#checked(() => this.#invariants.committed(host, hasResults)),
       called: (host, method, args) => {
         if (method === 'command') this.#invariants.commandArrived(host, args[0] as Command);
-        if (method === 'decideApproval') this.#invariants.verdictArrived(host, args[0] as ApprovalVerdict, owner);
+        if (method === 'decideApproval')
+          this.#invariants.verdictArrived(host, args[0] as ApprovalVerdict, owner);
         if (method === 'erase') this.#invariants.commandArrived(host, { kind: 'cancel' });
       },
     };

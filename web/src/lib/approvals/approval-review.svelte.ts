@@ -81,7 +81,9 @@ export class ApprovalReview {
 
   /** @returns true when it was approved */
   approve(): Promise<boolean> {
-    return this.mayApprove ? this.#decide((hash) => api.approve(this.#sessionId, hash)) : Promise.resolve(false);
+    return this.mayApprove
+      ? this.#decide((hash) => api.approve(this.#sessionId, hash))
+      : Promise.resolve(false);
   }
 
   /** @returns true when it was rejected */

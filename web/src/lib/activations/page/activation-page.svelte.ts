@@ -4,7 +4,12 @@
  *
  * @module
  */
-import { emailPendingCount, isTerminal, type Issue, type Progress } from '../../../../../src/shared/progress.ts';
+import {
+  emailPendingCount,
+  isTerminal,
+  type Issue,
+  type Progress,
+} from '../../../../../src/shared/progress.ts';
 import type { Timeline } from '../../../../../src/shared/timeline.ts';
 import type { Toasts } from '../../shell/toasts.svelte.ts';
 import { isResting } from '../../sync/progress-view.ts';
