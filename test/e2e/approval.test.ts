@@ -9,6 +9,7 @@ import { readMailbox } from '../support/mailbox.ts';
 import { type Product, startProduct } from '../support/product.ts';
 
 const leadCount = 25;
+const wait = { timeout: 15_000 };
 
 let product: Product;
 let access: AccessStandIn;
@@ -101,7 +102,7 @@ test('who started it sees until when it waits, may withdraw it, and cannot appro
 test('an approver finds it by the count in the navigation, and sees plan, five emails and what is new', async () => {
   await askFor(mia, 'Autumn');
   await bob.goto(`${access.url}/leads`);
-  await expect.poll(() => bob.getByTestId('nav-waiting').first().innerText()).toBe('1');
+  await expect.poll(() => bob.getByTestId('nav-waiting').first().innerText(), wait).toBe('1');
   await nav(bob).filter({ hasText: 'Approvals' }).click();
   const row = bob.getByTestId('approval-row');
   expect(await row.innerText()).toContain('by mia@example.com');
@@ -143,9 +144,11 @@ test('what has changed since it was asked for cannot be approved; a rejection sa
   await bob.getByText('Winter was rejected').waitFor();
   await mia.reload();
   await expect
-    .poll(() => mia.getByTestId('approval-card').innerText())
+    .poll(() => mia.getByTestId('approval-card').innerText(), wait)
     .toContain('Rejected by bob@example.com');
-  await expect.poll(() => mia.getByTestId('approval-reason').innerText()).toContain('Other sender, please.');
+  await expect
+    .poll(() => mia.getByTestId('approval-reason').innerText(), wait)
+    .toContain('Other sender, please.');
   expect(await mailCount()).toBe(leadCount);
   await bob.goto(`${access.url}/approvals`);
   await bob.getByText('Nothing waits for approval').waitFor();

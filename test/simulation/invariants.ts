@@ -337,8 +337,7 @@ export class Invariants {
   #checkApproval({ host, approvedHashes }: SessionRecord): void {
     if (approvedHashes === null) return;
     const row = host.database.run('SELECT json FROM spec').rows[0];
-    const spec = JSON.parse(String(row?.['json'] ?? '{}')) as Partial<SessionSpec>;
-    const { manifest, ...now } = manifestOfSpec(spec as SessionSpec);
+    const { manifest, ...now } = manifestOfSpec(JSON.parse(row?.['json'] as string) as SessionSpec);
     if (!approvedHashes.has(now.hash)) {
       this.#fail(
         'nothing leaves without approval',

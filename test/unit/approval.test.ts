@@ -305,11 +305,7 @@ it('2,000 edits between approval and start: nothing starts but what was approved
     // The times are in the manifest, as a start makes it.
     let session = { ...asked, spec: { ...asked.spec, ...withTimesInManifest(asked).spec } };
     const first = session.spec.manifest?.hash ?? '';
-    session = decided(
-      session,
-      verdict({ manifestHash: first, startsAt: now + 10_000 } as Partial<ApprovalVerdict>),
-      now,
-    );
+    session = decided(session, verdict({ manifestHash: first, startsAt: now + 10_000 }), now);
     const approvedHashes = new Set([first]);
     const approvedTotal = 20;
     for (let step = 0; step < random.int(1, 4); step++) {
@@ -342,11 +338,7 @@ it('2,000 edits between approval and start: nothing starts but what was approved
         // The other one approves again, sometimes what is there and sometimes what was there.
         () => {
           const manifestHash = random.chance(0.5) ? (session.spec.manifest?.hash ?? '') : first;
-          const decision = decideApproval(
-            session,
-            verdict({ manifestHash } as Partial<ApprovalVerdict>),
-            now,
-          );
+          const decision = decideApproval(session, verdict({ manifestHash }), now);
           if (decision.kind === 'changed') approvedHashes.add(manifestHash);
           return decision.kind === 'changed' ? decision.session : session;
         },

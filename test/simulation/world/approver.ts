@@ -7,7 +7,7 @@
  */
 import type { ApprovalVerdict } from '../../../src/core/session/approval.ts';
 import type { SessionSpec } from '../../../src/core/session/session.ts';
-import type { ActivationSession, OriginalSpec } from '../../../src/durable/activation-session.ts';
+import type { ActivationSession } from '../../../src/durable/activation-session.ts';
 import { hashNow } from '../../../src/durable/session/manifest.ts';
 import { sessionStub } from '../../../src/durable/stubs.ts';
 import type { HashedManifest } from '../../../src/shared/manifest.ts';
@@ -41,6 +41,8 @@ export function manifestOfSpec(spec: Omit<SessionSpec, 'manifest'>): HashedManif
   });
 }
 
+const maxMissCount = 40;
+
 const acts = [
   ['approve', 6],
   ['approve, then change it', 3],
@@ -58,7 +60,8 @@ export class Approver extends Actor {
   readonly #owner: string;
   readonly #random: Random;
   #windowCount = 0;
-  /** Nobody tries anything odd any more. */
+  #missCount = 0;
+  /** Everything is to come to its end: it approves, and nothing else. */
   isDone = false;
 
   constructor(parts: { sim: Simulator; env: Env }, sessionId: string, owner: string) {
@@ -70,21 +73,21 @@ export class Approver extends Actor {
     this.#random = parts.sim.stream(`approver ${sessionId}`);
   }
 
-  /** Begins to look at the request, and does so until it is decided or everything comes to its end. */
+  /** Begins to look at the request, and does so until it is decided. */
   begin(): void {
-    // From some ms, while the start is under way, to some minutes.
-    const ms = 10 ** (1 + this.#random.next() * 4);
+    // From some ms, while the start is under way, to some minutes; soon where everything is to come to its end.
+    const ms = 10 ** (1 + this.#random.next() * (this.isDone ? 2.5 : 4));
     this.#sim.after(ms, this, 'approver', () => {
-      if (this.isDone) return;
       const again = (): void => this.begin();
       this.#act().then((isOver) => (isOver ? undefined : again()), again);
     });
   }
 
   async #act(): Promise<boolean> {
-    const act = this.#pick();
+    const act = this.isDone ? 'approve' : this.#pick();
     const progress = await this.#stub.progress();
-    if (progress === null) return false;
+    // The start is under way, or somebody has erased it.
+    if (progress === null) return ++this.#missCount > maxMissCount;
     const mayChange = progress.state === 'awaiting_approval' || progress.startedAt === null;
     if (progress.finishedAt !== null || !mayChange) return true;
     switch (act) {
@@ -132,7 +135,7 @@ export class Approver extends Actor {
 
   async #decide(verdict: { kind: 'approve' | 'reject'; manifestHash?: string; by?: string }): Promise<void> {
     const session = this.#stub as unknown as ActivationSession;
-    const original = (await session.original()) as OriginalSpec | null;
+    const original = await session.original();
     const manifest = JSON.parse(original?.manifest ?? 'null') as HashedManifest | null;
     if (manifest === null) return;
     const { manifestHash = manifest.hash, by = 'bob@sim.test' } = verdict;

@@ -700,7 +700,10 @@ export class World {
           openCount--;
           return;
         } else if (progress.state === 'paused' && progress.reason !== 'mail_unreachable')
-          await person.command({ kind: 'resume' });
+          // What was approved does not leave through another provider: a person lets the rest go.
+          await person.command({
+            kind: this.#approvers.has(sessionId) && progress.reason === 'mail_auth' ? 'cancel' : 'resume',
+          });
         else if (progress.state === 'awaiting_approval') await this.#approvers.get(sessionId)?.approve();
         waitMs = Math.min(1_800_000, waitMs * 1.5);
         sim.after(waitMs, person, 'look', () => void look());

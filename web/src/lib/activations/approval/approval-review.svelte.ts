@@ -3,10 +3,10 @@
  *
  * @module
  */
-import type { Progress } from '../../../../src/shared/progress.ts';
-import type { ApprovalRequest } from '../../../../src/shared/schemas/approval.ts';
-import type { SessionManifest } from '../../../../src/shared/schemas/manifest.ts';
-import { api, type Answer, type Refusal } from '../api/client.ts';
+import type { Progress } from '../../../../../src/shared/progress.ts';
+import type { ApprovalRequest } from '../../../../../src/shared/schemas/approval.ts';
+import type { SessionManifest } from '../../../../../src/shared/schemas/manifest.ts';
+import { api, type Answer, type Refusal } from '../../api/client.ts';
 
 export class ApprovalReview {
   readonly #sessionId: string;

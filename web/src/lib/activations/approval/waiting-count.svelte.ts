@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { api } from '../api/client.ts';
+import { api } from '../../api/client.ts';
 
 /** A colleague who waits is seen within a minute. */
 const askIntervalMs = 60_000;
