@@ -17,6 +17,7 @@ import { closeAll } from '../test/bench/lib/harness.ts';
 import { profile } from '../test/bench/profile.ts';
 import { progress } from '../test/bench/progress.ts';
 import { readers } from '../test/bench/readers.ts';
+import { receipt } from '../test/bench/receipt.ts';
 import { render } from '../test/bench/render.ts';
 import { resume } from '../test/bench/resume.ts';
 import { scale } from '../test/bench/scale.ts';
@@ -37,6 +38,7 @@ const parts = {
   resume,
   render,
   import: importBench,
+  receipt,
   webhooks,
   web,
   profile,

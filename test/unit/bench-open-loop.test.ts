@@ -41,6 +41,16 @@ describe('the open-loop load', () => {
     expect(figures).toMatchObject({ answerCount: 1_000, p50Ms: 0, p999Ms: 0, maxMs: 0 });
   });
 
+  it('waits again when a timer ends before its time', async () => {
+    const clock = new Clock();
+    const early = {
+      now: () => clock.now(),
+      sleepUntil: (ms: number) => clock.sleepUntil(ms - clock.now() > 0.5 ? ms - 0.5 : ms),
+    };
+    const figures = await openLoop(() => Promise.resolve(), oneHundredASecond, early);
+    expect(figures).toMatchObject({ answerCount: 1_000, maxMs: 0 });
+  });
+
   it('fails when a request fails', async () => {
     const broken = (): Promise<void> => Promise.reject(new Error('It answered 500.'));
     await expect(openLoop(broken, { ratePerSecond: 10, ms: 100 }, new Clock())).rejects.toThrow('500');
