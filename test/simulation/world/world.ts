@@ -690,7 +690,8 @@ export class World {
       const look = async (): Promise<void> => {
         const progress = await person.progress();
         if (progress === null) {
-          if (!this.#started.has(sessionId) || hasTable(this.#hostOf(sessionId), 'erased')) {
+          // Its start may still be under way; it is not where nobody matched.
+          if (!this.#sessionIds.includes(sessionId) || hasTable(this.#hostOf(sessionId), 'erased')) {
             if (this.#started.has(sessionId)) this.#invariants.sessionErased(sessionId);
             openCount--;
             return;
