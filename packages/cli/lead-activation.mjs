@@ -278,6 +278,11 @@ function parseLine(text) {
 		return null;
 	}
 }
+// src/shared/approval.ts
+/** True where a person would decide on what they have started themselves. Capitals do not matter. */
+function isOwnRequest(owner, by) {
+	return owner.trim().toLowerCase() === by.trim().toLowerCase();
+}
 // packages/cli/src/id-set.ts
 /**
 * A set of lead ids in few bytes: a million ids that lie close together are 125 kB.
@@ -464,7 +469,8 @@ var Claims = class {
 				message: holds ? `it was started with the manifest ${manifest.hash}` : "the manifest does not have its hash"
 			});
 		}
-		return claims;
+		const approval = approvalClaim(head);
+		return approval === null ? claims : [...claims, approval];
 	}
 	#once() {
 		const claim = (holds, message) => ({
@@ -507,6 +513,21 @@ var Claims = class {
 		};
 	}
 };
+/** What a receipt says about the approval by another person; null where nobody had to approve it. */
+function approvalClaim({ start, counts }) {
+	const { approval, manifest, owner } = start;
+	if (approval === void 0) return null;
+	const { approved, manifestHash } = approval;
+	const claim = (holds, message) => ({
+		name: "Approval",
+		holds,
+		message
+	});
+	const mailedCount = counts.sent + counts.failed + counts.unknown;
+	if (approved === null) return mailedCount === 0 ? claim(true, "nobody approved it, and nobody was mailed") : claim(false, `${leads(mailedCount)} may have been mailed, and nobody approved it`);
+	if (owner !== void 0 && isOwnRequest(owner, approved.by)) return claim(false, "it was approved by the one who started it");
+	return manifestHash === manifest?.hash ? claim(true, "another person approved exactly this manifest") : claim(false, "another manifest was approved");
+}
 /** With commas. Not by `toLocaleString`, whose tables take megabytes of memory. */
 function number(count) {
 	return String(count).replace(/\B(?=(?:\d{3})+$)/g, ",");
@@ -791,11 +812,13 @@ function limitsOf(head, claims, keys) {
 }
 function headLines({ sessionId, revision, at, state, counts, start, about }) {
 	const name = typeof about === "object" && about !== null ? ` "${plain(about[1])}"` : "";
-	const { owner, createdAt } = start;
+	const { owner, createdAt, approval } = start;
+	const verdicts = [["approved", approval?.approved], ["rejected", approval?.rejected]];
 	return [
 		`Receipt of ${sessionId}${name}`,
 		`  revision ${revision} of ${time(at)}`,
-		`  ${state}, ${leads(counts.total)}, started by ${plain(owner ?? "?")} on ${time(createdAt ?? 0)}`
+		`  ${state}, ${leads(counts.total)}, started by ${plain(owner ?? "?")} on ${time(createdAt ?? 0)}`,
+		...verdicts.flatMap(([word, verdict]) => verdict == null ? [] : [`  ${word} by ${plain(verdict.by)} on ${time(verdict.at)}`])
 	];
 }
 /** Commands of people, as far as they are shown. */

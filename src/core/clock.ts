@@ -27,6 +27,7 @@ export function longestWaitMs(
   nowMs: number,
 ): number {
   const { spec, state, waitingUntil, probeAt } = session;
+  if (state === 'awaiting_approval') return Math.max(0, (spec.approval?.expiresAt ?? nowMs) - nowMs);
   if (state === 'scheduled') return Math.max(0, (spec.schedule?.startAt ?? nowMs) - nowMs);
   // A pause ends by a person; until then, what is in doubt waits for the end of its key.
   const isForKeys = state === 'paused' && probeAt === null;

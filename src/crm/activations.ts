@@ -82,10 +82,13 @@ const attentionSql = `(progress ->> '$.email.failed' + progress ->> '$.email.unk
 /** When an activation that waits for its time goes on: its start, or the opening of its sending window. */
 const dueSql = `CASE WHEN state = 'scheduled' THEN progress ->> '$.schedule.startAt'
   WHEN progress ->> '$.waitingFor.kind' = 'window' THEN progress ->> '$.waitingUntil' END`;
+/** When a session that waits has to be looked at again. */
+const wakeSql = `CASE WHEN state = 'awaiting_approval' THEN progress ->> '$.approval.expiresAt' ELSE ${dueSql} END`;
 const isOpenSql = "(progress ->> 'finishedAt') IS NULL";
 
 const viewSql: Record<ActivationView, string> = {
-  open: `(${isOpenSql} AND state <> 'scheduled')`,
+  open: `(${isOpenSql} AND state NOT IN ('scheduled', 'awaiting_approval'))`,
+  approval: `(${isOpenSql} AND state = 'awaiting_approval')`,
   scheduled: `(${isOpenSql} AND ${dueSql} IS NOT NULL)`,
   attention: attentionSql,
   completed: `state = 'completed'`,
@@ -128,7 +131,7 @@ export async function listOpenSessions(
 ): Promise<{ sessionIds: string[]; totalCount: number }> {
   // The partial index contains exactly the rows of sessions that have not ended.
   const open = `FROM activations INDEXED BY activations_open
-    WHERE ${isOpenSql} AND coalesce(${dueSql}, 0) <= ?`;
+    WHERE ${isOpenSql} AND coalesce(${wakeSql}, 0) <= ?`;
   const [rows, count] = await db.batch<{ sessionId: string; n: number }>([
     db
       .prepare(`SELECT session_id AS sessionId ${open} ORDER BY session_id LIMIT ? OFFSET ?`)
@@ -162,11 +165,28 @@ export async function getActivation(db: D1Database, sessionId: string): Promise<
   return row === null ? null : toProgress(row);
 }
 
+/** Activations that had begun before this one, those of the same name first, then the newest. */
+export async function listBegunBefore(
+  db: D1Database,
+  { sessionId, name, createdAt }: Pick<Progress, 'sessionId' | 'name' | 'createdAt'>,
+  limit: number,
+): Promise<Progress[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT progress FROM activations
+       WHERE created_at <= ? AND session_id <> ? AND progress ->> '$.startedAt' IS NOT NULL
+       ORDER BY name = ? DESC, created_at DESC LIMIT ?`,
+    )
+    .bind(createdAt, sessionId, name, limit)
+    .all<{ progress: string }>();
+  return results.map(toProgress);
+}
+
 /** The number of activations of one person that have not ended by the list. */
 export async function countRunning(db: D1Database, owner: string): Promise<number> {
   const row = await db
     .prepare(
-      "SELECT count(*) AS n FROM activations WHERE owner = ? AND state IN ('scheduled', 'queued', 'running', 'paused')",
+      "SELECT count(*) AS n FROM activations WHERE owner = ? AND state IN ('awaiting_approval', 'scheduled', 'queued', 'running', 'paused')",
     )
     .bind(owner)
     .first<{ n: number }>();

@@ -132,13 +132,16 @@ export async function resolveAudience(db: D1Database, audience: Audience): Promi
  * would get the mail is said by the leads themselves.
  *
  * @param mailedAfter - leads that were mailed after this time, epoch ms, get no mail; null: it does not matter
+ * @param upTo - leads with a higher id do not count
  */
 export async function countAudience(
   db: D1Database,
   audience: Audience,
   mailedAfter: number | null = null,
+  upTo = Number.MAX_SAFE_INTEGER,
 ): Promise<ResolvedAudience<AudienceOutcomes>> {
   const { from, where, params, id } = selectAudience(audience, {});
+  const bound = upTo === Number.MAX_SAFE_INTEGER ? '' : ` AND ${id} <= ?`;
   // `LIMIT -1` keeps SQLite from merging the inner query into the sums, where each of them would look for the lead's
   // suppression again (sqlite.org/optoverview.html#subquery_flattening, rule 13).
   const sql = `SELECT count(*) AS total, max(id) AS maxLeadId, ${readRevisionSql},
@@ -149,10 +152,10 @@ export async function countAudience(
       ${checksumSql('id', 'scrambled', "eligibility = 'mailable'")} AS recipients
     FROM (SELECT ${id} AS id, ${scrambledSql(id)} AS scrambled,
         ${eligibilitySql(timeSql(mailedAfter))} AS eligibility
-      FROM ${from} WHERE ${where} LIMIT -1)`;
+      FROM ${from} WHERE ${where}${bound} LIMIT -1)`;
   return readAudience(db, audience, {
     sql,
-    params,
+    params: bound === '' ? params : [...params, upTo],
     outcomesOf: ({ willActivate, alreadyActive, suppressed, invalidAddress, recentlyMailed, recipients }) => {
       return { willActivate, alreadyActive, suppressed, invalidAddress, recentlyMailed, recipients };
     },
@@ -251,6 +254,57 @@ export async function sampleAudience(
     .bind(...params, limit)
     .all<RecipientRow>();
   return results.map((row) => toRecipient(row, customFields));
+}
+
+/**
+ * Leads of an audience that would get mail, from all over it: the first, the last, and others by chance.
+ *
+ * @param options.upTo - the audience's highest id
+ * @param options.chances - numbers from 0 to 1, each for one lead between; the same numbers find the same leads
+ */
+export async function sampleAcross(
+  db: D1Database,
+  audience: Audience,
+  {
+    customFields = [],
+    mailedAfter = null,
+    upTo,
+    chances,
+  }: {
+    customFields?: readonly string[];
+    mailedAfter?: number | null;
+    upTo: number;
+    chances: readonly number[];
+  },
+): Promise<Recipient[]> {
+  const selection = selectAudience(audience, { drive: 'id' });
+  const { from, id } = selection;
+  const limit = chances.length + 2;
+  const statement = (beyond: number, direction: 'ASC' | 'DESC'): D1PreparedStatement => {
+    const { where, params } = pageBeyond(selection, beyond, direction);
+    return db
+      .prepare(
+        `SELECT ${recipientColumnsWith(customFields)} FROM ${from}
+         WHERE ${where} AND ${id} <= ? AND ${eligibilitySql(timeSql(mailedAfter))} = 'mailable'
+         ORDER BY ${byId(selection, direction)} LIMIT ?`,
+      )
+      .bind(...params, upTo, limit);
+  };
+  const starts = chances.map((chance) => Math.floor(chance * upTo));
+  const pages = await db.batch<RecipientRow>([
+    statement(0, 'ASC'),
+    statement(upTo + 1, 'DESC'),
+    ...starts.map((start) => statement(start, 'ASC')),
+  ]);
+  const found = new Map<number, Recipient>();
+  // Of each page the first lead that is not shown already.
+  for (const { results } of pages) {
+    const recipient = results
+      .map((row) => toRecipient(row, customFields))
+      .find(({ leadId }) => !found.has(leadId));
+    if (recipient !== undefined) found.set(recipient.leadId, recipient);
+  }
+  return [...found.values()].sort((one, other) => one.leadId - other.leadId);
 }
 
 /**

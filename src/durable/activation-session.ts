@@ -14,6 +14,7 @@ import type { Command } from '../core/session/command.ts';
 import type { ProviderTraits } from '../core/batch/doubt.ts';
 import type { DeliveryEvent, DeliveryReport } from '../core/batch/delivery-status.ts';
 import { answerPoll, toProgress, type PollAnswer } from '../core/session/progress-view.ts';
+import { newApproval, type ApprovalVerdict } from '../core/session/approval.ts';
 import { newSession, type Session, type SessionSpec } from '../core/session/session.ts';
 import type { SliceVerbs } from '../core/session/slice.ts';
 import { receiptAddressKey } from '../crm/email.ts';
@@ -30,6 +31,7 @@ import { Feed } from './session/feed.ts';
 import { logEvent, type LogFields, type LogLevel } from '../runtime/log.ts';
 import { guardLimits } from '../runtime/settings.ts';
 import { SessionAlarm } from './session/alarm.ts';
+import { applyVerdict, type VerdictResult } from './session/approval.ts';
 import { followClock } from './session/clock.ts';
 import { forgetPerson } from './session/forget.ts';
 import { applyCommand } from './session/commands.ts';
@@ -49,6 +51,21 @@ export type StartAnswer =
   | { kind: 'started' | 'exists'; progress: Progress; manifestHash: string | null }
   | { kind: 'conflict' }
   | { kind: 'erased' };
+
+export type VerdictAnswer = { kind: 'ok'; progress: Progress } | Exclude<VerdictResult, { kind: 'ok' }>;
+
+/** What an approver looks at, as far as the session knows it. */
+export interface ApprovalMaterial extends Pick<
+  SessionSpec,
+  'owner' | 'audience' | 'template' | 'mail' | 'maxLeadId'
+> {
+  /** A {@link HashedManifest} as JSON. */
+  manifest: string;
+  /** Why it was rejected. */
+  reason: string | null;
+  /** It has not been decided. */
+  isOpen: boolean;
+}
 
 export type CommandAnswer =
   | { kind: 'ok'; progress: Progress; manifestHash: string | null }
@@ -134,7 +151,9 @@ export class ActivationSession extends DurableObject<Env> {
   async startSession(spec: SessionSpec, requestId: string | null = null): Promise<StartAnswer> {
     const existing = this.#found(spec.fingerprint);
     if (existing !== null) return existing;
-    const session = newSession(spec);
+    // Its time counts by the clock that ends it.
+    const approval = spec.approval === undefined ? {} : { approval: newApproval(this.now()) };
+    const session = newSession({ ...spec, ...approval });
     this.#store.transact(() => this.#store.create(session));
     await this.ctx.storage.setAlarm(this.now());
     this.#log('info', 'session_started', { requestId, total: spec.total, template: spec.template.id });
@@ -183,6 +202,21 @@ export class ActivationSession extends DurableObject<Env> {
       templateVersion: template.version,
       manifest:
         manifest === undefined ? null : JSON.stringify({ ...manifest, ...started } satisfies SessionManifest),
+    };
+  }
+
+  /** What an approver looks at; null for an unknown id, and where nobody has to approve it. */
+  async approvalMaterial(requestId: string | null = null): Promise<ApprovalMaterial | null> {
+    await this.#alarm.ensureAlarm(requestId);
+    const session = this.#store.load();
+    if (session === null) return null;
+    const { owner, audience, template, mail, maxLeadId, manifest, approval } = session.spec;
+    if (approval === undefined || manifest === undefined) return null;
+    return {
+      ...{ owner, audience, template, mail, maxLeadId },
+      manifest: JSON.stringify(manifest),
+      reason: approval.rejected?.reason ?? null,
+      isOpen: session.state === 'awaiting_approval',
     };
   }
 
@@ -287,6 +321,22 @@ export class ActivationSession extends DurableObject<Env> {
     this.#feed.publish();
     await this.#alarm.arm(nowMs);
     return { kind: 'ok', progress, manifestHash: result.session.spec.manifest?.hash ?? null };
+  }
+
+  /** Approves or rejects a session that waits for it. The same verdict again changes nothing. */
+  async decideApproval(verdict: ApprovalVerdict, requestId: string | null = null): Promise<VerdictAnswer> {
+    const isSetBack = followClock(this.#context);
+    const nowMs = this.now();
+    const result = applyVerdict(this.#store, verdict, nowMs);
+    if (result.kind !== 'ok') {
+      if (isSetBack) await this.#alarm.arm(nowMs);
+      return result;
+    }
+    const progress = toProgress(result.session, nowMs);
+    this.#log('info', 'approval', { requestId, verdict: verdict.kind, state: progress.state });
+    this.#feed.publish();
+    await this.#alarm.arm(nowMs);
+    return { kind: 'ok', progress };
   }
 
   /**

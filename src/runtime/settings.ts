@@ -142,6 +142,15 @@ const table = {
     takenBy: anywhere,
     check: isRoleList,
   },
+  ROLE_APPROVER: {
+    group: 'Roles and sign-in',
+    meaning:
+      'Who may approve what somebody else has started, and do everything that an operator may; the same form.',
+    default: null,
+    isSecret: false,
+    takenBy: anywhere,
+    check: isRoleList,
+  },
   ROLE_OPERATOR: {
     group: 'Roles and sign-in',
     meaning: 'Who may import leads and start activations; the same form.',
@@ -313,6 +322,15 @@ const table = {
     takenBy: anywhere,
     check: wholeNumber(0),
   },
+  APPROVAL_ABOVE: {
+    group: 'Activations',
+    meaning:
+      'Above this many leads, another person has to approve an activation before anything is done; 0: always; empty: never. While it cannot be read, no activation starts.',
+    default: null,
+    isSecret: false,
+    takenBy: anywhere,
+    check: wholeNumber(0),
+  },
   ACTIVATE_UNDO_SECONDS: {
     group: 'Activations',
     meaning:
@@ -450,7 +468,10 @@ export function guardLimits(env: SettingValues): GuardLimits {
 }
 
 /** True for a setting that is set and fails its check. */
-function isUnreadable(env: SettingValues, name: 'MAIL_DAILY_CAP' | 'MAIL_MIN_DAYS_BETWEEN'): boolean {
+function isUnreadable(
+  env: SettingValues,
+  name: 'MAIL_DAILY_CAP' | 'MAIL_MIN_DAYS_BETWEEN' | 'APPROVAL_ABOVE',
+): boolean {
   return (env[name]?.trim() ?? '') !== '' && validText(env, name) === null;
 }
 
@@ -478,6 +499,18 @@ export function minDaysBetween(env: SettingValues): number | null {
 export function minDaysFault(env: SettingValues): string | null {
   return isUnreadable(env, 'MAIL_MIN_DAYS_BETWEEN')
     ? 'MAIL_MIN_DAYS_BETWEEN must be a whole number from 1 to 3650, or empty for no guard.'
+    : null;
+}
+
+/** Above this many leads, another person has to approve; null: nobody has to. Unreadable: everything has to be approved. */
+export function approvalAbove(env: SettingValues): number | null {
+  return approvalFault(env) === null ? optionalNumber(env, 'APPROVAL_ABOVE') : 0;
+}
+
+/** What is wrong with the number above which an approval is needed, which is set and cannot be read; null: nothing is. */
+export function approvalFault(env: SettingValues): string | null {
+  return isUnreadable(env, 'APPROVAL_ABOVE')
+    ? 'APPROVAL_ABOVE must be a whole number from 0 up, or empty where nobody has to approve.'
     : null;
 }
 

@@ -51,6 +51,10 @@ export const limits = {
   maxEmailLength: 254,
   /** Rendered mails in a preview. */
   maxPreviewSampleCount: 5,
+  /** Rendered mails that an approver is shown. */
+  maxApprovalSampleCount: 5,
+  /** Characters of the reason of a rejection. */
+  maxApprovalReasonLength: 500,
   /** A request's whole body must be there after this long. */
   maxBodyMs: 30_000,
   /** Activations of one person that have not ended. More of them come from a faulty script. */

@@ -43,6 +43,8 @@ export const problemCatalog = {
   template_not_found: { status: 404, title: 'No template has this id.' },
   method_not_allowed: { status: 405, title: 'This address does not take this method.' },
   session_conflict: { status: 409, title: 'This id already names another activation.' },
+  own_approval: { status: 403, title: 'Another person has to approve what you have started.' },
+  approval_decided: { status: 409, title: 'The activation does not wait for an approval.' },
   manifest_changed: { status: 409, title: 'The activation would do something else by now.' },
   session_erased: { status: 409, title: 'This id named an activation that was erased; it names no other.' },
   import_conflict: { status: 409, title: 'This id already names another import.' },

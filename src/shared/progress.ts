@@ -9,11 +9,14 @@
  *
  * @module
  */
+import type { ApprovalFacts } from './approval.ts';
 import type { ResolvedSchedule } from './schedule/schedule.ts';
 import type { SendingWindow } from './schedule/sending-window.ts';
 
 /** States of a session, as stored and on the wire. */
 export const sessionStates = [
+  /** Another person has to approve it; nothing is done before. */
+  'awaiting_approval',
   /** It begins by itself at the time of its schedule. */
   'scheduled',
   'queued',
@@ -25,7 +28,7 @@ export const sessionStates = [
 ] as const;
 export type SessionState = (typeof sessionStates)[number];
 
-/** Why a session is `paused`, or what `failed` it. */
+/** Why a session is `paused`, what `failed` it, or why one that waited for an approval was `cancelled`. */
 export const sessionReasons = [
   'user',
   'mail_quota',
@@ -36,6 +39,8 @@ export const sessionReasons = [
   'complaint_rate',
   /** Its time was missed by more than an hour. */
   'schedule_missed',
+  'approval_rejected',
+  'approval_expired',
 ] as const;
 export type SessionReason = (typeof sessionReasons)[number];
 
@@ -130,6 +135,8 @@ export interface Progress {
   schedule?: ResolvedSchedule;
   /** Nothing leaves outside of it; absent: mail leaves at any time. */
   window?: SendingWindow;
+  /** Absent where nobody has to approve it. */
+  approval?: ApprovalFacts;
   startedAt: number | null;
   updatedAt: number;
   finishedAt: number | null;

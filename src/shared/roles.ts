@@ -8,7 +8,7 @@
  */
 
 /** From least to most. */
-export const roles = ['viewer', 'operator', 'admin'] as const;
+export const roles = ['viewer', 'operator', 'approver', 'admin'] as const;
 export type Role = (typeof roles)[number];
 
 /** The abilities, each with the lowest role that has it. */
@@ -21,6 +21,8 @@ export const abilities = {
   activate: 'operator',
   editLeads: 'operator',
   importLeads: 'operator',
+  /** Approve or reject what somebody else has started. */
+  approve: 'approver',
   editTemplates: 'admin',
   suppress: 'admin',
   /** Erase a lead or an activation; export all data about one address. */

@@ -11,6 +11,12 @@ export const timelineKinds = [
   /** A start time was set, by a start request or a change; `until` is that time. */
   'scheduled',
   'window_changed',
+  /** An approval was asked for, or asked for anew; `until` is when that ends. */
+  'approval_asked',
+  'approved',
+  'rejected',
+  /** Nobody approved it in time. */
+  'approval_expired',
   'started',
   'paused',
   'resumed',
@@ -36,7 +42,7 @@ export interface TimelineEvent {
   at: number;
   /**
    * Time of the last occurrence, because repeats are one event. For `waiting`, the end of the wait;
-   * for `scheduled`, the time of the start.
+   * for `scheduled`, the time of the start; for `approval_asked`, the end of the request.
    */
   until: number;
   /** Who caused it (a colleague); null when no person did. */

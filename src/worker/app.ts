@@ -37,6 +37,7 @@ import { leadRoutes } from './routes/crm/leads.ts';
 import { maintenanceRoutes } from './routes/system/maintenance.ts';
 import { problemRoutes } from './routes/system/problems.ts';
 import { senderCheckRoutes } from './routes/mail/sender-check.ts';
+import { approvalRoutes } from './routes/activation/approval.ts';
 import { receiptRoutes } from './routes/activation/receipt.ts';
 import { settingsRoutes } from './routes/system/settings.ts';
 import { suppressionRoutes } from './routes/mail/suppressions.ts';
@@ -73,6 +74,7 @@ export function createApp(identify: Identify = createIdentify()): App {
     activationRoutes,
     timelineRoutes,
     receiptRoutes,
+    approvalRoutes,
     leadRoutes,
     leadBulkRoutes,
     importRoutes,

@@ -25,7 +25,10 @@ let refusals: string[] = [];
 
 beforeAll(async () => {
   // Calls of one mail, five a second: an activation that is paused immediately has most of its leads remaining.
-  product = await startProduct({ leadCount: 30, env: { MAIL_BATCH_MAX: '1', MAIL_RATE: '5' } });
+  product = await startProduct({
+    leadCount: 30,
+    env: { MAIL_BATCH_MAX: '1', MAIL_RATE: '5', APPROVAL_ABOVE: '25' },
+  });
   product.proxy.rejectedAddresses.add('lead-2@example.com');
   finished = await product.startSession('An activation with a failure', [1, 2, 3]);
   await product.untilRun(finished, ({ state }) => state === 'completed');
@@ -116,9 +119,36 @@ const expected: Record<Role, Expected> = {
     ofTemplate: [],
     ofImport: ['activate-import', 'import-leads', 'undo-import'],
   },
+  approver: {
+    home: '/leads',
+    pages: ['Leads', 'Imports', 'Activations', 'Approvals', 'Templates', 'Settings'],
+    ofFinished: [
+      'control-retryFailed',
+      'download-csv',
+      'drop-failed',
+      'duplicate-run',
+      'issue-leads',
+      'open-receipt',
+      'result-lead',
+      'retry-issue',
+      'run-menu',
+    ],
+    ofPaused: [
+      'control-cancel',
+      'control-resume',
+      'download-csv',
+      'duplicate-run',
+      'open-receipt',
+      'result-lead',
+      'run-menu',
+    ],
+    ofLead: ['activate-lead', 'add-custom', 'save-lead'],
+    ofTemplate: [],
+    ofImport: ['activate-import', 'import-leads', 'undo-import'],
+  },
   admin: {
     home: '/leads',
-    pages: ['Leads', 'Imports', 'Activations', 'Templates', 'Suppressions', 'Audit', 'Settings'],
+    pages: ['Leads', 'Imports', 'Activations', 'Approvals', 'Templates', 'Suppressions', 'Audit', 'Settings'],
     ofFinished: [
       'control-retryFailed',
       'download-csv',
@@ -233,7 +263,7 @@ describe('an admin who handles the request of a person', () => {
 
 // The person of local development is an admin while no list names them. So the admin comes first and needs no
 // restart, and the others find what the admin has left.
-describe.each(['admin', 'operator', 'viewer'] as const)('with the role %s', (role) => {
+describe.each(['admin', 'approver', 'operator', 'viewer'] as const)('with the role %s', (role) => {
   beforeAll(async () => {
     // The app remembers the role of the last visit; this one is a first visit.
     await page.evaluate(() => localStorage.clear());

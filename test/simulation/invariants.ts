@@ -12,6 +12,9 @@ import { maxLateMs } from '../../src/core/schedule/begin.ts';
 import type { Progress } from '../../src/shared/progress.ts';
 import { isWindowOpen, type SendingWindow } from '../../src/shared/schedule/sending-window.ts';
 import type { Audience, LeadResult } from '../../src/shared/schemas/activation.ts';
+import type { ApprovalVerdict } from '../../src/core/session/approval.ts';
+import type { SessionSpec } from '../../src/core/session/session.ts';
+import { manifestOfSpec } from './world/approver.ts';
 import type { ObjectHost } from './platform/objects.ts';
 import type { Simulator } from './platform/simulator.ts';
 import type { Row } from './platform/sqlite.ts';
@@ -55,6 +58,8 @@ export const invariantNames = [
   'nothing leaves before its time',
   'nothing leaves outside its window',
   'a missed start asks a person',
+  /** 7. Where another person has to approve it, nothing leaves but what was approved. */
+  'nothing leaves without approval',
   'only the frozen audience is mailed',
   'suppressed is not mailed',
   /** 9. */
@@ -104,6 +109,8 @@ interface SessionRecord {
   window: SendingWindow | null;
   /** The providers that a person has agreed to. */
   providers: Set<string>;
+  /** Hashes of manifests that another person has approved; null: nobody has to approve it. */
+  approvedHashes: Set<string> | null;
   /** Set between the answer to pause, cancel or erase and the next command that lets mail leave. */
   stoppedBy: string | null;
   /** The undo that arrived last came in time. */
@@ -228,6 +235,7 @@ export class Invariants {
     host: ObjectHost,
     spec: Pick<SessionRecord, 'createdAt' | 'startsAt'> &
       Partial<Pick<SessionRecord, 'dueAt' | 'window' | 'providers'>>,
+    needsApproval = false,
   ): void {
     this.#known.sessions.set(host.name, {
       host,
@@ -235,6 +243,7 @@ export class Invariants {
       window: null,
       providers: new Set(),
       ...spec,
+      approvedHashes: needsApproval ? new Set() : null,
       stoppedBy: null,
       isUndoPossible: false,
       isUndone: false,
@@ -319,6 +328,7 @@ export class Invariants {
     if (record.providers.size > 0 && !record.providers.has(call.provider)) {
       this.#fail('another provider only after a person', `${call.sessionId} called ${call.provider}`);
     }
+    this.#checkApproval(record);
     record.idleAlarmCount = 0;
     record.openCalls.add(call);
     for (const [index, leadId] of call.leadIds.entries()) {
@@ -366,6 +376,29 @@ export class Invariants {
   /** A person has a session go on while these settings hold. */
   providerAccepted(host: ObjectHost, provider: string): void {
     this.#known.sessions.get(host.name)?.providers.add(provider);
+  }
+
+  /** What the session would do by its rows is what somebody else has approved. */
+  #checkApproval({ host, approvedHashes }: SessionRecord): void {
+    if (approvedHashes === null) return;
+    const row = host.database.run('SELECT json FROM spec').rows[0];
+    const { manifest, ...now } = manifestOfSpec(JSON.parse(row?.['json'] as string) as SessionSpec);
+    if (!approvedHashes.has(now.hash)) {
+      this.#fail(
+        'nothing leaves without approval',
+        `${host.name} called with ${JSON.stringify(manifest.when)}; ${approvedHashes.size} others were approved`,
+      );
+    }
+  }
+
+  /** A person's verdict arrives: another one's approval counts for what it was given for. */
+  verdictArrived(host: ObjectHost, verdict: ApprovalVerdict, owner: string): void {
+    const record = this.#known.sessions.get(host.name);
+    if (record === undefined) return;
+    record.idleAlarmCount = 0;
+    record.reopenedAt = this.#sim.nowMs;
+    if (verdict.kind === 'approve' && verdict.by.toLowerCase() !== owner)
+      record.approvedHashes?.add(verdict.manifestHash);
   }
 
   callTaken(call: Call, leadIds: readonly number[]): void {
@@ -893,6 +926,7 @@ function copyOf(memory: InvariantMemory): InvariantMemory {
         id,
         {
           ...record,
+          approvedHashes: record.approvedHashes === null ? null : new Set(record.approvedHashes),
           assumed: new Set(record.assumed),
           providers: new Set(record.providers),
           closed: new Map(record.closed),

@@ -41,6 +41,7 @@ export function identityOf(role: Role | null): { email: string } {
 export const roleSettings = {
   ROLE_VIEWER: 'viewer@staff.example',
   ROLE_OPERATOR: 'operator@staff.example',
+  ROLE_APPROVER: 'approver@staff.example',
   ROLE_ADMIN: 'admin@staff.example',
 } as const satisfies Partial<Env>;
 

@@ -42,7 +42,8 @@ describe('the first deploy', () => {
     const account = standInAccount();
     const { result, asked } = await invoke(account, { replies: answers });
     expect(asked).toEqual([
-      ...['ROLE_ADMIN', 'ROLE_OPERATOR', 'ROLE_VIEWER', 'MAIL_FROM', 'MAIL_POSTAL_ADDRESS'],
+      ...['ROLE_ADMIN', 'ROLE_OPERATOR', 'ROLE_APPROVER', 'ROLE_VIEWER', 'MAIL_FROM'],
+      'MAIL_POSTAL_ADDRESS',
       ...['DATA_JURISDICTION', 'MAIL_API_KEY'],
     ]);
     expect(result.address).toBe(devUrl);

@@ -173,6 +173,44 @@ describe('the verifier', () => {
     });
   });
 
+  it('checks that another person approved exactly this manifest', async () => {
+    const manifest = { version: 1, madeBy: 'ana@example.com' };
+    const hash = await sha256Hex(canonicalJson(manifest));
+    const approvedBy = (by: string, manifestHash = hash): ReturnType<typeof run> =>
+      run(
+        'verify',
+        receiptFile({
+          leadCount: 10,
+          lie: (head) => ({
+            ...head,
+            start: {
+              ...head.start,
+              owner: 'ana@example.com',
+              manifest: { manifest, hash },
+              approval: { askedAt: 1, expiresAt: 2, approved: { by, at: 1 }, rejected: null, manifestHash },
+            },
+          }),
+        }),
+      );
+    const approved = approvedBy('bob@example.com');
+    expect(approved.code).toBe(0);
+    expect(approved.text).toContain('approved by bob@example.com on 1970-01-01');
+    expect(approved.text).toContain('another person approved exactly this manifest');
+    expect(approvedBy('Ana@example.com').text).toContain('approved by the one who started it');
+    expect(approvedBy('bob@example.com', '0f3a')).toMatchObject({ code: 1 });
+    const unapproved = receiptFile({
+      leadCount: 10,
+      lie: (head) => ({
+        ...head,
+        start: {
+          ...head.start,
+          approval: { askedAt: 1, expiresAt: 2, approved: null, rejected: null, manifestHash: null },
+        },
+      }),
+    });
+    expect(run('verify', unapproved).text).toContain('nobody approved it');
+  });
+
   it('explains wrong usage with code 2', () => {
     for (const args of [
       [],

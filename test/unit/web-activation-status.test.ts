@@ -187,13 +187,14 @@ it('the tracker has what moves first, then what has ended, then what waits for a
 
 it('the parts of the list are what their names say', () => {
   const views = (progress: Progress): string[] =>
-    (['open', 'scheduled', 'attention', 'completed', 'cancelled'] as const).filter((view) =>
+    (['open', 'scheduled', 'approval', 'attention', 'completed', 'cancelled'] as const).filter((view) =>
       isInView(progress, view),
     );
   expect(views(progressOf())).toEqual(['open']);
   expect(views(of250())).toEqual(['attention', 'completed']);
   expect(views(progressOf({ state: 'paused', reason: 'user' }))).toEqual(['open']);
   expect(views(progressOf({ state: 'scheduled', schedule }))).toEqual(['scheduled']);
+  expect(views(progressOf({ state: 'awaiting_approval' }))).toEqual(['approval']);
   expect(views(progressOf({ waitingFor: { kind: 'window', since: 0 }, waitingUntil: 5, window }))).toEqual([
     'open',
     'scheduled',

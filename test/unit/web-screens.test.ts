@@ -104,6 +104,7 @@ describe('what a person may do', () => {
   it.each<[Role, string]>([
     ['viewer', '/activations'],
     ['operator', '/leads'],
+    ['approver', '/leads'],
     ['admin', '/leads'],
   ])('begins for a %s at %s', (role, home) => {
     expect(homeOf((ability) => can(role, ability))).toBe(home);
@@ -115,6 +116,7 @@ describe('what a person may do', () => {
     ['/templates/welcome', 'watch'],
     ['/templates/new', 'editTemplates'],
     ['/suppressions', 'suppress'],
+    ['/approvals', 'approve'],
     ['/', null],
   ])('at %s needs %s', (path, needed) => {
     expect(neededFor(path)).toBe(needed);
@@ -125,6 +127,7 @@ describe('controls', () => {
   it.each<[string, Partial<Progress>, string[]]>([
     ['a running run', {}, ['pause', 'cancel']],
     ['a scheduled run', { state: 'scheduled' }, ['cancel', 'startNow', 'reschedule', 'erase']],
+    ['one that waits for an approval', { state: 'awaiting_approval' }, ['cancel', 'reschedule', 'erase']],
     [
       'a run whose time was missed',
       { state: 'paused', reason: 'schedule_missed' },

@@ -126,8 +126,9 @@ describe('missingSecrets', () => {
 
 describe('roleOf', () => {
   const nobody = { email: '', clientId: '', groups: [] };
-  const settings = (ROLE_ADMIN: string, ROLE_OPERATOR = '', ROLE_VIEWER = '') => ({
+  const settings = (ROLE_ADMIN: string, ROLE_OPERATOR = '', ROLE_VIEWER = '', ROLE_APPROVER = '') => ({
     ROLE_ADMIN,
+    ROLE_APPROVER,
     ROLE_OPERATOR,
     ROLE_VIEWER,
   });
@@ -159,6 +160,9 @@ describe('roleOf', () => {
     );
     expect(roleOf({ ...nobody, email: 'bob@example.com' }, settings('ana@example.com', '*', '*'))).toBe(
       'operator',
+    );
+    expect(roleOf({ ...nobody, email: 'bob@example.com' }, settings('ana@example.com', '*', '*', '*'))).toBe(
+      'approver',
     );
   });
 

@@ -15,6 +15,7 @@ import {
   type ReceiptCounts,
   type ReceiptLine,
 } from '../../../src/shared/receipt.ts';
+import { isOwnRequest, type ApprovalFacts } from '../../../src/shared/approval.ts';
 import { IdSet } from './id-set.ts';
 
 /** One statement about the activation. */
@@ -39,6 +40,9 @@ export interface Search {
   leadId: number | null;
   addressHash: string | null;
 }
+
+/** As the head of a receipt has it. */
+export type ReceiptApproval = ApprovalFacts & { manifestHash: string | null };
 
 /** Examples in a message. */
 const shownCount = 5;
@@ -193,7 +197,8 @@ export class Claims {
           : 'the manifest does not have its hash',
       });
     }
-    return claims;
+    const approval = approvalClaim(head);
+    return approval === null ? claims : [...claims, approval];
   }
 
   #once(): Claim {
@@ -252,6 +257,29 @@ export class Claims {
         : `${wrong} is ${number(counts[wrong])}, and the batches have ${number(recount[wrong])}`,
     };
   }
+}
+
+/** What a receipt says about the approval by another person; null where nobody had to approve it. */
+function approvalClaim({ start, counts }: HeadLine): Claim | null {
+  const { approval, manifest, owner } = start as {
+    approval?: ReceiptApproval;
+    manifest?: { hash: string };
+    owner?: string;
+  };
+  if (approval === undefined) return null;
+  const { approved, manifestHash } = approval;
+  const claim = (holds: boolean, message: string): Claim => ({ name: 'Approval', holds, message });
+  const mailedCount = counts.sent + counts.failed + counts.unknown;
+  if (approved === null) {
+    return mailedCount === 0
+      ? claim(true, 'nobody approved it, and nobody was mailed')
+      : claim(false, `${leads(mailedCount)} may have been mailed, and nobody approved it`);
+  }
+  if (owner !== undefined && isOwnRequest(owner, approved.by))
+    return claim(false, 'it was approved by the one who started it');
+  return manifestHash === manifest?.hash
+    ? claim(true, 'another person approved exactly this manifest')
+    : claim(false, 'another manifest was approved');
 }
 
 /** With commas. Not by `toLocaleString`, whose tables take megabytes of memory. */

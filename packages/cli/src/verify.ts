@@ -7,7 +7,7 @@ import { createHash, createHmac, createPublicKey, verify as verifySignature } fr
 import { readFileSync } from 'node:fs';
 import type { HeadLine, SignatureLine } from '../../../src/shared/receipt.ts';
 import { ChainCheck, type Crypto, type Fault } from './chain.ts';
-import { Claims, leads, number, type Claim } from './claims.ts';
+import { Claims, leads, number, type Claim, type ReceiptApproval } from './claims.ts';
 import { readLeadsFile, type LeadsFile } from './leads-file.ts';
 import { readLines } from './lines.ts';
 
@@ -198,11 +198,22 @@ function limitsOf(head: HeadLine, claims: Claims, keys: ReadonlySet<string> | nu
 
 function headLines({ sessionId, revision, at, state, counts, start, about }: HeadLine): string[] {
   const name = typeof about === 'object' && about !== null ? ` "${plain(about[1])}"` : '';
-  const { owner, createdAt } = start as { owner?: string; createdAt?: number };
+  const { owner, createdAt, approval } = start as {
+    owner?: string;
+    createdAt?: number;
+    approval?: ReceiptApproval;
+  };
+  const verdicts = [
+    ['approved', approval?.approved],
+    ['rejected', approval?.rejected],
+  ] as const;
   return [
     `Receipt of ${sessionId}${name}`,
     `  revision ${revision} of ${time(at)}`,
     `  ${state}, ${leads(counts.total)}, started by ${plain(owner ?? '?')} on ${time(createdAt ?? 0)}`,
+    ...verdicts.flatMap(([word, verdict]) =>
+      verdict == null ? [] : [`  ${word} by ${plain(verdict.by)} on ${time(verdict.at)}`],
+    ),
   ];
 }
 

@@ -96,7 +96,9 @@ export function planDeploy(deployed: Deployed, request: DeployRequest): Planned 
     .split(',')
     .map((tag) => tag.trim())
     .filter((tag) => tag !== '');
-  const roles = ['ROLE_ADMIN', 'ROLE_OPERATOR', 'ROLE_VIEWER'].map((name) => vars[name] ?? '');
+  const roles = ['ROLE_ADMIN', 'ROLE_APPROVER', 'ROLE_OPERATOR', 'ROLE_VIEWER'].map(
+    (name) => vars[name] ?? '',
+  );
   const access = planAccess(deployed.access, {
     worker: names.worker,
     hosts: [...new Set([...hosts, ...hostOf(vars['PUBLIC_URL'])])],

@@ -89,7 +89,7 @@ export function judge(probes: Probes, { url, vars, clientId }: ProbeContext): Ve
 export function nobodyGetsIn(vars: Readonly<Record<string, string>>): string[] {
   const isEmpty = (name: string): boolean => (vars[name] ?? '').trim() === '';
   const lines: string[] = [];
-  if (['ROLE_ADMIN', 'ROLE_OPERATOR', 'ROLE_VIEWER'].every(isEmpty)) {
+  if (['ROLE_ADMIN', 'ROLE_APPROVER', 'ROLE_OPERATOR', 'ROLE_VIEWER'].every(isEmpty)) {
     lines.push('Nobody gets in: no role names anybody. Set ROLE_ADMIN.');
   }
   if (isEmpty('ACCESS_AUD')) {

@@ -35,6 +35,12 @@ export const firstQuestions: readonly Question[] = [
     isRequired: false,
   },
   {
+    name: 'ROLE_APPROVER',
+    text: 'Who may also approve what others start? (empty: admins only)',
+    isSecret: false,
+    isRequired: false,
+  },
+  {
     name: 'ROLE_VIEWER',
     text: 'Who may watch activations? (empty: nobody else)',
     isSecret: false,

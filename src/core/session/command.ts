@@ -15,6 +15,9 @@ import { endPlan, touch, type Chore, type Session } from './session.ts';
 const anonymizedDetail =
   'It ended so long ago that its recipients have been removed; only its numbers are left.';
 
+const awaitingDetail =
+  'Another person has to approve it first. Until then nothing is done; it can be cancelled.';
+
 export type Command =
   | { kind: 'pause' }
   | { kind: 'resume' }
@@ -83,6 +86,7 @@ export function decideCommand(
         return { kind: 'unchanged' };
       if (isOver || session.state === 'cancelled')
         return refused(`It is ${session.state}; there is nothing to pause.`);
+      if (session.state === 'awaiting_approval') return refused(awaitingDetail);
       if (isBeforeStart(session))
         return refused(
           'It has not begun, so there is nothing to pause. Change its start time, or cancel it.',
@@ -90,6 +94,7 @@ export function decideCommand(
       return changed({ ...stopped, state: 'paused', reason: 'user' });
     case 'resume':
       if (session.state === 'running' || session.state === 'queued') return { kind: 'unchanged' };
+      if (session.state === 'awaiting_approval') return refused(awaitingDetail);
       if (session.state === 'scheduled')
         return refused('It has not begun. Start it now, or change its start time.');
       if (session.state !== 'paused') return refused(`It is ${session.state}; there is nothing to resume.`);
@@ -104,7 +109,8 @@ export function decideCommand(
         // What was started before its time goes back to it.
         if (session.state === 'scheduled') return { kind: 'unchanged' };
         const { schedule, startsAt } = session.spec;
-        if (schedule !== undefined && startsAt !== undefined) {
+        // One that waits for an approval must not begin at its time.
+        if (session.state !== 'awaiting_approval' && schedule !== undefined && startsAt !== undefined) {
           const spec = { ...session.spec };
           delete spec.startsAt;
           return schedule.startAt > nowMs
@@ -153,6 +159,7 @@ export function decideCommand(
     }
     case 'startNow': {
       if (session.state === 'queued' || session.state === 'running') return { kind: 'unchanged' };
+      if (session.state === 'awaiting_approval') return refused(awaitingDetail);
       if (!isBeforeStart(session))
         return refused(`It is ${session.state}; only a scheduled activation can be started.`);
       const spec = { ...session.spec, startsAt: command.startsAt };
@@ -189,8 +196,13 @@ function reschedule(
   const isNewTime = time !== undefined && (time.at !== schedule?.at || time.zone !== schedule.zone);
   const isNewWindow = window !== undefined && !isSameWindow(window, session.spec.window ?? null);
   if (!isNewTime && !isNewWindow) return { kind: 'unchanged' };
+  if (session.spec.approval !== undefined && session.startedAt !== null)
+    return refused(
+      'It was approved with these times, and it has begun. Pause it, or cancel it and start the rest anew.',
+    );
   if (isNewTime) {
-    if (!isBeforeStart(session) || schedule === undefined)
+    const isBefore = isBeforeStart(session) || session.state === 'awaiting_approval';
+    if (!isBefore || schedule === undefined)
       return refused('It has begun, so its start time can no longer be changed. Pause it instead.');
     spec.schedule = { ...schedule, ...time };
   }
@@ -201,7 +213,7 @@ function reschedule(
   return changed({
     spec,
     progressedAt: nowMs,
-    ...(isNewTime ? { state: 'scheduled', reason: null } : {}),
+    ...(isNewTime && session.state !== 'awaiting_approval' ? { state: 'scheduled', reason: null } : {}),
     ...(waited ? { waitingUntil: null, waitingFor: null } : {}),
   });
 }

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { approvalFacts } from '../../shared/approval.ts';
 import type { Progress, WaitingFor } from '../../shared/progress.ts';
 import type { ResolvedSchedule } from '../../shared/schedule/schedule.ts';
 import { clockToleranceMs, longestWaitMs } from '../clock.ts';
@@ -82,6 +83,7 @@ export function toProgress(session: Session, nowMs: number): Progress {
     ...(startsAt === null ? {} : { startsAt }),
     ...(spec.schedule === undefined ? {} : { schedule: scheduleOf(spec.schedule) }),
     ...(spec.window === undefined ? {} : { window: spec.window }),
+    ...(spec.approval === undefined ? {} : { approval: approvalFacts(spec.approval) }),
     startedAt: session.startedAt,
     updatedAt: session.updatedAt,
     finishedAt: session.finishedAt,

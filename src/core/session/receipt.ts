@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { approvalFacts } from '../../shared/approval.ts';
 import {
   resultLetters,
   type BatchLine,
@@ -83,12 +84,20 @@ function startOf(
     fingerprint: _request,
     selectionHash: _selection,
     template,
+    approval,
     ...start
   }: SessionSpec,
   templateHash: string,
 ): Content['start'] {
   const { id, version, name } = template;
-  return { ...start, template: { id, version, name, sha256: templateHash } };
+  return {
+    ...start,
+    // Without the reason of a rejection: a person wrote it, and it may name somebody.
+    ...(approval === undefined
+      ? {}
+      : { approval: { ...approvalFacts(approval), manifestHash: approval.approved?.manifestHash ?? null } }),
+    template: { id, version, name, sha256: templateHash },
+  };
 }
 
 /** An event as a line. Its id is its place among all, also those that are not kept any more. */

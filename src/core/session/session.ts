@@ -8,6 +8,7 @@
  *
  * @module
  */
+import type { Approval } from '../../shared/approval.ts';
 import type { SessionReason, SessionState, WaitingFor } from '../../shared/progress.ts';
 import type { HashedManifest } from '../../shared/manifest.ts';
 import type { FrozenTemplate } from '../../shared/recipient.ts';
@@ -72,6 +73,8 @@ export interface SessionSpec {
   schedule?: ResolvedSchedule & { frozenAt?: number };
   /** Nothing leaves outside of it. */
   window?: SendingWindow;
+  /** Another person has to approve it, or has; see approval.ts. */
+  approval?: Approval;
   /** Hash of the name, audience and template of a start request that has more than these. */
   selectionHash?: string;
   /** When retention removed whom it mailed; epoch ms. The name is the stored one. */
@@ -151,7 +154,12 @@ export interface Session {
 export function newSession(spec: SessionSpec): Session {
   return {
     spec,
-    state: spec.schedule === undefined ? 'queued' : 'scheduled',
+    state:
+      spec.approval !== undefined
+        ? 'awaiting_approval'
+        : spec.schedule === undefined
+          ? 'queued'
+          : 'scheduled',
     reason: null,
     generation: 1,
     rev: 1,
@@ -226,9 +234,16 @@ export function workMode(session: Session, nowMs: number): WorkMode {
   return mode === 'none' || windowOpensAt(session, nowMs) === null ? mode : 'none';
 }
 
+/** True where nobody has to approve it, and where somebody has approved exactly what it does now. */
+export function isApproved({ approval, manifest }: Pick<SessionSpec, 'approval' | 'manifest'>): boolean {
+  if (approval === undefined) return true;
+  return approval.approved !== undefined && approval.approved.manifestHash === manifest?.hash;
+}
+
 /** What the state allows, whatever the time of the day. */
 function modeOfState(session: Session, nowMs: number): WorkMode {
   if (session.finishedAt !== null || undoUntil(session, nowMs) !== null) return 'none';
+  if (!isApproved(session.spec)) return 'none';
   switch (session.state) {
     case 'queued':
     case 'running':
@@ -242,6 +257,7 @@ function modeOfState(session: Session, nowMs: number): WorkMode {
         Math.max(session.probeAt ?? 0, session.waitingUntil ?? 0) <= nowMs
         ? 'probe'
         : 'none';
+    case 'awaiting_approval':
     case 'scheduled':
     case 'completed':
     case 'failed':
@@ -345,7 +361,8 @@ export function endPlan(session: Session): Pick<Session, 'plan' | 'counts' | 'to
 export function finish(session: Session, nowMs: number): Session {
   const missingCount = session.total - processedCount(session.counts);
   const ended = {
-    reason: null,
+    // Why nobody approved it is still to be seen.
+    reason: session.state === 'cancelled' ? session.reason : null,
     finishedAt: nowMs,
     waitingUntil: null,
     probeAt: null,

@@ -44,8 +44,15 @@ export function eventsBetween(before: Session | null, after: Session, by: string
   });
   const scheduled = (who: string | null): NewEvent =>
     event('scheduled', { by: who, until: after.spec.schedule?.startAt ?? after.updatedAt });
+  const asked = (who: string | null): NewEvent =>
+    event('approval_asked', {
+      by: who,
+      until: after.spec.approval?.expiresAt ?? after.updatedAt,
+      count: after.total,
+    });
   if (before === null) {
-    const { owner } = after.spec;
+    const { owner, schedule, approval } = after.spec;
+    if (approval !== undefined) return [...(schedule === undefined ? [] : [scheduled(owner)]), asked(owner)];
     return [
       after.state === 'scheduled' ? scheduled(owner) : event('started', { by: owner, count: after.total }),
     ];
@@ -53,7 +60,9 @@ export function eventsBetween(before: Session | null, after: Session, by: string
   if (before.rev === after.rev) return [];
   const events: NewEvent[] = [];
   const isNewTime = after.spec.schedule?.startAt !== before.spec.schedule?.startAt;
-  if (after.state === 'scheduled' && (isNewTime || before.state !== 'scheduled')) events.push(scheduled(by));
+  const wasAwaiting = before.state === 'awaiting_approval';
+  const isTurned = after.state === 'scheduled' && before.state !== 'scheduled' && !wasAwaiting;
+  if (isNewTime || isTurned) events.push(scheduled(by));
   if (after.spec.window !== before.spec.window) events.push(event('window_changed'));
   const retried = before.counts.failed - after.counts.failed;
   const cleared = before.counts.unknown - after.counts.unknown;
@@ -62,12 +71,16 @@ export function eventsBetween(before: Session | null, after: Session, by: string
     const isAssumed = after.counts.sent - before.counts.sent === cleared;
     events.push(event(isAssumed ? 'assumed_sent' : 'retried', { count: cleared }));
   }
+  if (after.state === 'awaiting_approval' && before.spec.approval?.askedAt !== after.spec.approval?.askedAt)
+    events.push(asked(by));
+  if (wasAwaiting && after.spec.approval?.approved !== undefined) events.push(event('approved'));
   if (before.state !== after.state || before.reason !== after.reason) {
     if (after.state === 'paused') {
       const message = after.reason === 'user' ? null : after.lastError;
       events.push(event('paused', { reason: after.reason, message }));
-    } else if (after.state === 'cancelled') events.push(event('cancelled'));
-    else if (after.state === 'queued') events.push(event('started', { count: after.total }));
+    } else if (after.state === 'cancelled') events.push(event(endKind(after)));
+    else if (after.state === 'queued')
+      events.push(event('started', { by: wasAwaiting ? null : by, count: after.total }));
     else if (after.state === 'running' && before.state === 'paused') events.push(event('resumed'));
   }
   const isFault =
@@ -82,6 +95,11 @@ export function eventsBetween(before: Session | null, after: Session, by: string
     events.push(event('finished', { by: null, message }));
   }
   return events;
+}
+
+function endKind({ reason }: Session): TimelineEvent['kind'] {
+  if (reason === 'approval_rejected') return 'rejected';
+  return reason === 'approval_expired' ? 'approval_expired' : 'cancelled';
 }
 
 /** A slice that died left this many calls without a known outcome. */

@@ -36,7 +36,9 @@ export function nextWakeAt(view: WakeView, nowMs: number): number | null {
     if (startsAt !== null) candidates.push(startsAt);
     // While the sending window is closed, there is nothing to send for.
     const windowAt = windowOpensAt(session, nowMs) ?? nowMs;
-    if (session.state === 'scheduled') {
+    if (session.state === 'awaiting_approval') {
+      candidates.push(session.spec.approval?.expiresAt ?? nowMs);
+    } else if (session.state === 'scheduled') {
       candidates.push(session.spec.schedule?.startAt ?? nowMs);
     } else if (session.isChecking) {
       candidates.push(Math.max(view.nextAttemptAt ?? nowMs, session.waitingUntil ?? nowMs, windowAt));

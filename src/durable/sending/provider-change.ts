@@ -62,8 +62,13 @@ function stop(context: ProviderContext, provider: string): void {
     store.save(touch(pauseFor(session, 'mail_auth', changedProvider(provider, transport)), nowMs, {}));
     return;
   }
-  const fits = session.spec.batchLeadCount <= transport.maxBatch;
-  store.save(touch(pauseFor(session, 'mail_auth', changeMessage(provider, transport, fits)), nowMs, {}));
+  // Another provider is another manifest, which nobody has approved.
+  const isBound = session.spec.approval !== undefined;
+  const fits = !isBound && session.spec.batchLeadCount <= transport.maxBatch;
+  const message = isBound
+    ? `${changedProvider(provider, transport)} It was approved with ${provider}: put the settings of ${provider} back and resume, or cancel and start anew.`
+    : changeMessage(provider, transport, fits);
+  store.save(touch(pauseFor(session, 'mail_auth', message), nowMs, {}));
   store.setProvider(provider, fits ? transport.name : null);
 }
 

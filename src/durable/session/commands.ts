@@ -7,17 +7,16 @@
  *
  * @module
  */
-import { createHash } from 'node:crypto';
 import { countSum, movedBatch, noCounts, type Batch, type BatchCounts } from '../../core/batch/batch.ts';
 import { choreOf, decideCommand, type Command } from '../../core/session/command.ts';
 import { keyLivesUntil, type ProviderTraits } from '../../core/batch/doubt.ts';
 import { askAgain, assumeSent, retryUnknown, takeFailed, type Retried } from '../../core/batch/retry.ts';
+import { voidApproval } from '../../core/session/approval.ts';
 import { applyCounts, type Chore, type Session } from '../../core/session/session.ts';
 import type { NewEvent } from '../../core/session/timeline.ts';
-import { canonicalJson } from '../../shared/canonical-json.ts';
-import { withTimes } from '../../shared/manifest.ts';
 import type { Recipient } from '../../shared/recipient.ts';
 import { DeliveryReader } from './delivery-events.ts';
+import { withTimesInManifest } from './manifest.ts';
 import type { SessionStore } from '../store/session-store.ts';
 
 /** The result of a command. */
@@ -83,7 +82,7 @@ function changeBatches(
     case 'startNow':
       return session;
     case 'reschedule':
-      return remakeManifest(session);
+      return voidApproval(before, withTimesInManifest(session), nowMs);
     case 'cancel': {
       // An undo may have gone back to the schedule.
       if (before.state === 'cancelled' || session.state !== 'cancelled') return session;
@@ -104,19 +103,6 @@ function changeBatches(
     default:
       return command satisfies never;
   }
-}
-
-/** The session, whose times were changed, with the manifest that says so. It keeps the hash that its start answered. */
-function remakeManifest(session: Session): Session {
-  const { spec } = session;
-  if (spec.manifest === undefined) return session;
-  const { schedule, window = null } = spec;
-  const times = schedule && { at: schedule.at, zone: schedule.zone, freezeAt: schedule.freezeAt };
-  const manifest = withTimes(spec.manifest.manifest, { schedule: times ?? null, window });
-  // Not `manifestHash`, which is answered later: no other command may come between.
-  const hash = createHash('sha256').update(canonicalJson(manifest)).digest('hex');
-  const startedManifestHash = spec.startedManifestHash ?? spec.manifest.hash;
-  return { ...session, spec: { ...spec, manifest: { manifest, hash }, startedManifestHash } };
 }
 
 /**

@@ -19,6 +19,7 @@ import {
   workMode,
   type Session,
 } from '../../core/session/session.ts';
+import { expireApproval } from '../../core/session/approval.ts';
 import { runSlice, sliceLimits } from '../../core/session/slice.ts';
 import { beginScheduled, freezeAudience, pauseIfMissed } from '../../core/schedule/begin.ts';
 import { waitForWindow } from '../../core/schedule/window.ts';
@@ -31,7 +32,9 @@ import { mailAccount, type MailAccount } from '../mail-account.ts';
 import { PermitPool } from '../sending/permit-pool.ts';
 import { SessionRunner } from '../sending/runner.ts';
 import type { LogFields, LogLevel } from '../../runtime/log.ts';
+import { approvalAbove } from '../../runtime/settings.ts';
 import { checkProvider } from '../sending/provider-change.ts';
+import { askForFrozen } from './approval.ts';
 import { continueChore } from './commands.ts';
 import type { SessionContext, SliceContext } from './context.ts';
 import type { SessionSweep } from './sweep.ts';
@@ -138,6 +141,7 @@ export class SessionSlice {
     if (session.finishedAt === null && (session.state !== 'cancelled' || session.isChecking)) {
       this.#sweep.takeUpInterrupted();
     }
+    this.#step(expireApproval);
     this.#beginScheduled();
     if (workMode(store.session(), now()) !== 'none') await this.#send();
     await this.#finishOpenWork();
@@ -172,10 +176,10 @@ export class SessionSlice {
   /**
    * Freezes the audience of a session that was scheduled with the leads that match at its start.
    *
-   * @returns false when a command came meanwhile
+   * @returns false when a command came meanwhile, or another person has to approve so many leads
    */
   async #freezeAudience(): Promise<boolean> {
-    const { store, env, now, publish } = this.#context;
+    const { store, env, now, settings, publish } = this.#context;
     const { spec, generation } = store.session();
     const { schedule, audience } = spec;
     // Ids that were selected one by one are the audience, whatever has become of their leads.
@@ -187,9 +191,16 @@ export class SessionSlice {
     return store.transact(() => {
       const session = store.session();
       if (session.generation !== generation) return false;
-      store.save(freezeAudience(session, frozen, now()));
+      const found = resolved.kind === 'ok' ? resolved : null;
+      const asked = askForFrozen(
+        freezeAudience(session, frozen, now()),
+        found,
+        approvalAbove(settings()),
+        now(),
+      );
+      store.save(asked);
       publish();
-      return true;
+      return asked.state !== 'awaiting_approval';
     });
   }
 

@@ -63,7 +63,8 @@ export class SessionTurns {
     const session = store.load();
     if (session === null) return { kind: 'unknown_session' };
     if (isSetBack) await alarm.arm(now());
-    if (session.finishedAt === null && session.state !== 'paused' && session.state !== 'scheduled') {
+    const mayErase = ['paused', 'scheduled', 'awaiting_approval'].includes(session.state);
+    if (session.finishedAt === null && !mayErase) {
       return { kind: 'refused', detail: `It is ${session.state}; cancel it or wait for its end.` };
     }
     if (session.finishedAt === null) {

@@ -9,6 +9,7 @@
  */
 import type { BatchCounts } from '../../core/batch/batch.ts';
 import { touch, type Session, type SessionSpec } from '../../core/session/session.ts';
+import type { Approval } from '../../shared/approval.ts';
 import { mentions, withoutMentions, type ForgottenPerson } from '../../shared/forgotten.ts';
 import type { Audience } from '../../shared/schemas/activation.ts';
 import { BatchStore } from './batch-store.ts';
@@ -251,8 +252,9 @@ export class SessionStore {
     const { spec } = session;
     const name = withoutMentions(spec.name, person);
     const audience = audienceWithout(session, person);
-    if (name === spec.name && audience === spec.audience) return false;
-    this.#saveSpec(session, { ...spec, name, audience });
+    const approval = approvalWithout(spec.approval, person);
+    if (name === spec.name && audience === spec.audience && approval === spec.approval) return false;
+    this.#saveSpec(session, { ...spec, name, audience, ...(approval === undefined ? {} : { approval }) });
     if (name === spec.name) return false;
     this.save(touch(this.session(), nowMs, {}));
     return true;
@@ -262,7 +264,13 @@ export class SessionStore {
   anonymize(nowMs: number): void {
     const session = this.load();
     if (session === null) return;
-    const spec: SessionSpec = { ...session.spec, audience: { leadIds: [] }, reducedAt: nowMs };
+    const { approval } = session.spec;
+    const spec: SessionSpec = {
+      ...session.spec,
+      audience: { leadIds: [] },
+      ...(approval === undefined ? {} : { approval: withReason(approval, () => null) }),
+      reducedAt: nowMs,
+    };
     for (const table of ['batch', 'fate', 'erased_lead', 'receipt_seeds', 'receipt_closed']) {
       this.#sql.exec(`DELETE FROM ${table}`);
     }
@@ -343,6 +351,20 @@ function audienceWithout({ spec, plan }: Session, person: ForgottenPerson): Audi
   const filter = { ...audience.filter };
   delete filter.search;
   return { filter };
+}
+
+/** The approval with another reason of its rejection, which a person wrote and which may name somebody. */
+function withReason(approval: Approval, change: (reason: string) => string | null): Approval {
+  const { rejected } = approval;
+  if (rejected === undefined || rejected.reason === null) return approval;
+  return { ...approval, rejected: { ...rejected, reason: change(rejected.reason) } };
+}
+
+function approvalWithout(approval: Approval | undefined, person: ForgottenPerson): Approval | undefined {
+  const isMentioned = mentions(approval?.rejected?.reason ?? '', person);
+  return approval === undefined || !isMentioned
+    ? approval
+    : withReason(approval, (reason) => withoutMentions(reason, person));
 }
 
 function toSession(spec: SessionSpec, row: SessionRow): Session {

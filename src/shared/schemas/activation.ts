@@ -19,7 +19,16 @@ import {
   type Issue,
   type Progress,
 } from '../progress.ts';
-import { count, leadIdSchema, sessionIdSchema, templateIdSchema, timeMs, orNull } from './common.ts';
+import { approvalFactsSchema } from './approval.ts';
+import {
+  count,
+  leadIdSchema,
+  orNull,
+  renderedMailSchema,
+  sessionIdSchema,
+  templateIdSchema,
+  timeMs,
+} from './common.ts';
 import { isCanonicalizable } from '../canonical-json.ts';
 import { importIdSchema } from './imports.ts';
 import { leadFilterSchema } from './leads.ts';
@@ -100,17 +109,6 @@ export const originalActivationSchema = z
   .meta({ id: 'OriginalActivation' });
 export type OriginalActivation = z.infer<typeof originalActivationSchema>;
 
-export const renderedMailSchema = z
-  .object({
-    leadId: leadIdSchema,
-    to: z.string(),
-    subject: z.string(),
-    html: z.string(),
-    text: z.string(),
-  })
-  .meta({ id: 'RenderedMail' });
-export type RenderedMail = z.infer<typeof renderedMailSchema>;
-
 export const activationPreviewSchema = z
   .object({
     total: count,
@@ -158,6 +156,7 @@ export const progressSchema = z
       .exactOptional()
       .meta({ description: 'When it was scheduled to begin.' }),
     window: sendingWindowSchema.exactOptional(),
+    approval: approvalFactsSchema.exactOptional(),
     startedAt: timeMs.nullable(),
     updatedAt: timeMs,
     finishedAt: timeMs.nullable(),
@@ -206,8 +205,15 @@ export const activationSchema = z
   .meta({ id: 'Activation' });
 export type Activation = z.infer<typeof activationSchema>;
 
-/** Parts of the list: begun and not ended, waiting for their time, with results or a stop to look at, and by how they ended. */
-export const activationViews = ['open', 'scheduled', 'attention', 'completed', 'cancelled'] as const;
+/** Parts of the list: begun and not ended, waiting for their time or for an approval, with results or a stop to look at, and by how they ended. */
+export const activationViews = [
+  'open',
+  'scheduled',
+  'approval',
+  'attention',
+  'completed',
+  'cancelled',
+] as const;
 export type ActivationView = (typeof activationViews)[number];
 
 export const activationListSchema = z

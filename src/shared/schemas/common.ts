@@ -43,6 +43,18 @@ export const suppressionReasons = [
 ] as const;
 export type SuppressionReason = (typeof suppressionReasons)[number];
 
+/** A mail as it would be sent. */
+export const renderedMailSchema = z
+  .object({
+    leadId: leadIdSchema,
+    to: z.string(),
+    subject: z.string(),
+    html: z.string(),
+    text: z.string(),
+  })
+  .meta({ id: 'RenderedMail' });
+export type RenderedMail = z.infer<typeof renderedMailSchema>;
+
 /** What the running app is connected to; the web app shows it. */
 export const settingsSchema = z
   .object({
@@ -66,6 +78,9 @@ export const settingsSchema = z
     }),
     activate: z.object({
       confirmAbove: count.meta({ description: 'Above this many leads, a person types the count to start.' }),
+      approvalAbove: count.nullable().meta({
+        description: 'Above this many leads, another person has to approve; null: nobody has to.',
+      }),
       undoSeconds: z.number().min(0).meta({ description: 'Seconds in which a start can be undone.' }),
     }),
   })

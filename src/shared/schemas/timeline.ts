@@ -19,7 +19,7 @@ export const timelineSchema = z
           at: timeMs,
           until: timeMs.meta({
             description:
-              'Time of the last occurrence. For `waiting`, the end of the wait; for `scheduled`, the time of the start.',
+              'Time of the last occurrence. For `waiting`, the end of the wait; for `scheduled`, the time of the start; for `approval_asked`, the end of the request.',
           }),
           by: z.string().nullable().meta({ description: 'Who caused it; null when no person did.' }),
           reason: z.enum(sessionReasons).nullable(),

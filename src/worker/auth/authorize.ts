@@ -65,7 +65,7 @@ export const createAuthorize = (identify: Identify): MiddlewareHandler<AppEnv> =
       throw new Refusal(
         'forbidden',
         person.role === null
-          ? 'You are signed in, but you have no role here. Ask an admin of this service for one (ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN).'
+          ? 'You are signed in, but you have no role here. Ask an admin of this service for one (ROLE_VIEWER, ROLE_OPERATOR, ROLE_APPROVER, ROLE_ADMIN).'
           : `This needs the role ${abilities[needs]}; yours is ${person.role}.`,
       );
     }

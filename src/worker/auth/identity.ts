@@ -18,7 +18,7 @@ import { localPerson } from './local-development.ts';
 import type { WaitUntil } from './shared-work.ts';
 
 /** The settings that give roles. */
-export type RoleSettings = Pick<Env, 'ROLE_VIEWER' | 'ROLE_OPERATOR' | 'ROLE_ADMIN'>;
+export type RoleSettings = Pick<Env, 'ROLE_VIEWER' | 'ROLE_OPERATOR' | 'ROLE_APPROVER' | 'ROLE_ADMIN'>;
 
 /** The settings that identity depends on. */
 export type IdentitySettings = RoleSettings & AccessVariables & Pick<Env, 'LOCAL_PERSON'>;
@@ -106,8 +106,8 @@ function personOf(
 }
 
 /** True when a role list names a group. */
-function namesGroups({ ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN }: RoleSettings): boolean {
-  return [ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN].some((list) =>
+function namesGroups({ ROLE_VIEWER, ROLE_OPERATOR, ROLE_APPROVER, ROLE_ADMIN }: RoleSettings): boolean {
+  return [ROLE_VIEWER, ROLE_OPERATOR, ROLE_APPROVER, ROLE_ADMIN].some((list) =>
     patternsOf(list).some((pattern) => pattern.startsWith('group:')),
   );
 }
@@ -132,6 +132,7 @@ export function roleOf(claims: Claims, settings: RoleSettings): Role | null {
   const lists: Record<Role, string> = {
     viewer: settings.ROLE_VIEWER,
     operator: settings.ROLE_OPERATOR,
+    approver: settings.ROLE_APPROVER,
     admin: settings.ROLE_ADMIN,
   };
   return roles.findLast((role) => patternsOf(lists[role]).some((pattern) => fits(pattern, claims))) ?? null;

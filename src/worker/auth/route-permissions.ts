@@ -71,6 +71,10 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'GET /crm/activation/:sessionId/receipt': rule('readLeads', 'activation.receipt'),
   // With it and the receipt, an address can be looked for.
   'GET /crm/activation/:sessionId/receipt/key': rule('readLeads', 'activation.receiptKey'),
+  // Mails to leads by name, and why it was rejected.
+  'GET /crm/activation/:sessionId/approval': showsLeads('activate'),
+  'POST /crm/activation/:sessionId/approve': rule('approve', 'activation.approve'),
+  'POST /crm/activation/:sessionId/reject': rule('approve', 'activation.reject'),
   'POST /crm/activation/:sessionId/pause': rule('activate', 'activation.pause'),
   'POST /crm/activation/:sessionId/resume': rule('activate', 'activation.resume'),
   'POST /crm/activation/:sessionId/cancel': rule('activate', 'activation.cancel'),

@@ -152,10 +152,20 @@ export const problemHelp: Readonly<Record<ProblemCode, ProblemHelp>> = {
     happened: 'The id belongs to an activation that another request started. Nothing was started.',
     todo: 'Create a new id for a new activation. Repeat a request only unchanged.',
   },
+  own_approval: {
+    happened:
+      'You have started this activation, so your approval or rejection does not count. Nothing was changed.',
+    todo: 'Ask a colleague with the role approver or admin. To withdraw it, cancel it.',
+  },
+  approval_decided: {
+    happened:
+      'Nobody has to approve this activation, or it was decided already: approved, rejected, cancelled or expired. `detail` says which. Nothing was changed.',
+    todo: 'Look at its page. One that was not approved in time has to be started again.',
+  },
   manifest_changed: {
     happened:
-      'The start carries the hash of a manifest that would not come out any more: the leads, the template or a setting have changed since. `differences` and `detail` say what, `manifest` has the present one. Nothing was started.',
-    todo: 'Look at the differences. To start all the same, send the hash of the present manifest.',
+      'The start or the approval carries the hash of a manifest that would not come out any more: the leads, the template or a setting have changed since. `differences` and `detail` say what, `manifest` has the present one. Nothing was started or approved.',
+    todo: 'Look at the differences. To start all the same, send the hash of the present manifest. What waits for an approval is rejected or cancelled, and started again.',
   },
   manifest_mismatch: {
     happened: 'The request has a `manifest` whose hash is not its `manifestHash`. Nothing was started.',

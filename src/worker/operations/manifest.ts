@@ -54,14 +54,22 @@ export async function requireOwnHash(
   throw new Refusal('manifest_mismatch');
 }
 
-/** The refusal of a start that carries the hash of another manifest than would come out now. */
-export function manifestChanged(expected: ActivationStartRequest['manifest'], now: HashedManifest): Refusal {
+/**
+ * The refusal of a start that carries the hash of another manifest than would come out now.
+ *
+ * @param effect - what did not happen, as a sentence
+ */
+export function manifestChanged(
+  expected: ActivationStartRequest['manifest'],
+  now: HashedManifest,
+  effect = 'Nothing was started.',
+): Refusal {
   const differences = expected === undefined ? [] : manifestDifferences(expected, now.manifest);
   const words =
     differences.length === 0
       ? ['Send the manifest beside its hash to be told what has changed.']
       : differences.map(({ message }) => message);
-  const refusal = new Refusal('manifest_changed', ['Nothing was started.', ...words].join(' '));
+  const refusal = new Refusal('manifest_changed', [effect, ...words].join(' '));
   refusal.extension = { differences, manifest: now };
   return refusal;
 }

@@ -15,7 +15,13 @@ import {
   type SendingSettings,
 } from '../../mail/readiness.ts';
 import type { MailTransport } from '../../mail/transport.ts';
-import { dailyCapFault, mailTexts, minDaysBetween, minDaysFault } from '../../runtime/settings.ts';
+import {
+  approvalFault,
+  dailyCapFault,
+  mailTexts,
+  minDaysBetween,
+  minDaysFault,
+} from '../../runtime/settings.ts';
 import { Refusal } from '../http/problem.ts';
 
 /** The settings that decide whether mail can be sent. */
@@ -33,10 +39,12 @@ export function reportsDeliveries(env: Env): boolean {
 export function mailFaults(env: Env): MissingSetting[] {
   const capFault = dailyCapFault(env);
   const daysFault = minDaysFault(env);
+  const aboveFault = approvalFault(env);
   return [
     ...missingSettings(sendingSettings(env)),
     ...(capFault === null ? [] : [{ setting: 'MAIL_DAILY_CAP', message: capFault }]),
     ...(daysFault === null ? [] : [{ setting: 'MAIL_MIN_DAYS_BETWEEN', message: daysFault }]),
+    ...(aboveFault === null ? [] : [{ setting: 'APPROVAL_ABOVE', message: aboveFault }]),
   ];
 }
 

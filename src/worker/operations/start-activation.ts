@@ -10,6 +10,7 @@
 import { batchCountInBounds } from '../../core/batch/batch.ts';
 import { batchCountUnderCap } from '../../core/limits/daily-cap.ts';
 import { checkSchedule, windowFault } from '../../core/schedule/check-timing.ts';
+import { needsApproval, newApproval } from '../../core/session/approval.ts';
 import type { Command } from '../../core/session/command.ts';
 import type { SessionSpec } from '../../core/session/session.ts';
 import { countRunning, wasDeleted } from '../../crm/activations.ts';
@@ -22,7 +23,13 @@ import {
 } from '../../crm/audience.ts';
 import { openRecovery } from '../../crm/recovery.ts';
 import { sessionStub } from '../../durable/stubs.ts';
-import { dailyCap, maxBatchLeadCount, minDaysBetween, undoMs } from '../../runtime/settings.ts';
+import {
+  approvalAbove,
+  dailyCap,
+  maxBatchLeadCount,
+  minDaysBetween,
+  undoMs,
+} from '../../runtime/settings.ts';
 import { limits } from '../../shared/limits.ts';
 import type { AudienceOutcomes } from '../../shared/manifest.ts';
 import type { Progress } from '../../shared/progress.ts';
@@ -93,11 +100,13 @@ export async function startActivation(
   const createdAt = Date.now();
   // Who is held to no manifest does not wait for counts.
   const isHeld = manifestHash !== undefined;
-  const audience = await (isHeld ? requireCountedAudience : requireAudience)(env, wanted);
+  const above = approvalAbove(env);
+  const audience = await requireStartAudience(env, wanted, isHeld, above);
   const mail = mailSettings(env, requestUrl);
   const made = await manifestOf(env, { wanted, owner, template, mail, provider, audience });
   if (isHeld && manifestHash !== made.hash) throw manifestChanged(expected, made);
   const days = minDaysBetween(env);
+  const mustWait = needsApproval(audience.total, above);
   const spec: SessionSpec = {
     sessionId,
     name: wanted.name ?? template.name,
@@ -123,8 +132,9 @@ export async function startActivation(
     createdAt,
     // Counted from here: a slow count of the audience must not shorten the time to undo. One that is scheduled can be
     // cancelled until it begins.
-    ...(timing.schedule === undefined ? { startsAt: Date.now() + undoMs(env) } : {}),
+    ...(timing.schedule === undefined && !mustWait ? { startsAt: Date.now() + undoMs(env) } : {}),
     ...timing,
+    ...(mustWait ? { approval: newApproval(createdAt) } : {}),
     ...(wanted.schedule === undefined && wanted.window === undefined
       ? {}
       : { selectionHash: await fingerprintOf(selectionOf(wanted)) }),
@@ -250,19 +260,36 @@ export async function requireNoRecovery(env: Env): Promise<void> {
   );
 }
 
+/** The leads of a start. What would happen to them is counted where somebody is held to it or has to approve it. */
+async function requireStartAudience(
+  env: Env,
+  wanted: ActivationPreviewRequest,
+  isHeld: boolean,
+  above: number | null,
+): Promise<PresentAudience> {
+  if (isHeld) return requireCountedAudience(env, wanted);
+  const audience = await requireAudience(env, wanted);
+  return needsApproval(audience.total, above) ? requireCountedAudience(env, wanted) : audience;
+}
+
 /** The leads that an audience means now; refuses an empty one and ids of no lead. */
 async function requireAudience(env: Env, { audience }: ActivationPreviewRequest): Promise<PresentAudience> {
   if ('filter' in audience) requireSimpleFilter(audience.filter);
   return requirePresent(await resolveAudience(env.DB, audience));
 }
 
-/** The same, with what would happen to the leads. */
+/**
+ * The same, with what would happen to the leads.
+ *
+ * @param upTo - leads with a higher id do not count
+ */
 export async function requireCountedAudience(
   env: Env,
-  { audience }: ActivationPreviewRequest,
+  { audience }: Pick<ActivationPreviewRequest, 'audience'>,
+  upTo?: number,
 ): Promise<PresentAudience<AudienceOutcomes>> {
   if ('filter' in audience) requireSimpleFilter(audience.filter);
-  return requirePresent(await countAudience(env.DB, audience, presentMailedAfter(env)));
+  return requirePresent(await countAudience(env.DB, audience, presentMailedAfter(env), upTo));
 }
 
 function requirePresent<Outcomes>(resolved: ResolvedAudience<Outcomes>): PresentAudience<Outcomes> {

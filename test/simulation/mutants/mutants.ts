@@ -20,6 +20,7 @@ const alarm = 'src/durable/session/alarm.ts';
 const settle = 'src/core/batch/settle.ts';
 const doubt = 'src/core/batch/doubt.ts';
 const flip = 'src/crm/flip.ts';
+const approval = 'src/core/session/approval.ts';
 
 function mutant(name: string, file: string, find: string, replace: string): Mutant {
   return { name, changes: [{ file, find, replace }] };
@@ -425,6 +426,33 @@ export const mutants: readonly Mutant[] = [
     'const probeAt = nowMs + Math.round(Math.min(backedOffMs, longestMs));',
     'const probeAt = nowMs + Math.round(60 * Math.min(backedOffMs, longestMs));',
   ),
+  mutant(
+    'the starter approves',
+    approval,
+    "  if (isOwnRequest(spec.owner, by)) return refused('own_approval',",
+    "  if (spec.owner === '' && isOwnRequest(spec.owner, by)) return refused('own_approval',",
+  ),
+  mutant(
+    'a change leaves the approval as it was',
+    'src/core/session/session.ts',
+    'return approval.approved !== undefined && approval.approved.manifestHash === manifest?.hash;',
+    'return approval.approved !== undefined && manifest !== undefined;',
+  ),
+  {
+    name: 'nobody is waited for',
+    changes: [
+      {
+        file: 'src/core/session/session.ts',
+        find: '      spec.approval !== undefined\n',
+        replace: '      spec.approval === null\n',
+      },
+      {
+        file: 'src/core/session/session.ts',
+        find: "  if (!isApproved(session.spec)) return 'none';\n",
+        replace: '',
+      },
+    ],
+  },
   mutant(
     'the audience depends on the clock',
     'src/crm/audience.ts',

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { newApproval, type ApprovalVerdict } from '../../../src/core/session/approval.ts';
 import type { Command } from '../../../src/core/session/command.ts';
 import type { SessionSpec } from '../../../src/core/session/session.ts';
 import type { DeliveryEvent } from '../../../src/core/batch/delivery-status.ts';
@@ -41,6 +42,7 @@ import {
   type OutageKind,
   type ProviderName,
 } from './mail-api.ts';
+import { Approver, manifestOfSpec } from './approver.ts';
 import { drawTimes, type Times } from './times.ts';
 import { Person, Poller, StreamReader, type PersonParts } from './person.ts';
 
@@ -78,6 +80,7 @@ const dayMs = 86_400_000;
 /** More steps than any world needs: something goes round and round. */
 const maxStepCount = 200_000;
 const hashKey = 'simulated-hash-key';
+const owner = 'ana@sim.test';
 const sessionSuffix = 'sim00000';
 
 const template = { id: 'welcome', version: 1, name: 'Welcome', subject: 'Hi', html: '<p>Hi</p>', text: 'Hi' };
@@ -95,6 +98,8 @@ function hashOfEmail(email: string): string {
 export class World {
   readonly #sim: Simulator;
   readonly #draw: Random;
+  /** Which sessions another person has to approve. */
+  readonly #approvals: Random;
   readonly #faults: Faults;
   readonly #intensity: Intensity;
   readonly #crm: SimDatabase;
@@ -105,6 +110,8 @@ export class World {
   readonly #provider: ProviderName;
   readonly #leadCount: number;
   readonly #people: Person[] = [];
+  /** Of sessions that another person has to approve. */
+  readonly #approvers = new Map<string, Approver>();
   readonly #readers: (Poller | StreamReader)[] = [];
   readonly #sessionIds: string[] = [];
   readonly #storageAwayUntil = new Map<ObjectHost, number>();
@@ -127,6 +134,7 @@ export class World {
     sim.onLine = options.onLine ?? null;
     const draw = sim.stream('world');
     this.#draw = draw;
+    this.#approvals = sim.stream('approvals');
     this.#faults = new Faults(sim, options.leftOut ?? new Set());
     const some = (probability: number, low: number, high: number): number =>
       draw.chance(probability) ? (draw.chance(0.5) ? low : high) : 0;
@@ -238,6 +246,8 @@ export class World {
           if (command.kind !== 'pause' && command.kind !== 'cancel')
             this.#invariants.providerAccepted(host, this.#env.MAIL_PROVIDER);
         }
+        if (method === 'decideApproval')
+          this.#invariants.verdictArrived(host, args[0] as ApprovalVerdict, owner);
         if (method === 'erase') this.#invariants.commandArrived(host, { kind: 'cancel' });
       },
     };
@@ -467,6 +477,8 @@ export class World {
       const person = new Person(parts, sessionId, draw.pick([0, 1, 2, 3, 5, 8]));
       this.#people.push(person);
       this.#sessionIds.push(sessionId);
+      if (this.#approvals.chance(0.15))
+        this.#approvers.set(sessionId, new Approver({ sim: this.#sim, env: this.#env }, sessionId, owner));
       const undoMs = draw.chance(0.2) ? 10_000 : 0;
       const isFilter = draw.chance(0.6);
       const from = draw.int(1, this.#leadCount);
@@ -525,12 +537,14 @@ export class World {
         return;
       }
       const { maxLeadId, total, revision } = resolved;
-      const { schedule, window = null } = how.times;
+      const approver = this.#approvers.get(sessionId);
+      // What waits for a person begins with their approval.
+      const { schedule, window = null } = approver === undefined ? how.times : {};
       const startsAt = schedule?.startAt ?? createdAt + how.undoMs;
-      const spec: SessionSpec = {
+      const made: SessionSpec = {
         sessionId,
         name: 'Simulated',
-        owner: 'ana@sim.test',
+        owner,
         fingerprint: 'f',
         audience: how.audience,
         template,
@@ -547,17 +561,24 @@ export class World {
         total,
         revision,
         createdAt,
-        ...(schedule === undefined ? { startsAt } : { schedule }),
+        ...(schedule === undefined ? {} : { schedule }),
         ...(window === null ? {} : { window }),
       };
+      const spec: SessionSpec =
+        approver === undefined
+          ? { ...made, ...(schedule === undefined ? { startsAt } : {}) }
+          : { ...made, manifest: manifestOfSpec(made), approval: newApproval(createdAt) };
       // Before the call: it may be carried out although its answer is lost. A repeat finds the first spec.
       const host = this.#hostOf(sessionId);
       if (!this.#started.has(sessionId)) {
         this.#started.add(sessionId);
-        const providers = new Set([this.#provider]);
+        const isWaiting = approver !== undefined;
         // The day's cap may keep the first mail waiting for days; whoever looks sees what it waits for.
         const dueAt = this.#env.MAIL_DAILY_CAP === '' ? (schedule?.startAt ?? null) : null;
-        this.#invariants.sessionStarted(host, { createdAt, startsAt, dueAt, window, providers });
+        const times = { startsAt: isWaiting ? 0 : startsAt, dueAt, window };
+        const providers = new Set([this.#provider]);
+        this.#invariants.sessionStarted(host, { createdAt, ...times, providers }, isWaiting);
+        approver?.begin();
       }
       const isFrozen = schedule?.freezeAt !== 'start' || 'leadIds' in how.audience;
       this.#invariants.audienceFrozen(sessionId, how.audience, isFrozen ? maxLeadId : Infinity);
@@ -689,6 +710,7 @@ export class World {
     this.#api.outage = null;
     Object.assign(this.#env, { MAIL_API_KEY: 'key' });
     for (const person of this.#people) person.isDone = true;
+    for (const approver of this.#approvers.values()) approver.isDone = true;
   }
 
   /** With all well, a person resumes what is paused, until every session has ended. */
@@ -718,7 +740,11 @@ export class World {
           openCount--;
           return;
         } else if (progress.state === 'paused' && progress.reason !== 'mail_unreachable')
-          await person.command({ kind: 'resume' });
+          // What was approved does not leave through another provider: a person lets the rest go.
+          await person.command({
+            kind: this.#approvers.has(sessionId) && progress.reason === 'mail_auth' ? 'cancel' : 'resume',
+          });
+        else if (progress.state === 'awaiting_approval') await this.#approvers.get(sessionId)?.approve();
         waitMs = Math.min(1_800_000, waitMs * 1.5);
         sim.after(waitMs, person, 'look', () => void look());
       };

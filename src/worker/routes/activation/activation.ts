@@ -12,7 +12,6 @@ import type { Command } from '../../../core/session/command.ts';
 import { sampleAudience } from '../../../crm/audience.ts';
 import { listActivations } from '../../../crm/activations.ts';
 import { sessionStub } from '../../../durable/stubs.ts';
-import { senderNameOf } from '../../../mail/templates/render.ts';
 import { undoMs } from '../../../runtime/settings.ts';
 import { limits } from '../../../shared/limits.ts';
 import { activationStates, emailStates, type Progress } from '../../../shared/progress.ts';
@@ -41,6 +40,7 @@ import {
 import type { App, AppEnv } from '../../app-env.ts';
 import { manifestOf } from '../../operations/manifest.ts';
 import { pollSession } from '../../operations/older-objects.ts';
+import { renderSample } from '../../operations/rendered-sample.ts';
 import {
   mailSettings,
   presentMailedAfter,
@@ -408,18 +408,7 @@ export function activationRoutes(app: App): void {
         ? null
         : manifestOf(c.env, { wanted: request, owner, template, mail, provider, audience }),
     ]);
-    const sample = recipients.flatMap((recipient) => {
-      const rendered = compiled.render(recipient, {
-        senderName: senderNameOf(mail.from),
-        actionUrl: mail.actionUrl,
-        // Not the real link: the reader of a preview must not unsubscribe the lead.
-        unsubscribeUrl: mail.publicUrl === null ? null : `${mail.publicUrl}/unsubscribe/preview`,
-        postalAddress: mail.postalAddress,
-      });
-      if (rendered.kind === 'refused') return [];
-      const { subject, html, text } = rendered;
-      return [{ leadId: recipient.leadId, to: recipient.email, subject, html, text }];
-    });
+    const sample = renderSample(compiled, recipients, mail);
     noteLeadsShown(c, sample.length);
     const { total, outcomes } = audience;
     const { willActivate, alreadyActive, suppressed, invalidAddress, recentlyMailed } = outcomes;

@@ -10,6 +10,7 @@ import { mailTransport } from '../../../durable/mail-account.ts';
 import { isProviderName, providerSettings } from '../../../mail/providers/index.ts';
 import { textSetting } from '../../../mail/providers/provider.ts';
 import {
+  approvalAbove,
   confirmAbove,
   dailyCap,
   gateConfig,
@@ -123,7 +124,11 @@ export function settingsRoutes(app: App): void {
           reportsDeliveries: reportsDeliveries(c.env),
           mailsPerCall: mailsPerCall(c.env),
         },
-        activate: { confirmAbove: confirmAbove(c.env), undoSeconds: undoMs(c.env) / 1_000 },
+        activate: {
+          confirmAbove: confirmAbove(c.env),
+          approvalAbove: approvalAbove(c.env),
+          undoSeconds: undoMs(c.env) / 1_000,
+        },
       },
       200,
     );

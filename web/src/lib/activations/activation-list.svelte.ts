@@ -30,8 +30,10 @@ export class ActivationList {
   #searchTimer: ReturnType<typeof setTimeout> | undefined;
   #loadedAt = 0;
 
-  constructor(tracker: Tracker) {
+  /** @param view - the part that is shown first */
+  constructor(tracker: Tracker, view: ActivationView | '' = '') {
     this.#tracker = tracker;
+    this.#view = view;
     this.#pages = new PagedList({
       fetchPage: async (cursor, signal) => {
         const answer = await api.activations(

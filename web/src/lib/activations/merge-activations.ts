@@ -6,6 +6,7 @@
 import { isTerminal, reduceProgress, type Progress } from '../../../../src/shared/progress.ts';
 import type { ActivationView } from '../../../../src/shared/schemas/activation.ts';
 import { stateMessages } from '../messages/states.ts';
+import { isResting } from '../sync/progress-view.ts';
 import { layersOf, needsAttention } from '../sync/layers.ts';
 
 /** Lays newer progress over a list, and adds sessions that it does not have. */
@@ -34,7 +35,9 @@ export function isInView(session: Progress, view: ActivationView | ''): boolean 
     case '':
       return true;
     case 'open':
-      return !isTerminal(session) && session.state !== 'scheduled';
+      return !isTerminal(session) && !isResting(session);
+    case 'approval':
+      return !isTerminal(session) && session.state === 'awaiting_approval';
     case 'scheduled':
       return dueAt(session) !== null;
     case 'attention':

@@ -79,6 +79,8 @@ export function statusOf(progress: Progress, now: number): Status {
   });
   if (isTerminal(progress)) {
     const isBad = failed + email.unknown > 0;
+    if (reason === 'approval_rejected') return at('bad', m.rejected, { sentence: m.notSent });
+    if (reason === 'approval_expired') return at('bad', m.expired, { sentence: m.notSent });
     if (state === 'cancelled') return at(isBad ? 'warn' : 'neutral', m.cancelled(failed, email.unknown));
     if (state === 'failed')
       return at('bad', m.failed, { cause: reason === null ? null : causeOf(progress, reason) });
@@ -87,6 +89,9 @@ export function statusOf(progress: Progress, now: number): Status {
   if (isCancelling(progress)) return at('warn', m.cancelling, { sentence: m.finishing, isMoving: true });
   const undo = undoSeconds(progress, now);
   if (undo > 0) return at('accent', m.startsIn(undo), { sentence: m.notSent });
+  if (state === 'awaiting_approval') {
+    return at('warn', m.awaitingApproval, { sentence: m.startsWith(progress.total) });
+  }
   if (state === 'scheduled') {
     const { schedule } = progress;
     return at(

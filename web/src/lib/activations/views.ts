@@ -10,6 +10,7 @@ export type { ActivationView };
 export const activationViews = [
   'open',
   'scheduled',
+  'approval',
   'attention',
   'completed',
   'cancelled',

@@ -64,6 +64,7 @@ import type {
   SkippedReason,
 } from '../../../../src/shared/schemas/lead-bulk.ts';
 import type { LeadCreate, LeadDetail } from '../../../../src/shared/schemas/leads.ts';
+import type { ApprovalRequest } from '../../../../src/shared/schemas/approval.ts';
 import { apiHeaders, isSignedOut } from './sign-in.ts';
 
 /** Why a call did not succeed. `unreachable`: nobody knows whether the server took it. */
@@ -257,6 +258,12 @@ export const api = {
     call<OriginalActivation>(`/crm/activation/${sessionId}/original`),
   /** What an activation was started with, in so far as it is agreed on and never deleted. */
   manifestOf: (sessionId: string) => call<SessionManifest>(`/crm/activation/${sessionId}/manifest`),
+  /** What an approver looks at. */
+  approval: (sessionId: string) => call<ApprovalRequest>(`/crm/activation/${sessionId}/approval`),
+  approve: (sessionId: string, manifestHash: string) =>
+    post<Progress>(`/crm/activation/${sessionId}/approve`, { manifestHash }),
+  reject: (sessionId: string, manifestHash: string, reason: string) =>
+    post<Progress>(`/crm/activation/${sessionId}/reject`, { manifestHash, reason }),
   preview: (request: ActivationPreviewRequest, signal?: AbortSignal) =>
     post<ActivationPreview>('/crm/activation/preview', request, signal),
   start: (request: ActivationStartRequest) =>

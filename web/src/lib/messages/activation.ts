@@ -126,6 +126,10 @@ export const activationMessages = {
   zone: (zone: string) => `Times in ${zone}`,
   events: {
     scheduled: (_, by, until) => `Scheduled for ${formatDateTime(until)}${byWhom(by)}`,
+    approval_asked: (_, by, until) => `Approval asked${byWhom(by)}, until ${formatDateTime(until)}`,
+    approved: (_, by) => `Approved${byWhom(by)}`,
+    rejected: (_, by) => `Rejected${byWhom(by)}`,
+    approval_expired: () => 'Cancelled: nobody approved it in time',
     window_changed: (_, by) => `Sending hours changed${byWhom(by)}`,
     started: (count, by) => `Started${byWhom(by)}${count === null ? '' : ` for ${leads(count)}`}`,
     paused: (_, by) => `Paused${by === null ? ' automatically' : byWhom(by)}`,

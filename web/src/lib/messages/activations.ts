@@ -18,6 +18,7 @@ export const activationsMessages = {
     '': 'All',
     open: 'Running',
     scheduled: 'Scheduled',
+    approval: 'Waiting for approval',
     attention: 'Needs attention',
     completed: 'Completed',
     cancelled: 'Cancelled',
@@ -51,6 +52,10 @@ export const activationsMessages = {
     scheduled: {
       title: 'Nothing is scheduled',
       text: 'Choose “Later” in the Activate dialog. What is to come is listed here by day.',
+    },
+    approval: {
+      title: 'Nothing waits for approval',
+      text: 'Activations that a colleague has to approve appear here.',
     },
     attention: {
       title: 'Nothing needs attention',

@@ -96,6 +96,8 @@ export const auditMessages = {
           ? `(start ${at.replace('T', ' ')} ${typeof zone === 'string' ? zone : ''})`
           : '',
     },
+    'activation.approve': { before: 'approved', object: activation },
+    'activation.reject': { before: 'rejected', object: activation },
     'activation.undo': { before: 'undid the start of', object: activation },
     'activation.retry': { before: 'retried emails of', object: activation },
     'activation.check': { before: 'checked the unconfirmed emails with the provider of', object: activation },

@@ -44,12 +44,18 @@ export const settingsMessages = {
     label: 'Your role',
     viewer: 'Viewer: sees activations and their numbers.',
     operator: 'Operator: imports leads and starts activations.',
+    approver: 'Approver: also approves what others start.',
     admin: 'Admin: may do everything.',
   },
   signedIn: 'Signed in as',
   confirmAbove: {
     label: 'Confirm by typing the count',
     value: (count: string) => `Above ${count} leads`,
+  },
+  approval: {
+    label: 'Approval by a colleague',
+    value: (count: string) => `Above ${count} leads`,
+    none: 'Not needed',
   },
   undo: {
     label: 'Time to undo a start',

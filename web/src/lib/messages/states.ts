@@ -15,6 +15,7 @@ import type { Link } from '../sync/wire.ts';
 
 export const stateMessages = {
   states: {
+    awaiting_approval: 'Waiting for approval',
     scheduled: 'Scheduled',
     queued: 'Queued',
     running: 'Running',
@@ -33,6 +34,8 @@ export const stateMessages = {
     bounce_rate: 'Too many emails bounce',
     complaint_rate: 'Too many people mark the emails as spam',
     schedule_missed: 'Its start time was missed',
+    approval_rejected: 'Rejected by a colleague',
+    approval_expired: 'Nobody approved it in time',
   } satisfies Record<SessionReason, string>,
 
   skipReasons: {

@@ -32,6 +32,9 @@ const ended =
     ].join(', ');
 
 export const statusMessages = {
+  awaitingApproval: 'Waiting for approval',
+  rejected: 'Rejected',
+  expired: 'Not approved in time',
   scheduled: 'Scheduled',
   scheduledFor: (time: string) => `Scheduled for ${time}`,
   startsWith: (count: number) => `${leads(count)} selected, nothing has been sent`,
@@ -90,6 +93,8 @@ export const statusMessages = {
       bounce_rate: 'Check the addresses, then resume or cancel.',
       schedule_missed:
         'More than an hour had passed, so nothing was sent. Start it now, or choose another time.',
+      approval_rejected: 'Start it again with what was asked for.',
+      approval_expired: 'Start it again.',
       complaint_rate: 'Check who is emailed, then resume or cancel.',
     } satisfies Record<SessionReason, string>,
   },

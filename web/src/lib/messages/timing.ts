@@ -86,6 +86,7 @@ export const timingMessages = {
   dialog: {
     title: 'Change times',
     description: 'Nothing is sent before the start, and nothing outside of the hours.',
+    asksAgain: 'Other times have to be approved anew.',
     save: 'Save times',
   },
   agenda: {

@@ -11,6 +11,7 @@ export const pages = [
   { href: '/leads', needs: 'readLeads', group: 'work' },
   { href: '/imports', needs: 'importLeads', group: 'work' },
   { href: '/activations', needs: 'watch', group: 'work' },
+  { href: '/approvals', needs: 'approve', group: 'work' },
   { href: '/templates', needs: 'watch', group: 'mail' },
   { href: '/suppressions', needs: 'suppress', group: 'mail' },
   { href: '/audit', needs: 'readAudit', group: 'admin' },

@@ -58,7 +58,7 @@ export function inTrackerOrder<View extends { sessionId: string; progress: Progr
 
 /** Percentage over several sessions that still go on, for the tab's title; null when none does. */
 export function overallPercent(sessions: readonly Progress[]): number | null {
-  const live = sessions.filter((session) => !isTerminal(session) && session.state !== 'scheduled');
+  const live = sessions.filter((session) => !isTerminal(session) && !isResting(session));
   if (live.length === 0) return null;
   const done = live.reduce((sum, session) => sum + session.processed, 0);
   const total = live.reduce((sum, session) => sum + session.total, 0);
@@ -123,9 +123,14 @@ export function allowedControls(
     check: !cancelling && (progress.checkableUntil ?? 0) > nowMs,
     assumeSent: progress.email.unknown > 0,
     startNow: isBeforeStart(progress),
-    reschedule: isBeforeStart(progress),
-    erase: over || progress.state === 'paused' || progress.state === 'scheduled',
+    reschedule: isBeforeStart(progress) || progress.state === 'awaiting_approval',
+    erase: over || progress.state === 'paused' || isResting(progress),
   };
+}
+
+/** It waits for its start time or for a person's approval, perhaps for days: nobody follows it. */
+export function isResting({ state }: Pick<Progress, 'state'>): boolean {
+  return state === 'scheduled' || state === 'awaiting_approval';
 }
 
 /** It waits for its start time, or has missed it. */

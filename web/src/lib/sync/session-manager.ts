@@ -17,6 +17,7 @@ import {
   type FollowerEvent,
   type FollowerState,
 } from './follower.ts';
+import { isResting } from './progress-view.ts';
 import type { BrowserPorts } from './ports.ts';
 import type { TrackedSession, TrackedSessionStore } from './store.ts';
 import { TabGroup, type SessionMessage } from './tab-group.ts';
@@ -118,10 +119,10 @@ export class SessionManager {
     this.#changed();
   }
 
-  /** A session that a person here started, resumed or retried: tracked, and worth a stream. One that is scheduled is neither. */
+  /** A session that a person here started, resumed or retried: tracked, and worth a stream. One that waits for its time or for an approval is neither. */
   begin(progress: Progress): void {
     const { sessionId } = progress;
-    if (progress.state === 'scheduled') {
+    if (isResting(progress)) {
       this.#take(progress, true);
       this.#forget(sessionId, true);
       this.#changed();
@@ -141,7 +142,7 @@ export class SessionManager {
   /** An open session that this person started elsewhere: tracked from now on, without a stream for its sake. */
   follow(progress: Progress): void {
     const { sessionId } = progress;
-    if (progress.state === 'scheduled') return;
+    if (isResting(progress)) return;
     if (this.#store.get(sessionId) === null) {
       this.#store.add(sessionId, this.#ports.now());
       this.#tabs.post({ kind: 'track', sessionId, live: false });
@@ -249,7 +250,7 @@ export class SessionManager {
       this.#store.remember(progress);
       this.#tabs.post({ kind: 'progress', progress });
       // It may wait for weeks: until it begins, nobody asks for it but who looks at it.
-      if (newest.state === 'scheduled') this.#forget(progress.sessionId, true);
+      if (isResting(newest)) this.#forget(progress.sessionId, true);
     }
   }
 

@@ -4,9 +4,15 @@
  *
  * @module
  */
-import { emailPendingCount, type Issue, type Progress } from '../../../../../src/shared/progress.ts';
+import {
+  emailPendingCount,
+  isTerminal,
+  type Issue,
+  type Progress,
+} from '../../../../../src/shared/progress.ts';
 import type { Timeline } from '../../../../../src/shared/timeline.ts';
 import type { Toasts } from '../../shell/toasts.svelte.ts';
+import { isResting } from '../../sync/progress-view.ts';
 import type { Tracker } from '../../sync/tracker.svelte.ts';
 import { api, type Command, type Refusal } from '../../api/client.ts';
 import { ActivationCommands } from '../commands.svelte.ts';
@@ -51,6 +57,7 @@ export class ActivationPage {
   #eraseRefusal = $state.raw<Refusal | null>(null);
   /** Null until it is known. */
   #reportsDeliveries = $state<boolean | null>(null);
+  #me = $state<string | null>(null);
   #refreshedRev = -1;
 
   /** @param readsLeads - whether this person may see who was emailed; asked each time, as it may be learned late */
@@ -107,12 +114,19 @@ export class ActivationPage {
     return told > 0 || this.#reportsDeliveries === true;
   }
 
+  /** Address of who is signed in; null until it is known. */
+  get me(): string | null {
+    return this.#me;
+  }
+
   /** Follows the session while its page is open. Returns how to stop. */
   connect(): () => void {
     const stop = this.#tracker.observe(this.sessionId);
     void this.load();
     void api.settings().then((answer) => {
-      if (answer.ok) this.#reportsDeliveries = answer.value.mail.reportsDeliveries;
+      if (!answer.ok) return;
+      this.#reportsDeliveries = answer.value.mail.reportsDeliveries;
+      this.#me = answer.value.user.email;
     });
     const handle = setInterval(() => {
       if (document.visibilityState === 'visible') void this.#refreshDetails();
@@ -175,6 +189,13 @@ export class ActivationPage {
   timesChanged(progress: Progress): void {
     this.#dialog = null;
     this.#tracker.offer(progress);
+    void this.#refreshDetails();
+  }
+
+  /** A person has decided about it: shows that at once. */
+  decided(progress: Progress): void {
+    if (isTerminal(progress) || isResting(progress)) this.#tracker.offer(progress);
+    else this.#tracker.begin(progress);
     void this.#refreshDetails();
   }
 

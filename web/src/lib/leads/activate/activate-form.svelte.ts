@@ -19,6 +19,7 @@ import type { TemplateSummary } from '../../../../../src/shared/schemas/mail.ts'
 import { api, type Refusal } from '../../api/client.ts';
 import { formatShortDateTime } from '../../messages/format.ts';
 import { activateMessages } from '../../messages/activate.ts';
+import { approvalMessages } from '../../messages/approvals.ts';
 import { timingMessages } from '../../messages/timing.ts';
 import { Timing } from '../../timing/timing.svelte.ts';
 import { describeAudience, expectedMs } from './describe-audience.ts';
@@ -164,9 +165,16 @@ export class ActivateForm {
   get matchCount(): number | null {
     return 'filter' in this.#audience ? (this.#preview?.total ?? 0) : null;
   }
+  /** Above this many leads a colleague has to approve it; null where nobody has to approve this one. */
+  get approvalAbove(): number | null {
+    const above = this.#settings?.activate.approvalAbove ?? null;
+    return above !== null && (this.#preview?.total ?? 0) > above ? above : null;
+  }
   /** What the button does. */
   get startLabel(): string {
     const count = this.#preview?.willActivate ?? 0;
+    if (this.approvalAbove !== null)
+      return count > 0 ? approvalMessages.ask(count) : approvalMessages.askUncounted;
     if (this.timing.mode === 'later') {
       const isKnown = count > 0 && this.timing.freezeAt === 'scheduling';
       return isKnown ? timingMessages.schedule(count) : timingMessages.scheduleUncounted;
