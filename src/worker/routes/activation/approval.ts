@@ -21,11 +21,12 @@ import { noteLeadsShown } from '../../middleware/read-audit.ts';
 import { approvalRequest, decideApproval, type Verdict } from '../../operations/approval.ts';
 import { requireNoRecovery } from '../../operations/start-activation.ts';
 
-const tags = ['activations'];
+const tags = ['activation'];
 
 const request = createRoute({
   method: 'get',
   path: '/crm/activation/{sessionId}/approval',
+  operationId: 'getActivationApproval',
   tags,
   summary: 'What an approver looks at',
   description:
@@ -48,6 +49,7 @@ const verdictCodes = [
 const approve = createRoute({
   method: 'post',
   path: '/crm/activation/{sessionId}/approve',
+  operationId: 'approveActivation',
   tags,
   summary: 'Approve what somebody else has started, by the hash of its manifest',
   description:
@@ -70,6 +72,7 @@ const approve = createRoute({
 const reject = createRoute({
   method: 'post',
   path: '/crm/activation/{sessionId}/reject',
+  operationId: 'rejectActivation',
   tags,
   summary: 'Reject what somebody else has started: it is cancelled, and nothing was done',
   request: { params: sessionIdParams, body: body(rejectRequestSchema) },
