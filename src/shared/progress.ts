@@ -11,6 +11,7 @@
  */
 import type { ResolvedSchedule } from './schedule/schedule.ts';
 import type { SendingWindow } from './schedule/sending-window.ts';
+import type { TakeBackProgress } from './take-back.ts';
 
 /** States of a session, as stored and on the wire. */
 export const sessionStates = [
@@ -130,6 +131,8 @@ export interface Progress {
   schedule?: ResolvedSchedule;
   /** Nothing leaves outside of it; absent: mail leaves at any time. */
   window?: SendingWindow;
+  /** That its leads were made new again after its end; absent: nobody has asked for that. */
+  takeBack?: TakeBackProgress;
   startedAt: number | null;
   updatedAt: number;
   finishedAt: number | null;

@@ -37,6 +37,7 @@ import { maintenanceRoutes } from './routes/system/maintenance.ts';
 import { problemRoutes } from './routes/system/problems.ts';
 import { senderCheckRoutes } from './routes/mail/sender-check.ts';
 import { receiptRoutes } from './routes/activation/receipt.ts';
+import { takeBackRoutes } from './routes/activation/take-back.ts';
 import { settingsRoutes } from './routes/system/settings.ts';
 import { suppressionRoutes } from './routes/mail/suppressions.ts';
 import { testInboxRoutes } from './routes/mail/test-inbox.ts';
@@ -72,6 +73,7 @@ export function createApp(identify: Identify = createIdentify()): App {
     activationRoutes,
     timelineRoutes,
     receiptRoutes,
+    takeBackRoutes,
     leadRoutes,
     leadBulkRoutes,
     importRoutes,

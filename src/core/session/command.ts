@@ -15,6 +15,10 @@ import { endPlan, touch, type Chore, type Session } from './session.ts';
 const anonymizedDetail =
   'It ended so long ago that its recipients have been removed; only its numbers are left.';
 
+/** Its leads are not its own any more: another activation may have mailed them since. */
+const takenBackDetail =
+  'It was taken back, so none of its mail is sent again. Start a new activation for these leads.';
+
 export type Command =
   | { kind: 'pause' }
   | { kind: 'resume' }
@@ -124,6 +128,7 @@ export function decideCommand(
     case 'check':
     case 'assumeSent': {
       if (session.spec.reducedAt !== undefined) return refused(anonymizedDetail);
+      if (session.takeBack !== null && command.kind !== 'assumeSent') return refused(takenBackDetail);
       const kind = choreOf(command);
       if (session.chore !== null) {
         return session.chore.kind === kind

@@ -25,6 +25,7 @@ import { importIdSchema } from './imports.ts';
 import { leadFilterSchema } from './leads.ts';
 import { hashedManifestSchema, manifestHashSchema } from './manifest.ts';
 import { scheduleSchema, sendingWindowSchema } from './schedule.ts';
+import { takeBackProgressSchema } from './take-back.ts';
 
 export const audienceSchema = z
   .union([
@@ -158,6 +159,9 @@ export const progressSchema = z
       .exactOptional()
       .meta({ description: 'When it was scheduled to begin.' }),
     window: sendingWindowSchema.exactOptional(),
+    takeBack: takeBackProgressSchema
+      .exactOptional()
+      .meta({ description: 'Its leads are, or were, made new again after its end.' }),
     startedAt: timeMs.nullable(),
     updatedAt: timeMs,
     finishedAt: timeMs.nullable(),
@@ -245,6 +249,15 @@ export const leadHistorySchema = z
         result: leadResultSchema.nullable().meta({ description: 'The mail and what became of it.' }),
       })
       .nullable(),
+    takenBack: z
+      .object({
+        sessionId: z.string(),
+        name: z.string().nullable().meta({ description: 'Null once the activation is erased.' }),
+        by: z.string().nullable().meta({ description: 'Who had it taken back.' }),
+        at: timeMs,
+      })
+      .nullable()
+      .meta({ description: 'The activation that last made the lead new again.' }),
   })
   .meta({ id: 'LeadHistory' });
 export type LeadHistory = z.infer<typeof leadHistorySchema>;

@@ -64,6 +64,10 @@ export const settingsSchema = z
     activate: z.object({
       confirmAbove: count.meta({ description: 'Above this many leads, a person types the count to start.' }),
       undoSeconds: z.number().min(0).meta({ description: 'Seconds in which a start can be undone.' }),
+      takeBackDays: z
+        .number()
+        .min(0)
+        .meta({ description: 'Days after its end for which an activation can be taken back.' }),
     }),
   })
   .meta({ id: 'Settings' });

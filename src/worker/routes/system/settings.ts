@@ -16,6 +16,7 @@ import {
   maxBatchLeadCount,
   retentionDays,
   settings,
+  takeBackDays,
   undoMs,
   type ProductSetting,
 } from '../../../runtime/settings.ts';
@@ -121,7 +122,11 @@ export function settingsRoutes(app: App): void {
           reportsDeliveries: reportsDeliveries(c.env),
           mailsPerCall: mailsPerCall(c.env),
         },
-        activate: { confirmAbove: confirmAbove(c.env), undoSeconds: undoMs(c.env) / 1_000 },
+        activate: {
+          confirmAbove: confirmAbove(c.env),
+          undoSeconds: undoMs(c.env) / 1_000,
+          takeBackDays: Math.min(takeBackDays(c.env), retentionDays(c.env)),
+        },
       },
       200,
     );
