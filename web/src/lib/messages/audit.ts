@@ -96,6 +96,14 @@ export const auditMessages = {
           ? `(start ${at.replace('T', ' ')} ${typeof zone === 'string' ? zone : ''})`
           : '',
     },
+    'activation.takeBack': {
+      before: 'took back',
+      object: activation,
+      after: ({ leads }) => {
+        const text = count(leads, 'lead', 'leads');
+        return text === null ? '' : `(${text})`;
+      },
+    },
     'activation.undo': { before: 'undid the start of', object: activation },
     'activation.retry': { before: 'retried emails of', object: activation },
     'activation.check': { before: 'checked the unconfirmed emails with the provider of', object: activation },
