@@ -85,7 +85,7 @@ const sameLeadIds = `SELECT l.id FROM json_each(?1) AS known JOIN leads l ON l.i
 
 const setActiveSql = `UPDATE leads SET status = 'active', activated_at = ?3, activated_by = ?4,
     mailed_before = mailed_at, mailed_at = ?3, activated_revision = ${nextRevisionSql}
-  WHERE +status = 'new' AND id IN (${sameLeadIds}
+  WHERE +status = 'new' AND taken_back_by IS NOT ?4 AND id IN (${sameLeadIds}
     UNION SELECT l.id FROM json_each(?1) AS known JOIN leads l ON l.email = (known.value ->> 'email'))`;
 
 // The restored database may name a session as owner that gave the lead back after the backup. The session that

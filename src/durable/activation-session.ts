@@ -25,6 +25,7 @@ import type { Issue, Progress } from '../shared/progress.ts';
 import type { Recipient } from '../shared/recipient.ts';
 import type { LeadResult } from '../shared/schemas/activation.ts';
 import type { SessionManifest } from '../shared/schemas/manifest.ts';
+import type { TakeBackChoice } from '../shared/take-back.ts';
 import type { Timeline } from '../shared/timeline.ts';
 import { DeliveryEvents } from './session/delivery-events.ts';
 import { Feed } from './session/feed.ts';
@@ -41,11 +42,19 @@ import { closeMembers, receiptPage, type ReceiptCursor, type ReceiptPage } from 
 import { SessionSlice } from './session/slice.ts';
 import { SessionStore } from './store/session-store.ts';
 import { SessionSweep } from './session/sweep.ts';
+import {
+  forecastOf,
+  SessionTakeBack,
+  startTakeBack,
+  type TakeBackForecastAnswer,
+  type TakeBackStart,
+} from './session/take-back.ts';
 import { SessionTurns, type EraseAnswer } from './session/turns.ts';
 
 export type { ResultCursor, ResultQuery } from './session/results.ts';
 export type { ReceiptCursor, ReceiptPage } from './session/receipt.ts';
 export type { EraseAnswer } from './session/turns.ts';
+export type { TakeBackForecastAnswer } from './session/take-back.ts';
 
 export type StartAnswer =
   | { kind: 'started' | 'exists'; progress: Progress; manifestHash: string | null }
@@ -66,6 +75,9 @@ export interface ApprovalMaterial extends Pick<
   /** It has not been decided. */
   isOpen: boolean;
 }
+export type TakeBackAnswer =
+  | { kind: 'ok'; progress: Progress; isNew: boolean }
+  | Exclude<TakeBackStart, { kind: 'ok' }>;
 
 export type CommandAnswer =
   | { kind: 'ok'; progress: Progress; manifestHash: string | null }
@@ -114,6 +126,7 @@ export class ActivationSession extends DurableObject<Env> {
     this.#turns = new SessionTurns(this.#context, {
       alarm: this.#alarm,
       slice,
+      takeBack: new SessionTakeBack(this.#context),
       removed: (sessionId) => this.#feed.closeDeleted(sessionId),
     });
   }
@@ -337,6 +350,38 @@ export class ActivationSession extends DurableObject<Env> {
     this.#feed.publish();
     await this.#alarm.arm(nowMs);
     return { kind: 'ok', progress };
+  }
+
+  /** What taking the session back would do now; changes nothing. */
+  async takeBackForecast(
+    choice: TakeBackChoice,
+    requestId: string | null = null,
+  ): Promise<TakeBackForecastAnswer> {
+    await this.#alarm.ensureAlarm(requestId);
+    return forecastOf(this.#context, choice);
+  }
+
+  /**
+   * Begins to make leads new again that the session has set active; the alarm does the rest. The same request again
+   * finds it.
+   *
+   * @param wanted.manifestHash - of the manifest that was shown; where another one would come out, nothing is changed
+   */
+  async takeBack(
+    wanted: { choice: TakeBackChoice; manifestHash: string; by: string },
+    requestId: string | null = null,
+  ): Promise<TakeBackAnswer> {
+    followClock(this.#context);
+    const answer = await startTakeBack(this.#context, wanted);
+    if (answer.kind !== 'ok') return answer;
+    const { isNew, session } = answer;
+    const nowMs = this.now();
+    if (isNew) {
+      this.#log('info', 'take_back', { requestId, choice: wanted.choice });
+      this.#feed.publish();
+      await this.#alarm.arm(nowMs);
+    }
+    return { kind: 'ok', progress: toProgress(session, nowMs), isNew };
   }
 
   /**

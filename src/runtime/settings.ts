@@ -340,6 +340,15 @@ const table = {
     takenBy: anywhere,
     check: wholeNumber(0),
   },
+  TAKE_BACK_DAYS: {
+    group: 'Activations',
+    meaning:
+      'Days after its end for which an activation can be taken back: leads that it set active become new again. Never longer than RETENTION_DAYS. 0: it cannot be.',
+    default: '30',
+    isSecret: false,
+    takenBy: anywhere,
+    check: isNumberFromZero,
+  },
   RETENTION_DAYS: {
     group: 'Data',
     meaning:
@@ -438,6 +447,11 @@ function number(env: SettingValues, name: NumericSetting): number {
 /** Days for which an activation that ended knows whom it mailed; at least 0. */
 export function retentionDays(env: SettingValues): number {
   return number(env, 'RETENTION_DAYS');
+}
+
+/** Days after its end for which an activation can be taken back; at least 0. */
+export function takeBackDays(env: SettingValues): number {
+  return number(env, 'TAKE_BACK_DAYS');
 }
 
 /** Above this many leads, a person types the count before a start. */

@@ -54,6 +54,8 @@ export const problemCatalog = {
   too_many_views: { status: 409, title: 'There are too many saved views.' },
   illegal_transition: { status: 409, title: 'The activation cannot do that in its present state.' },
   session_not_ended: { status: 409, title: 'The activation has not ended.' },
+  take_back_changed: { status: 409, title: 'Taking the activation back would do something else by now.' },
+  take_back_too_late: { status: 409, title: 'The activation can no longer be taken back.' },
   session_anonymized: { status: 409, title: 'The activation no longer knows whom it mailed.' },
   recovery_open: {
     status: 409,

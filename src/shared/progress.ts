@@ -12,6 +12,7 @@
 import type { ApprovalFacts } from './approval.ts';
 import type { ResolvedSchedule } from './schedule/schedule.ts';
 import type { SendingWindow } from './schedule/sending-window.ts';
+import type { TakeBackProgress } from './take-back.ts';
 
 /** States of a session, as stored and on the wire. */
 export const sessionStates = [
@@ -137,6 +138,8 @@ export interface Progress {
   window?: SendingWindow;
   /** Absent where nobody has to approve it. */
   approval?: ApprovalFacts;
+  /** That its leads were made new again after its end; absent: nobody has asked for that. */
+  takeBack?: TakeBackProgress;
   startedAt: number | null;
   updatedAt: number;
   finishedAt: number | null;

@@ -33,6 +33,10 @@ export const timelineKinds = [
   /** Work that a crash or a deploy interrupted was resumed. */
   'recovered',
   'finished',
+  /** A person had its leads made new again; `count` is how many it is about. */
+  'take_back_started',
+  /** `count` leads are new again. */
+  'take_back_ended',
 ] as const;
 export type TimelineKind = (typeof timelineKinds)[number];
 

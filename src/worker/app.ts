@@ -39,6 +39,7 @@ import { problemRoutes } from './routes/system/problems.ts';
 import { senderCheckRoutes } from './routes/mail/sender-check.ts';
 import { approvalRoutes } from './routes/activation/approval.ts';
 import { receiptRoutes } from './routes/activation/receipt.ts';
+import { takeBackRoutes } from './routes/activation/take-back.ts';
 import { settingsRoutes } from './routes/system/settings.ts';
 import { suppressionRoutes } from './routes/mail/suppressions.ts';
 import { testInboxRoutes } from './routes/mail/test-inbox.ts';
@@ -75,6 +76,7 @@ export function createApp(identify: Identify = createIdentify()): App {
     timelineRoutes,
     receiptRoutes,
     approvalRoutes,
+    takeBackRoutes,
     leadRoutes,
     leadBulkRoutes,
     importRoutes,

@@ -179,6 +179,7 @@ describe('the timeline of a lead', () => {
         },
         mail: null,
       },
+      takenBack: null,
     };
     const suppression: LeadDetail['suppression'] = {
       reason: 'hard_bounce',
@@ -197,7 +198,7 @@ describe('the timeline of a lead', () => {
   });
 
   it('begins with somebody who added the lead by hand, where no import did', () => {
-    expect(timelineOf(lead, { imports: [], edits: [], activation: null })).toEqual([
+    expect(timelineOf(lead, { imports: [], edits: [], activation: null, takenBack: null })).toEqual([
       { kind: 'created', at: 10 },
     ]);
   });

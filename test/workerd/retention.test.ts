@@ -168,19 +168,19 @@ describe('nextRetention', () => {
   const fresh = {} as typeof spec;
 
   it('has nothing to do before a session has ended', () => {
-    expect(nextRetention({ finishedAt: null, spec: fresh }, 30)).toBeNull();
+    expect(nextRetention({ finishedAt: null, takeBack: null, spec: fresh }, 30)).toBeNull();
   });
 
   it('anonymizes after the configured time, and removes a year later', () => {
-    expect(nextRetention({ finishedAt: 1_000, spec: fresh }, 30)).toEqual({
+    expect(nextRetention({ finishedAt: 1_000, takeBack: null, spec: fresh }, 30)).toEqual({
       kind: 'anonymize',
       at: 1_000 + 30 * dayMs,
     });
-    expect(nextRetention({ finishedAt: 1_000, spec }, 30)).toEqual({
+    expect(nextRetention({ finishedAt: 1_000, takeBack: null, spec }, 30)).toEqual({
       kind: 'remove',
       at: 1_000 + 395 * dayMs,
     });
-    expect(nextRetention({ finishedAt: 1_000, spec: fresh }, 0)).toEqual({ kind: 'anonymize', at: 1_000 });
+    expect(nextRetention({ finishedAt: 1_000, takeBack: null, spec: fresh }, 0)).toEqual({ kind: 'anonymize', at: 1_000 });
   });
 });
 

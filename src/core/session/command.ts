@@ -17,6 +17,9 @@ const anonymizedDetail =
 
 const awaitingDetail =
   'Another person has to approve it first. Until then nothing is done; it can be cancelled.';
+/** Its leads are not its own any more: another activation may have mailed them since. */
+const takenBackDetail =
+  'It was taken back, so none of its mail is sent again. Start a new activation for these leads.';
 
 export type Command =
   | { kind: 'pause' }
@@ -130,6 +133,7 @@ export function decideCommand(
     case 'check':
     case 'assumeSent': {
       if (session.spec.reducedAt !== undefined) return refused(anonymizedDetail);
+      if (session.takeBack !== null && command.kind !== 'assumeSent') return refused(takenBackDetail);
       const kind = choreOf(command);
       if (session.chore !== null) {
         return session.chore.kind === kind

@@ -11,6 +11,7 @@ import type { ResolvedSchedule } from '../../shared/schedule/schedule.ts';
 import { clockToleranceMs, longestWaitMs } from '../clock.ts';
 import { estimate } from './eta.ts';
 import { processedCount, undoUntil, windowOpensAt, type Session } from './session.ts';
+import { shownTakeBack } from './take-back.ts';
 
 /** A running session without a result for this long is shown as stalled, at a client within half a minute. */
 export const stalledAfterMs = 25_000;
@@ -52,6 +53,7 @@ export function toProgress(session: Session, nowMs: number): Progress {
     isMoving && session.finishedAt === null,
   );
   const startsAt = undoUntil(session, nowMs);
+  const takeBack = shownTakeBack(session);
   const isStalled =
     startsAt === null &&
     isSending &&
@@ -84,6 +86,7 @@ export function toProgress(session: Session, nowMs: number): Progress {
     ...(spec.schedule === undefined ? {} : { schedule: scheduleOf(spec.schedule) }),
     ...(spec.window === undefined ? {} : { window: spec.window }),
     ...(spec.approval === undefined ? {} : { approval: approvalFacts(spec.approval) }),
+    ...(takeBack === null ? {} : { takeBack }),
     startedAt: session.startedAt,
     updatedAt: session.updatedAt,
     finishedAt: session.finishedAt,

@@ -7,6 +7,7 @@
  * @module
  */
 import type { Session } from './session.ts';
+import { isTakingBack } from './take-back.ts';
 
 const dayMs = 86_400_000;
 
@@ -19,12 +20,14 @@ export interface RetentionStep {
   at: number;
 }
 
-/** The next step, or null while the session has not ended: what is not settled needs its recipients. */
+/**
+ * The next step, or null while the session has not ended or is taken back: what is not settled needs its recipients.
+ */
 export function nextRetention(
-  session: Pick<Session, 'finishedAt' | 'spec'>,
+  session: Pick<Session, 'finishedAt' | 'spec' | 'takeBack'>,
   retentionDays: number,
 ): RetentionStep | null {
-  if (session.finishedAt === null) return null;
+  if (session.finishedAt === null || isTakingBack(session)) return null;
   const anonymizeAt = session.finishedAt + retentionDays * dayMs;
   return session.spec.reducedAt === undefined
     ? { kind: 'anonymize', at: anonymizeAt }

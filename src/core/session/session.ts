@@ -18,6 +18,7 @@ import { isWindowOpen, opensAt, type SendingWindow } from '../../shared/schedule
 import { noCounts, type Batch, type BatchCounts } from '../batch/batch.ts';
 import { keyLivesUntil, type ProviderTraits } from '../batch/doubt.ts';
 import { addSample, type Sample } from './eta.ts';
+import type { TakeBack } from './take-back.ts';
 import { judgeReputation, type DeliveryCounts, type GuardLimits } from '../batch/delivery-status.ts';
 
 /** What a session was started with: frozen, so that a repeat after a deploy makes the same bytes. */
@@ -146,6 +147,8 @@ export interface Session {
   fence: number;
   /** A command that concerns more batches than one transaction changes, and how far it has come. */
   chore: Chore | null;
+  /** How far its leads were made new again after its end; null: nobody has asked for that. */
+  takeBack: TakeBack | null;
   /** The rev that the CRM's list of activations has. */
   recordedRev: number;
   samples: readonly Sample[];
@@ -187,6 +190,7 @@ export function newSession(spec: SessionSpec): Session {
     mayBeFlipped: false,
     fence: 0,
     chore: null,
+    takeBack: null,
     recordedRev: 0,
     samples: [],
   };

@@ -10,6 +10,7 @@
  */
 import type { ThroughputPoint, TimelineEvent } from '../../shared/timeline.ts';
 import { processedCount, type Session } from './session.ts';
+import type { TakeBack } from './take-back.ts';
 
 export type NewEvent = Omit<TimelineEvent, 'id'>;
 
@@ -94,7 +95,23 @@ export function eventsBetween(before: Session | null, after: Session, by: string
     const message = after.state === 'failed' ? after.lastError : null;
     events.push(event('finished', { by: null, message }));
   }
-  return events;
+  return [...events, ...takeBackEvents(before.takeBack, after.takeBack, event)];
+}
+
+function takeBackEvents(
+  before: TakeBack | null,
+  after: TakeBack | null,
+  event: (kind: TimelineEvent['kind'], change: Partial<NewEvent>) => NewEvent,
+): NewEvent[] {
+  if (after === null || after === before) return [];
+  const { choice, manifestHash, leads, reverted, kept, failed } = after;
+  if (after.startedAt !== before?.startedAt) {
+    const whose = choice === 'all' ? 'Leads that were mailed too.' : 'Only leads that were not mailed.';
+    return [event('take_back_started', { count: leads, message: `${whose} Manifest ${manifestHash}` })];
+  }
+  if (after.endedAt === null || before.endedAt !== null) return [];
+  const message = `${kept} kept because something else has changed them since, ${failed} failed.`;
+  return [event('take_back_ended', { by: null, count: reverted, message })];
 }
 
 function endKind({ reason }: Session): TimelineEvent['kind'] {

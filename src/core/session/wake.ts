@@ -9,6 +9,7 @@
  */
 import { longestWaitMs } from '../clock.ts';
 import { undoUntil, windowOpensAt, type Session } from './session.ts';
+import { isTakingBack, takeBackDueAt } from './take-back.ts';
 
 export interface WakeView {
   session: Session;
@@ -62,6 +63,7 @@ export function nextWakeAt(view: WakeView, nowMs: number): number | null {
     }
   } else if (view.retentionAt !== null) candidates.push(view.retentionAt);
   if (session.chore !== null) candidates.push(nowMs);
+  if (isTakingBack(session)) candidates.push(takeBackDueAt(session, nowMs));
   if (!view.isRecorded) candidates.push(nowMs + recordRetryMs);
   if (candidates.length === 0) return null;
   const at = Math.max(nowMs, Math.min(...candidates));

@@ -10,6 +10,7 @@
  */
 import type { Command } from '../../core/session/command.ts';
 import { nextRetention } from '../../core/session/retention.ts';
+import { isTakingBack } from '../../core/session/take-back.ts';
 import { deleteActivation, markAnonymized } from '../../crm/activations.ts';
 import { classifyFault, faultText } from '../../runtime/faults.ts';
 import { retentionDays } from '../../runtime/settings.ts';
@@ -18,6 +19,7 @@ import { followClock } from './clock.ts';
 import { applyCommand } from './commands.ts';
 import type { SessionContext } from './context.ts';
 import type { SessionSlice } from './slice.ts';
+import type { SessionTakeBack } from './take-back.ts';
 
 export type EraseAnswer =
   { kind: 'erased' } | { kind: 'refused'; detail: string } | { kind: 'unknown_session' };
@@ -25,6 +27,7 @@ export type EraseAnswer =
 export interface TurnParts {
   alarm: SessionAlarm;
   slice: SessionSlice;
+  takeBack: SessionTakeBack;
   /** The session was removed: its streams end. */
   removed(sessionId: string): void;
 }
@@ -66,6 +69,9 @@ export class SessionTurns {
     const mayErase = ['paused', 'scheduled', 'awaiting_approval'].includes(session.state);
     if (session.finishedAt === null && !mayErase) {
       return { kind: 'refused', detail: `It is ${session.state}; cancel it or wait for its end.` };
+    }
+    if (isTakingBack(session)) {
+      return { kind: 'refused', detail: 'It is being taken back; wait until that has ended.' };
     }
     if (session.finishedAt === null) {
       applyCommand(store, cancel, by, now(), traits());
@@ -116,13 +122,14 @@ export class SessionTurns {
 
   async #alarmTurn(): Promise<void> {
     const { store, now } = this.#context;
-    const { alarm, slice } = this.#parts;
+    const { alarm, slice, takeBack } = this.#parts;
     followClock(this.#context);
     if (store.load() === null) {
       await alarm.clear();
       return;
     }
     if ((await this.#retain()) === 'removed') return;
+    await takeBack.goOn();
     if ((await slice.run()) === 'superseded') return;
     await alarm.arm(now());
   }

@@ -53,12 +53,18 @@ const extraDefaults = {
   mayBeFlipped: true,
   fence: 0,
   chore: null,
+  takeBack: null,
 } as const satisfies Partial<Session>;
-type Extra = Pick<Session, keyof typeof extraDefaults>;
+type Extra = Pick<Session, Exclude<keyof typeof extraDefaults, 'takeBack'>> & Partial<Pick<Session, 'takeBack'>>;
 
 function extraOf(session: Session): Extra {
-  const { outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, fence, chore } = session;
-  return { outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, fence, chore };
+  const { outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, fence, chore, takeBack } =
+    session;
+  return {
+    ...{ outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, fence, chore },
+    // Few sessions have one.
+    ...(takeBack === null ? {} : { takeBack }),
+  };
 }
 
 const saveSession = `

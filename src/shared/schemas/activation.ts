@@ -34,6 +34,7 @@ import { importIdSchema } from './imports.ts';
 import { leadFilterSchema } from './leads.ts';
 import { hashedManifestSchema, manifestHashSchema, sessionManifestSchema } from './manifest.ts';
 import { scheduleSchema, sendingWindowSchema } from './schedule.ts';
+import { takeBackProgressSchema } from './take-back.ts';
 
 export const audienceSchema = z
   .union([
@@ -157,6 +158,9 @@ export const progressSchema = z
       .meta({ description: 'When it was scheduled to begin.' }),
     window: sendingWindowSchema.exactOptional(),
     approval: approvalFactsSchema.exactOptional(),
+    takeBack: takeBackProgressSchema
+      .exactOptional()
+      .meta({ description: 'Its leads are, or were, made new again after its end.' }),
     startedAt: timeMs.nullable(),
     updatedAt: timeMs,
     finishedAt: timeMs.nullable(),
@@ -275,6 +279,15 @@ export const leadHistorySchema = z
         result: orNull(leadResultSchema).meta({ description: 'The mail and what became of it.' }),
       })
       .nullable(),
+    takenBack: z
+      .object({
+        sessionId: z.string(),
+        name: z.string().nullable().meta({ description: 'Null once the activation is erased.' }),
+        by: z.string().nullable().meta({ description: 'Who had it taken back.' }),
+        at: timeMs,
+      })
+      .nullable()
+      .meta({ description: 'The activation that last made the lead new again.' }),
   })
   .meta({ id: 'LeadHistory' });
 export type LeadHistory = z.infer<typeof leadHistorySchema>;

@@ -82,6 +82,10 @@ export const settingsSchema = z
         description: 'Above this many leads, another person has to approve; null: nobody has to.',
       }),
       undoSeconds: z.number().min(0).meta({ description: 'Seconds in which a start can be undone.' }),
+      takeBackDays: z
+        .number()
+        .min(0)
+        .meta({ description: 'Days after its end for which an activation can be taken back.' }),
     }),
   })
   .meta({ id: 'Settings' });

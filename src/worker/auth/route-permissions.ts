@@ -84,6 +84,9 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'POST /crm/activation/:sessionId/retry': rule('activate', 'activation.retry'),
   'POST /crm/activation/:sessionId/check': rule('activate', 'activation.check'),
   'POST /crm/activation/:sessionId/assume-sent': rule('activate', 'activation.assumeSent'),
+  // Counts only, and names no lead.
+  'POST /crm/activation/:sessionId/take-back/manifest': rule('activate'),
+  'POST /crm/activation/:sessionId/take-back': rule('activate', 'activation.takeBack'),
   'DELETE /crm/activation/:sessionId': rule('erase', 'activation.erase'),
 
   'GET /crm/leads': showsLeads('readLeads'),

@@ -199,12 +199,22 @@ export const problemHelp: Readonly<Record<ProblemCode, ProblemHelp>> = {
   },
   session_not_ended: {
     happened:
-      'A receipt is of an activation that has ended, because results still change before. It was not made.',
+      'A receipt, and taking an activation back, need its end, because its results still change before. Nothing was made or changed.',
     todo: 'Wait until the progress has `finishedAt`, and ask again. A paused activation has not ended: resume or cancel it.',
+  },
+  take_back_changed: {
+    happened:
+      'The request carries the hash of a manifest that would not come out any more: leads of the activation have changed since. `detail` has the present numbers. Nothing was changed.',
+    todo: 'Ask POST …/take-back/manifest again, look at the numbers, and send the new hash.',
+  },
+  take_back_too_late: {
+    happened:
+      'An activation can be taken back for `TAKE_BACK_DAYS` days after its end, and no longer than it knows whom it mailed. Nothing was changed.',
+    todo: 'Nothing. Its leads stay active.',
   },
   session_anonymized: {
     happened:
-      'Its retention is over, and it has only numbers. Nobody can be looked for in receipts with the help of this service any more.',
+      'Its retention is over, and it has only numbers. Nobody can be looked for in receipts with the help of this service any more, and none of its leads can be made new again.',
     todo: 'Nothing. A receipt that was downloaded before stays valid; delete it when you no longer need it.',
   },
   recovery_open: {

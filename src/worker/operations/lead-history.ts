@@ -6,6 +6,7 @@
 import { getActivation } from '../../crm/activations.ts';
 import { importsOfLead } from '../../crm/imports/import.ts';
 import { leadEdits } from '../../crm/leads/edits.ts';
+import { takenBackOf } from '../../crm/take-back.ts';
 import { sessionStub } from '../../durable/stubs.ts';
 import { compileTemplate, senderNameOf } from '../../mail/templates/render.ts';
 import { limits } from '../../shared/limits.ts';
@@ -16,18 +17,26 @@ type SentMail = NonNullable<LeadHistory['activation']>['mail'];
 
 export async function leadHistory(env: Env, lead: Lead): Promise<LeadHistory> {
   const { activatedBy: sessionId, activatedAt: at } = lead;
-  const [imports, edits] = await Promise.all([
+  const [imports, edits, takenBack] = await Promise.all([
     importsOfLead(env.DB, lead.id),
     leadEdits(env.DB, lead.id, limits.maxLeadEditCount),
+    takenBackHistory(env, lead.id),
   ]);
-  if (sessionId === null || at === null) return { imports, edits, activation: null };
+  if (sessionId === null || at === null) return { imports, edits, activation: null, takenBack };
   const [progress, result] = await Promise.all([
     getActivation(env.DB, sessionId),
     sessionStub(env, sessionId).leadResult(lead.id),
   ]);
   const { name = null, owner = null } = progress ?? {};
   const mail = await sentMail(env, sessionId, result);
-  return { imports, edits, activation: { sessionId, name, owner, at, mail, result } };
+  return { imports, edits, activation: { sessionId, name, owner, at, mail, result }, takenBack };
+}
+
+async function takenBackHistory(env: Env, leadId: number): Promise<LeadHistory['takenBack']> {
+  const takenBack = await takenBackOf(env.DB, leadId);
+  if (takenBack === null) return null;
+  const progress = await getActivation(env.DB, takenBack.sessionId);
+  return { ...takenBack, name: progress?.name ?? null, by: progress?.takeBack?.by ?? null };
 }
 
 /** The email again, from what the session froze; null where none left, or the session does not know it any more. */

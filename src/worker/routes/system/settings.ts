@@ -17,6 +17,7 @@ import {
   maxBatchLeadCount,
   retentionDays,
   settings,
+  takeBackDays,
   undoMs,
   type ProductSetting,
 } from '../../../runtime/settings.ts';
@@ -128,6 +129,7 @@ export function settingsRoutes(app: App): void {
           confirmAbove: confirmAbove(c.env),
           approvalAbove: approvalAbove(c.env),
           undoSeconds: undoMs(c.env) / 1_000,
+          takeBackDays: Math.min(takeBackDays(c.env), retentionDays(c.env)),
         },
       },
       200,

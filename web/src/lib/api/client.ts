@@ -9,6 +9,8 @@
 import type { PersonExport } from '../../../../src/shared/schemas/audit.ts';
 import type { Issue, Progress } from '../../../../src/shared/progress.ts';
 import type { ReceiptKey } from '../../../../src/shared/schemas/receipt.ts';
+import type { HashedTakeBackManifest } from '../../../../src/shared/schemas/take-back.ts';
+import type { TakeBackChoice } from '../../../../src/shared/take-back.ts';
 import type { Timeline } from '../../../../src/shared/timeline.ts';
 import type { Problem } from '../../../../src/shared/problem.ts';
 import type {
@@ -293,6 +295,12 @@ export const api = {
     post<Progress>(`/crm/activation/${sessionId}/schedule`, request),
   /** Refused once sending has begun. */
   undoStart: (sessionId: string) => post<Progress>(`/crm/activation/${sessionId}/undo`, {}),
+  /** What taking an activation back would do now. */
+  takeBackManifest: (sessionId: string, choice: TakeBackChoice) =>
+    post<HashedTakeBackManifest>(`/crm/activation/${sessionId}/take-back/manifest`, { choice }),
+  /** Makes its leads new again; refused where by now something else would be done. */
+  takeBack: (sessionId: string, request: { choice: TakeBackChoice; manifestHash: string }) =>
+    post<Progress>(`/crm/activation/${sessionId}/take-back`, request),
   /** The key of the addresses in its receipt. */
   receiptKey: (sessionId: string) => call<ReceiptKey>(`/crm/activation/${sessionId}/receipt/key`),
   eraseActivation: (sessionId: string) => remove(`/crm/activation/${sessionId}`),

@@ -22,6 +22,7 @@ export type LeadEvent =
       content: Activation['mail'];
     }
   | { kind: 'activated'; at: number; sessionId: string; name: string | null; by: string | null }
+  | { kind: 'takenBack'; at: number; sessionId: string; name: string | null; by: string | null }
   | { kind: 'edited'; at: number; by: string | null; fields: readonly string[] }
   | { kind: 'imported'; at: number; import: Import }
   | { kind: 'created'; at: number };
@@ -34,10 +35,11 @@ const order: Record<LeadEvent['kind'], number> = {
   activated: 3,
   mail: 4,
   suppressed: 5,
+  takenBack: 6,
 };
 
 export function timelineOf(lead: LeadDetail, history: LeadHistory): LeadEvent[] {
-  const { activation, imports, edits } = history;
+  const { activation, imports, edits, takenBack } = history;
   const { suppression } = lead;
   const events: LeadEvent[] = [
     ...imports.map((it): LeadEvent => ({ kind: 'imported', at: it.at, import: it })),
@@ -54,6 +56,7 @@ export function timelineOf(lead: LeadDetail, history: LeadHistory): LeadEvent[] 
       events.push({ kind: 'mail', at: mail?.sentAt ?? null, state, message, content: mail });
     }
   }
+  if (takenBack !== null) events.push({ kind: 'takenBack', ...takenBack });
   if (suppression !== null) {
     const { createdAt: at, reason, addedBy: by, note } = suppression;
     events.push({ kind: 'suppressed', at, reason, by, note });

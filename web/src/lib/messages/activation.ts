@@ -66,6 +66,39 @@ export const activationMessages = {
     keyLabel: 'Key of the addresses',
     commandLabel: 'Command',
   },
+  takeBack: 'Take back activation…',
+  takeBackDialog: {
+    title: 'Take back this activation?',
+    text: 'Leads that it set active become new again. Leads that were edited, imported or activated again since stay as they are.',
+    notRecalled: 'Emails that were sent are not recalled. None of this activation is sent again.',
+    which: 'Which leads',
+    choices: {
+      unmailed: { label: 'Only leads that were not emailed', hint: 'Their email failed.' },
+      all: {
+        label: 'All leads, also those that were emailed',
+        hint: 'Unconfirmed counts as emailed. The day of the email is kept.',
+      },
+    },
+    counting: 'Counting leads…',
+    reverted: 'Become new again',
+    already: 'Already taken back',
+    kept: 'Stay: changed since',
+    nothing: 'No lead would become new again.',
+    failed: 'The leads could not be counted',
+    action: (count: number) => `Take back ${leads(count)}`,
+  },
+  takenBack: {
+    title: 'Taken back',
+    running: (done: number, total: number) => `Taking back: ${formatCount(done)} of ${leads(total)}`,
+    done: (by: string, when: string) => `Taken back by ${by} ${when}`,
+    choices: {
+      unmailed: 'Only leads that were not emailed',
+      all: 'All leads. Emails that were sent are not recalled.',
+    },
+    reverted: 'New again',
+    kept: 'Changed since, kept',
+    failed: 'Failed',
+  },
   erase: 'Erase activation',
   wasErased: (name: string) => `${name} was erased`,
   eraseConfirm: {
@@ -144,6 +177,8 @@ export const activationMessages = {
     recovered: (count) =>
       `Interrupted and continued${count === null ? '' : `, with ${formatCount(count)} ${plural(count, 'call', 'calls')} in progress`}`,
     finished: () => 'Finished',
+    take_back_started: (count, by) => `Taking back ${leads(count ?? 0)}${byWhom(by)}`,
+    take_back_ended: (count) => `Taken back: ${leads(count ?? 0)} new again`,
   } satisfies Record<TimelineKind, (count: number | null, by: string | null, until: number) => string>,
   issues: 'Issues',
   skipped: 'Skipped',

@@ -98,6 +98,14 @@ export const auditMessages = {
     },
     'activation.approve': { before: 'approved', object: activation },
     'activation.reject': { before: 'rejected', object: activation },
+    'activation.takeBack': {
+      before: 'took back',
+      object: activation,
+      after: ({ leads }) => {
+        const text = count(leads, 'lead', 'leads');
+        return text === null ? '' : `(${text})`;
+      },
+    },
     'activation.undo': { before: 'undid the start of', object: activation },
     'activation.retry': { before: 'retried emails of', object: activation },
     'activation.check': { before: 'checked the unconfirmed emails with the provider of', object: activation },

@@ -65,6 +65,7 @@ export const leadMessages = {
       ? 'custom fields'
       : ((fields as Record<string, string>)[name] ?? name).toLocaleLowerCase(),
   activated: (name: string) => `Activated in “${name}”`,
+  takenBack: (name: string) => `Taken back: new again after “${name}”`,
   erasedActivation: 'an activation that was erased',
   mail: {
     pending: 'Email waiting to be sent',

@@ -109,6 +109,7 @@ export function allowedControls(
 } {
   const over = isTerminal(progress);
   const cancelling = isCancelling(progress);
+  const isTakenBack = progress.takeBack !== undefined;
   return {
     // One that waits for an unreachable provider starts again by itself, so a person may hold it.
     pause:
@@ -118,13 +119,15 @@ export function allowedControls(
         (progress.state === 'paused' && progress.reason === 'mail_unreachable')),
     resume: progress.state === 'paused' && !isBeforeStart(progress),
     cancel: !over && !cancelling,
-    retryFailed: !cancelling && progress.email.failed > 0,
-    retryUnknown: !cancelling && progress.email.unknown > 0,
-    check: !cancelling && (progress.checkableUntil ?? 0) > nowMs,
+    // Its leads may belong to another activation since.
+    retryFailed: !cancelling && !isTakenBack && progress.email.failed > 0,
+    retryUnknown: !cancelling && !isTakenBack && progress.email.unknown > 0,
+    check: !cancelling && !isTakenBack && (progress.checkableUntil ?? 0) > nowMs,
     assumeSent: progress.email.unknown > 0,
     startNow: isBeforeStart(progress),
     reschedule: isBeforeStart(progress) || progress.state === 'awaiting_approval',
-    erase: over || progress.state === 'paused' || isResting(progress),
+    erase:
+      (over && progress.takeBack?.endedAt !== null) || progress.state === 'paused' || isResting(progress),
   };
 }
 

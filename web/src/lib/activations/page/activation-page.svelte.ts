@@ -21,8 +21,13 @@ import { Results } from './results.svelte.ts';
 /** How often issues and results are read again while the session goes on. */
 const refreshIntervalMs = 5_000;
 
+/** How often a session whose leads are made new again is asked how far that is. */
+const takeBackIntervalMs = 2_000;
+
 /** Commands that are asked about first; the others happen at once. */
 export type AskedCommand = Exclude<Command, 'startNow' | 'pause' | 'resume' | 'cancel'>;
+
+export type PageDialog = 'cancel' | 'erase' | 'receipt' | 'takeBack' | 'times';
 
 /** How many emails a command would touch. */
 export function touchedCount(progress: Progress, command: AskedCommand): number {
@@ -52,12 +57,14 @@ export class ActivationPage {
   #timeline = $state.raw<Timeline | null>(null);
   #timelineRefusal = $state.raw<Refusal | null>(null);
   #asked = $state<AskedCommand | null>(null);
-  #dialog = $state<'cancel' | 'erase' | 'receipt' | 'times' | null>(null);
+  #dialog = $state<PageDialog | null>(null);
   #isErasing = $state(false);
   #eraseRefusal = $state.raw<Refusal | null>(null);
   /** Null until it is known. */
   #reportsDeliveries = $state<boolean | null>(null);
   #me = $state<string | null>(null);
+  /** Days after its end for which it can be taken back; 0 until that is known. */
+  #takeBackDays = $state(0);
   #refreshedRev = -1;
 
   /** @param readsLeads - whether this person may see who was emailed; asked each time, as it may be learned late */
@@ -98,7 +105,7 @@ export class ActivationPage {
   get asked(): AskedCommand | null {
     return this.#asked;
   }
-  get dialog(): 'cancel' | 'erase' | 'receipt' | 'times' | null {
+  get dialog(): PageDialog | null {
     return this.#dialog;
   }
   get busy(): boolean {
@@ -127,12 +134,17 @@ export class ActivationPage {
       if (!answer.ok) return;
       this.#reportsDeliveries = answer.value.mail.reportsDeliveries;
       this.#me = answer.value.user.email;
+      this.#takeBackDays = answer.value.activate.takeBackDays;
     });
     const handle = setInterval(() => {
       if (document.visibilityState === 'visible') void this.#refreshDetails();
     }, refreshIntervalMs);
+    const afterEnd = setInterval(() => {
+      if (document.visibilityState === 'visible') void this.#followTakeBack();
+    }, takeBackIntervalMs);
     return () => {
       clearInterval(handle);
+      clearInterval(afterEnd);
       stop();
     };
   }
@@ -171,11 +183,20 @@ export class ActivationPage {
     this.#refreshedRev = rev;
   }
 
+  /** The tracker follows a session to its end only; leads that are made new again afterwards are asked for here. */
+  async #followTakeBack(): Promise<void> {
+    if (this.progress?.takeBack?.endedAt !== null) return;
+    const answer = await api.progress(this.sessionId);
+    if (!answer.ok) return;
+    this.#tracker.offer(answer.value);
+    if (answer.value.takeBack?.endedAt !== null) void this.#refreshDetails();
+  }
+
   ask(command: AskedCommand): void {
     this.commands.clear();
     this.#asked = command;
   }
-  open(dialog: 'cancel' | 'erase' | 'receipt' | 'times'): void {
+  open(dialog: PageDialog): void {
     this.commands.clear();
     this.#eraseRefusal = null;
     this.#dialog = dialog;
@@ -185,8 +206,18 @@ export class ActivationPage {
     this.#dialog = null;
   }
 
-  /** Its times were changed: shows them at once. */
-  timesChanged(progress: Progress): void {
+  /** Whether its leads can still be made new again. */
+  mayTakeBack(nowMs: number): boolean {
+    const { progress } = this;
+    if (progress === null || progress.finishedAt === null || progress.takeBack?.endedAt === null) return false;
+    const { sent, failed, unknown } = progress.email;
+    return (
+      sent + failed + unknown > 0 && nowMs <= progress.finishedAt + this.#takeBackDays * 24 * 60 * 60 * 1_000
+    );
+  }
+
+  /** A dialog has changed it: shows that at once. */
+  changed(progress: Progress): void {
     this.#dialog = null;
     this.#tracker.offer(progress);
     void this.#refreshDetails();
