@@ -23,7 +23,7 @@ import {
 // by id and not by the status index.
 const flipSql = `UPDATE leads AS l SET status = 'active', activated_at = ?2, activated_by = ?3,
     mailed_before = mailed_at, mailed_at = ?2, activated_revision = ${nextRevisionSql}
-  WHERE l.id IN (SELECT value FROM json_each(?1)) AND ${eligibilitySql('?5')} = 'mailable'
+  WHERE l.id IN (SELECT value FROM json_each(?1)) AND ${eligibilitySql('?5', '?6')} = 'mailable'
   AND ${isNotFencedSql('?3', '?4')}`;
 
 /** Counts the leads that the previous statement has set active, as a change of the CRM. */
@@ -39,7 +39,7 @@ const readFlippedSql = (
   columns: string,
 ): string => `SELECT ${columns}, l.activated_by AS activatedBy, l.email_hash AS emailHash,
   coalesce(${isOwnerLiveSql}, 0) AS isOwnerLive,
-  ${eligibilitySql('?3')} AS eligibility, ${fenceSql('?2')} AS fence
+  ${eligibilitySql('?3', '?4')} AS eligibility, ${fenceSql('?2')} AS fence
   FROM leads l WHERE l.id IN (SELECT value FROM json_each(?1))`;
 
 /** A version before 0.2 flips without `mailed_at`: then the time is that of an earlier mail, and stays. */
@@ -71,6 +71,7 @@ interface FlippedRow extends RecipientRow {
  * @param flip.mustRaise - an earlier slice may have flips on their way, which this one keeps out; 1 row
  * @param flip.customFields - those that the template uses
  * @param flip.mailedAfter - leads that were mailed after this time, epoch ms, are skipped
+ * @param flip.asOf - the revision of the CRM at which the session started: leads that were taken back since are skipped
  * @throws what D1 throws; then nothing was changed or everything was, and a repeat is safe
  * @throws {@link SupersededFlip}; then nothing was changed
  */
@@ -82,16 +83,19 @@ export async function flipLeads(
     mustRaise?: boolean;
     customFields?: readonly string[];
     mailedAfter?: number | null;
+    asOf?: number | null;
   },
 ): Promise<FlipResult> {
-  const { sessionId, number, mustRaise = false, customFields = [], mailedAfter = null } = flip;
+  const { sessionId, number, mustRaise = false, customFields = [], mailedAfter = null, asOf = null } = flip;
   const leadIds = [...new Set(flip.leadIds)];
   const idsJson = JSON.stringify(leadIds);
   const results = await db.batch<FlippedRow>([
     ...(mustRaise ? [raisingFence(db, { sessionId, number })] : []),
-    db.prepare(flipSql).bind(idsJson, flip.nowMs, sessionId, number, mailedAfter),
+    db.prepare(flipSql).bind(idsJson, flip.nowMs, sessionId, number, mailedAfter, asOf),
     db.prepare(countFlippedSql),
-    db.prepare(readFlippedSql(recipientColumnsWith(customFields))).bind(idsJson, sessionId, mailedAfter),
+    db
+      .prepare(readFlippedSql(recipientColumnsWith(customFields)))
+      .bind(idsJson, sessionId, mailedAfter, asOf),
   ]);
   const found = results.at(-1)?.results ?? [];
   assertNotFenced(found[0]?.fence, number);

@@ -18,10 +18,11 @@ const isOursSql = `+l.status = 'active' AND +l.activated_by = ?2 AND NOT ${isTou
 const isTakenBackSql = `+l.taken_back_by = ?2 AND +l.activated_by IS NOT ?2`;
 const isGivenSql = 'l.id IN (SELECT value FROM json_each(?1))';
 
-// The revision of an edit: to sessions that run, the lead has changed since they started, so they do not draw it.
+// The revision of an edit: to sessions that run, the lead has changed since they started, so they do not draw it. Those
+// that have drawn it before skip it (flip.ts).
 const revertSql = (mailTimes: string): string => `UPDATE leads AS l SET status = 'new',
     activated_at = NULL, activated_by = NULL, taken_back_by = ?2, taken_back_at = ?3,
-    revision = ${nextRevisionSql}, ${mailTimes}
+    revision = ${nextRevisionSql}, taken_back_revision = ${nextRevisionSql}, ${mailTimes}
   WHERE ${isGivenSql} AND ${isOursSql}`;
 const revertMailedSql = revertSql('mailed_at = coalesce(mailed_at, activated_at)');
 // The flip wrote the time of a mail that did not leave.
@@ -55,10 +56,7 @@ export async function takeBackLeads(
   const revert = (sql: string, leadIds: readonly number[]): D1PreparedStatement[] =>
     leadIds.length === 0
       ? []
-      : [
-          db.prepare(sql).bind(JSON.stringify(leadIds), sessionId, nowMs),
-          db.prepare(countRevertedSql),
-        ];
+      : [db.prepare(sql).bind(JSON.stringify(leadIds), sessionId, nowMs), db.prepare(countRevertedSql)];
   const results = await db.batch<{ count: number }>([
     raisingFence(db, { sessionId, number }),
     ...revert(revertUnmailedSql, unmailed),

@@ -76,8 +76,7 @@ export interface ApprovalMaterial extends Pick<
   isOpen: boolean;
 }
 export type TakeBackAnswer =
-  | { kind: 'ok'; progress: Progress; isNew: boolean }
-  | Exclude<TakeBackStart, { kind: 'ok' }>;
+  { kind: 'ok'; progress: Progress; isNew: boolean } | Exclude<TakeBackStart, { kind: 'ok' }>;
 
 export type CommandAnswer =
   | { kind: 'ok'; progress: Progress; manifestHash: string | null }

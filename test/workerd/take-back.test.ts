@@ -152,10 +152,14 @@ describe('taking an activation back', () => {
     await send('DELETE', '/crm/leads/2');
     // As an import does.
     await db.batch([
-      db.prepare("UPDATE leads SET phone = '1', updated_at = 9, revision = (SELECT revision + 1 FROM lead_counts) WHERE id = 3"),
+      db.prepare(
+        "UPDATE leads SET phone = '1', updated_at = 9, revision = (SELECT revision + 1 FROM lead_counts) WHERE id = 3",
+      ),
       db.prepare('UPDATE lead_counts SET revision = revision + 1'),
     ]);
-    await db.prepare("UPDATE leads SET activated_by = 'activation_0000000000001_other0000' WHERE id = 4").run();
+    await db
+      .prepare("UPDATE leads SET activated_by = 'activation_0000000000001_other0000' WHERE id = 4")
+      .run();
     expect(await preview('all')).toMatchObject({ manifest: { reverted: { count: 8 }, kept: 4 } });
     expect(await takenBack('all')).toMatchObject({ leads: 12, reverted: 8, kept: 4, failed: 0 });
     expect(await newIds()).toEqual([5, 6, 7, 8, 9, 10, 11, 12]);
@@ -176,10 +180,34 @@ describe('taking an activation back', () => {
     expect(mostMails(mail)).toBe(1);
   });
 
+  it('is no start of its leads for an activation that has drawn them before, or that names them', async () => {
+    await ended({ failed: [2] });
+    const drawn = freshSessionId();
+    const picked = freshSessionId();
+    hooks.onVerb = (verb, edge) => verb === 'flip' && edge === 'before';
+    await startSession(drawn);
+    await startSession(picked, { leadIds: [1, 2, 3] });
+    for (const id of [drawn, picked]) await runDurableObjectAlarm(stubOf(id)).catch(() => false);
+    expect((await readRows(drawn)).batches.length).toBeGreaterThan(0);
+    hooks.onVerb = null;
+    await takenBack('all');
+    for (const id of [drawn, picked]) {
+      const end = last(await drive(id, clock));
+      expect(end.activation).toMatchObject({ activated: 0, skipped: end.total });
+    }
+    expect(mostMails(mail)).toBe(1);
+    // One that is started now does mail them.
+    const later = freshSessionId();
+    await startSession(later, { leadIds: [1, 2, 3] });
+    expect(last(await drive(later, clock)).email.sent).toBe(2);
+  });
+
   it('shows in the timeline, the audit, the receipt and the history of the lead', async () => {
     await ended({ failed: [2] });
     const { manifestHash: hash } = await takenBack('unmailed');
-    const timeline = await (await request(`/crm/activation/${sessionId}/timeline`)).json<{
+    const timeline = await (
+      await request(`/crm/activation/${sessionId}/timeline`)
+    ).json<{
       events: { kind: string; by: string | null; count: number; message: string }[];
     }>();
     const [begun, done] = timeline.events.slice(-2);
@@ -190,7 +218,9 @@ describe('taking an activation back', () => {
     expect(receipt).toContain('take_back_started');
     const history = await (await request('/crm/leads/2/history')).json();
     expect(history).toMatchObject({ activation: null, takenBack: { sessionId, by: 'ana@example.com' } });
-    const audit = await (await request('/crm/audit')).json<{ entries: { action: string; detail: object }[] }>();
+    const audit = await (
+      await request('/crm/audit')
+    ).json<{ entries: { action: string; detail: object }[] }>();
     expect(audit.entries.find(({ action }) => action === 'activation.takeBack')).toMatchObject({
       detail: { choice: 'unmailed', manifestHash: hash, leads: 1 },
     });
@@ -221,7 +251,9 @@ describe('a request to take back', () => {
     await drive(sessionId, clock, isDone);
     const again = await accepted(sessionId, 'take-back', body);
     expect(again.takeBack).toMatchObject({ reverted: 12, kept: 0 });
-    const { events } = await (await request(`/crm/activation/${sessionId}/timeline`)).json<{
+    const { events } = await (
+      await request(`/crm/activation/${sessionId}/timeline`)
+    ).json<{
       events: { kind: string }[];
     }>();
     expect(events.filter(({ kind }) => kind === 'take_back_started')).toHaveLength(1);
@@ -440,7 +472,15 @@ const takenBackBy = (email: string): Promise<string | null> =>
 
 /** Puts the leads back as they were. */
 async function restore(leads: readonly { id: number }[]): Promise<void> {
-  const columns = ['status', 'activated_at', 'activated_by', 'mailed_at', 'mailed_before', 'revision', 'taken_back_by'];
+  const columns = [
+    'status',
+    'activated_at',
+    'activated_by',
+    'mailed_at',
+    'mailed_before',
+    'revision',
+    'taken_back_by',
+  ];
   await db.batch([
     ...leads.map((lead) =>
       db

@@ -81,11 +81,13 @@ export type Eligibility =
  * SQL expression for the {@link Eligibility} of leads aliased `l`; the flip and its preview share it.
  *
  * @param mailedAfter - SQL of the time, epoch ms, after which a mail was recent; `NULL`: none was
+ * @param asOf - SQL of the revision at which the session started: a lead that was taken back later was active then;
+ *   `NULL`: it starts now
  */
-export const eligibilitySql = (mailedAfter: string): string => `CASE
+export const eligibilitySql = (mailedAfter: string, asOf = 'NULL'): string => `CASE
   WHEN EXISTS (SELECT 1 FROM suppressions s WHERE s.email_hash = l.email_hash) THEN 'suppressed'
   WHEN l.email_valid = 0 THEN 'invalid_address'
-  WHEN +l.status = 'active' THEN 'already_active'
+  WHEN +l.status = 'active' OR l.taken_back_revision > ${asOf} THEN 'already_active'
   WHEN l.mailed_at > ${mailedAfter} THEN 'recently_mailed'
   ELSE 'mailable'
 END`;

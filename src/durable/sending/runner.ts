@@ -202,7 +202,7 @@ export class SessionRunner implements SliceVerbs {
   }
 
   async #flipLeads(leadIds: readonly number[]): Promise<FlipResult> {
-    const { sessionId, minDaysBetween = null, schedule, createdAt } = this.#session().spec;
+    const { sessionId, minDaysBetween = null, schedule, createdAt, revision } = this.#session().spec;
     const { customFields } = this.#mails;
     const nowMs = this.now();
     const result = await flipLeads(this.#context.env.DB, {
@@ -214,6 +214,7 @@ export class SessionRunner implements SliceVerbs {
       customFields,
       // As of the audience, or a wait would let leads in that the manifest leaves out.
       mailedAfter: mailedAfterAt(minDaysBetween, schedule?.frozenAt ?? createdAt),
+      asOf: revision ?? 0,
     });
     this.#mustRaiseFence = false;
     return result;

@@ -195,7 +195,11 @@ export class SessionTakeBack {
     const endsAt = now() + maxTurnMs;
     /** Batches of the next page: one, after the CRM has refused a page, so that the others are not lost with it. */
     let batchCount = Number.POSITIVE_INFINITY;
-    while (isTakingBack(store.session()) && now() < endsAt && takeBackDueAt(store.session(), now()) <= now()) {
+    while (
+      isTakingBack(store.session()) &&
+      now() < endsAt &&
+      takeBackDueAt(store.session(), now()) <= now()
+    ) {
       try {
         batchCount = await this.#takeBackPage(batchCount);
         this.#faultCount = 0;
@@ -235,7 +239,13 @@ export class SessionTakeBack {
     const count = unmailed.length + mailed.length;
     const { sessionId } = spec;
     try {
-      const reverted = await takeBackLeads(env.DB, { sessionId, number: fence, unmailed, mailed, nowMs: now() });
+      const reverted = await takeBackLeads(env.DB, {
+        sessionId,
+        number: fence,
+        unmailed,
+        mailed,
+        nowMs: now(),
+      });
       this.#count(takeBack, { afterSeq: page.afterSeq, reverted, kept: count - reverted, failed: 0 });
       return Number.POSITIVE_INFINITY;
     } catch (error) {

@@ -55,7 +55,8 @@ const extraDefaults = {
   chore: null,
   takeBack: null,
 } as const satisfies Partial<Session>;
-type Extra = Pick<Session, Exclude<keyof typeof extraDefaults, 'takeBack'>> & Partial<Pick<Session, 'takeBack'>>;
+type Extra = Pick<Session, Exclude<keyof typeof extraDefaults, 'takeBack'>> &
+  Partial<Pick<Session, 'takeBack'>>;
 
 function extraOf(session: Session): Extra {
   const { outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, fence, chore, takeBack } =

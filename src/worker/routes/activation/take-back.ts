@@ -49,7 +49,8 @@ const takeBack = createRoute({
   path: '/crm/activation/{sessionId}/take-back',
   operationId: 'takeBackActivation',
   tags,
-  summary: 'Take an activation back: leads that it set active become new again where nothing else changed them',
+  summary:
+    'Take an activation back: leads that it set active become new again where nothing else changed them',
   description:
     'Only after its end, for the days of `TAKE_BACK_DAYS`. Mail is not recalled, and none of the activation is sent again. `takeBack` of its progress shows how far it is. The same request again changes nothing.',
   request: { params: sessionIdParams, body: body(takeBackRequestSchema) },

@@ -209,7 +209,8 @@ export class ActivationPage {
   /** Whether its leads can still be made new again. */
   mayTakeBack(nowMs: number): boolean {
     const { progress } = this;
-    if (progress === null || progress.finishedAt === null || progress.takeBack?.endedAt === null) return false;
+    if (progress === null || progress.finishedAt === null || progress.takeBack?.endedAt === null)
+      return false;
     const { sent, failed, unknown } = progress.email;
     return (
       sent + failed + unknown > 0 && nowMs <= progress.finishedAt + this.#takeBackDays * 24 * 60 * 60 * 1_000
