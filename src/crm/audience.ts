@@ -182,8 +182,7 @@ async function readAudience<Outcomes>(
     kind: 'ok',
     maxLeadId: row.maxLeadId,
     total: row.total,
-    // Ids that were picked by hand always belong to the audience.
-    revision: isPicked ? 0 : row.revision,
+    revision: row.revision,
     members: row.members,
     outcomes: query.outcomesOf(row),
   };
