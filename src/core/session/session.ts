@@ -18,7 +18,7 @@ import { isWindowOpen, opensAt, type SendingWindow } from '../../shared/schedule
 import { noCounts, type Batch, type BatchCounts } from '../batch/batch.ts';
 import { keyLivesUntil, type ProviderTraits } from '../batch/doubt.ts';
 import { addSample, type Sample } from './eta.ts';
-import type { TakeBack } from './take-back.ts';
+import type { TakeBackProgress } from '../../shared/take-back.ts';
 import { judgeReputation, type DeliveryCounts, type GuardLimits } from '../batch/delivery-status.ts';
 
 /** What a session was started with: frozen, so that a repeat after a deploy makes the same bytes. */
@@ -98,6 +98,14 @@ export interface Chore {
   untilSeq: number;
   /** Who gave it; for the timeline. */
   by: string | null;
+}
+
+/** A taking back on disk. */
+export interface TakeBack extends TakeBackProgress {
+  /** The batches up to this one are done. */
+  afterSeq: number;
+  /** When the next part is tried after a fault; epoch ms. */
+  nextAt: number | null;
 }
 
 /** The one row of a session. */

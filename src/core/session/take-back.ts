@@ -11,15 +11,7 @@
 import type { TakeBackChoice, TakeBackProgress } from '../../shared/take-back.ts';
 import { recipientState, type Batch } from '../batch/batch.ts';
 import { crmBackoff } from '../limits/backoff.ts';
-import { touch, type Session } from './session.ts';
-
-/** A taking back on disk. */
-export interface TakeBack extends TakeBackProgress {
-  /** The batches up to this one are done. */
-  afterSeq: number;
-  /** When the next part is tried after a fault; epoch ms. */
-  nextAt: number | null;
-}
+import { touch, type Session, type TakeBack } from './session.ts';
 
 export type TakeBackRefusal = {
   kind: 'refused';

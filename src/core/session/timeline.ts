@@ -9,8 +9,7 @@
  * @module
  */
 import type { ThroughputPoint, TimelineEvent } from '../../shared/timeline.ts';
-import { processedCount, type Session } from './session.ts';
-import type { TakeBack } from './take-back.ts';
+import { processedCount, type Session, type TakeBack } from './session.ts';
 
 export type NewEvent = Omit<TimelineEvent, 'id'>;
 

@@ -9,7 +9,7 @@
  */
 import { createHash } from 'node:crypto';
 import { backoffMs, crmBackoff } from '../../core/limits/backoff.ts';
-import { nextFence, type Session } from '../../core/session/session.ts';
+import { nextFence, type Session, type TakeBack } from '../../core/session/session.ts';
 import {
   beginTakeBack,
   concernedLeads,
@@ -19,7 +19,6 @@ import {
   putOffTakeBack,
   refuseTakeBack,
   takeBackDueAt,
-  type TakeBack,
   type TakeBackRefusal,
 } from '../../core/session/take-back.ts';
 import { openRecovery } from '../../crm/recovery.ts';
