@@ -62,6 +62,7 @@ describe('the audit', () => {
     // These routes store nothing that they read or render. A chunk belongs to an import whose opening is audited. A
     // webhook and an unsubscribe link are not actions of a user.
     const changesNothing = [
+      'POST /crm/activation/:sessionId/take-back/manifest',
       'POST /crm/activation/manifest',
       'POST /crm/activation/preview',
       'POST /crm/imports/check',

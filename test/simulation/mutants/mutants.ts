@@ -337,7 +337,7 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'a session that has not ended is reduced',
     'src/core/session/retention.ts',
-    '  if (session.finishedAt === null) return null;\n  const anonymizeAt = session.finishedAt +',
+    '  if (session.finishedAt === null || isTakingBack(session)) return null;\n  const anonymizeAt = session.finishedAt +',
     '  const anonymizeAt = (session.finishedAt ?? session.spec.createdAt) +',
   ),
   mutant(
