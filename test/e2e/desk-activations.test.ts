@@ -26,7 +26,7 @@ const tracked = (sessionId: string) => page.locator(`[data-session-id="${session
 
 beforeAll(async () => {
   // Calls of one mail, five a second.
-  product = await startProduct({ leadCount: 120, env: { MAIL_BATCH_MAX: '1', MAIL_RATE: '5' } });
+  product = await startProduct({ leadCount: 240, env: { MAIL_BATCH_MAX: '1', MAIL_RATE: '5' } });
   for (const number of [2, 4]) product.proxy.rejectedAddresses.add(`lead-${String(number)}@example.com`);
   await product.ask('/crm/suppressions', {
     addresses: [5, 6, 7].map((number) => `lead-${String(number)}@example.com`),
@@ -100,7 +100,8 @@ test('the proof adds up and says how it is known', async () => {
 });
 
 test('an activation of the same person on another device is found, and paused at once from the tracker', async () => {
-  const sessionId = await product.startSession('Elsewhere', range(11, 60));
+  // Half a minute: a second browser needs some seconds to start.
+  const sessionId = await product.startSession('Elsewhere', range(121, 240));
   const other = await launchBrowser({ width: 390 });
   try {
     const phone = await other.newPage();

@@ -130,6 +130,7 @@ const expected: Record<Role, Expected> = {
       'duplicate-run',
       'issue-leads',
       'open-receipt',
+      'open-take-back',
       'result-lead',
       'retry-issue',
       'run-menu',

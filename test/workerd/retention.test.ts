@@ -180,7 +180,10 @@ describe('nextRetention', () => {
       kind: 'remove',
       at: 1_000 + 395 * dayMs,
     });
-    expect(nextRetention({ finishedAt: 1_000, takeBack: null, spec: fresh }, 0)).toEqual({ kind: 'anonymize', at: 1_000 });
+    expect(nextRetention({ finishedAt: 1_000, takeBack: null, spec: fresh }, 0)).toEqual({
+      kind: 'anonymize',
+      at: 1_000,
+    });
   });
 });
 

@@ -34,7 +34,7 @@ const page = `<!doctype html>
 <a href="/openapi.json">openapi.json</a>
 </nav>
 </header>
-<main id="swagger-ui"></main>
+<div id="swagger-ui"></div>
 <script src="/docs-assets/swagger-ui-bundle.js"></script>
 <script src="/docs-assets/start.js"></script>
 </body>
