@@ -263,6 +263,8 @@ describe('in the app', () => {
     await page.getByRole('link', { name: 'Suppressions' }).first().click();
     await page.getByText('Unsaved changes are kept in this browser').waitFor();
     await page.waitForURL('**/suppressions');
+    // The address changes before the page does; who goes back in between never left the editor.
+    await page.getByRole('heading', { level: 1, name: 'Suppressions' }).waitFor();
     await page.goBack();
     await draft.waitFor();
     await page.getByTestId('discard-draft').click();
