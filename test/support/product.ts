@@ -109,7 +109,7 @@ async function hashOfStateSources(): Promise<string> {
 
 /**
  * A state folder with a migrated database and `leadCount` leads, kept for later tests. Migration and import each
- * start a process with a runtime; a copy takes milliseconds.
+ * start a process with a runtime; a copy takes milliseconds. So all counts share one migrated folder.
  */
 async function stateTemplate(leadCount: number): Promise<string> {
   const cache = join(projectRoot, 'node_modules/.cache/lead-activation/test-states');
@@ -124,8 +124,11 @@ async function stateTemplate(leadCount: number): Promise<string> {
     }
   }
   const fresh = await mkdtemp(join(cache, 'new-'));
-  await prepareState(fresh);
-  if (leadCount > 0) await importLeads(fresh, leadCount);
+  if (leadCount === 0) await prepareState(fresh);
+  else {
+    await cp(await stateTemplate(0), fresh, { recursive: true });
+    await importLeads(fresh, leadCount);
+  }
   try {
     await rename(fresh, template);
   } catch (error) {
