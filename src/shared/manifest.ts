@@ -9,6 +9,7 @@
  * @module
  */
 import { canonicalJson } from './canonical-json.ts';
+import type { LeadIdDigest } from './lead-id-digest.ts';
 import type { Schedule } from './schedule/schedule.ts';
 import type { SendingWindow } from './schedule/sending-window.ts';
 import type { LeadFilter } from './schemas/leads.ts';
@@ -23,13 +24,6 @@ export interface AudienceOutcomes {
   recentlyMailed: number;
   /** Differs where as many other leads would get the mail. */
   recipients: string;
-}
-
-/** Leads by their ids, which the audience itself has. */
-export interface LeadIdDigest {
-  count: number;
-  /** SHA-256 of the ids as a canonical JSON array, ascending, each once. */
-  sha256: string;
 }
 
 export interface ManifestAudience {

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { LeadIdDigest } from './manifest.ts';
+import type { LeadIdDigest } from './lead-id-digest.ts';
 
 /**
  * Whose leads become new again: only those that were set active and certainly not mailed, or all of them. Mail that

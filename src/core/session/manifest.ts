@@ -6,11 +6,11 @@
  *
  * @module
  */
+import type { LeadIdDigest } from '../../shared/lead-id-digest.ts';
 import { canonicalJson } from '../../shared/canonical-json.ts';
 import {
   manifestHash,
   type HashedManifest,
-  type LeadIdDigest,
   type Manifest,
   type ManifestAudience,
   type ManifestDifference,
