@@ -11,6 +11,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ApiDescription } from '../src/worker/http/api-description.ts';
 import { breakingChanges } from './lib/api-changes.ts';
+import { describeTheApi } from './lib/describe-api.ts';
 import { projectRoot } from './lib/local-state.ts';
 import { runToEnd } from './lib/processes.ts';
 
@@ -18,7 +19,7 @@ const releasedFile = join(projectRoot, 'docs/openapi-released.json');
 const folder = join(projectRoot, '.state');
 const presentFile = join(folder, 'openapi.json');
 
-const present = await describe();
+const present = await describeTheApi();
 const text = `${JSON.stringify(present, null, 1)}\n`;
 
 if (process.argv.includes('--release')) {
@@ -47,14 +48,4 @@ if (process.argv.includes('--release')) {
     );
     process.exitCode = 1;
   }
-}
-
-/** The description of the app. The Worker's modules have the types of another runtime, so they are loaded by path. */
-async function describe(): Promise<ApiDescription> {
-  const load = (path: string): Promise<unknown> => import(join(projectRoot, 'src/worker', path));
-  const { createApp } = (await load('app.ts')) as { createApp: () => object };
-  const { describeApi } = (await load('http/describe.ts')) as {
-    describeApi: (app: object) => ApiDescription;
-  };
-  return describeApi(createApp());
 }

@@ -1,0 +1,67 @@
+/**
+ * What the client throws. Each says what happened in a sentence that can be shown to a person.
+ *
+ * @module
+ */
+import type { Problem, Refusal } from './exchange.ts';
+
+/** The server refused the request. Decide by {@link code}; a refused request has written nothing. */
+export class RefusedError extends Error {
+  override readonly name = 'RefusedError';
+  readonly problem: Problem;
+
+  constructor(problem: Problem) {
+    super(problem.detail === '' ? problem.title : problem.detail);
+    this.problem = problem;
+  }
+  /** Stable, for programs; `/problems` of the product explains each. */
+  get code(): Problem['code'] {
+    return this.problem.code;
+  }
+  get status(): number {
+    return this.problem.status;
+  }
+}
+
+/** The sign-in is missing, wrong or expired, or its role is in no list. */
+export class SignedOutError extends Error {
+  override readonly name = 'SignedOutError';
+
+  constructor() {
+    super(
+      'The server asks for a sign-in. Check the client id and the secret of the service token, and that its client id is in a role list.',
+    );
+  }
+}
+
+/** There was no answer for as long as the client was to repeat the request. Nobody knows whether the server took it. */
+export class UnreachableError extends Error {
+  override readonly name = 'UnreachableError';
+
+  constructor(url: string) {
+    super(
+      `${url} did not answer. The request may have been carried out; the same request can be sent again.`,
+    );
+  }
+}
+
+/** The activation was erased while it was followed. */
+export class ErasedError extends Error {
+  override readonly name = 'ErasedError';
+
+  constructor(sessionId: string) {
+    super(`${sessionId} was erased.`);
+  }
+}
+
+/** The error of a refusal. */
+export function errorOf(refusal: Refusal, url: string): Error {
+  switch (refusal.kind) {
+    case 'problem':
+      return new RefusedError(refusal.problem);
+    case 'signed_out':
+      return new SignedOutError();
+    case 'unreachable':
+      return new UnreachableError(url);
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * Following an activation to its end: by its stream, taken up again where it broke off, and by polling where there is
+ * no stream.
+ *
+ * Invariants: of two views the newer one is given, and none twice; the end is given once, and last.
+ *
+ * @module
+ */
+import { createParser } from 'eventsource-parser';
+import { isTerminal, reduceProgress, type Progress } from '../../../src/shared/progress.ts';
+import { ErasedError, UnreachableError, errorOf } from './errors.ts';
+import { readRefusal, type Refusal } from './exchange.ts';
+import { backoffMs, type Transport } from './transport.ts';
+
+export interface FollowOptions {
+  /** Ends the following with the signal's reason. The activation goes on. */
+  signal?: AbortSignal;
+  /** How long the server may be away, in milliseconds, before an {@link UnreachableError}. Ten minutes by default. */
+  giveUpAfterMs?: number;
+}
+
+/** The stream says something every 15 s. One that is silent for so long has been lost. */
+export const maxSilenceMs = 40_000;
+/** At most, before a stream that was open is opened again: what the server asks for (`retry`). */
+export const reconnectMs = 2_000;
+/** Between two polls, where there is no stream. */
+export const pollEveryMs = 2_000;
+/** After so many polls the stream is tried again. */
+const pollsBetweenStreams = 15;
+/** Streams that break off before they say anything, after which polls take their place. */
+const maxEmptyStreams = 2;
+
+type StreamEnd =
+  /** The connection ended. `isEmpty`: without having said anything. */
+  { kind: 'broken'; isEmpty: boolean } | { kind: 'end' } | { kind: 'refused'; refusal: Refusal };
+
+/**
+ * Gives each newer view of an activation until it has ended.
+ *
+ * @throws RefusedError (also where no such activation exists), SignedOutError, ErasedError, UnreachableError, and the
+ *   reason of an aborted signal
+ */
+export async function* follow(
+  transport: Transport,
+  sessionId: string,
+  { signal, giveUpAfterMs = 600_000 }: FollowOptions = {},
+): AsyncGenerator<Progress, void, undefined> {
+  const { clock, baseUrl } = transport;
+  const path = `/crm/activation/${encodeURIComponent(sessionId)}`;
+  let current = null as Progress | null;
+  let etag = null as string | null;
+  let heardAt = clock.now();
+  let failures = 0;
+  let emptyStreams = 0;
+  let pollsLeft = 0;
+
+  /** The view, if it is newer than what was given before. */
+  function news(incoming: Progress): Progress | null {
+    heardAt = clock.now();
+    failures = 0;
+    const reduced = reduceProgress(current, incoming);
+    if (reduced !== incoming) return null;
+    const isSame = JSON.stringify(current) === JSON.stringify(incoming);
+    current = reduced;
+    return isSame ? null : incoming;
+  }
+
+  /** Waits before another attempt, unless that would be for nothing. */
+  async function pauseAfter(refusal: Refusal): Promise<void> {
+    if (!isPassing(refusal)) throw errorOf(refusal, baseUrl);
+    if (clock.now() - heardAt > giveUpAfterMs) throw new UnreachableError(baseUrl);
+    const wait = refusal.kind === 'signed_out' ? 0 : (refusal.retryAfterMs ?? 0);
+    await clock.sleep(Math.max(wait, backoffMs(failures, clock)), signal);
+    failures += 1;
+  }
+
+  for (;;) {
+    signal?.throwIfAborted();
+    if (pollsLeft === 0) {
+      const events = streamEvents(transport, `${path}/stream`, sessionId, current, signal);
+      let step = await events.next();
+      while (step.done !== true) {
+        const view = news(step.value);
+        if (view !== null) yield view;
+        step = await events.next();
+      }
+      signal?.throwIfAborted();
+      const end = step.value;
+      if (end.kind === 'end') return;
+      if (end.kind === 'broken' && !end.isEmpty) {
+        heardAt = clock.now();
+        emptyStreams = 0;
+        await clock.sleep(reconnectMs * (0.5 + clock.random() / 2), signal);
+        continue;
+      }
+      emptyStreams += 1;
+      if (emptyStreams >= maxEmptyStreams) pollsLeft = pollsBetweenStreams;
+      await pauseAfter(end.kind === 'refused' ? end.refusal : { kind: 'unreachable' });
+      continue;
+    }
+    const answer = await transport.attempt<Progress | null>({
+      method: 'GET',
+      path: `${path}/progress`,
+      headers: etag === null ? {} : { 'if-none-match': etag },
+      signal,
+      isRepeatable: true,
+      read: async (response) => {
+        if (response.status === 304) return null;
+        etag = response.headers.get('etag');
+        return (await response.json()) as Progress;
+      },
+    });
+    signal?.throwIfAborted();
+    pollsLeft -= 1;
+    if (!answer.ok) {
+      await pauseAfter(answer.refusal);
+      continue;
+    }
+    heardAt = clock.now();
+    if (answer.value !== null) {
+      const view = news(answer.value);
+      if (view !== null) yield view;
+      if (isTerminal(answer.value)) return;
+    }
+    await clock.sleep(pollEveryMs, signal);
+  }
+}
+
+/** A refusal that time can mend. */
+function isPassing(refusal: Refusal): boolean {
+  if (refusal.kind === 'signed_out') return false;
+  return refusal.kind === 'unreachable' || refusal.problem.status === 429 || refusal.problem.status >= 500;
+}
+
+/** The views of one connection; at its end, why it ended. */
+async function* streamEvents(
+  transport: Transport,
+  path: string,
+  sessionId: string,
+  current: Progress | null,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Progress, StreamEnd, undefined> {
+  const connection = new AbortController();
+  const abort = (): void => connection.abort();
+  signal?.addEventListener('abort', abort, { once: true });
+  let isEmpty = true;
+  try {
+    const response = await transport.open(
+      path,
+      { accept: 'text/event-stream', ...(current === null ? {} : { 'last-event-id': String(current.rev) }) },
+      connection.signal,
+    );
+    if (!response.ok) return { kind: 'refused', refusal: await readRefusal(response) };
+    if (response.body === null) return { kind: 'broken', isEmpty };
+    const events: { event?: string | undefined; data: string }[] = [];
+    const parser = createParser({ onEvent: (event) => events.push(event) });
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (;;) {
+      const chunk = await orSilence(reader.read(), transport, connection);
+      if (chunk.done) return { kind: 'broken', isEmpty };
+      isEmpty = false;
+      parser.feed(chunk.value);
+      for (const { event, data } of events.splice(0)) {
+        if (event === 'deleted') throw new ErasedError(sessionId);
+        if (event === 'progress' || event === 'end') yield JSON.parse(data) as Progress;
+        if (event === 'end') return { kind: 'end' };
+      }
+    }
+  } catch (error) {
+    if (error instanceof ErasedError) throw error;
+    return { kind: 'broken', isEmpty };
+  } finally {
+    signal?.removeEventListener('abort', abort);
+    connection.abort();
+  }
+}
+
+/** Rejects, and ends the connection, where nothing comes for too long. */
+async function orSilence<T>(read: Promise<T>, { clock }: Transport, connection: AbortController): Promise<T> {
+  const isRead = new AbortController();
+  const silence = clock.sleep(maxSilenceMs, isRead.signal).then(
+    () => {
+      connection.abort();
+      throw new Error('The stream is silent.');
+    },
+    // Something came.
+    () => read,
+  );
+  try {
+    return await Promise.race([read, silence]);
+  } finally {
+    isRead.abort();
+  }
+}

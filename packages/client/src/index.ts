@@ -1,0 +1,21 @@
+/**
+ * Lead Activation from a program: start an activation, follow it through lost connections, read its results.
+ *
+ * @module
+ */
+export { createClient, LeadActivation } from './client.ts';
+export type {
+  ActivationRequest,
+  ClientOptions,
+  LeadResult,
+  Preview,
+  RequestOptions,
+  ResultFilter,
+  Schemas,
+} from './client.ts';
+export { ErasedError, RefusedError, SignedOutError, UnreachableError } from './errors.ts';
+export type { FollowOptions } from './follow.ts';
+export type { Clock } from './transport.ts';
+export { isTerminal, type Progress } from '../../../src/shared/progress.ts';
+export { newSessionId } from '../../../src/shared/session-id.ts';
+export type { Problem } from './exchange.ts';
