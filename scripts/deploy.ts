@@ -31,7 +31,7 @@ import { rollback } from './lib/deploy/rollback.ts';
 import { readGiven } from './lib/deploy/settings.ts';
 import { makeSigningKey, projectRoot } from './lib/local-state.ts';
 import { UserError, runToEnd, stopWhenAsked } from './lib/processes.ts';
-import { askOnTerminal } from './lib/prompt.ts';
+import { askOnTerminal } from '../packages/cli/src/prompt.ts';
 import { buildWebIfChanged } from './lib/web-build.ts';
 
 const folder = join(projectRoot, '.deploy');

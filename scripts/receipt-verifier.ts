@@ -19,7 +19,7 @@ const built = await build({
   root: projectRoot,
   logLevel: 'warn',
   build: {
-    ssr: 'packages/cli/src/main.ts',
+    ssr: 'packages/cli/src/verifier.ts',
     write: false,
     target: 'node20',
     minify: false,

@@ -880,7 +880,7 @@ async function redact({ file, addressKey, person, leadId }, write) {
 	}
 	return count;
 }
-// packages/cli/src/main.ts
+// packages/cli/src/verifier.ts
 /**
 * `lead-activation verify`: verifies a receipt offline. `lead-activation redact` takes a person out of one.
 *

@@ -5,7 +5,7 @@
  * @module
  */
 import { UserError } from '../processes.ts';
-import { askOnTerminal } from '../prompt.ts';
+import { askOnTerminal } from '../../../packages/cli/src/prompt.ts';
 
 /** `BACKUP_PASSPHRASE`, or what a person types; a new passphrase is typed twice. */
 export async function readPassphrase(isNew: boolean): Promise<string> {

@@ -1,5 +1,6 @@
 /**
- * A question on the terminal; a secret is not shown while it is typed.
+ * A question on the terminal; a secret is not shown while it is typed. It is written beside the output, so that a pipe
+ * does not get it.
  *
  * @module
  */
@@ -15,18 +16,18 @@ export async function askOnTerminal(text: string, { isSecret }: { isSecret: bool
   let isQuiet = false;
   const output = new Writable({
     write(chunk, _encoding, done) {
-      if (!isQuiet) process.stdout.write(chunk as Buffer);
+      if (!isQuiet) process.stderr.write(chunk as Buffer);
       done();
     },
   });
   const terminal = createInterface({ input: process.stdin, output, terminal: true });
   try {
     // readline repeats its own prompt while somebody types, so that of a secret is written here.
-    if (isSecret) process.stdout.write(`${text}: `);
+    if (isSecret) process.stderr.write(`${text}: `);
     isQuiet = isSecret;
     return await terminal.question(isSecret ? '' : `${text}: `);
   } finally {
     terminal.close();
-    if (isSecret) process.stdout.write('\n');
+    if (isSecret) process.stderr.write('\n');
   }
 }
