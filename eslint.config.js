@@ -23,6 +23,8 @@ export default defineConfig(
     'src/worker/env.d.ts',
     'test/fixtures/',
     'packages/cli/lead-activation.mjs',
+    'packages/*/dist/',
+    'packages/client/src/api.ts',
   ]),
   {
     files: ['**/*.ts'],

@@ -19,6 +19,7 @@ const checks = [
   'mail',
   'verifier',
   'api',
+  'packages',
 ];
 const concurrentCount = 2;
 

@@ -16,6 +16,7 @@ const sources = [
   'web/tsconfig.json',
   'scripts/docs-assets.ts',
   'packages/cli/lead-activation.mjs',
+  'packages/client/src/exchange.ts',
   'src/shared',
   'package-lock.json',
 ];

@@ -31,6 +31,12 @@ const files: Record<string, string> = {
   'src/worker/reaches-in.ts': "import { row } from '../durable/store/row.ts'; export const broken = row;",
   'packages/cli/main.ts': "import { word } from '../../src/shared/word.ts'; export const main = word;",
   'packages/cli/breaks.ts': "import { rule } from '../../src/core/rule.ts'; export const broken = rule;",
+  'packages/client/src/ask.ts':
+    "import { word } from '../../../src/shared/word.ts'; export const ask = word;",
+  'src/runtime/asks-itself.ts':
+    "import { ask } from '../../packages/client/src/ask.ts'; export const broken = ask;",
+  'web/src/asks.ts': "import { ask } from '../../packages/client/src/ask.ts'; export const asks = ask;",
+  'web/src/runs.ts': "import { main } from '../../packages/cli/main.ts'; export const broken = main;",
   'scripts/tool.ts': 'export const tool = 1;',
   'web/src/page.ts': "import { word } from '../../src/shared/word.ts'; export const page = word;",
   'web/src/breaks.ts': "import { rule } from '../../src/core/rule.ts'; export const broken = rule;",
@@ -75,6 +81,7 @@ test('each forbidden import is reported under its rule, and no allowed import is
     'src/crm/breaks.ts: crm-imports',
     'src/durable/breaks.ts: durable-imports',
     'src/mail/breaks.ts: platform-in-its-shell',
+    'src/runtime/asks-itself.ts: product-without-tests-and-scripts',
     'src/runtime/breaks.ts: runtime-imports',
     'src/shared/breaks.ts: shared-imports',
     'src/worker/breaks.ts: product-without-tests-and-scripts',
@@ -84,5 +91,6 @@ test('each forbidden import is reported under its rule, and no allowed import is
     'web/src/lib/api/breaks.ts: api-imports-no-words',
     'web/src/lib/imports: no-folder-cycles',
     'web/src/lib/leads: no-folder-cycles',
+    'web/src/runs.ts: web-imports-shared',
   ]);
 }, 30_000);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { apiHeaders, isSignedOut } from '../../web/src/lib/api/sign-in.ts';
+import { apiHeaders, isSignedOut } from '../../packages/client/src/exchange.ts';
 import { refreshedPage } from '../../web/src/lib/leads/refreshed-page.ts';
 import type { FoundLead } from '../../src/shared/schemas/leads.ts';
 

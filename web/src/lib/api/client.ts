@@ -1,18 +1,18 @@
 /**
  * Calls to the Worker: one function per route. A refusal is a value and not an exception: the server's own
- * problem, an expired sign-in, or no answer at all.
+ * problem, an expired sign-in, or no answer at all (packages/client/src/exchange.ts).
  *
  * Does not retry (`retry.ts`) and does not know what a screen says about a refusal (`ui/describe-refusal.ts`).
  *
  * @module
  */
+import { exchange, type Answer, type Refusal } from '../../../../packages/client/src/exchange.ts';
 import type { PersonExport } from '../../../../src/shared/schemas/audit.ts';
 import type { Issue, Progress } from '../../../../src/shared/progress.ts';
 import type { ReceiptKey } from '../../../../src/shared/schemas/receipt.ts';
 import type { HashedTakeBackManifest } from '../../../../src/shared/schemas/take-back.ts';
 import type { TakeBackChoice } from '../../../../src/shared/take-back.ts';
 import type { Timeline } from '../../../../src/shared/timeline.ts';
-import type { Problem } from '../../../../src/shared/problem.ts';
 import type {
   ActivationList,
   ActivationPreview,
@@ -67,50 +67,15 @@ import type {
 } from '../../../../src/shared/schemas/lead-bulk.ts';
 import type { LeadCreate, LeadDetail } from '../../../../src/shared/schemas/leads.ts';
 import type { ApprovalRequest } from '../../../../src/shared/schemas/approval.ts';
-import { apiHeaders, isSignedOut } from './sign-in.ts';
 
-/** Why a call did not succeed. `unreachable`: nobody knows whether the server took it. */
-export type Refusal =
-  { kind: 'problem'; problem: Problem } | { kind: 'unreachable' } | { kind: 'signed_out' };
-export type Answer<T> = { ok: true; value: T } | { ok: false; refusal: Refusal };
-
-function isProblem(value: unknown): value is Problem {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    typeof (value as Partial<Problem>).title === 'string' &&
-    typeof (value as Partial<Problem>).status === 'number' &&
-    typeof (value as Partial<Problem>).code === 'string'
-  );
-}
+export type { Answer, Refusal };
 
 /** @param read - the body of an answer that is no JSON */
-export async function call<T>(
+export const call = <T>(
   path: string,
   init: RequestInit = {},
   read?: (response: Response) => Promise<T>,
-): Promise<Answer<T>> {
-  try {
-    const response = await fetch(path, {
-      ...init,
-      headers: { ...apiHeaders, ...init.headers },
-      cache: 'no-store',
-      redirect: 'manual',
-    });
-    if (isSignedOut(response)) return { ok: false, refusal: { kind: 'signed_out' } };
-    // 204 has no body, and `response.json()` would throw.
-    if (response.status === 204) return { ok: true, value: undefined as T };
-    if (response.ok && read !== undefined) return { ok: true, value: await read(response) };
-    const body: unknown = await response.json();
-    if (response.ok) return { ok: true, value: body as T };
-    // A gateway's own error page does not say whether the Worker took the request.
-    return isProblem(body)
-      ? { ok: false, refusal: { kind: 'problem', problem: { ...body, detail: body.detail ?? '' } } }
-      : { ok: false, refusal: { kind: 'unreachable' } };
-  } catch {
-    return { ok: false, refusal: { kind: 'unreachable' } };
-  }
-}
+): Promise<Answer<T>> => exchange<T>((input, options) => fetch(input, options), path, init, read);
 
 const send = <T>(
   method: 'POST' | 'PUT' | 'PATCH',

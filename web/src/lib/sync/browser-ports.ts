@@ -6,7 +6,7 @@
  * @module
  */
 import type { Progress } from '../../../../src/shared/progress.ts';
-import { apiHeaders, isSignedOut } from '../api/sign-in.ts';
+import { apiHeaders, isSignedOut, retryAfterMs } from '../../../../packages/client/src/exchange.ts';
 import type { BrowserPorts, PollAnswer, StreamHandlers, TabChannel } from './ports.ts';
 import { timing } from './timing.ts';
 import { isIssueList, isProgress, parseJson } from './wire.ts';
@@ -70,14 +70,6 @@ async function poll(sessionId: string, etag: string | null, signal: AbortSignal)
   } catch {
     return { kind: 'failed' };
   }
-}
-
-/** `Retry-After` is seconds or an HTTP date. */
-function retryAfterMs(value: string | null, nowMs: number): number | null {
-  if (value === null) return null;
-  const seconds = Number(value);
-  const waitMs = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(value) - nowMs;
-  return Number.isFinite(waitMs) ? Math.max(0, waitMs) : null;
 }
 
 function openStream(sessionId: string, handlers: StreamHandlers): () => void {

@@ -1,0 +1,298 @@
+/**
+ * The published client and command line, installed from what would be published into an empty project, against the
+ * product: import, preview, start, follow through a kill of the server, results, receipt. The server for assistants too. The program is the example in
+ * the client's README, word for word.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtemp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { projectRoot } from '../../scripts/lib/local-state.ts';
+import { runToEnd } from '../../scripts/lib/processes.ts';
+import { productVersion } from '../../src/shared/version.ts';
+import { readMailbox } from '../support/mailbox.ts';
+import { type Product, startProduct } from '../support/product.ts';
+
+const leadCount = 60;
+
+let product: Product;
+let folder: string;
+
+interface Ended {
+  code: number | null;
+  out: string;
+  err: string;
+}
+interface Running {
+  child: ChildProcess;
+  ended: Promise<Ended>;
+  /** Resolves once the output has this. */
+  until(words: RegExp): Promise<void>;
+}
+
+/** Runs a program in the project that has the packages, as its user would. */
+function run(file: string, ...args: string[]): Running {
+  const child = spawn(process.execPath, [file, ...args], {
+    cwd: folder,
+    env: {
+      PATH: process.env['PATH'],
+      XDG_CONFIG_HOME: join(folder, 'config'),
+      LEAD_ACTIVATION_URL: product.stack.url,
+      CF_ACCESS_CLIENT_ID: 'robot',
+      CF_ACCESS_CLIENT_SECRET: 'not needed here',
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let out = '';
+  let err = '';
+  const waiting = new Set<() => void>();
+  child.stdout.on('data', (chunk: Buffer) => {
+    out += chunk.toString();
+    for (const look of waiting) look();
+  });
+  child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+  const ended = new Promise<Ended>((resolve) => child.on('close', (code) => resolve({ code, out, err })));
+  return {
+    child,
+    ended,
+    until: (words) =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          if (!words.test(out)) return;
+          waiting.delete(look);
+          resolve();
+        };
+        waiting.add(look);
+        look();
+        void ended.then(() => reject(new Error(`ended without ${String(words)}:\n${out}${err}`)));
+      }),
+  };
+}
+
+const cli = (...args: string[]): Running => run(join(folder, 'node_modules/.bin/lead-activation'), ...args);
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'lead-activation-packages-'));
+  const built = await runToEnd(process.execPath, ['scripts/packages.ts']);
+  expect(built.code, built.output).toBe(0);
+  const packed = await runToEnd('npm', [
+    ...['pack', '--pack-destination', folder, '--json'],
+    ...['--workspace', 'packages/client', '--workspace', 'packages/cli'],
+  ]);
+  expect(packed.code, packed.output).toBe(0);
+  await writeFile(join(folder, 'package.json'), '{ "private": true, "type": "module" }');
+  const installed = await runToEnd('npm', [
+    ...['install', '--prefix', folder, '--prefer-offline', '--no-audit', '--no-fund'],
+    ...['lead-activation-client', 'lead-activation'].map((name) =>
+      join(folder, `${name}-${productVersion}.tgz`),
+    ),
+  ]);
+  expect(installed.code, installed.output).toBe(0);
+  // One email a call, ten calls a second: the kill below comes in the middle.
+  product = await startProduct({ leadCount: 0, env: { MAIL_BATCH_MAX: '1', MAIL_RATE: '10' } });
+});
+afterAll(async () => {
+  await product.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+test('leads are imported from a file, and listed', async () => {
+  const rows = Array.from({ length: leadCount }, (_, at) => `lead-${at}@example.com,First${at},fair`);
+  await writeFile(
+    join(folder, 'leads.csv'),
+    ['Email,First name,Source', ...rows, 'nobody,X,fair', ''].join('\n'),
+  );
+  const imported = await cli('import', 'leads.csv', '--consent-source', 'fair 2026').ended;
+  expect(imported.err).toBe('');
+  expect(imported.out).toContain('leads.csv: 60 leads created, 0 updated, 0 unchanged');
+  expect(imported.out).toContain(`line ${leadCount + 2}: `);
+  expect(imported.code).toBe(0);
+  const listed = await cli('leads', '--source', 'fair', '--limit', '3', '--json').ended;
+  expect(
+    listed.out
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { email: string }).email),
+  ).toEqual(['lead-59@example.com', 'lead-58@example.com', 'lead-57@example.com']);
+  expect(listed.err).toBe('3 of 60\n');
+});
+
+test('the doctor says that no real email would leave, and that nothing is missing', async () => {
+  const { code, out } = await cli('doctor').ended;
+  expect(out).toContain('ok      Sign-in: ana@example.com, role admin');
+  expect(out).toContain('warning Provider: a stand-in on this machine; no real email is sent');
+  expect(code).toBe(0);
+});
+
+test('the program of the README follows an activation through a kill of the server, and each lead is mailed once', async () => {
+  const readme = await readFile(join(projectRoot, 'packages/client/README.md'), 'utf8');
+  const example = /```js\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
+  expect(example.trim().split('\n').length).toBeLessThanOrEqual(12);
+  await writeFile(join(folder, 'example.js'), example);
+  const program = run(join(folder, 'example.js'));
+  await program.until(/^([5-9]|[1-4]\d) of 60/m);
+  await product.stack.killHard();
+  await product.restart();
+  const { code, out, err } = await program.ended;
+  expect(err).toBe('');
+  expect(out).toMatch(/\n60 of 60\n/);
+  expect(code).toBe(0);
+  const mailbox = await readMailbox(product.standIn.url);
+  expect(mailbox.countByAddress.size).toBe(leadCount);
+  expect(mailbox.duplicates).toEqual([]);
+  const seen = [...out.matchAll(/^(\d+) of 60$/gm)].map(([, count]) => Number(count));
+  expect(seen).toEqual([...seen].sort((one, other) => one - other));
+});
+
+test('what a language model is told has the same program, and the app serves it', async () => {
+  const programOf = (text: string): string | undefined => /```js\n([\s\S]*?)```/.exec(text)?.[1];
+  const readme = await readFile(join(projectRoot, 'packages/client/README.md'), 'utf8');
+  const served = await fetch(`${product.stack.url}/llms.txt`);
+  expect(programOf(await served.text())).toBe(programOf(readme));
+});
+
+test('its results and its receipt are fetched, and the receipt is verified offline', async () => {
+  const [{ sessionId }] = (
+    await product.ask<{ activations: [{ sessionId: string }] }>('/crm/activation?limit=1')
+  ).activations;
+  const watched = await cli('watch', sessionId).ended;
+  expect(watched.out).toBe('completed: 60 of 60, 60 sent\n');
+  expect(watched.code).toBe(0);
+  const csv = await cli('results', sessionId, '--csv').ended;
+  expect(csv.out.trim().split('\n')).toHaveLength(leadCount + 1);
+  const sent = await cli('results', sessionId, '--email', 'sent').ended;
+  expect(sent.out.trim().split('\n')).toHaveLength(leadCount);
+  await writeFile(join(folder, 'receipt.jsonl'), (await cli('receipt', sessionId).ended).out);
+  const keys = await product.ask('/.well-known/lead-activation-receipt-keys.json');
+  await writeFile(join(folder, 'keys.json'), JSON.stringify(keys));
+  const verified = await cli('verify', 'receipt.jsonl', '--keys', 'keys.json').ended;
+  expect(verified.out).toMatch(/\nProved\.\n$/);
+  expect(verified.code).toBe(0);
+});
+
+test('a start is held to its preview; Ctrl-C ends the watching and not the activation', async () => {
+  const rows = Array.from({ length: 40 }, (_, at) => `second-${at}@example.com,mail`);
+  await writeFile(join(folder, 'second.csv'), ['Email,Source', ...rows, ''].join('\n'));
+  expect((await cli('import', 'second.csv').ended).code).toBe(0);
+  const previewed = await cli('preview', '--source', 'mail', '--template', 'welcome', '--json').ended;
+  const { hash } = JSON.parse(previewed.out) as { hash: string };
+  const start = ['start', '--source', 'mail', '--template', 'welcome', '--manifest'];
+
+  await writeFile(join(folder, 'one-more.csv'), 'Email,Source\none-more@example.com,mail\n');
+  expect((await cli('import', 'one-more.csv').ended).code).toBe(0);
+  const refused = await cli(...start, hash).ended;
+  expect(refused.code).toBe(1);
+  expect(refused.err).toContain('start with the new hash');
+
+  const again = await cli('preview', '--source', 'mail', '--template', 'welcome', '--json').ended;
+  const running = cli(...start, (JSON.parse(again.out) as { hash: string }).hash, '--watch');
+  await running.until(/^running: /m);
+  running.child.kill('SIGINT');
+  const stopped = await running.ended;
+  expect(stopped.code).toBe(130);
+  const sessionId = stopped.out.split('\n')[0] ?? '';
+  expect(stopped.err).toBe(
+    `It goes on without this program. Watch it again: lead-activation watch ${sessionId}\n`,
+  );
+  expect((await cli('pause', sessionId).ended).out).toMatch(/^paused \(user\): /);
+  expect((await cli('resume', sessionId).ended).code).toBe(0);
+  const watched = await cli('watch', sessionId, '--json').ended;
+  expect(watched.code).toBe(0);
+  expect(JSON.parse(watched.out.trim().split('\n').at(-1) ?? '')).toMatchObject({
+    state: 'completed',
+    processed: 41,
+  });
+  expect((await readMailbox(product.standIn.url)).duplicates).toEqual([]);
+});
+
+test('an assistant previews and starts over the standard input and output', async () => {
+  await writeFile(join(folder, 'fourth.csv'), 'Email,Source\nfourth@example.com,assistant\n');
+  expect((await cli('import', 'fourth.csv').ended).code).toBe(0);
+  const assistant = new Client({ name: 'test', version: '1' });
+  await assistant.connect(
+    new StdioClientTransport({
+      command: process.execPath,
+      args: [join(projectRoot, 'packages/mcp/dist/main.mjs')],
+      env: { LEAD_ACTIVATION_URL: product.stack.url, XDG_CONFIG_HOME: join(folder, 'config') },
+    }),
+  );
+  const call = async (name: string, args: Record<string, unknown>): Promise<string> => {
+    const { content } = (await assistant.callTool({ name, arguments: args })) as {
+      content: { text: string }[];
+    };
+    return content[0]?.text ?? '';
+  };
+  const audience = { filter: { source: 'assistant' } };
+  const preview = JSON.parse(await call('preview_activation', { audience, templateId: 'welcome' })) as {
+    hash: string;
+    manifest: { audience: { outcomes: { willActivate: number } } };
+  };
+  expect(preview.manifest.audience.outcomes.willActivate).toBe(1);
+  expect(await call('start_activation', { manifestHash: 'f'.repeat(64) })).toContain(
+    'no preview with this hash',
+  );
+  const { sessionId } = JSON.parse(await call('start_activation', { manifestHash: preview.hash })) as {
+    sessionId: string;
+  };
+  await product.untilRun(sessionId, ({ finishedAt }) => finishedAt !== null);
+  expect(JSON.parse(await call('list_results', { sessionId }))).toMatchObject([
+    { email: 'fourth@example.com', emailState: 'sent' },
+  ]);
+  await assistant.close();
+});
+
+test('nobody is started by a command that says less than it must', async () => {
+  await writeFile(join(folder, 'third.csv'), 'Email\nthird@example.com\n');
+  expect((await cli('import', 'third.csv').ended).code).toBe(0);
+  const mailCount = (await readMailbox(product.standIn.url)).mails.length;
+  for (const [args, words] of [
+    [['start', '--template', 'welcome'], 'Say who is meant'],
+    [['start', '--status', 'new'], 'Say which email'],
+    [['start', '--status', 'new', '--template', 'welcome'], 'A start needs --manifest'],
+    [['start', '--leads', '1,x', '--template', 'welcome'], '--leads is a list of ids'],
+    [['watch'], 'Name one activation'],
+    [['launch'], 'There is no command launch'],
+    [['leads', '--nonsense'], 'nonsense'],
+    [['import', 'missing.csv'], 'there is no such file'],
+    [['login', '--url', 'http://leads.example.com'], 'is not encrypted'],
+  ] as const) {
+    const { code, err } = await cli(...args).ended;
+    expect(err, args.join(' ')).toContain(words);
+    expect(code, args.join(' ')).toBe(2);
+  }
+  const unknown = await cli('watch', 'activation_1704123456789_a7bc3d2f1').ended;
+  expect(unknown.code).toBe(1);
+  expect(unknown.err).not.toContain('at ');
+  expect((await readMailbox(product.standIn.url)).mails.length).toBe(mailCount);
+});
+
+test('the types of the package hold a program to the API', async () => {
+  await mkdir(join(folder, 'typed'), { recursive: true });
+  const compilerOptions = {
+    ...{ noEmit: true, strict: true, skipLibCheck: false, module: 'nodenext', target: 'es2024', types: [] },
+    lib: ['es2024', 'dom', 'dom.iterable', 'dom.asynciterable'],
+  };
+  await writeFile(join(folder, 'typed/tsconfig.json'), JSON.stringify({ compilerOptions }));
+  const source = (line: string): string =>
+    `import { createClient } from 'lead-activation-client';\nconst client = createClient({ url: 'http://localhost' });\n${line}\n`;
+  const compile = async (line: string): Promise<string> => {
+    await writeFile(join(folder, 'typed/program.ts'), source(line));
+    const { output } = await runToEnd(join(projectRoot, 'node_modules/.bin/tsc'), [
+      '-p',
+      join(folder, 'typed'),
+    ]);
+    return output.trim();
+  };
+  expect(
+    await compile(
+      "const { total }: { total: number } = await client.request('get', '/crm/leads'); void total;",
+    ),
+  ).toBe('');
+  expect(await compile("await client.request('get', '/crm/lead');")).toContain('/crm/lead');
+  expect(
+    await compile("await client.start({ audience: { leadIds: ['1'] }, templateId: 'welcome' });"),
+  ).toContain('number');
+});
