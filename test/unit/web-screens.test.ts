@@ -4,7 +4,7 @@ import { markedParts } from '../../web/src/lib/leads/marked-parts.ts';
 import { describe, expect, it } from 'vitest';
 import type { Issue, Progress } from '../../src/shared/progress.ts';
 import { manifestHash, type Manifest } from '../../src/shared/manifest.ts';
-import type { Problem } from '../../src/shared/problem.ts';
+import type { Problem } from '../../packages/client/src/exchange.ts';
 import { can, type Ability, type Role } from '../../src/shared/roles.ts';
 import {
   allowedControls,
