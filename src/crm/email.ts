@@ -11,6 +11,11 @@ import { createHmac } from 'node:crypto';
 
 export { isUsableEmail, normalizeEmail } from '../shared/email-address.ts';
 
+/** The address as SQLite's NOCASE compares it: NOCASE knows the case of ASCII letters only. */
+export function addressKey(email: string): string {
+  return email.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
+
 /** Hashes an address with a key that the caller has bound. */
 export type HashEmail = (email: string) => string;
 

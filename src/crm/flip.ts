@@ -2,13 +2,14 @@
  * The flip: sets the leads of one batch active, owned by one session.
  *
  * One D1 batch, which is one transaction and one round trip. It writes 2 rows for each lead (the row and
- * `leads_status`) and 1 for the batch. Invariants: a lead belongs to the first session that flips it, a repeat gives the
+ * `leads_status`) and 2 for the batch. Invariants: a lead belongs to the first session that flips it, a repeat gives the
  * same answer, every lead of the batch is in exactly one list of the answer, and what arrives late changes nothing
  * (fence.ts).
  *
  * @module
  */
 import type { FlipResult, Recipient, SkippedLead } from '../shared/recipient.ts';
+import { logChange } from './leads/changes.ts';
 import { assertNotFenced, fenceSql, isNotFencedSql, raisingFence, type FenceNumber } from './fence.ts';
 import {
   nextRevisionSql,
@@ -42,15 +43,18 @@ const readFlippedSql = (
   ${eligibilitySql('?3', '?4')} AS eligibility, ${fenceSql('?2')} AS fence
   FROM leads l WHERE l.id IN (SELECT value FROM json_each(?1))`;
 
-/** A version before 0.2 flips without `mailed_at`: then the time is that of an earlier mail, and stays. */
+/**
+ * A version before 0.2 flips without `mailed_at`: then the time is that of an earlier mail, and stays. The revision of
+ * the activation says nothing of a lead that is new, but when it last changed (leads/changes.ts).
+ */
 const unflipSql = `UPDATE leads AS l SET status = 'new', activated_at = NULL, activated_by = NULL,
     mailed_at = iif(mailed_at = activated_at, mailed_before, mailed_at),
-    mailed_before = iif(mailed_at = activated_at, NULL, mailed_before)
+    mailed_before = iif(mailed_at = activated_at, NULL, mailed_before), activated_revision = ${nextRevisionSql}
   WHERE l.id IN (SELECT value FROM json_each(?1)) AND +l.activated_by = ?2
   AND +l.status = 'active' AND ${isNotFencedSql('?2', '?3')}`;
 
 const countUnflippedSql = `UPDATE lead_counts
-  SET new_count = new_count + changes(), active_count = active_count - changes() WHERE changes() > 0`;
+  SET revision = revision + 1, new_count = new_count + changes(), active_count = active_count - changes() WHERE changes() > 0`;
 
 interface FlippedRow extends RecipientRow {
   activatedBy: string | null;
@@ -93,6 +97,7 @@ export async function flipLeads(
     ...(mustRaise ? [raisingFence(db, { sessionId, number })] : []),
     db.prepare(flipSql).bind(idsJson, flip.nowMs, sessionId, number, mailedAfter, asOf),
     db.prepare(countFlippedSql),
+    logChange(db, leadIds),
     db
       .prepare(readFlippedSql(recipientColumnsWith(customFields)))
       .bind(idsJson, sessionId, mailedAfter, asOf),
@@ -144,9 +149,10 @@ export async function unflipLeads(
   flip: { sessionId: string; number: number | null; leadIds: readonly number[] },
 ): Promise<number> {
   const { sessionId, number, leadIds } = flip;
-  const [unflipped, , fence] = await db.batch<{ fence: number }>([
+  const [unflipped, , , fence] = await db.batch<{ fence: number }>([
     db.prepare(unflipSql).bind(JSON.stringify(leadIds), sessionId, number),
     db.prepare(countUnflippedSql),
+    logChange(db, leadIds),
     ...(number === null ? [] : [raisingFence(db, { sessionId, number })]),
   ]);
   if (number !== null) assertNotFenced(fence?.results[0]?.fence, number);

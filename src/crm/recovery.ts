@@ -11,6 +11,7 @@
  * @module
  */
 import { countFlippedSql, unflipLeads } from './flip.ts';
+import { logChangeOf, raiseRevision } from './leads/changes.ts';
 import { nextRevisionSql } from './leads/row.ts';
 
 /** Audit actions that open and close a recovery; `scripts/restore.ts` writes the first. */
@@ -83,14 +84,18 @@ const isSameLead = `l.created_at <= ?2 OR l.email = (known.value ->> 'email')`;
 const sameLeadIds = `SELECT l.id FROM json_each(?1) AS known JOIN leads l ON l.id = known.value ->> 'leadId'
   WHERE ${isSameLead}`;
 
+const matchingIds = `${sameLeadIds}
+    UNION SELECT l.id FROM json_each(?1) AS known JOIN leads l ON l.email = (known.value ->> 'email')`;
+const knownIdsSql = `(SELECT group_concat(id) FROM (${matchingIds}))`;
+
 const setActiveSql = `UPDATE leads SET status = 'active', activated_at = ?3, activated_by = ?4,
     mailed_before = mailed_at, mailed_at = ?3, activated_revision = ${nextRevisionSql}
-  WHERE +status = 'new' AND taken_back_by IS NOT ?4 AND id IN (${sameLeadIds}
-    UNION SELECT l.id FROM json_each(?1) AS known JOIN leads l ON l.email = (known.value ->> 'email'))`;
+  WHERE +status = 'new' AND taken_back_by IS NOT ?4 AND id IN (${matchingIds})`;
 
 // The restored database may name a session as owner that gave the lead back after the backup. The session that
 // mailed the lead takes it over, so that the order in which sessions are reconciled does not matter.
-const takeOverSql = `UPDATE leads SET activated_at = ?3, activated_by = ?4, mailed_at = ?3
+const takeOverSql = `UPDATE leads SET activated_at = ?3, activated_by = ?4, mailed_at = ?3,
+    activated_revision = ${nextRevisionSql}
   WHERE +status = 'active' AND activated_by IS NOT ?4 AND id IN (${sameLeadIds})`;
 
 // Ids that a session knows are not given out again: they would name another person in its results.
@@ -117,15 +122,18 @@ export async function applyKnowledge(
   const results = await db.batch<{ id: number }>([
     db.prepare(setActiveSql).bind(alive, createdAt, activatedAt, sessionId),
     db.prepare(countFlippedSql),
+    logChangeOf(db, knownIdsSql, alive, createdAt),
     db.prepare(keepIdsSql).bind(maxLeadId),
     db.prepare(sameLeadIds).bind(erased, createdAt),
     db.prepare(takeOverSql).bind(mailed, createdAt, activatedAt, sessionId),
+    raiseRevision(db),
+    logChangeOf(db, knownIdsSql, mailed, createdAt),
   ]);
   const setNewCount =
     skippedIds.length === 0 ? 0 : await unflipLeads(db, { sessionId, number: null, leadIds: skippedIds });
   return {
     setActiveCount: results[0]?.meta.changes ?? 0,
     setNewCount,
-    returnedIds: (results[3]?.results ?? []).map(({ id }) => id),
+    returnedIds: (results[4]?.results ?? []).map(({ id }) => id),
   };
 }

@@ -2,7 +2,7 @@
  * Taking back an activation: makes leads new again that one session has set active, where nothing else has changed
  * them since.
  *
- * One D1 batch for each page, which is one transaction; it writes 2 rows for each lead and 2 for the page. Invariants:
+ * One D1 batch for each page, which is one transaction; it writes 2 rows for each lead and 3 for the page. Invariants:
  * a repeat changes nothing and counts the same leads, because each lead has the session that took it back; a lead that
  * was edited, imported, erased or activated by another session since stays; a lead that was mailed keeps the time of
  * its mail, for the frequency guard; a flip of the session that arrives late changes nothing (fence.ts).
@@ -10,6 +10,7 @@
  * @module
  */
 import { raisingFence } from './fence.ts';
+import { logChange } from './leads/changes.ts';
 import { nextRevisionSql } from './leads/row.ts';
 
 // Leads of before 0012 have no revisions.
@@ -56,7 +57,11 @@ export async function takeBackLeads(
   const revert = (sql: string, leadIds: readonly number[]): D1PreparedStatement[] =>
     leadIds.length === 0
       ? []
-      : [db.prepare(sql).bind(JSON.stringify(leadIds), sessionId, nowMs), db.prepare(countRevertedSql)];
+      : [
+          db.prepare(sql).bind(JSON.stringify(leadIds), sessionId, nowMs),
+          db.prepare(countRevertedSql),
+          logChange(db, leadIds),
+        ];
   const results = await db.batch<{ count: number }>([
     raisingFence(db, { sessionId, number }),
     ...revert(revertUnmailedSql, unmailed),

@@ -47,6 +47,26 @@ export const limits = {
   maxCustomFieldCount: 20,
   /** Characters; those of a batch of 100 leads are frozen together, in a row of at most 2 MB. */
   maxCustomValueLength: 300,
+  /** Tags of one lead: each is a word in the search index. */
+  maxTagCount: 20,
+  /** Characters of a tag. */
+  maxTagLength: 50,
+  /** Characters of the name of another system. */
+  maxExternalSourceLength: 40,
+  /** Characters of the id that a lead has in another system. */
+  maxExternalIdLength: 200,
+  /** Leads of one `PUT /crm/leads:batch`: one D1 transaction, which others wait for. */
+  maxLeadBatchCount: 1_000,
+  /** Bytes of such a request: 1 kB a lead. */
+  maxLeadBatchBytes: 1024 * 1024,
+  /** Characters of an `Idempotency-Key`. */
+  maxIdempotencyKeyLength: 255,
+  /** Answers of one person or service token that are kept by an `Idempotency-Key`: 2 M leads a day. */
+  maxIdempotencyKeyCount: 2_000,
+  /** Hours for which an answer is kept. */
+  idempotencyKeyHours: 24,
+  /** Days for which the changes of leads can be read. */
+  leadChangeDays: 30,
   /** RFC 5321 §4.5.3.1.3: a path of 256 octets, angle brackets included. */
   maxEmailLength: 254,
   /** Rendered mails in a preview. */

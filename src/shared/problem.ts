@@ -65,6 +65,11 @@ export const problemCatalog = {
   template_conflict: { status: 409, title: 'Somebody else has changed this template meanwhile.' },
   template_read_only: { status: 409, title: 'This template comes with the product; copy it to change it.' },
   email_taken: { status: 409, title: 'Another lead has this email address.' },
+  external_id_taken: { status: 409, title: 'Another lead has this external id.' },
+  external_id_mismatch: { status: 409, title: 'The lead with this email address has another external id.' },
+  idempotency_key_reused: { status: 422, title: 'This Idempotency-Key came with another body before.' },
+  too_many_keys: { status: 429, title: 'Too many answers are kept by an Idempotency-Key.' },
+  changes_expired: { status: 410, title: 'The changes after this cursor are no longer known.' },
   manifest_mismatch: { status: 422, title: 'The manifest does not have this hash.' },
   invalid_template: { status: 422, title: 'The template cannot be used as it is.' },
   mail_not_sent: { status: 502, title: 'The mail provider did not take the mail.' },
@@ -94,6 +99,8 @@ export interface Problem {
   instance: string;
   requestId: string;
   errors?: ProblemFault[];
+  /** Of `email_taken`, `external_id_taken` and `external_id_mismatch`: the lead that is in the way. */
+  leadId?: number;
   /** Of `manifest_changed`: what is otherwise than in the manifest that the request knew. */
   differences?: ManifestDifference[];
   /** Of `manifest_changed`: the manifest that would come out now. */

@@ -33,6 +33,7 @@ import { docsRoutes } from './routes/system/docs.ts';
 import { healthRoutes } from './routes/system/health.ts';
 import { importRoutes } from './routes/crm/imports.ts';
 import { leadBulkRoutes } from './routes/crm/lead-bulk.ts';
+import { leadUpsertRoutes } from './routes/crm/lead-upserts.ts';
 import { leadRoutes } from './routes/crm/leads.ts';
 import { maintenanceRoutes } from './routes/system/maintenance.ts';
 import { problemRoutes } from './routes/system/problems.ts';
@@ -78,6 +79,7 @@ export function createApp(identify: Identify = createIdentify()): App {
     approvalRoutes,
     takeBackRoutes,
     leadRoutes,
+    leadUpsertRoutes,
     leadBulkRoutes,
     importRoutes,
     viewRoutes,
@@ -117,8 +119,9 @@ export function createApp(identify: Identify = createIdentify()): App {
 
 /** The bounds of a body at this path. */
 function bodyBounds(path: string): BodyBounds {
-  const { maxImportChunkBytes, maxJsonBodyBytes, maxBodyMs: maxMs } = limits;
+  const { maxImportChunkBytes, maxJsonBodyBytes, maxLeadBatchBytes, maxBodyMs: maxMs } = limits;
   if (path.startsWith('/webhooks/')) return { maxBytes: maxEventBytes, maxMs };
+  if (path === '/crm/leads:batch') return { maxBytes: maxLeadBatchBytes, maxMs };
   return { maxBytes: chunkPath.test(path) ? maxImportChunkBytes : maxJsonBodyBytes, maxMs };
 }
 

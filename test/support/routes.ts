@@ -30,7 +30,7 @@ const exampleParams: Readonly<Record<string, string>> = {
 
 /** A path with well-formed ids that name nothing. */
 export function examplePath(path: string): string {
-  return path.replace(/:(\w+)/g, (_, name: string) => exampleParams[name] ?? '987654321');
+  return path.replace(/(?<=\/):(\w+)/g, (_, name: string) => exampleParams[name] ?? '987654321');
 }
 
 /** An Access identity that the lists of {@link roleSettings} give this role; null: no role. */

@@ -38,6 +38,9 @@ describe('migrations', () => {
     'ALTER TABLE leads RENAME COLUMN notes TO remarks;',
     'ALTER TABLE leads ADD COLUMN rank INTEGER NOT NULL;',
     'CREATE UNIQUE INDEX leads_phone ON leads (phone);',
+    "ALTER TABLE leads ADD COLUMN code TEXT NOT NULL DEFAULT ''; CREATE UNIQUE INDEX leads_code ON leads (code);",
+    'ALTER TABLE leads ADD COLUMN code TEXT; CREATE UNIQUE INDEX leads_phone ON leads (phone);',
+    'ALTER TABLE notes ADD COLUMN code TEXT; CREATE UNIQUE INDEX leads_code ON leads (code);',
     'CREATE TABLE new_leads (id INTEGER); INSERT INTO new_leads SELECT id FROM leads; DROP TABLE leads; ALTER TABLE new_leads RENAME TO leads;',
     'DROP TABLE leads; CREATE TABLE leads (id INTEGER);',
     '/* why */ DROP\n  TABLE\n  leads;',
@@ -52,6 +55,7 @@ describe('migrations', () => {
   it.each([
     'CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT; CREATE UNIQUE INDEX notes_text ON notes (text);',
     'ALTER TABLE leads ADD COLUMN extra TEXT;',
+    'ALTER TABLE leads ADD COLUMN code TEXT; CREATE UNIQUE INDEX leads_code ON leads (code, phone) WHERE code IS NOT NULL;',
     "ALTER TABLE leads ADD COLUMN extra TEXT NOT NULL DEFAULT '';",
     'DROP INDEX audit_at; CREATE INDEX audit_at ON audit (at, id);',
     'DROP TRIGGER t; CREATE TRIGGER t AFTER INSERT ON leads BEGIN SELECT 1; END;',

@@ -4,7 +4,7 @@ import { exportPages } from '../../src/crm/leads/bulk.ts';
 
 const leadCount = 1_000_000;
 const row = {
-  ...{ email: 'ann@example.org', firstName: 'Ann', custom: '{}', status: 'new' },
+  ...{ email: 'ann@example.org', firstName: 'Ann', custom: '{}', tags: '', status: 'new' },
   ...{ length: 300, lengthSoFar: 300 },
 };
 

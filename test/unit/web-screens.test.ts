@@ -269,6 +269,8 @@ describe('the view in the URL', () => {
       source: ['Fair & Co', 'Webinar'],
       stage: ['New Lead'],
       consentSource: [],
+      tag: ['VIP', 'fair, 2026'],
+      externalSource: [],
       importId: 'import_1',
       createdWithin: null,
       createdFrom: 1_700_000_000_000,

@@ -461,7 +461,7 @@ describe('the type of a problem', () => {
 
 describe('a method that an address does not take', () => {
   it.each([
-    ['PUT', '/crm/leads', ['GET', 'HEAD', 'POST']],
+    ['DELETE', '/crm/leads', ['GET', 'HEAD', 'POST', 'PUT']],
     ['PUT', '/crm/leads/7', ['GET', 'HEAD', 'PATCH', 'DELETE']],
     ['PUT', '/crm/leads/erase', ['GET', 'HEAD', 'PATCH', 'DELETE', 'POST']],
     ['DELETE', '/crm/imports/i/chunks/0', ['PUT']],
@@ -475,7 +475,7 @@ describe('a method that an address does not take', () => {
   });
 
   it('is not revealed without an identity', async () => {
-    const response = await exports.default.fetch(requestAs('none', 'PUT', '/crm/leads'));
+    const response = await exports.default.fetch(requestAs('none', 'DELETE', '/crm/leads'));
     expect(response.status).toBe(401);
     expect(response.headers.get('allow')).toBeNull();
   });

@@ -104,6 +104,8 @@ describe('an import', () => {
       activatedAt: null,
       activatedBy: null,
       importId: 'import1',
+      externalId: null,
+      tags: [],
       custom: {},
       createdAt: 1_000,
       updatedAt: 1_000,

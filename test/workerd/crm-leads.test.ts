@@ -303,7 +303,10 @@ describe('updateLead', () => {
 
   it('refuses the address of another lead in any case, and changes nothing', async () => {
     await addLeads(db, [{ email: 'a@example.com' }, { email: 'b@example.com' }]);
-    expect(await update(2, { email: 'A@Example.com', firstName: 'X' })).toEqual({ kind: 'email_taken' });
+    expect(await update(2, { email: 'A@Example.com', firstName: 'X' })).toEqual({
+      kind: 'email_taken',
+      leadId: 1,
+    });
     expect(await getLead(db, 2)).toMatchObject({ email: 'b@example.com', firstName: 'Ann', updatedAt: 0 });
     expect(await update(2, { email: 'B@example.com' })).toMatchObject({
       kind: 'ok',

@@ -72,7 +72,10 @@ it('a refused request adds no field name', async () => {
   const patch = (leadId: number, email: string, name: string) =>
     updateLead(db, { leadId, patch: { email, custom: { [name]: 'x' } }, nowMs: 900, hashEmail });
   expect(await patch(7, 'c@x.test', 'of_nobody')).toEqual({ kind: 'not_found' });
-  expect(await patch(1, 'B@x.test', 'of_a_taken_address')).toEqual({ kind: 'email_taken' });
+  expect(await patch(1, 'B@x.test', 'of_a_taken_address')).toEqual({
+    kind: 'email_taken',
+    leadId: 2,
+  });
   expect(await names()).toEqual([]);
   expect(await patch(1, 'A@x.test', 'of_its_own')).toMatchObject({ kind: 'ok' });
   expect(await names()).toEqual(['of_its_own']);

@@ -281,7 +281,7 @@ function encoded(value: unknown): string {
 function requestOf(attempt: Attempt): Request {
   const { operation, params, query, body, raw, contentType, who, extraHeader } = attempt;
   // An empty part would be another path.
-  const path = operation.path.replace(/:(\w+)/g, (_, name: string) => encoded(params[name]) || '%20');
+  const path = operation.path.replace(/(?<=\/):(\w+)/g, (_, name: string) => encoded(params[name]) || '%20');
   const search = Object.entries(query).map(([name, value]) => `${name}=${encoded(value)}`);
   const method = attempt.method ?? operation.method;
   const content = raw ?? (body === undefined ? null : JSON.stringify(body));

@@ -361,6 +361,8 @@ describe('what the leads page offers', () => {
       source: ['Fair', 'Web'],
       stage: ['New', 'Won'],
       consentSource: [],
+      tag: [],
+      externalSource: [],
       custom: [],
     });
   });

@@ -18,7 +18,7 @@ import {
 } from '../../shared/manifest.ts';
 import type { FrozenTemplate } from '../../shared/recipient.ts';
 import type { Audience } from '../../shared/schemas/activation.ts';
-import type { LeadFilter } from '../../shared/schemas/leads.ts';
+import type { AudienceFilter } from '../../shared/schemas/leads.ts';
 import { sha256Hex } from '../../shared/sha256.ts';
 import { uniqueSorted } from '../../shared/unique-sorted.ts';
 import type { SessionSpec } from './session.ts';
@@ -85,7 +85,7 @@ export function templateHash({ html, subject, text }: FrozenTemplate): Promise<s
   return sha256Hex(canonicalJson({ html, subject, text }));
 }
 
-function withoutSearch(filter: LeadFilter): Omit<LeadFilter, 'search'> {
+function withoutSearch(filter: AudienceFilter): Omit<AudienceFilter, 'search'> {
   const rest = { ...filter };
   delete rest.search;
   return rest;
@@ -106,13 +106,15 @@ const timeOf = (ms: number): string => new Date(ms).toISOString().replace(/:\d\d
 
 /** A condition of a filter in words. `search` says no more than that there is one. */
 const conditionWords: {
-  [Name in keyof Required<LeadFilter>]: (value: NonNullable<LeadFilter[Name]>) => string;
+  [Name in keyof Required<AudienceFilter>]: (value: NonNullable<AudienceFilter[Name]>) => string;
 } = {
   status: (status) => `with the status ${status}`,
   search: () => 'that a search found',
   source: (value) => `with the source ${quoted(value)}`,
   stage: (value) => `with the stage ${quoted(value)}`,
   consentSource: (value) => `with the consent ${quoted(value)}`,
+  tag: (value) => `with the tag ${quoted(value)}`,
+  externalSource: (value) => `known to ${quoted(value)}`,
   importId: (importId) => `of the import ${importId}`,
   createdFrom: (at) => `created from ${timeOf(at)}`,
   createdTo: (at) => `created until ${timeOf(at)}`,
@@ -128,7 +130,7 @@ function describeAudience(audience: Audience): string {
     return count === 1 ? '1 lead picked' : `${count} leads picked one by one`;
   }
   const { filter, excludedIds = [] } = audience;
-  const conditions = (Object.keys(conditionWords) as (keyof LeadFilter)[]).flatMap((name) => {
+  const conditions = (Object.keys(conditionWords) as (keyof AudienceFilter)[]).flatMap((name) => {
     const value = filter[name];
     // The table's value type follows from its key, which TypeScript cannot see across a union of keys.
     return value === undefined ? [] : [(conditionWords[name] as (value: unknown) => string)(value)];

@@ -9,7 +9,8 @@
 import type { ColumnMapping } from '../../shared/imports/import-file.ts';
 import { readImportRow } from '../../shared/imports/parse-row.ts';
 import type { ImportCounts } from '../../shared/schemas/imports.ts';
-import { addressKey, type FileRow } from './chunks.ts';
+import { addressKey } from '../email.ts';
+import type { FileRow } from './chunks.ts';
 import { countKnownLeads, prepareRow, type PreparedRow } from './upsert-leads.ts';
 
 export interface RowCheck {

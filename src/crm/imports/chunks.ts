@@ -7,7 +7,7 @@
  * @module
  */
 import type { Import, ImportCounts, ImportIssue } from '../../shared/schemas/imports.ts';
-import type { HashEmail } from '../email.ts';
+import { addressKey, type HashEmail } from '../email.ts';
 import {
   countColumns,
   counted,
@@ -20,7 +20,13 @@ import {
 import type { StoredIssue } from './issues.ts';
 import { spanWithSql } from '../leads/filter.ts';
 import { readImportRow } from '../../shared/imports/parse-row.ts';
-import { importStatements, isAddressTaken, prepareRow, type PreparedRow } from './upsert-leads.ts';
+import {
+  importStatements,
+  isAddressTaken,
+  logImported,
+  prepareRow,
+  type PreparedRow,
+} from './upsert-leads.ts';
 
 /** A row of a file: where its record begins, counted from 1, and its cells. */
 export interface FileRow {
@@ -51,11 +57,6 @@ const sumChunkSql = `UPDATE imports AS i SET next_seq = ?2 + 1, next_line = ?3, 
   FROM import_chunks c WHERE i.number = ?1 AND c.import_number = ?1 AND c.seq = ?2`;
 const countLeadsSql = `UPDATE lead_counts SET revision = revision + 1, new_count = new_count +
   (SELECT created_count FROM import_chunks WHERE import_number = ?1 AND seq = ?2)`;
-
-/** The address as SQLite's NOCASE compares it: NOCASE knows the case of ASCII letters only. */
-export function addressKey(email: string): string {
-  return email.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
-}
 
 /** The addresses of these that have a lead; with the line, where earlier chunks of the import had it. */
 async function knownAddresses(
@@ -125,6 +126,7 @@ export async function putChunk(
         ),
       ...importStatements(db, { importNumber: found.number, importId, seq, rows: prepared, nowMs }),
       db.prepare(countLeadsSql).bind(...position),
+      ...logImported(db, { importNumber: found.number, seq, rows: prepared }),
       db.prepare(sumChunkSql).bind(...position, lastLine + 1, nowMs),
     ]);
   try {

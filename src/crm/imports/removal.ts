@@ -10,6 +10,7 @@
 import type { Import } from '../../shared/schemas/imports.ts';
 import { dropCells } from './issues.ts';
 import { getImport } from './import.ts';
+import { logChange } from '../leads/changes.ts';
 import { isBeyondInSpans } from '../leads/filter.ts';
 import { deletingMany, mergeSearchIndex } from '../leads/search-index.ts';
 
@@ -92,9 +93,11 @@ async function removeLeads(db: D1Database, importNumber: number, leadIds: readon
       .bind(ids, importNumber),
     db
       .prepare(
-        `UPDATE lead_counts SET new_count = new_count - (SELECT count(*) FROM leads WHERE ${isStillNew})`,
+        `UPDATE lead_counts SET revision = revision + 1,
+           new_count = new_count - (SELECT count(*) FROM leads WHERE ${isStillNew})`,
       )
       .bind(ids),
+    logChange(db, leadIds),
     ...deletingMany(db, [db.prepare(`DELETE FROM leads WHERE ${isStillNew}`).bind(ids)]),
   ]);
 }

@@ -10,13 +10,12 @@
 import type { ImportedLead } from '../../shared/imports/import-file.ts';
 import { leadFieldNames, leadFields } from '../../shared/lead-fields.ts';
 import { limits } from '../../shared/limits.ts';
+import { jsonRows } from '../json-rows.ts';
 import { customJson } from '../leads/custom-fields.ts';
 import { type HashEmail, isUsableEmail } from '../email.ts';
+import { logChangeOf } from '../leads/changes.ts';
 import { spanWithSql } from '../leads/filter.ts';
 import { nextRevisionSql } from '../leads/row.ts';
-
-/** Characters of one JSON parameter: D1 takes values of 2 MB, and a character has up to three bytes. */
-const maxGroupLength = 500_000;
 
 /** Fields that a later import may change. The address is not one of them: it identifies the lead. */
 const mergedFields = leadFieldNames.filter((field) => field !== 'email');
@@ -137,6 +136,28 @@ export function importStatements(
   ];
 }
 
+// The leads of the rows that this chunk changed or created: they have its revision.
+const addChangedSql = `UPDATE lead_changes AS c SET lead_ids = c.lead_ids || coalesce(',' || (
+    SELECT group_concat(l.id) FROM json_each(?1) AS r CROSS JOIN leads l ON l.email = ${cell('email')}
+    WHERE l.revision = c.revision), '')
+  WHERE c.revision = (SELECT revision FROM lead_counts)`;
+const createdSpanSql = `(SELECT min(l.id) || '-' || max(l.id) ${createdSql})`;
+
+/**
+ * The statements that log a chunk as a change of the CRM, directly after the one that raised the revision. One row: what
+ * the chunk created is one span of ids.
+ */
+export function logImported(
+  db: D1Database,
+  chunk: { importNumber: number; seq: number; rows: readonly PreparedRow[] },
+): D1PreparedStatement[] {
+  const known = groups(chunk.rows.filter(({ isKnown }) => isKnown));
+  return [
+    logChangeOf(db, createdSpanSql, chunk.importNumber, chunk.seq),
+    ...known.map((rowsJson) => db.prepare(addChangedSql).bind(rowsJson)),
+  ];
+}
+
 /** True when {@link importStatements} failed because of a lead that is new since its rows were read. */
 export const isAddressTaken = (error: unknown): boolean =>
   error instanceof Error && error.message.includes('UNIQUE constraint failed: leads.email');
@@ -156,19 +177,4 @@ export async function countKnownLeads(
   };
 }
 
-function groups(rows: readonly PreparedRow[]): string[] {
-  const all: string[] = [];
-  let group: string[] = [];
-  let length = 0;
-  for (const { json } of rows) {
-    if (group.length > 0 && length + json.length > maxGroupLength) {
-      all.push(`[${group.join(',')}]`);
-      group = [];
-      length = 0;
-    }
-    group.push(json);
-    length += json.length;
-  }
-  if (group.length > 0) all.push(`[${group.join(',')}]`);
-  return all;
-}
+const groups = (rows: readonly PreparedRow[]): string[] => jsonRows(rows.map(({ json }) => json));

@@ -8,12 +8,15 @@
  * @module
  */
 import { leadFieldNames, leadFields } from '../../shared/lead-fields.ts';
+import { limits } from '../../shared/limits.ts';
 import type { Audience } from '../../shared/schemas/activation.ts';
 import type { BulkEdit, SkippedReason } from '../../shared/schemas/lead-bulk.ts';
 import type { FoundLead, Lead } from '../../shared/schemas/leads.ts';
 import { uniqueSorted } from '../../shared/unique-sorted.ts';
 import { selectAudience } from '../audience.ts';
+import { logChange, raiseRevision } from './changes.ts';
 import { byId, pageBeyond } from './filter.ts';
+import { tagLabels } from './labels.ts';
 import {
   eligibilitySql,
   leadColumns,
@@ -96,7 +99,7 @@ const exportPageLength = 8_000_000;
 export async function* exportPages(db: D1Database, audience: Audience): AsyncGenerator<Lead[], void> {
   const selection = selectAudience(audience, { drive: 'id' });
   const { from, id } = selection;
-  const lengths = [...leadFieldNames, 'custom'].map((name) => `length(${name})`).join(' + ');
+  const lengths = [...leadFieldNames, 'tags', 'custom'].map((name) => `length(${name})`).join(' + ');
   const statement = db.prepare(
     `SELECT * FROM (
        SELECT *, ${lengths} AS length, sum(${lengths}) OVER (ORDER BY id) AS lengthSoFar
@@ -134,9 +137,48 @@ export async function editLeads(
          WHERE ${isOne} AND l.${column} COLLATE BINARY IS NOT ?2 RETURNING id`,
       )
       .bind(JSON.stringify(edit.leadIds), edit.value, edit.nowMs),
-    db.prepare('UPDATE lead_counts SET revision = revision + 1 WHERE changes() > 0'),
+    raiseRevision(db),
+    logChange(db, edit.leadIds),
   ]);
   return changed?.results.length ?? 0;
+}
+
+/** SQL of the labels in a text, as a table. */
+const labelsIn = (text: string): string => `json_each('["' || replace(${text}, ' ', '","') || '"]')`;
+/** The tags of a lead `l` with those in ?2 and without those in ?3, as labels. */
+const tagsAfterSql = `coalesce((SELECT group_concat(value, ' ') FROM (
+  SELECT value FROM (SELECT value FROM ${labelsIn('l.tags')} UNION SELECT value FROM ${labelsIn('?2')})
+  WHERE value <> '' AND value NOT IN (SELECT value FROM ${labelsIn('?3')}) ORDER BY value)), '')`;
+const tagsNextSql = `(SELECT l.id, l.tags AS former, ${tagsAfterSql} AS tags FROM leads l
+  WHERE l.id IN (SELECT value FROM json_each(?1)))`;
+
+/**
+ * Adds and removes tags of these leads. A lead that would have too many stays as it is.
+ *
+ * @returns how many were changed, and how many would have too many
+ */
+export async function tagLeads(
+  db: D1Database,
+  edit: { leadIds: readonly number[]; add: readonly string[]; remove: readonly string[]; nowMs: number },
+): Promise<{ changedCount: number; fullCount: number }> {
+  const params = [JSON.stringify(edit.leadIds), tagLabels(edit.add), tagLabels(edit.remove)];
+  const isOther = 'n.tags <> n.former';
+  // As many labels as spaces, and one.
+  const isFull = `length(n.tags) - length(replace(n.tags, ' ', '')) >= ${limits.maxTagCount}`;
+  const [full, changed] = await db.batch<{ count: number }>([
+    db
+      .prepare(`SELECT count(*) AS count FROM ${tagsNextSql} AS n WHERE ${isOther} AND ${isFull}`)
+      .bind(...params),
+    db
+      .prepare(
+        `UPDATE leads AS l SET tags = n.tags, updated_at = ?4, revision = ${nextRevisionSql}
+         FROM ${tagsNextSql} AS n WHERE l.id = n.id AND ${isOther} AND NOT ${isFull} RETURNING id`,
+      )
+      .bind(...params, edit.nowMs),
+    raiseRevision(db),
+    logChange(db, edit.leadIds),
+  ]);
+  return { changedCount: changed?.results.length ?? 0, fullCount: full?.results[0]?.count ?? 0 };
 }
 
 /** Suppresses the addresses of these leads. @returns how many were not suppressed before */

@@ -7,17 +7,14 @@
  *
  * @module
  */
-import { fieldsWith, leadFields, type FieldWith } from '../../shared/lead-fields.ts';
+import { leadFields } from '../../shared/lead-fields.ts';
 import { limits } from '../../shared/limits.ts';
 import type { LeadFilter } from '../../shared/schemas/leads.ts';
-import { labelOf } from './labels.ts';
+import { type LabelField, labelFields, labelOf } from './labels.ts';
 import { isAddress, searchLookUps, searchTermCount, typedWords } from './search-terms.ts';
 
-type FilterField = FieldWith<'filter'>;
-const filterFields = fieldsWith('filter');
-
 /** The values of a field that a filter asks for, each once; any of them may be a lead's. */
-function valuesOf(filter: LeadFilter, field: FilterField): string[] {
+function valuesOf(filter: LeadFilter, field: LabelField): string[] {
   const value = filter[field];
   if (value === undefined) return [];
   return typeof value === 'string' ? [value] : [...new Set(value)];
@@ -89,20 +86,21 @@ export const spanWithSql = (importNumber: string, id: string, columns: string): 
  * The kinds of conditions of a filter. `words` are those that the full-text index answers at once: what was typed, and
  * the values of fields. `notMailed` has no index: only if nothing else is given, the table is read for it.
  */
-export type LeadCondition = 'words' | 'address' | 'import' | 'new' | 'active' | 'created' | 'notMailed';
+export type LeadCondition =
+  'words' | 'address' | 'external' | 'import' | 'new' | 'active' | 'created' | 'notMailed';
 
 /** Their index has another order than that of ids; all others yield leads in the order of ids. */
-const rangeConditions: ReadonlySet<LeadCondition> = new Set(['address', 'active']);
+const rangeConditions: ReadonlySet<LeadCondition> = new Set(['address', 'external', 'active']);
 
 /** True when a search has a word that the full-text index must find. */
 export const hasTypedWords = (filter: LeadFilter): boolean => searchLookUps(filter.search ?? '').fts !== null;
 
 /** True when a filter takes leads with any of several values of one field. */
 export const hasSeveralValues = (filter: LeadFilter): boolean =>
-  filterFields.some((field) => valuesOf(filter, field).length > 1);
+  labelFields.some((field) => valuesOf(filter, field).length > 1);
 
 const hasFieldValues = (filter: LeadFilter): boolean =>
-  filterFields.some((field) => valuesOf(filter, field).length > 0);
+  labelFields.some((field) => valuesOf(filter, field).length > 0);
 
 export interface LeadFilterOptions {
   /**
@@ -141,6 +139,7 @@ export function leadConditions(filter: LeadFilter): LeadCondition[] {
   const isThere: [LeadCondition, boolean][] = [
     ['words', hasTypedWords(filter) || hasFieldValues(filter)],
     ['address', addresses.length > 0],
+    ['external', filter.externalId !== undefined],
     ['import', filter.importId !== undefined],
     ['new', filter.status === 'new'],
     ['active', isActive],
@@ -159,7 +158,7 @@ export function splitFilter(filter: LeadFilter, condition: LeadCondition): [Lead
       const words = typedWords(filter.search ?? '');
       const only: LeadFilter = { search: words.filter(isIt).join(' ') };
       const rest: LeadFilter = { ...filter, search: words.filter((word) => !isIt(word)).join(' ') };
-      for (const field of condition === 'words' ? filterFields : []) {
+      for (const field of condition === 'words' ? labelFields : []) {
         if (filter[field] !== undefined) only[field] = filter[field];
         rest[field] = undefined;
       }
@@ -177,6 +176,8 @@ export function splitFilter(filter: LeadFilter, condition: LeadCondition): [Lead
     }
     case 'notMailed':
       return [{ notMailedSince: filter.notMailedSince }, { ...filter, notMailedSince: undefined }];
+    case 'external':
+      return [{ externalId: filter.externalId }, { ...filter, externalId: undefined }];
     case 'new':
       return [{ status: 'new' }, { ...filter, status: undefined }];
     case 'import':
@@ -244,7 +245,7 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
 
   if (searchTermCount(search) > limits.maxSearchTermCount) add('0');
   else if (isByWords) {
-    const labels = filterFields.flatMap((field) => {
+    const labels = labelFields.flatMap((field) => {
       const values = valuesOf(filter, field);
       return values.length === 0
         ? []
@@ -259,6 +260,9 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
   for (const address of addresses) {
     const email = `${plus('address')}l.email`;
     addOfLead(`${email} >= ? AND ${email} < ?`, address, `${address}${lastCharacter}`);
+  }
+  if (filter.externalId !== undefined) {
+    addOfLead(`${plus('external')}l.external_id = ?`, filter.externalId);
   }
   if (filter.importId !== undefined) {
     const number = '(SELECT number FROM imports WHERE import_id = ?)';
@@ -292,11 +296,17 @@ export function compileLeadFilter(filter: LeadFilter, options: LeadFilterOptions
     if (filter.activatedTo !== undefined) addOfLead(`${of}l.activated_at <= ?`, filter.activatedTo);
     if (asOf !== undefined) addOfLead('l.activated_revision <= ?', asOf);
   }
-  for (const field of isByWords ? [] : filterFields) {
+  for (const field of isByWords ? [] : labelFields) {
     const values = valuesOf(filter, field);
     if (values.length === 0) continue;
     const marks = values.map(() => '?').join(', ');
-    addOfLead(`+l.${leadFields[field].column} IN (${marks})`, ...values);
+    if (field === 'tag') {
+      const isTag = "instr(' ' || l.tags || ' ', ' ' || ? || ' ') > 0";
+      addOfLead(`(${values.map(() => isTag).join(' OR ')})`, ...values.map((value) => labelOf('tag', value)));
+      continue;
+    }
+    const column = field === 'externalSource' ? 'external_source' : leadFields[field].column;
+    addOfLead(`+l.${column} IN (${marks})`, ...values);
   }
   const { createdFrom, createdTo } = filter;
   if (createdFrom !== undefined || createdTo !== undefined) {

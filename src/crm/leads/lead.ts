@@ -4,10 +4,12 @@
  * @module
  */
 import { leadFieldNames, leadFields } from '../../shared/lead-fields.ts';
-import type { Lead, LeadCreate, LeadDetail, LeadPatch } from '../../shared/schemas/leads.ts';
+import type { ExternalId, Lead, LeadCreate, LeadDetail, LeadPatch } from '../../shared/schemas/leads.ts';
+import { logChange, raiseRevision } from './changes.ts';
 import { customJson, rememberNames } from './custom-fields.ts';
 import { type HashEmail, isUsableEmail, normalizeEmail } from '../email.ts';
 import type { SqlValue } from './filter.ts';
+import { tagLabels } from './labels.ts';
 import {
   leadColumns,
   nextRevisionSql,
@@ -17,6 +19,7 @@ import {
   type FoundLeadRow,
   type LeadRow,
 } from './row.ts';
+import { upsertLeads } from './upsert.ts';
 
 /** The number of leads of one status or of both. Reads one row. */
 export async function countLeads(db: D1Database): Promise<number> {
@@ -69,58 +72,76 @@ export async function getLeadDetail(
   };
 }
 
+/** A lead cannot have what another lead has. */
+export interface Taken {
+  kind: 'email_taken' | 'external_id_taken';
+  /** The lead that has it. */
+  leadId: number;
+}
+
 /**
  * Adds a lead by hand.
  *
- * @returns its id; `email_taken` when a lead has the address, whatever its case
+ * @returns its id; `external_id_taken` or `email_taken` when a lead has the external id or the address, whatever its
+ *   case; `busy` when others changed the same leads again and again
  */
 export async function createLead(
   db: D1Database,
   create: { lead: LeadCreate; nowMs: number; hashEmail: HashEmail },
-): Promise<{ kind: 'ok'; leadId: number } | { kind: 'email_taken' }> {
-  const { lead, nowMs } = create;
-  const email = normalizeEmail(lead.email);
-  const others = leadFieldNames.filter((field) => field !== 'email');
-  const columns = ['email', 'email_valid', 'email_hash', ...others.map(columnOf), 'custom'];
-  const values: SqlValue[] = [
-    email,
-    isUsableEmail(email) ? 1 : 0,
-    create.hashEmail(email),
-    ...others.map((field) => lead[field]?.trim() ?? ''),
-    customJson(lead.custom ?? {}),
-  ];
-  const isFree = 'NOT EXISTS (SELECT 1 FROM leads WHERE email = ?1)';
-  const marks = columns.map((_, at) => `?${at + 1}`);
-  const now = `?${columns.length + 1}`;
-  const results = await db.batch<{ id: number }>([
-    ...rememberNames(db, Object.keys(lead.custom ?? {}), {
-      // Its own parameters begin at the second.
-      sql: 'NOT EXISTS (SELECT 1 FROM leads WHERE email = ?2)',
-      params: [email],
-    }),
-    db.prepare(`UPDATE lead_counts SET new_count = new_count + 1 WHERE ${isFree}`).bind(email),
-    db
-      .prepare(
-        `INSERT INTO leads (${columns.join(', ')}, created_at, updated_at, revision)
-         SELECT ${marks.join(', ')}, ${now}, ${now}, ${nextRevisionSql} WHERE ${isFree} RETURNING id`,
-      )
-      .bind(...values, nowMs),
-    // Nothing is written when the address is taken.
-    db.prepare('UPDATE lead_counts SET revision = revision + 1 WHERE changes() > 0'),
-  ]);
-  const leadId = results.at(-2)?.results[0]?.id;
-  return leadId === undefined ? { kind: 'email_taken' } : { kind: 'ok', leadId };
+): Promise<{ kind: 'ok'; leadId: number } | Taken | { kind: 'busy' }> {
+  const { externalId, ...fields } = create.lead;
+  const lead = externalId == null ? fields : { ...fields, externalId };
+  const { nowMs, hashEmail } = create;
+  const answer = await upsertLeads(db, { items: [{ lead }], nowMs, hashEmail, onlyNew: true });
+  const result = answer.kind === 'ok' ? answer.results[0] : undefined;
+  if (result === undefined) return { kind: 'busy' };
+  if (result.outcome === 'created' && result.leadId !== null) return { kind: 'ok', leadId: result.leadId };
+  if (externalId != null) {
+    const owner = await leadWith(db, externalId);
+    if (owner !== null) return { kind: 'external_id_taken', leadId: owner };
+  }
+  const owner = result.leadId ?? result.problem?.leadId ?? null;
+  // Custom fields of a new lead are bounded by the schema, so an address is all that can be in the way.
+  return owner === null ? { kind: 'busy' } : { kind: 'email_taken', leadId: owner };
 }
 
-const columnOf = (field: keyof LeadPatch): string => (field === 'custom' ? field : leadFields[field].column);
-const patchedFields: readonly (keyof LeadPatch)[] = [...leadFieldNames, 'custom'];
+/** The id of the lead with this external id, or null. */
+async function leadWith(db: D1Database, { source, id }: ExternalId): Promise<number | null> {
+  return db
+    .prepare('SELECT id FROM leads WHERE external_id = ? AND external_source = ?')
+    .bind(id, source)
+    .first<number>('id');
+}
+
+/** The columns of a patch with their values. */
+function columnsOf({ externalId, custom, tags, ...patch }: LeadPatch): [column: string, value: SqlValue][] {
+  const values: [column: string, value: SqlValue][] = [];
+  for (const field of leadFieldNames) {
+    const value = patch[field];
+    if (value === undefined) continue;
+    values.push([leadFields[field].column, field === 'email' ? normalizeEmail(value) : value.trim()]);
+  }
+  if (custom !== undefined) values.push(['custom', customJson(custom)]);
+  if (tags !== undefined) values.push(['tags', tagLabels(tags)]);
+  if (externalId !== undefined) {
+    values.push(['external_source', externalId?.source ?? null], ['external_id', externalId?.id ?? null]);
+  }
+  return values;
+}
+
+/** The columns that follow from an address. */
+const addressColumns = (email: string, hashEmail: HashEmail): [column: string, value: SqlValue][] => [
+  ['email_hash', hashEmail(email)],
+  ['email_valid', isUsableEmail(email) ? 1 : 0],
+];
 
 /**
  * Changes the given fields of a lead. A patch that changes nothing leaves `updatedAt` alone, so that
  * running sessions keep the lead.
  *
  * @param update.ifTags - changes only a lead that has one of these entity tags; null: whatever it has
- * @returns `email_taken` when another lead has the address, whatever its case
+ * @returns `email_taken` when another lead has the address, whatever its case; `external_id_taken` when another lead has
+ *   the external id
  */
 export async function updateLead(
   db: D1Database,
@@ -131,73 +152,63 @@ export async function updateLead(
     hashEmail: HashEmail;
     ifTags?: readonly string[] | null;
   },
-): Promise<
-  { kind: 'ok'; lead: Lead } | { kind: 'not_found' } | { kind: 'email_taken' } | { kind: 'changed' }
-> {
+): Promise<{ kind: 'ok'; lead: Lead } | { kind: 'not_found' } | Taken | { kind: 'changed' }> {
   const { leadId, patch, ifTags = null } = update;
   const tags = ifTags === null ? null : JSON.stringify(ifTags);
-  const values: [column: string, value: SqlValue][] = [];
-  for (const field of patchedFields) {
-    const value = patch[field];
-    if (value === undefined) continue;
-    const stored =
-      typeof value !== 'string'
-        ? customJson(value)
-        : field === 'email'
-          ? normalizeEmail(value)
-          : value.trim();
-    values.push([columnOf(field), stored]);
-  }
+  const values = columnsOf(patch);
   const email = patch.email === undefined ? null : normalizeEmail(patch.email);
-  const isTaken = '(SELECT count(*) FROM leads o WHERE o.email = ? AND o.id <> ?)';
+  // Parameters from ?at on: the lead, and what it asks for. The owners are other leads that have it, or null.
+  const about = [leadId, email, patch.externalId?.id ?? null, patch.externalId?.source ?? null, tags];
+  const emailOwner = (at: number): string =>
+    `(SELECT o.id FROM leads o WHERE o.email = ?${at + 1} AND o.id <> ?${at})`;
+  const externalOwner = (at: number): string =>
+    `(SELECT o.id FROM leads o WHERE o.external_id = ?${at + 2} AND o.external_source = ?${at + 3} AND o.id <> ?${at})`;
+  const isOpen = (at: number): string =>
+    `l.id = ?${at} AND ${emailOwner(at)} IS NULL AND ${externalOwner(at)} IS NULL
+     AND (?${at + 4} IS NULL OR ${tagSql} IN (SELECT value FROM json_each(?${at + 4})))`;
   const statements = rememberNames(db, Object.keys(patch.custom ?? {}), {
-    sql: `EXISTS (SELECT 1 FROM leads l WHERE l.id = ?2 AND (?4 IS NULL OR ${tagSql} IN (SELECT value FROM json_each(?4))))
-      AND NOT EXISTS (SELECT 1 FROM leads WHERE email = ?3 AND id <> ?2)`,
-    params: [leadId, email, tags],
+    sql: `EXISTS (SELECT 1 FROM leads l WHERE ${isOpen(2)})`,
+    params: about,
   });
   // In the same transaction as the change, and before it.
   statements.push(db.prepare(`SELECT ${tagSql} AS tag FROM leads l WHERE l.id = ?`).bind(leadId));
   const tagAt = statements.length - 1;
   if (values.length > 0) {
-    const assignments = values.map(([column]) => `${column} = ?`);
-    const params = values.map(([, value]) => value);
-    if (email !== null) {
-      assignments.push('email_hash = ?', 'email_valid = ?');
-      params.push(update.hashEmail(email), isUsableEmail(email) ? 1 : 0);
-    }
-    const changed = values.map(([column]) => `${column} COLLATE BINARY IS NOT ?`).join(' OR ');
+    const columns = email === null ? values : [...values, ...addressColumns(email, update.hashEmail)];
+    const mark = (index: number): string => `?${about.length + 2 + index}`;
+    const assignments = columns.map(([column], index) => `${column} = ${mark(index)}`);
+    const isOther = values.map(([column], index) => `l.${column} COLLATE BINARY IS NOT ${mark(index)}`);
     statements.push(
       db
         .prepare(
-          `UPDATE leads AS l SET ${assignments.join(', ')}, updated_at = ?, revision = ${nextRevisionSql}
-           WHERE id = ? AND ${isTaken} = 0 AND (${changed})
-             AND (? IS NULL OR ${tagSql} IN (SELECT value FROM json_each(?)))`,
+          `UPDATE leads AS l SET ${assignments.join(', ')}, updated_at = ?${about.length + 1},
+             revision = ${nextRevisionSql}
+           WHERE ${isOpen(1)} AND (${isOther.join(' OR ')})`,
         )
-        .bind(
-          ...params,
-          update.nowMs,
-          leadId,
-          email,
-          leadId,
-          ...values.map(([, value]) => value),
-          tags,
-          tags,
-        ),
-      db.prepare('UPDATE lead_counts SET revision = revision + 1 WHERE changes() > 0'),
+        .bind(...about, update.nowMs, ...columns.map(([, value]) => value)),
+      raiseRevision(db),
+      logChange(db, [leadId]),
     );
   }
   statements.push(
     db
-      .prepare(`SELECT ${leadColumns}, ${isTaken} AS takenCount FROM leads l WHERE l.id = ?`)
-      .bind(email, leadId, leadId),
+      .prepare(
+        `SELECT ${leadColumns}, ${emailOwner(1)} AS emailOwner, ${externalOwner(1)} AS externalOwner
+         FROM leads l WHERE l.id = ?1`,
+      )
+      .bind(...about.slice(0, 4)),
   );
-  const results = await db.batch<LeadRow & { takenCount: number; tag: string }>(statements);
+  const results = await db.batch<
+    LeadRow & { emailOwner: number | null; externalOwner: number | null; tag: string }
+  >(statements);
   const row = results.at(-1)?.results[0];
   if (row === undefined) return { kind: 'not_found' };
   const tag = results[tagAt]?.results[0]?.tag ?? '';
   if (ifTags !== null && !ifTags.includes(tag)) return { kind: 'changed' };
-  const { takenCount, ...lead } = row;
-  return takenCount > 0 ? { kind: 'email_taken' } : { kind: 'ok', lead: toLead(lead) };
+  const { emailOwner: byAddress, externalOwner: byExternalId, ...lead } = row;
+  if (byAddress !== null) return { kind: 'email_taken', leadId: byAddress };
+  if (byExternalId !== null) return { kind: 'external_id_taken', leadId: byExternalId };
+  return { kind: 'ok', lead: toLead(lead) };
 }
 
 /**
@@ -213,15 +224,16 @@ export async function eraseLead(db: D1Database, leadId: number, ownedBy?: string
   const results = await db.batch([
     db
       .prepare(
-        `UPDATE lead_counts SET
+        `UPDATE lead_counts SET revision = revision + 1,
            new_count = new_count - (SELECT count(*) FROM leads WHERE id = ?1 AND +status = 'new'),
            active_count = active_count - (SELECT count(*) FROM leads WHERE id = ?1 AND +status = 'active')
          WHERE EXISTS (SELECT 1 FROM leads WHERE ${isIt})`,
       )
       .bind(...params),
+    logChange(db, [leadId]),
     db.prepare(`DELETE FROM leads WHERE ${isIt}`).bind(...params),
   ]);
-  return (results[1]?.meta.changes ?? 0) > 0;
+  return (results[2]?.meta.changes ?? 0) > 0;
 }
 
 /** Address and full name of each lead that still exists. */

@@ -8,7 +8,8 @@
 import { customValue, type CustomFields } from '../../shared/custom-fields.ts';
 import { leadFieldNames, leadFields, perField, type LeadField } from '../../shared/lead-fields.ts';
 import { mergeFields, type Recipient } from '../../shared/recipient.ts';
-import type { FoundLead, Lead, Unmailable } from '../../shared/schemas/leads.ts';
+import { tagsOf } from './labels.ts';
+import type { ExternalId, FoundLead, Lead, Unmailable } from '../../shared/schemas/leads.ts';
 
 const columnsOf = (fields: readonly LeadField[]): string =>
   fields.map((field) => `l.${leadFields[field].column} AS ${field}`).join(', ');
@@ -44,16 +45,30 @@ function pickCustom(json: string | undefined, names: readonly string[]): CustomF
 }
 
 /** Columns of a {@link Lead}, of leads aliased `l`. */
-export const leadColumns = `l.id, ${columnsOf(leadFieldNames)}, l.custom, l.status,
+export const leadColumns = `l.id, l.external_source AS externalSource, l.external_id AS externalId,
+  ${columnsOf(leadFieldNames)}, l.tags, l.custom, l.status,
   l.activated_at AS activatedAt, l.activated_by AS activatedBy, l.import_id AS importId,
   l.created_at AS createdAt, l.updated_at AS updatedAt`;
 
-/** A row of a {@link Lead}; `custom` is JSON. */
-export type LeadRow = Omit<Lead, 'custom'> & { custom: string };
+/** A row of a {@link Lead}; `custom` is JSON, and `tags` are labels. */
+export type LeadRow = Omit<Lead, 'custom' | 'tags' | 'externalId'> & {
+  custom: string;
+  tags: string;
+  externalSource: string | null;
+  externalId: string | null;
+};
 
-export function toLead(row: LeadRow): Lead {
-  return { ...row, custom: JSON.parse(row.custom) as CustomFields };
+export function toLead({ externalSource, ...row }: LeadRow): Lead {
+  return {
+    ...row,
+    externalId: toExternalId(externalSource, row.externalId),
+    tags: tagsOf(row.tags),
+    custom: JSON.parse(row.custom) as CustomFields,
+  };
 }
+
+const toExternalId = (source: string | null, id: string | null): ExternalId | null =>
+  source === null || id === null ? null : { source, id };
 
 /**
  * SQL of the revision that a change in this transaction makes. The statement that writes `lead_counts` comes last

@@ -3,11 +3,10 @@
  *
  * @module
  */
-import { fieldsWith, perField } from '../../shared/lead-fields.ts';
 import { limits } from '../../shared/limits.ts';
 import type { LeadValues } from '../../shared/schemas/leads.ts';
 import { namesStatement } from './custom-fields.ts';
-import { labelRange, valueOfLabel } from './labels.ts';
+import { type LabelField, labelFields, labelRange, valueOfLabel } from './labels.ts';
 
 // Seeks from each label of the field to the next: one seek per value, however many leads have it. Without an upper
 // bound in the inner query, for which the index would read every entry of the last label.
@@ -21,19 +20,21 @@ const labelsSql = `
   )
   SELECT label AS value FROM known WHERE label > ?1 AND label < ?2 LIMIT ?3`;
 
-const filterFields = fieldsWith('filter');
-
 /** The values that leads have, in order; at most a hundred per field. */
 export async function leadValues(db: D1Database): Promise<LeadValues> {
   const results = await db.batch<{ value: string }>([
-    ...filterFields.map((field) =>
-      db.prepare(labelsSql).bind(...labelRange(field), limits.maxLeadValueCount),
-    ),
+    ...labelFields.map((field) => db.prepare(labelsSql).bind(...labelRange(field), limits.maxLeadValueCount)),
     namesStatement(db),
   ]);
   const values = results.map((result) => result.results.map((row) => row.value));
+  const valuesOf = (field: LabelField): string[] =>
+    (values[labelFields.indexOf(field)] ?? []).map(valueOfLabel);
   return {
-    ...perField(filterFields, (field) => (values[filterFields.indexOf(field)] ?? []).map(valueOfLabel)),
+    source: valuesOf('source'),
+    stage: valuesOf('stage'),
+    consentSource: valuesOf('consentSource'),
+    tag: valuesOf('tag'),
+    externalSource: valuesOf('externalSource'),
     custom: values.at(-1) ?? [],
   };
 }

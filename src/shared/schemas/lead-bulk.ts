@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { limits } from '../limits.ts';
 import { audienceSchema, leadResultSchema } from './activation.ts';
 import { count, leadIdSchema } from './common.ts';
-import { foundLeadSchema } from './leads.ts';
+import { foundLeadSchema, tagsSchema } from './leads.ts';
 
 /** Where a call goes on: what the answer before it had as `next`. */
 const placeShape = {
@@ -72,6 +72,29 @@ export const bulkStepSchema = z
   })
   .meta({ id: 'BulkStep' });
 export type BulkStep = z.infer<typeof bulkStepSchema>;
+
+export const bulkTagSchema = z
+  .strictObject({
+    audience: audienceSchema,
+    add: tagsSchema.default([]),
+    remove: tagsSchema.default([]).meta({ description: 'Wins over `add`.' }),
+    ...placeShape,
+  })
+  .refine(hasWholePlace, wholePlaceRule)
+  .refine(({ add, remove }) => add.length + remove.length > 0, {
+    message: 'name a tag to add or to remove',
+    path: ['add'],
+  })
+  .meta({ id: 'BulkTag' });
+export type BulkTag = z.input<typeof bulkTagSchema>;
+
+export const bulkTagStepSchema = bulkStepSchema
+  .extend({
+    fullCount: count.meta({
+      description: `Leads that stayed as they are, because they would have more than ${limits.maxTagCount} tags.`,
+    }),
+  })
+  .meta({ id: 'BulkTagStep' });
 
 export const leadExportSchema = z.strictObject({ audience: audienceSchema }).meta({ id: 'LeadExport' });
 

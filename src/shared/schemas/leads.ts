@@ -11,16 +11,67 @@ import { z } from 'zod';
 import { customFieldPattern } from '../custom-fields.ts';
 import { fieldsWith, leadFieldNames, leadFields, perField, type FieldWith } from '../lead-fields.ts';
 import { limits } from '../limits.ts';
-import { suppressionReasons } from './common.ts';
-import { count, leadIdSchema, timeMs } from './common.ts';
+import { count, leadIdSchema, orNull, suppressionReasons, timeMs } from './common.ts';
+
+/** Codes with which one lead of an upsert is refused. */
+export const upsertProblemCodes = [
+  'invalid_request',
+  'text_too_long',
+  'too_many_items',
+  'email_taken',
+  'external_id_mismatch',
+] as const;
+export type UpsertProblemCode = (typeof upsertProblemCodes)[number];
 
 export const leadStatuses = ['new', 'active'] as const;
 export type LeadStatus = (typeof leadStatuses)[number];
 
+/** Control characters, line ends and halves of characters: none of them can be typed or looked for. */
+const isPlain = (text: string): boolean => !/[\p{Cc}\p{Cs}\u2028\u2029]/u.test(text);
+const plainRule = 'must not have control characters or line ends';
+
+/** What another system knows a lead by. */
+export const externalIdSchema = z
+  .strictObject({
+    source: z
+      .string()
+      .max(limits.maxExternalSourceLength)
+      .regex(/^[a-z0-9][a-z0-9._-]*$/, 'must be a lower-case word of letters, digits, dots, _ and -')
+      .meta({ description: 'The name of the system.' }),
+    id: z
+      .string()
+      .trim()
+      .min(1)
+      .max(limits.maxExternalIdLength)
+      .refine(isPlain, plainRule)
+      .meta({ description: 'The id that the lead has there; upper and lower case differ.' }),
+  })
+  .meta({
+    id: 'ExternalId',
+    description: 'What another system knows the lead by. No other lead has the same.',
+  });
+export type ExternalId = z.infer<typeof externalIdSchema>;
+
+const tagSchema = z
+  .string()
+  .trim()
+  .min(1)
+  .max(limits.maxTagLength)
+  .regex(/^[^,;]+$/, 'must not have commas or semicolons')
+  .refine(isPlain, plainRule);
+
+/** The tags of a lead, in their order and each once. */
+export const tagsSchema = z
+  .array(tagSchema)
+  .max(limits.maxTagCount)
+  .meta({ description: 'All tags of the lead; each counts once. Upper and lower case differ.' });
+
 export const leadSchema = z
   .object({
     id: leadIdSchema,
+    externalId: orNull(externalIdSchema),
     ...perField(leadFieldNames, () => z.string()),
+    tags: z.array(z.string()).meta({ description: 'In the order of their characters.' }),
     custom: z.record(z.string(), z.string()).meta({ description: 'Custom fields, by name.' }),
     status: z.enum(leadStatuses),
     activatedAt: timeMs.nullable(),
@@ -50,6 +101,8 @@ export const leadPatchSchema = z
     ...perField(leadFieldNames, (field) => z.string().trim().max(leadFields[field].maxLength)),
     email: z.email().max(leadFields.email.maxLength),
     custom: customFieldsSchema,
+    tags: tagsSchema,
+    externalId: orNull(externalIdSchema),
   })
   .partial()
   .meta({ id: 'LeadPatch' });
@@ -80,6 +133,8 @@ export const leadFilterSchema = z
           'the @ it begins the address.',
       }),
     ...perField(filterFields, (field) => valuesSchema(leadFields[field].maxLength).optional()),
+    tag: valuesSchema(limits.maxTagLength).optional(),
+    externalSource: valuesSchema(limits.maxExternalSourceLength).optional(),
     importId: z.string().max(64).optional(),
     createdFrom: timeMs.optional(),
     createdTo: timeMs.optional(),
@@ -90,7 +145,18 @@ export const leadFilterSchema = z
       .meta({ description: 'Only leads that no activation was to mail at this time or later.' }),
   })
   .meta({ id: 'LeadFilter' });
-export type LeadFilter = z.infer<typeof leadFilterSchema>;
+export type AudienceFilter = z.infer<typeof leadFilterSchema>;
+
+/**
+ * The filter of the list. An external id may name a person, so it is no part of an audience, which manifests and
+ * receipts keep.
+ */
+export const leadListFilterSchema = leadFilterSchema.extend({
+  externalId: z.string().max(limits.maxExternalIdLength).optional().meta({
+    description: 'The id in another system; in any, where there is no `externalSource`.',
+  }),
+});
+export type LeadFilter = z.infer<typeof leadListFilterSchema>;
 
 type SortedField = 'id' | FieldWith<'sort'>;
 
@@ -160,6 +226,51 @@ export type LeadDetail = z.infer<typeof leadDetailSchema>;
 export const leadCreateSchema = leadPatchSchema.required({ email: true }).meta({ id: 'LeadCreate' });
 export type LeadCreate = z.infer<typeof leadCreateSchema>;
 
+/** `PUT /crm/leads`, and an item of `PUT /crm/leads:batch`: a lead as another system has it. */
+export const leadUpsertSchema = leadPatchSchema
+  .extend({
+    externalId: externalIdSchema.optional(),
+    custom: customFieldsSchema.optional().meta({
+      description: 'Custom fields to set; an empty one is removed, others stay.',
+    }),
+  })
+  .meta({
+    id: 'LeadUpsert',
+    description:
+      'A lead as another system has it: found by `externalId`, else by `email`, of which it must have one. Fields that ' +
+      'are left out stay as they are.',
+  });
+export type LeadUpsert = z.infer<typeof leadUpsertSchema>;
+
+export const upsertOutcomes = ['created', 'updated', 'unchanged', 'refused'] as const;
+
+export const leadUpsertResultSchema = z
+  .object({
+    outcome: z.enum(upsertOutcomes),
+    leadId: leadIdSchema.nullable().meta({ description: 'Null: the item was refused.' }),
+    problem: orNull(
+      z
+        .object({
+          code: z.enum(upsertProblemCodes),
+          detail: z.string(),
+          errors: z.array(z.object({ path: z.string(), message: z.string() })),
+          leadId: leadIdSchema.nullable().meta({ description: 'The lead that is in the way.' }),
+        })
+        .meta({ id: 'LeadUpsertProblem', description: 'Why an item was refused.' }),
+    ),
+  })
+  .meta({ id: 'LeadUpsertResult' });
+export type LeadUpsertResult = z.infer<typeof leadUpsertResultSchema>;
+
+export const leadBatchResultSchema = z
+  .object({
+    results: z
+      .array(leadUpsertResultSchema)
+      .meta({ description: 'One for each item, in the order of the request.' }),
+  })
+  .meta({ id: 'LeadBatchResult' });
+export type LeadBatchResult = z.infer<typeof leadBatchResultSchema>;
+
 export const leadPageSchema = z
   .object({
     leads: z.array(foundLeadSchema),
@@ -170,6 +281,13 @@ export const leadPageSchema = z
     isTotalExact: z.boolean().meta({
       description: 'False when many leads match and an exact count would delay the page.',
     }),
+    erasedIds: z.array(leadIdSchema).exactOptional().meta({
+      description: 'With `updatedSince`: leads that are gone. An id may be named more than once.',
+    }),
+    hasMore: z.boolean().exactOptional().meta({
+      description:
+        'With `updatedSince`: false when nothing newer was there. Ask again later with `nextCursor`.',
+    }),
   })
   .meta({ id: 'LeadPage' });
 export type LeadPage = z.infer<typeof leadPageSchema>;
@@ -177,6 +295,8 @@ export type LeadPage = z.infer<typeof leadPageSchema>;
 export const leadValuesSchema = z
   .object({
     ...perField(filterFields, () => z.array(z.string())),
+    tag: z.array(z.string()),
+    externalSource: z.array(z.string()),
     custom: z.array(z.string()).meta({ description: 'Names of custom fields.' }),
   })
   .meta({

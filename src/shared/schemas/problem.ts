@@ -17,6 +17,10 @@ export const problemSchema = z
     instance: z.string(),
     requestId: z.string(),
     errors: z.array(z.object({ path: z.string(), message: z.string() })).exactOptional(),
+    leadId: z.int().exactOptional().meta({
+      description:
+        'Of `email_taken`, `external_id_taken` and `external_id_mismatch`: the lead that is in the way.',
+    }),
     differences: z.array(manifestDifferenceSchema).exactOptional().meta({
       description: 'Of `manifest_changed`: what is otherwise than in the manifest that the request had.',
     }),

@@ -25,9 +25,22 @@ export const examples: Readonly<Record<string, readonly unknown[]>> = {
   RetryRequest: [{ outcome: 'failed' }],
   LeadCreate: [{ email: 'ada@example.com', firstName: 'Ada', lastName: 'Lovelace', custom: { plan: 'pro' } }],
   LeadPatch: [{ stage: 'qualified' }],
+  LeadUpsert: [
+    {
+      externalId: { source: 'hubspot', id: '901' },
+      email: 'ada@example.com',
+      stage: 'qualified',
+      tags: ['trade-fair'],
+    },
+  ],
+  LeadBatch: [
+    { leads: [{ externalId: { source: 'hubspot', id: '901' }, stage: 'won' }, { email: 'bob@example.com' }] },
+  ],
+  BulkTag: [{ audience: { filter: { source: 'web' } }, add: ['newsletter'], remove: ['trial'] }],
   Lead: [
     {
       id: 101,
+      externalId: { source: 'hubspot', id: '901' },
       email: 'ada@example.com',
       firstName: 'Ada',
       lastName: 'Lovelace',
@@ -37,6 +50,7 @@ export const examples: Readonly<Record<string, readonly unknown[]>> = {
       stage: 'qualified',
       notes: '',
       consentSource: 'form of the trade fair',
+      tags: ['trade-fair'],
       custom: { plan: 'pro' },
       status: 'new',
       activatedAt: null,

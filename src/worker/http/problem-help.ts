@@ -239,8 +239,32 @@ export const problemHelp: Readonly<Record<ProblemCode, ProblemHelp>> = {
     todo: 'Copy it and change the copy.',
   },
   email_taken: {
-    happened: 'Another lead has this address. Nothing was changed.',
+    happened: 'Another lead has this address; `leadId` is its id. Nothing was changed.',
     todo: 'Open the other lead, or use another address.',
+  },
+  external_id_taken: {
+    happened: 'Another lead has this external id; `leadId` is its id. Nothing was changed.',
+    todo: 'Use PUT /crm/leads to change the lead that has it, or take it from that lead first.',
+  },
+  external_id_mismatch: {
+    happened:
+      'A lead has this address and another external id; `leadId` is its id. It may be another person, or the same person twice in your system. Nothing was changed.',
+    todo: 'Correct the address in your system, or give the lead the new external id with PATCH /crm/leads/{leadId}.',
+  },
+  idempotency_key_reused: {
+    happened:
+      'A request with this `Idempotency-Key` was answered in the last 24 hours, and its body was another one. Nothing was written.',
+    todo: 'Send a repeat with the same body, byte for byte, and another request with a new key.',
+  },
+  too_many_keys: {
+    happened:
+      'Answers are kept for 24 hours by their `Idempotency-Key`, and there are as many of yours as can be kept. Nothing was written.',
+    todo: 'Wait for the seconds in `Retry-After`, or send the request without a key: a repeated upsert changes nothing.',
+  },
+  changes_expired: {
+    happened:
+      'Changes of leads are known for 30 days. This cursor is older, or the database was restored from a backup or updated since.',
+    todo: 'Read all leads anew with `updatedSince=0` and without a cursor. Leads that this does not list are gone.',
   },
   invalid_template: {
     happened:

@@ -21,7 +21,7 @@ export class Refusal extends Error {
   /** Seconds after which a repeat may succeed; null: those of its code. */
   retryAfterSeconds: number | null = null;
   /** Members of the problem that only this code has. */
-  extension: Pick<Problem, 'differences' | 'manifest'> = {};
+  extension: Pick<Problem, 'differences' | 'manifest' | 'leadId'> = {};
 
   constructor(code: ProblemCode, detail?: string, faults: readonly ProblemFault[] = []) {
     super(detail ?? problemCatalog[code].title);
@@ -61,6 +61,8 @@ const retryAfterSeconds: Partial<Record<ProblemCode, number>> = {
   rate_limited: 60,
   // Small activations end within minutes.
   too_many_sessions: 60,
+  // A key is kept for a day; each hour some end.
+  too_many_keys: 3_600,
   // Streams end by themselves after some minutes.
   too_many_readers: 30,
   // A fault that passes by itself mostly ends within seconds.

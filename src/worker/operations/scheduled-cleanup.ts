@@ -1,6 +1,7 @@
 /**
- * The work of the crons: deleting the personal data of old imports and fences that keep nothing out, writing the audit
- * entries for hours in which leads were read, and a sweep over the sessions that have not ended.
+ * The work of the crons: deleting the personal data of old imports, fences that keep nothing out, old changes of leads and
+ * old answers, writing the audit entries for hours in which leads were read, and a sweep over the sessions that have not
+ * ended.
  *
  * A session wakes by the alarm of its object. An alarm can be lost, after a long fault of the storage or when the
  * clock was set back; the sweep sets it again.
@@ -11,6 +12,8 @@
 import { deleteActivation, listOpenSessions, listReturned } from '../../crm/activations.ts';
 import { dropOldFences } from '../../crm/fence.ts';
 import { dropOldCells } from '../../crm/imports/removal.ts';
+import { dropOldChanges } from '../../crm/leads/changes.ts';
+import { dropOldAnswers } from '../../crm/leads/idempotency.ts';
 import { auditPastReads } from '../../crm/leads/read-log.ts';
 import { mergeSearchIndex } from '../../crm/leads/search-index.ts';
 import { faultText } from '../../runtime/faults.ts';
@@ -28,6 +31,8 @@ export async function runScheduledCleanup(env: Env, now: () => number = () => Da
   try {
     await auditPastReads(env.DB, startedAt);
     await dropOldFences(env.DB, startedAt);
+    await dropOldAnswers(env.DB, startedAt);
+    await dropOldChanges(env.DB, startedAt);
     const importCount = await dropOldCells(env.DB, {
       untouchedSinceMs: startedAt - retentionDays(env) * dayMs,
       now,

@@ -12,6 +12,7 @@ import {
   readLeads,
   skippedLeads,
   suppressLeads,
+  tagLeads,
   type BulkPage,
   type BulkPlace,
 } from '../../../crm/leads/bulk.ts';
@@ -26,6 +27,8 @@ import {
   bulkEraseSchema,
   bulkStepSchema,
   bulkSuppressSchema,
+  bulkTagSchema,
+  bulkTagStepSchema,
   lastResultsRequestSchema,
   lastResultsSchema,
   leadExportSchema,
@@ -61,6 +64,20 @@ const edit = createRoute({
   description: stepDescription,
   request: { body: body(bulkEditSchema) },
   responses: stepResponses,
+});
+
+const tag = createRoute({
+  method: 'post',
+  path: '/crm/leads/bulk/tags',
+  operationId: 'bulkTagLeads',
+  tags,
+  summary: `Add and remove tags of many leads, ${limits.maxBulkLeadCount} a call`,
+  description: stepDescription,
+  request: { body: body(bulkTagSchema) },
+  responses: {
+    200: json('What this call did, and where the next one goes on.', bulkTagStepSchema),
+    ...problems(...bodyCodes, 'filter_too_complex'),
+  },
 });
 
 const suppress = createRoute({
@@ -137,6 +154,16 @@ export function leadBulkRoutes(app: App): void {
     // The field and how many: a value can be anything, also a name.
     noteAudit(c, changedCount === 0 ? false : { detail: { field, leadCount: changedCount } });
     return c.json(stepOf(page, changedCount), 200);
+  });
+
+  app.openapi(tag, async (c) => {
+    const { audience, add, remove, ...place } = c.req.valid('json');
+    const page = await nextLeads(c.env.DB, audience, place, limits.maxBulkLeadCount);
+    const { leadIds } = page;
+    const { changedCount, fullCount } = await tagLeads(c.env.DB, { leadIds, add, remove, nowMs: Date.now() });
+    // How many: a tag can be anything, also a name.
+    noteAudit(c, changedCount === 0 ? false : { detail: { leadCount: changedCount } });
+    return c.json({ ...stepOf(page, changedCount), fullCount }, 200);
   });
 
   app.openapi(suppress, async (c) => {
@@ -244,7 +271,10 @@ const stepOf = ({ leadIds, next }: BulkPage, changedCount: number) => ({
   next,
 });
 
-const csvColumns = ['id', ...leadFieldNames, 'custom', 'status', 'activatedAt', 'createdAt', 'updatedAt'];
+const csvColumns = [
+  ...['id', ...leadFieldNames, 'custom', 'status', 'activatedAt', 'createdAt', 'updatedAt'],
+  ...['externalSource', 'externalId', 'tags'],
+];
 
 const iso = (timeMs: number | null): string | null =>
   timeMs === null ? null : new Date(timeMs).toISOString();
@@ -257,6 +287,10 @@ const csvRow = (lead: Lead): Cell[] => [
   iso(lead.activatedAt),
   iso(lead.createdAt),
   iso(lead.updatedAt),
+  lead.externalId?.source ?? '',
+  lead.externalId?.id ?? '',
+  // A tag has no semicolon.
+  lead.tags.join(';'),
 ];
 
 async function* csvRowsOf(pages: AsyncGenerator<Lead[], void>): AsyncGenerator<Cell[][], void> {

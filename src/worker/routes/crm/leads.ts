@@ -7,14 +7,16 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { emailHash, normalizeEmail } from '../../../crm/email.ts';
 import { findLeadByEmail, tracesOf } from '../../../crm/personal-data.ts';
 import { listLeads } from '../../../crm/leads/list.ts';
-import { createLead, getLeadDetail, updateLead } from '../../../crm/leads/lead.ts';
+import { readChanges } from '../../../crm/leads/changes.ts';
+import { createLead, getLeadDetail, updateLead, type Taken } from '../../../crm/leads/lead.ts';
 import { sessionStub } from '../../../durable/stubs.ts';
 import { personExportSchema, personRequestSchema, type PersonExport } from '../../../shared/schemas/audit.ts';
 import { limits } from '../../../shared/limits.ts';
+import { timeMs } from '../../../shared/schemas/common.ts';
 import {
   leadCreateSchema,
   leadDetailSchema,
-  leadFilterSchema,
+  leadListFilterSchema,
   leadPageSchema,
   leadPatchSchema,
   leadSorts,
@@ -24,14 +26,24 @@ import {
 import type { App } from '../../app-env.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
 import { eraseEverywhere, erasePerson, personOfLead } from '../../operations/erasure.ts';
-import { leadIdParam, queryOf, requireSimpleFilter } from '../../http/params.ts';
+import { digits, leadIdParam, queryOf, requireSimpleFilter } from '../../http/params.ts';
 import { pageCodes, pageQuery, requirePage } from '../../http/paging.ts';
 import { body, bodyCodes, json } from '../../http/openapi.ts';
 import { problems, Refusal } from '../../http/problem.ts';
 import { noteLeadsShown } from '../../middleware/read-audit.ts';
 
+const filterQuery = queryOf(leadListFilterSchema);
 const listQuery = z.object({
-  ...queryOf(leadFilterSchema),
+  ...filterQuery,
+  updatedSince: digits
+    .pipe(timeMs)
+    .optional()
+    .openapi({
+      type: 'integer',
+      description:
+        'Epoch milliseconds. The leads that changed since, in the order of their changes; 0: all. Takes no filter and no ' +
+        'sort.',
+    }),
   sort: z.enum(leadSorts).default('-id'),
   ...pageQuery(limits.defaultPageLeadCount, limits.maxPageLeadCount),
 });
@@ -41,16 +53,21 @@ const list = createRoute({
   path: '/crm/leads',
   operationId: 'listLeads',
   tags: ['leads'],
-  summary: 'Leads that match a filter, in pages',
+  summary: 'Leads that match a filter, or that changed since a time, in pages',
+  description:
+    'With `updatedSince`, a page has leads that were created, edited, imported, activated, taken back or erased since then, ' +
+    'and `nextCursor` is never null: send it with the next request, at once while `hasMore`, later otherwise. Whoever goes ' +
+    'on with it misses no change, also none that happens during the reading, and may get a lead twice. `erasedIds` are ' +
+    'leads that are gone. Where the changes since then are not known any more, all leads come first.',
   request: { query: listQuery },
   responses: {
     200: json('One page.', leadPageSchema),
-    ...problems(...pageCodes, 'filter_too_complex'),
+    ...problems(...pageCodes, 'filter_too_complex', 'changes_expired'),
   },
 });
 
 /** Of the detail of a lead. */
-const etagHeader = {
+export const etagHeader = {
   headers: z.object({
     etag: z.string().openapi({ description: 'For `If-Match`; another one whenever the lead is another.' }),
   }),
@@ -65,7 +82,7 @@ const create = createRoute({
   request: { body: body(leadCreateSchema) },
   responses: {
     201: { ...json('The lead.', leadDetailSchema), ...etagHeader },
-    ...problems(...bodyCodes, 'email_taken'),
+    ...problems(...bodyCodes, 'email_taken', 'external_id_taken'),
   },
 });
 
@@ -106,7 +123,7 @@ const patch = createRoute({
   },
   responses: {
     200: { ...json('The lead as it is now.', leadDetailSchema), ...etagHeader },
-    ...problems(...bodyCodes, 'lead_not_found', 'email_taken', 'lead_changed'),
+    ...problems(...bodyCodes, 'lead_not_found', 'email_taken', 'external_id_taken', 'lead_changed'),
   },
 });
 
@@ -161,7 +178,16 @@ const eraseByAddress = createRoute({
 
 export function leadRoutes(app: App): void {
   app.openapi(list, async (c) => {
-    const { sort, cursor, limit, ...filter } = c.req.valid('query');
+    const { sort, cursor, limit, updatedSince, ...filter } = c.req.valid('query');
+    if (updatedSince !== undefined) {
+      const others = ['sort', ...Object.keys(filterQuery)].filter((name) => c.req.query(name) !== undefined);
+      if (others.length > 0) throw withUpdatedSince(others);
+      const answer = await readChanges(c.env.DB, { since: updatedSince, cursor: cursor ?? null, limit });
+      if (answer.kind === 'expired') throw new Refusal('changes_expired');
+      const { page: changed } = requirePage(answer);
+      noteLeadsShown(c, changed.leads.length);
+      return c.json({ ...changed, total: changed.leads.length, isTotalExact: false }, 200);
+    }
     requireSimpleFilter(filter);
     const { page } = requirePage(await listLeads(c.env.DB, { filter, sort, cursor: cursor ?? null, limit }));
     noteLeadsShown(c, page.leads.length);
@@ -174,7 +200,8 @@ export function leadRoutes(app: App): void {
       nowMs: Date.now(),
       hashEmail: (email) => emailHash(c.env.ADDRESS_HASH_KEY, email),
     });
-    if (answer.kind === 'email_taken') throw new Refusal('email_taken');
+    if (answer.kind === 'busy') throw new Refusal('unavailable', busyDetail);
+    if (answer.kind !== 'ok') throw takenRefusal(answer);
     noteAudit(c, { target: `lead:${answer.leadId}` });
     const { lead, etag } = await requireDetail(c.env.DB, answer.leadId);
     return c.json(lead, 201, { etag });
@@ -196,7 +223,7 @@ export function leadRoutes(app: App): void {
     });
     if (answer.kind === 'changed') throw new Refusal('lead_changed');
     if (answer.kind === 'not_found') throw new Refusal('lead_not_found');
-    if (answer.kind === 'email_taken') throw new Refusal('email_taken');
+    if (answer.kind !== 'ok') throw takenRefusal(answer);
     // The names of the fields, not their values: the audit is kept longer than the lead.
     noteAudit(c, { detail: { fields: Object.keys(c.req.valid('json')) } });
     const { lead, etag } = await requireDetail(c.env.DB, answer.lead.id);
@@ -231,10 +258,33 @@ export function leadRoutes(app: App): void {
   });
 }
 
-async function requireDetail(db: D1Database, leadId: number): Promise<{ lead: LeadDetail; etag: string }> {
+/** The detail of a lead and its ETag. @throws Refusal where there is no such lead */
+export async function requireDetail(
+  db: D1Database,
+  leadId: number,
+): Promise<{ lead: LeadDetail; etag: string }> {
   const found = await getLeadDetail(db, leadId);
   if (found === null) throw new Refusal('lead_not_found');
   return { lead: found.lead, etag: `"${found.tag}"` };
+}
+
+/** A lead that stops matching a filter would be missing from the changes without a word. */
+function withUpdatedSince(names: readonly string[]): Refusal {
+  const message = 'cannot be combined with updatedSince';
+  return new Refusal(
+    'invalid_request',
+    `/${names[0] ?? ''}: ${message}`,
+    names.map((name) => ({ path: `/${name}`, message })),
+  );
+}
+
+export const busyDetail = 'Others are changing the same leads. Nothing was written; send it again.';
+
+/** The refusal that names the lead in the way. */
+function takenRefusal({ kind, leadId }: Taken): Refusal {
+  const refusal = new Refusal(kind);
+  refusal.extension = { leadId };
+  return refusal;
 }
 
 /**

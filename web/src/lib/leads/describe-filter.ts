@@ -24,6 +24,8 @@ function valueOf(view: LeadView, name: FilterName): string {
     case 'source':
     case 'stage':
     case 'consentSource':
+    case 'tag':
+    case 'externalSource':
       return m.values(view[name]);
     case 'notMailed':
       return view.notMailedWithin === null
@@ -59,7 +61,7 @@ const asList = (value: string | readonly string[]): readonly string[] =>
 
 /** The conditions of a filter, each as a part of a sentence. */
 export function describeFilter(filter: LeadFilter): string[] {
-  const { search, status, source, stage, consentSource, importId } = filter;
+  const { search, status, source, stage, consentSource, tag, externalSource, importId } = filter;
   const { createdFrom, createdTo, activatedFrom, activatedTo, notMailedSince } = filter;
   const d = m.describe;
   return [
@@ -68,6 +70,8 @@ export function describeFilter(filter: LeadFilter): string[] {
     ...(source === undefined ? [] : [d.source(asList(source))]),
     ...(stage === undefined ? [] : [d.stage(asList(stage))]),
     ...(consentSource === undefined ? [] : [d.consentSource(asList(consentSource))]),
+    ...(tag === undefined ? [] : [d.tag(asList(tag))]),
+    ...(externalSource === undefined ? [] : [d.externalSource(asList(externalSource))]),
     ...(importId === undefined ? [] : [d.import]),
     ...(createdFrom === undefined ? [] : [d.createdFrom(formatDay(createdFrom))]),
     ...(createdTo === undefined ? [] : [d.createdTo(formatDay(createdTo))]),

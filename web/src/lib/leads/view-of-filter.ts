@@ -19,6 +19,8 @@ export function viewOfFilter(filter: LeadFilter): Partial<LeadView> {
     source: values('source'),
     stage: values('stage'),
     consentSource: values('consentSource'),
+    tag: values('tag'),
+    externalSource: values('externalSource'),
     importId: filter.importId ?? null,
     createdFrom: filter.createdFrom ?? null,
     createdTo: filter.createdTo ?? null,

@@ -19,7 +19,7 @@ export const leadSorts = [
 export const pageSizes = [25, 50, 100, 250] as const;
 
 /** Filters by exact values, any of which may hold. */
-export const valueFilters = ['source', 'stage', 'consentSource'] as const;
+export const valueFilters = ['source', 'stage', 'consentSource', 'tag', 'externalSource'] as const;
 /** Filters by a time: the last days, or from one day to another. */
 export const timeFilters = ['created', 'activated'] as const;
 export type ValueFilter = (typeof valueFilters)[number];
@@ -58,6 +58,8 @@ export const noFilters = {
   source: [],
   stage: [],
   consentSource: [],
+  tag: [],
+  externalSource: [],
   importId: null,
   createdWithin: null,
   createdFrom: null,
@@ -82,6 +84,8 @@ export function withoutFilter(name: FilterName): Partial<LeadView> {
     case 'source':
     case 'stage':
     case 'consentSource':
+    case 'tag':
+    case 'externalSource':
       return { [name]: [] };
     case 'created':
     case 'activated':
@@ -116,6 +120,8 @@ export function parseLeadView(query: Pick<URLSearchParams, 'get' | 'getAll'>): L
     source: values('source'),
     stage: values('stage'),
     consentSource: values('consentSource'),
+    tag: values('tag'),
+    externalSource: values('externalSource'),
     importId: query.get('importId')?.slice(0, 64) || null,
     createdWithin: days('createdWithin'),
     createdFrom: number('createdFrom'),

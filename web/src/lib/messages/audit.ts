@@ -26,6 +26,7 @@ const fieldNames: Readonly<Record<string, string>> = {
   lastName: 'last name',
   consentSource: 'consent',
   custom: 'custom fields',
+  externalId: 'external id',
 };
 
 export const auditMessages = {
@@ -130,6 +131,18 @@ export const auditMessages = {
         Array.isArray(fields) && fields.length > 0
           ? `(${fields.map((field) => fieldNames[String(field)] ?? String(field)).join(', ')})`
           : '',
+    },
+    'lead.upsert': { before: 'wrote by the API', object: lead },
+    'lead.batch': {
+      before: 'wrote by the API',
+      object: 'leads',
+      after: ({ createdCount, updatedCount }) =>
+        `(${Number(createdCount)} new, ${Number(updatedCount)} changed)`,
+    },
+    'lead.bulkTag': {
+      before: 'changed tags of',
+      object: 'leads',
+      after: ({ leadCount }) => `(${count(leadCount, 'lead', 'leads') ?? 'several'})`,
     },
     'lead.erase': { before: 'erased', object: lead },
     'lead.bulkEdit': {

@@ -22,6 +22,8 @@ export const leadMessages = {
   notFound: { title: 'There is no such lead', text: 'It may have been erased.', action: 'Go to leads' },
   failed: 'The lead could not be loaded',
   fields,
+  externalId: (system: string) => `Id in ${system}`,
+  tags: 'Tags',
   custom: {
     title: 'Custom fields, for templates: {{ custom.name }}',
     name: 'Name',

@@ -15,6 +15,8 @@ export const viewMessages = {
     source: 'Source',
     stage: 'Stage',
     consentSource: 'Consent',
+    tag: 'Tag',
+    externalSource: 'System',
     created: 'Added',
     activated: 'Activated',
     notMailed: 'Not emailed',
@@ -61,6 +63,9 @@ export const viewMessages = {
     stage: (values: readonly string[]) => `stage ${formatEither(values.map((value) => `"${value}"`))}`,
     consentSource: (values: readonly string[]) =>
       `consent ${formatEither(values.map((value) => `"${value}"`))}`,
+    tag: (values: readonly string[]) => `tagged ${formatEither(values.map((value) => `"${value}"`))}`,
+    externalSource: (values: readonly string[]) =>
+      `known to ${formatEither(values.map((value) => `"${value}"`))}`,
     import: 'of one import',
     createdFrom: (from: string) => `added since ${from}`,
     createdTo: (to: string) => `added until ${to}`,
