@@ -10,7 +10,8 @@
  * @module
  */
 import { maxThrottleMs } from './limits/rate-limit.ts';
-import { windowOpensAt, type Session } from './session/session.ts';
+import { isHalted, windowOpensAt, type Session } from './session/session.ts';
+import { gateAt, setBackWaves } from './session/waves.ts';
 
 /** Clocks of two machines that an object moves between differ by this much without a step. */
 export const clockToleranceMs = 5_000;
@@ -23,17 +24,21 @@ const dayMs = 86_400_000;
  * were written under another clock.
  */
 export function longestWaitMs(
-  session: Pick<Session, 'spec' | 'state' | 'waitingUntil' | 'probeAt'>,
+  session: Pick<Session, 'spec' | 'state' | 'waitingUntil' | 'probeAt' | 'waves' | 'plan' | 'finishedAt'>,
   nowMs: number,
 ): number {
   const { spec, state, waitingUntil, probeAt } = session;
   if (state === 'awaiting_approval') return Math.max(0, (spec.approval?.expiresAt ?? nowMs) - nowMs);
   if (state === 'scheduled') return Math.max(0, (spec.schedule?.startAt ?? nowMs) - nowMs);
   // A pause ends by a person; until then, what is in doubt waits for the end of its key.
-  const isForKeys = state === 'paused' && probeAt === null;
+  const isForKeys = isHalted(session) && probeAt === null;
   const waitMs = waitingUntil === null && !isForKeys ? maxThrottleMs : dayMs;
   // The hours of a window are those of the present clock.
-  return Math.max(waitMs, (windowOpensAt(session, nowMs) ?? nowMs) - nowMs);
+  return Math.max(
+    waitMs,
+    (windowOpensAt(session, nowMs) ?? nowMs) - nowMs,
+    (gateAt(session) ?? nowMs) - nowMs,
+  );
 }
 
 /** By how many ms the clock has been set back since the session was written; 0 when it has not. */
@@ -58,6 +63,7 @@ export function setBack(session: Session, nowMs: number, backMs: number, areKeys
     waitingFor: null,
     probeAt: earlier(session.probeAt),
     outageSince: earlier(session.outageSince),
+    waves: setBackWaves(session.waves, backMs),
     checkableUntil: areKeysDead ? null : earlier(session.checkableUntil),
     samples: [],
   };

@@ -77,11 +77,11 @@ export async function recordActivation(db: D1Database, progress: Progress): Prom
 /** Results that a person should look at, and activations that stopped by themselves. */
 const attentionSql = `(progress ->> '$.email.failed' + progress ->> '$.email.unknown'
   + progress ->> '$.activation.failed' > 0 OR state = 'failed'
-  OR (state = 'paused' AND progress ->> '$.reason' <> 'user'))`;
+  OR state = 'wave_held' OR (state = 'paused' AND progress ->> '$.reason' <> 'user'))`;
 
-/** When an activation that waits for its time goes on: its start, or the opening of its sending window. */
+/** When an activation that waits for its time goes on: its start, its sending window, or the end of a wave's watch. */
 const dueSql = `CASE WHEN state = 'scheduled' THEN progress ->> '$.schedule.startAt'
-  WHEN progress ->> '$.waitingFor.kind' = 'window' THEN progress ->> '$.waitingUntil' END`;
+  WHEN progress ->> '$.waitingFor.kind' IN ('window', 'wave') THEN progress ->> '$.waitingUntil' END`;
 /** When a session that waits has to be looked at again. */
 const wakeSql = `CASE WHEN state = 'awaiting_approval' THEN progress ->> '$.approval.expiresAt' ELSE ${dueSql} END`;
 const isOpenSql = "(progress ->> 'finishedAt') IS NULL";
@@ -186,7 +186,7 @@ export async function listBegunBefore(
 export async function countRunning(db: D1Database, owner: string): Promise<number> {
   const row = await db
     .prepare(
-      "SELECT count(*) AS n FROM activations WHERE owner = ? AND state IN ('awaiting_approval', 'scheduled', 'queued', 'running', 'paused')",
+      "SELECT count(*) AS n FROM activations WHERE owner = ? AND state IN ('awaiting_approval', 'scheduled', 'queued', 'running', 'paused', 'wave_held')",
     )
     .bind(owner)
     .first<{ n: number }>();

@@ -81,6 +81,12 @@ export const limits = {
   maxRunningSessionCount: 100,
   /** Days that a start can lie ahead: leads and templates of a year ago are no plan any more. */
   maxScheduleDayCount: 366,
+  /** Sizes of a plan of waves, beside the rest. */
+  maxWaveSizeCount: 10,
+  /** Waves of a daily plan: all of them are in the session's row and in its Progress. */
+  maxWaveCount: 60,
+  /** A week: figures of mail that is older change no more. */
+  maxWatchMinutes: 10_080,
   /** Open streams of one session; each costs the object a few kB. */
   maxStreamReaderCount: 10_000,
 } as const;

@@ -14,6 +14,7 @@ import type { Schedule } from './schedule/schedule.ts';
 import type { SendingWindow } from './schedule/sending-window.ts';
 import type { LeadFilter } from './schemas/leads.ts';
 import { sha256Hex } from './sha256.ts';
+import type { WavePlan } from './waves.ts';
 
 /** What an activation would do with the leads of an audience: how many it would treat in each way. */
 export interface AudienceOutcomes {
@@ -53,6 +54,7 @@ export interface ManifestWhen {
    */
   readonly schedule: Schedule | null;
   readonly window: SendingWindow | null;
+  readonly waves: WavePlan | null;
   readonly [further: string]: unknown;
 }
 

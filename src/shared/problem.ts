@@ -24,6 +24,7 @@ export const problemCatalog = {
   start_in_past: { status: 422, title: 'The start time is over.' },
   start_too_far: { status: 422, title: 'The start time is too far ahead.' },
   window_never_opens: { status: 422, title: 'The sending window never opens.' },
+  waves_do_not_add_up: { status: 422, title: 'The waves do not fit the audience.' },
   body_too_slow: { status: 408, title: 'The request body took too long to arrive.' },
   unsupported_media_type: { status: 415, title: 'The request body must be application/json.' },
   body_too_large: { status: 413, title: 'The request body is too large.' },

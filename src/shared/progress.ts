@@ -13,6 +13,7 @@ import type { ApprovalFacts } from './approval.ts';
 import type { ResolvedSchedule } from './schedule/schedule.ts';
 import type { SendingWindow } from './schedule/sending-window.ts';
 import type { TakeBackProgress } from './take-back.ts';
+import type { WaveHeld, WaveProgress } from './waves.ts';
 
 /** States of a session, as stored and on the wire. */
 export const sessionStates = [
@@ -23,6 +24,8 @@ export const sessionStates = [
   'queued',
   'running',
   'paused',
+  /** A limit of its present wave is broken: a person goes on with the next wave, or cancels it. */
+  'wave_held',
   'completed',
   'cancelled',
   'failed',
@@ -100,6 +103,8 @@ export const waitKinds = [
   'daily_cap',
   /** The sending window is closed; `waitingUntil` is when it opens. */
   'window',
+  /** The watch of a wave, or the next day's wave; `waitingUntil` is when it ends. */
+  'wave',
   'crm',
   /** Our storage, or another part of the product, does not answer. */
   'platform',
@@ -136,6 +141,10 @@ export interface Progress {
   schedule?: ResolvedSchedule;
   /** Nothing leaves outside of it; absent: mail leaves at any time. */
   window?: SendingWindow;
+  /** Absent where it leaves in one. Those that are still planned are as the count of the start has them. */
+  waves?: WaveProgress[];
+  /** Set only in the state `wave_held`. */
+  waveHeld?: WaveHeld;
   /** Absent where nobody has to approve it. */
   approval?: ApprovalFacts;
   /** That its leads were made new again after its end; absent: nobody has asked for that. */

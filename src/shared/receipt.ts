@@ -58,10 +58,26 @@ export interface HeadLine extends Chained {
   counts: ReceiptCounts;
   /** What it was started with. */
   start: Readonly<Record<string, unknown>> & { total: number };
+  /** Those that began, in order; absent where it left in one. */
+  waves?: readonly ReceiptWave[];
   /** The name of the activation and its audience as the request had it, which may mention a person. */
   about: Sealed<[name: string, audience: unknown]>;
   /** Events that are so old that the activation does not keep them. */
   eventsLeftOut: number;
+}
+
+/** A wave: the leads with ids after `afterLeadId` up to `lastLeadId`. */
+export interface ReceiptWave extends Omit<ReceiptCounts, 'total' | 'unlisted'> {
+  number: number;
+  afterLeadId: number;
+  /** Null where it was cancelled before all of it was planned. */
+  lastLeadId: number | null;
+  leads: number;
+  startedAt: number | null;
+  settledAt: number | null;
+  endedAt: number | null;
+  /** Who went on in spite of a limit, or before the end of the watch. */
+  passedBy: string | null;
 }
 
 /** Leads by result. */

@@ -21,6 +21,12 @@ export const timelineKinds = [
   'paused',
   'resumed',
   'cancelled',
+  /** A wave began; `count` is its number. */
+  'wave_started',
+  /** A limit of a wave is broken; `count` is its number. */
+  'wave_held',
+  /** A person went on from a wave that was held or watched; `count` is its number. */
+  'wave_passed',
   /** Failed or unknown mails were queued again. */
   'retried',
   'assumed_sent',

@@ -1,8 +1,8 @@
 /**
  * Settling a batch: the effect of a change of one batch on its session.
  *
- * Owns the arithmetic: the changed batch, the batches that are made from it, the counters, the circuit breaker and
- * the date until which the provider can be asked about mail in doubt. Does not decide the change (settle.ts) and
+ * Owns the arithmetic: the changed batch, the batches that are made from it, the counters of the session and of its wave,
+ * the circuit breaker and the date until which the provider can be asked about mail in doubt. Does not decide the change (settle.ts) and
  * does not write rows (durable/sending/batch-writer.ts). Invariant: the counters of the session stay the sum over
  * its batches.
  *
@@ -10,6 +10,7 @@
  */
 import { applySignal } from '../limits/breaker.ts';
 import { applyCounts, noteDoubt, type Session } from '../session/session.ts';
+import { anyLeadOf, countInWave, holdBrokenWave } from '../session/waves.ts';
 import {
   countBatch,
   countDelta,
@@ -73,5 +74,6 @@ export function settleBatch(
     after.state === 'inflight' && session.waitingUntil !== null && session.state === 'running';
   const awake = isWaitOver ? { ...session, waitingUntil: null } : session;
   const signalled = applySignal(awake, nowMs, signal, { random, traits });
-  return applyCounts(noteDoubt(signalled, after, traits), nowMs, delta);
+  const counted = applyCounts(noteDoubt(signalled, after, traits), nowMs, delta);
+  return holdBrokenWave(countInWave(counted, anyLeadOf(after), delta), nowMs);
 }

@@ -8,7 +8,7 @@
  * @module
  */
 import { backoffMs, probeBackoff } from './backoff.ts';
-import { pauseFor, type Session } from '../session/session.ts';
+import { isHalted, pauseFor, type Session } from '../session/session.ts';
 import type { ProviderTraits } from '../batch/doubt.ts';
 import { outageShare, type SessionSignal } from '../batch/settle.ts';
 
@@ -92,8 +92,8 @@ function reached(session: Session, nowMs: number): Session {
     faultStreak: 0,
     outageSince: null,
     probeAt: null,
-    // A paused session keeps the message of its pause, also when a call that was on its way is answered.
-    lastError: session.state === 'paused' && !wasUnreachable ? session.lastError : null,
+    // A halted session keeps the message of its pause, also when a call that was on its way is answered.
+    lastError: isHalted(session) && !wasUnreachable ? session.lastError : null,
     waitingUntil: null,
     ...(wasUnreachable ? { state: 'running' as const, reason: null, progressedAt: nowMs } : {}),
   };

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { newWaves } from '../session/wave-plan.ts';
 import { endPlan, touch, windowOpensAt, type Session } from '../session/session.ts';
 
 /** Mail that was meant for the morning may be wrong in the afternoon, so a person decides. */
@@ -50,6 +51,12 @@ export function freezeAudience(
 ): Session {
   const { spec } = session;
   const schedule = spec.schedule === undefined ? {} : { schedule: { ...spec.schedule, frozenAt: nowMs } };
-  const frozen: Session = { ...session, spec: { ...spec, ...schedule, maxLeadId, total, revision }, total };
+  const frozen: Session = {
+    ...session,
+    spec: { ...spec, ...schedule, maxLeadId, total, revision },
+    total,
+    // Nothing has been planned yet.
+    waves: spec.waves === undefined ? null : newWaves(spec.waves, total),
+  };
   return touch(frozen, nowMs, total === 0 ? endPlan(frozen) : {});
 }

@@ -10,7 +10,8 @@
  */
 import type { ResolvedSchedule } from '../../shared/schedule/schedule.ts';
 import type { SendingWindow } from '../../shared/schedule/sending-window.ts';
-import { endPlan, touch, type Chore, type Session } from './session.ts';
+import { endPlan, isHalted, touch, type Chore, type Session } from './session.ts';
+import { goOnWithWave, isWatching, presentWave } from './waves.ts';
 
 const anonymizedDetail =
   'It ended so long ago that its recipients have been removed; only its numbers are left.';
@@ -20,6 +21,9 @@ const awaitingDetail =
 /** Its leads are not its own any more: another activation may have mailed them since. */
 const takenBackDetail =
   'It was taken back, so none of its mail is sent again. Start a new activation for these leads.';
+
+const heldDetail =
+  'A limit of its present wave is broken, so nothing leaves. Go on with the next wave, or cancel it.';
 
 export type Command =
   | { kind: 'pause' }
@@ -32,6 +36,8 @@ export type Command =
   | { kind: 'assumeSent' }
   /** Begins a scheduled session now. `startsAt`: until then it can be undone. */
   | { kind: 'startNow'; startsAt: number }
+  /** Goes on from the wave of this number, which is held or watched. */
+  | { kind: 'nextWave'; after: number; by: string }
   /** Changes what is given: the start time of a session that has not begun, or its window; null: none any more. */
   | {
       kind: 'reschedule';
@@ -90,6 +96,7 @@ export function decideCommand(
       if (isOver || session.state === 'cancelled')
         return refused(`It is ${session.state}; there is nothing to pause.`);
       if (session.state === 'awaiting_approval') return refused(awaitingDetail);
+      if (session.state === 'wave_held') return refused(heldDetail);
       if (isBeforeStart(session))
         return refused(
           'It has not begun, so there is nothing to pause. Change its start time, or cancel it.',
@@ -100,6 +107,7 @@ export function decideCommand(
       if (session.state === 'awaiting_approval') return refused(awaitingDetail);
       if (session.state === 'scheduled')
         return refused('It has not begun. Start it now, or change its start time.');
+      if (session.state === 'wave_held') return refused(heldDetail);
       if (session.state !== 'paused') return refused(`It is ${session.state}; there is nothing to resume.`);
       return changed({ ...reopened, ...acknowledge(session) });
     case 'cancel':
@@ -153,13 +161,13 @@ export function decideCommand(
         // A stopped session stays stopped: only checked batches leave.
         if (session.state === 'cancelled')
           return changed({ finishedAt: null, isChecking: true, lastError: null });
-        if (session.state === 'paused') return changed({ isChecking: true });
+        if (isHalted(session)) return changed({ isChecking: true });
         return changed(reopened);
       }
       if (session.counts[command.outcome] === 0)
         return refused(`No mail is ${command.outcome}; there is nothing to retry.`);
-      // A paused session stays paused: the retried mail waits with the rest.
-      return changed(session.state === 'paused' ? {} : reopened);
+      // A paused session stays paused, a held one held: the retried mail waits with the rest.
+      return changed(isHalted(session) ? {} : reopened);
     }
     case 'startNow': {
       if (session.state === 'queued' || session.state === 'running') return { kind: 'unchanged' };
@@ -168,6 +176,32 @@ export function decideCommand(
         return refused(`It is ${session.state}; only a scheduled activation can be started.`);
       const spec = { ...session.spec, startsAt: command.startsAt };
       return changed({ spec, state: 'queued', reason: null, progressedAt: nowMs });
+    }
+    case 'nextWave': {
+      const wave = presentWave(session);
+      if (wave === null) return refused('It has no waves.');
+      if (isOver || session.state === 'cancelled') return refused(`It is ${session.state}; no wave follows.`);
+      // Said again: it has gone on from there.
+      if (command.after < wave.number) return { kind: 'unchanged' };
+      if (command.after > wave.number) return refused(`Wave ${wave.number} is the present one.`);
+      if (session.state === 'wave_held') {
+        return changed({
+          ...reopened,
+          ...goOnWithWave(session, command.by, nowMs),
+          acknowledged: seenDeliveries(session),
+        });
+      }
+      if (session.state === 'paused') return refused('It is paused. Resume it first.');
+      if (!isWatching(session)) {
+        return wave.passedBy === command.by && wave.settledAt === null
+          ? { kind: 'unchanged' }
+          : refused(`Wave ${wave.number} is not settled yet. When it is, go on before its watch ends.`);
+      }
+      return changed({
+        ...goOnWithWave(session, command.by, nowMs),
+        progressedAt: nowMs,
+        waitingUntil: null,
+      });
     }
     case 'reschedule':
       return reschedule(session, command, nowMs, { changed, refused });
@@ -247,6 +281,9 @@ export function choreOf(
  */
 function acknowledge(session: Session): Pick<Session, 'acknowledged'> | null {
   if (session.reason !== 'bounce_rate' && session.reason !== 'complaint_rate') return null;
-  const { delivered, bounced, complained } = session;
-  return { acknowledged: { delivered, bounced, complained } };
+  return { acknowledged: seenDeliveries(session) };
+}
+
+function seenDeliveries({ delivered, bounced, complained }: Session): Session['acknowledged'] {
+  return { delivered, bounced, complained };
 }

@@ -178,6 +178,20 @@ function windowWords(window: unknown): string {
   const names = Array.isArray(days) ? days.map((day) => weekdayNames[Number(day) - 1] ?? String(day)) : [];
   return `on ${names.join(', ')} from ${shown(from)} until ${shown(until)} in the zone ${shown(zone)}`;
 }
+/** How it is divided; in a manifest that somebody sent, it may be anything. */
+function waveWords(plan: unknown): string {
+  if (!isObject(plan)) return 'in one part';
+  const { sizes, perDay, watchMinutes, limits } = plan;
+  const rules = `a watch of ${shown(watchMinutes)} minutes, and the limits ${shown(limits)}`;
+  if (isObject(perDay))
+    return `in waves of ${shown(perDay['leads'])} a day at ${shown(perDay['at'])} in the zone ${shown(perDay['zone'])}, with ${rules}`;
+  const parts = Array.isArray(sizes) ? sizes.map(sizeWords) : [];
+  return `in waves of ${[...parts, 'the rest'].join(', then ')}, with ${rules}`;
+}
+function sizeWords(size: unknown): string {
+  if (!isObject(size)) return shown(size);
+  return 'percent' in size ? `${shown(size['percent'])} %` : leads(size['leads']);
+}
 const weekdayNames = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
 
 const otherVersion = 'It was made by another version of this service.';
@@ -236,6 +250,10 @@ const rules: readonly DifferenceRule[] = [
   {
     paths: ['/when/window'],
     say: (was, now) => `It sends ${windowWords(now)}; before, ${windowWords(was)}.`,
+  },
+  {
+    paths: ['/when/waves'],
+    say: (was, now) => `It leaves ${waveWords(now)}; before, ${waveWords(was)}.`,
   },
 ];
 

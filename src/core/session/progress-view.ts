@@ -10,8 +10,10 @@ import type { Progress, WaitingFor } from '../../shared/progress.ts';
 import type { ResolvedSchedule } from '../../shared/schedule/schedule.ts';
 import { clockToleranceMs, longestWaitMs } from '../clock.ts';
 import { estimate } from './eta.ts';
-import { processedCount, undoUntil, windowOpensAt, type Session } from './session.ts';
+import { isHalted, processedCount, undoUntil, windowOpensAt, type Session } from './session.ts';
 import { shownTakeBack } from './take-back.ts';
+import { etaWithWaves, shownWaves } from './wave-view.ts';
+import { gateAt, presentWave } from './waves.ts';
 
 /** A running session without a result for this long is shown as stalled, at a client within half a minute. */
 export const stalledAfterMs = 25_000;
@@ -40,10 +42,16 @@ export function toProgress(session: Session, nowMs: number): Progress {
     session.finishedAt === null && (session.state === 'running' || session.state === 'queued');
   // Computed and not only as it is stored: a command may have come while the window is closed.
   const isProbing = session.finishedAt === null && session.reason === 'mail_unreachable';
-  const windowAt = isSending || isProbing ? windowOpensAt(session, nowMs) : null;
-  const waitingUntil = windowAt ?? session.waitingUntil;
+  const watchedUntil = isSending ? gateAt(session) : null;
+  const windowAt = (isSending || isProbing) && watchedUntil === null ? windowOpensAt(session, nowMs) : null;
+  const waitingUntil = watchedUntil ?? windowAt ?? session.waitingUntil;
   // A pause has its own reason.
-  const waitingFor = windowAt === null || isProbing ? waitOf(session, nowMs) : windowWait(session, nowMs);
+  const waitingFor =
+    watchedUntil !== null
+      ? waveWait(session)
+      : windowAt === null || isProbing
+        ? waitOf(session, nowMs)
+        : windowWait(session, nowMs);
   const isMoving = session.state === 'running' && waitingUntil === null && waitingFor === null;
   const { ratePerSecond, etaSeconds } = estimate(
     session.samples,
@@ -58,6 +66,7 @@ export function toProgress(session: Session, nowMs: number): Progress {
     startsAt === null &&
     isSending &&
     windowAt === null &&
+    watchedUntil === null &&
     !isExplained(session, nowMs) &&
     // A result that is still to come was written under another clock, and says nothing of how long ago it is.
     (nowMs - session.progressedAt > stalledAfterMs || session.progressedAt > nowMs + clockToleranceMs);
@@ -80,11 +89,12 @@ export function toProgress(session: Session, nowMs: number): Progress {
       complained: session.complained,
     },
     ratePerSecond,
-    etaSeconds,
+    etaSeconds: etaWithWaves(session, etaSeconds, nowMs),
     createdAt: spec.createdAt,
     ...(startsAt === null ? {} : { startsAt }),
     ...(spec.schedule === undefined ? {} : { schedule: scheduleOf(spec.schedule) }),
     ...(spec.window === undefined ? {} : { window: spec.window }),
+    ...shownWaves(session),
     ...(spec.approval === undefined ? {} : { approval: approvalFacts(spec.approval) }),
     ...(takeBack === null ? {} : { takeBack }),
     startedAt: session.startedAt,
@@ -92,8 +102,8 @@ export function toProgress(session: Session, nowMs: number): Progress {
     finishedAt: session.finishedAt,
     waitingUntil,
     waitingFor,
-    // A paused session may hold mail in doubt that is not called unknown yet.
-    checkableUntil: counts.unknown > 0 || session.state === 'paused' ? session.checkableUntil : null,
+    // A halted session may hold mail in doubt that is not called unknown yet.
+    checkableUntil: counts.unknown > 0 || isHalted(session) ? session.checkableUntil : null,
     stalledSince: isStalled ? Math.min(session.progressedAt, nowMs) : null,
     lastError: session.lastError,
   };
@@ -106,10 +116,15 @@ function scheduleOf({ at, zone, freezeAt, startAt }: ResolvedSchedule): Resolved
 /** What the session waits for, unless a result came since. */
 function waitOf(session: Session, nowMs: number): WaitingFor | null {
   const { waitingFor, waitingUntil } = session;
-  if (waitingFor === null || session.finishedAt !== null || session.state === 'paused') return null;
+  if (waitingFor === null || session.finishedAt !== null || isHalted(session)) return null;
   if (session.progressedAt > waitingFor.since) return null;
   const isLong = nowMs - waitingFor.since >= waitShownAfterMs || (waitingUntil ?? 0) > nowMs;
   return isLong ? waitingFor : null;
+}
+
+/** What is shown while a wave is watched. */
+function waveWait(session: Session): WaitingFor {
+  return { kind: 'wave', since: presentWave(session)?.settledAt ?? session.progressedAt };
 }
 
 /** What is shown while the sending window is closed. */

@@ -12,11 +12,13 @@ import {
   type BatchLine,
   type EventLine,
   type HeadLine,
+  type ReceiptWave,
   type SealedMember,
 } from '../../shared/receipt.ts';
 import type { TimelineEvent } from '../../shared/timeline.ts';
 import { recipientState, type Batch } from '../batch/batch.ts';
 import type { Session, SessionSpec } from './session.ts';
+import type { Wave } from './wave-plan.ts';
 
 /** What a session keeps of its receipt between two downloads. */
 export interface ReceiptRecord {
@@ -37,7 +39,15 @@ export interface ReceiptRecord {
 /** The parts of a head that come from the session itself. */
 type Content = Pick<
   HeadLine,
-  'sessionId' | 'state' | 'startedAt' | 'finishedAt' | 'cancelledAt' | 'anonymizedAt' | 'counts' | 'start'
+  | 'sessionId'
+  | 'state'
+  | 'startedAt'
+  | 'finishedAt'
+  | 'cancelledAt'
+  | 'anonymizedAt'
+  | 'counts'
+  | 'start'
+  | 'waves'
 >;
 
 /**
@@ -68,6 +78,17 @@ export function receiptContent(session: Session, templateHash: string): Content 
       unlisted: plan.unlistedCount,
     },
     start: startOf(session.spec, templateHash),
+    ...(session.waves === null ? {} : { waves: session.waves.begun.map(waveContent) }),
+  };
+}
+
+/** A wave, without what is still reported about its mail later. */
+function waveContent(wave: Wave): ReceiptWave {
+  const { number, afterLeadId, lastLeadId, plannedCount, startedAt, settledAt, endedAt, passedBy } = wave;
+  const { sent, failed, unknown, refused, skipped } = wave.counts;
+  return {
+    ...{ number, afterLeadId, lastLeadId, leads: plannedCount, startedAt, settledAt, endedAt, passedBy },
+    ...{ sent, failed, unknown, refused, skipped },
   };
 }
 

@@ -9,6 +9,7 @@
  * @module
  */
 import type { Approval } from '../../shared/approval.ts';
+import type { WavePlan } from '../../shared/waves.ts';
 import type { SessionReason, SessionState, WaitingFor } from '../../shared/progress.ts';
 import type { HashedManifest } from '../../shared/manifest.ts';
 import type { FrozenTemplate } from '../../shared/recipient.ts';
@@ -19,6 +20,7 @@ import { noCounts, type Batch, type BatchCounts } from '../batch/batch.ts';
 import { keyLivesUntil, type ProviderTraits } from '../batch/doubt.ts';
 import { addSample, type Sample } from './eta.ts';
 import type { TakeBackProgress } from '../../shared/take-back.ts';
+import { newWaves, type Waves } from './wave-plan.ts';
 import { judgeReputation, type DeliveryCounts, type GuardLimits } from '../batch/delivery-status.ts';
 
 /** What a session was started with: frozen, so that a repeat after a deploy makes the same bytes. */
@@ -74,6 +76,8 @@ export interface SessionSpec {
   schedule?: ResolvedSchedule & { frozenAt?: number };
   /** Nothing leaves outside of it. */
   window?: SendingWindow;
+  /** How it is divided; not set: it leaves in one. */
+  waves?: WavePlan;
   /** Another person has to approve it, or has; see approval.ts. */
   approval?: Approval;
   /** Hash of the name, audience and template of a start request that has more than these. */
@@ -157,6 +161,8 @@ export interface Session {
   chore: Chore | null;
   /** How far its leads were made new again after its end; null: nobody has asked for that. */
   takeBack: TakeBack | null;
+  /** Its waves (waves.ts); null where it leaves in one, and in sessions of versions before. */
+  waves: Waves | null;
   /** The rev that the CRM's list of activations has. */
   recordedRev: number;
   samples: readonly Sample[];
@@ -199,6 +205,7 @@ export function newSession(spec: SessionSpec): Session {
     fence: 0,
     chore: null,
     takeBack: null,
+    waves: spec.waves === undefined ? null : newWaves(spec.waves, spec.total),
     recordedRev: 0,
     samples: [],
   };
@@ -269,6 +276,8 @@ function modeOfState(session: Session, nowMs: number): WorkMode {
         Math.max(session.probeAt ?? 0, session.waitingUntil ?? 0) <= nowMs
         ? 'probe'
         : 'none';
+    case 'wave_held':
+      return session.isChecking ? 'check' : 'none';
     case 'awaiting_approval':
     case 'scheduled':
     case 'completed':
@@ -277,6 +286,11 @@ function modeOfState(session: Session, nowMs: number): WorkMode {
     default:
       return session.state satisfies never;
   }
+}
+
+/** True in the states in which a person has to go on; but for a check, nothing leaves then. */
+export function isHalted({ state }: Pick<Session, 'state'>): boolean {
+  return state === 'paused' || state === 'wave_held';
 }
 
 /** Applies a change that readers see: raises `rev` and `updatedAt`. */

@@ -10,6 +10,7 @@
  */
 import type { ThroughputPoint, TimelineEvent } from '../../shared/timeline.ts';
 import { processedCount, type Session, type TakeBack } from './session.ts';
+import { presentWave } from './waves.ts';
 
 export type NewEvent = Omit<TimelineEvent, 'id'>;
 
@@ -78,6 +79,10 @@ export function eventsBetween(before: Session | null, after: Session, by: string
     if (after.state === 'paused') {
       const message = after.reason === 'user' ? null : after.lastError;
       events.push(event('paused', { reason: after.reason, message }));
+    } else if (after.state === 'wave_held') {
+      events.push(
+        event('wave_held', { message: after.lastError, count: presentWave(after)?.number ?? null }),
+      );
     } else if (after.state === 'cancelled') events.push(event(endKind(after)));
     else if (after.state === 'queued')
       events.push(event('started', { by: wasAwaiting ? null : by, count: after.total }));
@@ -94,7 +99,29 @@ export function eventsBetween(before: Session | null, after: Session, by: string
     const message = after.state === 'failed' ? after.lastError : null;
     events.push(event('finished', { by: null, message }));
   }
-  return [...events, ...takeBackEvents(before.takeBack, after.takeBack, event)];
+  return [
+    ...events,
+    ...waveEvents(before, after, by, event),
+    ...takeBackEvents(before.takeBack, after.takeBack, event),
+  ];
+}
+
+function waveEvents(
+  before: Session,
+  after: Session,
+  by: string | null,
+  event: (kind: TimelineEvent['kind'], change: Partial<NewEvent>) => NewEvent,
+): NewEvent[] {
+  const [was, is] = [presentWave(before), presentWave(after)];
+  if (was === null || is === null || was === is) return [];
+  const events: NewEvent[] = [];
+  // Where a person went on in the middle of a wave, the same wave is still the present one.
+  const isPassed = is.number > was.number || before.state === 'wave_held';
+  if (isPassed && after.state === 'running' && by !== null)
+    events.push(event('wave_passed', { count: was.number }));
+  if (is.startedAt !== null && (was.number < is.number || was.startedAt === null))
+    events.push(event('wave_started', { by: null, count: is.number }));
+  return events;
 }
 
 function takeBackEvents(

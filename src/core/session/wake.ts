@@ -8,7 +8,8 @@
  * @module
  */
 import { longestWaitMs } from '../clock.ts';
-import { undoUntil, windowOpensAt, type Session } from './session.ts';
+import { isHalted, undoUntil, windowOpensAt, type Session } from './session.ts';
+import { gateAt } from './waves.ts';
 import { isTakingBack, takeBackDueAt } from './take-back.ts';
 
 export interface WakeView {
@@ -17,7 +18,7 @@ export interface WakeView {
   isWorkDue: boolean;
   /** The earliest time that a waiting batch is due; during a check, a checked one. */
   nextAttemptAt: number | null;
-  /** When the first key of mail in doubt expires; for a paused session only. */
+  /** When the first key of mail in doubt expires; for a halted session only. */
   keyDiesAt: number | null;
   /** True when the CRM is up to date: the row in the list of activations, and the leads that were given back. */
   isRecorded: boolean;
@@ -46,7 +47,7 @@ export function nextWakeAt(view: WakeView, nowMs: number): number | null {
     } else if (session.state === 'cancelled') {
       // Its batches are withdrawn until none is open.
       candidates.push(session.waitingUntil ?? nowMs);
-    } else if (session.state === 'paused') {
+    } else if (isHalted(session)) {
       if (view.keyDiesAt !== null) candidates.push(view.keyDiesAt);
       // A probe is made with a batch: without one that is due it would only wake for nothing, again and again.
       const { probeAt } = session;
@@ -56,8 +57,13 @@ export function nextWakeAt(view: WakeView, nowMs: number): number | null {
         candidates.push(Math.max(probeAt, batchAt ?? probeAt, session.waitingUntil ?? probeAt, windowAt));
     } else if (startsAt === null) {
       const heldUntil = Math.max(session.waitingUntil ?? nowMs, windowAt);
+      const watchedUntil = gateAt(session);
       if (view.isWorkDue) candidates.push(heldUntil);
-      else if (view.nextAttemptAt !== null) candidates.push(Math.max(view.nextAttemptAt, heldUntil));
+      else if (view.nextAttemptAt !== null) {
+        candidates.push(Math.max(view.nextAttemptAt, heldUntil));
+        // Behind that, the gate waits for the mail that is repeated.
+        if (watchedUntil !== null && watchedUntil > nowMs) candidates.push(watchedUntil);
+      } else if (watchedUntil !== null) candidates.push(watchedUntil);
       // Neither due nor waiting, and yet not finished: look again, so that it is finished from rows.
       else candidates.push(nowMs);
     }

@@ -2,12 +2,13 @@
  * The planner: pages the audience of a session into pending batches.
  *
  * Owns the size of a page and the write of one. Who is in the audience is decided in crm/audience.ts, when to plan
- * in core/session/slice.ts. Invariant: a page is written once, also when two slices have read it.
+ * in core/session/slice.ts, where a wave ends in core/session/waves.ts. Invariants: a page is written once, also when two
+ * slices have read it; a batch has leads of one wave.
  *
  * @module
  */
 import { plannedBatch } from '../../core/batch/batch.ts';
-import { endPlan, touch, type Session } from '../../core/session/session.ts';
+import { planLeads, presentWave, roomInWave } from '../../core/session/waves.ts';
 import { planPage } from '../../crm/audience.ts';
 import type { SessionContext } from '../session/context.ts';
 
@@ -21,30 +22,33 @@ export async function planNext({
   env,
   now,
 }: Pick<SessionContext, 'store' | 'env' | 'now'>): Promise<void> {
-  const { spec, plan } = store.session();
+  const session = store.session();
+  const { spec, plan } = session;
+  const room = roomInWave(session);
   const limit = Math.min(pageLeadCount, Math.max(firstPageLeadCount, plan.plannedCount));
+  // Whole batches only: a short batch is a call to the mail API that carries less than it could.
+  const wholeCount = Math.max(
+    spec.batchLeadCount,
+    Math.floor(limit / spec.batchLeadCount) * spec.batchLeadCount,
+  );
+  // Nothing is planned beyond the wave. The lead after it is asked for, to know whether there is one.
+  const fillCount = room !== null && room <= wholeCount ? room : null;
   const page = await planPage(env.DB, {
     audience: spec.audience,
     afterLeadId: plan.afterLeadId,
     maxLeadId: spec.maxLeadId,
     revision: spec.revision ?? 0,
-    // Whole batches only: a short batch is a call to the mail API that carries less than it could.
-    limit: Math.max(spec.batchLeadCount, Math.floor(limit / spec.batchLeadCount) * spec.batchLeadCount),
+    limit: fillCount === null ? wholeCount : fillCount + 1,
   });
+  const leadIds = fillCount === null ? page.leadIds : page.leadIds.slice(0, fillCount);
+  const done = fillCount === null ? page.done : page.leadIds.length <= fillCount;
   store.transact(() => {
-    const session = store.session();
+    const present = store.session();
     // Meanwhile a cancel has ended the plan, or another slice has planned this page.
-    if (session.plan.isDone || session.plan.afterLeadId !== plan.afterLeadId) return;
-    store.batches.append(chunk(page.leadIds, spec.batchLeadCount).map(plannedBatch));
-    const planned: Session = {
-      ...session,
-      plan: {
-        ...session.plan,
-        afterLeadId: page.leadIds.at(-1) ?? plan.afterLeadId,
-        plannedCount: plan.plannedCount + page.leadIds.length,
-      },
-    };
-    store.save(page.done ? touch(planned, now(), endPlan(planned)) : planned);
+    if (present.plan.isDone || present.plan.afterLeadId !== plan.afterLeadId) return;
+    if (presentWave(present)?.number !== presentWave(session)?.number) return;
+    store.batches.append(chunk(leadIds, spec.batchLeadCount).map(plannedBatch));
+    store.save(planLeads(present, { leadIds, done }, now()));
   });
 }
 

@@ -21,6 +21,7 @@ import {
   type Session,
   type WorkMode,
 } from '../../core/session/session.ts';
+import { hasLeadsToPlan } from '../../core/session/waves.ts';
 import type { SettleContext } from '../../core/batch/settle-batch.ts';
 import { decideOutcome, expire, probeSplit, withoutRepeat } from '../../core/batch/settle.ts';
 import {
@@ -110,7 +111,7 @@ export class SessionRunner implements SliceVerbs {
   }
 
   isPlanning(): boolean {
-    return !this.#session().plan.isDone;
+    return hasLeadsToPlan(this.#session());
   }
 
   /** Sets a queued session running, numbers the slice, and notes that leads may be set active. */

@@ -7,7 +7,8 @@
  * @module
  */
 import { keyLivesUntil } from '../../core/batch/doubt.ts';
-import { windowOpensAt, type Session } from '../../core/session/session.ts';
+import { isHalted, windowOpensAt, type Session } from '../../core/session/session.ts';
+import { hasLeadsToPlan } from '../../core/session/waves.ts';
 import { longestWaitMs } from '../../core/clock.ts';
 import { nextRetention } from '../../core/session/retention.ts';
 import { nextWakeAt } from '../../core/session/wake.ts';
@@ -81,7 +82,7 @@ export class SessionAlarm {
     const at = nextWakeAt(
       {
         session,
-        isWorkDue: !session.plan.isDone || store.batches.hasPending(),
+        isWorkDue: hasLeadsToPlan(session) || store.batches.hasPending(),
         nextAttemptAt: store.batches.nextAttemptAt(session.isChecking),
         keyDiesAt: this.#keyDiesAt(session),
         isRecorded: isTold(session, nowMs),
@@ -165,9 +166,9 @@ export class SessionAlarm {
     if (at === null || at > recordAt) await alarms.setAlarm(recordAt);
   }
 
-  /** When the first key of a paused session's mail in doubt expires. */
+  /** When the first key of a halted session's mail in doubt expires. */
   #keyDiesAt(session: Session): number | null {
-    if (session.state !== 'paused' || session.isChecking) return null;
+    if (!isHalted(session) || session.isChecking) return null;
     const since = this.#context.store.batches.firstDoubtAt();
     return since === null ? null : (keyLivesUntil(since, this.#context.traits()) ?? this.#context.now());
   }
@@ -175,11 +176,11 @@ export class SessionAlarm {
 
 /** True when the CRM has the session's last progress and all leads that it gave back. */
 function isTold(session: Session, nowMs: number): boolean {
-  const isHeld = session.state === 'paused' || windowOpensAt(session, nowMs) !== null;
+  const isHeld = isHalted(session) || windowOpensAt(session, nowMs) !== null;
   const mustGiveBack = isHeld && session.finishedAt === null && session.mayBeFlipped;
   return session.recordedRev === session.rev && !mustGiveBack;
 }
 
 function isAtRest(session: Session): boolean {
-  return session.state === 'paused' && !session.isChecking && session.chore === null;
+  return isHalted(session) && !session.isChecking && session.chore === null;
 }

@@ -12,7 +12,8 @@ import { choreOf, decideCommand, type Command } from '../../core/session/command
 import { keyLivesUntil, type ProviderTraits } from '../../core/batch/doubt.ts';
 import { askAgain, assumeSent, retryUnknown, takeFailed, type Retried } from '../../core/batch/retry.ts';
 import { voidApproval } from '../../core/session/approval.ts';
-import { applyCounts, type Chore, type Session } from '../../core/session/session.ts';
+import { applyCounts, isHalted, type Chore, type Session } from '../../core/session/session.ts';
+import { anyLeadOf, countInWave, skipPending, waveIndexOf } from '../../core/session/waves.ts';
 import type { NewEvent } from '../../core/session/timeline.ts';
 import type { Recipient } from '../../shared/recipient.ts';
 import { DeliveryReader } from './delivery-events.ts';
@@ -53,8 +54,8 @@ export function applyCommand(
     if (session === null) return { kind: 'unknown_session' };
     const step: Step = { store, nowMs, traits };
     const isAsked = command.kind === 'check';
-    // A check of a paused session also asks about batches that wait with mail in doubt.
-    const withWaiting = session.state === 'paused' && !session.isChecking;
+    // A check of a halted session also asks about batches that wait with mail in doubt.
+    const withWaiting = isHalted(session) && !session.isChecking;
     const all = { afterSeq: 0, untilSeq: Number.MAX_SAFE_INTEGER };
     const mayCheck = isAsked && checkable(step, all, withWaiting, 1).length > 0;
     const decision = decideCommand(session, command, nowMs, mayCheck);
@@ -79,6 +80,7 @@ function changeBatches(
   switch (command.kind) {
     case 'pause':
     case 'resume':
+    case 'nextWave':
     case 'startNow':
       return session;
     case 'reschedule':
@@ -87,7 +89,7 @@ function changeBatches(
       // An undo may have gone back to the schedule.
       if (before.state === 'cancelled' || session.state !== 'cancelled') return session;
       const { leadCount } = store.batches.cancelPending(pendingBatchCount);
-      return applyCounts(session, nowMs, { skipped: leadCount });
+      return skipPending(session, nowMs, leadCount);
     }
     case 'retry':
     case 'check':
@@ -115,7 +117,7 @@ export function continueChore(store: SessionStore, nowMs: number, traits: Provid
     const session = store.session();
     const { chore } = session;
     if (chore === null) return;
-    store.save(doChore({ store, nowMs, traits }, session, chore, session.state === 'paused'), chore.by);
+    store.save(doChore({ store, nowMs, traits }, session, chore, isHalted(session)), chore.by);
   });
 }
 
@@ -123,7 +125,7 @@ function doChore(step: Step, session: Session, chore: Chore, withWaiting: boolea
   const { store, nowMs } = step;
   const { afterSeq, untilSeq } = chore;
   const { batches } = store;
-  const { isDone, lastSeq, delta } = ((): Part => {
+  const { isDone, lastSeq, deltas } = ((): Part => {
     switch (chore.kind) {
       case 'retryFailed':
         return retryFailed(step, session, batches.failedBetween(afterSeq, untilSeq, choreBatchCount));
@@ -141,18 +143,24 @@ function doChore(step: Step, session: Session, chore: Chore, withWaiting: boolea
         return chore.kind satisfies never;
     }
   })();
-  return applyCounts({ ...session, chore: isDone ? null : { ...chore, afterSeq: lastSeq } }, nowMs, delta);
+  const delta = deltas.reduce((sum, { counts }) => countSum(sum, counts), noCounts);
+  const counted = deltas.reduce(
+    (known, { batch, counts }) => countInWave(known, anyLeadOf(batch), counts),
+    session,
+  );
+  return applyCounts({ ...counted, chore: isDone ? null : { ...chore, afterSeq: lastSeq } }, nowMs, delta);
 }
 
 /** What one transaction of a chore came to. */
 interface Part {
   isDone: boolean;
   lastSeq: number;
-  delta: BatchCounts;
+  /** What each batch adds to the counters. */
+  deltas: readonly { batch: Batch; counts: BatchCounts }[];
 }
 
-function partOf(batches: readonly Batch[], delta: BatchCounts): Part {
-  return { isDone: batches.length < choreBatchCount, lastSeq: batches.at(-1)?.seq ?? 0, delta };
+function partOf(batches: readonly Batch[], deltas: Part['deltas']): Part {
+  return { isDone: batches.length < choreBatchCount, lastSeq: batches.at(-1)?.seq ?? 0, deltas };
 }
 
 /** Batches in doubt that the provider can be asked about. */
@@ -175,33 +183,36 @@ function checked({ updatedAt }: Session, by: string | null, count: number): NewE
  * Moves failed recipients into batches under new keys. Only the mail is repeated: recipients are frozen, and their
  * leads do not change.
  */
-function retryFailed({ store, nowMs }: Step, { spec }: Session, batches: readonly Batch[]): Part {
+function retryFailed({ store, nowMs }: Step, { spec, waves }: Session, batches: readonly Batch[]): Part {
   const deliveries = new DeliveryReader(store);
   const size = spec.batchLeadCount;
-  let delta = noCounts;
+  const deltas: { batch: Batch; counts: BatchCounts }[] = [];
+  const waveOf = (batch: Batch | undefined): number | null =>
+    waves === null || batch === undefined ? null : waveIndexOf(waves, anyLeadOf(batch) ?? 0);
   let waiting: Recipient[] = [];
   for (const [index, known] of batches.entries()) {
     const { batch, recipients, delta: added } = takeFailed(known, (leadId) => deliveries.of(leadId) !== 0);
     store.batches.update(batch);
-    delta = countSum(delta, { ...noCounts, ...added });
+    deltas.push({ batch, counts: { ...noCounts, ...added } });
     waiting.push(...recipients);
-    const isLast = index === batches.length - 1;
+    // A batch has leads of one wave.
+    const isLast = index === batches.length - 1 || waveOf(known) !== waveOf(batches[index + 1]);
     while (waiting.length >= size || (isLast && waiting.length > 0)) {
       store.batches.append([movedBatch(batch.seq, waiting.slice(0, size), nowMs)]);
       waiting = waiting.slice(size);
     }
   }
-  return partOf(batches, delta);
+  return partOf(batches, deltas);
 }
 
 /** Applies the command to each batch. */
 function change({ store }: Step, batches: readonly Batch[], by: (batch: Batch) => Retried): Part {
-  let delta = noCounts;
+  const deltas: { batch: Batch; counts: BatchCounts }[] = [];
   for (const known of batches) {
-    const { batch, added, delta: counted } = by(known);
+    const { batch, added, delta } = by(known);
     store.batches.update(batch);
     store.batches.append(added);
-    delta = countSum(delta, { ...noCounts, ...counted });
+    deltas.push({ batch, counts: { ...noCounts, ...delta } });
   }
-  return partOf(batches, delta);
+  return partOf(batches, deltas);
 }

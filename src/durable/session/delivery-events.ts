@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { countBatch, proveTaken } from '../../core/batch/batch.ts';
+import { countBatch, countDelta, proveTaken } from '../../core/batch/batch.ts';
 import {
   withDeliveryEvent,
   deliveryDelta,
@@ -18,6 +18,13 @@ import {
   type GuardLimits,
 } from '../../core/batch/delivery-status.ts';
 import { applyCounts, applyDeliveries, type Session } from '../../core/session/session.ts';
+import {
+  anyLeadOf,
+  countDeliveriesInWaves,
+  countInWave,
+  holdBrokenWave,
+  waveIndexOf,
+} from '../../core/session/waves.ts';
 import type { SessionStore } from '../store/session-store.ts';
 
 /** Leads of one row: the leads of a batch are mostly neighbours. */
@@ -72,13 +79,11 @@ export class DeliveryEvents {
       const before = store.load();
       // The session was erased while the events waited, or anonymized: then a late event must not be counted twice.
       if (before === null || before.spec.reducedAt !== undefined) return null;
-      const delta = this.#writeBits(reports);
-      const provenCount = this.#settleProven(before, reports);
-      let after = before;
-      if (provenCount > 0) {
-        after = applyCounts(after, now(), { unknown: -provenCount, sent: provenCount });
-      }
+      const { delta, byWave } = this.#writeBits(before, reports);
+      let after = this.#settleProven(before, reports);
       if (delta.delivered + delta.bounced + delta.complained > 0) {
+        // The limits of a wave are the person's own; the guard is for those who have set none.
+        after = holdBrokenWave(countDeliveriesInWaves(after, byWave), now());
         after = applyDeliveries(after, now(), delta, limits());
       }
       if (after === before) return null;
@@ -88,24 +93,31 @@ export class DeliveryEvents {
     if (change !== null) changed(change.before, change.after);
   }
 
-  /** A mail with an event was taken. Settles unknown ones as sent and returns their number. */
-  #settleProven({ counts }: Session, reports: readonly DeliveryReport[]): number {
-    if (counts.unknown === 0) return 0;
-    const { batches } = this.#context.store;
+  /** A mail with an event was taken. Settles unknown ones as sent; the same object where there are none. */
+  #settleProven(before: Session, reports: readonly DeliveryReport[]): Session {
+    if (before.counts.unknown === 0) return before;
+    const { store, now } = this.#context;
+    const { batches } = store;
     const told = new Set(reports.map(({ leadId }) => leadId));
-    let provenCount = 0;
+    let session = before;
     for (const batch of batches.unknownOf([...told])) {
       const proven = proveTaken(batch, (leadId) => told.has(leadId));
       if (proven === null) continue;
       batches.update(proven);
-      provenCount += countBatch(proven).sent - countBatch(batch).sent;
+      const delta = countDelta(countBatch(batch), countBatch(proven));
+      session = applyCounts(countInWave(session, anyLeadOf(proven), delta), now(), delta);
     }
-    return provenCount;
+    return session;
   }
 
-  #writeBits(reports: readonly DeliveryReport[]): DeliveryCounts {
+  /** Writes the bits; returns what they add to the counters, and to those of each wave by its place. */
+  #writeBits(
+    { waves }: Session,
+    reports: readonly DeliveryReport[],
+  ): { delta: DeliveryCounts; byWave: Map<number, DeliveryCounts> } {
     const { store } = this.#context;
     const delta: DeliveryCounts = { delivered: 0, bounced: 0, complained: 0 };
+    const byWave = new Map<number, DeliveryCounts>();
     const byBlock = Map.groupBy(reports, ({ leadId }) => Math.floor(leadId / blockLeadCount));
     for (const [block, members] of byBlock) {
       const bits = store.deliveryBlock(block) ?? new Uint8Array(blockLeadCount);
@@ -121,11 +133,21 @@ export class DeliveryEvents {
         delta.delivered += added.delivered;
         delta.bounced += added.bounced;
         delta.complained += added.complained;
+        if (waves !== null) addTo(byWave, waveIndexOf(waves, leadId), added);
       }
       if (isChanged) store.saveDeliveryBlock(block, bits);
     }
-    return delta;
+    return { delta, byWave };
   }
+}
+
+function addTo(byWave: Map<number, DeliveryCounts>, index: number, added: DeliveryCounts): void {
+  const known = byWave.get(index);
+  byWave.set(index, {
+    delivered: (known?.delivered ?? 0) + added.delivered,
+    bounced: (known?.bounced ?? 0) + added.bounced,
+    complained: (known?.complained ?? 0) + added.complained,
+  });
 }
 
 /** Reads the delivery bits of single leads, and caches the rows that it has read. */

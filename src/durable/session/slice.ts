@@ -12,6 +12,7 @@ import { backoffMs, crmBackoff } from '../../core/limits/backoff.ts';
 import { waitShownAfterMs, toProgress } from '../../core/session/progress-view.ts';
 import {
   finish,
+  isHalted,
   pauseFor,
   processedCount,
   touch,
@@ -21,6 +22,7 @@ import {
 } from '../../core/session/session.ts';
 import { expireApproval } from '../../core/session/approval.ts';
 import { runSlice, sliceLimits } from '../../core/session/slice.ts';
+import { beginWatch, mayBeSettled, openInWave, passGate, presentWave } from '../../core/session/waves.ts';
 import { beginScheduled, freezeAudience, pauseIfMissed } from '../../core/schedule/begin.ts';
 import { waitForWindow } from '../../core/schedule/window.ts';
 import { recordActivation } from '../../crm/activations.ts';
@@ -33,6 +35,7 @@ import { PermitPool } from '../sending/permit-pool.ts';
 import { SessionRunner } from '../sending/runner.ts';
 import type { LogFields, LogLevel } from '../../runtime/log.ts';
 import { approvalAbove } from '../../runtime/settings.ts';
+import { reportedBy } from '../../mail/providers/index.ts';
 import { checkProvider } from '../sending/provider-change.ts';
 import { askForFrozen } from './approval.ts';
 import { continueChore } from './commands.ts';
@@ -143,8 +146,11 @@ export class SessionSlice {
     }
     this.#step(expireApproval);
     this.#beginScheduled();
+    this.#passGate();
     if (workMode(store.session(), now()) !== 'none') await this.#send();
     await this.#finishOpenWork();
+    this.#settleWave();
+    this.#passGate();
     // Shows when the sending window opens.
     this.#step(waitForWindow);
     this.#conclude();
@@ -171,6 +177,31 @@ export class SessionSlice {
     if (begun === null) return;
     const lateMs = this.#context.now() - (begun.spec.schedule?.startAt ?? 0);
     this.#log('info', 'schedule_due', { state: begun.state, lateMs });
+  }
+
+  /** Begins the watch of a wave of which all mail is settled. */
+  #settleWave(): void {
+    const { store, settings } = this.#context;
+    const session = store.session();
+    if (!mayBeSettled(session) || session.isChecking || session.chore !== null) return;
+    // As at the end of the session: the counters say when to read the rows; the rows decide.
+    const { batches } = store;
+    if (openInWave(session) > 0 && (batches.hasPending() || batches.nextAttemptAt() !== null)) return;
+    if (batches.hasOpen()) return;
+    if (store.transact(() => batches.releaseDeferred())) return;
+    const settled = this.#step((known, nowMs) => beginWatch(known, reportedBy(settings()), nowMs));
+    if (settled !== null) this.#logWave(settled);
+  }
+
+  /** Reads the gate behind a wave, and begins the next one where it is open. */
+  #passGate(): void {
+    const { store } = this.#context;
+    const passed = this.#step((session, nowMs) => passGate(session, nowMs, () => store.batches.hasOpen()));
+    if (passed !== null) this.#logWave(passed);
+  }
+
+  #logWave(session: Session): void {
+    this.#log('info', 'wave', { number: presentWave(session)?.number ?? null, state: session.state });
   }
 
   /**
@@ -270,8 +301,8 @@ export class SessionSlice {
   #wantedPermitCount(waitingCount: number): number {
     if (this.#sending === null) return waitingCount;
     const { mail, runner } = this.#sending;
-    const { total, counts, spec } = this.#context.store.session();
-    const openCount = Math.ceil((total - processedCount(counts)) / spec.batchLeadCount);
+    const session = this.#context.store.session();
+    const openCount = Math.ceil(openInWave(session) / session.spec.batchLeadCount);
     const { senderCount } = sliceLimits(mail.maxRatePerSecond);
     return Math.min(senderCount, waitingCount + Math.max(0, openCount - runner.heldCount));
   }
@@ -285,7 +316,7 @@ export class SessionSlice {
     if (state === 'cancelled') {
       const endsAt = now() + maxSweepMs;
       while ((await this.#sweep.withdrawSome()) === 'more' && now() < endsAt) await sleep(0);
-    } else if (state === 'paused') this.#sweep.expireDoubts();
+    } else if (isHalted({ state })) this.#sweep.expireDoubts();
     if (workMode(store.session(), now()) === 'none') await this.#sweep.giveBackFlips();
   }
 
@@ -347,8 +378,7 @@ export class SessionSlice {
     store.transact(() => {
       const session = store.session();
       // A paused session shows nothing of this: it repeats the rest of its work by itself.
-      if (session.finishedAt !== null || (session.state === 'paused' && workMode(session, now()) === 'none'))
-        return;
+      if (session.finishedAt !== null || (isHalted(session) && workMode(session, now()) === 'none')) return;
       const nowMs = now();
       const waitingFor = waitOn(session, kind, nowMs);
       store.save(touch(session, nowMs, { waitingUntil: nowMs + waitMs, waitingFor, lastError: message }));

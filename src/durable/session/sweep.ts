@@ -11,7 +11,8 @@
  */
 import { recipientState, type Batch } from '../../core/batch/batch.ts';
 import { isInDoubt, keyLivesUntil } from '../../core/batch/doubt.ts';
-import { applyCounts, nextFence } from '../../core/session/session.ts';
+import { nextFence } from '../../core/session/session.ts';
+import { skipPending } from '../../core/session/waves.ts';
 import { cancelBatch, decideInterrupted, expire } from '../../core/batch/settle.ts';
 import { maxSenderCount } from '../../core/session/slice.ts';
 import { recovered } from '../../core/session/timeline.ts';
@@ -66,7 +67,7 @@ export class SessionSweep {
     const { leadCount } = store.transact(() => {
       const cancelled = store.batches.cancelPending(pendingBatchCount);
       if (cancelled.leadCount > 0) {
-        store.save(applyCounts(store.session(), now(), { skipped: cancelled.leadCount }));
+        store.save(skipPending(store.session(), now(), cancelled.leadCount));
       }
       return cancelled;
     });

@@ -66,7 +66,7 @@ export class SessionTurns {
     const session = store.load();
     if (session === null) return { kind: 'unknown_session' };
     if (isSetBack) await alarm.arm(now());
-    const mayErase = ['paused', 'scheduled', 'awaiting_approval'].includes(session.state);
+    const mayErase = ['paused', 'wave_held', 'scheduled', 'awaiting_approval'].includes(session.state);
     if (session.finishedAt === null && !mayErase) {
       return { kind: 'refused', detail: `It is ${session.state}; cancel it or wait for its end.` };
     }

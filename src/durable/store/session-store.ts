@@ -54,17 +54,19 @@ const extraDefaults = {
   fence: 0,
   chore: null,
   takeBack: null,
+  waves: null,
 } as const satisfies Partial<Session>;
-type Extra = Pick<Session, Exclude<keyof typeof extraDefaults, 'takeBack'>> &
-  Partial<Pick<Session, 'takeBack'>>;
+type Extra = Pick<Session, Exclude<keyof typeof extraDefaults, 'takeBack' | 'waves'>> &
+  Partial<Pick<Session, 'takeBack' | 'waves'>>;
 
 function extraOf(session: Session): Extra {
-  const { outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, fence, chore, takeBack } =
-    session;
+  const { outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, fence, chore } = session;
+  const { takeBack, waves } = session;
   return {
     ...{ outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, fence, chore },
     // Few sessions have one.
     ...(takeBack === null ? {} : { takeBack }),
+    ...(waves === null ? {} : { waves }),
   };
 }
 

@@ -7,10 +7,12 @@
  * @module
  */
 import type { Setting } from '../../shared/setting.ts';
+import type { ReportedFigure } from '../../shared/waves.ts';
 import { cloudflare } from './cloudflare/index.ts';
 import { postmark } from './postmark/index.ts';
 import {
   refuse,
+  textSetting,
   type MailConfig,
   type MailEffects,
   type MailProvider,
@@ -90,6 +92,12 @@ export function createTransport(config: MailConfig, effects: MailEffects): Trans
     );
   }
   return provider.transport({ apiUrl, apiKey, env: config.env }, effects);
+}
+
+/** Which figures of a wave the provider reports to us: where it has webhooks, and their secret is set. */
+export function reportedBy(env: { MAIL_PROVIDER: string }): readonly ReportedFigure[] {
+  const webhook = findProvider(env.MAIL_PROVIDER)?.webhook;
+  return webhook !== undefined && textSetting(env, webhook.secretName) !== '' ? webhook.reports : [];
 }
 
 /** How long a provider remembers idempotency keys, in milliseconds; null: it has none. */

@@ -7,6 +7,7 @@
  * @module
  */
 import type { Setting } from '../../shared/setting.ts';
+import type { ReportedFigure } from '../../shared/waves.ts';
 import type { MailTransport } from '../transport.ts';
 import { property, type FetchLike } from './http.ts';
 import type { MailEvent } from './webhook-event.ts';
@@ -45,6 +46,8 @@ export interface ProviderWebhook {
   /** For the OpenAPI document: how events are signed, and the headers of the signature. */
   summary: string;
   headers: readonly string[];
+  /** Figures of a wave that its events tell. */
+  reports: readonly ReportedFigure[];
   /** True when the sender knows the secret. False when no secret is set. */
   verify(request: { headers: Headers; body: string; secret: string }): boolean;
   /** One event in our terms; null when it is not about a mail of ours. */

@@ -35,6 +35,7 @@ import { leadFilterSchema } from './leads.ts';
 import { hashedManifestSchema, manifestHashSchema, sessionManifestSchema } from './manifest.ts';
 import { scheduleSchema, sendingWindowSchema } from './schedule.ts';
 import { takeBackProgressSchema } from './take-back.ts';
+import { waveHeldSchema, wavePlanSchema, waveProgressSchema } from './waves.ts';
 
 export const audienceSchema = z
   .union([
@@ -69,6 +70,7 @@ export const activationStartRequestSchema = activationPreviewRequestSchema
     sessionId: sessionIdSchema,
     schedule: scheduleSchema.optional(),
     window: sendingWindowSchema.optional(),
+    waves: wavePlanSchema.optional(),
     manifestHash: manifestHashSchema.optional().meta({
       description: 'The start is refused with `manifest_changed` where another manifest would come out now.',
     }),
@@ -89,6 +91,11 @@ export const rescheduleRequestSchema = z
   })
   .meta({ id: 'RescheduleRequest' });
 export type RescheduleRequest = z.infer<typeof rescheduleRequestSchema>;
+
+/** `POST …/:sessionId/next-wave`. */
+export const nextWaveRequestSchema = z
+  .strictObject({ after: z.int().min(1).meta({ description: 'The number of the wave to go on from.' }) })
+  .meta({ id: 'NextWaveRequest' });
 
 /** `POST /crm/activation/manifest`: a start request without the id. */
 export const activationManifestRequestSchema = activationStartRequestSchema
@@ -157,6 +164,11 @@ export const progressSchema = z
       .exactOptional()
       .meta({ description: 'When it was scheduled to begin.' }),
     window: sendingWindowSchema.exactOptional(),
+    waves: z.array(waveProgressSchema).exactOptional().meta({
+      description:
+        'Absent where it leaves in one. Those that are planned are as the count of the start has them.',
+    }),
+    waveHeld: waveHeldSchema.exactOptional().meta({ description: 'Only in the state `wave_held`.' }),
     approval: approvalFactsSchema.exactOptional(),
     takeBack: takeBackProgressSchema
       .exactOptional()

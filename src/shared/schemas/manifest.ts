@@ -9,6 +9,7 @@ import type { HashedManifest, Manifest, ManifestDifference } from '../manifest.t
 import { count, leadIdSchema, templateIdSchema, orNull } from './common.ts';
 import { leadFilterSchema } from './leads.ts';
 import { scheduleSchema, sendingWindowSchema } from './schedule.ts';
+import { wavePlanSchema } from './waves.ts';
 
 export const manifestHashSchema = z
   .string()
@@ -64,10 +65,16 @@ const manifestSchema = z
     minDaysBetween: z.int().nullable().meta({
       description: 'A lead that we mailed within so many days gets no mail; null: no guard.',
     }),
-    when: z.looseObject({ schedule: orNull(scheduleSchema), window: orNull(sendingWindowSchema) }).meta({
-      description:
-        'When it leaves: the parts of the start request that say so; null where it does not. With `freezeAt` `start`, the leads are found again when it begins, and the numbers of the audience are a count and no promise.',
-    }),
+    when: z
+      .looseObject({
+        schedule: orNull(scheduleSchema),
+        window: orNull(sendingWindowSchema),
+        waves: orNull(wavePlanSchema),
+      })
+      .meta({
+        description:
+          'When it leaves: the parts of the start request that say so; null where it does not. With `freezeAt` `start`, the leads are found again when it begins, and the numbers of the audience are a count and no promise.',
+      }),
   })
   .meta({ id: 'Manifest', description: 'What an activation will do.' }) satisfies z.ZodType<Manifest>;
 

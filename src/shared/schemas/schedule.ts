@@ -9,7 +9,7 @@ import type { SendingWindow } from '../schedule/sending-window.ts';
 import { parseLocalTime } from '../schedule/zoned-time.ts';
 
 /** Names are checked by `unknown_zone`, a local time by `start_in_past`; here is only the form. */
-const zoneSchema = z
+export const zoneSchema = z
   .string()
   .min(1)
   .max(64)

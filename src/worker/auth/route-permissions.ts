@@ -80,6 +80,7 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'POST /crm/activation/:sessionId/cancel': rule('activate', 'activation.cancel'),
   'POST /crm/activation/:sessionId/undo': rule('activate', 'activation.undo'),
   'POST /crm/activation/:sessionId/start-now': rule('activate', 'activation.startNow'),
+  'POST /crm/activation/:sessionId/next-wave': rule('activate', 'activation.nextWave'),
   'POST /crm/activation/:sessionId/schedule': rule('activate', 'activation.schedule'),
   'POST /crm/activation/:sessionId/retry': rule('activate', 'activation.retry'),
   'POST /crm/activation/:sessionId/check': rule('activate', 'activation.check'),

@@ -74,6 +74,11 @@ export const problemHelp: Readonly<Record<ProblemCode, ProblemHelp>> = {
       'The sending window has no days, or no time between its hours, so no mail would ever leave. Nothing was started or changed.',
     todo: 'Choose at least one day, and an end that differs from the begin.',
   },
+  waves_do_not_add_up: {
+    happened:
+      'The sizes of the waves leave nothing for the last one, or there would be too many waves. Nothing was started.',
+    todo: 'Choose smaller or fewer waves before the rest, or more leads a day.',
+  },
   body_too_slow: {
     happened: 'The whole body did not arrive in time. Nothing was written.',
     todo: 'Try again over a better connection, or send less in one request.',

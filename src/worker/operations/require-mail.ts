@@ -6,8 +6,7 @@
 import { mailedAfterAt } from '../../core/limits/frequency.ts';
 import type { SessionSpec } from '../../core/session/session.ts';
 import { mailTransport } from '../../durable/mail-account.ts';
-import { findProvider, mailConfig } from '../../mail/providers/index.ts';
-import { textSetting } from '../../mail/providers/provider.ts';
+import { mailConfig, reportedBy } from '../../mail/providers/index.ts';
 import {
   isStandIn,
   missingSettings,
@@ -31,8 +30,7 @@ export function sendingSettings(env: Env): SendingSettings {
 
 /** Whether the provider tells this app what became of mails: where it has webhooks and their secret is set. */
 export function reportsDeliveries(env: Env): boolean {
-  const webhook = findProvider(env.MAIL_PROVIDER)?.webhook;
-  return webhook !== undefined && textSetting(env, webhook.secretName) !== '';
+  return reportedBy(env).length > 0;
 }
 
 /** Everything in the settings that keeps mail from being sent; empty when nothing does. */

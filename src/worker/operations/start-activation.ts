@@ -13,6 +13,7 @@ import { checkSchedule, windowFault } from '../../core/schedule/check-timing.ts'
 import { needsApproval, newApproval } from '../../core/session/approval.ts';
 import type { Command } from '../../core/session/command.ts';
 import type { SessionSpec } from '../../core/session/session.ts';
+import { wavesFault } from '../../core/session/wave-plan.ts';
 import { countRunning, wasDeleted } from '../../crm/activations.ts';
 import {
   countAudience,
@@ -102,6 +103,7 @@ export async function startActivation(
   const isHeld = manifestHash !== undefined;
   const above = approvalAbove(env);
   const audience = await requireStartAudience(env, wanted, isHeld, above);
+  requireWaves(wanted, audience.total);
   const mail = mailSettings(env, requestUrl);
   const made = await manifestOf(env, { wanted, owner, template, mail, provider, audience });
   if (isHeld && manifestHash !== made.hash) throw manifestChanged(expected, made);
@@ -134,8 +136,9 @@ export async function startActivation(
     // cancelled until it begins.
     ...(timing.schedule === undefined && !mustWait ? { startsAt: Date.now() + undoMs(env) } : {}),
     ...timing,
+    ...(wanted.waves === undefined ? {} : { waves: wanted.waves }),
     ...(mustWait ? { approval: newApproval(createdAt) } : {}),
-    ...(wanted.schedule === undefined && wanted.window === undefined
+    ...(wanted.schedule === undefined && wanted.window === undefined && wanted.waves === undefined
       ? {}
       : { selectionHash: await fingerprintOf(selectionOf(wanted)) }),
   };
@@ -194,6 +197,16 @@ export function requireTiming(
   };
 }
 
+/**
+ * Refuses waves that do not fit the audience.
+ *
+ * @param total - its leads
+ */
+export function requireWaves({ waves }: Pick<ActivationStartRequest, 'waves'>, total: number): void {
+  const fault = waves === undefined ? null : wavesFault(waves, total);
+  if (fault !== null) throw new Refusal(fault.code, fault.detail);
+}
+
 function requireSchedule<Time extends Pick<Schedule, 'at' | 'zone'>>(
   schedule: Time,
   nowMs: number,
@@ -222,7 +235,7 @@ export function rescheduleOf({ schedule, window }: RescheduleRequest, nowMs: num
   };
 }
 
-/** Whom a start request is for and what they get, without its times. */
+/** Whom a start request is for and what they get, without its times and its waves. */
 const selectionOf = ({ name, audience, templateId }: ActivationPreviewRequest): ActivationPreviewRequest => ({
   ...(name === undefined ? {} : { name }),
   audience,

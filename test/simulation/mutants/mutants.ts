@@ -132,8 +132,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'the planner moves its cursor before it writes',
     'src/durable/sending/planner.ts',
-    '    store.batches.append(chunk(page.leadIds, spec.batchLeadCount).map(plannedBatch));\n',
-    '    setTimeout(() => store.transact(() => store.batches.append(chunk(page.leadIds, spec.batchLeadCount).map(plannedBatch))), 3);\n',
+    '    store.batches.append(chunk(leadIds, spec.batchLeadCount).map(plannedBatch));\n',
+    '    setTimeout(() => store.transact(() => store.batches.append(chunk(leadIds, spec.batchLeadCount).map(plannedBatch))), 3);\n',
   ),
   mutant(
     'suppressions are read once',

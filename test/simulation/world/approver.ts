@@ -37,7 +37,7 @@ export function manifestOfSpec(spec: Omit<SessionSpec, 'manifest'>): HashedManif
     template: { id: template.id, version: template.version, name: template.name, sha256: template.html },
     mail: { provider, ...mail },
     ...{ dailyCap: null, minDaysBetween: null },
-    when: { schedule: null, window },
+    when: { schedule: null, window, waves: null },
   });
 }
 

@@ -14,6 +14,7 @@ export const webhook: ProviderWebhook = {
   secret: { what: 'its credentials', example: 'user:password' },
   summary: 'Events of Postmark, with basic authentication',
   headers: ['authorization'],
+  reports: ['bounced', 'complained'],
   verify: hasCredentials,
   read: readPostmarkEvent,
 };

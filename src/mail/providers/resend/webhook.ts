@@ -14,6 +14,7 @@ export const webhook: ProviderWebhook = {
   secret: { what: 'its signing secret', example: '…' },
   summary: 'Events of Resend, signed (svix-id, svix-timestamp, svix-signature)',
   headers: ['svix-id', 'svix-timestamp', 'svix-signature'],
+  reports: ['bounced', 'complained'],
   verify: isSigned,
   read: readResendEvent,
 };

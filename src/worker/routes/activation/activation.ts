@@ -28,6 +28,7 @@ import {
   originalActivationSchema,
   progressSchema,
   rescheduleRequestSchema,
+  nextWaveRequestSchema,
   retryRequestSchema,
   startedActivationSchema,
   type Activation,
@@ -60,6 +61,7 @@ import {
   requireCountedAudience,
   requireNoRecovery,
   requireTiming,
+  requireWaves,
   rescheduleOf,
   startActivation,
 } from '../../operations/start-activation.ts';
@@ -87,6 +89,7 @@ const start = createRoute({
     ...problems(
       ...bodyCodes,
       ...timingCodes,
+      'waves_do_not_add_up',
       'empty_audience',
       'unknown_leads',
       'unknown_template',
@@ -136,6 +139,7 @@ const manifest = createRoute({
     ...problems(
       ...bodyCodes,
       ...timingCodes,
+      'waves_do_not_add_up',
       'empty_audience',
       'unknown_leads',
       'unknown_template',
@@ -338,14 +342,29 @@ const reschedule = createRoute({
   },
 });
 
+const nextWave = createRoute({
+  method: 'post',
+  path: '/crm/activation/{sessionId}/next-wave',
+  operationId: 'nextWaveActivation',
+  tags,
+  summary: 'Go on from a wave that is held or watched',
+  description:
+    'Where all mail of the wave is settled, the next one begins. A wave that is held in its middle goes on, and is held again by what comes from then on. A repeat changes nothing: `after` names the wave.',
+  request: { params: sessionIdParams, body: body(nextWaveRequestSchema) },
+  responses: {
+    200: json('Progress after it.', progressSchema),
+    ...problems(...bodyCodes, 'session_not_found', 'illegal_transition', 'recovery_open'),
+  },
+});
+
 const erase = createRoute({
   method: 'delete',
   path: '/crm/activation/{sessionId}',
   operationId: 'eraseActivation',
   tags,
-  summary: 'Erase an activation that has ended, is paused or is scheduled',
+  summary: 'Erase an activation that has ended, is paused, held or scheduled',
   description:
-    'Deletes everything that the session stores, its numbers too; its streams end with `deleted`. A paused or scheduled one is cancelled first: leads that it set active and did not mail are new again. While that takes longer than a call, the answer is 409; repeat the call when the activation has ended.',
+    'Deletes everything that the session stores, its numbers too; its streams end with `deleted`. A paused, held or scheduled one is cancelled first: leads that it set active and did not mail are new again. While that takes longer than a call, the answer is 409; repeat the call when the activation has ended.',
   request: { params: sessionIdParams },
   responses: {
     204: { description: 'It is erased.' },
@@ -426,6 +445,7 @@ export function activationRoutes(app: App): void {
     const owner = c.get('person').email;
     const mail = mailSettings(c.env, c.req.url);
     const audience = await requireCountedAudience(c.env, wanted);
+    requireWaves(wanted, audience.total);
     return c.json(await manifestOf(c.env, { wanted, owner, template, mail, provider, audience }), 200);
   });
 
@@ -554,6 +574,13 @@ export function activationRoutes(app: App): void {
     const times = { ...(schedule && { at: schedule.at, zone: schedule.zone }), ...(window && { window }) };
     // While a deploy is under way, an object of the version before does not give it.
     noteAudit(c, { detail: { ...times, manifestHash: manifestHash ?? null } });
+    return c.json(progress, 200);
+  });
+  app.openapi(nextWave, async (c) => {
+    await requireNoRecovery(c.env);
+    const { after } = c.req.valid('json');
+    const progress = await command(c, { kind: 'nextWave', after, by: c.get('person').email });
+    noteAudit(c, { detail: { after } });
     return c.json(progress, 200);
   });
   app.openapi(check, async (c) => {

@@ -168,6 +168,9 @@ export const activationMessages = {
     paused: (_, by) => `Paused${by === null ? ' automatically' : byWhom(by)}`,
     resumed: (_, by) => (by === null ? 'Resumed automatically' : `Resumed${byWhom(by)}`),
     cancelled: (_, by) => `Cancelled${byWhom(by)}`,
+    wave_started: (count) => `Wave ${formatCount(count ?? 0)} started`,
+    wave_held: (count) => `Wave ${formatCount(count ?? 0)} held`,
+    wave_passed: (count, by) => `Continued after wave ${formatCount(count ?? 0)}${byWhom(by)}`,
     retried: (count, by) => `${emails(count ?? 0)} retried${byWhom(by)}`,
     checked: (count, by) =>
       `Provider asked about ${count === null || count === 0 ? 'unconfirmed emails' : emails(count)}${byWhom(by)}`,

@@ -88,6 +88,7 @@ export const auditMessages = {
     'activation.pause': { before: 'paused', object: activation },
     'activation.resume': { before: 'resumed', object: activation },
     'activation.cancel': { before: 'cancelled', object: activation },
+    'activation.nextWave': { before: 'went on with the next wave of', object: activation },
     'activation.startNow': { before: 'started at once', object: activation },
     'activation.schedule': {
       before: 'changed the times of',

@@ -20,6 +20,7 @@ export const stateMessages = {
     queued: 'Queued',
     running: 'Running',
     paused: 'Paused',
+    wave_held: 'Wave held',
     completed: 'Completed',
     cancelled: 'Cancelled',
     failed: 'Failed',

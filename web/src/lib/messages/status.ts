@@ -18,6 +18,7 @@ const waits: Record<WaitingFor['kind'], string> = {
   mail_slot: 'your sending rate',
   daily_cap: 'daily sending limit',
   window: 'until its sending window opens',
+  wave: 'until its next wave begins',
   crm: 'for the CRM database',
   platform: 'for storage',
 };
