@@ -117,6 +117,8 @@ interface SessionRecord {
   isUndoPossible: boolean;
   isUndone: boolean;
   isErased: boolean;
+  /** Its rows said so, and no retry has arrived since. */
+  isCancelled: boolean;
   /** When the last command arrived that lets numbers go back; true time. */
   reopenedAt: number;
   assumed: Set<number>;
@@ -248,6 +250,7 @@ export class Invariants {
       isUndoPossible: false,
       isUndone: false,
       isErased: false,
+      isCancelled: false,
       reopenedAt: -Infinity,
       assumed: new Set(),
       maxLeadId: 0,
@@ -424,6 +427,7 @@ export class Invariants {
     const record = this.#known.sessions.get(host.name);
     if (record === undefined) return;
     record.idleAlarmCount = 0;
+    if (command.kind === 'retry') record.isCancelled = false;
     if (command.kind === 'retry' && command.outcome === 'unknown') {
       for (const [leadId, state] of this.#states(host)) {
         if (state === 'u') this.#known.accepted.set(leadId, (this.#known.accepted.get(leadId) ?? 0) + 1);
@@ -570,16 +574,15 @@ export class Invariants {
       record.openCalls.delete(call);
       call.isSettled = true;
     }
-    this.#checkCancelled(record);
     if (hasResults || record.isUnchecked) this.checkRows(host);
   }
 
-  /** From the answer to a cancel on, until a person has some of it sent after all. */
-  #checkCancelled({ host, stoppedBy }: SessionRecord): void {
-    if (stoppedBy !== 'cancel') return;
-    const state = storedState(host);
-    if (state !== null && state !== 'cancelled' && state !== 'completed' && state !== 'failed')
-      this.#fail('cancelled stays cancelled', `${host.name} is ${state}`);
+  /** Only a person who has its failed or unknown mail sent again sets a cancelled session going. */
+  #checkCancelled(record: SessionRecord, state: unknown): void {
+    const hasEnded = state === 'completed' || state === 'failed';
+    if (record.isCancelled && state !== 'cancelled' && !hasEnded)
+      this.#fail('cancelled stays cancelled', `${record.host.name} is ${String(state)}`);
+    record.isCancelled ||= state === 'cancelled';
   }
 
   /** Checks a session's durable rows: each lead once, and the counters by them. */
@@ -595,6 +598,7 @@ export class Invariants {
     ).rows[0];
     const reduced = database.run("SELECT 1 FROM spec WHERE json ->> 'reducedAt' IS NOT NULL").rows.length > 0;
     if (row === undefined || reduced) return;
+    this.#checkCancelled(record, row['state']);
     if (row['reason'] === 'mail_auth' && !this.#known.isAccountAtFault)
       this.#fail('an outage ends by itself', `${host.name} waits for a person, and its account is right`);
     const probeMs = Number(row['probeAt'] ?? 0) - this.#sim.wallMs();

@@ -32,16 +32,9 @@ import type { Random } from '../platform/random.ts';
 import { enterRealm, installRealm } from '../platform/realm.ts';
 import { Actor, Simulator, type SimEvent } from '../platform/simulator.ts';
 import { schemaOf, type Schema } from '../platform/sqlite.ts';
-import { holdsSession, leaveEarlierRows } from './earlier-version.ts';
+import { Encounters } from './encounters.ts';
 import { Faults, type InjectedFault, type Intensity } from './faults.ts';
-import {
-  doubtKinds,
-  MailApi,
-  outageKinds,
-  type Call,
-  type OutageKind,
-  type ProviderName,
-} from './mail-api.ts';
+import { MailApi, type Call, type ProviderName } from './mail-api.ts';
 import { Approver, manifestOfSpec } from './approver.ts';
 import { drawTimes, type Times } from './times.ts';
 import { Person, Poller, StreamReader, type PersonParts } from './person.ts';
@@ -505,9 +498,15 @@ export class World {
       this.#readers.push(...readers);
     }
     this.#beginSweep();
-    this.#mayBeginOutage();
+    const encounters = new Encounters({
+      ...{ sim: this.#sim, draw, faults: this.#faults, invariants: this.#invariants },
+      ...{ api: this.#api, env: this.#env, people: this.#people, leadCount: this.#leadCount },
+      ...{ isLong: this.#isLong, hasMailFaults: this.#intensity.mail > 0 },
+      hosts: () => this.#hosts.values(),
+    });
+    encounters.mayBeginOutage();
     this.#beginClockStep();
-    this.#beginDeploy();
+    encounters.mayBeginDeploy();
   }
 
   #hostOf(sessionId: string): ObjectHost {
@@ -606,29 +605,6 @@ export class World {
     this.#sim.after(60_000, this.#cron, 'cron', run);
   }
 
-  #mayBeginOutage(): void {
-    if (!this.#draw.chance(0.3) || this.#intensity.mail === 0) return;
-    const kind = this.#draw.pick(outageKinds);
-    this.#beginOutage(
-      this.#draw.int(0, 10_000),
-      10 ** (3 + this.#draw.int(0, this.#isLong ? 52 : 50) / 10),
-      kind,
-    );
-  }
-
-  #beginOutage(afterMs: number, forMs: number, kind: OutageKind): void {
-    this.#sim.after(afterMs, this.#cron, 'outage', () => {
-      if (!this.#faults.happens('mail api', `outage: ${kind}`, 1)) return;
-      this.#api.outage = kind;
-      // Mail that waits for long, to somebody who meanwhile does not want it.
-      if (forMs > 120_000 && this.#faults.happens('mail api', 'a suppression in an outage', 0.5))
-        this.#sim.after(this.#faults.int(500, 5_000), this.#cron, 'suppression', () => {
-          this.#people[0]?.suppress(this.#faults.int(1, this.#leadCount)).catch(() => {});
-        });
-      this.#sim.after(forMs, this.#cron, 'outage over', () => (this.#api.outage = null));
-    });
-  }
-
   #beginClockStep(): void {
     if (!this.#draw.chance(0.1)) return;
     this.#sim.after(this.#draw.int(0, 60_000), this.#cron, 'clock', () => {
@@ -648,59 +624,6 @@ export class World {
       this.#invariants.isClockTrue = false;
       this.#sim.clockOffsetMs += byMs[kind];
     });
-  }
-
-  /** A deploy restarts every object: with the settings of another provider, or on the rows of the version before. */
-  #beginDeploy(): void {
-    if (!this.#draw.chance(0.3)) return;
-    const atMs = this.#draw.int(0, this.#isLong && this.#draw.chance(0.5) ? 20 * 3_600_000 : 20_000);
-    // Mail is in doubt then: the API has been away for some seconds.
-    if (this.#draw.chance(0.5))
-      this.#beginOutage(Math.max(0, atMs - 2_000), 3_000, this.#draw.pick([...doubtKinds, 'hang after']));
-    this.#sim.after(atMs, this.#cron, 'deploy', () => {
-      const kind = this.#faults.pick('deploy', 1, [
-        ['another provider', 2],
-        ['another provider, and back', 1],
-        ['rows of the version before', 3],
-        ['settings without a key', 2],
-      ]);
-      if (kind === null) return;
-      if (kind === 'rows of the version before') {
-        this.#restartAll((host) => {
-          if (holdsSession(host) && leaveEarlierRows(host)) this.#invariants.earlierRows(host);
-        });
-        this.#mayCancelAll('after it');
-        return;
-      }
-      if (kind === 'settings without a key') {
-        const set = (key: string): void =>
-          this.#restartAll(() => Object.assign(this.#env, { MAIL_API_KEY: key }));
-        this.#mayCancelAll('before it');
-        this.#sim.after(this.#faults.int(1, 500), this.#cron, 'deploy', () => set(''));
-        this.#sim.after(this.#faults.int(1_000, 60_000), this.#cron, 'deploy', () => set('key'));
-        return;
-      }
-      const before = this.#env.MAIL_PROVIDER;
-      const change = (provider: string): void =>
-        this.#restartAll(() => Object.assign(this.#env, { MAIL_PROVIDER: provider }));
-      change(before === 'resend' ? 'postmark' : 'resend');
-      if (kind === 'another provider, and back') {
-        this.#sim.after(this.#faults.int(1_000, 60_000), this.#cron, 'deploy', () => change(before));
-      }
-    });
-  }
-
-  /** By dice alone a command hardly ever meets a deploy. */
-  #mayCancelAll(when: 'before it' | 'after it'): void {
-    if (!this.#faults.happens('deploy', `a cancel ${when}`, 0.5)) return;
-    for (const person of this.#people) person.command({ kind: 'cancel' }).catch(() => {});
-  }
-
-  #restartAll(each: (host: ObjectHost) => void): void {
-    for (const host of this.#hosts.values()) {
-      host.crash('deploy');
-      each(host);
-    }
   }
 
   // ── the end ────────────────────────────────────────────────────────────────────────────────────
