@@ -10,6 +10,7 @@
 import type { DeliveryEvent } from '../../src/core/batch/delivery-status.ts';
 import { maxLateMs } from '../../src/core/schedule/begin.ts';
 import type { Progress } from '../../src/shared/progress.ts';
+import type { TakeBackChoice, TakeBackProgress } from '../../src/shared/take-back.ts';
 import { isWindowOpen, type SendingWindow } from '../../src/shared/schedule/sending-window.ts';
 import type { Audience, LeadResult } from '../../src/shared/schemas/activation.ts';
 import type { ApprovalVerdict } from '../../src/core/session/approval.ts';
@@ -19,6 +20,7 @@ import type { ObjectHost } from './platform/objects.ts';
 import type { Simulator } from './platform/simulator.ts';
 import type { Row } from './platform/sqlite.ts';
 import type { SimDatabase } from './platform/d1.ts';
+import { TakenBack } from './taken-back.ts';
 import type { Call } from './world/mail-api.ts';
 
 export const invariantNames = [
@@ -69,6 +71,14 @@ export const invariantNames = [
   /** Active means mailed, failed, unknown, or owned by a live batch; new means not mailed. */
   'active means mailed',
   'new means not mailed',
+  /** Taking back: see taken-back.ts. */
+  'what was changed since stays',
+  'only what was chosen is taken back',
+  'mailed leads only when chosen',
+  'what was chosen is taken back',
+  'a taking back adds up',
+  'a lead taken back keeps the time of its mail',
+  'nobody is mailed again by it',
   'the list equals the session',
   'the CRM counts its leads',
   'the results equal the rows',
@@ -125,6 +135,10 @@ interface SessionRecord {
   /** Leads with a higher id, or of no list, were not in the CRM when it started. */
   maxLeadId: number;
   leadIds: ReadonlySet<number> | null;
+  /** When its audience was read from the CRM at the latest; true time. */
+  frozenAt: number;
+  /** Its rows say that it is taken back, or was. */
+  isTakenBack: boolean;
   /** By the rows that were checked last: retention and erasure remove rows. */
   last: ReadonlyMap<number, LeadState>;
   /** Batches in whose state nothing more is sent. */
@@ -195,12 +209,20 @@ export class Invariants {
   maxAttempts = 10;
   checkCount = 0;
   viewCount = 0;
+  /** What became of leads that were taken back; not in {@link remember}. */
+  readonly takenBack: TakenBack;
   /** Gets each broken promise. */
   onViolation: (violation: Violation) => void = () => {};
 
   constructor(sim: Simulator, crm: SimDatabase) {
     this.#sim = sim;
     this.#crm = crm;
+    this.takenBack = new TakenBack({
+      crm,
+      nowMs: () => sim.nowMs,
+      stateOf: (sessionId, leadId) => this.#states(this.#record(sessionId).host).get(leadId),
+      fail: (invariant, detail) => this.#fail(invariant, detail),
+    });
   }
 
   #fail(invariant: InvariantName, detail: string): never {
@@ -255,6 +277,8 @@ export class Invariants {
       assumed: new Set(),
       maxLeadId: 0,
       leadIds: null,
+      frozenAt: -Infinity,
+      isTakenBack: false,
       last: new Map(),
       closed: new Map(),
       idleAlarmCount: 0,
@@ -267,6 +291,7 @@ export class Invariants {
   audienceFrozen(sessionId: string, audience: Audience, maxLeadId: number): void {
     const record = this.#record(sessionId);
     record.maxLeadId = Math.max(record.maxLeadId, maxLeadId);
+    record.frozenAt = maxLeadId === Infinity ? Infinity : this.#sim.nowMs;
     record.leadIds = 'leadIds' in audience ? new Set(audience.leadIds) : null;
   }
 
@@ -328,6 +353,8 @@ export class Invariants {
       );
     }
     this.#checkTimes(record, call);
+    if (record.isTakenBack)
+      this.#fail('nobody is mailed again by it', `${call.sessionId} was taken back, and calls`);
     if (record.providers.size > 0 && !record.providers.has(call.provider)) {
       this.#fail('another provider only after a person', `${call.sessionId} called ${call.provider}`);
     }
@@ -411,7 +438,8 @@ export class Invariants {
       this.#known.taken.set(leadId, count);
       const key = `${call.sessionId}/${leadId}`;
       this.#known.takenBy.set(key, (this.#known.takenBy.get(key) ?? 0) + 1);
-      if (count > 1 + (this.#known.accepted.get(leadId) ?? 0)) {
+      const chosenAnew = this.takenBack.renewedCount(leadId, this.#record(call.sessionId).frozenAt);
+      if (count > 1 + (this.#known.accepted.get(leadId) ?? 0) + chosenAnew) {
         this.#fail(
           'mailed once',
           `lead ${leadId} was mailed ${count} times, last by ${call.sessionId} under ${call.key || 'no key'}`,
@@ -449,6 +477,14 @@ export class Invariants {
       const row = host.database.run('SELECT state, started_at AS startedAt FROM session').rows[0];
       record.isUndoPossible = row?.['state'] !== 'cancelled' && row?.['startedAt'] === null;
     }
+  }
+
+  /** A person has a session taken back: its leads change for the others. */
+  takeBackArrived(host: ObjectHost, choice: TakeBackChoice): void {
+    this.takenBack.asked(host.name, choice);
+    this.#known.isCrmChanged = true;
+    const record = this.#known.sessions.get(host.name);
+    if (record !== undefined) record.idleAlarmCount = 0;
   }
 
   commandAnswered(sessionId: string, command: { kind: string; isUndo?: true }): void {
@@ -524,6 +560,13 @@ export class Invariants {
       ['skipped', old.activation.skipped, activation.skipped],
       ['delivered', old.email.delivered, email.delivered],
     ];
+    const { takeBack } = progress;
+    if (takeBack !== undefined && takeBack.startedAt === old.takeBack?.startedAt) {
+      rises.push(
+        ['reverted', old.takeBack.reverted, takeBack.reverted],
+        ['kept', old.takeBack.kept, takeBack.kept],
+      );
+    }
     // An audience that is frozen at the start is counted anew then.
     const isFrozen = old.schedule?.freezeAt !== 'start' || old.startedAt !== null;
     if (isFrozen) rises.push(['total', old.total, total]);
@@ -643,6 +686,10 @@ export class Invariants {
         );
       }
     }
+    const takeBack = this.takenBack.isWatched ? takeBackOf(host) : null;
+    if (takeBack === null) return;
+    record.isTakenBack = true;
+    this.takenBack.check(host.name, takeBack, states);
   }
 
   /** A retry takes recipients out of such a batch; the batch itself is never sent again. */
@@ -706,6 +753,9 @@ export class Invariants {
          (SELECT count(*) FROM batch WHERE state IN ('inflight', 'pending')) AS dueCount
        FROM session, spec`,
     ).rows[0];
+    const isTakingBack = this.takenBack.isWatched && takeBackOf(host)?.endedAt === null;
+    if (isTakingBack && host.durableAlarmAt === null)
+      this.#fail('resumes within five seconds', `${host.name} died while it was taken back, without an alarm`);
     if (row?.['finishedAt'] !== null || (row['state'] !== 'running' && row['state'] !== 'queued')) return;
     const wallMs = this.#sim.wallMs();
     const at = host.durableAlarmAt;
@@ -779,10 +829,12 @@ export class Invariants {
       const leadId = Number(id);
       if (status === 'new') {
         newCount++;
-        if ((this.#known.taken.get(leadId) ?? 0) > 0)
-          this.#fail('new means not mailed', `lead ${leadId} was mailed`);
-        for (const [sessionId, of] of states) {
-          const state = of.get(leadId);
+        for (const [sessionId] of this.#known.sessions) {
+          // Whoever takes its mailed leads back knows that they were mailed.
+          if (this.takenBack.hasReverted(sessionId, leadId)) continue;
+          if ((this.#known.takenBy.get(`${sessionId}/${leadId}`) ?? 0) > 0)
+            this.#fail('new means not mailed', `lead ${leadId} was mailed by ${sessionId}`);
+          const state = states.get(sessionId)?.get(leadId);
           if (state === 's' || state === 'u')
             this.#fail('new means not mailed', `lead ${leadId} is ${state} in ${sessionId}`);
         }
@@ -906,7 +958,6 @@ function nothing(): InvariantMemory {
   };
 }
 
-/** A copy that shares nothing that changes. */
 /** The stored state of a session; null where there is none. */
 function storedState(host: ObjectHost): string | null {
   if (!hasTable(host, 'session')) return null;
@@ -914,6 +965,17 @@ function storedState(host: ObjectHost): string | null {
   return typeof state === 'string' ? state : null;
 }
 
+/** What a session's rows say of its taking back; null where nobody has asked for one. */
+export function takeBackOf(host: ObjectHost): TakeBackProgress | null {
+  const { database } = host;
+  // Rows of the version before have no such column, until the next instance has made it.
+  const columns = database.run("SELECT 1 FROM pragma_table_info('session') WHERE name = 'extra'").rows;
+  if (columns.length === 0) return null;
+  const json = database.run("SELECT extra ->> 'takeBack' AS json FROM session").rows[0]?.['json'];
+  return typeof json === 'string' ? (JSON.parse(json) as TakeBackProgress) : null;
+}
+
+/** A copy that shares nothing that changes. */
 function copyOf(memory: InvariantMemory): InvariantMemory {
   const calls = new Map<Call, Call>();
   const copyCall = (call: Call): Call => {

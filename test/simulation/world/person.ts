@@ -106,6 +106,12 @@ export class Person extends Actor {
     });
   }
 
+  /** Changes some lead, whatever the session does. */
+  meddle(kind: 'suppress' | 'edit' | 'erase lead' | 'import'): Promise<void> {
+    const { faults } = this.#parts;
+    return faults.happens('person', kind, 1) ? this.#do(kind) : Promise.resolve();
+  }
+
   async #do(kind: CommandKind): Promise<void> {
     const { env, sim, invariants, faults, leadCount } = this.#parts;
     const leadId = faults.int(1, leadCount);

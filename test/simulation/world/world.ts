@@ -17,9 +17,10 @@ import { sessionStub } from '../../../src/durable/stubs.ts';
 import { resolveAudience } from '../../../src/crm/audience.ts';
 import { emailHash } from '../../../src/crm/email.ts';
 import { runNightlyCleanup, sweep } from '../../../src/worker/operations/scheduled-cleanup.ts';
+import type { TakeBackChoice } from '../../../src/shared/take-back.ts';
 import type { Audience, LeadResult } from '../../../src/shared/schemas/activation.ts';
-import { hasTable, Invariants, Violation, type InvariantName } from '../invariants.ts';
-import { SimDatabase, type DatabaseFault } from '../platform/d1.ts';
+import { hasTable, Invariants, takeBackOf, Violation, type InvariantName } from '../invariants.ts';
+import { SimDatabase, type DatabaseFault, type Request } from '../platform/d1.ts';
 import {
   contextOf,
   namespaceOf,
@@ -32,10 +33,12 @@ import type { Random } from '../platform/random.ts';
 import { enterRealm, installRealm } from '../platform/realm.ts';
 import { Actor, Simulator, type SimEvent } from '../platform/simulator.ts';
 import { schemaOf, type Schema } from '../platform/sqlite.ts';
+import { isRevert } from '../taken-back.ts';
 import { Encounters } from './encounters.ts';
 import { Faults, type InjectedFault, type Intensity } from './faults.ts';
 import { MailApi, type Call, type ProviderName } from './mail-api.ts';
 import { Approver, manifestOfSpec } from './approver.ts';
+import { Taker } from './taker.ts';
 import { drawTimes, type Times } from './times.ts';
 import { Person, Poller, StreamReader, type PersonParts } from './person.ts';
 
@@ -103,6 +106,9 @@ export class World {
   readonly #provider: ProviderName;
   readonly #leadCount: number;
   readonly #people: Person[] = [];
+  /** Which sessions are taken back. */
+  readonly #takeBacks: Random;
+  readonly #takers: Taker[] = [];
   /** Of sessions that another person has to approve. */
   readonly #approvers = new Map<string, Approver>();
   readonly #readers: (Poller | StreamReader)[] = [];
@@ -128,6 +134,7 @@ export class World {
     const draw = sim.stream('world');
     this.#draw = draw;
     this.#approvals = sim.stream('approvals');
+    this.#takeBacks = sim.stream('take back');
     this.#faults = new Faults(sim, options.leftOut ?? new Set());
     const some = (probability: number, low: number, high: number): number =>
       draw.chance(probability) ? (draw.chance(0.5) ? low : high) : 0;
@@ -147,7 +154,8 @@ export class World {
     this.#leadCount = draw.int(3, 14);
     this.#crm = new SimDatabase(sim, {
       hopMs: () => this.#hopMs(),
-      fault: (sql, caller) => this.#databaseFault(sql, caller),
+      fault: (request, caller) => this.#databaseFault(labelOf(request), caller),
+      watch: (request, run) => this.#watched(request, run),
     });
     this.#invariants = new Invariants(sim, this.#crm);
     this.#invariants.onViolation = (violation) => this.#broken(violation);
@@ -188,6 +196,7 @@ export class World {
       MAIL_DAILY_CAP: this.#draw.chance(0.2) ? '8' : '',
       RETENTION_DAYS: this.#isLong && this.#draw.chance(0.5) ? '1' : '30',
       DATA_JURISDICTION: '',
+      TAKE_BACK_DAYS: '30',
       MAIL_GUARD_MIN_RESULTS: '500',
       MAIL_MAX_BOUNCE_PERCENT: '4',
       MAIL_MAX_COMPLAINT_PERCENT: '0.08',
@@ -241,6 +250,8 @@ export class World {
         }
         if (method === 'decideApproval')
           this.#invariants.verdictArrived(host, args[0] as ApprovalVerdict, owner);
+        if (method === 'takeBack')
+          this.#invariants.takeBackArrived(host, (args[0] as { choice: TakeBackChoice }).choice);
         if (method === 'erase') this.#invariants.commandArrived(host, { kind: 'cancel' });
       },
     };
@@ -250,16 +261,25 @@ export class World {
     return this.#sim.random.int(1, this.#hopMaxMs);
   }
 
-  #databaseFault(sql: string, caller: Actor | null): DatabaseFault {
+  /** Carries out a request to the CRM, and checks what it has done. */
+  #watched<Answer>(request: Request, run: () => Answer): Answer {
+    let answers: readonly Answer[] = [];
+    const keep = (): void => void (answers = [run()]);
+    this.#checked(() => this.#invariants.takenBack.watch(request, keep));
+    const [answer] = answers;
+    return answer ?? run();
+  }
+
+  #databaseFault(label: string, caller: Actor | null): DatabaseFault {
     if (
-      labelOf(sql) === 'flip' &&
+      label === 'flip' &&
       this.#faults.happens('d1 flip', 'late, after a cancel', this.#intensity.lateFlips)
     ) {
       this.#overtake(hostOfActor(caller));
       return 'slow';
     }
     return (
-      this.#faults.pick(() => `d1 ${labelOf(sql)}`, this.#intensity.database, [
+      this.#faults.pick(`d1 ${label}`, this.#intensity.database, [
         ['before', 3],
         ['after', 3],
         ['overloaded', 1],
@@ -472,6 +492,10 @@ export class World {
       this.#sessionIds.push(sessionId);
       if (this.#approvals.chance(0.15))
         this.#approvers.set(sessionId, new Approver({ sim: this.#sim, env: this.#env }, sessionId, owner));
+      if (this.#takeBacks.chance(0.25)) {
+        this.#invariants.takenBack.isWatched = true;
+        this.#takers.push(new Taker(parts, person));
+      }
       const undoMs = draw.chance(0.2) ? 10_000 : 0;
       const isFilter = draw.chance(0.6);
       const from = draw.int(1, this.#leadCount);
@@ -497,6 +521,7 @@ export class World {
       for (const reader of readers) reader.begin(draw.pick([15_000, 40_000]));
       this.#readers.push(...readers);
     }
+    for (const taker of this.#takers) taker.begin();
     this.#beginSweep();
     const encounters = new Encounters({
       ...{ sim: this.#sim, draw, faults: this.#faults, invariants: this.#invariants },
@@ -634,6 +659,7 @@ export class World {
     Object.assign(this.#env, { MAIL_API_KEY: 'key' });
     for (const person of this.#people) person.isDone = true;
     for (const approver of this.#approvers.values()) approver.isDone = true;
+    for (const taker of this.#takers) taker.isDone = true;
   }
 
   /** With all well, a person resumes what is paused, until every session has ended. */
@@ -658,7 +684,7 @@ export class World {
             openCount--;
             return;
           }
-        } else if (progress.finishedAt !== null) {
+        } else if (progress.finishedAt !== null && progress.takeBack?.endedAt !== null) {
           this.#results.set(sessionId, await person.results());
           openCount--;
           return;
@@ -693,7 +719,8 @@ export class World {
   #isOpen(sessionId: string): boolean {
     const host = this.#hostOf(sessionId);
     if (!hasTable(host, 'session')) return false;
-    return host.database.run('SELECT 1 FROM session WHERE finished_at IS NULL').rows.length > 0;
+    const isOpen = host.database.run('SELECT 1 FROM session WHERE finished_at IS NULL').rows.length > 0;
+    return isOpen || takeBackOf(host)?.endedAt === null;
   }
 }
 
@@ -734,6 +761,9 @@ const labels: readonly (readonly [RegExp, string])[] = [
   [/leads/, 'leads'],
 ];
 
-function labelOf(sql: string): string {
+function labelOf(request: Request): string {
+  // It begins as a flip does, which raises the same fence.
+  if (request.some(({ sql }) => isRevert(sql))) return 'take back';
+  const sql = request[0]?.sql ?? '';
   return labels.find(([pattern]) => pattern.test(sql))?.[1] ?? 'other';
 }
