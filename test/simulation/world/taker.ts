@@ -69,8 +69,11 @@ export class Taker extends Actor {
   async #look(): Promise<void> {
     const progress = await this.#stub.progress();
     if (progress === null || progress.finishedAt === null || progress.takeBack?.endedAt === null) return;
+    const { failed, sent, unknown } = progress.email;
+    // Somebody may ask although nothing can come of it; most look at the numbers first.
+    if (failed + sent + unknown === 0 && this.#random.chance(0.95)) return;
     this.#leftCount--;
-    await this.#takeBack(this.#random.chance(0.4) ? 'unmailed' : 'all');
+    await this.#takeBack(this.#random.chance(failed > 0 ? 0.5 : 0.1) ? 'unmailed' : 'all');
   }
 
   async #takeBack(choice: TakeBackChoice): Promise<void> {

@@ -492,7 +492,7 @@ export class World {
       this.#sessionIds.push(sessionId);
       if (this.#approvals.chance(0.15))
         this.#approvers.set(sessionId, new Approver({ sim: this.#sim, env: this.#env }, sessionId, owner));
-      if (this.#takeBacks.chance(0.25)) {
+      if (this.#takeBacks.chance(0.3)) {
         this.#invariants.takenBack.isWatched = true;
         this.#takers.push(new Taker(parts, person));
       }
