@@ -15,6 +15,8 @@ import { isWindowOpen, type SendingWindow } from '../../src/shared/schedule/send
 import type { Audience, LeadResult } from '../../src/shared/schemas/activation.ts';
 import type { ApprovalVerdict } from '../../src/core/session/approval.ts';
 import type { SessionSpec } from '../../src/core/session/session.ts';
+import { hashNow } from '../../src/durable/session/manifest.ts';
+import type { Manifest } from '../../src/shared/manifest.ts';
 import { manifestOfSpec } from './world/approver.ts';
 import type { ObjectHost } from './platform/objects.ts';
 import type { Simulator } from './platform/simulator.ts';
@@ -149,6 +151,14 @@ interface SessionRecord {
   isUnchecked: boolean;
   /** Calls whose result is not durable yet. */
   openCalls: Set<Call>;
+}
+
+/** What the checks read of a command. */
+interface GivenCommand {
+  kind: string;
+  outcome?: string;
+  isUndo?: true;
+  time?: { startAt: number };
 }
 
 interface Seen {
@@ -412,11 +422,14 @@ export class Invariants {
   #checkApproval({ host, approvedHashes }: SessionRecord): void {
     if (approvedHashes === null) return;
     const row = host.database.run('SELECT json FROM spec').rows[0];
-    const { manifest, ...now } = manifestOfSpec(JSON.parse(row?.['json'] as string) as SessionSpec);
-    if (!approvedHashes.has(now.hash)) {
+    const spec = JSON.parse(row?.['json'] as string) as SessionSpec;
+    const agreed = spec.manifest;
+    const isAgreed = agreed !== undefined && approvedHashes.has(hashNow(agreed.manifest).hash);
+    if (!isAgreed || !isWithin(spec, agreed.manifest)) {
+      const { when, audience } = manifestOfSpec(spec).manifest;
       this.#fail(
         'nothing leaves without approval',
-        `${host.name} called with ${JSON.stringify(manifest.when)}; ${approvedHashes.size} others were approved`,
+        `${host.name} called with ${JSON.stringify({ when, audience })}; ${approvedHashes.size} manifests were approved`,
       );
     }
   }
@@ -451,7 +464,7 @@ export class Invariants {
   // ── commands ───────────────────────────────────────────────────────────────────────────────────
 
   /** A command is about to be carried out: what is unknown now is what the person speaks of. */
-  commandArrived(host: ObjectHost, command: { kind: string; outcome?: string; isUndo?: true }): void {
+  commandArrived(host: ObjectHost, command: GivenCommand): void {
     const record = this.#known.sessions.get(host.name);
     if (record === undefined) return;
     record.idleAlarmCount = 0;
@@ -467,8 +480,14 @@ export class Invariants {
     if (command.kind !== 'pause' && command.kind !== 'cancel') {
       record.reopenedAt = this.#sim.nowMs;
       record.stoppedBy = null;
+      const newStartAt = command.time?.startAt;
+      if (newStartAt !== undefined) {
+        // Until it is answered, it is not known which of the two counts.
+        record.startsAt = Math.min(record.startsAt, newStartAt);
+        if (record.dueAt !== null) record.dueAt = Math.max(record.dueAt, newStartAt);
+      } else if (command.kind === 'reschedule') return;
       // Whoever resumes a session that waits has it begin at once; one with a schedule has to be started now.
-      if (record.dueAt === null || command.kind === 'startNow' || this.#sim.wallMs() >= record.dueAt) {
+      else if (record.dueAt === null || command.kind === 'startNow' || this.#sim.wallMs() >= record.dueAt) {
         record.startsAt = 0;
         record.dueAt = null;
       }
@@ -487,8 +506,12 @@ export class Invariants {
     if (record !== undefined) record.idleAlarmCount = 0;
   }
 
-  commandAnswered(sessionId: string, command: { kind: string; isUndo?: true }): void {
+  commandAnswered(sessionId: string, command: GivenCommand): void {
     const record = this.#record(sessionId);
+    if (command.time !== undefined) {
+      record.startsAt = command.time.startAt;
+      if (record.dueAt !== null) record.dueAt = command.time.startAt;
+    }
     // What was started before its time goes back to it.
     if (command.isUndo === true && storedState(record.host) !== 'cancelled') return;
     if (command.kind === 'pause' || command.kind === 'cancel') record.stoppedBy = command.kind;
@@ -940,6 +963,17 @@ export class Invariants {
       `${sessionId} has not ended ${afterMs / 60_000} minutes after all was well: ${JSON.stringify(row)}`,
     );
   }
+}
+
+/** True where a session does what a manifest says. An audience that is found again at the start may only be smaller. */
+function isWithin(spec: SessionSpec, agreed: Manifest): boolean {
+  const { total, maxLeadId, members } = agreed.audience;
+  const isFoundAgain = spec.schedule?.freezeAt === 'start';
+  const present = manifestOfSpec(isFoundAgain ? { ...spec, total, maxLeadId } : spec).manifest;
+  const audience = { ...present.audience, members };
+  return (
+    hashNow({ ...present, audience }).hash === hashNow(agreed).hash && (!isFoundAgain || spec.total <= total)
+  );
 }
 
 function nothing(): InvariantMemory {

@@ -521,4 +521,32 @@ export const mutants: readonly Mutant[] = [
     '  if (isTakingBack(session)) candidates.push(takeBackDueAt(session, nowMs));\n',
     '',
   ),
+  mutant(
+    'an approval sets going what has a start time',
+    approval,
+    'const isTimed = spec.schedule !== undefined && spec.startsAt === undefined;',
+    'const isTimed = false;',
+  ),
+  mutant(
+    'more leads than were approved',
+    approval,
+    ': leadCount > (spec.manifest?.manifest.audience.total ?? 0);',
+    ': leadCount < 0;',
+  ),
+  {
+    // Two places look.
+    name: 'an approval makes a missed start good',
+    changes: [
+      {
+        file: 'src/core/schedule/begin.ts',
+        find: '  return nowMs - startAt > maxLateMs\n',
+        replace: '  return session.spec.approval === undefined && nowMs - startAt > maxLateMs\n',
+      },
+      {
+        file: 'src/core/schedule/begin.ts',
+        find: '  return nowMs - dueAt > maxLateMs\n',
+        replace: '  return session.spec.approval === undefined && nowMs - dueAt > maxLateMs\n',
+      },
+    ],
+  },
 ];

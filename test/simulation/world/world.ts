@@ -39,7 +39,7 @@ import { Faults, type InjectedFault, type Intensity } from './faults.ts';
 import { MailApi, type Call, type ProviderName } from './mail-api.ts';
 import { Approver, manifestOfSpec } from './approver.ts';
 import { Taker } from './taker.ts';
-import { drawTimes, type Times } from './times.ts';
+import { drawSchedule, drawTimes, type Times } from './times.ts';
 import { Person, Poller, StreamReader, type PersonParts } from './person.ts';
 
 export interface WorldOptions {
@@ -490,8 +490,12 @@ export class World {
       const person = new Person(parts, sessionId, draw.pick([0, 1, 2, 3, 5, 8]));
       this.#people.push(person);
       this.#sessionIds.push(sessionId);
-      if (this.#approvals.chance(0.15))
-        this.#approvers.set(sessionId, new Approver({ sim: this.#sim, env: this.#env }, sessionId, owner));
+      const isApproved = this.#approvals.chance(0.15);
+      if (isApproved) {
+        const importLeads = (): Promise<void> => person.meddle('import');
+        const approver = new Approver({ ...parts, importLeads }, sessionId, owner);
+        this.#approvers.set(sessionId, approver);
+      }
       if (this.#takeBacks.chance(0.3)) {
         this.#invariants.takenBack.isWatched = true;
         this.#takers.push(new Taker(parts, person));
@@ -504,7 +508,8 @@ export class World {
         : { leadIds: Array.from({ length: this.#leadCount - from + 1 }, (_, at) => from + at) };
       const startMs = i === 0 ? 0 : draw.int(0, 20_000);
       const batchLeadCount = draw.int(1, 4);
-      const times = drawTimes(draw, this.#sim.wallMs() + startMs, this.#isLong);
+      const drawn = drawTimes(draw, this.#sim.wallMs() + startMs, this.#isLong);
+      const times = isApproved ? this.#approvedTimes(startMs) : drawn;
       this.#hasTimes ||= times.schedule !== undefined || times.window !== undefined;
       this.#sim.after(
         startMs,
@@ -532,6 +537,13 @@ export class World {
     encounters.mayBeginOutage();
     this.#beginClockStep();
     encounters.mayBeginDeploy();
+  }
+
+  /** Half of those that wait for a person have a start time, which may pass meanwhile. Their approver gives them windows. */
+  #approvedTimes(startMs: number): Times {
+    const draw = this.#approvals;
+    const schedule = drawSchedule(draw, this.#sim.wallMs() + startMs, this.#isLong);
+    return draw.chance(0.5) ? { schedule } : {};
   }
 
   #hostOf(sessionId: string): ObjectHost {
@@ -562,8 +574,7 @@ export class World {
       }
       const { maxLeadId, total, revision } = resolved;
       const approver = this.#approvers.get(sessionId);
-      // What waits for a person begins with their approval.
-      const { schedule, window = null } = approver === undefined ? how.times : {};
+      const { schedule, window = null } = how.times;
       const startsAt = schedule?.startAt ?? createdAt + how.undoMs;
       const made: SessionSpec = {
         sessionId,
@@ -599,7 +610,8 @@ export class World {
         const isWaiting = approver !== undefined;
         // The day's cap may keep the first mail waiting for days; whoever looks sees what it waits for.
         const dueAt = this.#env.MAIL_DAILY_CAP === '' ? (schedule?.startAt ?? null) : null;
-        const times = { startsAt: isWaiting ? 0 : startsAt, dueAt, window };
+        // What waits for a person, and has no time, begins with their approval.
+        const times = { startsAt: isWaiting && schedule === undefined ? 0 : startsAt, dueAt, window };
         const providers = new Set([this.#provider]);
         this.#invariants.sessionStarted(host, { createdAt, ...times, providers }, isWaiting);
         approver?.begin();
