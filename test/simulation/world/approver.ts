@@ -95,9 +95,10 @@ export class Approver extends Actor {
   /** Begins to look at the request, and does so until it is decided. */
   begin(): void {
     // From some ms, while the start is under way, to some minutes; soon where everything is to come to its end.
-    const isSlow = this.#parts.isLong && !this.isDone && this.#random.chance(0.2);
+    const isSlow = this.#parts.isLong && !this.isDone && this.#random.chance(0.5);
+    // Within two days, or after the request has expired.
     const ms = isSlow
-      ? this.#random.int(hourMs, 60 * hourMs)
+      ? hourMs * 60 ** this.#random.next()
       : 10 ** (1 + this.#random.next() * (this.isDone ? 2.5 : 4));
     this.#sim.after(ms, this, 'approver', () => {
       const again = (): void => this.begin();
@@ -180,9 +181,10 @@ export class Approver extends Actor {
   /** Another window, or another start time: it has to be approved anew. */
   async #change({ schedule }: Progress): Promise<void> {
     const { invariants } = this.#parts;
+    const { at, zone, startAt } = drawSchedule(this.#random, this.#sim.wallMs(), this.#parts.isLong);
     const command: Command =
       schedule !== undefined && this.#random.chance(0.6)
-        ? { kind: 'reschedule', time: drawSchedule(this.#random, this.#sim.wallMs(), this.#parts.isLong) }
+        ? { kind: 'reschedule', time: { at, zone, startAt } }
         : { kind: 'reschedule', window: windows[this.#windowCount++ % windows.length] ?? null };
     const answer = (await this.#stub.command(command, 'ana')) as CommandAnswer;
     if (answer.kind !== 'ok') return;
