@@ -490,7 +490,8 @@ export class World {
       const person = new Person(parts, sessionId, draw.pick([0, 1, 2, 3, 5, 8]));
       this.#people.push(person);
       this.#sessionIds.push(sessionId);
-      const isApproved = this.#approvals.chance(0.15);
+      // In a long world an approval may come hours after the start time, or never.
+      const isApproved = this.#approvals.chance(this.#isLong ? 0.4 : 0.15);
       if (isApproved) {
         const importLeads = (): Promise<void> => person.meddle('import');
         const approver = new Approver({ ...parts, importLeads }, sessionId, owner);
