@@ -660,10 +660,10 @@ export class Invariants {
     const { database } = host;
     if (!hasTable(host, 'batch')) return;
     const row = database.run(
-      'SELECT counts, plan, total, state, reason, probe_at AS probeAt, cancelled_at AS cancelledAt FROM session',
+      `SELECT counts, plan, total, state, reason, probe_at AS probeAt, cancelled_at AS cancelledAt,
+         spec.json ->> 'reducedAt' AS reducedAt FROM session, spec`,
     ).rows[0];
-    const reduced = database.run("SELECT 1 FROM spec WHERE json ->> 'reducedAt' IS NOT NULL").rows.length > 0;
-    if (row === undefined || reduced) return;
+    if (row?.['reducedAt'] !== null) return;
     this.#checkCancelled(record, row['state']);
     if (row['reason'] === 'mail_auth' && !this.#known.isAccountAtFault)
       this.#fail('an outage ends by itself', `${host.name} waits for a person, and its account is right`);
@@ -1001,11 +1001,12 @@ function storedState(host: ObjectHost): string | null {
 
 /** What a session's rows say of its taking back; null where nobody has asked for one. */
 export function takeBackOf(host: ObjectHost): TakeBackProgress | null {
-  const { database } = host;
-  // Rows of the version before have no such column, until the next instance has made it.
-  const columns = database.run("SELECT 1 FROM pragma_table_info('session') WHERE name = 'extra'").rows;
-  if (columns.length === 0) return null;
-  const json = database.run("SELECT extra ->> 'takeBack' AS json FROM session").rows[0]?.['json'];
+  let json: unknown;
+  try {
+    json = host.database.run("SELECT extra ->> 'takeBack' AS json FROM session").rows[0]?.['json'];
+  } catch {
+    // Rows of the version before have no such column, until the next instance has made it.
+  }
   return typeof json === 'string' ? (JSON.parse(json) as TakeBackProgress) : null;
 }
 
