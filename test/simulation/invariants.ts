@@ -778,7 +778,10 @@ export class Invariants {
     ).rows[0];
     const isTakingBack = this.takenBack.isWatched && takeBackOf(host)?.endedAt === null;
     if (isTakingBack && host.durableAlarmAt === null)
-      this.#fail('resumes within five seconds', `${host.name} died while it was taken back, without an alarm`);
+      this.#fail(
+        'resumes within five seconds',
+        `${host.name} died while it was taken back, without an alarm`,
+      );
     if (row?.['finishedAt'] !== null || (row['state'] !== 'running' && row['state'] !== 'queued')) return;
     const wallMs = this.#sim.wallMs();
     const at = host.durableAlarmAt;

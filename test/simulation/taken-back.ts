@@ -79,14 +79,14 @@ export class TakenBack {
     if (!this.isWatched || !request.some(({ sql }) => isWriteOfLeads.test(sql))) return run();
     const before = this.#leads();
     const answer = run();
-    const revert = request.find(({ sql }) => isRevert(sql));
+    const revertedBy = request.find(({ sql }) => isRevert(sql))?.params[1];
     for (const [leadId, now] of this.#leads()) {
       const was = before.get(leadId);
       if (now.status === 'active' && now.owner !== null && now.owner !== was?.owner) {
         const { owner: sessionId, content } = now;
         this.#flipped.set(leadId, { sessionId, content, mailedAt: was?.mailedAt ?? null });
-      } else if (revert !== undefined && was?.status === 'active' && now.status === 'new') {
-        this.#reverted(String(revert.params[1]), leadId, was, now);
+      } else if (typeof revertedBy === 'string' && was?.status === 'active' && now.status === 'new') {
+        this.#reverted(revertedBy, leadId, was, now);
       }
     }
     return answer;
@@ -110,12 +110,16 @@ export class TakenBack {
     }
     const state = stateOf(sessionId, leadId);
     const wasMailed = state === 's' || state === 'u';
-    if (!wasMailed && state !== 'f') fail('only what was chosen is taken back', `${lead} is ${state ?? 'not in it'}`);
+    if (!wasMailed && state !== 'f')
+      fail('only what was chosen is taken back', `${lead} is ${state ?? 'not in it'}`);
     if (wasMailed && this.#choices.get(sessionId)?.has('all') !== true)
       fail('mailed leads only when chosen', `${lead} is ${state}`);
     const isTimeKept = wasMailed ? now.mailedAt !== null : now.mailedAt === (flipped?.mailedAt ?? null);
     if (!isTimeKept)
-      fail('a lead taken back keeps the time of its mail', `${lead}: ${JSON.stringify({ flipped, was, now })}`);
+      fail(
+        'a lead taken back keeps the time of its mail',
+        `${lead}: ${JSON.stringify({ flipped, was, now })}`,
+      );
     this.#reverts.push({ sessionId, leadId, at: nowMs(), wasMailed });
   }
 
@@ -126,8 +130,9 @@ export class TakenBack {
 
   /** How often a mailed lead was new again before an audience was frozen: so often a person has chosen it anew. */
   renewedCount(leadId: number, frozenAt: number): number {
-    return this.#reverts.filter((revert) => revert.leadId === leadId && revert.wasMailed && revert.at <= frozenAt)
-      .length;
+    return this.#reverts.filter(
+      (revert) => revert.leadId === leadId && revert.wasMailed && revert.at <= frozenAt,
+    ).length;
   }
 
   /** Checks the numbers of a session's taking back, and once it has ended the leads that it was about. */
@@ -141,17 +146,24 @@ export class TakenBack {
     if (shownCount !== undefined && reverted > shownCount)
       fail('a taking back adds up', `${what}; ${shownCount} were shown`);
     if (endedAt === null) return;
-    const chosen = [...states].filter(([, state]) => state === 'f' || (choice === 'all' && 'su'.includes(state)));
-    if (chosen.length !== leads) fail('a taking back adds up', `${what}; ${chosen.length} are chosen by the rows`);
+    const chosen = [...states].filter(
+      ([, state]) => state === 'f' || (choice === 'all' && 'su'.includes(state)),
+    );
+    if (chosen.length !== leads)
+      fail('a taking back adds up', `${what}; ${chosen.length} are chosen by the rows`);
     const present = this.#leads();
     const ours = chosen.filter(([leadId]) => this.hasReverted(sessionId, leadId));
     // Somebody may have erased some of them, or another session taken them back, before they were counted.
     const lostCount = ours.filter(
       ([leadId]) =>
-        !present.has(leadId) || this.#reverts.findLast((revert) => revert.leadId === leadId)?.sessionId !== sessionId,
+        !present.has(leadId) ||
+        this.#reverts.findLast((revert) => revert.leadId === leadId)?.sessionId !== sessionId,
     ).length;
     if (reverted > ours.length || reverted < ours.length - lostCount)
-      fail('a taking back adds up', `${what}; ${ours.length} became new again, ${lostCount} of them are gone`);
+      fail(
+        'a taking back adds up',
+        `${what}; ${ours.length} became new again, ${lostCount} of them are gone`,
+      );
     if (failed > 0) return;
     for (const [leadId] of chosen) {
       const lead = present.get(leadId);

@@ -465,7 +465,7 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'a lead that was changed since is taken back',
     takeBackSql,
-    "+l.activated_by = ?2 AND NOT ${isTouchedSql}`;",
+    '+l.activated_by = ?2 AND NOT ${isTouchedSql}`;',
     '+l.activated_by = ?2`;',
   ),
   {

@@ -112,7 +112,8 @@ export class SimDatabase {
           else {
             try {
               const run = (): Answer[] => this.#transact(statements);
-              const answers = this.#weather.watch === undefined ? run() : this.#weather.watch(statements, run);
+              const answers =
+                this.#weather.watch === undefined ? run() : this.#weather.watch(statements, run);
               if (fault === 'after') fail('D1_ERROR: D1 DB storage operation exceeded timeout.');
               else answer(() => resolve(answers));
             } catch (error) {

@@ -190,6 +190,9 @@ export class Approver extends Actor {
     if (answer.kind !== 'ok') return;
     // A time of the same minute changes nothing.
     const time = answer.progress.schedule;
-    invariants.commandAnswered(this.#sessionId, { kind: 'reschedule', ...(time === undefined ? {} : { time }) });
+    invariants.commandAnswered(this.#sessionId, {
+      kind: 'reschedule',
+      ...(time === undefined ? {} : { time }),
+    });
   }
 }

@@ -108,7 +108,8 @@ export class Encounters {
   #changeProvider(isForAWhile: boolean): void {
     const { env, faults } = this.#parts;
     const before = env.MAIL_PROVIDER;
-    const change = (MAIL_PROVIDER: string): void => this.#restartAll(() => Object.assign(env, { MAIL_PROVIDER }));
+    const change = (MAIL_PROVIDER: string): void =>
+      this.#restartAll(() => Object.assign(env, { MAIL_PROVIDER }));
     const other = before === 'resend' ? 'postmark' : 'resend';
     if (faults.happens('deploy', 'a check before it', 0.25)) this.#checkInDoubt(() => change(other));
     else change(other);

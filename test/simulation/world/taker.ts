@@ -6,8 +6,8 @@
  *
  * @module
  */
+import type { Command } from '../../../src/core/session/command.ts';
 import type { ActivationSession, TakeBackAnswer } from '../../../src/durable/activation-session.ts';
-import type { TakeBackForecastAnswer } from '../../../src/durable/session/take-back.ts';
 import { sessionStub } from '../../../src/durable/stubs.ts';
 import type { TakeBackChoice } from '../../../src/shared/take-back.ts';
 import type { Invariants } from '../invariants.ts';
@@ -25,7 +25,7 @@ const lateCommands = [
   { kind: 'retry', outcome: 'unknown' },
   { kind: 'check' },
   { kind: 'resume' },
-] as const;
+] as const satisfies readonly Command[];
 
 export interface TakerParts {
   sim: Simulator;
@@ -80,7 +80,7 @@ export class Taker extends Actor {
     const { sim } = this.#parts;
     for (let tryCount = 0; tryCount < maxTryCount && !this.isDone; tryCount++) {
       try {
-        const shown = (await this.#stub.takeBackForecast(choice)) as TakeBackForecastAnswer;
+        const shown = await this.#stub.takeBackForecast(choice);
         if (shown.kind !== 'ok') return;
         this.#parts.invariants.takenBack.shown(shown.manifest, shown.manifestHash);
         this.#mayMeddle(0.3);
@@ -92,8 +92,7 @@ export class Taker extends Actor {
         this.#mayMeddle(0.3);
         if (this.#random.chance(0.3)) this.#ask(choice, shown.manifestHash).catch(() => {});
         await this.#wait(this.#random.int(0, 2_000));
-        if (this.#random.chance(0.5))
-          await this.#person.command(this.#random.pick([...lateCommands] as [(typeof lateCommands)[number]]));
+        if (this.#random.chance(0.5)) await this.#person.command(this.#random.pick<Command>(lateCommands));
         return;
       } catch {
         // The answer was lost. Whoever asks again is shown what there is now.
