@@ -28,6 +28,8 @@ import type { Call } from './world/mail-api.ts';
 export const invariantNames = [
   /** 1. A lead is mailed once, unless a person accepted the risk of a second mail. */
   'mailed once',
+  /** 1. What a provider knows a mail by. Of another content under a known key nobody can say what became. */
+  'a key has one content',
   /** 1. `sent` means taken, `failed` means not taken. */
   'sent means taken',
   'failed means not taken',
@@ -176,6 +178,8 @@ export interface InvariantMemory {
   takenBy: Map<string, number>;
   callsOf: Map<string, Call[]>;
   refused: Set<string>;
+  /** What was sent to whom first, by key. */
+  contents: Map<string, ReadonlyMap<number, string>>;
   /** Delivery events of each lead: those that were sent, and those that the session acknowledged. */
   sent: Map<string, Set<DeliveryEvent>>;
   told: Map<string, Set<DeliveryEvent>>;
@@ -369,6 +373,7 @@ export class Invariants {
       this.#fail('another provider only after a person', `${call.sessionId} called ${call.provider}`);
     }
     this.#checkApproval(record);
+    this.#checkContent(call);
     record.idleAlarmCount = 0;
     record.openCalls.add(call);
     for (const [index, leadId] of call.leadIds.entries()) {
@@ -394,6 +399,21 @@ export class Invariants {
         );
       }
     }
+  }
+
+  /** Mail to somebody who was suppressed or erased since may be missing; the rest is the same to the byte. */
+  #checkContent({ sessionId, key, leadIds, mails }: Call): void {
+    if (key === '') return;
+    const known = this.#known.contents.get(key);
+    if (known === undefined) {
+      this.#known.contents.set(key, new Map(leadIds.map((leadId, index) => [leadId, mails[index] ?? ''])));
+      return;
+    }
+    const isMissing = [...known.keys()].some(
+      (leadId) => !leadIds.includes(leadId) && !this.#known.forgotten.has(leadId),
+    );
+    if (isMissing || leadIds.some((leadId, index) => known.get(leadId) !== mails[index]))
+      this.#fail('a key has one content', `${sessionId} has used ${key} for other mails`);
   }
 
   /** A call goes when its rows are durable, which may take a moment. */
@@ -987,6 +1007,7 @@ function nothing(): InvariantMemory {
     takenBy: new Map(),
     callsOf: new Map(),
     refused: new Set(),
+    contents: new Map(),
     sent: new Map(),
     told: new Map(),
     forgotten: new Set(),
@@ -1043,6 +1064,7 @@ function copyOf(memory: InvariantMemory): InvariantMemory {
     takenBy: new Map(memory.takenBy),
     callsOf: new Map([...memory.callsOf].map(([key, of]) => [key, of.map(copyCall)])),
     refused: new Set(memory.refused),
+    contents: new Map(memory.contents),
     sent: copySets(memory.sent),
     told: copySets(memory.told),
     forgotten: new Set(memory.forgotten),

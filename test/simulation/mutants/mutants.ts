@@ -308,7 +308,7 @@ export const mutants: readonly Mutant[] = [
     'an import sets leads new again',
     'src/crm/imports/upsert-leads.ts',
     'const updateSql = `UPDATE leads AS l SET\n',
-    "const updateSql = `UPDATE leads AS l SET status = 'new',\n",
+    "const updateSql = `UPDATE leads AS l SET status = 'new', activated_at = NULL, activated_by = NULL,\n",
   ),
   mutant(
     'an import counts its leads twice',

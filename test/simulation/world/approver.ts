@@ -79,6 +79,7 @@ export class Approver extends Actor {
   readonly #random: Random;
   #windowCount = 0;
   #missCount = 0;
+  #lookCount = 0;
   /** Everything is to come to its end: it approves, and nothing else. */
   isDone = false;
 
@@ -97,9 +98,9 @@ export class Approver extends Actor {
     // From some ms, while the start is under way, to some minutes; soon where everything is to come to its end.
     const isSlow = this.#parts.isLong && !this.isDone && this.#random.chance(0.5);
     // Within two days, or after the request has expired.
-    const ms = isSlow
-      ? hourMs * 60 ** this.#random.next()
-      : 10 ** (1 + this.#random.next() * (this.isDone ? 2.5 : 4));
+    const soonMs = 10 ** (1 + this.#random.next() * (this.isDone ? 2.5 : 4));
+    // Its start may be hours ahead.
+    const ms = isSlow ? hourMs * 60 ** this.#random.next() : soonMs * 1.3 ** Math.min(30, this.#lookCount++);
     this.#sim.after(ms, this, 'approver', () => {
       const again = (): void => this.begin();
       this.#act().then((isOver) => (isOver ? undefined : again()), again);
@@ -113,6 +114,8 @@ export class Approver extends Actor {
     if (progress === null) return ++this.#missCount > maxMissCount;
     const mayChange = progress.state === 'awaiting_approval' || progress.startedAt === null;
     if (progress.finishedAt !== null || !mayChange) return true;
+    // Where more is asked for later, whoever looks at the end approves it.
+    if (this.isDone && progress.state !== 'awaiting_approval') return true;
     switch (act) {
       case 'approve':
         await this.approve();

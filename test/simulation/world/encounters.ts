@@ -65,6 +65,11 @@ export class Encounters {
         this.#after(faults.int(500, 5_000), 'suppression', () => {
           people[0]?.suppress(faults.int(1, leadCount)).catch(() => {});
         });
+      // Mail in doubt, to somebody who is erased before it is asked about: under its key it has other bytes then.
+      if (doubtKinds.includes(kind) && faults.happens('mail api', 'an erasure in an outage', 0.3))
+        this.#after(faults.int(200, 5_000), 'erasure', () => {
+          people[0]?.meddle('erase lead').catch(() => {});
+        });
       this.#after(forMs, 'outage over', () => (api.outage = null));
     });
   }
