@@ -471,7 +471,7 @@ export class Invariants {
       this.#known.taken.set(leadId, count);
       const key = `${call.sessionId}/${leadId}`;
       this.#known.takenBy.set(key, (this.#known.takenBy.get(key) ?? 0) + 1);
-      const chosenAnew = this.takenBack.renewedCount(leadId, this.#record(call.sessionId).frozenAt);
+      const chosenAnew = this.takenBack.renewedCount(leadId, this.#lastFrozenAt(leadId));
       if (count > 1 + (this.#known.accepted.get(leadId) ?? 0) + chosenAnew) {
         this.#fail(
           'mailed once',
@@ -479,6 +479,13 @@ export class Invariants {
         );
       }
     }
+  }
+
+  /** When the last audience was frozen whose session has mailed a lead; a mail may be taken after a later one. */
+  #lastFrozenAt(leadId: number): number {
+    const sessions = [...this.#known.sessions.values()];
+    const called = sessions.filter(({ host }) => this.#known.callsOf.has(`${host.name}/${leadId}`));
+    return Math.max(...called.map(({ frozenAt }) => frozenAt));
   }
 
   // ── commands ───────────────────────────────────────────────────────────────────────────────────

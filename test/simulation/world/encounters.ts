@@ -68,7 +68,8 @@ export class Encounters {
       // Mail in doubt, to somebody who is erased before it is asked about: under its key it has other bytes then.
       if (doubtKinds.includes(kind) && faults.happens('mail api', 'an erasure in an outage', 0.3))
         this.#after(faults.int(200, 5_000), 'erasure', () => {
-          people[0]?.meddle('erase lead').catch(() => {});
+          const leadIds = api.calls.at(-1)?.leadIds ?? [];
+          people[0]?.meddle('erase lead', leadIds[faults.int(0, leadIds.length - 1)]).catch(() => {});
         });
       this.#after(forMs, 'outage over', () => (api.outage = null));
     });

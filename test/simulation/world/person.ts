@@ -106,15 +106,14 @@ export class Person extends Actor {
     });
   }
 
-  /** Changes some lead, whatever the session does. */
-  meddle(kind: 'suppress' | 'edit' | 'erase lead' | 'import'): Promise<void> {
-    const { faults } = this.#parts;
-    return faults.happens('person', kind, 1) ? this.#do(kind) : Promise.resolve();
+  /** Changes a lead, or some lead, whatever the session does. */
+  async meddle(kind: 'suppress' | 'edit' | 'erase lead' | 'import', leadId?: number): Promise<void> {
+    if (this.#parts.faults.happens('person', kind, 1)) await this.#do(kind, leadId);
   }
 
-  async #do(kind: CommandKind): Promise<void> {
+  async #do(kind: CommandKind, of?: number): Promise<void> {
     const { env, sim, invariants, faults, leadCount } = this.#parts;
-    const leadId = faults.int(1, leadCount);
+    const leadId = of ?? faults.int(1, leadCount);
     // eslint-disable-next-line @typescript-eslint/switch-exhaustiveness-check -- the rest are the session's commands
     switch (kind) {
       case 'erase session': {
