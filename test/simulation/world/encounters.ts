@@ -66,11 +66,15 @@ export class Encounters {
           people[0]?.suppress(faults.int(1, leadCount)).catch(() => {});
         });
       // Mail in doubt, to somebody who is erased before it is asked about: under its key it has other bytes then.
-      if (doubtKinds.includes(kind) && faults.happens('mail api', 'an erasure in an outage', 0.3))
+      if (doubtKinds.includes(kind) && faults.happens('mail api', 'an erasure in an outage', 0.4)) {
+        // The provider may remember under the key that it has refused them all.
+        if (faults.happens('mail api', 'a refusal in an outage', 0.5))
+          api.refusedLeadIds.add(faults.int(1, leadCount));
         this.#after(faults.int(200, 5_000), 'erasure', () => {
           const leadIds = api.calls.at(-1)?.leadIds ?? [];
           people[0]?.meddle('erase lead', leadIds[faults.int(0, leadIds.length - 1)]).catch(() => {});
         });
+      }
       this.#after(forMs, 'outage over', () => (api.outage = null));
     });
   }
