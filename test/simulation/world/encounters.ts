@@ -71,7 +71,9 @@ export class Encounters {
         if (faults.happens('mail api', 'a refusal in an outage', 0.5))
           api.refusedLeadIds.add(faults.int(1, leadCount));
         this.#after(faults.int(200, 5_000), 'erasure', () => {
-          const leadIds = api.calls.at(-1)?.leadIds ?? [];
+          const isRefused = (leadId: number): boolean => api.refusedLeadIds.has(leadId);
+          const refused = api.calls.findLast(({ leadIds }) => leadIds.length > 1 && leadIds.some(isRefused));
+          const leadIds = (refused ?? api.calls.at(-1))?.leadIds.filter((leadId) => !isRefused(leadId)) ?? [];
           people[0]?.meddle('erase lead', leadIds[faults.int(0, leadIds.length - 1)]).catch(() => {});
         });
       }

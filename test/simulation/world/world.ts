@@ -165,7 +165,7 @@ export class World {
       {
         faultProbability: this.#intensity.mail,
         checksContentFirst: draw.chance(0.3),
-        remembersErrors: draw.chance(0.3),
+        remembersErrors: draw.chance(0.5),
         forgetsKeys: options.forgetsKeys ?? false,
       },
       {
