@@ -10,20 +10,26 @@
 import type { DeliveryEvent } from '../../src/core/batch/delivery-status.ts';
 import { maxLateMs } from '../../src/core/schedule/begin.ts';
 import type { Progress } from '../../src/shared/progress.ts';
+import type { TakeBackChoice, TakeBackProgress } from '../../src/shared/take-back.ts';
 import { isWindowOpen, type SendingWindow } from '../../src/shared/schedule/sending-window.ts';
 import type { Audience, LeadResult } from '../../src/shared/schemas/activation.ts';
 import type { ApprovalVerdict } from '../../src/core/session/approval.ts';
 import type { SessionSpec } from '../../src/core/session/session.ts';
+import { hashNow } from '../../src/durable/session/manifest.ts';
+import type { Manifest } from '../../src/shared/manifest.ts';
 import { manifestOfSpec } from './world/approver.ts';
 import type { ObjectHost } from './platform/objects.ts';
 import type { Simulator } from './platform/simulator.ts';
 import type { Row } from './platform/sqlite.ts';
 import type { SimDatabase } from './platform/d1.ts';
+import { TakenBack } from './taken-back.ts';
 import type { Call } from './world/mail-api.ts';
 
 export const invariantNames = [
   /** 1. A lead is mailed once, unless a person accepted the risk of a second mail. */
   'mailed once',
+  /** 1. What a provider knows a mail by. Of another content under a known key nobody can say what became. */
+  'a key has one content',
   /** 1. `sent` means taken, `failed` means not taken. */
   'sent means taken',
   'failed means not taken',
@@ -69,6 +75,14 @@ export const invariantNames = [
   /** Active means mailed, failed, unknown, or owned by a live batch; new means not mailed. */
   'active means mailed',
   'new means not mailed',
+  /** Taking back: see taken-back.ts. */
+  'what was changed since stays',
+  'only what was chosen is taken back',
+  'mailed leads only when chosen',
+  'what was chosen is taken back',
+  'a taking back adds up',
+  'a lead taken back keeps the time of its mail',
+  'nobody is mailed again by it',
   'the list equals the session',
   'the CRM counts its leads',
   'the results equal the rows',
@@ -117,12 +131,18 @@ interface SessionRecord {
   isUndoPossible: boolean;
   isUndone: boolean;
   isErased: boolean;
+  /** Its rows said so, and no retry has arrived since. */
+  isCancelled: boolean;
   /** When the last command arrived that lets numbers go back; true time. */
   reopenedAt: number;
   assumed: Set<number>;
   /** Leads with a higher id, or of no list, were not in the CRM when it started. */
   maxLeadId: number;
   leadIds: ReadonlySet<number> | null;
+  /** When its audience was read from the CRM at the latest; true time. */
+  frozenAt: number;
+  /** Its rows say that it is taken back, or was. */
+  isTakenBack: boolean;
   /** By the rows that were checked last: retention and erasure remove rows. */
   last: ReadonlyMap<number, LeadState>;
   /** Batches in whose state nothing more is sent. */
@@ -133,6 +153,14 @@ interface SessionRecord {
   isUnchecked: boolean;
   /** Calls whose result is not durable yet. */
   openCalls: Set<Call>;
+}
+
+/** What the checks read of a command. */
+interface GivenCommand {
+  kind: string;
+  outcome?: string;
+  isUndo?: true;
+  time?: { startAt: number };
 }
 
 interface Seen {
@@ -150,6 +178,8 @@ export interface InvariantMemory {
   takenBy: Map<string, number>;
   callsOf: Map<string, Call[]>;
   refused: Set<string>;
+  /** What was sent to whom first, by key. */
+  contents: Map<string, ReadonlyMap<number, string>>;
   /** Delivery events of each lead: those that were sent, and those that the session acknowledged. */
   sent: Map<string, Set<DeliveryEvent>>;
   told: Map<string, Set<DeliveryEvent>>;
@@ -193,12 +223,20 @@ export class Invariants {
   maxAttempts = 10;
   checkCount = 0;
   viewCount = 0;
+  /** What became of leads that were taken back; not in {@link remember}. */
+  readonly takenBack: TakenBack;
   /** Gets each broken promise. */
   onViolation: (violation: Violation) => void = () => {};
 
   constructor(sim: Simulator, crm: SimDatabase) {
     this.#sim = sim;
     this.#crm = crm;
+    this.takenBack = new TakenBack({
+      crm,
+      nowMs: () => sim.nowMs,
+      stateOf: (sessionId, leadId) => this.#states(this.#record(sessionId).host).get(leadId),
+      fail: (invariant, detail) => this.#fail(invariant, detail),
+    });
   }
 
   #fail(invariant: InvariantName, detail: string): never {
@@ -248,10 +286,13 @@ export class Invariants {
       isUndoPossible: false,
       isUndone: false,
       isErased: false,
+      isCancelled: false,
       reopenedAt: -Infinity,
       assumed: new Set(),
       maxLeadId: 0,
       leadIds: null,
+      frozenAt: -Infinity,
+      isTakenBack: false,
       last: new Map(),
       closed: new Map(),
       idleAlarmCount: 0,
@@ -264,6 +305,7 @@ export class Invariants {
   audienceFrozen(sessionId: string, audience: Audience, maxLeadId: number): void {
     const record = this.#record(sessionId);
     record.maxLeadId = Math.max(record.maxLeadId, maxLeadId);
+    record.frozenAt = maxLeadId === Infinity ? Infinity : this.#sim.nowMs;
     record.leadIds = 'leadIds' in audience ? new Set(audience.leadIds) : null;
   }
 
@@ -325,10 +367,13 @@ export class Invariants {
       );
     }
     this.#checkTimes(record, call);
+    if (record.isTakenBack)
+      this.#fail('nobody is mailed again by it', `${call.sessionId} was taken back, and calls`);
     if (record.providers.size > 0 && !record.providers.has(call.provider)) {
       this.#fail('another provider only after a person', `${call.sessionId} called ${call.provider}`);
     }
     this.#checkApproval(record);
+    this.#checkContent(call);
     record.idleAlarmCount = 0;
     record.openCalls.add(call);
     for (const [index, leadId] of call.leadIds.entries()) {
@@ -354,6 +399,21 @@ export class Invariants {
         );
       }
     }
+  }
+
+  /** Mail to somebody who was suppressed or erased since may be missing; the rest is the same to the byte. */
+  #checkContent({ sessionId, key, leadIds, mails }: Call): void {
+    if (key === '') return;
+    const known = this.#known.contents.get(key);
+    if (known === undefined) {
+      this.#known.contents.set(key, new Map(leadIds.map((leadId, index) => [leadId, mails[index] ?? ''])));
+      return;
+    }
+    const isMissing = [...known.keys()].some(
+      (leadId) => !leadIds.includes(leadId) && !this.#known.forgotten.has(leadId),
+    );
+    if (isMissing || leadIds.some((leadId, index) => known.get(leadId) !== mails[index]))
+      this.#fail('a key has one content', `${sessionId} has used ${key} for other mails`);
   }
 
   /** A call goes when its rows are durable, which may take a moment. */
@@ -382,11 +442,14 @@ export class Invariants {
   #checkApproval({ host, approvedHashes }: SessionRecord): void {
     if (approvedHashes === null) return;
     const row = host.database.run('SELECT json FROM spec').rows[0];
-    const { manifest, ...now } = manifestOfSpec(JSON.parse(row?.['json'] as string) as SessionSpec);
-    if (!approvedHashes.has(now.hash)) {
+    const spec = JSON.parse(row?.['json'] as string) as SessionSpec;
+    const agreed = spec.manifest;
+    const isAgreed = agreed !== undefined && approvedHashes.has(hashNow(agreed.manifest).hash);
+    if (!isAgreed || !isWithin(spec, agreed.manifest)) {
+      const { when, audience } = manifestOfSpec(spec).manifest;
       this.#fail(
         'nothing leaves without approval',
-        `${host.name} called with ${JSON.stringify(manifest.when)}; ${approvedHashes.size} others were approved`,
+        `${host.name} called with ${JSON.stringify({ when, audience })}; ${approvedHashes.size} manifests were approved`,
       );
     }
   }
@@ -408,7 +471,8 @@ export class Invariants {
       this.#known.taken.set(leadId, count);
       const key = `${call.sessionId}/${leadId}`;
       this.#known.takenBy.set(key, (this.#known.takenBy.get(key) ?? 0) + 1);
-      if (count > 1 + (this.#known.accepted.get(leadId) ?? 0)) {
+      const chosenAnew = this.takenBack.renewedCount(leadId, this.#lastFrozenAt(leadId));
+      if (count > 1 + (this.#known.accepted.get(leadId) ?? 0) + chosenAnew) {
         this.#fail(
           'mailed once',
           `lead ${leadId} was mailed ${count} times, last by ${call.sessionId} under ${call.key || 'no key'}`,
@@ -417,13 +481,21 @@ export class Invariants {
     }
   }
 
+  /** When the last audience was frozen whose session has mailed a lead; a mail may be taken after a later one. */
+  #lastFrozenAt(leadId: number): number {
+    const sessions = [...this.#known.sessions.values()];
+    const called = sessions.filter(({ host }) => this.#known.callsOf.has(`${host.name}/${leadId}`));
+    return Math.max(...called.map(({ frozenAt }) => frozenAt));
+  }
+
   // ── commands ───────────────────────────────────────────────────────────────────────────────────
 
   /** A command is about to be carried out: what is unknown now is what the person speaks of. */
-  commandArrived(host: ObjectHost, command: { kind: string; outcome?: string; isUndo?: true }): void {
+  commandArrived(host: ObjectHost, command: GivenCommand): void {
     const record = this.#known.sessions.get(host.name);
     if (record === undefined) return;
     record.idleAlarmCount = 0;
+    if (command.kind === 'retry') record.isCancelled = false;
     if (command.kind === 'retry' && command.outcome === 'unknown') {
       for (const [leadId, state] of this.#states(host)) {
         if (state === 'u') this.#known.accepted.set(leadId, (this.#known.accepted.get(leadId) ?? 0) + 1);
@@ -435,8 +507,14 @@ export class Invariants {
     if (command.kind !== 'pause' && command.kind !== 'cancel') {
       record.reopenedAt = this.#sim.nowMs;
       record.stoppedBy = null;
+      const newStartAt = command.time?.startAt;
+      if (newStartAt !== undefined) {
+        // Until it is answered, it is not known which of the two counts.
+        record.startsAt = Math.min(record.startsAt, newStartAt);
+        if (record.dueAt !== null) record.dueAt = Math.max(record.dueAt, newStartAt);
+      } else if (command.kind === 'reschedule') return;
       // Whoever resumes a session that waits has it begin at once; one with a schedule has to be started now.
-      if (record.dueAt === null || command.kind === 'startNow' || this.#sim.wallMs() >= record.dueAt) {
+      else if (record.dueAt === null || command.kind === 'startNow' || this.#sim.wallMs() >= record.dueAt) {
         record.startsAt = 0;
         record.dueAt = null;
       }
@@ -447,8 +525,20 @@ export class Invariants {
     }
   }
 
-  commandAnswered(sessionId: string, command: { kind: string; isUndo?: true }): void {
+  /** A person has a session taken back: its leads change for the others. */
+  takeBackArrived(host: ObjectHost, choice: TakeBackChoice): void {
+    this.takenBack.asked(host.name, choice);
+    this.#known.isCrmChanged = true;
+    const record = this.#known.sessions.get(host.name);
+    if (record !== undefined) record.idleAlarmCount = 0;
+  }
+
+  commandAnswered(sessionId: string, command: GivenCommand): void {
     const record = this.#record(sessionId);
+    if (command.time !== undefined) {
+      record.startsAt = command.time.startAt;
+      if (record.dueAt !== null) record.dueAt = command.time.startAt;
+    }
     // What was started before its time goes back to it.
     if (command.isUndo === true && storedState(record.host) !== 'cancelled') return;
     if (command.kind === 'pause' || command.kind === 'cancel') record.stoppedBy = command.kind;
@@ -520,6 +610,13 @@ export class Invariants {
       ['skipped', old.activation.skipped, activation.skipped],
       ['delivered', old.email.delivered, email.delivered],
     ];
+    const { takeBack } = progress;
+    if (takeBack !== undefined && takeBack.startedAt === old.takeBack?.startedAt) {
+      rises.push(
+        ['reverted', old.takeBack.reverted, takeBack.reverted],
+        ['kept', old.takeBack.kept, takeBack.kept],
+      );
+    }
     // An audience that is frozen at the start is counted anew then.
     const isFrozen = old.schedule?.freezeAt !== 'start' || old.startedAt !== null;
     if (isFrozen) rises.push(['total', old.total, total]);
@@ -570,16 +667,15 @@ export class Invariants {
       record.openCalls.delete(call);
       call.isSettled = true;
     }
-    this.#checkCancelled(record);
     if (hasResults || record.isUnchecked) this.checkRows(host);
   }
 
-  /** From the answer to a cancel on, until a person has some of it sent after all. */
-  #checkCancelled({ host, stoppedBy }: SessionRecord): void {
-    if (stoppedBy !== 'cancel') return;
-    const state = storedState(host);
-    if (state !== null && state !== 'cancelled' && state !== 'completed' && state !== 'failed')
-      this.#fail('cancelled stays cancelled', `${host.name} is ${state}`);
+  /** Only a person who has its failed or unknown mail sent again sets a cancelled session going. */
+  #checkCancelled(record: SessionRecord, state: unknown): void {
+    const hasEnded = state === 'completed' || state === 'failed';
+    if (record.isCancelled && state !== 'cancelled' && !hasEnded)
+      this.#fail('cancelled stays cancelled', `${record.host.name} is ${String(state)}`);
+    record.isCancelled ||= state === 'cancelled';
   }
 
   /** Checks a session's durable rows: each lead once, and the counters by them. */
@@ -591,10 +687,11 @@ export class Invariants {
     const { database } = host;
     if (!hasTable(host, 'batch')) return;
     const row = database.run(
-      'SELECT counts, plan, total, state, reason, probe_at AS probeAt, cancelled_at AS cancelledAt FROM session',
+      `SELECT counts, plan, total, state, reason, probe_at AS probeAt, cancelled_at AS cancelledAt,
+         spec.json ->> 'reducedAt' AS reducedAt FROM session, spec`,
     ).rows[0];
-    const reduced = database.run("SELECT 1 FROM spec WHERE json ->> 'reducedAt' IS NOT NULL").rows.length > 0;
-    if (row === undefined || reduced) return;
+    if (row?.['reducedAt'] !== null) return;
+    this.#checkCancelled(record, row['state']);
     if (row['reason'] === 'mail_auth' && !this.#known.isAccountAtFault)
       this.#fail('an outage ends by itself', `${host.name} waits for a person, and its account is right`);
     const probeMs = Number(row['probeAt'] ?? 0) - this.#sim.wallMs();
@@ -639,6 +736,10 @@ export class Invariants {
         );
       }
     }
+    const takeBack = this.takenBack.isWatched ? takeBackOf(host) : null;
+    if (takeBack === null) return;
+    record.isTakenBack = true;
+    this.takenBack.check(host.name, takeBack, states);
   }
 
   /** A retry takes recipients out of such a batch; the batch itself is never sent again. */
@@ -702,6 +803,12 @@ export class Invariants {
          (SELECT count(*) FROM batch WHERE state IN ('inflight', 'pending')) AS dueCount
        FROM session, spec`,
     ).rows[0];
+    const isTakingBack = this.takenBack.isWatched && takeBackOf(host)?.endedAt === null;
+    if (isTakingBack && host.durableAlarmAt === null)
+      this.#fail(
+        'resumes within five seconds',
+        `${host.name} died while it was taken back, without an alarm`,
+      );
     if (row?.['finishedAt'] !== null || (row['state'] !== 'running' && row['state'] !== 'queued')) return;
     const wallMs = this.#sim.wallMs();
     const at = host.durableAlarmAt;
@@ -746,7 +853,9 @@ export class Invariants {
       this.#checkEvents(record);
       const row = record.host.database.run('SELECT rev, state, total, plan FROM session').rows[0];
       const line = listed.get(sessionId);
-      if (line?.rev !== row?.['rev'] || line?.state !== row?.['state']) {
+      // Where the platform lost the alarm of an ended session and nobody reads it, late events are not in the list.
+      const isOld = record.host.isAlarmLost && Number(line?.rev) <= Number(row?.['rev']);
+      if ((line?.rev !== row?.['rev'] && !isOld) || line?.state !== row?.['state']) {
         this.#fail(
           'the list equals the session',
           `${sessionId}: rev ${line?.rev ?? 'none'} is listed, it has ${String(row?.['rev'])}`,
@@ -775,10 +884,12 @@ export class Invariants {
       const leadId = Number(id);
       if (status === 'new') {
         newCount++;
-        if ((this.#known.taken.get(leadId) ?? 0) > 0)
-          this.#fail('new means not mailed', `lead ${leadId} was mailed`);
-        for (const [sessionId, of] of states) {
-          const state = of.get(leadId);
+        for (const [sessionId] of this.#known.sessions) {
+          // Whoever takes its mailed leads back knows that they were mailed.
+          if (this.takenBack.hasReverted(sessionId, leadId)) continue;
+          if ((this.#known.takenBy.get(`${sessionId}/${leadId}`) ?? 0) > 0)
+            this.#fail('new means not mailed', `lead ${leadId} was mailed by ${sessionId}`);
+          const state = states.get(sessionId)?.get(leadId);
           if (state === 's' || state === 'u')
             this.#fail('new means not mailed', `lead ${leadId} is ${state} in ${sessionId}`);
         }
@@ -886,6 +997,17 @@ export class Invariants {
   }
 }
 
+/** True where a session does what a manifest says. An audience that is found again at the start may only be smaller. */
+function isWithin(spec: SessionSpec, agreed: Manifest): boolean {
+  const { total, maxLeadId, members } = agreed.audience;
+  const isFoundAgain = spec.schedule?.freezeAt === 'start';
+  const present = manifestOfSpec(isFoundAgain ? { ...spec, total, maxLeadId } : spec).manifest;
+  const audience = { ...present.audience, members };
+  return (
+    hashNow({ ...present, audience }).hash === hashNow(agreed).hash && (!isFoundAgain || spec.total <= total)
+  );
+}
+
 function nothing(): InvariantMemory {
   return {
     sessions: new Map(),
@@ -894,6 +1016,7 @@ function nothing(): InvariantMemory {
     takenBy: new Map(),
     callsOf: new Map(),
     refused: new Set(),
+    contents: new Map(),
     sent: new Map(),
     told: new Map(),
     forgotten: new Set(),
@@ -902,7 +1025,6 @@ function nothing(): InvariantMemory {
   };
 }
 
-/** A copy that shares nothing that changes. */
 /** The stored state of a session; null where there is none. */
 function storedState(host: ObjectHost): string | null {
   if (!hasTable(host, 'session')) return null;
@@ -910,6 +1032,18 @@ function storedState(host: ObjectHost): string | null {
   return typeof state === 'string' ? state : null;
 }
 
+/** What a session's rows say of its taking back; null where nobody has asked for one. */
+export function takeBackOf(host: ObjectHost): TakeBackProgress | null {
+  let json: unknown;
+  try {
+    json = host.database.run("SELECT extra ->> 'takeBack' AS json FROM session").rows[0]?.['json'];
+  } catch {
+    // Rows of the version before have no such column, until the next instance has made it.
+  }
+  return typeof json === 'string' ? (JSON.parse(json) as TakeBackProgress) : null;
+}
+
+/** A copy that shares nothing that changes. */
 function copyOf(memory: InvariantMemory): InvariantMemory {
   const calls = new Map<Call, Call>();
   const copyCall = (call: Call): Call => {
@@ -939,6 +1073,7 @@ function copyOf(memory: InvariantMemory): InvariantMemory {
     takenBy: new Map(memory.takenBy),
     callsOf: new Map([...memory.callsOf].map(([key, of]) => [key, of.map(copyCall)])),
     refused: new Set(memory.refused),
+    contents: new Map(memory.contents),
     sent: copySets(memory.sent),
     told: copySets(memory.told),
     forgotten: new Set(memory.forgotten),

@@ -15,7 +15,8 @@
  * @module
  */
 import { parseArgs } from 'node:util';
-import { plant, requirePlanted } from './platform/hooks.ts';
+import { plant, requirePlanted, type SourceChange } from './platform/hooks.ts';
+import { smallPages } from './small-pages.ts';
 
 const { values } = parseArgs({
   options: {
@@ -37,17 +38,19 @@ const { values } = parseArgs({
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 const seed = Number(values.seed);
 
+const planned: SourceChange[] = [...smallPages];
 if (values.mutant !== undefined) {
   const { mutants } = await import('./mutants/mutants.ts');
   const mutant = mutants.find(({ name }) => name === values.mutant);
   if (mutant === undefined) throw new Error(`There is no mutant of the name ${values.mutant}.`);
-  plant(mutant.changes);
+  planned.push(...mutant.changes);
 }
+plant(planned);
 // After the planting: these load the product.
 const { World } = await import('./world/world.ts');
 const { runCampaign } = await import('./campaign.ts');
 const { shrink } = await import('./world/shrink.ts');
-if (values.mutant !== undefined) requirePlanted();
+requirePlanted();
 
 const leftOut = new Set(values.without.split(',').filter(Boolean).map(Number));
 const options = { leftOut, forgetsKeys: values.control };

@@ -21,6 +21,9 @@ const settle = 'src/core/batch/settle.ts';
 const doubt = 'src/core/batch/doubt.ts';
 const flip = 'src/crm/flip.ts';
 const approval = 'src/core/session/approval.ts';
+const takeBack = 'src/core/session/take-back.ts';
+const takeBackPages = 'src/durable/session/take-back.ts';
+const takeBackSql = 'src/crm/take-back.ts';
 
 function mutant(name: string, file: string, find: string, replace: string): Mutant {
   return { name, changes: [{ file, find, replace }] };
@@ -305,7 +308,7 @@ export const mutants: readonly Mutant[] = [
     'an import sets leads new again',
     'src/crm/imports/upsert-leads.ts',
     'const updateSql = `UPDATE leads AS l SET\n',
-    "const updateSql = `UPDATE leads AS l SET status = 'new',\n",
+    "const updateSql = `UPDATE leads AS l SET status = 'new', activated_at = NULL, activated_by = NULL,\n",
   ),
   mutant(
     'an import counts its leads twice',
@@ -459,4 +462,91 @@ export const mutants: readonly Mutant[] = [
     'SELECT l.id FROM ${from} WHERE ${where} AND ${id} <= ?',
     'SELECT l.id FROM ${from} WHERE ${where} AND l.updated_at <= ${Date.now()} AND ${id} <= ?',
   ),
+  mutant(
+    'a lead that was changed since is taken back',
+    takeBackSql,
+    '+l.activated_by = ?2 AND NOT ${isTouchedSql}`;',
+    '+l.activated_by = ?2`;',
+  ),
+  {
+    name: 'mailed leads are taken back unasked',
+    changes: [
+      { file: takeBack, find: "else if (choice === 'all' && (state ===", replace: 'else if ((state ===' },
+      { file: takeBackPages, find: "choice === 'all' ? '*[fsu]*' : '*f*'", replace: "'*[fsu]*'" },
+    ],
+  },
+  mutant(
+    'a page of taking back counts what it changes',
+    takeBackSql,
+    'return results.at(-1)?.results[0]?.count ?? 0;',
+    'return results.slice(0, -1).reduce((sum, { meta }, at) => sum + (at % 2 === 1 ? meta.changes : 0), 0);',
+  ),
+  {
+    name: 'a page of taking back is passed before it is done',
+    changes: [
+      {
+        file: takeBackPages,
+        find: '    const { unmailed, mailed } = page;\n',
+        replace: `    const { unmailed, mailed } = page;
+        store.transact(() => store.save({ ...store.session(), takeBack: { ...takeBack, afterSeq: page.afterSeq } }));\n`,
+      },
+      {
+        file: takeBackPages,
+        find: 'if (session.takeBack?.afterSeq !== takeBack.afterSeq) throw',
+        replace: 'if (session.takeBack === null) throw',
+      },
+    ],
+  },
+  mutant(
+    'an activation under way mails who was taken back',
+    'src/crm/leads/row.ts',
+    "WHEN +l.status = 'active' OR l.taken_back_revision > ${asOf} THEN 'already_active'",
+    "WHEN +l.status = 'active' OR l.taken_back_revision > ${asOf} + 1000 THEN 'already_active'",
+  ),
+  mutant(
+    'a taken back activation can be retried',
+    'src/core/session/command.ts',
+    "      if (session.takeBack !== null && command.kind !== 'assumeSent') return refused(takenBackDetail);\n",
+    '',
+  ),
+  mutant(
+    'a lead taken back was never mailed',
+    takeBackSql,
+    "revertSql('mailed_at = coalesce(mailed_at, activated_at)')",
+    "revertSql('mailed_at = NULL')",
+  ),
+  mutant(
+    'nothing goes on with a taking back',
+    'src/core/session/wake.ts',
+    '  if (isTakingBack(session)) candidates.push(takeBackDueAt(session, nowMs));\n',
+    '',
+  ),
+  mutant(
+    'an approval sets going what has a start time',
+    approval,
+    'const isTimed = spec.schedule !== undefined && spec.startsAt === undefined;',
+    'const isTimed = false;',
+  ),
+  mutant(
+    'more leads than were approved',
+    approval,
+    ': leadCount > (spec.manifest?.manifest.audience.total ?? 0);',
+    ': leadCount < 0;',
+  ),
+  {
+    // Two places look.
+    name: 'an approval makes a missed start good',
+    changes: [
+      {
+        file: 'src/core/schedule/begin.ts',
+        find: '  return nowMs - startAt > maxLateMs\n',
+        replace: '  return session.spec.approval === undefined && nowMs - startAt > maxLateMs\n',
+      },
+      {
+        file: 'src/core/schedule/begin.ts',
+        find: '  return nowMs - dueAt > maxLateMs\n',
+        replace: '  return session.spec.approval === undefined && nowMs - dueAt > maxLateMs\n',
+      },
+    ],
+  },
 ];

@@ -17,9 +17,14 @@ export type DatabaseFault = 'none' | 'before' | 'after' | 'overloaded' | 'slow';
 
 export interface DatabaseWeather {
   hopMs(): number;
-  /** What goes wrong with a request that leaves now; by its first statement, and by who sends it. */
-  fault(sql: string, caller: Actor | null): DatabaseFault;
+  /** What goes wrong with a request that leaves now; by its statements, and by who sends it. */
+  fault(request: Request, caller: Actor | null): DatabaseFault;
+  /** Carries out a request; for checks of what it has done. */
+  watch?<Result>(request: Request, run: () => Result): Result;
 }
+
+/** The statements of one transaction. */
+export type Request = readonly { readonly sql: string; readonly params: readonly SQLInputValue[] }[];
 
 /** A slow request: below the 30 s after which D1 gives up. */
 const slowMs = { from: 500, to: 20_000 };
@@ -94,7 +99,7 @@ export class SimDatabase {
     const caller = sim.current;
     return new Promise((resolve, reject) => {
       const send = (): void => {
-        const fault = this.#weather.fault(statements[0]?.sql ?? '', caller);
+        const fault = this.#weather.fault(statements, caller);
         const extraMs = fault === 'slow' ? sim.random.int(slowMs.from, slowMs.to) : 0;
         const answer = (settle: () => void): void =>
           void sim.after(this.#weather.hopMs(), caller, 'answer d1', settle);
@@ -106,7 +111,9 @@ export class SimDatabase {
           else if (fault === 'overloaded') fail('D1_ERROR: D1 DB is overloaded. Too many requests queued.');
           else {
             try {
-              const answers = this.#transact(statements);
+              const run = (): Answer[] => this.#transact(statements);
+              const answers =
+                this.#weather.watch === undefined ? run() : this.#weather.watch(statements, run);
               if (fault === 'after') fail('D1_ERROR: D1 DB storage operation exceeded timeout.');
               else answer(() => resolve(answers));
             } catch (error) {

@@ -50,6 +50,15 @@ export type Tables = ReadonlyMap<string, readonly Row[]>;
 
 const noRows: Row[] = [];
 
+/**
+ * The statement with a plus before each parameter, which changes no result. Otherwise the planner looks at the values of
+ * some parameters (a LIMIT, a column of a partial index, a pattern), and then SQLite prepares the statement again
+ * whenever it is bound: ten times the cost of carrying it out.
+ */
+function withoutPeeking(sql: string): string {
+  return sql.replace(/'(?:[^']|'')*'|--[^\n]*|\?/g, (part) => (part === '?' ? '+?' : part));
+}
+
 /** A function that makes a row of cells. Written out, so that all rows of a statement have one shape. */
 function rowMaker(names: readonly string[]): (cells: readonly unknown[]) => Row {
   const fields = names.map((name, index) => `${JSON.stringify(name)}: cells[${index}]`);
@@ -86,7 +95,7 @@ export class Database {
     if (this.schemaState.isBare) this.#mayBegin(sql);
     const known = this.#prepared.get(sql);
     if (known !== undefined) return known;
-    const statement = this.#db.prepare(sql);
+    const statement = this.#db.prepare(withoutPeeking(sql));
     const columns = statement.columns();
     // Cells and a row of one shape are twice as fast as rows by SQLite's names.
     if (columns.length > 0) statement.setReturnArrays(true);

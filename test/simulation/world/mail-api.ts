@@ -22,6 +22,8 @@ export interface Call {
   provider: ProviderName;
   key: string;
   leadIds: number[];
+  /** What each of them gets, in the same order. */
+  mails: string[];
   emails: string[];
   /** True time. */
   departedAt: number;
@@ -385,6 +387,7 @@ export function callOf(
     key: headers['idempotency-key'] ?? '',
     leadIds: emails.map((email) => book.leadIdOf(email)),
     emails,
+    mails: mails.map((mail) => JSON.stringify(mail)),
     isTaken: false,
     isCertain: false,
     isAnswered: false,

@@ -106,9 +106,14 @@ export class Person extends Actor {
     });
   }
 
-  async #do(kind: CommandKind): Promise<void> {
+  /** Changes a lead, or some lead, whatever the session does. */
+  async meddle(kind: 'suppress' | 'edit' | 'erase lead' | 'import', leadId?: number): Promise<void> {
+    if (this.#parts.faults.happens('person', kind, 1)) await this.#do(kind, leadId);
+  }
+
+  async #do(kind: CommandKind, of?: number): Promise<void> {
     const { env, sim, invariants, faults, leadCount } = this.#parts;
-    const leadId = faults.int(1, leadCount);
+    const leadId = of ?? faults.int(1, leadCount);
     // eslint-disable-next-line @typescript-eslint/switch-exhaustiveness-check -- the rest are the session's commands
     switch (kind) {
       case 'erase session': {

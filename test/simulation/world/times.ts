@@ -24,15 +24,23 @@ const edges: readonly [readonly [number, number], ...(readonly [number, number])
   [-600, 60],
 ];
 
+/** A start time within what happens in the world. */
+export function drawSchedule(
+  draw: Random,
+  nowMs: number,
+  isLong: boolean,
+  zone: (typeof zones)[number] = draw.pick(zones),
+): ResolvedSchedule {
+  const startAt = nowMs + draw.int(0, isLong ? 4 * 3_600_000 : 90_000);
+  const at = formatLocalTime(localTime(zone, startAt));
+  return { at, zone, freezeAt: draw.chance(0.5) ? 'start' : 'scheduling', startAt };
+}
+
 /** Most sessions begin with their request and may send at any time. */
 export function drawTimes(draw: Random, nowMs: number, isLong: boolean): Times {
   const times: Times = {};
   const zone = draw.pick(zones);
-  if (draw.chance(0.1)) {
-    const startAt = nowMs + draw.int(0, isLong ? 4 * 3_600_000 : 90_000);
-    const at = formatLocalTime(localTime(zone, startAt));
-    times.schedule = { at, zone, freezeAt: draw.chance(0.5) ? 'start' : 'scheduling', startAt };
-  }
+  if (draw.chance(0.1)) times.schedule = drawSchedule(draw, nowMs, isLong, zone);
   if (draw.chance(0.1)) {
     const hourAt = (minutes: number): string =>
       formatLocalTime(localTime(zone, nowMs + minutes * minuteMs)).slice(11, 16);

@@ -17,9 +17,10 @@ import { sessionStub } from '../../../src/durable/stubs.ts';
 import { resolveAudience } from '../../../src/crm/audience.ts';
 import { emailHash } from '../../../src/crm/email.ts';
 import { runNightlyCleanup, sweep } from '../../../src/worker/operations/scheduled-cleanup.ts';
+import type { TakeBackChoice } from '../../../src/shared/take-back.ts';
 import type { Audience, LeadResult } from '../../../src/shared/schemas/activation.ts';
-import { hasTable, Invariants, Violation, type InvariantName } from '../invariants.ts';
-import { SimDatabase, type DatabaseFault } from '../platform/d1.ts';
+import { hasTable, Invariants, takeBackOf, Violation, type InvariantName } from '../invariants.ts';
+import { SimDatabase, type DatabaseFault, type Request } from '../platform/d1.ts';
 import {
   contextOf,
   namespaceOf,
@@ -32,18 +33,13 @@ import type { Random } from '../platform/random.ts';
 import { enterRealm, installRealm } from '../platform/realm.ts';
 import { Actor, Simulator, type SimEvent } from '../platform/simulator.ts';
 import { schemaOf, type Schema } from '../platform/sqlite.ts';
-import { holdsSession, leaveEarlierRows } from './earlier-version.ts';
+import { isRevert } from '../taken-back.ts';
+import { Encounters } from './encounters.ts';
 import { Faults, type InjectedFault, type Intensity } from './faults.ts';
-import {
-  doubtKinds,
-  MailApi,
-  outageKinds,
-  type Call,
-  type OutageKind,
-  type ProviderName,
-} from './mail-api.ts';
+import { MailApi, type Call, type ProviderName } from './mail-api.ts';
 import { Approver, manifestOfSpec } from './approver.ts';
-import { drawTimes, type Times } from './times.ts';
+import { Taker } from './taker.ts';
+import { drawSchedule, drawTimes, type Times } from './times.ts';
 import { Person, Poller, StreamReader, type PersonParts } from './person.ts';
 
 export interface WorldOptions {
@@ -110,6 +106,9 @@ export class World {
   readonly #provider: ProviderName;
   readonly #leadCount: number;
   readonly #people: Person[] = [];
+  /** Which sessions are taken back. */
+  readonly #takeBacks: Random;
+  readonly #takers: Taker[] = [];
   /** Of sessions that another person has to approve. */
   readonly #approvers = new Map<string, Approver>();
   readonly #readers: (Poller | StreamReader)[] = [];
@@ -135,6 +134,7 @@ export class World {
     const draw = sim.stream('world');
     this.#draw = draw;
     this.#approvals = sim.stream('approvals');
+    this.#takeBacks = sim.stream('take back');
     this.#faults = new Faults(sim, options.leftOut ?? new Set());
     const some = (probability: number, low: number, high: number): number =>
       draw.chance(probability) ? (draw.chance(0.5) ? low : high) : 0;
@@ -154,7 +154,8 @@ export class World {
     this.#leadCount = draw.int(3, 14);
     this.#crm = new SimDatabase(sim, {
       hopMs: () => this.#hopMs(),
-      fault: (sql, caller) => this.#databaseFault(sql, caller),
+      fault: (request, caller) => this.#databaseFault(labelOf(request), caller),
+      watch: (request, run) => this.#watched(request, run),
     });
     this.#invariants = new Invariants(sim, this.#crm);
     this.#invariants.onViolation = (violation) => this.#broken(violation);
@@ -164,7 +165,7 @@ export class World {
       {
         faultProbability: this.#intensity.mail,
         checksContentFirst: draw.chance(0.3),
-        remembersErrors: draw.chance(0.3),
+        remembersErrors: draw.chance(0.5),
         forgetsKeys: options.forgetsKeys ?? false,
       },
       {
@@ -195,6 +196,7 @@ export class World {
       MAIL_DAILY_CAP: this.#draw.chance(0.2) ? '8' : '',
       RETENTION_DAYS: this.#isLong && this.#draw.chance(0.5) ? '1' : '30',
       DATA_JURISDICTION: '',
+      TAKE_BACK_DAYS: '30',
       MAIL_GUARD_MIN_RESULTS: '500',
       MAIL_MAX_BOUNCE_PERCENT: '4',
       MAIL_MAX_COMPLAINT_PERCENT: '0.08',
@@ -248,6 +250,8 @@ export class World {
         }
         if (method === 'decideApproval')
           this.#invariants.verdictArrived(host, args[0] as ApprovalVerdict, owner);
+        if (method === 'takeBack')
+          this.#invariants.takeBackArrived(host, (args[0] as { choice: TakeBackChoice }).choice);
         if (method === 'erase') this.#invariants.commandArrived(host, { kind: 'cancel' });
       },
     };
@@ -257,16 +261,25 @@ export class World {
     return this.#sim.random.int(1, this.#hopMaxMs);
   }
 
-  #databaseFault(sql: string, caller: Actor | null): DatabaseFault {
+  /** Carries out a request to the CRM, and checks what it has done. */
+  #watched<Answer>(request: Request, run: () => Answer): Answer {
+    let answers: readonly Answer[] = [];
+    const keep = (): void => void (answers = [run()]);
+    this.#checked(() => this.#invariants.takenBack.watch(request, keep));
+    const [answer] = answers;
+    return answer ?? run();
+  }
+
+  #databaseFault(label: string, caller: Actor | null): DatabaseFault {
     if (
-      labelOf(sql) === 'flip' &&
+      label === 'flip' &&
       this.#faults.happens('d1 flip', 'late, after a cancel', this.#intensity.lateFlips)
     ) {
       this.#overtake(hostOfActor(caller));
       return 'slow';
     }
     return (
-      this.#faults.pick(() => `d1 ${labelOf(sql)}`, this.#intensity.database, [
+      this.#faults.pick(`d1 ${label}`, this.#intensity.database, [
         ['before', 3],
         ['after', 3],
         ['overloaded', 1],
@@ -477,8 +490,17 @@ export class World {
       const person = new Person(parts, sessionId, draw.pick([0, 1, 2, 3, 5, 8]));
       this.#people.push(person);
       this.#sessionIds.push(sessionId);
-      if (this.#approvals.chance(0.15))
-        this.#approvers.set(sessionId, new Approver({ sim: this.#sim, env: this.#env }, sessionId, owner));
+      // In a long world an approval may come hours after the start time, or never.
+      const isApproved = this.#approvals.chance(this.#isLong ? 0.4 : 0.15);
+      if (isApproved) {
+        const importLeads = (): Promise<void> => person.meddle('import');
+        const approver = new Approver({ ...parts, importLeads }, sessionId, owner);
+        this.#approvers.set(sessionId, approver);
+      }
+      if (this.#takeBacks.chance(0.3)) {
+        this.#invariants.takenBack.isWatched = true;
+        this.#takers.push(new Taker(parts, person));
+      }
       const undoMs = draw.chance(0.2) ? 10_000 : 0;
       const isFilter = draw.chance(0.6);
       const from = draw.int(1, this.#leadCount);
@@ -487,7 +509,8 @@ export class World {
         : { leadIds: Array.from({ length: this.#leadCount - from + 1 }, (_, at) => from + at) };
       const startMs = i === 0 ? 0 : draw.int(0, 20_000);
       const batchLeadCount = draw.int(1, 4);
-      const times = drawTimes(draw, this.#sim.wallMs() + startMs, this.#isLong);
+      const drawn = drawTimes(draw, this.#sim.wallMs() + startMs, this.#isLong);
+      const times = isApproved ? this.#approvedTimes(startMs) : drawn;
       this.#hasTimes ||= times.schedule !== undefined || times.window !== undefined;
       this.#sim.after(
         startMs,
@@ -504,10 +527,24 @@ export class World {
       for (const reader of readers) reader.begin(draw.pick([15_000, 40_000]));
       this.#readers.push(...readers);
     }
+    for (const taker of this.#takers) taker.begin();
     this.#beginSweep();
-    this.#mayBeginOutage();
+    const encounters = new Encounters({
+      ...{ sim: this.#sim, draw, faults: this.#faults, invariants: this.#invariants },
+      ...{ api: this.#api, env: this.#env, people: this.#people, leadCount: this.#leadCount },
+      ...{ isLong: this.#isLong, hasMailFaults: this.#intensity.mail > 0 },
+      hosts: () => this.#hosts.values(),
+    });
+    encounters.mayBeginOutage();
     this.#beginClockStep();
-    this.#beginDeploy();
+    encounters.mayBeginDeploy();
+  }
+
+  /** Half of those that wait for a person have a start time, which may pass meanwhile. Their approver gives them windows. */
+  #approvedTimes(startMs: number): Times {
+    const draw = this.#approvals;
+    const schedule = drawSchedule(draw, this.#sim.wallMs() + startMs, this.#isLong);
+    return draw.chance(0.5) ? { schedule } : {};
   }
 
   #hostOf(sessionId: string): ObjectHost {
@@ -538,8 +575,7 @@ export class World {
       }
       const { maxLeadId, total, revision } = resolved;
       const approver = this.#approvers.get(sessionId);
-      // What waits for a person begins with their approval.
-      const { schedule, window = null } = approver === undefined ? how.times : {};
+      const { schedule, window = null } = how.times;
       const startsAt = schedule?.startAt ?? createdAt + how.undoMs;
       const made: SessionSpec = {
         sessionId,
@@ -575,7 +611,8 @@ export class World {
         const isWaiting = approver !== undefined;
         // The day's cap may keep the first mail waiting for days; whoever looks sees what it waits for.
         const dueAt = this.#env.MAIL_DAILY_CAP === '' ? (schedule?.startAt ?? null) : null;
-        const times = { startsAt: isWaiting ? 0 : startsAt, dueAt, window };
+        // What waits for a person, and has no time, begins with their approval.
+        const times = { startsAt: isWaiting && schedule === undefined ? 0 : startsAt, dueAt, window };
         const providers = new Set([this.#provider]);
         this.#invariants.sessionStarted(host, { createdAt, ...times, providers }, isWaiting);
         approver?.begin();
@@ -606,29 +643,6 @@ export class World {
     this.#sim.after(60_000, this.#cron, 'cron', run);
   }
 
-  #mayBeginOutage(): void {
-    if (!this.#draw.chance(0.3) || this.#intensity.mail === 0) return;
-    const kind = this.#draw.pick(outageKinds);
-    this.#beginOutage(
-      this.#draw.int(0, 10_000),
-      10 ** (3 + this.#draw.int(0, this.#isLong ? 52 : 50) / 10),
-      kind,
-    );
-  }
-
-  #beginOutage(afterMs: number, forMs: number, kind: OutageKind): void {
-    this.#sim.after(afterMs, this.#cron, 'outage', () => {
-      if (!this.#faults.happens('mail api', `outage: ${kind}`, 1)) return;
-      this.#api.outage = kind;
-      // Mail that waits for long, to somebody who meanwhile does not want it.
-      if (forMs > 120_000 && this.#faults.happens('mail api', 'a suppression in an outage', 0.5))
-        this.#sim.after(this.#faults.int(500, 5_000), this.#cron, 'suppression', () => {
-          this.#people[0]?.suppress(this.#faults.int(1, this.#leadCount)).catch(() => {});
-        });
-      this.#sim.after(forMs, this.#cron, 'outage over', () => (this.#api.outage = null));
-    });
-  }
-
   #beginClockStep(): void {
     if (!this.#draw.chance(0.1)) return;
     this.#sim.after(this.#draw.int(0, 60_000), this.#cron, 'clock', () => {
@@ -650,59 +664,6 @@ export class World {
     });
   }
 
-  /** A deploy restarts every object: with the settings of another provider, or on the rows of the version before. */
-  #beginDeploy(): void {
-    if (!this.#draw.chance(0.3)) return;
-    const atMs = this.#draw.int(0, this.#isLong && this.#draw.chance(0.5) ? 20 * 3_600_000 : 20_000);
-    // Mail is in doubt then: the API has been away for some seconds.
-    if (this.#draw.chance(0.5))
-      this.#beginOutage(Math.max(0, atMs - 2_000), 3_000, this.#draw.pick([...doubtKinds, 'hang after']));
-    this.#sim.after(atMs, this.#cron, 'deploy', () => {
-      const kind = this.#faults.pick('deploy', 1, [
-        ['another provider', 2],
-        ['another provider, and back', 1],
-        ['rows of the version before', 3],
-        ['settings without a key', 2],
-      ]);
-      if (kind === null) return;
-      if (kind === 'rows of the version before') {
-        this.#restartAll((host) => {
-          if (holdsSession(host) && leaveEarlierRows(host)) this.#invariants.earlierRows(host);
-        });
-        this.#mayCancelAll('after it');
-        return;
-      }
-      if (kind === 'settings without a key') {
-        const set = (key: string): void =>
-          this.#restartAll(() => Object.assign(this.#env, { MAIL_API_KEY: key }));
-        this.#mayCancelAll('before it');
-        this.#sim.after(this.#faults.int(1, 500), this.#cron, 'deploy', () => set(''));
-        this.#sim.after(this.#faults.int(1_000, 60_000), this.#cron, 'deploy', () => set('key'));
-        return;
-      }
-      const before = this.#env.MAIL_PROVIDER;
-      const change = (provider: string): void =>
-        this.#restartAll(() => Object.assign(this.#env, { MAIL_PROVIDER: provider }));
-      change(before === 'resend' ? 'postmark' : 'resend');
-      if (kind === 'another provider, and back') {
-        this.#sim.after(this.#faults.int(1_000, 60_000), this.#cron, 'deploy', () => change(before));
-      }
-    });
-  }
-
-  /** By dice alone a command hardly ever meets a deploy. */
-  #mayCancelAll(when: 'before it' | 'after it'): void {
-    if (!this.#faults.happens('deploy', `a cancel ${when}`, 0.5)) return;
-    for (const person of this.#people) person.command({ kind: 'cancel' }).catch(() => {});
-  }
-
-  #restartAll(each: (host: ObjectHost) => void): void {
-    for (const host of this.#hosts.values()) {
-      host.crash('deploy');
-      each(host);
-    }
-  }
-
   // ── the end ────────────────────────────────────────────────────────────────────────────────────
 
   #makeWell(): void {
@@ -711,6 +672,7 @@ export class World {
     Object.assign(this.#env, { MAIL_API_KEY: 'key' });
     for (const person of this.#people) person.isDone = true;
     for (const approver of this.#approvers.values()) approver.isDone = true;
+    for (const taker of this.#takers) taker.isDone = true;
   }
 
   /** With all well, a person resumes what is paused, until every session has ended. */
@@ -735,7 +697,7 @@ export class World {
             openCount--;
             return;
           }
-        } else if (progress.finishedAt !== null) {
+        } else if (progress.finishedAt !== null && progress.takeBack?.endedAt !== null) {
           this.#results.set(sessionId, await person.results());
           openCount--;
           return;
@@ -770,7 +732,8 @@ export class World {
   #isOpen(sessionId: string): boolean {
     const host = this.#hostOf(sessionId);
     if (!hasTable(host, 'session')) return false;
-    return host.database.run('SELECT 1 FROM session WHERE finished_at IS NULL').rows.length > 0;
+    const isOpen = host.database.run('SELECT 1 FROM session WHERE finished_at IS NULL').rows.length > 0;
+    return isOpen || takeBackOf(host)?.endedAt === null;
   }
 }
 
@@ -811,6 +774,9 @@ const labels: readonly (readonly [RegExp, string])[] = [
   [/leads/, 'leads'],
 ];
 
-function labelOf(sql: string): string {
+function labelOf(request: Request): string {
+  // It begins as a flip does, which raises the same fence.
+  if (request.some(({ sql }) => isRevert(sql))) return 'take back';
+  const sql = request[0]?.sql ?? '';
   return labels.find(([pattern]) => pattern.test(sql))?.[1] ?? 'other';
 }
