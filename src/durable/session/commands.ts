@@ -182,7 +182,7 @@ function retryFailed({ store, nowMs }: Step, { spec }: Session, batches: readonl
   let waiting: Recipient[] = [];
   for (const [index, known] of batches.entries()) {
     const { batch, recipients, delta: added } = takeFailed(known, (leadId) => deliveries.of(leadId) !== 0);
-    store.batches.update(batch);
+    store.changeBatch(known, batch, nowMs);
     delta = countSum(delta, { ...noCounts, ...added });
     waiting.push(...recipients);
     const isLast = index === batches.length - 1;
@@ -195,11 +195,11 @@ function retryFailed({ store, nowMs }: Step, { spec }: Session, batches: readonl
 }
 
 /** Applies the command to each batch. */
-function change({ store }: Step, batches: readonly Batch[], by: (batch: Batch) => Retried): Part {
+function change({ store, nowMs }: Step, batches: readonly Batch[], by: (batch: Batch) => Retried): Part {
   let delta = noCounts;
   for (const known of batches) {
     const { batch, added, delta: counted } = by(known);
-    store.batches.update(batch);
+    store.changeBatch(known, batch, nowMs);
     store.batches.append(added);
     delta = countSum(delta, { ...noCounts, ...counted });
   }

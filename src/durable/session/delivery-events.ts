@@ -10,6 +10,7 @@
  * @module
  */
 import { countBatch, proveTaken } from '../../core/batch/batch.ts';
+import { reportEvents, type BitsChange } from '../../core/events/make-events.ts';
 import {
   withDeliveryEvent,
   deliveryDelta,
@@ -34,7 +35,7 @@ export interface DeliveryContext {
   store: SessionStore;
   now(): number;
   limits(): GuardLimits;
-  /** The counters have changed, and are on disk. */
+  /** The counters have changed, or there are events, and they are on disk. */
   changed(before: Session, after: Session): void;
 }
 
@@ -72,8 +73,10 @@ export class DeliveryEvents {
       const before = store.load();
       // The session was erased while the events waited, or anonymized: then a late event must not be counted twice.
       if (before === null || before.spec.reducedAt !== undefined) return null;
-      const delta = this.#writeBits(reports);
+      const { delta, changes } = this.#writeBits(reports);
       const provenCount = this.#settleProven(before, reports);
+      const events = store.outbox.isOn ? reportEvents(changes) : [];
+      store.outbox.note(events, now());
       let after = before;
       if (provenCount > 0) {
         after = applyCounts(after, now(), { unknown: -provenCount, sent: provenCount });
@@ -81,8 +84,9 @@ export class DeliveryEvents {
       if (delta.delivered + delta.bounced + delta.complained > 0) {
         after = applyDeliveries(after, now(), delta, limits());
       }
-      if (after === before) return null;
-      store.save(after);
+      if (after !== before) store.save(after);
+      // An unsubscribe is an event, and changes no counter.
+      else if (events.length === 0) return null;
       return { before, after };
     });
     if (change !== null) changed(change.before, change.after);
@@ -91,21 +95,23 @@ export class DeliveryEvents {
   /** A mail with an event was taken. Settles unknown ones as sent and returns their number. */
   #settleProven({ counts }: Session, reports: readonly DeliveryReport[]): number {
     if (counts.unknown === 0) return 0;
-    const { batches } = this.#context.store;
+    const { store, now } = this.#context;
+    const { batches } = store;
     const told = new Set(reports.map(({ leadId }) => leadId));
     let provenCount = 0;
     for (const batch of batches.unknownOf([...told])) {
       const proven = proveTaken(batch, (leadId) => told.has(leadId));
       if (proven === null) continue;
-      batches.update(proven);
+      store.changeBatch(batch, proven, now());
       provenCount += countBatch(proven).sent - countBatch(batch).sent;
     }
     return provenCount;
   }
 
-  #writeBits(reports: readonly DeliveryReport[]): DeliveryCounts {
+  #writeBits(reports: readonly DeliveryReport[]): { delta: DeliveryCounts; changes: BitsChange[] } {
     const { store } = this.#context;
     const delta: DeliveryCounts = { delivered: 0, bounced: 0, complained: 0 };
+    const changes: BitsChange[] = [];
     const byBlock = Map.groupBy(reports, ({ leadId }) => Math.floor(leadId / blockLeadCount));
     for (const [block, members] of byBlock) {
       const bits = store.deliveryBlock(block) ?? new Uint8Array(blockLeadCount);
@@ -117,6 +123,7 @@ export class DeliveryEvents {
         if (next === known) continue;
         bits[index] = next;
         isChanged = true;
+        changes.push({ leadId, before: known, after: next });
         const added = deliveryDelta(known, next);
         delta.delivered += added.delivered;
         delta.bounced += added.bounced;
@@ -124,7 +131,7 @@ export class DeliveryEvents {
       }
       if (isChanged) store.saveDeliveryBlock(block, bits);
     }
-    return delta;
+    return { delta, changes };
   }
 }
 
