@@ -100,6 +100,8 @@ export default defineConfig({
                   FUZZ_REQUESTS: process.env['FUZZ_REQUESTS'] ?? '2000',
                   FUZZ_SEED: process.env['FUZZ_SEED'] ?? '20261123',
                   CHAOS_CRASHES: process.env['CHAOS_CRASHES'] ?? '2000',
+                  EVENT_COUNT: process.env['EVENT_COUNT'] ?? '400',
+                  EVENT_KILLS: process.env['EVENT_KILLS'] ?? '3',
                   RECEIPT_LEADS: process.env['RECEIPT_LEADS'] ?? '30000',
                   TEST_MIGRATIONS: await readD1Migrations(join(root, 'migrations')),
                 },

@@ -15,6 +15,7 @@ import type {
   SuppressionReason,
 } from '../shared/schemas/mail.ts';
 import { allOf, cursorBehind, pageStatement, takePage, type Condition, type PagedList } from './cursor.ts';
+import { noteUnsubscribe } from './event-endpoints.ts';
 import { type HashEmail, isUsableEmail, normalizeEmail } from './email.ts';
 
 /** An entry as it is read; `lead` is JSON of {@link LeadCells}. */
@@ -47,6 +48,7 @@ function toSuppression({ lead, ...entry }: SuppressionRow): Suppression {
  *
  * @param entry.leadId - the lead that was mailed, which may have another address by now
  * @param entry.address - finds the lead otherwise; it is not stored
+ * @param entry.isLink - the recipient used the link in a mail: endpoints are told of it, in the same transaction
  * @returns false when it was suppressed already
  */
 export async function suppressHash(
@@ -58,18 +60,22 @@ export async function suppressHash(
     reason: SuppressionReason;
     nowMs: number;
     sessionId: string | null;
+    isLink?: true;
   },
 ): Promise<boolean> {
-  const result = await db
+  const { sessionId, leadId, isLink } = entry;
+  const suppress = db
     .prepare(
       `INSERT INTO suppressions (email_hash, lead_id, reason, created_at, session_id)
        VALUES (?1, coalesce((SELECT id FROM leads WHERE id = ?2 AND email_hash = ?1),
          (SELECT id FROM leads WHERE email = ?3)), ?4, ?5, ?6)
        ON CONFLICT (email_hash) DO NOTHING`,
     )
-    .bind(entry.emailHash, entry.leadId, entry.address, entry.reason, entry.nowMs, entry.sessionId)
-    .run();
-  return result.meta.changes > 0;
+    .bind(entry.emailHash, leadId, entry.address, entry.reason, entry.nowMs, sessionId);
+  const told =
+    isLink && sessionId !== null && leadId !== null ? [noteUnsubscribe(db, { sessionId, leadId })] : [];
+  const [result] = await db.batch([suppress, ...told]);
+  return (result?.meta.changes ?? 0) > 0;
 }
 
 /** Rows of one statement; its JSON parameter stays far below D1's limit of 2 MB. */

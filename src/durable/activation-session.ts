@@ -34,6 +34,7 @@ import { guardLimits } from '../runtime/settings.ts';
 import { SessionAlarm } from './session/alarm.ts';
 import { applyVerdict, type VerdictResult } from './session/approval.ts';
 import { followClock } from './session/clock.ts';
+import { SessionEvents, type EventAnswer, type EventQuery } from './session/events.ts';
 import { forgetPerson } from './session/forget.ts';
 import { applyCommand } from './session/commands.ts';
 import { readLeadResult, readResults, type ResultPage, type ResultQuery } from './session/results.ts';
@@ -103,6 +104,7 @@ export class ActivationSession extends DurableObject<Env> {
   readonly #context: SessionContext;
   readonly #alarm: SessionAlarm;
   readonly #turns: SessionTurns;
+  readonly #events: SessionEvents;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -120,12 +122,14 @@ export class ActivationSession extends DurableObject<Env> {
       changed: (before, after) => this.#deliveriesChanged(before, after),
     });
     this.#context = this.#makeContext();
+    this.#events = new SessionEvents(this.#context);
     const slice = new SessionSlice(this.#context, new SessionSweep(this.#context));
     this.#alarm = new SessionAlarm(this.#context, () => slice.isRunning);
     this.#turns = new SessionTurns(this.#context, {
       alarm: this.#alarm,
       slice,
       takeBack: new SessionTakeBack(this.#context),
+      events: this.#events,
       removed: (sessionId) => this.#feed.closeDeleted(sessionId),
     });
   }
@@ -159,15 +163,22 @@ export class ActivationSession extends DurableObject<Env> {
   /**
    * Starts the session. The same request again finds it and changes nothing. Its name is new in 0.2: an object of a
    * version before would leave out conditions that it does not know, and mail more leads than were shown.
+   *
+   * @param hasEndpoints - there are endpoints, which get its events; otherwise it finds out later
    */
-  async startSession(spec: SessionSpec, requestId: string | null = null): Promise<StartAnswer> {
+  async startSession(
+    spec: SessionSpec,
+    requestId: string | null = null,
+    hasEndpoints = false,
+  ): Promise<StartAnswer> {
     const existing = this.#found(spec.fingerprint);
     if (existing !== null) return existing;
     // Its time counts by the clock that ends it.
     const approval = spec.approval === undefined ? {} : { approval: newApproval(this.now()) };
     const session = newSession({ ...spec, ...approval });
-    this.#store.transact(() => this.#store.create(session));
+    this.#store.transact(() => this.#store.create(session, hasEndpoints));
     await this.ctx.storage.setAlarm(this.now());
+    this.#events.soon();
     this.#log('info', 'session_started', { requestId, total: spec.total, template: spec.template.id });
     return this.#started('started', session);
   }
@@ -272,6 +283,11 @@ export class ActivationSession extends DurableObject<Env> {
     return { key: reducedAt === undefined ? receiptAddressKey(this.env.ADDRESS_HASH_KEY, sessionId) : null };
   }
 
+  /** Events for an endpoint; null for an unknown id. */
+  eventPage(query: EventQuery): EventAnswer | null {
+    return this.#events.page(query);
+  }
+
   /** The result of one lead, or null when the session is unknown or does not have the lead. */
   async leadResult(leadId: number): Promise<LeadResult | null> {
     await this.#alarm.ensureAlarm(null);
@@ -330,7 +346,7 @@ export class ActivationSession extends DurableObject<Env> {
     }
     const progress = toProgress(result.session, nowMs);
     this.#log('info', 'command', { requestId, command: command.kind, state: progress.state });
-    this.#feed.publish();
+    this.#publish();
     await this.#alarm.arm(nowMs);
     return { kind: 'ok', progress, manifestHash: result.session.spec.manifest?.hash ?? null };
   }
@@ -346,7 +362,7 @@ export class ActivationSession extends DurableObject<Env> {
     }
     const progress = toProgress(result.session, nowMs);
     this.#log('info', 'approval', { requestId, verdict: verdict.kind, state: progress.state });
-    this.#feed.publish();
+    this.#publish();
     await this.#alarm.arm(nowMs);
     return { kind: 'ok', progress };
   }
@@ -377,7 +393,7 @@ export class ActivationSession extends DurableObject<Env> {
     const nowMs = this.now();
     if (isNew) {
       this.#log('info', 'take_back', { requestId, choice: wanted.choice });
-      this.#feed.publish();
+      this.#publish();
       await this.#alarm.arm(nowMs);
     }
     return { kind: 'ok', progress: toProgress(session, nowMs), isNew };
@@ -410,7 +426,7 @@ export class ActivationSession extends DurableObject<Env> {
    */
   async forgetPerson(person: ForgottenPerson): Promise<void> {
     if (!(await forgetPerson(this.#context, person))) return;
-    this.#feed.publish();
+    this.#publish();
     await this.#alarm.arm(this.now());
   }
 
@@ -450,13 +466,19 @@ export class ActivationSession extends DurableObject<Env> {
    */
   async poke(): Promise<boolean> {
     const isOverdue = await this.#alarm.isOverdue();
+    await this.#events.refresh();
     await this.#alarm.ensureAlarm(null);
     if (isOverdue) this.ctx.waitUntil(this.#turns.goOn());
     return this.#store.load() !== null;
   }
 
+  #publish(canWait = false): void {
+    this.#feed.publish(canWait);
+    this.#events.soon();
+  }
+
   #deliveriesChanged(before: Session, after: Session): void {
-    this.#feed.publish();
+    this.#publish();
     if (after.state !== before.state) {
       this.#log('info', 'session_state', { state: after.state, reason: after.reason });
     }
@@ -491,7 +513,7 @@ export class ActivationSession extends DurableObject<Env> {
       deliveryTimeoutMs: () => this.deliveryTimeoutMs(),
       verbs: (verbs) => this.verbs(verbs),
       keyOf: (session, batch) => this.keyOf(session, batch),
-      publish: (canWait) => this.#feed.publish(canWait),
+      publish: (canWait) => this.#publish(canWait),
       log: (level, event, fields) => this.#log(level, event, fields),
       waitUntil: (promise) => this.ctx.waitUntil(promise),
     };

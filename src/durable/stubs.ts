@@ -8,7 +8,10 @@
  * @module
  */
 /** What is needed of the environment to find an object. */
-export type StubEnv = Pick<Env, 'ACTIVATION_SESSION' | 'MAIL_GATE' | 'DATA_JURISDICTION'>;
+export type StubEnv = Pick<
+  Env,
+  'ACTIVATION_SESSION' | 'MAIL_GATE' | 'WEBHOOK_ENDPOINT' | 'DATA_JURISDICTION'
+>;
 
 /** The session's object. A stub writes nothing: an unknown id makes no object. */
 export function sessionStub(
@@ -34,6 +37,14 @@ export function sessionStubById(
 /** The object of a mail account, which gives the permits. */
 export function mailGateStub(env: StubEnv, account: string): ReturnType<Env['MAIL_GATE']['getByName']> {
   return inJurisdiction(env.MAIL_GATE, env).getByName(account);
+}
+
+/** The object of an endpoint that gets events. */
+export function endpointStub(
+  env: StubEnv,
+  endpointId: string,
+): ReturnType<Env['WEBHOOK_ENDPOINT']['getByName']> {
+  return inJurisdiction(env.WEBHOOK_ENDPOINT, env).getByName(endpointId);
 }
 
 /** The jurisdiction of all data, chosen by the first `npm run deploy`; null: none. */

@@ -6,7 +6,8 @@
  *
  * @module
  */
-import { type FetchLike, parseJson, property } from './providers/http.ts';
+import { dnsRecords } from './dns-query.ts';
+import type { FetchLike } from './providers/http.ts';
 import { findProvider } from './providers/index.ts';
 
 export interface DnsFinding {
@@ -15,34 +16,11 @@ export interface DnsFinding {
   detail: string;
 }
 
-/** DNS over HTTPS, in the JSON form (https://developers.cloudflare.com/1.1.1.1/encryption/dns-over-https/make-api-requests/dns-json/). */
-const resolverUrl = 'https://cloudflare-dns.com/dns-query';
-/** A person waits for the page, and a reachable resolver answers within some tens of milliseconds. */
-const timeoutMs = 2_500;
-
 /** The TXT records of a name; null when nobody answered. */
 async function textRecords(fetchLike: FetchLike, name: string): Promise<string[] | null> {
-  try {
-    const response = await fetchLike(`${resolverUrl}?name=${encodeURIComponent(name)}&type=TXT`, {
-      headers: { accept: 'application/dns-json' },
-      signal: AbortSignal.timeout(timeoutMs),
-    });
-    const body = parseJson(await response.text());
-    const status = property(body, 'Status');
-    // 0: answered, 3: there is no such name. Anything else is a failure of the resolver.
-    if (!response.ok || (status !== 0 && status !== 3)) return null;
-    const answers = property(body, 'Answer');
-    if (!Array.isArray(answers)) return [];
-    return answers.flatMap((answer: unknown) => {
-      const data = property(answer, 'data');
-      // A long record comes as several quoted strings that belong together.
-      return property(answer, 'type') === 16 && typeof data === 'string'
-        ? [data.replace(/^"|"$/g, '').replace(/"\s*"/g, '')]
-        : [];
-    });
-  } catch {
-    return null;
-  }
+  // A long record comes as several quoted strings that belong together.
+  const records = await dnsRecords(fetchLike, name, 'TXT');
+  return records?.map((data) => data.replace(/^"|"$/g, '').replace(/"\s*"/g, '')) ?? null;
 }
 
 const offline = 'The domain name system did not answer; look again when there is a network.';

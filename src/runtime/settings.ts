@@ -405,6 +405,15 @@ const table = {
     isSecret: false,
     takenBy: ['start'],
   },
+  WEBHOOKS_ALLOW_LOCAL: {
+    group: 'Local development',
+    meaning:
+      '1: events may go to http addresses and to private networks, such as this machine. No deploy carries it.',
+    default: null,
+    isSecret: false,
+    takenBy: ['start'],
+    check: (value) => (value === '1' ? null : 'is 1 or empty'),
+  },
   MAIL_INBOX_URL: {
     group: 'Local development',
     meaning: "Page that shows the stand-in's mails, linked from the app. `npm start` sets it.",
@@ -550,6 +559,11 @@ export function mailTexts(env: SettingValues): {
     postalAddress: textOf('MAIL_POSTAL_ADDRESS'),
     publicUrl: textOf('PUBLIC_URL')?.replace(/\/+$/, '') ?? null,
   };
+}
+
+/** True where events may go to addresses that are not public; in local development only. */
+export function allowsLocalWebhooks(env: SettingValues): boolean {
+  return validText(env, 'WEBHOOKS_ALLOW_LOCAL') !== null;
 }
 
 /** The key that receipts are signed with, or null: no receipt can be made then. */

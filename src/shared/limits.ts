@@ -89,4 +89,8 @@ export const limits = {
   maxWatchMinutes: 10_080,
   /** Open streams of one session; each costs the object a few kB. */
   maxStreamReaderCount: 10_000,
+  /** Endpoints that get events: each session tells each of them of its events. */
+  maxEndpointCount: 20,
+  maxEndpointTargetLength: 1_000,
+  maxEndpointDescriptionLength: 200,
 } as const;

@@ -29,6 +29,7 @@ import { requestName } from './middleware/request-id.ts';
 import { requestLog } from './middleware/request-log.ts';
 import { activationRoutes } from './routes/activation/activation.ts';
 import { auditRoutes } from './routes/system/audit.ts';
+import { eventEndpointRoutes } from './routes/system/event-endpoints.ts';
 import { docsRoutes } from './routes/system/docs.ts';
 import { healthRoutes } from './routes/system/health.ts';
 import { importRoutes } from './routes/crm/imports.ts';
@@ -89,6 +90,7 @@ export function createApp(identify: Identify = createIdentify()): App {
     testInboxRoutes,
     webhookRoutes,
     unsubscribeRoutes,
+    eventEndpointRoutes,
     auditRoutes,
     settingsRoutes,
     maintenanceRoutes,

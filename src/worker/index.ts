@@ -8,6 +8,7 @@ import { runNightlyCleanup, sweep } from './operations/scheduled-cleanup.ts';
 
 export { ActivationSession } from '../durable/activation-session.ts';
 export { MailGate } from '../durable/mail-gate.ts';
+export { WebhookEndpoint } from '../durable/webhook-endpoint.ts';
 
 /** The cron of the sweep, as in wrangler.toml. */
 const sweepCron = '* * * * *';

@@ -9,6 +9,8 @@ interface __BaseEnv_Env {
   POSTMARK_WEBHOOK_CREDENTIALS?: string;
   /** Local development only: the e-mail address of the person who needs no sign-in. */
   LOCAL_PERSON?: string;
+  /** Local development only: 1 where events may go to addresses that are not public. */
+  WEBHOOKS_ALLOW_LOCAL?: string;
   /** Cloudflare's send_email binding, for MAIL_PROVIDER=cloudflare. */
   EMAIL?: import('../mail/providers/cloudflare/transport.ts').SendEmailBinding;
 }

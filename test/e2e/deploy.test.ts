@@ -148,6 +148,7 @@ function options(version: string): ReturnType<typeof convertV4MiniflareOptions> 
     durableObjects: {
       ACTIVATION_SESSION: { className: 'ActivationSession', useSQLite: true },
       MAIL_GATE: { className: 'MailGate', useSQLite: true },
+      WEBHOOK_ENDPOINT: { className: 'WebhookEndpoint', useSQLite: true },
     },
     ratelimits: { REQUESTS_PER_PERSON: { namespace_id: '1', simple: { limit: 3_000, period: 60 } } },
   });

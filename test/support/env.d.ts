@@ -8,6 +8,8 @@ declare namespace Cloudflare {
     ADDRESS_HASH_KEY: string;
     RECEIPT_SIGNING_KEY: string;
     CHAOS_CRASHES: string;
+    EVENT_COUNT: string;
+    EVENT_KILLS: string;
     FEW_REQUESTS_PER_PERSON: RateLimit;
     FUZZ_REQUESTS: string;
     RECEIPT_LEADS: string;

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Batch } from '../../src/core/batch/batch.ts';
+import type { BackoffPolicy } from '../../src/core/limits/backoff.ts';
 import type { Session } from '../../src/core/session/session.ts';
 import { seededRandom } from './random.ts';
 
@@ -25,6 +26,10 @@ export interface Hooks {
   hold: ((verb: string) => Promise<unknown> | null) | null;
   keyOf: ((session: Session, batch: Batch) => string) | null;
   deliveryTimeoutMs: number | null;
+  /** Takes the requests of endpoints, name look-ups included, in place of the network. */
+  receive: ((request: Request) => Promise<Response>) | null;
+  /** The waits between two attempts to send an event. */
+  eventBackoff: BackoffPolicy | null;
   /** False: answers may be otherwise than /openapi.json says, because a test damages what they are made from. */
   checkAnswers: boolean;
   /** Bindings that the Worker and the session objects see instead of the configured ones. */
@@ -40,6 +45,8 @@ const untouched: Hooks = {
   hold: null,
   keyOf: null,
   deliveryTimeoutMs: null,
+  receive: null,
+  eventBackoff: null,
   checkAnswers: true,
   env: {},
 };

@@ -13,6 +13,9 @@ import type { SliceVerbs } from '../../src/core/session/slice.ts';
 import { ActivationSession as RealSession } from '../../src/durable/activation-session.ts';
 import { MailGate as RealGate } from '../../src/durable/mail-gate.ts';
 import { SessionStore } from '../../src/durable/store/session-store.ts';
+import { WebhookEndpoint as RealEndpoint } from '../../src/durable/webhook-endpoint.ts';
+import type { BackoffPolicy } from '../../src/core/limits/backoff.ts';
+import type { FetchLike } from '../../src/mail/providers/http.ts';
 import type { Progress } from '../../src/shared/progress.ts';
 import { assertionHeader } from '../../src/worker/auth/access-assertion.ts';
 import { createApp } from '../../src/worker/app.ts';
@@ -25,6 +28,23 @@ export class MailGate extends RealGate {
   protected override now(): number {
     return hooks.now === null ? super.now() : hooks.now();
   }
+}
+
+export class WebhookEndpoint extends RealEndpoint {
+  protected override now(): number {
+    return hooks.now === null ? super.now() : hooks.now();
+  }
+
+  protected override backoff(): BackoffPolicy {
+    return hooks.eventBackoff ?? super.backoff();
+  }
+
+  protected override settings(): Env {
+    return { ...super.settings(), ...hooks.env };
+  }
+
+  protected override fetchOut: FetchLike = (url, init) =>
+    hooks.receive === null ? fetch(url, init) : hooks.receive(new Request(url, init));
 }
 
 /**

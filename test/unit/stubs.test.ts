@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { dataJurisdiction, mailGateStub, sessionStub, type StubEnv } from '../../src/durable/stubs.ts';
+import {
+  dataJurisdiction,
+  endpointStub,
+  mailGateStub,
+  sessionStub,
+  type StubEnv,
+} from '../../src/durable/stubs.ts';
 
 /** Namespaces that record their calls, because workerd has no jurisdictions. */
 function env(jurisdiction: string): StubEnv {
@@ -10,6 +16,7 @@ function env(jurisdiction: string): StubEnv {
   return {
     ACTIVATION_SESSION: namespace('session'),
     MAIL_GATE: namespace('gate'),
+    WEBHOOK_ENDPOINT: namespace('endpoint'),
     DATA_JURISDICTION: jurisdiction,
   } as unknown as StubEnv;
 }
@@ -18,6 +25,7 @@ describe('stubs', () => {
   it('are in the jurisdiction that the environment was created with', () => {
     expect(sessionStub(env('eu'), 'a')).toBe('eu:session/a');
     expect(mailGateStub(env('eu'), 'resend')).toBe('eu:gate/resend');
+    expect(endpointStub(env('eu'), 'we_1')).toBe('eu:endpoint/we_1');
   });
 
   it('are in no jurisdiction when none was chosen, or before the setting existed', () => {

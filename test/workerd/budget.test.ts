@@ -62,6 +62,26 @@ describe('a session of 5,000 leads', () => {
     expect(billedRowsWritten(bill)).toBeLessThanOrEqual(0.06 * 5_000);
   });
 
+  it('writes no row for events without an endpoint, and one for each batch with one', async () => {
+    const { bill } = await billOf(5_000);
+    db = await emptyCrm();
+    mail = new FakeMailApi().install();
+    // Its object does not exist, so that only what the session writes is counted.
+    const endpoint = db.prepare(
+      `INSERT INTO event_endpoints (endpoint_id, kind, target, description, types, created_at, created_by)
+       VALUES ('we_none', 'webhook', 'https://crm.acme.com/', '', '[]', 0, 'ana@example.com')`,
+    );
+    await endpoint.run();
+    const { bill: withEvents } = await billOf(5_000);
+    await db.prepare('DELETE FROM event_endpoints').run();
+    const eventRowCount = billedRowsWritten(withEvents) - billedRowsWritten(bill);
+    // Slices and alarms differ a little from run to run.
+    expect(eventRowCount).toBeGreaterThan(40);
+    expect(eventRowCount).toBeLessThanOrEqual(50 + 20);
+    // Who asks for events pays for them: the budget without them is 0.06.
+    expect(billedRowsWritten(withEvents)).toBeLessThanOrEqual(0.075 * 5_000);
+  });
+
   it('writes at most 3 rows per lead in D1, with one round trip for several batches and a few others', async () => {
     const { bill } = await billOf(5_000);
     expect(bill.d1RowsWritten).toBeGreaterThan(5_000);

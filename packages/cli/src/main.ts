@@ -9,7 +9,16 @@
 import { parseArgs } from 'node:util';
 import { createClient, RefusedError, SignedOutError, UnreachableError } from '../../client/src/index.ts';
 import { productVersion } from '../../../src/shared/version.ts';
-import { adviceOn, command, preview, receipt, results, start, watch } from './commands/activation.ts';
+import {
+  adviceOn,
+  command,
+  nextWave,
+  preview,
+  receipt,
+  results,
+  start,
+  watch,
+} from './commands/activation.ts';
 import type { Call, ExitCode } from './commands/call.ts';
 import { doctor } from './commands/doctor.ts';
 import { importFile } from './commands/import.ts';
@@ -32,6 +41,7 @@ const remoteCommands: Record<RemoteCommand, (call: Call) => Promise<ExitCode>> =
   pause: command('pause'),
   resume: command('resume'),
   cancel: command('cancel'),
+  'next-wave': nextWave,
   undo: command('undo'),
   retry: command('retryFailed'),
   results,

@@ -24,6 +24,7 @@ export const commands = {
   pause: ['SESSION', 'no email leaves after the answer'],
   resume: ['SESSION', 'goes on after a pause'],
   cancel: ['SESSION', 'ends it; whoever was not emailed becomes new again'],
+  'next-wave': ['SESSION', 'begins the next wave of one that is held or watched'],
   undo: ['SESSION', 'takes a start back before the first lead is touched'],
   retry: ['SESSION', 'sends the emails again that certainly did not leave'],
   results: ['SESSION [--email STATE] [--csv]', 'lists what became of each lead'],

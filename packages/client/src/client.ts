@@ -139,13 +139,14 @@ export class LeadActivation {
 
   /** What a start would do, by the server's present data. Changes nothing. */
   preview(request: Omit<ActivationRequest, 'sessionId'>, signal?: AbortSignal): Promise<Preview> {
-    const { name, audience, templateId, schedule, window } = request;
+    const { name, audience, templateId, schedule, window, waves } = request;
     return this.request('post', '/crm/activation/manifest', {
       body: {
         ...{ audience, templateId },
         ...(name === undefined ? {} : { name }),
         ...(schedule === undefined ? {} : { schedule }),
         ...(window === undefined ? {} : { window }),
+        ...(waves === undefined ? {} : { waves }),
       },
       isRepeatable: true,
       ...signalOf(signal),
@@ -227,6 +228,19 @@ export class LeadActivation {
     return this.request('post', `/crm/activation/{sessionId}/${command}`, {
       params: { sessionId },
       body: {},
+      isRepeatable: true,
+    });
+  }
+
+  /**
+   * Begins the next wave of an activation that is held, or whose wave is watched.
+   *
+   * @param after - number of the present wave: a repeat of the request never passes a second one
+   */
+  nextWave(sessionId: string, after: number): Promise<Schemas['Progress']> {
+    return this.request('post', '/crm/activation/{sessionId}/next-wave', {
+      params: { sessionId },
+      body: { after },
       isRepeatable: true,
     });
   }

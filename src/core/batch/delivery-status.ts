@@ -10,7 +10,10 @@
  */
 import type { EmailState } from '../../shared/progress.ts';
 
-/** A provider's event in our terms. `hardBounced`: the address will never take mail. */
+/**
+ * A provider's event in our terms. `hardBounced`: the address will never take mail. `unsubscribed` is not a provider's:
+ * the link in the mail was used, so the mail was taken.
+ */
 export const deliveryEvents = [
   'delayed',
   'delivered',
@@ -19,6 +22,7 @@ export const deliveryEvents = [
   'complained',
   'failed',
   'suppressed',
+  'unsubscribed',
 ] as const;
 export type DeliveryEvent = (typeof deliveryEvents)[number];
 
@@ -36,6 +40,7 @@ const bits = {
   failed: 16,
   suppressed: 32,
   hard: 64,
+  unsubscribed: 128,
 } as const;
 
 /** A complaint proves a delivery, and a hard bounce is a bounce. */
@@ -47,6 +52,7 @@ const bitsOf = {
   complained: bits.complained | bits.delivered,
   failed: bits.failed,
   suppressed: bits.suppressed,
+  unsubscribed: bits.unsubscribed,
 } as const satisfies Record<DeliveryEvent, number>;
 
 /** It did not arrive: bounced, given up by the provider, or stopped by the provider's own list. */
@@ -62,6 +68,11 @@ export interface DeliveryCounts {
 /** `known` with the bits of one more event. */
 export function withDeliveryEvent(known: number, event: DeliveryEvent): number {
   return known | bitsOf[event];
+}
+
+/** True where the recipient has used the link to unsubscribe. */
+export function hasUnsubscribed(known: number): boolean {
+  return (known & bits.unsubscribed) !== 0;
 }
 
 /** What the step from one set of bits to a larger one adds to the counters. */

@@ -20,7 +20,10 @@ export interface WakeView {
   nextAttemptAt: number | null;
   /** When the first key of mail in doubt expires; for a halted session only. */
   keyDiesAt: number | null;
-  /** True when the CRM is up to date: the row in the list of activations, and the leads that were given back. */
+  /**
+   * True when the CRM is up to date, the row in the list of activations and the leads that were given back, and every
+   * endpoint knows of the session's events.
+   */
   isRecorded: boolean;
   /** When the next step of retention is due; null while the session has not ended. */
   retentionAt: number | null;

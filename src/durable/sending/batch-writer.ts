@@ -36,7 +36,7 @@ export class BatchWriter {
   /** Writes a batch as it becomes, the batches made from it, and the session. */
   write(before: Batch, changed: ChangedBatch, signal: SessionSignal): void {
     const { store, now, random, log, traits } = this.#context;
-    store.batches.update(changed.batch);
+    store.changeBatch(before, changed.batch, now());
     store.batches.append(changed.added);
     const session = store.session();
     const settled = settleBatch(session, before, changed, signal, { nowMs: now(), random, traits: traits() });

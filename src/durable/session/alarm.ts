@@ -85,7 +85,7 @@ export class SessionAlarm {
         isWorkDue: hasLeadsToPlan(session) || store.batches.hasPending(),
         nextAttemptAt: store.batches.nextAttemptAt(session.isChecking),
         keyDiesAt: this.#keyDiesAt(session),
-        isRecorded: isTold(session, nowMs),
+        isRecorded: isTold(session, nowMs) && store.outbox.isTold,
         retentionAt: nextRetention(session, retentionDays(settings()))?.at ?? null,
       },
       nowMs,
@@ -128,7 +128,8 @@ export class SessionAlarm {
       await this.arm(nowMs);
       return;
     }
-    if (isAtRest(session) && session.probeAt === null && isTold(session, nowMs)) return;
+    if (isAtRest(session) && session.probeAt === null && isTold(session, nowMs) && store.outbox.isTold)
+      return;
     log('warn', 'alarm_rearmed', { requestId, alarmAt });
     await this.arm(nowMs);
   }

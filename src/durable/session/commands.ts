@@ -192,7 +192,7 @@ function retryFailed({ store, nowMs }: Step, { spec, waves }: Session, batches: 
   let waiting: Recipient[] = [];
   for (const [index, known] of batches.entries()) {
     const { batch, recipients, delta: added } = takeFailed(known, (leadId) => deliveries.of(leadId) !== 0);
-    store.batches.update(batch);
+    store.changeBatch(known, batch, nowMs);
     deltas.push({ batch, counts: { ...noCounts, ...added } });
     waiting.push(...recipients);
     // A batch has leads of one wave.
@@ -206,11 +206,11 @@ function retryFailed({ store, nowMs }: Step, { spec, waves }: Session, batches: 
 }
 
 /** Applies the command to each batch. */
-function change({ store }: Step, batches: readonly Batch[], by: (batch: Batch) => Retried): Part {
+function change({ store, nowMs }: Step, batches: readonly Batch[], by: (batch: Batch) => Retried): Part {
   const deltas: { batch: Batch; counts: BatchCounts }[] = [];
   for (const known of batches) {
     const { batch, added, delta } = by(known);
-    store.batches.update(batch);
+    store.changeBatch(known, batch, nowMs);
     store.batches.append(added);
     deltas.push({ batch, counts: { ...noCounts, ...delta } });
   }

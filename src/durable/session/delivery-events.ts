@@ -10,6 +10,7 @@
  * @module
  */
 import { countBatch, countDelta, proveTaken } from '../../core/batch/batch.ts';
+import { reportEvents, type BitsChange } from '../../core/events/make-events.ts';
 import {
   withDeliveryEvent,
   deliveryDelta,
@@ -41,7 +42,7 @@ export interface DeliveryContext {
   store: SessionStore;
   now(): number;
   limits(): GuardLimits;
-  /** The counters have changed, and are on disk. */
+  /** The counters have changed, or there are events, and they are on disk. */
   changed(before: Session, after: Session): void;
 }
 
@@ -79,15 +80,18 @@ export class DeliveryEvents {
       const before = store.load();
       // The session was erased while the events waited, or anonymized: then a late event must not be counted twice.
       if (before === null || before.spec.reducedAt !== undefined) return null;
-      const { delta, byWave } = this.#writeBits(before, reports);
+      const { delta, byWave, changes } = this.#writeBits(before, reports);
       let after = this.#settleProven(before, reports);
+      const events = store.outbox.isOn ? reportEvents(changes) : [];
+      store.outbox.note(events, now());
       if (delta.delivered + delta.bounced + delta.complained > 0) {
         // The limits of a wave are the person's own; the guard is for those who have set none.
         after = holdBrokenWave(countDeliveriesInWaves(after, byWave), now());
         after = applyDeliveries(after, now(), delta, limits());
       }
-      if (after === before) return null;
-      store.save(after);
+      if (after !== before) store.save(after);
+      // An unsubscribe is an event, and changes no counter.
+      else if (events.length === 0) return null;
       return { before, after };
     });
     if (change !== null) changed(change.before, change.after);
@@ -103,21 +107,22 @@ export class DeliveryEvents {
     for (const batch of batches.unknownOf([...told])) {
       const proven = proveTaken(batch, (leadId) => told.has(leadId));
       if (proven === null) continue;
-      batches.update(proven);
+      store.changeBatch(batch, proven, now());
       const delta = countDelta(countBatch(batch), countBatch(proven));
       session = applyCounts(countInWave(session, anyLeadOf(proven), delta), now(), delta);
     }
     return session;
   }
 
-  /** Writes the bits; returns what they add to the counters, and to those of each wave by its place. */
+  /** Writes the bits; returns what changed, and what that adds to the counters and to those of each wave by its place. */
   #writeBits(
     { waves }: Session,
     reports: readonly DeliveryReport[],
-  ): { delta: DeliveryCounts; byWave: Map<number, DeliveryCounts> } {
+  ): { delta: DeliveryCounts; byWave: Map<number, DeliveryCounts>; changes: BitsChange[] } {
     const { store } = this.#context;
     const delta: DeliveryCounts = { delivered: 0, bounced: 0, complained: 0 };
     const byWave = new Map<number, DeliveryCounts>();
+    const changes: BitsChange[] = [];
     const byBlock = Map.groupBy(reports, ({ leadId }) => Math.floor(leadId / blockLeadCount));
     for (const [block, members] of byBlock) {
       const bits = store.deliveryBlock(block) ?? new Uint8Array(blockLeadCount);
@@ -129,6 +134,7 @@ export class DeliveryEvents {
         if (next === known) continue;
         bits[index] = next;
         isChanged = true;
+        changes.push({ leadId, before: known, after: next });
         const added = deliveryDelta(known, next);
         delta.delivered += added.delivered;
         delta.bounced += added.bounced;
@@ -137,7 +143,7 @@ export class DeliveryEvents {
       }
       if (isChanged) store.saveDeliveryBlock(block, bits);
     }
-    return { delta, byWave };
+    return { delta, byWave, changes };
   }
 }
 

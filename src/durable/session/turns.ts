@@ -18,6 +18,7 @@ import type { SessionAlarm } from './alarm.ts';
 import { followClock } from './clock.ts';
 import { applyCommand } from './commands.ts';
 import type { SessionContext } from './context.ts';
+import type { SessionEvents } from './events.ts';
 import type { SessionSlice } from './slice.ts';
 import type { SessionTakeBack } from './take-back.ts';
 
@@ -28,6 +29,7 @@ export interface TurnParts {
   alarm: SessionAlarm;
   slice: SessionSlice;
   takeBack: SessionTakeBack;
+  events: SessionEvents;
   /** The session was removed: its streams end. */
   removed(sessionId: string): void;
 }
@@ -122,15 +124,17 @@ export class SessionTurns {
 
   async #alarmTurn(): Promise<void> {
     const { store, now } = this.#context;
-    const { alarm, slice, takeBack } = this.#parts;
+    const { alarm, slice, takeBack, events } = this.#parts;
     followClock(this.#context);
     if (store.load() === null) {
       await alarm.clear();
       return;
     }
     if ((await this.#retain()) === 'removed') return;
+    await events.refresh();
     await takeBack.goOn();
     if ((await slice.run()) === 'superseded') return;
+    await events.tell();
     await alarm.arm(now());
   }
 

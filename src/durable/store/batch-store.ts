@@ -85,6 +85,14 @@ export class BatchStore {
     return row?.state ?? null;
   }
 
+  /** The batch that another one's recipients came from, as far as its events need it. */
+  origin(seq: number): Pick<Batch, 'state' | 'leadIds'> | null {
+    const row = this.#sql
+      .exec<{ state: BatchState; lead_ids: string }>('SELECT state, lead_ids FROM batch WHERE seq = ?', seq)
+      .toArray()[0];
+    return row === undefined ? null : { state: row.state, leadIds: JSON.parse(row.lead_ids) as number[] };
+  }
+
   /**
    * A batch as it is on disk now. If it has not changed, `known` is returned: to read its hundred recipients again
    * costs more than all else of a settlement.

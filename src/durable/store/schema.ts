@@ -111,6 +111,11 @@ const migrations: readonly string[] = [
   -- Batches of which a recipient was erased: salts of the others and leaves of the erased, as JSON.
   CREATE TABLE receipt_closed (seq INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
   `,
+  `
+  -- Events for endpoints, as JSON (core/events/make-events.ts). Row 0 says that they are noted, and how far the
+  -- endpoints know of them. Empty where there is no endpoint.
+  CREATE TABLE outbox (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, events TEXT NOT NULL) STRICT;
+  `,
 ];
 
 const versionTable = 'CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL) STRICT';

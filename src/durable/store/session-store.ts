@@ -7,13 +7,15 @@
  *
  * @module
  */
-import type { BatchCounts } from '../../core/batch/batch.ts';
+import type { Batch, BatchCounts } from '../../core/batch/batch.ts';
+import { activationEvents, batchEvents } from '../../core/events/make-events.ts';
 import { touch, type Session, type SessionSpec } from '../../core/session/session.ts';
 import type { Approval } from '../../shared/approval.ts';
 import { mentions, withoutMentions, type ForgottenPerson } from '../../shared/forgotten.ts';
 import type { Audience } from '../../shared/schemas/activation.ts';
 import { BatchStore } from './batch-store.ts';
 import { ErasedLeads } from './erased-leads.ts';
+import { OutboxStore } from './outbox-store.ts';
 import { ReceiptStore } from './receipt-store.ts';
 import { ResultStore } from './result-store.ts';
 import { isMarkedErased, markErased, migrate, schemaState } from './schema.ts';
@@ -86,6 +88,7 @@ export class SessionStore {
   readonly results: ResultStore;
   readonly timeline: SessionTimeline;
   readonly receipt: ReceiptStore;
+  readonly outbox: OutboxStore;
   readonly #erased: ErasedLeads;
   #session: Session | null = null;
 
@@ -97,6 +100,7 @@ export class SessionStore {
     this.results = new ResultStore(storage.sql);
     this.timeline = new SessionTimeline(storage.sql);
     this.receipt = new ReceiptStore(storage.sql);
+    this.outbox = new OutboxStore(storage.sql);
   }
 
   /** Runs `work` in a transaction, and reloads the caches if it throws. */
@@ -108,6 +112,7 @@ export class SessionStore {
       this.#session = session;
       this.timeline.forget();
       this.receipt.forget();
+      this.outbox.forget();
       this.#erased.forget();
       throw error;
     }
@@ -139,20 +144,27 @@ export class SessionStore {
     return session;
   }
 
-  /** Writes a new session. Call inside {@link transact}. */
-  create(session: Session): void {
+  /**
+   * Writes a new session. Call inside {@link transact}.
+   *
+   * @param notesEvents - there is an endpoint that gets its events
+   */
+  create(session: Session, notesEvents = false): void {
     migrate(this.#sql);
+    this.outbox.forget();
+    if (notesEvents) this.outbox.turnOn();
     this.#sql.exec('INSERT INTO spec (id, json) VALUES (1, ?)', JSON.stringify(session.spec));
     this.save(session);
   }
 
   /**
-   * Writes the session's record, its spec where that has changed, and the timeline events of the change.
+   * Writes the session's record, its spec where that has changed, and the events of the change.
    *
    * @param by - who caused it, when it was a person's command
    */
   save(session: Session, by: string | null = null): void {
     this.timeline.changed(this.#session, session, by);
+    if (this.outbox.isOn) this.outbox.note(activationEvents(this.#session, session), session.updatedAt);
     // It is large and rarely changes: its times by a command, its audience when that is frozen at the start.
     if (this.#session !== null && this.#session.spec !== session.spec) this.#writeSpec(session.spec);
     const { delivered, bounced, complained, acknowledged } = session;
@@ -181,6 +193,18 @@ export class SessionStore {
       session.waitingFor === null ? null : JSON.stringify(session.waitingFor),
     );
     this.#session = session;
+  }
+
+  /**
+   * Writes a changed batch and its events. Call inside {@link transact}.
+   *
+   * @param before - as it is on disk
+   */
+  changeBatch(before: Batch, after: Batch, nowMs: number): void {
+    this.batches.update(after);
+    if (!this.outbox.isOn) return;
+    const origin = after.originSeq === null ? null : this.batches.origin(after.originSeq);
+    this.outbox.note(batchEvents(before, after, origin), nowMs);
   }
 
   /** The counters, counted again from the rows. Reads every row. */
@@ -284,6 +308,7 @@ export class SessionStore {
       this.#sql.exec(`DELETE FROM ${table}`);
     }
     this.#saveSpec(session, spec);
+    this.outbox.anonymize();
     this.receipt.forget();
     this.#erased.forget();
   }
@@ -329,6 +354,7 @@ export class SessionStore {
   #forget(): void {
     this.timeline.forget();
     this.receipt.forget();
+    this.outbox.forget();
     this.#session = null;
     this.#erased.forget();
     this.batches.forget();

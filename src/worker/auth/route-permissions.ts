@@ -146,6 +146,16 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'POST /crm/suppressions/search': showsLeads('suppress'),
   'POST /crm/suppressions/:suppressionId/remove': rule('suppress', 'suppression.remove'),
 
+  'GET /crm/webhooks': rule('configure'),
+  'POST /crm/webhooks': rule('configure', 'webhook.create'),
+  'GET /crm/webhooks/:endpointId': rule('configure'),
+  'PATCH /crm/webhooks/:endpointId': rule('configure', 'webhook.change'),
+  'DELETE /crm/webhooks/:endpointId': rule('configure', 'webhook.delete'),
+  'POST /crm/webhooks/:endpointId/secret': rule('configure', 'webhook.rotateSecret'),
+  'POST /crm/webhooks/:endpointId/test': rule('configure', 'webhook.test'),
+  'GET /crm/webhooks/:endpointId/deliveries': rule('configure'),
+  'POST /crm/webhooks/:endpointId/deliveries/:deliveryId/send-again': rule('configure', 'webhook.sendAgain'),
+
   'GET /crm/audit': rule('readAudit'),
   'GET /crm/audit.csv': rule('readAudit', 'audit.download'),
 

@@ -45,6 +45,7 @@ const tags: ApiDescription['tags'] = [
   { name: 'views', description: 'Saved views of the leads page.' },
   { name: 'templates', description: 'The mails that activations send.' },
   { name: 'suppressions', description: 'Addresses that are never mailed.' },
+  { name: 'events', description: 'Endpoints that are told what happens: programs, channels and mailboxes.' },
   { name: 'audit', description: 'Who did what.' },
   { name: 'service', description: 'Settings, health and keys.' },
   { name: 'maintenance', description: 'Backup and recovery.' },

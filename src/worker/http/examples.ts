@@ -69,6 +69,13 @@ export const examples: Readonly<Record<string, readonly unknown[]>> = {
     },
   ],
   ImportChunkRequest: [{ rows: [{ line: 2, cells: ['ada@example.com', 'Ada'] }] }],
+  EndpointRequest: [
+    {
+      kind: 'webhook',
+      target: 'https://crm.acme.com/events',
+      types: ['activation.completed', 'lead.emailed', 'lead.bounced'],
+    },
+  ],
   SuppressionAdd: [{ addresses: ['ada@example.com'], reason: 'manual', note: 'Asked by phone' }],
   Problem: [
     {

@@ -56,6 +56,29 @@ export const problemHelp: Readonly<Record<ProblemCode, ProblemHelp>> = {
     happened: 'The search has more words than one search may have.',
     todo: 'Search for fewer words.',
   },
+  endpoint_refused: {
+    happened:
+      'The address is not a public one, the mailbox is none, or an event is not for this kind of webhook; `errors` says which. Nothing was saved.',
+    todo: 'Use an https address with the host name of a server on the internet, on port 443 or 8443.',
+  },
+  endpoint_not_found: {
+    happened: 'The webhook does not exist; it may have been deleted.',
+    todo: 'Read GET /crm/webhooks.',
+  },
+  delivery_not_found: {
+    happened:
+      'The log does not have this entry any more, or the activation no longer knows the event: it was erased, or its leads were forgotten after the retention time.',
+    todo: 'Read what you need from the activation itself.',
+  },
+  too_many_endpoints: {
+    happened:
+      'Every activation tells every webhook of its events, so their number is bounded. Nothing was saved.',
+    todo: 'Delete a webhook that is no longer used.',
+  },
+  endpoint_unsigned: {
+    happened: 'Only webhooks of the kind `webhook` are signed. Slack, Teams and email ones have no secret.',
+    todo: 'To stop who knows the address of a channel, make a new address there and save it here.',
+  },
   unknown_zone: {
     happened:
       'A time zone of the start time or the sending window is not known. An offset such as +01:00 is no time zone: it does not know when clocks change. Nothing was started or changed.',

@@ -1,7 +1,7 @@
 /**
  * The work of the crons: deleting the personal data of old imports, fences that keep nothing out, old changes of leads and
  * old answers, writing the audit entries for hours in which leads were read, and a sweep over the sessions that have not
- * ended.
+ * ended, which also gives sessions the unsubscribes that they have not noted.
  *
  * A session wakes by the alarm of its object. An alarm can be lost, after a long fault of the storage or when the
  * clock was set back; the sweep sets it again.
@@ -20,6 +20,7 @@ import { faultText } from '../../runtime/faults.ts';
 import { logEvent } from '../../runtime/log.ts';
 import { retentionDays } from '../../runtime/settings.ts';
 import { sessionStub } from '../../durable/stubs.ts';
+import { tellOpenUnsubscribes } from './unsubscribes.ts';
 
 const dayMs = 86_400_000;
 /** Below the time that the platform gives a cron, and work after an answer (30 s). */
@@ -79,6 +80,7 @@ export async function sweep(env: Env, now: () => number = () => Date.now()): Pro
       for (const sessionId of rest) await pokeSession(env, sessionId);
     };
     await Promise.all(Array.from({ length: pokeConcurrency }, poker));
+    await tellOpenUnsubscribes(env);
   } catch (error) {
     logEvent('error', 'sweep_failed', { error: faultText(error) });
   }

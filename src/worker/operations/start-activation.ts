@@ -23,6 +23,7 @@ import {
   type ResolvedAudience,
 } from '../../crm/audience.ts';
 import { openRecovery } from '../../crm/recovery.ts';
+import { endpointIds } from '../../crm/event-endpoints.ts';
 import { sessionStub } from '../../durable/stubs.ts';
 import {
   approvalAbove,
@@ -142,7 +143,8 @@ export async function startActivation(
       ? {}
       : { selectionHash: await fingerprintOf(selectionOf(wanted)) }),
   };
-  return requireStarted(await session.startSession(spec, requestId));
+  const hasEndpoints = (await endpointIds(env.DB)).length > 0;
+  return requireStarted(await session.startSession(spec, requestId, hasEndpoints));
 }
 
 /**

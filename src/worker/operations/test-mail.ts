@@ -1,15 +1,12 @@
 /**
  * A test mail: a draft, sent to the person who asks.
  *
- * It takes the same way as the mails of a session, so that it tests that way: the same transport, and a permit of the
- * gate, so that it does not exceed the provider's rate. It has no unsubscribe link.
+ * It takes the same way as the mails of a session, so that it tests that way (durable/single-mail.ts).
  *
  * @module
  */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { mailAccount } from '../../durable/mail-account.ts';
 import type { Outcome } from '../../core/batch/outcome.ts';
-import { json } from '../../mail/json.ts';
+import { sendSingleMail } from '../../durable/single-mail.ts';
 import type { Person } from '../app-env.ts';
 import { mailSettings, requireMail } from './require-mail.ts';
 import { Refusal } from '../http/problem.ts';
@@ -32,33 +29,17 @@ export async function sendTestMail(
     throw new Refusal('invalid_request', 'A service token has no mailbox. Sign in as a person.');
   }
   requireMail(env);
-  const account = mailAccount(env, Date.now);
-  if (account.kind === 'refused') throw new Refusal('mail_not_configured', account.message);
-  const lease = await account.gate.lease(1);
-  if (lease.permitCount === 0) {
+  const { from, replyTo } = mailSettings(env, requestUrl);
+  const { subject, html, text } = mail;
+  const answer = await sendSingleMail(env, Date.now, {
+    ...{ key: `test/${crypto.randomUUID()}`, from, to: person.email, replyTo, timeoutMs, kind: 'test' },
+    ...{ subject: `[Test] ${subject}`, html, text },
+  });
+  if (answer.kind === 'not_configured') throw new Refusal('mail_not_configured', answer.message);
+  if (answer.kind === 'paused') {
     throw new Refusal('unavailable', 'The mail provider asked for a pause. Try again in a minute.');
   }
-  await sleep(lease.delayMs);
-  const settings = mailSettings(env, requestUrl);
-  const { transport } = account;
-  const { outcome } = await transport.deliver({
-    key: `test/${crypto.randomUUID()}`,
-    payload: transport.encode([
-      {
-        from: settings.from,
-        to: person.email,
-        replyTo: settings.replyTo,
-        subject: json(`[Test] ${mail.subject}`),
-        html: json(mail.html),
-        text: json(mail.text),
-        source: '',
-        headers: {},
-        tags: { kind: 'test' },
-      },
-    ]),
-    mailCount: 1,
-    signal: AbortSignal.timeout(timeoutMs),
-  });
+  const { outcome } = answer;
   if (outcome.kind === 'accepted' && outcome.rejections.length === 0) {
     return { to: person.email, messageId: outcome.messageIds[0] ?? null };
   }

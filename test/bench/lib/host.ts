@@ -35,6 +35,7 @@ const runtime = new Miniflare(
       [
         ['ACTIVATION_SESSION', 'ActivationSession'],
         ['MAIL_GATE', 'MailGate'],
+        ['WEBHOOK_ENDPOINT', 'WebhookEndpoint'],
         ['BARE_LOOP', 'BareLoop'],
         ['BARE_READS', 'BareReads'],
       ].map(([binding, className]) => [binding, { className, useSQLite: true }]),

@@ -89,8 +89,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'an alarm before the session',
     'src/durable/activation-session.ts',
-    '    this.#store.transact(() => this.#store.create(session));\n    await this.ctx.storage.setAlarm(this.now());\n',
-    '    await new Promise((resolve) => setTimeout(resolve, 5));\n    this.#store.transact(() => this.#store.create(session));\n    setTimeout(() => void this.ctx.storage.setAlarm(this.now()), 20);\n',
+    '    this.#store.transact(() => this.#store.create(session, hasEndpoints));\n    await this.ctx.storage.setAlarm(this.now());\n',
+    '    await new Promise((resolve) => setTimeout(resolve, 5));\n    this.#store.transact(() => this.#store.create(session, hasEndpoints));\n    setTimeout(() => void this.ctx.storage.setAlarm(this.now()), 20);\n',
   ),
   mutant(
     'the doubt is not kept',

@@ -1,7 +1,7 @@
 /**
  * Rows as the version before left them: an object that the deploy of this version restarts.
  *
- * Takes back the last three migrations of src/durable/store/schema.ts. That version kept no history of a person's
+ * Takes back the last migrations of src/durable/store/schema.ts. That version kept no history of a person's
  * retries, and took a proxy's 503 for *not taken*, so it wrote no doubt of such a batch.
  *
  * @module
@@ -31,7 +31,7 @@ export function leaveEarlierRows({ database }: ObjectHost): boolean {
   ] as const) {
     database.script(`ALTER TABLE ${table} DROP COLUMN ${column}`);
   }
-  for (const table of ['receipt', 'receipt_seeds', 'receipt_closed'])
+  for (const table of ['receipt', 'receipt_seeds', 'receipt_closed', 'outbox'])
     database.script(`DROP TABLE IF EXISTS ${table}`);
   database.run('UPDATE schema_version SET version = ?', earlierVersion);
   return true;

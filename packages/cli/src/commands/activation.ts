@@ -98,6 +98,7 @@ export async function watch({ client, options, args, terminal, signal }: Call): 
 
 const stateWords: Partial<Record<Progress['state'], string>> = {
   awaiting_approval: 'waits for approval',
+  wave_held: 'held after a wave',
 };
 
 /** One line about a view, without a time. */
@@ -166,6 +167,21 @@ export function command(name: 'pause' | 'resume' | 'cancel' | 'undo' | 'retryFai
     else await terminal.write(`${progressLine(progress)}\n`);
     return exitCodes.ok;
   };
+}
+
+/** Begins the next wave of an activation that is held, or whose wave is watched. */
+export async function nextWave({ client, options, args, terminal, signal }: Call): Promise<ExitCode> {
+  const sessionId = onlyArgument(args, 'activation');
+  const { waves = [] } = await client.progress(sessionId, signal);
+  const present = waves.find(({ state }) => state === 'held' || state === 'watching');
+  if (present === undefined) {
+    terminal.tell('No wave is held or watched.');
+    return exitCodes.refused;
+  }
+  const progress = await client.nextWave(sessionId, present.number);
+  if (options.json === true) await writeJson(terminal, progress);
+  else await terminal.write(`${progressLine(progress as Progress)}\n`);
+  return exitCodes.ok;
 }
 
 const isEmailState = (word: string): word is EmailState => (emailStates as readonly string[]).includes(word);

@@ -9,11 +9,13 @@
  */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
+import { hasOpenUnsubscribe } from '../../../crm/event-endpoints.ts';
 import { suppressHash } from '../../../crm/suppressions.ts';
 import { logEvent } from '../../../runtime/log.ts';
 import { readUnsubscribeToken } from '../../../mail/unsubscribe-token.ts';
 import type { App, AppEnv } from '../../app-env.ts';
 import { problems } from '../../http/problem.ts';
+import { tellUnsubscribes } from '../../operations/unsubscribes.ts';
 
 const page = { 'text/html': { schema: z.string() } };
 const request = {
@@ -64,9 +66,19 @@ export function unsubscribeRoutes(app: App): void {
     if (claim === null) return answer(c, 404, damaged);
     const { sessionId, leadId, emailHash } = claim;
     const reason = 'unsubscribed' as const;
-    const entry = { emailHash, leadId, address: null, reason, nowMs: Date.now(), sessionId };
+    const entry = {
+      emailHash,
+      leadId,
+      address: null,
+      reason,
+      nowMs: Date.now(),
+      sessionId,
+      isLink: true,
+    } as const;
     if (await suppressHash(c.env.DB, entry))
       logEvent('info', 'unsubscribed', { requestId: c.get('requestId'), sessionId, leadId });
+    if (await hasOpenUnsubscribe(c.env.DB, { sessionId, leadId }))
+      c.executionCtx.waitUntil(tellUnsubscribes(c.env, [{ sessionId, leadId }]));
     return answer(c, 200, done);
   });
 }

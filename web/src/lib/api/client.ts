@@ -42,6 +42,16 @@ import type {
 } from '../../../../src/shared/schemas/leads.ts';
 import type { Settings, SettingValues } from '../../../../src/shared/schemas/common.ts';
 import type {
+  Delivery,
+  DeliveryPage,
+  Endpoint,
+  EndpointChange,
+  EndpointList,
+  EndpointRequest,
+  NewEndpoint,
+  NewSecret,
+} from '../../../../src/shared/schemas/webhooks.ts';
+import type {
   SenderCheck,
   SuppressionImport,
   SuppressionPage,
@@ -216,6 +226,16 @@ export const api = {
     post<SuppressionImport>('/crm/suppressions', { addresses, reason, note }),
   removeSuppression: (id: string, note: string) => post<void>(`/crm/suppressions/${id}/remove`, { note }),
   senderCheck: () => call<SenderCheck>('/crm/sender-check'),
+  webhooks: () => call<EndpointList>('/crm/webhooks'),
+  addWebhook: (wanted: EndpointRequest) => post<NewEndpoint>('/crm/webhooks', wanted),
+  changeWebhook: (endpointId: string, change: EndpointChange) =>
+    send<Endpoint>('PATCH', `/crm/webhooks/${endpointId}`, change),
+  deleteWebhook: (endpointId: string) => remove(`/crm/webhooks/${endpointId}`),
+  rotateWebhookSecret: (endpointId: string) => post<NewSecret>(`/crm/webhooks/${endpointId}/secret`, {}),
+  testWebhook: (endpointId: string) => post<Delivery>(`/crm/webhooks/${endpointId}/test`, {}),
+  webhookDeliveries: (endpointId: string) => call<DeliveryPage>(`/crm/webhooks/${endpointId}/deliveries`),
+  sendWebhookAgain: (endpointId: string, deliveryId: number) =>
+    post<Delivery>(`/crm/webhooks/${endpointId}/deliveries/${deliveryId}/send-again`, {}),
   settings: () => call<Settings>('/crm/settings'),
   settingValues: () => call<SettingValues>('/crm/settings/values'),
   testInbox: () => call<TestInbox>('/crm/test-inbox'),

@@ -1,0 +1,172 @@
+/**
+ * Event endpoints in D1: where events go, and unsubscribes that wait for their session.
+ *
+ * Owns the tables `event_endpoints` and `unsubscribe_events`. Secrets, deliveries and their log are in the endpoint's
+ * object (durable/webhook-endpoint.ts).
+ *
+ * @module
+ */
+import type { EndpointKind, EventType } from '../shared/events.ts';
+
+/** Why an endpoint gets no events. */
+export type DisabledReason = 'person' | 'gone' | 'failing';
+
+export interface EndpointRow {
+  endpointId: string;
+  kind: EndpointKind;
+  /** An https address, or a mailbox. */
+  target: string;
+  description: string;
+  types: EventType[];
+  createdAt: number;
+  createdBy: string;
+  disabledAt: number | null;
+  disabledReason: DisabledReason | null;
+}
+
+type StoredRow = Omit<EndpointRow, 'types'> & { types: string };
+
+const columns = `endpoint_id AS endpointId, kind, target, description, types, created_at AS createdAt,
+  created_by AS createdBy, disabled_at AS disabledAt, disabled_reason AS disabledReason`;
+
+function toEndpoint(row: StoredRow): EndpointRow {
+  // Written here only.
+  return { ...row, types: JSON.parse(row.types) as EventType[] };
+}
+
+/** All endpoints, oldest first; there are few. */
+export async function listEndpoints(db: D1Database): Promise<EndpointRow[]> {
+  const { results } = await db
+    .prepare(`SELECT ${columns} FROM event_endpoints ORDER BY created_at, endpoint_id`)
+    .all<StoredRow>();
+  return results.map(toEndpoint);
+}
+
+/** The ids of all endpoints, also of those that are switched off: they go on where they were. */
+export async function endpointIds(db: D1Database): Promise<string[]> {
+  const { results } = await db.prepare('SELECT endpoint_id AS id FROM event_endpoints').all<{ id: string }>();
+  return results.map(({ id }) => id);
+}
+
+export async function findEndpoint(db: D1Database, endpointId: string): Promise<EndpointRow | null> {
+  const row = await db
+    .prepare(`SELECT ${columns} FROM event_endpoints WHERE endpoint_id = ?`)
+    .bind(endpointId)
+    .first<StoredRow>();
+  return row === null ? null : toEndpoint(row);
+}
+
+/** Adds an endpoint. @returns false where there are as many as there may be */
+export async function addEndpoint(db: D1Database, row: EndpointRow, maxCount: number): Promise<boolean> {
+  const result = await db
+    .prepare(
+      `INSERT INTO event_endpoints (endpoint_id, kind, target, description, types, created_at, created_by)
+       SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE (SELECT count(*) FROM event_endpoints) < ?8`,
+    )
+    .bind(
+      row.endpointId,
+      row.kind,
+      row.target,
+      row.description,
+      JSON.stringify(row.types),
+      row.createdAt,
+      row.createdBy,
+      maxCount,
+    )
+    .run();
+  return result.meta.changes > 0;
+}
+
+/** Writes an endpoint's target, description and types, and whether it gets events. @returns false: there is none */
+export async function changeEndpoint(
+  db: D1Database,
+  row: Pick<EndpointRow, 'endpointId' | 'target' | 'description' | 'types' | 'disabledAt' | 'disabledReason'>,
+): Promise<boolean> {
+  const result = await db
+    .prepare(
+      `UPDATE event_endpoints SET target = ?2, description = ?3, types = ?4, disabled_at = ?5, disabled_reason = ?6
+       WHERE endpoint_id = ?1`,
+    )
+    .bind(
+      row.endpointId,
+      row.target,
+      row.description,
+      JSON.stringify(row.types),
+      row.disabledAt,
+      row.disabledReason,
+    )
+    .run();
+  return result.meta.changes > 0;
+}
+
+/** Switches an endpoint off that cannot be reached. @returns false where it was off already, or there is none */
+export async function disableEndpoint(
+  db: D1Database,
+  endpointId: string,
+  reason: DisabledReason,
+  nowMs: number,
+): Promise<boolean> {
+  const result = await db
+    .prepare(
+      `UPDATE event_endpoints SET disabled_at = ?2, disabled_reason = ?3
+       WHERE endpoint_id = ?1 AND disabled_at IS NULL`,
+    )
+    .bind(endpointId, nowMs, reason)
+    .run();
+  return result.meta.changes > 0;
+}
+
+/** @returns false when there was none */
+export async function removeEndpoint(db: D1Database, endpointId: string): Promise<boolean> {
+  const result = await db.prepare('DELETE FROM event_endpoints WHERE endpoint_id = ?').bind(endpointId).run();
+  return result.meta.changes > 0;
+}
+
+// ── unsubscribes ─────────────────────────────────────────────────────────────────────────────────
+
+/** A lead that has unsubscribed by the link in a mail of a session. */
+export interface UnsubscribedLead {
+  sessionId: string;
+  leadId: number;
+}
+
+/** Notes an unsubscribe for its session, while there is an endpoint; for a batch with the suppression itself. */
+export function noteUnsubscribe(
+  db: D1Database,
+  { sessionId, leadId }: UnsubscribedLead,
+): D1PreparedStatement {
+  return db
+    .prepare(
+      `INSERT OR IGNORE INTO unsubscribe_events (session_id, lead_id)
+       SELECT ?, ? WHERE EXISTS (SELECT 1 FROM event_endpoints)`,
+    )
+    .bind(sessionId, leadId);
+}
+
+/** Whether endpoints are to be told of this unsubscribe. */
+export async function hasOpenUnsubscribe(
+  db: D1Database,
+  { sessionId, leadId }: UnsubscribedLead,
+): Promise<boolean> {
+  const row = await db
+    .prepare('SELECT 1 FROM unsubscribe_events WHERE session_id = ? AND lead_id = ?')
+    .bind(sessionId, leadId)
+    .first();
+  return row !== null;
+}
+
+/** Unsubscribes that their sessions may not have noted. */
+export async function openUnsubscribes(db: D1Database, limit: number): Promise<UnsubscribedLead[]> {
+  const { results } = await db
+    .prepare('SELECT session_id AS sessionId, lead_id AS leadId FROM unsubscribe_events LIMIT ?')
+    .bind(limit)
+    .all<UnsubscribedLead>();
+  return results;
+}
+
+/** Their session has noted it. */
+export async function dropUnsubscribes(db: D1Database, leads: readonly UnsubscribedLead[]): Promise<void> {
+  if (leads.length === 0) return;
+  const drop = db.prepare('DELETE FROM unsubscribe_events WHERE session_id = ? AND lead_id = ?');
+  await db.batch(leads.map(({ sessionId, leadId }) => drop.bind(sessionId, leadId)));
+}

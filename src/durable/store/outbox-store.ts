@@ -1,0 +1,117 @@
+/**
+ * OutboxStore: the events of a session that endpoints are to get.
+ *
+ * Owns the table `outbox`. A session notes events from the moment that it learns of an endpoint; without one it writes
+ * nothing here. Rows are never changed, and are kept until the session is anonymized or removed, so that an event can
+ * be sent again. Which change makes which event is core/events/make-events.ts.
+ * Invariant: an event is written in the transaction of the change that it tells of.
+ *
+ * @module
+ */
+import { isLeadEvent, type StoredEvent } from '../../core/events/make-events.ts';
+import type { OutboxRow } from '../../core/events/page.ts';
+
+/** Row 0: that the session notes events, and how far the endpoints have been told of them. */
+interface OutboxState {
+  toldSeq: number;
+}
+
+export class OutboxStore {
+  readonly #sql: SqlStorage;
+  /** Undefined: not read; null: the session notes no events. */
+  #state: OutboxState | null | undefined;
+  #lastSeq: number | null = null;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  /** True once the session knows of an endpoint. */
+  get isOn(): boolean {
+    return this.#load() !== null;
+  }
+
+  /** The number of the last event; 0: none. */
+  get lastSeq(): number {
+    return (this.#lastSeq ??=
+      this.#sql.exec<{ seq: number | null }>('SELECT max(seq) AS seq FROM outbox').one().seq ?? 0);
+  }
+
+  /** True when every endpoint knows of every event. */
+  get isTold(): boolean {
+    const state = this.#load();
+    return state === null || state.toldSeq >= this.lastSeq;
+  }
+
+  /** Begins to note events. Call inside a transaction. */
+  turnOn(): void {
+    if (!this.isOn) this.#save({ toldSeq: 0 });
+  }
+
+  /** Deletes all events: nobody is left who would get them. Call inside a transaction. */
+  turnOff(): void {
+    this.#sql.exec('DELETE FROM outbox');
+    this.forget();
+  }
+
+  /** The endpoints know of the events up to this one. Call inside a transaction. */
+  noteTold(seq: number): void {
+    const state = this.#load();
+    if (state !== null && state.toldSeq < seq) this.#save({ toldSeq: seq });
+  }
+
+  /** Writes events. Call inside the transaction of what they tell of, and only while {@link isOn}. */
+  note(events: readonly StoredEvent[], at: number): void {
+    if (events.length === 0) return;
+    const seq = this.lastSeq + 1;
+    this.#sql.exec('INSERT INTO outbox (seq, at, events) VALUES (?, ?, ?)', seq, at, JSON.stringify(events));
+    this.#lastSeq = seq;
+  }
+
+  /** The rows after `afterSeq` up to `untilSeq`, in order. */
+  rows(afterSeq: number, untilSeq: number, limit: number): OutboxRow[] {
+    return this.#sql
+      .exec<{
+        seq: number;
+        at: number;
+        events: string;
+      }>(
+        'SELECT seq, at, events FROM outbox WHERE seq > max(0, ?) AND seq <= ? ORDER BY seq LIMIT ?',
+        afterSeq,
+        untilSeq,
+        limit,
+      )
+      .toArray()
+      .map((row) => ({ ...row, events: JSON.parse(row.events) as StoredEvent[] }));
+  }
+
+  /** Deletes the events that name leads; those of the activation stay. Call inside a transaction. */
+  anonymize(): void {
+    if (!this.isOn) return;
+    const named = this.rows(0, this.lastSeq, Number.MAX_SAFE_INTEGER).filter(({ events }) =>
+      events.some(isLeadEvent),
+    );
+    // The last row stays, without its leads, so that its number is not given out again.
+    for (const { seq } of named) {
+      if (seq === this.lastSeq) this.#sql.exec("UPDATE outbox SET events = '[]' WHERE seq = ?", seq);
+      else this.#sql.exec('DELETE FROM outbox WHERE seq = ?', seq);
+    }
+  }
+
+  /** Drops the cache: the transaction that filled it was rolled back, or all rows were deleted. */
+  forget(): void {
+    this.#state = undefined;
+    this.#lastSeq = null;
+  }
+
+  #load(): OutboxState | null {
+    if (this.#state !== undefined) return this.#state;
+    const row = this.#sql.exec<{ events: string }>('SELECT events FROM outbox WHERE seq = 0').toArray()[0];
+    return (this.#state = row === undefined ? null : (JSON.parse(row.events) as OutboxState));
+  }
+
+  #save(state: OutboxState): void {
+    this.#sql.exec('INSERT OR REPLACE INTO outbox (seq, at, events) VALUES (0, 0, ?)', JSON.stringify(state));
+    this.#state = state;
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * Words of the webhooks in the settings.
+ *
+ * @module
+ */
+import type { EndpointKind, EventType } from '../../../../src/shared/events.ts';
+import type { Delivery, Endpoint } from '../../../../src/shared/schemas/webhooks.ts';
+
+export const webhookMessages = {
+  title: 'Webhooks',
+  hint: 'Tell other programs, a Slack or Teams channel, or a colleague what happens.',
+  failed: 'The webhooks couldn’t be loaded',
+  none: 'No webhooks yet.',
+  add: 'Add webhook',
+  kind: 'Type',
+  kinds: {
+    webhook: 'Webhook (JSON, signed)',
+    slack: 'Slack channel',
+    teams: 'Teams channel',
+    email: 'Email',
+  } satisfies Record<EndpointKind, string>,
+  target: { webhook: 'URL', slack: 'Slack webhook URL', teams: 'Teams workflow URL', email: 'Email address' },
+  description: 'Description (optional)',
+  events: 'Events',
+  types: {
+    'activation.scheduled': 'Activation scheduled',
+    'activation.awaiting_approval': 'Approval needed',
+    'activation.started': 'Activation started',
+    'activation.paused': 'Activation paused',
+    'activation.wave_held': 'Activation held after a wave',
+    'activation.resumed': 'Activation resumed',
+    'activation.completed': 'Activation done',
+    'activation.failed': 'Activation failed',
+    'activation.cancelled': 'Activation cancelled',
+    'lead.activated': 'Leads activated',
+    'lead.emailed': 'Leads emailed',
+    'lead.failed': 'Leads failed',
+    'lead.delivered': 'Emails delivered',
+    'lead.bounced': 'Emails bounced',
+    'lead.complained': 'Marked as spam',
+    'lead.unsubscribed': 'Unsubscribed',
+  } satisfies Record<EventType, string>,
+  typeOf: (type: string): string =>
+    (webhookMessages.types as Readonly<Record<string, string | undefined>>)[type] ?? 'Test event',
+  save: 'Save webhook',
+  cancel: 'Cancel',
+  secret: {
+    title: 'Signing secret',
+    text: 'Copy it now. It is not shown again.',
+    close: 'I have copied it',
+  },
+  on: 'On',
+  off: {
+    person: 'Off',
+    gone: 'Off: it answered that it wants no more events',
+    failing: 'Off: no answer for three days',
+  } satisfies Record<NonNullable<Endpoint['disabledReason']>, string>,
+  kept: 'Events are kept and sent when you turn it on.',
+  eventCount: (count: number) => `${count} ${count === 1 ? 'event' : 'events'}`,
+  turnOn: 'Turn on',
+  turnOff: 'Turn off',
+  test: 'Send test',
+  rotate: 'New secret',
+  remove: 'Delete',
+  removeTitle: 'Delete this webhook?',
+  removeText: 'It gets no more events. Its log and its secret are deleted.',
+  log: 'Log',
+  hideLog: 'Hide log',
+  emptyLog: 'Nothing sent yet.',
+  sendAgain: 'Send again',
+  states: { taken: 'Delivered', failing: 'Retrying', given_up: 'Failed' } satisfies Record<
+    Delivery['state'],
+    string
+  >,
+  attempts: (count: number) => `${count} ${count === 1 ? 'attempt' : 'attempts'}`,
+};
