@@ -180,7 +180,7 @@ export async function nextWave({ client, options, args, terminal, signal }: Call
   }
   const progress = await client.nextWave(sessionId, present.number);
   if (options.json === true) await writeJson(terminal, progress);
-  else await terminal.write(`${progressLine(progress as Progress)}\n`);
+  else await terminal.write(`${progressLine(progress)}\n`);
   return exitCodes.ok;
 }
 
