@@ -193,11 +193,21 @@ export async function countRunning(db: D1Database, owner: string): Promise<numbe
   return row?.n ?? 0;
 }
 
-/** Removes an activation from the list. @returns false when it was not in the list */
-export async function deleteActivation(db: D1Database, sessionId: string): Promise<boolean> {
+/**
+ * Removes an activation from the list.
+ *
+ * @param untilRev - the latest progress that is removed: a request that arrives late leaves a session that has listed
+ *   itself again since
+ * @returns false when it was not in the list
+ */
+export async function deleteActivation(
+  db: D1Database,
+  sessionId: string,
+  untilRev: number = Number.MAX_SAFE_INTEGER,
+): Promise<boolean> {
   const [, deleted] = await db.batch([
     db.prepare('INSERT OR IGNORE INTO erased_sessions (session_id) VALUES (?)').bind(sessionId),
-    db.prepare('DELETE FROM activations WHERE session_id = ?').bind(sessionId),
+    db.prepare('DELETE FROM activations WHERE session_id = ? AND rev <= ?').bind(sessionId, untilRev),
   ]);
   return (deleted?.meta.changes ?? 0) > 0;
 }

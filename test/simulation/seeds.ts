@@ -15,4 +15,13 @@ export const seeds: readonly { seed: number; found: string }[] = [
     found: "A probe that the day's cap held back was tried every two seconds until midnight.",
   },
   { seed: 1000099, found: 'A flip that arrived after its leads were given back left them active.' },
+  {
+    seed: 1000715,
+    found: 'An erasure that arrived late deleted the line of a session that had listed itself again.',
+  },
+  {
+    seed: 1000434,
+    found:
+      'A new provider paused a session that had just begun to wait for an approval again; resumed, it woke for nothing.',
+  },
 ];

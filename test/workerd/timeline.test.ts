@@ -94,8 +94,9 @@ describe('the timeline of a session', () => {
       sql.exec('ALTER TABLE batch DROP COLUMN retried');
       sql.exec('ALTER TABLE session DROP COLUMN extra');
       sql.exec('ALTER TABLE session DROP COLUMN waiting_for');
-      for (const table of ['receipt', 'receipt_seeds', 'receipt_closed']) sql.exec(`DROP TABLE ${table}`);
-      sql.exec('UPDATE schema_version SET version = version - 4');
+      for (const table of ['receipt', 'receipt_seeds', 'receipt_closed', 'outbox'])
+        sql.exec(`DROP TABLE ${table}`);
+      sql.exec('UPDATE schema_version SET version = version - 5');
     });
     await evictDurableObject(stubOf(sessionId));
     expect(await readTimeline(sessionId)).toMatchObject({ events: [], throughput: [] });

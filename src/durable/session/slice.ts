@@ -261,6 +261,8 @@ export class SessionSlice {
       this.#holdOff(restoredMessage, 'crm');
       return;
     }
+    // A command that came meanwhile counts: one that waits for an approval again must not be paused by what follows.
+    if (workMode(store.session(), now()) === 'none') return;
     const mail = mailAccount(settings(), now);
     if (mail.kind === 'refused') {
       this.#pauseUnconfigured(mail.message);

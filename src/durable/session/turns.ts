@@ -10,6 +10,7 @@
  */
 import type { Command } from '../../core/session/command.ts';
 import { nextRetention } from '../../core/session/retention.ts';
+import { touch } from '../../core/session/session.ts';
 import { isTakingBack } from '../../core/session/take-back.ts';
 import { deleteActivation, markAnonymized } from '../../crm/activations.ts';
 import { classifyFault, faultText } from '../../runtime/faults.ts';
@@ -158,7 +159,7 @@ export class SessionTurns {
    * @returns false when a command came in meanwhile; then only the list of activations has changed
    */
   async #remove(): Promise<boolean> {
-    const { store, env } = this.#context;
+    const { store, env, now } = this.#context;
     const { alarm, slice, removed } = this.#parts;
     const session = store.load();
     if (session === null) return true;
@@ -166,13 +167,16 @@ export class SessionTurns {
     // A record that is on its way would put the row back that is deleted here.
     await slice.recorded();
     // If this breaks off after the row is gone, the alarm puts the row back: a session that is not listed would be
-    // found by no erasure.
-    store.transact(() => store.save({ ...store.session(), recordedRev: 0 }));
+    // found by no erasure. That row is newer than what is deleted here, so a delete that arrives late leaves it.
+    const { rev } = store.session();
+    store.transact(() => store.save(touch(store.session(), now(), { recordedRev: 0 })));
     await alarm.watch();
-    await deleteActivation(env.DB, spec.sessionId);
+    await deleteActivation(env.DB, spec.sessionId, rev);
     if (store.load()?.generation !== generation) return false;
-    await alarm.clear();
+    // The alarm last: where this breaks off before the rows are gone, it puts the line back into the list. Afterwards it
+    // finds nothing and clears itself.
     await store.deleteAll();
+    await alarm.clear();
     removed(spec.sessionId);
     return true;
   }

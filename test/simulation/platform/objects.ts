@@ -326,6 +326,7 @@ export class ObjectHost {
     this.#weather.crashed(this, kind);
     this.instance = null;
     instance.isFenced = true;
+    instance.isGateBroken = this.isGroupOpen;
     instance.held.length = 0;
     if (lingerMs === 0) instance.isGone = true;
     else this.#sim.after(lingerMs, null, 'linger over', () => (instance.isGone = true));
@@ -375,6 +376,8 @@ export class Instance extends Actor {
   readonly host: ObjectHost;
   /** Its storage belongs to another instance now. */
   isFenced = false;
+  /** It lost writes: nothing leaves any more, because whatever leaves waits for the writes before it. */
+  isGateBroken = false;
   readonly held: (() => void)[] = [];
   object: object = {};
   readonly pending = new Set<Pending>();
@@ -385,6 +388,7 @@ export class Instance extends Actor {
   }
 
   override emit(send: () => void): void {
+    if (this.isGateBroken) return;
     if (this.host.isGroupOpen && !this.isFenced) this.held.push(send);
     else send();
   }
