@@ -21,7 +21,11 @@ export const eventTypes = {
   'activation.awaiting_approval': row('activation', true, 'Another person has to approve it.'),
   'activation.started': row('activation', false, 'It begins to set leads active and to send.'),
   'activation.paused': row('activation', true, 'It sends nothing until it is resumed; `reason` says why.'),
-  'activation.wave_held': row('activation', true, 'A wave broke a limit; the next waits until it is released.'),
+  'activation.wave_held': row(
+    'activation',
+    true,
+    'A wave broke a limit; the next waits until it is released.',
+  ),
   'activation.resumed': row('activation', false, 'It goes on after a pause, or after a wave that was held.'),
   'activation.completed': row('activation', true, 'Every lead has its result. Again after a retry.'),
   'activation.failed': row('activation', true, 'It ended and does not know the result of every lead.'),

@@ -25,7 +25,9 @@ const config = readConfig(read('wrangler.toml'));
 describe('the table of settings', () => {
   it('has every variable of wrangler.toml, and otherwise only that of local development', () => {
     const names = allSettings.filter(({ isSecret }) => !isSecret).map(({ name }) => name);
-    expect(names.sort()).toEqual([...Object.keys(config.vars), 'LOCAL_PERSON', 'WEBHOOKS_ALLOW_LOCAL'].sort());
+    expect(names.sort()).toEqual(
+      [...Object.keys(config.vars), 'LOCAL_PERSON', 'WEBHOOKS_ALLOW_LOCAL'].sort(),
+    );
   });
 
   it('has the defaults of wrangler.toml', () => {

@@ -17,13 +17,9 @@ const kindSchema = z.enum(endpointKinds).meta({
   description:
     '`webhook`: a program, by Standard Webhooks. `slack` and `teams`: a channel, by its incoming webhook. `email`: a mailbox.',
 });
-const typesSchema = z
-  .array(eventTypeSchema)
-  .min(1)
-  .max(eventTypeNames.length)
-  .meta({
-    description: 'The events that it gets. Slack, Teams and email endpoints get those for people only.',
-  });
+const typesSchema = z.array(eventTypeSchema).min(1).max(eventTypeNames.length).meta({
+  description: 'The events that it gets. Slack, Teams and email endpoints get those for people only.',
+});
 const targetSchema = z
   .string()
   .trim()
