@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { limits } from './limits.ts';
 
 /** The size of a wave: so many leads, or a part of all leads in percent. */
 export type WaveSize = { leads: number } | { percent: number };
@@ -57,6 +58,32 @@ export const defaultWaveLimits: WaveLimits = {
   crmErrorsPercent: 5,
   minMails: 50,
 };
+
+/** Leads of a wave of this size, where that many are left. */
+export const leadsOfWave = (size: WaveSize, total: number): number =>
+  'leads' in size ? size.leads : Math.max(1, Math.round((size.percent * total) / 100));
+
+/**
+ * The leads of each wave of an audience. They add up to the audience; where it has fewer leads than the plan speaks of,
+ * the last waves are missing.
+ */
+export function waveSizes(plan: WavePlan, total: number): number[] {
+  const sizes: number[] = [];
+  let left = total;
+  const add = (size: number): void => {
+    if (left <= 0) return;
+    sizes.push(Math.min(size, left));
+    left -= size;
+  };
+  if ('perDay' in plan) {
+    // An audience that is frozen at the start may have grown since the plan was checked: the list stays short.
+    while (left > 0) add(sizes.length < limits.maxWaveCount - 1 ? plan.perDay.leads : left);
+  } else {
+    for (const size of plan.sizes) add(leadsOfWave(size, total));
+    add(left);
+  }
+  return sizes;
+}
 
 /** State of a wave. */
 export const waveStates = [

@@ -14,7 +14,7 @@ import { receiptContent } from '../../src/core/session/receipt.ts';
 import { applyCounts, newSession, workMode, type Session } from '../../src/core/session/session.ts';
 import { refuseTakeBack } from '../../src/core/session/take-back.ts';
 import { eventsBetween } from '../../src/core/session/timeline.ts';
-import { nextDayAt, waveSizes, wavesFault } from '../../src/core/session/wave-plan.ts';
+import { nextDayAt, wavesFault } from '../../src/core/session/wave-plan.ts';
 import {
   beginWatch,
   countDeliveriesInWaves,
@@ -34,7 +34,7 @@ import {
 import { nextWakeAt } from '../../src/core/session/wake.ts';
 import type { Manifest } from '../../src/shared/manifest.ts';
 import { isWindowOpen } from '../../src/shared/schedule/sending-window.ts';
-import { defaultWaveLimits, type WavePlan } from '../../src/shared/waves.ts';
+import { defaultWaveLimits, waveSizes, type WavePlan } from '../../src/shared/waves.ts';
 import { specOf } from '../support/batches.ts';
 import { seededRandom } from '../support/random.ts';
 

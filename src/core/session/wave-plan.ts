@@ -1,5 +1,5 @@
 /**
- * The plan of waves: how many leads each has, when a daily one begins, and which plans are refused.
+ * The plan of waves in a session: when a daily one begins, and which plans are refused.
  *
  * Pure and without a session, so that a start can be refused before anything is stored. What happens to a session between
  * two waves is waves.ts.
@@ -10,7 +10,13 @@ import { limits } from '../../shared/limits.ts';
 import type { ProblemCode } from '../../shared/problem.ts';
 import { parseHour } from '../../shared/schedule/sending-window.ts';
 import { dayMs, instantOf, isTimeZone, localTime } from '../../shared/schedule/zoned-time.ts';
-import type { ReportedFigure, WaveHeld, WavePlan, WaveSize } from '../../shared/waves.ts';
+import {
+  leadsOfWave,
+  waveSizes,
+  type ReportedFigure,
+  type WaveHeld,
+  type WavePlan,
+} from '../../shared/waves.ts';
 import { noCounts, type BatchCounts } from '../batch/batch.ts';
 import type { DeliveryCounts } from '../batch/delivery-status.ts';
 
@@ -75,31 +81,6 @@ export function newWaves(plan: WavePlan, total: number): Waves {
   return { sizes: waveSizes(plan, total), begun: [newWave(1, 0)], held: null };
 }
 
-const leadsOf = (size: WaveSize, total: number): number =>
-  'leads' in size ? size.leads : Math.max(1, Math.round((size.percent * total) / 100));
-
-/**
- * The leads of each wave of an audience. They add up to the audience; where it has fewer leads than the plan speaks of,
- * the last waves are missing.
- */
-export function waveSizes(plan: WavePlan, total: number): number[] {
-  const sizes: number[] = [];
-  let left = total;
-  const add = (size: number): void => {
-    if (left <= 0) return;
-    sizes.push(Math.min(size, left));
-    left -= size;
-  };
-  if ('perDay' in plan) {
-    // An audience that is frozen at the start may have grown since the plan was checked: the list stays short.
-    while (left > 0) add(sizes.length < limits.maxWaveCount - 1 ? plan.perDay.leads : left);
-  } else {
-    for (const size of plan.sizes) add(leadsOf(size, total));
-    add(left);
-  }
-  return sizes;
-}
-
 /** How many leads a wave may have; null: all that are left. */
 export function waveBound(plan: WavePlan, { sizes }: Pick<Waves, 'sizes'>, number: number): number | null {
   if ('perDay' in plan) return plan.perDay.leads;
@@ -122,7 +103,7 @@ export function wavesFault(plan: WavePlan, total: number): WavesFault | null {
       `${leads} a day would take ${waveCount} days for ${total} leads; at most ${limits.maxWaveCount} are possible. Choose at least ${enough} a day.`,
     );
   }
-  const before = plan.sizes.reduce((sum, size) => sum + leadsOf(size, total), 0);
+  const before = plan.sizes.reduce((sum, size) => sum + leadsOfWave(size, total), 0);
   if (before < total) return null;
   return misfit(
     `The waves before the last one have ${before} leads, and the audience has ${total}, so nothing is left for the last one.`,

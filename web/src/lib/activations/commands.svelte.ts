@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { isTerminal } from '../../../../src/shared/progress.ts';
-import { api, type Command, type Refusal } from '../api/client.ts';
+import { isTerminal, type Progress } from '../../../../src/shared/progress.ts';
+import { api, type Answer, type Command, type Refusal } from '../api/client.ts';
 import { trackerMessages } from '../messages/tracker.ts';
 import type { Toasts } from '../shell/toasts.svelte.ts';
 import type { Tracker } from '../sync/tracker.svelte.ts';
@@ -36,11 +36,20 @@ export class ActivationCommands {
   }
 
   /** Sends a command for a dialog, which shows the refusal. @returns true when it was obeyed */
-  async send(command: Command): Promise<boolean> {
+  send(command: Command): Promise<boolean> {
+    return this.#ask(() => api.command(this.#sessionId, command));
+  }
+
+  /** Goes on from a wave, for a dialog. @returns true when it was obeyed */
+  sendNextWave(after: number): Promise<boolean> {
+    return this.#ask(() => api.nextWave(this.#sessionId, after));
+  }
+
+  async #ask(call: () => Promise<Answer<Progress>>): Promise<boolean> {
     if (this.#busy) return false;
     this.#busy = true;
     this.#refusal = null;
-    const answer = await api.command(this.#sessionId, command);
+    const answer = await call();
     this.#busy = false;
     if (!answer.ok) {
       this.#refusal = answer.refusal;
@@ -54,7 +63,15 @@ export class ActivationCommands {
 
   /** Sends a command without a dialog. */
   async run(command: Command, name: string): Promise<void> {
-    if (await this.send(command)) return;
+    if (!(await this.send(command))) this.#sayRefused(name);
+  }
+
+  /** Goes on from a wave that is held, without a dialog. */
+  async goOn(after: number, name: string): Promise<void> {
+    if (!(await this.sendNextWave(after))) this.#sayRefused(name);
+  }
+
+  #sayRefused(name: string): void {
     const { refusal } = this;
     if (refusal !== null) this.#say(trackerMessages.commandFailed(name), refusal);
   }

@@ -26,7 +26,8 @@ export function mergeActivations(
 export function dueAt(session: Progress): number | null {
   if (isTerminal(session)) return null;
   if (session.state === 'scheduled') return session.schedule?.startAt ?? null;
-  return session.waitingFor?.kind === 'window' ? session.waitingUntil : null;
+  const kind = session.waitingFor?.kind;
+  return kind === 'window' || kind === 'wave' ? session.waitingUntil : null;
 }
 
 /** True for an activation of this part of the list; the server's query says the same. */
@@ -44,6 +45,7 @@ export function isInView(session: Progress, view: ActivationView | ''): boolean 
       return (
         needsAttention(layersOf(session)) > 0 ||
         session.state === 'failed' ||
+        session.state === 'wave_held' ||
         (session.state === 'paused' && session.reason !== 'user')
       );
     case 'completed':

@@ -17,6 +17,7 @@ import { statusMessages as m } from '../messages/status.ts';
 import { stateMessages } from '../messages/states.ts';
 import { trackerMessages } from '../messages/tracker.ts';
 import { timeText, windowText } from '../timing/describe.ts';
+import { isUnwatched, momentText, nextWaveSize, presentWave, waveRest } from './wave.ts';
 import { isCancelling, shownDone } from '../sync/progress-view.ts';
 import { layersOf, needsAttention } from '../sync/layers.ts';
 
@@ -113,7 +114,17 @@ export function statusOf(progress: Progress, now: number): Status {
     if (reason === null || reason === 'user') return at('warn', m.paused);
     return at('bad', m.pausedAutomatically, { cause: causeOf(progress, reason) });
   }
+  if (state === 'wave_held')
+    return at('bad', m.waveHeld(progress.waveHeld?.number ?? 1), { cause: heldCause(progress) });
   const { waitingUntil, window } = progress;
+  const wave = presentWave(progress);
+  if (progress.waitingFor?.kind === 'wave' && waitingUntil !== null && wave !== null) {
+    const title = m.cause.nextWave(wave.number + 1, momentText(waitingUntil, now));
+    const [label, text] = isUnwatched(wave)
+      ? [m.waveWaits(wave.number + 1), m.cause.waitingText]
+      : [m.waveWatched(wave.number), m.cause.watchText(wave.number)];
+    return at('accent', label, { cause: { title, text, href: null, detail: null } });
+  }
   if (progress.waitingFor?.kind === 'window' && waitingUntil !== null && window !== undefined) {
     const title = m.cause.windowOpens(timeText(waitingUntil, window.zone));
     const text = m.cause.windowText(windowText(window));
@@ -150,6 +161,17 @@ function sentenceOf(progress: Progress): string {
   const wanted = total - skipped;
   if (isTerminal(progress) && wanted === 0) return m.allSkipped(skipped);
   return [m.sentOf(email.sent, wanted), ...(skipped > 0 ? [m.skipped(skipped)] : []), ...needs].join(', ');
+}
+
+/** Which limit is broken, and what going on would do. */
+function heldCause(progress: Progress): Cause | null {
+  const { waveHeld } = progress;
+  if (waveHeld === undefined) return null;
+  const { number } = waveHeld;
+  const wave = presentWave(progress);
+  const rest = wave === null ? 0 : waveRest(wave);
+  const text = m.cause.heldText(number, rest, nextWaveSize(progress, number));
+  return { title: m.cause.held(waveHeld), text, href: null, detail: null };
 }
 
 function causeOf({ lastError }: Progress, reason: SessionReason): Cause {

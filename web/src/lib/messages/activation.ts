@@ -32,6 +32,7 @@ export const activationMessages = {
   pause: 'Pause',
   resume: 'Resume',
   startNow: 'Start now',
+  nextWave: 'Go on',
   cancel: 'Cancel',
   retryFailed: (count: number) => `Retry ${formatCount(count)} failed`,
   retryUnknown: (count: number) => `Retry ${formatCount(count)} unconfirmed`,
@@ -270,6 +271,12 @@ export const activationMessages = {
       text: (count: number) =>
         `${emails(count)} that certainly were not sent will be tried once more. Nobody is emailed twice.`,
       action: 'Retry',
+    },
+    nextWave: {
+      title: 'Begin the next wave now?',
+      text: (count: number) =>
+        `The watch ends early, and ${leads(count)} are sent the email. What is reported later no longer holds them.`,
+      action: 'Begin now',
     },
     retryUnknown: {
       title: 'Retry unconfirmed emails?',

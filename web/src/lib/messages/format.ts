@@ -12,7 +12,7 @@ const words = 'en';
 
 const integers = new Intl.NumberFormat(locale);
 const rates = new Intl.NumberFormat(locale, { maximumSignificantDigits: 3 });
-const percents = new Intl.NumberFormat(locale, { style: 'percent' });
+const percents = new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 2 });
 const dateTimes = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' });
 const shortDateTimes = new Intl.DateTimeFormat(locale, {
   day: 'numeric',

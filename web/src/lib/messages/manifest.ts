@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { formatCount, plural } from './format.ts';
+import type { WavePlan } from '../../../../src/shared/waves.ts';
+import { formatCount, formatDuration, formatPercent, plural } from './format.ts';
 
 export const manifestMessages = {
   willDo: 'Exactly what will be done',
@@ -26,6 +27,7 @@ export const manifestMessages = {
     minDaysBetween: 'Not again within',
     start: 'Starts',
     window: 'Sends',
+    waves: 'Waves',
     madeBy: 'By',
     hash: 'SHA-256',
     startedHash: 'Before its times were changed',
@@ -42,7 +44,22 @@ export const manifestMessages = {
   /** Where the leads are found again at the start. */
   untilStart: (counts: string) => `${counts}, as of the count. At the start it is whoever matches then`,
   atOnce: 'At once',
-  needsTimes: 'Correct the times above first.',
+  /** @param zone - as words; of a daily plan */
+  waves: (plan: WavePlan, zone: string) => {
+    const { watchMinutes, limits } = plan;
+    const leads = (count: number): string => `${formatCount(count)} ${plural(count, 'lead', 'leads')}`;
+    return [
+      'perDay' in plan
+        ? `${leads(plan.perDay.leads)} a day, at ${plan.perDay.at} ${zone}`
+        : [
+            ...plan.sizes.map((size) => ('leads' in size ? leads(size.leads) : formatPercent(size.percent))),
+            'the rest',
+          ].join(', then '),
+      watchMinutes === 0 ? 'no watch' : `${formatDuration(watchMinutes * 60_000)} watch`,
+      `held over ${formatPercent(limits.bouncedPercent)} bounced, ${formatPercent(limits.complainedPercent)} marked as spam, ${formatPercent(limits.failedPercent)} failed or ${formatPercent(limits.crmErrorsPercent)} not activated, of at least ${formatCount(limits.minMails)} emails`,
+    ].join('; ');
+  },
+  needsTimes: 'Correct what is marked above first.',
   templateOf: (name: string, version: number) => `${name}, version ${formatCount(version)}`,
   days: (count: number) => `${formatCount(count)} ${plural(count, 'day', 'days')}`,
   emailsADay: (count: number) => `${formatCount(count)} emails a day`,

@@ -4,7 +4,8 @@
  * @module
  */
 import type { SessionReason, WaitingFor } from '../../../../src/shared/progress.ts';
-import { formatCount, formatDuration, plural } from './format.ts';
+import type { WaveFigure, WaveHeld } from '../../../../src/shared/waves.ts';
+import { formatCount, formatDuration, formatPercent, plural } from './format.ts';
 
 const emails = (count: number): string => `${formatCount(count)} ${plural(count, 'email', 'emails')}`;
 const leads = (count: number): string => `${formatCount(count)} ${plural(count, 'lead', 'leads')}`;
@@ -21,6 +22,14 @@ const waits: Record<WaitingFor['kind'], string> = {
   wave: 'until its next wave begins',
   crm: 'for the CRM database',
   platform: 'for storage',
+};
+
+/** What became of so many of a wave. */
+export const waveFigureWords: Record<WaveFigure, string> = {
+  bounced: 'bounced',
+  complained: 'marked as spam',
+  failed: 'failed',
+  crmErrors: 'not activated',
 };
 
 /** `Completed`, `Completed with 19 failures`, `Cancelled, 2 unconfirmed`. */
@@ -41,6 +50,9 @@ export const statusMessages = {
   startsWith: (count: number) => `${leads(count)} selected, nothing has been sent`,
   startsWithAbout: (count: number) => `About ${leads(count)}, nothing has been sent`,
   windowClosed: 'Outside its hours',
+  waveHeld: (number: number) => `Wave ${formatCount(number)} held`,
+  waveWatched: (number: number) => `Watching wave ${formatCount(number)}`,
+  waveWaits: (number: number) => `Waiting for wave ${formatCount(number)}`,
   queued: 'Queued',
   running: 'Running',
   paused: 'Paused',
@@ -81,6 +93,19 @@ export const statusMessages = {
     waitingText: 'It continues by itself.',
     windowOpens: (time: string) => `Next window opens ${time}`,
     windowText: (hours: string) => `Emails leave ${hours}. It continues by itself.`,
+    /** `Held: 6 of 50 emails bounced (12%, limit 4%)`. */
+    held: ({ figure, count, of, percent, limitPercent }: WaveHeld) =>
+      `Held: ${formatCount(count)} of ${(figure === 'crmErrors' ? leads : emails)(of)} ${waveFigureWords[figure]} (${formatPercent(percent)}, limit ${formatPercent(limitPercent)})`,
+    /** What going on would do: the rest of the wave, the next one, or nothing more is left. */
+    heldText: (number: number, rest: number, next: number | null) =>
+      `No further email leaves. ${
+        rest > 0
+          ? `Go on to send the other ${leads(rest)} of wave ${formatCount(number)}`
+          : `Go on to send wave ${formatCount(number + 1)}${next === null ? '' : ` (${leads(next)})`}`
+      }, or cancel.`,
+    nextWave: (number: number, time: string) => `Wave ${formatCount(number)} begins ${time}`,
+    watchText: (number: number) =>
+      `Until then the figures of wave ${formatCount(number)} are watched. If one is over its limit, nothing more leaves until a person decides.`,
     stalled: (forSeconds: number) => `No progress for ${seconds(forSeconds)}`,
     stalledText: 'It is picked up again automatically. If this lasts, pause and resume it.',
     settings: 'Open Settings',

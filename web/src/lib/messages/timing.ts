@@ -95,6 +95,7 @@ export const timingMessages = {
     tomorrow: 'Tomorrow',
     starts: 'Starts',
     continues: 'Continues',
+    nextWave: 'Next wave',
     leads: (count: number) => leads(count),
     about: (count: number) => `about ${leads(count)}`,
     by: (owner: string) => `by ${owner}`,

@@ -52,7 +52,13 @@ export function inTrackerOrder<View extends { sessionId: string; progress: Progr
   views: readonly View[],
 ): View[] {
   const rank = ({ progress }: View): number =>
-    progress === null ? 0 : isTerminal(progress) ? 1 : progress.state === 'paused' ? 2 : 0;
+    progress === null
+      ? 0
+      : isTerminal(progress)
+        ? 1
+        : progress.state === 'paused' || progress.state === 'wave_held'
+          ? 2
+          : 0;
   return [...views].sort((a, b) => rank(a) - rank(b) || b.sessionId.localeCompare(a.sessionId));
 }
 
@@ -103,6 +109,8 @@ export function allowedControls(
   check: boolean;
   assumeSent: boolean;
   startNow: boolean;
+  /** To go on from a wave that is held, or to end the watch of one. */
+  nextWave: boolean;
   /** To change its start time; its sending window can be changed until its end. */
   reschedule: boolean;
   erase: boolean;
@@ -125,9 +133,15 @@ export function allowedControls(
     check: !cancelling && !isTakenBack && (progress.checkableUntil ?? 0) > nowMs,
     assumeSent: progress.email.unknown > 0,
     startNow: isBeforeStart(progress),
+    nextWave:
+      progress.state === 'wave_held' ||
+      (progress.state === 'running' && progress.waitingFor?.kind === 'wave'),
     reschedule: isBeforeStart(progress) || progress.state === 'awaiting_approval',
     erase:
-      (over && progress.takeBack?.endedAt !== null) || progress.state === 'paused' || isResting(progress),
+      (over && progress.takeBack?.endedAt !== null) ||
+      progress.state === 'paused' ||
+      progress.state === 'wave_held' ||
+      isResting(progress),
   };
 }
 

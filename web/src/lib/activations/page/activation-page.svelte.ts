@@ -16,6 +16,7 @@ import { isResting } from '../../sync/progress-view.ts';
 import type { Tracker } from '../../sync/tracker.svelte.ts';
 import { api, type Command, type Refusal } from '../../api/client.ts';
 import { ActivationCommands } from '../commands.svelte.ts';
+import { nextWaveSize, presentWave } from '../wave.ts';
 import { Results } from './results.svelte.ts';
 
 /** How often issues and results are read again while the session goes on. */
@@ -25,11 +26,11 @@ const refreshIntervalMs = 5_000;
 const takeBackIntervalMs = 2_000;
 
 /** Commands that are asked about first; the others happen at once. */
-export type AskedCommand = Exclude<Command, 'startNow' | 'pause' | 'resume' | 'cancel'>;
+export type AskedCommand = Exclude<Command, 'startNow' | 'pause' | 'resume' | 'cancel'> | 'nextWave';
 
 export type PageDialog = 'cancel' | 'erase' | 'receipt' | 'takeBack' | 'times';
 
-/** How many emails a command would touch. */
+/** How many emails a command would touch; leads, of the next wave. */
 export function touchedCount(progress: Progress, command: AskedCommand): number {
   switch (command) {
     case 'retryFailed':
@@ -40,6 +41,8 @@ export function touchedCount(progress: Progress, command: AskedCommand): number 
     case 'retryUnknown':
     case 'assumeSent':
       return progress.email.unknown;
+    case 'nextWave':
+      return nextWaveSize(progress, presentWave(progress)?.number ?? 0) ?? 0;
     default:
       return command satisfies never;
   }
@@ -57,6 +60,8 @@ export class ActivationPage {
   #timeline = $state.raw<Timeline | null>(null);
   #timelineRefusal = $state.raw<Refusal | null>(null);
   #asked = $state<AskedCommand | null>(null);
+  /** The wave that was watched when the command was asked about. */
+  #askedWave = 0;
   #dialog = $state<PageDialog | null>(null);
   #isErasing = $state(false);
   #eraseRefusal = $state.raw<Refusal | null>(null);
@@ -195,6 +200,7 @@ export class ActivationPage {
   ask(command: AskedCommand): void {
     this.commands.clear();
     this.#asked = command;
+    this.#askedWave = (this.progress === null ? null : presentWave(this.progress))?.number ?? 0;
   }
   open(dialog: PageDialog): void {
     this.commands.clear();
@@ -249,7 +255,12 @@ export class ActivationPage {
 
   async confirm(): Promise<void> {
     const command = this.#asked;
-    if (command === null || !(await this.commands.send(command))) return;
+    if (command === null) return;
+    const isDone =
+      command === 'nextWave'
+        ? await this.commands.sendNextWave(this.#askedWave)
+        : await this.commands.send(command);
+    if (!isDone) return;
     this.#asked = null;
     await this.#refreshDetails();
   }

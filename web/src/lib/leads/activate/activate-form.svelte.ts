@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { dayMs } from '../../../../../src/shared/schedule/zoned-time.ts';
 import { newSessionId } from '../../../../../src/shared/session-id.ts';
 import { whenOf, withTimes, type Manifest } from '../../../../../src/shared/manifest.ts';
 import { missingFooterFields, type FooterField } from '../../../../../src/shared/footer-fields.ts';
@@ -22,6 +23,7 @@ import { activateMessages } from '../../messages/activate.ts';
 import { approvalMessages } from '../../messages/approvals.ts';
 import { timingMessages } from '../../messages/timing.ts';
 import { Timing } from '../../timing/timing.svelte.ts';
+import { WaveChoice } from '../../timing/waves.svelte.ts';
 import { describeAudience, expectedMs } from './describe-audience.ts';
 import { holdTo, startActivation } from './start-request.ts';
 
@@ -60,6 +62,7 @@ export class ActivateForm {
   readonly #preset: ActivatePreset | null;
   name = $state(activateMessages.defaultName(formatShortDateTime(Date.now())));
   readonly timing = new Timing(() => Date.now());
+  readonly waves = new WaveChoice(() => this.timing.zone);
   /** What the person typed as the count of leads. */
   typedCount = $state('');
   /** What the offered templates are looked for by. */
@@ -190,8 +193,16 @@ export class ActivateForm {
   /** What a start with the chosen times is held to; null while these are wrong, or no mail can be sent. */
   get manifest(): Manifest | null {
     const made = this.#preview?.manifest ?? null;
-    if (made === null || !this.timing.isUsable) return null;
-    return withTimes(made.manifest, whenOf(this.timing.request));
+    if (made === null || !this.#isPlanned) return null;
+    return withTimes(made.manifest, whenOf(this.#when));
+  }
+  /** The parts of the request that say when it leaves. */
+  get #when(): Pick<ActivationStartRequest, 'schedule' | 'window' | 'waves'> {
+    return { ...this.timing.request, ...this.waves.request };
+  }
+  /** Its times and its waves can be used. */
+  get #isPlanned(): boolean {
+    return this.timing.isUsable && this.waves.faultFor(this.#preview?.total ?? null) === null;
   }
   /** The count that must be typed before a start; null where none needs to be. */
   get countToType(): number | null {
@@ -202,10 +213,16 @@ export class ActivateForm {
   get settings(): Settings | null {
     return this.#settings;
   }
-  /** How long the sending takes, in milliseconds; null before it is known. */
+  /** How long the sending takes with the watches between its waves, in milliseconds; null before it is known. */
   get durationMs(): number | null {
     if (this.#settings === null || this.#preview === null || this.#preview.willActivate === 0) return null;
-    return expectedMs(this.#preview.willActivate, this.#settings.mail);
+    const sendingMs = expectedMs(this.#preview.willActivate, this.#settings.mail);
+    const { plan } = this.waves;
+    const gapCount = Math.max(0, this.waves.sizesFor(this.#preview.total).length - 1);
+    if (plan === null || gapCount === 0) return sendingMs;
+    if ('perDay' in plan) return gapCount * dayMs;
+    // What the provider does not report is not waited for.
+    return sendingMs + (this.#settings.mail.reportsDeliveries ? gapCount * plan.watchMinutes * 60_000 : 0);
   }
   /** The leads that are looked at because they are skipped, for this reason. */
   get skippedReason(): SkippedReason | null {
@@ -228,7 +245,7 @@ export class ActivateForm {
       return false;
     }
     const touches = this.#preview === null ? this.#previewRefusal === null : this.#preview.willActivate > 0;
-    if (!this.timing.isUsable) return false;
+    if (!this.#isPlanned) return false;
     return this.name.trim() !== '' && this.#templateId !== null && !this.#counting && touches;
   }
 
@@ -330,6 +347,7 @@ export class ActivateForm {
     }
     this.#attempt = 1;
     this.#startRefusal = null;
+    this.waves.refused = null;
     this.#changes = null;
     const made = this.#preview?.manifest ?? null;
     const wanted: ActivationStartRequest = {
@@ -337,7 +355,7 @@ export class ActivateForm {
       name: this.name.trim(),
       audience: this.#audience,
       templateId,
-      ...this.timing.request,
+      ...this.#when,
     };
     // Only what is on the screen may start.
     const request = this.#unanswered ?? (await holdTo(wanted, made));
@@ -372,6 +390,11 @@ export class ActivateForm {
 
   /** Shows why nothing was started; where it would be another activation by now, the one that it would be. */
   async #refused(refusal: Refusal): Promise<void> {
+    if (refusal.kind === 'problem' && refusal.problem.code === 'waves_do_not_add_up') {
+      this.waves.refused = refusal.problem.detail;
+      await this.count();
+      return;
+    }
     if (refusal.kind !== 'problem' || refusal.problem.code !== 'manifest_changed') {
       this.#startRefusal = refusal;
       return;
