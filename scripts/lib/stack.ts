@@ -32,13 +32,14 @@ import { type StandInMail, startStandInMail } from './stand-in-mail.ts';
 const maxStartMs = 90_000;
 
 /**
- * What wrangler.toml does not name: the secrets of providers, which a deployment may go without, and LOCAL_PERSON,
- * which it must go without. `wrangler dev` takes from a file only what its configuration names, so the
+ * What wrangler.toml does not name: the secrets of providers, which a deployment may go without, and LOCAL_PERSON and
+ * WEBHOOKS_ALLOW_LOCAL, which it must go without. `wrangler dev` takes from a file only what its configuration names, so the
  * configuration that it is started with here names those that are set.
  */
 const optionalSecrets = [
   ...providerSettings.filter(({ isSecret }) => isSecret).map(({ name }) => name),
   'LOCAL_PERSON',
+  'WEBHOOKS_ALLOW_LOCAL',
 ];
 
 /** Who is signed in on this machine, where Access does not stand in front: LOCAL_PERSON of `npm start`. */

@@ -10,6 +10,7 @@ export const webhookMessages = {
   title: 'Webhooks',
   hint: 'Tell other programs, a Slack or Teams channel, or a colleague what happens.',
   failed: 'The webhooks couldn’t be loaded',
+  notSaved: 'The webhook wasn’t saved',
   none: 'No webhooks yet.',
   add: 'Add webhook',
   kind: 'Type',
