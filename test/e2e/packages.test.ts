@@ -133,17 +133,18 @@ test('the program of the README follows an activation through a kill of the serv
   expect(example.trim().split('\n').length).toBeLessThanOrEqual(12);
   await writeFile(join(folder, 'example.js'), example);
   const program = run(join(folder, 'example.js'));
-  await program.until(/^([5-9]|[1-4]\d) of 60/m);
+  await program.until(/^running ([5-9]|[1-4]\d) of 60/m);
   await product.stack.killHard();
   await product.restart();
   const { code, out, err } = await program.ended;
   expect(err).toBe('');
-  expect(out).toMatch(/\n60 of 60\n/);
+  expect(out).toMatch(/^60 leads would get the email\n/);
+  expect(out).toMatch(/\ncompleted 60 of 60\n$/);
   expect(code).toBe(0);
   const mailbox = await readMailbox(product.standIn.url);
   expect(mailbox.countByAddress.size).toBe(leadCount);
   expect(mailbox.duplicates).toEqual([]);
-  const seen = [...out.matchAll(/^(\d+) of 60$/gm)].map(([, count]) => Number(count));
+  const seen = [...out.matchAll(/^\w+ (\d+) of 60$/gm)].map(([, count]) => Number(count));
   expect(seen).toEqual([...seen].sort((one, other) => one - other));
 });
 

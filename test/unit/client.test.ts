@@ -151,6 +151,13 @@ describe('a request', () => {
   });
 });
 
+test('a client without an address, or with half a token, is refused at once', () => {
+  const env: Partial<Record<string, string>> = {};
+  expect(() => createClient({ url: env['NO_URL'] as string })).toThrow('url is undefined');
+  const token = { clientId: 'robot', clientSecret: env['NO_SECRET'] as string };
+  expect(() => createClient({ url, token })).toThrow('token needs clientId and clientSecret');
+});
+
 describe('results', () => {
   test('are read page by page, with a page that is empty', async () => {
     const { client, requests } = serve([

@@ -90,6 +90,12 @@ export class LeadActivation {
   readonly #transport: Transport;
 
   constructor({ url, token, headers, giveUpAfterMs = 120_000, fetch: send, clock }: ClientOptions) {
+    // A program in JavaScript gives what its environment has, which may be nothing.
+    if (!URL.canParse(String(url)))
+      throw new TypeError(`url is ${String(url)}, and not an address like https://leads.example.com.`);
+    if (token !== undefined && !(token.clientId && token.clientSecret)) {
+      throw new TypeError('token needs clientId and clientSecret; without a sign-in, leave it out.');
+    }
     this.#transport = new Transport({
       baseUrl: String(url).replace(/\/+$/, ''),
       headers: {
@@ -137,7 +143,11 @@ export class LeadActivation {
     });
   }
 
-  /** What a start would do, by the server's present data. Changes nothing. */
+  /**
+   * What a start would do, by the server's present data. Changes nothing.
+   *
+   * @throws RefusedError - `empty_audience` where no lead matches
+   */
   preview(request: Omit<ActivationRequest, 'sessionId'>, signal?: AbortSignal): Promise<Preview> {
     const { name, audience, templateId, schedule, window, waves } = request;
     return this.request('post', '/crm/activation/manifest', {
@@ -168,7 +178,10 @@ export class LeadActivation {
     });
   }
 
-  /** Each newer view of an activation until it has ended: by its stream, else by polling. See {@link follow}. */
+  /**
+   * Each newer view of an activation until it has ended: by its stream, else by polling. One that is paused, held or
+   * waits for an approval has not ended: look at `state` and `reason`, and stop following when you like.
+   */
   follow(sessionId: string, options?: FollowOptions): AsyncGenerator<Progress, void, undefined> {
     return follow(this.#transport, sessionId, options);
   }
