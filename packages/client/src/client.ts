@@ -81,6 +81,10 @@ export type RequestOptions<T> = Part<'params', ParametersOf<T, 'path'>> &
 /** The most that a page of results holds. */
 const pageSize = 500;
 
+/** Makes the id of an activation, for a program that stores it before it starts. */
+export const makeSessionId = (): string =>
+  newSessionId(Date.now(), (count) => crypto.getRandomValues(new Uint8Array(count)));
+
 /** Makes a client of one installation. */
 export function createClient(options: ClientOptions): LeadActivation {
   return new LeadActivation(options);
@@ -169,8 +173,7 @@ export class LeadActivation {
    * @throws RefusedError - `manifest_changed` where `manifestHash` is given and something else would come out by now
    */
   start(request: ActivationRequest, signal?: AbortSignal): Promise<Schemas['StartedActivation']> {
-    const sessionId =
-      request.sessionId ?? newSessionId(Date.now(), (count) => crypto.getRandomValues(new Uint8Array(count)));
+    const { sessionId = makeSessionId() } = request;
     return this.request('post', '/crm/activation', {
       body: { ...request, sessionId },
       isRepeatable: true,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-export { createClient, LeadActivation } from './client.ts';
+export { createClient, LeadActivation, makeSessionId } from './client.ts';
 export type {
   ActivationRequest,
   ClientOptions,
@@ -17,5 +17,4 @@ export { ErasedError, RefusedError, SignedOutError, UnreachableError } from './e
 export type { FollowOptions } from './follow.ts';
 export type { Clock } from './transport.ts';
 export { isTerminal, type Progress } from '../../../src/shared/progress.ts';
-export { newSessionId } from '../../../src/shared/session-id.ts';
 export type { Problem } from './exchange.ts';

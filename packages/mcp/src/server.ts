@@ -7,8 +7,8 @@
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
 import { z } from 'zod';
-import { newSessionId, type LeadActivation } from '../../client/src/index.ts';
-import { emailStates, type Progress } from '../../../src/shared/progress.ts';
+import { makeSessionId, type LeadActivation, type Schemas } from '../../client/src/index.ts';
+import { emailStates } from '../../../src/shared/progress.ts';
 import { sessionIdPattern } from '../../../src/shared/session-id.ts';
 import { productVersion } from '../../../src/shared/version.ts';
 import { Previews } from './previews.ts';
@@ -54,31 +54,12 @@ function given<T extends object>(value: T): { [Key in keyof T]: Exclude<T[Key], 
 }
 
 /** What a person wants to hear of a view. */
-function summary({
-  sessionId: id,
-  name,
-  state,
-  reason,
-  total,
-  processed,
-  activation,
-  email,
-  ...rest
-}: Progress) {
-  const { finishedAt, etaSeconds, waitingFor, lastError } = rest;
+function summary(progress: Schemas['Progress']) {
+  const { name, state, reason, total, processed, activation, email } = progress;
+  const { finishedAt, etaSeconds, waitingFor, lastError } = progress;
   return {
-    sessionId: id,
-    name,
-    state,
-    reason,
-    total,
-    processed,
-    activation,
-    email,
-    finishedAt,
-    etaSeconds,
-    waitingFor,
-    lastError,
+    ...{ sessionId: progress.sessionId, name, state, reason, total, processed, activation, email },
+    ...{ finishedAt, etaSeconds, waitingFor, lastError },
   };
 }
 
@@ -91,9 +72,7 @@ export function createServer(client: LeadActivation): McpServer {
         'Activating a lead sends it one email that cannot be recalled. Always show the person what preview_activation answers, and call start_activation only when they have agreed to these numbers.',
     },
   );
-  const previews = new Previews(() =>
-    newSessionId(Date.now(), (count) => crypto.getRandomValues(new Uint8Array(count))),
-  );
+  const previews = new Previews(makeSessionId);
 
   /** Runs a tool; a fault becomes words that the assistant can pass on. */
   async function attempt(work: () => Promise<CallToolResult>): Promise<CallToolResult> {

@@ -9,7 +9,6 @@
 import { basename } from 'node:path';
 import { limits } from '../../../../src/shared/limits.ts';
 import type { Schemas } from '../../../client/src/index.ts';
-import { newSessionId } from '../../../client/src/index.ts';
 import { openCsv, readRows, type CsvFile, type CsvRow } from '../csv-file.ts';
 import { countOf, formatCount } from '../terminal.ts';
 import { exitCodes } from '../usage.ts';
@@ -42,10 +41,7 @@ export async function importFile({ client, options, args, terminal, signal }: Ca
   const path = onlyArgument(args, 'file');
   const file = await openCsv(path);
   const { columns, mapping } = file.layout;
-  const importId = newSessionId(Date.now(), (count) => crypto.getRandomValues(new Uint8Array(count))).replace(
-    'activation_',
-    'import_',
-  );
+  const importId = `import_${Date.now()}_${crypto.randomUUID().slice(0, 8)}`;
   await client.request('post', '/crm/imports', {
     body: {
       importId,
