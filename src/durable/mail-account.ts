@@ -6,7 +6,7 @@
  * @module
  */
 import type { Outcome } from '../core/batch/outcome.ts';
-import { isRateNews } from '../core/limits/rate-limit.ts';
+import { isRateNews, type LateCall } from '../core/limits/rate-limit.ts';
 import { createTransport, mailConfig } from '../mail/providers/index.ts';
 import { refuse, type TransportChoice } from '../mail/providers/provider.ts';
 import type { Delivery, MailTransport } from '../mail/transport.ts';
@@ -20,8 +20,8 @@ export interface MailAccount {
   kind: 'ready';
   transport: MailTransport;
   gate: DurableObjectStub<MailGate>;
-  /** Tells the gate what an answer said of the rate limit, when it is news. */
-  report(delivery: Delivery, permits: PermitPool): Promise<void>;
+  /** Tells the gate what an answer said of the rate limit, when it is news, and of calls that came late. */
+  report(delivery: Delivery, permits: PermitPool, lateCalls: readonly LateCall[]): Promise<void>;
   /** Calls a second that the account may make. */
   maxRatePerSecond: number;
   /** Mails a day from one domain; null: no cap. */
@@ -47,7 +47,7 @@ export function mailAccount(env: Env, now: () => number): MailAccount | { kind: 
     gate,
     maxRatePerSecond: gateLimits.maxRatePerSecond,
     dailyCap: dailyCap(env),
-    async report(delivery, permits) {
+    async report(delivery, permits, lateCalls) {
       const { rate } = delivery;
       const refusal = refusalOf(delivery);
       const throttled = refusal?.kind === 'throttled' ? { retryAfterMs: refusal.retryAfterMs } : null;
@@ -55,7 +55,8 @@ export function mailAccount(env: Env, now: () => number): MailAccount | { kind: 
       // Every answer carries these headers; a report of each would double the calls.
       const isNews = rate !== null && isRateNews(rate, gateLimits, permits.knownLimitCount);
       // A refusal's headers say whether we go at just the limit.
-      if (throttled !== null || isNews) await gate.report({ throttled, rate });
+      if (throttled !== null || isNews || lateCalls.length > 0)
+        await gate.report({ throttled, rate: throttled !== null || isNews ? rate : null, lateCalls });
     },
   };
 }

@@ -13,10 +13,12 @@ import type { RateObservation } from '../core/batch/outcome.ts';
 import {
   initialGate,
   leasePermits,
+  noteLateCalls,
   observeRate,
   throttle,
   type GateConfig,
   type GateState,
+  type LateCall,
   type Lease,
 } from '../core/limits/rate-limit.ts';
 import { gateConfig } from '../runtime/settings.ts';
@@ -25,6 +27,8 @@ import { gateConfig } from '../runtime/settings.ts';
 export interface GateReport {
   throttled: { retryAfterMs: number | null } | null;
   rate: RateObservation | null;
+  /** Calls at the limit that came to the provider late. A session of an earlier version does not say it. */
+  lateCalls?: readonly LateCall[];
 }
 
 export class MailGate extends DurableObject<Env> {
@@ -40,7 +44,7 @@ export class MailGate extends DurableObject<Env> {
     return lease;
   }
 
-  /** Takes in a 429 or a rate header; it counts for every lease from now on. */
+  /** Takes in a 429, a rate header or late calls; they count for every lease from now on. */
   report(report: GateReport): void {
     const config = gateConfig(this.env);
     const nowMs = this.now();
@@ -49,7 +53,12 @@ export class MailGate extends DurableObject<Env> {
       state = throttle(state, config, nowMs, report.throttled.retryAfterMs, report.rate);
     }
     if (report.rate !== null) state = observeRate(state, config, nowMs, report.rate);
-    this.#save(state);
+    // Late calls are kept in memory: they need no write of their own.
+    const isOfDisk = report.throttled !== null || report.rate !== null;
+    const { lateCalls = [] } = report;
+    if (lateCalls.length > 0) state = noteLateCalls(state, config, nowMs, lateCalls);
+    if (isOfDisk) this.#save(state);
+    else this.#state = state;
   }
 
   /**
@@ -110,12 +119,11 @@ export class MailGate extends DurableObject<Env> {
       row === undefined
         ? initialGate(config, this.now())
         : {
+            ...initialGate(config, row.seen_at),
             nextSlotAt: row.next_slot_at,
             ratePerSecond: row.rate_per_second,
             rateChangedAt: row.rate_changed_at,
             seenAt: row.seen_at,
-            ceiling: null,
-            margin: { ms: 0, since: row.seen_at },
           };
     return this.#state;
   }

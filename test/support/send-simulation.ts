@@ -12,6 +12,7 @@ import {
   initialGate,
   isRateNews,
   leasePermits,
+  noteLateCalls,
   observeRate,
   throttle,
   type GateState,
@@ -39,8 +40,12 @@ export interface Simulation {
   limit: { callCount: number; window: 'fixed' | 'sliding'; hasHeaders: boolean } | null;
   /** From a call's arrival to its answer. */
   latencyMs: number;
+  /** An answer may take this much longer, evenly distributed, for the provider's own reasons. */
+  answerJitterMs: number;
   /** A call arrives up to this much late, evenly distributed. */
   jitterMs: number;
+  /** So many of the calls arrive this much later still; null: none. */
+  tail: { share: number; ms: number } | null;
   /** From the end of a slice to the begin of the next: its record, the alarm. */
   boundaryMs: number;
 }
@@ -120,7 +125,7 @@ class LimitedMailApi {
 
 /** Runs sessions to their end. @returns how long they took, over the least time that the rate allows */
 export async function simulateSending(simulation: Simulation): Promise<SimulatedRun> {
-  const { mailRate, sessionCount, seconds, latencyMs, jitterMs, boundaryMs } = simulation;
+  const { mailRate, sessionCount, seconds, latencyMs, answerJitterMs, jitterMs, tail, boundaryMs } = simulation;
   const clock = new SimulatedClock();
   const random = seededRandom(7);
   const api = new LimitedMailApi(simulation.limit);
@@ -175,15 +180,18 @@ export async function simulateSending(simulation: Simulation): Promise<Simulated
       prepare: (batch): Promise<Prepared> =>
         Promise.resolve({ batch, recipients: [], payload: '', payloadHash: '', mailCount: 1 }),
       intend: ({ batch }): Intent => ({ batch, key: '', payload: '', mailCount: 1 }),
-      deliver: async ({ batch }): Promise<Outcome> => {
-        await clock.sleep(random() * jitterMs);
+      deliver: async ({ batch }, permit): Promise<Outcome> => {
+        const isInTail = tail !== null && random() < tail.share;
+        await clock.sleep(random() * jitterMs + (isInTail ? tail.ms : 0));
         const { isTaken, rate } = api.call(clock.nowMs);
         if (isTaken) leftAt.push(clock.nowMs);
-        await clock.sleep(latencyMs);
+        await clock.sleep(latencyMs + random() * answerJitterMs);
         if (rate !== null && isRateNews(rate, config, pool.knownLimitCount))
           gate = observeRate(gate, config, clock.nowMs, rate);
         if (isTaken) {
           settled.add(batch.seq);
+          const lateCalls = pool.answered(permit);
+          if (lateCalls.length > 0) gate = noteLateCalls(gate, config, clock.nowMs, lateCalls);
           return { kind: 'accepted', messageIds: [], rejections: [] };
         }
         pool.clear();

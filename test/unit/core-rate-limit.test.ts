@@ -8,11 +8,13 @@ import {
   initialGate,
   isRateNews,
   leasePermits,
+  noteLateCalls,
   maxWaitMs,
   observeRate,
   throttle,
   type GateConfig,
   type GateState,
+  type LateCall,
 } from '../../src/core/limits/rate-limit.ts';
 
 const config: GateConfig = { maxRatePerSecond: 8 };
@@ -40,6 +42,10 @@ class Gate {
   throttle(retryAfterMs: number | null, limitCount: number | null = null): void {
     const rate = limitCount === null ? null : { limitCount, remainingCount: 0, resetMs: 1_000 };
     this.state = throttle(this.state, this.#config, this.nowMs, retryAfterMs, rate);
+  }
+
+  late(...calls: readonly LateCall[]): void {
+    this.state = noteLateCalls(this.state, this.#config, this.nowMs, calls);
   }
 
   observe(limitCount: number | null, remainingCount: number | null, resetMs: number | null): void {
@@ -286,13 +292,13 @@ describe('a 429', () => {
   it('again and again at the limit widens the margin to one slot, and takes a fifth of the rate after that', () => {
     const gate = new Gate();
     const intervals: number[] = [];
-    for (let i = 0; i < 12; i++) {
+    for (let i = 0; i < 20; i++) {
       gate.throttle(1_000, 8);
       gate.nowMs += 4_000;
       intervals.push(gate.lease(1).intervalMs);
     }
     expect(intervals[1]).toBeCloseTo(125 * 1.02);
-    expect(intervals[4]).toBeCloseTo(125 * 1.125);
+    expect(intervals[4]).toBeCloseTo(125 * 1.05);
     expect(Math.max(...intervals)).toBeGreaterThan(125 * 1.2);
   });
 
@@ -323,6 +329,78 @@ describe('a 429', () => {
     const gate = new Gate();
     gate.throttle(10 * 86_400_000);
     expect(gate.lease(1).retryInMs).toBe(3_600_000);
+  });
+});
+
+describe('a call at the limit that came late', () => {
+  const atLimit = (): Gate => {
+    const gate = new Gate();
+    gate.observe(8, 3, 1_000);
+    return gate;
+  };
+  /** Leases one slot after the other for three seconds. */
+  const slotsOf = (gate: Gate): number[] => {
+    const untilMs = gate.nowMs + 3_000;
+    while (gate.nowMs < untilMs) gate.nowMs += gate.lease(1).permitCount === 1 ? 100 : 10;
+    return gate.slots;
+  };
+
+  it('moves the slot a second after it, and the line behind that', () => {
+    const [plain, gate] = [atLimit(), atLimit()];
+    const first = gate.lease(1);
+    plain.lease(1);
+    const slotAt = gate.nowMs + first.delayMs;
+    gate.nowMs = plain.nowMs += 100;
+    gate.late({ slotAt, lateMs: 40 });
+    const moved = slotsOf(gate);
+    const even = slotsOf(plain);
+    expect(moved.slice(0, 8)).toEqual(even.slice(0, 8));
+    // A second after its arrival, and the margin.
+    expect(moved[8]).toBeCloseTo(slotAt + 1_000 + 40 + 10);
+    expect((moved[9] ?? 0) - (moved[8] ?? 0)).toBeCloseTo(126.25);
+  });
+
+  it('changes nothing when the call was no later than the margin', () => {
+    const gate = atLimit();
+    const slotAt = gate.nowMs;
+    gate.lease(1);
+    gate.nowMs += 100;
+    gate.late({ slotAt, lateMs: 0 });
+    expect(slotsOf(gate)[8]).toBeCloseTo(slotAt + 8 * 126.25);
+  });
+
+  it('is not believed for more than a fiftieth of the time', () => {
+    const gate = atLimit();
+    const slots = 8 * 60;
+    for (let i = 0; i < slots; ) {
+      const lease = gate.lease(1);
+      if (lease.permitCount === 0) gate.nowMs += lease.retryInMs;
+      else {
+        const slotAt = gate.nowMs + lease.delayMs;
+        gate.nowMs = slotAt + 60;
+        gate.late({ slotAt, lateMs: 60 });
+        i++;
+      }
+    }
+    const tookMs = (gate.slots.at(-1) ?? 0) - (gate.slots[0] ?? 0);
+    expect(tookMs / ((slots - 1) * 126.25)).toBeLessThan(1.04);
+  });
+
+  it('of an hour ago, or of a clock ahead, is ignored', () => {
+    const gate = atLimit();
+    gate.late({ slotAt: gate.nowMs - 3_600_000, lateMs: 100 }, { slotAt: gate.nowMs + 5_000, lateMs: 100 });
+    expect(gate.state.lateCalls).toEqual([]);
+  });
+
+  it('is known before the slot is granted: at the limit none is given out further ahead than half a second', () => {
+    const gate = atLimit();
+    for (let i = 0; i < 20; i++) {
+      const lease = gate.lease(5);
+      if (lease.permitCount > 0)
+        expect(lease.delayMs + (lease.permitCount - 1) * lease.intervalMs).toBeLessThanOrEqual(500);
+      else expect(lease.retryInMs).toBeLessThanOrEqual(130);
+      gate.nowMs += 20;
+    }
   });
 });
 

@@ -135,7 +135,7 @@ class FakeVerbs implements SliceVerbs {
     return { batch, key: '', payload: '', mailCount: 1 };
   }
 
-  async deliver({ batch }: { batch: Batch }, onSent: (() => void) | null): Promise<Outcome> {
+  async deliver({ batch }: { batch: Batch }, _permit: Permit, onSent: (() => void) | null): Promise<Outcome> {
     await Promise.resolve();
     this.#say('deliver', `deliver ${batch.seq}`);
     await this.send();

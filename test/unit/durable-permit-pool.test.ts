@@ -106,3 +106,65 @@ describe('the pool of a slice', () => {
     expect(await pool.permit()).toEqual({ kind: 'granted', at: 0 });
   });
 });
+
+describe('the clocks of a session and of its gate', () => {
+  it('are compared by the quickest answer: a slow lease moves no slot', async () => {
+    const clock = { nowMs: 50_000, answerMs: 2 };
+    const pool = new PermitPool(
+      async () => {
+        await Promise.resolve();
+        // The gate's clock is 40 s behind; it answers after a millisecond.
+        const nowMs = clock.nowMs - 40_000 + 1;
+        clock.nowMs += clock.answerMs;
+        return { ...granted(1, 100), nowMs };
+      },
+      () => clock.nowMs,
+      () => 1,
+    );
+    expect(await pool.permit()).toEqual({ kind: 'granted', at: 50_102 });
+    clock.answerMs = 30;
+    clock.nowMs = 51_000;
+    expect(await pool.permit()).toEqual({ kind: 'granted', at: 51_102 });
+    // A step of the gate's clock is followed.
+    clock.nowMs = 90_000;
+    clock.answerMs = 2;
+    expect(await pool.permit()).toEqual({ kind: 'granted', at: 90_102 });
+  });
+});
+
+describe('a call that was answered late', () => {
+  const latePool = () => {
+    const clock = { nowMs: 10_000 };
+    const pool = new PermitPool(
+      () => Promise.resolve({ ...granted(4), nowMs: clock.nowMs - 1_000, reportLateMs: 10 }),
+      () => clock.nowMs,
+      () => 4,
+    );
+    const call = async (tookMs: number) => {
+      const permit = await pool.permit();
+      clock.nowMs = permit.at + tookMs;
+      return pool.answered(permit);
+    };
+    return { call, clock };
+  };
+
+  it('is reported once, by the clock of the gate, with how much later than usual it was', async () => {
+    const { call, clock } = latePool();
+    for (const tookMs of [50, 52, 51, 50, 53]) expect(await call(tookMs)).toEqual([]);
+    const reported = await call(95);
+    expect(reported).toEqual([{ slotAt: clock.nowMs - 95 - 1_000, lateMs: 44 }]);
+    expect(await call(51)).toEqual([]);
+  });
+
+  it('is reported later when only then it is known what is usual: the first call of a session', async () => {
+    const { call } = latePool();
+    expect(await call(99)).toEqual([]);
+    expect(await call(50)).toEqual([{ slotAt: 9_000, lateMs: 49 }]);
+  });
+
+  it('says nothing where answers always vary', async () => {
+    const { call } = latePool();
+    for (const tookMs of [50, 300, 120, 80, 250, 60]) await call(tookMs);
+    for (const tookMs of [210, 400, 90, 350]) expect(await call(tookMs)).toEqual([]);
+  });
+});

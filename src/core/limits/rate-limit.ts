@@ -26,6 +26,18 @@ export interface GateState {
   ceiling: { ratePerSecond: number; until: number } | null;
   /** How much longer than the provider's second our own is, at the limit. Memory only. */
   margin: Margin;
+  /** Calls of the last second that came to the provider late. Memory only. */
+  lateCalls: readonly LateCall[];
+  /** How much of the time line may still be left free after late calls. Memory only. */
+  lateBudget: { ms: number; at: number };
+}
+
+/** A call at the limit that came to the provider late: the call that leaves a second after it must be as late. */
+export interface LateCall {
+  /** Its slot, by the gate's clock, epoch ms. */
+  slotAt: number;
+  /** By how much later than usual after its slot it was answered. */
+  lateMs: number;
 }
 
 interface Margin {
@@ -39,8 +51,10 @@ export interface GateConfig {
   maxRatePerSecond: number;
 }
 
-/** Times are relative, because the session's clock may differ from the gate's. */
+/** Times are relative to `nowMs`, because the session's clock may differ from the gate's. */
 export interface Lease {
+  /** The gate's clock, epoch ms. A gate of an earlier version does not say it, nor the other optional ones. */
+  nowMs?: number;
   /** Permits granted; 0: ask again in `retryInMs`. */
   permitCount: number;
   /** Until the first permit may be used. */
@@ -48,8 +62,10 @@ export interface Lease {
   /** Between two permits. */
   intervalMs: number;
   retryInMs: number;
-  /** A call that leaves later than this after its slot comes too close to a later one. A gate of 0.1 says nothing. */
+  /** A call that leaves later than this after its slot comes too close to a later one. */
   maxLatenessMs?: number;
+  /** At the limit the gate wants to know of calls that are later than this; null: of none. */
+  reportLateMs?: number | null;
   /** The provider's limit a second, where the gate knows it: it needs no report of the same. */
   limitCount?: number | null;
 }
@@ -58,6 +74,11 @@ export interface Lease {
 export const leaseSpanMs = 500;
 /** A slot further away than this is not given out: it would be lost when the slice ends. */
 export const maxWaitMs = 5_000;
+/**
+ * At the limit no slot is given out further ahead. A call that is late must be known before the slot a second after it is
+ * granted.
+ */
+const limitWaitMs = 500;
 /** After a 429 without Retry-After: one window of a per-second limit. */
 const defaultThrottleMs = 1_000;
 /** Longest pause that one answer can impose: beyond it the answer is taken for garbage and asked again. */
@@ -73,14 +94,21 @@ const recoveryPerSecond = 0.05;
 /**
  * At exactly the provider's limit a call that arrives late makes the sliding window after it too short for the tenth
  * next. A margin of this much in each second lets calls vary by as much. It begins with the first answer that names the
- * limit; a 429 doubles it, up to one slot.
+ * limit; a 429 widens it, up to one slot. Calls that are later than the margin are reported ({@link LateCall}).
  */
 const firstMarginMs = 10;
-const marginGrowth = 2;
+const marginStepMs = 10;
 /** A 429 this soon after the margin has changed is about calls that left by the old one. */
 const marginSettlesMs = 3_000;
 /** A wider margin shrinks this slowly: a millisecond is a thousandth of the rate, and a 429 costs a second. */
 const marginShrinkMs = 600_000;
+/** A late call is of use until the slots a second after it have passed. */
+const lateCallMs = 2_000;
+/** More than this is the provider's own work and not the way to it. */
+const maxLateMs = 200;
+/** A late answer need not mean that its call came late, so no more of each second is left free. */
+const lateBudgetMsPerSecond = 20;
+const maxLateBudgetMs = 200;
 /** A slot that was missed by more is void: used later, it would put two calls into one interval. */
 export const maxLatenessMs = 50;
 
@@ -92,6 +120,8 @@ export function initialGate(config: GateConfig, nowMs: number): GateState {
     seenAt: nowMs,
     ceiling: null,
     margin: { ms: 0, since: nowMs },
+    lateCalls: [],
+    lateBudget: { ms: maxLateBudgetMs, at: nowMs },
   };
 }
 
@@ -112,6 +142,8 @@ function followed(state: GateState, nowMs: number): GateState {
     seenAt: backMs > 0 ? nowMs : Math.max(state.seenAt, nowMs),
     ceiling: state.ceiling === null ? null : { ...state.ceiling, until: state.ceiling.until - backMs },
     margin: { ...state.margin, since: state.margin.since - backMs },
+    lateCalls: backMs > 0 ? [] : state.lateCalls,
+    lateBudget: { ...state.lateBudget, at: state.lateBudget.at - backMs },
   };
 }
 
@@ -152,7 +184,7 @@ function widened(margin: Margin, limitCount: number, nowMs: number): Margin | nu
   const slotMs = 1_000 / limitCount;
   if (margin.ms > 0 && nowMs - margin.since < marginSettlesMs) return margin;
   if (margin.ms >= slotMs) return null;
-  return { ms: Math.min(slotMs, Math.max(firstMarginMs, marginGrowth * margin.ms)), since: nowMs };
+  return { ms: Math.min(slotMs, Math.max(firstMarginMs, margin.ms + marginStepMs)), since: nowMs };
 }
 
 /** Takes up to `wantedCount` permits off the time line. */
@@ -164,27 +196,70 @@ export function leasePermits(
 ): { state: GateState; lease: Lease } {
   const current = recovered(state, config, nowMs);
   const intervalMs = 1_000 / current.ratePerSecond;
-  const firstAt = Math.max(nowMs, current.nextSlotAt);
-  const delayMs = firstAt - nowMs;
   const { ceiling } = current;
-  const lateMs = marginMs(current, config) / 2;
+  const lateMs = marginMs(current, config);
+  const isLimited = lateMs > 0;
+  const firstAt = clearOfLateCalls(current, Math.max(nowMs, current.nextSlotAt), lateMs);
+  const delayMs = firstAt - nowMs;
   const known = {
+    nowMs,
     intervalMs,
     // The other half of the margin is for the way to the provider.
-    maxLatenessMs: lateMs > 0 ? Math.min(maxLatenessMs, lateMs) : maxLatenessMs,
+    maxLatenessMs: isLimited ? Math.min(maxLatenessMs, lateMs / 2) : maxLatenessMs,
+    reportLateMs: isLimited ? lateMs : null,
     limitCount: ceiling !== null && ceiling.until - nowMs > ceilingRefreshMs ? ceiling.ratePerSecond : null,
   };
-  if (delayMs > maxWaitMs || wantedCount < 1) {
-    return {
-      state: current,
-      lease: { ...known, permitCount: 0, delayMs: 0, retryInMs: Math.max(1, Math.ceil(delayMs)) },
-    };
+  const waitMs = isLimited ? Math.max(limitWaitMs, intervalMs) : maxWaitMs;
+  if (delayMs > waitMs || wantedCount < 1) {
+    const retryInMs = Math.max(1, Math.ceil(isLimited ? delayMs - waitMs : delayMs));
+    return { state: current, lease: { ...known, permitCount: 0, delayMs: 0, retryInMs } };
   }
-  const permitCount = Math.max(1, Math.min(Math.trunc(wantedCount), Math.floor(leaseSpanMs / intervalMs)));
+  const most = Math.max(1, Math.min(Math.trunc(wantedCount), Math.floor(leaseSpanMs / intervalMs)));
+  let permitCount = 1;
+  const slotAt = (index: number): number => firstAt + index * intervalMs;
+  /** In even steps, so a slot that has to be moved is for the next lease, and so is one too far ahead. */
+  const isFree = (at: number): boolean =>
+    (!isLimited || at - nowMs <= waitMs) && clearOfLateCalls(current, at, lateMs) === at;
+  while (permitCount < most && isFree(slotAt(permitCount))) permitCount++;
   return {
-    state: { ...current, nextSlotAt: firstAt + permitCount * intervalMs },
+    state: { ...current, nextSlotAt: slotAt(permitCount) },
     lease: { ...known, permitCount, delayMs, retryInMs: 0 },
   };
+}
+
+/** The time, or a later one at which a call falls into no second that a late call has made shorter. */
+function clearOfLateCalls({ lateCalls }: GateState, at: number, marginMs: number): number {
+  let clearAt = at;
+  for (const { slotAt, lateMs } of lateCalls) {
+    const windowAt = slotAt + 1_000;
+    if (clearAt >= windowAt) clearAt = Math.max(clearAt, windowAt + lateMs + marginMs);
+  }
+  return clearAt;
+}
+
+/** Takes in calls at the limit that came to the provider late. */
+export function noteLateCalls(
+  state: GateState,
+  config: GateConfig,
+  nowMs: number,
+  calls: readonly LateCall[],
+): GateState {
+  const current = recovered(state, config, nowMs);
+  const isRecent = ({ slotAt }: LateCall): boolean => slotAt > nowMs - lateCallMs && slotAt <= nowMs;
+  const { ms, at } = current.lateBudget;
+  let budgetMs = Math.min(
+    maxLateBudgetMs,
+    ms + (Math.max(0, nowMs - at) * lateBudgetMsPerSecond) / 1_000,
+  );
+  const lateCalls = current.lateCalls.filter(isRecent);
+  for (const { slotAt, lateMs } of calls.filter(isRecent)) {
+    const known = { slotAt, lateMs: Math.min(maxLateMs, lateMs) };
+    if (known.lateMs > budgetMs) continue;
+    budgetMs -= known.lateMs;
+    lateCalls.push(known);
+  }
+  lateCalls.sort((a, b) => a.slotAt - b.slotAt);
+  return { ...current, lateCalls, lateBudget: { ms: budgetMs, at: Math.max(at, nowMs) } };
 }
 
 /**
@@ -213,6 +288,8 @@ export function throttle(
     ...current,
     ceiling: limitCount === null ? current.ceiling : { ratePerSecond: limitCount, until: nowMs + ceilingMs },
     margin: margin ?? current.margin,
+    // What was taken for the provider's own work was the way to it.
+    lateBudget: margin === null ? current.lateBudget : { ms: maxLateBudgetMs, at: nowMs },
     nextSlotAt: Math.max(current.nextSlotAt, nowMs + pauseMs),
     ratePerSecond:
       isSameNews || margin !== null

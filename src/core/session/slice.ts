@@ -68,7 +68,7 @@ export interface SliceVerbs {
   /** Writes the intent; null when the batch may no longer leave. */
   intend(prepared: Prepared): Intent | null;
   /** Makes the call. With `onSent` its payload leaves undivided, and `onSent` is called when the next may leave. */
-  deliver(intent: Intent, onSent: (() => void) | null): Promise<Outcome>;
+  deliver(intent: Intent, permit: Permit, onSent: (() => void) | null): Promise<Outcome>;
   /** Writes the outcome, counters and rev in one transaction. */
   settle(intent: Intent, outcome: Outcome): void;
   /** Notes that nothing may leave before this time. */
@@ -342,7 +342,7 @@ async function send(
     if (intent === null) return true;
     const used = permit;
     permit = null;
-    const outcome = await verbs.deliver(intent, turn === null ? null : endTurn);
+    const outcome = await verbs.deliver(intent, used, turn === null ? null : endTurn);
     verbs.settle(intent, outcome);
     // A command came in just before the call, so another session can use the slot.
     if (outcome.kind === 'notSent') verbs.returnPermit(used);

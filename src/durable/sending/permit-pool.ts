@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { leaseSpanMs, maxLatenessMs, maxWaitMs, type Lease } from '../../core/limits/rate-limit.ts';
+import { leaseSpanMs, maxLatenessMs, maxWaitMs, type LateCall, type Lease } from '../../core/limits/rate-limit.ts';
 import type { Permit } from '../../core/session/slice.ts';
 
 /** Asks the gate for up to `wantedCount` permits. */
@@ -16,6 +16,22 @@ export type RequestLease = (wantedCount: number) => Promise<Lease>;
 const fastIntervalMs = 10;
 const maxFastLatenessMs = 1_000;
 
+/** From so many answers comes what is usual. */
+const usualOfCount = 32;
+/** Fewer answers than this say nothing. */
+const minAnswerCount = 2;
+/** A call that left longer ago says nothing to the slots that are granted now. */
+const lateReportMs = 900;
+
+/** A call that was answered. */
+interface AnsweredCall {
+  /** Its slot by the session's clock, epoch ms. */
+  slotAt: number;
+  /** From its slot to its answer. */
+  tookMs: number;
+  isReported: boolean;
+}
+
 /** No lease reaches further ahead; a slot beyond it was granted before the clock was set back. */
 const maxAheadMs = maxWaitMs + leaseSpanMs;
 
@@ -24,6 +40,11 @@ export class PermitPool {
   readonly #now: () => number;
   readonly #wantedCount: (waitingCount: number) => number;
   #maxLatenessMs = maxLatenessMs;
+  /** The session's clock minus the gate's; null before the first lease. */
+  #clockAheadMs: number | null = null;
+  #reportLateMs: number | null = null;
+  /** The last calls that were answered, the newest last. */
+  #answered: AnsweredCall[] = [];
   #waitingCount = 0;
   #slots: number[] = [];
   /** Granted since the last 429; earlier permits are void, also those that senders hold. */
@@ -87,6 +108,31 @@ export class PermitPool {
     return this.#knownLimitCount;
   }
 
+  /**
+   * Notes the answer to a call.
+   *
+   * @returns calls that came to the provider so late that the gate must know
+   */
+  answered(permit: Permit): LateCall[] {
+    const nowMs = this.#now();
+    this.#answered.push({ slotAt: permit.at, tookMs: nowMs - permit.at, isReported: false });
+    if (this.#answered.length > usualOfCount) this.#answered.shift();
+    const reportMs = this.#reportLateMs;
+    const aheadMs = this.#clockAheadMs;
+    if (reportMs === null || aheadMs === null || this.#answered.length < minAnswerCount) return [];
+    const sorted = this.#answered.map(({ tookMs }) => tookMs).sort((a, b) => a - b);
+    const share = (of: number): number => sorted[Math.floor(of * (sorted.length - 1))] ?? 0;
+    const usualMs = share(0.5);
+    // A provider whose answers vary by more says nothing about when calls came.
+    if (share(0.9) - usualMs > reportMs) return [];
+    return this.#answered.flatMap((call) => {
+      const lateMs = call.tookMs - usualMs;
+      if (call.isReported || lateMs <= reportMs || call.slotAt < nowMs - lateReportMs) return [];
+      call.isReported = true;
+      return [{ slotAt: call.slotAt - aheadMs, lateMs }];
+    });
+  }
+
   /** Takes back a permit that was not used. */
   giveBack(permit: Permit): void {
     if (permit.kind === 'granted' && this.#valid.has(permit)) this.#slots.unshift(permit.at);
@@ -101,15 +147,21 @@ export class PermitPool {
   /** Leases more slots; returns when to ask again, if none was granted. */
   async #refill(): Promise<number> {
     const valid = this.#valid;
+    const askedAt = this.#now();
     const lease = await this.#requestLease(Math.max(1, this.#wantedCount(this.#waitingCount)));
     const nowMs = this.#now();
     // A 429 came during the request: what was granted is void.
     if (valid !== this.#valid) return nowMs;
-    this.#maxLatenessMs =
-      lease.intervalMs < fastIntervalMs ? maxFastLatenessMs : (lease.maxLatenessMs ?? maxLatenessMs);
+    const gateNowMs = lease.nowMs ?? nowMs;
+    // The gate answered between the two. An estimate that stays the same keeps slots of two leases evenly apart.
+    const mostAheadMs = nowMs - gateNowMs;
+    const aheadMs = Math.min(this.#clockAheadMs ?? mostAheadMs, mostAheadMs);
+    this.#clockAheadMs = Math.max(askedAt - gateNowMs, aheadMs);
+    this.#maxLatenessMs = lease.intervalMs < fastIntervalMs ? maxFastLatenessMs : (lease.maxLatenessMs ?? maxLatenessMs);
+    this.#reportLateMs = lease.reportLateMs ?? null;
     this.#knownLimitCount = lease.limitCount ?? null;
-    for (let i = 0; i < lease.permitCount; i++)
-      this.#slots.push(nowMs + lease.delayMs + i * lease.intervalMs);
+    const firstAt = gateNowMs + this.#clockAheadMs + lease.delayMs;
+    for (let i = 0; i < lease.permitCount; i++) this.#slots.push(firstAt + i * lease.intervalMs);
     return lease.permitCount > 0 ? nowMs : nowMs + lease.retryInMs;
   }
 }

@@ -301,7 +301,7 @@ export class SessionRunner implements SliceVerbs {
     return { batch: intended, key, payload: prepared.payload, mailCount: prepared.mailCount };
   }
 
-  async deliver(intent: Intent, onSent: (() => void) | null): Promise<Outcome> {
+  async deliver(intent: Intent, permit: Permit, onSent: (() => void) | null): Promise<Outcome> {
     const { mail, permits, deliveryTimeoutMs, waits, waitUntil } = this.#context;
     // `AbortSignal.timeout` cannot be cleared, and its timer would keep the object in memory until it fires.
     const timeout = new AbortController();
@@ -324,7 +324,8 @@ export class SessionRunner implements SliceVerbs {
       )
       .finally(() => clearTimeout(timer));
     waits.answered(refusalOf(delivery)?.kind === 'throttled');
-    waitUntil(mail.report(delivery, permits));
+    const lateCalls = delivery.outcome.kind === 'accepted' ? permits.answered(permit) : [];
+    waitUntil(mail.report(delivery, permits, lateCalls));
     return delivery.outcome;
   }
 
