@@ -125,7 +125,8 @@ class LimitedMailApi {
 
 /** Runs sessions to their end. @returns how long they took, over the least time that the rate allows */
 export async function simulateSending(simulation: Simulation): Promise<SimulatedRun> {
-  const { mailRate, sessionCount, seconds, latencyMs, answerJitterMs, jitterMs, tail, boundaryMs } = simulation;
+  const { mailRate, sessionCount, seconds, latencyMs, answerJitterMs, jitterMs, tail, boundaryMs } =
+    simulation;
   const clock = new SimulatedClock();
   const random = seededRandom(7);
   const api = new LimitedMailApi(simulation.limit);

@@ -372,7 +372,7 @@ describe('a call at the limit that came late', () => {
   it('is not believed for more than a fiftieth of the time', () => {
     const gate = atLimit();
     const slots = 8 * 60;
-    for (let i = 0; i < slots; ) {
+    for (let i = 0; i < slots;) {
       const lease = gate.lease(1);
       if (lease.permitCount === 0) gate.nowMs += lease.retryInMs;
       else {

@@ -247,10 +247,7 @@ export function noteLateCalls(
   const current = recovered(state, config, nowMs);
   const isRecent = ({ slotAt }: LateCall): boolean => slotAt > nowMs - lateCallMs && slotAt <= nowMs;
   const { ms, at } = current.lateBudget;
-  let budgetMs = Math.min(
-    maxLateBudgetMs,
-    ms + (Math.max(0, nowMs - at) * lateBudgetMsPerSecond) / 1_000,
-  );
+  let budgetMs = Math.min(maxLateBudgetMs, ms + (Math.max(0, nowMs - at) * lateBudgetMsPerSecond) / 1_000);
   const lateCalls = current.lateCalls.filter(isRecent);
   for (const { slotAt, lateMs } of calls.filter(isRecent)) {
     const known = { slotAt, lateMs: Math.min(maxLateMs, lateMs) };

@@ -6,7 +6,13 @@
  *
  * @module
  */
-import { leaseSpanMs, maxLatenessMs, maxWaitMs, type LateCall, type Lease } from '../../core/limits/rate-limit.ts';
+import {
+  leaseSpanMs,
+  maxLatenessMs,
+  maxWaitMs,
+  type LateCall,
+  type Lease,
+} from '../../core/limits/rate-limit.ts';
 import type { Permit } from '../../core/session/slice.ts';
 
 /** Asks the gate for up to `wantedCount` permits. */
@@ -157,7 +163,8 @@ export class PermitPool {
     const mostAheadMs = nowMs - gateNowMs;
     const aheadMs = Math.min(this.#clockAheadMs ?? mostAheadMs, mostAheadMs);
     this.#clockAheadMs = Math.max(askedAt - gateNowMs, aheadMs);
-    this.#maxLatenessMs = lease.intervalMs < fastIntervalMs ? maxFastLatenessMs : (lease.maxLatenessMs ?? maxLatenessMs);
+    this.#maxLatenessMs =
+      lease.intervalMs < fastIntervalMs ? maxFastLatenessMs : (lease.maxLatenessMs ?? maxLatenessMs);
     this.#reportLateMs = lease.reportLateMs ?? null;
     this.#knownLimitCount = lease.limitCount ?? null;
     const firstAt = gateNowMs + this.#clockAheadMs + lease.delayMs;
