@@ -68,6 +68,8 @@ export interface StackOptions {
    * nobody gets in but through Access.
    */
   env?: Record<string, string>;
+  /** Path of the Worker's entry, from the project's root; that of wrangler.toml by default. For tests. */
+  main?: string;
   /** Called with a short description of each step that takes time. */
   onStep?: (words: string) => void;
   /** Gets the Worker's process before it answers; a kill during its start makes {@link startStack} throw. */
@@ -118,9 +120,14 @@ function envLine(name: string, value: string): string {
  * that are set named among the others. Values are in the settings file alone. With a local person the Worker
  * runs first for the files too: it refuses other host names, and the platform's router does not.
  */
-function writeLocalConfig(stateDir: string, settings: Record<string, string>): string {
+function writeLocalConfig(
+  stateDir: string,
+  settings: Record<string, string>,
+  main: string | undefined,
+): string {
   const named = optionalSecrets.filter((name) => (settings[name] ?? '') !== '');
   let text = readFileSync(join(projectRoot, 'wrangler.toml'), 'utf8')
+    .replace(/^main = .*$/m, (line) => (main === undefined ? line : `main = ${JSON.stringify(main)}`))
     .replaceAll(
       /^(main|directory|migrations_dir) = "(.+)"$/gm,
       (_, key: string, path: string) => `${key} = ${JSON.stringify(join(projectRoot, path))}`,
@@ -298,7 +305,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         ...['--no-warnings', wrangler, 'dev', '--local', '--ip', '127.0.0.1', '--port', String(port)],
         ...['--inspector-port', String(inspectorPort), '--persist-to', stateDir, '--env-file', envFile],
         ...['--show-interactive-dev-session', 'false', '--log-level', 'info'],
-        ...['--config', writeLocalConfig(stateDir, settings)],
+        ...['--config', writeLocalConfig(stateDir, settings, options.main)],
       ],
       { env: wranglerEnv(stateDir), cwd: projectRoot, output: logFile },
     );

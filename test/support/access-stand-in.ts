@@ -26,6 +26,8 @@ export interface AccessStandInOptions {
   app: () => URL;
   /** Who may sign in, by address, and their groups. */
   people: Readonly<Record<string, { groups: readonly string[] }>>;
+  /** Epoch ms; where the clock of the app is not the host's. */
+  now?: () => number;
   /** Secrets of service tokens by client id. */
   serviceTokens?: Readonly<Record<string, string>>;
 }
@@ -98,7 +100,7 @@ export class AccessStandIn {
       send(outgoing, 403, { 'content-type': 'text/html' }, '<h1>That account does not have access.</h1>');
       return;
     }
-    const session = await this.team.sign(this.team.personClaims(email));
+    const session = await this.team.sign(this.team.personClaims(email, this.#options.now?.()));
     this.#sessions.set(session, email);
     const authorized = new URL('/cdn-cgi/access/authorized', this.url);
     authorized.search = new URLSearchParams({ token: session, redirect_url: back }).toString();

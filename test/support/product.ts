@@ -25,6 +25,7 @@ import { type StandInMail, startStandInMail } from '../../scripts/lib/stand-in-m
 import { buildWebIfChanged } from '../../scripts/lib/web-build.ts';
 import type { Progress } from '../../src/shared/progress.ts';
 import { newSessionId } from '../../src/shared/session-id.ts';
+import { clockPath } from './clock-path.ts';
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 
 /** The product without a mail API. */
@@ -40,6 +41,10 @@ export interface BareProduct {
   restart(env?: Record<string, string>, onSpawn?: StackOptions['onSpawn']): Promise<void>;
   /** The JSON answer of the API to a GET, or to a POST of the body. Throws at any refusal. */
   ask<T>(path: string, body?: unknown): Promise<T>;
+  /** What the clock of the Worker shows; epoch ms. */
+  now(): number;
+  /** Sets the clock of the Worker forward; where it {@link ProductOptions.hasMovableClock}, and until a restart. */
+  moveClockTo(atMs: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -62,6 +67,8 @@ export interface ProductOptions {
   env?: Record<string, string>;
   /** The seed of the fault proxy's random choices. */
   seed?: number;
+  /** The clock of the Worker can be moved ({@link BareProduct.moveClockTo}). */
+  hasMovableClock?: boolean;
 }
 
 /** A CSV of realistic leads, as a person would export it. */
@@ -159,13 +166,23 @@ export async function startBareProduct(
       stateDir,
       mail: new URL(mail.url),
       ...(mail.inboxUrl === undefined ? {} : { inboxUrl: mail.inboxUrl }),
+      ...(options.hasMovableClock === true ? { main: 'test/support/clocked-worker.ts' } : {}),
       // A start begins at once, unless undoing it is under test.
       env: { LOCAL_PERSON: localPerson, ACTIVATE_UNDO_SECONDS: '0', ...options.env, ...env },
       ...again,
     });
   }
   let stack = await start({});
+  let aheadMs = 0;
   return {
+    now: () => Date.now() + aheadMs,
+    async moveClockTo(atMs) {
+      const byMs = atMs - (Date.now() + aheadMs);
+      if (byMs < 0) throw new Error('the clock is only set forward');
+      const response = await fetch(stack.url + clockPath, { method: 'POST', body: String(byMs) });
+      if (!response.ok) throw new Error(`the clock was not moved: ${String(response.status)}`);
+      aheadMs += byMs;
+    },
     async ask<T>(path: string, body?: unknown): Promise<T> {
       const response = await fetch(
         stack.url + path,
@@ -186,6 +203,7 @@ export async function startBareProduct(
     },
     stateDir,
     async restart(env = {}, onSpawn) {
+      aheadMs = 0;
       const port = Number(new URL(stack.url).port);
       stack = await start(env, { port, ...(onSpawn === undefined ? {} : { onSpawn }) });
     },
@@ -201,9 +219,11 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
   const standIn = await startStandInMail();
   const proxy = await startFaultProxy({ target: standIn.url, seed: options.seed ?? 1 });
   const bare = await startBareProduct(options, { url: proxy.url, inboxUrl: standIn.inboxUrl });
-  const { ask } = bare;
+  const { ask, now, moveClockTo } = bare;
   return {
     ask,
+    now,
+    moveClockTo,
     async startSession(name, leadIds) {
       const sessionId = newSessionId(Date.now(), (count) => crypto.getRandomValues(new Uint8Array(count)));
       await ask('/crm/activation', { sessionId, name, audience: { leadIds }, templateId: 'welcome' });
