@@ -1,6 +1,9 @@
 /**
- * Small first: Mia sends in waves, Bob approves the plan, bounces hold the second wave, Mia reads the figure and goes
- * on, and the receipt proves that nobody was emailed twice. Then she ends a watch herself.
+ * A marketer's story: Mia schedules a small first wave for Tuesday, 9:00 in Berlin. Bob approves the plan. It begins at
+ * that time, bounces hold the second wave, Mia cleans the list and goes on, and the receipt proves offline that nobody
+ * was emailed twice. Then she ends a watch herself, and sends a few leads a day.
+ *
+ * The days between are the clock's: it is moved, for the Worker and for both browsers.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -9,53 +12,32 @@ import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { AccessStandIn, signIn } from '../support/access-stand-in.ts';
-import { type TestBrowser, launchBrowser } from '../support/browser.ts';
-import { readMailbox } from '../support/mailbox.ts';
-import { type Product, startProduct } from '../support/product.ts';
+import { Colleagues, untilState } from '../support/colleagues.ts';
 
 const leadCount = 60;
 const wait = { timeout: 15_000 };
 const webhookSecret = 'whsec_ZTJlLXdlYmhvb2stc2VjcmV0';
+const dayMs = 86_400_000;
 
-let product: Product;
-let access: AccessStandIn;
-let browsers: TestBrowser[] = [];
+let people: Colleagues;
 let mia: Page;
 let bob: Page;
 let folder: string;
 let sessionId = '';
 /** Of the manifest that Mia saw when she asked for the approval. */
 let shownHash = '';
-const complaints: string[] = [];
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'waves-'));
-  access = await AccessStandIn.start({
-    app: () => new URL(product.stack.url),
-    people: { 'mia@example.com': { groups: [] }, 'bob@example.com': { groups: [] } },
-  });
-  product = await startProduct({
+  people = await Colleagues.start({
     leadCount,
-    env: {
-      ...access.settings,
-      ROLE_OPERATOR: 'mia@example.com',
-      ROLE_ADMIN: 'bob@example.com',
-      APPROVAL_ABOVE: '10',
-      RESEND_WEBHOOK_SECRET: webhookSecret,
-    },
+    env: { RESEND_WEBHOOK_SECRET: webhookSecret },
+    hasMovableClock: true,
   });
-  browsers = [await launchBrowser(), await launchBrowser()];
-  const pages = await Promise.all(browsers.map((browser) => browser.newPage()));
-  [mia, bob] = pages as [Page, Page];
-  for (const page of pages) page.on('pageerror', (error) => complaints.push(String(error)));
-  await signIn(mia, `${access.url}/leads`, 'mia@example.com');
-  await signIn(bob, `${access.url}/leads`, 'bob@example.com');
+  ({ mia, bob } = people);
 });
 afterAll(async () => {
-  for (const browser of browsers) await browser.close();
-  await access.close();
-  await product.close();
+  await people.close();
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -63,24 +45,27 @@ const field = (name: string) => mia.getByTestId(name);
 const waveText = (): Promise<string> => field('wave-text').innerText();
 const fact = (page: Page, name: string) =>
   page.locator(`[data-testid="manifest-facts"] [data-fact="${name}"]`).first();
-const state = (page: Page, wanted: string) =>
-  page.locator(`[data-testid="run"][data-state="${wanted}"]`).waitFor();
 const wave = (number: number, wanted: string) =>
   mia.locator(`[data-testid="wave"][data-number="${String(number)}"][data-state="${wanted}"]`);
-const mailCounts = async (): Promise<number[]> => [
-  ...(await readMailbox(product.standIn.url)).countByAddress.values(),
-];
+const once = (count: number): number[] => Array.from({ length: count }, () => 1);
 
-/** Opens the Activate dialog for the leads of a page, or for all that match. */
-async function openDialog(search: string, name: string, all = false): Promise<void> {
-  await mia.goto(`${access.url}/leads?search=${encodeURIComponent(search)}&limit=25`);
-  await mia.getByTestId('lead-row').first().waitFor();
-  await field('select-page').check();
-  if (all) await field('select-all-matching').click();
-  await field('activate').click();
-  await field('preview-subject').waitFor();
-  await field('activate-name').fill(name);
+/** The instant at which a clock in Berlin shows 9:00 on a day, which has the offset of winter or of summer. */
+function nineInBerlin(day: string): number {
+  const clock = new Intl.DateTimeFormat('en-GB', { timeZone: 'Europe/Berlin', timeStyle: 'short' });
+  const found = [7, 8]
+    .map((hour) => Date.parse(`${day}T0${String(hour)}:00:00Z`))
+    .find((at) => clock.format(at) === '09:00');
+  if (found === undefined) throw new Error(`Berlin has no 9:00 on ${day}.`);
+  return found;
 }
+
+/** The first Tuesday after tomorrow, as `2026-12-01`. */
+function nextTuesday(): string {
+  const day = new Date(Date.now() + 2 * dayMs);
+  while (day.getUTCDay() !== 2) day.setUTCDate(day.getUTCDate() + 1);
+  return day.toISOString().slice(0, 10);
+}
+const tuesday = nextTuesday();
 
 /** The mail provider tells, signed, that the mail to a lead bounced. */
 async function tellBounce(leadId: number): Promise<void> {
@@ -92,9 +77,9 @@ async function tellBounce(leadId: number): Promise<void> {
       bounce: { type: 'Permanent', subType: 'General', message: 'smtp; 550 no such user' },
     },
   });
-  const at = new Date();
+  const at = new Date(people.product.now());
   const id = `msg_${String(leadId)}`;
-  const response = await fetch(`${product.stack.url}/webhooks/resend`, {
+  const response = await fetch(`${people.product.stack.url}/webhooks/resend`, {
     method: 'POST',
     headers: {
       'content-type': 'application/json',
@@ -109,14 +94,14 @@ async function tellBounce(leadId: number): Promise<void> {
 
 /** Fetches what an address of the app serves, as a stranger would. */
 async function fetchTo(name: string, path: string): Promise<string> {
-  const response = await fetch(product.stack.url + path);
+  const response = await fetch(people.product.stack.url + path);
   expect(response.status, path).toBe(200);
   await writeFile(join(folder, name), await response.text());
   return join(folder, name);
 }
 
 test('one sentence says what each wave will have, and what is wrong with the sizes', async () => {
-  await openDialog('example.com', 'Small first', true);
+  await people.openDialog('example.com', 'Small first', true);
   await field('waves').check();
   expect(await waveText()).toBe(
     '50 leads first, then 6, then 4. After each, 1 h watch; held if over 4% bounce.',
@@ -150,60 +135,87 @@ test('so many a day says how many days that takes', async () => {
     .toMatch(/^20 leads, then the rest; 5 min watch; held over 4% bounced/);
 });
 
-test('who approves sees the waves, and what is approved is what was shown', async () => {
+test('the dialog takes Tuesday, 9:00 in Berlin, and says when that is', async () => {
+  await field('start-later').check({ force: true });
+  await field('timing-zone').selectOption('Europe/Berlin');
+  await field('timing-at').fill(`${tuesday}T09:00`);
+  await expect.poll(() => field('timing-start').innerText()).toMatch(/Tue.* 09:00 Berlin time/);
+  expect(await field('timing-start').innerText()).toMatch(/That is .*0[78]:00 your time/);
+  expect(await field('activate-start').innerText()).toBe('Ask to activate 60 leads');
+  await expect.poll(() => fact(mia, 'start').innerText()).toMatch(/09:00 Berlin time/);
   shownHash = await field('manifest-hash').innerText();
-  await field('activate-start').click();
-  await mia.getByText('Small first waits for approval').waitFor();
-  await mia.getByRole('link', { name: 'Show' }).click();
-  await state(mia, 'awaiting_approval');
-  sessionId = mia.url().split('/').at(-1) ?? '';
-  await bob.goto(`${access.url}/approvals`);
-  await bob.getByTestId('approval-row').filter({ hasText: 'Small first' }).getByRole('link').click();
-  await bob.getByTestId('approval-review').waitFor();
-  expect(await fact(bob, 'waves').innerText()).toMatch(/^20 leads, then the rest/);
-  expect(await bob.getByTestId('manifest-hash').first().innerText()).toBe(shownHash);
-  expect(await mailCounts()).toEqual([]);
-  await bob.getByTestId('control-approve').click();
-  await bob.getByText('Small first was approved').waitFor();
 });
 
-test('the first wave leaves alone, is watched, and the calendar has the next one', async () => {
+test('who approves sees time and waves, and what is approved is what was shown', async () => {
+  sessionId = await people.ask('Small first');
+  await people.review('Small first');
+  expect(await fact(bob, 'start').innerText()).toMatch(/Tue.* 09:00 Berlin time/);
+  expect(await fact(bob, 'waves').innerText()).toMatch(/^20 leads, then the rest/);
+  expect(await bob.getByTestId('manifest-hash').first().innerText()).toBe(shownHash);
+  await people.approve('Small first');
+  await untilState(mia, 'scheduled');
+  expect(await people.mailCounts()).toEqual([]);
+  await bob.goto(`${people.url}/activations?view=scheduled`);
+  await bob.getByTestId('agenda-entry').filter({ hasText: 'Small first' }).getByText('Starts').waitFor();
+});
+
+test('nothing leaves until then', async () => {
+  await people.moveClockTo(nineInBerlin(tuesday) - 60_000);
+  await untilState(mia, 'scheduled');
+  expect(await people.mailCounts()).toEqual([]);
+});
+
+test('on Tuesday at nine the first wave leaves alone, is watched, and the calendar has the next one', async () => {
+  await people.moveClockTo(nineInBerlin(tuesday));
   await wave(1, 'watching').waitFor();
   await wave(2, 'planned').waitFor();
-  expect(await mailCounts()).toEqual(Array.from({ length: 20 }, () => 1));
+  expect(await people.mailCounts()).toEqual(once(20));
   expect(await wave(1, 'watching').getByTestId('wave-state').innerText()).toMatch(/^Watching until /);
   expect(await wave(1, 'watching').innerText()).toContain('20 sent');
   expect(await field('cause').innerText()).toMatch(/^Wave 2 begins /);
-  await bob.goto(`${access.url}/activations?view=scheduled`);
+  await bob.goto(`${people.url}/activations?view=scheduled`);
   await bob.getByTestId('agenda-entry').filter({ hasText: 'Small first' }).getByText('Next wave').waitFor();
 });
 
 test('bounces that the provider reports hold the second wave, with the figure', async () => {
   for (const leadId of [3, 4, 5]) await tellBounce(leadId);
-  await state(mia, 'wave_held');
+  await untilState(mia, 'wave_held');
   expect(await field('cause').innerText()).toContain('Held: 3 of 20 emails bounced (15%, limit 4%)');
   expect(await field('cause').innerText()).toContain('Go on to send wave 2 (40 leads), or cancel.');
   expect(await wave(1, 'held').locator('[data-figure="bounced"]').innerText()).toBe('3 bounced (15%)');
   await mia.getByTestId('event-log').locator('[data-kind="wave_held"]').waitFor();
   await expect.poll(() => field('announcements').innerText(), wait).toContain('Small first: Wave 1 held');
   // Nobody has to look for it, and no further mail goes to who bounced.
-  await bob.goto(`${access.url}/activations?view=attention`);
+  await bob.goto(`${people.url}/activations?view=attention`);
   await bob.getByTestId('run-row').filter({ hasText: 'Held: 3 of 20 emails bounced' }).waitFor();
-  await bob.goto(`${access.url}/suppressions`);
+  await bob.goto(`${people.url}/suppressions`);
   await expect.poll(() => bob.getByTestId('suppression-row').count(), wait).toBe(3);
-  expect(await mailCounts()).toHaveLength(20);
+  expect(await people.mailCounts()).toHaveLength(20);
 });
 
-test('going on sends the rest, and nobody gets a second email', async () => {
+test('Mia takes more bad addresses off the list', async () => {
+  await mia.goto(`${people.url}/suppressions`);
+  await field('open-suppression-add').click();
+  await field('suppression-addresses').fill(
+    [41, 42, 43].map((lead) => `lead-${String(lead)}@example.com`).join('\n'),
+  );
+  await field('suppression-add').click();
+  await expect.poll(() => field('suppression-row').count(), wait).toBe(6);
+});
+
+test('going on sends the rest but for those, and nobody gets a second email', async () => {
+  await mia.goto(`${people.url}/activations/${sessionId}`);
+  await untilState(mia, 'wave_held');
   expect(await field('control-pause').count()).toBe(0);
   expect(await field('control-cancel').isEnabled()).toBe(true);
   await field('control-nextWave').click();
-  await state(mia, 'completed');
+  await untilState(mia, 'completed');
   await wave(2, 'passed').waitFor();
   expect(await wave(1, 'passed').getByTestId('wave-state').innerText()).toBe('Passed by mia@example.com');
   expect(await wave(2, 'passed').getByTestId('wave-state').innerText()).toBe('Done');
-  expect(await mailCounts()).toEqual(Array.from({ length: leadCount }, () => 1));
-  await mia.getByTestId('event-log').locator('[data-kind="wave_passed"]').waitFor();
+  expect(await wave(2, 'passed').innerText()).toContain('37 sent');
+  expect(await people.mailCounts()).toEqual(once(leadCount - 3));
+  await field('event-log').locator('[data-kind="wave_passed"]').waitFor();
 });
 
 test('its receipt is proved offline', async () => {
@@ -219,45 +231,56 @@ test('its receipt is proved offline', async () => {
     encoding: 'utf8',
     cwd: folder,
   });
-  expect(stdout + stderr).toContain('60 sent');
+  expect(stdout + stderr).toContain('57 sent');
   expect(stdout + stderr).toMatch(/\nProved\.\n$/);
   expect(status).toBe(0);
 });
 
 test('a watch is ended early after a question', async () => {
-  await addLeads(8);
-  await openDialog('later', 'Not waiting');
+  await people.addLeads('later', 8);
+  await people.openDialog('later', 'Not waiting');
   await field('waves').check();
   await field('wave-sizes').fill('3');
   await field('activate-start').click();
   await field('tracker').waitFor();
-  await mia.goto(`${access.url}/activations`);
+  await mia.goto(`${people.url}/activations`);
   await mia.getByRole('link', { name: 'Not waiting' }).first().click();
   await wave(1, 'watching').waitFor();
   await field('control-nextWave').click();
   const question = mia.getByRole('alertdialog');
   expect(await question.innerText()).toContain('5 leads are sent the email');
   await question.getByTestId('confirm').click();
-  await state(mia, 'completed');
+  await untilState(mia, 'completed');
   expect(await wave(1, 'passed').getByTestId('wave-state').innerText()).toBe('Passed by mia@example.com');
-  expect(await mailCounts()).toEqual(Array.from({ length: leadCount + 8 }, () => 1));
-  expect(complaints).toEqual([]);
+  expect(await people.mailCounts()).toEqual(once(leadCount + 5));
 });
 
-/** New leads, by the API, as Mia. */
-async function addLeads(count: number): Promise<void> {
-  for (let at = 1; at <= count; at++) {
-    const status = await mia.evaluate(
-      async (email) =>
-        (
-          await fetch('/crm/leads', {
-            method: 'POST',
-            headers: { 'content-type': 'application/json' },
-            body: JSON.stringify({ email, firstName: 'New', lastName: 'Lead' }),
-          })
-        ).status,
-      `later-${String(at)}@example.com`,
-    );
-    expect(status).toBe(201);
-  }
-}
+test('so many a day: the second day has its wave at its hour, and not before', async () => {
+  await people.addLeads('daily', 8);
+  await people.openDialog('daily', 'Daily');
+  await field('waves').check();
+  await field('wave-kind-perDay').check({ force: true });
+  await field('wave-leadsPerDay').fill('5');
+  await field('timing-zone').selectOption('Europe/Berlin');
+  await expect
+    .poll(waveText)
+    .toMatch(/^5 leads at the start, then 5 each day at 09:00 Berlin time: 2 days\./);
+  await field('activate-start').click();
+  await field('tracker').waitFor();
+  await mia.goto(`${people.url}/activations`);
+  await mia.getByRole('link', { name: 'Daily' }).first().click();
+  await wave(1, 'watching').waitFor();
+  const before = leadCount + 5;
+  expect(await people.mailCounts()).toEqual(once(before + 5));
+  const wednesday = new Date(Date.parse(tuesday) + dayMs).toISOString().slice(0, 10);
+  expect(await field('cause').innerText()).toMatch(/^Wave 2 begins .*tomorrow|Wed/);
+  await people.moveClockTo(nineInBerlin(wednesday) - 60_000);
+  await wave(1, 'watching').waitFor();
+  expect(await people.mailCounts()).toEqual(once(before + 5));
+  await people.moveClockTo(nineInBerlin(wednesday));
+  await untilState(mia, 'completed');
+  await wave(2, 'passed').waitFor();
+  expect(await wave(2, 'passed').innerText()).toContain('3 sent');
+  expect(await people.mailCounts()).toEqual(once(before + 8));
+  expect(people.complaints).toEqual([]);
+});
