@@ -33,7 +33,16 @@ const heldOf = (change: Partial<WaveProgress> = {}): Progress =>
   progressOf({
     state: 'wave_held',
     waves: [waveOf({ state: 'held', bounced: 6, ...change }), second],
-    waveHeld: { number: 1, figure: 'bounced', count: 6, of: 50, percent: 12, limitPercent: 4, at: now },
+    waveHeld: {
+      hold: 1,
+      number: 1,
+      figure: 'bounced',
+      count: 6,
+      of: 50,
+      percent: 12,
+      limitPercent: 4,
+      at: now,
+    },
   });
 const watchedOf = (change: Partial<WaveProgress> = {}): Progress =>
   progressOf({
