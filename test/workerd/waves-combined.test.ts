@@ -3,6 +3,7 @@
  * it is, and with the object dying in between. Whatever dies, the waves have the same members, and nothing leaves without
  * approval, before its time, over the cap or over its wave.
  */
+import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
 import { exports } from 'cloudflare:workers';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { Progress } from '../../src/shared/progress.ts';
@@ -26,7 +27,6 @@ import {
   tearDownSession,
   type SessionSetup,
 } from '../support/session-setup.ts';
-import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
 
 const leadCount = 6;
 const dayMs = 86_400_000;
@@ -143,7 +143,7 @@ it('waves that have to be approved begin with the approval, and not with a crash
 }, 300_000);
 
 it('waves under a daily cap send no more on a day, and watch what has left', async () => {
-  hooks.env = { MAIL_BATCH_MAX: '2' };
+  hooks.env = { ...roleSettings, MAIL_BATCH_MAX: '2' };
   let domain = 0;
   await atManyCrashes(async (name) => {
     // The gate counts for each domain.
@@ -159,7 +159,7 @@ it('waves under a daily cap send no more on a day, and watch what has left', asy
 }, 300_000);
 
 it('waves of an audience that is found at the start have the sizes of that audience', async () => {
-  hooks.env = { MAIL_BATCH_MAX: '3' };
+  hooks.env = { ...roleSettings, MAIL_BATCH_MAX: '3' };
   await atManyCrashes(async (name) => {
     const { clock, db } = setup;
     const at = formatLocalTime(localTime(zone, clock.now() + dayMs));
