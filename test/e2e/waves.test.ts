@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Colleagues, untilState } from '../support/colleagues.ts';
+import { Colleagues, miaEmail, untilState } from '../support/colleagues.ts';
 
 const leadCount = 60;
 const wait = { timeout: 15_000 };
@@ -31,7 +31,8 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'waves-'));
   people = await Colleagues.start({
     leadCount,
-    env: { RESEND_WEBHOOK_SECRET: webhookSecret },
+    // Who takes addresses off the list is an admin; to approve it, that is somebody else all the same.
+    env: { RESEND_WEBHOOK_SECRET: webhookSecret, ROLE_ADMIN: miaEmail },
     hasMovableClock: true,
   });
   ({ mia, bob } = people);
@@ -185,16 +186,16 @@ test('bounces that the provider reports hold the second wave, with the figure', 
   expect(await wave(1, 'held').locator('[data-figure="bounced"]').innerText()).toBe('3 bounced (15%)');
   await mia.getByTestId('event-log').locator('[data-kind="wave_held"]').waitFor();
   await expect.poll(() => field('announcements').innerText(), wait).toContain('Small first: Wave 1 held');
-  // Nobody has to look for it, and no further mail goes to who bounced.
+  // Nobody has to look for it.
   await bob.goto(`${people.url}/activations?view=attention`);
   await bob.getByTestId('run-row').filter({ hasText: 'Held: 3 of 20 emails bounced' }).waitFor();
-  await bob.goto(`${people.url}/suppressions`);
-  await expect.poll(() => bob.getByTestId('suppression-row').count(), wait).toBe(3);
   expect(await people.mailCounts()).toHaveLength(20);
 });
 
-test('Mia takes more bad addresses off the list', async () => {
+test('Mia takes more bad addresses off the list than have bounced', async () => {
   await mia.goto(`${people.url}/suppressions`);
+  // Who bounced is there by itself.
+  await expect.poll(() => field('suppression-row').count(), wait).toBe(3);
   await field('open-suppression-add').click();
   await field('suppression-addresses').fill(
     [41, 42, 43].map((lead) => `lead-${String(lead)}@example.com`).join('\n'),
