@@ -498,6 +498,22 @@ function isUnreadable(
   return (env[name]?.trim() ?? '') !== '' && validText(env, name) === null;
 }
 
+/**
+ * Names of the settings that are set and fail their check, so that the default counts in their place. In local
+ * development an address of this machine is none of them.
+ */
+export function unreadableSettings(env: SettingValues): SettingName[] {
+  return (Object.keys(table) as SettingName[]).filter((name) => {
+    const { check }: Description = table[name];
+    const text = env[name]?.trim() ?? '';
+    return text !== '' && !isLocalUrl(text) && (check?.(text) ?? null) !== null;
+  });
+}
+
+function isLocalUrl(text: string): boolean {
+  return URL.canParse(text) && ['localhost', '127.0.0.1', '[::1]'].includes(new URL(text).hostname);
+}
+
 /** Mails in one day from one domain; null: no cap. A cap that cannot be read counts as the lowest one. */
 export function dailyCap(env: SettingValues): number | null {
   return dailyCapFault(env) === null ? optionalNumber(env, 'MAIL_DAILY_CAP') : 1;

@@ -27,6 +27,7 @@ import { faultRefusal, problemResponse, Refusal, schemaRefusal } from './http/pr
 import { countReads } from './middleware/read-audit.ts';
 import { requestName } from './middleware/request-id.ts';
 import { requestLog } from './middleware/request-log.ts';
+import { alertRoutes } from './routes/system/alerts.ts';
 import { activationRoutes } from './routes/activation/activation.ts';
 import { auditRoutes } from './routes/system/audit.ts';
 import { eventEndpointRoutes } from './routes/system/event-endpoints.ts';
@@ -95,6 +96,7 @@ export function createApp(identify: Identify = createIdentify()): App {
     settingsRoutes,
     maintenanceRoutes,
     healthRoutes,
+    alertRoutes,
     docsRoutes,
     problemRoutes,
   ]) {
