@@ -235,7 +235,7 @@ describe('a trace', () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);
     await waitForEnd(sessionId);
-    await addLeads(db, [{}]);
+    await addLeads(db, [{ id: 2 }]);
     hooks.env = {};
     const other = freshSessionId();
     expect((await startTraced(other)).status).toBe(201);

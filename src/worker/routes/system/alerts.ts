@@ -21,7 +21,7 @@ const getMetrics = createRoute({
   responses: {
     200: {
       description: 'The metrics of now.',
-      content: { [expositionType]: { schema: z.string() } },
+      content: { 'text/plain': { schema: z.string() } },
     },
     ...problems(),
   },
