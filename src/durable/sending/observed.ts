@@ -66,9 +66,10 @@ export function observeSlice(context: SliceContext, runner: SliceVerbs, sliceId:
         spans?.add('flip', one.spanId, startedAt, { 'lead.count': one.leadCount }, result === null);
       return result;
     },
-    async deliver(intent, onSent) {
+    async deliver(...call) {
       const startedAt = now();
-      const outcome = await runner.deliver(intent, onSent);
+      const outcome = await runner.deliver(...call);
+      const [intent] = call;
       const { seq, attempts } = intent.batch;
       const one = seen.get(seq);
       if (one === undefined) return outcome;
