@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { providerSettings } from '../../src/mail/providers/index.ts';
+import { settings as productSettings } from '../../src/runtime/settings.ts';
 import { compactState } from './compact-state.ts';
 import { addressHashKey, makeStateDir, projectRoot, receiptSigningKey } from './local-state.ts';
 import {
@@ -38,6 +39,7 @@ const maxStartMs = 90_000;
  */
 const optionalSecrets = [
   ...providerSettings.filter(({ isSecret }) => isSecret).map(({ name }) => name),
+  ...productSettings.filter(({ isOptional }) => isOptional === true).map(({ name }) => name),
   'LOCAL_PERSON',
   'WEBHOOKS_ALLOW_LOCAL',
 ];

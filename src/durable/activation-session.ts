@@ -462,14 +462,15 @@ export class ActivationSession extends DurableObject<Env> {
    * session whose alarm is overdue is set going here: after failures the platform repeats an alarm later and
    * later, and a new time does not bring that forward.
    *
-   * @returns false when there is no session of this id, or no more
+   * @returns how its alarm was found, or false when there is no session of this id, or no more
    */
-  async poke(): Promise<boolean> {
+  async poke(): Promise<{ alarm: 'set' | 'late' | 'lost' } | false> {
     const isOverdue = await this.#alarm.isOverdue();
     await this.#events.refresh();
-    await this.#alarm.ensureAlarm(null);
+    const wasLost = await this.#alarm.ensureAlarm(null);
     if (isOverdue) this.ctx.waitUntil(this.#turns.goOn());
-    return this.#store.load() !== null;
+    if (this.#store.load() === null) return false;
+    return { alarm: isOverdue ? 'late' : wasLost ? 'lost' : 'set' };
   }
 
   #publish(canWait = false): void {

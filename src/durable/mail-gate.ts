@@ -15,6 +15,7 @@ import {
   leasePermits,
   noteLateCalls,
   observeRate,
+  presentRate,
   throttle,
   type GateConfig,
   type GateState,
@@ -59,6 +60,12 @@ export class MailGate extends DurableObject<Env> {
     if (lateCalls.length > 0) state = noteLateCalls(state, config, nowMs, lateCalls);
     if (isOfDisk) this.#save(state);
     else this.#state = state;
+  }
+
+  /** The present rate of calls as a part of the configured one, in percent. */
+  ratePercent(): number {
+    const config = gateConfig(this.env);
+    return (100 * presentRate(this.#load(config), config, this.now())) / config.maxRatePerSecond;
   }
 
   /**

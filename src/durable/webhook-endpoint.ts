@@ -13,12 +13,14 @@ import { DurableObject } from 'cloudflare:workers';
 import { eventBackoff, type Attempt } from '../core/events/retry.ts';
 import type { BackoffPolicy } from '../core/limits/backoff.ts';
 import { disableEndpoint, findEndpoint, type EndpointRow } from '../crm/event-endpoints.ts';
-import type { OutEvent } from '../shared/events.ts';
+import { alertSourceId, type OutEvent } from '../shared/events.ts';
 import type { FetchLike } from '../mail/providers/http.ts';
 import { faultText } from '../runtime/faults.ts';
 import { logEvent, type LogFields, type LogLevel } from '../runtime/log.ts';
 import { allowsLocalWebhooks, mailTexts } from '../runtime/settings.ts';
+import type { EventAnswer, EventQuery } from './session/events.ts';
 import { sessionStub } from './stubs.ts';
+import { alertPage } from './webhooks/alerts.ts';
 import { PublicAddresses } from './webhooks/addresses.ts';
 import { messageOf, outcomeOf, place, sendDue } from './webhooks/deliveries.ts';
 import { EndpointStore, type DeliveryRow } from './webhooks/endpoint-store.ts';
@@ -117,7 +119,7 @@ export class WebhookEndpoint extends DurableObject<Env> {
     if (known === null) return null;
     const { sessionId, afterSeq, untilSeq, part } = known;
     if (sessionId === null) return this.sendTest();
-    const page = await sessionStub(this.env, sessionId).eventPage({ afterSeq, untilSeq, since: 0 });
+    const page = await this.#pageOf(sessionId, { afterSeq, untilSeq, since: 0 });
     const events = page === null ? [] : (JSON.parse(page.events) as OutEvent[]);
     const event = events.find((one) => messageOf(one).id === known.messageId);
     return event === undefined
@@ -194,7 +196,7 @@ export class WebhookEndpoint extends DurableObject<Env> {
         backoff: this.backoff(),
         pull: async (sessionId, query) => {
           try {
-            const answer = await sessionStub(this.env, sessionId).eventPage(query);
+            const answer = await this.#pageOf(sessionId, query);
             return answer === null ? { kind: 'erased' } : { kind: 'page', ...answer };
           } catch (error) {
             this.#log('warn', 'events_unread', { sessionId, error: faultText(error) });
@@ -211,6 +213,13 @@ export class WebhookEndpoint extends DurableObject<Env> {
     if (isNew) this.#log('warn', 'webhook_disabled', { reason: end });
     // The next alarm tells its maker.
     return 0;
+  }
+
+  /** The events of a session, or of the alerts. */
+  async #pageOf(sourceId: string, query: EventQuery): Promise<EventAnswer | null> {
+    return sourceId === alertSourceId
+      ? alertPage(this.env.DB, query)
+      : sessionStub(this.env, sourceId).eventPage(query);
   }
 
   /** Tells the maker of an endpoint that was switched off without a person. */

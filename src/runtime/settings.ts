@@ -15,13 +15,15 @@ import type { GateConfig } from '../core/limits/rate-limit.ts';
 import type { Setting } from '../shared/setting.ts';
 
 export type SettingGroup =
-  'Roles and sign-in' | 'Mail' | 'Reputation' | 'Activations' | 'Data' | 'Local development';
+  'Roles and sign-in' | 'Mail' | 'Reputation' | 'Activations' | 'Data' | 'Monitoring' | 'Local development';
 
 /** A setting, and where docs/OPERATIONS.md lists it. */
 export interface ProductSetting extends Setting {
   group: SettingGroup;
   /** The commands that take the setting from their environment. */
   takenBy: readonly ('start' | 'deploy')[];
+  /** A secret that a deployment may go without. */
+  isOptional?: true;
 }
 
 type Check = NonNullable<Setting['check']>;
@@ -41,6 +43,18 @@ const isSender: Check = (value) => (senderAddress(value) === null ? 'is an addre
 
 const isHttpsUrl: Check = (value) =>
   URL.canParse(value) && new URL(value).protocol === 'https:' ? null : 'is an https:// address';
+
+const isCollectorUrl: Check = (value) =>
+  isLocalUrl(value)
+    ? null
+    : isHttpsUrl(value) === null
+      ? null
+      : 'is an https:// address, or one of this machine';
+
+const isPlainName: Check = (value) =>
+  /^[\w-]{1,64}$/.test(value) ? null : 'has letters, digits, _ and - only, 64 at most';
+
+const headerListPattern = /^[!#$%&'*+.^_`|~\w-]+=[^,\r\n]+(?:,\s*[!#$%&'*+.^_`|~\w-]+=[^,\r\n]+)*$/;
 
 /** A number with more than nine digits is a mistake. */
 const wholeNumber =
@@ -398,6 +412,50 @@ const table = {
         ? null
         : 'is a list of public keys of 43 characters each, with commas between',
   },
+  OTLP_ENDPOINT: {
+    group: 'Monitoring',
+    meaning:
+      'Collector of traces: the address before `/v1/traces`, such as `https://otlp-gateway-prod-eu-west-2.grafana.net/otlp`. Empty: no traces.',
+    default: null,
+    isSecret: false,
+    takenBy: anywhere,
+    check: isCollectorUrl,
+  },
+  OTLP_HEADERS: {
+    group: 'Monitoring',
+    meaning: 'Headers that the collector asks for: `name=value`, with commas between.',
+    default: null,
+    isSecret: true,
+    isOptional: true,
+    takenBy: anywhere,
+    check: (value) => (headerListPattern.test(value) ? null : 'is name=value, with commas between'),
+  },
+  OTLP_SAMPLE_PERCENT: {
+    group: 'Monitoring',
+    meaning:
+      'So many of a hundred requests begin a trace. One whose caller sends `traceparent` follows the caller.',
+    default: '10',
+    isSecret: false,
+    takenBy: anywhere,
+    check: isPercentage,
+  },
+  LOGS_DESTINATION: {
+    group: 'Monitoring',
+    meaning:
+      'Name of the OpenTelemetry destination in the Cloudflare dashboard that gets the log. Empty: none.',
+    default: null,
+    isSecret: false,
+    takenBy: ['deploy'],
+    check: isPlainName,
+  },
+  METRICS_DATASET: {
+    group: 'Monitoring',
+    meaning: 'Dataset of Workers Analytics Engine that gets a point for each batch. Empty: none.',
+    default: null,
+    isSecret: false,
+    takenBy: ['deploy'],
+    check: isPlainName,
+  },
   LOCAL_PERSON: {
     group: 'Local development',
     meaning: 'Address of the person who is signed in without Access. No deploy carries it.',
@@ -498,6 +556,22 @@ function isUnreadable(
   return (env[name]?.trim() ?? '') !== '' && validText(env, name) === null;
 }
 
+/**
+ * Names of the settings that are set and fail their check, so that the default counts in their place. In local
+ * development an address of this machine is none of them.
+ */
+export function unreadableSettings(env: SettingValues): SettingName[] {
+  return (Object.keys(table) as SettingName[]).filter((name) => {
+    const { check }: Description = table[name];
+    const text = env[name]?.trim() ?? '';
+    return text !== '' && !isLocalUrl(text) && (check?.(text) ?? null) !== null;
+  });
+}
+
+function isLocalUrl(text: string): boolean {
+  return URL.canParse(text) && ['localhost', '127.0.0.1', '[::1]'].includes(new URL(text).hostname);
+}
+
 /** Mails in one day from one domain; null: no cap. A cap that cannot be read counts as the lowest one. */
 export function dailyCap(env: SettingValues): number | null {
   return dailyCapFault(env) === null ? optionalNumber(env, 'MAIL_DAILY_CAP') : 1;
@@ -564,6 +638,29 @@ export function mailTexts(env: SettingValues): {
 /** True where events may go to addresses that are not public; in local development only. */
 export function allowsLocalWebhooks(env: SettingValues): boolean {
   return validText(env, 'WEBHOOKS_ALLOW_LOCAL') !== null;
+}
+
+/** Where traces are sent, and how many are kept. */
+export interface TraceTarget {
+  /** Without `/v1/traces`. */
+  url: string;
+  headers: Record<string, string>;
+  samplePercent: number;
+}
+
+/** Where traces are sent; null: nowhere. */
+export function traceTarget(env: SettingValues): TraceTarget | null {
+  const url = validText(env, 'OTLP_ENDPOINT');
+  if (url === null) return null;
+  const headers = (validText(env, 'OTLP_HEADERS') ?? '').split(',').flatMap((pair) => {
+    const [name = '', ...value] = pair.trim().split('=');
+    return name === '' ? [] : [[name, value.join('=')] as const];
+  });
+  return {
+    url: url.replace(/\/+$/, ''),
+    headers: Object.fromEntries(headers),
+    samplePercent: number(env, 'OTLP_SAMPLE_PERCENT'),
+  };
 }
 
 /** The key that receipts are signed with, or null: no receipt can be made then. */

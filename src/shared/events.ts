@@ -9,7 +9,7 @@ import type { SessionReason } from './progress.ts';
 
 /** What an event type is about, whether it is sent to people as a notice, and its meaning. */
 interface EventTypeRow {
-  about: 'activation' | 'lead';
+  about: 'activation' | 'lead' | 'alert';
   /** Slack, Teams and email endpoints can get it. */
   isNotice: boolean;
   meaning: string;
@@ -34,6 +34,8 @@ export const eventTypes = {
     false,
     'It ended early: cancelled, undone, rejected or not approved in time.',
   ),
+  'alert.firing': row('alert', true, 'An admin should act: docs/OPERATIONS.md has a runbook for each alert.'),
+  'alert.ended': row('alert', true, 'What the alert told of is over.'),
   'lead.activated': row('lead', false, 'The leads are active, and the result of their email follows.'),
   'lead.emailed': row('lead', false, 'The mail provider has accepted the emails.'),
   'lead.failed': row('lead', false, 'The lead was not activated, or its email certainly not sent.'),
@@ -49,6 +51,7 @@ function row(about: EventTypeRow['about'], isNotice: boolean, meaning: string): 
 
 export type EventType = keyof typeof eventTypes;
 export type ActivationEventType = Extract<EventType, `activation.${string}`>;
+export type AlertEventType = Extract<EventType, `alert.${string}`>;
 export type LeadEventType = Extract<EventType, `lead.${string}`>;
 
 export const eventTypeNames = Object.keys(eventTypes) as [EventType, ...EventType[]];
@@ -58,6 +61,9 @@ export const noticeTypeNames = eventTypeNames.filter((type) => eventTypes[type].
 /** `webhook`: Standard Webhooks to a program. The others write a sentence to people. */
 export const endpointKinds = ['webhook', 'slack', 'teams', 'email'] as const;
 export type EndpointKind = (typeof endpointKinds)[number];
+
+/** Where events of alerts come from, in place of the id of a session. */
+export const alertSourceId = 'alerts';
 
 /** Leads of one event. */
 export const maxEventLeadCount = 500;
@@ -95,6 +101,19 @@ export type OutEvent =
         /** Why it was paused or cancelled. */
         reason: SessionReason | null;
         counts: EventCounts;
+      };
+    }
+  | {
+      type: AlertEventType;
+      at: number;
+      data: {
+        alertId: string;
+        title: string;
+        severity: 'critical' | 'warning';
+        /** Rises from event to event. */
+        sequence: number;
+        /** Of the metric that the alert watches. */
+        value: number | null;
       };
     }
   | {

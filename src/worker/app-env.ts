@@ -4,6 +4,7 @@
  * @module
  */
 import type { OpenAPIHono } from '@hono/zod-openapi';
+import type { TraceContext } from '../core/trace.ts';
 import type { ApiVersion } from '../shared/api-version.ts';
 import type { Role } from '../shared/roles.ts';
 import type { RouteRule } from './auth/route-permissions.ts';
@@ -45,6 +46,8 @@ export interface AppEnv {
     requestId: string;
     /** The caller's own `X-Request-Id`, or null. */
     callerRequestId: string | null;
+    /** Of a request that is traced. */
+    trace: TraceContext | undefined;
     /** Set on routes that are not public. */
     person: Person;
     /** The version of the API that the request gets; not set on public routes. */

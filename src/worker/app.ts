@@ -26,7 +26,9 @@ import { localFile, loopbackOnly } from './auth/local-development.ts';
 import { faultRefusal, problemResponse, Refusal, schemaRefusal } from './http/problem.ts';
 import { countReads } from './middleware/read-audit.ts';
 import { requestName } from './middleware/request-id.ts';
+import { requestTrace } from './middleware/request-trace.ts';
 import { requestLog } from './middleware/request-log.ts';
+import { alertRoutes } from './routes/system/alerts.ts';
 import { activationRoutes } from './routes/activation/activation.ts';
 import { auditRoutes } from './routes/system/audit.ts';
 import { eventEndpointRoutes } from './routes/system/event-endpoints.ts';
@@ -68,7 +70,7 @@ export function createApp(identify: Identify = createIdentify()): App {
 
   // Outermost first: headers and the log see every answer, the audit only requests that were authorized.
   app.use(
-    ...[requestName, safeHeaders, requestLog, loopbackOnly, createAuthorize(identify)],
+    ...[requestName, safeHeaders, requestLog, requestTrace, loopbackOnly, createAuthorize(identify)],
     methodNotAllowed<AppEnv>({ app, onMethodNotAllowed: refuseMethod }),
     ...[apiVersion, sameOrigin, knownQuery(app), boundedBody(bodyBounds), countReads, audit],
   );
@@ -95,6 +97,7 @@ export function createApp(identify: Identify = createIdentify()): App {
     settingsRoutes,
     maintenanceRoutes,
     healthRoutes,
+    alertRoutes,
     docsRoutes,
     problemRoutes,
   ]) {

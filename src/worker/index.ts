@@ -4,6 +4,7 @@
  * @module
  */
 import { createApp } from './app.ts';
+import { judgeAlerts, storeSweep } from './operations/health.ts';
 import { runNightlyCleanup, sweep } from './operations/scheduled-cleanup.ts';
 
 export { ActivationSession } from '../durable/activation-session.ts';
@@ -14,9 +15,32 @@ export { WebhookEndpoint } from '../durable/webhook-endpoint.ts';
 const sweepCron = '* * * * *';
 
 const app = createApp();
+/** True while this isolate judges the alerts between two sweeps. */
+let isJudging = false;
 
 export default {
   fetch: (request: Request, env: Env, ctx: ExecutionContext) => app.fetch(request, env, ctx),
-  scheduled: ({ cron }: ScheduledController, env: Env) =>
-    cron === sweepCron ? sweep(env) : runNightlyCleanup(env),
+  async scheduled({ cron }: ScheduledController, env: Env, ctx: ExecutionContext): Promise<void> {
+    if (cron !== sweepCron) return runNightlyCleanup(env);
+    const found = await sweep(env);
+    if (found !== null) await storeSweep(env, found, Date.now());
+    await judgeAlerts(env, Date.now());
+    // Locally a sweep comes every four seconds.
+    if (isJudging) return;
+    isJudging = true;
+    // Sleeping costs a Worker nothing, and a cron may take 15 minutes
+    // (https://developers.cloudflare.com/workers/platform/limits/#duration).
+    ctx.waitUntil(judgeAgain(env).finally(() => (isJudging = false)));
+  },
 } satisfies ExportedHandler<Env>;
+
+/** A fault is told of within a minute: an alert itself waits 40 s at most, and the next check comes within 20. */
+const judgeIntervalMs = 20_000;
+
+/** Judges the alerts until the next sweep does. */
+async function judgeAgain(env: Env): Promise<void> {
+  for (let check = 0; check < 2; check++) {
+    await new Promise((resolve) => setTimeout(resolve, judgeIntervalMs));
+    await judgeAlerts(env, Date.now());
+  }
+}

@@ -11,6 +11,10 @@ interface __BaseEnv_Env {
   LOCAL_PERSON?: string;
   /** Local development only: 1 where events may go to addresses that are not public. */
   WEBHOOKS_ALLOW_LOCAL?: string;
+  /** Headers for the collector of traces. */
+  OTLP_HEADERS?: string;
+  /** A dataset of Workers Analytics Engine, where METRICS_DATASET names one. */
+  METRICS?: import('../runtime/metric-points.ts').PointDataset;
   /** Cloudflare's send_email binding, for MAIL_PROVIDER=cloudflare. */
   EMAIL?: import('../mail/providers/cloudflare/transport.ts').SendEmailBinding;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { Webhook } from 'standardwebhooks';
-import type { OutEvent } from '../../src/shared/events.ts';
+import { alertSourceId, type OutEvent } from '../../src/shared/events.ts';
 import { hooks } from './hooks.ts';
 
 export interface TakenEvent {
@@ -64,6 +64,6 @@ export class EventReceiver {
   bySession(): Map<string, TakenEvent[]> {
     const seen = new Set<string>();
     const first = this.taken.filter(({ id }) => !seen.has(id) && seen.add(id));
-    return Map.groupBy(first, ({ data }) => data.sessionId);
+    return Map.groupBy(first, ({ data }) => ('sessionId' in data ? data.sessionId : alertSourceId));
   }
 }

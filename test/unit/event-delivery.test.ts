@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  alertNotice,
   noticeEmail,
   noticeOf,
   slackBody,
@@ -151,7 +152,25 @@ describe('a notice', () => {
       name: 'Trade fair',
       text: 'Trade fair: 1,190 of 1,200 leads emailed, 3 failed, 7 skipped.',
       link,
+      linkText: 'Open activation',
     });
+  });
+
+  it('of an alert says what fires, and leads to what to do', () => {
+    const data = {
+      alertId: 'mail_auth',
+      title: 'The key was rejected',
+      severity: 'critical',
+      sequence: 1,
+    } as const;
+    const firing = alertNotice(
+      { type: 'alert.firing', at: 1, data: { ...data, value: 1 } },
+      'https://leads.acme.com',
+    );
+    expect(firing).toMatchObject({ title: 'Critical alert', link: 'https://leads.acme.com/settings#alerts' });
+    expect(firing.text).toMatch(/^The key was rejected\./);
+    const ended = alertNotice({ type: 'alert.ended', at: 2, data: { ...data, value: null } }, null);
+    expect(ended).toMatchObject({ title: 'Alert ended', link: null });
   });
 
   it('of a pause says why, in the words of the app', () => {

@@ -204,7 +204,8 @@ describe('a session', () => {
       );
       await until(() => typesOf(sessionId).includes('activation.completed'));
       const arrived = receiver.taken.find(
-        ({ type, data }) => type === 'activation.completed' && data.sessionId === sessionId,
+        ({ type, data }) =>
+          type === 'activation.completed' && 'sessionId' in data && data.sessionId === sessionId,
       );
       tookMs.push((arrived?.at ?? Infinity) - (finishedAt ?? 0));
     }

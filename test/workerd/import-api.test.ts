@@ -176,9 +176,9 @@ describe('an import over HTTP', () => {
     const dayMs = 86_400_000;
     const ring = (daysLater: number) => {
       vi.useFakeTimers({ now: Date.now() + daysLater * dayMs, toFake: ['Date'] });
-      return Promise.resolve(worker.scheduled({} as ScheduledController, env)).finally(() =>
-        vi.useRealTimers(),
-      );
+      return Promise.resolve(
+        worker.scheduled({} as ScheduledController, env, {} as ExecutionContext),
+      ).finally(() => vi.useRealTimers());
     };
     await ring(29);
     expect(await csv()).toContain('Secret Person');

@@ -18,6 +18,8 @@ export interface WranglerConfig {
   durable_objects: { bindings: { name: string; class_name: string }[] };
   ratelimits?: { [key: string]: unknown; name: string; namespace_id: string }[];
   send_email?: { [key: string]: unknown; name: string }[];
+  observability?: { logs?: Record<string, unknown> };
+  analytics_engine_datasets?: { binding: string; dataset: string }[];
   triggers?: { crons?: string[] };
   secrets?: { required?: string[] };
 }
@@ -73,6 +75,13 @@ export function makeConfig(base: WranglerConfig, own: OwnConfig): WranglerConfig
       namespace_id: own.rateLimits[limit.name] ?? limit.namespace_id,
     }));
   }
+  const { LOGS_DESTINATION: logs = '', METRICS_DATASET: dataset = '' } = own.vars;
+  // https://developers.cloudflare.com/workers/observability/opentelemetry-export/
+  if (logs !== '') {
+    const { observability = {} } = base;
+    config.observability = { ...observability, logs: { ...observability.logs, destinations: [logs] } };
+  }
+  if (dataset !== '') config.analytics_engine_datasets = [{ binding: 'METRICS', dataset }];
   if (own.sendEmail.length > 0) config.send_email = own.sendEmail.map((binding) => ({ ...binding }));
   return config;
 }

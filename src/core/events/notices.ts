@@ -1,5 +1,5 @@
 /**
- * Notices: an event of an activation as a sentence for people, and as a message of Slack, Teams or email.
+ * Notices: an event of an activation or an alert as a sentence for people, and as a message of Slack, Teams or email.
  *
  * Pure, one function for each. Invariant: names that people have typed are escaped for where they are put; no lead is
  * named.
@@ -12,14 +12,18 @@ import type { SessionReason } from '../../shared/progress.ts';
 /** An event of an activation. */
 export type ActivationEvent = Extract<OutEvent, { type: `activation.${string}` }>;
 
+/** An alert that fires or has ended. */
+export type AlertEvent = Extract<OutEvent, { type: `alert.${string}` }>;
+
 /** A notice in plain text. */
 export interface Notice {
   title: string;
   /** Of the activation, as people typed it; part of the text. */
   name: string;
   text: string;
-  /** Address of the activation's page; null where the app has no public address. */
+  /** Address of the page to look at; null where the app has no public address. */
   link: string | null;
+  linkText: string;
 }
 
 const titles: Record<ActivationEvent['type'], string> = {
@@ -66,6 +70,21 @@ export function noticeOf({ type, data }: ActivationEvent, publicUrl: string | nu
     name: data.name,
     text: `${data.name}: ${what}${why}`,
     link: publicUrl === null ? null : `${publicUrl}/activations/${data.sessionId}`,
+    linkText: 'Open activation',
+  };
+}
+
+/** @param publicUrl - where the app is reached, without a slash at its end */
+export function alertNotice({ type, data }: AlertEvent, publicUrl: string | null): Notice {
+  const isFiring = type === 'alert.firing';
+  return {
+    title: isFiring ? (data.severity === 'critical' ? 'Critical alert' : 'Alert') : 'Alert ended',
+    name: data.title,
+    text: isFiring
+      ? `${data.title}. Settings show what it is about and what to do.`
+      : `${data.title}: this is over.`,
+    link: publicUrl === null ? null : `${publicUrl}/settings#alerts`,
+    linkText: 'Open alerts',
   };
 }
 
@@ -75,8 +94,8 @@ function slackText(text: string): string {
 }
 
 /** The body for an incoming webhook of Slack (https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks). */
-export function slackBody({ title, text, link }: Notice): string {
-  const line = `*${title}*\n${slackText(text)}${link === null ? '' : `\n<${link}|Open activation>`}`;
+export function slackBody({ title, text, link, linkText }: Notice): string {
+  const line = `*${title}*\n${slackText(text)}${link === null ? '' : `\n<${link}|${linkText}>`}`;
   return JSON.stringify({
     // Shown in notifications, which do not show blocks.
     text: slackText(`${title}: ${text}`),
@@ -88,7 +107,7 @@ export function slackBody({ title, text, link }: Notice): string {
  * The body for a webhook of a Teams workflow: one Adaptive Card
  * (https://learn.microsoft.com/en-us/connectors/teams/#microsoft-teams-webhook). Version 1.4 is what workflows show.
  */
-export function teamsBody({ title, text, link }: Notice): string {
+export function teamsBody({ title, text, link, linkText }: Notice): string {
   // Text blocks read some Markdown; what a person typed is to stay as it is.
   const plain = text.replaceAll(/[\\`*_[\]()#~>|]/g, (character) => `\\${character}`);
   return JSON.stringify({
@@ -105,9 +124,7 @@ export function teamsBody({ title, text, link }: Notice): string {
             { type: 'TextBlock', size: 'Medium', weight: 'Bolder', text: title, wrap: true },
             { type: 'TextBlock', text: plain, wrap: true },
           ],
-          ...(link === null
-            ? {}
-            : { actions: [{ type: 'Action.OpenUrl', title: 'Open activation', url: link }] }),
+          ...(link === null ? {} : { actions: [{ type: 'Action.OpenUrl', title: linkText, url: link }] }),
         },
       },
     ],
@@ -115,14 +132,14 @@ export function teamsBody({ title, text, link }: Notice): string {
 }
 
 /** A notice as an email. */
-export function noticeEmail({ title, name, text, link }: Notice): {
+export function noticeEmail({ title, name, text, link, linkText }: Notice): {
   subject: string;
   html: string;
   text: string;
 } {
   const html = (value: string): string =>
     value.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
-  const button = link === null ? '' : `<p><a href="${html(link)}">Open activation</a></p>`;
+  const button = link === null ? '' : `<p><a href="${html(link)}">${linkText}</a></p>`;
   return {
     // A line break would end the header.
     subject: `${title}: ${name}`.replaceAll(/[\r\n]+/g, ' ').slice(0, 200),

@@ -353,3 +353,8 @@ export function observeRate(
   }
   return current;
 }
+
+/** The rate at which permits are given now, in calls a second. */
+export function presentRate(state: GateState, config: GateConfig, nowMs: number): number {
+  return recovered(state, config, nowMs).ratePerSecond;
+}

@@ -82,6 +82,8 @@ export interface SessionSpec {
   approval?: Approval;
   /** Hash of the name, audience and template of a start request that has more than these. */
   selectionHash?: string;
+  /** `traceparent` of the request that started it, where that is traced: its slices belong to the same trace. */
+  trace?: string;
   /** When retention removed whom it mailed; epoch ms. The name is the stored one. */
   reducedAt?: number;
 }

@@ -98,40 +98,43 @@ export class SessionAlarm {
    * logged and does not fail the read.
    *
    * @param requestId - of the read; for the log
+   * @returns true when the session had lost it
    */
-  async ensureAlarm(requestId: string | null): Promise<void> {
+  async ensureAlarm(requestId: string | null): Promise<boolean> {
     const { store, now, log } = this.#context;
     // No await before this: most calls end here.
-    if (store.load() === null) return;
+    if (store.load() === null) return false;
     const nowMs = now();
     // `#checkedAt` is ahead of now if the clock was set back since.
-    if (nowMs >= this.#checkedAt && nowMs - this.#checkedAt < checkIntervalMs) return;
+    if (nowMs >= this.#checkedAt && nowMs - this.#checkedAt < checkIntervalMs) return false;
     this.#checkedAt = nowMs;
     try {
       if (followClock(this.#context)) await this.arm(nowMs);
-      else if (!this.#isSliceRunning()) await this.#rearmIfLost(requestId, nowMs);
+      else if (!this.#isSliceRunning()) return await this.#rearmIfLost(requestId, nowMs);
     } catch (error) {
       log('warn', 'alarm_check_fault', { requestId, error: faultText(error) });
     }
+    return false;
   }
 
-  async #rearmIfLost(requestId: string | null, nowMs: number): Promise<void> {
+  async #rearmIfLost(requestId: string | null, nowMs: number): Promise<boolean> {
     const { store, alarms, log } = this.#context;
     const alarmAt = await alarms.getAlarm();
     const session = store.load();
-    if (session === null || this.#isSliceRunning()) return;
+    if (session === null || this.#isSliceRunning()) return false;
     // An alarm further ahead than any wait was set by another clock; only retention waits that long.
     const latest = session.finishedAt === null ? nowMs + longestWaitMs(session, nowMs) : Infinity;
-    if (alarmAt !== null && alarmAt >= nowMs - overdueMs && alarmAt <= latest) return;
+    if (alarmAt !== null && alarmAt >= nowMs - overdueMs && alarmAt <= latest) return false;
     if (session.finishedAt !== null) {
       // Only retention is left. A session that ended in a version without retention gets its alarm here.
       await this.arm(nowMs);
-      return;
+      return false;
     }
     if (isAtRest(session) && session.probeAt === null && isTold(session, nowMs) && store.outbox.isTold)
-      return;
+      return false;
     log('warn', 'alarm_rearmed', { requestId, alarmAt });
     await this.arm(nowMs);
+    return true;
   }
 
   /** True when a session that has not ended has an alarm that should have fired. */

@@ -32,6 +32,7 @@ import { openRecovery } from '../../crm/recovery.ts';
 import { callGate, classifyFault, faultText } from '../../runtime/faults.ts';
 import { mailAccount, type MailAccount } from '../mail-account.ts';
 import { PermitPool } from '../sending/permit-pool.ts';
+import { observeSlice } from '../sending/observed.ts';
 import { SessionRunner } from '../sending/runner.ts';
 import type { LogFields, LogLevel } from '../../runtime/log.ts';
 import { approvalAbove } from '../../runtime/settings.ts';
@@ -285,7 +286,10 @@ export class SessionSlice {
     const runner = new SessionRunner(context);
     runner.begin();
     this.#sending = { mail, runner };
-    await runSlice(verbs(runner), sliceLimits(mail.maxRatePerSecond, mail.dailyCap !== null));
+    const observed = observeSlice(context, runner, this.#sliceId ?? now());
+    await runSlice(verbs(observed.verbs), sliceLimits(mail.maxRatePerSecond, mail.dailyCap !== null)).finally(
+      () => observed.end(),
+    );
     // Probes are frequent: one that left no lead active needs no statement to the CRM.
     if (!wasFlipped && !runner.hasOpenFlips && workMode(store.session(), now()) === 'none') {
       store.transact(() => store.save({ ...store.session(), mayBeFlipped: false }));

@@ -12,7 +12,7 @@
 import { afterFailure, type Attempt } from '../../core/events/retry.ts';
 import type { BackoffPolicy } from '../../core/limits/backoff.ts';
 import type { EndpointRow } from '../../crm/event-endpoints.ts';
-import type { OutEvent } from '../../shared/events.ts';
+import { alertSourceId, type OutEvent } from '../../shared/events.ts';
 import type { EventAnswer, EventQuery } from '../session/events.ts';
 import type { DeliveryRow, EndpointStore, Source } from './endpoint-store.ts';
 import type { Message } from './send-event.ts';
@@ -237,5 +237,6 @@ export function outcomeOf(
 
 /** An event as it is sent. Its id says where it is in its session, so that every attempt has the same one. */
 export function messageOf(event: OutEvent): Message {
-  return { id: `${event.data.sessionId}_${event.data.sequence}`, event };
+  const sourceId = 'sessionId' in event.data ? event.data.sessionId : alertSourceId;
+  return { id: `${sourceId}_${event.data.sequence}`, event };
 }

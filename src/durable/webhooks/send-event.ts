@@ -8,7 +8,14 @@
  * @module
  */
 import { Webhook } from 'standardwebhooks';
-import { noticeEmail, noticeOf, slackBody, teamsBody, type Notice } from '../../core/events/notices.ts';
+import {
+  alertNotice,
+  noticeEmail,
+  noticeOf,
+  slackBody,
+  teamsBody,
+  type Notice,
+} from '../../core/events/notices.ts';
 import type { Attempt } from '../../core/events/retry.ts';
 import { targetFault } from '../../core/events/target.ts';
 import type { EndpointRow } from '../../crm/event-endpoints.ts';
@@ -92,8 +99,9 @@ function signed(secrets: readonly string[], id: string, body: string, nowMs: num
 
 function noticeFor({ event }: Message, publicUrl: string | null): Notice {
   if ('name' in event.data) return noticeOf(event as Parameters<typeof noticeOf>[0], publicUrl);
+  if ('alertId' in event.data) return alertNotice(event as Parameters<typeof alertNotice>[0], publicUrl);
   const text = 'Lead Activation can write here.';
-  return { title: 'Test notice', name: 'it works', text, link: publicUrl };
+  return { title: 'Test notice', name: 'it works', text, linkText: 'Open Lead Activation', link: publicUrl };
 }
 
 async function post(

@@ -119,7 +119,7 @@ export const deliverySchema = z
     id: z.int().min(1),
     messageId: z.string().meta({ description: 'The `webhook-id`; the same for every attempt.' }),
     type: z.string().meta({ description: 'Of the event; `endpoint.test` for a test.' }),
-    sessionId: z.string().nullable().meta({ description: 'Null for a test.' }),
+    sessionId: z.string().nullable().meta({ description: 'Null for a test and for an alert.' }),
     state: z.enum(deliveryStates),
     attempts: z.int().min(1),
     attemptedAt: timeMs,

@@ -49,6 +49,8 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'GET /crm/settings': rule('watch'),
   // The lists of people in it are colleagues' addresses.
   'GET /crm/settings/values': rule('configure'),
+  'GET /crm/metrics': rule('configure'),
+  'GET /crm/alerts': rule('configure'),
 
   'POST /crm/activation': rule('activate', 'activation.start'),
   'POST /crm/activation/preview': showsLeads('activate'),

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { Context } from 'hono';
 import { createMiddleware } from 'hono/factory';
 import { logEvent } from '../../runtime/log.ts';
 import type { AppEnv, Person } from '../app-env.ts';
@@ -29,5 +30,12 @@ export const requestLog = createMiddleware<AppEnv>(async (c, next) => {
     status,
     durationMs: Date.now() - startedAt,
     role: person?.role ?? null,
+    ...traceOf(c),
   });
 });
+
+/** Leads from the line to the trace, where there is one. */
+function traceOf(c: Context<AppEnv>): { traceId?: string } {
+  const trace = c.get('trace');
+  return trace === undefined ? {} : { traceId: trace.traceId };
+}

@@ -11,6 +11,7 @@
  */
 import { deleteActivation, listOpenSessions, listReturned } from '../../crm/activations.ts';
 import { dropOldFences } from '../../crm/fence.ts';
+import { dropOldAlerts } from '../../crm/health.ts';
 import { dropOldCells } from '../../crm/imports/removal.ts';
 import { dropOldChanges } from '../../crm/leads/changes.ts';
 import { dropOldAnswers } from '../../crm/leads/idempotency.ts';
@@ -20,9 +21,12 @@ import { faultText } from '../../runtime/faults.ts';
 import { logEvent } from '../../runtime/log.ts';
 import { retentionDays } from '../../runtime/settings.ts';
 import { sessionStub } from '../../durable/stubs.ts';
+import type { SweepReport } from '../../shared/health.ts';
 import { tellOpenUnsubscribes } from './unsubscribes.ts';
 
 const dayMs = 86_400_000;
+/** So long it is kept when alerts fired. */
+const alertDays = 30;
 /** Below the time that the platform gives a cron, and work after an answer (30 s). */
 const maxMs = 20_000;
 
@@ -34,6 +38,7 @@ export async function runScheduledCleanup(env: Env, now: () => number = () => Da
     await dropOldFences(env.DB, startedAt);
     await dropOldAnswers(env.DB, startedAt);
     await dropOldChanges(env.DB, startedAt);
+    await dropOldAlerts(env.DB, startedAt - alertDays * dayMs);
     const importCount = await dropOldCells(env.DB, {
       untouchedSinceMs: startedAt - retentionDays(env) * dayMs,
       now,
@@ -57,6 +62,12 @@ export async function runNightlyCleanup(env: Env, now: () => number = () => Date
   }
 }
 
+/** What a sweep has found. */
+export interface SweepFindings extends Pick<SweepReport, 'lateIds' | 'lostIds' | 'unreachedIds'> {
+  /** Activations that have not ended and wait for no time. */
+  openCount: number;
+}
+
 /** Objects that one sweep calls: an invocation may make 50 subrequests on the free plan. */
 const maxPokeCount = 40;
 const pokeConcurrency = 5;
@@ -66,8 +77,10 @@ const sweepIntervalMs = 60_000;
 /**
  * Calls the sessions that have not ended in the list of activations and wait for no time; each makes sure that its alarm is set. Where there
  * are more than one sweep calls, consecutive sweeps take different parts. A line without a session is deleted.
+ *
+ * @returns what it has found; null when it could not be carried out
  */
-export async function sweep(env: Env, now: () => number = () => Date.now()): Promise<void> {
+export async function sweep(env: Env, now: () => number = () => Date.now()): Promise<SweepFindings | null> {
   try {
     const nowMs = now();
     let page = await listOpenSessions(env.DB, { offset: 0, limit: maxPokeCount, nowMs });
@@ -76,23 +89,39 @@ export async function sweep(env: Env, now: () => number = () => Date.now()): Pro
     if (turn > 0)
       page = await listOpenSessions(env.DB, { offset: turn * maxPokeCount, limit: maxPokeCount, nowMs });
     const rest = page.sessionIds[Symbol.iterator]();
+    const found: SweepFindings = { openCount: page.totalCount, lateIds: [], lostIds: [], unreachedIds: [] };
     const poker = async (): Promise<void> => {
-      for (const sessionId of rest) await pokeSession(env, sessionId);
+      for (const sessionId of rest) {
+        const state = await pokeSession(env, sessionId);
+        if (state === 'late') found.lateIds.push(sessionId);
+        else if (state === 'lost') found.lostIds.push(sessionId);
+        else if (state === 'unreached') found.unreachedIds.push(sessionId);
+      }
     };
     await Promise.all(Array.from({ length: pokeConcurrency }, poker));
     await tellOpenUnsubscribes(env);
+    return found;
   } catch (error) {
     logEvent('error', 'sweep_failed', { error: faultText(error) });
+    return null;
   }
 }
 
-async function pokeSession(env: Env, sessionId: string): Promise<void> {
+async function pokeSession(
+  env: Env,
+  sessionId: string,
+): Promise<'set' | 'late' | 'lost' | 'gone' | 'unreached'> {
   try {
-    if (await sessionStub(env, sessionId).poke()) return;
+    // A session of the version before answers true.
+    const state = (await sessionStub(env, sessionId).poke()) as { alarm: 'set' | 'late' | 'lost' } | boolean;
+    if (state === true) return 'set';
+    if (state !== false) return state.alarm;
     await deleteActivation(env.DB, sessionId);
     logEvent('warn', 'line_without_session', { sessionId });
+    return 'gone';
   } catch (error) {
     // The object or its storage is not available at the moment: the next sweep calls it again.
     logEvent('warn', 'poke_failed', { sessionId, error: faultText(error) });
+    return 'unreached';
   }
 }

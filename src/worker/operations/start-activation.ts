@@ -14,6 +14,7 @@ import { needsApproval, newApproval } from '../../core/session/approval.ts';
 import type { Command } from '../../core/session/command.ts';
 import type { SessionSpec } from '../../core/session/session.ts';
 import { wavesFault } from '../../core/session/wave-plan.ts';
+import { formatTraceparent, type TraceContext } from '../../core/trace.ts';
 import { countRunning, wasDeleted } from '../../crm/activations.ts';
 import {
   countAudience,
@@ -58,6 +59,8 @@ export interface StartContext {
   owner: string;
   requestId: string;
   requestUrl: string;
+  /** Of a request that is traced. */
+  trace: TraceContext | undefined;
 }
 
 /** `exists`: the same request started it before, and nothing was written now. */
@@ -80,7 +83,7 @@ export async function startActivation(
 ): Promise<StartedActivation> {
   // The manifest says under which condition it may start, not what is started.
   const { sessionId, manifestHash, manifest: expected, ...wanted } = request;
-  const { owner, requestId, requestUrl } = context;
+  const { owner, requestId, requestUrl, trace } = context;
   const session = sessionStub(env, sessionId);
   const fingerprint = await fingerprintOf(wanted);
   // Before anything else: a repeat must find its session even if the leads have changed since.
@@ -133,6 +136,7 @@ export async function startActivation(
     manifest: made,
     ...(days === null ? {} : { minDaysBetween: days }),
     createdAt,
+    ...(trace === undefined ? {} : { trace: formatTraceparent(trace) }),
     // Counted from here: a slow count of the audience must not shorten the time to undo. One that is scheduled can be
     // cancelled until it begins.
     ...(timing.schedule === undefined && !mustWait ? { startsAt: Date.now() + undoMs(env) } : {}),

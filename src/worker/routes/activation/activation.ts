@@ -399,6 +399,7 @@ export function activationRoutes(app: App): void {
       owner: c.get('person').email,
       requestId: c.get('requestId'),
       requestUrl: c.req.url,
+      trace: c.get('trace'),
     });
     const { sessionId, templateId: template } = request;
     const isNew = kind === 'started';

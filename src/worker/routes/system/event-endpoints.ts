@@ -21,7 +21,7 @@ import {
 import { endpointStub } from '../../../durable/stubs.ts';
 import type { DeliveryRow } from '../../../durable/webhook-endpoint.ts';
 import { allowsLocalWebhooks } from '../../../runtime/settings.ts';
-import { eventTypes, type EndpointKind, type EventType } from '../../../shared/events.ts';
+import { alertSourceId, eventTypes, type EndpointKind, type EventType } from '../../../shared/events.ts';
 import { limits } from '../../../shared/limits.ts';
 import {
   deliveryPageSchema,
@@ -192,7 +192,10 @@ function shownTarget({ kind, target }: Pick<EndpointRow, 'kind' | 'target'>): st
 function entryOf(row: DeliveryRow): Delivery {
   const { id, messageId, type, sessionId, state, attempts, attemptedAt, durationMs, status, error, nextAt } =
     row;
-  return { id, messageId, type, sessionId, state, attempts, attemptedAt, durationMs, status, error, nextAt };
+  return {
+    ...{ id, messageId, type, state, attempts, attemptedAt, durationMs, status, error, nextAt },
+    sessionId: sessionId === alertSourceId ? null : sessionId,
+  };
 }
 
 /** @throws Refusal where events are not sent there, or not these */

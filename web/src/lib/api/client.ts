@@ -42,6 +42,7 @@ import type {
   View,
 } from '../../../../src/shared/schemas/leads.ts';
 import type { Settings, SettingValues } from '../../../../src/shared/schemas/common.ts';
+import type { Alerts } from '../../../../src/shared/schemas/health.ts';
 import type {
   Delivery,
   DeliveryPage,
@@ -239,6 +240,7 @@ export const api = {
     post<Delivery>(`/crm/webhooks/${endpointId}/deliveries/${deliveryId}/send-again`, {}),
   settings: () => call<Settings>('/crm/settings'),
   settingValues: () => call<SettingValues>('/crm/settings/values'),
+  alerts: () => call<Alerts>('/crm/alerts'),
   testInbox: () => call<TestInbox>('/crm/test-inbox'),
   testMail: (id: string) => call<TestMailContent>(`/crm/test-inbox/${id}`),
   /** What an activation was started with; its audience is null where that is not exactly known any more. */

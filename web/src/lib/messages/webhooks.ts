@@ -33,6 +33,8 @@ export const webhookMessages = {
     'activation.completed': 'Activation done',
     'activation.failed': 'Activation failed',
     'activation.cancelled': 'Activation cancelled',
+    'alert.firing': 'Alert',
+    'alert.ended': 'Alert ended',
     'lead.activated': 'Leads activated',
     'lead.emailed': 'Leads emailed',
     'lead.failed': 'Leads failed',
