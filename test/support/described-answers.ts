@@ -5,13 +5,11 @@
  * @module
  */
 import type { ProblemCode } from '../../src/shared/problem.ts';
-import type { App } from '../../src/worker/app-env.ts';
 import {
   codesKey,
   type ApiDescription,
   type DescribedOperation,
 } from '../../src/worker/http/api-description.ts';
-import { describeApi } from '../../src/worker/http/describe.ts';
 import type { JsonSchema } from './json-schema.ts';
 import { schemaFaults } from './schema-faults.ts';
 
@@ -22,8 +20,8 @@ export class DescribedAnswers {
   readonly #description: ApiDescription;
   readonly #paths: { pattern: RegExp; methods: Record<string, DescribedOperation> }[];
 
-  constructor(app: App) {
-    this.#description = describeApi(app);
+  constructor(description: ApiDescription) {
+    this.#description = description;
     // A path with fewer parameters is the more exact one.
     this.#paths = Object.entries(this.#description.paths)
       .sort(([one], [other]) => one.split('{').length - other.split('{').length)
