@@ -119,7 +119,7 @@ export class LeadActivation {
    * Any operation of the API (`/docs` of the product), by its method and path.
    *
    * @returns the body of the answer; undefined where it has none
-   * @throws RefusedError, SignedOutError, UnreachableError, and the reason of an aborted signal
+   * @throws RefusedError, SignedOutError, WrongAddressError, UnreachableError, and the reason of an aborted signal
    */
   request<M extends Method, P extends PathOf<M>>(
     method: M,

@@ -137,7 +137,7 @@ export class Transport {
   /**
    * Sends a request until it is answered.
    *
-   * @throws RefusedError, SignedOutError, UnreachableError, and the reason of an aborted signal
+   * @throws RefusedError, SignedOutError, WrongAddressError, UnreachableError, and the reason of an aborted signal
    */
   async request<T>(request: TransportRequest<T>): Promise<T> {
     const { clock, giveUpAfterMs, baseUrl } = this.#options;
@@ -162,7 +162,7 @@ const waitOf = (refusal: Refusal): number =>
 /** A refusal by 429 or 503 has written nothing, so that any request can be sent again. */
 function isWorthARepeat(refusal: Refusal, isRepeatable: boolean): boolean {
   if (refusal.kind === 'signed_out') return false;
-  if (refusal.kind === 'unreachable') return isRepeatable;
+  if (refusal.kind === 'unreachable') return isRepeatable && refusal.isForeign !== true;
   const { status } = refusal.problem;
   return status === 429 || status === 503 || (status >= 500 && status !== 502 && isRepeatable);
 }
