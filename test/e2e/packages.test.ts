@@ -207,6 +207,33 @@ test('a start is held to its preview; Ctrl-C ends the watching and not the activ
   expect((await readMailbox(product.standIn.url)).duplicates).toEqual([]);
 });
 
+test('an ended activation is taken back after its preview, and again changes nothing', async () => {
+  const { activations } = await product.ask<{ activations: { sessionId: string; total: number }[] }>(
+    '/crm/activation?limit=1',
+  );
+  const sessionId = activations[0]?.sessionId ?? '';
+  const unmailed = await cli('take-back', sessionId).ended;
+  expect(unmailed.err).toContain('0 leads become new again\n  0 stay');
+  expect(unmailed.err).toContain('take-back needs --yes, or --manifest HASH');
+  expect(unmailed.code).toBe(2);
+  const [{ id }] = (await product.ask<{ leads: [{ id: number }] }>('/crm/leads?source=mail&limit=1')).leads;
+  const edited = await fetch(`${product.stack.url}/crm/leads/${id}`, {
+    method: 'PATCH',
+    headers: { 'content-type': 'application/json' },
+    body: '{"stage": "won"}',
+  });
+  expect(edited.ok).toBe(true);
+  const done = await cli('take-back', sessionId, '--all', '--yes').ended;
+  expect(done.err).toMatch(/^40 leads become new again\n {2}1 stay: .+\n {2}0 were taken back before\n/);
+  expect(done.out).toBe('40 new again, 1 kept\n');
+  expect(done.code).toBe(0);
+  const fresh = await product.ask<{ total: number }>('/crm/leads?source=mail&status=new');
+  expect(fresh.total).toBe(40);
+  const stale = await cli('take-back', sessionId, '--all', '--manifest', 'f'.repeat(64)).ended;
+  expect(stale.err).toContain('Nothing was changed.');
+  expect(stale.code).toBe(1);
+});
+
 test('an assistant previews and starts over the standard input and output', async () => {
   await writeFile(join(folder, 'fourth.csv'), 'Email,Source\nfourth@example.com,assistant\n');
   expect((await cli('import', 'fourth.csv').ended).code).toBe(0);

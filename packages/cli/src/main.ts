@@ -30,6 +30,7 @@ import { doctor } from './commands/doctor.ts';
 import { importFile } from './commands/import.ts';
 import { leads } from './commands/leads.ts';
 import { login } from './commands/login.ts';
+import { takeBack } from './commands/take-back.ts';
 import { completionScript } from './completion.ts';
 import { FileError } from './csv-file.ts';
 import { readSettings } from './settings.ts';
@@ -49,6 +50,7 @@ const remoteCommands: Record<RemoteCommand, (call: Call) => Promise<ExitCode>> =
   cancel: command('cancel'),
   'next-wave': nextWave,
   undo: command('undo'),
+  'take-back': takeBack,
   retry: command('retryFailed'),
   results,
   receipt,

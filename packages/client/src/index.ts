@@ -12,6 +12,7 @@ export type {
   RequestOptions,
   ResultFilter,
   Schemas,
+  TakeBackChoice,
 } from './client.ts';
 export { ErasedError, RefusedError, SignedOutError, UnreachableError, WrongAddressError } from './errors.ts';
 export type { FollowOptions } from './follow.ts';
