@@ -7,10 +7,11 @@
  * @module
  */
 import { createParser } from 'eventsource-parser';
+import { backoffMs } from '../../../src/shared/backoff.ts';
 import { isTerminal, reduceProgress, type Progress } from '../../../src/shared/progress.ts';
 import { ErasedError, UnreachableError, errorOf } from './errors.ts';
 import { isPage, readRefusal, type Refusal } from './exchange.ts';
-import { backoffMs, type Transport } from './transport.ts';
+import { clientBackoff, type Transport } from './transport.ts';
 
 export interface FollowOptions {
   /** Ends the following with the signal's reason. The activation goes on. */
@@ -72,8 +73,8 @@ export async function* follow(
     if (isWrong || !isPassing(refusal)) throw errorOf(refusal, baseUrl);
     if (clock.now() - heardAt > giveUpAfterMs) throw new UnreachableError(baseUrl);
     const wait = refusal.kind === 'signed_out' ? 0 : (refusal.retryAfterMs ?? 0);
-    await clock.sleep(Math.max(wait, backoffMs(failures, clock)), signal);
     failures += 1;
+    await clock.sleep(Math.max(wait, backoffMs(clientBackoff, failures, clock.random)), signal);
   }
 
   for (;;) {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { EndpointKind, EventType } from '../../../../src/shared/events.ts';
+import { eventTypes, type EndpointKind, type EventType } from '../../../../src/shared/events.ts';
 import type { Delivery, Endpoint } from '../../../../src/shared/schemas/webhooks.ts';
 
 export const webhookMessages = {
@@ -23,26 +23,8 @@ export const webhookMessages = {
   target: { webhook: 'URL', slack: 'Slack webhook URL', teams: 'Teams workflow URL', email: 'Email address' },
   description: 'Description (optional)',
   events: 'Events',
-  types: {
-    'activation.scheduled': 'Activation scheduled',
-    'activation.awaiting_approval': 'Approval needed',
-    'activation.started': 'Activation started',
-    'activation.paused': 'Activation paused',
-    'activation.wave_held': 'Activation held after a wave',
-    'activation.resumed': 'Activation resumed',
-    'activation.completed': 'Activation done',
-    'activation.failed': 'Activation failed',
-    'activation.cancelled': 'Activation cancelled',
-    'lead.activated': 'Leads activated',
-    'lead.emailed': 'Leads emailed',
-    'lead.failed': 'Leads failed',
-    'lead.delivered': 'Emails delivered',
-    'lead.bounced': 'Emails bounced',
-    'lead.complained': 'Marked as spam',
-    'lead.unsubscribed': 'Unsubscribed',
-  } satisfies Record<EventType, string>,
   typeOf: (type: string): string =>
-    (webhookMessages.types as Readonly<Record<string, string | undefined>>)[type] ?? 'Test event',
+    Object.hasOwn(eventTypes, type) ? eventTypes[type as EventType].title : 'Test event',
   save: 'Save webhook',
   cancel: 'Cancel',
   secret: {
