@@ -7,6 +7,7 @@
  * @module
  */
 import type { EndpointKind, EventType } from '../shared/events.ts';
+import type { ExternalId } from '../shared/schemas/leads.ts';
 
 /** Why an endpoint gets no events. */
 export type DisabledReason = 'person' | 'gone' | 'failing';
@@ -46,6 +47,14 @@ export async function listEndpoints(db: D1Database): Promise<EndpointRow[]> {
 export async function endpointIds(db: D1Database): Promise<string[]> {
   const { results } = await db.prepare('SELECT endpoint_id AS id FROM event_endpoints').all<{ id: string }>();
   return results.map(({ id }) => id);
+}
+
+/** How many endpoints were switched off because they took nothing, or wanted no more. */
+export async function countFailedEndpoints(db: D1Database): Promise<number> {
+  const count = await db
+    .prepare("SELECT count(*) AS count FROM event_endpoints WHERE disabled_reason IN ('gone', 'failing')")
+    .first<number>('count');
+  return count ?? 0;
 }
 
 export async function findEndpoint(db: D1Database, endpointId: string): Promise<EndpointRow | null> {
@@ -169,4 +178,19 @@ export async function dropUnsubscribes(db: D1Database, leads: readonly Unsubscri
   if (leads.length === 0) return;
   const drop = db.prepare('DELETE FROM unsubscribe_events WHERE session_id = ? AND lead_id = ?');
   await db.batch(leads.map(({ sessionId, leadId }) => drop.bind(sessionId, leadId)));
+}
+
+/** What other systems call these leads; those without an external id, and those that are gone, are not in it. */
+export async function externalIdsOf(
+  db: D1Database,
+  leadIds: readonly number[],
+): Promise<Map<number, ExternalId>> {
+  const { results } = await db
+    .prepare(
+      `SELECT l.id AS leadId, l.external_source AS source, l.external_id AS id
+       FROM json_each(?) AS r CROSS JOIN leads l ON l.id = r.value WHERE l.external_id IS NOT NULL`,
+    )
+    .bind(JSON.stringify(leadIds))
+    .all<ExternalId & { leadId: number }>();
+  return new Map(results.map(({ leadId, source, id }) => [leadId, { source, id }]));
 }

@@ -6,10 +6,13 @@
  * @module
  */
 import type { SessionReason } from './progress.ts';
+import type { ExternalId } from './schemas/leads.ts';
 
-/** What an event type is about, whether it is sent to people as a notice, and its meaning. */
+/** What an event type is about, how people call it, whether it is sent to them as a notice, and its meaning. */
 interface EventTypeRow {
   about: 'activation' | 'lead' | 'alert';
+  /** On screens and in notices. */
+  title: string;
   /** Slack, Teams and email endpoints can get it. */
   isNotice: boolean;
   meaning: string;
@@ -17,36 +20,93 @@ interface EventTypeRow {
 
 /** Every event type. A new one is one line here and one in the function that makes it (core/events/make-events.ts). */
 export const eventTypes = {
-  'activation.scheduled': row('activation', false, 'It waits for its start time, or that time was changed.'),
-  'activation.awaiting_approval': row('activation', true, 'Another person has to approve it.'),
-  'activation.started': row('activation', false, 'It begins to set leads active and to send.'),
-  'activation.paused': row('activation', true, 'It sends nothing until it is resumed; `reason` says why.'),
+  'activation.scheduled': row(
+    'activation',
+    'Activation scheduled',
+    false,
+    'It waits for its start time, or that time was changed.',
+  ),
+  'activation.awaiting_approval': row(
+    'activation',
+    'Approval needed',
+    true,
+    'Another person has to approve it.',
+  ),
+  'activation.started': row(
+    'activation',
+    'Activation started',
+    false,
+    'It begins to set leads active and to send.',
+  ),
+  'activation.paused': row(
+    'activation',
+    'Activation paused',
+    true,
+    'It sends nothing until it is resumed; `reason` says why.',
+  ),
   'activation.wave_held': row(
     'activation',
+    'Activation held after a wave',
     true,
     'A wave broke a limit; the next waits until it is released.',
   ),
-  'activation.resumed': row('activation', false, 'It goes on after a pause, or after a wave that was held.'),
-  'activation.completed': row('activation', true, 'Every lead has its result. Again after a retry.'),
-  'activation.failed': row('activation', true, 'It ended and does not know the result of every lead.'),
+  'activation.resumed': row(
+    'activation',
+    'Activation resumed',
+    false,
+    'It goes on after a pause, or after a wave that was held.',
+  ),
+  'activation.completed': row(
+    'activation',
+    'Activation done',
+    true,
+    'Every lead has its result. Again after a retry.',
+  ),
+  'activation.failed': row(
+    'activation',
+    'Activation failed',
+    true,
+    'It ended and does not know the result of every lead.',
+  ),
   'activation.cancelled': row(
     'activation',
+    'Activation cancelled',
     false,
     'It ended early: cancelled, undone, rejected or not approved in time.',
   ),
-  'alert.firing': row('alert', true, 'An admin should act: docs/OPERATIONS.md has a runbook for each alert.'),
-  'alert.ended': row('alert', true, 'What the alert told of is over.'),
-  'lead.activated': row('lead', false, 'The leads are active, and the result of their email follows.'),
-  'lead.emailed': row('lead', false, 'The mail provider has accepted the emails.'),
-  'lead.failed': row('lead', false, 'The lead was not activated, or its email certainly not sent.'),
-  'lead.delivered': row('lead', false, 'The emails were delivered.'),
-  'lead.bounced': row('lead', false, 'The emails did not arrive.'),
-  'lead.complained': row('lead', false, 'The recipients reported the emails as spam.'),
-  'lead.unsubscribed': row('lead', false, 'The recipients have unsubscribed by the link in the email.'),
+  'alert.firing': row(
+    'alert',
+    'Alert',
+    true,
+    'An admin should act: docs/OPERATIONS.md has a runbook for each alert.',
+  ),
+  'alert.ended': row('alert', 'Alert ended', true, 'What the alert told of is over.'),
+  'lead.activated': row(
+    'lead',
+    'Leads activated',
+    false,
+    'The leads are active, and the result of their email follows.',
+  ),
+  'lead.emailed': row('lead', 'Leads emailed', false, 'The mail provider has accepted the emails.'),
+  'lead.failed': row(
+    'lead',
+    'Leads failed',
+    false,
+    'The lead was not activated, or its email certainly not sent.',
+  ),
+  'lead.delivered': row('lead', 'Emails delivered', false, 'The emails were delivered.'),
+  'lead.bounced': row('lead', 'Emails bounced', false, 'The emails did not arrive.'),
+  'lead.complained': row('lead', 'Marked as spam', false, 'The recipients reported the emails as spam.'),
+  'lead.unsubscribed': row(
+    'lead',
+    'Unsubscribed',
+    false,
+    'The recipients have unsubscribed by the link in the email.',
+  ),
 } as const satisfies Record<string, EventTypeRow>;
 
-function row(about: EventTypeRow['about'], isNotice: boolean, meaning: string): EventTypeRow {
-  return { about, isNotice, meaning };
+function row(about: EventTypeRow['about'], title: string, isNotice: boolean, meaning: string): EventTypeRow {
+  return { about, title, isNotice, meaning };
 }
 
 export type EventType = keyof typeof eventTypes;
@@ -81,6 +141,8 @@ export interface EventCounts {
 /** What an event says of one lead. It has no address and no name. */
 export interface EventLead {
   leadId: number;
+  /** As it is when the event is sent. Not in sessions, which would have to forget it with the lead. */
+  externalId?: ExternalId;
   /** Why it failed or bounced; a code of the results. */
   code?: string;
   /** Of `lead.failed`: what failed. */

@@ -22,7 +22,8 @@ import { safeHeaders } from './middleware/security-headers.ts';
 import { createAuthorize } from './auth/authorize.ts';
 import { createIdentify, type Identify } from './auth/identity.ts';
 import { knownQuery } from './middleware/known-query.ts';
-import { localFile, loopbackOnly } from './auth/local-development.ts';
+import { loopbackOnly } from './auth/local-development.ts';
+import { appFile } from './http/app-files.ts';
 import { faultRefusal, problemResponse, Refusal, schemaRefusal } from './http/problem.ts';
 import { countReads } from './middleware/read-audit.ts';
 import { requestName } from './middleware/request-id.ts';
@@ -104,7 +105,7 @@ export function createApp(identify: Identify = createIdentify()): App {
     register(app);
   }
 
-  app.notFound((c) => localFile(c) ?? problemResponse(c, new Refusal('not_found')));
+  app.notFound(async (c) => (await appFile(c)) ?? problemResponse(c, new Refusal('not_found')));
 
   app.onError((error, c) => {
     if (error instanceof Refusal) return problemResponse(c, error);

@@ -235,6 +235,36 @@ describe('changing many leads', () => {
     await clear();
   });
 
+  test('adds and removes tags of all that are selected', async () => {
+    await open('?source=Fair&limit=25');
+    const folder = process.env.PICTURES;
+    await page.getByTestId('select-page').check();
+    for (const width of [390, 1280]) {
+      await page.setViewportSize({ width, height: 844 });
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      expect(overflow, String(width)).toBeLessThanOrEqual(0);
+      if (folder !== undefined) await page.screenshot({ path: `${folder}/bulk-bar-${width}.png` });
+      await page.getByTestId('bulk-tag').click();
+      await page.getByTestId('bulk-dialog').waitFor();
+      if (folder !== undefined) await page.screenshot({ path: `${folder}/bulk-tags-${width}.png` });
+      await page.keyboard.press('Escape');
+      await page.getByTestId('bulk-dialog').waitFor({ state: 'detached' });
+    }
+    await page.getByTestId('bulk-tag').click();
+    expect(await page.getByTestId('bulk-run').isDisabled()).toBe(true);
+    await page.getByTestId('bulk-value').fill('autumn, , trial;autumn');
+    await page.getByTestId('bulk-run').click();
+    await page.getByText('3 leads changed').waitFor();
+    expect([await matching('tag=autumn'), await matching('tag=trial')]).toEqual([3, 3]);
+    await page.getByTestId('bulk-tag').click();
+    await page.locator('label:has([data-testid="bulk-tags-remove"])').click();
+    await page.getByTestId('bulk-value').fill('trial');
+    await page.getByTestId('bulk-run').click();
+    await page.getByTestId('bulk-dialog').waitFor({ state: 'detached' });
+    expect([await matching('tag=autumn'), await matching('tag=trial')]).toEqual([3, 0]);
+    await clear();
+  });
+
   test('suppresses, exports and deletes them', async () => {
     await open('?source=Webinar&limit=25');
     await page.getByTestId('select-page').check();

@@ -1,25 +1,27 @@
 /**
  * The published client and command line, installed from what would be published into an empty project, against the
- * product: import, preview, start, follow through a kill of the server, results, receipt. The server for assistants too. The program is the example in
- * the client's README, word for word.
+ * product: import, preview, start, follow through a kill of the server, results, receipt. The server for assistants
+ * too. The program is the example in the client's README, word for word.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtemp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { projectRoot } from '../../scripts/lib/local-state.ts';
 import { runToEnd } from '../../scripts/lib/processes.ts';
-import { productVersion } from '../../src/shared/version.ts';
+import { BlocksToRun } from '../support/doc-blocks.ts';
+import { type PackageUser, installPackages } from '../support/installed-packages.ts';
 import { readMailbox } from '../support/mailbox.ts';
 import { type Product, startProduct } from '../support/product.ts';
 
 const leadCount = 60;
 
 let product: Product;
+let user: PackageUser;
 let folder: string;
+const blocks = new BlocksToRun('e2e/packages');
 
 interface Ended {
   code: number | null;
@@ -75,28 +77,14 @@ function run(file: string, ...args: string[]): Running {
 const cli = (...args: string[]): Running => run(join(folder, 'node_modules/.bin/lead-activation'), ...args);
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'lead-activation-packages-'));
-  const built = await runToEnd(process.execPath, ['scripts/packages.ts']);
-  expect(built.code, built.output).toBe(0);
-  const packed = await runToEnd('npm', [
-    ...['pack', '--pack-destination', folder, '--json'],
-    ...['--workspace', 'packages/client', '--workspace', 'packages/cli'],
-  ]);
-  expect(packed.code, packed.output).toBe(0);
-  await writeFile(join(folder, 'package.json'), '{ "private": true, "type": "module" }');
-  const installed = await runToEnd('npm', [
-    ...['install', '--prefix', folder, '--prefer-offline', '--no-audit', '--no-fund'],
-    ...['lead-activation-client', 'lead-activation'].map((name) =>
-      join(folder, `${name}-${productVersion}.tgz`),
-    ),
-  ]);
-  expect(installed.code, installed.output).toBe(0);
+  user = await installPackages();
+  ({ folder } = user);
   // One email a call, ten calls a second: the kill below comes in the middle.
   product = await startProduct({ leadCount: 0, env: { MAIL_BATCH_MAX: '1', MAIL_RATE: '10' } });
 });
 afterAll(async () => {
   await product.close();
-  await rm(folder, { recursive: true, force: true });
+  await user.remove();
 });
 
 test('leads are imported from a file, and listed', async () => {
@@ -120,6 +108,16 @@ test('leads are imported from a file, and listed', async () => {
   expect(listed.err).toBe('3 of 60\n');
 });
 
+test('a wrong address is called that, and a wrong path is no page', async () => {
+  const page = await fetch(`${product.stack.url}/leads`, { headers: { accept: 'text/html' } });
+  expect(await page.text()).toContain('<!doctype html>');
+  for (const path of ['/leads', '/api/leads', '/crm/lead'])
+    expect((await fetch(product.stack.url + path)).status, path).toBe(404);
+  const { code, err } = await cli('leads', '--url', product.standIn.url).ended;
+  expect(err).toContain('that is not the address of a Lead Activation installation');
+  expect(code).toBe(1);
+});
+
 test('the doctor says that no real email would leave, and that nothing is missing', async () => {
   const { code, out } = await cli('doctor').ended;
   expect(out).toContain('ok      Sign-in: ana@example.com, role admin');
@@ -128,8 +126,7 @@ test('the doctor says that no real email would leave, and that nothing is missin
 });
 
 test('the program of the README follows an activation through a kill of the server, and each lead is mailed once', async () => {
-  const readme = await readFile(join(projectRoot, 'packages/client/README.md'), 'utf8');
-  const example = /```js\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
+  const example = blocks.take('packages/client/README.md › lead-activation-client');
   expect(example.trim().split('\n').length).toBeLessThanOrEqual(12);
   await writeFile(join(folder, 'example.js'), example);
   const program = run(join(folder, 'example.js'));
@@ -149,10 +146,11 @@ test('the program of the README follows an activation through a kill of the serv
 });
 
 test('what a language model is told has the same program, and the app serves it', async () => {
-  const programOf = (text: string): string | undefined => /```js\n([\s\S]*?)```/.exec(text)?.[1];
-  const readme = await readFile(join(projectRoot, 'packages/client/README.md'), 'utf8');
-  const served = await fetch(`${product.stack.url}/llms.txt`);
-  expect(programOf(await served.text())).toBe(programOf(readme));
+  const [told, ...more] = blocks.left;
+  expect(more).toEqual([]);
+  const program = blocks.take(told ?? '');
+  expect(program).toBe(await readFile(join(folder, 'example.js'), 'utf8'));
+  expect(await (await fetch(`${product.stack.url}/llms.txt`)).text()).toContain(program);
 });
 
 test('its results and its receipt are fetched, and the receipt is verified offline', async () => {
@@ -209,6 +207,33 @@ test('a start is held to its preview; Ctrl-C ends the watching and not the activ
   expect((await readMailbox(product.standIn.url)).duplicates).toEqual([]);
 });
 
+test('an ended activation is taken back after its preview, and again changes nothing', async () => {
+  const { activations } = await product.ask<{ activations: { sessionId: string; total: number }[] }>(
+    '/crm/activation?limit=1',
+  );
+  const sessionId = activations[0]?.sessionId ?? '';
+  const unmailed = await cli('take-back', sessionId).ended;
+  expect(unmailed.err).toContain('0 leads become new again\n  0 stay');
+  expect(unmailed.err).toContain('take-back needs --yes, or --manifest HASH');
+  expect(unmailed.code).toBe(2);
+  const [{ id }] = (await product.ask<{ leads: [{ id: number }] }>('/crm/leads?source=mail&limit=1')).leads;
+  const edited = await fetch(`${product.stack.url}/crm/leads/${id}`, {
+    method: 'PATCH',
+    headers: { 'content-type': 'application/json' },
+    body: '{"stage": "won"}',
+  });
+  expect(edited.ok).toBe(true);
+  const done = await cli('take-back', sessionId, '--all', '--yes').ended;
+  expect(done.err).toMatch(/^40 leads become new again\n {2}1 stay: .+\n {2}0 were taken back before\n/);
+  expect(done.out).toBe('40 new again, 1 kept\n');
+  expect(done.code).toBe(0);
+  const fresh = await product.ask<{ total: number }>('/crm/leads?source=mail&status=new');
+  expect(fresh.total).toBe(40);
+  const stale = await cli('take-back', sessionId, '--all', '--manifest', 'f'.repeat(64)).ended;
+  expect(stale.err).toContain('Nothing was changed.');
+  expect(stale.code).toBe(1);
+});
+
 test('an assistant previews and starts over the standard input and output', async () => {
   await writeFile(join(folder, 'fourth.csv'), 'Email,Source\nfourth@example.com,assistant\n');
   expect((await cli('import', 'fourth.csv').ended).code).toBe(0);
@@ -216,7 +241,7 @@ test('an assistant previews and starts over the standard input and output', asyn
   await assistant.connect(
     new StdioClientTransport({
       command: process.execPath,
-      args: [join(projectRoot, 'packages/mcp/dist/main.mjs')],
+      args: [join(folder, 'node_modules/.bin/lead-activation-mcp')],
       env: { LEAD_ACTIVATION_URL: product.stack.url, XDG_CONFIG_HOME: join(folder, 'config') },
     }),
   );

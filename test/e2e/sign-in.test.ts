@@ -87,6 +87,32 @@ describe('a visitor without a sign-in', () => {
   });
 });
 
+describe('an unknown path', () => {
+  const nightlyHeaders = { 'cf-access-client-id': nightly.id, 'cf-access-client-secret': nightly.secret };
+
+  test('is a page of the app for a browser that opens it, and 404 for a program', async () => {
+    for (const path of ['/crm/nothing', '/api/leads', '/v1/leads', '/leads', '/openapi.yaml']) {
+      for (const accept of ['application/json', '*/*']) {
+        const response = await ask(access.url + path, { ...nightlyHeaders, accept });
+        expect(response.status, `${path} ${accept}`).toBe(404);
+        expect(await response.json()).toMatchObject({ code: 'not_found' });
+      }
+    }
+    // As a browser says it, and as one says it that is too old for `Sec-Fetch-Mode`.
+    for (const headers of [{ 'sec-fetch-mode': 'navigate' }, { accept: 'text/html,*/*' }]) {
+      const response = await ask(`${access.url}/leads`, { ...nightlyHeaders, ...headers });
+      expect(response.status).toBe(200);
+      expect(await response.text()).toContain('<!doctype html>');
+    }
+  });
+
+  test('under /crm is no page for anybody', async () => {
+    const response = await ask(`${access.url}/crm/nothing`, { ...nightlyHeaders, accept: 'text/html' });
+    expect(response.status).toBe(404);
+    expect(await response.json()).toMatchObject({ code: 'not_found' });
+  });
+});
+
 describe('a service token', () => {
   test('has the role of its client id, and its label as its name', async () => {
     const headers = { 'cf-access-client-id': nightly.id, 'cf-access-client-secret': nightly.secret };

@@ -20,6 +20,7 @@ import type { Progress } from '../../src/shared/progress.ts';
 import { assertionHeader } from '../../src/worker/auth/access-assertion.ts';
 import { createApp } from '../../src/worker/app.ts';
 import { createIdentify } from '../../src/worker/auth/identity.ts';
+import { describeApi } from '../../src/worker/http/describe.ts';
 import { AccessTeam } from './access-team.ts';
 import { DescribedAnswers } from './described-answers.ts';
 import { hooks } from './hooks.ts';
@@ -94,7 +95,7 @@ async function assertionOf(header: string): Promise<string> {
 export default {
   async fetch(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
     const response = await answer(request, env, ctx);
-    described ??= new DescribedAnswers(app);
+    described ??= new DescribedAnswers(describeApi(app));
     if (hooks.checkAnswers) await described.check(request, response);
     return response;
   },

@@ -8,6 +8,7 @@ import {
   RefusedError,
   SignedOutError,
   UnreachableError,
+  WrongAddressError,
   type Clock,
   type LeadActivation,
   type Progress,
@@ -143,6 +144,18 @@ describe('a request', () => {
     }
   });
 
+  test('to an address of something else is said so at once', async () => {
+    const page = new Response('<!doctype html>', { headers: { 'content-type': 'text/html; charset=utf-8' } });
+    for (const answer of [page, new Response('Not Found', { status: 404 }), json({}, { status: 404 })]) {
+      const { client, requests } = serve([answer]);
+      const error: unknown = await client.progress(sessionId).catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(WrongAddressError);
+      expect((error as Error).message).toContain('not the address of a Lead Activation installation');
+      expect(requests).toHaveLength(1);
+      await expect(viewsOf(serve([answer]).client)).rejects.toThrow(WrongAddressError);
+    }
+  });
+
   test('is given up after two minutes without an answer', async () => {
     const { client, clock } = serve([lost]);
     await expect(client.progress(sessionId)).rejects.toThrow(UnreachableError);
@@ -210,6 +223,19 @@ describe('following', () => {
       [9, 3],
     ]);
     expect(requests.map(({ headers }) => headers.get('last-event-id'))).toEqual([null, '5', '5']);
+  });
+
+  test('goes on after a page of the network in between', async () => {
+    const page = new Response('<!doctype html>', { headers: { 'content-type': 'text/html' } });
+    const { client } = serve([
+      stream('retry: 2000\n\n', event('progress', view(5, 1))),
+      page,
+      stream('retry: 2000\n\n', event('end', view(9, 3, 9))),
+    ]);
+    expect(await viewsOf(client)).toEqual([
+      [5, 1],
+      [9, 3],
+    ]);
   });
 
   test('polls where there is no stream', async () => {

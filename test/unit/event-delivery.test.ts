@@ -186,7 +186,7 @@ describe('a notice', () => {
   it('exists for every event of an activation', () => {
     for (const type of eventTypeNames.filter((one) => one.startsWith('activation.')))
       expect(noticeOf(event({ type: type as ActivationEvent['type'] }), null).title).toMatch(
-        /^Activation \w/,
+        /^(Activation|Approval) \w/,
       );
   });
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { projectRoot } from '../../scripts/lib/local-state.ts';
-import { workerPaths } from '../../src/worker/auth/local-development.ts';
+import { workerPaths } from '../../src/worker/http/app-files.ts';
 
 describe('wrangler.toml', () => {
   const config = readFileSync(join(projectRoot, 'wrangler.toml'), 'utf8');

@@ -18,6 +18,8 @@ class FakeProduct {
   readonly starts: { sessionId: string; manifestHash: string; body: string }[] = [];
   readonly previews: { hash: string; body: string }[] = [];
   readonly #sessions = new Map<string, string>();
+  readonly takeBackPreviews: { hash: string; body: string }[] = [];
+  readonly takenBack: { hash: string; body: string }[] = [];
 
   changeWorld(): void {
     this.#world += 1;
@@ -43,6 +45,18 @@ class FakeProduct {
         this.starts.push({ sessionId, manifestHash, body: meant });
       }
       return Response.json({ sessionId, state: 'queued' }, { status: known === undefined ? 201 : 200 });
+    }
+    if (pathname.endsWith('/take-back/manifest')) {
+      const hash = await this.#hash(`take back ${body}`);
+      this.takeBackPreviews.push({ hash, body });
+      return Response.json({ hash, manifest: { kept: 0 } });
+    }
+    if (pathname.endsWith('/take-back')) {
+      const { manifestHash, ...rest } = JSON.parse(body) as Record<string, string>;
+      const meant = JSON.stringify(rest);
+      if (manifestHash !== (await this.#hash(`take back ${meant}`)))
+        return this.#refuse('take_back_changed', 409);
+      this.takenBack.push({ hash: manifestHash, body: meant });
     }
     if (pathname === '/crm/leads')
       return Response.json({ leads: [], total: 0, isTotalExact: true, nextCursor: null });
@@ -127,6 +141,27 @@ describe('an assistant', () => {
     expect(text).toContain('every lead');
     expect(product.previews).toEqual([]);
     await close();
+  });
+
+  test('takes an activation back by the hash of its own preview only', async () => {
+    const product = new FakeProduct();
+    const [one, other] = [await converse(product), await converse(product)];
+    const sessionId = 'activation_1704123456789_a7bc3d2f1';
+    const preview = await one.call('preview_take_back', { sessionId, choice: 'unmailed' });
+    const { hash } = JSON.parse(preview.text) as { hash: string };
+    for (const { call } of [one, other]) {
+      const started = await call('start_activation', { manifestHash: hash });
+      expect(started.text).toContain('no preview with this hash');
+    }
+    const foreign = await other.call('take_back_activation', { manifestHash: hash });
+    expect(foreign.text).toContain('no preview with this hash. Call preview_take_back');
+    expect(product.takenBack).toEqual([]);
+    expect((await one.call('take_back_activation', { manifestHash: hash })).isError).toBe(false);
+    expect(product.takenBack).toEqual(product.takeBackPreviews);
+    product.changeWorld();
+    const late = await one.call('take_back_activation', { manifestHash: hash });
+    expect(late).toEqual({ isError: true, text: 'take_back_changed' });
+    await Promise.all([one.close(), other.close()]);
   });
 
   test('in 1,000 random sequences mails nobody that its conversation did not preview', async () => {

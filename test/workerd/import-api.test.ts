@@ -361,6 +361,7 @@ describe('what the leads page offers', () => {
       source: ['Fair', 'Web'],
       stage: ['New', 'Won'],
       consentSource: [],
+      tags: [],
       tag: [],
       externalSource: [],
       custom: [],

@@ -7,7 +7,13 @@
  * @module
  */
 import { parseArgs } from 'node:util';
-import { createClient, RefusedError, SignedOutError, UnreachableError } from '../../client/src/index.ts';
+import {
+  createClient,
+  RefusedError,
+  SignedOutError,
+  UnreachableError,
+  WrongAddressError,
+} from '../../client/src/index.ts';
 import { productVersion } from '../../../src/shared/version.ts';
 import {
   adviceOn,
@@ -24,6 +30,7 @@ import { doctor } from './commands/doctor.ts';
 import { importFile } from './commands/import.ts';
 import { leads } from './commands/leads.ts';
 import { login } from './commands/login.ts';
+import { takeBack } from './commands/take-back.ts';
 import { completionScript } from './completion.ts';
 import { FileError } from './csv-file.ts';
 import { readSettings } from './settings.ts';
@@ -43,6 +50,7 @@ const remoteCommands: Record<RemoteCommand, (call: Call) => Promise<ExitCode>> =
   cancel: command('cancel'),
   'next-wave': nextWave,
   undo: command('undo'),
+  'take-back': takeBack,
   retry: command('retryFailed'),
   results,
   receipt,
@@ -91,9 +99,10 @@ function explain(error: unknown): { lines: string[]; code: ExitCode } {
   if (error instanceof RefusedError) {
     return { lines: [error.message, ...adviceOn(error)], code: exitCodes.refused };
   }
-  if (error instanceof SignedOutError || error instanceof UnreachableError) {
-    return { lines: [error.message], code: exitCodes.refused };
-  }
+  const isOfClient = [SignedOutError, UnreachableError, WrongAddressError].some(
+    (kind) => error instanceof kind,
+  );
+  if (isOfClient) return { lines: [(error as Error).message], code: exitCodes.refused };
   if (error instanceof Error && error.message === 'interrupted')
     return { lines: [], code: exitCodes.interrupted };
   // A pipe that was closed, as by `head`: nobody wants more.

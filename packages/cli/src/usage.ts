@@ -26,6 +26,7 @@ export const commands = {
   cancel: ['SESSION', 'ends it; whoever was not emailed becomes new again'],
   'next-wave': ['SESSION', 'begins the next wave of one that is held or watched'],
   undo: ['SESSION', 'takes a start back before the first lead is touched'],
+  'take-back': ['SESSION [--all] [--manifest HASH | --yes]', 'makes leads of an ended one new again'],
   retry: ['SESSION', 'sends the emails again that certainly did not leave'],
   results: ['SESSION [--email STATE] [--csv]', 'lists what became of each lead'],
   receipt: ['SESSION', 'writes the signed receipt to the standard output'],
@@ -47,6 +48,7 @@ export const options = {
   session: { type: 'string' },
   watch: { type: 'boolean' },
   yes: { type: 'boolean' },
+  all: { type: 'boolean' },
   leads: { type: 'string' },
   status: { type: 'string' },
   search: { type: 'string' },
@@ -87,6 +89,9 @@ ${Object.entries(commands)
 
 A selection is --leads 1,2,3, or any of
   --status new|active  --search WORDS  --source WORDS  --stage WORDS  --import IMPORT-ID
+
+take-back is about leads whose email certainly did not leave; with --all also about those that were emailed. An email is
+never recalled.
 
 --json       one JSON value on each line, for programs
 --url URL    instead of the one of login; so does LEAD_ACTIVATION_URL

@@ -19,6 +19,8 @@ export type ActivationRequest = Omit<Schemas['ActivationStartRequest'], 'session
 /** What would be done, and its hash, which a start is held to. */
 export type Preview = Schemas['HashedManifest'];
 export type LeadResult = Schemas['LeadResult'];
+/** `unmailed`: leads whose mail certainly did not leave. `all`: those that were mailed too. */
+export type TakeBackChoice = Schemas['TakeBackRequest']['choice'];
 /** Which results are given: all where nothing is named. */
 export type ResultFilter = Omit<
   NonNullable<operations['listActivationLeads']['parameters']['query']>,
@@ -119,7 +121,7 @@ export class LeadActivation {
    * Any operation of the API (`/docs` of the product), by its method and path.
    *
    * @returns the body of the answer; undefined where it has none
-   * @throws RefusedError, SignedOutError, UnreachableError, and the reason of an aborted signal
+   * @throws RefusedError, SignedOutError, WrongAddressError, UnreachableError, and the reason of an aborted signal
    */
   request<M extends Method, P extends PathOf<M>>(
     method: M,
@@ -268,6 +270,37 @@ export class LeadActivation {
     return this.request('post', '/crm/activation/{sessionId}/retry', {
       params: { sessionId },
       body: { outcome: 'failed' },
+    });
+  }
+
+  /** What taking an activation back would do now: how many of its leads would become new again. Changes nothing. */
+  previewTakeBack(
+    sessionId: string,
+    choice: TakeBackChoice,
+    signal?: AbortSignal,
+  ): Promise<Schemas['HashedTakeBackManifest']> {
+    return this.request('post', '/crm/activation/{sessionId}/take-back/manifest', {
+      params: { sessionId },
+      body: { choice },
+      isRepeatable: true,
+      ...signalOf(signal),
+    });
+  }
+
+  /**
+   * Makes leads of an activation that has ended new again, where nothing else has changed them since. Mail is not
+   * recalled. It goes on after the answer: `takeBack` of the progress says how far it is.
+   *
+   * @throws RefusedError - `take_back_changed` where something else than the previewed would come out by now
+   */
+  takeBack(
+    sessionId: string,
+    request: { choice: TakeBackChoice; manifestHash: string },
+  ): Promise<Schemas['Progress']> {
+    return this.request('post', '/crm/activation/{sessionId}/take-back', {
+      params: { sessionId },
+      body: request,
+      isRepeatable: true,
     });
   }
 

@@ -45,6 +45,17 @@ export class UnreachableError extends Error {
   }
 }
 
+/** Something answered that is not the product: another site, or a page of the network in between. */
+export class WrongAddressError extends Error {
+  override readonly name = 'WrongAddressError';
+
+  constructor(url: string) {
+    super(
+      `${url} answered, but that is not the address of a Lead Activation installation. Check the address, without a path.`,
+    );
+  }
+}
+
 /** The activation was erased while it was followed. */
 export class ErasedError extends Error {
   override readonly name = 'ErasedError';
@@ -62,6 +73,6 @@ export function errorOf(refusal: Refusal, url: string): Error {
     case 'signed_out':
       return new SignedOutError();
     case 'unreachable':
-      return new UnreachableError(url);
+      return refusal.isForeign === true ? new WrongAddressError(url) : new UnreachableError(url);
   }
 }

@@ -9,10 +9,13 @@ import type { components } from './api.ts';
 /** A refusal by RFC 9457, as the description of the API has it. */
 export type Problem = components['schemas']['Problem'];
 
-/** Why an exchange did not succeed. `unreachable`: nobody knows whether the server took it. */
+/**
+ * Why an exchange did not succeed. `unreachable`: nobody knows whether the server took it. `isForeign`: something
+ * answered that is not this product, such as another site, or the sign-in page of a network.
+ */
 export type Refusal =
   | { kind: 'problem'; problem: Problem; retryAfterMs?: number }
-  | { kind: 'unreachable'; retryAfterMs?: number }
+  | { kind: 'unreachable'; retryAfterMs?: number; isForeign?: boolean }
   | { kind: 'signed_out' };
 export type Answer<T> = { ok: true; value: T } | { ok: false; refusal: Refusal };
 
@@ -42,7 +45,7 @@ export function retryAfterMs(value: string | null, nowMs: number): number | null
   return Number.isFinite(waitMs) ? Math.max(0, waitMs) : null;
 }
 
-function isProblem(value: unknown): value is Problem {
+function isProblem(value: unknown): value is Omit<Problem, 'detail'> & Partial<Pick<Problem, 'detail'>> {
   return (
     typeof value === 'object' &&
     value !== null &&
@@ -58,11 +61,14 @@ export async function readRefusal(response: Response): Promise<Refusal> {
   const waitMs = retryAfterMs(response.headers.get('retry-after'), Date.now());
   const wait = waitMs === null ? {} : { retryAfterMs: waitMs };
   const body: unknown = await response.json().catch(() => null);
-  // A gateway's own error page does not say whether the Worker took the request.
-  return isProblem(body)
-    ? { kind: 'problem', problem: { ...body, detail: (body as Partial<Problem>).detail ?? '' }, ...wait }
-    : { kind: 'unreachable', ...wait };
+  if (isProblem(body)) return { kind: 'problem', problem: { ...body, detail: body.detail ?? '' }, ...wait };
+  // The product's own 404 is a problem. A gateway's other errors do not say whether the Worker took the request.
+  return { kind: 'unreachable', ...wait, ...(response.status === 404 ? { isForeign: true } : {}) };
 }
+
+/** A page where data was asked for: no answer of the API is one. */
+export const isPage = ({ headers }: Response): boolean =>
+  headers.get('content-type')?.startsWith('text/html') === true;
 
 /**
  * Sends a request and reads its answer.
@@ -82,6 +88,7 @@ export async function exchange<T>(
     const response = await send(url, { ...init, headers, cache: 'no-store', redirect: 'manual' });
     // 304 comes only to a caller that asked for it.
     if (!response.ok && response.status !== 304) return { ok: false, refusal: await readRefusal(response) };
+    if (isPage(response)) return { ok: false, refusal: { kind: 'unreachable', isForeign: true } };
     // 204 has no body, and `response.json()` would throw.
     if (response.status === 204) return { ok: true, value: undefined as T };
     return { ok: true, value: await read(response) };

@@ -7,10 +7,11 @@
  * @module
  */
 import { createParser } from 'eventsource-parser';
+import { backoffMs } from '../../../src/shared/backoff.ts';
 import { isTerminal, reduceProgress, type Progress } from '../../../src/shared/progress.ts';
 import { ErasedError, UnreachableError, errorOf } from './errors.ts';
-import { readRefusal, type Refusal } from './exchange.ts';
-import { backoffMs, type Transport } from './transport.ts';
+import { isPage, readRefusal, type Refusal } from './exchange.ts';
+import { clientBackoff, type Transport } from './transport.ts';
 
 export interface FollowOptions {
   /** Ends the following with the signal's reason. The activation goes on. */
@@ -37,8 +38,8 @@ type StreamEnd =
 /**
  * Gives each newer view of an activation until it has ended.
  *
- * @throws RefusedError (also where no such activation exists), SignedOutError, ErasedError, UnreachableError, and the
- *   reason of an aborted signal
+ * @throws RefusedError (also where no such activation exists), SignedOutError, WrongAddressError, ErasedError,
+ *   UnreachableError, and the reason of an aborted signal
  */
 export async function* follow(
   transport: Transport,
@@ -67,11 +68,13 @@ export async function* follow(
 
   /** Waits before another attempt, unless that would be for nothing. */
   async function pauseAfter(refusal: Refusal): Promise<void> {
-    if (!isPassing(refusal)) throw errorOf(refusal, baseUrl);
+    // Once the address was right, what is foreign is between: the sign-in page of a network.
+    const isWrong = refusal.kind === 'unreachable' && refusal.isForeign === true && current === null;
+    if (isWrong || !isPassing(refusal)) throw errorOf(refusal, baseUrl);
     if (clock.now() - heardAt > giveUpAfterMs) throw new UnreachableError(baseUrl);
     const wait = refusal.kind === 'signed_out' ? 0 : (refusal.retryAfterMs ?? 0);
-    await clock.sleep(Math.max(wait, backoffMs(failures, clock)), signal);
     failures += 1;
+    await clock.sleep(Math.max(wait, backoffMs(clientBackoff, failures, clock.random)), signal);
   }
 
   for (;;) {
@@ -151,6 +154,7 @@ async function* streamEvents(
       connection.signal,
     );
     if (!response.ok) return { kind: 'refused', refusal: await readRefusal(response) };
+    if (isPage(response)) return { kind: 'refused', refusal: { kind: 'unreachable', isForeign: true } };
     if (response.body === null) return { kind: 'broken', isEmpty };
     const events: { event?: string | undefined; data: string }[] = [];
     const parser = createParser({ onEvent: (event) => events.push(event) });

@@ -12,8 +12,9 @@ export type {
   RequestOptions,
   ResultFilter,
   Schemas,
+  TakeBackChoice,
 } from './client.ts';
-export { ErasedError, RefusedError, SignedOutError, UnreachableError } from './errors.ts';
+export { ErasedError, RefusedError, SignedOutError, UnreachableError, WrongAddressError } from './errors.ts';
 export type { FollowOptions } from './follow.ts';
 export type { Clock } from './transport.ts';
 export { isTerminal, type Progress } from '../../../src/shared/progress.ts';

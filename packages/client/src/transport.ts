@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { backoffMs, type BackoffPolicy } from '../../../src/shared/backoff.ts';
 import { exchange, type Answer, type Refusal } from './exchange.ts';
 import { errorOf } from './errors.ts';
 
@@ -64,13 +65,8 @@ export interface TransportRequest<T> {
 
 /** A request that is not answered for so long is given up, and repeated where it can be. */
 export const answerTimeoutMs = 60_000;
-const firstDelayMs = 250;
-const maxDelayMs = 10_000;
-
-/** The time before attempt `attempt` + 1, with full jitter, so that clients do not come back together. */
-export function backoffMs(attempt: number, clock: Pick<Clock, 'random'>): number {
-  return clock.random() * Math.min(maxDelayMs, firstDelayMs * 2 ** attempt);
-}
+/** A hiccup of the network is over in a quarter of a second; a person who waits sees a sign of life every ten. */
+export const clientBackoff = { baseMs: 250, maxMs: 10_000 } as const satisfies BackoffPolicy;
 
 export class Transport {
   readonly #options: TransportOptions;
@@ -137,7 +133,7 @@ export class Transport {
   /**
    * Sends a request until it is answered.
    *
-   * @throws RefusedError, SignedOutError, UnreachableError, and the reason of an aborted signal
+   * @throws RefusedError, SignedOutError, WrongAddressError, UnreachableError, and the reason of an aborted signal
    */
   async request<T>(request: TransportRequest<T>): Promise<T> {
     const { clock, giveUpAfterMs, baseUrl } = this.#options;
@@ -146,7 +142,7 @@ export class Transport {
       const answer = await this.attempt(request);
       request.signal?.throwIfAborted();
       if (answer.ok) return answer.value;
-      const delayMs = Math.max(waitOf(answer.refusal), backoffMs(attempt, clock));
+      const delayMs = Math.max(waitOf(answer.refusal), backoffMs(clientBackoff, attempt + 1, clock.random));
       const isLate = clock.now() - startedAt + delayMs > giveUpAfterMs;
       if (!isWorthARepeat(answer.refusal, request.isRepeatable) || isLate) {
         throw errorOf(answer.refusal, baseUrl);
@@ -162,7 +158,7 @@ const waitOf = (refusal: Refusal): number =>
 /** A refusal by 429 or 503 has written nothing, so that any request can be sent again. */
 function isWorthARepeat(refusal: Refusal, isRepeatable: boolean): boolean {
   if (refusal.kind === 'signed_out') return false;
-  if (refusal.kind === 'unreachable') return isRepeatable;
+  if (refusal.kind === 'unreachable') return isRepeatable && refusal.isForeign !== true;
   const { status } = refusal.problem;
   return status === 429 || status === 503 || (status >= 500 && status !== 502 && isRepeatable);
 }

@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /**
  * `lead-activation-mcp`: the server on the standard input and output of an assistant, or over HTTP (`--http PORT`).
  *
@@ -9,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import { createClient } from '../../client/src/index.ts';
-import { readSettings } from '../../cli/src/settings.ts';
+import { checkUrl, readSettings } from '../../cli/src/settings.ts';
 import { createHandler, type Authenticate } from './http.ts';
 import { createServer } from './server.ts';
 
@@ -22,18 +23,19 @@ ACCESS_AUD, the audience of the Access application in front of it.`;
 
 /** Verifies assertions as the product does. @throws where the application in front is not named */
 function accessAuthentication(env: NodeJS.ProcessEnv): Authenticate {
-  const issuer = env['ACCESS_TEAM_DOMAIN'] ?? '';
-  const audience = env['ACCESS_AUD'] ?? '';
-  if (!issuer.startsWith('https://') || audience === '') {
+  const { ACCESS_TEAM_DOMAIN: team = '', ACCESS_AUD: audience = '' } = env;
+  if (team === '' || audience === '') {
     throw new Error(
       '--http needs ACCESS_TEAM_DOMAIN and ACCESS_AUD: without them anybody could use its sign-in.',
     );
   }
+  // Unencrypted on this machine only, as in a test.
+  const issuer = checkUrl(team);
   const keys = createRemoteJWKSet(new URL('/cdn-cgi/access/certs', issuer));
   return async (assertion) => {
     if (assertion === null) return null;
     try {
-      const { payload } = await jwtVerify(assertion, keys, { issuer: new URL(issuer).origin, audience });
+      const { payload } = await jwtVerify(assertion, keys, { issuer, audience });
       const { email, common_name: commonName } = payload as { email?: unknown; common_name?: unknown };
       // A person has an address, a service token a client id.
       return typeof email === 'string' ? email : typeof commonName === 'string' ? commonName : null;

@@ -1,15 +1,22 @@
 /**
- * The tools of one conversation. Tools that read are free; what mails people needs the hash of a preview that this
- * conversation has made. There is no tool that resumes or retries: a person does that in the app.
+ * The tools of one conversation. Tools that read are free; what mails people, or takes an activation back, needs
+ * the hash of a preview that this conversation has made. There is no tool that resumes or retries: a person does that in the app.
  *
  * @module
  */
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
 import { z } from 'zod';
-import { makeSessionId, type LeadActivation, type Schemas } from '../../client/src/index.ts';
+import {
+  makeSessionId,
+  type ActivationRequest,
+  type LeadActivation,
+  type Schemas,
+  type TakeBackChoice,
+} from '../../client/src/index.ts';
 import { emailStates } from '../../../src/shared/progress.ts';
 import { sessionIdPattern } from '../../../src/shared/session-id.ts';
+import { takeBackChoices } from '../../../src/shared/take-back.ts';
 import { productVersion } from '../../../src/shared/version.ts';
 import { Previews } from './previews.ts';
 
@@ -27,6 +34,7 @@ const audience = z.union([
   z.strictObject({ filter }),
   z.strictObject({ leadIds: z.array(z.int().min(1)).min(1).max(1_000) }),
 ]);
+const manifestHash = z.string().regex(/^[0-9a-f]{64}$/);
 const limit = z.int().min(1).max(100).default(20);
 
 const reads = { readOnlyHint: true, openWorldHint: false } as const;
@@ -45,6 +53,9 @@ const refusal = (words: string): CallToolResult => ({
   content: [{ type: 'text', text: words }],
   isError: true,
 });
+
+const notPreviewed = (tool: string): string =>
+  `This conversation has no preview with this hash. Call ${tool}, and show the person its numbers.`;
 
 /** Without what is undefined, so that a field that is not given is not there. */
 function given<T extends object>(value: T): { [Key in keyof T]: Exclude<T[Key], undefined> } {
@@ -72,7 +83,9 @@ export function createServer(client: LeadActivation): McpServer {
         'Activating a lead sends it one email that cannot be recalled. Always show the person what preview_activation answers, and call start_activation only when they have agreed to these numbers.',
     },
   );
-  const previews = new Previews(makeSessionId);
+  /** Under one id however often it is asked for: it is the same start. */
+  const starts = new Previews<ActivationRequest & { sessionId: string }>();
+  const takeBacks = new Previews<{ sessionId: string; choice: TakeBackChoice }>();
 
   /** Runs a tool; a fault becomes words that the assistant can pass on. */
   async function attempt(work: () => Promise<CallToolResult>): Promise<CallToolResult> {
@@ -200,7 +213,10 @@ export function createServer(client: LeadActivation): McpServer {
         }
         const request = { audience: meant, templateId, ...(name === undefined ? {} : { name }) };
         const preview = await client.preview(request);
-        previews.add(preview.hash, request);
+        starts.add(preview.hash, (earlier) => ({
+          ...request,
+          sessionId: earlier?.sessionId ?? makeSessionId(),
+        }));
         return answer(preview);
       }),
   );
@@ -210,18 +226,14 @@ export function createServer(client: LeadActivation): McpServer {
       title: 'Start an activation',
       description:
         'Sends the emails of a preview. Only for a hash that preview_activation answered in this conversation, and only after the person agreed to its numbers. The same hash again is the same activation.',
-      inputSchema: { manifestHash: z.string().regex(/^[0-9a-f]{64}$/) },
+      inputSchema: { manifestHash },
       annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: true },
     },
-    ({ manifestHash }) =>
+    ({ manifestHash: hash }) =>
       attempt(async () => {
-        const request = previews.startOf(manifestHash);
-        if (request === null) {
-          return refusal(
-            'This conversation has no preview with this hash. Call preview_activation, and show the person its numbers.',
-          );
-        }
-        return answer(summary(await client.start(request)));
+        const request = starts.requestOf(hash);
+        if (request === null) return refusal(notPreviewed('preview_activation'));
+        return answer(summary(await client.start({ ...request, manifestHash: hash })));
       }),
   );
   server.registerTool(
@@ -243,6 +255,40 @@ export function createServer(client: LeadActivation): McpServer {
       annotations: stops,
     },
     ({ sessionId: id }) => attempt(async () => answer(summary(await client.cancel(id)))),
+  );
+  server.registerTool(
+    'preview_take_back',
+    {
+      title: 'Preview taking an activation back',
+      description:
+        'How many leads of an activation that has ended would become new again, and how many would stay because something else has changed them since. Changes nothing. Its hash is what take_back_activation needs. `unmailed`: leads whose email certainly did not leave. `all`: those that were emailed too; no email is recalled.',
+      inputSchema: { sessionId, choice: z.enum(takeBackChoices) },
+      annotations: reads,
+    },
+    ({ sessionId: id, choice }) =>
+      attempt(async () => {
+        const preview = await client.previewTakeBack(id, choice);
+        takeBacks.add(preview.hash, () => ({ sessionId: id, choice }));
+        return answer(preview);
+      }),
+  );
+  server.registerTool(
+    'take_back_activation',
+    {
+      title: 'Take an activation back',
+      description:
+        'Makes the leads of a preview new again. Only for a hash that preview_take_back answered in this conversation, and only after the person agreed to its numbers.',
+      inputSchema: { manifestHash },
+      annotations: stops,
+    },
+    ({ manifestHash: hash }) =>
+      attempt(async () => {
+        const previewed = takeBacks.requestOf(hash);
+        if (previewed === null) return refusal(notPreviewed('preview_take_back'));
+        const { sessionId: id, choice } = previewed;
+        const progress = await client.takeBack(id, { choice, manifestHash: hash });
+        return answer({ ...summary(progress), takeBack: progress.takeBack });
+      }),
   );
   return server;
 }

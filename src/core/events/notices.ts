@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { OutEvent } from '../../shared/events.ts';
+import { eventTypes, type OutEvent } from '../../shared/events.ts';
 import type { SessionReason } from '../../shared/progress.ts';
 
 /** An event of an activation. */
@@ -25,18 +25,6 @@ export interface Notice {
   link: string | null;
   linkText: string;
 }
-
-const titles: Record<ActivationEvent['type'], string> = {
-  'activation.scheduled': 'Activation scheduled',
-  'activation.awaiting_approval': 'Activation needs approval',
-  'activation.started': 'Activation started',
-  'activation.paused': 'Activation paused',
-  'activation.wave_held': 'Activation held after a wave',
-  'activation.resumed': 'Activation resumed',
-  'activation.completed': 'Activation done',
-  'activation.failed': 'Activation failed',
-  'activation.cancelled': 'Activation cancelled',
-};
 
 /** Why it was paused; the words of the app's screens. */
 const reasons: Partial<Record<SessionReason, string>> = {
@@ -66,7 +54,7 @@ export function noticeOf({ type, data }: ActivationEvent, publicUrl: string | nu
   const why = type === 'activation.paused' && reason !== null ? ` ${reasons[reason] ?? ''}`.trimEnd() : '';
   const what = isBefore ? `${leads}.` : `${parts.join(', ')}.`;
   return {
-    title: titles[type],
+    title: eventTypes[type].title,
     name: data.name,
     text: `${data.name}: ${what}${why}`,
     link: publicUrl === null ? null : `${publicUrl}/activations/${data.sessionId}`,

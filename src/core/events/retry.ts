@@ -1,7 +1,7 @@
 /**
  * When an event that was not taken is sent again, and when that ends.
  *
- * Pure. Full jitter (limits/backoff.ts), soon at first and every few hours at the end, for three days.
+ * Pure. Full jitter (shared/backoff.ts), soon at first and every few hours at the end, for three days.
  * Invariant: an endpoint is never written off while it takes other events: then only the event is given up.
  *
  * @module

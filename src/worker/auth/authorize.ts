@@ -82,7 +82,7 @@ async function requirePerson(c: Context<AppEnv>, identify: Identify): Promise<Pe
     case 'person':
       return found.person;
     case 'absent': {
-      const access = 'Put Cloudflare Access in front of this address: README, "Put it on your account".';
+      const access = 'Put Cloudflare Access in front of this address: README, "Deploy it to your account".';
       logEvent('warn', 'no_identity', { requestId, hint: [access, ...found.faults].join(' ') });
       throw new Refusal(
         'unauthenticated',

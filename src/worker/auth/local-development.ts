@@ -7,28 +7,10 @@
  *
  * @module
  */
-import type { Context } from 'hono';
 import { createMiddleware } from 'hono/factory';
 import { isLoopbackName } from './access-settings.ts';
 import type { AppEnv } from '../app-env.ts';
 import { Refusal } from '../http/problem.ts';
-
-/**
- * The paths that the Worker answers, as in `run_worker_first` of wrangler.toml. In production the platform serves all
- * other paths from the static files. Local development runs the Worker first for every path, so that the check of
- * the Host covers the files too, and uses this list instead.
- */
-export const workerPaths = [
-  '/crm/*',
-  '/webhooks/*',
-  '/unsubscribe/*',
-  '/openapi.json',
-  '/docs',
-  '/problems',
-  '/problems/*',
-  '/healthz',
-  '/.well-known/lead-activation-receipt-keys.json',
-] as const;
 
 /** The e-mail address of the person of local development, or null. */
 export function localPerson({ LOCAL_PERSON }: Pick<Env, 'LOCAL_PERSON'>): string | null {
@@ -66,13 +48,4 @@ function isLoopback(url: string, host: string | null): boolean {
     isLoopbackName(new URL(url).hostname) &&
     (host === null || (URL.canParse(hostUrl) && isLoopbackName(new URL(hostUrl).hostname)))
   );
-}
-
-/** In local development, the static file at a path that the Worker does not answer; otherwise null. */
-export function localFile(c: Context<AppEnv>): Promise<Response> | null {
-  const { path } = c.req;
-  const isWorkers = workerPaths.some((pattern) =>
-    pattern.endsWith('/*') ? path.startsWith(pattern.slice(0, -1)) : path === pattern,
-  );
-  return localPerson(c.env) === null || isWorkers ? null : c.env.ASSETS.fetch(c.req.raw);
 }

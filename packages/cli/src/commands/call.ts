@@ -20,6 +20,7 @@ export interface CallOptions extends SelectionOptions {
   session?: string | undefined;
   watch?: boolean | undefined;
   yes?: boolean | undefined;
+  all?: boolean | undefined;
   'consent-source'?: string | undefined;
   limit?: string | undefined;
   email?: string | undefined;

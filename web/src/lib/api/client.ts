@@ -73,6 +73,7 @@ import type {
   BulkErase,
   BulkStep,
   BulkSuppress,
+  BulkTag,
   LastResults,
   SkippedLeads,
   SkippedReason,
@@ -151,6 +152,7 @@ export const api = {
   skippedLeads: (audience: Audience, reason: SkippedReason) =>
     post<SkippedLeads>('/crm/leads/skipped', { audience, reason }),
   bulkEdit: (request: BulkEdit) => post<BulkStep>('/crm/leads/bulk/edit', request),
+  bulkTag: (request: BulkTag) => post<BulkStep>('/crm/leads/bulk/tags', request),
   bulkSuppress: (request: BulkSuppress) => post<BulkStep>('/crm/leads/bulk/suppress', request),
   bulkErase: (request: BulkErase) => post<BulkStep>('/crm/leads/bulk/erase', request),
   leadsCsv: (audience: Audience) =>

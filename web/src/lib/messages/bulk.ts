@@ -20,6 +20,16 @@ export const bulkMessages = {
     working: 'Changing…',
     done: (count: number) => `${leads(count)} changed`,
   },
+  tag: {
+    title: (count: number, isExact: boolean) => `Tags of ${leads(count, isExact)}`,
+    text: 'A tag is a list: filter by it, and activate who has it. A lead has up to 20.',
+    change: 'Change',
+    changes: { add: 'Add', remove: 'Remove' },
+    value: 'Tags, with commas between',
+    action: (count: number, isExact: boolean) => `Change ${leads(count, isExact)}`,
+    working: 'Changing…',
+    done: (count: number) => `${leads(count)} changed`,
+  },
   suppress: {
     title: (count: number, isExact: boolean) => `Suppress ${leads(count, isExact)}`,
     text: 'No activation emails these addresses any more, also when they are imported again. The leads stay.',

@@ -25,6 +25,7 @@ export const leadsLaterMessages = {
   activate: 'Activate',
   bulk: {
     edit: 'Edit',
+    tag: 'Tags',
     suppress: 'Suppress',
     export: 'Export',
     remove: 'Delete',

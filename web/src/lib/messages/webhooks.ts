@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { EndpointKind, EventType } from '../../../../src/shared/events.ts';
+import { eventTypes, type EndpointKind, type EventType } from '../../../../src/shared/events.ts';
 import type { Delivery, Endpoint } from '../../../../src/shared/schemas/webhooks.ts';
 
 export const webhookMessages = {
@@ -23,28 +23,8 @@ export const webhookMessages = {
   target: { webhook: 'URL', slack: 'Slack webhook URL', teams: 'Teams workflow URL', email: 'Email address' },
   description: 'Description (optional)',
   events: 'Events',
-  types: {
-    'activation.scheduled': 'Activation scheduled',
-    'activation.awaiting_approval': 'Approval needed',
-    'activation.started': 'Activation started',
-    'activation.paused': 'Activation paused',
-    'activation.wave_held': 'Activation held after a wave',
-    'activation.resumed': 'Activation resumed',
-    'activation.completed': 'Activation done',
-    'activation.failed': 'Activation failed',
-    'activation.cancelled': 'Activation cancelled',
-    'alert.firing': 'Alert',
-    'alert.ended': 'Alert ended',
-    'lead.activated': 'Leads activated',
-    'lead.emailed': 'Leads emailed',
-    'lead.failed': 'Leads failed',
-    'lead.delivered': 'Emails delivered',
-    'lead.bounced': 'Emails bounced',
-    'lead.complained': 'Marked as spam',
-    'lead.unsubscribed': 'Unsubscribed',
-  } satisfies Record<EventType, string>,
   typeOf: (type: string): string =>
-    (webhookMessages.types as Readonly<Record<string, string | undefined>>)[type] ?? 'Test event',
+    Object.hasOwn(eventTypes, type) ? eventTypes[type as EventType].title : 'Test event',
   save: 'Save webhook',
   cancel: 'Cancel',
   secret: {
@@ -55,10 +35,16 @@ export const webhookMessages = {
   on: 'On',
   off: {
     person: 'Off',
-    gone: 'Off: it answered that it wants no more events',
-    failing: 'Off: no answer for three days',
+    gone: 'Off: answered 410',
+    failing: 'Off: failing',
   } satisfies Record<NonNullable<Endpoint['disabledReason']>, string>,
   kept: 'Events are kept and sent when you turn it on.',
+  offSince: {
+    person: null,
+    gone: (day: string) => `Turned off on ${day}: it answered 410. Check the receiver, then turn it on.`,
+    failing: (day: string) =>
+      `Turned off on ${day}: it took no event for three days. The log has its answers. Check the receiver, then turn it on.`,
+  } satisfies Record<NonNullable<Endpoint['disabledReason']>, ((day: string) => string) | null>,
   eventCount: (count: number) => `${count} ${count === 1 ? 'event' : 'events'}`,
   turnOn: 'Turn on',
   turnOff: 'Turn off',

@@ -8,9 +8,11 @@ import type { Audience } from '../../../../../src/shared/schemas/activation.ts';
 import type { BulkStep } from '../../../../../src/shared/schemas/lead-bulk.ts';
 import { api, type Answer, type Refusal } from '../../api/client.ts';
 
-export type BulkKind = 'edit' | 'suppress' | 'export' | 'remove';
+export type BulkKind = 'edit' | 'tag' | 'suppress' | 'export' | 'remove';
 export const editableFields = ['stage', 'source'] as const;
 export type EditableField = (typeof editableFields)[number];
+export const tagChanges = ['add', 'remove'] as const;
+export type TagChange = (typeof tagChanges)[number];
 
 /** An erasure asks every activation that knows the lead; more than this is no work for a browser tab. */
 export const maxRemovedCount = 1_000;
@@ -24,6 +26,8 @@ export class BulkAction {
   readonly count: number;
   readonly isExact: boolean;
   field = $state<EditableField>('stage');
+  tagChange = $state<TagChange>('add');
+  /** The new value; of tags, several with commas between. */
   value = $state('');
   note = $state('');
   typedCount = $state('');
@@ -64,8 +68,14 @@ export class BulkAction {
   }
   get canRun(): boolean {
     if (this.#phase === 'working' || this.isTooMany) return false;
+    if (this.kind === 'tag' && this.#tags().length === 0) return false;
     if (this.countToType === null) return true;
     return this.typedCount.replace(/[\s.,'’]/g, '') === String(this.countToType);
+  }
+
+  #tags(): string[] {
+    const tags = this.value.split(/[,;]/).map((tag) => tag.trim());
+    return [...new Set(tags.filter((tag) => tag !== ''))];
   }
 
   stop(): void {
@@ -102,6 +112,8 @@ export class BulkAction {
     switch (this.kind) {
       case 'edit':
         return api.bulkEdit({ ...base, field: this.field, value: this.value.trim() });
+      case 'tag':
+        return api.bulkTag({ ...base, [this.tagChange]: this.#tags() });
       case 'suppress':
         return api.bulkSuppress({ ...base, note: this.note.trim() });
       case 'remove':
