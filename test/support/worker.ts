@@ -25,6 +25,10 @@ import { DescribedAnswers } from './described-answers.ts';
 import { hooks } from './hooks.ts';
 
 export class MailGate extends RealGate {
+  protected override settings(): Env {
+    return { ...super.settings(), ...hooks.env };
+  }
+
   protected override now(): number {
     return hooks.now === null ? super.now() : hooks.now();
   }

@@ -285,7 +285,7 @@ export class SessionSlice {
     const runner = new SessionRunner(context);
     runner.begin();
     this.#sending = { mail, runner };
-    await runSlice(verbs(runner), sliceLimits(mail.maxRatePerSecond, mail.dailyCap !== null));
+    await runSlice(verbs(runner), sliceLimits(mail.maxRatePerSecond, mail.hasDailyLimit));
     // Probes are frequent: one that left no lead active needs no statement to the CRM.
     if (!wasFlipped && !runner.hasOpenFlips && workMode(store.session(), now()) === 'none') {
       store.transact(() => store.save({ ...store.session(), mayBeFlipped: false }));

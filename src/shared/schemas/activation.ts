@@ -35,6 +35,7 @@ import { leadFilterSchema } from './leads.ts';
 import { hashedManifestSchema, manifestHashSchema, sessionManifestSchema } from './manifest.ts';
 import { scheduleSchema, sendingWindowSchema } from './schedule.ts';
 import { takeBackProgressSchema } from './take-back.ts';
+import { warmUpWaitSchema } from './warm-up.ts';
 import { waveHeldSchema, wavePlanSchema, waveProgressSchema } from './waves.ts';
 
 export const audienceSchema = z
@@ -179,7 +180,13 @@ export const progressSchema = z
     waitingUntil: timeMs.nullable(),
     checkableUntil: timeMs.nullable(),
     waitingFor: z
-      .object({ kind: z.enum(waitKinds), since: timeMs })
+      .object({
+        kind: z.enum(waitKinds),
+        since: timeMs,
+        warmUp: warmUpWaitSchema.exactOptional().meta({
+          description: 'With `daily_cap`: the warm-up of the sender’s domain limits the day.',
+        }),
+      })
       .nullable()
       .meta({ description: 'What an activation without progress waits for, and since when.' }),
     stalledSince: timeMs.nullable(),
