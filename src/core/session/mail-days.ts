@@ -7,8 +7,6 @@
  *
  * @module
  */
-import type { Session } from './session.ts';
-
 /** The mails that left on one UTC day. */
 export interface MailDay {
   /** Days since 1970. */
@@ -21,11 +19,15 @@ export interface MailDay {
   isTold: boolean;
 }
 
+interface WithMailDays {
+  mailDays: readonly MailDay[] | null;
+}
+
 /** The warm-up looks no further back. */
 const maxDayCount = 14;
 
 /** Notes that mails left on `day`, the first of them to this lead. The same session when it is known. */
-export function noteMailDay<S extends Pick<Session, 'mailDays'>>(session: S, day: number, leadId: number): S {
+export function noteMailDay<S extends WithMailDays>(session: S, day: number, leadId: number): S {
   const days = session.mailDays ?? [];
   const last = days.at(-1);
   if (last !== undefined && (day < last.day || leadId < last.fromLeadId)) {
@@ -41,7 +43,7 @@ export function noteMailDay<S extends Pick<Session, 'mailDays'>>(session: S, day
 }
 
 /** Adds the events of leads to the days of their mails. The same session where it has no such day. */
-export function countOnMailDays<S extends Pick<Session, 'mailDays'>>(
+export function countOnMailDays<S extends WithMailDays>(
   session: S,
   events: readonly { leadId: number; bounced: number; complained: number }[],
 ): S {
@@ -60,7 +62,7 @@ export function countOnMailDays<S extends Pick<Session, 'mailDays'>>(
 }
 
 /** Notes that the warm-up knows these figures; a day that has changed meanwhile is told once more. */
-export function toldMailDays<S extends Pick<Session, 'mailDays'>>(session: S, told: readonly MailDay[]): S {
+export function toldMailDays<S extends WithMailDays>(session: S, told: readonly MailDay[]): S {
   const days = session.mailDays?.map((one) =>
     told.some(
       ({ day, bounced, complained }) =>
