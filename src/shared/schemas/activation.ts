@@ -104,6 +104,16 @@ export const activationManifestRequestSchema = activationStartRequestSchema
   .meta({ id: 'ActivationManifestRequest' });
 export type ActivationManifestRequest = z.infer<typeof activationManifestRequestSchema>;
 
+const waitingForSchema = z
+  .object({
+    kind: z.enum(waitKinds),
+    since: timeMs,
+    warmUp: warmUpWaitSchema.exactOptional().meta({
+      description: 'With `daily_cap`: the warm-up of the sender’s domain limits the day.',
+    }),
+  })
+  .meta({ id: 'WaitingFor' });
+
 /** `GET …/:sessionId/original`: what a session was started with, to start another one like it. */
 export const originalActivationSchema = z
   .object({
@@ -179,16 +189,9 @@ export const progressSchema = z
     finishedAt: timeMs.nullable(),
     waitingUntil: timeMs.nullable(),
     checkableUntil: timeMs.nullable(),
-    waitingFor: z
-      .object({
-        kind: z.enum(waitKinds),
-        since: timeMs,
-        warmUp: warmUpWaitSchema.exactOptional().meta({
-          description: 'With `daily_cap`: the warm-up of the sender’s domain limits the day.',
-        }),
-      })
-      .nullable()
-      .meta({ description: 'What an activation without progress waits for, and since when.' }),
+    waitingFor: orNull(waitingForSchema).meta({
+      description: 'What an activation without progress waits for, and since when.',
+    }),
     stalledSince: timeMs.nullable(),
     lastError: z.string().nullable(),
   })
