@@ -82,7 +82,12 @@ function toView(report: WarmUpReport): WarmUpView {
   const isResting = mode !== 'warm' && mode !== 'stopped' && day < restUntil;
   return {
     ...{ domain, mode, verdict, forecast },
-    allowance: mode === 'warm' ? null : mode === 'stopped' || isResting ? 0 : level,
+    allowance:
+      mode === 'warm'
+        ? null
+        : mode === 'stopped' || isResting
+          ? 0
+          : Math.min(level, forecast.dailyCap ?? level),
     sent: sentCount,
     goesOnAt: isResting ? restUntil * dayMs : null,
     days: days.map(({ day: number, allowance, sent, bounced, complained }) => ({
