@@ -15,7 +15,7 @@ import type { ProviderTraits } from '../core/batch/doubt.ts';
 import type { DeliveryEvent, DeliveryReport } from '../core/batch/delivery-status.ts';
 import { answerPoll, toProgress, type PollAnswer } from '../core/session/progress-view.ts';
 import { newApproval, type ApprovalVerdict } from '../core/session/approval.ts';
-import { newSession, type Session, type SessionSpec } from '../core/session/session.ts';
+import { newSession, touch, type Session, type SessionSpec } from '../core/session/session.ts';
 import type { SliceVerbs } from '../core/session/slice.ts';
 import { receiptAddressKey } from '../crm/email.ts';
 import { keyWindowMs } from '../mail/providers/index.ts';
@@ -41,6 +41,7 @@ import { readLeadResult, readResults, type ResultPage, type ResultQuery } from '
 import type { SessionContext } from './session/context.ts';
 import { closeMembers, receiptPage, type ReceiptCursor, type ReceiptPage } from './session/receipt.ts';
 import { SessionSlice } from './session/slice.ts';
+import { tellResults } from './session/warm-up-results.ts';
 import { SessionStore } from './store/session-store.ts';
 import { SessionSweep } from './session/sweep.ts';
 import {
@@ -119,6 +120,7 @@ export class ActivationSession extends DurableObject<Env> {
       store: this.#store,
       now: () => this.now(),
       limits: () => guardLimits(this.settings()),
+      tellWarmUp: () => tellResults(this.#context),
       changed: (before, after) => this.#deliveriesChanged(before, after),
     });
     this.#context = this.#makeContext();
@@ -449,6 +451,18 @@ export class ActivationSession extends DurableObject<Env> {
         'x-accel-buffering': 'no',
       },
     });
+  }
+
+  /** The day's mails may be more now: where it waits for them, it looks again at once. */
+  async dayChanged(): Promise<void> {
+    const session = this.#store.load();
+    if (session?.waitingFor?.kind !== 'daily_cap' || session.finishedAt !== null) return;
+    const nowMs = this.now();
+    this.#store.transact(() =>
+      this.#store.save(touch(session, nowMs, { waitingUntil: null, waitingFor: null })),
+    );
+    this.#publish();
+    await this.#alarm.arm(nowMs);
   }
 
   // ── the alarm ──────────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ import { isRateNews, type LateCall } from '../core/limits/rate-limit.ts';
 import { createTransport, mailConfig } from '../mail/providers/index.ts';
 import { refuse, type TransportChoice } from '../mail/providers/provider.ts';
 import type { Delivery, MailTransport } from '../mail/transport.ts';
-import { dailyCap, dailyCapFault, gateConfig } from '../runtime/settings.ts';
+import { dailyCap, dailyCapFault, gateConfig, warmUpFault, warmUpPlan } from '../runtime/settings.ts';
 import type { MailGate } from './mail-gate.ts';
 import { sendWhole } from '../runtime/send-whole.ts';
 import type { PermitPool } from './sending/permit-pool.ts';
@@ -24,14 +24,18 @@ export interface MailAccount {
   report(delivery: Delivery, permits: PermitPool, lateCalls: readonly LateCall[]): Promise<void>;
   /** Calls a second that the account may make. */
   maxRatePerSecond: number;
-  /** Mails a day from one domain; null: no cap. */
-  dailyCap: number | null;
+  /** Mails of a day are limited, by the daily cap or by the warm-up: they are reserved before they leave. */
+  hasDailyLimit: boolean;
+  /** Domains are warmed up: what becomes of mails is told to the gate. */
+  isWarmingUp: boolean;
 }
 
 /** Makes the transport that the settings name, or says which settings are missing or cannot be read. */
 export function mailTransport(env: Env, now: () => number): TransportChoice {
   const capFault = dailyCapFault(env);
   if (capFault !== null) return refuse('MAIL_DAILY_CAP', capFault);
+  const rampFault = warmUpFault(env);
+  if (rampFault !== null) return refuse('MAIL_WARM_UP', rampFault);
   return createTransport(mailConfig(env), { fetch: sendWhole, now });
 }
 
@@ -41,12 +45,14 @@ export function mailAccount(env: Env, now: () => number): MailAccount | { kind: 
   // One gate for each provider, because each has its own limits.
   const gate = mailGateStub(env, choice.transport.name);
   const gateLimits = gateConfig(env);
+  const isWarmingUp = warmUpPlan(env) !== null;
   return {
     kind: 'ready',
     transport: choice.transport,
     gate,
     maxRatePerSecond: gateLimits.maxRatePerSecond,
-    dailyCap: dailyCap(env),
+    hasDailyLimit: dailyCap(env) !== null || isWarmingUp,
+    isWarmingUp,
     async report(delivery, permits, lateCalls) {
       const { rate } = delivery;
       const refusal = refusalOf(delivery);

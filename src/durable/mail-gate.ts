@@ -1,8 +1,8 @@
 /**
  * MailGate: one object per mail account; all sessions lease their permits from it.
  *
- * Owns the account's time line and the day's caps, on disk. The decisions are core/limits/rate-limit.ts and
- * core/limits/daily-cap.ts. Does not send.
+ * Owns the account's time line, the day's caps and the warm-up of its domains, on disk. The decisions are
+ * core/limits/rate-limit.ts, daily-cap.ts, warm-up.ts and, of the last two together, reservation.ts. Does not send.
  * Invariant: a lease is on disk before it is granted, so an evicted gate never grants a slot twice.
  *
  * @module
@@ -22,7 +22,18 @@ import {
   type LateCall,
   type Lease,
 } from '../core/limits/rate-limit.ts';
-import { gateConfig } from '../runtime/settings.ts';
+import { reserveMails, warmUpToday, type DomainState, type Reservation } from '../core/limits/reservation.ts';
+import {
+  batchCountInWarmUp,
+  forecastOf,
+  withMode,
+  withResults,
+  type LateResults,
+  type WarmUp,
+} from '../core/limits/warm-up.ts';
+import { dailyCap, gateConfig, warmUpPlan } from '../runtime/settings.ts';
+import type { ChosenWarmUpMode, WarmUpForecast } from '../shared/warm-up.ts';
+import { WarmUpStore } from './mail/warm-up-store.ts';
 
 /** What an answer told a session of the provider's rate limit. */
 export interface GateReport {
@@ -32,12 +43,26 @@ export interface GateReport {
   lateCalls?: readonly LateCall[];
 }
 
+/** A domain's warm-up as it is today. */
+export interface WarmUpReport extends Pick<
+  WarmUp,
+  'mode' | 'day' | 'level' | 'restUntil' | 'verdict' | 'days'
+> {
+  domain: string;
+  /** Mails of today so far. */
+  sentCount: number;
+  forecast: WarmUpForecast;
+  /** The most mails of a batch; null: as many as the provider takes. */
+  batchCount: number | null;
+}
+
 export class MailGate extends DurableObject<Env> {
   #state: GateState | null = null;
+  readonly #warmUps = new WarmUpStore(this.ctx.storage.sql);
 
   /** Leases up to `wantedCount` permits. Sessions are served in the order in which they ask. */
   lease(wantedCount: number): Lease {
-    const config = gateConfig(this.env);
+    const config = gateConfig(this.settings());
     const known = this.#load(config);
     const { state, lease } = leasePermits(known, config, this.now(), wantedCount);
     // `seenAt` went down: the clock was set back, and the moved times must be stored.
@@ -47,7 +72,7 @@ export class MailGate extends DurableObject<Env> {
 
   /** Takes in a 429, a rate header or late calls; they count for every lease from now on. */
   report(report: GateReport): void {
-    const config = gateConfig(this.env);
+    const config = gateConfig(this.settings());
     const nowMs = this.now();
     let state = this.#load(config);
     if (report.throttled !== null) {
@@ -64,16 +89,26 @@ export class MailGate extends DurableObject<Env> {
 
   /** The present rate of calls as a part of the configured one, in percent. */
   ratePercent(): number {
-    const config = gateConfig(this.env);
+    const config = gateConfig(this.settings());
     return (100 * presentRate(this.#load(config), config, this.now())) / config.maxRatePerSecond;
   }
 
   /**
-   * Takes mails out of a domain's allowance of the day, over all sessions. It is on disk before it is granted: a
-   * crash may waste some of a day, but never exceeds it.
+   * Takes mails out of a domain's day, over all sessions: under the daily cap and the warm-up of the settings. It is on
+   * disk before it is granted: a crash may waste some of a day, but never exceeds it.
    */
-  reserve(domain: string, dailyCap: number, mailCount: number): Allowance {
-    const taken = takeAllowance(this.#cap(domain), dailyCap, this.now(), mailCount);
+  reserveMails(domain: string, mailCount: number): Reservation {
+    const settings = this.settings();
+    const limits = { dailyCap: dailyCap(settings), warmUp: warmUpPlan(settings) };
+    const { state, reservation } = reserveMails(this.#domain(domain), limits, domain, this.now(), mailCount);
+    if (state.warmUp !== null && limits.warmUp !== null) this.#warmUps.save(domain, state.warmUp);
+    if (state.cap !== null && reservation.kind === 'granted') this.#saveCap(domain, state.cap);
+    return reservation;
+  }
+
+  /** {@link reserveMails} for sessions of the version before, which has the daily cap only. */
+  reserve(domain: string, cap: number, mailCount: number): Allowance {
+    const taken = takeAllowance(this.#cap(domain), cap, this.now(), mailCount);
     if (taken.allowance.kind === 'granted') this.#saveCap(domain, taken.state);
     return taken.allowance;
   }
@@ -82,6 +117,55 @@ export class MailGate extends DurableObject<Env> {
   refund(domain: string, day: number, mailCount: number): void {
     const state = refundAllowance(this.#cap(domain), day, mailCount);
     if (state !== null) this.#saveCap(domain, state);
+  }
+
+  /**
+   * Takes in bounces and complaints of a session's mails, as sums of the days on which these were sent. The same sums
+   * again change nothing.
+   */
+  countResults(domain: string, sessionId: string, results: readonly LateResults[]): void {
+    const plan = warmUpPlan(this.settings());
+    if (plan === null) return;
+    const nowMs = this.now();
+    const warmUp = warmUpToday(this.#domain(domain), plan, nowMs);
+    if (warmUp === null) return;
+    const added = this.#warmUps.count(domain, sessionId, results, warmUp.day);
+    if (added.length > 0) this.#warmUps.save(domain, withResults(warmUp, plan, added));
+  }
+
+  /** The warm-up of a domain, also before its first mail; null while domains are not warmed up. */
+  warmUp(domain: string): WarmUpReport | null {
+    const settings = this.settings();
+    const plan = warmUpPlan(settings);
+    if (plan === null) return null;
+    const state = this.#domain(domain);
+    const warmUp = warmUpToday(state, plan, this.now());
+    if (warmUp === null) return null;
+    const { mode, day, level, restUntil, verdict, days } = warmUp;
+    const sentCount = state.cap?.day === day ? state.cap.usedCount : 0;
+    return {
+      ...{ domain, mode, day, level, restUntil, verdict, days, sentCount },
+      forecast: forecastOf(warmUp, plan, sentCount),
+      batchCount: batchCountInWarmUp(warmUp, plan),
+    };
+  }
+
+  /** The domains that have begun to be warmed up. */
+  warmedDomains(): string[] {
+    return warmUpPlan(this.settings()) === null ? [] : this.#warmUps.domains();
+  }
+
+  /** Holds a domain's warm-up, lets it go on, or takes the domain for warm; null while domains are not warmed up. */
+  setWarmUp(domain: string, mode: ChosenWarmUpMode): WarmUpReport | null {
+    const plan = warmUpPlan(this.settings());
+    const warmUp = plan === null ? null : warmUpToday(this.#domain(domain), plan, this.now());
+    if (warmUp !== null) this.#warmUps.save(domain, withMode(warmUp, mode));
+    return this.warmUp(domain);
+  }
+
+  #domain(domain: string): DomainState {
+    const isWarmingUp = warmUpPlan(this.settings()) !== null;
+    return { cap: this.#cap(domain), warmUp: isWarmingUp ? this.#warmUps.load(domain) : null };
   }
 
   #cap(domain: string): CapState | null {
@@ -145,6 +229,11 @@ export class MailGate extends DurableObject<Env> {
       state.rateChangedAt,
       state.seenAt,
     );
+  }
+
+  /** Bindings that the gate reads its limits from; a test replaces them. */
+  protected settings(): Env {
+    return this.env;
   }
 
   /** Epoch ms; a test replaces it. */

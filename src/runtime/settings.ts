@@ -5,13 +5,14 @@
  * A setting that only one mail provider knows is described by that provider; lists of people and the names of
  * Access applications are checked here and read in src/worker/auth.
  * Invariant: a value that fails its check counts as the default, so no text in the environment stops the Worker.
- * The daily cap and the days between two mails are the exceptions: without them more mail would leave than was meant,
- * so nothing starts until they are readable ({@link dailyCapFault}, {@link minDaysFault}).
+ * The daily cap, the warm-up and the days between two mails are the exceptions: without them more mail would leave than
+ * was meant, so nothing starts until they are readable ({@link dailyCapFault}, {@link warmUpFault}, {@link minDaysFault}).
  *
  * @module
  */
 import type { GuardLimits } from '../core/batch/delivery-status.ts';
 import type { GateConfig } from '../core/limits/rate-limit.ts';
+import type { WarmUpPlan } from '../core/limits/warm-up.ts';
 import type { Setting } from '../shared/setting.ts';
 
 export type SettingGroup =
@@ -61,6 +62,13 @@ const wholeNumber =
   (least: number): Check =>
   (value) =>
     /^\d{1,9}$/.test(value) && Number(value) >= least ? null : `is a whole number from ${least} up`;
+
+/** `300+20%`: mails on the first day, and the growth of a day. */
+const warmUpPattern = /^([1-9]\d{0,4})\+([1-9]\d?|100)%$/;
+const warmUpDefault = '300+20%';
+
+const isWarmUp: Check = (value) =>
+  value === 'on' || warmUpPattern.test(value) ? null : 'is on, or <start>+<growth>% such as 300+20%';
 
 /** Ten years are a mistake. */
 const daysBetween: Check = (value) =>
@@ -294,6 +302,15 @@ const table = {
     isSecret: false,
     takenBy: anywhere,
     check: wholeNumber(1),
+  },
+  MAIL_WARM_UP: {
+    group: 'Reputation',
+    meaning:
+      'Warms up each domain that mail comes from: `on` (300 mails on the first day, 20 % more each day) or `<start>+<growth>%`; empty: off. Declare a domain that is warm already on the settings page. While it cannot be read, no mail leaves.',
+    default: null,
+    isSecret: false,
+    takenBy: anywhere,
+    check: isWarmUp,
   },
   MAIL_MIN_DAYS_BETWEEN: {
     group: 'Reputation',
@@ -551,7 +568,7 @@ export function guardLimits(env: SettingValues): GuardLimits {
 /** True for a setting that is set and fails its check. */
 function isUnreadable(
   env: SettingValues,
-  name: 'MAIL_DAILY_CAP' | 'MAIL_MIN_DAYS_BETWEEN' | 'APPROVAL_ABOVE',
+  name: 'MAIL_DAILY_CAP' | 'MAIL_WARM_UP' | 'MAIL_MIN_DAYS_BETWEEN' | 'APPROVAL_ABOVE',
 ): boolean {
   return (env[name]?.trim() ?? '') !== '' && validText(env, name) === null;
 }
@@ -581,6 +598,26 @@ export function dailyCap(env: SettingValues): number | null {
 export function dailyCapFault(env: SettingValues): string | null {
   return isUnreadable(env, 'MAIL_DAILY_CAP')
     ? 'MAIL_DAILY_CAP must be a whole number from 1 up, or empty for no cap.'
+    : null;
+}
+
+/** How domains are warmed up; null: they are not. A setting that cannot be read counts as the slowest one. */
+export function warmUpPlan(env: SettingValues): WarmUpPlan | null {
+  const text = warmUpFault(env) === null ? validText(env, 'MAIL_WARM_UP') : '1+1%';
+  if (text === null) return null;
+  const [, start, growth] = warmUpPattern.exec(text === 'on' ? warmUpDefault : text) ?? [];
+  const { maxBouncePercent, maxComplaintPercent } = guardLimits(env);
+  return {
+    startCount: Number(start),
+    growthPercent: Number(growth),
+    ...{ maxBouncePercent, maxComplaintPercent, dailyCap: dailyCap(env) },
+  };
+}
+
+/** What is wrong with a warm-up that is set and cannot be read, for people; null: nothing is. No mail may leave. */
+export function warmUpFault(env: SettingValues): string | null {
+  return isUnreadable(env, 'MAIL_WARM_UP')
+    ? 'MAIL_WARM_UP must be on, or <start>+<growth>% such as 300+20%, or empty for no warm-up.'
     : null;
 }
 

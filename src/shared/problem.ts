@@ -44,6 +44,7 @@ export const problemCatalog = {
   suppression_not_found: { status: 404, title: 'No suppression has this id.' },
   template_not_found: { status: 404, title: 'No template has this id.' },
   endpoint_not_found: { status: 404, title: 'No webhook has this id.' },
+  warm_up_not_found: { status: 404, title: 'No domain of this name is warmed up.' },
   delivery_not_found: { status: 404, title: 'This event can no longer be sent again.' },
   method_not_allowed: { status: 405, title: 'This address does not take this method.' },
   session_conflict: { status: 409, title: 'This id already names another activation.' },

@@ -13,6 +13,7 @@ import type { ApprovalFacts } from './approval.ts';
 import type { ResolvedSchedule } from './schedule/schedule.ts';
 import type { SendingWindow } from './schedule/sending-window.ts';
 import type { TakeBackProgress } from './take-back.ts';
+import type { WarmUpWait } from './warm-up.ts';
 import type { WaveHeld, WaveProgress } from './waves.ts';
 
 /** States of a session, as stored and on the wire. */
@@ -124,7 +125,7 @@ export const waitKinds = [
   'rate_limit',
   /** Our own rate, which all sessions of the account share. */
   'mail_slot',
-  /** The daily cap of the sender's domain is reached (`MAIL_DAILY_CAP`). */
+  /** The day's mails of the sender's domain are used up (`MAIL_DAILY_CAP`, `MAIL_WARM_UP`). */
   'daily_cap',
   /** The sending window is closed; `waitingUntil` is when it opens. */
   'window',
@@ -139,6 +140,8 @@ export interface WaitingFor {
   kind: (typeof waitKinds)[number];
   /** There was no result since then, for this reason. */
   since: number;
+  /** With `daily_cap`: the warm-up of the sender's domain is what limits the day. */
+  warmUp?: WarmUpWait;
 }
 
 /** The state of a session at revision `rev`. Counts are leads, times are epoch milliseconds. */

@@ -51,6 +51,7 @@ import { testInboxRoutes } from './routes/mail/test-inbox.ts';
 import { timelineRoutes } from './routes/activation/timeline.ts';
 import { templateRoutes } from './routes/mail/templates.ts';
 import { viewRoutes } from './routes/crm/saved-views.ts';
+import { warmUpRoutes } from './routes/mail/warm-up.ts';
 import { unsubscribeRoutes } from './routes/mail/unsubscribe.ts';
 import { maxEventBytes, webhookRoutes } from './routes/mail/webhooks.ts';
 
@@ -90,6 +91,7 @@ export function createApp(identify: Identify = createIdentify()): App {
     templateRoutes,
     suppressionRoutes,
     senderCheckRoutes,
+    warmUpRoutes,
     testInboxRoutes,
     webhookRoutes,
     unsubscribeRoutes,

@@ -8,6 +8,8 @@ import {
   confirmAbove,
   dailyCap,
   dailyCapFault,
+  warmUpFault,
+  warmUpPlan,
   gateConfig,
   guardLimits,
   mailTexts,
@@ -121,6 +123,24 @@ describe('a setting that cannot be read counts as its default', () => {
   ])('MAIL_DAILY_CAP %j: %s', (text, cap) => {
     expect(dailyCap({ MAIL_DAILY_CAP: text })).toBe(cap);
     expect(dailyCapFault({ MAIL_DAILY_CAP: text }) === null).toBe(cap !== 1);
+  });
+
+  it.each([
+    ['', null],
+    [' ', null],
+    ['on', [300, 20]],
+    ['150+10%', [150, 10]],
+    ['1+100%', [1, 100]],
+    // Without a warm-up more mail would leave than was meant: what cannot be read is the slowest one.
+    ...['300', '300+20', '0+20%', '300+0%', '300+101%', 'yes', '300 + 20%', '100000+5%'].map(
+      (text) => [text, [1, 1]] as const,
+    ),
+  ] as const)('MAIL_WARM_UP %j: %j', (text, wanted) => {
+    const plan = warmUpPlan({ MAIL_WARM_UP: text, MAIL_DAILY_CAP: '500', MAIL_MAX_BOUNCE_PERCENT: '3' });
+    expect(plan && [plan.startCount, plan.growthPercent]).toEqual(wanted);
+    if (plan !== null)
+      expect(plan).toMatchObject({ dailyCap: 500, maxBouncePercent: 3, maxComplaintPercent: 0.08 });
+    expect(warmUpFault({ MAIL_WARM_UP: text }) === null).toBe(wanted?.[0] !== 1 || wanted[1] === 100);
   });
 
   it.each([

@@ -116,6 +116,26 @@ describe('an activation that is blocked', () => {
     expect(statusOf(progress, 11_500).label).toBe('Waiting 1 s');
   });
 
+  it('by the warm-up of a domain says how much leaves today, and when it goes on', () => {
+    const midnight = 86_400_000;
+    const waiting = (allowance: number, goesOnAt: number | null) =>
+      statusOf(
+        progressOf({
+          waitingFor: { kind: 'daily_cap', since: 0, warmUp: { domain: 'example.com', allowance, goesOnAt } },
+          waitingUntil: midnight,
+        }),
+        1_000,
+      );
+    const { label, cause, tone } = waiting(360, midnight);
+    expect([label, tone]).toEqual(['Warming up', 'accent']);
+    expect(cause?.title).toBe('Warming up example.com: 360 emails today, goes on tomorrow at 00:00 UTC');
+    expect(waiting(0, 2 * midnight).cause?.title).toMatch(
+      /^Warming up example\.com: no emails today, goes on .*Jan.* at 00:00 UTC$/,
+    );
+    const stopped = waiting(0, null);
+    expect([stopped.tone, stopped.cause?.href]).toEqual(['bad', '/settings#warm-up']);
+  });
+
   it('without a known reason says for how long', () => {
     expect(statusOf(progressOf({ stalledSince: 10_000 }), 50_000).cause?.title).toBe('No progress for 40 s');
   });

@@ -1,8 +1,8 @@
 /**
  * The daily cap: how many mails may leave from one domain on one day, over all sessions.
  *
- * Mailbox providers trust a domain whose volume grows slowly. The cap spreads a large session over days while a
- * domain is warmed up. Days are UTC days. A repeat of a mail takes nothing of the cap, because the provider has
+ * Mailbox providers trust a domain whose volume grows slowly. The cap spreads a large session over days.
+ * Warm-up (warm-up.ts) moves it by itself. Days are UTC days. A repeat of a mail takes nothing of the cap, because the provider has
  * counted the mail before or has never seen it.
  *
  * Arithmetic only: no storage and no clock.

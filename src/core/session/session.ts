@@ -19,6 +19,7 @@ import { isWindowOpen, opensAt, type SendingWindow } from '../../shared/schedule
 import { noCounts, type Batch, type BatchCounts } from '../batch/batch.ts';
 import { keyLivesUntil, type ProviderTraits } from '../batch/doubt.ts';
 import { addSample, type Sample } from './eta.ts';
+import type { MailDay } from './mail-days.ts';
 import type { TakeBackProgress } from '../../shared/take-back.ts';
 import { newWaves, type Waves } from './wave-plan.ts';
 import { judgeReputation, type DeliveryCounts, type GuardLimits } from '../batch/delivery-status.ts';
@@ -165,6 +166,8 @@ export interface Session {
   takeBack: TakeBack | null;
   /** Its waves (waves.ts); null where it leaves in one, and in sessions of versions before. */
   waves: Waves | null;
+  /** When its mails left, for the warm-up of the sender's domain; null where there is none. */
+  mailDays: readonly MailDay[] | null;
   /** The rev that the CRM's list of activations has. */
   recordedRev: number;
   samples: readonly Sample[];
@@ -208,6 +211,7 @@ export function newSession(spec: SessionSpec): Session {
     chore: null,
     takeBack: null,
     waves: spec.waves === undefined ? null : newWaves(spec.waves, spec.total),
+    mailDays: null,
     recordedRev: 0,
     samples: [],
   };
@@ -304,7 +308,7 @@ export function touch(session: Session, nowMs: number, change: Partial<Session>)
 export function waitOn(session: Session, kind: WaitingFor['kind'], nowMs: number): WaitingFor {
   const { waitingFor, progressedAt } = session;
   const isSame = waitingFor?.kind === kind && waitingFor.since >= progressedAt;
-  return isSame ? waitingFor : { kind, since: nowMs };
+  return isSame ? { kind, since: waitingFor.since } : { kind, since: nowMs };
 }
 
 /** Adds `delta` to the counters. A lead that is decided is progress, and a sample for the estimate. */

@@ -134,10 +134,10 @@ const lookMs = 500;
  * The limits of a slice under an account that may make so many calls a second. Where the provider is the
  * limit, more batches in hand than calls would only take slots from other sessions.
  */
-export function sliceLimits(maxRatePerSecond: number, hasDailyCap = false): SliceLimits {
+export function sliceLimits(maxRatePerSecond: number, hasDailyLimit = false): SliceLimits {
   const senderCount = maxRatePerSecond < fastRatePerSecond ? callCount : maxSenderCount;
-  // Under a daily cap each batch is flipped on its own.
-  const count = flipAheadCount(maxRatePerSecond) > 0 && !hasDailyCap ? maxBatchCountAhead : maxBatchCount;
+  // Under a limit of the day each batch is flipped on its own.
+  const count = flipAheadCount(maxRatePerSecond) > 0 && !hasDailyLimit ? maxBatchCountAhead : maxBatchCount;
   return {
     maxMs,
     maxBatchCount: count,

@@ -1,9 +1,9 @@
 /**
- * CapReservations: what a slice has reserved of the day's cap for the batches that it holds.
+ * CapReservations: what a slice has reserved of the day's mails for the batches that it holds.
  *
- * Owns one reservation for each held batch, in memory: losing them wastes some of a day and never exceeds it. The
- * cap itself is decided in core/limits/daily-cap.ts and stored by the MailGate, for each domain that mails come
- * from.
+ * Owns one reservation for each held batch, in memory: losing them wastes some of a day and never exceeds it. How many
+ * mails a day has is decided in core/limits/reservation.ts (the daily cap and the warm-up) and stored by the MailGate, for
+ * each domain that mails come from.
  *
  * @module
  */
@@ -11,6 +11,7 @@ import { pendingIndexes, type Batch } from '../../core/batch/batch.ts';
 import type { Permit } from '../../core/session/slice.ts';
 import { domainOf } from '../../mail/templates/render.ts';
 import { callGate } from '../../runtime/faults.ts';
+import type { WarmUpWait } from '../../shared/warm-up.ts';
 import type { SliceContext } from '../session/context.ts';
 
 /** A flip takes some milliseconds, its permit up to a few hundred. */
@@ -24,6 +25,9 @@ export class CapReservations {
   /** By the `seq` of a held batch. */
   readonly #reserved = new Map<number, { day: number; count: number }>();
 
+  /** Why the last batch that asked got nothing; null: it got its mails, or the daily cap is reached. */
+  warmUp: WarmUpWait | null = null;
+
   constructor(context: Pick<SliceContext, 'mail' | 'store' | 'now' | 'waitUntil'>) {
     this.#context = context;
     this.#domain = domainOf(context.store.session().spec.mail.from);
@@ -31,21 +35,28 @@ export class CapReservations {
 
   /** Reserves the mails of a batch that leaves for the first time; null when it may leave. */
   async reserve(batch: Batch): Promise<Permit | null> {
-    const { gate, dailyCap } = this.#context.mail;
-    if (dailyCap === null || batch.payloadHash !== null || this.#reserved.has(batch.seq)) return null;
+    const { gate, hasDailyLimit } = this.#context.mail;
+    if (!hasDailyLimit || batch.payloadHash !== null || this.#reserved.has(batch.seq)) return null;
     const count =
       batch.recipients === null ? batch.leadIds.length : pendingIndexes(batch.recipientStates).length;
-    const allowance = await callGate(async () => gate.reserve(this.#domain, dailyCap, count));
-    if (allowance.kind === 'granted') {
-      this.#reserved.set(batch.seq, { day: allowance.day, count });
+    const reservation = await callGate(async () => gate.reserveMails(this.#domain, count));
+    if (reservation.kind === 'granted') {
+      this.warmUp = null;
+      this.#reserved.set(batch.seq, { day: reservation.day, count });
       return null;
     }
+    this.warmUp = reservation.warmUp;
     const nowMs = this.#context.now();
     // Other senders give back some of their reservations, when some of their leads get no mail.
     if (this.#reserved.size > 0) return { kind: 'later', at: nowMs + refundWaitMs };
     // A repeat takes nothing of the cap, so it can be sent today.
     const repeatAt = Math.max(this.#context.store.batches.nextRepeatAt() ?? Infinity, nowMs + repeatWaitMs);
-    return { kind: 'later', at: Math.min(allowance.retryAt, repeatAt) };
+    return { kind: 'later', at: Math.min(reservation.retryAt, repeatAt) };
+  }
+
+  /** The day of which a batch's mails are; null where days have no limit. */
+  dayOf(seq: number): number | null {
+    return this.#reserved.get(seq)?.day ?? null;
   }
 
   /** Gives back the part of a batch's reservation that its mails do not use. */

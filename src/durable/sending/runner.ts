@@ -31,6 +31,7 @@ import {
   type Prepared,
   type SliceVerbs,
 } from '../../core/session/slice.ts';
+import { noteMailDay } from '../../core/session/mail-days.ts';
 import { mailedAfterAt } from '../../core/limits/frequency.ts';
 import { flipLeads } from '../../crm/flip.ts';
 import { isHashOf, payloadHash } from '../../mail/payload-hash.ts';
@@ -86,7 +87,7 @@ export class SessionRunner implements SliceVerbs {
         flip: (leadIds) => this.#flipLeads(leadIds),
       },
       // A batch that the day's cap holds back would stay active until tomorrow.
-      context.mail.dailyCap === null ? flipAheadCount(context.mail.maxRatePerSecond) : 0,
+      context.mail.hasDailyLimit ? 0 : flipAheadCount(context.mail.maxRatePerSecond),
     );
   }
 
@@ -290,6 +291,7 @@ export class SessionRunner implements SliceVerbs {
       if (pendingIndexes(batch.recipientStates).some(isErased)) return false;
       const held = this.#held.get(batch.seq) ?? batch;
       this.#writer.write(held, { batch: intended, added: [] }, { kind: 'none' });
+      this.#noteMailDay(batch);
       return true;
     });
     if (!isWritten) return null;
@@ -299,6 +301,18 @@ export class SessionRunner implements SliceVerbs {
     this.#context.publish(true);
     const key = this.#context.keyOf(this.#session(), intended);
     return { batch: intended, key, payload: prepared.payload, mailCount: prepared.mailCount };
+  }
+
+  /** For the warm-up: on which day the mails of a batch leave. */
+  #noteMailDay({ seq, originSeq, leadIds }: Batch): void {
+    const { mail, store } = this.#context;
+    const day = this.#cap.dayOf(seq);
+    const [leadId] = leadIds;
+    // A part of another batch is of its day.
+    if (!mail.isWarmingUp || day === null || leadId === undefined || originSeq !== null) return;
+    const session = this.#session();
+    const noted = noteMailDay(session, day, leadId);
+    if (noted !== session) store.save(noted);
   }
 
   async deliver(intent: Intent, permit: Permit, onSent: (() => void) | null): Promise<Outcome> {
@@ -392,7 +406,9 @@ export class SessionRunner implements SliceVerbs {
     if (at - this.now() < visibleWaitMs || (session.waitingUntil ?? 0) >= at) return;
     const nowMs = this.now();
     const kind = this.#isAtCap ? 'daily_cap' : waits.isThrottled ? 'rate_limit' : 'mail_slot';
-    const waitingFor = waitOn(session, kind, nowMs);
+    const { warmUp } = this.#cap;
+    const wait = waitOn(session, kind, nowMs);
+    const waitingFor = kind === 'daily_cap' && warmUp !== null ? { ...wait, warmUp } : wait;
     store.transact(() => store.save(touch(session, nowMs, { waitingUntil: at, waitingFor })));
     this.#context.publish();
   }

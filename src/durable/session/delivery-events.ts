@@ -3,9 +3,9 @@
  *
  * Collects events that arrive together and writes them in one transaction with the counters, so that the counters
  * are correct after any crash. Does not check signatures and does not send. Invariants: `add` resolves when its
- * event is on disk, so the caller may drop it; a repeated event writes nothing; an event about an unknown mail
- * settles it as sent; one flush writes one row for each 256 neighbouring leads and one for the session, however many
- * events there are.
+ * event is on disk and the domain's warm-up has it, so the caller may drop it; a repeated event writes nothing; an
+ * event about an unknown mail settles it as sent; one flush writes one row for each 256 neighbouring leads and one for
+ * the session, however many events there are.
  *
  * @module
  */
@@ -18,6 +18,7 @@ import {
   type DeliveryReport,
   type GuardLimits,
 } from '../../core/batch/delivery-status.ts';
+import { countOnMailDays } from '../../core/session/mail-days.ts';
 import { applyCounts, applyDeliveries, type Session } from '../../core/session/session.ts';
 import {
   anyLeadOf,
@@ -42,6 +43,8 @@ export interface DeliveryContext {
   store: SessionStore;
   now(): number;
   limits(): GuardLimits;
+  /** Tells the warm-up of the sender's domain what it does not know yet. */
+  tellWarmUp(): Promise<void>;
   /** The counters have changed, or there are events, and they are on disk. */
   changed(before: Session, after: Session): void;
 }
@@ -50,6 +53,7 @@ export class DeliveryEvents {
   readonly #context: DeliveryContext;
   #waiting: DeliveryReport[] = [];
   #flush: Promise<void> | null = null;
+  #telling: Promise<void> | null = null;
 
   constructor(context: DeliveryContext) {
     this.#context = context;
@@ -59,11 +63,20 @@ export class DeliveryEvents {
    * Takes events of mails.
    *
    * @returns when they are on disk; at once, with nothing written, when there is no such session
+   * @throws when the warm-up could not be told; the same events again tell it
    */
   async add(reports: readonly DeliveryReport[]): Promise<void> {
     if (reports.length === 0 || this.#context.store.load() === null) return;
     for (const report of reports) this.#waiting.push(report);
     await (this.#flush ??= this.#gather());
+    await this.#tell();
+  }
+
+  /** One call at a time: what was written during it is in the next. */
+  async #tell(): Promise<void> {
+    while (this.#telling !== null) await this.#telling.catch(() => {});
+    this.#telling = this.#context.tellWarmUp().finally(() => (this.#telling = null));
+    await this.#telling;
   }
 
   async #gather(): Promise<void> {
@@ -88,6 +101,7 @@ export class DeliveryEvents {
         // The limits of a wave are the person's own; the guard is for those who have set none.
         after = holdBrokenWave(countDeliveriesInWaves(after, byWave), now());
         after = applyDeliveries(after, now(), delta, limits());
+        after = countOnMailDays(after, eventsOf(changes));
       }
       if (after !== before) store.save(after);
       // An unsubscribe is an event, and changes no counter.
@@ -145,6 +159,10 @@ export class DeliveryEvents {
     }
     return { delta, byWave, changes };
   }
+}
+
+function eventsOf(changes: readonly BitsChange[]): { leadId: number; bounced: number; complained: number }[] {
+  return changes.map(({ leadId, before, after }) => ({ leadId, ...deliveryDelta(before, after) }));
 }
 
 function addTo(byWave: Map<number, DeliveryCounts>, index: number, added: DeliveryCounts): void {

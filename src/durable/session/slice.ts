@@ -287,7 +287,7 @@ export class SessionSlice {
     runner.begin();
     this.#sending = { mail, runner };
     const observed = observeSlice(context, runner, this.#sliceId ?? now());
-    await runSlice(verbs(observed.verbs), sliceLimits(mail.maxRatePerSecond, mail.dailyCap !== null)).finally(
+    await runSlice(verbs(observed.verbs), sliceLimits(mail.maxRatePerSecond, mail.hasDailyLimit)).finally(
       () => observed.end(),
     );
     // Probes are frequent: one that left no lead active needs no statement to the CRM.

@@ -57,18 +57,20 @@ const extraDefaults = {
   chore: null,
   takeBack: null,
   waves: null,
+  mailDays: null,
 } as const satisfies Partial<Session>;
-type Extra = Pick<Session, Exclude<keyof typeof extraDefaults, 'takeBack' | 'waves'>> &
-  Partial<Pick<Session, 'takeBack' | 'waves'>>;
+/** Fields that few sessions have. */
+type Rare = 'takeBack' | 'waves' | 'mailDays';
+type Extra = Pick<Session, Exclude<keyof typeof extraDefaults, Rare>> & Partial<Pick<Session, Rare>>;
 
 function extraOf(session: Session): Extra {
   const { outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, fence, chore } = session;
-  const { takeBack, waves } = session;
+  const { takeBack, waves, mailDays } = session;
   return {
     ...{ outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, fence, chore },
-    // Few sessions have one.
     ...(takeBack === null ? {} : { takeBack }),
     ...(waves === null ? {} : { waves }),
+    ...(mailDays === null ? {} : { mailDays }),
   };
 }
 

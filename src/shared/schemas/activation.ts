@@ -35,6 +35,7 @@ import { leadFilterSchema } from './leads.ts';
 import { hashedManifestSchema, manifestHashSchema, sessionManifestSchema } from './manifest.ts';
 import { scheduleSchema, sendingWindowSchema } from './schedule.ts';
 import { takeBackProgressSchema } from './take-back.ts';
+import { warmUpWaitSchema } from './warm-up.ts';
 import { waveHeldSchema, wavePlanSchema, waveProgressSchema } from './waves.ts';
 
 export const audienceSchema = z
@@ -109,6 +110,16 @@ export const activationManifestRequestSchema = activationStartRequestSchema
   .omit({ sessionId: true, manifestHash: true, manifest: true })
   .meta({ id: 'ActivationManifestRequest' });
 export type ActivationManifestRequest = z.infer<typeof activationManifestRequestSchema>;
+
+const waitingForSchema = z
+  .object({
+    kind: z.enum(waitKinds),
+    since: timeMs,
+    warmUp: warmUpWaitSchema.exactOptional().meta({
+      description: 'With `daily_cap`: the warm-up of the sender’s domain limits the day.',
+    }),
+  })
+  .meta({ id: 'WaitingFor' });
 
 /** `GET …/:sessionId/original`: what a session was started with, to start another one like it. */
 export const originalActivationSchema = z
@@ -185,10 +196,9 @@ export const progressSchema = z
     finishedAt: timeMs.nullable(),
     waitingUntil: timeMs.nullable(),
     checkableUntil: timeMs.nullable(),
-    waitingFor: z
-      .object({ kind: z.enum(waitKinds), since: timeMs })
-      .nullable()
-      .meta({ description: 'What an activation without progress waits for, and since when.' }),
+    waitingFor: orNull(waitingForSchema).meta({
+      description: 'What an activation without progress waits for, and since when.',
+    }),
     stalledSince: timeMs.nullable(),
     lastError: z.string().nullable(),
   })

@@ -74,6 +74,7 @@ export const settingsSchema = z
       reportsDeliveries: z.boolean().meta({
         description: 'Whether the provider reports deliveries, bounces and complaints.',
       }),
+      isWarmingUp: z.boolean().meta({ description: 'Domains are warmed up: GET /crm/warm-up.' }),
       mailsPerCall: z.int().min(1).meta({ description: 'Emails that one call to the provider takes.' }),
     }),
     activate: z.object({

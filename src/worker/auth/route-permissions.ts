@@ -140,6 +140,8 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'DELETE /crm/templates/:templateId': rule('editTemplates', 'template.delete'),
 
   'GET /crm/sender-check': rule('watch'),
+  'GET /crm/warm-up': rule('watch'),
+  'PATCH /crm/warm-up/:domain': rule('configure', 'warmUp.change'),
   'GET /crm/test-inbox': showsLeads('readLeads'),
   'GET /crm/test-inbox/:mailId': showsLeads('readLeads'),
 

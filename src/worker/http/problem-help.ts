@@ -65,6 +65,11 @@ export const problemHelp: Readonly<Record<ProblemCode, ProblemHelp>> = {
     happened: 'The webhook does not exist; it may have been deleted.',
     todo: 'Read GET /crm/webhooks.',
   },
+  warm_up_not_found: {
+    happened:
+      'No email has left from this domain while MAIL_WARM_UP was set, and it is not that of MAIL_FROM; or MAIL_WARM_UP is empty.',
+    todo: 'Read GET /crm/warm-up, which lists the domains that are warmed up.',
+  },
   delivery_not_found: {
     happened:
       'The log does not have this entry any more, or the activation no longer knows the event: it was erased, or its leads were forgotten after the retention time.',

@@ -20,6 +20,7 @@ import {
   mailTexts,
   minDaysBetween,
   minDaysFault,
+  warmUpFault,
 } from '../../runtime/settings.ts';
 import { Refusal } from '../http/problem.ts';
 
@@ -36,11 +37,13 @@ export function reportsDeliveries(env: Env): boolean {
 /** Everything in the settings that keeps mail from being sent; empty when nothing does. */
 export function mailFaults(env: Env): MissingSetting[] {
   const capFault = dailyCapFault(env);
+  const rampFault = warmUpFault(env);
   const daysFault = minDaysFault(env);
   const aboveFault = approvalFault(env);
   return [
     ...missingSettings(sendingSettings(env)),
     ...(capFault === null ? [] : [{ setting: 'MAIL_DAILY_CAP', message: capFault }]),
+    ...(rampFault === null ? [] : [{ setting: 'MAIL_WARM_UP', message: rampFault }]),
     ...(daysFault === null ? [] : [{ setting: 'MAIL_MIN_DAYS_BETWEEN', message: daysFault }]),
     ...(aboveFault === null ? [] : [{ setting: 'APPROVAL_ABOVE', message: aboveFault }]),
   ];

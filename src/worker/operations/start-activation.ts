@@ -52,6 +52,7 @@ import { Refusal } from '../http/problem.ts';
 import { manifestChanged, manifestOf, requireOwnHash } from './manifest.ts';
 import { mailSettings, presentMailedAfter, requireMail, requireTransport } from './require-mail.ts';
 import { compileUsable, requireTemplate } from './templates.ts';
+import { batchCountInWarmUp } from './warm-up.ts';
 
 /** Who starts it, and by which request. */
 export interface StartContext {
@@ -109,6 +110,7 @@ export async function startActivation(
   const audience = await requireStartAudience(env, wanted, isHeld, above);
   requireWaves(wanted, audience.total);
   const mail = mailSettings(env, requestUrl);
+  const warmUpBatch = await batchCountInWarmUp(env, mail.from);
   const made = await manifestOf(env, { wanted, owner, template, mail, provider, audience });
   if (isHeld && manifestHash !== made.hash) throw manifestChanged(expected, made);
   const days = minDaysBetween(env);
@@ -124,7 +126,7 @@ export async function startActivation(
     provider,
     batchLeadCount: batchCountUnderCap(
       batchCountInBounds(
-        Math.min(maxBatch, maxBatchLeadCount(env) ?? maxBatch),
+        Math.min(maxBatch, maxBatchLeadCount(env) ?? maxBatch, warmUpBatch ?? maxBatch),
         template.subject.length + template.html.length + template.text.length,
         customFields.length,
       ),

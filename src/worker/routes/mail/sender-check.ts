@@ -75,6 +75,7 @@ export function senderCheckRoutes(app: App): void {
     for (const [id, title] of [
       ['send_email', 'Binding'],
       ['MAIL_DAILY_CAP', 'Daily cap'],
+      ['MAIL_WARM_UP', 'Warm-up'],
     ] as const) {
       const fault = missing.find(({ setting }) => setting === id);
       if (fault !== undefined)

@@ -20,6 +20,7 @@ import {
   settings,
   takeBackDays,
   undoMs,
+  warmUpPlan,
   type ProductSetting,
 } from '../../../runtime/settings.ts';
 import { dataJurisdiction } from '../../../durable/stubs.ts';
@@ -125,6 +126,7 @@ export function settingsRoutes(app: App): void {
           inboxUrl: testInboxUrl(c.env)?.href ?? null,
           callsPerSecond: gateConfig(c.env).maxRatePerSecond,
           reportsDeliveries: reportsDeliveries(c.env),
+          isWarmingUp: warmUpPlan(c.env) !== null,
           mailsPerCall: mailsPerCall(c.env),
         },
         activate: {

@@ -15,6 +15,7 @@ import {
 import { formatCount, formatRoughDuration } from '../messages/format.ts';
 import { statusMessages as m } from '../messages/status.ts';
 import { stateMessages } from '../messages/states.ts';
+import { warmUpMessages } from '../messages/warm-up.ts';
 import { trackerMessages } from '../messages/tracker.ts';
 import { timeText, windowText } from '../timing/describe.ts';
 import { isUnwatched, momentText, nextWaveSize, presentWave, waveRest } from './wave.ts';
@@ -129,6 +130,16 @@ export function statusOf(progress: Progress, now: number): Status {
     const title = m.cause.windowOpens(timeText(waitingUntil, window.zone));
     const text = m.cause.windowText(windowText(window));
     return at('accent', m.windowClosed, { cause: { title, text, href: null, detail: null } });
+  }
+  const { warmUp } = progress.waitingFor ?? {};
+  if (warmUp !== undefined) {
+    const { domain, allowance, goesOnAt } = warmUp;
+    const isStopped = goesOnAt === null;
+    const title = warmUpMessages.waiting(domain, allowance, goesOnAt, now);
+    const text = isStopped ? warmUpMessages.stoppedText : m.cause.waitingText;
+    return at(isStopped ? 'bad' : 'accent', warmUpMessages.waitingLabel, {
+      cause: { title, text, href: isStopped ? '/settings#warm-up' : null, detail: null },
+    });
   }
   if (state === 'queued') return at('accent', m.queued);
   const seconds = waitingUntil === null ? 0 : secondsUntil(waitingUntil, now);

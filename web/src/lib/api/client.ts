@@ -79,6 +79,8 @@ import type {
   SkippedReason,
 } from '../../../../src/shared/schemas/lead-bulk.ts';
 import type { LeadCreate, LeadDetail } from '../../../../src/shared/schemas/leads.ts';
+import type { WarmUpList, WarmUpView } from '../../../../src/shared/schemas/warm-up.ts';
+import type { ChosenWarmUpMode } from '../../../../src/shared/warm-up.ts';
 import type { ApprovalRequest } from '../../../../src/shared/schemas/approval.ts';
 
 export type { Answer, Refusal };
@@ -229,6 +231,9 @@ export const api = {
   addSuppressions: (addresses: readonly string[], reason: 'manual' | 'imported', note: string) =>
     post<SuppressionImport>('/crm/suppressions', { addresses, reason, note }),
   removeSuppression: (id: string, note: string) => post<void>(`/crm/suppressions/${id}/remove`, { note }),
+  warmUps: () => call<WarmUpList>('/crm/warm-up'),
+  changeWarmUp: (domain: string, mode: ChosenWarmUpMode) =>
+    send<WarmUpView>('PATCH', `/crm/warm-up/${domain}`, { mode }),
   senderCheck: () => call<SenderCheck>('/crm/sender-check'),
   webhooks: () => call<EndpointList>('/crm/webhooks'),
   addWebhook: (wanted: EndpointRequest) => post<NewEndpoint>('/crm/webhooks', wanted),

@@ -17,10 +17,13 @@ import type {
 import type { Settings } from '../../../../../src/shared/schemas/common.ts';
 import type { SkippedLeads, SkippedReason } from '../../../../../src/shared/schemas/lead-bulk.ts';
 import type { TemplateSummary } from '../../../../../src/shared/schemas/mail.ts';
+import type { WarmUpView } from '../../../../../src/shared/schemas/warm-up.ts';
+import { warmUpDays } from '../../../../../src/shared/warm-up.ts';
 import { api, type Refusal } from '../../api/client.ts';
 import { formatShortDateTime } from '../../messages/format.ts';
 import { activateMessages } from '../../messages/activate.ts';
 import { approvalMessages } from '../../messages/approvals.ts';
+import { warmUpMessages } from '../../messages/warm-up.ts';
 import { timingMessages } from '../../messages/timing.ts';
 import { Timing } from '../../timing/timing.svelte.ts';
 import { WaveChoice } from '../../timing/waves.svelte.ts';
@@ -68,6 +71,7 @@ export class ActivateForm {
   /** What the offered templates are looked for by. */
   templateSearch = $state('');
   #settings = $state.raw<Settings | null>(null);
+  #warmUp = $state.raw<WarmUpView | null>(null);
   #templates = $state.raw<readonly TemplateSummary[] | null>(null);
   #templateId = $state<string | null>(null);
   #preview = $state.raw<ActivationPreview | null>(null);
@@ -224,6 +228,13 @@ export class ActivateForm {
     // What the provider does not report is not waited for.
     return sendingMs + (this.#settings.mail.reportsDeliveries ? gapCount * plan.watchMinutes * 60_000 : 0);
   }
+  /** How many days the warm-up of the sender's domain makes of it, in words; null where it does not matter. */
+  get warmUpText(): string | null {
+    const { domain, mode, forecast } = this.#warmUp ?? {};
+    const count = this.#preview?.willActivate ?? 0;
+    if (domain === undefined || forecast === undefined || mode === 'warm' || count === 0) return null;
+    return warmUpMessages.days(warmUpDays(count, forecast), forecast, domain);
+  }
   /** The leads that are looked at because they are skipped, for this reason. */
   get skippedReason(): SkippedReason | null {
     return this.#skippedReason;
@@ -252,7 +263,10 @@ export class ActivateForm {
   async load(): Promise<void> {
     this.#loadRefusal = null;
     const [answer, settings] = await Promise.all([api.templates(), api.settings()]);
-    if (settings.ok) this.#settings = settings.value;
+    if (settings.ok) {
+      this.#settings = settings.value;
+      if (settings.value.mail.isWarmingUp) void this.#loadWarmUp();
+    }
     if (!answer.ok) {
       this.#loadRefusal = answer.refusal;
       return;
@@ -261,6 +275,12 @@ export class ActivateForm {
     const first =
       answer.value.templates.find(({ id }) => id === this.#preset?.templateId) ?? answer.value.templates[0];
     if (this.#templateId === null && first !== undefined) await this.choose(first.id);
+  }
+
+  /** The dialog does without it. */
+  async #loadWarmUp(): Promise<void> {
+    const answer = await api.warmUps();
+    if (answer.ok) this.#warmUp = answer.value.domains[0] ?? null;
   }
 
   async choose(templateId: string): Promise<void> {

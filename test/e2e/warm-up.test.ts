@@ -1,0 +1,109 @@
+/**
+ * Warm-up in the browser: the dialog says how many days it takes, the activation until when it waits, and in Settings an
+ * admin holds it, lets it go on and declares the domain warm. With PICTURES=<folder> it takes pictures.
+ */
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type TestBrowser, launchBrowser } from '../support/browser.ts';
+import { readMailbox } from '../support/mailbox.ts';
+import { type Product, startProduct } from '../support/product.ts';
+
+let product: Product;
+let browser: TestBrowser;
+let page: Page;
+const complaints: string[] = [];
+const folder = process.env.PICTURES;
+
+beforeAll(async () => {
+  product = await startProduct({
+    leadCount: 40,
+    env: { ACTIVATE_UNDO_SECONDS: '0', MAIL_WARM_UP: '10+20%' },
+  });
+  browser = await launchBrowser();
+  page = await browser.newPage();
+  page.on('pageerror', (error) => complaints.push(String(error)));
+});
+afterAll(async () => {
+  await browser.close();
+  await product.close();
+});
+
+const field = (name: string) => page.getByTestId(name);
+const mailCount = async (): Promise<number> => (await readMailbox(product.standIn.url)).countByAddress.size;
+
+/** Looks at the page in both widths and themes: nothing may need scrolling sideways. */
+async function look(name: string): Promise<void> {
+  for (const width of [1280, 390]) {
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.setViewportSize({ width, height: 900 });
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      const overflow = await page.evaluate(
+        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      );
+      expect(overflow, `${name} at ${width}`).toBeLessThanOrEqual(0);
+      if (folder !== undefined)
+        await page.screenshot({ path: `${folder}/${name}-${width}-${colorScheme}.png` });
+    }
+  }
+  await page.setViewportSize({ width: 1280, height: 900 });
+}
+
+test('the dialog says how many days the warm-up makes of it', async () => {
+  await page.goto(`${product.stack.url}/leads?limit=25`);
+  await page.getByTestId('lead-row').first().waitFor();
+  await field('select-page').check();
+  await field('select-all-matching').click();
+  await field('activate').click();
+  await field('preview-subject').waitFor();
+  // 10, 12, 14 and the last 4.
+  await page.getByText('about 4 days (10 emails left today, more each day)').waitFor();
+  await field('activate-warm-up').scrollIntoViewIfNeeded();
+  await look('dialog');
+});
+
+test('the activation says for which domain it waits, how much leaves today, and when it goes on', async () => {
+  await field('activate-name').fill('Slowly');
+  await field('activate-start').click();
+  await page.waitForURL(/\/activations\/|\/leads/);
+  const { activations } = await product.ask<{ activations: { sessionId: string }[] }>(
+    '/crm/activation?search=Slowly',
+  );
+  const sessionId = activations[0]?.sessionId ?? '';
+  await page.goto(`${product.stack.url}/activations/${sessionId}`);
+  await page
+    .getByText('Warming up example.com: 10 emails today, goes on tomorrow at 00:00 UTC')
+    .first()
+    .waitFor();
+  expect(await mailCount()).toBe(10);
+  await look('activation');
+});
+
+test('Settings show the ramp; an admin holds it, lets it go on, and declares the domain warm', async () => {
+  await page.goto(`${product.stack.url}/settings#warm-up`);
+  const ramp = field('warm-up');
+  await ramp.waitFor();
+  await ramp.getByText('10 of 10 emails sent today').waitFor();
+  await ramp.getByText('Growing').waitFor();
+  expect(await ramp.getByRole('row').count()).toBe(2);
+  await ramp.scrollIntoViewIfNeeded();
+  await look('settings');
+
+  await ramp.getByRole('button', { name: 'Hold' }).click();
+  await ramp.getByText('Held').waitFor();
+  await ramp.getByRole('button', { name: 'Go on' }).click();
+  await ramp.getByText('Growing').waitFor();
+
+  await ramp.getByRole('button', { name: 'Declare warm' }).click();
+  const dialog = page.getByRole('alertdialog');
+  await dialog.getByText('Declare example.com warm?').waitFor();
+  await look('declare');
+  await dialog.getByRole('button', { name: 'Declare warm' }).click();
+  await ramp.getByText('10 emails sent today, no limit').waitFor();
+});
+
+test('what waited leaves at once', async () => {
+  await expect.poll(mailCount, { timeout: 20_000 }).toBe(40);
+  await page.goto(`${product.stack.url}/audit`);
+  await page.getByText('changed the warm-up of a domain').first().waitFor();
+  expect(complaints).toEqual([]);
+});
