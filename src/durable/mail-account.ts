@@ -22,7 +22,7 @@ export interface MailAccount {
   gate: DurableObjectStub<MailGate>;
   /** Tells the gate what an answer said of the rate limit, when it is news, and of calls that came late. */
   report(delivery: Delivery, permits: PermitPool, lateCalls: readonly LateCall[]): Promise<void>;
-  /** Calls a second that the account may make. */
+  /** Calls a second that the account may make, each as large as the provider takes. */
   maxRatePerSecond: number;
   /** Mails a day from one domain; null: no cap. */
   dailyCap: number | null;
@@ -45,7 +45,7 @@ export function mailAccount(env: Env, now: () => number): MailAccount | { kind: 
     kind: 'ready',
     transport: choice.transport,
     gate,
-    maxRatePerSecond: gateLimits.maxRatePerSecond,
+    maxRatePerSecond: gateLimits.maxRatePerSecond / callWeight(choice.transport, choice.transport.maxBatch),
     dailyCap: dailyCap(env),
     async report(delivery, permits, lateCalls) {
       const { rate } = delivery;
@@ -59,6 +59,11 @@ export function mailAccount(env: Env, now: () => number): MailAccount | { kind: 
         await gate.report({ throttled, rate: throttled !== null || isNews ? rate : null, lateCalls });
     },
   };
+}
+
+/** What a call with so many mails counts for at the gate. */
+export function callWeight({ rateCounts }: MailTransport, mailCount: number): number {
+  return rateCounts === 'mails' ? mailCount : 1;
 }
 
 /** Why some or all mails of a call were not taken; undefined when all were. */

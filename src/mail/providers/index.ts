@@ -97,7 +97,7 @@ export function createTransport(config: MailConfig, effects: MailEffects): Trans
 /** Which figures of a wave the provider reports to us: where it has webhooks, and their secret is set. */
 export function reportedBy(env: { MAIL_PROVIDER: string }): readonly ReportedFigure[] {
   const webhook = findProvider(env.MAIL_PROVIDER)?.webhook;
-  return webhook !== undefined && textSetting(env, webhook.secretName) !== '' ? webhook.reports : [];
+  return webhook !== undefined && textSetting(env, webhook.proof.setting) !== '' ? webhook.reports : [];
 }
 
 /** How long a provider remembers idempotency keys, in milliseconds; null: it has none. */
