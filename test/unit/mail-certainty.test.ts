@@ -30,6 +30,7 @@ const transports: Record<string, (fetch: FetchLike) => MailTransport> = {
       accessKeyId: 'id',
       secretAccessKey: 'secret',
       configurationSet: null,
+      mailsPerSecond: 50,
       fetch,
       now: () => nowMs,
     }),
