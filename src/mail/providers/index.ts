@@ -9,6 +9,7 @@
 import type { Setting } from '../../shared/setting.ts';
 import type { ReportedFigure } from '../../shared/waves.ts';
 import { cloudflare } from './cloudflare/index.ts';
+import { mailgun } from './mailgun/index.ts';
 import { postmark } from './postmark/index.ts';
 import {
   refuse,
@@ -24,7 +25,7 @@ import { ses } from './ses/index.ts';
 export type { MailConfig } from './provider.ts';
 
 /** In the order in which they are listed for people. */
-export const mailProviders: readonly MailProvider[] = [resend, postmark, ses, cloudflare];
+export const mailProviders: readonly MailProvider[] = [resend, postmark, ses, mailgun, cloudflare];
 
 const names = mailProviders.map(({ name }) => name);
 
