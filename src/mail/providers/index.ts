@@ -20,12 +20,13 @@ import {
   type TransportChoice,
 } from './provider.ts';
 import { resend } from './resend/index.ts';
+import { sendgrid } from './sendgrid/index.ts';
 import { ses } from './ses/index.ts';
 
 export type { MailConfig } from './provider.ts';
 
 /** In the order in which they are listed for people. */
-export const mailProviders: readonly MailProvider[] = [resend, postmark, ses, mailgun, cloudflare];
+export const mailProviders: readonly MailProvider[] = [resend, postmark, ses, mailgun, sendgrid, cloudflare];
 
 const names = mailProviders.map(({ name }) => name);
 
