@@ -182,8 +182,17 @@ describe.each(eachDialect)('%s, on the wire', (_, dialect) => {
       socket.write('HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{"data":');
     });
     onTestFinished(server.close);
-    const transport = transportOf(dialect, realFetch, server.url);
-    const call = callOf(transport, 2, { signal: AbortSignal.timeout(100) });
+    const patience = new AbortController();
+    const transport = transportOf(
+      dialect,
+      async (url, init) => {
+        const response = await realFetch(url, init);
+        patience.abort();
+        return response;
+      },
+      server.url,
+    );
+    const call = callOf(transport, 2, { signal: patience.signal });
     expect((await transport.deliver(call)).outcome).toMatchObject({
       kind: 'unknown',
       code: 'unreadable_answer',
