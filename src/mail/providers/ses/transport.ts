@@ -121,9 +121,9 @@ const maxBulkCount = 50;
 /**
  * A call with an inline template has at most 1 MB of JSON
  * (https://docs.aws.amazon.com/ses/latest/dg/send-personalized-email-api.html). The values of each mail are JSON within
- * JSON, whose quotes and line ends are escaped twice.
+ * JSON, whose quotes and line ends are escaped twice; what is planned for a mail leaves room for that.
  */
-const maxBulkLength = 700_000;
+const maxBulkLength = 1_000_000;
 
 /**
  * Mails of one call. "The number of destinations you can contact in a single call can be limited by your account's
