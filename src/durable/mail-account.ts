@@ -22,7 +22,7 @@ export interface MailAccount {
   gate: DurableObjectStub<MailGate>;
   /** Tells the gate what an answer said of the rate limit, when it is news, and of calls that came late. */
   report(delivery: Delivery, permits: PermitPool, lateCalls: readonly LateCall[]): Promise<void>;
-  /** Calls a second that the account may make. */
+  /** Calls a second that the account may make, each as large as the provider takes. */
   maxRatePerSecond: number;
   /** Mails of a day are limited, by the daily cap or by the warm-up: they are reserved before they leave. */
   hasDailyLimit: boolean;
@@ -50,7 +50,7 @@ export function mailAccount(env: Env, now: () => number): MailAccount | { kind: 
     kind: 'ready',
     transport: choice.transport,
     gate,
-    maxRatePerSecond: gateLimits.maxRatePerSecond,
+    maxRatePerSecond: gateLimits.maxRatePerSecond / callWeight(choice.transport, choice.transport.maxBatch),
     hasDailyLimit: dailyCap(env) !== null || isWarmingUp,
     isWarmingUp,
     async report(delivery, permits, lateCalls) {
@@ -65,6 +65,11 @@ export function mailAccount(env: Env, now: () => number): MailAccount | { kind: 
         await gate.report({ throttled, rate: throttled !== null || isNews ? rate : null, lateCalls });
     },
   };
+}
+
+/** What a call with so many mails counts for at the gate. */
+export function callWeight({ rateCounts }: MailTransport, mailCount: number): number {
+  return rateCounts === 'mails' ? mailCount : 1;
 }
 
 /** Why some or all mails of a call were not taken; undefined when all were. */

@@ -60,11 +60,14 @@ export class MailGate extends DurableObject<Env> {
   #state: GateState | null = null;
   readonly #warmUps = new WarmUpStore(this.ctx.storage.sql);
 
-  /** Leases up to `wantedCount` permits. Sessions are served in the order in which they ask. */
-  lease(wantedCount: number): Lease {
+  /**
+   * Leases up to `wantedCount` permits, each of which counts for `weight`. Sessions are served in the order in which
+   * they ask.
+   */
+  lease(wantedCount: number, weight = 1): Lease {
     const config = gateConfig(this.settings());
     const known = this.#load(config);
-    const { state, lease } = leasePermits(known, config, this.now(), wantedCount);
+    const { state, lease } = leasePermits(known, config, this.now(), wantedCount, weight);
     // `seenAt` went down: the clock was set back, and the moved times must be stored.
     if (lease.permitCount > 0 || state.seenAt < known.seenAt) this.#save(state);
     return lease;

@@ -51,6 +51,10 @@ export interface MailTransport {
   readonly name: string;
   /** Mails in one call. */
   readonly maxBatch: number;
+  /** Characters of one payload, where the provider takes fewer than our memory. */
+  readonly maxPayloadLength?: number;
+  /** What the account's rate (`MAIL_RATE`) counts; calls, where it is not set. */
+  readonly rateCounts?: 'mails';
   /** How long the provider remembers an idempotency key; null where it has none. */
   readonly idempotencyWindowMs: number | null;
   /** The payload of one call, canonical: the same mails make the same string. */

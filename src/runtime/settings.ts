@@ -280,7 +280,7 @@ const table = {
   MAIL_RATE: {
     group: 'Mail',
     meaning:
-      'Calls a second to the mail API, over all activations. Resend allows 10 per team; 8 leaves room for people.',
+      'Calls a second to the mail API, over all activations; mails a second with Amazon SES. Resend allows 10 per team; 8 leaves room for people.',
     default: '8',
     isSecret: false,
     takenBy: anywhere,

@@ -7,6 +7,8 @@ interface __BaseEnv_Env {
   RESEND_WEBHOOK_SECRET?: string;
   /** `user:password` that Postmark sends as basic authentication. */
   POSTMARK_WEBHOOK_CREDENTIALS?: string;
+  /** HTTP webhook signing key of Mailgun. */
+  MAILGUN_WEBHOOK_SIGNING_KEY?: string;
   /** Local development only: the e-mail address of the person who needs no sign-in. */
   LOCAL_PERSON?: string;
   /** Local development only: 1 where events may go to addresses that are not public. */

@@ -1,13 +1,14 @@
 /**
- * A mail API in place of the network, for tests inside workerd: Resend's, or Postmark's on request.
+ * The mail API of every provider in place of the network, for tests inside workerd: the address of a call says whose.
  *
- * It has Resend's documented behaviour: the same key with the same body gets the first answer, and with another body
- * a conflict. Postmark has no keys: each call is a new one, and each mail is taken or refused separately. A test
- * plans faults call by call.
+ * Resend's has its documented behaviour: the same key with the same body gets the first answer, and with another body
+ * a conflict. The others have no keys: each call is a new one. The forms of requests and answers are in
+ * mail-dialects.ts. A test plans faults call by call.
  *
  * @module
  */
 import { vi } from 'vitest';
+import { mailDialects, type ApiAnswer, type MailDialect, type ReceivedMail } from './mail-dialects.ts';
 
 /** What happens to one call. `lose…` throws as a broken connection does, before or after acceptance. */
 export type MailFault =
@@ -19,26 +20,18 @@ export type MailFault =
   | { kind: 'hangAfter' }
   | { kind: 'answer'; status: number; body?: unknown; headers?: Record<string, string> }
   /** Accepts, and answers something else. */
-  | { kind: 'acceptThenAnswer'; status: number; body?: unknown }
+  | { kind: 'acceptThenAnswer'; status: number; body?: unknown; headers?: Record<string, string> }
   /** Something before the API answers with a page of its own, and passes the call on or does not. */
   | { kind: 'page'; status: number; isPassedOn?: boolean }
   /** Accepts, and half of its answer comes. */
   | { kind: 'truncateAfter' };
 
-export interface AcceptedMail {
-  to: string;
-  subject: string;
+export interface AcceptedMail extends ReceivedMail {
   key: string;
 }
 
-interface Mail {
-  to?: string | string[];
-  subject?: string;
-  To?: string;
-  Subject?: string;
-}
-
-const paths: ReadonlySet<string> = new Set(['/emails/batch', '/email/batch']);
+const dialectOf = (url: string): MailDialect | undefined =>
+  mailDialects.find((dialect) => dialect.handles(new URL(url).pathname));
 
 export class FakeMailApi {
   /** Every taken mail, in order. */
@@ -49,8 +42,10 @@ export class FakeMailApi {
   now: () => number = Date.now;
   /** Decides the fault of a call; none by default. */
   fault: (call: { key: string; to: string[]; callCount: number }) => MailFault = () => ({ kind: 'none' });
-  /** Addresses that make the API refuse the whole batch. */
+  /** Addresses that make the API refuse the mail, or the whole call where it does not answer for each. */
   readonly refused = new Set<string>();
+  /** Addresses whose next mail is to come again later, where the API answers for each. */
+  readonly later = new Set<string>();
   readonly #byKey = new Map<string, { body: string; ids: string[] }>();
   /** False: keys are ignored, as by a provider without keys. */
   keepsKeys = true;
@@ -64,7 +59,8 @@ export class FakeMailApi {
     const realFetch = globalThis.fetch;
     vi.stubGlobal('fetch', (input: RequestInfo | URL, init?: RequestInit) => {
       const request = new Request(input, init);
-      return paths.has(new URL(request.url).pathname) ? this.#answer(request, init) : realFetch(request);
+      const dialect = dialectOf(request.url);
+      return dialect === undefined ? realFetch(request) : this.#answer(dialect, request, init);
     });
     return this;
   }
@@ -76,16 +72,15 @@ export class FakeMailApi {
     return counts;
   }
 
-  async #answer(request: Request, init?: RequestInit): Promise<Response> {
-    const isPostmark = new URL(request.url).pathname === '/email/batch';
+  async #answer(dialect: MailDialect, request: Request, init?: RequestInit): Promise<Response> {
     const key = request.headers.get('idempotency-key') ?? '';
     const body = await request.text();
-    const mails = (JSON.parse(body) as Mail[]).map((mail) => ({
-      to: [mail.to ?? mail.To ?? ''].flat()[0] ?? '',
-      subject: mail.subject ?? mail.Subject ?? '',
-    }));
+    const mails = dialect.read(body, request.headers.get('content-type') ?? '');
     const to = mails.map((mail) => mail.to);
-    const accept = () => (isPostmark ? this.#acceptEach(mails) : this.#accept(key, body, mails));
+    const accept = (): Response => {
+      if (dialect.answersEach) return this.#acceptEach(dialect, mails);
+      return key === '' ? this.#acceptAll(dialect, mails) : this.#acceptUnderKey(dialect, key, body, mails);
+    };
     this.callCount++;
     this.callTimes.push(this.now());
     const fault = this.fault({ key, to, callCount: this.callCount });
@@ -98,13 +93,13 @@ export class FakeMailApi {
       case 'hang':
         return untilAborted(init);
       case 'answer':
-        return Response.json(fault.body ?? {}, { status: fault.status, headers: fault.headers ?? {} });
+        return respond(fault);
       case 'loseAfter':
         accept();
         throw new TypeError('Network connection lost.');
       case 'acceptThenAnswer':
         accept();
-        return Response.json(fault.body ?? {}, { status: fault.status });
+        return respond(fault);
       case 'page':
         if (fault.isPassedOn === true) accept();
         return new Response('<html><body>Sorry</body></html>', {
@@ -120,35 +115,51 @@ export class FakeMailApi {
     }
   }
 
-  #accept(key: string, body: string, mails: readonly { to: string; subject: string }[]): Response {
+  #acceptUnderKey(dialect: MailDialect, key: string, body: string, mails: readonly ReceivedMail[]): Response {
     const isRefused = mails.some((mail) => this.refused.has(mail.to));
-    const refusal = () =>
-      Response.json({ name: 'validation_error', message: 'Invalid `to` field.' }, { status: 422 });
-    if (this.checksContentFirst && isRefused) return refusal();
+    if (this.checksContentFirst && isRefused) return respond(dialect.refusal);
     const known = this.#byKey.get(key);
     if (known !== undefined && this.keepsKeys) {
       return known.body === body
-        ? Response.json({ data: known.ids.map((id) => ({ id })) })
+        ? respond(dialect.answer(known.ids.map((id) => ({ kind: 'taken', id }))))
         : Response.json({ name: 'invalid_idempotent_request', message: 'Key reused.' }, { status: 409 });
     }
-    if (isRefused) return refusal();
-    const ids = mails.map((mail) => {
-      this.mails.push({ ...mail, key });
-      return `mail-${this.mails.length}`;
-    });
+    if (isRefused) return respond(dialect.refusal);
+    const ids = mails.map((mail) => this.#take(mail, key));
     this.#byKey.set(key, { body, ids });
-    return Response.json({ data: ids.map((id) => ({ id })) }, { headers: this.headers });
+    return respond({ ...dialect.answer(ids.map((id) => ({ kind: 'taken', id }))), headers: this.headers });
   }
 
-  #acceptEach(mails: readonly { to: string; subject: string }[]): Response {
-    return Response.json(
-      mails.map((mail) => {
-        if (this.refused.has(mail.to)) return { ErrorCode: 406, Message: 'Inactive recipient.' };
-        this.mails.push({ ...mail, key: '' });
-        return { ErrorCode: 0, Message: 'OK', MessageID: `mail-${this.mails.length}` };
-      }),
+  #acceptAll(dialect: MailDialect, mails: readonly ReceivedMail[]): Response {
+    if (mails.some((mail) => this.refused.has(mail.to))) return respond(dialect.refusal);
+    return respond(dialect.answer(mails.map((mail) => ({ kind: 'taken', id: this.#take(mail, '') }))));
+  }
+
+  #acceptEach(dialect: MailDialect, mails: readonly ReceivedMail[]): Response {
+    return respond(
+      dialect.answer(
+        mails.map((mail) => {
+          if (this.refused.has(mail.to)) return { kind: 'refused' };
+          if (this.later.delete(mail.to)) return { kind: 'later' };
+          return { kind: 'taken', id: this.#take(mail, '') };
+        }),
+      ),
     );
   }
+
+  /** Takes a mail; returns its id. */
+  #take(mail: ReceivedMail, key: string): string {
+    this.mails.push({ ...mail, key });
+    return `mail-${this.mails.length}`;
+  }
+}
+
+/** A fault without a body answers `{}`, as an answer that is nobody's. */
+function respond({ status, body, headers = {} }: ApiAnswer): Response {
+  if (status === 202) return new Response(null, { status, headers });
+  return typeof body === 'string'
+    ? new Response(body, { status, headers })
+    : Response.json(body ?? {}, { status, headers });
 }
 
 function untilAborted(init?: RequestInit): Promise<Response> {

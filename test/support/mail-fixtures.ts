@@ -6,8 +6,10 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { json } from '../../src/mail/json.ts';
 import type { FetchLike } from '../../src/mail/providers/http.ts';
+import { createTransport } from '../../src/mail/providers/index.ts';
 import type { MailContext } from '../../src/mail/templates/render.ts';
 import type { DeliveryCall, MailTransport, OutgoingMail } from '../../src/mail/transport.ts';
+import { mailDialects, type MailDialect } from './mail-dialects.ts';
 import { erasedRecipient, type FrozenTemplate, type Recipient } from '../../src/shared/recipient.ts';
 
 /** Monday 23 November 2026, 14:00:00 UTC. */
@@ -62,6 +64,23 @@ export function mailOf(fields: Partial<OutgoingMail> = {}): OutgoingMail {
     ...fields,
   };
 }
+
+/** The transport of a provider as its settings make it. */
+export function transportOf(
+  { name, apiKey, env }: MailDialect,
+  fetch: FetchLike,
+  apiUrl = 'https://mail.test',
+): MailTransport {
+  const choice = createTransport(
+    { provider: name, from: 'Acme <hello@acme.test>', apiUrl, apiKey, env: { MAIL_RATE: '50', ...env } },
+    { fetch, now: () => nowMs },
+  );
+  if (choice.kind === 'refused') throw new Error(choice.message);
+  return choice.transport;
+}
+
+/** The providers, for `describe.each`. */
+export const eachDialect = mailDialects.map((dialect) => [dialect.name, dialect] as const);
 
 /** A call of a transport with `mailCount` mails. */
 export function callOf(

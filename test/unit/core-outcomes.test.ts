@@ -494,12 +494,19 @@ describe('the leads of a batch', () => {
     ['one that prints twenty custom fields', 100, 12_000, 20, 59],
     ['one far beyond what is taken', 500, 100_000_000, 0, 1],
   ])('are as many as fit into memory and a row: %s', (_, maxBatch, templateLength, fieldCount, count) => {
-    expect(batchCountInBounds(maxBatch, templateLength, fieldCount)).toBe(count);
+    expect(batchCountInBounds({ maxBatch }, templateLength, fieldCount)).toBe(count);
+  });
+
+  it('are as many as the provider takes of one call', () => {
+    const call = { maxBatch: 50, maxPayloadLength: 700_000 };
+    expect(batchCountInBounds(call, 6_000, 0)).toBe(50);
+    expect(batchCountInBounds(call, 30_000, 0)).toBe(17);
+    expect(batchCountInBounds({ ...call, maxPayloadLength: 100_000_000 }, 90_000, 0)).toBe(35);
   });
 
   it('never make a call too large for the memory of eight senders, nor a row above 2 MB', () => {
     for (const templateLength of [0, 1_000, 30_000, 90_000, 300_000]) {
-      const count = batchCountInBounds(500, templateLength, 20);
+      const count = batchCountInBounds({ maxBatch: 500 }, templateLength, 20);
       expect(8 * count * templateLength).toBeLessThan(32_000_000);
       expect(count * 27_000).toBeLessThan(2_000_000);
     }

@@ -171,6 +171,15 @@ describe('the gate', () => {
     expect(gate.state.nextSlotAt).toBe(before);
   });
 
+  it('gives a permit that counts for several mails as much of the time line as they take', () => {
+    const perMail = { maxRatePerSecond: 20 };
+    const first = leasePermits(initialGate(perMail, 0), perMail, 0, 5, 20);
+    expect(first.lease).toMatchObject({ permitCount: 1, delayMs: 0, intervalMs: 1_000 });
+    const second = leasePermits(first.state, perMail, 0, 5, 5);
+    expect(second.lease).toMatchObject({ permitCount: 2, delayMs: 1_000, intervalMs: 250 });
+    expect(leasePermits(second.state, perMail, 0, 1).lease).toMatchObject({ delayMs: 1_500, intervalMs: 50 });
+  });
+
   it('serves sessions in the order in which they ask: none gets more than one lease ahead', () => {
     const gate = new Gate();
     const got = [0, 0, 0];

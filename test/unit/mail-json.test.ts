@@ -63,6 +63,44 @@ const config = { apiUrl: 'http://mail.test', apiKey: 'k', fetch: realFetch, now:
 const sorted = (record: Record<string, string>): [string, string][] =>
   Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1));
 
+const pairs = (record: Record<string, string> = {}) =>
+  sorted(record).map(([Name, Value]) => ({ Name, Value }));
+
+const sesMail = (mail?: PlainMail) => ({
+  FromEmailAddress: mail?.from,
+  Destination: { ToAddresses: [mail?.to] },
+  ...(mail?.replyTo === null ? {} : { ReplyToAddresses: [mail?.replyTo] }),
+  Content: {
+    Simple: {
+      Subject: { Data: mail?.subject, Charset: 'UTF-8' },
+      Body: { Text: { Data: mail?.text, Charset: 'UTF-8' }, Html: { Data: mail?.html, Charset: 'UTF-8' } },
+      Headers: pairs(mail?.headers),
+    },
+  },
+  EmailTags: pairs(mail?.tags),
+  ConfigurationSetName: 'set',
+});
+
+const sesMails = (mails: PlainMail[]) => ({
+  FromEmailAddress: mails[0]?.from,
+  ...(mails[0]?.replyTo === null ? {} : { ReplyToAddresses: [mails[0]?.replyTo] }),
+  DefaultContent: {
+    Template: {
+      TemplateContent: { Subject: '{{subject}}', Text: '{{text}}', Html: '{{html}}' },
+      TemplateData: '{}',
+    },
+  },
+  BulkEmailEntries: mails.map(({ to, subject, text, html, headers, tags }) => ({
+    Destination: { ToAddresses: [to] },
+    ReplacementEmailContent: {
+      ReplacementTemplate: { ReplacementTemplateData: JSON.stringify({ subject, text, html }) },
+    },
+    ReplacementHeaders: pairs(headers),
+    ReplacementTags: pairs(tags),
+  })),
+  ConfigurationSetName: 'set',
+});
+
 /** What each provider gets, as an object. */
 const providers: readonly { transport: MailTransport; body: (mails: PlainMail[]) => unknown }[] = [
   {
@@ -103,24 +141,9 @@ const providers: readonly { transport: MailTransport; body: (mails: PlainMail[])
       accessKeyId: 'a',
       secretAccessKey: 's',
       configurationSet: 'set',
+      mailsPerSecond: 50,
     }),
-    body: ([mail]) => ({
-      FromEmailAddress: mail?.from,
-      Destination: { ToAddresses: [mail?.to] },
-      ...(mail?.replyTo === null ? {} : { ReplyToAddresses: [mail?.replyTo] }),
-      Content: {
-        Simple: {
-          Subject: { Data: mail?.subject, Charset: 'UTF-8' },
-          Body: {
-            Text: { Data: mail?.text, Charset: 'UTF-8' },
-            Html: { Data: mail?.html, Charset: 'UTF-8' },
-          },
-          Headers: sorted(mail?.headers ?? {}).map(([Name, Value]) => ({ Name, Value })),
-        },
-      },
-      EmailTags: sorted(mail?.tags ?? {}).map(([Name, Value]) => ({ Name, Value })),
-      ConfigurationSetName: 'set',
-    }),
+    body: (mails) => (mails.length === 1 ? sesMail(mails[0]) : sesMails(mails)),
   },
 ];
 
@@ -148,9 +171,8 @@ describe('JSON by joining', () => {
   test.each(providers.map((provider) => [provider.transport.name, provider] as const))(
     'makes the body for %s, character for character',
     (_, { transport, body }) => {
-      const count = transport.maxBatch === 1 ? { minLength: 1, maxLength: 1 } : { maxLength: 4 };
       fc.assert(
-        fc.property(fc.array(plainMail, count), (mails) => {
+        fc.property(fc.array(plainMail, { minLength: 1, maxLength: 4 }), (mails) => {
           expect(transport.encode(mails.map(outgoing))).toBe(JSON.stringify(body(mails)));
         }),
       );

@@ -1,9 +1,9 @@
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Outcome } from '../../src/core/batch/outcome.ts';
 import { userAgent } from '../../src/mail/providers/http.ts';
 import { createPostmarkTransport } from '../../src/mail/providers/postmark/transport.ts';
 import type { MailTransport } from '../../src/mail/transport.ts';
-import { answering, callOf, mailOf, nowMs, realFetch, wireServer } from '../support/mail-fixtures.ts';
+import { answering, callOf, mailOf, nowMs, realFetch } from '../support/mail-fixtures.ts';
 
 function transportTo(apiUrl: string, fetch = realFetch): MailTransport {
   return createPostmarkTransport({
@@ -188,34 +188,4 @@ test('the request is as Postmark documents it, without a key, because Postmark h
     },
   ]);
   expect(transport).toMatchObject({ name: 'postmark', maxBatch: 500, idempotencyWindowMs: null });
-});
-
-describe('on the wire', () => {
-  test('a refused connection was certainly not taken', async () => {
-    const server = await wireServer(() => undefined);
-    await server.close();
-    const transport = transportTo(server.url);
-    expect((await transport.deliver(callOf(transport, 2))).outcome).toMatchObject({
-      kind: 'transient',
-      code: 'unreachable',
-    });
-  });
-
-  test('a lost answer makes the mail unknown, and without a key it is not repeated automatically', async () => {
-    const server = await wireServer((socket) => void socket.resetAndDestroy());
-    onTestFinished(server.close);
-    const transport = transportTo(server.url);
-    expect((await transport.deliver(callOf(transport, 2))).outcome).toMatchObject({
-      kind: 'unknown',
-      code: 'connection_lost',
-    });
-  });
-
-  test('a missing answer makes the mail unknown', async () => {
-    const server = await wireServer(() => undefined);
-    onTestFinished(server.close);
-    const transport = transportTo(server.url);
-    const call = callOf(transport, 2, { signal: AbortSignal.timeout(50) });
-    expect((await transport.deliver(call)).outcome).toMatchObject({ kind: 'unknown', code: 'timeout' });
-  });
 });

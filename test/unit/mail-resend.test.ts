@@ -1,5 +1,5 @@
 import { createEmulator, type Emulator } from 'emulate';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Outcome } from '../../src/core/batch/outcome.ts';
 import { userAgent } from '../../src/mail/providers/http.ts';
 import { createResendTransport } from '../../src/mail/providers/resend/transport.ts';
@@ -345,93 +345,6 @@ test('every answer reports the rate limit', async () => {
     limitCount: 10,
     remainingCount: 0,
     resetMs: 1_000,
-  });
-});
-
-describe('on the wire', () => {
-  test('a refused connection was certainly not taken', async () => {
-    const server = await wireServer(() => undefined);
-    await server.close();
-    const transport = transportTo(server.url);
-    expect((await transport.deliver(callOf(transport, 2))).outcome).toMatchObject({
-      kind: 'transient',
-      code: 'unreachable',
-    });
-  });
-
-  test.each([
-    ['a reset after the request', (socket: { resetAndDestroy: () => void }) => void socket.resetAndDestroy()],
-    ['a connection closed without an answer', (socket: { end: () => void }) => void socket.end()],
-    [
-      'an answer that is no HTTP',
-      (socket: { end: (text: string) => void }) => void socket.end('garbage\r\n\r\n'),
-    ],
-  ])('%s makes the mail unknown', async (_, onRequest) => {
-    const server = await wireServer(onRequest);
-    onTestFinished(server.close);
-    const transport = transportTo(server.url);
-    expect((await transport.deliver(callOf(transport, 2))).outcome).toMatchObject({
-      kind: 'unknown',
-      code: 'connection_lost',
-    });
-  });
-
-  test('an answer that breaks off in its body is a success without proof', async () => {
-    const server = await wireServer((socket) => {
-      socket.write(
-        'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{"data":[{"id":"a"},',
-        () => socket.resetAndDestroy(),
-      );
-    });
-    onTestFinished(server.close);
-    const transport = transportTo(server.url);
-    expect((await transport.deliver(callOf(transport, 2))).outcome).toMatchObject({
-      kind: 'unknown',
-      code: 'unreadable_answer',
-    });
-  });
-
-  test('a provider that does not answer in time makes the mail unknown', async () => {
-    const server = await wireServer(() => undefined);
-    onTestFinished(server.close);
-    const transport = transportTo(server.url);
-    const call = callOf(transport, 2, { signal: AbortSignal.timeout(50) });
-    expect((await transport.deliver(call)).outcome).toMatchObject({ kind: 'unknown', code: 'timeout' });
-  });
-
-  test('an answer that stalls in its body ends with the signal', async () => {
-    const server = await wireServer((socket) => {
-      socket.write('HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{"data":');
-    });
-    onTestFinished(server.close);
-    const transport = transportTo(server.url);
-    const call = callOf(transport, 2, { signal: AbortSignal.timeout(100) });
-    expect((await transport.deliver(call)).outcome).toMatchObject({
-      kind: 'unknown',
-      code: 'unreadable_answer',
-    });
-  });
-
-  test('a call that is aborted before it begins is not made', async () => {
-    const { fetch, seen } = answering(200, { data: [{ id: 'a' }, { id: 'b' }] });
-    const transport = transportTo('https://mail.test', fetch);
-    const call = callOf(transport, 2, { signal: AbortSignal.abort() });
-    expect((await transport.deliver(call)).outcome).toMatchObject({ kind: 'notSent' });
-    expect(seen).toEqual([]);
-  });
-
-  test('an endless answer is cut off and not read into memory', async () => {
-    let isCancelled = false;
-    const chunk = new TextEncoder().encode('x'.repeat(1_000_000));
-    const endless = new ReadableStream<Uint8Array>({
-      pull: (controller) => controller.enqueue(chunk),
-      cancel: () => {
-        isCancelled = true;
-      },
-    });
-    const transport = transportTo('https://mail.test', () => Promise.resolve(new Response(endless)));
-    expect((await transport.deliver(callOf(transport, 2))).outcome).toMatchObject({ kind: 'unknown' });
-    expect(isCancelled).toBe(true);
   });
 });
 

@@ -1,8 +1,11 @@
 import { AwsV4Signer } from 'aws4fetch';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { batchCountInBounds } from '../../src/core/batch/batch.ts';
 import type { Outcome } from '../../src/core/batch/outcome.ts';
+import { json } from '../../src/mail/json.ts';
 import { userAgent } from '../../src/mail/providers/http.ts';
 import { createSesTransport, type SesConfig } from '../../src/mail/providers/ses/transport.ts';
+import { builtinTemplates } from '../../src/mail/templates/builtin.ts';
 import type { MailTransport } from '../../src/mail/transport.ts';
 import { answering, callOf, mailOf, nowMs, realFetch } from '../support/mail-fixtures.ts';
 
@@ -13,6 +16,7 @@ function transportTo(fetch = realFetch, config: Partial<SesConfig> = {}): MailTr
     accessKeyId: 'AKIDEXAMPLE',
     secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY',
     configurationSet: null,
+    mailsPerSecond: 50,
     fetch,
     now: () => nowMs,
     ...config,
@@ -24,6 +28,7 @@ const type = (name: string) => ({
   'x-amzn-errortype': `${name}:http://internal.amazon.com/coral/com.amazonaws.ses/`,
 });
 const message = (text: string) => ({ message: text });
+const success = (MessageId: string) => ({ Status: 'SUCCESS', MessageId });
 
 type Answer = [
   name: string,
@@ -206,7 +211,6 @@ test('the request is as SES documents it', async () => {
     ],
     ConfigurationSetName: 'events',
   });
-  expect(transport).toMatchObject({ name: 'ses', maxBatch: 1, idempotencyWindowMs: null });
 });
 
 test('the signature is for the payload and the time of the clock', async () => {
@@ -232,7 +236,135 @@ test('the signature is for the payload and the time of the clock', async () => {
   );
 });
 
-test('a payload of two mails cannot be made', () => {
-  expect(() => transportTo().encode([mailOf(), mailOf()])).toThrow(RangeError);
+test('several mails leave in one call, each with its own template values, headers and tags', async () => {
+  const { fetch, seen } = answering(200, { BulkEmailEntryResults: [success('a'), success('b')] });
+  const transport = transportTo(fetch, { configurationSet: 'events' });
+  const mails = ['ann', 'bob'].map((name) =>
+    mailOf({
+      to: `${name}@lead.test`,
+      html: json(`<p class="a">Hi ${name}</p>\n`),
+      tags: { session: 'activation_1704123456789_a7bc3d2f1', lead: '7' },
+    }),
+  );
+  const { outcome } = await transport.deliver(callOf(transport, 2, { payload: transport.encode(mails) }));
+  expect(outcome).toEqual({ kind: 'accepted', messageIds: ['a', 'b'], rejections: [] });
+  expect(seen[0]?.url).toBe('https://email.eu-west-1.amazonaws.com/v2/email/outbound-bulk-emails');
+  const body = JSON.parse(seen[0]?.body ?? '') as { BulkEmailEntries: unknown[] };
+  expect(body).toMatchObject({
+    FromEmailAddress: 'Acme <hello@acme.test>',
+    ReplyToAddresses: ['team@acme.test'],
+    DefaultContent: {
+      Template: {
+        TemplateContent: { Subject: '{{subject}}', Text: '{{text}}', Html: '{{html}}' },
+        TemplateData: '{}',
+      },
+    },
+    ConfigurationSetName: 'events',
+  });
+  expect(body.BulkEmailEntries).toHaveLength(2);
+  expect(body.BulkEmailEntries[1]).toEqual({
+    Destination: { ToAddresses: ['bob@lead.test'] },
+    ReplacementEmailContent: {
+      ReplacementTemplate: {
+        ReplacementTemplateData: JSON.stringify({
+          subject: 'Hello',
+          text: 'Hi',
+          html: '<p class="a">Hi bob</p>\n',
+        }),
+      },
+    },
+    ReplacementHeaders: [
+      { Name: 'List-Unsubscribe', Value: '<https://app.test/unsubscribe/abc>' },
+      { Name: 'List-Unsubscribe-Post', Value: 'List-Unsubscribe=One-Click' },
+    ],
+    ReplacementTags: [
+      { Name: 'lead', Value: '7' },
+      { Name: 'session', Value: 'activation_1704123456789_a7bc3d2f1' },
+    ],
+  });
+});
+
+describe('the statuses of the mails of a call', () => {
+  const failed = (Status: string, Error = 'Words.') => ({ Status, Error });
+  const outcomeOf = async (results: unknown): Promise<Outcome> => {
+    const transport = transportTo(answering(200, { BulkEmailEntryResults: results }).fetch);
+    return (await transport.deliver(callOf(transport, 2))).outcome;
+  };
+
+  test.each<[string, Partial<Outcome>]>([
+    ['ACCOUNT_THROTTLED', { kind: 'throttled', retryAfterMs: null }],
+    ['ACCOUNT_DAILY_QUOTA_EXCEEDED', { kind: 'quota', scope: 'daily' }],
+    ['TRANSIENT_FAILURE', { kind: 'transient', code: 'TRANSIENT_FAILURE' }],
+    ['ACCOUNT_SUSPENDED', { kind: 'auth', code: 'ACCOUNT_SUSPENDED' }],
+    ['ACCOUNT_SENDING_PAUSED', { kind: 'auth' }],
+    ['MAIL_FROM_DOMAIN_NOT_VERIFIED', { kind: 'auth' }],
+    ['CONFIGURATION_SET_DOES_NOT_EXIST', { kind: 'auth' }],
+    ['CONFIGURATION_SET_SENDING_PAUSED', { kind: 'auth' }],
+    ['INVALID_SENDING_POOL_NAME', { kind: 'auth' }],
+    ['TEMPLATE_DOES_NOT_EXIST', { kind: 'auth' }],
+  ])('%s leaves the mails for later, and fails none', async (status, because) => {
+    expect(await outcomeOf([failed(status), failed(status)])).toMatchObject(because);
+    expect(await outcomeOf([success('a'), failed(status)])).toEqual({
+      kind: 'accepted',
+      messageIds: ['a', null],
+      rejections: [],
+      deferral: { indexes: [1], because: expect.objectContaining(because) as never },
+    });
+  });
+
+  test.each(['MESSAGE_REJECTED', 'INVALID_PARAMETER_VALUE', 'FAILED'])(
+    '%s fails that mail only',
+    async (code) => {
+      expect(await outcomeOf([failed(code), success('b')])).toEqual({
+        kind: 'accepted',
+        messageIds: [null, 'b'],
+        rejections: [{ index: 0, code, message: 'Words.' }],
+      });
+    },
+  );
+
+  test('a sender that is not verified is a fault of the account', async () => {
+    const result = failed('MESSAGE_REJECTED', 'Email address is not verified. hello@acme.test');
+    expect(await outcomeOf([result, result])).toMatchObject({ kind: 'auth', code: 'MESSAGE_REJECTED' });
+  });
+
+  test.each<[string, unknown]>([
+    ['a result too few', [success('a')]],
+    ['no results', undefined],
+    ['a success without an id', [success('a'), { Status: 'SUCCESS' }]],
+    ['a status that is not documented', [success('a'), failed('SOMETHING_NEW')]],
+    ['a result without a status', [success('a'), {}]],
+    ['a result that is none', [success('a'), 7]],
+  ])('%s makes the call unknown', async (_, results) => {
+    expect(await outcomeOf(results)).toMatchObject({ kind: 'unknown', code: 'unreadable_answer' });
+  });
+});
+
+test.each([
+  [0.5, 1],
+  [1, 1],
+  [14, 14],
+  [14.9, 14],
+  [50, 50],
+  [500, 50],
+  [Number.NaN, 1],
+])('at %d mails a second a call has at most %d', (mailsPerSecond, maxBatch) => {
+  const transport = transportTo(realFetch, { mailsPerSecond });
+  expect(transport).toMatchObject({ name: 'ses', maxBatch, rateCounts: 'mails', idempotencyWindowMs: null });
+});
+
+test.each(builtinTemplates.map((template) => [template.id, template] as const))(
+  'fifty mails of the template %s fit into the megabyte of a call',
+  (_, { subject, html, text }) => {
+    const transport = transportTo();
+    const count = batchCountInBounds(transport, subject.length + html.length + text.length, 0);
+    expect(count).toBe(50);
+    const mail = mailOf({ html: json(html), text: json(text) });
+    const payload = transport.encode(Array.from({ length: count }, () => mail));
+    expect(Buffer.byteLength(payload)).toBeLessThan(900_000);
+  },
+);
+
+test('a payload without a mail cannot be made', () => {
   expect(() => transportTo().encode([])).toThrow(RangeError);
 });

@@ -11,6 +11,7 @@ const secrets = {
   ADDRESS_HASH_KEY: 'hash-key-Zq81xx-of-this-test',
   RESEND_WEBHOOK_SECRET: 'whsec_WnE4MXh4LXdlYmhvb2stc2VjcmV0',
   POSTMARK_WEBHOOK_CREDENTIALS: 'postmark:Zq81xx-password',
+  MAILGUN_WEBHOOK_SIGNING_KEY: 'Zq81xx-mailgun-signing-key',
 } as const satisfies Partial<Env>;
 
 let logged: string[];

@@ -8,8 +8,8 @@ import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { appendAudit } from '../../src/crm/audit.ts';
 import { recoveryActions } from '../../src/crm/recovery.ts';
-import { isTerminal, type Progress } from '../../src/shared/progress.ts';
-import { addLeads, emptyCrm, statuses } from '../support/crm-database.ts';
+import type { Progress } from '../../src/shared/progress.ts';
+import { statuses } from '../support/crm-database.ts';
 import type { FakeMailApi, MailFault } from '../support/fake-mail-api.ts';
 import { hooks } from '../support/hooks.ts';
 import { seededRandom } from '../support/random.ts';
@@ -24,7 +24,6 @@ import {
 } from '../support/session-driver.ts';
 import {
   accepted,
-  blankLeads,
   expectSound,
   last,
   mostMails,
@@ -271,7 +270,7 @@ describe('a provider that is down', () => {
   });
 });
 
-describe('a provider without keys', () => {
+describe('Postmark, by its own codes', () => {
   beforeEach(() => {
     hooks.env = {
       MAIL_BATCH_MAX: '10',
@@ -281,15 +280,6 @@ describe('a provider without keys', () => {
       MAIL_POSTAL_ADDRESS: '1 Main Street, Springfield',
       PUBLIC_URL: 'https://shop.test',
     };
-  });
-
-  it('mails a whole session, and only refused leads fail', async () => {
-    mail.refused.add('lead33@example.com');
-    await startSession(sessionId);
-    const end = last(await drive(sessionId, clock));
-    expect(end.email).toMatchObject({ sent: leadCount - 1, failed: 1, unknown: 0 });
-    expect(mail.callCount).toBe(leadCount / 10);
-    expect(mostMails(mail)).toBe(1);
   });
 
   it.each([
@@ -343,97 +333,6 @@ describe('a provider without keys', () => {
     const end = last(await drive(sessionId, clock));
     expect(end.email).toMatchObject({ sent: leadCount, failed: 0, unknown: 0 });
     expect(mostMails(mail)).toBe(1);
-  });
-
-  it.each<[string, MailFault]>([
-    ['500 after acceptance', { kind: 'acceptThenAnswer', status: 500 }],
-    ['503 after acceptance', { kind: 'acceptThenAnswer', status: 503 }],
-    ['a page of an edge', { kind: 'page', status: 403 }],
-    ['a lost answer', { kind: 'loseAfter' }],
-    ['a broken connection', { kind: 'loseBefore' }],
-    ['a broken-off answer', { kind: 'truncateAfter' }],
-    ['a hanging call', { kind: 'hangAfter' }],
-  ])('after %s leaves at most the calls in flight unknown, and repeats none of them', async (_, fault) => {
-    mail.fault = ({ callCount }) => (callCount === 2 ? fault : { kind: 'none' });
-    await startSession(sessionId);
-    const end = last(await drive(sessionId, clock));
-    expect(end.state).toBe('completed');
-    expect(end.email.unknown).toBeGreaterThan(0);
-    expect(end.email.unknown).toBeLessThanOrEqual(10);
-    expect(end.email.sent + end.email.unknown).toBe(leadCount);
-    expect(mostMails(mail)).toBe(1);
-    await expectSound(sessionId, mail);
-  });
-
-  it('takes more than a hundred mails in a call, and each has its result', async () => {
-    await addLeads(await emptyCrm(), blankLeads(150));
-    hooks.env = { ...hooks.env, MAIL_BATCH_MAX: '' };
-    await startSession(sessionId);
-    const end = last(await drive(sessionId, clock));
-    expect(end.email).toMatchObject({ sent: 150 });
-    const { batches } = await readRows(sessionId);
-    const largest = batches.reduce((a, b) => (a.leadIds.length > b.leadIds.length ? a : b));
-    expect(largest.leadIds.length).toBeGreaterThan(101);
-    const leadId = largest.leadIds.at(-1) ?? 0;
-    expect(await stubOf(sessionId).leadResult(leadId)).toMatchObject({ leadId, emailState: 'sent' });
-  });
-
-  it('that fails during planning is probed, and used again when it is back', async () => {
-    await addLeads(await emptyCrm(), blankLeads(1_200));
-    // The first page of the plan is one batch.
-    hooks.env = { ...hooks.env, MAIL_BATCH_MAX: '500' };
-    mail.fault = firstCalls(1, { kind: 'loseBefore' });
-    await startSession(sessionId);
-    const views = await drive(sessionId, clock);
-    const { sent, unknown } = last(views).email;
-    expect(sent + unknown).toBe(1_200);
-    expect(unknown).toBeLessThanOrEqual(500);
-    expect(mostMails(mail)).toBe(1);
-    // Every alarm did some work.
-    expect(views.length).toBeLessThan(20);
-  });
-
-  it('that is down for hours causes only one mail in doubt per probe', async () => {
-    mail.fault = () => ({ kind: 'loseBefore' });
-    await startSession(sessionId);
-    await drive(sessionId, clock, (view) => view.reason === 'mail_unreachable');
-    const inFlight = mail.callCount * 10;
-    let probeCount = 0;
-    mail.fault = ({ to }) => {
-      probeCount++;
-      expect(to).toHaveLength(1);
-      return { kind: 'loseBefore' };
-    };
-    const views = await drive(sessionId, clock, () => probeCount >= 4);
-    expect(last(views).email.unknown).toBeLessThanOrEqual(inFlight + 4);
-    mail.fault = () => ({ kind: 'none' });
-    const end = last(await drive(sessionId, clock));
-    expect(end.email.sent + end.email.unknown).toBe(leadCount);
-    expect(mostMails(mail)).toBeLessThanOrEqual(1);
-  });
-
-  describe('with a batch unknown at the end', () => {
-    beforeEach(async () => {
-      mail.fault = ({ callCount }) => (callCount === 2 ? { kind: 'loseBefore' } : { kind: 'none' });
-      await startSession(sessionId);
-      expect(last(await drive(sessionId, clock, isTerminal)).email.unknown).toBe(10);
-      mail.fault = () => ({ kind: 'none' });
-    });
-
-    it('sends it on a person’s command', async () => {
-      expect((await command(sessionId, 'retry', { outcome: 'unknown' })).status).toBe(200);
-      await expectAllSentOnce(last(await drive(sessionId, clock)));
-    });
-
-    it('takes it as sent on a person’s command, and sends nothing', async () => {
-      const { callCount } = mail;
-      const answer = await command(sessionId, 'assume-sent');
-      expect(answer.status).toBe(200);
-      const after: Progress = await answer.json();
-      expect(after.email).toMatchObject({ sent: leadCount, unknown: 0 });
-      expect(mail.callCount).toBe(callCount);
-      await expectSound(sessionId, mail);
-    });
   });
 });
 

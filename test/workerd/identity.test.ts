@@ -16,8 +16,11 @@ const publicRoutes = [
   'GET /problems/:code',
   'GET /unsubscribe/:token',
   'POST /unsubscribe/:token',
+  'POST /webhooks/mailgun',
   'POST /webhooks/postmark',
   'POST /webhooks/resend',
+  'POST /webhooks/sendgrid',
+  'POST /webhooks/ses',
 ];
 
 beforeEach(async () => {

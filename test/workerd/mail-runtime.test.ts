@@ -52,6 +52,7 @@ test('a payload is hashed and a call to SES is signed', async () => {
     accessKeyId: 'AKIDEXAMPLE',
     secretAccessKey: 'secret',
     configurationSet: null,
+    mailsPerSecond: 50,
     fetch,
     now: () => nowMs,
   });

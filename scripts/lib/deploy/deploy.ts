@@ -241,13 +241,15 @@ export async function tryOut(
 }
 
 function webhookLeft({ vars, presentSecrets, secrets, address }: DeployPlan): string[] {
-  const has = (name: string): boolean => presentSecrets.includes(name) || name in secrets;
+  const has = (name: string): boolean =>
+    presentSecrets.includes(name) || name in secrets || (vars[name] ?? '') !== '';
   const lines: string[] = [];
   const provider = findProvider(vars['MAIL_PROVIDER'] ?? '');
-  if (provider?.webhook !== undefined && !has(provider.webhook.secretName)) {
-    const { name, title, webhook } = provider;
+  if (provider?.webhook !== undefined && !has(provider.webhook.proof.setting)) {
+    const { name, title } = provider;
+    const { setting, what, example } = provider.webhook.proof;
     lines.push(
-      `Add a webhook at ${title} for ${address}/webhooks/${name}, and set ${webhook.secret.what}: ${webhook.secretName}=${webhook.secret.example} npm run deploy`,
+      `Add a webhook at ${title} for ${address}/webhooks/${name}, and set ${what}: ${setting}=${example} npm run deploy`,
     );
   }
   if ((vars['MAIL_POSTAL_ADDRESS'] ?? '') === '') {

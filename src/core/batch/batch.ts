@@ -169,19 +169,21 @@ const recipientBytes = 7_000;
 const customFieldBytes = 1_000;
 
 /**
- * Leads of a batch whose call fits into memory and whose recipients fit into a row.
+ * Leads of a batch whose call fits into memory and the provider's bound, and whose recipients fit into a row.
  *
+ * @param call - the most mails and characters of one call
  * @param templateLength - characters of subject, HTML and text
  * @param customFieldCount - fields that each recipient is frozen with
  */
 export function batchCountInBounds(
-  maxBatch: number,
+  call: { maxBatch: number; maxPayloadLength?: number },
   templateLength: number,
   customFieldCount: number,
 ): number {
-  const inMemory = maxPayloadLength / (templateLength * escapeFactor + mailMarginLength);
+  const { maxBatch, maxPayloadLength: maxLength = maxPayloadLength } = call;
+  const inCall = Math.min(maxLength, maxPayloadLength) / (templateLength * escapeFactor + mailMarginLength);
   const inRow = maxRecipientsBytes / (recipientBytes + customFieldCount * customFieldBytes);
-  return Math.max(1, Math.floor(Math.min(maxBatch, inMemory, inRow)));
+  return Math.max(1, Math.floor(Math.min(maxBatch, inCall, inRow)));
 }
 
 /** Indexes of the recipients whose mail is not decided: the ones a call is made for, in this order. */

@@ -22,7 +22,7 @@ export interface RecipientRejection {
 export interface Deferral {
   /** Into the call's mails. */
   indexes: number[];
-  because: Extract<Outcome, { kind: 'throttled' | 'auth' | 'transient' }>;
+  because: Extract<Outcome, { kind: 'throttled' | 'quota' | 'auth' | 'transient' }>;
 }
 
 /** @see docs/RELIABILITY.md for what each promises. */

@@ -47,7 +47,7 @@ interface Margin {
 }
 
 export interface GateConfig {
-  /** Calls per second that we allow ourselves: `MAIL_RATE`. */
+  /** Calls per second that we allow ourselves: `MAIL_RATE`. Mails, where the provider counts those. */
   maxRatePerSecond: number;
 }
 
@@ -187,15 +187,20 @@ function widened(margin: Margin, limitCount: number, nowMs: number): Margin | nu
   return { ms: Math.min(slotMs, Math.max(firstMarginMs, margin.ms + marginStepMs)), since: nowMs };
 }
 
-/** Takes up to `wantedCount` permits off the time line. */
+/**
+ * Takes up to `wantedCount` permits off the time line.
+ *
+ * @param weight - what one permit counts for: the mails of a call, where the provider counts mails
+ */
 export function leasePermits(
   state: GateState,
   config: GateConfig,
   nowMs: number,
   wantedCount: number,
+  weight = 1,
 ): { state: GateState; lease: Lease } {
   const current = recovered(state, config, nowMs);
-  const intervalMs = 1_000 / current.ratePerSecond;
+  const intervalMs = (weight * 1_000) / current.ratePerSecond;
   const { ceiling } = current;
   const lateMs = marginMs(current, config);
   const isLimited = lateMs > 0;

@@ -30,7 +30,7 @@ import { resolveAudience } from '../../crm/audience.ts';
 import { SupersededFlip } from '../../crm/fence.ts';
 import { openRecovery } from '../../crm/recovery.ts';
 import { callGate, classifyFault, faultText } from '../../runtime/faults.ts';
-import { mailAccount, type MailAccount } from '../mail-account.ts';
+import { callWeight, mailAccount, type MailAccount } from '../mail-account.ts';
 import { PermitPool } from '../sending/permit-pool.ts';
 import { observeSlice } from '../sending/observed.ts';
 import { SessionRunner } from '../sending/runner.ts';
@@ -300,7 +300,8 @@ export class SessionSlice {
   #lease(wantedCount: number): Promise<Lease> {
     const { mail } = this.#sending ?? {};
     if (mail === undefined) return Promise.reject(new Error('No slice has begun.'));
-    return callGate(async () => mail.gate.lease(wantedCount));
+    const weight = callWeight(mail.transport, this.#context.store.session().spec.batchLeadCount);
+    return callGate(async () => mail.gate.lease(wantedCount, weight));
   }
 
   /** Permits for the batches that are left, but no more than there are senders: more would expire unused. */

@@ -9,6 +9,7 @@
 import type { Setting } from '../../shared/setting.ts';
 import type { ReportedFigure } from '../../shared/waves.ts';
 import { cloudflare } from './cloudflare/index.ts';
+import { mailgun } from './mailgun/index.ts';
 import { postmark } from './postmark/index.ts';
 import {
   refuse,
@@ -19,12 +20,13 @@ import {
   type TransportChoice,
 } from './provider.ts';
 import { resend } from './resend/index.ts';
+import { sendgrid } from './sendgrid/index.ts';
 import { ses } from './ses/index.ts';
 
 export type { MailConfig } from './provider.ts';
 
 /** In the order in which they are listed for people. */
-export const mailProviders: readonly MailProvider[] = [resend, postmark, ses, cloudflare];
+export const mailProviders: readonly MailProvider[] = [resend, postmark, ses, mailgun, sendgrid, cloudflare];
 
 const names = mailProviders.map(({ name }) => name);
 
@@ -97,7 +99,7 @@ export function createTransport(config: MailConfig, effects: MailEffects): Trans
 /** Which figures of a wave the provider reports to us: where it has webhooks, and their secret is set. */
 export function reportedBy(env: { MAIL_PROVIDER: string }): readonly ReportedFigure[] {
   const webhook = findProvider(env.MAIL_PROVIDER)?.webhook;
-  return webhook !== undefined && textSetting(env, webhook.secretName) !== '' ? webhook.reports : [];
+  return webhook !== undefined && textSetting(env, webhook.proof.setting) !== '' ? webhook.reports : [];
 }
 
 /** How long a provider remembers idempotency keys, in milliseconds; null: it has none. */

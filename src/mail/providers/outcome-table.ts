@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { Outcome } from '../../core/batch/outcome.ts';
+import type { Deferral, Outcome, RecipientRejection } from '../../core/batch/outcome.ts';
 
 /** The parts of an answer that tables read, for any answer except a plain success. */
 export interface ProviderAnswer {
@@ -100,3 +100,39 @@ export const unreadableAnswer: Outcome = {
   code: 'unreadable_answer',
   message: 'The mail provider took the call, but its answer could not be read.',
 };
+
+/** What a provider that answers for each mail of a call says of one: taken, or an outcome of its table. */
+export type MailResult = { kind: 'taken'; messageId: string | null } | Outcome;
+
+/** The outcome of a call from the results of its mails, in their order. */
+export function joinResults(results: readonly MailResult[]): Outcome {
+  const messageIds: (string | null)[] = [];
+  const rejections: RecipientRejection[] = [];
+  const deferral: { indexes: number[]; because: Deferral['because'] | null } = { indexes: [], because: null };
+  for (const [index, result] of results.entries()) {
+    messageIds.push(result.kind === 'taken' ? result.messageId : null);
+    switch (result.kind) {
+      case 'taken':
+        break;
+      case 'rejected':
+        rejections.push({ index, code: result.code, message: result.message });
+        break;
+      case 'auth':
+      case 'quota':
+      case 'throttled':
+      case 'transient':
+        deferral.indexes.push(index);
+        // Of several reasons, the one that only a person can fix.
+        if (deferral.because === null || result.kind === 'auth') deferral.because = result;
+        break;
+      default:
+        // Whether this mail was taken is not known; an outcome has no place for one such mail among others.
+        return unreadableAnswer;
+    }
+  }
+  // A reason that is not a recipient's fault, so no recipient may fail for it.
+  const { indexes, because } = deferral;
+  if (because === null) return { kind: 'accepted', messageIds, rejections };
+  if (indexes.length === results.length) return because;
+  return { kind: 'accepted', messageIds, rejections, deferral: { indexes, because } };
+}

@@ -37,21 +37,36 @@ export type TransportChoice =
   /** `missing` names the settings at fault; `message` is for a person. */
   | { kind: 'refused'; missing: string[]; message: string };
 
+/** A request to the webhook, as it came. */
+export interface WebhookRequest {
+  headers: Headers;
+  body: string;
+  /** The value of {@link ProviderWebhook.proof}; empty when it is not set. */
+  proof: string;
+}
+
 /** A provider's events. */
 export interface ProviderWebhook {
-  /** The secret that proves the origin of an event; it is one of {@link MailProvider.settings}. */
-  secretName: string;
-  /** What the person enters and an example of it, for the hint of `npm run deploy`. */
-  secret: { what: string; example: string };
+  /**
+   * The setting by which the origin of an event is proved; it is one of {@link MailProvider.settings}. What the person
+   * enters and an example of it are for the hint of `npm run deploy`.
+   */
+  proof: { setting: string; what: string; example: string };
   /** For the OpenAPI document: how events are signed, and the headers of the signature. */
   summary: string;
   headers: readonly string[];
   /** Figures of a wave that its events tell. */
   reports: readonly ReportedFigure[];
-  /** True when the sender knows the secret. False when no secret is set. */
-  verify(request: { headers: Headers; body: string; secret: string }): boolean;
-  /** One event in our terms; null when it is not about a mail of ours. */
-  read(body: unknown): MailEvent | null;
+  /**
+   * True when the request is the provider's. False when the setting is empty.
+   *
+   * @throws when that cannot be found out now; the provider repeats the request then
+   */
+  verify(request: WebhookRequest, effects: MailEffects): boolean | Promise<boolean>;
+  /** Events in our terms; none when the body is not about mails of ours. */
+  read(body: unknown): readonly MailEvent[];
+  /** The address that must be fetched before the provider sends events; null when this body asks for nothing. */
+  confirmationUrl?(body: unknown): string | null;
 }
 
 /** The places of a provider's DNS records below the sender's domain. Those that differ by account are left out. */

@@ -38,6 +38,16 @@ export const meaningOf = (event: DeliveryEvent): EventMeaning => ({
 });
 
 /**
+ * The recipient of a mail. Ours have one; with several it would not be known which one an event is about.
+ *
+ * @param to - an address, or a list of addresses
+ */
+export function onlyAddress(to: unknown): string | null {
+  const [address, ...others] = Array.isArray(to) ? (to as unknown[]) : [to];
+  return typeof address === 'string' && address !== '' && others.length === 0 ? address : null;
+}
+
+/**
  * The session and the lead of a mail's tags; null when the tags are not ours.
  *
  * @param tags - an object of names and values, or a list of `{name, value}`

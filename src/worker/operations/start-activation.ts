@@ -102,7 +102,7 @@ export async function startActivation(
   const template = await requireTemplate(env, wanted.templateId);
   const { customFields } = compileUsable(template);
   requireMail(env);
-  const { name: provider, maxBatch } = requireTransport(env);
+  const { name: provider, maxBatch, ...callBounds } = requireTransport(env);
   const createdAt = Date.now();
   // Who is held to no manifest does not wait for counts.
   const isHeld = manifestHash !== undefined;
@@ -126,7 +126,7 @@ export async function startActivation(
     provider,
     batchLeadCount: batchCountUnderCap(
       batchCountInBounds(
-        Math.min(maxBatch, maxBatchLeadCount(env) ?? maxBatch, warmUpBatch ?? maxBatch),
+        { ...callBounds, maxBatch: Math.min(maxBatch, maxBatchLeadCount(env) ?? maxBatch, warmUpBatch ?? maxBatch) },
         template.subject.length + template.html.length + template.text.length,
         customFields.length,
       ),

@@ -40,9 +40,9 @@ export class ActivationSession extends RealSession {
 }
 
 export class MailGate extends RealGate {
-  override lease(wantedCount: number): ReturnType<RealGate['lease']> {
+  override lease(...wanted: Parameters<RealGate['lease']>): ReturnType<RealGate['lease']> {
     traffic.leaseCount++;
-    return super.lease(wantedCount);
+    return super.lease(...wanted);
   }
 
   override report(report: Parameters<RealGate['report']>[0]): void {

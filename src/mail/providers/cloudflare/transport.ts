@@ -9,6 +9,7 @@
  * @module
  */
 import { isGivenUp, parseJson, safeCode, safeMessage } from '../http.ts';
+import { namedAddress } from '../named-address.ts';
 import {
   auth,
   quota,
@@ -115,10 +116,9 @@ async function abandonable<T>(call: Promise<T>, signal: AbortSignal): Promise<T>
 }
 
 function cloudflareMail(mail: OutgoingMail): Json {
-  const from = namedAddress(mail.from);
+  const { name, email } = namedAddress(mail.from);
   return jsonObject({
-    from:
-      typeof from === 'string' ? json(from) : jsonObject({ name: json(from.name), email: json(from.email) }),
+    from: name === undefined ? json(email) : jsonObject({ name: json(name), email: json(email) }),
     to: json(mail.to),
     replyTo: mail.replyTo === null ? undefined : json(mail.replyTo),
     subject: mail.subject,
@@ -126,11 +126,4 @@ function cloudflareMail(mail: OutgoingMail): Json {
     text: mail.text,
     headers: jsonRecord(mail.headers),
   });
-}
-
-/** The builder takes the name and the address separately. */
-function namedAddress(from: string): CloudflareMail['from'] {
-  const match = /^\s*"?([^"<]*?)"?\s*<([^<>\s]+)>\s*$/.exec(from);
-  const [, name = '', email = ''] = match ?? [];
-  return email === '' ? from : name === '' ? email : { name, email };
 }

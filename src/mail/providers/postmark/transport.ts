@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { Deferral, Outcome, RecipientRejection } from '../../../core/batch/outcome.ts';
+import type { Outcome } from '../../../core/batch/outcome.ts';
 import {
   callProvider,
   networkOutcome,
@@ -20,12 +20,14 @@ import {
 } from '../http.ts';
 import {
   auth,
+  joinResults,
   readOutcomeTable,
   rejected,
   throttled,
   transient,
   unknown,
   unreadableAnswer,
+  type MailResult,
   type OutcomeRule,
 } from '../outcome-table.ts';
 import { parseRetryAfter, readRateObservation } from '../retry-after.ts';
@@ -106,30 +108,18 @@ export function createPostmarkTransport(config: PostmarkConfig): MailTransport {
 /** One result per mail, in order: taken under an id, or refused with a code. */
 function listOutcome(body: unknown, mailCount: number, retryAfterMs: number | null): Outcome {
   if (!Array.isArray(body) || body.length !== mailCount) return unreadableAnswer;
-  const results: readonly unknown[] = body;
-  const messageIds: (string | null)[] = [];
-  const rejections: RecipientRejection[] = [];
-  const deferral: { indexes: number[]; because: Deferral['because'] | null } = { indexes: [], because: null };
-  for (const [index, result] of results.entries()) {
-    const code = errorCode(result);
-    if (code === null) return unreadableAnswer;
-    const messageId = code === 0 ? textProperty(result, 'MessageID', '') : '';
-    messageIds.push(messageId === '' ? null : messageId);
-    if (code === 0) continue;
-    const message = safeMessage(textProperty(result, 'Message', 'The mail provider refused this mail.'));
-    const answer = { status: 200, code: String(code), message, retryAfterMs, mailCount };
-    const outcome = readOutcomeTable(outcomeTable, answer);
-    if (outcome.kind === 'auth' || outcome.kind === 'throttled' || outcome.kind === 'transient') {
-      deferral.indexes.push(index);
-      // Of several reasons, the one that only a person can fix.
-      if (deferral.because === null || outcome.kind === 'auth') deferral.because = outcome;
-    } else rejections.push({ index, code: String(code), message });
-  }
-  // A reason that is not a recipient's fault, so no recipient may fail for it.
-  const { indexes, because } = deferral;
-  if (because === null) return { kind: 'accepted', messageIds, rejections };
-  if (indexes.length === mailCount) return because;
-  return { kind: 'accepted', messageIds, rejections, deferral: { indexes, because } };
+  return joinResults((body as unknown[]).map((result) => mailResult(result, mailCount, retryAfterMs)));
+}
+
+function mailResult(result: unknown, mailCount: number, retryAfterMs: number | null): MailResult {
+  const code = errorCode(result);
+  if (code === null) return unreadableAnswer;
+  if (code === 0) return { kind: 'taken', messageId: textProperty(result, 'MessageID', '') || null };
+  const message = safeMessage(textProperty(result, 'Message', 'The mail provider refused this mail.'));
+  const answer = { status: 200, code: String(code), message, retryAfterMs, mailCount };
+  const outcome = readOutcomeTable(outcomeTable, answer);
+  // A code is Postmark's own word that it did not take this mail.
+  return outcome.kind === 'unknown' ? rejected(answer) : outcome;
 }
 
 function errorCode(value: unknown): number | null {

@@ -6,12 +6,11 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { property, textProperty } from '../http.ts';
-import type { ProviderWebhook } from '../provider.ts';
-import { meaningOf, readTags, type EventMeaning, type MailEvent } from '../webhook-event.ts';
+import type { ProviderWebhook, WebhookRequest } from '../provider.ts';
+import { meaningOf, onlyAddress, readTags, type EventMeaning, type MailEvent } from '../webhook-event.ts';
 
 export const webhook: ProviderWebhook = {
-  secretName: 'POSTMARK_WEBHOOK_CREDENTIALS',
-  secret: { what: 'its credentials', example: 'user:password' },
+  proof: { setting: 'POSTMARK_WEBHOOK_CREDENTIALS', what: 'its credentials', example: 'user:password' },
   summary: 'Events of Postmark, with basic authentication',
   headers: ['authorization'],
   reports: ['bounced', 'complained'],
@@ -20,20 +19,20 @@ export const webhook: ProviderWebhook = {
 };
 
 /** Compares hashes, so that the time reveals nothing about the credentials. */
-function hasCredentials({ headers, secret }: Parameters<ProviderWebhook['verify']>[0]): boolean {
+function hasCredentials({ headers, proof }: WebhookRequest): boolean {
   const [, given = ''] = /^basic ([a-z0-9+/=]+)$/i.exec(headers.get('authorization') ?? '') ?? [];
-  if (!secret.includes(':') || given === '') return false;
+  if (!proof.includes(':') || given === '') return false;
   const sha256 = (text: string, encoding: 'utf8' | 'base64'): Uint8Array =>
     createHash('sha256').update(text, encoding).digest();
-  return timingSafeEqual(sha256(secret, 'utf8'), sha256(given, 'base64'));
+  return timingSafeEqual(sha256(proof, 'utf8'), sha256(given, 'base64'));
 }
 
-function readPostmarkEvent(body: unknown): MailEvent | null {
+function readPostmarkEvent(body: unknown): readonly MailEvent[] {
   const origin = readTags(property(body, 'Metadata'));
   const meaning = meaningOfRecord(body);
-  if (meaning === null || origin === null) return null;
+  if (meaning === null || origin === null) return [];
   const address = textProperty(body, 'Email', textProperty(body, 'Recipient', ''));
-  return { ...origin, ...meaning, address: address === '' ? null : address };
+  return [{ ...origin, ...meaning, address: onlyAddress(address) }];
 }
 
 /** Bounce types of addresses that will never accept mail. */

@@ -6,12 +6,11 @@
 import { Webhook } from 'standardwebhooks';
 import type { DeliveryEvent } from '../../../core/batch/delivery-status.ts';
 import { property, textProperty } from '../http.ts';
-import type { ProviderWebhook } from '../provider.ts';
-import { meaningOf, readTags, type MailEvent } from '../webhook-event.ts';
+import type { ProviderWebhook, WebhookRequest } from '../provider.ts';
+import { meaningOf, onlyAddress, readTags, type MailEvent } from '../webhook-event.ts';
 
 export const webhook: ProviderWebhook = {
-  secretName: 'RESEND_WEBHOOK_SECRET',
-  secret: { what: 'its signing secret', example: '…' },
+  proof: { setting: 'RESEND_WEBHOOK_SECRET', what: 'its signing secret', example: '…' },
   summary: 'Events of Resend, signed (svix-id, svix-timestamp, svix-signature)',
   headers: ['svix-id', 'svix-timestamp', 'svix-signature'],
   reports: ['bounced', 'complained'],
@@ -20,14 +19,14 @@ export const webhook: ProviderWebhook = {
 };
 
 /** Standard Webhooks, the successor of Svix's scheme: the same signature under other header names. */
-function isSigned({ headers, body, secret }: Parameters<ProviderWebhook['verify']>[0]): boolean {
+function isSigned({ headers, body, proof }: WebhookRequest): boolean {
   const signature = {
     'webhook-id': headers.get('svix-id') ?? '',
     'webhook-timestamp': headers.get('svix-timestamp') ?? '',
     'webhook-signature': headers.get('svix-signature') ?? '',
   };
   // Two secrets are valid while one is replaced by the other.
-  const secrets = secret.split(/\s+/).filter((one) => one !== '');
+  const secrets = proof.split(/\s+/).filter((one) => one !== '');
   return secrets.some((one) => {
     try {
       new Webhook(one).verify(body, signature, { jsonParse: false });
@@ -48,23 +47,19 @@ const events: Readonly<Record<string, DeliveryEvent>> = {
   'email.suppressed': 'suppressed',
 };
 
-function readResendEvent(body: unknown): MailEvent | null {
+function readResendEvent(body: unknown): readonly MailEvent[] {
   const event = events[textProperty(body, 'type', '')];
   const data = property(body, 'data');
   // Tags come back as an object; older events have them as the list that was sent.
   const origin = readTags(property(data, 'tags'));
-  if (event === undefined || origin === null) return null;
+  if (event === undefined || origin === null) return [];
   const isHard =
     event === 'bounced' && /^permanent$/i.test(textProperty(property(data, 'bounce'), 'type', ''));
-  return {
-    ...origin,
-    ...meaningOf(isHard ? 'hardBounced' : event),
-    address: onlyAddress(property(data, 'to')),
-  };
-}
-
-/** Our mails have one recipient. With several it would not be known which one bounced. */
-function onlyAddress(to: unknown): string | null {
-  const [address, ...others] = Array.isArray(to) ? (to as unknown[]) : [to];
-  return typeof address === 'string' && address !== '' && others.length === 0 ? address : null;
+  return [
+    {
+      ...origin,
+      ...meaningOf(isHard ? 'hardBounced' : event),
+      address: onlyAddress(property(data, 'to')),
+    },
+  ];
 }

@@ -1,12 +1,12 @@
 /**
- * Amazon SES as a provider: https://docs.aws.amazon.com/ses/. Its events are not read, because they come through
- * SNS; bounces show only on the pages of SES.
+ * Amazon SES as a provider: https://docs.aws.amazon.com/ses/.
  *
  * @module
  */
 import { ready, refuse, textSetting, type MailProvider } from '../provider.ts';
 import { settings } from './settings.ts';
 import { createSesTransport } from './transport.ts';
+import { webhook } from './webhook.ts';
 
 export const ses: MailProvider = {
   name: 'ses',
@@ -14,6 +14,7 @@ export const ses: MailProvider = {
   apiUrl: null,
   keyWindowMs: null,
   settings,
+  webhook,
   transport: ({ apiUrl, apiKey, env }, effects) => {
     const [, accessKeyId = '', secretAccessKey = ''] = /^([^:\s]+):(\S+)$/.exec(apiKey) ?? [];
     if (accessKeyId === '') {
@@ -30,6 +31,7 @@ export const ses: MailProvider = {
         region,
         accessKeyId,
         secretAccessKey,
+        mailsPerSecond: Number(textSetting(env, 'MAIL_RATE')),
         configurationSet: textSetting(env, 'MAIL_SES_CONFIGURATION_SET') || null,
         ...effects,
       }),

@@ -108,7 +108,7 @@ function webhookCheck(env: Env, standIn: boolean): Check {
         'There are no delivery reports from this provider. Look for bounces and complaints on its own pages.',
     };
   }
-  if (textSetting(env, webhook.secretName) !== '') {
+  if (textSetting(env, webhook.proof.setting) !== '') {
     return {
       ...common,
       status: 'ok',
@@ -119,6 +119,6 @@ function webhookCheck(env: Env, standIn: boolean): Check {
   return {
     ...common,
     status: 'warning',
-    detail: `${webhook.secretName} is not set. Without reports of bounces and complaints, the reputation guard cannot pause an activation.`,
+    detail: `${webhook.proof.setting} is not set. Without reports of bounces and complaints, the reputation guard cannot pause an activation.`,
   };
 }

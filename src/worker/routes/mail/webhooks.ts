@@ -1,7 +1,7 @@
 /**
  * `POST /webhooks/<provider>`: mail providers report the outcome of mails.
  *
- * Passes an event to the session and the suppression list. Who may send one and what it means is decided in
+ * Passes events to the sessions and the suppression list. Who may send one and what it means is decided in
  * src/mail/providers/<name>/webhook.ts. Public: no identity. Invariant: 200 is answered only when what the event
  * says is on disk, or concerns nobody here. So the provider's repeats lose nothing, and an event that comes twice
  * changes nothing.
@@ -9,21 +9,23 @@
  * @module
  */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { Context } from 'hono';
 import { emailHash } from '../../../crm/email.ts';
 import { suppressHash } from '../../../crm/suppressions.ts';
 import { sessionStub } from '../../../durable/stubs.ts';
 import { parseJson } from '../../../mail/providers/http.ts';
 import { mailProviders } from '../../../mail/providers/index.ts';
-import { textSetting, type ProviderWebhook } from '../../../mail/providers/provider.ts';
+import { textSetting, type MailEffects, type ProviderWebhook } from '../../../mail/providers/provider.ts';
 import type { MailEvent } from '../../../mail/providers/webhook-event.ts';
 import { logEvent } from '../../../runtime/log.ts';
-import type { App, AppEnv } from '../../app-env.ts';
+import type { App } from '../../app-env.ts';
 import { problems, Refusal } from '../../http/problem.ts';
 import { addDeliveryEvents } from '../../operations/older-objects.ts';
 
-/** An event of one mail is about 2 kB. */
-export const maxEventBytes = 256 * 1024;
+/** An event of one mail is about 2 kB. SendGrid sends as many together as fit into 768 kB. */
+export const maxEventBytes = 1024 * 1024;
+
+/** How long a fetch for a webhook may take, in ms: Amazon SNS gives up on us after 15 s. */
+const maxFetchMs = 5_000;
 
 const anyEvent = z
   .record(z.string(), z.unknown())
@@ -58,12 +60,29 @@ export function webhookRoutes(app: App): void {
     app.openAPIRegistry.registerPath(describe(name, webhook));
     app.post(`/webhooks/${name}`, async (c) => {
       const body = await c.req.text();
-      const secret = textSetting(c.env, webhook.secretName);
-      if (!webhook.verify({ headers: c.req.raw.headers, body, secret }))
+      const proof = textSetting(c.env, webhook.proof.setting);
+      if (!(await webhook.verify({ headers: c.req.raw.headers, body, proof }, effects)))
         throw new Refusal('invalid_signature');
-      return take(c, webhook.read(requireJson(body)));
+      const message = requireJson(body);
+      const url = webhook.confirmationUrl?.(message) ?? null;
+      if (url !== null) await confirm(url);
+      await take(c.env, webhook.read(message));
+      return c.body(null, 200);
     });
   }
+}
+
+const effects: MailEffects = {
+  fetch: (url, init) => fetch(url, { signal: AbortSignal.timeout(maxFetchMs), ...init }),
+  now: Date.now,
+};
+
+/** Tells the provider that its events are wanted here. Our answer is a fault otherwise, and it asks again. */
+async function confirm(url: string): Promise<void> {
+  const response = await effects.fetch(url, { redirect: 'manual' });
+  await response.body?.cancel();
+  if (!response.ok) throw new Error(`The webhook was not confirmed: ${response.status}.`);
+  logEvent('info', 'webhook_confirmed', { host: new URL(url).hostname });
 }
 
 function requireJson(text: string): unknown {
@@ -72,16 +91,20 @@ function requireJson(text: string): unknown {
   return body;
 }
 
-async function take(c: Context<AppEnv>, mail: MailEvent | null): Promise<Response> {
-  if (mail === null) return c.body(null, 200);
-  const { sessionId, leadId, event, suppression: reason, address } = mail;
+async function take(env: Env, mails: readonly MailEvent[]): Promise<void> {
   // The list first: it must not be lost even when the session is long gone.
-  if (reason !== null && address !== null) {
-    const hash = emailHash(c.env.ADDRESS_HASH_KEY, address);
+  for (const { sessionId, leadId, suppression: reason, address } of mails) {
+    if (reason === null || address === null) continue;
+    const hash = emailHash(env.ADDRESS_HASH_KEY, address);
     const entry = { emailHash: hash, leadId, address, reason, nowMs: Date.now(), sessionId };
-    const isNew = await suppressHash(c.env.DB, entry);
+    const isNew = await suppressHash(env.DB, entry);
     if (isNew) logEvent('info', 'suppressed', { sessionId, leadId, reason });
   }
-  if (event !== null) await addDeliveryEvents(sessionStub(c.env, sessionId), [{ leadId, event }]);
-  return c.body(null, 200);
+  const bySession = Map.groupBy(mails, ({ sessionId }) => sessionId);
+  await Promise.all(
+    Array.from(bySession, async ([sessionId, ofSession]) => {
+      const reports = ofSession.flatMap(({ leadId, event }) => (event === null ? [] : [{ leadId, event }]));
+      if (reports.length > 0) await addDeliveryEvents(sessionStub(env, sessionId), reports);
+    }),
+  );
 }

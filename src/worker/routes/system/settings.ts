@@ -7,7 +7,7 @@
 import { createRoute } from '@hono/zod-openapi';
 import { batchCountUnderCap } from '../../../core/limits/daily-cap.ts';
 import { countFailedEndpoints } from '../../../crm/event-endpoints.ts';
-import { mailTransport } from '../../../durable/mail-account.ts';
+import { callWeight, mailTransport } from '../../../durable/mail-account.ts';
 import { isProviderName, providerSettings } from '../../../mail/providers/index.ts';
 import { textSetting } from '../../../mail/providers/provider.ts';
 import {
@@ -87,10 +87,14 @@ function isLoopbackUrl(text: string): boolean {
 }
 
 /** As a session that starts now divides its leads, but for templates so long that fewer fit. */
-function mailsPerCall(env: Env): number {
+function mailSpeed(env: Env): { mailsPerCall: number; callsPerSecond: number } {
+  const rate = gateConfig(env).maxRatePerSecond;
   const choice = mailTransport(env, Date.now);
-  const most = choice.kind === 'refused' ? 1 : choice.transport.maxBatch;
-  return batchCountUnderCap(Math.min(most, maxBatchLeadCount(env) ?? most), dailyCap(env));
+  if (choice.kind === 'refused') return { mailsPerCall: 1, callsPerSecond: rate };
+  const { transport } = choice;
+  const most = Math.min(transport.maxBatch, maxBatchLeadCount(env) ?? transport.maxBatch);
+  const mailsPerCall = batchCountUnderCap(most, dailyCap(env));
+  return { mailsPerCall, callsPerSecond: rate / callWeight(transport, mailsPerCall) };
 }
 
 export function settingsRoutes(app: App): void {
@@ -124,10 +128,9 @@ export function settingsRoutes(app: App): void {
           provider: MAIL_PROVIDER,
           from: MAIL_FROM,
           inboxUrl: testInboxUrl(c.env)?.href ?? null,
-          callsPerSecond: gateConfig(c.env).maxRatePerSecond,
           reportsDeliveries: reportsDeliveries(c.env),
           isWarmingUp: warmUpPlan(c.env) !== null,
-          mailsPerCall: mailsPerCall(c.env),
+          ...mailSpeed(c.env),
         },
         activate: {
           confirmAbove: confirmAbove(c.env),
