@@ -25,11 +25,6 @@ import { DescribedAnswers } from './described-answers.ts';
 import { hooks } from './hooks.ts';
 
 export class MailGate extends RealGate {
-  constructor(ctx: DurableObjectState, env: Env) {
-    // An object lives longer than a test, whose settings it is to see.
-    super(ctx, new Proxy(env, { get: (target, name: keyof Env) => hooks.env[name] ?? target[name] }));
-  }
-
   protected override now(): number {
     return hooks.now === null ? super.now() : hooks.now();
   }
