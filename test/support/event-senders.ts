@@ -273,7 +273,7 @@ const ecdsaKeys = async (): Promise<CryptoKeyPair> =>
   (await crypto.subtle.generateKey(p256, true, ['sign', 'verify'])) as CryptoKeyPair;
 const [sendgridPair, strangerPair] = await Promise.all([ecdsaKeys(), ecdsaKeys()]);
 const publicKeyOf = async ({ publicKey }: CryptoKeyPair): Promise<string> =>
-  Buffer.from((await crypto.subtle.exportKey('spki', publicKey)) as ArrayBuffer).toString('base64');
+  Buffer.from(await crypto.subtle.exportKey('spki', publicKey)).toString('base64');
 
 /** An ECDSA signature as DER, from the two numbers that WebCrypto writes one after the other. */
 function derSignature(raw: Uint8Array): Buffer {

@@ -125,7 +125,11 @@ export function joinResults(results: readonly MailResult[]): Outcome {
         // Of several reasons, the one that only a person can fix.
         if (deferral.because === null || result.kind === 'auth') deferral.because = result;
         break;
-      default:
+      case 'accepted':
+      case 'concurrent':
+      case 'keyConflict':
+      case 'notSent':
+      case 'unknown':
         // Whether this mail was taken is not known; an outcome has no place for one such mail among others.
         return unreadableAnswer;
     }

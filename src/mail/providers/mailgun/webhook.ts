@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { Buffer } from 'node:buffer';
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { parseJson, property, textProperty } from '../http.ts';
 import type { MailEffects, ProviderWebhook, WebhookRequest } from '../provider.ts';

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { Buffer } from 'node:buffer';
 import { createPublicKey, verify } from 'node:crypto';
 import { property, textProperty } from '../http.ts';
 import type { ProviderWebhook, WebhookRequest } from '../provider.ts';

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { Buffer } from 'node:buffer';
 import { verify, X509Certificate } from 'node:crypto';
 import { parseJson, property, textProperty, type FetchLike } from '../http.ts';
 
