@@ -7,7 +7,7 @@
  * @module
  */
 import { mentions, withoutMentions, type ForgottenPerson } from '../shared/forgotten.ts';
-import type { Progress } from '../shared/progress.ts';
+import { statesIn, type Progress } from '../shared/progress.ts';
 import type { ActivationList, ActivationView } from '../shared/schemas/activation.ts';
 import { readPage, type Condition, type PagedList } from './cursor.ts';
 
@@ -84,10 +84,12 @@ const dueSql = `CASE WHEN state = 'scheduled' THEN progress ->> '$.schedule.star
   WHEN progress ->> '$.waitingFor.kind' IN ('window', 'wave') THEN progress ->> '$.waitingUntil' END`;
 /** When a session that waits has to be looked at again. */
 const wakeSql = `CASE WHEN state = 'awaiting_approval' THEN progress ->> '$.approval.expiresAt' ELSE ${dueSql} END`;
+/** Names of ours, as SQL. */
+const listSql = (names: readonly string[]): string => names.map((name) => `'${name}'`).join(', ');
 const isOpenSql = "(progress ->> 'finishedAt') IS NULL";
 
 const viewSql: Record<ActivationView, string> = {
-  open: `(${isOpenSql} AND state NOT IN ('scheduled', 'awaiting_approval'))`,
+  open: `(${isOpenSql} AND state NOT IN (${listSql(statesIn('ahead'))}))`,
   approval: `(${isOpenSql} AND state = 'awaiting_approval')`,
   scheduled: `(${isOpenSql} AND ${dueSql} IS NOT NULL)`,
   attention: attentionSql,
@@ -186,7 +188,7 @@ export async function listBegunBefore(
 export async function countRunning(db: D1Database, owner: string): Promise<number> {
   const row = await db
     .prepare(
-      "SELECT count(*) AS n FROM activations WHERE owner = ? AND state IN ('awaiting_approval', 'scheduled', 'queued', 'running', 'paused', 'wave_held')",
+      `SELECT count(*) AS n FROM activations WHERE owner = ? AND state IN (${listSql(statesIn('ahead', 'going', 'halted'))})`,
     )
     .bind(owner)
     .first<{ n: number }>();

@@ -32,6 +32,31 @@ export const sessionStates = [
 ] as const;
 export type SessionState = (typeof sessionStates)[number];
 
+/**
+ * How far a session in each state is: `ahead` waits for a time or an approval and has done nothing; `going`; `halted` waits
+ * for a person, and but for a check nothing leaves; `over` begins nothing more (what a cancelled one had on its way may
+ * still have to settle). Every list of states is made of this.
+ */
+const stages = {
+  awaiting_approval: 'ahead',
+  scheduled: 'ahead',
+  queued: 'going',
+  running: 'going',
+  paused: 'halted',
+  wave_held: 'halted',
+  completed: 'over',
+  cancelled: 'over',
+  failed: 'over',
+} as const satisfies Record<SessionState, string>;
+type Stage = (typeof stages)[SessionState];
+
+/** The stage of a session's state. */
+export const stageOf = ({ state }: { state: SessionState }): Stage => stages[state];
+
+/** The states of some stages. */
+export const statesIn = (...wanted: readonly Stage[]): SessionState[] =>
+  sessionStates.filter((state) => wanted.includes(stages[state]));
+
 /** Why a session is `paused`, what `failed` it, or why one that waited for an approval was `cancelled`. */
 export const sessionReasons = [
   'user',

@@ -127,6 +127,8 @@ export interface WaveProgress {
 
 /** Why an activation is `wave_held`. */
 export interface WaveHeld {
+  /** Which hold of the activation it is, from 1 on: a wave may be held more than once. */
+  hold: number;
   /** The wave. */
   number: number;
   /** Which limit is broken: the first of several. */

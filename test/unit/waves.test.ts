@@ -108,7 +108,10 @@ function watched(
 }
 
 const command = (session: Session, wanted: Command, at = nowMs) => decideCommand(session, wanted, at);
-const goOn = (after: number): Command => ({ kind: 'nextWave', after, by: 'ana@example.com' });
+const goOn = (after: number, hold?: number): Command => ({
+  ...{ kind: 'nextWave', after, by: 'ana@example.com' },
+  ...(hold === undefined ? {} : { hold }),
+});
 
 function changed(session: Session, wanted: Command, at = nowMs): Session {
   const decision = command(session, wanted, at);
@@ -233,7 +236,8 @@ describe('a limit', () => {
     const held = report(sent, 1, { bounced: 3 });
     expect(held).toMatchObject({ state: 'wave_held', generation: sent.generation + 1 });
     expect(held.waves?.held).toEqual({
-      ...{ number: 1, figure: 'bounced', count: 3, of: 50, percent: 6, limitPercent: 4, at: nowMs },
+      ...{ hold: 1, number: 1, figure: 'bounced', count: 3, of: 50 },
+      ...{ percent: 6, limitPercent: 4, at: nowMs },
     });
     expect(held.lastError).toBe('Wave 1 is held: 3 of 50 emails bounced (6 %); the limit is 4 %.');
     expect(workMode(held, nowMs)).toBe('none');
@@ -549,6 +553,29 @@ describe('a person', () => {
     const second = beginWatch(settle(plan(next, 5_000), { sent: 100 }), both, nowMs);
     expect(command(second, goOn(1))).toEqual({ kind: 'unchanged' });
     expect(command(changed(heldWithin, goOn(1)), goOn(1))).toEqual({ kind: 'unchanged' });
+  });
+
+  it('goes on from the hold that was seen, and from none that came later', () => {
+    const once = goOn(1, 1);
+    const on = changed(heldWithin, once);
+    expect(command(on, once)).toEqual({ kind: 'unchanged' });
+    // More bounces hold the same wave once more: the repeat that is still on its way must not release that.
+    const again = report(settle(on, { sent: 400 }), 1, { bounced: 17 });
+    expect(again.waves).toMatchObject({ held: { number: 1, hold: 2 }, begun: { length: 1 } });
+    expect(command(again, once)).toEqual({ kind: 'unchanged' });
+    expect(changed(again, goOn(1, 2)).state).toBe('running');
+    expect(command(again, goOn(1, 3)).kind).toBe('refused');
+    // A client of before names the wave only.
+    expect(changed(again, goOn(1)).state).toBe('running');
+    // Nor does a repeat end the watch behind.
+    const watching = beginWatch(settle(on, { sent: 400 }), both, nowMs);
+    expect(command(watching, once)).toEqual({ kind: 'unchanged' });
+    expect(presentWave(changed(watching, goOn(1, 0)))?.number).toBe(2);
+  });
+
+  it('does not release a hold by ending a watch that it has interrupted', () => {
+    const decision = command(heldAfter, goOn(1, 0));
+    expect(decision).toMatchObject({ kind: 'refused', detail: expect.stringMatching(/held meanwhile/) });
   });
 
   it('is refused where there is nothing to go on from', () => {

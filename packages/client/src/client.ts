@@ -252,11 +252,13 @@ export class LeadActivation {
    * Begins the next wave of an activation that is held, or whose wave is watched.
    *
    * @param after - number of the present wave: a repeat of the request never passes a second one
+   * @param hold - `waveHeld.hold` of what the person has seen, 0 where the wave was not held: nothing that has held it
+   *   since is gone on from
    */
-  nextWave(sessionId: string, after: number): Promise<Schemas['Progress']> {
+  nextWave(sessionId: string, after: number, hold?: number): Promise<Schemas['Progress']> {
     return this.request('post', '/crm/activation/{sessionId}/next-wave', {
       params: { sessionId },
-      body: { after },
+      body: { after, ...(hold === undefined ? {} : { hold }) },
       isRepeatable: true,
     });
   }

@@ -36,8 +36,10 @@ export type Command =
   | { kind: 'assumeSent' }
   /** Begins a scheduled session now. `startsAt`: until then it can be undone. */
   | { kind: 'startNow'; startsAt: number }
-  /** Goes on from the wave of this number, which is held or watched. */
-  | { kind: 'nextWave'; after: number; by: string }
+  /**
+   * Goes on from the wave `after`, which is held or watched. `hold`: from this hold of it only, 0: only if it is not held.
+   */
+  | { kind: 'nextWave'; after: number; hold?: number; by: string }
   /** Changes what is given: the start time of a session that has not begun, or its window; null: none any more. */
   | {
       kind: 'reschedule';
@@ -184,6 +186,15 @@ export function decideCommand(
       // Said again: it has gone on from there.
       if (command.after < wave.number) return { kind: 'unchanged' };
       if (command.after > wave.number) return refused(`Wave ${wave.number} is the present one.`);
+      if (command.hold !== undefined) {
+        const { holdCount = 0 } = session.waves ?? {};
+        if (command.hold > holdCount) return refused(`It was held ${holdCount} times until now.`);
+        const isMeant = command.hold === (session.state === 'wave_held' ? holdCount : 0);
+        // Said again, also where the wave has been held once more since.
+        if (!isMeant && command.hold > 0) return { kind: 'unchanged' };
+        if (!isMeant)
+          return refused(`Wave ${wave.number} was held meanwhile. Look at the figure before you go on.`);
+      }
       if (session.state === 'wave_held') {
         return changed({
           ...reopened,

@@ -10,7 +10,7 @@
  */
 import type { Approval } from '../../shared/approval.ts';
 import type { WavePlan } from '../../shared/waves.ts';
-import type { SessionReason, SessionState, WaitingFor } from '../../shared/progress.ts';
+import { stageOf, type SessionReason, type SessionState, type WaitingFor } from '../../shared/progress.ts';
 import type { HashedManifest } from '../../shared/manifest.ts';
 import type { FrozenTemplate } from '../../shared/recipient.ts';
 import type { Audience } from '../../shared/schemas/activation.ts';
@@ -289,8 +289,8 @@ function modeOfState(session: Session, nowMs: number): WorkMode {
 }
 
 /** True in the states in which a person has to go on; but for a check, nothing leaves then. */
-export function isHalted({ state }: Pick<Session, 'state'>): boolean {
-  return state === 'paused' || state === 'wave_held';
+export function isHalted(session: Pick<Session, 'state'>): boolean {
+  return stageOf(session) === 'halted';
 }
 
 /** Applies a change that readers see: raises `rev` and `updatedAt`. */

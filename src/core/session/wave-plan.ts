@@ -56,6 +56,8 @@ export interface Waves {
   /** In order; the last one is the present one. There is always one. */
   begun: readonly Wave[];
   held: WaveHeld | null;
+  /** How often it was held. */
+  holdCount: number;
 }
 
 export interface WavesFault {
@@ -78,7 +80,7 @@ export function newWave(number: number, afterLeadId: number): Wave {
 
 /** The waves of a session that has so many leads, before the first one. */
 export function newWaves(plan: WavePlan, total: number): Waves {
-  return { sizes: waveSizes(plan, total), begun: [newWave(1, 0)], held: null };
+  return { sizes: waveSizes(plan, total), begun: [newWave(1, 0)], held: null, holdCount: 0 };
 }
 
 /** How many leads a wave may have; null: all that are left. */

@@ -205,7 +205,7 @@ function figureOf(
  *
  * @returns `at`: `nowMs`
  */
-export function judgeWave(session: Session, nowMs: number): WaveHeld | null {
+export function judgeWave(session: Session, nowMs: number): Omit<WaveHeld, 'hold'> | null {
   const plan = session.spec.waves;
   const wave = presentWave(session);
   if (plan === undefined || wave === null) return null;
@@ -233,7 +233,14 @@ const figureWords: Record<WaveFigure, string> = {
 };
 
 /** The sentence of a wave that is held. */
-export function heldWords({ number, figure, count, of, percent, limitPercent }: WaveHeld): string {
+export function heldWords({
+  number,
+  figure,
+  count,
+  of,
+  percent,
+  limitPercent,
+}: Omit<WaveHeld, 'hold'>): string {
   return `Wave ${number} is held: ${count} of ${of} ${figureWords[figure]} (${percent} %); the limit is ${limitPercent} %.`;
 }
 
@@ -244,13 +251,14 @@ export function holdBrokenWave(session: Session, nowMs: number): Session {
   if (waves === null || !isGoing || session.finishedAt !== null) return session;
   // After the last mail there is nothing to hold.
   if (session.plan.isDone && openInWave(session) === 0) return session;
-  const held = judgeWave(session, nowMs);
-  if (held === null) return session;
+  const broken = judgeWave(session, nowMs);
+  if (broken === null) return session;
+  const held: WaveHeld = { hold: waves.holdCount + 1, ...broken };
   return touch(session, nowMs, {
     state: 'wave_held',
     reason: null,
     generation: session.generation + 1,
-    waves: { ...waves, held },
+    waves: { ...waves, held, holdCount: held.hold },
     isChecking: false,
     probeAt: null,
     waitingUntil: null,

@@ -15,6 +15,7 @@ import { isTakingBack } from '../../core/session/take-back.ts';
 import { deleteActivation, markAnonymized } from '../../crm/activations.ts';
 import { classifyFault, faultText } from '../../runtime/faults.ts';
 import { retentionDays } from '../../runtime/settings.ts';
+import { stageOf } from '../../shared/progress.ts';
 import type { SessionAlarm } from './alarm.ts';
 import { followClock } from './clock.ts';
 import { applyCommand } from './commands.ts';
@@ -69,8 +70,8 @@ export class SessionTurns {
     const session = store.load();
     if (session === null) return { kind: 'unknown_session' };
     if (isSetBack) await alarm.arm(now());
-    const mayErase = ['paused', 'wave_held', 'scheduled', 'awaiting_approval'].includes(session.state);
-    if (session.finishedAt === null && !mayErase) {
+    const stage = stageOf(session);
+    if (session.finishedAt === null && stage !== 'ahead' && stage !== 'halted') {
       return { kind: 'refused', detail: `It is ${session.state}; cancel it or wait for its end.` };
     }
     if (isTakingBack(session)) {

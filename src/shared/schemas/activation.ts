@@ -94,8 +94,15 @@ export type RescheduleRequest = z.infer<typeof rescheduleRequestSchema>;
 
 /** `POST …/:sessionId/next-wave`. */
 export const nextWaveRequestSchema = z
-  .strictObject({ after: z.int().min(1).meta({ description: 'The number of the wave to go on from.' }) })
+  .strictObject({
+    after: z.int().min(1).meta({ description: 'The number of the wave to go on from.' }),
+    hold: z.int().min(0).optional().meta({
+      description:
+        '`waveHeld.hold` of the hold to go on from; 0: the wave was not held when the person decided. Nothing else is then gone on from. Left out: whatever holds the wave.',
+    }),
+  })
   .meta({ id: 'NextWaveRequest' });
+export type NextWaveRequest = z.infer<typeof nextWaveRequestSchema>;
 
 /** `POST /crm/activation/manifest`: a start request without the id. */
 export const activationManifestRequestSchema = activationStartRequestSchema

@@ -112,6 +112,9 @@ export const waveProgressSchema = z
 
 export const waveHeldSchema = z
   .object({
+    hold: z.int().min(1).meta({
+      description: 'Which hold of the activation it is: a wave may be held more than once.',
+    }),
     number: z.int().min(1),
     figure: z.enum(waveFigures),
     count: count.meta({ description: 'Since a person last went on.' }),

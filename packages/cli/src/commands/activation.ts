@@ -172,13 +172,13 @@ export function command(name: 'pause' | 'resume' | 'cancel' | 'undo' | 'retryFai
 /** Begins the next wave of an activation that is held, or whose wave is watched. */
 export async function nextWave({ client, options, args, terminal, signal }: Call): Promise<ExitCode> {
   const sessionId = onlyArgument(args, 'activation');
-  const { waves = [] } = await client.progress(sessionId, signal);
+  const { waves = [], waveHeld } = await client.progress(sessionId, signal);
   const present = waves.find(({ state }) => state === 'held' || state === 'watching');
   if (present === undefined) {
     terminal.tell('No wave is held or watched.');
     return exitCodes.refused;
   }
-  const progress = await client.nextWave(sessionId, present.number);
+  const progress = await client.nextWave(sessionId, present.number, waveHeld?.hold ?? 0);
   if (options.json === true) await writeJson(terminal, progress);
   else await terminal.write(`${progressLine(progress)}\n`);
   return exitCodes.ok;

@@ -349,7 +349,7 @@ const nextWave = createRoute({
   tags,
   summary: 'Go on from a wave that is held or watched',
   description:
-    'Where all mail of the wave is settled, the next one begins. A wave that is held in its middle goes on, and is held again by what comes from then on. A repeat changes nothing: `after` names the wave.',
+    'Where all mail of the wave is settled, the next one begins. A wave that is held in its middle goes on, and is held again by what comes from then on. A repeat changes nothing: `after` names the wave, and `hold` which of its holds was seen.',
   request: { params: sessionIdParams, body: body(nextWaveRequestSchema) },
   responses: {
     200: json('Progress after it.', progressSchema),
@@ -578,9 +578,10 @@ export function activationRoutes(app: App): void {
   });
   app.openapi(nextWave, async (c) => {
     await requireNoRecovery(c.env);
-    const { after } = c.req.valid('json');
-    const progress = await command(c, { kind: 'nextWave', after, by: c.get('person').email });
-    noteAudit(c, { detail: { after } });
+    const { after, hold } = c.req.valid('json');
+    const seen = hold === undefined ? {} : { hold };
+    const progress = await command(c, { kind: 'nextWave', after, ...seen, by: c.get('person').email });
+    noteAudit(c, { detail: { after, ...seen } });
     return c.json(progress, 200);
   });
   app.openapi(check, async (c) => {

@@ -5,6 +5,7 @@
  * @module
  */
 import { isTerminal, type Progress } from '../../../../src/shared/progress.ts';
+import type { NextWaveRequest } from '../../../../src/shared/schemas/activation.ts';
 import { api, type Answer, type Command, type Refusal } from '../api/client.ts';
 import { trackerMessages } from '../messages/tracker.ts';
 import type { Toasts } from '../shell/toasts.svelte.ts';
@@ -41,8 +42,8 @@ export class ActivationCommands {
   }
 
   /** Goes on from a wave, for a dialog. @returns true when it was obeyed */
-  sendNextWave(after: number): Promise<boolean> {
-    return this.#ask(() => api.nextWave(this.#sessionId, after));
+  sendNextWave(seen: NextWaveRequest): Promise<boolean> {
+    return this.#ask(() => api.nextWave(this.#sessionId, seen));
   }
 
   async #ask(call: () => Promise<Answer<Progress>>): Promise<boolean> {
@@ -67,8 +68,8 @@ export class ActivationCommands {
   }
 
   /** Goes on from a wave that is held, without a dialog. */
-  async goOn(after: number, name: string): Promise<void> {
-    if (!(await this.sendNextWave(after))) this.#sayRefused(name);
+  async goOn(seen: NextWaveRequest, name: string): Promise<void> {
+    if (!(await this.sendNextWave(seen))) this.#sayRefused(name);
   }
 
   #sayRefused(name: string): void {

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Progress } from '../../../../src/shared/progress.ts';
+import type { NextWaveRequest } from '../../../../src/shared/schemas/activation.ts';
 import { reportedFigures, type WaveProgress } from '../../../../src/shared/waves.ts';
 import { formatTime } from '../messages/format.ts';
 import { ownZone, timeText } from '../timing/describe.ts';
@@ -11,6 +12,12 @@ import { ownZone, timeText } from '../timing/describe.ts';
 /** The wave that is sent, watched or held; null before the first one, after the last one, and without waves. */
 export function presentWave({ waves }: Progress): WaveProgress | null {
   return waves?.find(({ state }) => state === 'sending' || state === 'watching' || state === 'held') ?? null;
+}
+
+/** What a person who goes on has seen: the present wave, and what held it. */
+export function seenWave(progress: Progress): NextWaveRequest | null {
+  const wave = presentWave(progress);
+  return wave === null ? null : { after: wave.number, hold: progress.waveHeld?.hold ?? 0 };
 }
 
 /** Leads of the wave after this one; null after the last one. */

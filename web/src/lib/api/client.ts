@@ -22,6 +22,7 @@ import type {
   Audience,
   LeadHistory,
   LeadResultPage,
+  NextWaveRequest,
   OriginalActivation,
   RescheduleRequest,
 } from '../../../../src/shared/schemas/activation.ts';
@@ -275,9 +276,9 @@ export const api = {
   ) => call<LeadResultPage>(`/crm/activation/${sessionId}/leads${queryOf(view)}`),
   command: (sessionId: string, command: Command) =>
     post<Progress>(`/crm/activation/${sessionId}/${commandCalls[command].path}`, commandCalls[command].body),
-  /** Goes on from the wave `after`, which is held or watched. Asked twice, it does nothing more. */
-  nextWave: (sessionId: string, after: number) =>
-    post<Progress>(`/crm/activation/${sessionId}/next-wave`, { after }),
+  /** Goes on from what is seen: a wave that is watched, or this hold of it. Asked twice, it does nothing more. */
+  nextWave: (sessionId: string, seen: NextWaveRequest) =>
+    post<Progress>(`/crm/activation/${sessionId}/next-wave`, seen),
   /** Changes the start time of one that has not begun, or the hours in which it sends. */
   reschedule: (sessionId: string, request: RescheduleRequest) =>
     post<Progress>(`/crm/activation/${sessionId}/schedule`, request),

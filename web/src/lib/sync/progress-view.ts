@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { isTerminal, type Progress } from '../../../../src/shared/progress.ts';
+import { isTerminal, stageOf, type Progress } from '../../../../src/shared/progress.ts';
 
 /** Rounded down, so that 100 is only ever said when all is done; 0 of 0 counts as done. */
 export function percentOf(done: number, max: number): number {
@@ -52,13 +52,7 @@ export function inTrackerOrder<View extends { sessionId: string; progress: Progr
   views: readonly View[],
 ): View[] {
   const rank = ({ progress }: View): number =>
-    progress === null
-      ? 0
-      : isTerminal(progress)
-        ? 1
-        : progress.state === 'paused' || progress.state === 'wave_held'
-          ? 2
-          : 0;
+    progress === null ? 0 : isTerminal(progress) ? 1 : stageOf(progress) === 'halted' ? 2 : 0;
   return [...views].sort((a, b) => rank(a) - rank(b) || b.sessionId.localeCompare(a.sessionId));
 }
 
@@ -138,16 +132,13 @@ export function allowedControls(
       (progress.state === 'running' && progress.waitingFor?.kind === 'wave'),
     reschedule: isBeforeStart(progress) || progress.state === 'awaiting_approval',
     erase:
-      (over && progress.takeBack?.endedAt !== null) ||
-      progress.state === 'paused' ||
-      progress.state === 'wave_held' ||
-      isResting(progress),
+      (over && progress.takeBack?.endedAt !== null) || stageOf(progress) === 'halted' || isResting(progress),
   };
 }
 
 /** It waits for its start time or for a person's approval, perhaps for days: nobody follows it. */
-export function isResting({ state }: Pick<Progress, 'state'>): boolean {
-  return state === 'scheduled' || state === 'awaiting_approval';
+export function isResting(progress: Pick<Progress, 'state'>): boolean {
+  return stageOf(progress) === 'ahead';
 }
 
 /** It waits for its start time, or has missed it. */

@@ -10,13 +10,14 @@ import {
   type Issue,
   type Progress,
 } from '../../../../../src/shared/progress.ts';
+import type { NextWaveRequest } from '../../../../../src/shared/schemas/activation.ts';
 import type { Timeline } from '../../../../../src/shared/timeline.ts';
 import type { Toasts } from '../../shell/toasts.svelte.ts';
 import { isResting } from '../../sync/progress-view.ts';
 import type { Tracker } from '../../sync/tracker.svelte.ts';
 import { api, type Command, type Refusal } from '../../api/client.ts';
 import { ActivationCommands } from '../commands.svelte.ts';
-import { nextWaveSize, presentWave } from '../wave.ts';
+import { nextWaveSize, presentWave, seenWave } from '../wave.ts';
 import { Results } from './results.svelte.ts';
 
 /** How often issues and results are read again while the session goes on. */
@@ -61,7 +62,7 @@ export class ActivationPage {
   #timelineRefusal = $state.raw<Refusal | null>(null);
   #asked = $state<AskedCommand | null>(null);
   /** The wave that was watched when the command was asked about. */
-  #askedWave = 0;
+  #askedWave: NextWaveRequest | null = null;
   #dialog = $state<PageDialog | null>(null);
   #isErasing = $state(false);
   #eraseRefusal = $state.raw<Refusal | null>(null);
@@ -200,7 +201,7 @@ export class ActivationPage {
   ask(command: AskedCommand): void {
     this.commands.clear();
     this.#asked = command;
-    this.#askedWave = (this.progress === null ? null : presentWave(this.progress))?.number ?? 0;
+    this.#askedWave = this.progress === null ? null : seenWave(this.progress);
   }
   open(dialog: PageDialog): void {
     this.commands.clear();
@@ -257,9 +258,9 @@ export class ActivationPage {
     const command = this.#asked;
     if (command === null) return;
     const isDone =
-      command === 'nextWave'
-        ? await this.commands.sendNextWave(this.#askedWave)
-        : await this.commands.send(command);
+      command !== 'nextWave'
+        ? await this.commands.send(command)
+        : this.#askedWave !== null && (await this.commands.sendNextWave(this.#askedWave));
     if (!isDone) return;
     this.#asked = null;
     await this.#refreshDetails();
