@@ -415,6 +415,46 @@ describe('under faults', () => {
   });
 });
 
+it('1,000 leads are taken back by pages through a crash, and a second time says what it did', async () => {
+  tearDownSession();
+  const leadCount = 1_000;
+  ({ db, mail, clock, sessionId } = await setUpSession({ leadCount, batchSize: 100 }));
+  const failed = [150, 450, 750];
+  for (const leadId of failed) mail.refused.add(addressOf(leadId));
+  await startSession(sessionId);
+  await drive(sessionId, clock);
+  // 20 are edited since. One cannot be written, and with it its batch.
+  const edited = Array.from({ length: 20 }, (_, at) => 200 + at);
+  for (const id of edited) await send('PATCH', `/crm/leads/${String(id)}`, { firstName: 'Bea' });
+  const trigger = `CREATE TRIGGER kept_out BEFORE UPDATE OF status ON leads
+    WHEN old.id = 950 AND new.status = 'new' BEGIN SELECT raise(ABORT, 'no'); END`;
+  await db.prepare(trigger).run();
+  let calls = 0;
+  let hasCrashed = false;
+  hooks.onCrmCall = (edge) => {
+    if (hasCrashed || edge === 'before' || ++calls !== 3) return false;
+    hasCrashed = true;
+    return true;
+  };
+  try {
+    const its = await takenBack('all');
+    expect(hasCrashed).toBe(true);
+    expect(its.leads).toBe(leadCount);
+    expect(its.kept).toBe(edited.length);
+    expect(its.failed).toBeGreaterThan(0);
+    expect(its.reverted + its.kept + its.failed).toBe(leadCount);
+    expect(await newIds()).toHaveLength(its.reverted);
+  } finally {
+    hooks.onCrmCall = null;
+    await db.prepare('DROP TRIGGER kept_out').run();
+  }
+  const again = await takenBack('all');
+  expect(again).toMatchObject({ leads: leadCount, reverted: leadCount - edited.length, kept: 20, failed: 0 });
+  const { kept, recount } = await countsAndRecount(db);
+  expect(kept).toEqual(recount);
+  expect(mostMails(mail)).toBe(1);
+}, 60_000);
+
 it('20 random histories of edits, crashes and other activations keep the sums and every changed lead', async () => {
   for (let seed = 1; seed <= 20; seed++) {
     tearDownSession();
