@@ -5,6 +5,7 @@ import { defaultWaveLimits, type WaveProgress } from '../../src/shared/waves.ts'
 import { agendaOf } from '../../web/src/lib/activations/agenda.ts';
 import { isInView } from '../../web/src/lib/activations/merge-activations.ts';
 import { statusOf } from '../../web/src/lib/activations/status.ts';
+import { seenWave } from '../../web/src/lib/activations/wave.ts';
 import { allowedControls, inTrackerOrder } from '../../web/src/lib/sync/progress-view.ts';
 import { manifestMessages } from '../../web/src/lib/messages/manifest.ts';
 import { progressOf } from '../support/progress.ts';
@@ -84,6 +85,7 @@ describe('a wave that is held', () => {
       { sessionId: '1', progress: progressOf({ state: 'running' }) },
     ]);
     expect(first?.sessionId).toBe('1');
+    expect(seenWave(heldOf())).toEqual({ after: 1, hold: 1 });
     expect(allowedControls(heldOf(), now)).toMatchObject({
       nextWave: true,
       cancel: true,
@@ -100,6 +102,7 @@ describe('a wave that is watched', () => {
     expect(label).toBe('Watching wave 1');
     expect(cause?.title).toMatch(/^Wave 2 begins /);
     expect(cause?.text).toContain('the figures of wave 1 are watched');
+    expect(seenWave(watchedOf())).toEqual({ after: 1, hold: 0 });
     expect(isInView(watchedOf(), 'scheduled')).toBe(true);
     expect(agendaOf([watchedOf()], 'UTC', now)[0]?.entries[0]?.at).toBe(now + 3_600_000);
     expect(allowedControls(watchedOf(), now)).toMatchObject({ nextWave: true, pause: true });
