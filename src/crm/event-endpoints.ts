@@ -48,6 +48,14 @@ export async function endpointIds(db: D1Database): Promise<string[]> {
   return results.map(({ id }) => id);
 }
 
+/** How many endpoints were switched off because they took nothing, or wanted no more. */
+export async function countFailedEndpoints(db: D1Database): Promise<number> {
+  const count = await db
+    .prepare("SELECT count(*) AS count FROM event_endpoints WHERE disabled_reason IN ('gone', 'failing')")
+    .first<number>('count');
+  return count ?? 0;
+}
+
 export async function findEndpoint(db: D1Database, endpointId: string): Promise<EndpointRow | null> {
   const row = await db
     .prepare(`SELECT ${columns} FROM event_endpoints WHERE endpoint_id = ?`)

@@ -22,6 +22,8 @@ let page: Page;
 let receiver: Server;
 let address: string;
 let secret = '';
+/** Answers 410 to every request. */
+let isGone = false;
 /** Answers with 500 to so many requests. */
 let refusalsLeft = 0;
 let refusedCount = 0;
@@ -33,6 +35,10 @@ beforeAll(async () => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
+      if (isGone) {
+        response.writeHead(410).end();
+        return;
+      }
       if (refusalsLeft > 0) {
         refusalsLeft -= 1;
         refusedCount += 1;
@@ -116,6 +122,38 @@ test('an activation is told in order, also to a receiver that fails at first', a
     expect(new Set(leads.map(({ leadId }) => leadId)).size, type).toBe(25);
   }
   expect(received.every(({ data }) => data.sessionId === sessionId)).toBe(true);
+});
+
+test('one that was turned off by its failures is said on every page and in its row, until it is on again', async () => {
+  isGone = true;
+  await product.ask('/crm/leads', { email: 'gone@example.com' });
+  const { leads } = await product.ask<{ leads: [{ id: number }] }>('/crm/leads?search=gone&limit=1');
+  const sessionId = await product.startSession('Gone', [leads[0].id]);
+  await product.untilRun(sessionId, ({ finishedAt }) => finishedAt !== null);
+  const off = async (): Promise<number> =>
+    (await product.ask<{ failedWebhookCount: number }>('/crm/settings')).failedWebhookCount;
+  await expect.poll(off, { timeout: 30_000 }).toBe(1);
+  isGone = false;
+  await page.goto(`${product.stack.url}/leads`);
+  await page.getByTestId('webhooks-off').click();
+  await row().getByTestId('webhook-off').getByText('it answered 410').waitFor();
+  for (const width of [1280, 390]) {
+    await page.setViewportSize({ width, height: 844 });
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    expect(overflow, String(width)).toBeLessThanOrEqual(0);
+    await row().getByTestId('webhook-off').scrollIntoViewIfNeeded();
+    const folder = process.env.PICTURES;
+    if (folder !== undefined) await page.screenshot({ path: `${folder}/webhook-off-${width}.png` });
+  }
+  await page.setViewportSize({ width: 1280, height: 844 });
+  received.length = 0;
+  await row().getByRole('button', { name: 'Turn on' }).click();
+  await expect
+    .poll(() => received.map(({ type }) => type).at(-1), { timeout: 30_000 })
+    .toBe('activation.completed');
+  await page.reload();
+  await row().getByText('On', { exact: true }).waitFor();
+  expect(await page.getByTestId('webhooks-off').count()).toBe(0);
 });
 
 test('one that is off gets nothing; on again, it gets what was kept; deleted, it is gone', async () => {

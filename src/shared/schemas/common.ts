@@ -87,6 +87,10 @@ export const settingsSchema = z
         .min(0)
         .meta({ description: 'Days after its end for which an activation can be taken back.' }),
     }),
+    failedWebhookCount: count.meta({
+      description:
+        'Webhooks that were switched off because they took no event for three days, or answered 410; 0 for who cannot change them.',
+    }),
   })
   .meta({ id: 'Settings' });
 export type Settings = z.infer<typeof settingsSchema>;

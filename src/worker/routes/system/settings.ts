@@ -6,6 +6,7 @@
  */
 import { createRoute } from '@hono/zod-openapi';
 import { batchCountUnderCap } from '../../../core/limits/daily-cap.ts';
+import { countFailedEndpoints } from '../../../crm/event-endpoints.ts';
 import { mailTransport } from '../../../durable/mail-account.ts';
 import { isProviderName, providerSettings } from '../../../mail/providers/index.ts';
 import { textSetting } from '../../../mail/providers/provider.ts';
@@ -22,6 +23,7 @@ import {
   type ProductSetting,
 } from '../../../runtime/settings.ts';
 import { dataJurisdiction } from '../../../durable/stubs.ts';
+import { can } from '../../../shared/roles.ts';
 import { settingsSchema, settingValuesSchema, type SettingValues } from '../../../shared/schemas/common.ts';
 import type { Setting } from '../../../shared/setting.ts';
 import { isLoopbackName } from '../../auth/access-settings.ts';
@@ -108,7 +110,7 @@ export function settingsRoutes(app: App): void {
     ),
   );
 
-  app.openapi(getSettings, (c) => {
+  app.openapi(getSettings, async (c) => {
     const { MAIL_PROVIDER, MAIL_FROM } = c.env;
     const { email, name, role } = c.get('person');
     if (role === null) throw new Refusal('forbidden');
@@ -131,6 +133,7 @@ export function settingsRoutes(app: App): void {
           undoSeconds: undoMs(c.env) / 1_000,
           takeBackDays: Math.min(takeBackDays(c.env), retentionDays(c.env)),
         },
+        failedWebhookCount: can(role, 'configure') ? await countFailedEndpoints(c.env.DB) : 0,
       },
       200,
     );

@@ -14,6 +14,8 @@ export const shellMessages = {
   moreNavigation: 'More',
   waitingCount: (count: number) => `${formatCount(count)} waiting`,
   announcements: 'Announcements',
+  webhooksOff: (count: number) =>
+    `${formatCount(count)} ${plural(count, 'webhook was', 'webhooks were')} turned off after failing. Look at Settings`,
   inbox: 'Test inbox',
   inboxHint: 'Test mode: emails go to the test inbox, no real email is sent',
   openPalette: 'Search or go to…',

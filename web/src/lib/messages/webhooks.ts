@@ -35,10 +35,16 @@ export const webhookMessages = {
   on: 'On',
   off: {
     person: 'Off',
-    gone: 'Off: it answered that it wants no more events',
-    failing: 'Off: no answer for three days',
+    gone: 'Off: answered 410',
+    failing: 'Off: failing',
   } satisfies Record<NonNullable<Endpoint['disabledReason']>, string>,
   kept: 'Events are kept and sent when you turn it on.',
+  offSince: {
+    person: null,
+    gone: (day: string) => `Turned off on ${day}: it answered 410. Check the receiver, then turn it on.`,
+    failing: (day: string) =>
+      `Turned off on ${day}: it took no event for three days. The log has its answers. Check the receiver, then turn it on.`,
+  } satisfies Record<NonNullable<Endpoint['disabledReason']>, ((day: string) => string) | null>,
   eventCount: (count: number) => `${count} ${count === 1 ? 'event' : 'events'}`,
   turnOn: 'Turn on',
   turnOff: 'Turn off',
