@@ -7,6 +7,7 @@
  * @module
  */
 import type { EndpointKind, EventType } from '../shared/events.ts';
+import type { ExternalId } from '../shared/schemas/leads.ts';
 
 /** Why an endpoint gets no events. */
 export type DisabledReason = 'person' | 'gone' | 'failing';
@@ -177,4 +178,19 @@ export async function dropUnsubscribes(db: D1Database, leads: readonly Unsubscri
   if (leads.length === 0) return;
   const drop = db.prepare('DELETE FROM unsubscribe_events WHERE session_id = ? AND lead_id = ?');
   await db.batch(leads.map(({ sessionId, leadId }) => drop.bind(sessionId, leadId)));
+}
+
+/** What other systems call these leads; those without an external id, and those that are gone, are not in it. */
+export async function externalIdsOf(
+  db: D1Database,
+  leadIds: readonly number[],
+): Promise<Map<number, ExternalId>> {
+  const { results } = await db
+    .prepare(
+      `SELECT l.id AS leadId, l.external_source AS source, l.external_id AS id
+       FROM json_each(?) AS r CROSS JOIN leads l ON l.id = r.value WHERE l.external_id IS NOT NULL`,
+    )
+    .bind(JSON.stringify(leadIds))
+    .all<ExternalId & { leadId: number }>();
+  return new Map(results.map(({ leadId, source, id }) => [leadId, { source, id }]));
 }

@@ -12,7 +12,7 @@
 import { DurableObject } from 'cloudflare:workers';
 import { eventBackoff, type Attempt } from '../core/events/retry.ts';
 import type { BackoffPolicy } from '../core/limits/backoff.ts';
-import { disableEndpoint, findEndpoint, type EndpointRow } from '../crm/event-endpoints.ts';
+import { disableEndpoint, externalIdsOf, findEndpoint, type EndpointRow } from '../crm/event-endpoints.ts';
 import type { OutEvent } from '../shared/events.ts';
 import type { FetchLike } from '../mail/providers/http.ts';
 import { faultText } from '../runtime/faults.ts';
@@ -262,6 +262,7 @@ export class WebhookEndpoint extends DurableObject<Env> {
       allowLocal: allowsLocalWebhooks(this.settings()),
       publicUrl: mailTexts(this.settings()).publicUrl,
       sendMail: (mail) => sendNoticeMail(this.settings(), () => this.now(), mail),
+      externalIds: (leadIds) => externalIdsOf(this.env.DB, leadIds),
     };
     return sendEvent(context, endpoint, this.#store.secrets(this.now()), message);
   }

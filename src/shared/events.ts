@@ -6,6 +6,7 @@
  * @module
  */
 import type { SessionReason } from './progress.ts';
+import type { ExternalId } from './schemas/leads.ts';
 
 /** What an event type is about, how people call it, whether it is sent to them as a notice, and its meaning. */
 interface EventTypeRow {
@@ -129,6 +130,8 @@ export interface EventCounts {
 /** What an event says of one lead. It has no address and no name. */
 export interface EventLead {
   leadId: number;
+  /** As it is when the event is sent. Not in sessions, which would have to forget it with the lead. */
+  externalId?: ExternalId;
   /** Why it failed or bounced; a code of the results. */
   code?: string;
   /** Of `lead.failed`: what failed. */

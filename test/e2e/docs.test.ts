@@ -231,7 +231,10 @@ describe('docs/API.md', () => {
       types: ['lead.emailed'],
     });
     for (const name of ['ada', 'ben', 'cy'])
-      await ask('/crm/leads', { email: `${name}@fair.example`, source: 'trade-fair' });
+      await ask('/crm/leads', {
+        ...{ email: `${name}@fair.example`, source: 'trade-fair' },
+        externalId: { source: 'hubspot', id: name },
+      });
     const preview = await curl<{ hash: string }>(fillIn(inApi('Start an activation and follow it'), here()));
     await curl(
       fillIn(inApi('Start an activation and follow it (2)'), {

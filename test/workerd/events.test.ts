@@ -350,6 +350,18 @@ describe('an endpoint', () => {
     expect(entry).toMatchObject({ state: 'taken', attempts: 4, status: 200, error: null, nextAt: null });
   });
 
+  it('is told what another system calls a lead, where one does', async () => {
+    await addEndpoint({ types: ['lead.emailed'] });
+    const known = { source: 'hubspot', id: '901' };
+    expect((await send('PATCH', '/crm/leads/3', { externalId: known })).status).toBe(200);
+    const sessionId = await finished();
+    await until(() => leadsOf('lead.emailed').length >= 20);
+    const leads = (receiver.bySession().get(sessionId) ?? []).flatMap(({ data }) =>
+      'leads' in data ? data.leads : [],
+    );
+    expect(leads.filter((lead) => lead.externalId !== undefined)).toEqual([{ leadId: 3, externalId: known }]);
+  });
+
   it('gets only the events that it wants', async () => {
     await addEndpoint({ types: ['activation.completed'] });
     const sessionId = await finished();

@@ -13,6 +13,7 @@ import type { Attempt } from '../../core/events/retry.ts';
 import { targetFault } from '../../core/events/target.ts';
 import type { EndpointRow } from '../../crm/event-endpoints.ts';
 import type { OutEvent } from '../../shared/events.ts';
+import type { ExternalId } from '../../shared/schemas/leads.ts';
 import { userAgent, type FetchLike } from '../../mail/providers/http.ts';
 import { maxRetryAfterMs, parseRetryAfter } from '../../mail/providers/retry-after.ts';
 import { faultText } from '../../runtime/faults.ts';
@@ -42,6 +43,8 @@ export interface SendContext {
   /** Where the app is reached, for links. */
   publicUrl: string | null;
   sendMail(mail: NoticeMail): Promise<Attempt>;
+  /** What other systems call these leads. */
+  externalIds(leadIds: readonly number[]): Promise<ReadonlyMap<number, ExternalId>>;
 }
 
 /** A receiver that takes longer has to store first and work afterwards. */
@@ -60,7 +63,8 @@ export async function sendEvent(
 ): Promise<Attempt> {
   switch (kind) {
     case 'webhook': {
-      const body = webhookBody(message);
+      const body = await webhookBody(message, context);
+      if (typeof body !== 'string') return body;
       return post(context, target, body, signed(secrets, message.id, body, context.now()));
     }
     case 'slack':
@@ -76,8 +80,27 @@ export async function sendEvent(
   }
 }
 
-function webhookBody({ event: { type, at, data } }: Message): string {
-  return JSON.stringify({ type, timestamp: new Date(at).toISOString(), data });
+/** The body for a program, or why it cannot be made now. */
+async function webhookBody(
+  { event: { type, at, data } }: Message,
+  { externalIds }: SendContext,
+): Promise<string | Attempt> {
+  const write = (told: object): string =>
+    JSON.stringify({ type, timestamp: new Date(at).toISOString(), data: told });
+  if (!('leads' in data)) return write(data);
+  try {
+    const known = await externalIds(data.leads.map(({ leadId }) => leadId));
+    return write({
+      ...data,
+      leads: data.leads.map((lead) => {
+        const externalId = known.get(lead.leadId);
+        return externalId === undefined ? lead : { ...lead, externalId };
+      }),
+    });
+  } catch (fault) {
+    const error = `The leads could not be read: ${faultText(fault)}`;
+    return { kind: 'refused', status: null, error, retryAfterMs: null };
+  }
 }
 
 /** The headers of Standard Webhooks. A signature for each secret: receivers take an event that has one they know. */
