@@ -38,9 +38,7 @@ export class DescribedAnswers {
   }
 
   async #faultsOf(request: Request, response: Response): Promise<string[]> {
-    const methods = this.#find(new URL(request.url).pathname);
-    const method = request.method === 'HEAD' ? 'get' : request.method.toLowerCase();
-    const operation = methods?.[method];
+    const operation = this.operationOf(request.method, new URL(request.url).pathname);
     const type = response.headers.get('content-type')?.split(';')[0] ?? null;
     const isProblem = type === 'application/problem+json';
     const body = async (): Promise<unknown> => response.clone().json();
@@ -69,9 +67,11 @@ export class DescribedAnswers {
     return faults;
   }
 
-  #find(pathname: string): Record<string, DescribedOperation> | undefined {
+  /** What is described at a path, also at the older address of a route. */
+  operationOf(method: string, pathname: string): DescribedOperation | undefined {
     const path = decoded(pathname).replace(olderPath, '/crm/activation/$2/$1');
-    return this.#paths.find(({ pattern }) => pattern.test(path))?.methods;
+    const methods = this.#paths.find(({ pattern }) => pattern.test(path))?.methods;
+    return methods?.[method === 'HEAD' ? 'get' : method.toLowerCase()];
   }
 
   #answerOf(operation: DescribedOperation, status: number) {
