@@ -18,6 +18,23 @@ function read(headers: string[], record: string[], defaults = {}): Partial<Impor
   return Object.fromEntries(Object.entries(row.lead).filter(([, value]) => value !== ''));
 }
 
+describe('tags', () => {
+  it('are the parts of their cells, each once', () => {
+    expect(read(['Email', 'Tags', 'Label'], ['a@b.example', ' fair ,vip; fair,', 'new'])).toEqual({
+      email: 'a@b.example',
+      tags: ['fair', 'vip', 'new'],
+    });
+  });
+
+  it('that no lead can have make a row rejected', () => {
+    const many = Array.from({ length: 21 }, (_, index) => `t${index}`).join(',');
+    expect(read(['Email', 'Tags'], ['a@b.example', many])).toBe('there are more than 20 tags');
+    expect(read(['Email', 'Tags'], ['a@b.example', 'x'.repeat(51)])).toBe(
+      'a tag is longer than 50 characters',
+    );
+  });
+});
+
 describe('columns are found in', () => {
   it.each<[string, string[], string[], Partial<ImportedLead>]>([
     [

@@ -134,6 +134,43 @@ describe('an import', () => {
     ]);
   });
 
+  it('adds tags to those that a lead has, and an empty cell takes none away', async () => {
+    const tagRequest = { ...request, mapping: { ...guessColumns([]), email: [0], tags: [1] } };
+    const importTags = async (importId: string, rows: string[][]): Promise<ImportCounts> => {
+      await openImport(db, { request: tagRequest, importId, owner: 'ana@example.com', nowMs: 1_000 });
+      const answer = await putChunk(db, {
+        ...{ importId, seq: 0, bodyHash: importId, nowMs: 1_000, hashEmail },
+        rows: rows.map((cells, index) => ({ line: index + 2, cells })),
+      });
+      if (answer.kind !== 'ok') throw new Error(answer.kind);
+      return answer.counts;
+    };
+    const tagged = async (id: number): Promise<string[] | undefined> => (await getLead(db, id))?.tags;
+    const many = Array.from({ length: 19 }, (_, index) => `t${index}`).join(',');
+    const first = [
+      ['a@example.org', 'fair, vip;fair'],
+      ['b@example.org', ''],
+      ['c@example.org', many],
+    ];
+    expect(await importTags('one', first)).toEqual({ ...none, created: 3 });
+    expect(await tagged(1)).toEqual(['fair', 'vip']);
+    expect(await tagged(2)).toEqual([]);
+    expect(await importTags('two', first)).toEqual({ ...none, unchanged: 3 });
+    const more = [
+      ['a@example.org', 'autumn'],
+      ['b@example.org', 'autumn'],
+      // It would have 21.
+      ['c@example.org', 'autumn,winter'],
+      ['d@example.org', 'x'.repeat(51)],
+    ];
+    expect(await importTags('three', more)).toEqual({ ...none, updated: 2, unchanged: 1, rejected: 1 });
+    expect(await tagged(1)).toEqual(['autumn', 'fair', 'vip']);
+    expect(await tagged(3)).toHaveLength(19);
+    expect(await importTags('four', [['a@example.org', '']])).toEqual({ ...none, unchanged: 1 });
+    const found = await listLeads(db, { filter: { tag: 'autumn' }, sort: 'id', cursor: null, limit: 9 });
+    expect(found).toMatchObject({ page: { total: 2, leads: [{ id: 1 }, { id: 2 }] } });
+  });
+
   it('updates fields that differ, and empty cells erase nothing', async () => {
     await run([{ email: 'a@example.org', company: 'Acme', phone: '+1', lastName: 'lee' }]);
     const again = [{ email: 'A@EXAMPLE.org', company: '', phone: '+2', lastName: 'Lee' }];

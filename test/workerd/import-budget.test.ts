@@ -31,6 +31,7 @@ async function importAll(importId: string): Promise<number> {
     stage: [5],
     notes: [],
     consentSource: [],
+    tags: [],
     fullName: [],
   };
   const request = {

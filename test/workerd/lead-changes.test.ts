@@ -56,7 +56,16 @@ async function page(query: string): Promise<LeadPage> {
 const upsert = (lead: object) => upsertLeads(db, { items: [{ lead }], nowMs: 1, hashEmail });
 
 async function importRows(importId: string, emails: readonly string[], name: string): Promise<void> {
-  const none = { phone: [], company: [], source: [], stage: [], notes: [], consentSource: [], fullName: [] };
+  const none = {
+    phone: [],
+    company: [],
+    source: [],
+    stage: [],
+    notes: [],
+    consentSource: [],
+    fullName: [],
+    tags: [],
+  };
   const request = {
     fileName: 'a.csv',
     sizeBytes: null,

@@ -14,6 +14,7 @@ import { jsonRows } from '../json-rows.ts';
 import { customJson } from '../leads/custom-fields.ts';
 import { type HashEmail, isUsableEmail } from '../email.ts';
 import { logChangeOf } from '../leads/changes.ts';
+import { labelsIn, tagLabels } from '../leads/labels.ts';
 import { spanWithSql } from '../leads/filter.ts';
 import { nextRevisionSql } from '../leads/row.ts';
 
@@ -22,7 +23,7 @@ const mergedFields = leadFieldNames.filter((field) => field !== 'email');
 const merged = mergedFields.map((field) => leadFields[field].column);
 
 /** The columns of a new lead, in the order in which a row has them. */
-const inserted = ['email', 'email_valid', 'email_hash', ...merged, 'custom', 'import_line'] as const;
+const inserted = ['email', 'email_valid', 'email_hash', ...merged, 'custom', 'tags', 'import_line'] as const;
 type Column = (typeof inserted)[number];
 
 // A row is an array, not an object: half the bytes.
@@ -34,7 +35,13 @@ const isFieldChangedSql = merged
 const mergedCustomSql = `CASE ${cell('custom')} WHEN '{}' THEN l.custom ELSE (
     SELECT CASE WHEN count(*) <= ${limits.maxCustomFieldCount} THEN json_patch(l.custom, ${cell('custom')}) ELSE l.custom END
     FROM json_each(json_patch(l.custom, ${cell('custom')}))) END`;
-const isChangedSql = `${isFieldChangedSql} OR (${cell('custom')} <> '{}' AND l.custom IS NOT ${mergedCustomSql})`;
+// The tags of the file and the existing ones, unless the lead would have too many.
+const mergedTagsSql = `CASE ${cell('tags')} WHEN '' THEN l.tags ELSE (
+    SELECT CASE WHEN count(*) <= ${limits.maxTagCount} THEN group_concat(value, ' ') ELSE l.tags END FROM (
+      SELECT value FROM (SELECT value FROM ${labelsIn('l.tags')} UNION SELECT value FROM ${labelsIn(cell('tags'))})
+      WHERE value <> '' ORDER BY value)) END`;
+const isChangedSql = `${isFieldChangedSql} OR (${cell('custom')} <> '{}' AND l.custom IS NOT ${mergedCustomSql})
+  OR (${cell('tags')} <> '' AND l.tags IS NOT ${mergedTagsSql})`;
 
 // ?1 rows, ?2 import number, ?3 now. A lead that is in the import already stays as it is in it.
 const addMember = (outcome: string, condition: string): string =>
@@ -49,7 +56,7 @@ const countMembers = (column: string): string =>
 
 const updateSql = `UPDATE leads AS l SET
     ${merged.map((column) => `${column} = CASE ${cell(column)} WHEN '' THEN l.${column} ELSE ${cell(column)} END`).join(', ')},
-    custom = ${mergedCustomSql}, updated_at = ?2, revision = ${nextRevisionSql}
+    custom = ${mergedCustomSql}, tags = ${mergedTagsSql}, updated_at = ?2, revision = ${nextRevisionSql}
   FROM json_each(?1) AS r WHERE l.email = ${cell('email')} AND (${isChangedSql})`;
 
 const insertSql = `INSERT INTO leads (${inserted.join(', ')}, import_id, created_at, updated_at, revision)
@@ -95,6 +102,7 @@ export function prepareRow(
     ...[lead.email, isUsable ? 1 : 0, hashEmail(lead.email)],
     ...mergedFields.map((field) => lead[field]),
     customJson(lead.custom ?? {}),
+    tagLabels(lead.tags ?? []),
     line,
   ];
   return { isKnown, unmailable: !isUsable, json: JSON.stringify(values) };

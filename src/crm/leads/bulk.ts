@@ -16,7 +16,7 @@ import { uniqueSorted } from '../../shared/unique-sorted.ts';
 import { selectAudience } from '../audience.ts';
 import { logChange, raiseRevision } from './changes.ts';
 import { byId, pageBeyond } from './filter.ts';
-import { tagLabels } from './labels.ts';
+import { tagLabels, labelsIn } from './labels.ts';
 import {
   eligibilitySql,
   leadColumns,
@@ -143,8 +143,6 @@ export async function editLeads(
   return changed?.results.length ?? 0;
 }
 
-/** SQL of the labels in a text, as a table. */
-const labelsIn = (text: string): string => `json_each('["' || replace(${text}, ' ', '","') || '"]')`;
 /** The tags of a lead `l` with those in ?2 and without those in ?3, as labels. */
 const tagsAfterSql = `coalesce((SELECT group_concat(value, ' ') FROM (
   SELECT value FROM (SELECT value FROM ${labelsIn('l.tags')} UNION SELECT value FROM ${labelsIn('?2')})

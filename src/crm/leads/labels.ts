@@ -31,6 +31,9 @@ export function labelOf(field: LabelField, value: string): string {
 export const tagLabels = (tags: readonly string[]): string =>
   [...new Set(tags.map((tag) => labelOf('tag', tag)))].sort().join(' ');
 
+/** SQL of the labels in such a text, as a table; of an empty text, one empty label. */
+export const labelsIn = (text: string): string => `json_each('["' || replace(${text}, ' ', '","') || '"]')`;
+
 /** The tags of such a text. */
 export const tagsOf = (labels: string): string[] =>
   labels === '' ? [] : labels.split(' ').map(valueOfLabel);

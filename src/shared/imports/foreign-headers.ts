@@ -10,7 +10,7 @@
  */
 import type { LeadField } from '../lead-fields.ts';
 
-export const foreignHeaders: Record<LeadField | 'fullName', readonly string[]> = {
+export const foreignHeaders: Record<LeadField | 'fullName' | 'tags', readonly string[]> = {
   email: [
     // German, French, Dutch
     'mailadresse',
@@ -89,6 +89,15 @@ export const foreignHeaders: Record<LeadField | 'fullName', readonly string[]> =
     'etternavn',
     'efternavn',
     'sukunimi',
+  ],
+  tags: [
+    // German, French, Spanish, Portuguese, Italian
+    'schlagworte',
+    'schlagworter',
+    'etiquettes',
+    'mots cles',
+    'etiquetas',
+    'etichette',
   ],
   fullName: [
     // German

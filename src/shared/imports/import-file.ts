@@ -15,15 +15,18 @@ import { leadFieldNames, leadFields, type LeadField } from '../lead-fields.ts';
 export interface ImportedLead extends Record<LeadField, string> {
   /** Left out when the file has none for the lead. */
   custom?: CustomFields;
+  /** Left out when the file has none for the lead. */
+  tags?: string[];
 }
 
-/** A column may hold a whole name, which is split into first and last name. */
-export type ImportField = LeadField | 'fullName';
+/** A column may hold a whole name, which is split into first and last name, or tags, with commas between. */
+export type ImportField = LeadField | 'fullName' | 'tags';
 
 /** The possible meanings of a column, in their order on the screen. */
-export const importFields: readonly ImportField[] = leadFieldNames.flatMap((field): ImportField[] =>
-  field === 'lastName' ? [field, 'fullName'] : [field],
-);
+export const importFields: readonly ImportField[] = [
+  ...leadFieldNames.flatMap((field): ImportField[] => (field === 'lastName' ? [field, 'fullName'] : [field])),
+  'tags',
+];
 
 /** For each field the indexes of its columns, the preferred one first. */
 export interface ColumnMapping extends Record<ImportField, number[]> {
@@ -46,6 +49,8 @@ const fullNameHeaders: readonly string[] = [
   'nom complet',
   'nombre completo',
 ];
+
+const tagHeaders: readonly string[] = ['tags', 'tag', 'labels', 'label'];
 
 /**
  * A header without the differences between exports: case, accents, punctuation, the number of a repeated column
@@ -76,7 +81,7 @@ export function guessColumns(headers: readonly string[]): ColumnMapping {
 
 /** A header is of one field: those of `lead-fields.ts` come first. */
 const headersOf = (field: ImportField): readonly string[] => [
-  ...(field === 'fullName' ? fullNameHeaders : leadFields[field].headers),
+  ...(field === 'fullName' ? fullNameHeaders : field === 'tags' ? tagHeaders : leadFields[field].headers),
   ...foreignHeaders[field],
 ];
 

@@ -48,6 +48,12 @@ function addressesOf(cell: string): string[] {
   return (parts.some((part) => isUsableEmail(part)) ? parts : [clean]).map(normalizeEmail);
 }
 
+/** The tags of some cells, each once. */
+function tagsIn(cells: readonly string[]): string[] {
+  const tags = cells.flatMap((cell) => oneLine(cell).split(/[,;]/)).map((tag) => tag.trim());
+  return [...new Set(tags.filter((tag) => tag !== ''))];
+}
+
 /** `Last, First` or `First … Last`. */
 function splitName(fullName: string): { firstName: string; lastName: string } {
   const comma = fullName.indexOf(',');
@@ -103,6 +109,8 @@ export function readImportRow(
       .find((cell) => cell !== '') ?? '';
   lead.source ||= defaults.source ?? '';
   lead.consentSource ||= defaults.consentSource ?? '';
+  const tags = tagsIn(cells('tags'));
+  if (tags.length > 0) lead.tags = tags;
   const custom = Object.entries(mapping.custom ?? {})
     .map(([name, columns]): [string, string] => [name, firstOf(columns)])
     .filter(([, value]) => value !== '');
@@ -114,6 +122,12 @@ export function readImportRow(
     if (lead[field].length > maxLength) {
       return { kind: 'rejected', line, reason: `the ${label} is longer than ${maxLength} characters` };
     }
+  }
+  if (tags.length > limits.maxTagCount) {
+    return { kind: 'rejected', line, reason: `there are more than ${limits.maxTagCount} tags` };
+  }
+  if (tags.some((tag) => tag.length > limits.maxTagLength)) {
+    return { kind: 'rejected', line, reason: `a tag is longer than ${limits.maxTagLength} characters` };
   }
   for (const [name, value] of custom) {
     if (value.length > limits.maxCustomValueLength) {

@@ -96,6 +96,7 @@ export const importMessages = {
       stage: 'Stage',
       notes: 'Notes',
       consentSource: 'Consent source',
+      tags: 'Tags',
     } satisfies Record<ImportField, string>,
     fullNameHint: 'Split into first and last name',
     customField: (name: string, isKnown: boolean) =>
