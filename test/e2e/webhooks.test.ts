@@ -141,6 +141,7 @@ test('one that was turned off by its failures is said on every page and in its r
     await page.setViewportSize({ width, height: 844 });
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     expect(overflow, String(width)).toBeLessThanOrEqual(0);
+    await row().getByTestId('webhook-off').scrollIntoViewIfNeeded();
     const folder = process.env.PICTURES;
     if (folder !== undefined) await page.screenshot({ path: `${folder}/webhook-off-${width}.png` });
   }
