@@ -1,5 +1,5 @@
 /**
- * MailGate: one object per mail account; all sessions lease their permits from it.
+ * MailGate: one object per mail account, and one per account of a foreign CRM; all sessions lease their permits from it.
  *
  * Owns the account's time line and the day's caps, on disk. The decisions are core/limits/rate-limit.ts and
  * core/limits/daily-cap.ts. Does not send.
@@ -36,7 +36,12 @@ export class MailGate extends DurableObject<Env> {
 
   /** Leases up to `wantedCount` permits. Sessions are served in the order in which they ask. */
   lease(wantedCount: number): Lease {
-    const config = gateConfig(this.env);
+    return this.leaseAt(gateConfig(this.env).maxRatePerSecond, wantedCount);
+  }
+
+  /** {@link lease} of an account with another rate than that of mail: a foreign CRM. */
+  leaseAt(maxRatePerSecond: number, wantedCount: number): Lease {
+    const config = { maxRatePerSecond };
     const known = this.#load(config);
     const { state, lease } = leasePermits(known, config, this.now(), wantedCount);
     // `seenAt` went down: the clock was set back, and the moved times must be stored.
@@ -45,8 +50,8 @@ export class MailGate extends DurableObject<Env> {
   }
 
   /** Takes in a 429, a rate header or late calls; they count for every lease from now on. */
-  report(report: GateReport): void {
-    const config = gateConfig(this.env);
+  report(report: GateReport, maxRatePerSecond = gateConfig(this.env).maxRatePerSecond): void {
+    const config = { maxRatePerSecond };
     const nowMs = this.now();
     let state = this.#load(config);
     if (report.throttled !== null) {

@@ -63,6 +63,15 @@ export interface SliceVerbs {
   returnPermit(permit: Permit): void;
   /** True while a slot is leased that no batch has. */
   hasSlot(): boolean;
+  /** True where leads are set active in a foreign CRM too. */
+  pushes(): boolean;
+  /** When a call to that CRM may leave. */
+  pushPermit(): Promise<Permit>;
+  /**
+   * Sets the batch's leads active in that CRM; those that it refuses are settled as failed. Null when none of the batch is
+   * left to send, or nothing may leave.
+   */
+  push(batch: Batch, permit: Permit): Promise<Batch | null>;
   /** Renders; null when no recipient could be rendered (they are settled as failed). */
   prepare(batch: Batch): Promise<Prepared | null>;
   /** Writes the intent; null when the batch may no longer leave. */
@@ -72,7 +81,7 @@ export interface SliceVerbs {
   /** Writes the outcome, counters and rev in one transaction. */
   settle(intent: Intent, outcome: Outcome): void;
   /** Notes that nothing may leave before this time. */
-  waitUntil(at: number): void;
+  waitUntil(at: number, kind?: 'crm_slot'): void;
 }
 
 export interface SliceLimits {
@@ -134,8 +143,9 @@ const lookMs = 500;
  * The limits of a slice under an account that may make so many calls a second. Where the provider is the
  * limit, more batches in hand than calls would only take slots from other sessions.
  */
-export function sliceLimits(maxRatePerSecond: number, hasDailyCap = false): SliceLimits {
-  const senderCount = maxRatePerSecond < fastRatePerSecond ? callCount : maxSenderCount;
+export function sliceLimits(maxRatePerSecond: number, hasDailyCap = false, hasCrm = false): SliceLimits {
+  // With a foreign CRM a batch is in hand for two calls, one after the other.
+  const senderCount = maxRatePerSecond < fastRatePerSecond && !hasCrm ? callCount : maxSenderCount;
   // Under a daily cap each batch is flipped on its own.
   const count = flipAheadCount(maxRatePerSecond) > 0 && !hasDailyCap ? maxBatchCountAhead : maxBatchCount;
   return {
@@ -285,6 +295,7 @@ async function send(
   },
 ): Promise<boolean> {
   let permit: Permit | null = null;
+  let pushPermit: Permit | null = null;
   let isCalling = false;
   let hasTurn = false;
   const takeTurn = async (): Promise<void> => {
@@ -311,11 +322,21 @@ async function send(
       return await waitFor(permit.at);
     }
     if (!(await waitFor(permit.at - headstart.ms))) return false;
+    if (held.recipients === null && verbs.pushes()) {
+      pushPermit = await verbs.pushPermit();
+      if (pushPermit.kind === 'later') {
+        verbs.waitUntil(pushPermit.at, 'crm_slot');
+        if (isTooLate(pushPermit.at)) return false;
+        return await waitFor(pushPermit.at);
+      }
+      if (!(await waitFor(pushPermit.at))) return false;
+    }
     const begunAt = verbs.now();
     let batch: Batch | null = held;
     if (batch.recipients === null) {
       const flipped = await verbs.flip(held);
       batch = flipped === null ? null : verbs.settleFlip(held, flipped);
+      if (batch !== null && pushPermit !== null) batch = await verbs.push(batch, pushPermit);
     }
     const prepared = batch === null ? null : await verbs.prepare(batch);
     if (prepared === null) return true;

@@ -56,18 +56,20 @@ const extraDefaults = {
   fence: 0,
   chore: null,
   takeBack: null,
+  crm: null,
   waves: null,
 } as const satisfies Partial<Session>;
-type Extra = Pick<Session, Exclude<keyof typeof extraDefaults, 'takeBack' | 'waves'>> &
-  Partial<Pick<Session, 'takeBack' | 'waves'>>;
+type Extra = Pick<Session, Exclude<keyof typeof extraDefaults, 'takeBack' | 'crm' | 'waves'>> &
+  Partial<Pick<Session, 'takeBack' | 'crm' | 'waves'>>;
 
 function extraOf(session: Session): Extra {
   const { outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, fence, chore } = session;
-  const { takeBack, waves } = session;
+  const { takeBack, crm, waves } = session;
   return {
     ...{ outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, fence, chore },
     // Few sessions have one.
     ...(takeBack === null ? {} : { takeBack }),
+    ...(crm === null ? {} : { crm }),
     ...(waves === null ? {} : { waves }),
   };
 }
