@@ -98,7 +98,7 @@ export abstract class FakeCrm {
   async #answer(request: Request, init?: RequestInit): Promise<Response> {
     const copy = request.clone() as Request;
     const text = await request.text();
-    const body: unknown = text === '' ? undefined : JSON.parse(text);
+    const body: unknown = parsed(text);
     this.callTimes.push(this.now());
     const fault = this.fault({ request: copy, callCount: this.callTimes.length });
     switch (fault.kind) {
@@ -124,12 +124,17 @@ export abstract class FakeCrm {
         const answer = await response.clone().text();
         this.onExchange?.({
           ...{ request: copy, requestBody: body, response },
-          responseBody: answer === '' ? undefined : (JSON.parse(answer) as unknown),
+          responseBody: parsed(answer),
         });
         return response;
       }
     }
   }
+}
+
+/** A body; a form's is not read. */
+function parsed(text: string): unknown {
+  return /^[[{]/.test(text) ? JSON.parse(text) : undefined;
 }
 
 /** Our own form (docs/CRM.md). It checks what the page promises to a receiver. */

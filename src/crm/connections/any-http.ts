@@ -119,6 +119,7 @@ export const anyHttp: CrmConnection = {
   title: 'Your CRM',
   apiUrl: null,
   source: 'crm',
+  field: 'lead_activation',
   ratePerSecond: 5,
   maxBatch: 100,
   port: (config, effects) => new AnyHttp(config, effects),

@@ -8,9 +8,10 @@
  *
  * @module
  */
-import type { PushOutcome } from '../../core/crm/push.ts';
+import type { PushOutcome, RecordRefusal } from '../../core/crm/push.ts';
 import { parseJson, safeCode, safeMessage, userAgent, type FetchLike } from '../../mail/providers/http.ts';
 import { parseRetryAfter } from '../../mail/providers/retry-after.ts';
+import type { CrmRecord } from '../port.ts';
 
 /** Passed in, so that tests can replace the clock and the network. */
 export interface CrmEffects {
@@ -134,6 +135,28 @@ export function unavailable(
   retryAfterMs: number | null = null,
 ): Extract<PushOutcome, { kind: 'unavailable' }> {
   return { kind: 'unavailable', code, message, retryAfterMs };
+}
+
+/**
+ * Calls with the records whose ids have the CRM's form; the others are refused here. One id in another form can make a CRM
+ * refuse a whole call, or be read as a part of a filter.
+ */
+export async function withRecordIds(
+  records: readonly CrmRecord[],
+  form: RegExp,
+  call: (records: readonly CrmRecord[]) => Promise<PushOutcome>,
+): Promise<PushOutcome> {
+  const placeOf = records.flatMap(({ recordId }, index) => (form.test(recordId) ? [index] : []));
+  const malformed = records.flatMap(({ recordId }, index): RecordRefusal[] =>
+    form.test(recordId)
+      ? []
+      : [{ index, code: 'invalid_id', message: 'The external id is not an id of a record of this CRM.' }],
+  );
+  if (placeOf.length === 0) return { kind: 'set', refusals: malformed };
+  const outcome = await call(placeOf.flatMap((index) => records[index] ?? []));
+  if (outcome.kind !== 'set' || malformed.length === 0) return outcome;
+  const refusals = outcome.refusals.map((refusal) => ({ ...refusal, index: placeOf[refusal.index] ?? 0 }));
+  return { kind: 'set', refusals: [...malformed, ...refusals] };
 }
 
 /** A success whose body does not say what became of each record: it is repeated. */

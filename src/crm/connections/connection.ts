@@ -16,6 +16,8 @@ export interface CrmConnection {
   /** The public address of its API; null where the account decides it. */
   readonly apiUrl: string | null;
   readonly source: string;
+  /** The field of the state, where `CRM_ACTIVE` names none. */
+  readonly field: string;
   /** Calls a second, and records in one call, that the CRM allows. */
   readonly ratePerSecond: number;
   readonly maxBatch: number;

@@ -23,6 +23,7 @@ import {
   throttled,
   unavailable,
   unreadable,
+  withRecordIds,
   type CrmAnswer,
   type CrmEffects,
   type CrmRequest,
@@ -81,17 +82,16 @@ class HubSpot implements CrmPort {
     this.#effects = effects;
   }
 
-  async set({ set, records, signal, mayLeave }: SetCall): Promise<PushOutcome> {
-    // An id twice in one call is refused as a whole.
-    const ids = [...new Set(records.map(({ recordId }) => recordId))];
-    const reply = await this.#call({
-      method: 'POST',
-      path: '/crm/v3/objects/contacts/batch/update',
-      body: { inputs: ids.map((id) => ({ id, properties: set })) },
-      ...{ signal, mayLeave },
+  set({ set, records: all, signal, mayLeave }: SetCall): Promise<PushOutcome> {
+    return withRecordIds(all, /^\d{1,20}$/, async (records) => {
+      const reply = await this.#call({
+        method: 'POST',
+        path: '/crm/v3/objects/contacts/batch/update',
+        body: { inputs: records.map(({ recordId }) => ({ id: recordId, properties: set })) },
+        ...{ signal, mayLeave },
+      });
+      return reply.kind === 'answered' ? readBatch(reply.answer, records) : reply;
     });
-    if (reply.kind !== 'answered') return reply;
-    return readBatch(reply.answer, records);
   }
 
   async test(signal: AbortSignal): ReturnType<CrmPort['test']> {
@@ -205,6 +205,7 @@ export const hubspot: CrmConnection = {
   title: 'HubSpot',
   apiUrl: 'https://api.hubapi.com',
   source: 'hubspot',
+  field: 'lead_activation',
   // 190 calls in 10 s (Professional and Enterprise). Evenly spaced calls that arrive up to 0.2 s late stay below that.
   ratePerSecond: 18.5,
   maxBatch: 100,

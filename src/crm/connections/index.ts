@@ -14,10 +14,12 @@ import { anyHttp } from './any-http.ts';
 import type { CrmEffects } from './call.ts';
 import type { CrmConnection } from './connection.ts';
 import { hubspot } from './hubspot.ts';
+import { salesforce } from './salesforce.ts';
 import { crmSettings, parseFields } from './settings.ts';
+import { twenty } from './twenty.ts';
 
 /** In the order in which they are listed for people. */
-export const crmConnections: readonly CrmConnection[] = [hubspot, anyHttp];
+export const crmConnections: readonly CrmConnection[] = [hubspot, salesforce, twenty, anyHttp];
 
 const names = crmConnections.map(({ name }) => name);
 
@@ -31,9 +33,6 @@ export type CrmChoice =
   | { kind: 'ready'; port: CrmPort }
   /** `setting` is at fault; `message` is for a person. */
   | { kind: 'refused'; setting: string; message: string };
-
-const defaultActive = { lead_activation: 'active' };
-const defaultUndone = { lead_activation: 'new' };
 
 /**
  * Makes the port that the settings name, or says what they lack.
@@ -61,8 +60,9 @@ export function chooseCrm(env: object, effects: CrmEffects, allowLocal: boolean)
   if (fault !== null) return refuse('CRM_API_URL', `CRM_API_URL cannot be called. ${fault}`);
   const apiKey = text('CRM_API_KEY');
   if (apiKey === '') return refuse('CRM_API_KEY', `The key of ${connection.title} is missing: CRM_API_KEY.`);
-  const active = parseFields(text('CRM_ACTIVE') || 'lead_activation=active') ?? defaultActive;
-  const undone = parseFields(text('CRM_NOT_ACTIVE') || 'lead_activation=new') ?? defaultUndone;
+  const { field } = connection;
+  const active = parseFields(text('CRM_ACTIVE')) ?? { [field]: 'active' };
+  const undone = parseFields(text('CRM_NOT_ACTIVE')) ?? { [field]: 'new' };
   if (Object.keys(active).sort().join() !== Object.keys(undone).sort().join()) {
     return refuse(
       'CRM_NOT_ACTIVE',
@@ -72,7 +72,7 @@ export function chooseCrm(env: object, effects: CrmEffects, allowLocal: boolean)
   const limit = (setting: string, most: number): number => Math.min(most, Number(text(setting)) || most);
   // The rate of our own form is the operator's to know; those of the others are their rules.
   const ratePerSecond =
-    connection.apiUrl === null
+    connection === anyHttp
       ? Number(text('CRM_RATE')) || connection.ratePerSecond
       : limit('CRM_RATE', connection.ratePerSecond);
   return {

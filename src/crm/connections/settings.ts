@@ -37,13 +37,17 @@ export const crmSettings: readonly Setting[] = [
   ),
   { ...setting('CRM_API_KEY', "Key of the CRM's API."), isSecret: true },
   setting(
+    'CRM_CLIENT_ID',
+    'Salesforce only: the consumer key of the connected app, whose secret is CRM_API_KEY. Empty: CRM_API_KEY is a token.',
+  ),
+  setting(
     'CRM_ACTIVE',
-    'What an active record has: `field=value`, several with commas between. Empty: `lead_activation=active`.',
+    'What an active record has: `field=value`, several with commas between. Empty: the field `lead_activation` (or as the CRM spells it) is `active`.',
     isFields,
   ),
   setting(
     'CRM_NOT_ACTIVE',
-    'What a record has again that is not active any more; the same fields. Empty: `lead_activation=new`.',
+    'What a record has again that is not active any more; the same fields. Empty: it is `new`.',
     isFields,
   ),
   setting(
