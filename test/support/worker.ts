@@ -187,6 +187,7 @@ const slowVerbs: ReadonlySet<string> = new Set([
   'plan',
   'permit',
   'flip',
+  'reserve',
   'pushPermit',
   'push',
   'prepare',

@@ -3,7 +3,7 @@
  */
 import { evictDurableObject } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Issue } from '../../src/shared/progress.ts';
+import type { Issue, Progress } from '../../src/shared/progress.ts';
 import { countsAndRecount, statuses, suppress } from '../support/crm-database.ts';
 import { expectCounted, expectLedger, httpCrm, linkLeads } from '../support/crm-setup.ts';
 import { FakeHttpCrm } from '../support/fake-crm.ts';
@@ -276,6 +276,60 @@ describe('a lead that is suppressed after its push and before its mail', () => {
     expect(end).toMatchObject({ state: 'completed', activation: { skipped: 1 }, email: { sent: 29 } });
     expect(crm.records.get('r1')?.lead_activation).toBe('new');
     await expectLedger(db, crm);
+  });
+});
+
+describe('taking back', () => {
+  const takeBack = async (choice: 'all' | 'unmailed'): Promise<void> => {
+    const made = await send('POST', `/crm/activation/${sessionId}/take-back/manifest`, { choice });
+    const { hash } = await made.json<{ hash: string }>();
+    await accepted(sessionId, 'take-back', { choice, manifestHash: hash });
+  };
+  const isDone = ({ takeBack: its }: Progress): boolean => its?.endedAt != null;
+
+  it('undoes the state in the CRM too, but for leads that something else has touched', async () => {
+    await startSession(sessionId);
+    await drive(sessionId, clock);
+    await db.prepare('UPDATE leads SET revision = (SELECT revision + 1 FROM lead_counts) WHERE id = 5').run();
+    await db.prepare('UPDATE lead_counts SET revision = revision + 1').run();
+    await takeBack('all');
+    const { takeBack: its } = last(await drive(sessionId, clock, isDone));
+    expect(its).toMatchObject({ reverted: 29, kept: 1, failed: 0 });
+    expect(crm.idsWith('lead_activation', 'active')).toEqual(['r5']);
+    await expectLedger(db, crm);
+  });
+
+  it('that dies between the CRM and our database leaves both the same in the end', async () => {
+    await startSession(sessionId);
+    await drive(sessionId, clock);
+    await takeBack('all');
+    let killCount = 0;
+    hooks.onCrmCall = (edge, { method }) =>
+      edge === 'before' &&
+      method === 'batch' &&
+      crm.idsWith('lead_activation', 'new').length > 1 &&
+      ++killCount === 1;
+    await drive(sessionId, clock, () => killCount === 1);
+    hooks.onCrmCall = null;
+    // One of them is edited meanwhile: it stays active, and so does its record.
+    await db.prepare('UPDATE leads SET revision = (SELECT revision + 1 FROM lead_counts) WHERE id = 7').run();
+    await db.prepare('UPDATE lead_counts SET revision = revision + 1').run();
+    crm.fault = ({ callCount }) => (callCount % 3 === 0 ? { kind: 'loseAfter' } : { kind: 'none' });
+    const { takeBack: its } = last(await drive(sessionId, clock, isDone));
+    expect(killCount).toBe(1);
+    expect(its).toMatchObject({ reverted: 29, kept: 1 });
+    expect(crm.idsWith('lead_activation', 'active')).toEqual(['r7']);
+    await expectLedger(db, crm);
+  });
+
+  it('reverts our own leads where the CRM is not connected any more', async () => {
+    await startSession(sessionId);
+    await drive(sessionId, clock);
+    hooks.env = { ...hooks.env, CRM_PROVIDER: '' };
+    await takeBack('all');
+    const { takeBack: its } = last(await drive(sessionId, clock, isDone));
+    expect(its).toMatchObject({ reverted: 30 });
+    expect(crm.idsWith('lead_activation', 'active')).toHaveLength(30);
   });
 });
 

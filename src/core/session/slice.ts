@@ -63,8 +63,13 @@ export interface SliceVerbs {
   returnPermit(permit: Permit): void;
   /** True while a slot is leased that no batch has. */
   hasSlot(): boolean;
-  /** True where leads are set active in a foreign CRM too. */
-  pushes(): boolean;
+  /**
+   * Where leads are set active in a foreign CRM too, which of the two limits is the lower one; null: there is no CRM. The
+   * lower one's slot is taken first, so that none of it is lost while the other one is waited for.
+   */
+  pushes(): 'mail' | 'crm' | null;
+  /** Whether the day's cap holds this batch back, and until when; null: it may leave. */
+  reserve(batch: Batch): Promise<Permit | null>;
   /** When a call to that CRM may leave. */
   pushPermit(): Promise<Permit>;
   /**
@@ -315,14 +320,15 @@ async function send(
     return mode() !== 'none';
   };
   try {
-    permit = await verbs.permit(held);
-    if (permit.kind === 'later') {
+    const limit = held.recipients === null ? verbs.pushes() : null;
+    permit = limit === 'crm' ? await verbs.reserve(held) : await verbs.permit(held);
+    if (permit?.kind === 'later') {
       verbs.waitUntil(permit.at);
       if (isTooLate(permit.at)) return false;
       return await waitFor(permit.at);
     }
-    if (!(await waitFor(permit.at - headstart.ms))) return false;
-    if (held.recipients === null && verbs.pushes()) {
+    if (permit !== null && !(await waitFor(permit.at - headstart.ms))) return false;
+    if (limit !== null) {
       pushPermit = await verbs.pushPermit();
       if (pushPermit.kind === 'later') {
         verbs.waitUntil(pushPermit.at, 'crm_slot');
@@ -341,14 +347,14 @@ async function send(
     const prepared = batch === null ? null : await verbs.prepare(batch);
     if (prepared === null) return true;
     headstart.learn(verbs.now() - begunAt);
-    if (!(await waitFor(permit.at))) return false;
+    if (permit !== null && !(await waitFor(permit.at))) return false;
     await calls.take();
     isCalling = true;
     await takeTurn();
     for (;;) {
       // Meanwhile the answer to another call may have paused the session.
       if (mode() === 'none') return false;
-      if (verbs.isUsable(permit)) break;
+      if (permit !== null && verbs.isUsable(permit)) break;
       // Nobody waits for the turn of one who waits for another slot.
       endTurn();
       permit = await verbs.renewPermit();

@@ -257,8 +257,14 @@ export class SessionRunner implements SliceVerbs {
     return store.transact(() => store.batches.defer(batch, ownedElsewhere));
   }
 
-  pushes(): boolean {
-    return this.#session().crm !== null;
+  pushes(): 'mail' | 'crm' | null {
+    return this.#session().crm?.limitedBy ?? null;
+  }
+
+  async reserve(batch: Batch): Promise<Permit | null> {
+    const later = await this.#cap.reserve(batch);
+    this.#isAtCap = later !== null;
+    return later;
   }
 
   pushPermit(): Promise<Permit> {
@@ -495,9 +501,7 @@ export class SessionRunner implements SliceVerbs {
   }
 
   async permit(batch: Batch): Promise<Permit> {
-    const later = await this.#cap.reserve(batch);
-    this.#isAtCap = later !== null;
-    return later ?? this.#slot();
+    return (await this.reserve(batch)) ?? this.#slot();
   }
 
   #slot(): Promise<Permit> {

@@ -288,7 +288,7 @@ export class SessionSlice {
     this.#sending = { mail, runner };
     await runSlice(
       verbs(runner),
-      sliceLimits(mail.maxRatePerSecond, mail.dailyCap !== null, runner.pushes()),
+      sliceLimits(mail.maxRatePerSecond, mail.dailyCap !== null, runner.pushes() !== null),
     );
     // Probes are frequent: one that left no lead active needs no statement to the CRM.
     if (!wasFlipped && !runner.hasOpenFlips && workMode(store.session(), now()) === 'none') {
