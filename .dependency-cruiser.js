@@ -26,7 +26,7 @@ export default {
     layer('core', ['shared']),
     layer('runtime', ['shared', 'core']),
     layer('mail', ['shared', 'core', 'runtime']),
-    layer('crm', ['shared']),
+    layer('crm', ['shared', 'core', 'runtime', 'mail/providers']),
     layer('durable', ['shared', 'core', 'runtime', 'mail', 'crm']),
     layer('worker', ['shared', 'core', 'runtime', 'mail', 'crm', 'durable']),
     {

@@ -102,6 +102,8 @@ export default defineConfig({
                   CHAOS_CRASHES: process.env['CHAOS_CRASHES'] ?? '2000',
                   EVENT_COUNT: process.env['EVENT_COUNT'] ?? '400',
                   EVENT_KILLS: process.env['EVENT_KILLS'] ?? '3',
+                  CRM_KILLS: process.env['CRM_KILLS'] ?? '12',
+                  CRM_FAULTS: process.env['CRM_FAULTS'] ?? '4',
                   RECEIPT_LEADS: process.env['RECEIPT_LEADS'] ?? '30000',
                   TEST_MIGRATIONS: await readD1Migrations(join(root, 'migrations')),
                 },

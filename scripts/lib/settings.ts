@@ -1,8 +1,10 @@
 /**
- * The settings of the product and of its mail providers in one list, for `npm start` and `npm run deploy`.
+ * The settings of the product, of its mail providers and of the connected CRM in one list, for `npm start` and `npm run deploy`.
  *
  * @module
  */
+import { isCrmName } from '../../src/crm/connections/index.ts';
+import { crmSettings } from '../../src/crm/connections/settings.ts';
 import { isProviderName, providerSettings } from '../../src/mail/providers/index.ts';
 import { settings, type ProductSetting } from '../../src/runtime/settings.ts';
 
@@ -17,6 +19,12 @@ export const allSettings: readonly (Omit<ProductSetting, 'group'> & { group: str
   ...providerSettings.map((setting) => ({
     ...setting,
     group: 'One mail provider only',
+    takenBy: anything,
+  })),
+  ...crmSettings.map((setting) => ({
+    ...setting,
+    ...(setting.name === 'CRM_PROVIDER' ? { check: isCrmName } : {}),
+    group: 'Connected CRM',
     takenBy: anything,
   })),
 ];

@@ -14,6 +14,7 @@ import { type Server, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { crmSettings } from '../../src/crm/connections/settings.ts';
 import { providerSettings } from '../../src/mail/providers/index.ts';
 import { settings as productSettings } from '../../src/runtime/settings.ts';
 import { compactState } from './compact-state.ts';
@@ -33,12 +34,12 @@ import { type StandInMail, startStandInMail } from './stand-in-mail.ts';
 const maxStartMs = 90_000;
 
 /**
- * What wrangler.toml does not name: the secrets of providers, which a deployment may go without, and LOCAL_PERSON and
+ * What wrangler.toml does not name: the secrets of providers and of a CRM, which a deployment may go without, and LOCAL_PERSON and
  * WEBHOOKS_ALLOW_LOCAL, which it must go without. `wrangler dev` takes from a file only what its configuration names, so the
  * configuration that it is started with here names those that are set.
  */
 const optionalSecrets = [
-  ...providerSettings.filter(({ isSecret }) => isSecret).map(({ name }) => name),
+  ...[...providerSettings, ...crmSettings].filter(({ isSecret }) => isSecret).map(({ name }) => name),
   ...productSettings.filter(({ isOptional }) => isOptional === true).map(({ name }) => name),
   'LOCAL_PERSON',
   'WEBHOOKS_ALLOW_LOCAL',

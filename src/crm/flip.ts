@@ -10,6 +10,7 @@
  */
 import type { FlipResult, Recipient, SkippedLead } from '../shared/recipient.ts';
 import { logChange } from './leads/changes.ts';
+import type { CrmRecord } from './port.ts';
 import { assertNotFenced, fenceSql, isNotFencedSql, raisingFence, type FenceNumber } from './fence.ts';
 import {
   nextRevisionSql,
@@ -75,6 +76,8 @@ interface FlippedRow extends RecipientRow {
  * @param flip.mustRaise - an earlier slice may have flips on their way, which this one keeps out; 1 row
  * @param flip.customFields - those that the template uses
  * @param flip.mailedAfter - leads that were mailed after this time, epoch ms, are skipped
+ * @param flip.crmSource - the system of the connected CRM's records; not set: none
+ * @param flip.beforeUnflip - undoes in that CRM what is given back here
  * @param flip.asOf - the revision of the CRM at which the session started: leads that were taken back since are skipped
  * @throws what D1 throws; then nothing was changed or everything was, and a repeat is safe
  * @throws {@link SupersededFlip}; then nothing was changed
@@ -88,9 +91,12 @@ export async function flipLeads(
     customFields?: readonly string[];
     mailedAfter?: number | null;
     asOf?: number | null;
+    crmSource?: string | null;
+    beforeUnflip?: (records: readonly CrmRecord[]) => Promise<void>;
   },
 ): Promise<FlipResult> {
   const { sessionId, number, mustRaise = false, customFields = [], mailedAfter = null, asOf = null } = flip;
+  const { crmSource = null, beforeUnflip } = flip;
   const leadIds = [...new Set(flip.leadIds)];
   const idsJson = JSON.stringify(leadIds);
   const results = await db.batch<FlippedRow>([
@@ -99,7 +105,7 @@ export async function flipLeads(
     db.prepare(countFlippedSql),
     logChange(db, leadIds),
     db
-      .prepare(readFlippedSql(recipientColumnsWith(customFields)))
+      .prepare(readFlippedSql(recipientColumnsWith(customFields, crmSource)))
       .bind(idsJson, sessionId, mailedAfter, asOf),
   ]);
   const found = results.at(-1)?.results ?? [];
@@ -112,7 +118,15 @@ export async function flipLeads(
   });
   // A separate statement, because this is rare and ordinary flips need not pay for it. If it fails, a repeat finds
   // the leads again.
-  if (withdrawn.length > 0) await unflipLeads(db, { sessionId, number, leadIds: withdrawn });
+  if (withdrawn.length > 0) {
+    const records = withdrawn.flatMap((leadId) => {
+      const row = rows.get(leadId);
+      const { crmRecordId } = row === undefined ? {} : toRecipient(row, [], crmSource);
+      return crmRecordId === undefined ? [] : [{ leadId, recordId: crmRecordId }];
+    });
+    if (records.length > 0) await beforeUnflip?.(records);
+    await unflipLeads(db, { sessionId, number, leadIds: withdrawn });
+  }
 
   const activated: Recipient[] = [];
   const skipped: SkippedLead[] = [];
@@ -122,7 +136,7 @@ export async function flipLeads(
     const row = rows.get(leadId);
     if (row === undefined) skipped.push({ leadId, reason: 'erased' });
     else if (row.activatedBy === sessionId && row.eligibility !== 'suppressed') {
-      activated.push(toRecipient(row, customFields));
+      activated.push(toRecipient(row, customFields, crmSource));
       emailHashes.set(leadId, row.emailHash);
     } else if (row.eligibility === 'mailable')
       throw new Error('A flip left a lead that it should have taken.');

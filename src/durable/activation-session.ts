@@ -39,6 +39,7 @@ import { forgetPerson } from './session/forget.ts';
 import { applyCommand } from './session/commands.ts';
 import { readLeadResult, readResults, type ResultPage, type ResultQuery } from './session/results.ts';
 import type { SessionContext } from './session/context.ts';
+import { SessionCrm } from './session/crm.ts';
 import { closeMembers, receiptPage, type ReceiptCursor, type ReceiptPage } from './session/receipt.ts';
 import { SessionSlice } from './session/slice.ts';
 import { tellResults } from './session/warm-up-results.ts';
@@ -522,6 +523,14 @@ export class ActivationSession extends DurableObject<Env> {
       env: this.env,
       traits: () => this.#traits(),
       settings: () => this.settings(),
+      crm: new SessionCrm({
+        settings: () => this.settings(),
+        now: () => this.now(),
+        random: () => this.random(),
+        sleep: (ms) => this.sleep(ms),
+        log: (level, event, fields) => this.#log(level, event, fields),
+        waitUntil: (promise) => this.ctx.waitUntil(promise),
+      }),
       now: () => this.now(),
       random: () => this.random(),
       sleep: (ms) => this.sleep(ms),

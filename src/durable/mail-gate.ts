@@ -1,5 +1,5 @@
 /**
- * MailGate: one object per mail account; all sessions lease their permits from it.
+ * MailGate: one object per mail account, and one per account of a foreign CRM; all sessions lease their permits from it.
  *
  * Owns the account's time line, the day's caps and the warm-up of its domains, on disk. The decisions are
  * core/limits/rate-limit.ts, daily-cap.ts, warm-up.ts and, of the last two together, reservation.ts. Does not send.
@@ -65,7 +65,12 @@ export class MailGate extends DurableObject<Env> {
    * they ask.
    */
   lease(wantedCount: number, weight = 1): Lease {
-    const config = gateConfig(this.settings());
+    return this.leaseAt(gateConfig(this.settings()).maxRatePerSecond, wantedCount, weight);
+  }
+
+  /** {@link lease} of an account with another rate than that of mail: a foreign CRM. */
+  leaseAt(maxRatePerSecond: number, wantedCount: number, weight = 1): Lease {
+    const config = { maxRatePerSecond };
     const known = this.#load(config);
     const { state, lease } = leasePermits(known, config, this.now(), wantedCount, weight);
     // `seenAt` went down: the clock was set back, and the moved times must be stored.
@@ -74,8 +79,8 @@ export class MailGate extends DurableObject<Env> {
   }
 
   /** Takes in a 429, a rate header or late calls; they count for every lease from now on. */
-  report(report: GateReport): void {
-    const config = gateConfig(this.settings());
+  report(report: GateReport, maxRatePerSecond = gateConfig(this.settings()).maxRatePerSecond): void {
+    const config = { maxRatePerSecond };
     const nowMs = this.now();
     let state = this.#load(config);
     if (report.throttled !== null) {

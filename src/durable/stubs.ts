@@ -39,6 +39,11 @@ export function mailGateStub(env: StubEnv, account: string): ReturnType<Env['MAI
   return inJurisdiction(env.MAIL_GATE, env).getByName(account);
 }
 
+/** The object of a foreign CRM's account, which gives the permits: its time line is that of a mail account. */
+export function crmGateStub(env: StubEnv, account: string): ReturnType<Env['MAIL_GATE']['getByName']> {
+  return mailGateStub(env, `crm:${account}`);
+}
+
 /** The object of an endpoint that gets events. */
 export function endpointStub(
   env: StubEnv,

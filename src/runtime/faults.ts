@@ -67,6 +67,11 @@ export class GateError extends Error {
   }
 }
 
+/** A foreign CRM does not answer, or not yet; its text is for people. */
+export class CrmUnavailable extends Error {
+  override readonly name = 'CrmUnavailable';
+}
+
 /** Calls the gate; wraps what it throws in {@link GateError}. */
 export async function callGate<T>(call: () => Promise<T>): Promise<T> {
   try {
@@ -98,6 +103,11 @@ export async function atStorage<T>(call: () => Promise<T>): Promise<T> {
 export function classifyFault(error: unknown): Fault {
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   const has = (texts: readonly string[]): boolean => texts.some((part) => text.includes(part));
+  // Before the texts below: its own may have any words in it.
+  if (error instanceof CrmUnavailable) {
+    const message = `${error.message} The activation continues when it answers.`;
+    return { kind: 'transient', place: 'crm', message };
+  }
   if (has(supersededTexts)) return { kind: 'superseded' };
   if (has(refusedTexts)) return { kind: 'refused', message: 'The CRM refused to set these leads active.' };
   if (error instanceof StorageFault) return storageFault;

@@ -81,6 +81,8 @@ export interface Manifest {
     /** Base of the links to the app's public pages. */
     publicUrl: string | null;
   };
+  /** The foreign CRM in which leads are set active too, and what is set there; absent: none. */
+  crm?: { provider: string; host: string; set: Readonly<Record<string, string>> };
   /** Mails in one day from the sender's domain. */
   dailyCap: number | null;
   /** A lead that we mailed within so many days gets no mail. */

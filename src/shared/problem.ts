@@ -68,6 +68,7 @@ export const problemCatalog = {
     status: 409,
     title: 'The database was restored, and who was mailed since is not in it yet.',
   },
+  crm_not_configured: { status: 409, title: 'The connected CRM cannot be used with the present settings.' },
   mail_not_configured: { status: 409, title: 'Mail cannot be sent with the present settings.' },
   template_conflict: { status: 409, title: 'Somebody else has changed this template meanwhile.' },
   template_read_only: { status: 409, title: 'This template comes with the product; copy it to change it.' },

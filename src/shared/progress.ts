@@ -67,6 +67,12 @@ export const sessionReasons = [
   'mail_refused',
   'bounce_rate',
   'complaint_rate',
+  /** The connected CRM refuses our key or our fields. */
+  'crm_auth',
+  /** The allowance of calls of the connected CRM is used up. */
+  'crm_quota',
+  /** The connected CRM has refused every record so far. */
+  'crm_refused',
   /** Its time was missed by more than an hour. */
   'schedule_missed',
   'approval_rejected',
@@ -131,7 +137,12 @@ export const waitKinds = [
   'window',
   /** The watch of a wave, or the next day's wave; `waitingUntil` is when it ends. */
   'wave',
+  /** Our database of leads. */
   'crm',
+  /** A call is out and the connected CRM has not answered. */
+  'crm_answer',
+  /** The rate of the connected CRM, which all sessions share. */
+  'crm_slot',
   /** Our storage, or another part of the product, does not answer. */
   'platform',
 ] as const;
@@ -142,6 +153,16 @@ export interface WaitingFor {
   since: number;
   /** With `daily_cap`: the warm-up of the sender's domain is what limits the day. */
   warmUp?: WarmUpWait;
+}
+
+/** What is done in the connected CRM. */
+export interface CrmCounts {
+  /** `CRM_PROVIDER`. */
+  provider: string;
+  /** Leads that are active there. */
+  inCrm: number;
+  /** Which of the two limits is the lower one, and so decides the estimate. */
+  limitedBy: 'mail' | 'crm';
 }
 
 /** The state of a session at revision `rev`. Counts are leads, times are epoch milliseconds. */
@@ -159,6 +180,8 @@ export interface Progress {
   processed: number;
   activation: ActivationCounts;
   email: EmailCounts;
+  /** Absent where no CRM was connected when it was started. */
+  crm?: CrmCounts;
   ratePerSecond: number;
   /** Null until it can be estimated: from at least three samples of a running session. */
   etaSeconds: number | null;

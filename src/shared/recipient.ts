@@ -14,6 +14,8 @@ export const mergeFields = fieldsWith('merge');
 
 export interface Recipient extends Record<MergeField, string> {
   leadId: number;
+  /** Its record in the connected CRM; left out when it has none there, empty once the lead is erased. */
+  crmRecordId?: string;
   /** The custom fields that the template uses and the lead has; left out when there are none. */
   custom?: CustomFields;
 }

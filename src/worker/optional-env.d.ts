@@ -5,6 +5,8 @@
 interface __BaseEnv_Env {
   /** Signing secrets of Resend's webhook, `whsec_…`, with spaces between. */
   RESEND_WEBHOOK_SECRET?: string;
+  /** Key of the connected CRM's API. */
+  CRM_API_KEY?: string;
   /** `user:password` that Postmark sends as basic authentication. */
   POSTMARK_WEBHOOK_CREDENTIALS?: string;
   /** HTTP webhook signing key of Mailgun. */

@@ -11,6 +11,8 @@ declare namespace Cloudflare {
     EVENT_COUNT: string;
     EVENT_KILLS: string;
     FEW_REQUESTS_PER_PERSON: RateLimit;
+    CRM_FAULTS: string;
+    CRM_KILLS: string;
     FUZZ_REQUESTS: string;
     RECEIPT_LEADS: string;
     FUZZ_SEED: string;

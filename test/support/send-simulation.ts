@@ -48,6 +48,8 @@ export interface Simulation {
   tail: { share: number; ms: number } | null;
   /** From the end of a slice to the begin of the next: its record, the alarm. */
   boundaryMs: number;
+  /** A foreign CRM with so many calls a second, each of which takes so long; not set: none. */
+  crm?: { rate: number; latencyMs: number };
 }
 
 export interface SimulatedRun {
@@ -57,6 +59,8 @@ export interface SimulatedRun {
   callCount: number;
   throttledCount: number;
   sliceCount: number;
+  /** When the calls to the CRM arrived. */
+  pushedAt: number[];
 }
 
 /** A clock that jumps to the next moment at which somebody wakes. */
@@ -132,6 +136,10 @@ export async function simulateSending(simulation: Simulation): Promise<Simulated
   const api = new LimitedMailApi(simulation.limit);
   const config = { maxRatePerSecond: mailRate };
   let gate: GateState = initialGate(config, clock.nowMs);
+  const { crm = null } = simulation;
+  const crmConfig = { maxRatePerSecond: crm?.rate ?? 1 };
+  let crmGate: GateState = initialGate(crmConfig, clock.nowMs);
+  const pushedAt: number[] = [];
   const beganAt = clock.nowMs;
   const leftAt: number[] = [];
   let sliceCount = 0;
@@ -147,7 +155,17 @@ export async function simulateSending(simulation: Simulation): Promise<Simulated
       gate = granted.state;
       return granted.lease;
     };
-    const limits = sliceLimits(mailRate);
+    const limits = sliceLimits(mailRate, false, crm !== null);
+    const pushPool = new PermitPool(
+      async (wantedCount) => {
+        await clock.sleep(2);
+        const granted = leasePermits(crmGate, crmConfig, clock.nowMs, wantedCount);
+        crmGate = granted.state;
+        return granted.lease;
+      },
+      () => clock.nowMs,
+      (waitingCount) => waitingCount,
+    );
     const pool = new PermitPool(
       lease,
       () => clock.nowMs,
@@ -174,6 +192,18 @@ export async function simulateSending(simulation: Simulation): Promise<Simulated
       },
       settleFlip: (batch) => inflight(batch.leadIds, { seq: batch.seq }),
       permit: () => pool.permit(),
+      pushes: () => (crm === null ? null : crm.rate < mailRate ? 'crm' : 'mail'),
+      reserve: () => Promise.resolve(null),
+      pushPermit: () => pushPool.permit(),
+      push: async (batch, permit) => {
+        // As session/crm.ts does it.
+        for (let slot = permit; !pushPool.isUsable(slot); await clock.sleepUntil(slot.at))
+          slot = await pushPool.permit();
+        await clock.sleep(random() * jitterMs);
+        pushedAt.push(clock.nowMs);
+        await clock.sleep(crm?.latencyMs ?? 0);
+        return batch;
+      },
       isUsable: (permit) => pool.isUsable(permit),
       renewPermit: () => pool.permit(),
       hasSlot: () => pool.hasSlot,
@@ -214,10 +244,11 @@ export async function simulateSending(simulation: Simulation): Promise<Simulated
     }
   }
 
-  const callCount = mailRate * seconds;
+  const callCount = Math.floor(Math.min(mailRate, crm?.rate ?? mailRate) * seconds);
   const sessions = Array.from({ length: sessionCount }, () => session(callCount / sessionCount));
   await clock.run(Promise.all(sessions));
   return {
+    pushedAt,
     ms: Math.max(...leftAt) - beganAt,
     leastMs: (1_000 * (callCount - 1)) / mailRate,
     callCount: api.callCount,

@@ -192,13 +192,16 @@ const slowVerbs: ReadonlySet<string> = new Set([
   'plan',
   'permit',
   'flip',
+  'reserve',
+  'pushPermit',
+  'push',
   'prepare',
   'deliver',
   'sleepUntil',
 ]);
 
 /** Verbs that read memory: a crash there is one at the verb before or after. */
-const quietVerbs: ReadonlySet<string> = new Set(['now', 'hasSlot']);
+const quietVerbs: ReadonlySet<string> = new Set(['now', 'hasSlot', 'pushes']);
 
 /** `verbs` with a hook before and after each call; `crash` ends the object there. */
 function watched(verbs: SliceVerbs, onVerb: NonNullable<typeof hooks.onVerb>, crash: () => void): SliceVerbs {

@@ -99,6 +99,10 @@ class FakeVerbs implements SliceVerbs {
 
   /** Slots that are leased and that no batch has. */
   slotsLeft = 0;
+  pushes = (): null => null;
+  reserve = (): Promise<null> => Promise.resolve(null);
+  pushPermit = (): Promise<Permit> => Promise.reject(new Error('There is no CRM.'));
+  push = (): Promise<Batch | null> => Promise.reject(new Error('There is no CRM.'));
   hasSlot = (): boolean => this.slotsLeft > 0;
 
   returnPermit(permit: Permit): void {

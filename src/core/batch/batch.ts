@@ -266,6 +266,18 @@ export function countBatch(
   return counts;
 }
 
+/** Leads of a batch that are active in the connected CRM: recipients are frozen after they were set there. */
+export function countInCrm({
+  recipients,
+  recipientStates,
+}: Pick<Batch, 'recipients' | 'recipientStates'>): number {
+  if (recipients === null) return 0;
+  let count = 0;
+  for (const [index, { crmRecordId }] of recipients.entries())
+    if (crmRecordId !== undefined && recipientStates[index] !== recipientState.moved) count++;
+  return count;
+}
+
 /** What a change of a batch adds to the counters. */
 export function countDelta(before: BatchCounts, after: BatchCounts): BatchCounts {
   return {

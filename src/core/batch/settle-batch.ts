@@ -14,6 +14,7 @@ import { anyLeadOf, countInWave, holdBrokenWave } from '../session/waves.ts';
 import {
   countBatch,
   countDelta,
+  countInCrm,
   countSum,
   proveTaken,
   type Batch,
@@ -74,6 +75,13 @@ export function settleBatch(
     after.state === 'inflight' && session.waitingUntil !== null && session.state === 'running';
   const awake = isWaitOver ? { ...session, waitingUntil: null } : session;
   const signalled = applySignal(awake, nowMs, signal, { random, traits });
-  const counted = applyCounts(noteDoubt(signalled, after, traits), nowMs, delta);
+  const { crm } = signalled;
+  const inCrm =
+    crm === null
+      ? 0
+      : countInCrm(after) - countInCrm(before) + added.reduce((sum, batch) => sum + countInCrm(batch), 0);
+  const pushed =
+    crm === null || inCrm === 0 ? signalled : { ...signalled, crm: { ...crm, inCrm: crm.inCrm + inCrm } };
+  const counted = applyCounts(noteDoubt(pushed, after, traits), nowMs, delta);
   return holdBrokenWave(countInWave(counted, anyLeadOf(after), delta), nowMs);
 }

@@ -34,6 +34,7 @@ export interface ResolvedStart {
   template: FrozenTemplate;
   mail: SessionSpec['mail'];
   provider: string;
+  crm?: SessionSpec['crm'];
   dailyCap: number | null;
   minDaysBetween: number | null;
   /** The parts of the start request that say when it leaves. */
@@ -73,6 +74,9 @@ export async function makeManifest(start: ResolvedStart): Promise<HashedManifest
       actionUrl: mail.actionUrl,
       publicUrl: mail.publicUrl,
     },
+    ...(start.crm === undefined
+      ? {}
+      : { crm: { provider: start.crm.provider, host: start.crm.host, set: start.crm.active } }),
     dailyCap: start.dailyCap,
     minDaysBetween: start.minDaysBetween,
     when: { ...unsaidWhen, ...start.when },
@@ -241,6 +245,7 @@ const rules: readonly DifferenceRule[] = [
   { paths: ['/mail/postalAddress'], say: isNow('The postal address') },
   { paths: ['/mail/actionUrl'], say: isNow('The address behind the button') },
   { paths: ['/mail/publicUrl'], say: isNow('The base of the links') },
+  { paths: ['/crm'], say: isNow('The CRM') },
   { paths: ['/dailyCap'], say: isNow('The daily cap') },
   { paths: ['/minDaysBetween'], say: isNow('The number of days between two emails to one lead') },
   {

@@ -88,6 +88,15 @@ export function toProgress(session: Session, nowMs: number): Progress {
       bounced: session.bounced,
       complained: session.complained,
     },
+    ...(session.crm === null || spec.crm === undefined
+      ? {}
+      : {
+          crm: {
+            provider: spec.crm.provider,
+            inCrm: session.crm.inCrm,
+            limitedBy: session.crm.limitedBy,
+          },
+        }),
     ratePerSecond,
     etaSeconds: etaWithWaves(session, etaSeconds, nowMs),
     createdAt: spec.createdAt,

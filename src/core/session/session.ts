@@ -18,6 +18,7 @@ import type { ResolvedSchedule } from '../../shared/schedule/schedule.ts';
 import { isWindowOpen, opensAt, type SendingWindow } from '../../shared/schedule/sending-window.ts';
 import { noCounts, type Batch, type BatchCounts } from '../batch/batch.ts';
 import { keyLivesUntil, type ProviderTraits } from '../batch/doubt.ts';
+import type { CrmProgress } from '../crm/push.ts';
 import { addSample, type Sample } from './eta.ts';
 import type { MailDay } from './mail-days.ts';
 import type { TakeBackProgress } from '../../shared/take-back.ts';
@@ -47,6 +48,14 @@ export interface SessionSpec {
   provider?: string;
   /** Another provider, which a person accepts by resuming. */
   offeredProvider?: string;
+  /** The foreign CRM in which its leads are set active too, and the values there; not set: none. */
+  crm?: {
+    provider: string;
+    host: string;
+    source: string;
+    active: Readonly<Record<string, string>>;
+    undone: Readonly<Record<string, string>>;
+  };
   /** Leads in one batch. */
   batchLeadCount: number;
   /** The audience is everyone who matched when it started: ids up to this one. */
@@ -164,6 +173,8 @@ export interface Session {
   chore: Chore | null;
   /** How far its leads were made new again after its end; null: nobody has asked for that. */
   takeBack: TakeBack | null;
+  /** What is done in the foreign CRM; null where none was connected at the start. */
+  crm: CrmProgress | null;
   /** Its waves (waves.ts); null where it leaves in one, and in sessions of versions before. */
   waves: Waves | null;
   /** When its mails left, for the warm-up of the sender's domain; null where there is none. */
@@ -210,6 +221,7 @@ export function newSession(spec: SessionSpec): Session {
     fence: 0,
     chore: null,
     takeBack: null,
+    crm: spec.crm === undefined ? null : { inCrm: 0, refusedCallCount: 0, limitedBy: 'mail' },
     waves: spec.waves === undefined ? null : newWaves(spec.waves, spec.total),
     mailDays: null,
     recordedRev: 0,
@@ -353,7 +365,17 @@ export function applyDeliveries(
 /** Pauses until a person resumes. A session that was cancelled or has ended stays as it is. */
 export function pauseFor(
   session: Session,
-  reason: 'mail_quota' | 'mail_auth' | 'mail_refused' | 'bounce_rate' | 'complaint_rate',
+  reason: Extract<
+    SessionReason,
+    | 'mail_quota'
+    | 'mail_auth'
+    | 'mail_refused'
+    | 'bounce_rate'
+    | 'complaint_rate'
+    | 'crm_auth'
+    | 'crm_quota'
+    | 'crm_refused'
+  >,
   message: string,
 ): Session {
   if (session.state === 'cancelled' || session.finishedAt !== null) {

@@ -63,6 +63,20 @@ export interface SliceVerbs {
   returnPermit(permit: Permit): void;
   /** True while a slot is leased that no batch has. */
   hasSlot(): boolean;
+  /**
+   * Where leads are set active in a foreign CRM too, which of the two limits is the lower one; null: there is no CRM. The
+   * lower one's slot is taken first, so that none of it is lost while the other one is waited for.
+   */
+  pushes(): 'mail' | 'crm' | null;
+  /** Whether the day's cap holds this batch back, and until when; null: it may leave. */
+  reserve(batch: Batch): Promise<Permit | null>;
+  /** When a call to that CRM may leave. */
+  pushPermit(): Promise<Permit>;
+  /**
+   * Sets the batch's leads active in that CRM; those that it refuses are settled as failed. Null when none of the batch is
+   * left to send, or nothing may leave.
+   */
+  push(batch: Batch, permit: Permit): Promise<Batch | null>;
   /** Renders; null when no recipient could be rendered (they are settled as failed). */
   prepare(batch: Batch): Promise<Prepared | null>;
   /** Writes the intent; null when the batch may no longer leave. */
@@ -72,7 +86,7 @@ export interface SliceVerbs {
   /** Writes the outcome, counters and rev in one transaction. */
   settle(intent: Intent, outcome: Outcome): void;
   /** Notes that nothing may leave before this time. */
-  waitUntil(at: number): void;
+  waitUntil(at: number, kind?: 'crm_slot'): void;
 }
 
 export interface SliceLimits {
@@ -134,8 +148,9 @@ const lookMs = 500;
  * The limits of a slice under an account that may make so many calls a second. Where the provider is the
  * limit, more batches in hand than calls would only take slots from other sessions.
  */
-export function sliceLimits(maxRatePerSecond: number, hasDailyLimit = false): SliceLimits {
-  const senderCount = maxRatePerSecond < fastRatePerSecond ? callCount : maxSenderCount;
+export function sliceLimits(maxRatePerSecond: number, hasDailyLimit = false, hasCrm = false): SliceLimits {
+  // With a foreign CRM a batch is in hand for two calls, one after the other.
+  const senderCount = maxRatePerSecond < fastRatePerSecond && !hasCrm ? callCount : maxSenderCount;
   // Under a limit of the day each batch is flipped on its own.
   const count = flipAheadCount(maxRatePerSecond) > 0 && !hasDailyLimit ? maxBatchCountAhead : maxBatchCount;
   return {
@@ -285,6 +300,7 @@ async function send(
   },
 ): Promise<boolean> {
   let permit: Permit | null = null;
+  let pushPermit: Permit | null = null;
   let isCalling = false;
   let hasTurn = false;
   const takeTurn = async (): Promise<void> => {
@@ -304,30 +320,41 @@ async function send(
     return mode() !== 'none';
   };
   try {
-    permit = await verbs.permit(held);
-    if (permit.kind === 'later') {
+    const limit = held.recipients === null ? verbs.pushes() : null;
+    permit = limit === 'crm' ? await verbs.reserve(held) : await verbs.permit(held);
+    if (permit?.kind === 'later') {
       verbs.waitUntil(permit.at);
       if (isTooLate(permit.at)) return false;
       return await waitFor(permit.at);
     }
-    if (!(await waitFor(permit.at - headstart.ms))) return false;
+    if (permit !== null && !(await waitFor(permit.at - headstart.ms))) return false;
+    if (limit !== null) {
+      pushPermit = await verbs.pushPermit();
+      if (pushPermit.kind === 'later') {
+        verbs.waitUntil(pushPermit.at, 'crm_slot');
+        if (isTooLate(pushPermit.at)) return false;
+        return await waitFor(pushPermit.at);
+      }
+      if (!(await waitFor(pushPermit.at))) return false;
+    }
     const begunAt = verbs.now();
     let batch: Batch | null = held;
     if (batch.recipients === null) {
       const flipped = await verbs.flip(held);
       batch = flipped === null ? null : verbs.settleFlip(held, flipped);
+      if (batch !== null && pushPermit !== null) batch = await verbs.push(batch, pushPermit);
     }
     const prepared = batch === null ? null : await verbs.prepare(batch);
     if (prepared === null) return true;
     headstart.learn(verbs.now() - begunAt);
-    if (!(await waitFor(permit.at))) return false;
+    if (permit !== null && !(await waitFor(permit.at))) return false;
     await calls.take();
     isCalling = true;
     await takeTurn();
     for (;;) {
       // Meanwhile the answer to another call may have paused the session.
       if (mode() === 'none') return false;
-      if (verbs.isUsable(permit)) break;
+      if (permit !== null && verbs.isUsable(permit)) break;
       // Nobody waits for the turn of one who waits for another slot.
       endTurn();
       permit = await verbs.renewPermit();

@@ -18,19 +18,43 @@ const columnsOf = (fields: readonly LeadField[]): string =>
 const recipientColumns = `l.id AS leadId, ${columnsOf(mergeFields)}`;
 
 /** A row of a {@link Recipient}; `custom` is JSON and exists only when the template uses custom fields. */
-export type RecipientRow = Omit<Recipient, 'custom'> & { custom?: string };
+export type RecipientRow = Omit<Recipient, 'custom' | 'crmRecordId'> & {
+  custom?: string;
+  externalSource?: string | null;
+  externalId?: string | null;
+};
 
-/** Columns of a {@link Recipient} for a template with these custom fields. Without any, none are read. */
-export function recipientColumnsWith(customFields: readonly string[]): string {
-  return customFields.length === 0 ? recipientColumns : `${recipientColumns}, l.custom`;
+/**
+ * Columns of a {@link Recipient} for a template with these custom fields. Without any, none are read.
+ *
+ * @param crmSource - of the connected CRM; null: none
+ */
+export function recipientColumnsWith(
+  customFields: readonly string[],
+  crmSource: string | null = null,
+): string {
+  return [
+    recipientColumns,
+    ...(customFields.length === 0 ? [] : ['l.custom']),
+    ...(crmSource === null ? [] : ['l.external_source AS externalSource, l.external_id AS externalId']),
+  ].join(', ');
 }
 
-/** @param customFields - those that the template uses; a recipient has no others */
-export function toRecipient(row: RecipientRow, customFields: readonly string[] = []): Recipient {
+/**
+ * @param customFields - those that the template uses; a recipient has no others
+ * @param crmSource - of the connected CRM; null: none
+ */
+export function toRecipient(
+  row: RecipientRow,
+  customFields: readonly string[] = [],
+  crmSource: string | null = null,
+): Recipient {
   const custom = pickCustom(row.custom, customFields);
+  const crmRecordId = crmSource !== null && row.externalSource === crmSource ? row.externalId : null;
   return {
     leadId: row.leadId,
     ...perField(mergeFields, (field) => row[field]),
+    ...(crmRecordId == null ? {} : { crmRecordId }),
     ...(custom === null ? {} : { custom }),
   };
 }

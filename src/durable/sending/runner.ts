@@ -10,10 +10,12 @@
  */
 import { pendingIndexes, recipientState, type Batch, type BatchChange } from '../../core/batch/batch.ts';
 import { outageMs } from '../../core/limits/breaker.ts';
+import { judgeRefusals, type RecordRefusal } from '../../core/crm/push.ts';
 import { mayRepeat } from '../../core/batch/doubt.ts';
 import type { Outcome } from '../../core/batch/outcome.ts';
 import {
   nextFence,
+  pauseFor,
   touch,
   waitOn,
   windowOpensAt,
@@ -33,7 +35,8 @@ import {
 } from '../../core/session/slice.ts';
 import { noteMailDay } from '../../core/session/mail-days.ts';
 import { mailedAfterAt } from '../../core/limits/frequency.ts';
-import { flipLeads } from '../../crm/flip.ts';
+import { flipLeads, unflipLeads } from '../../crm/flip.ts';
+import type { CrmRecord } from '../../crm/port.ts';
 import { isHashOf, payloadHash } from '../../mail/payload-hash.ts';
 import type { FlipResult } from '../../shared/recipient.ts';
 import { BatchMails } from './batch-mails.ts';
@@ -49,6 +52,10 @@ import type { SliceContext } from '../session/context.ts';
 const maxExpiredCount = 100;
 /** Shorter waits are not worth a write. */
 const visibleWaitMs = 2_000;
+/** The lower of the limits of the two accounts. */
+const callsPerSecond = ({ mail, crm, store }: SliceContext): number =>
+  store.session().crm === null ? mail.maxRatePerSecond : Math.min(mail.maxRatePerSecond, crm.ratePerSecond);
+
 /** Nothing in a slice has to sleep longer; only a clock that jumps would make it. */
 const maxSleepMs = 20_000;
 
@@ -87,7 +94,7 @@ export class SessionRunner implements SliceVerbs {
         flip: (leadIds) => this.#flipLeads(leadIds),
       },
       // A batch that the day's cap holds back would stay active until tomorrow.
-      context.mail.hasDailyLimit ? 0 : flipAheadCount(context.mail.maxRatePerSecond),
+      context.mail.hasDailyLimit ? 0 : flipAheadCount(callsPerSecond(context)),
     );
   }
 
@@ -204,7 +211,8 @@ export class SessionRunner implements SliceVerbs {
   }
 
   async #flipLeads(leadIds: readonly number[]): Promise<FlipResult> {
-    const { sessionId, minDaysBetween = null, schedule, createdAt, revision } = this.#session().spec;
+    const { spec } = this.#session();
+    const { sessionId, minDaysBetween = null, schedule, createdAt, revision, crm } = spec;
     const { customFields } = this.#mails;
     const nowMs = this.now();
     const result = await flipLeads(this.#context.env.DB, {
@@ -217,6 +225,12 @@ export class SessionRunner implements SliceVerbs {
       // As of the audience, or a wait would let leads in that the manifest leaves out.
       mailedAfter: mailedAfterAt(minDaysBetween, schedule?.frozenAt ?? createdAt),
       asOf: revision ?? 0,
+      ...(crm === undefined
+        ? {}
+        : {
+            crmSource: crm.source,
+            beforeUnflip: (records) => this.#context.crm.undo(spec, this.#fence, records),
+          }),
     });
     this.#mustRaiseFence = false;
     return result;
@@ -242,6 +256,119 @@ export class SessionRunner implements SliceVerbs {
     if (ownedElsewhere.size === 0 || batch.originSeq !== null || !this.#isStillHeld(batch)) return batch;
     const { store } = this.#context;
     return store.transact(() => store.batches.defer(batch, ownedElsewhere));
+  }
+
+  pushes(): 'mail' | 'crm' | null {
+    return this.#session().crm?.limitedBy ?? null;
+  }
+
+  async reserve(batch: Batch): Promise<Permit | null> {
+    const later = await this.#cap.reserve(batch);
+    this.#isAtCap = later !== null;
+    return later;
+  }
+
+  pushPermit(): Promise<Permit> {
+    return this.#context.waits.during('crm_slot', () => this.#context.crm.permit());
+  }
+
+  async push(batch: Batch, permit: Permit): Promise<Batch | null> {
+    const { crm, waits, store, log } = this.#context;
+    const records = (batch.recipients ?? []).flatMap(({ leadId, crmRecordId }): CrmRecord[] =>
+      crmRecordId === undefined ? [] : [{ leadId, recordId: crmRecordId }],
+    );
+    if (records.length === 0) {
+      crm.returnPermit(permit);
+      return batch;
+    }
+    const answer = await waits.during('crm_answer', () =>
+      crm.activate(
+        this.#session().spec,
+        { batch: batch.seq, order: this.#fence, records, mayLeave: () => this.#mayLeave() },
+        permit,
+      ),
+    );
+    switch (answer.kind) {
+      case 'stopped':
+        return null;
+      case 'pause':
+        this.#pauseForCrm(answer.reason, answer.message);
+        return null;
+      case 'set':
+        break;
+      default:
+        return answer satisfies never;
+    }
+    if (!this.#isStillHeld(batch)) return null;
+    const { refusals } = answer;
+    const known = this.#session().crm;
+    if (known === null) return batch;
+    const { crm: judged, isHopeless } = judgeRefusals(known, records.length, refusals.length);
+    if (judged !== known) store.transact(() => store.save({ ...this.#session(), crm: judged }));
+    if (isHopeless) {
+      const words = `The CRM refused the first records, and has taken none yet. It said: ${refusals[0]?.message ?? ''}`;
+      this.#pauseForCrm('crm_refused', words);
+      return null;
+    }
+    if (refusals.length === 0) return batch;
+    log('info', 'crm_refused', { batch: batch.seq, count: refusals.length, code: refusals[0]?.code ?? '' });
+    return this.#settleRefused(batch, records, refusals);
+  }
+
+  /** Leads that the CRM refuses are new again, and failed in batches of their own. */
+  async #settleRefused(
+    batch: Batch,
+    records: readonly CrmRecord[],
+    refusals: readonly RecordRefusal[],
+  ): Promise<Batch | null> {
+    const { store, env } = this.#context;
+    const reasons = new Map<string, { refusal: RecordRefusal; leadIds: Set<number> }>();
+    const refused = new Set<number>();
+    for (const refusal of refusals) {
+      const leadId = records[refusal.index]?.leadId;
+      if (leadId === undefined) continue;
+      refused.add(leadId);
+      const reason = reasons.get(refusal.code) ?? { refusal, leadIds: new Set() };
+      reasons.set(refusal.code, { ...reason, leadIds: reason.leadIds.add(leadId) });
+    }
+    const { sessionId } = this.#session().spec;
+    await unflipLeads(env.DB, { sessionId, number: this.#fence, leadIds: [...refused] });
+    const rest = store.transact((): Batch | null => {
+      if (!this.#isStillHeld(batch)) return null;
+      let left = batch;
+      for (const { refusal, leadIds } of reasons.values()) {
+        const split = store.batches.split(left, leadIds);
+        left = split.rest;
+        const { code, message } = refusal;
+        const taken: Batch = { ...split.taken, code: `crm_${code}`.slice(0, 64), message };
+        const { recipientStates, failures, messageIds } = taken;
+        const change: BatchChange = { kind: 'done', recipientStates, failures, messageIds };
+        this.#writer.apply(taken, change, { kind: 'none' });
+      }
+      const recipients = (left.recipients ?? []).filter(({ leadId }) => !refused.has(leadId));
+      return { ...left, recipients, recipientStates: recipientState.pending.repeat(recipients.length) };
+    });
+    this.#context.publish();
+    if (rest === null || (rest.recipients ?? []).length > 0) return rest;
+    this.#decideUnsent(rest);
+    return null;
+  }
+
+  #pauseForCrm(reason: 'crm_auth' | 'crm_quota' | 'crm_refused', message: string): void {
+    const { store } = this.#context;
+    store.transact(() => {
+      const session = this.#session();
+      // Calls of several batches may have the same answer.
+      if (session.generation !== this.#generation) return;
+      store.save(touch(pauseFor(session, reason, message), this.now(), {}));
+    });
+    this.#context.publish();
+  }
+
+  /** False once a command came, or the sending window has closed: asked in the turn of a call. */
+  #mayLeave(): boolean {
+    const session = this.#context.store.load();
+    return session?.generation === this.#generation && windowOpensAt(session, this.now()) === null;
   }
 
   async prepare(held: Batch): Promise<Prepared | null> {
@@ -325,10 +452,7 @@ export class SessionRunner implements SliceVerbs {
     );
     const { key, payload, mailCount } = intent;
     // In the turn of the call: no command came since, and the sending window is open.
-    const mayLeave = (): boolean => {
-      const session = this.#context.store.load();
-      return session?.generation === this.#generation && windowOpensAt(session, this.now()) === null;
-    };
+    const mayLeave = (): boolean => this.#mayLeave();
     const delivery = await waits
       .during('provider_answer', () =>
         mail.transport.deliver({
@@ -391,21 +515,26 @@ export class SessionRunner implements SliceVerbs {
   }
 
   async permit(batch: Batch): Promise<Permit> {
-    const later = await this.#cap.reserve(batch);
-    this.#isAtCap = later !== null;
-    return later ?? this.#slot();
+    return (await this.reserve(batch)) ?? this.#slot();
   }
 
   #slot(): Promise<Permit> {
     return this.#context.waits.during('mail_slot', () => this.#context.permits.permit());
   }
 
-  waitUntil(at: number): void {
+  waitUntil(at: number, waitKind?: 'crm_slot'): void {
     const { store, waits } = this.#context;
     const session = this.#session();
     if (at - this.now() < visibleWaitMs || (session.waitingUntil ?? 0) >= at) return;
     const nowMs = this.now();
-    const kind = this.#isAtCap ? 'daily_cap' : waits.isThrottled ? 'rate_limit' : 'mail_slot';
+    const kind =
+      waitKind !== undefined
+        ? waitKind
+        : this.#isAtCap
+          ? 'daily_cap'
+          : waits.isThrottled
+            ? 'rate_limit'
+            : 'mail_slot';
     const { warmUp } = this.#cap;
     const wait = waitOn(session, kind, nowMs);
     const waitingFor = kind === 'daily_cap' && warmUp !== null ? { ...wait, warmUp } : wait;

@@ -14,6 +14,7 @@ import type { LogFields, LogLevel } from '../../runtime/log.ts';
 import type { MailAccount } from '../mail-account.ts';
 import type { PermitPool } from '../sending/permit-pool.ts';
 import type { SessionStore } from '../store/session-store.ts';
+import type { SessionCrm } from './crm.ts';
 import type { Waits } from './waits.ts';
 
 export interface SessionContext {
@@ -24,6 +25,8 @@ export interface SessionContext {
   traits(): ProviderTraits;
   /** Bindings that the mail side reads. */
   settings(): Env;
+  /** The foreign CRM of the session. */
+  readonly crm: SessionCrm;
   /** Epoch ms. */
   now(): number;
   /** Uniform in [0, 1). */

@@ -281,19 +281,41 @@ export class SessionSlice {
       publish();
       return;
     }
+    if (!this.#connectCrm(mail.maxRatePerSecond)) return;
     if (this.#wasMissed() || !(await this.#freezeAudience()) || this.#wasMissed()) return;
     const wasFlipped = store.session().mayBeFlipped;
     const runner = new SessionRunner(context);
     runner.begin();
     this.#sending = { mail, runner };
     const observed = observeSlice(context, runner, this.#sliceId ?? now());
-    await runSlice(verbs(observed.verbs), sliceLimits(mail.maxRatePerSecond, mail.hasDailyLimit)).finally(
-      () => observed.end(),
+    await runSlice(
+      verbs(observed.verbs),
+      sliceLimits(mail.maxRatePerSecond, mail.hasDailyLimit, runner.pushes() !== null),
+    ).finally(() => observed.end(),
     );
     // Probes are frequent: one that left no lead active needs no statement to the CRM.
     if (!wasFlipped && !runner.hasOpenFlips && workMode(store.session(), now()) === 'none') {
       store.transact(() => store.save({ ...store.session(), mayBeFlipped: false }));
     }
+  }
+
+  /** Looks for the session's CRM in the settings, and which limit is the lower one; false when it was paused instead. */
+  #connectCrm(mailRate: number): boolean {
+    const { store, crm, now, publish } = this.#context;
+    const session = store.session();
+    if (session.crm === null) return true;
+    const fault = crm.connect(session.spec);
+    if (fault !== null) {
+      store.transact(() => store.save(touch(pauseFor(session, 'crm_auth', fault), now(), {})));
+      publish();
+      return false;
+    }
+    const limitedBy = crm.ratePerSecond < mailRate ? 'crm' : 'mail';
+    if (limitedBy !== session.crm.limitedBy) {
+      const known = { ...session.crm, limitedBy } as const;
+      store.transact(() => store.save(touch(session, now(), { crm: known })));
+    }
+    return true;
   }
 
   /** Asks the account's gate for permits. */
@@ -310,7 +332,7 @@ export class SessionSlice {
     const { mail, runner } = this.#sending;
     const session = this.#context.store.session();
     const openCount = Math.ceil(openInWave(session) / session.spec.batchLeadCount);
-    const { senderCount } = sliceLimits(mail.maxRatePerSecond);
+    const { senderCount } = sliceLimits(mail.maxRatePerSecond, false, session.crm !== null);
     return Math.min(senderCount, waitingCount + Math.max(0, openCount - runner.heldCount));
   }
 

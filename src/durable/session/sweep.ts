@@ -17,6 +17,7 @@ import { cancelBatch, decideInterrupted, expire } from '../../core/batch/settle.
 import { maxSenderCount } from '../../core/session/slice.ts';
 import { recovered } from '../../core/session/timeline.ts';
 import { unflipLeads } from '../../crm/flip.ts';
+import { ownedRecords } from '../../crm/records.ts';
 import { BatchWriter } from '../sending/batch-writer.ts';
 import type { SessionContext } from './context.ts';
 
@@ -108,13 +109,30 @@ export class SessionSweep {
     store.transact(() => store.save({ ...store.session(), mayBeFlipped: false }));
   }
 
-  /** Makes leads new again; flips that are still on their way change nothing then. */
+  /**
+   * Makes leads new again; flips that are still on their way change nothing then. First in the foreign CRM, while they are
+   * still this session's, so that no other one sets them active there meanwhile.
+   */
   async #giveBack(leadIds: readonly number[]): Promise<void> {
     const { store, env, now } = this.#context;
     const number = nextFence(store.session(), now());
     // On disk before the request leaves: what comes after must have a higher one.
     store.transact(() => store.save({ ...store.session(), fence: number }));
+    await this.#undoInCrm(number, leadIds);
     await unflipLeads(env.DB, { sessionId: store.session().spec.sessionId, number, leadIds });
+  }
+
+  async #undoInCrm(number: number, leadIds: readonly number[]): Promise<void> {
+    const { store, env, crm, log } = this.#context;
+    const { spec } = store.session();
+    if (spec.crm === undefined || leadIds.length === 0) return;
+    const { sessionId } = spec;
+    const records = await ownedRecords(env.DB, { sessionId, source: spec.crm.source, leadIds });
+    if (records.length === 0) return;
+    const fault = crm.connect(spec);
+    // Nobody can reach that CRM any more, and a session must end without it.
+    if (fault !== null) log('warn', 'crm_undo_left_out', { count: records.length });
+    else await crm.undo(spec, number, records);
   }
 
   /** Makes waiting mail of a paused session unknown once its key has died: it cannot be repeated safely. */

@@ -9,7 +9,7 @@
  */
 import { createHash } from 'node:crypto';
 import { backoffMs, crmBackoff } from '../../core/limits/backoff.ts';
-import { nextFence, type Session, type TakeBack } from '../../core/session/session.ts';
+import { nextFence, type Session, type SessionSpec, type TakeBack } from '../../core/session/session.ts';
 import {
   beginTakeBack,
   concernedLeads,
@@ -21,6 +21,7 @@ import {
   takeBackDueAt,
   type TakeBackRefusal,
 } from '../../core/session/take-back.ts';
+import { activeRecords, ownedRecords } from '../../crm/records.ts';
 import { openRecovery } from '../../crm/recovery.ts';
 import { forecastTakeBack, takeBackLeads } from '../../crm/take-back.ts';
 import { classifyFault, faultText } from '../../runtime/faults.ts';
@@ -238,6 +239,7 @@ export class SessionTakeBack {
     const count = unmailed.length + mailed.length;
     const { sessionId } = spec;
     try {
+      await this.#undoInCrm(spec, fence, [...unmailed, ...mailed]);
       const reverted = await takeBackLeads(env.DB, {
         sessionId,
         number: fence,
@@ -245,6 +247,7 @@ export class SessionTakeBack {
         mailed,
         nowMs: now(),
       });
+      await this.#restoreInCrm(spec, fence, [...unmailed, ...mailed]);
       this.#count(takeBack, { afterSeq: page.afterSeq, reverted, kept: count - reverted, failed: 0 });
       return Number.POSITIVE_INFINITY;
     } catch (error) {
@@ -254,6 +257,34 @@ export class SessionTakeBack {
       this.#count(takeBack, { afterSeq: page.afterSeq, reverted: 0, kept: 0, failed: count });
       return 1;
     }
+  }
+
+  /** Undoes in the foreign CRM what is about to be reverted, while the leads are still this session's. */
+  async #undoInCrm(spec: SessionSpec, order: number, leadIds: readonly number[]): Promise<void> {
+    const { env, crm } = this.#context;
+    if (spec.crm === undefined || !this.#isCrmReachable(spec)) return;
+    const { sessionId } = spec;
+    const { source } = spec.crm;
+    const { revertedIds } = await forecastTakeBack(env.DB, sessionId, leadIds);
+    await crm.undo(spec, order, await ownedRecords(env.DB, { sessionId, source, leadIds: revertedIds }));
+  }
+
+  /**
+   * Sets active again in the foreign CRM what is active here after all: a lead that was changed between the two. All leads
+   * of the page are looked at, because a page that broke off between them does not know which.
+   */
+  async #restoreInCrm(spec: SessionSpec, order: number, leadIds: readonly number[]): Promise<void> {
+    const { env, crm } = this.#context;
+    if (spec.crm === undefined || !this.#isCrmReachable(spec)) return;
+    const records = await activeRecords(env.DB, { source: spec.crm.source, leadIds });
+    await crm.restore(spec, order, records);
+  }
+
+  /** False where the settings do not name the session's CRM any more: nobody can reach it, and our own leads are reverted. */
+  #isCrmReachable(spec: SessionSpec): boolean {
+    const fault = this.#context.crm.connect(spec);
+    if (fault !== null) this.#context.log('warn', 'crm_undo_left_out', { sessionId: spec.sessionId });
+    return fault === null;
   }
 
   /** Counts a page. Turns do not overlap, so nothing has counted it meanwhile. */

@@ -11,7 +11,10 @@ import type { WaitingFor } from '../../shared/progress.ts';
 type Kind = WaitingFor['kind'];
 
 /** Of several waits, the first of these is shown: the others wait for it too. */
-const order: readonly Kind[] = ['provider_answer', 'rate_limit', 'daily_cap', 'crm', 'platform', 'mail_slot'];
+const order: readonly Kind[] = [
+  ...(['provider_answer', 'rate_limit', 'daily_cap', 'crm_answer', 'crm_slot', 'crm'] as const),
+  ...(['platform', 'mail_slot'] as const),
+];
 
 export class Waits {
   readonly #now: () => number;

@@ -207,6 +207,22 @@ export class BatchStore {
     return { ...batch, leadIds: rest };
   }
 
+  /**
+   * Takes leads out of a pending batch, into a pending batch of their own, which the caller settles. Call inside a
+   * transaction.
+   *
+   * @returns the rest, and the new batch
+   */
+  split(batch: Batch, leadIds: ReadonlySet<number>): { rest: Batch; taken: Batch } {
+    const kept = batch.leadIds.filter((leadId) => !leadIds.has(leadId));
+    this.#sql.exec('UPDATE batch SET lead_ids = ? WHERE seq = ?', JSON.stringify(kept), batch.seq);
+    const taken = batch.leadIds.filter((leadId) => leadIds.has(leadId));
+    this.append([{ ...plannedBatch(taken), originSeq: batch.seq }]);
+    const added = this.#read(this.lastSeq());
+    if (added === null) throw new Error('A batch that was just written is not there.');
+    return { rest: { ...batch, leadIds: kept }, taken: added };
+  }
+
   /** Makes the deferred batches pending, for the last time; false when there were none. */
   releaseDeferred(): boolean {
     const { rowsWritten } = this.#sql.exec("UPDATE batch SET state = 'pending' WHERE state = 'deferred'");

@@ -9,6 +9,11 @@
 import type { Batch } from '../../core/batch/batch.ts';
 import { erasedRecipient, type Recipient } from '../../shared/recipient.ts';
 
+/** Of its record in the connected CRM only that there was one: it is counted. */
+function erasedOf({ leadId, crmRecordId }: Recipient): Recipient {
+  return { ...erasedRecipient(leadId), ...(crmRecordId === undefined ? {} : { crmRecordId: '' }) };
+}
+
 export class ErasedLeads {
   readonly #sql: SqlStorage;
   #ids: Set<number> | null = null;
@@ -31,9 +36,7 @@ export class ErasedLeads {
   without(recipients: readonly Recipient[]): readonly Recipient[] {
     const erased = this.#known();
     if (erased.size === 0) return recipients;
-    return recipients.map((recipient) =>
-      erased.has(recipient.leadId) ? erasedRecipient(recipient.leadId) : recipient,
-    );
+    return recipients.map((recipient) => (erased.has(recipient.leadId) ? erasedOf(recipient) : recipient));
   }
 
   /** The message ids, without those of erased leads: the provider can find the person by them. */

@@ -56,19 +56,21 @@ const extraDefaults = {
   fence: 0,
   chore: null,
   takeBack: null,
+  crm: null,
   waves: null,
   mailDays: null,
 } as const satisfies Partial<Session>;
 /** Fields that few sessions have. */
-type Rare = 'takeBack' | 'waves' | 'mailDays';
+type Rare = 'takeBack' | 'crm' | 'waves' | 'mailDays';
 type Extra = Pick<Session, Exclude<keyof typeof extraDefaults, Rare>> & Partial<Pick<Session, Rare>>;
 
 function extraOf(session: Session): Extra {
   const { outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, fence, chore } = session;
-  const { takeBack, waves, mailDays } = session;
+  const { takeBack, crm, waves, mailDays } = session;
   return {
     ...{ outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, fence, chore },
     ...(takeBack === null ? {} : { takeBack }),
+    ...(crm === null ? {} : { crm }),
     ...(waves === null ? {} : { waves }),
     ...(mailDays === null ? {} : { mailDays }),
   };

@@ -170,6 +170,13 @@ export const progressSchema = z
       bounced: count,
       complained: count,
     }),
+    crm: z
+      .object({ provider: z.string(), inCrm: count, limitedBy: z.enum(['mail', 'crm']) })
+      .exactOptional()
+      .meta({
+        description:
+          'Leads that are active in the connected CRM, and which limit is the lower one. Absent where no CRM was connected at the start.',
+      }),
     ratePerSecond: z.number().min(0),
     etaSeconds: z.number().min(0).nullable(),
     createdAt: timeMs,

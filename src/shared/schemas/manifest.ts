@@ -61,6 +61,10 @@ const manifestSchema = z
       actionUrl: z.string().nullable().meta({ description: 'Where the button of the mail leads.' }),
       publicUrl: z.string().nullable().meta({ description: 'Base of the links to the public pages.' }),
     }),
+    crm: z
+      .object({ provider: z.string(), host: z.string(), set: z.record(z.string(), z.string()) })
+      .exactOptional()
+      .meta({ description: 'The CRM in which leads are set active too, and what is set there.' }),
     dailyCap: z.int().nullable(),
     minDaysBetween: z.int().nullable().meta({
       description: 'A lead that we mailed within so many days gets no mail; null: no guard.',

@@ -259,6 +259,10 @@ export const problemHelp: Readonly<Record<ProblemCode, ProblemHelp>> = {
     happened: 'The activation cannot do this in its present state. `detail` says why. Nothing was changed.',
     todo: 'Read its progress and choose a command that its state allows.',
   },
+  crm_not_configured: {
+    happened: 'The settings name a CRM and lack something, or it is not connected. Nothing was started.',
+    todo: 'An admin corrects the setting in `detail` (docs/CRM.md), or empties CRM_PROVIDER to go on without.',
+  },
   mail_not_configured: {
     happened: 'The mail settings are incomplete or contradict each other. Nothing was sent.',
     todo: 'An admin corrects the settings in `detail`; the Settings page shows what is missing.',

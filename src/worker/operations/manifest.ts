@@ -16,6 +16,7 @@ import type {
   Audience,
 } from '../../shared/schemas/activation.ts';
 import { Refusal } from '../http/problem.ts';
+import { requireCrm } from './crm.ts';
 
 interface Resolved extends Pick<ResolvedStart, 'owner' | 'template' | 'mail' | 'provider'> {
   wanted: ActivationManifestRequest;
@@ -25,8 +26,10 @@ interface Resolved extends Pick<ResolvedStart, 'owner' | 'template' | 'mail' | '
 /** The manifest of a start whose parts were looked up. */
 export function manifestOf(env: Env, { wanted, audience, ...parts }: Resolved): Promise<HashedManifest> {
   const { maxLeadId, total, members, outcomes } = audience;
+  const crm = requireCrm(env);
   return makeManifest({
     ...parts,
+    ...(crm === null ? {} : { crm: crm.target }),
     audience: wanted.audience,
     searchHash: searchHash(env, wanted.audience),
     resolved: { maxLeadId, total, members, outcomes },

@@ -49,6 +49,7 @@ import type { SendingWindow } from '../../shared/schedule/sending-window.ts';
 import { sha256Hex } from '../../shared/sha256.ts';
 import { requireSimpleFilter } from '../http/params.ts';
 import { Refusal } from '../http/problem.ts';
+import { requireCrm } from './crm.ts';
 import { manifestChanged, manifestOf, requireOwnHash } from './manifest.ts';
 import { mailSettings, presentMailedAfter, requireMail, requireTransport } from './require-mail.ts';
 import { compileUsable, requireTemplate } from './templates.ts';
@@ -103,6 +104,7 @@ export async function startActivation(
   const { customFields } = compileUsable(template);
   requireMail(env);
   const { name: provider, maxBatch, ...callBounds } = requireTransport(env);
+  const crm = requireCrm(env);
   const createdAt = Date.now();
   // Who is held to no manifest does not wait for counts.
   const isHeld = manifestHash !== undefined;
@@ -124,9 +126,18 @@ export async function startActivation(
     template,
     mail,
     provider,
+    ...(crm === null ? {} : { crm: crm.target }),
     batchLeadCount: batchCountUnderCap(
       batchCountInBounds(
-        { ...callBounds, maxBatch: Math.min(maxBatch, maxBatchLeadCount(env) ?? maxBatch, warmUpBatch ?? maxBatch) },
+        {
+          ...callBounds,
+          maxBatch: Math.min(
+            maxBatch,
+            maxBatchLeadCount(env) ?? maxBatch,
+            warmUpBatch ?? maxBatch,
+            crm?.maxBatch ?? maxBatch,
+          ),
+        },
         template.subject.length + template.html.length + template.text.length,
         customFields.length,
       ),

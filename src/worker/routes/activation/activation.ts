@@ -100,6 +100,7 @@ const start = createRoute({
       'manifest_changed',
       'manifest_mismatch',
       'mail_not_configured',
+      'crm_not_configured',
       'recovery_open',
       'too_many_sessions',
     ),
@@ -146,6 +147,7 @@ const manifest = createRoute({
       'invalid_template',
       'filter_too_complex',
       'mail_not_configured',
+      'crm_not_configured',
     ),
   },
 });

@@ -64,6 +64,7 @@ const approve = createRoute({
       'unknown_template',
       'invalid_template',
       'mail_not_configured',
+      'crm_not_configured',
       'recovery_open',
     ),
   },

@@ -8,6 +8,8 @@ import { createRoute } from '@hono/zod-openapi';
 import { batchCountUnderCap } from '../../../core/limits/daily-cap.ts';
 import { countFailedEndpoints } from '../../../crm/event-endpoints.ts';
 import { callWeight, mailTransport } from '../../../durable/mail-account.ts';
+import { isCrmName } from '../../../crm/connections/index.ts';
+import { crmSettings } from '../../../crm/connections/settings.ts';
 import { isProviderName, providerSettings } from '../../../mail/providers/index.ts';
 import { textSetting } from '../../../mail/providers/provider.ts';
 import {
@@ -55,7 +57,7 @@ const getValues = createRoute({
   responses: { 200: json('The settings.', settingValuesSchema), ...problems() },
 });
 
-/** The settings of the product and those of the mail providers. Local development sets the last group itself. */
+/** The settings of the product, of the mail providers and of the connected CRM. Local development sets the last group itself. */
 const shownSettings: readonly (Omit<ProductSetting, 'group'> & { group: string })[] = [
   ...settings
     .filter(({ group }) => group !== 'Local development')
@@ -64,6 +66,12 @@ const shownSettings: readonly (Omit<ProductSetting, 'group'> & { group: string }
   ...providerSettings.map((setting) => ({
     ...setting,
     group: 'Mail',
+    takenBy: ['start', 'deploy'] as const,
+  })),
+  ...crmSettings.map((setting) => ({
+    ...setting,
+    ...(setting.name === 'CRM_PROVIDER' ? { check: isCrmName } : {}),
+    group: 'Connected CRM',
     takenBy: ['start', 'deploy'] as const,
   })),
 ];

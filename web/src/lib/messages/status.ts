@@ -21,6 +21,8 @@ const waits: Record<WaitingFor['kind'], string> = {
   window: 'until its sending window opens',
   wave: 'until its next wave begins',
   crm: 'for the CRM database',
+  crm_answer: 'for the CRM’s answer',
+  crm_slot: 'CRM rate limit',
   platform: 'for storage',
 };
 
@@ -87,7 +89,7 @@ export const statusMessages = {
       `${count === 0 ? 'Retrying now' : `Retrying in ${seconds(count)}`} (provider unreachable)`,
     retryingText: 'It continues by itself as soon as the provider answers. Nobody is emailed twice.',
     waiting: (kind: WaitingFor['kind'], forSeconds: number | null) =>
-      kind === 'provider_answer' || kind === 'crm' || kind === 'platform'
+      kind === 'provider_answer' || kind === 'crm' || kind === 'crm_answer' || kind === 'platform'
         ? `Waiting ${waits[kind]}${forSeconds === null ? '' : `, next try in ${seconds(forSeconds)}`}`
         : `Waiting${forSeconds === null ? '' : ` ${seconds(forSeconds)}`} (${waits[kind]})`,
     waitingText: 'It continues by itself.',
@@ -116,6 +118,9 @@ export const statusMessages = {
       mail_auth: 'Fix it in Settings, then resume.',
       mail_unreachable: 'It continues by itself as soon as the provider answers.',
       mail_refused: 'See the issues below, fix the cause, then resume.',
+      crm_auth: 'Fix it in Settings, then resume.',
+      crm_quota: 'Resume once your CRM takes calls again.',
+      crm_refused: 'Check the records in your CRM and the fields in Settings, then resume.',
       bounce_rate: 'Check the addresses, then resume or cancel.',
       schedule_missed:
         'More than an hour had passed, so nothing was sent. Start it now, or choose another time.',

@@ -1,0 +1,178 @@
+/**
+ * Salesforce: leads and contacts by id, 200 a call.
+ *
+ * https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/resources_composite_sobjects_collections_update.htm:
+ * `allOrNone: false`, and 200 with one SaveResult for each record, in their order. Calls count against the organisation's
+ * daily allowance; when it is used up, the answer is 403 with `REQUEST_LIMIT_EXCEEDED`. The same code stands for too many
+ * calls at once that take longer than 20 s; evenly spaced calls do not come near that.
+ *
+ * With a client id the key is the secret of a connected app, and a token is asked for by the client credentials flow
+ * (https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_oauth_client_credentials_flow.htm).
+ *
+ * @module
+ */
+import { z } from 'zod';
+import type { PushOutcome, RecordRefusal } from '../../core/crm/push.ts';
+import { property, safeCode, safeMessage } from '../../mail/providers/http.ts';
+import type { CrmPort, SetCall } from '../port.ts';
+import {
+  auth,
+  callCrm,
+  crmError,
+  quota,
+  readCrmTable,
+  throttled,
+  unavailable,
+  unreadable,
+  withRecordIds,
+  type CrmAnswer,
+  type CrmEffects,
+  type CrmReply,
+  type CrmRequest,
+  type CrmRule,
+} from './call.ts';
+import type { CrmConnection, ReadyConfig } from './connection.ts';
+
+const apiPath = '/services/data/v62.0';
+
+const saveResults = z.array(
+  z.object({
+    id: z.string().nullish(),
+    success: z.boolean(),
+    errors: z.array(z.object({ statusCode: z.string(), message: z.string() })),
+  }),
+);
+const tokenAnswer = z.object({ access_token: z.string().min(1) });
+
+/** https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/errorcodes.htm */
+const table: readonly CrmRule[] = [
+  { code: /^REQUEST_LIMIT_EXCEEDED$/, outcome: quota },
+  { code: /^(SERVER_UNAVAILABLE|UNABLE_TO_LOCK_ROW|QUERY_TIMEOUT)$/, outcome: throttled },
+  { status: [400, 401, 403, 404, 405, 415], outcome: auth },
+];
+/** Of a record whose row another transaction has at the moment: a repeat may find it free. */
+const passing = /^(UNABLE_TO_LOCK_ROW|SERVER_UNAVAILABLE|REQUEST_LIMIT_EXCEEDED)$/;
+
+/** Which object an id is of, by its first three characters. */
+const typeOf = (recordId: string): string => (recordId.startsWith('003') ? 'Contact' : 'Lead');
+
+class Salesforce implements CrmPort {
+  readonly target: CrmPort['target'];
+  readonly title: string;
+  readonly maxBatch: number;
+  readonly ratePerSecond: number;
+  readonly #config: ReadyConfig;
+  readonly #effects: CrmEffects;
+  /** Of the client credentials flow; lives as long as the port. */
+  #token: string | null = null;
+
+  constructor(config: ReadyConfig, effects: CrmEffects) {
+    ({ target: this.target, title: this.title } = config);
+    ({ maxBatch: this.maxBatch, ratePerSecond: this.ratePerSecond } = config);
+    this.#config = config;
+    this.#effects = effects;
+  }
+
+  set({ set, records: all, signal, mayLeave }: SetCall): Promise<PushOutcome> {
+    return withRecordIds(all, /^(003|00Q)[A-Za-z0-9]{12}([A-Za-z0-9]{3})?$/, async (records) => {
+      const body = JSON.stringify({
+        allOrNone: false,
+        records: records.map(({ recordId }) => ({
+          attributes: { type: typeOf(recordId) },
+          id: recordId,
+          ...set,
+        })),
+      });
+      const path = '/composite/sobjects';
+      const reply = await this.#call({ method: 'PATCH', path, body, signal, mayLeave });
+      return reply.kind === 'answered' ? readResults(reply.answer, records) : reply;
+    });
+  }
+
+  async test(signal: AbortSignal): ReturnType<CrmPort['test']> {
+    const reply = await this.#call({ method: 'GET', path: '/limits', signal });
+    if (reply.kind === 'notSent') return unavailable('timeout', 'The CRM did not answer in time.');
+    if (reply.kind !== 'answered') return reply;
+    if (reply.answer.status === 200) return { kind: 'set', refusals: [] };
+    return errorOf(reply.answer) as Awaited<ReturnType<CrmPort['test']>>;
+  }
+
+  async #call(
+    request: Pick<CrmRequest, 'method' | 'body' | 'signal' | 'mayLeave'> & { path: string },
+  ): Promise<CrmReply> {
+    const { path, ...rest } = request;
+    for (let attempt = 1; ; attempt++) {
+      const token = await this.#bearer(rest.signal);
+      if (typeof token !== 'string') return token;
+      const reply = await callCrm(this.#effects, {
+        ...rest,
+        url: `${this.#config.apiUrl}${apiPath}${path}`,
+        headers: { authorization: `Bearer ${token}` },
+      });
+      const isExpired = reply.kind === 'answered' && reply.answer.status === 401 && this.#token !== null;
+      this.#token = isExpired ? null : this.#token;
+      if (!isExpired || attempt > 1) return reply;
+    }
+  }
+
+  /** The token of a call, or the answer that says why there is none. */
+  async #bearer(signal: AbortSignal): Promise<string | CrmReply> {
+    const { clientId, apiKey, apiUrl } = this.#config;
+    if (clientId === '') return apiKey;
+    if (this.#token !== null) return this.#token;
+    const fields = { grant_type: 'client_credentials', client_id: clientId, client_secret: apiKey };
+    const reply = await callCrm(this.#effects, {
+      method: 'POST',
+      url: `${apiUrl}/services/oauth2/token`,
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams(fields).toString(),
+      signal,
+    });
+    if (reply.kind !== 'answered') return reply;
+    const { answer } = reply;
+    const parsed = tokenAnswer.safeParse(answer.body);
+    if (answer.status !== 200 || !parsed.success) {
+      // OAuth's own form of an error (RFC 6749, 5.2), as the one of the API.
+      const errorCode = property(answer.body, 'error');
+      const message = property(answer.body, 'error_description');
+      return { kind: 'answered', answer: { ...answer, body: [{ errorCode, message }] } };
+    }
+    this.#token = parsed.data.access_token;
+    return this.#token;
+  }
+}
+
+function readResults(answer: CrmAnswer, records: SetCall['records']): PushOutcome {
+  if (answer.status !== 200) return errorOf(answer);
+  const parsed = saveResults.safeParse(answer.body);
+  // Results have no id where a record was refused; only their order says which it was.
+  if (!parsed.success || parsed.data.length !== records.length) return unreadable;
+  const refusals: RecordRefusal[] = [];
+  for (const [index, { success, errors }] of parsed.data.entries()) {
+    if (success) continue;
+    const [error] = errors;
+    if (error === undefined) return unreadable;
+    if (passing.test(error.statusCode)) return unavailable(error.statusCode, safeMessage(error.message));
+    const code = safeCode(error.statusCode.toLowerCase());
+    refusals.push({ index, code, message: safeMessage(error.message) });
+  }
+  return { kind: 'set', refusals };
+}
+
+function errorOf(answer: CrmAnswer): PushOutcome {
+  const error: unknown = Array.isArray(answer.body) ? answer.body[0] : undefined;
+  return readCrmTable(table, crmError(answer, property(error, 'errorCode'), property(error, 'message')));
+}
+
+export const salesforce: CrmConnection = {
+  name: 'salesforce',
+  title: 'Salesforce',
+  apiUrl: null,
+  source: 'salesforce',
+  field: 'Lead_Activation__c',
+  // Enterprise Edition begins with 100,000 calls a day (https://developer.salesforce.com/docs/atlas.en-us.salesforce_app_limits_cheatsheet.meta/salesforce_app_limits_cheatsheet/salesforce_app_limits_platform_api.htm);
+  // at five a second a million leads are 5,000 of them.
+  ratePerSecond: 5,
+  maxBatch: 200,
+  port: (config, effects) => new Salesforce(config, effects),
+};

@@ -1,0 +1,37 @@
+/**
+ * The foreign CRM of the settings: its port and its gate.
+ *
+ * The Worker uses it for the test of the connection and for pulls, a session for its pushes.
+ *
+ * @module
+ */
+import { chooseCrm } from '../crm/connections/index.ts';
+import type { CrmPort } from '../crm/port.ts';
+import { callGate } from '../runtime/faults.ts';
+import { allowsLocalWebhooks } from '../runtime/settings.ts';
+import type { Lease } from '../core/limits/rate-limit.ts';
+import type { MailGate } from './mail-gate.ts';
+import { crmGateStub } from './stubs.ts';
+
+export interface CrmAccount {
+  kind: 'ready';
+  port: CrmPort;
+  gate: DurableObjectStub<MailGate>;
+  /** Asks the gate for permits. */
+  lease(wantedCount: number): Promise<Lease>;
+}
+
+export type CrmAccountChoice = CrmAccount | { kind: 'none' } | { kind: 'refused'; message: string };
+
+export function crmAccount(env: Env, now: () => number): CrmAccountChoice {
+  const choice = chooseCrm(env, { fetch: (url, init) => fetch(url, init), now }, allowsLocalWebhooks(env));
+  if (choice.kind !== 'ready') return choice;
+  const { port } = choice;
+  const gate = crmGateStub(env, `${port.target.provider}:${port.target.host}`);
+  return {
+    kind: 'ready',
+    port,
+    gate,
+    lease: (wantedCount) => callGate(async () => gate.leaseAt(port.ratePerSecond, wantedCount)),
+  };
+}
