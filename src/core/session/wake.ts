@@ -54,7 +54,8 @@ export function nextWakeAt(view: WakeView, nowMs: number): number | null {
       if (view.keyDiesAt !== null) candidates.push(view.keyDiesAt);
       // A probe is made with a batch: without one that is due it would only wake for nothing, again and again.
       const { probeAt } = session;
-      const batchAt = view.isWorkDue ? null : view.nextAttemptAt;
+      // Between two waves the next one brings it.
+      const batchAt = view.isWorkDue ? null : (view.nextAttemptAt ?? gateAt(session));
       // Nor before the gate, the day's cap or the database lets anything leave.
       if (probeAt !== null)
         candidates.push(Math.max(probeAt, batchAt ?? probeAt, session.waitingUntil ?? probeAt, windowAt));

@@ -237,11 +237,18 @@ export function heldWords({ number, figure, count, of, percent, limitPercent }: 
   return `Wave ${number} is held: ${count} of ${of} ${figureWords[figure]} (${percent} %); the limit is ${limitPercent} %.`;
 }
 
+/**
+ * True where nobody has to set it going. A provider that does not answer is asked with mail of the next wave, where that of
+ * the present one is settled.
+ */
+function goesOnByItself({ state, reason }: Pick<Session, 'state' | 'reason'>): boolean {
+  return state === 'running' || state === 'queued' || (state === 'paused' && reason === 'mail_unreachable');
+}
+
 /** The session held where its present wave breaks a limit; the same object otherwise. */
 export function holdBrokenWave(session: Session, nowMs: number): Session {
   const { waves } = session;
-  const isGoing = session.state === 'running' || session.state === 'queued';
-  if (waves === null || !isGoing || session.finishedAt !== null) return session;
+  if (waves === null || !goesOnByItself(session) || session.finishedAt !== null) return session;
   // After the last mail there is nothing to hold.
   if (session.plan.isDone && openInWave(session) === 0) return session;
   const held = judgeWave(session, nowMs);
@@ -312,10 +319,9 @@ export function gateAt(session: Pick<Session, 'spec' | 'waves' | 'plan' | 'finis
  * @param hasOpen - whether mail of it is open again: a person may have had some repeated
  */
 export function passGate(session: Session, nowMs: number, hasOpen: () => boolean): Session {
-  const isGoing = session.state === 'running' || session.state === 'queued';
   const at = gateAt(session);
   const wave = presentWave(session);
-  if (at === null || wave === null || !isGoing) return session;
+  if (at === null || wave === null || !goesOnByItself(session)) return session;
   const judged = holdBrokenWave(session, nowMs);
   if (judged !== session || nowMs < at || hasOpen()) return judged;
   const watchMs = (wave.watchUntil ?? 0) - (wave.settledAt ?? 0);

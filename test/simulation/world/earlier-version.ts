@@ -20,7 +20,9 @@ const earlierVersion = 4;
 export function leaveEarlierRows({ database }: ObjectHost): boolean {
   const isNew =
     database.run('SELECT 1 FROM batch WHERE retried IS NOT NULL').rows.length > 0 ||
-    database.run("SELECT 1 FROM session WHERE extra ->> 'takeBack' IS NOT NULL").rows.length > 0;
+    database.run(
+      "SELECT 1 FROM session WHERE extra ->> 'takeBack' IS NOT NULL OR extra ->> 'waves' IS NOT NULL",
+    ).rows.length > 0;
   const version = database.run('SELECT version FROM schema_version').rows[0]?.['version'];
   if (isNew || typeof version !== 'number' || version <= earlierVersion) return false;
   database.run("UPDATE batch SET in_doubt_since = NULL WHERE state = 'waiting' AND code = 'http_503'");

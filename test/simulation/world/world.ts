@@ -18,6 +18,7 @@ import { resolveAudience } from '../../../src/crm/audience.ts';
 import { emailHash } from '../../../src/crm/email.ts';
 import { runNightlyCleanup, sweep } from '../../../src/worker/operations/scheduled-cleanup.ts';
 import type { TakeBackChoice } from '../../../src/shared/take-back.ts';
+import type { WavePlan } from '../../../src/shared/waves.ts';
 import type { Audience, LeadResult } from '../../../src/shared/schemas/activation.ts';
 import { hasTable, Invariants, takeBackOf, Violation, type InvariantName } from '../invariants.ts';
 import { SimDatabase, type DatabaseFault, type Request } from '../platform/d1.ts';
@@ -40,6 +41,7 @@ import { MailApi, type Call, type ProviderName } from './mail-api.ts';
 import { Approver, manifestOfSpec } from './approver.ts';
 import { Taker } from './taker.ts';
 import { drawSchedule, drawTimes, type Times } from './times.ts';
+import { drawWaves, fittingWaves, goOnCommand, longestGatesMs, WaveWatcher } from './wave-watcher.ts';
 import { Person, Poller, StreamReader, type PersonParts } from './person.ts';
 
 export interface WorldOptions {
@@ -109,6 +111,10 @@ export class World {
   /** Which sessions are taken back. */
   readonly #takeBacks: Random;
   readonly #takers: Taker[] = [];
+  /** Which sessions leave in waves. */
+  readonly #waves: Random;
+  readonly #watchers: WaveWatcher[] = [];
+  #gatesMs = 0;
   /** Of sessions that another person has to approve. */
   readonly #approvers = new Map<string, Approver>();
   readonly #readers: (Poller | StreamReader)[] = [];
@@ -135,6 +141,7 @@ export class World {
     this.#draw = draw;
     this.#approvals = sim.stream('approvals');
     this.#takeBacks = sim.stream('take back');
+    this.#waves = sim.stream('waves');
     this.#faults = new Faults(sim, options.leftOut ?? new Set());
     const some = (probability: number, low: number, high: number): number =>
       draw.chance(probability) ? (draw.chance(0.5) ? low : high) : 0;
@@ -200,6 +207,9 @@ export class World {
       MAIL_GUARD_MIN_RESULTS: '500',
       MAIL_MAX_BOUNCE_PERCENT: '4',
       MAIL_MAX_COMPLAINT_PERCENT: '0.08',
+      // Without these nothing is reported, and no wave waits for it.
+      RESEND_WEBHOOK_SECRET: this.#hasWebhooks ? 'whsec_c2ltdWxhdGVk' : '',
+      POSTMARK_WEBHOOK_CREDENTIALS: this.#hasWebhooks ? 'simulated:credentials' : '',
     };
     const weather = this.#weather();
     for (const [className, Class, schema] of classes) {
@@ -244,9 +254,9 @@ export class World {
         if (method === 'command') {
           const command = args[0] as Command;
           this.#invariants.commandArrived(host, command);
-          // Whoever stops a session agrees to nothing.
-          if (command.kind !== 'pause' && command.kind !== 'cancel')
-            this.#invariants.providerAccepted(host, this.#env.MAIL_PROVIDER);
+          // Whoever stops a session agrees to nothing; whoever goes on with a wave, to its figures.
+          const agrees = command.kind !== 'pause' && command.kind !== 'cancel' && command.kind !== 'nextWave';
+          if (agrees) this.#invariants.providerAccepted(host, this.#env.MAIL_PROVIDER);
         }
         if (method === 'decideApproval')
           this.#invariants.verdictArrived(host, args[0] as ApprovalVerdict, owner);
@@ -501,6 +511,11 @@ export class World {
         this.#invariants.takenBack.isWatched = true;
         this.#takers.push(new Taker(parts, person));
       }
+      const waves = this.#waves.chance(0.25) ? drawWaves(this.#waves, this.#isLong) : undefined;
+      if (waves !== undefined) {
+        this.#gatesMs += longestGatesMs(waves, this.#leadCount);
+        this.#watchers.push(new WaveWatcher(this.#sim, person, this.#isLong));
+      }
       const undoMs = draw.chance(0.2) ? 10_000 : 0;
       const isFilter = draw.chance(0.6);
       const from = draw.int(1, this.#leadCount);
@@ -516,7 +531,7 @@ export class World {
         startMs,
         person,
         'start',
-        () => void this.#start(person, sessionId, { audience, undoMs, batchLeadCount, times }),
+        () => void this.#start(person, sessionId, { audience, undoMs, batchLeadCount, times, waves }),
       );
       const readers = draw.pick([
         [],
@@ -528,6 +543,7 @@ export class World {
       this.#readers.push(...readers);
     }
     for (const taker of this.#takers) taker.begin();
+    for (const watcher of this.#watchers) watcher.begin();
     this.#beginSweep();
     const encounters = new Encounters({
       ...{ sim: this.#sim, draw, faults: this.#faults, invariants: this.#invariants },
@@ -557,7 +573,13 @@ export class World {
   async #start(
     person: Person,
     sessionId: string,
-    how: { audience: Audience; undoMs: number; batchLeadCount: number; times: Times },
+    how: {
+      audience: Audience;
+      undoMs: number;
+      batchLeadCount: number;
+      times: Times;
+      waves: WavePlan | undefined;
+    },
   ): Promise<void> {
     const again = (): void =>
       void this.#sim.after(1_000, person, 'start again', () => void this.#start(person, sessionId, how));
@@ -599,6 +621,7 @@ export class World {
         createdAt,
         ...(schedule === undefined ? {} : { schedule }),
         ...(window === null ? {} : { window }),
+        ...fittingWaves(how.waves, total),
       };
       const spec: SessionSpec =
         approver === undefined
@@ -615,6 +638,8 @@ export class World {
         const times = { startsAt: isWaiting && schedule === undefined ? 0 : startsAt, dueAt, window };
         const providers = new Set([this.#provider]);
         this.#invariants.sessionStarted(host, { createdAt, ...times, providers }, isWaiting);
+        if (made.waves !== undefined)
+          this.#invariants.waves.started(sessionId, made.waves, this.#hasWebhooks);
         approver?.begin();
       }
       const isFrozen = schedule?.freezeAt !== 'start' || 'leadIds' in how.audience;
@@ -673,13 +698,14 @@ export class World {
     for (const person of this.#people) person.isDone = true;
     for (const approver of this.#approvers.values()) approver.isDone = true;
     for (const taker of this.#takers) taker.isDone = true;
+    for (const watcher of this.#watchers) watcher.isDone = true;
   }
 
   /** With all well, a person resumes what is paused, until every session has ended. */
   #settle(): void {
     const sim = this.#sim;
     const beganAt = sim.nowMs;
-    const boundMs = settleMs + this.#dayCount() * dayMs;
+    const boundMs = settleMs + this.#dayCount() * dayMs + this.#gatesMs;
     let openCount = this.#sessionIds.length;
     for (const person of this.#people) {
       const { sessionId } = person;
@@ -706,6 +732,7 @@ export class World {
           await person.command({
             kind: this.#approvers.has(sessionId) && progress.reason === 'mail_auth' ? 'cancel' : 'resume',
           });
+        else if (progress.state === 'wave_held') await person.command(goOnCommand(progress));
         else if (progress.state === 'awaiting_approval') await this.#approvers.get(sessionId)?.approve();
         waitMs = Math.min(1_800_000, waitMs * 1.5);
         sim.after(waitMs, person, 'look', () => void look());
