@@ -430,6 +430,21 @@ describe('a watch', () => {
     expect(passGate(changed(bad, { kind: 'resume' }, endAt), endAt, nothingOpen).state).toBe('wave_held');
   });
 
+  it('ends in an outage too: the provider is asked with mail of the next wave, not before, and not again and again', () => {
+    const probeAt = nowMs + minuteMs;
+    const away: Session = { ...session, state: 'paused', reason: 'mail_unreachable', probeAt };
+    const endAt = nowMs + 60 * minuteMs;
+    expect(wakeAt(away)).toBe(endAt);
+    expect(presentWave(passGate(away, endAt - 1, nothingOpen))?.number).toBe(1);
+    const next = passGate(away, endAt, nothingOpen);
+    expect(next).toMatchObject({ state: 'paused', reason: 'mail_unreachable', probeAt });
+    expect(presentWave(next)?.number).toBe(2);
+    expect(hasLeadsToPlan(next)).toBe(true);
+    expect(workMode(next, endAt)).toBe('probe');
+    // What breaks a limit is asked about all the same.
+    expect(report(away, 1, { bounced: 9 })).toMatchObject({ state: 'wave_held', probeAt: null });
+  });
+
   it('lasts as long after the clock was set back', () => {
     const backMs = 7 * dayMs;
     const moved = setBack(session, nowMs - backMs, backMs, false);

@@ -21,6 +21,7 @@ const settle = 'src/core/batch/settle.ts';
 const doubt = 'src/core/batch/doubt.ts';
 const flip = 'src/crm/flip.ts';
 const approval = 'src/core/session/approval.ts';
+const waves = 'src/core/session/waves.ts';
 const takeBack = 'src/core/session/take-back.ts';
 const takeBackPages = 'src/durable/session/take-back.ts';
 const takeBackSql = 'src/crm/take-back.ts';
@@ -555,4 +556,107 @@ export const mutants: readonly Mutant[] = [
       },
     ],
   },
+  mutant(
+    'leads are planned beyond their wave',
+    'src/durable/sending/planner.ts',
+    'const fillCount = room !== null && room <= wholeCount ? room : null;',
+    'const fillCount = room !== null && room <= wholeCount && room < 0 ? room : null;',
+  ),
+  mutant(
+    'the leads of a wave are counted anew after a crash',
+    'src/durable/store/session-store.ts',
+    '    ...(waves === null ? {} : { waves }),\n',
+    `    ...(waves === null
+      ? {}
+      : { waves: { ...waves, begun: waves.begun.map((wave) => ({ ...wave, plannedCount: wave.lastLeadId === null ? 0 : wave.plannedCount })) } }),\n`,
+  ),
+  mutant(
+    'the end of a wave moves with its leads',
+    waves,
+    'lastLeadId: isFull ? lastLeadId : null,',
+    'lastLeadId: isFull ? lastLeadId + 1 : null,',
+  ),
+  mutant(
+    'the watch is skipped',
+    waves,
+    'const watchMs = notReported.length === reportedFigures.length ? 0 : plan.watchMinutes * minuteMs;',
+    'const watchMs = notReported.length >= 0 ? 0 : plan.watchMinutes * minuteMs;',
+  ),
+  mutant(
+    'a watch begins while mail is open',
+    slice,
+    '    if (openInWave(session) > 0 && (batches.hasPending() || batches.nextAttemptAt() !== null)) return;\n    if (batches.hasOpen()) return;\n',
+    '    if (batches.hasPending()) return;\n',
+  ),
+  mutant(
+    'a gate does not wait for mail that is sent again',
+    waves,
+    'if (judged !== session || nowMs < at || hasOpen()) return judged;',
+    'void hasOpen;\n  if (judged !== session || nowMs < at) return judged;',
+  ),
+  mutant(
+    'a wave that is held goes on',
+    'src/core/session/session.ts',
+    "    case 'wave_held':\n      return session.isChecking ? 'check' : 'none';",
+    "    case 'wave_held':\n      return session.isChecking ? 'check' : 'run';",
+  ),
+  mutant(
+    'the figures of a wave are not looked at',
+    waves,
+    '    if (count <= allowed || limitPercent === 100) continue;\n',
+    '    if (count <= allowed || limitPercent > 0) continue;\n',
+  ),
+  {
+    // Events, the begin of the watch and the gate look; each alone is enough in almost every case.
+    name: "a wave's gate is read late",
+    changes: [
+      {
+        file: waves,
+        find: '  // After the last mail there is nothing to hold.\n',
+        replace: '  if (gateAt(session) !== null) return session;\n',
+      },
+    ],
+  },
+  mutant(
+    'the watch of a wave that is held ends by itself',
+    waves,
+    'if (at === null || wave === null || !goesOnByItself(session)) return session;',
+    "if (at === null || wave === null || !(goesOnByItself(session) || session.state === 'wave_held')) return session;",
+  ),
+  mutant(
+    'to go on twice passes two waves',
+    'src/core/session/command.ts',
+    "      if (command.after < wave.number) return { kind: 'unchanged' };\n",
+    '',
+  ),
+  mutant(
+    'late events count for the present wave',
+    'src/durable/session/delivery-events.ts',
+    'addTo(byWave, waveIndexOf(waves, leadId), added);',
+    'addTo(byWave, waveIndexOf(waves, leadId + 1_000), added);',
+  ),
+  mutant(
+    'mail that is sent again counts for the present wave',
+    waves,
+    'const index = leadId === null ? waves.begun.length - 1 : waveIndexOf(waves, leadId);',
+    'const index = leadId === null ? waves.begun.length - 1 : waveIndexOf(waves, Infinity);',
+  ),
+  mutant(
+    "a day's wave leaves at once",
+    waves,
+    "return 'perDay' in plan && wave.startedAt !== null\n",
+    "return 'perDay' in plan && wave.startedAt === 0\n",
+  ),
+  mutant(
+    'nothing wakes at the end of a watch',
+    'src/core/session/wake.ts',
+    '      } else if (watchedUntil !== null) candidates.push(watchedUntil);\n',
+    '      } else if (watchedUntil !== null) return null;\n',
+  ),
+  mutant(
+    'a provider that is away is asked between two waves',
+    waves,
+    "return state === 'running' || state === 'queued' || (state === 'paused' && reason === 'mail_unreachable');",
+    "return state === 'running' || state === 'queued' || (state === 'failed' && reason === 'mail_unreachable');",
+  ),
 ];
