@@ -15,11 +15,11 @@ import { applyCounts, newSession, workMode, type Session } from '../../src/core/
 import { refuseTakeBack } from '../../src/core/session/take-back.ts';
 import { eventsBetween } from '../../src/core/session/timeline.ts';
 import { nextDayAt, wavesFault } from '../../src/core/session/wave-plan.ts';
+import { gateAt, presentWave } from '../../src/core/session/wave-gate.ts';
 import {
   beginWatch,
   countDeliveriesInWaves,
   countInWave,
-  gateAt,
   hasLeadsToPlan,
   holdBrokenWave,
   judgeWave,
@@ -27,7 +27,6 @@ import {
   openInWave,
   passGate,
   planLeads,
-  presentWave,
   roomInWave,
   waveIndexOf,
 } from '../../src/core/session/waves.ts';

@@ -20,6 +20,7 @@ import { noCounts, type Batch, type BatchCounts } from '../batch/batch.ts';
 import { keyLivesUntil, type ProviderTraits } from '../batch/doubt.ts';
 import { addSample, type Sample } from './eta.ts';
 import type { TakeBackProgress } from '../../shared/take-back.ts';
+import { gateAt } from './wave-gate.ts';
 import { newWaves, type Waves } from './wave-plan.ts';
 import { judgeReputation, type DeliveryCounts, type GuardLimits } from '../batch/delivery-status.ts';
 
@@ -271,9 +272,11 @@ function modeOfState(session: Session, nowMs: number): WorkMode {
       return session.isChecking ? 'check' : 'none';
     case 'paused':
       if (session.isChecking) return 'check';
-      // Where the day's cap or the gate lets nothing leave, there is nothing to probe with: until then it is at rest.
+      // Where the day's cap or the gate lets nothing leave, and between two waves, there is nothing to probe with: until
+      // then it is at rest.
       return session.reason === 'mail_unreachable' &&
-        Math.max(session.probeAt ?? 0, session.waitingUntil ?? 0) <= nowMs
+        Math.max(session.probeAt ?? 0, session.waitingUntil ?? 0) <= nowMs &&
+        (gateAt(session) ?? 0) <= nowMs
         ? 'probe'
         : 'none';
     case 'wave_held':

@@ -18,7 +18,8 @@ import {
 import { countSum, noCounts, type BatchCounts } from '../batch/batch.ts';
 import type { DeliveryCounts } from '../batch/delivery-status.ts';
 import { applyCounts, endPlan, processedCount, touch, type Session } from './session.ts';
-import { newWave, nextDayAt, waveBound, type Wave, type WaveCounts, type Waves } from './wave-plan.ts';
+import { gateAt, isWatching, presentWave } from './wave-gate.ts';
+import { newWave, waveBound, type Wave, type WaveCounts, type Waves } from './wave-plan.ts';
 
 /**
  * While a wave is sent, its figures are judged as if what is not known yet went well, up to so many mails in all: few mails
@@ -28,11 +29,6 @@ const doubtMailCount = 500;
 /** A watch whose end was noticed later than this is begun once more: the clock may have been set forward. */
 export const maxLateWatchMs = 300_000;
 const minuteMs = 60_000;
-
-/** The wave that is sent, watched or held now; null where there are no waves. */
-export function presentWave({ waves }: Pick<Session, 'waves'>): Wave | null {
-  return waves?.begun.at(-1) ?? null;
-}
 
 // ── its leads ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -274,12 +270,6 @@ export function mayBeSettled(session: Session): boolean {
   return wave.lastLeadId !== null && wave.settledAt === null && session.state !== 'cancelled';
 }
 
-/** True while the figures of the present wave are watched, or the next day's wave is waited for. */
-export function isWatching(session: Pick<Session, 'waves' | 'plan' | 'finishedAt'>): boolean {
-  const wave = presentWave(session);
-  return wave !== null && wave.settledAt !== null && !session.plan.isDone && session.finishedAt === null;
-}
-
 /**
  * The session whose present wave is settled: its watch begins.
  *
@@ -299,17 +289,6 @@ export function beginWatch(session: Session, reported: readonly ReportedFigure[]
     touch(session, nowMs, { waves, waitingUntil: null, waitingFor: null, samples: [] }),
     nowMs,
   );
-}
-
-/** When the gate behind the present wave is read; epoch ms, null while the wave is not settled. */
-export function gateAt(session: Pick<Session, 'spec' | 'waves' | 'plan' | 'finishedAt'>): number | null {
-  const plan = session.spec.waves;
-  const wave = presentWave(session);
-  if (plan === undefined || wave === null || !isWatching(session)) return null;
-  const watchUntil = wave.watchUntil ?? 0;
-  return 'perDay' in plan && wave.startedAt !== null
-    ? Math.max(watchUntil, nextDayAt(plan.perDay, wave.startedAt))
-    : watchUntil;
 }
 
 /**

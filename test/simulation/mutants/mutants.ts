@@ -643,7 +643,7 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     "a day's wave leaves at once",
-    waves,
+    'src/core/session/wave-gate.ts',
     "return 'perDay' in plan && wave.startedAt !== null\n",
     "return 'perDay' in plan && wave.startedAt === 0\n",
   ),
