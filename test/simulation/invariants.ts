@@ -23,6 +23,7 @@ import type { Simulator } from './platform/simulator.ts';
 import type { Row } from './platform/sqlite.ts';
 import type { SimDatabase } from './platform/d1.ts';
 import { TakenBack } from './taken-back.ts';
+import { EventChecks, type EndedSession } from './events-out.ts';
 import { WaveChecks, type WaveRows } from './waves.ts';
 import type { Call } from './world/mail-api.ts';
 
@@ -77,6 +78,11 @@ export const invariantNames = [
   "a day's wave waits for its day",
   'a broken limit holds the wave',
   'nothing leaves while a wave is held',
+  /** Events to endpoints: see events-out.ts. */
+  'each event arrives',
+  'events come in order',
+  'no event is made up',
+  'a repeat is the same event',
   /** 9. */
   'erased is gone',
   'erased is not mailed',
@@ -207,6 +213,8 @@ const maxIdleAlarmCount = 40;
 /** The alarm of a retention may be late. */
 const retentionSlackMs = 3_600_000;
 
+const noEvents: ReadonlySet<DeliveryEvent> = new Set();
+
 /** The counters of a session, and the events that each counts. */
 const countedEvents: readonly (readonly [keyof DeliveryCounts, readonly DeliveryEvent[]])[] = [
   ['delivered', ['delivered', 'complained']],
@@ -249,6 +257,8 @@ export class Invariants {
   viewCount = 0;
   /** What became of leads that were taken back; not in {@link remember}. */
   readonly takenBack: TakenBack;
+  /** What endpoints are sent; not in {@link remember}. */
+  readonly events: EventChecks;
   /** Of sessions in waves; not in {@link remember}. */
   readonly waves: WaveChecks;
   /** Gets each broken promise. */
@@ -261,6 +271,15 @@ export class Invariants {
       crm,
       nowMs: () => sim.nowMs,
       stateOf: (sessionId, leadId) => this.#states(this.#record(sessionId).host).get(leadId),
+      fail: (invariant, detail) => this.#fail(invariant, detail),
+    });
+    this.events = new EventChecks({
+      isClockTrue: () => this.isClockTrue,
+      nowMs: () => sim.nowMs,
+      reportsOf: (sessionId, leadId) => ({
+        sent: this.#known.sent.get(`${sessionId}/${leadId}`) ?? noEvents,
+        told: this.#known.told.get(`${sessionId}/${leadId}`) ?? noEvents,
+      }),
       fail: (invariant, detail) => this.#fail(invariant, detail),
     });
     this.waves = new WaveChecks({
@@ -358,6 +377,7 @@ export class Invariants {
 
   /** Somebody begins to suppress or erase a lead: it may fail for that. */
   leadForgotten(leadId: number): void {
+    this.events.leadForgotten(leadId);
     this.#known.forgotten.add(leadId);
   }
 
@@ -782,6 +802,7 @@ export class Invariants {
       this.#checkResult(record, leadId, state);
     }
     this.waves.committed(host.name, states);
+    this.events.committed(host.name, states);
     for (const [name, count] of Object.entries(found)) {
       if (counts[name] !== count) {
         this.#fail(
@@ -930,6 +951,23 @@ export class Invariants {
     }
     this.#checkLeads(states);
     this.#checkErased();
+    if (this.events.isWatched) this.events.atEnd(this.endedSessions());
+  }
+
+  /** The sessions that still know whom they mailed. */
+  endedSessions(): EndedSession[] {
+    return [...this.#known.sessions].flatMap(([sessionId, { host, isErased, last }]) => {
+      if (isErased || !hasTable(host, 'session')) return [];
+      const row = host.database.run(
+        "SELECT counts, total FROM session, spec WHERE spec.json ->> 'reducedAt' IS NULL",
+      ).rows[0];
+      if (row === undefined) return [];
+      const { activated, skipped, sent, failed, refused, unknown } = JSON.parse(
+        String(row['counts']),
+      ) as Record<'activated' | 'skipped' | 'sent' | 'failed' | 'refused' | 'unknown', number>;
+      const counts = { activated, skipped, sent, failed: failed + refused, unconfirmed: unknown };
+      return [{ sessionId, states: last, counts: { total: Number(row['total']), ...counts } }];
+    });
   }
 
   #checkLeads(states: ReadonlyMap<string, ReadonlyMap<number, LeadState>>): void {
