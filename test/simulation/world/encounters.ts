@@ -32,6 +32,9 @@ export interface EncounterParts {
   hosts(): Iterable<ObjectHost>;
 }
 
+/** A call that hangs keeps an object awake, so that it dies again and again: after an hour it is the same once more. */
+const longestHangMs = 3_600_000;
+
 const deployKinds = [
   ['another provider', 2],
   ['another provider, and back', 1],
@@ -52,7 +55,8 @@ export class Encounters {
     const { draw, hasMailFaults, isLong } = this.#parts;
     if (!draw.chance(0.3) || !hasMailFaults) return;
     const kind = draw.pick(outageKinds);
-    this.#beginOutage(draw.int(0, 10_000), 10 ** (3 + draw.int(0, isLong ? 52 : 50) / 10), kind);
+    const [afterMs, forMs] = [draw.int(0, 10_000), 10 ** (3 + draw.int(0, isLong ? 52 : 50) / 10)];
+    this.#beginOutage(afterMs, kind.startsWith('hang') ? Math.min(forMs, longestHangMs) : forMs, kind);
   }
 
   #beginOutage(afterMs: number, forMs: number, kind: OutageKind): void {
