@@ -22,6 +22,8 @@ const doubt = 'src/core/batch/doubt.ts';
 const flip = 'src/crm/flip.ts';
 const approval = 'src/core/session/approval.ts';
 const waves = 'src/core/session/waves.ts';
+const deliveries = 'src/durable/webhooks/deliveries.ts';
+const endpoint = 'src/durable/webhook-endpoint.ts';
 const takeBack = 'src/core/session/take-back.ts';
 const takeBackPages = 'src/durable/session/take-back.ts';
 const takeBackSql = 'src/crm/take-back.ts';
@@ -658,5 +660,83 @@ export const mutants: readonly Mutant[] = [
     waves,
     "return state === 'running' || state === 'queued' || (state === 'paused' && reason === 'mail_unreachable');",
     "return state === 'running' || state === 'queued' || (state === 'failed' && reason === 'mail_unreachable');",
+  ),
+  mutant(
+    'an event is written after its change',
+    'src/durable/store/session-store.ts',
+    '    this.outbox.note(batchEvents(before, after, origin), nowMs);\n',
+    '    setTimeout(() => this.transact(() => this.outbox.note(batchEvents(before, after, origin), nowMs)), 1);\n',
+  ),
+  mutant(
+    'an event is written before its change',
+    'src/core/events/make-events.ts',
+    '    const is = after.recipientStates[index];\n',
+    "    const is = after.state === 'inflight' ? recipientState.sent : after.recipientStates[index];\n",
+  ),
+  mutant(
+    'an announcement that was lost is not repeated',
+    alarm,
+    'isRecorded: isTold(session, nowMs) && store.outbox.isTold,',
+    'isRecorded: isTold(session, nowMs),',
+  ),
+  mutant(
+    'an announcement is answered before it is on disk',
+    endpoint,
+    'if (!this.#store.announce(sessionId, seq) || this.#isRunning) return;',
+    'setTimeout(() => { if (this.#store.announce(sessionId, seq)) void this.#arm(); }, 5);\n    if (seq > 0) return;',
+  ),
+  mutant(
+    'the end of a page is not kept',
+    deliveries,
+    '    if (source.untilSeq === null)\n',
+    '    if (source.untilSeq === -1)\n',
+  ),
+  mutant(
+    'an event that was refused is passed over',
+    deliveries,
+    "      write({ ...failed, nextAt: next.at }, 'failing', next.at);\n",
+    "      write({ ...passed, nextAt: next.at }, 'failing', next.at);\n",
+  ),
+  mutant(
+    'an event is passed before it is sent',
+    deliveries,
+    '  const attempt = await send(message);\n',
+    '  store.saveSource({ ...source, ...noPage, afterSeq: page.until });\n  const attempt = await send(message);\n',
+  ),
+  mutant(
+    'each attempt has its own id',
+    deliveries,
+    '  const message = messageOf(event);\n',
+    '  const message = { ...messageOf(event), id: `${event.data.sessionId}_${event.data.sequence}_${source.attempts}` };\n',
+  ),
+  mutant(
+    'a page changes the order of what happened to a lead',
+    'src/core/events/page.ts',
+    '        event.leads.every(({ leadId }) => !known.has(leadId))),\n',
+    '        event.leads.every(({ leadId }) => !known.has(-leadId))),\n',
+  ),
+  mutant(
+    'an endpoint is sent what is older than itself',
+    'src/durable/session/events.ts',
+    'read.filter(({ at, events }) => at >= since && events.length > 0)',
+    'read.filter(({ events }) => since > 0 && events.length > 0)',
+  ),
+  mutant(
+    'an endpoint is sent what it does not want',
+    deliveries,
+    'place >= from && types.includes(type) &&',
+    'place >= from && types.length > 0 &&',
+  ),
+  mutant(
+    'a retry that succeeds is not told',
+    'src/core/events/make-events.ts',
+    '    if (is === recipientState.sent) emailed.push({ leadId });\n',
+    '    if (is === recipientState.sent && before.retried === null) emailed.push({ leadId });\n',
+  ),
+  mutant(
+    'nothing wakes to send an event again',
+    endpoint,
+    '    if (waitMs === Infinity || nextAt === null) await',
+    '    if (waitMs === Infinity || nextAt === null || nextAt > this.now()) await',
   ),
 ];

@@ -14,7 +14,7 @@ import {
 } from '../../../src/crm/event-endpoints.ts';
 import type { WebhookEndpoint } from '../../../src/durable/webhook-endpoint.ts';
 import { endpointStub } from '../../../src/durable/stubs.ts';
-import { eventTypeNames } from '../../../src/shared/events.ts';
+import { eventTypeNames, type EventType } from '../../../src/shared/events.ts';
 import type { EventChecks } from '../events-out.ts';
 import type { Random } from '../platform/random.ts';
 import { Actor, type Simulator } from '../platform/simulator.ts';
@@ -75,8 +75,11 @@ export class Receivers extends Actor {
   /** Endpoints that exist before the first activation, or are added a little later. */
   begin(): void {
     for (const endpointId of this.#ids) {
+      const types = this.#random.chance(0.7)
+        ? eventTypeNames
+        : eventTypeNames.filter(() => this.#random.chance(0.5));
       const afterMs = this.#random.chance(0.7) ? 0 : this.#random.int(1, 20_000);
-      this.#parts.sim.after(afterMs, this, 'endpoint', () => void this.#add(endpointId));
+      this.#parts.sim.after(afterMs, this, 'endpoint', () => void this.#add(endpointId, types));
     }
     if (this.#random.chance(0.4)) {
       const forMs = 10 ** (3 + this.#random.next() * (this.#parts.isLong ? 4.8 : 2));
@@ -87,11 +90,8 @@ export class Receivers extends Actor {
     this.#mayMeddle();
   }
 
-  async #add(endpointId: string, tryCount = 0): Promise<void> {
+  async #add(endpointId: string, types: readonly EventType[], tryCount = 0): Promise<void> {
     const { env, sim, checks } = this.#parts;
-    const types = this.#random.chance(0.7)
-      ? [...eventTypeNames]
-      : eventTypeNames.filter(() => this.#random.chance(0.5));
     try {
       // As the Worker does it: the object first, so that no announcement finds none.
       await this.#stub(endpointId).makeSecret(false);
@@ -101,7 +101,15 @@ export class Receivers extends Actor {
       await addEndpoint(
         env.DB,
         {
-          ...{ endpointId, kind: 'webhook', target, description: '', types, createdAt, createdBy: 'ana' },
+          ...{
+            endpointId,
+            kind: 'webhook',
+            target,
+            description: '',
+            types: [...types],
+            createdAt,
+            createdBy: 'ana',
+          },
           ...{ disabledAt: null, disabledReason: null },
         },
         maxEndpointCount,
@@ -109,7 +117,7 @@ export class Receivers extends Actor {
       checks.isThere(endpointId);
     } catch {
       if (tryCount < maxTryCount)
-        sim.after(500, this, 'endpoint', () => void this.#add(endpointId, tryCount + 1));
+        sim.after(500, this, 'endpoint', () => void this.#add(endpointId, types, tryCount + 1));
     }
   }
 
