@@ -691,7 +691,8 @@ export class Invariants {
         this.#fail('numbers never go back', `${what}: wave ${wave.number} passed, and is ${now?.state}`);
     }
     // An audience that is frozen at the start is counted anew then.
-    const isFrozen = old.schedule?.freezeAt !== 'start' || old.startedAt !== null;
+    // Whoever resumes one that was paused before its first slice starts it before that.
+    const isFrozen = old.schedule?.freezeAt !== 'start' || old.processed + old.activation.activated > 0;
     if (isFrozen) rises.push(['total', old.total, total]);
     // Only a person's retry takes results back.
     if (reopenedAt < before.at - viewDelayMs) {
