@@ -70,9 +70,9 @@ export class Encounters {
           people[0]?.suppress(faults.int(1, leadCount)).catch(() => {});
         });
       // Mail in doubt, to somebody who is erased before it is asked about: under its key it has other bytes then.
-      if (doubtKinds.includes(kind) && faults.happens('mail api', 'an erasure in an outage', 0.4)) {
+      if (doubtKinds.includes(kind) && faults.happens('mail api', 'an erasure in an outage', 0.7)) {
         // The provider may remember under the key that it has refused them all.
-        if (faults.happens('mail api', 'a refusal in an outage', 0.5))
+        if (faults.happens('mail api', 'a refusal in an outage', 0.8))
           api.refusedLeadIds.add(faults.int(1, leadCount));
         this.#after(faults.int(200, 5_000), 'erasure', () => {
           const isRefused = (leadId: number): boolean => api.refusedLeadIds.has(leadId);
