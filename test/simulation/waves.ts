@@ -59,8 +59,8 @@ interface WaveRecord {
   heldSince: number | null;
 }
 
-/** A commit may hold the gate and a person's retry: they are some ms apart. */
-const commitMs = 1_000;
+/** A commit may hold the gate, and a retry after it. */
+const commitMs = 15;
 /** A result is settled when it is written, and seen here when that is on disk. */
 const commitDelayMs = 50;
 
