@@ -85,7 +85,6 @@ const faultKinds = [
   ['slow', 3],
   ['locked', 1],
   ['refused for content', 1],
-  ['409 other content', 0.5],
 ] as const;
 type FaultKind = (typeof faultKinds)[number][0];
 
@@ -342,11 +341,6 @@ function answerBefore(fault: FaultKind | null, sim: Simulator, provider: Provide
       return provider === 'resend'
         ? own(401, 'invalid_api_key', 'API key is invalid.')
         : { status: 401, body: JSON.stringify({ ErrorCode: 10, Message: 'Bad token.' }), isCertain: true };
-    case '409 other content':
-      // Where somebody else has used the key, or the provider compares other bytes than we send.
-      return provider === 'resend'
-        ? { ...own(409, 'invalid_idempotent_request', 'Another payload.'), isCertain: false }
-        : null;
     case 'locked':
       return provider === 'resend'
         ? { ...own(409, 'resource_locked', 'Locked.'), isCertain: true }
