@@ -11,7 +11,8 @@
  */
 import { maxThrottleMs } from './limits/rate-limit.ts';
 import { isHalted, windowOpensAt, type Session } from './session/session.ts';
-import { gateAt, setBackWaves } from './session/waves.ts';
+import { gateAt } from './session/wave-gate.ts';
+import { setBackWaves } from './session/waves.ts';
 
 /** Clocks of two machines that an object moves between differ by this much without a step. */
 export const clockToleranceMs = 5_000;

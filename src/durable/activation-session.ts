@@ -389,7 +389,8 @@ export class ActivationSession extends DurableObject<Env> {
     wanted: { choice: TakeBackChoice; manifestHash: string; by: string },
     requestId: string | null = null,
   ): Promise<TakeBackAnswer> {
-    followClock(this.#context);
+    // The moved times are a change too, which the list must get, also where this is refused.
+    if (followClock(this.#context)) await this.#alarm.arm(this.now());
     const answer = await startTakeBack(this.#context, wanted);
     if (answer.kind !== 'ok') return answer;
     const { isNew, session } = answer;

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { DeliveryEvent } from '../../src/core/batch/delivery-status.ts';
+import type { DeliveryCounts, DeliveryEvent } from '../../src/core/batch/delivery-status.ts';
 import { maxLateMs } from '../../src/core/schedule/begin.ts';
 import type { Progress } from '../../src/shared/progress.ts';
 import type { TakeBackChoice, TakeBackProgress } from '../../src/shared/take-back.ts';
@@ -23,6 +23,8 @@ import type { Simulator } from './platform/simulator.ts';
 import type { Row } from './platform/sqlite.ts';
 import type { SimDatabase } from './platform/d1.ts';
 import { TakenBack } from './taken-back.ts';
+import { EventChecks, type EndedSession } from './events-out.ts';
+import { WaveChecks, type WaveRows } from './waves.ts';
 import type { Call } from './world/mail-api.ts';
 
 export const invariantNames = [
@@ -68,6 +70,19 @@ export const invariantNames = [
   'nothing leaves without approval',
   'only the frozen audience is mailed',
   'suppressed is not mailed',
+  /** 7. Waves: see waves.ts. */
+  'a wave keeps its members',
+  'a wave counts its own leads',
+  'nothing leaves over its wave',
+  'a wave is watched',
+  "a day's wave waits for its day",
+  'a broken limit holds the wave',
+  'nothing leaves while a wave is held',
+  /** Events to endpoints: see events-out.ts. */
+  'each event arrives',
+  'events come in order',
+  'no event is made up',
+  'a repeat is the same event',
   /** 9. */
   'erased is gone',
   'erased is not mailed',
@@ -161,6 +176,8 @@ interface GivenCommand {
   outcome?: string;
   isUndo?: true;
   time?: { startAt: number };
+  /** The wave from which a person goes on. */
+  after?: number;
 }
 
 interface Seen {
@@ -196,12 +213,27 @@ const maxIdleAlarmCount = 40;
 /** The alarm of a retention may be late. */
 const retentionSlackMs = 3_600_000;
 
+const noEvents: ReadonlySet<DeliveryEvent> = new Set();
+
 /** The counters of a session, and the events that each counts. */
-const countedEvents: readonly (readonly [string, readonly DeliveryEvent[]])[] = [
+const countedEvents: readonly (readonly [keyof DeliveryCounts, readonly DeliveryEvent[]])[] = [
   ['delivered', ['delivered', 'complained']],
   ['bounced', ['hardBounced', 'bounced', 'failed', 'suppressed']],
   ['complained', ['complained']],
 ];
+
+/** True where a lead's events count for this counter. */
+function isCounted(
+  of: ReadonlyMap<string, ReadonlySet<DeliveryEvent>>,
+  key: string,
+  name: keyof DeliveryCounts,
+): boolean {
+  const found = of.get(key);
+  return (
+    found !== undefined &&
+    countedEvents.some(([counter, events]) => counter === name && events.some((event) => found.has(event)))
+  );
+}
 
 /** A view that was made before a command may arrive this much after it. */
 const viewDelayMs = 3_000;
@@ -225,6 +257,10 @@ export class Invariants {
   viewCount = 0;
   /** What became of leads that were taken back; not in {@link remember}. */
   readonly takenBack: TakenBack;
+  /** What endpoints are sent; not in {@link remember}. */
+  readonly events: EventChecks;
+  /** Of sessions in waves; not in {@link remember}. */
+  readonly waves: WaveChecks;
   /** Gets each broken promise. */
   onViolation: (violation: Violation) => void = () => {};
 
@@ -235,6 +271,23 @@ export class Invariants {
       crm,
       nowMs: () => sim.nowMs,
       stateOf: (sessionId, leadId) => this.#states(this.#record(sessionId).host).get(leadId),
+      fail: (invariant, detail) => this.#fail(invariant, detail),
+    });
+    this.events = new EventChecks({
+      isClockTrue: () => this.isClockTrue,
+      nowMs: () => sim.nowMs,
+      reportsOf: (sessionId, leadId) => ({
+        sent: this.#known.sent.get(`${sessionId}/${leadId}`) ?? noEvents,
+        told: this.#known.told.get(`${sessionId}/${leadId}`) ?? noEvents,
+      }),
+      fail: (invariant, detail) => this.#fail(invariant, detail),
+    });
+    this.waves = new WaveChecks({
+      nowMs: () => sim.nowMs,
+      wallMs: () => sim.wallMs(),
+      isClockTrue: () => this.isClockTrue,
+      rowsOf: (sessionId) => waveRowsOf(this.#record(sessionId).host),
+      isBounced: (sessionId, leadId) => isCounted(this.#known.told, `${sessionId}/${leadId}`, 'bounced'),
       fail: (invariant, detail) => this.#fail(invariant, detail),
     });
   }
@@ -324,6 +377,7 @@ export class Invariants {
 
   /** Somebody begins to suppress or erase a lead: it may fail for that. */
   leadForgotten(leadId: number): void {
+    this.events.leadForgotten(leadId);
     this.#known.forgotten.add(leadId);
   }
 
@@ -346,7 +400,10 @@ export class Invariants {
     const record = this.#known.sessions.get(host.name);
     if (record === undefined) return;
     if (++record.idleAlarmCount > maxIdleAlarmCount)
-      this.#fail('at rest while it waits', `${host.name} woke ${maxIdleAlarmCount} times for nothing`);
+      this.#fail(
+        'at rest while it waits',
+        `${host.name} woke ${maxIdleAlarmCount} times for nothing: ${JSON.stringify(host.database.run('SELECT * FROM session').rows[0])}`,
+      );
   }
 
   // ── the mail API's book ────────────────────────────────────────────────────────────────────────
@@ -367,6 +424,7 @@ export class Invariants {
       );
     }
     this.#checkTimes(record, call);
+    this.waves.departed(call);
     if (record.isTakenBack)
       this.#fail('nobody is mailed again by it', `${call.sessionId} was taken back, and calls`);
     if (record.providers.size > 0 && !record.providers.has(call.provider)) {
@@ -427,6 +485,7 @@ export class Invariants {
       );
     }
     if (window !== null || dueAt === null || nowMs - dueAt <= maxLateMs + lateSlackMs) return;
+    if (this.waves.isPastFirst(sessionId)) return;
     // Only its first call: it may take as long as it needs.
     if (![...this.#known.callsOf.keys()].some((key) => key.startsWith(`${sessionId}/`))) {
       this.#fail('a missed start asks a person', `${sessionId} began ${nowMs - dueAt} ms late by itself`);
@@ -495,6 +554,12 @@ export class Invariants {
     const record = this.#known.sessions.get(host.name);
     if (record === undefined) return;
     record.idleAlarmCount = 0;
+    // Sets no start time and ends no pause.
+    if (command.kind === 'nextWave') {
+      this.waves.goesOn(host.name, command.after ?? 0);
+      return;
+    }
+    if (command.kind === 'retry' || command.kind === 'check') this.waves.reopened(host.name);
     if (command.kind === 'retry') record.isCancelled = false;
     if (command.kind === 'retry' && command.outcome === 'unknown') {
       for (const [leadId, state] of this.#states(host)) {
@@ -617,8 +682,17 @@ export class Invariants {
         ['kept', old.takeBack.kept, takeBack.kept],
       );
     }
+    for (const [index, wave] of (old.waves ?? []).entries()) {
+      const now = progress.waves?.[index];
+      // What is planned is counted anew where the audience is frozen at the start.
+      if (wave.startedAt === null) continue;
+      rises.push([`sent of wave ${wave.number}`, wave.sent, now?.sent ?? 0]);
+      if (wave.state === 'passed' && now?.state !== 'passed' && progress.finishedAt === old.finishedAt)
+        this.#fail('numbers never go back', `${what}: wave ${wave.number} passed, and is ${now?.state}`);
+    }
     // An audience that is frozen at the start is counted anew then.
-    const isFrozen = old.schedule?.freezeAt !== 'start' || old.startedAt !== null;
+    // Whoever resumes one that was paused before its first slice starts it before that.
+    const isFrozen = old.schedule?.freezeAt !== 'start' || old.processed + old.activation.activated > 0;
     if (isFrozen) rises.push(['total', old.total, total]);
     // Only a person's retry takes results back.
     if (reopenedAt < before.at - viewDelayMs) {
@@ -728,6 +802,8 @@ export class Invariants {
         found['activated'] = (found['activated'] ?? 0) + 1;
       this.#checkResult(record, leadId, state);
     }
+    this.waves.committed(host.name, states);
+    this.events.committed(host.name, states);
     for (const [name, count] of Object.entries(found)) {
       if (counts[name] !== count) {
         this.#fail(
@@ -851,6 +927,7 @@ export class Invariants {
       states.set(sessionId, record.last);
       this.#checkRetention(record);
       this.#checkEvents(record);
+      this.#checkWaveEvents(record);
       const row = record.host.database.run('SELECT rev, state, total, plan FROM session').rows[0];
       const line = listed.get(sessionId);
       // Where the platform lost the alarm of an ended session and nobody reads it, late events are not in the list.
@@ -875,6 +952,23 @@ export class Invariants {
     }
     this.#checkLeads(states);
     this.#checkErased();
+    if (this.events.isWatched) this.events.atEnd(this.endedSessions());
+  }
+
+  /** The sessions that still know whom they mailed. */
+  endedSessions(): EndedSession[] {
+    return [...this.#known.sessions].flatMap(([sessionId, { host, isErased, last }]) => {
+      if (isErased || !hasTable(host, 'session')) return [];
+      const row = host.database.run(
+        "SELECT counts, total FROM session, spec WHERE spec.json ->> 'reducedAt' IS NULL",
+      ).rows[0];
+      if (row === undefined) return [];
+      const { activated, skipped, sent, failed, refused, unknown } = JSON.parse(
+        String(row['counts']),
+      ) as Record<'activated' | 'skipped' | 'sent' | 'failed' | 'refused' | 'unknown', number>;
+      const counts = { activated, skipped, sent, failed: failed + refused, unconfirmed: unknown };
+      return [{ sessionId, states: last, counts: { total: Number(row['total']), ...counts } }];
+    });
   }
 
   #checkLeads(states: ReadonlyMap<string, ReadonlyMap<number, LeadState>>): void {
@@ -944,6 +1038,30 @@ export class Invariants {
           'each event counts once',
           `${host.name}: ${name} is ${count}; ${countIn(this.#known.told)} were acknowledged and ${countIn(this.#known.sent)} sent`,
         );
+      }
+    }
+  }
+
+  /** The same for each wave: an event counts for the wave of its lead, however late it comes. */
+  #checkWaveEvents({ host }: SessionRecord): void {
+    const isReduced = host.database.run("SELECT 1 FROM spec WHERE json ->> 'reducedAt' IS NOT NULL").rows;
+    if (isReduced.length > 0) return;
+    for (const wave of waveRowsOf(host)?.waves.begun ?? []) {
+      const { number, afterLeadId, lastLeadId } = wave;
+      for (const [name] of countedEvents) {
+        const countIn = (of: ReadonlyMap<string, ReadonlySet<DeliveryEvent>>): number =>
+          [...of.keys()].filter((key) => {
+            const [sessionId, leadId] = key.split('/');
+            const isIn = Number(leadId) > afterLeadId && Number(leadId) <= (lastLeadId ?? Infinity);
+            return sessionId === host.name && isIn && isCounted(of, key, name);
+          }).length;
+        const count = wave[name];
+        if (count < countIn(this.#known.told) || count > countIn(this.#known.sent)) {
+          this.#fail(
+            'a wave counts its own leads',
+            `wave ${number} of ${host.name}: ${name} is ${count}; ${countIn(this.#known.told)} were acknowledged and ${countIn(this.#known.sent)} sent`,
+          );
+        }
       }
     }
   }
@@ -1041,6 +1159,22 @@ export function takeBackOf(host: ObjectHost): TakeBackProgress | null {
     // Rows of the version before have no such column, until the next instance has made it.
   }
   return typeof json === 'string' ? (JSON.parse(json) as TakeBackProgress) : null;
+}
+
+/** What a session's rows say of its waves; null where it has none. */
+function waveRowsOf(host: ObjectHost): WaveRows | null {
+  if (!hasTable(host, 'session')) return null;
+  const row = host.database.run(
+    `SELECT state, extra ->> 'waves' AS waves, extra ->> 'isChecking' AS isChecking, spec.json ->> 'total' AS total
+     FROM session, spec`,
+  ).rows[0];
+  if (typeof row?.['waves'] !== 'string') return null;
+  return {
+    state: String(row['state']),
+    waves: JSON.parse(row['waves']) as WaveRows['waves'],
+    total: Number(row['total']),
+    isChecking: row['isChecking'] === 1,
+  };
 }
 
 /** A copy that shares nothing that changes. */

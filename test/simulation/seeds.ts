@@ -24,4 +24,13 @@ export const seeds: readonly { seed: number; found: string }[] = [
     found:
       'A new provider paused a session that had just begun to wait for an approval again; resumed, it woke for nothing.',
   },
+  {
+    seed: 1004,
+    found:
+      'A session in waves that waited for its provider had no mail to ask it with: it woke for nothing, and never went on.',
+  },
+  {
+    seed: 5706,
+    found: 'A taking back that was refused noticed that the clock was set back, and the list was not told.',
+  },
 ];

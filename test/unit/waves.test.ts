@@ -15,11 +15,11 @@ import { applyCounts, newSession, workMode, type Session } from '../../src/core/
 import { refuseTakeBack } from '../../src/core/session/take-back.ts';
 import { eventsBetween } from '../../src/core/session/timeline.ts';
 import { nextDayAt, wavesFault } from '../../src/core/session/wave-plan.ts';
+import { gateAt, presentWave } from '../../src/core/session/wave-gate.ts';
 import {
   beginWatch,
   countDeliveriesInWaves,
   countInWave,
-  gateAt,
   hasLeadsToPlan,
   holdBrokenWave,
   judgeWave,
@@ -27,7 +27,6 @@ import {
   openInWave,
   passGate,
   planLeads,
-  presentWave,
   roomInWave,
   waveIndexOf,
 } from '../../src/core/session/waves.ts';
@@ -432,6 +431,21 @@ describe('a watch', () => {
     const bad = report(paused, 1, { bounced: 9 });
     expect(bad.state).toBe('paused');
     expect(passGate(changed(bad, { kind: 'resume' }, endAt), endAt, nothingOpen).state).toBe('wave_held');
+  });
+
+  it('ends in an outage too: the provider is asked with mail of the next wave, not before, and not again and again', () => {
+    const probeAt = nowMs + minuteMs;
+    const away: Session = { ...session, state: 'paused', reason: 'mail_unreachable', probeAt };
+    const endAt = nowMs + 60 * minuteMs;
+    expect(wakeAt(away)).toBe(endAt);
+    expect(presentWave(passGate(away, endAt - 1, nothingOpen))?.number).toBe(1);
+    const next = passGate(away, endAt, nothingOpen);
+    expect(next).toMatchObject({ state: 'paused', reason: 'mail_unreachable', probeAt });
+    expect(presentWave(next)?.number).toBe(2);
+    expect(hasLeadsToPlan(next)).toBe(true);
+    expect(workMode(next, endAt)).toBe('probe');
+    // What breaks a limit is asked about all the same.
+    expect(report(away, 1, { bounced: 9 })).toMatchObject({ state: 'wave_held', probeAt: null });
   });
 
   it('lasts as long after the clock was set back', () => {

@@ -4,7 +4,7 @@
  */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { presentWave } from '../../src/core/session/waves.ts';
+import { presentWave } from '../../src/core/session/wave-gate.ts';
 import { listOpenSessions } from '../../src/crm/activations.ts';
 import type { Progress } from '../../src/shared/progress.ts';
 import type { Manifest } from '../../src/shared/manifest.ts';

@@ -6,7 +6,7 @@
  * @module
  */
 import { touch, waitOn, windowOpensAt, type Session } from '../session/session.ts';
-import { isWatching } from '../session/waves.ts';
+import { isWatching } from '../session/wave-gate.ts';
 
 /** The session, which waits until its window opens where that is closed; the same object where nothing changes. */
 export function waitForWindow(session: Session, nowMs: number): Session {

@@ -11,7 +11,8 @@
 import type { ResolvedSchedule } from '../../shared/schedule/schedule.ts';
 import type { SendingWindow } from '../../shared/schedule/sending-window.ts';
 import { endPlan, isHalted, touch, type Chore, type Session } from './session.ts';
-import { goOnWithWave, isWatching, presentWave } from './waves.ts';
+import { isWatching, presentWave } from './wave-gate.ts';
+import { goOnWithWave } from './waves.ts';
 
 const anonymizedDetail =
   'It ended so long ago that its recipients have been removed; only its numbers are left.';

@@ -13,7 +13,7 @@ import { estimate } from './eta.ts';
 import { isHalted, processedCount, undoUntil, windowOpensAt, type Session } from './session.ts';
 import { shownTakeBack } from './take-back.ts';
 import { etaWithWaves, shownWaves } from './wave-view.ts';
-import { gateAt, presentWave } from './waves.ts';
+import { gateAt, presentWave } from './wave-gate.ts';
 
 /** A running session without a result for this long is shown as stalled, at a client within half a minute. */
 export const stalledAfterMs = 25_000;

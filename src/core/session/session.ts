@@ -22,6 +22,7 @@ import type { CrmProgress } from '../crm/push.ts';
 import { addSample, type Sample } from './eta.ts';
 import type { MailDay } from './mail-days.ts';
 import type { TakeBackProgress } from '../../shared/take-back.ts';
+import { gateAt } from './wave-gate.ts';
 import { newWaves, type Waves } from './wave-plan.ts';
 import { judgeReputation, type DeliveryCounts, type GuardLimits } from '../batch/delivery-status.ts';
 
@@ -289,9 +290,11 @@ function modeOfState(session: Session, nowMs: number): WorkMode {
       return session.isChecking ? 'check' : 'none';
     case 'paused':
       if (session.isChecking) return 'check';
-      // Where the day's cap or the gate lets nothing leave, there is nothing to probe with: until then it is at rest.
+      // Where the day's cap or the gate lets nothing leave, and between two waves, there is nothing to probe with: until
+      // then it is at rest.
       return session.reason === 'mail_unreachable' &&
-        Math.max(session.probeAt ?? 0, session.waitingUntil ?? 0) <= nowMs
+        Math.max(session.probeAt ?? 0, session.waitingUntil ?? 0) <= nowMs &&
+        (gateAt(session) ?? 0) <= nowMs
         ? 'probe'
         : 'none';
     case 'wave_held':

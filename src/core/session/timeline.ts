@@ -10,7 +10,7 @@
  */
 import type { ThroughputPoint, TimelineEvent } from '../../shared/timeline.ts';
 import { processedCount, type Session, type TakeBack } from './session.ts';
-import { presentWave } from './waves.ts';
+import { presentWave } from './wave-gate.ts';
 
 export type NewEvent = Omit<TimelineEvent, 'id'>;
 

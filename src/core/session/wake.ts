@@ -9,7 +9,7 @@
  */
 import { longestWaitMs } from '../clock.ts';
 import { isHalted, undoUntil, windowOpensAt, type Session } from './session.ts';
-import { gateAt } from './waves.ts';
+import { gateAt } from './wave-gate.ts';
 import { isTakingBack, takeBackDueAt } from './take-back.ts';
 
 export interface WakeView {
@@ -55,9 +55,11 @@ export function nextWakeAt(view: WakeView, nowMs: number): number | null {
       // A probe is made with a batch: without one that is due it would only wake for nothing, again and again.
       const { probeAt } = session;
       const batchAt = view.isWorkDue ? null : view.nextAttemptAt;
-      // Nor before the gate, the day's cap or the database lets anything leave.
-      if (probeAt !== null)
-        candidates.push(Math.max(probeAt, batchAt ?? probeAt, session.waitingUntil ?? probeAt, windowAt));
+      // Nor before the gate, the day's cap or the database lets anything leave, nor between two waves.
+      if (probeAt !== null) {
+        const heldUntil = Math.max(session.waitingUntil ?? probeAt, gateAt(session) ?? probeAt, windowAt);
+        candidates.push(Math.max(probeAt, batchAt ?? probeAt, heldUntil));
+      }
     } else if (startsAt === null) {
       const heldUntil = Math.max(session.waitingUntil ?? nowMs, windowAt);
       const watchedUntil = gateAt(session);

@@ -9,7 +9,7 @@ import { dayMs } from '../../shared/schedule/zoned-time.ts';
 import { reportedFigures, type WaveProgress, type WaveState } from '../../shared/waves.ts';
 import { processedCount, type Session } from './session.ts';
 import { newWave, nextDayAt, type Wave } from './wave-plan.ts';
-import { gateAt, isWatching, presentWave } from './waves.ts';
+import { gateAt, isWatching, presentWave } from './wave-gate.ts';
 
 /** The parts of a Progress that are about waves; empty where there are none. */
 export function shownWaves(session: Session): {

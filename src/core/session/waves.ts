@@ -18,7 +18,8 @@ import {
 import { countSum, noCounts, type BatchCounts } from '../batch/batch.ts';
 import type { DeliveryCounts } from '../batch/delivery-status.ts';
 import { applyCounts, endPlan, processedCount, touch, type Session } from './session.ts';
-import { newWave, nextDayAt, waveBound, type Wave, type WaveCounts, type Waves } from './wave-plan.ts';
+import { gateAt, isWatching, presentWave } from './wave-gate.ts';
+import { newWave, waveBound, type Wave, type WaveCounts, type Waves } from './wave-plan.ts';
 
 /**
  * While a wave is sent, its figures are judged as if what is not known yet went well, up to so many mails in all: few mails
@@ -28,11 +29,6 @@ const doubtMailCount = 500;
 /** A watch whose end was noticed later than this is begun once more: the clock may have been set forward. */
 export const maxLateWatchMs = 300_000;
 const minuteMs = 60_000;
-
-/** The wave that is sent, watched or held now; null where there are no waves. */
-export function presentWave({ waves }: Pick<Session, 'waves'>): Wave | null {
-  return waves?.begun.at(-1) ?? null;
-}
 
 // ── its leads ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -244,11 +240,18 @@ export function heldWords({
   return `Wave ${number} is held: ${count} of ${of} ${figureWords[figure]} (${percent} %); the limit is ${limitPercent} %.`;
 }
 
+/**
+ * True where nobody has to set it going. A provider that does not answer is asked with mail of the next wave, where that of
+ * the present one is settled.
+ */
+function goesOnByItself({ state, reason }: Pick<Session, 'state' | 'reason'>): boolean {
+  return state === 'running' || state === 'queued' || (state === 'paused' && reason === 'mail_unreachable');
+}
+
 /** The session held where its present wave breaks a limit; the same object otherwise. */
 export function holdBrokenWave(session: Session, nowMs: number): Session {
   const { waves } = session;
-  const isGoing = session.state === 'running' || session.state === 'queued';
-  if (waves === null || !isGoing || session.finishedAt !== null) return session;
+  if (waves === null || !goesOnByItself(session) || session.finishedAt !== null) return session;
   // After the last mail there is nothing to hold.
   if (session.plan.isDone && openInWave(session) === 0) return session;
   const broken = judgeWave(session, nowMs);
@@ -275,12 +278,6 @@ export function mayBeSettled(session: Session): boolean {
   return wave.lastLeadId !== null && wave.settledAt === null && session.state !== 'cancelled';
 }
 
-/** True while the figures of the present wave are watched, or the next day's wave is waited for. */
-export function isWatching(session: Pick<Session, 'waves' | 'plan' | 'finishedAt'>): boolean {
-  const wave = presentWave(session);
-  return wave !== null && wave.settledAt !== null && !session.plan.isDone && session.finishedAt === null;
-}
-
 /**
  * The session whose present wave is settled: its watch begins.
  *
@@ -302,17 +299,6 @@ export function beginWatch(session: Session, reported: readonly ReportedFigure[]
   );
 }
 
-/** When the gate behind the present wave is read; epoch ms, null while the wave is not settled. */
-export function gateAt(session: Pick<Session, 'spec' | 'waves' | 'plan' | 'finishedAt'>): number | null {
-  const plan = session.spec.waves;
-  const wave = presentWave(session);
-  if (plan === undefined || wave === null || !isWatching(session)) return null;
-  const watchUntil = wave.watchUntil ?? 0;
-  return 'perDay' in plan && wave.startedAt !== null
-    ? Math.max(watchUntil, nextDayAt(plan.perDay, wave.startedAt))
-    : watchUntil;
-}
-
 /**
  * The session at the gate behind its present wave: held where a limit is broken, in the next wave once the watch is over,
  * otherwise as it is.
@@ -320,10 +306,9 @@ export function gateAt(session: Pick<Session, 'spec' | 'waves' | 'plan' | 'finis
  * @param hasOpen - whether mail of it is open again: a person may have had some repeated
  */
 export function passGate(session: Session, nowMs: number, hasOpen: () => boolean): Session {
-  const isGoing = session.state === 'running' || session.state === 'queued';
   const at = gateAt(session);
   const wave = presentWave(session);
-  if (at === null || wave === null || !isGoing) return session;
+  if (at === null || wave === null || !goesOnByItself(session)) return session;
   const judged = holdBrokenWave(session, nowMs);
   if (judged !== session || nowMs < at || hasOpen()) return judged;
   const watchMs = (wave.watchUntil ?? 0) - (wave.settledAt ?? 0);

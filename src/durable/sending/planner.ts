@@ -8,7 +8,8 @@
  * @module
  */
 import { plannedBatch } from '../../core/batch/batch.ts';
-import { planLeads, presentWave, roomInWave } from '../../core/session/waves.ts';
+import { presentWave } from '../../core/session/wave-gate.ts';
+import { planLeads, roomInWave } from '../../core/session/waves.ts';
 import { planPage } from '../../crm/audience.ts';
 import type { SessionContext } from '../session/context.ts';
 

@@ -22,7 +22,8 @@ import {
 } from '../../core/session/session.ts';
 import { expireApproval } from '../../core/session/approval.ts';
 import { runSlice, sliceLimits } from '../../core/session/slice.ts';
-import { beginWatch, mayBeSettled, openInWave, passGate, presentWave } from '../../core/session/waves.ts';
+import { presentWave } from '../../core/session/wave-gate.ts';
+import { beginWatch, mayBeSettled, openInWave, passGate } from '../../core/session/waves.ts';
 import { beginScheduled, freezeAudience, pauseIfMissed } from '../../core/schedule/begin.ts';
 import { waitForWindow } from '../../core/schedule/window.ts';
 import { recordActivation } from '../../crm/activations.ts';

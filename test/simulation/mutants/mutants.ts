@@ -21,6 +21,9 @@ const settle = 'src/core/batch/settle.ts';
 const doubt = 'src/core/batch/doubt.ts';
 const flip = 'src/crm/flip.ts';
 const approval = 'src/core/session/approval.ts';
+const waves = 'src/core/session/waves.ts';
+const deliveries = 'src/durable/webhooks/deliveries.ts';
+const endpoint = 'src/durable/webhook-endpoint.ts';
 const takeBack = 'src/core/session/take-back.ts';
 const takeBackPages = 'src/durable/session/take-back.ts';
 const takeBackSql = 'src/crm/take-back.ts';
@@ -555,4 +558,185 @@ export const mutants: readonly Mutant[] = [
       },
     ],
   },
+  mutant(
+    'leads are planned beyond their wave',
+    'src/durable/sending/planner.ts',
+    'const fillCount = room !== null && room <= wholeCount ? room : null;',
+    'const fillCount = room !== null && room <= wholeCount && room < 0 ? room : null;',
+  ),
+  mutant(
+    'the leads of a wave are counted anew after a crash',
+    'src/durable/store/session-store.ts',
+    '    ...(waves === null ? {} : { waves }),\n',
+    `    ...(waves === null
+      ? {}
+      : { waves: { ...waves, begun: waves.begun.map((wave) => ({ ...wave, plannedCount: wave.lastLeadId === null ? 0 : wave.plannedCount })) } }),\n`,
+  ),
+  mutant(
+    'the end of a wave moves with its leads',
+    waves,
+    'lastLeadId: isFull ? lastLeadId : null,',
+    'lastLeadId: isFull ? lastLeadId + 1 : null,',
+  ),
+  mutant(
+    'the watch is skipped',
+    waves,
+    'const watchMs = notReported.length === reportedFigures.length ? 0 : plan.watchMinutes * minuteMs;',
+    'const watchMs = notReported.length >= 0 ? 0 : plan.watchMinutes * minuteMs;',
+  ),
+  mutant(
+    'a watch begins while mail is open',
+    slice,
+    '    if (openInWave(session) > 0 && (batches.hasPending() || batches.nextAttemptAt() !== null)) return;\n    if (batches.hasOpen()) return;\n',
+    '    if (batches.hasPending()) return;\n',
+  ),
+  mutant(
+    'a gate does not wait for mail that is sent again',
+    waves,
+    'if (judged !== session || nowMs < at || hasOpen()) return judged;',
+    'void hasOpen;\n  if (judged !== session || nowMs < at) return judged;',
+  ),
+  mutant(
+    'a wave that is held goes on',
+    'src/core/session/session.ts',
+    "    case 'wave_held':\n      return session.isChecking ? 'check' : 'none';",
+    "    case 'wave_held':\n      return session.isChecking ? 'check' : 'run';",
+  ),
+  mutant(
+    'the figures of a wave are not looked at',
+    waves,
+    '    if (count <= allowed || limitPercent === 100) continue;\n',
+    '    if (count <= allowed || limitPercent > 0) continue;\n',
+  ),
+  {
+    // Events, the begin of the watch and the gate look; each alone is enough in almost every case.
+    name: "a wave's gate is read late",
+    changes: [
+      {
+        file: waves,
+        find: '  // After the last mail there is nothing to hold.\n',
+        replace: '  if (gateAt(session) !== null) return session;\n',
+      },
+    ],
+  },
+  mutant(
+    'the watch of a wave that is held ends by itself',
+    waves,
+    'if (at === null || wave === null || !goesOnByItself(session)) return session;',
+    "if (at === null || wave === null || !(goesOnByItself(session) || session.state === 'wave_held')) return session;",
+  ),
+  mutant(
+    'to go on twice passes two waves',
+    'src/core/session/command.ts',
+    "      if (command.after < wave.number) return { kind: 'unchanged' };\n",
+    '',
+  ),
+  mutant(
+    'late events count for the present wave',
+    'src/durable/session/delivery-events.ts',
+    'addTo(byWave, waveIndexOf(waves, leadId), added);',
+    'addTo(byWave, waveIndexOf(waves, leadId + 1_000), added);',
+  ),
+  mutant(
+    'mail that is sent again counts for the present wave',
+    waves,
+    'const index = leadId === null ? waves.begun.length - 1 : waveIndexOf(waves, leadId);',
+    'const index = leadId === null ? waves.begun.length - 1 : waveIndexOf(waves, Infinity);',
+  ),
+  mutant(
+    "a day's wave leaves at once",
+    'src/core/session/wave-gate.ts',
+    "return 'perDay' in plan && wave.startedAt !== null\n",
+    "return 'perDay' in plan && wave.startedAt === 0\n",
+  ),
+  mutant(
+    'nothing wakes at the end of a watch',
+    'src/core/session/wake.ts',
+    '      } else if (watchedUntil !== null) candidates.push(watchedUntil);\n',
+    '      } else if (watchedUntil !== null) return null;\n',
+  ),
+  mutant(
+    'a provider that is away is asked between two waves',
+    waves,
+    "return state === 'running' || state === 'queued' || (state === 'paused' && reason === 'mail_unreachable');",
+    "return state === 'running' || state === 'queued' || (state === 'failed' && reason === 'mail_unreachable');",
+  ),
+  mutant(
+    'an event is written after its change',
+    'src/durable/store/session-store.ts',
+    '    this.outbox.note(batchEvents(before, after, origin), nowMs);\n',
+    '    setTimeout(() => this.transact(() => this.outbox.note(batchEvents(before, after, origin), nowMs)), 1);\n',
+  ),
+  mutant(
+    'an event is written before its change',
+    'src/core/events/make-events.ts',
+    '    const is = after.recipientStates[index];\n',
+    "    const is = after.state === 'inflight' ? recipientState.sent : after.recipientStates[index];\n",
+  ),
+  mutant(
+    'an announcement that was lost is not repeated',
+    alarm,
+    'isRecorded: isTold(session, nowMs) && store.outbox.isTold,',
+    'isRecorded: isTold(session, nowMs),',
+  ),
+  mutant(
+    'an announcement is answered before it is on disk',
+    endpoint,
+    'if (!this.#store.announce(sessionId, seq) || this.#isRunning) return;',
+    'setTimeout(() => { if (this.#store.announce(sessionId, seq)) void this.#arm(); }, 5);\n    if (seq > 0) return;',
+  ),
+  mutant(
+    'the end of a page is not kept',
+    deliveries,
+    '    if (source.untilSeq === null)\n',
+    '    if (source.untilSeq === -1)\n',
+  ),
+  mutant(
+    'an event that was refused is passed over',
+    deliveries,
+    "      write({ ...failed, nextAt: next.at }, 'failing', next.at);\n",
+    "      write({ ...passed, nextAt: next.at }, 'failing', next.at);\n",
+  ),
+  mutant(
+    'an event is passed before it is sent',
+    deliveries,
+    '  const attempt = await send(message);\n',
+    '  store.saveSource({ ...source, ...noPage, afterSeq: page.until });\n  const attempt = await send(message);\n',
+  ),
+  mutant(
+    'each attempt has its own id',
+    deliveries,
+    '  const message = messageOf(event);\n',
+    '  const message = { ...messageOf(event), id: `${event.data.sessionId}_${event.data.sequence}_${source.attempts}` };\n',
+  ),
+  mutant(
+    'a page changes the order of what happened to a lead',
+    'src/core/events/page.ts',
+    '        event.leads.every(({ leadId }) => !known.has(leadId))),\n',
+    '        event.leads.every(({ leadId }) => !known.has(-leadId))),\n',
+  ),
+  mutant(
+    'an endpoint is sent what is older than itself',
+    'src/durable/session/events.ts',
+    'read.filter(({ at, events }) => at >= since && events.length > 0)',
+    'read.filter(({ events }) => since > 0 && events.length > 0)',
+  ),
+  mutant(
+    'an endpoint is sent what it does not want',
+    deliveries,
+    'place >= from && types.includes(type) &&',
+    'place >= from && types.length > 0 &&',
+  ),
+  mutant(
+    'a retry that succeeds is not told',
+    'src/core/events/make-events.ts',
+    '    if (is === recipientState.sent) emailed.push({ leadId });\n',
+    '    if (is === recipientState.sent && before.retried === null) emailed.push({ leadId });\n',
+  ),
+  mutant(
+    'nothing wakes to send an event again',
+    endpoint,
+    '    if (waitMs === Infinity || nextAt === null) await',
+    '    if (waitMs === Infinity || nextAt === null || nextAt > this.now()) await',
+  ),
 ];

@@ -84,6 +84,8 @@ export class Database {
 
   /** Runs statements without parameters, several at once. */
   script(sql: string): void {
+    if (this.schemaState.isBare && sql === this.#schema?.[0])
+      this.schemaState = { ...this.schemaState, isBare: false };
     // It is made already, and its tables are empty.
     if (this.schemaState.isWhole && this.#schema?.includes(sql) === true) return;
     if (sql.includes('DROP')) this.schemaState = { ...this.schemaState, isWhole: false };

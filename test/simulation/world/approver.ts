@@ -29,7 +29,17 @@ const windows: readonly SendingWindow[] = ['UTC', 'Europe/Berlin', 'Asia/Tokyo']
 
 /** What a simulated start would do, as its manifest. */
 export function manifestOfSpec(spec: Omit<SessionSpec, 'manifest'>): HashedManifest {
-  const { owner, total, maxLeadId, template, mail, provider = '', schedule, window = null } = spec;
+  const {
+    owner,
+    total,
+    maxLeadId,
+    template,
+    mail,
+    provider = '',
+    schedule,
+    window = null,
+    waves = null,
+  } = spec;
   const begin = schedule && { at: schedule.at, zone: schedule.zone, freezeAt: schedule.freezeAt };
   return hashNow({
     version: 1,
@@ -42,7 +52,7 @@ export function manifestOfSpec(spec: Omit<SessionSpec, 'manifest'>): HashedManif
     template: { id: template.id, version: template.version, name: template.name, sha256: template.html },
     mail: { provider, ...mail },
     ...{ dailyCap: null, minDaysBetween: null },
-    when: { schedule: begin ?? null, window, waves: null },
+    when: { schedule: begin ?? null, window, waves },
   });
 }
 

@@ -17,10 +17,14 @@ const earlierVersion = 4;
  *
  * @returns false when the rows say what that version could not: then nothing is changed
  */
-export function leaveEarlierRows({ database }: ObjectHost): boolean {
+export function leaveEarlierRows(host: ObjectHost): boolean {
+  const { database } = host;
   const isNew =
     database.run('SELECT 1 FROM batch WHERE retried IS NOT NULL').rows.length > 0 ||
-    database.run("SELECT 1 FROM session WHERE extra ->> 'takeBack' IS NOT NULL").rows.length > 0;
+    (hasTable(host, 'outbox') && database.run('SELECT 1 FROM outbox WHERE seq = 0').rows.length > 0) ||
+    database.run(
+      "SELECT 1 FROM session WHERE extra ->> 'takeBack' IS NOT NULL OR extra ->> 'waves' IS NOT NULL",
+    ).rows.length > 0;
   const version = database.run('SELECT version FROM schema_version').rows[0]?.['version'];
   if (isNew || typeof version !== 'number' || version <= earlierVersion) return false;
   database.run("UPDATE batch SET in_doubt_since = NULL WHERE state = 'waiting' AND code = 'http_503'");

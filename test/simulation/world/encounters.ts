@@ -32,6 +32,9 @@ export interface EncounterParts {
   hosts(): Iterable<ObjectHost>;
 }
 
+/** A call that hangs keeps an object awake, so that it dies again and again: after an hour it is the same once more. */
+const longestHangMs = 3_600_000;
+
 const deployKinds = [
   ['another provider', 2],
   ['another provider, and back', 1],
@@ -52,7 +55,8 @@ export class Encounters {
     const { draw, hasMailFaults, isLong } = this.#parts;
     if (!draw.chance(0.3) || !hasMailFaults) return;
     const kind = draw.pick(outageKinds);
-    this.#beginOutage(draw.int(0, 10_000), 10 ** (3 + draw.int(0, isLong ? 52 : 50) / 10), kind);
+    const [afterMs, forMs] = [draw.int(0, 10_000), 10 ** (3 + draw.int(0, isLong ? 52 : 50) / 10)];
+    this.#beginOutage(afterMs, kind.startsWith('hang') ? Math.min(forMs, longestHangMs) : forMs, kind);
   }
 
   #beginOutage(afterMs: number, forMs: number, kind: OutageKind): void {
@@ -66,9 +70,9 @@ export class Encounters {
           people[0]?.suppress(faults.int(1, leadCount)).catch(() => {});
         });
       // Mail in doubt, to somebody who is erased before it is asked about: under its key it has other bytes then.
-      if (doubtKinds.includes(kind) && faults.happens('mail api', 'an erasure in an outage', 0.4)) {
+      if (doubtKinds.includes(kind) && faults.happens('mail api', 'an erasure in an outage', 0.7)) {
         // The provider may remember under the key that it has refused them all.
-        if (faults.happens('mail api', 'a refusal in an outage', 0.5))
+        if (faults.happens('mail api', 'a refusal in an outage', 0.8))
           api.refusedLeadIds.add(faults.int(1, leadCount));
         this.#after(faults.int(200, 5_000), 'erasure', () => {
           const isRefused = (leadId: number): boolean => api.refusedLeadIds.has(leadId);

@@ -12,12 +12,16 @@ import type { SessionSpec } from '../../../src/core/session/session.ts';
 import type { DeliveryEvent } from '../../../src/core/batch/delivery-status.ts';
 import { ActivationSession, type StartAnswer } from '../../../src/durable/activation-session.ts';
 import { MailGate } from '../../../src/durable/mail-gate.ts';
+import { WebhookEndpoint } from '../../../src/durable/webhook-endpoint.ts';
+import { EndpointStore } from '../../../src/durable/webhooks/endpoint-store.ts';
 import { migrate } from '../../../src/durable/store/schema.ts';
 import { sessionStub } from '../../../src/durable/stubs.ts';
 import { resolveAudience } from '../../../src/crm/audience.ts';
 import { emailHash } from '../../../src/crm/email.ts';
+import { endpointIds } from '../../../src/crm/event-endpoints.ts';
 import { runNightlyCleanup, sweep } from '../../../src/worker/operations/scheduled-cleanup.ts';
 import type { TakeBackChoice } from '../../../src/shared/take-back.ts';
+import type { WavePlan } from '../../../src/shared/waves.ts';
 import type { Audience, LeadResult } from '../../../src/shared/schemas/activation.ts';
 import { hasTable, Invariants, takeBackOf, Violation, type InvariantName } from '../invariants.ts';
 import { SimDatabase, type DatabaseFault, type Request } from '../platform/d1.ts';
@@ -38,8 +42,10 @@ import { Encounters } from './encounters.ts';
 import { Faults, type InjectedFault, type Intensity } from './faults.ts';
 import { MailApi, type Call, type ProviderName } from './mail-api.ts';
 import { Approver, manifestOfSpec } from './approver.ts';
+import { isForReceiver, Receivers } from './receiver.ts';
 import { Taker } from './taker.ts';
 import { drawSchedule, drawTimes, type Times } from './times.ts';
+import { drawWaves, fittingWaves, goOnCommand, longestGatesMs, WaveWatcher } from './wave-watcher.ts';
 import { Person, Poller, StreamReader, type PersonParts } from './person.ts';
 
 export interface WorldOptions {
@@ -75,6 +81,8 @@ const settleMs = 3 * 3_600_000;
 const dayMs = 86_400_000;
 /** More steps than any world needs: something goes round and round. */
 const maxStepCount = 200_000;
+/** After the activations have ended, events arrive within this time. */
+const eventSettleMs = 120_000;
 const hashKey = 'simulated-hash-key';
 const owner = 'ana@sim.test';
 const sessionSuffix = 'sim00000';
@@ -82,6 +90,10 @@ const sessionSuffix = 'sim00000';
 const template = { id: 'welcome', version: 1, name: 'Welcome', subject: 'Hi', html: '<p>Hi</p>', text: 'Hi' };
 
 const sessionSchema = schemaOf(migrate);
+const endpointSchema = schemaOf((sql) => {
+  const storage = { sql, transactionSync: (work: () => void) => work() } as unknown as DurableObjectStorage;
+  new EndpointStore(storage).create(0);
+});
 
 const hashes = new Map<string, string>();
 
@@ -109,6 +121,12 @@ export class World {
   /** Which sessions are taken back. */
   readonly #takeBacks: Random;
   readonly #takers: Taker[] = [];
+  /** Which sessions leave in waves. */
+  readonly #waves: Random;
+  readonly #watchers: WaveWatcher[] = [];
+  #gatesMs = 0;
+  /** Of events; null where nobody listens. */
+  readonly #receivers: Receivers | null;
   /** Of sessions that another person has to approve. */
   readonly #approvers = new Map<string, Approver>();
   readonly #readers: (Poller | StreamReader)[] = [];
@@ -135,6 +153,7 @@ export class World {
     this.#draw = draw;
     this.#approvals = sim.stream('approvals');
     this.#takeBacks = sim.stream('take back');
+    this.#waves = sim.stream('waves');
     this.#faults = new Faults(sim, options.leftOut ?? new Set());
     const some = (probability: number, low: number, high: number): number =>
       draw.chance(probability) ? (draw.chance(0.5) ? low : high) : 0;
@@ -176,6 +195,17 @@ export class World {
       },
     );
     this.#env = this.#makeEnv();
+    const events = sim.stream('events');
+    this.#receivers = events.chance(0.2)
+      ? new Receivers(
+          {
+            ...{ sim, env: this.#env, faults: this.#faults, checks: this.#invariants.events },
+            isLong: this.#isLong,
+          },
+          events.int(1, 2),
+        )
+      : null;
+    this.#invariants.events.isWatched = this.#receivers !== null;
     this.#faults.onInjected = (place, kind) => this.#invariants.disturbed(place, kind);
     this.#invariants.retentionMs = Number(this.#env.RETENTION_DAYS) * dayMs;
   }
@@ -184,7 +214,13 @@ export class World {
     const classes: [string, ObjectClass, Schema | null][] = [
       ['session', ActivationSession, sessionSchema],
       ['gate', MailGate, null],
+      ['endpoint', WebhookEndpoint, endpointSchema],
     ];
+    const bindings: Record<string, string> = {
+      session: 'ACTIVATION_SESSION',
+      gate: 'MAIL_GATE',
+      endpoint: 'WEBHOOK_ENDPOINT',
+    };
     const env: Record<string, unknown> = {
       DB: this.#crm,
       ADDRESS_HASH_KEY: hashKey,
@@ -200,6 +236,11 @@ export class World {
       MAIL_GUARD_MIN_RESULTS: '500',
       MAIL_MAX_BOUNCE_PERCENT: '4',
       MAIL_MAX_COMPLAINT_PERCENT: '0.08',
+      // No look-up of the receivers' names.
+      WEBHOOKS_ALLOW_LOCAL: '1',
+      // Without these nothing is reported, and no wave waits for it.
+      RESEND_WEBHOOK_SECRET: this.#hasWebhooks ? 'whsec_c2ltdWxhdGVk' : '',
+      POSTMARK_WEBHOOK_CREDENTIALS: this.#hasWebhooks ? 'simulated:credentials' : '',
     };
     const weather = this.#weather();
     for (const [className, Class, schema] of classes) {
@@ -212,7 +253,7 @@ export class World {
         this.#hosts.set(key, known);
         return known;
       };
-      env[className === 'session' ? 'ACTIVATION_SESSION' : 'MAIL_GATE'] = namespaceOf(hostOf);
+      env[bindings[className] ?? ''] = namespaceOf(hostOf);
     }
     return env as unknown as Env;
   }
@@ -244,10 +285,12 @@ export class World {
         if (method === 'command') {
           const command = args[0] as Command;
           this.#invariants.commandArrived(host, command);
-          // Whoever stops a session agrees to nothing.
-          if (command.kind !== 'pause' && command.kind !== 'cancel')
-            this.#invariants.providerAccepted(host, this.#env.MAIL_PROVIDER);
+          // Whoever stops a session agrees to nothing; whoever goes on with a wave, to its figures.
+          const agrees = command.kind !== 'pause' && command.kind !== 'cancel' && command.kind !== 'nextWave';
+          if (agrees) this.#invariants.providerAccepted(host, this.#env.MAIL_PROVIDER);
         }
+        if (method === 'startSession' && !hasTable(host, 'session') && args[2] === true)
+          this.#invariants.events.notes(host.name);
         if (method === 'decideApproval')
           this.#invariants.verdictArrived(host, args[0] as ApprovalVerdict, owner);
         if (method === 'takeBack')
@@ -386,7 +429,10 @@ export class World {
     const sim = this.#sim;
     enterRealm({
       sim,
-      fetch: (url, init) => this.#api.fetch(url, init),
+      fetch: (url, init) =>
+        this.#receivers !== null && isForReceiver(url)
+          ? this.#receivers.fetch(url, init)
+          : this.#api.fetch(url, init),
       log: (level, text) => {
         sim.note(`log ${level} ${text}`);
         this.#checked(() => this.#invariants.logged(level, text));
@@ -501,6 +547,11 @@ export class World {
         this.#invariants.takenBack.isWatched = true;
         this.#takers.push(new Taker(parts, person));
       }
+      const waves = this.#waves.chance(0.25) ? drawWaves(this.#waves, this.#isLong) : undefined;
+      if (waves !== undefined) {
+        this.#gatesMs += longestGatesMs(waves, this.#leadCount);
+        this.#watchers.push(new WaveWatcher(this.#sim, person, this.#isLong));
+      }
       const undoMs = draw.chance(0.2) ? 10_000 : 0;
       const isFilter = draw.chance(0.6);
       const from = draw.int(1, this.#leadCount);
@@ -516,7 +567,7 @@ export class World {
         startMs,
         person,
         'start',
-        () => void this.#start(person, sessionId, { audience, undoMs, batchLeadCount, times }),
+        () => void this.#start(person, sessionId, { audience, undoMs, batchLeadCount, times, waves }),
       );
       const readers = draw.pick([
         [],
@@ -528,6 +579,8 @@ export class World {
       this.#readers.push(...readers);
     }
     for (const taker of this.#takers) taker.begin();
+    for (const watcher of this.#watchers) watcher.begin();
+    this.#receivers?.begin();
     this.#beginSweep();
     const encounters = new Encounters({
       ...{ sim: this.#sim, draw, faults: this.#faults, invariants: this.#invariants },
@@ -557,7 +610,13 @@ export class World {
   async #start(
     person: Person,
     sessionId: string,
-    how: { audience: Audience; undoMs: number; batchLeadCount: number; times: Times },
+    how: {
+      audience: Audience;
+      undoMs: number;
+      batchLeadCount: number;
+      times: Times;
+      waves: WavePlan | undefined;
+    },
   ): Promise<void> {
     const again = (): void =>
       void this.#sim.after(1_000, person, 'start again', () => void this.#start(person, sessionId, how));
@@ -599,6 +658,7 @@ export class World {
         createdAt,
         ...(schedule === undefined ? {} : { schedule }),
         ...(window === null ? {} : { window }),
+        ...fittingWaves(how.waves, total),
       };
       const spec: SessionSpec =
         approver === undefined
@@ -615,11 +675,18 @@ export class World {
         const times = { startsAt: isWaiting && schedule === undefined ? 0 : startsAt, dueAt, window };
         const providers = new Set([this.#provider]);
         this.#invariants.sessionStarted(host, { createdAt, ...times, providers }, isWaiting);
+        if (made.waves !== undefined)
+          this.#invariants.waves.started(sessionId, made.waves, this.#hasWebhooks);
         approver?.begin();
       }
       const isFrozen = schedule?.freezeAt !== 'start' || 'leadIds' in how.audience;
       this.#invariants.audienceFrozen(sessionId, how.audience, isFrozen ? maxLeadId : Infinity);
-      const answer = (await sessionStub(this.#env, sessionId).startSession(spec)) as StartAnswer;
+      const hasEndpoints = this.#receivers !== null && (await endpointIds(this.#env.DB)).length > 0;
+      const answer = (await sessionStub(this.#env, sessionId).startSession(
+        spec,
+        null,
+        hasEndpoints,
+      )) as StartAnswer;
       this.#sim.note(`started ${sessionId} ${answer.kind}`);
       person.begin();
     } catch {
@@ -673,13 +740,15 @@ export class World {
     for (const person of this.#people) person.isDone = true;
     for (const approver of this.#approvers.values()) approver.isDone = true;
     for (const taker of this.#takers) taker.isDone = true;
+    for (const watcher of this.#watchers) watcher.isDone = true;
+    this.#receivers?.makeWell();
   }
 
   /** With all well, a person resumes what is paused, until every session has ended. */
   #settle(): void {
     const sim = this.#sim;
     const beganAt = sim.nowMs;
-    const boundMs = settleMs + this.#dayCount() * dayMs;
+    const boundMs = settleMs + this.#dayCount() * dayMs + this.#gatesMs;
     let openCount = this.#sessionIds.length;
     for (const person of this.#people) {
       const { sessionId } = person;
@@ -706,6 +775,7 @@ export class World {
           await person.command({
             kind: this.#approvers.has(sessionId) && progress.reason === 'mail_auth' ? 'cancel' : 'resume',
           });
+        else if (progress.state === 'wave_held') await person.command(goOnCommand(progress));
         else if (progress.state === 'awaiting_approval') await this.#approvers.get(sessionId)?.approve();
         waitMs = Math.min(1_800_000, waitMs * 1.5);
         sim.after(waitMs, person, 'look', () => void look());
@@ -720,7 +790,24 @@ export class World {
     for (const [sessionId, results] of this.#results)
       this.#checked(() => this.#invariants.resultsRead(sessionId, results));
     for (const reader of this.#readers) reader.isDone = true;
+    this.#letEventsArrive();
     this.#runUntil(sim.nowMs + 130_000);
+  }
+
+  /** Looks until every receiver has what it is to get. Somebody switches on again what its last answer switched off. */
+  #letEventsArrive(): void {
+    const receivers = this.#receivers;
+    if (receivers === null) return;
+    const beganAt = this.#sim.nowMs;
+    let isOver = false;
+    const look = (): void => {
+      isOver = this.#invariants.events.missing(this.#invariants.endedSessions()) === null;
+      if (isOver) return;
+      if (this.#sim.nowMs - beganAt > eventSettleMs / 2) receivers.makeWell();
+      this.#sim.after(5_000, this.#cron, 'look', look);
+    };
+    this.#sim.after(0, this.#cron, 'look', look);
+    this.#runUntil(beganAt + eventSettleMs, () => isOver);
   }
 
   /** Days that a session may have to wait for besides. */
