@@ -53,7 +53,7 @@ const maxUpMs = 8_000;
 const maxRestMs = 600_000;
 
 /** An event without its time, which says nothing about what is told. */
-type Told = Pick<OutEvent, 'type' | 'data'>;
+type Told = Pick<Extract<OutEvent, { data: { sessionId: string } }>, 'type' | 'data'>;
 const random = seededRandom(seed);
 const problems: string[] = [];
 /** By id, in the order in which they arrived first. */

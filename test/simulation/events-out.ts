@@ -121,7 +121,7 @@ export class EventChecks {
     const book = this.#books.get(endpointId);
     const body = JSON.parse(text) as Body;
     const { sessionId, sequence } = body.data;
-    if (book === undefined) return this.#parts.fail('no event is made up', `there is no ${endpointId}`);
+    if (book === undefined) return void this.#parts.fail('no event is made up', `there is no ${endpointId}`);
     if (id !== `${sessionId}_${sequence}`)
       this.#parts.fail('a repeat is the same event', `${sequence} of ${sessionId} is sent as ${id}`);
     if (this.#parts.isClockTrue() && Date.parse(body.timestamp) < book.createdAt - clockMs)

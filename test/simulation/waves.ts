@@ -207,7 +207,7 @@ export class WaveChecks {
     }
     const settled = settledAt.get(before);
     if (settled === undefined)
-      return fail('nothing leaves over its wave', `${what} while mail of wave ${before} was open`);
+      return void fail('nothing leaves over its wave', `${what} while mail of wave ${before} was open`);
     const earlier = [...members].flatMap(([of, leadIds]) => (of < number ? leadIds : []));
     const open = earlier.find((leadId) => isOpen(states.get(leadId) ?? 'pending'));
     if (open !== undefined && nowMs - record.reopenedAt > commitMs)

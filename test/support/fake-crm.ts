@@ -96,7 +96,7 @@ export abstract class FakeCrm {
   }
 
   async #answer(request: Request, init?: RequestInit): Promise<Response> {
-    const copy = request.clone() as Request;
+    const copy = request.clone();
     const text = await request.text();
     const body: unknown = parsed(text);
     this.callTimes.push(this.now());

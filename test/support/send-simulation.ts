@@ -197,8 +197,11 @@ export async function simulateSending(simulation: Simulation): Promise<Simulated
       pushPermit: () => pushPool.permit(),
       push: async (batch, permit) => {
         // As session/crm.ts does it.
-        for (let slot = permit; !pushPool.isUsable(slot); await clock.sleepUntil(slot.at))
+        let slot = permit;
+        while (!pushPool.isUsable(slot)) {
           slot = await pushPool.permit();
+          await clock.sleepUntil(slot.at);
+        }
         await clock.sleep(random() * jitterMs);
         pushedAt.push(clock.nowMs);
         await clock.sleep(crm?.latencyMs ?? 0);

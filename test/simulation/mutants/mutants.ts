@@ -130,8 +130,8 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: runner,
-        find: '      return session?.generation === this.#generation && windowOpensAt(session, this.now()) === null;',
-        replace: '      return session !== null;',
+        find: '    return session?.generation === this.#generation && windowOpensAt(session, this.now()) === null;',
+        replace: '    return session !== null;',
       },
     ],
   },

@@ -121,8 +121,8 @@ export class Receivers extends Actor {
     }
   }
 
-  #stub(endpointId: string): WebhookEndpoint {
-    return endpointStub(this.#parts.env, endpointId) as unknown as WebhookEndpoint;
+  #stub(endpointId: string): DurableObjectStub<WebhookEndpoint> {
+    return endpointStub(this.#parts.env, endpointId);
   }
 
   /** Somebody switches an endpoint off and on, sends an event again, or looks at the log. */
@@ -216,16 +216,16 @@ export class Receivers extends Actor {
         checks.departed(endpointId, id, init.body as string);
         const isAway = faults.isActive && sim.nowMs < this.#awayUntil;
         const fault = isAway ? '500 before' : faults.pick('receiver', this.#faultProbability, faultKinds);
-        if (fault === '500 before') return answer(500);
-        if (fault === 'lost before') return lose();
-        if (fault === '429') return answer(429, this.#random.pick(['3', '40', 'soon']));
-        if (fault === '302') return answer(302);
-        if (fault === '410') return answer(410);
+        if (fault === '500 before') return void answer(500);
+        if (fault === 'lost before') return void lose();
+        if (fault === '429') return void answer(429, this.#random.pick(['3', '40', 'soon']));
+        if (fault === '302') return void answer(302);
+        if (fault === '410') return void answer(410);
         const slowMs = fault === 'slow' ? faults.int(500, 20_000) : 0;
         sim.after(hop() + slowMs, null, 'event', () => {
           checks.received(endpointId, id, init.body as string);
           if (fault === 'hang after') return;
-          if (fault === 'lost after') return lose();
+          if (fault === 'lost after') return void lose();
           answer(fault === '500 after' ? 500 : 200);
         });
       });

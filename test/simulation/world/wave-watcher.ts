@@ -79,6 +79,11 @@ export class WaveWatcher extends Actor {
     this.#random = sim.stream(`watcher ${person.sessionId}`);
   }
 
+  /** It may be told to end during any wait. */
+  isWatching(): boolean {
+    return !this.isDone;
+  }
+
   /** Begins to look at the waves. */
   begin(): void {
     if (this.isDone || this.#lookCount++ > maxLookCount) return;
@@ -116,7 +121,7 @@ export class WaveWatcher extends Actor {
         await new Promise<void>((resolve) => {
           this.#sim.after(10 ** (2 + this.#random.next() * 2.5), this, 'watcher waits', resolve);
         });
-        if (!this.isDone) await this.#person.command(goOn);
+        if (this.isWatching()) await this.#person.command(goOn);
         return;
       default:
         await this.#person.command(goOn);

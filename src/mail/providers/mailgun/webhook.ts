@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { Buffer } from 'node:buffer';
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { parseJson, property, textProperty } from '../http.ts';
 import type { MailEffects, ProviderWebhook, WebhookRequest } from '../provider.ts';
@@ -31,8 +30,9 @@ function isSigned({ body, proof }: WebhookRequest, { now }: MailEffects): boolea
   const token = textProperty(signature, 'token', '');
   if (proof === '' || !/^\d{1,12}$/.test(timestamp) || token === '') return false;
   if (Math.abs(now() - Number(timestamp) * 1_000) > maxAgeMs) return false;
-  const expected = createHmac('sha256', proof).update(`${timestamp}${token}`).digest();
-  const given = Buffer.from(textProperty(signature, 'signature', ''), 'hex');
+  const encoder = new TextEncoder();
+  const expected = encoder.encode(createHmac('sha256', proof).update(`${timestamp}${token}`).digest('hex'));
+  const given = encoder.encode(textProperty(signature, 'signature', ''));
   return given.length === expected.length && timingSafeEqual(given, expected);
 }
 

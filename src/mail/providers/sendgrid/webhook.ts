@@ -5,8 +5,8 @@
  *
  * @module
  */
-import { Buffer } from 'node:buffer';
 import { createPublicKey, verify } from 'node:crypto';
+import { bytesOfBase64 } from '../../base64.ts';
 import { property, textProperty } from '../http.ts';
 import type { ProviderWebhook, WebhookRequest } from '../provider.ts';
 import { meaningOf, onlyAddress, readTags, type EventMeaning, type MailEvent } from '../webhook-event.ts';
@@ -29,11 +29,13 @@ export const webhook: ProviderWebhook = {
  */
 function isSigned({ headers, body, proof }: WebhookRequest): boolean {
   const timestamp = headers.get(timestampHeader) ?? '';
-  const signature = Buffer.from(headers.get(signatureHeader) ?? '', 'base64');
+  const signature = bytesOfBase64(headers.get(signatureHeader) ?? '');
   if (proof === '' || timestamp === '' || signature.length === 0) return false;
   try {
-    const key = createPublicKey({ key: Buffer.from(proof, 'base64'), format: 'der', type: 'spki' });
-    return verify('sha256', Buffer.from(timestamp + body), key, signature);
+    // SendGrid shows the key in base64, which PEM has in lines.
+    const lines = proof.match(/.{1,64}/g) ?? [];
+    const key = createPublicKey(['-----BEGIN PUBLIC KEY-----', ...lines, '-----END PUBLIC KEY-----'].join('\n'));
+    return verify('sha256', new TextEncoder().encode(timestamp + body), key, signature);
   } catch {
     // The key is not one. The answer does not say so.
     return false;

@@ -8,8 +8,8 @@
  *
  * @module
  */
-import { Buffer } from 'node:buffer';
 import { verify, X509Certificate } from 'node:crypto';
+import { bytesOfBase64 } from '../../base64.ts';
 import { parseJson, property, textProperty, type FetchLike } from '../http.ts';
 
 /** Types of the messages with which SNS asks about a subscription. */
@@ -53,8 +53,8 @@ export async function isFromTopic(body: string, arn: string, fetchLike: FetchLik
   if (certificateUrl?.pathname.endsWith('.pem') !== true || hash === undefined || signed === null)
     return false;
   const { publicKey } = await certificateAt(certificateUrl.href, fetchLike);
-  const signature = Buffer.from(textProperty(message, 'Signature', ''), 'base64');
-  return verify(hash, Buffer.from(signed), publicKey, signature);
+  const signature = bytesOfBase64(textProperty(message, 'Signature', ''));
+  return verify(hash, new TextEncoder().encode(signed), publicKey, signature);
 }
 
 /** The names and values that SNS signs, each on a line of its own; null when one is missing. */
