@@ -15,7 +15,7 @@ const read = (path: string): string => readFileSync(join(projectRoot, path), 'ut
 describe('a code block', () => {
   test('says in which language it is', () => {
     const languages = new Set(blocks.map(({ language }) => language));
-    expect([...languages].sort()).toEqual(['js', 'json', 'sh', 'sql', 'text']);
+    expect([...languages].sort()).toEqual(['http', 'js', 'json', 'sh', 'sql', 'text', 'yaml']);
   });
 
   test('is executed by a test, or is listed with a reason; and nothing else is listed', () => {
@@ -47,6 +47,22 @@ describe('a code block', () => {
   test('in JSON is JSON', () => {
     for (const { text } of commands.filter(({ language }) => language === 'json'))
       expect(() => JSON.parse(text) as unknown).not.toThrow();
+  });
+
+  test('that is a step of a runbook is a request that the description has', () => {
+    const { paths } = JSON.parse(read('docs/openapi-released.json')) as {
+      paths: Record<string, Record<string, unknown>>;
+    };
+    const steps = commands.filter(({ name, language }) => name.includes('OPERATIONS') && language === 'http');
+    expect(steps.length).toBeGreaterThan(20);
+    for (const { name, text } of steps) {
+      const [, method = '', path = ''] = /^(\w+) (\S+)$/m.exec(text) ?? [];
+      const described = path.replace('{subject}', '[^/]+');
+      const operation = Object.entries(paths).find(([known]) =>
+        new RegExp(`^${described}$`).test(known),
+      )?.[1];
+      expect(Object.keys(operation ?? {}), `${name}: ${text}`).toContain(method.toLowerCase());
+    }
   });
 
   test('in a list of a document is read without the indent of the list', () => {
@@ -93,8 +109,8 @@ const existing = (folder: string): string[] => {
 };
 
 test('the table of events has every event with its meaning', () => {
-  const rows = [...read('docs/API.md').matchAll(/^\| `((?:activation|lead)\.\w+)` \| (.+) \|$/gm)];
-  expect(rows.map(([, type, meaning]) => [type, meaning])).toEqual(
-    Object.entries(eventTypes).map(([type, { meaning }]) => [type, meaning]),
+  const rows = [...read('docs/API.md').matchAll(/^\| `((?:activation|lead|alert)\.\w+)` \| (.+) \|$/gm)];
+  expect(Object.fromEntries(rows.map(([, type, meaning]) => [type, meaning]))).toEqual(
+    Object.fromEntries(Object.entries(eventTypes).map(([type, { meaning }]) => [type, meaning])),
   );
 });
