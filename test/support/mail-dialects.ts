@@ -366,10 +366,3 @@ function sendgridContent(call: Fields, data: unknown): Pick<ReceivedMail, 'subje
 
 /** Of all providers with an HTTP API. */
 export const mailDialects: readonly MailDialect[] = [resend, postmark, ses, mailgun, sendgrid];
-
-/** By the name of the provider. */
-export const mailDialect = (name: string): MailDialect => {
-  const dialect = mailDialects.find((one) => one.name === name);
-  if (dialect === undefined) throw new Error(`There is no dialect of ${name}.`);
-  return dialect;
-};

@@ -75,7 +75,9 @@ describe.each(eachDialect)('%s, whatever the answer', (name, dialect) => {
         const { outcome } = delivery;
         // These two say "not taken" of single mails inside a success.
         if (dialect.answersEach && !['accepted', 'unknown'].includes(outcome.kind)) {
-          expect(JSON.stringify(content)).toMatch(/"ErrorCode":(?:10|100|300|406|429)|"Status":"(?:ACCOUNT_|FAILED|TRANS)/);
+          expect(JSON.stringify(content)).toMatch(
+            /"ErrorCode":(?:10|100|300|406|429)|"Status":"(?:ACCOUNT_|FAILED|TRANS)/,
+          );
           return;
         }
         expect(['accepted', 'unknown']).toContain(outcome.kind);

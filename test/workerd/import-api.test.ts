@@ -361,7 +361,6 @@ describe('what the leads page offers', () => {
       source: ['Fair', 'Web'],
       stage: ['New', 'Won'],
       consentSource: [],
-      tags: [],
       tag: [],
       externalSource: [],
       custom: [],

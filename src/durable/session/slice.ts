@@ -292,8 +292,7 @@ export class SessionSlice {
     await runSlice(
       verbs(observed.verbs),
       sliceLimits(mail.maxRatePerSecond, mail.hasDailyLimit, runner.pushes() !== null),
-    ).finally(() => observed.end(),
-    );
+    ).finally(() => observed.end());
     // Probes are frequent: one that left no lead active needs no statement to the CRM.
     if (!wasFlipped && !runner.hasOpenFlips && workMode(store.session(), now()) === 'none') {
       store.transact(() => store.save({ ...store.session(), mayBeFlipped: false }));

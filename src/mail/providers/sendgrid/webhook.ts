@@ -34,7 +34,9 @@ function isSigned({ headers, body, proof }: WebhookRequest): boolean {
   try {
     // SendGrid shows the key in base64, which PEM has in lines.
     const lines = proof.match(/.{1,64}/g) ?? [];
-    const key = createPublicKey(['-----BEGIN PUBLIC KEY-----', ...lines, '-----END PUBLIC KEY-----'].join('\n'));
+    const key = createPublicKey(
+      ['-----BEGIN PUBLIC KEY-----', ...lines, '-----END PUBLIC KEY-----'].join('\n'),
+    );
     return verify('sha256', new TextEncoder().encode(timestamp + body), key, signature);
   } catch {
     // The key is not one. The answer does not say so.
