@@ -30,6 +30,7 @@ export type CrmConnectionView = z.infer<typeof crmConnectionSchema>;
 
 /** `POST /crm/connection/test`. */
 export const crmTestSchema = z.object({ isOk: z.boolean(), message: z.string() }).meta({ id: 'CrmTest' });
+export type CrmTest = z.infer<typeof crmTestSchema>;
 
 /** `POST /crm/connection/pull`: one page of a list. */
 export const crmPullRequestSchema = z

@@ -26,6 +26,10 @@ export const activationMessages = {
   speed: 'Speed',
   averageSpeed: 'Average speed',
   eta: 'Time left',
+  /** The time left, and which of the two limits decides it. */
+  etaWithLimit: (left: string, limitedBy: 'mail' | 'crm') =>
+    `${left} (at the ${limitedBy === 'crm' ? 'CRM' : 'email'} rate)`,
+  inCrm: 'In CRM',
   started: 'Started',
   finished: 'Finished',
   perSecond: (rate: string) => `${rate} per second`,
