@@ -7,7 +7,16 @@ import { describe, expect, it } from 'vitest';
 import { crmConnections } from '../../src/crm/connections/index.ts';
 import { simulateSending } from '../support/send-simulation.ts';
 
-const usual = { sessionCount: 1, seconds: 600, limit: null, latencyMs: 100, jitterMs: 100, boundaryMs: 50 };
+const usual = {
+  sessionCount: 1,
+  seconds: 600,
+  limit: null,
+  latencyMs: 100,
+  answerJitterMs: 0,
+  jitterMs: 100,
+  tail: null,
+  boundaryMs: 50,
+};
 
 function rateOf(name: string): number {
   const connection = crmConnections.find((each) => each.name === name);
