@@ -41,6 +41,7 @@ import { leadUpsertRoutes } from './routes/crm/lead-upserts.ts';
 import { leadRoutes } from './routes/crm/leads.ts';
 import { maintenanceRoutes } from './routes/system/maintenance.ts';
 import { problemRoutes } from './routes/system/problems.ts';
+import { crmConnectionRoutes } from './routes/crm/connection.ts';
 import { senderCheckRoutes } from './routes/mail/sender-check.ts';
 import { approvalRoutes } from './routes/activation/approval.ts';
 import { receiptRoutes } from './routes/activation/receipt.ts';
@@ -86,6 +87,7 @@ export function createApp(identify: Identify = createIdentify()): App {
     leadRoutes,
     leadUpsertRoutes,
     leadBulkRoutes,
+    crmConnectionRoutes,
     importRoutes,
     viewRoutes,
     templateRoutes,

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { textSetting } from '../../mail/providers/provider.ts';
+import { leadFieldNames } from '../../shared/lead-fields.ts';
 import type { Setting } from '../../shared/setting.ts';
 
 const fieldName = /^[A-Za-z_][A-Za-z0-9_.-]{0,99}$/;
@@ -55,6 +57,17 @@ export const crmSettings: readonly Setting[] = [
     "The system in our leads' external ids whose records are in this CRM; empty: the CRM's name.",
     (value) => (/^[a-z0-9][a-z0-9_.-]{0,39}$/.test(value) ? null : 'is a name of small letters and digits'),
   ),
+  setting(
+    'CRM_FIELDS',
+    'Fields of the CRM and the lead fields that a pulled list fills from them: `crmField=leadField` with commas between. Empty: e-mail, names and company.',
+    (value) => {
+      const fields = parseFields(value);
+      const known: readonly string[] = leadFieldNames;
+      const strange = Object.values(fields ?? {}).find((field) => !known.includes(field));
+      if (fields === null) return 'is crmField=leadField; several with commas between';
+      return strange === undefined ? null : `has "${strange}", which is no lead field`;
+    },
+  ),
   setting('CRM_RATE', "Calls a second to the CRM, over all activations; empty: the CRM's limit.", (value) =>
     Number.isFinite(Number(value)) && Number(value) > 0 ? null : 'is a number above 0',
   ),
@@ -62,3 +75,11 @@ export const crmSettings: readonly Setting[] = [
     /^[1-9]\d{0,3}$/.test(value) ? null : 'is a whole number from 1 up',
   ),
 ];
+
+/** Of HubSpot's contacts. */
+const usualFields = { email: 'email', firstname: 'firstName', lastname: 'lastName', company: 'company' };
+
+/** The fields that a pull asks the CRM for, and the lead field that each fills. */
+export function fieldMapping(env: object): Readonly<Record<string, string>> {
+  return parseFields(textSetting(env, 'CRM_FIELDS')) ?? usualFields;
+}

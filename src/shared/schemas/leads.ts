@@ -52,7 +52,7 @@ export const externalIdSchema = z
   });
 export type ExternalId = z.infer<typeof externalIdSchema>;
 
-const tagSchema = z
+export const tagSchema = z
   .string()
   .trim()
   .min(1)

@@ -47,6 +47,9 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'GET /openapi.json': rule('watch'),
   'GET /docs': rule('watch'),
   'GET /crm/settings': rule('watch'),
+  'GET /crm/connection': rule('watch'),
+  'POST /crm/connection/test': rule('configure', 'crm.test'),
+  'POST /crm/connection/pull': rule('editLeads', 'crm.pull'),
   // The lists of people in it are colleagues' addresses.
   'GET /crm/settings/values': rule('configure'),
   'GET /crm/metrics': rule('configure'),

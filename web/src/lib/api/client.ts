@@ -53,6 +53,7 @@ import type {
   NewEndpoint,
   NewSecret,
 } from '../../../../src/shared/schemas/webhooks.ts';
+import type { CrmConnectionView, CrmPulled, CrmTest } from '../../../../src/shared/schemas/crm.ts';
 import type {
   SenderCheck,
   SuppressionImport,
@@ -235,6 +236,16 @@ export const api = {
   changeWarmUp: (domain: string, mode: ChosenWarmUpMode) =>
     send<WarmUpView>('PATCH', `/crm/warm-up/${domain}`, { mode }),
   senderCheck: () => call<SenderCheck>('/crm/sender-check'),
+  crmConnection: () => call<CrmConnectionView>('/crm/connection'),
+  testCrmConnection: () => post<CrmTest>('/crm/connection/test', {}),
+  /** One page; a repeat changes nothing. */
+  pullCrmList: (request: { listId: string; cursor: string | null }) =>
+    call<CrmPulled>('/crm/connection/pull', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(request),
+      signal: AbortSignal.timeout(60_000),
+    }),
   webhooks: () => call<EndpointList>('/crm/webhooks'),
   addWebhook: (wanted: EndpointRequest) => post<NewEndpoint>('/crm/webhooks', wanted),
   changeWebhook: (endpointId: string, change: EndpointChange) =>

@@ -135,6 +135,12 @@ export const auditMessages = {
           ? `(${fields.map((field) => fieldNames[String(field)] ?? String(field)).join(', ')})`
           : '',
     },
+    'crm.test': { before: 'tested', object: 'the CRM connection' },
+    'crm.pull': {
+      before: 'pulled',
+      object: 'leads',
+      after: ({ list }) => (typeof list === 'string' ? `from the CRM list ${list}` : 'from the CRM'),
+    },
     'lead.upsert': { before: 'wrote by the API', object: lead },
     'lead.batch': {
       before: 'wrote by the API',

@@ -1,0 +1,97 @@
+/**
+ * The connected CRM: what the settings say of it, its test, and pulling a list.
+ *
+ * Invariant: no key leaves the Worker.
+ *
+ * @module
+ */
+import { createRoute } from '@hono/zod-openapi';
+import { fieldMapping } from '../../../crm/connections/settings.ts';
+import { textSetting } from '../../../mail/providers/provider.ts';
+import { crmAccount } from '../../../durable/crm-account.ts';
+import {
+  crmConnectionSchema,
+  crmPulledSchema,
+  crmPullRequestSchema,
+  crmTestSchema,
+} from '../../../shared/schemas/crm.ts';
+import type { App } from '../../app-env.ts';
+import { body, bodyCodes, json } from '../../http/openapi.ts';
+import { problems } from '../../http/problem.ts';
+import { noteAudit } from '../../middleware/audit-log.ts';
+import { pullPage, testCrm } from '../../operations/crm.ts';
+
+const getConnection = createRoute({
+  method: 'get',
+  path: '/crm/connection',
+  operationId: 'getCrmConnection',
+  tags: ['service'],
+  summary: 'The CRM in which leads are set active too',
+  responses: { 200: json('What the settings say of it.', crmConnectionSchema), ...problems() },
+});
+
+const test = createRoute({
+  method: 'post',
+  path: '/crm/connection/test',
+  operationId: 'testCrmConnection',
+  tags: ['service'],
+  summary: 'Whether the connected CRM takes the key',
+  responses: {
+    200: json('What it answered.', crmTestSchema),
+    ...problems('crm_not_configured', 'unavailable'),
+  },
+});
+
+const pull = createRoute({
+  method: 'post',
+  path: '/crm/connection/pull',
+  operationId: 'pullCrmList',
+  tags: ['leads'],
+  summary: 'Make leads of one page of a list of the connected CRM',
+  description:
+    'Contacts become leads with the ids of their records, as by `PUT /crm/leads`, and get the tag. Ask again with ' +
+    '`nextCursor` until it is null; a page may be pulled twice. An activation of the leads with the tag is one of the list.',
+  request: { body: body(crmPullRequestSchema) },
+  responses: {
+    200: json('What became of the page.', crmPulledSchema),
+    ...problems(...bodyCodes, 'crm_not_configured', 'not_found', 'unavailable'),
+  },
+});
+
+export function crmConnectionRoutes(app: App): void {
+  app.openapi(getConnection, (c) => {
+    const choice = crmAccount(c.env, Date.now);
+    const port = choice.kind === 'ready' ? choice.port : null;
+    return c.json(
+      {
+        provider: textSetting(c.env, 'CRM_PROVIDER') || null,
+        title: port?.title ?? null,
+        host: port?.target.host ?? null,
+        problem: choice.kind === 'refused' ? choice.message : null,
+        source: port?.target.source ?? null,
+        active: { ...port?.target.active },
+        notActive: { ...port?.target.undone },
+        callsPerSecond: port?.ratePerSecond ?? null,
+        recordsPerCall: port?.maxBatch ?? null,
+        fields: port === null ? {} : { ...fieldMapping(c.env) },
+        canPull: port?.readList !== undefined,
+      },
+      200,
+      { 'cache-control': 'no-store' },
+    );
+  });
+
+  app.openapi(test, async (c) => {
+    const answer = await testCrm(c.env);
+    noteAudit(c, { detail: { isOk: answer.isOk } });
+    return c.json(answer, 200);
+  });
+
+  app.openapi(pull, async (c) => {
+    const request = c.req.valid('json');
+    const pulled = await pullPage(c.env, request);
+    const { created, updated } = pulled;
+    noteAudit(c, { detail: { createdCount: created, updatedCount: updated, list: request.listId } });
+    return c.json(pulled, 200);
+  });
+}
