@@ -8,6 +8,7 @@
  * @module
  */
 import type { PushOutcome } from '../core/crm/push.ts';
+import type { ExternalId } from '../shared/schemas/leads.ts';
 
 /** The CRM that a session was started with, and what it sets there. */
 export interface CrmTarget {
@@ -15,7 +16,7 @@ export interface CrmTarget {
   provider: string;
   /** Host of its API: another one is another account. */
   host: string;
-  /** The system in the external ids of its records. */
+  /** The {@link ExternalId.source} of its records. */
   source: string;
   /** Fields and values of an active record. */
   active: Readonly<Record<string, string>>;
@@ -84,3 +85,9 @@ export interface CrmPort {
   /** Calls of the CRM for each page of a list: so many permits. */
   readonly callsPerPage?: number;
 }
+
+/** The external id of a record. */
+export const externalIdOf = ({ source }: CrmTarget, recordId: string): ExternalId => ({
+  source,
+  id: recordId,
+});
