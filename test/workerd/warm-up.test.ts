@@ -59,11 +59,16 @@ async function warmUp(): Promise<WarmUpView> {
 const change = (mode: unknown, of = domain): Promise<Response> =>
   send('PATCH', `/crm/warm-up/${of}`, { mode });
 
+const isHeld = ({ waitingFor, waitingUntil }: Progress): boolean =>
+  waitingFor?.kind === 'daily_cap' && waitingUntil === nextMidnight();
+
 /** Drives the session until it waits for the next day. */
 async function held(sessionId: string): Promise<Progress> {
-  const isHeld = ({ waitingFor, waitingUntil }: Progress): boolean =>
-    waitingFor?.kind === 'daily_cap' && waitingUntil === nextMidnight();
   return last(await drive(sessionId, clock, isHeld));
+}
+
+async function heldOrEnded(sessionId: string): Promise<Progress> {
+  return last(await drive(sessionId, clock, (view) => view.finishedAt !== null || isHeld(view)));
 }
 
 function nextDay(): void {
@@ -85,8 +90,9 @@ describe('the warm-up of a domain', () => {
     expect(await warmUp()).toMatchObject({ mode: 'growing', allowance: 50, sent: 50 });
 
     nextDay();
-    await held(one);
-    await held(two);
+    // One of them needs no more than the day has, so it ends, and the other one gets the rest.
+    const views = [await heldOrEnded(one), await heldOrEnded(two)];
+    expect(views.filter(({ state }) => state === 'running')).not.toEqual([]);
     expect(mail.mails).toHaveLength(50 + 60);
     expect((await warmUp()).days.map(({ allowance, sent }) => [allowance, sent])).toEqual([
       [60, 60],
@@ -124,7 +130,8 @@ describe('the warm-up of a domain', () => {
     for (let repeat = 0; repeat < 2; repeat++) {
       expect(await Promise.all(firstDay.slice(0, 3).map(bounce))).toEqual([200, 200, 200]);
       await evictDurableObject(stubOf(sessionId));
-      await evictDurableObject(env.MAIL_GATE.getByName('resend'));
+      // A repeat may not have woken it.
+      await evictDurableObject(env.MAIL_GATE.getByName('resend')).catch(() => undefined);
     }
     let seen = await warmUp();
     expect(seen.days.map(({ bounced }) => bounced)).toEqual([0, 3]);

@@ -126,7 +126,9 @@ function scheduleOf({ at, zone, freezeAt, startAt }: ResolvedSchedule): Resolved
 function waitOf(session: Session, nowMs: number): WaitingFor | null {
   const { waitingFor, waitingUntil } = session;
   if (waitingFor === null || session.finishedAt !== null || isHalted(session)) return null;
-  if (session.progressedAt > waitingFor.since) return null;
+  // The result of a call that had its share of the day does not end the wait for the next one.
+  const isHeld = waitingFor.kind === 'daily_cap' && (waitingUntil ?? 0) > nowMs;
+  if (session.progressedAt > waitingFor.since && !isHeld) return null;
   const isLong = nowMs - waitingFor.since >= waitShownAfterMs || (waitingUntil ?? 0) > nowMs;
   return isLong ? waitingFor : null;
 }
