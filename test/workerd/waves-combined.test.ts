@@ -1,17 +1,26 @@
 /**
- * Waves together with an approval, and with the daily cap: each as it is, and with the object dying in between. Whatever
- * dies, the waves have the same members, and nothing leaves without approval, over the cap or over its wave.
+ * Waves together with an approval, with the daily cap, and with a scheduled start that finds its audience then: each as
+ * it is, and with the object dying in between. Whatever dies, the waves have the same members, and nothing leaves without
+ * approval, before its time, over the cap or over its wave.
  */
 import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
 import { exports } from 'cloudflare:workers';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { Progress } from '../../src/shared/progress.ts';
 import type { Role } from '../../src/shared/roles.ts';
+import {
+  formatLocalTime,
+  instantOf,
+  localTime,
+  parseLocalTime,
+} from '../../src/shared/schedule/zoned-time.ts';
+import { addLeads } from '../support/crm-database.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
 import { hooks } from '../support/hooks.ts';
 import { identityOf, requestAs, roleSettings } from '../support/routes.ts';
 import { drive, freshSessionId, look, readRows, stubOf } from '../support/session-driver.ts';
 import {
+  blankLeads,
   expectSound,
   last,
   setUpSession,
@@ -21,6 +30,7 @@ import {
 
 const leadCount = 6;
 const dayMs = 86_400_000;
+const zone = 'Europe/Berlin';
 /** Four, and after an hour the rest. */
 const waves = { sizes: [{ leads: 4 }], watchMinutes: 60 };
 
@@ -35,6 +45,7 @@ afterEach(tearDownSession);
 
 async function freshLeads(): Promise<void> {
   const { db } = setup;
+  await db.prepare('DELETE FROM leads WHERE id > ?').bind(leadCount).run();
   await db.prepare("UPDATE leads SET status = 'new', activated_by = NULL, activated_at = NULL").run();
 }
 
@@ -110,6 +121,31 @@ async function expectWaves(lastLeadIds: number[], watchedUntil: number, name: st
   ).toEqual([]);
   await expectSound(setup.sessionId, setup.mail);
 }
+
+// First: the clock of the tests after it is more than a year ahead, and nobody may schedule so far.
+it('waves of an audience that is found at the start have the sizes of that audience', async () => {
+  hooks.env = { ...roleSettings, MAIL_BATCH_MAX: '3' };
+  await atManyCrashes(3, async (name) => {
+    const { clock, db } = setup;
+    const at = formatLocalTime(localTime(zone, clock.now() + dayMs));
+    const startAt = instantOf(zone, parseLocalTime(at) ?? 0).at;
+    const scheduled = await start({
+      schedule: { at, zone, freezeAt: 'start' },
+      waves: { ...waves, sizes: [{ percent: 50 }] },
+    });
+    // By the count of the start request.
+    expect(scheduled.waves?.map(({ size }) => size)).toEqual([3, 3]);
+    await runDurableObjectAlarm(stubOf(setup.sessionId)).catch(() => false);
+    await addLeads(
+      db,
+      blankLeads(4).map((lead, index) => ({ ...lead, id: leadCount + 1 + index })),
+    );
+    const { ended, watchedUntil } = await toEnd();
+    expect(ended, name).toMatchObject({ state: 'completed', total: 10, email: { sent: 10, unknown: 0 } });
+    expect(left.filter((mail) => mail.at < startAt)).toEqual([]);
+    await expectWaves([5, 10], watchedUntil, name);
+  });
+}, 300_000);
 
 it('waves that have to be approved begin with the approval, and not with a crash or the time', async () => {
   hooks.env = { ...roleSettings, APPROVAL_ABOVE: '3', MAIL_BATCH_MAX: '3' };
