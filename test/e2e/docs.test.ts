@@ -381,7 +381,7 @@ describe('docs/RECEIPT.md', () => {
     const verified = await shell(`set -e\n${blocks.take('docs/RECEIPT.md › Verify')}`);
     expect(verified.err).toBe('');
     // Without the keys, the reader is told which one to compare.
-    expect(verified.out.match(/^Proved(\.|, if the key .+)$/gm)).toHaveLength(2);
+    expect(verified.out.match(/^Proved(\.|, if the key .+)$/gm), verified.out).toHaveLength(2);
     const { leads } = await ask<{ leads: { leadId: number }[] }>(`/crm/activation/${sessionId}/leads`);
     const redact = fillIn(blocks.take('docs/RECEIPT.md › Erasure'), {
       FILE: file,
