@@ -98,7 +98,8 @@ test('Settings show the ramp; an admin holds it, lets it go on, and declares the
   await dialog.getByText('Declare example.com warm?').waitFor();
   await look('declare');
   await dialog.getByRole('button', { name: 'Declare warm' }).click();
-  await ramp.getByText('10 emails sent today, no limit').waitFor();
+  // What waited may have left already.
+  await ramp.getByText(/emails sent today, no limit/).waitFor();
 });
 
 test('what waited leaves at once', async () => {
