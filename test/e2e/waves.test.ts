@@ -257,8 +257,8 @@ test('a watch is ended early after a question', async () => {
 });
 
 test('so many a day: the second day has its wave at its hour, and not before', async () => {
-  await people.addLeads('daily', 8);
-  await people.openDialog('daily', 'Daily');
+  await people.addLeads('quotient', 8);
+  await people.openDialog('quotient', 'Daily');
   await field('waves').check();
   await field('wave-kind-perDay').check({ force: true });
   await field('wave-leadsPerDay').fill('5');
