@@ -44,7 +44,7 @@ var chainStart = `lead-activation receipt 1`;
 var nameLength = 11;
 /** The leaf of an open part; of a closed one, the leaf that it is. */
 function leafOf(sealed, sha256) {
-	return sealed === null || typeof sealed === "string" ? sealed : sha256(JSON.stringify(sealed));
+	return sealed === null || typeof sealed === "string" ? sealed : sha256(canonicalJson(sealed));
 }
 /** The hash of a line: over the hash of the line before, and the line with leaves in the place of what they seal. */
 function lineHash(previousHash, { hash: _hash, ...content }, sha256) {

@@ -161,7 +161,7 @@ const nameLength = 11;
 
 /** The leaf of an open part; of a closed one, the leaf that it is. */
 export function leafOf(sealed: Sealed<readonly unknown[]>, sha256: Sha256): string | null {
-  return sealed === null || typeof sealed === 'string' ? sealed : sha256(JSON.stringify(sealed));
+  return sealed === null || typeof sealed === 'string' ? sealed : sha256(canonicalJson(sealed));
 }
 
 /** The hash of a line: over the hash of the line before, and the line with leaves in the place of what they seal. */

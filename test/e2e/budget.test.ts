@@ -16,10 +16,10 @@ it('the page itself names at most 60 kB of script, gzip', () => {
 });
 
 // Times, manifest and receipt of an activation are 7 kB, approvals and taking back 13 kB, waves 5 kB; no first page loads them.
-it('all pages together have at most 368 kB of script, gzip', () => {
+it('all pages together have at most 376 kB of script, gzip', () => {
   const names = readdirSync(join(build, '_app'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.js'))
     .map((name) => join('_app', name));
   expect(names.length).toBeGreaterThan(0);
-  expect(gzipBytes(names)).toBeLessThanOrEqual(368_000);
+  expect(gzipBytes(names)).toBeLessThanOrEqual(376_000);
 });

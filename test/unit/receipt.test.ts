@@ -9,6 +9,7 @@ import { addressHasher, saltsFrom, sha256Text } from '../../src/durable/session/
 import { base64url } from '../../src/shared/base64url.ts';
 import { emailHash } from '../../src/crm/email.ts';
 import { canonicalJson } from '../../src/shared/canonical-json.ts';
+import { beginChain, lineHash, type HeadLine } from '../../src/shared/receipt.ts';
 import { sha256Hex } from '../../src/shared/sha256.ts';
 import { sampleAddress } from '../support/sample-batches.ts';
 import {
@@ -240,6 +241,14 @@ describe('the verifier', () => {
 });
 
 describe('hashes of a receipt', () => {
+  it('are the same when it is read back, however the keys of an audience were ordered', () => {
+    const about = ['salt', 'Fair', { filter: { status: 'new', source: 'fair', tag: 'b' } }];
+    const head = { kind: 'receipt', about } as unknown as Parameters<typeof beginChain>[0];
+    const { text } = beginChain(head, sha256Text);
+    const line = JSON.parse(text) as HeadLine;
+    expect(lineHash(null, line, sha256Text)).toBe(line.hash);
+  });
+
   it('are those of the platform', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.string(), (key, text) => {
