@@ -255,33 +255,3 @@ test('a watch is ended early after a question', async () => {
   expect(await wave(1, 'passed').getByTestId('wave-state').innerText()).toBe('Passed by mia@example.com');
   expect(await people.mailCounts()).toEqual(once(leadCount + 5));
 });
-
-test('so many a day: the second day has its wave at its hour, and not before', async () => {
-  await people.addLeads('quotient', 8);
-  await people.openDialog('quotient', 'Daily');
-  await field('waves').check();
-  await field('wave-kind-perDay').check({ force: true });
-  await field('wave-leadsPerDay').fill('5');
-  await field('timing-zone').selectOption('Europe/Berlin');
-  await expect
-    .poll(waveText)
-    .toMatch(/^5 leads at the start, then 5 each day at 09:00 Berlin time: 2 days\./);
-  await field('activate-start').click();
-  await field('tracker').waitFor();
-  await mia.goto(`${people.url}/activations`);
-  await mia.getByRole('link', { name: 'Daily' }).first().click();
-  await wave(1, 'watching').waitFor();
-  const before = leadCount + 5;
-  expect(await people.mailCounts()).toEqual(once(before + 5));
-  const wednesday = new Date(Date.parse(tuesday) + dayMs).toISOString().slice(0, 10);
-  expect(await field('cause').innerText()).toMatch(/^Wave 2 begins .*tomorrow|Wed/);
-  await people.moveClockTo(nineInBerlin(wednesday) - 60_000);
-  await wave(1, 'watching').waitFor();
-  expect(await people.mailCounts()).toEqual(once(before + 5));
-  await people.moveClockTo(nineInBerlin(wednesday));
-  await untilState(mia, 'completed');
-  await wave(2, 'passed').waitFor();
-  expect(await wave(2, 'passed').innerText()).toContain('3 sent');
-  expect(await people.mailCounts()).toEqual(once(before + 8));
-  expect(people.complaints).toEqual([]);
-});
