@@ -10,15 +10,15 @@ import type { CrmPort } from '../crm/port.ts';
 import { callGate } from '../runtime/faults.ts';
 import { allowsLocalWebhooks } from '../runtime/settings.ts';
 import type { Lease } from '../core/limits/rate-limit.ts';
-import type { MailGate } from './mail-gate.ts';
 import { crmGateStub } from './stubs.ts';
 
 export interface CrmAccount {
   kind: 'ready';
   port: CrmPort;
-  gate: DurableObjectStub<MailGate>;
-  /** Asks the gate for permits. */
+  /** Asks the account's gate for permits. */
   lease(wantedCount: number): Promise<Lease>;
+  /** Tells the gate that the CRM has asked to come back later. */
+  slowDown(retryAfterMs: number | null): Promise<void>;
 }
 
 export type CrmAccountChoice = CrmAccount | { kind: 'none' } | { kind: 'refused'; message: string };
@@ -31,7 +31,8 @@ export function crmAccount(env: Env, now: () => number): CrmAccountChoice {
   return {
     kind: 'ready',
     port,
-    gate,
     lease: (wantedCount) => callGate(async () => gate.leaseAt(port.ratePerSecond, wantedCount)),
+    slowDown: async (retryAfterMs) =>
+      gate.report({ throttled: { retryAfterMs }, rate: null }, port.ratePerSecond),
   };
 }

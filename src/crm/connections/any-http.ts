@@ -7,6 +7,7 @@ import { z } from 'zod';
 import type { PushOutcome, RecordRefusal } from '../../core/crm/push.ts';
 import { safeCode, safeMessage } from '../../mail/providers/http.ts';
 import type { CrmPort, SetCall } from '../port.ts';
+import { CrmAdapter } from './adapter.ts';
 import {
   auth,
   callCrm,
@@ -15,10 +16,9 @@ import {
   readCrmTable,
   unreadable,
   type CrmAnswer,
-  type CrmEffects,
   type CrmRule,
 } from './call.ts';
-import type { CrmConnection, ReadyConfig } from './connection.ts';
+import type { CrmConnection } from './connection.ts';
 
 const answerSchema = z.object({
   results: z.array(
@@ -39,25 +39,7 @@ const table: readonly CrmRule[] = [
   { status: [400, 422], outcome: auth },
 ];
 
-class AnyHttp implements CrmPort {
-  readonly target: CrmPort['target'];
-  readonly title: string;
-  readonly maxBatch: number;
-  readonly ratePerSecond: number;
-  readonly #config: ReadyConfig;
-  readonly #effects: CrmEffects;
-
-  constructor(config: ReadyConfig, effects: CrmEffects) {
-    ({
-      target: this.target,
-      title: this.title,
-      maxBatch: this.maxBatch,
-      ratePerSecond: this.ratePerSecond,
-    } = config);
-    this.#config = config;
-    this.#effects = effects;
-  }
-
+class AnyHttp extends CrmAdapter implements CrmPort {
   async set(call: SetCall): Promise<PushOutcome> {
     const { sessionId, batch, order, set, records } = call;
     const body = JSON.stringify({
@@ -77,10 +59,10 @@ class AnyHttp implements CrmPort {
     body: string,
     key: string,
   ): Promise<PushOutcome> {
-    const reply = await callCrm(this.#effects, {
+    const reply = await callCrm(this.effects, {
       method: 'POST',
-      url: this.#config.apiUrl,
-      headers: { authorization: `Bearer ${this.#config.apiKey}`, 'idempotency-key': key },
+      url: this.config.apiUrl,
+      headers: { authorization: `Bearer ${this.config.apiKey}`, 'idempotency-key': key },
       ...{ body, signal, mayLeave },
     });
     return reply.kind === 'answered' ? outcomeOf(reply.answer, records) : reply;

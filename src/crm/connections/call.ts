@@ -10,8 +10,9 @@
  */
 import type { PushOutcome, RecordRefusal } from '../../core/crm/push.ts';
 import { parseJson, safeCode, safeMessage, userAgent, type FetchLike } from '../../mail/providers/http.ts';
+import { findRule, type RulePattern } from '../../mail/providers/outcome-table.ts';
 import { parseRetryAfter } from '../../mail/providers/retry-after.ts';
-import type { CrmRecord } from '../port.ts';
+import type { CrmPort, CrmRecord } from '../port.ts';
 
 /** Passed in, so that tests can replace the clock and the network. */
 export interface CrmEffects {
@@ -75,6 +76,19 @@ export async function callCrm(
   }
 }
 
+type TestOutcome = Awaited<ReturnType<CrmPort['test']>>;
+
+/** The outcome of a call that no command can stop: one that was given up has had no answer in time. */
+export function unlessGivenUp(outcome: PushOutcome): TestOutcome {
+  return outcome.kind === 'notSent' ? unavailable('timeout', 'The CRM did not answer in time.') : outcome;
+}
+
+/** What the answer to a test means: a 200 says that the key was taken. */
+export function testOutcome(reply: CrmReply, errorOf: (answer: CrmAnswer) => PushOutcome): TestOutcome {
+  if (reply.kind !== 'answered') return unlessGivenUp(reply);
+  return reply.answer.status === 200 ? { kind: 'set', refusals: [] } : unlessGivenUp(errorOf(reply.answer));
+}
+
 /** The parts of an error that tables read. */
 export interface CrmError {
   status: number;
@@ -84,10 +98,8 @@ export interface CrmError {
   retryAfterMs: number | null;
 }
 
-/** A line of a table; properties that it leaves out match anything. */
-export interface CrmRule {
-  status?: readonly number[] | { from: number; to: number };
-  code?: RegExp;
+/** A line of a table. */
+export interface CrmRule extends RulePattern {
   outcome: (error: CrmError) => PushOutcome;
 }
 
@@ -103,16 +115,7 @@ export function readCrmTable(table: readonly CrmRule[], error: CrmError): PushOu
       retryAfterMs,
     );
   }
-  const rule = table.find(
-    (line) =>
-      (line.status === undefined || fitsStatus(line.status, status)) &&
-      (line.code === undefined || line.code.test(code)),
-  );
-  return rule?.outcome(error) ?? unavailable(code, error.message, retryAfterMs);
-}
-
-function fitsStatus(rule: NonNullable<CrmRule['status']>, status: number): boolean {
-  return 'from' in rule ? status >= rule.from && status <= rule.to : rule.includes(status);
+  return findRule(table, error)?.outcome(error) ?? unavailable(code, error.message, retryAfterMs);
 }
 
 /** An error whose texts may be stored and shown. */

@@ -14,22 +14,23 @@ import { z } from 'zod';
 import type { PushOutcome, RecordRefusal } from '../../core/crm/push.ts';
 import { property, safeCode, safeMessage } from '../../mail/providers/http.ts';
 import type { CrmContact, CrmPort, ListCall, ListPage, SetCall } from '../port.ts';
+import { CrmAdapter } from './adapter.ts';
 import {
   auth,
   callCrm,
   crmError,
   quota,
   readCrmTable,
+  testOutcome,
   throttled,
-  unavailable,
+  unlessGivenUp,
   unreadable,
   withRecordIds,
   type CrmAnswer,
-  type CrmEffects,
   type CrmRequest,
   type CrmRule,
 } from './call.ts';
-import type { CrmConnection, ReadyConfig } from './connection.ts';
+import type { CrmConnection } from './connection.ts';
 
 /** An answer to a batch: the records that were done, and errors with the ids that they are about. */
 const batchAnswer = z.object({
@@ -66,21 +67,8 @@ const table: readonly CrmRule[] = [
 /** Of members and of contacts in one call. */
 const pageSize = 100;
 
-class HubSpot implements CrmPort {
-  readonly target: CrmPort['target'];
-  readonly title: string;
-  readonly maxBatch: number;
-  readonly ratePerSecond: number;
+class HubSpot extends CrmAdapter implements CrmPort {
   readonly callsPerPage = 2;
-  readonly #config: ReadyConfig;
-  readonly #effects: CrmEffects;
-
-  constructor(config: ReadyConfig, effects: CrmEffects) {
-    ({ target: this.target, title: this.title } = config);
-    ({ maxBatch: this.maxBatch, ratePerSecond: this.ratePerSecond } = config);
-    this.#config = config;
-    this.#effects = effects;
-  }
 
   set({ set, records: all, signal, mayLeave }: SetCall): Promise<PushOutcome> {
     return withRecordIds(all, /^\d{1,20}$/, async (records) => {
@@ -96,11 +84,7 @@ class HubSpot implements CrmPort {
 
   async test(signal: AbortSignal): ReturnType<CrmPort['test']> {
     const path = '/crm/v3/objects/contacts?limit=1';
-    const reply = await this.#call({ method: 'GET', path, signal });
-    if (reply.kind === 'notSent') return unavailable('timeout', 'The CRM did not answer in time.');
-    if (reply.kind !== 'answered') return reply;
-    if (reply.answer.status === 200) return { kind: 'set', refusals: [] };
-    return errorOf(reply.answer) as Awaited<ReturnType<CrmPort['test']>>;
+    return testOutcome(await this.#call({ method: 'GET', path, signal }), errorOf);
   }
 
   readonly readList = async ({ listId, cursor, fields, signal }: ListCall): Promise<ListPage> => {
@@ -139,10 +123,10 @@ class HubSpot implements CrmPort {
     body?: object;
     mayLeave?: CrmRequest['mayLeave'];
   }): ReturnType<typeof callCrm> {
-    return callCrm(this.#effects, {
+    return callCrm(this.effects, {
       ...rest,
-      url: `${this.#config.apiUrl}${path}`,
-      headers: { authorization: `Bearer ${this.#config.apiKey}` },
+      url: `${this.config.apiUrl}${path}`,
+      headers: { authorization: `Bearer ${this.config.apiKey}` },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
   }
@@ -155,11 +139,10 @@ function toContact({ id, properties }: z.infer<typeof batchAnswer>['results'][nu
   return { recordId: id, fields: Object.fromEntries(fields) };
 }
 
-/** A list has nothing to set, and is not read on a command. */
+/** A list has nothing that could be set. */
 function listFault(outcome: PushOutcome): ListPage {
-  return outcome.kind === 'set' || outcome.kind === 'notSent'
-    ? unavailable('timeout', 'The CRM did not answer in time.')
-    : outcome;
+  const answered = unlessGivenUp(outcome);
+  return answered.kind === 'set' ? unreadable : answered;
 }
 
 function readBatch(answer: CrmAnswer, records: SetCall['records']): PushOutcome {

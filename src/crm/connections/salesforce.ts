@@ -15,23 +15,24 @@ import { z } from 'zod';
 import type { PushOutcome, RecordRefusal } from '../../core/crm/push.ts';
 import { property, safeCode, safeMessage } from '../../mail/providers/http.ts';
 import type { CrmPort, SetCall } from '../port.ts';
+import { CrmAdapter } from './adapter.ts';
 import {
   auth,
   callCrm,
   crmError,
   quota,
   readCrmTable,
+  testOutcome,
   throttled,
   unavailable,
   unreadable,
   withRecordIds,
   type CrmAnswer,
-  type CrmEffects,
   type CrmReply,
   type CrmRequest,
   type CrmRule,
 } from './call.ts';
-import type { CrmConnection, ReadyConfig } from './connection.ts';
+import type { CrmConnection } from './connection.ts';
 
 const apiPath = '/services/data/v62.0';
 
@@ -56,22 +57,9 @@ const passing = /^(UNABLE_TO_LOCK_ROW|SERVER_UNAVAILABLE|REQUEST_LIMIT_EXCEEDED)
 /** Which object an id is of, by its first three characters. */
 const typeOf = (recordId: string): string => (recordId.startsWith('003') ? 'Contact' : 'Lead');
 
-class Salesforce implements CrmPort {
-  readonly target: CrmPort['target'];
-  readonly title: string;
-  readonly maxBatch: number;
-  readonly ratePerSecond: number;
-  readonly #config: ReadyConfig;
-  readonly #effects: CrmEffects;
+class Salesforce extends CrmAdapter implements CrmPort {
   /** Of the client credentials flow; lives as long as the port. */
   #token: string | null = null;
-
-  constructor(config: ReadyConfig, effects: CrmEffects) {
-    ({ target: this.target, title: this.title } = config);
-    ({ maxBatch: this.maxBatch, ratePerSecond: this.ratePerSecond } = config);
-    this.#config = config;
-    this.#effects = effects;
-  }
 
   set({ set, records: all, signal, mayLeave }: SetCall): Promise<PushOutcome> {
     return withRecordIds(all, /^(003|00Q)[A-Za-z0-9]{12}([A-Za-z0-9]{3})?$/, async (records) => {
@@ -90,11 +78,7 @@ class Salesforce implements CrmPort {
   }
 
   async test(signal: AbortSignal): ReturnType<CrmPort['test']> {
-    const reply = await this.#call({ method: 'GET', path: '/limits', signal });
-    if (reply.kind === 'notSent') return unavailable('timeout', 'The CRM did not answer in time.');
-    if (reply.kind !== 'answered') return reply;
-    if (reply.answer.status === 200) return { kind: 'set', refusals: [] };
-    return errorOf(reply.answer) as Awaited<ReturnType<CrmPort['test']>>;
+    return testOutcome(await this.#call({ method: 'GET', path: '/limits', signal }), errorOf);
   }
 
   async #call(
@@ -104,9 +88,9 @@ class Salesforce implements CrmPort {
     for (let attempt = 1; ; attempt++) {
       const token = await this.#bearer(rest.signal);
       if (typeof token !== 'string') return token;
-      const reply = await callCrm(this.#effects, {
+      const reply = await callCrm(this.effects, {
         ...rest,
-        url: `${this.#config.apiUrl}${apiPath}${path}`,
+        url: `${this.config.apiUrl}${apiPath}${path}`,
         headers: { authorization: `Bearer ${token}` },
       });
       const isExpired = reply.kind === 'answered' && reply.answer.status === 401 && this.#token !== null;
@@ -117,11 +101,11 @@ class Salesforce implements CrmPort {
 
   /** The token of a call, or the answer that says why there is none. */
   async #bearer(signal: AbortSignal): Promise<string | CrmReply> {
-    const { clientId, apiKey, apiUrl } = this.#config;
+    const { clientId, apiKey, apiUrl } = this.config;
     if (clientId === '') return apiKey;
     if (this.#token !== null) return this.#token;
     const fields = { grant_type: 'client_credentials', client_id: clientId, client_secret: apiKey };
-    const reply = await callCrm(this.#effects, {
+    const reply = await callCrm(this.effects, {
       method: 'POST',
       url: `${apiUrl}/services/oauth2/token`,
       headers: { 'content-type': 'application/x-www-form-urlencoded' },

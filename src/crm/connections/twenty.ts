@@ -12,19 +12,19 @@ import { z } from 'zod';
 import type { PushOutcome, RecordRefusal } from '../../core/crm/push.ts';
 import { property } from '../../mail/providers/http.ts';
 import type { CrmPort, SetCall } from '../port.ts';
+import { CrmAdapter } from './adapter.ts';
 import {
   auth,
   callCrm,
   crmError,
   readCrmTable,
-  unavailable,
+  testOutcome,
   unreadable,
   withRecordIds,
   type CrmAnswer,
-  type CrmEffects,
   type CrmRule,
 } from './call.ts';
-import type { CrmConnection, ReadyConfig } from './connection.ts';
+import type { CrmConnection } from './connection.ts';
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
@@ -33,27 +33,13 @@ const updated = z.object({ data: z.object({ updatePeople: z.array(z.object({ id:
 /** Errors are `{ statusCode, error, messages }`. */
 const table: readonly CrmRule[] = [{ status: [400, 401, 403, 404], outcome: auth }];
 
-class Twenty implements CrmPort {
-  readonly target: CrmPort['target'];
-  readonly title: string;
-  readonly maxBatch: number;
-  readonly ratePerSecond: number;
-  readonly #config: ReadyConfig;
-  readonly #effects: CrmEffects;
-
-  constructor(config: ReadyConfig, effects: CrmEffects) {
-    ({ target: this.target, title: this.title } = config);
-    ({ maxBatch: this.maxBatch, ratePerSecond: this.ratePerSecond } = config);
-    this.#config = config;
-    this.#effects = effects;
-  }
-
+class Twenty extends CrmAdapter implements CrmPort {
   set({ set, records: all, signal, mayLeave }: SetCall): Promise<PushOutcome> {
     return withRecordIds(all, uuid, async (records) => {
       const filter = `id[in]:[${records.map(({ recordId }) => recordId).join(',')}]`;
-      const reply = await callCrm(this.#effects, {
+      const reply = await callCrm(this.effects, {
         method: 'PATCH',
-        url: `${this.#config.apiUrl}/rest/people?${new URLSearchParams({ depth: '0', filter }).toString()}`,
+        url: `${this.config.apiUrl}/rest/people?${new URLSearchParams({ depth: '0', filter }).toString()}`,
         headers: this.#headers,
         body: JSON.stringify(set),
         ...{ signal, mayLeave },
@@ -63,16 +49,15 @@ class Twenty implements CrmPort {
   }
 
   async test(signal: AbortSignal): ReturnType<CrmPort['test']> {
-    const url = `${this.#config.apiUrl}/rest/people?limit=1&depth=0`;
-    const reply = await callCrm(this.#effects, { method: 'GET', url, headers: this.#headers, signal });
-    if (reply.kind === 'notSent') return unavailable('timeout', 'The CRM did not answer in time.');
-    if (reply.kind !== 'answered') return reply;
-    if (reply.answer.status === 200) return { kind: 'set', refusals: [] };
-    return errorOf(reply.answer) as Awaited<ReturnType<CrmPort['test']>>;
+    const url = `${this.config.apiUrl}/rest/people?limit=1&depth=0`;
+    return testOutcome(
+      await callCrm(this.effects, { method: 'GET', url, headers: this.#headers, signal }),
+      errorOf,
+    );
   }
 
   get #headers(): Record<string, string> {
-    return { authorization: `Bearer ${this.#config.apiKey}` };
+    return { authorization: `Bearer ${this.config.apiKey}` };
   }
 }
 

@@ -45,6 +45,7 @@ import { CapReservations } from './cap-reservations.ts';
 import { Flips } from './flips.ts';
 import { refusalOf } from '../mail-account.ts';
 import { classifyFault, faultText } from '../../runtime/faults.ts';
+import { inTime } from '../../runtime/in-time.ts';
 import { planNext } from './planner.ts';
 import type { SliceContext } from '../session/context.ts';
 
@@ -444,23 +445,17 @@ export class SessionRunner implements SliceVerbs {
 
   async deliver(intent: Intent, permit: Permit, onSent: (() => void) | null): Promise<Outcome> {
     const { mail, permits, deliveryTimeoutMs, waits, waitUntil } = this.#context;
-    // `AbortSignal.timeout` cannot be cleared, and its timer would keep the object in memory until it fires.
-    const timeout = new AbortController();
-    const timer = setTimeout(
-      () => timeout.abort(new DOMException('No answer in time.', 'TimeoutError')),
-      deliveryTimeoutMs(),
-    );
     const { key, payload, mailCount } = intent;
     // In the turn of the call: no command came since, and the sending window is open.
     const mayLeave = (): boolean => this.#mayLeave();
-    const delivery = await waits
-      .during('provider_answer', () =>
+    const delivery = await inTime(deliveryTimeoutMs(), (signal) =>
+      waits.during('provider_answer', () =>
         mail.transport.deliver({
-          ...{ key, payload, mailCount, mayLeave, signal: timeout.signal },
+          ...{ key, payload, mailCount, mayLeave, signal },
           ...(onSent === null ? {} : { onSent }),
         }),
-      )
-      .finally(() => clearTimeout(timer));
+      ),
+    );
     waits.answered(refusalOf(delivery)?.kind === 'throttled');
     const lateCalls = delivery.outcome.kind === 'accepted' ? permits.answered(permit) : [];
     waitUntil(mail.report(delivery, permits, lateCalls));
@@ -527,14 +522,8 @@ export class SessionRunner implements SliceVerbs {
     const session = this.#session();
     if (at - this.now() < visibleWaitMs || (session.waitingUntil ?? 0) >= at) return;
     const nowMs = this.now();
-    const kind =
-      waitKind !== undefined
-        ? waitKind
-        : this.#isAtCap
-          ? 'daily_cap'
-          : waits.isThrottled
-            ? 'rate_limit'
-            : 'mail_slot';
+    const mailKind = this.#isAtCap ? 'daily_cap' : waits.isThrottled ? 'rate_limit' : 'mail_slot';
+    const kind = waitKind ?? mailKind;
     const { warmUp } = this.#cap;
     const wait = waitOn(session, kind, nowMs);
     const waitingFor = kind === 'daily_cap' && warmUp !== null ? { ...wait, warmUp } : wait;

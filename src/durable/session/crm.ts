@@ -13,12 +13,13 @@ import type { SessionSpec } from '../../core/session/session.ts';
 import type { Permit } from '../../core/session/slice.ts';
 import type { CrmRecord, SetCall } from '../../crm/port.ts';
 import { CrmUnavailable } from '../../runtime/faults.ts';
+import { inTime } from '../../runtime/in-time.ts';
 import type { LogFields, LogLevel } from '../../runtime/log.ts';
 import { crmAccount, type CrmAccount } from '../crm-account.ts';
 import { PermitPool } from '../sending/permit-pool.ts';
 
 /** A CRM writes a hundred records in some hundred ms; one that takes longer is asked again. */
-export const crmTimeoutMs = 15_000;
+const crmTimeoutMs = 15_000;
 /** Longer waits end the slice. */
 const patienceMs = 10_000;
 
@@ -155,7 +156,7 @@ export class SessionCrm {
     for (;;) {
       if (!(await this.#waitForSlot(permit, mayLeave))) return { kind: 'stopped' };
       permit = null;
-      const outcome = await this.#inTime((signal) =>
+      const outcome = await inTime(crmTimeoutMs, (signal) =>
         port.set({
           ...{ sessionId, batch, order, set, records, signal },
           ...(mayLeave === undefined ? {} : { mayLeave }),
@@ -199,28 +200,12 @@ export class SessionCrm {
 
   #report(outcome: PushOutcome): void {
     if (outcome.kind !== 'throttled') return;
-    const { gate, port } = this.#required();
-    const { retryAfterMs } = outcome;
     this.#permits.clear();
     this.#context.waitUntil(
-      Promise.resolve(gate.report({ throttled: { retryAfterMs }, rate: null }, port.ratePerSecond)).catch(
-        () => undefined,
-      ),
+      this.#required()
+        .slowDown(outcome.retryAfterMs)
+        .catch(() => undefined),
     );
-  }
-
-  /** Gives a call up after its time. `AbortSignal.timeout` cannot be cleared, and would keep the object in memory. */
-  async #inTime<Answer>(call: (signal: AbortSignal) => Promise<Answer>): Promise<Answer> {
-    const timeout = new AbortController();
-    const timer = setTimeout(
-      () => timeout.abort(new DOMException('No answer in time.', 'TimeoutError')),
-      crmTimeoutMs,
-    );
-    try {
-      return await call(timeout.signal);
-    } finally {
-      clearTimeout(timer);
-    }
   }
 
   #required(): CrmAccount {

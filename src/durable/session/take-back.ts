@@ -8,7 +8,8 @@
  * @module
  */
 import { createHash } from 'node:crypto';
-import { backoffMs, crmBackoff } from '../../core/limits/backoff.ts';
+import { crmBackoff } from '../../core/limits/backoff.ts';
+import { backoffMs } from '../../shared/backoff.ts';
 import { nextFence, type Session, type SessionSpec, type TakeBack } from '../../core/session/session.ts';
 import {
   beginTakeBack,
@@ -175,6 +176,9 @@ function readPage(
   }
 }
 
+/** The foreign CRM of a session. */
+type CrmSpec = NonNullable<SessionSpec['crm']>;
+
 /** Carries out the parts of a taking back, in the alarm. */
 export class SessionTakeBack {
   readonly #context: SessionContext;
@@ -236,10 +240,12 @@ export class SessionTakeBack {
       return batchCount;
     }
     const { unmailed, mailed } = page;
-    const count = unmailed.length + mailed.length;
+    const leadIds = [...unmailed, ...mailed];
+    const count = leadIds.length;
     const { sessionId } = spec;
     try {
-      await this.#undoInCrm(spec, fence, [...unmailed, ...mailed]);
+      const crm = this.#reachableCrm(spec);
+      if (crm !== undefined) await this.#undoInCrm(spec, crm, fence, leadIds);
       const reverted = await takeBackLeads(env.DB, {
         sessionId,
         number: fence,
@@ -247,7 +253,7 @@ export class SessionTakeBack {
         mailed,
         nowMs: now(),
       });
-      await this.#restoreInCrm(spec, fence, [...unmailed, ...mailed]);
+      if (crm !== undefined) await this.#restoreInCrm(spec, crm, fence, leadIds);
       this.#count(takeBack, { afterSeq: page.afterSeq, reverted, kept: count - reverted, failed: 0 });
       return Number.POSITIVE_INFINITY;
     } catch (error) {
@@ -260,11 +266,9 @@ export class SessionTakeBack {
   }
 
   /** Undoes in the foreign CRM what is about to be reverted, while the leads are still this session's. */
-  async #undoInCrm(spec: SessionSpec, order: number, leadIds: readonly number[]): Promise<void> {
+  async #undoInCrm(spec: SessionSpec, { source }: CrmSpec, order: number, leadIds: number[]): Promise<void> {
     const { env, crm } = this.#context;
-    if (spec.crm === undefined || !this.#isCrmReachable(spec)) return;
     const { sessionId } = spec;
-    const { source } = spec.crm;
     const { revertedIds } = await forecastTakeBack(env.DB, sessionId, leadIds);
     await crm.undo(spec, order, await ownedRecords(env.DB, { sessionId, source, leadIds: revertedIds }));
   }
@@ -273,18 +277,23 @@ export class SessionTakeBack {
    * Sets active again in the foreign CRM what is active here after all: a lead that was changed between the two. All leads
    * of the page are looked at, because a page that broke off between them does not know which.
    */
-  async #restoreInCrm(spec: SessionSpec, order: number, leadIds: readonly number[]): Promise<void> {
+  async #restoreInCrm(
+    spec: SessionSpec,
+    { source }: CrmSpec,
+    order: number,
+    leadIds: number[],
+  ): Promise<void> {
     const { env, crm } = this.#context;
-    if (spec.crm === undefined || !this.#isCrmReachable(spec)) return;
-    const records = await activeRecords(env.DB, { source: spec.crm.source, leadIds });
-    await crm.restore(spec, order, records);
+    await crm.restore(spec, order, await activeRecords(env.DB, { source, leadIds }));
   }
 
-  /** False where the settings do not name the session's CRM any more: nobody can reach it, and our own leads are reverted. */
-  #isCrmReachable(spec: SessionSpec): boolean {
-    const fault = this.#context.crm.connect(spec);
-    if (fault !== null) this.#context.log('warn', 'crm_undo_left_out', { sessionId: spec.sessionId });
-    return fault === null;
+  /** Undefined also where the settings do not name the session's CRM any more: nobody can reach it, and our leads are reverted. */
+  #reachableCrm(spec: SessionSpec): CrmSpec | undefined {
+    if (spec.crm === undefined) return undefined;
+    const { crm, log } = this.#context;
+    if (crm.connect(spec) === null) return spec.crm;
+    log('warn', 'crm_undo_left_out', { sessionId: spec.sessionId });
+    return undefined;
   }
 
   /** Counts a page. Turns do not overlap, so nothing has counted it meanwhile. */

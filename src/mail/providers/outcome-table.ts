@@ -23,27 +23,38 @@ export interface ProviderAnswer {
   mailCount: number;
 }
 
-/** A line of a table; properties that it leaves out match anything. */
-export interface OutcomeRule {
+/** What a line of a table matches; properties that it leaves out match anything. */
+export interface RulePattern {
   status?: readonly number[] | { from: number; to: number };
   code?: RegExp;
   message?: RegExp;
+}
+
+/** A line of a table. */
+export interface OutcomeRule extends RulePattern {
   outcome: (answer: ProviderAnswer) => Outcome;
 }
 
 /** Reads a table: the outcome of the first matching line. */
 export function readOutcomeTable(table: readonly OutcomeRule[], answer: ProviderAnswer): Outcome {
   if (answer.code === '') return foreign(answer);
-  const rule = table.find(
+  return (findRule(table, answer)?.outcome ?? unknown)(answer);
+}
+
+/** The first line that an answer matches; the tables of foreign CRMs are read by it too. */
+export function findRule<Rule extends RulePattern>(
+  table: readonly Rule[],
+  answer: Pick<ProviderAnswer, 'status' | 'code' | 'message'>,
+): Rule | undefined {
+  return table.find(
     ({ status, code, message }) =>
       (status === undefined || fitsStatus(status, answer.status)) &&
       (code === undefined || code.test(answer.code)) &&
       (message === undefined || message.test(answer.message)),
   );
-  return (rule?.outcome ?? unknown)(answer);
 }
 
-function fitsStatus(rule: NonNullable<OutcomeRule['status']>, status: number): boolean {
+function fitsStatus(rule: NonNullable<RulePattern['status']>, status: number): boolean {
   return 'from' in rule ? status >= rule.from && status <= rule.to : rule.includes(status);
 }
 

@@ -47,7 +47,7 @@ export async function testCrm(env: Env): Promise<{ isOk: boolean; message: strin
   await takePermits(account, 1);
   const outcome = await account.port.test(AbortSignal.timeout(timeoutMs));
   if (outcome.kind === 'set') return { isOk: true, message: `${account.port.title} took the key.` };
-  await reportThrottle(account, outcome);
+  if (outcome.kind === 'throttled') await account.slowDown(outcome.retryAfterMs);
   const message = 'message' in outcome ? outcome.message : 'It asked us to slow down. Try again in a minute.';
   return { isOk: false, message: message === '' ? `${account.port.title} refused the call.` : message };
 }
@@ -71,7 +71,7 @@ export async function pullPage(
   if (page.kind === 'not_found') throw new Refusal('not_found', page.message);
   if (page.kind === 'auth') throw new Refusal('crm_not_configured', page.message);
   if (page.kind !== 'ok') {
-    await reportThrottle(account, page);
+    if (page.kind === 'throttled') await account.slowDown(page.retryAfterMs);
     const detail = 'message' in page ? page.message : `${port.title} asked us to slow down.`;
     throw new Refusal('unavailable', detail);
   }
@@ -132,10 +132,4 @@ async function takePermits(account: CrmAccount, wantedCount: number): Promise<vo
     taken += permitCount;
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
   }
-}
-
-async function reportThrottle({ gate, port }: CrmAccount, outcome: { kind: string }): Promise<void> {
-  if (outcome.kind !== 'throttled') return;
-  const retryAfterMs = 'retryAfterMs' in outcome ? (outcome.retryAfterMs as number | null) : null;
-  await gate.report({ throttled: { retryAfterMs }, rate: null }, port.ratePerSecond);
 }

@@ -6,7 +6,7 @@
  * @module
  */
 import { createPublicKey, verify } from 'node:crypto';
-import { bytesOfBase64 } from '../../base64.ts';
+import { bytesOfBase64 } from '../../../runtime/base64.ts';
 import { property, textProperty } from '../http.ts';
 import type { ProviderWebhook, WebhookRequest } from '../provider.ts';
 import { meaningOf, onlyAddress, readTags, type EventMeaning, type MailEvent } from '../webhook-event.ts';

@@ -9,7 +9,7 @@
  * @module
  */
 import { verify, X509Certificate } from 'node:crypto';
-import { bytesOfBase64 } from '../../base64.ts';
+import { bytesOfBase64 } from '../../../runtime/base64.ts';
 import { parseJson, property, textProperty, type FetchLike } from '../http.ts';
 
 /** Types of the messages with which SNS asks about a subscription. */

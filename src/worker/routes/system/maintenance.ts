@@ -17,6 +17,7 @@ import {
   reconcileRequestSchema,
   recoverySchema,
 } from '../../../shared/schemas/recovery.ts';
+import { bytesOfBase64 } from '../../../runtime/base64.ts';
 import type { App } from '../../app-env.ts';
 import { noteAudit } from '../../middleware/audit-log.ts';
 import { problems, Refusal } from '../../http/problem.ts';
@@ -100,7 +101,7 @@ export function maintenanceRoutes(app: App): void {
   app.openapi(hashKey, async (c) => {
     const { publicKey } = c.req.valid('json');
     const algorithm = { name: 'RSA-OAEP', hash: 'SHA-256' };
-    const spki = Uint8Array.from(atob(publicKey), (byte) => byte.charCodeAt(0));
+    const spki = bytesOfBase64(publicKey);
     const key = await crypto.subtle.importKey('spki', spki, algorithm, false, ['encrypt']).catch(() => {
       throw new Refusal('invalid_request', '/publicKey: is not an RSA key in SPKI form');
     });

@@ -1,5 +1,5 @@
 /**
- * Base64 of signatures and keys, as providers send it.
+ * Base64 of signatures and keys, as others send it.
  *
  * @module
  */
