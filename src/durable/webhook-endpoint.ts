@@ -11,7 +11,7 @@
  */
 import { DurableObject } from 'cloudflare:workers';
 import { eventBackoff, type Attempt } from '../core/events/retry.ts';
-import type { BackoffPolicy } from '../core/limits/backoff.ts';
+import type { BackoffPolicy } from '../shared/backoff.ts';
 import { disableEndpoint, externalIdsOf, findEndpoint, type EndpointRow } from '../crm/event-endpoints.ts';
 import { alertSourceId, type OutEvent } from '../shared/events.ts';
 import type { FetchLike } from '../mail/providers/http.ts';

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Batch } from '../../src/core/batch/batch.ts';
-import type { BackoffPolicy } from '../../src/core/limits/backoff.ts';
+import type { BackoffPolicy } from '../../src/shared/backoff.ts';
 import type { Session } from '../../src/core/session/session.ts';
 import { seededRandom } from './random.ts';
 

@@ -3,7 +3,8 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { backoffMs, crmBackoff, deliveryBackoff, probeBackoff } from '../../src/core/limits/backoff.ts';
+import { crmBackoff, deliveryBackoff, probeBackoff } from '../../src/core/limits/backoff.ts';
+import { backoffMs } from '../../src/shared/backoff.ts';
 import {
   initialGate,
   isRateNews,

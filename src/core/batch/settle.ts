@@ -8,7 +8,8 @@
  *
  * @module
  */
-import { backoffMs, deliveryBackoff } from '../limits/backoff.ts';
+import { deliveryBackoff } from '../limits/backoff.ts';
+import { backoffMs } from '../../shared/backoff.ts';
 import {
   recipientState,
   resolvePending,

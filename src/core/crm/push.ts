@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { backoffMs, type BackoffPolicy } from '../limits/backoff.ts';
+import { backoffMs, type BackoffPolicy } from '../../shared/backoff.ts';
 
 /** A record that the CRM does not take while it takes others of the call. */
 export interface RecordRefusal {

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { backoffMs, type BackoffPolicy } from '../limits/backoff.ts';
+import { backoffMs, type BackoffPolicy } from '../../shared/backoff.ts';
 
 /** A receiver's restart is over in seconds; one that is away for a night gets its events within hours of its return. */
 export const eventBackoff = { baseMs: 1_000, maxMs: 6 * 3_600_000 } as const satisfies BackoffPolicy;

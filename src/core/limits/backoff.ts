@@ -5,8 +5,6 @@
  */
 import type { BackoffPolicy } from '../../shared/backoff.ts';
 
-export { backoffMs, type BackoffPolicy } from '../../shared/backoff.ts';
-
 /** A provider's hiccup is over in seconds; five minutes is the longest a person should wait for a sign of life. */
 export const deliveryBackoff = { baseMs: 1_000, maxMs: 300_000 } as const satisfies BackoffPolicy;
 

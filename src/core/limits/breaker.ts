@@ -7,7 +7,8 @@
  *
  * @module
  */
-import { backoffMs, probeBackoff } from './backoff.ts';
+import { backoffMs } from '../../shared/backoff.ts';
+import { probeBackoff } from './backoff.ts';
 import { isHalted, pauseFor, type Session } from '../session/session.ts';
 import type { ProviderTraits } from '../batch/doubt.ts';
 import { outageShare, type SessionSignal } from '../batch/settle.ts';

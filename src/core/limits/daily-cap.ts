@@ -42,7 +42,12 @@ export function takeAllowance(
         state: { day: today.day, usedCount: today.usedCount + count },
         allowance: { kind: 'granted', day: today.day },
       }
-    : { state: today, allowance: { kind: 'tomorrow', retryAt: (day + 1) * dayMs } };
+    : { state: today, allowance: tomorrow(nowMs) };
+}
+
+/** The answer on a day whose mails are used up. */
+export function tomorrow(nowMs: number): Extract<Allowance, { kind: 'tomorrow' }> {
+  return { kind: 'tomorrow', retryAt: (Math.floor(nowMs / dayMs) + 1) * dayMs };
 }
 
 /** Gives back what was granted on `day` and did not leave; yesterday's is gone with yesterday. */

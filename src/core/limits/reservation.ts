@@ -9,7 +9,7 @@
  * @module
  */
 import type { WarmUpWait } from '../../shared/warm-up.ts';
-import { takeAllowance, type Allowance, type CapState } from './daily-cap.ts';
+import { takeAllowance, tomorrow, type Allowance, type CapState } from './daily-cap.ts';
 import { allowanceOf, newWarmUp, onDay, withSent, type WarmUp, type WarmUpPlan } from './warm-up.ts';
 
 const dayMs = 86_400_000;
@@ -58,7 +58,7 @@ export function reserveMails(
   // On a day without mail no batch leaves, also not the one that the cap lets through because it is too large.
   const taken =
     most === 0
-      ? { state: state.cap, allowance: nextDay(nowMs) }
+      ? { state: state.cap, allowance: tomorrow(nowMs) }
       : takeAllowance(state.cap, most, nowMs, count);
   const after = { cap: taken.state, warmUp: warmUp === null ? null : withCap(warmUp, taken.state) };
   if (taken.allowance.kind === 'granted') return { state: after, reservation: taken.allowance };
@@ -69,10 +69,6 @@ export function reserveMails(
 
 function withCap(warmUp: WarmUp, cap: CapState | null): WarmUp {
   return cap === null ? warmUp : withSent(warmUp, cap.day, cap.usedCount);
-}
-
-function nextDay(nowMs: number): Extract<Allowance, { kind: 'tomorrow' }> {
-  return { kind: 'tomorrow', retryAt: (Math.floor(nowMs / dayMs) + 1) * dayMs };
 }
 
 function waitOf({ mode, day, restUntil }: WarmUp, allowance: number, domain: string): WarmUpWait {

@@ -111,7 +111,12 @@ export function newWarmUp(plan: WarmUpPlan, day: number): WarmUp {
 }
 
 /** Mails that may leave on the ramp's day; null: as many as anybody wants. */
-export function allowanceOf({ mode, day, restUntil, level }: WarmUp): number | null {
+export function allowanceOf({
+  mode,
+  day,
+  restUntil,
+  level,
+}: Pick<WarmUp, 'mode' | 'day' | 'restUntil' | 'level'>): number | null {
   if (mode === 'warm') return null;
   return mode === 'stopped' || day < restUntil ? 0 : level;
 }

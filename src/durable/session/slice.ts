@@ -8,7 +8,8 @@
  * @module
  */
 import type { Lease } from '../../core/limits/rate-limit.ts';
-import { backoffMs, crmBackoff } from '../../core/limits/backoff.ts';
+import { crmBackoff } from '../../core/limits/backoff.ts';
+import { backoffMs } from '../../shared/backoff.ts';
 import { waitShownAfterMs, toProgress } from '../../core/session/progress-view.ts';
 import {
   finish,

@@ -10,7 +10,7 @@
  * @module
  */
 import { afterFailure, type Attempt } from '../../core/events/retry.ts';
-import type { BackoffPolicy } from '../../core/limits/backoff.ts';
+import type { BackoffPolicy } from '../../shared/backoff.ts';
 import type { EndpointRow } from '../../crm/event-endpoints.ts';
 import { alertSourceId, type OutEvent } from '../../shared/events.ts';
 import type { EventAnswer, EventQuery } from '../session/events.ts';

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { allowanceOf } from '../../core/limits/warm-up.ts';
 import { listOpenSessions } from '../../crm/activations.ts';
 import { mailAccount } from '../../durable/mail-account.ts';
 import type { WarmUpReport } from '../../durable/mail-gate.ts';
@@ -78,16 +79,12 @@ async function wakeWaiting(env: Env): Promise<void> {
 }
 
 function toView(report: WarmUpReport): WarmUpView {
-  const { domain, mode, day, level, restUntil, verdict, days, sentCount, forecast } = report;
+  const { domain, mode, day, restUntil, verdict, days, sentCount, forecast } = report;
+  const allowance = allowanceOf(report);
   const isResting = mode !== 'warm' && mode !== 'stopped' && day < restUntil;
   return {
     ...{ domain, mode, verdict, forecast },
-    allowance:
-      mode === 'warm'
-        ? null
-        : mode === 'stopped' || isResting
-          ? 0
-          : Math.min(level, forecast.dailyCap ?? level),
+    allowance: allowance === null ? null : Math.min(allowance, forecast.dailyCap ?? allowance),
     sent: sentCount,
     goesOnAt: isResting ? restUntil * dayMs : null,
     days: days.map(({ day: number, allowance, sent, bounced, complained }) => ({
