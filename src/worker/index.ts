@@ -15,7 +15,7 @@ export { WebhookEndpoint } from '../durable/webhook-endpoint.ts';
 const sweepCron = '* * * * *';
 
 const app = createApp();
-/** True while this isolate judges the alerts between two sweeps. */
+/** True while this isolate judges the alerts. */
 let isJudging = false;
 
 export default {
@@ -24,23 +24,22 @@ export default {
     if (cron !== sweepCron) return runNightlyCleanup(env);
     const found = await sweep(env);
     if (found !== null) await storeSweep(env, found, Date.now());
-    await judgeAlerts(env, Date.now());
     // Locally a sweep comes every four seconds.
     if (isJudging) return;
     isJudging = true;
     // Sleeping costs a Worker nothing, and a cron may take 15 minutes
     // (https://developers.cloudflare.com/workers/platform/limits/#duration).
-    ctx.waitUntil(judgeAgain(env).finally(() => (isJudging = false)));
+    ctx.waitUntil(judgeUntilNextSweep(env).finally(() => (isJudging = false)));
   },
 } satisfies ExportedHandler<Env>;
 
 /** A fault is told of within a minute: an alert itself waits 40 s at most, and the next check comes within 20. */
 const judgeIntervalMs = 20_000;
 
-/** Judges the alerts until the next sweep does. */
-async function judgeAgain(env: Env): Promise<void> {
-  for (let check = 0; check < 2; check++) {
-    await new Promise((resolve) => setTimeout(resolve, judgeIntervalMs));
+/** Judges the alerts now and until the next sweep does. */
+async function judgeUntilNextSweep(env: Env): Promise<void> {
+  for (let check = 0; check < 3; check++) {
+    if (check > 0) await new Promise((resolve) => setTimeout(resolve, judgeIntervalMs));
     await judgeAlerts(env, Date.now());
   }
 }
