@@ -14,7 +14,7 @@ import { eventBackoff, type Attempt } from '../core/events/retry.ts';
 import type { BackoffPolicy } from '../shared/backoff.ts';
 import { disableEndpoint, externalIdsOf, findEndpoint, type EndpointRow } from '../crm/event-endpoints.ts';
 import { alertSourceId, type OutEvent } from '../shared/events.ts';
-import type { FetchLike } from '../mail/providers/http.ts';
+import type { FetchLike } from '../runtime/fetch-like.ts';
 import { faultText } from '../runtime/faults.ts';
 import { logEvent, type LogFields, type LogLevel } from '../runtime/log.ts';
 import { allowsLocalWebhooks, mailTexts } from '../runtime/settings.ts';

@@ -5,7 +5,8 @@
  *
  * @module
  */
-import { type FetchLike, parseJson, property } from './providers/http.ts';
+import { parseJson, property } from '../runtime/answer.ts';
+import type { FetchLike } from '../runtime/fetch-like.ts';
 
 /** DNS over HTTPS, in the JSON form (https://developers.cloudflare.com/1.1.1.1/encryption/dns-over-https/make-api-requests/dns-json/). */
 const resolverUrl = 'https://cloudflare-dns.com/dns-query';

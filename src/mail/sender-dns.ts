@@ -7,7 +7,7 @@
  * @module
  */
 import { dnsRecords } from './dns-query.ts';
-import type { FetchLike } from './providers/http.ts';
+import type { FetchLike } from '../runtime/fetch-like.ts';
 import { findProvider } from './providers/index.ts';
 
 export interface DnsFinding {

@@ -5,7 +5,7 @@
  */
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { json } from '../../src/mail/json.ts';
-import type { FetchLike } from '../../src/mail/providers/http.ts';
+import type { FetchLike } from '../../src/runtime/fetch-like.ts';
 import { createTransport } from '../../src/mail/providers/index.ts';
 import type { MailContext } from '../../src/mail/templates/render.ts';
 import type { DeliveryCall, MailTransport, OutgoingMail } from '../../src/mail/transport.ts';

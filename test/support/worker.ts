@@ -15,7 +15,7 @@ import { MailGate as RealGate } from '../../src/durable/mail-gate.ts';
 import { SessionStore } from '../../src/durable/store/session-store.ts';
 import { WebhookEndpoint as RealEndpoint } from '../../src/durable/webhook-endpoint.ts';
 import type { BackoffPolicy } from '../../src/shared/backoff.ts';
-import type { FetchLike } from '../../src/mail/providers/http.ts';
+import type { FetchLike } from '../../src/runtime/fetch-like.ts';
 import type { Progress } from '../../src/shared/progress.ts';
 import { assertionHeader } from '../../src/worker/auth/access-assertion.ts';
 import { createApp } from '../../src/worker/app.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Outcome } from '../../src/core/batch/outcome.ts';
-import { userAgent } from '../../src/mail/providers/http.ts';
+import { userAgent } from '../../src/runtime/fetch-like.ts';
 import { createPostmarkTransport } from '../../src/mail/providers/postmark/transport.ts';
 import type { MailTransport } from '../../src/mail/transport.ts';
 import { answering, callOf, mailOf, nowMs, realFetch } from '../support/mail-fixtures.ts';

@@ -1,7 +1,7 @@
 import { createEmulator, type Emulator } from 'emulate';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Outcome } from '../../src/core/batch/outcome.ts';
-import { userAgent } from '../../src/mail/providers/http.ts';
+import { userAgent } from '../../src/runtime/fetch-like.ts';
 import { createResendTransport } from '../../src/mail/providers/resend/transport.ts';
 import type { MailTransport } from '../../src/mail/transport.ts';
 import { answering, callOf, mailOf, nowMs, realFetch, wireServer } from '../support/mail-fixtures.ts';

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { batchCountInBounds } from '../../src/core/batch/batch.ts';
 import type { Outcome } from '../../src/core/batch/outcome.ts';
 import { json } from '../../src/mail/json.ts';
-import { userAgent } from '../../src/mail/providers/http.ts';
+import { userAgent } from '../../src/runtime/fetch-like.ts';
 import { createSesTransport, type SesConfig } from '../../src/mail/providers/ses/transport.ts';
 import { builtinTemplates } from '../../src/mail/templates/builtin.ts';
 import type { MailTransport } from '../../src/mail/transport.ts';

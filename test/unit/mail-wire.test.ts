@@ -7,7 +7,7 @@
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { json } from '../../src/mail/json.ts';
-import { userAgent } from '../../src/mail/providers/http.ts';
+import { userAgent } from '../../src/runtime/fetch-like.ts';
 import type { ApiAnswer } from '../support/mail-dialects.ts';
 import {
   answering,

@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import type { PushOutcome, RecordRefusal } from '../../core/crm/push.ts';
-import { safeCode, safeMessage } from '../../mail/providers/http.ts';
+import { safeCode, safeMessage } from '../../runtime/answer.ts';
 import type { CrmPort, SetCall } from '../port.ts';
 import { CrmAdapter } from './adapter.ts';
 import {

@@ -9,9 +9,9 @@
  * @module
  */
 import type { PushOutcome, RecordRefusal } from '../../core/crm/push.ts';
-import { parseJson, safeCode, safeMessage, userAgent, type FetchLike } from '../../mail/providers/http.ts';
-import { findRule, type RulePattern } from '../../mail/providers/outcome-table.ts';
-import { parseRetryAfter } from '../../mail/providers/retry-after.ts';
+import { parseJson, safeCode, safeMessage, findRule, type RulePattern } from '../../runtime/answer.ts';
+import { userAgent, type FetchLike } from '../../runtime/fetch-like.ts';
+import { parseRetryAfter } from '../../runtime/retry-after.ts';
 import type { CrmPort, CrmRecord } from '../port.ts';
 
 /** Passed in, so that tests can replace the clock and the network. */

@@ -12,7 +12,7 @@
  */
 import { z } from 'zod';
 import type { PushOutcome, RecordRefusal } from '../../core/crm/push.ts';
-import { property, safeCode, safeMessage } from '../../mail/providers/http.ts';
+import { property, safeCode, safeMessage } from '../../runtime/answer.ts';
 import type { CrmContact, CrmPort, ListCall, ListPage, SetCall } from '../port.ts';
 import { CrmAdapter } from './adapter.ts';
 import {

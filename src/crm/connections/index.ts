@@ -6,8 +6,7 @@
  *
  * @module
  */
-import type { Setting } from '../../shared/setting.ts';
-import { textSetting } from '../../mail/providers/provider.ts';
+import { type Setting, textSetting } from '../../shared/setting.ts';
 import { targetFault } from '../../core/events/target.ts';
 import type { CrmPort } from '../port.ts';
 import { anyHttp } from './any-http.ts';

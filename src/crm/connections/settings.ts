@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { textSetting } from '../../mail/providers/provider.ts';
+import { textSetting, type Setting } from '../../shared/setting.ts';
 import { leadFieldNames } from '../../shared/lead-fields.ts';
-import type { Setting } from '../../shared/setting.ts';
 
 const fieldName = /^[A-Za-z_][A-Za-z0-9_.-]{0,99}$/;
 

@@ -10,7 +10,7 @@
  */
 import { z } from 'zod';
 import type { PushOutcome, RecordRefusal } from '../../core/crm/push.ts';
-import { property } from '../../mail/providers/http.ts';
+import { property } from '../../runtime/answer.ts';
 import type { CrmPort, SetCall } from '../port.ts';
 import { CrmAdapter } from './adapter.ts';
 import {

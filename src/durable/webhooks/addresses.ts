@@ -8,7 +8,7 @@
  */
 import { isPrivateAddress } from '../../core/events/target.ts';
 import { dnsRecords } from '../../mail/dns-query.ts';
-import type { FetchLike } from '../../mail/providers/http.ts';
+import type { FetchLike } from '../../runtime/fetch-like.ts';
 
 /** Shorter than a name's answer is mostly valid for. */
 const validMs = 60_000;

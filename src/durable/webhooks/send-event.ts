@@ -21,9 +21,10 @@ import { targetFault } from '../../core/events/target.ts';
 import type { EndpointRow } from '../../crm/event-endpoints.ts';
 import type { OutEvent } from '../../shared/events.ts';
 import type { ExternalId } from '../../shared/schemas/leads.ts';
-import { userAgent, type FetchLike } from '../../mail/providers/http.ts';
-import { maxRetryAfterMs, parseRetryAfter } from '../../mail/providers/retry-after.ts';
+import { userAgent, type FetchLike } from '../../runtime/fetch-like.ts';
+import { maxRetryAfterMs, parseRetryAfter } from '../../runtime/retry-after.ts';
 import { faultText } from '../../runtime/faults.ts';
+import { inTime } from '../../runtime/in-time.ts';
 import type { PublicAddresses } from './addresses.ts';
 
 /** An event with the id under which its receiver knows it. */
@@ -137,25 +138,23 @@ async function post(
     targetFault(target, allowLocal) ??
     (allowLocal ? null : await addresses.faultOf(new URL(target).hostname));
   if (fault !== null) return { kind: 'refused', status: null, error: fault, retryAfterMs: null };
-  const timeout = new AbortController();
-  const timer = setTimeout(() => timeout.abort(), timeoutMs);
   try {
-    const response = await fetch(target, {
-      method: 'POST',
-      redirect: 'manual',
-      headers: { 'content-type': 'application/json', 'user-agent': userAgent, ...headers },
-      body,
-      signal: timeout.signal,
+    return await inTime(timeoutMs, async (signal) => {
+      const response = await fetch(target, {
+        method: 'POST',
+        redirect: 'manual',
+        headers: { 'content-type': 'application/json', 'user-agent': userAgent, ...headers },
+        body,
+        signal,
+      });
+      // An unread body holds one of the six connections.
+      await response.body?.cancel();
+      return meaningOf(response, now());
     });
-    // An unread body holds one of the six connections.
-    await response.body?.cancel();
-    return meaningOf(response, now());
   } catch (error) {
-    const isLate = timeout.signal.aborted;
+    const isLate = error instanceof Error && error.name === 'TimeoutError';
     const text = isLate ? `No answer within ${timeoutMs / 1_000} s.` : `No connection: ${faultText(error)}`;
     return { kind: 'refused', status: null, error: text, retryAfterMs: null };
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -1,20 +1,14 @@
 /**
  * One HTTP call to a mail provider, with what is certain about it: answered, never sent, or lost.
  *
- * Owns fetch, its errors, reading a body to its end, and keeping addresses out of messages. The meaning of an answer
- * is in each provider's table. Invariant: nothing here throws, and every body is read or cancelled (an unread one
+ * Owns fetch, its errors, and reading a body to its end. The meaning of an answer is in each provider's table. Invariant: nothing here throws, and every body is read or cancelled (an unread one
  * holds one of a Worker's six connections).
  *
  * @module
  */
 import type { Outcome } from '../../core/batch/outcome.ts';
+import { type FetchLike, userAgent } from '../../runtime/fetch-like.ts';
 import type { DeliveryCall } from '../transport.ts';
-
-/** Resend answers 403 to a request without a User-Agent, and `fetch` in a Worker sends none by itself. */
-export const userAgent = 'lead-activation/1.0';
-
-/** The part of `fetch` that is used; replaced by tests. `onSent`: as in {@link DeliveryCall}. */
-export type FetchLike = (url: string, init: RequestInit, onSent?: () => void) => Promise<Response>;
 
 /** The outcome of a request. */
 export type HttpAnswer =
@@ -131,44 +125,4 @@ async function readBody(response: Response): Promise<string> {
   } catch {
     return '';
   }
-}
-
-/** Parses JSON; undefined when the text is not JSON. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
-}
-
-/** A property of an unknown value, if that value is an object and has it. */
-export function property(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
-}
-
-/** A text property, or the fallback. */
-export function textProperty(value: unknown, name: string, fallback: string): string {
-  const found = property(value, name);
-  return typeof found === 'string' && found !== '' ? found : fallback;
-}
-
-const maxMessageLength = 300;
-
-/**
- * A provider's message in the form in which it may be shown and stored: one line, bounded, and without addresses
- * (providers often quote the recipient that they refuse).
- */
-export function safeMessage(message: string): string {
-  return message
-    .slice(0, 4 * maxMessageLength)
-    .replace(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ')
-    .replace(/[^\s@<>"'`(),;:[\]]*@[^\s@<>"'`(),;:[\]]+/g, '(address)')
-    .trim()
-    .slice(0, maxMessageLength);
-}
-
-/** A provider's error code in the form in which it may be stored: a short word. */
-export function safeCode(code: string): string {
-  return code.replace(/[^A-Za-z0-9_.-]+/g, '_').slice(0, 64);
 }

@@ -6,19 +6,12 @@
  *
  * @module
  */
-import type { Setting } from '../../shared/setting.ts';
+import { type Setting, textSetting } from '../../shared/setting.ts';
 import type { ReportedFigure } from '../../shared/waves.ts';
 import { cloudflare } from './cloudflare/index.ts';
 import { mailgun } from './mailgun/index.ts';
 import { postmark } from './postmark/index.ts';
-import {
-  refuse,
-  textSetting,
-  type MailConfig,
-  type MailEffects,
-  type MailProvider,
-  type TransportChoice,
-} from './provider.ts';
+import { refuse, type MailConfig, type MailEffects, type MailProvider, type TransportChoice } from './provider.ts';
 import { resend } from './resend/index.ts';
 import { sendgrid } from './sendgrid/index.ts';
 import { ses } from './ses/index.ts';

@@ -9,6 +9,7 @@
  * @module
  */
 import type { Deferral, Outcome, RecipientRejection } from '../../core/batch/outcome.ts';
+import { findRule, type RulePattern } from '../../runtime/answer.ts';
 
 /** The parts of an answer that tables read, for any answer except a plain success. */
 export interface ProviderAnswer {
@@ -23,13 +24,6 @@ export interface ProviderAnswer {
   mailCount: number;
 }
 
-/** What a line of a table matches; properties that it leaves out match anything. */
-export interface RulePattern {
-  status?: readonly number[] | { from: number; to: number };
-  code?: RegExp;
-  message?: RegExp;
-}
-
 /** A line of a table. */
 export interface OutcomeRule extends RulePattern {
   outcome: (answer: ProviderAnswer) => Outcome;
@@ -39,23 +33,6 @@ export interface OutcomeRule extends RulePattern {
 export function readOutcomeTable(table: readonly OutcomeRule[], answer: ProviderAnswer): Outcome {
   if (answer.code === '') return foreign(answer);
   return (findRule(table, answer)?.outcome ?? unknown)(answer);
-}
-
-/** The first line that an answer matches; the tables of foreign CRMs are read by it too. */
-export function findRule<Rule extends RulePattern>(
-  table: readonly Rule[],
-  answer: Pick<ProviderAnswer, 'status' | 'code' | 'message'>,
-): Rule | undefined {
-  return table.find(
-    ({ status, code, message }) =>
-      (status === undefined || fitsStatus(status, answer.status)) &&
-      (code === undefined || code.test(answer.code)) &&
-      (message === undefined || message.test(answer.message)),
-  );
-}
-
-function fitsStatus(rule: NonNullable<RulePattern['status']>, status: number): boolean {
-  return 'from' in rule ? status >= rule.from && status <= rule.to : rule.includes(status);
 }
 
 /** The outcome of an answer that is not the provider's: from a proxy, an edge, a captive portal. */

@@ -9,7 +9,7 @@
 import type { Setting } from '../../shared/setting.ts';
 import type { ReportedFigure } from '../../shared/waves.ts';
 import type { MailTransport } from '../transport.ts';
-import { property, type FetchLike } from './http.ts';
+import type { FetchLike } from '../../runtime/fetch-like.ts';
 import type { MailEvent } from './webhook-event.ts';
 
 /** The mail settings that all providers share, and the environment in which each finds its own. */
@@ -21,7 +21,7 @@ export interface MailConfig {
   /** Address of the provider's API; not set: its public address. */
   apiUrl?: string | undefined;
   apiKey?: string | undefined;
-  /** The Worker's variables, secrets and bindings by name; a provider reads its own through {@link textSetting}. */
+  /** The Worker's variables, secrets and bindings by name; a provider reads its own through `textSetting`. */
   env: object;
 }
 
@@ -103,12 +103,6 @@ export interface ProviderConfig {
   apiUrl: string;
   apiKey: string;
   env: object;
-}
-
-/** A text of the environment, trimmed; empty when it is not set. */
-export function textSetting(env: object, name: string): string {
-  const value = property(env, name);
-  return typeof value === 'string' ? value.trim() : '';
 }
 
 export function ready(transport: MailTransport): TransportChoice {

@@ -10,7 +10,7 @@
 import type { DeliveryEvent } from '../../core/batch/delivery-status.ts';
 import type { SuppressionReason } from '../../shared/schemas/mail.ts';
 import { isSessionId } from '../../shared/session-id.ts';
-import { property } from './http.ts';
+import { property } from '../../runtime/answer.ts';
 
 export interface MailEvent {
   sessionId: string;

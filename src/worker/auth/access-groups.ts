@@ -10,7 +10,7 @@
  */
 import { faultText } from '../../runtime/faults.ts';
 import { logEvent } from '../../runtime/log.ts';
-import { userAgent } from '../../mail/providers/http.ts';
+import { userAgent } from '../../runtime/fetch-like.ts';
 import { sha256Hex } from '../../shared/sha256.ts';
 import type { AccessDeps } from './access-keys.ts';
 import { SharedWork, type WaitUntil } from './shared-work.ts';

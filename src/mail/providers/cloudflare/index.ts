@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { property } from '../http.ts';
+import { property } from '../../../runtime/answer.ts';
 import { ready, refuse, type MailProvider } from '../provider.ts';
 import { settings } from './settings.ts';
 import { createCloudflareTransport, type SendEmailBinding } from './transport.ts';

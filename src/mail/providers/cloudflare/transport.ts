@@ -8,7 +8,8 @@
  *
  * @module
  */
-import { isGivenUp, parseJson, safeCode, safeMessage } from '../http.ts';
+import { parseJson, safeCode, safeMessage } from '../../../runtime/answer.ts';
+import { isGivenUp } from '../http.ts';
 import { namedAddress } from '../named-address.ts';
 import {
   auth,

@@ -11,14 +11,9 @@
  * @module
  */
 import type { Outcome } from '../../../core/batch/outcome.ts';
-import {
-  callProvider,
-  networkOutcome,
-  parseJson,
-  safeMessage,
-  textProperty,
-  type FetchLike,
-} from '../http.ts';
+import { parseJson, safeMessage, textProperty } from '../../../runtime/answer.ts';
+import type { FetchLike } from '../../../runtime/fetch-like.ts';
+import { callProvider, networkOutcome } from '../http.ts';
 import {
   auth,
   readOutcomeTable,
@@ -28,7 +23,7 @@ import {
   unreadableAnswer,
   type OutcomeRule,
 } from '../outcome-table.ts';
-import { parseRetryAfter, readRateObservation } from '../retry-after.ts';
+import { parseRetryAfter, readRateObservation } from '../../../runtime/retry-after.ts';
 import { json, jsonObject, type Json } from '../../json.ts';
 import type { Delivery, MailTransport, OutgoingMail } from '../../transport.ts';
 

@@ -5,7 +5,7 @@
  * @module
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { parseJson, property, textProperty } from '../http.ts';
+import { parseJson, property, textProperty } from '../../../runtime/answer.ts';
 import type { MailEffects, ProviderWebhook, WebhookRequest } from '../provider.ts';
 import { meaningOf, onlyAddress, readTags, type EventMeaning, type MailEvent } from '../webhook-event.ts';
 

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { ready, refuse, textSetting, type MailProvider } from '../provider.ts';
+import { ready, refuse, type MailProvider } from '../provider.ts';
+import { textSetting } from '../../../shared/setting.ts';
 import { settings } from './settings.ts';
 import { createPostmarkTransport } from './transport.ts';
 import { webhook } from './webhook.ts';

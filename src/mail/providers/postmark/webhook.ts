@@ -5,7 +5,7 @@
  * @module
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { property, textProperty } from '../http.ts';
+import { property, textProperty } from '../../../runtime/answer.ts';
 import type { ProviderWebhook, WebhookRequest } from '../provider.ts';
 import { meaningOf, onlyAddress, readTags, type EventMeaning, type MailEvent } from '../webhook-event.ts';
 

@@ -9,16 +9,9 @@
  * @module
  */
 import type { Outcome } from '../../../core/batch/outcome.ts';
-import {
-  callProvider,
-  networkOutcome,
-  parseJson,
-  property,
-  safeCode,
-  safeMessage,
-  textProperty,
-  type FetchLike,
-} from '../http.ts';
+import { parseJson, property, safeCode, safeMessage, textProperty } from '../../../runtime/answer.ts';
+import type { FetchLike } from '../../../runtime/fetch-like.ts';
+import { callProvider, networkOutcome } from '../http.ts';
 import {
   auth,
   quota,
@@ -31,7 +24,7 @@ import {
   type OutcomeRule,
   type ProviderAnswer,
 } from '../outcome-table.ts';
-import { parseRetryAfter, readRateObservation } from '../retry-after.ts';
+import { parseRetryAfter, readRateObservation } from '../../../runtime/retry-after.ts';
 import { json, jsonArray, jsonObject, jsonPairs, jsonRecord, type Json } from '../../json.ts';
 import type { Delivery, MailTransport, OutgoingMail } from '../../transport.ts';
 

@@ -5,7 +5,7 @@
  */
 import { Webhook } from 'standardwebhooks';
 import type { DeliveryEvent } from '../../../core/batch/delivery-status.ts';
-import { property, textProperty } from '../http.ts';
+import { property, textProperty } from '../../../runtime/answer.ts';
 import type { ProviderWebhook, WebhookRequest } from '../provider.ts';
 import { meaningOf, onlyAddress, readTags, type MailEvent } from '../webhook-event.ts';
 

@@ -14,16 +14,9 @@
  * @module
  */
 import type { Outcome } from '../../../core/batch/outcome.ts';
-import {
-  callProvider,
-  networkOutcome,
-  parseJson,
-  property,
-  safeCode,
-  safeMessage,
-  textProperty,
-  type FetchLike,
-} from '../http.ts';
+import { parseJson, property, safeCode, safeMessage, textProperty } from '../../../runtime/answer.ts';
+import type { FetchLike } from '../../../runtime/fetch-like.ts';
+import { callProvider, networkOutcome } from '../http.ts';
 import { namedAddress } from '../named-address.ts';
 import {
   auth,
@@ -35,7 +28,7 @@ import {
   unreadableAnswer,
   type OutcomeRule,
 } from '../outcome-table.ts';
-import { parseRetryAfter, readRateObservation } from '../retry-after.ts';
+import { parseRetryAfter, readRateObservation } from '../../../runtime/retry-after.ts';
 import { json, jsonArray, jsonFalse, jsonObject, jsonRecord, type Json } from '../../json.ts';
 import type { Delivery, MailTransport, OutgoingMail } from '../../transport.ts';
 

@@ -7,7 +7,7 @@
  */
 import { createPublicKey, verify } from 'node:crypto';
 import { bytesOfBase64 } from '../../../runtime/base64.ts';
-import { property, textProperty } from '../http.ts';
+import { property, textProperty } from '../../../runtime/answer.ts';
 import type { ProviderWebhook, WebhookRequest } from '../provider.ts';
 import { meaningOf, onlyAddress, readTags, type EventMeaning, type MailEvent } from '../webhook-event.ts';
 

@@ -10,7 +10,8 @@
  */
 import { verify, X509Certificate } from 'node:crypto';
 import { bytesOfBase64 } from '../../../runtime/base64.ts';
-import { parseJson, property, textProperty, type FetchLike } from '../http.ts';
+import { parseJson, property, textProperty } from '../../../runtime/answer.ts';
+import type { FetchLike } from '../../../runtime/fetch-like.ts';
 
 /** Types of the messages with which SNS asks about a subscription. */
 const confirmations: readonly string[] = ['SubscriptionConfirmation', 'UnsubscribeConfirmation'];

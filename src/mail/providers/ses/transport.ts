@@ -15,16 +15,9 @@
  */
 import { AwsV4Signer } from 'aws4fetch';
 import type { Outcome } from '../../../core/batch/outcome.ts';
-import {
-  callProvider,
-  networkOutcome,
-  parseJson,
-  property,
-  safeCode,
-  safeMessage,
-  textProperty,
-  type FetchLike,
-} from '../http.ts';
+import { parseJson, property, safeCode, safeMessage, textProperty } from '../../../runtime/answer.ts';
+import type { FetchLike } from '../../../runtime/fetch-like.ts';
+import { callProvider, networkOutcome } from '../http.ts';
 import {
   auth,
   joinResults,
@@ -38,7 +31,7 @@ import {
   type MailResult,
   type OutcomeRule,
 } from '../outcome-table.ts';
-import { parseRetryAfter } from '../retry-after.ts';
+import { parseRetryAfter } from '../../../runtime/retry-after.ts';
 import { json, jsonArray, jsonObject, jsonPairs, type Json } from '../../json.ts';
 import type { Delivery, MailTransport, OutgoingMail } from '../../transport.ts';
 

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { parseJson, property, textProperty } from '../http.ts';
+import { parseJson, property, textProperty } from '../../../runtime/answer.ts';
 import type { ProviderWebhook } from '../provider.ts';
 import { meaningOf, onlyAddress, readTags, type EventMeaning, type MailEvent } from '../webhook-event.ts';
 import { isFromTopic, snsUrl } from './sns.ts';

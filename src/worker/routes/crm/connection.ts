@@ -7,7 +7,7 @@
  */
 import { createRoute } from '@hono/zod-openapi';
 import { fieldMapping } from '../../../crm/connections/settings.ts';
-import { textSetting } from '../../../mail/providers/provider.ts';
+import { textSetting } from '../../../shared/setting.ts';
 import { crmAccount } from '../../../durable/crm-account.ts';
 import {
   crmConnectionSchema,

@@ -7,7 +7,7 @@
  */
 import { createRoute } from '@hono/zod-openapi';
 import { findProvider } from '../../../mail/providers/index.ts';
-import { textSetting } from '../../../mail/providers/provider.ts';
+import { textSetting } from '../../../shared/setting.ts';
 import { isStandIn } from '../../../mail/readiness.ts';
 import { domainOf } from '../../../mail/templates/render.ts';
 import { lookUpSender, type DnsFinding } from '../../../mail/sender-dns.ts';

@@ -11,7 +11,7 @@ import { callWeight, mailTransport } from '../../../durable/mail-account.ts';
 import { isCrmName } from '../../../crm/connections/index.ts';
 import { crmSettings } from '../../../crm/connections/settings.ts';
 import { isProviderName, providerSettings } from '../../../mail/providers/index.ts';
-import { textSetting } from '../../../mail/providers/provider.ts';
+import { textSetting, type Setting } from '../../../shared/setting.ts';
 import {
   approvalAbove,
   confirmAbove,
@@ -28,7 +28,6 @@ import {
 import { dataJurisdiction } from '../../../durable/stubs.ts';
 import { can } from '../../../shared/roles.ts';
 import { settingsSchema, settingValuesSchema, type SettingValues } from '../../../shared/schemas/common.ts';
-import type { Setting } from '../../../shared/setting.ts';
 import { isLoopbackName } from '../../auth/access-settings.ts';
 import { reportsDeliveries } from '../../operations/require-mail.ts';
 import type { App } from '../../app-env.ts';

@@ -1,12 +1,12 @@
 /**
- * Retry-After and the rate-limit headers of mail providers, read as milliseconds.
+ * Retry-After and the rate-limit headers of mail providers and CRMs, read as milliseconds.
  *
  * Does not wait; the clock is an argument. Invariant: a value that cannot be understood is null, and an absurd one is
  * cut to a bound, so that no header stops a session for good.
  *
  * @module
  */
-import type { RateObservation } from '../../core/batch/outcome.ts';
+import type { RateObservation } from '../core/batch/outcome.ts';
 
 /** Longest wait that a header may ask for. A daily quota is free again within a day; a longer wait is a fault. */
 export const maxRetryAfterMs = 24 * 60 * 60 * 1000;

@@ -1,9 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import {
-  maxRetryAfterMs,
-  parseRetryAfter,
-  readRateObservation,
-} from '../../src/mail/providers/retry-after.ts';
+import { maxRetryAfterMs, parseRetryAfter, readRateObservation } from '../../src/runtime/retry-after.ts';
 import { nowMs } from '../support/mail-fixtures.ts';
 
 describe('Retry-After', () => {
