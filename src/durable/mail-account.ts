@@ -22,6 +22,8 @@ export interface MailAccount {
   gate: DurableObjectStub<MailGate>;
   /** Tells the gate what an answer said of the rate limit, when it is news, and of calls that came late. */
   report(delivery: Delivery, permits: PermitPool, lateCalls: readonly LateCall[]): Promise<void>;
+  /** Tells the gate of calls that leave late. */
+  reportLate(lateCalls: readonly LateCall[]): Promise<void>;
   /** Calls a second that the account may make, each as large as the provider takes. */
   maxRatePerSecond: number;
   /** Mails of a day are limited, by the daily cap or by the warm-up: they are reserved before they leave. */
@@ -53,6 +55,9 @@ export function mailAccount(env: Env, now: () => number): MailAccount | { kind: 
     maxRatePerSecond: gateLimits.maxRatePerSecond / callWeight(choice.transport, choice.transport.maxBatch),
     hasDailyLimit: dailyCap(env) !== null || isWarmingUp,
     isWarmingUp,
+    async reportLate(lateCalls) {
+      if (lateCalls.length > 0) await gate.report({ throttled: null, rate: null, lateCalls });
+    },
     async report(delivery, permits, lateCalls) {
       const { rate } = delivery;
       const refusal = refusalOf(delivery);

@@ -90,7 +90,7 @@ export class MailGate extends DurableObject<Env> {
     // Late calls are kept in memory: they need no write of their own.
     const isOfDisk = report.throttled !== null || report.rate !== null;
     const { lateCalls = [] } = report;
-    if (lateCalls.length > 0) state = noteLateCalls(state, config, nowMs, lateCalls);
+    if (lateCalls.length > 0) state = noteLateCalls(state, lateCalls);
     if (isOfDisk) this.#save(state);
     else this.#state = state;
   }

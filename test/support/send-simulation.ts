@@ -46,6 +46,11 @@ export interface Simulation {
   jitterMs: number;
   /** So many of the calls arrive this much later still; null: none. */
   tail: { share: number; ms: number } | null;
+  /**
+   * A busy machine: the thread of sessions and gate stands still again and again, after `everyMs` on average and for up
+   * to `ms`; not set: never.
+   */
+  stalls?: { everyMs: number; ms: number };
   /** From the end of a slice to the begin of the next: its record, the alarm. */
   boundaryMs: number;
   /** A foreign CRM with so many calls a second, each of which takes so long; not set: none. */
@@ -97,6 +102,37 @@ class SimulatedClock {
   }
 }
 
+/** A thread that stands still now and then: who wakes meanwhile goes on afterwards. */
+class Thread {
+  readonly #clock: SimulatedClock;
+  readonly #stalls: Simulation['stalls'];
+  readonly #random: () => number;
+  #stall: { from: number; to: number };
+
+  constructor(clock: SimulatedClock, stalls: Simulation['stalls'], random: () => number) {
+    this.#clock = clock;
+    this.#stalls = stalls;
+    this.#random = random;
+    this.#stall = { from: clock.nowMs, to: clock.nowMs };
+  }
+
+  /** Goes on at once, or when the thread does. */
+  async turn(): Promise<void> {
+    if (this.#stalls === undefined) return;
+    const { everyMs, ms } = this.#stalls;
+    while (this.#stall.to < this.#clock.nowMs) {
+      const from = this.#stall.to - everyMs * Math.log(1 - this.#random());
+      this.#stall = { from, to: from + ms * this.#random() };
+    }
+    if (this.#clock.nowMs >= this.#stall.from) await this.#clock.sleepUntil(this.#stall.to);
+  }
+
+  async sleepUntil(at: number): Promise<void> {
+    await this.#clock.sleepUntil(at);
+    await this.turn();
+  }
+}
+
 /** A mail API that counts calls by the second, and says so. */
 class LimitedMailApi {
   readonly #limit: Simulation['limit'];
@@ -133,6 +169,7 @@ export async function simulateSending(simulation: Simulation): Promise<Simulated
     simulation;
   const clock = new SimulatedClock();
   const random = seededRandom(7);
+  const thread = new Thread(clock, simulation.stalls, seededRandom(11));
   const api = new LimitedMailApi(simulation.limit);
   const config = { maxRatePerSecond: mailRate };
   let gate: GateState = initialGate(config, clock.nowMs);
@@ -150,7 +187,7 @@ export async function simulateSending(simulation: Simulation): Promise<Simulated
     let heldCount = 0;
     let waitingUntil = 0;
     const lease = async (wantedCount: number): Promise<Lease> => {
-      await clock.sleep(2);
+      await thread.sleepUntil(clock.nowMs + 2);
       const granted = leasePermits(gate, config, clock.nowMs, wantedCount);
       gate = granted.state;
       return granted.lease;
@@ -173,7 +210,7 @@ export async function simulateSending(simulation: Simulation): Promise<Simulated
     );
     const verbs: SliceVerbs = {
       now: () => clock.nowMs,
-      sleepUntil: (at) => clock.sleepUntil(at),
+      sleepUntil: (at) => thread.sleepUntil(at),
       mode: (): WorkMode => 'run',
       isPlanning: () => false,
       plan: () => Promise.resolve(),
@@ -187,7 +224,7 @@ export async function simulateSending(simulation: Simulation): Promise<Simulated
         if (!settled.has(batch.seq)) due.unshift(batch);
       },
       flip: async () => {
-        await clock.sleep(20);
+        await thread.sleepUntil(clock.nowMs + 20);
         return { activated: [], skipped: [], emailHashes: new Map(), ownedElsewhere: new Set() };
       },
       settleFlip: (batch) => inflight(batch.leadIds, { seq: batch.seq }),
@@ -215,17 +252,18 @@ export async function simulateSending(simulation: Simulation): Promise<Simulated
         Promise.resolve({ batch, recipients: [], payload: '', payloadHash: '', mailCount: 1 }),
       intend: ({ batch }): Intent => ({ batch, key: '', payload: '', mailCount: 1 }),
       deliver: async ({ batch }, permit): Promise<Outcome> => {
+        gate = noteLateCalls(gate, pool.left(permit));
         const isInTail = tail !== null && random() < tail.share;
         await clock.sleep(random() * jitterMs + (isInTail ? tail.ms : 0));
         const { isTaken, rate } = api.call(clock.nowMs);
         if (isTaken) leftAt.push(clock.nowMs);
-        await clock.sleep(latencyMs + random() * answerJitterMs);
+        await thread.sleepUntil(clock.nowMs + latencyMs + random() * answerJitterMs);
         if (rate !== null && isRateNews(rate, config, pool.knownLimitCount))
           gate = observeRate(gate, config, clock.nowMs, rate);
         if (isTaken) {
           settled.add(batch.seq);
           const lateCalls = pool.answered(permit);
-          if (lateCalls.length > 0) gate = noteLateCalls(gate, config, clock.nowMs, lateCalls);
+          if (lateCalls.length > 0) gate = noteLateCalls(gate, lateCalls);
           return { kind: 'accepted', messageIds: [], rejections: [] };
         }
         pool.clear();

@@ -35,8 +35,8 @@ class Gate {
   lease(wantedCount: number) {
     const { state, lease } = leasePermits(this.state, this.#config, this.nowMs, wantedCount);
     this.state = state;
-    for (let i = 0; i < lease.permitCount; i++)
-      this.slots.push(this.nowMs + lease.delayMs + i * lease.intervalMs);
+    const { delaysMs = [] } = lease;
+    for (const delayMs of delaysMs) this.slots.push(this.nowMs + delayMs);
     return lease;
   }
 
@@ -46,7 +46,7 @@ class Gate {
   }
 
   late(...calls: readonly LateCall[]): void {
-    this.state = noteLateCalls(this.state, this.#config, this.nowMs, calls);
+    this.state = noteLateCalls(this.state, calls);
   }
 
   observe(limitCount: number | null, remainingCount: number | null, resetMs: number | null): void {
@@ -61,17 +61,26 @@ type Event =
   | { kind: 'observe'; limitCount: number | null; remainingCount: number | null; resetMs: number | null };
 
 const maybe = (max: number) => fc.option(fc.integer({ min: 0, max }), { nil: null });
-const event: fc.Arbitrary<Event> = fc.oneof(
+const otherEvents = [
   fc.record({ kind: fc.constant('pass' as const), ms: fc.integer({ min: 0, max: 20_000 }) }),
+  fc.record({ kind: fc.constant('pass' as const), ms: fc.integer({ min: 0, max: 300 }) }),
   fc.record({ kind: fc.constant('lease' as const), wantedCount: fc.integer({ min: 0, max: 50 }) }),
   fc.record({ kind: fc.constant('throttle' as const), retryAfterMs: maybe(100_000_000) }),
+];
+const eventOf = (events: fc.Arbitrary<Event>[]): fc.Arbitrary<Event> => fc.oneof(...events);
+const event = eventOf([
+  ...otherEvents,
   fc.record({
     kind: fc.constant('observe' as const),
     limitCount: maybe(20),
     remainingCount: maybe(20),
-    resetMs: maybe(100_000_000),
+    resetMs: fc.oneof(maybe(1_000), maybe(100_000_000)),
   }),
-);
+]);
+
+/** The shortest time between two slots. */
+const closest = (slots: readonly number[]): number =>
+  Math.min(Infinity, ...slots.slice(1).map((slot, index) => slot - (slots[index] ?? 0)));
 
 function play(gate: Gate, next: Event): void {
   if (next.kind === 'pass') gate.nowMs += next.ms;
@@ -81,15 +90,26 @@ function play(gate: Gate, next: Event): void {
 }
 
 describe('the gate', () => {
-  it('never grants two slots closer together than the rate allows, in any history', () => {
+  it('never grants two slots closer together than the rate allows, in any history without a known limit', () => {
+    fc.assert(
+      fc.property(fc.array(eventOf(otherEvents), { maxLength: 80 }), (events) => {
+        const gate = new Gate();
+        for (const next of events) play(gate, next);
+        expect(closest(gate.slots)).toBeGreaterThan(125 - 0.001);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('never grants more slots in a second than the rate, nor two within half an interval, in any history', () => {
     fc.assert(
       fc.property(fc.array(event, { maxLength: 80 }), (events) => {
         const gate = new Gate();
         for (const next of events) play(gate, next);
-        const intervalMs = 1_000 / config.maxRatePerSecond;
+        expect(closest(gate.slots)).toBeGreaterThan(62.5 - 0.001);
         for (const [index, slot] of gate.slots.entries()) {
-          const before = gate.slots[index - 1];
-          if (before !== undefined) expect(slot - before).toBeGreaterThan(intervalMs - 0.001);
+          const ninth = gate.slots[index + config.maxRatePerSecond];
+          if (ninth !== undefined) expect(ninth - slot).toBeGreaterThan(1_000 - 0.001);
         }
       }),
       { numRuns: 1_000 },
@@ -299,7 +319,7 @@ describe('a 429', () => {
     expect(gate.lease(1).intervalMs).toBeCloseTo(126.25);
   });
 
-  it('again and again at the limit widens the margin to one slot, and takes a fifth of the rate after that', () => {
+  it('again and again at the limit widens the margin, up to one slot', () => {
     const gate = new Gate();
     const intervals: number[] = [];
     for (let i = 0; i < 20; i++) {
@@ -307,9 +327,12 @@ describe('a 429', () => {
       gate.nowMs += 4_000;
       intervals.push(gate.lease(1).intervalMs);
     }
-    expect(intervals[1]).toBeCloseTo(125 * 1.02);
-    expect(intervals[4]).toBeCloseTo(125 * 1.05);
-    expect(Math.max(...intervals)).toBeGreaterThan(125 * 1.2);
+    expect(intervals[0]).toBeCloseTo(125 * 1.01);
+    for (const [index, intervalMs] of intervals.entries())
+      if (index > 0) expect(intervalMs).toBeGreaterThan(intervals[index - 1] ?? 0);
+    // As wide as one slot would be, less what has halved since the last 429.
+    expect(Math.max(...intervals)).toBeLessThanOrEqual(125 * 1.125);
+    expect(intervals.at(-1)).toBeGreaterThan(125 * 1.06);
   });
 
   it('below the limit says that others call too: a fifth of the rate goes', () => {
@@ -318,21 +341,19 @@ describe('a 429', () => {
     expect(gate.state.ratePerSecond).toBeCloseTo(6.4);
   });
 
-  it('at the limit is forgotten slowly: the margin shrinks by a millisecond in ten minutes', () => {
+  it('at the limit is forgotten: what it has added to the margin halves in a minute', () => {
     const gate = new Gate();
     gate.throttle(1_000, 8);
     gate.nowMs += 20 * 60_000;
-    // Half a margin would be a new one.
     gate.observe(8, 3, 1_000);
     expect(gate.lease(1).intervalMs).toBeCloseTo(126.25);
-    for (let i = 0; i < 2; i++) {
-      gate.throttle(1_000, 8);
-      gate.nowMs += 4_000;
-    }
-    const wide = gate.lease(1).intervalMs;
+    gate.throttle(1_000, 8);
+    gate.nowMs += 60_000;
+    gate.observe(8, 3, 1_000);
+    expect(gate.lease(1).intervalMs).toBeCloseTo(125 * 1.0125);
     gate.nowMs += 20 * 60_000;
     gate.observe(8, 3, 1_000);
-    expect(gate.lease(1).intervalMs).toBeCloseTo(wide - 2 / 8);
+    expect(gate.lease(1).intervalMs).toBeCloseTo(126.25);
   });
 
   it('with an absurd retry-after stops sessions for at most an hour', () => {
@@ -355,7 +376,7 @@ describe('a call at the limit that came late', () => {
     return gate.slots;
   };
 
-  it('moves the slot a second after it, and the line behind that', () => {
+  it('moves the slot that takes its place a second later, and no other', () => {
     const [plain, gate] = [atLimit(), atLimit()];
     const first = gate.lease(1);
     plain.lease(1);
@@ -364,42 +385,54 @@ describe('a call at the limit that came late', () => {
     gate.late({ slotAt, lateMs: 40 });
     const moved = slotsOf(gate);
     const even = slotsOf(plain);
-    expect(moved.slice(0, 8)).toEqual(even.slice(0, 8));
-    // A second after its arrival, and the margin.
+    // A second after its arrival, and the margin; so does the next call of its place.
     expect(moved[8]).toBeCloseTo(slotAt + 1_000 + 40 + 10);
-    expect((moved[9] ?? 0) - (moved[8] ?? 0)).toBeCloseTo(126.25);
+    expect(moved[16]).toBeCloseTo((even[16] ?? 0) + 40);
+    const others = (slots: number[]): number[] => slots.filter((_, index) => index % 8 !== 0).map(Math.round);
+    expect(others(moved)).toEqual(others(even));
   });
 
-  it('changes nothing when the call was no later than the margin', () => {
+  it('may be said twice: when it leaves, and when its answer says that it came later still', () => {
     const gate = atLimit();
-    const slotAt = gate.nowMs;
-    gate.lease(1);
-    gate.nowMs += 100;
-    gate.late({ slotAt, lateMs: 0 });
-    expect(slotsOf(gate)[8]).toBeCloseTo(slotAt + 8 * 126.25);
+    const first = gate.lease(1);
+    const slotAt = gate.nowMs + first.delayMs;
+    gate.nowMs += 50;
+    gate.late({ slotAt, lateMs: 30 });
+    gate.nowMs += 50;
+    gate.late({ slotAt: slotAt + 30, lateMs: 20 });
+    expect(slotsOf(gate)[8]).toBeCloseTo(slotAt + 1_000 + 50 + 10);
   });
 
-  it('is not believed for more than a fiftieth of the time', () => {
+  it('costs a tenth of a slot where every call comes 60 ms late, and no second has too many', () => {
     const gate = atLimit();
-    const slots = 8 * 60;
-    for (let i = 0; i < slots;) {
+    const slotCount = 8 * 60;
+    const arrivals: number[] = [];
+    while (arrivals.length < slotCount) {
       const lease = gate.lease(1);
       if (lease.permitCount === 0) gate.nowMs += lease.retryInMs;
       else {
         const slotAt = gate.nowMs + lease.delayMs;
+        arrivals.push(slotAt + 60);
         gate.nowMs = slotAt + 60;
         gate.late({ slotAt, lateMs: 60 });
-        i++;
       }
     }
-    const tookMs = (gate.slots.at(-1) ?? 0) - (gate.slots[0] ?? 0);
-    expect(tookMs / ((slots - 1) * 126.25)).toBeLessThan(1.04);
+    const tookMs = (arrivals.at(-1) ?? 0) - (arrivals[0] ?? 0);
+    expect(tookMs / ((slotCount - 1) * 126.25)).toBeLessThan(1.06);
+    for (const [index, at] of arrivals.entries())
+      expect((arrivals[index + 8] ?? Infinity) - at).toBeGreaterThanOrEqual(1_000);
   });
 
   it('of an hour ago, or of a clock ahead, is ignored', () => {
     const gate = atLimit();
+    gate.lease(1);
+    const { places } = gate.state;
     gate.late({ slotAt: gate.nowMs - 3_600_000, lateMs: 100 }, { slotAt: gate.nowMs + 5_000, lateMs: 100 });
-    expect(gate.state.lateCalls).toEqual([]);
+    expect(gate.state.places).toEqual(places);
+  });
+
+  it('that leaves late may do so for a quarter of a second, because its place waits for it', () => {
+    expect(atLimit().lease(1).maxLatenessMs).toBe(250);
   });
 
   it('is known before the slot is granted: at the limit none is given out further ahead than half a second', () => {
@@ -436,11 +469,19 @@ describe('rate headers', () => {
     const gate = new Gate();
     expect(gate.lease(1)).toMatchObject({ intervalMs: 125, maxLatenessMs: 50, limitCount: null });
     gate.observe(8, 3, 1_000);
-    // Late calls take half of the margin; the way to the provider may take the other half.
-    expect(gate.lease(1)).toMatchObject({ intervalMs: 126.25, maxLatenessMs: 5, limitCount: 8 });
+    expect(gate.lease(1)).toMatchObject({ intervalMs: 126.25, reportLateMs: 7.5, limitCount: 8 });
   });
 
-  it('of a higher limit are ignored: the setting is the maximum', () => {
+  it('of a higher limit let calls leave late by what our slower second has to spare', () => {
+    const gate = new Gate();
+    gate.observe(9, 3, 1_000);
+    // Nine slots of 125 ms are 1,125 ms.
+    expect(gate.lease(1)).toMatchObject({ intervalMs: 125, maxLatenessMs: 115, reportLateMs: null });
+    gate.observe(100, 90, 1_000);
+    expect(gate.lease(1)).toMatchObject({ intervalMs: 125, maxLatenessMs: 250, limitCount: 100 });
+  });
+
+  it('of a higher limit raise no rate: the setting is the maximum', () => {
     const gate = new Gate();
     gate.observe(100, 99, 1_000);
     expect(gate.lease(1).intervalMs).toBe(125);
@@ -458,14 +499,16 @@ describe('rate headers', () => {
     expect(gate.lease(1).delayMs).toBe(0);
   });
 
-  it('are reported only when they lower the rate or show other callers', () => {
+  it('are reported only when they say something new, or show other callers', () => {
     const isNews = (limitCount: number | null, remainingCount: number | null, resetMs: number | null) =>
       isRateNews({ limitCount, remainingCount, resetMs }, config, null);
     expect(isNews(5, 3, 1_000)).toBe(true);
     expect(isNews(10, 0, 1_000)).toBe(true);
     expect(isNews(8, 0, 60_000)).toBe(true);
     expect(isNews(null, 0, 1_000)).toBe(true);
-    expect(isNews(10, 3, 1_000)).toBe(false);
+    expect(isNews(10, 3, 1_000)).toBe(true);
+    expect(isNews(1_000, 3, 60_000)).toBe(false);
+    expect(isRateNews({ limitCount: 10, remainingCount: 3, resetMs: 1_000 }, config, 10)).toBe(false);
     // The gate knows the limit already, and our own even calls have used the second up.
     expect(isRateNews({ limitCount: 8, remainingCount: 0, resetMs: 1_000 }, config, 8)).toBe(false);
     expect(isRateNews({ limitCount: 5, remainingCount: 3, resetMs: 1_000 }, config, 5)).toBe(false);

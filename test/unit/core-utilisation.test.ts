@@ -18,7 +18,7 @@ const plain: Simulation = {
 
 const overLeast = ({ ms, leastMs }: { ms: number; leastMs: number }): number => ms / leastMs;
 
-describe('slices that follow each other for ten minutes', { timeout: 60_000 }, () => {
+describe('slices that follow each other for ten minutes', { timeout: 120_000 }, () => {
   it.each([
     [1, 1],
     [1, 5],
@@ -39,7 +39,7 @@ describe('slices that follow each other for ten minutes', { timeout: 60_000 }, (
 
 describe(
   'ten minutes at the limit, where one call in a hundred comes 45 ms late',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   () => {
     // With a margin alone these were 1.088, 1.034, 1.083 and 1.021.
     it.each([
@@ -74,7 +74,44 @@ describe(
   },
 );
 
-describe('ten minutes at exactly the limit of ten calls a second', { timeout: 60_000 }, () => {
+describe(
+  'ten minutes on a busy machine, whose thread stands still again and again',
+  { timeout: 120_000 },
+  () => {
+    const tail = { share: 0.01, ms: 45 };
+    // With slots that were void when they were missed by 5 ms at the limit, the first two were 1.05 and 1.11.
+    it.each([
+      [{ everyMs: 500, ms: 40 }, 1.02],
+      [{ everyMs: 300, ms: 60 }, 1.03],
+      [{ everyMs: 2_000, ms: 200 }, 1.03],
+    ])('use the limit in little more than the least time: stalls %j, %f', async (stalls, most) => {
+      for (const [window, sessionCount] of [
+        ['sliding', 1],
+        ['sliding', 5],
+        ['fixed', 5],
+      ] as const) {
+        const limit = { callCount: 10, window, hasHeaders: true };
+        const busy = { ...plain, mailRate: 10, sessionCount, latencyMs: 20, tail, stalls, limit };
+        const run = await simulateSending(busy);
+        expect(overLeast(run)).toBeLessThanOrEqual(most);
+        expect(run.throttledCount / run.callCount).toBeLessThan(0.001);
+      }
+    });
+
+    it('lose nothing below the limit that the provider names', async () => {
+      const stalls = { everyMs: 300, ms: 60 };
+      const limit = { callCount: 10, window: 'sliding', hasHeaders: true } as const;
+      for (const mailRate of [1, 2, 8])
+        for (const sessionCount of [1, 5]) {
+          const run = await simulateSending({ ...plain, mailRate, sessionCount, stalls, limit });
+          expect(overLeast(run)).toBeLessThanOrEqual(1.01);
+          expect(run.throttledCount).toBe(0);
+        }
+    });
+  },
+);
+
+describe('ten minutes at exactly the limit of ten calls a second', { timeout: 120_000 }, () => {
   it.each([
     ['sliding', 1, 5, 1.02],
     ['sliding', 5, 5, 1.02],

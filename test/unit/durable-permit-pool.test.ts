@@ -140,31 +140,47 @@ describe('a call that was answered late', () => {
       () => clock.nowMs,
       () => 4,
     );
-    const call = async (tookMs: number) => {
+    const call = async (tookMs: number, leftLateMs = 0) => {
       const permit = await pool.permit();
-      clock.nowMs = permit.at + tookMs;
-      return pool.answered(permit);
+      clock.nowMs = permit.at + leftLateMs;
+      const left = pool.left(permit);
+      clock.nowMs += tookMs;
+      return { left, answered: pool.answered(permit) };
     };
     return { call, clock };
   };
+  const nothing = { left: [], answered: [] };
 
-  it('is reported once, by the clock of the gate, with how much later than usual it was', async () => {
+  it('is reported once, by the clock of the gate, with how much later than the quickest it was', async () => {
     const { call, clock } = latePool();
-    for (const tookMs of [50, 52, 51, 50, 53]) expect(await call(tookMs)).toEqual([]);
-    const reported = await call(95);
-    expect(reported).toEqual([{ slotAt: clock.nowMs - 95 - 1_000, lateMs: 44 }]);
-    expect(await call(51)).toEqual([]);
+    for (const tookMs of [50, 52, 51, 50, 53]) expect(await call(tookMs)).toEqual(nothing);
+    const { answered } = await call(95);
+    expect(answered).toEqual([{ slotAt: clock.nowMs - 95 - 1_000, lateMs: 45 }]);
+    expect(await call(51)).toEqual(nothing);
+  });
+
+  it('is reported when it leaves, and again only if it came later still', async () => {
+    const { call, clock } = latePool();
+    await call(50);
+    await call(50);
+    const slow = await call(50, 40);
+    expect(slow.left).toEqual([{ slotAt: clock.nowMs - 90 - 1_000, lateMs: 40 }]);
+    expect(slow.answered).toEqual([]);
+    const slower = await call(70, 40);
+    expect(slower.left).toHaveLength(1);
+    // By the time at which the gate believes that it came.
+    expect(slower.answered).toEqual([{ slotAt: clock.nowMs - 70 - 1_000, lateMs: 20 }]);
   });
 
   it('is reported later when only then it is known what is usual: the first call of a session', async () => {
     const { call } = latePool();
-    expect(await call(99)).toEqual([]);
-    expect(await call(50)).toEqual([{ slotAt: 9_000, lateMs: 49 }]);
+    expect(await call(75)).toEqual(nothing);
+    expect((await call(50)).answered).toEqual([{ slotAt: 9_000, lateMs: 25 }]);
   });
 
   it('says nothing where answers always vary', async () => {
     const { call } = latePool();
     for (const tookMs of [50, 300, 120, 80, 250, 60]) await call(tookMs);
-    for (const tookMs of [210, 400, 90, 350]) expect(await call(tookMs)).toEqual([]);
+    for (const tookMs of [210, 400, 90, 350]) expect(await call(tookMs)).toEqual(nothing);
   });
 });

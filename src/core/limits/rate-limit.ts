@@ -5,9 +5,13 @@
  * I.371). Permits are slots on a time line, one every `1 / rate` seconds. Resend counts calls per second and allows
  * no bursts, so a deeper bucket would only earn 429s.
  *
+ * At exactly the provider's limit the line is ten (or as many as it allows) interleaved ones: each place is used again a
+ * second after its last call came to the provider. A late call delays its own place only.
+ *
  * Owns the slots, the slow-down after a 429, the margin at the limit and the recovery. No storage and no clock.
- * Invariants: slots of one gate are never closer than the interval; no lease lies further ahead than
- * {@link maxWaitMs} (instead nothing is granted, and the answer says when to ask again).
+ * Invariants: slots of one gate are never closer than the interval, and at the limit never closer than half of it; no
+ * second has more of them than the rate; no lease lies further ahead than {@link maxWaitMs} (instead nothing is granted,
+ * and the answer says when to ask again).
  *
  * @module
  */
@@ -26,17 +30,18 @@ export interface GateState {
   ceiling: { ratePerSecond: number; until: number } | null;
   /** How much longer than the provider's second our own is, at the limit. Memory only. */
   margin: Margin;
-  /** Calls of the last second that came to the provider late. Memory only. */
-  lateCalls: readonly LateCall[];
-  /** How much of the time line may still be left free after late calls. Memory only. */
-  lateBudget: { ms: number; at: number };
+  /**
+   * At the limit: when the last calls came to the provider, as many as it allows in a second, the earliest first. Each
+   * place is used again a second after its call. Memory only; empty when the limit is not known.
+   */
+  places: readonly number[];
 }
 
-/** A call at the limit that came to the provider late: the call that leaves a second after it must be as late. */
+/** A call at the limit that came to the provider late: the next call in its place must wait for as long. */
 export interface LateCall {
-  /** Its slot, by the gate's clock, epoch ms. */
+  /** When the gate believes that it came: its slot, or what was reported of it before. By the gate's clock, epoch ms. */
   slotAt: number;
-  /** By how much later than usual after its slot it was answered. */
+  /** It came so much later. */
   lateMs: number;
 }
 
@@ -59,10 +64,12 @@ export interface Lease {
   permitCount: number;
   /** Until the first permit may be used. */
   delayMs: number;
-  /** Between two permits. */
+  /** Between two permits, where they are even. */
   intervalMs: number;
+  /** Until each permit may be used; a gate of an earlier version grants even ones only, and does not say it. */
+  delaysMs?: readonly number[];
   retryInMs: number;
-  /** A call that leaves later than this after its slot comes too close to a later one. */
+  /** A call that would leave later than this after its slot needs another one. */
   maxLatenessMs?: number;
   /** At the limit the gate wants to know of calls that are later than this; null: of none. */
   reportLateMs?: number | null;
@@ -97,20 +104,17 @@ const recoveryPerSecond = 0.05;
  * limit; a 429 widens it, up to one slot. Calls that are later than the margin are reported ({@link LateCall}).
  */
 const firstMarginMs = 10;
-const marginStepMs = 10;
+const marginStepMs = 5;
 /** A 429 this soon after the margin has changed is about calls that left by the old one. */
 const marginSettlesMs = 3_000;
-/** A wider margin shrinks this slowly: a millisecond is a thousandth of the rate, and a 429 costs a second. */
-const marginShrinkMs = 600_000;
-/** A late call is of use until the slots a second after it have passed. */
-const lateCallMs = 2_000;
+/** A wider margin is half as wide after this time. */
+const marginHalvesMs = 60_000;
 /** More than this is the provider's own work and not the way to it. */
-const maxLateMs = 200;
-/** A late answer need not mean that its call came late, so no more of each second is left free. */
-const lateBudgetMsPerSecond = 20;
-const maxLateBudgetMs = 200;
+const maxLateMs = 300;
 /** A slot that was missed by more is void: used later, it would put two calls into one interval. */
 export const maxLatenessMs = 50;
+/** Where the provider has said how many calls it takes in a second, as much as that allows, but no more than this. */
+const maxKnownLatenessMs = 250;
 
 export function initialGate(config: GateConfig, nowMs: number): GateState {
   return {
@@ -120,8 +124,7 @@ export function initialGate(config: GateConfig, nowMs: number): GateState {
     seenAt: nowMs,
     ceiling: null,
     margin: { ms: 0, since: nowMs },
-    lateCalls: [],
-    lateBudget: { ms: maxLateBudgetMs, at: nowMs },
+    places: [],
   };
 }
 
@@ -142,8 +145,7 @@ function followed(state: GateState, nowMs: number): GateState {
     seenAt: backMs > 0 ? nowMs : Math.max(state.seenAt, nowMs),
     ceiling: state.ceiling === null ? null : { ...state.ceiling, until: state.ceiling.until - backMs },
     margin: { ...state.margin, since: state.margin.since - backMs },
-    lateCalls: backMs > 0 ? [] : state.lateCalls,
-    lateBudget: { ...state.lateBudget, at: state.lateBudget.at - backMs },
+    places: backMs > 0 ? [] : state.places,
   };
 }
 
@@ -152,26 +154,31 @@ function recovered(known: GateState, config: GateConfig, nowMs: number): GateSta
   const state = followed(known, nowMs);
   const seconds = Math.max(0, nowMs - state.rateChangedAt) / 1_000;
   const ceiling = state.ceiling !== null && nowMs < state.ceiling.until ? state.ceiling : null;
-  const margin = shrunk(state.margin, nowMs);
   const limit = Math.min(config.maxRatePerSecond, ceiling?.ratePerSecond ?? Infinity);
   const ratePerSecond = Math.min(
-    (limit * 1_000) / (1_000 + marginMs({ ceiling, margin }, config)),
+    (limit * 1_000) / (1_000 + marginMs({ ceiling, margin: state.margin }, config, nowMs)),
     Math.max(minRatePerSecond, state.ratePerSecond) + seconds * recoveryPerSecond * config.maxRatePerSecond,
   );
-  return { ...state, ratePerSecond, rateChangedAt: Math.max(state.rateChangedAt, nowMs), ceiling, margin };
+  return { ...state, ratePerSecond, rateChangedAt: Math.max(state.rateChangedAt, nowMs), ceiling };
 }
 
 /** The margin that applies: none where the provider allows more than we do, or does not say what it allows. */
-function marginMs({ ceiling, margin }: Pick<GateState, 'ceiling' | 'margin'>, config: GateConfig): number {
+function marginMs(
+  { ceiling, margin }: Pick<GateState, 'ceiling' | 'margin'>,
+  config: GateConfig,
+  nowMs: number,
+): number {
   if (ceiling === null) return 0;
   const { ratePerSecond } = ceiling;
-  return isAtLimit(Math.min(config.maxRatePerSecond, ratePerSecond), ratePerSecond) ? margin.ms : 0;
+  return isAtLimit(Math.min(config.maxRatePerSecond, ratePerSecond), ratePerSecond)
+    ? widthMs(margin, nowMs)
+    : 0;
 }
 
-/** The margin after a while without a 429: a millisecond less for each ten minutes. */
-function shrunk({ ms, since }: Margin, nowMs: number): Margin {
-  const steps = Math.max(0, Math.floor((nowMs - since) / marginShrinkMs));
-  return { ms: Math.max(0, ms - steps), since: since + steps * marginShrinkMs };
+/** How wide a margin is after a while: what a 429 has added to it halves every minute. */
+function widthMs({ ms, since }: Margin, nowMs: number): number {
+  const addedMs = Math.max(0, ms - firstMarginMs);
+  return ms - addedMs * (1 - 0.5 ** (Math.max(0, nowMs - since) / marginHalvesMs));
 }
 
 /** True when so many calls a second are all that the provider allows. */
@@ -183,8 +190,9 @@ function isAtLimit(ratePerSecond: number, limitCount: number): boolean {
 function widened(margin: Margin, limitCount: number, nowMs: number): Margin | null {
   const slotMs = 1_000 / limitCount;
   if (margin.ms > 0 && nowMs - margin.since < marginSettlesMs) return margin;
-  if (margin.ms >= slotMs) return null;
-  return { ms: Math.min(slotMs, Math.max(firstMarginMs, margin.ms + marginStepMs)), since: nowMs };
+  const ms = widthMs(margin, nowMs);
+  if (ms >= slotMs) return null;
+  return { ms: Math.min(slotMs, Math.max(firstMarginMs, ms + marginStepMs)), since: nowMs };
 }
 
 /**
@@ -200,68 +208,85 @@ export function leasePermits(
   weight = 1,
 ): { state: GateState; lease: Lease } {
   const current = recovered(state, config, nowMs);
-  const intervalMs = (weight * 1_000) / current.ratePerSecond;
-  const { ceiling } = current;
-  const lateMs = marginMs(current, config);
-  const isLimited = lateMs > 0;
-  const firstAt = clearOfLateCalls(current, Math.max(nowMs, current.nextSlotAt), lateMs);
-  const delayMs = firstAt - nowMs;
-  const known = {
-    nowMs,
-    intervalMs,
-    // The other half of the margin is for the way to the provider.
-    maxLatenessMs: isLimited ? Math.min(maxLatenessMs, lateMs / 2) : maxLatenessMs,
-    reportLateMs: isLimited ? lateMs : null,
-    limitCount: ceiling !== null && ceiling.until - nowMs > ceilingRefreshMs ? ceiling.ratePerSecond : null,
-  };
+  const { ceiling, ratePerSecond } = current;
+  const intervalMs = (weight * 1_000) / ratePerSecond;
+  const margin = marginMs(current, config, nowMs);
+  const isLimited = margin > 0;
+  const count = isLimited && ceiling !== null ? Math.max(1, Math.floor(ceiling.ratePerSecond)) : 0;
+  // A second and the margin; more where the rate is lower.
+  const windowMs = (count * 1_000) / ratePerSecond;
+  // Slots at another limit were closer than even ones.
+  const isOther = current.places.length > 0 && current.places.length !== count;
+  const startAt = Math.max(nowMs, current.nextSlotAt + (isOther ? intervalMs / 2 : 0));
   const waitMs = isLimited ? Math.max(limitWaitMs, intervalMs) : maxWaitMs;
-  if (delayMs > waitMs || wantedCount < 1) {
-    const retryInMs = Math.max(1, Math.ceil(isLimited ? delayMs - waitMs : delayMs));
-    return { state: current, lease: { ...known, permitCount: 0, delayMs: 0, retryInMs } };
-  }
   const most = Math.max(1, Math.min(Math.trunc(wantedCount), Math.floor(leaseSpanMs / intervalMs)));
-  let permitCount = 1;
-  const slotAt = (index: number): number => firstAt + index * intervalMs;
-  /** In even steps, so a slot that has to be moved is for the next lease, and so is one too far ahead. */
-  const isFree = (at: number): boolean =>
-    (!isLimited || at - nowMs <= waitMs) && clearOfLateCalls(current, at, lateMs) === at;
-  while (permitCount < most && isFree(slotAt(permitCount))) permitCount++;
-  return {
-    state: { ...current, nextSlotAt: slotAt(permitCount) },
-    lease: { ...known, permitCount, delayMs, retryInMs: 0 },
-  };
+  let places = spread(current.places, count, startAt, windowMs);
+  let nextSlotAt = startAt;
+  const delaysMs: number[] = [];
+  for (;;) {
+    const place = places[Math.min(weight, places.length) - 1];
+    const at = place === undefined ? nextSlotAt : Math.max(nextSlotAt, place + windowMs);
+    const delayMs = at - nowMs;
+    const isTooFar = delayMs > waitMs && (isLimited || delaysMs.length === 0);
+    if (isTooFar || delaysMs.length === most || wantedCount < 1) {
+      const lease = {
+        nowMs,
+        permitCount: delaysMs.length,
+        delayMs: delaysMs[0] ?? 0,
+        delaysMs,
+        intervalMs,
+        retryInMs: delaysMs.length > 0 ? 0 : Math.max(1, Math.ceil(isLimited ? delayMs - waitMs : delayMs)),
+        maxLatenessMs: latenessMs(ceiling, isLimited, intervalMs / weight),
+        // The rest of the margin is for what a session does not see of the way.
+        reportLateMs: isLimited ? 0.75 * margin : null,
+        limitCount:
+          ceiling !== null && ceiling.until - nowMs > ceilingRefreshMs ? ceiling.ratePerSecond : null,
+      };
+      return { state: delaysMs.length > 0 ? { ...current, nextSlotAt, places } : current, lease };
+    }
+    delaysMs.push(delayMs);
+    places = sorted([...places.slice(weight), ...places.slice(0, weight).map(() => at)]);
+    // At the limit the places keep the rate, so a slot need not wait for a late one before it.
+    nextSlotAt = at + (isLimited ? intervalMs / 2 : intervalMs);
+  }
 }
 
-/** The time, or a later one at which a call falls into no second that a late call has made shorter. */
-function clearOfLateCalls({ lateCalls }: GateState, at: number, marginMs: number): number {
-  let clearAt = at;
-  for (const { slotAt, lateMs } of lateCalls) {
-    const windowAt = slotAt + 1_000;
-    if (clearAt >= windowAt) clearAt = Math.max(clearAt, windowAt + lateMs + marginMs);
-  }
-  return clearAt;
+/**
+ * How late after its slot a call may leave. Below the provider's limit the slots of a second are spread over more than a
+ * second, so a call may be as late as that is longer. At the limit its place waits for as long as it was late.
+ */
+function latenessMs(ceiling: GateState['ceiling'], isLimited: boolean, slotMs: number): number {
+  if (ceiling === null) return maxLatenessMs;
+  const spareMs = isLimited ? maxKnownLatenessMs : ceiling.ratePerSecond * slotMs - 1_000 - firstMarginMs;
+  return Math.min(maxKnownLatenessMs, Math.max(maxLatenessMs, spareMs));
+}
+
+const sorted = (times: readonly number[]): number[] => times.toSorted((a, b) => a - b);
+
+/**
+ * The places of the last second. Where nothing is known of it, or nothing left for longer than a slot, they are as of
+ * calls that left evenly before `startAt`, so that the next ones leave evenly.
+ */
+function spread(places: readonly number[], count: number, startAt: number, windowMs: number): number[] {
+  const slotMs = windowMs / count;
+  const even = Array.from({ length: count }, (_, index) => startAt - windowMs + index * slotMs);
+  if (places.length !== count) return even;
+  const [earliest = startAt] = places;
+  if (earliest + windowMs >= startAt - slotMs) return [...places];
+  return sorted(places.map((at, index) => Math.max(at, even[index] ?? at)));
 }
 
 /** Takes in calls at the limit that came to the provider late. */
-export function noteLateCalls(
-  state: GateState,
-  config: GateConfig,
-  nowMs: number,
-  calls: readonly LateCall[],
-): GateState {
-  const current = recovered(state, config, nowMs);
-  const isRecent = ({ slotAt }: LateCall): boolean => slotAt > nowMs - lateCallMs && slotAt <= nowMs;
-  const { ms, at } = current.lateBudget;
-  let budgetMs = Math.min(maxLateBudgetMs, ms + (Math.max(0, nowMs - at) * lateBudgetMsPerSecond) / 1_000);
-  const lateCalls = current.lateCalls.filter(isRecent);
-  for (const { slotAt, lateMs } of calls.filter(isRecent)) {
-    const known = { slotAt, lateMs: Math.min(maxLateMs, lateMs) };
-    if (known.lateMs > budgetMs) continue;
-    budgetMs -= known.lateMs;
-    lateCalls.push(known);
+export function noteLateCalls(state: GateState, calls: readonly LateCall[]): GateState {
+  const places = [...state.places];
+  const toleranceMs = 250 / Math.max(1, places.length);
+  for (const { slotAt, lateMs } of calls) {
+    const farMs = places.map((at) => Math.abs(at - slotAt));
+    const nearestMs = Math.min(...farMs);
+    // Else the place has its next call already.
+    if (nearestMs <= toleranceMs) places[farMs.indexOf(nearestMs)] = slotAt + Math.min(maxLateMs, lateMs);
   }
-  lateCalls.sort((a, b) => a.slotAt - b.slotAt);
-  return { ...current, lateCalls, lateBudget: { ms: budgetMs, at: Math.max(at, nowMs) } };
+  return { ...state, places: sorted(places) };
 }
 
 /**
@@ -290,8 +315,6 @@ export function throttle(
     ...current,
     ceiling: limitCount === null ? current.ceiling : { ratePerSecond: limitCount, until: nowMs + ceilingMs },
     margin: margin ?? current.margin,
-    // What was taken for the provider's own work was the way to it.
-    lateBudget: margin === null ? current.lateBudget : { ms: maxLateBudgetMs, at: nowMs },
     nextSlotAt: Math.max(current.nextSlotAt, nowMs + pauseMs),
     ratePerSecond:
       isSameNews || margin !== null
@@ -327,7 +350,8 @@ export function isRateNews(
 ): boolean {
   const { limitCount, remainingCount } = observation;
   const isBinding = limitCount !== null && limitCount < maxRatePerSecond + 1;
-  if (isBinding && limitCount !== knownLimitCount) return true;
+  // A higher one says how late a call may leave.
+  if ((isBinding || isPerSecond(observation)) && limitCount !== knownLimitCount) return true;
   return (
     remainingCount === 0 && !isFilledEvenly(Math.min(maxRatePerSecond, limitCount ?? Infinity), observation)
   );

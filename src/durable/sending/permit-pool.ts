@@ -29,13 +29,19 @@ const minAnswerCount = 2;
 /** A call that left longer ago says nothing to the slots that are granted now. */
 const lateReportMs = 900;
 
-/** A call that was answered. */
-interface AnsweredCall {
+/** A provider whose answers take longer than its quickest by more than this says nothing about when calls came. */
+const maxVaryMs = 30;
+
+/** A call that has left. */
+interface LeftCall {
   /** Its slot by the session's clock, epoch ms. */
   slotAt: number;
-  /** From its slot to its answer. */
-  tookMs: number;
-  isReported: boolean;
+  /** It left so long after its slot. */
+  leftLateMs: number;
+  /** From its leaving to its answer; null: it has none yet. */
+  wayMs: number | null;
+  /** By how much too late the gate knows it to have come. */
+  reportedMs: number;
 }
 
 /** No lease reaches further ahead; a slot beyond it was granted before the clock was set back. */
@@ -49,8 +55,9 @@ export class PermitPool {
   /** The session's clock minus the gate's; null before the first lease. */
   #clockAheadMs: number | null = null;
   #reportLateMs: number | null = null;
+  readonly #left = new WeakMap<Permit, LeftCall>();
   /** The last calls that were answered, the newest last. */
-  #answered: AnsweredCall[] = [];
+  #answered: LeftCall[] = [];
   #waitingCount = 0;
   #slots: number[] = [];
   /** Granted since the last 429; earlier permits are void, also those that senders hold. */
@@ -115,28 +122,46 @@ export class PermitPool {
   }
 
   /**
+   * Notes that a call leaves now.
+   *
+   * @returns the call, if it leaves so late that the gate must know
+   */
+  left(permit: Permit): LateCall[] {
+    const leftLateMs = Math.max(0, this.#now() - permit.at);
+    const call: LeftCall = { slotAt: permit.at, leftLateMs, wayMs: null, reportedMs: 0 };
+    this.#left.set(permit, call);
+    return this.#late(call, leftLateMs);
+  }
+
+  /**
    * Notes the answer to a call.
    *
    * @returns calls that came to the provider so late that the gate must know
    */
   answered(permit: Permit): LateCall[] {
     const nowMs = this.#now();
-    this.#answered.push({ slotAt: permit.at, tookMs: nowMs - permit.at, isReported: false });
+    const answered = this.#left.get(permit);
+    if (answered === undefined) return [];
+    answered.wayMs = nowMs - answered.slotAt - answered.leftLateMs;
+    this.#answered.push(answered);
     if (this.#answered.length > usualOfCount) this.#answered.shift();
-    const reportMs = this.#reportLateMs;
-    const aheadMs = this.#clockAheadMs;
-    if (reportMs === null || aheadMs === null || this.#answered.length < minAnswerCount) return [];
-    const sorted = this.#answered.map(({ tookMs }) => tookMs).sort((a, b) => a - b);
-    const share = (of: number): number => sorted[Math.floor(of * (sorted.length - 1))] ?? 0;
-    const usualMs = share(0.5);
-    // A provider whose answers vary by more says nothing about when calls came.
-    if (share(0.9) - usualMs > reportMs) return [];
-    return this.#answered.flatMap((call) => {
-      const lateMs = call.tookMs - usualMs;
-      if (call.isReported || lateMs <= reportMs || call.slotAt < nowMs - lateReportMs) return [];
-      call.isReported = true;
-      return [{ slotAt: call.slotAt - aheadMs, lateMs }];
-    });
+    if (this.#answered.length < minAnswerCount) return [];
+    const ways = this.#answered.map(({ wayMs }) => wayMs ?? 0).sort((a, b) => a - b);
+    const share = (of: number): number => ways[Math.floor(of * (ways.length - 1))] ?? 0;
+    const quickMs = share(0);
+    if (share(0.9) - quickMs > maxVaryMs) return [];
+    return this.#answered
+      .filter(({ slotAt }) => slotAt >= nowMs - lateReportMs)
+      .flatMap((call) => this.#late(call, call.leftLateMs + Math.max(0, (call.wayMs ?? 0) - quickMs)));
+  }
+
+  /** The call, by the gate's clock, if it came later than the gate knows by more than the margin. */
+  #late(call: LeftCall, lateMs: number): LateCall[] {
+    const { slotAt, reportedMs } = call;
+    const moreMs = lateMs - reportedMs;
+    if (this.#reportLateMs === null || this.#clockAheadMs === null || moreMs <= this.#reportLateMs) return [];
+    call.reportedMs = lateMs;
+    return [{ slotAt: slotAt + reportedMs - this.#clockAheadMs, lateMs: moreMs }];
   }
 
   /** Takes back a permit that was not used. */
@@ -167,8 +192,13 @@ export class PermitPool {
       lease.intervalMs < fastIntervalMs ? maxFastLatenessMs : (lease.maxLatenessMs ?? maxLatenessMs);
     this.#reportLateMs = lease.reportLateMs ?? null;
     this.#knownLimitCount = lease.limitCount ?? null;
-    const firstAt = gateNowMs + this.#clockAheadMs + lease.delayMs;
-    for (let i = 0; i < lease.permitCount; i++) this.#slots.push(firstAt + i * lease.intervalMs);
+    const { delaysMs = evenDelays(lease) } = lease;
+    for (const delayMs of delaysMs) this.#slots.push(gateNowMs + this.#clockAheadMs + delayMs);
     return lease.permitCount > 0 ? nowMs : nowMs + lease.retryInMs;
   }
+}
+
+/** As a gate of an earlier version grants them. */
+function evenDelays({ permitCount, delayMs, intervalMs }: Lease): number[] {
+  return Array.from({ length: permitCount }, (_, index) => delayMs + index * intervalMs);
 }

@@ -448,6 +448,7 @@ export class SessionRunner implements SliceVerbs {
     const { key, payload, mailCount } = intent;
     // In the turn of the call: no command came since, and the sending window is open.
     const mayLeave = (): boolean => this.#mayLeave();
+    waitUntil(mail.reportLate(permits.left(permit)));
     const delivery = await inTime(deliveryTimeoutMs(), (signal) =>
       waits.during('provider_answer', () =>
         mail.transport.deliver({
