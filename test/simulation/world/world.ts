@@ -264,6 +264,7 @@ export class World {
     return {
       hopMs: () => this.#hopMs(),
       commitMs: () => (this.#commitIsSlow && random.chance(0.5) ? random.int(1, 12) : 0),
+      commitsAtOnce: !this.#commitIsSlow,
       isStorageSlow: () => random.chance(0.3),
       alarm: (host) => {
         const p = this.#intensity.alarms;
@@ -280,7 +281,7 @@ export class World {
         this.#crashCount++;
         this.#invariants.answersLost(host);
       },
-      committed: (host, hasResults) => this.#checked(() => this.#invariants.committed(host, hasResults)),
+      committed: (host, written) => this.#checked(() => this.#invariants.committed(host, written)),
       called: (host, method, args) => {
         if (method === 'command') {
           const command = args[0] as Command;
