@@ -952,9 +952,7 @@ export class Invariants {
       this.#checkWaveEvents(record);
       const row = record.host.database.run('SELECT rev, state, total, plan FROM session').rows[0];
       const line = listed.get(sessionId);
-      // Where the platform lost the alarm of an ended session and nobody reads it, late events are not in the list.
-      const isOld = record.host.isAlarmLost && Number(line?.rev) <= Number(row?.['rev']);
-      if ((line?.rev !== row?.['rev'] && !isOld) || line?.state !== row?.['state']) {
+      if (line?.rev !== row?.['rev'] || line?.state !== row?.['state']) {
         this.#fail(
           'the list equals the session',
           `${sessionId}: rev ${line?.rev ?? 'none'} is listed, it has ${String(row?.['rev'])}`,
@@ -1039,7 +1037,7 @@ export class Invariants {
       return;
     }
     const endedMs = this.#sim.wallMs() - Number(row?.['finishedAt'] ?? Infinity);
-    if (endedMs > this.retentionMs + retentionSlackMs && this.isClockTrue && !host.isAlarmLost)
+    if (endedMs > this.retentionMs + retentionSlackMs && this.isClockTrue)
       this.#fail('what retention removes is gone', `${host.name} still has ${last.size} leads`);
   }
 

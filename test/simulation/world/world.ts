@@ -64,6 +64,8 @@ export interface WorldResult {
   hash: number;
   stepCount: number;
   crashCount: number;
+  /** Those in storms. */
+  stormCrashCount: number;
   callCount: number;
   mailCount: number;
   sessionCount: number;
@@ -81,8 +83,10 @@ const settleMs = 3 * 3_600_000;
 const dayMs = 86_400_000;
 /** More steps than any world needs: something goes round and round. */
 const maxStepCount = 200_000;
-/** After the activations have ended, events arrive within this time. */
-const eventSettleMs = 120_000;
+/** After the activations have ended, events arrive within this time: an attempt waits for six hours at most. */
+const eventSettleMs = 8 * 3_600_000;
+/** Of all worlds, those with storms of crashes. */
+const stormShare = 0.35;
 const hashKey = 'simulated-hash-key';
 const owner = 'ana@sim.test';
 const sessionSuffix = 'sim00000';
@@ -140,7 +144,11 @@ export class World {
   readonly #commitIsSlow: boolean;
   /** A session waits for its time, or sends in a few minutes of each day. */
   #hasTimes = false;
+  /** Objects die at every few events for some seconds. */
+  readonly #storms: Random;
+  #storm = { untilMs: -Infinity, intensity: 0 };
   #crashCount = 0;
+  #stormCrashCount = 0;
   #mailCount = 0;
   #violation: WorldResult['violation'] = null;
 
@@ -154,6 +162,7 @@ export class World {
     this.#approvals = sim.stream('approvals');
     this.#takeBacks = sim.stream('take back');
     this.#waves = sim.stream('waves');
+    this.#storms = sim.stream('storms');
     this.#faults = new Faults(sim, options.leftOut ?? new Set());
     const some = (probability: number, low: number, high: number): number =>
       draw.chance(probability) ? (draw.chance(0.5) ? low : high) : 0;
@@ -279,6 +288,7 @@ export class World {
       isStorageAway: (host) => faults.isActive && (this.#storageAwayUntil.get(host) ?? 0) > this.#sim.nowMs,
       crashed: (host) => {
         this.#crashCount++;
+        if (this.#isStorm) this.#stormCrashCount++;
         this.#invariants.answersLost(host);
       },
       committed: (host, written) => this.#checked(() => this.#invariants.committed(host, written)),
@@ -290,7 +300,7 @@ export class World {
           const agrees = command.kind !== 'pause' && command.kind !== 'cancel' && command.kind !== 'nextWave';
           if (agrees) this.#invariants.providerAccepted(host, this.#env.MAIL_PROVIDER);
         }
-        if (method === 'startSession' && !hasTable(host, 'session') && args[2] === true)
+        if (method === 'startSession' && !hasTable(host, 'session') && args[2] !== false)
           this.#invariants.events.notes(host.name);
         if (method === 'decideApproval')
           this.#invariants.verdictArrived(host, args[0] as ApprovalVerdict, owner);
@@ -413,10 +423,29 @@ export class World {
       this.#invariants.answersLost(host);
       this.#storageAwayUntil.set(host, this.#sim.nowMs + this.#faults.int(1, 30_000));
     }
-    const kind = this.#faults.pick(() => `${when} ${placeOf(what)}`, this.#intensity.crashes / 2, crashKinds);
+    const intensity = this.#isStorm ? this.#storm.intensity : this.#intensity.crashes;
+    const kind = this.#faults.pick(() => `${when} ${placeOf(what)}`, intensity / 2, crashKinds);
     if (kind === null) return;
     host.crash(kind, kind === 'crash' ? 0 : this.#faults.int(1, 3_000));
     this.#checked(() => this.#invariants.afterCrash(host));
+  }
+
+  get #isStorm(): boolean {
+    return this.#sim.nowMs < this.#storm.untilMs;
+  }
+
+  /** Storms begin while most happens, and one may last as long as all of that. */
+  #beginStorms(): void {
+    const draw = this.#storms;
+    if (!draw.chance(stormShare)) return;
+    for (let left = draw.int(1, 3); left > 0; left--) {
+      const afterMs = 10 ** (1 + draw.next() * (this.#isLong ? 6 : 3.5));
+      const forMs = 10 ** (2.5 + draw.next() * 2);
+      const intensity = draw.pick([0.15, 0.3, 0.5]);
+      this.#sim.after(afterMs, this.#cron, 'storm', () => {
+        this.#storm = { untilMs: this.#sim.nowMs + forMs, intensity };
+      });
+    }
   }
 
   #isAnyStorageAway(): boolean {
@@ -468,6 +497,7 @@ export class World {
       hash: sim.hash,
       stepCount: sim.stepCount,
       crashCount: this.#crashCount,
+      stormCrashCount: this.#stormCrashCount,
       callCount: this.#api.calls.length,
       mailCount: this.#mailCount,
       sessionCount: this.#sessionIds.length,
@@ -579,19 +609,21 @@ export class World {
       for (const reader of readers) reader.begin(draw.pick([15_000, 40_000]));
       this.#readers.push(...readers);
     }
-    for (const taker of this.#takers) taker.begin();
-    for (const watcher of this.#watchers) watcher.begin();
-    this.#receivers?.begin();
-    this.#beginSweep();
     const encounters = new Encounters({
       ...{ sim: this.#sim, draw, faults: this.#faults, invariants: this.#invariants },
       ...{ api: this.#api, env: this.#env, people: this.#people, leadCount: this.#leadCount },
       ...{ isLong: this.#isLong, hasMailFaults: this.#intensity.mail > 0 },
       hosts: () => this.#hosts.values(),
     });
+    for (const taker of this.#takers) taker.begin();
+    for (const watcher of this.#watchers) watcher.begin((forMs) => encounters.throttle(forMs));
+    this.#receivers?.begin();
+    this.#beginSweep();
     encounters.mayBeginOutage();
     this.#beginClockStep();
     encounters.mayBeginDeploy();
+    if (this.#receivers !== null) encounters.mayRetryUnheard(this.#receivers);
+    this.#beginStorms();
   }
 
   /** Half of those that wait for a person have a start time, which may pass meanwhile. Their approver gives them windows. */
@@ -682,11 +714,11 @@ export class World {
       }
       const isFrozen = schedule?.freezeAt !== 'start' || 'leadIds' in how.audience;
       this.#invariants.audienceFrozen(sessionId, how.audience, isFrozen ? maxLeadId : Infinity);
-      const hasEndpoints = this.#receivers !== null && (await endpointIds(this.#env.DB)).length > 0;
+      const endpoints = this.#receivers === null ? [] : await endpointIds(this.#env.DB);
       const answer = (await sessionStub(this.#env, sessionId).startSession(
         spec,
         null,
-        hasEndpoints,
+        endpoints.length > 0 && endpoints,
       )) as StartAnswer;
       this.#sim.note(`started ${sessionId} ${answer.kind}`);
       person.begin();
@@ -742,7 +774,7 @@ export class World {
     for (const approver of this.#approvers.values()) approver.isDone = true;
     for (const taker of this.#takers) taker.isDone = true;
     for (const watcher of this.#watchers) watcher.isDone = true;
-    this.#receivers?.makeWell();
+    this.#receivers?.makeWell(this.#invariants.isClockTrue);
   }
 
   /** With all well, a person resumes what is paused, until every session has ended. */
@@ -801,11 +833,13 @@ export class World {
     if (receivers === null) return;
     const beganAt = this.#sim.nowMs;
     let isOver = false;
+    let waitMs = 5_000;
     const look = (): void => {
       isOver = this.#invariants.events.missing(this.#invariants.endedSessions()) === null;
       if (isOver) return;
-      if (this.#sim.nowMs - beganAt > eventSettleMs / 2) receivers.makeWell();
-      this.#sim.after(5_000, this.#cron, 'look', look);
+      receivers.makeWell(this.#invariants.isClockTrue);
+      this.#sim.after(waitMs, this.#cron, 'look', look);
+      waitMs = Math.min(600_000, waitMs * 1.5);
     };
     this.#sim.after(0, this.#cron, 'look', look);
     this.#runUntil(beganAt + eventSettleMs, () => isOver);
