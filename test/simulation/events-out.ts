@@ -33,6 +33,8 @@ interface Book {
   types: readonly EventType[];
   /** By the clock of then. */
   createdAt: number;
+  /** When somebody asked for it; true time. */
+  askedAt: number;
   /** True time; null: it may not be there yet. */
   isThereSince: number | null;
   /** The first of each id, in the order in which they were sent first. */
@@ -85,7 +87,7 @@ export class EventChecks {
   added(endpointId: string, types: readonly EventType[], createdAt: number): void {
     if (this.#books.has(endpointId)) return;
     this.#books.set(endpointId, {
-      ...{ types, createdAt, isThereSince: null },
+      ...{ types, createdAt, askedAt: this.#parts.nowMs(), isThereSince: null },
       ...{ sent: new Map(), received: new Map(), lastSequence: new Map() },
     });
   }
@@ -124,7 +126,9 @@ export class EventChecks {
     if (book === undefined) return void this.#parts.fail('no event is made up', `there is no ${endpointId}`);
     if (id !== `${sessionId}_${sequence}`)
       this.#parts.fail('a repeat is the same event', `${sequence} of ${sessionId} is sent as ${id}`);
-    if (this.#parts.isClockTrue() && Date.parse(body.timestamp) < book.createdAt - clockMs)
+    // A start that was asked for before the endpoint, and arrives after it, is told with the time of the request.
+    const isLater = (this.#noted.get(sessionId) ?? -Infinity) >= book.askedAt;
+    if (!isLater && this.#parts.isClockTrue() && Date.parse(body.timestamp) < book.createdAt - clockMs)
       this.#parts.fail('no event is made up', `${id} is older than ${endpointId}`);
     if (!book.types.includes(body.type))
       this.#parts.fail('no event is made up', `${endpointId} does not want ${body.type}`);
