@@ -60,7 +60,7 @@ export function goOnCommand({ waveHeld, waves = [] }: Progress): Command {
   return { kind: 'nextWave', after: waveHeld?.number ?? Math.max(1, begunCount), by: 'ana' };
 }
 
-const maxLookCount = 60;
+const maxLookCount = 50;
 
 export class WaveWatcher extends Actor {
   readonly #sim: Simulator;
@@ -100,6 +100,8 @@ export class WaveWatcher extends Actor {
 
   async #look(throttle: (forMs: number) => void): Promise<void> {
     const progress = await this.#person.progress();
+    // Only a retry sets one going again that has ended.
+    if (progress !== null && progress.finishedAt !== null) this.#lookCount += 8;
     if (this.isDone || progress?.waves === undefined || progress.finishedAt !== null) return;
     const goOn = goOnCommand(progress);
     if (goOn.kind !== 'nextWave') return;

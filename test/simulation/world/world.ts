@@ -86,7 +86,7 @@ const maxStepCount = 200_000;
 /** After the activations have ended, events arrive within this time: an attempt waits for six hours at most. */
 const eventSettleMs = 8 * 3_600_000;
 /** Of all worlds, those with storms of crashes. */
-const stormShare = 0.35;
+const stormShare = 0.6;
 const hashKey = 'simulated-hash-key';
 const owner = 'ana@sim.test';
 const sessionSuffix = 'sim00000';
@@ -167,7 +167,7 @@ export class World {
     const some = (probability: number, low: number, high: number): number =>
       draw.chance(probability) ? (draw.chance(0.5) ? low : high) : 0;
     this.#intensity = {
-      crashes: some(0.9, 0.04, 0.12),
+      crashes: some(0.9, 0.06, 0.25),
       database: some(0.4, 0.01, 0.05),
       mail: some(0.7, 0.1, 0.4),
       alarms: some(0.4, 0.05, 0.2),
@@ -438,10 +438,10 @@ export class World {
   #beginStorms(): void {
     const draw = this.#storms;
     if (!draw.chance(stormShare)) return;
-    for (let left = draw.int(1, 3); left > 0; left--) {
-      const afterMs = 10 ** (1 + draw.next() * (this.#isLong ? 6 : 3.5));
+    for (let left = draw.int(1, 4); left > 0; left--) {
+      const afterMs = 10 ** (1 + draw.next() * (this.#isLong ? 6 : 3.3));
       const forMs = 10 ** (2.5 + draw.next() * 2);
-      const intensity = draw.pick([0.15, 0.3, 0.5]);
+      const intensity = draw.pick([0.25, 0.5, 0.8]);
       this.#sim.after(afterMs, this.#cron, 'storm', () => {
         this.#storm = { untilMs: this.#sim.nowMs + forMs, intensity };
       });
@@ -731,16 +731,21 @@ export class World {
   /** What people read of ended sessions. */
   readonly #results = new Map<string, readonly LeadResult[]>();
 
-  /** The cron that looks after sessions whose alarm was lost: every minute, ever more rarely in a long world. */
+  /**
+   * The cron that looks after sessions whose alarm was lost: every minute at first, and ever more rarely. Once all is well
+   * it begins anew, because a session may have nobody else who wakes it.
+   */
   #beginSweep(): void {
-    let count = 0;
+    const { isActive } = this.#faults;
+    const longestMs = isActive ? 14_400_000 : 1_800_000;
+    let afterMs = 60_000;
     const run = (): void => {
-      count++;
+      if (isActive !== this.#faults.isActive) return;
       void sweep(this.#env);
-      const afterMs = count > 10 ? Math.min(1_800_000, 60_000 * (count - 9)) : 60_000;
+      afterMs = Math.min(longestMs, afterMs * 1.3);
       this.#sim.after(afterMs, this.#cron, 'cron', run);
     };
-    this.#sim.after(60_000, this.#cron, 'cron', run);
+    this.#sim.after(afterMs, this.#cron, 'cron', run);
   }
 
   #beginClockStep(): void {
@@ -775,6 +780,7 @@ export class World {
     for (const taker of this.#takers) taker.isDone = true;
     for (const watcher of this.#watchers) watcher.isDone = true;
     this.#receivers?.makeWell(this.#invariants.isClockTrue);
+    this.#beginSweep();
   }
 
   /** With all well, a person resumes what is paused, until every session has ended. */
