@@ -98,8 +98,8 @@ export class Encounters {
   mayRetryUnheard(receivers: Receivers): void {
     const draw = this.#parts.sim.stream('unheard');
     const { faults, hasMailFaults } = this.#parts;
-    if (!draw.chance(0.5) || !hasMailFaults) return;
-    const kind = draw.pick<OutageKind>(['refused for content', 'refused for content', ...doubtKinds]);
+    if (!draw.chance(0.7) || !hasMailFaults) return;
+    const kind = draw.chance(0.6) ? 'refused for content' : draw.pick(doubtKinds);
     const [atMs, forMs] = [draw.int(0, 3_000), draw.int(300, 4_000)];
     this.#after(atMs, 'unheard', () => {
       if (!faults.happens('receiver', 'away while mail is sent again', 1)) return;
@@ -111,8 +111,9 @@ export class Encounters {
       const retry: Command = isRefused
         ? { kind: 'retry', outcome: 'failed' }
         : draw.pick<Command>([{ kind: 'check' }, { kind: 'retry', outcome: 'unknown' }]);
-      for (let left = draw.int(1, 2); left > 0; left--)
-        this.#after(forMs + draw.int(0, 5_000), 'retry', () => this.#tellAll(retry));
+      // While the rest is still sent, too: the end of an activation is an event of its own.
+      for (let left = draw.int(1, 3); left > 0; left--)
+        this.#after(draw.int(isRefused ? 200 : forMs, forMs + 4_000), 'retry', () => this.#tellAll(retry));
     });
   }
 

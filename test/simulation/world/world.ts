@@ -144,6 +144,8 @@ export class World {
   readonly #commitIsSlow: boolean;
   /** A session waits for its time, or sends in a few minutes of each day. */
   #hasTimes = false;
+  /** Which ended sessions nobody looks at. */
+  readonly #unread: Random;
   /** Objects die at every few events for some seconds. */
   readonly #storms: Random;
   #storm = { untilMs: -Infinity, intensity: 0 };
@@ -163,6 +165,7 @@ export class World {
     this.#takeBacks = sim.stream('take back');
     this.#waves = sim.stream('waves');
     this.#storms = sim.stream('storms');
+    this.#unread = sim.stream('unread');
     this.#faults = new Faults(sim, options.leftOut ?? new Set());
     const some = (probability: number, low: number, high: number): number =>
       draw.chance(probability) ? (draw.chance(0.5) ? low : high) : 0;
@@ -482,9 +485,10 @@ export class World {
       this.#runUntil(sim.startedMs + this.#troubleMs());
       this.#makeWell();
       this.#settle();
-      // The night after: it removes lines that came back after an erasure.
+      // The night after: it removes lines that came back after an erasure, and calls sessions that nobody looks at.
       this.#sim.after(0, this.#cron, 'cron', () => void runNightlyCleanup(this.#env));
       this.#runUntil(this.#sim.nowMs + 60_000);
+      this.#letEventsArrive();
       if (this.#violation === null) this.#checked(() => this.#invariants.atEnd());
     } finally {
       enterRealm(null);
@@ -737,12 +741,11 @@ export class World {
    */
   #beginSweep(): void {
     const { isActive } = this.#faults;
-    const longestMs = isActive ? 14_400_000 : 1_800_000;
     let afterMs = 60_000;
     const run = (): void => {
       if (isActive !== this.#faults.isActive) return;
       void sweep(this.#env);
-      afterMs = Math.min(longestMs, afterMs * 1.3);
+      afterMs = Math.min(1_800_000, afterMs * 1.3);
       this.#sim.after(afterMs, this.#cron, 'cron', run);
     };
     this.#sim.after(afterMs, this.#cron, 'cron', run);
@@ -794,6 +797,11 @@ export class World {
       if (!this.#sessionIds.includes(sessionId)) {
         continue;
       }
+      // Nobody reads some of those that have ended: then only the night calls them.
+      if (this.#hasEnded(sessionId) && this.#unread.chance(0.5)) {
+        openCount--;
+        continue;
+      }
       let waitMs = 20_000;
       const look = async (): Promise<void> => {
         const progress = await person.progress();
@@ -829,14 +837,13 @@ export class World {
     for (const [sessionId, results] of this.#results)
       this.#checked(() => this.#invariants.resultsRead(sessionId, results));
     for (const reader of this.#readers) reader.isDone = true;
-    this.#letEventsArrive();
     this.#runUntil(sim.nowMs + 130_000);
   }
 
   /** Looks until every receiver has what it is to get. Somebody switches on again what its last answer switched off. */
   #letEventsArrive(): void {
     const receivers = this.#receivers;
-    if (receivers === null) return;
+    if (receivers === null || this.#violation !== null) return;
     const beganAt = this.#sim.nowMs;
     let isOver = false;
     let waitMs = 5_000;
@@ -855,6 +862,10 @@ export class World {
   #dayCount(): number {
     const capDays = this.#env.MAIL_DAILY_CAP === '' ? 0 : this.#sessionIds.length * 3;
     return capDays + (this.#hasTimes ? 4 : 0);
+  }
+
+  #hasEnded(sessionId: string): boolean {
+    return hasTable(this.#hostOf(sessionId), 'session') && !this.#isOpen(sessionId);
   }
 
   #isOpen(sessionId: string): boolean {
