@@ -231,7 +231,7 @@ ${sums.failures.length === 0 ? 'No promise was broken.' : `**${sums.failures.len
 | checks of all rows of an activation | ${number(sums.checkCount)} |
 | views checked | ${number(sums.viewCount)} |
 
-A *step* is one event that is delivered, with all that the product does because of it before it waits again: a call, an answer, a timer, an alarm, a commit. It often has several SQL statements. The checks are in \`test/simulation/invariants.ts\`. A *storm* is a time of 0.3 to 30 seconds in which an object dies at every second to sixth event; a third of the worlds have some. To run the same again: ${again.join(', ')}. The hash is the same on every machine.
+A *step* is one event that is delivered, with all that the product does because of it before it waits again: a call, an answer, a timer, an alarm, a commit. It often has several SQL statements. The checks are in \`test/simulation/invariants.ts\`. Objects die at 6 or 25 % of the events that are delivered to them. A *storm* is a time of 0.3 to 30 seconds in which they die at 25 to 80 %; 60 % of the worlds have some. To run the same again: ${again.join(', ')}. The hash is the same on every machine.
 
 **To compare machines.** At the commit \`${comparedCommit}\` with Node ${process.version}, \`npm run -s simulate -- --sha256 ${compared.join(' ')}\` prints the SHA-256 of the event logs of 20 worlds:
 

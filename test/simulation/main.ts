@@ -81,7 +81,9 @@ function commit(): string {
   const git = (...args: string[]): string =>
     execFileSync('git', args, { cwd: import.meta.dirname, encoding: 'utf8', stdio: 'pipe' }).trim();
   try {
-    return git('rev-parse', 'HEAD') + (git('status', '--porcelain', '--', '.', '../../src') === '' ? '' : '+');
+    return (
+      git('rev-parse', 'HEAD') + (git('status', '--porcelain', '--', '.', '../../src') === '' ? '' : '+')
+    );
   } catch {
     return '';
   }

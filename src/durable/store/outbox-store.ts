@@ -56,7 +56,9 @@ export class OutboxStore {
   /** True when {@link turnOn} has been called for just these endpoints. */
   isOnFor(endpointIds: readonly string[]): boolean {
     const known = this.#load()?.knownAfter ?? {};
-    return this.isOn && endpointIds.length === Object.keys(known).length && endpointIds.every((id) => id in known);
+    return (
+      this.isOn && endpointIds.length === Object.keys(known).length && endpointIds.every((id) => id in known)
+    );
   }
 
   /** The last event before the session learned of an endpoint; null: it has not. */

@@ -9,7 +9,12 @@
  *
  * @module
  */
-import { deleteActivation, listEndedSessions, listOpenSessions, listReturned } from '../../crm/activations.ts';
+import {
+  deleteActivation,
+  listEndedSessions,
+  listOpenSessions,
+  listReturned,
+} from '../../crm/activations.ts';
 import { dropOldFences } from '../../crm/fence.ts';
 import { dropOldAlerts } from '../../crm/health.ts';
 import { dropOldCells } from '../../crm/imports/removal.ts';

@@ -132,10 +132,7 @@ export class Database {
     return this.execute(this.prepare(sql), params);
   }
 
-  execute(
-    { statement, toRow, isWrite, mayHaveBlobs }: Prepared,
-    params: readonly SQLInputValue[],
-  ): Executed {
+  execute({ statement, toRow, isWrite, mayHaveBlobs }: Prepared, params: readonly SQLInputValue[]): Executed {
     if (toRow === null) {
       return { rows: noRows, changes: Number(statement.run(...params).changes), mayHaveBlobs };
     }

@@ -107,7 +107,8 @@ export class Encounters {
       this.#beginOutage(0, forMs, kind);
       const isRefused = kind === 'refused for content';
       // Otherwise mail in doubt is repeated by itself.
-      if (!isRefused && draw.chance(0.7)) this.#after(forMs, 'cancel', () => this.#tellAll({ kind: 'cancel' }));
+      if (!isRefused && draw.chance(0.7))
+        this.#after(forMs, 'cancel', () => this.#tellAll({ kind: 'cancel' }));
       const retry: Command = isRefused
         ? { kind: 'retry', outcome: 'failed' }
         : draw.pick<Command>([{ kind: 'check' }, { kind: 'retry', outcome: 'unknown' }]);

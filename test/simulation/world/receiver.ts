@@ -192,7 +192,12 @@ export class Receivers extends Actor {
       void this.#parts.sim.after(500, this, 'endpoint', () =>
         this.#retrySwitch(endpointId, mayBeOn, tryCount + 1),
       );
-    this.#parts.sim.after(1, this, 'endpoint', () => void this.#switch(endpointId, true, mayBeOn).catch(again));
+    this.#parts.sim.after(
+      1,
+      this,
+      'endpoint',
+      () => void this.#switch(endpointId, true, mayBeOn).catch(again),
+    );
   }
 
   /** What `fetch` is to an endpoint's object. */
