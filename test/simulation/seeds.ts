@@ -31,7 +31,8 @@ export const seeds: readonly { seed: number; found: string }[] = [
   },
   {
     seed: 40246,
-    found: 'An endpoint was switched on while its object could not be reached: its events waited for the next change.',
+    found:
+      'An endpoint was switched on while its object could not be reached: its events waited for the next change.',
   },
   {
     seed: 5706,

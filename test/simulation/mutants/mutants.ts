@@ -728,6 +728,12 @@ export const mutants: readonly Mutant[] = [
     '(at >= since || seq > Infinity + knownAfter) && events.length > 0',
   ),
   mutant(
+    'an endpoint that is switched off does not look again',
+    endpoint,
+    'return this.#store.waitingCount() > 0 ? Math.min(waitMs, offLookMs) : waitMs;',
+    'void offLookMs;\n      return waitMs;',
+  ),
+  mutant(
     'the night does not call who has ended',
     'src/worker/operations/scheduled-cleanup.ts',
     '[...returnedIds, ...ended.sessionIds].slice(0, maxPokeCount)',
