@@ -5,10 +5,13 @@
  *   --workers N    processes that run worlds at the same time, each with seeds of its own (default 1)
  *   --hunters N    processes that look for planted faults at the same time (default 1)
  *   --seed S       of the first world (default: today's date, as 20261128)
+ *   --campaigns F  comma-separated files whose last line is what `simulate -- --json` has printed: they are reported, and
+ *                  no worlds are run
+ *   --hunts F      a file of what `simulate:mutants -- --json` has printed: no planted faults are looked for
  *
  * @module
  */
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
@@ -24,34 +27,50 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '10' },
     workers: { type: 'string', default: '1' },
     hunters: { type: 'string', default: '1' },
+    campaigns: { type: 'string' },
+    hunts: { type: 'string' },
     seed: { type: 'string', default: new Date().toISOString().slice(0, 10).replaceAll('-', '') },
   },
 });
 
-/** The lines that a command of the simulator prints. */
-function run<T>(file: string, ...args: string[]): Promise<T[]> {
+/** What a command of the simulator prints. */
+function output(file: string, ...args: string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     execFile(
       process.execPath,
-      [join(root, 'test/simulation', file), '--json', ...args],
+      [join(root, 'test/simulation', file), ...args],
       { maxBuffer: 64 * 1024 * 1024 },
       (_error, stdout, stderr) => {
         if (stdout === '' && stderr !== '') reject(new Error(stderr));
-        else if (stdout === '') resolve([]);
-        else
-          resolve(
-            stdout
-              .trim()
-              .split('\n')
-              .map((line) => JSON.parse(line) as T),
-          );
+        else resolve(stdout.trim());
       },
     );
   });
 }
 
+/** Lines of JSON; other lines are left out. */
+function reportsIn<T>(text: string): T[] {
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith('{') || line.startsWith('['))
+    .map((line) => JSON.parse(line) as T);
+}
+
+async function run<T>(file: string, ...args: string[]): Promise<T[]> {
+  return reportsIn(await output(file, '--json', ...args));
+}
+
+/** What was run before: the last line of each file. */
+function readCampaigns(files: string): CampaignReport[] {
+  return files.split(',').map((file) => {
+    const report = reportsIn<CampaignReport>(readFileSync(file, 'utf8')).at(-1);
+    if (report?.coverage === undefined) throw new Error(`${file} does not end with the report of a run.`);
+    return report;
+  });
+}
+
 /** The sums of several processes. */
-function sumOf(reports: readonly CampaignReport[]): Omit<CampaignReport, 'fromSeed' | 'hash'> {
+function sumOf(reports: readonly CampaignReport[]): Omit<CampaignReport, 'fromSeed' | 'hash' | 'commit'> {
   const [first, ...rest] = reports;
   if (first === undefined) throw new Error('No process ran worlds.');
   const sum = { ...first, coverage: { ...first.coverage }, failures: [...first.failures] };
@@ -68,6 +87,7 @@ const countNames = [
   'worldCount',
   'stepCount',
   'crashCount',
+  'stormCrashCount',
   'faultCount',
   'callCount',
   'mailCount',
@@ -122,29 +142,28 @@ async function exploreAll(): Promise<{ what: string; report: ExplorationReport }
   return found;
 }
 
-// First: it ends by itself, and what is left of the time is for the others.
+async function runCampaigns(): Promise<CampaignReport[]> {
+  const seedOf = (worker: number): string => String(Number(values.seed) + worker * seedsOfWorker);
+  const runs = Array.from({ length: Number(values.workers) }, (_, worker) =>
+    run<CampaignReport>('main.ts', '--seed', seedOf(worker), '--until', until),
+  );
+  return (await Promise.all(runs)).flat();
+}
+
+function hunt(): Promise<HuntReport[]> {
+  const limits = ['--seconds', String(huntSeconds), '--workers', values.hunters, '--until', until];
+  return run('mutants/run.ts', ...limits);
+}
+
+/** Worlds whose event logs are compared between machines. */
+const compared = ['--seed', '1', '--worlds', '20'];
+
+// First: they end by themselves, and what is left of the time is for the others.
 const explorations = await exploreAll();
+const sha256 = await output('main.ts', '--sha256', ...compared);
 const [campaigns, reports] = await Promise.all([
-  Promise.all(
-    Array.from({ length: Number(values.workers) }, (_, worker) =>
-      run<CampaignReport>(
-        'main.ts',
-        '--seed',
-        String(Number(values.seed) + worker * seedsOfWorker),
-        '--until',
-        until,
-      ),
-    ),
-  ).then((each) => each.flat()),
-  run<HuntReport>(
-    'mutants/run.ts',
-    '--seconds',
-    String(huntSeconds),
-    '--workers',
-    values.hunters,
-    '--until',
-    until,
-  ),
+  values.campaigns === undefined ? runCampaigns() : readCampaigns(values.campaigns),
+  values.hunts === undefined ? hunt() : reportsIn<HuntReport>(readFileSync(values.hunts, 'utf8')),
 ]);
 const sums = sumOf(campaigns);
 /** Less was looked for than a mutant is given. */
@@ -175,6 +194,10 @@ const again = campaigns.map(
 );
 const explorationLine = ({ what, report }: (typeof explorations)[number]): string =>
   `| ${what} | ${number(report.stateCount)} | ${number(report.walkCount)} | ${number(report.frontierCount)} | ${(report.cpuMs / 1_000).toFixed(1)} s |`;
+const git = (...args: string[]): string => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim();
+const isChanged = git('status', '--porcelain', '--', 'src', 'test/simulation') !== '';
+const comparedCommit = git('rev-parse', 'HEAD') + (isChanged ? ', with changes that are not committed' : '');
+const commits = [...new Set(campaigns.map(({ commit }) => `\`${commit}\``))].join(', ');
 const brokenPaths = explorations.flatMap(({ what, report: { violation } }) =>
   violation === null ? [] : [`* ${what}: ${violation.message}, after: ${violation.path.join('; ')}`],
 );
@@ -195,18 +218,26 @@ ${sums.failures.length === 0 ? 'No promise was broken.' : `**${sums.failures.len
 |---|---|
 | date | ${startedAt.toISOString().slice(0, 10)} |
 | machine | Node ${process.version}, ${campaigns.length} of ${cpus().length} cores used |
+| commit | ${commits} |
 | seeds | ${seedRanges.join(', ')} |
 | hash of all event logs | ${hashes.join(', ')} |
 | worlds, activations | ${number(sums.worldCount)}, ${number(sums.sessionCount)} |
 | simulated time | ${number(sums.simulatedMs / 3_600_000)} hours (${(sums.simulatedMs / 31_557_600_000).toFixed(1)} years) |
 | crashes of an object | ${number(sums.crashCount)} (${perSecond(sums.crashCount)} a second of CPU time) |
+| of these, in storms | ${number(sums.stormCrashCount)} |
 | steps | ${number(sums.stepCount)} (${perSecond(sums.stepCount)} a second of CPU time) |
 | faults and commands | ${number(sums.faultCount)} |
 | calls of the mail API, mails taken | ${number(sums.callCount)}, ${number(sums.mailCount)} |
 | checks of all rows of an activation | ${number(sums.checkCount)} |
 | views checked | ${number(sums.viewCount)} |
 
-A *step* is one event that is delivered, with all that the product does because of it before it waits again: a call, an answer, a timer, an alarm, a commit. It often has several SQL statements. The checks are in \`test/simulation/invariants.ts\`. To run the same again: ${again.join(', ')}. The hash is the same on every machine.
+A *step* is one event that is delivered, with all that the product does because of it before it waits again: a call, an answer, a timer, an alarm, a commit. It often has several SQL statements. The checks are in \`test/simulation/invariants.ts\`. Objects die at 6 or 25 % of the events that are delivered to them. A *storm* is a time of 0.3 to 30 seconds in which they die at 25 to 80 %; 60 % of the worlds have some. To run the same again: ${again.join(', ')}. The hash is the same on every machine.
+
+**To compare machines.** At the commit \`${comparedCommit}\` with Node ${process.version}, \`npm run -s simulate -- --sha256 ${compared.join(' ')}\` prints the SHA-256 of the event logs of 20 worlds:
+
+\`\`\`
+${sha256}
+\`\`\`
 
 ### What went wrong, and where
 

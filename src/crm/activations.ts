@@ -123,22 +123,44 @@ export async function listActivations(
   return { kind: 'ok', list: { activations: page.rows.map(toProgress), nextCursor: page.nextCursor } };
 }
 
+/** Sessions, and how many there are in all. */
+interface SessionPage {
+  sessionIds: string[];
+  totalCount: number;
+}
+
 /**
  * One page of the sessions that should move by the list, and their number. Those that have not ended are among them,
  * but for those that wait for a time which has not come: a call would wake them for nothing.
  */
-export async function listOpenSessions(
+export function listOpenSessions(
   db: D1Database,
   page: { offset: number; limit: number; nowMs: number },
-): Promise<{ sessionIds: string[]; totalCount: number }> {
+): Promise<SessionPage> {
   // The partial index contains exactly the rows of sessions that have not ended.
-  const open = `FROM activations INDEXED BY activations_open
-    WHERE ${isOpenSql} AND coalesce(${wakeSql}, 0) <= ?`;
+  const open = `activations INDEXED BY activations_open WHERE ${isOpenSql} AND coalesce(${wakeSql}, 0) <= ?`;
+  return readSessions(db, open, page.nowMs, page);
+}
+
+/** One page of the sessions that have ended since a time, and their number: their mail may still be reported on. */
+export function listEndedSessions(
+  db: D1Database,
+  page: { offset: number; limit: number; sinceMs: number },
+): Promise<SessionPage> {
+  return readSessions(db, "activations WHERE progress ->> 'finishedAt' >= ?", page.sinceMs, page);
+}
+
+async function readSessions(
+  db: D1Database,
+  from: string,
+  atMs: number,
+  { offset, limit }: { offset: number; limit: number },
+): Promise<SessionPage> {
   const [rows, count] = await db.batch<{ sessionId: string; n: number }>([
     db
-      .prepare(`SELECT session_id AS sessionId ${open} ORDER BY session_id LIMIT ? OFFSET ?`)
-      .bind(page.nowMs, page.limit, page.offset),
-    db.prepare(`SELECT count(*) AS n ${open}`).bind(page.nowMs),
+      .prepare(`SELECT session_id AS sessionId FROM ${from} ORDER BY session_id LIMIT ? OFFSET ?`)
+      .bind(atMs, limit, offset),
+    db.prepare(`SELECT count(*) AS n FROM ${from}`).bind(atMs),
   ]);
   return {
     sessionIds: (rows?.results ?? []).map((row) => row.sessionId),

@@ -167,19 +167,21 @@ export class ActivationSession extends DurableObject<Env> {
    * Starts the session. The same request again finds it and changes nothing. Its name is new in 0.2: an object of a
    * version before would leave out conditions that it does not know, and mail more leads than were shown.
    *
-   * @param hasEndpoints - there are endpoints, which get its events; otherwise it finds out later
+   * @param endpoints - those that get its events; false: it finds out later. The version before says true where there
+   *   are some
    */
   async startSession(
     spec: SessionSpec,
     requestId: string | null = null,
-    hasEndpoints = false,
+    endpoints: readonly string[] | boolean = false,
   ): Promise<StartAnswer> {
     const existing = this.#found(spec.fingerprint);
     if (existing !== null) return existing;
     // Its time counts by the clock that ends it.
     const approval = spec.approval === undefined ? {} : { approval: newApproval(this.now()) };
     const session = newSession({ ...spec, ...approval });
-    this.#store.transact(() => this.#store.create(session, hasEndpoints));
+    const endpointIds = endpoints === true ? [] : endpoints === false ? null : endpoints;
+    this.#store.transact(() => this.#store.create(session, endpointIds));
     await this.ctx.storage.setAlarm(this.now());
     this.#events.soon();
     this.#log('info', 'session_started', { requestId, total: spec.total, template: spec.template.id });

@@ -47,6 +47,8 @@ const rotationMs = 86_400_000;
 /** The maker of an endpoint that was switched off is told of it for so long, where mail does not leave. */
 const tellForMs = 86_400_000;
 const tellRetryMs = 300_000;
+/** Whoever switches the endpoint on may not reach this object: it looks so often while events wait. */
+const offLookMs = 3_600_000;
 /** Bytes of a secret; Standard Webhooks has 24 to 64. */
 const secretByteCount = 32;
 
@@ -187,7 +189,10 @@ export class WebhookEndpoint extends DurableObject<Env> {
       await this.#store.deleteAll();
       return Infinity;
     }
-    if (endpoint.disabledAt !== null) return this.#tellDisabled(endpoint, endpoint.disabledAt);
+    if (endpoint.disabledAt !== null) {
+      const waitMs = await this.#tellDisabled(endpoint, endpoint.disabledAt);
+      return this.#store.waitingCount() > 0 ? Math.min(waitMs, offLookMs) : waitMs;
+    }
     const end = await sendDue(
       {
         store: this.#store,

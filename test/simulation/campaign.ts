@@ -28,12 +28,14 @@ export interface Campaign extends CampaignFigures {
  * Runs worlds of consecutive seeds. Call it from a timer, not from a microtask.
  *
  * @param maxFailureCount - stops after so many worlds that broke a promise
+ * @param onWorld - gets the sums after each world
  */
 export function runCampaign(
   fromSeed: number,
   limits: CampaignLimits,
   options: Omit<WorldOptions, 'seed'> = {},
   maxFailureCount = 1,
+  onWorld: (sum: Campaign) => void = () => {},
 ): Campaign {
   const startedAt = process.cpuUsage();
   const sum: Campaign = {
@@ -41,6 +43,7 @@ export function runCampaign(
     worldCount: 0,
     stepCount: 0,
     crashCount: 0,
+    stormCrashCount: 0,
     faultCount: 0,
     callCount: 0,
     mailCount: 0,
@@ -65,6 +68,7 @@ export function runCampaign(
     sum.worldCount++;
     sum.stepCount += result.stepCount;
     sum.crashCount += result.crashCount;
+    sum.stormCrashCount += result.stormCrashCount;
     sum.faultCount += result.injected.length;
     sum.callCount += result.callCount;
     sum.mailCount += result.mailCount;
@@ -76,8 +80,9 @@ export function runCampaign(
     for (const [name, count] of result.coverage)
       sum.coverage.set(name, (sum.coverage.get(name) ?? 0) + count);
     if (result.violation !== null) sum.failures.push(result);
+    sum.cpuMs = cpuMsSince(startedAt);
+    onWorld(sum);
   }
-  sum.cpuMs = cpuMsSince(startedAt);
   return sum;
 }
 

@@ -20,7 +20,7 @@ import type { Manifest } from '../../src/shared/manifest.ts';
 import { manifestOfSpec } from './world/approver.ts';
 import type { ObjectHost } from './platform/objects.ts';
 import type { Simulator } from './platform/simulator.ts';
-import type { Row } from './platform/sqlite.ts';
+import type { Row, Written } from './platform/sqlite.ts';
 import type { SimDatabase } from './platform/d1.ts';
 import { TakenBack } from './taken-back.ts';
 import { EventChecks, type EndedSession } from './events-out.ts';
@@ -160,6 +160,10 @@ interface SessionRecord {
   isTakenBack: boolean;
   /** By the rows that were checked last: retention and erasure remove rows. */
   last: ReadonlyMap<number, LeadState>;
+  /** The counters by those rows; null while it has none. */
+  lastCounts: Readonly<Record<string, number>> | null;
+  /** A spec that was found to be what was approved; an approval stays. */
+  agreedSpec: string | null;
   /** Batches in whose state nothing more is sent. */
   closed: Map<unknown, unknown>;
   /** Since something last happened to it. */
@@ -214,6 +218,16 @@ const maxIdleAlarmCount = 40;
 const retentionSlackMs = 3_600_000;
 
 const noEvents: ReadonlySet<DeliveryEvent> = new Set();
+
+/** The counters that are compared with the rows. */
+const countNames = ['activated', 'skipped', 'sent', 'failed', 'unknown'] as const;
+/** The one that a lead in a state counts for. */
+const countOf: Partial<Record<LeadState, (typeof countNames)[number]>> = {
+  s: 'sent',
+  f: 'failed',
+  u: 'unknown',
+  skipped: 'skipped',
+};
 
 /** The counters of a session, and the events that each counts. */
 const countedEvents: readonly (readonly [keyof DeliveryCounts, readonly DeliveryEvent[]])[] = [
@@ -347,6 +361,8 @@ export class Invariants {
       frozenAt: -Infinity,
       isTakenBack: false,
       last: new Map(),
+      lastCounts: null,
+      agreedSpec: null,
       closed: new Map(),
       idleAlarmCount: 0,
       isUnchecked: false,
@@ -498,10 +514,12 @@ export class Invariants {
   }
 
   /** What the session would do by its rows is what somebody else has approved. */
-  #checkApproval({ host, approvedHashes }: SessionRecord): void {
+  #checkApproval(record: SessionRecord): void {
+    const { host, approvedHashes } = record;
     if (approvedHashes === null) return;
-    const row = host.database.run('SELECT json FROM spec').rows[0];
-    const spec = JSON.parse(row?.['json'] as string) as SessionSpec;
+    const json = host.database.run('SELECT json FROM spec').rows[0]?.['json'] as string;
+    if (json === record.agreedSpec) return;
+    const spec = JSON.parse(json) as SessionSpec;
     const agreed = spec.manifest;
     const isAgreed = agreed !== undefined && approvedHashes.has(hashNow(agreed.manifest).hash);
     if (!isAgreed || !isWithin(spec, agreed.manifest)) {
@@ -511,6 +529,7 @@ export class Invariants {
         `${host.name} called with ${JSON.stringify({ when, audience })}; ${approvedHashes.size} manifests were approved`,
       );
     }
+    record.agreedSpec = json;
   }
 
   /** A person's verdict arrives: another one's approval counts for what it was given for. */
@@ -733,7 +752,7 @@ export class Invariants {
   }
 
   /** A session has committed something. Results are what its writes after an answer say. */
-  committed(host: ObjectHost, hasResults: boolean): void {
+  committed(host: ObjectHost, written: Written): void {
     const record = this.#known.sessions.get(host.name);
     if (record === undefined) return;
     for (const call of record.openCalls) {
@@ -741,7 +760,8 @@ export class Invariants {
       record.openCalls.delete(call);
       call.isSettled = true;
     }
-    if (hasResults || record.isUnchecked) this.checkRows(host);
+    if (record.isUnchecked) this.checkRows(host);
+    else if (written !== 'other') this.checkRows(host, written);
   }
 
   /** Only a person who has its failed or unknown mail sent again sets a cancelled session going. */
@@ -752,8 +772,12 @@ export class Invariants {
     record.isCancelled ||= state === 'cancelled';
   }
 
-  /** Checks a session's durable rows: each lead once, and the counters by them. */
-  checkRows(host: ObjectHost): void {
+  /**
+   * Checks a session's durable rows: each lead once, and the counters by them.
+   *
+   * @param written - what has changed since the last time; the results of leads are read again where they may have
+   */
+  checkRows(host: ObjectHost, written: Exclude<Written, 'other'> = 'batches'): void {
     const record = this.#known.sessions.get(host.name);
     if (record === undefined) return;
     record.isUnchecked = false;
@@ -778,33 +802,11 @@ export class Invariants {
         'nobody is left out',
         `${host.name} does not list ${unlistedCount} leads, and nobody changed them`,
       );
-    const found: Record<string, number> = {
-      activated: 0,
-      skipped: unlistedCount,
-      sent: 0,
-      failed: 0,
-      unknown: 0,
-    };
-    const rows = this.#rows(host);
-    const states = this.#states(host, rows);
-    record.last = states;
-    this.#checkClosed(record, rows);
-    for (const [leadId, state] of states) {
-      const letters: Partial<Record<LeadState, string>> = {
-        s: 'sent',
-        f: 'failed',
-        u: 'unknown',
-        skipped: 'skipped',
-      };
-      const name = letters[state];
-      if (name !== undefined) found[name] = (found[name] ?? 0) + 1;
-      if (state === 'p' || state === 's' || state === 'f' || state === 'u')
-        found['activated'] = (found['activated'] ?? 0) + 1;
-      this.#checkResult(record, leadId, state);
-    }
+    const found = (written === 'session' ? record.lastCounts : null) ?? this.#checkResults(record);
+    const states = record.last;
     this.waves.committed(host.name, states);
-    this.events.committed(host.name, states);
-    for (const [name, count] of Object.entries(found)) {
+    for (const name of countNames) {
+      const count = (found[name] ?? 0) + (name === 'skipped' ? unlistedCount : 0);
       if (counts[name] !== count) {
         this.#fail(
           'counters equal rows',
@@ -816,6 +818,26 @@ export class Invariants {
     if (takeBack === null) return;
     record.isTakenBack = true;
     this.takenBack.check(host.name, takeBack, states);
+  }
+
+  /** Reads and checks the result of each lead. @returns the counters by them */
+  #checkResults(record: SessionRecord): Readonly<Record<string, number>> {
+    const { host } = record;
+    const rows = this.#rows(host);
+    const states = this.#states(host, rows);
+    this.#checkClosed(record, rows);
+    const counts: Record<string, number> = {};
+    for (const [leadId, state] of states) {
+      const name = countOf[state];
+      if (name !== undefined) counts[name] = (counts[name] ?? 0) + 1;
+      if (state === 'p' || state === 's' || state === 'f' || state === 'u')
+        counts['activated'] = (counts['activated'] ?? 0) + 1;
+      this.#checkResult(record, leadId, state);
+    }
+    record.last = states;
+    record.lastCounts = counts;
+    this.events.committed(host.name, states);
+    return counts;
   }
 
   /** A retry takes recipients out of such a batch; the batch itself is never sent again. */
@@ -930,9 +952,7 @@ export class Invariants {
       this.#checkWaveEvents(record);
       const row = record.host.database.run('SELECT rev, state, total, plan FROM session').rows[0];
       const line = listed.get(sessionId);
-      // Where the platform lost the alarm of an ended session and nobody reads it, late events are not in the list.
-      const isOld = record.host.isAlarmLost && Number(line?.rev) <= Number(row?.['rev']);
-      if ((line?.rev !== row?.['rev'] && !isOld) || line?.state !== row?.['state']) {
+      if (line?.rev !== row?.['rev'] || line?.state !== row?.['state']) {
         this.#fail(
           'the list equals the session',
           `${sessionId}: rev ${line?.rev ?? 'none'} is listed, it has ${String(row?.['rev'])}`,
@@ -1017,7 +1037,7 @@ export class Invariants {
       return;
     }
     const endedMs = this.#sim.wallMs() - Number(row?.['finishedAt'] ?? Infinity);
-    if (endedMs > this.retentionMs + retentionSlackMs && this.isClockTrue && !host.isAlarmLost)
+    if (endedMs > this.retentionMs + retentionSlackMs && this.isClockTrue)
       this.#fail('what retention removes is gone', `${host.name} still has ${last.size} leads`);
   }
 

@@ -10,6 +10,8 @@ export interface CampaignFigures {
   worldCount: number;
   stepCount: number;
   crashCount: number;
+  /** Of those, in storms: times in which objects die at every few events. */
+  stormCrashCount: number;
   faultCount: number;
   callCount: number;
   mailCount: number;
@@ -25,6 +27,8 @@ export interface CampaignFigures {
 
 /** Of main.ts. */
 export interface CampaignReport extends CampaignFigures {
+  /** Of the source that ran; with a plus where something was not committed, empty without Git. */
+  commit: string;
   /** How often each fault happened at each place. */
   coverage: Record<string, number>;
   failures: { seed: number; invariant: string; message: string }[];

@@ -30,6 +30,11 @@ export const seeds: readonly { seed: number; found: string }[] = [
       'A session in waves that waited for its provider had no mail to ask it with: it woke for nothing, and never went on.',
   },
   {
+    seed: 40246,
+    found:
+      'An endpoint was switched on while its object could not be reached: its events waited for the next change.',
+  },
+  {
     seed: 5706,
     found: 'A taking back that was refused noticed that the clock was set back, and the list was not told.',
   },

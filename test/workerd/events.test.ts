@@ -136,6 +136,17 @@ describe('a session', () => {
     expect(JSON.stringify(receiver.taken)).not.toContain('@');
   });
 
+  it('tells an endpoint of what happens by a clock that was set back to before it was added', async () => {
+    await addEndpoint();
+    await db.prepare('UPDATE event_endpoints SET created_at = created_at + 3600000').run();
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    await waitForEnd(sessionId);
+    await until(() => typesOf(sessionId).includes('activation.completed'));
+    expect(typesOf(sessionId)[0]).toBe('activation.started');
+    expect(leadsOf('lead.emailed')).toHaveLength(30);
+  });
+
   it('writes no event while there is no endpoint, and none after the last one is gone', async () => {
     const sessionId = freshSessionId();
     await startSession(sessionId);

@@ -1,8 +1,10 @@
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
+import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { nextRetention } from '../../src/core/session/retention.ts';
 import { retentionDays } from '../../src/runtime/settings.ts';
 import type { LeadResultPage } from '../../src/shared/schemas/activation.ts';
+import { runNightlyCleanup } from '../../src/worker/operations/scheduled-cleanup.ts';
 import { addLeads } from '../support/crm-database.ts';
 import type { FakeMailApi } from '../support/fake-mail-api.ts';
 import { hooks } from '../support/hooks.ts';
@@ -81,6 +83,15 @@ describe('a session that has ended', () => {
     clock.advance(29 * dayMs);
     await runDurableObjectAlarm(stubOf(sessionId));
     expect(await contentOf(sessionId)).toContain('lead1@example.com');
+    expect(await alarmOf(sessionId)).toBe((finishedAt ?? 0) + 30 * dayMs);
+  });
+
+  it('gets an alarm again in the night that it has lost', async () => {
+    const sessionId = await endedRun();
+    const { finishedAt } = await readProgress(sessionId);
+    await runInDurableObject(stubOf(sessionId), (_, { storage }) => storage.deleteAlarm());
+    clock.advance(dayMs);
+    await runNightlyCleanup(env, () => clock.now());
     expect(await alarmOf(sessionId)).toBe((finishedAt ?? 0) + 30 * dayMs);
   });
 

@@ -28,6 +28,11 @@ export interface EventQuery {
   untilSeq: number | null;
   /** Earlier events are left out: the endpoint did not exist then. Epoch ms. */
   since: number;
+  /**
+   * Who asks. What the session has noted since it learned of this endpoint is not left out, whatever its time: the clock
+   * may have been set back. Endpoints of the version before do not say it.
+   */
+  endpointId?: string;
 }
 
 export interface EventAnswer {
@@ -64,9 +69,11 @@ export class SessionEvents {
     try {
       this.#endpointIds = await endpointIds(env.DB);
       this.#endpointsReadAt = now();
-      const isWanted = this.#endpointIds.length > 0;
-      if (store.load() !== null && store.outbox.isOn !== isWanted)
-        store.transact(() => (isWanted ? store.outbox.turnOn() : store.outbox.turnOff()));
+      if (store.load() === null) return true;
+      if (this.#endpointIds.length === 0) {
+        if (store.outbox.isOn) store.transact(() => store.outbox.turnOff());
+      } else if (!store.outbox.isOnFor(this.#endpointIds))
+        store.transact(() => store.outbox.turnOn(this.#endpointIds));
       return true;
     } catch (error) {
       log('warn', 'endpoints_unread', { error: faultText(error) });
@@ -121,13 +128,14 @@ export class SessionEvents {
   }
 
   /** The next events, or those of a page again; null for a session that does not exist. */
-  page({ afterSeq, untilSeq, since }: EventQuery): EventAnswer | null {
+  page({ afterSeq, untilSeq, since, endpointId = '' }: EventQuery): EventAnswer | null {
     const { store } = this.#context;
     const session = store.load();
     if (session === null) return null;
     const { lastSeq } = store.outbox;
     const read = store.outbox.rows(afterSeq, untilSeq ?? lastSeq, maxPageRowCount);
-    const rows = read.filter(({ at, events }) => at >= since && events.length > 0);
+    const knownAfter = store.outbox.knownAfter(endpointId) ?? Infinity;
+    const rows = read.filter(({ seq, at, events }) => (at >= since || seq > knownAfter) && events.length > 0);
     if (rows.length === 0) return { until: untilSeq ?? read.at(-1)?.seq ?? afterSeq, events: '[]', lastSeq };
     const { sessionId, name } = session.spec;
     const page = firstPage(rows, { sessionId, name });

@@ -14,6 +14,8 @@ import type { OutboxRow } from '../../core/events/page.ts';
 /** Row 0: that the session notes events, and how far the endpoints have been told of them. */
 interface OutboxState {
   toldSeq: number;
+  /** The last event before the session learned of an endpoint, by its id. Rows of earlier versions have none. */
+  knownAfter?: Readonly<Record<string, number>>;
 }
 
 export class OutboxStore {
@@ -43,9 +45,25 @@ export class OutboxStore {
     return state === null || state.toldSeq >= this.lastSeq;
   }
 
-  /** Begins to note events. Call inside a transaction. */
-  turnOn(): void {
-    if (!this.isOn) this.#save({ toldSeq: 0 });
+  /** Notes events for these endpoints from now on. Call inside a transaction. */
+  turnOn(endpointIds: readonly string[]): void {
+    const known = this.#load()?.knownAfter;
+    const after = (id: string): number => known?.[id] ?? this.lastSeq;
+    const knownAfter = Object.fromEntries(endpointIds.map((id) => [id, after(id)]));
+    this.#save({ toldSeq: this.#load()?.toldSeq ?? 0, knownAfter });
+  }
+
+  /** True when {@link turnOn} has been called for just these endpoints. */
+  isOnFor(endpointIds: readonly string[]): boolean {
+    const known = this.#load()?.knownAfter ?? {};
+    return (
+      this.isOn && endpointIds.length === Object.keys(known).length && endpointIds.every((id) => id in known)
+    );
+  }
+
+  /** The last event before the session learned of an endpoint; null: it has not. */
+  knownAfter(endpointId: string): number | null {
+    return this.#load()?.knownAfter?.[endpointId] ?? null;
   }
 
   /** Deletes all events: nobody is left who would get them. Call inside a transaction. */
@@ -57,7 +75,7 @@ export class OutboxStore {
   /** The endpoints know of the events up to this one. Call inside a transaction. */
   noteTold(seq: number): void {
     const state = this.#load();
-    if (state !== null && state.toldSeq < seq) this.#save({ toldSeq: seq });
+    if (state !== null && state.toldSeq < seq) this.#save({ ...state, toldSeq: seq });
   }
 
   /** Writes events. Call inside the transaction of what they tell of, and only while {@link isOn}. */

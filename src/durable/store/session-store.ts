@@ -151,12 +151,12 @@ export class SessionStore {
   /**
    * Writes a new session. Call inside {@link transact}.
    *
-   * @param notesEvents - there is an endpoint that gets its events
+   * @param endpointIds - the endpoints that get its events; null: there are none
    */
-  create(session: Session, notesEvents = false): void {
+  create(session: Session, endpointIds: readonly string[] | null = null): void {
     migrate(this.#sql);
     this.outbox.forget();
-    if (notesEvents) this.outbox.turnOn();
+    if (endpointIds !== null) this.outbox.turnOn(endpointIds);
     this.#sql.exec('INSERT INTO spec (id, json) VALUES (1, ?)', JSON.stringify(session.spec));
     this.save(session);
   }

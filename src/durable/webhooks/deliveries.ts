@@ -116,11 +116,11 @@ const pullRetryMs = 5_000;
 /** The page that is being sent, or the next one; null: there is none now. */
 async function readPage(
   { store, now, pull }: DeliveryVerbs,
-  { createdAt }: EndpointRow,
+  { createdAt, endpointId }: EndpointRow,
   source: Source,
 ): Promise<HeldPage | null> {
   const { sessionId, afterSeq, untilSeq } = source;
-  const answer = await pull(sessionId, { afterSeq, untilSeq, since: createdAt });
+  const answer = await pull(sessionId, { afterSeq, untilSeq, since: createdAt, endpointId });
   switch (answer.kind) {
     case 'page': {
       const { until, lastSeq } = answer;

@@ -9,7 +9,12 @@
  *
  * @module
  */
-import { deleteActivation, listOpenSessions, listReturned } from '../../crm/activations.ts';
+import {
+  deleteActivation,
+  listEndedSessions,
+  listOpenSessions,
+  listReturned,
+} from '../../crm/activations.ts';
 import { dropOldFences } from '../../crm/fence.ts';
 import { dropOldAlerts } from '../../crm/health.ts';
 import { dropOldCells } from '../../crm/imports/removal.ts';
@@ -50,11 +55,22 @@ export async function runScheduledCleanup(env: Env, now: () => number = () => Da
   }
 }
 
-/** The cleanup of the night: it also merges the search index, which takes the database seconds with many leads. */
+/**
+ * The cleanup of the night: it also calls sessions that have ended, which may have lost the alarm for delivery events or
+ * for retention, and merges the search index, which takes the database seconds with many leads.
+ */
 export async function runNightlyCleanup(env: Env, now: () => number = () => Date.now()): Promise<void> {
   await runScheduledCleanup(env, now);
   try {
-    for (const sessionId of await listReturned(env.DB, maxPokeCount)) await pokeSession(env, sessionId);
+    const nowMs = now();
+    const sinceMs = nowMs - (retentionDays(env) + reportDays) * dayMs;
+    const returnedIds = await listReturned(env.DB, maxPokeCount);
+    const ended = await partOf(
+      (offset) => listEndedSessions(env.DB, { offset, limit: maxPokeCount, sinceMs }),
+      Math.floor(nowMs / dayMs),
+    );
+    for (const sessionId of [...returnedIds, ...ended.sessionIds].slice(0, maxPokeCount))
+      await pokeSession(env, sessionId);
     const isMerged = await mergeSearchIndex(env.DB, { now, deadlineMs: now() + maxMs });
     if (!isMerged) logEvent('info', 'search_index_merging', {});
   } catch (error) {
@@ -71,6 +87,8 @@ export interface SweepFindings extends Pick<SweepReport, 'lateIds' | 'lostIds' |
 /** Objects that one sweep calls: an invocation may make 50 subrequests on the free plan. */
 const maxPokeCount = 40;
 const pokeConcurrency = 5;
+/** Providers report on a mail for some days. */
+const reportDays = 7;
 /** The interval of the sweep's cron in wrangler.toml. */
 const sweepIntervalMs = 60_000;
 
@@ -83,11 +101,10 @@ const sweepIntervalMs = 60_000;
 export async function sweep(env: Env, now: () => number = () => Date.now()): Promise<SweepFindings | null> {
   try {
     const nowMs = now();
-    let page = await listOpenSessions(env.DB, { offset: 0, limit: maxPokeCount, nowMs });
-    const pageCount = Math.ceil(page.totalCount / maxPokeCount);
-    const turn = pageCount > 1 ? Math.floor(nowMs / sweepIntervalMs) % pageCount : 0;
-    if (turn > 0)
-      page = await listOpenSessions(env.DB, { offset: turn * maxPokeCount, limit: maxPokeCount, nowMs });
+    const page = await partOf(
+      (offset) => listOpenSessions(env.DB, { offset, limit: maxPokeCount, nowMs }),
+      Math.floor(nowMs / sweepIntervalMs),
+    );
     const rest = page.sessionIds[Symbol.iterator]();
     const found: SweepFindings = { openCount: page.totalCount, lateIds: [], lostIds: [], unreachedIds: [] };
     const poker = async (): Promise<void> => {
@@ -105,6 +122,16 @@ export async function sweep(env: Env, now: () => number = () => Date.now()): Pro
     logEvent('error', 'sweep_failed', { error: faultText(error) });
     return null;
   }
+}
+
+/** The sessions that one call of a cron takes. Where there are more, consecutive calls take different parts. */
+async function partOf<Page extends { totalCount: number }>(
+  list: (offset: number) => Promise<Page>,
+  turn: number,
+): Promise<Page> {
+  const first = await list(0);
+  const part = turn % Math.max(1, Math.ceil(first.totalCount / maxPokeCount));
+  return part === 0 ? first : list(part * maxPokeCount);
 }
 
 async function pokeSession(

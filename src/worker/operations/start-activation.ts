@@ -160,8 +160,8 @@ export async function startActivation(
       ? {}
       : { selectionHash: await fingerprintOf(selectionOf(wanted)) }),
   };
-  const hasEndpoints = (await endpointIds(env.DB)).length > 0;
-  return requireStarted(await session.startSession(spec, requestId, hasEndpoints));
+  const endpoints = await endpointIds(env.DB);
+  return requireStarted(await session.startSession(spec, requestId, endpoints.length > 0 && endpoints));
 }
 
 /**

@@ -186,14 +186,16 @@ export class SmallWorld {
     const weather: Weather = {
       hopMs: () => 0,
       commitMs: () => 0,
+      // A walk breaks off in the middle of a turn.
+      commitsAtOnce: false,
       isStorageSlow: () => false,
       alarm: () => ({ lateMs: 0, isLost: false, isTwice: false }),
       isStorageAway: () => false,
       crashed: (host) => this.#invariants.answersLost(host),
-      committed: (host, hasResults) => {
+      committed: (host, written) => {
         if (host.className !== 'session') return;
         this.#isChanged = true;
-        this.#checked(() => this.#invariants.committed(host, hasResults));
+        this.#checked(() => this.#invariants.committed(host, written));
       },
       called: () => {},
     };

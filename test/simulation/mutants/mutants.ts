@@ -92,8 +92,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'an alarm before the session',
     'src/durable/activation-session.ts',
-    '    this.#store.transact(() => this.#store.create(session, hasEndpoints));\n    await this.ctx.storage.setAlarm(this.now());\n',
-    '    await new Promise((resolve) => setTimeout(resolve, 5));\n    this.#store.transact(() => this.#store.create(session, hasEndpoints));\n    setTimeout(() => void this.ctx.storage.setAlarm(this.now()), 20);\n',
+    '    this.#store.transact(() => this.#store.create(session, endpointIds));\n    await this.ctx.storage.setAlarm(this.now());\n',
+    '    await new Promise((resolve) => setTimeout(resolve, 5));\n    this.#store.transact(() => this.#store.create(session, endpointIds));\n    setTimeout(() => void this.ctx.storage.setAlarm(this.now()), 20);\n',
   ),
   mutant(
     'the doubt is not kept',
@@ -718,8 +718,26 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'an endpoint is sent what is older than itself',
     'src/durable/session/events.ts',
-    'read.filter(({ at, events }) => at >= since && events.length > 0)',
-    'read.filter(({ events }) => since > 0 && events.length > 0)',
+    '(at >= since || seq > knownAfter) && events.length > 0',
+    '(at > 0 || since > 0 || seq > knownAfter) && events.length > 0',
+  ),
+  mutant(
+    'only the clock says what an endpoint is sent',
+    'src/durable/session/events.ts',
+    '(at >= since || seq > knownAfter) && events.length > 0',
+    '(at >= since || seq > Infinity + knownAfter) && events.length > 0',
+  ),
+  mutant(
+    'an endpoint that is switched off does not look again',
+    endpoint,
+    'return this.#store.waitingCount() > 0 ? Math.min(waitMs, offLookMs) : waitMs;',
+    'void offLookMs;\n      return waitMs;',
+  ),
+  mutant(
+    'the night does not call who has ended',
+    'src/worker/operations/scheduled-cleanup.ts',
+    '[...returnedIds, ...ended.sessionIds].slice(0, maxPokeCount)',
+    '[...returnedIds, ...ended.sessionIds].slice(0, returnedIds.length)',
   ),
   mutant(
     'an endpoint is sent what it does not want',

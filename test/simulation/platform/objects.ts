@@ -18,6 +18,7 @@ import {
   type Row,
   type Schema,
   type SchemaState,
+  type Written,
 } from './sqlite.ts';
 
 type Method = (...args: unknown[]) => unknown;
@@ -31,14 +32,15 @@ export interface Weather {
   hopMs(): number;
   /** Until a turn's writes are durable, ms; 0: at once. */
   commitMs(): number;
+  /** `commitMs` is never above 0, so that nothing comes between a turn's writes and their commit. */
+  readonly commitsAtOnce: boolean;
   /** True when an await of a storage operation takes some time. */
   isStorageSlow(): boolean;
   alarm(host: ObjectHost): { lateMs: number; isLost: boolean; isTwice: boolean };
   /** True while an object's database takes no write. */
   isStorageAway(host: ObjectHost): boolean;
   crashed(host: ObjectHost, kind: string): void;
-  /** @param hasResults - rows were written that say what became of leads */
-  committed(host: ObjectHost, hasResults: boolean): void;
+  committed(host: ObjectHost, written: Written): void;
   called(host: ObjectHost, method: string, args: readonly unknown[]): void;
 }
 
@@ -77,7 +79,8 @@ export class ObjectHost {
   isGroupOpen = false;
   isCommitScheduled = false;
   isAlarmInGroup = false;
-  hasResultsInGroup = false;
+  #writtenInGroup: Written = 'other';
+  #hasSavepoint = false;
   #schemaBefore: SchemaState;
   readonly #schema: Schema | null;
 
@@ -205,37 +208,57 @@ export class ObjectHost {
 
   // ── storage ────────────────────────────────────────────────────────────────────────────────────
 
-  /** Begins the commit that what is written now belongs to. */
-  openGroup(): void {
-    if (this.isGroupOpen) return;
+  /**
+   * Begins the commit that what is written now belongs to.
+   *
+   * @returns true when it begins now, and can be undone as a whole
+   */
+  openGroup(): boolean {
+    if (this.isGroupOpen) return false;
     this.isGroupOpen = true;
+    if (this.#weather.commitsAtOnce) return false;
+    this.#hasSavepoint = true;
     this.#schemaBefore = this.database.schemaState;
     this.database.control('SAVEPOINT turn');
+    return true;
+  }
+
+  /** Undoes what the open group has written so far. */
+  undoGroup(): void {
+    this.database.control('ROLLBACK TO turn');
+    this.database.schemaState = this.#schemaBefore;
+  }
+
+  /** Something is written in the open group. */
+  wrote(what: Written): void {
+    if (what === 'batches' || this.#writtenInGroup === 'other') this.#writtenInGroup = what;
   }
 
   commit(): void {
     if (!this.isGroupOpen) return;
-    this.database.control('RELEASE turn');
+    if (this.#hasSavepoint) this.database.control('RELEASE turn');
+    this.#hasSavepoint = false;
     this.isGroupOpen = false;
     this.isCommitScheduled = false;
-    const hasResults = this.hasResultsInGroup;
-    this.hasResultsInGroup = false;
+    const written = this.#writtenInGroup;
+    this.#writtenInGroup = 'other';
     if (this.isAlarmInGroup) {
       this.isAlarmInGroup = false;
       this.durableAlarmAt = this.alarmAt;
       this.isAlarmLost = false;
       this.#setWake();
     }
-    this.#weather.committed(this, hasResults);
+    this.#weather.committed(this, written);
   }
 
   #rollBack(): void {
     if (!this.isGroupOpen) return;
-    this.database.control('ROLLBACK TO turn');
+    if (!this.#hasSavepoint) throw new Error(`${this.name} has not committed what a turn has written.`);
+    this.undoGroup();
     this.database.control('RELEASE turn');
-    this.database.schemaState = this.#schemaBefore;
+    this.#hasSavepoint = false;
     this.isGroupOpen = false;
-    this.hasResultsInGroup = false;
+    this.#writtenInGroup = 'other';
     this.isCommitScheduled = false;
     this.isAlarmInGroup = false;
   }
@@ -360,7 +383,7 @@ export class ObjectHost {
 
   /** At the end of a world. */
   dispose(): void {
-    this.#rollBack();
+    // Whatever is open is undone with the world.
     returnDatabase(this.database, this.#schema);
   }
 }
@@ -449,17 +472,19 @@ export function contextOf(instance: Instance): unknown {
     if (params.length === 0 && isScript(sql)) {
       check(true);
       host.openGroup();
-      host.hasResultsInGroup = true;
+      host.wrote('batches');
       database.script(sql);
       return cursor([], 0);
     }
     // First, because a missing table is found when a statement is prepared, and prepared statements are kept.
     check(false);
-    const { isWrite, isOfResults } = database.prepare(sql);
-    check(isWrite);
-    if (isWrite) host.openGroup();
-    if (isOfResults) host.hasResultsInGroup = true;
-    const { rows, changes, mayHaveBlobs } = database.run(sql, ...params);
+    const prepared = database.prepare(sql);
+    if (prepared.isWrite) {
+      check(true);
+      host.openGroup();
+      host.wrote(prepared.writes);
+    }
+    const { rows, changes, mayHaveBlobs } = database.execute(prepared, params);
     return cursor(mayHaveBlobs ? rows.map(toCells) : rows, changes);
   };
   return {
@@ -470,7 +495,14 @@ export function contextOf(instance: Instance): unknown {
       sql: { exec },
       transactionSync<T>(work: () => T): T {
         check(false);
-        host.openGroup();
+        if (host.openGroup()) {
+          try {
+            return work();
+          } catch (error) {
+            host.undoGroup();
+            throw error;
+          }
+        }
         const schemaBefore = database.schemaState;
         database.control('SAVEPOINT step');
         try {
@@ -501,6 +533,7 @@ export function contextOf(instance: Instance): unknown {
       async deleteAll(): Promise<void> {
         check(true);
         host.openGroup();
+        host.wrote('batches');
         const tables = database.run(
           "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
         );

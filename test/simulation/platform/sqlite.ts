@@ -21,9 +21,12 @@ interface Prepared {
   /** A cell may be a blob. */
   mayHaveBlobs: boolean;
   isWrite: boolean;
-  /** A write of what the checks of a session's rows read. */
-  isOfResults: boolean;
+  /** What it writes of what the checks of a session's rows read. */
+  writes: Written;
 }
+
+/** What is written of a session: nothing that is checked, its own record, or also what became of its leads. */
+export type Written = 'other' | 'session' | 'batches';
 
 export interface Executed {
   rows: Row[];
@@ -57,6 +60,11 @@ const noRows: Row[] = [];
  */
 function withoutPeeking(sql: string): string {
   return sql.replace(/'(?:[^']|'')*'|--[^\n]*|\?/g, (part) => (part === '?' ? '+?' : part));
+}
+
+function writtenBy(sql: string): Written {
+  if (/\bbatch\b/.test(sql)) return 'batches';
+  return /\b(?:session|spec)\b/.test(sql) ? 'session' : 'other';
 }
 
 /** A function that makes a row of cells. Written out, so that all rows of a statement have one shape. */
@@ -102,12 +110,12 @@ export class Database {
     // Cells and a row of one shape are twice as fast as rows by SQLite's names.
     if (columns.length > 0) statement.setReturnArrays(true);
     const isWrite = !/^\s*(?:SELECT|PRAGMA table_info|EXPLAIN)/i.test(sql);
-    const prepared = {
+    const prepared: Prepared = {
       statement,
       toRow: columns.length > 0 ? rowMaker(columns.map(({ name }) => name)) : null,
       mayHaveBlobs: columns.some(({ type }) => type === null || type === 'BLOB'),
       isWrite,
-      isOfResults: isWrite && /\b(?:batch|session|spec)\b/.test(sql),
+      writes: isWrite ? writtenBy(sql) : 'other',
     };
     this.#prepared.set(sql, prepared);
     return prepared;
@@ -121,7 +129,10 @@ export class Database {
   }
 
   run(sql: string, ...params: SQLInputValue[]): Executed {
-    const { statement, toRow, isWrite, mayHaveBlobs } = this.prepare(sql);
+    return this.execute(this.prepare(sql), params);
+  }
+
+  execute({ statement, toRow, isWrite, mayHaveBlobs }: Prepared, params: readonly SQLInputValue[]): Executed {
     if (toRow === null) {
       return { rows: noRows, changes: Number(statement.run(...params).changes), mayHaveBlobs };
     }
@@ -135,7 +146,7 @@ export class Database {
     let known = this.#prepared.get(sql);
     if (known === undefined) {
       const statement = this.#db.prepare(sql);
-      known = { statement, toRow: null, mayHaveBlobs: false, isWrite: false, isOfResults: false };
+      known = { statement, toRow: null, mayHaveBlobs: false, isWrite: false, writes: 'other' };
       this.#prepared.set(sql, known);
     }
     known.statement.run();

@@ -15,6 +15,7 @@ import { holdsSession, leaveEarlierRows } from './earlier-version.ts';
 import type { Faults } from './faults.ts';
 import { doubtKinds, outageKinds, type MailApi, type OutageKind } from './mail-api.ts';
 import type { Person } from './person.ts';
+import type { Receivers } from './receiver.ts';
 
 export interface EncounterParts {
   sim: Simulator;
@@ -82,6 +83,38 @@ export class Encounters {
         });
       }
       this.#after(forMs, 'outage over', () => (api.outage = null));
+    });
+  }
+
+  /** For so long the mail API asks everybody to wait. */
+  throttle(forMs: number): void {
+    this.#beginOutage(0, forMs, '429 seconds');
+  }
+
+  /**
+   * Mail fails or is in doubt while no receiver answers, and people have it sent again. So the receivers are told of
+   * both at once, in the order in which it happened.
+   */
+  mayRetryUnheard(receivers: Receivers): void {
+    const draw = this.#parts.sim.stream('unheard');
+    const { faults, hasMailFaults } = this.#parts;
+    if (!draw.chance(0.7) || !hasMailFaults) return;
+    const kind = draw.chance(0.6) ? 'refused for content' : draw.pick(doubtKinds);
+    const [atMs, forMs] = [draw.int(0, 3_000), draw.int(300, 4_000)];
+    this.#after(atMs, 'unheard', () => {
+      if (!faults.happens('receiver', 'away while mail is sent again', 1)) return;
+      receivers.leave(forMs + draw.int(5_000, 40_000));
+      this.#beginOutage(0, forMs, kind);
+      const isRefused = kind === 'refused for content';
+      // Otherwise mail in doubt is repeated by itself.
+      if (!isRefused && draw.chance(0.7))
+        this.#after(forMs, 'cancel', () => this.#tellAll({ kind: 'cancel' }));
+      const retry: Command = isRefused
+        ? { kind: 'retry', outcome: 'failed' }
+        : draw.pick<Command>([{ kind: 'check' }, { kind: 'retry', outcome: 'unknown' }]);
+      // While the rest is still sent, too: the end of an activation is an event of its own.
+      for (let left = draw.int(1, 3); left > 0; left--)
+        this.#after(draw.int(isRefused ? 200 : forMs, forMs + 4_000), 'retry', () => this.#tellAll(retry));
     });
   }
 

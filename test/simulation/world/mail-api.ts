@@ -85,6 +85,7 @@ const faultKinds = [
   ['slow', 3],
   ['locked', 1],
   ['refused for content', 1],
+  ['409 used key', 0.5],
 ] as const;
 type FaultKind = (typeof faultKinds)[number][0];
 
@@ -341,6 +342,11 @@ function answerBefore(fault: FaultKind | null, sim: Simulator, provider: Provide
       return provider === 'resend'
         ? own(401, 'invalid_api_key', 'API key is invalid.')
         : { status: 401, body: JSON.stringify({ ErrorCode: 10, Message: 'Bad token.' }), isCertain: true };
+    case '409 used key':
+      // Keys belong to the account: a restored copy of this installation has used it for other mails.
+      return provider === 'resend'
+        ? { ...own(409, 'invalid_idempotent_request', 'Another payload.'), isCertain: false }
+        : null;
     case 'locked':
       return provider === 'resend'
         ? { ...own(409, 'resource_locked', 'Locked.'), isCertain: true }

@@ -83,11 +83,14 @@ export class Receivers extends Actor {
     }
     if (this.#random.chance(0.4)) {
       const forMs = 10 ** (3 + this.#random.next() * (this.#parts.isLong ? 4.8 : 2));
-      this.#parts.sim.after(this.#random.int(0, 20_000), this, 'endpoint', () => {
-        this.#awayUntil = this.#parts.sim.nowMs + forMs;
-      });
+      this.#parts.sim.after(this.#random.int(0, 20_000), this, 'endpoint', () => this.leave(forMs));
     }
     this.#mayMeddle();
+  }
+
+  /** Takes no request for so long. */
+  leave(forMs: number): void {
+    this.#awayUntil = Math.max(this.#awayUntil, this.#parts.sim.nowMs + forMs);
   }
 
   async #add(endpointId: string, types: readonly EventType[], tryCount = 0): Promise<void> {
@@ -160,10 +163,10 @@ export class Receivers extends Actor {
   }
 
   /** As the Worker does it. */
-  async #switch(endpointId: string, isOn: boolean): Promise<void> {
+  async #switch(endpointId: string, isOn: boolean, mayBeOn = true): Promise<void> {
     const { env, sim } = this.#parts;
     const known = await findEndpoint(env.DB, endpointId);
-    if (known === null) return;
+    if (known === null || (!mayBeOn && known.disabledAt === null)) return;
     const off = { disabledAt: sim.wallMs(), disabledReason: 'person' } as const;
     const change: Pick<EndpointRow, 'disabledAt' | 'disabledReason'> = isOn
       ? { disabledAt: null, disabledReason: null }
@@ -172,18 +175,29 @@ export class Receivers extends Actor {
     await this.#stub(endpointId).changed();
   }
 
-  /** All is well: every endpoint is there and switched on. */
-  makeWell(): void {
+  /**
+   * All is well: what was switched off is switched on. The others go on by themselves.
+   *
+   * @param isClockTrue - otherwise an attempt may lie a day ahead, and somebody hurries them all
+   */
+  makeWell(isClockTrue: boolean): void {
     this.isDone = true;
     this.#awayUntil = -Infinity;
-    for (const endpointId of this.#ids) this.#retrySwitch(endpointId);
+    for (const endpointId of this.#ids) this.#retrySwitch(endpointId, !isClockTrue);
   }
 
-  #retrySwitch(endpointId: string, tryCount = 0): void {
+  #retrySwitch(endpointId: string, mayBeOn: boolean, tryCount = 0): void {
     if (tryCount > maxTryCount) return;
     const again = (): void =>
-      void this.#parts.sim.after(500, this, 'endpoint', () => this.#retrySwitch(endpointId, tryCount + 1));
-    this.#parts.sim.after(1, this, 'endpoint', () => void this.#switch(endpointId, true).catch(again));
+      void this.#parts.sim.after(500, this, 'endpoint', () =>
+        this.#retrySwitch(endpointId, mayBeOn, tryCount + 1),
+      );
+    this.#parts.sim.after(
+      1,
+      this,
+      'endpoint',
+      () => void this.#switch(endpointId, true, mayBeOn).catch(again),
+    );
   }
 
   /** What `fetch` is to an endpoint's object. */

@@ -60,7 +60,7 @@ export function goOnCommand({ waveHeld, waves = [] }: Progress): Command {
   return { kind: 'nextWave', after: waveHeld?.number ?? Math.max(1, begunCount), by: 'ana' };
 }
 
-const maxLookCount = 60;
+const maxLookCount = 50;
 
 export class WaveWatcher extends Actor {
   readonly #sim: Simulator;
@@ -84,23 +84,36 @@ export class WaveWatcher extends Actor {
     return !this.isDone;
   }
 
-  /** Begins to look at the waves. */
-  begin(): void {
+  /**
+   * Begins to look at the waves.
+   *
+   * @param throttle - has the mail API take nothing for so long
+   */
+  begin(throttle: (forMs: number) => void): void {
     if (this.isDone || this.#lookCount++ > maxLookCount) return;
     const ms = 10 ** (2 + this.#random.next() * (this.#isLong ? 5.5 : 2.5));
     this.#sim.after(ms, this, 'watcher', () => {
-      const again = (): void => this.begin();
-      this.#look().then(again, again);
+      const again = (): void => this.begin(throttle);
+      this.#look(throttle).then(again, again);
     });
   }
 
-  async #look(): Promise<void> {
+  async #look(throttle: (forMs: number) => void): Promise<void> {
     const progress = await this.#person.progress();
+    // Only a retry sets one going again that has ended.
+    if (progress !== null && progress.finishedAt !== null) this.#lookCount += 8;
     if (this.isDone || progress?.waves === undefined || progress.finishedAt !== null) return;
     const goOn = goOnCommand(progress);
     if (goOn.kind !== 'nextWave') return;
     const isHeld = progress.state === 'wave_held';
     const isWatched = progress.waves.some(({ state }) => state === 'watching');
+    const { failed, unknown } = progress.email;
+    if (isWatched && failed + unknown > 0 && this.#random.chance(0.5)) {
+      // Mail that is sent again is still open when the watch ends.
+      throttle(10 ** (3 + this.#random.next() * 1.5));
+      await this.#person.command({ kind: 'retry', outcome: failed > 0 ? 'failed' : 'unknown' });
+      return;
+    }
     if (!this.#random.chance(isHeld ? 0.6 : isWatched ? 0.3 : 0.05)) return;
     const { after } = goOn;
     switch (this.#random.int(0, 7)) {

@@ -64,6 +64,8 @@ export interface WorldResult {
   hash: number;
   stepCount: number;
   crashCount: number;
+  /** Those in storms. */
+  stormCrashCount: number;
   callCount: number;
   mailCount: number;
   sessionCount: number;
@@ -81,8 +83,10 @@ const settleMs = 3 * 3_600_000;
 const dayMs = 86_400_000;
 /** More steps than any world needs: something goes round and round. */
 const maxStepCount = 200_000;
-/** After the activations have ended, events arrive within this time. */
-const eventSettleMs = 120_000;
+/** After the activations have ended, events arrive within this time: an attempt waits for six hours at most. */
+const eventSettleMs = 8 * 3_600_000;
+/** Of all worlds, those with storms of crashes. */
+const stormShare = 0.6;
 const hashKey = 'simulated-hash-key';
 const owner = 'ana@sim.test';
 const sessionSuffix = 'sim00000';
@@ -140,7 +144,13 @@ export class World {
   readonly #commitIsSlow: boolean;
   /** A session waits for its time, or sends in a few minutes of each day. */
   #hasTimes = false;
+  /** Which ended sessions nobody looks at. */
+  readonly #unread: Random;
+  /** Objects die at every few events for some seconds. */
+  readonly #storms: Random;
+  #storm = { untilMs: -Infinity, intensity: 0 };
   #crashCount = 0;
+  #stormCrashCount = 0;
   #mailCount = 0;
   #violation: WorldResult['violation'] = null;
 
@@ -154,11 +164,13 @@ export class World {
     this.#approvals = sim.stream('approvals');
     this.#takeBacks = sim.stream('take back');
     this.#waves = sim.stream('waves');
+    this.#storms = sim.stream('storms');
+    this.#unread = sim.stream('unread');
     this.#faults = new Faults(sim, options.leftOut ?? new Set());
     const some = (probability: number, low: number, high: number): number =>
       draw.chance(probability) ? (draw.chance(0.5) ? low : high) : 0;
     this.#intensity = {
-      crashes: some(0.9, 0.04, 0.12),
+      crashes: some(0.9, 0.06, 0.25),
       database: some(0.4, 0.01, 0.05),
       mail: some(0.7, 0.1, 0.4),
       alarms: some(0.4, 0.05, 0.2),
@@ -264,6 +276,7 @@ export class World {
     return {
       hopMs: () => this.#hopMs(),
       commitMs: () => (this.#commitIsSlow && random.chance(0.5) ? random.int(1, 12) : 0),
+      commitsAtOnce: !this.#commitIsSlow,
       isStorageSlow: () => random.chance(0.3),
       alarm: (host) => {
         const p = this.#intensity.alarms;
@@ -278,9 +291,10 @@ export class World {
       isStorageAway: (host) => faults.isActive && (this.#storageAwayUntil.get(host) ?? 0) > this.#sim.nowMs,
       crashed: (host) => {
         this.#crashCount++;
+        if (this.#isStorm) this.#stormCrashCount++;
         this.#invariants.answersLost(host);
       },
-      committed: (host, hasResults) => this.#checked(() => this.#invariants.committed(host, hasResults)),
+      committed: (host, written) => this.#checked(() => this.#invariants.committed(host, written)),
       called: (host, method, args) => {
         if (method === 'command') {
           const command = args[0] as Command;
@@ -289,7 +303,7 @@ export class World {
           const agrees = command.kind !== 'pause' && command.kind !== 'cancel' && command.kind !== 'nextWave';
           if (agrees) this.#invariants.providerAccepted(host, this.#env.MAIL_PROVIDER);
         }
-        if (method === 'startSession' && !hasTable(host, 'session') && args[2] === true)
+        if (method === 'startSession' && !hasTable(host, 'session') && args[2] !== false)
           this.#invariants.events.notes(host.name);
         if (method === 'decideApproval')
           this.#invariants.verdictArrived(host, args[0] as ApprovalVerdict, owner);
@@ -412,10 +426,29 @@ export class World {
       this.#invariants.answersLost(host);
       this.#storageAwayUntil.set(host, this.#sim.nowMs + this.#faults.int(1, 30_000));
     }
-    const kind = this.#faults.pick(() => `${when} ${placeOf(what)}`, this.#intensity.crashes / 2, crashKinds);
+    const intensity = this.#isStorm ? this.#storm.intensity : this.#intensity.crashes;
+    const kind = this.#faults.pick(() => `${when} ${placeOf(what)}`, intensity / 2, crashKinds);
     if (kind === null) return;
     host.crash(kind, kind === 'crash' ? 0 : this.#faults.int(1, 3_000));
     this.#checked(() => this.#invariants.afterCrash(host));
+  }
+
+  get #isStorm(): boolean {
+    return this.#sim.nowMs < this.#storm.untilMs;
+  }
+
+  /** Storms begin while most happens, and one may last as long as all of that. */
+  #beginStorms(): void {
+    const draw = this.#storms;
+    if (!draw.chance(stormShare)) return;
+    for (let left = draw.int(1, 4); left > 0; left--) {
+      const afterMs = 10 ** (1 + draw.next() * (this.#isLong ? 6 : 3.3));
+      const forMs = 10 ** (2.5 + draw.next() * 2);
+      const intensity = draw.pick([0.25, 0.5, 0.8]);
+      this.#sim.after(afterMs, this.#cron, 'storm', () => {
+        this.#storm = { untilMs: this.#sim.nowMs + forMs, intensity };
+      });
+    }
   }
 
   #isAnyStorageAway(): boolean {
@@ -452,9 +485,10 @@ export class World {
       this.#runUntil(sim.startedMs + this.#troubleMs());
       this.#makeWell();
       this.#settle();
-      // The night after: it removes lines that came back after an erasure.
+      // The night after: it removes lines that came back after an erasure, and calls sessions that nobody looks at.
       this.#sim.after(0, this.#cron, 'cron', () => void runNightlyCleanup(this.#env));
       this.#runUntil(this.#sim.nowMs + 60_000);
+      this.#letEventsArrive();
       if (this.#violation === null) this.#checked(() => this.#invariants.atEnd());
     } finally {
       enterRealm(null);
@@ -467,6 +501,7 @@ export class World {
       hash: sim.hash,
       stepCount: sim.stepCount,
       crashCount: this.#crashCount,
+      stormCrashCount: this.#stormCrashCount,
       callCount: this.#api.calls.length,
       mailCount: this.#mailCount,
       sessionCount: this.#sessionIds.length,
@@ -578,19 +613,21 @@ export class World {
       for (const reader of readers) reader.begin(draw.pick([15_000, 40_000]));
       this.#readers.push(...readers);
     }
-    for (const taker of this.#takers) taker.begin();
-    for (const watcher of this.#watchers) watcher.begin();
-    this.#receivers?.begin();
-    this.#beginSweep();
     const encounters = new Encounters({
       ...{ sim: this.#sim, draw, faults: this.#faults, invariants: this.#invariants },
       ...{ api: this.#api, env: this.#env, people: this.#people, leadCount: this.#leadCount },
       ...{ isLong: this.#isLong, hasMailFaults: this.#intensity.mail > 0 },
       hosts: () => this.#hosts.values(),
     });
+    for (const taker of this.#takers) taker.begin();
+    for (const watcher of this.#watchers) watcher.begin((forMs) => encounters.throttle(forMs));
+    this.#receivers?.begin();
+    this.#beginSweep();
     encounters.mayBeginOutage();
     this.#beginClockStep();
     encounters.mayBeginDeploy();
+    if (this.#receivers !== null) encounters.mayRetryUnheard(this.#receivers);
+    this.#beginStorms();
   }
 
   /** Half of those that wait for a person have a start time, which may pass meanwhile. Their approver gives them windows. */
@@ -681,11 +718,11 @@ export class World {
       }
       const isFrozen = schedule?.freezeAt !== 'start' || 'leadIds' in how.audience;
       this.#invariants.audienceFrozen(sessionId, how.audience, isFrozen ? maxLeadId : Infinity);
-      const hasEndpoints = this.#receivers !== null && (await endpointIds(this.#env.DB)).length > 0;
+      const endpoints = this.#receivers === null ? [] : await endpointIds(this.#env.DB);
       const answer = (await sessionStub(this.#env, sessionId).startSession(
         spec,
         null,
-        hasEndpoints,
+        endpoints.length > 0 && endpoints,
       )) as StartAnswer;
       this.#sim.note(`started ${sessionId} ${answer.kind}`);
       person.begin();
@@ -698,16 +735,20 @@ export class World {
   /** What people read of ended sessions. */
   readonly #results = new Map<string, readonly LeadResult[]>();
 
-  /** The cron that looks after sessions whose alarm was lost: every minute, ever more rarely in a long world. */
+  /**
+   * The cron that looks after sessions whose alarm was lost: every minute at first, and ever more rarely. Once all is well
+   * it begins anew, because a session may have nobody else who wakes it.
+   */
   #beginSweep(): void {
-    let count = 0;
+    const { isActive } = this.#faults;
+    let afterMs = 60_000;
     const run = (): void => {
-      count++;
+      if (isActive !== this.#faults.isActive) return;
       void sweep(this.#env);
-      const afterMs = count > 10 ? Math.min(1_800_000, 60_000 * (count - 9)) : 60_000;
+      afterMs = Math.min(1_800_000, afterMs * 1.3);
       this.#sim.after(afterMs, this.#cron, 'cron', run);
     };
-    this.#sim.after(60_000, this.#cron, 'cron', run);
+    this.#sim.after(afterMs, this.#cron, 'cron', run);
   }
 
   #beginClockStep(): void {
@@ -741,7 +782,8 @@ export class World {
     for (const approver of this.#approvers.values()) approver.isDone = true;
     for (const taker of this.#takers) taker.isDone = true;
     for (const watcher of this.#watchers) watcher.isDone = true;
-    this.#receivers?.makeWell();
+    this.#receivers?.makeWell(this.#invariants.isClockTrue);
+    this.#beginSweep();
   }
 
   /** With all well, a person resumes what is paused, until every session has ended. */
@@ -753,6 +795,11 @@ export class World {
     for (const person of this.#people) {
       const { sessionId } = person;
       if (!this.#sessionIds.includes(sessionId)) {
+        continue;
+      }
+      // Nobody reads some of those that have ended: then only the night calls them.
+      if (this.#hasEnded(sessionId) && this.#unread.chance(0.5)) {
+        openCount--;
         continue;
       }
       let waitMs = 20_000;
@@ -790,21 +837,22 @@ export class World {
     for (const [sessionId, results] of this.#results)
       this.#checked(() => this.#invariants.resultsRead(sessionId, results));
     for (const reader of this.#readers) reader.isDone = true;
-    this.#letEventsArrive();
     this.#runUntil(sim.nowMs + 130_000);
   }
 
   /** Looks until every receiver has what it is to get. Somebody switches on again what its last answer switched off. */
   #letEventsArrive(): void {
     const receivers = this.#receivers;
-    if (receivers === null) return;
+    if (receivers === null || this.#violation !== null) return;
     const beganAt = this.#sim.nowMs;
     let isOver = false;
+    let waitMs = 5_000;
     const look = (): void => {
       isOver = this.#invariants.events.missing(this.#invariants.endedSessions()) === null;
       if (isOver) return;
-      if (this.#sim.nowMs - beganAt > eventSettleMs / 2) receivers.makeWell();
-      this.#sim.after(5_000, this.#cron, 'look', look);
+      receivers.makeWell(this.#invariants.isClockTrue);
+      this.#sim.after(waitMs, this.#cron, 'look', look);
+      waitMs = Math.min(600_000, waitMs * 1.5);
     };
     this.#sim.after(0, this.#cron, 'look', look);
     this.#runUntil(beganAt + eventSettleMs, () => isOver);
@@ -814,6 +862,10 @@ export class World {
   #dayCount(): number {
     const capDays = this.#env.MAIL_DAILY_CAP === '' ? 0 : this.#sessionIds.length * 3;
     return capDays + (this.#hasTimes ? 4 : 0);
+  }
+
+  #hasEnded(sessionId: string): boolean {
+    return hasTable(this.#hostOf(sessionId), 'session') && !this.#isOpen(sessionId);
   }
 
   #isOpen(sessionId: string): boolean {
