@@ -242,10 +242,7 @@ test('a watch is ended early after a question', async () => {
   await people.openDialog('later', 'Not waiting');
   await field('waves').check();
   await field('wave-sizes').fill('3');
-  await field('activate-start').click();
-  await field('tracker').waitFor();
-  await mia.goto(`${people.url}/activations`);
-  await mia.getByRole('link', { name: 'Not waiting' }).first().click();
+  await people.startAndOpen('Not waiting');
   await wave(1, 'watching').waitFor();
   await field('control-nextWave').click();
   const question = mia.getByRole('alertdialog');
@@ -254,4 +251,31 @@ test('a watch is ended early after a question', async () => {
   await untilState(mia, 'completed');
   expect(await wave(1, 'passed').getByTestId('wave-state').innerText()).toBe('Passed by mia@example.com');
   expect(await people.mailCounts()).toEqual(once(leadCount + 5));
+});
+
+test('so many a day: the rest leaves at its hour of the next day and not before, and each gets one email', async () => {
+  await people.addLeads('quotient', 8);
+  await people.openDialog('quotient', 'Daily');
+  await field('waves').check();
+  await field('wave-kind-perDay').check({ force: true });
+  await field('wave-leadsPerDay').fill('5');
+  await field('timing-zone').selectOption('Europe/Berlin');
+  await expect
+    .poll(waveText)
+    .toMatch(/^5 leads at the start, then 5 each day at 09:00 Berlin time: 2 days\./);
+  await people.startAndOpen('Daily');
+  await wave(1, 'watching').waitFor();
+  const before = leadCount + 5;
+  expect(await people.mailCounts()).toEqual(once(before + 5));
+  const nextDay = nineInBerlin(new Date(Date.parse(tuesday) + dayMs).toISOString().slice(0, 10));
+  expect(await field('cause').innerText()).toMatch(/^Wave 2 begins /);
+  await people.moveClockTo(nextDay - 60_000);
+  await wave(1, 'watching').waitFor();
+  expect(await people.mailCounts()).toEqual(once(before + 5));
+  await people.moveClockTo(nextDay);
+  await untilState(mia, 'completed');
+  await wave(2, 'passed').waitFor();
+  expect(await wave(2, 'passed').innerText()).toContain('3 sent');
+  expect(await people.mailCounts()).toEqual(once(before + 8));
+  expect(people.complaints).toEqual([]);
 });
