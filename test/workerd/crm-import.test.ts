@@ -322,7 +322,7 @@ describe('an import', () => {
     });
     expect(answer).toMatchObject({ counts: { ...none, rejected: 1 } });
     expect(answer).toMatchObject({ issues: [{ reason: expect.stringContaining(reason) as string }] });
-    expect(await getLead(db, 1)).toMatchObject({ company: '' });
+    expect(await getLead(db, 1)).toMatchObject({ company: 'Example Ltd' });
   });
 
   it('of any files leaves each external id with one lead, and each lead with its first', async () => {
