@@ -186,6 +186,15 @@ test('bounces that the provider reports hold the second wave, with the figure', 
   expect(await wave(1, 'held').locator('[data-figure="bounced"]').innerText()).toBe('3 bounced (15%)');
   await mia.getByTestId('event-log').locator('[data-kind="wave_held"]').waitFor();
   await expect.poll(() => field('announcements').innerText(), wait).toContain('Small first: Wave 1 held');
+  // On a phone nothing of it needs scrolling sideways, and each lead has its name.
+  await mia.setViewportSize({ width: 390, height: 844 });
+  const bounced = mia.locator('[data-testid="result-row"][data-email="bounced"]').first();
+  await bounced.waitFor();
+  expect((await bounced.getByTestId('result-lead').boundingBox())?.width).toBeGreaterThan(60);
+  expect(
+    await mia.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth),
+  ).toBeLessThanOrEqual(0);
+  await mia.setViewportSize({ width: 1280, height: 800 });
   // Nobody has to look for it.
   await bob.goto(`${people.url}/activations?view=attention`);
   await bob.getByTestId('run-row').filter({ hasText: 'Held: 3 of 20 emails bounced' }).waitFor();
