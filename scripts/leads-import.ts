@@ -9,7 +9,7 @@
  */
 import { basename, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { FileError, openCsv, readRows, type CsvFile } from '../packages/cli/src/csv-file.ts';
+import { FileError, mappingFor, openCsv, readRows, type CsvFile } from '../packages/cli/src/csv-file.ts';
 import type { Import, ImportIssue } from '../src/shared/schemas/imports.ts';
 import { importRows } from './lib/import-rows.ts';
 import { UserError } from './lib/processes.ts';
@@ -44,7 +44,8 @@ async function importFile(
   const crm = await openLocalCrm();
   try {
     const issues: ImportIssue[] = [];
-    const { columns, mapping } = file.layout;
+    const { columns } = file.layout;
+    const mapping = mappingFor(file, '');
     const done = await importRows(crm.db, {
       importId: `import_${String(Date.now())}`,
       owner: 'command line',
@@ -56,6 +57,7 @@ async function importFile(
         mapping,
         consentSource,
         source: '',
+        externalSource: '',
         reading: null,
       },
       rows: readRows(file),

@@ -70,6 +70,7 @@ async function seed(): Promise<void> {
         mapping,
         consentSource: '',
         source: '',
+        externalSource: '',
         reading: null,
       },
       rows: sampleLeads(count).map((lead, index) => ({

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { putChunk, type FileRow } from '../../src/crm/imports/chunks.ts';
+import { putChunk } from '../../src/crm/imports/chunks.ts';
+import type { FileRow } from '../../src/crm/imports/sort-rows.ts';
 import { finishImport, openImport } from '../../src/crm/imports/import.ts';
 import type { HashEmail } from '../../src/crm/email.ts';
 import { limits } from '../../src/shared/limits.ts';

@@ -20,7 +20,7 @@ import type { PersonExport } from '../shared/schemas/audit.ts';
 import { type HashEmail, normalizeEmail } from './email.ts';
 import { forgetInHistory } from './activations.ts';
 import { placesOfLeadSql, type PlaceOfLead } from './imports/import.ts';
-import { eraseFromIssues, issuesAbout } from './imports/issues.ts';
+import { eraseFromIssues, issuesAbout, type Mention } from './imports/issues.ts';
 import { forgetViews, viewsAbout } from './saved-views.ts';
 import { leadColumns, toLead, type LeadRow } from './leads/row.ts';
 
@@ -52,6 +52,7 @@ export async function personOf(
     leadId: lead.id,
     emails: await emailsOfNobodyElse(db, lead.id, [...new Set(known)]),
     names: [...new Set([...fullNames(lead), ...(frozen === null ? [] : fullNames(frozen))])],
+    ...(lead.externalId === null ? {} : { externalId: lead.externalId }),
   };
 }
 
@@ -89,7 +90,7 @@ export async function eraseTraces(
   hashEmail: HashEmail,
 ): Promise<void> {
   await forgetInSuppressions(db, person, hashEmail);
-  for (const email of person.emails.filter(isSearchableEmail)) await eraseFromIssues(db, email);
+  for (const mention of mentionsInFiles(person)) await eraseFromIssues(db, mention);
   await forgetInImports(db, person);
   await forgetViews(db, await viewsAbout(db, person));
   await forgetInHistory(db, person);
@@ -99,6 +100,12 @@ export async function eraseTraces(
     .bind(JSON.stringify(person.emails))
     .run();
 }
+
+/** What rows of imported files may name the person by. */
+const mentionsInFiles = ({ emails, externalId }: ForgottenPerson): Mention[] => [
+  ...emails.filter(isSearchableEmail).map((email) => ({ email })),
+  ...(externalId === undefined ? [] : [{ externalId }]),
+];
 
 /** Tables with notes about suppressions, each with the column that its rows are paged by. */
 const noteTables = [
@@ -190,11 +197,11 @@ export async function tracesOf(
       )
       .bind(emailHash)
       .first(),
-    Promise.all(person.emails.filter(isSearchableEmail).map((email) => issuesAbout(db, email))),
+    issuesAbout(db, mentionsInFiles(person)),
     viewsAbout(db, person),
     person.leadId === null ? [] : formerEmails(db, person.leadId),
   ]);
-  const rejected = issues.flat().map(({ issue: [line, outcome, , cells], ...file }) => ({
+  const rejected = issues.map(({ issue: [line, outcome, , cells], ...file }) => ({
     ...file,
     line,
     outcome,

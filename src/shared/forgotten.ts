@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { ExternalId } from './schemas/leads.ts';
 
 /** The person to be erased. */
 export interface ForgottenPerson {
@@ -14,6 +15,8 @@ export interface ForgottenPerson {
   emails: readonly string[];
   /** Their full names, in the forms that the name of an activation or a file may contain. */
   names: readonly string[];
+  /** What another system knows the lead by: a whole cell of a file. Left out where nothing does. */
+  externalId?: ExternalId;
 }
 
 /** The replacement for a mention of a person. */

@@ -336,6 +336,43 @@ describe('the Activate dialog', () => {
   });
 });
 
+describe('leads that are activated', () => {
+  const storedSelection = () => page.evaluate(() => sessionStorage.getItem('lead-activation:selection'));
+
+  test('are not selected any more after a reload that came before the answer', async () => {
+    await open('?search=lead-59%40');
+    await boxOf(59).check();
+    await page.getByTestId('activate').click();
+    await page.getByTestId('preview-subject').waitFor();
+    await page.getByTestId('activate-name').fill('Left at once');
+    // The server takes it, and the page does not hear of that.
+    await page.route('**/crm/activation', (route) => void route.fetch());
+    await page.getByTestId('activate-start').click();
+    await expect
+      .poll(async () => JSON.stringify(await product.ask('/crm/activation')), { timeout: 15_000 })
+      .toContain('Left at once');
+    expect(await storedSelection()).toBe('{"kind":"some","ids":[59]}');
+    await page.unroute('**/crm/activation');
+    await page.reload();
+    await expect.poll(storedSelection).toBe('{"kind":"some","ids":[]}');
+    await rowOf(59).waitFor();
+    expect(await page.getByTestId('selection-bar').count()).toBe(0);
+  });
+
+  test('stay selected where nothing was started', async () => {
+    await open('?search=lead-60%40');
+    await boxOf(60).check();
+    await page.evaluate(() =>
+      sessionStorage.setItem('lead-activation:selection-start', 'activation_1704123456789_a7bc3d2f1'),
+    );
+    const asked = page.waitForResponse('**/progress/activation_1704123456789_a7bc3d2f1');
+    await page.reload();
+    expect((await asked).status()).toBe(404);
+    await page.getByTestId('selection-bar').waitFor();
+    await clear();
+  });
+});
+
 describe('the page of a lead', () => {
   test('tells what happened, with the email as it was sent, and who is not emailed', async () => {
     const sessionId = await product.startSession('For the page', [10]);

@@ -312,6 +312,48 @@ describe('a file that is dropped into the browser', () => {
     expect(await page.getByTestId('import-count-created').count()).toBe(0);
   });
 
+  test('with ids of another system is imported under its name, and says which ids mean another lead', async () => {
+    const choose = async (rows: readonly string[]) => {
+      await page.goto(`${product.stack.url}/imports`);
+      const buffer = Buffer.from(['Email,External ID,Consent', ...rows, ''].join('\n'));
+      await page.getByTestId('import-file').setInputFiles({ name: 'crm.csv', mimeType: 'text/csv', buffer });
+      await page.getByTestId('mapping-step').waitFor();
+    };
+    const check = async () => {
+      await page.getByTestId('import-check').click();
+      await page.locator('[data-testid="check-step"][data-done="true"]').waitFor();
+    };
+    await choose(['ida@ids.example,901,fair', 'jon@ids.example,902,fair']);
+    expect(await page.getByTestId('import-column-1').inputValue()).toBe('externalId');
+    const system = page.getByTestId('import-external-source');
+    expect(await page.getByTestId('import-check').isDisabled()).toBe(true);
+    await system.fill('Hub Spot');
+    await page.getByText('Name the system the external IDs come from').waitFor();
+    expect(await page.getByTestId('import-check').isDisabled()).toBe(true);
+    await system.fill('hubspot');
+    await check();
+    await page.getByTestId('import-start').click();
+    await page.locator('[data-testid="current-import"][data-phase="done"]').waitFor();
+    const { leads } = await get<{ leads: object[] }>('/crm/leads?externalSource=hubspot&externalId=901');
+    expect(leads).toMatchObject([{ email: 'ida@ids.example', externalId: { source: 'hubspot', id: '901' } }]);
+
+    await choose(['ida@new.example,901,fair', 'jon@ids.example,902,fair', 'kim@ids.example,903,fair']);
+    // Its name is remembered with the columns, so that the same export is matched the same way.
+    expect(await system.inputValue()).toBe('hubspot');
+    await check();
+    expect(await page.getByTestId('check-verdict').innerText()).toBe('2 leads will be imported.');
+    const reasons = await page.getByTestId('check-reasons').innerText();
+    expect(reasons).toMatch(/the external id belongs to a lead with another address/i);
+    expect(reasons).toContain('Line 2');
+    expect(await page.getByTestId('import-count-rejected').getAttribute('data-value')).toBe('1');
+    await page.getByTestId('import-start').click();
+    await page.locator('[data-testid="current-import"][data-phase="done"]').waitFor();
+    expect(await page.getByTestId('import-count-created').getAttribute('data-value')).toBe('1');
+    expect(await page.getByTestId('import-count-unchanged').getAttribute('data-value')).toBe('1');
+    expect(await page.getByTestId('import-count-rejected').getAttribute('data-value')).toBe('1');
+    expect(pageErrors).toEqual([]);
+  });
+
   test('has nothing left to undo once all are active', async () => {
     await page.goto(`${product.stack.url}/imports/${importId}`);
     await page.getByTestId('undo-import').click();

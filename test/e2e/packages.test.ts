@@ -114,8 +114,18 @@ test('a wrong address is called that, and a wrong path is no page', async () => 
   for (const path of ['/leads', '/api/leads', '/crm/lead'])
     expect((await fetch(product.stack.url + path)).status, path).toBe(404);
   const { code, err } = await cli('leads', '--url', product.standIn.url).ended;
-  expect(err).toContain('that is not the address of a Lead Activation installation');
+  expect(err).toContain('that is not the address of a Lead Activation installation. Check the address');
   expect(code).toBe(1);
+  // A path is no part of the address, which the command line knows, and the client says.
+  expect((await cli('leads', '--limit', '1', '--url', `${product.stack.url}/api`).ended).code).toBe(0);
+  await writeFile(
+    join(folder, 'below.js'),
+    `import { createClient } from 'lead-activation-client';
+    await createClient({ url: process.env.LEAD_ACTIVATION_URL + '/api' }).request('get', '/crm/settings');`,
+  );
+  const below = await run(join(folder, 'below.js')).ended;
+  expect(below.err).toContain(`WrongAddressError: ${product.stack.url}/api answered, but`);
+  expect(below.err).toContain(`Leave out the path: ${product.stack.url}\n`);
 });
 
 test('the doctor says that no real email would leave, and that nothing is missing', async () => {
@@ -321,4 +331,19 @@ test('the types of the package hold a program to the API', async () => {
   expect(
     await compile("await client.start({ audience: { leadIds: ['1'] }, templateId: 'welcome' });"),
   ).toContain('number');
+});
+
+// Last, because its leads are in no other test.
+test('external ids of a file are read where their system is named, and a repeat changes nothing', async () => {
+  await writeFile(join(folder, 'ids.csv'), 'Email,External ID\nids@example.org,901\nmore@example.org,901\n');
+  const without = await cli('import', 'ids.csv').ended;
+  expect(without.out).toContain('external ids were not read: name their system with --external-source');
+  const once = await cli('import', 'ids.csv', '--external-source', 'hubspot').ended;
+  expect(once.out).toContain('0 leads created, 1 updated, 0 unchanged');
+  expect(once.out).toContain('line 3: the same external id as in line 2');
+  const again = await cli('import', 'ids.csv', '--external-source', 'hubspot').ended;
+  expect(again.out).toContain('0 leads created, 0 updated, 1 unchanged');
+  await writeFile(join(folder, 'plain.csv'), 'Email\nids@example.org\n');
+  const none = await cli('import', 'plain.csv', '--external-source', 'hubspot').ended;
+  expect([none.code, none.err]).toEqual([2, expect.stringContaining('no column is one of external ids')]);
 });

@@ -186,6 +186,15 @@ test('bounces that the provider reports hold the second wave, with the figure', 
   expect(await wave(1, 'held').locator('[data-figure="bounced"]').innerText()).toBe('3 bounced (15%)');
   await mia.getByTestId('event-log').locator('[data-kind="wave_held"]').waitFor();
   await expect.poll(() => field('announcements').innerText(), wait).toContain('Small first: Wave 1 held');
+  // On a phone nothing of it needs scrolling sideways, and each lead has its name.
+  await mia.setViewportSize({ width: 390, height: 844 });
+  const bounced = mia.locator('[data-testid="result-row"][data-email="bounced"]').first();
+  await bounced.waitFor();
+  expect((await bounced.getByTestId('result-lead').boundingBox())?.width).toBeGreaterThan(60);
+  expect(
+    await mia.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth),
+  ).toBeLessThanOrEqual(0);
+  await mia.setViewportSize({ width: 1280, height: 800 });
   // Nobody has to look for it.
   await bob.goto(`${people.url}/activations?view=attention`);
   await bob.getByTestId('run-row').filter({ hasText: 'Held: 3 of 20 emails bounced' }).waitFor();
@@ -242,10 +251,7 @@ test('a watch is ended early after a question', async () => {
   await people.openDialog('later', 'Not waiting');
   await field('waves').check();
   await field('wave-sizes').fill('3');
-  await field('activate-start').click();
-  await field('tracker').waitFor();
-  await mia.goto(`${people.url}/activations`);
-  await mia.getByRole('link', { name: 'Not waiting' }).first().click();
+  await people.startAndOpen('Not waiting');
   await wave(1, 'watching').waitFor();
   await field('control-nextWave').click();
   const question = mia.getByRole('alertdialog');
@@ -254,4 +260,31 @@ test('a watch is ended early after a question', async () => {
   await untilState(mia, 'completed');
   expect(await wave(1, 'passed').getByTestId('wave-state').innerText()).toBe('Passed by mia@example.com');
   expect(await people.mailCounts()).toEqual(once(leadCount + 5));
+});
+
+test('so many a day: the rest leaves at its hour of the next day and not before, and each gets one email', async () => {
+  await people.addLeads('quotient', 8);
+  await people.openDialog('quotient', 'Daily');
+  await field('waves').check();
+  await field('wave-kind-perDay').check({ force: true });
+  await field('wave-leadsPerDay').fill('5');
+  await field('timing-zone').selectOption('Europe/Berlin');
+  await expect
+    .poll(waveText)
+    .toMatch(/^5 leads at the start, then 5 each day at 09:00 Berlin time: 2 days\./);
+  await people.startAndOpen('Daily');
+  await wave(1, 'watching').waitFor();
+  const before = leadCount + 5;
+  expect(await people.mailCounts()).toEqual(once(before + 5));
+  const nextDay = nineInBerlin(new Date(Date.parse(tuesday) + dayMs).toISOString().slice(0, 10));
+  expect(await field('cause').innerText()).toMatch(/^Wave 2 begins /);
+  await people.moveClockTo(nextDay - 60_000);
+  await wave(1, 'watching').waitFor();
+  expect(await people.mailCounts()).toEqual(once(before + 5));
+  await people.moveClockTo(nextDay);
+  await untilState(mia, 'completed');
+  await wave(2, 'passed').waitFor();
+  expect(await wave(2, 'passed').innerText()).toContain('3 sent');
+  expect(await people.mailCounts()).toEqual(once(before + 8));
+  expect(people.complaints).toEqual([]);
 });

@@ -129,6 +129,16 @@ export class Colleagues {
     await mia.getByTestId('activate-name').fill(name);
   }
 
+  /** Mia starts what is in the dialog, and opens the page of the activation. */
+  async startAndOpen(name: string): Promise<void> {
+    const { mia } = this;
+    await mia.getByTestId('activate-start').click();
+    // The tracker is there before the answer, and whoever leaves then keeps the selection until the page asks.
+    await mia.getByTestId('activate-start').waitFor({ state: 'detached' });
+    await mia.goto(`${this.url}/activations`);
+    await mia.getByRole('link', { name }).first().click();
+  }
+
   /** Mia asks for what is in the dialog, and opens the page of the activation; its id. */
   async ask(name: string): Promise<string> {
     const { mia } = this;

@@ -43,7 +43,10 @@ function fastClock(): Clock & { waits: number[] } {
 type Step = Response | Error | ((request: Request) => Response);
 
 /** A server that answers each request with the next step, and the last one from then on. */
-function serve(steps: Step[]): {
+function serve(
+  steps: Step[],
+  at = `${url}/`,
+): {
   client: LeadActivation;
   clock: ReturnType<typeof fastClock>;
   requests: Request[];
@@ -51,7 +54,7 @@ function serve(steps: Step[]): {
   const requests: Request[] = [];
   const clock = fastClock();
   const client = createClient({
-    url: `${url}/`,
+    url: at,
     token: { clientId: 'robot', clientSecret: 'secret' },
     clock,
     fetch: (input, init) => {
@@ -154,6 +157,20 @@ describe('a request', () => {
       expect(requests).toHaveLength(1);
       await expect(viewsOf(serve([answer]).client)).rejects.toThrow(WrongAddressError);
     }
+  });
+
+  test('to an address with a path is told the address without it', async () => {
+    for (const path of ['/api', '/leads/']) {
+      const below = () => serve([problem(404, 'not_found')], url + path);
+      const { client, requests } = below();
+      const error: unknown = await client.progress(sessionId).catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(WrongAddressError);
+      expect((error as Error).message).toMatch(/Leave out the path: https:\/\/leads\.example\.com$/);
+      expect(requests).toHaveLength(1);
+      await expect(viewsOf(below().client)).rejects.toThrow(WrongAddressError);
+    }
+    // At the right address, what is not there is the product's own word.
+    await expect(serve([problem(404, 'not_found')]).client.progress(sessionId)).rejects.toThrow(RefusedError);
   });
 
   test('is given up after two minutes without an answer', async () => {

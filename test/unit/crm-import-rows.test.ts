@@ -35,6 +35,26 @@ describe('tags', () => {
   });
 });
 
+describe('an external id', () => {
+  it('is read as it is written, and says why it cannot be', () => {
+    expect(read(['Email', 'External ID'], ['a@b.example', ' Ab-7/9 '])).toEqual({
+      email: 'a@b.example',
+      externalId: 'Ab-7/9',
+    });
+    expect(read(['Email', 'externalId'], ['a@b.example', ' '])).toEqual({ email: 'a@b.example' });
+    expect(read(['Email', 'External ID'], ['a@b.example', 'x'.repeat(201)])).toBe(
+      'the external id is longer than 200 characters',
+    );
+    expect(read(['Email', 'External ID'], ['a@b.example', 'a\u0085b'])).toBe(
+      'the external id has control characters',
+    );
+  });
+
+  it('is no column that is only called id', () => {
+    expect(guessColumns(['Id', 'Record ID', 'Contact ID']).externalId).toEqual([]);
+  });
+});
+
 describe('columns are found in', () => {
   it.each<[string, string[], string[], Partial<ImportedLead>]>([
     [

@@ -2,11 +2,14 @@
 import { describe, expect, it } from 'vitest';
 import { guessLayout } from '../../src/shared/imports/import-file.ts';
 import { checkFile, type CheckStep } from '../../web/src/lib/imports/check-file.ts';
+import { withRejected } from '../../web/src/lib/imports/file-report.ts';
 import { forecast, maxServerCheckCount } from '../../web/src/lib/imports/forecast.ts';
 import {
   columnOrder,
+  externalSourceOf,
   mappingProblems,
   suggestedChoice,
+  type MappingChoice,
   usedColumnCount,
 } from '../../web/src/lib/imports/mapping.ts';
 import { lookAtFile } from '../../web/src/lib/imports/read-file.ts';
@@ -53,6 +56,28 @@ describe('the check of a file', () => {
       { line: 2, cells: ['ann@example.org', 'Ann'] },
       { line: 6, cells: ['cem@localhost', 'Cem'] },
     ]);
+  });
+
+  it('counts an external id once, and adds the rows that the server would reject', async () => {
+    const steps = await check('Email,External ID\na@x.example,1\nb@x.example,1\nc@x.example,2\nnobody,3\n');
+    const { report } = steps.at(-1)!;
+    expect(report).toMatchObject({ leadCount: 2, duplicateCount: 1, rejectedCount: 1 });
+    expect(report.reasons).toContainEqual({
+      ...{ reason: 'the external id is in an earlier row', count: 1, lines: [3] },
+    });
+    const rejected = {
+      line: 4,
+      reason: 'the external id belongs to a lead with another address',
+      cell: 'c@x.example',
+    };
+    const whole = withRejected(report, [rejected, { ...rejected, line: 2, cell: 'a@x.example' }]);
+    expect(whole).toMatchObject({ rowCount: 4, leadCount: 0, duplicateCount: 1, rejectedCount: 3 });
+    expect(whole.reasons[0]).toEqual({ reason: rejected.reason, count: 2, lines: [4, 2] });
+    expect(whole.examples.map(({ line }) => line)).toEqual([2, 3, 4, 5]);
+    expect(forecast(whole, { created: 0, updated: 0, unchanged: 0 })).toMatchObject({
+      rejected: 3,
+      isEstimate: false,
+    });
   });
 
   it('asks the server about a bounded part of a large file', { timeout: 60_000 }, async () => {
@@ -102,7 +127,7 @@ describe('the columns of a file', () => {
     const empty = guessLayout([header, ['a@example.org', ' ', '1']]);
     const { fields } = suggestedChoice(empty, [['a@example.org', ' ', '1']]);
     expect(fields).toEqual(['email', null, 'phone']);
-    expect(mappingProblems({ fields, emailColumn: null }, '')).toEqual(['consent']);
+    expect(mappingProblems({ fields, emailColumn: null, externalSource: '' }, '')).toEqual(['consent']);
   });
 
   it('make no more custom fields than a lead may have', () => {
@@ -113,7 +138,7 @@ describe('the columns of a file', () => {
     const many = guessLayout([header, header.map((_, at) => (at === 0 ? 'a@example.org' : 'x'))]);
     const { fields } = suggestedChoice(many, [header.map(() => 'x')]);
     expect(fields.filter((field) => field?.startsWith('custom:'))).toHaveLength(20);
-    expect(mappingProblems({ fields, emailColumn: null }, 'fair')).toEqual([]);
+    expect(mappingProblems({ fields, emailColumn: null, externalSource: '' }, 'fair')).toEqual([]);
   });
 
   it('are listed with the addresses first', () => {
@@ -122,8 +147,15 @@ describe('the columns of a file', () => {
 
   it('lack what is needed, which is named', () => {
     expect(mappingProblems(choice, ' ')).toEqual(['consent']);
-    expect(mappingProblems({ fields: [null], emailColumn: null }, '')).toEqual(['email', 'consent']);
-    expect(mappingProblems({ fields: ['email', 'consentSource'], emailColumn: null }, '')).toEqual([]);
+    const chosen = { emailColumn: null, externalSource: '' };
+    expect(mappingProblems({ ...chosen, fields: [null] }, '')).toEqual(['email', 'consent']);
+    expect(mappingProblems({ ...chosen, fields: ['email', 'consentSource'] }, '')).toEqual([]);
+    const ids: MappingChoice = { ...chosen, fields: ['email', 'externalId'] };
+    expect(mappingProblems(ids, 'fair')).toEqual(['externalSource']);
+    expect(mappingProblems({ ...ids, externalSource: 'Hub Spot' }, 'fair')).toEqual(['externalSource']);
+    expect(mappingProblems({ ...ids, externalSource: ' hubspot ' }, 'fair')).toEqual([]);
+    expect(externalSourceOf({ ...ids, externalSource: ' hubspot ' })).toBe('hubspot');
+    expect(externalSourceOf({ ...chosen, fields: ['email'], externalSource: 'hubspot' })).toBe('');
   });
 
   it('are matched as last time where the header is the same', () => {
@@ -133,13 +165,13 @@ describe('the columns of a file', () => {
       setItem: (key: string, value: string) => void stored.set(key, value),
     };
     expect(rememberedChoice(storage, layout.columns)).toBeNull();
-    const chosen = { fields: [null, ...choice.fields.slice(1)], emailColumn: 2 };
+    const chosen = { fields: [null, ...choice.fields.slice(1)], emailColumn: 2, externalSource: 'hubspot' };
     rememberChoice(storage, layout.columns, chosen);
     for (let at = 0; at < 19; at++)
-      rememberChoice(storage, [`other ${at}`], { fields: [null], emailColumn: null });
+      rememberChoice(storage, [`other ${at}`], { fields: [null], emailColumn: null, externalSource: '' });
     expect(rememberedChoice(storage, layout.columns)).toEqual(chosen);
     expect(rememberedChoice(storage, [...layout.columns].reverse())).toBeNull();
-    rememberChoice(storage, ['one more'], { fields: [null], emailColumn: null });
+    rememberChoice(storage, ['one more'], { fields: [null], emailColumn: null, externalSource: '' });
     expect(rememberedChoice(storage, layout.columns)).toBeNull();
     stored.set([...stored.keys()][0]!, '[[1],{"x":2},["a",["no field"],null]]');
     expect(rememberedChoice(storage, ['a'])).toBeNull();

@@ -7,6 +7,7 @@ import { finishImport, getImport, importsOfLead, openImport } from '../../src/cr
 import { deleteImport, dropOldCells, undoImport } from '../../src/crm/imports/removal.ts';
 import { listLeads } from '../../src/crm/leads/list.ts';
 import { eraseLead, getLead } from '../../src/crm/leads/lead.ts';
+import { upsertLeads } from '../../src/crm/leads/upsert.ts';
 import { leadFieldNames, perField } from '../../src/shared/lead-fields.ts';
 import { guessColumns, type ImportedLead } from '../../src/shared/imports/import-file.ts';
 import type { ImportCounts } from '../../src/shared/schemas/imports.ts';
@@ -42,6 +43,7 @@ const request = {
   mapping,
   consentSource: '',
   source: '',
+  externalSource: '',
   reading: null,
 };
 
@@ -81,6 +83,33 @@ const members = async (importId: string): Promise<number[]> => {
     .all<{ id: number }>();
   return results.map((row) => row.id);
 };
+
+const openIds = (importId: string, externalSource: string) => {
+  const ids = { ...guessColumns([]), email: [0], externalId: [1], company: [2] };
+  const idRequest = { ...request, mapping: ids, externalSource };
+  return openImport(db, { request: idRequest, importId, owner: 'ana@example.com', nowMs: 1_000 });
+};
+
+/** Imports a small file of addresses, external ids and companies; what was foretold is what happened. */
+async function importIds(importId: string, content: readonly string[][], externalSource = 'hubspot') {
+  const opened = await openIds(importId, externalSource);
+  if (opened.kind === 'conflict') throw new Error(opened.kind);
+  const rows = content.map((cells, index) => ({ line: index + 2, cells }));
+  const foretold = await checkRows(db, { ...opened.import, rows });
+  const chunk = { importId, seq: 0, bodyHash: importId, nowMs: 1_000, hashEmail, rows };
+  const answer = await putChunk(db, chunk);
+  if (answer.kind !== 'ok') throw new Error(answer.kind);
+  expect(foretold).toEqual({ ...answer.counts, issues: answer.issues });
+  const issues = answer.issues.map(({ line, outcome, reason }) => [line, outcome, reason] as const);
+  return { ...answer.counts, issues };
+}
+
+async function externalIds(): Promise<Record<string, string | null>> {
+  const { results } = await db
+    .prepare(`SELECT email, external_source || ' ' || external_id AS id FROM leads ORDER BY email`)
+    .all<{ email: string; id: string | null }>();
+  return Object.fromEntries(results.map(({ email, id }) => [email, id]));
+}
 
 describe('an import', () => {
   it('creates leads with all data of the file', async () => {
@@ -169,6 +198,161 @@ describe('an import', () => {
     expect(await importTags('four', [['a@example.org', '']])).toEqual({ ...none, unchanged: 1 });
     const found = await listLeads(db, { filter: { tag: 'autumn' }, sort: 'id', cursor: null, limit: 9 });
     expect(found).toMatchObject({ page: { total: 2, leads: [{ id: 1 }, { id: 2 }] } });
+  });
+
+  it('gives leads their external ids, known ones too, and changes nothing at a repeat', async () => {
+    await addLeads(db, [{ email: 'known@example.org' }]);
+    const first = [
+      ['new@example.org', '901', 'Acme'],
+      ['KNOWN@example.org', 'a/B 7', ''],
+      ['none@example.org', '', ''],
+    ];
+    expect(await importIds('one', first)).toEqual({ ...none, created: 2, updated: 1, issues: [] });
+    expect(await externalIds()).toEqual({
+      'known@example.org': 'hubspot a/B 7',
+      'new@example.org': 'hubspot 901',
+      'none@example.org': null,
+    });
+    expect(await importIds('two', first)).toEqual({ ...none, unchanged: 3, issues: [] });
+    // The lead that has the id is changed; an empty cell takes none away.
+    const next = [
+      ['new@example.org', '901', 'Other'],
+      ['known@example.org', '', 'Initech'],
+    ];
+    expect(await importIds('three', next)).toEqual({ ...none, updated: 2, issues: [] });
+    expect(await getLead(db, 2)).toMatchObject({ company: 'Other', externalId: { id: '901' } });
+    expect(await getLead(db, 1)).toMatchObject({ company: 'Initech', externalId: { id: 'a/B 7' } });
+    const query = { filter: { externalSource: 'hubspot' }, sort: 'id', cursor: null, limit: 9 } as const;
+    expect(await listLeads(db, query)).toMatchObject({ page: { total: 2 } });
+    expect(await countsAndRecount(db)).toMatchObject({ kept: { new: 3 }, recount: { new: 3 } });
+  });
+
+  it('rejects a row whose external id means another lead, and says so', async () => {
+    await importIds('one', [
+      ['ann@example.org', '1', ''],
+      ['bob@example.org', '2', ''],
+    ]);
+    const file = [
+      ['new@example.org', '1', ''],
+      ['ann@example.org', '3', 'Acme'],
+      ['cem@example.org', '4', ''],
+      ['dan@example.org', '4', ''],
+      ['CEM@example.org', '5', ''],
+      ['eve@example.org', 'x'.repeat(201), ''],
+      // The first line with this address was rejected.
+      ['ann@example.org', '', 'Acme'],
+    ];
+    const said = await importIds('two', file);
+    expect(said).toEqual({
+      ...{ ...none, created: 1, updated: 1, duplicate: 2, rejected: 3 },
+      issues: [
+        [2, 'rejected', 'the external id belongs to a lead with another address'],
+        [3, 'rejected', 'the lead with this address has another external id'],
+        [5, 'duplicate_in_file', 'the same external id as in line 4'],
+        [6, 'duplicate_in_file', 'the same address as in line 4'],
+        [7, 'rejected', 'the external id is longer than 200 characters'],
+      ],
+    });
+    expect(await externalIds()).toEqual({
+      'ann@example.org': 'hubspot 1',
+      'bob@example.org': 'hubspot 2',
+      'cem@example.org': 'hubspot 4',
+    });
+    // An id of another system is another id, and a lead has one.
+    expect(await importIds('three', [['bob@example.org', '2', '']], 'salesforce')).toMatchObject({
+      rejected: 1,
+      issues: [[2, 'rejected', 'the lead with this address has another external id']],
+    });
+    expect(await importIds('four', [['fay@example.org', '1', '']], 'salesforce')).toMatchObject({
+      created: 1,
+    });
+    const rejected = await rejectedRows(db, { importId: 'two', outcome: 'rejected', fromSeq: 0 });
+    expect(rejected.rows[0]).toMatchObject({ line: 2, cells: ['new@example.org', '1', ''] });
+  });
+
+  it('knows an external id of an earlier chunk of its file', async () => {
+    await openIds('one', 'hubspot');
+    const chunk = (seq: number, line: number, email: string) =>
+      putChunk(db, {
+        ...{ importId: 'one', seq, bodyHash: email, nowMs: 1_000, hashEmail },
+        rows: [{ line, cells: [email, '1', ''] }],
+      });
+    expect(await chunk(0, 7, 'a@example.org')).toMatchObject({ counts: { created: 1 } });
+    expect(await chunk(1, 9, 'b@example.org')).toMatchObject({
+      counts: { duplicate: 1 },
+      issues: [{ line: 9, reason: 'the same external id as in line 7' }],
+    });
+  });
+
+  it.each([
+    [
+      'the external id',
+      { email: 'other@example.org', externalId: { source: 'hubspot', id: '1' } },
+      'another address',
+    ],
+    [
+      'another external id',
+      { email: 'a@example.org', externalId: { source: 'hubspot', id: '2' } },
+      'another external id',
+    ],
+    [
+      'another one of another system',
+      { email: 'a@example.org', externalId: { source: 'crm', id: '1' } },
+      'another external id',
+    ],
+  ])('sorts its rows anew where a lead got %s meanwhile', async (_, lead, reason) => {
+    await addLeads(db, [{ email: 'a@example.org' }]);
+    await openIds('one', 'hubspot');
+    let isDone = false;
+    const racing = new Proxy(db, {
+      get: (target, name) =>
+        name === 'batch'
+          ? async (statements: D1PreparedStatement[]) => {
+              if (!isDone) {
+                isDone = true;
+                await upsertLeads(db, { items: [{ lead }], nowMs: 1, hashEmail });
+              }
+              return target.batch(statements);
+            }
+          : (sql: string) => target.prepare(sql),
+    });
+    const rows = [{ line: 2, cells: ['a@example.org', '1', 'Acme'] }];
+    const answer = await putChunk(racing, {
+      ...{ importId: 'one', seq: 0, bodyHash: '', nowMs: 1_000, hashEmail, rows },
+    });
+    expect(answer).toMatchObject({ counts: { ...none, rejected: 1 } });
+    expect(answer).toMatchObject({ issues: [{ reason: expect.stringContaining(reason) as string }] });
+    expect(await getLead(db, 1)).toMatchObject({ company: 'Example Ltd' });
+  });
+
+  it('of any files leaves each external id with one lead, and each lead with its first', async () => {
+    const row = fc.tuple(
+      fc.constantFrom('a@x.example', 'b@x.example', 'c@x.example', 'd@x.example'),
+      fc.constantFrom('', '1', '2', '3'),
+      fc.constantFrom('', 'Acme', 'Other'),
+    );
+    const files = fc.array(fc.array(row, { minLength: 1, maxLength: 6 }), { minLength: 1, maxLength: 4 });
+    await fc.assert(
+      fc.asyncProperty(files, async (contents) => {
+        db = await emptyCrm();
+        let before: Record<string, string | null> = {};
+        for (const [at, content] of contents.entries()) {
+          const { issues, ...counts } = await importIds(`i${at}`, content);
+          const { created, updated, unchanged } = counts;
+          expect(created + updated + unchanged + issues.length).toBe(content.length);
+          const after = await externalIds();
+          for (const [email, id] of Object.entries(before)) if (id !== null) expect(after[email]).toBe(id);
+          const owners = Object.values(after).filter((id) => id !== null);
+          expect(new Set(owners).size).toBe(owners.length);
+          before = after;
+          // Each row says the same a second time, and nothing is left to do.
+          const again = await importIds(`again${at}`, content);
+          expect(again).toMatchObject({ created: 0, unchanged: created + updated + unchanged, updated: 0 });
+          expect(again.issues.map(([line]) => line)).toEqual(issues.map(([line]) => line));
+        }
+      }),
+      { numRuns: 25 },
+    );
   });
 
   it('updates fields that differ, and empty cells erase nothing', async () => {
@@ -279,8 +463,9 @@ describe('an import', () => {
       ],
       2,
     );
-    expect(await checkRows(db, { mapping, consentSource: '', source: '', rows })).toEqual({
+    expect(await checkRows(db, { ...request, rows })).toEqual({
       ...none,
+      issues: [],
       created: 1,
       updated: 1,
       unchanged: 1,

@@ -22,6 +22,7 @@ async function run(importId: string, custom: Record<string, number[]>, rows: str
       mapping: { ...guessColumns([]), email: [0], custom },
       consentSource: 'form',
       source: '',
+      externalSource: '',
       reading: null,
     },
     importId,

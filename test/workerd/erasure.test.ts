@@ -356,6 +356,33 @@ describe('saved views with the address of a person', () => {
   });
 });
 
+describe('an external id', () => {
+  it('of an erased lead is taken out of the rejected rows of its system, as a whole cell', async () => {
+    const externalId = { source: 'hubspot', id: 'Ivy-7' };
+    expect((await send('PUT', '/crm/leads', { email: person, externalId })).status).toBe(201);
+    const imported = async (importId: string, externalSource: string, cells: string[][]): Promise<void> => {
+      const mapping = { email: [0], externalId: [1] };
+      const opened = { importId, fileName: 'a.csv', columns: ['Email', 'ID'], mapping, externalSource };
+      expect((await send('POST', '/crm/imports', opened)).status).toBe(201);
+      const rows = cells.map((row, index) => ({ line: index + 2, cells: row }));
+      expect((await send('PUT', `/crm/imports/${importId}/chunks/0`, { rows })).status).toBe(200);
+    };
+    await imported('hers', 'hubspot', [
+      ['other@leads.example', ' Ivy-7'],
+      ['nobody', 'Ivy-77'],
+    ]);
+    await imported('elsewhere', 'salesforce', [['nobody', 'Ivy-7']]);
+    const exported = await send('POST', '/crm/leads/export', { email: person });
+    expect((await exported.json<PersonExport>()).imports).toMatchObject([{ importId: 'hers', line: 2 }]);
+    const id = await db.prepare('SELECT id FROM leads WHERE email = ?').bind(person).first<number>('id');
+    expect((await erase(id ?? 0)).status).toBe(204);
+    const { results } = await db.prepare('SELECT issues FROM import_chunks ORDER BY rowid').all();
+    expect(
+      results.map(({ issues }) => (JSON.parse(issues as string) as unknown[][]).map((it) => it[3])),
+    ).toEqual([[[], ['nobody', 'Ivy-77']], [['nobody', 'Ivy-7']]]);
+  });
+});
+
 describe('erasing by address', () => {
   const eraseByAddress = (email: string): Promise<Response> => send('POST', '/crm/leads/erase', { email });
 

@@ -3,7 +3,7 @@ import { parse } from 'csv-parse/sync';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { limits } from '../../src/shared/limits.ts';
 import type { ActivationPreview, LeadHistory } from '../../src/shared/schemas/activation.ts';
-import type { Import, ImportChunk, ImportList } from '../../src/shared/schemas/imports.ts';
+import type { Import, ImportCheck, ImportChunk, ImportList } from '../../src/shared/schemas/imports.ts';
 import type { LeadValues, View } from '../../src/shared/schemas/leads.ts';
 import worker from '../../src/worker/index.ts';
 import { addLeads, emptyCrm, suppress } from '../support/crm-database.ts';
@@ -448,7 +448,7 @@ it('describes every route with the codes it refuses with', async () => {
 
 describe('a check before an import', () => {
   const checkRowsOf = (records: readonly (readonly string[])[]) =>
-    json<Import['counts']>(
+    json<ImportCheck>(
       send('POST', '/crm/imports/check', {
         mapping: file.mapping,
         consentSource: file.consentSource,
@@ -471,7 +471,7 @@ describe('a check before an import', () => {
     await put([['bob@example.org', 'Bob Old', '']]);
     await json(send('POST', '/crm/imports/import_1/finish', {}));
     const before = await everything();
-    const counts = await checkRowsOf(people);
+    const { issues, ...counts } = await checkRowsOf(people);
     expect(await everything()).toEqual(before);
     expect(counts).toEqual({
       created: 2,
@@ -487,6 +487,7 @@ describe('a check before an import', () => {
       send('PUT', '/crm/imports/import_2/chunks/0', { rows: rowsOf(people) }),
     );
     expect(chunk.counts).toEqual(counts);
+    expect(chunk.issues).toEqual(issues);
     expect(await checkRowsOf(people)).toMatchObject({ created: 0, updated: 0, unchanged: 3 });
   });
 
@@ -494,5 +495,25 @@ describe('a check before an import', () => {
     expect(await codeOf(send('POST', '/crm/imports/check', { mapping: file.mapping, rows: [] }))).toBe(
       '422 invalid_request',
     );
+  });
+
+  it('needs the name of the system where a column of external ids is read, as the import does', async () => {
+    const mapping = { email: [0], externalId: [1] };
+    const rows = rowsOf([['ann@example.org', '901']]);
+    const check = (externalSource?: string) =>
+      send('POST', '/crm/imports/check', { mapping, rows, externalSource });
+    const problem = await json<{ errors: unknown }>(check(), 422);
+    expect(problem.errors).toEqual([
+      { path: '/externalSource', message: 'name the system that the external ids are of' },
+    ]);
+    expect(await codeOf(check('Hub Spot'))).toBe('422 invalid_request');
+    expect(await codeOf(open({ mapping }))).toBe('422 invalid_request');
+    expect(await json<ImportCheck>(check('hubspot'))).toMatchObject({ created: 1, issues: [] });
+    expect(await json<Import>(open({ mapping, externalSource: 'hubspot' }), 201)).toMatchObject({
+      externalSource: 'hubspot',
+      mapping,
+    });
+    expect((await open({ mapping, externalSource: 'hubspot' })).status).toBe(200);
+    expect(await codeOf(open({ mapping, externalSource: 'salesforce' }))).toBe('409 import_conflict');
   });
 });

@@ -19,8 +19,8 @@ beforeEach(async () => {
   meterDatabase(env.DB);
 });
 
-async function importAll(importId: string): Promise<number> {
-  const columns = ['Email', 'First', 'Last', 'Company', 'Source', 'Stage'];
+async function importAll(importId: string, externalSource = ''): Promise<number> {
+  const columns = ['Email', 'First', 'Last', 'Company', 'Source', 'Stage', 'External ID'];
   const mapping = {
     email: [0],
     firstName: [1],
@@ -32,6 +32,7 @@ async function importAll(importId: string): Promise<number> {
     notes: [],
     consentSource: [],
     tags: [],
+    externalId: externalSource === '' ? [] : [6],
     fullName: [],
   };
   const request = {
@@ -42,6 +43,7 @@ async function importAll(importId: string): Promise<number> {
     mapping,
     consentSource: 'fair',
     source: '',
+    externalSource,
     reading: null,
   };
   await openImport(db, { request, importId, owner: 'ana@example.com', nowMs: 1 });
@@ -56,6 +58,7 @@ async function importAll(importId: string): Promise<number> {
         `Example ${index % 500} Ltd`,
         'Fair',
         'New',
+        `${index}`,
       ];
       return { line: index + 2, cells };
     });
@@ -75,5 +78,14 @@ describe('an import', () => {
     const again = await importAll('again');
     expect(again).toBeGreaterThanOrEqual(1);
     expect(again).toBeLessThanOrEqual(1.01);
+  });
+
+  it('writes one row more for an external id, and none for one that the lead has', async () => {
+    const first = await importAll('first', 'hubspot');
+    expect(first).toBeGreaterThanOrEqual(7);
+    expect(first).toBeLessThanOrEqual(7.01);
+    expect(await importAll('again', 'hubspot')).toBeLessThanOrEqual(1.01);
+    // A file without the column costs such leads what it costs others.
+    expect(await importAll('without')).toBeLessThanOrEqual(1.01);
   });
 });

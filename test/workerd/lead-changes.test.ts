@@ -65,6 +65,7 @@ async function importRows(importId: string, emails: readonly string[], name: str
     consentSource: [],
     fullName: [],
     tags: [],
+    externalId: [],
   };
   const request = {
     fileName: 'a.csv',
@@ -74,6 +75,7 @@ async function importRows(importId: string, emails: readonly string[], name: str
     mapping: { email: [0], firstName: [1], lastName: [], ...none },
     consentSource: 'fair',
     source: '',
+    externalSource: '',
     reading: null,
   };
   await openImport(db, { request, importId, owner: 'ana@example.com', nowMs: 1 });

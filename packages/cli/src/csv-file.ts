@@ -90,6 +90,20 @@ export async function openCsv(path: string): Promise<CsvFile> {
   return whole;
 }
 
+/**
+ * The meaning of a file's columns, where its external ids are of this system. Without one they are not read.
+ *
+ * @throws FileError
+ */
+export function mappingFor({ path, layout }: CsvFile, externalSource: string): FileLayout['mapping'] {
+  if (externalSource === '') return { ...layout.mapping, externalId: [] };
+  if (layout.mapping.externalId.length === 0)
+    throw new FileError(
+      `${path} cannot be imported: no column is one of external ids. Name it “External ID”.`,
+    );
+  return layout.mapping;
+}
+
 /** The rows below the header. */
 export async function* readRows(file: CsvFile): AsyncGenerator<CsvRow> {
   for await (const record of readRecords(file, new ImportRecordReader(file.layout.hasHeader))) {

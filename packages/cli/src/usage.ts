@@ -13,7 +13,10 @@ export class UsageError extends Error {
 export const commands = {
   login: ['--url URL', 'remembers where the product is, and a service token'],
   doctor: ['', 'says what is missing before mail can leave'],
-  import: ['FILE.csv [--consent-source WORDS] [--source WORDS]', 'imports leads'],
+  import: [
+    'FILE.csv [--consent-source WORDS] [--source WORDS] [--external-source SYSTEM]',
+    'imports leads; SYSTEM is what a column “External ID” is of',
+  ],
   leads: ['[selection] [--limit N]', 'lists leads'],
   preview: ['[selection] --template ID', 'says what a start would do; changes nothing'],
   start: [
@@ -53,6 +56,7 @@ export const options = {
   status: { type: 'string' },
   search: { type: 'string' },
   'consent-source': { type: 'string' },
+  'external-source': { type: 'string' },
   source: { type: 'string' },
   stage: { type: 'string' },
   import: { type: 'string' },

@@ -45,13 +45,16 @@ export class UnreachableError extends Error {
   }
 }
 
-/** Something answered that is not the product: another site, or a page of the network in between. */
+/** What answered is not the product, or not where it is: another site, a page of the network in between, a path of it. */
 export class WrongAddressError extends Error {
   override readonly name = 'WrongAddressError';
 
   constructor(url: string) {
     super(
-      `${url} answered, but that is not the address of a Lead Activation installation. Check the address, without a path.`,
+      `${url} answered, but that is not the address of a Lead Activation installation. ` +
+        (hasPath(url)
+          ? `Leave out the path: ${new URL(url).origin}`
+          : 'Check the address: in a browser it shows the leads.'),
     );
   }
 }
@@ -65,11 +68,19 @@ export class ErasedError extends Error {
   }
 }
 
+const hasPath = (url: string): boolean => {
+  const { href, origin } = new URL(url);
+  return href !== `${origin}/`;
+};
+
 /** The error of a refusal. */
 export function errorOf(refusal: Refusal, url: string): Error {
   switch (refusal.kind) {
     case 'problem':
-      return new RefusedError(refusal.problem);
+      // The product has no path before its own: below `https://leads.example.com/api` it finds nothing.
+      return refusal.problem.code === 'not_found' && hasPath(url)
+        ? new WrongAddressError(url)
+        : new RefusedError(refusal.problem);
     case 'signed_out':
       return new SignedOutError();
     case 'unreachable':

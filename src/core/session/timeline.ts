@@ -132,7 +132,7 @@ function takeBackEvents(
   if (after === null || after === before) return [];
   const { choice, manifestHash, leads, reverted, kept, failed } = after;
   if (after.startedAt !== before?.startedAt) {
-    const whose = choice === 'all' ? 'Leads that were mailed too.' : 'Only leads that were not mailed.';
+    const whose = choice === 'all' ? 'Leads that were emailed too.' : 'Only leads that were not emailed.';
     return [event('take_back_started', { count: leads, message: `${whose} Manifest ${manifestHash}` })];
   }
   if (after.endedAt === null || before.endedAt !== null) return [];

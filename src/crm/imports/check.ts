@@ -1,53 +1,33 @@
 /**
  * Says what some rows of a file would do, before the import is opened.
  *
- * Reads leads by their addresses and writes nothing. Rows are judged on their own: what earlier requests sent
- * is not known here, so the client leaves out the addresses that it has sent before.
+ * Reads leads and writes nothing. Rows are judged on their own: what earlier requests sent is not known here, so the
+ * client leaves out the addresses and external ids that it has sent before.
  *
  * @module
  */
-import type { ColumnMapping } from '../../shared/imports/import-file.ts';
-import { readImportRow } from '../../shared/imports/parse-row.ts';
-import type { ImportCounts } from '../../shared/schemas/imports.ts';
-import { addressKey } from '../email.ts';
-import type { FileRow } from './chunks.ts';
-import { countKnownLeads, prepareRow, type PreparedRow } from './upsert-leads.ts';
+import type { ImportCheck, ImportIssue } from '../../shared/schemas/imports.ts';
+import { toIssues } from './issues.ts';
+import { type RowsToSort, sortRows } from './sort-rows.ts';
+import { countKnownLeads } from './upsert-leads.ts';
 
-export interface RowCheck {
-  mapping: ColumnMapping;
-  consentSource: string;
-  source: string;
-  rows: readonly FileRow[];
-}
-
-/** The counts that an import of these rows would have. */
-export async function checkRows(db: D1Database, check: RowCheck): Promise<ImportCounts> {
-  const { mapping, consentSource, source, rows } = check;
-  const seen = new Set<string>();
-  const prepared: PreparedRow[] = [];
-  let [duplicate, rejected] = [0, 0];
-  for (const { line, cells } of rows) {
-    const row = readImportRow(mapping, cells, line, { consentSource, source });
-    if (row.kind === 'rejected') {
-      rejected += 1;
-      continue;
-    }
-    const key = addressKey(row.lead.email);
-    if (seen.has(key)) {
-      duplicate += 1;
-      continue;
-    }
-    seen.add(key);
-    // Nothing is written, so no hash is needed.
-    prepared.push(prepareRow({ line, lead: row.lead, isKnown: false }, () => ''));
-  }
-  const { known, changed } = await countKnownLeads(db, prepared);
+/** What an import of these rows would do. */
+export async function checkRows(
+  db: D1Database,
+  check: Omit<RowsToSort, 'importNumber' | 'hashEmail'>,
+): Promise<ImportCheck> {
+  // Nothing is written, so no hash is needed.
+  const sorted = await sortRows(db, { ...check, importNumber: null, hashEmail: () => '' });
+  const { known, changed } = await countKnownLeads(db, sorted.rows);
+  const issues = toIssues(sorted.issues);
+  const countOf = (outcome: ImportIssue['outcome']) => issues.filter((it) => it.outcome === outcome).length;
   return {
-    created: prepared.length - known,
+    created: sorted.rows.length - known,
     updated: changed,
     unchanged: known - changed,
-    duplicate,
-    rejected,
-    unmailable: prepared.filter(({ unmailable }) => unmailable).length,
+    duplicate: countOf('duplicate_in_file'),
+    rejected: countOf('rejected'),
+    unmailable: sorted.rows.filter(({ unmailable }) => unmailable).length,
+    issues,
   };
 }

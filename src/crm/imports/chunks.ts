@@ -7,32 +7,18 @@
  * @module
  */
 import type { Import, ImportCounts, ImportIssue } from '../../shared/schemas/imports.ts';
-import { addressKey, type HashEmail } from '../email.ts';
+import type { HashEmail } from '../email.ts';
 import {
   countColumns,
   counted,
   findImport,
   importStatement,
-  lineSql,
   storedImport,
   type StoredImport,
 } from './import.ts';
-import type { StoredIssue } from './issues.ts';
-import { spanWithSql } from '../leads/filter.ts';
-import { readImportRow } from '../../shared/imports/parse-row.ts';
-import {
-  importStatements,
-  isAddressTaken,
-  logImported,
-  prepareRow,
-  type PreparedRow,
-} from './upsert-leads.ts';
-
-/** A row of a file: where its record begins, counted from 1, and its cells. */
-export interface FileRow {
-  line: number;
-  cells: readonly string[];
-}
+import { toIssues, type StoredIssue } from './issues.ts';
+import { type FileRow, sortRows } from './sort-rows.ts';
+import { importStatements, isTaken, logImported } from './upsert-leads.ts';
 
 export type ChunkAnswer =
   | { kind: 'ok'; seq: number; counts: ImportCounts; issues: ImportIssue[]; import: Import }
@@ -58,29 +44,11 @@ const sumChunkSql = `UPDATE imports AS i SET next_seq = ?2 + 1, next_line = ?3, 
 const countLeadsSql = `UPDATE lead_counts SET revision = revision + 1, new_count = new_count +
   (SELECT created_count FROM import_chunks WHERE import_number = ?1 AND seq = ?2)`;
 
-/** The addresses of these that have a lead; with the line, where earlier chunks of the import had it. */
-async function knownAddresses(
-  db: D1Database,
-  importNumber: number,
-  emails: readonly string[],
-): Promise<Map<string, number | null>> {
-  // CROSS JOIN fixes the order: otherwise SQLite would compare every lead with every row. One row of JSON, because D1
-  // takes longer to return thousands of rows than to find them.
-  const line = `iif(l.id <= m.lead_id + m.more_count, ${lineSql}, NULL)`;
-  const found = await db
-    .prepare(
-      `SELECT json_group_array(json_array(r.value, (${spanWithSql('?2', 'l.id', line)}))) AS known
-       FROM json_each(?1) AS r CROSS JOIN leads l ON l.email = r.value`,
-    )
-    .bind(JSON.stringify(emails), importNumber)
-    .first<{ known: string }>();
-  return new Map(
-    (JSON.parse(found?.known ?? '[]') as [email: string, line: number | null][]).map(([email, at]) => [
-      addressKey(email),
-      at,
-    ]),
-  );
-}
+/**
+ * The rows are sorted anew where one of their addresses or external ids was given to a lead meanwhile. An address can be
+ * in the way once only; an external id each time, but few write the same ones at the same time.
+ */
+const maxAttemptCount = 5;
 
 /**
  * Takes the next rows of a file, at most {@link limits.maxImportChunkRowCount}, with rising lines.
@@ -108,12 +76,14 @@ export async function putChunk(
   const refused = await repeatOrRefusal(db, found, chunk);
   if (refused !== null) return refused;
 
-  const { rows, issues } = await sortOut(db, found, chunk);
   const lastLine = chunk.rows.at(-1)?.line ?? found.import.nextLine;
-  const countOf = (outcome: ImportIssue['outcome']) => issues.filter((issue) => issue[1] === outcome).length;
   const position = [found.number, seq] as const;
-  const put = (prepared: readonly PreparedRow[]) =>
-    db.batch([
+  const put = async (areKnown: boolean) => {
+    const sorted = await sortRows(db, { importNumber: found.number, ...found.import, ...chunk });
+    const { issues } = sorted;
+    const rows = areKnown ? sorted.rows.map((row) => ({ ...row, isKnown: true })) : sorted.rows;
+    const countOf = (outcome: ImportIssue['outcome']) => issues.filter((it) => it[1] === outcome).length;
+    await db.batch([
       db
         .prepare(insertChunkSql)
         .bind(
@@ -124,16 +94,21 @@ export async function putChunk(
           rows.filter((row) => row.unmailable).length,
           JSON.stringify(issues),
         ),
-      ...importStatements(db, { importNumber: found.number, importId, seq, rows: prepared, nowMs }),
+      ...importStatements(db, { importNumber: found.number, importId, seq, rows, nowMs }),
       db.prepare(countLeadsSql).bind(...position),
-      ...logImported(db, { importNumber: found.number, seq, rows: prepared }),
+      ...logImported(db, { importNumber: found.number, seq, rows }),
       db.prepare(sumChunkSql).bind(...position, lastLine + 1, nowMs),
     ]);
+  };
   try {
-    await put(rows).catch((error: unknown) => {
-      if (!isAddressTaken(error)) throw error;
-      return put(rows.map((row) => ({ ...row, isKnown: true })));
-    });
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await put(attempt > 1);
+        break;
+      } catch (error) {
+        if (!isTaken(error) || attempt === maxAttemptCount) throw error;
+      }
+    }
   } catch (error) {
     // Since the check, another sender may have sent the chunk or closed the import.
     const now = await findImport(db, importId);
@@ -179,45 +154,9 @@ async function storedAnswer(
     kind: 'ok',
     seq: chunk.seq,
     counts,
-    issues: (JSON.parse(issues) as StoredIssue[]).map(([line, outcome, reason]) => ({
-      line,
-      outcome,
-      reason,
-    })),
+    issues: toIssues(JSON.parse(issues) as StoredIssue[]),
     import: found.import,
   };
-}
-
-/** Separates the rows of a chunk that are written from the rejected ones. */
-async function sortOut(
-  db: D1Database,
-  { number, import: { mapping, consentSource, source } }: StoredImport,
-  chunk: { rows: readonly FileRow[]; hashEmail: HashEmail },
-): Promise<{ rows: PreparedRow[]; issues: StoredIssue[] }> {
-  const read = chunk.rows.map(({ line, cells }) => ({
-    cells,
-    row: readImportRow(mapping, cells, line, { consentSource, source }),
-  }));
-  const emails = read.flatMap(({ row: it }) => (it.kind === 'lead' ? [it.lead.email] : []));
-  const known = await knownAddresses(db, number, emails);
-  const lines = new Map([...known].flatMap(([key, at]) => (at === null ? [] : [[key, at] as const])));
-  const rows: PreparedRow[] = [];
-  const issues: StoredIssue[] = [];
-  for (const { cells, row: it } of read) {
-    if (it.kind === 'rejected') {
-      issues.push([it.line, 'rejected', it.reason, cells]);
-      continue;
-    }
-    const key = addressKey(it.lead.email);
-    const firstLine = lines.get(key);
-    if (firstLine !== undefined) {
-      issues.push([it.line, 'duplicate_in_file', `the same address as in line ${firstLine}`, cells]);
-      continue;
-    }
-    lines.set(key, it.line);
-    rows.push(prepareRow({ line: it.line, lead: it.lead, isKnown: known.has(key) }, chunk.hashEmail));
-  }
-  return { rows, issues };
 }
 
 /** A row that was not taken, with its cells. */

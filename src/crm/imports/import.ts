@@ -13,7 +13,7 @@ import { rememberNames } from '../leads/custom-fields.ts';
 import { spanWithSql } from '../leads/filter.ts';
 
 /** How every chunk of an import is read. */
-type ImportSpec = Pick<Import, 'columns' | 'consentSource' | 'source' | 'reading'> & {
+type ImportSpec = Pick<Import, 'columns' | 'consentSource' | 'source' | 'externalSource' | 'reading'> & {
   mapping: ColumnMapping;
 };
 
@@ -47,10 +47,10 @@ const list: PagedList<ImportRow> = {
   key: [{ column: 'number', type: 'integer', of: (row) => row.number }],
 };
 
-/** The spec that {@link openImport} wrote. A field that was added to leads later has no columns in it. */
+/** The spec that {@link openImport} wrote. What was added to imports later is not in it. */
 function readSpec(json: string): ImportSpec {
-  const spec = JSON.parse(json) as ImportSpec;
-  return { ...spec, mapping: { ...columnMapping(() => []), ...spec.mapping } };
+  const spec = JSON.parse(json) as Omit<ImportSpec, 'externalSource'> & { externalSource?: string };
+  return { externalSource: '', ...spec, mapping: { ...columnMapping(() => []), ...spec.mapping } };
 }
 
 function toStored({ number, spec, ...row }: ImportRow): StoredImport {
@@ -88,8 +88,10 @@ export async function openImport(
   db: D1Database,
   open: { request: Omit<ImportOpenRequest, 'importId'>; importId: string; owner: string; nowMs: number },
 ): Promise<{ kind: 'opened' | 'exists'; import: Import } | { kind: 'conflict' }> {
-  const { fileName, sizeBytes, headHash, columns, mapping, consentSource, source, reading } = open.request;
-  const spec = JSON.stringify({ columns, mapping, consentSource, source, reading } satisfies ImportSpec);
+  const { fileName, sizeBytes, headHash } = open.request;
+  const { columns, mapping, consentSource, source, externalSource, reading } = open.request;
+  const given: ImportSpec = { columns, mapping, consentSource, source, externalSource, reading };
+  const spec = JSON.stringify(given);
   const results = await db.batch<ImportRow>([
     // The names are stored by a statement before the insert of the import, with a condition, so that a refused
     // request stores none.

@@ -23,7 +23,18 @@ const mergedFields = leadFieldNames.filter((field) => field !== 'email');
 const merged = mergedFields.map((field) => leadFields[field].column);
 
 /** The columns of a new lead, in the order in which a row has them. */
-const inserted = ['email', 'email_valid', 'email_hash', ...merged, 'custom', 'tags', 'import_line'] as const;
+const inserted = [
+  'email',
+  'email_valid',
+  'email_hash',
+  ...merged,
+  'custom',
+  'tags',
+  'import_line',
+  // Only the rows that have an external id have these two cells.
+  'external_source',
+  'external_id',
+] as const;
 type Column = (typeof inserted)[number];
 
 // A row is an array, not an object: half the bytes.
@@ -41,7 +52,9 @@ const mergedTagsSql = `CASE ${cell('tags')} WHEN '' THEN l.tags ELSE (
       SELECT value FROM (SELECT value FROM ${labelsIn('l.tags')} UNION SELECT value FROM ${labelsIn(cell('tags'))})
       WHERE value <> '' ORDER BY value)) END`;
 const isChangedSql = `${isFieldChangedSql} OR (${cell('custom')} <> '{}' AND l.custom IS NOT ${mergedCustomSql})
-  OR (${cell('tags')} <> '' AND l.tags IS NOT ${mergedTagsSql})`;
+  OR (${cell('tags')} <> '' AND l.tags IS NOT ${mergedTagsSql})
+  OR (${cell('external_id')} IS NOT NULL AND (l.external_source, l.external_id)
+    IS NOT (${cell('external_source')}, ${cell('external_id')}))`;
 
 // ?1 rows, ?2 import number, ?3 now. A lead that is in the import already stays as it is in it.
 const addMember = (outcome: string, condition: string): string =>
@@ -54,10 +67,21 @@ const addMember = (outcome: string, condition: string): string =>
 const countMembers = (column: string): string =>
   `UPDATE import_chunks SET ${column} = ${column} + changes() WHERE import_number = ?1 AND seq = ?2`;
 
-const updateSql = `UPDATE leads AS l SET
+const updateSql = (more = ''): string => `UPDATE leads AS l SET
     ${merged.map((column) => `${column} = CASE ${cell(column)} WHEN '' THEN l.${column} ELSE ${cell(column)} END`).join(', ')},
-    custom = ${mergedCustomSql}, tags = ${mergedTagsSql}, updated_at = ?2, revision = ${nextRevisionSql}
+    custom = ${mergedCustomSql}, tags = ${mergedTagsSql},${more} updated_at = ?2, revision = ${nextRevisionSql}
   FROM json_each(?1) AS r WHERE l.email = ${cell('email')} AND (${isChangedSql})`;
+
+const plainUpdateSql = updateSql();
+// Only a lead without an external id gets one. One that has got another since the rows were sorted would have an id
+// without a system here, which the table refuses.
+const updateWithIdsSql = updateSql(`
+    external_source = CASE
+      WHEN ${cell('external_id')} IS NULL THEN l.external_source
+      WHEN coalesce(l.external_id, ${cell('external_id')}) = ${cell('external_id')}
+        AND coalesce(l.external_source, ${cell('external_source')}) = ${cell('external_source')}
+      THEN ${cell('external_source')} END,
+    external_id = coalesce(${cell('external_id')}, l.external_id),`);
 
 const insertSql = `INSERT INTO leads (${inserted.join(', ')}, import_id, created_at, updated_at, revision)
   SELECT ${inserted.map(cell).join(', ')}, ?2, ?3, ?3, ${nextRevisionSql} FROM json_each(?1) AS r`;
@@ -89,14 +113,20 @@ export interface PreparedRow {
   /** A lead had the address when the row was read. */
   isKnown: boolean;
   unmailable: boolean;
+  hasExternalId: boolean;
   json: string;
 }
 
-/** A row in the form for the statements. */
+/**
+ * A row in the form for the statements.
+ *
+ * @param row.externalSource - the system of its external id
+ */
 export function prepareRow(
-  { line, lead, isKnown }: { line: number; lead: ImportedLead; isKnown: boolean },
+  row: { line: number; lead: ImportedLead; externalSource: string; isKnown: boolean },
   hashEmail: HashEmail,
 ): PreparedRow {
+  const { line, lead, externalSource, isKnown } = row;
   const isUsable = isUsableEmail(lead.email);
   const values = [
     ...[lead.email, isUsable ? 1 : 0, hashEmail(lead.email)],
@@ -104,22 +134,26 @@ export function prepareRow(
     customJson(lead.custom ?? {}),
     tagLabels(lead.tags ?? []),
     line,
+    ...(lead.externalId === undefined ? [] : [externalSource, lead.externalId]),
   ];
-  return { isKnown, unmailable: !isUsable, json: JSON.stringify(values) };
+  const hasExternalId = lead.externalId !== undefined;
+  return { isKnown, unmailable: !isUsable, hasExternalId, json: JSON.stringify(values) };
 }
 
 /**
  * The statements for the rows of one chunk, of which no two may have one address. The row of the chunk in
  * `import_chunks` must exist, because they write their counts to it.
  *
- * Rows without a known lead take one statement. It fails, and so does the transaction, if a lead has got the address in
- * the meantime ({@link isAddressTaken}); then the caller calls again and says that every row may be known.
+ * Rows without a known lead take one statement. It fails, and so does the transaction, if a lead has got the address or
+ * the external id in the meantime ({@link isTaken}); then the caller sorts the rows anew, and says that each may be known.
  */
 export function importStatements(
   db: D1Database,
   chunk: { importNumber: number; importId: string; seq: number; rows: readonly PreparedRow[]; nowMs: number },
 ): D1PreparedStatement[] {
   const { importNumber, importId, seq, rows, nowMs } = chunk;
+  // Each column that an update names costs its index and its words, changed or not.
+  const update = rows.some(({ hasExternalId }) => hasExternalId) ? updateWithIdsSql : plainUpdateSql;
   const known = groups(rows.filter(({ isKnown }) => isKnown)).flatMap((rowsJson) => {
     const member = (outcome: string, condition: string) =>
       db.prepare(addMember(outcome, condition)).bind(rowsJson, importNumber, nowMs);
@@ -130,7 +164,7 @@ export function importStatements(
       count('updated_count'),
       member('unchanged', 'true'),
       count('unchanged_count'),
-      db.prepare(updateSql).bind(rowsJson, nowMs),
+      db.prepare(update).bind(rowsJson, nowMs),
       db.prepare(insertMissingSql).bind(rowsJson, importId, nowMs),
     ];
   });
@@ -166,9 +200,10 @@ export function logImported(
   ];
 }
 
-/** True when {@link importStatements} failed because of a lead that is new since its rows were read. */
-export const isAddressTaken = (error: unknown): boolean =>
-  error instanceof Error && error.message.includes('UNIQUE constraint failed: leads.email');
+/** True when {@link importStatements} failed because a lead got an address or external id since the rows were read. */
+export const isTaken = (error: unknown): boolean =>
+  error instanceof Error &&
+  /UNIQUE constraint failed: leads\.|CHECK constraint failed: .*external_id/.test(error.message);
 
 /** What the rows would do to the leads that are there. Writes nothing. */
 export async function countKnownLeads(

@@ -10,7 +10,7 @@
  */
 import type { LeadField } from '../lead-fields.ts';
 
-export const foreignHeaders: Record<LeadField | 'fullName' | 'tags', readonly string[]> = {
+export const foreignHeaders: Record<LeadField | 'fullName' | 'tags' | 'externalId', readonly string[]> = {
   email: [
     // German, French, Dutch
     'mailadresse',
@@ -98,6 +98,13 @@ export const foreignHeaders: Record<LeadField | 'fullName' | 'tags', readonly st
     'mots cles',
     'etiquetas',
     'etichette',
+  ],
+  externalId: [
+    // German and Dutch, French, Spanish and Portuguese, Italian
+    'externe id',
+    'id externe',
+    'id externo',
+    'id esterno',
   ],
   fullName: [
     // German

@@ -17,15 +17,22 @@ export interface ImportedLead extends Record<LeadField, string> {
   custom?: CustomFields;
   /** Left out when the file has none for the lead. */
   tags?: string[];
+  /** In the system that the import names. Left out when the file has none for the lead. */
+  externalId?: string;
 }
 
-/** A column may hold a whole name, which is split into first and last name, or tags, with commas between. */
-export type ImportField = LeadField | 'fullName' | 'tags';
+/**
+ * A column may hold a whole name, which is split into first and last name, tags, with commas between, or what another
+ * system knows the lead by.
+ */
+export type ImportField = LeadField | OtherImportField;
+type OtherImportField = 'fullName' | 'tags' | 'externalId';
 
 /** The possible meanings of a column, in their order on the screen. */
 export const importFields: readonly ImportField[] = [
   ...leadFieldNames.flatMap((field): ImportField[] => (field === 'lastName' ? [field, 'fullName'] : [field])),
   'tags',
+  'externalId',
 ];
 
 /** For each field the indexes of its columns, the preferred one first. */
@@ -39,18 +46,15 @@ export function mappedColumns({ custom = {}, ...fields }: ColumnMapping): number
   return [...Object.values(fields), ...Object.values(custom)].flat();
 }
 
-/** Headers of a whole name; those of the fields are in {@link leadFields}. */
-const fullNameHeaders: readonly string[] = [
-  'name',
-  'full name',
-  'fullname',
-  'display name',
-  'contact',
-  'nom complet',
-  'nombre completo',
-];
+/** Headers of what is no field of a lead; those of the fields are in {@link leadFields}. */
+const otherHeaders: Readonly<Record<OtherImportField, readonly string[]>> = {
+  fullName: ['name', 'full name', 'fullname', 'display name', 'contact', 'nom complet', 'nombre completo'],
+  tags: ['tags', 'tag', 'labels', 'label'],
+  // Not "id" or "record id": whose they are, only a person knows.
+  externalId: ['external id', 'externalid'],
+};
 
-const tagHeaders: readonly string[] = ['tags', 'tag', 'labels', 'label'];
+const isOther = (field: ImportField): field is OtherImportField => field in otherHeaders;
 
 /**
  * A header without the differences between exports: case, accents, punctuation, the number of a repeated column
@@ -81,7 +85,7 @@ export function guessColumns(headers: readonly string[]): ColumnMapping {
 
 /** A header is of one field: those of `lead-fields.ts` come first. */
 const headersOf = (field: ImportField): readonly string[] => [
-  ...(field === 'fullName' ? fullNameHeaders : field === 'tags' ? tagHeaders : leadFields[field].headers),
+  ...(isOther(field) ? otherHeaders[field] : leadFields[field].headers),
   ...foreignHeaders[field],
 ];
 

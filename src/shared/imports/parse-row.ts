@@ -111,6 +111,8 @@ export function readImportRow(
   lead.consentSource ||= defaults.consentSource ?? '';
   const tags = tagsIn(cells('tags'));
   if (tags.length > 0) lead.tags = tags;
+  const externalId = first('externalId');
+  if (externalId !== '') lead.externalId = externalId;
   const custom = Object.entries(mapping.custom ?? {})
     .map(([name, columns]): [string, string] => [name, firstOf(columns)])
     .filter(([, value]) => value !== '');
@@ -128,6 +130,17 @@ export function readImportRow(
   }
   if (tags.some((tag) => tag.length > limits.maxTagLength)) {
     return { kind: 'rejected', line, reason: `a tag is longer than ${limits.maxTagLength} characters` };
+  }
+  if (externalId.length > limits.maxExternalIdLength) {
+    return {
+      kind: 'rejected',
+      line,
+      reason: `the external id is longer than ${limits.maxExternalIdLength} characters`,
+    };
+  }
+  // As the API refuses them; the others that it refuses are no part of a cell that was cleaned.
+  if (/\p{Cc}/u.test(externalId)) {
+    return { kind: 'rejected', line, reason: 'the external id has control characters' };
   }
   for (const [name, value] of custom) {
     if (value.length > limits.maxCustomValueLength) {

@@ -17,7 +17,7 @@ import {
 } from '../imports/import-file.ts';
 import { limits } from '../limits.ts';
 import { count, timeMs, orNull } from './common.ts';
-import { customFieldNameSchema } from './leads.ts';
+import { customFieldNameSchema, externalIdSchema } from './leads.ts';
 
 export const importIdSchema = z
   .string()
@@ -80,6 +80,20 @@ export const importReadingSchema = z
   });
 export type ImportReading = z.infer<typeof importReadingSchema>;
 
+/** The system that the column of external ids is of. */
+const externalSourceSchema = z
+  .union([z.literal(''), externalIdSchema.shape.source])
+  .default('')
+  .meta({ description: 'The name of the system that the column `externalId` is of.' });
+
+/** False where nobody says which system the external ids are of. */
+const isSystemNamed = (request: { mapping: ColumnMapping; externalSource: string }): boolean =>
+  request.mapping.externalId.length === 0 || request.externalSource !== '';
+const systemMissing = {
+  path: ['externalSource'],
+  message: 'name the system that the external ids are of',
+};
+
 /** `POST /crm/imports`: how a file is read. */
 export const importOpenRequestSchema = z
   .strictObject({
@@ -102,8 +116,10 @@ export const importOpenRequestSchema = z
       description: 'How the people agreed to be mailed; for rows without their own consent source.',
     }),
     source: z.string().trim().max(limits.maxFieldLength).default(''),
+    externalSource: externalSourceSchema,
     reading: orNull(importReadingSchema).default(null),
   })
+  .refine(isSystemNamed, systemMissing)
   .meta({ id: 'ImportOpenRequest' });
 export type ImportOpenRequest = z.infer<typeof importOpenRequestSchema>;
 
@@ -133,6 +149,7 @@ export const importSchema = z
     mapping: columnMappingSchema,
     consentSource: z.string(),
     source: z.string(),
+    externalSource: z.string(),
     reading: orNull(importReadingSchema),
     nextSeq: count.meta({ description: 'The chunk that is awaited.' }),
     nextLine: z.int().min(1).meta({ description: 'Rows that begin before this line are imported.' }),
@@ -179,8 +196,10 @@ export const importCheckRequestSchema = z
     mapping: columnMappingSchema,
     consentSource: importOpenRequestSchema.shape.consentSource,
     source: importOpenRequestSchema.shape.source,
+    externalSource: externalSourceSchema,
     rows: importChunkRequestSchema.shape.rows,
   })
+  .refine(isSystemNamed, systemMissing)
   .meta({ id: 'ImportCheckRequest' });
 export type ImportCheckRequest = z.infer<typeof importCheckRequestSchema>;
 
@@ -192,6 +211,13 @@ export const importIssueSchema = z
   })
   .meta({ id: 'ImportIssue', description: 'A rejected row, and the reason.' });
 export type ImportIssue = z.infer<typeof importIssueSchema>;
+
+export const importCheckSchema = importCountsSchema
+  .extend({
+    issues: z.array(importIssueSchema).meta({ description: 'The rows that an import would not take.' }),
+  })
+  .meta({ id: 'ImportCheck', description: 'What an import of some rows would do.' });
+export type ImportCheck = z.infer<typeof importCheckSchema>;
 
 export const importChunkSchema = z
   .object({

@@ -10,6 +10,7 @@
 import { z } from 'zod';
 import { customFieldPattern } from '../custom-fields.ts';
 import { fieldsWith, leadFieldNames, leadFields, perField, type FieldWith } from '../lead-fields.ts';
+import { externalSourcePattern } from '../external-source.ts';
 import { limits } from '../limits.ts';
 import { count, leadIdSchema, orNull, suppressionReasons, timeMs } from './common.ts';
 
@@ -36,7 +37,7 @@ export const externalIdSchema = z
     source: z
       .string()
       .max(limits.maxExternalSourceLength)
-      .regex(/^[a-z0-9][a-z0-9._-]*$/, 'must be a lower-case word of letters, digits, dots, _ and -')
+      .regex(externalSourcePattern, 'must be a lower-case word of letters, digits, dots, _ and -')
       .meta({ description: 'The name of the system.' }),
     id: z
       .string()

@@ -316,8 +316,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'an import sets leads new again',
     'src/crm/imports/upsert-leads.ts',
-    'const updateSql = `UPDATE leads AS l SET\n',
-    "const updateSql = `UPDATE leads AS l SET status = 'new', activated_at = NULL, activated_by = NULL,\n",
+    "const updateSql = (more = ''): string => `UPDATE leads AS l SET\n",
+    "const updateSql = (more = ''): string => `UPDATE leads AS l SET status = 'new', activated_at = NULL, activated_by = NULL,\n",
   ),
   mutant(
     'an import counts its leads twice',

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { putChunk, type FileRow } from '../../../src/crm/imports/chunks.ts';
+import { putChunk } from '../../../src/crm/imports/chunks.ts';
+import type { FileRow } from '../../../src/crm/imports/sort-rows.ts';
 import { finishImport, openImport } from '../../../src/crm/imports/import.ts';
 import { emailHash } from '../../../src/crm/email.ts';
 import { leadFieldNames } from '../../../src/shared/lead-fields.ts';
@@ -35,6 +36,7 @@ export async function importLeads(
     mapping,
     consentSource: '',
     source: '',
+    externalSource: '',
     reading: null,
   };
   await openImport(env.DB, { request, importId, owner: 'ana@sim.test', nowMs });

@@ -22,6 +22,7 @@ export interface CallOptions extends SelectionOptions {
   yes?: boolean | undefined;
   all?: boolean | undefined;
   'consent-source'?: string | undefined;
+  'external-source'?: string | undefined;
   limit?: string | undefined;
   email?: string | undefined;
   csv?: boolean | undefined;

@@ -9,7 +9,7 @@
 import { basename } from 'node:path';
 import { limits } from '../../../../src/shared/limits.ts';
 import type { Schemas } from '../../../client/src/index.ts';
-import { openCsv, readRows, type CsvFile, type CsvRow } from '../csv-file.ts';
+import { mappingFor, openCsv, readRows, type CsvFile, type CsvRow } from '../csv-file.ts';
 import { countOf, formatCount } from '../terminal.ts';
 import { exitCodes } from '../usage.ts';
 import { onlyArgument, writeJson, type Call, type ExitCode } from './call.ts';
@@ -40,7 +40,9 @@ async function* chunksOf(file: CsvFile): AsyncGenerator<CsvRow[]> {
 export async function importFile({ client, options, args, terminal, signal }: Call): Promise<ExitCode> {
   const path = onlyArgument(args, 'file');
   const file = await openCsv(path);
-  const { columns, mapping } = file.layout;
+  const { columns } = file.layout;
+  const externalSource = options['external-source'] ?? '';
+  const mapping = mappingFor(file, externalSource);
   const importId = `import_${Date.now()}_${crypto.randomUUID().slice(0, 8)}`;
   await client.request('post', '/crm/imports', {
     body: {
@@ -51,6 +53,7 @@ export async function importFile({ client, options, args, terminal, signal }: Ca
       mapping,
       consentSource: options['consent-source'] ?? '',
       source: options.source ?? '',
+      externalSource,
     },
     isRepeatable: true,
     signal,
@@ -92,6 +95,9 @@ export async function importFile({ client, options, args, terminal, signal }: Ca
     ...(unmailable > 0 ? [`  ${formatCount(unmailable)} with an address that no mail can reach`] : []),
     ...issues.map(({ line, reason }) => `  line ${line}: ${reason}`),
     ...(duplicate + rejected > issues.length ? ['  and more; the app has the list'] : []),
+    ...(file.layout.mapping.externalId.length > mapping.externalId.length
+      ? ['  external ids were not read: name their system with --external-source']
+      : []),
     `Import ${importId}`,
   ];
   await terminal.write(`${terminal.isLive ? '\r\x1b[K' : ''}${lines.join('\n')}\n`);

@@ -18,9 +18,9 @@ import { limits } from '../../../shared/limits.ts';
 import { leadHistorySchema } from '../../../shared/schemas/activation.ts';
 import {
   importCheckRequestSchema,
+  importCheckSchema,
   importChunkRequestSchema,
   importChunkSchema,
-  importCountsSchema,
   importIdSchema,
   importListSchema,
   importOpenRequestSchema,
@@ -114,11 +114,11 @@ const check = createRoute({
   tags,
   summary: 'Say what rows would do, without writing any',
   description:
-    'The same rows as in a chunk. They are judged on their own: send each address once. Nothing is written, and ' +
-    'what other people import in the meantime changes the counts.',
+    'The same rows as in a chunk. They are judged on their own: send each address and external id once. Nothing is ' +
+    'written, and what other people import in the meantime changes the counts.',
   request: { body: body(importCheckRequestSchema) },
   responses: {
-    200: json('The counts that an import of these rows would have now.', importCountsSchema),
+    200: json('What an import of these rows would do now.', importCheckSchema),
     ...problems(...bodyCodes),
   },
 });

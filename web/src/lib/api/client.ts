@@ -30,7 +30,7 @@ import type { SessionManifest } from '../../../../src/shared/schemas/manifest.ts
 import type {
   Import,
   ImportChunk,
-  ImportCounts,
+  ImportCheck,
   ImportList,
   ImportOpenRequest,
 } from '../../../../src/shared/schemas/imports.ts';
@@ -184,7 +184,7 @@ export const api = {
   import: (importId: string) => call<Import>(`/crm/imports/${importId}`),
   /** Says what rows would do and writes nothing. @param body - the request as JSON */
   checkImport: (body: string) =>
-    call<ImportCounts>('/crm/imports/check', {
+    call<ImportCheck>('/crm/imports/check', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body,

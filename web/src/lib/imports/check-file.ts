@@ -12,29 +12,9 @@ import { readImportRow } from '../../../../src/shared/imports/parse-row.ts';
 import { limits } from '../../../../src/shared/limits.ts';
 import type { ImportReading } from '../../../../src/shared/schemas/imports.ts';
 import { isUsableEmail } from '../../../../src/shared/email-address.ts';
+import { emailCell, maxExampleCount, maxLinesPerReason, type FileReport } from './file-report.ts';
 import { maxServerCheckCount } from './forecast.ts';
 import { maxChunkLength, rowJson, sourceRows, type FileSource } from './read-file.ts';
-
-/** A reason for which rows are not taken, with the first lines that it is said of. */
-export interface RejectReason {
-  reason: string;
-  count: number;
-  lines: readonly number[];
-}
-
-/** What is known of the rows that were read so far. */
-export interface FileReport {
-  rowCount: number;
-  /** Rows that become leads: neither rejected nor repeated. */
-  leadCount: number;
-  duplicateCount: number;
-  rejectedCount: number;
-  /** Of the leads, those whose address no mail can reach. */
-  unmailableCount: number;
-  reasons: readonly RejectReason[];
-  /** The first rows that are not taken, with the text of their address columns. */
-  examples: readonly { line: number; reason: string; cell: string }[];
-}
 
 export interface CheckStep {
   report: FileReport;
@@ -42,10 +22,8 @@ export interface CheckStep {
   rowsJson: string;
 }
 
-const maxLinesPerReason = 5;
-const maxExampleCount = 50;
-
 const duplicateReason = 'the address is in an earlier row';
+const duplicateIdReason = 'the external id is in an earlier row';
 
 /** As the server compares addresses: it ignores the case of ASCII letters only. */
 const keyOf = (email: string): string => email.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
@@ -58,6 +36,7 @@ export async function* checkFile(
 ): AsyncGenerator<CheckStep> {
   const mapped = new Set(mappedColumns(mapping));
   const seen = new Set<string>();
+  const seenIds = new Set<string>();
   const reasons = new Map<string, { count: number; lines: number[] }>();
   const examples: { line: number; reason: string; cell: string }[] = [];
   let [rowCount, duplicateCount, rejectedCount, unmailableCount] = [0, 0, 0, 0];
@@ -97,21 +76,22 @@ export async function* checkFile(
     rowCount += 1;
     sinceStep += 1;
     const row = readImportRow(mapping, cells, line, { consentSource });
-    const cell = mapping.email
-      .map((index) => (cells[index] ?? '').trim())
-      .filter((text) => text !== '')
-      .join(', ')
-      .slice(0, 80);
+    const cell = emailCell(mapping, cells);
     if (row.kind === 'rejected') {
       rejectedCount += 1;
       note(line, row.reason, cell);
     } else {
+      const { externalId } = row.lead;
       const key = keyOf(row.lead.email);
       if (seen.has(key)) {
         duplicateCount += 1;
         note(line, duplicateReason, cell);
+      } else if (externalId !== undefined && seenIds.has(externalId)) {
+        duplicateCount += 1;
+        note(line, duplicateIdReason, cell);
       } else {
         seen.add(key);
+        if (externalId !== undefined) seenIds.add(externalId);
         if (!isUsableEmail(row.lead.email)) unmailableCount += 1;
         if (asked < maxServerCheckCount) {
           const json = rowJson(line, cells, mapped);

@@ -7,23 +7,33 @@
 import type { ColumnMapping } from '../../../../src/shared/imports/import-file.ts';
 import type { ImportReading } from '../../../../src/shared/schemas/imports.ts';
 import { api, type Refusal } from '../api/client.ts';
-import type { FileReport } from './check-file.ts';
 import { FileReader } from './file-reader.ts';
+import { emailCell, withRejected, type FileReport, type RefusedRow } from './file-report.ts';
 import { forecast, type Forecast } from './forecast.ts';
 
 export class CheckRun {
   readonly mapping: ColumnMapping;
+  /** The system of the external ids; '' where none are read. */
+  readonly externalSource: string;
   readonly #reading: ImportReading;
   readonly #consentSource: string;
   readonly #reader: FileReader;
-  #report = $state.raw<FileReport | null>(null);
+  #fileReport = $state.raw<FileReport | null>(null);
   #answered = $state.raw({ created: 0, updated: 0, unchanged: 0 });
+  #rejected = $state.raw<readonly RefusedRow[]>([]);
+  readonly #report = $derived(
+    this.#fileReport === null ? null : withRejected(this.#fileReport, this.#rejected),
+  );
   #isDone = $state(false);
   #refusal = $state.raw<Refusal | null>(null);
   #isStopped = false;
 
-  constructor(file: File, spec: { reading: ImportReading; mapping: ColumnMapping; consentSource: string }) {
+  constructor(
+    file: File,
+    spec: { reading: ImportReading; mapping: ColumnMapping; consentSource: string; externalSource: string },
+  ) {
     this.mapping = spec.mapping;
+    this.externalSource = spec.externalSource;
     this.#reading = spec.reading;
     this.#consentSource = spec.consentSource;
     this.#reader = new FileReader(file);
@@ -56,7 +66,7 @@ export class CheckRun {
       const steps = this.#reader.check(this.#reading, this.mapping, this.#consentSource);
       for await (const { report, rowsJson } of steps) {
         if (this.#isStopped) return;
-        this.#report = report;
+        this.#fileReport = report;
         if (rowsJson !== '' && this.#refusal === null) await this.#ask(rowsJson);
       }
       this.#isDone = !this.#isStopped;
@@ -73,14 +83,21 @@ export class CheckRun {
   async #ask(rowsJson: string): Promise<void> {
     const mapping = JSON.stringify(this.mapping);
     const consentSource = JSON.stringify(this.#consentSource);
+    const externalSource = JSON.stringify(this.externalSource);
     const answer = await api.checkImport(
-      `{"mapping":${mapping},"consentSource":${consentSource},"rows":${rowsJson}}`,
+      `{"mapping":${mapping},"consentSource":${consentSource},"externalSource":${externalSource},"rows":${rowsJson}}`,
     );
     if (!answer.ok) {
       this.#refusal = answer.refusal;
       return;
     }
-    const { created, updated, unchanged } = answer.value;
+    const { created, updated, unchanged, issues } = answer.value;
+    if (issues.length > 0) {
+      const rows = JSON.parse(rowsJson) as { line: number; cells: string[] }[];
+      const cells = new Map(rows.map((row) => [row.line, emailCell(this.mapping, row.cells)]));
+      const found = issues.map(({ line, reason }) => ({ line, reason, cell: cells.get(line) ?? '' }));
+      this.#rejected = [...this.#rejected, ...found];
+    }
     this.#answered = {
       created: this.#answered.created + created,
       updated: this.#answered.updated + updated,

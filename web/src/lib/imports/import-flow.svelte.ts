@@ -13,6 +13,7 @@ import { CheckRun } from './check-run.svelte.ts';
 import { FileFault, FileReader } from './file-reader.ts';
 import {
   chooseField,
+  externalSourceOf,
   mappingOf,
   mappingProblems,
   suggestedChoice,
@@ -35,7 +36,7 @@ export class ImportFlow {
   #phase = $state<FlowPhase>('idle');
   #file = $state.raw<File | null>(null);
   #look = $state.raw<FileLook | null>(null);
-  #choice = $state.raw<MappingChoice>({ fields: [], emailColumn: null });
+  #choice = $state.raw<MappingChoice>({ fields: [], emailColumn: null, externalSource: '' });
   consentSource = $state('');
   #import = $state.raw<Import | null>(null);
   #rowCount = $state<number | null>(null);
@@ -154,6 +155,9 @@ export class ImportFlow {
   chooseEmailColumn(column: number | null): void {
     this.#choice = { ...this.#choice, emailColumn: column };
   }
+  nameExternalSource(externalSource: string): void {
+    this.#choice = { ...this.#choice, externalSource };
+  }
 
   /** Goes through the file and asks the server, without writing anything. */
   async startCheck(): Promise<void> {
@@ -167,6 +171,7 @@ export class ImportFlow {
       reading: look.reading,
       mapping: mappingOf(this.#choice, look.layout.mapping),
       consentSource: this.consentSource.trim(),
+      externalSource: externalSourceOf(this.#choice),
     });
     this.#check = check;
     try {
@@ -202,6 +207,7 @@ export class ImportFlow {
       mapping: check.mapping,
       consentSource: this.consentSource.trim(),
       source: '',
+      externalSource: check.externalSource,
       reading: look.reading,
     });
     this.#attempt = 0;

@@ -12,6 +12,7 @@ import {
   type ImportField,
 } from '../../../../src/shared/imports/import-file.ts';
 import { isRejectedHeader, rejectedColumns } from '../../../../src/shared/imports/csv-cells.ts';
+import { externalSourcePattern } from '../../../../src/shared/external-source.ts';
 import { limits } from '../../../../src/shared/limits.ts';
 
 /** A field of one's own, named after the column. */
@@ -31,6 +32,8 @@ export interface MappingChoice {
   fields: readonly FieldChoice[];
   /** The one column that addresses are read from; null: of all that are chosen, the first that is usable. */
   emailColumn: number | null;
+  /** The system that the external ids are of, as a person types it. */
+  externalSource: string;
 }
 
 const isCustom = (field: FieldChoice): field is CustomChoice => field?.startsWith('custom:') ?? false;
@@ -39,7 +42,7 @@ export function guessedChoice(layout: FileLayout): MappingChoice {
   const fields = layout.columns.map((_, index) => {
     return importFields.find((field) => layout.mapping[field].includes(index)) ?? null;
   });
-  return { fields, emailColumn: null };
+  return { fields, emailColumn: null, externalSource: '' };
 }
 
 /**
@@ -49,12 +52,14 @@ export function guessedChoice(layout: FileLayout): MappingChoice {
  * @param rows - the first rows
  */
 export function suggestedChoice(layout: FileLayout, rows: readonly (readonly string[])[]): MappingChoice {
-  const { fields, emailColumn } = guessedChoice(layout);
-  if (!layout.hasHeader) return { fields, emailColumn };
+  const guessed = guessedChoice(layout);
+  const { fields } = guessed;
+  if (!layout.hasHeader) return guessed;
   // `line` and `reason` of a file of rejected rows are ours.
   const ownCount = isRejectedHeader(layout.columns) ? rejectedColumns.length : 0;
   const names = new Set<FieldChoice>();
   return {
+    ...guessed,
     fields: fields.map((field, index) => {
       const header = layout.columns[index] ?? '';
       if (index < ownCount) return null;
@@ -66,7 +71,6 @@ export function suggestedChoice(layout: FileLayout, rows: readonly (readonly str
       names.add(own);
       return own;
     }),
-    emailColumn,
   };
 }
 
@@ -75,13 +79,19 @@ export const usedColumnCount = (choice: MappingChoice): number =>
   choice.fields.filter((field) => field !== null).length;
 
 /** What keeps a mapping from being imported, in the order in which a person meets it. */
-export type MappingProblem = 'email' | 'consent' | 'customFields';
+export type MappingProblem = 'email' | 'externalSource' | 'consent' | 'customFields';
+
+/** The system of the ids that are read; '' where none are. */
+export const externalSourceOf = ({ fields, externalSource }: MappingChoice): string =>
+  fields.includes('externalId') ? externalSource.trim() : '';
 
 export function mappingProblems(choice: MappingChoice, consentSource: string): MappingProblem[] {
   const problems: MappingProblem[] = [];
   if (!choice.fields.includes('email')) problems.push('email');
   if (new Set(choice.fields.filter(isCustom)).size > limits.maxCustomFieldCount)
     problems.push('customFields');
+  if (choice.fields.includes('externalId') && !externalSourcePattern.test(externalSourceOf(choice)))
+    problems.push('externalSource');
   if (consentSource.trim() === '' && !choice.fields.includes('consentSource')) problems.push('consent');
   return problems;
 }
@@ -101,7 +111,7 @@ export function emailColumns(choice: MappingChoice): number[] {
 export function chooseField(choice: MappingChoice, column: number, field: FieldChoice): MappingChoice {
   const fields = choice.fields.map((known, index) => (index === column ? field : known));
   const emailColumn = choice.emailColumn === column && field !== 'email' ? null : choice.emailColumn;
-  return { fields, emailColumn };
+  return { ...choice, fields, emailColumn };
 }
 
 /** The mapping as the server reads it. Columns keep the order of the guess, where it had one. */

@@ -13,7 +13,13 @@ const storageKey = 'lead-activation:import-mappings';
 const maxCount = 20;
 
 type Storage = Pick<globalThis.Storage, 'getItem' | 'setItem'>;
-type Stored = [headers: string, fields: FieldChoice[], emailColumn: number | null][];
+type Stored = [
+  headers: string,
+  fields: FieldChoice[],
+  emailColumn: number | null,
+  /** Missing in what was remembered before imports had external ids. */
+  externalSource?: string,
+][];
 
 const keyOf = (columns: readonly string[]): string => JSON.stringify(columns);
 
@@ -34,7 +40,8 @@ function read(storage: Storage): Stored {
         typeof entry[0] === 'string' &&
         Array.isArray(entry[1]) &&
         entry[1].every(isField) &&
-        (entry[2] === null || Number.isInteger(entry[2])),
+        (entry[2] === null || Number.isInteger(entry[2])) &&
+        (entry[3] === undefined || typeof entry[3] === 'string'),
     );
   } catch {
     // Not ours, or storage is closed: as if nothing were remembered.
@@ -46,12 +53,14 @@ function read(storage: Storage): Stored {
 export function rememberedChoice(storage: Storage, columns: readonly string[]): MappingChoice | null {
   const found = read(storage).find(([headers]) => headers === keyOf(columns));
   if (found === undefined || found[1].length !== columns.length) return null;
-  return { fields: found[1], emailColumn: found[2] };
+  const [, fields, emailColumn, externalSource = ''] = found;
+  return { fields, emailColumn, externalSource };
 }
 
 export function rememberChoice(storage: Storage, columns: readonly string[], choice: MappingChoice): void {
   const others = read(storage).filter(([headers]) => headers !== keyOf(columns));
-  const all: Stored = [[keyOf(columns), [...choice.fields], choice.emailColumn], ...others];
+  const { fields, emailColumn, externalSource } = choice;
+  const all: Stored = [[keyOf(columns), [...fields], emailColumn, externalSource], ...others];
   try {
     storage.setItem(storageKey, JSON.stringify(all.slice(0, maxCount)));
   } catch {

@@ -31,6 +31,8 @@ import {
 } from './selection.ts';
 
 const key = 'lead-activation:selection';
+/** The session that was started with the selection, while its start has no answer. */
+const startKey = 'lead-activation:selection-start';
 
 /** The page of a view at a cursor, as the server is asked for it. */
 const requestOf = (view: LeadView, cursor: string | null) => ({
@@ -40,7 +42,7 @@ const requestOf = (view: LeadView, cursor: string | null) => ({
   cursor,
 });
 
-type TabStorage = Pick<Storage, 'getItem' | 'setItem'>;
+type TabStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
 
 export class LeadList {
   readonly #pages: PagedList<FoundLead, LeadPage>;
@@ -65,9 +67,30 @@ export class LeadList {
     });
     try {
       this.#selection = readSelection(storage?.getItem(key) ?? null);
+      const sessionId = storage?.getItem(startKey) ?? null;
+      if (sessionId !== null) void this.#clearIfStarted(sessionId);
     } catch {
       // Without storage the selection lives as long as the page.
     }
+  }
+
+  /**
+   * The page was left before a start had its answer: its leads are selected no more if it was carried out. It may be
+   * carried out later; then the next page asks again.
+   */
+  async #clearIfStarted(sessionId: string): Promise<void> {
+    const selection = this.#selection;
+    const answer = await api.progress(sessionId);
+    if (answer.ok && [this.#selection, this.#aside].includes(selection)) this.clearSelection();
+  }
+
+  /** A start with the selection is sent. */
+  startSent(sessionId: string): void {
+    this.#store(startKey, sessionId);
+  }
+  /** It was refused, and the selection stays. */
+  startRefused(): void {
+    this.#store(startKey, null);
   }
 
   get page(): LeadPage | null {
@@ -171,8 +194,14 @@ export class LeadList {
   #set(selection: Selection): void {
     this.#selection = selection;
     this.#aside = null;
+    this.#store(key, writeSelection(selection));
+    this.#store(startKey, null);
+  }
+
+  #store(name: string, text: string | null): void {
     try {
-      this.#storage?.setItem(key, writeSelection(selection));
+      if (text === null) this.#storage?.removeItem(name);
+      else this.#storage?.setItem(name, text);
     } catch {
       // It is too large for the storage, or there is none: then a reload forgets it.
     }

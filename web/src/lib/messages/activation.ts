@@ -90,7 +90,7 @@ export const activationMessages = {
     kept: 'Stay: changed since',
     nothing: 'No lead would become new again.',
     failed: 'The leads could not be counted',
-    action: (count: number) => `Take back ${leads(count)}`,
+    action: (count: number | null) => (count === null ? 'Take back' : `Take back ${leads(count)}`),
   },
   takenBack: {
     title: 'Taken back',

@@ -39,7 +39,8 @@ export const approvalMessages = {
     until: (until: number, now: number) =>
       `A colleague with the role Approver or Admin can approve it until ${formatDateTime(until)} (${formatAgo(until, now)}). Nothing is sent before.`,
     ownText: 'You started it, so someone else has to decide. You can withdraw it.',
-    missesStart: 'Its start time comes first. Approved more than an hour after that, it asks what to do.',
+    missesStart:
+      'It is to start before that. If it is approved more than an hour after its start time, a person is asked before anything is sent.',
     approved: (by: string, at: number) => `Approved by ${by}, ${formatDateTime(at)}`,
     rejected: (by: string, at: number) => `Rejected by ${by}, ${formatDateTime(at)}`,
     expired: (at: number) => `Nobody approved it until ${formatDateTime(at)}`,
@@ -72,7 +73,7 @@ export const approvalMessages = {
     title: 'Reject this activation?',
     text: 'It is cancelled, and nothing is sent. Whoever started it sees your reason.',
     reason: 'Reason',
-    hint: 'What has to be different.',
+    hint: 'Say what has to change.',
     action: 'Reject',
   },
 } as const;

@@ -22,7 +22,7 @@ export const bulkMessages = {
   },
   tag: {
     title: (count: number, isExact: boolean) => `Tags of ${leads(count, isExact)}`,
-    text: 'A tag is a list: filter by it, and activate who has it. A lead has up to 20.',
+    text: 'A tag is a list: filter by it, or activate everyone who has it. A lead can have up to 20 tags.',
     change: 'Change',
     changes: { add: 'Add', remove: 'Remove' },
     value: 'Tags, with commas between',

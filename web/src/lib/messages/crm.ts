@@ -20,7 +20,7 @@ export const crmMessages = {
   field: (theirs: string, ours: string) => `${theirs} → ${ours}`,
   test: 'Test connection',
   testOk: 'The CRM accepted the key',
-  testFailed: 'The CRM refused the test',
+  testFailed: 'The test failed',
   pullTitle: 'Pull a list',
   pullText: 'Its contacts become leads with a tag. Pulling never sends email.',
   listId: 'List ID',

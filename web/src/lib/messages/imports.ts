@@ -97,8 +97,12 @@ export const importMessages = {
       notes: 'Notes',
       consentSource: 'Consent source',
       tags: 'Tags',
+      externalId: 'External ID',
     } satisfies Record<ImportField, string>,
     fullNameHint: 'Split into first and last name',
+    externalSource: 'From which system?',
+    externalSourcePlaceholder: 'hubspot, salesforce, …',
+    externalSourceHint: 'Its name in lower case, the same for every file from it.',
     customField: (name: string, isKnown: boolean) =>
       isKnown ? `Custom field “${name}”` : `New field “${name}”`,
     emailFrom: 'Several columns hold addresses. Use',
@@ -106,6 +110,8 @@ export const importMessages = {
     problems: {
       email: 'Choose the email column: each lead is found by its address.',
       consent: 'Say how these people agreed to get email, or match a column to “Consent source”.',
+      externalSource:
+        'Name the system the external IDs come from: lower-case letters, digits, dots, _ and -.',
       customFields: `A lead has at most ${formatCount(limits.maxCustomFieldCount)} custom fields. Set some columns to “Don’t import”.`,
     },
     cannotCheck: (count: number) =>
@@ -141,6 +147,7 @@ export const importMessages = {
     none: 'No row can be imported.',
     estimate: (count: number) =>
       `New, updated and unchanged are estimated from the first ${leads(count)}. Rejected and repeated rows are exact.`,
+    estimatedIds: 'External IDs of the other leads are compared during the import.',
     unanswered: 'Which leads are new could not be checked',
     unmailable: (count: number) =>
       `${leads(count)} with an address that no email can reach: imported, never emailed until the address is fixed.`,
