@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { CrmAllowance } from '../shared/crm.ts';
 import type { ActivationFigures, DatabaseFigures, SweepReport } from '../shared/health.ts';
 
 /** Rows of one list that are read. More than so many open activations are counted as so many. */
@@ -18,6 +19,7 @@ const activationSql = `SELECT session_id AS sessionId, state, ${[
   field('waitingFor.kind', 'waitingFor'),
   field('waitingUntil', 'waitingUntil'),
   field('stalledSince', 'stalledSince'),
+  field('startsAt', 'undoUntil'),
   field('updatedAt', 'updatedAt'),
   field('startedAt', 'startedAt'),
   field('finishedAt', 'finishedAt'),
@@ -30,7 +32,7 @@ const activationSql = `SELECT session_id AS sessionId, state, ${[
 
 /** Everything at once, in one call of the database. */
 export async function readHealth(db: D1Database, nowMs: number): Promise<DatabaseFigures> {
-  const [open, recent, endpoints, imports, sweep] = await db.batch<Record<string, never>>([
+  const [open, recent, endpoints, imports, sweep, connections] = await db.batch<Record<string, never>>([
     db
       .prepare(
         `${activationSql} INDEXED BY activations_open WHERE (progress ->> 'finishedAt') IS NULL
@@ -54,6 +56,7 @@ export async function readHealth(db: D1Database, nowMs: number): Promise<Databas
       )
       .bind(nowMs - dayMs, maxRowCount),
     db.prepare('SELECT at, report FROM sweep_report'),
+    db.prepare('SELECT account, allowance FROM crm_connections WHERE allowance IS NOT NULL'),
   ]);
   const stored = sweep?.results[0] as { at: number; report: string } | undefined;
   return {
@@ -66,6 +69,10 @@ export async function readHealth(db: D1Database, nowMs: number): Promise<Databas
       }[]
     ).map((row) => ({ ...row, isOff: row.isOff === 1 })),
     imports: (imports?.results ?? []) as unknown as DatabaseFigures['imports'],
+    // Written by connection-state.ts only.
+    crmAllowances: ((connections?.results ?? []) as unknown as { account: string; allowance: string }[]).map(
+      ({ account, allowance }) => ({ account, allowance: JSON.parse(allowance) as CrmAllowance }),
+    ),
     // Written by writeSweep only.
     sweep:
       stored === undefined

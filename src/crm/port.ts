@@ -8,6 +8,7 @@
  * @module
  */
 import type { PushOutcome } from '../core/crm/push.ts';
+import type { CrmAllowance, CrmField } from '../shared/crm.ts';
 import type { ExternalId } from '../shared/schemas/leads.ts';
 
 /** The CRM that a session was started with, and what it sets there. */
@@ -54,10 +55,15 @@ export interface CrmContact {
   fields: Readonly<Record<string, string>>;
 }
 
+/** Why a read gave nothing. */
+type ReadFault = Exclude<PushOutcome, { kind: 'set' | 'notSent' }>;
+
 export type ListPage =
   | { kind: 'ok'; contacts: CrmContact[]; next: string | null }
   | { kind: 'not_found'; message: string }
-  | Exclude<PushOutcome, { kind: 'set' | 'notSent' }>;
+  | ReadFault;
+
+export type FieldList = { kind: 'ok'; fields: CrmField[] } | ReadFault;
 
 export interface ListCall {
   listId: string;
@@ -84,6 +90,14 @@ export interface CrmPort {
   readonly readList?: (call: ListCall) => Promise<ListPage>;
   /** Calls of the CRM for each page of a list: so many permits. */
   readonly callsPerPage?: number;
+  /** Fields of the CRM and the lead fields that a pulled list fills from them, where nobody has chosen others. */
+  readonly usualFields: Readonly<Record<string, string>>;
+  /** Reads which fields its contacts have; not there where the CRM does not say it. */
+  readonly readFields?: (signal: AbortSignal) => Promise<FieldList>;
+  /** Calls of the CRM for its fields: so many permits. */
+  readonly callsForFields?: number;
+  /** The allowance of calls, as the last answer had it; null or not there: the CRM does not say it. */
+  readonly allowance?: CrmAllowance | null;
 }
 
 /** The external id of a record. */

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { writeAllowance } from '../crm/connection-state.ts';
 import { chooseCrm } from '../crm/connections/index.ts';
 import type { CrmPort } from '../crm/port.ts';
 import { callGate } from '../runtime/faults.ts';
@@ -19,6 +20,8 @@ export interface CrmAccount {
   lease(wantedCount: number): Promise<Lease>;
   /** Tells the gate that the CRM has asked to come back later. */
   slowDown(retryAfterMs: number | null): Promise<void>;
+  /** Stores what the port has heard of its allowance, where it has heard something. */
+  noteAllowance(): Promise<void>;
 }
 
 export type CrmAccountChoice = CrmAccount | { kind: 'none' } | { kind: 'refused'; message: string };
@@ -34,5 +37,9 @@ export function crmAccount(env: Env, now: () => number): CrmAccountChoice {
     lease: (wantedCount) => callGate(async () => gate.leaseAt(port.ratePerSecond, wantedCount)),
     slowDown: async (retryAfterMs) =>
       gate.report({ throttled: { retryAfterMs }, rate: null }, port.ratePerSecond),
+    noteAllowance: async () => {
+      const { allowance = null } = port;
+      if (allowance !== null) await writeAllowance(env.DB, port.target, allowance);
+    },
   };
 }

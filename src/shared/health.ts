@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { CrmAllowance } from './crm.ts';
+
 /** An activation, as far as metrics need it. Times are epoch ms. */
 export interface ActivationFigures {
   sessionId: string;
@@ -13,6 +15,8 @@ export interface ActivationFigures {
   waitingFor: string | null;
   waitingUntil: number | null;
   stalledSince: number | null;
+  /** Its start can be undone until then, and it does nothing before. */
+  undoUntil: number | null;
   updatedAt: number;
   startedAt: number | null;
   finishedAt: number | null;
@@ -48,6 +52,8 @@ export interface DatabaseFigures {
   endpoints: readonly { endpointId: string; disabledReason: string | null; isOff: boolean }[];
   /** Unfinished ones of the last day. */
   imports: readonly { importId: string; updatedAt: number }[];
+  /** What connected CRMs have said of their calls, by account. */
+  crmAllowances: readonly { account: string; allowance: CrmAllowance }[];
   /** Null: there was none. */
   sweep: SweepReport | null;
 }

@@ -32,6 +32,7 @@ export async function emptyCrm(): Promise<D1Database> {
     DB.prepare('DELETE FROM idempotency_keys'),
     DB.prepare('DELETE FROM sweep_report'),
     DB.prepare('DELETE FROM alert_events'),
+    DB.prepare('DELETE FROM crm_connections'),
     DB.prepare('UPDATE lead_counts SET new_count = 0, active_count = 0'),
     // The log of changes begins anew, at the present revision.
     DB.prepare("UPDATE lead_changes SET lead_ids = ''"),

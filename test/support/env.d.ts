@@ -18,3 +18,9 @@ declare namespace Cloudflare {
     FUZZ_SEED: string;
   }
 }
+
+/** A page of docs/ as text. */
+declare module '*.md?raw' {
+  const text: string;
+  export default text;
+}

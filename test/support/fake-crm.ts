@@ -97,7 +97,8 @@ export abstract class FakeCrm {
 
   async #answer(request: Request, init?: RequestInit): Promise<Response> {
     const copy = request.clone();
-    const text = await request.text();
+    // The runtime warns of the text of a form.
+    const text = new TextDecoder().decode(await request.arrayBuffer());
     const body: unknown = parsed(text);
     this.callTimes.push(this.now());
     const fault = this.fault({ request: copy, callCount: this.callTimes.length });
@@ -145,8 +146,11 @@ export class FakeHttpCrm extends FakeCrm {
   readonly #orders = new Map<string, number>();
   /** True: it leaves out what a higher `order` has overtaken. */
   isFenced = false;
+  /** Record ids by list id. */
+  readonly lists = new Map<string, string[]>();
 
   protected handle(request: Request, body: unknown): Response {
+    if (request.method === 'GET') return this.#members(request);
     const { leads, set, order } = body as {
       leads: { leadId: number; id: string }[];
       set: Record<string, string>;
@@ -165,5 +169,22 @@ export class FakeHttpCrm extends FakeCrm {
         return { id, status: 'refused', code, message: `${code}: ana@example.com` };
       }),
     });
+  }
+
+  #members(request: Request): Response {
+    if (request.headers.get('authorization') !== 'Bearer crm-key')
+      return Response.json({ error: { code: 'unauthorized', message: 'Wrong key.' } }, { status: 401 });
+    const { pathname, searchParams } = new URL(request.url);
+    const members = this.lists.get(/^\/activations\/lists\/([^/]+)$/.exec(pathname)?.[1] ?? '');
+    if (members === undefined)
+      return Response.json({ error: { code: 'not_found', message: 'No list.' } }, { status: 404 });
+    const wanted = searchParams.get('fields')?.split(',') ?? [];
+    const from = Number(searchParams.get('cursor') ?? 0);
+    const until = from + 100;
+    const contacts = members.slice(from, until).map((id) => {
+      const record = Object.entries(this.records.get(id) ?? {});
+      return { id, fields: Object.fromEntries(record.filter(([name]) => wanted.includes(name))) };
+    });
+    return Response.json({ contacts, next: until < members.length ? String(until) : null });
   }
 }

@@ -12,6 +12,17 @@ export class FakeHubSpot extends FakeCrm {
   readonly host = 'api.hubapi.com';
   /** Record ids by list id. */
   readonly lists = new Map<string, string[]>();
+  /** Labels of the contacts' properties by name. */
+  readonly properties = new Map([
+    ['email', 'Email'],
+    ['firstname', 'First Name'],
+    ['lastname', 'Last Name'],
+    ['company', 'Company Name'],
+    ['jobtitle', 'Job Title'],
+    ['lead_activation', 'Lead activation'],
+  ]);
+  /** False: the key lacks the scope for properties. */
+  mayReadProperties = true;
   /** True: errors come with 200, as newer versions of the API have it. */
   isNewer = false;
 
@@ -22,6 +33,7 @@ export class FakeHubSpot extends FakeCrm {
     if (this.mostCallsIn(10_000) > 190)
       return this.#error(429, 'RATE_LIMITS', 'You have reached your secondly limit.', 'TEN_SECONDLY_ROLLING');
     if (pathname === '/crm/v3/objects/contacts') return Response.json({ results: [] });
+    if (pathname === '/crm/v3/properties/contacts') return this.#properties();
     const list = /^\/crm\/v3\/lists\/([^/]+)\/memberships$/.exec(pathname)?.[1];
     if (list !== undefined) return this.#members(list, searchParams);
     const { inputs } = body as { inputs: { id: string; properties?: Record<string, string> }[] };
@@ -46,6 +58,17 @@ export class FakeHubSpot extends FakeCrm {
         );
     }
     return this.#batch(done, errors);
+  }
+
+  #properties(): Response {
+    if (!this.mayReadProperties)
+      return this.#error(403, 'MISSING_SCOPES', 'This app hasn’t been granted all required scopes.');
+    const results = [...this.properties].map(([name, label]) => ({
+      ...{ name, label, type: 'string', fieldType: 'text', groupName: 'contactinformation' },
+      ...{ description: '', options: [], displayOrder: -1, hasUniqueValue: false, hidden: false },
+    }));
+    results.push({ ...results[0], name: 'hs_internal', label: 'Internal', hidden: true } as never);
+    return Response.json({ results });
   }
 
   #contact(id: string): object {
@@ -91,6 +114,8 @@ const notFound = (id: string): object => failed(id, 'OBJECT_NOT_FOUND', 'Could n
 export class FakeSalesforce extends FakeCrm {
   readonly host = 'acme.my.salesforce.com';
   allowance = Infinity;
+  /** Names of the fields of both objects. */
+  readonly fields = new Set(['Id', 'Email', 'Lead_Activation__c']);
   tokenCount = 0;
 
   protected handle(request: Request, body: unknown): Response {
@@ -110,12 +135,24 @@ export class FakeSalesforce extends FakeCrm {
       return error(401, 'INVALID_SESSION_ID', 'Session expired or invalid');
     if (length > this.allowance) return error(403, 'REQUEST_LIMIT_EXCEEDED', 'TotalRequests Limit exceeded.');
     if (pathname.endsWith('/limits')) return Response.json({}, { headers });
+    if (pathname.endsWith('/describe'))
+      return Response.json(
+        {
+          fields: [...this.fields].map((name) => ({ name, label: name.replace('__c', ''), type: 'string' })),
+        },
+        { headers },
+      );
     const { allOrNone, records } = body as {
       allOrNone: boolean;
       records: ({ attributes: { type: string }; id: string } & Record<string, string>)[];
     };
     if (records.length > 200 || allOrNone)
       return error(400, 'EXCEEDED_ID_LIMIT', 'record limit reached. cannot submit more than 200');
+    // https://developer.salesforce.com/docs/platform/api-rest/guide/resources-composite-sobjects-collections-update.html
+    const chunkCount = records.filter(
+      ({ attributes }, index) => attributes.type !== records[index - 1]?.attributes.type,
+    ).length;
+    if (chunkCount > 10) return error(400, 'EXCEEDED_ID_LIMIT', 'Too many chunks of types.');
     const results = records.map(({ attributes, id, ...fields }) => {
       const isLead = attributes.type === 'Lead';
       const done = isLead === id.startsWith('00Q') ? this.write(id, fields) : 'missing';
@@ -130,6 +167,7 @@ export class FakeSalesforce extends FakeCrm {
 /** People. It answers 429 to more than 100 calls in a minute. */
 export class FakeTwenty extends FakeCrm {
   readonly host = 'crm.acme.com';
+  readonly fields = new Set(['id', 'name', 'emails', 'leadActivation']);
 
   protected handle(request: Request, body: unknown): Response {
     const error = (statusCode: number, name: string, message: string): Response =>
@@ -138,7 +176,13 @@ export class FakeTwenty extends FakeCrm {
       return error(401, 'UnauthorizedException', 'Token invalid.');
     if (this.mostCallsIn(60_000) > 100) return error(429, 'ThrottlerException', 'Too many requests');
     const { searchParams } = new URL(request.url);
-    if (request.method === 'GET') return Response.json({ data: { people: [] } });
+    if (request.method === 'GET') {
+      const wanted = searchParams.get('fields')?.split(',') ?? [];
+      const strange = wanted.find((name) => !this.fields.has(name));
+      return strange === undefined
+        ? Response.json({ data: { people: [] } })
+        : error(400, 'BadRequestException', `Field ${strange} does not exist`);
+    }
     // Without a filter it changes every person.
     const ids = /^id\[in\]:\[(.*)\]$/.exec(searchParams.get('filter') ?? '')?.[1]?.split(',') ?? [
       ...this.records.keys(),

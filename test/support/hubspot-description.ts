@@ -7,6 +7,7 @@
 import contacts from './hubspot/contacts-v3.json' with { type: 'json' };
 import newerContacts from './hubspot/contacts-2026-09.json' with { type: 'json' };
 import lists from './hubspot/lists-v3.json' with { type: 'json' };
+import properties from './hubspot/properties-v3.json' with { type: 'json' };
 import type { FakeCrm } from './fake-crm.ts';
 import type { JsonSchema, Schemas } from './json-schema.ts';
 import { schemaFaults } from './schema-faults.ts';
@@ -26,7 +27,7 @@ interface Description {
 
 type Exchange = Parameters<NonNullable<FakeCrm['onExchange']>>[0];
 
-const descriptions = [contacts, lists] as unknown as Description[];
+const descriptions = [contacts, lists, properties] as unknown as Description[];
 const newer = newerContacts as unknown as Description;
 
 /**

@@ -223,8 +223,65 @@ describe('HubSpot', () => {
   });
 });
 
+describe('HubSpot’s properties', () => {
+  it('are read with their labels, without those that people cannot see', async () => {
+    const fake = new FakeHubSpot().install();
+    const faults: string[] = [];
+    fake.onExchange = (exchange) => faults.push(...exchangeFaults(exchange));
+    const port = portOf({ CRM_PROVIDER: 'hubspot' });
+    const answer = await port.readFields?.(signal);
+    expect(answer).toEqual({
+      kind: 'ok',
+      fields: [...fake.properties].map(([name, label]) => ({ name, label })),
+    });
+    fake.mayReadProperties = false;
+    expect(await port.readFields?.(signal)).toMatchObject({ kind: 'auth', code: 'MISSING_SCOPES' });
+    expect(faults).toEqual([]);
+  });
+});
+
+describe('Twenty', () => {
+  it('refuses the test where the field of the state is missing', async () => {
+    const fake = new FakeTwenty().install();
+    fake.fields.delete('leadActivation');
+    expect(await portOf(cases[2]?.env ?? {}).test(signal)).toMatchObject({
+      kind: 'auth',
+      message: 'Field leadActivation does not exist',
+    });
+  });
+});
+
 describe('Salesforce', () => {
   const env = cases[1]?.env ?? {};
+
+  it('tells how many calls of the day are used, in whichever form the header has it', async () => {
+    const fake = new FakeSalesforce().install();
+    const port = portOf(env);
+    expect(port.allowance).toBeNull();
+    fake.allowance = 15_000;
+    await port.test(signal);
+    expect(port.allowance).toEqual({ usedCount: 2, maxCount: 15_000, at: 0 });
+    for (const [header, used] of [
+      ['api-usage=10018/100000; api-bursts=1/750', 10_018],
+      ['api-bursts=1/750; api-usage=10019/100000', 10_019],
+      ['per-app-api-usage=17/250(appName=sample)', 10_019],
+      ['api-usage=x/y', 10_019],
+    ] as const) {
+      fake.fault = () => ({ kind: 'answer', status: 200, headers: { 'sforce-limit-info': header } });
+      await port.test(signal);
+      expect([header, port.allowance?.usedCount]).toEqual([header, used]);
+    }
+  });
+
+  it('knows the fields of leads and of contacts', async () => {
+    const fake = new FakeSalesforce().install();
+    expect(await portOf(env).readFields?.(signal)).toMatchObject({
+      kind: 'ok',
+      fields: [{ name: 'Id' }, { name: 'Email' }, { name: 'Lead_Activation__c', label: 'Lead_Activation' }],
+    });
+    // A token, and a call for each object.
+    expect(fake.callTimes).toHaveLength(3);
+  });
 
   it('asks for a token once, and for another one when it has expired', async () => {
     const fake = new FakeSalesforce().install();

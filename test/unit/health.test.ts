@@ -14,6 +14,7 @@ import {
 } from '../../src/core/health/metrics.ts';
 import { alertingRules, exposition } from '../../src/core/health/prometheus.ts';
 import { BatchPoints, maxSinglePointCount, type BatchPoint } from '../../src/runtime/metric-points.ts';
+import { allowancePercent } from '../../src/shared/crm.ts';
 import type { ActivationFigures } from '../../src/shared/health.ts';
 import { readRunbooks } from '../support/runbook.ts';
 
@@ -27,7 +28,14 @@ const nowMs = 1_800_000_000_000;
 
 const activation = (change: Partial<ActivationFigures> = {}): ActivationFigures => ({
   ...{ sessionId: 'activation_1', state: 'running', reason: null, waitingFor: null, waitingUntil: null },
-  ...{ stalledSince: null, updatedAt: nowMs, startedAt: nowMs, finishedAt: null, startAt: null },
+  ...{
+    stalledSince: null,
+    undoUntil: null,
+    updatedAt: nowMs,
+    startedAt: nowMs,
+    finishedAt: null,
+    startAt: null,
+  },
   ...{ expiresAt: null, sent: 0, failed: 0, unknown: 0, delivered: 0, bounced: 0, complained: 0 },
   ...change,
 });
@@ -37,9 +45,9 @@ function samples(
   change: Partial<Figures> = {},
   database: Partial<NonNullable<Figures['database']>> = {},
 ): Sample[] {
-  const none = { endpoints: [], imports: [], sweep: null, isRestoreOpen: false };
+  const none = { endpoints: [], imports: [], crmAllowances: [], sweep: null, isRestoreOpen: false };
   return samplesOf({
-    ...{ nowMs, mailRatePercent: 100, faultySettings: [], hasReports: true },
+    ...{ nowMs, mailRatePercent: 100, crmAllowancePercent: 10, faultySettings: [], hasReports: true },
     database: { activations, ...none, ...database },
     ...change,
   });
@@ -149,6 +157,8 @@ describe('the alerts', () => {
   it('fire for an activation that stands still, and not for one that waits for a time', () => {
     const old = { updatedAt: nowMs - 41_000 };
     expect(firing([activation(old)])).toEqual(['activation_stalled']);
+    expect(firing([activation({ ...old, state: 'queued' })])).toEqual(['activation_stalled']);
+    expect(firing([activation({ ...old, state: 'queued', undoUntil: nowMs + 500_000 })])).toEqual([]);
     for (const waitingFor of ['window', 'wave'])
       expect(firing([activation({ ...old, waitingFor })])).toEqual([]);
     expect(firing([activation({ ...old, state: 'paused', reason: 'user' })])).toEqual([]);
@@ -183,6 +193,15 @@ describe('the alerts', () => {
       'endpoint_failed',
     ]);
     expect(firing([], {}, { endpoints: [{ ...endpoint, disabledReason: 'person' }] })).toEqual([]);
+  });
+
+  it('fire before the allowance of a CRM is used up, and not for what it said a day ago', () => {
+    expect(firing([], { crmAllowancePercent: 80 })).toEqual([]);
+    expect(firing([], { crmAllowancePercent: 80.1 })).toEqual(['crm_allowance']);
+    expect(firing([], { crmAllowancePercent: null })).toEqual([]);
+    const said = { usedCount: 90, maxCount: 100, at: nowMs };
+    expect(allowancePercent(said, nowMs + 86_400_000)).toBe(90);
+    expect(allowancePercent(said, nowMs + 86_400_001)).toBeNull();
   });
 
   it('become rules of Prometheus, each with its runbook', () => {

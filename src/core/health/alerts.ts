@@ -103,6 +103,38 @@ export const alerts = {
     severity: 'critical',
     ...paused('complaint_rate'),
   },
+  crm_unreachable: {
+    title: 'The CRM does not answer',
+    meaning: 'Activations wait for the connected CRM, or for our database, and go on by themselves.',
+    severity: 'warning',
+    ...waiting('crm'),
+  },
+  crm_auth: {
+    title: 'The CRM rejected the key or a field',
+    meaning: 'The activation is paused until somebody corrects the setting and resumes it.',
+    severity: 'critical',
+    ...paused('crm_auth'),
+  },
+  crm_allowance: {
+    title: 'The CRM’s allowance is running out',
+    meaning: 'Four fifths of the calls of a day are used. When all are, activations pause.',
+    severity: 'warning',
+    metric: 'crm_allowance_percent',
+    op: '>',
+    limit: 80,
+  },
+  crm_quota: {
+    title: 'The CRM’s allowance is used up',
+    meaning: 'The activation is paused until the CRM takes calls again and somebody resumes it.',
+    severity: 'critical',
+    ...paused('crm_quota'),
+  },
+  crm_refused: {
+    title: 'The CRM refuses every record',
+    meaning: 'The activation is paused: call after call was refused before one record was set.',
+    severity: 'critical',
+    ...paused('crm_refused'),
+  },
   wave_held: {
     title: 'A wave broke a limit',
     meaning: 'The next wave waits until somebody releases it or cancels the activation.',

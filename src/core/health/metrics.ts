@@ -44,6 +44,10 @@ export const metrics = {
     '%',
     'The present rate of calls to the email provider, as a part of `MAIL_RATE`. Missing while no activation runs.',
   ),
+  crm_allowance_percent: row(
+    '%',
+    'The used part of the calls that the connected CRM takes in 24 hours, as it said within the last day. Missing where it does not say it.',
+  ),
   endpoints: row('webhooks', 'Webhooks; `off` by a person, `failed` by itself.', ['state']),
   imports_silent_seconds: row(
     'seconds',
@@ -99,6 +103,8 @@ export interface Figures {
   database: (DatabaseFigures & { isRestoreOpen: boolean }) | null;
   /** Null: nobody asked the gate. */
   mailRatePercent: number | null;
+  /** Null: no CRM is connected, or it does not say it. */
+  crmAllowancePercent: number | null;
   /** Names of settings at fault. */
   faultySettings: readonly string[];
   /** The provider reports deliveries to this app. */
@@ -117,6 +123,7 @@ export function samplesOf({
   nowMs,
   database,
   mailRatePercent,
+  crmAllowancePercent,
   faultySettings,
   hasReports,
 }: Figures): Sample[] {
@@ -165,11 +172,16 @@ export function samplesOf({
   oldest(
     'activation_stalled_seconds',
     open
-      .filter(({ state, waitingFor }) => state === 'running' && !plannedWaits.includes(waitingFor))
+      // One that dies in its first slice never comes to be recorded as running.
+      .filter(
+        ({ state, waitingFor }) =>
+          ['queued', 'running'].includes(state) && !plannedWaits.includes(waitingFor),
+      )
       // A record that is older than its own wait: whoever should have gone on did not.
       .map((one) => ({
         id: one.sessionId,
-        ageMs: nowMs - (one.stalledSince ?? Math.max(one.updatedAt, one.waitingUntil ?? 0)),
+        ageMs:
+          nowMs - (one.stalledSince ?? Math.max(one.updatedAt, one.waitingUntil ?? 0, one.undoUntil ?? 0)),
       })),
   );
   oldest(
@@ -207,6 +219,8 @@ export function samplesOf({
       nowMs - startedAt > reportDelayMs,
   );
   add('reports_silent_activations', silent.length, idsOf(silent));
+
+  if (crmAllowancePercent !== null) add('crm_allowance_percent', crmAllowancePercent);
 
   const state = ({ isOff, disabledReason }: (typeof endpoints)[number]): string =>
     isOff ? (disabledReason === 'person' ? 'off' : 'failed') : 'on';

@@ -12,12 +12,14 @@ export abstract class CrmAdapter {
   readonly title: string;
   readonly maxBatch: number;
   readonly ratePerSecond: number;
+  readonly usualFields: CrmPort['usualFields'];
   protected readonly config: ReadyConfig;
   protected readonly effects: CrmEffects;
 
   constructor(config: ReadyConfig, effects: CrmEffects) {
     ({ target: this.target, title: this.title } = config);
     ({ maxBatch: this.maxBatch, ratePerSecond: this.ratePerSecond } = config);
+    ({ usualFields: this.usualFields } = config);
     this.config = config;
     this.effects = effects;
   }

@@ -1,12 +1,14 @@
 /**
- * Any CRM over HTTP: one request for each batch, in our own form. docs/CRM.md describes it for the receiver.
+ * Any CRM over HTTP: one request for each batch and for each page of a list, in our own form. docs/CRM.md describes it
+ * for the receiver.
  *
  * @module
  */
 import { z } from 'zod';
 import type { PushOutcome, RecordRefusal } from '../../core/crm/push.ts';
 import { safeCode, safeMessage } from '../../runtime/answer.ts';
-import type { CrmPort, SetCall } from '../port.ts';
+import { limits } from '../../shared/limits.ts';
+import type { CrmPort, ListCall, ListPage, SetCall } from '../port.ts';
 import { CrmAdapter } from './adapter.ts';
 import {
   auth,
@@ -14,6 +16,7 @@ import {
   crmError,
   quota,
   readCrmTable,
+  readFault,
   unreadable,
   type CrmAnswer,
   type CrmRule,
@@ -29,6 +32,13 @@ const answerSchema = z.object({
       message: z.string().optional(),
     }),
   ),
+});
+/** At most so many leads are written at once. */
+const listAnswer = z.object({
+  contacts: z
+    .array(z.object({ id: z.string(), fields: z.record(z.string(), z.string()) }))
+    .max(limits.maxLeadBatchCount),
+  next: z.string().min(1).max(200).nullish(),
 });
 const errorSchema = z.object({ error: z.object({ code: z.string(), message: z.string() }) });
 
@@ -54,6 +64,27 @@ class AnyHttp extends CrmAdapter implements CrmPort {
     return this.#call({ records: [], signal }, body, 'test') as ReturnType<CrmPort['test']>;
   }
 
+  readonly readList = async ({ listId, cursor, fields, signal }: ListCall): Promise<ListPage> => {
+    const url = new URL(this.config.apiUrl);
+    url.pathname = `${url.pathname.replace(/\/$/, '')}/lists/${encodeURIComponent(listId)}`;
+    url.searchParams.set('fields', fields.join(','));
+    if (cursor !== null) url.searchParams.set('cursor', cursor);
+    const reply = await callCrm(this.effects, {
+      method: 'GET',
+      url: url.href,
+      headers: { authorization: `Bearer ${this.config.apiKey}` },
+      signal,
+    });
+    if (reply.kind !== 'answered') return readFault(reply);
+    if (reply.answer.status === 404)
+      return { kind: 'not_found', message: 'The CRM has no list with this id.' };
+    if (reply.answer.status !== 200) return readFault(errorOf(reply.answer));
+    const page = listAnswer.safeParse(reply.answer.body);
+    if (!page.success) return unreadable;
+    const contacts = page.data.contacts.map(({ id, fields: values }) => ({ recordId: id, fields: values }));
+    return { kind: 'ok', contacts, next: page.data.next ?? null };
+  };
+
   async #call(
     { records, signal, mayLeave }: Pick<SetCall, 'records' | 'signal' | 'mayLeave'>,
     body: string,
@@ -70,11 +101,7 @@ class AnyHttp extends CrmAdapter implements CrmPort {
 }
 
 function outcomeOf(answer: CrmAnswer, records: SetCall['records']): PushOutcome {
-  if (answer.status !== 200) {
-    const error = errorSchema.safeParse(answer.body);
-    const { code, message } = error.success ? error.data.error : { code: '', message: '' };
-    return readCrmTable(table, crmError(answer, code, message));
-  }
+  if (answer.status !== 200) return errorOf(answer);
   const parsed = answerSchema.safeParse(answer.body);
   if (!parsed.success) return unreadable;
   const byId = new Map(parsed.data.results.map((result) => [result.id, result]));
@@ -90,6 +117,12 @@ function outcomeOf(answer: CrmAnswer, records: SetCall['records']): PushOutcome 
   return { kind: 'set', refusals };
 }
 
+function errorOf(answer: CrmAnswer): PushOutcome {
+  const error = errorSchema.safeParse(answer.body);
+  const { code, message } = error.success ? error.data.error : { code: '', message: '' };
+  return readCrmTable(table, crmError(answer, code, message));
+}
+
 /** Ties the key to the body: a repeat with other leads, because one was erased, must not get the first answer. */
 async function shortHash(text: string): Promise<string> {
   const bytes = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));
@@ -102,6 +135,7 @@ export const anyHttp: CrmConnection = {
   apiUrl: null,
   source: 'crm',
   field: 'lead_activation',
+  usualFields: { email: 'email', firstName: 'firstName', lastName: 'lastName', company: 'company' },
   ratePerSecond: 5,
   maxBatch: 100,
   port: (config, effects) => new AnyHttp(config, effects),

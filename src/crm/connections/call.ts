@@ -79,8 +79,14 @@ export async function callCrm(
 type TestOutcome = Awaited<ReturnType<CrmPort['test']>>;
 
 /** The outcome of a call that no command can stop: one that was given up has had no answer in time. */
-export function unlessGivenUp(outcome: PushOutcome): TestOutcome {
+function unlessGivenUp(outcome: PushOutcome): TestOutcome {
   return outcome.kind === 'notSent' ? unavailable('timeout', 'The CRM did not answer in time.') : outcome;
+}
+
+/** The fault of a read, which has nothing that could be set. */
+export function readFault(outcome: PushOutcome): Exclude<TestOutcome, { kind: 'set' }> {
+  const answered = unlessGivenUp(outcome);
+  return answered.kind === 'set' ? unreadable : answered;
 }
 
 /** What the answer to a test means: a 200 says that the key was taken. */

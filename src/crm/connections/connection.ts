@@ -18,6 +18,8 @@ export interface CrmConnection {
   readonly source: string;
   /** The field of the state, where `CRM_ACTIVE` names none. */
   readonly field: string;
+  /** The fields of a pulled list and the lead fields that each fills, where nobody has chosen others. */
+  readonly usualFields: Readonly<Record<string, string>>;
   /** Calls a second, and records in one call, that the CRM allows. */
   readonly ratePerSecond: number;
   readonly maxBatch: number;
@@ -25,7 +27,10 @@ export interface CrmConnection {
 }
 
 /** What {@link CrmConnection.port} gets: complete and checked. */
-export interface ReadyConfig extends Pick<CrmPort, 'target' | 'title' | 'maxBatch' | 'ratePerSecond'> {
+export interface ReadyConfig extends Pick<
+  CrmPort,
+  'target' | 'title' | 'maxBatch' | 'ratePerSecond' | 'usualFields'
+> {
   apiUrl: string;
   apiKey: string;
   clientId: string;

@@ -6,14 +6,15 @@
  * `numErrors`, so the body is read in both). Contacts are named by their record ids only: an update by e-mail address
  * that matches nothing changes nothing and says so nowhere.
  *
- * A list is read by its memberships, page by page with a cursor; the search API ends at 10,000 results.
+ * A list is read by its memberships, page by page with a cursor; the search API ends at 10,000 results. Properties are
+ * https://developers.hubspot.com/docs/api-reference/legacy/crm/properties/get-properties.
  *
  * @module
  */
 import { z } from 'zod';
 import type { PushOutcome, RecordRefusal } from '../../core/crm/push.ts';
 import { property, safeCode, safeMessage } from '../../runtime/answer.ts';
-import type { CrmContact, CrmPort, ListCall, ListPage, SetCall } from '../port.ts';
+import type { CrmContact, CrmPort, FieldList, ListCall, ListPage, SetCall } from '../port.ts';
 import { CrmAdapter } from './adapter.ts';
 import {
   auth,
@@ -21,9 +22,9 @@ import {
   crmError,
   quota,
   readCrmTable,
+  readFault,
   testOutcome,
   throttled,
-  unlessGivenUp,
   unreadable,
   withRecordIds,
   type CrmAnswer,
@@ -46,6 +47,10 @@ const batchAnswer = z.object({
       }),
     )
     .optional(),
+});
+
+const propertiesAnswer = z.object({
+  results: z.array(z.object({ name: z.string(), label: z.string(), hidden: z.boolean().optional() })),
 });
 
 const membersAnswer = z.object({
@@ -91,10 +96,10 @@ class HubSpot extends CrmAdapter implements CrmPort {
     const after = cursor === null ? '' : `&after=${encodeURIComponent(cursor)}`;
     const path = `/crm/v3/lists/${encodeURIComponent(listId)}/memberships?limit=${pageSize}${after}`;
     const members = await this.#call({ method: 'GET', path, signal });
-    if (members.kind !== 'answered') return listFault(members);
+    if (members.kind !== 'answered') return readFault(members);
     if (members.answer.status === 404)
       return { kind: 'not_found', message: 'HubSpot has no list with this id, or the key may not read it.' };
-    if (members.answer.status !== 200) return listFault(errorOf(members.answer));
+    if (members.answer.status !== 200) return readFault(errorOf(members.answer));
     const page = membersAnswer.safeParse(members.answer.body);
     if (!page.success) return unreadable;
     const next = page.data.paging?.next?.after ?? null;
@@ -106,12 +111,25 @@ class HubSpot extends CrmAdapter implements CrmPort {
       body: { properties: fields, propertiesWithHistory: [], inputs: ids.map((id) => ({ id })) },
       signal,
     });
-    if (read.kind !== 'answered') return listFault(read);
+    if (read.kind !== 'answered') return readFault(read);
     // A member that was deleted since has an error and no result.
-    if (read.answer.status !== 200 && read.answer.status !== 207) return listFault(errorOf(read.answer));
+    if (read.answer.status !== 200 && read.answer.status !== 207) return readFault(errorOf(read.answer));
     const contacts = batchAnswer.safeParse(read.answer.body);
     if (!contacts.success) return unreadable;
     return { kind: 'ok', contacts: contacts.data.results.map(toContact), next };
+  };
+
+  readonly readFields = async (signal: AbortSignal): Promise<FieldList> => {
+    const reply = await this.#call({ method: 'GET', path: '/crm/v3/properties/contacts', signal });
+    if (reply.kind !== 'answered') return readFault(reply);
+    if (reply.answer.status !== 200) return readFault(errorOf(reply.answer));
+    const parsed = propertiesAnswer.safeParse(reply.answer.body);
+    if (!parsed.success) return unreadable;
+    const { results } = parsed.data;
+    const fields = results
+      .filter(({ hidden }) => hidden !== true)
+      .map(({ name, label }) => ({ name, label }));
+    return { kind: 'ok', fields };
   };
 
   #call({
@@ -137,12 +155,6 @@ function toContact({ id, properties }: z.infer<typeof batchAnswer>['results'][nu
     value == null ? [] : [[name, value]],
   );
   return { recordId: id, fields: Object.fromEntries(fields) };
-}
-
-/** A list has nothing that could be set. */
-function listFault(outcome: PushOutcome): ListPage {
-  const answered = unlessGivenUp(outcome);
-  return answered.kind === 'set' ? unreadable : answered;
 }
 
 function readBatch(answer: CrmAnswer, records: SetCall['records']): PushOutcome {
@@ -189,6 +201,7 @@ export const hubspot: CrmConnection = {
   apiUrl: 'https://api.hubapi.com',
   source: 'hubspot',
   field: 'lead_activation',
+  usualFields: { email: 'email', firstname: 'firstName', lastname: 'lastName', company: 'company' },
   // 190 calls in 10 s (Professional and Enterprise). Evenly spaced calls that arrive up to 0.2 s late stay below that.
   ratePerSecond: 18.5,
   maxBatch: 100,

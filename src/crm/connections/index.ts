@@ -80,6 +80,7 @@ export function chooseCrm(env: object, effects: CrmEffects, allowLocal: boolean)
       {
         ...{ apiUrl, apiKey, clientId: text('CRM_CLIENT_ID'), title: connection.title, ratePerSecond },
         maxBatch: limit('CRM_BATCH_MAX', connection.maxBatch),
+        usualFields: parseFields(text('CRM_FIELDS')) ?? connection.usualFields,
         target: {
           provider: name,
           host: new URL(apiUrl).host,

@@ -3,17 +3,16 @@
  *
  * @module
  */
-import { textSetting, type Setting } from '../../shared/setting.ts';
+import { crmFieldName } from '../../shared/crm.ts';
+import type { Setting } from '../../shared/setting.ts';
 import { leadFieldNames } from '../../shared/lead-fields.ts';
-
-const fieldName = /^[A-Za-z_][A-Za-z0-9_.-]{0,99}$/;
 
 /** `field=value` pairs with commas between; null when it is not that. */
 export function parseFields(text: string): Readonly<Record<string, string>> | null {
   const pairs = text.split(',').map((pair): [string, string] | null => {
     const at = pair.indexOf('=');
     const name = pair.slice(0, at).trim();
-    return at > 0 && fieldName.test(name) ? [name, pair.slice(at + 1).trim()] : null;
+    return at > 0 && crmFieldName.test(name) ? [name, pair.slice(at + 1).trim()] : null;
   });
   if (pairs.some((pair) => pair === null)) return null;
   return Object.fromEntries(pairs.filter((pair) => pair !== null));
@@ -58,7 +57,7 @@ export const crmSettings: readonly Setting[] = [
   ),
   setting(
     'CRM_FIELDS',
-    'Fields of the CRM and the lead fields that a pulled list fills from them: `crmField=leadField` with commas between. Empty: e-mail, names and company.',
+    'Fields of the CRM and the lead fields that a pulled list fills from them: `crmField=leadField` with commas between. Fields that are chosen in *Settings → CRM* come before it. Empty: e-mail, names and company.',
     (value) => {
       const fields = parseFields(value);
       const known: readonly string[] = leadFieldNames;
@@ -74,11 +73,3 @@ export const crmSettings: readonly Setting[] = [
     /^[1-9]\d{0,3}$/.test(value) ? null : 'is a whole number from 1 up',
   ),
 ];
-
-/** Of HubSpot's contacts. */
-const usualFields = { email: 'email', firstname: 'firstName', lastname: 'lastName', company: 'company' };
-
-/** The fields that a pull asks the CRM for, and the lead field that each fills. */
-export function fieldMapping(env: object): Readonly<Record<string, string>> {
-  return parseFields(textSetting(env, 'CRM_FIELDS')) ?? usualFields;
-}

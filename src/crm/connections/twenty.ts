@@ -49,7 +49,10 @@ class Twenty extends CrmAdapter implements CrmPort {
   }
 
   async test(signal: AbortSignal): ReturnType<CrmPort['test']> {
-    const url = `${this.config.apiUrl}/rest/people?limit=1&depth=0`;
+    // A field that is not there is answered with 400: the same documentation, *Selecting fields*.
+    const fields = ['id', ...Object.keys(this.target.active)].join(',');
+    const query = new URLSearchParams({ limit: '1', depth: '0', fields });
+    const url = `${this.config.apiUrl}/rest/people?${query.toString()}`;
     return testOutcome(
       await callCrm(this.effects, { method: 'GET', url, headers: this.#headers, signal }),
       errorOf,
@@ -94,6 +97,7 @@ export const twenty: CrmConnection = {
   apiUrl: null,
   source: 'twenty',
   field: 'leadActivation',
+  usualFields: {},
   // 100 calls in a minute; evenly spaced ones that arrive up to half a second late stay below that.
   ratePerSecond: 1.64,
   maxBatch: 60,

@@ -15,11 +15,14 @@ import type { CrmRecord, SetCall } from '../../crm/port.ts';
 import { CrmUnavailable } from '../../runtime/faults.ts';
 import { inTime } from '../../runtime/in-time.ts';
 import type { LogFields, LogLevel } from '../../runtime/log.ts';
+import type { CrmAllowance } from '../../shared/crm.ts';
 import { crmAccount, type CrmAccount } from '../crm-account.ts';
 import { PermitPool } from '../sending/permit-pool.ts';
 
 /** A CRM writes a hundred records in some hundred ms; one that takes longer is asked again. */
 const crmTimeoutMs = 15_000;
+/** The allowance is stored so often, and sooner where a twentieth of it was used since. */
+const allowanceEveryMs = 60_000;
 /** Longer waits end the slice. */
 const patienceMs = 10_000;
 
@@ -47,6 +50,8 @@ export class SessionCrm {
   /** Calls of an instance before this one are over by then; epoch ms. */
   readonly #quietAt: number;
   #account: CrmAccount | null = null;
+  /** As it was stored last. */
+  #allowance: CrmAllowance | null = null;
 
   constructor(context: CrmContext) {
     this.#context = context;
@@ -199,6 +204,7 @@ export class SessionCrm {
   }
 
   #report(outcome: PushOutcome): void {
+    this.#noteAllowance();
     if (outcome.kind !== 'throttled') return;
     this.#permits.clear();
     this.#context.waitUntil(
@@ -206,6 +212,20 @@ export class SessionCrm {
         .slowDown(outcome.retryAfterMs)
         .catch(() => undefined),
     );
+  }
+
+  #noteAllowance(): void {
+    const { port, noteAllowance } = this.#required();
+    const { allowance = null } = port;
+    const known = this.#allowance;
+    if (allowance === null) return;
+    const isNews =
+      known === null ||
+      allowance.at - known.at >= allowanceEveryMs ||
+      allowance.usedCount - known.usedCount >= allowance.maxCount / 20;
+    if (!isNews) return;
+    this.#allowance = allowance;
+    this.#context.waitUntil(noteAllowance().catch(() => undefined));
   }
 
   #required(): CrmAccount {

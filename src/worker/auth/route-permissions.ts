@@ -49,6 +49,8 @@ export const routeRules: Readonly<Record<string, RouteRule>> = {
   'GET /crm/settings': rule('watch'),
   'GET /crm/connection': rule('watch'),
   'POST /crm/connection/test': rule('configure', 'crm.test'),
+  'GET /crm/connection/fields': rule('configure'),
+  'PUT /crm/connection/fields': rule('configure', 'crm.mapFields'),
   'POST /crm/connection/pull': rule('editLeads', 'crm.pull'),
   // The lists of people in it are colleagues' addresses.
   'GET /crm/settings/values': rule('configure'),

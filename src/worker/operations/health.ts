@@ -8,10 +8,12 @@
  */
 import { alerts, firingAlerts, ruleText, type AlertId } from '../../core/health/alerts.ts';
 import { samplesOf, type Figures, type Sample } from '../../core/health/metrics.ts';
+import { accountOf } from '../../crm/connection-state.ts';
 import { endpointIds } from '../../crm/event-endpoints.ts';
 import { firingRows, lastAlert, noteAlerts, readHealth, writeSweep } from '../../crm/health.ts';
 import { openRecovery } from '../../crm/recovery.ts';
 import { endpointStub } from '../../durable/stubs.ts';
+import { crmAccount } from '../../durable/crm-account.ts';
 import { mailAccount } from '../../durable/mail-account.ts';
 import { isStandIn } from '../../mail/readiness.ts';
 import { lookUpSender } from '../../mail/sender-dns.ts';
@@ -19,7 +21,9 @@ import { domainOf } from '../../mail/templates/render.ts';
 import { faultText, isMissingMethod } from '../../runtime/faults.ts';
 import { logEvent } from '../../runtime/log.ts';
 import { unreadableSettings } from '../../runtime/settings.ts';
+import { allowancePercent } from '../../shared/crm.ts';
 import { alertSourceId } from '../../shared/events.ts';
+import type { DatabaseFigures } from '../../shared/health.ts';
 import type { Alerts } from '../../shared/schemas/health.ts';
 import { mailFaults, reportsDeliveries, sendingSettings } from './require-mail.ts';
 import type { SweepFindings } from './scheduled-cleanup.ts';
@@ -34,6 +38,7 @@ export async function readSamples(env: Env, nowMs: number): Promise<Sample[]> {
     nowMs,
     database,
     mailRatePercent: isRunning ? await mailRatePercent(env, nowMs) : null,
+    crmAllowancePercent: crmAllowancePercent(env, database?.crmAllowances ?? [], nowMs),
     faultySettings: [...new Set([...faults, ...unreadableSettings(env)])],
     hasReports: reportsDeliveries(env),
   });
@@ -58,6 +63,18 @@ async function mailRatePercent(env: Env, nowMs: number): Promise<number | null> 
     if (!isMissingMethod(error)) logEvent('warn', 'gate_unreached', { error: faultText(error) });
     return null;
   }
+}
+
+function crmAllowancePercent(
+  env: Env,
+  allowances: DatabaseFigures['crmAllowances'],
+  nowMs: number,
+): number | null {
+  const choice = crmAccount(env, () => nowMs);
+  if (choice.kind !== 'ready') return null;
+  const account = accountOf(choice.port.target);
+  const known = allowances.find((one) => one.account === account);
+  return known === undefined ? null : allowancePercent(known.allowance, nowMs);
 }
 
 /** The alerts that fire now, for people. */

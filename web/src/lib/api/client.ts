@@ -53,7 +53,12 @@ import type {
   NewEndpoint,
   NewSecret,
 } from '../../../../src/shared/schemas/webhooks.ts';
-import type { CrmConnectionView, CrmPulled, CrmTest } from '../../../../src/shared/schemas/crm.ts';
+import type {
+  CrmConnectionView,
+  CrmFieldList,
+  CrmPulled,
+  CrmTest,
+} from '../../../../src/shared/schemas/crm.ts';
 import type {
   SenderCheck,
   SuppressionImport,
@@ -238,6 +243,10 @@ export const api = {
   senderCheck: () => call<SenderCheck>('/crm/sender-check'),
   crmConnection: () => call<CrmConnectionView>('/crm/connection'),
   testCrmConnection: () => post<CrmTest>('/crm/connection/test', {}),
+  crmFields: () => call<CrmFieldList>('/crm/connection/fields'),
+  /** @param fields - lead fields by the CRM's; null: those of the settings again */
+  chooseCrmFields: (fields: Readonly<Record<string, string>> | null) =>
+    send<CrmConnectionView>('PUT', '/crm/connection/fields', { fields }),
   /** One page; a repeat changes nothing. */
   pullCrmList: (request: { listId: string; cursor: string | null }) =>
     call<CrmPulled>('/crm/connection/pull', {

@@ -136,6 +136,7 @@ export const auditMessages = {
           : '',
     },
     'crm.test': { before: 'tested', object: 'the CRM connection' },
+    'crm.mapFields': { before: 'chose', object: 'the fields of CRM lists' },
     'crm.pull': {
       before: 'pulled',
       object: 'leads',

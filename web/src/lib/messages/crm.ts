@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { formatCount, plural } from './format.ts';
+import type { CrmAllowance, CrmPull } from '../../../../src/shared/crm.ts';
+import { formatCount, formatDateTime, formatPercent, plural } from './format.ts';
 
 export const crmMessages = {
   title: 'CRM',
@@ -18,6 +19,37 @@ export const crmMessages = {
     `${rate} ${rate === '1' ? 'call' : 'calls'} per second, ${formatCount(records)} records each`,
   fields: 'Fields of a pulled list',
   field: (theirs: string, ours: string) => `${theirs} → ${ours}`,
+  changeFields: 'Change fields',
+  fieldsText: (title: string) =>
+    `Choose the ${title} field that fills each field of a lead. Pull a list again to fill them anew.`,
+  fieldsFree: (title: string) =>
+    `Type the name of the field that fills each field of a lead, as the API of ${title} has it. Pull a list again to fill them anew.`,
+  fieldsFailed: 'The fields couldn’t be loaded',
+  fieldsNotSaved: 'The fields weren’t saved',
+  notFilled: 'Not filled',
+  theirField: (label: string, name: string) => (label === name ? name : `${label} (${name})`),
+  strange: (name: string) => `${name} (not found)`,
+  usedTwice: (name: string) => `The field ${name} is selected twice. Select it once.`,
+  saveFields: 'Save fields',
+  resetFields: 'Use the fields of the settings',
+  lastPull: 'Last pull',
+  noPull: 'None yet',
+  pullOf: ({ listId, created, updated, unchanged, refused }: CrmPull) => {
+    const all = created + updated + unchanged;
+    const parts = [
+      `List ${listId}: ${formatCount(all)} ${plural(all, 'lead', 'leads')}`,
+      ...(created > 0 ? [`${formatCount(created)} new`] : []),
+      ...(updated > 0 ? [`${formatCount(updated)} changed`] : []),
+      ...(refused > 0 ? [`${formatCount(refused)} not taken`] : []),
+    ];
+    return parts.join(', ');
+  },
+  pullBy: ({ by, at }: CrmPull) => `${by}, ${formatDateTime(at)}`,
+  pullFailed: (error: string) => `Stopped: ${error}`,
+  pullUnfinished: 'Not pulled to its end. Pull it again.',
+  allowance: 'Calls used in 24 hours',
+  allowanceValue: ({ usedCount, maxCount, at }: CrmAllowance) =>
+    `${formatCount(usedCount)} of ${formatCount(maxCount)} (${formatPercent((100 * usedCount) / Math.max(1, maxCount))}), as of ${formatDateTime(at)}`,
   test: 'Test connection',
   testOk: 'The CRM accepted the key',
   testFailed: 'The test failed',
