@@ -928,6 +928,17 @@ export class Invariants {
     if (level === 'error' && !text.includes('"sweep_failed"')) this.#fail('no bug is logged', text);
   }
 
+  /** A line of an erased session may have come back; then it is known as erased, and the night removes it. */
+  beforeNight(): void {
+    const unknown = this.#crm.rows.run(
+      'SELECT session_id AS id FROM activations WHERE session_id NOT IN (SELECT session_id FROM erased_sessions)',
+    ).rows;
+    for (const { id } of unknown) {
+      if (this.#known.sessions.get(String(id))?.isErased === true)
+        this.#fail('the list equals the session', `${String(id)} was erased and is listed`);
+    }
+  }
+
   /** Everything, once nothing moves any more. */
   atEnd(): void {
     this.#isEnd = true;

@@ -76,6 +76,8 @@ export class Person extends Actor {
   #leftCount: number;
   /** Gives no more commands; set when everything is to come to its end. */
   isDone = false;
+  /** An erasure of the session that was asked for was not answered: whoever asked looks again. */
+  isErasureOpen = false;
   editCount = 0;
 
   constructor(parts: PersonParts, sessionId: string, commandCount: number) {
@@ -117,7 +119,9 @@ export class Person extends Actor {
     // eslint-disable-next-line @typescript-eslint/switch-exhaustiveness-check -- the rest are the session's commands
     switch (kind) {
       case 'erase session': {
+        this.isErasureOpen = true;
         const answer = await (this.#stub as unknown as ActivationSession).erase('ana');
+        this.isErasureOpen = false;
         if (answer.kind === 'erased') invariants.sessionErased(this.sessionId);
         return;
       }

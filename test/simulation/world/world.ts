@@ -335,6 +335,17 @@ export class World {
       this.#overtake(hostOfActor(caller));
       return 'slow';
     }
+    // While an erasure is on its way to the list its sender dies, and the session goes on.
+    if (label === 'unlist' && this.#faults.happens('d1 unlist', 'late, after a death', 0.3)) {
+      const sender = hostOfActor(caller);
+      if (sender !== null) {
+        this.#sim.after(1, this.#cron, 'overtake', () => {
+          sender.crash('crash');
+          this.#checked(() => this.#invariants.afterCrash(sender));
+        });
+      }
+      return 'slow';
+    }
     return (
       this.#faults.pick(`d1 ${label}`, this.#intensity.database, [
         ['before', 3],
@@ -485,6 +496,7 @@ export class World {
       this.#runUntil(sim.startedMs + this.#troubleMs());
       this.#makeWell();
       this.#settle();
+      if (this.#violation === null) this.#checked(() => this.#invariants.beforeNight());
       // The night after: it removes lines that came back after an erasure, and calls sessions that nobody looks at.
       this.#sim.after(0, this.#cron, 'cron', () => void runNightlyCleanup(this.#env));
       this.#runUntil(this.#sim.nowMs + 60_000);
@@ -798,7 +810,7 @@ export class World {
         continue;
       }
       // Nobody reads some of those that have ended: then only the night calls them.
-      if (this.#hasEnded(sessionId) && this.#unread.chance(0.5)) {
+      if (this.#hasEnded(sessionId) && !person.isErasureOpen && this.#unread.chance(0.5)) {
         openCount--;
         continue;
       }
@@ -907,6 +919,7 @@ const labels: readonly (readonly [RegExp, string])[] = [
   [/^INSERT INTO flip_fences/, 'flip'],
   [/^UPDATE leads AS l SET status = 'new'/, 'unflip'],
   [/^\s*INSERT INTO activations/, 'record'],
+  [/^INSERT OR IGNORE INTO erased_sessions/, 'unlist'],
   [/FROM audit/, 'recovery'],
   [/suppressions/, 'suppressions'],
   [/activations/, 'list'],
