@@ -120,7 +120,7 @@ export async function mapFields(env: Env, fields: Fields | null): Promise<{ befo
   const { port } = requireAccount(env);
   if (fields !== null) {
     const fault = mappingFault(fields, port.title, await crmFields(env));
-    if (fault !== null) throw new Refusal('invalid_request', fault.message, [fault]);
+    if (fault !== null) throw new Refusal('invalid_request', fault);
   }
   const known = await readConnection(env.DB, port.target);
   await writeFields(env.DB, port.target, fields);
@@ -128,28 +128,20 @@ export async function mapFields(env: Env, fields: Fields | null): Promise<{ befo
 }
 
 /** What is wrong with a choice of fields; null: nothing. The lead fields are there: the schema has checked them. */
-function mappingFault(
-  fields: Fields,
-  title: string,
-  known: readonly CrmField[] | null,
-): { path: string; message: string } | null {
+function mappingFault(fields: Fields, title: string, known: readonly CrmField[] | null): string | null {
   const targets = Object.values(fields);
   const [strange] = Object.keys(fields).filter(
     (name) => known?.every((field) => field.name !== name) === true,
   );
-  if (strange !== undefined)
-    return {
-      path: `/fields/${strange}`,
-      message: `${title} has no field “${strange}”. Choose one that it has.`,
-    };
+  if (strange !== undefined) return `${title} has no field “${strange}”. Choose one that it has.`;
   const twice = targets.find((target, at) => targets.indexOf(target) !== at);
   if (twice !== undefined) {
     const { label } = leadFields[twice as LeadField];
-    return { path: '/fields', message: `Two fields fill the ${label} of a lead. Choose one of them.` };
+    return `Two fields fill the ${label} of a lead. Choose one of them.`;
   }
   return targets.includes('email')
     ? null
-    : { path: '/fields', message: 'No field fills the email address, and a lead needs one. Choose it.' };
+    : 'No field fills the email address, and a lead needs one. Choose it.';
 }
 
 /**
