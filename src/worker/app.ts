@@ -116,6 +116,10 @@ export function createApp(identify: Identify = createIdentify()): App {
     if (error instanceof HTTPException && error.status === 400) {
       return problemResponse(c, new Refusal('invalid_json'));
     }
+    // A body of another type with nothing in it: the check before the routes looks at bodies that have content.
+    if (error instanceof HTTPException && error.status === 415) {
+      return problemResponse(c, new Refusal('unsupported_media_type'));
+    }
     logEvent('error', 'request_fault', {
       requestId: c.get('requestId'),
       path: routePath(c),

@@ -365,6 +365,15 @@ describe('calls that change something', () => {
       );
     }
   });
+
+  it('refuse another content type with an empty body too', async () => {
+    for (const path of ['/crm/leads', '/crm/leads/export', '/crm/activation']) {
+      await expectRefusal(
+        () => send('POST', path, '', { 'content-type': 'text/plain' }),
+        'unsupported_media_type',
+      );
+    }
+  });
 });
 
 describe('a download, or a page of leads', () => {

@@ -84,10 +84,11 @@ let schemas: Schemas;
 let sessions: string[] = [];
 let templateIds: string[] = [];
 const importIds = ['fuzz-import', 'other-import'];
+let log: ReturnType<typeof quietLog> = [];
 
 beforeAll(async () => {
   resetHooks();
-  quietLog();
+  log = quietLog();
   Object.assign(hooks.env, roleSettings);
   // The rate limit has its own tests; here it would hide everything else.
   hooks.env.REQUESTS_PER_PERSON = { limit: () => Promise.resolve({ success: true }) };
@@ -356,7 +357,7 @@ async function holds(attempt: Attempt): Promise<void> {
   statuses.set(status, (statuses.get(status) ?? 0) + 1);
   seen.set(name, statuses);
 
-  expect(status, text).toBeLessThan(500);
+  expect(status, `${text} ${JSON.stringify(log.slice(-3))}`).toBeLessThan(500);
   expect(response.headers.get('set-cookie')).toBeNull();
   expect(response.headers.get('x-content-type-options')).toBe('nosniff');
   const type = response.headers.get('content-type') ?? '';
