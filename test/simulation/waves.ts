@@ -247,9 +247,13 @@ export class WaveChecks {
     return null;
   }
 
-  /** True once a second wave has begun: nobody of the first one may have been left to mail. */
+  /**
+   * True once a second wave has begun, because nobody of the first one may have been left to mail, or once a person went on:
+   * the first wave may be held before its first call.
+   */
   isPastFirst(sessionId: string): boolean {
-    return (this.#records.get(sessionId)?.presentNumber ?? 1) > 1;
+    const record = this.#records.get(sessionId);
+    return record !== undefined && (record.presentNumber > 1 || record.goneOn.size > 0);
   }
 
   /** A call leaves. */

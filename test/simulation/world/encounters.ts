@@ -33,8 +33,11 @@ export interface EncounterParts {
   hosts(): Iterable<ObjectHost>;
 }
 
-/** A call that hangs keeps an object awake, so that it dies again and again: after an hour it is the same once more. */
-const longestHangMs = 3_600_000;
+/**
+ * A call that hangs keeps an object awake, so that it dies again and again, and one that is to wait for some seconds comes
+ * again and again: after an hour it is the same once more.
+ */
+const longestBusyMs = 3_600_000;
 
 const deployKinds = [
   ['another provider', 2],
@@ -57,7 +60,8 @@ export class Encounters {
     if (!draw.chance(0.3) || !hasMailFaults) return;
     const kind = draw.pick(outageKinds);
     const [afterMs, forMs] = [draw.int(0, 10_000), 10 ** (3 + draw.int(0, isLong ? 52 : 50) / 10)];
-    this.#beginOutage(afterMs, kind.startsWith('hang') ? Math.min(forMs, longestHangMs) : forMs, kind);
+    const isBusy = kind.startsWith('hang') || kind === '429 seconds';
+    this.#beginOutage(afterMs, isBusy ? Math.min(forMs, longestBusyMs) : forMs, kind);
   }
 
   #beginOutage(afterMs: number, forMs: number, kind: OutageKind): void {

@@ -172,6 +172,8 @@ export class Receivers extends Actor {
       ? { disabledAt: null, disabledReason: null }
       : off;
     await changeEndpoint(env.DB, { ...known, ...change });
+    // The Worker dies between the two.
+    if (isOn && this.#parts.faults.happens('receiver', 'switched on, and not told', 0.4)) return;
     await this.#stub(endpointId).changed();
   }
 
