@@ -60,8 +60,9 @@ export class WebhookEndpoint extends RealEndpoint {
 export const identityHeader = 'test-identity';
 
 let team: Promise<AccessTeam> | null = null;
-/** By the value of the identity header. */
+/** By the value of the identity header and the time of signing. */
 const assertions = new Map<string, Promise<string>>();
+const signedEachMs = 43_200_000;
 
 const app = createApp(
   createIdentify({
@@ -80,11 +81,10 @@ function testTeam(): Promise<AccessTeam> {
 }
 
 /** The assertion that Access would send for the person in the header. */
-async function assertionOf(header: string): Promise<string> {
+async function assertionOf(header: string, signedAt: number): Promise<string> {
   const signer = await testTeam();
   const named = header.startsWith('{') ? (JSON.parse(header) as object) : { email: header };
-  // A day, because some tests move a clock by an hour.
-  return signer.sign({ ...signer.personClaims('', Date.now(), 86_400_000), email: undefined, ...named });
+  return signer.sign({ ...signer.personClaims('', signedAt, 2 * signedEachMs), email: undefined, ...named });
 }
 
 /**
@@ -106,9 +106,12 @@ async function answer(request: Request, env: Env, ctx: ExecutionContext): Promis
   const settings: Env = { ...env, ACCESS_TEAM_DOMAIN: issuer, ACCESS_AUD: audience, ...hooks.env };
   if (header === 'none') return app.fetch(request, settings, ctx);
   if (!header.startsWith('{')) settings.ROLE_ADMIN = `${settings.ROLE_ADMIN},${header}`;
-  if (!assertions.has(header)) assertions.set(header, assertionOf(header));
+  // Signed anew where a test has moved the clock on, and as it was where the clock is back.
+  const signedAt = Math.floor(Date.now() / signedEachMs) * signedEachMs;
+  const key = `${signedAt} ${header}`;
+  if (!assertions.has(key)) assertions.set(key, assertionOf(header, signedAt));
   const headers = new Headers(request.headers);
-  headers.set(assertionHeader, (await assertions.get(header)) ?? '');
+  headers.set(assertionHeader, (await assertions.get(key)) ?? '');
   return app.fetch(new Request(request, { headers }), settings, ctx);
 }
 

@@ -95,6 +95,7 @@ beforeEach(async () => {
   const answer = await send('POST', '/crm/webhooks', {
     ...{ kind: 'webhook', target: 'https://ops.acme.com/alerts', types: ['alert.firing', 'alert.ended'] },
   });
+  expect(answer.status, await answer.clone().text()).toBe(201);
   const made = await answer.json<{ endpoint: { endpointId: string }; secret: string }>();
   ({ endpointId } = made.endpoint);
   receiver.secrets.push(made.secret);
