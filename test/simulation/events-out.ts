@@ -98,9 +98,9 @@ export class EventChecks {
     if (book !== undefined) book.isThereSince ??= this.#parts.nowMs();
   }
 
-  /** A session was started, which knew that there are endpoints. */
+  /** A session is started, which knows that there are endpoints. An earlier start that died has left nothing. */
   notes(sessionId: string): void {
-    this.#noted.set(sessionId, this.#noted.get(sessionId) ?? this.#parts.nowMs());
+    this.#noted.set(sessionId, this.#parts.nowMs());
   }
 
   leadForgotten(leadId: number): void {
