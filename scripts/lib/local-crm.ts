@@ -6,12 +6,10 @@
  *
  * @module
  */
-import { readdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { getPlatformProxy, unstable_readConfig } from 'wrangler';
 import { emailHash, type HashEmail } from '../../src/crm/email.ts';
-import { addressHashKey, makeStateDir, projectRoot, stateDir } from './local-state.ts';
+import { openDatabase, pendingMigrations } from './local-database.ts';
+import { addressHashKey, stateDir } from './local-state.ts';
 import { prepareState } from './stack.ts';
 
 export interface LocalCrm {
@@ -22,38 +20,20 @@ export interface LocalCrm {
 
 /** Opens the database and, when it is behind, migrates it first. */
 export async function openLocalCrm(): Promise<LocalCrm> {
-  process.env['WRANGLER_SEND_METRICS'] = 'false';
   const folder = stateDir();
-  let proxy = await openProxy(folder);
-  if (!(await isCurrent(proxy.env.DB))) {
+  let open = await openDatabase(folder);
+  if ((await pendingMigrations(open.db)).length > 0) {
     // Not while it is open here: two runtimes would write one file.
-    await proxy.dispose();
+    await open.close();
     await prepareState(folder);
-    proxy = await openProxy(folder);
+    open = await openDatabase(folder);
   }
   const key = addressHashKey(folder);
   return {
-    db: waitWhileBusy(proxy.env.DB),
+    db: waitWhileBusy(open.db),
     hashEmail: (email) => emailHash(key, email),
-    close: () => proxy.dispose(),
+    close: open.close,
   };
-}
-
-function openProxy(folder: string) {
-  // The database alone: with the whole configuration wrangler warns of objects and secrets it lacks.
-  const { name, compatibility_date, d1_databases } = unstable_readConfig(
-    { config: join(projectRoot, 'wrangler.toml') },
-    { hideWarnings: true },
-  ) as { name: string; compatibility_date: string; d1_databases: unknown };
-  makeStateDir(folder);
-  const configPath = join(folder, 'database-only.json');
-  writeFileSync(configPath, JSON.stringify({ name, compatibility_date, d1_databases }));
-  return getPlatformProxy<{ DB: D1Database }>({
-    configPath,
-    // The folder that `wrangler dev --persist-to` makes inside the one it is given.
-    persist: { path: join(folder, 'v3') },
-    envFiles: [],
-  });
 }
 
 /** A running app holds the database for milliseconds at a time; longer than this it is stuck. */
@@ -83,17 +63,4 @@ function waitWhileBusy(db: D1Database): D1Database {
       return typeof value === 'function' ? (value.bind(target) as unknown) : value;
     },
   });
-}
-
-/** True when every migration of the project is in the database. */
-async function isCurrent(db: D1Database): Promise<boolean> {
-  const migrated = await db
-    .prepare("SELECT 1 FROM sqlite_master WHERE name = 'd1_migrations'")
-    .first<Record<string, number>>();
-  if (migrated === null) return false;
-  const { results } = await db.prepare('SELECT name FROM d1_migrations').all<{ name: string }>();
-  const applied = new Set(results.map((row) => row.name));
-  return readdirSync(join(projectRoot, 'migrations')).every(
-    (name) => !name.endsWith('.sql') || applied.has(name),
-  );
 }

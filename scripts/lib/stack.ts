@@ -25,7 +25,6 @@ import {
   UserError,
   freePort,
   isPortTaken,
-  runToEnd,
   spawnSupervised,
 } from './processes.ts';
 import { type StandInMail, startStandInMail } from './stand-in-mail.ts';
@@ -171,7 +170,7 @@ async function lockStateDir(stateDir: string): Promise<Server> {
   return server;
 }
 
-/** Applies what the database has not seen yet; asks wrangler only when the folder's content has changed. */
+/** Applies what the database has not seen yet; opens it only when the folder's content has changed. */
 async function migrate(stateDir: string, onStep: (words: string) => void): Promise<void> {
   const folder = join(projectRoot, 'migrations');
   const hash = createHash('sha256');
@@ -180,17 +179,9 @@ async function migrate(stateDir: string, onStep: (words: string) => void): Promi
   const stampFile = join(stateDir, 'migrated');
   if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === current) return;
   onStep('Preparing the database');
-  const result = await runToEnd(
-    process.execPath,
-    [wrangler, 'd1', 'migrations', 'apply', 'DB', '--local', '--persist-to', stateDir],
-    wranglerEnv(stateDir),
-  );
-  if (result.code !== 0) {
-    writeFileSync(join(stateDir, 'logs/migrations.log'), result.output);
-    throw new UserError(
-      `The database could not be migrated: ${firstError(result.output)} (${join(stateDir, 'logs/migrations.log')})`,
-    );
-  }
+  // Imported here, because it loads wrangler, which takes seconds.
+  const { applyMigrations } = await import('./local-database.ts');
+  await applyMigrations(stateDir);
   writeFileSync(stampFile, current);
 }
 
