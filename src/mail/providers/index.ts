@@ -11,7 +11,13 @@ import type { ReportedFigure } from '../../shared/waves.ts';
 import { cloudflare } from './cloudflare/index.ts';
 import { mailgun } from './mailgun/index.ts';
 import { postmark } from './postmark/index.ts';
-import { refuse, type MailConfig, type MailEffects, type MailProvider, type TransportChoice } from './provider.ts';
+import {
+  refuse,
+  type MailConfig,
+  type MailEffects,
+  type MailProvider,
+  type TransportChoice,
+} from './provider.ts';
 import { resend } from './resend/index.ts';
 import { sendgrid } from './sendgrid/index.ts';
 import { ses } from './ses/index.ts';
