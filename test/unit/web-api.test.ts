@@ -5,8 +5,10 @@ import { afterEach, expect, test, vi } from 'vitest';
 import { createApp } from '../../src/worker/app.ts';
 import { describeApi } from '../../src/worker/http/describe.ts';
 import { api, type Command } from '../../web/src/lib/api/client.ts';
+import { settingsApi } from '../../web/src/lib/api/settings.ts';
 import { DescribedAnswers } from '../support/described-answers.ts';
 
+const calls = { ...api, ...settingsApi };
 const described = new DescribedAnswers(describeApi(createApp()));
 afterEach(() => vi.unstubAllGlobals());
 
@@ -19,7 +21,7 @@ async function requestsOf(): Promise<{ name: string; method: string; pathname: s
     requests.push({ name, method: init.method ?? 'GET', pathname });
     return Promise.resolve(new Response('{}'));
   });
-  for (const [called, call] of Object.entries(api).filter(([one]) => one !== 'command')) {
+  for (const [called, call] of Object.entries(calls).filter(([one]) => one !== 'command')) {
     name = called;
     await (call as (...args: unknown[]) => Promise<unknown>)('7', '7', '7');
   }
@@ -36,7 +38,7 @@ async function requestsOf(): Promise<{ name: string; method: string; pathname: s
 
 test('every call of the web app is described', async () => {
   const requests = await requestsOf();
-  expect(requests.length).toBe(Object.keys(api).length - 1 + 8);
+  expect(requests.length).toBe(Object.keys(calls).length - 1 + 8);
   for (const { name, method, pathname } of requests)
     expect(described.operationOf(method, pathname), `${name}: ${method} ${pathname}`).toBeDefined();
 });

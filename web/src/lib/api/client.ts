@@ -44,22 +44,6 @@ import type {
 import type { Settings, SettingValues } from '../../../../src/shared/schemas/common.ts';
 import type { Alerts } from '../../../../src/shared/schemas/health.ts';
 import type {
-  Delivery,
-  DeliveryPage,
-  Endpoint,
-  EndpointChange,
-  EndpointList,
-  EndpointRequest,
-  NewEndpoint,
-  NewSecret,
-} from '../../../../src/shared/schemas/webhooks.ts';
-import type {
-  CrmConnectionView,
-  CrmFieldList,
-  CrmPulled,
-  CrmTest,
-} from '../../../../src/shared/schemas/crm.ts';
-import type {
   SenderCheck,
   SuppressionImport,
   SuppressionPage,
@@ -98,7 +82,7 @@ export const call = <T>(
   read?: (response: Response) => Promise<T>,
 ): Promise<Answer<T>> => exchange<T>((input, options) => fetch(input, options), path, init, read);
 
-const send = <T>(
+export const send = <T>(
   method: 'POST' | 'PUT' | 'PATCH',
   path: string,
   body: unknown,
@@ -110,11 +94,11 @@ const send = <T>(
     body: JSON.stringify(body),
     ...(signal === undefined ? {} : { signal }),
   });
-const post = <T>(path: string, body: unknown, signal?: AbortSignal): Promise<Answer<T>> =>
+export const post = <T>(path: string, body: unknown, signal?: AbortSignal): Promise<Answer<T>> =>
   send<T>('POST', path, body, signal);
 
 // A proxy may add an empty body. Without this content type it would look like a form, which the server refuses.
-const remove = (path: string): Promise<Answer<void>> =>
+export const remove = (path: string): Promise<Answer<void>> =>
   call<void>(path, { method: 'DELETE', headers: { 'content-type': 'application/json' } });
 
 /** A query string of the values that are set. */
@@ -241,30 +225,6 @@ export const api = {
   changeWarmUp: (domain: string, mode: ChosenWarmUpMode) =>
     send<WarmUpView>('PATCH', `/crm/warm-up/${domain}`, { mode }),
   senderCheck: () => call<SenderCheck>('/crm/sender-check'),
-  crmConnection: () => call<CrmConnectionView>('/crm/connection'),
-  testCrmConnection: () => post<CrmTest>('/crm/connection/test', {}),
-  crmFields: () => call<CrmFieldList>('/crm/connection/fields'),
-  /** @param fields - lead fields by the CRM's; null: those of the settings again */
-  chooseCrmFields: (fields: Readonly<Record<string, string>> | null) =>
-    send<CrmConnectionView>('PUT', '/crm/connection/fields', { fields }),
-  /** One page; a repeat changes nothing. */
-  pullCrmList: (request: { listId: string; cursor: string | null }) =>
-    call<CrmPulled>('/crm/connection/pull', {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(request),
-      signal: AbortSignal.timeout(60_000),
-    }),
-  webhooks: () => call<EndpointList>('/crm/webhooks'),
-  addWebhook: (wanted: EndpointRequest) => post<NewEndpoint>('/crm/webhooks', wanted),
-  changeWebhook: (endpointId: string, change: EndpointChange) =>
-    send<Endpoint>('PATCH', `/crm/webhooks/${endpointId}`, change),
-  deleteWebhook: (endpointId: string) => remove(`/crm/webhooks/${endpointId}`),
-  rotateWebhookSecret: (endpointId: string) => post<NewSecret>(`/crm/webhooks/${endpointId}/secret`, {}),
-  testWebhook: (endpointId: string) => post<Delivery>(`/crm/webhooks/${endpointId}/test`, {}),
-  webhookDeliveries: (endpointId: string) => call<DeliveryPage>(`/crm/webhooks/${endpointId}/deliveries`),
-  sendWebhookAgain: (endpointId: string, deliveryId: number) =>
-    post<Delivery>(`/crm/webhooks/${endpointId}/deliveries/${deliveryId}/send-again`, {}),
   settings: () => call<Settings>('/crm/settings'),
   settingValues: () => call<SettingValues>('/crm/settings/values'),
   alerts: () => call<Alerts>('/crm/alerts'),
