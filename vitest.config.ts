@@ -49,6 +49,8 @@ const browserTests = {
   globalSetup: 'test/support/build-web.ts',
   testTimeout: 180_000,
   hookTimeout: 180_000,
+  // Of one second otherwise, which a page on a busy machine takes for an answer. A poll ends when its condition holds.
+  expect: { poll: { timeout: 20_000 } },
 } as const;
 
 export default defineConfig({
