@@ -21,12 +21,12 @@ export interface LocalCrm {
 /** Opens the database and, when it is behind, migrates it first. */
 export async function openLocalCrm(): Promise<LocalCrm> {
   const folder = stateDir();
-  let open = await openDatabase(folder);
-  if ((await pendingMigrations(open.db)).length > 0) {
-    // Not while it is open here: two runtimes would write one file.
+  const open = await openDatabase(folder);
+  try {
+    if ((await pendingMigrations(open.db)).length > 0) await prepareState(folder, undefined, { open });
+  } catch (fault) {
     await open.close();
-    await prepareState(folder);
-    open = await openDatabase(folder);
+    throw fault;
   }
   const key = addressHashKey(folder);
   return {

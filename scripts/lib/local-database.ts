@@ -54,27 +54,22 @@ export async function pendingMigrations(db: D1Database): Promise<string[]> {
  *
  * @throws UserError naming the migration that failed
  */
-export async function applyMigrations(folder: string): Promise<void> {
-  const { db, close } = await openDatabase(folder);
-  try {
-    // As wrangler writes it.
-    await db
-      .prepare(
-        'CREATE TABLE IF NOT EXISTS d1_migrations(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)',
-      )
-      .run();
-    for (const name of await pendingMigrations(db)) {
-      const statements = unstable_splitSqlQuery(readFileSync(join(migrationsDir, name), 'utf8'));
-      try {
-        await db.batch([
-          ...statements.map((sql) => db.prepare(sql)),
-          db.prepare('INSERT INTO d1_migrations (name) VALUES (?)').bind(name),
-        ]);
-      } catch (fault) {
-        throw new UserError(`The database could not be migrated: ${name}: ${String(fault)}`);
-      }
+export async function applyMigrations(db: D1Database): Promise<void> {
+  // As wrangler writes it.
+  await db
+    .prepare(
+      'CREATE TABLE IF NOT EXISTS d1_migrations(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)',
+    )
+    .run();
+  for (const name of await pendingMigrations(db)) {
+    const statements = unstable_splitSqlQuery(readFileSync(join(migrationsDir, name), 'utf8'));
+    try {
+      await db.batch([
+        ...statements.map((sql) => db.prepare(sql)),
+        db.prepare('INSERT INTO d1_migrations (name) VALUES (?)').bind(name),
+      ]);
+    } catch (fault) {
+      throw new UserError(`The database could not be migrated: ${name}: ${String(fault)}`);
     }
-  } finally {
-    await close();
   }
 }

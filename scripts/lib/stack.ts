@@ -27,6 +27,7 @@ import {
   isPortTaken,
   spawnSupervised,
 } from './processes.ts';
+import type { LocalDatabase } from './local-database.ts';
 import { type StandInMail, startStandInMail } from './stand-in-mail.ts';
 
 /** A cold start on a loaded machine of two cores takes about ten seconds. */
@@ -171,7 +172,11 @@ async function lockStateDir(stateDir: string): Promise<Server> {
 }
 
 /** Applies what the database has not seen yet; opens it only when the folder's content has changed. */
-async function migrate(stateDir: string, onStep: (words: string) => void): Promise<void> {
+async function migrate(
+  stateDir: string,
+  onStep: (words: string) => void,
+  known: LocalDatabase | null,
+): Promise<void> {
   const folder = join(projectRoot, 'migrations');
   const hash = createHash('sha256');
   for (const name of readdirSync(folder).sort()) hash.update(name).update(readFileSync(join(folder, name)));
@@ -180,8 +185,13 @@ async function migrate(stateDir: string, onStep: (words: string) => void): Promi
   if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === current) return;
   onStep('Preparing the database');
   // Imported here, because it loads wrangler, which takes seconds.
-  const { applyMigrations } = await import('./local-database.ts');
-  await applyMigrations(stateDir);
+  const { applyMigrations, openDatabase } = await import('./local-database.ts');
+  const open = known ?? (await openDatabase(stateDir));
+  try {
+    await applyMigrations(open.db);
+  } finally {
+    if (known === null) await open.close();
+  }
   writeFileSync(stampFile, current);
 }
 
@@ -207,18 +217,20 @@ async function answersHealth(url: string): Promise<boolean> {
 /**
  * Migrates a state folder's database, and locks the folder meanwhile. {@link startStack} does this itself; only the
  * first seed, which comes between, needs it separately.
+ *
+ * @param how.open - the folder's database, where the caller has it open: two runtimes must not write one file
  */
 export async function prepareState(
   stateDir: string,
   onStep: (words: string) => void = () => undefined,
-  { duringRestore = false } = {},
+  how: { duringRestore?: boolean; open?: LocalDatabase } = {},
 ): Promise<void> {
-  if (!duringRestore) requireFinishedRestore(stateDir);
+  if (how.duringRestore !== true) requireFinishedRestore(stateDir);
   makeStateDir(stateDir);
   mkdirSync(join(stateDir, 'logs'), { recursive: true });
   const lock = await lockStateDir(stateDir);
   try {
-    await migrate(stateDir, onStep);
+    await migrate(stateDir, onStep, how.open ?? null);
   } finally {
     lock.close();
   }
@@ -262,7 +274,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     }
   }
   try {
-    await migrate(stateDir, onStep);
+    await migrate(stateDir, onStep, null);
     // Removes what was erased before the last start, if that was killed.
     compactState(stateDir);
     if (options.mail === 'stand-in') standIn = await startStandInMail();
