@@ -145,7 +145,8 @@ export class PermitPool {
     answered.wayMs = nowMs - answered.slotAt - answered.leftLateMs;
     this.#answered.push(answered);
     if (this.#answered.length > usualOfCount) this.#answered.shift();
-    if (this.#answered.length < minAnswerCount) return [];
+    // Below the limit the gate wants to know of none: nothing is computed for each answer.
+    if (this.#reportLateMs === null || this.#answered.length < minAnswerCount) return [];
     const ways = this.#answered.map(({ wayMs }) => wayMs ?? 0).sort((a, b) => a - b);
     const share = (of: number): number => ways[Math.floor(of * (ways.length - 1))] ?? 0;
     const quickMs = share(0);

@@ -31,12 +31,7 @@ export const settingsApi = {
     send<CrmConnectionView>('PUT', '/crm/connection/fields', { fields }),
   /** One page; a repeat changes nothing. */
   pullCrmList: (request: { listId: string; cursor: string | null }) =>
-    call<CrmPulled>('/crm/connection/pull', {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(request),
-      signal: AbortSignal.timeout(60_000),
-    }),
+    post<CrmPulled>('/crm/connection/pull', request, AbortSignal.timeout(60_000)),
   webhooks: () => call<EndpointList>('/crm/webhooks'),
   addWebhook: (wanted: EndpointRequest) => post<NewEndpoint>('/crm/webhooks', wanted),
   changeWebhook: (endpointId: string, change: EndpointChange) =>
