@@ -9,6 +9,7 @@ import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type TestBrowser, launchBrowser } from '../support/browser.ts';
 import { FakeHubSpot } from '../support/fake-crms.ts';
+import { look } from './look.ts';
 import { type Product, startProduct } from '../support/product.ts';
 
 /** The fake behind a real address. */
@@ -26,7 +27,6 @@ const hubspot = new HubSpotServer();
 /** True: nothing answers. */
 let isDown = false;
 const complaints: string[] = [];
-const folder = process.env.PICTURES;
 
 beforeAll(async () => {
   for (let at = 1; at <= 120; at++)
@@ -78,23 +78,6 @@ afterAll(async () => {
 
 const field = (name: string) => page.getByTestId(name);
 
-/** Looks at the page in both widths and themes: nothing may need scrolling sideways. */
-async function look(name: string): Promise<void> {
-  for (const width of [1280, 390]) {
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await page.setViewportSize({ width, height: 900 });
-      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-      const overflow = await page.evaluate(
-        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-      );
-      expect(overflow, `${name} at ${width}`).toBeLessThanOrEqual(0);
-      if (folder !== undefined)
-        await field('crm-connection').screenshot({ path: `${folder}/${name}-${width}-${colorScheme}.png` });
-    }
-  }
-  await page.setViewportSize({ width: 1280, height: 900 });
-}
-
 test('an admin tests the connection and chooses the fields among those of HubSpot', async () => {
   await page.goto(`${product.stack.url}/settings#crm`);
   await page.getByText('Connected to HubSpot').waitFor();
@@ -109,7 +92,7 @@ test('an admin tests the connection and chooses the fields among those of HubSpo
   await page.getByText('The field jobtitle is selected twice. Select it once.').waitFor();
   expect(await field('crm-fields-save').isDisabled()).toBe(true);
   await page.getByLabel('Company').selectOption({ label: 'Not filled' });
-  await look('fields');
+  await look(page, 'fields', field('crm-connection'));
   await field('crm-fields-save').click();
   await page.getByText('email → email, firstname → firstName, jobtitle → stage').waitFor();
 });
@@ -131,7 +114,7 @@ test('a list is pulled with these fields, and the page says when, by whom and ho
   await page.reload();
   await last.getByText('Stopped:').waitFor();
   expect(await last.innerText()).toContain('@');
-  await look('pulled');
+  await look(page, 'pulled', field('crm-connection'));
 });
 
 test('a field that HubSpot does not have any more is refused in words', async () => {
@@ -140,7 +123,7 @@ test('a field that HubSpot does not have any more is refused in words', async ()
   hubspot.properties.delete('jobtitle');
   await field('crm-fields-save').click();
   await page.getByText('HubSpot has no field “jobtitle”. Choose one that it has.').waitFor();
-  await look('refused');
+  await look(page, 'refused', field('crm-connection'));
   await page.getByRole('button', { name: 'Use the fields of the settings' }).click();
   await page.getByText('lastname → lastName').waitFor();
   expect(complaints).toEqual([]);

@@ -5,6 +5,7 @@
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type TestBrowser, launchBrowser } from '../support/browser.ts';
+import { sidewaysPixels } from './look.ts';
 import { type Product, startProduct } from '../support/product.ts';
 
 let product: Product;
@@ -103,14 +104,12 @@ test.each([
   await view.getByTestId('taken-back').waitFor();
   const folder = process.env.PICTURES;
   if (folder !== undefined) await view.screenshot({ path: `${folder}/taken-back-${width}-${theme}.png` });
-  const overflow = (): Promise<number> =>
-    view.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  expect(await overflow()).toBeLessThanOrEqual(0);
+  expect(await sidewaysPixels(view)).toBeLessThanOrEqual(0);
   await view.getByTestId('run-menu').click();
   await view.getByTestId('open-take-back').click();
   await view.getByTestId('take-back-count-reverted').waitFor();
   if (folder !== undefined) await view.screenshot({ path: `${folder}/dialog-${width}-${theme}.png` });
-  expect(await overflow()).toBeLessThanOrEqual(0);
+  expect(await sidewaysPixels(view)).toBeLessThanOrEqual(0);
   const box = await view.getByTestId('take-back-dialog').boundingBox();
   expect(box?.x).toBeGreaterThanOrEqual(0);
   expect((box?.x ?? 0) + (box?.width ?? 0)).toBeLessThanOrEqual(width);

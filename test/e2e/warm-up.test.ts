@@ -6,13 +6,13 @@ import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type TestBrowser, launchBrowser } from '../support/browser.ts';
 import { readMailbox } from '../support/mailbox.ts';
+import { look } from './look.ts';
 import { type Product, startProduct } from '../support/product.ts';
 
 let product: Product;
 let browser: TestBrowser;
 let page: Page;
 const complaints: string[] = [];
-const folder = process.env.PICTURES;
 
 beforeAll(async () => {
   product = await startProduct({
@@ -31,23 +31,6 @@ afterAll(async () => {
 const field = (name: string) => page.getByTestId(name);
 const mailCount = async (): Promise<number> => (await readMailbox(product.standIn.url)).countByAddress.size;
 
-/** Looks at the page in both widths and themes: nothing may need scrolling sideways. */
-async function look(name: string): Promise<void> {
-  for (const width of [1280, 390]) {
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await page.setViewportSize({ width, height: 900 });
-      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-      const overflow = await page.evaluate(
-        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-      );
-      expect(overflow, `${name} at ${width}`).toBeLessThanOrEqual(0);
-      if (folder !== undefined)
-        await page.screenshot({ path: `${folder}/${name}-${width}-${colorScheme}.png` });
-    }
-  }
-  await page.setViewportSize({ width: 1280, height: 900 });
-}
-
 test('the dialog says how many days the warm-up makes of it', async () => {
   await page.goto(`${product.stack.url}/leads?limit=25`);
   await page.getByTestId('lead-row').first().waitFor();
@@ -58,7 +41,7 @@ test('the dialog says how many days the warm-up makes of it', async () => {
   // 10, 12, 14 and the last 4.
   await page.getByText('about 4 days (10 emails left today, more each day)').waitFor();
   await field('activate-warm-up').scrollIntoViewIfNeeded();
-  await look('dialog');
+  await look(page, 'dialog');
 });
 
 test('the activation says for which domain it waits, how much leaves today, and when it goes on', async () => {
@@ -75,7 +58,7 @@ test('the activation says for which domain it waits, how much leaves today, and 
     .first()
     .waitFor();
   expect(await mailCount()).toBe(10);
-  await look('activation');
+  await look(page, 'activation');
 });
 
 test('Settings show the ramp; an admin holds it, lets it go on, and declares the domain warm', async () => {
@@ -86,7 +69,7 @@ test('Settings show the ramp; an admin holds it, lets it go on, and declares the
   await ramp.getByText('Growing').waitFor();
   expect(await ramp.getByRole('row').count()).toBe(2);
   await ramp.scrollIntoViewIfNeeded();
-  await look('settings');
+  await look(page, 'settings');
 
   await ramp.getByRole('button', { name: 'Hold' }).click();
   await ramp.getByText('Held').waitFor();
@@ -96,7 +79,7 @@ test('Settings show the ramp; an admin holds it, lets it go on, and declares the
   await ramp.getByRole('button', { name: 'Declare warm' }).click();
   const dialog = page.getByRole('alertdialog');
   await dialog.getByText('Declare example.com warm?').waitFor();
-  await look('declare');
+  await look(page, 'declare');
   await dialog.getByRole('button', { name: 'Declare warm' }).click();
   // What waited may have left already.
   await ramp.getByText(/emails sent today, no limit/).waitFor();

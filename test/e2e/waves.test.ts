@@ -13,6 +13,7 @@ import type { Page } from 'playwright-core';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Colleagues, miaEmail, untilState } from '../support/colleagues.ts';
+import { sidewaysPixels } from './look.ts';
 
 const leadCount = 60;
 const wait = { timeout: 15_000 };
@@ -191,9 +192,7 @@ test('bounces that the provider reports hold the second wave, with the figure', 
   const bounced = mia.locator('[data-testid="result-row"][data-email="bounced"]').first();
   await bounced.waitFor();
   expect((await bounced.getByTestId('result-lead').boundingBox())?.width).toBeGreaterThan(60);
-  expect(
-    await mia.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth),
-  ).toBeLessThanOrEqual(0);
+  expect(await sidewaysPixels(mia)).toBeLessThanOrEqual(0);
   await mia.setViewportSize({ width: 1280, height: 800 });
   // Nobody has to look for it.
   await bob.goto(`${people.url}/activations?view=attention`);
