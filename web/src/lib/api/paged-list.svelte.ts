@@ -54,6 +54,7 @@ export class PagedList<Item, Page extends CursorPage> {
   get isReady(): boolean {
     return this.#page !== null;
   }
+  /** A person waits for a page. */
   get isLoading(): boolean {
     return this.#isLoading;
   }
@@ -74,9 +75,14 @@ export class PagedList<Item, Page extends CursorPage> {
     await this.#load(cursor, 'open');
   }
 
-  /** Reads the shown page again. */
+  /** Reads the shown page again, because a person wants it. */
   async reload(): Promise<void> {
     await this.#load(this.#trail.at(-1) ?? null, 'open');
+  }
+
+  /** Reads the shown page again, because something has happened elsewhere: nobody waits, so no sign of loading. */
+  async reread(): Promise<void> {
+    await this.#load(this.#trail.at(-1) ?? null, 'reread');
   }
 
   /** Merges the first page into what is shown; how far a person has read stays as it is. */
@@ -120,11 +126,12 @@ export class PagedList<Item, Page extends CursorPage> {
     this.#abort?.abort();
   }
 
-  async #load(cursor: string | null, how: 'open' | 'more' | 'refresh'): Promise<void> {
+  async #load(cursor: string | null, how: 'open' | 'more' | 'refresh' | 'reread'): Promise<void> {
     this.#abort?.abort();
     const abort = new AbortController();
     this.#abort = abort;
-    this.#isLoading = true;
+    // What is waited for stays so, when this request overtakes it.
+    if (how !== 'reread') this.#isLoading = true;
     const answer = await this.#options.fetchPage(cursor, abort.signal);
     if (abort.signal.aborted) return;
     this.#isLoading = false;

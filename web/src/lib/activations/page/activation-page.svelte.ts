@@ -178,7 +178,7 @@ export class ActivationPage {
       api.timeline(this.sessionId),
       // A page that somebody reads stays still; the first one fills as leads are decided.
       this.#readsLeads() && (this.results.isFirst || this.results.page === null)
-        ? this.results.load()
+        ? this.results.reread()
         : undefined,
     ]);
     this.#timelineRefusal = timeline.ok ? null : timeline.refusal;

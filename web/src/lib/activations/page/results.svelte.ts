@@ -57,9 +57,14 @@ export class Results {
     void this.#pages.previous();
   }
 
-  /** Reads the shown page again. */
+  /** Reads the shown page again, because a person wants it. */
   async load(): Promise<void> {
     await this.#pages.reload();
+  }
+
+  /** Reads the shown page again, because its leads have moved. */
+  async reread(): Promise<void> {
+    await this.#pages.reread();
   }
 
   /** One page with leads on it, where there is one. */
