@@ -15,11 +15,12 @@ it('the page itself names at most 60 kB of script, gzip', () => {
   expect(gzipBytes([...new Set(names)])).toBeLessThanOrEqual(60_000);
 });
 
-// Times, manifest and receipt of an activation are 7 kB, approvals and taking back 13 kB, waves 5 kB; no first page loads them.
-it('all pages together have at most 376 kB of script, gzip', () => {
+// Times, manifest and receipt of an activation are 7 kB, approvals and taking back 13 kB, waves 5 kB, the fields of a CRM
+// 2 kB; no first page loads them.
+it('all pages together have at most 378 kB of script, gzip', () => {
   const names = readdirSync(join(build, '_app'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.js'))
     .map((name) => join('_app', name));
   expect(names.length).toBeGreaterThan(0);
-  expect(gzipBytes(names)).toBeLessThanOrEqual(376_000);
+  expect(gzipBytes(names)).toBeLessThanOrEqual(378_000);
 });
