@@ -101,7 +101,7 @@ export default defineConfig({
                   ACTIVATE_UNDO_SECONDS: '0',
                   FUZZ_REQUESTS: process.env['FUZZ_REQUESTS'] ?? '2000',
                   FUZZ_SEED: process.env['FUZZ_SEED'] ?? '20261123',
-                  CHAOS_CRASHES: process.env['CHAOS_CRASHES'] ?? '2000',
+                  CHAOS_CRASHES: process.env['CHAOS_CRASHES'] ?? '800',
                   EVENT_COUNT: process.env['EVENT_COUNT'] ?? '400',
                   EVENT_KILLS: process.env['EVENT_KILLS'] ?? '3',
                   CRM_KILLS: process.env['CRM_KILLS'] ?? '12',
