@@ -147,7 +147,7 @@ describe('a call that was answered late', () => {
       clock.nowMs += tookMs;
       return { left, answered: pool.answered(permit) };
     };
-    return { call, clock };
+    return { call, clock, pool };
   };
   const nothing = { left: [], answered: [] };
 
@@ -176,6 +176,29 @@ describe('a call that was answered late', () => {
     const { call } = latePool();
     expect(await call(75)).toEqual(nothing);
     expect((await call(50)).answered).toEqual([{ slotAt: 9_000, lateMs: 25 }]);
+  });
+
+  it('is reported when the last of its body has left, whatever answers take', async () => {
+    const { call, clock, pool } = latePool();
+    for (const tookMs of [50, 300, 120, 80, 250, 60]) await call(tookMs);
+    expect(pool.wantsLateCalls).toBe(true);
+    const permit = await pool.permit();
+    clock.nowMs = permit.at;
+    expect(pool.left(permit)).toEqual([]);
+    clock.nowMs += 40;
+    expect(pool.sent(permit)).toEqual([{ slotAt: permit.at - 1_000, lateMs: 40 }]);
+    // A body that is not taken in time is said to have left, and once more when it has.
+    clock.nowMs += 30;
+    expect(pool.sent(permit)).toEqual([{ slotAt: permit.at + 40 - 1_000, lateMs: 30 }]);
+    clock.nowMs += 200;
+    pool.answered(permit);
+    expect(pool.sent(permit)).toEqual([]);
+  });
+
+  it('is reported also where some answers are slow: what is usual is near the quickest', async () => {
+    const { call } = latePool();
+    for (const tookMs of [50, 60, 120, 52, 100, 55, 51]) await call(tookMs);
+    expect((await call(95)).answered).toMatchObject([{ lateMs: 45 }]);
   });
 
   it('says nothing where answers always vary', async () => {

@@ -3,7 +3,7 @@
  * twice, nobody is lost, and what may have been taken is unknown. The provider's own record says who was mailed. What only
  * a provider with keys can do is in faults.test.ts.
  */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { isTerminal, type Progress } from '../../src/shared/progress.ts';
 import { addLeads, emptyCrm } from '../support/crm-database.ts';
 import type { FakeMailApi, MailFault } from '../support/fake-mail-api.ts';
@@ -247,6 +247,26 @@ it('Amazon SES gets no more mails in a second than the account may send', async 
   const [first = 0, ...later] = mail.callTimes;
   expect(mail.callTimes).toHaveLength(3);
   for (const [index, at] of later.entries()) expect(at - first).toBeGreaterThanOrEqual((index + 1) * 1_000);
+});
+
+it.each([
+  ['resend', true],
+  ['postmark', false],
+])('at the limit a call to %s is watched until its body has left: %s', async (name, isWatched) => {
+  useProvider(name);
+  hooks.env = { ...hooks.env, MAIL_RATE: '20' };
+  mail.headers = { 'ratelimit-limit': '20', 'ratelimit-remaining': '1', 'ratelimit-reset': '1' };
+  const bodies: unknown[] = [];
+  const network = globalThis.fetch;
+  vi.stubGlobal('fetch', (input: RequestInfo | URL, init?: RequestInit) => {
+    bodies.push(init?.body);
+    return network(input, init);
+  });
+  await startSession(sessionId);
+  await expectAllSentOnce(last(await drive(sessionId, clock)));
+  // Nobody knows the limit before the first answer. A stream cannot be sent twice, so where a repeat is not safe it is none.
+  expect(bodies[0]).toBeTypeOf('string');
+  expect(bodies.some((body) => body instanceof ReadableStream)).toBe(isWatched);
 });
 
 it('a provider that fails during planning is probed, and used again when it is back', async () => {

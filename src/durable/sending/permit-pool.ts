@@ -29,16 +29,16 @@ const minAnswerCount = 2;
 /** A call that left longer ago says nothing to the slots that are granted now. */
 const lateReportMs = 900;
 
-/** A provider whose answers take longer than its quickest by more than this says nothing about when calls came. */
-const maxVaryMs = 30;
+/** A provider whose answers usually take longer than its quickest by more than this says nothing about when calls came. */
+const maxVaryMs = 20;
 
 /** A call that has left. */
 interface LeftCall {
   /** Its slot by the session's clock, epoch ms. */
   slotAt: number;
-  /** It left so long after its slot. */
+  /** Its last byte left so long after its slot; the first one, before that. */
   leftLateMs: number;
-  /** From its leaving to its answer; null: it has none yet. */
+  /** From then to its answer; null: it has none yet. */
   wayMs: number | null;
   /** By how much too late the gate knows it to have come. */
   reportedMs: number;
@@ -133,6 +133,25 @@ export class PermitPool {
     return this.#late(call, leftLateMs);
   }
 
+  /** True at the limit: the gate wants to know when calls have left. */
+  get wantsLateCalls(): boolean {
+    return this.#reportLateMs !== null;
+  }
+
+  /**
+   * Notes that the body of a call has left, or most of it. A provider counts a call when it has it: on a busy machine that
+   * is long after its first byte.
+   *
+   * @returns the call, if it is so late that the gate must know
+   */
+  sent(permit: Permit): LateCall[] {
+    const call = this.#left.get(permit);
+    // After its answer it says when the call ended.
+    if (call === undefined || call.wayMs !== null) return [];
+    call.leftLateMs = Math.max(0, this.#now() - call.slotAt);
+    return this.#late(call, call.leftLateMs);
+  }
+
   /**
    * Notes the answer to a call.
    *
@@ -148,9 +167,9 @@ export class PermitPool {
     // Below the limit the gate wants to know of none: nothing is computed for each answer.
     if (this.#reportLateMs === null || this.#answered.length < minAnswerCount) return [];
     const ways = this.#answered.map(({ wayMs }) => wayMs ?? 0).sort((a, b) => a - b);
-    const share = (of: number): number => ways[Math.floor(of * (ways.length - 1))] ?? 0;
-    const quickMs = share(0);
-    if (share(0.9) - quickMs > maxVaryMs) return [];
+    const [quickMs = 0] = ways;
+    const usualMs = ways[(ways.length - 1) >> 1] ?? 0;
+    if (usualMs - quickMs > maxVaryMs) return [];
     return this.#answered
       .filter(({ slotAt }) => slotAt >= nowMs - lateReportMs)
       .flatMap((call) => this.#late(call, call.leftLateMs + Math.max(0, (call.wayMs ?? 0) - quickMs)));

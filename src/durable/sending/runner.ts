@@ -449,11 +449,17 @@ export class SessionRunner implements SliceVerbs {
     // In the turn of the call: no command came since, and the sending window is open.
     const mayLeave = (): boolean => this.#mayLeave();
     waitUntil(mail.reportLate(permits.left(permit)));
+    const sent = (): void => {
+      waitUntil(mail.reportLate(permits.sent(permit)));
+      onSent?.();
+    };
+    // The body is a stream then, which the runtime cannot send again over another connection: only where a repeat is safe.
+    const isWatched = permits.wantsLateCalls && mail.transport.idempotencyWindowMs !== null;
     const delivery = await inTime(deliveryTimeoutMs(), (signal) =>
       waits.during('provider_answer', () =>
         mail.transport.deliver({
           ...{ key, payload, mailCount, mayLeave, signal },
-          ...(onSent === null ? {} : { onSent }),
+          ...(onSent !== null || isWatched ? { onSent: sent } : {}),
         }),
       ),
     );
