@@ -155,6 +155,17 @@ describe('an approval', () => {
     expect(workMode(commanded(late, { kind: 'startNow', startsAt: lateMs }, lateMs), lateMs)).toBe('run');
   });
 
+  it('of one that was started before its time and whose times were changed then makes it wait for its time', () => {
+    const approved = decided(waitingToBegin, verdict());
+    const startedNow = commanded(approved, { kind: 'startNow', startsAt: nowMs });
+    const window = { zone: 'UTC', days: [1, 2, 3], from: '09:00', until: '17:00' };
+    const rescheduled = commanded(startedNow, { kind: 'reschedule', window } as Command);
+    const asked = voidApproval(startedNow, withTimesInManifest(rescheduled), nowMs);
+    expect(asked.state).toBe('awaiting_approval');
+    const manifestHash = asked.spec.manifest?.hash ?? '';
+    expect(decided(asked, verdict({ manifestHash })).state).toBe('scheduled');
+  });
+
   it('is refused from the one who started it, whatever the capitals, and from a service token for itself', () => {
     for (const by of ['ana@example.com', 'ANA@Example.com ']) {
       expect(decideApproval(waiting, verdict({ by }), nowMs)).toMatchObject({

@@ -33,10 +33,16 @@ export function askApproval(session: Session, nowMs: number): Session {
   });
 }
 
-/** The session after its manifest was made anew: it waits again where the approval was for the manifest of before. */
+/**
+ * The session after its times were changed: it waits again where the approval was for the manifest of before. Who had started
+ * it before its time has changed that too: what is approved has a start time, and nothing leaves before it.
+ */
 export function voidApproval(before: Session, session: Session, nowMs: number): Session {
   const isAnother = before.spec.manifest?.hash !== session.spec.manifest?.hash;
-  return isAnother && !isApproved(session.spec) ? askApproval(session, nowMs) : session;
+  if (!isAnother || isApproved(session.spec)) return session;
+  const spec = { ...session.spec };
+  if (spec.schedule !== undefined) delete spec.startsAt;
+  return askApproval({ ...session, spec }, nowMs);
 }
 
 /**
