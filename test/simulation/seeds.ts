@@ -38,4 +38,14 @@ export const seeds: readonly { seed: number; found: string }[] = [
     seed: 5706,
     found: 'A taking back that was refused noticed that the clock was set back, and the list was not told.',
   },
+  {
+    seed: 300002626,
+    found:
+      'Times were changed after *start now* and approved anew: it began at once, and not at the time that was approved.',
+  },
+  {
+    seed: 300016374,
+    found:
+      'One that began in time lost its alarm before its first mail, and began by itself eleven hours later.',
+  },
 ];

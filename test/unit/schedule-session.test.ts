@@ -36,6 +36,8 @@ const wakeAt = (session: Session, now: number, isWorkDue = true): number | null 
     now,
   );
 
+const nothingLeft = (): boolean => false;
+
 describe('a scheduled session', () => {
   it('does nothing before its time, and wakes once, weeks later', () => {
     expect(scheduled.state).toBe('scheduled');
@@ -49,8 +51,8 @@ describe('a scheduled session', () => {
 
   it('asks a person when the database kept it from its first mail for more than an hour', () => {
     const begun = beginScheduled(scheduled, startAt);
-    expect(pauseIfMissed(begun, startAt + maxLateMs)).toBe(begun);
-    const missed = pauseIfMissed(begun, startAt + maxLateMs + 1);
+    expect(pauseIfMissed(begun, startAt + maxLateMs, nothingLeft)).toBe(begun);
+    const missed = pauseIfMissed(begun, startAt + maxLateMs + 1, nothingLeft);
     expect(missed).toMatchObject({ state: 'paused', reason: 'schedule_missed' });
   });
 
@@ -61,13 +63,31 @@ describe('a scheduled session', () => {
       state: 'queued',
       spec: { ...scheduled.spec, startsAt: startAt - 1 },
     };
-    expect(pauseIfMissed(byPerson, lateMs)).toBe(byPerson);
-    const underWay: Session = { ...beginScheduled(scheduled, startAt), startedAt: startAt };
-    expect(pauseIfMissed(underWay, lateMs)).toBe(underWay);
+    expect(pauseIfMissed(byPerson, lateMs, nothingLeft)).toBe(byPerson);
+    const underWay: Session = { ...beginScheduled(scheduled, startAt), state: 'running', startedAt: startAt };
+    expect(pauseIfMissed(underWay, lateMs, () => true)).toBe(underWay);
     const spec = { ...scheduled.spec, window: workdays, schedule: { ...schedule, startAt: closedMs } };
     const waiting: Session = { ...scheduled, state: 'queued', spec };
-    expect(pauseIfMissed(waiting, opensAt)).toBe(waiting);
-    expect(pauseIfMissed(waiting, opensAt + maxLateMs + 1)).toMatchObject({ state: 'paused' });
+    expect(pauseIfMissed(waiting, opensAt, nothingLeft)).toBe(waiting);
+    expect(pauseIfMissed(waiting, opensAt + maxLateMs + 1, nothingLeft)).toMatchObject({ state: 'paused' });
+  });
+
+  it('asks a person when it began in time, and nobody called it for an hour before its first mail', () => {
+    const begun: Session = {
+      ...beginScheduled(scheduled, startAt),
+      ...({ state: 'running', startedAt: startAt, progressedAt: startAt } as const),
+    };
+    const lateMs = startAt + maxLateMs + 1;
+    const missed = { state: 'paused', reason: 'schedule_missed' };
+    expect(pauseIfMissed(begun, startAt + maxLateMs, nothingLeft)).toBe(begun);
+    expect(pauseIfMissed(begun, lateMs, nothingLeft)).toMatchObject(missed);
+    const unreachable = { ...begun, waitingFor: { kind: 'crm', since: startAt } } as const;
+    expect(pauseIfMissed(unreachable, lateMs, nothingLeft)).toMatchObject(missed);
+    // The day's cap is known, and a person who has just resumed it was asked.
+    const capped = { ...begun, waitingFor: { kind: 'daily_cap', since: startAt } } as const;
+    expect(pauseIfMissed(capped, lateMs, nothingLeft)).toBe(capped);
+    const resumed = { ...begun, progressedAt: lateMs };
+    expect(pauseIfMissed(resumed, lateMs, nothingLeft)).toBe(resumed);
   });
 
   it('asks a person again when *start now* is undone after its time', () => {

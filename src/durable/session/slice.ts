@@ -240,7 +240,8 @@ export class SessionSlice {
 
   /** Asks a person when a scheduled session was kept from its first mail for too long. */
   #wasMissed(): boolean {
-    return this.#step(pauseIfMissed) !== null;
+    const { batches } = this.#context.store;
+    return this.#step((session, nowMs) => pauseIfMissed(session, nowMs, () => batches.hasLeft())) !== null;
   }
 
   /** Continues a command that concerns very many batches. */

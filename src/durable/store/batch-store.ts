@@ -285,6 +285,11 @@ export class BatchStore {
     );
   }
 
+  /** True when a call was made for a batch, or may have been. Reads every row where there was none. */
+  hasLeft(): boolean {
+    return this.#sql.exec('SELECT 1 FROM batch WHERE attempts > 0 LIMIT 1').toArray().length > 0;
+  }
+
   /** The number of the last batch. */
   lastSeq(): number {
     return this.#sql.exec<{ seq: number | null }>('SELECT max(seq) AS seq FROM batch').one().seq ?? 0;
