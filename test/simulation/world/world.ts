@@ -800,20 +800,30 @@ export class World {
 
   /** With all well, a person resumes what is paused, until every session has ended. */
   #settle(): void {
+    const isTheirs = ({ sessionId }: Person): boolean => this.#sessionIds.includes(sessionId);
+    // Nobody reads some of those that have ended: then only the night calls them.
+    const isRead = ({ sessionId, isErasureOpen }: Person): boolean =>
+      !this.#hasEnded(sessionId) || isErasureOpen || !this.#unread.chance(0.5);
+    this.#follow(this.#people.filter(isTheirs).filter(isRead));
+    for (const [sessionId, results] of this.#results)
+      this.#checked(() => this.#invariants.resultsRead(sessionId, results));
+    for (const reader of this.#readers) reader.isDone = true;
+    this.#runUntil(this.#sim.nowMs + 130_000);
+    // What was still to happen, as a question about mail in doubt, has opened it again.
+    this.#follow(
+      this.#people.filter(({ sessionId }) => this.#sessionIds.includes(sessionId) && this.#isOpen(sessionId)),
+    );
+  }
+
+  /** These look at their sessions until they have ended. */
+  #follow(people: readonly Person[]): void {
     const sim = this.#sim;
     const beganAt = sim.nowMs;
     const boundMs = settleMs + this.#dayCount() * dayMs + this.#gatesMs;
-    let openCount = this.#sessionIds.length;
-    for (const person of this.#people) {
+    if (people.length === 0 || this.#violation !== null) return;
+    let openCount = people.length;
+    for (const person of people) {
       const { sessionId } = person;
-      if (!this.#sessionIds.includes(sessionId)) {
-        continue;
-      }
-      // Nobody reads some of those that have ended: then only the night calls them.
-      if (this.#hasEnded(sessionId) && !person.isErasureOpen && this.#unread.chance(0.5)) {
-        openCount--;
-        continue;
-      }
       let waitMs = 20_000;
       const look = async (): Promise<void> => {
         const progress = await person.progress();
@@ -843,13 +853,8 @@ export class World {
     }
     this.#runUntil(beganAt + boundMs, () => openCount === 0);
     if (this.#violation !== null) return;
-    const open = this.#sessionIds.filter((sessionId) => this.#isOpen(sessionId));
-    const [first] = open;
+    const [first] = this.#sessionIds.filter((sessionId) => this.#isOpen(sessionId));
     if (openCount > 0 && first !== undefined) this.#checked(() => this.#invariants.stuck(first, boundMs));
-    for (const [sessionId, results] of this.#results)
-      this.#checked(() => this.#invariants.resultsRead(sessionId, results));
-    for (const reader of this.#readers) reader.isDone = true;
-    this.#runUntil(sim.nowMs + 130_000);
   }
 
   /** Looks until every receiver has what it is to get. Somebody switches on again what its last answer switched off. */
