@@ -809,6 +809,7 @@ export class World {
       this.#checked(() => this.#invariants.resultsRead(sessionId, results));
     for (const reader of this.#readers) reader.isDone = true;
     this.#runUntil(this.#sim.nowMs + 130_000);
+    if (this.#violation !== null) return;
     // What was still to happen, as a question about mail in doubt, has opened it again.
     this.#follow(
       this.#people.filter(({ sessionId }) => this.#sessionIds.includes(sessionId) && this.#isOpen(sessionId)),
@@ -820,7 +821,7 @@ export class World {
     const sim = this.#sim;
     const beganAt = sim.nowMs;
     const boundMs = settleMs + this.#dayCount() * dayMs + this.#gatesMs;
-    if (people.length === 0 || this.#violation !== null) return;
+    if (people.length === 0) return;
     let openCount = people.length;
     for (const person of people) {
       const { sessionId } = person;
