@@ -42,6 +42,8 @@ interface Book {
   received: Map<string, Body>;
   /** The highest number that was sent, by session. */
   lastSequence: Map<string, number>;
+  /** The types of a lead's events in a page, by page and lead. */
+  typesInPage: Map<string, EventType[]>;
 }
 
 /** What is known of a session at the end. */
@@ -88,7 +90,7 @@ export class EventChecks {
     if (this.#books.has(endpointId)) return;
     this.#books.set(endpointId, {
       ...{ types, createdAt, askedAt: this.#parts.nowMs(), isThereSince: null },
-      ...{ sent: new Map(), received: new Map(), lastSequence: new Map() },
+      ...{ sent: new Map(), received: new Map(), lastSequence: new Map(), typesInPage: new Map() },
     });
   }
 
@@ -143,6 +145,7 @@ export class EventChecks {
       this.#parts.fail('events come in order', `${endpointId} is sent ${id} after number ${last}`);
     book.lastSequence.set(sessionId, sequence);
     this.#checkLeads(book, id, body);
+    this.#checkPage(book, id, body);
     book.sent.set(id, body);
   }
 
@@ -205,6 +208,28 @@ export class EventChecks {
     }
   }
 
+  /**
+   * A page is sorted by type, so two changes of a lead would lose their order in it, and their times. A lead is in a page
+   * with one of them (decision 40).
+   */
+  #checkPage(
+    { typesInPage }: Book,
+    id: string,
+    { type, data: { sessionId, sequence, leads = [] } }: Body,
+  ): void {
+    const page = `${sessionId}/${Math.floor(sequence / numbersOfPage)}`;
+    for (const { leadId } of leads) {
+      const key = `${page}/${leadId}`;
+      const types = [...(typesInPage.get(key) ?? []), type];
+      if (!typesOfChange.some((together) => types.every((each) => together.includes(each))))
+        this.#parts.fail(
+          'events come in order',
+          `${id}: ${types.join(', ')} of lead ${leadId} are in one page`,
+        );
+      typesInPage.set(key, types);
+    }
+  }
+
   /** True when nothing is left to arrive of what must. */
   missing(sessions: readonly EndedSession[]): string | null {
     for (const [endpointId, book] of this.#books) {
@@ -257,6 +282,16 @@ export class EventChecks {
     if (found !== null) this.#parts.fail('each event arrives', found);
   }
 }
+
+/** The events of a page have numbers with the same thousands. */
+const numbersOfPage = 1_000;
+
+/** What one change tells of a lead, at most. */
+const typesOfChange: readonly (readonly EventType[])[] = [
+  ['lead.activated', 'lead.emailed'],
+  ['lead.activated', 'lead.failed'],
+  ['lead.delivered', 'lead.bounced', 'lead.complained', 'lead.unsubscribed'],
+];
 
 const statesOf: Partial<Record<EventType, readonly string[]>> = {
   'lead.activated': ['p', 's', 'f', 'u'],
