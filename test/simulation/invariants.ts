@@ -135,6 +135,8 @@ interface SessionRecord {
   startsAt: number;
   /** When its schedule has it begin; null: with its request, or when a person wishes. */
   dueAt: number | null;
+  /** The start time that somebody has asked for, and the one before; null once a person has had it begin since. */
+  asked: { startAt: number; before: number } | null;
   window: SendingWindow | null;
   /** The providers that a person has agreed to. */
   providers: Set<string>;
@@ -345,6 +347,7 @@ export class Invariants {
     this.#known.sessions.set(host.name, {
       host,
       dueAt: null,
+      asked: null,
       window: null,
       providers: new Set(),
       ...spec,
@@ -594,6 +597,7 @@ export class Invariants {
       const newStartAt = command.time?.startAt;
       if (newStartAt !== undefined) {
         // Until it is answered, it is not known which of the two counts.
+        record.asked = { startAt: newStartAt, before: record.startsAt };
         record.startsAt = Math.min(record.startsAt, newStartAt);
         if (record.dueAt !== null) record.dueAt = Math.max(record.dueAt, newStartAt);
       } else if (command.kind === 'reschedule') return;
@@ -601,6 +605,7 @@ export class Invariants {
       else if (record.dueAt === null || command.kind === 'startNow' || this.#sim.wallMs() >= record.dueAt) {
         record.startsAt = 0;
         record.dueAt = null;
+        record.asked = null;
       }
     }
     if (command.isUndo === true && hasTable(host, 'session')) {
@@ -620,8 +625,10 @@ export class Invariants {
   commandAnswered(sessionId: string, command: GivenCommand): void {
     const record = this.#record(sessionId);
     if (command.time !== undefined) {
-      record.startsAt = command.time.startAt;
-      if (record.dueAt !== null) record.dueAt = command.time.startAt;
+      const { startAt } = command.time;
+      if (record.asked !== null)
+        record.startsAt = record.asked.startAt === startAt ? startAt : record.asked.before;
+      if (record.dueAt !== null) record.dueAt = startAt;
     }
     // What was started before its time goes back to it.
     if (command.isUndo === true && storedState(record.host) !== 'cancelled') return;
