@@ -8,20 +8,23 @@
  *   --campaigns F  comma-separated files whose last line is what `simulate -- --json` has printed: they are reported, and
  *                  no worlds are run
  *   --hunts F      a file of what `simulate:mutants -- --json` has printed: no planted faults are looked for
+ *   --event-logs   renews only the record by which machines are compared, within seconds
  *
  * @module
  */
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
+import { comparedWorlds, makeRecord, recordBlock, withRecord } from '../test/simulation/event-logs.ts';
 import { smallWorlds } from '../test/simulation/exhaustive/bounds.ts';
 import { assumptions } from '../test/simulation/platform/assumptions.ts';
 import type { CampaignReport, ExplorationReport, HuntReport } from '../test/simulation/reports.ts';
 
 const root = join(import.meta.dirname, '..');
+const proofFile = join(root, 'docs/PROOF.md');
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '10' },
@@ -29,9 +32,17 @@ const { values } = parseArgs({
     hunters: { type: 'string', default: '1' },
     campaigns: { type: 'string' },
     hunts: { type: 'string' },
+    'event-logs': { type: 'boolean', default: false },
     seed: { type: 'string', default: new Date().toISOString().slice(0, 10).replaceAll('-', '') },
   },
 });
+
+if (values['event-logs']) {
+  const record = await makeRecord();
+  writeFileSync(proofFile, withRecord(readFileSync(proofFile, 'utf8'), record));
+  process.stdout.write(`Written: the record of event logs in docs/PROOF.md. SHA-256 ${record.eventLogs}.\n`);
+  process.exit();
+}
 
 /** What a command of the simulator prints. */
 function output(file: string, ...args: string[]): Promise<string> {
@@ -155,12 +166,9 @@ function hunt(): Promise<HuntReport[]> {
   return run('mutants/run.ts', ...limits);
 }
 
-/** Worlds whose event logs are compared between machines. */
-const compared = ['--seed', '1', '--worlds', '20'];
-
 // First: they end by themselves, and what is left of the time is for the others.
 const explorations = await exploreAll();
-const sha256 = await output('main.ts', '--sha256', ...compared);
+const record = await makeRecord();
 const [campaigns, reports] = await Promise.all([
   values.campaigns === undefined ? runCampaigns() : readCampaigns(values.campaigns),
   values.hunts === undefined ? hunt() : reportsIn<HuntReport>(readFileSync(values.hunts, 'utf8')),
@@ -194,9 +202,6 @@ const again = campaigns.map(
 );
 const explorationLine = ({ what, report }: (typeof explorations)[number]): string =>
   `| ${what} | ${number(report.stateCount)} | ${number(report.walkCount)} | ${number(report.frontierCount)} | ${(report.cpuMs / 1_000).toFixed(1)} s |`;
-const git = (...args: string[]): string => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim();
-const isChanged = git('status', '--porcelain', '--', 'src', 'test/simulation') !== '';
-const comparedCommit = git('rev-parse', 'HEAD') + (isChanged ? ', with changes that are not committed' : '');
 const commits = [...new Set(campaigns.map(({ commit }) => `\`${commit}\``))].join(', ');
 const brokenPaths = explorations.flatMap(({ what, report: { violation } }) =>
   violation === null ? [] : [`* ${what}: ${violation.message}, after: ${violation.path.join('; ')}`],
@@ -233,11 +238,11 @@ ${sums.failures.length === 0 ? 'No promise was broken.' : `**${sums.failures.len
 
 A *step* is one event that is delivered, with all that the product does because of it before it waits again: a call, an answer, a timer, an alarm, a commit. It often has several SQL statements. The checks are in \`test/simulation/invariants.ts\`. Objects die at 6 or 25 % of the events that are delivered to them. A *storm* is a time of 0.3 to 30 seconds in which they die at 25 to 80 %; 60 % of the worlds have some. To run the same again: ${again.join(', ')}. The hash is the same on every machine.
 
-**To compare machines.** At the commit \`${comparedCommit}\` with Node ${process.version}, \`npm run -s simulate -- --sha256 ${compared.join(' ')}\` prints the SHA-256 of the event logs of 20 worlds:
+### To compare machines
 
-\`\`\`
-${sha256}
-\`\`\`
+${recordBlock(record)}
+
+\`sources\` is the SHA-256 of what decides an event log: \`src\`, \`test/simulation\`, \`migrations\` and the versions of the packages that the product loads. \`eventLogs\` is the SHA-256 of the event logs of ten worlds; \`npm run -s simulate -- --sha256 ${comparedWorlds.join(' ')}\` prints it. \`npm test\` runs these worlds on each machine, in two processes with other time zones, languages and folders. With the same sources and the same Node both have to print the number above; after a change, both the same one. \`npm run proof -- --event-logs\` renews this record alone.
 
 ### What went wrong, and where
 
@@ -271,8 +276,7 @@ ${Object.values(assumptions)
   .map(({ rule, page }) => `| ${rule} | ${page} |`)
   .join('\n')}
 `;
-const file = join(root, 'docs/PROOF.md');
-writeFileSync(file, await format(text, { ...(await resolveConfig(file)), parser: 'markdown' }));
+writeFileSync(proofFile, await format(text, { ...(await resolveConfig(proofFile)), parser: 'markdown' }));
 process.stdout.write(
   `Written: docs/PROOF.md. ${found.length} of ${hunts.length} planted faults found, ${sums.failures.length + brokenPaths.length} promises broken.\n`,
 );

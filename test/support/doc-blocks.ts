@@ -33,7 +33,7 @@ type Reason = (typeof reasons)[keyof typeof reasons];
 type BlockCheck =
   | {
       /** The test that executes it. It asks for the block by its name, so that it cannot be skipped there. */
-      by: 'e2e/docs' | 'e2e/packages' | 'workerd/game-day';
+      by: 'e2e/docs' | 'e2e/packages' | 'unit/event-logs' | 'workerd/game-day';
       but?: { lines: RegExp; reason: Reason };
     }
   | { reason: Reason };
@@ -115,6 +115,7 @@ export const blockChecks: Readonly<Record<string, BlockCheck>> = {
   'docs/OPERATIONS.md › restore_open': { reason: reasons.account },
   'docs/OPERATIONS.md › restore_open (2)': gameDay,
   'docs/PERFORMANCE.md › Performance': { reason: reasons.machine },
+  'docs/PROOF.md › To compare machines': { by: 'unit/event-logs' },
   'docs/RECEIPT.md › Verify': docs,
   'docs/RECEIPT.md › Erasure': docs,
   'docs/RECOVERY.md › Back up': { ...docs, but: remote },
