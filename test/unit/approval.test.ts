@@ -167,7 +167,10 @@ describe('an approval', () => {
     const time = { at: '2026-12-03T09:00', zone: 'Europe/Berlin', startAt: schedule.startAt + dayMs };
     const later = withTimesInManifest(commanded(asked, { kind: 'reschedule', time }));
     const approvedLater = decided(later, verdict({ manifestHash: later.spec.manifest?.hash ?? '' }));
-    expect(approvedLater).toMatchObject({ state: 'scheduled', spec: { schedule: { startAt: time.startAt } } });
+    expect(approvedLater).toMatchObject({
+      state: 'scheduled',
+      spec: { schedule: { startAt: time.startAt } },
+    });
   });
 
   it('is refused from the one who started it, whatever the capitals, and from a service token for itself', () => {
