@@ -183,4 +183,70 @@ describe('the series of a session', () => {
       [60_200, 200],
     ]);
   });
+
+  /** A session in waves: what it sends, at seconds since its start. */
+  function inWaves(results: readonly [seconds: number, sent: number][]): Series {
+    let session = running;
+    let series = addPoint(emptySeries, queued, running)!;
+    for (const [seconds, sent] of results) {
+      const nowMs = 2_000 + seconds * 1_000;
+      const next =
+        sent === 0 ? touch(session, nowMs, {}) : applyCounts(session, nowMs, { activated: sent, sent });
+      series = addPoint(series, session, next) ?? series;
+      session = next;
+    }
+    return series;
+  }
+  const sentAt = ({ points }: Series): [number, number][] =>
+    points.map(({ at, sent }) => [(at - 2_000) / 1_000, sent]);
+
+  it('is level between two waves, so that the time without mail does not look like slow mail', () => {
+    const series = inWaves([
+      [1, 50],
+      // Too soon for a point of its own.
+      [3_600, 0],
+      [3_601, 100],
+      [3_602, 100],
+      [3_603, 100],
+    ]);
+    expect(sentAt(series)).toEqual([
+      [0, 0],
+      [1, 50],
+      [3_600, 50],
+      [3_602, 250],
+    ]);
+  });
+
+  it('is level up to the results that end a wait without any other change', () => {
+    const series = inWaves([
+      [2, 100],
+      [3, 100],
+      [600, 100],
+    ]);
+    expect(sentAt(series)).toEqual([
+      [0, 0],
+      [2, 100],
+      [3, 200],
+      [600, 200],
+      [600, 300],
+    ]);
+  });
+
+  it('stays level there when points are left out', () => {
+    const wave = (from: number): [number, number][] =>
+      Array.from({ length: 200 }, (_, at) => [from + 2 * at, 10]);
+    const { points, spacingMs } = inWaves([...wave(2), ...wave(4_000), ...wave(8_000)]);
+    expect(spacingMs).toBeGreaterThan(firstSpacingMs);
+    const level = points.filter((point, at) => at > 0 && point.sent === points[at - 1]?.sent);
+    expect(level.map(({ at, sent }) => [(at - 2_000) / 1_000, sent])).toEqual([
+      [4_000, 2_000],
+      [8_000, 4_000],
+    ]);
+  });
+
+  it('is bounded also where it is mostly quiet', () => {
+    const { points } = inWaves(Array.from({ length: 2_000 }, (_, at) => [60 * (at + 1), 1]));
+    expect(points.length).toBeLessThanOrEqual(maxPointCount);
+    expect(points.at(-1)?.sent).toBeGreaterThan(1_990);
+  });
 });

@@ -46,6 +46,27 @@ describe('the buckets of the plot', () => {
     expect(bucketsOf(points([0, 0], [5, 50], [10, 40])).map(({ rate }) => rate)).toEqual([10, 0]);
   });
 
+  it('are level, at a rate of zero, while nothing is sent between two waves', () => {
+    const waves = points([0, 0], [10, 50], [3_601, 50], [3_601, 150], [3_660, 200]);
+    const buckets = bucketsOf(waves);
+    const between = buckets.filter(({ from, to }) => from >= 10_000 && to <= 3_600_000);
+    expect(between.length).toBeGreaterThan(50);
+    expect(between.every(({ sent, rate }) => sent === 50 && rate === 0)).toBe(true);
+    expect(buckets.at(-1)).toMatchObject({ from: 3_600_000, sent: 200, rate: 150 / 60 });
+  });
+
+  it('keep the level up to results that are the newest', () => {
+    const progress = progressOf({
+      startedAt: 0,
+      updatedAt: 600_000,
+      email: { ...progressOf().email, sent: 90 },
+    });
+    const stored = points([10, 50], [600, 50], [600, 90]);
+    const [last, ...others] = bucketsOf(pointsOf(stored, progress)).reverse();
+    expect(others.every(({ sent }) => sent === 50)).toBe(true);
+    expect(last?.sent).toBe(90);
+  });
+
   it('are few enough to be seen, however long it takes', () => {
     const buckets = bucketsOf(points([0, 0], [86_400, 1_000_000]));
     expect(buckets.length).toBeLessThanOrEqual(80);

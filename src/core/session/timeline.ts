@@ -19,6 +19,10 @@ export const maxEventCount = 200;
 export const maxPointCount = 300;
 /** Distance of the first points. Each is a billed row: at one call a second they are a tenth of a session's rows. */
 export const firstSpacingMs = 2_000;
+/** Above a call that takes long, and two buckets of the finest plot. */
+const minQuietMs = 10_000;
+/** Of a series that was thinned: room for new points, so that it is not thinned again at once. */
+const maxKeptCount = 225;
 /** An event that repeats within this time extends the earlier one. */
 const sameEventMs = 60_000;
 /** How exactly the end of a repeating event is known. */
@@ -177,16 +181,21 @@ export interface Series {
 
 export const emptySeries: Series = { spacingMs: firstSpacingMs, points: [] };
 
+/** Counters of a session as a point. */
+const pointOf = ({ counts }: Pick<Session, 'counts'>, at: number): ThroughputPoint => ({
+  at,
+  processed: processedCount(counts),
+  sent: counts.sent,
+  failed: counts.refused + counts.failed + counts.unknown,
+});
+
+const isSame = (one: ThroughputPoint, other: ThroughputPoint): boolean =>
+  one.processed === other.processed && one.sent === other.sent && one.failed === other.failed;
+
 /** The series after a change, or null when it says nothing new. */
 export function addPoint(series: Series, before: Session | null, after: Session): Series | null {
-  const { counts } = after;
-  const point: ThroughputPoint = {
-    at: after.updatedAt,
-    processed: processedCount(counts),
-    sent: counts.sent,
-    failed: counts.refused + counts.failed + counts.unknown,
-  };
   if (before === null || after.startedAt === null) return null;
+  const point = pointOf(after, after.updatedAt);
   // A plot must show first of all whether the session ran between two points.
   const isTurn = before.state !== after.state || before.finishedAt !== after.finishedAt;
   const last = series.points.at(-1);
@@ -194,10 +203,47 @@ export function addPoint(series: Series, before: Session | null, after: Session)
     if (after.finishedAt !== null || point.processed === last.processed) return null;
     if (point.at - last.at < series.spacingMs) return null;
   }
-  const points = [...series.points, point];
-  if (points.length <= maxPointCount) return { ...series, points };
-  return {
-    spacingMs: series.spacingMs * 2,
-    points: points.filter((_, index) => index % 2 === 0 || index === points.length - 1),
+  return thinned({
+    ...series,
+    points: [...series.points, ...(last === undefined ? [] : quietEnds(series, last, before, point)), point],
+  });
+}
+
+/** How long a time without results is that a plot shows. Shorter, it may be one slow call. */
+const quietFromMs = ({ spacingMs }: Series): number => Math.max(minQuietMs, spacingMs);
+
+/**
+ * Both ends of a time without results that a change has ended, as far as they are no points yet: a plot draws a line from
+ * point to point, and between two waves nothing is sent.
+ */
+function quietEnds(
+  series: Series,
+  last: ThroughputPoint,
+  before: Session,
+  point: ThroughputPoint,
+): ThroughputPoint[] {
+  const known = pointOf(before, last.at);
+  // The last results before it may have come too soon after a point to be one.
+  const begin = isSame(known, last) ? known : { ...known, at: Math.max(last.at, before.progressedAt) };
+  if (point.at - begin.at <= quietFromMs(series)) return [];
+  const end = { ...begin, at: point.at };
+  return [...(begin.at > last.at ? [begin] : []), ...(isSame(end, point) ? [] : [end])];
+}
+
+/** Every other point of a series that has become too long, at twice the distance; the ends of quiet times stay. */
+function thinned(series: Series): Series {
+  const { points } = series;
+  if (points.length <= maxPointCount) return series;
+  const wider: Series = { ...series, spacingMs: series.spacingMs * 2 };
+  const everyOther = points.filter((_, index) => index % 2 === 0 || index === points.length - 1);
+  const endsQuiet = (index: number): boolean => {
+    const [one, other] = [points[index - 1], points[index]];
+    if (one === undefined || other === undefined) return false;
+    return isSame(one, other) && other.at - one.at > quietFromMs(wider);
   };
+  const kept = points.filter(
+    (point, index) => everyOther.includes(point) || endsQuiet(index) || endsQuiet(index + 1),
+  );
+  // Where quiet times alone fill the series, they are thinned like the rest.
+  return { ...wider, points: kept.length <= maxKeptCount ? kept : everyOther };
 }

@@ -40,17 +40,17 @@ export function pointsOf(stored: readonly ThroughputPoint[], progress: Progress)
   const live = livePoint(progress);
   const startedAt = progress.startedAt ?? progress.createdAt;
   const start = { at: startedAt, processed: 0, sent: 0, failed: 0 };
-  const known = stored.filter(({ at }) => at > startedAt && at < live.at);
+  const known = stored.filter(({ at }) => at > startedAt && at <= live.at);
   return live.at <= startedAt ? [start] : [start, ...known, live];
 }
 
-/** The counts at a moment, on the straight line between the points around it. */
+/** The counts by a moment, on the straight line between the points around it. Of two points at one time the later counts. */
 function countsAt(points: readonly ThroughputPoint[], at: number): { sent: number; failed: number } {
-  const next = points.findIndex((point) => point.at >= at);
+  const next = points.findIndex((point) => point.at > at);
   const after = points[next === -1 ? points.length - 1 : next];
   const before = points[next - 1];
   if (after === undefined) return { sent: 0, failed: 0 };
-  if (before === undefined || at >= after.at) return after;
+  if (before === undefined) return after;
   const share = (at - before.at) / (after.at - before.at);
   const between = (from: number, to: number): number => from + (to - from) * share;
   return { sent: between(before.sent, after.sent), failed: between(before.failed, after.failed) };
