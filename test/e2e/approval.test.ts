@@ -71,6 +71,8 @@ test('an approver finds it by the count in the navigation, and sees plan, five e
 
 test('the approval sends it, and everybody sees by whom', async () => {
   await people.approve('Autumn');
+  // Sooner than it is asked for again.
+  await expect.poll(() => bob.getByTestId('nav-waiting').count(), wait).toBe(0);
   await untilState(bob, 'completed');
   await untilState(mia, 'completed');
   expect(await mia.getByTestId('approval-card').innerText()).toContain('Approved by bob@example.com');

@@ -9,6 +9,7 @@ import {
   timeLeft,
   untouchedCount,
 } from '../../web/src/lib/activations/status.ts';
+import { countWaiting } from '../../web/src/lib/activations/approval/count-waiting.ts';
 import { isInView } from '../../web/src/lib/activations/merge-activations.ts';
 import { proofOf } from '../../web/src/lib/activations/page/proof.ts';
 import {
@@ -270,5 +271,30 @@ describe('the leads of an issue', () => {
     expect(
       filterOfIssue({ track: 'email', state: 'unknown', code: 'unknown', message: '', count: 1 }),
     ).toEqual({ email: 'unknown', code: 'unknown' });
+  });
+});
+
+describe('the count of approvals', () => {
+  const asked = (rev: number, change: Partial<Progress> = {}): Progress =>
+    progressOf({
+      sessionId: 'activation_1704123456789_aaaaaaaaa',
+      state: 'awaiting_approval',
+      rev,
+      ...change,
+    });
+  const other = asked(1, { sessionId: 'activation_1704123456789_bbbbbbbbb' });
+  const seen = (...views: Progress[]): Map<string, Progress> =>
+    new Map(views.map((view) => [view.sessionId, view]));
+
+  it('is without one that this tab has seen decided, whatever an older list says', () => {
+    const listed = [asked(3), other];
+    expect(countWaiting(listed, seen())).toBe(2);
+    expect(countWaiting(listed, seen(asked(3)))).toBe(2);
+    expect(countWaiting(listed, seen(asked(4, { state: 'running' })))).toBe(1);
+    expect(countWaiting(listed, seen(asked(4, { state: 'cancelled' })))).toBe(1);
+  });
+
+  it('has one again that was asked for anew', () => {
+    expect(countWaiting([asked(5)], seen(asked(4, { state: 'scheduled' })))).toBe(1);
   });
 });

@@ -16,6 +16,8 @@ import { keyPrefix } from './stored-key.ts';
 
 /** The shell listens to this. */
 export interface TrackerListener {
+  /** A newer view of a session that is tracked or looked at. */
+  changed(progress: Progress): void;
   announce(progress: Progress, announcement: Announcement): void;
   finished(progress: Progress): void;
 }
@@ -172,6 +174,7 @@ export class Tracker {
   }
 
   #report(previous: Progress | null, progress: Progress, tracked: boolean): void {
+    this.#listener?.changed(progress);
     const announcement = this.#following?.announcementFor(previous, progress) ?? null;
     if (announcement !== null) this.#listener?.announce(progress, announcement);
     // The end of a session that is only looked at is shown by its page.
