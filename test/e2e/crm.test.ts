@@ -122,7 +122,12 @@ test('a field that HubSpot does not have any more is refused in words', async ()
   await page.getByLabel('Stage', { exact: true }).waitFor();
   hubspot.properties.delete('jobtitle');
   await field('crm-fields-save').click();
-  await page.getByText('HubSpot has no field “jobtitle”. Choose one that it has.').waitFor();
+  const refusal = field('crm-fields').getByRole('alert');
+  await refusal.waitFor();
+  expect(await refusal.locator('p').allInnerTexts()).toEqual([
+    'The fields weren’t saved',
+    'HubSpot has no field “jobtitle”. Choose one that it has.',
+  ]);
   await look(page, 'refused', field('crm-connection'));
   await page.getByRole('button', { name: 'Use the fields of the settings' }).click();
   await page.getByText('lastname → lastName').waitFor();

@@ -395,6 +395,22 @@ describe('words', () => {
     });
   });
 
+  it('are only the sentence of a refusal that is about no field of the request', () => {
+    const refused: Problem = {
+      type: 'about:blank',
+      title: 'The request does not fit its schema.',
+      status: 422,
+      code: 'invalid_request',
+      detail: 'HubSpot has no field “jobtitle”. Choose one that it has.',
+      instance: '',
+      requestId: 'req_1',
+    };
+    expect(describeRefusal({ kind: 'problem', problem: refused })).toEqual({
+      title: 'HubSpot has no field “jobtitle”. Choose one that it has.',
+      lines: [],
+    });
+  });
+
   it('give durations in their two largest units', () => {
     expect([0, 900, 59_000, 60_000, 3_725_000, 90_061_000].map(formatDuration)).toEqual([
       '0 s',

@@ -14,7 +14,10 @@ export function describeRefusal(refusal: Refusal): { title: string; lines: strin
   if (refusal.kind === 'signed_out') {
     return { title: refusalMessages.signedOut.title, lines: [refusalMessages.signedOut.text] };
   }
-  const { title, detail, errors, status, requestId } = refusal.problem;
+  const { title, code, detail, errors, status, requestId } = refusal.problem;
+  // About a choice and not about a field of the request: the sentence says what to do, and the code's title nothing.
+  if (code === 'invalid_request' && detail !== '' && errors === undefined)
+    return { title: detail, lines: [] };
   return {
     title,
     lines: [
