@@ -1,20 +1,25 @@
 /**
- * `npm run build:packages`: makes what each package publishes, in its `dist`. With `--check` it also packs each as a
- * publication would, and fails where a file that package.json names is missing.
+ * Makes what a package publishes, in its `dist`: all of them for `npm run build:packages`, and the named one for its
+ * `prepack`, which `npm pack` and `npm publish` run. With `--check` it packs each as a publication would, from an empty
+ * `dist`, and fails where a file that package.json names is missing.
  *
  * @module
  */
-import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { build } from 'vite';
 import { projectRoot } from './lib/local-state.ts';
 import { UserError, runToEnd } from './lib/processes.ts';
 
 const folder = (name: string): string => join(projectRoot, 'packages', name);
 
+/** Nothing of an earlier build is published. */
+const empty = (name: string): void => rmSync(join(folder(name), 'dist'), { recursive: true, force: true });
+
 /** JavaScript and types by the compiler: other programs import it. */
 async function compile(name: string): Promise<void> {
-  rmSync(join(folder(name), 'dist'), { recursive: true, force: true });
+  empty(name);
   const { code, output } = await runToEnd(
     join(projectRoot, 'node_modules/.bin/tsc'),
     ['-p', join(folder(name), 'tsconfig.build.json')],
@@ -41,8 +46,15 @@ async function bundle(name: string): Promise<void> {
   });
 }
 
+const makers: Readonly<Record<string, (name: string) => Promise<void>>> = {
+  client: compile,
+  cli: bundle,
+  mcp: bundle,
+};
+
 /** Packs it without writing, and returns what is wrong. */
 async function pack(name: string): Promise<string[]> {
+  empty(name);
   const { code, output } = await runToEnd(
     'npm',
     ['publish', '--dry-run', '--json', '--workspace', `packages/${name}`],
@@ -68,13 +80,21 @@ async function pack(name: string): Promise<string[]> {
 }
 
 try {
-  await compile('client');
-  await bundle('cli');
-  await bundle('mcp');
-  if (process.argv.includes('--check')) {
-    const problems = (await Promise.all(readdirSync(join(projectRoot, 'packages')).map(pack))).flat();
+  const { values, positionals } = parseArgs({
+    options: { check: { type: 'boolean' } },
+    allowPositionals: true,
+  });
+  const names = positionals.length > 0 ? positionals : Object.keys(makers);
+  if (values.check === true) {
+    const problems = (await Promise.all(names.map(pack))).flat();
     for (const problem of problems) console.error(problem);
     if (problems.length > 0) process.exitCode = 1;
+  } else {
+    for (const name of names) {
+      const make = makers[name];
+      if (make === undefined) throw new UserError(`There is no package ${name} to build.`);
+      await make(name);
+    }
   }
 } catch (error) {
   console.error(error instanceof UserError ? error.message : error);

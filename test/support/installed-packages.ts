@@ -15,7 +15,7 @@ export interface PackageUser {
   remove(): Promise<void>;
 }
 
-/** Builds, packs and installs the packages. */
+/** Packs the packages, which builds them, and installs them. */
 export async function installPackages(): Promise<PackageUser> {
   const folder = await mkdtemp(join(tmpdir(), 'lead-activation-packages-'));
   const must = async (file: string, ...args: string[]): Promise<void> => {
@@ -23,7 +23,6 @@ export async function installPackages(): Promise<PackageUser> {
     if (code !== 0) throw new Error(`${file} ${args.join(' ')}:\n${output}`);
   };
   const names = { client: 'lead-activation-client', cli: 'lead-activation', mcp: 'lead-activation-mcp' };
-  await must(process.execPath, 'scripts/packages.ts');
   await must(
     'npm',
     ...['pack', '--pack-destination', folder, '--json'],
