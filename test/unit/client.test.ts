@@ -285,6 +285,17 @@ describe('following', () => {
     expect(clock.now()).toBeGreaterThan(600_000);
   });
 
+  test('closes its stream when the caller leaves the loop', async () => {
+    const { client, requests } = serve([
+      stream('retry: 2000\n\n', event('progress', view(1, 0)), event('progress', view(2, 1))),
+    ]);
+    for await (const { rev } of client.follow(sessionId)) {
+      expect([rev, requests[0]?.signal.aborted]).toEqual([1, false]);
+      break;
+    }
+    expect(requests.map(({ signal }) => signal.aborted)).toEqual([true]);
+  });
+
   test('stops when its caller says so', async () => {
     const stop = new AbortController();
     const { client } = serve([stream('retry: 2000\n\n', event('progress', view(1, 0)))]);

@@ -80,15 +80,9 @@ export async function* follow(
   for (;;) {
     signal?.throwIfAborted();
     if (pollsLeft === 0) {
-      const events = streamEvents(transport, `${path}/stream`, sessionId, current, signal);
-      let step = await events.next();
-      while (step.done !== true) {
-        const view = news(step.value);
-        if (view !== null) yield view;
-        step = await events.next();
-      }
+      // Delegated, so that a caller who leaves its loop ends the connection too.
+      const end = yield* streamViews(transport, { path: `${path}/stream`, sessionId, current, news, signal });
       signal?.throwIfAborted();
-      const end = step.value;
       if (end.kind === 'end') return;
       if (end.kind === 'broken' && !end.isEmpty) {
         heardAt = clock.now();
@@ -135,13 +129,19 @@ function isPassing(refusal: Refusal): boolean {
   return refusal.kind === 'unreachable' || refusal.problem.status === 429 || refusal.problem.status >= 500;
 }
 
-/** The views of one connection; at its end, why it ended. */
-async function* streamEvents(
+interface Stream {
+  path: string;
+  sessionId: string;
+  current: Progress | null;
+  /** The view, if it is to be given. */
+  news: (incoming: Progress) => Progress | null;
+  signal: AbortSignal | undefined;
+}
+
+/** The newer views of one connection; at its end, why it ended. */
+async function* streamViews(
   transport: Transport,
-  path: string,
-  sessionId: string,
-  current: Progress | null,
-  signal: AbortSignal | undefined,
+  { path, sessionId, current, news, signal }: Stream,
 ): AsyncGenerator<Progress, StreamEnd, undefined> {
   const connection = new AbortController();
   const abort = (): void => connection.abort();
@@ -166,7 +166,8 @@ async function* streamEvents(
       parser.feed(chunk.value);
       for (const { event, data } of events.splice(0)) {
         if (event === 'deleted') throw new ErasedError(sessionId);
-        if (event === 'progress' || event === 'end') yield JSON.parse(data) as Progress;
+        const view = event === 'progress' || event === 'end' ? news(JSON.parse(data) as Progress) : null;
+        if (view !== null) yield view;
         if (event === 'end') return { kind: 'end' };
       }
     }
