@@ -31,6 +31,7 @@ import { importFile } from './commands/import.ts';
 import { leads } from './commands/leads.ts';
 import { login } from './commands/login.ts';
 import { takeBack } from './commands/take-back.ts';
+import { templates } from './commands/templates.ts';
 import { completionScript } from './completion.ts';
 import { FileError } from './csv-file.ts';
 import { readSettings } from './settings.ts';
@@ -42,6 +43,7 @@ const remoteCommands: Record<RemoteCommand, (call: Call) => Promise<ExitCode>> =
   doctor,
   import: importFile,
   leads,
+  templates,
   preview,
   start,
   watch,

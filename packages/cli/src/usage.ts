@@ -18,6 +18,7 @@ export const commands = {
     'imports leads; SYSTEM is what a column “External ID” is of',
   ],
   leads: ['[selection] [--limit N]', 'lists leads'],
+  templates: ['', 'lists the emails that an activation can send, by their id'],
   preview: ['[selection] --template ID', 'says what a start would do; changes nothing'],
   start: [
     '[selection] --template ID [--manifest HASH | --yes] [--name WORDS] [--watch]',

@@ -19,7 +19,8 @@ import { onlyArgument, writeJson, type Call, type CallOptions, type ExitCode } f
 
 function requestOf(options: CallOptions): ActivationRequest {
   const { template, name } = options;
-  if (template === undefined) throw new UsageError('Say which email: --template welcome.');
+  if (template === undefined)
+    throw new UsageError('Say which email: --template ID. The command templates lists them.');
   return { audience: audienceOf(options), templateId: template, ...(name === undefined ? {} : { name }) };
 }
 
