@@ -3,17 +3,17 @@
  *
  * @module
  */
-import { reduceProgress, type Progress } from '../../../../../src/shared/progress.ts';
+import type { Progress } from '../../../../../src/shared/progress.ts';
 
 /**
- * Counts those of a list that wait by the newer of two views.
+ * Counts those of a list that were not decided since.
  *
- * @param listed - as the server has last listed them
+ * @param listed - those that waited when the server listed them
  * @param seen - by session, what this tab has seen of any; it may be newer than a list that was asked for before
  */
 export function countWaiting(listed: readonly Progress[], seen: ReadonlyMap<string, Progress>): number {
-  return listed.filter((one) => {
-    const { state } = reduceProgress(seen.get(one.sessionId) ?? null, one);
-    return state === 'awaiting_approval';
+  return listed.filter(({ sessionId, rev }) => {
+    const known = seen.get(sessionId);
+    return known === undefined || known.rev <= rev || known.state === 'awaiting_approval';
   }).length;
 }
