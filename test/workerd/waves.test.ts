@@ -9,6 +9,7 @@ import { listOpenSessions } from '../../src/crm/activations.ts';
 import type { Progress } from '../../src/shared/progress.ts';
 import type { Manifest } from '../../src/shared/manifest.ts';
 import { localTime } from '../../src/shared/schedule/zoned-time.ts';
+import type { Timeline } from '../../src/shared/timeline.ts';
 import type { WaveProgress } from '../../src/shared/waves.ts';
 import { statuses } from '../support/crm-database.ts';
 import { FakeMailApi } from '../support/fake-mail-api.ts';
@@ -147,12 +148,15 @@ describe('waves', () => {
       [40, 60],
     ]);
     await expectSound(sessionId, mail);
-    const { events } = await (
+    const { events, throughput } = await (
       await request(`/crm/activation/${sessionId}/timeline`)
-    ).json<{
-      events: { kind: string; count: number | null }[];
-    }>();
+    ).json<Timeline>();
     expect(events.filter(({ kind }) => kind === 'wave_started').map(({ count }) => count)).toEqual([1, 2, 3]);
+    // Both ends of the hour behind a wave are points, so that no plot draws it as slow mail.
+    for (const sent of [10, 40]) {
+      const times = throughput.filter((point) => point.sent === sent).map(({ at }) => at);
+      expect(Math.max(...times) - Math.min(...times), String(sent)).toBeGreaterThanOrEqual(hourMs);
+    }
   });
 
   it('are a part of the manifest, with the values that the request leaves out', async () => {
