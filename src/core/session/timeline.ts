@@ -235,15 +235,14 @@ function thinned(series: Series): Series {
   const { points } = series;
   if (points.length <= maxPointCount) return series;
   const wider: Series = { ...series, spacingMs: series.spacingMs * 2 };
-  const everyOther = points.filter((_, index) => index % 2 === 0 || index === points.length - 1);
+  const isOfEveryOther = (index: number): boolean => index % 2 === 0 || index === points.length - 1;
   const endsQuiet = (index: number): boolean => {
     const [one, other] = [points[index - 1], points[index]];
     if (one === undefined || other === undefined) return false;
     return isSame(one, other) && other.at - one.at > quietFromMs(wider);
   };
-  const kept = points.filter(
-    (point, index) => everyOther.includes(point) || endsQuiet(index) || endsQuiet(index + 1),
-  );
+  const kept = points.filter((_, index) => isOfEveryOther(index) || endsQuiet(index) || endsQuiet(index + 1));
   // Where quiet times alone fill the series, they are thinned like the rest.
-  return { ...wider, points: kept.length <= maxKeptCount ? kept : everyOther };
+  const isFull = kept.length > maxKeptCount;
+  return { ...wider, points: isFull ? points.filter((_, index) => isOfEveryOther(index)) : kept };
 }
