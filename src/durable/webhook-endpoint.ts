@@ -22,7 +22,7 @@ import type { EventAnswer, EventQuery } from './session/events.ts';
 import { sessionStub } from './stubs.ts';
 import { alertPage } from './webhooks/alerts.ts';
 import { PublicAddresses } from './webhooks/addresses.ts';
-import { messageOf, outcomeOf, place, sendDue } from './webhooks/deliveries.ts';
+import { messageOf, outcomeOf, place, sendDue, type PageQuery } from './webhooks/deliveries.ts';
 import { EndpointStore, type DeliveryRow } from './webhooks/endpoint-store.ts';
 import { sendNoticeMail } from './webhooks/notice-mail.ts';
 import { sendEvent, type Message, type SendContext } from './webhooks/send-event.ts';
@@ -106,9 +106,11 @@ export class WebhookEndpoint extends DurableObject<Env> {
 
   /** Sends a test event; the log has it. */
   async sendTest(): Promise<DeliveryRow | null> {
+    const endpoint = await findEndpoint(this.env.DB, this.#id());
+    if (endpoint === null) return null;
     const id = `test_${crypto.randomUUID()}`;
     const message: Message = { id, event: { type: 'endpoint.test', at: this.now(), data: {} } };
-    return this.#sendOnce(null, message, { afterSeq: 0, untilSeq: 0, part: 0 });
+    return this.#sendOnce(endpoint, null, message, { afterSeq: 0, untilSeq: 0, part: 0 });
   }
 
   /**
@@ -121,21 +123,24 @@ export class WebhookEndpoint extends DurableObject<Env> {
     if (known === null) return null;
     const { sessionId, afterSeq, untilSeq, part } = known;
     if (sessionId === null) return this.sendTest();
-    const page = await this.#pageOf(sessionId, { afterSeq, untilSeq, since: 0 });
+    const endpoint = await findEndpoint(this.env.DB, this.#id());
+    if (endpoint === null) return null;
+    const page = await this.#pageOf(sessionId, endpoint, { afterSeq, untilSeq });
     const events = page === null ? [] : (JSON.parse(page.events) as OutEvent[]);
     const event = events.find((one) => messageOf(one).id === known.messageId);
     return event === undefined
       ? null
-      : this.#sendOnce(sessionId, messageOf(event), { afterSeq, untilSeq, part });
+      : this.#sendOnce(endpoint, sessionId, messageOf(event), { afterSeq, untilSeq, part });
   }
 
   async #sendOnce(
+    endpoint: EndpointRow,
     sessionId: string | null,
     message: Message,
     at: Parameters<typeof place>[2],
   ): Promise<DeliveryRow | null> {
-    const endpoint = await findEndpoint(this.env.DB, this.#id());
-    if (endpoint === null || this.#store.endpoint() === null) return null;
+    // It was deleted meanwhile.
+    if (this.#store.endpoint() === null) return null;
     const startedAt = this.now();
     const attempt = await this.#send(endpoint, message);
     const entry: Omit<DeliveryRow, 'id'> = {
@@ -199,9 +204,9 @@ export class WebhookEndpoint extends DurableObject<Env> {
         now: () => this.now(),
         random: () => Math.random(),
         backoff: this.backoff(),
-        pull: async (sessionId, query) => {
+        pull: async (sessionId, page) => {
           try {
-            const answer = await this.#pageOf(sessionId, query);
+            const answer = await this.#pageOf(sessionId, endpoint, page);
             return answer === null ? { kind: 'erased' } : { kind: 'page', ...answer };
           } catch (error) {
             this.#log('warn', 'events_unread', { sessionId, error: faultText(error) });
@@ -220,8 +225,13 @@ export class WebhookEndpoint extends DurableObject<Env> {
     return 0;
   }
 
-  /** The events of a session, or of the alerts. */
-  async #pageOf(sourceId: string, query: EventQuery): Promise<EventAnswer | null> {
+  /** The events of a session, or of the alerts. Every time with the same conditions, so that a repeat is the same page. */
+  async #pageOf(
+    sourceId: string,
+    { createdAt, endpointId }: EndpointRow,
+    page: PageQuery,
+  ): Promise<EventAnswer | null> {
+    const query: EventQuery = { ...page, since: createdAt, endpointId };
     return sourceId === alertSourceId
       ? alertPage(this.env.DB, query)
       : sessionStub(this.env, sourceId).eventPage(query);

@@ -48,4 +48,8 @@ export const seeds: readonly { seed: number; found: string }[] = [
     found:
       'One that began in time lost its alarm before its first mail, and began by itself eleven hours later.',
   },
+  {
+    seed: 300001539,
+    found: 'An event that somebody sent again named leads of before the endpoint was added.',
+  },
 ];

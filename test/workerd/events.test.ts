@@ -477,6 +477,26 @@ describe('an endpoint', () => {
     expect((await send('POST', `/crm/webhooks/${endpointId}/deliveries/999/send-again`)).status).toBe(404);
   });
 
+  it('gets an event again without what happened before it was added', async () => {
+    await addEndpoint();
+    const sessionId = await finished();
+    await tell({ type: 'email.delivered', sessionId, leadId: 1 });
+    await until(() => leadsOf('lead.delivered').length === 1);
+    await runInDurableObject(stubOf(sessionId), (_, { storage }) =>
+      storage.sql.exec('UPDATE outbox SET at = at - 3600000 WHERE seq > 0'),
+    );
+    const endpointId = await addEndpoint({ target: 'https://crm.acme.com/later' });
+    await tell({ type: 'email.delivered', sessionId, leadId: 2 });
+    const ofLater = () => receiver.taken.filter(({ path }) => path === '/later');
+    await until(async () => ofLater().length === 1 && (await logOf(endpointId)).length === 1);
+    const [entry] = await logOf(endpointId);
+    const again = await send('POST', `/crm/webhooks/${endpointId}/deliveries/${entry?.id}/send-again`);
+    expect(await again.json()).toMatchObject({ messageId: entry?.messageId, state: 'taken' });
+    const [first, second] = ofLater();
+    expect(first?.data).toMatchObject({ leads: [{ leadId: 2 }] });
+    expect(second).toMatchObject({ id: first?.id, data: first?.data });
+  });
+
   it('of Slack, Teams and mail gets a sentence, and only news for people', async () => {
     const bodies = new Map<string, string>();
     receiver.refuse = async (attempt) => {

@@ -20,6 +20,9 @@ import type { Message } from './send-event.ts';
 /** Sessions that are sent side by side: a Worker has six connections, and names are looked up too. */
 const senderCount = 4;
 
+/** Which page of a session's events. */
+export type PageQuery = Pick<EventQuery, 'afterSeq' | 'untilSeq'>;
+
 export interface DeliveryVerbs {
   store: EndpointStore;
   now(): number;
@@ -28,7 +31,7 @@ export interface DeliveryVerbs {
   /** The next events of a session, or those of a page again. Never throws. */
   pull(
     sessionId: string,
-    query: EventQuery,
+    page: PageQuery,
   ): Promise<({ kind: 'page' } & EventAnswer) | { kind: 'erased' } | { kind: 'unreachable' }>;
   send(message: Message): Promise<Attempt>;
 }
@@ -90,7 +93,7 @@ async function sendSource(
   while (!isOver()) {
     const source = store.source(sessionId);
     if (source === null || source.nextAt > verbs.now()) return null;
-    page ??= await readPage(verbs, endpoint, source);
+    page ??= await readPage(verbs, source);
     if (page === null) return null;
     const part = nextPart(page.events, source.part, endpoint);
     if (part === null) {
@@ -114,13 +117,9 @@ const noPage = { untilSeq: null, part: 0, attempts: 0, firstFailedAt: null, next
 const pullRetryMs = 5_000;
 
 /** The page that is being sent, or the next one; null: there is none now. */
-async function readPage(
-  { store, now, pull }: DeliveryVerbs,
-  { createdAt, endpointId }: EndpointRow,
-  source: Source,
-): Promise<HeldPage | null> {
+async function readPage({ store, now, pull }: DeliveryVerbs, source: Source): Promise<HeldPage | null> {
   const { sessionId, afterSeq, untilSeq } = source;
-  const answer = await pull(sessionId, { afterSeq, untilSeq, since: createdAt, endpointId });
+  const answer = await pull(sessionId, { afterSeq, untilSeq });
   switch (answer.kind) {
     case 'page': {
       const { until, lastSeq } = answer;
