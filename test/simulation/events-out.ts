@@ -77,6 +77,8 @@ export class EventChecks {
   readonly #parts: EventParts;
   readonly #books = new Map<string, Book>();
   readonly #histories: History = new Map();
+  /** By session: states at the ends of turns whose commit is still to come. */
+  readonly #written = new Map<string, ReadonlyMap<number, string>[]>();
   readonly #forgotten = new Set<number>();
   /** Sessions that have noted events from their start, and since when; true time. */
   readonly #noted = new Map<string, number>();
@@ -109,14 +111,31 @@ export class EventChecks {
     this.#forgotten.add(leadId);
   }
 
+  /**
+   * A turn of a session has written something, and is committed together with the next ones: a lead may fail in one of
+   * them and be sent again in another. Both are true once they are durable.
+   */
+  written(sessionId: string, states: ReadonlyMap<number, string>): void {
+    this.#written.set(sessionId, [...(this.#written.get(sessionId) ?? []), states]);
+  }
+
+  /** A session has died: what it had not committed never was. */
+  lost(sessionId: string): void {
+    this.#written.delete(sessionId);
+  }
+
   /** A session has committed something. */
   committed(sessionId: string, states: ReadonlyMap<number, string>): void {
     if (!this.isWatched) return;
-    for (const [leadId, state] of states) {
-      const key = `${sessionId}/${leadId}`;
-      const history = this.#histories.get(key);
-      if (history === undefined) this.#histories.set(key, new Set([state]));
-      else history.add(state);
+    const turns = this.#written.get(sessionId) ?? [];
+    this.#written.delete(sessionId);
+    for (const turn of [...turns, states]) {
+      for (const [leadId, state] of turn) {
+        const key = `${sessionId}/${leadId}`;
+        const history = this.#histories.get(key);
+        if (history === undefined) this.#histories.set(key, new Set([state]));
+        else history.add(state);
+      }
     }
   }
 

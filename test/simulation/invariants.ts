@@ -758,6 +758,12 @@ export class Invariants {
     return states;
   }
 
+  /** A turn has ended whose writes are durable later. */
+  turnEnded(host: ObjectHost, written: Written): void {
+    if (!this.events.isWatched || written !== 'batches' || !this.#known.sessions.has(host.name)) return;
+    this.events.written(host.name, this.#states(host));
+  }
+
   /** A session has committed something. Results are what its writes after an answer say. */
   committed(host: ObjectHost, written: Written): void {
     const record = this.#known.sessions.get(host.name);

@@ -192,6 +192,7 @@ export class SmallWorld {
       alarm: () => ({ lateMs: 0, isLost: false, isTwice: false }),
       isStorageAway: () => false,
       crashed: (host) => this.#invariants.answersLost(host),
+      turnEnded: () => {},
       committed: (host, written) => {
         if (host.className !== 'session') return;
         this.#isChanged = true;

@@ -40,6 +40,8 @@ export interface Weather {
   /** True while an object's database takes no write. */
   isStorageAway(host: ObjectHost): boolean;
   crashed(host: ObjectHost, kind: string): void;
+  /** A turn has ended whose writes are durable later. @param written - in the commit that they will be part of */
+  turnEnded(host: ObjectHost, written: Written): void;
   committed(host: ObjectHost, written: Written): void;
   called(host: ObjectHost, method: string, args: readonly unknown[]): void;
 }
@@ -234,6 +236,11 @@ export class ObjectHost {
     if (what === 'batches' || this.#writtenInGroup === 'other') this.#writtenInGroup = what;
   }
 
+  /** A turn has ended, and other turns may write before what it has written is committed. */
+  turnEnded(): void {
+    this.#weather.turnEnded(this, this.#writtenInGroup);
+  }
+
   commit(): void {
     if (!this.isGroupOpen) return;
     if (this.#hasSavepoint) this.database.control('RELEASE turn');
@@ -418,14 +425,17 @@ export class Instance extends Actor {
 
   override endTurn(): void {
     const { host } = this;
-    if (!host.isGroupOpen || host.isCommitScheduled || this.isFenced) return;
-    const ms = host.weather.commitMs();
-    if (ms === 0) {
-      this.commit();
-      return;
+    if (!host.isGroupOpen || this.isFenced) return;
+    if (!host.isCommitScheduled) {
+      const ms = host.weather.commitMs();
+      if (ms === 0) {
+        this.commit();
+        return;
+      }
+      host.isCommitScheduled = true;
+      host.sim.after(ms, this, 'commit', () => this.commit(), true);
     }
-    host.isCommitScheduled = true;
-    host.sim.after(ms, this, 'commit', () => this.commit(), true);
+    host.turnEnded();
   }
 
   commit(): void {

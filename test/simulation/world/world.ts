@@ -293,7 +293,9 @@ export class World {
         this.#crashCount++;
         if (this.#isStorm) this.#stormCrashCount++;
         this.#invariants.answersLost(host);
+        this.#invariants.events.lost(host.name);
       },
+      turnEnded: (host, written) => this.#checked(() => this.#invariants.turnEnded(host, written)),
       committed: (host, written) => this.#checked(() => this.#invariants.committed(host, written)),
       called: (host, method, args) => {
         if (method === 'command') {
