@@ -852,7 +852,9 @@ export class World {
         waitMs = Math.min(1_800_000, waitMs * 1.5);
         sim.after(waitMs, person, 'look', () => void look());
       };
-      sim.after(5_000, person, 'look', () => void look());
+      // A session takes its alarm for lost once that is five seconds late. Its alarm may have been set by the erasure, two
+      // seconds ahead: whoever has no answer looks after that, because nobody else may ever call a session without a line.
+      sim.after(person.isErasureOpen ? 10_000 : 5_000, person, 'look', () => void look());
     }
     this.#runUntil(beganAt + boundMs, () => openCount === 0);
     if (this.#violation !== null) return;
