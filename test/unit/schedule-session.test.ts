@@ -72,22 +72,24 @@ describe('a scheduled session', () => {
     expect(pauseIfMissed(waiting, opensAt + maxLateMs + 1, nothingLeft)).toMatchObject({ state: 'paused' });
   });
 
-  it('asks a person when it began in time, and nobody called it for an hour before its first mail', () => {
+  it('asks a person when it began in time, and lost its alarm before its first mail', () => {
     const begun: Session = {
       ...beginScheduled(scheduled, startAt),
-      ...({ state: 'running', startedAt: startAt, progressedAt: startAt } as const),
+      ...({ state: 'running', startedAt: startAt } as const),
     };
     const lateMs = startAt + maxLateMs + 1;
-    const missed = { state: 'paused', reason: 'schedule_missed' };
     expect(pauseIfMissed(begun, startAt + maxLateMs, nothingLeft)).toBe(begun);
-    expect(pauseIfMissed(begun, lateMs, nothingLeft)).toMatchObject(missed);
-    const unreachable = { ...begun, waitingFor: { kind: 'crm', since: startAt } } as const;
-    expect(pauseIfMissed(unreachable, lateMs, nothingLeft)).toMatchObject(missed);
-    // The day's cap is known, and a person who has just resumed it was asked.
+    expect(pauseIfMissed(begun, lateMs, nothingLeft)).toMatchObject({
+      state: 'paused',
+      reason: 'schedule_missed',
+    });
+    // The day's cap is known, and a person who resumes it was asked.
     const capped = { ...begun, waitingFor: { kind: 'daily_cap', since: startAt } } as const;
     expect(pauseIfMissed(capped, lateMs, nothingLeft)).toBe(capped);
-    const resumed = { ...begun, progressedAt: lateMs };
-    expect(pauseIfMissed(resumed, lateMs, nothingLeft)).toBe(resumed);
+    const paused: Session = { ...begun, state: 'paused', reason: 'user' };
+    const resumed = decideCommand(paused, { kind: 'resume' }, lateMs);
+    if (resumed.kind !== 'changed') throw new Error('it was not resumed');
+    expect(pauseIfMissed(resumed.session, lateMs, nothingLeft)).toBe(resumed.session);
   });
 
   it('asks a person again when *start now* is undone after its time', () => {

@@ -26,26 +26,19 @@ export function beginScheduled(session: Session, nowMs: number): Session {
 }
 
 /**
- * The session paused when its first mail would leave long after its time: the database, or a restore, kept it waiting
- * since it was set going, or nobody called it. What a person set going, a closed window, and the mail account are no reason.
+ * The session paused when its first mail would leave long after its time: the database, or a restore, kept it waiting since
+ * it was set going, or its alarm was lost. What a person set going, a closed window, and the day's cap are no reason.
  *
  * @param hasLeft - true when a call was made for it
  */
 export function pauseIfMissed(session: Session, nowMs: number, hasLeft: () => boolean): Session {
   const { schedule, startsAt } = session.spec;
   if (schedule === undefined || startsAt !== undefined) return session;
-  const isSetGoing = session.state === 'queued' && session.startedAt === null;
-  if (!isSetGoing && !isForgotten(session, nowMs)) return session;
+  if (session.state !== 'queued' && session.state !== 'running') return session;
   const dueAt = windowOpensAt(session, schedule.startAt) ?? schedule.startAt;
-  return nowMs - dueAt > maxLateMs && !hasLeft()
+  return nowMs - dueAt > maxLateMs && session.waitingFor?.kind !== 'daily_cap' && !hasLeft()
     ? touch(session, nowMs, { waitingUntil: null, state: 'paused', reason: 'schedule_missed' })
     : session;
-}
-
-/** True for one that began and then stood still for so long, without a wait for the mail account: its alarm was lost. */
-function isForgotten({ state, progressedAt, waitingFor }: Session, nowMs: number): boolean {
-  const isWaiting = waitingFor !== null && waitingFor.kind !== 'crm' && waitingFor.kind !== 'platform';
-  return state === 'running' && !isWaiting && nowMs - progressedAt > maxLateMs;
 }
 
 /**

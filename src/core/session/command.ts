@@ -10,7 +10,7 @@
  */
 import type { ResolvedSchedule } from '../../shared/schedule/schedule.ts';
 import type { SendingWindow } from '../../shared/schedule/sending-window.ts';
-import { endPlan, isHalted, touch, type Chore, type Session } from './session.ts';
+import { endPlan, isHalted, touch, type Chore, type Session, type SessionSpec } from './session.ts';
 import { isWatching, presentWave } from './wave-gate.ts';
 import { goOnWithWave } from './waves.ts';
 
@@ -112,7 +112,7 @@ export function decideCommand(
         return refused('It has not begun. Start it now, or change its start time.');
       if (session.state === 'wave_held') return refused(heldDetail);
       if (session.state !== 'paused') return refused(`It is ${session.state}; there is nothing to resume.`);
-      return changed({ ...reopened, ...acknowledge(session) });
+      return changed({ ...reopened, ...acknowledge(session), spec: setGoing(session.spec, nowMs) });
     case 'cancel':
       // A repeated command stops a check that a person has started since.
       if (session.state === 'cancelled') return session.isChecking ? changed(stopped) : { kind: 'unchanged' };
@@ -220,6 +220,11 @@ export function decideCommand(
     default:
       return command satisfies never;
   }
+}
+
+/** Whoever resumes a scheduled session has set it going, however late that is. */
+function setGoing(spec: SessionSpec, nowMs: number): SessionSpec {
+  return spec.schedule === undefined ? spec : { ...spec, startsAt: spec.startsAt ?? nowMs };
 }
 
 /** True for a session that waits for its start time, or has missed it. */
