@@ -158,10 +158,13 @@ export class SessionRunner implements SliceVerbs {
 
   take(): Batch | null {
     const { store, mail } = this.#context;
-    const isChecking = this.mode() === 'check';
+    const mode = this.mode();
+    const isChecking = mode === 'check';
     for (let expiredCount = 0; expiredCount < maxExpiredCount; expiredCount++) {
       const nowMs = this.now();
-      const due = store.batches.dueWaiting(nowMs, this.#held.size + 1, isChecking);
+      // A probe has one batch: with one that the day's cap holds back, the provider would not be asked before midnight.
+      const repeats = mode === 'probe' ? store.batches.dueRepeat(nowMs) : [];
+      const due = [...repeats, ...store.batches.dueWaiting(nowMs, this.#held.size + 1, isChecking)];
       const batch = due.find(({ seq }) => !this.#held.has(seq));
       if (batch === undefined) return isChecking ? null : this.#hold(this.#nextPending());
       if (mayRepeat(batch, nowMs, mail.transport)) return this.#hold(batch);

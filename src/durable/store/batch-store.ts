@@ -135,6 +135,16 @@ export class BatchStore {
     return due;
   }
 
+  /** The first waiting batch that is due and was called for before: it takes nothing of the day's mails. */
+  dueRepeat(nowMs: number): Batch[] {
+    return readBatches(
+      this.#sql,
+      `SELECT * FROM batch WHERE state = 'waiting' AND next_attempt_at <= ? AND payload_hash IS NOT NULL
+       ORDER BY next_attempt_at, seq LIMIT 1`,
+      nowMs,
+    );
+  }
+
   #noteWaiting(nextAttemptAt: number | null): void {
     this.#dueFrom = Math.min(this.#dueFrom, nextAttemptAt ?? -Infinity);
   }
