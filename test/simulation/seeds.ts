@@ -52,4 +52,13 @@ export const seeds: readonly { seed: number; found: string }[] = [
     seed: 300001539,
     found: 'An event that somebody sent again named leads of before the endpoint was added.',
   },
+  {
+    seed: 700007598,
+    found:
+      "A probe took a batch that the day's cap held back, and not the repeat that needs nothing of it: it woke in vain until midnight.",
+  },
+  {
+    seed: 600008951,
+    found: 'A lead that was activated and given back while it was erased stayed in that session.',
+  },
 ];

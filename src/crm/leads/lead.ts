@@ -211,16 +211,24 @@ export async function updateLead(
   return { kind: 'ok', lead: toLead(lead) };
 }
 
+/** A number that grows whenever a session activates the lead or gives it back; null when there is no such lead. */
+export async function activatedRevision(db: D1Database, leadId: number): Promise<number | null> {
+  return db
+    .prepare('SELECT activated_revision AS at FROM leads WHERE id = ?')
+    .bind(leadId)
+    .first<number>('at');
+}
+
 /**
  * Erases a lead and its words in the search index. Its suppression stays: it contains no address, and it prevents
  * mail to the person after a later import.
  *
- * @param ownedBy - erases only while this session is the owner; null: only while there is none
+ * @param activatedAt - erases only while this is its {@link activatedRevision}: no session has learned of it since
  * @returns false when there was no such lead
  */
-export async function eraseLead(db: D1Database, leadId: number, ownedBy?: string | null): Promise<boolean> {
-  const isIt = ownedBy === undefined ? 'id = ?1' : 'id = ?1 AND +activated_by IS ?2';
-  const params = ownedBy === undefined ? [leadId] : [leadId, ownedBy];
+export async function eraseLead(db: D1Database, leadId: number, activatedAt?: number): Promise<boolean> {
+  const isIt = activatedAt === undefined ? 'id = ?1' : 'id = ?1 AND activated_revision = ?2';
+  const params = activatedAt === undefined ? [leadId] : [leadId, activatedAt];
   const results = await db.batch([
     db
       .prepare(

@@ -8,7 +8,7 @@
 import { emailHash, normalizeEmail } from '../../crm/email.ts';
 import { eraseTraces, findLeadByEmail, personOf } from '../../crm/personal-data.ts';
 import { activationsThatMayKnow } from '../../crm/activations.ts';
-import { eraseLead, getLead } from '../../crm/leads/lead.ts';
+import { activatedRevision, eraseLead, getLead } from '../../crm/leads/lead.ts';
 import { sessionStub } from '../../durable/stubs.ts';
 import type { ForgottenPerson } from '../../shared/forgotten.ts';
 import type { Lead } from '../../shared/schemas/leads.ts';
@@ -20,11 +20,12 @@ import type { Lead } from '../../shared/schemas/leads.ts';
  */
 export async function eraseEverywhere(env: Env, leadId: number): Promise<boolean> {
   for (;;) {
+    const activatedAt = await activatedRevision(env.DB, leadId);
     const lead = await getLead(env.DB, leadId);
-    if (lead === null) return false;
+    if (lead === null || activatedAt === null) return false;
     await forget(env, await personOfLead(env, lead), lead.activatedBy);
-    // A session may have activated the lead since it was read. The next round erases it there too.
-    if (await eraseLead(env.DB, leadId, lead.activatedBy)) return true;
+    // A session may have activated the lead since, and given it back. The next round erases it there too.
+    if (await eraseLead(env.DB, leadId, activatedAt)) return true;
   }
 }
 

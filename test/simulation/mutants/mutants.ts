@@ -553,8 +553,9 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: 'src/core/schedule/begin.ts',
-        find: '  return nowMs - dueAt > maxLateMs && !hasLeft()\n',
-        replace: '  return session.spec.approval === undefined && nowMs - dueAt > maxLateMs\n',
+        find: '  return nowMs - dueAt > maxLateMs && session.waitingFor',
+        replace:
+          '  return session.spec.approval === undefined && nowMs - dueAt > maxLateMs && session.waitingFor',
       },
     ],
   },
