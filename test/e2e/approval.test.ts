@@ -60,12 +60,15 @@ test('an approver finds it by the count in the navigation, and sees plan, five e
   expect(await row.getByTestId('approval-total').innerText()).toBe(`${leadCount} leads`);
   await row.getByRole('link').click();
   await bob.getByTestId('approval-review').waitFor();
-  expect(await bob.getByTestId('manifest-facts').first().innerText()).toContain('25 get the email');
-  expect(await bob.getByTestId('approval-mail-count').innerText()).toBe('1 of 5');
+  const facts = bob.getByTestId('manifest-facts').first();
+  await expect.poll(() => facts.innerText(), wait).toContain('25 get the email');
+  await expect.poll(() => bob.getByTestId('approval-mail-count').innerText(), wait).toBe('1 of 5');
   const first = await bob.getByTestId('approval-mail-to').innerText();
   await bob.getByRole('button', { name: 'Next email' }).click();
-  expect(await bob.getByTestId('approval-mail-to').innerText()).not.toBe(first);
-  expect(await bob.getByTestId('approval-last').innerText()).toContain('no earlier activation');
+  await expect.poll(() => bob.getByTestId('approval-mail-to').innerText(), wait).not.toBe(first);
+  await expect
+    .poll(() => bob.getByTestId('approval-last').innerText(), wait)
+    .toContain('no earlier activation');
   expect(await mailCount()).toBe(0);
 });
 
