@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LeadPage } from '../../src/shared/schemas/leads.ts';
 import { type TestBrowser, launchBrowser } from '../support/browser.ts';
 import { type Product, startProduct } from '../support/product.ts';
+import { sidewaysPixels } from './look.ts';
 
 const leadCount = 60;
 let product: Product;
@@ -214,8 +215,7 @@ describe('selecting', () => {
       .first()
       .evaluate((label) => [label.clientWidth, label.clientHeight]);
     expect(Math.min(...size)).toBeGreaterThanOrEqual(24);
-    const overflow = await phone.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    expect(overflow).toBeLessThanOrEqual(0);
+    expect(await sidewaysPixels(phone)).toBeLessThanOrEqual(0);
     await phone.close();
   });
 });
@@ -241,8 +241,7 @@ describe('changing many leads', () => {
     await page.getByTestId('select-page').check();
     for (const width of [390, 1280]) {
       await page.setViewportSize({ width, height: 844 });
-      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      expect(overflow, String(width)).toBeLessThanOrEqual(0);
+      expect(await sidewaysPixels(page), String(width)).toBeLessThanOrEqual(0);
       if (folder !== undefined) await page.screenshot({ path: `${folder}/bulk-bar-${width}.png` });
       await page.getByTestId('bulk-tag').click();
       await page.getByTestId('bulk-dialog').waitFor();
