@@ -378,15 +378,19 @@ describe('a start over a bad network', () => {
 });
 
 describe('words', () => {
+  const unfit: Omit<Problem, 'detail'> = {
+    type: 'about:blank',
+    title: 'The request does not fit its schema.',
+    status: 422,
+    code: 'invalid_request',
+    instance: '',
+    requestId: 'req_1',
+  };
+
   it('describe a refusal in sentences, with each fault and its place', () => {
-    const refused: Problem = {
-      type: 'about:blank',
-      title: 'The request does not fit its schema.',
-      status: 422,
-      code: 'invalid_request',
+    const refused = {
+      ...unfit,
       detail: 'One field is wrong.',
-      instance: '',
-      requestId: 'req_1',
       errors: [{ path: '/name', message: 'is too long' }],
     };
     expect(describeRefusal({ kind: 'problem', problem: refused })).toEqual({
@@ -396,15 +400,7 @@ describe('words', () => {
   });
 
   it('are only the sentence of a refusal that is about no field of the request', () => {
-    const refused: Problem = {
-      type: 'about:blank',
-      title: 'The request does not fit its schema.',
-      status: 422,
-      code: 'invalid_request',
-      detail: 'HubSpot has no field “jobtitle”. Choose one that it has.',
-      instance: '',
-      requestId: 'req_1',
-    };
+    const refused = { ...unfit, detail: 'HubSpot has no field “jobtitle”. Choose one that it has.' };
     expect(describeRefusal({ kind: 'problem', problem: refused })).toEqual({
       title: 'HubSpot has no field “jobtitle”. Choose one that it has.',
       lines: [],
