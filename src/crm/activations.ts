@@ -218,25 +218,19 @@ export async function countRunning(db: D1Database, owner: string): Promise<numbe
 }
 
 /**
- * Removes an activation from the list.
+ * Removes an activation from the list, for ever.
  *
- * @param untilRev - the latest progress that is removed: a request that arrives late leaves a session that has listed
- *   itself again since
  * @returns false when it was not in the list
  */
-export async function deleteActivation(
-  db: D1Database,
-  sessionId: string,
-  untilRev: number = Number.MAX_SAFE_INTEGER,
-): Promise<boolean> {
+export async function deleteActivation(db: D1Database, sessionId: string): Promise<boolean> {
   const [, deleted] = await db.batch([
     db.prepare('INSERT OR IGNORE INTO erased_sessions (session_id) VALUES (?)').bind(sessionId),
-    db.prepare('DELETE FROM activations WHERE session_id = ? AND rev <= ?').bind(sessionId, untilRev),
+    db.prepare('DELETE FROM activations WHERE session_id = ?').bind(sessionId),
   ]);
   return (deleted?.meta.changes ?? 0) > 0;
 }
 
-/** True for a session that was deleted from the list. One that was set going again meanwhile exists all the same. */
+/** True for a session that was deleted from the list. */
 export async function wasDeleted(db: D1Database, sessionId: string): Promise<boolean> {
   const found = await db
     .prepare('SELECT 1 FROM erased_sessions WHERE session_id = ?')

@@ -61,4 +61,14 @@ export const seeds: readonly { seed: number; found: string }[] = [
     seed: 600008951,
     found: 'A lead that was activated and given back while it was erased stayed in that session.',
   },
+  {
+    seed: 2200020193,
+    found:
+      'A session that was being erased was in no list when a person was erased, died before its rows were deleted, and kept the person.',
+  },
+  {
+    seed: 2200020645,
+    found:
+      'A probe that had no batch to ask with until midnight kept leads active, and woke every two seconds to give them back.',
+  },
 ];

@@ -348,7 +348,8 @@ export class SessionSlice {
       const endsAt = now() + maxSweepMs;
       while ((await this.#sweep.withdrawSome()) === 'more' && now() < endsAt) await sleep(0);
     } else if (isHalted({ state })) this.#sweep.expireDoubts();
-    if (workMode(store.session(), now()) === 'none') await this.#sweep.giveBackFlips();
+    // Also where a probe is due that has no batch to ask with.
+    if (workMode(store.session(), now()) !== 'run') await this.#sweep.giveBackFlips();
   }
 
   /** Ends a check once every mail that it asked about has an answer. */

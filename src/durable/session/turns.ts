@@ -3,14 +3,13 @@
  *
  * Owns their order, the next step of retention, and the removal of the session. What an alarm does to batches is
  * session/slice.ts, when the next alarm fires session/alarm.ts.
- * Invariants: an alarm sets its successor before anything else; the row in the CRM's list of activations goes
- * before the session does, so that a removal that broke off can be repeated.
+ * Invariants: an alarm sets its successor before anything else; a removal that has begun goes on by the alarm, and knows
+ * nobody any more (decision 52).
  *
  * @module
  */
 import type { Command } from '../../core/session/command.ts';
 import { nextRetention } from '../../core/session/retention.ts';
-import { touch } from '../../core/session/session.ts';
 import { isTakingBack } from '../../core/session/take-back.ts';
 import { deleteActivation, markAnonymized } from '../../crm/activations.ts';
 import { classifyFault, faultText } from '../../runtime/faults.ts';
@@ -155,9 +154,10 @@ export class SessionTurns {
   }
 
   /**
-   * Removes the session.
+   * Removes the session: first whom it mailed, in one transaction, then its line in the list of activations, then all rows.
+   * Where it breaks off, the alarm goes on with it.
    *
-   * @returns false when a command came in meanwhile; then only the list of activations has changed
+   * @returns false when a command came in meanwhile; then nothing has changed
    */
   async #remove(): Promise<boolean> {
     const { store, env, now } = this.#context;
@@ -165,17 +165,18 @@ export class SessionTurns {
     const session = store.load();
     if (session === null) return true;
     const { spec, generation } = session;
-    // A record that is on its way would put the row back that is deleted here.
+    // A record that is on its way would put the line back that is deleted here.
     await slice.recorded();
-    // If this breaks off after the row is gone, the alarm puts the row back: a session that is not listed would be
-    // found by no erasure. That row is newer than what is deleted here, so a delete that arrives late leaves it.
-    const { rev } = store.session();
-    store.transact(() => store.save(touch(store.session(), now(), { recordedRev: 0 })));
     await alarm.watch();
-    await deleteActivation(env.DB, spec.sessionId, rev);
-    if (store.load()?.generation !== generation) return false;
-    // The alarm last: where this breaks off before the rows are gone, it puts the line back into the list. Afterwards it
-    // finds nothing and clears itself.
+    const isBegun = store.transact(() => {
+      if (store.session().generation !== generation) return false;
+      // No erasure of a person finds a session without a line.
+      store.beginErasure(now());
+      return true;
+    });
+    if (!isBegun) return false;
+    await deleteActivation(env.DB, spec.sessionId);
+    // The alarm last: it finds nothing afterwards and clears itself.
     await store.deleteAll();
     await alarm.clear();
     removed(spec.sessionId);

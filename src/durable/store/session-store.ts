@@ -317,6 +317,13 @@ export class SessionStore {
     this.#erased.forget();
   }
 
+  /** Deletes everything about leads, and notes that the session has only to go. Call inside {@link transact}. */
+  beginErasure(nowMs: number): void {
+    if (this.session().spec.reducedAt === undefined) this.anonymize(nowMs);
+    const session = this.session();
+    this.#saveSpec(session, { ...session.spec, isErased: true });
+  }
+
   /**
    * Deletes the search terms of the audience, which may be a name or an address. Only planning needs them. Call
    * inside {@link transact}.

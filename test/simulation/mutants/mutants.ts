@@ -280,20 +280,20 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'an erased session stays in the list',
     'src/durable/session/turns.ts',
-    '    await deleteActivation(env.DB, spec.sessionId, rev);\n',
+    '    await deleteActivation(env.DB, spec.sessionId);\n',
     '    void env;\n',
   ),
   mutant(
-    'an erasure that breaks off is not listed again',
-    'src/durable/session/turns.ts',
-    '    store.transact(() => store.save(touch(store.session(), now(), { recordedRev: 0 })));\n',
+    'an erasure that breaks off does not go on',
+    'src/core/session/retention.ts',
+    "  if (session.spec.isErased === true) return { kind: 'remove', at: 0 };\n",
     '',
   ),
   mutant(
-    'an erasure that arrives late deletes the line of a session that is there',
-    'src/crm/activations.ts',
-    'DELETE FROM activations WHERE session_id = ? AND rev <= ?',
-    'DELETE FROM activations WHERE session_id = ? AND ? > 0',
+    'an erasure deletes the line before it has begun',
+    'src/durable/session/turns.ts',
+    '      store.beginErasure(now());\n',
+    '',
   ),
   mutant(
     'unlisted leads are not counted',
