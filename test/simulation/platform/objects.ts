@@ -323,17 +323,15 @@ export class ObjectHost {
     this.#handlerOf = null;
     this.#retryCount = 0;
     if (!this.#isAlarmTouched) this.durableAlarmAt = null;
-    if (isTwice || this.#isFiredMeanwhile) {
-      this.#isFiredMeanwhile = false;
-      this.#sim.after(this.#weather.hopMs(), null, 'alarm again', () => this.#fire(false));
-    }
+    this.#fireAgain(isTwice);
   }
 
   #threw(instance: Instance, error: unknown): void {
     if (this.#handlerOf !== instance) return;
     this.#handlerOf = null;
     this.#sim.note(`alarm threw ${this.name} ${String(error)}`);
-    if (this.#isAlarmTouched) return;
+    // Instead of a repeat the alarm comes that the handler has set.
+    if (this.#isAlarmTouched) return void this.#fireAgain(false);
     this.alarmAt = this.durableAlarmAt;
     if (this.#retryCount++ >= maxAlarmRetryCount) {
       this.durableAlarmAt = null;
@@ -341,6 +339,13 @@ export class ObjectHost {
       return;
     }
     this.#setWake(2_000 * 2 ** this.#retryCount);
+  }
+
+  /** Delivers the alarm that was due while its handler ran. */
+  #fireAgain(isTwice: boolean): void {
+    if (!isTwice && !this.#isFiredMeanwhile) return;
+    this.#isFiredMeanwhile = false;
+    this.#sim.after(this.#weather.hopMs(), null, 'alarm again', () => this.#fire(false));
   }
 
   // ── death ──────────────────────────────────────────────────────────────────────────────────────
