@@ -11,6 +11,7 @@ import { freePort } from '../../scripts/lib/processes.ts';
 import { emailHash } from '../../src/crm/email.ts';
 import type { Import } from '../../src/shared/schemas/imports.ts';
 import type { LeadPage } from '../../src/shared/schemas/leads.ts';
+import { connectInspector, heapMiB, type HeapUsage } from './lib/inspector.ts';
 import type { BenchOptions, PartResult } from './lib/part.ts';
 import {
   closeAll,
@@ -78,36 +79,21 @@ function rowOf(index: number): { line: number; cells: string[] } {
   };
 }
 
-/** Watches the JavaScript heap of the Worker with its buffers, to which the platform's limit of 128 MB applies. */
+/** Watches the heap of the Worker. */
 async function watchHeap(inspectorPort: number): Promise<{ peakMiB: number; stop(): void }> {
-  const targets = (await (await fetch(`http://127.0.0.1:${inspectorPort}/json`)).json()) as {
-    webSocketDebuggerUrl: string;
-  }[];
-  const url = targets[0]?.webSocketDebuggerUrl;
-  if (url === undefined) throw new Error('The runtime has no inspector.');
-  const socket = new WebSocket(url);
-  await new Promise((resolve, reject) => {
-    socket.addEventListener('open', resolve);
-    socket.addEventListener('error', reject);
-  });
+  const inspector = await connectInspector(inspectorPort);
   const watch = {
     peakMiB: 0,
     stop() {
       clearInterval(timer);
-      socket.close();
+      inspector.close();
     },
   };
-  socket.addEventListener('message', (event) => {
-    const { result } = JSON.parse(String(event.data)) as {
-      result: { usedSize: number; backingStorageSize?: number };
-    };
-    const bytes = result.usedSize + (result.backingStorageSize ?? 0);
-    watch.peakMiB = Math.max(watch.peakMiB, bytes / 2 ** 20);
-  });
-  let id = 0;
-  const timer = setInterval(() => {
-    socket.send(JSON.stringify({ id: ++id, method: 'Runtime.getHeapUsage' }));
-  }, 20);
+  const look = async (): Promise<void> => {
+    const usage = await inspector.call<HeapUsage>('Runtime.getHeapUsage');
+    watch.peakMiB = Math.max(watch.peakMiB, heapMiB(usage));
+  };
+  const timer = setInterval(() => void look(), 20);
   return watch;
 }
 

@@ -7,6 +7,8 @@
  *
  * @module
  */
+import { freePort } from '../../scripts/lib/processes.ts';
+import { measureLiveHeap } from './lib/inspector.ts';
 import type { BenchOptions, PartResult } from './lib/part.ts';
 import {
   closeAll,
@@ -25,7 +27,10 @@ interface Figure {
   leadCount: number;
   seconds: number;
   cpuSeconds: number;
+  /** Of the whole local runtime: the Worker, its objects, D1, and the parts between them. */
   peakRssMiB: number;
+  /** What the Worker and its objects need at the end, after a collection. */
+  liveHeapMiB: number;
   /** Rows that a progress request read: the first after a restart of the runtime, and the next. */
   progressRowsRead: readonly [afterRestart: number, inMemory: number];
 }
@@ -34,8 +39,12 @@ async function measure(leadCount: number): Promise<Figure> {
   const mail = await startMailApi();
   await mail.set({ latencyMs: 20 });
   const stateFolder = await freshState(leadCount);
-  const runtime = await startRuntime({ stateFolder, mailUrl: mail.url });
+  const inspectorPort = await freePort();
+  const runtime = await startRuntime({ stateFolder, mailUrl: mail.url, inspectorPort });
   const run = await runSession(runtime);
+  const liveHeapMiB = await measureLiveHeap(inspectorPort, () =>
+    readProgress(runtime, run.progress.sessionId),
+  );
   proveOnceEach(await mail.stats(), leadCount);
   await runtime.stop();
   // The meter costs a little time, so it counts after the session and not during it.
@@ -53,6 +62,7 @@ async function measure(leadCount: number): Promise<Figure> {
     seconds: run.ms / 1_000,
     cpuSeconds: run.cpuSeconds,
     peakRssMiB: run.peakRssMiB,
+    liveHeapMiB,
     progressRowsRead: [rowsRead[0] ?? Number.NaN, rowsRead[1] ?? Number.NaN],
   };
 }
@@ -88,6 +98,7 @@ export async function scale(options: BenchOptions): Promise<PartResult> {
           'CPU s',
           'CPU ms per batch',
           'peak RSS MiB',
+          'heap of the Worker after a collection, MiB',
           'rows read by a progress request after a restart',
           'and in memory',
         ],
@@ -98,6 +109,7 @@ export async function scale(options: BenchOptions): Promise<PartResult> {
           round(cpuOf(leadCount)),
           round((1e5 * cpuOf(leadCount)) / leadCount),
           Math.round(of(leadCount, (figure) => figure.peakRssMiB)),
+          round(of(leadCount, (figure) => figure.liveHeapMiB)),
           of(leadCount, (figure) => figure.progressRowsRead[0]),
           of(leadCount, (figure) => figure.progressRowsRead[1]),
         ]),
@@ -116,6 +128,12 @@ export async function scale(options: BenchOptions): Promise<PartResult> {
         target: 'at most 700 MiB at the largest size',
         measured: `${Math.round(of(large, (figure) => figure.peakRssMiB))} MiB`,
         isMet: of(large, (figure) => figure.peakRssMiB) <= 700,
+      },
+      {
+        target:
+          'the heap of the Worker after a collection at the largest size: at most 1.1 × that at the smallest',
+        measured: `${round(of(large, (figure) => figure.liveHeapMiB))} and ${round(of(small, (figure) => figure.liveHeapMiB))} MiB`,
+        isMet: of(large, (figure) => figure.liveHeapMiB) <= 1.1 * of(small, (figure) => figure.liveHeapMiB),
       },
       {
         target: 'at most 5 rows read by a progress request, also after a restart',

@@ -52,11 +52,21 @@ export async function connectInspector(inspectorPort: number): Promise<Inspector
 export const heapMiB = ({ usedSize, backingStorageSize = 0 }: HeapUsage): number =>
   (usedSize + backingStorageSize) / 2 ** 20;
 
-/** What an isolate still needs: its heap after a collection, in MiB. */
-export async function measureLiveHeap(inspectorPort: number): Promise<number> {
-  const inspector = await connectInspector(inspectorPort);
-  await inspector.call('HeapProfiler.collectGarbage');
-  const usage = await inspector.call<HeapUsage>('Runtime.getHeapUsage');
-  inspector.close();
-  return heapMiB(usage);
+/**
+ * What the Worker and its objects still need: their heap after a collection, in MiB.
+ *
+ * @param wake - a request: the runtime answers its inspector only while the isolate has something to do
+ */
+export async function measureLiveHeap(inspectorPort: number, wake: () => Promise<unknown>): Promise<number> {
+  // The last one may be on its way when the runtime stops.
+  const timer = setInterval(() => void wake().catch(() => undefined), 20);
+  try {
+    const inspector = await connectInspector(inspectorPort);
+    await inspector.call('HeapProfiler.collectGarbage');
+    const usage = await inspector.call<HeapUsage>('Runtime.getHeapUsage');
+    inspector.close();
+    return heapMiB(usage);
+  } finally {
+    clearInterval(timer);
+  }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { writeFileSync } from 'node:fs';
+import { connectInspector } from './inspector.ts';
 
 interface CpuProfile {
   nodes: {
@@ -21,35 +22,13 @@ export async function profileWorker<Result>(
   file: string,
   work: () => Promise<Result>,
 ): Promise<{ result: Result; hotFunctions: { name: string; share: number }[] }> {
-  const targets = (await (await fetch(`http://127.0.0.1:${inspectorPort}/json`)).json()) as {
-    webSocketDebuggerUrl: string;
-  }[];
-  const url = targets[0]?.webSocketDebuggerUrl;
-  if (url === undefined) throw new Error('The runtime has no inspector.');
-  const socket = new WebSocket(url);
-  await new Promise((resolve, reject) => {
-    socket.addEventListener('open', resolve);
-    socket.addEventListener('error', reject);
-  });
-  let nextId = 1;
-  const call = (method: string, params: object = {}): Promise<unknown> =>
-    new Promise((resolve) => {
-      const id = nextId++;
-      const onMessage = (event: MessageEvent): void => {
-        const message = JSON.parse(String(event.data)) as { id?: number; result?: unknown };
-        if (message.id !== id) return;
-        socket.removeEventListener('message', onMessage);
-        resolve(message.result);
-      };
-      socket.addEventListener('message', onMessage);
-      socket.send(JSON.stringify({ id, method, params }));
-    });
-  await call('Profiler.enable');
-  await call('Profiler.setSamplingInterval', { interval: 500 });
-  await call('Profiler.start');
+  const inspector = await connectInspector(inspectorPort);
+  await inspector.call('Profiler.enable');
+  await inspector.call('Profiler.setSamplingInterval', { interval: 500 });
+  await inspector.call('Profiler.start');
   const result = await work();
-  const { profile } = (await call('Profiler.stop')) as { profile: CpuProfile };
-  socket.close();
+  const { profile } = await inspector.call<{ profile: CpuProfile }>('Profiler.stop');
+  inspector.close();
   writeFileSync(file, JSON.stringify(profile));
   return { result, hotFunctions: hotFunctions(profile) };
 }
