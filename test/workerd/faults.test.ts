@@ -4,6 +4,7 @@
  * The test controls the clock, so a wait of an hour takes no time. The provider keeps its own record of who was
  * mailed.
  */
+import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { appendAudit } from '../../src/crm/audit.ts';
@@ -253,6 +254,31 @@ describe('a provider that is down', () => {
 
     mail.fault = () => ({ kind: 'none' });
     await expectAllSentOnce(last(await drive(sessionId, clock)));
+  });
+
+  it('lets the object rest where the only mail to ask it with waits for hours', async () => {
+    mail.fault = () => ({ kind: 'loseBefore' });
+    const leadIds = Array.from({ length: 20 }, (_, index) => index + 1);
+    await startSession(sessionId, { leadIds });
+    await drive(sessionId, clock, (view) => view.reason === 'mail_unreachable');
+    const dueAt = clock.now() + 6 * 3_600_000;
+    await runInDurableObject(stubOf(sessionId), (instance, { storage }) => {
+      const store = instance.rows();
+      // A probe is due, and a flip that failed may have set leads active.
+      const isDue = { mayBeFlipped: true, probeAt: clock.now() - 1, waitingUntil: null };
+      store.transact(() => store.save({ ...store.session(), ...isDue }));
+      storage.sql.exec('UPDATE batch SET next_attempt_at = ?, in_doubt_since = NULL', dueAt);
+    });
+    await evictDurableObject(stubOf(sessionId));
+    let wakeCount = 0;
+    await drive(sessionId, clock, () => (++wakeCount, clock.now() >= dueAt));
+    // No wait is longer than an hour.
+    expect(wakeCount).toBeLessThan(10);
+    expect((await readRows(sessionId)).session.mayBeFlipped).toBe(false);
+
+    mail.fault = () => ({ kind: 'none' });
+    expect(last(await drive(sessionId, clock)).email).toMatchObject({ sent: 20, failed: 0, unknown: 0 });
+    await expectSound(sessionId, mail);
   });
 
   it('for longer than the lifetime of a key leaves only calls in flight in doubt, and never repeats them automatically', async () => {
