@@ -142,12 +142,17 @@ export function listOpenSessions(
   return readSessions(db, open, page.nowMs, page);
 }
 
-/** One page of the sessions that have ended since a time, and their number: their mail may still be reported on. */
-export function listEndedSessions(
+/**
+ * One page of the sessions that nobody else calls, and their number: those that have ended since a time, whose mail may still
+ * be reported on, and those that wait for a time by the list, whose line may be out of date.
+ */
+export function listRestingSessions(
   db: D1Database,
   page: { offset: number; limit: number; sinceMs: number },
 ): Promise<SessionPage> {
-  return readSessions(db, "activations WHERE progress ->> 'finishedAt' >= ?", page.sinceMs, page);
+  const resting = `activations WHERE CASE WHEN ${isOpenSql} THEN ${wakeSql} IS NOT NULL
+    ELSE progress ->> 'finishedAt' >= ? END`;
+  return readSessions(db, resting, page.sinceMs, page);
 }
 
 async function readSessions(

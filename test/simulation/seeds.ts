@@ -71,4 +71,9 @@ export const seeds: readonly { seed: number; found: string }[] = [
     found:
       'A probe that had no batch to ask with until midnight kept leads active, and woke every two seconds to give them back.',
   },
+  {
+    seed: 2500023659,
+    found:
+      'The list said that a session waits for an approval, which had ended: its last record and its alarm were lost, and the sweep calls nobody who waits.',
+  },
 ];

@@ -1,5 +1,11 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { deleteActivation, listActivations, recordActivation } from '../../src/crm/activations.ts';
+import {
+  deleteActivation,
+  listActivations,
+  listOpenSessions,
+  listRestingSessions,
+  recordActivation,
+} from '../../src/crm/activations.ts';
 import type { Progress } from '../../src/shared/progress.ts';
 import { emptyCrm } from '../support/crm-database.ts';
 import { progressOf } from '../support/progress.ts';
@@ -114,6 +120,29 @@ describe('the list of activations', () => {
     ]) {
       expect(await listActivations(db, { cursor, limit: 1 })).toEqual({ kind: 'invalid_cursor' });
     }
+  });
+
+  it('has each session in the part of the minute or in that of the night, but for those that ended long ago', async () => {
+    const schedule = { startAt: 9_000, at: '1970-01-01T00:00', zone: 'UTC', freezeAt: 'scheduling' } as const;
+    await recordActivation(db, progressAt(1, { state: 'running' }));
+    await recordActivation(db, progressAt(2, { state: 'scheduled', schedule }));
+    await recordActivation(db, progressAt(3, { state: 'completed', finishedAt: 5_000 }));
+    await recordActivation(db, progressAt(4, { state: 'completed', finishedAt: 4_999 }));
+    const idsOf = (numbers: readonly number[]): string[] =>
+      numbers.map((number) => progressAt(number).sessionId);
+    const page = { offset: 0, limit: 10 };
+    expect(await listOpenSessions(db, { ...page, nowMs: 8_999 })).toEqual({
+      sessionIds: idsOf([1]),
+      totalCount: 1,
+    });
+    expect(await listOpenSessions(db, { ...page, nowMs: 9_000 })).toEqual({
+      sessionIds: idsOf([1, 2]),
+      totalCount: 2,
+    });
+    expect(await listRestingSessions(db, { ...page, sinceMs: 5_000 })).toEqual({
+      sessionIds: idsOf([2, 3]),
+      totalCount: 2,
+    });
   });
 
   it('removes an activation once', async () => {

@@ -11,8 +11,8 @@
  */
 import {
   deleteActivation,
-  listEndedSessions,
   listOpenSessions,
+  listRestingSessions,
   listReturned,
 } from '../../crm/activations.ts';
 import { dropOldFences } from '../../crm/fence.ts';
@@ -56,8 +56,9 @@ export async function runScheduledCleanup(env: Env, now: () => number = () => Da
 }
 
 /**
- * The cleanup of the night: it also calls sessions that have ended, which may have lost the alarm for delivery events or
- * for retention, and merges the search index, which takes the database seconds with many leads.
+ * The cleanup of the night: it also calls sessions that have ended or wait for a time, which may have lost the alarm for
+ * their last progress, for delivery events or for retention, and merges the search index, which takes the database seconds
+ * with many leads.
  */
 export async function runNightlyCleanup(env: Env, now: () => number = () => Date.now()): Promise<void> {
   await runScheduledCleanup(env, now);
@@ -65,11 +66,11 @@ export async function runNightlyCleanup(env: Env, now: () => number = () => Date
     const nowMs = now();
     const sinceMs = nowMs - (retentionDays(env) + reportDays) * dayMs;
     const returnedIds = await listReturned(env.DB, maxPokeCount);
-    const ended = await partOf(
-      (offset) => listEndedSessions(env.DB, { offset, limit: maxPokeCount, sinceMs }),
+    const resting = await partOf(
+      (offset) => listRestingSessions(env.DB, { offset, limit: maxPokeCount, sinceMs }),
       Math.floor(nowMs / dayMs),
     );
-    for (const sessionId of [...returnedIds, ...ended.sessionIds].slice(0, maxPokeCount))
+    for (const sessionId of [...returnedIds, ...resting.sessionIds].slice(0, maxPokeCount))
       await pokeSession(env, sessionId);
     const isMerged = await mergeSearchIndex(env.DB, { now, deadlineMs: now() + maxMs });
     if (!isMerged) logEvent('info', 'search_index_merging', {});

@@ -735,10 +735,10 @@ export const mutants: readonly Mutant[] = [
     'void offLookMs;\n      return waitMs;',
   ),
   mutant(
-    'the night does not call who has ended',
+    'the night calls nobody',
     'src/worker/operations/scheduled-cleanup.ts',
-    '[...returnedIds, ...ended.sessionIds].slice(0, maxPokeCount)',
-    '[...returnedIds, ...ended.sessionIds].slice(0, returnedIds.length)',
+    '[...returnedIds, ...resting.sessionIds].slice(0, maxPokeCount)',
+    '[...returnedIds, ...resting.sessionIds].slice(0, returnedIds.length)',
   ),
   mutant(
     'an endpoint is sent what it does not want',
