@@ -222,6 +222,14 @@ export async function countRunning(db: D1Database, owner: string): Promise<numbe
   return row?.n ?? 0;
 }
 
+/** Notes that a session is being erased: its id is not started again. */
+export async function noteErased(db: D1Database, sessionId: string): Promise<void> {
+  await noteErasedStatement(db, sessionId).run();
+}
+
+const noteErasedStatement = (db: D1Database, sessionId: string): D1PreparedStatement =>
+  db.prepare('INSERT OR IGNORE INTO erased_sessions (session_id) VALUES (?)').bind(sessionId);
+
 /**
  * Removes an activation from the list, for ever.
  *
@@ -229,13 +237,13 @@ export async function countRunning(db: D1Database, owner: string): Promise<numbe
  */
 export async function deleteActivation(db: D1Database, sessionId: string): Promise<boolean> {
   const [, deleted] = await db.batch([
-    db.prepare('INSERT OR IGNORE INTO erased_sessions (session_id) VALUES (?)').bind(sessionId),
+    noteErasedStatement(db, sessionId),
     db.prepare('DELETE FROM activations WHERE session_id = ?').bind(sessionId),
   ]);
   return (deleted?.meta.changes ?? 0) > 0;
 }
 
-/** True for a session that was deleted from the list. */
+/** True for a session whose erasure has begun. One that was set going again meanwhile exists all the same. */
 export async function wasDeleted(db: D1Database, sessionId: string): Promise<boolean> {
   const found = await db
     .prepare('SELECT 1 FROM erased_sessions WHERE session_id = ?')

@@ -133,6 +133,7 @@ export class ActivationSession extends DurableObject<Env> {
       slice,
       takeBack: new SessionTakeBack(this.#context),
       events: this.#events,
+      sessionId: ctx.id.name ?? null,
       removed: (sessionId) => this.#feed.closeDeleted(sessionId),
     });
   }

@@ -11,7 +11,7 @@ import { plannedBatch, type NewBatch } from '../../src/core/batch/batch.ts';
 import { listActivations } from '../../src/crm/activations.ts';
 import { SessionStore } from '../../src/durable/store/session-store.ts';
 import type { Progress } from '../../src/shared/progress.ts';
-import { sweep } from '../../src/worker/operations/scheduled-cleanup.ts';
+import { runNightlyCleanup, sweep } from '../../src/worker/operations/scheduled-cleanup.ts';
 import { addLeads, emptyCrm, statuses } from '../support/crm-database.ts';
 import type { FakeMailApi, MailFault } from '../support/fake-mail-api.ts';
 import { hooks } from '../support/hooks.ts';
@@ -418,7 +418,7 @@ describe('the list of activations', () => {
     const deleting = Promise.withResolvers<null>();
     const firing = Promise.withResolvers<null>();
     // An alarm fires before the removal has its answer that the row is deleted.
-    afterDeletion(async () => {
+    atDeletion('after', async () => {
       deleting.resolve(null);
       await firing.promise;
     });
@@ -434,24 +434,78 @@ describe('the list of activations', () => {
   });
 });
 
-it('goes on with an erasure that broke off, and knows nobody meanwhile', async () => {
-  const sessionId = freshSessionId();
-  await startSession(sessionId);
-  await command(sessionId, 'pause');
-  // The row is gone, and the object does not get to know.
-  afterDeletion(() => Promise.reject(new Error('D1_ERROR: Network connection lost.')));
-  expect((await request(`/crm/activation/${sessionId}`, { method: 'DELETE' })).status).toBeGreaterThanOrEqual(
-    500,
-  );
-  vi.restoreAllMocks();
-  // An erasure of a person asks the listed sessions: this one is in no list.
-  expect(await listed(sessionId)).toBeUndefined();
-  expect(await sessionContent(sessionId)).not.toContain('lead1@example.com');
-  // Nobody asks again, and nobody sets it going.
-  expect((await command(sessionId, 'retry', { outcome: 'failed' })).status).toBe(409);
-  await runDurableObjectAlarm(stubOf(sessionId));
-  expect(await look(sessionId)).toBeNull();
-  expect(await listed(sessionId)).toBeUndefined();
+describe('an erasure that breaks off', () => {
+  const lost = (): never => {
+    throw new Error('D1_ERROR: Network connection lost.');
+  };
+  const erase = (sessionId: string): Promise<Response> =>
+    request(`/crm/activation/${sessionId}`, { method: 'DELETE' });
+
+  it('before the rows are gone changes nothing: who is erased meanwhile is found by the line', async () => {
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    await drive(sessionId, clock);
+    const database = Object.getPrototypeOf(db) as D1Database;
+    const { prepare } = database;
+    vi.spyOn(database, 'prepare').mockImplementation(function (this: D1Database, sql) {
+      return sql.includes('INTO erased_sessions') ? lost() : prepare.call(this, sql);
+    });
+    expect((await erase(sessionId)).status).toBeGreaterThanOrEqual(500);
+    vi.restoreAllMocks();
+    expect(await listed(sessionId)).toBeDefined();
+    expect(await sessionContent(sessionId)).toContain('lead1@example.com');
+    expect((await request('/crm/leads/1', { method: 'DELETE' })).status).toBe(204);
+    expect(await sessionContent(sessionId)).not.toContain('lead1@example.com');
+    expect((await erase(sessionId)).status).toBe(204);
+    expect(await listed(sessionId)).toBeUndefined();
+  });
+
+  it.each([
+    ['by the alarm', (sessionId: string) => runDurableObjectAlarm(stubOf(sessionId))],
+    [
+      'by whoever erases it again',
+      async (sessionId: string) => expect((await erase(sessionId)).status).toBe(204),
+    ],
+    ['in the night', () => runNightlyCleanup(env, () => clock.now())],
+  ])('after them is ended %s', async (_, goOn) => {
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    await command(sessionId, 'pause');
+    atDeletion('before', lost);
+    expect((await erase(sessionId)).status).toBe(204);
+    vi.restoreAllMocks();
+    expect(await look(sessionId)).toBeNull();
+    expect(await listed(sessionId)).toBeDefined();
+    await goOn(sessionId);
+    expect(await listed(sessionId)).toBeUndefined();
+    expect((await erase(sessionId)).status).toBe(404);
+  });
+
+  it('is refused where somebody has commanded something else while it waited for its turn', async () => {
+    const sessionId = freshSessionId();
+    mail.refused.add('lead1@example.com');
+    await startSession(sessionId, { leadIds: [1, 2, 3] });
+    await drive(sessionId, clock);
+    mail.refused.clear();
+    const writing = Promise.withResolvers<null>();
+    const written = Promise.withResolvers<null>();
+    atRecord(async () => {
+      writing.resolve(null);
+      await written.promise;
+    });
+    await stubOf(sessionId).addDeliveryEvents([{ leadId: 2, event: 'delivered' }]);
+    // Its turn lasts until the list has the event.
+    const fired = runDurableObjectAlarm(stubOf(sessionId));
+    await writing.promise;
+    const erased = erase(sessionId);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect((await command(sessionId, 'retry', { outcome: 'failed' })).status).toBe(200);
+    written.resolve(null);
+    expect((await erased).status).toBe(409);
+    await fired;
+    vi.restoreAllMocks();
+    expect(last(await drive(sessionId, clock)).email.sent).toBe(3);
+  });
 });
 
 describe('the scheduled cleanup', () => {
@@ -497,14 +551,37 @@ describe('the scheduled cleanup', () => {
   });
 });
 
-/** Does something between the deletion of a session's row and the answer to it. */
-function afterDeletion(act: () => Promise<unknown>): void {
+/** Does something before the deletion of a session's line, or between it and its answer. */
+function atDeletion(edge: 'before' | 'after', act: () => unknown): void {
   const database = Object.getPrototypeOf(db) as D1Database;
   const { batch } = database;
   vi.spyOn(database, 'batch').mockImplementation(async function (this: D1Database, statements) {
-    const answer = await batch.call(this, statements);
     const sql = (statements as unknown as { statement: string }[]).map(({ statement }) => statement);
-    if (sql.some((text) => text.startsWith('DELETE FROM activations'))) await act();
+    const isMeant = sql.some((text) => text.startsWith('DELETE FROM activations'));
+    if (isMeant && edge === 'before') await act();
+    const answer = await batch.call(this, statements);
+    if (isMeant && edge === 'after') await act();
     return answer;
+  });
+}
+
+/** Does something before a session's progress is written into the list. */
+function atRecord(act: () => Promise<unknown>): void {
+  const database = Object.getPrototypeOf(db) as D1Database;
+  const { prepare } = database;
+  vi.spyOn(database, 'prepare').mockImplementation(function (this: D1Database, sql) {
+    const statement = prepare.call(this, sql);
+    if (!sql.startsWith('INSERT INTO activations')) return statement;
+    const bind = statement.bind.bind(statement);
+    statement.bind = (...values) => {
+      const bound = bind(...values);
+      const run = bound.run.bind(bound);
+      bound.run = async () => {
+        await act();
+        return run();
+      };
+      return bound;
+    };
+    return statement;
   });
 }

@@ -208,6 +208,17 @@ const shown: Record<keyof typeof assumptions, () => Promise<void>> = {
       await storage.sync();
     });
     expect(await tables()).toEqual(['tombstone']);
+    const farAway = Date.now() + 3_600_000;
+    const alarmAfter = (isSetAgain: boolean): Promise<number | null> =>
+      inside(async ({ storage }) => {
+        await storage.setAlarm(farAway);
+        const deleted = storage.deleteAll();
+        if (isSetAgain) await storage.setAlarm(farAway + 1);
+        await deleted;
+        return storage.getAlarm();
+      });
+    expect(await alarmAfter(false)).toBeNull();
+    expect(await alarmAfter(true)).toBe(farAway + 1);
   },
 
   async newInstance() {

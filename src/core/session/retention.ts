@@ -2,7 +2,7 @@
  * Retention: how long an ended session keeps its data.
  *
  * First its recipients are deleted and it has only numbers; much later the object itself is deleted. Pure: the clock
- * and the settings are arguments. A removal that broke off is due, whatever the clock says.
+ * and the settings are arguments.
  *
  * @module
  */
@@ -28,7 +28,6 @@ export function nextRetention(
   retentionDays: number,
 ): RetentionStep | null {
   if (session.finishedAt === null || isTakingBack(session)) return null;
-  if (session.spec.isErased === true) return { kind: 'remove', at: 0 };
   const anonymizeAt = session.finishedAt + retentionDays * dayMs;
   return session.spec.reducedAt === undefined
     ? { kind: 'anonymize', at: anonymizeAt }

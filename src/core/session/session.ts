@@ -97,8 +97,6 @@ export interface SessionSpec {
   trace?: string;
   /** When retention removed whom it mailed; epoch ms. The name is the stored one. */
   reducedAt?: number;
-  /** Its removal has begun, by a person or by retention: all that is left to do. */
-  isErased?: true;
 }
 
 /** How far the audience has been made into batches. */

@@ -3,15 +3,15 @@
  *
  * Owns their order, the next step of retention, and the removal of the session. What an alarm does to batches is
  * session/slice.ts, when the next alarm fires session/alarm.ts.
- * Invariants: an alarm sets its successor before anything else; a removal that has begun goes on by the alarm, and knows
- * nobody any more (decision 52).
+ * Invariants: an alarm sets its successor before anything else; a session has its line in the CRM's list of activations as
+ * long as it has rows, because an erasure of a person finds it by that.
  *
  * @module
  */
 import type { Command } from '../../core/session/command.ts';
 import { nextRetention } from '../../core/session/retention.ts';
 import { isTakingBack } from '../../core/session/take-back.ts';
-import { deleteActivation, markAnonymized } from '../../crm/activations.ts';
+import { deleteActivation, markAnonymized, noteErased } from '../../crm/activations.ts';
 import { classifyFault, faultText } from '../../runtime/faults.ts';
 import { retentionDays } from '../../runtime/settings.ts';
 import { stageOf } from '../../shared/progress.ts';
@@ -31,11 +31,14 @@ export interface TurnParts {
   slice: SessionSlice;
   takeBack: SessionTakeBack;
   events: SessionEvents;
+  /** The name of the object; null where the platform does not say it. */
+  sessionId: string | null;
   /** The session was removed: its streams end. */
   removed(sessionId: string): void;
 }
 
 const cancel: Command = { kind: 'cancel' };
+const setGoingAgain: EraseAnswer = { kind: 'refused', detail: 'It was set going again meanwhile.' };
 
 export class SessionTurns {
   readonly #context: SessionContext;
@@ -65,10 +68,9 @@ export class SessionTurns {
   async erase(by: string | null, requestId: string | null): Promise<EraseAnswer> {
     const { store, now, traits, log } = this.#context;
     const { alarm, slice } = this.#parts;
-    const isSetBack = followClock(this.#context);
+    if (followClock(this.#context)) await alarm.arm(now());
     const session = store.load();
     if (session === null) return { kind: 'unknown_session' };
-    if (isSetBack) await alarm.arm(now());
     const stage = stageOf(session);
     if (session.finishedAt === null && stage !== 'ahead' && stage !== 'halted') {
       return { kind: 'refused', detail: `It is ${session.state}; cancel it or wait for its end.` };
@@ -78,10 +80,13 @@ export class SessionTurns {
     }
     if (session.finishedAt === null) {
       applyCommand(store, cancel, by, now(), traits());
-      // If this call breaks off, the alarm continues to make the leads new again.
-      await alarm.watch();
     }
+    const meant = store.session().generation;
+    // If this call breaks off, the alarm continues to make the leads new again.
+    if (session.finishedAt === null) await alarm.watch();
     return this.#inTurn(async (): Promise<EraseAnswer> => {
+      // Somebody has commanded something else while this waited for its turn.
+      if ((store.load()?.generation ?? meant) !== meant) return setGoingAgain;
       if (store.load()?.finishedAt === null) await slice.run();
       if (store.load()?.finishedAt === null) {
         await alarm.arm(now());
@@ -89,7 +94,7 @@ export class SessionTurns {
           'It was cancelled, and its leads are being set back in the CRM. Erase it when that has ended.';
         return { kind: 'refused', detail };
       }
-      if (!(await this.#remove())) return { kind: 'refused', detail: 'It was set going again meanwhile.' };
+      if (!(await this.#remove(meant))) return setGoingAgain;
       log('info', 'session_erased', { requestId });
       return { kind: 'erased' };
     });
@@ -125,10 +130,12 @@ export class SessionTurns {
 
   async #alarmTurn(): Promise<void> {
     const { store, now } = this.#context;
-    const { alarm, slice, takeBack, events } = this.#parts;
+    const { alarm, slice, takeBack, events, sessionId } = this.#parts;
     followClock(this.#context);
     if (store.load() === null) {
-      await alarm.clear();
+      // A removal that broke off after the rows has left the line.
+      if (sessionId !== null && store.wasErased()) await this.#deleteLine(sessionId);
+      else await alarm.clear();
       return;
     }
     if ((await this.#retain()) === 'removed') return;
@@ -142,44 +149,52 @@ export class SessionTurns {
   /** Takes the next step of retention, if it is due. */
   async #retain(): Promise<'kept' | 'removed'> {
     const { store, env, now, settings, log, waitUntil } = this.#context;
-    const step = nextRetention(store.session(), retentionDays(settings()));
+    const session = store.session();
+    const step = nextRetention(session, retentionDays(settings()));
     if (step === null || step.at > now()) return 'kept';
     log('info', `session_${step.kind}d`, {});
-    if (step.kind === 'remove') return (await this.#remove()) ? 'removed' : 'kept';
+    if (step.kind === 'remove') return (await this.#remove(session.generation)) ? 'removed' : 'kept';
     store.transact(() => store.anonymize(now()));
     // If the database does not store this, later erasures still call this session, which costs a call each.
-    const { sessionId } = store.session().spec;
+    const { sessionId } = session.spec;
     waitUntil(markAnonymized(env.DB, sessionId, now()).catch(() => undefined));
     return 'kept';
   }
 
   /**
-   * Removes the session: first whom it mailed, in one transaction, then its line in the list of activations, then all rows.
-   * Where it breaks off, the alarm goes on with it.
+   * Removes the session: its rows, and then its line in the list of activations. Where it breaks off between the two, the
+   * alarm deletes the line, or whoever erases it again, or the cron of the night.
    *
-   * @returns false when a command came in meanwhile; then nothing has changed
+   * @param generation - of the session that is meant
+   * @returns false when a command came in meanwhile; then only the CRM has noted the id
    */
-  async #remove(): Promise<boolean> {
-    const { store, env, now } = this.#context;
+  async #remove(generation: number): Promise<boolean> {
+    const { store, env } = this.#context;
     const { alarm, slice, removed } = this.#parts;
     const session = store.load();
     if (session === null) return true;
-    const { spec, generation } = session;
+    const { sessionId } = session.spec;
     // A record that is on its way would put the line back that is deleted here.
     await slice.recorded();
-    await alarm.watch();
-    const isBegun = store.transact(() => {
-      if (store.session().generation !== generation) return false;
-      // No erasure of a person finds a session without a line.
-      store.beginErasure(now());
-      return true;
-    });
-    if (!isBegun) return false;
-    await deleteActivation(env.DB, spec.sessionId);
-    // The alarm last: it finds nothing afterwards and clears itself.
-    await store.deleteAll();
-    await alarm.clear();
-    removed(spec.sessionId);
+    // Before the rows: without them nothing else would keep the id from being started again.
+    await noteErased(env.DB, sessionId);
+    if (store.load()?.generation !== generation) return false;
+    // In the same turn, because `deleteAll` deletes the alarm too.
+    await Promise.all([store.deleteAll(), alarm.watch()]);
+    removed(sessionId);
+    await this.#deleteLine(sessionId);
     return true;
+  }
+
+  /** Deletes the line of a session that has no rows; if the database does not do it, the alarm tries again. */
+  async #deleteLine(sessionId: string): Promise<void> {
+    const { env, log } = this.#context;
+    try {
+      await deleteActivation(env.DB, sessionId);
+    } catch (error) {
+      log('warn', 'line_not_deleted', { error: faultText(error) });
+      return;
+    }
+    await this.#parts.alarm.clear();
   }
 }

@@ -18,6 +18,9 @@ interface OutboxState {
   knownAfter?: Readonly<Record<string, number>>;
 }
 
+/** Rows in memory at once: those of a large session may not fit. */
+const parsedRowCount = 500;
+
 export class OutboxStore {
   readonly #sql: SqlStorage;
   /** Undefined: not read; null: the session notes no events. */
@@ -106,13 +109,16 @@ export class OutboxStore {
   /** Deletes the events that name leads; those of the activation stay. Call inside a transaction. */
   anonymize(): void {
     if (!this.isOn) return;
-    const named = this.rows(0, this.lastSeq, Number.MAX_SAFE_INTEGER).filter(({ events }) =>
-      events.some(isLeadEvent),
-    );
-    // The last row stays, without its leads, so that its number is not given out again.
-    for (const { seq } of named) {
-      if (seq === this.lastSeq) this.#sql.exec("UPDATE outbox SET events = '[]' WHERE seq = ?", seq);
-      else this.#sql.exec('DELETE FROM outbox WHERE seq = ?', seq);
+    const { lastSeq } = this;
+    for (let afterSeq = 0; afterSeq < lastSeq;) {
+      const rows = this.rows(afterSeq, lastSeq, parsedRowCount);
+      for (const { seq, events } of rows) {
+        if (!events.some(isLeadEvent)) continue;
+        // The last row stays, without its leads, so that its number is not given out again.
+        if (seq === lastSeq) this.#sql.exec("UPDATE outbox SET events = '[]' WHERE seq = ?", seq);
+        else this.#sql.exec('DELETE FROM outbox WHERE seq = ?', seq);
+      }
+      afterSeq = rows.at(-1)?.seq ?? lastSeq;
     }
   }
 

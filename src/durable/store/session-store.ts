@@ -317,13 +317,6 @@ export class SessionStore {
     this.#erased.forget();
   }
 
-  /** Deletes everything about leads, and notes that the session has only to go. Call inside {@link transact}. */
-  beginErasure(nowMs: number): void {
-    if (this.session().spec.reducedAt === undefined) this.anonymize(nowMs);
-    const session = this.session();
-    this.#saveSpec(session, { ...session.spec, isErased: true });
-  }
-
   /**
    * Deletes the search terms of the audience, which may be a name or an address. Only planning needs them. Call
    * inside {@link transact}.
@@ -353,7 +346,7 @@ export class SessionStore {
 
   /**
    * Deletes everything but the tombstone. A death between the two loses the tombstone (test/workerd/platform.test.ts),
-   * so the CRM has one too (`deleteActivation`), which is written before.
+   * so the CRM has one too (`noteErased`), which is written before.
    */
   async deleteAll(): Promise<void> {
     const deleted = this.#storage.deleteAll();

@@ -279,21 +279,9 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     'an erased session stays in the list',
-    'src/durable/session/turns.ts',
-    '    await deleteActivation(env.DB, spec.sessionId);\n',
-    '    void env;\n',
-  ),
-  mutant(
-    'an erasure that breaks off does not go on',
-    'src/core/session/retention.ts',
-    "  if (session.spec.isErased === true) return { kind: 'remove', at: 0 };\n",
-    '',
-  ),
-  mutant(
-    'an erasure deletes the line before it has begun',
-    'src/durable/session/turns.ts',
-    '      store.beginErasure(now());\n',
-    '',
+    'src/crm/activations.ts',
+    "db.prepare('DELETE FROM activations WHERE session_id = ?').bind(sessionId)",
+    "db.prepare('DELETE FROM activations WHERE session_id = ? AND rev < 0').bind(sessionId)",
   ),
   mutant(
     'unlisted leads are not counted',

@@ -54,7 +54,7 @@ export const assumptions = {
     page: `${objects}/api/sqlite-storage-api/#exec`,
   },
   deleteAll: {
-    rule: 'deleteAll takes effect at once: what its turn writes after it is a commit of its own',
+    rule: 'deleteAll takes effect at once, for the alarm too: what its turn writes after it is a commit of its own',
     page: `${objects}/api/sqlite-storage-api/#deleteall`,
   },
   // ── an object's life ──

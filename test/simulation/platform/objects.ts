@@ -553,6 +553,7 @@ export function contextOf(instance: Instance): unknown {
           "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
         );
         for (const { name } of tables.rows) database.script(`DROP TABLE ${String(name)}`);
+        host.setAlarm(null);
         return instance.awaited(undefined);
       },
     },

@@ -10,7 +10,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { Command } from '../../../core/session/command.ts';
 import { sampleAudience } from '../../../crm/audience.ts';
-import { listActivations } from '../../../crm/activations.ts';
+import { deleteActivation, listActivations, wasDeleted } from '../../../crm/activations.ts';
 import { sessionStub } from '../../../durable/stubs.ts';
 import { undoMs } from '../../../runtime/settings.ts';
 import { limits } from '../../../shared/limits.ts';
@@ -593,9 +593,15 @@ export function activationRoutes(app: App): void {
   });
   app.openapi(assumeSent, async (c) => c.json(await command(c, { kind: 'assumeSent' }), 200));
   app.openapi(erase, async (c) => {
+    const { sessionId } = c.req.valid('param');
     const answer = await sessionOf(c).erase(c.get('person').email, c.get('requestId'));
     if (answer.kind === 'refused') throw new Refusal('illegal_transition', answer.detail);
-    if (answer.kind === 'unknown_session') throw new Refusal('session_not_found');
+    if (answer.kind === 'unknown_session') {
+      // An erasure that broke off may have left the line: this one ends it.
+      const wasListed =
+        (await wasDeleted(c.env.DB, sessionId)) && (await deleteActivation(c.env.DB, sessionId));
+      if (!wasListed) throw new Refusal('session_not_found');
+    }
     return c.body(null, 204);
   });
   app.openapi(retry, async (c) => {
