@@ -15,7 +15,7 @@ import { ensureChromium } from './lib/chromium.ts';
 import { ExpectedNoise } from './lib/expected-noise.ts';
 import { projectRoot } from './lib/local-state.ts';
 import { UserError, spawnSupervised, stopWhenAsked } from './lib/processes.ts';
-import { buildWebIfChanged } from './lib/web-build.ts';
+import { buildWebIfChanged, prepareWeb } from './lib/web-build.ts';
 
 /** Kinds of test, and the Vitest projects of each. Browser tests are sensitive to other work on the machine. */
 const kinds: Record<string, readonly string[]> = {
@@ -105,6 +105,7 @@ try {
     await ensureChromium(() => console.log('Installing Chromium …'));
     await buildWebIfChanged(() => console.log('Building the web app …'));
   }
+  if (projects.includes('unit')) await prepareWeb();
   for (const group of groups) {
     const names = group.filter((name) => projects.includes(name));
     if (names.length === 0) continue;

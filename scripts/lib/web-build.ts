@@ -4,7 +4,7 @@
  * @module
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot } from './local-state.ts';
 import { UserError, runToEnd } from './processes.ts';
@@ -58,6 +58,19 @@ function lastStamp(): string | null {
   } catch {
     return null;
   }
+}
+
+/**
+ * Makes the compiler settings of the web app (`web/node_modules/$app`) where there are none: unit tests load its files.
+ *
+ * @throws UserError with the output when it fails
+ */
+export async function prepareWeb(): Promise<void> {
+  if (existsSync(join(projectRoot, 'web/node_modules/$app/tsconfig'))) return;
+  const result = await runToEnd('npm', ['run', '--silent', 'sync:web']);
+  if (result.code === 0) return;
+  console.error(result.output.trimEnd());
+  throw new UserError('The web app could not be prepared, see above.');
 }
 
 /**
