@@ -104,8 +104,7 @@ try {
   if (projects.includes('e2e')) {
     await ensureChromium(() => console.log('Installing Chromium …'));
     await buildWebIfChanged(() => console.log('Building the web app …'));
-  }
-  if (projects.includes('unit')) await prepareWeb();
+  } else await prepareWeb();
   for (const group of groups) {
     const names = group.filter((name) => projects.includes(name));
     if (names.length === 0) continue;

@@ -61,7 +61,8 @@ function lastStamp(): string | null {
 }
 
 /**
- * Makes the compiler settings of the web app (`web/node_modules/$app`) where there are none: unit tests load its files.
+ * Makes the compiler settings of the web app (`web/node_modules/$app`) where there are none: tests outside of a browser load its
+ * files too.
  *
  * @throws UserError with the output when it fails
  */

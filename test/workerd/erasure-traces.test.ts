@@ -250,7 +250,9 @@ describe('erasing a lead', () => {
     await waitForEnd(kept);
     await startSession(reduced, { leadIds: [2] });
     await waitForEnd(reduced);
-    await db.prepare('UPDATE activations SET reduced_at = 1 WHERE session_id = ?').bind(reduced).run();
+    // The end of a session is known before it is in the list.
+    const reduce = db.prepare('UPDATE activations SET reduced_at = 1 WHERE session_id = ?').bind(reduced);
+    await vi.waitUntil(async () => (await reduce.run()).meta.changes > 0);
     await db
       .prepare("UPDATE leads SET activated_by = 'activation_0000000000001_other0000' WHERE id = 2")
       .run();

@@ -82,7 +82,7 @@ const settleMs = 3 * 3_600_000;
 /** Where a day's cap is shared, each session may need days of its own. */
 const dayMs = 86_400_000;
 /** More steps than any world needs: something goes round and round. */
-const maxStepCount = 200_000;
+const maxStepCount = 1_000_000;
 /** After the activations have ended, events arrive within this time: an attempt waits for six hours at most. */
 const eventSettleMs = 8 * 3_600_000;
 /** Of all worlds, those with storms of crashes. */
@@ -499,7 +499,7 @@ export class World {
       this.#makeWell();
       this.#settle();
       if (this.#violation === null) this.#checked(() => this.#invariants.beforeNight());
-      // The night after: it removes lines that came back after an erasure, and calls sessions that nobody looks at.
+      // The night after.
       this.#sim.after(0, this.#cron, 'cron', () => void runNightlyCleanup(this.#env));
       this.#runUntil(this.#sim.nowMs + 60_000);
       this.#letEventsArrive();
@@ -637,6 +637,7 @@ export class World {
     for (const watcher of this.#watchers) watcher.begin((forMs) => encounters.throttle(forMs));
     this.#receivers?.begin();
     this.#beginSweep();
+    this.#beginNights();
     encounters.mayBeginOutage();
     this.#beginClockStep();
     encounters.mayBeginDeploy();
@@ -761,6 +762,14 @@ export class World {
       this.#sim.after(afterMs, this.#cron, 'cron', run);
     };
     this.#sim.after(afterMs, this.#cron, 'cron', run);
+  }
+
+  /** The cron of the night: it removes lines that came back after an erasure, and calls sessions that nobody looks at. */
+  #beginNights(): void {
+    this.#sim.after(dayMs, this.#cron, 'night', () => {
+      void runNightlyCleanup(this.#env);
+      this.#beginNights();
+    });
   }
 
   #beginClockStep(): void {
