@@ -172,21 +172,31 @@ export class BareReads extends DurableObject<BenchEnv> {
     return new Response(stream, { headers: { 'content-type': 'text/event-stream' } });
   }
 
-  /** Sends one event to all, as large as a progress event. */
-  async broadcast(rev: number): Promise<void> {
+  /**
+   * Sends one event to all, as large as a progress event.
+   *
+   * @param isStored - true: it is on disk before anybody gets it, as a result of a session is
+   */
+  async broadcast(rev: number, isStored: boolean): Promise<void> {
     const data = JSON.stringify({
       ...(await this.progress()),
       rev,
       updatedAt: Date.now(),
       filler: 'x'.repeat(350),
     });
+    if (isStored) {
+      const { sql } = this.ctx.storage;
+      sql.exec('CREATE TABLE IF NOT EXISTS event (id INTEGER PRIMARY KEY, data TEXT)');
+      sql.exec('INSERT OR REPLACE INTO event (id, data) VALUES (1, ?)', data);
+      await this.ctx.storage.sync();
+    }
     const bytes = new TextEncoder().encode(`id: ${rev}\nevent: progress\ndata: ${data}\n\n`);
     for (const reader of this.#readers) reader.enqueue(bytes);
   }
 
-  async broadcastMany(eventCount: number, intervalMs: number): Promise<void> {
+  async broadcastMany(eventCount: number, intervalMs: number, isStored: boolean): Promise<void> {
     for (let rev = 1; rev <= eventCount; rev++) {
-      await this.broadcast(rev);
+      await this.broadcast(rev, isStored);
       await new Promise((resolve) => setTimeout(resolve, intervalMs));
     }
   }
@@ -247,7 +257,11 @@ async function bench(url: URL, env: BenchEnv, request: Request): Promise<Respons
     case '/bench/stream':
       return reads.fetch(request);
     case '/bench/broadcast':
-      await reads.broadcastMany(count, Number(url.searchParams.get('intervalMs') ?? 200));
+      await reads.broadcastMany(
+        count,
+        Number(url.searchParams.get('intervalMs') ?? 200),
+        url.searchParams.has('stored'),
+      );
       return new Response('ok');
     default:
       return new Response('There is no such bench route.', { status: 404 });

@@ -297,9 +297,9 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant(
     "a probe does not wait for the day's cap",
-    'src/core/session/session.ts',
-    'Math.max(session.probeAt ?? 0, session.waitingUntil ?? 0) <= nowMs',
-    '(session.probeAt ?? 0) <= nowMs',
+    'src/core/session/wake.ts',
+    'candidates.push(Math.max(probeAt, batchAt ?? probeAt, heldUntil));',
+    'candidates.push(heldUntil < 0 ? heldUntil : Math.max(probeAt, batchAt ?? probeAt));',
   ),
   mutant(
     'an import sets leads new again',
