@@ -831,29 +831,13 @@ export class World {
     if (people.length === 0) return;
     let openCount = people.length;
     for (const person of people) {
-      const { sessionId } = person;
       let waitMs = 20_000;
       const look = async (): Promise<void> => {
-        const progress = await person.progress();
-        if (progress === null) {
-          const isErased = this.#started.has(sessionId) && hasTable(this.#hostOf(sessionId), 'erased');
-          if (isErased) this.#invariants.sessionErased(sessionId);
-          // Not started: nobody was left to mail. Or it starts only now.
-          if (isErased || !this.#sessionIds.includes(sessionId)) {
-            openCount--;
-            return;
-          }
-        } else if (progress.finishedAt !== null && progress.takeBack?.endedAt !== null) {
-          await this.#readResults(person);
+        // A deploy may take the object away while it is asked: whoever gets no answer looks again.
+        if (await this.#lookAfter(person).catch(() => false)) {
           openCount--;
           return;
-        } else if (progress.state === 'paused' && progress.reason !== 'mail_unreachable')
-          // What was approved does not leave through another provider: a person lets the rest go.
-          await person.command({
-            kind: this.#approvers.has(sessionId) && progress.reason === 'mail_auth' ? 'cancel' : 'resume',
-          });
-        else if (progress.state === 'wave_held') await person.command(goOnCommand(progress));
-        else if (progress.state === 'awaiting_approval') await this.#approvers.get(sessionId)?.approve();
+        }
         waitMs = Math.min(1_800_000, waitMs * 1.5);
         sim.after(waitMs, person, 'look', () => void look());
       };
@@ -865,6 +849,30 @@ export class World {
     if (this.#violation !== null) return;
     const [first] = this.#sessionIds.filter((sessionId) => this.#isOpen(sessionId));
     if (openCount > 0 && first !== undefined) this.#checked(() => this.#invariants.stuck(first, boundMs));
+  }
+
+  /** @returns true once the session has ended, was erased, or never began */
+  async #lookAfter(person: Person): Promise<boolean> {
+    const { sessionId } = person;
+    const progress = await person.progress();
+    if (progress === null) {
+      const isErased = this.#started.has(sessionId) && hasTable(this.#hostOf(sessionId), 'erased');
+      if (isErased) this.#invariants.sessionErased(sessionId);
+      // Not started: nobody was left to mail. Or it starts only now.
+      return isErased || !this.#sessionIds.includes(sessionId);
+    }
+    if (progress.finishedAt !== null && progress.takeBack?.endedAt !== null) {
+      await this.#readResults(person);
+      return true;
+    }
+    if (progress.state === 'paused' && progress.reason !== 'mail_unreachable')
+      // What was approved does not leave through another provider: a person lets the rest go.
+      await person.command({
+        kind: this.#approvers.has(sessionId) && progress.reason === 'mail_auth' ? 'cancel' : 'resume',
+      });
+    else if (progress.state === 'wave_held') await person.command(goOnCommand(progress));
+    else if (progress.state === 'awaiting_approval') await this.#approvers.get(sessionId)?.approve();
+    return false;
   }
 
   /** Compares the pages of a session's results with its rows, unless it has changed between two pages. */
