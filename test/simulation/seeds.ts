@@ -76,4 +76,9 @@ export const seeds: readonly { seed: number; found: string }[] = [
     found:
       'The list said that a session waits for an approval, which had ended: its last record and its alarm were lost, and the sweep calls nobody who waits.',
   },
+  {
+    seed: 3000000832,
+    found:
+      'A check that waited for the sending window kept leads active, and woke every two seconds to give them back.',
+  },
 ];

@@ -343,12 +343,13 @@ export class SessionSlice {
     const { store, now, sleep } = this.#context;
     this.#endCheck();
     const { state, finishedAt, isChecking } = store.session();
-    if (finishedAt !== null || isChecking) return;
-    if (state === 'cancelled') {
+    if (finishedAt !== null) return;
+    // A check leaves the other batches as they are.
+    if (!isChecking && state === 'cancelled') {
       const endsAt = now() + maxSweepMs;
       while ((await this.#sweep.withdrawSome()) === 'more' && now() < endsAt) await sleep(0);
-    } else if (isHalted({ state })) this.#sweep.expireDoubts();
-    // Also where a probe is due that has no batch to ask with.
+    } else if (!isChecking && isHalted({ state })) this.#sweep.expireDoubts();
+    // Also where a probe is due that has no batch to ask with, and where a check waits for the sending window.
     if (workMode(store.session(), now()) !== 'run') await this.#sweep.giveBackFlips();
   }
 
