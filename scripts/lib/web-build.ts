@@ -60,18 +60,23 @@ function lastStamp(): string | null {
   }
 }
 
+/** @throws UserError with the script's output when it fails */
+async function runScript(name: string, failure: string, env?: NodeJS.ProcessEnv): Promise<void> {
+  const result = await runToEnd('npm', ['run', '--silent', name], env);
+  if (result.code === 0) return;
+  console.error(result.output.trimEnd());
+  throw new UserError(`${failure}, see above.`);
+}
+
 /**
- * Makes the compiler settings of the web app (`web/node_modules/$app`) where there are none: tests outside of a browser load its
- * files too.
+ * Makes the compiler settings of the web app (`web/node_modules/$app`) where there are none: tests outside of a browser
+ * load its files too.
  *
  * @throws UserError with the output when it fails
  */
 export async function prepareWeb(): Promise<void> {
   if (existsSync(join(projectRoot, 'web/node_modules/$app/tsconfig'))) return;
-  const result = await runToEnd('npm', ['run', '--silent', 'sync:web']);
-  if (result.code === 0) return;
-  console.error(result.output.trimEnd());
-  throw new UserError('The web app could not be prepared, see above.');
+  await runScript('sync:web', 'The web app could not be prepared');
 }
 
 /**
@@ -85,14 +90,7 @@ export async function buildWebIfChanged(onBuild: () => void = () => undefined): 
   if (current !== null && current === lastStamp()) return;
   onBuild();
   // A test runner's own mode would make it a development build: larger, and full of this machine's paths.
-  const result = await runToEnd('npm', ['run', '--silent', 'build:web'], {
-    ...process.env,
-    NODE_ENV: 'production',
-  });
-  if (result.code !== 0) {
-    console.error(result.output.trimEnd());
-    throw new UserError('The web app could not be built, see above.');
-  }
+  await runScript('build:web', 'The web app could not be built', { ...process.env, NODE_ENV: 'production' });
   mkdirSync(stampFolder, { recursive: true });
   writeFileSync(stampFile, stamp() ?? '');
 }
