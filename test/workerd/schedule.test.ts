@@ -288,6 +288,31 @@ describe('a sending window', () => {
     await expectSound(sessionId, mail);
   });
 
+  it('lets a check rest until it opens, and gives back what was set active before', async () => {
+    const { sessionId, clock, mail } = setup;
+    mail.fault = () => ({ kind: 'loseAfter' });
+    const window = hoursFrom(-minuteMs, 2 * minuteMs);
+    await start({ window });
+    await drive(sessionId, clock, ({ reason }) => reason === 'mail_unreachable');
+    await accepted(sessionId, 'pause');
+    await runInDurableObject(stubOf(sessionId), (instance, { storage }) => {
+      const store = instance.rows();
+      // A person has mail checked when nothing may leave, and a flip that failed may have set leads active.
+      store.transact(() => store.save({ ...store.session(), mayBeFlipped: true, isChecking: true }));
+      storage.sql.exec("UPDATE batch SET retried = 'asked' WHERE state = 'waiting'");
+    });
+    await evictDurableObject(stubOf(sessionId));
+    clock.advance(10 * minuteMs);
+    expect(isWindowOpen(window, clock.now())).toBe(false);
+    const views = await drive(sessionId, clock);
+    expect(last(views)).toMatchObject({ state: 'completed', email: { unknown: leadCount } });
+    // No wait is longer than an hour.
+    expect(views.length).toBeLessThan(30);
+    expect(leftAt.filter((time) => !isWindowOpen(window, time))).toEqual([]);
+    expect((await readRows(sessionId)).session.mayBeFlipped).toBe(false);
+    await expectSound(sessionId, mail);
+  });
+
   it('leaves no lead active while it is closed that was not mailed', async () => {
     const { sessionId, clock, mail } = setup;
     callTakesASecond();

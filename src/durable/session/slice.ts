@@ -345,10 +345,12 @@ export class SessionSlice {
     const { state, finishedAt, isChecking } = store.session();
     if (finishedAt !== null) return;
     // A check leaves the other batches as they are.
-    if (!isChecking && state === 'cancelled') {
+    if (!isChecking) {
       const endsAt = now() + maxSweepMs;
-      while ((await this.#sweep.withdrawSome()) === 'more' && now() < endsAt) await sleep(0);
-    } else if (!isChecking && isHalted({ state })) this.#sweep.expireDoubts();
+      if (state === 'cancelled')
+        while ((await this.#sweep.withdrawSome()) === 'more' && now() < endsAt) await sleep(0);
+      else if (isHalted({ state })) this.#sweep.expireDoubts();
+    }
     // Also where a probe is due that has no batch to ask with, and where a check waits for the sending window.
     if (workMode(store.session(), now()) !== 'run') await this.#sweep.giveBackFlips();
   }

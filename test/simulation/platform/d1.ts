@@ -78,6 +78,18 @@ class Statement {
   }
 }
 
+/** What a caller is told where the platform, and not the statement, is the reason. */
+const platformFaults = {
+  before: 'D1_ERROR: Network connection lost.',
+  overloaded: 'D1_ERROR: D1 DB is overloaded. Too many requests queued.',
+  after: 'D1_ERROR: D1 DB storage operation exceeded timeout.',
+} as const;
+
+/** True where a text has the message of such a fault. */
+export function namesPlatformFault(text: string): boolean {
+  return Object.values(platformFaults).some((message) => text.includes(message));
+}
+
 export class SimDatabase {
   /** For the checks, which look at the rows themselves. */
   readonly rows: Database = crmDatabase();
@@ -107,14 +119,13 @@ export class SimDatabase {
           answer(() => reject(new Error(message)));
         };
         const carryOut = (): void => {
-          if (fault === 'before') fail('D1_ERROR: Network connection lost.');
-          else if (fault === 'overloaded') fail('D1_ERROR: D1 DB is overloaded. Too many requests queued.');
+          if (fault === 'before' || fault === 'overloaded') fail(platformFaults[fault]);
           else {
             try {
               const run = (): Answer[] => this.#transact(statements);
               const answers =
                 this.#weather.watch === undefined ? run() : this.#weather.watch(statements, run);
-              if (fault === 'after') fail('D1_ERROR: D1 DB storage operation exceeded timeout.');
+              if (fault === 'after') fail(platformFaults.after);
               else answer(() => resolve(answers));
             } catch (error) {
               fail(`D1_ERROR: ${error instanceof Error ? error.message : String(error)}`);

@@ -124,38 +124,51 @@ export class Encounters {
 
   /** A deploy restarts every object: with other settings, or on the rows of the version before. */
   mayBeginDeploy(): void {
-    const { draw, faults, isLong } = this.#parts;
+    const { sim, draw, api, isLong } = this.#parts;
     if (!draw.chance(0.3)) return;
     const atMs = draw.int(0, isLong && draw.chance(0.5) ? 20 * 3_600_000 : 20_000);
-    // Mail is in doubt then: the API has been away for some seconds.
-    if (draw.chance(0.5))
-      this.#beginOutage(Math.max(0, atMs - 2_000), 3_000, draw.pick([...doubtKinds, 'hang after']));
-    this.#after(atMs, 'deploy', () => {
-      const kind = faults.pick('deploy', 1, deployKinds);
-      switch (kind) {
-        case null:
-          return;
-        case 'rows of the version before':
-          this.#leaveEarlierRows();
-          return;
-        case 'settings without a key':
-          this.#breakSettings();
-          return;
-        case 'another provider':
-        case 'another provider, and back':
-          this.#changeProvider(kind === 'another provider, and back');
-          return;
-        default:
-          kind satisfies never;
-      }
+    if (!draw.chance(0.5)) {
+      this.#after(atMs, 'deploy', () => this.#deploy());
+      return;
+    }
+    // While mail is in doubt: soon after a call that was made while the API is away.
+    const kind = draw.pick<OutageKind>([...doubtKinds, 'hang after']);
+    const times = sim.stream('deploy in an outage');
+    const fromMs = times.int(0, 5_000);
+    // What the version before took for *not taken* is as frequent as everything else.
+    this.#beginOutage(fromMs, times.int(2_000, 10_000), times.chance(0.5) ? '503 proxy after' : kind);
+    const afterCallMs = times.int(50, 3_000);
+    this.#after(fromMs, 'deploy', () => {
+      api.onNextCall = () => this.#after(afterCallMs, 'deploy', () => this.#deploy());
     });
+  }
+
+  #deploy(): void {
+    const { faults } = this.#parts;
+    const kind = faults.pick('deploy', 1, deployKinds);
+    switch (kind) {
+      case null:
+        return;
+      case 'rows of the version before':
+        this.#leaveEarlierRows();
+        return;
+      case 'settings without a key':
+        this.#breakSettings();
+        return;
+      case 'another provider':
+      case 'another provider, and back':
+        this.#changeProvider(kind === 'another provider, and back');
+        return;
+      default:
+        kind satisfies never;
+    }
   }
 
   #leaveEarlierRows(): void {
     this.#restartAll((host) => {
       if (holdsSession(host) && leaveEarlierRows(host)) this.#parts.invariants.earlierRows(host);
     });
-    if (this.#parts.faults.happens('deploy', 'a cancel after it', 0.5)) this.#tellAll({ kind: 'cancel' });
+    if (this.#parts.faults.happens('deploy', 'a cancel after it', 0.7)) this.#tellAll({ kind: 'cancel' });
   }
 
   #changeProvider(isForAWhile: boolean): void {

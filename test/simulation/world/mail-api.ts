@@ -106,6 +106,8 @@ export class MailApi {
   readonly bouncedLeadIds = new Set<number>();
   /** Of an outage: what every call meets. */
   outage: OutageKind | null = null;
+  /** Is told of the next call, once. */
+  onNextCall: (() => void) | null = null;
   readonly #sim: Simulator;
   readonly #faults: Faults;
   readonly #options: MailApiOptions;
@@ -171,6 +173,9 @@ export class MailApi {
     });
     this.calls.push(call);
     this.#book.departed(call);
+    const { onNextCall } = this;
+    this.onNextCall = null;
+    onNextCall?.();
     const fault = this.outage ?? this.#faults.pick('mail call', this.#options.faultProbability, faultKinds);
     const lose = (): void =>
       later('call lost', () => {

@@ -79,7 +79,6 @@ export interface WorldResult {
 
 /** After all is well, a session ends within this time: a wait that the provider asked for is an hour at most. */
 const settleMs = 3 * 3_600_000;
-/** Where a day's cap is shared, each session may need days of its own. */
 const dayMs = 86_400_000;
 /** More steps than any world needs: something goes round and round. */
 const maxStepCount = 1_000_000;
