@@ -153,7 +153,7 @@ export class SessionRunner implements SliceVerbs {
 
   async plan(): Promise<void> {
     await planNext(this.#context);
-    this.#context.publish();
+    this.#context.publish(true);
   }
 
   take(): Batch | null {

@@ -62,6 +62,8 @@ export class Feed {
   readonly #readers = new Set<Reader>();
   #flushTimer: ReturnType<typeof setTimeout> | null = null;
   #keepAliveTimer: ReturnType<typeof setInterval> | null = null;
+  /** Runs while a reader is behind. */
+  #catchUpTimer: ReturnType<typeof setTimeout> | null = null;
   /** When the pending flush is due; meaningless without one. */
   #flushAt = 0;
   /** When the allowance of views is whole again. Each view moves it ahead by one interval. */
@@ -102,12 +104,6 @@ export class Feed {
           controller.enqueue(encoder.encode('retry: 2000\n\n'));
           this.#send(reader, view);
         },
-        pull: () => {
-          if (reader === null || reader.behindSince === null) return;
-          // It reads again, whether or not an event is due.
-          reader.behindSince = null;
-          this.#send(reader, this.#view());
-        },
         cancel: () => {
           if (reader !== null) this.#drop(reader);
         },
@@ -146,11 +142,14 @@ export class Feed {
 
   #flush(): void {
     this.#flushTimer = null;
+    const view = this.#view();
+    let isNews = false;
+    for (const reader of [...this.#readers]) isNews = this.#send(reader, view) || isNews;
+    // A flush that brings nobody anything takes nothing from the allowance of the result after it.
+    if (!isNews) return;
     const nowMs = this.#source.now();
     const spentAt = nowMs + burstViewCount * viewIntervalMs;
     this.#allowedAt = Math.min(spentAt, Math.max(nowMs, this.#allowedAt) + viewIntervalMs);
-    const view = this.#view();
-    for (const reader of [...this.#readers]) this.#send(reader, view);
   }
 
   /** The newest view, encoded once for all readers. */
@@ -160,19 +159,19 @@ export class Feed {
     return new View(progress, this.#source);
   }
 
-  #send(reader: Reader, view: View | null): void {
+  /** @returns false when the reader has that view already */
+  #send(reader: Reader, view: View | null): boolean {
     if (view === null) {
       this.#close(reader);
-      return;
+      return true;
     }
     const { progress } = view;
     const isOver = isTerminal(progress);
-    if (progress.rev <= reader.sentRev && !isOver) return;
-    if ((reader.controller.desiredSize ?? 0) <= 0) {
-      reader.behindSince ??= this.#source.now();
-      return;
+    if (progress.rev <= reader.sentRev && !isOver) return false;
+    if (!hasRoom(reader)) {
+      this.#fallBehind(reader);
+      return true;
     }
-    reader.behindSince = null;
     const nowMs = this.#source.now();
     const isIssuesTime = isOver || nowMs - reader.sentIssuesAt >= issuesIntervalMs;
     if (view.issueCount !== reader.sentIssueCount && isIssuesTime) {
@@ -184,6 +183,31 @@ export class Feed {
     reader.sentStall = view.isStalled;
     this.#enqueue(reader, isOver ? view.endEvent : view.progressEvent);
     if (isOver) this.#close(reader);
+    return true;
+  }
+
+  /**
+   * It does not take what it was sent. It is looked at again and again, and not told by `pull` when it reads: a callback
+   * for each event of each reader made 1,000 readers wait a third longer for each view.
+   */
+  #fallBehind(reader: Reader): void {
+    reader.behindSince ??= this.#source.now();
+    this.#catchUpTimer ??= setTimeout(() => this.#catchUp(), viewIntervalMs);
+  }
+
+  /** Readers that read again get the newest view. */
+  #catchUp(): void {
+    this.#catchUpTimer = null;
+    const behind = [...this.#readers].filter(({ behindSince }) => behindSince !== null);
+    const view = behind.some(hasRoom) ? this.#view() : null;
+    for (const reader of behind) {
+      if (!hasRoom(reader)) {
+        this.#fallBehind(reader);
+        continue;
+      }
+      reader.behindSince = null;
+      this.#send(reader, view);
+    }
   }
 
   #keepAlive(): void {
@@ -196,7 +220,7 @@ export class Feed {
       if (isStuck) this.#abandon(reader);
       // Before its own start: the clock was set back.
       else if (ageMs > maxAgeMs || ageMs < 0) this.#close(reader);
-      else if ((reader.controller.desiredSize ?? 0) <= 0) reader.behindSince ??= nowMs;
+      else if (!hasRoom(reader)) this.#fallBehind(reader);
       else if (view !== null && view.isStalled && !reader.sentStall) {
         // Nothing was written, so there is no new revision, and no id.
         this.#enqueue(reader, sse('progress', view.progress, null));
@@ -234,10 +258,15 @@ export class Feed {
     if (this.#readers.size > 0) return;
     if (this.#keepAliveTimer !== null) clearInterval(this.#keepAliveTimer);
     if (this.#flushTimer !== null) clearTimeout(this.#flushTimer);
+    if (this.#catchUpTimer !== null) clearTimeout(this.#catchUpTimer);
     this.#keepAliveTimer = null;
     this.#flushTimer = null;
+    this.#catchUpTimer = null;
   }
 }
+
+/** False for a reader that has not taken the events before. */
+const hasRoom = ({ controller }: Reader): boolean => (controller.desiredSize ?? 0) > 0;
 
 /** One view and its encodings, each made when the first reader needs it. */
 class View {

@@ -4,6 +4,7 @@
  * @module
  */
 import { Agent, request, type IncomingMessage } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { percentile } from './stats.ts';
 
 export interface LoadResult {
@@ -45,7 +46,7 @@ export async function loadOf(
   const client = async (index: number): Promise<void> => {
     let etag = '';
     // Clients start at different moments, as pages do.
-    if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, (pauseMs * index) / clientCount));
+    if (pauseMs > 0) await sleep((pauseMs * index) / clientCount);
     while (!isOver()) {
       const sentAt = performance.now();
       const response = await get(url, agent, hasEtag && etag !== '' ? { 'if-none-match': etag } : {});
@@ -53,7 +54,7 @@ export async function loadOf(
       const status = String(response.statusCode);
       statuses[status] = (statuses[status] ?? 0) + 1;
       etag = response.headers.etag ?? etag;
-      if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      if (pauseMs > 0) await sleep(pauseMs);
     }
   };
   await Promise.all(Array.from({ length: clientCount }, (_, index) => client(index)));
@@ -75,7 +76,7 @@ export async function openReaders(
   const agent = new Agent({ keepAlive: false, maxSockets: Infinity });
   const agesMs: number[] = [];
   const responses: IncomingMessage[] = [];
-  const open = (): Promise<void> =>
+  const openOnce = (): Promise<void> =>
     new Promise((resolve, reject) => {
       request(url, { agent }, (response) => {
         if (response.statusCode !== 200) reject(new Error(`The stream answered ${response.statusCode}.`));
@@ -91,6 +92,18 @@ export async function openReaders(
         .once('error', reject)
         .end();
     });
+  // As a browser does: with thousands of readers the runtime resets a connection now and then.
+  const open = async (): Promise<void> => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await openOnce();
+        return;
+      } catch (error) {
+        if (attempt === 5) throw error;
+        await sleep(attempt * 200);
+      }
+    }
+  };
   for (let opened = 0; opened < readerCount; opened += 50) {
     await Promise.all(Array.from({ length: Math.min(50, readerCount - opened) }, open));
   }

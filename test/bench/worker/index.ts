@@ -67,55 +67,63 @@ function sampleRecipient(leadId: number): Recipient {
   };
 }
 
-/** Renders and posts the same batches with the same number of senders, and stores nothing. */
+/** Renders and posts one batch of leads, and stores nothing. */
+type BarePost = (batchId: string, leadIds: readonly number[]) => Promise<void>;
+
+function createBarePost(env: BenchEnv, hasFlip: boolean): BarePost {
+  const template = findBuiltinTemplate('welcome');
+  const compiled = template === null ? null : compileTemplate(template);
+  if (compiled?.kind !== 'compiled') throw new Error('There is no welcome template.');
+  const transport = createResendTransport({
+    apiUrl: env.MAIL_API_URL,
+    apiKey: env.MAIL_API_KEY,
+    fetch: (url, init) => fetch(url, init),
+    now: Date.now,
+  });
+  const from = env.MAIL_FROM;
+  const runId = crypto.randomUUID();
+  return async (batchId, leadIds) => {
+    if (hasFlip) await flipLeads(env.DB, { sessionId: runId, number: 1, leadIds, nowMs: Date.now() });
+    const mails = [];
+    for (const leadId of leadIds) {
+      const recipient = sampleRecipient(leadId);
+      const unsubscribeUrl = `http://127.0.0.1/unsubscribe/${'x'.repeat(85)}${leadId % 1_000_000}`;
+      const context = {
+        senderName: senderNameOf(from),
+        actionUrl: null,
+        unsubscribeUrl,
+        postalAddress: null,
+      };
+      const rendered = compiled.encode(recipient, context);
+      if (rendered.kind === 'refused') throw new Error(rendered.message);
+      const settings = { from, replyTo: null, unsubscribeUrl, sessionId: runId, batchId };
+      mails.push(composeMail(rendered, recipient, settings));
+    }
+    const { outcome } = await transport.deliver({
+      key: `${runId}/${batchId}`,
+      payload: transport.encode(mails),
+      mailCount: mails.length,
+      signal: AbortSignal.timeout(30_000),
+    });
+    if (outcome.kind !== 'accepted') throw new Error(`The mail API answered ${outcome.kind}.`);
+  };
+}
+
+const idsFrom = (first: number, count: number): number[] =>
+  Array.from({ length: count }, (_, index) => first + index);
+
+/** Renders and posts the same batches with the same number of senders. */
 export class BareLoop extends DurableObject<BenchEnv> {
   async run(leadCount: number, hasFlip: boolean): Promise<{ ms: number }> {
-    const template = findBuiltinTemplate('welcome');
-    const compiled = template === null ? null : compileTemplate(template);
-    if (compiled?.kind !== 'compiled') throw new Error('There is no welcome template.');
-    const transport = createResendTransport({
-      apiUrl: this.env.MAIL_API_URL,
-      apiKey: this.env.MAIL_API_KEY,
-      fetch: (url, init) => fetch(url, init),
-      now: Date.now,
-    });
-    const from = this.env.MAIL_FROM;
-    const runId = crypto.randomUUID();
+    const post = createBarePost(this.env, hasFlip);
     const startedAt = Date.now();
     let nextLeadId = 1;
     const sender = async (): Promise<void> => {
       while (nextLeadId <= leadCount) {
         const first = nextLeadId;
         nextLeadId += batchLeadCount;
-        const batchId = String(Math.ceil(first / batchLeadCount));
-        const leadIds = Array.from(
-          { length: Math.min(batchLeadCount, leadCount - first + 1) },
-          (_, i) => first + i,
-        );
-        if (hasFlip)
-          await flipLeads(this.env.DB, { sessionId: runId, number: 1, leadIds, nowMs: Date.now() });
-        const mails = [];
-        for (const leadId of leadIds) {
-          const recipient = sampleRecipient(leadId);
-          const unsubscribeUrl = `http://127.0.0.1/unsubscribe/${'x'.repeat(85)}${leadId % 1_000_000}`;
-          const context = {
-            senderName: senderNameOf(from),
-            actionUrl: null,
-            unsubscribeUrl,
-            postalAddress: null,
-          };
-          const rendered = compiled.encode(recipient, context);
-          if (rendered.kind === 'refused') throw new Error(rendered.message);
-          const settings = { from, replyTo: null, unsubscribeUrl, sessionId: runId, batchId };
-          mails.push(composeMail(rendered, recipient, settings));
-        }
-        const { outcome } = await transport.deliver({
-          key: `${runId}/${batchId}`,
-          payload: transport.encode(mails),
-          mailCount: mails.length,
-          signal: AbortSignal.timeout(30_000),
-        });
-        if (outcome.kind !== 'accepted') throw new Error(`The mail API answered ${outcome.kind}.`);
+        const leadIds = idsFrom(first, Math.min(batchLeadCount, leadCount - first + 1));
+        await post(String(Math.ceil(first / batchLeadCount)), leadIds);
       }
     };
     await Promise.all(Array.from({ length: senderCount }, sender));
@@ -194,10 +202,26 @@ export class BareReads extends DurableObject<BenchEnv> {
     for (const reader of this.#readers) reader.enqueue(bytes);
   }
 
-  async broadcastMany(eventCount: number, intervalMs: number, isStored: boolean): Promise<void> {
+  /**
+   * Sends events at an interval.
+   *
+   * @param options.isStored - see {@link broadcast}
+   * @param options.mailsFrom - a lead: each event follows a call with a hundred leads from this one on, which are
+   *   flipped, rendered and posted as a session does; null: nothing but events
+   */
+  async broadcastMany(
+    eventCount: number,
+    intervalMs: number,
+    { isStored, mailsFrom }: { isStored: boolean; mailsFrom: number | null },
+  ): Promise<void> {
+    const post = mailsFrom === null ? null : createBarePost(this.env, true);
+    const startedAt = Date.now();
     for (let rev = 1; rev <= eventCount; rev++) {
+      if (post !== null && mailsFrom !== null)
+        await post(String(rev), idsFrom(mailsFrom + (rev - 1) * batchLeadCount, batchLeadCount));
       await this.broadcast(rev, isStored);
-      await new Promise((resolve) => setTimeout(resolve, intervalMs));
+      const dueAt = startedAt + rev * intervalMs;
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, dueAt - Date.now())));
     }
   }
 }
@@ -257,11 +281,10 @@ async function bench(url: URL, env: BenchEnv, request: Request): Promise<Respons
     case '/bench/stream':
       return reads.fetch(request);
     case '/bench/broadcast':
-      await reads.broadcastMany(
-        count,
-        Number(url.searchParams.get('intervalMs') ?? 200),
-        url.searchParams.has('stored'),
-      );
+      await reads.broadcastMany(count, Number(url.searchParams.get('intervalMs') ?? 200), {
+        isStored: url.searchParams.has('stored'),
+        mailsFrom: url.searchParams.has('mailsFrom') ? Number(url.searchParams.get('mailsFrom')) : null,
+      });
       return new Response('ok');
     default:
       return new Response('There is no such bench route.', { status: 404 });
