@@ -301,6 +301,91 @@ describe('a reader that does not read', () => {
     expect(slow.ids).toEqual([...new Set(slow.ids)].sort((a, b) => a - b));
   });
 
+  it('takes no view from the others, however long it reads nothing', async () => {
+    const slow = new Reader(feed.connect(null), 'nothing');
+    const quick = new Reader(feed.connect(null));
+    await run(2_000, 200);
+    expect(slow.events).toEqual([]);
+    for (let step = 0; step < 5; step++) {
+      feed.publish();
+      await pass(10);
+    }
+    source.move();
+    feed.publish();
+    await pass(0);
+    source.move();
+    feed.publish();
+    await pass(0);
+    expect(quick.ids.at(-1)).toBe(source.view?.rev);
+  });
+
+  it('is kept while it reads, however slowly', async () => {
+    const slow = new Reader(feed.connect(null), 'nothing');
+    for (let at = 0; at < 120_000; at += 150) {
+      source.move();
+      feed.publish();
+      if (at % 300 === 0) void slow.readOne();
+      await pass(150);
+    }
+    expect(slow.state).toBe('open');
+    expect(feed.readerCount).toBe(1);
+  });
+
+  it('is kept when it reads just before it would be dropped', async () => {
+    const slow = new Reader(feed.connect(null), 'nothing');
+    await run(2_000, 200);
+    // A keep-alive, which drops readers, comes every 15 seconds; between two looks.
+    await pass(42_990);
+    void slow.readAll();
+    await pass(1_000);
+    expect(slow.state).toBe('open');
+    expect(slow.ids.at(-1)).toBe(source.view?.rev);
+  });
+
+  it('gets the newest view soon also where the view cannot be read once', async () => {
+    const slow = new Reader(feed.connect(null), 'nothing');
+    await run(2_000, 200);
+    void slow.readAll();
+    const { view } = source;
+    const failing = vi.spyOn(source, 'progress').mockImplementationOnce(() => {
+      throw new Error('The storage does not answer.');
+    });
+    await pass(150).catch(() => {});
+    expect(failing).toHaveBeenCalled();
+    await pass(150);
+    expect(slow.ids.at(-1)).toBe(view?.rev);
+  });
+
+  it.each(['end', 'deleted'] as const)('gets %s as the last event once it reads', async (name) => {
+    const slow = new Reader(feed.connect(null), 'nothing');
+    await run(2_000, 200);
+    if (name === 'deleted') feed.closeDeleted('session');
+    else {
+      source.move({ state: 'completed', finishedAt: Date.now() });
+      feed.publish();
+      await pass(0);
+    }
+    void slow.readAll();
+    await pass(150);
+    expect(slow.names.at(-1)).toBe(name);
+    expect(slow.state).toBe('closed');
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('leaves no timer of its own once it has caught up, or has left', async () => {
+    const slow = new Reader(feed.connect(null), 'nothing');
+    await run(2_000, 200);
+    void slow.readAll();
+    await pass(500);
+    // That of the keep-alive.
+    expect(vi.getTimerCount()).toBe(1);
+    const left = new Reader(feed.connect(null), 'nothing');
+    await run(2_000, 200);
+    await left.cancel();
+    await slow.cancel();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   it('is dropped after half a minute, with its buffer', async () => {
     const slow = new Reader(feed.connect(null), 'nothing');
     await run(60_000, 500);

@@ -153,6 +153,7 @@ export class SessionRunner implements SliceVerbs {
 
   async plan(): Promise<void> {
     await planNext(this.#context);
+    // The results of its leads follow.
     this.#context.publish(true);
   }
 

@@ -159,7 +159,7 @@ export class Feed {
     return new View(progress, this.#source);
   }
 
-  /** @returns false when the reader has that view already */
+  /** @returns true where the reader was sent something, or its stream was closed */
   #send(reader: Reader, view: View | null): boolean {
     if (view === null) {
       this.#close(reader);
@@ -170,14 +170,16 @@ export class Feed {
     if (progress.rev <= reader.sentRev && !isOver) return false;
     if (!hasRoom(reader)) {
       this.#fallBehind(reader);
-      return true;
+      return false;
     }
+    reader.behindSince = null;
     const nowMs = this.#source.now();
     const isIssuesTime = isOver || nowMs - reader.sentIssuesAt >= issuesIntervalMs;
     if (view.issueCount !== reader.sentIssueCount && isIssuesTime) {
+      const { issuesEvent } = view;
       reader.sentIssueCount = view.issueCount;
       reader.sentIssuesAt = nowMs;
-      this.#enqueue(reader, view.issuesEvent);
+      this.#enqueue(reader, issuesEvent);
     }
     reader.sentRev = progress.rev;
     reader.sentStall = view.isStalled;
@@ -187,8 +189,8 @@ export class Feed {
   }
 
   /**
-   * It does not take what it was sent. It is looked at again and again, and not told by `pull` when it reads: a callback
-   * for each event of each reader made 1,000 readers wait a third longer for each view.
+   * The reader has not taken its events. The feed looks at it every interval. No `pull` callback tells that it reads: one
+   * for each event made 1,000 readers wait a third longer.
    */
   #fallBehind(reader: Reader): void {
     reader.behindSince ??= this.#source.now();
@@ -197,14 +199,13 @@ export class Feed {
 
   /** Readers that read again get the newest view. */
   #catchUp(): void {
-    this.#catchUpTimer = null;
     const behind = [...this.#readers].filter(({ behindSince }) => behindSince !== null);
-    const view = behind.some(hasRoom) ? this.#view() : null;
-    for (const reader of behind) {
-      if (!hasRoom(reader)) {
-        this.#fallBehind(reader);
-        continue;
-      }
+    // First of all: where the view cannot be read now, the next look tries again.
+    this.#catchUpTimer = behind.length === 0 ? null : setTimeout(() => this.#catchUp(), viewIntervalMs);
+    const ready = behind.filter(hasRoom);
+    if (ready.length === 0) return;
+    const view = this.#view();
+    for (const reader of ready) {
       reader.behindSince = null;
       this.#send(reader, view);
     }
@@ -215,12 +216,15 @@ export class Feed {
     this.#source.look();
     const view = this.#view();
     for (const reader of [...this.#readers]) {
-      const isStuck = reader.behindSince !== null && nowMs - reader.behindSince > maxBehindMs;
+      const isFull = !hasRoom(reader);
+      const isStuck = isFull && reader.behindSince !== null && nowMs - reader.behindSince > maxBehindMs;
       const ageMs = nowMs - reader.openedAt;
       if (isStuck) this.#abandon(reader);
       // Before its own start: the clock was set back.
       else if (ageMs > maxAgeMs || ageMs < 0) this.#close(reader);
-      else if (!hasRoom(reader)) this.#fallBehind(reader);
+      else if (isFull) this.#fallBehind(reader);
+      // What a flush that failed owes.
+      else if (view !== null && this.#send(reader, view)) continue;
       else if (view !== null && view.isStalled && !reader.sentStall) {
         // Nothing was written, so there is no new revision, and no id.
         this.#enqueue(reader, sse('progress', view.progress, null));
@@ -265,7 +269,7 @@ export class Feed {
   }
 }
 
-/** False for a reader that has not taken the events before. */
+/** False while its buffer is full, or its stream is closed. */
 const hasRoom = ({ controller }: Reader): boolean => (controller.desiredSize ?? 0) > 0;
 
 /** One view and its encodings, each made when the first reader needs it. */
