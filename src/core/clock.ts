@@ -33,7 +33,8 @@ export function longestWaitMs(
   if (state === 'scheduled') return Math.max(0, (spec.schedule?.startAt ?? nowMs) - nowMs);
   // A pause ends by a person; until then, what is in doubt waits for the end of its key.
   const isForKeys = isHalted(session) && probeAt === null;
-  const waitMs = waitingUntil === null && !isForKeys ? maxThrottleMs : dayMs;
+  const isWaiting = waitingUntil !== null && waitingUntil > nowMs;
+  const waitMs = isWaiting || isForKeys ? dayMs : maxThrottleMs;
   // The hours of a window are those of the present clock.
   return Math.max(
     waitMs,

@@ -81,4 +81,9 @@ export const seeds: readonly { seed: number; found: string }[] = [
     found:
       'A check that waited for the sending window kept leads active, and woke every two seconds to give them back.',
   },
+  {
+    seed: 3400033969,
+    found:
+      'The clock was set back by a day while a slice ran, which then died: its watchdog was a day ahead, and nobody found that too late.',
+  },
 ];

@@ -47,12 +47,14 @@ describe('a clock that was set back', () => {
   test.each([
     [null, hourMs],
     [nowMs + 10 * dayMs, dayMs],
+    // What was waited for is over, so an alarm a day ahead is by another clock.
+    [nowMs - 1, hourMs],
   ])('no wait is longer than the possible maximum, whatever was stored (%s)', (waitingUntil, longestMs) => {
     const session = running({ waitingUntil, recordedRev: 1 });
     const wakeAt = nextWakeAt(
       {
         session,
-        isWorkDue: waitingUntil !== null,
+        isWorkDue: (waitingUntil ?? 0) > nowMs,
         nextAttemptAt: nowMs + 10 * dayMs,
         keyDiesAt: null,
         isRecorded: true,

@@ -101,7 +101,7 @@ export class SessionAlarm {
    * @returns true when the session had lost it
    */
   async ensureAlarm(requestId: string | null): Promise<boolean> {
-    const { store, now, log } = this.#context;
+    const { store, alarms, now, log } = this.#context;
     // No await before this: most calls end here.
     if (store.load() === null) return false;
     const nowMs = now();
@@ -109,8 +109,11 @@ export class SessionAlarm {
     if (nowMs >= this.#checkedAt && nowMs - this.#checkedAt < checkIntervalMs) return false;
     this.#checkedAt = nowMs;
     try {
-      if (followClock(this.#context)) await this.arm(nowMs);
-      else if (!this.#isSliceRunning()) return await this.#rearmIfLost(requestId, nowMs);
+      if (followClock(this.#context)) {
+        // The watchdog of a slice is set by the old clock, too.
+        if (this.#isSliceRunning()) await atStorage(() => alarms.setAlarm(nowMs + watchdogMs));
+        else await this.arm(nowMs);
+      } else if (!this.#isSliceRunning()) return await this.#rearmIfLost(requestId, nowMs);
     } catch (error) {
       log('warn', 'alarm_check_fault', { requestId, error: faultText(error) });
     }

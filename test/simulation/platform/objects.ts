@@ -290,11 +290,13 @@ export class ObjectHost {
       return;
     }
     const delayMs = Math.max(0, at - this.#sim.wallMs()) + lateMs + extraMs;
-    this.#wake = this.#sim.after(delayMs, null, 'alarm', () => this.#fire(isTwice));
+    this.#wake = this.#sim.after(delayMs, null, 'alarm', () => {
+      this.#wake = null;
+      this.#fire(isTwice);
+    });
   }
 
   #fire(isTwice: boolean): void {
-    this.#wake = null;
     const instance = this.live();
     this.#isFiring = true;
     this.#sim.after(0, instance, `alarm ${this.name}`, () => {
@@ -341,7 +343,7 @@ export class ObjectHost {
     this.#setWake(2_000 * 2 ** this.#retryCount);
   }
 
-  /** Delivers the alarm that was due while its handler ran. */
+  /** Delivers the alarm that was due while its handler ran. One that the handler has set for later stays. */
   #fireAgain(isTwice: boolean): void {
     if (!isTwice && !this.#isFiredMeanwhile) return;
     this.#isFiredMeanwhile = false;
