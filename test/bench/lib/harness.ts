@@ -195,10 +195,10 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     pid: runtimePid,
     stop,
     async kill() {
-      closers.delete(stop);
       process.kill(runtimePid, 'SIGKILL');
       child.kill('SIGKILL');
       await endOf(child);
+      closers.delete(stop);
     },
   };
 }

@@ -55,7 +55,8 @@ const children = readFileSync(`/proc/${process.pid}/task/${process.pid}/children
   .trim()
   .split(/\s+/);
 const runtimePid = Number(
-  children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('workerd')),
+  // Its arguments end with zeros; a child that has another one for a moment has ended soon.
+  children.findLast((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('workerd\0serve')),
 );
 process.send?.({ kind: 'ready', runtimePid } satisfies HostReply);
 const stop = (): void => void runtime.dispose().finally(() => process.exit());
