@@ -64,6 +64,8 @@ export function setBack(session: Session, nowMs: number, backMs: number, areKeys
     waitingUntil: earlier(session.waitingUntil),
     waitingFor: null,
     probeAt: earlier(session.probeAt),
+    // The version before numbered by the clock and kept no number: a flip of it may be on its way with one of the old clock.
+    fence: Math.max(session.fence, session.updatedAt),
     outageSince: earlier(session.outageSince),
     waves: setBackWaves(session.waves, backMs),
     checkableUntil: areKeysDead ? null : earlier(session.checkableUntil),

@@ -86,4 +86,9 @@ export const seeds: readonly { seed: number; found: string }[] = [
     found:
       'The clock was set back by a day while a slice ran, which then died: its watchdog was a day ahead, and nobody found that too late.',
   },
+  {
+    seed: 3600010556,
+    found:
+      'A flip of the version before, which kept no number, arrived after its clock had been set back by an hour, and counted as newer than the giving back.',
+  },
 ];

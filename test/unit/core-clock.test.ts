@@ -2,7 +2,13 @@ import { describe, expect, test } from 'vitest';
 import { clockToleranceMs, longestWaitMs, setBack, stepBackMs } from '../../src/core/clock.ts';
 import { isKeyAlive, keyStepToleranceMs } from '../../src/core/batch/doubt.ts';
 import { toProgress } from '../../src/core/session/progress-view.ts';
-import { newSession, waitOn, type Session, type SessionSpec } from '../../src/core/session/session.ts';
+import {
+  newSession,
+  nextFence,
+  waitOn,
+  type Session,
+  type SessionSpec,
+} from '../../src/core/session/session.ts';
 import { nextWakeAt } from '../../src/core/session/wake.ts';
 
 const nowMs = 100 * 86_400_000;
@@ -42,6 +48,13 @@ describe('a clock that was set back', () => {
     });
     expect(setBack(session, nowMs - dayMs, dayMs, true).checkableUntil).toBeNull();
     expect(stepBackMs(moved, nowMs - dayMs)).toBe(0);
+  });
+
+  test('numbers no flip lower than one that the version before has on its way', () => {
+    const session = running({ fence: 0, updatedAt: nowMs });
+    expect(nextFence(setBack(session, nowMs - dayMs, dayMs, true), nowMs - dayMs)).toBeGreaterThan(nowMs);
+    const numbered = setBack({ ...session, fence: nowMs + 5 }, nowMs - dayMs, dayMs, true);
+    expect(nextFence(numbered, nowMs - dayMs)).toBe(nowMs + 6);
   });
 
   test.each([
