@@ -194,6 +194,18 @@ describe('a batch in doubt', () => {
     });
   });
 
+  it('that is split at a risk keeps who was erased meanwhile unknown, in a batch that is not sent', () => {
+    const batch = inflight([1, 2, 3, 4], { recipientStates: 'pppu', retried: 'risked' });
+    const split = decideOutcome(batch, { kind: 'rejected', ...fault, index: 0 }, context).change;
+    const { batch: after, added } = applyChange(batch, split, nowMs);
+    expect(after).toMatchObject({ state: 'split', recipientStates: 'mmmm', failures: [] });
+    expect(added).toMatchObject([
+      { state: 'waiting', leadIds: [2, 3], recipientStates: 'pp', retried: 'risked' },
+      { state: 'waiting', leadIds: [1], recipientStates: 'p', retried: 'risked' },
+      { state: 'unknown', leadIds: [4], recipientStates: 'u', retried: 'risked', nextAttemptAt: null },
+    ]);
+  });
+
   it('is not repeated automatically after a check, unless the provider asked to repeat later', () => {
     const batch = inflight([1], { inDoubtSince: nowMs - 5_000, retried: 'asked' });
     for (const [name, outcome] of Object.entries(outcomes)) {

@@ -98,14 +98,18 @@ export function applyChange(
 ): { batch: Batch; added: NewBatch[] } {
   const kept = isInDoubt(batch) ? keepDoubt(batch, change) : change;
   const parts = kept.kind === 'split' ? kept.parts : [];
-  const added = parts.map((indexes) =>
-    movedBatch(
+  const added = parts.map((indexes): NewBatch => {
+    const moved = movedBatch(
       batch.seq,
       indexes.flatMap((index) => batch.recipients?.[index] ?? []),
       nowMs,
       batch.retried === 'risked' ? 'risked' : null,
-    ),
-  );
+    );
+    const isUnknown = indexes.every((index) => batch.recipientStates[index] === recipientState.unknown);
+    if (!isUnknown) return moved;
+    const recipientStates = recipientState.unknown.repeat(indexes.length);
+    return { ...moved, state: 'unknown', nextAttemptAt: null, recipientStates };
+  });
   return { batch: changed(batch, kept), added };
 }
 
@@ -140,15 +144,17 @@ function keepDoubt(batch: Batch, change: BatchChange): BatchChange {
           ...(change.messageIds === undefined ? {} : { messageIds: change.messageIds }),
         };
       }
-      // Sent again at a person's risk: a refused recipient stays in doubt, in a batch that is marked `risked`.
-      const apart = [...change.recipientStates].flatMap((state, index) =>
-        state === recipientState.unknown || refused.includes(index) ? [index] : [],
+      // Sent again at a person's risk: a refused recipient stays in doubt, in a batch that is marked `risked`. Who was
+      // erased meanwhile is unknown and stays so, in a batch that is not sent.
+      const unknown = [...change.recipientStates].flatMap((state, index) =>
+        state === recipientState.unknown ? [index] : [],
       );
+      const apart = [refused, unknown].filter(({ length }) => length > 0);
       return {
         ...change,
-        recipientStates: setRecipientStates(change.recipientStates, apart, recipientState.moved),
+        recipientStates: setRecipientStates(change.recipientStates, apart.flat(), recipientState.moved),
         failures: change.failures.filter(({ index }) => !refused.includes(index)),
-        parts: [...change.parts, ...(apart.length > 0 ? [apart] : [])],
+        parts: [...change.parts, ...apart],
       };
     }
     default:
