@@ -347,13 +347,13 @@ export class ActivationSession extends DurableObject<Env> {
     const result = applyCommand(this.#store, command, by, nowMs, this.#traits());
     if (result.kind !== 'ok') {
       // The moved times are a change too, which the list must get.
-      if (isSetBack) await this.#alarm.arm(nowMs);
+      if (isSetBack) await this.#alarm.arm(nowMs, true);
       return result;
     }
     const progress = toProgress(result.session, nowMs);
     this.#log('info', 'command', { requestId, command: command.kind, state: progress.state });
     this.#publish();
-    await this.#alarm.arm(nowMs);
+    await this.#alarm.arm(nowMs, isSetBack);
     return { kind: 'ok', progress, manifestHash: result.session.spec.manifest?.hash ?? null };
   }
 
@@ -363,13 +363,13 @@ export class ActivationSession extends DurableObject<Env> {
     const nowMs = this.now();
     const result = applyVerdict(this.#store, verdict, nowMs);
     if (result.kind !== 'ok') {
-      if (isSetBack) await this.#alarm.arm(nowMs);
+      if (isSetBack) await this.#alarm.arm(nowMs, true);
       return result;
     }
     const progress = toProgress(result.session, nowMs);
     this.#log('info', 'approval', { requestId, verdict: verdict.kind, state: progress.state });
     this.#publish();
-    await this.#alarm.arm(nowMs);
+    await this.#alarm.arm(nowMs, isSetBack);
     return { kind: 'ok', progress };
   }
 
@@ -393,7 +393,7 @@ export class ActivationSession extends DurableObject<Env> {
     requestId: string | null = null,
   ): Promise<TakeBackAnswer> {
     // The moved times are a change too, which the list must get, also where this is refused.
-    if (followClock(this.#context)) await this.#alarm.arm(this.now());
+    if (followClock(this.#context)) await this.#alarm.arm(this.now(), true);
     const answer = await startTakeBack(this.#context, wanted);
     if (answer.kind !== 'ok') return answer;
     const { isNew, session } = answer;

@@ -8,6 +8,7 @@ import type { Batch, BatchChange } from '../../src/core/batch/batch.ts';
 import { applyChange, isInDoubt, refusedState, retryWay } from '../../src/core/batch/doubt.ts';
 import type { Outcome, OutcomeKind } from '../../src/core/batch/outcome.ts';
 import { askAgain, retryUnknown, takeFailed } from '../../src/core/batch/retry.ts';
+import { changeBatch } from '../../src/core/batch/settle-batch.ts';
 import {
   cancelBatch,
   decideInterrupted,
@@ -204,6 +205,11 @@ describe('a batch in doubt', () => {
       { state: 'waiting', leadIds: [1], recipientStates: 'p', retried: 'risked' },
       { state: 'unknown', leadIds: [4], recipientStates: 'u', retried: 'risked', nextAttemptAt: null },
     ]);
+    expect(added[2]?.message).not.toBeNull();
+    // Mail that the provider has reported on meanwhile was sent.
+    const proven = changeBatch(batch, split, nowMs, (leadId) => leadId === 4);
+    expect(proven.batch.recipientStates).toBe('mmms');
+    expect(proven.added.flatMap(({ leadIds }) => leadIds)).toEqual([2, 3, 1]);
   });
 
   it('is not repeated automatically after a check, unless the provider asked to repeat later', () => {

@@ -215,6 +215,25 @@ describe('a reader', () => {
     expect(reader.names.slice(6)).toEqual(['issues', 'progress']);
   });
 
+  it('gets issues that came too soon after others with a keep-alive, when nothing else changes', async () => {
+    const reader = new Reader(feed.connect(null));
+    const failed = (count: number): Partial<Progress> => ({
+      email: { ...source.view!.email, failed: count },
+    });
+    source.move(failed(1));
+    feed.publish();
+    await pass(1_000);
+    source.move(failed(2));
+    feed.publish();
+    await pass(1_000);
+    const countOfIssues = (): number => reader.names.filter((name) => name === 'issues').length;
+    expect(countOfIssues()).toBe(1);
+    await pass(15_000);
+    expect(countOfIssues()).toBe(2);
+    await pass(60_000);
+    expect(countOfIssues()).toBe(2);
+  });
+
   it('learns within 15 seconds that the session stalls, once, without a new revision', async () => {
     const reader = new Reader(feed.connect(null));
     await pass(10);

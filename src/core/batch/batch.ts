@@ -81,7 +81,15 @@ export interface Batch {
 /** A batch to be added to a session. */
 export type NewBatch = Pick<
   Batch,
-  'state' | 'originSeq' | 'leadIds' | 'recipients' | 'recipientStates' | 'nextAttemptAt' | 'retried'
+  | 'state'
+  | 'originSeq'
+  | 'leadIds'
+  | 'recipients'
+  | 'recipientStates'
+  | 'nextAttemptAt'
+  | 'retried'
+  | 'code'
+  | 'message'
 >;
 
 /** A batch of leads that were just planned. */
@@ -94,6 +102,8 @@ export function plannedBatch(leadIds: readonly number[]): NewBatch {
     recipientStates: '',
     nextAttemptAt: null,
     retried: null,
+    code: null,
+    message: null,
   };
 }
 
@@ -113,6 +123,8 @@ export function movedBatch(
     recipients,
     recipientStates: recipientState.pending.repeat(recipients.length),
     retried,
+    code: null,
+    message: null,
   };
 }
 

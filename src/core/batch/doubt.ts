@@ -108,7 +108,8 @@ export function applyChange(
     const isUnknown = indexes.every((index) => batch.recipientStates[index] === recipientState.unknown);
     if (!isUnknown) return moved;
     const recipientStates = recipientState.unknown.repeat(indexes.length);
-    return { ...moved, state: 'unknown', nextAttemptAt: null, recipientStates };
+    const { kind: state, code, message } = unknownOf(batch, recipientStates, null);
+    return { ...moved, state, nextAttemptAt: null, recipientStates, code, message };
   });
   return { batch: changed(batch, kept), added };
 }

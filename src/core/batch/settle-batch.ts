@@ -17,6 +17,8 @@ import {
   countInCrm,
   countSum,
   proveTaken,
+  recipientState,
+  setRecipientStates,
   type Batch,
   type BatchChange,
   type NewBatch,
@@ -42,9 +44,21 @@ export function changeBatch(
   nowMs: number,
   isTaken: (leadId: number) => boolean,
 ): ChangedBatch {
-  const { batch: changed, added } = applyChange(batch, change, nowMs);
+  const { batch: changed, added } = applyChange(batch, proveMoved(batch, change, isTaken), nowMs);
   const proven = changed.state === 'unknown' ? proveTaken(changed, isTaken) : null;
   return { batch: proven ?? changed, added };
+}
+
+/** The change of a split batch, in which an unknown recipient with a report is sent and is not moved. */
+function proveMoved(batch: Batch, change: BatchChange, isTaken: (leadId: number) => boolean): BatchChange {
+  if (change.kind !== 'split') return change;
+  const taken = [...change.recipientStates].flatMap((state, index) => {
+    const leadId = batch.recipients?.[index]?.leadId;
+    return state === recipientState.unknown && leadId !== undefined && isTaken(leadId) ? [index] : [];
+  });
+  return taken.length === 0
+    ? change
+    : { ...change, recipientStates: setRecipientStates(change.recipientStates, taken, recipientState.sent) };
 }
 
 export interface SettleContext {

@@ -71,13 +71,20 @@ export class SessionAlarm {
     await atStorage(() => this.#context.alarms.deleteAlarm());
   }
 
-  /** Sets the next alarm, or none. */
-  async arm(nowMs: number): Promise<void> {
-    // A slice sets the next alarm when it ends. Until then its watchdog stays, also for a session that was just
-    // paused: its calls still have to be settled.
-    if (this.#isSliceRunning()) return;
-    this.#recordAt = 0;
+  /**
+   * Sets the next alarm, or none.
+   *
+   * @param isSetBack - true where {@link followClock} has just found that the clock was set back
+   */
+  async arm(nowMs: number, isSetBack = false): Promise<void> {
     const { store, alarms, settings } = this.#context;
+    // A slice sets the next alarm when it ends. Until then its watchdog stays, also for a session that was just
+    // paused: its calls still have to be settled. One of the old clock would be too late.
+    if (this.#isSliceRunning()) {
+      if (isSetBack) await atStorage(() => alarms.setAlarm(nowMs + watchdogMs));
+      return;
+    }
+    this.#recordAt = 0;
     const session = store.session();
     const at = nextWakeAt(
       {
@@ -101,7 +108,7 @@ export class SessionAlarm {
    * @returns true when the session had lost it
    */
   async ensureAlarm(requestId: string | null): Promise<boolean> {
-    const { store, alarms, now, log } = this.#context;
+    const { store, now, log } = this.#context;
     // No await before this: most calls end here.
     if (store.load() === null) return false;
     const nowMs = now();
@@ -109,11 +116,8 @@ export class SessionAlarm {
     if (nowMs >= this.#checkedAt && nowMs - this.#checkedAt < checkIntervalMs) return false;
     this.#checkedAt = nowMs;
     try {
-      if (followClock(this.#context)) {
-        // The watchdog of a slice is set by the old clock, too.
-        if (this.#isSliceRunning()) await atStorage(() => alarms.setAlarm(nowMs + watchdogMs));
-        else await this.arm(nowMs);
-      } else if (!this.#isSliceRunning()) return await this.#rearmIfLost(requestId, nowMs);
+      if (followClock(this.#context)) await this.arm(nowMs, true);
+      else if (!this.#isSliceRunning()) return await this.#rearmIfLost(requestId, nowMs);
     } catch (error) {
       log('warn', 'alarm_check_fault', { requestId, error: faultText(error) });
     }

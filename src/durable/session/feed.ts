@@ -173,18 +173,23 @@ export class Feed {
       return false;
     }
     reader.behindSince = null;
-    const nowMs = this.#source.now();
-    const isIssuesTime = isOver || nowMs - reader.sentIssuesAt >= issuesIntervalMs;
-    if (view.issueCount !== reader.sentIssueCount && isIssuesTime) {
-      const { issuesEvent } = view;
-      reader.sentIssueCount = view.issueCount;
-      reader.sentIssuesAt = nowMs;
-      this.#enqueue(reader, issuesEvent);
-    }
+    this.#sendIssues(reader, view);
     reader.sentRev = progress.rev;
     reader.sentStall = view.isStalled;
     this.#enqueue(reader, isOver ? view.endEvent : view.progressEvent);
     if (isOver) this.#close(reader);
+    return true;
+  }
+
+  /** @returns true where there are issues that the reader does not have, and it is time for them */
+  #sendIssues(reader: Reader, view: View): boolean {
+    const nowMs = this.#source.now();
+    const isTime = isTerminal(view.progress) || nowMs - reader.sentIssuesAt >= issuesIntervalMs;
+    if (view.issueCount === reader.sentIssueCount || !isTime) return false;
+    const { issuesEvent } = view;
+    reader.sentIssueCount = view.issueCount;
+    reader.sentIssuesAt = nowMs;
+    this.#enqueue(reader, issuesEvent);
     return true;
   }
 
@@ -223,8 +228,8 @@ export class Feed {
       // Before its own start: the clock was set back.
       else if (ageMs > maxAgeMs || ageMs < 0) this.#close(reader);
       else if (isFull) this.#fallBehind(reader);
-      // What a flush that failed owes.
-      else if (view !== null && this.#send(reader, view)) continue;
+      // What a flush that failed owes, and issues that came too soon after others.
+      else if (view !== null && (this.#send(reader, view) || this.#sendIssues(reader, view))) continue;
       else if (view !== null && view.isStalled && !reader.sentStall) {
         // Nothing was written, so there is no new revision, and no id.
         this.#enqueue(reader, sse('progress', view.progress, null));

@@ -68,7 +68,7 @@ export class SessionTurns {
   async erase(by: string | null, requestId: string | null): Promise<EraseAnswer> {
     const { store, now, traits, log } = this.#context;
     const { alarm, slice } = this.#parts;
-    if (followClock(this.#context)) await alarm.arm(now());
+    if (followClock(this.#context)) await alarm.arm(now(), true);
     const session = store.load();
     if (session === null) return { kind: 'unknown_session' };
     const stage = stageOf(session);
@@ -131,7 +131,8 @@ export class SessionTurns {
   async #alarmTurn(): Promise<void> {
     const { store, now } = this.#context;
     const { alarm, slice, takeBack, events, sessionId } = this.#parts;
-    followClock(this.#context);
+    // It was set back while this turn waited for another one.
+    if (followClock(this.#context)) await alarm.watch();
     if (store.load() === null) {
       // A removal that broke off after the rows has left the line.
       if (sessionId !== null && store.wasErased()) await this.#deleteLine(sessionId);

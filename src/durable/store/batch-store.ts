@@ -18,8 +18,8 @@ const saveBatch = `
   WHERE seq = ?`;
 
 const insertBatch = `
-  INSERT INTO batch (state, next_attempt_at, origin_seq, marks, lead_ids, recipients, retried)
-  VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING seq`;
+  INSERT INTO batch (state, next_attempt_at, origin_seq, marks, lead_ids, recipients, retried, code, message)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq`;
 
 export class BatchStore {
   readonly #sql: SqlStorage;
@@ -49,6 +49,8 @@ export class BatchStore {
           JSON.stringify(batch.leadIds),
           batch.recipients === null ? null : JSON.stringify(this.#erased.without(batch.recipients)),
           batch.retried,
+          batch.code,
+          batch.message,
         )
         .toArray();
     }
