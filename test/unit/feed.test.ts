@@ -93,6 +93,26 @@ async function run(durationMs: number, everyMs: number): Promise<void> {
   }
 }
 
+/** Changes that no reader sees, and then two results at once. */
+async function moveTwiceAfterNothing(): Promise<void> {
+  for (let step = 0; step < 5; step++) {
+    feed.publish();
+    await pass(10);
+  }
+  for (let step = 0; step < 2; step++) {
+    source.move();
+    feed.publish();
+    await pass(0);
+  }
+}
+
+/** A reader that reads nothing, so that its buffer is full. */
+async function behind(): Promise<Reader> {
+  const reader = new Reader(feed.connect(null), 'nothing');
+  await run(2_000, 200);
+  return reader;
+}
+
 describe('a feed that nobody reads', () => {
   it('computes nothing and has no timer, however much changes', async () => {
     await run(1_000, 10);
@@ -145,16 +165,7 @@ describe('a reader', () => {
 
   it('gets a result at once, also after much that changes nothing it sees', async () => {
     const reader = new Reader(feed.connect(1));
-    for (let step = 0; step < 5; step++) {
-      feed.publish();
-      await pass(10);
-    }
-    source.move();
-    feed.publish();
-    await pass(0);
-    source.move();
-    feed.publish();
-    await pass(0);
+    await moveTwiceAfterNothing();
     expect(reader.ids).toEqual([2, 3]);
   });
 
@@ -325,16 +336,7 @@ describe('a reader that does not read', () => {
     const quick = new Reader(feed.connect(null));
     await run(2_000, 200);
     expect(slow.events).toEqual([]);
-    for (let step = 0; step < 5; step++) {
-      feed.publish();
-      await pass(10);
-    }
-    source.move();
-    feed.publish();
-    await pass(0);
-    source.move();
-    feed.publish();
-    await pass(0);
+    await moveTwiceAfterNothing();
     expect(quick.ids.at(-1)).toBe(source.view?.rev);
   });
 
@@ -351,8 +353,7 @@ describe('a reader that does not read', () => {
   });
 
   it('is kept when it reads just before it would be dropped', async () => {
-    const slow = new Reader(feed.connect(null), 'nothing');
-    await run(2_000, 200);
+    const slow = await behind();
     // A keep-alive, which drops readers, comes every 15 seconds; between two looks.
     await pass(42_990);
     void slow.readAll();
@@ -362,8 +363,7 @@ describe('a reader that does not read', () => {
   });
 
   it('gets the newest view soon also where the view cannot be read once', async () => {
-    const slow = new Reader(feed.connect(null), 'nothing');
-    await run(2_000, 200);
+    const slow = await behind();
     void slow.readAll();
     const { view } = source;
     const failing = vi.spyOn(source, 'progress').mockImplementationOnce(() => {
@@ -376,8 +376,7 @@ describe('a reader that does not read', () => {
   });
 
   it.each(['end', 'deleted'] as const)('gets %s as the last event once it reads', async (name) => {
-    const slow = new Reader(feed.connect(null), 'nothing');
-    await run(2_000, 200);
+    const slow = await behind();
     if (name === 'deleted') feed.closeDeleted('session');
     else {
       source.move({ state: 'completed', finishedAt: Date.now() });
@@ -392,14 +391,12 @@ describe('a reader that does not read', () => {
   });
 
   it('leaves no timer of its own once it has caught up, or has left', async () => {
-    const slow = new Reader(feed.connect(null), 'nothing');
-    await run(2_000, 200);
+    const slow = await behind();
     void slow.readAll();
     await pass(500);
     // That of the keep-alive.
     expect(vi.getTimerCount()).toBe(1);
-    const left = new Reader(feed.connect(null), 'nothing');
-    await run(2_000, 200);
+    const left = await behind();
     await left.cancel();
     await slow.cancel();
     expect(vi.getTimerCount()).toBe(0);

@@ -198,12 +198,17 @@ export function batchCountInBounds(
   return Math.max(1, Math.floor(Math.min(maxBatch, inCall, inRow)));
 }
 
-/** Indexes of the recipients whose mail is not decided: the ones a call is made for, in this order. */
-export function pendingIndexes(recipientStates: string): number[] {
+/** Indexes of the recipients in this state. */
+export function indexesOf(recipientStates: string, state: RecipientState): number[] {
   const indexes: number[] = [];
   for (let index = 0; index < recipientStates.length; index++)
-    if (recipientStates[index] === recipientState.pending) indexes.push(index);
+    if (recipientStates[index] === state) indexes.push(index);
   return indexes;
+}
+
+/** Indexes of the recipients whose mail is not decided: the ones a call is made for, in this order. */
+export function pendingIndexes(recipientStates: string): number[] {
+  return indexesOf(recipientStates, recipientState.pending);
 }
 
 /** `recipientStates` with every pending one replaced. */
@@ -222,18 +227,28 @@ export function setRecipientStates(
   return list.join('');
 }
 
+/** `recipientStates` with every unknown one sent whose mail was certainly taken, because the provider has reported on it. */
+export function proveStates(
+  recipientStates: string,
+  recipients: Batch['recipients'],
+  isTaken: (leadId: number) => boolean,
+): string {
+  const proven = indexesOf(recipientStates, recipientState.unknown).filter((index) => {
+    const recipient = recipients?.[index];
+    return recipient !== undefined && isTaken(recipient.leadId);
+  });
+  return setRecipientStates(recipientStates, proven, recipientState.sent);
+}
+
 /**
- * Settles recipients whose mail was certainly taken, because the provider has reported on it.
+ * Settles recipients whose mail was certainly taken.
  *
  * @param batch - an unknown one
  * @returns null when nothing of it is proven
  */
 export function proveTaken(batch: Batch, isTaken: (leadId: number) => boolean): Batch | null {
-  const proven = (batch.recipients ?? []).flatMap(({ leadId }, index) =>
-    batch.recipientStates[index] === recipientState.unknown && isTaken(leadId) ? [index] : [],
-  );
-  if (proven.length === 0) return null;
-  const recipientStates = setRecipientStates(batch.recipientStates, proven, recipientState.sent);
+  const recipientStates = proveStates(batch.recipientStates, batch.recipients, isTaken);
+  if (recipientStates === batch.recipientStates) return null;
   return recipientStates.includes(recipientState.unknown)
     ? { ...batch, recipientStates }
     : { ...batch, recipientStates, state: 'done', inDoubtSince: null, code: null, message: null };

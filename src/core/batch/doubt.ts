@@ -13,6 +13,7 @@
  * @module
  */
 import {
+  indexesOf,
   recipientState,
   resolvePending,
   movedBatch,
@@ -147,9 +148,7 @@ function keepDoubt(batch: Batch, change: BatchChange): BatchChange {
       }
       // Sent again at a person's risk: a refused recipient stays in doubt, in a batch that is marked `risked`. Who was
       // erased meanwhile is unknown and stays so, in a batch that is not sent.
-      const unknown = [...change.recipientStates].flatMap((state, index) =>
-        state === recipientState.unknown ? [index] : [],
-      );
+      const unknown = indexesOf(change.recipientStates, recipientState.unknown);
       const apart = [refused, unknown].filter(({ length }) => length > 0);
       return {
         ...change,

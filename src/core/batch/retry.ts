@@ -8,6 +8,7 @@
  * @module
  */
 import {
+  indexesOf,
   movedBatch,
   recipientState,
   setRecipientStates,
@@ -35,7 +36,7 @@ export function takeFailed(
   batch: Batch,
   isTaken: (leadId: number) => boolean,
 ): { batch: Batch; recipients: Recipient[]; delta: Partial<BatchCounts> } {
-  const failed = indexesOf(batch, recipientState.failed);
+  const failed = indexesOf(batch.recipientStates, recipientState.failed);
   const proven = failed.filter((index) => isTaken(batch.recipients?.[index]?.leadId ?? 0));
   const retried = failed.filter((index) => !proven.includes(index));
   return {
@@ -56,7 +57,7 @@ export function takeFailed(
 /** Sends unknown mail again: under its own key while that can help, else under a new one. */
 export function retryUnknown(batch: Batch, nowMs: number, traits: ProviderTraits): Retried {
   if (retryWay(batch, nowMs, traits) === 'ownKey') return askAgain(batch, nowMs);
-  const unknown = indexesOf(batch, recipientState.unknown);
+  const unknown = indexesOf(batch.recipientStates, recipientState.unknown);
   return {
     batch: {
       ...batch,
@@ -80,13 +81,13 @@ export function askAgain(batch: Batch, nowMs: number): Retried {
       nextAttemptAt: nowMs,
     },
     added: [],
-    delta: { unknown: -indexesOf(batch, recipientState.unknown).length },
+    delta: { unknown: -indexesOf(batch.recipientStates, recipientState.unknown).length },
   };
 }
 
 /** Takes unknown mail for sent. */
 export function assumeSent(batch: Batch): Retried {
-  const unknown = indexesOf(batch, recipientState.unknown);
+  const unknown = indexesOf(batch.recipientStates, recipientState.unknown);
   return {
     batch: {
       ...batch,
@@ -97,13 +98,6 @@ export function assumeSent(batch: Batch): Retried {
     added: [],
     delta: { unknown: -unknown.length, sent: unknown.length },
   };
-}
-
-function indexesOf(
-  batch: Batch,
-  state: typeof recipientState.failed | typeof recipientState.unknown,
-): number[] {
-  return [...batch.recipientStates].flatMap((each, index) => (each === state ? [index] : []));
 }
 
 function recipientsAt(batch: Batch, indexes: readonly number[]): Recipient[] {

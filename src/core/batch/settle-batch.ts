@@ -16,9 +16,8 @@ import {
   countDelta,
   countInCrm,
   countSum,
+  proveStates,
   proveTaken,
-  recipientState,
-  setRecipientStates,
   type Batch,
   type BatchChange,
   type NewBatch,
@@ -44,21 +43,14 @@ export function changeBatch(
   nowMs: number,
   isTaken: (leadId: number) => boolean,
 ): ChangedBatch {
-  const { batch: changed, added } = applyChange(batch, proveMoved(batch, change, isTaken), nowMs);
+  // Before its parts are made: a recipient that is sent moves to none of them.
+  const decided =
+    change.kind === 'split'
+      ? { ...change, recipientStates: proveStates(change.recipientStates, batch.recipients, isTaken) }
+      : change;
+  const { batch: changed, added } = applyChange(batch, decided, nowMs);
   const proven = changed.state === 'unknown' ? proveTaken(changed, isTaken) : null;
   return { batch: proven ?? changed, added };
-}
-
-/** The change of a split batch, in which an unknown recipient with a report is sent and is not moved. */
-function proveMoved(batch: Batch, change: BatchChange, isTaken: (leadId: number) => boolean): BatchChange {
-  if (change.kind !== 'split') return change;
-  const taken = [...change.recipientStates].flatMap((state, index) => {
-    const leadId = batch.recipients?.[index]?.leadId;
-    return state === recipientState.unknown && leadId !== undefined && isTaken(leadId) ? [index] : [];
-  });
-  return taken.length === 0
-    ? change
-    : { ...change, recipientStates: setRecipientStates(change.recipientStates, taken, recipientState.sent) };
 }
 
 export interface SettleContext {
