@@ -622,7 +622,8 @@ export class Invariants {
     if (record !== undefined) record.idleAlarmCount = 0;
   }
 
-  commandAnswered(sessionId: string, command: GivenCommand): void {
+  /** @param sentAtMs - when the command was sent, in simulated time */
+  commandAnswered(sessionId: string, command: GivenCommand, sentAtMs: number): void {
     const record = this.#record(sessionId);
     if (command.time !== undefined) {
       const { startAt } = command.time;
@@ -632,7 +633,9 @@ export class Invariants {
     }
     // What was started before its time goes back to it.
     if (command.isUndo === true && storedState(record.host) !== 'cancelled') return;
-    if (command.kind === 'pause' || command.kind === 'cancel') record.stoppedBy = command.kind;
+    // A command that has let mail leave since then may have overtaken the answer.
+    const isLatest = record.reopenedAt <= sentAtMs;
+    if (isLatest && (command.kind === 'pause' || command.kind === 'cancel')) record.stoppedBy = command.kind;
     if (command.isUndo === true && record.isUndoPossible) record.isUndone = true;
   }
 

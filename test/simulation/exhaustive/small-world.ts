@@ -566,13 +566,14 @@ export class SmallWorld {
       return;
     }
     const command: Command = commands[name as keyof typeof commands];
+    const sentAtMs = this.#sim.nowMs;
     this.#tell<CommandAnswer>(
       (object) => {
         this.#invariants.commandArrived(host, command);
         return object.command(command, 'ana');
       },
       (answer) => {
-        if (answer.kind === 'ok') this.#invariants.commandAnswered(sessionId, command);
+        if (answer.kind === 'ok') this.#invariants.commandAnswered(sessionId, command, sentAtMs);
       },
     );
   }

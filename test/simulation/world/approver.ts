@@ -199,13 +199,12 @@ export class Approver extends Actor {
       schedule !== undefined && this.#random.chance(0.6)
         ? { kind: 'reschedule', time: { at, zone, startAt } }
         : { kind: 'reschedule', window: windows[this.#windowCount++ % windows.length] ?? null };
+    const sentAtMs = this.#sim.nowMs;
     const answer = (await this.#stub.command(command, 'ana')) as CommandAnswer;
     if (answer.kind !== 'ok') return;
     // A time of the same minute changes nothing.
     const time = answer.progress.schedule;
-    invariants.commandAnswered(this.#sessionId, {
-      kind: 'reschedule',
-      ...(time === undefined ? {} : { time }),
-    });
+    const answered = { kind: 'reschedule', ...(time === undefined ? {} : { time }) } as const;
+    invariants.commandAnswered(this.#sessionId, answered, sentAtMs);
   }
 }

@@ -183,8 +183,10 @@ export class Person extends Actor {
 
   /** Gives one command. */
   async command(command: Command): Promise<CommandAnswer> {
+    const { sim, invariants } = this.#parts;
+    const sentAtMs = sim.nowMs;
     const answer = (await this.#stub.command(command, 'ana')) as CommandAnswer;
-    if (answer.kind === 'ok') this.#parts.invariants.commandAnswered(this.sessionId, command);
+    if (answer.kind === 'ok') invariants.commandAnswered(this.sessionId, command, sentAtMs);
     return answer;
   }
 
