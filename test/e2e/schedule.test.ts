@@ -95,7 +95,7 @@ test('a scheduled activation waits outside of the tracker, on its page and in th
   await field('activate-start').click();
   await page.getByText('Tuesday is scheduled').waitFor();
   expect(await field('tracker').count()).toBe(0);
-  await page.getByRole('link', { name: 'Show' }).click();
+  await page.getByRole('link', { name: 'Show', exact: true }).click();
   await state('scheduled').waitFor();
   expect(await field('schedule-start').innerText()).toContain('Tokyo time');
   expect(await field('run-sentence').innerText()).toBe('1 lead selected, nothing has been sent');

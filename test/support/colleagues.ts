@@ -144,7 +144,8 @@ export class Colleagues {
     const { mia } = this;
     await mia.getByTestId('activate-start').click();
     await mia.getByText(`${name} waits for approval`).waitFor();
-    await mia.getByRole('link', { name: 'Show' }).click();
+    // Not *Show activation*, of an earlier one that has just ended.
+    await mia.getByRole('link', { name: 'Show', exact: true }).click();
     await untilState(mia, 'awaiting_approval');
     return mia.url().split('/').at(-1) ?? '';
   }
