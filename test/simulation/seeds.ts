@@ -96,4 +96,9 @@ export const seeds: readonly { seed: number; found: string }[] = [
     found:
       'A batch that was sent again at a risk was split, and a lead that had been erased in it was undecided again: the numbers went back.',
   },
+  {
+    seed: 4500025822,
+    found:
+      'An endpoint’s turn ended at a fault of its storage while another event of it was on its way; the next turn sent that as well, and the end of an activation was never told.',
+  },
 ];

@@ -8,7 +8,12 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'c
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isLeadEvent } from '../../src/core/events/make-events.ts';
-import type { EventType } from '../../src/shared/events.ts';
+import type { Attempt } from '../../src/core/events/retry.ts';
+import type { EndpointRow } from '../../src/crm/event-endpoints.ts';
+import { type DeliveryEnd, sendDue } from '../../src/durable/webhooks/deliveries.ts';
+import { EndpointStore } from '../../src/durable/webhooks/endpoint-store.ts';
+import type { Message } from '../../src/durable/webhooks/send-event.ts';
+import type { EventType, OutEvent } from '../../src/shared/events.ts';
 import { eventTypeNames } from '../../src/shared/events.ts';
 import { isTerminal } from '../../src/shared/progress.ts';
 import type { Delivery, Endpoint, EndpointView } from '../../src/shared/schemas/webhooks.ts';
@@ -533,6 +538,89 @@ describe('an endpoint', () => {
     const response = await send('POST', '/crm/webhooks', more);
     expect(await response.json()).toMatchObject({ code: 'too_many_endpoints' });
   });
+});
+
+describe('a turn of an endpoint', () => {
+  const endpoint: EndpointRow = {
+    ...{ endpointId: 'endpoint', kind: 'webhook', target: 'https://crm.acme.com/events', description: '' },
+    ...{ types: [...eventTypeNames], createdAt: 0, createdBy: 'ana', disabledAt: null, disabledReason: null },
+  };
+  const counts = { total: 1, activated: 1, skipped: 0, sent: 1, failed: 0, unconfirmed: 0 };
+  const eventOf = (sessionId: string, seq: number): OutEvent => ({
+    ...{ type: 'activation.completed', at: 1 },
+    data: { sessionId, name: 'Autumn', sequence: seq * 1_000, reason: null, counts },
+  });
+
+  /** Sends what sessions have of which the last event has the number 2, or `lastSeq`. */
+  const turnOf = (
+    store: EndpointStore,
+    send: (message: Message) => Promise<Attempt>,
+    lastSeq = 2,
+  ): Promise<DeliveryEnd> =>
+    sendDue(
+      {
+        ...{ store, send, now: () => 1, random: () => 0.5, backoff: { baseMs: 20, maxMs: 100 } },
+        pull: (sessionId, { afterSeq, untilSeq }) => {
+          const until = untilSeq ?? Math.min(afterSeq + 1, lastSeq);
+          const events = until > afterSeq ? [eventOf(sessionId, until)] : [];
+          return Promise.resolve({ kind: 'page', until, lastSeq, events: JSON.stringify(events) });
+        },
+      },
+      endpoint,
+      1_000,
+    );
+
+  /** In the storage of an object of its own. */
+  const withStore = (name: string, work: (store: EndpointStore) => Promise<void>): Promise<void> =>
+    runInDurableObject(endpointOf(name), async (_, state) => {
+      const store = new EndpointStore(state.storage);
+      store.create(0);
+      await work(store);
+      await store.deleteAll();
+    });
+
+  it('ends when no sender waits for an answer any more, also when storage failed meanwhile', () =>
+    withStore('a turn', async (store) => {
+      store.announce('away', 1);
+      store.announce('slow', 1);
+      const { promise: asked, resolve: ask } = Promise.withResolvers<undefined>();
+      const { promise: answered, resolve: answer } = Promise.withResolvers<Attempt>();
+      const send = async ({ id }: Message): Promise<Attempt> => {
+        if (id.startsWith('away')) throw new Error('database is locked');
+        ask(undefined);
+        return answered;
+      };
+      let end: unknown = null;
+      const turn = turnOf(store, send, 1).then(
+        (ended) => (end = ended),
+        (error: unknown) => (end = error),
+      );
+      await asked;
+      // As long as anything else in this object takes that needs no answer.
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      expect(end).toBeNull();
+      answer({ kind: 'taken', status: 200 });
+      await turn;
+      expect(end).toEqual(new Error('database is locked'));
+      expect(store.source('slow')).toMatchObject({ afterSeq: 1, untilSeq: null });
+      expect(store.source('away')).toMatchObject({ afterSeq: 0, untilSeq: 1 });
+    }));
+
+  it('of the version before may have left a page that was sent: the events after it are sent', () =>
+    withStore('a page', async (store) => {
+      store.announce('activation', 2);
+      const source = store.source('activation');
+      if (source === null) throw new Error('It was announced.');
+      store.saveSource({ ...source, afterSeq: 1, untilSeq: 1, attempts: 1, firstFailedAt: 0 });
+      const sent: string[] = [];
+      const send = ({ id }: Message): Promise<Attempt> => {
+        sent.push(id);
+        return Promise.resolve({ kind: 'taken', status: 200 });
+      };
+      expect(await turnOf(store, send)).toBe('nothing_due');
+      expect(sent).toEqual(['activation_2000']);
+      expect(store.source('activation')).toMatchObject({ afterSeq: 2, untilSeq: null, attempts: 0 });
+    }));
 });
 
 describe('an endpoint that is away', () => {

@@ -4,8 +4,9 @@
  * Owns the order: of a session one event at a time, and the next one when it was taken or given up. Several sessions
  * are sent side by side, so that one whose event is refused does not hold up the others. What becomes of a failed
  * attempt is core/events/retry.ts, rows are endpoint-store.ts.
- * Invariant: an event's end is written after its answer and before the next event leaves. A death in between sends it
- * again, under the same id.
+ * Invariants: an event's end is written after its answer and before the next event leaves; a death in between sends it
+ * again, under the same id. Nothing is written after {@link sendDue} has ended, so that two turns never write of the
+ * same session.
  *
  * @module
  */
@@ -51,6 +52,7 @@ interface HeldPage {
  *
  * @param endpoint - one that is switched on
  * @returns `gone` or `failing` when the endpoint has to be switched off
+ * @throws what storage throws, once no sender waits for an answer any more
  */
 export async function sendDue(
   verbs: DeliveryVerbs,
@@ -59,10 +61,11 @@ export async function sendDue(
 ): Promise<DeliveryEnd> {
   const { store, now } = verbs;
   const busy = new Set<string>();
+  const faults: unknown[] = [];
   let end: DeliveryEnd = 'nothing_due';
   const isOver = (): boolean => {
     if (end === 'nothing_due' && now() >= deadlineMs) end = 'time_over';
-    return end !== 'nothing_due';
+    return end !== 'nothing_due' || faults.length > 0;
   };
   const take = (): Source | undefined =>
     store.due(now(), busy.size + 1).find(({ sessionId }) => !busy.has(sessionId));
@@ -77,7 +80,10 @@ export async function sendDue(
       }
     }
   };
-  await Promise.all(Array.from({ length: senderCount }, sender));
+  const guarded = (): Promise<void> => sender().catch((error: unknown) => void faults.push(error));
+  await Promise.all(Array.from({ length: senderCount }, guarded));
+  // Not wrapped: its type and message are what the shell classifies.
+  if (faults.length > 0) throw faults[0];
   return end;
 }
 
@@ -93,6 +99,11 @@ async function sendSource(
   while (!isOver()) {
     const source = store.source(sessionId);
     if (source === null || source.nextAt > verbs.now()) return null;
+    if (source.untilSeq !== null && source.untilSeq <= source.afterSeq) {
+      // Two turns of an earlier version overlapped: this page was sent, and then written again as one that had failed.
+      store.saveSource({ ...source, ...noPage });
+      continue;
+    }
     page ??= await readPage(verbs, source);
     if (page === null) return null;
     const part = nextPart(page.events, source.part, endpoint);
