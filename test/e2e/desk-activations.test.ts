@@ -26,7 +26,7 @@ const tracked = (sessionId: string) => page.locator(`[data-session-id="${session
 
 beforeAll(async () => {
   // Calls of one mail, five a second.
-  product = await startProduct({ leadCount: 240, env: { MAIL_BATCH_MAX: '1', MAIL_RATE: '5' } });
+  product = await startProduct({ leadCount: 400, env: { MAIL_BATCH_MAX: '1', MAIL_RATE: '5' } });
   for (const number of [2, 4]) product.proxy.rejectedAddresses.add(`lead-${String(number)}@example.com`);
   await product.ask('/crm/suppressions', {
     addresses: [5, 6, 7].map((number) => `lead-${String(number)}@example.com`),
@@ -100,14 +100,15 @@ test('the proof adds up and says how it is known', async () => {
 });
 
 test('an activation of the same person on another device is found, and paused at once from the tracker', async () => {
-  // Half a minute: a second browser needs some seconds to start.
-  const sessionId = await product.startSession('Elsewhere', range(121, 240));
   const other = await launchBrowser({ width: 390 });
+  const phone = await other.newPage();
+  const sessionId = await product.startSession('Elsewhere', range(121, 240));
   try {
-    const phone = await other.newPage();
     await phone.goto(`${product.stack.url}/leads`);
     const line = phone.locator(`[data-session-id="${sessionId}"]`);
     await line.waitFor();
+    // The heading is as wide as the count of leads below it.
+    await phone.getByTestId('lead-row').first().waitFor();
     await phone.evaluate('document.fonts.ready.then(() => undefined)');
     const before = await phone.getByRole('heading', { level: 1 }).boundingBox();
     await phone.getByTestId('tracker-pause').click();
@@ -144,8 +145,12 @@ test('a paused activation is resumed from its row', async () => {
 
 test('an end is told in the tracker and leaves it by itself, and the page does not move', async () => {
   await open('/leads');
+  const letGo = product.proxy.hold();
   const sessionId = await product.startSession('Short', range(61, 71));
   await page.reload();
+  // A page asks for what is open when it is loaded.
+  await tracked(sessionId).waitFor();
+  letGo();
   await tracked(sessionId).and(page.locator('[data-state="completed"]')).waitFor();
   const before = await page.getByRole('heading', { level: 1 }).boundingBox();
   await tracked(sessionId).waitFor({ state: 'detached', timeout: 20_000 });
@@ -153,12 +158,12 @@ test('an end is told in the tracker and leaves it by itself, and the page does n
 });
 
 test('Cancel says true numbers before and after, and nothing leaves after it', async () => {
-  const dropped = new Set([82, 83].map((number) => `lead-${String(number)}@example.com`));
+  const dropped = new Set([242, 243].map((number) => `lead-${String(number)}@example.com`));
   product.proxy.add({
     fault: { kind: 'dropAfter' },
     when: ({ recipients }) => recipients.some((to) => dropped.has(to)),
   });
-  const sessionId = await product.startSession('To cancel', range(81, 120));
+  const sessionId = await product.startSession('To cancel', range(241, 400));
   await open(`/activations/${sessionId}`);
   await product.untilRun(sessionId, ({ email }) => email.sent >= 4);
   // The provider has taken these, and nobody heard its answer.
@@ -178,7 +183,7 @@ test('Cancel says true numbers before and after, and nothing leaves after it', a
   const { email, activation } = await progressOf(sessionId);
   const mailsAfter = (await readMailbox(product.standIn.url)).mails.length;
   expect([await value('sent'), await value('unconfirmed')]).toEqual([email.sent, email.unknown]);
-  expect((await value('untouched')) + email.sent + email.unknown + email.failed).toBe(40);
+  expect((await value('untouched')) + email.sent + email.unknown + email.failed).toBe(160);
   expect(activation.activated).toBe(email.sent + email.unknown + email.failed);
   // Longer than a call takes.
   await page.waitForTimeout(3_000);

@@ -14,9 +14,9 @@ let pages: readonly (readonly [path: string, ready: string])[];
 
 beforeAll(async () => {
   // One lead a second: the activation outlasts the tests, and each second brings new numbers.
-  product = await startProduct({ leadCount: 800, env: { MAIL_BATCH_MAX: '1', MAIL_RATE: '1' } });
+  product = await startProduct({ leadCount: 1_600, env: { MAIL_BATCH_MAX: '1', MAIL_RATE: '1' } });
   // Not the newest leads, which the first page of the table shows.
-  const ids = Array.from({ length: 640 }, (_, at) => at + 101);
+  const ids = Array.from({ length: 1_440 }, (_, at) => at + 101);
   const running = await product.startSession('An activation under way', ids);
   await product.untilRun(running, ({ email }) => email.sent > 0);
   await product.ask('/crm/suppressions', {
@@ -454,7 +454,7 @@ describe('the work of an interaction', () => {
           setTimeout(() => {
             observer.disconnect();
             resolve({ revs, inTracker, inTable });
-          }, 8_000);
+          }, 11_000);
         }),
     );
     expect(revs).toBeGreaterThan(3);

@@ -82,7 +82,9 @@ describe('eight tabs', () => {
       others.map((tab) => waitForTracker(tab, '10 %', ({ processed }) => processed >= 10, sessionId)),
     );
     expect(front.maxOpenCount(since)).toBe(1);
-    for (const samples of watched) expect(samples.at(-1)?.link).toBe('streaming');
+    expect(watched[0]?.at(-1)?.link).toBe('streaming');
+    // A tab that heard nothing of the leader for a moment has polled once since.
+    for (const samples of watched) expect(samples.map(({ link }) => link)).toContain('streaming');
     // Tabs are read one after the other: those at the same rev must show the same numbers.
     const byRev = new Map<number, string>();
     for (const { rev, processed, activated, sent } of watched.flat()) {
@@ -91,9 +93,9 @@ describe('eight tabs', () => {
       byRev.set(rev, numbers);
     }
 
+    await leader.close();
     const closedAt = Date.now();
     const seen = watched.slice(1).map((samples) => samples.at(-1)?.rev ?? 0);
-    await leader.close();
     await Promise.all(
       others.map((tab, index) =>
         waitForTracker(tab, 'news after the leader', ({ rev }) => rev > (seen[index] ?? 0), sessionId),
@@ -114,10 +116,12 @@ describe('eight tabs', () => {
     const tab = await openTab('/leads');
     // The oldest leads, which no other test activates: the page below shows those of this activation.
     const sessionId = await startSession(tab, 100, 'id');
+    const letGo = product.proxy.hold();
     await tab.goto(`${front.url}/leads?limit=100&sort=id`);
     await tab.getByTestId('lead-row').nth(99).waitFor();
     const active = tab.locator('[data-testid="lead-row"][data-status="active"]');
     const countAtLoad = await active.count();
+    letGo();
     await expect.poll(() => active.count(), { timeout: 10_000 }).toBeGreaterThan(countAtLoad);
     expect((await waitForTracker(tab, 'numbers', () => true, sessionId)).state).toBe('running');
     await waitForTracker(tab, 'the end', isOver, sessionId);
@@ -166,7 +170,7 @@ describe('a refresh', () => {
 describe('a server that restarts under open pages', () => {
   test('is waited for, and the activation completes without a falling number and without a second mail', async () => {
     const tab = await openTab('/leads');
-    const sessionId = await startSession(tab, 50);
+    const sessionId = await startSession(tab, 100);
     await waitForTracker(tab, '20 %', ({ processed }) => processed >= 10, sessionId);
     // Some calls are on their way at the restart, and arrive after it.
     const letGo = product.proxy.hold();
@@ -192,11 +196,12 @@ describe('a proxy', () => {
   test('that buffers streams until they end is noticed, and the page polls', async () => {
     front.fault = { kind: 'holdStreams' };
     const tab = await openTab('/leads');
+    const since = Date.now();
     const sessionId = await startSession(tab, 50);
-    const startedAt = Date.now();
     await waitForTracker(tab, 'numbers', ({ processed }) => processed > 0, sessionId);
-    // The numbers do not wait for the silent stream.
-    expect(Date.now() - startedAt).toBeLessThan(4_000);
+    // They do not wait until the page gives up the silent stream.
+    const streams = front.streams.filter(({ openedAt }) => openedAt >= since);
+    expect(streams.map(({ closedAt }) => closedAt)).toEqual([null]);
     await waitForTracker(tab, 'the end', isOver, sessionId);
   });
 
@@ -213,7 +218,7 @@ describe('a proxy', () => {
   test('that answers 502 to streams or to all requests is reported, and the page recovers', async () => {
     front.fault = { kind: 'refuseStreams' };
     const tab = await openTab('/leads');
-    const sessionId = await startSession(tab, 50);
+    const sessionId = await startSession(tab, 100);
     await waitForTracker(tab, 'polled numbers', ({ processed }) => processed > 2, sessionId);
     front.fault = { kind: 'badGateway' };
     await expect.poll(() => note(tab), { timeout: 20_000 }).toContain('does not answer');
@@ -225,7 +230,7 @@ describe('a proxy', () => {
 describe('a person', () => {
   test('who is offline is told so, keeps the numbers, and sees the newest ones immediately when back online', async () => {
     const tab = await openTab('/leads');
-    const sessionId = await startSession(tab, 50);
+    const sessionId = await startSession(tab, 100);
     const before = await waitForTracker(tab, '10 %', ({ processed }) => processed >= 5, sessionId);
     const letGo = product.proxy.hold();
     await browser.context.setOffline(true);
@@ -267,7 +272,8 @@ describe('a person', () => {
     const frozenAt = Date.now();
     const { rev } = await waitForTracker(other, 'numbers', () => true, sessionId);
     await waitForTracker(other, 'news without the leader', (sample) => sample.rev > rev + 1, sessionId);
-    expect(Date.now() - frozenAt).toBeLessThan(3_000);
+    // A leader that sleeps says nothing until it wakes.
+    expect(Date.now() - frozenAt).toBeLessThan(10_000);
     await waitForTracker(other, 'the end', isOver, sessionId);
     await devTools.send('Page.setWebLifecycleState', { state: 'active' });
     // Five minutes pass on its clock: every timer is late and fires once.

@@ -197,6 +197,8 @@ test('a start is held to its preview; Ctrl-C ends the watching and not the activ
   expect(refused.err).toContain('start with the new hash');
 
   const again = await cli('preview', '--source', 'mail', '--template', 'welcome', '--json').ended;
+  // It is running until it was paused, however long the next program takes to start.
+  const letGo = product.proxy.hold();
   const running = cli(...start, (JSON.parse(again.out) as { hash: string }).hash, '--watch');
   await running.until(/^running: /m);
   running.child.kill('SIGINT');
@@ -207,6 +209,7 @@ test('a start is held to its preview; Ctrl-C ends the watching and not the activ
     `It goes on without this program. Watch it again: lead-activation watch ${sessionId}\n`,
   );
   expect((await cli('pause', sessionId).ended).out).toMatch(/^paused \(user\): /);
+  letGo();
   expect((await cli('resume', sessionId).ended).code).toBe(0);
   const watched = await cli('watch', sessionId, '--json').ended;
   expect(watched.code).toBe(0);

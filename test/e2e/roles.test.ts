@@ -32,8 +32,10 @@ beforeAll(async () => {
   product.proxy.rejectedAddresses.add('lead-2@example.com');
   finished = await product.startSession('An activation with a failure', [1, 2, 3]);
   await product.untilRun(finished, ({ state }) => state === 'completed');
+  const letGo = product.proxy.hold();
   paused = await product.startSession('An activation that waits', [11, 12, 13, 14, 15, 16, 17, 18, 19, 20]);
   await product.ask(`/crm/activation/${paused}/pause`, {});
+  letGo();
   await product.untilRun(paused, ({ state }) => state === 'paused');
   const { name, description, subject, html, text } =
     await product.ask<TemplateDetail>('/crm/templates/welcome');

@@ -4,8 +4,6 @@
  */
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ActivationList } from '../../src/shared/schemas/activation.ts';
-import type { Progress } from '../../src/shared/progress.ts';
 import type { SessionManifest } from '../../src/shared/schemas/manifest.ts';
 import { type TestBrowser, launchBrowser } from '../support/browser.ts';
 import { readMailbox } from '../support/mailbox.ts';
@@ -45,15 +43,6 @@ async function openDialog(search: string, name: string, all = false): Promise<vo
   await field('activate').click();
   await field('preview-subject').waitFor();
   await field('activate-name').fill(name);
-}
-
-async function started(name: string): Promise<Progress> {
-  const { activations } = await product.ask<ActivationList>(
-    `/crm/activation?search=${encodeURIComponent(name)}`,
-  );
-  const [found] = activations;
-  if (found === undefined) throw new Error(`There is no ${name}.`);
-  return found;
 }
 
 const state = (wanted: string) => page.locator(`[data-testid="run"][data-state="${wanted}"]`);
@@ -114,7 +103,7 @@ test('its times are changed, and the calendar follows', async () => {
   await field('times-save').click();
   await expect.poll(() => field('schedule-start').innerText()).toContain('12:30');
   await page.getByTestId('event-log').locator('[data-kind="scheduled"]').nth(1).waitFor();
-  const { sessionId, schedule } = await started('Tuesday');
+  const { sessionId, schedule } = await product.listed('Tuesday');
   expect(schedule).toMatchObject({ zone: 'Asia/Tokyo' });
   const kept = await product.ask<SessionManifest>(`/crm/activation/${sessionId}/manifest`);
   expect(kept.startedHash).toBe(shownHash);
@@ -140,7 +129,7 @@ test('for all that match, a person says whether those of now or of the start are
   expect(await fact('outcomes').innerText()).toContain('At the start it is whoever matches then');
   await field('activate-start').click();
   await page.getByText('Everyone is scheduled').waitFor();
-  const { sessionId, schedule } = await started('Everyone');
+  const { sessionId, schedule } = await product.listed('Everyone');
   expect(schedule).toMatchObject({ freezeAt: 'start' });
   await page.goto(`${product.stack.url}/activations/${sessionId}`);
   expect(await field('schedule-who').innerText()).toContain('Everyone who matches at the start');
@@ -161,7 +150,8 @@ test('outside of its hours nothing leaves, and the page says when the next windo
   await field(`timing-day-${day}`).check({ force: true });
   expect(await field('timing-window-text').innerText()).toContain('Next window opens');
   await field('activate-start').click();
-  await field('tracker').waitFor();
+  // The tracker is there before the answer.
+  await field('activate-start').waitFor({ state: 'detached' });
   await page.goto(`${product.stack.url}/activations`);
   await field('run-row').filter({ hasText: 'Next window opens' }).waitFor();
   await page.getByRole('link', { name: 'Office hours' }).first().click();
@@ -171,7 +161,7 @@ test('outside of its hours nothing leaves, and the page says when the next windo
   expect(await mailCount()).toBe(1);
   await page.goto(`${product.stack.url}/activations?view=scheduled`);
   await field('agenda-entry').filter({ hasText: 'Office hours' }).getByText('Continues').waitFor();
-  expect((await started('Office hours')).waitingFor?.kind).toBe('window');
+  await expect.poll(async () => (await product.listed('Office hours')).waitingFor?.kind).toBe('window');
 });
 
 test('who takes the hours away lets it go on at once', async () => {

@@ -9,7 +9,7 @@ import { type TestBrowser, launchBrowser } from '../support/browser.ts';
 import { readMailbox } from '../support/mailbox.ts';
 import { type Product, startProduct } from '../support/product.ts';
 
-const undoSeconds = 5;
+const undoSeconds = 10;
 let product: Product;
 let browser: TestBrowser;
 let page: Page;

@@ -47,17 +47,14 @@ test('the dialog says how many days the warm-up makes of it', async () => {
 test('the activation says for which domain it waits, how much leaves today, and when it goes on', async () => {
   await field('activate-name').fill('Slowly');
   await field('activate-start').click();
-  await page.waitForURL(/\/activations\/|\/leads/);
-  const { activations } = await product.ask<{ activations: { sessionId: string }[] }>(
-    '/crm/activation?search=Slowly',
-  );
-  const sessionId = activations[0]?.sessionId ?? '';
+  await field('activate-start').waitFor({ state: 'detached' });
+  const { sessionId } = await product.listed('Slowly');
   await page.goto(`${product.stack.url}/activations/${sessionId}`);
   await page
     .getByText('Warming up example.com: 10 emails today, goes on tomorrow at 00:00 UTC')
     .first()
     .waitFor();
-  expect(await mailCount()).toBe(10);
+  await expect.poll(mailCount).toBe(10);
   await look(page, 'activation');
 });
 

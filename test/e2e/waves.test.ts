@@ -19,6 +19,8 @@ const leadCount = 60;
 const wait = { timeout: 15_000 };
 const webhookSecret = 'whsec_ZTJlLXdlYmhvb2stc2VjcmV0';
 const dayMs = 86_400_000;
+/** Before a wave begins by itself: the clock goes on, and two browsers have to sign in meanwhile. */
+const tenMinutesMs = 600_000;
 
 let people: Colleagues;
 let mia: Page;
@@ -162,7 +164,7 @@ test('who approves sees time and waves, and what is approved is what was shown',
 });
 
 test('nothing leaves until then', async () => {
-  await people.moveClockTo(nineInBerlin(tuesday) - 60_000);
+  await people.moveClockTo(nineInBerlin(tuesday) - tenMinutesMs);
   await untilState(mia, 'scheduled');
   expect(await people.mailCounts()).toEqual([]);
 });
@@ -277,7 +279,7 @@ test('so many a day: the rest leaves at its hour of the next day and not before,
   expect(await people.mailCounts()).toEqual(once(before + 5));
   const nextDay = nineInBerlin(new Date(Date.parse(tuesday) + dayMs).toISOString().slice(0, 10));
   expect(await field('cause').innerText()).toMatch(/^Wave 2 begins /);
-  await people.moveClockTo(nextDay - 60_000);
+  await people.moveClockTo(nextDay - tenMinutesMs);
   await wave(1, 'watching').waitFor();
   expect(await people.mailCounts()).toEqual(once(before + 5));
   await people.moveClockTo(nextDay);

@@ -54,7 +54,7 @@ const clickable =
   'a[href]:not([download], [target="_blank"], [href^="/crm/"], [href^="/docs"], [href^="http"], [href^="mailto:"]), button:not(:disabled), [role="option"], input[type="checkbox"], summary';
 const writable = 'input:not([type="checkbox"], [type="file"], [type="radio"]), textarea';
 /** These start an activation or send a test: they are what an email needs. */
-const sends = '[data-testid="activate-start"], [data-testid="send-test"]';
+const sends = '[data-testid="activate-start"], [data-testid="activate-test"], [data-testid="send-test"]';
 /** A retry takes failures back, so its numbers fall for a reason; a form for files is the browser's own. */
 const avoided = '[data-testid^="control-retry"], [data-testid="retry-issue"], [data-testid="export-person"]';
 
@@ -79,6 +79,7 @@ export async function explore(options: ExploreOptions): Promise<Exploration> {
   for (let tab = 0; tab < 2; tab += 1) {
     const page = await context.newPage();
     page.setDefaultTimeout(5_000);
+    page.setDefaultNavigationTimeout(30_000);
     const shown: Shown = new Map();
     const complain = (detail: string): void => {
       if (!isNetworkNoise(detail)) {
@@ -143,14 +144,14 @@ export async function explore(options: ExploreOptions): Promise<Exploration> {
     }
     if (dice < 0.92) {
       const path = pick(paths) ?? '/';
-      await page.goto(product.stack.url + path);
+      await page.goto(product.stack.url + path, { timeout: 5_000 });
       return `go to ${path}`;
     }
     if (dice < 0.97) {
       await page.goBack({ timeout: 3_000 });
       return 'go back';
     }
-    await page.reload();
+    await page.reload({ timeout: 5_000 });
     return 'reload';
   }
 

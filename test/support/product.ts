@@ -24,6 +24,7 @@ import {
 import { type StandInMail, startStandInMail } from '../../scripts/lib/stand-in-mail.ts';
 import { buildWebIfChanged } from '../../scripts/lib/web-build.ts';
 import type { Progress } from '../../src/shared/progress.ts';
+import type { ActivationList } from '../../src/shared/schemas/activation.ts';
 import { newSessionId } from '../../src/shared/session-id.ts';
 import { clockPath } from './clock-path.ts';
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
@@ -55,6 +56,8 @@ export interface Product extends BareProduct {
   startSession(name: string, leadIds: readonly number[]): Promise<string>;
   /** Waits until the session's progress fits the condition. */
   untilRun(sessionId: string, isThere: (progress: Progress) => boolean): Promise<void>;
+  /** The activation of a name, once the list has it: that is written after the start was answered. */
+  listed(name: string): Promise<Progress>;
 }
 
 /** Long enough for a session of a hundred leads on a busy machine. */
@@ -220,6 +223,16 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
   const proxy = await startFaultProxy({ target: standIn.url, seed: options.seed ?? 1 });
   const bare = await startBareProduct(options, { url: proxy.url, inboxUrl: standIn.inboxUrl });
   const { ask, now, moveClockTo } = bare;
+  /** Asks until the answer is not null. */
+  async function until<T>(what: string, look: () => Promise<T | null>): Promise<T> {
+    const deadlineMs = performance.now() + maxRunWaitMs;
+    for (;;) {
+      const found = await look();
+      if (found !== null) return found;
+      if (performance.now() > deadlineMs) throw new Error(`${what}: waited in vain`);
+      await setTimeout(100);
+    }
+  }
   return {
     ask,
     now,
@@ -230,12 +243,16 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
       return sessionId;
     },
     async untilRun(sessionId, isThere) {
-      const deadlineMs = performance.now() + maxRunWaitMs;
-      while (!isThere(await ask<Progress>(`/crm/activation/progress/${sessionId}`))) {
-        if (performance.now() > deadlineMs) throw new Error(`the run ${sessionId} did not get there`);
-        await setTimeout(100);
-      }
+      await until(`the run ${sessionId}`, async () => {
+        const progress = await ask<Progress>(`/crm/activation/progress/${sessionId}`);
+        return isThere(progress) ? progress : null;
+      });
     },
+    listed: (name) =>
+      until(`"${name}" in the list`, async () => {
+        const path = `/crm/activation?search=${encodeURIComponent(name)}`;
+        return (await ask<ActivationList>(path)).activations[0] ?? null;
+      }),
     get stack() {
       return bare.stack;
     },
