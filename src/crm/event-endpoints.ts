@@ -86,26 +86,44 @@ export async function addEndpoint(db: D1Database, row: EndpointRow, maxCount: nu
   return result.meta.changes > 0;
 }
 
-/** Writes an endpoint's target, description and types, and whether it gets events. @returns false: there is none */
+/** What a person changes of an endpoint; null: it stays as it is. */
+export interface EndpointChange {
+  target: string | null;
+  description: string | null;
+  types: readonly EventType[] | null;
+  isEnabled: boolean | null;
+}
+
+/**
+ * Changes what is given of an endpoint, so that two people who change different things at the same time both do.
+ *
+ * @returns the endpoint as it is then; null: there is none
+ */
 export async function changeEndpoint(
   db: D1Database,
-  row: Pick<EndpointRow, 'endpointId' | 'target' | 'description' | 'types' | 'disabledAt' | 'disabledReason'>,
-): Promise<boolean> {
-  const result = await db
+  endpointId: string,
+  { target, description, types, isEnabled }: EndpointChange,
+  nowMs: number,
+): Promise<EndpointRow | null> {
+  const row = await db
     .prepare(
-      `UPDATE event_endpoints SET target = ?2, description = ?3, types = ?4, disabled_at = ?5, disabled_reason = ?6
-       WHERE endpoint_id = ?1`,
+      `UPDATE event_endpoints SET target = coalesce(?2, target), description = coalesce(?3, description),
+         types = coalesce(?4, types),
+         disabled_at = CASE ?5 WHEN 1 THEN NULL WHEN 0 THEN coalesce(disabled_at, ?6) ELSE disabled_at END,
+         disabled_reason = CASE ?5 WHEN 1 THEN NULL WHEN 0 THEN coalesce(disabled_reason, 'person')
+           ELSE disabled_reason END
+       WHERE endpoint_id = ?1 RETURNING ${columns}`,
     )
     .bind(
-      row.endpointId,
-      row.target,
-      row.description,
-      JSON.stringify(row.types),
-      row.disabledAt,
-      row.disabledReason,
+      endpointId,
+      target,
+      description,
+      types === null ? null : JSON.stringify(types),
+      isEnabled === null ? null : Number(isEnabled),
+      nowMs,
     )
-    .run();
-  return result.meta.changes > 0;
+    .first<StoredRow>();
+  return row === null ? null : toEndpoint(row);
 }
 
 /** Switches an endpoint off that cannot be reached. @returns false where it was off already, or there is none */

@@ -401,8 +401,9 @@ export class ActivationSession extends DurableObject<Env> {
     if (isNew) {
       this.#log('info', 'take_back', { requestId, choice: wanted.choice });
       this.#publish();
-      await this.#alarm.arm(nowMs);
     }
+    // Also for a repeat: storage may have refused the alarm of the first request.
+    await this.#alarm.arm(nowMs);
     return { kind: 'ok', progress: toProgress(session, nowMs), isNew };
   }
 

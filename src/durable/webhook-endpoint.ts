@@ -19,6 +19,7 @@ import { faultText } from '../runtime/faults.ts';
 import { logEvent, type LogFields, type LogLevel } from '../runtime/log.ts';
 import { allowsLocalWebhooks, mailTexts } from '../runtime/settings.ts';
 import type { EventAnswer, EventQuery } from './session/events.ts';
+import { onceStorageIsThere } from './storage-wait.ts';
 import { sessionStub } from './stubs.ts';
 import { alertPage } from './webhooks/alerts.ts';
 import { PublicAddresses } from './webhooks/addresses.ts';
@@ -56,6 +57,8 @@ export class WebhookEndpoint extends DurableObject<Env> {
   readonly #store: EndpointStore;
   readonly #addresses: PublicAddresses;
   #isRunning = false;
+  /** How often a person has changed the endpoint; a turn that sees another number is out of date. */
+  #changeCount = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -83,10 +86,11 @@ export class WebhookEndpoint extends DurableObject<Env> {
     return { secret, previousUntil };
   }
 
-  status(): EndpointStatus {
+  async status(): Promise<EndpointStatus> {
     if (this.#store.endpoint() === null) return { takenAt: null, waitingCount: 0, previousSecretUntil: null };
+    await this.#rearmIfLost();
     return {
-      takenAt: this.#store.takenAt(),
+      takenAt: this.#store.takenAt('anything'),
       waitingCount: this.#store.waitingCount(),
       previousSecretUntil: this.#store.previousSecretUntil(this.now()),
     };
@@ -100,6 +104,7 @@ export class WebhookEndpoint extends DurableObject<Env> {
   /** The endpoint was changed: what waits is sent now. */
   async changed(): Promise<void> {
     if (this.#store.endpoint() === null) return;
+    this.#changeCount++;
     this.#store.hurry();
     await this.ctx.storage.setAlarm(this.now());
   }
@@ -164,8 +169,15 @@ export class WebhookEndpoint extends DurableObject<Env> {
   async announce(sessionId: string, seq: number): Promise<void> {
     // It was deleted meanwhile, and nothing must be written.
     if (this.#store.endpoint() === null) return;
-    if (!this.#store.announce(sessionId, seq) || this.#isRunning) return;
-    await this.#arm();
+    const isNews = this.#store.announce(sessionId, seq);
+    if (!isNews) await this.#rearmIfLost();
+    else if (!this.#isRunning) await this.#arm();
+  }
+
+  /** Storage may have taken an announcement and refused its alarm, and the platform may have given an alarm up. */
+  async #rearmIfLost(): Promise<void> {
+    if (this.#isRunning || this.#store.nextAt() === null) return;
+    if ((await this.ctx.storage.getAlarm()) === null) await this.#arm();
   }
 
   // ── the alarm ──────────────────────────────────────────────────────────────────────────────────
@@ -173,8 +185,12 @@ export class WebhookEndpoint extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     if (this.#store.endpoint() === null) return;
     // First of all: whatever happens below, there is a next one.
-    await this.ctx.storage.setAlarm(this.now() + watchdogMs);
+    await onceStorageIsThere(
+      { sleep: (ms) => this.sleep(ms), log: (level, event, fields) => this.#log(level, event, fields) },
+      () => this.ctx.storage.setAlarm(this.now() + watchdogMs),
+    );
     this.#isRunning = true;
+    const changeCount = this.#changeCount;
     let waitMs = 0;
     try {
       waitMs = await this.#turn();
@@ -184,17 +200,20 @@ export class WebhookEndpoint extends DurableObject<Env> {
     } finally {
       this.#isRunning = false;
     }
-    await this.#arm(waitMs);
+    await this.#arm(this.#changeCount === changeCount ? waitMs : 0);
   }
 
   /** @returns how long the next alarm waits at least, in ms; Infinity: it is not needed */
   async #turn(): Promise<number> {
+    const changeCount = this.#changeCount;
     const endpoint = await findEndpoint(this.env.DB, this.#id());
     if (endpoint === null) {
       await this.#store.deleteAll();
       return Infinity;
     }
     if (endpoint.disabledAt !== null) {
+      // The days of what waits begin when it is switched on again, also where nobody could tell this object of that.
+      this.#store.hurry();
       const waitMs = await this.#tellDisabled(endpoint, endpoint.disabledAt);
       return this.#store.waitingCount() > 0 ? Math.min(waitMs, offLookMs) : waitMs;
     }
@@ -218,7 +237,8 @@ export class WebhookEndpoint extends DurableObject<Env> {
       endpoint,
       this.now() + maxTurnMs,
     );
-    if (end !== 'gone' && end !== 'failing') return 0;
+    // What was saved meanwhile may lead elsewhere: only an answer from there counts.
+    if (this.#changeCount !== changeCount || (end !== 'gone' && end !== 'failing')) return 0;
     const isNew = await disableEndpoint(this.env.DB, endpoint.endpointId, end, this.now());
     if (isNew) this.#log('warn', 'webhook_disabled', { reason: end });
     // The next alarm tells its maker.
@@ -305,6 +325,10 @@ export class WebhookEndpoint extends DurableObject<Env> {
 
   protected now(): number {
     return Date.now();
+  }
+
+  protected sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve, ms));
   }
 
   protected backoff(): BackoffPolicy {

@@ -15,8 +15,10 @@ export { WebhookEndpoint } from '../durable/webhook-endpoint.ts';
 const sweepCron = '* * * * *';
 
 const app = createApp();
-/** True while this isolate judges the alerts. */
-let isJudging = false;
+/** Since when this isolate judges the alerts; epoch ms. */
+let judgingSince = -Infinity;
+/** It takes less; a call of it that never returns must not be the last one. */
+const maxJudgingMs = 120_000;
 
 export default {
   fetch: (request: Request, env: Env, ctx: ExecutionContext) => app.fetch(request, env, ctx),
@@ -25,11 +27,12 @@ export default {
     const found = await sweep(env);
     if (found !== null) await storeSweep(env, found, Date.now());
     // Locally a sweep comes every four seconds.
-    if (isJudging) return;
-    isJudging = true;
+    const nowMs = Date.now();
+    if (nowMs - judgingSince < maxJudgingMs) return;
+    judgingSince = nowMs;
     // Sleeping costs a Worker nothing, and a cron may take 15 minutes
     // (https://developers.cloudflare.com/workers/platform/limits/#duration).
-    ctx.waitUntil(judgeUntilNextSweep(env).finally(() => (isJudging = false)));
+    ctx.waitUntil(judgeUntilNextSweep(env).finally(() => (judgingSince = -Infinity)));
   },
 } satisfies ExportedHandler<Env>;
 

@@ -14,12 +14,21 @@ let isStorageAway: boolean;
 /** The times that were set, in order. */
 let alarms: number[];
 let alarm: SessionAlarm;
+let session: Session;
 
 beforeEach(() => {
   nowMs = 1_000_000;
   isStorageAway = false;
   alarms = [];
-  const context: Pick<SessionContext, 'alarms' | 'now'> = {
+  session = ended;
+  const store = {
+    load: () => session,
+    session: () => session,
+    outbox: { isTold: true },
+    batches: { hasPending: () => false, nextAttemptAt: () => null },
+  };
+  const context: Pick<SessionContext, 'alarms' | 'now' | 'settings'> = {
+    settings: () => ({ RETENTION_DAYS: '30' }) as Env,
     alarms: {
       setAlarm: (at) => {
         if (isStorageAway) return Promise.reject(new Error('internal error'));
@@ -31,7 +40,7 @@ beforeEach(() => {
     },
     now: () => nowMs,
   };
-  alarm = new SessionAlarm(context as SessionContext, () => false);
+  alarm = new SessionAlarm({ ...context, store } as unknown as SessionContext, () => false);
 });
 
 describe('events of a session that has ended', () => {
@@ -57,5 +66,23 @@ describe('events of a session that has ended', () => {
     await alarm.watch();
     await alarm.wakeForDeliveries(ended);
     expect(alarms).toEqual([1_003_000, 1_005_000, 1_006_000]);
+  });
+});
+
+describe('a session that has ended, and whose alarm is that of its retention', () => {
+  const inWeeks = 1_000_000 + 20 * 86_400_000;
+
+  it('keeps it', async () => {
+    session = { ...ended, recordedRev: ended.rev, updatedAt: nowMs };
+    alarms = [inWeeks];
+    await alarm.ensureAlarm(null);
+    expect(alarms).toEqual([inWeeks]);
+  });
+
+  it('has an earlier one at its next read where storage refused the alarm of something new', async () => {
+    session = { ...ended, recordedRev: ended.rev - 1, updatedAt: nowMs };
+    alarms = [inWeeks];
+    await alarm.ensureAlarm(null);
+    expect(alarms.at(-1)).toBeLessThan(nowMs + 10_000);
   });
 });

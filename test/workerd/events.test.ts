@@ -9,9 +9,10 @@ import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isLeadEvent } from '../../src/core/events/make-events.ts';
 import type { Attempt } from '../../src/core/events/retry.ts';
-import type { EndpointRow } from '../../src/crm/event-endpoints.ts';
+import { changeEndpoint, type EndpointRow } from '../../src/crm/event-endpoints.ts';
 import { type DeliveryEnd, sendDue } from '../../src/durable/webhooks/deliveries.ts';
-import { EndpointStore } from '../../src/durable/webhooks/endpoint-store.ts';
+import { OutboxStore } from '../../src/durable/store/outbox-store.ts';
+import { EndpointStore, type DeliveryRow } from '../../src/durable/webhooks/endpoint-store.ts';
 import type { Message } from '../../src/durable/webhooks/send-event.ts';
 import type { EventType, OutEvent } from '../../src/shared/events.ts';
 import { eventTypeNames } from '../../src/shared/events.ts';
@@ -516,8 +517,10 @@ describe('an endpoint', () => {
       types,
     });
     await addEndpoint({ kind: 'email', target: 'Ops@Example.com', types });
+    await addEndpoint({ kind: 'email', target: 'sales@example.com', types });
     await finished();
-    await until(() => bodies.size === 2 && mail.mails.some(({ to }) => to === 'Ops@example.com'));
+    const isNoticed = (to: string): boolean => mail.mails.some((one) => one.to === to);
+    await until(() => bodies.size === 2 && isNoticed('Ops@example.com') && isNoticed('sales@example.com'));
     expect(bodies.get('hooks.slack.com')).toContain('Activation done');
     expect(bodies.get('acme.environment.api.powerplatform.com')).toContain('AdaptiveCard');
     expect(mail.mails.filter(({ to }) => to === 'Ops@example.com')).toMatchObject([
@@ -530,6 +533,62 @@ describe('an endpoint', () => {
     expect(JSON.stringify(await endpoints())).not.toContain('secret');
     const lead = { kind: 'slack', target: 'https://hooks.slack.com/services/x', types: ['lead.emailed'] };
     expect((await send('POST', '/crm/webhooks', lead)).status).toBe(422);
+  });
+
+  it('is changed by two people at the same time in what each of them has changed', async () => {
+    const endpointId = await addEndpoint();
+    const nothing = { target: null, description: null, types: null, isEnabled: null };
+    await changeEndpoint(db, endpointId, { ...nothing, isEnabled: false }, 5);
+    // Made from a row that was read before.
+    expect(await changeEndpoint(db, endpointId, { ...nothing, description: 'Sales' }, 6)).toMatchObject({
+      ...{ description: 'Sales', target: 'https://crm.acme.com/events', types: eventTypeNames },
+      ...{ disabledAt: 5, disabledReason: 'person' },
+    });
+    const on = { ...nothing, isEnabled: true };
+    expect(await changeEndpoint(db, endpointId, on, 7)).toMatchObject({
+      disabledAt: null,
+      disabledReason: null,
+    });
+    expect(await changeEndpoint(db, 'we_none', on, 8)).toBeNull();
+  });
+
+  it('that was deleted is erased when the call that erases it was lost', async () => {
+    const endpointId = await addEndpoint();
+    await db.prepare('DELETE FROM event_endpoints WHERE endpoint_id = ?').bind(endpointId).run();
+    expect((await send('DELETE', `/crm/webhooks/${endpointId}`)).status).toBe(404);
+    await runInDurableObject(endpointOf(endpointId) as DurableObjectStub, (_, { storage }) => {
+      expect(new EndpointStore(storage).endpoint()).toBeNull();
+    });
+  });
+
+  it('sends what was announced when storage had refused the alarm', async () => {
+    const endpointId = await addEndpoint();
+    await runInDurableObject(endpointOf(endpointId), async (object, { storage }) => {
+      const setAlarm = storage.setAlarm.bind(storage);
+      storage.setAlarm = () => Promise.reject(new Error('internal error'));
+      await expect(object.announce('activation', 1)).rejects.toThrow('internal error');
+      storage.setAlarm = setAlarm;
+      expect(await storage.getAlarm()).toBeNull();
+      await object.announce('activation', 1);
+      expect(await storage.getAlarm()).not.toBeNull();
+      await storage.deleteAlarm();
+      expect(await object.status()).toMatchObject({ waitingCount: 1 });
+      expect(await storage.getAlarm()).not.toBeNull();
+      await storage.deleteAlarm();
+    });
+  });
+
+  it('waits inside its alarm for storage that takes no write', async () => {
+    const endpointId = await addEndpoint();
+    await runInDurableObject(endpointOf(endpointId), async (object, { storage }) => {
+      const setAlarm = storage.setAlarm.bind(storage);
+      let refusals = 1;
+      storage.setAlarm = (...args) =>
+        refusals-- > 0 ? Promise.reject(new Error('internal error')) : setAlarm(...args);
+      await object.alarm();
+      storage.setAlarm = setAlarm;
+      expect(refusals).toBeLessThan(0);
+    });
   });
 
   it('is one of twenty at most', async () => {
@@ -621,6 +680,64 @@ describe('a turn of an endpoint', () => {
       expect(sent).toEqual(['activation_2000']);
       expect(store.source('activation')).toMatchObject({ afterSeq: 2, untilSeq: null, attempts: 0 });
     }));
+
+  it('begins the attempts anew when the endpoint was saved while one was under way', () =>
+    withStore('a saved endpoint', async (store) => {
+      store.announce('activation', 1);
+      const source = store.source('activation');
+      if (source === null) throw new Error('It was announced.');
+      store.saveSource({ ...source, attempts: 15, firstFailedAt: -200_000_000 });
+      const send = (): Promise<Attempt> => {
+        store.hurry();
+        return Promise.resolve({ kind: 'refused', status: 500, error: 'no', retryAfterMs: null });
+      };
+      expect(await turnOf(store, send, 1)).toBe('nothing_due');
+      expect(store.source('activation')).toMatchObject({ attempts: 1, firstFailedAt: 1 });
+      expect(store.source('activation')?.nextAt).toBeLessThan(1_000);
+    }));
+
+  it('does not take a test for a sign that the endpoint takes events', () =>
+    withStore('a tested endpoint', (store) => {
+      const entry: Omit<DeliveryRow, 'id'> = {
+        ...{ messageId: 'test_1', type: 'endpoint.test', sessionId: null, afterSeq: 0, untilSeq: 0, part: 0 },
+        ...{
+          state: 'taken',
+          attempts: 1,
+          attemptedAt: 7,
+          durationMs: 1,
+          status: 200,
+          error: null,
+          nextAt: null,
+        },
+      };
+      store.transact(() => store.log(entry));
+      expect([store.takenAt('anything'), store.takenAt('events')]).toEqual([7, null]);
+      store.transact(() => store.log({ ...entry, messageId: 'a_1000', sessionId: 'a', attemptedAt: 9 }));
+      expect(store.takenAt('events')).toBe(9);
+      return Promise.resolve();
+    }));
+});
+
+describe('the numbers of a session', () => {
+  beforeEach(() => setUp({ isRealTime: true, leadCount: 5 }));
+
+  it('are not given out again after the last endpoint was deleted', async () => {
+    await addEndpoint();
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    await waitForEnd(sessionId);
+    await runInDurableObject(stubOf(sessionId), (_, { storage }) => {
+      const outbox = new OutboxStore(storage.sql);
+      const { lastSeq } = outbox;
+      expect(lastSeq).toBeGreaterThan(2);
+      storage.transactionSync(() => outbox.turnOff());
+      expect([outbox.isOn, outbox.lastSeq, outbox.rows(0, lastSeq, 10).length]).toEqual([false, lastSeq, 1]);
+      storage.transactionSync(() => outbox.turnOn(['another']));
+      expect([outbox.isTold, outbox.knownAfter('another')]).toEqual([true, lastSeq]);
+      storage.transactionSync(() => outbox.note([{ type: 'lead.delivered', leads: [{ leadId: 1 }] }], 1));
+      expect(outbox.lastSeq).toBe(lastSeq + 1);
+    });
+  });
 });
 
 describe('an endpoint that is away', () => {

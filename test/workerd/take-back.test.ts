@@ -304,6 +304,22 @@ describe('a request to take back', () => {
     expect(await newIds()).toEqual([]);
   });
 
+  it('begins when it is asked for again after storage had refused its alarm', async () => {
+    await ended({ failed: [2] });
+    const { hash } = await preview('all');
+    const body = { choice: 'all', manifestHash: hash };
+    await runInDurableObject(stubOf(sessionId), async (object, { storage }) => {
+      const setAlarm = storage.setAlarm.bind(storage);
+      storage.setAlarm = () => Promise.reject(new Error('internal error'));
+      await expect(object.takeBack({ choice: 'all', manifestHash: hash, by: 'ana' })).rejects.toThrow();
+      storage.setAlarm = setAlarm;
+    });
+    await accepted(sessionId, 'take-back', body);
+    const alarmAt = await runInDurableObject(stubOf(sessionId), (_, { storage }) => storage.getAlarm());
+    expect(alarmAt).toBeLessThan(clock.now() + 60_000);
+    expect(last(await drive(sessionId, clock, isDone)).takeBack).toMatchObject({ reverted: 12 });
+  });
+
   it('keeps an erasure and the retention out until it has ended', async () => {
     await ended({ failed: [2] });
     await takeBack('all');

@@ -11,9 +11,11 @@ import { isHalted, windowOpensAt, type Session } from '../../core/session/sessio
 import { hasLeadsToPlan } from '../../core/session/waves.ts';
 import { longestWaitMs } from '../../core/clock.ts';
 import { nextRetention } from '../../core/session/retention.ts';
+import { isTakingBack } from '../../core/session/take-back.ts';
 import { nextWakeAt } from '../../core/session/wake.ts';
-import { atStorage, classifyFault, faultText } from '../../runtime/faults.ts';
+import { atStorage, faultText } from '../../runtime/faults.ts';
 import { retentionDays } from '../../runtime/settings.ts';
+import { onceStorageIsThere } from '../storage-wait.ts';
 import { followClock } from './clock.ts';
 import type { SessionContext } from './context.ts';
 
@@ -25,10 +27,6 @@ const overdueMs = 5_000;
 const checkIntervalMs = 2_000;
 /** Delivery events come for days after the end; the list of activations has them within five seconds. */
 const deliveryRecordMs = 3_000;
-/** How soon the next alarm is tried again when storage refused it. */
-const storageRetryMs = 1_000;
-/** Shorter than the 15 minutes that the platform gives an alarm. */
-const maxStorageWaitMs = 600_000;
 
 export class SessionAlarm {
   readonly #context: SessionContext;
@@ -43,28 +41,14 @@ export class SessionAlarm {
   }
 
   /**
-   * Sets the successor of the alarm that has just fired, before anything else is done.
+   * Sets the successor of the alarm that has just fired, before anything else is done; waits for storage.
    *
-   * Where storage takes no write, this waits inside the alarm that is being handled: that uses none of the
-   * platform's seven retries, and work continues within a second after storage is back.
-   *
-   * @throws when storage has been away for too long, or this object is being replaced
+   * @throws as {@link onceStorageIsThere} does
    */
-  async watch(): Promise<void> {
+  watch(): Promise<void> {
     this.#recordAt = 0;
-    const { alarms, now, sleep, log } = this.#context;
-    for (let waitedMs = 0; ; waitedMs += storageRetryMs) {
-      try {
-        await alarms.setAlarm(now() + watchdogMs);
-        return;
-      } catch (error) {
-        const { kind } = classifyFault(error);
-        const isPassing = kind === 'storage' || kind === 'transient';
-        if (!isPassing || waitedMs >= maxStorageWaitMs) throw error;
-        if (waitedMs === 0) log('warn', 'storage_away', { error: faultText(error) });
-      }
-      await sleep(storageRetryMs);
-    }
+    const { alarms, now } = this.#context;
+    return onceStorageIsThere(this.#context, () => alarms.setAlarm(now() + watchdogMs));
   }
 
   async clear(): Promise<void> {
@@ -129,16 +113,17 @@ export class SessionAlarm {
     const alarmAt = await alarms.getAlarm();
     const session = store.load();
     if (session === null || this.#isSliceRunning()) return false;
-    // An alarm further ahead than any wait was set by another clock; only retention waits that long.
-    const latest = session.finishedAt === null ? nowMs + longestWaitMs(session, nowMs) : Infinity;
+    const isEverythingTold = isTold(session, nowMs) && store.outbox.isTold;
+    const isOnlyRetained = session.finishedAt !== null && isEverythingTold && !isTakingBack(session);
+    // An alarm further ahead than any wait was set by another clock, or for retention before something else came.
+    const latest = isOnlyRetained ? Infinity : nowMs + longestWaitMs(session, nowMs);
     if (alarmAt !== null && alarmAt >= nowMs - overdueMs && alarmAt <= latest) return false;
     if (session.finishedAt !== null) {
-      // Only retention is left. A session that ended in a version without retention gets its alarm here.
+      // A session that ended in a version without retention gets its alarm here.
       await this.arm(nowMs);
       return false;
     }
-    if (isAtRest(session) && session.probeAt === null && isTold(session, nowMs) && store.outbox.isTold)
-      return false;
+    if (isAtRest(session) && session.probeAt === null && isEverythingTold) return false;
     log('warn', 'alarm_rearmed', { requestId, alarmAt });
     await this.arm(nowMs);
     return true;

@@ -48,6 +48,9 @@ export class SessionEvents {
   readonly #context: SessionContext;
   #endpointIds: readonly string[] = [];
   #endpointsReadAt = -Infinity;
+  /** Questions which endpoints there are, and the last one that was answered. */
+  #askedCount = 0;
+  #answeredQuestion = 0;
   #telling: Promise<void> | null = null;
   /** How far a timer or a call in this object has told. */
   #toldSeq = 0;
@@ -67,7 +70,12 @@ export class SessionEvents {
     if (store.load() === null) return false;
     if (Math.abs(now() - this.#endpointsReadAt) < validMs) return true;
     try {
-      this.#endpointIds = await endpointIds(env.DB);
+      const question = ++this.#askedCount;
+      const ids = await endpointIds(env.DB);
+      // A later question knows better: this answer may be of the time before an endpoint was added.
+      if (question < this.#answeredQuestion) return true;
+      this.#answeredQuestion = question;
+      this.#endpointIds = ids;
       this.#endpointsReadAt = now();
       if (store.load() === null) return true;
       if (this.#endpointIds.length === 0) {

@@ -53,7 +53,7 @@ export class OutboxStore {
     const known = this.#load()?.knownAfter;
     const after = (id: string): number => known?.[id] ?? this.lastSeq;
     const knownAfter = Object.fromEntries(endpointIds.map((id) => [id, after(id)]));
-    this.#save({ toldSeq: this.#load()?.toldSeq ?? 0, knownAfter });
+    this.#save({ toldSeq: this.#load()?.toldSeq ?? this.lastSeq, knownAfter });
   }
 
   /** True when {@link turnOn} has been called for just these endpoints. */
@@ -71,7 +71,9 @@ export class OutboxStore {
 
   /** Deletes all events: nobody is left who would get them. Call inside a transaction. */
   turnOff(): void {
+    const { lastSeq } = this;
     this.#sql.exec('DELETE FROM outbox');
+    this.#keepNumber(lastSeq);
     this.forget();
   }
 
@@ -113,13 +115,17 @@ export class OutboxStore {
     for (let afterSeq = 0; afterSeq < lastSeq;) {
       const rows = this.rows(afterSeq, lastSeq, parsedRowCount);
       for (const { seq, events } of rows) {
-        if (!events.some(isLeadEvent)) continue;
-        // The last row stays, without its leads, so that its number is not given out again.
-        if (seq === lastSeq) this.#sql.exec("UPDATE outbox SET events = '[]' WHERE seq = ?", seq);
-        else this.#sql.exec('DELETE FROM outbox WHERE seq = ?', seq);
+        if (events.some(isLeadEvent)) this.#sql.exec('DELETE FROM outbox WHERE seq = ?', seq);
       }
       afterSeq = rows.at(-1)?.seq ?? lastSeq;
     }
+    this.#keepNumber(lastSeq);
+  }
+
+  /** A row without events where the last one was deleted: receivers know events by their numbers, so none is given out again. */
+  #keepNumber(lastSeq: number): void {
+    if (lastSeq > 0)
+      this.#sql.exec("INSERT OR IGNORE INTO outbox (seq, at, events) VALUES (?, 0, '[]')", lastSeq);
   }
 
   /** Drops the cache: the transaction that filled it was rolled back, or all rows were deleted. */

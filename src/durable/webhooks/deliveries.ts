@@ -143,7 +143,7 @@ async function readPage({ store, now, pull }: DeliveryVerbs, source: Source): Pr
       store.dropSource(sessionId);
       return null;
     case 'unreachable':
-      store.saveSource({ ...source, nextAt: now() + pullRetryMs });
+      store.saveSource({ ...(store.source(sessionId) ?? source), nextAt: now() + pullRetryMs });
       return null;
     default:
       return answer satisfies never;
@@ -173,7 +173,9 @@ async function sendPart(
   const message = messageOf(event);
   const startedAt = now();
   const attempt = await send(message);
-  const attempts = source.attempts + 1;
+  // A person who has saved the endpoint meanwhile has begun its attempts anew.
+  const present = store.source(source.sessionId) ?? source;
+  const attempts = present.attempts + 1;
   const entry = {
     ...place(source.sessionId, message, { afterSeq: source.afterSeq, untilSeq: page.until, part }),
     attempts,
@@ -186,22 +188,22 @@ async function sendPart(
   const write = (change: Partial<Source>, state: DeliveryRow['state'], nextAt: number | null): void =>
     store.transact(() => {
       // It may have announced more meanwhile, or been dropped.
-      const present = store.source(source.sessionId);
-      if (present !== null) store.saveSource({ ...present, ...change });
+      const known = store.source(source.sessionId);
+      if (known !== null) store.saveSource({ ...known, ...change });
       store.log({ ...entry, state, nextAt });
     });
   if (attempt.kind === 'taken') {
     write(passed, 'taken', null);
     return isLast ? 'page_sent' : 'sent';
   }
-  const firstFailedAt = source.firstFailedAt ?? startedAt;
+  const firstFailedAt = present.firstFailedAt ?? startedAt;
   const failed = { untilSeq: page.until, part, attempts, firstFailedAt };
   if (attempt.kind === 'gone') {
     write({ ...failed, nextAt: 0 }, 'failing', null);
     return 'gone';
   }
   const next = afterFailure(
-    { attempts, firstFailedAt, takenAt: store.takenAt() },
+    { attempts, firstFailedAt, takenAt: store.takenAt('events') },
     attempt.retryAfterMs,
     now(),
     () => verbs.random(),

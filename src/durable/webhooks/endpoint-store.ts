@@ -123,8 +123,8 @@ export class EndpointStore {
   }
 
   async deleteAll(): Promise<void> {
-    await this.#storage.deleteAlarm();
-    await this.#storage.deleteAll();
+    // In one turn, so that no death leaves rows that no alarm would ever delete.
+    await Promise.all([this.#storage.deleteAlarm(), this.#storage.deleteAll()]);
   }
 
   // ── secrets ────────────────────────────────────────────────────────────────────────────────────
@@ -229,10 +229,11 @@ export class EndpointStore {
     this.#sql.exec('DELETE FROM source WHERE session_id = ?', sessionId);
   }
 
-  /** Everything that waits is sent soon, and its days begin anew. */
+  /** Everything that waits is sent soon, and its days begin anew. Writes only what is not so. */
   hurry(): void {
     this.#sql.exec(
-      'UPDATE source SET next_at = 0, attempts = 0, first_failed_at = NULL WHERE known_seq > after_seq',
+      `UPDATE source SET next_at = 0, attempts = 0, first_failed_at = NULL
+       WHERE known_seq > after_seq AND (next_at <> 0 OR attempts <> 0 OR first_failed_at IS NOT NULL)`,
     );
   }
 
@@ -273,10 +274,17 @@ export class EndpointStore {
     return id;
   }
 
-  /** When the endpoint last took an event, as far as the log knows. Reads the whole log. */
-  takenAt(): number | null {
+  /**
+   * When the endpoint last took something, as far as the log knows. Reads the whole log.
+   *
+   * @param what - `events`: tests do not count, since whoever takes one may take nothing else
+   */
+  takenAt(what: 'anything' | 'events'): number | null {
     return this.#sql
-      .exec<{ at: number | null }>("SELECT max(attempted_at) AS at FROM delivery WHERE state = 'taken'")
+      .exec<{ at: number | null }>(
+        "SELECT max(attempted_at) AS at FROM delivery WHERE state = 'taken' AND (session_id IS NOT NULL OR ?)",
+        Number(what === 'anything'),
+      )
       .one().at;
   }
 

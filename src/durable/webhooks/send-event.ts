@@ -21,6 +21,7 @@ import { targetFault } from '../../core/events/target.ts';
 import type { EndpointRow } from '../../crm/event-endpoints.ts';
 import type { OutEvent } from '../../shared/events.ts';
 import type { ExternalId } from '../../shared/schemas/leads.ts';
+import { sha256Hex } from '../../shared/sha256.ts';
 import { userAgent, type FetchLike } from '../../runtime/fetch-like.ts';
 import { maxRetryAfterMs, parseRetryAfter } from '../../runtime/retry-after.ts';
 import { faultText } from '../../runtime/faults.ts';
@@ -81,7 +82,9 @@ export async function sendEvent(
       return post(context, target, teamsBody(noticeFor(message, context.publicUrl)), {});
     case 'email': {
       const notice = noticeFor(message, context.publicUrl);
-      return context.sendMail({ key: `event/${message.id}`, to: target, ...noticeEmail(notice) });
+      // Endpoints have the same ids. A key that was used for another mailbox would be taken for a mail that was sent.
+      const box = (await sha256Hex(target)).slice(0, 16);
+      return context.sendMail({ key: `event/${message.id}/${box}`, to: target, ...noticeEmail(notice) });
     }
     default:
       return kind satisfies never;

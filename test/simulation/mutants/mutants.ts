@@ -79,8 +79,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'the watchdog is armed last',
     alarm,
-    'await alarms.setAlarm(now() + watchdogMs);',
-    'await alarms.deleteAlarm();',
+    '() => alarms.setAlarm(now() + watchdogMs)',
+    '() => alarms.deleteAlarm()',
   ),
   mutant('the watchdog is far ahead', alarm, 'const watchdogMs = 2_000;', 'const watchdogMs = 60_000;'),
   mutant(
@@ -671,8 +671,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'an announcement is answered before it is on disk',
     endpoint,
-    'if (!this.#store.announce(sessionId, seq) || this.#isRunning) return;',
-    'setTimeout(() => { if (this.#store.announce(sessionId, seq)) void this.#arm(); }, 5);\n    if (seq > 0) return;',
+    'const isNews = this.#store.announce(sessionId, seq);',
+    'setTimeout(() => { if (this.#store.announce(sessionId, seq)) void this.#arm(); }, 5);\n    const isNews = false;\n    if (seq > 0) return;',
   ),
   mutant(
     'the end of a page is not kept',

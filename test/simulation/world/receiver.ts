@@ -6,12 +6,7 @@
  *
  * @module
  */
-import {
-  addEndpoint,
-  changeEndpoint,
-  findEndpoint,
-  type EndpointRow,
-} from '../../../src/crm/event-endpoints.ts';
+import { addEndpoint, changeEndpoint, findEndpoint } from '../../../src/crm/event-endpoints.ts';
 import type { WebhookEndpoint } from '../../../src/durable/webhook-endpoint.ts';
 import { endpointStub } from '../../../src/durable/stubs.ts';
 import { eventTypeNames, type EventType } from '../../../src/shared/events.ts';
@@ -167,11 +162,8 @@ export class Receivers extends Actor {
     const { env, sim } = this.#parts;
     const known = await findEndpoint(env.DB, endpointId);
     if (known === null || (!mayBeOn && known.disabledAt === null)) return;
-    const off = { disabledAt: sim.wallMs(), disabledReason: 'person' } as const;
-    const change: Pick<EndpointRow, 'disabledAt' | 'disabledReason'> = isOn
-      ? { disabledAt: null, disabledReason: null }
-      : off;
-    await changeEndpoint(env.DB, { ...known, ...change });
+    const change = { target: null, description: null, types: null, isEnabled: isOn };
+    await changeEndpoint(env.DB, endpointId, change, sim.wallMs());
     // The Worker dies between the two.
     if (isOn && this.#parts.faults.happens('receiver', 'switched on, and not told', 0.4)) return;
     await this.#stub(endpointId).changed();

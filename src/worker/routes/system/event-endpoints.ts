@@ -263,20 +263,22 @@ export function eventEndpointRoutes(app: App): void {
     const { endpointId } = c.req.valid('param');
     const { isEnabled, target, types, description } = c.req.valid('json');
     const before = await requireEndpoint(c.env, endpointId);
-    const isOn = isEnabled ?? before.disabledAt === null;
-    const switched =
-      isOn === (before.disabledAt === null)
-        ? {}
-        : isOn
-          ? { disabledAt: null, disabledReason: null }
-          : { disabledAt: Date.now(), disabledReason: 'person' as const };
-    const after: EndpointRow = {
-      ...before,
-      ...checked(c.env, before.kind, { target: target ?? before.target, types: types ?? before.types }),
-      description: description ?? before.description,
-      ...switched,
-    };
-    if (!(await changeEndpoint(c.env.DB, after))) throw new Refusal('endpoint_not_found');
+    const wanted = checked(c.env, before.kind, {
+      target: target ?? before.target,
+      types: types ?? before.types,
+    });
+    const after = await changeEndpoint(
+      c.env.DB,
+      endpointId,
+      {
+        target: target === undefined ? null : wanted.target,
+        types: types === undefined ? null : wanted.types,
+        description: description ?? null,
+        isEnabled: isEnabled ?? null,
+      },
+      Date.now(),
+    );
+    if (after === null) throw new Refusal('endpoint_not_found');
     // What waits is sent there at once; where this call is lost, at its time.
     await endpointStub(c.env, endpointId).changed();
     noteAudit(c, { target: `webhook:${endpointId}`, before: auditOf(before), after: auditOf(after) });
@@ -285,9 +287,10 @@ export function eventEndpointRoutes(app: App): void {
 
   app.openapi(remove, async (c) => {
     const { endpointId } = c.req.valid('param');
-    if (!(await removeEndpoint(c.env.DB, endpointId))) throw new Refusal('endpoint_not_found');
-    // If this call is lost, the object's next alarm finds no row and does the same.
+    const wasThere = await removeEndpoint(c.env.DB, endpointId);
+    // Also where there was none: the call may have been lost the first time.
     await endpointStub(c.env, endpointId).erase();
+    if (!wasThere) throw new Refusal('endpoint_not_found');
     return c.body(null, 204);
   });
 
