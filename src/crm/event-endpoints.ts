@@ -126,19 +126,23 @@ export async function changeEndpoint(
   return row === null ? null : toEndpoint(row);
 }
 
-/** Switches an endpoint off that cannot be reached. @returns false where it was off already, or there is none */
+/**
+ * Switches an endpoint off that cannot be reached at its address.
+ *
+ * @returns false where it was off already, has another address, or is there no more
+ */
 export async function disableEndpoint(
   db: D1Database,
-  endpointId: string,
+  { endpointId, target }: Pick<EndpointRow, 'endpointId' | 'target'>,
   reason: DisabledReason,
   nowMs: number,
 ): Promise<boolean> {
   const result = await db
     .prepare(
       `UPDATE event_endpoints SET disabled_at = ?2, disabled_reason = ?3
-       WHERE endpoint_id = ?1 AND disabled_at IS NULL`,
+       WHERE endpoint_id = ?1 AND disabled_at IS NULL AND target = ?4`,
     )
-    .bind(endpointId, nowMs, reason)
+    .bind(endpointId, nowMs, reason, target)
     .run();
   return result.meta.changes > 0;
 }

@@ -149,7 +149,20 @@ export class ActivationSession extends DurableObject<Env> {
    */
   async find(fingerprint: string, requestId: string | null = null): Promise<StartAnswer | null> {
     await this.#alarm.ensureAlarm(requestId);
-    return this.#found(fingerprint);
+    return this.#foundArmed(fingerprint);
+  }
+
+  /**
+   * Until its first slice has put it into the list, no cron knows of a session: the answer waits for its alarm, which
+   * storage may have refused to the request before.
+   *
+   * @throws what storage throws
+   */
+  async #foundArmed(fingerprint: string): Promise<StartAnswer | null> {
+    const found = this.#found(fingerprint);
+    if (found?.kind === 'exists' && this.#store.session().recordedRev === 0)
+      await this.#alarm.arm(this.now());
+    return found;
   }
 
   #found(fingerprint: string): StartAnswer | null {
@@ -176,8 +189,11 @@ export class ActivationSession extends DurableObject<Env> {
     requestId: string | null = null,
     endpoints: readonly string[] | boolean = false,
   ): Promise<StartAnswer> {
-    const existing = this.#found(spec.fingerprint);
-    if (existing !== null) return existing;
+    // A new one is created before any await.
+    if (this.#found(spec.fingerprint) !== null) {
+      const existing = await this.#foundArmed(spec.fingerprint);
+      if (existing !== null) return existing;
+    }
     // Its time counts by the clock that ends it.
     const approval = spec.approval === undefined ? {} : { approval: newApproval(this.now()) };
     const session = newSession({ ...spec, ...approval });
@@ -348,6 +364,8 @@ export class ActivationSession extends DurableObject<Env> {
     if (result.kind !== 'ok') {
       // The moved times are a change too, which the list must get.
       if (isSetBack) await this.#alarm.arm(nowMs, true);
+      // A repeat is refused whose first request was carried out and got no alarm.
+      else await this.#alarm.ensureAlarm(requestId);
       return result;
     }
     const progress = toProgress(result.session, nowMs);
@@ -364,6 +382,7 @@ export class ActivationSession extends DurableObject<Env> {
     const result = applyVerdict(this.#store, verdict, nowMs);
     if (result.kind !== 'ok') {
       if (isSetBack) await this.#alarm.arm(nowMs, true);
+      else await this.#alarm.ensureAlarm(requestId);
       return result;
     }
     const progress = toProgress(result.session, nowMs);

@@ -59,6 +59,8 @@ export class WebhookEndpoint extends DurableObject<Env> {
   #isRunning = false;
   /** How often a person has changed the endpoint; a turn that sees another number is out of date. */
   #changeCount = 0;
+  /** As the last turn found it; in memory only. */
+  #isOff = false;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -75,8 +77,12 @@ export class WebhookEndpoint extends DurableObject<Env> {
    * Makes the endpoint's storage, or its next secret.
    *
    * @param isSigned - false for an endpoint of another kind than `webhook`: then the secret is empty
+   * @param isNew - false for the next secret
+   * @returns null where there is no endpoint whose next secret it would be
    */
-  makeSecret(isSigned: boolean): { secret: string; previousUntil: number } {
+  makeSecret(isSigned: boolean, isNew = true): { secret: string; previousUntil: number } | null {
+    // It was deleted meanwhile: nothing would ever erase what is made now.
+    if (!isNew && this.#store.endpoint() === null) return null;
     const nowMs = this.now();
     this.#store.create(nowMs);
     const previousUntil = nowMs + rotationMs;
@@ -88,7 +94,7 @@ export class WebhookEndpoint extends DurableObject<Env> {
 
   async status(): Promise<EndpointStatus> {
     if (this.#store.endpoint() === null) return { takenAt: null, waitingCount: 0, previousSecretUntil: null };
-    await this.#rearmIfLost();
+    await this.#ensureAlarm();
     return {
       takenAt: this.#store.takenAt('anything'),
       waitingCount: this.#store.waitingCount(),
@@ -97,8 +103,10 @@ export class WebhookEndpoint extends DurableObject<Env> {
   }
 
   /** Entries of the log, the newest first. */
-  deliveries(beforeId: number | null, limit: number): DeliveryRow[] {
-    return this.#store.endpoint() === null ? [] : this.#store.deliveries(beforeId, limit);
+  async deliveries(beforeId: number | null, limit: number): Promise<DeliveryRow[]> {
+    if (this.#store.endpoint() === null) return [];
+    await this.#ensureAlarm();
+    return this.#store.deliveries(beforeId, limit);
   }
 
   /** The endpoint was changed: what waits is sent now. */
@@ -174,10 +182,25 @@ export class WebhookEndpoint extends DurableObject<Env> {
     else if (!this.#isRunning) await this.#arm();
   }
 
-  /** Storage may have taken an announcement and refused its alarm, and the platform may have given an alarm up. */
+  /**
+   * Storage may have taken an announcement and refused its alarm, so that there is a later one or none, and the platform
+   * may have given an alarm up.
+   */
   async #rearmIfLost(): Promise<void> {
-    if (this.#isRunning || this.#store.nextAt() === null) return;
-    if ((await this.ctx.storage.getAlarm()) === null) await this.#arm();
+    const nextAt = this.#store.nextAt();
+    if (this.#isRunning || nextAt === null) return;
+    const alarmAt = await this.ctx.storage.getAlarm();
+    const latest = Math.max(nextAt, this.now()) + (this.#isOff ? offLookMs : crmRetryMs);
+    if (alarmAt === null || alarmAt > latest) await this.#arm();
+  }
+
+  /** {@link #rearmIfLost} for reads, which must not fail by it. */
+  async #ensureAlarm(): Promise<void> {
+    try {
+      await this.#rearmIfLost();
+    } catch (error) {
+      this.#log('warn', 'alarm_check_fault', { error: faultText(error) });
+    }
   }
 
   // ── the alarm ──────────────────────────────────────────────────────────────────────────────────
@@ -200,7 +223,12 @@ export class WebhookEndpoint extends DurableObject<Env> {
     } finally {
       this.#isRunning = false;
     }
-    await this.#arm(this.#changeCount === changeCount ? waitMs : 0);
+    if (this.#changeCount !== changeCount && this.#store.endpoint() !== null) {
+      // What the answer to the row of before has put off.
+      this.#store.hurry();
+      waitMs = 0;
+    }
+    await this.#arm(waitMs);
   }
 
   /** @returns how long the next alarm waits at least, in ms; Infinity: it is not needed */
@@ -211,6 +239,7 @@ export class WebhookEndpoint extends DurableObject<Env> {
       await this.#store.deleteAll();
       return Infinity;
     }
+    this.#isOff = endpoint.disabledAt !== null;
     if (endpoint.disabledAt !== null) {
       // The days of what waits begin when it is switched on again, also where nobody could tell this object of that.
       this.#store.hurry();
@@ -222,6 +251,7 @@ export class WebhookEndpoint extends DurableObject<Env> {
         store: this.#store,
         now: () => this.now(),
         random: () => Math.random(),
+        isOutdated: () => this.#changeCount !== changeCount,
         backoff: this.backoff(),
         pull: async (sessionId, page) => {
           try {
@@ -239,7 +269,7 @@ export class WebhookEndpoint extends DurableObject<Env> {
     );
     // What was saved meanwhile may lead elsewhere: only an answer from there counts.
     if (this.#changeCount !== changeCount || (end !== 'gone' && end !== 'failing')) return 0;
-    const isNew = await disableEndpoint(this.env.DB, endpoint.endpointId, end, this.now());
+    const isNew = await disableEndpoint(this.env.DB, endpoint, end, this.now());
     if (isNew) this.#log('warn', 'webhook_disabled', { reason: end });
     // The next alarm tells its maker.
     return 0;

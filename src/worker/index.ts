@@ -28,11 +28,15 @@ export default {
     if (found !== null) await storeSweep(env, found, Date.now());
     // Locally a sweep comes every four seconds.
     const nowMs = Date.now();
-    if (nowMs - judgingSince < maxJudgingMs) return;
+    if (Math.abs(nowMs - judgingSince) < maxJudgingMs) return;
     judgingSince = nowMs;
     // Sleeping costs a Worker nothing, and a cron may take 15 minutes
     // (https://developers.cloudflare.com/workers/platform/limits/#duration).
-    ctx.waitUntil(judgeUntilNextSweep(env).finally(() => (judgingSince = -Infinity)));
+    ctx.waitUntil(
+      judgeUntilNextSweep(env).finally(() => {
+        if (judgingSince === nowMs) judgingSince = -Infinity;
+      }),
+    );
   },
 } satisfies ExportedHandler<Env>;
 

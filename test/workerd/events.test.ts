@@ -9,7 +9,7 @@ import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isLeadEvent } from '../../src/core/events/make-events.ts';
 import type { Attempt } from '../../src/core/events/retry.ts';
-import { changeEndpoint, type EndpointRow } from '../../src/crm/event-endpoints.ts';
+import { changeEndpoint, disableEndpoint, type EndpointRow } from '../../src/crm/event-endpoints.ts';
 import { type DeliveryEnd, sendDue } from '../../src/durable/webhooks/deliveries.ts';
 import { OutboxStore } from '../../src/durable/store/outbox-store.ts';
 import { EndpointStore, type DeliveryRow } from '../../src/durable/webhooks/endpoint-store.ts';
@@ -402,6 +402,24 @@ describe('an endpoint', () => {
     expect(typesOf(sessionId)[0]).toBe('activation.started');
   });
 
+  it.each([503, 410])(
+    'that is saved while its old address answers %i gets what waits at the new one',
+    async (status) => {
+      const endpointId = await addEndpoint();
+      const target = 'https://crm.acme.com/new';
+      receiver.refuse = (request, callCount) => {
+        if (new URL(request.url).pathname === '/new') return null;
+        const refusal = new Response(null, { status, headers: { 'retry-after': '86400' } });
+        if (callCount > 1) return refusal;
+        return send('PATCH', `/crm/webhooks/${endpointId}`, { target }).then(() => refusal);
+      };
+      const sessionId = await finished();
+      await until(() => typesOf(sessionId).includes('activation.completed'));
+      expect(new Set(receiver.taken.map(({ path }) => path))).toEqual(new Set(['/new']));
+      expect(await viewOf(endpointId)).toMatchObject({ target, disabledAt: null });
+    },
+  );
+
   it('that redirects is not followed, and the log says why', async () => {
     const endpointId = await addEndpoint();
     receiver.refuse = (_, callCount) =>
@@ -550,13 +568,20 @@ describe('an endpoint', () => {
       disabledReason: null,
     });
     expect(await changeEndpoint(db, 'we_none', on, 8)).toBeNull();
+    // By an answer of an address that it had before.
+    expect(await disableEndpoint(db, { endpointId, target: 'https://old.acme.com/' }, 'gone', 9)).toBe(false);
+    expect(await disableEndpoint(db, { endpointId, target: 'https://crm.acme.com/events' }, 'gone', 9)).toBe(
+      true,
+    );
   });
 
   it('that was deleted is erased when the call that erases it was lost', async () => {
     const endpointId = await addEndpoint();
     await db.prepare('DELETE FROM event_endpoints WHERE endpoint_id = ?').bind(endpointId).run();
     expect((await send('DELETE', `/crm/webhooks/${endpointId}`)).status).toBe(404);
-    await runInDurableObject(endpointOf(endpointId) as DurableObjectStub, (_, { storage }) => {
+    await runInDurableObject(endpointOf(endpointId), (object, { storage }) => {
+      // Nor does another person who asks for the next secret at that moment make it anew.
+      expect(object.makeSecret(true, false)).toBeNull();
       expect(new EndpointStore(storage).endpoint()).toBeNull();
     });
   });
@@ -571,6 +596,10 @@ describe('an endpoint', () => {
       expect(await storage.getAlarm()).toBeNull();
       await object.announce('activation', 1);
       expect(await storage.getAlarm()).not.toBeNull();
+      // Of another session, whose receiver asked for an hour.
+      await storage.setAlarm(Date.now() + 3_600_000);
+      await object.announce('activation', 1);
+      expect(await storage.getAlarm()).toBeLessThan(Date.now() + 60_000);
       await storage.deleteAlarm();
       expect(await object.status()).toMatchObject({ waitingCount: 1 });
       expect(await storage.getAlarm()).not.toBeNull();
@@ -615,10 +644,12 @@ describe('a turn of an endpoint', () => {
     store: EndpointStore,
     send: (message: Message) => Promise<Attempt>,
     lastSeq = 2,
+    isOutdated = (): boolean => false,
   ): Promise<DeliveryEnd> =>
     sendDue(
       {
-        ...{ store, send, now: () => 1, random: () => 0.5, backoff: { baseMs: 20, maxMs: 100 } },
+        ...{ store, send, isOutdated, now: () => 1, random: () => 0.5 },
+        backoff: { baseMs: 20, maxMs: 100 },
         pull: (sessionId, { afterSeq, untilSeq }) => {
           const until = untilSeq ?? Math.min(afterSeq + 1, lastSeq);
           const events = until > afterSeq ? [eventOf(sessionId, until)] : [];
@@ -679,6 +710,19 @@ describe('a turn of an endpoint', () => {
       expect(await turnOf(store, send)).toBe('nothing_due');
       expect(sent).toEqual(['activation_2000']);
       expect(store.source('activation')).toMatchObject({ afterSeq: 2, untilSeq: null, attempts: 0 });
+    }));
+
+  it('ends after the event that is on its way when the endpoint was changed', () =>
+    withStore('a changed endpoint', async (store) => {
+      store.announce('activation', 2);
+      const sent: string[] = [];
+      const send = ({ id }: Message): Promise<Attempt> => {
+        sent.push(id);
+        return Promise.resolve({ kind: 'taken', status: 200 });
+      };
+      expect(await turnOf(store, send, 2, () => sent.length > 0)).toBe('time_over');
+      expect(sent).toEqual(['activation_1000']);
+      expect(store.source('activation')).toMatchObject({ afterSeq: 1 });
     }));
 
   it('begins the attempts anew when the endpoint was saved while one was under way', () =>

@@ -18,6 +18,7 @@ import {
   look,
   readRows,
   request,
+  send,
   startSession,
   stubOf,
 } from '../support/session-driver.ts';
@@ -34,9 +35,12 @@ beforeEach(async () => {
 
 afterEach(tearDownSession);
 
-type Mode = 'there' | 'locked' | 'gone';
+type Mode = 'there' | 'noAlarms' | 'locked' | 'gone';
 
-/** Adds a switch to the storage of every object in this isolate: `locked` refuses writes, `gone` refuses reads too. */
+/**
+ * Adds a switch to the storage of every object in this isolate: `noAlarms` refuses alarms only, as where it becomes
+ * busy between two statements; `locked` refuses all writes, `gone` refuses reads too.
+ */
 async function switchedStorage(words: string): Promise<{ mode: Mode; refusedCount: number }> {
   const state = { mode: 'there' as Mode, refusedCount: 0 };
   const refuse = (message: string): never => {
@@ -102,6 +106,20 @@ describe.each([locked, full])('storage that answers "%s"', (words) => {
     expect((await command(sessionId, 'pause')).status).toBe(503);
     storage.mode = 'there';
     expect((await request(`/crm/activation/progress/${sessionId}`)).status).toBe(200);
+  });
+
+  it('that refused the alarm of a start gets it by the repeat of the start, which nobody else would send', async () => {
+    const storage = await switchedStorage(words);
+    const start = (): Promise<Response> =>
+      send('POST', '/crm/activation', { sessionId, audience: { leadIds: [1, 2] }, templateId: 'welcome' });
+    storage.mode = 'noAlarms';
+    expect((await start()).status).toBe(503);
+    // Nor is it said to be there while it has none.
+    expect((await start()).status).toBe(503);
+    storage.mode = 'there';
+    expect((await start()).status).toBe(200);
+    const alarmAt = await runInDurableObject(stubOf(sessionId), (_, state) => state.storage.getAlarm());
+    expect(alarmAt).not.toBeNull();
   });
 
   it('that refuses writes can still be read, even when the read cannot set the alarm', async () => {

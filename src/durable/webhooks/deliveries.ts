@@ -28,6 +28,8 @@ export interface DeliveryVerbs {
   store: EndpointStore;
   now(): number;
   random(): number;
+  /** The endpoint was changed since it was read: another address, other types, or it is off. */
+  isOutdated(): boolean;
   backoff: BackoffPolicy;
   /** The next events of a session, or those of a page again. Never throws. */
   pull(
@@ -37,7 +39,7 @@ export interface DeliveryVerbs {
   send(message: Message): Promise<Attempt>;
 }
 
-/** Why sending ended. */
+/** Why sending ended; `time_over` also where it goes on by another row of the endpoint. */
 export type DeliveryEnd = 'nothing_due' | 'time_over' | 'gone' | 'failing';
 
 /** A page that is being sent, in memory: reading it again costs a call. */
@@ -64,7 +66,7 @@ export async function sendDue(
   const faults: unknown[] = [];
   let end: DeliveryEnd = 'nothing_due';
   const isOver = (): boolean => {
-    if (end === 'nothing_due' && now() >= deadlineMs) end = 'time_over';
+    if (end === 'nothing_due' && (now() >= deadlineMs || verbs.isOutdated())) end = 'time_over';
     return end !== 'nothing_due' || faults.length > 0;
   };
   const take = (): Source | undefined =>
@@ -105,7 +107,7 @@ async function sendSource(
       continue;
     }
     page ??= await readPage(verbs, source);
-    if (page === null) return null;
+    if (page === null || isOver()) return null;
     const part = nextPart(page.events, source.part, endpoint);
     if (part === null) {
       store.saveSource({ ...source, ...noPage, afterSeq: page.until, knownSeq: page.lastSeq });

@@ -243,13 +243,13 @@ export function eventEndpointRoutes(app: App): void {
     };
     // The object first: events go to it as soon as the row is there.
     const stub = endpointStub(c.env, row.endpointId);
-    const { secret } = await stub.makeSecret(kind === 'webhook');
+    const made = await stub.makeSecret(kind === 'webhook');
     if (!(await addEndpoint(c.env.DB, row, limits.maxEndpointCount))) {
       await stub.erase();
       throw new Refusal('too_many_endpoints');
     }
     noteAudit(c, { target: `webhook:${row.endpointId}`, after: auditOf(row) });
-    return c.json({ endpoint: shown(row), secret }, 201, { 'cache-control': 'no-store' });
+    return c.json({ endpoint: shown(row), secret: made?.secret ?? '' }, 201, { 'cache-control': 'no-store' });
   });
 
   app.openapi(get, async (c) => {
@@ -298,7 +298,8 @@ export function eventEndpointRoutes(app: App): void {
     const { endpointId } = c.req.valid('param');
     const { kind } = await requireEndpoint(c.env, endpointId);
     if (kind !== 'webhook') throw new Refusal('endpoint_unsigned');
-    const made = await endpointStub(c.env, endpointId).makeSecret(true);
+    const made = await endpointStub(c.env, endpointId).makeSecret(true, false);
+    if (made === null) throw new Refusal('endpoint_not_found');
     return c.json(made, 200, { 'cache-control': 'no-store' });
   });
 
