@@ -160,8 +160,10 @@ export class ActivationSession extends DurableObject<Env> {
    */
   async #foundArmed(fingerprint: string): Promise<StartAnswer | null> {
     const found = this.#found(fingerprint);
-    if (found?.kind === 'exists' && this.#store.session().recordedRev === 0)
-      await this.#alarm.arm(this.now());
+    if (found?.kind !== 'exists' || this.#store.session().recordedRev > 0) return found;
+    // One that is set stays: the repeats of an impatient person would put it off.
+    const alarmAt = await this.ctx.storage.getAlarm();
+    if (alarmAt === null && this.#store.load() !== null) await this.#alarm.arm(this.now());
     return found;
   }
 

@@ -20,7 +20,7 @@ const maxStorageWaitMs = 600_000;
  *
  * @throws when storage has been away for too long, or this object is being replaced
  */
-export async function onceStorageIsThere(
+export async function onceStorageIsThere<T>(
   {
     sleep,
     log,
@@ -28,12 +28,11 @@ export async function onceStorageIsThere(
     sleep: (ms: number) => Promise<void>;
     log: (level: LogLevel, event: string, fields: LogFields) => void;
   },
-  write: () => Promise<void>,
-): Promise<void> {
+  write: () => Promise<T>,
+): Promise<T> {
   for (let waitedMs = 0; ; waitedMs += storageRetryMs) {
     try {
-      await write();
-      return;
+      return await write();
     } catch (error) {
       const { kind } = classifyFault(error);
       const isPassing = kind === 'storage' || kind === 'transient';

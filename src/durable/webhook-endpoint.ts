@@ -113,6 +113,7 @@ export class WebhookEndpoint extends DurableObject<Env> {
   async changed(): Promise<void> {
     if (this.#store.endpoint() === null) return;
     this.#changeCount++;
+    this.#isOff = false;
     this.#store.hurry();
     await this.ctx.storage.setAlarm(this.now());
   }
@@ -206,12 +207,16 @@ export class WebhookEndpoint extends DurableObject<Env> {
   // ── the alarm ──────────────────────────────────────────────────────────────────────────────────
 
   override async alarm(): Promise<void> {
-    if (this.#store.endpoint() === null) return;
     // First of all: whatever happens below, there is a next one.
-    await onceStorageIsThere(
+    const isThere = await onceStorageIsThere(
       { sleep: (ms) => this.sleep(ms), log: (level, event, fields) => this.#log(level, event, fields) },
-      () => this.ctx.storage.setAlarm(this.now() + watchdogMs),
+      async () => {
+        if (this.#store.endpoint() === null) return false;
+        await this.ctx.storage.setAlarm(this.now() + watchdogMs);
+        return true;
+      },
     );
+    if (!isThere) return;
     this.#isRunning = true;
     const changeCount = this.#changeCount;
     let waitMs = 0;
@@ -223,12 +228,7 @@ export class WebhookEndpoint extends DurableObject<Env> {
     } finally {
       this.#isRunning = false;
     }
-    if (this.#changeCount !== changeCount && this.#store.endpoint() !== null) {
-      // What the answer to the row of before has put off.
-      this.#store.hurry();
-      waitMs = 0;
-    }
-    await this.#arm(waitMs);
+    await this.#arm(this.#changeCount === changeCount ? waitMs : 0);
   }
 
   /** @returns how long the next alarm waits at least, in ms; Infinity: it is not needed */

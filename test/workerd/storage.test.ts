@@ -122,6 +122,22 @@ describe.each([locked, full])('storage that answers "%s"', (words) => {
     expect(alarmAt).not.toBeNull();
   });
 
+  it('that refused the alarm of a retry gets it by the repeat, which is refused', async () => {
+    const storage = await switchedStorage(words);
+    mail.refused.add('lead1@example.com');
+    await startSession(sessionId);
+    await drive(sessionId, clock);
+    expect(await (await request(`/crm/activation/progress/${sessionId}`)).json()).toMatchObject({
+      email: { failed: 1 },
+    });
+    storage.mode = 'noAlarms';
+    expect((await command(sessionId, 'retry', { outcome: 'failed' })).status).toBe(503);
+    storage.mode = 'there';
+    expect((await command(sessionId, 'retry', { outcome: 'failed' })).status).toBe(409);
+    const alarmAt = await runInDurableObject(stubOf(sessionId), (_, state) => state.storage.getAlarm());
+    expect(alarmAt).toBeLessThanOrEqual(clock.now());
+  });
+
   it('that refuses writes can still be read, even when the read cannot set the alarm', async () => {
     const storage = await switchedStorage(words);
     await startSession(sessionId);

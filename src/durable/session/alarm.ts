@@ -81,7 +81,13 @@ export class SessionAlarm {
       },
       nowMs,
     );
-    await atStorage(() => (at === null ? alarms.deleteAlarm() : alarms.setAlarm(at)));
+    try {
+      await atStorage(() => (at === null ? alarms.deleteAlarm() : alarms.setAlarm(at)));
+    } catch (error) {
+      // Whoever looks next finds it lost, however soon that is.
+      this.#checkedAt = 0;
+      throw error;
+    }
   }
 
   /**
@@ -103,6 +109,7 @@ export class SessionAlarm {
       if (followClock(this.#context)) await this.arm(nowMs, true);
       else if (!this.#isSliceRunning()) return await this.#rearmIfLost(requestId, nowMs);
     } catch (error) {
+      this.#checkedAt = nowMs;
       log('warn', 'alarm_check_fault', { requestId, error: faultText(error) });
     }
     return false;

@@ -175,6 +175,8 @@ async function sendPart(
   const message = messageOf(event);
   const startedAt = now();
   const attempt = await send(message);
+  // Then the wait that the address of before asks for does not count, nor the types of before.
+  const isOutdated = verbs.isOutdated();
   // A person who has saved the endpoint meanwhile has begun its attempts anew.
   const present = store.source(source.sessionId) ?? source;
   const attempts = present.attempts + 1;
@@ -183,7 +185,7 @@ async function sendPart(
     attempts,
     ...outcomeOf(attempt, startedAt, now()),
   };
-  const isLast = nextPart(page.events, part + 1, endpoint) === null;
+  const isLast = !isOutdated && nextPart(page.events, part + 1, endpoint) === null;
   const passed = isLast
     ? { ...noPage, afterSeq: page.until }
     : { ...noPage, untilSeq: page.until, part: part + 1 };
@@ -206,7 +208,7 @@ async function sendPart(
   }
   const next = afterFailure(
     { attempts, firstFailedAt, takenAt: store.takenAt('events') },
-    attempt.retryAfterMs,
+    isOutdated ? null : attempt.retryAfterMs,
     now(),
     () => verbs.random(),
     verbs.backoff,
