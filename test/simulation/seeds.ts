@@ -101,4 +101,9 @@ export const seeds: readonly { seed: number; found: string }[] = [
     found:
       'An endpoint’s turn ended at a fault of its storage while another event of it was on its way; the next turn sent that as well, and the end of an activation was never told.',
   },
+  {
+    seed: 4800010015,
+    found:
+      'With the day’s mails used up, all senders held batches that wait for tomorrow, and a repeat, which needs none of them, waited all day behind them.',
+  },
 ];

@@ -42,6 +42,8 @@ export class FakeMailApi {
   now: () => number = Date.now;
   /** Decides the fault of a call; none by default. */
   fault: (call: { key: string; to: string[]; callCount: number }) => MailFault = () => ({ kind: 'none' });
+  /** What a call waits for before its answer; null: nothing. */
+  hold: (call: { callCount: number }) => Promise<unknown> | null = () => null;
   /** Addresses that make the API refuse the mail, or the whole call where it does not answer for each. */
   readonly refused = new Set<string>();
   /** Addresses whose next mail is to come again later, where the API answers for each. */
@@ -83,7 +85,9 @@ export class FakeMailApi {
     };
     this.callCount++;
     this.callTimes.push(this.now());
-    const fault = this.fault({ key, to, callCount: this.callCount });
+    const { callCount } = this;
+    await this.hold({ callCount });
+    const fault = this.fault({ key, to, callCount });
     switch (fault.kind) {
       case 'loseBefore':
         throw new TypeError('Network connection lost.');

@@ -121,6 +121,27 @@ describe('the daily cap', () => {
     expect(check.checks.find(({ id }) => id === 'MAIL_DAILY_CAP')).toMatchObject({ detail: fault });
   });
 
+  it('is no reason for a call that fails after it was reached to wait for tomorrow with its repeat', async () => {
+    hooks.env = {
+      MAIL_DAILY_CAP: '4',
+      MAIL_BATCH_MAX: '2',
+      MAIL_FROM: 'hello@late-fault.test',
+      MAIL_RATE: '10',
+    };
+    await addLeads(db, leads(10));
+    const { promise: capped, resolve: isCapped } = Promise.withResolvers<undefined>();
+    mail.hold = ({ callCount }) => (callCount === 2 ? capped : null);
+    mail.fault = ({ callCount }) => (callCount === 2 ? { kind: 'loseBefore' } : { kind: 'none' });
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    await waitFor(sessionId, ({ waitingFor }) => waitingFor?.kind === 'daily_cap');
+    isCapped(undefined);
+    const held = await waitFor(sessionId, ({ email }) => email.sent === 4);
+    expect(held).toMatchObject({ state: 'running', email: { unknown: 0 } });
+    expect((await send('POST', `/crm/activation/${sessionId}/cancel`)).status).toBe(200);
+    await waitForEnd(sessionId);
+  });
+
   // The last of these tests: the shared gate has seen the next day afterwards.
   it('holds all sessions of a domain until the next day, and says until when', async () => {
     let aheadMs = 0;

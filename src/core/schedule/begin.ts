@@ -36,7 +36,9 @@ export function pauseIfMissed(session: Session, nowMs: number, hasLeft: () => bo
   if (schedule === undefined || startsAt !== undefined) return session;
   if (session.state !== 'queued' && session.state !== 'running') return session;
   const dueAt = windowOpensAt(session, schedule.startAt) ?? schedule.startAt;
-  return nowMs - dueAt > maxLateMs && session.waitingFor?.kind !== 'daily_cap' && !hasLeft()
+  // A row of the version before says it only while it waits for that.
+  const isCapped = session.wasCapped || session.waitingFor?.kind === 'daily_cap';
+  return nowMs - dueAt > maxLateMs && !isCapped && !hasLeft()
     ? touch(session, nowMs, { waitingUntil: null, state: 'paused', reason: 'schedule_missed' })
     : session;
 }

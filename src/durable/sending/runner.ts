@@ -76,6 +76,8 @@ export class SessionRunner implements SliceVerbs {
   #isStopped = false;
   /** True when the day's cap held back the last batch that asked. */
   #isAtCap = false;
+  /** Until when the day's cap holds this slice's batches back; null: it has held none. */
+  #cappedUntil: number | null = null;
 
   /**
    * @param context - of a session that exists
@@ -163,9 +165,12 @@ export class SessionRunner implements SliceVerbs {
     const isChecking = mode === 'check';
     for (let expiredCount = 0; expiredCount < maxExpiredCount; expiredCount++) {
       const nowMs = this.now();
-      // A probe has one batch: with one that the day's cap holds back, the provider would not be asked before midnight.
-      const repeats = mode === 'probe' ? store.batches.dueRepeat(nowMs) : [];
-      const due = [...repeats, ...store.batches.dueWaiting(nowMs, this.#held.size + 1, isChecking)];
+      // Repeats need nothing of the day's mails: behind batches that wait for tomorrow, they would wait as long. A probe
+      // has one batch, and would not ask the provider before midnight.
+      const areFirst = mode === 'probe' || (mail.hasDailyLimit && !isChecking);
+      const limit = this.#held.size + 1;
+      const repeats = areFirst ? store.batches.dueRepeats(nowMs, limit) : [];
+      const due = [...repeats, ...store.batches.dueWaiting(nowMs, limit, isChecking)];
       const batch = due.find(({ seq }) => !this.#held.has(seq));
       if (batch === undefined) return isChecking ? null : this.#hold(this.#nextPending());
       if (mayRepeat(batch, nowMs, mail.transport)) return this.#hold(batch);
@@ -493,10 +498,18 @@ export class SessionRunner implements SliceVerbs {
       const isStopped = session.state === 'cancelled' || isChecked;
       const { change, signal } = isStopped ? withoutRepeat(batch, outcome, decided) : decided;
       this.#writer.apply(batch, change, signal);
+      if (change.kind === 'waiting') this.#wakeForRepeat(change.nextAttemptAt);
       if (change.kind !== 'done')
         log('info', 'batch_not_sent', { batch: batch.seq, outcome: outcome.kind, becomes: change.kind });
     });
     this.#context.publish();
+  }
+
+  /** A repeat needs nothing of the day's mails. The others may wait for tomorrow, when its key has expired. */
+  #wakeForRepeat(at: number): void {
+    const session = this.#session();
+    if (session.waitingUntil === null || session.waitingUntil !== this.#cappedUntil) return;
+    if (at < session.waitingUntil) this.#context.store.save({ ...session, waitingUntil: at });
   }
 
   isUsable(permit: Permit): boolean {
@@ -531,14 +544,16 @@ export class SessionRunner implements SliceVerbs {
   waitUntil(at: number, waitKind?: 'crm_slot'): void {
     const { store, waits } = this.#context;
     const session = this.#session();
-    if (at - this.now() < visibleWaitMs || (session.waitingUntil ?? 0) >= at) return;
-    const nowMs = this.now();
     const mailKind = this.#isAtCap ? 'daily_cap' : waits.isThrottled ? 'rate_limit' : 'mail_slot';
     const kind = waitKind ?? mailKind;
+    if (kind === 'daily_cap') this.#cappedUntil = at;
+    if (at - this.now() < visibleWaitMs || (session.waitingUntil ?? 0) >= at) return;
+    const nowMs = this.now();
     const { warmUp } = this.#cap;
     const wait = waitOn(session, kind, nowMs);
     const waitingFor = kind === 'daily_cap' && warmUp !== null ? { ...wait, warmUp } : wait;
-    store.transact(() => store.save(touch(session, nowMs, { waitingUntil: at, waitingFor })));
+    const wasCapped = session.wasCapped || kind === 'daily_cap';
+    store.transact(() => store.save(touch(session, nowMs, { waitingUntil: at, waitingFor, wasCapped })));
     this.#context.publish();
   }
 

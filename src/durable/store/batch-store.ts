@@ -137,13 +137,15 @@ export class BatchStore {
     return due;
   }
 
-  /** The first waiting batch that is due and was called for before: it takes nothing of the day's mails. */
-  dueRepeat(nowMs: number): Batch[] {
+  /** Those of {@link dueWaiting} that were called for before: they take nothing of the day's mails. */
+  dueRepeats(nowMs: number, limit: number): Batch[] {
+    if (nowMs < this.#dueFrom) return [];
     return readBatches(
       this.#sql,
       `SELECT * FROM batch WHERE state = 'waiting' AND next_attempt_at <= ? AND payload_hash IS NOT NULL
-       ORDER BY next_attempt_at, seq LIMIT 1`,
+       ORDER BY next_attempt_at, seq LIMIT ?`,
       nowMs,
+      limit,
     );
   }
 

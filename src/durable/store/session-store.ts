@@ -55,20 +55,22 @@ const extraDefaults = {
   mayBeFlipped: true,
   fence: 0,
   chore: null,
+  wasCapped: false,
   takeBack: null,
   crm: null,
   waves: null,
   mailDays: null,
 } as const satisfies Partial<Session>;
 /** Fields that few sessions have. */
-type Rare = 'takeBack' | 'crm' | 'waves' | 'mailDays';
+type Rare = 'wasCapped' | 'takeBack' | 'crm' | 'waves' | 'mailDays';
 type Extra = Pick<Session, Exclude<keyof typeof extraDefaults, Rare>> & Partial<Pick<Session, Rare>>;
 
 function extraOf(session: Session): Extra {
   const { outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, fence, chore } = session;
-  const { takeBack, crm, waves, mailDays } = session;
+  const { wasCapped, takeBack, crm, waves, mailDays } = session;
   return {
     ...{ outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, fence, chore },
+    ...(wasCapped ? { wasCapped } : {}),
     ...(takeBack === null ? {} : { takeBack }),
     ...(crm === null ? {} : { crm }),
     ...(waves === null ? {} : { waves }),

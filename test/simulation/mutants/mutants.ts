@@ -541,9 +541,8 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: 'src/core/schedule/begin.ts',
-        find: '  return nowMs - dueAt > maxLateMs && session.waitingFor',
-        replace:
-          '  return session.spec.approval === undefined && nowMs - dueAt > maxLateMs && session.waitingFor',
+        find: '  return nowMs - dueAt > maxLateMs && !isCapped',
+        replace: '  return session.spec.approval === undefined && nowMs - dueAt > maxLateMs && !isCapped',
       },
     ],
   },
