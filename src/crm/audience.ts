@@ -289,18 +289,21 @@ export async function sampleAcross(
       )
       .bind(...params, upTo, limit);
   };
-  const starts = chances.map((chance) => Math.floor(chance * upTo));
-  const pages = await db.batch<RecipientRow>([
-    statement(0, 'ASC'),
-    statement(upTo + 1, 'DESC'),
-    ...starts.map((start) => statement(start, 'ASC')),
-  ]);
+  const read = async (statements: D1PreparedStatement[]): Promise<Recipient[][]> =>
+    statements.length === 0
+      ? []
+      : (await db.batch<RecipientRow>(statements)).map(({ results }) =>
+          results.map((row) => toRecipient(row, customFields)),
+        );
+  const [first = [], last = []] = await read([statement(0, 'ASC'), statement(upTo + 1, 'DESC')]);
+  // Between the two, and not among all ids: its leads may be some of the oldest.
+  const [lowest, highest] = [first[0]?.leadId ?? 0, last[0]?.leadId ?? 0];
+  const starts = chances.map((chance) => lowest + Math.floor(chance * (highest - lowest)));
+  const pages = await read(starts.map((start) => statement(start, 'ASC')));
   const found = new Map<number, Recipient>();
-  // Of each page the first lead that is not shown already.
-  for (const { results } of pages) {
-    const recipient = results
-      .map((row) => toRecipient(row, customFields))
-      .find(({ leadId }) => !found.has(leadId));
+  // Of each page the first lead that is not shown already; behind the last of them, one of the first.
+  for (const page of [first, last, ...pages]) {
+    const recipient = [...page, ...first].find(({ leadId }) => !found.has(leadId));
     if (recipient !== undefined) found.set(recipient.leadId, recipient);
   }
   return [...found.values()].sort((one, other) => one.leadId - other.leadId);

@@ -243,6 +243,15 @@ describe('the difference of two manifests', () => {
         const isSame = canonicalJson(was) === canonicalJson(made);
         expect(manifestDifferences(was, manifest).length > 0).toBe(!isSame);
       }),
+      // A part may be named as something that every object has, or make a text that cannot be shown.
+      {
+        examples: [
+          [['audience'], { valueOf: '' }],
+          [['audience'], { constructor: 1 }],
+          [['madeBy'], { toString: '', valueOf: '' }],
+          [['when'], { window: { days: [{ toString: '', valueOf: '' }] } }],
+        ],
+      },
     );
   });
 });

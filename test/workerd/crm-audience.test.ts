@@ -1,6 +1,12 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Audience } from '../../src/shared/schemas/activation.ts';
-import { countAudience, planPage, resolveAudience, sampleAudience } from '../../src/crm/audience.ts';
+import {
+  countAudience,
+  planPage,
+  resolveAudience,
+  sampleAcross,
+  sampleAudience,
+} from '../../src/crm/audience.ts';
 import { flipLeads, unflipLeads } from '../../src/crm/flip.ts';
 import { eraseLead, updateLead } from '../../src/crm/leads/lead.ts';
 import { addLeads, emptyCrm, hashEmail, suppress } from '../support/crm-database.ts';
@@ -323,5 +329,35 @@ describe('planPage', () => {
     expect(
       await planPage(db, { audience: { filter: {} }, afterLeadId: 4, maxLeadId: 4, revision: 0, limit: 2 }),
     ).toEqual({ leadIds: [], done: true });
+  });
+});
+
+describe('leads from all over an audience', () => {
+  const idsOf = async (audience: Audience, chances: readonly number[], upTo: number): Promise<number[]> =>
+    (await sampleAcross(db, audience, { upTo, chances })).map(({ leadId }) => leadId);
+
+  it('are as many as are asked for, wherever chance falls', async () => {
+    await addLeads(
+      db,
+      Array.from({ length: 25 }, () => ({})),
+    );
+    for (const chances of [
+      [0, 0, 0],
+      [0.99, 0.99, 0.99],
+      [0.5, 0.5, 0.96],
+    ]) {
+      const ids = await idsOf({ filter: {} }, chances, 25);
+      expect(ids, chances.join()).toHaveLength(5);
+      expect([ids.at(0), ids.at(-1)]).toEqual([1, 25]);
+    }
+    expect(await idsOf({ leadIds: [7, 9] }, [0.1, 0.5, 0.9], 9)).toEqual([7, 9]);
+  });
+
+  it('are among its own, also where all of them are older than the others', async () => {
+    await addLeads(
+      db,
+      Array.from({ length: 60 }, (_, index) => ({ source: index < 20 ? 'Fair' : 'Web' })),
+    );
+    expect(await idsOf({ filter: { source: 'Fair' } }, [0.25, 0.5, 0.75], 60)).toEqual([1, 6, 11, 16, 20]);
   });
 });

@@ -153,6 +153,7 @@ interface DifferenceRule {
   say: (was: unknown, now: unknown, current: Manifest) => string;
 }
 
+/** As it is told; in a manifest that somebody sent, it may be anything. */
 const shown = (value: unknown): string => {
   if (value === null || value === undefined || value === '') return 'none';
   return typeof value === 'string'
@@ -161,6 +162,7 @@ const shown = (value: unknown): string => {
       ? String(value)
       : canonicalJson(value);
 };
+const nameOf = (value: unknown): string => (typeof value === 'string' ? value : shown(value));
 const isNow =
   (subject: string) =>
   (was: unknown, now: unknown): string =>
@@ -179,7 +181,7 @@ function beginWords(schedule: unknown): string {
 function windowWords(window: unknown): string {
   if (!isObject(window)) return 'at any time';
   const { days, from, until, zone } = window;
-  const names = Array.isArray(days) ? days.map((day) => weekdayNames[Number(day) - 1] ?? String(day)) : [];
+  const names = Array.isArray(days) ? days.map(dayName) : [];
   return `on ${names.join(', ')} from ${shown(from)} until ${shown(until)} in the zone ${shown(zone)}`;
 }
 /** How it is divided; in a manifest that somebody sent, it may be anything. */
@@ -196,13 +198,16 @@ function sizeWords(size: unknown): string {
   if (!isObject(size)) return shown(size);
   return 'percent' in size ? `${shown(size['percent'])} %` : leads(size['leads']);
 }
+function dayName(day: unknown): string {
+  return (typeof day === 'number' ? weekdayNames[day - 1] : undefined) ?? shown(day);
+}
 const weekdayNames = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
 
 const otherVersion = 'It was made by another version of this service.';
 
 const rules: readonly DifferenceRule[] = [
   { paths: ['/version'], say: () => otherVersion },
-  { paths: ['/madeBy'], say: (was, now) => `It was made by ${String(was)}, and you are ${String(now)}.` },
+  { paths: ['/madeBy'], say: (was, now) => `It was made by ${nameOf(was)}, and you are ${nameOf(now)}.` },
   {
     paths: [
       '/audience/words',
@@ -317,7 +322,7 @@ function isObject(value: unknown): value is Json {
 function changedPaths(was: unknown, now: unknown, path = ''): string[] {
   if (isObject(was) && isObject(now)) {
     const names = [...new Set([...Object.keys(now), ...Object.keys(was)])];
-    return names.flatMap((name) => changedPaths(was[name], now[name], `${path}/${name}`));
+    return names.flatMap((name) => changedPaths(memberOf(was, name), memberOf(now, name), `${path}/${name}`));
   }
   // A part that is missing is another one than a part that is null: the hashes differ.
   return canonicalJson({ of: was }) === canonicalJson({ of: now }) ? [] : [path];
@@ -327,5 +332,10 @@ function valueAt(root: unknown, path: string): unknown {
   return path
     .split('/')
     .slice(1)
-    .reduce<unknown>((value, name) => (isObject(value) ? value[name] : undefined), root);
+    .reduce<unknown>((value, name) => (isObject(value) ? memberOf(value, name) : undefined), root);
+}
+
+/** Not what every object has: somebody's manifest may have a part named `valueOf`. */
+function memberOf(value: Json, name: string): unknown {
+  return Object.hasOwn(value, name) ? value[name] : undefined;
 }
