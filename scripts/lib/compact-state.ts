@@ -19,6 +19,7 @@ import { DatabaseSync } from 'node:sqlite';
 const erasingActions = [
   'lead.erase',
   'person.erase',
+  'lead.bulkErase',
   'activation.erase',
   'import.delete',
   'import.undo',

@@ -372,6 +372,7 @@ describe('a restored database', () => {
   it('erases again the people in the exported audit, by lead and by address, but nobody who was added later', async () => {
     addLeads(crm, ['ann@leads.example', 'ivy@leads.example']);
     addLeads(crm, ['back@leads.example'], Date.parse('2026-11-25T00:00:00Z'));
+    addLeads(crm, ['many1@leads.example', 'many2@leads.example']);
     crm
       .prepare(
         "INSERT INTO suppressions (email_hash, reason, created_at, label) VALUES (?, 'manual', 1, 'gil@leads.example')",
@@ -387,6 +388,7 @@ describe('a restored database', () => {
       [
         'at,actor,role,action,target,country,detail,requestId',
         `2026-11-24T12:00:00.000Z,ana,admin,lead.erase,lead:2,,,r`,
+        `2026-11-24T12:00:00.000Z,ana,admin,lead.bulkErase,,,"{""leadIds"":[4,5]}",r`,
         `2026-11-24T12:00:00.000Z,ana,admin,person.erase,${hashOf('gil@leads.example')},,,r`,
         `2026-11-24T12:00:00.000Z,ana,admin,person.erase,${hashOf('back@leads.example')},,,r`,
         `2026-11-24T12:00:00.000Z,ana,admin,person.erase,${hashOf('nobody@leads.example')},,,r`,
@@ -398,7 +400,7 @@ describe('a restored database', () => {
       'ann@leads.example',
       'back@leads.example',
     ]);
-    expect(report.erasedTargets).toEqual(['lead:2', hashOf('gil@leads.example')]);
+    expect(report.erasedTargets).toEqual(['lead:2', 'lead:4', 'lead:5', hashOf('gil@leads.example')]);
     expect(report.unfoundTargets).toContain(hashOf('nobody@leads.example'));
     expect(JSON.stringify(await contentOf(database))).not.toMatch(/ivy@|gil@|gil%40/);
     // A suppressed person is not mailed when a later import brings them back.

@@ -126,6 +126,25 @@ describe('a HubSpot list', () => {
     expect(page).toMatchObject({ created: 1, refused: 1, tag: 'Fair', problems: [{ recordId: '1' }] });
   });
 
+  it('tells of leads that have too many tags to get that of the list', async () => {
+    hubspot.lists.set('8', ['1', '3']);
+    await pull({ listId: '8', tag: 'Tag 0' });
+    for (let tag = 1; tag < 20; tag++) {
+      hubspot.lists.set('9', ['1']);
+      await pull({ listId: '9', tag: `Tag ${String(tag)}` });
+    }
+    expect(await pull({ listId: '8', tag: 'One more' })).toMatchObject({
+      ...{ unchanged: 2, refused: 1 },
+      problems: [
+        {
+          recordId: '',
+          detail:
+            '1 lead has 20 tags already and did not get the tag “One more”: remove one, and pull the page again.',
+        },
+      ],
+    });
+  });
+
   it('that is not there, or with a wrong key, is refused with what to do', async () => {
     const codeOf = async (body: object): Promise<unknown> => {
       const response = await send('POST', '/crm/connection/pull', body);

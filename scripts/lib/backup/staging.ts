@@ -249,7 +249,13 @@ async function mergeAudit(
     WHERE NOT EXISTS (SELECT 1 FROM main.audit AS here WHERE here.at = there.at AND ${isSame}) ORDER BY there.id`);
 }
 
-const erasures: ReadonlySet<string> = new Set(['lead.erase', 'person.erase']);
+const erasures: ReadonlySet<string> = new Set(['lead.erase', 'person.erase', 'lead.bulkErase']);
+
+/** Whom an entry says to be erased. An erasure of many leads names them in its detail. */
+function targetsOf(target: string, detail: string): string[] {
+  const { leadIds = [] } = (detail === '' ? {} : JSON.parse(detail)) as { leadIds?: readonly number[] };
+  return [...(target === '' ? [] : [target]), ...leadIds.map((id) => `lead:${String(id)}`)];
+}
 
 /**
  * Whom the audit says to be erased, and when last: that of the database, with what was merged into it, and that
@@ -261,9 +267,11 @@ async function erasedTargets(database: DatabaseSync, auditCsv: string | null): P
     targets.set(target, Math.max(targets.get(target) ?? 0, at));
   };
   const rows = await queryOf(database)(
-    "SELECT target, at FROM audit WHERE action IN ('lead.erase', 'person.erase')",
+    `SELECT coalesce(target, ''), coalesce(detail, ''), at FROM audit
+     WHERE action IN (${[...erasures].map((action) => `'${action}'`).join()})`,
   );
-  for (const [target, at] of rows) add(String(target), Number(at));
+  for (const [target, detail, at] of rows)
+    for (const one of targetsOf(String(target), String(detail))) add(one, Number(at));
   if (auditCsv === null) return targets;
   let entries: Record<string, string>[];
   try {
@@ -274,8 +282,13 @@ async function erasedTargets(database: DatabaseSync, auditCsv: string | null): P
   if (entries.length > 0 && !('action' in (entries[0] ?? {}))) {
     throw new UserError(`${auditCsv} is not the audit: it has no column "action". Nothing was restored.`);
   }
-  for (const { action = '', target = '', at = '' } of entries) {
-    if (erasures.has(action)) add(target, Date.parse(at));
+  for (const { action = '', target = '', detail = '', at = '' } of entries) {
+    if (!erasures.has(action)) continue;
+    try {
+      for (const one of targetsOf(target, detail)) add(one, Date.parse(at));
+    } catch {
+      throw new UserError(`${auditCsv} has an erasure whose detail cannot be read. Nothing was restored.`);
+    }
   }
   return targets;
 }

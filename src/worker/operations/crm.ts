@@ -17,6 +17,7 @@ import { crmAccount, type CrmAccount } from '../../durable/crm-account.ts';
 import { leadUpsertSchema, type LeadUpsertResult } from '../../shared/schemas/leads.ts';
 import type { CrmField, CrmPull } from '../../shared/crm.ts';
 import { leadFields, type LeadField } from '../../shared/lead-fields.ts';
+import { limits } from '../../shared/limits.ts';
 import type { CrmPulled } from '../../shared/schemas/crm.ts';
 import { faultText } from '../../runtime/faults.ts';
 import { logEvent } from '../../runtime/log.ts';
@@ -219,20 +220,30 @@ async function readPage(env: Env, { listId, cursor, tag: wantedTag }: PullWanted
     throw new Refusal('unavailable', 'Others changed the same leads. Pull the page again.');
   const tag = wantedTag ?? `${port.title} list ${listId}`;
   const leadIds = answer.results.flatMap(({ leadId }) => (leadId === null ? [] : [leadId]));
-  if (leadIds.length > 0) await tagLeads(env.DB, { leadIds, add: [tag], remove: [], nowMs: Date.now() });
+  const tagged = { leadIds, add: [tag], remove: [], nowMs: Date.now() };
+  const { fullCount } = leadIds.length === 0 ? { fullCount: 0 } : await tagLeads(env.DB, tagged);
   const countOf = (outcome: LeadUpsertResult['outcome']): number =>
     answer.results.filter((result) => result.outcome === outcome).length;
   return {
     created: countOf('created'),
     updated: countOf('updated'),
     unchanged: countOf('unchanged'),
-    refused: countOf('refused'),
-    problems: answer.results.flatMap(({ problem }, index) =>
-      problem === null ? [] : [{ recordId: contacts[index]?.recordId ?? '', detail: problem.detail }],
-    ),
+    refused: countOf('refused') + fullCount,
+    problems: [
+      ...answer.results.flatMap(({ problem }, index) =>
+        problem === null ? [] : [{ recordId: contacts[index]?.recordId ?? '', detail: problem.detail }],
+      ),
+      // An activation of the tag leaves them out.
+      ...(fullCount === 0 ? [] : [{ recordId: '', detail: withoutTag(fullCount, tag) }]),
+    ],
     tag,
     nextCursor: page.next,
   };
+}
+
+function withoutTag(count: number, tag: string): string {
+  const who = count === 1 ? '1 lead has' : `${count} leads have`;
+  return `${who} ${limits.maxTagCount} tags already and did not get the tag “${tag}”: remove one, and pull the page again.`;
 }
 
 /** The refusal where the CRM gave no answer that counts. */

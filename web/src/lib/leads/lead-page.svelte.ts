@@ -4,41 +4,9 @@
  * @module
  */
 import type { LeadHistory } from '../../../../src/shared/schemas/activation.ts';
-import type { Lead, LeadDetail, LeadPatch } from '../../../../src/shared/schemas/leads.ts';
+import type { LeadDetail, LeadPatch } from '../../../../src/shared/schemas/leads.ts';
 import { api, type Refusal } from '../api/client.ts';
-
-export const leadFields = [
-  'email',
-  'firstName',
-  'lastName',
-  'company',
-  'phone',
-  'source',
-  'stage',
-  'consentSource',
-  'notes',
-] as const satisfies readonly Exclude<keyof LeadPatch, 'custom'>[];
-export type LeadField = (typeof leadFields)[number];
-
-const fieldsOf = (lead: Lead | null): Record<LeadField, string> =>
-  Object.fromEntries(leadFields.map((field) => [field, lead?.[field] ?? ''])) as Record<LeadField, string>;
-
-/** A custom field as it is typed; one without a name or a value is not kept. */
-export interface CustomRow {
-  name: string;
-  value: string;
-}
-
-const customRowsOf = (lead: Lead | null): CustomRow[] =>
-  Object.entries(lead?.custom ?? {}).map(([name, value]) => ({ name, value }));
-
-/** The fields of the rows, in the order of their names. */
-function customOf(rows: readonly CustomRow[]): Record<string, string> {
-  const filled = rows
-    .map(({ name, value }): [string, string] => [name.trim(), value.trim()])
-    .filter(([name, value]) => name !== '' && value !== '');
-  return Object.fromEntries(filled.sort(([a], [b]) => (a < b ? -1 : 1)));
-}
+import { customOf, customRowsOf, fieldsOf, followed, isSameCustom, leadFields } from './lead-draft.ts';
 
 export class LeadPageState {
   readonly #leadId: number;
@@ -118,8 +86,8 @@ export class LeadPageState {
   async refresh(): Promise<void> {
     const answer = await api.lead(this.#leadId);
     if (!answer.ok) return;
-    if (this.isChanged) this.#lead = answer.value;
-    else this.#take(answer.value);
+    ({ draft: this.draft, custom: this.custom } = followed(this, this.#lead, answer.value));
+    this.#lead = answer.value;
     await this.loadHistory();
   }
 
@@ -149,8 +117,7 @@ export class LeadPageState {
     const changed = leadFields.filter((field) => this.draft[field].trim() !== known[field]);
     const patch: LeadPatch = Object.fromEntries(changed.map((field) => [field, this.draft[field].trim()]));
     const custom = customOf(this.custom);
-    const isSame = JSON.stringify(custom) === JSON.stringify(customOf(customRowsOf(this.#lead)));
-    return isSame ? patch : { ...patch, custom };
+    return isSameCustom(this.custom, customRowsOf(this.#lead)) ? patch : { ...patch, custom };
   }
 
   #take(lead: LeadDetail): void {
