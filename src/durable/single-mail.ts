@@ -9,7 +9,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Outcome } from '../core/batch/outcome.ts';
 import { json } from '../mail/json.ts';
-import { mailAccount } from './mail-account.ts';
+import { faultText } from '../runtime/faults.ts';
+import { logEvent } from '../runtime/log.ts';
+import { mailAccount, refusalOf } from './mail-account.ts';
 
 export interface SingleMail {
   /** Idempotency key; the same for every attempt. */
@@ -29,8 +31,11 @@ export type SingleMailAnswer =
   | { kind: 'answered'; outcome: Outcome }
   /** The settings do not name a usable provider. */
   | { kind: 'not_configured'; message: string }
-  /** The provider has asked for a pause. */
+  /** The provider has asked for a pause, or all slots of the next seconds are taken. */
   | { kind: 'paused' };
+
+/** Activations may hold every slot of the gate: so long one mail asks for its own. */
+const maxSlotWaitMs = 10_000;
 
 /** Sends one mail; resolves when the provider has answered. */
 export async function sendSingleMail(
@@ -40,11 +45,16 @@ export async function sendSingleMail(
 ): Promise<SingleMailAnswer> {
   const account = mailAccount(env, now);
   if (account.kind === 'refused') return { kind: 'not_configured', message: account.message };
-  const lease = await account.gate.lease(1);
-  if (lease.permitCount === 0) return { kind: 'paused' };
+  const { gate, transport } = account;
+  const latestAt = now() + maxSlotWaitMs;
+  let lease = await gate.lease(1);
+  while (lease.permitCount === 0) {
+    if (now() + lease.retryInMs > latestAt) return { kind: 'paused' };
+    await sleep(lease.retryInMs);
+    lease = await gate.lease(1);
+  }
   await sleep(lease.delayMs);
-  const { transport } = account;
-  const { outcome } = await transport.deliver({
+  const delivery = await transport.deliver({
     key,
     payload: transport.encode([
       {
@@ -62,5 +72,11 @@ export async function sendSingleMail(
     mailCount: 1,
     signal: AbortSignal.timeout(timeoutMs),
   });
-  return { kind: 'answered', outcome };
+  const refusal = refusalOf(delivery);
+  // One refusal slows all calls of the account, whoever has met it. The answer counts also where that is not told.
+  if (refusal?.kind === 'throttled')
+    await gate
+      .report({ throttled: { retryAfterMs: refusal.retryAfterMs }, rate: delivery.rate })
+      .catch((error: unknown) => logEvent('warn', 'gate_report_fault', { error: faultText(error) }));
+  return { kind: 'answered', outcome: delivery.outcome };
 }

@@ -1,6 +1,7 @@
 import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Problem } from '../../src/shared/problem.ts';
+import type { Progress } from '../../src/shared/progress.ts';
 import type { SenderCheck } from '../../src/shared/schemas/mail.ts';
 import { addLeads } from '../support/crm-database.ts';
 import type { FakeMailApi } from '../support/fake-mail-api.ts';
@@ -140,6 +141,36 @@ describe('the daily cap', () => {
     expect(held).toMatchObject({ state: 'running', email: { unknown: 0 } });
     expect((await send('POST', `/crm/activation/${sessionId}/cancel`)).status).toBe(200);
     await waitForEnd(sessionId);
+  });
+
+  it('counts mails that were refused on one day and leave on another on that day', async () => {
+    let aheadMs = 0;
+    const midnight = midnightAfter(Date.now());
+    const now = (): number => Math.min(Date.now(), midnight - 60_000) + aheadMs;
+    hooks.now = now;
+    hooks.env = {
+      MAIL_DAILY_CAP: '4',
+      MAIL_BATCH_MAX: '2',
+      MAIL_FROM: 'hello@next-day.test',
+      MAIL_RATE: '10',
+    };
+    await addLeads(db, leads(10));
+    mail.fault = () => ({ kind: 'answer', status: 401, body: { name: 'invalid_api_key', message: 'No.' } });
+    const sessionId = freshSessionId();
+    await startSession(sessionId);
+    await waitFor(sessionId, ({ state }) => state === 'paused');
+    mail.fault = () => ({ kind: 'none' });
+    aheadMs = midnight + 1_000 - now();
+    expect((await send('POST', `/crm/activation/${sessionId}/resume`)).status).toBe(200);
+    // Alarms are a day ahead of the clock of this machine.
+    const turnUntil = async (isThere: (progress: Progress) => boolean): Promise<void> => {
+      for (let turn = 0; turn < 20 && !isThere(await readProgress(sessionId)); turn++)
+        await runDurableObjectAlarm(stubOf(sessionId));
+    };
+    await turnUntil(({ waitingFor }) => waitingFor?.kind === 'daily_cap');
+    expect(mail.mails).toHaveLength(4);
+    expect((await send('POST', `/crm/activation/${sessionId}/cancel`)).status).toBe(200);
+    await turnUntil(({ finishedAt }) => finishedAt !== null);
   });
 
   // The last of these tests: the shared gate has seen the next day afterwards.

@@ -19,6 +19,18 @@ const refundWaitMs = 250;
 /** A repeat that is due is sent by another sender, or by this session's next slice. */
 const repeatWaitMs = 5_000;
 
+const dayMs = 86_400_000;
+
+/** The beginning of the UTC day, by which mails are counted; epoch ms. */
+export function dayStart(nowMs: number): number {
+  return Math.floor(nowMs / dayMs) * dayMs;
+}
+
+/** True for a repeat whose mails are counted already, or may have left. */
+function isCounted({ payloadHash, inDoubtSince, attemptAt }: Batch, nowMs: number): boolean {
+  return payloadHash !== null && (inDoubtSince !== null || (attemptAt ?? 0) >= dayStart(nowMs));
+}
+
 export class CapReservations {
   readonly #context: Pick<SliceContext, 'mail' | 'store' | 'now' | 'waitUntil'>;
   readonly #domain: string;
@@ -33,10 +45,13 @@ export class CapReservations {
     this.#domain = domainOf(context.store.session().spec.mail.from);
   }
 
-  /** Reserves the mails of a batch that leaves for the first time; null when it may leave. */
+  /**
+   * Reserves the mails of a batch that leaves for the first time; null when it may leave. A repeat was counted on the day
+   * of its last call. On another day it is counted again, unless the provider may have taken it then.
+   */
   async reserve(batch: Batch): Promise<Permit | null> {
     const { gate, hasDailyLimit } = this.#context.mail;
-    if (!hasDailyLimit || batch.payloadHash !== null || this.#reserved.has(batch.seq)) return null;
+    if (!hasDailyLimit || isCounted(batch, this.#context.now()) || this.#reserved.has(batch.seq)) return null;
     const count =
       batch.recipients === null ? batch.leadIds.length : pendingIndexes(batch.recipientStates).length;
     const reservation = await callGate(async () => gate.reserveMails(this.#domain, count));
@@ -50,7 +65,8 @@ export class CapReservations {
     // Other senders give back some of their reservations, when some of their leads get no mail.
     if (this.#reserved.size > 0) return { kind: 'later', at: nowMs + refundWaitMs };
     // A repeat takes nothing of the cap, so it can be sent today.
-    const repeatAt = Math.max(this.#context.store.batches.nextRepeatAt() ?? Infinity, nowMs + repeatWaitMs);
+    const nextRepeatAt = this.#context.store.batches.nextRepeatAt(dayStart(nowMs)) ?? Infinity;
+    const repeatAt = Math.max(nextRepeatAt, nowMs + repeatWaitMs);
     return { kind: 'later', at: Math.min(reservation.retryAt, repeatAt) };
   }
 

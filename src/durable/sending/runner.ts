@@ -41,7 +41,7 @@ import { isHashOf, payloadHash } from '../../mail/payload-hash.ts';
 import type { FlipResult } from '../../shared/recipient.ts';
 import { BatchMails } from './batch-mails.ts';
 import { BatchWriter } from './batch-writer.ts';
-import { CapReservations } from './cap-reservations.ts';
+import { CapReservations, dayStart } from './cap-reservations.ts';
 import { Flips } from './flips.ts';
 import { refusalOf } from '../mail-account.ts';
 import { classifyFault, faultText } from '../../runtime/faults.ts';
@@ -169,7 +169,7 @@ export class SessionRunner implements SliceVerbs {
       // has one batch, and would not ask the provider before midnight.
       const areFirst = mode === 'probe' || (mail.hasDailyLimit && !isChecking);
       const limit = this.#held.size + 1;
-      const repeats = areFirst ? store.batches.dueRepeats(nowMs, limit) : [];
+      const repeats = areFirst ? store.batches.dueRepeats(nowMs, dayStart(nowMs), limit) : [];
       const due = [...repeats, ...store.batches.dueWaiting(nowMs, limit, isChecking)];
       const batch = due.find(({ seq }) => !this.#held.has(seq));
       if (batch === undefined) return isChecking ? null : this.#hold(this.#nextPending());
@@ -441,12 +441,13 @@ export class SessionRunner implements SliceVerbs {
   }
 
   /** For the warm-up: on which day the mails of a batch leave. */
-  #noteMailDay({ seq, originSeq, leadIds }: Batch): void {
+  #noteMailDay({ seq, originSeq, leadIds, payloadHash }: Batch): void {
     const { mail, store } = this.#context;
     const day = this.#cap.dayOf(seq);
     const [leadId] = leadIds;
-    // A part of another batch is of its day.
-    if (!mail.isWarmingUp || day === null || leadId === undefined || originSeq !== null) return;
+    // A part of another batch is of its day, a repeat of that of its first call.
+    const isFirst = originSeq === null && payloadHash === null;
+    if (!mail.isWarmingUp || day === null || leadId === undefined || !isFirst) return;
     const session = this.#session();
     const noted = noteMailDay(session, day, leadId);
     if (noted !== session) store.save(noted);

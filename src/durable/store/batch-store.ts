@@ -21,6 +21,9 @@ const insertBatch = `
   INSERT INTO batch (state, next_attempt_at, origin_seq, marks, lead_ids, recipients, retried, code, message)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq`;
 
+/** A repeat whose mails are counted already, or may have left: as `isCounted` of the reservations. */
+const isCountedSql = 'payload_hash IS NOT NULL AND (in_doubt_since IS NOT NULL OR attempt_at >= ?)';
+
 export class BatchStore {
   readonly #sql: SqlStorage;
   readonly #erased: ErasedLeads;
@@ -137,14 +140,19 @@ export class BatchStore {
     return due;
   }
 
-  /** Those of {@link dueWaiting} that were called for before: they take nothing of the day's mails. */
-  dueRepeats(nowMs: number, limit: number): Batch[] {
+  /**
+   * Those of {@link dueWaiting} that take nothing of the day's mails: they were called for today, or are in doubt.
+   *
+   * @param dayStart - of the UTC day; epoch ms
+   */
+  dueRepeats(nowMs: number, dayStart: number, limit: number): Batch[] {
     if (nowMs < this.#dueFrom) return [];
     return readBatches(
       this.#sql,
-      `SELECT * FROM batch WHERE state = 'waiting' AND next_attempt_at <= ? AND payload_hash IS NOT NULL
+      `SELECT * FROM batch WHERE state = 'waiting' AND next_attempt_at <= ? AND ${isCountedSql}
        ORDER BY next_attempt_at, seq LIMIT ?`,
       nowMs,
+      dayStart,
       limit,
     );
   }
@@ -268,11 +276,11 @@ export class BatchStore {
   }
 
   /** When the next batch is due that left before: its repeat takes nothing of a day's cap. */
-  nextRepeatAt(): number | null {
+  nextRepeatAt(dayStart: number): number | null {
     return this.#sql
       .exec<{
         at: number | null;
-      }>("SELECT min(next_attempt_at) AS at FROM batch WHERE state = 'waiting' AND payload_hash IS NOT NULL")
+      }>(`SELECT min(next_attempt_at) AS at FROM batch WHERE state = 'waiting' AND ${isCountedSql}`, dayStart)
       .one().at;
   }
 
