@@ -367,7 +367,7 @@ export class ActivationSession extends DurableObject<Env> {
       // The moved times are a change too, which the list must get.
       if (isSetBack) await this.#alarm.arm(nowMs, true);
       // A repeat is refused whose first request was carried out and got no alarm.
-      else await this.#alarm.ensureAlarm(requestId);
+      else await this.#alarm.ensureAlarm(requestId, true);
       return result;
     }
     const progress = toProgress(result.session, nowMs);
@@ -384,7 +384,7 @@ export class ActivationSession extends DurableObject<Env> {
     const result = applyVerdict(this.#store, verdict, nowMs);
     if (result.kind !== 'ok') {
       if (isSetBack) await this.#alarm.arm(nowMs, true);
-      else await this.#alarm.ensureAlarm(requestId);
+      else await this.#alarm.ensureAlarm(requestId, true);
       return result;
     }
     const progress = toProgress(result.session, nowMs);

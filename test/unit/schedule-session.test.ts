@@ -84,11 +84,12 @@ describe('a scheduled session', () => {
       reason: 'schedule_missed',
     });
     // The day's cap is known, and a person who resumes it was asked.
-    const capped = { ...begun, waitingFor: { kind: 'daily_cap', since: startAt } } as const;
-    expect(pauseIfMissed(capped, lateMs, nothingLeft)).toBe(capped);
-    // Whatever it waits for since, as for its hours of the next day.
-    const closed = { ...begun, wasCapped: true, waitingFor: { kind: 'window', since: lateMs } } as const;
-    expect(pauseIfMissed(closed, lateMs, nothingLeft)).toBe(closed);
+    const capped: Session = { ...begun, cappedUntil: lateMs };
+    expect(pauseIfMissed(capped, lateMs + maxLateMs, nothingLeft)).toBe(capped);
+    // What kept it waiting after that is another reason.
+    expect(pauseIfMissed(capped, lateMs + maxLateMs + 1, nothingLeft)).toMatchObject({
+      reason: 'schedule_missed',
+    });
     const paused: Session = { ...begun, state: 'paused', reason: 'user' };
     const resumed = decideCommand(paused, { kind: 'resume' }, lateMs);
     if (resumed.kind !== 'changed') throw new Error('it was not resumed');

@@ -35,10 +35,9 @@ export function pauseIfMissed(session: Session, nowMs: number, hasLeft: () => bo
   const { schedule, startsAt } = session.spec;
   if (schedule === undefined || startsAt !== undefined) return session;
   if (session.state !== 'queued' && session.state !== 'running') return session;
-  const dueAt = windowOpensAt(session, schedule.startAt) ?? schedule.startAt;
-  // A row of the version before says it only while it waits for that.
-  const isCapped = session.wasCapped || session.waitingFor?.kind === 'daily_cap';
-  return nowMs - dueAt > maxLateMs && !isCapped && !hasLeft()
+  const from = Math.max(schedule.startAt, session.cappedUntil ?? 0);
+  const dueAt = windowOpensAt(session, from) ?? from;
+  return nowMs - dueAt > maxLateMs && !hasLeft()
     ? touch(session, nowMs, { waitingUntil: null, state: 'paused', reason: 'schedule_missed' })
     : session;
 }

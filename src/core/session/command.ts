@@ -268,7 +268,7 @@ function reschedule(
   return changed({
     spec,
     progressedAt: nowMs,
-    ...(isNewTime ? { wasCapped: false } : {}),
+    ...(isNewTime ? { cappedUntil: null } : {}),
     ...(isNewTime && session.state !== 'awaiting_approval' ? { state: 'scheduled', reason: null } : {}),
     ...(waited ? { waitingUntil: null, waitingFor: null } : {}),
   });

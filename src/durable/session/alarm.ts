@@ -81,13 +81,7 @@ export class SessionAlarm {
       },
       nowMs,
     );
-    try {
-      await atStorage(() => (at === null ? alarms.deleteAlarm() : alarms.setAlarm(at)));
-    } catch (error) {
-      // Whoever looks next finds it lost, however soon that is.
-      this.#checkedAt = 0;
-      throw error;
-    }
+    await atStorage(() => (at === null ? alarms.deleteAlarm() : alarms.setAlarm(at)));
   }
 
   /**
@@ -95,21 +89,21 @@ export class SessionAlarm {
    * logged and does not fail the read.
    *
    * @param requestId - of the read; for the log
+   * @param isSure - it may have been looked at a moment ago
    * @returns true when the session had lost it
    */
-  async ensureAlarm(requestId: string | null): Promise<boolean> {
+  async ensureAlarm(requestId: string | null, isSure = false): Promise<boolean> {
     const { store, now, log } = this.#context;
     // No await before this: most calls end here.
     if (store.load() === null) return false;
     const nowMs = now();
     // `#checkedAt` is ahead of now if the clock was set back since.
-    if (nowMs >= this.#checkedAt && nowMs - this.#checkedAt < checkIntervalMs) return false;
+    if (!isSure && nowMs >= this.#checkedAt && nowMs - this.#checkedAt < checkIntervalMs) return false;
     this.#checkedAt = nowMs;
     try {
       if (followClock(this.#context)) await this.arm(nowMs, true);
       else if (!this.#isSliceRunning()) return await this.#rearmIfLost(requestId, nowMs);
     } catch (error) {
-      this.#checkedAt = nowMs;
       log('warn', 'alarm_check_fault', { requestId, error: faultText(error) });
     }
     return false;

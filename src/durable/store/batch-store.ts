@@ -33,6 +33,8 @@ export class BatchStore {
   #ahead: Batch[] = [];
   /** No waiting batch is due before. Memory only; losing it costs a read. */
   #dueFrom = -Infinity;
+  /** Nor is one of {@link dueRepeats}: behind many other batches it would be looked for in vain again and again. */
+  #repeatFrom = -Infinity;
 
   constructor(sql: SqlStorage, erased: ErasedLeads) {
     this.#sql = sql;
@@ -146,8 +148,8 @@ export class BatchStore {
    * @param dayStart - of the UTC day; epoch ms
    */
   dueRepeats(nowMs: number, dayStart: number, limit: number): Batch[] {
-    if (nowMs < this.#dueFrom) return [];
-    return readBatches(
+    if (nowMs < Math.max(this.#dueFrom, this.#repeatFrom)) return [];
+    const due = readBatches(
       this.#sql,
       `SELECT * FROM batch WHERE state = 'waiting' AND next_attempt_at <= ? AND ${isCountedSql}
        ORDER BY next_attempt_at, seq LIMIT ?`,
@@ -155,10 +157,14 @@ export class BatchStore {
       dayStart,
       limit,
     );
+    if (due.length === 0) this.#repeatFrom = this.nextRepeatAt(dayStart) ?? Infinity;
+    return due;
   }
 
   #noteWaiting(nextAttemptAt: number | null): void {
-    this.#dueFrom = Math.min(this.#dueFrom, nextAttemptAt ?? -Infinity);
+    const at = nextAttemptAt ?? -Infinity;
+    this.#dueFrom = Math.min(this.#dueFrom, at);
+    this.#repeatFrom = Math.min(this.#repeatFrom, at);
   }
 
   /** The first waiting batches, due or not. */
@@ -324,6 +330,7 @@ export class BatchStore {
    */
   setBack(backMs: number, areKeysDead: boolean): void {
     this.#dueFrom = -Infinity;
+    this.#repeatFrom = -Infinity;
     this.#sql.exec(
       "UPDATE batch SET next_attempt_at = next_attempt_at - ? WHERE state = 'waiting' AND next_attempt_at IS NOT NULL",
       backMs,
@@ -488,5 +495,6 @@ export class BatchStore {
   forget(): void {
     this.#resetCursor(0);
     this.#dueFrom = -Infinity;
+    this.#repeatFrom = -Infinity;
   }
 }

@@ -541,8 +541,8 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: 'src/core/schedule/begin.ts',
-        find: '  return nowMs - dueAt > maxLateMs && !isCapped',
-        replace: '  return session.spec.approval === undefined && nowMs - dueAt > maxLateMs && !isCapped',
+        find: '  return nowMs - dueAt > maxLateMs && !hasLeft',
+        replace: '  return session.spec.approval === undefined && nowMs - dueAt > maxLateMs && !hasLeft',
       },
     ],
   },
