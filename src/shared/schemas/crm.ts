@@ -106,11 +106,18 @@ export const crmPulledSchema = z
     updated: count,
     unchanged: count,
     refused: count,
+    untagged: count.meta({
+      description: `Leads of the page that have ${limits.maxTagCount} tags already and did not get this one: an activation of the tag leaves them out.`,
+    }),
     problems: z
       .array(z.object({ recordId: z.string(), detail: z.string() }))
       .max(limits.maxLeadBatchCount)
       .meta({ description: 'The contacts that did not become leads, and why.' }),
-    tag: z.string().meta({ description: 'All leads of the page have it; start an activation with it.' }),
+    tag: z
+      .string()
+      .meta({
+        description: 'All leads of the page have it, but those of `untagged`; start an activation with it.',
+      }),
     nextCursor: orNull(z.string()),
   })
   .meta({ id: 'CrmPulled' });

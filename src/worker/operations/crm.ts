@@ -17,7 +17,6 @@ import { crmAccount, type CrmAccount } from '../../durable/crm-account.ts';
 import { leadUpsertSchema, type LeadUpsertResult } from '../../shared/schemas/leads.ts';
 import type { CrmField, CrmPull } from '../../shared/crm.ts';
 import { leadFields, type LeadField } from '../../shared/lead-fields.ts';
-import { limits } from '../../shared/limits.ts';
 import type { CrmPulled } from '../../shared/schemas/crm.ts';
 import { faultText } from '../../runtime/faults.ts';
 import { logEvent } from '../../runtime/log.ts';
@@ -228,22 +227,14 @@ async function readPage(env: Env, { listId, cursor, tag: wantedTag }: PullWanted
     created: countOf('created'),
     updated: countOf('updated'),
     unchanged: countOf('unchanged'),
-    refused: countOf('refused') + fullCount,
-    problems: [
-      ...answer.results.flatMap(({ problem }, index) =>
-        problem === null ? [] : [{ recordId: contacts[index]?.recordId ?? '', detail: problem.detail }],
-      ),
-      // An activation of the tag leaves them out.
-      ...(fullCount === 0 ? [] : [{ recordId: '', detail: withoutTag(fullCount, tag) }]),
-    ],
+    refused: countOf('refused'),
+    untagged: fullCount,
+    problems: answer.results.flatMap(({ problem }, index) =>
+      problem === null ? [] : [{ recordId: contacts[index]?.recordId ?? '', detail: problem.detail }],
+    ),
     tag,
     nextCursor: page.next,
   };
-}
-
-function withoutTag(count: number, tag: string): string {
-  const who = count === 1 ? '1 lead has' : `${count} leads have`;
-  return `${who} ${limits.maxTagCount} tags already and did not get the tag “${tag}”: remove one, and pull the page again.`;
 }
 
 /** The refusal where the CRM gave no answer that counts. */

@@ -49,15 +49,36 @@ export interface LeadDraft {
 }
 
 /**
- * What is being typed, after the lead was read again. What nobody has typed into follows the lead: saved with the rest,
- * it would undo what somebody else has changed meanwhile.
+ * What is being typed, after the lead was read again. What somebody else has changed meanwhile, and nobody has typed
+ * into, follows the lead: saved with the rest, it would undo that change. Everything else stays as it is, so that no
+ * field is written while somebody is in it.
  */
 export function followed({ draft, custom }: LeadDraft, before: Lead | null, after: Lead): LeadDraft {
   const [was, is] = [fieldsOf(before), fieldsOf(after)];
-  const isTyped = (field: LeadField): boolean => draft[field].trim() !== was[field];
-  const fields = leadFields.map((field) => [field, isTyped(field) ? draft[field] : is[field]]);
+  const stays = (field: LeadField): boolean => is[field] === was[field] || draft[field].trim() !== was[field];
+  const fields = leadFields.map((field) => [field, stays(field) ? draft[field] : is[field]]);
   return {
     draft: Object.fromEntries(fields) as Record<LeadField, string>,
-    custom: isSameCustom(custom, customRowsOf(before)) ? customRowsOf(after) : custom,
+    custom: followedRows(custom, before?.custom ?? {}, after.custom),
   };
+}
+
+type Custom = Readonly<Record<string, string>>;
+
+/** As {@link followed}, by the names of the fields; the same rows where nothing follows. */
+function followedRows(rows: CustomRow[], was: Custom, is: Custom): CustomRow[] {
+  const typed = customOf(rows);
+  const following = new Set(
+    Object.keys({ ...was, ...is }).filter((name) => was[name] !== is[name] && typed[name] === was[name]),
+  );
+  if (following.size === 0) return rows;
+  const kept = rows.flatMap((row) => {
+    const name = row.name.trim();
+    const value = is[name];
+    if (!following.has(name)) return [row];
+    return value === undefined ? [] : [{ name, value }];
+  });
+  const names = new Set(kept.map(({ name }) => name.trim()));
+  const added = Object.entries(is).filter(([name]) => following.has(name) && !names.has(name));
+  return [...kept, ...added.map(([name, value]) => ({ name, value }))];
 }

@@ -73,6 +73,8 @@ export class LeadPageState {
   async save(): Promise<void> {
     if (!this.isChanged || this.#isBusy) return;
     this.#isBusy = true;
+    // They are saved as a whole: those that somebody else has changed meanwhile are saved as they are now.
+    if (this.#patch.custom !== undefined) await this.#follow();
     const answer = await api.patchLead(this.#leadId, this.#patch);
     this.#isBusy = false;
     this.#actRefusal = answer.ok ? null : answer.refusal;
@@ -84,11 +86,16 @@ export class LeadPageState {
 
   /** Reads the lead again, and keeps what is being typed. */
   async refresh(): Promise<void> {
+    if (await this.#follow()) await this.loadHistory();
+  }
+
+  /** @returns false when the lead could not be read */
+  async #follow(): Promise<boolean> {
     const answer = await api.lead(this.#leadId);
-    if (!answer.ok) return;
+    if (!answer.ok) return false;
     ({ draft: this.draft, custom: this.custom } = followed(this, this.#lead, answer.value));
     this.#lead = answer.value;
-    await this.loadHistory();
+    return true;
   }
 
   /** @returns true when the lead is gone */

@@ -61,5 +61,7 @@ export const crmMessages = {
   pulled: (count: number, tag: string) =>
     `${formatCount(count)} ${plural(count, 'lead', 'leads')} tagged “${tag}”`,
   refused: (count: number) => `${formatCount(count)} ${plural(count, 'contact', 'contacts')} not taken`,
+  untagged: (count: number) =>
+    `${formatCount(count)} ${plural(count, 'lead has', 'leads have')} 20 tags already and did not get it: remove a tag, and pull the list again.`,
   show: 'Show these leads',
 } as const;

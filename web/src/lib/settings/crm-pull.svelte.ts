@@ -16,6 +16,7 @@ export class CrmPull {
   #busy = $state(false);
   #leadCount = $state(0);
   #refusedCount = $state(0);
+  #untaggedCount = $state(0);
   #tag = $state<string | null>(null);
   #isDone = $state(false);
   #refusal = $state.raw<Refusal | null>(null);
@@ -39,6 +40,11 @@ export class CrmPull {
     return this.#refusedCount;
   }
 
+  /** Leads of the list that have too many tags to get that of the list. */
+  get untaggedCount(): number {
+    return this.#untaggedCount;
+  }
+
   /** Of the leads; null before the first page. */
   get tag(): string | null {
     return this.#tag;
@@ -60,6 +66,7 @@ export class CrmPull {
       this.#cursor = null;
       this.#leadCount = 0;
       this.#refusedCount = 0;
+      this.#untaggedCount = 0;
       this.#tag = null;
     }
     this.#busy = true;
@@ -71,9 +78,10 @@ export class CrmPull {
         this.#refusal = answer.refusal;
         break;
       }
-      const { created, updated, unchanged, refused, tag, nextCursor } = answer.value;
+      const { created, updated, unchanged, refused, untagged, tag, nextCursor } = answer.value;
       this.#leadCount += created + updated + unchanged;
       this.#refusedCount += refused;
+      this.#untaggedCount += untagged;
       this.#tag = tag;
       this.#cursor = nextCursor;
       this.#isDone = nextCursor === null;
