@@ -63,7 +63,7 @@ export function setBack(session: Session, nowMs: number, backMs: number, areKeys
     progressedAt: Math.min(nowMs, session.progressedAt - backMs),
     waitingUntil: earlier(session.waitingUntil),
     waitingFor: null,
-    cappedUntil: earlier(session.cappedUntil),
+    lateFrom: earlier(session.lateFrom),
     probeAt: earlier(session.probeAt),
     // The version before numbered by the clock and kept no number: a flip of it may be on its way with one of the old clock.
     fence: Math.max(session.fence, session.updatedAt),

@@ -46,10 +46,12 @@ export async function sendSingleMail(
   const account = mailAccount(env, now);
   if (account.kind === 'refused') return { kind: 'not_configured', message: account.message };
   const { gate, transport } = account;
-  const latestAt = now() + maxSlotWaitMs;
+  let leftMs = maxSlotWaitMs;
   let lease = await gate.lease(1);
   while (lease.permitCount === 0) {
-    if (now() + lease.retryInMs > latestAt) return { kind: 'paused' };
+    // Counted: a clock that is set back meanwhile makes it no longer.
+    leftMs -= lease.retryInMs;
+    if (leftMs < 0) return { kind: 'paused' };
     await sleep(lease.retryInMs);
     lease = await gate.lease(1);
   }

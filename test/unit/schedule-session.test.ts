@@ -84,8 +84,13 @@ describe('a scheduled session', () => {
       reason: 'schedule_missed',
     });
     // The day's cap is known, and a person who resumes it was asked.
-    const capped: Session = { ...begun, cappedUntil: lateMs };
+    const capped: Session = { ...begun, lateFrom: lateMs };
     expect(pauseIfMissed(capped, lateMs + maxLateMs, nothingLeft)).toBe(capped);
+    // Whoever takes its hours away before they begin has decided that it sends now.
+    const windowed = { ...begun, spec: { ...begun.spec, window: workdays } };
+    const opened = decideCommand(windowed, { kind: 'reschedule', window: null }, lateMs + maxLateMs);
+    if (opened.kind !== 'changed') throw new Error('its hours were not changed');
+    expect(pauseIfMissed(opened.session, lateMs + maxLateMs, nothingLeft)).toBe(opened.session);
     // What kept it waiting after that is another reason.
     expect(pauseIfMissed(capped, lateMs + maxLateMs + 1, nothingLeft)).toMatchObject({
       reason: 'schedule_missed',

@@ -45,6 +45,8 @@ it('a field that a colleague has removed goes, unless it is being typed into', (
   expect(followed({ draft, custom: rows }, lead, { ...lead, custom: {} }).custom).toEqual([]);
   const custom = [{ name: 'size', value: 'XL' }];
   expect(followed({ draft, custom }, lead, { ...lead, custom: {} }).custom).toEqual(custom);
+  const odd = { ...lead, custom: { constructor: 'x' } };
+  expect(followed({ draft, custom: customRowsOf(odd) }, odd, { ...odd, custom: {} }).custom).toEqual([]);
 });
 
 it('the first answer fills the form', () => {

@@ -35,7 +35,7 @@ export function pauseIfMissed(session: Session, nowMs: number, hasLeft: () => bo
   const { schedule, startsAt } = session.spec;
   if (schedule === undefined || startsAt !== undefined) return session;
   if (session.state !== 'queued' && session.state !== 'running') return session;
-  const from = Math.max(schedule.startAt, session.cappedUntil ?? 0);
+  const from = Math.max(schedule.startAt, session.lateFrom ?? 0);
   const dueAt = windowOpensAt(session, from) ?? from;
   return nowMs - dueAt > maxLateMs && !hasLeft()
     ? touch(session, nowMs, { waitingUntil: null, state: 'paused', reason: 'schedule_missed' })

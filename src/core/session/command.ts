@@ -268,7 +268,11 @@ function reschedule(
   return changed({
     spec,
     progressedAt: nowMs,
-    ...(isNewTime ? { cappedUntil: null } : {}),
+    ...(isNewTime
+      ? { lateFrom: null }
+      : isNewWindow
+        ? { lateFrom: Math.max(session.lateFrom ?? 0, nowMs) }
+        : {}),
     ...(isNewTime && session.state !== 'awaiting_approval' ? { state: 'scheduled', reason: null } : {}),
     ...(waited ? { waitingUntil: null, waitingFor: null } : {}),
   });

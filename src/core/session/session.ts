@@ -178,8 +178,11 @@ export interface Session {
   crm: CrmProgress | null;
   /** Its waves (waves.ts); null where it leaves in one, and in sessions of versions before. */
   waves: Waves | null;
-  /** Until when the day's mails held it back: until then it is late for a known reason. Null: they did not. */
-  cappedUntil: number | null;
+  /**
+   * Until then it is late for a known reason: the day's mails held it back, or a person has changed its hours. Null: it is
+   * late from its start time on.
+   */
+  lateFrom: number | null;
   /** When its mails left, for the warm-up of the sender's domain; null where there is none. */
   mailDays: readonly MailDay[] | null;
   /** The rev that the CRM's list of activations has. */
@@ -226,7 +229,7 @@ export function newSession(spec: SessionSpec): Session {
     takeBack: null,
     crm: spec.crm === undefined ? null : { inCrm: 0, refusedCallCount: 0, limitedBy: 'mail' },
     waves: spec.waves === undefined ? null : newWaves(spec.waves, spec.total),
-    cappedUntil: null,
+    lateFrom: null,
     mailDays: null,
     recordedRev: 0,
     samples: [],

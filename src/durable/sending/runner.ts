@@ -553,8 +553,8 @@ export class SessionRunner implements SliceVerbs {
     const { warmUp } = this.#cap;
     const wait = waitOn(session, kind, nowMs);
     const waitingFor = kind === 'daily_cap' && warmUp !== null ? { ...wait, warmUp } : wait;
-    const cappedUntil = kind === 'daily_cap' ? at : session.cappedUntil;
-    store.transact(() => store.save(touch(session, nowMs, { waitingUntil: at, waitingFor, cappedUntil })));
+    const lateFrom = kind === 'daily_cap' ? at : session.lateFrom;
+    store.transact(() => store.save(touch(session, nowMs, { waitingUntil: at, waitingFor, lateFrom })));
     this.#context.publish();
   }
 

@@ -55,22 +55,22 @@ const extraDefaults = {
   mayBeFlipped: true,
   fence: 0,
   chore: null,
-  cappedUntil: null,
+  lateFrom: null,
   takeBack: null,
   crm: null,
   waves: null,
   mailDays: null,
 } as const satisfies Partial<Session>;
 /** Fields that few sessions have. */
-type Rare = 'cappedUntil' | 'takeBack' | 'crm' | 'waves' | 'mailDays';
+type Rare = 'lateFrom' | 'takeBack' | 'crm' | 'waves' | 'mailDays';
 type Extra = Pick<Session, Exclude<keyof typeof extraDefaults, Rare>> & Partial<Pick<Session, Rare>>;
 
 function extraOf(session: Session): Extra {
   const { outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, fence, chore } = session;
-  const { cappedUntil, takeBack, crm, waves, mailDays } = session;
+  const { lateFrom, takeBack, crm, waves, mailDays } = session;
   return {
     ...{ outageSince, refusalScore, isChecking, checkableUntil, mayBeFlipped, fence, chore },
-    ...(cappedUntil === null ? {} : { cappedUntil }),
+    ...(lateFrom === null ? {} : { lateFrom }),
     ...(takeBack === null ? {} : { takeBack }),
     ...(crm === null ? {} : { crm }),
     ...(waves === null ? {} : { waves }),
@@ -436,7 +436,7 @@ function toSession(spec: SessionSpec, row: SessionRow): Session {
     samples: JSON.parse(row.samples) as Session['samples'],
     ...extraDefaults,
     // A row of the version before says it only while it waits for that.
-    ...(row.waiting_for?.includes('"daily_cap"') === true ? { cappedUntil: row.waiting_until } : {}),
+    ...(row.waiting_for?.includes('"daily_cap"') === true ? { lateFrom: row.waiting_until } : {}),
     ...(JSON.parse(row.extra) as Partial<Extra>),
   };
 }

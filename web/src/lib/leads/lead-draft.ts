@@ -17,8 +17,11 @@ export const leadFields = [
   'notes',
 ] as const satisfies readonly Exclude<keyof LeadPatch, 'custom'>[];
 export type LeadField = (typeof leadFields)[number];
+/** What a person can edit of a lead. */
+export type LeadTexts = Pick<Lead, 'custom'> &
+  Readonly<Partial<Record<LeadField, string | null | undefined>>>;
 
-export const fieldsOf = (lead: Lead | null): Record<LeadField, string> =>
+export const fieldsOf = (lead: LeadTexts | null): Record<LeadField, string> =>
   Object.fromEntries(leadFields.map((field) => [field, lead?.[field] ?? ''])) as Record<LeadField, string>;
 
 /** A custom field as it is typed; one without a name or a value is not kept. */
@@ -27,7 +30,7 @@ export interface CustomRow {
   value: string;
 }
 
-export const customRowsOf = (lead: Lead | null): CustomRow[] =>
+export const customRowsOf = (lead: Pick<Lead, 'custom'> | null): CustomRow[] =>
   Object.entries(lead?.custom ?? {}).map(([name, value]) => ({ name, value }));
 
 /** The fields of the rows, in the order of their names. */
@@ -53,7 +56,11 @@ export interface LeadDraft {
  * into, follows the lead: saved with the rest, it would undo that change. Everything else stays as it is, so that no
  * field is written while somebody is in it.
  */
-export function followed({ draft, custom }: LeadDraft, before: Lead | null, after: Lead): LeadDraft {
+export function followed(
+  { draft, custom }: LeadDraft,
+  before: LeadTexts | null,
+  after: LeadTexts,
+): LeadDraft {
   const [was, is] = [fieldsOf(before), fieldsOf(after)];
   const stays = (field: LeadField): boolean => is[field] === was[field] || draft[field].trim() !== was[field];
   const fields = leadFields.map((field) => [field, stays(field) ? draft[field] : is[field]]);
@@ -65,16 +72,22 @@ export function followed({ draft, custom }: LeadDraft, before: Lead | null, afte
 
 type Custom = Readonly<Record<string, string>>;
 
+/** Not what every object has: a field may be named `constructor`. */
+const valueOf = (fields: Custom, name: string): string | undefined =>
+  Object.hasOwn(fields, name) ? fields[name] : undefined;
+
 /** As {@link followed}, by the names of the fields; the same rows where nothing follows. */
 function followedRows(rows: CustomRow[], was: Custom, is: Custom): CustomRow[] {
   const typed = customOf(rows);
   const following = new Set(
-    Object.keys({ ...was, ...is }).filter((name) => was[name] !== is[name] && typed[name] === was[name]),
+    Object.keys({ ...was, ...is }).filter(
+      (name) => valueOf(was, name) !== valueOf(is, name) && valueOf(typed, name) === valueOf(was, name),
+    ),
   );
   if (following.size === 0) return rows;
   const kept = rows.flatMap((row) => {
     const name = row.name.trim();
-    const value = is[name];
+    const value = valueOf(is, name);
     if (!following.has(name)) return [row];
     return value === undefined ? [] : [{ name, value }];
   });

@@ -17,6 +17,8 @@ export class LeadPageState {
   #actRefusal = $state.raw<Refusal | null>(null);
   #isBusy = $state(false);
   #isSaved = $state(false);
+  /** How often a lead that was read is shown: an answer to an earlier question is not. */
+  #shownCount = 0;
   /** As they are typed. */
   draft = $state(fieldsOf(null));
   custom = $state(customRowsOf(null));
@@ -73,29 +75,44 @@ export class LeadPageState {
   async save(): Promise<void> {
     if (!this.isChanged || this.#isBusy) return;
     this.#isBusy = true;
-    // They are saved as a whole: those that somebody else has changed meanwhile are saved as they are now.
-    if (this.#patch.custom !== undefined) await this.#follow();
-    const answer = await api.patchLead(this.#leadId, this.#patch);
+    this.#actRefusal = await this.#saveChanges();
     this.#isBusy = false;
-    this.#actRefusal = answer.ok ? null : answer.refusal;
-    if (!answer.ok) return;
-    this.#take(answer.value);
+    if (this.#actRefusal !== null) return;
     this.#isSaved = true;
     await this.loadHistory();
   }
 
-  /** Reads the lead again, and keeps what is being typed. */
-  async refresh(): Promise<void> {
-    if (await this.#follow()) await this.loadHistory();
+  /** @returns why nothing was saved */
+  async #saveChanges(): Promise<Refusal | null> {
+    // Custom fields are saved as a whole: those that somebody else has changed meanwhile are saved as they are now.
+    const unread = this.#patch.custom === undefined ? null : await this.#follow();
+    const lead = this.#lead;
+    if (unread !== null || lead === null) return unread;
+    const patch = this.#patch;
+    const answer = await api.patchLead(this.#leadId, patch);
+    if (!answer.ok) return answer.refusal;
+    // What was typed since it was sent stays.
+    const sent = { ...fieldsOf(lead), ...patch, custom: patch.custom ?? lead.custom };
+    ({ draft: this.draft, custom: this.custom } = followed(this, sent, answer.value));
+    this.#show(answer.value);
+    return null;
   }
 
-  /** @returns false when the lead could not be read */
-  async #follow(): Promise<boolean> {
+  /** Reads the lead again, and keeps what is being typed. */
+  async refresh(): Promise<void> {
+    if ((await this.#follow()) === null) await this.loadHistory();
+  }
+
+  /** @returns why the lead could not be read */
+  async #follow(): Promise<Refusal | null> {
+    const shownBefore = this.#shownCount;
     const answer = await api.lead(this.#leadId);
-    if (!answer.ok) return false;
+    if (!answer.ok) return answer.refusal;
+    // A save was answered meanwhile: this may be the lead of before.
+    if (this.#shownCount !== shownBefore) return null;
     ({ draft: this.draft, custom: this.custom } = followed(this, this.#lead, answer.value));
-    this.#lead = answer.value;
-    return true;
+    this.#show(answer.value);
+    return null;
   }
 
   /** @returns true when the lead is gone */
@@ -127,8 +144,13 @@ export class LeadPageState {
     return isSameCustom(this.custom, customRowsOf(this.#lead)) ? patch : { ...patch, custom };
   }
 
-  #take(lead: LeadDetail): void {
+  #show(lead: LeadDetail): void {
     this.#lead = lead;
+    this.#shownCount++;
+  }
+
+  #take(lead: LeadDetail): void {
+    this.#show(lead);
     this.draft = fieldsOf(lead);
     this.custom = customRowsOf(lead);
   }

@@ -78,7 +78,7 @@ export class CrmPull {
         this.#refusal = answer.refusal;
         break;
       }
-      const { created, updated, unchanged, refused, untagged, tag, nextCursor } = answer.value;
+      const { created, updated, unchanged, refused, untagged = 0, tag, nextCursor } = answer.value;
       this.#leadCount += created + updated + unchanged;
       this.#refusedCount += refused;
       this.#untaggedCount += untagged;
