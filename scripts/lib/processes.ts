@@ -161,17 +161,23 @@ export function isPortTaken(port: number): Promise<boolean> {
   });
 }
 
-/** A port that nobody listened on a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
+/** Systems give higher ports to outgoing connections: Linux from 32,768. One of these would be taken before it is used. */
+const portsFrom = 20_000;
+const portsTo = 32_000;
+
+/** A port that nobody listened on a moment ago, and that no outgoing connection is given. */
+export async function freePort(): Promise<number> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const port = portsFrom + Math.floor(Math.random() * (portsTo - portsFrom));
+    if (await canListen(port)) return port;
+  }
+  throw new UserError(`No port from ${String(portsFrom)} to ${String(portsTo)} is free.`);
+}
+
+function canListen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => {
-        if (address !== null && typeof address === 'object') resolve(address.port);
-        else reject(new Error('no free port'));
-      });
-    });
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
 }

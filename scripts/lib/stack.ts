@@ -201,7 +201,9 @@ function firstError(log: string): string {
     .split('\n')
     .map((line) => line.replace(/^\[wrangler:error\]\s*|^✘\s*\[ERROR\]\s*/, '').trim());
   const at = log.split('\n').findIndex((line) => /\[wrangler:error\]|\[ERROR\]|^\S*Error:/.test(line));
-  return lines[at] ?? lines.findLast((line) => line !== '') ?? 'no reason given';
+  // The last line of wrangler names only its own log.
+  const isReason = (line: string): boolean => line !== '' && !line.includes('Logs were written to');
+  return lines[at] ?? lines.findLast(isReason) ?? 'no reason given';
 }
 
 async function answersHealth(url: string): Promise<boolean> {

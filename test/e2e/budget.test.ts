@@ -16,11 +16,11 @@ it('the page itself names at most 60 kB of script, gzip', () => {
 });
 
 // Times, manifest and receipt of an activation are 7 kB, approvals and taking back 13 kB, waves 5 kB, the fields of a CRM
-// 2 kB; no first page loads them.
-it('all pages together have at most 378 kB of script, gzip', () => {
+// 2 kB, a form that keeps what is typed beside what colleagues change 1 kB; no first page loads them.
+it('all pages together have at most 379 kB of script, gzip', () => {
   const names = readdirSync(join(build, '_app'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.js'))
     .map((name) => join('_app', name));
   expect(names.length).toBeGreaterThan(0);
-  expect(gzipBytes(names)).toBeLessThanOrEqual(378_000);
+  expect(gzipBytes(names)).toBeLessThanOrEqual(379_000);
 });

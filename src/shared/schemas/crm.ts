@@ -113,11 +113,9 @@ export const crmPulledSchema = z
       .array(z.object({ recordId: z.string(), detail: z.string() }))
       .max(limits.maxLeadBatchCount)
       .meta({ description: 'The contacts that did not become leads, and why.' }),
-    tag: z
-      .string()
-      .meta({
-        description: 'All leads of the page have it, but those of `untagged`; start an activation with it.',
-      }),
+    tag: z.string().meta({
+      description: 'All leads of the page have it, but those of `untagged`; start an activation with it.',
+    }),
     nextCursor: orNull(z.string()),
   })
   .meta({ id: 'CrmPulled' });
