@@ -221,7 +221,7 @@ export class WebhookEndpoint extends DurableObject<Env> {
     const changeCount = this.#changeCount;
     let waitMs = 0;
     try {
-      waitMs = await this.#turn();
+      waitMs = await this.#turn(changeCount);
     } catch (error) {
       this.#log('warn', 'webhook_turn_fault', { error: faultText(error) });
       waitMs = crmRetryMs;
@@ -231,9 +231,11 @@ export class WebhookEndpoint extends DurableObject<Env> {
     await this.#arm(this.#changeCount === changeCount ? waitMs : 0);
   }
 
-  /** @returns how long the next alarm waits at least, in ms; Infinity: it is not needed */
-  async #turn(): Promise<number> {
-    const changeCount = this.#changeCount;
+  /**
+   * @param changeCount - as it was when the turn began
+   * @returns how long the next alarm waits at least, in ms; Infinity: it is not needed
+   */
+  async #turn(changeCount: number): Promise<number> {
     const endpoint = await findEndpoint(this.env.DB, this.#id());
     if (endpoint === null) {
       await this.#store.deleteAll();

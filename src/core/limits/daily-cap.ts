@@ -45,6 +45,11 @@ export function takeAllowance(
     : { state: today, allowance: tomorrow(nowMs) };
 }
 
+/** The beginning of the UTC day, by which mails are counted; epoch ms. */
+export function dayStart(nowMs: number): number {
+  return Math.floor(nowMs / dayMs) * dayMs;
+}
+
 /** The answer on a day whose mails are used up. */
 export function tomorrow(nowMs: number): Extract<Allowance, { kind: 'tomorrow' }> {
   return { kind: 'tomorrow', retryAt: (Math.floor(nowMs / dayMs) + 1) * dayMs };

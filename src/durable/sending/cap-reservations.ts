@@ -8,6 +8,7 @@
  * @module
  */
 import { pendingIndexes, type Batch } from '../../core/batch/batch.ts';
+import { dayStart } from '../../core/limits/daily-cap.ts';
 import type { Permit } from '../../core/session/slice.ts';
 import { domainOf } from '../../mail/templates/render.ts';
 import { callGate } from '../../runtime/faults.ts';
@@ -18,13 +19,6 @@ import type { SliceContext } from '../session/context.ts';
 const refundWaitMs = 250;
 /** A repeat that is due is sent by another sender, or by this session's next slice. */
 const repeatWaitMs = 5_000;
-
-const dayMs = 86_400_000;
-
-/** The beginning of the UTC day, by which mails are counted; epoch ms. */
-export function dayStart(nowMs: number): number {
-  return Math.floor(nowMs / dayMs) * dayMs;
-}
 
 /** True for a repeat whose mails are counted already, or may have left. */
 function isCounted({ payloadHash, inDoubtSince, attemptAt }: Batch, nowMs: number): boolean {

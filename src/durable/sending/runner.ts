@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { dayStart } from '../../core/limits/daily-cap.ts';
 import { pendingIndexes, recipientState, type Batch, type BatchChange } from '../../core/batch/batch.ts';
 import { outageMs } from '../../core/limits/breaker.ts';
 import { judgeRefusals, type RecordRefusal } from '../../core/crm/push.ts';
@@ -41,7 +42,7 @@ import { isHashOf, payloadHash } from '../../mail/payload-hash.ts';
 import type { FlipResult } from '../../shared/recipient.ts';
 import { BatchMails } from './batch-mails.ts';
 import { BatchWriter } from './batch-writer.ts';
-import { CapReservations, dayStart } from './cap-reservations.ts';
+import { CapReservations } from './cap-reservations.ts';
 import { Flips } from './flips.ts';
 import { refusalOf } from '../mail-account.ts';
 import { classifyFault, faultText } from '../../runtime/faults.ts';

@@ -6,7 +6,15 @@
 import type { LeadHistory } from '../../../../src/shared/schemas/activation.ts';
 import type { LeadDetail, LeadPatch } from '../../../../src/shared/schemas/leads.ts';
 import { api, type Refusal } from '../api/client.ts';
-import { customOf, customRowsOf, fieldsOf, followed, isSameCustom, leadFields } from './lead-draft.ts';
+import {
+  customOf,
+  customRowsOf,
+  fieldsOf,
+  followed,
+  isSameCustom,
+  leadFields,
+  type LeadTexts,
+} from './lead-draft.ts';
 
 export class LeadPageState {
   readonly #leadId: number;
@@ -93,8 +101,7 @@ export class LeadPageState {
     if (!answer.ok) return answer.refusal;
     // What was typed since it was sent stays.
     const sent = { ...fieldsOf(lead), ...patch, custom: patch.custom ?? lead.custom };
-    ({ draft: this.draft, custom: this.custom } = followed(this, sent, answer.value));
-    this.#show(answer.value);
+    this.#show(answer.value, sent);
     return null;
   }
 
@@ -110,8 +117,7 @@ export class LeadPageState {
     if (!answer.ok) return answer.refusal;
     // A save was answered meanwhile: this may be the lead of before.
     if (this.#shownCount !== shownBefore) return null;
-    ({ draft: this.draft, custom: this.custom } = followed(this, this.#lead, answer.value));
-    this.#show(answer.value);
+    this.#show(answer.value, this.#lead);
     return null;
   }
 
@@ -144,14 +150,17 @@ export class LeadPageState {
     return isSameCustom(this.custom, customRowsOf(this.#lead)) ? patch : { ...patch, custom };
   }
 
-  #show(lead: LeadDetail): void {
+  /** @param before - what the form followed until now */
+  #show(lead: LeadDetail, before: LeadTexts | null): void {
+    ({ draft: this.draft, custom: this.custom } = followed(this, before, lead));
     this.#lead = lead;
     this.#shownCount++;
   }
 
   #take(lead: LeadDetail): void {
-    this.#show(lead);
     this.draft = fieldsOf(lead);
     this.custom = customRowsOf(lead);
+    this.#lead = lead;
+    this.#shownCount++;
   }
 }

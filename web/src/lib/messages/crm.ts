@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { limits } from '../../../../src/shared/limits.ts';
 import type { CrmAllowance, CrmPull } from '../../../../src/shared/crm.ts';
 import { formatCount, formatDateTime, formatPercent, plural } from './format.ts';
 
@@ -62,6 +63,6 @@ export const crmMessages = {
     `${formatCount(count)} ${plural(count, 'lead', 'leads')} tagged “${tag}”`,
   refused: (count: number) => `${formatCount(count)} ${plural(count, 'contact', 'contacts')} not taken`,
   untagged: (count: number) =>
-    `${formatCount(count)} ${plural(count, 'lead has', 'leads have')} 20 tags already and did not get it: remove a tag, and pull the list again.`,
+    `${formatCount(count)} ${plural(count, 'lead has', 'leads have')} ${limits.maxTagCount} tags already and did not get it: remove a tag, and pull the list again.`,
   show: 'Show these leads',
 } as const;
